@@ -1,7 +1,29 @@
-//! The bundle: the five models and the manifest that belong together.
+//! The bundle: the five models and the manifest that belong together. Builds ONNX
+//! graphs, folds and fuses them, packs, writes and checks bundles. Runs no model:
+//! that is the engine's.
 
+mod check;
 mod class;
+mod classifier;
+mod density;
+mod figures;
+mod fuse;
+mod manifest;
+mod onnx;
+mod open;
+mod pack;
 mod params;
+mod role;
+mod write;
 
 pub use class::Class;
+pub use figures::{ClassifierFigures, DensityFigures, Figures, Training};
+pub use fuse::{Graph, INPUTS, Program};
+pub use manifest::{
+    ClassifierFile, ClassifierOutput, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models, Units,
+};
+pub use open::{Bundle, MANIFEST};
+pub use pack::Pack;
 pub use params::{Affine, Mixture, Stack};
+pub use role::Role;
+pub use write::Draft;

@@ -1,0 +1,105 @@
+//! Whether an ONNX graph can take the role it is given: its inputs, its output,
+//! their element types and shapes. Messages say what the role needs.
+
+use std::collections::HashSet;
+
+use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_proto::DataType};
+
+use super::Role;
+use super::onnx::declared;
+
+/// The oldest opset whose GatherElements a program needs.
+const OLDEST_OPSET: i64 = 11;
+
+/// The inputs that a caller has to give: older graphs list their constants too.
+pub(super) fn inputs(graph: &GraphProto) -> Vec<ValueInfoProto> {
+    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    graph.input.iter().filter(|input| !constants.contains(input.name.as_str())).cloned().collect()
+}
+
+/// The length of each embedding that a model declares to read, `None` where it
+/// leaves it free.
+pub(super) fn declared_dims(model: &ModelProto) -> Vec<Option<usize>> {
+    let graph = model.graph.as_ref();
+    graph.map(inputs).unwrap_or_default().iter().map(|input| last_dim(input, 2).unwrap_or(None)).collect()
+}
+
+/// Checks a model against its role; `Err` says what does not fit.
+pub(super) fn check(
+    role: Role,
+    model: &ModelProto,
+    dims: [usize; 2],
+    classes: usize,
+) -> std::result::Result<(), String> {
+    let graph = model.graph.as_ref().ok_or("the file holds no ONNX graph")?;
+    let opset = model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx");
+    let opset = opset.map_or(0, |o| o.version);
+    if opset < OLDEST_OPSET {
+        return Err(format!("opset {opset} is too old; export the model again with opset 17"));
+    }
+    let needed: Vec<usize> = role.modalities().iter().map(|&m| dims[m]).collect();
+    let inputs = inputs(graph);
+    let total = needed.iter().sum();
+    let needed = if role == Role::Classifier12 && inputs.len() == 1 { vec![total] } else { needed };
+    if inputs.len() != needed.len() {
+        return Err(format!(
+            "the graph has {} inputs, {role} needs {} (float32 [n, d]); export the model with these only",
+            inputs.len(),
+            needed.len()
+        ));
+    }
+    for (input, dim) in inputs.iter().zip(&needed) {
+        match last_dim(input, 2)? {
+            Some(found) if found != *dim => {
+                return Err(format!("input {:?} has dimension {found}, expected {dim}", input.name));
+            }
+            _ => {}
+        }
+    }
+    let [output] = &graph.output[..] else {
+        return Err(format!("the graph has {} outputs, {role} needs one", graph.output.len()));
+    };
+    if role.is_density() {
+        // [n] or [n, 1]: one number a row either way.
+        match declared(output) {
+            Some((element, _)) if element != DataType::Float as i32 => Err(not_float(output)),
+            Some((_, Some(shape))) if !matches!(shape[..], [_] | [_, Some(1) | None]) => Err(format!(
+                "output {:?} must be h of shape [n], it has {} dimensions",
+                output.name,
+                shape.len()
+            )),
+            _ => Ok(()),
+        }
+    } else {
+        match last_dim(output, 2)? {
+            Some(found) if found != classes => {
+                Err(format!("output {:?} gives {found} classes, the label has {classes}", output.name))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The size of a value's last dimension where declared; `Err` where its element
+/// type or its number of dimensions is another.
+fn last_dim(value: &ValueInfoProto, rank: usize) -> std::result::Result<Option<usize>, String> {
+    let Some((element, shape)) = declared(value) else {
+        return Err(format!("{:?} is not a tensor", value.name));
+    };
+    if element != DataType::Float as i32 {
+        return Err(not_float(value));
+    }
+    match shape {
+        None => Ok(None),
+        Some(shape) if shape.len() == rank => Ok(shape.last().copied().flatten()),
+        Some(shape) => Err(format!(
+            "{:?} must have {rank} dimensions (rows, then values), it has {}",
+            value.name,
+            shape.len()
+        )),
+    }
+}
+
+fn not_float(value: &ValueInfoProto) -> String {
+    format!("{:?} must be float32; export the model in single precision", value.name)
+}

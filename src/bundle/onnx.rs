@@ -1,0 +1,176 @@
+//! Writing ONNX graphs without protoc: a small builder over the protobuf types
+//! that the embedded engine's crate publishes, and the reading of a graph's
+//! inputs and outputs.
+
+use prost::Message;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType,
+    tensor_shape_proto::Dimension, tensor_shape_proto::dimension, type_proto,
+};
+
+/// The opset of the graphs written here; old enough for every engine in use.
+pub(super) const OPSET: i64 = 17;
+/// The IR version that came with [`OPSET`].
+const IR_VERSION: i64 = 8;
+
+/// Builds one graph, node after node. Values are named as they come.
+#[derive(Default)]
+pub(super) struct GraphBuilder {
+    graph: GraphProto,
+}
+
+impl GraphBuilder {
+    pub(super) fn new(name: &str) -> Self {
+        Self { graph: GraphProto { name: name.into(), ..Default::default() } }
+    }
+
+    /// A float input of shape `[n, dim]`.
+    pub(super) fn input(&mut self, name: &str, dim: usize) -> String {
+        self.graph.input.push(value_info(name, DataType::Float, &[None, Some(dim)]));
+        name.into()
+    }
+
+    /// A float output; `dims` follow the batch dimension.
+    pub(super) fn output(&mut self, name: &str, dims: &[usize]) {
+        let mut shape = vec![None];
+        shape.extend(dims.iter().copied().map(Some));
+        self.graph.output.push(value_info(name, DataType::Float, &shape));
+    }
+
+    /// A constant of f32.
+    pub(super) fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
+        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.constant(name, dims, DataType::Float, raw)
+    }
+
+    /// A constant vector of i64.
+    pub(super) fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.constant(name, &[values.len()], DataType::Int64, raw)
+    }
+
+    fn constant(&mut self, name: &str, dims: &[usize], data_type: DataType, raw_data: Vec<u8>) -> String {
+        self.graph.initializer.push(TensorProto {
+            name: name.into(),
+            dims: dims.iter().map(|&d| d as i64).collect(),
+            data_type: data_type as i32,
+            raw_data,
+            ..Default::default()
+        });
+        name.into()
+    }
+
+    /// A node with one output, which takes the node's name.
+    pub(super) fn node(
+        &mut self,
+        name: &str,
+        op: &str,
+        inputs: &[&str],
+        attributes: &[(&str, i64)],
+    ) -> String {
+        self.push(
+            name,
+            op,
+            inputs,
+            attributes.iter().map(|&(key, value)| int_attribute(key, value)).collect(),
+        )
+    }
+
+    /// A node with an attribute that is a list of integers.
+    pub(super) fn node_ints(
+        &mut self,
+        name: &str,
+        op: &str,
+        inputs: &[&str],
+        list: (&str, &[i64]),
+        attributes: &[(&str, i64)],
+    ) -> String {
+        let mut all: Vec<_> = attributes.iter().map(|&(key, value)| int_attribute(key, value)).collect();
+        all.push(AttributeProto {
+            name: list.0.into(),
+            r#type: AttributeType::Ints as i32,
+            ints: list.1.to_vec(),
+            ..Default::default()
+        });
+        self.push(name, op, inputs, all)
+    }
+
+    fn push(&mut self, name: &str, op: &str, inputs: &[&str], attribute: Vec<AttributeProto>) -> String {
+        self.graph.node.push(NodeProto {
+            name: name.into(),
+            op_type: op.into(),
+            input: inputs.iter().map(|&i| i.into()).collect(),
+            output: vec![name.into()],
+            attribute,
+            ..Default::default()
+        });
+        name.into()
+    }
+
+    pub(super) fn finish(self) -> ModelProto {
+        model(self.graph, OPSET)
+    }
+}
+
+/// A graph as a model of an opset.
+pub(super) fn model(graph: GraphProto, opset: i64) -> ModelProto {
+    ModelProto {
+        ir_version: IR_VERSION,
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
+        producer_name: env!("CARGO_PKG_NAME").into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph),
+        ..Default::default()
+    }
+}
+
+/// The protobuf bytes of a model.
+pub(super) fn encode(model: &ModelProto) -> Vec<u8> {
+    model.encode_to_vec()
+}
+
+/// A tensor's name, element type and shape, `None` where a dimension is free.
+pub(super) fn value_info(name: &str, element: DataType, shape: &[Option<usize>]) -> ValueInfoProto {
+    let dim = shape
+        .iter()
+        .map(|d| Dimension {
+            denotation: String::new(),
+            value: Some(match d {
+                Some(size) => dimension::Value::DimValue(*size as i64),
+                None => dimension::Value::DimParam("n".into()),
+            }),
+        })
+        .collect();
+    let tensor = type_proto::Tensor { elem_type: element as i32, shape: Some(TensorShapeProto { dim }) };
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto {
+            denotation: String::new(),
+            value: Some(type_proto::Value::TensorType(tensor)),
+        }),
+        doc_string: String::new(),
+    }
+}
+
+/// An integer attribute of a node.
+pub(super) fn int_attribute(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
+}
+
+/// What a graph declares of one of its values: element type and the sizes of
+/// its dimensions, `None` where free. `None` in all where it declares nothing.
+pub(super) fn declared(value: &ValueInfoProto) -> Option<(i32, Option<Vec<Option<usize>>>)> {
+    let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
+    let shape = tensor.shape.as_ref().map(|shape| {
+        shape
+            .dim
+            .iter()
+            .map(|d| match &d.value {
+                Some(dimension::Value::DimValue(size)) => usize::try_from(*size).ok(),
+                _ => None,
+            })
+            .collect()
+    });
+    Some((tensor.elem_type, shape))
+}

@@ -1,0 +1,107 @@
+//! `bundle pack`: a bundle from anyone's five ONNX files. Weights that an exporter
+//! put into files of their own are taken into the model, so that a bundle is whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
+
+use super::manifest::{ClassifierOutput, Label, Modality, Units};
+use super::{Draft, Role, check};
+use crate::error::{Error, Place, Result};
+
+/// What `bundle pack` is given.
+#[derive(Debug, Clone)]
+pub struct Pack {
+    /// The ONNX files in the order of [`Role::ALL`].
+    pub files: [PathBuf; 5],
+    /// Default columns of x1 and x2.
+    pub columns: [Option<String>; 2],
+    /// Dimensions of x1 and x2 where the graphs leave them free.
+    pub dims: [Option<usize>; 2],
+    /// The convention of h.
+    pub units: Units,
+    /// Mean h over the training rows; needed for centred units.
+    pub mean_h_nats: [Option<f64>; 2],
+    /// The label.
+    pub label: Label,
+    /// What the three classifiers give.
+    pub outputs: [ClassifierOutput; 3],
+}
+
+impl Pack {
+    /// Reads the files and lays them out as a bundle to be written.
+    ///
+    /// # Errors
+    /// [`Error::NoInput`] for a file that can't be read, [`Error::BadData`] for one
+    /// that is no ONNX model or leaves a dimension unknown.
+    pub fn read(self) -> Result<Draft> {
+        let mut models = Vec::new();
+        for (role, path) in Role::ALL.into_iter().zip(&self.files) {
+            models.push((role, read_model(path)?));
+        }
+        let dim = |m: usize| -> Result<usize> {
+            let of = |index: usize| models.get(index).map(|(_, model)| check::declared_dims(model));
+            let declared =
+                [of(m), of(m + 2)].into_iter().flatten().find_map(|d| d.first().copied().flatten());
+            self.dims[m].or(declared).ok_or_else(|| {
+                Error::Usage(format!(
+                    "{}: the graph leaves the dimension of x{} free; give --dim-{}",
+                    self.files[m].display(),
+                    m + 1,
+                    m + 1
+                ))
+            })
+        };
+        let dims = [dim(0)?, dim(1)?];
+        let modality = |m: usize| Modality {
+            column: self.columns[m].clone(),
+            dim: dims[m],
+            units: self.units,
+            mean_h_nats: self.mean_h_nats[m],
+        };
+        let modalities = [modality(0), modality(1)];
+        Ok(Draft::packed(modalities, self.label, models, self.outputs))
+    }
+}
+
+fn read_model(path: &Path) -> Result<ModelProto> {
+    let place = || Place::file(path.display());
+    let bytes = fs::read(path).map_err(|source| Error::NoInput { place: place(), source })?;
+    let mut model = ModelProto::decode(&bytes[..])
+        .map_err(|e| Error::bad_data(place(), format!("not an ONNX model: {e}")))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if let Some(graph) = &mut model.graph {
+        for tensor in &mut graph.initializer {
+            inline(tensor, folder).map_err(|what| Error::bad_data(place(), what))?;
+        }
+    }
+    Ok(model)
+}
+
+/// Takes a tensor's external bytes into the tensor.
+fn inline(tensor: &mut TensorProto, folder: &Path) -> std::result::Result<(), String> {
+    if tensor.data_location != Some(DataLocation::External as i32) {
+        return Ok(());
+    }
+    let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.clone());
+    let number = |key: &str| entry(key).and_then(|v| v.parse::<usize>().ok());
+    let location = entry("location").ok_or("external weights without a location; export the model again")?;
+    let file = Path::new(&location);
+    if file.is_absolute() || file.components().any(|c| matches!(c, std::path::Component::ParentDir)) {
+        return Err(format!(
+            "external weights at {location:?} lie outside the model's folder; move them beside it"
+        ));
+    }
+    let bytes = fs::read(folder.join(file)).map_err(|e| format!("external weights {location:?}: {e}"))?;
+    let start = number("offset").unwrap_or(0);
+    let end = number("length").map_or(bytes.len(), |length| start.saturating_add(length));
+    let data = bytes.get(start..end).ok_or_else(|| {
+        format!("external weights {location:?} are shorter than the model says; copy the file again")
+    })?;
+    tensor.raw_data = data.to_vec();
+    tensor.data_location = Some(DataLocation::Default as i32);
+    tensor.external_data.clear();
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Writing a bundle: the directory appears under its name only when all its files
+//! are in it and on disk.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use tract_onnx::pb::ModelProto;
+
+use super::classifier::classifier_graph;
+use super::density::{density_graph, row_blocks};
+use super::figures::Training;
+use super::manifest::{
+    ClassifierFile, ClassifierOutput, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models,
+};
+use super::open::{MANIFEST, hash};
+use super::{Bundle, Mixture, Role, Stack, check, onnx};
+use crate::error::{Error, Place, Result};
+
+/// A bundle that is about to be written.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The two modalities.
+    pub modalities: [Modality; 2],
+    /// The label.
+    pub label: Label,
+    /// How the models were fitted, where that is known.
+    pub training: Option<Training>,
+    models: Vec<(Role, ModelProto)>,
+    outputs: [ClassifierOutput; 3],
+}
+
+impl Draft {
+    /// A draft of fitted models: their graphs are written folded.
+    pub fn fitted(
+        modalities: [Modality; 2],
+        label: Label,
+        training: Training,
+        densities: &[Mixture; 2],
+        classifiers: &[Stack; 3],
+    ) -> Self {
+        let density = |m: usize| density_graph(&densities[m], row_blocks(densities[m].dim));
+        let graphs = [density(0), density(1)].into_iter().chain(classifiers.iter().map(classifier_graph));
+        let models = Role::ALL.into_iter().zip(graphs).collect();
+        Self { modalities, label, training: Some(training), models, outputs: [ClassifierOutput::LogProb; 3] }
+    }
+
+    /// A draft of models from elsewhere, in the order of [`Role::ALL`].
+    pub(super) fn packed(
+        modalities: [Modality; 2],
+        label: Label,
+        models: Vec<(Role, ModelProto)>,
+        outputs: [ClassifierOutput; 3],
+    ) -> Self {
+        Self { modalities, label, training: None, models, outputs }
+    }
+
+    /// Writes the bundle to `dir` and opens it, which checks it.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where `dir` is there and `overwrite` is not given,
+    /// [`Error::CannotCreate`] and [`Error::Io`] where it can't be written,
+    /// [`Error::Bundle`] where the models do not fit the manifest.
+    pub fn write(self, dir: &Path, overwrite: bool) -> Result<Bundle> {
+        if dir.exists() && !overwrite {
+            return Err(Error::OutputExists(dir.to_owned()));
+        }
+        // Replacing is for bundles only: any other directory is somebody's data.
+        if dir.exists()
+            && !dir.join(MANIFEST).exists()
+            && fs::read_dir(dir).is_ok_and(|mut d| d.next().is_some())
+        {
+            return Err(Error::Usage(format!(
+                "{} is not a bundle and not empty; name another directory",
+                dir.display()
+            )));
+        }
+        let parent = match dir.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let cannot = |source| Error::CannotCreate { path: dir.to_owned(), source };
+        fs::create_dir_all(parent).map_err(cannot)?;
+        let staged = tempfile::Builder::new().prefix(".lsmi-bundle-").tempdir_in(parent).map_err(cannot)?;
+        self.fill(staged.path())?;
+        Bundle::open(staged.path())?;
+        if dir.exists() {
+            let old =
+                tempfile::Builder::new().prefix(".lsmi-bundle-old-").tempdir_in(parent).map_err(cannot)?;
+            fs::rename(dir, old.path().join("bundle")).map_err(cannot)?;
+        }
+        fs::rename(staged.keep(), dir).map_err(cannot)?;
+        Bundle::open(dir)
+    }
+
+    fn fill(self, dir: &Path) -> Result<()> {
+        let put = |name: &str, bytes: &[u8]| -> Result<()> {
+            let path = dir.join(name);
+            let write = || -> std::io::Result<()> {
+                let mut file = File::create(&path)?;
+                file.write_all(bytes)?;
+                file.sync_all()
+            };
+            write().map_err(|source| Error::io(Place::file(path.display()), "write", source))
+        };
+        let mut files = Vec::new();
+        let dims = [self.modalities[0].dim, self.modalities[1].dim];
+        for (role, model) in &self.models {
+            let file = format!("{role}.onnx");
+            check::check(*role, model, dims, self.label.classes.len()).map_err(|what| Error::Bundle {
+                bundle: dir.to_owned(),
+                file: file.clone(),
+                field: None,
+                what,
+            })?;
+            let bytes = onnx::encode(model);
+            put(&file, &bytes)?;
+            files.push(ModelFile { file, sha256: hash(&bytes) });
+        }
+        let Ok([density_1, density_2, c1, c2, c12]) = <[ModelFile; 5]>::try_from(files) else {
+            return Err(Error::Internal("a bundle has five models".into()));
+        };
+        let classifier = |ModelFile { file, sha256 }, output| ClassifierFile { file, sha256, output };
+        let manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            created_by: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).into(),
+            modalities: self.modalities,
+            label: self.label,
+            models: Models {
+                density_1,
+                density_2,
+                classifier_1: classifier(c1, self.outputs[0]),
+                classifier_2: classifier(c2, self.outputs[1]),
+                classifier_12: classifier(c12, self.outputs[2]),
+            },
+            training: self.training,
+        };
+        let mut json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Internal(e.to_string()))?;
+        json.push(b'\n');
+        put(MANIFEST, &json)
+    }
+}
