@@ -5,5 +5,6 @@
 
 pub mod bundle;
 pub mod error;
+pub mod interaction;
 
 pub use error::{Error, Result};
