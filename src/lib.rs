@@ -6,5 +6,6 @@
 pub mod bundle;
 pub mod engine;
 pub mod error;
+pub mod interaction;
 
 pub use error::{Error, Result};

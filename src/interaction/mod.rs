@@ -1,0 +1,21 @@
+//! The mathematics of LSMI (Yang, Wang, Hu: *Efficient Quantification of Multimodal
+//! Interaction at Sample Level*, ICML 2025): pointwise information in, redundancy,
+//! uniqueness and synergy out; moments that merge; and the exact truth of the
+//! synthetic data. Pure functions on numbers and slices: no I/O, no async, no models.
+//! Everything is in nats.
+
+mod adjust;
+mod batch;
+mod case;
+mod decompose;
+mod moments;
+pub mod truth;
+
+pub use adjust::dataset_shift;
+pub use batch::{Columns, ModelOutputs, decompose_batch, pointwise_information};
+pub use case::{Case, Cases};
+pub use decompose::{Interaction, Pointwise, decompose};
+pub use moments::{Moments, Summary};
+
+#[cfg(test)]
+mod discrete_tables;
