@@ -1,0 +1,92 @@
+//! The computed columns: what may be asked for, under which names, and what each is.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use arrow::datatypes::{DataType, Field};
+
+/// A column that annotate can add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Column {
+    /// Redundancy.
+    R,
+    /// Uniqueness of x1.
+    U1,
+    /// Uniqueness of x2.
+    U2,
+    /// Synergy.
+    S,
+    /// Pointwise mutual information of x1 and y.
+    I1,
+    /// Pointwise mutual information of x2 and y.
+    I2,
+    /// Pointwise mutual information of (x1, x2) and y.
+    I12,
+    /// Specificity of x1.
+    H1,
+    /// Specificity of x2.
+    H2,
+    /// The class prior.
+    PY,
+}
+
+impl Column {
+    /// The four that are always added, in their order.
+    pub const PARTS: [Self; 4] = [Self::R, Self::U1, Self::U2, Self::S];
+    /// Those that are added on request.
+    pub const EXTRAS: [Self; 6] = [Self::I1, Self::I2, Self::I12, Self::H1, Self::H2, Self::PY];
+
+    /// The name of the column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::R => "r",
+            Self::U1 => "u1",
+            Self::U2 => "u2",
+            Self::S => "s",
+            Self::I1 => "i1",
+            Self::I2 => "i2",
+            Self::I12 => "i12",
+            Self::H1 => "h1",
+            Self::H2 => "h2",
+            Self::PY => "p_y",
+        }
+    }
+
+    /// What the column holds, for its field's metadata.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::R => "redundancy: information about the label that both modalities hold",
+            Self::U1 => "uniqueness of modality 1: i1 - r",
+            Self::U2 => "uniqueness of modality 2: i2 - r",
+            Self::S => "synergy: information that only the pair holds, i12 - i1 - i2 + r",
+            Self::I1 => "pointwise mutual information ln p(y|x1) - ln p(y)",
+            Self::I2 => "pointwise mutual information ln p(y|x2) - ln p(y)",
+            Self::I12 => "pointwise mutual information ln p(y|x1,x2) - ln p(y)",
+            Self::H1 => "specificity -ln p(x1)",
+            Self::H2 => "specificity -ln p(x2)",
+            Self::PY => "class prior p(y) of the bundle",
+        }
+    }
+
+    /// The Arrow field: nullable f32, its metadata saying what it is and its unit.
+    pub fn field(self) -> Field {
+        let unit = if self == Self::PY { "probability" } else { "nats" };
+        let metadata = HashMap::from([
+            ("description".to_owned(), self.description().to_owned()),
+            ("unit".to_owned(), unit.to_owned()),
+        ]);
+        Field::new(self.name(), DataType::Float32, true).with_metadata(metadata)
+    }
+}
+
+impl FromStr for Column {
+    type Err = String;
+
+    /// Parses one of [`Column::EXTRAS`].
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::EXTRAS
+            .into_iter()
+            .find(|c| c.name() == text)
+            .ok_or_else(|| format!("expected one of {}", Self::EXTRAS.map(Self::name).join(", ")))
+    }
+}

@@ -1,0 +1,106 @@
+//! One batch of samples through a session and the mathematics: rows in, f32 columns
+//! out. What a worker does.
+
+use crate::bundle::Bundle;
+use crate::dataset::{Fate, Samples};
+use crate::engine::{Backend, Batch, Evaluated};
+use crate::error::Result;
+use crate::interaction::{self, Columns, ModelOutputs};
+
+use super::columns::Column;
+
+/// What does not change from batch to batch.
+#[derive(Debug)]
+pub(super) struct Constants {
+    log_prior: Vec<f64>,
+    h_offsets: [f64; 2],
+    columns: Vec<Column>,
+}
+
+impl Constants {
+    pub(super) fn new(bundle: &Bundle, columns: &[Column]) -> Self {
+        Self {
+            log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
+            h_offsets: bundle.h_offsets(),
+            columns: columns.to_vec(),
+        }
+    }
+}
+
+/// The computed columns of a batch. Values of rows that are not good mean nothing.
+#[derive(Debug)]
+pub(super) struct Computed {
+    /// One vector for each column asked for.
+    pub(super) columns: Vec<Vec<f32>>,
+    /// What became of each row.
+    pub(super) fates: Vec<Fate>,
+}
+
+/// A worker: a session and its buffers.
+pub(super) struct Worker<'a> {
+    session: Box<dyn Backend>,
+    constants: &'a Constants,
+    evaluated: Evaluated,
+    y: Vec<i64>,
+    log_prior: Vec<f64>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(session: Box<dyn Backend>, constants: &'a Constants) -> Self {
+        let evaluated = Evaluated::default();
+        Self { session, constants, evaluated, y: Vec::new(), log_prior: Vec::new() }
+    }
+
+    pub(super) fn compute(&mut self, samples: &Samples) -> Result<Computed> {
+        let rows = samples.rows;
+        let log_prior = &self.constants.log_prior;
+        self.y.clear();
+        self.y.extend(samples.class.iter().map(|&class| i64::from(class)));
+        self.log_prior.clear();
+        self.log_prior.extend(
+            samples.class.iter().map(|&class| log_prior.get(class as usize).copied().unwrap_or(f64::NAN)),
+        );
+        let batch = Batch { rows, x1: &samples.x1, x2: &samples.x2, y: &self.y };
+        self.session.evaluate(&batch, &mut self.evaluated)?;
+        for (h, offset) in self.evaluated.h.iter_mut().zip(self.constants.h_offsets) {
+            if offset != 0.0 {
+                h.iter_mut().for_each(|h| *h = (f64::from(*h) - offset) as f32);
+            }
+        }
+        let mut parts: [Vec<f32>; 4] = std::array::from_fn(|_| vec![0.0; rows]);
+        let [r, u1, u2, s] = &mut parts;
+        let Evaluated { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
+        let outputs = ModelOutputs { h1, h2, log_p1, log_p2, log_p12, log_prior: &self.log_prior };
+        interaction::decompose_batch(outputs, Columns { r, u1, u2, s })?;
+
+        let mut fates = samples.fates.clone();
+        for (row, fate) in fates.iter_mut().enumerate() {
+            if *fate == Fate::Good && !parts.iter().all(|part| part[row].is_finite()) {
+                *fate = Fate::NonFiniteResult;
+            }
+        }
+        let columns = self.constants.columns.iter();
+        let columns = columns.map(|&column| self.column(column, &parts)).collect::<Result<_>>()?;
+        Ok(Computed { columns, fates })
+    }
+
+    fn column(&self, column: Column, [r, u1, u2, s]: &[Vec<f32>; 4]) -> Result<Vec<f32>> {
+        let Evaluated { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
+        let information = |log_prob: &[f32]| {
+            let mut i = vec![0.0; log_prob.len()];
+            interaction::pointwise_information(log_prob, &self.log_prior, &mut i).map(|()| i)
+        };
+        match column {
+            Column::R => Ok(r.clone()),
+            Column::U1 => Ok(u1.clone()),
+            Column::U2 => Ok(u2.clone()),
+            Column::S => Ok(s.clone()),
+            Column::I1 => information(log_p1),
+            Column::I2 => information(log_p2),
+            Column::I12 => information(log_p12),
+            Column::H1 => Ok(h1.clone()),
+            Column::H2 => Ok(h2.clone()),
+            Column::PY => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
+        }
+    }
+}
