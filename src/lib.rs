@@ -4,6 +4,7 @@
 //! the README of `tests`; a test holds them.
 
 pub mod bundle;
+pub mod dataset;
 pub mod error;
 
 pub use error::{Error, Result};
