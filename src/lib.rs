@@ -4,6 +4,7 @@
 //! the README of `tests`; a test holds them.
 
 pub mod bundle;
+pub mod dataset;
 pub mod engine;
 pub mod error;
 pub mod interaction;

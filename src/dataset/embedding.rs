@@ -1,0 +1,156 @@
+//! Which column types are embeddings, and of what dimension.
+
+use std::fmt;
+
+use arrow::datatypes::DataType;
+
+use crate::error::{Error, Place, Result};
+
+/// The types a column of embeddings may have, for messages.
+const ACCEPTED: &str = "FixedSizeList, List or LargeList of Float16, Float32 or Float64, \
+    or FixedSizeBinary of little-endian f32";
+
+/// The type of an embedding's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Float {
+    /// Half precision.
+    F16,
+    /// Single precision.
+    F32,
+    /// Double precision, rounded to single when it is read.
+    F64,
+}
+
+/// How a column holds one embedding a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Lists of this length.
+    FixedSizeList(usize),
+    /// Lists of any length.
+    List,
+    /// Lists of any length, with 64-bit offsets.
+    LargeList,
+    /// So many f32 values as bytes, little endian.
+    FixedSizeBinary(usize),
+}
+
+/// A column type that is an embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmbeddingType {
+    /// The elements.
+    pub item: Float,
+    /// The rows.
+    pub layout: Layout,
+}
+
+impl EmbeddingType {
+    /// The embedding type an Arrow type is, if it is one.
+    pub fn of(data_type: &DataType) -> Option<Self> {
+        let (item, layout) = match data_type {
+            DataType::FixedSizeList(item, length) => {
+                (item.data_type(), Layout::FixedSizeList(usize::try_from(*length).ok()?))
+            }
+            DataType::List(item) => (item.data_type(), Layout::List),
+            DataType::LargeList(item) => (item.data_type(), Layout::LargeList),
+            DataType::FixedSizeBinary(bytes) => {
+                let bytes = usize::try_from(*bytes).ok()?;
+                (&DataType::Float32, Layout::FixedSizeBinary((bytes % 4 == 0).then_some(bytes / 4)?))
+            }
+            _ => return None,
+        };
+        let item = match item {
+            DataType::Float16 => Float::F16,
+            DataType::Float32 => Float::F32,
+            DataType::Float64 => Float::F64,
+            _ => return None,
+        };
+        let embedding = Self { item, layout };
+        (embedding.dimension() != Some(0)).then_some(embedding)
+    }
+
+    /// As [`Self::of`], for a column that must be an embedding.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] that names the type and what would be accepted.
+    pub fn require(data_type: &DataType, place: Place) -> Result<Self> {
+        Self::of(data_type).ok_or_else(|| {
+            Error::bad_data(
+                place,
+                format!("has type {data_type}, which is no embedding; accepted are {ACCEPTED}"),
+            )
+        })
+    }
+
+    /// The dimension, where the type alone fixes it.
+    pub fn dimension(&self) -> Option<usize> {
+        match self.layout {
+            Layout::FixedSizeList(length) | Layout::FixedSizeBinary(length) => Some(length),
+            Layout::List | Layout::LargeList => None,
+        }
+    }
+
+    /// Whether a column of this type is an embedding beyond doubt: fixed-size
+    /// binary columns are more often identifiers or hashes.
+    pub fn is_obvious(&self) -> bool {
+        !matches!(self.layout, Layout::FixedSizeBinary(_))
+    }
+
+    /// Fails where the type fixes another dimension than the models have.
+    ///
+    /// # Errors
+    /// [`Error::BadData`].
+    pub fn check_dimension(&self, expected: usize, place: Place) -> Result<()> {
+        match self.dimension() {
+            Some(found) if found != expected => Err(wrong_dimension(expected, found, place)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The column's embeddings have another dimension than the models.
+pub(super) fn wrong_dimension(expected: usize, found: usize, place: Place) -> Error {
+    let what = format!(
+        "embeddings have dimension {found}, the bundle's models take {expected}; \
+         choose the column they were fitted on or another bundle"
+    );
+    Error::bad_data(place, what)
+}
+
+impl fmt::Display for EmbeddingType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.layout {
+            Layout::FixedSizeList(length) => write!(f, "FixedSizeList<{:?}>[{length}]", self.item),
+            Layout::List => write!(f, "List<{:?}>", self.item),
+            Layout::LargeList => write!(f, "LargeList<{:?}>", self.item),
+            Layout::FixedSizeBinary(length) => write!(f, "FixedSizeBinary of {length} × F32"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::Field;
+    use std::sync::Arc;
+
+    #[test]
+    fn types_that_are_embeddings() {
+        let item = |t| Arc::new(Field::new("item", t, true));
+        let dimension = |t: DataType| EmbeddingType::of(&t).map(|e| e.dimension());
+        assert_eq!(dimension(DataType::FixedSizeList(item(DataType::Float16), 7)), Some(Some(7)));
+        assert_eq!(dimension(DataType::List(item(DataType::Float32))), Some(None));
+        assert_eq!(dimension(DataType::LargeList(item(DataType::Float64))), Some(None));
+        assert_eq!(dimension(DataType::FixedSizeBinary(32)), Some(Some(8)));
+        for other in [
+            DataType::FixedSizeBinary(6),
+            DataType::FixedSizeList(item(DataType::Float32), 0),
+            DataType::List(item(DataType::Int8)),
+            DataType::Float32,
+            DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::List(item(DataType::Float32)))),
+        ] {
+            assert_eq!(dimension(other.clone()), None);
+            let error = EmbeddingType::require(&other, Place::file("f").column("c")).unwrap_err().to_string();
+            assert!(error.contains("f, column \"c\"") && error.contains("accepted are"), "{error}");
+        }
+    }
+}

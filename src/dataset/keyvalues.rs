@@ -1,0 +1,116 @@
+//! The key-value metadata of a spliced file: what the input has, with the two
+//! keys that list the columns extended by the new ones. `pandas` lists columns
+//! too, but only to say what differs from the Parquet types, and stays as it is.
+
+use arrow::datatypes::{Field, Schema};
+use arrow::ipc::convert::try_schema_from_ipc_buffer;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
+use parquet::file::metadata::KeyValue;
+
+use super::ordered_json::Json;
+
+const HUGGINGFACE_KEY: &str = "huggingface";
+
+/// The output's key-values. Keys in `added` replace those of the input.
+///
+/// # Errors
+/// What is wrong with the input's Arrow schema.
+pub(super) fn extend(
+    old: &[KeyValue],
+    new_fields: &[Field],
+    added: &[KeyValue],
+) -> Result<Vec<KeyValue>, String> {
+    let kept = old.iter().filter(|pair| added.iter().all(|new| new.key != pair.key));
+    let mut pairs = Vec::new();
+    for pair in kept {
+        let value = match (pair.key.as_str(), &pair.value) {
+            // An input without an Arrow schema gets none: readers would then see
+            // our guess at its columns' types in place of their own.
+            (ARROW_SCHEMA_META_KEY, Some(value)) => Some(arrow_schema(value, new_fields)?),
+            (HUGGINGFACE_KEY, Some(value)) => {
+                Some(huggingface(value, new_fields).unwrap_or_else(|| value.clone()))
+            }
+            (_, value) => value.clone(),
+        };
+        pairs.push(KeyValue { key: pair.key.clone(), value });
+    }
+    pairs.extend_from_slice(added);
+    Ok(pairs)
+}
+
+/// The Arrow schema as the writer of the input declared it (not as the Parquet
+/// crate reconciles it with the Parquet types), with more fields.
+fn arrow_schema(encoded: &str, new_fields: &[Field]) -> Result<String, String> {
+    let bytes =
+        BASE64_STANDARD.decode(encoded).map_err(|error| format!("has a damaged Arrow schema: {error}"))?;
+    let schema =
+        try_schema_from_ipc_buffer(&bytes).map_err(|error| format!("has a damaged Arrow schema: {error}"))?;
+    let fields = schema.fields().iter().cloned().chain(new_fields.iter().cloned().map(Into::into));
+    Ok(encode_arrow_schema(&Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
+}
+
+/// The features that the Hugging Face `datasets` library lists, with more of them.
+/// None where the value has not the shape it is known to have.
+fn huggingface(value: &str, new_fields: &[Field]) -> Option<String> {
+    let mut root: Json = serde_json::from_str(value).ok()?;
+    let features = root.get_mut("info")?.get_mut("features")?.as_object_mut()?;
+    for field in new_fields {
+        let text = |text: &str| Json::Leaf(text.into());
+        let feature = vec![("dtype".to_owned(), text("float32")), ("_type".to_owned(), text("Value"))];
+        features.push((field.name().clone(), Json::Object(feature)));
+    }
+    serde_json::to_string(&root).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::DataType;
+
+    fn pair(key: &str, value: &str) -> KeyValue {
+        KeyValue { key: key.to_owned(), value: Some(value.to_owned()) }
+    }
+
+    #[test]
+    fn listed_columns_are_extended_in_their_order() {
+        let schema = Schema::new_with_metadata(
+            vec![Field::new("z", DataType::Utf8View, false)],
+            [("a".to_owned(), "b".to_owned())].into(),
+        );
+        let metadata = [("unit".to_owned(), "nats".to_owned())].into();
+        let new = [Field::new("r", DataType::Float32, true).with_metadata(metadata)];
+        let features =
+            r#"{"info":{"features":{"z":{"dtype":"string","_type":"Value"},"b":[1,null,{"y":2.5}]}},"n":1}"#;
+        let old = [
+            pair("pandas", "{}"),
+            pair(ARROW_SCHEMA_META_KEY, &encode_arrow_schema(&schema)),
+            pair(HUGGINGFACE_KEY, features),
+            pair("mine", "old"),
+            KeyValue { key: "none".to_owned(), value: None },
+        ];
+        let out = extend(&old, &new, &[pair("mine", "new")]).unwrap();
+        let keys: Vec<_> = out.iter().map(|pair| pair.key.as_str()).collect();
+        assert_eq!(keys, ["pandas", ARROW_SCHEMA_META_KEY, HUGGINGFACE_KEY, "none", "mine"]);
+        let encoded = out[1].value.as_ref().unwrap();
+        let read = try_schema_from_ipc_buffer(&BASE64_STANDARD.decode(encoded).unwrap()).unwrap();
+        assert_eq!(read.metadata(), schema.metadata());
+        assert_eq!(read.fields()[0], schema.fields()[0]);
+        assert_eq!(*read.fields()[1], new[0]);
+        assert_eq!(
+            out[2].value.as_ref().unwrap(),
+            &features.replace("2.5}]}", r#"2.5}],"r":{"dtype":"float32","_type":"Value"}}"#)
+        );
+        assert_eq!((&out[3].value, out[4].value.as_deref()), (&None, Some("new")));
+    }
+
+    #[test]
+    fn a_huggingface_key_of_another_shape_is_left_alone() {
+        let new = [Field::new("r", DataType::Float32, true)];
+        for value in ["", "[]", r#"{"info":{}}"#, r#"{"info":{"features":[]}}"#] {
+            let out = extend(&[pair(HUGGINGFACE_KEY, value)], &new, &[]).unwrap();
+            assert_eq!(out[0].value.as_deref(), Some(value));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! An output that appears under its name whole or not at all.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile};
+
+use crate::error::{Error, Place, Result};
+
+/// A file being written beside its final name, as `.NAME.XXXXXX.partial`. Dropped
+/// without [`Staged::commit`], it is removed.
+#[derive(Debug)]
+pub struct Staged {
+    temporary: NamedTempFile,
+    path: PathBuf,
+    overwrite: bool,
+}
+
+impl Staged {
+    /// Creates the temporary file.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where the output is there and `overwrite` is not
+    /// given; [`Error::CannotCreate`] where the folder is missing or not writable,
+    /// or the output is a folder.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
+        let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
+        let name = path.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidFilename.into()))?;
+        match std::fs::symlink_metadata(path) {
+            Ok(there) if there.is_dir() => return Err(cannot(io::ErrorKind::IsADirectory.into())),
+            Ok(_) if !overwrite => return Err(Error::OutputExists(path.to_owned())),
+            _ => {}
+        }
+        let mut prefix = OsString::from(".");
+        prefix.push(name);
+        prefix.push(".");
+        let mut builder = Builder::new();
+        builder.prefix(&prefix).suffix(".partial");
+        // A temporary file is private by default; this one becomes the output.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let temporary = builder.tempfile_in(folder_of(path)).map_err(cannot)?;
+        Ok(Self { temporary, path: path.to_owned(), overwrite })
+    }
+
+    /// The final name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open temporary file.
+    pub fn file(&self) -> &File {
+        self.temporary.as_file()
+    }
+
+    /// Forces the content to disk and gives the file its name; nobody ever sees
+    /// a part of it.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where a file of this name has appeared meanwhile and
+    /// `overwrite` was not given; [`Error::Io`].
+    pub fn commit(self) -> Result<()> {
+        let Self { temporary, path, overwrite } = self;
+        let failed = |doing| {
+            let place = Place::file(path.display());
+            move |source| Error::io(place, doing, source)
+        };
+        temporary.as_file().sync_all().map_err(failed("fsync"))?;
+        let renamed = if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
+        match renamed {
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::OutputExists(path));
+            }
+            Err(error) => return Err(failed("rename")(error.error)),
+            Ok(_) => {}
+        }
+        // Without this the rename itself may not survive a power cut.
+        #[cfg(unix)]
+        File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).map_err(failed("fsync"))?;
+        Ok(())
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_name_appears_on_commit_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.parquet");
+        let staged = Staged::create(&path, false).unwrap();
+        staged.file().write_all(b"abc").unwrap();
+        let [hidden] = &names(folder.path())[..] else { panic!("one file") };
+        assert!(hidden.starts_with(".out.parquet.") && hidden.ends_with(".partial"), "{hidden}");
+        drop(staged);
+        assert!(names(folder.path()).is_empty());
+
+        let staged = Staged::create(&path, false).unwrap();
+        staged.file().write_all(b"abc").unwrap();
+        staged.commit().unwrap();
+        assert_eq!(names(folder.path()), ["out.parquet"]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn an_existing_output_is_kept_unless_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let early = Staged::create(&path, false).unwrap();
+        std::fs::write(&path, b"mine").unwrap();
+        assert_eq!(Staged::create(&path, false).unwrap_err().exit_code(), 73);
+        assert!(matches!(early.commit().unwrap_err(), Error::OutputExists(_)));
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        Staged::create(&path, true).unwrap().commit().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn where_nothing_can_be_created() {
+        let folder = tempfile::tempdir().unwrap();
+        let exit_code = |path: &Path| Staged::create(path, true).unwrap_err().exit_code();
+        assert_eq!(exit_code(&folder.path().join("no/such/folder/out")), 73);
+        assert_eq!(exit_code(folder.path()), 73);
+        assert_eq!(exit_code(Path::new("/")), 73);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_output_is_as_readable_as_any_new_file() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        let (plain, staged) = (folder.path().join("plain"), folder.path().join("staged"));
+        std::fs::write(&plain, b"").unwrap();
+        Staged::create(&staged, false).unwrap().commit().unwrap();
+        assert_eq!(mode(&plain), mode(&staged));
+    }
+}
