@@ -5,5 +5,6 @@
 
 pub mod bundle;
 pub mod error;
+pub mod fit;
 
 pub use error::{Error, Result};
