@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod dataset;
 pub mod engine;
 pub mod error;
+pub mod fit;
 pub mod interaction;
 
 pub use error::{Error, Result};

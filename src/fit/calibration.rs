@@ -1,0 +1,103 @@
+//! How good the models are on rows they have not seen: the figures of a fit.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::log_sum_exp;
+
+/// Validation figures of a fit, all on rows that neither trained nor chose anything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Figures {
+    /// Rows the models learned from or were chosen by.
+    pub trained_rows: usize,
+    /// Rows the figures were measured on.
+    pub measured_rows: usize,
+    /// The densities of x1 and x2.
+    pub densities: [DensityFigures; 2],
+    /// The classifiers of x1, of x2 and of both.
+    pub classifiers: [ClassifierFigures; 3],
+}
+
+/// How well a density fits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DensityFigures {
+    /// Mean −ln p(x) in nats, in the units of x.
+    pub mean_nats: f64,
+    /// Number of Gaussians.
+    pub components: usize,
+    /// Strength of the shrinkage towards the pooled covariance, in rows' worth; absent
+    /// where all components share one covariance, and for gradient descent.
+    pub shrinkage_rows: Option<f64>,
+    /// Iterations or epochs until the held-out −ln p was least.
+    pub iterations: usize,
+}
+
+/// How well a classifier predicts, and how far its probabilities can be believed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClassifierFigures {
+    /// Mean −ln p(y|x) in nats.
+    pub cross_entropy_nats: f64,
+    /// Share of rows whose most probable class is theirs.
+    pub accuracy: f64,
+    /// Expected calibration error over 15 equal bins of the top class's probability.
+    pub calibration_error: f64,
+    /// L2 strength of the logistic regression.
+    pub l2: f64,
+    /// Weight decay of the network.
+    pub weight_decay: f64,
+    /// Epochs until the network's held-out loss was least.
+    pub epochs: usize,
+    /// Weights of regression and network in the stack.
+    pub betas: [f32; 2],
+}
+
+/// Mean −ln p of the labels under logits (or log-probabilities) `[n, C]`; NaN for no rows.
+pub(crate) fn cross_entropy(logits: &[f64], y: &[u32], classes: usize) -> f64 {
+    let losses = logits.chunks_exact(classes).zip(y).map(|(row, &y)| log_sum_exp(row) - row[y as usize]);
+    losses.sum::<f64>() / y.len() as f64
+}
+
+/// Share of rows whose largest entry is their label's.
+pub(crate) fn accuracy(log_prob: &[f64], y: &[u32], classes: usize) -> f64 {
+    let right = log_prob.chunks_exact(classes).zip(y).filter(|(row, y)| top(row).0 == **y as usize);
+    right.count() as f64 / y.len() as f64
+}
+
+/// Expected calibration error (Guo et al. 2017): the mean over rows of the gap between
+/// confidence and accuracy in the row's bin, 15 bins of equal width.
+pub(crate) fn calibration_error(log_prob: &[f64], y: &[u32], classes: usize) -> f64 {
+    const BINS: usize = 15;
+    let (mut confidence, mut right) = ([0.0; BINS], [0.0; BINS]);
+    for (row, &y) in log_prob.chunks_exact(classes).zip(y) {
+        let (class, log_p) = top(row);
+        let p = log_p.exp();
+        let bin = ((p * BINS as f64) as usize).min(BINS - 1);
+        confidence[bin] += p;
+        right[bin] += if class == y as usize { 1.0 } else { 0.0 };
+    }
+    let gaps =
+        confidence.iter().zip(&right).map(|(confidence, right): (&f64, &f64)| (confidence - right).abs());
+    gaps.sum::<f64>() / y.len() as f64
+}
+
+fn top(row: &[f64]) -> (usize, f64) {
+    let first = (0, f64::NEG_INFINITY);
+    row.iter().copied().enumerate().fold(first, |best, entry| if entry.1 > best.1 { entry } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_by_hand() {
+        let log_prob: Vec<f64> =
+            [0.9, 0.1, 0.9, 0.1, 0.4, 0.6, 0.4, 0.6].iter().map(|p: &f64| p.ln()).collect();
+        let y = [0, 1, 1, 1];
+        assert!((accuracy(&log_prob, &y, 2) - 0.75).abs() < 1e-12);
+        let truth = -(0.9f64.ln() + 0.1f64.ln() + 2.0 * 0.6f64.ln()) / 4.0;
+        assert!((cross_entropy(&log_prob, &y, 2) - truth).abs() < 1e-12);
+        // Bin of 0.9: 1.8 expected, 1 right; bin of 0.6: 1.2 expected, 2 right.
+        assert!((calibration_error(&log_prob, &y, 2) - (0.8 + 0.8) / 4.0).abs() < 1e-12);
+    }
+}

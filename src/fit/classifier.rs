@@ -1,0 +1,169 @@
+//! Fitting the classifiers of x1, of x2 and of both: regressions and networks side by
+//! side, the weight decay chosen, the two stacked, and measured.
+
+use rayon::prelude::*;
+
+use super::calibration::{ClassifierFigures, accuracy, calibration_error, cross_entropy};
+use super::evaluate::network;
+use super::linear::{self, Labelled};
+use super::network::{self as mlp, DECAYS, EPOCHS, Trained};
+use super::scaling::Scaling;
+use super::split::{Chance, chance};
+use super::stack::weigh;
+use super::{Modality, Parts, Progress, Recipe, TrainingSet};
+use crate::bundle::Stack;
+use crate::error::{Error, Result};
+
+/// The modalities each classifier reads.
+const INPUTS: [&[usize]; 3] = [&[0], &[1], &[0, 1]];
+/// What each is called.
+const NAMES: [&str; 3] = ["classifier 1", "classifier 2", "classifier 12"];
+
+/// The standardised rows of one classifier.
+struct Input {
+    dims: Vec<usize>,
+    mean: Vec<f32>,
+    scale: Vec<f32>,
+    constant: Vec<bool>,
+    train: Vec<f32>,
+    held_out: Vec<f32>,
+    measure: Vec<f32>,
+}
+
+/// Fits p(y|x1), p(y|x2) and p(y|x1, x2).
+pub(super) fn fit_all(
+    set: &TrainingSet<'_>,
+    parts: &Parts,
+    recipe: &Recipe,
+    progress: &dyn Progress,
+) -> Result<[(Stack, ClassifierFigures); 3]> {
+    let inputs = INPUTS.map(|modalities| Input::new(set, modalities, parts));
+    let labels = |rows: &[usize]| rows.iter().map(|&row| set.y[row]).collect::<Vec<u32>>();
+    let (train, held_out) = (labels(&parts.fit.train), labels(&parts.fit.held_out));
+
+    let regressions = [0, 1, 2].map(|which| {
+        let input = &inputs[which];
+        let mut tried = 0;
+        linear::search(
+            input.labelled(&input.train, &train, set.classes),
+            input.labelled(&input.held_out, &held_out, set.classes),
+            &mut |_, nats| {
+                tried += 1;
+                progress.epoch(
+                    &format!("{}, regression", NAMES[which]),
+                    tried,
+                    linear::STRENGTHS.len(),
+                    nats,
+                );
+                Parts::check(progress)
+            },
+        )
+    });
+
+    // The widest first, so that the last to finish is a short one.
+    let jobs: Vec<(usize, usize)> =
+        [2, 1, 0].into_iter().flat_map(|which| (0..DECAYS.len()).map(move |decay| (which, decay))).collect();
+    let trained: Vec<(usize, Trained)> = jobs
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|(which, decay)| {
+            let input = &inputs[which];
+            let name = format!("{}, decay {}", NAMES[which], DECAYS[decay]);
+            let trained = mlp::train(
+                input.labelled(&input.train, &train, set.classes),
+                input.labelled(&input.held_out, &held_out, set.classes),
+                &input.constant,
+                DECAYS[decay],
+                chance(recipe.seed, Chance::Network(which, decay)),
+                &|epoch, nats| {
+                    progress.epoch(&name, epoch, EPOCHS, nats);
+                    Parts::check(progress)
+                },
+            )?;
+            Ok((which, trained))
+        })
+        .collect::<Result<_>>()?;
+
+    let measured = labels(&parts.measure);
+    let mut fitted = Vec::with_capacity(3);
+    for (which, (input, regression)) in inputs.iter().zip(regressions).enumerate() {
+        let regression = regression?;
+        let network = trained
+            .iter()
+            .filter(|(of, trained)| *of == which && trained.held_out_nats.is_finite())
+            .map(|(_, trained)| trained)
+            .min_by(|a, b| a.held_out_nats.total_cmp(&b.held_out_nats));
+        let (Some(regression), Some(network)) = (regression, network) else {
+            let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
+            return Err(Error::bad_data(set.place.clone(), what));
+        };
+        fitted.push(input.stack(regression, network, &held_out, &measured));
+    }
+    fitted.try_into().map_err(|_| Error::Internal("three classifiers were not three".into()))
+}
+
+impl Input {
+    fn new(set: &TrainingSet<'_>, modalities: &[usize], parts: &Parts) -> Self {
+        let mut learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
+        learned.sort_unstable();
+        let x: Vec<&Modality<'_>> = modalities.iter().map(|&modality| &set.x[modality]).collect();
+        let scalings: Vec<Scaling> = x.iter().map(|x| Scaling::measure(x, &learned)).collect();
+        let joined = |of: fn(&Scaling) -> &[f64]| -> Vec<f32> {
+            scalings.iter().flat_map(|scaling| of(scaling)).map(|&value| value as f32).collect()
+        };
+        let (mean, scale) = (joined(|scaling| &scaling.mean), joined(|scaling| &scaling.scale));
+        let standardise = |rows: &[usize]| -> Vec<f32> {
+            let mut out = Vec::with_capacity(rows.len() * mean.len());
+            for &row in rows {
+                let values = x.iter().flat_map(|x| x.row(row));
+                out.extend(values.zip(mean.iter().zip(&scale)).map(|(x, (m, s))| (x - m) / s));
+            }
+            out
+        };
+        Self {
+            dims: x.iter().map(|x| x.dim).collect(),
+            train: standardise(&parts.fit.train),
+            held_out: standardise(&parts.fit.held_out),
+            measure: standardise(&parts.measure),
+            constant: scalings.iter().flat_map(|scaling| scaling.constant.iter().copied()).collect(),
+            mean,
+            scale,
+        }
+    }
+
+    fn labelled<'a>(&self, x: &'a [f32], y: &'a [u32], classes: usize) -> Labelled<'a> {
+        Labelled { x, width: self.mean.len(), y, classes }
+    }
+
+    /// Weighs regression and network on the held-out rows and measures the result.
+    fn stack(
+        &self,
+        regression: linear::Chosen,
+        trained: &Trained,
+        held_out: &[u32],
+        measured: &[u32],
+    ) -> (Stack, ClassifierFigures) {
+        let classes = regression.map.outputs;
+        let linear = regression.map.apply(&self.held_out);
+        let betas = weigh(&linear, &network(&trained.layers, &self.held_out), held_out, classes);
+        let stack = Stack {
+            dims: self.dims.clone(),
+            mean: self.mean.clone(),
+            scale: self.scale.clone(),
+            linear: regression.map,
+            mlp: trained.layers.clone(),
+            betas,
+        };
+        let log_prob = stack.log_prob_standardised(&self.measure);
+        let figures = ClassifierFigures {
+            cross_entropy_nats: cross_entropy(&log_prob, measured, classes),
+            accuracy: accuracy(&log_prob, measured, classes),
+            calibration_error: calibration_error(&log_prob, measured, classes),
+            l2: regression.strength,
+            weight_decay: trained.decay,
+            epochs: trained.epochs,
+            betas,
+        };
+        (stack, figures)
+    }
+}

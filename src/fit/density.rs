@@ -1,0 +1,99 @@
+//! Fitting the densities of both modalities: standardise, search, refit on all rows that
+//! may be learned from, and measure.
+
+use rayon::join;
+
+use super::calibration::DensityFigures;
+use super::mixture::{self, Fitted, Rows};
+use super::scaling::Scaling;
+use super::split::{Chance, chance};
+use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, gradient};
+use crate::bundle::Mixture;
+use crate::error::{Error, Result};
+
+/// Steps from the chosen mixture on the rows it was fitted to and chosen by.
+const REFIT_STEPS: usize = 5;
+
+/// Fits p(x1) and p(x2) side by side.
+pub(super) fn fit_both(
+    set: &TrainingSet<'_>,
+    parts: &Parts,
+    recipe: &Recipe,
+    progress: &dyn Progress,
+) -> Result<[(Mixture, DensityFigures); 2]> {
+    let (first, second) =
+        join(|| fit(set, 0, parts, recipe, progress), || fit(set, 1, parts, recipe, progress));
+    Ok([first?, second?])
+}
+
+fn fit(
+    set: &TrainingSet<'_>,
+    modality: usize,
+    parts: &Parts,
+    recipe: &Recipe,
+    progress: &dyn Progress,
+) -> Result<(Mixture, DensityFigures)> {
+    let x = &set.x[modality];
+    let mut rng = chance(recipe.seed, Chance::Density(modality));
+    let mut learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
+    learned.sort_unstable();
+    let scaling = Scaling::measure(x, &learned);
+    let dim = scaling.varying().len();
+    let (fitted, mixture) = if dim == 0 {
+        constant()
+    } else {
+        let [train, held_out, all] =
+            [&parts.fit.train, &parts.fit.held_out, &learned].map(|rows| scaling.standardise(x, rows));
+        let [train, held_out, all] = [&train, &held_out, &all].map(|values| Rows { values, dim });
+        let name = format!("density {}", modality + 1);
+        match recipe.density_fit {
+            DensityFit::Em => {
+                let candidates = mixture::COMPONENTS.len() * mixture::SHRINKAGE.len();
+                let mut tried = 0;
+                let fitted = mixture::search(train, held_out, &mut rng, &mut |fitted| {
+                    tried += 1;
+                    progress.epoch(&name, tried, candidates, fitted.held_out_nats);
+                    Parts::check(progress)
+                })?;
+                let mixture = mixture::refit(&fitted, all, REFIT_STEPS)?;
+                (fitted, mixture)
+            }
+            DensityFit::Sgd => {
+                let start = mixture::start(train, held_out, &mut rng)?;
+                let fitted = gradient::descend(start, train, held_out, rng, &|epoch, of, nats| {
+                    progress.epoch(&name, epoch, of, nats);
+                    Parts::check(progress)
+                })?;
+                let mixture = fitted.mixture.clone();
+                (fitted, mixture)
+            }
+        }
+    };
+    let mixture = mixture::to_raw_units(&mixture, &scaling);
+    let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
+    if !(finite(&mixture.factors) && finite(&mixture.means) && finite(&mixture.log_weights)) {
+        let place = set.place.clone().column(x.column);
+        return Err(Error::bad_data(place, "the density's parameters overflow; scale the column down"));
+    }
+    let measured = gather(x, &parts.measure);
+    let nats = mixture.specificity(&measured);
+    let figures = DensityFigures {
+        mean_nats: nats.iter().sum::<f64>() / nats.len() as f64,
+        components: mixture.components(),
+        shrinkage_rows: fitted.shrinkage.is_finite().then_some(fitted.shrinkage),
+        iterations: fitted.iterations,
+    };
+    Ok((mixture, figures))
+}
+
+/// The density of a modality whose columns are all constant: h is 0.
+fn constant() -> (Fitted, Mixture) {
+    let mixture = Mixture { dim: 0, log_weights: vec![0.0], means: vec![], factors: vec![], center: vec![] };
+    let fitted =
+        Fitted { mixture: mixture.clone(), shrinkage: f64::INFINITY, iterations: 0, held_out_nats: 0.0 };
+    (fitted, mixture)
+}
+
+fn gather(x: &Modality<'_>, rows: &[usize]) -> Vec<f32> {
+    rows.iter().flat_map(|&row| x.row(row)).copied().collect()
+}

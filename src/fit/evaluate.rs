@@ -1,0 +1,211 @@
+//! What the trained models say on slices: the reference that their ONNX graphs are
+//! tested against, and what selection and validation figures are computed with.
+
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
+
+use crate::bundle::{Affine, Mixture, Stack};
+
+/// Rows in one matrix product: enough to fill it, few enough to stay in the cache.
+const BLOCK: usize = 256;
+
+impl Mixture {
+    /// Specificity h(x) = −ln p(x) in nats, in f64.
+    ///
+    /// `x` is `[n, d]` row-major; the result has length n.
+    pub fn specificity(&self, x: &[f32]) -> Vec<f64> {
+        let x: Vec<f64> = x.iter().map(|&value| f64::from(value)).collect();
+        self.specificity_f64(&x)
+    }
+
+    /// [`Mixture::specificity`] of rows in f64.
+    pub(crate) fn specificity_f64(&self, x: &[f64]) -> Vec<f64> {
+        self.log_joint(x).chunks_exact(self.components()).map(|row| -log_sum_exp(row)).collect()
+    }
+
+    /// K, the number of components.
+    pub fn components(&self) -> usize {
+        self.log_weights.len()
+    }
+
+    /// ln w_k + ln N(x; μ_k, Σ_k) for every row and component: `[n, K]` row-major.
+    pub(crate) fn log_joint(&self, x: &[f64]) -> Vec<f64> {
+        let (d, k) = (self.dim, self.components());
+        let constants: Vec<f64> = (0..k)
+            .map(|component| {
+                let factor = self.factor(component);
+                let log_det: f64 = (0..d).map(|j| factor[(j, j)].ln()).sum();
+                self.log_weights[component] + log_det - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln()
+            })
+            .collect();
+        let mut out = vec![0.0; x.len() / d * k];
+        out.par_chunks_mut(BLOCK * k).zip(x.par_chunks(BLOCK * d)).for_each(|(out, x)| {
+            let rows = x.len() / d;
+            let mut centred = vec![0.0; x.len()];
+            let mut z = Mat::<f64>::zeros(d, rows);
+            for (component, constant) in constants.iter().enumerate() {
+                let mean = &self.means[component * d..][..d];
+                for (centred, x) in centred.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+                    centred.iter_mut().zip(x.iter().zip(mean)).for_each(|(c, (x, m))| *c = x - m);
+                }
+                triangular::matmul(
+                    &mut z,
+                    BlockStructure::Rectangular,
+                    Accum::Replace,
+                    self.factor(component),
+                    BlockStructure::TriangularLower,
+                    MatRef::from_column_major_slice(&centred, d, rows),
+                    BlockStructure::Rectangular,
+                    1.0,
+                    Par::Seq,
+                );
+                for (row, out) in out.chunks_exact_mut(k).enumerate() {
+                    out[component] = constant - 0.5 * z.col(row).squared_norm_l2();
+                }
+            }
+        });
+        out
+    }
+
+    /// A_k.
+    pub(crate) fn factor(&self, component: usize) -> MatRef<'_, f64> {
+        let size = self.dim * self.dim;
+        MatRef::from_row_major_slice(&self.factors[component * size..][..size], self.dim, self.dim)
+    }
+}
+
+impl Stack {
+    /// ln p(y|x) in nats for every class: `[n, C]` row-major.
+    ///
+    /// `inputs` are the modalities this classifier reads, each `[n, d]` row-major.
+    pub fn log_prob(&self, inputs: &[&[f32]]) -> Vec<f64> {
+        let width: usize = self.dims.iter().sum();
+        let rows = match (inputs.first(), self.dims.first()) {
+            (Some(values), Some(dim)) => values.len() / dim,
+            _ => 0,
+        };
+        let mut x = Vec::with_capacity(rows * width);
+        for row in 0..rows {
+            let parts = inputs.iter().zip(&self.dims).flat_map(|(values, &dim)| &values[row * dim..][..dim]);
+            x.extend(parts.zip(self.mean.iter().zip(&self.scale)).map(|(x, (m, s))| (x - m) / s));
+        }
+        self.log_prob_standardised(&x)
+    }
+
+    /// ln p(y|x) of rows that are standardised and concatenated already.
+    pub(crate) fn log_prob_standardised(&self, x: &[f32]) -> Vec<f64> {
+        let mut log_prob = combine(self.betas, &self.linear.apply(x), &network(&self.mlp, x));
+        log_prob.chunks_exact_mut(self.linear.outputs.max(1)).for_each(log_softmax);
+        log_prob
+    }
+}
+
+impl Affine {
+    /// W x + b for every row of x (`[n, inputs]` row-major): `[n, outputs]` row-major.
+    pub(crate) fn apply(&self, x: &[f32]) -> Vec<f32> {
+        let rows = x.len() / self.inputs.max(1);
+        let mut out = vec![0.0; rows * self.outputs];
+        let weight = MatRef::from_row_major_slice(&self.weight, self.outputs, self.inputs);
+        out.par_chunks_mut(BLOCK * self.outputs).zip(x.par_chunks(BLOCK * self.inputs)).for_each(
+            |(out, x)| {
+                let rows = x.len() / self.inputs;
+                out.chunks_exact_mut(self.outputs).for_each(|row| row.copy_from_slice(&self.bias));
+                matmul(
+                    MatMut::from_column_major_slice_mut(out, self.outputs, rows),
+                    Accum::Add,
+                    weight,
+                    MatRef::from_column_major_slice(x, self.inputs, rows),
+                    1.0,
+                    Par::Seq,
+                );
+            },
+        );
+        out
+    }
+}
+
+/// The affine maps in turn, with ReLU between them.
+pub(crate) fn network(layers: &[Affine], x: &[f32]) -> Vec<f32> {
+    let mut values = Vec::new();
+    for (depth, layer) in layers.iter().enumerate() {
+        if depth > 0 {
+            values.iter_mut().for_each(|value: &mut f32| *value = value.max(0.0));
+        }
+        values = layer.apply(if depth == 0 { x } else { &values });
+    }
+    values
+}
+
+/// β_lin·z_lin + β_mlp·z_mlp.
+pub(crate) fn combine(betas: [f32; 2], linear: &[f32], mlp: &[f32]) -> Vec<f64> {
+    let [first, second] = betas.map(f64::from);
+    linear.iter().zip(mlp).map(|(&a, &b)| first * f64::from(a) + second * f64::from(b)).collect()
+}
+
+/// ln Σ exp(v), with the maximum subtracted.
+pub(crate) fn log_sum_exp(values: &[f64]) -> f64 {
+    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if top == f64::NEG_INFINITY {
+        return top;
+    }
+    top + values.iter().map(|value| (value - top).exp()).sum::<f64>().ln()
+}
+
+/// Turns logits into log-probabilities in place.
+pub(crate) fn log_softmax(logits: &mut [f64]) {
+    let total = log_sum_exp(logits);
+    logits.iter_mut().for_each(|logit| *logit -= total);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mixture_in_one_dimension_by_hand() {
+        let mixture = Mixture {
+            dim: 1,
+            log_weights: vec![0.25f64.ln(), 0.75f64.ln()],
+            means: vec![-1.0, 2.0],
+            factors: vec![2.0, 0.5],
+            center: vec![0.0],
+        };
+        let normal = |x: f64, mean: f64, sd: f64| {
+            (-((x - mean) / sd).powi(2) / 2.0).exp() / (sd * (2.0 * std::f64::consts::PI).sqrt())
+        };
+        for x in [-3.0f32, 0.0, 1.5, 40.0] {
+            let v = f64::from(x);
+            let truth = -(0.25 * normal(v, -1.0, 0.5) + 0.75 * normal(v, 2.0, 2.0)).ln();
+            assert!((mixture.specificity(&[x])[0] - truth).abs() < 1e-12 * truth.abs().max(1.0));
+        }
+    }
+
+    #[test]
+    fn a_stack_by_hand() {
+        let stack = Stack {
+            dims: vec![1, 2],
+            mean: vec![1.0, 0.0, -1.0],
+            scale: vec![2.0, 1.0, 0.5],
+            linear: Affine {
+                inputs: 3,
+                outputs: 2,
+                weight: vec![1., 0., 0., 0., 1., 1.],
+                bias: vec![0.5, 0.],
+            },
+            mlp: vec![
+                Affine { inputs: 3, outputs: 1, weight: vec![1., 1., 1.], bias: vec![-1.] },
+                Affine { inputs: 1, outputs: 2, weight: vec![2., -1.], bias: vec![0., 1.] },
+            ],
+            betas: [0.5, 2.0],
+        };
+        // Standardised: row 0 is (1, 2, 4), row 1 is (−1, −1, 0).
+        let log_prob = stack.log_prob(&[&[3., -1.], &[2., 1., -1., -1.]]);
+        let softmax = |a: f64, b: f64| [a - (a.exp() + b.exp()).ln(), b - (a.exp() + b.exp()).ln()];
+        let truth = [softmax(0.5 * 1.5 + 2. * 12., 0.5 * 6. + 2. * -5.), softmax(0.5 * -0.5, 0.5 * -1. + 2.)];
+        for (found, truth) in log_prob.iter().zip(truth.iter().flatten()) {
+            assert!((found - truth).abs() < 1e-6, "{log_prob:?} {truth:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Standardisation: the mean and standard deviation of every column of a modality,
+//! and which columns never change.
+
+use super::Modality;
+
+/// Mean and scale of d columns over some rows.
+///
+/// A column that holds one value only is *constant*: its scale is 1, the classifiers
+/// give it no weight, and the density leaves it out, putting back a factor that adds
+/// exactly 0 nats where the column holds its constant. So a constant column changes
+/// no h, no i and no r.
+#[derive(Debug, Clone)]
+pub(crate) struct Scaling {
+    /// Mean of each column.
+    pub mean: Vec<f64>,
+    /// Standard deviation of each column, 1 for a constant one.
+    pub scale: Vec<f64>,
+    /// Whether each column is constant.
+    pub constant: Vec<bool>,
+}
+
+impl Scaling {
+    /// Measures `rows` of a modality: two passes in f64, so that columns far from zero
+    /// keep their digits.
+    pub fn measure(x: &Modality<'_>, rows: &[usize]) -> Self {
+        let d = x.dim;
+        let n = rows.len().max(1) as f64;
+        let (mut mean, mut square) = (vec![0.0; d], vec![0.0; d]);
+        let mut low = vec![f32::INFINITY; d];
+        let mut high = vec![f32::NEG_INFINITY; d];
+        for &row in rows {
+            for (j, &value) in x.row(row).iter().enumerate() {
+                mean[j] += f64::from(value);
+                low[j] = low[j].min(value);
+                high[j] = high[j].max(value);
+            }
+        }
+        mean.iter_mut().for_each(|sum| *sum /= n);
+        for &row in rows {
+            for (j, &value) in x.row(row).iter().enumerate() {
+                square[j] += (f64::from(value) - mean[j]).powi(2);
+            }
+        }
+        let mut scaling = Self { mean, scale: vec![1.0; d], constant: vec![true; d] };
+        for j in 0..d {
+            let deviation = (square[j] / n).sqrt();
+            // The graphs hold the scale as f32: below its normal numbers nothing is left of it.
+            if low[j] < high[j] && deviation > f64::from(f32::MIN_POSITIVE) * 1e3 {
+                scaling.scale[j] = deviation;
+                scaling.constant[j] = false;
+            } else if low[j] == high[j] {
+                scaling.mean[j] = f64::from(low[j]);
+            }
+        }
+        scaling
+    }
+
+    /// The columns that are not constant, ascending.
+    pub fn varying(&self) -> Vec<usize> {
+        (0..self.mean.len()).filter(|&j| !self.constant[j]).collect()
+    }
+
+    /// `rows` of x standardised, varying columns only: `[rows, varying]` row-major.
+    pub fn standardise(&self, x: &Modality<'_>, rows: &[usize]) -> Vec<f64> {
+        let varying = self.varying();
+        let mut out = Vec::with_capacity(rows.len() * varying.len());
+        for &row in rows {
+            let values = x.row(row);
+            out.extend(varying.iter().map(|&j| (f64::from(values[j]) - self.mean[j]) / self.scale[j]));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constant_columns_are_told_from_columns_far_from_zero() {
+        let values: Vec<f32> =
+            (0..40).flat_map(|i| [5.0, 1e6 + (i % 2) as f32, 1e-6 * (i % 4) as f32]).collect();
+        let x = Modality { column: "x1", dim: 3, values: &values };
+        let rows: Vec<usize> = (0..40).collect();
+        let scaling = Scaling::measure(&x, &rows);
+        assert_eq!(scaling.constant, [true, false, false]);
+        assert_eq!((scaling.mean[0], scaling.scale[0]), (5.0, 1.0));
+        assert!((scaling.scale[1] - 0.5).abs() < 1e-9);
+        let standard = scaling.standardise(&x, &rows);
+        assert_eq!(standard.len(), 80);
+        let square: f64 = standard.iter().map(|z| z * z).sum();
+        assert!((square - 80.0).abs() < 1e-6, "{square}");
+    }
+}
