@@ -4,6 +4,8 @@
 //! the README of `tests`; a test holds them.
 
 pub mod bundle;
+pub mod cli;
 pub mod error;
+pub mod sql;
 
 pub use error::{Error, Result};
