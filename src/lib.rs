@@ -4,10 +4,12 @@
 //! the README of `tests`; a test holds them.
 
 pub mod bundle;
+pub mod cli;
 pub mod dataset;
 pub mod engine;
 pub mod error;
 pub mod fit;
 pub mod interaction;
+pub mod sql;
 
 pub use error::{Error, Result};

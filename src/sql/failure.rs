@@ -1,0 +1,140 @@
+//! DataFusion's errors as this program's: whose fault it is decides the exit code,
+//! and the message loses the layers it was wrapped in.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use datafusion::object_store;
+
+use crate::error::{Error, Place};
+
+/// What a DataFusion error means to the user.
+///
+/// `inputs` names the file or files being read, for errors in data that do not name
+/// theirs. The query's own faults are [`Error::Usage`], files that are not what their
+/// name says [`Error::BadData`], missing ones [`Error::NoInput`].
+pub fn explain(error: DataFusionError, inputs: &str) -> Error {
+    match ours(error) {
+        Ok(error) => error,
+        Err(error) => classify(&error, inputs),
+    }
+}
+
+/// The error of this program that a table provider or a function raised, if one did;
+/// otherwise DataFusion's innermost.
+fn ours(error: DataFusionError) -> Result<Error, DataFusionError> {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(error) => Ok(*error),
+            Err(inner) => Err(DataFusionError::External(inner)),
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => ours(*inner),
+        DataFusionError::Collection(mut errors) if !errors.is_empty() => ours(errors.swap_remove(0)),
+        DataFusionError::ArrowError(inner, trace) => match *inner {
+            ArrowError::ExternalError(inner) => ours(DataFusionError::from(inner)),
+            inner => Err(DataFusionError::ArrowError(Box::new(inner), trace)),
+        },
+        error => Err(error),
+    }
+}
+
+fn classify(error: &DataFusionError, inputs: &str) -> Error {
+    let place = || Place::file(if inputs.is_empty() { "the query's input" } else { inputs });
+    match error {
+        DataFusionError::Shared(inner) => classify(inner, inputs),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => classify(inner, inputs),
+        DataFusionError::ParquetError(e) => Error::bad_data(place(), clean(&e.to_string())),
+        DataFusionError::ArrowError(e, _) => match e.as_ref() {
+            ArrowError::CsvError(_)
+            | ArrowError::JsonError(_)
+            | ArrowError::IpcError(_)
+            | ArrowError::ParquetError(_)
+            | ArrowError::SchemaError(_) => Error::bad_data(place(), clean(&e.to_string())),
+            e => Error::Usage(clean(&e.to_string())),
+        },
+        DataFusionError::ObjectStore(e) => match e.as_ref() {
+            object_store::Error::NotFound { path, source } => Error::NoInput {
+                place: Place::file(path),
+                source: std::io::Error::new(std::io::ErrorKind::NotFound, source.to_string()),
+            },
+            e => Error::io(place(), "read", std::io::Error::other(e.to_string())),
+        },
+        DataFusionError::IoError(e) => {
+            Error::io(place(), "read or spill", std::io::Error::new(e.kind(), e.to_string()))
+        }
+        DataFusionError::ResourcesExhausted(what) => Error::Usage(format!(
+            "the query needs more memory than --memory-limit allows, and this part of it cannot spill; \
+             raise the limit or lower --threads ({})",
+            clean(what)
+        )),
+        DataFusionError::Internal(what) => Error::Internal(clean(what)),
+        DataFusionError::ExecutionJoin(e) => Error::Internal(clean(&e.to_string())),
+        DataFusionError::SQL(e, _) => {
+            let message = e.to_string();
+            Error::Usage(format!("SQL: {}", clean(message.trim_start_matches("sql parser error: "))))
+        }
+        DataFusionError::Plan(what) => match missing_table(what) {
+            Some(name) => Error::Usage(format!(
+                "there is no table {name}; a file's name stands in quotes ('{name}'), \
+                 or --table NAME=PATH names it"
+            )),
+            None => Error::Usage(format!("SQL: {}", clean(what))),
+        },
+        error => Error::Usage(format!("SQL: {}", clean(&error.message()))),
+    }
+}
+
+/// The table that DataFusion could not find, as the query had it.
+fn missing_table(message: &str) -> Option<&str> {
+    let name = message.strip_prefix("table '")?.split_once("' not found")?.0;
+    let name = name.strip_prefix("datafusion.").unwrap_or(name);
+    Some(name.strip_prefix("public.").unwrap_or(name))
+}
+
+/// One line, starting in lower case, without a trailing full stop.
+fn clean(message: &str) -> String {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.trim_end_matches('.');
+    let mut rest = line.chars();
+    match (rest.next(), rest.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(rest).collect(),
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::parquet::errors::ParquetError;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_ours_comes_back_through_every_wrapping() {
+        let ours = Error::bad_data(Place::file("a.parquet"), "truncated");
+        let wrapped = DataFusionError::External(Box::new(ours)).context("while planning");
+        let wrapped =
+            DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(wrapped))), None);
+        assert_eq!(explain(wrapped, "").to_string(), "a.parquet: truncated");
+    }
+
+    #[test]
+    fn fault_decides_the_exit_code() {
+        let parquet = || DataFusionError::ParquetError(Box::new(ParquetError::General("bad page".into())));
+        assert_eq!(explain(parquet(), "x.parquet").exit_code(), 65);
+        assert_eq!(explain(DataFusionError::Shared(Arc::new(parquet())), "x.parquet").exit_code(), 65);
+        assert_eq!(explain(DataFusionError::Plan("No such function".into()), "").exit_code(), 64);
+        assert_eq!(explain(DataFusionError::Internal("oops".into()), "").exit_code(), 70);
+        let io = DataFusionError::IoError(std::io::Error::other("disk full"));
+        assert_eq!(explain(io, "x.parquet").exit_code(), 74);
+    }
+
+    #[test]
+    fn a_missing_table_is_named_as_it_was_written() {
+        let unquoted = DataFusionError::Plan("table 'datafusion.out.parquet' not found".into());
+        let message = explain(unquoted, "").to_string();
+        assert!(message.starts_with("there is no table out.parquet;"), "{message}");
+        let bare = DataFusionError::Plan("table 'datafusion.public.t' not found".into());
+        assert!(explain(bare, "").to_string().contains("no table t;"));
+    }
+}

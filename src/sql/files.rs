@@ -1,0 +1,403 @@
+//! Files as tables: a path, a folder or a glob becomes a table provider, its format
+//! told by the name and its hive partitions (`column=value` folders) by the paths.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::catalog::{TableProvider, UrlTableFactory};
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
+use datafusion::object_store::{ObjectMeta, ObjectStore};
+use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
+
+use super::failure::explain;
+use crate::error::{Error, Place, Result};
+
+/// Gives a file, folder or glob a table name in a session.
+///
+/// A file is read by its ending: `.parquet`, `.csv`, `.tsv`, `.json` or `.ndjson`
+/// (lines, or one array), `.arrow`. A folder is all files below it that end as its
+/// first one does, and its `column=value` folders are columns, of integers where
+/// every value is one. A glob is the files it matches.
+///
+/// # Errors
+/// [`Error::NoInput`] where nothing is there, [`Error::BadData`] where a file is not
+/// what its name says.
+pub async fn register(context: &SessionContext, name: &str, path: &str) -> Result<()> {
+    let table = open(&context.state(), path).await?;
+    context.register_table(name, table).map_err(|e| explain(e, path))?;
+    Ok(())
+}
+
+/// Opens what a query names and no table is called.
+pub(super) struct Files {
+    state: Box<dyn Fn() -> Option<SessionState> + Send + Sync>,
+}
+
+impl Files {
+    pub(super) fn new(context: &SessionContext) -> Self {
+        let state = context.state_weak_ref();
+        Self { state: Box::new(move || state.upgrade().map(|state| state.read().clone())) }
+    }
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Files")
+    }
+}
+
+#[async_trait]
+impl UrlTableFactory for Files {
+    async fn try_new(&self, name: &str) -> datafusion::error::Result<Option<Arc<dyn TableProvider>>> {
+        // A plain word is more likely a table that is not there than a file.
+        if !name.contains(['/', '\\', '.', '*']) && !Path::new(name).exists() {
+            return Ok(None);
+        }
+        let Some(state) = (self.state)() else { return Ok(None) };
+        let table = open(&state, name).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+        Ok(Some(table))
+    }
+}
+
+async fn open(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>> {
+    let failed = |e: DataFusionError| explain(e, name);
+    let urls = locate(name)?;
+    let store = match urls.first() {
+        Some(url) => state.runtime_env().object_store(url).map_err(failed)?,
+        None => return Err(no_input(name, "no file matches")),
+    };
+
+    let mut objects = Vec::new();
+    for url in &urls {
+        let listed = url.list_all_files(state, store.as_ref(), "").await.map_err(failed)?;
+        objects.extend(listed.try_collect::<Vec<ObjectMeta>>().await.map_err(failed)?);
+    }
+    objects.sort_by(|a, b| a.location.cmp(&b.location));
+    let Some((kind, ending)) = objects.iter().filter_map(|o| o.location.filename()).find_map(Kind::of) else {
+        return Err(Error::bad_data(
+            Place::file(name),
+            format!("not a file that SQL can read; its name must end in one of {}", Kind::ENDINGS),
+        ));
+    };
+    objects.retain(|object| object.location.as_ref().ends_with(&ending));
+
+    let format = kind.format(state, &urls, &ending, name)?;
+    let schema = match format.infer_schema(state, &store, &objects).await {
+        Ok(schema) => schema,
+        Err(e) => {
+            let file = culprit(state, &store, format.as_ref(), &objects).await;
+            return Err(explain(e, file.as_deref().unwrap_or(name)));
+        }
+    };
+    let partitions = match urls.as_slice() {
+        [folder] if folder.is_collection() => partitions(folder, &objects, name)?,
+        _ => Vec::new(),
+    };
+    let options =
+        ListingOptions::new(format).with_file_extension(ending).with_table_partition_cols(partitions);
+    let config =
+        ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
+    Ok(Arc::new(ListingTable::try_new(config).map_err(failed)?))
+}
+
+/// The file or folder that a name means, or the files that a glob matches, in order.
+fn locate(name: &str) -> Result<Vec<ListingTableUrl>> {
+    let url = |path: &str| ListingTableUrl::parse(path).map_err(|e| explain(e, name));
+    if name.contains("://") {
+        return Ok(vec![url(name)?]);
+    }
+    let path = match (name.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
+        _ => name.to_owned(),
+    };
+    if path.contains(['*', '?', '[']) && !Path::new(&path).exists() {
+        let matches =
+            glob::glob(&path).map_err(|e| Error::Usage(format!("{name}: not a glob: {}", e.msg)))?;
+        let mut urls = Vec::new();
+        for entry in matches {
+            let entry = entry.map_err(|e| Error::NoInput { place: Place::file(name), source: e.into() })?;
+            if entry.is_file() {
+                urls.push(url(&entry.to_string_lossy())?);
+            }
+        }
+        return Ok(urls);
+    }
+    File::open(&path).map_err(|source| Error::NoInput { place: Place::file(name), source })?;
+    Ok(vec![url(&path)?])
+}
+
+fn no_input(name: &str, what: &str) -> Error {
+    Error::NoInput { place: Place::file(name), source: io::Error::new(io::ErrorKind::NotFound, what) }
+}
+
+/// The first file whose schema cannot be read, as the user would write it.
+async fn culprit(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    format: &dyn FileFormat,
+    objects: &[ObjectMeta],
+) -> Option<String> {
+    for object in objects {
+        if format.infer_schema(state, store, std::slice::from_ref(object)).await.is_err() {
+            return Some(format!("/{}", object.location));
+        }
+    }
+    None
+}
+
+/// The `column=value` folders at the head of every path, with their types.
+fn partitions(
+    folder: &ListingTableUrl,
+    objects: &[ObjectMeta],
+    name: &str,
+) -> Result<Vec<(String, DataType)>> {
+    let mut columns: Option<Vec<(String, DataType)>> = None;
+    for object in objects {
+        let parts =
+            folder.strip_prefix(&object.location).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+        let pairs: Vec<(&str, &str)> = parts.iter().map_while(|part| part.split_once('=')).collect();
+        let known = columns.get_or_insert_with(|| {
+            pairs.iter().map(|(column, _)| ((*column).to_owned(), DataType::Int64)).collect()
+        });
+        if !known.iter().map(|(column, _)| column.as_str()).eq(pairs.iter().map(|(column, _)| *column)) {
+            return Err(Error::bad_data(
+                Place::file(name),
+                format!(
+                    "its files are not partitioned alike; /{} is the first that differs",
+                    object.location
+                ),
+            ));
+        }
+        for ((_, kind), (_, value)) in known.iter_mut().zip(pairs) {
+            if value.parse::<i64>().is_err() {
+                *kind = DataType::Utf8;
+            }
+        }
+    }
+    Ok(columns.unwrap_or_default())
+}
+
+/// The formats that SQL reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Parquet,
+    Csv,
+    Json,
+    Arrow,
+}
+
+impl Kind {
+    const ENDINGS: &'static str = ".parquet, .csv, .tsv, .json, .ndjson, .arrow";
+
+    /// The format that a file's name tells, with the ending as it is written.
+    fn of(file: &str) -> Option<(Self, String)> {
+        let ending = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty() && !file.starts_with('_'))?.1;
+        let kind = match ending.to_ascii_lowercase().as_str() {
+            "parquet" | "pq" => Self::Parquet,
+            "csv" | "tsv" => Self::Csv,
+            "json" | "ndjson" | "jsonl" => Self::Json,
+            "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
+            _ => return None,
+        };
+        Some((kind, format!(".{ending}")))
+    }
+
+    fn format(
+        self,
+        state: &SessionState,
+        urls: &[ListingTableUrl],
+        ending: &str,
+        name: &str,
+    ) -> Result<Arc<dyn FileFormat>> {
+        let (factory, option) = match self {
+            Self::Parquet => ("parquet", None),
+            Self::Csv if ending.eq_ignore_ascii_case(".tsv") => ("csv", Some(("format.delimiter", "\t"))),
+            Self::Csv => ("csv", None),
+            Self::Json if holds_array(urls) => ("json", Some(("format.newline_delimited", "false"))),
+            Self::Json => ("json", None),
+            Self::Arrow => ("arrow", None),
+        };
+        let options: HashMap<_, _> =
+            option.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let factory = state
+            .get_file_format_factory(factory)
+            .ok_or_else(|| Error::Internal(format!("DataFusion was built without {factory}")))?;
+        factory.create(state, &options).map_err(|e| explain(e, name))
+    }
+}
+
+/// Whether a local JSON file is one array and not lines.
+fn holds_array(urls: &[ListingTableUrl]) -> bool {
+    let Some(path) = urls.first().and_then(|url| url.get_url().to_file_path().ok()) else { return false };
+    let mut head = [0; 64];
+    let Ok(length) = File::open(path).and_then(|mut file| file.read(&mut head)) else { return false };
+    head.iter().take(length).find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Array, Int64Array, RecordBatch};
+    use datafusion::arrow::compute::concat_batches;
+    use tempfile::TempDir;
+
+    use super::super::{Options, context};
+    use super::*;
+
+    /// The rows of a query, in one batch.
+    fn query(sql: &str) -> Result<RecordBatch> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let context = context(&Options::default())?;
+            let frame = context.sql(sql).await.map_err(|e| explain(e, ""))?;
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            let batches = frame.collect().await.map_err(|e| explain(e, ""))?;
+            Ok(concat_batches(&schema, &batches).unwrap())
+        })
+    }
+
+    fn integer(batch: &RecordBatch, column: &str) -> i64 {
+        let column = batch.column_by_name(column).unwrap();
+        column.as_any().downcast_ref::<Int64Array>().unwrap().value(0)
+    }
+
+    /// A Parquet file with one Int64 column `v` of 0..rows.
+    fn parquet(dir: &TempDir, name: &str, rows: i64) -> String {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let values: Arc<dyn Array> = Arc::new(Int64Array::from_iter_values(0..rows));
+        let batch = RecordBatch::try_from_iter([("v", values)]).unwrap();
+        let file = File::create(&path).unwrap();
+        let mut writer =
+            datafusion::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn a_file_is_a_table_in_either_quotes() {
+        let dir = TempDir::new().unwrap();
+        let path = parquet(&dir, "Out 1.parquet", 5);
+        for quoted in [format!("'{path}'"), format!("\"{path}\"")] {
+            let rows = query(&format!("SELECT sum(v) AS v FROM {quoted}")).unwrap();
+            assert_eq!(integer(&rows, "v"), 10);
+        }
+    }
+
+    #[test]
+    fn a_folder_is_read_whole_with_its_partitions_as_columns() {
+        let dir = TempDir::new().unwrap();
+        parquet(&dir, "year=2024/site=a/1.parquet", 2);
+        parquet(&dir, "year=2025/site=7/1.parquet", 3);
+        let folder = dir.path().display();
+        let rows = query(&format!(
+            "SELECT max(year) AS year, count(*) AS n, min(site) AS site FROM '{folder}' WHERE year > 2024"
+        ))
+        .unwrap();
+        assert_eq!((integer(&rows, "year"), integer(&rows, "n")), (2025, 3));
+        assert_eq!(rows.column_by_name("site").unwrap().data_type().to_string(), "Utf8");
+    }
+
+    #[test]
+    fn files_in_plain_folders_below_are_read_and_other_files_are_not() {
+        let dir = TempDir::new().unwrap();
+        parquet(&dir, "1.parquet", 2);
+        parquet(&dir, "deep/2.parquet", 3);
+        std::fs::write(dir.path().join("_SUCCESS"), "").unwrap();
+        std::fs::write(dir.path().join("0.txt"), "notes").unwrap();
+        let rows = query(&format!("SELECT count(*) AS n FROM '{}'", dir.path().display())).unwrap();
+        assert_eq!(integer(&rows, "n"), 5);
+    }
+
+    #[test]
+    fn folders_partitioned_differently_are_refused() {
+        let dir = TempDir::new().unwrap();
+        parquet(&dir, "year=2024/1.parquet", 2);
+        parquet(&dir, "2.parquet", 3);
+        let error = query(&format!("SELECT * FROM '{}'", dir.path().display())).unwrap_err();
+        assert_eq!(error.exit_code(), 65);
+        assert!(error.to_string().contains("not partitioned alike"), "{error}");
+    }
+
+    #[test]
+    fn a_glob_matches_one_level_a_star() {
+        let dir = TempDir::new().unwrap();
+        parquet(&dir, "a1.parquet", 1);
+        parquet(&dir, "a2.parquet", 2);
+        parquet(&dir, "b.parquet", 4);
+        parquet(&dir, "day=1/a3.parquet", 8);
+        let count = |pattern: &str| {
+            let sql = format!("SELECT count(*) AS n FROM '{}/{pattern}'", dir.path().display());
+            query(&sql).map(|rows| integer(&rows, "n"))
+        };
+        assert_eq!(count("a*.parquet").unwrap(), 3);
+        assert_eq!(count("day=*/*.parquet").unwrap(), 8);
+        assert_eq!(count("**/a?.parquet").unwrap(), 11);
+        assert_eq!(count("z*.parquet").unwrap_err().exit_code(), 66);
+    }
+
+    #[test]
+    fn text_formats_are_told_by_the_ending() {
+        let dir = TempDir::new().unwrap();
+        for (name, text) in [
+            ("t.csv", "v,w\n1,x\n2,y\n"),
+            ("t.tsv", "v\tw\n1\tx\n2\ty\n"),
+            ("t.ndjson", "{\"v\":1,\"w\":\"x\"}\n{\"v\":2,\"w\":\"y\"}\n"),
+            ("t.json", " [{\"v\":1,\"w\":\"x\"},{\"v\":2,\"w\":\"y\"}]"),
+        ] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let rows =
+                query(&format!("SELECT sum(v) AS v FROM '{}' WHERE w <> 'q'", path.display())).unwrap();
+            assert_eq!(integer(&rows, "v"), 3, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_broken_is_named() {
+        let dir = TempDir::new().unwrap();
+        let missing = query("SELECT * FROM 'no/such/file.parquet'").unwrap_err();
+        assert_eq!(missing.exit_code(), 66);
+        assert!(missing.to_string().starts_with("no/such/file.parquet: cannot open the input"), "{missing}");
+
+        let whole = parquet(&dir, "data/1.parquet", 1000);
+        let bytes = std::fs::read(&whole).unwrap();
+        let half = dir.path().join("data/2.parquet");
+        std::fs::write(&half, &bytes[..bytes.len() / 2]).unwrap();
+        for table in [half.display().to_string(), dir.path().join("data").display().to_string()] {
+            let error = query(&format!("SELECT * FROM '{table}'")).unwrap_err();
+            assert_eq!(error.exit_code(), 65, "{error}");
+            assert!(error.to_string().contains("2.parquet: "), "{error}");
+        }
+
+        let other = dir.path().join("notes.txt");
+        std::fs::write(&other, "hello").unwrap();
+        let error = query(&format!("SELECT * FROM '{}'", other.display())).unwrap_err();
+        assert_eq!(error.exit_code(), 65);
+        assert!(error.to_string().contains(".parquet, .csv"), "{error}");
+    }
+
+    #[test]
+    fn a_query_of_what_is_not_there_says_so() {
+        let table = query("SELECT * FROM nowhere").unwrap_err();
+        assert_eq!(table.exit_code(), 64);
+        assert!(table.to_string().starts_with("there is no table nowhere"), "{table}");
+        let dir = TempDir::new().unwrap();
+        let path = parquet(&dir, "a.parquet", 1);
+        let column = query(&format!("SELECT vv FROM '{path}'")).unwrap_err();
+        assert_eq!(column.exit_code(), 64);
+        assert!(column.to_string().contains("no field named vv. Did you mean"), "{column}");
+        let syntax = query("SELEC 1").unwrap_err();
+        assert_eq!(syntax.exit_code(), 64);
+        assert!(syntax.to_string().contains("SELEC"), "{syntax}");
+    }
+}

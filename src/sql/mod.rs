@@ -1,0 +1,117 @@
+//! SQL over files: a DataFusion session in which a quoted path is a table, and
+//! results that stream to a writer. This room knows nothing of the terminal.
+//!
+//! ```no_run
+//! use lsmi_etl::sql::{self, Format, Request};
+//!
+//! let sql = "SELECT label, avg(r), avg(s) FROM 'out.parquet' GROUP BY label";
+//! sql::run(&Request::new(sql), &mut std::io::stdout())?;
+//! # Ok::<(), lsmi_etl::Error>(())
+//! ```
+
+mod failure;
+mod files;
+mod output;
+mod statement;
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::catalog::DynamicFileCatalog;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::error::{Error, Result};
+
+pub use failure::explain;
+pub use files::register;
+pub use output::{Format, Layout};
+pub use statement::execute;
+
+/// What a session may use.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Worker threads and partitions; the machine's cores where `None`.
+    pub threads: Option<NonZeroUsize>,
+    /// Memory for sorting, grouping and joining, in bytes; past it they spill to the
+    /// system's temporary folder. Unlimited where `None`.
+    pub memory_limit_bytes: Option<usize>,
+}
+
+/// One or more statements and how to run and print them.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// SQL, statements separated by semicolons.
+    pub sql: String,
+    /// Names for files: (name, path).
+    pub tables: Vec<(String, String)>,
+    /// How results are written.
+    pub layout: Layout,
+    /// What the session may use.
+    pub options: Options,
+}
+
+impl Request {
+    /// Statements with the defaults: no named tables, a table as output, no limits.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), tables: Vec::new(), layout: Layout::default(), options: Options::default() }
+    }
+}
+
+/// Runs a request on a runtime of its own and writes the rows of each statement to
+/// `out`, batch by batch. Blocks: not for use inside an async runtime.
+///
+/// # Errors
+/// See [`explain`]; writing to `out` fails with [`Error::Io`].
+pub fn run(request: &Request, out: &mut dyn Write) -> Result<()> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = request.options.threads {
+        builder.worker_threads(threads.get());
+    }
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Internal(format!("cannot start the query's threads: {e}")))?;
+    runtime.block_on(async {
+        let context = context(&request.options)?;
+        for (name, path) in &request.tables {
+            register(&context, name, path).await?;
+        }
+        execute(&context, &request.sql, &request.layout, out).await
+    })
+}
+
+/// A session in which every quoted path or glob is a table, read as [`register`]
+/// reads it.
+///
+/// # Errors
+/// [`Error::Internal`] where DataFusion cannot set up its temporary files.
+pub fn context(options: &Options) -> Result<SessionContext> {
+    let mut config = SessionConfig::new().with_information_schema(true);
+    if let Some(threads) = options.threads {
+        config = config.with_target_partitions(threads.get());
+    }
+    // Folders are read whole, also below folders that are not `column=value`.
+    config.options_mut().execution.listing_table_ignore_subdirectory = false;
+
+    let mut runtime = RuntimeEnvBuilder::new();
+    if let Some(bytes) = options.memory_limit_bytes {
+        const NAMED: NonZeroUsize = NonZeroUsize::MIN;
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED);
+        runtime = runtime.with_memory_pool(Arc::new(pool));
+        // Each partition's sort sets this much aside for its merge: a fixed 10 MiB
+        // would be all there is under a small limit.
+        let share = bytes / (8 * config.target_partitions());
+        let execution = &mut config.options_mut().execution;
+        execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(share);
+    }
+    let runtime = runtime.build_arc().map_err(|e| explain(e, ""))?;
+
+    let context = SessionContext::new_with_config_rt(config, runtime);
+    let files = files::Files::new(&context);
+    let tables = Arc::clone(context.state().catalog_list());
+    context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));
+    Ok(context)
+}

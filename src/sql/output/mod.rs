@@ -1,0 +1,149 @@
+//! How rows are written: one file per family of formats, each a [`Rows`].
+
+mod json;
+mod separated;
+mod table;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::record_batch::RecordBatch;
+
+/// The formats of a query's rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Boxed columns, for reading; long lists are cut in their cells
+    #[default]
+    Table,
+    /// Comma-separated values with a header
+    Csv,
+    /// Tab-separated values with a header
+    Tsv,
+    /// One array of objects for each statement
+    Json,
+    /// One object a line
+    Ndjson,
+    /// A Markdown table; long lists are cut in their cells
+    Markdown,
+}
+
+/// A format and how much of the result it shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// How rows are written.
+    pub format: Format,
+    /// Rows after which [`Format::Table`], which must see all rows before it can
+    /// write the first, stops; `None` for no limit. The other formats stream and
+    /// write every row.
+    pub max_table_rows: Option<usize>,
+}
+
+impl Layout {
+    pub(super) fn rows(&self, schema: SchemaRef) -> Box<dyn Rows> {
+        match self.format {
+            Format::Table => Box::new(table::Table::new(schema, self.max_table_rows)),
+            Format::Csv => Box::new(separated::Separated::new(schema, b',')),
+            Format::Tsv => Box::new(separated::Separated::new(schema, b'\t')),
+            Format::Json => Box::new(json::Array::new()),
+            Format::Ndjson => Box::new(json::Lines::new()),
+            Format::Markdown => Box::new(table::Markdown::new(schema)),
+        }
+    }
+}
+
+/// Turns one statement's batches into text. The caller writes the text, so that an
+/// error in writing stays an error in writing.
+pub(super) trait Rows {
+    /// Appends what can be written once `batch` is known.
+    fn add(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError>;
+
+    /// Appends what comes after the last row.
+    fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError>;
+
+    /// Whether more rows would not be shown.
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{
+        ArrayRef, FixedSizeListArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    };
+    use datafusion::arrow::datatypes::Float32Type;
+
+    use super::*;
+
+    fn batch() -> RecordBatch {
+        let long = (0..9).map(|i| Some(i as f32 / 2.0));
+        let lists = [Some(long.collect::<Vec<_>>()), None];
+        RecordBatch::try_from_iter_with_nullable([
+            ("label", Arc::new(Int64Array::from(vec![7, 8])) as ArrayRef, true),
+            ("r", Arc::new(Float64Array::from(vec![Some(0.5), None])), true),
+            ("name", Arc::new(StringArray::from(vec!["a|b,c", "say \"hi\""])), true),
+            ("x1", Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(lists, 9)), true),
+        ])
+        .unwrap()
+    }
+
+    fn write(format: Format, batches: &[RecordBatch], max_table_rows: Option<usize>) -> String {
+        let mut rows = Layout { format, max_table_rows }.rows(batch().schema());
+        let mut text = Vec::new();
+        for batch in batches {
+            rows.add(batch, &mut text).unwrap();
+        }
+        rows.finish(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn csv_has_one_header_and_quotes_what_needs_it() {
+        let text = write(Format::Csv, &[batch(), batch()], None);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[0], "label,r,name,x1");
+        assert_eq!(lines[1], "7,0.5,\"a|b,c\",\"[0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]\"");
+        assert_eq!(lines[2], "8,,\"say \"\"hi\"\"\",");
+        assert_eq!(write(Format::Csv, &[], None), "label,r,name,x1\n");
+        assert!(write(Format::Tsv, &[batch()], None).starts_with("label\tr\tname\tx1\n7\t0.5\ta|b,c\t"));
+    }
+
+    #[test]
+    fn json_is_one_array_and_keeps_nulls() {
+        let value: serde_json::Value =
+            serde_json::from_str(&write(Format::Json, &[batch(), batch()], None)).unwrap();
+        let rows = value.as_array().unwrap();
+        assert_eq!(rows.len(), 4);
+        assert_eq!(rows[2]["label"], 7);
+        assert_eq!(rows[0]["x1"].as_array().unwrap().len(), 9);
+        assert!(rows[1].as_object().unwrap()["r"].is_null());
+        assert_eq!(write(Format::Json, &[], None), "[]\n");
+        let lines = write(Format::Ndjson, &[batch(), batch()], None);
+        assert_eq!(lines.lines().count(), 4);
+        for line in lines.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+        assert_eq!(write(Format::Ndjson, &[], None), "");
+    }
+
+    #[test]
+    fn a_table_cuts_long_lists_and_stops_at_its_limit() {
+        let text = write(Format::Table, &[batch(), batch()], Some(3));
+        assert_eq!(text.lines().count(), 3 + 4, "{text}");
+        assert!(text.contains("[0.0, 0.5, 1.0, …] (9)"), "{text}");
+        assert_eq!(write(Format::Table, &[batch(), batch()], None).lines().count(), 4 + 4);
+        assert_eq!(write(Format::Table, &[], None).lines().count(), 4);
+    }
+
+    #[test]
+    fn markdown_aligns_numbers_and_escapes_bars() {
+        let text = write(Format::Markdown, &[batch()], None);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "| label | r | name | x1 |");
+        assert_eq!(lines[1], "|---:|---:|:---|:---|");
+        assert_eq!(lines[2], "| 7 | 0.5 | a\\|b,c | [0.0, 0.5, 1.0, …] (9) |");
+        assert_eq!(lines[3], "| 8 |  | say \"hi\" |  |");
+    }
+}

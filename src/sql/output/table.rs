@@ -1,0 +1,193 @@
+//! Tables for people: boxed columns and Markdown. Both cut long lists in their cells,
+//! so that an embedding column does not bury the rest.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::display::{
+    ArrayFormatter, ArrayFormatterFactory, DisplayIndex, FormatOptions, FormatResult,
+};
+use datafusion::arrow::util::pretty::{
+    pretty_format_batches_with_options, pretty_format_batches_with_schema,
+};
+
+use super::Rows;
+
+/// Lists longer than this show their first [`SHOWN`] values and their length.
+const LONGEST_LIST: usize = 8;
+const SHOWN: usize = 3;
+
+/// Boxed columns: wide enough for every row, so all rows come first.
+pub(super) struct Table {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    limit: Option<usize>,
+}
+
+impl Table {
+    pub(super) fn new(schema: SchemaRef, limit: Option<usize>) -> Self {
+        Self { schema, batches: Vec::new(), rows: 0, limit }
+    }
+}
+
+impl Rows for Table {
+    fn add(&mut self, batch: &RecordBatch, _: &mut Vec<u8>) -> Result<(), ArrowError> {
+        let room = self.limit.map_or(usize::MAX, |limit| limit - self.rows);
+        let batch = batch.slice(0, batch.num_rows().min(room));
+        self.rows += batch.num_rows();
+        if batch.num_rows() > 0 {
+            self.batches.push(batch);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError> {
+        let table = if self.batches.is_empty() {
+            pretty_format_batches_with_schema(self.schema.clone(), &[])?.to_string()
+        } else {
+            pretty_format_batches_with_options(&self.batches, &cells())?.to_string()
+        };
+        text.extend_from_slice(table.as_bytes());
+        text.push(b'\n');
+        if self.is_full() {
+            tracing::warn!(
+                "the table stops after {} rows; --max-rows 0 shows all, and --format csv streams them",
+                self.rows
+            );
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| self.rows >= limit)
+    }
+}
+
+/// A Markdown table, written as the rows come.
+pub(super) struct Markdown {
+    schema: SchemaRef,
+    header: bool,
+}
+
+impl Markdown {
+    pub(super) fn new(schema: SchemaRef) -> Self {
+        Self { schema, header: true }
+    }
+
+    fn header(&mut self, text: &mut Vec<u8>) {
+        if std::mem::take(&mut self.header) {
+            let fields = self.schema.fields();
+            row(text, fields.iter().map(|field| field.name().clone()));
+            for field in fields {
+                text.extend_from_slice(if field.data_type().is_numeric() { b"|---:" } else { b"|:---" });
+            }
+            text.extend_from_slice(b"|\n");
+        }
+    }
+}
+
+impl Rows for Markdown {
+    fn add(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
+        self.header(text);
+        let options = cells();
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|column| match Lists.create_array_formatter(column, &options, None)? {
+                Some(formatter) => Ok(formatter),
+                None => ArrayFormatter::try_new(column, &options),
+            })
+            .collect::<Result<Vec<_>, ArrowError>>()?;
+        for index in 0..batch.num_rows() {
+            let cells = columns.iter().map(|column| column.value(index).try_to_string());
+            row(text, cells.collect::<Result<Vec<_>, _>>()?.into_iter());
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError> {
+        self.header(text);
+        Ok(())
+    }
+}
+
+fn row(text: &mut Vec<u8>, cells: impl Iterator<Item = String>) {
+    for cell in cells {
+        text.extend_from_slice(b"| ");
+        text.extend_from_slice(cell.replace('|', "\\|").replace(['\n', '\r'], " ").as_bytes());
+        text.push(b' ');
+    }
+    text.extend_from_slice(b"|\n");
+}
+
+fn cells() -> FormatOptions<'static> {
+    FormatOptions::default().with_display_error(true).with_formatter_factory(Some(&Lists))
+}
+
+/// Formats the lists that are too long for a cell.
+#[derive(Debug)]
+struct Lists;
+
+impl ArrayFormatterFactory for Lists {
+    fn create_array_formatter<'f>(
+        &self,
+        array: &'f dyn Array,
+        options: &FormatOptions<'f>,
+        _: Option<&'f Field>,
+    ) -> Result<Option<ArrayFormatter<'f>>, ArrowError> {
+        let (values, range): (_, Box<dyn Fn(usize) -> Range<usize>>) = match array.data_type() {
+            DataType::List(_) => {
+                let list = array.as_list::<i32>();
+                let offsets = list.value_offsets();
+                (list.values(), Box::new(|i| offsets[i] as usize..offsets[i + 1] as usize))
+            }
+            DataType::LargeList(_) => {
+                let list = array.as_list::<i64>();
+                let offsets = list.value_offsets();
+                (list.values(), Box::new(|i| offsets[i] as usize..offsets[i + 1] as usize))
+            }
+            DataType::FixedSizeList(_, length) => {
+                let length = *length as usize;
+                (array.as_fixed_size_list().values(), Box::new(move |i| i * length..(i + 1) * length))
+            }
+            _ => return Ok(None),
+        };
+        let values = ArrayFormatter::try_new(values.as_ref(), options)?;
+        let list = Cut { array, range, values, null: options.null() };
+        Ok(Some(ArrayFormatter::new(Box::new(list), options.safe())))
+    }
+}
+
+struct Cut<'a> {
+    array: &'a dyn Array,
+    range: Box<dyn Fn(usize) -> Range<usize> + 'a>,
+    values: ArrayFormatter<'a>,
+    null: &'a str,
+}
+
+impl DisplayIndex for Cut<'_> {
+    fn write(&self, index: usize, f: &mut dyn Write) -> FormatResult {
+        if self.array.is_null(index) {
+            f.write_str(self.null)?;
+            return Ok(());
+        }
+        let range = (self.range)(index);
+        let length = range.len();
+        let shown = if length > LONGEST_LIST { SHOWN } else { length };
+        f.write_char('[')?;
+        for (position, value) in range.take(shown).enumerate() {
+            f.write_str(if position == 0 { "" } else { ", " })?;
+            self.values.value(value).write(f)?;
+        }
+        match length > shown {
+            true => write!(f, ", …] ({length})")?,
+            false => f.write_char(']')?,
+        }
+        Ok(())
+    }
+}
