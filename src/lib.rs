@@ -3,6 +3,7 @@
 //! unique to each and synergistic. The rooms and their one-way imports are listed in
 //! the README of `tests`; a test holds them.
 
+pub mod annotate;
 pub mod bundle;
 pub mod cli;
 pub mod dataset;

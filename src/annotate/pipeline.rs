@@ -107,7 +107,10 @@ fn work(mut worker: Worker<'_>, tasks: &Receiver<Task>, to_sink: &Sender<(usize,
     }
 }
 
-fn in_order(results: Receiver<(usize, Result<Done>)>, sink: &mut impl FnMut(Done) -> Result<()>) -> Result<()> {
+fn in_order(
+    results: Receiver<(usize, Result<Done>)>,
+    sink: &mut impl FnMut(Done) -> Result<()>,
+) -> Result<()> {
     // Holds as many batches as there are workers and queue places at most.
     let mut waiting = BTreeMap::new();
     let mut next = 0;

@@ -2,45 +2,13 @@
 //! schedulers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::dataset::FateCounts;
-use crate::interaction::{Interaction, Moments};
-
-use super::columns::Column;
-
-/// Moments of the computed columns over good rows, and the fates of all rows.
-#[derive(Debug, Clone, Default)]
-pub struct Tally {
-    /// Rows by fate.
-    pub fates: FateCounts,
-    moments: BTreeMap<&'static str, Moments>,
-}
-
-impl Tally {
-    /// Counts a value of a column.
-    pub(super) fn moments_of(&mut self, column: Column) -> &mut Moments {
-        self.moments.entry(column.name()).or_default()
-    }
-
-    /// The means of r, u1, u2, s: R, U1, U2, S.
-    pub fn means(&self) -> Interaction {
-        let mean = |column: Column| self.moments.get(column.name()).map_or(0.0, Moments::mean);
-        Interaction {
-            r: mean(Column::R),
-            u1: mean(Column::U1),
-            u2: mean(Column::U2),
-            s: mean(Column::S),
-        }
-    }
-
-    /// Moments by column name.
-    pub fn moments(&self) -> &BTreeMap<&'static str, Moments> {
-        &self.moments
-    }
-}
+use crate::interaction::{self, Moments};
 
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -55,12 +23,14 @@ pub struct Summary {
     pub bad_rows: u64,
     /// Rows by fate.
     pub fates: FateCounts,
-    /// Means and standard errors by column, over good rows, in nats.
-    pub columns: BTreeMap<String, ColumnSummary>,
+    /// Moments of every computed column over good rows, in nats (p_y: probability).
+    pub columns: BTreeMap<String, interaction::Summary>,
     /// "NAME (VERSION) on DEVICE".
     pub engine: String,
     /// SHA-256 of the bundle's manifest.
     pub bundle_sha256: String,
+    /// Size of the output.
+    pub output_bytes: u64,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// Rows a second.
@@ -70,17 +40,25 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// One column over the good rows.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct ColumnSummary {
-    /// Mean, in nats.
-    pub mean: f64,
-    /// Standard error of the mean.
-    pub std_error: f64,
-    /// Smallest value.
-    pub min: f64,
-    /// Largest value.
-    pub max: f64,
+/// Moments of the computed columns over good rows, and the fates of all rows.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) fates: FateCounts,
+    pub(super) moments: Vec<Moments>,
+}
+
+impl Tally {
+    pub(super) fn summaries(
+        &self,
+        names: impl Iterator<Item = &'static str>,
+    ) -> BTreeMap<String, interaction::Summary> {
+        names.map(str::to_owned).zip(self.moments.iter().map(Moments::summary)).collect()
+    }
+}
+
+/// Rows a second, zero for no time.
+pub(super) fn rate(rows: u64, elapsed: Duration) -> f64 {
+    if elapsed.is_zero() { 0.0 } else { rows as f64 / elapsed.as_secs_f64() }
 }
 
 /// The process's peak resident set, from the kernel's own account.

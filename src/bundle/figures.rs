@@ -20,40 +20,48 @@ pub struct Training {
     pub validation: Figures,
 }
 
-/// Figures of all five models on rows held out.
+/// Validation figures of a fit, all on rows that neither trained nor chose anything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Figures {
-    /// Rows they were measured on.
-    pub rows: u64,
-    /// p(x1) and p(x2).
+    /// Rows the models learned from or were chosen by.
+    pub trained_rows: usize,
+    /// Rows the figures were measured on.
+    pub measured_rows: usize,
+    /// The densities of x1 and x2.
     pub densities: [DensityFigures; 2],
-    /// p(y|x1), p(y|x2) and p(y|x1, x2).
+    /// The classifiers of x1, of x2 and of both.
     pub classifiers: [ClassifierFigures; 3],
 }
 
-/// A density on rows held out.
+/// How well a density fits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct DensityFigures {
-    /// Mean of −ln p(x), in nats.
-    pub mean_h_nats: f64,
+    /// Mean −ln p(x) in nats, in the units of x.
+    pub mean_nats: f64,
     /// Number of Gaussians.
     pub components: usize,
-    /// Rows' worth of the pooled covariance in each component's; absent where the
-    /// components share it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Strength of the shrinkage towards the pooled covariance, in rows' worth; absent
+    /// where all components share one covariance, and for gradient descent.
     pub shrinkage_rows: Option<f64>,
+    /// Iterations or epochs until the held-out −ln p was least.
+    pub iterations: usize,
 }
 
-/// A classifier on rows held out.
+/// How well a classifier predicts, and how far its probabilities can be believed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ClassifierFigures {
-    /// Mean of −ln p(y|x), in nats.
+    /// Mean −ln p(y|x) in nats.
     pub cross_entropy_nats: f64,
     /// Share of rows whose most probable class is theirs.
     pub accuracy: f64,
-    /// Expected calibration error: mean |confidence − accuracy| over 15 bins of equal width.
+    /// Expected calibration error over 15 equal bins of the top class's probability.
     pub calibration_error: f64,
+    /// L2 strength of the logistic regression.
+    pub l2: f64,
+    /// Weight decay of the network.
+    pub weight_decay: f64,
+    /// Epochs until the network's held-out loss was least.
+    pub epochs: usize,
+    /// Weights of regression and network in the stack.
+    pub betas: [f32; 2],
 }

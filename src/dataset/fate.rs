@@ -30,6 +30,8 @@ pub enum Fate {
     WrongLength(Modality),
     /// The embedding holds NaN, an infinity (in f32) or a null element.
     NonFinite(Modality),
+    /// The models gave NaN or an infinity: the embedding lies too far from what they know.
+    NonFiniteResult,
 }
 
 impl Fate {
@@ -46,6 +48,7 @@ impl Fate {
             Self::WrongLength(Modality::Second) => "wrong_length_x2",
             Self::NonFinite(Modality::First) => "non_finite_x1",
             Self::NonFinite(Modality::Second) => "non_finite_x2",
+            Self::NonFiniteResult => "non_finite_result",
         }
     }
 }
@@ -77,6 +80,8 @@ pub struct FateCounts {
     pub non_finite_x1: u64,
     /// Rows whose second embedding holds NaN, an infinity or a null element.
     pub non_finite_x2: u64,
+    /// Rows for which the models gave NaN or an infinity.
+    pub non_finite_result: u64,
 }
 
 impl FateCounts {
@@ -104,7 +109,7 @@ impl FateCounts {
     }
 
     /// Every reason with its number of rows, zeros included.
-    pub fn bad_by_reason(&self) -> [(Fate, u64); 8] {
+    pub fn bad_by_reason(&self) -> [(Fate, u64); 9] {
         use Modality::{First, Second};
         [
             (Fate::NullLabel, self.null_label),
@@ -115,6 +120,7 @@ impl FateCounts {
             (Fate::WrongLength(Second), self.wrong_length_x2),
             (Fate::NonFinite(First), self.non_finite_x1),
             (Fate::NonFinite(Second), self.non_finite_x2),
+            (Fate::NonFiniteResult, self.non_finite_result),
         ]
     }
 
@@ -129,6 +135,7 @@ impl FateCounts {
             Fate::WrongLength(Modality::Second) => &mut self.wrong_length_x2,
             Fate::NonFinite(Modality::First) => &mut self.non_finite_x1,
             Fate::NonFinite(Modality::Second) => &mut self.non_finite_x2,
+            Fate::NonFiniteResult => &mut self.non_finite_result,
         }
     }
 }
@@ -146,7 +153,7 @@ mod tests {
         }
         let mut twice = counts.clone();
         twice.merge(&counts);
-        assert_eq!((twice.good, twice.bad(), twice.rows()), (2, 72, 74));
+        assert_eq!((twice.good, twice.bad(), twice.rows()), (2, 90, 92));
         let json = serde_json::to_value(&counts).unwrap();
         for (fate, rows) in counts.bad_by_reason() {
             assert_eq!(json[fate.name()], rows, "{fate}");

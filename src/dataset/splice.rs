@@ -124,6 +124,12 @@ impl SpliceWriter {
         Ok(())
     }
 
+    /// Replaces or adds a key-value of the footer, which is written last.
+    pub fn set_key_value(&mut self, key: &str, value: String) {
+        self.key_values.retain(|old| old.key != key);
+        self.key_values.push(KeyValue::new(key.to_owned(), value));
+    }
+
     /// Writes the footer, makes sure that the input is still what it was, and
     /// gives the output its name. Returns its size in bytes.
     ///

@@ -1,55 +1,6 @@
 //! How good the models are on rows they have not seen: the figures of a fit.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::evaluate::log_sum_exp;
-
-/// Validation figures of a fit, all on rows that neither trained nor chose anything.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Figures {
-    /// Rows the models learned from or were chosen by.
-    pub trained_rows: usize,
-    /// Rows the figures were measured on.
-    pub measured_rows: usize,
-    /// The densities of x1 and x2.
-    pub densities: [DensityFigures; 2],
-    /// The classifiers of x1, of x2 and of both.
-    pub classifiers: [ClassifierFigures; 3],
-}
-
-/// How well a density fits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct DensityFigures {
-    /// Mean −ln p(x) in nats, in the units of x.
-    pub mean_nats: f64,
-    /// Number of Gaussians.
-    pub components: usize,
-    /// Strength of the shrinkage towards the pooled covariance, in rows' worth; absent
-    /// where all components share one covariance, and for gradient descent.
-    pub shrinkage_rows: Option<f64>,
-    /// Iterations or epochs until the held-out −ln p was least.
-    pub iterations: usize,
-}
-
-/// How well a classifier predicts, and how far its probabilities can be believed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ClassifierFigures {
-    /// Mean −ln p(y|x) in nats.
-    pub cross_entropy_nats: f64,
-    /// Share of rows whose most probable class is theirs.
-    pub accuracy: f64,
-    /// Expected calibration error over 15 equal bins of the top class's probability.
-    pub calibration_error: f64,
-    /// L2 strength of the logistic regression.
-    pub l2: f64,
-    /// Weight decay of the network.
-    pub weight_decay: f64,
-    /// Epochs until the network's held-out loss was least.
-    pub epochs: usize,
-    /// Weights of regression and network in the stack.
-    pub betas: [f32; 2],
-}
 
 /// Mean −ln p of the labels under logits (or log-probabilities) `[n, C]`; NaN for no rows.
 pub(crate) fn cross_entropy(logits: &[f64], y: &[u32], classes: usize) -> f64 {

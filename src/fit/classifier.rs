@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::calibration::{ClassifierFigures, accuracy, calibration_error, cross_entropy};
+use super::calibration::{accuracy, calibration_error, cross_entropy};
 use super::evaluate::network;
 use super::linear::{self, Labelled};
 use super::network::{self as mlp, DECAYS, EPOCHS, Trained};
@@ -12,6 +12,7 @@ use super::split::{Chance, chance};
 use super::stack::weigh;
 use super::{Modality, Parts, Progress, Recipe, TrainingSet};
 use crate::bundle::Stack;
+use crate::bundle::ClassifierFigures;
 use crate::error::{Error, Result};
 
 /// The modalities each classifier reads.

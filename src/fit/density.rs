@@ -3,11 +3,11 @@
 
 use rayon::join;
 
-use super::calibration::DensityFigures;
 use super::mixture::{self, Fitted, Rows};
 use super::scaling::Scaling;
 use super::split::{Chance, chance};
 use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, gradient};
+use crate::bundle::DensityFigures;
 use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 

@@ -21,10 +21,9 @@ mod scaling;
 mod split;
 mod stack;
 
-pub use calibration::{ClassifierFigures, DensityFigures, Figures};
 pub use split::Fold;
 
-use crate::bundle::{Mixture, Stack};
+use crate::bundle::{Figures, Mixture, Stack};
 use crate::error::{Error, Place, Result};
 
 /// The least number of rows that can be divided in three.
