@@ -7,7 +7,9 @@ use arrow::array::ArrayRef;
 use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
 
-use super::label::{Value, for_each_value};
+use super::input::Input;
+use super::label::{LabelType, Value, for_each_value};
+use super::samples::ColumnReader;
 
 /// More distinct labels than this are taken for a mistake: an identifier, say.
 pub const MAX_CLASSES: usize = 65_536;
@@ -65,6 +67,29 @@ impl ClassCounter {
         classes.sort();
         classes
     }
+}
+
+/// Rows of labels read at once.
+const BATCH_ROWS: usize = 8192;
+
+/// The classes of a file's label column in ascending order, each with its rows.
+///
+/// # Errors
+/// [`Error::BadData`] where the column is missing, is no label, or holds too many
+/// classes.
+pub fn count_classes(input: &Input, label: &str) -> Result<Vec<(Class, u64)>> {
+    let (position, field) = input.column(label)?;
+    LabelType::require(field.data_type(), input.place().column(label))?;
+    let mut counter = ClassCounter::default();
+    for row_group in 0..input.metadata().num_row_groups() {
+        let rows = input.rows_in(row_group);
+        let place = input.place().row_group(row_group).column(label);
+        let mut reader = ColumnReader::open(input, position, label, row_group, 0..rows, BATCH_ROWS)?;
+        for start in (0..rows).step_by(BATCH_ROWS) {
+            counter.count(&reader.read(BATCH_ROWS.min(rows - start))?, &place)?;
+        }
+    }
+    Ok(counter.finish())
 }
 
 #[cfg(test)]

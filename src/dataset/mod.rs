@@ -21,7 +21,7 @@ mod samples;
 mod sink;
 mod splice;
 
-pub use classes::{ClassCounter, MAX_CLASSES};
+pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
 pub use embedding::{EmbeddingType, Float, Layout};
 pub use extract::{Embeddings, Flaw, extract};
 pub use fate::{Fate, FateCounts, Modality};

@@ -11,8 +11,7 @@ use super::scaling::Scaling;
 use super::split::{Chance, chance};
 use super::stack::weigh;
 use super::{Modality, Parts, Progress, Recipe, TrainingSet};
-use crate::bundle::Stack;
-use crate::bundle::ClassifierFigures;
+use crate::bundle::{ClassifierFigures, Stack};
 use crate::error::{Error, Result};
 
 /// The modalities each classifier reads.

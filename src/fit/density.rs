@@ -7,8 +7,7 @@ use super::mixture::{self, Fitted, Rows};
 use super::scaling::Scaling;
 use super::split::{Chance, chance};
 use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, gradient};
-use crate::bundle::DensityFigures;
-use crate::bundle::Mixture;
+use crate::bundle::{DensityFigures, Mixture};
 use crate::error::{Error, Result};
 
 /// Steps from the chosen mixture on the rows it was fitted to and chosen by.

@@ -11,16 +11,19 @@ mod covariance;
 mod density;
 mod evaluate;
 mod gradient;
+mod job;
 mod kmeans;
 mod linear;
 mod mixture;
 mod network;
 #[cfg(test)]
 mod recovery;
+mod sample;
 mod scaling;
 mod split;
 mod stack;
 
+pub use job::{Fitted, Options, fit_file};
 pub use split::Fold;
 
 use crate::bundle::{Figures, Mixture, Stack};

@@ -15,6 +15,8 @@ pub(crate) enum Chance {
     Density(usize),
     /// Initial weights and shuffles of classifier i's network at its j-th weight decay.
     Network(usize, usize),
+    /// Drawing the rows to train on.
+    Sample,
 }
 
 /// The generator of one stream under a seed.

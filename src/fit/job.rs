@@ -1,0 +1,132 @@
+//! `fit` as a whole: a Parquet file in, a bundle out.
+
+use std::path::Path;
+
+use sysinfo::System;
+
+use crate::bundle::{Bundle, Class, Draft, Label, Modality, Training, Units};
+use crate::dataset::{self, FateCounts, Input, Request};
+use crate::error::{Error, Result};
+
+use super::sample::Sample;
+use super::{DensityFit, Progress, Recipe, train};
+
+/// More rows than these seldom change the models and always cost time.
+const MOST_ROWS: usize = 200_000;
+/// What training keeps of a row, for each of its bytes: the sample, standardised
+/// copies in single and double precision, and the components' products.
+const TRAINING_FACTOR: usize = 12;
+
+/// How to fit.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Column of x1; found where the schema leaves no doubt.
+    pub x1: Option<String>,
+    /// Column of x2; likewise.
+    pub x2: Option<String>,
+    /// Column of the label; likewise.
+    pub label: Option<String>,
+    /// The convention of h.
+    pub units: Units,
+    /// How to train.
+    pub recipe: Recipe,
+    /// Rows to train on at most; from the memory of the machine where `None`.
+    pub max_rows: Option<usize>,
+    /// Whether a bundle that exists is replaced.
+    pub overwrite: bool,
+}
+
+/// What `fit` has done.
+#[derive(Debug)]
+pub struct Fitted {
+    /// The bundle, opened.
+    pub bundle: Bundle,
+    /// The fate of all rows of the file.
+    pub fates: FateCounts,
+}
+
+/// Fits all models on a Parquet file and writes the bundle to `dir`.
+///
+/// # Errors
+/// Of reading ([`Error::BadData`], [`Error::NoInput`]), of training ([`super::train`])
+/// and of writing ([`Draft::write`]).
+pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progress) -> Result<Fitted> {
+    if dir.exists() && !options.overwrite {
+        return Err(Error::OutputExists(dir.to_owned()));
+    }
+    let input = Input::open(path)?;
+    let (x1, x2) = embeddings(&input, options)?;
+    let label = match &options.label {
+        Some(label) => label.clone(),
+        None => dataset::obvious_label(&input)?.to_owned(),
+    };
+    let dims = [dataset::dimension_of(&input, &x1)?, dataset::dimension_of(&input, &x2)?];
+    let counts = dataset::count_classes(&input, &label)?;
+    let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
+    if classes.len() < 2 {
+        let what = format!("holds {} class; a label needs at least two", classes.len());
+        return Err(Error::bad_data(input.place().column(&label), what));
+    }
+    tracing::info!(
+        "x1 = {x1} ({} values), x2 = {x2} ({} values), label = {label} ({} classes)",
+        dims[0],
+        dims[1],
+        classes.len()
+    );
+    let request = Request { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
+    let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
+    let sample = Sample::draw(&input, &request, max_rows, options.recipe.seed, &|| progress.interrupted())?;
+    if sample.fates.bad() > 0 {
+        tracing::warn!("{} of {} rows can't be used and are left out", sample.fates.bad(), sample.fates.rows());
+    }
+    if (sample.rows() as u64) < sample.fates.good {
+        tracing::info!(
+            "training on {} rows drawn uniformly from {} (--max-rows)",
+            sample.rows(),
+            sample.fates.good
+        );
+    }
+    let models = train(&sample.training_set(&input, &classes), &options.recipe, progress)?;
+
+    let modality = |m: usize, column: &str| Modality {
+        column: Some(column.to_owned()),
+        dim: dims[m],
+        units: options.units,
+        mean_h_nats: Some(models.figures.densities[m].mean_nats),
+    };
+    let training = Training {
+        rows_seen: sample.fates.rows(),
+        rows_used: sample.rows() as u64,
+        seed: options.recipe.seed,
+        density_fit: match options.recipe.density_fit {
+            DensityFit::Em => "em".into(),
+            DensityFit::Sgd => "sgd".into(),
+        },
+        validation: models.figures.clone(),
+    };
+    let draft = Draft::fitted(
+        [modality(0, &x1), modality(1, &x2)],
+        Label { column: Some(label), classes, prior: models.prior },
+        training,
+        &models.densities,
+        &models.classifiers,
+    );
+    Ok(Fitted { bundle: draft.write(dir, options.overwrite)?, fates: sample.fates })
+}
+
+fn embeddings(input: &Input, options: &Options) -> Result<(String, String)> {
+    match (&options.x1, &options.x2) {
+        (Some(x1), Some(x2)) => Ok((x1.clone(), x2.clone())),
+        (None, None) => dataset::obvious_embeddings(input).map(|(x1, x2)| (x1.to_owned(), x2.to_owned())),
+        _ => Err(Error::Usage("give both --x1 and --x2, or neither".into())),
+    }
+}
+
+/// A quarter of the machine's memory, as far as training needs it.
+fn default_max_rows(dims: [usize; 2]) -> usize {
+    let mut system = System::new();
+    system.refresh_memory();
+    let total = system.cgroup_limits().map_or(system.total_memory(), |limits| limits.total_memory);
+    let row_bytes = (dims[0] + dims[1]) * size_of::<f32>() * TRAINING_FACTOR;
+    (total as usize / 4 / row_bytes.max(1)).clamp(1, MOST_ROWS)
+}

@@ -1,0 +1,101 @@
+//! The rows to train on: read from a Parquet file in batches, each usable row kept
+//! with equal chance, so that memory is bounded by the sample and not by the file.
+
+use rand::Rng;
+
+use crate::bundle::Class;
+use crate::dataset::{Fate, FateCounts, Input, Request, Source};
+use crate::error::{Error, Result};
+
+use super::split::{Chance, chance};
+use super::{Modality, TrainingSet};
+
+/// Rows read at once.
+const BATCH_ROWS: usize = 1024;
+
+/// Rows in memory.
+pub(super) struct Sample {
+    columns: [String; 2],
+    dims: [usize; 2],
+    x: [Vec<f32>; 2],
+    y: Vec<u32>,
+    /// What became of all rows of the file.
+    pub(super) fates: FateCounts,
+}
+
+impl Sample {
+    /// Draws at most `max_rows` usable rows uniformly, by reservoir sampling (Li's
+    /// algorithm R): the file is read once and its number of usable rows needs not be
+    /// known.
+    pub(super) fn draw(
+        input: &Input,
+        request: &Request<'_>,
+        max_rows: usize,
+        seed: u64,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Self> {
+        let source = Source::new(input, request)?;
+        let mut sample = Self {
+            columns: [request.x1.0.to_owned(), request.x2.0.to_owned()],
+            dims: [request.x1.1, request.x2.1],
+            x: [Vec::new(), Vec::new()],
+            y: Vec::new(),
+            fates: FateCounts::default(),
+        };
+        let mut rng = chance(seed, Chance::Sample);
+        for row_group in 0..input.metadata().num_row_groups() {
+            for samples in source.read(row_group, 0..input.rows_in(row_group), BATCH_ROWS)? {
+                if interrupted() {
+                    return Err(Error::Interrupted);
+                }
+                let samples = samples?;
+                for (row, &fate) in samples.fates.iter().enumerate() {
+                    sample.fates.add(fate);
+                    if fate != Fate::Good {
+                        continue;
+                    }
+                    let seen = sample.fates.good as usize;
+                    let place = if seen <= max_rows { seen - 1 } else { rng.random_range(0..seen) };
+                    if place < max_rows {
+                        let [d1, d2] = sample.dims;
+                        let x = [row_of(&samples.x1, d1, row), row_of(&samples.x2, d2, row)];
+                        sample.put(place, x, samples.class[row]);
+                    }
+                }
+            }
+        }
+        Ok(sample)
+    }
+
+    fn put(&mut self, place: usize, x: [&[f32]; 2], y: u32) {
+        if place < self.y.len() {
+            for ((kept, new), dim) in self.x.iter_mut().zip(x).zip(self.dims) {
+                kept[place * dim..(place + 1) * dim].copy_from_slice(new);
+            }
+            self.y[place] = y;
+        } else {
+            self.x.iter_mut().zip(x).for_each(|(kept, new)| kept.extend_from_slice(new));
+            self.y.push(y);
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.y.len()
+    }
+
+    /// The sample as training takes it.
+    pub(super) fn training_set(&self, input: &Input, classes: &[Class]) -> TrainingSet<'_> {
+        let modality =
+            |m: usize| Modality { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
+        TrainingSet {
+            place: input.place(),
+            x: [modality(0), modality(1)],
+            y: &self.y,
+            classes: classes.len(),
+        }
+    }
+}
+
+fn row_of(values: &[f32], dim: usize, row: usize) -> &[f32] {
+    &values[row * dim..(row + 1) * dim]
+}
