@@ -4,7 +4,9 @@
 //! the README of `tests`; a test holds them.
 
 pub mod bundle;
+pub mod cli;
 pub mod error;
 pub mod interaction;
+pub mod synth;
 
 pub use error::{Error, Result};
