@@ -12,5 +12,6 @@ pub mod error;
 pub mod fit;
 pub mod interaction;
 pub mod sql;
+pub mod synth;
 
 pub use error::{Error, Result};

@@ -1,3 +1,125 @@
-//! The command line: one file per subcommand. Nothing imports this room.
+//! The command line: one file per subcommand, each with what may be typed and what
+//! is done then. Nothing imports this room.
 
-pub mod sql;
+mod annotate;
+mod bundle;
+mod demo;
+mod doctor;
+mod engine;
+mod fit;
+mod output;
+mod progress;
+mod runtime;
+mod signals;
+mod sql;
+mod synth;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::error::Result;
+
+/// Sample-level multimodal interactions for Parquet datasets
+///
+/// Adds to every row of a dataset of embeddings how much of the information about its
+/// label is redundant between two modalities (r), unique to each (u1, u2) and
+/// synergistic (s), in nats.
+#[derive(Debug, Parser)]
+#[command(name = "lsmi-etl", version, after_help = "\
+Start with `lsmi-etl demo`. With your own data: `lsmi-etl fit train.parquet`, then
+`lsmi-etl annotate in.parquet out.parquet`.
+
+Exit codes: 0 done, 64 usage, 65 bad data, 66 no input, 69 engine unavailable, 70 internal,
+73 output exists or can't be created, 74 I/O error, 75 interrupted or transient (run again),
+78 bad bundle or configuration.")]
+struct Cli {
+    /// Say more (-v) or everything (-vv) on stderr
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say nothing but errors on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Fit(fit::FitArgs),
+    Annotate(annotate::AnnotateArgs),
+    Sql(sql::SqlArgs),
+    /// Pack, inspect and check bundles of models
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
+    Synth(synth::SynthArgs),
+    Doctor(doctor::DoctorArgs),
+    /// Put ONNX Runtime in place
+    #[command(subcommand)]
+    Runtime(runtime::RuntimeCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  lsmi-etl completions bash > ~/.local/share/bash-completion/completions/lsmi-etl")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the command line, runs it and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are errors to clap, and none to the caller.
+            let _ = e.print();
+            return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
+        }
+    };
+    log(cli.verbose, cli.quiet);
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            tracing::error!("{e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let stop = signals::watch()?;
+    match command {
+        Command::Demo(args) => demo::run(&args, stop),
+        Command::Fit(args) => fit::run(&args, stop),
+        Command::Annotate(args) => annotate::run(&args, stop),
+        Command::Sql(args) => sql::run(&args),
+        Command::Bundle(command) => bundle::run(&command),
+        Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Runtime(command) => runtime::run(&command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "lsmi-etl", &mut script);
+            output::print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+/// Logs go to stderr; `LSMI_ETL_LOG` takes a filter of tracing's (`lsmi_etl=debug`).
+fn log(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn,lsmi_etl=info",
+        (_, 1) => "info,lsmi_etl=debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("LSMI_ETL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .without_time()
+        .init();
+}

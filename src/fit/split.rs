@@ -26,6 +26,7 @@ pub(crate) fn chance(seed: u64, stream: Chance) -> ChaCha8Rng {
         Chance::Split => 0,
         Chance::Density(modality) => 1 + modality as u64,
         Chance::Network(classifier, decay) => 1000 + 100 * classifier as u64 + decay as u64,
+        Chance::Sample => 2000,
     });
     rng
 }

@@ -43,7 +43,7 @@ pub struct Interaction {
 ///
 /// which also shows that r lies between i1 and i2 on every sample, and that u1·u2 ≤ 0.
 /// r + u_m = i_m and r + u1 + u2 + s = i12 hold to rounding. A NaN in i1, i2, h1 or h2
-/// makes all four NaN; a NaN in i12 makes s NaN.
+/// makes r, u1, u2 and s NaN; a NaN in i12 makes s NaN.
 ///
 /// ```
 /// use lsmi_etl::interaction::{Pointwise, decompose};
@@ -55,20 +55,23 @@ pub struct Interaction {
 /// ```
 #[inline]
 pub fn decompose(p: Pointwise) -> Interaction {
-    let (i_hi, i_lo, excess) =
-        if p.i1 >= p.i2 { (p.i1, p.i2, p.h1 - p.h2) } else { (p.i2, p.i1, p.h2 - p.h1) };
-    // The lower bound of the clamp, then the upper one: i_hi − (i_hi − i_lo) would round.
-    let r = larger(i_hi - larger(excess, 0.0), i_lo);
+    let i_hi = larger(p.i1, p.i2);
+    let i_lo = -larger(-p.i1, -p.i2);
+    // h_hi − h_lo, without a branch that half the samples would mispredict. A NaN in any
+    // of the four gets here, and through both bounds below.
+    let excess = (p.h1 - p.h2) * (p.i1 - p.i2).signum();
+    // The clamp's lower bound, then its upper one as i_lo: i_hi − (i_hi − i_lo) would round.
+    let r = larger(i_lo, i_hi - larger(0.0, excess));
     let u1 = p.i1 - r;
     let u2 = p.i2 - r;
     Interaction { r, u1, u2, s: p.i12 - (r + (u1 + u2)) }
 }
 
-/// The larger of two, or NaN where either is: `f64::max` would drop it, and a model
-/// that fails on a row would look like one that knows.
+/// The larger of two; b where either is NaN, unlike `f64::max`: a model that fails on a
+/// row must not look like one that knows.
 #[inline]
 fn larger(a: f64, b: f64) -> f64 {
-    if a >= b || a.is_nan() { a } else { b }
+    if a > b { a } else { b }
 }
 
 #[cfg(test)]

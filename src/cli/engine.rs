@@ -1,0 +1,40 @@
+//! The flags that choose an engine, shared by all commands that run models.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::engine::{Choice, Device, Engine, Options};
+use crate::error::Result;
+
+/// Which engine runs the models, and where.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Engine")]
+pub(super) struct EngineArgs {
+    /// auto, onnxruntime or embedded; auto takes ONNX Runtime where one is found
+    #[arg(long, env = "LSMI_ETL_ENGINE", default_value = "auto", hide_env = true)]
+    engine: Choice,
+    /// ONNX Runtime's library, or a folder that holds it
+    #[arg(long, env = "LSMI_ETL_ONNXRUNTIME", value_name = "PATH", hide_env = true)]
+    onnxruntime: Option<PathBuf>,
+    /// cpu, cuda or cuda:N; a GPU is never silently replaced by the CPU
+    #[arg(long, env = "LSMI_ETL_DEVICE", default_value = "cpu", hide_env = true)]
+    device: Device,
+    /// Let a GPU round matrix products to TensorFloat-32
+    #[arg(long)]
+    tf32: bool,
+}
+
+impl EngineArgs {
+    /// Finds the engine and says which it is.
+    pub(super) fn find(&self) -> Result<Engine> {
+        let engine = Engine::find(&Options {
+            engine: self.engine,
+            library: self.onnxruntime.clone(),
+            device: self.device,
+            tf32: self.tf32,
+        })?;
+        tracing::info!("engine: {}", engine.describe());
+        Ok(engine)
+    }
+}

@@ -1,0 +1,149 @@
+//! `lsmi-etl fit`: densities and classifiers from a Parquet file, as a bundle.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::output;
+use super::progress::Shown;
+use crate::bundle::{Figures, Units};
+use crate::error::Result;
+use crate::fit::{DensityFit, Options, Recipe, fit_file};
+
+/// Fit the models on a Parquet file and write them as a bundle
+///
+/// The columns are found by themselves where the schema leaves no doubt: exactly two
+/// columns of lists of floats, and one column named y, label, target or class.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lsmi-etl fit train.parquet
+  lsmi-etl fit train.parquet --bundle models/ --x1 image --x2 text --label y --seed 7")]
+pub(super) struct FitArgs {
+    /// The Parquet file to learn from
+    train: PathBuf,
+    /// The directory to write the models to
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR")]
+    bundle: PathBuf,
+    /// Embedding column of the first modality
+    #[arg(long, value_name = "COLUMN")]
+    x1: Option<String>,
+    /// Embedding column of the second modality
+    #[arg(long, value_name = "COLUMN")]
+    x2: Option<String>,
+    /// Label column: integers, strings or booleans
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// How the densities are fitted
+    #[arg(long, value_enum, default_value = "em")]
+    density_fit: Densities,
+    /// The convention by which h1 and h2 are compared: raw, as in the paper, or centred,
+    /// unchanged by any invertible affine map of a modality
+    #[arg(long, value_enum, default_value = "raw")]
+    units: UnitsArg,
+    /// Rows to train on at most, drawn uniformly [default: by the machine's memory, at
+    /// most 200000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(30..))]
+    max_rows: Option<u64>,
+    /// Decides the sample, the split and the starts
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Replace the bundle where it exists
+    #[arg(long)]
+    overwrite: bool,
+    /// End with one line of JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Densities {
+    /// Expectation and maximisation with shrinkage
+    Em,
+    /// Gradient descent, as in the paper
+    Sgd,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum UnitsArg {
+    Raw,
+    Centred,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    bundle: &'a std::path::Path,
+    bundle_sha256: &'a str,
+    rows: u64,
+    bad_rows: u64,
+    seconds: f64,
+    validation: Option<&'a Figures>,
+}
+
+pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
+    let start = Instant::now();
+    let options = Options {
+        x1: args.x1.clone(),
+        x2: args.x2.clone(),
+        label: args.label.clone(),
+        units: match args.units {
+            UnitsArg::Raw => Units::Raw,
+            UnitsArg::Centred => Units::Centred,
+        },
+        recipe: Recipe {
+            seed: args.seed,
+            density_fit: match args.density_fit {
+                Densities::Em => DensityFit::Em,
+                Densities::Sgd => DensityFit::Sgd,
+            },
+        },
+        max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+        overwrite: args.overwrite,
+    };
+    let progress = Shown::new(stop);
+    let fitted = fit_file(&args.train, &args.bundle, &options, &progress);
+    progress.finish();
+    let fitted = fitted?;
+    let seconds = start.elapsed().as_secs_f64();
+    let validation = fitted.bundle.manifest().training.as_ref().map(|training| &training.validation);
+    tracing::info!("wrote {} in {seconds:.1} s", args.bundle.display());
+    if args.json {
+        output::json(&Line {
+            bundle: &args.bundle,
+            bundle_sha256: fitted.bundle.digest(),
+            rows: fitted.fates.rows(),
+            bad_rows: fitted.fates.bad(),
+            seconds,
+            validation,
+        })
+    } else {
+        output::print(&validation.map(table).unwrap_or_default())
+    }
+}
+
+/// The validation figures as a table.
+pub(super) fn table(figures: &Figures) -> String {
+    let mut text = format!("on {} rows held out:\n", figures.measured_rows);
+    // Writing to a string does not fail.
+    for (m, density) in figures.densities.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "  density {:<13} mean -ln p {:>10.4} nats   {} components",
+            m + 1,
+            density.mean_nats,
+            density.components
+        );
+    }
+    for (name, c) in ["1", "2", "1 and 2"].iter().zip(&figures.classifiers) {
+        let _ = writeln!(
+            text,
+            "  classifier {name:<10} cross-entropy {:>6.4} nats   accuracy {:.4}   calibration error {:.4}",
+            c.cross_entropy_nats, c.accuracy, c.calibration_error
+        );
+    }
+    text
+}

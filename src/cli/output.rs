@@ -1,0 +1,31 @@
+//! What goes to stdout: results, and with `--json` one compact line last. A reader
+//! that has seen enough (`| head`) is no error.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::{Error, Place, Result};
+
+/// Prints text as it is.
+pub(super) fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io(Place::file("stdout"), "write", e)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as one line of JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))?;
+    line.push('\n');
+    print(&line)
+}
+
+/// Writes a value as JSON to a file, for schedulers.
+pub(super) fn summary(path: &Path, value: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_vec(value).map_err(|e| Error::Internal(e.to_string()))?;
+    std::fs::write(path, json).map_err(|source| Error::CannotCreate { path: path.to_owned(), source })
+}

@@ -1,0 +1,309 @@
+//! `lsmi-etl synth`: data with known truth.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::error::{Error, Place, Result};
+use crate::interaction::truth::{Gaussian, Generator, Prior, Rdn, Unq, Wide, WideShape, Xor};
+use crate::synth::{Options, Truth, write};
+
+/// Write synthetic data whose exact r, u1, u2 and s are known
+///
+/// Columns: x1 and x2 (lists of floats), y (the label, an integer), and for every row
+/// the exact values from closed-form densities, in nats.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  lsmi-etl synth gaussian -o train.parquet --rows 20000 --seed 1\n  \
+    lsmi-etl synth wide -o wide.parquet --rows 1000000 --d1 512 --d2 768 --truth none")]
+pub struct SynthArgs {
+    /// The distribution
+    #[arg(value_name = "GENERATOR")]
+    pub generator: Name,
+    /// The Parquet file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Rows to write
+    #[arg(long, value_name = "N")]
+    pub rows: u64,
+    /// Decides the rows: the same seed, the same rows
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Number of classes (gaussian: also of dimensions) [default: 10]
+    #[arg(long, value_name = "C")]
+    pub classes: Option<usize>,
+    /// Class probabilities, one for each class [default: uniform]
+    #[arg(long, value_name = "P,P,…", value_delimiter = ',')]
+    pub prior: Option<Vec<f64>>,
+    /// Correlation of the noise between the modalities [default: 0.5]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    pub rho: Option<f64>,
+    /// Standard deviation of the noise [default: 0.5]
+    #[arg(long, value_name = "S")]
+    pub sigma: Option<f64>,
+    /// Length of x1 (wide) [default: 128]
+    #[arg(long, value_name = "D")]
+    pub d1: Option<usize>,
+    /// Length of x2 (wide) [default: 128]
+    #[arg(long, value_name = "D")]
+    pub d2: Option<usize>,
+    /// Decides the class means (wide), so that files with different --seed are samples
+    /// of one distribution [default: 0]
+    #[arg(long, value_name = "N")]
+    pub distribution_seed: Option<u64>,
+    /// Which exact columns to write
+    #[arg(long, value_enum, default_value_t = TruthColumns::Columns)]
+    pub truth: TruthColumns,
+    /// Rows a row group [default: 65536, fewer where rows are wide]
+    #[arg(long, value_name = "N")]
+    pub row_group_rows: Option<usize>,
+    /// Replace the output where it exists
+    #[arg(long)]
+    pub overwrite: bool,
+    /// End with one line of JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The generators by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Name {
+    /// The reference implementation's: correlated noise around class corners
+    Gaussian,
+    /// Synergy only: the label is the parity of two hidden bits
+    Xor,
+    /// Redundancy: x2 is a slightly noisy copy of x1
+    Rdn,
+    /// Only x1 knows the label; x2 is noise
+    Unq,
+    /// Any dimensions: low-rank class means, correlated noise
+    Wide,
+}
+
+/// Which exact columns to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TruthColumns {
+    /// x1, x2 and y only
+    None,
+    /// true_r, true_u1, true_u2, true_s
+    Columns,
+    /// These and true_i1, true_i2, true_i12, true_h1, true_h2
+    Full,
+}
+
+impl From<TruthColumns> for Truth {
+    fn from(columns: TruthColumns) -> Self {
+        match columns {
+            TruthColumns::None => Self::None,
+            TruthColumns::Columns => Self::Columns,
+            TruthColumns::Full => Self::Full,
+        }
+    }
+}
+
+/// What makes the distribution, with its defaults filled in: written into the file's
+/// metadata, so that a file tells how to make it again.
+#[derive(Debug, Clone, Serialize)]
+struct Parameters {
+    generator: Name,
+    seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prior: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rho: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sigma: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dims: Option<[usize; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distribution_seed: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    rows: u64,
+    bytes: u64,
+    seconds: f64,
+}
+
+/// The metadata key under which a file says how it was made, as JSON.
+pub const LINEAGE_KEY: &str = "lsmi_etl.synth";
+
+/// Runs the command; `should_stop` is asked between batches.
+///
+/// # Errors
+/// [`Error::Usage`] where the flags do not fit together; else those of [`write`].
+pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<()> {
+    let start = Instant::now();
+    let (generator, parameters) = generator(args)?;
+    let lineage = serde_json::to_string(&parameters).map_err(|error| Error::Internal(error.to_string()))?;
+    let options = Options {
+        output: args.output.clone(),
+        rows: args.rows,
+        seed: args.seed,
+        row_group_rows: args.row_group_rows,
+        truth: args.truth.into(),
+        overwrite: args.overwrite,
+        lineage: vec![(LINEAGE_KEY.into(), lineage)],
+    };
+    let written = write(&generator, &options, should_stop)?;
+    let seconds = start.elapsed().as_secs_f64();
+    tracing::info!(
+        "wrote {}: {} rows in {} row groups, {} bytes, {seconds:.1} s",
+        args.output.display(),
+        written.rows,
+        written.row_groups,
+        written.bytes
+    );
+    if args.json {
+        let line = Line { rows: written.rows, bytes: written.bytes, seconds };
+        let line = serde_json::to_string(&line).map_err(|error| Error::Internal(error.to_string()))?;
+        writeln!(io::stdout(), "{line}")
+            .map_err(|source| Error::io(Place::file("stdout"), "write", source))?;
+    }
+    Ok(())
+}
+
+/// What was typed, made into a distribution.
+fn generator(args: &SynthArgs) -> Result<(Generator, Parameters)> {
+    refuse_unused(args)?;
+    let (rho, sigma) = (args.rho.unwrap_or(0.5), args.sigma.unwrap_or(0.5));
+    let mut parameters = Parameters {
+        generator: args.generator,
+        seed: args.seed,
+        prior: None,
+        rho: None,
+        sigma: None,
+        dims: None,
+        distribution_seed: None,
+    };
+    let generator = match args.generator {
+        Name::Xor => Generator::Xor(Xor::new()?),
+        Name::Rdn => Generator::Rdn(Rdn::new()?),
+        Name::Unq => Generator::Unq(Unq::new()?),
+        Name::Gaussian | Name::Wide => {
+            let prior = prior(args)?;
+            parameters.prior = Some(prior.probabilities().to_vec());
+            (parameters.rho, parameters.sigma) = (Some(rho), Some(sigma));
+            if args.generator == Name::Gaussian {
+                Generator::Gaussian(Gaussian::new(prior, rho, sigma)?)
+            } else {
+                let dims = [args.d1.unwrap_or(128), args.d2.unwrap_or(128)];
+                let distribution_seed = args.distribution_seed.unwrap_or(0);
+                (parameters.dims, parameters.distribution_seed) = (Some(dims), Some(distribution_seed));
+                Generator::Wide(Wide::new(WideShape { dims, prior, rho, sigma, distribution_seed })?)
+            }
+        }
+    };
+    Ok((generator, parameters))
+}
+
+/// A flag that the generator has no use for is a misunderstanding, not a default.
+fn refuse_unused(args: &SynthArgs) -> Result<()> {
+    let shaped = matches!(args.generator, Name::Gaussian | Name::Wide);
+    let wide = args.generator == Name::Wide;
+    let flags = [
+        ("--classes", args.classes.is_some(), shaped),
+        ("--prior", args.prior.is_some(), shaped),
+        ("--rho", args.rho.is_some(), shaped),
+        ("--sigma", args.sigma.is_some(), shaped),
+        ("--d1", args.d1.is_some(), wide),
+        ("--d2", args.d2.is_some(), wide),
+        ("--distribution-seed", args.distribution_seed.is_some(), wide),
+    ];
+    for (flag, given, has_use) in flags {
+        if given && !has_use {
+            let users = if matches!(flag, "--d1" | "--d2" | "--distribution-seed") {
+                "wide has it"
+            } else {
+                "gaussian and wide have it"
+            };
+            return Err(Error::Usage(format!("this generator has no {flag}: only {users}")));
+        }
+    }
+    Ok(())
+}
+
+fn prior(args: &SynthArgs) -> Result<Prior> {
+    match (&args.prior, args.classes) {
+        (None, classes) => Prior::uniform(classes.unwrap_or(10)),
+        (Some(p), Some(classes)) if p.len() != classes => Err(Error::Usage(format!(
+            "--prior has {} probabilities for --classes {classes}: give one for each class",
+            p.len()
+        ))),
+        (Some(p), _) => Prior::new(p.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: SynthArgs,
+    }
+
+    fn parse(line: &str) -> SynthArgs {
+        Cli::parse_from(std::iter::once("synth").chain(line.split_whitespace())).args
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_make_the_generator() {
+        let (g, p) = generator(&parse("gaussian -o f --rows 5 --prior .5,.3,.2 --rho -0.25")).unwrap();
+        assert_eq!((g.classes(), g.dims(), p.rho, p.sigma), (3, [3, 3], Some(-0.25), Some(0.5)));
+        let (g, _) = generator(&parse("wide -o f --rows 5 --d1 7 --d2 9 --classes 40")).unwrap();
+        assert_eq!((g.classes(), g.dims()), (40, [7, 9]));
+        assert_eq!(generator(&parse("gaussian -o f --rows 5")).unwrap().0.classes(), 10);
+    }
+
+    #[test]
+    fn flags_that_do_not_fit_are_usage_errors() {
+        let lines = [
+            ("xor -o f --rows 5 --rho 0.2", "no --rho"),
+            ("gaussian -o f --rows 5 --d1 9", "no --d1"),
+            ("gaussian -o f --rows 5 --prior .5,.4", "sum to 1"),
+            ("gaussian -o f --rows 5 --prior .5,.5 --classes 3", "one for each class"),
+            ("gaussian -o f --rows 5 --classes 1", "at least two"),
+            ("gaussian -o f --rows 5 --rho 1", "--rho 1"),
+            ("wide -o f --rows 5 --sigma 0", "--sigma 0"),
+            ("wide -o f --rows 5 --d2 0", "--d1 and --d2"),
+        ];
+        for (line, message) in lines {
+            let error = generator(&parse(line)).unwrap_err();
+            assert_eq!(error.exit_code(), 64, "{line}");
+            assert!(error.to_string().contains(message), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_run_writes_the_file_and_how_it_was_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.parquet");
+        let line = format!("wide -o {} --rows 100 --d1 4 --d2 5 --classes 3", output.display());
+        run(&parse(&line), &|| false).unwrap();
+
+        let reader = parquet::file::serialized_reader::SerializedFileReader::new(
+            std::fs::File::open(&output).unwrap(),
+        );
+        let metadata = parquet::file::reader::FileReader::metadata(&reader.unwrap()).file_metadata().clone();
+        assert_eq!(metadata.num_rows(), 100);
+        let lineage = metadata.key_value_metadata().unwrap().iter().find(|kv| kv.key == LINEAGE_KEY).unwrap();
+        let lineage: serde_json::Value = serde_json::from_str(lineage.value.as_deref().unwrap()).unwrap();
+        assert_eq!(lineage["generator"], "wide");
+        assert_eq!(lineage["dims"], serde_json::json!([4, 5]));
+
+        assert!(matches!(run(&parse(&line), &|| false), Err(Error::OutputExists(_))));
+    }
+}
