@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod cli;
+pub mod engine;
 pub mod error;
 pub mod sql;
 
