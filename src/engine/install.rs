@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::locate::{Environment, installed_in};
 use crate::error::{Error, Result};
@@ -125,12 +125,14 @@ fn installers(requirement: &str, target: &Path, dependencies: bool) -> Vec<Comma
 fn run(commands: Vec<Command>) -> Result<()> {
     for mut command in commands {
         let program = command.get_program().to_string_lossy().into_owned();
-        tracing::info!("running {command:?}");
-        let output = match command.output() {
-            Ok(output) => output,
+        let cannot_run = |e: io::Error| Error::Engine(format!("cannot run {program}: {e}"));
+        let started = match command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
+            Ok(started) => started,
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) => return Err(Error::Engine(format!("cannot run {program}: {e}"))),
+            Err(e) => return Err(cannot_run(e)),
         };
+        tracing::info!("installing with {program}: this downloads the package and can take minutes");
+        let output = started.wait_with_output().map_err(cannot_run)?;
         if output.status.success() {
             return Ok(());
         }
