@@ -1,6 +1,6 @@
 //! The flags that choose an engine, shared by all commands that run models.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -26,6 +26,11 @@ pub(super) struct EngineArgs {
 }
 
 impl EngineArgs {
+    /// The library or folder that was named.
+    pub(super) fn library(&self) -> Option<&Path> {
+        self.onnxruntime.as_deref()
+    }
+
     /// Finds the engine and says which it is.
     pub(super) fn find(&self) -> Result<Engine> {
         let engine = Engine::find(&Options {

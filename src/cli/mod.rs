@@ -27,13 +27,17 @@ use crate::error::Result;
 /// label is redundant between two modalities (r), unique to each (u1, u2) and
 /// synergistic (s), in nats.
 #[derive(Debug, Parser)]
-#[command(name = "lsmi-etl", version, after_help = "\
+#[command(
+    name = "lsmi-etl",
+    version,
+    after_help = "\
 Start with `lsmi-etl demo`. With your own data: `lsmi-etl fit train.parquet`, then
 `lsmi-etl annotate in.parquet out.parquet`.
 
 Exit codes: 0 done, 64 usage, 65 bad data, 66 no input, 69 engine unavailable, 70 internal,
 73 output exists or can't be created, 74 I/O error, 75 interrupted or transient (run again),
-78 bad bundle or configuration.")]
+78 bad bundle or configuration."
+)]
 struct Cli {
     /// Say more (-v) or everything (-vv) on stderr
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -56,11 +60,11 @@ enum Command {
     Bundle(bundle::BundleCommand),
     Synth(synth::SynthArgs),
     Doctor(doctor::DoctorArgs),
-    /// Put ONNX Runtime in place
-    #[command(subcommand)]
-    Runtime(runtime::RuntimeCommand),
+    Runtime(runtime::RuntimeArgs),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  lsmi-etl completions bash > ~/.local/share/bash-completion/completions/lsmi-etl")]
+    #[command(
+        after_help = "Example:\n  lsmi-etl completions bash > ~/.local/share/bash-completion/completions/lsmi-etl"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -97,7 +101,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Runtime(command) => runtime::run(&command),
+        Command::Runtime(args) => runtime::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lsmi-etl", &mut script);

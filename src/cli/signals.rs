@@ -17,7 +17,11 @@ pub(super) fn watch() -> Result<&'static AtomicBool> {
     let register = || -> io::Result<()> {
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal finds the flag unset.
-            flag::register_conditional_shutdown(signal, i32::from(Error::Interrupted.exit_code()), stop.clone())?;
+            flag::register_conditional_shutdown(
+                signal,
+                i32::from(Error::Interrupted.exit_code()),
+                stop.clone(),
+            )?;
             flag::register(signal, stop.clone())?;
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 mod backend;
 mod embedded;
+pub mod install;
 pub mod locate;
 mod onnxruntime;
 
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Serialize;
+
+use self::locate::{Environment, Origin, Status};
 
 pub use backend::{Backend, Batch, Evaluated};
 
@@ -129,15 +132,21 @@ impl Engine {
                 )),
             };
         }
+        let environment = Environment::current();
+        let explicit = options.library.as_deref();
+        // A place that the user named and where nothing is: an error, not a search.
+        locate::first_found(explicit, &environment)?;
         let mut refusals = Vec::new();
-        for path in locate::found(options.library.as_deref())? {
-            match onnxruntime::OnnxRuntime::load(&path, options) {
+        let places = locate::search(explicit, &environment);
+        for place in places.into_iter().filter(|place| place.status != Status::Missing) {
+            match onnxruntime::OnnxRuntime::load(&place.path, options) {
                 Ok(loaded) => return Ok(Self(Kind::OnnxRuntime(loaded))),
-                Err(e) if options.library.is_some() => return Err(e),
-                Err(e) => {
-                    tracing::debug!("{}: {e}", path.display());
+                Err(e) if matches!(place.origin, Origin::Flag | Origin::OrtDylibPath) => return Err(e),
+                Err(e) if place.status == Status::Found => {
+                    tracing::warn!("{} ({}) can't be used: {e}", place.path.display(), place.origin);
                     refusals.push(e.to_string());
                 }
+                Err(e) => tracing::debug!("{}: {e}", place.path.display()),
             }
         }
         if options.engine == Choice::OnnxRuntime || options.device != Device::Cpu {

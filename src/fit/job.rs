@@ -77,7 +77,11 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
     let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
     let sample = Sample::draw(&input, &request, max_rows, options.recipe.seed, &|| progress.interrupted())?;
     if sample.fates.bad() > 0 {
-        tracing::warn!("{} of {} rows can't be used and are left out", sample.fates.bad(), sample.fates.rows());
+        tracing::warn!(
+            "{} of {} rows can't be used and are left out",
+            sample.fates.bad(),
+            sample.fates.rows()
+        );
     }
     if (sample.rows() as u64) < sample.fates.good {
         tracing::info!(

@@ -83,3 +83,132 @@ fn inputs(plan: &LogicalPlan) -> String {
     });
     names.join(" or ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::super::{Format, Options, Request, run};
+    use super::*;
+
+    fn text(request: &Request) -> Result<String> {
+        let mut out = Vec::new();
+        run(request, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn csv(sql: &str) -> Request {
+        let layout = Layout { format: Format::Csv, max_table_rows: None };
+        Request { layout, ..Request::new(sql) }
+    }
+
+    #[test]
+    fn statements_run_in_order_and_only_rows_are_printed() {
+        let sql = "CREATE VIEW v AS SELECT 1 AS a; -- a comment; with a semicolon\nSELECT a, ';' AS b FROM v;\nSELECT 2 AS c";
+        assert_eq!(text(&csv(sql)).unwrap(), "a,b\n1,;\nc\n2\n");
+    }
+
+    #[test]
+    fn a_failing_statement_keeps_what_came_before() {
+        let mut out = Vec::new();
+        let error = run(&csv("SELECT 1 AS a; SELECT b; SELECT 2 AS c"), &mut out).unwrap_err();
+        assert_eq!(error.exit_code(), 64);
+        assert_eq!(out, b"a\n1\n");
+        assert_eq!(text(&csv(" ; ")).unwrap_err().exit_code(), 64);
+    }
+
+    #[test]
+    fn named_tables_are_files() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, "k,r\n1,0.5\n1,1.5\n2,3.0\n").unwrap();
+        let tables = vec![("t".to_owned(), path.display().to_string())];
+        let request = Request { tables, ..csv("SELECT k, avg(r) AS r FROM t GROUP BY k ORDER BY k") };
+        assert_eq!(text(&request).unwrap(), "k,r\n1,1.0\n2,3.0\n");
+        let missing = vec![("t".to_owned(), "no/such.csv".to_owned())];
+        assert_eq!(text(&Request { tables: missing, ..request }).unwrap_err().exit_code(), 66);
+    }
+
+    /// Two million distinct keys: 16 MiB of sort keys alone.
+    const SORTED: &str = "SELECT count(*) AS n, min(v) AS lo FROM \
+        (SELECT (value * 7919) % 2000003 AS v, repeat('x', 20) AS w FROM generate_series(1, 2000000) ORDER BY v, w LIMIT 1999999)";
+
+    fn limited(bytes: usize) -> Request {
+        let options = Options { memory_limit_bytes: Some(bytes), threads: std::num::NonZeroUsize::new(2) };
+        Request { options, ..csv(SORTED) }
+    }
+
+    #[test]
+    fn sorting_spills_under_a_memory_limit() {
+        let sorted = csv("SELECT sum(r) AS s FROM (SELECT row_number() OVER (ORDER BY k) % 2 AS r FROM \
+            (SELECT (value * 7919) % 2000003 AS k FROM generate_series(1, 2000000)))");
+        let free = text(&sorted).unwrap();
+        let options = limited(24 << 20).options;
+        assert_eq!(text(&Request { options, ..sorted }).unwrap(), free);
+        assert_eq!(free, "s\n1000000\n");
+    }
+
+    #[test]
+    fn too_small_a_memory_limit_says_what_to_raise() {
+        let error = text(&limited(1 << 10)).unwrap_err();
+        assert_eq!(error.exit_code(), 64);
+        assert!(error.to_string().contains("--memory-limit"), "{error}");
+    }
+
+    /// A reader that closes after some bytes, and counts what reached it.
+    struct Closing(usize);
+
+    impl Write for Closing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.0.checked_sub(bytes.len()) {
+                Some(left) => self.0 = left,
+                None => return Err(io::ErrorKind::BrokenPipe.into()),
+            }
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn rows_leave_as_they_come_and_a_closed_reader_ends_the_query() {
+        // Collecting ten billion rows first would outlast any test.
+        let endless = csv("SELECT value FROM generate_series(1, 10000000000)");
+        match run(&endless, &mut Closing(1 << 20)).unwrap_err() {
+            Error::Io { source, .. } => assert_eq!(source.kind(), io::ErrorKind::BrokenPipe),
+            error => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_table_stops_the_query_at_its_limit() {
+        let layout = Layout { format: Format::Table, max_table_rows: Some(5) };
+        let endless = Request { layout, ..csv("SELECT value FROM generate_series(1, 10000000000)") };
+        assert_eq!(text(&endless).unwrap().lines().count(), 5 + 4);
+    }
+
+    #[test]
+    fn a_damaged_page_is_bad_data_that_names_the_file() {
+        use std::sync::Arc;
+
+        use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch};
+        use datafusion::parquet::arrow::ArrowWriter;
+
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("damaged.parquet");
+        let values: ArrayRef = Arc::new(Float64Array::from_iter_values((0..5000).map(f64::from)));
+        let batch = RecordBatch::try_from_iter([("r", values)]).unwrap();
+        let mut writer =
+            ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4..2000].fill(0xff);
+        std::fs::write(&path, bytes).unwrap();
+        let error = text(&csv(&format!("SELECT avg(r) FROM '{}'", path.display()))).unwrap_err();
+        assert_eq!(error.exit_code(), 65, "{error}");
+        assert!(error.to_string().contains("damaged.parquet"), "{error}");
+    }
+}

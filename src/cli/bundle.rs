@@ -1,0 +1,254 @@
+//! `lsmi-etl bundle`: bundles of one's own ONNX models, looked into and tried.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::engine::EngineArgs;
+use super::{fit, output};
+use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, Pack, Role, Units};
+use crate::engine::{Batch, Evaluated};
+use crate::error::{Error, Result};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BundleCommand {
+    Pack(Box<PackArgs>),
+    Inspect(InspectArgs),
+    Check(CheckArgs),
+}
+
+/// Make a bundle of your own five ONNX files
+///
+/// The densities take x [n, d] (float32) and give h = -ln p(x), [n] or [n, 1], in nats.
+/// The classifiers take x [n, d], that of the pair x1 and x2 (or both as one), and give
+/// log-probabilities or logits [n, classes].
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  lsmi-etl bundle pack models/ --density-1 d1.onnx --density-2 d2.onnx \\
+    --classifier-1 c1.onnx --classifier-2 c2.onnx --classifier-12 c12.onnx \\
+    --classes 0,1,2 --prior 0.5,0.3,0.2 --output logits --x1 image --x2 text --label y")]
+pub(super) struct PackArgs {
+    /// The directory to write
+    bundle: PathBuf,
+    /// ONNX file of -ln p(x1)
+    #[arg(long, value_name = "FILE")]
+    density_1: PathBuf,
+    /// ONNX file of -ln p(x2)
+    #[arg(long, value_name = "FILE")]
+    density_2: PathBuf,
+    /// ONNX file of p(y|x1)
+    #[arg(long, value_name = "FILE")]
+    classifier_1: PathBuf,
+    /// ONNX file of p(y|x2)
+    #[arg(long, value_name = "FILE")]
+    classifier_2: PathBuf,
+    /// ONNX file of p(y|x1, x2)
+    #[arg(long, value_name = "FILE")]
+    classifier_12: PathBuf,
+    /// What the classifiers give
+    #[arg(long, value_enum)]
+    output: OutputArg,
+    /// The classes in the order of the classifiers' outputs: integers, true and false, or
+    /// strings
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', required = true)]
+    classes: Vec<String>,
+    /// p(y) of each class in the training data; sums to one
+    #[arg(long, value_name = "P,…", value_delimiter = ',', required = true)]
+    prior: Vec<f64>,
+    /// Default column of x1
+    #[arg(long, value_name = "COLUMN")]
+    x1: Option<String>,
+    /// Default column of x2
+    #[arg(long, value_name = "COLUMN")]
+    x2: Option<String>,
+    /// Default label column
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// Dimension of x1, where its graphs leave it free
+    #[arg(long, value_name = "D")]
+    dim_1: Option<usize>,
+    /// Dimension of x2, where its graphs leave it free
+    #[arg(long, value_name = "D")]
+    dim_2: Option<usize>,
+    /// Mean of h over the training data, for each modality: h is then compared centred
+    #[arg(long, value_name = "H1,H2", value_delimiter = ',', num_args = 1, allow_negative_numbers = true)]
+    centre_on: Option<Vec<f64>>,
+    /// Replace the bundle where it exists
+    #[arg(long)]
+    overwrite: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OutputArg {
+    /// ln p(y|x), normalised
+    LogProb,
+    /// Anything whose log-softmax is ln p(y|x)
+    Logits,
+}
+
+/// Show what is in a bundle
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lsmi-etl bundle inspect lsmi-bundle")]
+pub(super) struct InspectArgs {
+    /// The bundle
+    bundle: PathBuf,
+    /// One line of JSON in place of the text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Check a bundle: files, hashes, shapes, and that the engine runs its models
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lsmi-etl bundle check lsmi-bundle --engine embedded")]
+pub(super) struct CheckArgs {
+    /// The bundle
+    bundle: PathBuf,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+pub(super) fn run(command: &BundleCommand) -> Result<()> {
+    match command {
+        BundleCommand::Pack(args) => pack(args),
+        BundleCommand::Inspect(args) => inspect(args),
+        BundleCommand::Check(args) => check(args),
+    }
+}
+
+fn pack(args: &PackArgs) -> Result<()> {
+    let output = match args.output {
+        OutputArg::LogProb => ClassifierOutput::LogProb,
+        OutputArg::Logits => ClassifierOutput::Logits,
+    };
+    let (units, mean_h_nats) = match args.centre_on.as_deref() {
+        None => (Units::Raw, [None; 2]),
+        Some(&[h1, h2]) => (Units::Centred, [Some(h1), Some(h2)]),
+        Some(_) => return Err(Error::Usage("--centre-on takes two numbers, H1,H2".into())),
+    };
+    let pack = Pack {
+        files: [
+            &args.density_1,
+            &args.density_2,
+            &args.classifier_1,
+            &args.classifier_2,
+            &args.classifier_12,
+        ]
+        .map(Clone::clone),
+        columns: [args.x1.clone(), args.x2.clone()],
+        dims: [args.dim_1, args.dim_2],
+        units,
+        mean_h_nats,
+        label: Label {
+            column: args.label.clone(),
+            classes: classes(&args.classes),
+            prior: args.prior.clone(),
+        },
+        outputs: [output; 3],
+    };
+    let bundle = pack.read()?.write(&args.bundle, args.overwrite)?;
+    tracing::info!("wrote {} (SHA-256 {})", args.bundle.display(), bundle.digest());
+    Ok(())
+}
+
+/// Integers where all are, booleans where all are, else strings.
+fn classes(texts: &[String]) -> Vec<Class> {
+    let integers = texts.iter().map(|t| t.parse().map(Class::Integer)).collect::<std::result::Result<_, _>>();
+    let booleans = texts.iter().map(|t| t.parse().map(Class::Boolean)).collect::<std::result::Result<_, _>>();
+    integers.ok().or(booleans.ok()).unwrap_or_else(|| texts.iter().cloned().map(Class::String).collect())
+}
+
+#[derive(Serialize)]
+struct Inspected<'a> {
+    bundle_sha256: &'a str,
+    manifest: &'a Manifest,
+    graphs: Vec<Vec<&'static str>>,
+}
+
+fn inspect(args: &InspectArgs) -> Result<()> {
+    let bundle = Bundle::open(&args.bundle)?;
+    let manifest = bundle.manifest();
+    let graphs: Vec<Vec<&str>> = bundle
+        .program()
+        .graphs
+        .iter()
+        .map(|graph| graph.roles.iter().map(|role| role.name()).collect())
+        .collect();
+    if args.json {
+        return output::json(&Inspected { bundle_sha256: bundle.digest(), manifest, graphs });
+    }
+    let mut text = format!(
+        "{}\n  sha256   {}\n  made by  {}\n",
+        args.bundle.display(),
+        bundle.digest(),
+        manifest.created_by
+    );
+    for (m, modality) in manifest.modalities.iter().enumerate() {
+        let column = modality.column.as_deref().unwrap_or("(name it with --x1 and --x2)");
+        let units = match modality.units {
+            Units::Raw => "raw",
+            Units::Centred => "centred",
+        };
+        text += &format!("  x{}       {column}, {} values, {units} units\n", m + 1, modality.dim);
+    }
+    let label = &manifest.label;
+    text += &format!(
+        "  label    {}, {} classes: {}\n",
+        label.column.as_deref().unwrap_or("(name it with --label)"),
+        label.classes.len(),
+        shortened(&label.classes.iter().map(Class::to_string).collect::<Vec<_>>())
+    );
+    text += &format!("  graphs   {}\n", graphs.iter().map(|g| g.join(" + ")).collect::<Vec<_>>().join("; "));
+    if graphs.len() > 1 {
+        text += "           run apart, since their opsets differ: export all with one opset for more speed\n";
+    }
+    if let Some(training) = &manifest.training {
+        text += &format!(
+            "  trained  on {} of {} rows, seed {}, densities by {}\n",
+            training.rows_used, training.rows_seen, training.seed, training.density_fit
+        );
+        text += &fit::table(&training.validation);
+    }
+    output::print(&text)
+}
+
+fn shortened(items: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let more = if items.len() > SHOWN { ", …" } else { "" };
+    items.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ") + more
+}
+
+fn check(args: &CheckArgs) -> Result<()> {
+    let bundle = Bundle::open(&args.bundle)?;
+    let engine = args.engine.find()?;
+    let mut sessions = engine.sessions(&bundle.program(), 1)?;
+    // Two batch sizes: a graph with a fixed one fails at the second.
+    let [d1, d2] = bundle.dims();
+    let mut out = Evaluated::default();
+    for session in &mut sessions {
+        for rows in [1, 3] {
+            let (x1, x2, y) = (vec![0.0; rows * d1], vec![0.0; rows * d2], vec![0; rows]);
+            session.evaluate(&Batch { rows, x1: &x1, x2: &x2, y: &y }, &mut out)?;
+        }
+    }
+    let values: BTreeMap<_, _> =
+        Role::ALL.iter().map(|r| r.name()).zip(out.h.iter().chain(&out.log_prob)).collect();
+    for (name, values) in values {
+        let value = values.first().copied().unwrap_or(f32::NAN);
+        if !value.is_finite() {
+            return Err(Error::Bundle {
+                bundle: args.bundle.clone(),
+                file: format!("{name}.onnx"),
+                field: None,
+                what: format!("gives {value} at x = 0; check the export"),
+            });
+        }
+    }
+    output::print(&format!(
+        "{}: all five models load and run on {}\n",
+        args.bundle.display(),
+        engine.describe()
+    ))
+}

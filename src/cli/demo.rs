@@ -1,0 +1,211 @@
+//! `lsmi-etl demo`: the whole product on data whose truth is known.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::engine::EngineArgs;
+use super::progress::Shown;
+use super::{annotate, fit, output};
+use crate::annotate::Run;
+use crate::error::{Error, Result};
+use crate::fit::{Recipe, fit_file};
+use crate::interaction::truth::{Gaussian, Generator, Prior};
+use crate::sql::{self, Format, Request};
+use crate::synth::{self, Truth};
+
+/// Classes and dimensions of the reference's Gaussian data.
+const CLASSES: usize = 10;
+/// Correlation of the modalities' noise.
+const RHO: f64 = 0.5;
+/// Standard deviation of the noise.
+const SIGMA: f64 = 0.5;
+
+/// Make data with known truth, fit, annotate, query, and compare with the truth
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lsmi-etl demo --dir /tmp/lsmi-demo")]
+pub(super) struct DemoArgs {
+    /// Where the demo's files go; they are kept, so that you can go on with them
+    #[arg(long, default_value = "lsmi-demo", value_name = "DIR")]
+    dir: PathBuf,
+    /// Rows to fit on, and as many others to annotate
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(200..))]
+    rows: u64,
+    /// Decides the data and the fit
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// End with one line of JSON on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// Errors of a column against the truth, in nats.
+#[derive(Debug, Serialize, Deserialize)]
+struct Accuracy {
+    mae: f64,
+    rmse: f64,
+    pearson: f64,
+    mean_error: f64,
+    #[serde(skip_serializing)]
+    mean: f64,
+    #[serde(skip_serializing)]
+    true_mean: f64,
+}
+
+#[derive(Serialize)]
+struct Line {
+    engine: String,
+    rows: u64,
+    truth: BTreeMap<&'static str, Accuracy>,
+    seconds: Seconds,
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    fit: f64,
+    annotate: f64,
+}
+
+pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
+    let engine = args.engine.find()?;
+    let dir = &args.dir;
+    std::fs::create_dir_all(dir).map_err(|source| Error::CannotCreate { path: dir.clone(), source })?;
+    let path = |name: &str| dir.join(name);
+    let (train, input, annotated) = (path("train.parquet"), path("in.parquet"), path("out.parquet"));
+    let bundle_dir = path("bundle");
+
+    output::print(&format!(
+        "1. Data: {CLASSES} classes, two noisy views of {CLASSES} values each, their noise correlated.\n   \
+         {} rows to fit on, {} others to annotate, with the exact answer for each.\n",
+        args.rows, args.rows
+    ))?;
+    let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(CLASSES)?, RHO, SIGMA)?);
+    for (output, seed, truth) in [(&train, args.seed, Truth::None), (&input, args.seed + 1, Truth::Columns)] {
+        let options = synth::Options {
+            output: output.clone(),
+            rows: args.rows,
+            seed,
+            row_group_rows: None,
+            truth,
+            overwrite: true,
+            lineage: Vec::new(),
+        };
+        synth::write(&generator, &options, &|| stop.load(Ordering::Relaxed))?;
+    }
+
+    output::print("\n2. Fit: two densities and three classifiers, written as ONNX.\n")?;
+    let start = Instant::now();
+    let progress = Shown::new(stop);
+    let recipe = Recipe { seed: args.seed, ..Recipe::default() };
+    let options = crate::fit::Options { recipe, overwrite: true, ..Default::default() };
+    let fitted = fit_file(&train, &bundle_dir, &options, &progress)?;
+    let fit_seconds = start.elapsed().as_secs_f64();
+    if let Some(training) = &fitted.bundle.manifest().training {
+        output::print(&indented(&fit::table(&training.validation)))?;
+    }
+
+    output::print("\n3. Annotate: r, u1, u2 and s beside every row.\n")?;
+    let options = crate::annotate::Options { overwrite: true, ..Default::default() };
+    let run = Run { bundle: &fitted.bundle, engine: &engine, options: &options, progress: &progress, stop };
+    let summary = run.file(&input, &annotated)?;
+    progress.finish();
+    annotate::say(&summary);
+
+    output::print("\n4. Ask: the mean of each part, by class, in nats.\n")?;
+    output::print(&by_class(&annotated)?)?;
+
+    let truth = ["r", "u1", "u2", "s"]
+        .into_iter()
+        .map(|column| Ok((column, accuracy(&annotated, column)?)))
+        .collect::<Result<BTreeMap<_, _>>>()?;
+    output::print("\n5. Compare with the truth.\n")?;
+    output::print(&comparison(&truth))?;
+    output::print(&explanation(dir))?;
+    if args.json {
+        output::json(&Line {
+            engine: summary.engine,
+            rows: summary.rows,
+            truth,
+            seconds: Seconds { fit: fit_seconds, annotate: summary.seconds },
+        })?;
+    }
+    Ok(())
+}
+
+fn by_class(annotated: &Path) -> Result<String> {
+    query(
+        &format!(
+            "SELECT y, count(*) AS rows, round(avg(r), 3) AS r, round(avg(u1), 3) AS u1, round(avg(u2), 3) AS u2, \
+             round(avg(s), 3) AS s FROM {} GROUP BY y ORDER BY y",
+            quoted(annotated)
+        ),
+        Format::Table,
+    )
+}
+
+/// The errors of a column against `true_COLUMN`, by the product's own SQL.
+fn accuracy(annotated: &Path, column: &str) -> Result<Accuracy> {
+    let json = query(
+        &format!(
+            "SELECT avg(abs({column} - true_{column})) AS mae, sqrt(avg(power({column} - true_{column}, 2))) AS rmse, \
+             corr({column}, true_{column}) AS pearson, avg({column} - true_{column}) AS mean_error, \
+             avg({column}) AS mean, avg(true_{column}) AS true_mean FROM {}",
+            quoted(annotated)
+        ),
+        Format::Ndjson,
+    )?;
+    serde_json::from_str(&json).map_err(|e| Error::Internal(format!("the comparison with the truth: {e}")))
+}
+
+fn query(sql: &str, format: Format) -> Result<String> {
+    let mut request = Request::new(sql);
+    request.layout.format = format;
+    let mut out = Vec::new();
+    sql::run(&request, &mut out)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "''"))
+}
+
+fn comparison(truth: &BTreeMap<&'static str, Accuracy>) -> String {
+    let mut text = String::from("         mean   exact mean   mean error     MAE    RMSE   Pearson\n");
+    for (column, a) in truth {
+        text += &format!(
+            "   {column:<3} {:>7.3} {:>12.3} {:>+12.4} {:>7.3} {:>7.3} {:>9.3}\n",
+            a.mean, a.true_mean, a.mean_error, a.mae, a.rmse, a.pearson
+        );
+    }
+    text
+}
+
+fn explanation(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "\n   r   what both views say of the label: here most of it, since both see the class.
+   u1  what only the first view says (negative where it misleads while the second does not).
+   u2  the same for the second view.
+   s   what only the two together say: here, how the views' common noise cancels.
+   r + u1 and r + u2 are the views' own information on a row, r + u1 + u2 + s that of the pair.
+   MAE and RMSE are errors on single rows that the models have not seen, in nats (1 nat = 1.44 bits).
+
+Next, with these files:
+   lsmi-etl sql \"SELECT y, r, u1, u2, s FROM '{dir}/out.parquet' ORDER BY s DESC LIMIT 5\"
+   lsmi-etl bundle inspect {dir}/bundle
+and with your own, a Parquet file with two columns of embeddings and one called label:
+   lsmi-etl fit train.parquet
+   lsmi-etl annotate in.parquet out.parquet
+"
+    )
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("   {line}\n")).collect()
+}

@@ -1,0 +1,268 @@
+//! Puts ONNX Runtime's wheel into the user's data folder, with uv or pip: the one
+//! thing that this program takes from a package index.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::locate::{Environment, installed_in};
+use crate::error::{Error, Result};
+
+/// A package, and the versions of it that fit.
+struct Package {
+    name: &'static str,
+    versions: &'static str,
+}
+
+/// The oldest version is the first that offers the interface this program is built
+/// for (API 24).
+const CPU: Package = Package { name: "onnxruntime", versions: ">=1.24" };
+/// With the CUDA 13 and cuDNN libraries it was built against. The package stops at
+/// 1.31; a later one would be built against others.
+const CUDA: Package = Package { name: "onnxruntime-gpu[cuda,cudnn]", versions: ">=1.31,<1.32" };
+
+/// What to install and where.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The GPU package with its CUDA libraries (some 2 GB) and not the CPU one.
+    pub cuda: bool,
+    /// Install anew where it is there already.
+    pub force: bool,
+    /// The folder; [`Environment::runtime_dir`] where `None`.
+    pub dir: Option<PathBuf>,
+    /// One version in place of the newest that fits.
+    pub version: Option<String>,
+}
+
+/// What is in place after [`install`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// The library, as [`super::locate`] finds it.
+    pub library: PathBuf,
+    /// Whether it had been there, so that nothing was done.
+    pub already: bool,
+}
+
+/// Installs ONNX Runtime into `<dir>/cpu` or `<dir>/cuda`, whole or not at all: the
+/// package is unpacked beside and renamed. Does nothing where it is there, unless
+/// `force`.
+///
+/// # Errors
+/// [`Error::Engine`] where neither uv nor pip is there or the one that is fails,
+/// with its last lines; [`Error::CannotCreate`] for the folder; [`Error::Config`]
+/// where no folder is given and none follows from the environment.
+pub fn install(options: &Options, environment: &Environment) -> Result<Installed> {
+    let runtime = options.dir.as_ref().or(environment.runtime_dir.as_ref()).ok_or_else(|| {
+        Error::Config("no home folder to install into; give --dir or set LSMI_ETL_RUNTIME_DIR".to_owned())
+    })?;
+    let target = runtime.join(if options.cuda { "cuda" } else { "cpu" });
+    place(&target, options.force, |fresh| run(installers(&requirement(options), fresh, options.cuda)))
+}
+
+/// Fills a folder beside `target` and puts it in its place once it holds a library.
+fn place(target: &Path, force: bool, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Installed> {
+    if let Some(library) = installed_in(target).filter(|_| !force) {
+        return Ok(Installed { library, already: true });
+    }
+    let cannot_create = |source: io::Error| Error::CannotCreate { path: target.to_owned(), source };
+    let parent = target.parent().unwrap_or(target);
+    fs::create_dir_all(parent).map_err(cannot_create)?;
+    // Dropped at the end with whatever is still in it.
+    let staging =
+        tempfile::Builder::new().prefix(".installing-").tempdir_in(parent).map_err(cannot_create)?;
+    let fresh = staging.path().join("new");
+    fill(&fresh)?;
+    if installed_in(&fresh).is_none() {
+        return Err(Error::Engine(
+            "the package was installed but holds no library for this system; \
+             download ONNX Runtime's release and give its folder with --onnxruntime"
+                .to_owned(),
+        ));
+    }
+    if target.exists() {
+        fs::rename(target, staging.path().join("old")).map_err(cannot_create)?;
+    }
+    fs::rename(&fresh, target).map_err(cannot_create)?;
+    let library = installed_in(target)
+        .ok_or_else(|| Error::Internal("what was installed cannot be found again".to_owned()))?;
+    Ok(Installed { library, already: false })
+}
+
+fn requirement(options: &Options) -> String {
+    let package = if options.cuda { CUDA } else { CPU };
+    match &options.version {
+        Some(version) => format!("{}=={version}", package.name),
+        None => format!("{}{}", package.name, package.versions),
+    }
+}
+
+/// The commands that can install a requirement into a folder, the preferred first.
+fn installers(requirement: &str, target: &Path, dependencies: bool) -> Vec<Command> {
+    let python = if cfg!(windows) { "python" } else { "python3" };
+    let tools: [(&str, &[&str]); 2] = [
+        ("uv", &["pip", "install"]),
+        (python, &["-m", "pip", "install", "--no-input", "--progress-bar=off"]),
+    ];
+    tools
+        .into_iter()
+        .map(|(program, arguments)| {
+            let mut command = Command::new(program);
+            command.args(arguments).args(["--only-binary", ":all:", "--target"]).arg(target);
+            if !dependencies {
+                // The library needs nothing of what the Python module imports.
+                command.arg("--no-deps");
+            }
+            // A user's own settings of these two contradict --target.
+            command.arg(requirement).env("PIP_USER", "0").env("PIP_REQUIRE_VIRTUALENV", "0");
+            command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+            command
+        })
+        .collect()
+}
+
+/// Runs the first of the commands whose program is there.
+fn run(commands: Vec<Command>) -> Result<()> {
+    for mut command in commands {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let cannot_run = |e: io::Error| Error::Engine(format!("cannot run {program}: {e}"));
+        let started = match command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
+            Ok(started) => started,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(cannot_run(e)),
+        };
+        tracing::info!("installing with {program}: this downloads the package and can take minutes");
+        let output = started.wait_with_output().map_err(cannot_run)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        if said.contains("No module named pip") {
+            continue;
+        }
+        return Err(Error::Engine(format!(
+            "{program} could not install ONNX Runtime ({}):\n{}",
+            output.status,
+            last_lines(&said, 8)
+        )));
+    }
+    Err(Error::Engine(
+        "neither uv nor Python's pip is here to install with; install one of them, or download \
+         ONNX Runtime's release and give its folder with --onnxruntime"
+            .to_owned(),
+    ))
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const LIBRARY: &str = if cfg!(windows) {
+        "onnxruntime.dll"
+    } else if cfg!(target_os = "macos") {
+        "libonnxruntime.1.32.0.dylib"
+    } else {
+        "libonnxruntime.so.1.32.0"
+    };
+
+    /// Does what the installer does, with `content` for a library.
+    fn wheel(content: &'static str) -> impl FnOnce(&Path) -> Result<()> {
+        move |folder| {
+            let capi = folder.join("onnxruntime/capi");
+            fs::create_dir_all(&capi).unwrap();
+            fs::write(capi.join(LIBRARY), content).unwrap();
+            Ok(())
+        }
+    }
+
+    fn entries(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn it_is_installed_once_and_anew_only_by_force() {
+        let dir = TempDir::new().unwrap();
+        let target = dir.path().join("runtime/cpu");
+        let first = place(&target, false, wheel("one")).unwrap();
+        assert!(!first.already);
+        assert_eq!(first.library, target.join("onnxruntime/capi").join(LIBRARY));
+
+        let again = place(&target, false, |_| panic!("must not install again")).unwrap();
+        assert_eq!(again, Installed { already: true, ..first.clone() });
+
+        let forced = place(&target, true, wheel("two")).unwrap();
+        assert_eq!(forced, first);
+        assert_eq!(fs::read_to_string(forced.library).unwrap(), "two");
+        assert_eq!(entries(&dir.path().join("runtime")), ["cpu"]);
+    }
+
+    #[test]
+    fn a_failed_installation_leaves_what_was_there() {
+        let dir = TempDir::new().unwrap();
+        let target = dir.path().join("cpu");
+        let library = place(&target, false, wheel("one")).unwrap().library;
+        let broken = |folder: &Path| {
+            wheel("half")(folder)?;
+            Err(Error::Engine("no network".to_owned()))
+        };
+        assert_eq!(place(&target, true, broken).unwrap_err().exit_code(), 69);
+        assert_eq!(place(&target, true, |_| Ok(())).unwrap_err().exit_code(), 69);
+        assert_eq!(fs::read_to_string(library).unwrap(), "one");
+        assert_eq!(entries(dir.path()), ["cpu"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_first_installer_that_is_there_decides() {
+        let shell = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            command
+        };
+        let absent = || Command::new("no-such-installer-here");
+        run(vec![absent(), shell("exit 0"), shell("exit 1")]).unwrap();
+        run(vec![shell("echo 'No module named pip' >&2; exit 1"), shell("exit 0")]).unwrap();
+
+        let failed = run(vec![shell("echo; echo no such version >&2; exit 3"), shell("exit 0")]).unwrap_err();
+        assert!(failed.to_string().ends_with("no such version"), "{failed}");
+        assert_eq!(failed.exit_code(), 69);
+
+        let nothing = run(vec![absent()]).unwrap_err();
+        assert!(nothing.to_string().starts_with("neither uv nor Python's pip is here"), "{nothing}");
+    }
+
+    #[test]
+    fn only_the_gpu_package_brings_its_dependencies() {
+        let arguments = |cuda| {
+            let options = Options { cuda, ..Options::default() };
+            let commands = installers(&requirement(&options), Path::new("t"), cuda);
+            commands
+                .iter()
+                .map(|c| c.get_args().map(|a| a.to_str().unwrap().to_owned()).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        for line in arguments(false) {
+            assert!(line.contains(&"--no-deps".to_owned()));
+            assert_eq!(line.last().unwrap(), "onnxruntime>=1.24");
+        }
+        for line in arguments(true) {
+            assert!(!line.contains(&"--no-deps".to_owned()));
+            assert_eq!(line.last().unwrap(), "onnxruntime-gpu[cuda,cudnn]>=1.31,<1.32");
+        }
+        let pinned = Options { version: Some("1.30.0".to_owned()), ..Options::default() };
+        assert_eq!(requirement(&pinned), "onnxruntime==1.30.0");
+    }
+
+    #[test]
+    fn without_a_folder_it_says_which_to_give() {
+        let error = install(&Options::default(), &Environment::default()).unwrap_err();
+        assert!(error.to_string().contains("LSMI_ETL_RUNTIME_DIR"), "{error}");
+    }
+}

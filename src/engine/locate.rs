@@ -1,0 +1,410 @@
+//! Where ONNX Runtime's shared library is looked for, and what is there. Only the
+//! file system is asked: nothing is loaded here.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The folder of Python's ONNX Runtime within `site-packages`.
+const CAPI: &str = "onnxruntime/capi";
+
+/// Who said, or what suggests, that a library is at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// `--onnxruntime PATH`.
+    Flag,
+    /// The environment variable `ORT_DYLIB_PATH`.
+    OrtDylibPath,
+    /// The Python environment whose `bin` holds this program.
+    Executable,
+    /// The Python environment in `VIRTUAL_ENV`.
+    VirtualEnv,
+    /// The Conda environment in `CONDA_PREFIX`.
+    CondaPrefix,
+    /// The folder of `lsmi-etl runtime install`.
+    Installed,
+    /// The system's loader.
+    System,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flag => "--onnxruntime",
+            Self::OrtDylibPath => "ORT_DYLIB_PATH",
+            Self::Executable => "beside the program",
+            Self::VirtualEnv => "VIRTUAL_ENV",
+            Self::CondaPrefix => "CONDA_PREFIX",
+            Self::Installed => "runtime install",
+            Self::System => "system",
+        })
+    }
+}
+
+/// What is at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// A file of the library's name.
+    Found,
+    /// No such file.
+    Missing,
+    /// A name that only the system's loader can resolve, by trying.
+    Untried,
+}
+
+/// A place that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Why this place.
+    pub origin: Origin,
+    /// The library where it was found; otherwise the file, folder or pattern that
+    /// was looked for.
+    pub path: PathBuf,
+    /// What is there.
+    pub status: Status,
+}
+
+impl Candidate {
+    /// The `site-packages` (or `runtime install`) folder that a library found in a
+    /// wheel belongs to: its CUDA libraries are in `nvidia` below it.
+    pub fn site_packages(&self) -> Option<&Path> {
+        let capi = self.path.parent()?;
+        capi.ends_with(CAPI).then(|| capi.ancestors().nth(2)).flatten()
+    }
+}
+
+/// What the search reads of the process's environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `ORT_DYLIB_PATH`.
+    pub ort_dylib_path: Option<PathBuf>,
+    /// This program's file.
+    pub executable: Option<PathBuf>,
+    /// `VIRTUAL_ENV`.
+    pub virtual_env: Option<PathBuf>,
+    /// `CONDA_PREFIX`.
+    pub conda_prefix: Option<PathBuf>,
+    /// The folder of `lsmi-etl runtime install`: `LSMI_ETL_RUNTIME_DIR`, else
+    /// `lsmi-etl/runtime` in the user's data folder.
+    pub runtime_dir: Option<PathBuf>,
+}
+
+impl Environment {
+    /// The process's own. Empty variables count as unset.
+    pub fn current() -> Self {
+        let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self {
+            ort_dylib_path: path("ORT_DYLIB_PATH"),
+            executable: env::current_exe().ok(),
+            virtual_env: path("VIRTUAL_ENV"),
+            conda_prefix: path("CONDA_PREFIX"),
+            runtime_dir: path("LSMI_ETL_RUNTIME_DIR")
+                .or_else(|| Some(data_folder(path)?.join("lsmi-etl/runtime"))),
+        }
+    }
+}
+
+/// The folder for a user's data, by each system's convention.
+fn data_folder(path: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    if cfg!(windows) {
+        path("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        Some(path("HOME")?.join("Library/Application Support"))
+    } else {
+        path("XDG_DATA_HOME")
+            .filter(|folder| folder.is_absolute())
+            .or_else(|| Some(path("HOME")?.join(".local/share")))
+    }
+}
+
+/// Every place, in the order in which they count, and what is there.
+///
+/// `explicit` is the flag's file or folder. The last place is always the system's
+/// loader.
+pub fn search(explicit: Option<&Path>, environment: &Environment) -> Vec<Candidate> {
+    let mut places = Vec::new();
+    let named = [(Origin::Flag, explicit), (Origin::OrtDylibPath, environment.ort_dylib_path.as_deref())];
+    for (origin, path) in named {
+        places.extend(path.map(|path| candidate(origin, path, at(path))));
+    }
+    let prefixes = [
+        (Origin::Executable, environment.executable.as_deref().and_then(|file| file.parent()?.parent())),
+        (Origin::VirtualEnv, environment.virtual_env.as_deref()),
+        (Origin::CondaPrefix, environment.conda_prefix.as_deref()),
+    ];
+    for (origin, prefix) in prefixes {
+        places.extend(prefix.map(|prefix| candidate(origin, &wheel_pattern(prefix), in_prefix(prefix))));
+    }
+    if let Some(runtime) = &environment.runtime_dir {
+        // A GPU build runs on the CPU too, so whoever has it wants it.
+        for device in ["cuda", "cpu"] {
+            let folder = runtime.join(device).join(CAPI);
+            places.push(candidate(Origin::Installed, &folder, in_folder(&folder)));
+        }
+    }
+    let name = PathBuf::from(Naming::HOST.plain());
+    places.push(Candidate { origin: Origin::System, path: name, status: Status::Untried });
+    places
+}
+
+/// The library to load: the first that is there, else the one that the system's
+/// loader may know ([`Status::Untried`]).
+///
+/// # Errors
+/// [`Error::Engine`] where the user named a place, by the flag or by
+/// `ORT_DYLIB_PATH`, and nothing is there.
+pub fn first_found(explicit: Option<&Path>, environment: &Environment) -> Result<Candidate> {
+    let places = search(explicit, environment);
+    let first = places.into_iter().find(|place| {
+        place.status != Status::Missing || matches!(place.origin, Origin::Flag | Origin::OrtDylibPath)
+    });
+    match first {
+        Some(place) if place.status != Status::Missing => Ok(place),
+        Some(place) => Err(Error::Engine(format!(
+            "{}: {} is not ONNX Runtime's library nor a folder that holds it ({}); \
+             correct it, or leave it out to use what is installed",
+            place.origin,
+            place.path.display(),
+            Naming::HOST.plain(),
+        ))),
+        None => Err(Error::Internal("the search for ONNX Runtime has no last place".to_owned())),
+    }
+}
+
+/// The library in a folder that `pip install --target` or a Python environment filled.
+pub(super) fn installed_in(target: &Path) -> Option<PathBuf> {
+    in_folder(&target.join(CAPI))
+}
+
+fn candidate(origin: Origin, searched: &Path, found: Option<PathBuf>) -> Candidate {
+    let status = if found.is_some() { Status::Found } else { Status::Missing };
+    Candidate { origin, path: found.unwrap_or_else(|| searched.to_owned()), status }
+}
+
+/// The library that a user's path means: itself, or one in the folder, in its `lib`
+/// (a release archive) or in its wheel.
+fn at(path: &Path) -> Option<PathBuf> {
+    if path.is_file() {
+        return Some(path.to_owned());
+    }
+    in_folder(path)
+        .or_else(|| in_folder(&path.join("lib")))
+        .or_else(|| in_folder(&path.join(CAPI)))
+        .or_else(|| in_prefix(path))
+}
+
+/// Where wheels lie in a Python environment, as a pattern to show.
+fn wheel_pattern(prefix: &Path) -> PathBuf {
+    let packages = if cfg!(windows) { "Lib/site-packages" } else { "lib/python3.*/site-packages" };
+    prefix.join(packages).join(CAPI)
+}
+
+/// The library in a Python environment: of its newest Python that has one, or in
+/// `lib` itself, where Conda puts the C++ package.
+fn in_prefix(prefix: &Path) -> Option<PathBuf> {
+    if cfg!(windows) {
+        return in_folder(&prefix.join("Lib/site-packages").join(CAPI));
+    }
+    let lib = prefix.join("lib");
+    let mut pythons: Vec<(Vec<u64>, PathBuf)> = entries(&lib)
+        .filter_map(|(name, path)| Some((version(name.to_str()?.strip_prefix("python")?), path)))
+        .collect();
+    pythons.sort();
+    pythons
+        .iter()
+        .rev()
+        .find_map(|(_, python)| in_folder(&python.join("site-packages").join(CAPI)))
+        .or_else(|| in_folder(&lib))
+}
+
+/// The library in a folder: the plain name, else the highest version.
+fn in_folder(folder: &Path) -> Option<PathBuf> {
+    entries(folder)
+        .filter_map(|(name, path)| Some((Naming::HOST.version(name.to_str()?)?, path)))
+        .filter(|(_, path)| path.is_file())
+        .max()
+        .map(|(_, path)| path)
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = (OsString, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| (entry.file_name(), entry.path()))
+}
+
+/// How the library's file is called. Wheels hold only the versioned name.
+struct Naming {
+    stem: &'static str,
+    ending: &'static str,
+}
+
+impl Naming {
+    const HOST: Self = if cfg!(windows) {
+        Self { stem: "onnxruntime", ending: ".dll" }
+    } else if cfg!(target_os = "macos") {
+        Self { stem: "libonnxruntime", ending: ".dylib" }
+    } else {
+        Self { stem: "libonnxruntime", ending: ".so" }
+    };
+
+    fn plain(&self) -> String {
+        format!("{}{}", self.stem, self.ending)
+    }
+
+    /// The version in a library's file name, `None` for any other file. The plain
+    /// name counts as higher than every version: it is the link that was made to be
+    /// found.
+    fn version(&self, file: &str) -> Option<Vec<u64>> {
+        let rest = file.strip_prefix(self.stem)?;
+        if rest == self.ending {
+            return Some(vec![u64::MAX]);
+        }
+        // Linux: libonnxruntime.so.1.32.0; macOS: libonnxruntime.1.32.0.dylib.
+        let number =
+            rest.strip_prefix(self.ending).or_else(|| rest.strip_suffix(self.ending))?.strip_prefix('.')?;
+        number.split('.').map(|part| part.parse().ok()).collect()
+    }
+}
+
+/// The numbers of a version, for ordering 3.9 before 3.13.
+fn version(text: &str) -> Vec<u64> {
+    text.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const LINUX: Naming = Naming { stem: "libonnxruntime", ending: ".so" };
+    const MACOS: Naming = Naming { stem: "libonnxruntime", ending: ".dylib" };
+
+    /// The host's library name with a version in it, where the host writes one.
+    fn versioned(version: &str) -> String {
+        if cfg!(windows) {
+            Naming::HOST.plain()
+        } else if cfg!(target_os = "macos") {
+            format!("libonnxruntime.{version}.dylib")
+        } else {
+            format!("libonnxruntime.so.{version}")
+        }
+    }
+
+    fn put(folder: &Path, name: &str) -> PathBuf {
+        fs::create_dir_all(folder).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, "library").unwrap();
+        path
+    }
+
+    fn site_packages(prefix: &Path, python: &str) -> PathBuf {
+        let packages = if cfg!(windows) { "Lib".into() } else { format!("lib/python{python}") };
+        prefix.join(packages).join("site-packages")
+    }
+
+    fn wheel(prefix: &Path, python: &str) -> PathBuf {
+        put(&site_packages(prefix, python).join(CAPI), &versioned("1.32.0"))
+    }
+
+    #[test]
+    fn names_are_told_from_their_neighbours() {
+        assert_eq!(LINUX.version("libonnxruntime.so.1.32.0"), Some(vec![1, 32, 0]));
+        assert_eq!(MACOS.version("libonnxruntime.1.32.0.dylib"), Some(vec![1, 32, 0]));
+        assert!(LINUX.version("libonnxruntime.so") > LINUX.version("libonnxruntime.so.1"));
+        for other in
+            ["libonnxruntime_providers_cuda.so", "libonnxruntime.so.txt", "onnxruntime_pybind11_state.so"]
+        {
+            assert_eq!(LINUX.version(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn places_count_in_the_documented_order() {
+        let dir = TempDir::new().unwrap();
+        let root = dir.path();
+        let flag = put(&root.join("flag"), &versioned("1.30.0"));
+        let variable = put(&root.join("variable"), &versioned("1.30.0"));
+        let beside = wheel(&root.join("prefix"), "3.12");
+        let venv = wheel(&root.join("venv"), "3.12");
+        let conda = wheel(&root.join("conda"), "3.12");
+        let cuda = put(&root.join("data/cuda").join(CAPI), &versioned("1.31.0"));
+        let cpu = put(&root.join("data/cpu").join(CAPI), &versioned("1.32.0"));
+        let mut environment = Environment {
+            ort_dylib_path: Some(root.join("variable")),
+            executable: Some(root.join("prefix/bin/lsmi-etl")),
+            virtual_env: Some(root.join("venv")),
+            conda_prefix: Some(root.join("conda")),
+            runtime_dir: Some(root.join("data")),
+        };
+        let found: Vec<PathBuf> =
+            search(Some(&flag), &environment).into_iter().map(|place| place.path).collect();
+        let all = [&flag, &variable, &beside, &venv, &conda, &cuda, &cpu];
+        assert_eq!(found[..7].iter().collect::<Vec<_>>(), all);
+        assert_eq!(found[7], Path::new(&Naming::HOST.plain()));
+
+        let first = |environment: &Environment| first_found(None, environment).unwrap().path;
+        assert_eq!(first_found(Some(&root.join("flag")), &environment).unwrap().path, flag);
+        assert_eq!(first(&environment), variable);
+        environment.ort_dylib_path = None;
+        assert_eq!(first(&environment), beside);
+        environment.executable = None;
+        assert_eq!(first(&environment), venv);
+        environment.virtual_env = Some(root.join("empty"));
+        assert_eq!(first(&environment), conda);
+        environment.conda_prefix = None;
+        assert_eq!(first(&environment), cuda);
+        fs::remove_file(&cuda).unwrap();
+        assert_eq!(first(&environment), cpu);
+        environment.runtime_dir = None;
+        let last = first_found(None, &environment).unwrap();
+        assert_eq!((last.origin, last.status), (Origin::System, Status::Untried));
+    }
+
+    #[test]
+    fn a_named_place_with_nothing_in_it_is_an_error() {
+        let dir = TempDir::new().unwrap();
+        let environment =
+            Environment { virtual_env: Some(dir.path().join("venv")), ..Environment::default() };
+        wheel(&dir.path().join("venv"), "3.12");
+        let missing = dir.path().join("nowhere");
+        let error = first_found(Some(&missing), &environment).unwrap_err();
+        assert_eq!(error.exit_code(), 69);
+        assert!(error.to_string().starts_with("--onnxruntime: "), "{error}");
+        let environment = Environment { ort_dylib_path: Some(missing), ..environment };
+        let error = first_found(None, &environment).unwrap_err();
+        assert!(error.to_string().starts_with("ORT_DYLIB_PATH: "), "{error}");
+        let places = search(None, &environment);
+        assert_eq!(places[0].status, Status::Missing);
+        assert_eq!(places[1].status, Status::Found);
+    }
+
+    #[test]
+    fn a_named_folder_may_be_a_release_a_target_or_an_environment() {
+        let dir = TempDir::new().unwrap();
+        let release = put(&dir.path().join("release/lib"), &versioned("1.30.0"));
+        let target = put(&dir.path().join("target").join(CAPI), &versioned("1.30.0"));
+        let venv = wheel(&dir.path().join("venv"), "3.12");
+        for (folder, library) in [("release", release), ("target", target), ("venv", venv)] {
+            let found = first_found(Some(&dir.path().join(folder)), &Environment::default()).unwrap();
+            assert_eq!(found.path, library);
+        }
+    }
+
+    #[test]
+    #[cfg(not(windows))]
+    fn the_newest_of_several_is_taken() {
+        let dir = TempDir::new().unwrap();
+        wheel(dir.path(), "3.9");
+        let newest = wheel(dir.path(), "3.13");
+        fs::create_dir_all(site_packages(dir.path(), "3.14")).unwrap();
+        assert_eq!(in_prefix(dir.path()), Some(newest.clone()));
+        put(newest.parent().unwrap(), &versioned("1.9.0"));
+        assert_eq!(in_prefix(dir.path()), Some(newest.clone()));
+        let place = candidate(Origin::VirtualEnv, dir.path(), Some(newest));
+        assert_eq!(place.site_packages(), Some(site_packages(dir.path(), "3.13").as_path()));
+    }
+}
