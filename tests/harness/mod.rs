@@ -1,0 +1,132 @@
+//! What the tests share: the program as a command, a bundle fitted once, Python with
+//! the packages of `tests/python/requirements.txt`, and ONNX Runtime put in place by
+//! the program itself. All of it under the target folder, made when first asked for.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The program, with no setting of the machine's leaking in and no ONNX Runtime found.
+pub fn lsmi() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lsmi-etl"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LSMI_ETL_") {
+            command.env_remove(name);
+        }
+    }
+    for name in ["ORT_DYLIB_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"] {
+        command.env_remove(name);
+    }
+    command.env("LSMI_ETL_RUNTIME_DIR", scratch().join("no-runtime"));
+    command
+}
+
+/// What a run of the program left behind.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            // A signal's death is no exit code of ours.
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ran {
+    command.output().unwrap().into()
+}
+
+/// Runs the program with arguments in a folder.
+pub fn lsmi_in<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> Ran {
+    run(lsmi().current_dir(dir).args(args))
+}
+
+/// Runs a command that must succeed.
+pub fn must(command: &mut Command) -> Ran {
+    let ran = run(command);
+    assert_eq!(ran.code, 0, "{command:?}\n{}\n{}", ran.stdout, ran.stderr);
+    ran
+}
+
+/// The last line of stdout as JSON: what `--json` promises.
+pub fn last_json(ran: &Ran) -> serde_json::Value {
+    serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap()
+}
+
+/// A folder for what is made once, under the target folder.
+pub fn scratch() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// Makes something once for all test processes: `make` fills a folder, which appears
+/// under its name when it is whole. `key` says what it depends on.
+fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let (done, stamp) = (scratch().join(name), scratch().join(format!("{name}.key")));
+    let lock = File::create(scratch().join(format!("{name}.lock"))).unwrap();
+    lock.lock().unwrap();
+    if !done.exists() || fs::read_to_string(&stamp).ok().as_deref() != Some(key) {
+        let _ = fs::remove_dir_all(&done);
+        make(&done);
+        fs::write(stamp, key).unwrap();
+    }
+    done
+}
+
+/// Gaussian data of the reference with 4 classes and a bundle fitted on it:
+/// `train.parquet`, `in.parquet` (with exact columns, 3 000 rows in 3 row groups) and `bundle`.
+pub fn fitted() -> &'static Path {
+    static FITTED: OnceLock<PathBuf> = OnceLock::new();
+    FITTED.get_or_init(|| {
+        once("fitted", concat!("1 ", env!("CARGO_PKG_VERSION")), |dir| {
+            fs::create_dir_all(dir).unwrap();
+            let synth = ["synth", "gaussian", "--classes", "4"];
+            let train = ["--rows", "3000", "--seed", "1", "-o", "train.parquet"];
+            must(lsmi().current_dir(dir).args(synth).args(train));
+            let input = ["--rows", "3000", "--seed", "2", "-o", "in.parquet", "--row-group-rows", "1000"];
+            must(lsmi().current_dir(dir).args(synth).args(input));
+            must(lsmi().current_dir(dir).args(["fit", "train.parquet", "--bundle", "bundle"]));
+        })
+    })
+}
+
+/// Python with the packages that the tests need.
+pub fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let requirements = repository().join("tests/python/requirements.txt");
+        let key = fs::read_to_string(&requirements).unwrap();
+        let venv = once("venv", &key, |venv| {
+            must(Command::new("python3").args(["-m", "venv"]).arg(venv));
+            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+            must(Command::new(venv.join("bin/python")).args(pip).arg(&requirements));
+        });
+        venv.join("bin/python")
+    })
+}
+
+/// The folder into which the program has installed ONNX Runtime, for
+/// `LSMI_ETL_RUNTIME_DIR`.
+pub fn runtime() -> &'static Path {
+    static RUNTIME: OnceLock<PathBuf> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        once("runtime", "1", |dir| {
+            must(lsmi().args(["runtime", "install", "--dir"]).arg(dir));
+        })
+    })
+}
+
+/// The repository's root.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
