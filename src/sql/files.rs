@@ -72,7 +72,9 @@ async fn open(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>
     let failed = |e: DataFusionError| explain(e, name);
     let urls = locate(name)?;
     let store = match urls.first() {
-        Some(url) => state.runtime_env().object_store(url).map_err(failed)?,
+        Some(url) => state.runtime_env().object_store(url).map_err(|_| {
+            Error::Usage(format!("{name}: this session has no object store for {}:// URLs", url.scheme()))
+        })?,
         None => return Err(no_input(name, "no file matches")),
     };
 
@@ -365,6 +367,12 @@ mod tests {
     #[test]
     fn what_is_missing_or_broken_is_named() {
         let dir = TempDir::new().unwrap();
+        let remote = query("SELECT * FROM 'ftp://host/file.parquet'").unwrap_err();
+        assert_eq!(
+            remote.to_string(),
+            "ftp://host/file.parquet: this session has no object store for ftp:// URLs"
+        );
+
         let missing = query("SELECT * FROM 'no/such/file.parquet'").unwrap_err();
         assert_eq!(missing.exit_code(), 66);
         assert!(missing.to_string().starts_with("no/such/file.parquet: cannot open the input"), "{missing}");
