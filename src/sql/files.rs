@@ -365,6 +365,20 @@ mod tests {
     }
 
     #[test]
+    fn arrow_files_are_tables_too() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("t.arrow");
+        let values: Arc<dyn Array> = Arc::new(Int64Array::from_iter_values(0..5));
+        let batch = RecordBatch::try_from_iter([("v", values)]).unwrap();
+        let file = File::create(&path).unwrap();
+        let mut writer = datafusion::arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let rows = query(&format!("SELECT sum(v) AS v FROM '{}'", path.display())).unwrap();
+        assert_eq!(integer(&rows, "v"), 10);
+    }
+
+    #[test]
     fn what_is_missing_or_broken_is_named() {
         let dir = TempDir::new().unwrap();
         let remote = query("SELECT * FROM 'ftp://host/file.parquet'").unwrap_err();
