@@ -72,7 +72,9 @@ async fn open(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>
     let failed = |e: DataFusionError| explain(e, name);
     let urls = locate(name)?;
     let store = match urls.first() {
-        Some(url) => state.runtime_env().object_store(url).map_err(failed)?,
+        Some(url) => state.runtime_env().object_store(url).map_err(|_| {
+            Error::Usage(format!("{name}: this session has no object store for {}:// URLs", url.scheme()))
+        })?,
         None => return Err(no_input(name, "no file matches")),
     };
 
@@ -363,8 +365,28 @@ mod tests {
     }
 
     #[test]
+    fn arrow_files_are_tables_too() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("t.arrow");
+        let values: Arc<dyn Array> = Arc::new(Int64Array::from_iter_values(0..5));
+        let batch = RecordBatch::try_from_iter([("v", values)]).unwrap();
+        let file = File::create(&path).unwrap();
+        let mut writer = datafusion::arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let rows = query(&format!("SELECT sum(v) AS v FROM '{}'", path.display())).unwrap();
+        assert_eq!(integer(&rows, "v"), 10);
+    }
+
+    #[test]
     fn what_is_missing_or_broken_is_named() {
         let dir = TempDir::new().unwrap();
+        let remote = query("SELECT * FROM 'ftp://host/file.parquet'").unwrap_err();
+        assert_eq!(
+            remote.to_string(),
+            "ftp://host/file.parquet: this session has no object store for ftp:// URLs"
+        );
+
         let missing = query("SELECT * FROM 'no/such/file.parquet'").unwrap_err();
         assert_eq!(missing.exit_code(), 66);
         assert!(missing.to_string().starts_with("no/such/file.parquet: cannot open the input"), "{missing}");

@@ -11,6 +11,7 @@
 
 mod failure;
 mod files;
+mod order;
 mod output;
 mod statement;
 
