@@ -115,6 +115,7 @@ fn append(graph: &mut GraphProto, part: &Part<'_>) {
     }
     let result = names.of(&own.output.first().map(|o| o.name.clone()).unwrap_or_default());
     names.rename(&mut own);
+    super::stable::stabilise(&mut own);
     graph.node.append(&mut own.node);
     graph.initializer.append(&mut own.initializer);
     graph.sparse_initializer.append(&mut own.sparse_initializer);
@@ -165,7 +166,7 @@ impl Names {
 
     fn rename(&self, graph: &mut GraphProto) {
         for node in &mut graph.node {
-            node.name = format!("{}/{}", self.role, node.name);
+            node.name = self.of(&node.name);
             for name in node.input.iter_mut().chain(&mut node.output) {
                 *name = self.of(name);
             }

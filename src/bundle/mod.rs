@@ -14,6 +14,7 @@ mod open;
 mod pack;
 mod params;
 mod role;
+mod stable;
 mod write;
 
 pub use class::Class;

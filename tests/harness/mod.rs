@@ -64,6 +64,12 @@ pub fn last_json(ran: &Ran) -> serde_json::Value {
     serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap()
 }
 
+/// The only row of a query's result, run in a folder by the program itself.
+pub fn query(dir: &Path, sql: &str) -> serde_json::Value {
+    let ran = must(lsmi().current_dir(dir).args(["sql", "--format", "ndjson", sql]));
+    last_json(&ran)
+}
+
 /// A folder for what is made once, under the target folder.
 pub fn scratch() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))

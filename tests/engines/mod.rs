@@ -1,0 +1,6 @@
+//! Both engines on the same graphs: against each other, against the exact truth in
+//! f64, and on the reference implementation's own modules. ONNX Runtime is the real
+//! one, put in place by the program.
+
+mod reference;
+mod same_graphs;
