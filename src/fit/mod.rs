@@ -15,6 +15,7 @@ mod kmeans;
 mod linear;
 mod mixture;
 mod network;
+mod product;
 #[cfg(test)]
 mod recovery;
 mod scaling;

@@ -215,7 +215,8 @@ fn a_constant_column_changes_no_density() {
     let rows = gaussian(600, &[0.5; 2], 5);
     let wider: Vec<f32> = rows.x[0].chunks(2).flat_map(|x| [x[0], 9.0, x[1]]).collect();
     let density = |dim, values: &[f32]| {
-        let x = [Modality { column: "x1", dim, values }, Modality { column: "x2", dim: 2, values: &rows.x[1] }];
+        let x =
+            [Modality { column: "x1", dim, values }, Modality { column: "x2", dim: 2, values: &rows.x[1] }];
         let set = TrainingSet { place: Place::file("test"), x, y: &rows.y, classes: 2 };
         train(&set, &Recipe::default(), &Silent).unwrap().densities[0].specificity(values)
     };
