@@ -10,7 +10,7 @@ use super::network::{self as mlp, DECAYS, EPOCHS, Trained};
 use super::scaling::Scaling;
 use super::split::{Chance, chance};
 use super::stack::weigh;
-use super::{Modality, Parts, Progress, Recipe, TrainingSet};
+use super::{Modality, Parts, Progress, Recipe, TrainingSet, go_on};
 use crate::bundle::Stack;
 use crate::error::{Error, Result};
 
@@ -55,7 +55,7 @@ pub(super) fn fit_all(
                     linear::STRENGTHS.len(),
                     nats,
                 );
-                Parts::check(progress)
+                go_on(progress)
             },
         )
     });
@@ -77,7 +77,7 @@ pub(super) fn fit_all(
                 chance(recipe.seed, Chance::Network(which, decay)),
                 &|epoch, nats| {
                     progress.epoch(&name, epoch, EPOCHS, nats);
-                    Parts::check(progress)
+                    go_on(progress)
                 },
             )?;
             Ok((which, trained))

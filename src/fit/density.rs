@@ -7,7 +7,7 @@ use super::calibration::DensityFigures;
 use super::mixture::{self, Fitted, Rows};
 use super::scaling::Scaling;
 use super::split::{Chance, chance};
-use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, gradient};
+use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, go_on, gradient};
 use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 
@@ -48,10 +48,10 @@ fn fit(
             DensityFit::Em => {
                 let candidates = mixture::COMPONENTS.len() * mixture::SHRINKAGE.len();
                 let mut tried = 0;
-                let fitted = mixture::search(train, held_out, &mut rng, &mut |fitted| {
+                let check = || go_on(progress);
+                let fitted = mixture::search(train, held_out, &mut rng, &check, &mut |fitted| {
                     tried += 1;
                     progress.epoch(&name, tried, candidates, fitted.held_out_nats);
-                    Parts::check(progress)
                 })?;
                 let mixture = refit(x, parts, &fitted, &search)?;
                 (fitted, mixture)
@@ -60,7 +60,7 @@ fn fit(
                 let start = mixture::start(train, held_out, &mut rng)?;
                 let fitted = gradient::descend(start, train, held_out, rng, &|epoch, of, nats| {
                     progress.epoch(&name, epoch, of, nats);
-                    Parts::check(progress)
+                    go_on(progress)
                 })?;
                 let mixture = mixture::to_raw_units(&fitted.mixture, &search);
                 (fitted, mixture)

@@ -67,12 +67,13 @@ impl Rows<'_> {
 /// For each number of components a k-means start is fitted with one shared covariance,
 /// and from there with weaker and weaker shrinkage, until that gains nothing; the search
 /// ends when two numbers of components in a row gained nothing. `seen` is told of each
-/// fit and may end the search with an error.
+/// fit; an error of `check`, which every iteration asks, ends the search.
 pub(crate) fn search(
     train: Rows<'_>,
     held_out: Rows<'_>,
     rng: &mut ChaCha8Rng,
-    seen: &mut dyn FnMut(&Fitted) -> Result<()>,
+    check: &dyn Fn() -> Result<()>,
+    seen: &mut dyn FnMut(&Fitted),
 ) -> Result<Fitted> {
     let mut best: Option<Fitted> = None;
     let mut without_gain = 0;
@@ -85,8 +86,8 @@ pub(crate) fn search(
         let mut last = f64::INFINITY;
         without_gain += 1;
         for shrinkage in SHRINKAGE {
-            let fitted = expectation_maximisation(train, held_out, start, shrinkage)?;
-            seen(&fitted)?;
+            let fitted = expectation_maximisation(train, held_out, start, shrinkage, check)?;
+            seen(&fitted);
             let nats = fitted.held_out_nats;
             if best.as_ref().is_none_or(|best| nats < best.held_out_nats - PROGRESS * train.dim as f64) {
                 best = Some(fitted.clone());
@@ -202,6 +203,7 @@ fn expectation_maximisation(
     held_out: Rows<'_>,
     start: Start,
     shrinkage: f64,
+    check: &dyn Fn() -> Result<()>,
 ) -> Result<Fitted> {
     let mut shares = match start {
         Start::Shares(shares) => shares,
@@ -217,6 +219,7 @@ fn expectation_maximisation(
     let mut pooled = None;
     let mut since_best = 0;
     for iteration in 0..ITERATIONS {
+        check()?;
         let (stats, scatter) = match &whole {
             Some(whole) => between(whole, train, &shares, k),
             None => statistics(train, &shares, k),
