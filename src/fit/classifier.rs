@@ -10,7 +10,7 @@ use super::network::{self as mlp, DECAYS, EPOCHS, Trained};
 use super::scaling::Scaling;
 use super::split::{Chance, chance};
 use super::stack::weigh;
-use super::{Modality, Parts, Progress, Recipe, TrainingSet};
+use super::{Modality, Parts, Progress, Recipe, TrainingSet, go_on};
 use crate::bundle::{ClassifierFigures, Stack};
 use crate::error::{Error, Result};
 
@@ -55,7 +55,7 @@ pub(super) fn fit_all(
                     linear::STRENGTHS.len(),
                     nats,
                 );
-                Parts::check(progress)
+                go_on(progress)
             },
         )
     });
@@ -77,7 +77,7 @@ pub(super) fn fit_all(
                 chance(recipe.seed, Chance::Network(which, decay)),
                 &|epoch, nats| {
                     progress.epoch(&name, epoch, EPOCHS, nats);
-                    Parts::check(progress)
+                    go_on(progress)
                 },
             )?;
             Ok((which, trained))
@@ -97,7 +97,7 @@ pub(super) fn fit_all(
             let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
             return Err(Error::bad_data(set.place.clone(), what));
         };
-        fitted.push(input.stack(regression, network, &held_out, &measured));
+        fitted.push(input.stack(regression, network, [&train, &held_out, &measured]));
     }
     fitted.try_into().map_err(|_| Error::Internal("three classifiers were not three".into()))
 }
@@ -135,22 +135,23 @@ impl Input {
         Labelled { x, width: self.mean.len(), y, classes }
     }
 
-    /// Weighs regression and network on the held-out rows and measures the result.
+    /// Weighs regression and network on the held-out rows, fits the regression to these rows
+    /// as well (a network, stopped by them, can't be), and measures the result.
     fn stack(
         &self,
         regression: linear::Chosen,
         trained: &Trained,
-        held_out: &[u32],
-        measured: &[u32],
+        [train, held_out, measured]: [&[u32]; 3],
     ) -> (Stack, ClassifierFigures) {
         let classes = regression.map.outputs;
         let linear = regression.map.apply(&self.held_out);
         let betas = weigh(&linear, &network(&trained.layers, &self.held_out), held_out, classes);
+        let (x, y) = ([self.train.as_slice(), &self.held_out].concat(), [train, held_out].concat());
         let stack = Stack {
             dims: self.dims.clone(),
             mean: self.mean.clone(),
             scale: self.scale.clone(),
-            linear: regression.map,
+            linear: linear::refit(&regression, self.labelled(&x, &y, classes)),
             mlp: trained.layers.clone(),
             betas,
         };

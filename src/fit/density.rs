@@ -6,7 +6,7 @@ use rayon::join;
 use super::mixture::{self, Fitted, Rows};
 use super::scaling::Scaling;
 use super::split::{Chance, chance};
-use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, gradient};
+use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, go_on, gradient};
 use crate::bundle::{DensityFigures, Mixture};
 use crate::error::{Error, Result};
 
@@ -34,41 +34,38 @@ fn fit(
 ) -> Result<(Mixture, DensityFigures)> {
     let x = &set.x[modality];
     let mut rng = chance(recipe.seed, Chance::Density(modality));
-    let mut learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
-    learned.sort_unstable();
-    let scaling = Scaling::measure(x, &learned);
-    let dim = scaling.varying().len();
+    let search = Scaling::measure(x, &parts.fit.train);
+    let dim = search.varying().len();
     let (fitted, mixture) = if dim == 0 {
-        constant()
+        constant(&search)
     } else {
-        let [train, held_out, all] =
-            [&parts.fit.train, &parts.fit.held_out, &learned].map(|rows| scaling.standardise(x, rows));
-        let [train, held_out, all] = [&train, &held_out, &all].map(|values| Rows { values, dim });
+        let [train, held_out] =
+            [&parts.fit.train, &parts.fit.held_out].map(|rows| search.standardise(x, rows));
+        let [train, held_out] = [&train, &held_out].map(|values| Rows { values, dim });
         let name = format!("density {}", modality + 1);
         match recipe.density_fit {
             DensityFit::Em => {
                 let candidates = mixture::COMPONENTS.len() * mixture::SHRINKAGE.len();
                 let mut tried = 0;
-                let fitted = mixture::search(train, held_out, &mut rng, &mut |fitted| {
+                let check = || go_on(progress);
+                let fitted = mixture::search(train, held_out, &mut rng, &check, &mut |fitted| {
                     tried += 1;
                     progress.epoch(&name, tried, candidates, fitted.held_out_nats);
-                    Parts::check(progress)
                 })?;
-                let mixture = mixture::refit(&fitted, all, REFIT_STEPS)?;
+                let mixture = refit(x, parts, &fitted, &search)?;
                 (fitted, mixture)
             }
             DensityFit::Sgd => {
                 let start = mixture::start(train, held_out, &mut rng)?;
                 let fitted = gradient::descend(start, train, held_out, rng, &|epoch, of, nats| {
                     progress.epoch(&name, epoch, of, nats);
-                    Parts::check(progress)
+                    go_on(progress)
                 })?;
-                let mixture = fitted.mixture.clone();
+                let mixture = mixture::to_raw_units(&fitted.mixture, &search);
                 (fitted, mixture)
             }
         }
     };
-    let mixture = mixture::to_raw_units(&mixture, &scaling);
     let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
     if !(finite(&mixture.factors) && finite(&mixture.means) && finite(&mixture.log_weights)) {
         let place = set.place.clone().column(x.column);
@@ -85,12 +82,23 @@ fn fit(
     Ok((mixture, figures))
 }
 
+/// The chosen mixture, fitted to the rows that chose it as well. These may hold values
+/// where a column was constant before, so they are standardised by themselves.
+fn refit(x: &Modality<'_>, parts: &Parts, fitted: &Fitted, search: &Scaling) -> Result<Mixture> {
+    let learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
+    let raw: Vec<f64> = gather(x, &learned).into_iter().map(f64::from).collect();
+    let shares = mixture::shares(&mixture::to_raw_units(&fitted.mixture, search), &raw);
+    let scaling = Scaling::measure(x, &learned);
+    let rows = Rows { values: &scaling.standardise(x, &learned), dim: scaling.varying().len() };
+    Ok(mixture::to_raw_units(&mixture::refit(fitted, rows, shares, REFIT_STEPS)?, &scaling))
+}
+
 /// The density of a modality whose columns are all constant: h is 0.
-fn constant() -> (Fitted, Mixture) {
+fn constant(scaling: &Scaling) -> (Fitted, Mixture) {
     let mixture = Mixture { dim: 0, log_weights: vec![0.0], means: vec![], factors: vec![], center: vec![] };
-    let fitted =
-        Fitted { mixture: mixture.clone(), shrinkage: f64::INFINITY, iterations: 0, held_out_nats: 0.0 };
-    (fitted, mixture)
+    let raw = mixture::to_raw_units(&mixture, scaling);
+    let fitted = Fitted { mixture, shrinkage: f64::INFINITY, iterations: 0, held_out_nats: 0.0 };
+    (fitted, raw)
 }
 
 fn gather(x: &Modality<'_>, rows: &[usize]) -> Vec<f32> {

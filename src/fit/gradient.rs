@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::mixture::{Fitted, Rows, mean_nats};
 use super::network::{BATCH, EPOCHS, PATIENCE, cosine, tensor};
+use super::product::product;
 use crate::bundle::Mixture;
 use crate::error::Result;
 
@@ -116,8 +117,8 @@ impl Variables {
         let (k, d) = (self.components, self.dim);
         let x = Tensor::from_vec(x, (rows, d), &Device::Cpu)?;
         let factors = self.factors()?;
-        let offset = factors.matmul(&self.means.unsqueeze(2)?)?.reshape((1, k * d))?;
-        let z = x.matmul(&factors.reshape((k * d, d))?.t()?)?.broadcast_sub(&offset)?;
+        let offset = factors.broadcast_mul(&self.means.unsqueeze(1)?)?.sum(2)?.reshape((1, k * d))?;
+        let z = product(&x, &factors.reshape((k * d, d))?.t()?)?.broadcast_sub(&offset)?;
         let square = z.reshape((rows, k, d))?.sqr()?.sum(D::Minus1)?;
         let constant = (self.log_weights()? + self.log_diagonal.sum(1)?)?.unsqueeze(0)?;
         let joint = (square * -0.5)?.broadcast_add(&constant)?;

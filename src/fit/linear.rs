@@ -75,6 +75,17 @@ pub(crate) fn search(
     Ok(best)
 }
 
+/// Fits once more at the chosen strength, to more rows, from the chosen solution.
+pub(crate) fn refit(chosen: &Chosen, rows: Labelled<'_>) -> Affine {
+    let mut w = start(rows);
+    let (weight, width) = (&chosen.map.weight, rows.width);
+    for (class, row) in w.chunks_exact_mut(width + 1).enumerate() {
+        row.iter_mut().zip(&weight[class * width..][..width]).for_each(|(w, &v)| *w = f64::from(v));
+        row[width] = f64::from(chosen.map.bias[class]);
+    }
+    affine(rows, &minimise(rows, chosen.strength, w))
+}
+
 /// Zero weights and the classes' log-frequencies: `[C, d + 1]`, the bias last.
 fn start(data: Labelled<'_>) -> Vec<f64> {
     let mut counts = vec![0.5f64; data.classes];

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::covariance::shrink;
-use super::evaluate::log_sum_exp;
+use super::evaluate::log_softmax;
 use super::kmeans;
 use super::scaling::Scaling;
 use crate::bundle::Mixture;
@@ -26,8 +26,8 @@ pub(crate) const SHRINKAGE: [f64; 4] = [f64::INFINITY, 300.0, 30.0, 3.0];
 const ROWS_PER_COMPONENT: usize = 20;
 const ITERATIONS: usize = 200;
 const PATIENCE: usize = 4;
-/// Nats of held-out −ln p that count as progress.
-const PROGRESS: f64 = 1e-4;
+/// Nats of held-out −ln p, per dimension, that count as progress.
+const PROGRESS: f64 = 1e-5;
 /// Dimensions up to which the pooled covariance is shrunk anew in every iteration; above,
 /// where its eigenvalues cost more than the iteration, in iterations 0, 1, 3, 7, 15, ….
 const CHEAP_EIGENVALUES: usize = 128;
@@ -64,15 +64,16 @@ impl Rows<'_> {
 
 /// Searches the number of components and the shrinkage by mean −ln p on `held_out`.
 ///
-/// For each number of components one k-means start serves all strengths of shrinkage,
-/// which are tried from the strongest until one is worse than the one before; the search
+/// For each number of components a k-means start is fitted with one shared covariance,
+/// and from there with weaker and weaker shrinkage, until that gains nothing; the search
 /// ends when two numbers of components in a row gained nothing. `seen` is told of each
-/// fit and may end the search with an error.
+/// fit; an error of `check`, which every iteration asks, ends the search.
 pub(crate) fn search(
     train: Rows<'_>,
     held_out: Rows<'_>,
     rng: &mut ChaCha8Rng,
-    seen: &mut dyn FnMut(&Fitted) -> Result<()>,
+    check: &dyn Fn() -> Result<()>,
+    seen: &mut dyn FnMut(&Fitted),
 ) -> Result<Fitted> {
     let mut best: Option<Fitted> = None;
     let mut without_gain = 0;
@@ -80,21 +81,23 @@ pub(crate) fn search(
         if k > 1 && train.len() < k * ROWS_PER_COMPONENT || without_gain == 2 {
             break;
         }
-        let start = one_hot(&kmeans::cluster(train.values, train.dim, k, rng), k);
+        let clusters = kmeans::cluster(train.values, train.dim, k, rng);
+        let mut start = Start::Shares(one_hot(&clusters, k));
         let mut last = f64::INFINITY;
         without_gain += 1;
         for shrinkage in SHRINKAGE {
-            let fitted = expectation_maximisation(train, held_out, start.clone(), k, shrinkage)?;
-            seen(&fitted)?;
+            let fitted = expectation_maximisation(train, held_out, start, shrinkage, check)?;
+            seen(&fitted);
             let nats = fitted.held_out_nats;
-            if best.as_ref().is_none_or(|best| nats < best.held_out_nats - PROGRESS) {
-                best = Some(fitted);
+            if best.as_ref().is_none_or(|best| nats < best.held_out_nats - PROGRESS * train.dim as f64) {
+                best = Some(fitted.clone());
                 without_gain = 0;
             }
             if nats > last {
                 break;
             }
             last = nats;
+            start = Start::Mixture(fitted.mixture);
         }
     }
     match best {
@@ -103,14 +106,17 @@ pub(crate) fn search(
     }
 }
 
-/// Fits the chosen mixture to more rows: as many of its components' steps as `steps`,
-/// from the mixture itself.
-pub(crate) fn refit(fitted: &Fitted, rows: Rows<'_>, steps: usize) -> Result<Mixture> {
-    let mut mixture = fitted.mixture.clone();
-    for _ in 0..steps {
-        let (shares, _) = expect(&mixture, rows);
-        let (stats, pooled) = statistics(rows, &shares, mixture.components());
-        mixture = maximise(&stats, &shrink_pooled(&pooled, rows.len(), stats.len())?, fitted.shrinkage)?;
+/// Fits as `fitted` was, to other rows: `steps` steps from each row's shares `[n, K]`.
+pub(crate) fn refit(fitted: &Fitted, rows: Rows<'_>, mut shares: Vec<f64>, steps: usize) -> Result<Mixture> {
+    let k = fitted.mixture.components();
+    let step = |shares: &[f64]| {
+        let (stats, pooled) = statistics(rows, shares, k);
+        maximise(&stats, &shrink_pooled(&pooled, rows.len(), k)?, fitted.shrinkage)
+    };
+    let mut mixture = step(&shares)?;
+    for _ in 1..steps {
+        shares = self::shares(&mixture, rows.values);
+        mixture = step(&shares)?;
     }
     Ok(mixture)
 }
@@ -128,7 +134,7 @@ pub(crate) fn start(train: Rows<'_>, held_out: Rows<'_>, rng: &mut ChaCha8Rng) -
         let shrinkage = f64::INFINITY;
         let mixture = maximise(&stats, &shrink_pooled(&pooled, train.len(), k)?, shrinkage)?;
         let held_out_nats = mean_nats(&mixture, held_out);
-        if best.as_ref().is_none_or(|best| held_out_nats < best.held_out_nats - PROGRESS) {
+        if best.as_ref().is_none_or(|best| held_out_nats < best.held_out_nats - PROGRESS * train.dim as f64) {
             best = Some(Fitted { mixture, shrinkage, iterations: 0, held_out_nats });
         }
     }
@@ -184,18 +190,40 @@ struct Component {
     scatter: Mat<f64>,
 }
 
+/// Where expectation and maximisation start.
+enum Start {
+    /// From each row's shares in the components.
+    Shares(Vec<f64>),
+    /// From a mixture.
+    Mixture(Mixture),
+}
+
 fn expectation_maximisation(
     train: Rows<'_>,
     held_out: Rows<'_>,
-    mut shares: Vec<f64>,
-    k: usize,
+    start: Start,
     shrinkage: f64,
+    check: &dyn Fn() -> Result<()>,
 ) -> Result<Fitted> {
+    let mut shares = match start {
+        Start::Shares(shares) => shares,
+        Start::Mixture(mixture) => self::shares(&mixture, train.values),
+    };
+    let k = shares.len() / train.len();
+    // One shared covariance needs the scatter of all rows only once.
+    let whole = shrinkage.is_infinite().then(|| statistics(train, &vec![1.0; train.len()], 1));
+    let whole = whole.and_then(|(mut stats, _)| stats.pop());
+    // In many dimensions a step costs seconds, and own covariances gain at once or not at all.
+    let patience = if whole.is_some() || train.dim <= CHEAP_EIGENVALUES { PATIENCE } else { 1 };
     let mut best: Option<Fitted> = None;
     let mut pooled = None;
     let mut since_best = 0;
     for iteration in 0..ITERATIONS {
-        let (stats, scatter) = statistics(train, &shares, k);
+        check()?;
+        let (stats, scatter) = match &whole {
+            Some(whole) => between(whole, train, &shares, k),
+            None => statistics(train, &shares, k),
+        };
         let shrunk = match pooled.take() {
             Some(kept) if train.dim > CHEAP_EIGENVALUES && !(iteration + 1).is_power_of_two() => kept,
             _ => shrink_pooled(&scatter, train.len(), k)?,
@@ -204,34 +232,83 @@ fn expectation_maximisation(
         pooled = Some(shrunk);
         let held_out_nats = mean_nats(&mixture, held_out);
         let gain = best.as_ref().map_or(f64::INFINITY, |best| best.held_out_nats - held_out_nats);
-        since_best = if gain > PROGRESS { 0 } else { since_best + 1 };
-        let next = (k > 1 && since_best < PATIENCE).then(|| expect(&mixture, train).0);
+        since_best = if gain > PROGRESS * train.dim as f64 { 0 } else { since_best + 1 };
+        // One component is done after one step.
+        let done = k == 1 || since_best >= patience;
+        if !done {
+            shares = match &whole {
+                Some(_) => shares_of_shared(&mixture, train),
+                None => self::shares(&mixture, train.values),
+            };
+        }
         if gain > 0.0 {
             best = Some(Fitted { mixture, shrinkage, iterations: iteration + 1, held_out_nats });
         }
-        match next {
-            Some(next) => shares = next,
-            // One component is done after one step.
-            None => break,
+        if done {
+            break;
         }
     }
     best.ok_or_else(|| Error::Internal("a density's −ln p is not a number".into()))
 }
 
-/// Each row's share in each component, `[n, K]`, and the mean −ln p.
-fn expect(mixture: &Mixture, rows: Rows<'_>) -> (Vec<f64>, f64) {
-    let mut shares = mixture.log_joint(rows.values);
-    let mut total = 0.0;
-    for row in shares.chunks_exact_mut(mixture.components()) {
-        let log_p = log_sum_exp(row);
-        total -= log_p;
-        row.iter_mut().for_each(|share| *share = (*share - log_p).exp());
-    }
-    (shares, total / rows.len().max(1) as f64)
+/// Each row's share in each component, `[n, K]`.
+pub(crate) fn shares(mixture: &Mixture, rows: &[f64]) -> Vec<f64> {
+    let mut shares = mixture.log_joint(rows);
+    shares.chunks_exact_mut(mixture.components()).for_each(|row| {
+        log_softmax(row);
+        row.iter_mut().for_each(|share| *share = share.exp());
+    });
+    shares
 }
 
-/// Counts, means and scatters of all components, and the sum of the scatters.
-fn statistics(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<Component>, Mat<f64>) {
+/// [`shares`] where all factors are the same A: the quadratic terms cancel, and what is
+/// left is linear in x, so that no product with A is needed.
+fn shares_of_shared(mixture: &Mixture, rows: Rows<'_>) -> Vec<f64> {
+    let (d, k) = (rows.dim, mixture.components());
+    let factor = mixture.factor(0);
+    let z = factor * MatRef::from_column_major_slice(&mixture.means, d, k);
+    let slopes = factor.transpose() * &z;
+    let offsets: Vec<f64> =
+        (0..k).map(|c| mixture.log_weights[c] - 0.5 * z.col(c).squared_norm_l2()).collect();
+    let slopes: Vec<f64> = (0..k).flat_map(|c| slopes.col(c).iter().copied()).collect();
+    let mut shares = vec![0.0; rows.len() * k];
+    shares.par_chunks_exact_mut(k).zip(rows.values.par_chunks_exact(d)).for_each(|(shares, x)| {
+        for ((share, slope), offset) in shares.iter_mut().zip(slopes.chunks_exact(d)).zip(&offsets) {
+            *share = offset + x.iter().zip(slope).map(|(x, slope)| x * slope).sum::<f64>();
+        }
+        log_softmax(shares);
+        shares.iter_mut().for_each(|share| *share = share.exp());
+    });
+    shares
+}
+
+/// What [`statistics`] gives, without the components' own scatters: the pooled one is the
+/// whole scatter less that between the means.
+fn between(whole: &Component, rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<Component>, Mat<f64>) {
+    let d = rows.dim;
+    let (counts, means) = counts_and_means(rows, shares, k);
+    let offsets = Mat::from_fn(d, k, |j, c| counts[c].sqrt() * (means[c * d + j] - whole.mean[j]));
+    let mut pooled = whole.scatter.clone();
+    triangular::matmul(
+        &mut pooled,
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        &offsets,
+        BlockStructure::Rectangular,
+        offsets.transpose(),
+        BlockStructure::Rectangular,
+        -1.0,
+        Par::Seq,
+    );
+    let components = counts.into_iter().zip(means.chunks_exact(d));
+    let components = components
+        .map(|(count, mean)| Component { count, mean: mean.to_vec(), scatter: Mat::zeros(0, 0) })
+        .collect();
+    (components, pooled)
+}
+
+/// N_k and μ_k, `[K, d]`.
+fn counts_and_means(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
     let d = rows.dim;
     let mut counts = vec![0.0; k];
     let mut means = vec![0.0; k * d];
@@ -244,6 +321,13 @@ fn statistics(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<Component>, Mat<
     for (mean, count) in means.chunks_exact_mut(d).zip(&counts) {
         mean.iter_mut().for_each(|mean| *mean /= count.max(1e-12));
     }
+    (counts, means)
+}
+
+/// Counts, means and scatters of all components, and the sum of the scatters.
+fn statistics(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<Component>, Mat<f64>) {
+    let d = rows.dim;
+    let (counts, means) = counts_and_means(rows, shares, k);
     // A fixed number of lanes, so that sums don't depend on the number of threads.
     let (lanes, par) = if d <= CHEAP_COPIES { (8, Par::Seq) } else { (1, Par::rayon(0)) };
     let lane_rows = rows.len().div_ceil(lanes).max(1);

@@ -1,9 +1,12 @@
 //! Training: two densities and three classifiers from rows in memory. Numerics only:
 //! slices in, [`crate::bundle`]'s parameters and validation figures out.
 //!
-//! One tenth of the rows is set aside and only measures. Of the rest, a sixth is held
-//! out from every fit: it chooses hyperparameters, stops networks and weighs the stack.
-//! Those are a handful of choices against many rows, so what is measured stays honest.
+//! One tenth of the rows is set aside and only measures: the figures are those of the
+//! models as they are returned, on rows these never saw. Of the rest, a sixth is held out
+//! from the fits: it chooses hyperparameters, stops networks and weighs the stack. Once
+//! all is chosen, densities and regressions are fitted to that sixth as well.
+//!
+//! Cross-fitting is more of the same: [`split`] makes k folds, of which one is used here.
 
 mod calibration;
 mod classifier;
@@ -16,6 +19,7 @@ mod kmeans;
 mod linear;
 mod mixture;
 mod network;
+mod product;
 #[cfg(test)]
 mod recovery;
 mod sample;
@@ -158,11 +162,9 @@ struct Parts {
     measure: Vec<usize>,
 }
 
-impl Parts {
-    /// Whether to go on.
-    fn check(progress: &dyn Progress) -> Result<()> {
-        if progress.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
-    }
+/// [`Error::Interrupted`] where training is to stop.
+fn go_on(progress: &dyn Progress) -> Result<()> {
+    if progress.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 fn prior(y: &[u32], classes: usize) -> Vec<f64> {

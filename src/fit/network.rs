@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::calibration::cross_entropy;
 use super::evaluate::network;
 use super::linear::Labelled;
+use super::product::product;
 use crate::bundle::Affine;
 use crate::error::{Error, Result};
 
@@ -100,7 +101,7 @@ fn pass(
             if depth > 0 {
                 values = values.relu()?;
             }
-            values = values.matmul(layer.weight.as_tensor())?.broadcast_add(layer.bias.as_tensor())?;
+            values = product(&values, layer.weight.as_tensor())?.broadcast_add(layer.bias.as_tensor())?;
         }
         let loss = candle_nn::loss::cross_entropy(&values, &y.narrow(0, from, size)?)?;
         optimisers.step(&loss)?;
