@@ -265,3 +265,6 @@ impl ColumnReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

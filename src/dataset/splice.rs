@@ -44,6 +44,9 @@ const COPY_BYTES: usize = 1 << 18;
 /// Parquet numbers row groups with 16 bits, of which one is the sign.
 const MAX_ROW_GROUPS: usize = i16::MAX as usize;
 
+/// "PAR1": no page starts before its end.
+const MAGIC_BYTES: i64 = 4;
+
 /// Writes a copy of an input with more columns, row group by row group.
 pub struct SpliceWriter {
     input: Input,
@@ -303,9 +306,15 @@ fn append_new(
 /// A column chunk's metadata as it can stand in another file.
 fn portable(chunk: &ColumnChunkMetaData, order: ColumnOrder) -> ParquetResult<ColumnChunkMetaData> {
     let mut builder = chunk.clone().into_builder();
-    // Some writers say that the dictionary is at 0, or behind the data, when there is none.
-    if chunk.dictionary_page_offset().is_some_and(|offset| offset < 4 || offset >= chunk.data_page_offset()) {
-        builder = builder.set_dictionary_page_offset(None);
+    if let Some(dictionary) = chunk.dictionary_page_offset() {
+        if dictionary < MAGIC_BYTES {
+            // Some writers say 0 when there is no dictionary.
+            builder = builder.set_dictionary_page_offset(None);
+        } else if chunk.data_page_offset() < dictionary {
+            // A chunk without a value has a dictionary but no data page: say that
+            // it would come behind, or moving the chunk makes the offset negative.
+            builder = builder.set_data_page_offset(dictionary + chunk.compressed_size());
+        }
     }
     if matches!(order, ColumnOrder::UNKNOWN) {
         builder = builder.clear_statistics();
@@ -402,3 +411,6 @@ fn new_page_properties(input: &Input) -> WriterProperties {
         .set_offset_index_disabled(metadata.offset_index().is_none())
         .build()
 }
+
+#[cfg(test)]
+mod tests;
