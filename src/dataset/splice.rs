@@ -7,8 +7,8 @@
 //!
 //! Not kept, since the Parquet crate does not read them: key-values of single
 //! column chunks, page indexes of a file in which only some columns have them.
-//! Column orders other than the type's own cannot be written, so that such
-//! columns lose their minima and maxima.
+//! Column orders other than the type's own cannot be written, so that columns of
+//! another order, or of none, lose their minima and maxima.
 
 use std::sync::Arc;
 
@@ -218,11 +218,12 @@ impl SpliceWriter {
         for (position, chunk) in group.columns().iter().enumerate() {
             let order = old.file_metadata().column_order(position);
             let chunk = portable(chunk, order)?;
+            let column_index = old.column_index().filter(|_| is_ordered(order));
             let close = ColumnCloseResult {
                 bytes_written: chunk.compressed_size().unsigned_abs(),
                 rows_written: rows as u64,
                 bloom_filter: Sbbf::read_from_column_chunk(&chunk, &self.source)?,
-                column_index: old.column_index().and_then(|all| all.get(index)?.get(position)).cloned(),
+                column_index: column_index.and_then(|all| all.get(index)?.get(position)).cloned(),
                 offset_index: old.offset_index().and_then(|all| all.get(index)?.get(position)).cloned(),
                 metadata: chunk,
             };
@@ -316,10 +317,16 @@ fn portable(chunk: &ColumnChunkMetaData, order: ColumnOrder) -> ParquetResult<Co
             builder = builder.set_data_page_offset(dictionary + chunk.compressed_size());
         }
     }
-    if matches!(order, ColumnOrder::UNKNOWN) {
+    if !is_ordered(order) && chunk.statistics().is_some_and(|found| !found.is_min_max_deprecated()) {
         builder = builder.clear_statistics();
     }
     builder.build()
+}
+
+/// Whether minima and maxima mean what the output's footer, which knows no other
+/// order than the type's own, will say they mean.
+fn is_ordered(order: ColumnOrder) -> bool {
+    matches!(order, ColumnOrder::TYPE_DEFINED_ORDER(_))
 }
 
 fn write_bloom_filters(
