@@ -18,6 +18,7 @@ use super::fate::{Fate, Modality};
 use super::fault;
 use super::input::Input;
 use super::label::LabelIndex;
+use super::pages::ListPages;
 use super::probe;
 
 /// Which columns make a sample, and what the models take.
@@ -129,13 +130,20 @@ impl Source {
                 batch_rows,
             )
         };
+        let open_embedding = |embedding: &EmbeddingColumn| -> Result<EmbeddingReader> {
+            let EmbeddingColumn { column, kind, dim } = embedding;
+            Ok(match ListPages::open(&self.input, column.position, *dim, row_group, rows.start)? {
+                Some(pages) => EmbeddingReader::Pages(Box::new(pages)),
+                None => EmbeddingReader::Arrow(Box::new(open(column)?), *kind, *dim),
+            })
+        };
         let x2 = if self.x1.column.position == self.x2.column.position {
             None
         } else {
-            Some(open(&self.x2.column)?)
+            Some(open_embedding(&self.x2)?)
         };
         Ok(SampleReader {
-            x1: open(&self.x1.column)?,
+            x1: open_embedding(&self.x1)?,
             x2,
             label: open(&self.label)?,
             source: self.clone(),
@@ -150,8 +158,8 @@ impl Source {
 pub struct SampleReader {
     source: Source,
     place: Place,
-    x1: ColumnReader,
-    x2: Option<ColumnReader>,
+    x1: EmbeddingReader,
+    x2: Option<EmbeddingReader>,
     label: ColumnReader,
     rows: Range<usize>,
     batch_rows: usize,
@@ -159,12 +167,9 @@ pub struct SampleReader {
 
 impl SampleReader {
     fn next_batch(&mut self, rows: usize) -> Result<Samples> {
-        let read = |reader: &mut ColumnReader, column: &EmbeddingColumn| -> Result<Embeddings> {
-            extract(&reader.read(rows)?, column.kind, column.dim)
-        };
-        let x1 = read(&mut self.x1, &self.source.x1)?;
+        let x1 = self.x1.read(rows)?;
         let x2 = match &mut self.x2 {
-            Some(reader) => read(reader, &self.source.x2)?,
+            Some(reader) => reader.read(rows)?,
             None => x1.clone(),
         };
         let label = self.label.read(rows)?;
@@ -217,6 +222,21 @@ impl std::fmt::Debug for SampleReader {
     }
 }
 
+/// One embedding column of a row group, through whichever reader can read it.
+enum EmbeddingReader {
+    Pages(Box<ListPages>),
+    Arrow(Box<ColumnReader>, EmbeddingType, usize),
+}
+
+impl EmbeddingReader {
+    fn read(&mut self, rows: usize) -> Result<Embeddings> {
+        match self {
+            Self::Pages(pages) => pages.read(rows),
+            Self::Arrow(reader, kind, dim) => extract(&reader.read(rows)?, *kind, *dim),
+        }
+    }
+}
+
 /// One column of a row group, through the Parquet crate's Arrow reader.
 pub(super) struct ColumnReader {
     reader: ParquetRecordBatchReader,
@@ -265,3 +285,6 @@ impl ColumnReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,8 @@
 //!
 //! Not kept, since the Parquet crate does not read them: key-values of single
 //! column chunks, page indexes of a file in which only some columns have them.
-//! Column orders other than the type's own cannot be written, so that such
-//! columns lose their minima and maxima.
+//! Column orders other than the type's own cannot be written, so that columns of
+//! another order, or of none, lose their minima and maxima.
 
 use std::sync::Arc;
 
@@ -43,6 +43,9 @@ const COPY_BYTES: usize = 1 << 18;
 
 /// Parquet numbers row groups with 16 bits, of which one is the sign.
 const MAX_ROW_GROUPS: usize = i16::MAX as usize;
+
+/// "PAR1": no page starts before its end.
+const MAGIC_BYTES: i64 = 4;
 
 /// Writes a copy of an input with more columns, row group by row group.
 pub struct SpliceWriter {
@@ -221,11 +224,12 @@ impl SpliceWriter {
         for (position, chunk) in group.columns().iter().enumerate() {
             let order = old.file_metadata().column_order(position);
             let chunk = portable(chunk, order)?;
+            let column_index = old.column_index().filter(|_| is_ordered(order));
             let close = ColumnCloseResult {
                 bytes_written: chunk.compressed_size().unsigned_abs(),
                 rows_written: rows as u64,
                 bloom_filter: Sbbf::read_from_column_chunk(&chunk, &self.source)?,
-                column_index: old.column_index().and_then(|all| all.get(index)?.get(position)).cloned(),
+                column_index: column_index.and_then(|all| all.get(index)?.get(position)).cloned(),
                 offset_index: old.offset_index().and_then(|all| all.get(index)?.get(position)).cloned(),
                 metadata: chunk,
             };
@@ -309,14 +313,26 @@ fn append_new(
 /// A column chunk's metadata as it can stand in another file.
 fn portable(chunk: &ColumnChunkMetaData, order: ColumnOrder) -> ParquetResult<ColumnChunkMetaData> {
     let mut builder = chunk.clone().into_builder();
-    // Some writers say that the dictionary is at 0, or behind the data, when there is none.
-    if chunk.dictionary_page_offset().is_some_and(|offset| offset < 4 || offset >= chunk.data_page_offset()) {
-        builder = builder.set_dictionary_page_offset(None);
+    if let Some(dictionary) = chunk.dictionary_page_offset() {
+        if dictionary < MAGIC_BYTES {
+            // Some writers say 0 when there is no dictionary.
+            builder = builder.set_dictionary_page_offset(None);
+        } else if chunk.data_page_offset() < dictionary {
+            // A chunk without a value has a dictionary but no data page: say that
+            // it would come behind, or moving the chunk makes the offset negative.
+            builder = builder.set_data_page_offset(dictionary + chunk.compressed_size());
+        }
     }
-    if matches!(order, ColumnOrder::UNKNOWN) {
+    if !is_ordered(order) && chunk.statistics().is_some_and(|found| !found.is_min_max_deprecated()) {
         builder = builder.clear_statistics();
     }
     builder.build()
+}
+
+/// Whether minima and maxima mean what the output's footer, which knows no other
+/// order than the type's own, will say they mean.
+fn is_ordered(order: ColumnOrder) -> bool {
+    matches!(order, ColumnOrder::TYPE_DEFINED_ORDER(_))
 }
 
 fn write_bloom_filters(
@@ -408,3 +424,6 @@ fn new_page_properties(input: &Input) -> WriterProperties {
         .set_offset_index_disabled(metadata.offset_index().is_none())
         .build()
 }
+
+#[cfg(test)]
+mod tests;

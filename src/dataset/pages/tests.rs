@@ -1,0 +1,314 @@
+use std::io::Write;
+use std::path::Path;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, ListArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{Field, Float32Type};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use proptest::prelude::*;
+
+use super::*;
+use crate::dataset::extract::extract;
+use crate::dataset::samples::ColumnReader;
+
+/// What a row of a generated file holds.
+#[derive(Debug, Clone, Copy)]
+enum Row {
+    Good,
+    Null,
+    Length(usize),
+    NullItem(usize),
+    Value(f32),
+}
+
+fn any_row() -> impl Strategy<Value = Row> {
+    prop_oneof![
+        1 => Just(Row::Null),
+        2 => (0_usize..12).prop_map(Row::Length),
+        1 => (0_usize..12).prop_map(Row::NullItem),
+        1 => prop_oneof![Just(f32::NAN), Just(f32::INFINITY), Just(-0.0)].prop_map(Row::Value),
+        1 => Just(Row::Good),
+    ]
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    dim: usize,
+    rows: Vec<Row>,
+    version: WriterVersion,
+    compression: Compression,
+    encoding: Option<Encoding>,
+    page_bytes: usize,
+    batch: usize,
+    index: bool,
+    layout: Layout,
+    nullable: bool,
+}
+
+prop_compose! {
+    fn any_file()(
+        dim in 1_usize..10,
+        length in 0_usize..120,
+        odd in proptest::collection::vec((0_usize..120, any_row()), 0..6),
+        version in prop_oneof![Just(WriterVersion::PARQUET_1_0), Just(WriterVersion::PARQUET_2_0)],
+        compression in prop_oneof![
+            Just(Compression::UNCOMPRESSED),
+            Just(Compression::SNAPPY),
+            Just(Compression::LZ4_RAW),
+            Just(Compression::GZIP(GzipLevel::default())),
+            Just(Compression::BROTLI(BrotliLevel::default())),
+            Just(Compression::ZSTD(ZstdLevel::default())),
+        ],
+        encoding in prop_oneof![
+            3 => Just(Some(Encoding::PLAIN)),
+            1 => Just(Some(Encoding::BYTE_STREAM_SPLIT)),
+            1 => Just(None),
+        ],
+        page_bytes in 8_usize..2000,
+        batch in 1_usize..40,
+        index in any::<bool>(),
+        layout in prop_oneof![Just(Layout::List), Just(Layout::LargeList), Just(Layout::FixedSizeList(0))],
+        nullable in any::<bool>(),
+    ) -> File {
+        let mut rows = vec![Row::Good; length];
+        for (at, row) in odd {
+            if let Some(slot) = rows.get_mut(at) {
+                *slot = row;
+            }
+        }
+        File { dim, rows, version, compression, encoding, page_bytes, batch, index, layout, nullable }
+    }
+}
+
+impl File {
+    fn array(&self) -> ArrayRef {
+        let value = |row: usize, item: usize| Some((row * 16 + item) as f32);
+        let lists = self.rows.iter().enumerate().map(|(at, row)| {
+            let mut items: Vec<_> = (0..self.dim).map(|item| value(at, item)).collect();
+            match *row {
+                Row::Good => {}
+                Row::Null if self.nullable => return None,
+                Row::Null => {}
+                Row::Length(length) => items = (0..length).map(|item| value(at, item)).collect(),
+                Row::NullItem(item) if self.nullable => items[item % self.dim] = None,
+                Row::NullItem(_) => {}
+                Row::Value(value) => items[at % self.dim] = Some(value),
+            }
+            // Fixed-size lists have no other length.
+            if matches!(self.layout, Layout::FixedSizeList(_)) {
+                items.resize(self.dim, Some(0.5));
+            }
+            Some(items)
+        });
+        let list = ListArray::from_iter_primitive::<Float32Type, _, _>(lists.collect::<Vec<_>>());
+        let item = Arc::new(Field::new("item", DataType::Float32, self.nullable));
+        let list: ArrayRef = Arc::new(list);
+        match self.layout {
+            Layout::FixedSizeList(_) => {
+                let length = i32::try_from(self.dim).unwrap();
+                let fixed = cast(
+                    &list,
+                    &DataType::FixedSizeList(Arc::new(Field::new("item", DataType::Float32, true)), length),
+                );
+                let (_, length, values, nulls) = fixed
+                    .unwrap()
+                    .as_any()
+                    .downcast_ref::<FixedSizeListArray>()
+                    .unwrap()
+                    .clone()
+                    .into_parts();
+                Arc::new(FixedSizeListArray::new(item, length, values, nulls))
+            }
+            Layout::LargeList => cast(&list, &DataType::LargeList(item)).unwrap(),
+            _ => cast(&list, &DataType::List(item)).unwrap(),
+        }
+    }
+
+    fn write(&self, path: &Path) {
+        let array = self.array();
+        let field = Field::new("x", array.data_type().clone(), self.nullable);
+        let schema = Arc::new(arrow::datatypes::Schema::new(vec![field]));
+        let batch = RecordBatch::try_new(schema, vec![array]).unwrap();
+        let mut properties = WriterProperties::builder()
+            .set_writer_version(self.version)
+            .set_compression(self.compression)
+            .set_data_page_size_limit(self.page_bytes)
+            .set_write_batch_size(self.batch)
+            .set_dictionary_page_size_limit(400)
+            .set_offset_index_disabled(!self.index)
+            .set_statistics_enabled(parquet::file::properties::EnabledStatistics::Chunk)
+            .set_dictionary_enabled(self.encoding.is_none());
+        if let Some(encoding) = self.encoding {
+            properties = properties.set_encoding(encoding);
+        }
+        let file = std::fs::File::create(path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+}
+
+/// Rows from `first` on in batches, through the general reader.
+fn generally(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
+    let rows = input.rows_in(0);
+    let kind = EmbeddingType::of(input.schema().field(0).data_type()).unwrap();
+    let mut reader = ColumnReader::open(input, 0, "x", 0, first..rows, batch).unwrap();
+    let starts = (first..rows).step_by(batch);
+    starts.map(|start| extract(&reader.read(batch.min(rows - start)).unwrap(), kind, dim).unwrap()).collect()
+}
+
+fn by_pages(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
+    let rows = input.rows_in(0);
+    let mut reader = ListPages::open(input, 0, dim, 0, first).unwrap().unwrap();
+    let starts = (first..rows).step_by(batch);
+    starts.map(|start| reader.read(batch.min(rows - start)).unwrap()).collect()
+}
+
+/// Equal, also where values are NaN; what flawed rows hold does not matter.
+fn assert_same(dim: usize, general: &[Embeddings], pages: &[Embeddings]) {
+    assert_eq!(general.len(), pages.len());
+    for (a, b) in general.iter().zip(pages) {
+        assert_eq!(a.flaws, b.flaws);
+        assert_eq!(a.values.len(), b.values.len());
+        for (row, (x, y)) in a.values.chunks_exact(dim).zip(b.values.chunks_exact(dim)).enumerate() {
+            let bits = |row: &[f32]| row.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert!(
+                a.flaws.iter().any(|(at, _)| *at == row) || bits(x) == bits(y),
+                "row {row}: {x:?} and {y:?}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn pages_give_what_the_general_reader_gives(file in any_file(), first in 0_usize..120, batch in 1_usize..60) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        file.write(&path);
+        let input = Input::open(&path).unwrap();
+        if file.rows.is_empty() {
+            return Ok(());
+        }
+        let first = first % file.rows.len();
+        assert_same(file.dim, &generally(&input, file.dim, first, batch), &by_pages(&input, file.dim, first, batch));
+    }
+}
+
+/// A file whose v1 pages start in the middle of lists, as pyarrow's do: the column
+/// writer under the Arrow writer cuts pages where it is told to.
+fn write_cut_pages(path: &Path, lists: &[Vec<f32>], cuts: &[usize]) {
+    use parquet::schema::parser::parse_message_type;
+    let schema = "message m { optional group x (LIST) { repeated group list { optional float element; } } }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_offset_index_disabled(true)
+        .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None)
+        .build();
+    let items: Vec<(i16, f32)> =
+        lists.iter().flat_map(|list| list.iter().enumerate().map(|(i, v)| (i16::from(i > 0), *v))).collect();
+    let column = parquet::schema::types::SchemaDescriptor::new(schema.clone()).column(0);
+    let mut chunk = Vec::new();
+    let mut from = 0;
+    for to in cuts.iter().copied().chain([items.len()]) {
+        let page = &items[from..to];
+        let mut bytes = Vec::new();
+        let levels = |values: Vec<i16>, bytes: &mut Vec<u8>| {
+            // Every level as a run of one.
+            let encoded: Vec<u8> = values.iter().flat_map(|level| [2, *level as u8]).collect();
+            bytes.extend((encoded.len() as u32).to_le_bytes());
+            bytes.extend(encoded);
+        };
+        levels(page.iter().map(|(level, _)| *level).collect(), &mut bytes);
+        levels(vec![3; page.len()], &mut bytes);
+        bytes.extend(page.iter().flat_map(|(_, value)| value.to_le_bytes()));
+        chunk.push((page.len(), bytes));
+        from = to;
+    }
+    let mut out = parquet::file::writer::TrackedWrite::new(std::fs::File::create(path).unwrap());
+    out.write_all(b"PAR1").unwrap();
+    let start = out.bytes_written() as i64;
+    for (count, bytes) in chunk {
+        let size = bytes.len();
+        let compressed = parquet::column::page::CompressedPage::new(
+            Page::DataPage {
+                buf: bytes.into(),
+                num_values: count as u32,
+                encoding: Encoding::PLAIN,
+                def_level_encoding: Encoding::RLE,
+                rep_level_encoding: Encoding::RLE,
+                statistics: None,
+            },
+            size,
+        );
+        let mut writer = parquet::file::writer::SerializedPageWriter::new(&mut out);
+        parquet::column::page::PageWriter::write_page(&mut writer, compressed).unwrap();
+    }
+    let length = out.bytes_written() as i64 - start;
+    let metadata = parquet::file::metadata::ColumnChunkMetaData::builder(column)
+        .set_encodings(vec![Encoding::PLAIN, Encoding::RLE])
+        .set_num_values(items.len() as i64)
+        .set_total_compressed_size(length)
+        .set_total_uncompressed_size(length)
+        .set_data_page_offset(start)
+        .build()
+        .unwrap();
+    let descriptor = Arc::new(parquet::schema::types::SchemaDescriptor::new(schema));
+    let group = parquet::file::metadata::RowGroupMetaData::builder(descriptor.clone())
+        .set_num_rows(lists.len() as i64)
+        .set_column_metadata(vec![metadata])
+        .build()
+        .unwrap();
+    let footer =
+        parquet::file::metadata::FileMetaData::new(1, lists.len() as i64, None, None, descriptor, None);
+    let metadata = parquet::file::metadata::ParquetMetaData::new(footer, vec![group]);
+    _ = properties;
+    parquet::file::metadata::ParquetMetaDataWriter::new_with_tracked(out, &metadata).finish().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn pages_may_start_in_the_middle_of_lists(
+        dim in 1_usize..9,
+        lengths in proptest::collection::vec(proptest::option::weighted(0.1, 1_usize..12), 1..40),
+        cuts in proptest::collection::btree_set(1_usize..200, 0..12),
+        batch in 1_usize..15,
+        first in 0_usize..40,
+    ) {
+        let lists: Vec<Vec<f32>> = lengths
+            .iter()
+            .enumerate()
+            .map(|(row, length)| (0..length.unwrap_or(dim)).map(|i| (row * 16 + i) as f32).collect())
+            .collect();
+        let items = lists.iter().map(Vec::len).sum();
+        let cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < items).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        write_cut_pages(&path, &lists, &cuts);
+        let input = Input::open(&path).unwrap();
+        let first = first % lists.len();
+        assert_same(dim, &generally(&input, dim, first, batch), &by_pages(&input, dim, first, batch));
+    }
+}
+
+#[test]
+fn regular_pages_are_copied_and_not_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let lists: Vec<Vec<f32>> = (0..30).map(|row| vec![row as f32; 5]).collect();
+    write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
+    let mut reader = ListPages::open(&Input::open(&path).unwrap(), 0, 5, 0, 0).unwrap().unwrap();
+    let mut pages = 0;
+    while let Some(page) = reader.pages.get_next_page().unwrap() {
+        assert!(reader.copy_regular(&page));
+        pages += 1;
+    }
+    reader.rows.close();
+    assert_eq!((pages, reader.rows.closed), (8, 30));
+    assert_eq!(reader.rows.values, lists.concat());
+}
