@@ -9,3 +9,4 @@ mod cli;
 mod digits;
 mod engines;
 mod house;
+mod splice;

@@ -180,7 +180,7 @@ fn validate(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
         return refuse("label.prior", "must have one probability a class");
     }
     let sum: f64 = prior.iter().sum();
-    if prior.iter().any(|p| !(*p > 0.0)) || (sum - 1.0).abs() > 1e-6 {
+    if prior.iter().any(|p| p.is_nan() || *p <= 0.0) || (sum - 1.0).abs() > 1e-6 {
         return refuse("label.prior", "must be positive probabilities that sum to one");
     }
     Ok(())

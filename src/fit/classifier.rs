@@ -109,7 +109,7 @@ impl Input {
         let x: Vec<&Modality<'_>> = modalities.iter().map(|&modality| &set.x[modality]).collect();
         let scalings: Vec<Scaling> = x.iter().map(|x| Scaling::measure(x, &learned)).collect();
         let joined = |of: fn(&Scaling) -> &[f64]| -> Vec<f32> {
-            scalings.iter().flat_map(|scaling| of(scaling)).map(|&value| value as f32).collect()
+            scalings.iter().flat_map(of).map(|&value| value as f32).collect()
         };
         let (mean, scale) = (joined(|scaling| &scaling.mean), joined(|scaling| &scaling.scale));
         let standardise = |rows: &[usize]| -> Vec<f32> {

@@ -203,7 +203,7 @@ mod tests {
         // Standardised: row 0 is (1, 2, 4), row 1 is (−1, −1, 0).
         let log_prob = stack.log_prob(&[&[3., -1.], &[2., 1., -1., -1.]]);
         let softmax = |a: f64, b: f64| [a - (a.exp() + b.exp()).ln(), b - (a.exp() + b.exp()).ln()];
-        let truth = [softmax(0.5 * 1.5 + 2. * 12., 0.5 * 6. + 2. * -5.), softmax(0.5 * -0.5, 0.5 * -1. + 2.)];
+        let truth = [softmax(0.5 * 1.5 + 2. * 12., 0.5 * 6. + 2. * -5.), softmax(0.5 * -0.5, 2. - 0.5)];
         for (found, truth) in log_prob.iter().zip(truth.iter().flatten()) {
             assert!((found - truth).abs() < 1e-6, "{log_prob:?} {truth:?}");
         }

@@ -34,12 +34,12 @@ pub(super) fn gaussian(rows: usize, prior: &[f64], seed: u64) -> Rows {
     let mut out = Rows { dim: c, x: [vec![], vec![]], y: vec![], exact: vec![] };
     for _ in 0..rows {
         let y = draw(prior, &mut rng);
-        let mut x = [vec![0.0; c], vec![0.0; c]];
+        let mut x = [vec![], vec![]];
         for j in 0..c {
             let mean = if j == y { 1.0 } else { 0.0 };
             let (u, v): (f64, f64) = (StandardNormal.sample(&mut rng), StandardNormal.sample(&mut rng));
-            x[0][j] = mean + sigma * u;
-            x[1][j] = mean + sigma * (rho * u + (1.0 - rho * rho).sqrt() * v);
+            x[0].push(mean + sigma * u);
+            x[1].push(mean + sigma * (rho * u + (1.0 - rho * rho).sqrt() * v));
         }
         let variance = sigma * sigma;
         let i = |logits: Vec<f64>| {

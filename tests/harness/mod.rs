@@ -106,6 +106,21 @@ pub fn fitted() -> &'static Path {
     })
 }
 
+/// A bundle for 8 values twice and the labels 0 to 3, as in the files of
+/// `python/make_files.py`.
+pub fn eight_values() -> &'static Path {
+    static EIGHT: OnceLock<PathBuf> = OnceLock::new();
+    EIGHT.get_or_init(|| {
+        let dir = once("eight", concat!("1 ", env!("CARGO_PKG_VERSION")), |dir| {
+            fs::create_dir_all(dir).unwrap();
+            let synth = ["synth", "rdn", "--rows", "2000", "-o", "train.parquet"];
+            must(lsmi().current_dir(dir).args(synth));
+            must(lsmi().current_dir(dir).args(["fit", "train.parquet", "--bundle", "bundle"]));
+        });
+        dir.join("bundle")
+    })
+}
+
 /// Python with the packages that the tests need.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();

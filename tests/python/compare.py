@@ -1,16 +1,20 @@
 """Tells whether a Parquet file is another one with columns appended, and nothing else.
 
-    python compare.py IN OUT [--new r,u1,u2,s]
+    python compare.py IN OUT [--new r,u1,u2,s] [--bundle DIR]
 
 Reads both with pyarrow, DuckDB and polars, and compares footers and the bytes of
-the old column chunks. Prints what differs, one a line, and exits 1 if anything does.
+the old column chunks. With a bundle, also evaluates its models in numpy (onnx.reference)
+on the first rows and compares r, u1, u2 and s with what the paper's formulas give.
+Prints what differs, one a line, and exits 1 if anything does.
 """
 
 import argparse
 import json
+import pathlib
 import sys
 
 import duckdb
+import numpy
 import polars
 import pyarrow
 import pyarrow.parquet
@@ -134,10 +138,45 @@ def compare_other_readers(diff, paths, new):
         diff.check(set(new) <= set(after.column_names), f"{reader}: new columns are missing", new, after.column_names)
 
 
+def compare_values(diff, output, bundle, most_rows=400):
+    """r, u1, u2 and s of the first rows, from the models evaluated in numpy."""
+    from onnx.reference import ReferenceEvaluator
+
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    run = {name: ReferenceEvaluator(str(bundle / f"{name}.onnx")) for name in manifest["models"]}
+    classes, prior = manifest["label"]["classes"], numpy.log(manifest["label"]["prior"])
+    dims = [modality["dim"] for modality in manifest["modalities"]]
+    rows = output.read(columns=["x1", "x2", "label", "r", "u1", "u2", "s"]).slice(0, most_rows).to_pylist()
+
+    def good(row):
+        fits = all(row[x] is not None and len(row[x]) == dim for x, dim in zip(["x1", "x2"], dims))
+        whole = fits and all(v is not None and numpy.isfinite(v) for x in ["x1", "x2"] for v in row[x])
+        return whole and row["label"] in classes
+
+    for index, row in enumerate(rows):
+        diff.equal(f"row {index}: values", good(row), row["r"] is not None)
+    rows = [row for row in rows if good(row)]
+    if not rows:
+        return
+    x1, x2 = (numpy.array([row[x] for row in rows], numpy.float32) for x in ["x1", "x2"])
+    y = numpy.array([classes.index(row["label"]) for row in rows])
+    h1, h2 = (run[f"density_{m}"].run(None, {"x": x})[0].astype(float) for m, x in [(1, x1), (2, x2)])
+    inputs = {"classifier_1": {"x": x1}, "classifier_2": {"x": x2}, "classifier_12": {"x1": x1, "x2": x2}}
+    i1, i2, i12 = (
+        run[name].run(None, x)[0].astype(float)[numpy.arange(len(y)), y] - prior[y] for name, x in inputs.items()
+    )
+    r = numpy.minimum(h1, h2) - numpy.minimum(h1 - i1, h2 - i2)
+    expected = {"r": r, "u1": i1 - r, "u2": i2 - r, "s": i12 - i1 - i2 + r}
+    for name, values in expected.items():
+        worst = numpy.abs(numpy.array([row[name] for row in rows]) - values).max()
+        diff.check(worst < 2e-4, f"{name} is off by {worst} from numpy")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs=2)
     parser.add_argument("--new", default="r,u1,u2,s")
+    parser.add_argument("--bundle", type=pathlib.Path)
     arguments = parser.parse_args()
     paths, new = arguments.paths, arguments.new.split(",")
     diff = Differences()
@@ -147,6 +186,8 @@ def main():
     compare_chunks(diff, paths, source, output)
     compare_rows(diff, source, output, new)
     compare_other_readers(diff, paths, new)
+    if arguments.bundle:
+        compare_values(diff, output, arguments.bundle)
     for line in diff.lines:
         print(line)
     sys.exit(1 if diff.lines else 0)
