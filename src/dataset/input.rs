@@ -14,6 +14,7 @@ use parquet::file::reader::ChunkReader;
 use crate::error::{Error, Place, Result};
 
 use super::column::Named;
+use super::encryption::tells_of_encryption;
 use super::fault;
 use super::local::LocalFile;
 
@@ -41,6 +42,7 @@ impl Input {
             .with_metadata_options(Some(options))
             .parse_and_finish(&file)
             .map_err(|error| fault::parquet(place.clone(), "read", error))?;
+        check_not_encrypted(&file, &place)?;
         let arrow = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
             .map_err(|error| fault::parquet(place, "read", error))?;
         Ok(Self { file, arrow })
@@ -123,6 +125,20 @@ fn recognise(file: &LocalFile, place: &Place) -> Result<()> {
         _ => "is not a Parquet file",
     };
     Err(Error::bad_data(place.clone(), what))
+}
+
+/// Refuses a file whose footer can be read but some of whose columns cannot.
+fn check_not_encrypted(file: &LocalFile, place: &Place) -> Result<()> {
+    let read = |offset, length| {
+        file.get_bytes(offset, length).map_err(|error| fault::parquet(place.clone(), "read", error))
+    };
+    let end = file.bytes().saturating_sub(8);
+    let length = read(end, 4)?.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    let footer = read(end.saturating_sub(u64::from(length)), usize::try_from(length).unwrap_or(0))?;
+    if tells_of_encryption(&footer) {
+        return Err(Error::bad_data(place.clone(), "has encrypted columns; decrypt them first"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

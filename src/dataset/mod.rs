@@ -7,6 +7,7 @@
 mod classes;
 mod column;
 mod embedding;
+mod encryption;
 mod extract;
 mod fate;
 mod fault;

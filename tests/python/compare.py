@@ -47,6 +47,14 @@ def statistics(chunk):
     return {key: repr(value) for key, value in found.items()}
 
 
+def bloom_filter(file, chunk):
+    """The filter's last block; before the blocks is a header, in which writers may differ."""
+    if chunk.bloom_filter_offset is None:
+        return None
+    file.seek(chunk.bloom_filter_offset)
+    return file.read(chunk.bloom_filter_length)[-32:]
+
+
 def compare_footers(diff, source, output, new):
     old_meta, new_meta = source.metadata, output.metadata
     diff.equal("rows", old_meta.num_rows, new_meta.num_rows)
@@ -102,6 +110,8 @@ def compare_chunks(diff, paths, source, output):
                 file.seek(start(chunk))
                 bytes_of.append(file.read(chunk.total_compressed_size))
             diff.check(bytes_of[0] == bytes_of[1], f"{where}: the bytes differ")
+            filters = [bloom_filter(file, chunk) for file, chunk in [(old_file, old), (new_file, new)]]
+            diff.check(filters[0] == filters[1], f"{where}: the bloom filters differ")
 
 
 def compare_rows(diff, source, output, new):
