@@ -24,6 +24,7 @@ mod recovery;
 mod scaling;
 mod split;
 mod stack;
+mod steps;
 
 pub use calibration::{ClassifierFigures, DensityFigures, Figures};
 pub use split::Fold;
