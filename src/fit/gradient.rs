@@ -6,9 +6,10 @@ use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::mixture::{Fitted, Rows, mean_nats};
+use super::mixture::{Fitted, mean_nats};
 use super::network::{BATCH, EPOCHS, PATIENCE, cosine, tensor};
 use super::product::product;
+use super::steps::Rows;
 use crate::bundle::Mixture;
 use crate::error::Result;
 

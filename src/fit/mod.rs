@@ -26,6 +26,7 @@ mod sample;
 mod scaling;
 mod split;
 mod stack;
+mod steps;
 
 pub use job::{Fitted, Options, fit_file};
 pub use split::Fold;
