@@ -117,7 +117,7 @@ pub(super) fn all_regular(bytes: &[u8], dim: usize, phase: usize, count: usize) 
                     let levels = left.min(8);
                     if inside >= levels {
                         // All inside one list: the usual byte of a long one.
-                        if !byte.trailing_ones().ge(&(levels as u32)) {
+                        if (byte.trailing_ones() as usize) < levels {
                             return false;
                         }
                         inside -= levels;
