@@ -7,6 +7,7 @@ mod harness;
 
 mod cli;
 mod digits;
+mod docs;
 mod engines;
 mod house;
 mod splice;
