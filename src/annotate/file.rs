@@ -8,6 +8,7 @@ use std::time::Instant;
 use arrow::array::Float32Array;
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Field;
+use arrow::util::display::array_value_to_string;
 use parquet::file::metadata::KeyValue;
 
 use crate::bundle::{Bundle, Units};
@@ -96,7 +97,7 @@ impl Run<'_> {
         let shape = Shape { batch_rows: self.batch_rows(), queue: workers + 1 };
         let constants = Constants::new(self.bundle, &columns);
         self.progress.begin(&opened.place().file, opened.rows());
-        let mut gathered = Gathered::new(&opened, &columns, self.options.on_bad_row);
+        let mut gathered = Gathered::new(&source, &columns, self.options.on_bad_row);
         pipeline::run(&source, sessions, &constants, shape, self.stop, |done| {
             let rows = done.computed.fates.len() as u64;
             gathered.take(done, &mut writer)?;
@@ -145,7 +146,7 @@ impl Run<'_> {
     /// enough that a run's fixed cost does not show.
     fn batch_rows(&self) -> usize {
         let [d1, d2] = self.bundle.dims();
-        self.options.batch_rows.unwrap_or_else(|| (1 << 19) / (d1 + d2)).clamp(256, 4096)
+        self.options.batch_rows.unwrap_or_else(|| ((1 << 19) / (d1 + d2)).clamp(256, 4096))
     }
 
     fn lineage(&self, engine: &Description) -> Vec<KeyValue> {
@@ -178,7 +179,7 @@ fn to_json(value: &impl serde::Serialize) -> Result<String> {
 /// The computed columns of the row groups that are not written yet, in the pieces
 /// they came in.
 struct Gathered<'a> {
-    input: &'a Input,
+    source: &'a Source,
     on_bad_row: OnBadRow,
     row_group: usize,
     rows: usize,
@@ -187,10 +188,10 @@ struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    fn new(input: &'a Input, columns: &[Column], on_bad_row: OnBadRow) -> Self {
+    fn new(source: &'a Source, columns: &[Column], on_bad_row: OnBadRow) -> Self {
         let tally = Tally { moments: vec![Moments::default(); columns.len()], ..Default::default() };
         let pieces = vec![Vec::new(); columns.len()];
-        Self { input, on_bad_row, row_group: 0, rows: 0, pieces, tally }
+        Self { source, on_bad_row, row_group: 0, rows: 0, pieces, tally }
     }
 
     /// Takes the next batch of the file, and writes the row groups it completes.
@@ -203,7 +204,7 @@ impl<'a> Gathered<'a> {
         if self.on_bad_row == OnBadRow::Fail
             && let Some(row) = fates.iter().position(|&fate| fate != Fate::Good)
         {
-            return Err(bad_row(self.input, &done, row));
+            return Err(bad_row(self.source, &done, row));
         }
         fates.iter().for_each(|&fate| self.tally.fates.add(fate));
         let valid = fates
@@ -220,7 +221,7 @@ impl<'a> Gathered<'a> {
             }
             pieces.push(Float32Array::new(values.into(), valid.clone()));
         }
-        if self.rows == self.input.rows_in(self.row_group) {
+        if self.rows == self.source.input().rows_in(self.row_group) {
             self.write(writer)?;
         }
         Ok(())
@@ -234,18 +235,25 @@ impl<'a> Gathered<'a> {
     }
 
     fn finish(mut self, writer: &mut SpliceWriter) -> Result<Tally> {
-        while self.row_group < self.input.metadata().num_row_groups() {
+        while self.row_group < self.source.input().metadata().num_row_groups() {
             self.write(writer)?;
         }
         Ok(self.tally)
     }
 }
 
-fn bad_row(input: &Input, done: &Done, row: usize) -> Error {
+fn bad_row(source: &Source, done: &Done, row: usize) -> Error {
+    let fate = done.computed.fates[row];
+    let value = match fate {
+        // Not worth an error of its own where it can't be shown.
+        Fate::UnknownLabel => array_value_to_string(&done.label, row).map(|value| format!(" ({value})")),
+        _ => Ok(String::new()),
+    };
     let what = format!(
-        "row {} is bad: {}; mend it, or give --on-bad-row null to leave such rows without values",
+        "row {} of the row group is bad: {fate}{}; mend it, or give --on-bad-row null to leave such rows without values",
         done.first_row + row,
-        done.computed.fates[row]
+        value.unwrap_or_default()
     );
-    Error::bad_data(input.place().row_group(done.row_group), what)
+    let place = source.input().place().row_group(done.row_group);
+    Error::bad_data(source.column_of(fate).map_or(place.clone(), |column| place.column(column)), what)
 }

@@ -82,7 +82,7 @@ impl Draft {
         let cannot = |source| Error::CannotCreate { path: dir.to_owned(), source };
         fs::create_dir_all(parent).map_err(cannot)?;
         let staged = tempfile::Builder::new().prefix(".lsmi-bundle-").tempdir_in(parent).map_err(cannot)?;
-        self.fill(staged.path())?;
+        self.fill(staged.path(), dir)?;
         Bundle::open(staged.path())?;
         if dir.exists() {
             let old =
@@ -93,15 +93,16 @@ impl Draft {
         Bundle::open(dir)
     }
 
-    fn fill(self, dir: &Path) -> Result<()> {
+    /// Writes the files into `staged`; messages name them as they will be, in `dir`.
+    fn fill(self, staged: &Path, dir: &Path) -> Result<()> {
         let put = |name: &str, bytes: &[u8]| -> Result<()> {
-            let path = dir.join(name);
+            let path = staged.join(name);
             let write = || -> std::io::Result<()> {
                 let mut file = File::create(&path)?;
                 file.write_all(bytes)?;
                 file.sync_all()
             };
-            write().map_err(|source| Error::io(Place::file(path.display()), "write", source))
+            write().map_err(|source| Error::io(Place::file(dir.join(name).display()), "write", source))
         };
         let mut files = Vec::new();
         let dims = [self.modalities[0].dim, self.modalities[1].dim];

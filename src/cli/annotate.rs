@@ -75,8 +75,12 @@ enum BadRow {
 pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
     let bundle = Bundle::open(&args.bundle)?;
     let engine = args.engine.find()?;
-    let mut extras = args.columns.clone();
-    extras.dedup();
+    let mut extras = Vec::new();
+    for column in &args.columns {
+        if !extras.contains(column) {
+            extras.push(*column);
+        }
+    }
     let options = Options {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
