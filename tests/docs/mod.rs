@@ -33,9 +33,12 @@ fn the_readmes_commands_work() {
     let dir = tempfile::tempdir().unwrap();
     let program = lsmi().get_program().to_owned();
     let programs = std::path::Path::new(&program).parent().unwrap();
-    let path = std::env::join_paths([programs, python().parent().unwrap()].into_iter().map(Into::into).chain(
-        std::env::split_paths(&std::env::var_os("PATH").unwrap()),
-    ))
+    let path = std::env::join_paths(
+        [programs, python().parent().unwrap()]
+            .into_iter()
+            .map(Into::into)
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    )
     .unwrap();
     std::os::unix::fs::symlink(repository().join("pipelines"), dir.path().join("pipelines")).unwrap();
     let mut shell = Command::new("sh");

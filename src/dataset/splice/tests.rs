@@ -1,3 +1,5 @@
+//! Files spliced and read back: old chunks to the byte, footers field by field.
+
 use std::path::{Path, PathBuf};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
