@@ -2,11 +2,15 @@
 //! the packages of `tests/python/requirements.txt`, and ONNX Runtime put in place by
 //! the program itself. All of it under the target folder, made when first asked for.
 
+pub mod files;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+use arrow::array::RecordBatch;
 
 /// The program, with no setting of the machine's leaking in and no ONNX Runtime found.
 pub fn lsmi() -> Command {
@@ -21,6 +25,23 @@ pub fn lsmi() -> Command {
     }
     command.env("LSMI_ETL_RUNTIME_DIR", scratch().join("no-runtime"));
     command
+}
+
+/// A shell with a command line, in which `lsmi-etl` is what [`lsmi`] is.
+pub fn shell(line: &str) -> Command {
+    let program = lsmi();
+    let folder = Path::new(program.get_program()).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line]).env("PATH", path);
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 /// What a run of the program left behind.
@@ -57,6 +78,19 @@ pub fn must(command: &mut Command) -> Ran {
     let ran = run(command);
     assert_eq!(ran.code, 0, "{command:?}\n{}\n{}", ran.stdout, ran.stderr);
     ran
+}
+
+/// Checks that a run was refused: this exit code, one line of error with all of these
+/// words in it, and no result.
+#[track_caller]
+pub fn refused(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!(ran.code, code, "{}", ran.stderr);
+    let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("ERROR")).collect();
+    let [error] = errors[..] else { panic!("not one error: {}", ran.stderr) };
+    for word in words {
+        assert!(error.contains(word), "no {word:?} in {error:?}");
+    }
+    assert_eq!(ran.stdout, "");
 }
 
 /// The last line of stdout as JSON: what `--json` promises.
@@ -106,6 +140,7 @@ pub fn fitted() -> &'static Path {
     })
 }
 
+<<<<<<< HEAD
 /// A bundle for 8 values twice and the labels 0 to 3, as in the files of
 /// `python/make_files.py`.
 pub fn eight_values() -> &'static Path {
@@ -119,6 +154,32 @@ pub fn eight_values() -> &'static Path {
         });
         dir.join("bundle")
     })
+=======
+/// The bundle of [`fitted`].
+pub fn bundle() -> PathBuf {
+    fitted().join("bundle")
+}
+
+/// The first rows of [`fitted`]'s `in.parquet`: x1 and x2 (4 floats each) and y (0 to 3).
+pub fn rows(count: usize) -> RecordBatch {
+    let all = files::read(&fitted().join("in.parquet"));
+    let columns = ["x1", "x2", "y"].map(|name| (name, all.column_by_name(name).unwrap().slice(0, count)));
+    files::batch(&columns)
+}
+
+/// `annotate IN OUT` in a folder, with the bundle of [`fitted`] and more arguments.
+pub fn annotate(dir: &Path, input: &str, output: &str, more: &[&str]) -> Ran {
+    run(lsmi().current_dir(dir).args(["annotate", input, output, "--bundle"]).arg(bundle()).args(more))
+}
+
+/// Annotates these rows, which must succeed, and reads the result.
+pub fn annotated(rows: &RecordBatch, more: &[&str]) -> RecordBatch {
+    let dir = tempfile::tempdir().unwrap();
+    files::write(&dir.path().join("in.parquet"), rows);
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", more);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    files::read(&dir.path().join("out.parquet"))
+>>>>>>> tests
 }
 
 /// Python with the packages that the tests need.
