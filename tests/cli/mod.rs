@@ -5,7 +5,7 @@ mod bad_output;
 mod bad_rows;
 mod columns;
 mod demo;
+mod fit;
 mod interrupt;
 mod usage;
-mod fit;
 mod wrong_input;

@@ -123,12 +123,18 @@ fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
     done
 }
 
+/// Which build of the program this is: what an older one has fitted is made anew.
+fn build() -> String {
+    let program = fs::metadata(env!("CARGO_BIN_EXE_lsmi-etl")).unwrap();
+    format!("{:?} {}", program.modified().unwrap(), program.len())
+}
+
 /// Gaussian data of the reference with 4 classes and a bundle fitted on it:
 /// `train.parquet`, `in.parquet` (with exact columns, 3 000 rows in 3 row groups) and `bundle`.
 pub fn fitted() -> &'static Path {
     static FITTED: OnceLock<PathBuf> = OnceLock::new();
     FITTED.get_or_init(|| {
-        once("fitted", concat!("1 ", env!("CARGO_PKG_VERSION")), |dir| {
+        once("fitted", &build(), |dir| {
             fs::create_dir_all(dir).unwrap();
             let synth = ["synth", "gaussian", "--classes", "4"];
             let train = ["--rows", "3000", "--seed", "1", "-o", "train.parquet"];
@@ -140,13 +146,12 @@ pub fn fitted() -> &'static Path {
     })
 }
 
-<<<<<<< HEAD
 /// A bundle for 8 values twice and the labels 0 to 3, as in the files of
 /// `python/make_files.py`.
 pub fn eight_values() -> &'static Path {
     static EIGHT: OnceLock<PathBuf> = OnceLock::new();
     EIGHT.get_or_init(|| {
-        let dir = once("eight", concat!("1 ", env!("CARGO_PKG_VERSION")), |dir| {
+        let dir = once("eight", &build(), |dir| {
             fs::create_dir_all(dir).unwrap();
             let synth = ["synth", "rdn", "--rows", "2000", "-o", "train.parquet"];
             must(lsmi().current_dir(dir).args(synth));
@@ -154,7 +159,8 @@ pub fn eight_values() -> &'static Path {
         });
         dir.join("bundle")
     })
-=======
+}
+
 /// The bundle of [`fitted`].
 pub fn bundle() -> PathBuf {
     fitted().join("bundle")
@@ -179,7 +185,6 @@ pub fn annotated(rows: &RecordBatch, more: &[&str]) -> RecordBatch {
     let ran = annotate(dir.path(), "in.parquet", "out.parquet", more);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     files::read(&dir.path().join("out.parquet"))
->>>>>>> tests
 }
 
 /// Python with the packages that the tests need.
