@@ -65,13 +65,11 @@ impl Draft {
         if dir.exists() && !overwrite {
             return Err(Error::OutputExists(dir.to_owned()));
         }
-        // Replacing is for bundles only: any other directory is somebody's data.
-        if dir.exists()
-            && !dir.join(MANIFEST).exists()
-            && fs::read_dir(dir).is_ok_and(|mut d| d.next().is_some())
-        {
+        // Replacing is for bundles only: any other directory, or a file, is somebody's data.
+        let empty = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+        if dir.exists() && !dir.join(MANIFEST).exists() && !empty() {
             return Err(Error::Usage(format!(
-                "{} is not a bundle and not empty; name another directory",
+                "{} is neither a bundle nor an empty directory; name another directory",
                 dir.display()
             )));
         }

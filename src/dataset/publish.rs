@@ -41,7 +41,10 @@ impl Staged {
         // A temporary file is private by default; this one becomes the output.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let temporary = builder.tempfile_in(folder_of(path)).map_err(cannot)?;
+        // The folder is looked at first: a temporary file's error would name that file.
+        let temporary = std::fs::metadata(folder_of(path))
+            .and_then(|_| builder.tempfile_in(folder_of(path)))
+            .map_err(cannot)?;
         Ok(Self { temporary, path: path.to_owned(), overwrite })
     }
 

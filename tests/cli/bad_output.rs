@@ -59,7 +59,7 @@ fn places_where_nothing_can_be_created() {
         refused(&ran, 73, &[out.trim_end_matches('/'), "cannot create the output"]);
     }
     let ran = annotate(dir.path(), "in.parquet", "no/such/folder/out.parquet", &[]);
-    refused(&ran, 73, &["check that the folder exists and is writable"]);
+    refused(&ran, 73, &["(os error 2); check that the folder exists and is writable"]);
     assert_eq!(listing(dir.path()), ["folder", "in.parquet"]);
 }
 

@@ -117,6 +117,21 @@ fn demo() {
 }
 
 #[test]
+fn sql() {
+    for signal in ["INT", "TERM"] {
+        let endless = "SELECT count(*) FROM 'in.parquet' a, 'in.parquet' b, 'in.parquet' c, 'in.parquet' d \
+             WHERE a.true_r + b.true_r + c.true_r > d.true_r";
+        let mut child = spawn(fitted(), ["sql", endless]);
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(child.try_wait().unwrap().is_none(), "the query ended before the signal");
+        must(Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()));
+        let sent = Instant::now();
+        assert_eq!(child.wait().unwrap().code(), Some(75));
+        assert!(sent.elapsed() < Duration::from_secs(20), "it took {:?} to stop", sent.elapsed());
+    }
+}
+
+#[test]
 fn a_reader_that_has_seen_enough() {
     let queries: [&[&str]; 3] = [
         &["SELECT a.y, b.y AS z FROM 'in.parquet' a, 'train.parquet' b", "--format", "csv"],
