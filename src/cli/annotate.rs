@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::engine::EngineArgs;
 use super::output;
 use super::progress::Shown;
-use crate::annotate::{Column, OnBadRow, Options, Run, Summary};
+use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, Size, Summary};
 use crate::bundle::Bundle;
 use crate::error::Result;
 
@@ -21,7 +21,13 @@ use crate::error::Result;
 Examples:
   lsmi-etl annotate in.parquet out.parquet
   lsmi-etl annotate in.parquet out.parquet --bundle models/ --x1 image --x2 text --label y
-  lsmi-etl annotate in.parquet out.parquet --columns i1,i2,i12 --json")]
+  lsmi-etl annotate in.parquet out.parquet --columns i1,i2,i12 --json
+  lsmi-etl annotate in.parquet out.parquet --rejects bad.parquet --max-bad-rows 0.1%
+  lsmi-etl annotate in.parquet out.parquet --dry-run
+
+A run that was killed goes on where it was when it is started again: what it had computed
+is in .OUTPUT.lsmi-journal. An output made of the same input by the same bundle is left as
+it is, and the exit code is 0.")]
 pub(super) struct AnnotateArgs {
     /// The Parquet file to read
     input: PathBuf,
@@ -45,9 +51,33 @@ pub(super) struct AnnotateArgs {
     /// What becomes of a row that can't be computed (null, NaN, unknown label)
     #[arg(long, value_enum, default_value = "null")]
     on_bad_row: BadRow,
+    /// Write the rows that can't be computed to a Parquet file: file, row_group, row, reason, label
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Fail (65) where more rows are bad than these: a number, or a share of all such as 0.5%
+    #[arg(long, value_name = "N|P%")]
+    max_bad_rows: Option<MaxBadRows>,
+    /// Shift r, u1, u2 and s by one constant so that their means are not negative
+    ///
+    /// As the authors' code does: where R or S is negative, -min(R, S) is added to r and s and
+    /// taken from u1 and u2; else where U1 or U2 is, min(U1, U2). In the second case the means
+    /// become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2): the density models no
+    /// longer matter for them, which mostly undoes what they have said. All rows are computed
+    /// before the first is written.
+    #[arg(long, value_enum, default_value = "none")]
+    adjust: Adjustment,
     /// Replace the output where it exists
     #[arg(long)]
     overwrite: bool,
+    /// Throw away what an unfinished run has computed
+    #[arg(long)]
+    restart: bool,
+    /// Read footers only and say what would be done and how long it would take
+    #[arg(long)]
+    dry_run: bool,
+    /// Memory that batches may take, such as 2GiB [default: a quarter of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<Size>,
     /// Workers, each with a session of one thread [default: the machine's cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
@@ -72,6 +102,14 @@ enum BadRow {
     Fail,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Adjustment {
+    /// As computed
+    None,
+    /// One constant for the dataset
+    Dataset,
+}
+
 pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
     let bundle = Bundle::open(&args.bundle)?;
     let engine = args.engine.find()?;
@@ -90,12 +128,25 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
             BadRow::Null => OnBadRow::Null,
             BadRow::Fail => OnBadRow::Fail,
         },
+        max_bad_rows: args.max_bad_rows,
+        rejects: args.rejects.clone(),
+        adjust: match args.adjust {
+            Adjustment::None => Adjust::None,
+            Adjustment::Dataset => Adjust::Dataset,
+        },
         overwrite: args.overwrite,
+        restart: args.restart,
+        memory_limit_bytes: args.memory_limit.map(|size| size.0),
         workers: args.workers.map(usize::from),
         batch_rows: args.batch_rows.map(|n| n as usize),
     };
     let progress = Shown::new(stop);
     let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
+    if args.dry_run {
+        let plan = run.plan(&args.input)?;
+        return if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
+    }
+    tracing::info!("{}", engine.describe());
     let summary = run.file(&args.input, &args.output);
     progress.finish();
     let summary = summary?;
@@ -109,8 +160,39 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
+/// The plan for a person.
+fn planned(plan: &Plan) -> String {
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    let [x1, x2, label] = &plan.reads;
+    let [d1, d2] = plan.dimensions;
+    format!(
+        "files      {}\nrows       {} in {} row groups\nreads      {x1} [{d1}], {x2} [{d2}], {label}\n\
+         adds       {}\nto copy    {:.1} MB\nto decode  {:.1} MB\nto add     {:.1} MB\n\
+         engine     {}, {} workers, {} rows a batch, {:.0} rows/s\ntime       about {:.1} s\n",
+        plan.files,
+        plan.rows,
+        plan.row_groups,
+        plan.adds.join(", "),
+        megabytes(plan.bytes_to_copy),
+        megabytes(plan.bytes_to_decode),
+        megabytes(plan.bytes_to_add),
+        plan.engine,
+        plan.workers,
+        plan.batch_rows,
+        plan.engine_rows_per_second,
+        plan.estimated_seconds,
+    )
+}
+
 /// The summary for a person.
 pub(super) fn say(summary: &Summary) {
+    if summary.skipped {
+        tracing::info!("{}: made of this input by this bundle already; nothing to do", summary.output);
+        return;
+    }
+    if summary.resumed_rows > 0 {
+        tracing::info!("{} rows were computed by an earlier run", summary.resumed_rows);
+    }
     let mean = |name: &str| summary.columns.get(name).and_then(|c| c.mean).unwrap_or(f64::NAN);
     tracing::info!(
         "{}: {} rows in {:.1} s ({:.0} rows/s); R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4} nats",
@@ -123,6 +205,19 @@ pub(super) fn say(summary: &Summary) {
         mean("u2"),
         mean("s"),
     );
+    if let Some(adjustment) = &summary.adjustment {
+        let before = adjustment.before;
+        tracing::info!(
+            "shifted by {:.4} nats from R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4}",
+            adjustment.shift_nats,
+            before.r,
+            before.u1,
+            before.u2,
+            before.s
+        );
+    }
+    let peak = summary.peak_memory_bytes.map_or(String::new(), |b| format!(", {} MB at most", b / 1_000_000));
+    tracing::info!("{}{peak}", summary.engine);
     if summary.bad_rows > 0 {
         let reasons = summary.fates.bad_by_reason();
         let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);

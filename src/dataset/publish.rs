@@ -48,6 +48,22 @@ impl Staged {
         Ok(Self { temporary, path: path.to_owned(), overwrite })
     }
 
+    /// Removes what killed runs have left of an output, for whoever is alone at work
+    /// on it. Best effort: such a file is in nobody's way.
+    pub fn sweep(path: &Path) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+        let is_left = |file: &str| {
+            let middle = file.strip_prefix(&format!(".{name}.")).and_then(|s| s.strip_suffix(".partial"));
+            // Another output's name may begin with this one's.
+            middle.is_some_and(|random| !random.is_empty() && !random.contains('.'))
+        };
+        for entry in std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(is_left) {
+                _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The final name.
     pub fn path(&self) -> &Path {
         &self.path
