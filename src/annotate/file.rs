@@ -132,8 +132,12 @@ impl Run<'_> {
         if let Some(rejects) = splicing.rejects {
             rejects.finish()?;
         }
-        let output_bytes = splicing.writer.finish()?;
-        journal.remove()?;
+        let finished = splicing.writer.finish();
+        // An input that was changed meanwhile: what was computed of it is worth nothing.
+        if matches!(finished, Ok(_) | Err(Error::Transient { .. })) {
+            journal.remove()?;
+        }
+        let output_bytes = finished?;
 
         let elapsed = start.elapsed();
         let row_groups = opened.metadata().num_row_groups();

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::{annotate, annotated, names, work};
-use crate::harness::{Ran, fitted, last_json, lsmi, must};
+use crate::harness::{Ran, fitted, last_json, lsmi};
 
 /// Begins a run and kills it when its journal has some content.
 fn begin_and_kill(folder: &std::path::Path) {
@@ -94,10 +94,16 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
-fn memory_that_is_asked_for_changes_batches_and_not_counts() {
+fn less_memory_gives_smaller_batches() {
     let folder = tempfile::tempdir().unwrap();
-    let small = folder.path().join("small.parquet");
-    must(&mut annotate(&work().input, &small, &["--memory-limit", "1MiB"]));
+    let output = folder.path().join("out.parquet");
+    let batch_rows = |limit: &str| {
+        let ran = annotated(&work().input, &output, &["--dry-run", "--memory-limit", limit]);
+        last_json(&ran)["batch_rows"].as_u64().unwrap()
+    };
+    assert!(batch_rows("1MiB") < batch_rows("4GiB"));
+    let little = annotated(&work().input, &output, &["--memory-limit", "1MiB"]);
+    assert_eq!(last_json(&little)["fates"]["good"], 160_000, "{}", little.stderr);
     let wrong = lsmi().args(["annotate", "a", "b", "--memory-limit", "much"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(64));
 }
