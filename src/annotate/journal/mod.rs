@@ -58,6 +58,18 @@ pub(super) struct Journal {
     end: u64,
     buffer: Vec<u8>,
     synced: Instant,
+    /// Made by this run, and still without a batch.
+    fresh: bool,
+}
+
+impl Drop for Journal {
+    /// A run that has failed before its first batch leaves nothing to go on from.
+    fn drop(&mut self) {
+        if self.fresh {
+            // Whoever failed has an error to tell already.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Journal {
@@ -87,6 +99,7 @@ impl Journal {
             end: 0,
             buffer: Vec::new(),
             synced: Instant::now(),
+            fresh: false,
             file: Arc::new(file),
             path,
         };
@@ -109,6 +122,7 @@ impl Journal {
                 let header = Header { identity: identity.clone(), batch_rows };
                 let json = serde_json::to_vec(&header).map_err(|e| Error::Internal(e.to_string()))?;
                 journal.cut(0)?;
+                journal.fresh = true;
                 journal.write(&frame::header(&json))?;
                 journal.begin_row_groups();
             }
@@ -155,6 +169,7 @@ impl Journal {
         let mut buffer = std::mem::take(&mut self.buffer);
         frame::encode(batch, &mut buffer);
         self.write(&buffer)?;
+        self.fresh = false;
         self.buffer = buffer;
         self.advance(batch.rows);
         if self.synced.elapsed() >= SYNC_EVERY {
@@ -168,7 +183,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub(super) fn remove(self) -> Result<()> {
+    pub(super) fn remove(mut self) -> Result<()> {
+        self.fresh = false;
         std::fs::remove_file(&self.path).map_err(|e| self.failed("remove", e))
     }
 
