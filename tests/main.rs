@@ -9,4 +9,5 @@ mod cli;
 mod digits;
 mod engines;
 mod house;
+mod sources;
 mod splice;

@@ -4,9 +4,11 @@
 mod columns;
 mod compute;
 mod file;
+mod files;
 mod pipeline;
 mod summary;
 
 pub use columns::Column;
 pub use file::{OnBadRow, Options, Progress, Run};
+pub use files::Totals;
 pub use summary::Summary;

@@ -6,6 +6,7 @@
 
 mod classes;
 mod column;
+mod discover;
 mod embedding;
 mod encryption;
 mod extract;
@@ -25,6 +26,7 @@ mod sink;
 mod splice;
 
 pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
+pub use discover::{Pair, Plan, Share};
 pub use embedding::{EmbeddingType, Float, Layout};
 pub use extract::{Embeddings, Flaw, extract};
 pub use fate::{Fate, FateCounts, Modality};

@@ -1,0 +1,4 @@
+//! Where files come from and where they go: folders and globs, shares of them, object
+//! stores.
+
+mod folders;
