@@ -2,7 +2,6 @@
 //! what is finished stays when a later one fails.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -66,7 +65,7 @@ impl Run<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            create_folder_of(&pair.output)?;
+            pair.create_folder()?;
             let summary = self.file(&pair.input, &pair.output)?;
             fates.merge(&summary.fates);
             for (name, column) in &summary.columns {
@@ -92,13 +91,5 @@ impl Run<'_> {
             peak_memory_bytes: summary::peak_memory_bytes(),
             fates,
         })
-    }
-}
-
-fn create_folder_of(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder)
-            .map_err(|source| Error::CannotCreate { path: folder.to_owned(), source }),
-        _ => Ok(()),
     }
 }

@@ -3,11 +3,14 @@
 //! that `key=value` folders stay what they are.
 
 mod local;
+mod remote;
 mod share;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::remote::Search;
+use super::store::{below, is_url};
 use crate::error::{Error, Place, Result};
 
 pub use share::Share;
@@ -21,6 +24,22 @@ pub struct Pair {
     pub output: PathBuf,
     /// Size of the input.
     pub bytes: u64,
+}
+
+impl Pair {
+    /// Creates the folder of the output; object stores have none.
+    ///
+    /// # Errors
+    /// [`Error::CannotCreate`].
+    pub fn create_folder(&self) -> Result<()> {
+        match self.output.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !is_url(&self.output) => {
+                std::fs::create_dir_all(folder)
+                    .map_err(|source| Error::CannotCreate { path: folder.to_owned(), source })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The files of a run, ordered by their paths.
@@ -44,22 +63,41 @@ impl Plan {
     /// Finds the files that `input` means: a file; a folder, with all Parquet files
     /// (`*.parquet`) below it; or else a glob, in which `**` is any number of folders.
     /// In folders and globs, names that begin with `.` or `_` are left out, as other
-    /// tools do, but for folders such as `_key=value`.
+    /// tools do, but for folders such as `_key=value`. Either may be the URL of an object
+    /// store.
     ///
     /// # Errors
     /// [`Error::NoInput`] where nothing is found or a folder can't be read;
     /// [`Error::Usage`] where `input` is no glob, or files of a folder or glob would
-    /// be written into a file, among the inputs, or to one output.
+    /// be written into a file, among the inputs, or to one output; for URLs also
+    /// [`Error::Transient`] and [`Error::Config`].
     pub fn discover(input: &Path, output: &Path) -> Result<Self> {
+        if is_url(input) {
+            return Self::remote(input, output);
+        }
         match std::fs::metadata(input) {
             Ok(metadata) if metadata.is_dir() => Self::folder(input, output),
-            Ok(metadata) => {
-                let pair = Pair { input: input.into(), output: output.into(), bytes: metadata.len() };
-                Ok(Self { input: input.into(), output: output.into(), pairs: vec![pair], is_file: true })
-            }
+            Ok(metadata) => Ok(Self::file(input, output, metadata.len())),
             Err(_) if local::is_pattern(input.as_os_str()) => Self::glob(input, output),
             Err(source) => Err(no_input(input, source)),
         }
+    }
+
+    fn file(input: &Path, output: &Path, bytes: u64) -> Self {
+        let pair = Pair { input: input.into(), output: output.into(), bytes };
+        Self { input: input.into(), output: output.into(), pairs: vec![pair], is_file: true }
+    }
+
+    fn remote(input: &Path, output: &Path) -> Result<Self> {
+        let files = match Search::new(input)? {
+            Search::File(bytes) => return Ok(Self::file(input, output, bytes)),
+            Search::Files(files) => files,
+        };
+        let found = files.list()?;
+        if found.is_empty() {
+            return Err(nothing(input, "there is no such object, and no *.parquet below or matching it"));
+        }
+        Self::pair(input, output, found, |output| files.matches(output))
     }
 
     fn folder(input: &Path, output: &Path) -> Result<Self> {
@@ -67,12 +105,10 @@ impl Plan {
         if found.is_empty() {
             return Err(nothing(input, "there is no *.parquet file in this folder"));
         }
-        let plan = Self::pair(input, output, found)?;
         let folder = local::resolved(input);
-        match plan.pairs.iter().find(|pair| local::resolved(&pair.output).starts_with(&folder)) {
-            Some(pair) => Err(among_inputs(pair, "write beside the input's folder")),
-            None => Ok(plan),
-        }
+        Self::pair(input, output, found, |output| {
+            !is_url(output) && local::resolved(output).starts_with(&folder)
+        })
     }
 
     fn glob(input: &Path, output: &Path) -> Result<Self> {
@@ -81,14 +117,15 @@ impl Plan {
         if found.is_empty() {
             return Err(nothing(input, "no *.parquet file matches"));
         }
-        let plan = Self::pair(input, output, found)?;
-        match plan.pairs.iter().find(|pair| glob.matches(&pair.output)) {
-            Some(pair) => Err(among_inputs(pair, "write to where the glob does not match")),
-            None => Ok(plan),
-        }
+        Self::pair(input, output, found, |output| !is_url(output) && glob.matches(output))
     }
 
-    fn pair(input: &Path, output: &Path, mut found: Vec<Found>) -> Result<Self> {
+    fn pair(
+        input: &Path,
+        output: &Path,
+        mut found: Vec<Found>,
+        is_among_inputs: impl Fn(&Path) -> bool,
+    ) -> Result<Self> {
         if std::fs::metadata(output).is_ok_and(|there| !there.is_dir()) {
             return Err(Error::Usage(format!(
                 "{} is {} files and {} is a file; name a folder to write to",
@@ -103,13 +140,18 @@ impl Plan {
                 "{} and {} would both become {}; annotate them one after the other",
                 a.path.display(),
                 b.path.display(),
-                output.join(&a.relative).display()
+                below(output, &a.relative).display()
             )));
         }
-        let pairs = found.into_iter();
-        let pairs = pairs
-            .map(|file| Pair { output: output.join(file.relative), input: file.path, bytes: file.bytes })
-            .collect();
+        let pair =
+            |file: Found| Pair { output: below(output, &file.relative), input: file.path, bytes: file.bytes };
+        let pairs: Vec<Pair> = found.into_iter().map(pair).collect();
+        if let Some(pair) = pairs.iter().find(|pair| is_among_inputs(&pair.output)) {
+            return Err(Error::Usage(format!(
+                "{} would be written among the inputs, and the next run would take it for one; write elsewhere",
+                pair.output.display()
+            )));
+        }
         Ok(Self { input: input.into(), output: output.into(), pairs, is_file: false })
     }
 
@@ -163,13 +205,6 @@ fn no_input(path: &Path, source: io::Error) -> Error {
 fn nothing(input: &Path, what: &str) -> Error {
     let what = format!("{what}; names that begin with . or _ do not count");
     no_input(input, io::Error::new(io::ErrorKind::NotFound, what))
-}
-
-fn among_inputs(pair: &Pair, remedy: &str) -> Error {
-    Error::Usage(format!(
-        "{} would be written among the inputs, and the next run would take it for one; {remedy}",
-        pair.output.display()
-    ))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{Found, is_data, no_input};
 use crate::error::{Error, Result};
 
 /// As a shell matches: `*` stays within a folder and leaves hidden files out.
-const AS_A_SHELL: MatchOptions =
+pub(super) const AS_A_SHELL: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// Whether a path, or a part of one, has a glob's signs.
