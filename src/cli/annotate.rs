@@ -17,7 +17,10 @@ use crate::error::Result;
 ///
 /// All columns of the input are copied byte for byte, the new ones follow them. An
 /// output appears under its name only when it is whole. Of a folder or a glob, every
-/// file keeps its path below the output's folder.
+/// file keeps its path below the output's folder. Both may be in an object store (s3://,
+/// gs://, az://, https://), with the environment variables of the store's own tools:
+/// AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
+/// AZURE_STORAGE_ACCOUNT_NAME and so on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,9 +28,10 @@ Examples:
   lsmi-etl annotate in.parquet out.parquet --bundle models/ --x1 image --x2 text --label y
   lsmi-etl annotate in.parquet out.parquet --columns i1,i2,i12 --json
   lsmi-etl annotate data/ annotated/
-  lsmi-etl annotate 'data/year=2024/**/*.parquet' annotated/ --files-per-job 2/20")]
+  lsmi-etl annotate 'data/year=2024/**/*.parquet' annotated/ --files-per-job 2/20
+  lsmi-etl annotate s3://bucket/data/ s3://bucket/annotated/")]
 pub(super) struct AnnotateArgs {
-    /// The Parquet file to read, a folder of them, or a glob
+    /// The Parquet file to read, a folder of them, or a glob; a path or a URL
     input: PathBuf,
     /// The Parquet file to write; a folder where the input is one or is a glob
     output: PathBuf,
