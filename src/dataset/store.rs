@@ -79,44 +79,78 @@ impl Location {
     }
 
     /// What a failed request to read means: [`Error::NoInput`] where there is nothing
-    /// or it may not be read; [`Error::Transient`] where the store did not answer.
+    /// or it may not be read; [`Error::Config`] where the store refuses the request;
+    /// [`Error::Transient`] where it did not answer.
     pub(super) fn reading(&self, error: StoreError) -> Error {
         let no_input = |kind| {
             let place = Place::file(self.url.display());
             Error::NoInput { place, source: io::Error::new(kind, one_line(&error)) }
         };
-        match &error {
-            StoreError::NotFound { .. } => no_input(io::ErrorKind::NotFound),
-            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-                no_input(io::ErrorKind::PermissionDenied)
-            }
-            _ => self.other(&error),
+        match Cause::of(&error) {
+            Cause::Missing => no_input(io::ErrorKind::NotFound),
+            Cause::Forbidden => no_input(io::ErrorKind::PermissionDenied),
+            cause => self.other(cause, &error),
         }
     }
 
     /// What a failed request to write means: [`Error::CannotCreate`] where there is no
-    /// such bucket or it may not be written to; [`Error::Transient`] otherwise.
+    /// such bucket or it may not be written to; otherwise as for [`Self::reading`].
     pub(super) fn writing(&self, error: StoreError) -> Error {
-        match &error {
-            StoreError::AlreadyExists { .. } => Error::OutputExists(self.url.clone()),
-            StoreError::NotFound { .. }
-            | StoreError::PermissionDenied { .. }
-            | StoreError::Unauthenticated { .. } => {
+        match Cause::of(&error) {
+            Cause::Exists => Error::OutputExists(self.url.clone()),
+            Cause::Missing | Cause::Forbidden => {
                 let source = io::Error::new(io::ErrorKind::PermissionDenied, one_line(&error));
                 Error::CannotCreate { path: self.url.clone(), source }
             }
-            _ => self.other(&error),
+            cause => self.other(cause, &error),
         }
     }
 
-    fn other(&self, error: &StoreError) -> Error {
-        match error {
-            StoreError::NotSupported { .. } | StoreError::NotImplemented { .. } => {
-                Error::Usage(format!("{}: this store can't do that: {}", self.url.display(), one_line(error)))
-            }
-            _ => Error::Transient { place: Place::file(self.url.display()), what: one_line(error) },
+    fn other(&self, cause: Cause, error: &StoreError) -> Error {
+        let (url, what) = (self.url.display(), one_line(error));
+        match cause {
+            Cause::Unsupported => Error::Usage(format!("{url}: this store can't do that: {what}")),
+            Cause::Refused => Error::Config(format!("{url}: {what}")),
+            _ => Error::Transient { place: Place::file(url), what },
         }
     }
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Missing,
+    Forbidden,
+    Exists,
+    Unsupported,
+    /// The request itself is wrong: a region, a key that does not parse.
+    Refused,
+    Passing,
+}
+
+impl Cause {
+    fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::NotFound { .. } => Self::Missing,
+            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Self::Forbidden,
+            StoreError::AlreadyExists { .. } => Self::Exists,
+            StoreError::NotSupported { .. } | StoreError::NotImplemented { .. } => Self::Unsupported,
+            // The crate sorts the answers to some requests only, and keeps the type that
+            // holds the status to itself.
+            other => match status(&other.to_string()) {
+                Some(404 | 410) => Self::Missing,
+                Some(401 | 403) => Self::Forbidden,
+                Some(408 | 425 | 429) | None => Self::Passing,
+                Some(400..500) => Self::Refused,
+                Some(_) => Self::Passing,
+            },
+        }
+    }
+}
+
+/// The HTTP status that an error's text tells.
+fn status(text: &str) -> Option<u16> {
+    text.split_once("status code: ")?.1.get(..3)?.parse().ok()
 }
 
 /// A path below a folder, which either may be a URL.
