@@ -1,12 +1,13 @@
 //! The integration tests, one binary: it links DataFusion once. A module for each
 //! surface; `README.md` beside this file says which, and where their truth comes from.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 mod harness;
 
 mod cli;
 mod digits;
+mod docs;
 mod engines;
 mod house;
 mod sources;

@@ -68,6 +68,15 @@ impl Column {
         }
     }
 
+    /// What a shift of the dataset adds to it: the identities hold before and after.
+    pub fn shifted_by(self, shift_nats: f64) -> f64 {
+        match self {
+            Self::R | Self::S => shift_nats,
+            Self::U1 | Self::U2 => -shift_nats,
+            _ => 0.0,
+        }
+    }
+
     /// The Arrow field: nullable f32, its metadata saying what it is and its unit.
     pub fn field(self) -> Field {
         let unit = if self == Self::PY { "probability" } else { "nats" };

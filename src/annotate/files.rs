@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::file::Run;
+use super::options::{Adjust, Options};
 use super::summary::{self, Summary};
-use crate::dataset::{FateCounts, Plan};
+use crate::dataset::{FateCounts, Files, below, create_folder_of};
 use crate::error::{Error, Result};
 use crate::interaction::{self, Moments};
 
@@ -23,6 +24,11 @@ pub struct Totals {
     pub output: String,
     /// Files of this run.
     pub files: usize,
+    /// Files whose output was there already, made of the same input by the same bundle.
+    /// Their rows are counted in `rows`, and nowhere else.
+    pub skipped_files: usize,
+    /// Rows whose values an earlier run had computed.
+    pub resumed_rows: u64,
     /// Size of all inputs.
     pub input_bytes: u64,
     /// Rows in all files.
@@ -50,23 +56,36 @@ pub struct Totals {
 }
 
 impl Run<'_> {
-    /// Annotates the files of a plan in their order, and tells `finished` of each.
-    /// Folders of the outputs are created.
+    /// Annotates files in their order, and tells `finished` of each. Folders of the
+    /// outputs are created; the rejects of each file go below the folder that is named
+    /// for them.
     ///
     /// # Errors
     /// The first error of a file ends the run; the files before it are whole. As for
-    /// [`Run::file`], and [`Error::CannotCreate`] for a folder.
-    pub fn files(&self, plan: &Plan, mut finished: impl FnMut(&Summary)) -> Result<Totals> {
+    /// [`Run::file`]; [`Error::CannotCreate`] for a folder; [`Error::Usage`] where
+    /// all rows are to be shifted by one constant, which takes one file.
+    pub fn files(&self, files: &Files, mut finished: impl FnMut(&Summary)) -> Result<Totals> {
         let start = Instant::now();
+        if self.options.adjust == Adjust::Dataset {
+            let what = "--adjust dataset takes the means of all rows, and so one file; annotate without it";
+            return Err(Error::Usage(what.to_owned()));
+        }
+        let (mut rows, mut skipped_files, mut resumed_rows) = (0, 0, 0);
         let mut fates = FateCounts::default();
         let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
         let mut output_bytes = 0;
-        for pair in plan.pairs() {
+        for pair in files.pairs() {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            pair.create_folder()?;
-            let summary = self.file(&pair.input, &pair.output)?;
+            create_folder_of(&pair.output)?;
+            let rejects = self.options.rejects.as_deref().map(|folder| below(folder, &pair.relative));
+            rejects.as_deref().map_or(Ok(()), create_folder_of)?;
+            let options = Options { rejects, ..self.options.clone() };
+            let summary = Run { options: &options, ..*self }.file(&pair.input, &pair.output)?;
+            rows += summary.rows;
+            skipped_files += usize::from(summary.skipped);
+            resumed_rows += summary.resumed_rows;
             fates.merge(&summary.fates);
             for (name, column) in &summary.columns {
                 moments.entry(name.clone()).or_default().merge(&column.into());
@@ -76,18 +95,20 @@ impl Run<'_> {
         }
         let elapsed = start.elapsed();
         Ok(Totals {
-            input: plan.input().display().to_string(),
-            output: plan.output().display().to_string(),
-            files: plan.pairs().len(),
-            input_bytes: plan.bytes(),
-            rows: fates.rows(),
+            input: files.input().display().to_string(),
+            output: files.output().display().to_string(),
+            files: files.pairs().len(),
+            input_bytes: files.bytes(),
+            skipped_files,
+            resumed_rows,
+            rows,
             bad_rows: fates.bad(),
             columns: moments.into_iter().map(|(name, column)| (name, column.summary())).collect(),
             engine: self.engine.describe().to_string(),
             bundle_sha256: self.bundle.digest().to_owned(),
             output_bytes,
             seconds: elapsed.as_secs_f64(),
-            rows_per_second: summary::rate(fates.rows(), elapsed),
+            rows_per_second: summary::rate(fates.rows().saturating_sub(resumed_rows), elapsed),
             peak_memory_bytes: summary::peak_memory_bytes(),
             fates,
         })

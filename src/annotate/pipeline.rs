@@ -13,6 +13,7 @@ use crate::engine::Backend;
 use crate::error::{Error, Result};
 
 use super::compute::{Computed, Constants, Worker};
+use super::journal::Position;
 
 /// A batch and its place in the file.
 struct Task {
@@ -32,20 +33,21 @@ pub(super) struct Done {
 }
 
 /// How a file is worked through.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) batch_rows: usize,
     /// Batches that may wait between two stages.
     pub(super) queue: usize,
 }
 
-/// Sends all rows of a file through the workers and gives `sink` the batches in the
+/// Sends the rows of a file from `from` on through the workers and gives `sink` the batches in the
 /// order of the file. The first error, in whatever stage, ends it all.
 pub(super) fn run(
     source: &Source,
     sessions: Vec<Box<dyn Backend>>,
     constants: &Constants,
     shape: Shape,
+    from: Position,
     stop: &AtomicBool,
     mut sink: impl FnMut(Done) -> Result<()>,
 ) -> Result<()> {
@@ -54,7 +56,7 @@ pub(super) fn run(
     std::thread::scope(|scope| {
         let to_sink_reader = to_sink.clone();
         scope.spawn(move || {
-            if let Err((sequence, e)) = read(source, shape.batch_rows, stop, &to_workers) {
+            if let Err((sequence, e)) = read(source, shape.batch_rows, from, stop, &to_workers) {
                 // No receiver: another stage has failed before.
                 let _ = to_sink_reader.send((sequence, Err(e)));
             }
@@ -72,12 +74,14 @@ pub(super) fn run(
 fn read(
     source: &Source,
     batch_rows: usize,
+    from: Position,
     stop: &AtomicBool,
     to_workers: &Sender<Task>,
 ) -> std::result::Result<(), (usize, Error)> {
     let mut sequence = 0;
-    for row_group in 0..source.input().metadata().num_row_groups() {
-        let rows = 0..source.input().rows_in(row_group);
+    for row_group in from.row_group..source.input().metadata().num_row_groups() {
+        let first = if row_group == from.row_group { from.first_row } else { 0 };
+        let rows = first..source.input().rows_in(row_group);
         let reader = source.read(row_group, rows, batch_rows).map_err(|e| (sequence, e))?;
         for samples in reader {
             if stop.load(Ordering::Relaxed) {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::dataset::FateCounts;
-use crate::interaction::{self, Moments};
+use crate::interaction::{self, Interaction};
 
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -17,6 +17,9 @@ pub struct Summary {
     pub input: String,
     /// The output as it was given.
     pub output: String,
+    /// Whether the output was there already, made by the same work: nothing was done,
+    /// and rows are not counted by fate nor columns summarised.
+    pub skipped: bool,
     /// Rows in the file.
     pub rows: u64,
     /// Rows without values.
@@ -25,6 +28,15 @@ pub struct Summary {
     pub fates: FateCounts,
     /// Moments of every computed column over good rows, in nats (p_y: probability).
     pub columns: BTreeMap<String, interaction::Summary>,
+    /// The shift of the whole dataset, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjustment: Option<Adjustment>,
+    /// Rows that an earlier, unfinished run had computed.
+    pub resumed_rows: u64,
+    /// Row groups that an earlier, unfinished run had computed whole.
+    pub resumed_row_groups: u64,
+    /// Row groups of which this run computed rows.
+    pub computed_row_groups: u64,
     /// "NAME (VERSION) on DEVICE".
     pub engine: String,
     /// SHA-256 of the bundle's manifest.
@@ -33,26 +45,40 @@ pub struct Summary {
     pub output_bytes: u64,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// Rows a second.
+    /// Rows computed by this run a second.
     pub rows_per_second: f64,
     /// Greatest resident memory of the process so far, where the system tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// Moments of the computed columns over good rows, and the fates of all rows.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) fates: FateCounts,
-    pub(super) moments: Vec<Moments>,
+/// What `--adjust dataset` did: added to r and s, taken from u1 and u2.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct Adjustment {
+    /// The constant, in nats.
+    pub shift_nats: f64,
+    /// The means as computed.
+    pub before: Means,
+    /// The means as written.
+    pub after: Means,
 }
 
-impl Tally {
-    pub(super) fn summaries(
-        &self,
-        names: impl Iterator<Item = &'static str>,
-    ) -> BTreeMap<String, interaction::Summary> {
-        names.map(str::to_owned).zip(self.moments.iter().map(Moments::summary)).collect()
+/// Means over good rows, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct Means {
+    /// Redundancy.
+    pub r: f64,
+    /// Uniqueness of x1.
+    pub u1: f64,
+    /// Uniqueness of x2.
+    pub u2: f64,
+    /// Synergy.
+    pub s: f64,
+}
+
+impl From<Interaction> for Means {
+    fn from(Interaction { r, u1, u2, s }: Interaction) -> Self {
+        Self { r, u1, u2, s }
     }
 }
 
@@ -67,4 +93,24 @@ pub(super) fn peak_memory_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// `LSMI_ETL_WRITE_SCHEMAS=1 cargo test` writes it anew.
+    #[test]
+    fn the_schema_that_is_shipped_is_that_of_the_type() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/run-summary.schema.json");
+        let mut schema = serde_json::to_string_pretty(&schemars::schema_for!(Summary)).unwrap();
+        schema.push('\n');
+        if std::env::var_os("LSMI_ETL_WRITE_SCHEMAS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &schema).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), schema);
+    }
 }

@@ -21,7 +21,12 @@ pub(super) fn inputs(graph: &GraphProto) -> Vec<ValueInfoProto> {
 /// leaves it free.
 pub(super) fn declared_dims(model: &ModelProto) -> Vec<Option<usize>> {
     let graph = model.graph.as_ref();
-    graph.map(inputs).unwrap_or_default().iter().map(|input| last_dim(input, 2).unwrap_or(None)).collect()
+    graph
+        .map(inputs)
+        .unwrap_or_default()
+        .iter()
+        .map(|input| last_dim("input", input).unwrap_or(None))
+        .collect()
 }
 
 /// Checks a model against its role; `Err` says what does not fit.
@@ -31,7 +36,8 @@ pub(super) fn check(
     dims: [usize; 2],
     classes: usize,
 ) -> std::result::Result<(), String> {
-    let graph = model.graph.as_ref().ok_or("the file holds no ONNX graph")?;
+    let graph =
+        model.graph.as_ref().ok_or("the file holds no ONNX graph; restore it or export the model again")?;
     let opset = model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx");
     let opset = opset.map_or(0, |o| o.version);
     if opset < OLDEST_OPSET {
@@ -49,7 +55,7 @@ pub(super) fn check(
         ));
     }
     for (input, dim) in inputs.iter().zip(&needed) {
-        match last_dim(input, 2)? {
+        match last_dim("input", input)? {
             Some(found) if found != *dim => {
                 return Err(format!("input {:?} has dimension {found}, expected {dim}", input.name));
             }
@@ -64,14 +70,14 @@ pub(super) fn check(
         match declared(output) {
             Some((element, _)) if element != DataType::Float as i32 => Err(not_float(output)),
             Some((_, Some(shape))) if !matches!(shape[..], [_] | [_, Some(1) | None]) => Err(format!(
-                "output {:?} must be h of shape [n], it has {} dimensions",
+                "output {:?} must be h of shape [n] or [n, 1], it has {} dimensions; check that this is the model's file",
                 output.name,
                 shape.len()
             )),
             _ => Ok(()),
         }
     } else {
-        match last_dim(output, 2)? {
+        match last_dim("output", output)? {
             Some(found) if found != classes => {
                 Err(format!("output {:?} gives {found} classes, the label has {classes}", output.name))
             }
@@ -80,20 +86,20 @@ pub(super) fn check(
     }
 }
 
-/// The size of a value's last dimension where declared; `Err` where its element
-/// type or its number of dimensions is another.
-fn last_dim(value: &ValueInfoProto, rank: usize) -> std::result::Result<Option<usize>, String> {
+/// The size of the last of a value's two dimensions where declared; `Err` where its
+/// element type or its number of dimensions is another.
+fn last_dim(what: &str, value: &ValueInfoProto) -> std::result::Result<Option<usize>, String> {
     let Some((element, shape)) = declared(value) else {
-        return Err(format!("{:?} is not a tensor", value.name));
+        return Err(format!("{what} {:?} is not a tensor", value.name));
     };
     if element != DataType::Float as i32 {
         return Err(not_float(value));
     }
     match shape {
         None => Ok(None),
-        Some(shape) if shape.len() == rank => Ok(shape.last().copied().flatten()),
+        Some(shape) if shape.len() == 2 => Ok(shape.last().copied().flatten()),
         Some(shape) => Err(format!(
-            "{:?} must have {rank} dimensions (rows, then values), it has {}",
+            "{what} {:?} must have 2 dimensions (rows, then values), it has {}; check that this is the model's file",
             value.name,
             shape.len()
         )),

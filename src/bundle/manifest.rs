@@ -100,6 +100,7 @@ pub struct ModelFile {
 
 /// An ONNX file of a classifier, and what it gives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ClassifierFile {
     /// Its name, without a folder.
     pub file: String,

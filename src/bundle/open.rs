@@ -70,8 +70,9 @@ impl Bundle {
                 );
                 return Err(refuse(file, field("sha256"), what));
             }
-            let model = ModelProto::decode(&bytes[..])
-                .map_err(|e| refuse(file, None, format!("not an ONNX model: {e}")))?;
+            let model = ModelProto::decode(&bytes[..]).map_err(|e| {
+                refuse(file, field("file"), format!("not an ONNX model: {e}; restore the file"))
+            })?;
             check::check(role, &model, dims, manifest.label.classes.len())
                 .map_err(|what| refuse(file, field("file"), what))?;
             models.push((role, model));

@@ -65,13 +65,11 @@ impl Draft {
         if dir.exists() && !overwrite {
             return Err(Error::OutputExists(dir.to_owned()));
         }
-        // Replacing is for bundles only: any other directory is somebody's data.
-        if dir.exists()
-            && !dir.join(MANIFEST).exists()
-            && fs::read_dir(dir).is_ok_and(|mut d| d.next().is_some())
-        {
+        // Replacing is for bundles only: any other directory, or a file, is somebody's data.
+        let empty = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+        if dir.exists() && !dir.join(MANIFEST).exists() && !empty() {
             return Err(Error::Usage(format!(
-                "{} is not a bundle and not empty; name another directory",
+                "{} is neither a bundle nor an empty directory; name another directory",
                 dir.display()
             )));
         }
@@ -82,7 +80,7 @@ impl Draft {
         let cannot = |source| Error::CannotCreate { path: dir.to_owned(), source };
         fs::create_dir_all(parent).map_err(cannot)?;
         let staged = tempfile::Builder::new().prefix(".lsmi-bundle-").tempdir_in(parent).map_err(cannot)?;
-        self.fill(staged.path())?;
+        self.fill(staged.path(), dir)?;
         Bundle::open(staged.path())?;
         if dir.exists() {
             let old =
@@ -93,15 +91,16 @@ impl Draft {
         Bundle::open(dir)
     }
 
-    fn fill(self, dir: &Path) -> Result<()> {
+    /// Writes the files into `staged`; messages name them as they will be, in `dir`.
+    fn fill(self, staged: &Path, dir: &Path) -> Result<()> {
         let put = |name: &str, bytes: &[u8]| -> Result<()> {
-            let path = dir.join(name);
+            let path = staged.join(name);
             let write = || -> std::io::Result<()> {
                 let mut file = File::create(&path)?;
                 file.write_all(bytes)?;
                 file.sync_all()
             };
-            write().map_err(|source| Error::io(Place::file(path.display()), "write", source))
+            write().map_err(|source| Error::io(Place::file(dir.join(name).display()), "write", source))
         };
         let mut files = Vec::new();
         let dims = [self.modalities[0].dim, self.modalities[1].dim];

@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 use super::engine::EngineArgs;
 use super::output;
 use super::progress::Shown;
-use crate::annotate::{Column, OnBadRow, Options, Run, Summary, Totals};
+use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, Size, Summary, Totals};
 use crate::bundle::Bundle;
-use crate::dataset::{FateCounts, Plan, Share};
+use crate::dataset::{FateCounts, Files, Share};
 use crate::error::Result;
 
 /// Add r, u1, u2 and s to every row of Parquet files
@@ -29,7 +29,13 @@ Examples:
   lsmi-etl annotate in.parquet out.parquet --columns i1,i2,i12 --json
   lsmi-etl annotate data/ annotated/
   lsmi-etl annotate 'data/year=2024/**/*.parquet' annotated/ --files-per-job 2/20
-  lsmi-etl annotate s3://bucket/data/ s3://bucket/annotated/")]
+  lsmi-etl annotate s3://bucket/data/ s3://bucket/annotated/
+  lsmi-etl annotate in.parquet out.parquet --rejects bad.parquet --max-bad-rows 0.1%
+  lsmi-etl annotate in.parquet out.parquet --dry-run
+
+A run that was killed goes on where it was when it is started again: what it had computed
+is in .OUTPUT.lsmi-journal. An output made of the same input by the same bundle is left as
+it is, and the exit code is 0.")]
 pub(super) struct AnnotateArgs {
     /// The Parquet file to read, a folder of them, or a glob; a path or a URL
     input: PathBuf,
@@ -53,9 +59,34 @@ pub(super) struct AnnotateArgs {
     /// What becomes of a row that can't be computed (null, NaN, unknown label)
     #[arg(long, value_enum, default_value = "null")]
     on_bad_row: BadRow,
+    /// Write the rows that can't be computed to a Parquet file (file, row_group, row, reason,
+    /// label), or of several files to a folder
+    #[arg(long, value_name = "PATH")]
+    rejects: Option<PathBuf>,
+    /// Fail (65) where more rows are bad than these: a number, or a share of all such as 0.5%
+    #[arg(long, value_name = "N|P%")]
+    max_bad_rows: Option<MaxBadRows>,
+    /// Shift r, u1, u2 and s by one constant so that their means are not negative
+    ///
+    /// As the authors' code does: where R or S is negative, -min(R, S) is added to r and s and
+    /// taken from u1 and u2; else where U1 or U2 is, min(U1, U2). In the second case the means
+    /// become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2): the density models no
+    /// longer matter for them, which mostly undoes what they have said. All rows are computed
+    /// before the first is written.
+    #[arg(long, value_enum, default_value = "none")]
+    adjust: Adjustment,
     /// Replace the output where it exists
     #[arg(long)]
     overwrite: bool,
+    /// Throw away what an unfinished run has computed
+    #[arg(long)]
+    restart: bool,
+    /// Read footers only and say what would be done and how long it would take
+    #[arg(long)]
+    dry_run: bool,
+    /// Memory that batches may take, such as 2GiB [default: a quarter of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<Size>,
     /// Workers, each with a session of one thread [default: the machine's cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
@@ -83,12 +114,25 @@ enum BadRow {
     Fail,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Adjustment {
+    /// As computed
+    None,
+    /// One constant for the dataset
+    Dataset,
+}
+
 pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
-    let plan = Plan::discover(&args.input, &args.output)?;
+    let files = Files::discover(&args.input, &args.output)?;
+    let files = args.files_per_job.into_iter().fold(files, Files::share);
     let bundle = Bundle::open(&args.bundle)?;
     let engine = args.engine.find()?;
-    let mut extras = args.columns.clone();
-    extras.dedup();
+    let mut extras = Vec::new();
+    for column in &args.columns {
+        if !extras.contains(column) {
+            extras.push(*column);
+        }
+    }
     let options = Options {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
@@ -98,23 +142,35 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
             BadRow::Null => OnBadRow::Null,
             BadRow::Fail => OnBadRow::Fail,
         },
+        max_bad_rows: args.max_bad_rows,
+        rejects: args.rejects.clone(),
+        adjust: match args.adjust {
+            Adjustment::None => Adjust::None,
+            Adjustment::Dataset => Adjust::Dataset,
+        },
         overwrite: args.overwrite,
+        restart: args.restart,
+        memory_limit_bytes: args.memory_limit.map(|size| size.0),
         workers: args.workers.map(usize::from),
         batch_rows: args.batch_rows.map(|n| n as usize),
     };
     let progress = Shown::new(stop);
     let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
-    match (plan.pairs(), args.files_per_job) {
-        ([pair], None) if plan.is_file() => {
+    if args.dry_run {
+        let plan = run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))?;
+        return if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
+    }
+    tracing::info!("{}", engine.describe());
+    match (files.pairs(), args.files_per_job) {
+        ([pair], None) if files.is_file() => {
             let summary = run.file(&pair.input, &pair.output);
             progress.finish();
             let summary = summary?;
             say(&summary);
             report(args, &summary)
         }
-        (_, share) => {
-            let plan = share.into_iter().fold(plan, Plan::share);
-            let totals = run.files(&plan, say);
+        _ => {
+            let totals = run.files(&files, say);
             progress.finish();
             let totals = totals?;
             say_totals(&totals);
@@ -151,8 +207,39 @@ fn say_totals(totals: &Totals) {
     warn_of_bad_rows(&totals.fates);
 }
 
+/// The plan for a person.
+fn planned(plan: &Plan) -> String {
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    let [x1, x2, label] = &plan.reads;
+    let [d1, d2] = plan.dimensions;
+    format!(
+        "files      {}\nrows       {} in {} row groups\nreads      {x1} [{d1}], {x2} [{d2}], {label}\n\
+         adds       {}\nto copy    {:.1} MB\nto decode  {:.1} MB\nto add     {:.1} MB\n\
+         engine     {}, {} workers, {} rows a batch, {:.0} rows/s\ntime       about {:.1} s\n",
+        plan.files,
+        plan.rows,
+        plan.row_groups,
+        plan.adds.join(", "),
+        megabytes(plan.bytes_to_copy),
+        megabytes(plan.bytes_to_decode),
+        megabytes(plan.bytes_to_add),
+        plan.engine,
+        plan.workers,
+        plan.batch_rows,
+        plan.engine_rows_per_second,
+        plan.estimated_seconds,
+    )
+}
+
 /// The summary for a person.
 pub(super) fn say(summary: &Summary) {
+    if summary.skipped {
+        tracing::info!("{}: made of this input by this bundle already; nothing to do", summary.output);
+        return;
+    }
+    if summary.resumed_rows > 0 {
+        tracing::info!("{} rows were computed by an earlier run", summary.resumed_rows);
+    }
     let mean = |name: &str| summary.columns.get(name).and_then(|c| c.mean).unwrap_or(f64::NAN);
     tracing::info!(
         "{}: {} rows in {:.1} s ({:.0} rows/s); R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4} nats",
@@ -165,6 +252,19 @@ pub(super) fn say(summary: &Summary) {
         mean("u2"),
         mean("s"),
     );
+    if let Some(adjustment) = &summary.adjustment {
+        let before = adjustment.before;
+        tracing::info!(
+            "shifted by {:.4} nats from R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4}",
+            adjustment.shift_nats,
+            before.r,
+            before.u1,
+            before.u2,
+            before.s
+        );
+    }
+    let peak = summary.peak_memory_bytes.map_or(String::new(), |b| format!(", {} MB at most", b / 1_000_000));
+    tracing::info!("{}{peak}", summary.engine);
     warn_of_bad_rows(&summary.fates);
 }
 

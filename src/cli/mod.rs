@@ -92,7 +92,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
-    let stop = signals::watch()?;
+    // What writes an output asks between batches whether to stop; the rest just ends.
+    let watched =
+        matches!(command, Command::Demo(_) | Command::Fit(_) | Command::Annotate(_) | Command::Synth(_));
+    let stop = if watched { signals::watch()? } else { signals::end_at_once()? };
     match command {
         Command::Demo(args) => demo::run(&args, stop),
         Command::Fit(args) => fit::run(&args, stop),

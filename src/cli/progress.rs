@@ -1,12 +1,13 @@
 //! How far a run is: a bar where stderr is a terminal, a line every few seconds
 //! where it is not.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::{annotate, fit};
 
@@ -18,6 +19,7 @@ pub(super) struct Shown<'a> {
     bar: ProgressBar,
     terminal: bool,
     last_line: Mutex<Instant>,
+    row_bytes: AtomicU64,
     stop: &'a AtomicBool,
 }
 
@@ -25,7 +27,7 @@ impl<'a> Shown<'a> {
     pub(super) fn new(stop: &'a AtomicBool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        Self { bar, terminal, last_line: Mutex::new(Instant::now()), stop }
+        Self { bar, terminal, last_line: Mutex::new(Instant::now()), row_bytes: AtomicU64::new(0), stop }
     }
 
     /// A line now, where there is no bar and the last one was a while ago.
@@ -53,11 +55,18 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl annotate::Progress for Shown<'_> {
-    fn begin(&self, file: &str, rows: u64) {
-        self.bar.set_style(style("{msg} {wide_bar} {human_pos}/{human_len} rows  {per_sec}  {eta} left"));
-        self.bar.set_message(file.to_owned());
-        self.bar.set_length(rows);
-        self.bar.set_position(0);
+    fn begin(&self, begun: annotate::Begun) {
+        let template = "{msg} {wide_bar} {human_pos}/{human_len} rows  {speed}  {eta} left";
+        let row_bytes = begun.row_bytes;
+        self.row_bytes.store(row_bytes, Ordering::Relaxed);
+        let speed = move |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // A speed that can't be shown is no reason to stop.
+            let _ = out.write_str(&speed(state.per_sec(), row_bytes));
+        };
+        self.bar.set_style(style(template).with_key("speed", speed));
+        self.bar.set_message(begun.file);
+        self.bar.set_length(begun.rows);
+        self.bar.set_position(begun.resumed_rows);
         self.bar.reset_eta();
     }
 
@@ -65,9 +74,16 @@ impl annotate::Progress for Shown<'_> {
         self.bar.inc(rows);
         self.line(|| {
             let (done, of) = (self.bar.position(), self.bar.length().unwrap_or_default());
-            format!("{}: {done} of {of} rows, {:.0} rows/s", self.bar.message(), self.bar.per_sec())
+            let speed = speed(self.bar.per_sec(), self.row_bytes.load(Ordering::Relaxed));
+            let left = self.bar.eta().as_secs();
+            format!("{}: {done} of {of} rows, {speed}, {left} s left", self.bar.message())
         });
     }
+}
+
+/// Rows and bytes of embeddings a second.
+fn speed(rows: f64, row_bytes: u64) -> String {
+    format!("{rows:.0} rows/s, {:.2} GB/s", rows * row_bytes as f64 / 1e9)
 }
 
 impl fit::Progress for Shown<'_> {

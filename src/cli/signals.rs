@@ -1,5 +1,5 @@
-//! Signals: the first asks the run to stop and leave everything in order, a second
-//! ends it at once.
+//! Signals: where there is something to leave in order, the first asks the run to stop
+//! and a second ends it at once; elsewhere the first ends it.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -14,18 +14,29 @@ use crate::error::{Error, Result};
 pub(super) fn watch() -> Result<&'static AtomicBool> {
     static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     let stop = STOP.get_or_init(Arc::default);
-    let register = || -> io::Result<()> {
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag unset.
-            flag::register_conditional_shutdown(
-                signal,
-                i32::from(Error::Interrupted.exit_code()),
-                stop.clone(),
-            )?;
-            flag::register(signal, stop.clone())?;
-        }
-        Ok(())
-    };
-    register().map_err(|e| Error::Internal(format!("cannot watch for signals: {e}")))?;
+    // In this order: the first signal finds the flag unset.
+    register(|signal| {
+        end_where(signal, stop.clone())?;
+        flag::register(signal, stop.clone()).map(drop)
+    })?;
     Ok(stop)
+}
+
+/// Lets SIGINT and SIGTERM end the run at once, with the exit code of an interruption;
+/// the flag is never set.
+pub(super) fn end_at_once() -> Result<&'static AtomicBool> {
+    static NEVER: AtomicBool = AtomicBool::new(false);
+    register(|signal| end_where(signal, Arc::new(AtomicBool::new(true))))?;
+    Ok(&NEVER)
+}
+
+fn end_where(signal: i32, armed: Arc<AtomicBool>) -> io::Result<()> {
+    flag::register_conditional_shutdown(signal, i32::from(Error::Interrupted.exit_code()), armed).map(drop)
+}
+
+fn register(one: impl Fn(i32) -> io::Result<()>) -> Result<()> {
+    [SIGINT, SIGTERM]
+        .into_iter()
+        .try_for_each(one)
+        .map_err(|e| Error::Internal(format!("cannot watch for signals: {e}")))
 }

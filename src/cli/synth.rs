@@ -1,13 +1,13 @@
 //! `lsmi-etl synth`: data with known truth.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::error::{Error, Place, Result};
+use super::output;
+use crate::error::{Error, Result};
 use crate::interaction::truth::{Gaussian, Generator, Prior, Rdn, Unq, Wide, WideShape, Xor};
 use crate::synth::{Options, Truth, write};
 
@@ -159,10 +159,7 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
         written.bytes
     );
     if args.json {
-        let line = Line { rows: written.rows, bytes: written.bytes, seconds };
-        let line = serde_json::to_string(&line).map_err(|error| Error::Internal(error.to_string()))?;
-        writeln!(io::stdout(), "{line}")
-            .map_err(|source| Error::io(Place::file("stdout"), "write", source))?;
+        output::json(&Line { rows: written.rows, bytes: written.bytes, seconds })?;
     }
     Ok(())
 }

@@ -22,29 +22,15 @@ pub struct Pair {
     pub input: PathBuf,
     /// The file to write.
     pub output: PathBuf,
+    /// The path of both below what was named, for what else is written; empty for a file.
+    pub relative: PathBuf,
     /// Size of the input.
     pub bytes: u64,
 }
 
-impl Pair {
-    /// Creates the folder of the output; object stores have none.
-    ///
-    /// # Errors
-    /// [`Error::CannotCreate`].
-    pub fn create_folder(&self) -> Result<()> {
-        match self.output.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() && !is_url(&self.output) => {
-                std::fs::create_dir_all(folder)
-                    .map_err(|source| Error::CannotCreate { path: folder.to_owned(), source })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 /// The files of a run, ordered by their paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct Files {
     input: PathBuf,
     output: PathBuf,
     pairs: Vec<Pair>,
@@ -59,7 +45,7 @@ struct Found {
     bytes: u64,
 }
 
-impl Plan {
+impl Files {
     /// Finds the files that `input` means: a file; a folder, with all Parquet files
     /// (`*.parquet`) below it; or else a glob, in which `**` is any number of folders.
     /// In folders and globs, names that begin with `.` or `_` are left out, as other
@@ -84,20 +70,20 @@ impl Plan {
     }
 
     fn file(input: &Path, output: &Path, bytes: u64) -> Self {
-        let pair = Pair { input: input.into(), output: output.into(), bytes };
+        let pair = Pair { input: input.into(), output: output.into(), relative: PathBuf::new(), bytes };
         Self { input: input.into(), output: output.into(), pairs: vec![pair], is_file: true }
     }
 
     fn remote(input: &Path, output: &Path) -> Result<Self> {
-        let files = match Search::new(input)? {
+        let prefix = match Search::new(input)? {
             Search::File(bytes) => return Ok(Self::file(input, output, bytes)),
-            Search::Files(files) => files,
+            Search::Prefix(prefix) => prefix,
         };
-        let found = files.list()?;
+        let found = prefix.list()?;
         if found.is_empty() {
             return Err(nothing(input, "there is no such object, and no *.parquet below or matching it"));
         }
-        Self::pair(input, output, found, |output| files.matches(output))
+        Self::pair(input, output, found, |output| prefix.matches(output))
     }
 
     fn folder(input: &Path, output: &Path) -> Result<Self> {
@@ -143,8 +129,12 @@ impl Plan {
                 below(output, &a.relative).display()
             )));
         }
-        let pair =
-            |file: Found| Pair { output: below(output, &file.relative), input: file.path, bytes: file.bytes };
+        let pair = |file: Found| Pair {
+            output: below(output, &file.relative),
+            input: file.path,
+            relative: file.relative,
+            bytes: file.bytes,
+        };
         let pairs: Vec<Pair> = found.into_iter().map(pair).collect();
         if let Some(pair) = pairs.iter().find(|pair| is_among_inputs(&pair.output)) {
             return Err(Error::Usage(format!(
@@ -155,7 +145,7 @@ impl Plan {
         Ok(Self { input: input.into(), output: output.into(), pairs, is_file: false })
     }
 
-    /// One of several parts of the plan, balanced by bytes: the shares 1/N to N/N hold
+    /// One of several parts of the files, balanced by bytes: the shares 1/N to N/N hold
     /// every file once. A share of few files can be empty.
     #[must_use]
     pub fn share(self, share: Share) -> Self {
@@ -188,6 +178,18 @@ impl Plan {
     /// The output as it was given.
     pub fn output(&self) -> &Path {
         &self.output
+    }
+}
+
+/// Creates the folder that a file is to be in; object stores have none.
+///
+/// # Errors
+/// [`Error::CannotCreate`].
+pub fn create_folder_of(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !is_url(path) => std::fs::create_dir_all(folder)
+            .map_err(|source| Error::CannotCreate { path: folder.to_owned(), source }),
+        _ => Ok(()),
     }
 }
 

@@ -30,7 +30,7 @@ mod store;
 mod upload;
 
 pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
-pub use discover::{Pair, Plan, Share};
+pub use discover::{Files, Pair, Share, create_folder_of};
 pub use embedding::{EmbeddingType, Float, Layout};
 pub use extract::{Embeddings, Flaw, extract};
 pub use fate::{Fate, FateCounts, Modality};
@@ -43,3 +43,4 @@ pub use publish::Staged;
 pub use remote::RemoteFile;
 pub use samples::{Request, SampleReader, Samples, Source};
 pub use splice::SpliceWriter;
+pub use store::{below, exists, is_url};

@@ -42,6 +42,25 @@ impl Staged {
         Ok(Self { path: path.to_owned(), stage })
     }
 
+    /// Removes what killed runs have left of an output, for whoever is alone at work
+    /// on it. Best effort: such a file is in nobody's way.
+    pub fn sweep(path: &Path) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+        if is_url(path) {
+            return;
+        }
+        let is_left = |file: &str| {
+            let middle = file.strip_prefix(&format!(".{name}.")).and_then(|s| s.strip_suffix(".partial"));
+            // Another output's name may begin with this one's.
+            middle.is_some_and(|random| !random.is_empty() && !random.contains('.'))
+        };
+        for entry in std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(is_left) {
+                _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The final name.
     pub fn path(&self) -> &Path {
         &self.path
@@ -103,7 +122,9 @@ fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
     // A temporary file is private by default; this one becomes the output.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder_of(path)).map_err(cannot)
+    // The folder is looked at first: a temporary file's error would name that file.
+    let folder = std::fs::metadata(folder_of(path));
+    folder.and_then(|_| builder.tempfile_in(folder_of(path))).map_err(cannot)
 }
 
 fn rename(temporary: NamedTempFile, path: PathBuf, overwrite: bool) -> Result<()> {

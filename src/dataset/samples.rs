@@ -98,21 +98,31 @@ impl Source {
             }
             Ok(EmbeddingColumn { column: column(name)?, kind, dim })
         };
+        let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
         let index = LabelIndex::new(request.classes)?;
         let (_, field) = input.column(request.label)?;
         index.check(field.data_type(), input.place().column(request.label))?;
-        Ok(Self {
-            x1: embedding(request.x1)?,
-            x2: embedding(request.x2)?,
-            label: column(request.label)?,
-            index: Arc::new(index),
-            input: input.clone(),
-        })
+        Ok(Self { x1, x2, label: column(request.label)?, index: Arc::new(index), input: input.clone() })
     }
 
     /// The file.
     pub fn input(&self) -> &Input {
         &self.input
+    }
+
+    /// The column to which a row owes its fate, where one is to blame.
+    pub fn column_of(&self, fate: Fate) -> Option<&str> {
+        let column = match fate {
+            Fate::NullLabel | Fate::UnknownLabel => &self.label,
+            Fate::NullEmbedding(modality) | Fate::WrongLength(modality) | Fate::NonFinite(modality) => {
+                match modality {
+                    Modality::First => &self.x1.column,
+                    Modality::Second => &self.x2.column,
+                }
+            }
+            Fate::Good | Fate::NonFiniteResult => return None,
+        };
+        Some(&column.name)
     }
 
     /// Reads some rows of a row group in batches of `batch_rows` (the last may be

@@ -375,7 +375,7 @@ fn check_new_fields(input: &Input, new_fields: &[Field]) -> Result<()> {
         let name = field.name();
         if input.schema().fields().iter().any(|old| old.name() == name) {
             return Err(Error::Usage(format!(
-                "{}: there is a column {name:?} already; give the new columns other names with --prefix or --suffix",
+                "{}: there is a column {name:?} already; rename it or leave it out of the input",
                 input.place()
             )));
         }

@@ -25,9 +25,26 @@ use crate::error::{Error, Place, Result};
 const THREADS: usize = 2;
 
 /// Whether a path is a URL, such as `s3://bucket/key`.
-pub(super) fn is_url(path: &Path) -> bool {
+pub fn is_url(path: &Path) -> bool {
     let scheme = path.to_str().and_then(|text| text.split_once("://")).map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+/// Whether there is a file of this path, or an object of this URL.
+///
+/// # Errors
+/// [`Error::Transient`] where a store does not answer; [`Error::Usage`],
+/// [`Error::Config`] and [`Error::CannotCreate`] as for an output.
+pub fn exists(path: &Path) -> Result<bool> {
+    if !is_url(path) {
+        return Ok(path.exists());
+    }
+    let location = Location::open(path)?;
+    match location.head()? {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(location.writing(error)),
+    }
 }
 
 /// An object, or a folder of them.
@@ -154,7 +171,7 @@ fn status(text: &str) -> Option<u16> {
 }
 
 /// A path below a folder, which either may be a URL.
-pub(super) fn below(folder: &Path, relative: &Path) -> PathBuf {
+pub fn below(folder: &Path, relative: &Path) -> PathBuf {
     if !is_url(folder) {
         return folder.join(relative);
     }

@@ -64,7 +64,9 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
     let counts = dataset::count_classes(&input, &label)?;
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     if classes.len() < 2 {
-        let what = format!("holds {} class; a label needs at least two", classes.len());
+        let found =
+            classes.first().map_or("no class".to_owned(), |class| format!("one class only ({class})"));
+        let what = format!("holds {found}; a label needs at least two, choose another column with --label");
         return Err(Error::bad_data(input.place().column(&label), what));
     }
     tracing::info!(

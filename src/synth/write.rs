@@ -1,8 +1,7 @@
 //! The file: batches drawn on all threads while the last one is encoded, row groups of
 //! a bounded size, and the name taken only when all is written.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::Permissions;
+use std::io::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,10 +13,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use tempfile::NamedTempFile;
 
 use super::schema::{batch, schema};
 use super::{Rows, Truth};
+use crate::dataset::Staged;
 use crate::error::{Error, Place, Result};
 use crate::interaction::truth::Generator;
 
@@ -72,16 +71,10 @@ pub fn write(
     if options.row_group_rows == Some(0) {
         return Err(Error::Usage("--row-group-rows must be positive".into()));
     }
-    let path = options.output.as_path();
-    if !options.overwrite && path.exists() {
-        return Err(Error::OutputExists(path.to_owned()));
-    }
-    let mut staged = stage(path)?;
-    let row_groups = encode(generator, options, should_stop, &mut staged)?;
-    let place = || Place::file(path.display());
-    staged.as_file().sync_all().map_err(|source| Error::io(place(), "fsync", source))?;
-    let bytes = staged.as_file().metadata().map_err(|source| Error::io(place(), "write", source))?.len();
-    publish(staged, path, options.overwrite)?;
+    let staged = Staged::create(&options.output, options.overwrite)?;
+    let row_groups = encode(generator, options, should_stop, staged.writer()?)?;
+    let bytes = staged.bytes()?;
+    staged.commit()?;
     Ok(Written { rows: options.rows, row_groups, bytes })
 }
 
@@ -90,11 +83,11 @@ fn encode(
     generator: &Generator,
     options: &Options,
     should_stop: &(dyn Fn() -> bool + Sync),
-    staged: &mut NamedTempFile,
+    file: impl Write + Send,
 ) -> Result<usize> {
     let failed = |error| parquet_error(&options.output, error);
     let schema = schema(generator, options.truth);
-    let mut writer = ArrowWriter::try_new(staged, Arc::clone(&schema), Some(properties(generator, options)))
+    let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties(generator, options)))
         .map_err(failed)?;
 
     let batch_rows = rows_in(generator, BATCH_BYTES).min(8192);
@@ -149,51 +142,6 @@ fn properties(generator: &Generator, options: &Options) -> WriterProperties {
 fn rows_in(generator: &Generator, bytes: u64) -> u64 {
     let [d1, d2] = generator.dims();
     (bytes / (4 * (d1 + d2) as u64)).max(1)
-}
-
-/// A temporary file in the output's folder, so that taking the name is one rename.
-fn stage(path: &Path) -> Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let name = path.file_name().unwrap_or(OsStr::new("output"));
-    let mut prefix = OsString::from(".");
-    prefix.push(name);
-    prefix.push(".");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(".tmp");
-    if let Some(permissions) = readable() {
-        builder.permissions(permissions);
-    }
-    // The folder is looked at first: a temporary file's error would name that file.
-    std::fs::metadata(folder)
-        .and_then(|_| builder.tempfile_in(folder))
-        .map_err(|source| Error::CannotCreate { path: path.to_owned(), source })
-}
-
-/// The permissions of any new file (less the umask): a temporary file's own are the
-/// owner's alone, and would stay so under the final name.
-#[cfg(unix)]
-fn readable() -> Option<Permissions> {
-    Some(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-}
-
-#[cfg(not(unix))]
-fn readable() -> Option<Permissions> {
-    None
-}
-
-/// Takes the name, or refuses where someone else took it in the meantime.
-fn publish(staged: NamedTempFile, path: &Path, overwrite: bool) -> Result<()> {
-    let result = if overwrite { staged.persist(path) } else { staged.persist_noclobber(path) };
-    match result {
-        Ok(_) => Ok(()),
-        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(Error::OutputExists(path.to_owned()))
-        }
-        Err(failed) => Err(Error::io(Place::file(path.display()), "rename", failed.error)),
-    }
 }
 
 /// A full disk is an I/O error that passes; anything else Parquet objects to in a batch

@@ -1,3 +1,11 @@
 //! What a user types, and what comes back: messages, exit codes, files.
 
+mod bad_bundle;
+mod bad_output;
+mod bad_rows;
+mod columns;
+mod demo;
+mod fit;
+mod interrupt;
+mod usage;
 mod wrong_input;

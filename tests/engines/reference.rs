@@ -84,3 +84,37 @@ fn check_and_inspect_speak_of_it() {
     let graphs = "density_1 + density_2 + classifier_1 + classifier_2 + classifier_12";
     assert!(seen.stdout.contains(graphs), "{}", seen.stdout);
 }
+
+#[test]
+fn opsets_that_differ_run_apart() {
+    use prost::Message;
+    use tract_onnx::pb::ModelProto;
+
+    let dir = tempfile::tempdir().unwrap();
+    exported(dir.path());
+    packed(dir.path());
+    let path = dir.path().join("classifier_1.onnx");
+    let mut model = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
+    model.opset_import[0].version -= 1;
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    std::fs::rename(dir.path().join("bundle"), dir.path().join("one-graph")).unwrap();
+    packed(dir.path());
+    let seen = must(lsmi().current_dir(dir.path()).args(["bundle", "inspect", "bundle"]));
+    assert!(seen.stdout.contains("run apart, since their opsets differ"), "{}", seen.stdout);
+    for engine in ["onnxruntime", "embedded"] {
+        for bundle in ["one-graph", "bundle"] {
+            let out = format!("{engine}-{bundle}.parquet");
+            let args = ["annotate", "reference.parquet", &out, "--bundle", bundle, "--engine", engine];
+            must(lsmi().env("LSMI_ETL_RUNTIME_DIR", runtime()).current_dir(dir.path()).args(args));
+        }
+        let json = query(
+            dir.path(),
+            &format!(
+                "SELECT max(abs(a.r - b.r) + abs(a.s - b.s)) AS worst, count(*) AS rows FROM \
+                 '{engine}-one-graph.parquet' a JOIN '{engine}-bundle.parquet' b ON a.id = b.id"
+            ),
+        );
+        assert_eq!(json["rows"], 2000);
+        assert!(json["worst"].as_f64().unwrap() < 1e-5, "{json}");
+    }
+}

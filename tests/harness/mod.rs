@@ -2,11 +2,15 @@
 //! the packages of `tests/python/requirements.txt`, and ONNX Runtime put in place by
 //! the program itself. All of it under the target folder, made when first asked for.
 
+pub mod files;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+use arrow::array::RecordBatch;
 
 /// The program, with no setting of the machine's leaking in and no ONNX Runtime found.
 pub fn lsmi() -> Command {
@@ -21,6 +25,23 @@ pub fn lsmi() -> Command {
     }
     command.env("LSMI_ETL_RUNTIME_DIR", scratch().join("no-runtime"));
     command
+}
+
+/// A shell with a command line, in which `lsmi-etl` is what [`lsmi`] is.
+pub fn shell(line: &str) -> Command {
+    let program = lsmi();
+    let folder = Path::new(program.get_program()).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line]).env("PATH", path);
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 /// What a run of the program left behind.
@@ -59,6 +80,19 @@ pub fn must(command: &mut Command) -> Ran {
     ran
 }
 
+/// Checks that a run was refused: this exit code, one line of error with all of these
+/// words in it, and no result.
+#[track_caller]
+pub fn refused(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!(ran.code, code, "{}", ran.stderr);
+    let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("ERROR")).collect();
+    let [error] = errors[..] else { panic!("not one error: {}", ran.stderr) };
+    for word in words {
+        assert!(error.contains(word), "no {word:?} in {error:?}");
+    }
+    assert_eq!(ran.stdout, "");
+}
+
 /// The last line of stdout as JSON: what `--json` promises.
 pub fn last_json(ran: &Ran) -> serde_json::Value {
     serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap()
@@ -89,12 +123,18 @@ fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
     done
 }
 
+/// Which build of the program this is: what an older one has fitted is made anew.
+fn build() -> String {
+    let program = fs::metadata(env!("CARGO_BIN_EXE_lsmi-etl")).unwrap();
+    format!("{:?} {}", program.modified().unwrap(), program.len())
+}
+
 /// Gaussian data of the reference with 4 classes and a bundle fitted on it:
 /// `train.parquet`, `in.parquet` (with exact columns, 3 000 rows in 3 row groups) and `bundle`.
 pub fn fitted() -> &'static Path {
     static FITTED: OnceLock<PathBuf> = OnceLock::new();
     FITTED.get_or_init(|| {
-        once("fitted", concat!("1 ", env!("CARGO_PKG_VERSION")), |dir| {
+        once("fitted", &build(), |dir| {
             fs::create_dir_all(dir).unwrap();
             let synth = ["synth", "gaussian", "--classes", "4"];
             let train = ["--rows", "3000", "--seed", "1", "-o", "train.parquet"];
@@ -111,7 +151,7 @@ pub fn fitted() -> &'static Path {
 pub fn eight_values() -> &'static Path {
     static EIGHT: OnceLock<PathBuf> = OnceLock::new();
     EIGHT.get_or_init(|| {
-        let dir = once("eight", concat!("1 ", env!("CARGO_PKG_VERSION")), |dir| {
+        let dir = once("eight", &build(), |dir| {
             fs::create_dir_all(dir).unwrap();
             let synth = ["synth", "rdn", "--rows", "2000", "-o", "train.parquet"];
             must(lsmi().current_dir(dir).args(synth));
@@ -119,6 +159,32 @@ pub fn eight_values() -> &'static Path {
         });
         dir.join("bundle")
     })
+}
+
+/// The bundle of [`fitted`].
+pub fn bundle() -> PathBuf {
+    fitted().join("bundle")
+}
+
+/// The first rows of [`fitted`]'s `in.parquet`: x1 and x2 (4 floats each) and y (0 to 3).
+pub fn rows(count: usize) -> RecordBatch {
+    let all = files::read(&fitted().join("in.parquet"));
+    let columns = ["x1", "x2", "y"].map(|name| (name, all.column_by_name(name).unwrap().slice(0, count)));
+    files::batch(&columns)
+}
+
+/// `annotate IN OUT` in a folder, with the bundle of [`fitted`] and more arguments.
+pub fn annotate(dir: &Path, input: &str, output: &str, more: &[&str]) -> Ran {
+    run(lsmi().current_dir(dir).args(["annotate", input, output, "--bundle"]).arg(bundle()).args(more))
+}
+
+/// Annotates these rows, which must succeed, and reads the result.
+pub fn annotated(rows: &RecordBatch, more: &[&str]) -> RecordBatch {
+    let dir = tempfile::tempdir().unwrap();
+    files::write(&dir.path().join("in.parquet"), rows);
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", more);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    files::read(&dir.path().join("out.parquet"))
 }
 
 /// Python with the packages that the tests need.

@@ -1,4 +1,4 @@
-//! Files found in object stores, by listing what begins with a prefix.
+//! Prefix found in object stores, by listing what begins with a prefix.
 
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,11 @@ pub(super) enum Search {
     /// One object of this size.
     File(u64),
     /// The objects below a folder, or those that match a glob.
-    Files(Files),
+    Prefix(Prefix),
 }
 
 /// The folder to search, and what must match below it.
-pub(super) struct Files {
+pub(super) struct Prefix {
     base: PathBuf,
     pattern: Option<Pattern>,
 }
@@ -33,22 +33,22 @@ impl Search {
             let (base, pattern) = text.split_at_checked(cut).unwrap_or((&text, ""));
             let pattern = Pattern::new(pattern.trim_start_matches('/'))
                 .map_err(|error| Error::Usage(format!("{text}: not a glob: {}", error.msg)))?;
-            return Ok(Self::Files(Files { base: base.into(), pattern: Some(pattern) }));
+            return Ok(Self::Prefix(Prefix { base: base.into(), pattern: Some(pattern) }));
         }
-        let folder = Files { base: text.trim_end_matches('/').into(), pattern: None };
+        let folder = Prefix { base: text.trim_end_matches('/').into(), pattern: None };
         let location = Location::open(url)?;
         if text.ends_with('/') || location.path.as_ref().is_empty() {
-            return Ok(Self::Files(folder));
+            return Ok(Self::Prefix(folder));
         }
         match location.head()? {
             Ok(meta) => Ok(Self::File(meta.size)),
-            Err(StoreError::NotFound { .. }) => Ok(Self::Files(folder)),
+            Err(StoreError::NotFound { .. }) => Ok(Self::Prefix(folder)),
             Err(error) => Err(location.reading(error)),
         }
     }
 }
 
-impl Files {
+impl Prefix {
     /// The data files.
     pub(super) fn list(&self) -> Result<Vec<Found>> {
         let objects = Location::open(&self.base)?.list()?;

@@ -16,7 +16,7 @@ fn files(names: &[&str]) -> TempDir {
 /// The outputs of a plan, below `out`.
 fn outputs(dir: &TempDir, input: &str) -> Vec<String> {
     let out = dir.path().join("out");
-    let plan = Plan::discover(&dir.path().join(input), &out).unwrap();
+    let plan = Files::discover(&dir.path().join(input), &out).unwrap();
     let below = |pair: &Pair| pair.output.strip_prefix(&out).unwrap().to_str().unwrap().to_owned();
     for pair in plan.pairs() {
         assert_eq!(pair.bytes, std::fs::metadata(&pair.input).unwrap().len());
@@ -63,16 +63,16 @@ fn a_glob_keeps_what_lies_below_its_fixed_part() {
 fn a_file_goes_to_a_file() {
     let dir = files(&["in/a [1].parquet"]);
     let input = dir.path().join("in/a [1].parquet");
-    let plan = Plan::discover(&input, Path::new("there")).unwrap();
+    let plan = Files::discover(&input, Path::new("there")).unwrap();
     assert!(plan.is_file());
-    assert_eq!(plan.pairs(), [Pair { input, output: "there".into(), bytes: 16 }]);
+    assert_eq!(plan.pairs(), [Pair { input, output: "there".into(), relative: PathBuf::new(), bytes: 16 }]);
 }
 
 #[test]
 fn plans_that_are_refused() {
     let dir = files(&["in/a.parquet", "in/b/c.parquet", "empty/_SUCCESS", "file"]);
     let refused = |input: &str, output: &str, code: u8, words: &str| {
-        let error = Plan::discover(&dir.path().join(input), &dir.path().join(output)).unwrap_err();
+        let error = Files::discover(&dir.path().join(input), &dir.path().join(output)).unwrap_err();
         assert_eq!(error.exit_code(), code, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     };
@@ -88,7 +88,7 @@ fn plans_that_are_refused() {
     refused("in/*.parquet", "in", 64, "among the inputs");
     refused("in/**/*.parquet", "in/out", 64, "among the inputs");
     assert_eq!(
-        Plan::discover(&dir.path().join("in/*.parquet"), &dir.path().join("in/out")).unwrap().bytes(),
+        Files::discover(&dir.path().join("in/*.parquet"), &dir.path().join("in/out")).unwrap().bytes(),
         12
     );
 }
@@ -102,7 +102,7 @@ fn links_are_followed_and_circles_are_not() {
     symlink(dir.path().join("in"), dir.path().join("in/circle")).unwrap();
     symlink(dir.path().join("in"), dir.path().join("way-in")).unwrap();
     assert_eq!(outputs(&dir, "in"), ["a.parquet", "link/b.parquet"]);
-    let through = Plan::discover(&dir.path().join("in"), &dir.path().join("way-in/out")).unwrap_err();
+    let through = Files::discover(&dir.path().join("in"), &dir.path().join("way-in/out")).unwrap_err();
     assert_eq!(through.exit_code(), 64);
 }
 
@@ -110,7 +110,7 @@ fn links_are_followed_and_circles_are_not() {
 fn shares_of_a_plan() {
     let names: Vec<String> = (0..7).map(|i| format!("in/{}.parquet", "x".repeat(i * i + 1))).collect();
     let dir = files(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let whole = Plan::discover(&dir.path().join("in"), &dir.path().join("out")).unwrap();
+    let whole = Files::discover(&dir.path().join("in"), &dir.path().join("out")).unwrap();
     let share = |text: &str| whole.clone().share(text.parse().unwrap());
     let mut together: Vec<Pair> =
         ["1/3", "2/3", "3/3"].into_iter().flat_map(|text| share(text).pairs().to_vec()).collect();

@@ -1,3 +1,5 @@
+//! The fast page reader against the general one: every file read both ways.
+
 use std::io::Write;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Samples read back from files of every accepted type, good rows and bad.
+
 use std::path::PathBuf;
 
 use arrow::array::{

@@ -1,3 +1,5 @@
+//! Files spliced and read back: old chunks to the byte, footers field by field.
+
 use std::path::{Path, PathBuf};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
@@ -165,7 +167,7 @@ fn a_name_that_is_taken_is_refused() {
     };
     let taken = new(&["r", "word"]);
     assert_eq!(taken.exit_code(), 64);
-    assert!(taken.to_string().contains("\"word\"") && taken.to_string().contains("--prefix"), "{taken}");
+    assert!(taken.to_string().contains("\"word\"") && taken.to_string().contains("rename it"), "{taken}");
     assert_eq!(new(&["r", "r"]).exit_code(), 64);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

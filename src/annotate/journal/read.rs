@@ -1,0 +1,131 @@
+//! Reading a journal back while it grows: columns of a row group, batch by batch, so
+//! that a row group of any size passes through a batch's memory.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::Float32Array;
+use arrow::buffer::NullBuffer;
+
+use super::frame::{self, BadRow, HEAD_BYTES, Head};
+use crate::error::{Error, Place, Result};
+
+/// Reads row groups that are whole.
+#[derive(Debug, Clone)]
+pub(in crate::annotate) struct Reader {
+    file: Arc<File>,
+    path: PathBuf,
+    columns: usize,
+}
+
+impl Reader {
+    pub(super) fn new(file: Arc<File>, path: PathBuf, columns: usize) -> Self {
+        Self { file, path, columns }
+    }
+
+    /// The pieces of one column of the row group of `rows` rows that begins at
+    /// `start`, each value with `shift` added.
+    pub(in crate::annotate) fn column(
+        &self,
+        start: u64,
+        rows: usize,
+        column: usize,
+        shift: f64,
+    ) -> impl Iterator<Item = Result<Float32Array>> {
+        self.frames(start, rows).map(move |found| {
+            let (at, head) = found?;
+            let bytes = self.bytes(
+                at + HEAD_BYTES as u64 + head.column_bytes() * column as u64,
+                head.column_bytes() as usize,
+            )?;
+            let mut values = frame::floats(&bytes);
+            if shift != 0.0 {
+                values.iter_mut().for_each(|value| *value = (f64::from(*value) + shift) as f32);
+            }
+            let bad = self.bad_in(at, &head)?;
+            let valid = (!bad.is_empty()).then(|| {
+                let mut valid = vec![true; values.len()];
+                for row in bad {
+                    if let Some(valid) = valid.get_mut(row.row as usize) {
+                        *valid = false;
+                    }
+                }
+                NullBuffer::from(valid)
+            });
+            Ok(Float32Array::new(values.into(), valid))
+        })
+    }
+
+    /// The bad rows of a row group, each with the position of its batch in it.
+    pub(in crate::annotate) fn bad(
+        &self,
+        start: u64,
+        rows: usize,
+    ) -> impl Iterator<Item = Result<(usize, Vec<BadRow>)>> {
+        self.frames(start, rows).map(|found| {
+            let (at, head) = found?;
+            Ok((head.first_row as usize, self.bad_in(at, &head)?))
+        })
+    }
+
+    /// The frames of a row group, each with its offset.
+    fn frames(&self, start: u64, rows: usize) -> impl Iterator<Item = Result<(u64, Head)>> {
+        let (mut at, mut left) = (start, rows);
+        std::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            let found = self.head(at).map(|head| {
+                let here = at;
+                at += HEAD_BYTES as u64 + head.body_bytes(self.columns);
+                left = left.saturating_sub(head.rows as usize);
+                (here, head)
+            });
+            if found.is_err() {
+                left = 0;
+            }
+            Some(found)
+        })
+    }
+
+    fn head(&self, at: u64) -> Result<Head> {
+        let bytes = self.bytes(at, HEAD_BYTES)?;
+        let head = bytes.first_chunk().and_then(Head::parse).filter(|head| head.rows > 0);
+        head.ok_or_else(|| Error::Internal(format!("the journal has no batch at {at}")))
+    }
+
+    fn bad_in(&self, at: u64, head: &Head) -> Result<Vec<BadRow>> {
+        let from = at + HEAD_BYTES as u64 + head.column_bytes() * self.columns as u64;
+        let bytes = self.bytes(from, head.bad_bytes as usize)?;
+        frame::bad_rows(&bytes).ok_or_else(|| Error::Internal(format!("the journal's bad rows at {from}")))
+    }
+
+    fn bytes(&self, at: u64, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        read_at(&self.file, &mut bytes, at)
+            .map_err(|e| Error::io(Place::file(self.path.display()), "read", e))?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+    let mut rest = buffer;
+    while !rest.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, rest, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                rest = &mut rest[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}

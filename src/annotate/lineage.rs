@@ -1,0 +1,173 @@
+//! Where an output comes from: what its footer says of it, by which a whole one is
+//! known again, and what a journal says of itself, by which a part of one is.
+
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use parquet::file::metadata::KeyValue;
+use parquet::file::reader::ChunkReader;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::bundle::{Bundle, Units};
+use crate::dataset::Input;
+use crate::engine::Description;
+use crate::error::{Error, Result};
+
+use super::columns::Column;
+use super::options::Adjust;
+
+/// The columns a run reads and those it adds.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) x1: String,
+    pub(super) x2: String,
+    pub(super) label: String,
+    pub(super) columns: Vec<Column>,
+}
+
+/// An input and what is read of it, as the footer of the output keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Origin {
+    rows: u64,
+    bytes: u64,
+    footer_sha256: String,
+    x1: String,
+    x2: String,
+    label: String,
+}
+
+/// Everything that a computed value depends on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    input: Origin,
+    modified_ns: Option<u64>,
+    bundle_sha256: String,
+    pub(super) columns: Vec<String>,
+    engine: String,
+    version: String,
+}
+
+impl Identity {
+    pub(super) fn new(input: &Input, bundle: &Bundle, asked: &Asked, engine: &Description) -> Result<Self> {
+        let modified = input.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Ok(Self {
+            input: Origin {
+                rows: input.rows(),
+                bytes: input.file().bytes(),
+                footer_sha256: footer_sha256(input)?,
+                x1: asked.x1.clone(),
+                x2: asked.x2.clone(),
+                label: asked.label.clone(),
+            },
+            modified_ns: modified.and_then(|time| u64::try_from(time.as_nanos()).ok()),
+            bundle_sha256: bundle.digest().to_owned(),
+            columns: asked.columns.iter().map(|column| column.name().to_owned()).collect(),
+            engine: engine.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    /// In what another identity differs, for a message.
+    pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        [
+            ("input", self.input == other.input && self.modified_ns == other.modified_ns),
+            ("bundle", self.bundle_sha256 == other.bundle_sha256),
+            ("choice of columns", self.columns == other.columns),
+            ("engine", self.engine == other.engine),
+            ("version of this program", self.version == other.version),
+        ]
+        .into_iter()
+        .filter_map(|(name, same)| (!same).then_some(name))
+        .collect()
+    }
+
+    /// What the output's footer says. Nothing of the time or the machine: the same
+    /// work gives the same bytes.
+    pub(super) fn key_values(&self, units: Units, adjust: Adjust) -> Result<Vec<KeyValue>> {
+        let mut pairs = self.recognised(adjust)?;
+        let units = match units {
+            Units::Raw => "raw",
+            Units::Centred => "centred",
+        };
+        pairs.push(("lsmi_etl.engine", self.engine.clone()));
+        pairs.push(("lsmi_etl.units", units.to_owned()));
+        Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
+    }
+
+    /// Whether a file under the output's name is what this work would give, by its
+    /// footer, and not older than the input.
+    pub(super) fn is_done(&self, output: &Path, adjust: Adjust) -> Result<bool> {
+        let Ok(there) = Input::open(output) else { return Ok(false) };
+        let age = there.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let older = age.and_then(|age| u64::try_from(age.as_nanos()).ok()) < self.modified_ns;
+        let footer = there.metadata().file_metadata();
+        let found = |key: &str| {
+            let pairs = footer.key_value_metadata().into_iter().flatten();
+            pairs.filter(|pair| pair.key == key).find_map(|pair| pair.value.clone())
+        };
+        let same = self.recognised(adjust)?.iter().all(|(key, value)| found(key).as_ref() == Some(value));
+        let columns = self.columns.iter().all(|name| there.column(name).is_ok());
+        let added = serde_json::from_str(&found("lsmi_etl.columns").unwrap_or_default());
+        let no_more = added
+            .is_ok_and(|added: serde_json::Map<String, serde_json::Value>| added.len() == self.columns.len());
+        Ok(!older && same && columns && no_more && there.rows() == self.input.rows)
+    }
+
+    fn recognised(&self, adjust: Adjust) -> Result<Vec<(&'static str, String)>> {
+        Ok(vec![
+            ("lsmi_etl.version", self.version.clone()),
+            ("lsmi_etl.bundle_sha256", self.bundle_sha256.clone()),
+            ("lsmi_etl.input", to_json(&self.input)?),
+            ("lsmi_etl.adjust", adjust.name().to_owned()),
+        ])
+    }
+}
+
+/// The hash of a footer: of every chunk's place, sizes and statistics.
+fn footer_sha256(input: &Input) -> Result<String> {
+    let damaged = |e| Error::bad_data(input.place(), format!("its footer can't be read again: {e}"));
+    let bytes = input.file().bytes();
+    let tail = input.file().get_bytes(bytes.saturating_sub(8), 8).map_err(damaged)?;
+    let length = tail.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+    let start = bytes.saturating_sub(8 + u64::from(length));
+    let footer = input.file().get_bytes(start, length as usize).map_err(damaged)?;
+    Ok(format!("{:x}", Sha256::digest(&footer)))
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An identity that differs from others by its bundle.
+    pub(in crate::annotate) fn identity(bundle: &str, columns: usize) -> Identity {
+        let text = str::to_owned;
+        Identity {
+            input: Origin {
+                rows: 8,
+                bytes: 100,
+                footer_sha256: text("f"),
+                x1: text("x1"),
+                x2: text("x2"),
+                label: text("y"),
+            },
+            modified_ns: Some(1),
+            bundle_sha256: text(bundle),
+            columns: (0..columns).map(|column| column.to_string()).collect(),
+            engine: text("e"),
+            version: text("v"),
+        }
+    }
+
+    #[test]
+    fn differences_are_named() {
+        let (mine, mut other) = (identity("a", 2), identity("b", 3));
+        assert_eq!(mine.differences(&other), ["bundle", "choice of columns"]);
+        other = Identity { modified_ns: Some(2), ..identity("a", 2) };
+        assert_eq!(mine.differences(&other), ["input"]);
+    }
+}

@@ -1,0 +1,98 @@
+//! How much may be in memory at once, and what batches and queues that allows.
+
+use std::str::FromStr;
+
+use sysinfo::System;
+
+use super::pipeline::Shape;
+
+/// A number of bytes as it may be typed: `512MiB`, `4G`, `1000000`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    /// K, M, G, T count by 1024, as KiB to TiB do; KB to TB by 1000.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit = unit.trim().to_ascii_uppercase();
+        let power = |letter: char| "KMGT".find(letter).map(|place| place as i32 + 1);
+        let factor = match unit.chars().collect::<Vec<_>>()[..] {
+            [] | ['B'] => Some(1.0),
+            [letter] | [letter, 'I', 'B'] => power(letter).map(|power| 1024_f64.powi(power)),
+            [letter, 'B'] => power(letter).map(|power| 1000_f64.powi(power)),
+            _ => None,
+        };
+        let bytes = number.parse::<f64>().ok().zip(factor).map(|(number, factor)| number * factor);
+        match bytes.filter(|bytes| *bytes >= 1.0 && *bytes < 1e18) {
+            Some(bytes) => Ok(Self(bytes as u64)),
+            None => Err("expected a size such as 512MiB or 4GB".to_owned()),
+        }
+    }
+}
+
+/// A quarter of the memory that this process may use: the machine's, or its cgroup's
+/// where that is less.
+pub(super) fn default_limit_bytes() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    let machine = system.total_memory();
+    let cgroup = system.cgroup_limits().map_or(machine, |limits| limits.total_memory);
+    machine.min(cgroup).max(1 << 28) / 4
+}
+
+/// What a worker holds of a row for each byte of its embeddings: the batch, its copy in
+/// the engine, and the largest intermediate results.
+const WORKING_FACTOR: u64 = 12;
+/// Fewer rows than these and a run's fixed cost shows.
+const FEWEST_ROWS: usize = 64;
+
+/// The largest shape within a limit, up to what is fastest: the batch small enough that
+/// its intermediate results stay in a core's cache, large enough that a run's fixed
+/// cost does not show.
+pub(super) fn shape(dims: [usize; 2], workers: usize, asked: Option<usize>, limit_bytes: u64) -> Shape {
+    let row_bytes = 4 * (dims[0] + dims[1]) as u64 + 64;
+    let takes = |shape: Shape| {
+        let waiting = (shape.queue + 1) as u64;
+        row_bytes * shape.batch_rows as u64 * (waiting + WORKING_FACTOR * workers as u64)
+    };
+    let fastest = ((1 << 19) / (dims[0] + dims[1]).max(1)).clamp(256, 4096);
+    let mut shape = Shape { batch_rows: asked.unwrap_or(fastest), queue: workers + 1 };
+    while takes(shape) > limit_bytes && shape.queue > 1 {
+        shape.queue -= 1;
+    }
+    while asked.is_none() && takes(shape) > limit_bytes && shape.batch_rows > FEWEST_ROWS {
+        shape.batch_rows = (shape.batch_rows / 2).max(FEWEST_ROWS);
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_they_are_typed() {
+        let bytes = |text: &str| text.parse::<Size>().map(|size| size.0);
+        assert_eq!(bytes("1000000"), Ok(1_000_000));
+        assert_eq!(bytes("512MiB"), Ok(512 << 20));
+        assert_eq!(bytes("4g"), Ok(4 << 30));
+        assert_eq!(bytes("1.5 KB"), Ok(1500));
+        for wrong in ["", "G", "-1", "4X", "1e3", "0"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn less_memory_gives_shorter_queues_and_then_smaller_batches() {
+        let ample = shape([512, 512], 4, None, 1 << 40);
+        assert_eq!((ample.batch_rows, ample.queue), (512, 5));
+        let less = shape([512, 512], 4, None, 100 << 20);
+        assert!(less.batch_rows == 512 && less.queue < 5, "{less:?}");
+        let little = shape([512, 512], 4, None, 20 << 20);
+        assert!(little.batch_rows < 512 && little.queue == 1, "{little:?}");
+        assert_eq!(shape([512, 512], 4, Some(1000), 1 << 20).batch_rows, 1000);
+    }
+}

@@ -1,0 +1,122 @@
+//! How to annotate, and who is told how far it is.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::columns::Column;
+
+/// What becomes of a run that meets a row it can't compute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnBadRow {
+    /// The row's columns are null, and it is counted.
+    #[default]
+    Null,
+    /// The run fails and names the row.
+    Fail,
+}
+
+/// Whether the four columns are shifted by one constant of the dataset
+/// ([`dataset_shift`](crate::interaction::dataset_shift)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Adjust {
+    /// They are as computed.
+    #[default]
+    None,
+    /// So that their means are not negative.
+    Dataset,
+}
+
+impl Adjust {
+    /// Its name on the command line and in the footer.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Dataset => "dataset",
+        }
+    }
+}
+
+/// How many bad rows a run bears.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxBadRows {
+    /// So many; one more ends the run at once.
+    Rows(u64),
+    /// So many in a hundred, judged when all rows are computed.
+    Percent(f64),
+}
+
+impl FromStr for MaxBadRows {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "expected a number of rows, or a share such as 0.5%".to_owned();
+        match text.strip_suffix('%') {
+            None => text.parse().map(Self::Rows).map_err(|_| wrong()),
+            Some(share) => {
+                let share = share.parse().ok().filter(|share| (0.0..=100.0).contains(share));
+                share.map(Self::Percent).ok_or_else(wrong)
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for MaxBadRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows(rows) => write!(f, "{rows}"),
+            Self::Percent(share) => write!(f, "{share}%"),
+        }
+    }
+}
+
+/// How to annotate.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Column of x1, else the bundle's.
+    pub x1: Option<String>,
+    /// Column of x2, else the bundle's.
+    pub x2: Option<String>,
+    /// Column of the label, else the bundle's.
+    pub label: Option<String>,
+    /// Columns beside r, u1, u2, s.
+    pub extras: Vec<Column>,
+    /// What becomes of bad rows.
+    pub on_bad_row: OnBadRow,
+    /// How many of them a run bears; any where `None`.
+    pub max_bad_rows: Option<MaxBadRows>,
+    /// A Parquet file that lists them.
+    pub rejects: Option<PathBuf>,
+    /// Whether the columns are shifted.
+    pub adjust: Adjust,
+    /// Whether an output that exists is replaced.
+    pub overwrite: bool,
+    /// Whether what an unfinished run has left is thrown away.
+    pub restart: bool,
+    /// Workers, each with a session; the machine's cores where `None`.
+    pub workers: Option<usize>,
+    /// Rows a batch; chosen from the dimensions and the memory where `None`.
+    pub batch_rows: Option<usize>,
+    /// Bytes that batches may take; a quarter of the machine's memory where `None`.
+    pub memory_limit_bytes: Option<u64>,
+}
+
+/// A file that begins.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// Its path.
+    pub file: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Those that an earlier run has computed.
+    pub resumed_rows: u64,
+    /// Bytes of a row's embeddings, as f32.
+    pub row_bytes: u64,
+}
+
+/// Is told how many rows are done.
+pub trait Progress: Sync {
+    /// A file begins.
+    fn begin(&self, begun: Begun);
+    /// More rows are computed.
+    fn advance(&self, rows: u64);
+}

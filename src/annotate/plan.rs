@@ -1,0 +1,132 @@
+//! What a run would do, from footers and a short calibration of the engine.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use parquet::file::metadata::ColumnChunkMetaData;
+use serde::Serialize;
+
+use crate::dataset::Input;
+use crate::engine::{Backend, Batch, Evaluated};
+use crate::error::{Error, Result};
+
+use super::file::Run;
+
+/// How long the engine is tried.
+const CALIBRATION: Duration = Duration::from_millis(400);
+
+/// The plan of a file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// Files to annotate.
+    pub files: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Their row groups.
+    pub row_groups: u64,
+    /// Columns that are read: x1, x2, label.
+    pub reads: [String; 3],
+    /// Columns that are added.
+    pub adds: Vec<&'static str>,
+    /// Dimensions of x1 and x2.
+    pub dimensions: [usize; 2],
+    /// Bytes of old columns, copied as they are.
+    pub bytes_to_copy: u64,
+    /// Bytes of x1, x2 and label, as stored, that are decoded too.
+    pub bytes_to_decode: u64,
+    /// Bytes of new columns, before compression.
+    pub bytes_to_add: u64,
+    /// What would run.
+    pub engine: String,
+    /// Workers.
+    pub workers: usize,
+    /// Rows of a batch.
+    pub batch_rows: usize,
+    /// What all workers together evaluate in a second, from a short trial.
+    pub engine_rows_per_second: f64,
+    /// Seconds at that rate.
+    pub estimated_seconds: f64,
+}
+
+impl Run<'_> {
+    /// What annotating these files would take. Reads their footers and no rows but the
+    /// first ones, whose lengths are checked.
+    ///
+    /// # Errors
+    /// As annotating would give before a file's first row.
+    pub fn plan<'p>(&self, inputs: impl Iterator<Item = &'p Path>) -> Result<Plan> {
+        let asked = self.asked()?;
+        let shape = self.shape();
+        let mut plan = Plan {
+            files: 0,
+            rows: 0,
+            row_groups: 0,
+            reads: [asked.x1.clone(), asked.x2.clone(), asked.label.clone()],
+            adds: asked.columns.iter().map(|column| column.name()).collect(),
+            dimensions: self.bundle.dims(),
+            bytes_to_copy: 0,
+            bytes_to_decode: 0,
+            bytes_to_add: 0,
+            engine: self.engine.describe().to_string(),
+            workers: self.workers(),
+            batch_rows: shape.batch_rows,
+            engine_rows_per_second: 0.0,
+            estimated_seconds: 0.0,
+        };
+        for input in inputs {
+            let opened = Input::open(input)?;
+            self.source(&opened, &asked)?;
+            plan.add(&opened);
+        }
+        let rate = self.calibrate(shape.batch_rows)?;
+        plan.engine_rows_per_second = rate;
+        plan.estimated_seconds = if rate > 0.0 { plan.rows as f64 / rate } else { 0.0 };
+        Ok(plan)
+    }
+
+    /// Rows a second of all workers at once, on rows that are in memory.
+    fn calibrate(&self, rows: usize) -> Result<f64> {
+        let sessions = self.engine.sessions(&self.bundle.program(), self.workers())?;
+        let dims = self.bundle.dims();
+        std::thread::scope(|scope| {
+            let trials: Vec<_> =
+                sessions.into_iter().map(|session| scope.spawn(move || rate(session, dims, rows))).collect();
+            let rates = trials.into_iter().map(|trial| {
+                trial.join().unwrap_or_else(|_| Err(Error::Internal("a worker has died".to_owned())))
+            });
+            rates.sum()
+        })
+    }
+}
+
+impl Plan {
+    fn add(&mut self, input: &Input) {
+        let chunks = || input.metadata().row_groups().iter().flat_map(|group| group.columns());
+        let bytes = |chunk: &ColumnChunkMetaData| chunk.compressed_size().unsigned_abs();
+        let is_read = |chunk: &&ColumnChunkMetaData| {
+            chunk.column_path().parts().first().is_some_and(|root| self.reads.contains(root))
+        };
+        self.bytes_to_decode += chunks().filter(is_read).map(bytes).sum::<u64>();
+        self.bytes_to_copy += chunks().map(bytes).sum::<u64>();
+        self.bytes_to_add += input.rows() * 4 * self.adds.len() as u64;
+        self.files += 1;
+        self.rows += input.rows();
+        self.row_groups += input.metadata().num_row_groups() as u64;
+    }
+}
+
+fn rate(mut session: Box<dyn Backend>, [d1, d2]: [usize; 2], rows: usize) -> Result<f64> {
+    // Values of no meaning but of a usual size: speed does not depend on them.
+    let values = |dim: usize| (0..rows * dim).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect::<Vec<f32>>();
+    let (x1, x2, y) = (values(d1), values(d2), vec![0; rows]);
+    let batch = Batch { rows, x1: &x1, x2: &x2, y: &y };
+    let mut out = Evaluated::default();
+    // The first batch pays for what is set up once.
+    session.evaluate(&batch, &mut out)?;
+    let (start, mut done) = (Instant::now(), 0);
+    while start.elapsed() < CALIBRATION {
+        session.evaluate(&batch, &mut out)?;
+        done += rows;
+    }
+    Ok(done as f64 / start.elapsed().as_secs_f64())
+}

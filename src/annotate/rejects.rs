@@ -1,0 +1,90 @@
+//! The rows without values, as a Parquet file of their own: where each is, why, and
+//! its label.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Int64Builder, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use crate::dataset::Staged;
+use crate::error::{Error, Place, Result};
+
+use super::journal::BadRow;
+
+/// Writes the file; it appears when it is finished.
+pub(super) struct Rejects {
+    staged: Staged,
+    writer: ArrowWriter<Box<dyn Write + Send>>,
+    file: String,
+}
+
+impl Rejects {
+    /// Begins the rejects of one input file.
+    pub(super) fn create(path: &Path, overwrite: bool, file: String) -> Result<Self> {
+        let staged = Staged::create(path, overwrite)?;
+        let place = Place::file(path.display());
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let writer = ArrowWriter::try_new(staged.writer()?, schema(), Some(properties))
+            .map_err(|e| failed(place, e))?;
+        Ok(Self { staged, writer, file })
+    }
+
+    /// Adds bad rows of a row group; `before` are the rows of the file before the
+    /// batch they are of.
+    pub(super) fn push(&mut self, row_group: usize, before: u64, bad: &[BadRow]) -> Result<()> {
+        if bad.is_empty() {
+            return Ok(());
+        }
+        let (mut file, mut group, mut row) = (StringBuilder::new(), Int64Builder::new(), Int64Builder::new());
+        let (mut reason, mut label) = (StringBuilder::new(), StringBuilder::new());
+        for bad in bad {
+            file.append_value(&self.file);
+            group.append_value(row_group as i64);
+            row.append_value((before + u64::from(bad.row)) as i64);
+            reason.append_value(bad.fate.name());
+            label.append_option(bad.label.as_deref());
+        }
+        let batch = RecordBatch::try_new(
+            schema(),
+            vec![
+                Arc::new(file.finish()),
+                Arc::new(group.finish()),
+                Arc::new(row.finish()),
+                Arc::new(reason.finish()),
+                Arc::new(label.finish()),
+            ],
+        );
+        let batch = batch.map_err(|e| Error::Internal(e.to_string()))?;
+        let place = Place::file(self.staged.path().display());
+        self.writer.write(&batch).map_err(|e| failed(place, e))
+    }
+
+    /// Writes the footer and gives the file its name.
+    pub(super) fn finish(self) -> Result<()> {
+        let place = Place::file(self.staged.path().display());
+        self.writer.close().map_err(|e| failed(place, e))?;
+        self.staged.commit()
+    }
+}
+
+fn failed(place: Place, error: ParquetError) -> Error {
+    Error::io(place, "write", std::io::Error::other(error))
+}
+
+fn schema() -> Arc<Schema> {
+    let text = |name| Field::new(name, DataType::Utf8, false);
+    let number = |name| Field::new(name, DataType::Int64, false);
+    Arc::new(Schema::new(vec![
+        text("file"),
+        number("row_group"),
+        number("row"),
+        text("reason"),
+        Field::new("label", DataType::Utf8, true),
+    ]))
+}

@@ -1,0 +1,64 @@
+//! Counts and moments of the rows as they pass, the same whether they are computed
+//! now or come out of a journal.
+
+use std::collections::BTreeMap;
+
+use crate::dataset::{Fate, FateCounts};
+use crate::interaction::{self, Interaction, Moments};
+
+use super::columns::Column;
+use super::journal::Batch;
+
+/// Moments of the computed columns over good rows, and the fates of all rows.
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    pub(super) fates: FateCounts,
+    moments: Vec<Moments>,
+}
+
+impl Tally {
+    pub(super) fn new(columns: usize) -> Self {
+        Self { fates: FateCounts::default(), moments: vec![Moments::default(); columns] }
+    }
+
+    /// Counts a batch.
+    pub(super) fn take(&mut self, batch: &Batch) {
+        batch.bad.iter().for_each(|bad| self.fates.add(bad.fate));
+        let good = batch.rows - batch.bad.len();
+        self.fates.merge(&FateCounts { good: good as u64, ..FateCounts::default() });
+        for (values, moments) in batch.columns.iter().zip(&mut self.moments) {
+            let mut from = 0;
+            for bad in &batch.bad {
+                moments.push_slice(values.get(from..bad.row as usize).unwrap_or_default());
+                from = bad.row as usize + 1;
+            }
+            moments.push_slice(values.get(from..).unwrap_or_default());
+        }
+    }
+
+    /// The means R, U1, U2, S; where no row is good there are none.
+    pub(super) fn means(&self) -> Option<Interaction> {
+        let [r, u1, u2, s, ..] = self.moments[..] else { return None };
+        Some(Interaction { r: r.mean()?, u1: u1.mean()?, u2: u2.mean()?, s: s.mean()? })
+    }
+
+    /// Each column's moments after a shift of the four parts.
+    pub(super) fn summaries(
+        &self,
+        columns: &[Column],
+        shift_nats: f64,
+    ) -> BTreeMap<String, interaction::Summary> {
+        let shifted = |(column, moments): (&Column, &Moments)| {
+            (column.name().to_owned(), moments.shifted(column.shifted_by(shift_nats)).summary())
+        };
+        columns.iter().zip(&self.moments).map(shifted).collect()
+    }
+
+    /// The bad rows by reason, for a message.
+    pub(super) fn reasons(&self) -> String {
+        let reasons = self.fates.bad_by_reason();
+        let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);
+        let reasons: Vec<_> = reasons.map(|(fate, rows): &(Fate, u64)| format!("{rows} {fate}")).collect();
+        reasons.join(", ")
+    }
+}

@@ -1,0 +1,161 @@
+//! Outputs that are there already, can't be created or run out of space; in no case
+//! is anything left behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::harness::files::{listing, read, write};
+use crate::harness::{Ran, annotate, bundle, fitted, lsmi, lsmi_in, must, refused, rows, run, shell};
+
+/// A folder with `in.parquet`.
+fn with_input() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("in.parquet"), &rows(150));
+    dir
+}
+
+#[test]
+fn an_output_that_exists_is_kept() {
+    let dir = with_input();
+    let out = dir.path().join("out.parquet");
+    fs::write(&out, "precious").unwrap();
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &[]);
+    refused(&ran, 73, &["out.parquet exists", "--overwrite"]);
+    assert_eq!(fs::read(&out).unwrap(), b"precious");
+
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &["--overwrite"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(read(&out).num_rows(), 150);
+    assert_eq!(listing(dir.path()), ["in.parquet", "out.parquet"]);
+
+    let synth = ["synth", "xor", "--rows", "10", "-o", "out.parquet"];
+    refused(&lsmi_in(dir.path(), synth), 73, &["out.parquet exists", "--overwrite"]);
+    assert_eq!(lsmi_in(dir.path(), synth.iter().chain(&["--overwrite"])).code, 0);
+    assert_eq!(read(&out).num_rows(), 10);
+}
+
+#[test]
+fn the_input_can_be_replaced_by_its_output() {
+    let dir = with_input();
+    refused(&annotate(dir.path(), "in.parquet", "in.parquet", &[]), 73, &["in.parquet exists"]);
+    assert_eq!(annotate(dir.path(), "in.parquet", "in.parquet", &["--overwrite"]).code, 0);
+    assert!(read(&dir.path().join("in.parquet")).column_by_name("s").is_some());
+}
+
+#[test]
+fn places_where_nothing_can_be_created() {
+    let dir = with_input();
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    for out in
+        ["no/such/folder/out.parquet", "in.parquet/out.parquet", "folder", "folder/", "/proc/out.parquet"]
+    {
+        let ran = annotate(dir.path(), "in.parquet", out, &["--overwrite"]);
+        refused(&ran, 73, &[out.trim_end_matches('/'), "cannot create the output"]);
+        let ran = lsmi_in(dir.path(), ["synth", "xor", "--rows", "10", "--overwrite", "-o", out]);
+        refused(&ran, 73, &[out.trim_end_matches('/'), "cannot create the output"]);
+    }
+    let ran = annotate(dir.path(), "in.parquet", "no/such/folder/out.parquet", &[]);
+    refused(&ran, 73, &["(os error 2); check that the folder exists and is writable"]);
+    assert_eq!(listing(dir.path()), ["folder", "in.parquet"]);
+}
+
+#[test]
+fn folder_not_writable() {
+    let dir = with_input();
+    let closed = dir.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
+    // Permissions don't bind root: a file system that is read-only does.
+    let by_root = fs::write(closed.join("probe"), "").is_ok();
+    let _mounted = by_root.then(|| Tmpfs::mount(&closed, "size=1m,ro"));
+    if fs::write(closed.join("probe"), "").is_ok() {
+        // Root without the right to mount: /proc refuses everybody.
+        let ran = annotate(dir.path(), "in.parquet", "/proc/self/out.parquet", &[]);
+        return refused(&ran, 73, &["/proc/self/out.parquet: cannot create the output"]);
+    }
+    let ran = annotate(dir.path(), "in.parquet", "closed/out.parquet", &[]);
+    refused(&ran, 73, &["closed/out.parquet: cannot create the output", "is writable"]);
+    let ran = lsmi_in(dir.path(), ["synth", "xor", "--rows", "10", "-o", "closed/out.parquet"]);
+    refused(&ran, 73, &["closed/out.parquet: cannot create the output"]);
+    let ran = run(lsmi()
+        .current_dir(dir.path())
+        .arg("fit")
+        .arg(fitted().join("train.parquet"))
+        .args(["--bundle", "closed/models"]));
+    refused(&ran, 73, &["closed/models: cannot create the output"]);
+}
+
+/// Runs the program with files limited to so many blocks of 512 bytes (some shells: of
+/// 1024), a write beyond that failing and not killing.
+fn limited(dir: &Path, blocks: u32, args: &[&str]) -> Ran {
+    let line = format!("ulimit -f {blocks}; trap '' XFSZ; exec lsmi-etl \"$@\"");
+    run(shell(&line).arg("sh").args(args).current_dir(dir))
+}
+
+#[test]
+fn a_file_that_may_not_grow() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, bundle) = (fitted().join("in.parquet"), bundle());
+    let (input, bundle) = (input.to_str().unwrap(), bundle.to_str().unwrap());
+    for blocks in [1, 20, 200] {
+        let ran = limited(dir.path(), blocks, &["annotate", input, "out.parquet", "--bundle", bundle]);
+        refused(&ran, 74, &["out.parquet", "write failed", "File too large"]);
+        let ran = limited(dir.path(), blocks, &["synth", "gaussian", "--rows", "20000", "-o", "out.parquet"]);
+        refused(&ran, 74, &["out.parquet", "write failed", "File too large"]);
+        assert!(listing(dir.path()).is_empty(), "{:?}", listing(dir.path()));
+    }
+    let train = fitted().join("train.parquet");
+    let ran = limited(dir.path(), 2, &["fit", train.to_str().unwrap(), "--bundle", "models"]);
+    refused(&ran, 74, &["models", "write failed", "File too large"]);
+    assert!(listing(dir.path()).is_empty(), "{:?}", listing(dir.path()));
+}
+
+#[test]
+fn a_disk_that_fills_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = dir.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    // Without the right to mount, the limit on a file's size is the test.
+    let Some(_mounted) = Tmpfs::mount(&disk, "size=64k") else { return };
+    let input = fitted().join("in.parquet");
+    let ran = annotate(dir.path(), input.to_str().unwrap(), "disk/out.parquet", &[]);
+    refused(&ran, 74, &["disk/out.parquet", "write failed", "No space left on device"]);
+    let ran = lsmi_in(dir.path(), ["synth", "gaussian", "--rows", "20000", "-o", "disk/out.parquet"]);
+    refused(&ran, 74, &["disk/out.parquet", "write failed", "No space left on device"]);
+    assert!(listing(&disk).is_empty(), "{:?}", listing(&disk));
+
+    fs::write(disk.join("ballast"), vec![0; 60 << 10]).unwrap();
+    let train = fitted().join("train.parquet");
+    let ran = run(lsmi().current_dir(dir.path()).arg("fit").arg(train).args(["--bundle", "disk/models"]));
+    refused(&ran, 74, &["disk/models", "write failed", "No space left on device"]);
+    assert_eq!(listing(&disk), ["ballast"]);
+}
+
+/// A file system in memory, mounted while this lives.
+struct Tmpfs<'a>(&'a Path);
+
+impl<'a> Tmpfs<'a> {
+    /// `None` where mounting is not permitted.
+    fn mount(at: &'a Path, options: &str) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for Tmpfs<'_> {
+    fn drop(&mut self) {
+        must(Command::new("umount").arg(self.0));
+    }
+}
+
+#[test]
+fn a_summary_that_cannot_be_written() {
+    let dir = with_input();
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &["--summary", "no/summary.json"]);
+    refused(&ran, 73, &["no/summary.json: cannot create the output"]);
+}

@@ -1,0 +1,52 @@
+//! Every command of the README, as its reader types it: the `sh` blocks in their order,
+//! in one folder.
+
+use std::fs;
+use std::process::Command;
+
+use crate::harness::{lsmi, must, python, repository, runtime};
+
+/// The lines between ```sh and ```.
+fn commands(markdown: &str) -> String {
+    let mut script = String::new();
+    let mut inside = false;
+    for line in markdown.lines() {
+        match (inside, line) {
+            (false, "```sh") => inside = true,
+            (true, "```") => inside = false,
+            (true, command) => script += &format!("{command}\n"),
+            (false, _) => {}
+        }
+    }
+    script
+}
+
+#[test]
+fn the_readmes_commands_work() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let script = commands(&readme)
+        // What is running now.
+        .replace("cargo test --release\n", "")
+        // The same program, already built.
+        .replace("cargo run --release -- ", "lsmi-etl ");
+    assert!(!script.contains("cargo") && script.lines().count() > 12, "{script}");
+    let dir = tempfile::tempdir().unwrap();
+    let program = lsmi().get_program().to_owned();
+    let programs = std::path::Path::new(&program).parent().unwrap();
+    let path = std::env::join_paths(
+        [programs, python().parent().unwrap()]
+            .into_iter()
+            .map(Into::into)
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink(repository().join("pipelines"), dir.path().join("pipelines")).unwrap();
+    let mut shell = Command::new("sh");
+    shell.current_dir(dir.path()).args(["-e", "-c", &script]).env("PATH", path);
+    shell.env("LSMI_ETL_RUNTIME_DIR", runtime()).env_remove("LSMI_ETL_BUNDLE");
+    let ran = must(&mut shell);
+    // A sign of each: the demo's table, the fit's figures, the query, the doctor.
+    for sign in ["5. Compare with the truth.", "classifier 1 and 2", "| label | r ", "engine   onnxruntime"] {
+        assert!(ran.stdout.contains(sign), "no {sign:?} in\n{}", ran.stdout);
+    }
+}
