@@ -6,6 +6,7 @@
 mod harness;
 
 mod cli;
+mod crash;
 mod digits;
 mod docs;
 mod engines;

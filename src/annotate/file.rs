@@ -80,7 +80,7 @@ impl Run<'_> {
 
         let source = work.source()?;
         let shape = self.shape();
-        let (mut journal, resumed) = work.journal(output, shape)?;
+        let (mut journal, resumed) = work.journal(&source, output, shape)?;
         Staged::sweep(output);
         let shape = Shape { batch_rows: journal.batch_rows(), ..shape };
         let replace = self.options.overwrite;
@@ -132,8 +132,12 @@ impl Run<'_> {
         if let Some(rejects) = splicing.rejects {
             rejects.finish()?;
         }
-        let output_bytes = splicing.writer.finish()?;
-        journal.remove()?;
+        let finished = splicing.writer.finish();
+        // An input that was changed meanwhile: what was computed of it is worth nothing.
+        if matches!(finished, Ok(_) | Err(Error::Transient { .. })) {
+            journal.remove()?;
+        }
+        let output_bytes = finished?;
 
         let elapsed = start.elapsed();
         let row_groups = opened.metadata().num_row_groups();
@@ -230,7 +234,7 @@ impl<'a> Work<'a> {
     }
 
     /// The journal, what it holds already counted.
-    fn journal(&mut self, output: &Path, shape: Shape) -> Result<(Journal, Resumed)> {
+    fn journal(&mut self, source: &Source, output: &Path, shape: Shape) -> Result<(Journal, Resumed)> {
         let row_groups = self.opened.metadata().num_row_groups();
         let rows = (0..row_groups).map(|row_group| self.opened.rows_in(row_group)).collect();
         let (identity, restart) = (self.identity.clone(), self.run.options.restart);

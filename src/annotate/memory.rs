@@ -89,7 +89,7 @@ mod tests {
     fn less_memory_gives_shorter_queues_and_then_smaller_batches() {
         let ample = shape([512, 512], 4, None, 1 << 40);
         assert_eq!((ample.batch_rows, ample.queue), (512, 5));
-        let less = shape([512, 512], 4, None, 100 << 20);
+        let less = shape([512, 512], 4, None, 108 << 20);
         assert!(less.batch_rows == 512 && less.queue < 5, "{less:?}");
         let little = shape([512, 512], 4, None, 20 << 20);
         assert!(little.batch_rows < 512 && little.queue == 1, "{little:?}");

@@ -160,7 +160,6 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
         let plan = run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))?;
         return if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
     }
-    tracing::info!("{}", engine.describe());
     match (files.pairs(), args.files_per_job) {
         ([pair], None) if files.is_file() => {
             let summary = run.file(&pair.input, &pair.output);
@@ -240,9 +239,11 @@ pub(super) fn say(summary: &Summary) {
     if summary.resumed_rows > 0 {
         tracing::info!("{} rows were computed by an earlier run", summary.resumed_rows);
     }
+    let peak =
+        summary.peak_memory_bytes.map_or(String::new(), |b| format!(", {} MB of memory", b / 1_000_000));
     let mean = |name: &str| summary.columns.get(name).and_then(|c| c.mean).unwrap_or(f64::NAN);
     tracing::info!(
-        "{}: {} rows in {:.1} s ({:.0} rows/s); R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4} nats",
+        "{}: {} rows in {:.1} s ({:.0} rows/s{peak}); R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4} nats",
         summary.output,
         summary.rows,
         summary.seconds,
@@ -263,8 +264,6 @@ pub(super) fn say(summary: &Summary) {
             before.s
         );
     }
-    let peak = summary.peak_memory_bytes.map_or(String::new(), |b| format!(", {} MB at most", b / 1_000_000));
-    tracing::info!("{}{peak}", summary.engine);
     warn_of_bad_rows(&summary.fates);
 }
 

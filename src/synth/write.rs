@@ -1,8 +1,7 @@
 //! The file: batches drawn on all threads while the last one is encoded, row groups of
 //! a bounded size, and the name taken only when all is written.
 
-use std::io::Write;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -106,8 +106,12 @@ fn a_file_that_may_not_grow() {
         refused(&ran, 74, &["out.parquet", "write failed", "File too large"]);
         let ran = limited(dir.path(), blocks, &["synth", "gaussian", "--rows", "20000", "-o", "out.parquet"]);
         refused(&ran, 74, &["out.parquet", "write failed", "File too large"]);
-        assert!(listing(dir.path()).is_empty(), "{:?}", listing(dir.path()));
+        // What was computed waits for the next run; nothing else is left.
+        assert_eq!(listing(dir.path()), [".out.parquet.lsmi-journal"]);
     }
+    must(lsmi().current_dir(dir.path()).args(["annotate", input, "out.parquet", "--bundle", bundle]));
+    assert_eq!(listing(dir.path()), ["out.parquet"]);
+    fs::remove_file(dir.path().join("out.parquet")).unwrap();
     let train = fitted().join("train.parquet");
     let ran = limited(dir.path(), 2, &["fit", train.to_str().unwrap(), "--bundle", "models"]);
     refused(&ran, 74, &["models", "write failed", "File too large"]);
@@ -126,7 +130,8 @@ fn a_disk_that_fills_up() {
     refused(&ran, 74, &["disk/out.parquet", "write failed", "No space left on device"]);
     let ran = lsmi_in(dir.path(), ["synth", "gaussian", "--rows", "20000", "-o", "disk/out.parquet"]);
     refused(&ran, 74, &["disk/out.parquet", "write failed", "No space left on device"]);
-    assert!(listing(&disk).is_empty(), "{:?}", listing(&disk));
+    assert_eq!(listing(&disk), [".out.parquet.lsmi-journal"]);
+    fs::remove_file(disk.join(".out.parquet.lsmi-journal")).unwrap();
 
     fs::write(disk.join("ballast"), vec![0; 60 << 10]).unwrap();
     let train = fitted().join("train.parquet");

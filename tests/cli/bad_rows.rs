@@ -89,9 +89,12 @@ fn end_the_run_where_asked() {
     let mut x2 = vectors(&rows, "x2");
     x2[130].as_mut().unwrap()[1] = f32::NAN;
     write(&dir.path().join("in.parquet"), &replaced(&rows, "x2", embeddings(&x2, 4)));
+    // The first row groups of the file as it was are in the journal.
     let ran = annotate(dir.path(), "in.parquet", "out.parquet", &fail);
+    refused(&ran, 78, &["another input", "--restart"]);
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &["--on-bad-row", "fail", "--restart"]);
     refused(&ran, 65, &["in.parquet, row group 1, column \"x2\"", "row 30 ", "non_finite_x2"]);
-    assert_eq!(listing(dir.path()), ["in.parquet"]);
+    assert_eq!(listing(dir.path()), [".out.parquet.lsmi-journal", "in.parquet"]);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! The journal cut off, torn, foreign and taken up again.
+
 use super::*;
 use crate::annotate::lineage::tests::identity;
 use crate::dataset::Fate;

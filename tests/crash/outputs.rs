@@ -1,0 +1,109 @@
+//! Outputs that are there already, that two runs want, or that other work has begun.
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::{annotate, annotated, names, work};
+use crate::harness::{Ran, fitted, last_json, lsmi};
+
+/// Begins a run and kills it when its journal has some content.
+fn begin_and_kill(folder: &std::path::Path) {
+    let journal = folder.join(".out.parquet.lsmi-journal");
+    let mut command = annotate(&work().input, &folder.join("out.parquet"), &["--batch-rows", "64"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while journal.metadata().map_or(0, |metadata| metadata.len()) < 200_000 {
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(journal.exists(), "the run ended before its kill");
+}
+
+#[test]
+fn two_runs_do_not_write_one_output() {
+    let work = work();
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.parquet");
+    let journal = folder.path().join(".out.parquet.lsmi-journal");
+    let mut first = annotate(&work.input, &output, &["--batch-rows", "64"]);
+    let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !journal.exists() {
+        sleep(Duration::from_millis(1));
+    }
+    let second = annotated(&work.input, &output, &["--batch-rows", "64"]);
+    let first: Ran = first.wait_with_output().unwrap().into();
+    assert_eq!(second.code, 75, "{}", second.stderr);
+    assert!(second.stderr.contains("another run is writing this output"), "{}", second.stderr);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    assert_eq!(names(folder.path()), ["out.parquet"]);
+}
+
+#[test]
+fn other_work_is_not_mixed_in() {
+    let work = work();
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.parquet");
+    begin_and_kill(folder.path());
+    let other = fitted().join("in.parquet");
+    let ran = annotated(&other, &output, &[]);
+    assert_eq!(ran.code, 78, "{}", ran.stderr);
+    assert!(ran.stderr.contains("another input") && ran.stderr.contains("--restart"), "{}", ran.stderr);
+    let ran = annotated(&work.input, &output, &["--columns", "i1"]);
+    assert_eq!(ran.code, 78, "{}", ran.stderr);
+
+    let ran = annotated(&other, &output, &["--restart"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(last_json(&ran)["resumed_rows"], 0);
+    assert_eq!(names(folder.path()), ["out.parquet"]);
+}
+
+#[test]
+fn what_is_done_is_not_done_again() {
+    let work = work();
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.parquet");
+    let first = annotated(&work.input, &output, &[]);
+    assert_eq!(last_json(&first)["skipped"], false);
+    let modified = output.metadata().unwrap().modified().unwrap();
+    let again = annotated(&work.input, &output, &[]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(last_json(&again)["skipped"], true);
+    assert_eq!(output.metadata().unwrap().modified().unwrap(), modified);
+
+    for other in [&["--columns", "i1"][..], &["--adjust", "dataset"], &["--x1", "x2", "--x2", "x1"]] {
+        let ran = annotated(&work.input, &output, other);
+        assert_eq!(ran.code, 73, "{other:?} {}", ran.stderr);
+    }
+    assert_eq!(annotated(&fitted().join("in.parquet"), &output, &[]).code, 73);
+    let anew = annotated(&work.input, &output, &["--overwrite"]);
+    assert_eq!(last_json(&anew)["skipped"], false);
+    assert!(std::fs::read(&output).unwrap() == work.undisturbed);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = annotated(&work().input, &folder.path().join("out.parquet"), &["--dry-run"]);
+    let plan = last_json(&ran);
+    assert_eq!((plan["rows"].as_u64(), plan["row_groups"].as_u64()), (Some(160_000), Some(20)));
+    assert_eq!(plan["dimensions"], serde_json::json!([4, 4]));
+    assert!(plan["bytes_to_decode"].as_u64() < plan["bytes_to_copy"].as_u64());
+    assert!(plan["estimated_seconds"].as_f64().unwrap() > 0.0);
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn less_memory_gives_smaller_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.parquet");
+    let batch_rows = |limit: &str| {
+        let ran = annotated(&work().input, &output, &["--dry-run", "--memory-limit", limit]);
+        last_json(&ran)["batch_rows"].as_u64().unwrap()
+    };
+    assert!(batch_rows("1MiB") < batch_rows("4GiB"));
+    let little = annotated(&work().input, &output, &["--memory-limit", "1MiB"]);
+    assert_eq!(last_json(&little)["fates"]["good"], 160_000, "{}", little.stderr);
+    let wrong = lsmi().args(["annotate", "a", "b", "--memory-limit", "much"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(64));
+}
