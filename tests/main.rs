@@ -11,4 +11,5 @@ mod digits;
 mod docs;
 mod engines;
 mod house;
+mod sources;
 mod splice;

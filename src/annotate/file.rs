@@ -11,7 +11,7 @@ use arrow::util::display::array_value_to_string;
 use crossbeam_channel::{Sender, unbounded};
 
 use crate::bundle::Bundle;
-use crate::dataset::{Fate, FateCounts, Input, Request, Source, SpliceWriter, Staged};
+use crate::dataset::{Fate, FateCounts, Input, Request, Source, SpliceWriter, Staged, exists};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::interaction::{Interaction, dataset_shift};
@@ -206,8 +206,8 @@ impl<'a> Work<'a> {
     /// Whether the output is there, made by the same work, with all that goes with it.
     fn is_done(&self, output: &Path) -> Result<bool> {
         let options = self.run.options;
-        let wanted = !options.overwrite && !options.restart && output.exists();
-        let rejects = options.rejects.as_deref().is_none_or(Path::exists);
+        let wanted = !options.overwrite && !options.restart && exists(output)?;
+        let rejects = options.rejects.as_deref().map_or(Ok(true), exists)?;
         Ok(wanted && rejects && self.identity.is_done(output, options.adjust)?)
     }
 

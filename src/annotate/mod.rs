@@ -4,6 +4,7 @@
 mod columns;
 mod compute;
 mod file;
+mod files;
 mod journal;
 mod lineage;
 mod memory;
@@ -17,6 +18,7 @@ mod tally;
 
 pub use columns::Column;
 pub use file::Run;
+pub use files::Totals;
 pub use memory::Size;
 pub use options::{Adjust, Begun, MaxBadRows, OnBadRow, Options, Progress};
 pub use plan::Plan;

@@ -49,39 +49,39 @@ pub struct Plan {
 }
 
 impl Run<'_> {
-    /// What annotating a file would take. Reads its footer and no rows but the first
-    /// ones, whose lengths are checked.
+    /// What annotating these files would take. Reads their footers and no rows but the
+    /// first ones, whose lengths are checked.
     ///
     /// # Errors
-    /// As annotating would give before its first row.
-    pub fn plan(&self, input: &Path) -> Result<Plan> {
-        let opened = Input::open(input)?;
+    /// As annotating would give before a file's first row.
+    pub fn plan<'p>(&self, inputs: impl Iterator<Item = &'p Path>) -> Result<Plan> {
         let asked = self.asked()?;
-        self.source(&opened, &asked)?;
-        let reads = [asked.x1.clone(), asked.x2.clone(), asked.label.clone()];
-        let chunks = || opened.metadata().row_groups().iter().flat_map(|group| group.columns());
-        let bytes = |chunk: &ColumnChunkMetaData| chunk.compressed_size().unsigned_abs();
-        let is_read = |chunk: &&ColumnChunkMetaData| {
-            chunk.column_path().parts().first().is_some_and(|root| reads.contains(root))
-        };
         let shape = self.shape();
-        let rate = self.calibrate(shape.batch_rows)?;
-        Ok(Plan {
-            files: 1,
-            rows: opened.rows(),
-            row_groups: opened.metadata().num_row_groups() as u64,
+        let mut plan = Plan {
+            files: 0,
+            rows: 0,
+            row_groups: 0,
+            reads: [asked.x1.clone(), asked.x2.clone(), asked.label.clone()],
             adds: asked.columns.iter().map(|column| column.name()).collect(),
             dimensions: self.bundle.dims(),
-            bytes_to_copy: chunks().map(bytes).sum(),
-            bytes_to_decode: chunks().filter(is_read).map(bytes).sum(),
-            bytes_to_add: opened.rows() * 4 * asked.columns.len() as u64,
+            bytes_to_copy: 0,
+            bytes_to_decode: 0,
+            bytes_to_add: 0,
             engine: self.engine.describe().to_string(),
             workers: self.workers(),
             batch_rows: shape.batch_rows,
-            engine_rows_per_second: rate,
-            estimated_seconds: if rate > 0.0 { opened.rows() as f64 / rate } else { 0.0 },
-            reads,
-        })
+            engine_rows_per_second: 0.0,
+            estimated_seconds: 0.0,
+        };
+        for input in inputs {
+            let opened = Input::open(input)?;
+            self.source(&opened, &asked)?;
+            plan.add(&opened);
+        }
+        let rate = self.calibrate(shape.batch_rows)?;
+        plan.engine_rows_per_second = rate;
+        plan.estimated_seconds = if rate > 0.0 { plan.rows as f64 / rate } else { 0.0 };
+        Ok(plan)
     }
 
     /// Rows a second of all workers at once, on rows that are in memory.
@@ -96,6 +96,22 @@ impl Run<'_> {
             });
             rates.sum()
         })
+    }
+}
+
+impl Plan {
+    fn add(&mut self, input: &Input) {
+        let chunks = || input.metadata().row_groups().iter().flat_map(|group| group.columns());
+        let bytes = |chunk: &ColumnChunkMetaData| chunk.compressed_size().unsigned_abs();
+        let is_read = |chunk: &&ColumnChunkMetaData| {
+            chunk.column_path().parts().first().is_some_and(|root| self.reads.contains(root))
+        };
+        self.bytes_to_decode += chunks().filter(is_read).map(bytes).sum::<u64>();
+        self.bytes_to_copy += chunks().map(bytes).sum::<u64>();
+        self.bytes_to_add += input.rows() * 4 * self.adds.len() as u64;
+        self.files += 1;
+        self.rows += input.rows();
+        self.row_groups += input.metadata().num_row_groups() as u64;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rows without values, as a Parquet file of their own: where each is, why, and
 //! its label.
 
-use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::journal::BadRow;
 /// Writes the file; it appears when it is finished.
 pub(super) struct Rejects {
     staged: Staged,
-    writer: ArrowWriter<File>,
+    writer: ArrowWriter<Box<dyn Write + Send>>,
     file: String,
 }
 
@@ -29,9 +29,9 @@ impl Rejects {
     pub(super) fn create(path: &Path, overwrite: bool, file: String) -> Result<Self> {
         let staged = Staged::create(path, overwrite)?;
         let place = Place::file(path.display());
-        let out = staged.file().try_clone().map_err(|e| Error::io(place.clone(), "write", e))?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let writer = ArrowWriter::try_new(out, schema(), Some(properties)).map_err(|e| failed(place, e))?;
+        let writer = ArrowWriter::try_new(staged.writer()?, schema(), Some(properties))
+            .map_err(|e| failed(place, e))?;
         Ok(Self { staged, writer, file })
     }
 

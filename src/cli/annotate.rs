@@ -8,20 +8,28 @@ use clap::{Args, ValueEnum};
 use super::engine::EngineArgs;
 use super::output;
 use super::progress::Shown;
-use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, Size, Summary};
+use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, Size, Summary, Totals};
 use crate::bundle::Bundle;
+use crate::dataset::{FateCounts, Files, Share};
 use crate::error::Result;
 
-/// Add r, u1, u2 and s to every row of a Parquet file
+/// Add r, u1, u2 and s to every row of Parquet files
 ///
-/// All columns of the input are copied byte for byte, the new ones follow them. The
-/// output appears under its name only when it is whole.
+/// All columns of the input are copied byte for byte, the new ones follow them. An
+/// output appears under its name only when it is whole. Of a folder or a glob, every
+/// file keeps its path below the output's folder. Both may be in an object store (s3://,
+/// gs://, az://, https://), with the environment variables of the store's own tools:
+/// AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
+/// AZURE_STORAGE_ACCOUNT_NAME and so on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lsmi-etl annotate in.parquet out.parquet
   lsmi-etl annotate in.parquet out.parquet --bundle models/ --x1 image --x2 text --label y
   lsmi-etl annotate in.parquet out.parquet --columns i1,i2,i12 --json
+  lsmi-etl annotate data/ annotated/
+  lsmi-etl annotate 'data/year=2024/**/*.parquet' annotated/ --files-per-job 2/20
+  lsmi-etl annotate s3://bucket/data/ s3://bucket/annotated/
   lsmi-etl annotate in.parquet out.parquet --rejects bad.parquet --max-bad-rows 0.1%
   lsmi-etl annotate in.parquet out.parquet --dry-run
 
@@ -29,9 +37,9 @@ A run that was killed goes on where it was when it is started again: what it had
 is in .OUTPUT.lsmi-journal. An output made of the same input by the same bundle is left as
 it is, and the exit code is 0.")]
 pub(super) struct AnnotateArgs {
-    /// The Parquet file to read
+    /// The Parquet file to read, a folder of them, or a glob; a path or a URL
     input: PathBuf,
-    /// The Parquet file to write
+    /// The Parquet file to write; a folder where the input is one or is a glob
     output: PathBuf,
     /// The models
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR")]
@@ -51,8 +59,9 @@ pub(super) struct AnnotateArgs {
     /// What becomes of a row that can't be computed (null, NaN, unknown label)
     #[arg(long, value_enum, default_value = "null")]
     on_bad_row: BadRow,
-    /// Write the rows that can't be computed to a Parquet file: file, row_group, row, reason, label
-    #[arg(long, value_name = "FILE")]
+    /// Write the rows that can't be computed to a Parquet file (file, row_group, row, reason,
+    /// label), or of several files to a folder
+    #[arg(long, value_name = "PATH")]
     rejects: Option<PathBuf>,
     /// Fail (65) where more rows are bad than these: a number, or a share of all such as 0.5%
     #[arg(long, value_name = "N|P%")]
@@ -84,6 +93,9 @@ pub(super) struct AnnotateArgs {
     /// Rows evaluated at once [default: by the dimensions]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch_rows: Option<u32>,
+    /// Take the I-th of N shares of the files, balanced by bytes: for array jobs
+    #[arg(long, value_name = "I/N")]
+    files_per_job: Option<Share>,
     /// End with one line of JSON on stdout
     #[arg(long)]
     json: bool,
@@ -111,6 +123,8 @@ enum Adjustment {
 }
 
 pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
+    let files = Files::discover(&args.input, &args.output)?;
+    let files = args.files_per_job.into_iter().fold(files, Files::share);
     let bundle = Bundle::open(&args.bundle)?;
     let engine = args.engine.find()?;
     let mut extras = Vec::new();
@@ -143,20 +157,53 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
     let progress = Shown::new(stop);
     let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
     if args.dry_run {
-        let plan = run.plan(&args.input)?;
+        let plan = run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))?;
         return if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
     }
-    let summary = run.file(&args.input, &args.output);
-    progress.finish();
-    let summary = summary?;
-    say(&summary);
+    match (files.pairs(), args.files_per_job) {
+        ([pair], None) if files.is_file() => {
+            let summary = run.file(&pair.input, &pair.output);
+            progress.finish();
+            let summary = summary?;
+            say(&summary);
+            report(args, &summary)
+        }
+        _ => {
+            let totals = run.files(&files, say);
+            progress.finish();
+            let totals = totals?;
+            say_totals(&totals);
+            report(args, &totals)
+        }
+    }
+}
+
+fn report(args: &AnnotateArgs, summary: &impl serde::Serialize) -> Result<()> {
     if let Some(path) = &args.summary {
-        output::summary(path, &summary)?;
+        output::summary(path, summary)?;
     }
     if args.json {
-        output::json(&summary)?;
+        output::json(summary)?;
     }
     Ok(())
+}
+
+/// The summary of several files for a person.
+fn say_totals(totals: &Totals) {
+    let mean = |name: &str| totals.columns.get(name).and_then(|c| c.mean).unwrap_or(f64::NAN);
+    tracing::info!(
+        "{}: {} files, {} rows in {:.1} s ({:.0} rows/s); R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4} nats",
+        totals.output,
+        totals.files,
+        totals.rows,
+        totals.seconds,
+        totals.rows_per_second,
+        mean("r"),
+        mean("u1"),
+        mean("u2"),
+        mean("s"),
+    );
+    warn_of_bad_rows(&totals.fates);
 }
 
 /// The plan for a person.
@@ -217,10 +264,14 @@ pub(super) fn say(summary: &Summary) {
             before.s
         );
     }
-    if summary.bad_rows > 0 {
-        let reasons = summary.fates.bad_by_reason();
+    warn_of_bad_rows(&summary.fates);
+}
+
+fn warn_of_bad_rows(fates: &FateCounts) {
+    if fates.bad() > 0 {
+        let reasons = fates.bad_by_reason();
         let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);
         let reasons: Vec<_> = reasons.map(|(fate, rows)| format!("{rows} {fate}")).collect();
-        tracing::warn!("{} rows have no values: {}", summary.bad_rows, reasons.join(", "));
+        tracing::warn!("{} rows have no values: {}", fates.bad(), reasons.join(", "));
     }
 }

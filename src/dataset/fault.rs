@@ -17,22 +17,35 @@ pub fn parquet(place: Place, doing: &'static str, error: ParquetError) -> Error 
     }
 }
 
+/// An error of reading or writing, met while `doing` it: what an object store had to say
+/// is inside.
+pub fn io(place: Place, doing: &'static str, source: io::Error) -> Error {
+    match source.downcast::<Error>() {
+        Ok(error) => error,
+        Err(source) => Error::io(place, doing, source),
+    }
+}
+
 /// An [`ArrowError`] met while `doing` something at a place.
 pub fn arrow(place: Place, doing: &'static str, error: ArrowError) -> Error {
     match error {
         ArrowError::ExternalError(source) => external(place, doing, source),
-        ArrowError::IoError(_, source) => Error::io(place, doing, source),
+        ArrowError::IoError(_, source) => io(place, doing, source),
         other => damaged(place, &other),
     }
 }
 
 fn external(place: Place, doing: &'static str, source: Box<dyn StdError + Send + Sync>) -> Error {
+    let source = match source.downcast::<Error>() {
+        Ok(error) => return *error,
+        Err(source) => source,
+    };
     match source.downcast::<io::Error>() {
         // Decompressors report bad bytes as InvalidData or InvalidInput.
         Ok(source) if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
             damaged(place, &*source)
         }
-        Ok(source) => Error::io(place, doing, *source),
+        Ok(source) => io(place, doing, *source),
         Err(other) => damaged(place, &*other),
     }
 }

@@ -16,23 +16,24 @@ use crate::error::{Error, Place, Result};
 use super::column::Named;
 use super::encryption::tells_of_encryption;
 use super::fault;
-use super::local::LocalFile;
+use super::file::InputFile;
 
 /// An open Parquet file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Input {
-    file: LocalFile,
+    file: InputFile,
     arrow: ArrowReaderMetadata,
 }
 
 impl Input {
-    /// Opens a file and reads its footer and page index.
+    /// Opens a file, by its path or URL, and reads its footer and page index.
     ///
     /// # Errors
     /// [`Error::NoInput`] where there is no such file, [`Error::BadData`] where it
-    /// is not Parquet, is cut off, or is encrypted.
+    /// is not Parquet, is cut off, or is encrypted; for a URL also
+    /// [`Error::Transient`], [`Error::Usage`] and [`Error::Config`].
     pub fn open(path: &Path) -> Result<Self> {
-        let file = LocalFile::open(path)?;
+        let file = InputFile::open(path)?;
         let place = Place::file(path.display());
         recognise(&file, &place)?;
         // As a mask, the encoding statistics would be lost to whoever copies the footer.
@@ -49,7 +50,7 @@ impl Input {
     }
 
     /// The file underneath.
-    pub fn file(&self) -> &LocalFile {
+    pub fn file(&self) -> &InputFile {
         &self.file
     }
 
@@ -101,7 +102,7 @@ impl Input {
 }
 
 /// Says in plain words what a file is that is not Parquet.
-fn recognise(file: &LocalFile, place: &Place) -> Result<()> {
+fn recognise(file: &InputFile, place: &Place) -> Result<()> {
     let magic = |offset: u64| -> Result<[u8; 4]> {
         let mut bytes = [0; 4];
         let reader = file.get_read(offset).map_err(|error| fault::parquet(place.clone(), "read", error))?;
@@ -111,7 +112,7 @@ fn recognise(file: &LocalFile, place: &Place) -> Result<()> {
             match limited.read(bytes.get_mut(filled..).unwrap_or_default()) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
-                Err(source) => return Err(Error::io(place.clone(), "read", source)),
+                Err(source) => return Err(fault::io(place.clone(), "read", source)),
             }
         }
         Ok(bytes)
@@ -128,7 +129,7 @@ fn recognise(file: &LocalFile, place: &Place) -> Result<()> {
 }
 
 /// Refuses a file whose footer can be read but some of whose columns cannot.
-fn check_not_encrypted(file: &LocalFile, place: &Place) -> Result<()> {
+fn check_not_encrypted(file: &InputFile, place: &Place) -> Result<()> {
     let read = |offset, length| {
         file.get_bytes(offset, length).map_err(|error| fault::parquet(place.clone(), "read", error))
     };

@@ -20,15 +20,15 @@ use crate::error::{Error, Place, Result};
 use super::embedding::{EmbeddingType, Float, Layout};
 use super::extract::{Embeddings, Flaw, mark_non_finite};
 use super::fault;
+use super::file::InputFile;
 use super::input::Input;
 use super::levels::{all_max, all_regular};
-use super::local::LocalFile;
 
 mod odd;
 
 /// Reads a column chunk of lists of f32 as embeddings of one dimension.
 pub(super) struct ListPages {
-    pages: SerializedPageReader<LocalFile>,
+    pages: SerializedPageReader<InputFile>,
     column: ColumnDescPtr,
     /// Definition level of a list that is there, but empty.
     empty_level: i16,

@@ -2,56 +2,53 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
+use super::store::is_url;
+use super::upload::Upload;
 use crate::error::{Error, Place, Result};
 
-/// A file being written beside its final name, as `.NAME.XXXXXX.partial`. Dropped
-/// without [`Staged::commit`], it is removed.
+/// An output being written: a file beside its final name, as `.NAME.XXXXXX.partial`, or
+/// a multipart upload. Dropped without [`Staged::commit`], nothing of it stays.
 #[derive(Debug)]
 pub struct Staged {
-    temporary: NamedTempFile,
     path: PathBuf,
-    overwrite: bool,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Local { temporary: NamedTempFile, overwrite: bool },
+    Remote(Upload),
 }
 
 impl Staged {
-    /// Creates the temporary file.
+    /// Creates the temporary file, or begins the upload where `path` is a URL.
     ///
     /// # Errors
     /// [`Error::OutputExists`] where the output is there and `overwrite` is not
-    /// given; [`Error::CannotCreate`] where the folder is missing or not writable,
-    /// or the output is a folder.
+    /// given; [`Error::CannotCreate`] where the folder or bucket is missing or not
+    /// writable, or the output is a folder; for a URL also [`Error::Transient`],
+    /// [`Error::Usage`] and [`Error::Config`].
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
-        let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
-        let name = path.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidFilename.into()))?;
-        match std::fs::symlink_metadata(path) {
-            Ok(there) if there.is_dir() => return Err(cannot(io::ErrorKind::IsADirectory.into())),
-            Ok(_) if !overwrite => return Err(Error::OutputExists(path.to_owned())),
-            _ => {}
-        }
-        let mut prefix = OsString::from(".");
-        prefix.push(name);
-        prefix.push(".");
-        let mut builder = Builder::new();
-        builder.prefix(&prefix).suffix(".partial");
-        // A temporary file is private by default; this one becomes the output.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        // The folder is looked at first: a temporary file's error would name that file.
-        let temporary = std::fs::metadata(folder_of(path))
-            .and_then(|_| builder.tempfile_in(folder_of(path)))
-            .map_err(cannot)?;
-        Ok(Self { temporary, path: path.to_owned(), overwrite })
+        let stage = if is_url(path) {
+            Stage::Remote(Upload::begin(path, overwrite)?)
+        } else {
+            Stage::Local { temporary: temporary_beside(path, overwrite)?, overwrite }
+        };
+        Ok(Self { path: path.to_owned(), stage })
     }
 
     /// Removes what killed runs have left of an output, for whoever is alone at work
     /// on it. Best effort: such a file is in nobody's way.
     pub fn sweep(path: &Path) {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+        if is_url(path) {
+            return;
+        }
         let is_left = |file: &str| {
             let middle = file.strip_prefix(&format!(".{name}.")).and_then(|s| s.strip_suffix(".partial"));
             // Another output's name may begin with this one's.
@@ -69,37 +66,86 @@ impl Staged {
         &self.path
     }
 
-    /// The open temporary file.
-    pub fn file(&self) -> &File {
-        self.temporary.as_file()
-    }
-
-    /// Forces the content to disk and gives the file its name; nobody ever sees
-    /// a part of it.
+    /// Where to write the content.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where a file of this name has appeared meanwhile and
-    /// `overwrite` was not given; [`Error::Io`].
-    pub fn commit(self) -> Result<()> {
-        let Self { temporary, path, overwrite } = self;
-        let failed = |doing| {
-            let place = Place::file(path.display());
-            move |source| Error::io(place, doing, source)
-        };
-        temporary.as_file().sync_all().map_err(failed("fsync"))?;
-        let renamed = if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
-        match renamed {
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(Error::OutputExists(path));
+    /// [`Error::Io`].
+    pub fn writer(&self) -> Result<Box<dyn Write + Send>> {
+        Ok(match &self.stage {
+            Stage::Local { temporary, .. } => {
+                Box::new(temporary.as_file().try_clone().map_err(failed(&self.path, "write"))?)
             }
-            Err(error) => return Err(failed("rename")(error.error)),
-            Ok(_) => {}
-        }
-        // Without this the rename itself may not survive a power cut.
-        #[cfg(unix)]
-        File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).map_err(failed("fsync"))?;
-        Ok(())
+            Stage::Remote(upload) => Box::new(upload.writer()),
+        })
     }
+
+    /// Bytes written so far.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn bytes(&self) -> Result<u64> {
+        match &self.stage {
+            Stage::Local { temporary, .. } => {
+                Ok(temporary.as_file().metadata().map_err(failed(&self.path, "write"))?.len())
+            }
+            Stage::Remote(upload) => Ok(upload.bytes()),
+        }
+    }
+
+    /// Forces the content to disk, or completes the upload, and gives it its name;
+    /// nobody ever sees a part of it.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where an output of this name has appeared meanwhile and
+    /// `overwrite` was not given; [`Error::Io`]; [`Error::Transient`] of a store.
+    pub fn commit(self) -> Result<()> {
+        match self.stage {
+            Stage::Local { temporary, overwrite } => rename(temporary, self.path, overwrite),
+            Stage::Remote(upload) => upload.commit(),
+        }
+    }
+}
+
+fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
+    let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
+    let name = path.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidFilename.into()))?;
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => return Err(cannot(io::ErrorKind::IsADirectory.into())),
+        Ok(_) if !overwrite => return Err(Error::OutputExists(path.to_owned())),
+        _ => {}
+    }
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    let mut builder = Builder::new();
+    builder.prefix(&prefix).suffix(".partial");
+    // A temporary file is private by default; this one becomes the output.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    // The folder is looked at first: a temporary file's error would name that file.
+    let folder = std::fs::metadata(folder_of(path));
+    folder.and_then(|_| builder.tempfile_in(folder_of(path))).map_err(cannot)
+}
+
+fn rename(temporary: NamedTempFile, path: PathBuf, overwrite: bool) -> Result<()> {
+    temporary.as_file().sync_all().map_err(failed(&path, "fsync"))?;
+    let renamed = if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
+    match renamed {
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Error::OutputExists(path));
+        }
+        Err(error) => return Err(failed(&path, "rename")(error.error)),
+        Ok(_) => {}
+    }
+    // Without this the rename itself may not survive a power cut.
+    #[cfg(unix)]
+    File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).map_err(failed(&path, "fsync"))?;
+    Ok(())
+}
+
+fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Error {
+    let place = Place::file(path.display());
+    move |source| Error::io(place, doing, source)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -112,7 +158,6 @@ fn folder_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).unwrap();
@@ -124,14 +169,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.parquet");
         let staged = Staged::create(&path, false).unwrap();
-        staged.file().write_all(b"abc").unwrap();
+        staged.writer().unwrap().write_all(b"abc").unwrap();
         let [hidden] = &names(folder.path())[..] else { panic!("one file") };
         assert!(hidden.starts_with(".out.parquet.") && hidden.ends_with(".partial"), "{hidden}");
         drop(staged);
         assert!(names(folder.path()).is_empty());
 
         let staged = Staged::create(&path, false).unwrap();
-        staged.file().write_all(b"abc").unwrap();
+        staged.writer().unwrap().write_all(b"abc").unwrap();
         staged.commit().unwrap();
         assert_eq!(names(folder.path()), ["out.parquet"]);
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");

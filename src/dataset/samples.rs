@@ -16,6 +16,7 @@ use super::embedding::EmbeddingType;
 use super::extract::{Embeddings, Flaw, extract};
 use super::fate::{Fate, Modality};
 use super::fault;
+use super::file::InputFile;
 use super::input::Input;
 use super::label::LabelIndex;
 use super::pages::ListPages;
@@ -250,6 +251,7 @@ impl EmbeddingReader {
 /// One column of a row group, through the Parquet crate's Arrow reader.
 pub(super) struct ColumnReader {
     reader: ParquetRecordBatchReader,
+    file: InputFile,
     empty: ArrayRef,
     place: Place,
 }
@@ -266,17 +268,17 @@ impl ColumnReader {
     ) -> Result<Self> {
         let place = input.place().row_group(row_group).column(name);
         let mask = ProjectionMask::roots(input.metadata().file_metadata().schema_descr(), [position]);
-        let reader =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(input.file().clone(), input.arrow().clone())
-                .with_row_groups(vec![row_group])
-                .with_projection(mask)
-                .with_offset(rows.start)
-                .with_limit(rows.len())
-                .with_batch_size(batch_rows)
-                .build()
-                .map_err(|error| fault::parquet(place.clone(), "read", error))?;
+        let file = input.file().clone();
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
+            .with_row_groups(vec![row_group])
+            .with_projection(mask)
+            .with_offset(rows.start)
+            .with_limit(rows.len())
+            .with_batch_size(batch_rows)
+            .build()
+            .map_err(|error| fault::parquet(place.clone(), "read", error))?;
         let empty = new_empty_array(input.schema().field(position).data_type());
-        Ok(Self { reader, empty, place })
+        Ok(Self { reader, file, empty, place })
     }
 
     /// The next batch, which must have so many rows.
@@ -284,7 +286,11 @@ impl ColumnReader {
         let array = match self.reader.next().transpose() {
             Ok(Some(batch)) => batch.columns().first().cloned().unwrap_or_else(|| self.empty.clone()),
             Ok(None) => self.empty.clone(),
-            Err(error) => return Err(fault::arrow(self.place.clone(), "read", error)),
+            Err(error) => {
+                // Arrow's reader keeps no more of an error than its text.
+                let known = self.file.failure();
+                return Err(known.unwrap_or_else(|| fault::arrow(self.place.clone(), "read", error)));
+            }
         };
         if array.len() == rows {
             Ok(array)

@@ -1,15 +1,13 @@
 //! Where the writer's bytes go: a large buffer before the file, and a memory for
 //! the first error, because what lies above loses some of them.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// A writer that remembers its failure. Clones share the memory.
-#[derive(Debug)]
-pub(super) struct Sink<W: Write = File> {
+pub(super) struct Sink<W: Write = Box<dyn Write + Send>> {
     writer: BufWriter<W>,
     failure: Failure,
 }

@@ -32,9 +32,9 @@ use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 use crate::error::{Error, Place, Result};
 
 use super::fault;
+use super::file::InputFile;
 use super::input::Input;
 use super::keyvalues;
-use super::local::LocalFile;
 use super::publish::Staged;
 use super::sink::{Failure, Sink};
 
@@ -50,7 +50,7 @@ const MAGIC_BYTES: i64 = 4;
 /// Writes a copy of an input with more columns, row group by row group.
 pub struct SpliceWriter {
     input: Input,
-    source: LocalFile,
+    source: InputFile,
     schema: SchemaDescPtr,
     new_columns: usize,
     key_values: Vec<KeyValue>,
@@ -85,9 +85,7 @@ impl SpliceWriter {
         let schema = extended_schema(footer.schema(), new_fields)
             .map_err(|error| fault::parquet(input.place(), "read", error))?;
 
-        let file = staged.file().try_clone();
-        let file = file.map_err(|source| Error::io(Place::file(staged.path().display()), "write", source))?;
-        let (sink, failure) = Sink::new(file);
+        let (sink, failure) = Sink::new(staged.writer()?);
         let mut writer = Self {
             source: input.file().with_buffer(COPY_BYTES),
             input: input.clone(),
@@ -176,11 +174,11 @@ impl SpliceWriter {
         let written = ParquetMetaDataWriter::new_with_tracked(self.out, &metadata).finish();
         // The crate's writer drops its buffer without asking how that went.
         if let Some(source) = self.failure.take() {
-            return Err(Error::io(output, "write", source));
+            return Err(fault::io(output, "write", source));
         }
         written.map_err(|error| fault::parquet(output.clone(), "write", error))?;
         self.input.verify_unchanged()?;
-        let bytes = self.staged.file().metadata().map_err(|source| Error::io(output, "write", source))?.len();
+        let bytes = self.staged.bytes()?;
         self.staged.commit()?;
         Ok(bytes)
     }
@@ -254,7 +252,7 @@ impl SpliceWriter {
     /// Reading and writing fail through the same calls; the sink knows which it was.
     fn fault_in(&self, error: ParquetError, row_group: Option<usize>) -> Error {
         match self.failure.take() {
-            Some(source) => Error::io(Place::file(self.staged.path().display()), "write", source),
+            Some(source) => fault::io(Place::file(self.staged.path().display()), "write", source),
             None => fault::parquet(Place { row_group, ..self.input.place() }, "read", error),
         }
     }

@@ -150,6 +150,20 @@ impl Moments {
     }
 }
 
+impl From<&Summary> for Moments {
+    /// Back from a summary, to rounding, so that those of several files merge.
+    fn from(summary: &Summary) -> Self {
+        let number = Option::unwrap_or_default;
+        Self {
+            count: summary.count,
+            mean: number(summary.mean),
+            m2: number(summary.variance) * summary.count.saturating_sub(1) as f64,
+            min: number(summary.min),
+            max: number(summary.max),
+        }
+    }
+}
+
 impl Serialize for Moments {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.summary().serialize(serializer)
@@ -206,6 +220,7 @@ mod tests {
         assert_eq!(moments.shifted(10.0).mean(), Some(13.0));
         assert_eq!(moments.shifted(10.0).variance(), Some(7.0));
         assert_eq!(Moments::from_state(moments.to_state()), moments);
+        assert_eq!(Moments::from(&moments.summary()), moments);
     }
 
     #[test]
@@ -229,5 +244,6 @@ mod tests {
         let mut merged = one;
         merged.merge(&empty);
         assert_eq!(merged, one);
+        assert_eq!((Moments::from(&empty.summary()), Moments::from(&one.summary())), (empty, one));
     }
 }

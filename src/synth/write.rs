@@ -1,8 +1,7 @@
 //! The file: batches drawn on all threads while the last one is encoded, row groups of
 //! a bounded size, and the name taken only when all is written.
 
-use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,10 +71,8 @@ pub fn write(
         return Err(Error::Usage("--row-group-rows must be positive".into()));
     }
     let staged = Staged::create(&options.output, options.overwrite)?;
-    let row_groups = encode(generator, options, should_stop, staged.file())?;
-    let size = staged.file().metadata();
-    let failed = |source| Error::io(Place::file(options.output.display()), "write", source);
-    let bytes = size.map_err(failed)?.len();
+    let row_groups = encode(generator, options, should_stop, staged.writer()?)?;
+    let bytes = staged.bytes()?;
     staged.commit()?;
     Ok(Written { rows: options.rows, row_groups, bytes })
 }
@@ -85,7 +82,7 @@ fn encode(
     generator: &Generator,
     options: &Options,
     should_stop: &(dyn Fn() -> bool + Sync),
-    file: &File,
+    file: impl Write + Send,
 ) -> Result<usize> {
     let failed = |error| parquet_error(&options.output, error);
     let schema = schema(generator, options.truth);

@@ -190,16 +190,24 @@ pub fn annotated(rows: &RecordBatch, more: &[&str]) -> RecordBatch {
 /// Python with the packages that the tests need.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let requirements = repository().join("tests/python/requirements.txt");
-        let key = fs::read_to_string(&requirements).unwrap();
-        let venv = once("venv", &key, |venv| {
-            must(Command::new("python3").args(["-m", "venv"]).arg(venv));
-            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-            must(Command::new(venv.join("bin/python")).args(pip).arg(&requirements));
-        });
-        venv.join("bin/python")
-    })
+    PYTHON.get_or_init(|| environment("venv", "tests/python/requirements.txt"))
+}
+
+/// Python with a server that speaks S3.
+pub fn python_with_s3() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| environment("venv-s3", "tests/python/requirements-s3.txt"))
+}
+
+fn environment(name: &str, requirements: &str) -> PathBuf {
+    let requirements = repository().join(requirements);
+    let key = fs::read_to_string(&requirements).unwrap();
+    let venv = once(name, &key, |venv| {
+        must(Command::new("python3").args(["-m", "venv"]).arg(venv));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+        must(Command::new(venv.join("bin/python")).args(pip).arg(&requirements));
+    });
+    venv.join("bin/python")
 }
 
 /// The folder into which the program has installed ONNX Runtime, for

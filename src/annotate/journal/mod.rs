@@ -17,12 +17,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub(super) use self::frame::{BadRow, Batch};
 pub(super) use self::read::Reader;
 
 use self::frame::{CHECKSUM_BYTES, HEAD_BYTES, Head, MAGIC};
 use super::lineage::Identity;
+use crate::dataset::is_url;
 use crate::error::{Error, Place, Result};
 
 /// Between two calls for the disk to have all.
@@ -291,8 +293,14 @@ impl Journal {
     }
 }
 
-/// `.OUT.lsmi-journal` in the output's folder.
+/// `.OUT.lsmi-journal` in the output's folder. A store has no place for what is written
+/// bit by bit: there the journal is in the folder of temporary files, under a name that
+/// is the URL's alone.
 fn path_for(output: &Path) -> Result<PathBuf> {
+    if is_url(output) {
+        let name = Sha256::digest(output.as_os_str().as_encoded_bytes());
+        return Ok(std::env::temp_dir().join(format!(".{name:x}.lsmi-journal")));
+    }
     let name = output.file_name().ok_or_else(|| Error::CannotCreate {
         path: output.to_owned(),
         source: io::ErrorKind::InvalidFilename.into(),

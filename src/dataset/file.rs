@@ -1,0 +1,115 @@
+//! A file to read, wherever it is. Whoever reads Parquet sees one type.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use parquet::errors::Result as ParquetResult;
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::local::LocalFile;
+use super::remote::RemoteFile;
+use super::store;
+use crate::error::{Error, Result};
+
+/// An open file: in the local file system or in an object store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum InputFile {
+    /// A local file.
+    Local(LocalFile),
+    /// An object of a store.
+    Remote(RemoteFile),
+}
+
+impl InputFile {
+    /// Opens a path, which may be a URL.
+    ///
+    /// # Errors
+    /// [`Error::NoInput`] where it is not there or may not be read; for a URL also
+    /// [`Error::Transient`], [`Error::Usage`] and [`Error::Config`].
+    pub fn open(path: &Path) -> Result<Self> {
+        if store::is_url(path) {
+            RemoteFile::open(path).map(Self::Remote)
+        } else {
+            LocalFile::open(path).map(Self::Local)
+        }
+    }
+
+    /// The same file for sequential reads of so many bytes; an object is read ahead of
+    /// whoever asks in any case.
+    #[must_use]
+    pub fn with_buffer(&self, bytes: usize) -> Self {
+        match self {
+            Self::Local(file) => Self::Local(file.with_buffer(bytes)),
+            Self::Remote(file) => Self::Remote(file.clone()),
+        }
+    }
+
+    /// The path or URL it was opened by.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Local(file) => file.path(),
+            Self::Remote(file) => file.path(),
+        }
+    }
+
+    /// The size when it was opened.
+    pub fn bytes(&self) -> u64 {
+        self.len()
+    }
+
+    /// When it was last written to, as of when it was opened.
+    pub fn modified(&self) -> Option<SystemTime> {
+        match self {
+            Self::Local(file) => file.modified(),
+            Self::Remote(file) => Some(file.modified()),
+        }
+    }
+
+    /// Fails where the file is no longer what was opened.
+    ///
+    /// # Errors
+    /// [`Error::Transient`].
+    pub fn verify_unchanged(&self) -> Result<()> {
+        match self {
+            Self::Local(file) => file.verify_unchanged(),
+            Self::Remote(file) => file.verify_unchanged(),
+        }
+    }
+
+    /// Why reading failed, where the file knows better than who read it.
+    pub(super) fn failure(&self) -> Option<Error> {
+        match self {
+            Self::Local(_) => None,
+            Self::Remote(file) => file.failure(),
+        }
+    }
+}
+
+impl Length for InputFile {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Local(file) => file.len(),
+            Self::Remote(file) => file.len(),
+        }
+    }
+}
+
+impl ChunkReader for InputFile {
+    type T = Box<dyn Read + Send>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(match self {
+            Self::Local(file) => Box::new(file.get_read(start)?),
+            Self::Remote(file) => Box::new(file.get_read(start)?),
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        match self {
+            Self::Local(file) => file.get_bytes(start, length),
+            Self::Remote(file) => file.get_bytes(start, length),
+        }
+    }
+}
