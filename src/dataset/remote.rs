@@ -102,12 +102,11 @@ impl RemoteFile {
         let end = window.start + window.bytes.len() as u64;
         if !(window.start..end).contains(&offset) && offset < self.bytes() {
             let follows = offset == end && end > 0;
-            self.fetch(&mut window, offset, wanted, follows).map_err(|error| {
-                lock(&self.object.failure).get_or_insert_with(|| match &error {
+            self.fetch(&mut window, offset, wanted, follows).inspect_err(|error| {
+                lock(&self.object.failure).get_or_insert_with(|| match error {
                     Error::Transient { what, .. } => what.clone(),
                     other => other.to_string(),
                 });
-                error
             })?;
         }
         let from = usize::try_from(offset - window.start.min(offset)).unwrap_or(usize::MAX);

@@ -22,7 +22,11 @@ fn no_such_file() {
 fn a_folder_is_no_file() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("in.parquet")).unwrap();
-    refused(&annotate(dir.path(), "in.parquet", "out.parquet", &[]), 66, &["in.parquet", "directory"]);
+    refused(
+        &annotate(dir.path(), "in.parquet", "out.parquet", &[]),
+        66,
+        &["in.parquet", "no *.parquet file in this folder"],
+    );
 }
 
 #[test]

@@ -116,11 +116,15 @@ fn a_journal_of_other_work_is_refused_until_it_is_discarded() {
 fn one_run_at_a_time_and_the_batches_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
+    full(&output);
     let (journal, _) = open(&output, false).unwrap();
     assert_eq!(open(&output, false).unwrap_err().exit_code(), 75);
     drop(journal);
     let later = Journal::open(&output, &identity("a", 2), ROWS.to_vec(), 99, false, |_| Ok(())).unwrap();
     assert_eq!(later.batch_rows(), 4);
     later.remove().unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // Nothing computed, nothing left.
+    drop(open(&output, false).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -80,7 +80,10 @@ impl Glob {
             .map_err(|error| Error::Usage(format!("{}: not a glob: {}", self.pattern, error.msg)))?;
         let mut found = Vec::new();
         for path in paths {
-            let path = path.map_err(|error| no_input(&error.path().to_owned(), error.into()))?;
+            let path = path.map_err(|error| {
+                let folder = error.path().to_path_buf();
+                no_input(&folder, error.into())
+            })?;
             let relative = path.strip_prefix(&self.base).unwrap_or(&path).to_owned();
             if is_data(&relative) {
                 let metadata = std::fs::metadata(&path).map_err(|source| no_input(&path, source))?;
