@@ -1,5 +1,6 @@
 //! `lsmi-etl annotate`: r, u1, u2 and s beside the columns of a dataset.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -12,6 +13,7 @@ use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, 
 use crate::bundle::Bundle;
 use crate::dataset::{FateCounts, Files, Share};
 use crate::error::Result;
+use crate::interaction;
 
 /// Add r, u1, u2 and s to every row of Parquet files
 ///
@@ -190,20 +192,27 @@ fn report(args: &AnnotateArgs, summary: &impl serde::Serialize) -> Result<()> {
 
 /// The summary of several files for a person.
 fn say_totals(totals: &Totals) {
-    let mean = |name: &str| totals.columns.get(name).and_then(|c| c.mean).unwrap_or(f64::NAN);
     tracing::info!(
-        "{}: {} files, {} rows in {:.1} s ({:.0} rows/s); R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4} nats",
+        "{}: {} files, {} rows in {:.1} s ({:.0} rows/s){}",
         totals.output,
         totals.files,
         totals.rows,
         totals.seconds,
         totals.rows_per_second,
-        mean("r"),
-        mean("u1"),
-        mean("u2"),
-        mean("s"),
+        means(&totals.columns),
     );
     warn_of_bad_rows(&totals.fates);
+}
+
+/// R, U1, U2 and S; nothing where no row was computed.
+fn means(columns: &BTreeMap<String, interaction::Summary>) -> String {
+    let mean = |name: &str| columns.get(name).and_then(|column| column.mean);
+    match ["r", "u1", "u2", "s"].map(mean) {
+        [Some(r), Some(u1), Some(u2), Some(s)] => {
+            format!("; R {r:.4}  U1 {u1:.4}  U2 {u2:.4}  S {s:.4} nats")
+        }
+        _ => String::new(),
+    }
 }
 
 /// The plan for a person.
@@ -241,17 +250,13 @@ pub(super) fn say(summary: &Summary) {
     }
     let peak =
         summary.peak_memory_bytes.map_or(String::new(), |b| format!(", {} MB of memory", b / 1_000_000));
-    let mean = |name: &str| summary.columns.get(name).and_then(|c| c.mean).unwrap_or(f64::NAN);
     tracing::info!(
-        "{}: {} rows in {:.1} s ({:.0} rows/s{peak}); R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4} nats",
+        "{}: {} rows in {:.1} s ({:.0} rows/s{peak}){}",
         summary.output,
         summary.rows,
         summary.seconds,
         summary.rows_per_second,
-        mean("r"),
-        mean("u1"),
-        mean("u2"),
-        mean("s"),
+        means(&summary.columns),
     );
     if let Some(adjustment) = &summary.adjustment {
         let before = adjustment.before;
