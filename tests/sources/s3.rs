@@ -50,6 +50,8 @@ impl Server {
     fn annotate(&self, dir: &Path, args: &[&str]) -> Ran {
         let mut command = lsmi();
         command.current_dir(dir).arg("annotate").args(args).arg("--bundle").arg(fitted().join("bundle"));
+        // The journal of a remote output is in the temporary folder: let it be this test's.
+        command.env("TMPDIR", dir);
         for (name, value) in [
             ("AWS_ENDPOINT_URL", self.url.as_str()),
             ("AWS_ACCESS_KEY_ID", "test"),
