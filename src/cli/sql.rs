@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use crate::annotate::Size;
 use crate::error::{Error, Place, Result};
 use crate::sql::{self, Format, Layout, Options, Request};
 
@@ -45,8 +46,8 @@ pub struct SqlArgs {
     max_rows: usize,
 
     /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it they spill to disk
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    memory_limit: Option<usize>,
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<Size>,
 
     /// Worker threads [default: the machine's cores]
     #[arg(long, value_name = "N")]
@@ -62,7 +63,10 @@ pub fn run(args: &SqlArgs) -> Result<()> {
         sql: statements(args)?,
         tables: args.tables.clone(),
         layout: Layout { format: args.format, max_table_rows: (args.max_rows > 0).then_some(args.max_rows) },
-        options: Options { threads: args.threads, memory_limit_bytes: args.memory_limit },
+        options: Options {
+            threads: args.threads,
+            memory_limit_bytes: args.memory_limit.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+        },
     };
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     match sql::run(&request, &mut out) {
@@ -103,43 +107,9 @@ fn named(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// Bytes from `512MiB`, `4G`, `1.5 GiB` or a plain number; units are powers of 1024.
-fn size(text: &str) -> std::result::Result<usize, String> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let shift = match unit.trim().to_ascii_lowercase().trim_end_matches("ib").trim_end_matches('b') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return Err("write it as a number with MiB or GiB".to_owned()),
-    };
-    let bytes = number.parse::<f64>().map_err(|_| "write it as a number with MiB or GiB".to_owned())?
-        * f64::from(1_u32 << (shift % 30))
-        * if shift >= 30 { f64::from(1_u32 << 30) } else { 1.0 };
-    if bytes < 1.0 {
-        return Err("it must be at least one byte".to_owned());
-    }
-    Ok(bytes as usize)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_with_and_without_units() {
-        assert_eq!(size("1000"), Ok(1000));
-        assert_eq!(size("512MiB"), Ok(512 << 20));
-        assert_eq!(size("1.5 GiB"), Ok(3 << 29));
-        assert_eq!(size("2g"), Ok(2 << 30));
-        assert_eq!(size("1TB"), Ok(1 << 40));
-        for wrong in ["", "0", "ten", "-1G", "4 parsecs"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn tables_are_named_before_the_first_equals_sign() {
