@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod airflow;
 mod cli;
 mod crash;
 mod digits;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use clap::{Args, ValueEnum};
@@ -14,6 +15,9 @@ use crate::bundle::Bundle;
 use crate::dataset::{FateCounts, Files, Share};
 use crate::error::Result;
 use crate::interaction;
+
+/// The exit code by which schedulers know that there was nothing to do.
+const NOTHING_TO_DO: u8 = 99;
 
 /// Add r, u1, u2 and s to every row of Parquet files
 ///
@@ -98,6 +102,10 @@ pub(super) struct AnnotateArgs {
     /// Take the I-th of N shares of the files, balanced by bytes: for array jobs
     #[arg(long, value_name = "I/N")]
     files_per_job: Option<Share>,
+    /// The exit code where there is nothing to do: no file is there, all are annotated already, or
+    /// none has a row [default: 66 where no file is there, else 0]
+    #[arg(long, value_enum, value_name = "CODE")]
+    if_nothing: Option<IfNothing>,
     /// End with one line of JSON on stdout
     #[arg(long)]
     json: bool,
@@ -116,6 +124,14 @@ enum BadRow {
     Fail,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum IfNothing {
+    /// 0, as after work
+    Exit0,
+    /// 99, which Airflow takes for skipped
+    Exit99,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Adjustment {
     /// As computed
@@ -124,8 +140,17 @@ enum Adjustment {
     Dataset,
 }
 
-pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
+/// Runs `lsmi-etl annotate` and gives the exit code.
+pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<ExitCode> {
+    let nothing = annotate(args, stop)?;
+    let skip = nothing && args.if_nothing == Some(IfNothing::Exit99);
+    Ok(if skip { ExitCode::from(NOTHING_TO_DO) } else { ExitCode::SUCCESS })
+}
+
+/// Whether there was nothing to do.
+fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
     let files = Files::discover(&args.input, &args.output)?;
+    let files = if args.if_nothing.is_some() { files } else { files.require_any()? };
     let files = args.files_per_job.into_iter().fold(files, Files::share);
     let bundle = Bundle::open(&args.bundle)?;
     let engine = args.engine.find()?;
@@ -160,7 +185,8 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
     let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
     if args.dry_run {
         let plan = run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))?;
-        return if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
+        let shown = if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
+        return shown.map(|()| false);
     }
     match (files.pairs(), args.files_per_job) {
         ([pair], None) if files.is_file() => {
@@ -168,14 +194,16 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<()> {
             progress.finish();
             let summary = summary?;
             say(&summary);
-            report(args, &summary)
+            report(args, &summary)?;
+            Ok(summary.skipped || summary.rows == 0)
         }
         _ => {
             let totals = run.files(&files, say);
             progress.finish();
             let totals = totals?;
             say_totals(&totals);
-            report(args, &totals)
+            report(args, &totals)?;
+            Ok(totals.skipped_files == totals.files || totals.rows == 0)
         }
     }
 }

@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
     };
     log(cli.verbose, cli.quiet);
     match run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(e) => {
             tracing::error!("{e}");
             ExitCode::from(e.exit_code())
@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     // What writes an output asks between batches whether to stop; the rest just ends.
     let watched =
         matches!(command, Command::Demo(_) | Command::Fit(_) | Command::Annotate(_) | Command::Synth(_));
@@ -99,7 +99,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args, stop),
         Command::Fit(args) => fit::run(&args, stop),
-        Command::Annotate(args) => annotate::run(&args, stop),
+        Command::Annotate(args) => return annotate::run(&args, stop),
         Command::Sql(args) => sql::run(&args),
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
@@ -111,6 +111,7 @@ fn run(command: Command) -> Result<()> {
             output::print(&String::from_utf8_lossy(&script))
         }
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 /// Logs go to stderr; `LSMI_ETL_LOG` takes a filter of tracing's (`lsmi_etl=debug`).

@@ -50,10 +50,11 @@ impl Files {
     /// (`*.parquet`) below it; or else a glob, in which `**` is any number of folders.
     /// In folders and globs, names that begin with `.` or `_` are left out, as other
     /// tools do, but for folders such as `_key=value`. Either may be the URL of an object
-    /// store.
+    /// store. A folder that is there may hold no file, and a glob may match none: see
+    /// [`Self::require_any`].
     ///
     /// # Errors
-    /// [`Error::NoInput`] where nothing is found or a folder can't be read;
+    /// [`Error::NoInput`] where `input` is not there or a folder can't be read;
     /// [`Error::Usage`] where `input` is no glob, or files of a folder or glob would
     /// be written into a file, among the inputs, or to one output; for URLs also
     /// [`Error::Transient`] and [`Error::Config`].
@@ -79,31 +80,19 @@ impl Files {
             Search::File(bytes) => return Ok(Self::file(input, output, bytes)),
             Search::Prefix(prefix) => prefix,
         };
-        let found = prefix.list()?;
-        if found.is_empty() {
-            return Err(nothing(input, "there is no such object, and no *.parquet below or matching it"));
-        }
-        Self::pair(input, output, found, |output| prefix.matches(output))
+        Self::pair(input, output, prefix.list()?, |output| prefix.matches(output))
     }
 
     fn folder(input: &Path, output: &Path) -> Result<Self> {
-        let found = local::folder(input)?;
-        if found.is_empty() {
-            return Err(nothing(input, "there is no *.parquet file in this folder"));
-        }
         let folder = local::resolved(input);
-        Self::pair(input, output, found, |output| {
+        Self::pair(input, output, local::folder(input)?, |output| {
             !is_url(output) && local::resolved(output).starts_with(&folder)
         })
     }
 
     fn glob(input: &Path, output: &Path) -> Result<Self> {
         let glob = local::Glob::new(input)?;
-        let found = glob.files()?;
-        if found.is_empty() {
-            return Err(nothing(input, "no *.parquet file matches"));
-        }
-        Self::pair(input, output, found, |output| !is_url(output) && glob.matches(output))
+        Self::pair(input, output, glob.files()?, |output| !is_url(output) && glob.matches(output))
     }
 
     fn pair(
@@ -143,6 +132,18 @@ impl Files {
             )));
         }
         Ok(Self { input: input.into(), output: output.into(), pairs, is_file: false })
+    }
+
+    /// Refuses to have found nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoInput`].
+    pub fn require_any(self) -> Result<Self> {
+        if self.pairs.is_empty() {
+            let what = "no *.parquet file is there; names that begin with . or _ do not count";
+            return Err(no_input(&self.input, io::Error::new(io::ErrorKind::NotFound, what)));
+        }
+        Ok(self)
     }
 
     /// One of several parts of the files, balanced by bytes: the shares 1/N to N/N hold
@@ -202,11 +203,6 @@ fn is_data(relative: &Path) -> bool {
 
 fn no_input(path: &Path, source: io::Error) -> Error {
     Error::NoInput { place: Place::file(path.display()), source }
-}
-
-fn nothing(input: &Path, what: &str) -> Error {
-    let what = format!("{what}; names that begin with . or _ do not count");
-    no_input(input, io::Error::new(io::ErrorKind::NotFound, what))
 }
 
 #[cfg(test)]

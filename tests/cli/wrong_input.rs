@@ -25,7 +25,7 @@ fn a_folder_is_no_file() {
     refused(
         &annotate(dir.path(), "in.parquet", "out.parquet", &[]),
         66,
-        &["in.parquet", "no *.parquet file in this folder"],
+        &["in.parquet", "no *.parquet file is there"],
     );
 }
 

@@ -111,7 +111,7 @@ pub fn scratch() -> PathBuf {
 
 /// Makes something once for all test processes: `make` fills a folder, which appears
 /// under its name when it is whole. `key` says what it depends on.
-fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
+pub fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let (done, stamp) = (scratch().join(name), scratch().join(format!("{name}.key")));
     let lock = File::create(scratch().join(format!("{name}.lock"))).unwrap();
     lock.lock().unwrap();
@@ -199,7 +199,8 @@ pub fn python_with_s3() -> &'static Path {
     PYTHON.get_or_init(|| environment("venv-s3", "tests/python/requirements-s3.txt"))
 }
 
-fn environment(name: &str, requirements: &str) -> PathBuf {
+/// Python with the packages of a file of requirements, in a virtual environment of this name.
+pub fn environment(name: &str, requirements: &str) -> PathBuf {
     let requirements = repository().join(requirements);
     let key = fs::read_to_string(&requirements).unwrap();
     let venv = once(name, &key, |venv| {

@@ -72,13 +72,14 @@ fn a_file_goes_to_a_file() {
 fn plans_that_are_refused() {
     let dir = files(&["in/a.parquet", "in/b/c.parquet", "empty/_SUCCESS", "file"]);
     let refused = |input: &str, output: &str, code: u8, words: &str| {
-        let error = Files::discover(&dir.path().join(input), &dir.path().join(output)).unwrap_err();
+        let found = Files::discover(&dir.path().join(input), &dir.path().join(output));
+        let error = found.and_then(Files::require_any).unwrap_err();
         assert_eq!(error.exit_code(), code, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     };
     refused("absent", "out", 66, "absent");
     refused("empty", "out", 66, "no *.parquet file");
-    refused("in/z*.parquet", "out", 66, "matches");
+    refused("in/z*.parquet", "out", 66, "no *.parquet file");
     refused("in/[a.parquet", "out", 64, "not a glob");
     refused("in", "file", 64, "name a folder");
     refused("in/*.parquet", "file", 64, "name a folder");

@@ -1,0 +1,113 @@
+"""The program as a child process. Nothing of Airflow is imported here.
+
+The child leads a process group of its own, so that whatever it starts ends with it.
+Its messages (stderr) are handed on line by line as they come; what it prints (stdout)
+is kept in a file and read when it has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+#: Seconds within which lsmi-etl ends after SIGTERM: the row group is finished and the
+#: journal written. What takes longer is killed.
+GRACE_SECONDS = 15.0
+
+
+def executable(named: str | None = None) -> str:
+    """The program: the one named, else that of the wheel ``lsmi-etl``, else that on PATH.
+
+    Raises ``FileNotFoundError`` where there is none.
+    """
+    if named:
+        return named
+    try:
+        from lsmi_etl import find_lsmi_etl_bin
+
+        return os.fspath(find_lsmi_etl_bin())
+    except (ImportError, FileNotFoundError):
+        pass
+    if found := shutil.which("lsmi-etl"):
+        return found
+    raise FileNotFoundError(
+        "lsmi-etl is neither installed in this environment nor on PATH; `pip install lsmi-etl[cpu]`, "
+        "or name it with executable="
+    )
+
+
+def level(line: str) -> int:
+    """The level of a line that the program logged."""
+    word = line.split(maxsplit=1)[0] if line.strip() else ""
+    return {"ERROR": logging.ERROR, "WARN": logging.WARNING, "DEBUG": logging.DEBUG}.get(word, logging.INFO)
+
+
+def last_json(stdout: str) -> dict[str, Any] | None:
+    """The last line of what was printed, where it is a JSON object."""
+    lines = [line for line in stdout.splitlines() if line.strip()]
+    try:
+        value = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def end_group(process: subprocess.Popen[bytes], grace_seconds: float = GRACE_SECONDS) -> None:
+    """Asks a process group to end, and kills what is left of it after a while."""
+    for sign, patience in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(patience)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+class Process:
+    """One run of the program."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> None:
+        self.command = list(command)
+        self.env = {**os.environ, **(env or {})}
+        self.cwd = cwd
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def run(self, each_line: Callable[[str], None]) -> tuple[int, str]:
+        """Runs to the end; the exit code (minus the signal's number) and stdout."""
+        with tempfile.TemporaryFile() as stdout:
+            self._child = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                env=self.env,
+                cwd=self.cwd,
+                start_new_session=True,
+            )
+            assert self._child.stderr is not None
+            with self._child.stderr as stderr:
+                for line in stderr:
+                    each_line(line.decode(errors="replace").rstrip())
+            code = self._child.wait()
+            stdout.seek(0)
+            return code, stdout.read().decode(errors="replace")
+
+    def end(self) -> None:
+        """Ends the run, in order where it can be."""
+        if self._child is not None and self._child.poll() is None:
+            end_group(self._child)

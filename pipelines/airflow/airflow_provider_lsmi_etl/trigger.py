@@ -1,0 +1,48 @@
+"""Waits for a run that goes on without a worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from .job import LOST_SECONDS, Job
+from .process import level
+
+
+class LsmiJobTrigger(BaseTrigger):
+    """Fires when the run of a folder has ended: ``{"exit_code": N}``, or ``None`` for N
+    where the run is lost, which a retry resumes.
+
+    :param folder: the run's folder (see :mod:`airflow_provider_lsmi_etl.job`)
+    :param poll_seconds: between two looks
+    """
+
+    def __init__(self, folder: str, poll_seconds: float = 5.0) -> None:
+        super().__init__()
+        self.folder = folder
+        self.poll_seconds = poll_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {"folder": self.folder, "poll_seconds": self.poll_seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        job, offset = Job(self.folder), 0
+        while True:
+            # Asked in this order, so that no line is said after the last look.
+            code = await asyncio.to_thread(job.exit_code)
+            lines, offset = await asyncio.to_thread(job.lines_after, offset)
+            for line in lines:
+                self.log.log(level(line), "%s", line)
+            if code is None and await asyncio.to_thread(job.silent_seconds) < LOST_SECONDS:
+                await asyncio.sleep(self.poll_seconds)
+                continue
+            yield TriggerEvent({"exit_code": code})
+            return
+
+    async def on_kill(self) -> None:
+        """Ends the run when a user ends the task."""
+        await asyncio.to_thread(Job(self.folder).cancel)

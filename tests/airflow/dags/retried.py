@@ -1,0 +1,46 @@
+"""The operators where something goes wrong; retries come at once."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG
+from airflow_provider_lsmi_etl.operators import LsmiAnnotateOperator, LsmiSqlOperator
+
+DATA = os.environ["LSMI_DATA"]
+
+
+def dag(name: str) -> DAG:
+    return DAG(
+        name,
+        schedule=None,
+        start_date=datetime(2026, 1, 1),
+        default_args={"retries": 2, "retry_delay": timedelta(seconds=0)},
+    )
+
+
+def annotate(**kwargs) -> LsmiAnnotateOperator:
+    return LsmiAnnotateOperator(
+        task_id="annotate",
+        input_path=f"{DATA}/in.parquet",
+        output_path=f"{DATA}/out.parquet",
+        bundle=f"{DATA}/bundle",
+        options=["--workers", "1"],
+        **kwargs,
+    )
+
+
+with dag("killed"):
+    annotate()
+
+with dag("deferred"):
+    annotate(deferrable=True, job_folder=f"{DATA}/job", poll_seconds=0.5)
+
+with dag("gate"):
+    LsmiSqlOperator(
+        task_id="gate",
+        check=True,
+        tables={"annotated": f"{DATA}/out.parquet"},
+        sql="SELECT count(*) > 0 AS has_rows, count(*) < 0 AS has_fewer_than_none FROM annotated",
+    )

@@ -1,0 +1,108 @@
+//! Every example DAG, on generated data.
+
+use std::fs;
+use std::path::Path;
+
+use super::Airflow;
+use crate::harness::{lsmi, must, query};
+
+const EXAMPLES: &str = "pipelines/airflow/example_dags";
+
+fn gaussian(path: &Path, rows: u32, seed: u32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let (rows, seed) = (rows.to_string(), seed.to_string());
+    let args = ["synth", "gaussian", "--classes", "4", "--rows", &rows, "--seed", &seed, "-o"];
+    must(lsmi().args(args).arg(path));
+}
+
+#[test]
+fn airflow_knows_the_provider_and_loads_every_example() {
+    let airflow = Airflow::new(EXAMPLES);
+    let listed = must(airflow.command().args(["providers", "list", "--output", "plain"]));
+    assert!(listed.stdout.contains("airflow-provider-lsmi-etl"), "{}", listed.stdout);
+    must(airflow.command().args(["dags", "reserialize"]));
+    let errors = must(airflow.command().args(["dags", "list-import-errors", "--output", "plain"]));
+    assert!(errors.stdout.contains("No data found"), "{}", errors.stdout);
+    let dags = must(airflow.command().args(["dags", "list", "--output", "plain"]));
+    for dag in ["lsmi_nightly", "lsmi_shards", "lsmi_refit", "lsmi_kubernetes"] {
+        assert!(dags.stdout.contains(dag), "{}", dags.stdout);
+    }
+}
+
+#[test]
+fn the_nightly_partition_is_annotated_checked_and_reported() {
+    let airflow = Airflow::new(EXAMPLES);
+    let raw = airflow.data().join("raw");
+    gaussian(&raw.join("ds=2026-02-01/a.parquet"), 3000, 3);
+    gaussian(&raw.join("ds=2026-02-01/b.parquet"), 2000, 4);
+    fs::create_dir_all(raw.join("ds=2026-02-02")).unwrap();
+
+    let ran = airflow.test("lsmi_nightly", "2026-02-01");
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let state = airflow.state("lsmi_nightly");
+    assert_eq!(state.tasks(), [("annotate", "success", 1), ("gate", "success", 1), ("report", "success", 1)]);
+    let summary = state.xcom("annotate");
+    assert_eq!((&summary["rows"], &summary["files"]), (&5000.into(), &2.into()), "{summary}");
+    let output = airflow.data().join("annotated/ds=2026-02-01");
+    let [(uri, extra)] = state.events()[..] else { panic!("not one event: {:?}", state.events()) };
+    assert_eq!(uri, format!("file://{}", output.display()));
+    assert_eq!(extra["rows"], 5000);
+    assert_eq!(extra["means_nats"]["r"], summary["columns"]["r"]["mean"]);
+    let counted = query(&output, "SELECT count(r) AS n, avg(r) AS r FROM '.'");
+    assert_eq!(counted["n"], 5000);
+    let (mean, told) = (counted["r"].as_f64().unwrap(), extra["means_nats"]["r"].as_f64().unwrap());
+    assert!((mean - told).abs() < 1e-6, "{mean} {told}");
+    let report = fs::read_to_string(airflow.data().join("reports/2026-02-01.html")).unwrap();
+    assert!(report.contains("<svg"));
+
+    // The same night again, and a night without data: nothing to do, all is skipped.
+    for date in ["2026-02-01", "2026-02-02"] {
+        let ran = airflow.test("lsmi_nightly", date);
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    }
+    let state = airflow.state("lsmi_nightly");
+    let skipped = state.tasks().iter().filter(|(_, state, _)| *state == "skipped").count();
+    assert!(skipped >= 3, "{:?}", state.tasks());
+}
+
+#[test]
+fn shares_of_a_folder_are_mapped_tasks() {
+    let airflow = Airflow::new(EXAMPLES);
+    for file in 0..4 {
+        gaussian(&airflow.data().join(format!("raw/{file}.parquet")), 1000 + 100 * file, file);
+    }
+    // More shares than files: some have nothing to do.
+    let ran = crate::harness::run(airflow.command().env("LSMI_SHARES", "5").args([
+        "dags",
+        "test",
+        "lsmi_shards",
+        "2026-02-01",
+    ]));
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let state = airflow.state("lsmi_shards");
+    let count = |wanted: &str| state.tasks().iter().filter(|t| t.0 == "annotate" && t.1 == wanted).count();
+    assert_eq!((count("success"), count("skipped")), (4, 1), "{:?}", state.tasks());
+    assert_eq!(state.xcom("count")[0]["rows"], 4600);
+}
+
+#[test]
+fn new_models_are_promoted_where_they_hold() {
+    let airflow = Airflow::new(EXAMPLES);
+    let data = airflow.data();
+    fs::remove_file(data.join("bundle")).unwrap();
+    gaussian(&data.join("train.parquet"), 3000, 1);
+    let ran = airflow.test("lsmi_refit", "2026-02-01");
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let first = fs::read_link(data.join("bundle")).unwrap();
+    assert_eq!(first, data.join("bundles/20260201"));
+
+    // Labels that the embeddings know nothing of give models that do not hold.
+    let noise = "COPY (SELECT x1, x2, CAST(row_number() OVER () % 4 AS INT) AS y FROM 'train.parquet') \
+                 TO 'noise.parquet'";
+    must(lsmi().current_dir(&data).args(["sql", noise]));
+    fs::rename(data.join("noise.parquet"), data.join("train.parquet")).unwrap();
+    let ran = airflow.test("lsmi_refit", "2026-02-08");
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(data.join("bundles/20260208/bundle.json").exists());
+    assert_eq!(fs::read_link(data.join("bundle")).unwrap(), first);
+}

@@ -1,0 +1,109 @@
+//! Tasks in which something goes wrong, and what Airflow makes of them.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::Airflow;
+use crate::harness::{Ran, lsmi, must, run};
+
+const DAGS: &str = "tests/airflow/dags";
+const DATE: &str = "2026-02-01";
+const ROW_GROUPS: u64 = 40;
+
+/// Rows enough for a run to be met in its midst.
+fn many(airflow: &Airflow) {
+    let args = ["synth", "gaussian", "--classes", "4", "--truth", "none", "--rows", "2000000"];
+    let input = airflow.data().join("in.parquet");
+    must(lsmi().args(args).args(["--row-group-rows", "50000", "-o"]).arg(input));
+}
+
+/// Waits for a run on this data to have computed some row groups, and kills it.
+fn kill_midway(airflow: &Airflow) {
+    let journal = airflow.data().join(".out.parquet.lsmi-journal");
+    let start = Instant::now();
+    // 16 bytes a row: some row groups of the 40.
+    while journal.metadata().map_or(0, |metadata| metadata.len()) < 5 * 16 * 50_000 {
+        assert!(start.elapsed() < Duration::from_secs(120), "no run has begun");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    must(
+        std::process::Command::new("pkill")
+            .args(["-KILL", "-f"])
+            .arg(format!("lsmi-etl annotate {}", airflow.data().join("in.parquet").display())),
+    );
+}
+
+#[test]
+fn a_task_that_is_killed_is_tried_again_and_resumes() {
+    let airflow = Airflow::new(DAGS);
+    many(&airflow);
+    let mut test = airflow.command();
+    test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let test = test.spawn().unwrap();
+    kill_midway(&airflow);
+    let ran: Ran = test.wait_with_output().unwrap().into();
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+
+    let state = airflow.state("killed");
+    assert_eq!(state.tasks(), [("annotate", "success", 2)]);
+    let summary = state.xcom("annotate");
+    let count = |name: &str| summary[name].as_u64().unwrap();
+    assert!(count("resumed_row_groups") >= 4, "{summary}");
+    assert_eq!(count("resumed_row_groups") + count("computed_row_groups"), ROW_GROUPS, "{summary}");
+    assert_eq!(summary["fates"]["good"], 2_000_000);
+    let uri = format!("file://{}", airflow.data().join("out.parquet").display());
+    assert_eq!(state.events().iter().map(|(uri, _)| *uri).collect::<Vec<_>>(), [uri]);
+}
+
+#[test]
+fn a_deferred_task_waits_without_a_worker() {
+    let airflow = Airflow::new(DAGS);
+    many(&airflow);
+    let ran = airflow.test("deferred", DATE);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let state = airflow.state("deferred");
+    assert_eq!(state.tasks().iter().map(|task| task.1).collect::<Vec<_>>(), ["success"]);
+    assert_eq!(state.xcom("annotate")["rows"], 2_000_000);
+    assert!(airflow.data().join("job/exit.json").exists());
+}
+
+#[test]
+fn a_bad_bundle_fails_without_retry() {
+    let airflow = Airflow::new(DAGS);
+    must(
+        lsmi()
+            .args(["synth", "gaussian", "--classes", "4", "--rows", "100", "-o"])
+            .arg(airflow.data().join("in.parquet")),
+    );
+    fs::remove_file(airflow.data().join("bundle")).unwrap();
+    fs::create_dir(airflow.data().join("bundle")).unwrap();
+    fs::write(airflow.data().join("bundle/bundle.json"), "{}").unwrap();
+    let ran = airflow.test("killed", DATE);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(format!("{}{}", ran.stdout, ran.stderr).contains("78 (bad bundle)"), "{}", ran.stdout);
+    assert_eq!(airflow.state("killed").tasks(), [("annotate", "failed", 1)]);
+}
+
+#[test]
+fn an_input_that_is_late_is_tried_again() {
+    let airflow = Airflow::new(DAGS);
+    let ran = airflow.test("killed", DATE);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(airflow.state("killed").tasks(), [("annotate", "failed", 3)]);
+}
+
+#[test]
+fn a_gate_that_is_not_passed_fails_and_names_what_is_not_true() {
+    let airflow = Airflow::new(DAGS);
+    must(
+        lsmi()
+            .args(["synth", "gaussian", "--classes", "4", "--rows", "100", "-o"])
+            .arg(airflow.data().join("out.parquet")),
+    );
+    let ran = run(airflow.command().args(["dags", "test", "gate", DATE]));
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains("not true: has_fewer_than_none"), "{said}");
+    assert_eq!(airflow.state("gate").tasks(), [("gate", "failed", 1)]);
+}
