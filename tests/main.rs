@@ -14,3 +14,4 @@ mod engines;
 mod house;
 mod sources;
 mod splice;
+mod wheel;

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod engine;
 mod fit;
+mod man;
 mod output;
 mod progress;
 mod runtime;
@@ -61,6 +62,7 @@ enum Command {
     Synth(synth::SynthArgs),
     Doctor(doctor::DoctorArgs),
     Runtime(runtime::RuntimeArgs),
+    Man(man::ManArgs),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example:\n  lsmi-etl completions bash > ~/.local/share/bash-completion/completions/lsmi-etl"
@@ -105,6 +107,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Runtime(args) => runtime::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lsmi-etl", &mut script);

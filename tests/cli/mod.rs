@@ -7,5 +7,6 @@ mod columns;
 mod demo;
 mod fit;
 mod interrupt;
+mod scheduler;
 mod usage;
 mod wrong_input;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
 
 use crate::harness::files::{batch, listing, replaced, write};
-use crate::harness::{Ran, bundle, fitted, lsmi_in, refused, rows};
+use crate::harness::{Ran, bundle, fitted, lsmi, lsmi_in, must, refused, rows};
 
 /// A usage error that the parser of the command line reports: it points at the help.
 #[track_caller]
@@ -165,4 +165,14 @@ fn wrong_queries() {
     let ran = lsmi_in(dir.path(), ["sql", "SELECT * FROM 'no.parquet'"]);
     refused(&ran, 65, &["no.parquet"]);
     misspelt(&here(["sql", "SELECT 1", "--table", "t"]), &["NAME=PATH"]);
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    must(lsmi().current_dir(dir.path()).args(["man", "-o", "man/man1"]));
+    for page in ["lsmi-etl.1", "lsmi-etl-annotate.1", "lsmi-etl-bundle-pack.1"] {
+        let page = std::fs::read_to_string(dir.path().join("man/man1").join(page)).unwrap();
+        assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS"), "{page}");
+    }
 }

@@ -1,0 +1,55 @@
+//! The Python wheel: built by maturin, installed with its extra into an environment
+//! that has nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{self, must, repository, run};
+
+/// Builds the wheel from the program's own target folder: what is compiled stays so.
+fn wheel(out: &Path) -> PathBuf {
+    let python = harness::environment("venv-wheel", "tests/python/requirements-wheel.txt");
+    let target = Path::new(env!("CARGO_BIN_EXE_lsmi-etl")).ancestors().nth(2).unwrap();
+    let mut maturin = Command::new(python.with_file_name("maturin"));
+    maturin.current_dir(repository()).args(["build", "--profile", "release", "--locked", "--out"]).arg(out);
+    must(maturin.env("CARGO_TARGET_DIR", target));
+    let built = out.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let [wheel] = &built[..] else { panic!("not one wheel: {built:?}") };
+    wheel.clone()
+}
+
+#[test]
+fn the_wheel_brings_the_program_and_finds_onnx_runtime_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let wheel = wheel(&dir.path().join("dist"));
+    let venv = dir.path().join("venv");
+    must(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+    let python = venv.join("bin/python");
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+
+    // On its own it brings nothing of ONNX Runtime.
+    must(Command::new(&python).args(pip).arg(&wheel));
+    assert_ne!(run(Command::new(&python).args(["-c", "import onnxruntime"])).code, 0);
+    must(Command::new(&python).args(pip).arg(format!("{}[cpu]", wheel.display())));
+
+    let found = "from lsmi_etl import find_lsmi_etl_bin; print(find_lsmi_etl_bin())";
+    let found = must(Command::new(&python).args(["-c", found]));
+    assert_eq!(Path::new(found.stdout.trim()), venv.join("bin/lsmi-etl"));
+
+    let clean = |program: &Path| {
+        let mut command = Command::new(program);
+        command.current_dir(dir.path()).env_clear().env("HOME", dir.path()).env("PATH", "/usr/bin:/bin");
+        command
+    };
+    let version = must(clean(&python).args(["-m", "lsmi_etl", "--version"]));
+    assert_eq!(version.stdout.trim(), format!("lsmi-etl {}", env!("CARGO_PKG_VERSION")));
+    // The exit code is the program's own.
+    assert_eq!(run(clean(&python).args(["-m", "lsmi_etl", "annotate", "a", "b"])).code, 66);
+
+    let demo = must(clean(&venv.join("bin/lsmi-etl")).args(["demo", "--rows", "2000"]));
+    assert!(
+        demo.stderr.contains("onnxruntime (") || demo.stdout.contains("onnxruntime ("),
+        "{}",
+        demo.stderr
+    );
+}
