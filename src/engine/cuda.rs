@@ -214,7 +214,10 @@ mod tests {
     #[test]
     fn advice_names_what_is_missing() {
         let advised = advice(false, &[]);
-        assert!(advised.contains("build for the CPU") && advised.contains("runtime install --cuda"), "{advised}");
+        assert!(
+            advised.contains("build for the CPU") && advised.contains("runtime install --cuda"),
+            "{advised}"
+        );
         let all = [library("libcudart.so.13", false), library(CUDNN, false), library(DRIVER, false)];
         assert!(advice(true, &all).contains("nvidia-smi"));
         let no_driver = [library("libcudart.so.13", false), library(DRIVER, true)];

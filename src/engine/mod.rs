@@ -185,7 +185,9 @@ impl Engine {
     pub fn staged_sessions(&self, program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
         match &self.0 {
             Kind::OnnxRuntime(runtime) => runtime.sessions(program, count, true),
-            Kind::Embedded => Err(Error::Engine("the embedded engine has no memory to stage batches in".into())),
+            Kind::Embedded => {
+                Err(Error::Engine("the embedded engine has no memory to stage batches in".into()))
+            }
         }
     }
 }

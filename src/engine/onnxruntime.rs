@@ -82,7 +82,8 @@ impl OnnxRuntime {
     /// is read or written.
     pub(super) fn probe(&self) -> Result<()> {
         let Device::Cuda(gpus) = self.device else { return Ok(()) };
-        let weights = Weights::new(&cuda::smallest_graph(), false).map_err(|e| self.refuse("cannot begin", &e))?;
+        let weights =
+            Weights::new(&cuda::smallest_graph(), false).map_err(|e| self.refuse("cannot begin", &e))?;
         gpus.numbers().try_for_each(|gpu| {
             let doing = format!("cannot use cuda:{gpu}");
             self.load_graph(&weights, Some(gpu)).map(drop).map_err(|e| self.refuse(&doing, &e))

@@ -98,7 +98,14 @@ impl Drop for Staged {
 impl Stage {
     fn new(session: Session, graph: Graph, gpu: Option<u32>) -> ort::Result<Self> {
         let allocator = staging_memory(&session, gpu)?;
-        Ok(Self { inputs: Vec::new(), binding: session.create_binding()?, allocator, graph, rows: None, session })
+        Ok(Self {
+            inputs: Vec::new(),
+            binding: session.create_binding()?,
+            allocator,
+            graph,
+            rows: None,
+            session,
+        })
     }
 
     fn run(
@@ -152,12 +159,8 @@ impl Stage {
             });
         }
         // Twenty bytes a row come back: pinned memory would gain nothing.
-        let processor = MemoryInfo::new(
-            AllocationDevice::CPU,
-            0,
-            AllocatorType::Device,
-            MemoryType::Default,
-        )?;
+        let processor =
+            MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)?;
         for output in self.session.outputs() {
             self.binding.bind_output_to_device(output.name(), &processor)?;
         }

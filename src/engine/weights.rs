@@ -52,7 +52,8 @@ impl Weights {
 
 /// The values of a large tensor of f32 that lie in the model itself.
 fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
-    let count = tensor.dims.iter().try_fold(1, |count: usize, &dim| count.checked_mul(dim.try_into().ok()?))?;
+    let count =
+        tensor.dims.iter().try_fold(1, |count: usize, &dim| count.checked_mul(dim.try_into().ok()?))?;
     let is_large = count.checked_mul(4)? >= SMALLEST_BYTES;
     if tensor.data_type != DataType::Float as i32 || !is_large {
         return None;
@@ -80,11 +81,8 @@ mod tests {
         };
         let large = floats(&tensor(2048, DataType::Float)).unwrap();
         assert_eq!((large.len(), large[2047]), (2048, 2047.0));
-        let listed = TensorProto {
-            raw_data: Vec::new(),
-            float_data: large.clone(),
-            ..tensor(2048, DataType::Float)
-        };
+        let listed =
+            TensorProto { raw_data: Vec::new(), float_data: large.clone(), ..tensor(2048, DataType::Float) };
         assert_eq!(floats(&listed), Some(large));
         assert_eq!(floats(&tensor(8, DataType::Float)), None);
         assert_eq!(floats(&tensor(2048, DataType::Int32)), None);

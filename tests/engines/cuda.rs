@@ -21,18 +21,23 @@ fn a_cpu_build_is_named_and_passed_over() {
             .env("LSMI_ETL_RUNTIME_DIR", runtime())
             .args(["bundle", "check", "--device", device])
             .arg(fitted().join("bundle")));
-        let words =
-            ["no ONNX Runtime for GPUs", "is a build for the CPU", "`lsmi-etl runtime install --cuda`", "doctor"];
+        let words = [
+            "no ONNX Runtime for GPUs",
+            "is a build for the CPU",
+            "`lsmi-etl runtime install --cuda`",
+            "doctor",
+        ];
         refused(&ran, 69, &words);
     }
 }
 
 #[test]
 fn a_cpu_build_that_is_asked_for_is_tried() {
-    let ran =
-        run(lsmi().args(["doctor", "--device", "cuda:2", "--onnxruntime"]).arg(runtime().join("cpu")));
+    let ran = run(lsmi().args(["doctor", "--device", "cuda:2", "--onnxruntime"]).arg(runtime().join("cpu")));
     assert_eq!(ran.code, 69, "{}", ran.stderr);
-    for word in ["cannot use cuda:2", "a build for the CPU", "`lsmi-etl runtime install --cuda`", "--device cpu"] {
+    for word in
+        ["cannot use cuda:2", "a build for the CPU", "`lsmi-etl runtime install --cuda`", "--device cpu"]
+    {
         assert!(ran.stderr.contains(word), "no {word:?} in {}", ran.stderr);
     }
     assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("ERROR")).count(), 1, "{}", ran.stderr);
@@ -49,7 +54,8 @@ fn nothing_is_left_behind() {
 
 #[test]
 fn the_embedded_engine_has_no_gpu() {
-    let ran = run(lsmi().args(["bundle", "check", "--engine", "embedded", "--device", "cuda:0,cuda:1"]).arg("x"));
+    let ran =
+        run(lsmi().args(["bundle", "check", "--engine", "embedded", "--device", "cuda:0,cuda:1"]).arg("x"));
     // The bundle is opened first.
     assert_eq!(ran.code, 66, "{}", ran.stderr);
     let ran = run(lsmi()
