@@ -2,6 +2,7 @@
 //! from the nvidia wheels before it asks for them, and the GPU's driver. Says what is
 //! missing, since the provider's own messages name one library at most.
 
+use std::error::Error as _;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,8 @@ fn load(name: &str, wheel: Option<PathBuf>) -> Library {
     };
     let found = match preload_dylib(path) {
         Ok(()) => found,
-        Err(e) => Found::Missing(e.to_string()),
+        // The loader's own words are beneath.
+        Err(e) => Found::Missing(e.source().map_or_else(|| e.to_string(), ToString::to_string)),
     };
     Library { name: name.to_owned(), found }
 }

@@ -144,8 +144,9 @@ impl OnnxRuntime {
             // Compiled in is all that this says: its libraries may be missing.
             Device::Cuda(_) => cuda::advice(ep::CUDA::is_available().unwrap_or(true), &self.libraries),
         };
-        // Its reasons can have several lines.
+        // Its reasons can have several lines, and begin with where in its source they arose.
         let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = reason.split_once("[ONNXRuntimeError] : ").map_or(reason.as_str(), |(_, reason)| reason);
         Error::Engine(format!("ONNX Runtime ({}): {doing}: {reason}; {advice}", self.library.display()))
     }
 }
