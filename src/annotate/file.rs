@@ -158,13 +158,13 @@ impl Run<'_> {
     }
 
     pub(super) fn workers(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
-        self.options.workers.unwrap_or_else(cores).max(1)
+        self.options.workers.unwrap_or_else(|| self.engine.device().workers()).max(1)
     }
 
     pub(super) fn shape(&self) -> Shape {
         let limit = self.options.memory_limit_bytes.unwrap_or_else(memory::default_limit_bytes);
-        memory::shape(self.bundle.dims(), self.workers(), self.options.batch_rows, limit)
+        let pace = memory::Pace::of(self.engine.device());
+        memory::shape(self.bundle.dims(), self.workers(), pace, self.options.batch_rows, limit)
     }
 
     pub(super) fn asked(&self) -> Result<Asked> {

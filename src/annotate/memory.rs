@@ -5,6 +5,7 @@ use std::str::FromStr;
 use sysinfo::System;
 
 use super::pipeline::Shape;
+use crate::engine::Device;
 
 /// A number of bytes as it may be typed: `512MiB`, `4G`, `1000000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +44,51 @@ pub(super) fn default_limit_bytes() -> u64 {
     machine.min(cgroup).max(1 << 28) / 4
 }
 
-/// What a worker holds of a row for each byte of its embeddings: the batch, its copy in
-/// the engine, and the largest intermediate results.
-const WORKING_FACTOR: u64 = 12;
 /// Fewer rows than these and a run's fixed cost shows.
 const FEWEST_ROWS: usize = 64;
 
-/// The largest shape within a limit, up to what is fastest: the batch small enough that
-/// its intermediate results stay in a core's cache, large enough that a run's fixed
-/// cost does not show.
-pub(super) fn shape(dims: [usize; 2], workers: usize, asked: Option<usize>, limit_bytes: u64) -> Shape {
+/// What a device makes of batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// Floats of both embeddings in the batch that is fastest.
+    floats: usize,
+    /// Its rows, whatever the dimensions.
+    rows: (usize, usize),
+    /// What a worker holds of a row for each byte of its embeddings: the batch, its copy
+    /// in the engine, and the largest intermediate results.
+    working_factor: u64,
+}
+
+impl Pace {
+    /// The batch is small enough that its intermediate results stay in a core's cache,
+    /// large enough that a run's fixed cost does not show.
+    const CPU: Self = Self { floats: 1 << 19, rows: (256, 4096), working_factor: 12 };
+    /// A kernel of few rows leaves most of a GPU idle. Intermediate results are in the
+    /// GPU's memory: here are the batch and its pinned copy.
+    const GPU: Self = Self { floats: 1 << 23, rows: (8192, 65536), working_factor: 3 };
+
+    pub(super) fn of(device: Device) -> Self {
+        match device {
+            Device::Cpu => Self::CPU,
+            Device::Cuda(_) => Self::GPU,
+        }
+    }
+}
+
+/// The largest shape within a limit, up to what is fastest.
+pub(super) fn shape(
+    dims: [usize; 2],
+    workers: usize,
+    pace: Pace,
+    asked: Option<usize>,
+    limit_bytes: u64,
+) -> Shape {
     let row_bytes = 4 * (dims[0] + dims[1]) as u64 + 64;
     let takes = |shape: Shape| {
         let waiting = (shape.queue + 1) as u64;
-        row_bytes * shape.batch_rows as u64 * (waiting + WORKING_FACTOR * workers as u64)
+        row_bytes * shape.batch_rows as u64 * (waiting + pace.working_factor * workers as u64)
     };
-    let fastest = ((1 << 19) / (dims[0] + dims[1]).max(1)).clamp(256, 4096);
+    let fastest = (pace.floats / (dims[0] + dims[1]).max(1)).clamp(pace.rows.0, pace.rows.1);
     let mut shape = Shape { batch_rows: asked.unwrap_or(fastest), queue: workers + 1 };
     while takes(shape) > limit_bytes && shape.queue > 1 {
         shape.queue -= 1;
@@ -87,12 +117,21 @@ mod tests {
 
     #[test]
     fn less_memory_gives_shorter_queues_and_then_smaller_batches() {
-        let ample = shape([512, 512], 4, None, 1 << 40);
+        let ample = shape([512, 512], 4, Pace::CPU, None, 1 << 40);
         assert_eq!((ample.batch_rows, ample.queue), (512, 5));
-        let less = shape([512, 512], 4, None, 108 << 20);
+        let less = shape([512, 512], 4, Pace::CPU, None, 108 << 20);
         assert!(less.batch_rows == 512 && less.queue < 5, "{less:?}");
-        let little = shape([512, 512], 4, None, 20 << 20);
+        let little = shape([512, 512], 4, Pace::CPU, None, 20 << 20);
         assert!(little.batch_rows < 512 && little.queue == 1, "{little:?}");
-        assert_eq!(shape([512, 512], 4, Some(1000), 1 << 20).batch_rows, 1000);
+        assert_eq!(shape([512, 512], 4, Pace::CPU, Some(1000), 1 << 20).batch_rows, 1000);
+    }
+    #[test]
+    fn a_gpu_is_given_larger_batches() {
+        let gpu = Pace::of("cuda:0,cuda:1".parse().unwrap());
+        assert_eq!(shape([512, 512], 6, gpu, None, 1 << 40), Shape { batch_rows: 8192, queue: 7 });
+        assert_eq!(shape([128, 128], 3, gpu, None, 1 << 40).batch_rows, 32768);
+        assert_eq!(shape([4096, 4096], 3, gpu, None, 1 << 40).batch_rows, 8192);
+        assert!(shape([512, 512], 6, gpu, None, 256 << 20).batch_rows < 8192);
+        assert_eq!(Pace::of(Device::Cpu), Pace::CPU);
     }
 }

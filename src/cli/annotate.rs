@@ -93,7 +93,7 @@ pub(super) struct AnnotateArgs {
     /// Memory that batches may take, such as 2GiB [default: a quarter of the machine's]
     #[arg(long, value_name = "SIZE")]
     memory_limit: Option<Size>,
-    /// Workers, each with a session of one thread [default: the machine's cores]
+    /// Workers, each with a session of one thread [default: the machine's cores; three a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
     /// Rows evaluated at once [default: by the dimensions]

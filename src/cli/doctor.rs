@@ -8,6 +8,7 @@ use clap::Args;
 use super::engine::EngineArgs;
 use super::output;
 use crate::engine::locate::{self, Environment, Status};
+use crate::engine::{Device, cuda};
 use crate::error::Result;
 
 /// Show which engine runs the models, and where ONNX Runtime was looked for
@@ -24,13 +25,22 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     let _ = writeln!(text, "lsmi-etl {}", env!("CARGO_PKG_VERSION"));
     let _ = writeln!(text, "cores    {}", std::thread::available_parallelism().map_or(1, |n| n.get()));
     let _ = writeln!(text, "\nONNX Runtime was looked for in this order:");
-    for place in locate::search(args.engine.library(), &Environment::current()) {
+    let places = locate::search(args.engine.library(), &Environment::current());
+    for place in &places {
         let status = match place.status {
+            Status::Found if place.cuda_provider().is_some() => "found, for GPUs",
             Status::Found => "found",
             Status::Missing => "not there",
             Status::Untried => "the loader decides",
         };
         let _ = writeln!(text, "  {:<18} {:<19} {}", place.origin.to_string(), status, place.path.display());
+    }
+    if args.engine.device() != Device::Cpu {
+        let _ = writeln!(text, "\nWhat CUDA needs:");
+        let site_packages = places.iter().find(|place| place.cuda_provider().is_some());
+        for library in cuda::load_libraries(site_packages.and_then(|place| place.site_packages())) {
+            let _ = writeln!(text, "  {:<18} {}", library.name, library.found);
+        }
     }
     output::print(&text)?;
     let engine = args.engine.find()?.describe();

@@ -17,7 +17,8 @@ pub(super) struct EngineArgs {
     /// ONNX Runtime's library, or a folder that holds it
     #[arg(long, env = "LSMI_ETL_ONNXRUNTIME", value_name = "PATH", hide_env = true)]
     onnxruntime: Option<PathBuf>,
-    /// cpu, cuda or cuda:N; a GPU is never silently replaced by the CPU
+    /// cpu, cuda, cuda:N, or several GPUs as cuda:0,cuda:1; a GPU is never silently replaced by
+    /// the CPU
     #[arg(long, env = "LSMI_ETL_DEVICE", default_value = "cpu", hide_env = true)]
     device: Device,
     /// Let a GPU round matrix products to TensorFloat-32
@@ -29,6 +30,11 @@ impl EngineArgs {
     /// The library or folder that was named.
     pub(super) fn library(&self) -> Option<&Path> {
         self.onnxruntime.as_deref()
+    }
+
+    /// Where the models are to run.
+    pub(super) fn device(&self) -> Device {
+        self.device
     }
 
     /// Finds the engine and says which it is.

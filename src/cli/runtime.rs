@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::engine::cuda;
 use crate::engine::install::{Options, install};
 use crate::engine::locate::Environment;
 use crate::error::{Error, Place, Result};
@@ -59,6 +60,15 @@ pub fn run(args: &RuntimeArgs) -> Result<()> {
     match installed.already {
         true => tracing::info!("ONNX Runtime is there already; --force installs it anew"),
         false => tracing::info!("installed ONNX Runtime"),
+    }
+    if args.cuda {
+        // <folder>/onnxruntime/capi/<library>: the nvidia wheels are in the folder.
+        for library in cuda::load_libraries(installed.library.ancestors().nth(3)) {
+            match library.is_missing() {
+                true => tracing::warn!("{}: {}; --device cuda needs it", library.name, library.found),
+                false => tracing::info!("{}: {}", library.name, library.found),
+            }
+        }
     }
     writeln!(io::stdout(), "{}", installed.library.display())
         .map_err(|e| Error::io(Place::file("standard output"), "write", e))

@@ -12,6 +12,10 @@ use crate::error::{Error, Result};
 /// The folder of Python's ONNX Runtime within `site-packages`.
 const CAPI: &str = "onnxruntime/capi";
 
+/// The file of the CUDA execution provider, which ONNX Runtime loads from beside itself.
+const CUDA_PROVIDER: &str =
+    if cfg!(windows) { "onnxruntime_providers_cuda.dll" } else { "libonnxruntime_providers_cuda.so" };
+
 /// Who said, or what suggests, that a library is at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -74,6 +78,12 @@ impl Candidate {
     pub fn site_packages(&self) -> Option<&Path> {
         let capi = self.path.parent()?;
         capi.ends_with(CAPI).then(|| capi.ancestors().nth(2)).flatten()
+    }
+
+    /// The CUDA execution provider beside the library, which builds for GPUs have.
+    pub fn cuda_provider(&self) -> Option<PathBuf> {
+        let provider = self.path.parent()?.join(CUDA_PROVIDER);
+        (self.status == Status::Found && provider.is_file()).then_some(provider)
     }
 }
 
@@ -392,6 +402,17 @@ mod tests {
             let found = first_found(Some(&dir.path().join(folder)), &Environment::default()).unwrap();
             assert_eq!(found.path, library);
         }
+    }
+
+    #[test]
+    fn builds_for_gpus_have_a_provider_beside_them() {
+        let dir = TempDir::new().unwrap();
+        let library = wheel(dir.path(), "3.12");
+        let found = || candidate(Origin::VirtualEnv, dir.path(), in_prefix(dir.path()));
+        assert_eq!(found().cuda_provider(), None);
+        let provider = put(library.parent().unwrap(), CUDA_PROVIDER);
+        assert_eq!(found().cuda_provider(), Some(provider));
+        assert_eq!(candidate(Origin::VirtualEnv, &library, None).cuda_provider(), None);
     }
 
     #[test]

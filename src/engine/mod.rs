@@ -2,10 +2,14 @@
 //! the embedded engine. Which one runs, and on what device, is never left unsaid.
 
 mod backend;
+pub mod cuda;
+mod device;
 mod embedded;
 pub mod install;
 pub mod locate;
 mod onnxruntime;
+mod staged;
+mod weights;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,6 +19,7 @@ use serde::Serialize;
 use self::locate::{Environment, Origin, Status};
 
 pub use backend::{Backend, Batch, Evaluated};
+pub use device::{Device, Gpus};
 
 use crate::bundle::Program;
 use crate::error::{Error, Result};
@@ -44,39 +49,6 @@ impl FromStr for Choice {
     }
 }
 
-/// Where the models run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Device {
-    /// The processor.
-    #[default]
-    Cpu,
-    /// A GPU through the CUDA execution provider, counted from zero.
-    Cuda(u32),
-}
-
-impl FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let index = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a GPU's number"));
-        match text.split_once(':') {
-            None if text == "cpu" => Ok(Self::Cpu),
-            None if text == "cuda" => Ok(Self::Cuda(0)),
-            Some(("cuda", number)) => Ok(Self::Cuda(index(number)?)),
-            _ => Err("expected cpu, cuda or cuda:N".into()),
-        }
-    }
-}
-
-impl std::fmt::Display for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
-}
-
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -97,7 +69,7 @@ pub struct Description {
     pub name: String,
     /// The engine's version.
     pub version: String,
-    /// "cpu" or "cuda:N".
+    /// "cpu", or "cuda:N" of every GPU, "with TF32" where that may round.
     pub device: String,
     /// The library that was loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,12 +108,22 @@ impl Engine {
         let explicit = options.library.as_deref();
         // A place that the user named and where nothing is: an error, not a search.
         locate::first_found(explicit, &environment)?;
+        let on_gpu = options.device != Device::Cpu;
         let mut refusals = Vec::new();
         let places = locate::search(explicit, &environment);
         for place in places.into_iter().filter(|place| place.status != Status::Missing) {
-            match onnxruntime::OnnxRuntime::load(&place.path, options) {
-                Ok(loaded) => return Ok(Self(Kind::OnnxRuntime(loaded))),
-                Err(e) if matches!(place.origin, Origin::Flag | Origin::OrtDylibPath) => return Err(e),
+            let named = matches!(place.origin, Origin::Flag | Origin::OrtDylibPath);
+            if on_gpu && !named && place.status == Status::Found && place.cuda_provider().is_none() {
+                refusals.push(format!("{} is a build for the CPU", place.path.display()));
+                continue;
+            }
+            match onnxruntime::OnnxRuntime::load(&place, options) {
+                Ok(loaded) => {
+                    // A process loads one ONNX Runtime: if this one can't use the GPU, none can.
+                    loaded.probe()?;
+                    return Ok(Self(Kind::OnnxRuntime(loaded)));
+                }
+                Err(e) if named => return Err(e),
                 Err(e) if place.status == Status::Found => {
                     tracing::warn!("{} ({}) can't be used: {e}", place.path.display(), place.origin);
                     refusals.push(e.to_string());
@@ -149,12 +131,13 @@ impl Engine {
                 Err(e) => tracing::debug!("{}: {e}", place.path.display()),
             }
         }
-        if options.engine == Choice::OnnxRuntime || options.device != Device::Cpu {
+        if options.engine == Choice::OnnxRuntime || on_gpu {
             let reason = refusals.first().map(|r| format!(" ({r})")).unwrap_or_default();
             return Err(Error::Engine(format!(
-                "no ONNX Runtime found{reason}; install it with `lsmi-etl runtime install{}`, or name the library with \
+                "no ONNX Runtime{} found{reason}; install it with `lsmi-etl runtime install{}`, or name the library with \
                  --onnxruntime; `lsmi-etl doctor` shows what was searched",
-                if options.device == Device::Cpu { "" } else { " --cuda" }
+                if on_gpu { " for GPUs" } else { "" },
+                if on_gpu { " --cuda" } else { "" }
             )));
         }
         Ok(Self(Kind::Embedded))
@@ -173,15 +156,38 @@ impl Engine {
         }
     }
 
-    /// Loads a program for `count` workers, each with a session of its own; the
-    /// weights are shared.
+    /// Where it runs the models.
+    pub fn device(&self) -> Device {
+        match &self.0 {
+            Kind::OnnxRuntime(runtime) => runtime.device(),
+            Kind::Embedded => Device::Cpu,
+        }
+    }
+
+    /// Loads a program for `count` workers, each with a session of its own, in turn on
+    /// each GPU; on the processor the weights are shared.
     ///
     /// # Errors
     /// [`Error::Engine`] where the engine can't run the models.
     pub fn sessions(&self, program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
         match &self.0 {
-            Kind::OnnxRuntime(runtime) => (0..count).map(|_| runtime.session(program)).collect(),
+            Kind::OnnxRuntime(runtime) => runtime.sessions(program, count, false),
             Kind::Embedded => embedded::sessions(program, count),
+        }
+    }
+
+    /// As [`Engine::sessions`], but every batch passes through memory of the engine's
+    /// own, as it does on the way to a GPU: for measuring and testing that way.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] where the engine can't run the models; always for the
+    /// embedded one.
+    pub fn staged_sessions(&self, program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
+        match &self.0 {
+            Kind::OnnxRuntime(runtime) => runtime.sessions(program, count, true),
+            Kind::Embedded => {
+                Err(Error::Engine("the embedded engine has no memory to stage batches in".into()))
+            }
         }
     }
 }

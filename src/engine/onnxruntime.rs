@@ -1,23 +1,26 @@
 //! ONNX Runtime as the engine, loaded at run time. One environment a process, one
-//! session a worker with one thread of its own, weights packed once for all.
+//! session a worker with one thread of its own, weights held and packed once for all.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
-use ort::ep;
-use ort::session::Session;
-use ort::session::builder::{GraphOptimizationLevel, PrepackedWeights, SessionBuilder};
+use ort::ep::{self, ExecutionProvider};
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::{Session, SessionOutputs};
 use ort::value::TensorRef;
-use prost::Message;
 
 use super::backend::{self, Backend, Batch, Evaluated};
+use super::cuda::{self, Library};
+use super::locate::Candidate;
+use super::staged::Staged;
+use super::weights::Weights;
 use super::{Description, Device, Options};
 use crate::bundle::{Graph, INPUTS, Program};
 use crate::error::{Error, Result};
 
 /// ONNX Runtime keeps its environment for the life of the process.
-static ENVIRONMENT: OnceLock<(Environment, PathBuf)> = OnceLock::new();
+static ENVIRONMENT: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
 
 /// A loaded ONNX Runtime.
 pub(super) struct OnnxRuntime {
@@ -25,27 +28,38 @@ pub(super) struct OnnxRuntime {
     library: PathBuf,
     device: Device,
     tf32: bool,
-    packed: PrepackedWeights,
+    /// CUDA's libraries as they were found, where a GPU is asked for.
+    libraries: Vec<Library>,
 }
 
 impl OnnxRuntime {
-    /// Loads the library, or takes the one that the process has loaded already.
-    pub(super) fn load(library: &Path, options: &Options) -> Result<Self> {
-        let (environment, library) = match ENVIRONMENT.get() {
+    /// Loads the library, or takes the one that the process has loaded already. For a
+    /// GPU, CUDA's libraries are loaded first.
+    pub(super) fn load(place: &Candidate, options: &Options) -> Result<Self> {
+        let (device, tf32) = (options.device, options.tf32);
+        let libraries = match device {
+            Device::Cpu => Vec::new(),
+            Device::Cuda(_) => cuda::load_libraries(place.site_packages()),
+        };
+        let mut loaded = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let (environment, library) = match &*loaded {
             Some(loaded) => loaded.clone(),
             None => {
                 let refuse = |e: &dyn std::fmt::Display| Error::Engine(format!("ONNX Runtime: {e}"));
-                let environment = ort::init_from(library)
+                let environment = ort::init_from(&place.path)
                     .map_err(|e| refuse(&e))?
                     .with_name(env!("CARGO_PKG_NAME"))
                     .with_telemetry(false)
                     .build()
                     .map_err(|e| refuse(&e))?;
-                ENVIRONMENT.get_or_init(|| (environment, library.to_owned())).clone()
+                loaded.insert((environment, place.path.clone())).clone()
             }
         };
-        let (device, tf32) = (options.device, options.tf32);
-        Ok(Self { environment, library, device, tf32, packed: PrepackedWeights::new() })
+        Ok(Self { environment, library, device, tf32, libraries })
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.device
     }
 
     pub(super) fn describe(&self) -> Description {
@@ -55,54 +69,85 @@ impl OnnxRuntime {
         let name = real.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let version = name.trim_start_matches(|c: char| !c.is_ascii_digit()).trim_end_matches(".dylib");
         let version = if version.is_empty() { "version unknown" } else { version };
+        let rounding = if self.tf32 && self.device != Device::Cpu { " with TF32" } else { "" };
         Description {
             name: "onnxruntime".into(),
             version: version.into(),
-            device: self.device.to_string(),
+            device: format!("{}{rounding}", self.device),
             library: Some(self.library.clone()),
         }
     }
 
-    pub(super) fn session(&self, program: &Program) -> Result<Box<dyn Backend>> {
-        let sessions = program
-            .graphs
-            .iter()
-            .map(|graph| Ok((self.load_graph(graph)?, graph.clone_shape())))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Box::new(Sessions { program: program.clone_shape(), sessions }))
+    /// Sets up a session on every GPU, so that what is missing is said before anything
+    /// is read or written.
+    pub(super) fn probe(&self) -> Result<()> {
+        let Device::Cuda(gpus) = self.device else { return Ok(()) };
+        let weights =
+            Weights::new(&cuda::smallest_graph(), false).map_err(|e| self.refuse("cannot begin", &e))?;
+        gpus.numbers().try_for_each(|gpu| {
+            let doing = format!("cannot use cuda:{gpu}");
+            self.load_graph(&weights, Some(gpu)).map(drop).map_err(|e| self.refuse(&doing, &e))
+        })
     }
 
-    fn load_graph(&self, graph: &Graph) -> Result<Session> {
-        let bytes = graph.model.encode_to_vec();
-        let mut builder = self.builder().map_err(|e| self.refuse("cannot set up a session", &e))?;
-        builder.commit_from_memory(&bytes).map_err(|e| self.refuse("cannot load the models", &e))
+    /// The sessions of `count` workers, spread over the devices. `staged` has them take
+    /// their rows from the engine's memory, as those on a GPU always do.
+    pub(super) fn sessions(
+        &self,
+        program: &Program,
+        count: usize,
+        staged: bool,
+    ) -> Result<Vec<Box<dyn Backend>>> {
+        let loading = |e: ort::Error| self.refuse("cannot load the models", &e);
+        let on_cpu = self.device == Device::Cpu;
+        let weights = program.graphs.iter().map(|graph| Weights::new(graph, on_cpu));
+        let weights = weights.collect::<ort::Result<Vec<_>>>().map_err(loading)?;
+        let worker = |worker: usize| -> ort::Result<Box<dyn Backend>> {
+            let gpu = self.device.gpu(worker);
+            let sessions = program
+                .graphs
+                .iter()
+                .zip(&weights)
+                .map(|(graph, weights)| Ok((self.load_graph(weights, gpu)?, graph.clone_shape())))
+                .collect::<ort::Result<Vec<_>>>()?;
+            let program = program.clone_shape();
+            Ok(match gpu {
+                None if !staged => Box::new(Sessions { program, sessions }),
+                gpu => Box::new(Staged::new(program, sessions, gpu)?),
+            })
+        };
+        (0..count).map(|number| worker(number).map_err(loading)).collect()
     }
 
-    fn builder(&self) -> ort::Result<SessionBuilder> {
+    fn load_graph(&self, weights: &Weights, gpu: Option<u32>) -> ort::Result<Session> {
+        weights.share(self.builder(gpu)?)?.commit_from_memory(weights.model())
+    }
+
+    fn builder(&self, gpu: Option<u32>) -> ort::Result<SessionBuilder> {
         let builder = Session::builder(&self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(1)?
-            .with_intra_op_spinning(false)?
-            .with_prepacked_weights(&self.packed)?;
-        match self.device {
-            Device::Cpu => Ok(builder),
-            Device::Cuda(index) => {
-                let cuda = ep::CUDA::default().with_device_id(index as i32).with_tf32(self.tf32);
-                let builder = builder.with_execution_providers([cuda.build().error_on_failure()])?;
-                Ok(builder.with_disable_cpu_fallback()?)
-            }
-        }
+            .with_intra_op_spinning(false)?;
+        let Some(gpu) = gpu else { return Ok(builder) };
+        let cuda = ep::CUDA::default().with_device_id(gpu as i32).with_tf32(self.tf32);
+        let builder = builder.with_execution_providers([cuda.build().error_on_failure()])?;
+        Ok(builder.with_disable_cpu_fallback()?)
     }
 
     fn refuse(&self, doing: &str, error: &ort::Error) -> Error {
         let advice = match self.device {
-            Device::Cpu => "`lsmi-etl doctor` shows which library was found",
-            Device::Cuda(_) => {
-                "the CUDA execution provider needs onnxruntime-gpu and CUDA's libraries: `lsmi-etl runtime install \
-                 --cuda` installs both, or use --device cpu"
+            Device::Cpu => "`lsmi-etl doctor` shows which library was found".to_owned(),
+            Device::Cuda(_) if error.message().contains("assigned to the default CPU EP") => {
+                "an operator of these models runs on the processor only; export them without it, or use --device cpu"
+                    .to_owned()
             }
+            // Compiled in is all that this says: its libraries may be missing.
+            Device::Cuda(_) => cuda::advice(ep::CUDA::is_available().unwrap_or(true), &self.libraries),
         };
-        Error::Engine(format!("ONNX Runtime ({}): {doing}: {error}; {advice}", self.library.display()))
+        // Its reasons can have several lines, and begin with where in its source they arose.
+        let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = reason.split_once("[ONNXRuntimeError] : ").map_or(reason.as_str(), |(_, reason)| reason);
+        Error::Engine(format!("ONNX Runtime ({}): {doing}: {reason}; {advice}", self.library.display()))
     }
 }
 
@@ -141,7 +186,16 @@ fn run(
         };
         inputs.push((INPUTS[input], tensor));
     }
-    let outputs = session.run(inputs)?;
+    take_outputs(&session.run(inputs)?, graph, rows, out)
+}
+
+/// Copies a graph's outputs, which are in the order of its roles.
+pub(super) fn take_outputs(
+    outputs: &SessionOutputs<'_>,
+    graph: &Graph,
+    rows: usize,
+    out: &mut Evaluated,
+) -> ort::Result<()> {
     for (index, role) in graph.roles.iter().enumerate() {
         let (_, values) = outputs[index].try_extract_tensor::<f32>()?;
         if values.len() != rows {

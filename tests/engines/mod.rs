@@ -2,5 +2,8 @@
 //! f64, and on the reference implementation's own modules. ONNX Runtime is the real
 //! one, put in place by the program.
 
+mod cuda;
+mod pool;
 mod reference;
 mod same_graphs;
+mod staging;

@@ -51,19 +51,6 @@ fn auto_takes_onnx_runtime_where_it_is() {
 }
 
 #[test]
-fn cuda_never_falls_back() {
-    let ran = crate::harness::run(
-        lsmi()
-            .env("LSMI_ETL_RUNTIME_DIR", runtime())
-            .args(["bundle", "check", "--device", "cuda"])
-            .arg(fitted().join("bundle")),
-    );
-    // The CPU wheel has no CUDA execution provider, and this is said.
-    assert_eq!(ran.code, 69, "{}", ran.stderr);
-    assert!(ran.stderr.contains("runtime install --cuda"), "{}", ran.stderr);
-}
-
-#[test]
 fn an_explicit_library_that_is_not_there_is_an_error() {
     let ran = crate::harness::run(lsmi().args(["doctor", "--onnxruntime", "/nowhere/libonnxruntime.so"]));
     assert_eq!(ran.code, 69, "{}", ran.stderr);
