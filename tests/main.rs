@@ -10,6 +10,7 @@ mod crash;
 mod digits;
 mod docs;
 mod engines;
+mod faults;
 mod house;
 mod sources;
 mod splice;
