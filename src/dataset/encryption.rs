@@ -24,7 +24,7 @@ use super::keys::Keys;
 pub(super) struct Encryption {
     keys: Keys,
     /// What the file says of its footer's key.
-    footer_metadata: Option<Vec<u8>>,
+    pub(super) footer_metadata: Option<Vec<u8>>,
     /// Whether the footer is to be read by everybody, and signed with the footer's key.
     pub(super) open_footer: bool,
 }
@@ -56,11 +56,11 @@ impl Encryption {
             properties = properties.with_aad_prefix(prefix.clone());
         }
         let metadata = parse(properties.build().map_err(refused)?).map_err(refused)?;
-        let columns = paths_with_keys(&metadata);
         let footer_metadata = seen.metadata.lock().unwrap_or_else(PoisonError::into_inner).take();
         if open_footer && !is_any_column_encrypted(&metadata) {
             return Ok((metadata, None));
         }
+        let columns = paths_with_keys(&metadata);
 
         let mut properties = FileDecryptionProperties::builder(keys.footer.clone());
         if let Some(prefix) = &keys.aad_prefix {
@@ -152,12 +152,12 @@ impl Encryption {
     fn key_of<'a>(&'a self, old: &'a ParquetMetaData, leaf: usize) -> Option<ColumnKey<'a>> {
         match old.row_groups().iter().find_map(|group| group.column(leaf).crypto_metadata())? {
             ColumnCryptoMetaData::ENCRYPTION_WITH_FOOTER_KEY => {
-                Some((&self.keys.footer, self.footer_metadata.as_deref()))
+                Some((self.keys.footer.as_slice(), self.footer_metadata.as_deref()))
             }
             ColumnCryptoMetaData::ENCRYPTION_WITH_COLUMN_KEY(column) => {
                 // `check_keys` has found them all.
                 let key = self.keys.column(&column.path_in_schema).unwrap_or(&self.keys.footer);
-                Some((key, column.key_metadata.as_deref()))
+                Some((key.as_slice(), column.key_metadata.as_deref()))
             }
         }
     }

@@ -55,10 +55,9 @@ fn check_target(plan: &LogicalPlan) -> Result<()> {
         return Ok(());
     }
     // Folders on the way are made by whoever writes.
-    let folders = path.ancestors().skip(1);
     let here = Path::new(".");
-    let folder = folders.map(|folder| if folder.as_os_str().is_empty() { here } else { folder });
-    let folder = folder.into_iter().find(|folder| folder.exists()).unwrap_or(here);
+    let mut folders = path.ancestors().skip(1).map(|it| if it.as_os_str().is_empty() { here } else { it });
+    let folder = folders.find(|folder| folder.exists()).unwrap_or(here);
     tempfile::tempfile_in(folder)
         .map(drop)
         .map_err(|source| Error::CannotCreate { path: path.to_owned(), source })
