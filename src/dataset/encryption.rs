@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parquet::encryption::decrypt::{FileDecryptionProperties, KeyRetriever};
+use parquet::encryption::decrypt::{DecryptionPropertiesBuilder, FileDecryptionProperties, KeyRetriever};
 use parquet::encryption::encrypt::{EncryptionPropertiesBuilder, FileEncryptionProperties};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::SchemaDescriptor;
 
 use crate::error::{Error, Place, Result};
@@ -41,12 +41,12 @@ impl Encryption {
         keys: &Keys,
         open_footer: bool,
         place: &Place,
-        parse: impl Fn(Arc<FileDecryptionProperties>) -> ParquetResult<ParquetMetaData>,
+        parse: impl Fn(Arc<FileDecryptionProperties>, PageIndexPolicy) -> ParquetResult<ParquetMetaData>,
     ) -> Result<(ParquetMetaData, Option<Self>)> {
         let refused = |error| refused(place, error);
         // The Parquet crate takes the lengths and ordinals of an encrypted footer on trust.
-        let parse = |properties| {
-            catch_unwind(AssertUnwindSafe(|| parse(properties)))
+        let parse = |properties, page_index| {
+            catch_unwind(AssertUnwindSafe(|| parse(properties, page_index)))
                 .unwrap_or_else(|_| Err(ParquetError::General("the footer makes no sense".to_owned())))
         };
         // Only a retriever is told what the file says of its footer's key.
@@ -55,23 +55,24 @@ impl Encryption {
         if let Some(prefix) = &keys.aad_prefix {
             properties = properties.with_aad_prefix(prefix.clone());
         }
-        let metadata = parse(properties.build().map_err(refused)?).map_err(refused)?;
+        let metadata = parse(properties.build().map_err(refused)?, PageIndexPolicy::Skip).map_err(refused)?;
         let footer_metadata = seen.metadata.lock().unwrap_or_else(PoisonError::into_inner).take();
         if open_footer && !is_any_column_encrypted(&metadata) {
-            return Ok((metadata, None));
+            let plain = parse(with_footer_key(keys).build().map_err(refused)?, PageIndexPolicy::Optional);
+            return Ok((plain.map_err(refused)?, None));
         }
         let columns = paths_with_keys(&metadata);
 
-        let mut properties = FileDecryptionProperties::builder(keys.footer.clone());
-        if let Some(prefix) = &keys.aad_prefix {
-            properties = properties.with_aad_prefix(prefix.clone());
-        }
+        let mut properties = with_footer_key(keys);
+        let mut page_index = PageIndexPolicy::Optional;
         for path in columns {
-            if let Some(key) = keys.column(path) {
-                properties = properties.with_column_key(&path.join("."), key.clone());
+            match keys.column(path) {
+                Some(key) => properties = properties.with_column_key(&path.join("."), key.clone()),
+                // The index would need the key as well.
+                None => page_index = PageIndexPolicy::Skip,
             }
         }
-        let metadata = parse(properties.build().map_err(refused)?).map_err(refused)?;
+        let metadata = parse(properties.build().map_err(refused)?, page_index).map_err(refused)?;
         let footer_metadata = footer_metadata.filter(|metadata| !metadata.is_empty());
         Ok((metadata, Some(Self { keys: keys.clone(), footer_metadata, open_footer })))
     }
@@ -160,6 +161,14 @@ impl Encryption {
                 Some((key.as_slice(), column.key_metadata.as_deref()))
             }
         }
+    }
+}
+
+fn with_footer_key(keys: &Keys) -> DecryptionPropertiesBuilder {
+    let properties = FileDecryptionProperties::builder(keys.footer.clone());
+    match &keys.aad_prefix {
+        Some(prefix) => properties.with_aad_prefix(prefix.clone()),
+        None => properties,
     }
 }
 

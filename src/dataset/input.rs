@@ -57,11 +57,11 @@ impl Input {
         let open_footer = recognise(&file, &place)? == Footer::Open;
         let (metadata, encryption) = match keys {
             Some(keys) => {
-                Encryption::read(keys, open_footer, &place, |decryption| parse(&file, Some(decryption)))?
+                Encryption::read(keys, open_footer, &place, |keys, index| parse(&file, Some(keys), index))?
             }
             None if open_footer => {
                 let damaged = |error| fault::parquet(place.clone(), "read", error);
-                (parse(&file, None).map_err(damaged)?, None)
+                (parse(&file, None, PageIndexPolicy::Optional).map_err(damaged)?, None)
             }
             None => {
                 return Err(Error::bad_data(place, "is encrypted; give its keys with --parquet-keys FILE"));
@@ -174,11 +174,12 @@ impl Input {
 fn parse(
     file: &InputFile,
     decryption: Option<Arc<FileDecryptionProperties>>,
+    page_index: PageIndexPolicy,
 ) -> ParquetResult<ParquetMetaData> {
     // As a mask, the encoding statistics would be lost to whoever copies the footer.
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
     ParquetMetaDataReader::new()
-        .with_page_index_policy(PageIndexPolicy::Optional)
+        .with_page_index_policy(page_index)
         .with_metadata_options(Some(options))
         .with_decryption_properties(decryption)
         .parse_and_finish(file)

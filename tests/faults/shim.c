@@ -72,6 +72,17 @@ static enum verdict judge(const char *call, const char *path) {
     return PASS;
 }
 
+static enum verdict judge_path(const char *call, const char *path) {
+    char whole[8192];
+    if (!path || *path == '/') return judge(call, path);
+    int saved = errno;
+    char *folder = getcwd(whole, 4096);
+    errno = saved;
+    if (!folder || strlen(path) > 4000) return PASS;
+    strcat(strcat(whole, "/"), path);
+    return judge(call, whole);
+}
+
 static enum verdict judge_fd(const char *call, int fd) {
     char link[64], path[4096];
     int saved = errno;
@@ -134,12 +145,12 @@ CUT(ftruncate64, off64_t)
         va_start(rest, flags);                                                                \
         mode_t mode = va_arg(rest, mode_t);                                                   \
         va_end(rest);                                                                         \
-        return judge("open", path) == FAIL ? -1 : REAL(name)(path, flags, mode);              \
+        return judge_path("open", path) == FAIL ? -1 : REAL(name)(path, flags, mode);              \
     }
 OPEN(open)
 OPEN(open64)
 
-int unlink(const char *path) { return judge("unlink", path) == FAIL ? -1 : REAL(unlink)(path); }
+int unlink(const char *path) { return judge_path("unlink", path) == FAIL ? -1 : REAL(unlink)(path); }
 
 __attribute__((destructor)) static void report(void) {
     const char *path = getenv("FAULT_COUNT");

@@ -122,7 +122,8 @@ fn what_is_forbidden_is_not_asked_for_again() {
         };
         let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
         assert_eq!(ran.code, code, "{status}: {}", ran.stderr);
-        assert_eq!(requests.load(Ordering::SeqCst), 1, "{status}");
+        // What is not there as a file may be there as a folder.
+        assert!(requests.load(Ordering::SeqCst) <= 2, "{status}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -88,7 +88,7 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
 }
 
 fn check_content(out: &RecordBatch) {
-    assert_eq!(out.project(&[0, 1, 2]).unwrap(), batch());
+    assert_eq!(out.columns()[..3], *batch().columns());
     let expected = Float32Array::from_iter_values((0..300).map(|row| row as f32));
     assert_eq!(out.column_by_name("r").unwrap().to_data(), expected.to_data());
 }
