@@ -11,6 +11,7 @@ mod crash;
 mod digits;
 mod docs;
 mod engines;
+mod faults;
 mod house;
 mod sources;
 mod splice;

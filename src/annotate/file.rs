@@ -1,6 +1,7 @@
 //! One file annotated: its rows through the pipeline into the journal, from there into
 //! the output, which appears under its name when it is whole.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use arrow::util::display::array_value_to_string;
 use crossbeam_channel::{Sender, unbounded};
 
 use crate::bundle::Bundle;
-use crate::dataset::{Fate, FateCounts, Input, Request, Source, SpliceWriter, Staged, exists};
+use crate::dataset::{Fate, FateCounts, Input, Request, Source, Staged, Writer, Written, exists};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::interaction::{Interaction, dataset_shift};
@@ -73,12 +74,13 @@ impl Run<'_> {
         let mut work = Work::new(self, input)?;
         let summary = Summary { output: output.display().to_string(), ..work.nothing_done(input) };
         if work.is_done(output)? {
+            Journal::discard(output, &work.identity);
             return Ok(Summary { skipped: true, seconds: start.elapsed().as_secs_f64(), ..summary });
         }
         // Before anything is computed: it may be there, or impossible.
         drop(Staged::create(output, self.options.overwrite)?);
 
-        let source = work.source()?;
+        let source = work.source().map_err(|e| work.opened.file().unless_changed(e))?;
         let shape = self.shape();
         let (mut journal, resumed) = work.journal(&source, output, shape)?;
         Staged::sweep(output);
@@ -88,18 +90,18 @@ impl Run<'_> {
         let rejects = self.options.rejects.as_deref();
         // An earlier run may have ended between the two files' names.
         let replace = replace || resumed.rows > 0;
-        let rejects = rejects.map(|path| Rejects::create(path, replace, work.opened.place().file));
+        let rejects = rejects.map(|path| Rejects::create(path, replace, &work.opened));
 
         let columns = work.asked.columns.clone();
         let fields: Vec<Field> = columns.iter().map(|column| column.field()).collect();
         let units = self.bundle.manifest().modalities[0].units;
-        let key_values = work.identity.key_values(units, self.options.adjust)?;
+        let key_values = work.identity.key_values(units, self.options.adjust, Written::of(&work.opened))?;
         let opened = work.opened.clone();
         let splicing = Splicing {
             input: &opened,
             columns: &columns,
             journal: journal.reader(),
-            writer: SpliceWriter::new(&opened, staged, &fields, &key_values)?,
+            writer: Writer::new(&opened, staged, &fields, &work.asked.secrets(), &key_values)?,
             rejects: rejects.transpose()?,
         };
 
@@ -118,26 +120,27 @@ impl Run<'_> {
         });
         let (mut splicing, adjustment) = match (computed, written) {
             // Whoever computes fails, too, when the writer is gone.
-            (_, Err(e)) | (Err(e), _) => return Err(e),
+            (_, Err(e)) | (Err(e), _) => return Err(unless_changed(e, &opened, journal)?),
             (Ok(adjustment), Ok(splicing)) => (splicing, adjustment),
         };
 
         let shift_nats = adjustment.map_or(0.0, |adjustment| adjustment.shift_nats);
         let summaries = work.tally.summaries(&columns, shift_nats);
-        splicing.writer.set_key_value("lsmi_etl.columns", to_json(&summaries)?);
+        let open = opened.has_open_footer_of_secrets();
+        let described = if open { names_of(&summaries)? } else { to_json(&summaries)? };
+        splicing.writer.set_key_value("lsmi_etl.columns", described);
         splicing.writer.set_key_value("lsmi_etl.rows", to_json(&work.tally.fates)?);
-        if let Some(adjustment) = &adjustment {
+        if let Some(adjustment) = adjustment.as_ref().filter(|_| !open) {
             splicing.writer.set_key_value("lsmi_etl.adjustment", to_json(adjustment)?);
         }
         if let Some(rejects) = splicing.rejects {
             rejects.finish()?;
         }
-        let finished = splicing.writer.finish();
-        // An input that was changed meanwhile: what was computed of it is worth nothing.
-        if matches!(finished, Ok(_) | Err(Error::Transient { .. })) {
-            journal.remove()?;
-        }
-        let output_bytes = finished?;
+        let output_bytes = match splicing.writer.finish() {
+            Ok(bytes) => bytes,
+            Err(e) => return Err(unless_changed(e, &opened, journal)?),
+        };
+        journal.remove()?;
 
         let elapsed = start.elapsed();
         let row_groups = opened.metadata().num_row_groups();
@@ -146,6 +149,7 @@ impl Run<'_> {
             fates: work.tally.fates,
             columns: summaries,
             adjustment,
+            written: Some(Written::of(&opened)),
             resumed_rows: resumed.rows,
             resumed_row_groups: resumed.row_groups as u64,
             computed_row_groups: (row_groups - resumed.row_groups.min(row_groups)) as u64,
@@ -192,7 +196,8 @@ impl Run<'_> {
 
 impl<'a> Work<'a> {
     fn new(run: &'a Run<'a>, input: &Path) -> Result<Self> {
-        let opened = Input::open(input)?;
+        let opened = Input::open_with(input, run.options.keys.as_ref())?;
+        opened.check_keys()?;
         let asked = run.asked()?;
         let identity = Identity::new(&opened, run.bundle, &asked, &run.engine.describe())?;
         let tally = Tally::new(asked.columns.len());
@@ -208,7 +213,7 @@ impl<'a> Work<'a> {
         let options = self.run.options;
         let wanted = !options.overwrite && !options.restart && exists(output)?;
         let rejects = options.rejects.as_deref().map_or(Ok(true), exists)?;
-        Ok(wanted && rejects && self.identity.is_done(output, options.adjust)?)
+        Ok(wanted && rejects && self.identity.is_done(output, options)?)
     }
 
     fn nothing_done(&self, input: &Path) -> Summary {
@@ -221,6 +226,7 @@ impl<'a> Work<'a> {
             fates: FateCounts::default(),
             columns: Default::default(),
             adjustment: None,
+            written: None,
             resumed_rows: 0,
             resumed_row_groups: 0,
             computed_row_groups: 0,
@@ -345,6 +351,21 @@ fn bad_row(source: &Source, batch: &Batch, bad: &BadRow) -> Error {
     );
     let place = source.input().place().row_group(batch.row_group);
     Error::bad_data(source.column_of(bad.fate).map_or(place.clone(), |column| place.column(column)), what)
+}
+
+/// The error, unless the input was changed while it was read: then that is the error, and
+/// what was computed is worth nothing.
+fn unless_changed(error: Error, input: &Input, journal: Journal) -> Result<Error> {
+    let error = input.file().unless_changed(error);
+    if matches!(error, Error::Transient { .. }) && input.file().has_changed() {
+        journal.remove()?;
+    }
+    Ok(error)
+}
+
+/// The columns' names without their moments.
+fn names_of(summaries: &BTreeMap<String, crate::interaction::Summary>) -> Result<String> {
+    to_json(&summaries.keys().map(|name| (name, None::<()>)).collect::<BTreeMap<_, _>>())
 }
 
 /// A computed batch as the journal keeps it.

@@ -5,17 +5,16 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use parquet::file::metadata::KeyValue;
-use parquet::file::reader::ChunkReader;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::bundle::{Bundle, Units};
-use crate::dataset::Input;
+use crate::dataset::{Input, Written};
 use crate::engine::Description;
 use crate::error::{Error, Result};
 
 use super::columns::Column;
-use super::options::Adjust;
+use super::options::{Adjust, Options};
 
 /// The columns a run reads and those it adds.
 #[derive(Debug, Clone)]
@@ -24,6 +23,13 @@ pub(super) struct Asked {
     pub(super) x2: String,
     pub(super) label: String,
     pub(super) columns: Vec<Column>,
+}
+
+impl Asked {
+    /// What the computed columns tell of, what they tell most of first.
+    pub(super) fn secrets(&self) -> [&str; 3] {
+        [&self.label, &self.x1, &self.x2]
+    }
 }
 
 /// An input and what is read of it, as the footer of the output keeps it.
@@ -84,7 +90,7 @@ impl Identity {
 
     /// What the output's footer says. Nothing of the time or the machine: the same
     /// work gives the same bytes.
-    pub(super) fn key_values(&self, units: Units, adjust: Adjust) -> Result<Vec<KeyValue>> {
+    pub(super) fn key_values(&self, units: Units, adjust: Adjust, written: Written) -> Result<Vec<KeyValue>> {
         let mut pairs = self.recognised(adjust)?;
         let units = match units {
             Units::Raw => "raw",
@@ -92,13 +98,14 @@ impl Identity {
         };
         pairs.push(("lsmi_etl.engine", self.engine.clone()));
         pairs.push(("lsmi_etl.units", units.to_owned()));
+        pairs.push(("lsmi_etl.written", written.name().to_owned()));
         Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
     }
 
     /// Whether a file under the output's name is what this work would give, by its
     /// footer, and not older than the input.
-    pub(super) fn is_done(&self, output: &Path, adjust: Adjust) -> Result<bool> {
-        let Ok(there) = Input::open(output) else { return Ok(false) };
+    pub(super) fn is_done(&self, output: &Path, options: &Options) -> Result<bool> {
+        let Ok(there) = Input::open_with(output, options.keys.as_ref()) else { return Ok(false) };
         let age = there.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let older = age.and_then(|age| u64::try_from(age.as_nanos()).ok()) < self.modified_ns;
         let footer = there.metadata().file_metadata();
@@ -106,7 +113,8 @@ impl Identity {
             let pairs = footer.key_value_metadata().into_iter().flatten();
             pairs.filter(|pair| pair.key == key).find_map(|pair| pair.value.clone())
         };
-        let same = self.recognised(adjust)?.iter().all(|(key, value)| found(key).as_ref() == Some(value));
+        let same =
+            self.recognised(options.adjust)?.iter().all(|(key, value)| found(key).as_ref() == Some(value));
         let columns = self.columns.iter().all(|name| there.column(name).is_ok());
         let added = serde_json::from_str(&found("lsmi_etl.columns").unwrap_or_default());
         let no_more = added
@@ -126,13 +134,7 @@ impl Identity {
 
 /// The hash of a footer: of every chunk's place, sizes and statistics.
 fn footer_sha256(input: &Input) -> Result<String> {
-    let damaged = |e| Error::bad_data(input.place(), format!("its footer can't be read again: {e}"));
-    let bytes = input.file().bytes();
-    let tail = input.file().get_bytes(bytes.saturating_sub(8), 8).map_err(damaged)?;
-    let length = tail.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
-    let start = bytes.saturating_sub(8 + u64::from(length));
-    let footer = input.file().get_bytes(start, length as usize).map_err(damaged)?;
-    Ok(format!("{:x}", Sha256::digest(&footer)))
+    Ok(format!("{:x}", Sha256::digest(input.footer()?)))
 }
 
 pub(super) fn to_json(value: &impl Serialize) -> Result<String> {

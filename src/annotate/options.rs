@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::columns::Column;
+use crate::dataset::Keys;
 
 /// What becomes of a run that meets a row it can't compute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct Options {
     pub x2: Option<String>,
     /// Column of the label, else the bundle's.
     pub label: Option<String>,
+    /// Keys of encrypted inputs.
+    pub keys: Option<Keys>,
     /// Columns beside r, u1, u2, s.
     pub extras: Vec<Column>,
     /// What becomes of bad rows.

@@ -74,7 +74,8 @@ impl Run<'_> {
             estimated_seconds: 0.0,
         };
         for input in inputs {
-            let opened = Input::open(input)?;
+            let opened = Input::open_with(input, self.options.keys.as_ref())?;
+            opened.check_keys()?;
             self.source(&opened, &asked)?;
             plan.add(&opened);
         }

@@ -12,7 +12,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use crate::dataset::Staged;
+use crate::dataset::{Input, Staged};
 use crate::error::{Error, Place, Result};
 
 use super::journal::BadRow;
@@ -25,14 +25,18 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Begins the rejects of one input file.
-    pub(super) fn create(path: &Path, overwrite: bool, file: String) -> Result<Self> {
+    /// Begins the rejects of one input file; encrypted with the key of its footer where
+    /// it is encrypted.
+    pub(super) fn create(path: &Path, overwrite: bool, input: &Input) -> Result<Self> {
         let staged = Staged::create(path, overwrite)?;
         let place = Place::file(path.display());
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let writer = ArrowWriter::try_new(staged.writer()?, schema(), Some(properties))
+        let mut properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
+        if let Some(encryption) = input.encryption_for_others()? {
+            properties = properties.with_file_encryption_properties(encryption);
+        }
+        let writer = ArrowWriter::try_new(staged.writer()?, schema(), Some(properties.build()))
             .map_err(|e| failed(place, e))?;
-        Ok(Self { staged, writer, file })
+        Ok(Self { staged, writer, file: input.place().file })
     }
 
     /// Adds bad rows of a row group; `before` are the rows of the file before the

@@ -1,4 +1,4 @@
-//! From the journal to the output: row groups that are whole there are spliced while
+//! From the journal to the output: row groups that are whole there are written while
 //! later ones are still computed, by a thread of its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::Float32Array;
 use crossbeam_channel::Receiver;
 
-use crate::dataset::{Input, SpliceWriter};
+use crate::dataset::{Input, Writer};
 use crate::error::{Error, Result};
 
 use super::columns::Column;
@@ -28,7 +28,7 @@ pub(super) struct Splicing<'a> {
     pub(super) input: &'a Input,
     pub(super) columns: &'a [Column],
     pub(super) journal: Reader,
-    pub(super) writer: SpliceWriter,
+    pub(super) writer: Writer,
     pub(super) rejects: Option<Rejects>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::dataset::FateCounts;
+use crate::dataset::{FateCounts, Written};
 use crate::interaction::{self, Interaction};
 
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
@@ -31,6 +31,9 @@ pub struct Summary {
     /// The shift of the whole dataset, where one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adjustment: Option<Adjustment>,
+    /// How the old columns reached the output; nothing where it was there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<Written>,
     /// Rows that an earlier, unfinished run had computed.
     pub resumed_rows: u64,
     /// Row groups that an earlier, unfinished run had computed whole.

@@ -12,7 +12,7 @@ use super::output;
 use super::progress::Shown;
 use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, Size, Summary, Totals};
 use crate::bundle::Bundle;
-use crate::dataset::{FateCounts, Files, Share};
+use crate::dataset::{FateCounts, Files, Keys, Share, Written};
 use crate::error::Result;
 use crate::interaction;
 
@@ -21,10 +21,11 @@ const NOTHING_TO_DO: u8 = 99;
 
 /// Add r, u1, u2 and s to every row of Parquet files
 ///
-/// All columns of the input are copied byte for byte, the new ones follow them. An
-/// output appears under its name only when it is whole. Of a folder or a glob, every
-/// file keeps its path below the output's folder. Both may be in an object store (s3://,
-/// gs://, az://, https://), with the environment variables of the store's own tools:
+/// All columns of the input are copied byte for byte, the new ones follow them (of an
+/// encrypted input: decoded, encoded and encrypted again, see --parquet-keys). An output
+/// appears under its name only when it is whole. Of a folder or a glob, every file keeps
+/// its path below the output's folder. Both may be in an object store (s3://, gs://,
+/// az://, https://), with the environment variables of the store's own tools:
 /// AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
 /// AZURE_STORAGE_ACCOUNT_NAME and so on.
 #[derive(Debug, Args)]
@@ -62,6 +63,17 @@ pub(super) struct AnnotateArgs {
     /// More columns to add: i1, i2, i12, h1, h2, p_y
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     columns: Vec<Column>,
+    /// Keys of encrypted files: a JSON file of footer_key, column_keys and aad_prefix
+    ///
+    /// For example {"footer_key": "30313233343536373839303132333435", "column_keys":
+    /// {"x1": "MDEyMzQ1Njc4OTAxMjM0NQ=="}}: keys of 16 or 32 bytes in hexadecimal digits or in
+    /// base64; column_keys only where columns have keys of their own, aad_prefix only where one is
+    /// needed. Keys that a key service has wrapped must be unwrapped before. The file may be a pipe.
+    /// An encrypted input is not copied but decoded and encoded again, and the output encrypted with
+    /// the same keys, the new columns with that of the label, else of x1, else of x2. While a run is
+    /// not done, its journal holds the computed values unencrypted, for its owner alone.
+    #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
+    parquet_keys: Option<PathBuf>,
     /// What becomes of a row that can't be computed (null, NaN, unknown label)
     #[arg(long, value_enum, default_value = "null")]
     on_bad_row: BadRow,
@@ -164,6 +176,7 @@ fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
         label: args.label.clone(),
+        keys: args.parquet_keys.as_deref().map(Keys::open).transpose()?,
         extras,
         on_bad_row: match args.on_bad_row {
             BadRow::Null => OnBadRow::Null,
@@ -272,6 +285,13 @@ pub(super) fn say(summary: &Summary) {
     if summary.skipped {
         tracing::info!("{}: made of this input by this bundle already; nothing to do", summary.output);
         return;
+    }
+    if summary.written == Some(Written::ReEncoded) {
+        tracing::warn!(
+            "{}: the input is encrypted, so its columns were encoded anew, not copied; the output is encrypted \
+             with the same keys",
+            summary.output
+        );
     }
     if summary.resumed_rows > 0 {
         tracing::info!("{} rows were computed by an earlier run", summary.resumed_rows);

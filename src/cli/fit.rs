@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::output;
 use super::progress::Shown;
 use crate::bundle::{Figures, Units};
+use crate::dataset::Keys;
 use crate::error::Result;
 use crate::fit::{DensityFit, Options, Recipe, fit_file};
 
@@ -38,6 +39,9 @@ pub(super) struct FitArgs {
     /// Label column: integers, strings or booleans
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
+    /// Keys of an encrypted file, as for annotate
+    #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
+    parquet_keys: Option<PathBuf>,
     /// How the densities are fitted
     #[arg(long, value_enum, default_value = "em")]
     density_fit: Densities,
@@ -90,6 +94,7 @@ pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
         label: args.label.clone(),
+        keys: args.parquet_keys.as_deref().map(Keys::open).transpose()?,
         units: match args.units {
             UnitsArg::Raw => Units::Raw,
             UnitsArg::Centred => Units::Centred,

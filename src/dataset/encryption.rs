@@ -1,170 +1,222 @@
-//! Whether a readable footer belongs to a file with encrypted columns. Built
-//! without encryption, the Parquet crate passes over what says so, and a copy of
-//! the file would lose the only way to its columns.
+//! Encrypted files: read with the user's keys, and what another file takes to be
+//! encrypted in the same way. Keys that a key service has wrapped must be unwrapped by
+//! the user: what the file says of its keys is carried over, so that readers which ask
+//! the service for them can read the output as well.
 
-/// `FileMetaData.encryption_algorithm`, set where any column is encrypted.
-const ENCRYPTION_ALGORITHM: i32 = 8;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Deeper nesting than any footer has.
-const MAX_DEPTH: usize = 32;
+use parquet::encryption::decrypt::{DecryptionPropertiesBuilder, FileDecryptionProperties, KeyRetriever};
+use parquet::encryption::encrypt::{EncryptionPropertiesBuilder, FileEncryptionProperties};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::schema::types::SchemaDescriptor;
 
-/// Whether a footer (`FileMetaData` in Thrift's compact protocol) tells of
-/// encrypted columns. A footer that makes no sense tells of nothing.
-pub(super) fn tells_of_encryption(footer: &[u8]) -> bool {
-    Compact(footer).finds(ENCRYPTION_ALGORITHM).unwrap_or(false)
+use crate::error::{Error, Place, Result};
+
+use super::fault;
+use super::keys::Keys;
+
+/// How a file is encrypted.
+#[derive(Debug, Clone)]
+pub(super) struct Encryption {
+    keys: Keys,
+    /// What the file says of its footer's key.
+    pub(super) footer_metadata: Option<Vec<u8>>,
+    /// Whether the footer is to be read by everybody, and signed with the footer's key.
+    pub(super) open_footer: bool,
 }
 
-/// Bytes in Thrift's compact protocol.
-struct Compact<'a>(&'a [u8]);
+/// A leaf column's key, and what the file says of it.
+type ColumnKey<'a> = (&'a [u8], Option<&'a [u8]>);
 
-impl Compact<'_> {
-    /// Whether the struct that starts here has a field of this number.
-    fn finds(&mut self, wanted: i32) -> Option<bool> {
-        let mut id = 0;
-        while let Some((next, kind)) = self.field(id)? {
-            if next == wanted {
-                return Some(true);
-            }
-            self.skip(kind, MAX_DEPTH)?;
-            id = next;
+impl Encryption {
+    /// Reads a footer with keys, through `parse`. None for a file that is not encrypted.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] where these are not its keys, [`Error::Io`].
+    pub(super) fn read(
+        keys: &Keys,
+        open_footer: bool,
+        place: &Place,
+        parse: impl Fn(Arc<FileDecryptionProperties>, PageIndexPolicy) -> ParquetResult<ParquetMetaData>,
+    ) -> Result<(ParquetMetaData, Option<Self>)> {
+        let refused = |error| refused(place, error);
+        // The Parquet crate takes the lengths and ordinals of an encrypted footer on trust.
+        let parse = |properties, page_index| {
+            catch_unwind(AssertUnwindSafe(|| parse(properties, page_index)))
+                .unwrap_or_else(|_| Err(ParquetError::General("the footer makes no sense".to_owned())))
+        };
+        // Only a retriever is told what the file says of its footer's key.
+        let seen = Arc::new(FooterKey { key: keys.footer.clone(), metadata: Mutex::new(None) });
+        let mut properties = FileDecryptionProperties::with_key_retriever(seen.clone());
+        if let Some(prefix) = &keys.aad_prefix {
+            properties = properties.with_aad_prefix(prefix.clone());
         }
-        Some(false)
-    }
+        let metadata = parse(properties.build().map_err(refused)?, PageIndexPolicy::Skip).map_err(refused)?;
+        let footer_metadata = seen.metadata.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if open_footer && !is_any_column_encrypted(&metadata) {
+            let plain = parse(with_footer_key(keys).build().map_err(refused)?, PageIndexPolicy::Optional);
+            return Ok((plain.map_err(refused)?, None));
+        }
+        let columns = paths_with_keys(&metadata);
 
-    /// The number and type of the field after field `id`, or that there is none.
-    fn field(&mut self, id: i32) -> Option<Option<(i32, u8)>> {
-        let byte = self.byte()?;
-        let kind = byte & 0x0f;
-        Some(match byte >> 4 {
-            _ if byte == 0 => None,
-            0 => Some((self.id()?, kind)),
-            delta => Some((id + i32::from(delta), kind)),
-        })
-    }
-
-    /// A field's number, written where it is far from the one before.
-    fn id(&mut self) -> Option<i32> {
-        let zigzag = i32::from(u16::try_from(self.varint()?).ok()?);
-        Some((zigzag >> 1) ^ -(zigzag & 1))
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (&byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(byte)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..63).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
+        let mut properties = with_footer_key(keys);
+        let mut page_index = PageIndexPolicy::Optional;
+        for path in columns {
+            match keys.column(path) {
+                Some(key) => properties = properties.with_column_key(&path.join("."), key.clone()),
+                // The index would need the key as well.
+                None => page_index = PageIndexPolicy::Skip,
             }
         }
-        // Ten bytes are possible; the last adds nothing to a length or a small number.
-        self.byte().filter(|byte| *byte < 0x80).map(|_| value)
+        let metadata = parse(properties.build().map_err(refused)?, page_index).map_err(refused)?;
+        let footer_metadata = footer_metadata.filter(|metadata| !metadata.is_empty());
+        Ok((metadata, Some(Self { keys: keys.clone(), footer_metadata, open_footer })))
     }
 
-    fn pass(&mut self, bytes: u64) -> Option<()> {
-        self.0 = self.0.get(usize::try_from(bytes).ok()?..)?;
-        Some(())
-    }
-
-    /// Passes over a value as it stands in a struct.
-    fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
-        match kind {
-            // A boolean field's type is its value.
-            1 | 2 => Some(()),
-            _ => self.skip_value(kind, depth),
+    /// Fails where a column has a key of its own that was not given.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] that names the column.
+    pub(super) fn check_keys(&self, metadata: &ParquetMetaData, place: Place) -> Result<()> {
+        match paths_with_keys(metadata).into_iter().find(|path| self.keys.column(path).is_none()) {
+            None => Ok(()),
+            Some(path) => {
+                let what = "is encrypted with a key of its own; add that to column_keys in the file of --parquet-keys";
+                Err(Error::bad_data(place.column(path.join(".")), what))
+            }
         }
     }
 
-    /// Passes over a value as it stands in a list.
-    fn skip_value(&mut self, kind: u8, depth: usize) -> Option<()> {
-        let depth = depth.checked_sub(1)?;
-        match kind {
-            1..=3 => self.pass(1),
-            4..=6 => self.varint().map(|_| ()),
-            7 => self.pass(8),
-            8 => {
-                let length = self.varint()?;
-                self.pass(length)
-            }
-            9 | 10 => {
-                let header = self.byte()?;
-                let length = if header >> 4 == 15 { self.varint()? } else { u64::from(header >> 4) };
-                (0..length).try_for_each(|_| self.skip_value(header & 0x0f, depth))
-            }
-            11 => {
-                let length = self.varint()?;
-                let kinds = if length == 0 { 0 } else { self.byte()? };
-                (0..length).try_for_each(|_| {
-                    self.skip_value(kinds >> 4, depth)?;
-                    self.skip_value(kinds & 0x0f, depth)
-                })
-            }
-            12 => {
-                let mut id = 0;
-                while let Some((next, kind)) = self.field(id)? {
-                    self.skip(kind, depth)?;
-                    id = next;
+    /// What encrypts another file in the same way: `old` is the footer of this one,
+    /// `schema` the other's, whose leaves are the old ones and then new ones. The new
+    /// ones get the key of the first encrypted one of the top-level columns `like`, and
+    /// none where none of them is encrypted.
+    ///
+    /// # Errors
+    /// Those of the Parquet crate.
+    pub(super) fn same_for(
+        &self,
+        old: &ParquetMetaData,
+        schema: &SchemaDescriptor,
+        like: &[usize],
+    ) -> ParquetResult<Arc<FileEncryptionProperties>> {
+        let leaves = old.file_metadata().schema_descr().num_columns();
+        let keys: Vec<Option<ColumnKey<'_>>> = (0..leaves).map(|leaf| self.key_of(old, leaf)).collect();
+        let mut properties = self.builder().with_plaintext_footer(self.open_footer);
+        // Without keys of columns, the footer's key encrypts all of them.
+        let all_by_footer = paths_with_keys(old).is_empty() && keys.iter().all(Option::is_some);
+        if all_by_footer || old.num_row_groups() == 0 {
+            return properties.build();
+        }
+        let old_schema = old.file_metadata().schema_descr();
+        let of_root = |root: &usize| {
+            (0..leaves).find(|leaf| old_schema.get_column_root_idx(*leaf) == *root && keys[*leaf].is_some())
+        };
+        let new = like.iter().find_map(of_root).and_then(|leaf| keys[leaf]);
+        let all = keys.iter().copied().chain(std::iter::repeat(new));
+        for (column, key) in schema.columns().iter().zip(all) {
+            let name = column.path().string();
+            properties = match key {
+                Some((key, Some(metadata))) => {
+                    properties.with_column_key_and_metadata(&name, key.to_vec(), metadata.to_vec())
                 }
-                Some(())
+                Some((key, None)) => properties.with_column_key(&name, key.to_vec()),
+                None => properties,
+            };
+        }
+        properties.build()
+    }
+
+    /// What encrypts all of another file with the footer's key.
+    ///
+    /// # Errors
+    /// Those of the Parquet crate.
+    pub(super) fn uniform(&self) -> ParquetResult<Arc<FileEncryptionProperties>> {
+        self.builder().build()
+    }
+
+    fn builder(&self) -> EncryptionPropertiesBuilder {
+        let mut properties = FileEncryptionProperties::builder(self.keys.footer.clone());
+        if let Some(metadata) = &self.footer_metadata {
+            properties = properties.with_footer_key_metadata(metadata.clone());
+        }
+        match &self.keys.aad_prefix {
+            Some(prefix) => properties.with_aad_prefix(prefix.clone()),
+            None => properties,
+        }
+    }
+
+    fn key_of<'a>(&'a self, old: &'a ParquetMetaData, leaf: usize) -> Option<ColumnKey<'a>> {
+        match old.row_groups().iter().find_map(|group| group.column(leaf).crypto_metadata())? {
+            ColumnCryptoMetaData::ENCRYPTION_WITH_FOOTER_KEY => {
+                Some((self.keys.footer.as_slice(), self.footer_metadata.as_deref()))
             }
-            _ => None,
+            ColumnCryptoMetaData::ENCRYPTION_WITH_COLUMN_KEY(column) => {
+                // `check_keys` has found them all.
+                let key = self.keys.column(&column.path_in_schema).unwrap_or(&self.keys.footer);
+                Some((key.as_slice(), column.key_metadata.as_deref()))
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-    use parquet::arrow::ArrowWriter;
-    use std::sync::Arc;
-
-    fn file() -> Vec<u8> {
-        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
-        let batch = RecordBatch::try_from_iter([("id", ids.clone()), ("other", ids)]).unwrap();
-        let mut file = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
-        for _ in 0..20 {
-            writer.write(&batch).unwrap();
-            writer.flush().unwrap();
-        }
-        writer.close().unwrap();
-        file
+fn with_footer_key(keys: &Keys) -> DecryptionPropertiesBuilder {
+    let properties = FileDecryptionProperties::builder(keys.footer.clone());
+    match &keys.aad_prefix {
+        Some(prefix) => properties.with_aad_prefix(prefix.clone()),
+        None => properties,
     }
+}
 
-    #[test]
-    fn an_algorithm_in_the_footer_is_seen() {
-        let mut file = file();
-        let tail = file.split_off(file.len() - 8);
-        let length = u32::from_le_bytes(*tail.first_chunk().unwrap());
-        let start = file.len() - length as usize;
-        assert!(!tells_of_encryption(&file[start..]));
+/// Whether a footer that everybody can read tells of columns that not everybody can.
+pub(super) fn is_any_column_encrypted(metadata: &ParquetMetaData) -> bool {
+    let mut chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    chunks.any(|chunk| chunk.crypto_metadata().is_some())
+}
 
-        // Field 8 after field 7, in place of the struct's end: AES_GCM_V1 with no options.
-        assert_eq!(file.pop(), Some(0));
-        file.extend([0x1c, 0x1c, 0, 0, 0]);
-        assert!(tells_of_encryption(&file[start..]));
+/// The leaf columns with keys of their own.
+fn paths_with_keys(metadata: &ParquetMetaData) -> BTreeSet<&Vec<String>> {
+    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let paths = chunks.filter_map(|chunk| match chunk.crypto_metadata()? {
+        ColumnCryptoMetaData::ENCRYPTION_WITH_COLUMN_KEY(column) => Some(&column.path_in_schema),
+        ColumnCryptoMetaData::ENCRYPTION_WITH_FOOTER_KEY => None,
+    });
+    paths.collect()
+}
 
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("e.parquet");
-        file.extend((length + 4).to_le_bytes());
-        file.extend(b"PAR1");
-        std::fs::write(&path, &file).unwrap();
-        let error = crate::dataset::Input::open(&path).unwrap_err();
-        assert_eq!(error.exit_code(), 65);
-        assert!(error.to_string().contains("encrypted columns"), "{error}");
+fn refused(place: &Place, error: ParquetError) -> Error {
+    if matches!(error, ParquetError::External(_)) {
+        return fault::parquet(place.clone(), "read", error);
     }
+    let text = error.to_string();
+    let what = if text.contains("AAD unique file identifier") {
+        "is encrypted in a way of its own (DuckDB's), which the Parquet format does not know; write it with another \
+         program"
+            .to_owned()
+    } else {
+        let text = text.replace("Parquet error: ", "");
+        format!("cannot be read with the keys of --parquet-keys: {text}; check the keys and the AAD prefix")
+    };
+    Error::bad_data(place.clone(), what)
+}
 
-    #[test]
-    fn nonsense_is_survived() {
-        for footer in [&[][..], &[0xff; 64], &[0x1c; 200], &[0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x7f]] {
-            assert!(!tells_of_encryption(footer));
+/// Gives the footer's key to whoever asks first, who is the footer, and nothing to others.
+struct FooterKey {
+    key: Vec<u8>,
+    metadata: Mutex<Option<Vec<u8>>>,
+}
+
+impl KeyRetriever for FooterKey {
+    fn retrieve_key(&self, metadata: &[u8]) -> ParquetResult<Vec<u8>> {
+        let mut seen = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_some() {
+            return Err(ParquetError::General("not the footer's key".to_owned()));
         }
+        *seen = Some(metadata.to_vec());
+        Ok(self.key.clone())
     }
 }

@@ -11,7 +11,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::local::LocalFile;
 use super::remote::RemoteFile;
 use super::store;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 
 /// An open file: in the local file system or in an object store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,10 +78,29 @@ impl InputFile {
         }
     }
 
-    /// Why reading failed, where the file knows better than who read it.
-    pub(super) fn failure(&self) -> Option<Error> {
+    /// Whether the file is known to be no longer what was opened: a store that does not
+    /// answer says nothing of it.
+    pub fn has_changed(&self) -> bool {
         match self {
-            Self::Local(_) => None,
+            Self::Local(file) => file.verify_unchanged().is_err(),
+            Self::Remote(file) => file.has_changed(),
+        }
+    }
+
+    /// An error of reading, unless the file was changed meanwhile: then that is the error.
+    pub fn unless_changed(&self, error: Error) -> Error {
+        match error {
+            Error::BadData { .. } | Error::Io { .. } if self.has_changed() => {
+                self.verify_unchanged().err().unwrap_or(error)
+            }
+            error => error,
+        }
+    }
+
+    /// Why reading at a place failed, where the file knows better than who read it.
+    pub(super) fn failure(&self, place: &Place) -> Option<Error> {
+        match self {
+            Self::Local(file) => file.failure().map(|source| Error::io(place.clone(), "read", source)),
             Self::Remote(file) => file.failure(),
         }
     }

@@ -5,7 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::encryption::decrypt::FileDecryptionProperties;
+use parquet::encryption::encrypt::FileEncryptionProperties;
+use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{
     PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
 };
@@ -14,15 +18,17 @@ use parquet::file::reader::ChunkReader;
 use crate::error::{Error, Place, Result};
 
 use super::column::Named;
-use super::encryption::tells_of_encryption;
+use super::encryption::{Encryption, is_any_column_encrypted};
 use super::fault;
 use super::file::InputFile;
+use super::keys::Keys;
 
 /// An open Parquet file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Input {
     file: InputFile,
     arrow: ArrowReaderMetadata,
+    encryption: Option<Arc<Encryption>>,
 }
 
 impl Input {
@@ -33,20 +39,66 @@ impl Input {
     /// is not Parquet, is cut off, or is encrypted; for a URL also
     /// [`Error::Transient`], [`Error::Usage`] and [`Error::Config`].
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, None)
+    }
+
+    /// Opens a file that may be encrypted with these keys. Whether they are all that its
+    /// columns need is for [`Input::check_keys`].
+    ///
+    /// # Errors
+    /// As for [`Input::open`]; [`Error::BadData`] where the footer has another key.
+    pub fn open_with(path: &Path, keys: Option<&Keys>) -> Result<Self> {
         let file = InputFile::open(path)?;
+        Self::over(file.clone(), path, keys).map_err(|error| file.unless_changed(error))
+    }
+
+    fn over(file: InputFile, path: &Path, keys: Option<&Keys>) -> Result<Self> {
         let place = Place::file(path.display());
-        recognise(&file, &place)?;
-        // As a mask, the encoding statistics would be lost to whoever copies the footer.
-        let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
-        let metadata = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Optional)
-            .with_metadata_options(Some(options))
-            .parse_and_finish(&file)
-            .map_err(|error| fault::parquet(place.clone(), "read", error))?;
-        check_not_encrypted(&file, &place)?;
+        let open_footer = recognise(&file, &place)? == Footer::Open;
+        let (metadata, encryption) = match keys {
+            Some(keys) => {
+                Encryption::read(keys, open_footer, &place, |keys, index| parse(&file, Some(keys), index))?
+            }
+            None if open_footer => {
+                let damaged = |error| fault::parquet(place.clone(), "read", error);
+                (parse(&file, None, PageIndexPolicy::Optional).map_err(damaged)?, None)
+            }
+            None => {
+                return Err(Error::bad_data(place, "is encrypted; give its keys with --parquet-keys FILE"));
+            }
+        };
+        if encryption.is_none() && is_any_column_encrypted(&metadata) {
+            let what = "has encrypted columns; give their keys with --parquet-keys FILE";
+            return Err(Error::bad_data(place, what));
+        }
         let arrow = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
             .map_err(|error| fault::parquet(place, "read", error))?;
-        Ok(Self { file, arrow })
+        Ok(Self { file, arrow, encryption: encryption.map(Arc::new) })
+    }
+
+    /// Fails where the keys are not all that the columns need.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] that names a column.
+    pub fn check_keys(&self) -> Result<()> {
+        let check = |encryption: &Arc<Encryption>| encryption.check_keys(self.metadata(), self.place());
+        self.encryption.as_ref().map_or(Ok(()), check)
+    }
+
+    /// Whether statistics of encrypted columns would stand in a footer that everybody can
+    /// read.
+    pub fn has_open_footer_of_secrets(&self) -> bool {
+        self.encryption.as_ref().is_some_and(|encryption| encryption.open_footer)
+    }
+
+    /// What encrypts a file beside the output with the key of this one's footer, where
+    /// this one is encrypted.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn encryption_for_others(&self) -> Result<Option<Arc<FileEncryptionProperties>>> {
+        let uniform = |encryption: &Arc<Encryption>| encryption.uniform();
+        self.encryption.as_ref().map(uniform).transpose().map_err(|e| Error::Internal(e.to_string()))
     }
 
     /// The file underneath.
@@ -88,6 +140,20 @@ impl Input {
         Named(self.schema()).find(name).map_err(|what| Error::bad_data(self.place().column(name), what))
     }
 
+    /// The footer's bytes as they stand in the file.
+    ///
+    /// # Errors
+    /// [`Error::BadData`], [`Error::Io`].
+    pub fn footer(&self) -> Result<Bytes> {
+        let end = self.file.bytes().saturating_sub(8);
+        let read = |offset, length| {
+            let bytes = self.file.get_bytes(offset, length);
+            bytes.map_err(|error| fault::parquet(self.place(), "read", error))
+        };
+        let length = read(end, 4)?.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+        read(end.saturating_sub(u64::from(length)), length as usize)
+    }
+
     /// Fails where the file has been changed since it was opened.
     ///
     /// # Errors
@@ -99,47 +165,51 @@ impl Input {
     pub(super) fn arrow(&self) -> &ArrowReaderMetadata {
         &self.arrow
     }
+
+    pub(super) fn encryption(&self) -> Option<&Encryption> {
+        self.encryption.as_deref()
+    }
+}
+
+fn parse(
+    file: &InputFile,
+    decryption: Option<Arc<FileDecryptionProperties>>,
+    page_index: PageIndexPolicy,
+) -> ParquetResult<ParquetMetaData> {
+    // As a mask, the encoding statistics would be lost to whoever copies the footer.
+    let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+    ParquetMetaDataReader::new()
+        .with_page_index_policy(page_index)
+        .with_metadata_options(Some(options))
+        .with_decryption_properties(decryption)
+        .parse_and_finish(file)
+}
+
+/// Who can read a footer.
+#[derive(Debug, PartialEq)]
+enum Footer {
+    Open,
+    Encrypted,
 }
 
 /// Says in plain words what a file is that is not Parquet.
-fn recognise(file: &InputFile, place: &Place) -> Result<()> {
-    let magic = |offset: u64| -> Result<[u8; 4]> {
-        let mut bytes = [0; 4];
+fn recognise(file: &InputFile, place: &Place) -> Result<Footer> {
+    let magic = |offset: u64| -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(4);
         let reader = file.get_read(offset).map_err(|error| fault::parquet(place.clone(), "read", error))?;
-        let mut limited = reader.take(4);
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match limited.read(bytes.get_mut(filled..).unwrap_or_default()) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(source) => return Err(fault::io(place.clone(), "read", source)),
-            }
-        }
+        let read = reader.take(4).read_to_end(&mut bytes);
+        read.map_err(|source| fault::io(place.clone(), "read", source))?;
         Ok(bytes)
     };
     let head = magic(0)?;
     let tail = magic(file.bytes().saturating_sub(4))?;
-    let what = match (&head, &tail) {
-        (b"PAR1", b"PAR1") if file.bytes() >= 12 => return Ok(()),
-        (b"PARE", _) => "is an encrypted Parquet file; decrypt it first",
-        (b"PAR1", _) => "is a Parquet file that is cut off: its footer is missing; write it again",
+    let what = match (&head[..], &tail[..]) {
+        (b"PAR1", b"PAR1") if file.bytes() >= 12 => return Ok(Footer::Open),
+        (b"PARE", b"PARE") if file.bytes() >= 12 => return Ok(Footer::Encrypted),
+        (b"PAR1" | b"PARE", _) => "is a Parquet file that is cut off: its footer is missing; write it again",
         _ => "is not a Parquet file",
     };
     Err(Error::bad_data(place.clone(), what))
-}
-
-/// Refuses a file whose footer can be read but some of whose columns cannot.
-fn check_not_encrypted(file: &InputFile, place: &Place) -> Result<()> {
-    let read = |offset, length| {
-        file.get_bytes(offset, length).map_err(|error| fault::parquet(place.clone(), "read", error))
-    };
-    let end = file.bytes().saturating_sub(8);
-    let length = read(end, 4)?.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-    let footer = read(end.saturating_sub(u64::from(length)), usize::try_from(length).unwrap_or(0))?;
-    if tells_of_encryption(&footer) {
-        return Err(Error::bad_data(place.clone(), "has encrypted columns; decrypt them first"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ pub struct LocalFile {
     file: Arc<File>,
     stamp: Stamp,
     buffer_bytes: usize,
+    failure: Arc<Mutex<Option<io::Error>>>,
 }
 
 /// What tells one state of a file from another.
@@ -47,7 +48,13 @@ impl LocalFile {
             return Err(no_input(io::Error::from(io::ErrorKind::IsADirectory)));
         }
         let stamp = Stamp::of(&metadata);
-        Ok(Self { path: path.to_owned(), file: Arc::new(file), stamp, buffer_bytes: HEADER_BYTES })
+        Ok(Self {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            stamp,
+            buffer_bytes: HEADER_BYTES,
+            failure: Arc::default(),
+        })
     }
 
     /// The same file with another buffer for sequential reads.
@@ -88,6 +95,17 @@ impl LocalFile {
     }
 }
 
+impl LocalFile {
+    /// Why reading failed, for where a crate in between has lost the error.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn reader(&self, start: u64) -> ReadFrom {
+        ReadFrom { file: Arc::clone(&self.file), offset: start, failure: Arc::clone(&self.failure) }
+    }
+}
+
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
@@ -116,11 +134,17 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 pub struct ReadFrom {
     file: Arc<File>,
     offset: u64,
+    failure: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Read for ReadFrom {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = read_at(&self.file, buffer, self.offset)?;
+        let read = read_at(&self.file, buffer, self.offset).inspect_err(|error| {
+            if let Some(code) = error.raw_os_error().filter(|_| error.kind() != io::ErrorKind::Interrupted) {
+                let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(io::Error::from_raw_os_error(code));
+            }
+        })?;
         self.offset += read as u64;
         Ok(read)
     }
@@ -136,8 +160,7 @@ impl ChunkReader for LocalFile {
     type T = BufReader<ReadFrom>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        let from = ReadFrom { file: Arc::clone(&self.file), offset: start };
-        Ok(BufReader::with_capacity(self.buffer_bytes, from))
+        Ok(BufReader::with_capacity(self.buffer_bytes, self.reader(start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
@@ -146,8 +169,7 @@ impl ChunkReader for LocalFile {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the file's end")));
         }
         let mut buffer = Vec::with_capacity(length);
-        let from = ReadFrom { file: Arc::clone(&self.file), offset: start };
-        if from.take(length as u64).read_to_end(&mut buffer)? != length {
+        if self.reader(start).take(length as u64).read_to_end(&mut buffer)? != length {
             return Err(ParquetError::EOF(format!("the file ends within {length} bytes at {start}")));
         }
         Ok(buffer.into())

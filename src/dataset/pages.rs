@@ -68,7 +68,7 @@ struct OpenRow {
 
 impl ListPages {
     /// Opens a column chunk at row `first_row`. None where the column is no list
-    /// of f32, which the general reader then has to read.
+    /// of f32, or is encrypted, and the general reader has to read it.
     ///
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
@@ -84,6 +84,9 @@ impl ListPages {
         let place = input.place().row_group(row_group).column(field.name());
         let metadata = input.metadata();
         let group = metadata.row_group(row_group);
+        if group.column(leaf).crypto_metadata().is_some() {
+            return Ok(None);
+        }
         let locations = metadata.offset_index().and_then(|all| all.get(row_group)?.get(leaf));
         let pages = SerializedPageReader::new(
             Arc::new(input.file().clone()),

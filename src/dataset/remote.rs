@@ -79,11 +79,19 @@ impl RemoteFile {
     /// # Errors
     /// [`Error::Transient`].
     pub fn verify_unchanged(&self) -> Result<()> {
-        let state = |meta: &ObjectMeta| (meta.size, meta.e_tag.clone(), meta.last_modified);
         match self.object.location.head()? {
             Ok(now) if state(&now) == state(&self.object.meta) => Ok(()),
             Ok(_) => Err(self.transient(CHANGED.to_owned())),
             Err(error) => Err(self.transient(what(&error))),
+        }
+    }
+
+    /// Whether the object is known to be no longer the one that was opened.
+    pub fn has_changed(&self) -> bool {
+        match self.object.location.head() {
+            Ok(Ok(now)) => state(&now) != state(&self.object.meta),
+            Ok(Err(error)) => matches!(error, StoreError::NotFound { .. }),
+            Err(_) => false,
         }
     }
 
@@ -151,6 +159,11 @@ impl RemoteFile {
 }
 
 const CHANGED: &str = "the input was changed while it was read";
+
+/// What tells one state of an object from another.
+fn state(meta: &ObjectMeta) -> impl PartialEq + use<> {
+    (meta.size, meta.e_tag.clone(), meta.last_modified)
+}
 
 fn what(error: &StoreError) -> String {
     match error {

@@ -288,7 +288,7 @@ impl ColumnReader {
             Ok(None) => self.empty.clone(),
             Err(error) => {
                 // Arrow's reader keeps no more of an error than its text.
-                let known = self.file.failure();
+                let known = self.file.failure(&self.place);
                 return Err(known.unwrap_or_else(|| fault::arrow(self.place.clone(), "read", error)));
             }
         };

@@ -8,7 +8,8 @@
 //! Not kept, since the Parquet crate does not read them: key-values of single
 //! column chunks, page indexes of a file in which only some columns have them.
 //! Column orders other than the type's own cannot be written, so that columns of
-//! another order, or of none, lose their minima and maxima.
+//! another order, or of none, lose their minima and maxima. Encrypted files cannot be
+//! spliced at all; [`Reencoder`](super::reencode::Reencoder) writes those.
 
 use std::sync::Arc;
 
@@ -268,12 +269,12 @@ impl std::fmt::Debug for SpliceWriter {
 }
 
 /// Why a row group was not written: the files' fault or the caller's.
-enum Stop {
+pub(super) enum Stop {
     Parquet(ParquetError),
     Rows(String),
 }
 
-type Spliceable<T> = std::result::Result<T, Stop>;
+pub(super) type Spliceable<T> = std::result::Result<T, Stop>;
 
 impl From<ParquetError> for Stop {
     fn from(error: ParquetError) -> Self {
@@ -281,7 +282,8 @@ impl From<ParquetError> for Stop {
     }
 }
 
-fn append_new(
+/// Appends a new column, given as the pieces it was computed in.
+pub(super) fn append_new(
     writer: &mut SerializedRowGroupWriter<'_, Sink>,
     pieces: impl IntoIterator<Item = Float32Array>,
     rows: usize,
@@ -352,7 +354,7 @@ fn write_bloom_filters(
     Ok(())
 }
 
-fn check_spliceable(input: &Input) -> Result<()> {
+pub(super) fn check_spliceable(input: &Input) -> Result<()> {
     let groups = input.metadata().row_groups();
     if groups.len() > MAX_ROW_GROUPS {
         let what = format!(
@@ -370,7 +372,7 @@ fn check_spliceable(input: &Input) -> Result<()> {
     Ok(())
 }
 
-fn check_new_fields(input: &Input, new_fields: &[Field]) -> Result<()> {
+pub(super) fn check_new_fields(input: &Input, new_fields: &[Field]) -> Result<()> {
     for (index, field) in new_fields.iter().enumerate() {
         let name = field.name();
         if input.schema().fields().iter().any(|old| old.name() == name) {
@@ -389,7 +391,7 @@ fn check_new_fields(input: &Input, new_fields: &[Field]) -> Result<()> {
     Ok(())
 }
 
-fn extended_schema(old: &Type, new_fields: &[Field]) -> ParquetResult<SchemaDescriptor> {
+pub(super) fn extended_schema(old: &Type, new_fields: &[Field]) -> ParquetResult<SchemaDescriptor> {
     let mut fields = old.get_fields().to_vec();
     for field in new_fields {
         let column = Type::primitive_type_builder(field.name(), PhysicalType::FLOAT);
@@ -405,11 +407,7 @@ fn extended_schema(old: &Type, new_fields: &[Field]) -> ParquetResult<SchemaDesc
 fn new_page_properties(input: &Input) -> WriterProperties {
     let metadata = input.metadata();
     let first = metadata.row_groups().first().and_then(|group| group.columns().first());
-    let compression = match first.map(ColumnChunkMetaData::compression) {
-        Some(Compression::LZ4) => Compression::LZ4_RAW,
-        None | Some(Compression::LZO) => Compression::UNCOMPRESSED,
-        Some(other) => other,
-    };
+    let compression = first.map_or(Compression::UNCOMPRESSED, |chunk| writable(chunk.compression()));
     let statistics = match metadata.column_index() {
         Some(_) => EnabledStatistics::Page,
         None => EnabledStatistics::Chunk,
@@ -421,6 +419,15 @@ fn new_page_properties(input: &Input) -> WriterProperties {
         .set_statistics_enabled(statistics)
         .set_offset_index_disabled(metadata.offset_index().is_none())
         .build()
+}
+
+/// The compression nearest to one that a file has, of those that can be written.
+pub(super) fn writable(compression: Compression) -> Compression {
+    match compression {
+        Compression::LZ4 => Compression::LZ4_RAW,
+        Compression::LZO => Compression::UNCOMPRESSED,
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use sysinfo::System;
 
 use crate::bundle::{Bundle, Class, Draft, Label, Modality, Training, Units};
-use crate::dataset::{self, FateCounts, Input, Request};
+use crate::dataset::{self, FateCounts, Input, Keys, Request};
 use crate::error::{Error, Result};
 
 use super::sample::Sample;
@@ -26,6 +26,8 @@ pub struct Options {
     pub x2: Option<String>,
     /// Column of the label; likewise.
     pub label: Option<String>,
+    /// Keys of an encrypted file.
+    pub keys: Option<Keys>,
     /// The convention of h.
     pub units: Units,
     /// How to train.
@@ -54,7 +56,8 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
     if dir.exists() && !options.overwrite {
         return Err(Error::OutputExists(dir.to_owned()));
     }
-    let input = Input::open(path)?;
+    let input = Input::open_with(path, options.keys.as_ref())?;
+    input.check_keys()?;
     let (x1, x2) = embeddings(&input, options)?;
     let label = match &options.label {
         Some(label) => label.clone(),

@@ -56,6 +56,7 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
                 place: Place::file(path),
                 source: std::io::Error::new(std::io::ErrorKind::NotFound, source.to_string()),
             },
+            e if is_beyond_the_end(e) => Error::bad_data(place(), CUT_OFF),
             e => Error::io(place(), "read", std::io::Error::other(e.to_string())),
         },
         DataFusionError::IoError(e) => {
@@ -81,6 +82,15 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
         },
         error => Error::Usage(format!("SQL: {}", clean(&error.message()))),
     }
+}
+
+const CUT_OFF: &str = "is shorter than its footer promises; the file is damaged, write it again";
+
+/// Whether bytes were asked for that the file does not have. The crate keeps the type of
+/// this error to itself.
+fn is_beyond_the_end(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    text.contains("Requested range was invalid") || text.contains("Out of range of file")
 }
 
 /// The table that DataFusion could not find, as the query had it.

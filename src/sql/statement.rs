@@ -1,6 +1,7 @@
 //! Statements run one after another, each one's rows streamed to the writer.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -16,6 +17,7 @@ use futures::StreamExt;
 use super::failure::explain;
 use super::order;
 use super::output::Layout;
+use crate::dataset::is_url;
 use crate::error::{Error, Place, Result};
 
 /// Runs the statements in `sql` in order and writes the rows of each. Rows leave as
@@ -36,11 +38,29 @@ pub async fn execute(
     }
     for statement in statements {
         let plan = context.state().statement_to_plan(statement).await.map_err(|e| explain(e, ""))?;
+        check_target(&plan)?;
         let tables = tables(&plan);
         let stream = start(context, plan).await.map_err(|e| explain(e, &tables.join(" or ")))?;
         print(stream, &tables, layout, out).await?;
     }
     out.flush().map_err(writing)
+}
+
+/// Fails where a COPY has no place to write to. Some file systems deny a new file in such
+/// a way that the object store's crate would try for ever.
+fn check_target(plan: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::Copy(copy) = plan else { return Ok(()) };
+    let path = Path::new(&copy.output_url);
+    if is_url(path) {
+        return Ok(());
+    }
+    // Folders on the way are made by whoever writes.
+    let here = Path::new(".");
+    let mut folders = path.ancestors().skip(1).map(|it| if it.as_os_str().is_empty() { here } else { it });
+    let folder = folders.find(|folder| folder.exists()).unwrap_or(here);
+    tempfile::tempfile_in(folder)
+        .map(drop)
+        .map_err(|source| Error::CannotCreate { path: path.to_owned(), source })
 }
 
 async fn start(

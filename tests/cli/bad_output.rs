@@ -165,3 +165,15 @@ fn a_summary_that_cannot_be_written() {
     let ran = annotate(dir.path(), "in.parquet", "out.parquet", &["--summary", "no/summary.json"]);
     refused(&ran, 73, &["no/summary.json: cannot create the output"]);
 }
+
+#[test]
+fn a_query_that_cannot_write_its_copy() {
+    let dir = with_input();
+    for out in ["/proc/out.parquet", "/proc/no/out.parquet", "in.parquet/out.parquet"] {
+        let query = format!("COPY (SELECT y FROM 'in.parquet') TO '{out}'");
+        refused(&lsmi_in(dir.path(), ["sql", &query]), 73, &[out, "cannot create the output"]);
+    }
+    let query = "COPY (SELECT y FROM 'in.parquet') TO 'new/folder/out.parquet'";
+    assert_eq!(lsmi_in(dir.path(), ["sql", query]).code, 0);
+    assert_eq!(read(&dir.path().join("new/folder/out.parquet")).num_rows(), 150);
+}

@@ -8,7 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type};
 
 use crate::harness::files::{batch, embeddings, listing, replaced, vectors, write};
-use crate::harness::{annotate, fitted, refused, rows};
+use crate::harness::{annotate, fitted, lsmi_in, refused, rows};
 
 #[test]
 fn no_such_file() {
@@ -64,6 +64,11 @@ fn truncated_at_every_kind_of_place() {
     fs::write(dir.path().join("in.parquet"), middle).unwrap();
     refused(&annotate(dir.path(), "in.parquet", "out.parquet", &[]), 65, &["in.parquet", "write it again"]);
     assert_eq!(listing(dir.path()), ["in.parquet"]);
+    for query in ["SELECT sum(true_r) FROM 'in.parquet'", "SELECT * FROM 'in.parquet'"] {
+        let ran = lsmi_in(dir.path(), ["sql", "--format", "csv", query]);
+        assert_eq!(ran.code, 65, "{}", ran.stderr);
+        assert!(ran.stderr.contains("in.parquet"), "{}", ran.stderr);
+    }
 }
 
 #[test]

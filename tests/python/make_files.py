@@ -4,10 +4,9 @@
 
 Every file holds at least `x1` and `x2` (embeddings of 8 floats) and `label`
 (integers below 4), with rows in an order that a column `id` tells. Needs the
-packages of requirements.txt. Files that must be refused go to DIR/refused. The seed is fixed, so the files' contents are too.
+packages of requirements.txt. The seed is fixed, so the files' contents are too.
 """
 
-import base64
 import datetime
 import decimal
 import json
@@ -19,7 +18,6 @@ import numpy
 import polars
 import pyarrow
 import pyarrow.parquet
-import pyarrow.parquet.encryption as encryption
 
 DIM = 8
 
@@ -177,37 +175,12 @@ def from_duckdb(folder):
         connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet{options})")
 
 
-class PlainKeys(encryption.KmsClient):
-    """Keys that are no secret."""
-
-    def wrap_key(self, key_bytes, master_key_identifier):
-        return base64.b64encode(key_bytes)
-
-    def unwrap_key(self, wrapped_key, master_key_identifier):
-        return base64.b64decode(wrapped_key)
-
-
-def encrypted(folder):
-    """Files that must be refused: with an encrypted footer, and with encrypted columns only."""
-    factory = encryption.CryptoFactory(lambda configuration: PlainKeys())
-    table = pyarrow.table(samples(100))
-    for name, plaintext in [("footer", False), ("columns", True)]:
-        configuration = encryption.EncryptionConfiguration(
-            footer_key="footer", column_keys={"column": ["id"]}, plaintext_footer=plaintext)
-        properties = factory.file_encryption_properties(encryption.KmsConnectionConfig(), configuration)
-        path = folder / f"encrypted_{name}.parquet"
-        pyarrow.parquet.write_table(table, path, encryption_properties=properties)
-
-
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     from_pyarrow(folder)
     from_polars(folder)
     from_duckdb(folder)
-    refused = folder / "refused"
-    refused.mkdir(exist_ok=True)
-    encrypted(refused)
 
 
 if __name__ == "__main__":

@@ -8,24 +8,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::{Ran, fitted, lsmi, run};
 
+/// How a request is answered.
+#[derive(Clone, Copy, PartialEq)]
+enum Answer {
+    Whole,
+    /// With a status in place of the file.
+    Status(&'static str),
+    /// With half of the bytes that were promised, and then the connection's end.
+    Cut,
+}
+
 /// Serves a file to `GET` and `HEAD`, with ranges, for as long as the process lives.
-/// `refuses` says which requests, counted from 0, get a 503.
-fn serve(file: Vec<u8>, refuses: fn(usize) -> bool) -> (String, Arc<AtomicUsize>) {
+/// `answers` says how each request, counted from 0, is answered.
+fn serve(file: Vec<u8>, answers: fn(usize) -> Answer) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let requests = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&requests);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let refused = refuses(counter.fetch_add(1, Ordering::SeqCst));
+            let how = answers(counter.fetch_add(1, Ordering::SeqCst));
             // A client that has hung up is its own affair.
-            let _ = answer(stream, &file, refused);
+            let _ = answer(stream, &file, how);
         }
     });
     (url, requests)
 }
 
-fn answer(mut stream: TcpStream, file: &[u8], refused: bool) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, file: &[u8], how: Answer) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().unwrap()?;
     let mut range = None;
@@ -39,8 +49,8 @@ fn answer(mut stream: TcpStream, file: &[u8], refused: bool) -> std::io::Result<
             break;
         }
     }
-    if refused {
-        return stream.write_all(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    if let Answer::Status(status) = how {
+        return write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
     let (status, start, end) = match range {
         Some((start, end)) => ("206 Partial Content", start, end.min(file.len())),
@@ -54,7 +64,8 @@ fn answer(mut stream: TcpStream, file: &[u8], refused: bool) -> std::io::Result<
         end - 1,
         file.len()
     )?;
-    if request.starts_with("GET") { stream.write_all(&file[start..end]) } else { Ok(()) }
+    let sent = if how == Answer::Cut { start.midpoint(end) } else { end };
+    if request.starts_with("GET") { stream.write_all(&file[start..sent]) } else { Ok(()) }
 }
 
 fn annotate(url: &str, seconds: &str) -> (Ran, tempfile::TempDir) {
@@ -68,18 +79,61 @@ fn annotate(url: &str, seconds: &str) -> (Ran, tempfile::TempDir) {
 #[test]
 fn requests_that_fail_are_repeated() {
     let file = fs::read(fitted().join("in.parquet")).unwrap();
-    let (url, requests) = serve(file, |request| request % 3 != 2);
-    let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
+    let two_of_three: [fn(usize) -> Answer; 3] = [
+        |request| if request % 3 != 2 { Answer::Status("503 Slow Down") } else { Answer::Whole },
+        |request| if request % 3 != 2 { Answer::Status("429 Too Many Requests") } else { Answer::Whole },
+        |request| if request % 3 != 2 { Answer::Status("500 Internal Server Error") } else { Answer::Whole },
+    ];
+    for answers in two_of_three {
+        let (url, requests) = serve(file.clone(), answers);
+        let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(dir.path().join("out.parquet").exists());
+        assert!(requests.load(Ordering::SeqCst) >= 9);
+    }
+}
+
+#[test]
+fn a_connection_that_is_cut_is_taken_up_where_it_was() {
+    let input = fitted().join("in.parquet");
+    let (whole, _) = serve(fs::read(&input).unwrap(), |_| Answer::Whole);
+    let (ran, undisturbed) = annotate(&format!("{whole}/in.parquet"), "60");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(dir.path().join("out.parquet").exists());
-    assert!(requests.load(Ordering::SeqCst) >= 9);
+    let (cut, requests) =
+        serve(
+            fs::read(&input).unwrap(),
+            |request| if request % 2 == 1 { Answer::Cut } else { Answer::Whole },
+        );
+    let (ran, dir) = annotate(&format!("{cut}/in.parquet"), "60");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(requests.load(Ordering::SeqCst) >= 4);
+    let output = |dir: &tempfile::TempDir| fs::read(dir.path().join("out.parquet")).unwrap();
+    assert!(output(&dir) == output(&undisturbed));
+}
+
+#[test]
+fn what_is_forbidden_is_not_asked_for_again() {
+    for (status, code) in [("403 Forbidden", 66), ("401 Unauthorized", 66), ("404 Not Found", 66)] {
+        let file = fs::read(fitted().join("in.parquet")).unwrap();
+        let (url, requests) = match status {
+            "403 Forbidden" => serve(file, |_| Answer::Status("403 Forbidden")),
+            "401 Unauthorized" => serve(file, |_| Answer::Status("401 Unauthorized")),
+            _ => serve(file, |_| Answer::Status("404 Not Found")),
+        };
+        let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
+        assert_eq!(ran.code, code, "{status}: {}", ran.stderr);
+        // What is not there as a file may be there as a folder.
+        assert!(requests.load(Ordering::SeqCst) <= 2, "{status}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 }
 
 #[test]
 fn a_server_that_stops_answering_is_transient() {
     let file = fs::read(fitted().join("in.parquet")).unwrap();
     // The footer comes, the rows do not.
-    let (url, _) = serve(file, |request| request >= 3);
+    let (url, _) =
+        serve(file, |request| if request >= 3 { Answer::Status("503 Slow Down") } else { Answer::Whole });
     let (ran, dir) = annotate(&format!("{url}/in.parquet"), "1");
     assert_eq!(ran.code, 75, "{}", ran.stderr);
     assert!(ran.stderr.contains("in.parquet") && ran.stderr.contains("run again"), "{}", ran.stderr);

@@ -1,6 +1,8 @@
 //! Files of many writers annotated: every old column as it was, to three readers, and
 //! the new ones equal to values computed in numpy.
 
+mod encrypted;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

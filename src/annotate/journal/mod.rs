@@ -92,19 +92,7 @@ impl Journal {
     ) -> Result<Self> {
         let path = path_for(output)?;
         let file = lock(&path, output)?;
-        let mut journal = Self {
-            columns: identity.columns.len(),
-            batch_rows,
-            rows,
-            next: Position { row_group: 0, first_row: 0 },
-            starts: Vec::new(),
-            end: 0,
-            buffer: Vec::new(),
-            synced: Instant::now(),
-            fresh: false,
-            file: Arc::new(file),
-            path,
-        };
+        let mut journal = Self::on(file, path, identity.columns.len(), rows, batch_rows);
         let found = if restart { None } else { journal.header()? };
         match found {
             Some(header) if header.identity != *identity => {
@@ -130,6 +118,34 @@ impl Journal {
             }
         }
         Ok(journal)
+    }
+
+    /// Removes the journal of work that is done, which a run has left that ended between
+    /// naming its output and removing it. Best effort: it is in nobody's way.
+    pub(super) fn discard(output: &Path, identity: &Identity) {
+        let Some(path) = path_for(output).ok().filter(|path| path.exists()) else { return };
+        let Ok(file) = lock(&path, output) else { return };
+        let mut journal = Self::on(file, path, identity.columns.len(), Vec::new(), 0);
+        match journal.header() {
+            Ok(Some(header)) if header.identity != *identity => {}
+            _ => _ = journal.remove(),
+        }
+    }
+
+    fn on(file: File, path: PathBuf, columns: usize, rows: Vec<usize>, batch_rows: usize) -> Self {
+        Self {
+            columns,
+            batch_rows,
+            rows,
+            next: Position { row_group: 0, first_row: 0 },
+            starts: Vec::new(),
+            end: 0,
+            buffer: Vec::new(),
+            synced: Instant::now(),
+            fresh: false,
+            file: Arc::new(file),
+            path,
+        }
     }
 
     /// The first row that is not in it.
@@ -315,7 +331,12 @@ fn path_for(output: &Path) -> Result<PathBuf> {
 fn lock(path: &Path, output: &Path) -> Result<File> {
     let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
     loop {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        // It holds labels and what is computed from columns that may be encrypted.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path);
         let file = file.map_err(cannot)?;
         match file.try_lock() {
             Ok(()) => {}
