@@ -14,6 +14,7 @@ use crate::dataset::Input;
 use crate::engine::Description;
 use crate::error::{Error, Result};
 
+use super::adjusting::Unshifted;
 use super::columns::Column;
 use super::options::Adjust;
 
@@ -24,6 +25,25 @@ pub(super) struct Asked {
     pub(super) x2: String,
     pub(super) label: String,
     pub(super) columns: Vec<Column>,
+}
+
+/// By what the columns were shifted, in nats: text that gives back the same number.
+const SHIFT_KEY: &str = "lsmi_etl.shift_nats";
+/// The file's [`Unshifted`] means, where there was a shift.
+pub(super) const UNSHIFTED_KEY: &str = "lsmi_etl.unshifted";
+
+/// What an output says of itself beyond what made it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Made {
+    shift_nats: Option<String>,
+    pub(super) unshifted: Option<Unshifted>,
+}
+
+impl Made {
+    /// Whether it was shifted by this constant, or not at all.
+    pub(super) fn is_shifted_by(&self, shift_nats: Option<f64>) -> bool {
+        self.shift_nats == shift_nats.map(|shift| shift.to_string())
+    }
 }
 
 /// An input and what is read of it, as the footer of the output keeps it.
@@ -84,21 +104,21 @@ impl Identity {
 
     /// What the output's footer says. Nothing of the time or the machine: the same
     /// work gives the same bytes.
-    pub(super) fn key_values(&self, units: Units, adjust: Adjust) -> Result<Vec<KeyValue>> {
+    pub(super) fn key_values(
+        &self,
+        units: Units,
+        adjust: Adjust,
+        shift_nats: Option<f64>,
+    ) -> Result<Vec<KeyValue>> {
         let mut pairs = self.recognised(adjust)?;
-        let units = match units {
-            Units::Raw => "raw",
-            Units::Centred => "centred",
-        };
-        pairs.push(("lsmi_etl.engine", self.engine.clone()));
-        pairs.push(("lsmi_etl.units", units.to_owned()));
-        Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
+        pairs.extend(shift_nats.map(|shift| (SHIFT_KEY, shift.to_string())));
+        Ok(with_engine(pairs, &self.engine, units))
     }
 
-    /// Whether a file under the output's name is what this work would give, by its
-    /// footer, and not older than the input.
-    pub(super) fn is_done(&self, output: &Path, adjust: Adjust) -> Result<bool> {
-        let Ok(there) = Input::open(output) else { return Ok(false) };
+    /// What a file under the output's name says of itself where, by its footer, it is
+    /// what this work would give but perhaps for the shift, and not older than the input.
+    pub(super) fn made(&self, output: &Path, adjust: Adjust) -> Result<Option<Made>> {
+        let Ok(there) = Input::open(output) else { return Ok(None) };
         let age = there.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let older = age.and_then(|age| u64::try_from(age.as_nanos()).ok()) < self.modified_ns;
         let footer = there.metadata().file_metadata();
@@ -111,17 +131,42 @@ impl Identity {
         let added = serde_json::from_str(&found("lsmi_etl.columns").unwrap_or_default());
         let no_more = added
             .is_ok_and(|added: serde_json::Map<String, serde_json::Value>| added.len() == self.columns.len());
-        Ok(!older && same && columns && no_more && there.rows() == self.input.rows)
+        let is_ours = !older && same && columns && no_more && there.rows() == self.input.rows;
+        Ok(is_ours.then(|| Made {
+            shift_nats: found(SHIFT_KEY),
+            unshifted: found(UNSHIFTED_KEY).and_then(|text| text.parse().ok()),
+        }))
     }
 
     fn recognised(&self, adjust: Adjust) -> Result<Vec<(&'static str, String)>> {
-        Ok(vec![
-            ("lsmi_etl.version", self.version.clone()),
-            ("lsmi_etl.bundle_sha256", self.bundle_sha256.clone()),
-            ("lsmi_etl.input", to_json(&self.input)?),
-            ("lsmi_etl.adjust", adjust.name().to_owned()),
-        ])
+        Ok(origin(&self.version, &self.bundle_sha256, to_json(&self.input)?, adjust))
     }
+}
+
+/// What is said of rows out of a stream, of which no more is known before they come.
+pub(super) fn of_stream(bundle: &Bundle, asked: &Asked, engine: &Description) -> Result<Vec<KeyValue>> {
+    let input = serde_json::json!({ "x1": asked.x1, "x2": asked.x2, "label": asked.label });
+    let pairs = origin(env!("CARGO_PKG_VERSION"), bundle.digest(), input.to_string(), Adjust::None);
+    Ok(with_engine(pairs, &engine.to_string(), bundle.manifest().modalities[0].units))
+}
+
+fn origin(version: &str, bundle: &str, input: String, adjust: Adjust) -> Vec<(&'static str, String)> {
+    vec![
+        ("lsmi_etl.version", version.to_owned()),
+        ("lsmi_etl.bundle_sha256", bundle.to_owned()),
+        ("lsmi_etl.input", input),
+        ("lsmi_etl.adjust", adjust.name().to_owned()),
+    ]
+}
+
+fn with_engine(mut pairs: Vec<(&'static str, String)>, engine: &str, units: Units) -> Vec<KeyValue> {
+    let units = match units {
+        Units::Raw => "raw",
+        Units::Centred => "centred",
+    };
+    pairs.push(("lsmi_etl.engine", engine.to_owned()));
+    pairs.push(("lsmi_etl.units", units.to_owned()));
+    pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect()
 }
 
 /// The hash of a footer: of every chunk's place, sizes and statistics.
