@@ -94,7 +94,8 @@ fn streams_of_other_writers_become_what_files_become() {
         if name != "polars" {
             // What polars calls its columns' types differs between its two formats. As
             // text, NaN is equal to itself.
-            let text = |rows: &RecordBatch| pretty_format_batches(&[rows.clone()]).unwrap().to_string();
+            let text =
+                |rows: &RecordBatch| pretty_format_batches(std::slice::from_ref(rows)).unwrap().to_string();
             assert!(made.columns() == annotated.columns() || text(&made) == text(&annotated), "{name}");
         }
     }
@@ -203,7 +204,7 @@ fn what_does_not_go_with_a_stream_is_refused() {
     write(&dir.join("in.parquet"), &rows);
     fs::create_dir(dir.join("folder")).unwrap();
     fs::copy(dir.join("in.parquet"), dir.join("folder/a.parquet")).unwrap();
-    let whole = stream(&[rows.clone()]);
+    let whole = stream(std::slice::from_ref(&rows));
     let twice = annotated(&rows, &[]);
     for (args, stdin, code, words) in [
         (&["-", "-", "--json"][..], &whole[..], 64, "--summary PATH"),
@@ -226,7 +227,7 @@ fn what_does_not_go_with_a_stream_is_refused() {
         (&["-", "out.parquet", "--x1", "z"], &whole, 65, "no such column"),
         (&["-", "out.parquet", "--x1", "y"], &whole, 65, "no embedding"),
         (&["-", "out.parquet", "--label", "x1"], &whole, 65, "no label"),
-        (&["-", "out.parquet"], &stream(&[twice.clone()]), 64, "there is a column \"r\" already"),
+        (&["-", "out.parquet"], &stream(std::slice::from_ref(&twice)), 64, "there is a column \"r\" already"),
         (&["-", "-"], &stream(&[twice]), 64, "stdin: there is a column \"r\" already"),
     ] {
         let ran: Ran = fed(dir, stdin, args).into();
@@ -282,7 +283,7 @@ fn batches_pass_as_they_come_and_a_silent_writer_can_be_left() {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let whole = stream(&[rows.clone()]);
+    let whole = stream(std::slice::from_ref(&rows));
     // All but the mark at the end.
     stdin.write_all(&whole[..whole.len() - 8]).unwrap();
     stdin.flush().unwrap();
