@@ -53,6 +53,11 @@ impl<'a> Worker<'a> {
 
     pub(super) fn compute(&mut self, samples: &Samples) -> Result<Computed> {
         let rows = samples.rows;
+        if rows == 0 {
+            // No engine is asked about nothing.
+            let columns = vec![Vec::new(); self.constants.columns.len()];
+            return Ok(Computed { columns, fates: Vec::new() });
+        }
         let log_prior = &self.constants.log_prior;
         self.y.clear();
         self.y.extend(samples.class.iter().map(|&class| i64::from(class)));

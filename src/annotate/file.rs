@@ -6,28 +6,25 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use arrow::array::Array;
 use arrow::datatypes::Field;
-use arrow::util::display::array_value_to_string;
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::unbounded;
 
 use crate::bundle::Bundle;
-use crate::dataset::{Fate, FateCounts, Input, Request, Source, Staged, Writer, Written, exists};
+use crate::dataset::{Input, Request, Source, Staged, Writer, Written};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::interaction::{Interaction, dataset_shift};
 
+use super::adjusting::{self, Shift};
 use super::columns::Column;
-use super::compute::Constants;
-use super::journal::{BadRow, Batch, Journal};
-use super::lineage::{Asked, Identity, to_json};
+use super::journal::Journal;
+use super::lineage::{Asked, UNSHIFTED_KEY, to_json};
 use super::memory;
-use super::options::{Adjust, Begun, MaxBadRows, OnBadRow, Options, Progress};
-use super::pipeline::{self, Done, Shape};
+use super::options::{Adjust, Begun, Options, Progress};
+use super::pipeline::Shape;
 use super::rejects::Rejects;
 use super::splicing::{Ready, Splicing};
-use super::summary::{self, Adjustment, Summary};
-use super::tally::Tally;
+use super::summary::{self, Summary};
+use super::work::{Computing, Work};
 
 /// What all files of a run share.
 pub struct Run<'a> {
@@ -43,22 +40,6 @@ pub struct Run<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// A file on its way.
-struct Work<'a> {
-    run: &'a Run<'a>,
-    opened: Input,
-    asked: Asked,
-    identity: Identity,
-    tally: Tally,
-}
-
-/// What an earlier run has left done.
-#[derive(Debug, Clone, Copy)]
-struct Resumed {
-    rows: u64,
-    row_groups: usize,
-}
-
 impl Run<'_> {
     /// Annotates one Parquet file into another. An output that the same work has made
     /// already is left as it is; what an unfinished run of the same work has computed
@@ -70,86 +51,108 @@ impl Run<'_> {
     /// [`Error::OutputExists`]; [`Error::Config`] where an unfinished run was of other
     /// work; [`Error::Transient`] where another run is at work on this output.
     pub fn file(&self, input: &Path, output: &Path) -> Result<Summary> {
+        match self.options.adjust {
+            Adjust::None => self.write(input, output, None),
+            Adjust::Dataset => {
+                let measured = self.measure(input, output)?;
+                let adjustment = adjusting::adjustment([measured.unshifted]);
+                self.write(input, output, Some(Shift { adjustment, measured: &measured }))
+            }
+        }
+    }
+
+    /// Computes what no journal holds, and writes the output.
+    pub(super) fn write(&self, input: &Path, output: &Path, shift: Option<Shift<'_>>) -> Result<Summary> {
         let start = Instant::now();
-        let mut work = Work::new(self, input)?;
-        let summary = Summary { output: output.display().to_string(), ..work.nothing_done(input) };
-        if work.is_done(output)? {
+        let work = Work::new(self, input)?;
+        let summary = work.nothing_done(input, output);
+        let shift_nats = shift.map(|shift| shift.adjustment.shift_nats);
+        if work.is_done(output, shift_nats)? {
             Journal::discard(output, &work.identity);
             return Ok(Summary { skipped: true, seconds: start.elapsed().as_secs_f64(), ..summary });
         }
+        let replace = self.options.overwrite || shift.is_some_and(|shift| shift.is_other());
         // Before anything is computed: it may be there, or impossible.
-        drop(Staged::create(output, self.options.overwrite)?);
+        drop(Staged::create(output, replace)?);
 
-        let source = work.source().map_err(|e| work.opened.file().unless_changed(e))?;
-        let shape = self.shape();
-        let (mut journal, resumed) = work.journal(&source, output, shape)?;
+        let source = work.source()?;
+        // Whoever measured has thrown away what was to be.
+        let restart = self.options.restart && shift.is_none();
+        let mut computing = Computing::begin(&work, &source, output, restart)?;
         Staged::sweep(output);
-        let shape = Shape { batch_rows: journal.batch_rows(), ..shape };
-        let replace = self.options.overwrite;
         let staged = Staged::create(output, replace)?;
         let rejects = self.options.rejects.as_deref();
         // An earlier run may have ended between the two files' names.
-        let replace = replace || resumed.rows > 0;
-        let rejects = rejects.map(|path| Rejects::create(path, replace, &work.opened));
+        let replace = replace || computing.resumed.rows > 0;
+        let opened = &work.opened;
+        let rejects = rejects.map(|path| Rejects::create(path, replace, opened.place().file, Some(opened)));
 
-        let columns = work.asked.columns.clone();
+        let columns = &work.asked.columns;
         let fields: Vec<Field> = columns.iter().map(|column| column.field()).collect();
         let units = self.bundle.manifest().modalities[0].units;
-        let key_values = work.identity.key_values(units, self.options.adjust, Written::of(&work.opened))?;
-        let opened = work.opened.clone();
+        let key_values =
+            work.identity.key_values(units, self.options.adjust, shift_nats, Some(Written::of(opened)))?;
         let splicing = Splicing {
-            input: &opened,
-            columns: &columns,
-            journal: journal.reader(),
-            writer: Writer::new(&opened, staged, &fields, &work.asked.secrets(), &key_values)?,
+            input: opened,
+            columns,
+            journal: computing.journal.reader(),
+            writer: Writer::new(opened, staged, &fields, &work.asked.secrets(), &key_values)?,
             rejects: rejects.transpose()?,
         };
 
-        self.progress.begin(Begun {
-            file: opened.place().file,
-            rows: opened.rows(),
-            resumed_rows: resumed.rows,
-            row_bytes: 4 * self.bundle.dims().iter().sum::<usize>() as u64,
-        });
+        self.progress.begin(self.begun(opened, computing.resumed.rows));
         let (sender, ready) = unbounded();
+        let mut sent = 0;
+        let send = move |journal: &Journal| {
+            while sent < journal.whole() {
+                let shift_nats = shift_nats.unwrap_or(0.0);
+                let group = Ready { row_group: sent, start: journal.start(sent), shift_nats };
+                sender.send(group).map_err(|_| Error::Internal("the writer has gone".to_owned()))?;
+                sent += 1;
+            }
+            Ok(())
+        };
         let (computed, written) = std::thread::scope(|scope| {
             let writing = scope.spawn(|| splicing.run(ready, self.stop));
-            let computed = work.compute(&source, &mut journal, shape, sender);
+            let computed = computing.run(send);
             let written = writing.join();
             (computed, written.unwrap_or_else(|_| Err(Error::Internal("the writer has died".into()))))
         });
-        let (mut splicing, adjustment) = match (computed, written) {
+        let mut splicing = match (computed, written) {
             // Whoever computes fails, too, when the writer is gone.
-            (_, Err(e)) | (Err(e), _) => return Err(unless_changed(e, &opened, journal)?),
-            (Ok(adjustment), Ok(splicing)) => (splicing, adjustment),
+            (_, Err(e)) | (Err(e), _) => return Err(unless_changed(e, opened, computing.journal)?),
+            (Ok(()), Ok(splicing)) => splicing,
         };
 
-        let shift_nats = adjustment.map_or(0.0, |adjustment| adjustment.shift_nats);
-        let summaries = work.tally.summaries(&columns, shift_nats);
+        let Computing { journal, judge, resumed, .. } = computing;
+        let summaries = judge.tally.summaries(columns, shift_nats.unwrap_or(0.0));
         let open = opened.has_open_footer_of_secrets();
         let described = if open { names_of(&summaries)? } else { to_json(&summaries)? };
         splicing.writer.set_key_value("lsmi_etl.columns", described);
-        splicing.writer.set_key_value("lsmi_etl.rows", to_json(&work.tally.fates)?);
-        if let Some(adjustment) = adjustment.as_ref().filter(|_| !open) {
+        splicing.writer.set_key_value("lsmi_etl.rows", to_json(&judge.tally.fates)?);
+        if let Some(Shift { adjustment, .. }) = shift.as_ref().filter(|_| !open) {
             splicing.writer.set_key_value("lsmi_etl.adjustment", to_json(adjustment)?);
+            splicing.writer.set_key_value(UNSHIFTED_KEY, judge.tally.unshifted().to_string());
         }
         if let Some(rejects) = splicing.rejects {
             rejects.finish()?;
         }
         let output_bytes = match splicing.writer.finish() {
             Ok(bytes) => bytes,
-            Err(e) => return Err(unless_changed(e, &opened, journal)?),
+            Err(e) => return Err(unless_changed(e, opened, journal)?),
         };
         journal.remove()?;
 
-        let elapsed = start.elapsed();
+        let measured = shift.and_then(|shift| shift.measured.computed);
+        let resumed = measured.map_or(resumed, |measured| measured.resumed);
+        let elapsed = start.elapsed() + measured.map(|measured| measured.elapsed).unwrap_or_default();
         let row_groups = opened.metadata().num_row_groups();
         Ok(Summary {
-            bad_rows: work.tally.fates.bad(),
-            fates: work.tally.fates,
+            bad_rows: judge.tally.fates.bad(),
+            fates: judge.tally.fates,
             columns: summaries,
-            adjustment,
-            written: Some(Written::of(&opened)),
+            adjustment: shift.map(|shift| shift.adjustment),
+            written: Some(Written::of(opened)),
             resumed_rows: resumed.rows,
             resumed_row_groups: resumed.row_groups as u64,
             computed_row_groups: (row_groups - resumed.row_groups.min(row_groups)) as u64,
@@ -161,14 +164,31 @@ impl Run<'_> {
         })
     }
 
+    pub(super) fn begun(&self, opened: &Input, resumed_rows: u64) -> Begun {
+        Begun {
+            file: opened.place().file,
+            rows: Some(opened.rows()),
+            resumed_rows,
+            row_bytes: self.row_bytes(),
+        }
+    }
+
+    /// Bytes of a row's embeddings, as f32.
+    pub(super) fn row_bytes(&self) -> u64 {
+        4 * self.bundle.dims().iter().sum::<usize>() as u64
+    }
+
     pub(super) fn workers(&self) -> usize {
         self.options.workers.unwrap_or_else(|| self.engine.device().workers()).max(1)
     }
 
+    pub(super) fn limit_bytes(&self) -> u64 {
+        self.options.memory_limit_bytes.unwrap_or_else(memory::default_limit_bytes)
+    }
+
     pub(super) fn shape(&self) -> Shape {
-        let limit = self.options.memory_limit_bytes.unwrap_or_else(memory::default_limit_bytes);
         let pace = memory::Pace::of(self.engine.device());
-        memory::shape(self.bundle.dims(), self.workers(), pace, self.options.batch_rows, limit)
+        memory::shape(self.bundle.dims(), self.workers(), pace, self.options.batch_rows, self.limit_bytes())
     }
 
     pub(super) fn asked(&self) -> Result<Asked> {
@@ -186,176 +206,20 @@ impl Run<'_> {
         })
     }
 
-    pub(super) fn source(&self, input: &Input, asked: &Asked) -> Result<Source> {
+    pub(super) fn request<'b>(&'b self, asked: &'b Asked) -> Request<'b> {
         let [d1, d2] = self.bundle.dims();
         let classes = self.bundle.classes();
-        let request = Request { x1: (&asked.x1, d1), x2: (&asked.x2, d2), label: &asked.label, classes };
-        Source::new(input, &request)
-    }
-}
-
-impl<'a> Work<'a> {
-    fn new(run: &'a Run<'a>, input: &Path) -> Result<Self> {
-        let opened = Input::open_with(input, run.options.keys.as_ref())?;
-        opened.check_keys()?;
-        let asked = run.asked()?;
-        let identity = Identity::new(&opened, run.bundle, &asked, &run.engine.describe())?;
-        let tally = Tally::new(asked.columns.len());
-        Ok(Self { run, opened, asked, identity, tally })
+        Request { x1: (&asked.x1, d1), x2: (&asked.x2, d2), label: &asked.label, classes }
     }
 
-    fn source(&self) -> Result<Source> {
-        self.run.source(&self.opened, &self.asked)
+    pub(super) fn source(&self, input: &Input, asked: &Asked) -> Result<Source> {
+        Source::new(input, &self.request(asked))
     }
-
-    /// Whether the output is there, made by the same work, with all that goes with it.
-    fn is_done(&self, output: &Path) -> Result<bool> {
-        let options = self.run.options;
-        let wanted = !options.overwrite && !options.restart && exists(output)?;
-        let rejects = options.rejects.as_deref().map_or(Ok(true), exists)?;
-        Ok(wanted && rejects && self.identity.is_done(output, options)?)
-    }
-
-    fn nothing_done(&self, input: &Path) -> Summary {
-        Summary {
-            input: input.display().to_string(),
-            output: String::new(),
-            skipped: false,
-            rows: self.opened.rows(),
-            bad_rows: 0,
-            fates: FateCounts::default(),
-            columns: Default::default(),
-            adjustment: None,
-            written: None,
-            resumed_rows: 0,
-            resumed_row_groups: 0,
-            computed_row_groups: 0,
-            engine: self.run.engine.describe().to_string(),
-            bundle_sha256: self.run.bundle.digest().to_owned(),
-            output_bytes: 0,
-            seconds: 0.0,
-            rows_per_second: 0.0,
-            peak_memory_bytes: None,
-        }
-    }
-
-    /// The journal, what it holds already counted.
-    fn journal(&mut self, source: &Source, output: &Path, shape: Shape) -> Result<(Journal, Resumed)> {
-        let row_groups = self.opened.metadata().num_row_groups();
-        let rows = (0..row_groups).map(|row_group| self.opened.rows_in(row_group)).collect();
-        let (identity, restart) = (self.identity.clone(), self.run.options.restart);
-        let journal = Journal::open(output, &identity, rows, shape.batch_rows, restart, |batch| {
-            self.take(source, batch)
-        })?;
-        let rows = self.tally.fates.rows();
-        let row_groups = if rows == 0 { 0 } else { journal.whole() };
-        Ok((journal, Resumed { rows, row_groups }))
-    }
-
-    /// Computes what the journal does not hold yet, and passes on the row groups that
-    /// are whole: at once, or where all are to be shifted, when the shift is known.
-    fn compute(
-        &mut self,
-        source: &Source,
-        journal: &mut Journal,
-        shape: Shape,
-        ready: Sender<Ready>,
-    ) -> Result<Option<Adjustment>> {
-        let run = self.run;
-        let mut sent = 0;
-        let mut send = |journal: &Journal, shift_nats: f64| {
-            while sent < journal.whole() {
-                let group = Ready { row_group: sent, start: journal.start(sent), shift_nats };
-                let gone = |_| Error::Internal("the writer has gone".to_owned());
-                ready.send(group).map_err(gone)?;
-                sent += 1;
-            }
-            Ok(())
-        };
-        let at_once = run.options.adjust == Adjust::None;
-        if at_once {
-            send(journal, 0.0)?;
-        }
-        let from = journal.next();
-        if from.row_group < self.opened.metadata().num_row_groups() {
-            let sessions = run.engine.sessions(&run.bundle.program(), run.workers())?;
-            let constants = Constants::new(run.bundle, &self.asked.columns);
-            pipeline::run(source, sessions, &constants, shape, from, run.stop, |done| {
-                let batch = batch(done)?;
-                self.take(source, &batch)?;
-                journal.append(&batch)?;
-                if at_once {
-                    send(journal, 0.0)?;
-                }
-                run.progress.advance(batch.rows as u64);
-                Ok(())
-            })?;
-        }
-        self.judge_share()?;
-        if at_once {
-            return Ok(None);
-        }
-        let nothing = Interaction { r: 0.0, u1: 0.0, u2: 0.0, s: 0.0 };
-        let before = self.tally.means().unwrap_or(nothing);
-        let shift_nats = dataset_shift(&before);
-        send(journal, shift_nats)?;
-        let after = before.shifted(shift_nats).into();
-        Ok(Some(Adjustment { shift_nats, before: before.into(), after }))
-    }
-
-    /// Counts a batch, and ends the run where its bad rows are more than it bears.
-    fn take(&mut self, source: &Source, batch: &Batch) -> Result<()> {
-        let options = self.run.options;
-        if options.on_bad_row == OnBadRow::Fail
-            && let Some(bad) = batch.bad.first()
-        {
-            return Err(bad_row(source, batch, bad));
-        }
-        self.tally.take(batch);
-        match options.max_bad_rows {
-            Some(MaxBadRows::Rows(most)) if self.tally.fates.bad() > most => Err(self.too_many_bad()),
-            _ => Ok(()),
-        }
-    }
-
-    fn judge_share(&self) -> Result<()> {
-        let (bad, rows) = (self.tally.fates.bad() as f64, self.tally.fates.rows() as f64);
-        match self.run.options.max_bad_rows {
-            Some(MaxBadRows::Percent(most)) if bad * 100.0 > most * rows => Err(self.too_many_bad()),
-            _ => Ok(()),
-        }
-    }
-
-    fn too_many_bad(&self) -> Error {
-        let limit = self.run.options.max_bad_rows.map(|most| most.to_string()).unwrap_or_default();
-        let what = format!(
-            "{} of {} rows so far are bad ({}), more than --max-bad-rows {limit}; mend them or raise it: what is \
-             computed is kept",
-            self.tally.fates.bad(),
-            self.tally.fates.rows(),
-            self.tally.reasons(),
-        );
-        Error::bad_data(self.opened.place(), what)
-    }
-}
-
-fn bad_row(source: &Source, batch: &Batch, bad: &BadRow) -> Error {
-    let value = match (bad.fate, &bad.label) {
-        (Fate::UnknownLabel, Some(label)) => format!(" ({label})"),
-        _ => String::new(),
-    };
-    let what = format!(
-        "row {} of the row group is bad: {}{value}; mend it, or give --on-bad-row null to leave such rows without values",
-        batch.first_row + bad.row as usize,
-        bad.fate,
-    );
-    let place = source.input().place().row_group(batch.row_group);
-    Error::bad_data(source.column_of(bad.fate).map_or(place.clone(), |column| place.column(column)), what)
 }
 
 /// The error, unless the input was changed while it was read: then that is the error, and
 /// what was computed is worth nothing.
-fn unless_changed(error: Error, input: &Input, journal: Journal) -> Result<Error> {
+pub(super) fn unless_changed(error: Error, input: &Input, journal: Journal) -> Result<Error> {
     let error = input.file().unless_changed(error);
     if matches!(error, Error::Transient { .. }) && input.file().has_changed() {
         journal.remove()?;
@@ -366,17 +230,4 @@ fn unless_changed(error: Error, input: &Input, journal: Journal) -> Result<Error
 /// The columns' names without their moments.
 fn names_of(summaries: &BTreeMap<String, crate::interaction::Summary>) -> Result<String> {
     to_json(&summaries.keys().map(|name| (name, None::<()>)).collect::<BTreeMap<_, _>>())
-}
-
-/// A computed batch as the journal keeps it.
-fn batch(done: Done) -> Result<Batch> {
-    let Done { row_group, first_row, computed, label } = done;
-    let bad = computed.fates.iter().enumerate().filter(|(_, fate)| **fate != Fate::Good);
-    let bad = bad.map(|(row, &fate)| {
-        let text = || array_value_to_string(&label, row).map_err(|e| Error::Internal(e.to_string()));
-        let label = if label.is_null(row) { None } else { Some(text()?) };
-        Ok(BadRow { row: row as u32, fate, label })
-    });
-    let bad = bad.collect::<Result<_>>()?;
-    Ok(Batch { row_group, first_row, rows: computed.fates.len(), columns: computed.columns, bad })
 }

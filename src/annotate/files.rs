@@ -8,10 +8,11 @@ use std::time::Instant;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::adjusting::{self, Shift};
 use super::file::Run;
 use super::options::{Adjust, Options};
-use super::summary::{self, Summary};
-use crate::dataset::{FateCounts, Files, below, create_folder_of};
+use super::summary::{self, Adjustment, Summary};
+use crate::dataset::{FateCounts, Files, Pair, below, create_folder_of};
 use crate::error::{Error, Result};
 use crate::interaction::{self, Moments};
 
@@ -40,6 +41,9 @@ pub struct Totals {
     /// Moments of every computed column over the good rows of all files, in nats
     /// (p_y: probability).
     pub columns: BTreeMap<String, interaction::Summary>,
+    /// The shift of all files, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjustment: Option<Adjustment>,
     /// "NAME (VERSION) on DEVICE".
     pub engine: String,
     /// SHA-256 of the bundle's manifest.
@@ -58,31 +62,37 @@ pub struct Totals {
 impl Run<'_> {
     /// Annotates files in their order, and tells `finished` of each. Folders of the
     /// outputs are created; the rejects of each file go below the folder that is named
-    /// for them.
+    /// for them. Where all are to be shifted by one constant, the rows of all files are
+    /// computed into journals before the first file is written; an output that was
+    /// shifted by another constant is replaced, and its rows are computed again.
     ///
     /// # Errors
     /// The first error of a file ends the run; the files before it are whole. As for
-    /// [`Run::file`]; [`Error::CannotCreate`] for a folder; [`Error::Usage`] where
-    /// all rows are to be shifted by one constant, which takes one file.
+    /// [`Run::file`]; [`Error::CannotCreate`] for a folder.
     pub fn files(&self, files: &Files, mut finished: impl FnMut(&Summary)) -> Result<Totals> {
         let start = Instant::now();
-        if self.options.adjust == Adjust::Dataset {
-            let what = "--adjust dataset takes the means of all rows, and so one file; annotate without it";
-            return Err(Error::Usage(what.to_owned()));
-        }
+        let measured = match self.options.adjust {
+            Adjust::None => Vec::new(),
+            Adjust::Dataset => self
+                .each(files, |run, pair| run.measure(&pair.input, &pair.output))
+                .collect::<Result<Vec<_>>>()?,
+        };
+        let adjustment = match self.options.adjust {
+            Adjust::None => None,
+            Adjust::Dataset => Some(adjusting::adjustment(measured.iter().map(|file| file.unshifted))),
+        };
+        let mut measured = measured.iter();
+        let summaries = self.each(files, |run, pair| {
+            let shift = adjustment.zip(measured.next());
+            let shift = shift.map(|(adjustment, measured)| Shift { adjustment, measured });
+            run.write(&pair.input, &pair.output, shift)
+        });
         let (mut rows, mut skipped_files, mut resumed_rows) = (0, 0, 0);
         let mut fates = FateCounts::default();
         let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
         let mut output_bytes = 0;
-        for pair in files.pairs() {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            create_folder_of(&pair.output)?;
-            let rejects = self.options.rejects.as_deref().map(|folder| below(folder, &pair.relative));
-            rejects.as_deref().map_or(Ok(()), create_folder_of)?;
-            let options = Options { rejects, ..self.options.clone() };
-            let summary = Run { options: &options, ..*self }.file(&pair.input, &pair.output)?;
+        for summary in summaries {
+            let summary = summary?;
             rows += summary.rows;
             skipped_files += usize::from(summary.skipped);
             resumed_rows += summary.resumed_rows;
@@ -104,6 +114,7 @@ impl Run<'_> {
             rows,
             bad_rows: fates.bad(),
             columns: moments.into_iter().map(|(name, column)| (name, column.summary())).collect(),
+            adjustment,
             engine: self.engine.describe().to_string(),
             bundle_sha256: self.bundle.digest().to_owned(),
             output_bytes,
@@ -111,6 +122,24 @@ impl Run<'_> {
             rows_per_second: summary::rate(fates.rows().saturating_sub(resumed_rows), elapsed),
             peak_memory_bytes: summary::peak_memory_bytes(),
             fates,
+        })
+    }
+
+    /// Does something for every file, with its own options.
+    fn each<T>(
+        &self,
+        files: &Files,
+        mut work: impl FnMut(Run<'_>, &Pair) -> Result<T>,
+    ) -> impl Iterator<Item = Result<T>> {
+        files.pairs().iter().map(move |pair| {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            create_folder_of(&pair.output)?;
+            let rejects = self.options.rejects.as_deref().map(|folder| below(folder, &pair.relative));
+            rejects.as_deref().map_or(Ok(()), create_folder_of)?;
+            let options = Options { rejects, ..self.options.clone() };
+            work(Run { options: &options, ..*self }, pair)
         })
     }
 }

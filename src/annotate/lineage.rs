@@ -13,6 +13,7 @@ use crate::dataset::{Input, Written};
 use crate::engine::Description;
 use crate::error::{Error, Result};
 
+use super::adjusting::Unshifted;
 use super::columns::Column;
 use super::options::{Adjust, Options};
 
@@ -29,6 +30,25 @@ impl Asked {
     /// What the computed columns tell of, what they tell most of first.
     pub(super) fn secrets(&self) -> [&str; 3] {
         [&self.label, &self.x1, &self.x2]
+    }
+}
+
+/// By what the columns were shifted, in nats: text that gives back the same number.
+const SHIFT_KEY: &str = "lsmi_etl.shift_nats";
+/// The file's [`Unshifted`] means, where there was a shift.
+pub(super) const UNSHIFTED_KEY: &str = "lsmi_etl.unshifted";
+
+/// What an output says of itself beyond what made it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Made {
+    shift_nats: Option<String>,
+    pub(super) unshifted: Option<Unshifted>,
+}
+
+impl Made {
+    /// Whether it was shifted by this constant, or not at all.
+    pub(super) fn is_shifted_by(&self, shift_nats: Option<f64>) -> bool {
+        self.shift_nats == shift_nats.map(|shift| shift.to_string())
     }
 }
 
@@ -90,22 +110,23 @@ impl Identity {
 
     /// What the output's footer says. Nothing of the time or the machine: the same
     /// work gives the same bytes.
-    pub(super) fn key_values(&self, units: Units, adjust: Adjust, written: Written) -> Result<Vec<KeyValue>> {
+    pub(super) fn key_values(
+        &self,
+        units: Units,
+        adjust: Adjust,
+        shift_nats: Option<f64>,
+        written: Option<Written>,
+    ) -> Result<Vec<KeyValue>> {
         let mut pairs = self.recognised(adjust)?;
-        let units = match units {
-            Units::Raw => "raw",
-            Units::Centred => "centred",
-        };
-        pairs.push(("lsmi_etl.engine", self.engine.clone()));
-        pairs.push(("lsmi_etl.units", units.to_owned()));
-        pairs.push(("lsmi_etl.written", written.name().to_owned()));
-        Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
+        pairs.extend(shift_nats.map(|shift| (SHIFT_KEY, shift.to_string())));
+        pairs.extend(written.map(|written| ("lsmi_etl.written", written.name().to_owned())));
+        Ok(with_engine(pairs, &self.engine, units))
     }
 
-    /// Whether a file under the output's name is what this work would give, by its
-    /// footer, and not older than the input.
-    pub(super) fn is_done(&self, output: &Path, options: &Options) -> Result<bool> {
-        let Ok(there) = Input::open_with(output, options.keys.as_ref()) else { return Ok(false) };
+    /// What a file under the output's name says of itself where, by its footer, it is
+    /// what this work would give but perhaps for the shift, and not older than the input.
+    pub(super) fn made(&self, output: &Path, options: &Options) -> Result<Option<Made>> {
+        let Ok(there) = Input::open_with(output, options.keys.as_ref()) else { return Ok(None) };
         let age = there.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let older = age.and_then(|age| u64::try_from(age.as_nanos()).ok()) < self.modified_ns;
         let footer = there.metadata().file_metadata();
@@ -119,17 +140,42 @@ impl Identity {
         let added = serde_json::from_str(&found("lsmi_etl.columns").unwrap_or_default());
         let no_more = added
             .is_ok_and(|added: serde_json::Map<String, serde_json::Value>| added.len() == self.columns.len());
-        Ok(!older && same && columns && no_more && there.rows() == self.input.rows)
+        let is_ours = !older && same && columns && no_more && there.rows() == self.input.rows;
+        Ok(is_ours.then(|| Made {
+            shift_nats: found(SHIFT_KEY),
+            unshifted: found(UNSHIFTED_KEY).and_then(|text| text.parse().ok()),
+        }))
     }
 
     fn recognised(&self, adjust: Adjust) -> Result<Vec<(&'static str, String)>> {
-        Ok(vec![
-            ("lsmi_etl.version", self.version.clone()),
-            ("lsmi_etl.bundle_sha256", self.bundle_sha256.clone()),
-            ("lsmi_etl.input", to_json(&self.input)?),
-            ("lsmi_etl.adjust", adjust.name().to_owned()),
-        ])
+        Ok(origin(&self.version, &self.bundle_sha256, to_json(&self.input)?, adjust))
     }
+}
+
+/// What is said of rows out of a stream, of which no more is known before they come.
+pub(super) fn of_stream(bundle: &Bundle, asked: &Asked, engine: &Description) -> Result<Vec<KeyValue>> {
+    let input = serde_json::json!({ "x1": asked.x1, "x2": asked.x2, "label": asked.label });
+    let pairs = origin(env!("CARGO_PKG_VERSION"), bundle.digest(), input.to_string(), Adjust::None);
+    Ok(with_engine(pairs, &engine.to_string(), bundle.manifest().modalities[0].units))
+}
+
+fn origin(version: &str, bundle: &str, input: String, adjust: Adjust) -> Vec<(&'static str, String)> {
+    vec![
+        ("lsmi_etl.version", version.to_owned()),
+        ("lsmi_etl.bundle_sha256", bundle.to_owned()),
+        ("lsmi_etl.input", input),
+        ("lsmi_etl.adjust", adjust.name().to_owned()),
+    ]
+}
+
+fn with_engine(mut pairs: Vec<(&'static str, String)>, engine: &str, units: Units) -> Vec<KeyValue> {
+    let units = match units {
+        Units::Raw => "raw",
+        Units::Centred => "centred",
+    };
+    pairs.push(("lsmi_etl.engine", engine.to_owned()));
+    pairs.push(("lsmi_etl.units", units.to_owned()));
+    pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect()
 }
 
 /// The hash of a footer: of every chunk's place, sizes and statistics.

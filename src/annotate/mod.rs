@@ -1,11 +1,14 @@
 //! Annotating: rows of a dataset through the engine and the mathematics, the computed
-//! columns through the journal, and from there spliced in beside the old ones.
+//! columns through the journal, and from there spliced in beside the old ones. Rows of a
+//! stream go through the same stages, but at once from the mathematics to the output.
 
+mod adjusting;
 mod columns;
 mod compute;
 mod file;
 mod files;
 mod journal;
+mod judge;
 mod lineage;
 mod memory;
 mod options;
@@ -13,8 +16,10 @@ mod pipeline;
 mod plan;
 mod rejects;
 mod splicing;
+mod stream;
 mod summary;
 mod tally;
+mod work;
 
 pub use columns::Column;
 pub use file::Run;

@@ -103,13 +103,13 @@ pub struct Options {
     pub memory_limit_bytes: Option<u64>,
 }
 
-/// A file that begins.
+/// A file or stream that begins.
 #[derive(Debug, Clone)]
 pub struct Begun {
     /// Its path.
     pub file: String,
-    /// Its rows.
-    pub rows: u64,
+    /// Its rows; nobody knows those of a stream.
+    pub rows: Option<u64>,
     /// Those that an earlier run has computed.
     pub resumed_rows: u64,
     /// Bytes of a row's embeddings, as f32.

@@ -1,38 +1,65 @@
-//! The way of a file's rows: one thread reads, workers evaluate, the calling thread
-//! puts batches back in order and hands them on. Bounded channels join them, so that
-//! whoever is slowest sets the pace and memory does not grow.
+//! The way of the rows: one thread reads, workers evaluate, the calling thread puts
+//! batches back in order and hands them on. Bounded channels join them, so that
+//! whoever is slowest sets the pace and memory does not grow. Where the rows come from
+//! is the reader's own affair: the row groups of a file, the record batches of a stream.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
+use arrow::util::display::array_value_to_string;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::dataset::{Samples, Source};
+use crate::dataset::{Fate, Samples, Source};
 use crate::engine::Backend;
 use crate::error::{Error, Result};
 
 use super::compute::{Computed, Constants, Worker};
-use super::journal::Position;
+use super::journal::{BadRow, Batch, Position};
 
-/// A batch and its place in the file.
-struct Task {
-    sequence: usize,
-    row_group: usize,
-    samples: Samples,
+/// A batch to compute.
+pub(super) struct Piece<T> {
+    /// The row group it is of; of a stream, the record batch.
+    pub(super) group: usize,
+    pub(super) samples: Samples,
+    /// What goes along with it to the sink.
+    pub(super) with: T,
 }
 
-/// A batch that was computed.
-pub(super) struct Done {
-    pub(super) row_group: usize,
-    /// Position of the first row in its row group.
+/// A piece and its place among all.
+struct Task<T> {
+    sequence: usize,
+    piece: Piece<T>,
+}
+
+/// A piece that was computed.
+pub(super) struct Done<T> {
+    pub(super) group: usize,
+    /// Position of the first row in its group.
     pub(super) first_row: usize,
     pub(super) computed: Computed,
-    /// The label column of the batch, for reports on bad rows.
+    /// The label column of the piece, for reports on bad rows.
     pub(super) label: ArrayRef,
+    pub(super) with: T,
 }
 
-/// How a file is worked through.
+impl<T> Done<T> {
+    /// The batch as a journal keeps it, and what went along.
+    pub(super) fn into_batch(self) -> Result<(Batch, T)> {
+        let Done { group, first_row, computed, label, with } = self;
+        let bad = computed.fates.iter().enumerate().filter(|(_, fate)| **fate != Fate::Good);
+        let bad = bad.map(|(row, &fate)| {
+            let text = || array_value_to_string(&label, row).map_err(|e| Error::Internal(e.to_string()));
+            let label = if label.is_null(row) { None } else { Some(text()?) };
+            Ok(BadRow { row: row as u32, fate, label })
+        });
+        let bad = bad.collect::<Result<_>>()?;
+        let (rows, columns) = (computed.fates.len(), computed.columns);
+        Ok((Batch { row_group: group, first_row, rows, columns, bad }, with))
+    }
+}
+
+/// How rows are worked through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) batch_rows: usize,
@@ -40,23 +67,41 @@ pub(super) struct Shape {
     pub(super) queue: usize,
 }
 
-/// Sends the rows of a file from `from` on through the workers and gives `sink` the batches in the
-/// order of the file. The first error, in whatever stage, ends it all.
-pub(super) fn run(
+/// The rows of a file from `from` on, in batches of `batch_rows`.
+pub(super) fn of_file(
     source: &Source,
+    batch_rows: usize,
+    from: Position,
+) -> impl Iterator<Item = Result<Piece<()>>> + Send {
+    let groups = from.row_group..source.input().metadata().num_row_groups();
+    groups.flat_map(move |group| {
+        let first = if group == from.row_group { from.first_row } else { 0 };
+        let (reader, failure) = match source.read(group, first..source.input().rows_in(group), batch_rows) {
+            Ok(reader) => (Some(reader), None),
+            Err(e) => (None, Some(Err(e))),
+        };
+        let pieces = reader.into_iter().flatten();
+        let pieces = pieces.map(move |samples| samples.map(|samples| Piece { group, samples, with: () }));
+        pieces.chain(failure)
+    })
+}
+
+/// Sends pieces through the workers and gives `sink` what they computed, in the order
+/// of the pieces. The first error, in whatever stage, ends it all.
+pub(super) fn run<T: Send>(
+    pieces: impl Iterator<Item = Result<Piece<T>>> + Send,
     sessions: Vec<Box<dyn Backend>>,
     constants: &Constants,
-    shape: Shape,
-    from: Position,
+    queue: usize,
     stop: &AtomicBool,
-    mut sink: impl FnMut(Done) -> Result<()>,
+    sink: impl FnMut(Done<T>) -> Result<()>,
 ) -> Result<()> {
-    let (to_workers, tasks) = bounded::<Task>(shape.queue);
-    let (to_sink, results) = bounded::<(usize, Result<Done>)>(shape.queue);
+    let (to_workers, tasks) = bounded::<Task<T>>(queue);
+    let (to_sink, results) = bounded::<(usize, Result<Done<T>>)>(queue);
     std::thread::scope(|scope| {
         let to_sink_reader = to_sink.clone();
         scope.spawn(move || {
-            if let Err((sequence, e)) = read(source, shape.batch_rows, from, stop, &to_workers) {
+            if let Err((sequence, e)) = read(pieces, stop, &to_workers) {
                 // No receiver: another stage has failed before.
                 let _ = to_sink_reader.send((sequence, Err(e)));
             }
@@ -66,44 +111,36 @@ pub(super) fn run(
             scope.spawn(move || work(Worker::new(session, constants), &tasks, &to_sink));
         }
         drop((tasks, to_sink));
-        // Taken by value: an early return drops it, which ends the other stages.
-        in_order(results, &mut sink)
+        // Both taken by value: an early return drops them, which ends the other stages.
+        in_order(results, sink)
     })
 }
 
-fn read(
-    source: &Source,
-    batch_rows: usize,
-    from: Position,
+fn read<T>(
+    pieces: impl Iterator<Item = Result<Piece<T>>>,
     stop: &AtomicBool,
-    to_workers: &Sender<Task>,
+    to_workers: &Sender<Task<T>>,
 ) -> std::result::Result<(), (usize, Error)> {
-    let mut sequence = 0;
-    for row_group in from.row_group..source.input().metadata().num_row_groups() {
-        let first = if row_group == from.row_group { from.first_row } else { 0 };
-        let rows = first..source.input().rows_in(row_group);
-        let reader = source.read(row_group, rows, batch_rows).map_err(|e| (sequence, e))?;
-        for samples in reader {
-            if stop.load(Ordering::Relaxed) {
-                return Err((sequence, Error::Interrupted));
-            }
-            let samples = samples.map_err(|e| (sequence, e))?;
-            if to_workers.send(Task { sequence, row_group, samples }).is_err() {
-                return Ok(());
-            }
-            sequence += 1;
+    for (sequence, piece) in pieces.enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            return Err((sequence, Error::Interrupted));
+        }
+        let piece = piece.map_err(|e| (sequence, e))?;
+        if to_workers.send(Task { sequence, piece }).is_err() {
+            return Ok(());
         }
     }
     Ok(())
 }
 
-fn work(mut worker: Worker<'_>, tasks: &Receiver<Task>, to_sink: &Sender<(usize, Result<Done>)>) {
-    for Task { sequence, row_group, samples } in tasks {
+fn work<T>(mut worker: Worker<'_>, tasks: &Receiver<Task<T>>, to_sink: &Sender<(usize, Result<Done<T>>)>) {
+    for Task { sequence, piece: Piece { group, samples, with } } in tasks {
         let done = worker.compute(&samples).map(|computed| Done {
-            row_group,
+            group,
             first_row: samples.first_row,
             computed,
             label: samples.label,
+            with,
         });
         if to_sink.send((sequence, done)).is_err() {
             return;
@@ -111,9 +148,9 @@ fn work(mut worker: Worker<'_>, tasks: &Receiver<Task>, to_sink: &Sender<(usize,
     }
 }
 
-fn in_order(
-    results: Receiver<(usize, Result<Done>)>,
-    sink: &mut impl FnMut(Done) -> Result<()>,
+fn in_order<T>(
+    results: Receiver<(usize, Result<Done<T>>)>,
+    mut sink: impl FnMut(Done<T>) -> Result<()>,
 ) -> Result<()> {
     // Holds as many batches as there are workers and queue places at most.
     let mut waiting = BTreeMap::new();

@@ -25,18 +25,18 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Begins the rejects of one input file; encrypted with the key of its footer where
+    /// Begins the rejects of what is called `file`; encrypted with the key of its footer where
     /// it is encrypted.
-    pub(super) fn create(path: &Path, overwrite: bool, input: &Input) -> Result<Self> {
+    pub(super) fn create(path: &Path, overwrite: bool, file: String, input: Option<&Input>) -> Result<Self> {
         let staged = Staged::create(path, overwrite)?;
         let place = Place::file(path.display());
         let mut properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
-        if let Some(encryption) = input.encryption_for_others()? {
+        if let Some(encryption) = input.map(Input::encryption_for_others).transpose()?.flatten() {
             properties = properties.with_file_encryption_properties(encryption);
         }
         let writer = ArrowWriter::try_new(staged.writer()?, schema(), Some(properties.build()))
             .map_err(|e| failed(place, e))?;
-        Ok(Self { staged, writer, file: input.place().file })
+        Ok(Self { staged, writer, file })
     }
 
     /// Adds bad rows of a row group; `before` are the rows of the file before the

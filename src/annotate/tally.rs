@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::dataset::{Fate, FateCounts};
-use crate::interaction::{self, Interaction, Moments};
+use crate::interaction::{self, Moments};
 
+use super::adjusting::Unshifted;
 use super::columns::Column;
 use super::journal::Batch;
 
@@ -36,10 +37,13 @@ impl Tally {
         }
     }
 
-    /// The means R, U1, U2, S; where no row is good there are none.
-    pub(super) fn means(&self) -> Option<Interaction> {
-        let [r, u1, u2, s, ..] = self.moments[..] else { return None };
-        Some(Interaction { r: r.mean()?, u1: u1.mean()?, u2: u2.mean()?, s: s.mean()? })
+    /// The means R, U1, U2, S as they are before any shift; zeros where no row is good.
+    pub(super) fn unshifted(&self) -> Unshifted {
+        let mut means = [0.0; 4];
+        for (mean, moments) in means.iter_mut().zip(&self.moments) {
+            *mean = moments.mean().unwrap_or(0.0);
+        }
+        Unshifted { rows: self.fates.good, means }
     }
 
     /// Each column's moments after a shift of the four parts.

@@ -1,6 +1,7 @@
 //! `lsmi-etl annotate`: r, u1, u2 and s beside the columns of a dataset.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -10,10 +11,12 @@ use clap::{Args, ValueEnum};
 use super::engine::EngineArgs;
 use super::output;
 use super::progress::Shown;
-use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, Size, Summary, Totals};
+use crate::annotate::{
+    self, Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, Size, Summary, Totals,
+};
 use crate::bundle::Bundle;
-use crate::dataset::{FateCounts, Files, Keys, Share, Written};
-use crate::error::Result;
+use crate::dataset::{FateCounts, Files, Keys, Share, Written, is_stdio};
+use crate::error::{Error, Result};
 use crate::interaction;
 
 /// The exit code by which schedulers know that there was nothing to do.
@@ -27,7 +30,8 @@ const NOTHING_TO_DO: u8 = 99;
 /// its path below the output's folder. Both may be in an object store (s3://, gs://,
 /// az://, https://), with the environment variables of the store's own tools:
 /// AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
-/// AZURE_STORAGE_ACCOUNT_NAME and so on.
+/// AZURE_STORAGE_ACCOUNT_NAME and so on. `-` is an Arrow IPC stream on stdin or stdout:
+/// its batches keep their order, lengths and metadata.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -39,14 +43,16 @@ Examples:
   lsmi-etl annotate s3://bucket/data/ s3://bucket/annotated/
   lsmi-etl annotate in.parquet out.parquet --rejects bad.parquet --max-bad-rows 0.1%
   lsmi-etl annotate in.parquet out.parquet --dry-run
+  produce | lsmi-etl annotate - - | consume
+  produce | lsmi-etl annotate - out.parquet
 
 A run that was killed goes on where it was when it is started again: what it had computed
 is in .OUTPUT.lsmi-journal. An output made of the same input by the same bundle is left as
 it is, and the exit code is 0.")]
 pub(super) struct AnnotateArgs {
-    /// The Parquet file to read, a folder of them, or a glob; a path or a URL
+    /// The Parquet file to read, a folder of them, or a glob; a path or a URL; - for stdin
     input: PathBuf,
-    /// The Parquet file to write; a folder where the input is one or is a glob
+    /// The Parquet file to write; a folder where the input is one or is a glob; - for stdout
     output: PathBuf,
     /// The models
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR")]
@@ -89,8 +95,9 @@ pub(super) struct AnnotateArgs {
     /// As the authors' code does: where R or S is negative, -min(R, S) is added to r and s and
     /// taken from u1 and u2; else where U1 or U2 is, min(U1, U2). In the second case the means
     /// become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2): the density models no
-    /// longer matter for them, which mostly undoes what they have said. All rows are computed
-    /// before the first is written.
+    /// longer matter for them, which mostly undoes what they have said. All rows, of all files
+    /// where there are several, are computed before the first is written; where a file is added
+    /// later and changes the constant, the files are computed and written again.
     #[arg(long, value_enum, default_value = "none")]
     adjust: Adjustment,
     /// Replace the output where it exists
@@ -161,9 +168,8 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<ExitCode> {
 
 /// Whether there was nothing to do.
 fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
-    let files = Files::discover(&args.input, &args.output)?;
-    let files = if args.if_nothing.is_some() { files } else { files.require_any()? };
-    let files = args.files_per_job.into_iter().fold(files, Files::share);
+    check(args)?;
+    let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
     let bundle = Bundle::open(&args.bundle)?;
     let engine = args.engine.find()?;
     let mut extras = Vec::new();
@@ -197,10 +203,19 @@ fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
     let progress = Shown::new(stop);
     let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
     if args.dry_run {
-        let plan = run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))?;
+        let inputs = files.iter().flat_map(Files::pairs).map(|pair| pair.input.as_path());
+        let plan = run.plan(inputs)?;
         let shown = if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
         return shown.map(|()| false);
     }
+    let files = match files {
+        Some(files) if !is_stdio(&args.output) => files,
+        _ => {
+            let summary = run.stream(&args.input, &args.output);
+            progress.finish();
+            return streamed(args, summary);
+        }
+    };
     match (files.pairs(), args.files_per_job) {
         ([pair], None) if files.is_file() => {
             let summary = run.file(&pair.input, &pair.output);
@@ -217,6 +232,58 @@ fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
             say_totals(&totals);
             report(args, &totals)?;
             Ok(totals.skipped_files == totals.files || totals.rows == 0)
+        }
+    }
+}
+
+/// Refuses flags that do not go together.
+fn check(args: &AnnotateArgs) -> Result<()> {
+    let (from_stdin, to_stdout) = (is_stdio(&args.input), is_stdio(&args.output));
+    let adjust = matches!(args.adjust, Adjustment::Dataset);
+    let refused = if from_stdin && args.dry_run {
+        "--dry-run reads footers, and a stream has none; name a Parquet file"
+    } else if (from_stdin || to_stdout) && args.files_per_job.is_some() {
+        "--files-per-job takes a share of many files, and a stream is one; leave it out"
+    } else if to_stdout && args.json && !args.dry_run {
+        "--json prints to stdout, where the stream goes; have it written to a file with --summary PATH"
+    } else if (from_stdin || to_stdout) && args.parquet_keys.is_some() {
+        "--parquet-keys is for files, and a stream is not encrypted; name a Parquet file to read and one to write"
+    } else if adjust && args.files_per_job.is_some() {
+        "--adjust dataset takes the means of all rows, and a share of the files is not the dataset; annotate it \
+         without --files-per-job"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Usage(refused.to_owned()))
+}
+
+fn discover(args: &AnnotateArgs) -> Result<Files> {
+    let files = Files::discover(&args.input, &args.output)?;
+    let files = if args.if_nothing.is_some() { files } else { files.require_any()? };
+    if is_stdio(&args.output) && !files.is_file() {
+        let (input, files) = (args.input.display(), files.pairs().len());
+        let what =
+            format!("{input} is {files} files, and a stream is made of one; name a folder to write to");
+        return Err(Error::Usage(what));
+    }
+    Ok(args.files_per_job.into_iter().fold(files, Files::share))
+}
+
+/// The end of a stream. A reader of stdout that has seen enough is no error, but what
+/// was counted until then is no summary.
+fn streamed(args: &AnnotateArgs, summary: Result<Summary>) -> Result<bool> {
+    match summary {
+        Err(Error::Io { place, source, .. })
+            if place.file == "stdout" && source.kind() == ErrorKind::BrokenPipe =>
+        {
+            tracing::warn!("whoever reads stdout has closed it; the rows end there, and there is no summary");
+            Ok(false)
+        }
+        summary => {
+            let summary = summary?;
+            say(&summary);
+            report(args, &summary)?;
+            Ok(summary.rows == 0)
         }
     }
 }
@@ -242,6 +309,7 @@ fn say_totals(totals: &Totals) {
         totals.rows_per_second,
         means(&totals.columns),
     );
+    say_shift(totals.adjustment.as_ref());
     warn_of_bad_rows(&totals.fates);
 }
 
@@ -306,18 +374,15 @@ pub(super) fn say(summary: &Summary) {
         summary.rows_per_second,
         means(&summary.columns),
     );
-    if let Some(adjustment) = &summary.adjustment {
-        let before = adjustment.before;
-        tracing::info!(
-            "shifted by {:.4} nats from R {:.4}  U1 {:.4}  U2 {:.4}  S {:.4}",
-            adjustment.shift_nats,
-            before.r,
-            before.u1,
-            before.u2,
-            before.s
-        );
-    }
+    say_shift(summary.adjustment.as_ref());
     warn_of_bad_rows(&summary.fates);
+}
+
+fn say_shift(adjustment: Option<&annotate::Adjustment>) {
+    if let Some(annotate::Adjustment { shift_nats, before, .. }) = adjustment {
+        let annotate::Means { r, u1, u2, s } = before;
+        tracing::info!("shifted by {shift_nats:.4} nats from R {r:.4}  U1 {u1:.4}  U2 {u2:.4}  S {s:.4}");
+    }
 }
 
 fn warn_of_bad_rows(fates: &FateCounts) {

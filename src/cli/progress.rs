@@ -56,7 +56,10 @@ fn style(template: &str) -> ProgressStyle {
 
 impl annotate::Progress for Shown<'_> {
     fn begin(&self, begun: annotate::Begun) {
-        let template = "{msg} {wide_bar} {human_pos}/{human_len} rows  {speed}  {eta} left";
+        let template = match begun.rows {
+            Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} rows  {speed}  {eta} left",
+            None => "{spinner} {msg}  {human_pos} rows  {speed}",
+        };
         let row_bytes = begun.row_bytes;
         self.row_bytes.store(row_bytes, Ordering::Relaxed);
         let speed = move |state: &ProgressState, out: &mut dyn fmt::Write| {
@@ -65,7 +68,10 @@ impl annotate::Progress for Shown<'_> {
         };
         self.bar.set_style(style(template).with_key("speed", speed));
         self.bar.set_message(begun.file);
-        self.bar.set_length(begun.rows);
+        match begun.rows {
+            Some(rows) => self.bar.set_length(rows),
+            None => self.bar.unset_length(),
+        }
         self.bar.set_position(begun.resumed_rows);
         self.bar.reset_eta();
     }
@@ -73,10 +79,13 @@ impl annotate::Progress for Shown<'_> {
     fn advance(&self, rows: u64) {
         self.bar.inc(rows);
         self.line(|| {
-            let (done, of) = (self.bar.position(), self.bar.length().unwrap_or_default());
+            let (file, done) = (self.bar.message(), self.bar.position());
             let speed = speed(self.bar.per_sec(), self.row_bytes.load(Ordering::Relaxed));
             let left = self.bar.eta().as_secs();
-            format!("{}: {done} of {of} rows, {speed}, {left} s left", self.bar.message())
+            match self.bar.length() {
+                Some(of) => format!("{file}: {done} of {of} rows, {speed}, {left} s left"),
+                None => format!("{file}: {done} rows, {speed}"),
+            }
         });
     }
 }

@@ -1,13 +1,16 @@
-//! Finding a column by name, and what to say when it is not there.
+//! Finding a column by name, and what to say when it is not there; or when a new one's
+//! name is taken.
 
-use arrow::datatypes::{FieldRef, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+
+use crate::error::{Error, Place, Result};
 
 /// A schema whose top-level columns are looked up by name.
 pub(super) struct Named<'a>(pub(super) &'a Schema);
 
 impl<'a> Named<'a> {
     /// Position and field of the column of this exact name, or what is wrong.
-    pub(super) fn find(&self, name: &str) -> Result<(usize, &'a FieldRef), String> {
+    pub(super) fn find(&self, name: &str) -> std::result::Result<(usize, &'a FieldRef), String> {
         let mut found = self.0.fields().iter().enumerate().filter(|(_, field)| field.name() == name);
         match (found.next(), found.next()) {
             (Some(column), None) => Ok(column),
@@ -25,6 +28,29 @@ impl<'a> Named<'a> {
     }
 }
 
+/// Fails where columns cannot be added to a schema: they are nullable Float32, each with
+/// a name of its own.
+///
+/// # Errors
+/// [`Error::Usage`] where a name is taken; [`Error::Internal`].
+pub(super) fn check_new_fields(schema: &Schema, place: &Place, new_fields: &[Field]) -> Result<()> {
+    for (index, field) in new_fields.iter().enumerate() {
+        let name = field.name();
+        if schema.fields().iter().any(|old| old.name() == name) {
+            return Err(Error::Usage(format!(
+                "{place}: there is a column {name:?} already; rename it or leave it out of the input"
+            )));
+        }
+        if new_fields.iter().take(index).any(|other| other.name() == name) {
+            return Err(Error::Usage(format!("two new columns are called {name:?}; choose other names")));
+        }
+        if *field.data_type() != DataType::Float32 || !field.is_nullable() {
+            return Err(Error::Internal(format!("new column {name:?} is no nullable Float32")));
+        }
+    }
+    Ok(())
+}
+
 /// The most similar name, if one is similar at all. Case counts half.
 fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let likeness = |other: &str| {
@@ -39,7 +65,6 @@ fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::{DataType, Field};
 
     #[test]
     fn a_missing_column_is_answered_with_the_nearest() {

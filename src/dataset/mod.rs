@@ -1,8 +1,9 @@
 //! Datasets: Parquet files opened, their embedding and label columns read in
-//! batches, and new columns spliced in beside the old ones. Synchronous; local files
-//! and objects of stores meet in [`InputFile`] and [`Staged`], and everything else only
-//! asks for a [`ChunkReader`](parquet::file::reader::ChunkReader) or a writer. Knows
-//! nothing of models.
+//! batches, and new columns spliced in beside the old ones; Arrow IPC streams, whose
+//! rows are read and written whole. Synchronous; local files and objects of stores meet
+//! in [`InputFile`] and [`Staged`], and everything else only asks for a
+//! [`ChunkReader`](parquet::file::reader::ChunkReader) or a writer. Knows nothing of
+//! models.
 
 mod classes;
 mod column;
@@ -14,6 +15,7 @@ mod fate;
 mod fault;
 mod file;
 mod input;
+mod ipc;
 mod keys;
 mod keyvalues;
 mod label;
@@ -25,10 +27,14 @@ mod probe;
 mod publish;
 mod reencode;
 mod remote;
+mod roles;
+mod row_writer;
+mod rows;
 mod samples;
 mod sink;
 mod spill;
 mod splice;
+mod stdio;
 mod store;
 mod upload;
 mod writer;
@@ -46,6 +52,10 @@ pub use local::LocalFile;
 pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddings, obvious_label};
 pub use publish::Staged;
 pub use remote::RemoteFile;
+pub use roles::Roles;
+pub use row_writer::{Added, RowWriter};
+pub use rows::{RowBatch, Rows};
 pub use samples::{Request, SampleReader, Samples, Source};
+pub use stdio::{StdinChunks, is_stdio, stdout};
 pub use store::{below, exists, is_url};
 pub use writer::{Writer, Written};

@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, AsArray};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 
 use super::embedding::{EmbeddingType, Layout, wrong_dimension};
 use super::input::Input;
@@ -99,10 +99,20 @@ pub(super) fn check_first_lengths(input: &Input, name: &str, dim: usize) -> Resu
     let Some(row_group) = groups.into_iter().find(|group| input.rows_in(*group) > 0) else { return Ok(()) };
     let rows = input.rows_in(row_group).min(PROBE_ROWS);
     let lists = ColumnReader::open(input, position, name, row_group, 0..rows, rows)?.read(rows)?;
-    let found: Vec<usize> = lengths(&lists, kind).flatten().collect();
-    match found.first() {
-        Some(first) if !found.contains(&dim) => {
-            Err(wrong_dimension(dim, *first, input.place().row_group(row_group).column(name)))
+    check_lengths(&lists, kind, dim, || input.place().row_group(row_group).column(name))
+}
+
+/// Fails where there are lists and none has the models' dimension.
+pub(super) fn check_lengths(
+    lists: &dyn Array,
+    kind: EmbeddingType,
+    dim: usize,
+    place: impl FnOnce() -> Place,
+) -> Result<()> {
+    let mut found = lengths(lists, kind).flatten();
+    match found.next() {
+        Some(first) if first != dim && !found.any(|length| length == dim) => {
+            Err(wrong_dimension(dim, first, place()))
         }
         _ => Ok(()),
     }

@@ -28,6 +28,7 @@ use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::error::{Error, Place, Result};
 
+use super::column::check_new_fields;
 use super::encryption::Encryption;
 use super::fault;
 use super::input::Input;
@@ -36,7 +37,7 @@ use super::publish::Staged;
 use super::samples::ColumnReader;
 use super::sink::{Failure, Sink};
 use super::spill::Spills;
-use super::splice::{Stop, append_new, check_new_fields, check_spliceable, extended_schema, writable};
+use super::splice::{Stop, append_new, check_spliceable, extended_schema, writable};
 use super::writer::temporary_folder;
 
 /// Bytes of a column that are decoded at once, about.
@@ -78,7 +79,7 @@ impl Reencoder {
         input.check_keys()?;
         check_spliceable(input)?;
         check_representable(input)?;
-        check_new_fields(input, new_fields)?;
+        check_new_fields(input.schema(), &input.place(), new_fields)?;
         let like = like.iter().map(|name| Ok(input.column(name)?.0)).collect::<Result<Vec<_>>>()?;
         let footer = input.metadata().file_metadata();
         let old_key_values = footer.key_value_metadata().map(Vec::as_slice).unwrap_or_default();

@@ -2,7 +2,6 @@
 //! they are needed, so memory depends on the batch and not on the row group.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_empty_array};
 use arrow::buffer::ScalarBuffer;
@@ -13,14 +12,14 @@ use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
 
 use super::embedding::EmbeddingType;
-use super::extract::{Embeddings, Flaw, extract};
-use super::fate::{Fate, Modality};
+use super::extract::{Embeddings, extract};
+use super::fate::Fate;
 use super::fault;
 use super::file::InputFile;
 use super::input::Input;
-use super::label::LabelIndex;
 use super::pages::ListPages;
 use super::probe;
+use super::roles::{Column, EmbeddingColumn, Roles};
 
 /// Which columns make a sample, and what the models take.
 #[derive(Debug, Clone, Copy)]
@@ -39,23 +38,7 @@ pub struct Request<'a> {
 #[derive(Debug, Clone)]
 pub struct Source {
     input: Input,
-    x1: EmbeddingColumn,
-    x2: EmbeddingColumn,
-    label: Column,
-    index: Arc<LabelIndex>,
-}
-
-#[derive(Debug, Clone)]
-struct Column {
-    name: String,
-    position: usize,
-}
-
-#[derive(Debug, Clone)]
-struct EmbeddingColumn {
-    column: Column,
-    kind: EmbeddingType,
-    dim: usize,
+    roles: Roles,
 }
 
 /// A batch of samples.
@@ -85,24 +68,13 @@ impl Source {
     /// [`Error::BadData`] where a column is missing, or of a type or dimension
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
     pub fn new(input: &Input, request: &Request<'_>) -> Result<Self> {
-        let column = |name: &str| -> Result<Column> {
-            Ok(Column { name: name.to_owned(), position: input.column(name)?.0 })
-        };
-        let embedding = |(name, dim): (&str, usize)| -> Result<EmbeddingColumn> {
-            let (_, field) = input.column(name)?;
-            let place = input.place().column(name);
-            let kind = EmbeddingType::require(field.data_type(), place.clone())?;
-            kind.check_dimension(dim, place)?;
+        let roles = Roles::find(input.schema(), &input.place(), request)?;
+        for EmbeddingColumn { column, kind, dim } in [&roles.x1, &roles.x2] {
             if kind.dimension().is_none() {
-                probe::check_first_lengths(input, name, dim)?;
+                probe::check_first_lengths(input, &column.name, *dim)?;
             }
-            Ok(EmbeddingColumn { column: column(name)?, kind, dim })
-        };
-        let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
-        let index = LabelIndex::new(request.classes)?;
-        let (_, field) = input.column(request.label)?;
-        index.check(field.data_type(), input.place().column(request.label))?;
-        Ok(Self { x1, x2, label: column(request.label)?, index: Arc::new(index), input: input.clone() })
+        }
+        Ok(Self { input: input.clone(), roles })
     }
 
     /// The file.
@@ -110,19 +82,9 @@ impl Source {
         &self.input
     }
 
-    /// The column to which a row owes its fate, where one is to blame.
-    pub fn column_of(&self, fate: Fate) -> Option<&str> {
-        let column = match fate {
-            Fate::NullLabel | Fate::UnknownLabel => &self.label,
-            Fate::NullEmbedding(modality) | Fate::WrongLength(modality) | Fate::NonFinite(modality) => {
-                match modality {
-                    Modality::First => &self.x1.column,
-                    Modality::Second => &self.x2.column,
-                }
-            }
-            Fate::Good | Fate::NonFiniteResult => return None,
-        };
-        Some(&column.name)
+    /// Its columns.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
     }
 
     /// Reads some rows of a row group in batches of `batch_rows` (the last may be
@@ -148,15 +110,11 @@ impl Source {
                 None => EmbeddingReader::Arrow(Box::new(open(column)?), *kind, *dim),
             })
         };
-        let x2 = if self.x1.column.position == self.x2.column.position {
-            None
-        } else {
-            Some(open_embedding(&self.x2)?)
-        };
+        let Roles { x1, x2, label, .. } = &self.roles;
         Ok(SampleReader {
-            x1: open_embedding(&self.x1)?,
-            x2,
-            label: open(&self.label)?,
+            x1: open_embedding(x1)?,
+            x2: if self.roles.is_one_column() { None } else { Some(open_embedding(x2)?) },
+            label: open(label)?,
             source: self.clone(),
             place: self.input.place().row_group(row_group),
             rows,
@@ -184,28 +142,7 @@ impl SampleReader {
             None => x1.clone(),
         };
         let label = self.label.read(rows)?;
-        let (class, label_flaws) = self.source.index.encode(&label)?;
-
-        // The label's fate goes before x1's, and that before x2's.
-        let mut fates = vec![Fate::Good; rows];
-        let of_label = label_flaws.into_iter();
-        let of_x1 = x1.flaws.iter().map(|(row, flaw)| (*row, fate(*flaw, Modality::First)));
-        let of_x2 = x2.flaws.iter().map(|(row, flaw)| (*row, fate(*flaw, Modality::Second)));
-        for (row, fate) in of_label.chain(of_x1).chain(of_x2) {
-            if let Some(slot @ Fate::Good) = fates.get_mut(row) {
-                *slot = fate;
-            }
-        }
-        let first_row = self.rows.start;
-        Ok(Samples { first_row, rows, x1: x1.values, x2: x2.values, class, fates, label })
-    }
-}
-
-fn fate(flaw: Flaw, modality: Modality) -> Fate {
-    match flaw {
-        Flaw::Null => Fate::NullEmbedding(modality),
-        Flaw::WrongLength(_) => Fate::WrongLength(modality),
-        Flaw::NonFinite => Fate::NonFinite(modality),
+        self.source.roles.assemble(self.rows.start, x1, x2, label)
     }
 }
 

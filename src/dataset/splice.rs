@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, Float32Array};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::Field;
 use parquet::basic::{ColumnOrder, Compression, Repetition, Type as PhysicalType};
 use parquet::bloom_filter::Sbbf;
 use parquet::column::writer::ColumnCloseResult;
@@ -32,6 +32,7 @@ use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
 use crate::error::{Error, Place, Result};
 
+use super::column::check_new_fields;
 use super::fault;
 use super::file::InputFile;
 use super::input::Input;
@@ -79,7 +80,7 @@ impl SpliceWriter {
     pub fn new(input: &Input, staged: Staged, new_fields: &[Field], key_values: &[KeyValue]) -> Result<Self> {
         let footer = input.metadata().file_metadata();
         check_spliceable(input)?;
-        check_new_fields(input, new_fields)?;
+        check_new_fields(input.schema(), &input.place(), new_fields)?;
         let bad_data = |what: String| Error::bad_data(input.place(), what);
         let old_key_values = footer.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
         let key_values = keyvalues::extend(old_key_values, new_fields, key_values).map_err(bad_data)?;
@@ -367,25 +368,6 @@ pub(super) fn check_spliceable(input: &Input) -> Result<()> {
         if let Some(chunk) = group.columns().iter().find(|chunk| chunk.file_path().is_some()) {
             let place = input.place().row_group(index).column(chunk.column_path().string());
             return Err(Error::bad_data(place, "its data are in another file; write the file again as one"));
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn check_new_fields(input: &Input, new_fields: &[Field]) -> Result<()> {
-    for (index, field) in new_fields.iter().enumerate() {
-        let name = field.name();
-        if input.schema().fields().iter().any(|old| old.name() == name) {
-            return Err(Error::Usage(format!(
-                "{}: there is a column {name:?} already; rename it or leave it out of the input",
-                input.place()
-            )));
-        }
-        if new_fields.iter().take(index).any(|other| other.name() == name) {
-            return Err(Error::Usage(format!("two new columns are called {name:?}; choose other names")));
-        }
-        if *field.data_type() != DataType::Float32 || !field.is_nullable() {
-            return Err(Error::Internal(format!("new column {name:?} is no nullable Float32")));
         }
     }
     Ok(())

@@ -1,6 +1,8 @@
-//! Where files come from and where they go: folders and globs, shares of them, object
-//! stores.
+//! Where rows come from and where they go: folders and globs, shares of them, object
+//! stores, Arrow IPC streams.
 
+mod adjusting;
 mod failing;
 mod folders;
+mod ipc;
 mod s3;

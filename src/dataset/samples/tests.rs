@@ -1,6 +1,7 @@
 //! Samples read back from files of every accepted type, good rows and bad.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Float32Array, Int64Array, LargeListArray, ListArray, RecordBatch, StringArray, StructArray,
@@ -11,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::*;
-use crate::dataset::{dimension_of, obvious_embeddings, obvious_label};
+use crate::dataset::{Modality, dimension_of, obvious_embeddings, obvious_label};
 
 const D1: usize = 3;
 const D2: usize = 2;

@@ -1,0 +1,105 @@
+//! What the rows' fates mean for a run: they are counted as they pass, whether they are
+//! computed now or come out of a journal, and end it where there are more bad ones than
+//! it bears.
+
+use crate::dataset::{Fate, Roles};
+use crate::error::{Error, Place, Result};
+
+use super::journal::{BadRow, Batch};
+use super::options::{MaxBadRows, OnBadRow, Options};
+use super::tally::Tally;
+
+/// What the rows of an input come in, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// The row groups of a file.
+    OfFile,
+    /// The record batches of a stream; nothing of them is kept.
+    OfStream,
+}
+
+/// Counts the rows of an input and judges them.
+#[derive(Debug)]
+pub(super) struct Judge<'a> {
+    options: &'a Options,
+    roles: Roles,
+    place: Place,
+    groups: Groups,
+    pub(super) tally: Tally,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(
+        options: &'a Options,
+        roles: &Roles,
+        place: Place,
+        groups: Groups,
+        columns: usize,
+    ) -> Self {
+        Self { options, roles: roles.clone(), place, groups, tally: Tally::new(columns) }
+    }
+
+    /// Counts a batch.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] where its bad rows are more than the run bears.
+    pub(super) fn take(&mut self, batch: &Batch) -> Result<()> {
+        if self.options.on_bad_row == OnBadRow::Fail
+            && let Some(bad) = batch.bad.first()
+        {
+            return Err(self.bad_row(batch, bad));
+        }
+        self.tally.take(batch);
+        match self.options.max_bad_rows {
+            Some(MaxBadRows::Rows(most)) if self.tally.fates.bad() > most => Err(self.too_many_bad()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges the share of bad rows, when all have been counted.
+    ///
+    /// # Errors
+    /// [`Error::BadData`].
+    pub(super) fn finish(&self) -> Result<()> {
+        let (bad, rows) = (self.tally.fates.bad() as f64, self.tally.fates.rows() as f64);
+        match self.options.max_bad_rows {
+            Some(MaxBadRows::Percent(most)) if bad * 100.0 > most * rows => Err(self.too_many_bad()),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_many_bad(&self) -> Error {
+        let limit = self.options.max_bad_rows.map(|most| most.to_string()).unwrap_or_default();
+        let kept = match self.groups {
+            Groups::OfFile => ": what is computed is kept",
+            Groups::OfStream => "",
+        };
+        let what = format!(
+            "{} of {} rows so far are bad ({}), more than --max-bad-rows {limit}; mend them or raise it{kept}",
+            self.tally.fates.bad(),
+            self.tally.fates.rows(),
+            self.tally.reasons(),
+        );
+        Error::bad_data(self.place.clone(), what)
+    }
+
+    fn bad_row(&self, batch: &Batch, bad: &BadRow) -> Error {
+        let value = match (bad.fate, &bad.label) {
+            (Fate::UnknownLabel, Some(label)) => format!(" ({label})"),
+            _ => String::new(),
+        };
+        let place = self.place.clone();
+        let (place, group) = match self.groups {
+            Groups::OfFile => (place.row_group(batch.row_group), "the row group".to_owned()),
+            Groups::OfStream => (place, format!("record batch {}", batch.row_group)),
+        };
+        let what = format!(
+            "row {} of {group} is bad: {}{value}; mend it, or give --on-bad-row null to leave such rows without \
+             values",
+            batch.first_row + bad.row as usize,
+            bad.fate,
+        );
+        let column = self.roles.column_of(bad.fate);
+        Error::bad_data(column.map_or(place.clone(), |column| place.column(column)), what)
+    }
+}
