@@ -29,7 +29,7 @@ pub(super) struct Found {
 /// A value of the graph as one vector a row.
 struct ByRow {
     name: String,
-    /// The axis of the rows, and the shape, whose sizes but that one are for any batch.
+    /// The axis of the rows.
     axis: usize,
     rows: Vec<Vec<f64>>,
 }
@@ -209,12 +209,13 @@ fn read_off(
 
     // At the mean of component k, |z_k| is 0 and the constants are all that is left.
     let mut mixture = Mixture { dim, log_weights: vec![0.0; components], means, factors, center: vec![0.0; dim] };
-    let plan = source.plan(&[energy.name.clone(), source.output()], components)?;
-    let outputs = plan.run(&mixture.means)?;
-    let [Some(at_means), Some(h)] = &outputs[..] else { return Err("a value of it can't be read".into()) };
-    let at_means = split(at_means, energy.axis);
+    let at_means = |name: &str| -> Result<Value, String> {
+        let value = source.plan(&[name.to_owned()], components)?.run(&mixture.means)?.pop().flatten();
+        value.ok_or_else(|| "a value of it can't be read".into())
+    };
+    let (energies, h) = (split(&at_means(&energy.name)?, energy.axis), at_means(&source.output())?);
     let constants: Vec<f64> = (0..components)
-        .map(|k| -sign * at_means.get(k).and_then(|row| row.get(k)).copied().unwrap_or(f64::NAN))
+        .map(|k| -sign * energies.get(k).and_then(|row| row.get(k)).copied().unwrap_or(f64::NAN))
         .collect();
     let squares = agree::squares(&mixture, &mixture.means[..dim]);
     let terms: Vec<f64> = constants.iter().zip(&squares).map(|(c, q)| c - q / 2.0).collect();
