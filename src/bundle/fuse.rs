@@ -86,7 +86,8 @@ pub(super) fn fuse(parts: &[Part<'_>], dims: [usize; 2], classes: usize) -> Prog
             groups.push(vec![raised]);
             continue;
         }
-        match groups.iter_mut().find(|group| group.iter().all(|other| can_join(&other.model, &raised.model))) {
+        match groups.iter_mut().find(|group| group.iter().all(|other| can_join(&other.model, &raised.model)))
+        {
             Some(group) => group.push(raised),
             None => {
                 // Only another operator set than ONNX's own keeps models of one opset apart.
@@ -94,7 +95,9 @@ pub(super) fn fuse(parts: &[Part<'_>], dims: [usize; 2], classes: usize) -> Prog
                     other.model.functions.is_empty() && opset::of(&other.model) == opset::of(&raised.model)
                 };
                 if groups.iter().flatten().any(beside) {
-                    apart.push(format!("{role}: its extra operator sets are of other versions than another model's"));
+                    apart.push(format!(
+                        "{role}: its extra operator sets are of other versions than another model's"
+                    ));
                 }
                 groups.push(vec![raised]);
             }

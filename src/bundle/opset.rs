@@ -74,8 +74,8 @@ fn raise_node(mut node: NodeProto, own: i64, target: i64, out: &mut Vec<NodeProt
                 axes_to_input(&mut node, "axes", out);
             }
         }
-        "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean" | "ReduceMin"
-        | "ReduceProd" | "ReduceSumSquare" => {
+        "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean"
+        | "ReduceMin" | "ReduceProd" | "ReduceSumSquare" => {
             if passes(18) {
                 axes_to_input(&mut node, "axes", out);
             }

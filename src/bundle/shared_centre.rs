@@ -36,7 +36,8 @@ pub(super) fn share(graph: &mut GraphProto, dims: [usize; 2]) {
         return;
     }
     // The centred copies first: what reads them may stand before them so far.
-    let mut nodes: Vec<NodeProto> = hoisted.iter().filter_map(|&index| graph.node.get(index).cloned()).collect();
+    let mut nodes: Vec<NodeProto> =
+        hoisted.iter().filter_map(|&index| graph.node.get(index).cloned()).collect();
     for (index, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
         match maps.remove(&index) {
             Some((new, constants)) => {
@@ -83,9 +84,11 @@ impl<'a> Values<'a> {
 
     fn base(&self, graph: &GraphProto, modality: usize, dim: usize) -> Base {
         let centred = graph.node.iter().enumerate().find_map(|(index, node)| match &node.input[..] {
-            [x, centre] if node.op_type == "Sub" && x == INPUTS[modality] => {
-                Some(Base { name: node.output.first()?.clone(), node: Some(index), centre: self.vector(centre, dim)? })
-            }
+            [x, centre] if node.op_type == "Sub" && x == INPUTS[modality] => Some(Base {
+                name: node.output.first()?.clone(),
+                node: Some(index),
+                centre: self.vector(centre, dim)?,
+            }),
             _ => None,
         });
         centred.unwrap_or(Base { name: INPUTS[modality].into(), node: None, centre: vec![0.0; dim] })
@@ -113,19 +116,17 @@ impl<'a> Values<'a> {
     }
 
     /// An affine map of modalities as maps of their bases, with new constants.
-    fn rewritten(
-        &self,
-        node: &NodeProto,
-        bases: &[Base; 2],
-        dims: [usize; 2],
-    ) -> Option<Rewritten> {
+    fn rewritten(&self, node: &NodeProto, bases: &[Base; 2], dims: [usize; 2]) -> Option<Rewritten> {
         let [x, weight_name, bias_name] = &node.input[..] else { return None };
         let plain = |a: &tract_onnx::pb::AttributeProto| match a.name.as_str() {
             "alpha" | "beta" => a.f == 1.0,
             "transA" => a.i == 0,
             _ => true,
         };
-        if node.op_type != "Gemm" || bases.iter().any(|base| &base.name == x) || !node.attribute.iter().all(plain) {
+        if node.op_type != "Gemm"
+            || bases.iter().any(|base| &base.name == x)
+            || !node.attribute.iter().all(plain)
+        {
             return None;
         }
         let (modalities, own) = self.source(x, dims)?;
@@ -171,7 +172,9 @@ impl<'a> Values<'a> {
             } else {
                 let name = format!("{result}:{}", INPUTS[m]);
                 let part: Vec<f32> = if transposed {
-                    (0..outputs).flat_map(|o| weight[o * width + start..o * width + end].iter().copied()).collect()
+                    (0..outputs)
+                        .flat_map(|o| weight[o * width + start..o * width + end].iter().copied())
+                        .collect()
                 } else {
                     weight[start * outputs..end * outputs].to_vec()
                 };

@@ -180,7 +180,8 @@ fn inspect(args: &InspectArgs) -> Result<()> {
     let program = bundle.program();
     let graphs: Vec<Vec<&str>> =
         program.graphs.iter().map(|graph| graph.roles.iter().map(|role| role.name()).collect()).collect();
-    let folded: BTreeMap<_, _> = bundle.folded().into_iter().map(|(role, said)| (role.name(), said)).collect();
+    let folded: BTreeMap<_, _> =
+        bundle.folded().into_iter().map(|(role, said)| (role.name(), said)).collect();
     let apart = &program.apart;
     if args.json {
         return output::json(&Inspected { bundle_sha256: bundle.digest(), manifest, graphs, apart, folded });

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use lsmi_etl::bundle::{
-    Affine, Bundle, Class, ClassifierFigures, DensityFigures, Draft, Figures, Label, Mixture, Modality, Stack,
-    Training, Units,
+    Affine, Bundle, Class, ClassifierFigures, DensityFigures, Draft, Figures, Label, Mixture, Modality,
+    Stack, Training, Units,
 };
 use lsmi_etl::engine::{Batch, Choice, Engine, Evaluated, Options};
 use rand::{Rng, SeedableRng};
@@ -91,10 +91,13 @@ fn true_h(mixture: &Mixture, x: &[f32]) -> f64 {
             let mean = &mixture.means[k * dim..(k + 1) * dim];
             let v: Vec<f64> = x.iter().zip(mean).map(|(x, mean)| f64::from(*x) - mean).collect();
             let rows = factor.chunks_exact(dim).enumerate();
-            rows.fold(mixture.log_weights[k] - dim as f64 / 2.0 * std::f64::consts::TAU.ln(), |sum, (i, row)| {
-                let z: f64 = row[..=i].iter().zip(&v).map(|(a, v)| a * v).sum();
-                sum + row[i].ln() - z * z / 2.0
-            })
+            rows.fold(
+                mixture.log_weights[k] - dim as f64 / 2.0 * std::f64::consts::TAU.ln(),
+                |sum, (i, row)| {
+                    let z: f64 = row[..=i].iter().zip(&v).map(|(a, v)| a * v).sum();
+                    sum + row[i].ln() - z * z / 2.0
+                },
+            )
         })
         .collect();
     -log_sum_exp(&terms)
@@ -107,7 +110,8 @@ fn apply(map: &Affine, x: &[f64]) -> Vec<f64> {
 
 fn true_log_prob(stack: &Stack, x: &[f32], y: usize) -> f64 {
     let standardised = x.iter().zip(&stack.mean).zip(&stack.scale);
-    let x: Vec<f64> = standardised.map(|((x, m), s)| (f64::from(*x) - f64::from(*m)) / f64::from(*s)).collect();
+    let x: Vec<f64> =
+        standardised.map(|((x, m), s)| (f64::from(*x) - f64::from(*m)) / f64::from(*s)).collect();
     let mut hidden = x.clone();
     for (layer, map) in stack.mlp.iter().enumerate() {
         if layer > 0 {
@@ -122,8 +126,7 @@ fn true_log_prob(stack: &Stack, x: &[f32], y: usize) -> f64 {
 }
 
 fn training() -> Training {
-    let density =
-        || DensityFigures { mean_nats: 0.0, components: 2, shrinkage_rows: None, iterations: 0 };
+    let density = || DensityFigures { mean_nats: 0.0, components: 2, shrinkage_rows: None, iterations: 0 };
     let classifier = || ClassifierFigures {
         cross_entropy_nats: 0.0,
         accuracy: 0.0,
@@ -197,13 +200,20 @@ fn measure(dim: usize, shared: bool) {
             for m in [0, 1] {
                 let h = true_h(&densities[m], rows[m]);
                 let off = (f64::from(out.h[m][row]) - h).abs() / h.abs().max(1.0);
-                assert!(off <= 2e-5, "{engine:?}, d = {dim}, row {row}: h_{} is off by {off:.1e} of {h}", m + 1);
+                assert!(
+                    off <= 2e-5,
+                    "{engine:?}, d = {dim}, row {row}: h_{} is off by {off:.1e} of {h}",
+                    m + 1
+                );
             }
             let pair = rows.concat();
             for (which, x) in [rows[0], rows[1], &pair].into_iter().enumerate() {
                 let truth = true_log_prob(&classifiers[which], x, y[row] as usize);
                 let off = (f64::from(out.log_prob[which][row]) - truth).abs();
-                assert!(off <= 1e-4, "{engine:?}, d = {dim}, row {row}: i of classifier {which} is off by {off:.1e}");
+                assert!(
+                    off <= 1e-4,
+                    "{engine:?}, d = {dim}, row {row}: i of classifier {which} is off by {off:.1e}"
+                );
             }
         }
     }

@@ -94,7 +94,8 @@ fn folded_gives_the_values_of_numpy() {
         compare(dir.path());
         let seen = must(lsmi().current_dir(dir.path()).args(["bundle", "inspect", "bundle"])).stdout;
         for density in ["density_1", "density_2"] {
-            let said = format!("folded   {density}: 5 Gaussians found in a graph of 24 nodes of export_reference");
+            let said =
+                format!("folded   {density}: 5 Gaussians found in a graph of 24 nodes of export_reference");
             assert!(seen.contains(&said), "{seen}");
         }
     }

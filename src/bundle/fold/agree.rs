@@ -35,7 +35,10 @@ pub(super) fn check(model: &ModelProto, source: &Source, mixture: &Mixture) -> R
     let count = x.len() / dim;
     let evaluate = |source: &Source| -> Result<Vec<f64>, String> {
         let value = source.plan(&[source.output()], count)?.run(&x)?.pop().flatten();
-        value.map(|value| value.values).filter(|h| h.len() == count).ok_or_else(|| "its output can't be read".into())
+        value
+            .map(|value| value.values)
+            .filter(|h| h.len() == count)
+            .ok_or_else(|| "its output can't be read".into())
     };
     let truth = evaluate(source)?;
     let folded: Vec<f64> = x.chunks_exact(dim).map(|x| h(mixture, x)).collect();
@@ -64,7 +67,10 @@ pub(super) fn check(model: &ModelProto, source: &Source, mixture: &Mixture) -> R
         return Err("it gives infinite values near its own means".into());
     }
     if exact > EXACT {
-        return Err(format!("the mixture found in it gives other values (by {:.1e} nats)", agreement.exact_nats));
+        return Err(format!(
+            "the mixture found in it gives other values (by {:.1e} nats)",
+            agreement.exact_nats
+        ));
     }
     if rounding > SINGLE.max(rounding_before) {
         return Err(format!("folded, f32 would lose digits ({:.1e} nats)", agreement.single_nats));

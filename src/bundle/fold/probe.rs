@@ -52,7 +52,8 @@ pub(super) fn mixture(model: &ModelProto, dim: usize) -> Result<Found, String> {
     let values: Vec<ByRow> =
         names.iter().zip(values).filter_map(|(name, value)| by_row(name, value?, rows)).collect();
     let h = values.iter().rfind(|value| value.name == source.output());
-    let h = h.filter(|h| h.rows.iter().all(|row| row.len() == 1)).ok_or("its output is not one number a row")?;
+    let h =
+        h.filter(|h| h.rows.iter().all(|row| row.len() == 1)).ok_or("its output is not one number a row")?;
 
     let mut refusal = "no mixture of Gaussians is recognised in it".to_owned();
     for z in values.iter().rev().filter_map(|value| affine(value, dim)).flatten() {
@@ -80,7 +81,9 @@ fn batch_size(source: &Source, dim: usize) -> usize {
 fn rows_to_try(rows: usize, dim: usize) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut row = |scale: f64| -> Vec<f64> {
-        (0..dim).map(|_| scale * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng)).collect()
+        (0..dim)
+            .map(|_| scale * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng))
+            .collect()
     };
     let (a, b) = (row(1.0), row(1.0));
     let sum = a.iter().zip(&b).map(|(a, b)| a + b).collect();
@@ -193,8 +196,10 @@ fn read_off(
             }
         }
     }
-    let mut offsets: Vec<f64> =
-        (0..components).flat_map(|k| (0..dim).map(move |i| (k, i))).map(|(k, i)| zero[z.at(k, i, dim)]).collect();
+    let mut offsets: Vec<f64> = (0..components)
+        .flat_map(|k| (0..dim).map(move |i| (k, i)))
+        .map(|(k, i)| zero[z.at(k, i, dim)])
+        .collect();
     for (factor, offset) in factors.chunks_exact_mut(dim * dim).zip(offsets.chunks_exact_mut(dim)) {
         lower_triangular(factor, offset, dim)?;
     }
@@ -208,7 +213,8 @@ fn read_off(
     }
 
     // At the mean of component k, |z_k| is 0 and the constants are all that is left.
-    let mut mixture = Mixture { dim, log_weights: vec![0.0; components], means, factors, center: vec![0.0; dim] };
+    let mut mixture =
+        Mixture { dim, log_weights: vec![0.0; components], means, factors, center: vec![0.0; dim] };
     let at_means = |name: &str| -> Result<Value, String> {
         let value = source.plan(&[name.to_owned()], components)?.run(&mixture.means)?.pop().flatten();
         value.ok_or_else(|| "a value of it can't be read".into())
