@@ -1,13 +1,15 @@
 //! One program from five models: every model is given the same inputs x1, x2 and
-//! the class index y, its output is reduced to one number a row, and models of one
-//! opset become one graph, so that a batch is one run of the engine.
+//! the class index y, its output is reduced to one number a row, and all become one
+//! graph of the newest of their opsets, so that a batch is one run of the engine. A
+//! model that can't be raised to that opset runs apart, and the program says why.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, tensor_proto::DataType};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, tensor_proto::DataType};
 
-use super::Role;
-use super::onnx::{int_attribute, value_info};
+use super::onnx::{self, int_attribute, value_info};
+use super::{Role, opset, shared_centre};
 
 /// Names of a program's inputs: two `[n, d_m]` f32 and y `[n, 1]` i64.
 pub const INPUTS: [&str; 3] = ["x1", "x2", "y"];
@@ -15,8 +17,10 @@ pub const INPUTS: [&str; 3] = ["x1", "x2", "y"];
 /// The graphs that together evaluate all five models.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// One graph where the models' opsets agree, else one for each opset.
+    /// One graph where the models can be joined, else several.
     pub graphs: Vec<Graph>,
+    /// Why there are several: a sentence for each model that runs apart.
+    pub apart: Vec<String>,
     /// Dimensions of x1 and x2.
     pub dims: [usize; 2],
     /// Number of classes.
@@ -38,7 +42,7 @@ pub struct Graph {
 impl Program {
     /// The program without its models: what a session keeps once they are loaded.
     pub(crate) fn clone_shape(&self) -> Self {
-        Self { graphs: self.graphs.iter().map(Graph::clone_shape).collect(), ..*self }
+        Self { graphs: self.graphs.iter().map(Graph::clone_shape).collect(), apart: Vec::new(), ..*self }
     }
 }
 
@@ -57,26 +61,71 @@ pub(super) struct Part<'a> {
     pub(super) logits: bool,
 }
 
-/// The program of five models.
-pub(super) fn fuse(parts: &[Part<'_>], dims: [usize; 2], classes: usize) -> Program {
-    let mut groups: BTreeMap<(Vec<(String, i64)>, usize), Vec<&Part<'_>>> = BTreeMap::new();
-    for (index, part) in parts.iter().enumerate() {
-        let mut opsets: Vec<_> =
-            part.model.opset_import.iter().map(|o| (o.domain.clone(), o.version)).collect();
-        opsets.sort();
-        // Functions of two models could share a name and differ: such models stay alone.
-        let alone = if part.model.functions.is_empty() { 0 } else { index + 1 };
-        groups.entry((opsets, alone)).or_default().push(part);
-    }
-    let graphs = groups.into_values().map(|group| join(&group, dims)).collect();
-    Program { graphs, dims, classes }
+/// A part in the opset of the graph it joins.
+struct Raised<'a> {
+    role: Role,
+    model: Cow<'a, ModelProto>,
+    logits: bool,
 }
 
-fn join(group: &[&Part<'_>], dims: [usize; 2]) -> Graph {
+/// The program of five models.
+pub(super) fn fuse(parts: &[Part<'_>], dims: [usize; 2], classes: usize) -> Program {
+    let newest = parts.iter().map(|part| opset::of(part.model)).max().unwrap_or_default();
+    let mut apart = Vec::new();
+    let mut groups: Vec<Vec<Raised<'_>>> = Vec::new();
+    for part in parts {
+        let (role, logits) = (part.role, part.logits);
+        let model = opset::raise(part.model, newest).unwrap_or_else(|why| {
+            apart.push(format!("{role}: {why}"));
+            Cow::Borrowed(part.model)
+        });
+        let raised = Raised { role, model, logits };
+        // Functions of two models could share a name and differ: such models stay alone.
+        if !part.model.functions.is_empty() {
+            apart.push(format!("{role}: it defines functions of its own; export it without them"));
+            groups.push(vec![raised]);
+            continue;
+        }
+        match groups.iter_mut().find(|group| group.iter().all(|other| can_join(&other.model, &raised.model)))
+        {
+            Some(group) => group.push(raised),
+            None => {
+                // Only another operator set than ONNX's own keeps models of one opset apart.
+                let beside = |other: &Raised<'_>| {
+                    other.model.functions.is_empty() && opset::of(&other.model) == opset::of(&raised.model)
+                };
+                if groups.iter().flatten().any(beside) {
+                    apart.push(format!(
+                        "{role}: its extra operator sets are of other versions than another model's"
+                    ));
+                }
+                groups.push(vec![raised]);
+            }
+        }
+    }
+    let mut graphs: Vec<_> = groups.iter().map(|group| join(group, dims)).collect();
+    graphs.sort_by_key(|graph| std::cmp::Reverse(graph.roles.len()));
+    Program { graphs, apart, dims, classes }
+}
+
+/// Whether two models can be parts of one graph: no functions, and every operator set
+/// that both import is of one version.
+fn can_join(a: &ModelProto, b: &ModelProto) -> bool {
+    let alone = !a.functions.is_empty() || !b.functions.is_empty();
+    let clash = |o: &OperatorSetIdProto, p: &OperatorSetIdProto| {
+        let same = o.domain == p.domain || opset::is_standard(&o.domain) && opset::is_standard(&p.domain);
+        same && o.version != p.version
+    };
+    !alone && !a.opset_import.iter().any(|o| b.opset_import.iter().any(|p| clash(o, p)))
+}
+
+fn join(group: &[Raised<'_>], dims: [usize; 2]) -> Graph {
     let mut graph = GraphProto { name: "lsmi".into(), ..Default::default() };
     for part in group {
         append(&mut graph, part);
     }
+    let roles: Vec<Role> = group.iter().map(|part| part.role).collect();
+    shared_centre::share(&mut graph, dims);
     let reads = |input: usize| {
         group.iter().any(|p| match input {
             2 => !p.role.is_density(),
@@ -91,15 +140,21 @@ fn join(group: &[&Part<'_>], dims: [usize; 2]) -> Graph {
             modality => value_info(INPUTS[modality], DataType::Float, &[None, Some(dims[modality])]),
         })
         .collect();
-    let mut model = group.first().map(|part| part.model.clone()).unwrap_or_default();
-    model.ir_version = group.iter().map(|p| p.model.ir_version).max().unwrap_or_default();
-    model.graph = Some(graph);
-    Graph { model, inputs, roles: group.iter().map(|part| part.role).collect() }
+    let mut model = onnx::model(graph, group.first().map_or(0, |p| opset::of(&p.model)));
+    model.ir_version = group.iter().map(|p| p.model.ir_version).fold(model.ir_version, i64::max);
+    for import in group.iter().flat_map(|p| &p.model.opset_import) {
+        let known = |o: &OperatorSetIdProto| o.domain == import.domain;
+        if !opset::is_standard(&import.domain) && !model.opset_import.iter().any(known) {
+            model.opset_import.push(import.clone());
+        }
+    }
+    model.functions = group.iter().flat_map(|p| p.model.functions.clone()).collect();
+    Graph { model, inputs, roles }
 }
 
 /// Adds a model's graph under its role's name, from the shared inputs to one
 /// output.
-fn append(graph: &mut GraphProto, part: &Part<'_>) {
+fn append(graph: &mut GraphProto, part: &Raised<'_>) {
     let Some(mut own) = part.model.graph.clone() else { return };
     let role = part.role;
     let own_inputs = super::check::inputs(&own);

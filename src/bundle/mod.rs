@@ -1,19 +1,22 @@
 //! The bundle: the five models and the manifest that belong together. Builds ONNX
-//! graphs, folds and fuses them, packs, writes and checks bundles. Runs no model:
-//! that is the engine's.
+//! graphs, folds and fuses them, packs, writes and checks bundles. Runs no model but to
+//! check a fold, in f64: running them on data is the engine's.
 
 mod check;
 mod class;
 mod classifier;
 mod density;
 mod figures;
+mod fold;
 mod fuse;
 mod manifest;
 mod onnx;
 mod open;
+mod opset;
 mod pack;
 mod params;
 mod role;
+mod shared_centre;
 mod stable;
 mod write;
 

@@ -40,24 +40,13 @@ impl GraphBuilder {
 
     /// A constant of f32.
     pub(super) fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
-        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.constant(name, dims, DataType::Float, raw)
+        self.graph.initializer.push(floats_tensor(name, dims, values));
+        name.into()
     }
 
     /// A constant vector of i64.
     pub(super) fn integers(&mut self, name: &str, values: &[i64]) -> String {
-        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.constant(name, &[values.len()], DataType::Int64, raw)
-    }
-
-    fn constant(&mut self, name: &str, dims: &[usize], data_type: DataType, raw_data: Vec<u8>) -> String {
-        self.graph.initializer.push(TensorProto {
-            name: name.into(),
-            dims: dims.iter().map(|&d| d as i64).collect(),
-            data_type: data_type as i32,
-            raw_data,
-            ..Default::default()
-        });
+        self.graph.initializer.push(integers_tensor(name, values));
         name.into()
     }
 
@@ -151,6 +140,41 @@ pub(super) fn value_info(name: &str, element: DataType, shape: &[Option<usize>])
         }),
         doc_string: String::new(),
     }
+}
+
+/// A tensor of f32.
+pub(super) fn floats_tensor(name: &str, dims: &[usize], values: &[f32]) -> TensorProto {
+    tensor(name, dims, DataType::Float, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+}
+
+/// A vector of i64.
+pub(super) fn integers_tensor(name: &str, values: &[i64]) -> TensorProto {
+    tensor(name, &[values.len()], DataType::Int64, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+}
+
+fn tensor(name: &str, dims: &[usize], data_type: DataType, raw_data: Vec<u8>) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: dims.iter().map(|&d| d as i64).collect(),
+        data_type: data_type as i32,
+        raw_data,
+        ..Default::default()
+    }
+}
+
+/// The numbers of a tensor of f32, wherever it keeps them; `None` for any other.
+pub(super) fn read_floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+    if tensor.data_type != DataType::Float as i32 || tensor.data_location.is_some_and(|l| l != 0) {
+        return None;
+    }
+    let count: usize = tensor.dims.iter().map(|&d| usize::try_from(d).unwrap_or(0)).product();
+    let values: Vec<f32> = if tensor.raw_data.is_empty() {
+        tensor.float_data.clone()
+    } else {
+        let (bytes, _) = tensor.raw_data.as_chunks::<4>();
+        bytes.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    };
+    (values.len() == count).then_some(values)
 }
 
 /// An integer attribute of a node.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tract_onnx::pb::ModelProto;
 
 use super::manifest::{FORMAT_VERSION, Manifest, Units};
-use super::{Class, Program, Role, check, fuse};
+use super::{Class, Program, Role, check, fold, fuse};
 use crate::error::{Error, Result};
 
 /// The manifest's file name.
@@ -116,6 +116,11 @@ impl Bundle {
                 Units::Centred => modality.mean_h_nats.unwrap_or(0.0),
             }
         })
+    }
+
+    /// What `bundle pack` found in the densities that it folded.
+    pub fn folded(&self) -> Vec<(Role, &str)> {
+        self.models.iter().filter_map(|(role, model)| Some((*role, fold::description(model)?))).collect()
     }
 
     /// The five models as one program for an engine.

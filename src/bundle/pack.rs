@@ -1,5 +1,6 @@
 //! `bundle pack`: a bundle from anyone's five ONNX files. Weights that an exporter
-//! put into files of their own are taken into the model, so that a bundle is whole.
+//! put into files of their own are taken into the model, so that a bundle is whole;
+//! densities in which a mixture of Gaussians is found are folded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use prost::Message;
 use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 
 use super::manifest::{ClassifierOutput, Label, Modality, Units};
-use super::{Draft, Role, check};
+use super::{Draft, Role, check, fold};
 use crate::error::{Error, Place, Result};
 
 /// What `bundle pack` is given.
@@ -28,6 +29,8 @@ pub struct Pack {
     pub label: Label,
     /// What the three classifiers give.
     pub outputs: [ClassifierOutput; 3],
+    /// Whether densities may be folded; else all graphs stay as they are.
+    pub fold: bool,
 }
 
 impl Pack {
@@ -55,6 +58,15 @@ impl Pack {
             })
         };
         let dims = [dim(0)?, dim(1)?];
+        for ((role, model), dim) in models.iter_mut().zip(dims).filter(|_| self.fold) {
+            match fold::fold(model, dim) {
+                Ok(folded) => {
+                    tracing::info!("{role} is folded: {}", fold::description(&folded).unwrap_or_default());
+                    *model = folded;
+                }
+                Err(why) => tracing::info!("{role} stays as it is: {why}"),
+            }
+        }
         let modality = |m: usize| Modality {
             column: self.columns[m].clone(),
             dim: dims[m],

@@ -8,7 +8,7 @@ use std::path::Path;
 use tract_onnx::pb::ModelProto;
 
 use super::classifier::classifier_graph;
-use super::density::{density_graph, row_blocks};
+use super::density::density_graph;
 use super::figures::Training;
 use super::manifest::{
     ClassifierFile, ClassifierOutput, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models,
@@ -39,8 +39,7 @@ impl Draft {
         densities: &[Mixture; 2],
         classifiers: &[Stack; 3],
     ) -> Self {
-        let density = |m: usize| density_graph(&densities[m], row_blocks(densities[m].dim));
-        let graphs = [density(0), density(1)].into_iter().chain(classifiers.iter().map(classifier_graph));
+        let graphs = densities.iter().map(density_graph).chain(classifiers.iter().map(classifier_graph));
         let models = Role::ALL.into_iter().zip(graphs).collect();
         Self { modalities, label, training: Some(training), models, outputs: [ClassifierOutput::LogProb; 3] }
     }

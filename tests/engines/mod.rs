@@ -4,6 +4,8 @@
 
 mod cuda;
 mod pool;
+mod opsets;
+mod precision;
 mod reference;
 mod same_graphs;
 mod staging;

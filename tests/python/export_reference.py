@@ -1,7 +1,7 @@
 """Write the reference implementation's five models as PyTorch exports them, with
 random weights, and what they must give.
 
-    python export_reference.py FOLDER [--rows N] [--dims D1 D2] [--classes C] [--seed S]
+    python export_reference.py FOLDER [--rows N] [--dims D1 D2] [--classes C] [--seed S] [--opsets A B C D E]
 
     FOLDER/density_1.onnx      x [batch, d1] -> h [batch]: -ln p(x) of a KNIFE mixture
     FOLDER/density_2.onnx
@@ -15,7 +15,9 @@ random weights, and what they must give.
 
 The graphs are built with onnx.helper, node for node what torch.onnx.export writes at
 opset 17: nothing is folded, the triangular product is a MatMul of [1, K, d, d] with
-[batch, K, d, 1], and the mixture's sum is one ReduceLogSumExp.
+[batch, K, d, 1], and the mixture's sum is one ReduceLogSumExp. With --opsets each model is
+written in an opset of its own, and the classifiers with a detour through the operators
+that changed between opsets.
 """
 
 import argparse
@@ -59,46 +61,49 @@ class Knife:
         terms = log_weight + log_det - (z**2).sum(-1) / 2
         return self.dim / 2 * np.log(2 * np.pi) - logsumexp(terms, 1)
 
-    def onnx(self) -> onnx.ModelProto:
+    def onnx(self, opset: int, dressed: bool) -> onnx.ModelProto:
+        ops = Moved(opset)
         constants = {
             **self.parameters,
-            "axis_1": np.array([1]),
-            "axis_2": np.array([2]),
-            "axis_3": np.array([3]),
-            "axis_last": np.array([-1]),
             "diagonal": np.array(-1),
             "two": np.array(2, np.float32),
             "epsilon": np.array(1e-8, np.float32),
             "log_c": np.array(-self.dim / 2 * np.log(2 * np.pi), np.float32),
         }
         node = helper.make_node
+        if opset >= 14:
+            lower = node("Trilu", ["tri", "diagonal"], ["lower"], upper=0)
+        else:
+            constants["mask"] = np.tril(np.ones((self.dim, self.dim), np.float32), -1)
+            lower = node("Mul", ["tri", "mask"], ["lower"])
         nodes = [
-            node("Unsqueeze", ["x", "axis_1"], ["x_row"]),
+            ops.node("Unsqueeze", "x", "x_row", axes=[1]),
             node("LogSoftmax", ["weight"], ["log_weight"], axis=1),
             node("Sub", ["x_row", "means"], ["offset"]),
             node("Tanh", ["logvar"], ["bounded"]),
             node("Exp", ["bounded"], ["scale"]),
             node("Mul", ["offset", "scale"], ["scaled"]),
-            node("Trilu", ["tri", "diagonal"], ["lower"], upper=0),
-            node("Unsqueeze", ["scaled", "axis_3"], ["column"]),
+            lower,
+            ops.node("Unsqueeze", "scaled", "column", axes=[3]),
             node("MatMul", ["lower", "column"], ["product"]),
-            node("Squeeze", ["product", "axis_3"], ["mixed"]),
+            ops.node("Squeeze", "product", "mixed", axes=[3]),
             node("Add", ["scaled", "mixed"], ["z"]),
             node("Pow", ["z", "two"], ["z_squared"]),
-            node("ReduceSum", ["z_squared", "axis_2"], ["distance"], keepdims=0),
+            ops.node("ReduceSum", "z_squared", "distance", axes=[2], keepdims=0),
             node("Neg", ["distance"], ["negative"]),
             node("Div", ["negative", "two"], ["exponent"]),
             node("Abs", ["scale"], ["magnitude"]),
             node("Add", ["magnitude", "epsilon"], ["positive"]),
             node("Log", ["positive"], ["log_scale"]),
-            node("ReduceSum", ["log_scale", "axis_last"], ["log_det"], keepdims=0),
+            ops.node("ReduceSum", "log_scale", "log_det", axes=[-1], keepdims=0),
             node("Add", ["exponent", "log_det"], ["kernel"]),
             node("Add", ["kernel", "log_weight"], ["terms"]),
-            node("ReduceLogSumExp", ["terms"], ["log_sum"], axes=[-1], keepdims=0),
+            ops.node("ReduceLogSumExp", "terms", "log_sum", axes=[-1], keepdims=0),
             node("Add", ["log_sum", "log_c"], ["log_p"]),
             node("Neg", ["log_p"], ["h"]),
         ]
-        return model("knife", nodes, constants, {"x": self.dim}, {"h": None})
+        constants |= ops.constants
+        return model("knife", opset, nodes, constants, {"x": self.dim}, {"h": None})
 
 
 class Classifier:
@@ -123,8 +128,9 @@ class Classifier:
             a = (a if index == 0 else np.maximum(a, 0)) @ weight.T.astype(np.float64) + bias
         return a - logsumexp(a, 1)[:, None]
 
-    def onnx(self) -> onnx.ModelProto:
+    def onnx(self, opset: int, dressed: bool) -> onnx.ModelProto:
         nodes, constants = [], {}
+        ops = Moved(opset)
         last = next(iter(self.dims))
         if len(self.dims) > 1:
             nodes.append(helper.make_node("Concat", list(self.dims), ["pair"], axis=1))
@@ -133,19 +139,75 @@ class Classifier:
             if index > 0:
                 nodes.append(helper.make_node("Relu", [last], [f"relu_{index}"]))
                 last = f"relu_{index}"
+            if index == 1 and dressed:
+                nodes += ops.detour(last, "detour", HIDDEN)
+                last = "detour"
             # The places of the Linear modules in a Sequential with ReLU between them.
             names = [f"net.{2 * index}.weight", f"net.{2 * index}.bias"]
             constants |= dict(zip(names, [weight, bias]))
-            output = "logits" if index + 1 == len(self.layers) else f"gemm_{index}"
+            output = f"gemm_{index}"
+            if index + 1 == len(self.layers):
+                output = "undressed" if dressed else "logits"
             nodes.append(
                 helper.make_node("Gemm", [last, *names], [output], alpha=1.0, beta=1.0, transB=1)
             )
             last = output
+        if dressed:
+            nodes += ops.normalised("undressed", "logits")
+        constants |= ops.constants
         classes = len(self.layers[-1][1])
-        return model("classifier", nodes, constants, self.dims, {"logits": classes})
+        return model("classifier", opset, nodes, constants, self.dims, {"logits": classes})
 
 
-def model(name, nodes, constants, inputs, outputs) -> onnx.ModelProto:
+class Moved:
+    """Operators whose attributes became inputs, or whose defaults moved, in one opset."""
+
+    def __init__(self, opset: int):
+        self.opset = opset
+        self.constants = {}
+
+    def node(self, op, x, y, axes, **attributes) -> onnx.NodeProto:
+        since = 13 if op in ("Squeeze", "Unsqueeze", "ReduceSum") else 18
+        if self.opset < since:
+            return helper.make_node(op, [x], [y], axes=axes, **attributes)
+        self.constants[f"{y}_axes"] = np.array(axes)
+        return helper.make_node(op, [x, f"{y}_axes"], [y], **attributes)
+
+    def detour(self, x, y, width) -> list[onnx.NodeProto]:
+        """x [batch, width] -> the same y, through operators that changed."""
+        half = width // 2
+        self.constants["zero"] = np.array(0, np.float32)
+        if self.opset < 12:
+            dropout = helper.make_node("Dropout", [x], ["kept"], ratio=0.5)
+        else:
+            self.constants["ratio"] = np.array(0.5, np.float32)
+            dropout = helper.make_node("Dropout", [x, "ratio"], ["kept"])
+        if self.opset < 13:
+            split = helper.make_node("Split", ["flat"], ["left", "right"], axis=1, split=[half, half])
+        elif self.opset < 18:
+            split = helper.make_node("Split", ["flat"], ["left", "right"], axis=1)
+        else:
+            split = helper.make_node("Split", ["flat"], ["left", "right"], axis=1, num_outputs=2)
+        return [
+            dropout,
+            self.node("Unsqueeze", "kept", "raised", axes=[1]),
+            self.node("ReduceSum", "raised", "flat", axes=[1], keepdims=0),
+            split,
+            helper.make_node("Concat", ["left", "right"], ["joined"], axis=1),
+            helper.make_node("Clip", ["joined", "zero"], [y]),
+        ]
+
+    def normalised(self, x, y) -> list[onnx.NodeProto]:
+        """Logits x to log-probabilities y, over the last axis as each opset writes it."""
+        axis = {} if self.opset < 13 else {"axis": -1}
+        return [
+            self.node("ReduceMax", x, "largest", axes=[1], keepdims=1),
+            helper.make_node("Sub", [x, "largest"], ["shifted"]),
+            helper.make_node("LogSoftmax", ["shifted"], [y], **axis),
+        ]
+
+
+def model(name, opset, nodes, constants, inputs, outputs) -> onnx.ModelProto:
     """A checked model with f32 inputs and outputs over a free axis `batch`."""
     value = lambda item: helper.make_tensor_value_info(
         item[0], TensorProto.FLOAT, ["batch"] + [size for size in item[1:] if size is not None]
@@ -158,7 +220,10 @@ def model(name, nodes, constants, inputs, outputs) -> onnx.ModelProto:
         [numpy_helper.from_array(array, key) for key, array in constants.items()],
     )
     built = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8, producer_name="export_reference"
+        graph,
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=8 if opset < 19 else 9,
+        producer_name="export_reference",
     )
     onnx.checker.check_model(built, full_check=True)
     return built
@@ -184,6 +249,7 @@ def main() -> None:
     parser.add_argument("--dims", type=int, nargs=2, default=[8, 5], metavar=("D1", "D2"))
     parser.add_argument("--classes", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--opsets", type=int, nargs=5, metavar="N")
     arguments = parser.parse_args()
 
     rng = np.random.default_rng(arguments.seed)
@@ -207,8 +273,9 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     names = ["density_1", "density_2", "classifier_1", "classifier_2", "classifier_12"]
     modules = densities + classifiers
-    for name, module, x, expected in zip(names, modules, inputs[:2] + inputs, h + log_prob):
-        built = module.onnx()
+    opsets = arguments.opsets or [OPSET] * 5
+    for name, module, opset, x, expected in zip(names, modules, opsets, inputs[:2] + inputs, h + log_prob):
+        built = module.onnx(opset, arguments.opsets is not None)
         feed = dict(zip([value.name for value in built.graph.input], x))
         (output,) = ReferenceEvaluator(built).run(None, feed)
         if output.ndim == 2:

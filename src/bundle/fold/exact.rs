@@ -1,0 +1,180 @@
+//! Evaluating a graph in f64, and any of its values with it: for checking what is
+//! rewritten. The graph's own arithmetic, with every f32 replaced.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType,
+    tensor_proto::DataType,
+};
+use tract_onnx::prelude::*;
+
+use super::super::onnx::{int_attribute, read_floats, value_info};
+use super::super::{check, stable};
+
+/// A graph that is ready to be evaluated on batches of one size.
+pub(super) struct Plan {
+    plan: Arc<TypedRunnableModel>,
+    rows: usize,
+    dim: usize,
+}
+
+/// A value of a graph on one batch.
+#[derive(Debug, Clone)]
+pub(super) struct Value {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f64>,
+}
+
+/// A density's graph before it is planned.
+pub(super) struct Source {
+    model: ModelProto,
+    double: bool,
+    dim: usize,
+}
+
+impl Source {
+    /// In f64, or in f32 as it is.
+    pub(super) fn new(model: &ModelProto, dim: usize, double: bool) -> Result<Self, String> {
+        let mut model = model.clone();
+        let graph = model.graph.as_mut().ok_or("there is no graph")?;
+        graph.input = check::inputs(graph);
+        graph.value_info.clear();
+        stable::stabilise(graph);
+        if double {
+            doubled(graph)?;
+        }
+        Ok(Self { model, double, dim })
+    }
+
+    fn graph(&self) -> Option<&GraphProto> {
+        self.model.graph.as_ref()
+    }
+
+    /// The name of the density's output.
+    pub(super) fn output(&self) -> String {
+        self.graph().and_then(|g| g.output.first()).map(|o| o.name.clone()).unwrap_or_default()
+    }
+
+    /// The names of all values that depend on x, in the order they are computed.
+    pub(super) fn values(&self) -> Vec<String> {
+        let Some(graph) = self.graph() else { return Vec::new() };
+        let mut dependent: HashSet<&str> = graph.input.iter().map(|input| input.name.as_str()).collect();
+        let mut found = Vec::new();
+        for node in &graph.node {
+            if node.input.iter().any(|input| dependent.contains(input.as_str())) {
+                for output in node.output.iter().filter(|output| !output.is_empty()) {
+                    dependent.insert(output);
+                    found.push(output.clone());
+                }
+            }
+        }
+        found
+    }
+
+    /// Sizes that occur in the graph's constants.
+    pub(super) fn sizes(&self) -> HashSet<usize> {
+        let tensors = self.graph().into_iter().flat_map(|graph| {
+            let inner = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|a| a.t.as_ref());
+            graph.initializer.iter().chain(inner)
+        });
+        tensors.flat_map(|tensor| &tensor.dims).filter_map(|&d| usize::try_from(d).ok()).collect()
+    }
+
+    /// Plans the graph up to some of its values, for batches of `rows`.
+    pub(super) fn plan(&self, wanted: &[String], rows: usize) -> Result<Plan, String> {
+        let mut model = self.model.clone();
+        let Some(graph) = &mut model.graph else { return Err("there is no graph".into()) };
+        let element = if self.double { DataType::Double } else { DataType::Float };
+        for input in &mut graph.input {
+            *input = value_info(&input.name, element, &[Some(rows), Some(self.dim)]);
+        }
+        graph.output = wanted.iter().map(|name| value_info(name, element, &[])).collect();
+        let plan = || -> TractResult<_> {
+            let onnx = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_output_types(true);
+            onnx.model_for_proto_model(&model)?.into_optimized()?.into_runnable()
+        };
+        let plan = plan().map_err(|e| format!("it can't be evaluated: {e:#}"))?;
+        Ok(Plan { plan, rows, dim: self.dim })
+    }
+}
+
+impl Plan {
+    /// Evaluates rows `[rows, d]`; `None` for a value that holds no floats.
+    pub(super) fn run(&self, x: &[f64]) -> Result<Vec<Option<Value>>, String> {
+        let run = || -> TractResult<_> {
+            let x = Tensor::from_shape(&[self.rows, self.dim], x)?;
+            let element = self.plan.model().input_fact(0)?.datum_type;
+            self.plan.run(tvec!(x.cast_to_dt(element)?.into_owned().into_tvalue()))
+        };
+        let outputs = run().map_err(|e| format!("it can't be evaluated: {e:#}"))?;
+        let read = |value: &TValue| -> Option<Value> {
+            let float = [DatumType::F64, DatumType::F32].contains(&value.datum_type());
+            let value = if float { value.cast_to::<f64>().ok()? } else { return None };
+            let values = value.try_as_plain_ram().ok()?.as_slice::<f64>().ok()?.to_vec();
+            Some(Value { shape: value.shape().to_vec(), values })
+        };
+        Ok(outputs.iter().map(read).collect())
+    }
+}
+
+/// Every f32 of a graph as f64.
+fn doubled(graph: &mut GraphProto) -> Result<(), String> {
+    for tensor in &mut graph.initializer {
+        double(tensor)?;
+    }
+    for node in &mut graph.node {
+        double_node(node)?;
+    }
+    Ok(())
+}
+
+fn double_node(node: &mut NodeProto) -> Result<(), String> {
+    for attribute in &mut node.attribute {
+        if attribute.g.is_some() || !attribute.graphs.is_empty() {
+            return Err(format!("{} holds a graph of its own", node.op_type));
+        }
+        if let Some(tensor) = &mut attribute.t {
+            double(tensor)?;
+        }
+        let kind = attribute.name.as_str();
+        if matches!(kind, "to" | "dtype") && attribute.i == DataType::Float as i64 {
+            *attribute = int_attribute(kind.to_owned().as_str(), DataType::Double as i64);
+        } else if matches!(kind, "value_float" | "value_floats") {
+            let (dims, values) = if kind == "value_float" {
+                (vec![], vec![attribute.f])
+            } else {
+                (vec![attribute.floats.len() as i64], attribute.floats.clone())
+            };
+            *attribute = tensor_attribute(dims, &values);
+        }
+    }
+    // Zero in f32 unless it is told otherwise.
+    if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
+        node.attribute.push(tensor_attribute(vec![1], &[0.0]));
+    }
+    Ok(())
+}
+
+fn tensor_attribute(dims: Vec<i64>, values: &[f32]) -> AttributeProto {
+    let raw_data = values.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect();
+    let tensor = TensorProto { dims, data_type: DataType::Double as i32, raw_data, ..Default::default() };
+    AttributeProto {
+        name: "value".into(),
+        r#type: AttributeType::Tensor as i32,
+        t: Some(tensor),
+        ..Default::default()
+    }
+}
+
+fn double(tensor: &mut TensorProto) -> Result<(), String> {
+    if tensor.data_type != DataType::Float as i32 {
+        return Ok(());
+    }
+    let values = read_floats(tensor).ok_or("its weights can't be read")?;
+    tensor.float_data.clear();
+    tensor.raw_data = values.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect();
+    tensor.data_type = DataType::Double as i32;
+    Ok(())
+}

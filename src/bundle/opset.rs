@@ -1,0 +1,227 @@
+//! Raising a model to a newer opset, so that models of different opsets become one
+//! graph. Most operators only took more element types; the few whose attributes became
+//! inputs or whose defaults moved are rewritten; a model with any other is refused.
+
+use std::borrow::Cow;
+
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType};
+
+use super::onnx::{int_attribute, integers_tensor};
+
+/// The newest opset whose operators were compared with their older versions.
+const NEWEST: i64 = 25;
+
+/// Operators whose newer versions, up to [`NEWEST`], read a node of opset 11 or later
+/// as it was meant: more element types, or attributes whose defaults change nothing.
+#[rustfmt::skip]
+const UNCHANGED: &[&str] = &[
+    "Abs", "Acos", "Acosh", "Add", "And", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh", "Cast",
+    "CastLike", "Ceil", "Celu", "Clip", "Concat", "Constant", "ConstantOfShape", "Cos", "Cosh", "CumSum",
+    "Div", "Einsum", "Elu", "Equal", "Erf", "Exp", "Expand", "EyeLike", "Flatten", "Floor", "Gather",
+    "GatherElements", "GatherND", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater",
+    "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "IsInf", "IsNaN",
+    "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LpNormalization", "MatMul", "Max",
+    "Mean", "Min", "Mish", "Mod", "Mul", "Neg", "NonZero", "Not", "OneHot", "Or", "PRelu", "Pad", "Pow",
+    "Range", "Reciprocal", "Relu", "Reshape", "Round", "ScatterElements", "ScatterND", "Selu", "Shape",
+    "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tan",
+    "Tanh", "ThresholdedRelu", "Tile", "TopK", "Transpose", "Trilu", "Where", "Xor",
+];
+
+/// The opset of ONNX's own operators that a model is written in; 0 where it names none.
+pub(super) fn of(model: &ModelProto) -> i64 {
+    model.opset_import.iter().filter(|o| is_standard(&o.domain)).map(|o| o.version).max().unwrap_or(0)
+}
+
+/// Whether a domain is that of ONNX's own operators.
+pub(super) fn is_standard(domain: &str) -> bool {
+    domain.is_empty() || domain == "ai.onnx"
+}
+
+/// The model in opset `target`, which is its own or newer; `Err` names what stands in
+/// the way.
+pub(super) fn raise(model: &ModelProto, target: i64) -> Result<Cow<'_, ModelProto>, String> {
+    let own = of(model);
+    if own == target {
+        return Ok(Cow::Borrowed(model));
+    }
+    if target > NEWEST {
+        return Err(format!("opset {own} can't be raised to {target}: only opsets up to {NEWEST} are known"));
+    }
+    let mut model = model.clone();
+    if let Some(graph) = &mut model.graph {
+        let mut nodes = Vec::with_capacity(graph.node.len());
+        for node in std::mem::take(&mut graph.node) {
+            raise_node(node, own, target, &mut nodes)
+                .map_err(|what| format!("opset {own} can't be raised to {target}: {what}"))?;
+        }
+        graph.node = nodes;
+    }
+    for import in model.opset_import.iter_mut().filter(|o| is_standard(&o.domain)) {
+        import.version = target;
+    }
+    Ok(Cow::Owned(model))
+}
+
+fn raise_node(mut node: NodeProto, own: i64, target: i64, out: &mut Vec<NodeProto>) -> Result<(), String> {
+    if !is_standard(&node.domain) {
+        out.push(node);
+        return Ok(());
+    }
+    let passes = |version: i64| own < version && version <= target;
+    match node.op_type.as_str() {
+        "Squeeze" | "Unsqueeze" | "ReduceSum" => {
+            if passes(13) {
+                axes_to_input(&mut node, "axes", out);
+            }
+        }
+        "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean"
+        | "ReduceMin" | "ReduceProd" | "ReduceSumSquare" => {
+            if passes(18) {
+                axes_to_input(&mut node, "axes", out);
+            }
+        }
+        "Split" => {
+            if passes(13) {
+                axes_to_input(&mut node, "split", out);
+            }
+            if passes(18) && node.input.get(1).is_none_or(String::is_empty) {
+                let parts = node.output.len() as i64;
+                node.attribute.push(int_attribute("num_outputs", parts));
+            }
+        }
+        "Softmax" | "LogSoftmax" if passes(13) => return flattened(node, out),
+        "Softmax" | "LogSoftmax" => {}
+        // Evaluation never drops anything.
+        "Dropout" if node.output.len() == 1 && node.input.len() < 3 => {
+            node.op_type = "Identity".into();
+            node.input.truncate(1);
+            node.attribute.clear();
+        }
+        // The outputs of training were numbered anew.
+        "BatchNormalization" if node.output.len() == 1 => {}
+        op if UNCHANGED.contains(&op) => {}
+        op => return Err(format!("{op} is not among the operators whose older versions are known")),
+    }
+    out.push(node);
+    Ok(())
+}
+
+/// Makes a list attribute the node's second input.
+fn axes_to_input(node: &mut NodeProto, attribute: &str, out: &mut Vec<NodeProto>) {
+    let Some(at) = node.attribute.iter().position(|a| a.name == attribute) else { return };
+    let list = node.attribute.remove(at).ints;
+    let name = format!("{}:{attribute}", node.output.first().map_or("", String::as_str));
+    out.push(constant(&name, &list));
+    node.input.truncate(1);
+    node.input.push(name);
+}
+
+/// Softmax before opset 13: over all axes from `axis` on, taken as one.
+fn flattened(mut node: NodeProto, out: &mut Vec<NodeProto>) -> Result<(), String> {
+    let axis = node.attribute.iter().find(|a| a.name == "axis").map_or(1, |a| a.i);
+    node.attribute = vec![int_attribute("axis", -1)];
+    // The last axis is one axis either way.
+    if axis != -1 {
+        let ([x], [y]) = (&node.input[..], &node.output[..]) else {
+            return Err(format!("{} must have one input and one output", node.op_type));
+        };
+        let (x, y) = (x.clone(), y.clone());
+        let [shape, flat, soft] = ["shape", "flat", "soft"].map(|part| format!("{y}:{part}"));
+        out.push(step("Shape", &[&x], &shape));
+        out.push(NodeProto { attribute: vec![int_attribute("axis", axis)], ..step("Flatten", &[&x], &flat) });
+        node.input = vec![flat];
+        node.output = vec![soft.clone()];
+        out.push(node);
+        out.push(step("Reshape", &[&soft, &shape], &y));
+    } else {
+        out.push(node);
+    }
+    Ok(())
+}
+
+fn step(op: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        name: format!("{output}:{op}"),
+        op_type: op.into(),
+        input: inputs.iter().map(|&i| i.to_owned()).collect(),
+        output: vec![output.into()],
+        ..Default::default()
+    }
+}
+
+fn constant(name: &str, values: &[i64]) -> NodeProto {
+    let value: TensorProto = integers_tensor(name, values);
+    let attribute = AttributeProto {
+        name: "value".into(),
+        r#type: AttributeType::Tensor as i32,
+        t: Some(value),
+        ..Default::default()
+    };
+    NodeProto { attribute: vec![attribute], ..step("Constant", &[], name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::onnx::{GraphBuilder, model};
+    use super::*;
+
+    fn raised(op: &str, attributes: &[(&str, i64)], own: i64, target: i64) -> Result<Vec<NodeProto>, String> {
+        let mut graph = GraphBuilder::new("test");
+        graph.input("x", 2);
+        graph.node("y", op, &["x"], attributes);
+        let built = model(graph.finish().graph.unwrap(), own);
+        raise(&built, target).map(|m| m.into_owned().graph.unwrap().node)
+    }
+
+    fn ops(nodes: &[NodeProto]) -> Vec<&str> {
+        nodes.iter().map(|n| n.op_type.as_str()).collect()
+    }
+
+    #[test]
+    fn axes_become_inputs_at_their_opset() {
+        let reduce = |op: &str, own, target| {
+            let mut graph = GraphBuilder::new("test");
+            graph.input("x", 2);
+            graph.node_ints("y", op, &["x"], ("axes", &[1]), &[("keepdims", 0)]);
+            let built = model(graph.finish().graph.unwrap(), own);
+            raise(&built, target).unwrap().into_owned().graph.unwrap().node
+        };
+        for (op, own, target, moves) in [
+            ("ReduceSum", 11, 12, false),
+            ("ReduceSum", 12, 13, true),
+            ("ReduceMax", 13, 17, false),
+            ("ReduceMax", 17, 18, true),
+            ("Squeeze", 11, 20, true),
+        ] {
+            let nodes = reduce(op, own, target);
+            let last = nodes.last().unwrap();
+            assert_eq!(last.input.len(), if moves { 2 } else { 1 }, "{op} {own} to {target}");
+            assert_eq!(nodes.len(), if moves { 2 } else { 1 });
+            assert_eq!(last.attribute.iter().any(|a| a.name == "axes"), !moves);
+            assert!(last.attribute.iter().any(|a| a.name == "keepdims"), "other attributes stay");
+        }
+    }
+
+    #[test]
+    fn softmax_keeps_its_old_axes() {
+        let nodes = raised("Softmax", &[], 11, 13).unwrap();
+        assert_eq!(ops(&nodes), ["Shape", "Flatten", "Softmax", "Reshape"]);
+        let nodes = raised("Softmax", &[("axis", -1)], 11, 13).unwrap();
+        assert_eq!(ops(&nodes), ["Softmax"]);
+        let nodes = raised("LogSoftmax", &[("axis", 1)], 13, 20).unwrap();
+        assert_eq!(ops(&nodes), ["LogSoftmax"]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name() {
+        let what = raised("Resize", &[], 11, 17).unwrap_err();
+        assert!(what.contains("Resize") && what.contains("11") && what.contains("17"), "{what}");
+        assert!(raised("Relu", &[], 17, NEWEST + 1).is_err());
+        assert!(raised("Resize", &[], 17, 17).is_ok(), "nothing to raise");
+    }
+
+    #[test]
+    fn evaluation_drops_nothing() {
+        assert_eq!(ops(&raised("Dropout", &[], 11, 13).unwrap()), ["Identity"]);
+    }
+}

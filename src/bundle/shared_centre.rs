@@ -1,0 +1,219 @@
+//! One centred copy of each modality for all models of a graph. The first affine map of
+//! a classifier reads what the density has centred, its bias taking the difference; that
+//! of the pair is split into one map a modality, so that nothing is concatenated. Saves
+//! 2 to 4 % of the time at 64 to 512 dimensions. (Joining the first maps of several
+//! classifiers into one wider product was tried as well: what it gains is lost again
+//! where its columns are split.)
+
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+
+use super::fuse::INPUTS;
+use super::onnx::{floats_tensor, read_floats};
+
+/// The largest part of an output that may move from the product into the bias: f32
+/// keeps 1e-5 of it. Maps with a centre of their own have no reason to move far.
+const RAW_SHIFT: f64 = 100.0;
+const CENTRED_SHIFT: f64 = 1.0;
+
+/// Rewrites a graph whose inputs are [`INPUTS`].
+pub(super) fn share(graph: &mut GraphProto, dims: [usize; 2]) {
+    let rewritten = {
+        let values = Values::of(graph);
+        let bases = [0, 1].map(|m| values.base(graph, m, dims[m]));
+        let mut maps = HashMap::new();
+        for (index, node) in graph.node.iter().enumerate() {
+            if let Some(new) = values.rewritten(node, &bases, dims) {
+                maps.insert(index, new);
+            }
+        }
+        let hoisted: Vec<usize> = bases.iter().filter_map(|base| base.node).collect();
+        (maps, hoisted)
+    };
+    let (mut maps, hoisted) = rewritten;
+    if maps.is_empty() {
+        return;
+    }
+    // The centred copies first: what reads them may stand before them so far.
+    let mut nodes: Vec<NodeProto> =
+        hoisted.iter().filter_map(|&index| graph.node.get(index).cloned()).collect();
+    for (index, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
+        match maps.remove(&index) {
+            Some((new, constants)) => {
+                nodes.extend(new);
+                graph.initializer.extend(constants);
+            }
+            None if hoisted.contains(&index) => {}
+            None => nodes.push(node),
+        }
+    }
+    graph.node = nodes;
+    prune(graph);
+}
+
+/// What a modality is read through: `x − centre`, or x itself.
+struct Base {
+    name: String,
+    node: Option<usize>,
+    centre: Vec<f32>,
+}
+
+/// Where the values of a graph come from.
+struct Values<'a> {
+    constants: HashMap<&'a str, &'a TensorProto>,
+    makers: HashMap<&'a str, &'a NodeProto>,
+}
+
+type Rewritten = (Vec<NodeProto>, Vec<TensorProto>);
+
+impl<'a> Values<'a> {
+    fn of(graph: &'a GraphProto) -> Self {
+        Self {
+            constants: graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect(),
+            makers: graph.node.iter().flat_map(|n| n.output.iter().map(move |o| (o.as_str(), n))).collect(),
+        }
+    }
+
+    /// A constant vector of `len` numbers.
+    fn vector(&self, name: &str, len: usize) -> Option<Vec<f32>> {
+        let tensor = self.constants.get(name)?;
+        let fits = matches!(tensor.dims[..], [n] | [1, n] if n as usize == len);
+        if fits { read_floats(tensor) } else { None }
+    }
+
+    fn base(&self, graph: &GraphProto, modality: usize, dim: usize) -> Base {
+        let centred = graph.node.iter().enumerate().find_map(|(index, node)| match &node.input[..] {
+            [x, centre] if node.op_type == "Sub" && x == INPUTS[modality] => Some(Base {
+                name: node.output.first()?.clone(),
+                node: Some(index),
+                centre: self.vector(centre, dim)?,
+            }),
+            _ => None,
+        });
+        centred.unwrap_or(Base { name: INPUTS[modality].into(), node: None, centre: vec![0.0; dim] })
+    }
+
+    /// The modalities that a value holds side by side, and what was subtracted from them.
+    fn source(&self, name: &str, dims: [usize; 2]) -> Option<(Vec<usize>, Option<Vec<f32>>)> {
+        if let Some(modality) = INPUTS[..2].iter().position(|&input| input == name) {
+            return Some((vec![modality], None));
+        }
+        let maker = self.makers.get(name)?;
+        match (maker.op_type.as_str(), &maker.input[..]) {
+            ("Concat", [x1, x2]) if x1 == INPUTS[0] && x2 == INPUTS[1] => {
+                let axis = maker.attribute.iter().find(|a| a.name == "axis")?.i;
+                matches!(axis, 1 | -1).then_some((vec![0, 1], None))
+            }
+            ("Sub", [x, centre]) => {
+                let (modalities, None) = self.source(x, dims)? else { return None };
+                let width = modalities.iter().map(|&m| dims[m]).sum();
+                let centre = self.vector(centre, width)?;
+                Some((modalities, Some(centre)))
+            }
+            _ => None,
+        }
+    }
+
+    /// An affine map of modalities as maps of their bases, with new constants.
+    fn rewritten(&self, node: &NodeProto, bases: &[Base; 2], dims: [usize; 2]) -> Option<Rewritten> {
+        let [x, weight_name, bias_name] = &node.input[..] else { return None };
+        let plain = |a: &tract_onnx::pb::AttributeProto| match a.name.as_str() {
+            "alpha" | "beta" => a.f == 1.0,
+            "transA" => a.i == 0,
+            _ => true,
+        };
+        if node.op_type != "Gemm"
+            || bases.iter().any(|base| &base.name == x)
+            || !node.attribute.iter().all(plain)
+        {
+            return None;
+        }
+        let (modalities, own) = self.source(x, dims)?;
+        let transposed = node.attribute.iter().any(|a| a.name == "transB" && a.i != 0);
+        let tensor = self.constants.get(weight_name.as_str())?;
+        let (outputs, width) = match (&tensor.dims[..], transposed) {
+            (&[n, k], true) | (&[k, n], false) => (n as usize, k as usize),
+            _ => return None,
+        };
+        if width != modalities.iter().map(|&m| dims[m]).sum::<usize>() {
+            return None;
+        }
+        let weight = read_floats(tensor)?;
+        let bias = self.vector(bias_name, outputs)?;
+        let at = |output: usize, input: usize| {
+            if transposed { weight[output * width + input] } else { weight[input * outputs + output] }
+        };
+        let centre: Vec<f32> = modalities.iter().flat_map(|&m| bases[m].centre.iter().copied()).collect();
+        let limit = if own.is_some() { CENTRED_SHIFT } else { RAW_SHIFT };
+        let own = own.unwrap_or_else(|| vec![0.0; width]);
+        let mut moved = Vec::with_capacity(outputs);
+        for (output, &bias) in bias.iter().enumerate() {
+            let (mut shift, mut size) = (0.0, 0.0);
+            for (input, (centre, own)) in centre.iter().zip(&own).enumerate() {
+                let part = f64::from(at(output, input)) * (f64::from(*centre) - f64::from(*own));
+                shift += part;
+                size += part.abs();
+            }
+            if size > limit {
+                return None;
+            }
+            moved.push((f64::from(bias) + shift) as f32);
+        }
+
+        let result = node.output.first()?;
+        let mut constants = vec![floats_tensor(&format!("{result}:bias"), &[outputs], &moved)];
+        let mut nodes = Vec::new();
+        let (mut start, mut added) = (0, format!("{result}:bias"));
+        for (place, &m) in modalities.iter().enumerate() {
+            let end = start + dims[m];
+            let weight = if modalities.len() == 1 {
+                weight_name.clone()
+            } else {
+                let name = format!("{result}:{}", INPUTS[m]);
+                let part: Vec<f32> = if transposed {
+                    (0..outputs)
+                        .flat_map(|o| weight[o * width + start..o * width + end].iter().copied())
+                        .collect()
+                } else {
+                    weight[start * outputs..end * outputs].to_vec()
+                };
+                let shape = if transposed { [outputs, dims[m]] } else { [dims[m], outputs] };
+                constants.push(floats_tensor(&name, &shape, &part));
+                name
+            };
+            let last = place + 1 == modalities.len();
+            let output = if last { result.clone() } else { format!("{result}:of_{}", INPUTS[m]) };
+            let mut map = node.clone();
+            map.name = format!("{output}:Gemm");
+            map.input = vec![bases[m].name.clone(), weight, added];
+            map.output = vec![output.clone()];
+            nodes.push(map);
+            (start, added) = (end, output);
+        }
+        Some((nodes, constants))
+    }
+}
+
+/// Drops nodes and constants that nothing reads any more.
+fn prune(graph: &mut GraphProto) {
+    let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
+    let mut kept = Vec::with_capacity(graph.node.len());
+    for node in std::mem::take(&mut graph.node).into_iter().rev() {
+        if node.output.iter().any(|output| read.contains(output)) {
+            read_by(&node, &mut read);
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.node = kept;
+    graph.initializer.retain(|tensor| read.contains(&tensor.name));
+}
+
+fn read_by(node: &NodeProto, read: &mut HashSet<String>) {
+    read.extend(node.input.iter().cloned());
+    for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+        read.extend(inner.output.iter().map(|output| output.name.clone()));
+        inner.node.iter().for_each(|node| read_by(node, read));
+    }
+}
