@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, tensor_proto::DataType};
 
 use super::Role;
-use super::onnx::{int_attribute, value_info};
+use super::onnx::{self, int_attribute, value_info};
 
 /// Names of a program's inputs: two `[n, d_m]` f32 and y `[n, 1]` i64.
 pub const INPUTS: [&str; 3] = ["x1", "x2", "y"];
@@ -43,6 +43,11 @@ impl Program {
 }
 
 impl Graph {
+    /// The ONNX file of it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        onnx::encode(&self.model)
+    }
+
     /// The graph without its model.
     pub(crate) fn clone_shape(&self) -> Self {
         Self { model: ModelProto::default(), inputs: self.inputs.clone(), roles: self.roles.clone() }

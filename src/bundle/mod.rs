@@ -15,6 +15,7 @@ mod pack;
 mod params;
 mod role;
 mod stable;
+mod work;
 mod write;
 
 pub use class::Class;

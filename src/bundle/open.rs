@@ -118,6 +118,11 @@ impl Bundle {
         })
     }
 
+    /// The five models as they were read.
+    pub(super) fn models(&self) -> &[(Role, ModelProto)] {
+        &self.models
+    }
+
     /// The five models as one program for an engine.
     pub fn program(&self) -> Program {
         let parts: Vec<_> = self

@@ -5,6 +5,7 @@ mod backend;
 mod embedded;
 pub mod install;
 pub mod locate;
+pub mod measure;
 mod onnxruntime;
 
 use std::path::PathBuf;
@@ -158,6 +159,11 @@ impl Engine {
             )));
         }
         Ok(Self(Kind::Embedded))
+    }
+
+    /// Whether it is the embedded one.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.0, Kind::Embedded)
     }
 
     /// What this engine is.

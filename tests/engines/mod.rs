@@ -2,5 +2,6 @@
 //! f64, and on the reference implementation's own modules. ONNX Runtime is the real
 //! one, put in place by the program.
 
+mod copies;
 mod reference;
 mod same_graphs;
