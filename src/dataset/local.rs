@@ -111,6 +111,32 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
+/// Reads on behind what is in a buffer, into room that nobody has cleared, until it
+/// holds `length` bytes at most.
+#[cfg(unix)]
+fn append_at(file: &File, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+    loop {
+        // The room is what was reserved, which may be more than was asked for.
+        let read = rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), offset);
+        match read {
+            Err(rustix::io::Errno::INTR) => {}
+            read => {
+                buffer.truncate(length);
+                return Ok(read?);
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+fn append_at(file: &File, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+    let from = buffer.len();
+    buffer.resize(length, 0);
+    let read = read_at(file, buffer.get_mut(from..).unwrap_or_default(), offset)?;
+    buffer.truncate(from + read);
+    Ok(read)
+}
+
 /// A reader with an offset of its own.
 #[derive(Debug)]
 pub struct ReadFrom {
@@ -146,9 +172,11 @@ impl ChunkReader for LocalFile {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the file's end")));
         }
         let mut buffer = Vec::with_capacity(length);
-        let from = ReadFrom { file: Arc::clone(&self.file), offset: start };
-        if from.take(length as u64).read_to_end(&mut buffer)? != length {
-            return Err(ParquetError::EOF(format!("the file ends within {length} bytes at {start}")));
+        while buffer.len() < length {
+            let offset = start + buffer.len() as u64;
+            if append_at(&self.file, &mut buffer, length, offset)? == 0 {
+                return Err(ParquetError::EOF(format!("the file ends within {length} bytes at {start}")));
+            }
         }
         Ok(buffer.into())
     }

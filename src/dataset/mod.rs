@@ -13,6 +13,7 @@ mod extract;
 mod fate;
 mod fault;
 mod file;
+mod follow;
 mod input;
 mod keyvalues;
 mod label;
