@@ -61,8 +61,10 @@ pub(super) struct Pace {
 
 impl Pace {
     /// The batch is small enough that its intermediate results stay in a core's cache,
-    /// large enough that a run's fixed cost does not show.
-    const CPU: Self = Self { floats: 1 << 19, rows: (256, 4096), working_factor: 12 };
+    /// large enough that a run's fixed cost does not show. Measured, not calibrated at each
+    /// start: with both engines and at 128 and 512 values the speed is the same within three
+    /// hundredths from 256 to 1 024 rows, and a tenth less at 4 096 (`benches/README.md`).
+    const CPU: Self = Self { floats: 1 << 17, rows: (512, 4096), working_factor: 12 };
     /// A kernel of few rows leaves most of a GPU idle. Intermediate results are in the
     /// GPU's memory: here are the batch and its pinned copy.
     const GPU: Self = Self { floats: 1 << 23, rows: (8192, 65536), working_factor: 3 };

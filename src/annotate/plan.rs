@@ -1,14 +1,14 @@
 //! What a run would do, from footers and a short calibration of the engine.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parquet::file::metadata::ColumnChunkMetaData;
 use serde::Serialize;
 
 use crate::dataset::Input;
-use crate::engine::{Backend, Batch, Evaluated};
-use crate::error::{Error, Result};
+use crate::engine::measure;
+use crate::error::Result;
 
 use super::file::Run;
 
@@ -87,16 +87,8 @@ impl Run<'_> {
 
     /// Rows a second of all workers at once, on rows that are in memory.
     fn calibrate(&self, rows: usize) -> Result<f64> {
-        let sessions = self.engine.sessions(&self.bundle.program(), self.workers())?;
-        let dims = self.bundle.dims();
-        std::thread::scope(|scope| {
-            let trials: Vec<_> =
-                sessions.into_iter().map(|session| scope.spawn(move || rate(session, dims, rows))).collect();
-            let rates = trials.into_iter().map(|trial| {
-                trial.join().unwrap_or_else(|_| Err(Error::Internal("a worker has died".to_owned())))
-            });
-            rates.sum()
-        })
+        let mut sessions = self.engine.sessions(&self.bundle.program(), self.workers())?;
+        measure::rows_per_second(&mut sessions, self.bundle.dims(), rows, CALIBRATION)
     }
 }
 
@@ -114,20 +106,4 @@ impl Plan {
         self.rows += input.rows();
         self.row_groups += input.metadata().num_row_groups() as u64;
     }
-}
-
-fn rate(mut session: Box<dyn Backend>, [d1, d2]: [usize; 2], rows: usize) -> Result<f64> {
-    // Values of no meaning but of a usual size: speed does not depend on them.
-    let values = |dim: usize| (0..rows * dim).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect::<Vec<f32>>();
-    let (x1, x2, y) = (values(d1), values(d2), vec![0; rows]);
-    let batch = Batch { rows, x1: &x1, x2: &x2, y: &y };
-    let mut out = Evaluated::default();
-    // The first batch pays for what is set up once.
-    session.evaluate(&batch, &mut out)?;
-    let (start, mut done) = (Instant::now(), 0);
-    while start.elapsed() < CALIBRATION {
-        session.evaluate(&batch, &mut out)?;
-        done += rows;
-    }
-    Ok(done as f64 / start.elapsed().as_secs_f64())
 }

@@ -1,6 +1,7 @@
-//! From the journal to the output: row groups that are whole there are written while
-//! later ones are still computed, by a thread of its own.
+//! From the journal to the output, by a thread of its own: the old columns of a row group
+//! are copied while its new ones are still computed.
 
+use std::cell::{Cell, LazyCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::Float32Array;
@@ -33,31 +34,42 @@ pub(super) struct Splicing<'a> {
 }
 
 impl Splicing<'_> {
-    /// Writes all that comes; ends when the sender is gone, or at a signal.
+    /// Writes row group after row group; ends early when the sender is gone, or at a signal.
     pub(super) fn run(mut self, ready: Receiver<Ready>, stop: &AtomicBool) -> Result<Self> {
         let mut before = 0;
-        for group in ready {
+        for row_group in 0..self.input.metadata().num_row_groups() {
+            // Whoever computes has failed, and says why.
+            let Some(group) = self.row_group(row_group, &ready)? else { return Ok(self) };
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            self.row_group(group)?;
             self.reject(group, before)?;
-            before += self.input.rows_in(group.row_group) as u64;
+            before += self.input.rows_in(row_group) as u64;
         }
         Ok(self)
     }
 
-    fn row_group(&mut self, Ready { row_group, start, shift_nats }: Ready) -> Result<()> {
+    /// Copies the old columns of a row group, waits until its new ones are computed, and
+    /// adds them. None where that will not be.
+    fn row_group(&mut self, row_group: usize, ready: &Receiver<Ready>) -> Result<Option<Ready>> {
         let rows = self.input.rows_in(row_group);
         // The writer takes pieces and no errors: the first one ends them and is kept here.
-        let failure = std::cell::Cell::new(None);
+        let failure = Cell::new(None);
         let until_failure = |piece: Result<Float32Array>| piece.map_err(|e| failure.set(Some(e))).ok();
-        let columns = self.columns.iter().enumerate().map(|(place, column)| {
+        let group = LazyCell::new(|| ready.recv().ok());
+        let columns = self.columns.iter().enumerate().map_while(|(place, column)| {
+            let Ready { start, shift_nats, .. } = (*group)?;
             let shift = column.shifted_by(shift_nats);
-            self.journal.column(start, rows, place, shift).map_while(&until_failure)
+            Some(self.journal.column(start, rows, place, shift).map_while(&until_failure))
         });
         let written = self.writer.row_group(row_group, columns);
-        failure.take().map_or(written, Err)
+        match (failure.take(), written) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(*group),
+            // Without new columns because they never came, or before they were asked for.
+            (None, Err(Error::Internal(_))) if group.is_none() => Ok(None),
+            (None, Err(error)) => Err(error),
+        }
     }
 
     fn reject(&mut self, Ready { row_group, start, .. }: Ready, before: u64) -> Result<()> {

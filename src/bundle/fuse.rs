@@ -47,6 +47,11 @@ impl Program {
 }
 
 impl Graph {
+    /// The ONNX file of it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        onnx::encode(&self.model)
+    }
+
     /// The graph without its model.
     pub(crate) fn clone_shape(&self) -> Self {
         Self { model: ModelProto::default(), inputs: self.inputs.clone(), roles: self.roles.clone() }

@@ -18,6 +18,7 @@ mod params;
 mod role;
 mod shared_centre;
 mod stable;
+mod work;
 mod write;
 
 pub use class::Class;

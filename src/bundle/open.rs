@@ -123,6 +123,11 @@ impl Bundle {
         self.models.iter().filter_map(|(role, model)| Some((*role, fold::description(model)?))).collect()
     }
 
+    /// The five models as they were read.
+    pub(super) fn models(&self) -> &[(Role, ModelProto)] {
+        &self.models
+    }
+
     /// The five models as one program for an engine.
     pub fn program(&self) -> Program {
         let parts: Vec<_> = self

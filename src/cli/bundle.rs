@@ -1,22 +1,27 @@
-//! `lsmi-etl bundle`: bundles of one's own ONNX models, looked into and tried.
+//! `lsmi-etl bundle`: bundles of one's own ONNX models, looked into, tried and given out
+//! as one graph.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::engine::EngineArgs;
-use super::{fit, output};
+use super::{bench, fit, output};
 use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, Pack, Role, Units};
+use crate::dataset::Staged;
 use crate::engine::{Batch, Evaluated};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BundleCommand {
     Pack(Box<PackArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
+    Bench(bench::BenchArgs),
+    Export(ExportArgs),
 }
 
 /// Make a bundle of your own five ONNX files
@@ -114,11 +119,31 @@ pub(super) struct CheckArgs {
     engine: EngineArgs,
 }
 
+/// Write the models as the one ONNX graph that is run
+///
+/// Inputs x1 [n, d1] and x2 [n, d2] (float32) and y [n, 1] (int64, the class's place in the
+/// bundle's list); outputs density_1 and density_2, h = -ln p(x) in nats, and classifier_1,
+/// classifier_2 and classifier_12, ln p(y|x) of each row's own y.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lsmi-etl bundle export lsmi-bundle -o fused.onnx")]
+pub(super) struct ExportArgs {
+    /// The bundle
+    bundle: PathBuf,
+    /// The ONNX file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Replace the file where it exists
+    #[arg(long)]
+    overwrite: bool,
+}
+
 pub(super) fn run(command: &BundleCommand) -> Result<()> {
     match command {
         BundleCommand::Pack(args) => pack(args),
         BundleCommand::Inspect(args) => inspect(args),
         BundleCommand::Check(args) => check(args),
+        BundleCommand::Bench(args) => bench::run(args),
+        BundleCommand::Export(args) => export(args),
     }
 }
 
@@ -261,4 +286,21 @@ fn check(args: &CheckArgs) -> Result<()> {
         args.bundle.display(),
         engine.describe()
     ))
+}
+
+fn export(args: &ExportArgs) -> Result<()> {
+    let bundle = Bundle::open(&args.bundle)?;
+    let program = bundle.program();
+    let [graph] = &program.graphs[..] else {
+        return Err(Error::Usage(format!(
+            "{}: the models make {} graphs, not one, since their opsets differ; export all five with one opset and \
+             pack them again",
+            args.bundle.display(),
+            program.graphs.len()
+        )));
+    };
+    let staged = Staged::create(&args.output, args.overwrite)?;
+    let written = staged.writer()?.write_all(&graph.to_bytes());
+    written.map_err(|e| Error::io(Place::file(args.output.display()), "write", e))?;
+    staged.commit()
 }

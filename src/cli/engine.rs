@@ -39,13 +39,28 @@ impl EngineArgs {
 
     /// Finds the engine and says which it is.
     pub(super) fn find(&self) -> Result<Engine> {
-        let engine = Engine::find(&Options {
+        let engine = Engine::find(&self.options())?;
+        tracing::info!("engine: {}", engine.describe());
+        Ok(engine)
+    }
+
+    /// The engine, and where none was named and the processor runs the models, the
+    /// embedded one too.
+    pub(super) fn find_all(&self) -> Result<Vec<Engine>> {
+        let mut engines = vec![Engine::find(&self.options())?];
+        let is_free = self.engine == Choice::Auto && self.device == Device::Cpu;
+        if is_free && !engines.iter().any(Engine::is_embedded) {
+            engines.push(Engine::find(&Options { engine: Choice::Embedded, ..self.options() })?);
+        }
+        Ok(engines)
+    }
+
+    fn options(&self) -> Options {
+        Options {
             engine: self.engine,
             library: self.onnxruntime.clone(),
             device: self.device,
             tf32: self.tf32,
-        })?;
-        tracing::info!("engine: {}", engine.describe());
-        Ok(engine)
+        }
     }
 }

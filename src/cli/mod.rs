@@ -2,6 +2,7 @@
 //! is done then. Nothing imports this room.
 
 mod annotate;
+mod bench;
 mod bundle;
 mod demo;
 mod doctor;
@@ -56,7 +57,7 @@ enum Command {
     Fit(fit::FitArgs),
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
-    /// Pack, inspect and check bundles of models
+    /// Pack, inspect, check and measure bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
     Synth(synth::SynthArgs),

@@ -129,6 +129,40 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
+/// Reads on behind what is in a buffer, into room that nobody has cleared, until it
+/// holds `length` bytes at most.
+#[cfg(unix)]
+fn append_at(file: &File, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+    loop {
+        // The room is what was reserved, which may be more than was asked for.
+        let read = rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), offset);
+        match read {
+            Err(rustix::io::Errno::INTR) => {}
+            read => {
+                buffer.truncate(length);
+                return Ok(read?);
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+fn append_at(file: &File, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+    let from = buffer.len();
+    buffer.resize(length, 0);
+    let read = read_at(file, buffer.get_mut(from..).unwrap_or_default(), offset)?;
+    buffer.truncate(from + read);
+    Ok(read)
+}
+
+/// Keeps an error of the system: whoever reads Parquet passes on no more than its text.
+fn note(failure: &Mutex<Option<io::Error>>, error: &io::Error) {
+    if let Some(code) = error.raw_os_error().filter(|_| error.kind() != io::ErrorKind::Interrupted) {
+        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(io::Error::from_raw_os_error(code));
+    }
+}
+
 /// A reader with an offset of its own.
 #[derive(Debug)]
 pub struct ReadFrom {
@@ -139,12 +173,7 @@ pub struct ReadFrom {
 
 impl Read for ReadFrom {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = read_at(&self.file, buffer, self.offset).inspect_err(|error| {
-            if let Some(code) = error.raw_os_error().filter(|_| error.kind() != io::ErrorKind::Interrupted) {
-                let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                failure.get_or_insert(io::Error::from_raw_os_error(code));
-            }
-        })?;
+        let read = read_at(&self.file, buffer, self.offset).inspect_err(|e| note(&self.failure, e))?;
         self.offset += read as u64;
         Ok(read)
     }
@@ -169,8 +198,12 @@ impl ChunkReader for LocalFile {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the file's end")));
         }
         let mut buffer = Vec::with_capacity(length);
-        if self.reader(start).take(length as u64).read_to_end(&mut buffer)? != length {
-            return Err(ParquetError::EOF(format!("the file ends within {length} bytes at {start}")));
+        while buffer.len() < length {
+            let offset = start + buffer.len() as u64;
+            let read = append_at(&self.file, &mut buffer, length, offset);
+            if read.inspect_err(|e| note(&self.failure, e))? == 0 {
+                return Err(ParquetError::EOF(format!("the file ends within {length} bytes at {start}")));
+            }
         }
         Ok(buffer.into())
     }

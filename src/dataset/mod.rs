@@ -14,6 +14,7 @@ mod extract;
 mod fate;
 mod fault;
 mod file;
+mod follow;
 mod input;
 mod ipc;
 mod keys;

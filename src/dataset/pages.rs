@@ -5,6 +5,7 @@
 //! copied as it stands; every other page goes through the Parquet crate's own
 //! decoders, and its rows are put together from their levels.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -33,6 +34,8 @@ pub(super) struct ListPages {
     /// Definition level of a list that is there, but empty.
     empty_level: i16,
     dictionary: Option<Dictionary>,
+    /// What of a regular page has not been asked for yet.
+    regular: Option<Regular>,
     rows: Rows,
     ended: bool,
     place: Place,
@@ -44,6 +47,15 @@ struct Dictionary {
     values: u32,
     encoding: Encoding,
     sorted: bool,
+}
+
+/// The rest of a page of regular lists.
+struct Regular {
+    page: Page,
+    /// Where the values lie that are left, in the page's bytes.
+    left: Range<usize>,
+    /// The element of its list that comes first.
+    phase: usize,
 }
 
 /// Rows put together so far.
@@ -99,7 +111,8 @@ impl ListPages {
         let is_optional = root.is_some_and(|root| root.get_basic_info().repetition() == Repetition::OPTIONAL);
         let rows = Rows { dim, values: Vec::new(), closed: 0, flaws: Vec::new(), open: None };
         let empty_level = i16::from(is_optional);
-        let mut lists = Self { pages, column, empty_level, dictionary: None, rows, ended: false, place };
+        let mut lists =
+            Self { pages, column, empty_level, dictionary: None, regular: None, rows, ended: false, place };
         lists.skip(first_row).map_err(|error| fault::parquet(lists.place.clone(), "read", error))?;
         Ok(Some(lists))
     }
@@ -109,8 +122,9 @@ impl ListPages {
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
     pub(super) fn read(&mut self, rows: usize) -> Result<Embeddings> {
+        self.rows.reserve(rows);
         while self.rows.closed < rows && !self.ended {
-            self.next_page().map_err(|error| fault::parquet(self.place.clone(), "read", error))?;
+            self.advance(rows).map_err(|error| fault::parquet(self.place.clone(), "read", error))?;
         }
         if self.rows.closed < rows {
             let what = format!(
@@ -133,7 +147,7 @@ impl ListPages {
         let mut left = rows;
         while left > self.rows.closed && !self.ended {
             let whole = match self.pages.peek_next_page()? {
-                Some(next) if !next.is_dict && self.rows.is_empty() => {
+                Some(next) if !next.is_dict && self.rows.is_empty() && self.regular.is_none() => {
                     next.num_rows.filter(|rows| *rows <= left)
                 }
                 _ => None,
@@ -143,10 +157,20 @@ impl ListPages {
                     self.pages.skip_next_page()?;
                     left -= rows;
                 }
-                None => self.next_page()?,
+                None => self.advance(left)?,
             }
         }
         self.rows.take(left.min(self.rows.closed));
+        Ok(())
+    }
+
+    /// Puts more rows together, until there are `wanted` or a page is at its end.
+    fn advance(&mut self, wanted: usize) -> ParquetResult<()> {
+        let Some(regular) = &mut self.regular else { return self.next_page() };
+        self.rows.append_regular(regular, wanted);
+        if regular.left.is_empty() {
+            self.regular = None;
+        }
         Ok(())
     }
 
@@ -160,31 +184,28 @@ impl ListPages {
                 let values = num_values;
                 self.dictionary = Some(Dictionary { bytes: buf, values, encoding, sorted: is_sorted });
             }
-            Some(page) => {
-                if !self.copy_regular(&page) {
+            Some(page) => match self.regular_values(&page) {
+                Some(left) => self.regular = Some(Regular { page, left, phase: self.rows.phase() }),
+                None => {
                     let levels = odd::decode(&self.column, self.dictionary.as_ref(), page)?;
                     self.rows.append_odd(&levels, self.empty_level, self.column.max_def_level());
                 }
-            }
+            },
         }
         Ok(())
     }
 
-    /// Copies a page of regular lists; false, and nothing done, where it is not one.
-    fn copy_regular(&mut self, page: &Page) -> bool {
-        let Some(parts) = Parts::of(page) else { return false };
+    /// Where the values of a page lie in its bytes, if its lists are regular.
+    fn regular_values(&self, page: &Page) -> Option<Range<usize>> {
+        let parts = Parts::of(page)?;
         let count = page.num_values() as usize;
-        let Ok(max) = u8::try_from(self.column.max_def_level()) else { return false };
-        let phase = self.rows.phase();
-        let Some(values) = parts.values.get(..count * 4) else { return false };
-        if count == 0
-            || !all_regular(parts.repetition, self.rows.dim, phase, count)
-            || !all_max(parts.definition, max, count)
-        {
-            return false;
-        }
-        self.rows.append_regular(values, phase);
-        true
+        let max = u8::try_from(self.column.max_def_level()).ok()?;
+        let start = page.buffer().len() - parts.values.len();
+        let fits = count > 0
+            && count * 4 <= parts.values.len()
+            && all_regular(parts.repetition, self.rows.dim, self.rows.phase(), count)
+            && all_max(parts.definition, max, count);
+        fits.then(|| start..start + count * 4)
     }
 }
 
@@ -245,17 +266,33 @@ impl Rows {
         }
     }
 
-    /// Elements of lists of length `dim`, the first of which is number `phase` of its list.
-    fn append_regular(&mut self, bytes: &[u8], phase: usize) {
-        if phase == 0 {
+    /// Makes room for so many rows at once.
+    fn reserve(&mut self, rows: usize) {
+        self.values.reserve_exact((rows * self.dim).saturating_sub(self.values.len()));
+    }
+
+    /// Takes lists of length `dim` out of a page until there are `wanted` rows.
+    fn append_regular(&mut self, regular: &mut Regular, wanted: usize) {
+        if regular.phase == 0 {
             self.close();
         }
-        let floats = bytes.as_chunks::<4>().0;
+        // At least one row, so that whoever asks comes on.
+        let rows = wanted.saturating_sub(self.closed).max(1);
+        let bytes = regular.left.len().min((rows * self.dim - regular.phase) * 4);
+        let start = regular.left.start;
+        let page = regular.page.buffer();
+        let floats = page.get(start..start + bytes).unwrap_or_default().as_chunks::<4>().0;
         self.values.extend(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-        // The last list may still turn out longer.
-        let last = phase + floats.len() - 1;
+        regular.left.start += bytes;
+        let read = regular.phase + bytes / 4;
+        regular.phase = read % self.dim;
+        // The last list of a page may still turn out longer.
+        let last = read.saturating_sub(1);
         self.closed += last / self.dim;
         self.open = Some(OpenRow { length: last % self.dim + 1, ..OpenRow::default() });
+        if !regular.left.is_empty() {
+            self.close();
+        }
     }
 
     fn append_odd(&mut self, levels: &odd::Levels, empty_level: i16, max_level: i16) {
@@ -305,12 +342,8 @@ impl Rows {
 
     /// Takes the first `rows` of the closed rows out.
     fn take(&mut self, rows: usize) -> (Vec<f32>, Vec<(usize, Flaw)>) {
-        let at = rows * self.dim;
-        let tail = self.values.get(at..).unwrap_or_default();
-        let mut rest = Vec::with_capacity(self.values.capacity().max(tail.len()));
-        rest.extend_from_slice(tail);
-        let mut values = std::mem::replace(&mut self.values, rest);
-        values.truncate(at);
+        let rest = self.values.split_off(rows * self.dim);
+        let values = std::mem::replace(&mut self.values, rest);
         let later = self.flaws.iter().position(|(row, _)| *row >= rows).unwrap_or(self.flaws.len());
         let mut later = self.flaws.split_off(later);
         later.iter_mut().for_each(|(row, _)| *row -= rows);

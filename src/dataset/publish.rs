@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
+use super::follow::Followed;
 use super::store::is_url;
 use super::upload::Upload;
 use crate::error::{Error, Place, Result};
@@ -73,7 +74,8 @@ impl Staged {
     pub fn writer(&self) -> Result<Box<dyn Write + Send>> {
         Ok(match &self.stage {
             Stage::Local { temporary, .. } => {
-                Box::new(temporary.as_file().try_clone().map_err(failed(&self.path, "write"))?)
+                let file = temporary.as_file().try_clone().map_err(failed(&self.path, "write"))?;
+                Box::new(Followed::new(file, temporary.path()))
             }
             Stage::Remote(upload) => Box::new(upload.writer()),
         })

@@ -4,7 +4,8 @@
 use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const BUFFER_BYTES: usize = 1 << 20;
+/// Large enough that calls cost nothing, small enough for a core's cache.
+const BUFFER_BYTES: usize = 1 << 18;
 
 /// A writer that remembers its failure. Clones share the memory.
 pub(super) struct Sink<W: Write = Box<dyn Write + Send>> {

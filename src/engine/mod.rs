@@ -7,6 +7,7 @@ mod device;
 mod embedded;
 pub mod install;
 pub mod locate;
+pub mod measure;
 mod onnxruntime;
 mod staged;
 mod weights;
@@ -141,6 +142,11 @@ impl Engine {
             )));
         }
         Ok(Self(Kind::Embedded))
+    }
+
+    /// Whether it is the embedded one.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.0, Kind::Embedded)
     }
 
     /// What this engine is.

@@ -3,6 +3,7 @@
 mod bad_bundle;
 mod bad_output;
 mod bad_rows;
+mod bench;
 mod columns;
 mod demo;
 mod fit;

@@ -6,6 +6,7 @@ mod cuda;
 mod pool;
 mod opsets;
 mod precision;
+mod copies;
 mod reference;
 mod same_graphs;
 mod staging;

@@ -1,0 +1,121 @@
+//! How much arithmetic models are. Counted is one multiplication and one addition a
+//! row for each weight of a matrix product (MatMul, Gemm, Einsum); all else (squares,
+//! sums, exponentials) is left out, as is whatever hides in functions and branches.
+
+use std::collections::HashMap;
+
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
+
+use super::onnx::GraphBuilder;
+use super::{Bundle, Graph, INPUTS, Program, Role};
+
+/// Operators that hand on what they are given in another shape or order.
+const PASSING: [&str; 7] = ["Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"];
+
+impl Program {
+    /// Floating-point operations for a row.
+    pub fn flops_per_row(&self) -> u64 {
+        self.graphs.iter().map(|graph| flops(&graph.model)).sum()
+    }
+
+    /// One matrix product, `[n, size]` by `[size, size]`, as a program: what a machine's
+    /// arithmetic is measured by. It gives −ln p(x1) only, which is some number.
+    pub fn matrix_product(size: usize) -> Self {
+        let mut graph = GraphBuilder::new("product");
+        let x = graph.input(INPUTS[0], size);
+        let weight: Vec<f32> = (0..size * size).map(|i| (i % 13) as f32 / 64.0 - 0.1).collect();
+        let weight = graph.floats("weight", &[size, size], &weight);
+        let product = graph.node("product", "MatMul", &[&x, &weight], &[]);
+        // One number a row, and none that could be had from less than the whole product.
+        let output = Role::Density1.name();
+        graph.node_ints(output, "ReduceMax", &[&product], ("axes", &[1]), &[("keepdims", 0)]);
+        graph.output(output, &[]);
+        let graph = Graph { model: graph.finish(), inputs: vec![0], roles: vec![Role::Density1] };
+        Self { graphs: vec![graph], dims: [size, 0], classes: 1 }
+    }
+}
+
+impl Bundle {
+    /// Floating-point operations for a row if every density were one dense product of
+    /// all its K factors, 2·K·d², and the classifiers as they are: the measure of what
+    /// cutting the factors' triangles into blocks saves. None where the bundle does not
+    /// say what K is.
+    pub fn dense_flops_per_row(&self) -> Option<u64> {
+        let fitted = &self.manifest().training.as_ref()?.validation.densities;
+        let dense = |m: usize| 2 * fitted[m].components as u64 * (self.dims()[m] as u64).pow(2);
+        let classifiers = self.models().iter().filter(|(role, _)| !role.is_density());
+        Some(dense(0) + dense(1) + classifiers.map(|(_, model)| flops(model)).sum::<u64>())
+    }
+}
+
+fn flops(model: &ModelProto) -> u64 {
+    model.graph.as_ref().map_or(0, |graph| 2 * weights_in_products(graph))
+}
+
+/// Elements of all constants that are factors of matrix products.
+fn weights_in_products(graph: &GraphProto) -> u64 {
+    let elements = |tensor: &TensorProto| tensor.dims.iter().map(|d| d.unsigned_abs()).product::<u64>();
+    let mut constants: HashMap<&str, u64> =
+        graph.initializer.iter().map(|tensor| (tensor.name.as_str(), elements(tensor))).collect();
+    let mut weights = 0;
+    // Nodes come in the order of their evaluation.
+    for node in &graph.node {
+        let of = |input: &String| constants.get(input.as_str()).copied();
+        let value = match node.op_type.as_str() {
+            "Constant" => node.attribute.iter().find_map(|a| a.t.as_ref()).map(elements),
+            op if PASSING.contains(&op) => node.input.first().and_then(of),
+            "MatMul" | "Gemm" | "Einsum" => {
+                // Gemm's third input is added.
+                weights += node.input.iter().take(2).filter_map(of).sum::<u64>();
+                None
+            }
+            _ => None,
+        };
+        if let (Some(value), Some(name)) = (value, node.output.first()) {
+            constants.insert(name, value);
+        }
+    }
+    weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mixture;
+    use super::super::density::density_graph;
+    use super::*;
+
+    #[test]
+    fn a_product_is_two_operations_a_weight() {
+        assert_eq!(Program::matrix_product(10).flops_per_row(), 200);
+    }
+
+    #[test]
+    fn blocks_save_what_lies_above_them() {
+        let (dim, components) = (8, 3);
+        let factors = (0..components * dim * dim).map(|i| f64::from(i % (dim * dim) % (dim + 1) == 0));
+        let mixture = Mixture {
+            dim: dim as usize,
+            log_weights: vec![-(3.0_f64.ln()); components as usize],
+            means: vec![0.0; (components * dim) as usize],
+            factors: factors.collect(),
+            center: vec![0.0; dim as usize],
+        };
+        let flops = |blocks| flops(&density_graph(&mixture, blocks));
+        assert_eq!(flops(1), 2 * 3 * 64);
+        // Rows 0 to 3 read 4 columns, rows 4 to 7 all eight.
+        assert_eq!(flops(2), 2 * 3 * (4 * 4 + 4 * 8));
+    }
+
+    #[test]
+    fn weights_are_found_behind_other_operators() {
+        let mut graph = GraphBuilder::new("test");
+        graph.input("x", 4);
+        let weight = graph.floats("weight", &[5, 4], &[1.0; 20]);
+        let turned = graph.node("turned", "Transpose", &[&weight], &[]);
+        let bias = graph.floats("bias", &[5], &[0.0; 5]);
+        let y = graph.node("y", "MatMul", &["x", &turned], &[]);
+        graph.node("z", "Add", &[&y, &bias], &[]);
+        graph.output("z", &[5]);
+        assert_eq!(flops(&graph.finish()), 40);
+    }
+}

@@ -1,0 +1,250 @@
+//! `lsmi-etl bundle bench`: how fast a bundle's models run here, by engine, workers and
+//! batch, and what share of the machine's arithmetic they use.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::engine::EngineArgs;
+use super::output;
+use crate::bundle::Bundle;
+use crate::engine::measure::{MatrixProduct, rows_per_second};
+use crate::engine::{Backend, Engine};
+use crate::error::Result;
+
+/// Every figure is the median of so many rounds, in which all are measured in turn, so
+/// that whatever else the machine does falls on all of them.
+const ROUNDS: usize = 5;
+/// Batches that are tried, as far as they take no more than [`LARGEST_BYTES`].
+const BATCHES: [usize; 6] = [128, 256, 512, 1024, 2048, 4096];
+const LARGEST_BYTES: usize = 64 << 20;
+
+/// Measure how fast the models run: rows/s by engine, workers and batch
+///
+/// Rows lie in memory: what `annotate` reaches beside reading and writing is a little
+/// less. Floating-point operations are counted as one multiplication and one addition
+/// for each weight of a matrix product; the machine's rate is that of one large dense
+/// product in f32 through the same engine, measured in the same rounds.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lsmi-etl bundle bench lsmi-bundle
+  lsmi-etl bundle bench lsmi-bundle --engine onnxruntime --seconds 2 --json")]
+pub(super) struct BenchArgs {
+    /// The bundle
+    bundle: PathBuf,
+    /// How long each figure is measured
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    seconds: f64,
+    /// Numbers of workers to try [default: 1 and the machine's cores]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    workers: Vec<u16>,
+    /// Rows evaluated at once, to try [default: 128 to 4096]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    batch_rows: Vec<u32>,
+    /// One line of JSON in place of the table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+fn seconds(text: &str) -> std::result::Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.01..=600.0).contains(seconds));
+    seconds.ok_or_else(|| "expected seconds between 0.01 and 600".to_owned())
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Report {
+    bundle: PathBuf,
+    bundle_sha256: String,
+    dimensions: [usize; 2],
+    classes: usize,
+    /// Floating-point operations a row of the graphs that run.
+    flops_per_row: u64,
+    /// Those of a dense folded form of them, where the number of components is known.
+    dense_flops_per_row: Option<u64>,
+    engines: Vec<Measured>,
+}
+
+/// What was measured of one engine.
+#[derive(Debug, Serialize)]
+struct Measured {
+    engine: String,
+    products: Vec<Product>,
+    runs: Vec<Run>,
+    /// The fastest of them.
+    best: Option<Run>,
+    /// What the dense folded form could reach at most at the matrix product's rate.
+    dense_bound_rows_per_second: Option<f64>,
+    /// The fastest run against that bound.
+    ratio_to_dense_bound: Option<f64>,
+}
+
+/// The machine's dense matrix product.
+#[derive(Debug, Clone, Serialize)]
+struct Product {
+    workers: usize,
+    gflops: f64,
+}
+
+/// One setting of an engine.
+#[derive(Debug, Clone, Serialize)]
+struct Run {
+    workers: usize,
+    batch_rows: usize,
+    rows_per_second: f64,
+    gflops: f64,
+    /// Of the matrix product's rate on as many workers.
+    share_of_matrix_product: f64,
+}
+
+pub(super) fn run(args: &BenchArgs) -> Result<()> {
+    let bundle = Bundle::open(&args.bundle)?;
+    let dims = bundle.dims();
+    let report = Report {
+        bundle: args.bundle.clone(),
+        bundle_sha256: bundle.digest().to_owned(),
+        dimensions: dims,
+        classes: bundle.classes().len(),
+        flops_per_row: bundle.program().flops_per_row(),
+        dense_flops_per_row: bundle.dense_flops_per_row(),
+        engines: args
+            .engine
+            .find_all()?
+            .iter()
+            .map(|engine| measure(args, &bundle, engine))
+            .collect::<Result<_>>()?,
+    };
+    if args.json { output::json(&report) } else { output::print(&table(&report)) }
+}
+
+fn measure(args: &BenchArgs, bundle: &Bundle, engine: &Engine) -> Result<Measured> {
+    let program = bundle.program();
+    let workers = workers(args);
+    let most = workers.iter().copied().max().unwrap_or(1);
+    let mut sessions: Vec<Box<dyn Backend>> = engine.sessions(&program, most)?;
+    let mut product = MatrixProduct::new(engine, most)?;
+    let mut settings: Vec<(usize, usize)> = Vec::new();
+    for &workers in &workers {
+        settings.extend(batches(args, bundle.dims()).into_iter().map(|rows| (workers, rows)));
+    }
+
+    let slice = Duration::from_secs_f64(args.seconds / ROUNDS as f64);
+    let mut products = vec![Vec::new(); workers.len()];
+    let mut rates = vec![Vec::new(); settings.len()];
+    for _ in 0..ROUNDS {
+        for (&workers, found) in workers.iter().zip(&mut products) {
+            found.push(product.flops_per_second(workers, slice)? / 1e9);
+        }
+        for (&(workers, rows), found) in settings.iter().zip(&mut rates) {
+            let sessions = sessions.get_mut(..workers).unwrap_or_default();
+            found.push(rows_per_second(sessions, bundle.dims(), rows, slice)?);
+        }
+    }
+
+    let products: Vec<Product> = workers
+        .iter()
+        .zip(products)
+        .map(|(&workers, found)| Product { workers, gflops: median(found) })
+        .collect();
+    let machine = |workers: usize| {
+        products.iter().find(|product| product.workers == workers).map_or(f64::NAN, |product| product.gflops)
+    };
+    let runs: Vec<Run> = settings
+        .into_iter()
+        .zip(rates)
+        .map(|((workers, batch_rows), found)| {
+            let rows_per_second = median(found);
+            let gflops = rows_per_second * program.flops_per_row() as f64 / 1e9;
+            let share_of_matrix_product = gflops / machine(workers);
+            Run { workers, batch_rows, rows_per_second, gflops, share_of_matrix_product }
+        })
+        .collect();
+    let best = runs.iter().max_by(|a, b| a.rows_per_second.total_cmp(&b.rows_per_second)).cloned();
+    let fastest = products.iter().map(|product| product.gflops).fold(0.0, f64::max);
+    let bound = bundle.dense_flops_per_row().map(|flops| fastest * 1e9 / flops as f64);
+    Ok(Measured {
+        engine: engine.describe().to_string(),
+        ratio_to_dense_bound: bound.zip(best.as_ref()).map(|(bound, best)| best.rows_per_second / bound),
+        dense_bound_rows_per_second: bound,
+        products,
+        runs,
+        best,
+    })
+}
+
+fn workers(args: &BenchArgs) -> Vec<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let mut workers: Vec<usize> = args.workers.iter().copied().map(usize::from).collect();
+    if workers.is_empty() {
+        workers = vec![1, cores];
+    }
+    workers.dedup();
+    workers
+}
+
+fn batches(args: &BenchArgs, dims: [usize; 2]) -> Vec<usize> {
+    if !args.batch_rows.is_empty() {
+        return args.batch_rows.iter().map(|&rows| rows as usize).collect();
+    }
+    let fits = |rows: &usize| rows * (dims[0] + dims[1]) * 4 <= LARGEST_BYTES;
+    let fitting: Vec<usize> = BATCHES.into_iter().filter(fits).collect();
+    if fitting.is_empty() { vec![1] } else { fitting }
+}
+
+/// The middle one; of two, the lower.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn table(report: &Report) -> String {
+    let [d1, d2] = report.dimensions;
+    let mut text = format!(
+        "{}: {d1} and {d2} values, {} classes\n  {:.3} MFLOP a row",
+        report.bundle.display(),
+        report.classes,
+        report.flops_per_row as f64 / 1e6
+    );
+    if let Some(dense) = report.dense_flops_per_row {
+        _ = write!(text, "; {:.3} were the densities one dense product each", dense as f64 / 1e6);
+    }
+    text.push('\n');
+    for measured in &report.engines {
+        _ = writeln!(text, "\n{}", measured.engine);
+        _ = writeln!(text, "  workers  batch rows      rows/s   GFLOP/s  of a dense product's");
+        for run in &measured.runs {
+            _ = writeln!(
+                text,
+                "  {:>7}  {:>10}  {:>10.0}  {:>8.1}  {:>19.0} %",
+                run.workers,
+                run.batch_rows,
+                run.rows_per_second,
+                run.gflops,
+                run.share_of_matrix_product * 100.0
+            );
+        }
+        for product in &measured.products {
+            let one = if product.workers == 1 { "" } else { "s" };
+            _ = writeln!(
+                text,
+                "  a dense product on {} worker{one}: {:.1} GFLOP/s",
+                product.workers, product.gflops
+            );
+        }
+        if let (Some(bound), Some(ratio)) =
+            (measured.dense_bound_rows_per_second, measured.ratio_to_dense_bound)
+        {
+            _ = writeln!(
+                text,
+                "  dense densities could reach {bound:.0} rows/s at that rate; the fastest here is {ratio:.2} times that"
+            );
+        }
+    }
+    text
+}
