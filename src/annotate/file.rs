@@ -14,10 +14,9 @@ use crate::bundle::Bundle;
 use crate::dataset::{Fate, FateCounts, Input, Request, Source, SpliceWriter, Staged, exists};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::evaluate::{Column, Constants};
 use crate::interaction::{Interaction, dataset_shift};
 
-use super::columns::Column;
-use super::compute::Constants;
 use super::journal::{BadRow, Batch, Journal};
 use super::lineage::{Asked, Identity, to_json};
 use super::memory;

@@ -13,8 +13,8 @@ use crate::bundle::{Bundle, Units};
 use crate::dataset::Input;
 use crate::engine::Description;
 use crate::error::{Error, Result};
+use crate::evaluate::Column;
 
-use super::columns::Column;
 use super::options::Adjust;
 
 /// The columns a run reads and those it adds.

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use sysinfo::System;
 
+use crate::evaluate::fastest_batch_rows;
+
 use super::pipeline::Shape;
 
 /// A number of bytes as it may be typed: `512MiB`, `4G`, `1000000`.
@@ -58,8 +60,8 @@ pub(super) fn shape(dims: [usize; 2], workers: usize, asked: Option<usize>, limi
         let waiting = (shape.queue + 1) as u64;
         row_bytes * shape.batch_rows as u64 * (waiting + WORKING_FACTOR * workers as u64)
     };
-    let fastest = ((1 << 19) / (dims[0] + dims[1]).max(1)).clamp(256, 4096);
-    let mut shape = Shape { batch_rows: asked.unwrap_or(fastest), queue: workers + 1 };
+    let mut shape =
+        Shape { batch_rows: asked.unwrap_or_else(|| fastest_batch_rows(dims)), queue: workers + 1 };
     while takes(shape) > limit_bytes && shape.queue > 1 {
         shape.queue -= 1;
     }

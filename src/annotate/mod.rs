@@ -1,8 +1,6 @@
 //! Annotating: rows of a dataset through the engine and the mathematics, the computed
 //! columns through the journal, and from there spliced in beside the old ones.
 
-mod columns;
-mod compute;
 mod file;
 mod files;
 mod journal;
@@ -16,10 +14,11 @@ mod splicing;
 mod summary;
 mod tally;
 
-pub use columns::Column;
 pub use file::Run;
 pub use files::Totals;
 pub use memory::Size;
 pub use options::{Adjust, Begun, MaxBadRows, OnBadRow, Options, Progress};
 pub use plan::Plan;
 pub use summary::{Adjustment, Means, Summary};
+
+pub use crate::evaluate::Column;

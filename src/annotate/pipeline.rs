@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::dataset::{Samples, Source};
 use crate::engine::Backend;
 use crate::error::{Error, Result};
+use crate::evaluate::{Computed, Constants, Worker};
 
-use super::compute::{Computed, Constants, Worker};
 use super::journal::Position;
 
 /// A batch and its place in the file.

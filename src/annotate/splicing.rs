@@ -8,8 +8,8 @@ use crossbeam_channel::Receiver;
 
 use crate::dataset::{Input, SpliceWriter};
 use crate::error::{Error, Result};
+use crate::evaluate::Column;
 
-use super::columns::Column;
 use super::journal::Reader;
 use super::rejects::Rejects;
 
