@@ -31,14 +31,19 @@ impl EngineArgs {
         self.onnxruntime.as_deref()
     }
 
-    /// Finds the engine and says which it is.
-    pub(super) fn find(&self) -> Result<Engine> {
-        let engine = Engine::find(&Options {
+    /// What was asked for.
+    pub(super) fn options(&self) -> Options {
+        Options {
             engine: self.engine,
             library: self.onnxruntime.clone(),
             device: self.device,
             tf32: self.tf32,
-        })?;
+        }
+    }
+
+    /// Finds the engine and says which it is.
+    pub(super) fn find(&self) -> Result<Engine> {
+        let engine = Engine::find(&self.options())?;
         tracing::info!("engine: {}", engine.describe());
         Ok(engine)
     }
