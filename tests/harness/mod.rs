@@ -111,7 +111,7 @@ pub fn scratch() -> PathBuf {
 
 /// Makes something once for all test processes: `make` fills a folder, which appears
 /// under its name when it is whole. `key` says what it depends on.
-fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
+pub fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let (done, stamp) = (scratch().join(name), scratch().join(format!("{name}.key")));
     let lock = File::create(scratch().join(format!("{name}.lock"))).unwrap();
     lock.lock().unwrap();
@@ -124,7 +124,7 @@ fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
 }
 
 /// Which build of the program this is: what an older one has fitted is made anew.
-fn build() -> String {
+pub fn build() -> String {
     let program = fs::metadata(env!("CARGO_BIN_EXE_lsmi-etl")).unwrap();
     format!("{:?} {}", program.modified().unwrap(), program.len())
 }

@@ -63,6 +63,7 @@ mod once;
 mod pool;
 mod scalar;
 mod summary;
+mod unread;
 
 use std::sync::Arc;
 
@@ -88,8 +89,8 @@ impl Functions {
 /// Gives a session the functions. Bundles and the engine are opened when a query first
 /// needs them; a bundle is read once.
 ///
-/// Beside the functions the session gets an analyzer rule, which makes the models run
-/// once a row, and a query planner for the operator they run in. Queries without `lsmi`
+/// Beside the functions the session gets two rules, which make the models run once a
+/// row or, where nothing of them is read, not at all, and a query planner for the operator they run in. Queries without `lsmi`
 /// are planned by the planner that the session had. Registering again replaces the
 /// models.
 pub fn register(context: &SessionContext, models: Models) -> Functions {
@@ -108,6 +109,7 @@ pub fn register(context: &SessionContext, models: Models) -> Functions {
         *state = SessionStateBuilder::new_from_existing(state.clone())
             .with_session_id(id)
             .with_analyzer_rule(Arc::new(once::Once))
+            .with_optimizer_rule(Arc::new(unread::Unread))
             .with_query_planner(Arc::new(planner))
             .build();
     }

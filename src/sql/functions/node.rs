@@ -73,6 +73,11 @@ impl Evaluate {
         Column::new_unqualified(&self.column)
     }
 
+    /// What it reads.
+    pub(super) fn input(&self) -> &LogicalPlan {
+        &self.input
+    }
+
     /// As a plan.
     pub(super) fn into_plan(self) -> LogicalPlan {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchemaRef};
+use datafusion::common::{Column, DFSchemaRef, TableReference};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -75,7 +75,7 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         LogicalPlan::Projection(projection) => {
             // Names are the query's, whatever an expression has become.
             let named = expressions.into_iter().zip(projection.schema.iter());
-            let named = named.map(|(expr, (table, field))| named(expr, table.cloned(), field.name()));
+            let named = named.map(|(expr, (table, field))| titled(expr, table.cloned(), field.name()));
             LogicalPlan::Projection(Projection::try_new(named.collect(), Arc::new(input))?)
         }
         // Its fetch is no expression.
@@ -169,7 +169,7 @@ fn replaced(expr: Expr, columns: &[(Call, Column)]) -> Result<Expr> {
     opened(expr)?.transform_up(replace).data()
 }
 
-fn named(expr: Expr, table: Option<datafusion::sql::TableReference>, name: &str) -> Expr {
+fn titled(expr: Expr, table: Option<TableReference>, name: &str) -> Expr {
     let known = expr.qualified_name();
     match known == (table.clone(), name.to_owned()) {
         true => expr,
@@ -187,7 +187,7 @@ fn restored(plan: LogicalPlan, schema: &DFSchemaRef, own: usize, added: usize) -
             return Err(DataFusionError::Internal(format!("lsmi: {} has no column {place}", plan.display())));
         }
         let column = Expr::Column(Column::from(now.qualified_field(place)));
-        Ok(named(column, table.cloned(), field.name()))
+        Ok(titled(column, table.cloned(), field.name()))
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(plan))?))
