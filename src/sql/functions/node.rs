@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -37,8 +38,18 @@ pub(super) struct Evaluate {
 impl Evaluate {
     /// A call of `lsmi` on columns of a plan, once for all that need it.
     pub(super) fn new(input: LogicalPlan, function: Arc<ScalarUDF>, args: Vec<Expr>) -> Result<Self> {
-        let arguments: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
-        let column = format!("__lsmi({})", arguments.join(","));
+        // Two columns of one name that mean different things must not meet in a schema.
+        let mut hasher = DefaultHasher::new();
+        (&input, &args).hash(&mut hasher);
+        let mark = hasher.finish() >> 40;
+        let arguments: Vec<String> = args
+            .iter()
+            .map(|arg| match arg {
+                Expr::Column(column) => column.name.clone(),
+                arg => arg.schema_name().to_string(),
+            })
+            .collect();
+        let column = format!("__lsmi_{mark:06x}({})", arguments.join(", "));
         Self::with_column(input, function, args, column)
     }
 

@@ -202,9 +202,12 @@ fn provided(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPlan, Colu
         return Ok(Some((plan.clone(), node.column())));
     }
     let inner = match plan {
-        LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Extension(_) => {
-            call.clone()
-        }
+        // Their columns are their input's; a window's own come on top.
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Window(_)
+        | LogicalPlan::Extension(_) => call.clone(),
         LogicalPlan::Projection(projection) => match below(call, &projection.schema, &projection.expr)? {
             Some(call) => call,
             None => return Ok(None),
