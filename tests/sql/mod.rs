@@ -4,4 +4,5 @@
 mod functions;
 mod recipes;
 mod refusals;
+mod shapes;
 mod summaries;

@@ -49,7 +49,9 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     let calls = if takes { calls(&plan)? } else { Vec::new() };
     let [input] = plan.inputs()[..] else { return Ok(Transformed::no(plan)) };
-    if calls.is_empty() {
+    // DataFusion turns a correlated subquery into a join only where it knows all nodes
+    // above the outer query's columns.
+    if calls.is_empty() || reads_outer(input)? {
         return Ok(Transformed::no(plan));
     }
     let own = input.schema().fields().len();
@@ -89,6 +91,10 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         plan => restored(plan.with_new_exprs(expressions, vec![input])?, &schema, own, added)?,
     };
     Ok(Transformed::yes(plan))
+}
+
+fn reads_outer(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| Ok(node.contains_outer_reference()))
 }
 
 /// A call of `lsmi`.
