@@ -9,6 +9,7 @@ pub mod cli;
 pub mod dataset;
 pub mod engine;
 pub mod error;
+pub mod evaluate;
 pub mod fit;
 pub mod interaction;
 pub mod sql;

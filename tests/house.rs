@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use crate::harness::repository;
 
 /// Each room and those it may import.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("interaction", &["error"]),
     ("bundle", &["error"]),
     ("engine", &["bundle", "error"]),
     ("dataset", &["bundle", "error"]),
     ("synth", &["interaction", "dataset", "error"]),
-    ("annotate", &["interaction", "bundle", "engine", "dataset", "error"]),
+    ("evaluate", &["interaction", "bundle", "engine", "dataset", "error"]),
+    ("annotate", &["interaction", "bundle", "engine", "dataset", "evaluate", "error"]),
     ("fit", &["interaction", "bundle", "engine", "dataset", "error"]),
-    ("sql", &["interaction", "bundle", "engine", "dataset", "error"]),
+    ("sql", &["interaction", "bundle", "engine", "dataset", "evaluate", "error"]),
     ("report", &["interaction", "dataset", "sql", "error"]),
     (
         "cli",

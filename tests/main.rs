@@ -15,4 +15,5 @@ mod faults;
 mod house;
 mod sources;
 mod splice;
+mod sql;
 mod wheel;

@@ -13,9 +13,9 @@ use crate::bundle::Bundle;
 use crate::dataset::{Input, Request, Source, Staged, Writer, Written};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::evaluate::Column;
 
 use super::adjusting::{self, Shift};
-use super::columns::Column;
 use super::journal::Journal;
 use super::lineage::{Asked, UNSHIFTED_KEY, to_json};
 use super::memory;

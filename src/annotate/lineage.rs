@@ -12,9 +12,9 @@ use crate::bundle::{Bundle, Units};
 use crate::dataset::{Input, Written};
 use crate::engine::Description;
 use crate::error::{Error, Result};
+use crate::evaluate::Column;
 
 use super::adjusting::Unshifted;
-use super::columns::Column;
 use super::options::{Adjust, Options};
 
 /// The columns a run reads and those it adds.

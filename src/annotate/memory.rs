@@ -4,8 +4,10 @@ use std::str::FromStr;
 
 use sysinfo::System;
 
-use super::pipeline::Shape;
 use crate::engine::Device;
+use crate::evaluate::fastest_batch_rows;
+
+use super::pipeline::Shape;
 
 /// A number of bytes as it may be typed: `512MiB`, `4G`, `1000000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,26 +50,21 @@ pub(super) fn default_limit_bytes() -> u64 {
 const FEWEST_ROWS: usize = 64;
 
 /// What a device makes of batches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    /// Floats of both embeddings in the batch that is fastest.
-    floats: usize,
-    /// Its rows, whatever the dimensions.
-    rows: (usize, usize),
+    /// The rows of a batch that are fastest for embeddings of these dimensions.
+    batch_rows: fn([usize; 2]) -> usize,
     /// What a worker holds of a row for each byte of its embeddings: the batch, its copy
     /// in the engine, and the largest intermediate results.
     working_factor: u64,
 }
 
 impl Pace {
-    /// The batch is small enough that its intermediate results stay in a core's cache,
-    /// large enough that a run's fixed cost does not show. Measured, not calibrated at each
-    /// start: with both engines and at 128 and 512 values the speed is the same within three
-    /// hundredths from 256 to 1 024 rows, and a tenth less at 4 096 (`benches/README.md`).
-    const CPU: Self = Self { floats: 1 << 17, rows: (512, 4096), working_factor: 12 };
+    const CPU: Self = Self { batch_rows: fastest_batch_rows, working_factor: 12 };
     /// A kernel of few rows leaves most of a GPU idle. Intermediate results are in the
     /// GPU's memory: here are the batch and its pinned copy.
-    const GPU: Self = Self { floats: 1 << 23, rows: (8192, 65536), working_factor: 3 };
+    const GPU: Self =
+        Self { batch_rows: |dims| ((1 << 23) / (dims[0] + dims[1]).max(1)).clamp(8192, 65536), working_factor: 3 };
 
     pub(super) fn of(device: Device) -> Self {
         match device {
@@ -90,8 +87,7 @@ pub(super) fn shape(
         let waiting = (shape.queue + 1) as u64;
         row_bytes * shape.batch_rows as u64 * (waiting + pace.working_factor * workers as u64)
     };
-    let fastest = (pace.floats / (dims[0] + dims[1]).max(1)).clamp(pace.rows.0, pace.rows.1);
-    let mut shape = Shape { batch_rows: asked.unwrap_or(fastest), queue: workers + 1 };
+    let mut shape = Shape { batch_rows: asked.unwrap_or_else(|| (pace.batch_rows)(dims)), queue: workers + 1 };
     while takes(shape) > limit_bytes && shape.queue > 1 {
         shape.queue -= 1;
     }

@@ -3,8 +3,6 @@
 //! stream go through the same stages, but at once from the mathematics to the output.
 
 mod adjusting;
-mod columns;
-mod compute;
 mod file;
 mod files;
 mod journal;
@@ -21,10 +19,11 @@ mod summary;
 mod tally;
 mod work;
 
-pub use columns::Column;
 pub use file::Run;
 pub use files::Totals;
 pub use memory::Size;
 pub use options::{Adjust, Begun, MaxBadRows, OnBadRow, Options, Progress};
 pub use plan::Plan;
 pub use summary::{Adjustment, Means, Summary};
+
+pub use crate::evaluate::Column;

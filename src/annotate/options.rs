@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::columns::Column;
 use crate::dataset::Keys;
+use crate::evaluate::Column;
 
 /// What becomes of a run that meets a row it can't compute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

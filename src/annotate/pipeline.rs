@@ -13,8 +13,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::dataset::{Fate, Samples, Source};
 use crate::engine::Backend;
 use crate::error::{Error, Result};
+use crate::evaluate::{Computed, Constants, Worker};
 
-use super::compute::{Computed, Constants, Worker};
 use super::journal::{BadRow, Batch, Position};
 
 /// A batch to compute.

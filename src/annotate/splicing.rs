@@ -9,8 +9,8 @@ use crossbeam_channel::Receiver;
 
 use crate::dataset::{Input, Writer};
 use crate::error::{Error, Result};
+use crate::evaluate::Column;
 
-use super::columns::Column;
 use super::journal::Reader;
 use super::rejects::Rejects;
 

@@ -12,8 +12,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::dataset::{Added, Input, Roles, RowBatch, RowWriter, Rows, Staged, StdinChunks, is_stdio, stdout};
 use crate::error::{Error, Place, Result};
+use crate::evaluate::Constants;
 
-use super::compute::Constants;
 use super::file::Run;
 use super::journal::Batch;
 use super::judge::{Groups, Judge};

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::dataset::{Fate, FateCounts};
+use crate::evaluate::Column;
 use crate::interaction::{self, Moments};
 
 use super::adjusting::Unshifted;
-use super::columns::Column;
 use super::journal::Batch;
 
 /// Moments of the computed columns over good rows, and the fates of all rows.

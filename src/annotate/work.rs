@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::dataset::{FateCounts, Input, Source, exists};
 use crate::error::Result;
+use crate::evaluate::Constants;
 
-use super::compute::Constants;
 use super::file::Run;
 use super::journal::Journal;
 use super::judge::{Groups, Judge};

@@ -55,7 +55,8 @@ impl EngineArgs {
         Ok(engines)
     }
 
-    fn options(&self) -> Options {
+    /// What was asked for.
+    pub(super) fn options(&self) -> Options {
         Options {
             engine: self.engine,
             library: self.onnxruntime.clone(),

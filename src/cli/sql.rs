@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::annotate::Size;
 use crate::error::{Error, Place, Result};
-use crate::sql::{self, Format, Layout, Options, Request};
+use crate::sql::{self, Format, Layout, Models, Options, Request};
+
+use super::engine::EngineArgs;
 
 /// Query files with SQL: a quoted path, folder or glob is a table
 #[derive(Debug, clap::Args)]
@@ -21,8 +23,14 @@ Examples:
   A folder with hive partitions (date=2025-01-31/…): date is a column
     lsmi-etl sql --table t=annotated/ \"SELECT date, avg(u1) FROM t GROUP BY date\"
 
+  What the models of a bundle say of rows that were never annotated
+    lsmi-etl sql --bundle lsmi-bundle \"SELECT lsmi(x1, x2, y) FROM 'in.parquet' LIMIT 20\"
+
 Files end in .parquet, .csv, .tsv, .json, .ndjson or .arrow. The dialect and the functions are
-DataFusion's; SHOW TABLES, DESCRIBE 'out.parquet', EXPLAIN and COPY (…) TO 'file.parquet' work.
+DataFusion's, and four more: lsmi(x1, x2, y), a struct of r, u1, u2, s, i1, i2, i12, h1 and h2 by a
+bundle's models; its fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on; dominant(r, u1, u2, s); and the
+aggregate lsmi_summary(r, u1, u2, s). SHOW TABLES, DESCRIBE 'out.parquet', EXPLAIN and
+COPY (…) TO 'file.parquet' work.
 Rows go to stdout, messages to stderr.")]
 pub struct SqlArgs {
     /// The query; several statements are separated by semicolons
@@ -52,6 +60,13 @@ pub struct SqlArgs {
     /// Worker threads [default: the machine's cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+
+    /// The models of lsmi(x1, x2, y); lsmi(x1, x2, y, 'DIR') names others
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR", hide_env = true)]
+    bundle: PathBuf,
+
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 /// Runs `lsmi-etl sql`.
@@ -66,6 +81,7 @@ pub fn run(args: &SqlArgs) -> Result<()> {
         options: Options {
             threads: args.threads,
             memory_limit_bytes: args.memory_limit.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+            models: Models { bundle: args.bundle.clone(), engine: args.engine.options(), sessions: None },
         },
     };
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());

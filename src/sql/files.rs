@@ -31,7 +31,7 @@ use crate::error::{Error, Place, Result};
 /// # Errors
 /// [`Error::NoInput`] where nothing is there, [`Error::BadData`] where a file is not
 /// what its name says.
-pub async fn register(context: &SessionContext, name: &str, path: &str) -> Result<()> {
+pub async fn register_table(context: &SessionContext, name: &str, path: &str) -> Result<()> {
     let table = open(&context.state(), path).await?;
     context.register_table(name, table).map_err(|e| explain(e, path))?;
     Ok(())

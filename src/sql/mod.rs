@@ -11,6 +11,7 @@
 
 mod failure;
 mod files;
+pub mod functions;
 mod order;
 mod output;
 mod statement;
@@ -27,7 +28,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::error::{Error, Result};
 
 pub use failure::explain;
-pub use files::register;
+pub use files::register_table;
+pub use functions::{Functions, Models, register};
 pub use output::{Format, Layout};
 pub use statement::execute;
 
@@ -39,6 +41,8 @@ pub struct Options {
     /// Memory for sorting, grouping and joining, in bytes; past it they spill to the
     /// system's temporary folder. Unlimited where `None`.
     pub memory_limit_bytes: Option<usize>,
+    /// What `lsmi(x1, x2, y)` runs.
+    pub models: Models,
 }
 
 /// One or more statements and how to run and print them.
@@ -78,14 +82,14 @@ pub fn run(request: &Request, out: &mut dyn Write) -> Result<()> {
     runtime.block_on(async {
         let context = context(&request.options)?;
         for (name, path) in &request.tables {
-            register(&context, name, path).await?;
+            register_table(&context, name, path).await?;
         }
         execute(&context, &request.sql, &request.layout, out).await
     })
 }
 
-/// A session in which every quoted path or glob is a table, read as [`register`]
-/// reads it.
+/// A session in which every quoted path or glob is a table, read as [`register_table`]
+/// reads it, with this crate's [`functions`].
 ///
 /// # Errors
 /// [`Error::Internal`] where DataFusion cannot set up its temporary files.
@@ -114,5 +118,7 @@ pub fn context(options: &Options) -> Result<SessionContext> {
     let files = files::Files::new(&context);
     let tables = Arc::clone(context.state().catalog_list());
     context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));
+    let threads = options.models.sessions.or(options.threads);
+    register(&context, Models { sessions: threads, ..options.models.clone() });
     Ok(context)
 }

@@ -80,7 +80,7 @@ mod tests {
     /// The values of the first column that a query gives, with four partitions.
     fn column(sql: &str) -> Vec<i64> {
         let layout = Layout { format: Format::Csv, max_table_rows: None };
-        let options = Options { threads: NonZeroUsize::new(4), memory_limit_bytes: None };
+        let options = Options { threads: NonZeroUsize::new(4), ..Options::default() };
         let mut out = Vec::new();
         run(&Request { layout, options, ..Request::new(sql) }, &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().skip(1).map(|line| line.parse().unwrap()).collect()

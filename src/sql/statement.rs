@@ -183,7 +183,8 @@ mod tests {
     }
 
     fn limited(bytes: usize, sql: &str) -> Request {
-        let options = Options { memory_limit_bytes: Some(bytes), threads: NonZeroUsize::new(2) };
+        let options =
+            Options { memory_limit_bytes: Some(bytes), threads: NonZeroUsize::new(2), ..Options::default() };
         Request { options, ..csv(sql) }
     }
 

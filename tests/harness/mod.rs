@@ -124,7 +124,7 @@ pub fn once(name: &str, key: &str, make: impl FnOnce(&Path)) -> PathBuf {
 }
 
 /// Which build of the program this is: what an older one has fitted is made anew.
-fn build() -> String {
+pub fn build() -> String {
     let program = fs::metadata(env!("CARGO_BIN_EXE_lsmi-etl")).unwrap();
     format!("{:?} {}", program.modified().unwrap(), program.len())
 }

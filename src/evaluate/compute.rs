@@ -11,14 +11,15 @@ use super::columns::Column;
 
 /// What does not change from batch to batch.
 #[derive(Debug)]
-pub(super) struct Constants {
+pub struct Constants {
     log_prior: Vec<f64>,
     h_offsets: [f64; 2],
     columns: Vec<Column>,
 }
 
 impl Constants {
-    pub(super) fn new(bundle: &Bundle, columns: &[Column]) -> Self {
+    /// For some columns, in this order, by the models of a bundle.
+    pub fn new(bundle: &Bundle, columns: &[Column]) -> Self {
         Self {
             log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
             h_offsets: bundle.h_offsets(),
@@ -29,15 +30,15 @@ impl Constants {
 
 /// The computed columns of a batch. Values of rows that are not good mean nothing.
 #[derive(Debug)]
-pub(super) struct Computed {
-    /// One vector for each column asked for.
-    pub(super) columns: Vec<Vec<f32>>,
+pub struct Computed {
+    /// One vector for each column asked for, each as long as the batch.
+    pub columns: Vec<Vec<f32>>,
     /// What became of each row.
-    pub(super) fates: Vec<Fate>,
+    pub fates: Vec<Fate>,
 }
 
 /// A worker: a session and its buffers.
-pub(super) struct Worker<'a> {
+pub struct Worker<'a> {
     session: Box<dyn Backend>,
     constants: &'a Constants,
     evaluated: Evaluated,
@@ -46,12 +47,17 @@ pub(super) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(session: Box<dyn Backend>, constants: &'a Constants) -> Self {
+    /// A worker with a session of its own.
+    pub fn new(session: Box<dyn Backend>, constants: &'a Constants) -> Self {
         let evaluated = Evaluated::default();
         Self { session, constants, evaluated, y: Vec::new(), log_prior: Vec::new() }
     }
 
-    pub(super) fn compute(&mut self, samples: &Samples) -> Result<Computed> {
+    /// Computes a batch.
+    ///
+    /// # Errors
+    /// [`Error::Engine`](crate::Error::Engine) where the engine fails.
+    pub fn compute(&mut self, samples: &Samples) -> Result<Computed> {
         let rows = samples.rows;
         if rows == 0 {
             // No engine is asked about nothing.
@@ -87,6 +93,11 @@ impl<'a> Worker<'a> {
         let columns = self.constants.columns.iter();
         let columns = columns.map(|&column| self.column(column, &parts)).collect::<Result<_>>()?;
         Ok(Computed { columns, fates })
+    }
+
+    /// Gives the session back.
+    pub fn into_session(self) -> Box<dyn Backend> {
+        self.session
     }
 
     fn column(&self, column: Column, [r, u1, u2, s]: &[Vec<f32>; 4]) -> Result<Vec<f32>> {

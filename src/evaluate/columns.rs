@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use arrow::datatypes::{DataType, Field};
 
-/// A column that annotate can add.
+/// A column that can be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Column {
     /// Redundancy.

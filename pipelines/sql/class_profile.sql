@@ -1,0 +1,30 @@
+-- What is each class known by: what both modalities say, one alone, or only the pair?
+--
+-- Mean redundancy, uniqueness and synergy of each class in nats, each with its standard
+-- error, the share of its samples that each part dominates, and the rows without values.
+--
+--   lsmi-etl sql -f class_profile.sql --table annotated=digits.parquet
+--
+-- Columns: label is the table's own; write yours in its place.
+
+WITH profiles AS (
+    SELECT label, lsmi_summary(r, u1, u2, s) AS p FROM annotated GROUP BY label
+)
+SELECT
+    label,
+    p['rows'] AS rows,
+    round(p['r'], 3) AS r,
+    round(p['r_std_error'], 3) AS "r ±",
+    round(p['u1'], 3) AS u1,
+    round(p['u1_std_error'], 3) AS "u1 ±",
+    round(p['u2'], 3) AS u2,
+    round(p['u2_std_error'], 3) AS "u2 ±",
+    round(p['s'], 3) AS s,
+    round(p['s_std_error'], 3) AS "s ±",
+    round(p['redundancy_share'], 3) AS redundancy,
+    round(p['unique_1_share'], 3) AS unique_1,
+    round(p['unique_2_share'], 3) AS unique_2,
+    round(p['synergy_share'], 3) AS synergy,
+    p['nulls'] AS nulls
+FROM profiles
+ORDER BY label;

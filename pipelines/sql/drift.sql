@@ -1,0 +1,34 @@
+-- Has what the modalities say changed between two annotated dates?
+--
+-- The mean of each part in both tables, its change, the change's standard error, and
+-- their ratio z: beyond 3 or -3 it is hardly chance. Annotate both with one bundle.
+--
+--   lsmi-etl sql -f drift.sql --table earlier=day=2026-01-31 --table later=day=2026-02-01
+
+WITH earlier_p AS (
+    SELECT lsmi_summary(r, u1, u2, s) AS e FROM earlier
+), later_p AS (
+    SELECT lsmi_summary(r, u1, u2, s) AS l FROM later
+), parts AS (
+    SELECT
+        unnest(['r', 'u1', 'u2', 's']) AS part,
+        unnest([e['r'], e['u1'], e['u2'], e['s']]) AS earlier,
+        unnest([l['r'], l['u1'], l['u2'], l['s']]) AS later,
+        unnest([e['r_std_error'], e['u1_std_error'], e['u2_std_error'], e['s_std_error']]) AS earlier_error,
+        unnest([l['r_std_error'], l['u1_std_error'], l['u2_std_error'], l['s_std_error']]) AS later_error
+    FROM earlier_p CROSS JOIN later_p
+), changes AS (
+    SELECT
+        part, earlier, later, later - earlier AS change,
+        sqrt(earlier_error * earlier_error + later_error * later_error) AS std_error
+    FROM parts
+)
+SELECT
+    part,
+    round(earlier, 4) AS earlier,
+    round(later, 4) AS later,
+    round(change, 4) AS change,
+    round(std_error, 4) AS std_error,
+    round(change / nullif(std_error, 0.0), 1) AS z
+FROM changes
+ORDER BY CASE part WHEN 'r' THEN 1 WHEN 'u1' THEN 2 WHEN 'u2' THEN 3 ELSE 4 END;

@@ -1,0 +1,212 @@
+//! The operator that runs the models: every batch of its input with `lsmi(x1, x2, y)`
+//! as one more column. `EXPLAIN ANALYZE` shows its rows and time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::config::ConfigOptions;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::equivalence::ProjectionMapping;
+use datafusion::physical_plan::execution_plan::CardinalityEffect;
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput, Time,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    PhysicalExpr, PlanProperties, ReplaceChildrenOptions, apply_expression_roots,
+};
+use futures::StreamExt;
+
+use super::models::{Estimator, Registry};
+use super::scalar::raise;
+
+/// The operator.
+#[derive(Clone)]
+pub(super) struct LsmiExec {
+    input: Arc<dyn ExecutionPlan>,
+    /// x1, x2, y.
+    args: [Arc<dyn PhysicalExpr>; 3],
+    field: FieldRef,
+    registry: Arc<Registry>,
+    estimator: Arc<Estimator>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl LsmiExec {
+    pub(super) fn new(
+        input: Arc<dyn ExecutionPlan>,
+        args: [Arc<dyn PhysicalExpr>; 3],
+        field: FieldRef,
+        registry: Arc<Registry>,
+        estimator: Arc<Estimator>,
+    ) -> Result<Self> {
+        let before = input.schema();
+        let fields = before.fields().iter().cloned().chain([Arc::clone(&field)]);
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), before.metadata().clone());
+        let kept: Vec<usize> = (0..before.fields().len()).collect();
+        let kept = ProjectionMapping::from_indices(&kept, &before)?;
+        let properties = PlanProperties::new(
+            input.equivalence_properties().project(&kept, Arc::new(schema)),
+            input.output_partitioning().clone(),
+            input.pipeline_behavior(),
+            input.boundedness(),
+        );
+        let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
+        Ok(Self { input, args, field, registry, estimator, properties, metrics })
+    }
+}
+
+impl fmt::Debug for LsmiExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LsmiExec")
+            .field("args", &self.args)
+            .field("input", &self.input)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for LsmiExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [x1, x2, label] = &self.args;
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(f, "LsmiExec: lsmi({x1}, {x2}, {label}), bundle={}", self.estimator.name())
+            }
+            DisplayFormatType::TreeRender => {
+                writeln!(f, "lsmi({x1}, {x2}, {label})")?;
+                writeln!(f, "bundle={}", self.estimator.name())
+            }
+        }
+    }
+}
+
+impl ExecutionPlan for LsmiExec {
+    fn name(&self) -> &str {
+        "LsmiExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        apply_expression_roots(&self.args, f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Ok([input]) = <[Arc<dyn ExecutionPlan>; 1]>::try_from(children) else {
+            return Err(DataFusionError::Internal("LsmiExec has one input".to_owned()));
+        };
+        let LsmiExec { args, field, registry, estimator, properties, .. } = Self::clone(&self);
+        Ok(Arc::new(match options.children_properties {
+            ChildrenPropertiesMode::Keep => Self {
+                input,
+                args,
+                field,
+                registry,
+                estimator,
+                properties,
+                metrics: ExecutionPlanMetricsSet::new(),
+            },
+            ChildrenPropertiesMode::Recompute => Self::new(input, args, field, registry, estimator)?,
+        }))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    /// Filters on the input's own columns go first.
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(parent_filters, &self.children())
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context)?;
+        let running = Running {
+            args: self.args.clone(),
+            schema: self.schema(),
+            registry: Arc::clone(&self.registry),
+            estimator: Arc::clone(&self.estimator),
+            rows: MetricBuilder::new(&self.metrics).counter("lsmi_rows", partition),
+            time: MetricBuilder::new(&self.metrics).subset_time("lsmi_time", partition),
+        };
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let batches = input.map(move |batch| {
+            let _timer = baseline.elapsed_compute().timer();
+            Ok(running.append(&batch?)?.record_output(&baseline))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// One partition's stream.
+struct Running {
+    args: [Arc<dyn PhysicalExpr>; 3],
+    schema: SchemaRef,
+    registry: Arc<Registry>,
+    estimator: Arc<Estimator>,
+    rows: Count,
+    time: Time,
+}
+
+impl Running {
+    fn append(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let [x1, x2, label] = self
+            .args
+            .each_ref()
+            .map(|arg| -> Result<ArrayRef> { arg.evaluate(batch)?.into_array(batch.num_rows()) });
+        let columns = [x1?, x2?, label?];
+        let evaluated = {
+            let _timer = self.time.timer();
+            self.registry.evaluate(&self.estimator, &columns).map_err(raise)?
+        };
+        self.rows.add(batch.num_rows());
+        let mut columns = batch.columns().to_vec();
+        columns.push(Arc::new(evaluated));
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}

@@ -1,0 +1,228 @@
+//! The models behind `lsmi`: bundles, opened when a query first names them, each with
+//! sessions that all threads share.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::array::{ArrayRef, Float32Array, StructArray};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::datatypes::{FieldRef, Fields};
+
+use super::pool::Pool;
+use crate::bundle::Bundle;
+use crate::dataset::{EmbeddingType, Embeddings, Fate, Flaw, LabelIndex, Modality, Samples, extract};
+use crate::engine::{self, Engine};
+use crate::error::{Error, Place, Result};
+use crate::evaluate::{Column, Constants, Worker, fastest_batch_rows};
+
+/// The fields of `lsmi(…)`, in their order.
+pub(super) const COLUMNS: [Column; 9] = [
+    Column::R,
+    Column::U1,
+    Column::U2,
+    Column::S,
+    Column::I1,
+    Column::I2,
+    Column::I12,
+    Column::H1,
+    Column::H2,
+];
+
+/// The type of `lsmi(…)`: nullable f32, each with its description and unit.
+pub(super) fn fields() -> Fields {
+    COLUMNS.iter().map(|column| column.field()).collect()
+}
+
+/// Which models the functions run, and on what.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// The bundle where a call names none: opened when the first such call is planned,
+    /// so that it need not exist for other queries.
+    pub bundle: PathBuf,
+    /// What runs the models; looked for when the first call is planned.
+    pub engine: engine::Options,
+    /// Sessions of each bundle, each with a thread's worth of work at a time; the
+    /// machine's cores where `None`.
+    pub sessions: Option<NonZeroUsize>,
+}
+
+impl Default for Models {
+    /// `lsmi-bundle` in the current folder, where `lsmi-etl fit` writes it.
+    fn default() -> Self {
+        Self { bundle: PathBuf::from("lsmi-bundle"), engine: engine::Options::default(), sessions: None }
+    }
+}
+
+/// What has been opened of [`Models`].
+pub(super) struct Registry {
+    models: Models,
+    opened: Mutex<Opened>,
+    rows: AtomicU64,
+}
+
+#[derive(Default)]
+struct Opened {
+    engine: Option<Engine>,
+    estimators: HashMap<PathBuf, Arc<Estimator>>,
+}
+
+impl Registry {
+    pub(super) fn new(models: Models) -> Self {
+        Self { models, opened: Mutex::default(), rows: AtomicU64::new(0) }
+    }
+
+    /// The models of a bundle, or of the default one.
+    pub(super) fn estimator(&self, bundle: Option<&str>) -> Result<Arc<Estimator>> {
+        if let Some(url) = bundle.filter(|name| name.contains("://")) {
+            return Err(Error::Usage(format!(
+                "lsmi: a bundle is a folder of this machine, and {url} is not; copy it to one"
+            )));
+        }
+        let dir = bundle.map_or(self.models.bundle.as_path(), Path::new);
+        // Held while a bundle is opened: two calls of one query must not open it twice.
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = opened.estimators.get(dir) {
+            return Ok(Arc::clone(known));
+        }
+        let bundle = Bundle::open(dir)?;
+        let engine = match opened.engine.take() {
+            Some(engine) => engine,
+            None => {
+                let engine = Engine::find(&self.models.engine)?;
+                tracing::info!("engine: {}", engine.describe());
+                engine
+            }
+        };
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let sessions = self.models.sessions.unwrap_or_else(cores).get();
+        let estimator = Estimator::new(bundle, &engine, sessions).map(Arc::new);
+        opened.engine = Some(engine);
+        let estimator = estimator?;
+        opened.estimators.insert(dir.to_owned(), Arc::clone(&estimator));
+        Ok(estimator)
+    }
+
+    /// Evaluates three columns of one length: r, u1, u2, s and what they come from, all
+    /// null where a row is bad.
+    pub(super) fn evaluate(&self, estimator: &Estimator, columns: &[ArrayRef; 3]) -> Result<StructArray> {
+        let evaluated = estimator.evaluate(columns)?;
+        self.rows.fetch_add(columns[2].len() as u64, Ordering::Relaxed);
+        Ok(evaluated)
+    }
+
+    /// Rows that models have been run on since the functions were registered.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("models", &self.models).finish_non_exhaustive()
+    }
+}
+
+/// A bundle that is ready to evaluate.
+pub(super) struct Estimator {
+    bundle: Bundle,
+    index: LabelIndex,
+    constants: Constants,
+    pool: Pool,
+    batch_rows: usize,
+}
+
+impl Estimator {
+    fn new(bundle: Bundle, engine: &Engine, sessions: usize) -> Result<Self> {
+        Ok(Self {
+            index: LabelIndex::new(bundle.classes())?,
+            constants: Constants::new(&bundle, &COLUMNS),
+            pool: Pool::new(engine.sessions(&bundle.program(), sessions)?),
+            batch_rows: fastest_batch_rows(bundle.dims()),
+            bundle,
+        })
+    }
+
+    /// The bundle's folder, for messages and plans.
+    pub(super) fn name(&self) -> String {
+        self.bundle.dir().display().to_string()
+    }
+
+    /// Fails where columns of these types can't be samples of the bundle's models.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] that names the bundle and the column.
+    pub(super) fn check(&self, [x1, x2, label]: [&FieldRef; 3]) -> Result<()> {
+        let place =
+            |field: &FieldRef| Place::file(format!("lsmi with bundle {}", self.name())).column(field.name());
+        for (field, dim) in [x1, x2].into_iter().zip(self.bundle.dims()) {
+            let kind = EmbeddingType::require(field.data_type(), place(field))?;
+            kind.check_dimension(dim, place(field))?;
+        }
+        self.index.check(label.data_type(), place(label))
+    }
+
+    fn evaluate(&self, columns: &[ArrayRef; 3]) -> Result<StructArray> {
+        let rows = columns[2].len();
+        let (values, good) = self.pool.lend(|session| {
+            let mut worker = Worker::new(session, &self.constants);
+            let result = self.in_batches(&mut worker, columns);
+            (worker.into_session(), result)
+        })?;
+        let nulls = NullBuffer::from(good);
+        let arrays = values
+            .into_iter()
+            .map(|column| -> ArrayRef { Arc::new(Float32Array::new(column.into(), Some(nulls.clone()))) });
+        StructArray::try_new_with_length(fields(), arrays.collect(), Some(nulls.clone()), rows)
+            .map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// The values of all columns, and which rows are good.
+    fn in_batches(
+        &self,
+        worker: &mut Worker<'_>,
+        columns: &[ArrayRef; 3],
+    ) -> Result<(Vec<Vec<f32>>, Vec<bool>)> {
+        let rows = columns[2].len();
+        let mut values = vec![Vec::with_capacity(rows); COLUMNS.len()];
+        let mut good = Vec::with_capacity(rows);
+        for start in (0..rows).step_by(self.batch_rows) {
+            let length = self.batch_rows.min(rows - start);
+            let [x1, x2, label] = columns.each_ref().map(|column| column.slice(start, length));
+            let computed = worker.compute(&self.samples(&x1, &x2, label)?)?;
+            for (all, some) in values.iter_mut().zip(&computed.columns) {
+                all.extend_from_slice(some);
+            }
+            good.extend(computed.fates.iter().map(|fate| *fate == Fate::Good));
+        }
+        Ok((values, good))
+    }
+
+    fn samples(&self, x1: &ArrayRef, x2: &ArrayRef, label: ArrayRef) -> Result<Samples> {
+        let [d1, d2] = self.bundle.dims();
+        let read = |array: &ArrayRef, dim: usize| -> Result<Embeddings> {
+            extract(array, EmbeddingType::require(array.data_type(), Place::file("lsmi"))?, dim)
+        };
+        let (x1, x2) = (read(x1, d1)?, read(x2, d2)?);
+        let (class, of_label) = self.index.encode(&label)?;
+        let mut fates = vec![Fate::Good; label.len()];
+        let of_x1 = x1.flaws.iter().map(|(row, flaw)| (*row, fate(*flaw, Modality::First)));
+        let of_x2 = x2.flaws.iter().map(|(row, flaw)| (*row, fate(*flaw, Modality::Second)));
+        for (row, fate) in of_label.into_iter().chain(of_x1).chain(of_x2) {
+            if let Some(slot @ Fate::Good) = fates.get_mut(row) {
+                *slot = fate;
+            }
+        }
+        Ok(Samples { first_row: 0, rows: label.len(), x1: x1.values, x2: x2.values, class, fates, label })
+    }
+}
+
+fn fate(flaw: Flaw, modality: Modality) -> Fate {
+    match flaw {
+        Flaw::Null => Fate::NullEmbedding(modality),
+        Flaw::WrongLength(_) => Fate::WrongLength(modality),
+        Flaw::NonFinite => Fate::NonFinite(modality),
+    }
+}

@@ -1,0 +1,167 @@
+//! `lsmi(x1, x2, y)` and its accessors `lsmi_r(x1, x2, y)`, …: what a call means and
+//! what is refused while a query is planned. A plan's calls become columns of an
+//! operator ([`super::once`]); where they stand that cannot be done (in a join's
+//! condition, say), they are evaluated here.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::functions::core::expr_fn::get_field;
+use datafusion::logical_expr::scalar_doc_sections::DOC_SECTION_OTHER;
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
+};
+
+use super::models::{COLUMNS, Estimator, Registry, fields};
+use crate::error::Error;
+use crate::evaluate::Column;
+
+/// `lsmi`, or one of its fields as a function.
+#[derive(Debug)]
+pub(super) struct Lsmi {
+    registry: Arc<Registry>,
+    name: String,
+    /// The field that an accessor gives; `lsmi` itself gives all.
+    field: Option<Column>,
+    signature: Signature,
+    documentation: Documentation,
+}
+
+impl Lsmi {
+    /// `lsmi` and the accessors of its fields.
+    pub(super) fn all(registry: &Arc<Registry>) -> Vec<ScalarUDF> {
+        let fields = std::iter::once(None).chain(COLUMNS.map(Some));
+        fields.map(|field| ScalarUDF::new_from_impl(Self::new(Arc::clone(registry), field))).collect()
+    }
+
+    fn new(registry: Arc<Registry>, field: Option<Column>) -> Self {
+        let (name, what) = match field {
+            None => (
+                "lsmi".to_owned(),
+                "Redundancy, uniqueness and synergy of a sample by a bundle's models: a struct of r, u1, u2, s, i1, \
+                 i2, i12, h1, h2 in nats, null where the row has no label or embedding that the models take"
+                    .to_owned(),
+            ),
+            Some(column) => (format!("lsmi_{}", column.name()), format!("{}, in nats", column.description())),
+        };
+        let documentation =
+            Documentation::builder(DOC_SECTION_OTHER, what, format!("{name}(x1, x2, y[, bundle])"))
+                .with_argument("x1", "The first embedding: a list of floats, or FixedSizeBinary of float32")
+                .with_argument("x2", "The second embedding")
+                .with_argument("y", "The label: an integer, string or boolean")
+                .with_argument("bundle", "The bundle's folder as a literal; else that of the session")
+                .build();
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Self { registry, name, field, signature, documentation }
+    }
+
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// What an accessor's call stands for: the field of a call of `lsmi`.
+    pub(super) fn field_of_call(&self, args: &[Expr]) -> Option<Expr> {
+        let column = self.field?;
+        let lsmi = ScalarUDF::new_from_impl(Self::new(Arc::clone(&self.registry), None));
+        Some(get_field(lsmi.call(args.to_vec()), column.name()))
+    }
+
+    /// The models that a call with these arguments runs.
+    pub(super) fn estimator(&self, bundle: Option<&ScalarValue>) -> crate::Result<Arc<Estimator>> {
+        let bundle = bundle.map(|value| {
+            value
+                .try_as_str()
+                .flatten()
+                .ok_or_else(|| self.usage("its fourth argument is not a bundle's folder"))
+        });
+        self.registry.estimator(bundle.transpose()?)
+    }
+
+    fn usage(&self, what: &str) -> Error {
+        Error::Usage(format!("{}: {what}; write {0}(x1, x2, y) or {0}(x1, x2, y, 'bundle')", self.name))
+    }
+
+    fn check(&self, args: &ReturnFieldArgs<'_>) -> crate::Result<()> {
+        let ([x1, x2, label] | [x1, x2, label, _]) = args.arg_fields else {
+            return Err(self.usage("it takes three or four arguments"));
+        };
+        let bundle = match args.scalar_arguments.get(3) {
+            None => None,
+            Some(Some(value)) => Some(*value),
+            Some(None) => return Err(self.usage("the bundle must be a literal, not a column")),
+        };
+        self.estimator(bundle)?.check([x1, x2, label])
+    }
+}
+
+/// An error of ours as DataFusion carries it.
+pub(super) fn raise(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+impl ScalarUDFImpl for Lsmi {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        // Columns are read as they are; whether they fit is the bundle's to say.
+        Ok(types.to_vec())
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.field.map_or_else(|| DataType::Struct(fields()), |_| DataType::Float32))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.check(&args).map_err(raise)?;
+        Ok(Arc::new(match self.field {
+            Some(column) => column.field(),
+            None => Field::new(&self.name, DataType::Struct(fields()), true),
+        }))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let array = |value: Option<&ColumnarValue>| -> Result<ArrayRef> {
+            value
+                .ok_or_else(|| raise(self.usage("it takes three or four arguments")))?
+                .to_array(args.number_rows)
+        };
+        let columns = [array(args.args.first())?, array(args.args.get(1))?, array(args.args.get(2))?];
+        let bundle = match args.args.get(3) {
+            Some(ColumnarValue::Scalar(bundle)) => Some(bundle),
+            _ => None,
+        };
+        let estimator = self.estimator(bundle).map_err(raise)?;
+        let all = self.registry.evaluate(&estimator, &columns).map_err(raise)?;
+        let one = self.field.and_then(|field| all.column_by_name(field.name()).cloned());
+        Ok(ColumnarValue::Array(one.unwrap_or_else(|| Arc::new(all))))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
+    }
+}
+
+impl PartialEq for Lsmi {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.registry, &other.registry) && self.field == other.field
+    }
+}
+
+impl Eq for Lsmi {}
+
+impl Hash for Lsmi {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.field.hash(state);
+    }
+}
