@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod fit;
 pub mod interaction;
+pub mod report;
 pub mod sql;
 pub mod synth;
 

@@ -11,5 +11,6 @@ mod digits;
 mod docs;
 mod engines;
 mod house;
+mod report;
 mod sources;
 mod splice;

@@ -9,6 +9,7 @@ mod engine;
 mod fit;
 mod output;
 mod progress;
+mod report;
 mod runtime;
 mod signals;
 mod sql;
@@ -55,6 +56,7 @@ enum Command {
     Fit(fit::FitArgs),
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
+    Report(report::ReportArgs),
     /// Pack, inspect and check bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
@@ -101,6 +103,7 @@ fn run(command: Command) -> Result<()> {
         Command::Fit(args) => fit::run(&args, stop),
         Command::Annotate(args) => annotate::run(&args, stop),
         Command::Sql(args) => sql::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),
