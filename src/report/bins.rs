@@ -60,6 +60,13 @@ impl Scale {
         (position as usize).min(self.bins - 1)
     }
 
+    /// The bin of a value that lies within the scale.
+    #[inline]
+    pub(super) fn inside(&self, value: f64) -> Option<usize> {
+        let position = (value / self.width).floor() - self.first as f64;
+        (position >= 0.0 && position < self.bins as f64).then_some(position as usize)
+    }
+
     /// The lower edge of a bin, or the upper of the last.
     pub(super) fn edge(&self, bin: usize) -> f64 {
         (self.first + bin as i64) as f64 * self.width
@@ -148,10 +155,10 @@ impl Histogram {
         None
     }
 
-    /// The range that a picture shows: all but a half per cent at either end.
+    /// The range that a picture shows: all but one per cent at either end.
     pub(super) fn core(&self) -> (f64, f64) {
-        let low = self.quantile(0.005).unwrap_or(0.0);
-        let high = self.quantile(0.995).unwrap_or(0.0);
+        let low = self.quantile(0.01).unwrap_or(0.0);
+        let high = self.quantile(0.99).unwrap_or(0.0);
         (low, high.max(low + self.scale.width))
     }
 

@@ -197,7 +197,9 @@ impl Grid {
     #[inline]
     fn push(&mut self, x: f64, y: f64) {
         let [across, up] = &self.scales;
-        if let Some(count) = self.counts.get_mut(across.bin(x) * up.bins + up.bin(y)) {
+        if let (Some(column), Some(line)) = (across.inside(x), up.inside(y))
+            && let Some(count) = self.counts.get_mut(column * up.bins + line)
+        {
             *count += 1;
         }
     }

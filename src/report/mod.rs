@@ -39,7 +39,7 @@ use self::fold::{Fold, Scales};
 use self::inputs::{Opened, Wanted};
 
 /// Bins on either axis of the finest density, at most.
-const DENSITY_BINS: f64 = 240.0;
+const DENSITY_BINS: f64 = 480.0;
 
 /// What to report on, and how.
 #[derive(Debug, Clone, Default)]
@@ -252,8 +252,8 @@ fn scales(totals: &Totals) -> Scales {
         let (min, max) = (number(figure.min_nats), number(figure.max_nats));
         (
             Scale::fine(min, max, mean, deviation),
-            min.max(mean - 6.0 * deviation),
-            max.min(mean + 6.0 * deviation),
+            min.max(mean - 8.0 * deviation),
+            max.min(mean + 8.0 * deviation),
         )
     };
     let coarse = |figure: &Figure| {

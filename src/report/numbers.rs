@@ -65,7 +65,7 @@ pub struct Information<T> {
 }
 
 /// One data set's numbers. Means, distributions and samples are of computed rows.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Dataset {
     /// A short name: the last part of the path.
     pub name: String,

@@ -170,3 +170,87 @@ fn of_models(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::{ClassifierFigures, DensityFigures, Figures};
+    use crate::report::Origin;
+    use crate::report::numbers::{Cases, Figure, Information};
+
+    fn codes(data: &Dataset, models: Option<&Models>) -> Vec<String> {
+        of(data, None, models).into_iter().map(|warning| warning.code).collect()
+    }
+
+    fn data() -> Dataset {
+        let figure = |mean| Figure { mean_nats: Some(mean), std_error_nats: Some(0.01), ..Figure::default() };
+        Dataset {
+            rows: 1000,
+            computed_rows: 1000,
+            files: 1,
+            label_entropy_nats: Some(2.3),
+            information: Information { i1: figure(1.0), i2: figure(1.0), i12: figure(2.0) },
+            cases: Some(Cases { first: 400, second: 400, both: 0, between: 200 }),
+            origin: Origin { units: vec!["raw".into()], ..Origin::default() },
+            ..Dataset::default()
+        }
+    }
+
+    fn models(calibration_errors: [f64; 3], cross_entropies: [f64; 3]) -> Models {
+        let density =
+            || DensityFigures { mean_nats: 1.0, components: 1, shrinkage_rows: None, iterations: 1 };
+        let classifier = |index: usize| ClassifierFigures {
+            cross_entropy_nats: cross_entropies[index],
+            accuracy: 0.9,
+            calibration_error: calibration_errors[index],
+            l2: 1.0,
+            weight_decay: 1.0,
+            epochs: 1,
+            betas: [0.5, 0.5],
+        };
+        let validation = Figures {
+            trained_rows: 900,
+            measured_rows: 100,
+            densities: [density(), density()],
+            classifiers: [0, 1, 2].map(classifier),
+        };
+        let (bundle, sha256) = ("b".into(), "0".repeat(64));
+        Models { bundle, sha256, is_the_files: true, validation: Some(validation) }
+    }
+
+    #[test]
+    fn sound_data_are_let_alone() {
+        assert!(codes(&data(), Some(&models([0.04, 0.01, 0.05], [0.5, 0.4, 0.1]))).is_empty());
+    }
+
+    #[test]
+    fn each_fault_is_told() {
+        let with = |change: fn(&mut Dataset)| {
+            let mut data = data();
+            change(&mut data);
+            codes(&data, None)
+        };
+        assert_eq!(with(|data| data.computed_rows = 0), ["no_rows"]);
+        assert_eq!(with(|data| (data.rows, data.bad_rows) = (1020, 20)), ["bad_rows"]);
+        assert_eq!(with(|data| data.origin.silent_files = 1), ["unknown_origin"]);
+        assert_eq!(with(|data| data.origin.units.push("centred".into())), ["mixed_origin"]);
+        assert_eq!(with(|data| data.label_entropy_nats = Some(1.9)), ["more_than_the_label"]);
+        let one_sided = |data: &mut Dataset| {
+            data.cases = Some(Cases { first: 0, second: 950, both: 0, between: 50 });
+        };
+        assert_eq!(with(one_sided), ["one_sided_redundancy"]);
+        let mut set = data();
+        one_sided(&mut set);
+        let text = &of(&set, None, None)[0].text;
+        assert!(
+            text.contains("on 95 % of the rows h2 (−ln p of x2) lies so far below h1 (x1) that r is i2"),
+            "{text}"
+        );
+        assert!(text.contains("fit --units centred"), "{text}");
+
+        let poor = models([0.06, 0.01, 0.2], [0.5, 0.4, 0.45]);
+        assert_eq!(codes(&data(), Some(&poor)), ["calibration", "calibration", "weak_pair"]);
+        let other = Models { is_the_files: false, ..models([0.0; 3], [0.5, 0.5, 0.1]) };
+        assert_eq!(codes(&data(), Some(&other)), ["other_bundle"]);
+    }
+}

@@ -31,15 +31,15 @@ def main() -> None:
     casts = ", ".join(f"CAST({part} AS DOUBLE) AS {part}" for part in PARTS)
     listed = ", ".join(f"'{file}'" for file in files)
     rows = f"(SELECT {casts}, {label} AS class FROM read_parquet([{listed}]) WHERE isfinite(r))"
-    total = duckdb.sql(f"SELECT count(*) FROM read_parquet([{listed}])").fetchone()[0]
-    good = duckdb.sql(f"SELECT count(*) FROM {rows}").fetchone()[0]
+    total = duckdb.sql(f"SELECT count(*) FROM read_parquet([{listed}])").fetchall()[0][0]
+    good = duckdb.sql(f"SELECT count(*) FROM {rows}").fetchall()[0][0]
     same("rows", [data["rows"], data["computed_rows"], data["bad_rows"]], [total, good, total - good])
 
     def figure(what: str, found: dict, sql: str, where: str) -> None:
         mean, error, deviation, low, high = duckdb.sql(
             f"SELECT avg({sql}), stddev_samp({sql}) / sqrt(count(*)), stddev_samp({sql}), min({sql}), max({sql}) "
             f"FROM {rows} WHERE {where}"
-        ).fetchone()
+        ).fetchall()[0]
         same(f"{what} mean", found["mean_nats"], mean)
         same(f"{what} error", found["std_error_nats"], error)
         same(f"{what} bits", found["mean_bits"], mean / math.log(2))
@@ -54,31 +54,32 @@ def main() -> None:
     counts = np.array([n for (n,) in duckdb.sql(f"SELECT count(*) FROM {rows} GROUP BY class").fetchall()])
     shares = counts / counts.sum()
     same("entropy", data["label_entropy_nats"], float(-(shares * np.log(shares)).sum()))
-    bounds = duckdb.sql(f"SELECT avg(r + least(u1, u2)), avg(r + greatest(u1, u2)) FROM {rows}").fetchone()
+    bounds = duckdb.sql(f"SELECT avg(r + least(u1, u2)), avg(r + greatest(u1, u2)) FROM {rows}").fetchall()[0]
     for found, expected in zip(data["redundancy_bounds_nats"], bounds):
         same("bound", found, expected)
 
     cases = duckdb.sql(
         f"SELECT count(*) FILTER (u1 = 0 AND u2 <> 0), count(*) FILTER (u2 = 0 AND u1 <> 0), "
         f"count(*) FILTER (u1 = 0 AND u2 = 0), count(*) FILTER (u1 <> 0 AND u2 <> 0) FROM {rows}"
-    ).fetchone()
+    ).fetchall()[0]
     same("cases", [data["cases"][name] for name in ["first", "second", "both", "between"]], list(cases))
 
     classes = [str(value) for (value,) in duckdb.sql(f"SELECT DISTINCT class FROM {rows} ORDER BY class").fetchall()]
     same("classes", [found["class"] for found in data["classes"]], classes)
     for found in data["classes"]:
-        where = f"class::VARCHAR = '{found['class']}'"
+        name = found["class"].replace("'", "''")
+        where = f"class::VARCHAR = '{name}'"
         for part in PARTS:
             figure(f"class {found['class']} {part}", found["parts"][part], part, where)
         dominant = duckdb.sql(
             f"SELECT count(*) FILTER (best = 1), count(*) FILTER (best = 2), count(*) FILTER (best = 3), "
             f"count(*) FILTER (best = 4) FROM (SELECT list_position([r, u1, u2, s], greatest(r, u1, u2, s)) AS best "
             f"FROM {rows} WHERE {where})"
-        ).fetchone()
+        ).fetchall()[0]
         same(f"class {found['class']} dominant", [found["dominant"][part] for part in PARTS], list(dominant))
 
     table = pq.read_table(files[0]) if len(files) == 1 else None
-    columns = duckdb.sql(f"SELECT r, u1, u2, s FROM {rows}").fetchnumpy()
+    columns = dict(zip(PARTS, np.array(duckdb.sql(f"SELECT r, u1, u2, s FROM {rows}").fetchall(), dtype=float).T))
     for part in PARTS:
         values, shown = np.asarray(columns[part]), data["distributions"][part]
         for quantile in shown["quantiles"]:

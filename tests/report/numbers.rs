@@ -58,7 +58,7 @@ fn they_are_the_same_however_the_files_lie() {
         write(&folder.join("a.parquet"), &rows.slice(from, 1700.min(5000 - from)));
     }
     let whole = checked(dir, "label", &[&dir.join("whole.parquet")], &["whole.parquet", "--label", "label"]);
-    assert_eq!(whole["data"]["bad_rows"], 51);
+    assert_eq!(whole["data"]["bad_rows"], 52);
     let codes: Vec<&str> =
         whole["warnings"].as_array().unwrap().iter().map(|w| w["code"].as_str().unwrap()).collect();
     assert!(codes.contains(&"unknown_origin") && codes.contains(&"bad_rows"), "{codes:?}");

@@ -92,7 +92,8 @@ fn heat(area: &Area<'_>, width: i32, rows: &Rows<'_>, most: f64) -> Drawn {
             plotting.draw(&Mark {
                 points: [(x + 0.01, y + 0.04), (x + 0.99, y + 0.96)],
                 class: if mean < 0.0 { "negative" } else { part },
-                opacity: 0.62 * (mean.abs() / most).clamp(0.0, 1.0),
+                // Less than in proportion, or one large part would pale all others.
+                opacity: 0.62 * (mean.abs() / most).clamp(0.0, 1.0).powf(0.7),
                 tip: format!(
                     "{name}, {part}: {}{error} nats over {} rows",
                     fixed(mean, 3),

@@ -177,7 +177,7 @@ impl Svg<'_> {
 /// How far below its anchor a text's baseline is, in pixels.
 fn baseline(anchor: VPos, size: f64) -> f64 {
     match anchor {
-        VPos::Top => 0.8 * size,
+        VPos::Top => 0.92 * size,
         VPos::Center => 0.35 * size,
         VPos::Bottom => -0.22 * size,
     }

@@ -127,7 +127,7 @@ fn body(
             plotting.draw(&Note {
                 point: (if is_left { to } else { from }, top),
                 text: format!("↑ {}", percent(counted, rows)),
-                class: "value",
+                class: "tag",
                 anchor: if is_left { HPos::Left } else { HPos::Right },
                 moved: (if is_left { 4.0 } else { -4.0 }, 6.0),
             })?;

@@ -107,6 +107,10 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
         .draw()?;
 
     let plotting = chart.plotting_area();
+    let line = |x: f64| vec![(x, 0.0), (x, bars.len() as f64)];
+    if let Some(entropy) = entropy {
+        plotting.draw(&Trace { points: line(entropy), class: "bound" })?;
+    }
     for (index, bar) in bars.iter().enumerate() {
         let lane = |share: f64| index as f64 + share;
         let (mut above, mut below) = (0.0, 0.0);
@@ -127,9 +131,12 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
                 tip: format!("{name}: {} nats, {} bits", fixed(mean, 4), fixed(bits, 4)),
             })?;
             let text = fixed(mean, 2);
-            if mean.abs() / per_pixel > text_width(&text) + 8.0 {
+            let middle = start + mean / 2.0;
+            // Neither out of its piece nor under the stroke of the sum.
+            let room = bar.total.mean_nats.map_or(f64::INFINITY, |total| (total - middle).abs() / per_pixel);
+            if mean.abs() / per_pixel > text_width(&text) + 8.0 && room > text_width(&text) / 2.0 + 4.0 {
                 plotting.draw(&Note {
-                    point: (start + mean / 2.0, lane(0.5)),
+                    point: (middle, lane(0.5)),
                     text,
                     class: on(name),
                     anchor: HPos::Center,
@@ -150,16 +157,12 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
         plotting.draw(&Note {
             point: (above.max(total), lane(0.5)),
             text,
-            class: "value",
+            class: "tag",
             anchor: HPos::Left,
             moved: (8.0, 0.0),
         })?;
     }
-    let line = |x: f64| vec![(x, 0.0), (x, bars.len() as f64)];
     plotting.draw(&Trace { points: line(0.0), class: "zero" })?;
-    if let Some(entropy) = entropy {
-        plotting.draw(&Trace { points: line(entropy), class: "bound" })?;
-    }
     Ok(())
 }
 

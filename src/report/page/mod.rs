@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use self::tables::{Item, List, Table};
 use super::charts::{Chosen, Picture};
-use super::format::{count, counted, fixed, number, signed};
+use super::format::{count, counted, fixed, number, percent, signed};
 use super::numbers::{Dataset, Report};
 use crate::error::{Error, Result};
 
@@ -29,7 +29,7 @@ struct View<'a> {
     label: &'a str,
     sets: Vec<Set>,
     parts: Vec<Part>,
-    warnings: Vec<&'a str>,
+    warnings: Vec<String>,
     lead: String,
     pictures: BTreeMap<&'a str, Svg<'a>>,
     figures: Figures<'a>,
@@ -103,7 +103,7 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         label: &report.data.label,
         sets: sets.iter().map(|set| Set { name: set.name.clone(), under: under(set) }).collect(),
         parts: parts(report),
-        warnings: report.warnings.iter().map(|warning| warning.text.as_str()).collect(),
+        warnings: report.warnings.iter().map(|warning| sentence(&warning.text)).collect(),
         lead: lead(&report.data),
         pictures: pictures
             .iter()
@@ -128,6 +128,17 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
     }
 }
 
+/// A fragment as a sentence: names of data sets keep their case.
+fn sentence(fragment: &str) -> String {
+    let mut rest = fragment.chars();
+    match rest.next() {
+        Some(first) if !fragment.contains(": ") || fragment.find(": ") > fragment.find(' ') => {
+            format!("{}{}.", first.to_uppercase(), rest.as_str())
+        }
+        _ => format!("{fragment}."),
+    }
+}
+
 fn under(set: &Dataset) -> String {
     let [x1, x2] = set.modalities();
     let files = if set.files == 1 {
@@ -140,10 +151,10 @@ fn under(set: &Dataset) -> String {
         bad => format!(" ({} without values)", count(bad)),
     };
     format!(
-        "{}{bad} from {files}. Modalities {x1} and {x2}, label {} with {}.",
+        "{}{bad} from {files}. Modalities {x1} and {x2}; {} of {}.",
         counted(set.rows, "row", "rows"),
-        set.label,
-        counted(set.classes.len() as u64, "class", "classes")
+        counted(set.classes.len() as u64, "class", "classes"),
+        set.label
     )
 }
 
@@ -197,14 +208,15 @@ fn lead(set: &Dataset) -> String {
     };
     let stronger = if i1 >= i2 { (&x1, i1, &x2, i2) } else { (&x2, i2, &x1, i1) };
     format!(
-        "About {}, {} says {} nats on average and {} {}; both together say {}{share} (the label's entropy is {} nats).",
-        set.label,
+        "“{}” says {} nats about “{label}” on average, “{}” {}; both together say {}{share} (the entropy of “{label}” is \
+         {} nats).",
         stronger.0,
         fixed(stronger.1, 3),
         stronger.2,
         fixed(stronger.3, 3),
         fixed(i12, 3),
         fixed(entropy, 3),
+        label = set.label
     )
 }
 
@@ -240,10 +252,16 @@ fn source(set: &Dataset, report: &Report) -> String {
         ),
         None => String::new(),
     };
+    let decided = match set.cases {
+        Some(cases) => format!(
+            " On {} of the rows it is one of the two: the i of the modality with the smaller h, all of it.",
+            percent(set.computed_rows - cases.between, set.computed_rows)
+        ),
+        None => String::new(),
+    };
     let densities = match &set.specificity {
         Some(h) => format!(
-            " h1 is {} nats on average and h2 {}, and h1 − h2 scatters by {} (standard deviation): where that is far more \
-             than i1 and i2 differ by, r is mostly the i of the modality with the smaller h.",
+            " h1 is {} nats on average and h2 {}; h1 − h2 has a standard deviation of {}.",
             number(h.h1.mean_nats, 2),
             number(h.h2.mean_nats, 2),
             number(h.difference.std_dev_nats, 2)
@@ -252,7 +270,7 @@ fn source(set: &Dataset, report: &Report) -> String {
             .to_owned(),
     };
     format!(
-        "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); the densities decide where, by h1 − h2.{bounds}{densities}"
+        "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); the densities decide where, by h1 − h2.{decided}{bounds}{densities}"
     )
 }
 

@@ -71,13 +71,13 @@ pub(super) fn means(report: &Report) -> Table {
     let data = &report.data;
     let [x1, x2] = data.modalities();
     let names = [
-        "r, redundant".to_owned(),
-        format!("u1, unique to {x1}"),
-        format!("u2, unique to {x2}"),
-        "s, synergistic".to_owned(),
-        "i1 = r + u1".to_owned(),
-        "i2 = r + u2".to_owned(),
-        "i12 = r + u1 + u2 + s".to_owned(),
+        ("r", "redundant"),
+        ("u1", &x1),
+        ("u2", &x2),
+        ("s", "synergistic"),
+        ("i1", &x1),
+        ("i2", &x2),
+        ("i12", "both"),
     ];
     let figures = |set: &Dataset| -> Vec<Figure> {
         set.parts.each().into_iter().chain(set.information.each()).copied().collect()
@@ -87,7 +87,7 @@ pub(super) fn means(report: &Report) -> Table {
     });
     let with_error =
         |value: Option<f64>, error: Option<f64>| format!("{} ± {}", number(value, 3), number(error, 3));
-    let rows = names.into_iter().enumerate().map(|(index, name)| {
+    let rows = names.into_iter().enumerate().map(|(index, (name, meaning))| {
         let of = |set: &Dataset| figures(set).get(index).copied().unwrap_or_default();
         let figure = of(data);
         let cells = match (&report.compare, &differences) {
@@ -105,7 +105,10 @@ pub(super) fn means(report: &Report) -> Table {
                 number(figure.std_dev_nats, 2),
             ],
         };
-        Row { name: cut(&name, 34), chip: CHIPS.get(index).copied(), cells }
+        // Three columns of means leave no room on a phone.
+        let name =
+            if report.compare.is_some() { name.to_owned() } else { format!("{name}, {}", cut(meaning, 24)) };
+        Row { name, chip: CHIPS.get(index).copied(), cells }
     });
     let head = match &report.compare {
         Some(compare) => vec![
