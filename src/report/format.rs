@@ -41,8 +41,10 @@ pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
 
 /// A share as per cent.
 pub(super) fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "–".to_owned();
+    match (part, whole) {
+        (_, 0) => return "–".to_owned(),
+        (0, _) => return "0 %".to_owned(),
+        _ => {}
     }
     let share = 100.0 * part as f64 / whole as f64;
     let digits = usize::from(share < 9.95 || share > 99.0 && share < 100.0);

@@ -29,7 +29,10 @@ pub(super) struct Opened {
     pub(super) files: Vec<PathBuf>,
     pub(super) rows: u64,
     pub(super) label: String,
+    /// Columns that are read of the rows at the ends: the key, then those of the link.
     pub(super) key: Vec<String>,
+    /// How many of them are the key.
+    pub(super) key_columns: usize,
     /// Whether every file has h1 and h2.
     pub(super) has_specificity: bool,
     pub(super) origin: Origin,
@@ -61,8 +64,9 @@ impl Opened {
         let origin = gatherer.finish();
         let Some(first) = first else { return Err(Error::Internal("no file was found".to_owned())) };
         let label = label(&first, &origin, wanted.label)?;
-        let key = key(&first, wanted)?;
-        Ok(Self { inputs: inputs.to_vec(), files, rows, label, key, has_specificity, origin })
+        let (key, key_columns) = key(&first, wanted)?;
+        let inputs = inputs.to_vec();
+        Ok(Self { inputs, files, rows, label, key, key_columns, has_specificity, origin })
     }
 
     /// A short name: the last part of the first path.
@@ -111,12 +115,14 @@ fn label(first: &Input, origin: &Origin, named: Option<&str>) -> Result<String> 
     }
 }
 
-fn key(first: &Input, wanted: Wanted<'_>) -> Result<Vec<String>> {
+/// The key's columns and, after so many, more that only the link needs.
+fn key(first: &Input, wanted: Wanted<'_>) -> Result<(Vec<String>, usize)> {
     let mut key = wanted.key.to_vec();
     if key.is_empty() {
         let fields = first.schema().fields().iter().map(|field| field.name());
         key.extend(fields.filter(|name| KEYS.contains(&name.to_lowercase().as_str())).cloned());
     }
+    let key_columns = key.len();
     let of_link = wanted.link.map(Template::columns).unwrap_or_default();
     for column in of_link {
         if !key.iter().any(|name| name == column) {
@@ -126,7 +132,7 @@ fn key(first: &Input, wanted: Wanted<'_>) -> Result<Vec<String>> {
     for column in &key {
         in_file_or_path(first, column)?;
     }
-    Ok(key)
+    Ok((key, key_columns))
 }
 
 /// Fails where a column is neither in the file nor a `column=value` folder above it.

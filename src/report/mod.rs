@@ -184,7 +184,7 @@ impl Pass {
             end.map(|end| stream::samples(end, &opened, options.link.as_ref())).unwrap_or_default()
         };
         let samples = Samples {
-            key: opened.key.clone(),
+            key: opened.key.iter().take(opened.key_columns).cloned().collect(),
             redundant: list(0),
             unique_1: list(1),
             unique_2: list(2),

@@ -101,7 +101,7 @@ pub(super) fn samples(end: &Furthest, opened: &Opened, link: Option<&Template>) 
             kept.key.get(column).map(String::as_str)
         };
         Sample {
-            key: kept.key.clone(),
+            key: kept.key.iter().take(opened.key_columns).cloned().collect(),
             file: names.of(&kept.met.file),
             row: kept.met.row,
             link: link.map(|template| template.fill(value)),

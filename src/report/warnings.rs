@@ -54,10 +54,14 @@ fn origin(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     if origin.silent_files > 0 {
         say(
             "unknown_origin",
-            format!(
-                "the metadata of {} of {} files do not say how they were computed (a rewritten file loses them)",
-                origin.silent_files, set.files
-            ),
+            match set.files {
+                1 => "the file's metadata do not say how it was computed (a rewritten file loses them)"
+                    .to_owned(),
+                files => format!(
+                    "the metadata of {} of {files} files do not say how they were computed (a rewritten file loses them)",
+                    origin.silent_files
+                ),
+            },
         );
     }
     let mixed: Vec<&str> =
@@ -96,7 +100,7 @@ fn information(set: &Dataset, say: &mut impl FnMut(&str, String)) {
 /// REFERENCE: r is the i of the modality with the smaller h wherever h1 − h2 does not lie
 /// between 0 and i1 − i2.
 fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
-    let Some(cases) = set.cases else { return };
+    let Some(cases) = set.cases.filter(|_| set.computed_rows > 0) else { return };
     let [x1, x2] = set.modalities();
     let rows = set.computed_rows.max(1) as f64;
     let sides = [(cases.first, 1, 2, &x1, &x2), (cases.second, 2, 1, &x2, &x1)];

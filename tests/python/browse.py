@@ -128,10 +128,15 @@ def hover(tab: Tab, wrong: list[str]) -> None:
     """A mark that is pointed at tells its number, inside the window."""
     marks = "[...document.querySelectorAll('svg rect')].filter(m => m.getClientRects().length && m.querySelector('title'))"
     place = f"""(() => {{
-      const mark = {marks}[0], box = mark.getBoundingClientRect();
+      const mark = {marks}[0];
+      mark.scrollIntoView({{ block: "center" }});
+      const box = mark.getBoundingClientRect();
       return [mark.querySelector('title').textContent, box.left + box.width / 2, box.top + box.height / 2];
     }})()"""
     tip, x, y = tab.call("Runtime.evaluate", expression=place, returnByValue=True)["result"]["value"]
+    # The page has scrolled, and hides its tips when it learns of it.
+    frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))))"
+    tab.call("Runtime.evaluate", expression=frames, awaitPromise=True)
     tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
     seen = """(() => {
       const tip = document.getElementById("tip");
@@ -143,6 +148,7 @@ def hover(tab: Tab, wrong: list[str]) -> None:
     if shown != [tip, True]:
         wrong.append(f"pointing at {tip!r} shows {shown!r}")
     tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+    tab.call("Runtime.evaluate", expression="scrollTo(0, 0)")
 
 
 def main() -> None:

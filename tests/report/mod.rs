@@ -15,7 +15,10 @@ use crate::harness::files::batch;
 /// Rows as annotate writes them, with 40 classes whose names a page must not believe.
 pub fn odd_rows(count: usize, shift: f32) -> RecordBatch {
     let wave = |k: f32, from: f32| -> ArrayRef {
-        let value = |row: usize| from + ((row as f32) * k).sin() + 0.1 * ((row as f32) * 7.3).cos();
+        // The first classes stand out, so that pictures and lists show them.
+        let more = |row: usize| if row % 40 < 4 && k == 0.37 { 0.5 } else { 0.0 };
+        let value =
+            |row: usize| from + more(row) + ((row as f32) * k).sin() + 0.1 * ((row as f32) * 7.3).cos();
         Arc::new((0..count).map(|row| (row % 97 != 5).then(|| value(row))).collect::<Float32Array>())
     };
     let class = |row: usize| match row % 40 {
@@ -38,9 +41,14 @@ pub fn odd_rows(count: usize, shift: f32) -> RecordBatch {
     ])
 }
 
-/// The numbers of a report.
-fn json(dir: &Path, args: &[&str]) -> serde_json::Value {
+/// The numbers of a report, to the last digit.
+fn text(dir: &Path, args: &[&str]) -> String {
     let mut command = crate::harness::lsmi();
     command.current_dir(dir).args(["report", "--format", "json"]).args(args);
-    serde_json::from_str(&crate::harness::must(&mut command).stdout).unwrap()
+    crate::harness::must(&mut command).stdout
+}
+
+/// The same, parsed.
+fn json(dir: &Path, args: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&text(dir, args)).unwrap()
 }

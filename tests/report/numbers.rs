@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{json, odd_rows};
+use super::{json, odd_rows, text};
 use crate::harness::files::write;
 use crate::harness::{annotate, bundle, fitted, must, python, repository};
 
@@ -16,11 +16,10 @@ fn differences(report: &Path, label: &str, files: &[&Path]) -> String {
 }
 
 fn checked(dir: &Path, label: &str, files: &[&Path], args: &[&str]) -> serde_json::Value {
-    let report = json(dir, args);
     let path = dir.join("report.json");
-    fs::write(&path, report.to_string()).unwrap();
+    fs::write(&path, text(dir, args)).unwrap();
     assert_eq!(differences(&path, label, files), "");
-    report
+    json(dir, args)
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn names_are_text_and_links_lead_where_they_should() {
     must(lsmi().current_dir(dir).args(report));
     let looks = look(&dir.join("a.html"), "odd");
     nothing_wrong(&looks, 8, &[title, "<script>alert(1)</script>", "Of 40 classes", "onerror=alert(1)"]);
-    let html = std::fs::read_to_string(dir.join("a.html")).unwrap();
+    let html = std::fs::read_to_string(dir.join("a.html")).unwrap().replace("&#x2f;", "/");
     assert_eq!(html.matches("<script").count(), 1, "the page's own");
     assert!(!html.contains("<img"));
     let encoded = "href=\"https://host/a/";
