@@ -179,9 +179,10 @@ impl Pass {
             });
         }
         let is_adjusted = opened.origin.is_adjusted();
+        let names = stream::Names::new(&opened.files);
         let list = |index: usize| {
             let end = fold.ends.get(index);
-            end.map(|end| stream::samples(end, &opened, options.link.as_ref())).unwrap_or_default()
+            end.map(|end| stream::samples(end, &opened, &names, options.link.as_ref())).unwrap_or_default()
         };
         let samples = Samples {
             key: opened.key.iter().take(opened.key_columns).cloned().collect(),

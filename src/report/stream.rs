@@ -92,8 +92,12 @@ fn cell(array: &dyn Array, row: usize) -> Result<String> {
 }
 
 /// The rows at one end, with their files as the user would write them.
-pub(super) fn samples(end: &Furthest, opened: &Opened, link: Option<&Template>) -> Vec<Sample> {
-    let names = Names::new(&opened.files);
+pub(super) fn samples(
+    end: &Furthest,
+    opened: &Opened,
+    names: &Names,
+    link: Option<&Template>,
+) -> Vec<Sample> {
     let sample = |kept: &super::fold::Kept| {
         let [r, u1, u2, s] = kept.parts;
         let value = |name: &str| {
@@ -114,10 +118,10 @@ pub(super) fn samples(end: &Furthest, opened: &Opened, link: Option<&Template>) 
 }
 
 /// Files' names as they were found, by the paths that DataFusion knows them by.
-struct Names(HashMap<String, String>);
+pub(super) struct Names(HashMap<String, String>);
 
 impl Names {
-    fn new(files: &[PathBuf]) -> Self {
+    pub(super) fn new(files: &[PathBuf]) -> Self {
         let known = |path: &Path| {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             absolute.display().to_string().trim_start_matches('/').to_owned()
