@@ -12,6 +12,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fit;
 pub mod interaction;
+pub mod report;
 pub mod sql;
 pub mod synth;
 

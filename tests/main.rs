@@ -13,6 +13,7 @@ mod docs;
 mod engines;
 mod faults;
 mod house;
+mod report;
 mod sources;
 mod splice;
 mod sql;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::EngineArgs;
 use super::progress::Shown;
-use super::{annotate, fit, output};
+use super::{annotate, fit, output, report};
 use crate::annotate::Run;
 use crate::error::{Error, Result};
 use crate::fit::{Recipe, fit_file};
@@ -24,7 +24,7 @@ const RHO: f64 = 0.5;
 /// Standard deviation of the noise.
 const SIGMA: f64 = 0.5;
 
-/// Make data with known truth, fit, annotate, query, and compare with the truth
+/// Make data with known truth, fit, annotate, query, compare with the truth, and report
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl demo --dir /tmp/lsmi-demo")]
 pub(super) struct DemoArgs {
@@ -132,6 +132,10 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let truth = Truths { r: of("r")?, u1: of("u1")?, u2: of("u2")?, s: of("s")? };
     output::print("\n5. Compare with the truth.\n")?;
     output::print(&comparison(&truth))?;
+
+    let page = path("report.html");
+    report::write_page(&annotated, &fitted.bundle, "Demo: ten classes, two noisy views", &page)?;
+    output::print(&format!("\n6. Look: {}\n", page.display()))?;
     output::print(&explanation(dir))?;
     if args.json {
         output::json(&Line {

@@ -11,6 +11,7 @@ mod fit;
 mod man;
 mod output;
 mod progress;
+mod report;
 mod runtime;
 mod signals;
 mod sql;
@@ -57,6 +58,7 @@ enum Command {
     Fit(fit::FitArgs),
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
+    Report(report::ReportArgs),
     /// Pack, inspect, check and measure bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
@@ -104,6 +106,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Fit(args) => fit::run(&args, stop),
         Command::Annotate(args) => return annotate::run(&args, stop),
         Command::Sql(args) => sql::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),

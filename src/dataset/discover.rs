@@ -182,6 +182,33 @@ impl Files {
     }
 }
 
+/// The files that `input` means, found as [`Files::discover`] finds them and ordered by
+/// their paths, for whoever writes none.
+///
+/// # Errors
+/// [`Error::NoInput`], [`Error::Usage`]; for URLs also [`Error::Transient`] and
+/// [`Error::Config`].
+pub fn find_files(input: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = if is_url(input) {
+        match Search::new(input)? {
+            Search::File(_) => return Ok(vec![input.to_owned()]),
+            Search::Prefix(prefix) => prefix.list()?,
+        }
+    } else {
+        match std::fs::metadata(input) {
+            Ok(metadata) if metadata.is_dir() => local::folder(input)?,
+            Ok(_) => return Ok(vec![input.to_owned()]),
+            Err(_) if local::is_pattern(input.as_os_str()) => local::Glob::new(input)?.files()?,
+            Err(source) => return Err(no_input(input, source)),
+        }
+    };
+    if found.is_empty() {
+        return Err(nothing(input, "there is no *.parquet file in it"));
+    }
+    found.sort_by(|a, b| a.relative.cmp(&b.relative));
+    Ok(found.into_iter().map(|file| file.path).collect())
+}
+
 /// Creates the folder that a file is to be in; object stores have none.
 ///
 /// # Errors

@@ -41,7 +41,7 @@ mod upload;
 mod writer;
 
 pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
-pub use discover::{Files, Pair, Share, create_folder_of};
+pub use discover::{Files, Pair, Share, create_folder_of, find_files};
 pub use embedding::{EmbeddingType, Float, Layout};
 pub use extract::{Embeddings, Flaw, extract};
 pub use fate::{Fate, FateCounts, Modality};

@@ -222,6 +222,30 @@ pub fn runtime() -> &'static Path {
     })
 }
 
+/// Chromium, which draws the report. Debian's package is installed where it is missing and
+/// this process may do so.
+pub fn chromium() -> &'static Path {
+    static CHROMIUM: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
+        let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+        let mut programs = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        programs.find(|program| program.is_file())
+    };
+    CHROMIUM.get_or_init(|| {
+        if let Some(found) = find() {
+            return found;
+        }
+        let lock = File::create(scratch().join("chromium.lock")).unwrap();
+        lock.lock().unwrap();
+        let install = "apt-get update -qq && apt-get install -y -qq chromium";
+        let ran = run(Command::new("sh").args(["-c", install]).env("DEBIAN_FRONTEND", "noninteractive"));
+        find().unwrap_or_else(|| {
+            panic!("the report's tests need Chromium: install it (`{install}` could not)\n{}", ran.stderr)
+        })
+    })
+}
+
 /// The repository's root.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,0 +1,146 @@
+//! How the values of one part are distributed: bars for the data set, a line for the one
+//! it is compared with.
+
+use plotters::prelude::ChartBuilder;
+use plotters_backend::text_anchor::HPos;
+
+use super::canvas::{Area, Drawn, Ink, Mark, Note, Trace, draw, label_style, px};
+use super::{PARTS, PHONE, Picture, QUARTER};
+use crate::error::Result;
+use crate::report::format::{count, fixed, percent, tick};
+use crate::report::numbers::{Dataset, Distribution};
+
+const TITLES: [&str; 4] = ["redundant r", "unique u1", "unique u2", "synergistic s"];
+const HEIGHT: i32 = 196;
+/// A bar this much higher than the next is cut, so that the others can be seen.
+const SPIKE: f64 = 3.0;
+
+pub(super) fn picture(data: &Dataset, compare: Option<&Dataset>, part: usize) -> Result<Picture> {
+    let name = PARTS.get(part).copied().unwrap_or("r");
+    let heading = TITLES.get(part).copied().unwrap_or("");
+    let of =
+        |set: &Dataset| set.distributions.each().get(part).map(|shown| (*shown).clone()).unwrap_or_default();
+    let (shown, other) = (of(data), compare.map(of));
+    let said = |set: &Dataset, shown: &Distribution| {
+        let quantile = |share: f64| {
+            let found = shown.quantiles.iter().find(|quantile| quantile.share == share);
+            found.map_or_else(|| "–".to_owned(), |quantile| fixed(quantile.nats, 2))
+        };
+        format!(
+            "{}: median {}, 90 % of the rows between {} and {} nats.",
+            set.name,
+            quantile(0.5),
+            quantile(0.05),
+            quantile(0.95)
+        )
+    };
+    let sets = std::iter::once((data, &shown)).chain(compare.zip(other.as_ref()));
+    let description = sets.map(|(set, shown)| said(set, shown)).collect::<Vec<_>>().join(" ");
+    let title = format!("Distribution of {name}");
+    Picture::new(
+        &format!("distribution-{name}"),
+        (QUARTER, PHONE),
+        (title, description),
+        |id, width, said| {
+            draw(id, (width, HEIGHT), said, |area| body(area, (name, heading), &shown, other.as_ref()))
+        },
+    )
+}
+
+/// Shares of the rows in each bin; all rows count, shown or not.
+fn shares(shown: &Distribution) -> Vec<f64> {
+    let rows: u64 = shown.counts.iter().sum::<u64>() + shown.below_rows + shown.above_rows;
+    shown.counts.iter().map(|&count| count as f64 / rows.max(1) as f64).collect()
+}
+
+fn body(
+    area: &Area<'_>,
+    (name, heading): (&'static str, &str),
+    shown: &Distribution,
+    other: Option<&Distribution>,
+) -> Drawn {
+    let points = [(0, px(4)), (px(10), px(14))];
+    area.draw(&Mark { points, class: name, opacity: 1.0, tip: String::new() })?;
+    area.draw(&Note {
+        point: (px(16), px(9)),
+        text: heading.to_owned(),
+        class: "heading",
+        anchor: HPos::Left,
+        moved: (0.0, 0.0),
+    })?;
+    let (mine, theirs) = (shares(shown), other.map(shares).unwrap_or_default());
+    let (Some(&low), Some(&high)) = (shown.edges_nats.first(), shown.edges_nats.last()) else {
+        return Ok(());
+    };
+    let mut all: Vec<f64> = mine.iter().chain(&theirs).copied().collect();
+    all.sort_by(|a, b| b.total_cmp(a));
+    // A spike of either data set is one bar of each, at most.
+    let next = all.get(if other.is_some() { 2 } else { 1 }).copied().unwrap_or(0.0);
+    let top = all.first().copied().unwrap_or(0.0);
+    let top = if next > 0.0 && top > SPIKE * next { 1.7 * next } else { 1.06 * top };
+    let top = if top > 0.0 { top } else { 1.0 };
+
+    let (_, lower) = area.split_vertically(px(26));
+    let mut chart = ChartBuilder::on(&lower)
+        .margin_right(px(6))
+        .margin_top(px(8))
+        .y_label_area_size(px(38))
+        .x_label_area_size(px(34))
+        .build_cartesian_2d(low..high, 0.0..top)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .bold_line_style(Ink::Grid.color())
+        .light_line_style(plotters::style::TRANSPARENT)
+        .axis_style(Ink::Axis.color())
+        .label_style(label_style())
+        .set_all_tick_mark_size(px(3))
+        .x_labels(5)
+        .y_labels(4)
+        .x_label_formatter(&|x| tick(*x))
+        .y_label_formatter(&|y| format!("{} %", tick(100.0 * y)))
+        .x_desc("nats")
+        .draw()?;
+
+    let plotting = chart.plotting_area();
+    let edges = || shown.edges_nats.iter().zip(shown.edges_nats.iter().skip(1));
+    let rows: u64 = shown.counts.iter().sum::<u64>() + shown.below_rows + shown.above_rows;
+    for (((&from, &to), &share), &counted) in edges().zip(&mine).zip(&shown.counts) {
+        if counted == 0 {
+            continue;
+        }
+        plotting.draw(&Mark {
+            points: [(from, 0.0), (to, share.min(top))],
+            class: name,
+            opacity: 1.0,
+            tip: format!(
+                "{} to {} nats: {} rows, {}",
+                tick(from),
+                tick(to),
+                count(counted),
+                percent(counted, rows)
+            ),
+        })?;
+        if share > top {
+            let middle = f64::midpoint(from, to);
+            let is_left = middle < f64::midpoint(low, high);
+            plotting.draw(&Note {
+                point: (if is_left { to } else { from }, top),
+                text: format!("↑ {}", percent(counted, rows)),
+                class: "tag",
+                anchor: if is_left { HPos::Left } else { HPos::Right },
+                moved: (if is_left { 4.0 } else { -4.0 }, 6.0),
+            })?;
+        }
+    }
+    if !theirs.is_empty() {
+        let steps = edges()
+            .zip(&theirs)
+            .flat_map(|((&from, &to), &share)| [(from, share.min(top)), (to, share.min(top))]);
+        plotting.draw(&Trace { points: steps.collect(), class: "other" })?;
+    }
+    if low < 0.0 && high > 0.0 {
+        plotting.draw(&Trace { points: vec![(0.0, 0.0), (0.0, top)], class: "zero" })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,288 @@
+//! The page: the numbers as text and tables, the pictures in their places, in one HTML
+//! file that asks for nothing from elsewhere. The template escapes all text.
+
+mod tables;
+
+use std::collections::BTreeMap;
+
+use minijinja::{AutoEscape, Environment};
+use serde::Serialize;
+
+use self::tables::{Item, List, Table};
+use super::charts::{Chosen, Picture};
+use super::format::{count, counted, fixed, number, percent, signed};
+use super::numbers::{Dataset, Report};
+use crate::error::{Error, Result};
+
+/// The names of the parts, and what each means.
+const PARTS: [(&str, &str); 4] =
+    [("r", "Redundant"), ("u1", "Unique"), ("u2", "Unique"), ("s", "Synergistic")];
+
+/// What the template sees.
+#[derive(Serialize)]
+struct View<'a> {
+    title: &'a str,
+    created_by: &'a str,
+    style: &'static str,
+    script: &'static str,
+    is_comparison: bool,
+    label: &'a str,
+    sets: Vec<Set>,
+    parts: Vec<Part>,
+    warnings: Vec<String>,
+    lead: String,
+    pictures: BTreeMap<&'a str, Svg<'a>>,
+    figures: Figures<'a>,
+    means: Table,
+    quantiles: Vec<Table>,
+    classes_note: Option<String>,
+    sources: Vec<String>,
+    cases: Vec<Table>,
+    samples: Vec<List>,
+    origins: Vec<Vec<Item>>,
+    models: Vec<Table>,
+    models_note: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Set {
+    name: String,
+    under: String,
+}
+
+#[derive(Serialize)]
+struct Part {
+    class: &'static str,
+    name: &'static str,
+    mean: String,
+    lines: Vec<String>,
+    meaning: String,
+}
+
+#[derive(Serialize)]
+struct Svg<'a> {
+    wide: &'a str,
+    narrow: &'a str,
+}
+
+/// The pictures' names by section.
+#[derive(Serialize)]
+struct Figures<'a> {
+    means: Vec<&'a str>,
+    distributions: Vec<&'a str>,
+    classes: Vec<&'a str>,
+    dominant: Vec<&'a str>,
+    density: Vec<&'a str>,
+}
+
+/// The report as one HTML file, with the pictures that [`super::pictures`] has drawn.
+///
+/// # Errors
+/// [`Error::Internal`] where the template and this program do not fit.
+pub fn html(report: &Report, pictures: &[Picture]) -> Result<String> {
+    let failed = |e: minijinja::Error| Error::Internal(format!("the report's template: {e:#}"));
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_template("page.html", include_str!("page.html")).map_err(failed)?;
+    let template = environment.get_template("page.html").map_err(failed)?;
+    template.render(view(report, pictures)).map_err(failed)
+}
+
+fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
+    let sets: Vec<&Dataset> = std::iter::once(&report.data).chain(&report.compare).collect();
+    let named = |start: &str| {
+        let names = pictures.iter().map(|picture| picture.name.as_str());
+        names.filter(|name| name.starts_with(start)).collect()
+    };
+    View {
+        title: &report.title,
+        created_by: &report.created_by,
+        style: concat!(include_str!("../charts/palette.css"), include_str!("page.css")),
+        script: include_str!("page.js"),
+        is_comparison: report.compare.is_some(),
+        label: &report.data.label,
+        sets: sets.iter().map(|set| Set { name: set.name.clone(), under: under(set) }).collect(),
+        parts: parts(report),
+        warnings: report.warnings.iter().map(|warning| sentence(&warning.text)).collect(),
+        lead: lead(&report.data),
+        pictures: pictures
+            .iter()
+            .map(|picture| (picture.name.as_str(), Svg { wide: &picture.wide, narrow: &picture.narrow }))
+            .collect(),
+        figures: Figures {
+            means: named("means"),
+            distributions: named("distribution"),
+            classes: named("classes"),
+            dominant: named("dominant"),
+            density: named("density"),
+        },
+        means: tables::means(report),
+        quantiles: sets.iter().map(|set| tables::quantiles(set, report)).collect(),
+        classes_note: classes_note(&report.data),
+        sources: sets.iter().map(|set| source(set, report)).collect(),
+        cases: sets.iter().filter_map(|set| tables::cases(set, report)).collect(),
+        samples: sets.iter().flat_map(|set| tables::samples(set, report)).collect(),
+        origins: sets.iter().map(|set| tables::origin(set)).collect(),
+        models: tables::models(report),
+        models_note: models_note(report),
+    }
+}
+
+/// A fragment as a sentence: names of data sets keep their case.
+fn sentence(fragment: &str) -> String {
+    let mut rest = fragment.chars();
+    match rest.next() {
+        Some(first) if !fragment.contains(": ") || fragment.find(": ") > fragment.find(' ') => {
+            format!("{}{}.", first.to_uppercase(), rest.as_str())
+        }
+        _ => format!("{fragment}."),
+    }
+}
+
+fn under(set: &Dataset) -> String {
+    let [x1, x2] = set.modalities();
+    let files = if set.files == 1 {
+        set.inputs.join(", ")
+    } else {
+        format!("{} files of {}", count(set.files), set.inputs.join(", "))
+    };
+    let bad = match set.bad_rows {
+        0 => String::new(),
+        bad => format!(" ({} without values)", count(bad)),
+    };
+    format!(
+        "{}{bad} from {files}. Modalities {x1} and {x2}; {} of {}.",
+        counted(set.rows, "row", "rows"),
+        counted(set.classes.len() as u64, "class", "classes"),
+        set.label
+    )
+}
+
+fn parts(report: &Report) -> Vec<Part> {
+    let [x1, x2] = report.data.modalities();
+    let meanings = [
+        format!("said by {x1} and by {x2}"),
+        format!("said by {x1} alone"),
+        format!("said by {x2} alone"),
+        "said only by the two together".to_owned(),
+    ];
+    let figures = report.data.parts.each();
+    let mut cards = Vec::new();
+    for (index, ((class, name), meaning)) in PARTS.into_iter().zip(meanings).enumerate() {
+        let Some(figure) = figures.get(index) else { continue };
+        let mut lines =
+            vec![format!("± {} · {} bits", number(figure.std_error_nats, 3), number(figure.mean_bits, 3))];
+        if let (Some(compare), Some(differences)) = (&report.compare, &report.differences)
+            && let (Some(other), Some(difference)) =
+                (compare.parts.each().get(index), differences.parts.each().get(index))
+        {
+            lines.push(format!(
+                "{}: {} ({} ± {})",
+                compare.name,
+                number(other.mean_nats, 3),
+                signed(difference.nats, 3),
+                number(difference.std_error_nats, 3)
+            ));
+        }
+        cards.push(Part { class, name, mean: number(figure.mean_nats, 3), lines, meaning });
+    }
+    cards
+}
+
+/// The means in a sentence or two.
+fn lead(set: &Dataset) -> String {
+    let [x1, x2] = set.modalities();
+    let information = &set.information;
+    let (Some(i1), Some(i2), Some(i12), Some(entropy)) = (
+        information.i1.mean_nats,
+        information.i2.mean_nats,
+        information.i12.mean_nats,
+        set.label_entropy_nats,
+    ) else {
+        return "No row has values.".to_owned();
+    };
+    let share = if entropy > 0.0 {
+        format!(", {:.0} % of what there is to know", 100.0 * i12 / entropy)
+    } else {
+        String::new()
+    };
+    let stronger = if i1 >= i2 { (&x1, i1, &x2, i2) } else { (&x2, i2, &x1, i1) };
+    format!(
+        "“{}” says {} nats about “{label}” on average, “{}” {}; both together say {}{share} (the entropy of “{label}” is \
+         {} nats).",
+        stronger.0,
+        fixed(stronger.1, 3),
+        stronger.2,
+        fixed(stronger.3, 3),
+        fixed(i12, 3),
+        fixed(entropy, 3),
+        label = set.label
+    )
+}
+
+fn classes_note(set: &Dataset) -> Option<String> {
+    let left_out = Chosen::of(set).left_out;
+    (left_out > 0).then(|| {
+        let shown = set.classes.len() - left_out;
+        format!(
+            "Of {} classes, the {} of the largest mean r and below them the {} of the smallest; the numbers of all are in \
+             the report's JSON.",
+            count(set.classes.len() as u64),
+            shown / 2,
+            shown - shown / 2
+        )
+    })
+}
+
+/// Where r comes from, in words.
+fn source(set: &Dataset, report: &Report) -> String {
+    let of = if report.compare.is_some() { format!("{}: ", set.name) } else { String::new() };
+    let [x1, x2] = set.modalities();
+    if set.origin.is_adjusted() {
+        return format!(
+            "{of}r, u1, u2 and s were shifted by a constant of the data set (`annotate --adjust dataset`), so where r \
+             comes from can't be told any more."
+        );
+    }
+    let bounds = match set.redundancy_bounds_nats {
+        Some([low, high]) => format!(
+            " Whatever the densities are, the mean of r lies between {} and {} nats.",
+            fixed(low, 3),
+            fixed(high, 3)
+        ),
+        None => String::new(),
+    };
+    let decided = match set.cases {
+        Some(cases) => format!(
+            " On {} of the rows it is one of the two: the i of the modality with the smaller h, all of it.",
+            percent(set.computed_rows - cases.between, set.computed_rows)
+        ),
+        None => String::new(),
+    };
+    let densities = match &set.specificity {
+        Some(h) => format!(
+            " h1 is {} nats on average and h2 {}; h1 − h2 has a standard deviation of {}.",
+            number(h.h1.mean_nats, 2),
+            number(h.h2.mean_nats, 2),
+            number(h.difference.std_dev_nats, 2)
+        ),
+        None => " How far h1 and h2 are apart is not in these files; `annotate --columns h1,h2` adds them."
+            .to_owned(),
+    };
+    format!(
+        "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); the densities decide where, by h1 − h2.{decided}{bounds}{densities}"
+    )
+}
+
+fn models_note(report: &Report) -> Option<String> {
+    match &report.models {
+        None => Some(
+            "How good the models are is in their bundle: `--bundle DIR` shows it here. It was not found beside this data."
+                .to_owned(),
+        ),
+        Some(models) if models.validation.is_none() => {
+            Some("The bundle was packed from models that were fitted elsewhere, and says nothing of how good they are.".to_owned())
+        }
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,284 @@
+//! The tables of the page, as text.
+
+use serde::Serialize;
+
+use crate::report::format::{count, cut, fixed, number, percent, signed};
+use crate::report::numbers::{Dataset, Difference, Figure, Report, Sample};
+
+/// A table: a heading for each column, a name for each row.
+#[derive(Serialize)]
+pub(super) struct Table {
+    caption: Option<String>,
+    head: Vec<String>,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    /// A class of the style sheet.
+    chip: Option<&'static str>,
+    cells: Vec<String>,
+}
+
+/// A name and a value.
+#[derive(Serialize)]
+pub(super) struct Item {
+    name: &'static str,
+    value: String,
+    is_code: bool,
+}
+
+/// Samples at one end.
+#[derive(Serialize)]
+pub(super) struct List {
+    title: String,
+    meaning: &'static str,
+    chip: &'static str,
+    /// What the first column is.
+    key: String,
+    /// The column by which they were chosen.
+    by: &'static str,
+    rows: Vec<SampleRow>,
+}
+
+#[derive(Serialize)]
+struct SampleRow {
+    key: String,
+    link: Option<String>,
+    class: String,
+    cells: Vec<Cell>,
+}
+
+#[derive(Serialize)]
+struct Cell {
+    text: String,
+    by: bool,
+}
+
+fn head(columns: &[&str]) -> Vec<String> {
+    columns.iter().map(|column| (*column).to_owned()).collect()
+}
+
+/// The caption of a table that there is one of for each data set.
+fn caption(set: &Dataset, report: &Report) -> Option<String> {
+    report.compare.is_some().then(|| set.name.clone())
+}
+
+const CHIPS: [&str; 4] = ["r", "u1", "u2", "s"];
+
+pub(super) fn means(report: &Report) -> Table {
+    let data = &report.data;
+    let [x1, x2] = data.modalities();
+    let names = [
+        ("r", "redundant"),
+        ("u1", &x1),
+        ("u2", &x2),
+        ("s", "synergistic"),
+        ("i1", &x1),
+        ("i2", &x2),
+        ("i12", "both"),
+    ];
+    let figures = |set: &Dataset| -> Vec<Figure> {
+        set.parts.each().into_iter().chain(set.information.each()).copied().collect()
+    };
+    let differences: Option<Vec<Difference>> = report.differences.map(|differences| {
+        differences.parts.each().into_iter().chain(differences.information.each()).copied().collect()
+    });
+    let with_error =
+        |value: Option<f64>, error: Option<f64>| format!("{} ± {}", number(value, 3), number(error, 3));
+    let rows = names.into_iter().enumerate().map(|(index, (name, meaning))| {
+        let of = |set: &Dataset| figures(set).get(index).copied().unwrap_or_default();
+        let figure = of(data);
+        let cells = match (&report.compare, &differences) {
+            (Some(compare), Some(differences)) => {
+                let (other, difference) = (of(compare), differences.get(index).copied().unwrap_or_default());
+                vec![
+                    with_error(figure.mean_nats, figure.std_error_nats),
+                    with_error(other.mean_nats, other.std_error_nats),
+                    format!("{} ± {}", signed(difference.nats, 3), number(difference.std_error_nats, 3)),
+                ]
+            }
+            _ => vec![
+                with_error(figure.mean_nats, figure.std_error_nats),
+                with_error(figure.mean_bits, figure.std_error_bits),
+                number(figure.std_dev_nats, 2),
+            ],
+        };
+        // Three columns of means leave no room on a phone.
+        let name =
+            if report.compare.is_some() { name.to_owned() } else { format!("{name}, {}", cut(meaning, 24)) };
+        Row { name, chip: CHIPS.get(index).copied(), cells }
+    });
+    let head = match &report.compare {
+        Some(compare) => vec![
+            "mean, nats".to_owned(),
+            cut(&data.name, 24),
+            cut(&compare.name, 24),
+            "difference".to_owned(),
+        ],
+        None => head(&["mean", "nats", "bits", "sd, nats"]),
+    };
+    Table { caption: None, head, rows: rows.collect() }
+}
+
+pub(super) fn quantiles(set: &Dataset, report: &Report) -> Table {
+    const SHOWN: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+    let rows = CHIPS.into_iter().zip(set.distributions.each()).map(|(name, shown)| {
+        let value = |share: f64| shown.quantiles.iter().find(|q| q.share == share).map(|q| q.nats);
+        let mut cells: Vec<String> = SHOWN.into_iter().map(|share| number(value(share), 2)).collect();
+        cells.push(percent(shown.zero_rows, set.computed_rows));
+        Row { name: name.to_owned(), chip: Some(name), cells }
+    });
+    Table {
+        caption: caption(set, report),
+        head: head(&["share below", "5 %", "25 %", "50 %", "75 %", "95 %", "at 0"]),
+        rows: rows.collect(),
+    }
+}
+
+pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
+    let cases = set.cases?;
+    let [x1, x2] = set.modalities();
+    let rows = [
+        (format!("r = i1: all that {x1} says"), cases.first),
+        (format!("r = i2: all that {x2} says"), cases.second),
+        ("r between i1 and i2".to_owned(), cases.between),
+        ("i1 = i2 = r".to_owned(), cases.both),
+    ];
+    let rows = rows.into_iter().map(|(name, rows)| Row {
+        name: cut(&name, 40),
+        chip: None,
+        cells: vec![count(rows), percent(rows, set.computed_rows)],
+    });
+    Some(Table {
+        caption: caption(set, report),
+        head: head(&["where r comes from", "rows", "share"]),
+        rows: rows.collect(),
+    })
+}
+
+pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<List> {
+    let [x1, x2] = set.modalities();
+    let of = if report.compare.is_some() { format!(", {}", set.name) } else { String::new() };
+    let kinds = [
+        ("Most redundant".to_owned(), "Either modality would do.", "r", "r"),
+        (format!("Most unique to {x1}"), "Only the first modality knows.", "u1", "u1"),
+        (format!("Most unique to {x2}"), "Only the second modality knows.", "u2", "u2"),
+        (
+            "Most synergistic".to_owned(),
+            "Each alone says little, or misleads; the two together tell.",
+            "s",
+            "s",
+        ),
+        (
+            "Most contradicted".to_owned(),
+            "Both together speak against the label: a wrong label, or a hard case.",
+            "negative",
+            "i12",
+        ),
+    ];
+    let key = match &set.samples.key[..] {
+        [] => "row".to_owned(),
+        columns => columns.join(" · "),
+    };
+    kinds
+        .into_iter()
+        .zip(set.samples.each())
+        .map(|((title, meaning, chip, by), rows)| List {
+            title: format!("{title}{of}"),
+            meaning,
+            chip,
+            key: cut(&key, 24),
+            by,
+            rows: rows.iter().map(|sample| row(sample, by, set)).collect(),
+        })
+        .collect()
+}
+
+fn row(sample: &Sample, by: &str, set: &Dataset) -> SampleRow {
+    let key = match (&sample.key[..], set.files) {
+        ([], 1) => count(sample.row),
+        ([], _) => format!("{}, row {}", sample.file, count(sample.row)),
+        (key, _) => key.join(" · "),
+    };
+    let values = ["r", "u1", "u2", "s"].into_iter().zip(sample.parts.each().map(|value| *value));
+    let cells = values.chain(std::iter::once(("i12", sample.i12)));
+    SampleRow {
+        key: cut(&key, 80),
+        link: sample.link.clone(),
+        class: cut(&sample.class, 40),
+        cells: cells.map(|(name, value)| Cell { text: fixed(value, 2), by: name == by }).collect(),
+    }
+}
+
+pub(super) fn origin(set: &Dataset) -> Vec<Item> {
+    let origin = &set.origin;
+    let mut items = Vec::new();
+    let mut add = |name: &'static str, values: &[String], is_code: bool| {
+        let value = if values.is_empty() { "not known".to_owned() } else { values.join(", ") };
+        items.push(Item { name, value, is_code });
+    };
+    add("data", &set.inputs, false);
+    add("files", &[count(set.files)], false);
+    let bad =
+        origin.bad_rows.iter().map(|(reason, rows)| format!("{} {}", count(*rows), reason.replace('_', " ")));
+    let bad: Vec<String> = bad.collect();
+    let rows = match (set.bad_rows, bad.is_empty()) {
+        (0, _) => format!("{}, all with values", count(set.rows)),
+        (without, true) => format!("{}, {} without values", count(set.rows), count(without)),
+        (without, false) => {
+            format!("{}, {} without values: {}", count(set.rows), count(without), bad.join(", "))
+        }
+    };
+    add("rows", &[rows], false);
+    add("modalities", &set.modalities(), false);
+    add("label", std::slice::from_ref(&set.label), false);
+    add("bundle, SHA-256", &origin.bundle_sha256, true);
+    add("engine", &origin.engines, false);
+    add("units of h", &origin.units, false);
+    let adjust: Vec<String> = match &origin.shifts_nats[..] {
+        [] => origin.adjust.clone(),
+        shifts => shifts.iter().map(|shift| format!("dataset, by {} nats", fixed(*shift, 4))).collect(),
+    };
+    add("adjustment", &adjust, false);
+    add(
+        "annotated by",
+        &origin.versions.iter().map(|version| format!("lsmi-etl {version}")).collect::<Vec<_>>(),
+        false,
+    );
+    add("input footer, SHA-256", &origin.input_footer_sha256, true);
+    items
+}
+
+pub(super) fn models(report: &Report) -> Vec<Table> {
+    let Some((models, figures)) = report.models.as_ref().and_then(|m| Some((m, m.validation.as_ref()?)))
+    else {
+        return Vec::new();
+    };
+    let [x1, x2] = report.data.modalities();
+    let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
+    let classifiers = names.iter().zip(&figures.classifiers).map(|(name, figures)| Row {
+        name: format!("classifier of {}", cut(name, 40)),
+        chip: None,
+        cells: vec![
+            fixed(figures.cross_entropy_nats, 4),
+            format!("{} %", fixed(100.0 * figures.accuracy, 1)),
+            fixed(figures.calibration_error, 3),
+        ],
+    });
+    let densities = [x1, x2].into_iter().zip(&figures.densities).map(|(name, figures)| Row {
+        name: format!("density of {}", cut(&name, 40)),
+        chip: None,
+        cells: vec![fixed(figures.mean_nats, 2), figures.components.to_string()],
+    });
+    let on = format!("Models of {}, on {} rows held out", models.bundle, count(figures.measured_rows as u64));
+    vec![
+        Table {
+            caption: Some(on),
+            head: head(&["", "cross-entropy", "accuracy", "calibration error"]),
+            rows: classifiers.collect(),
+        },
+        Table { caption: None, head: head(&["", "mean −ln p", "components"]), rows: densities.collect() },
+    ]
+}

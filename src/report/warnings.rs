@@ -1,0 +1,260 @@
+//! What a reader must know before believing the numbers, in plain words: poor
+//! calibration, a density that decides everything, rows that are missing.
+
+use super::numbers::{Dataset, Models, Warning};
+
+/// Calibration error above which probabilities are not to be taken at their word.
+const CALIBRATION: f64 = 0.05;
+/// Share of rows with r = i of one modality above which that modality decides.
+const ONE_SIDED: f64 = 0.9;
+/// Share of bad rows above which the rest may not stand for the whole.
+const BAD: f64 = 0.01;
+/// Rows below which a mean says little.
+const FEW: u64 = 100;
+
+pub(super) fn of(data: &Dataset, compare: Option<&Dataset>, models: Option<&Models>) -> Vec<Warning> {
+    let mut all = Vec::new();
+    for set in std::iter::once(data).chain(compare) {
+        // With two data sets, which one is meant is part of the sentence.
+        let of = if compare.is_some() { format!("{}: ", set.name) } else { String::new() };
+        let mut say = |code: &str, text: String| {
+            all.push(Warning { code: code.to_owned(), text: format!("{of}{text}") });
+        };
+        rows(set, &mut say);
+        origin(set, &mut say);
+        information(set, &mut say);
+        specificity(set, &mut say);
+    }
+    if let Some(models) = models {
+        of_models(models, &data.modalities(), &mut all);
+    }
+    all
+}
+
+fn rows(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+    if set.computed_rows == 0 {
+        say("no_rows", "no row has values, so there is nothing to see".to_owned());
+    } else if set.computed_rows < FEW {
+        say("few_rows", format!("only {} rows have values; means of so few say little", set.computed_rows));
+    }
+    let share = set.bad_rows as f64 / set.rows.max(1) as f64;
+    if set.computed_rows > 0 && share > BAD {
+        say(
+            "bad_rows",
+            format!(
+                "{:.1} % of the rows have no values; if they are not like the others, neither are the means",
+                100.0 * share
+            ),
+        );
+    }
+}
+
+fn origin(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+    let origin = &set.origin;
+    if origin.silent_files > 0 {
+        say(
+            "unknown_origin",
+            match set.files {
+                1 => "the file's metadata do not say how it was computed (a rewritten file loses them)"
+                    .to_owned(),
+                files => format!(
+                    "the metadata of {} of {files} files do not say how they were computed (a rewritten file loses them)",
+                    origin.silent_files
+                ),
+            },
+        );
+    }
+    let mixed: Vec<&str> =
+        [("bundles", &origin.bundle_sha256), ("units", &origin.units), ("adjustments", &origin.adjust)]
+            .into_iter()
+            .filter_map(|(name, values)| (values.len() > 1).then_some(name))
+            .collect();
+    if !mixed.is_empty() {
+        say(
+            "mixed_origin",
+            format!(
+                "the files were computed with different {}; their values do not compare",
+                mixed.join(" and ")
+            ),
+        );
+    }
+}
+
+fn information(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+    let Some(((entropy, i12), error)) =
+        set.label_entropy_nats.zip(set.information.i12.mean_nats).zip(set.information.i12.std_error_nats)
+    else {
+        return;
+    };
+    if i12 > entropy + 3.0 * error + 1e-3 {
+        say(
+            "more_than_the_label",
+            format!(
+                "the mean of i12 is {i12:.3} nats, and the label has only {entropy:.3} to know; either these classes \
+                 are rarer here than where the models were trained, or the models have seen these rows"
+            ),
+        );
+    }
+}
+
+/// REFERENCE: r is the i of the modality with the smaller h wherever h1 − h2 does not lie
+/// between 0 and i1 − i2.
+fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+    let Some(cases) = set.cases.filter(|_| set.computed_rows > 0) else { return };
+    let [x1, x2] = set.modalities();
+    let rows = set.computed_rows.max(1) as f64;
+    let sides = [(cases.first, 1, 2, &x1, &x2), (cases.second, 2, 1, &x2, &x1)];
+    let Some((count, near, far, name, other)) =
+        sides.into_iter().find(|(count, ..)| *count as f64 / rows > ONE_SIDED)
+    else {
+        return;
+    };
+    let known = match &set.specificity {
+        Some(h) => {
+            let mean = |figure: &super::numbers::Figure| figure.mean_nats.unwrap_or_default();
+            format!(" (mean h1 {:.1}, h2 {:.1} nats)", mean(&h.h1), mean(&h.h2))
+        }
+        None => String::new(),
+    };
+    let raw = set.origin.units.iter().any(|units| units == "raw");
+    let advice = if raw {
+        "; that may say more of the columns' units than of shared information: `fit --units centred` compares each \
+         h with its own mean"
+    } else {
+        ""
+    };
+    say(
+        "one_sided_redundancy",
+        format!(
+            "on {:.0} % of the rows h{near} (−ln p of {name}) lies so far below h{far} ({other}){known} that r is \
+             i{near} itself: there u{near} is 0 and u{far} is i{far} − i{near}{advice}",
+            100.0 * count as f64 / rows
+        ),
+    );
+}
+
+fn of_models(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
+    let mut say = |code: &str, text: String| all.push(Warning { code: code.to_owned(), text });
+    if !models.is_the_files {
+        say(
+            "other_bundle",
+            format!(
+                "the files were not computed by {} (SHA-256 {:.12}…); its figures may not be theirs",
+                models.bundle, models.sha256
+            ),
+        );
+    }
+    let Some(figures) = &models.validation else { return };
+    let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
+    let spoils = ["r, u1, u2 and s", "r, u1, u2 and s", "s"];
+    for ((name, figures_of), spoiled) in names.iter().zip(&figures.classifiers).zip(spoils) {
+        if figures_of.calibration_error > CALIBRATION {
+            say(
+                "calibration",
+                format!(
+                    "the classifier of {name} is off by {:.0} points of probability on average (calibration error \
+                     {:.3} on {} rows held out); {spoiled} take over such errors",
+                    100.0 * figures_of.calibration_error,
+                    figures_of.calibration_error,
+                    figures.measured_rows
+                ),
+            );
+        }
+    }
+    let [one, two, both] = &figures.classifiers;
+    let single = one.cross_entropy_nats.min(two.cross_entropy_nats);
+    if both.cross_entropy_nats > single {
+        say(
+            "weak_pair",
+            format!(
+                "the classifier of both modalities predicts worse ({:.3} nats) than one of them alone ({single:.3}); \
+                 s is too low",
+                both.cross_entropy_nats
+            ),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::{ClassifierFigures, DensityFigures, Figures};
+    use crate::report::Origin;
+    use crate::report::numbers::{Cases, Figure, Information};
+
+    fn codes(data: &Dataset, models: Option<&Models>) -> Vec<String> {
+        of(data, None, models).into_iter().map(|warning| warning.code).collect()
+    }
+
+    fn data() -> Dataset {
+        let figure = |mean| Figure { mean_nats: Some(mean), std_error_nats: Some(0.01), ..Figure::default() };
+        Dataset {
+            rows: 1000,
+            computed_rows: 1000,
+            files: 1,
+            label_entropy_nats: Some(2.3),
+            information: Information { i1: figure(1.0), i2: figure(1.0), i12: figure(2.0) },
+            cases: Some(Cases { first: 400, second: 400, both: 0, between: 200 }),
+            origin: Origin { units: vec!["raw".into()], ..Origin::default() },
+            ..Dataset::default()
+        }
+    }
+
+    fn models(calibration_errors: [f64; 3], cross_entropies: [f64; 3]) -> Models {
+        let density =
+            || DensityFigures { mean_nats: 1.0, components: 1, shrinkage_rows: None, iterations: 1 };
+        let classifier = |index: usize| ClassifierFigures {
+            cross_entropy_nats: cross_entropies[index],
+            accuracy: 0.9,
+            calibration_error: calibration_errors[index],
+            l2: 1.0,
+            weight_decay: 1.0,
+            epochs: 1,
+            betas: [0.5, 0.5],
+        };
+        let validation = Figures {
+            trained_rows: 900,
+            measured_rows: 100,
+            densities: [density(), density()],
+            classifiers: [0, 1, 2].map(classifier),
+        };
+        let (bundle, sha256) = ("b".into(), "0".repeat(64));
+        Models { bundle, sha256, is_the_files: true, validation: Some(validation) }
+    }
+
+    #[test]
+    fn sound_data_are_let_alone() {
+        assert!(codes(&data(), Some(&models([0.04, 0.01, 0.05], [0.5, 0.4, 0.1]))).is_empty());
+    }
+
+    #[test]
+    fn each_fault_is_told() {
+        let with = |change: fn(&mut Dataset)| {
+            let mut data = data();
+            change(&mut data);
+            codes(&data, None)
+        };
+        assert_eq!(with(|data| data.computed_rows = 0), ["no_rows"]);
+        assert_eq!(with(|data| (data.rows, data.bad_rows) = (1020, 20)), ["bad_rows"]);
+        assert_eq!(with(|data| data.origin.silent_files = 1), ["unknown_origin"]);
+        assert_eq!(with(|data| data.origin.units.push("centred".into())), ["mixed_origin"]);
+        assert_eq!(with(|data| data.label_entropy_nats = Some(1.9)), ["more_than_the_label"]);
+        let one_sided = |data: &mut Dataset| {
+            data.cases = Some(Cases { first: 0, second: 950, both: 0, between: 50 });
+        };
+        assert_eq!(with(one_sided), ["one_sided_redundancy"]);
+        let mut set = data();
+        one_sided(&mut set);
+        let text = &of(&set, None, None)[0].text;
+        assert!(
+            text.contains("on 95 % of the rows h2 (−ln p of x2) lies so far below h1 (x1) that r is i2"),
+            "{text}"
+        );
+        assert!(text.contains("fit --units centred"), "{text}");
+
+        let poor = models([0.06, 0.01, 0.2], [0.5, 0.4, 0.45]);
+        assert_eq!(codes(&data(), Some(&poor)), ["calibration", "calibration", "weak_pair"]);
+        let other = Models { is_the_files: false, ..models([0.0; 3], [0.5, 0.5, 0.1]) };
+        assert_eq!(codes(&data(), Some(&other)), ["other_bundle"]);
+    }
+}

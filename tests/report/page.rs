@@ -1,0 +1,87 @@
+//! The page in headless Chromium: at 1280, 768 and 390 pixels and in print, light and
+//! dark, with scripts and without.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::odd_rows;
+use crate::harness::files::write;
+use crate::harness::{annotate, chromium, fitted, lsmi, must, python, repository, scratch};
+
+/// One way of looking at a page, as `browse.py` prints it.
+#[derive(serde::Deserialize)]
+struct Look {
+    way: String,
+    wrong: Vec<String>,
+    pictures: usize,
+    text: String,
+}
+
+/// Looks at a page in every way; its screenshots stay under the target folder.
+fn look(page: &Path, name: &str) -> Vec<Look> {
+    let shots = scratch().join("screenshots").join(name);
+    let script = repository().join("tests/python/browse.py");
+    let ran = must(Command::new(python()).arg(script).arg(chromium()).arg(page).arg(&shots));
+    let looks: Vec<Look> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(looks.len(), 9);
+    looks
+}
+
+#[track_caller]
+fn nothing_wrong(looks: &[Look], pictures: usize, words: &[&str]) {
+    for look in looks {
+        assert!(look.wrong.is_empty(), "{}: {:#?}", look.way, look.wrong);
+        assert_eq!(look.pictures, pictures, "{}", look.way);
+        for word in words {
+            assert!(look.text.contains(word), "{}: no {word:?} in {}", look.way, look.text);
+        }
+    }
+}
+
+#[test]
+fn everything_is_drawn_and_in_its_box() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let input = fitted().join("in.parquet");
+    let ran = annotate(dir, input.to_str().unwrap(), "out.parquet", &["--columns", "h1,h2"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let bundle = fitted().join("bundle");
+    must(lsmi().current_dir(dir).args(["report", "out.parquet", "-o", "a.html", "--bundle"]).arg(&bundle));
+    let words =
+        ["out.parquet", "What the modalities say", "Most synergistic", "calibration error", "embedded"];
+    nothing_wrong(&look(&dir.join("a.html"), "one"), 8, &words);
+}
+
+#[test]
+fn names_are_text_and_links_lead_where_they_should() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("a.parquet"), &odd_rows(4000, 0.0));
+    let link = "https://host/{id}.jpg?l={label}";
+    let title = "<b>bold</b> & \"so\"";
+    let report = ["report", "a.parquet", "-o", "a.html", "--title", title, "--link-template", link];
+    must(lsmi().current_dir(dir).args(report));
+    let looks = look(&dir.join("a.html"), "odd");
+    nothing_wrong(&looks, 8, &[title, "<script>alert(1)</script>", "Of 40 classes", "onerror=alert(1)"]);
+    let html = std::fs::read_to_string(dir.join("a.html")).unwrap().replace("&#x2f;", "/");
+    assert_eq!(html.matches("<script").count(), 1, "the page's own");
+    assert!(!html.contains("<img"));
+    let encoded = "href=\"https://host/a/";
+    let links: Vec<&str> = html.split(encoded).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(links.len(), 40);
+    for link in links {
+        assert!(link.contains("%22%3E%3Cimg%20src%3Dx") && !link.contains('<'), "{link}");
+    }
+}
+
+#[test]
+fn two_data_sets_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("monday.parquet"), &odd_rows(4000, 0.0));
+    write(&dir.join("tuesday.parquet"), &odd_rows(3000, 0.3));
+    let report = ["report", "monday.parquet", "--compare", "tuesday.parquet", "-o", "a.html"];
+    must(lsmi().current_dir(dir).args(report));
+    let words = ["monday.parquet", "tuesday.parquet", "difference", "+0.3"];
+    nothing_wrong(&look(&dir.join("a.html"), "two"), 12, &words);
+}

@@ -1,0 +1,83 @@
+//! What is no report to make, and what is not overwritten.
+
+use std::fs;
+use std::path::Path;
+
+use super::odd_rows;
+use crate::harness::files::{listing, write};
+use crate::harness::{Ran, lsmi_in, refused, rows};
+
+fn report(dir: &Path, args: &[&str]) -> Ran {
+    lsmi_in(dir, ["report"].iter().chain(args))
+}
+
+#[test]
+fn what_is_not_annotated() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("in.parquet"), &rows(20));
+    let ran = report(dir, &["in.parquet"]);
+    refused(&ran, 65, &["in.parquet", "not annotated", "r, u1, u2, s are missing", "lsmi-etl annotate"]);
+    let annotated = odd_rows(200, 0.0);
+    let some = annotated.project(&[0, 1, 2, 3, 5]).unwrap();
+    write(&dir.join("some.parquet"), &some);
+    refused(&report(dir, &["some.parquet"]), 65, &["some.parquet", "column u2 is missing"]);
+    fs::create_dir(dir.join("folder")).unwrap();
+    fs::rename(dir.join("some.parquet"), dir.join("folder/b.parquet")).unwrap();
+    write(&dir.join("folder/a.parquet"), &annotated);
+    refused(&report(dir, &["folder"]), 65, &["b.parquet", "u2"]);
+
+    fs::write(dir.join("no.parquet"), "a,b\n1,2\n").unwrap();
+    refused(&report(dir, &["no.parquet"]), 65, &["no.parquet", "not a Parquet file"]);
+    refused(&report(dir, &["absent.parquet"]), 66, &["absent.parquet"]);
+    refused(&report(dir, &["folder/a.parquet", "--compare", "absent"]), 66, &["absent"]);
+    assert_eq!(listing(dir), ["folder", "in.parquet", "no.parquet"]);
+}
+
+#[test]
+fn columns_that_are_not_there_and_links_that_lead_astray() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("a.parquet"), &odd_rows(200, 0.0));
+    refused(&report(dir, &["a.parquet", "--label", "lable"]), 65, &["\"lable\"", "did you mean \"label\"?"]);
+    refused(&report(dir, &["a.parquet", "--key", "idd"]), 65, &["\"idd\"", "\"id\""]);
+    refused(&report(dir, &["a.parquet", "--link-template", "https://h/{file}"]), 65, &["\"file\""]);
+    refused(&report(dir, &["a.parquet", "--link-template", "javascript:{id}"]), 64, &["--link-template"]);
+    refused(&report(dir, &["a.parquet", "--link-template", "https://h/id"]), 64, &["names no column"]);
+    refused(&report(dir, &["a.parquet", "--bundle", "none"]), 78, &["none"]);
+    assert_eq!(listing(dir), ["a.parquet"]);
+}
+
+#[test]
+fn what_is_there_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("a.parquet"), &odd_rows(200, 0.0));
+    fs::write(dir.join("report.html"), "mine").unwrap();
+    refused(&report(dir, &["a.parquet"]), 73, &["report.html exists", "--overwrite"]);
+    assert_eq!(fs::read(dir.join("report.html")).unwrap(), b"mine");
+    refused(&report(dir, &["a.parquet", "-o", "no/report.html"]), 73, &["no/report.html"]);
+    assert_eq!(report(dir, &["a.parquet", "--overwrite"]).code, 0);
+    assert!(fs::read_to_string(dir.join("report.html")).unwrap().starts_with("<!doctype html>"));
+
+    let ran = report(dir, &["a.parquet", "--svg", "pictures", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let line = crate::harness::last_json(&ran);
+    assert_eq!((&line["pictures"], &line["output"]), (&8.into(), &serde_json::Value::Null));
+    let names: Vec<String> = listing(&dir.join("pictures"));
+    assert_eq!(
+        names,
+        [
+            "classes.svg",
+            "density.svg",
+            "distribution-r.svg",
+            "distribution-s.svg",
+            "distribution-u1.svg",
+            "distribution-u2.svg",
+            "dominant.svg",
+            "means.svg"
+        ]
+    );
+    refused(&report(dir, &["a.parquet", "--svg", "pictures"]), 73, &["exists", "--overwrite"]);
+    assert_eq!(listing(dir), ["a.parquet", "pictures", "report.html"]);
+}
