@@ -31,7 +31,7 @@ impl Program {
         graph.node_ints(output, "ReduceMax", &[&product], ("axes", &[1]), &[("keepdims", 0)]);
         graph.output(output, &[]);
         let graph = Graph { model: graph.finish(), inputs: vec![0], roles: vec![Role::Density1] };
-        Self { graphs: vec![graph], dims: [size, 0], classes: 1 }
+        Self { graphs: vec![graph], dims: [size, 0], classes: 1, apart: Vec::new() }
     }
 }
 
@@ -81,7 +81,7 @@ fn weights_in_products(graph: &GraphProto) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::Mixture;
-    use super::super::density::density_graph;
+    use super::super::density::cut_density_graph;
     use super::*;
 
     #[test]
@@ -92,7 +92,9 @@ mod tests {
     #[test]
     fn blocks_save_what_lies_above_them() {
         let (dim, components) = (8, 3);
-        let factors = (0..components * dim * dim).map(|i| f64::from(i % (dim * dim) % (dim + 1) == 0));
+        // Each component its own multiple of the identity: one factor for all would be one product.
+        let factors = (0..components * dim * dim)
+            .map(|i| f64::from(i / (dim * dim) + 1) * f64::from(i % (dim * dim) % (dim + 1) == 0));
         let mixture = Mixture {
             dim: dim as usize,
             log_weights: vec![-(3.0_f64.ln()); components as usize],
@@ -100,7 +102,7 @@ mod tests {
             factors: factors.collect(),
             center: vec![0.0; dim as usize],
         };
-        let flops = |blocks| flops(&density_graph(&mixture, blocks));
+        let flops = |blocks| flops(&cut_density_graph(&mixture, blocks));
         assert_eq!(flops(1), 2 * 3 * 64);
         // Rows 0 to 3 read 4 columns, rows 4 to 7 all eight.
         assert_eq!(flops(2), 2 * 3 * (4 * 4 + 4 * 8));

@@ -126,6 +126,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
         session: sql::Options {
             threads: args.threads,
             memory_limit_bytes: args.memory_limit.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+            ..sql::Options::default()
         },
     };
     let bundle = match &args.bundle {

@@ -203,7 +203,8 @@ pub fn find_files(input: &Path) -> Result<Vec<PathBuf>> {
         }
     };
     if found.is_empty() {
-        return Err(nothing(input, "there is no *.parquet file in it"));
+        let what = "no *.parquet file is there; names that begin with . or _ do not count";
+        return Err(no_input(input, io::Error::new(io::ErrorKind::NotFound, what)));
     }
     found.sort_by(|a, b| a.relative.cmp(&b.relative));
     Ok(found.into_iter().map(|file| file.path).collect())

@@ -2,11 +2,11 @@
 //! f64, and on the reference implementation's own modules. ONNX Runtime is the real
 //! one, put in place by the program.
 
-mod cuda;
-mod pool;
-mod opsets;
-mod precision;
 mod copies;
+mod cuda;
+mod opsets;
+mod pool;
+mod precision;
 mod reference;
 mod same_graphs;
 mod staging;
