@@ -13,3 +13,4 @@ mod engines;
 mod house;
 mod sources;
 mod splice;
+mod sql;

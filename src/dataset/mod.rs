@@ -43,4 +43,4 @@ pub use publish::Staged;
 pub use remote::RemoteFile;
 pub use samples::{Request, SampleReader, Samples, Source};
 pub use splice::SpliceWriter;
-pub use store::{below, exists, is_url};
+pub use store::{below, exists, is_url, store_of, unreadable};
