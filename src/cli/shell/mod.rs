@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use self::command::Command;
 use self::editor::{Line, Lines};
-use self::sink::{After, FileSink};
+use self::sink::{FileSink, State};
 use super::output;
 use crate::error::{Error, Place, Result};
 use crate::sql::{Layout, Request, Session};
@@ -118,17 +118,15 @@ impl Shell<'_> {
         let started = Instant::now();
         let rows = match self.file.take() {
             None => sink::to_screen(self.session, sql, &self.layout, self.stop)?,
-            Some(file) => match file.run(self.session, sql, &self.layout, self.stop) {
-                Ok((rows, After::Open(file))) => {
-                    self.file = Some(file);
-                    rows
+            Some(mut file) => {
+                let ran = file.run(self.session, sql, &self.layout, self.stop);
+                match file.state() {
+                    State::Open => self.file = Some(file),
+                    State::Full => file.finish()?,
+                    State::Broken => file.give_up(),
                 }
-                Ok((rows, After::Finished)) => rows,
-                Err((error, file)) => {
-                    self.file = file;
-                    return Err(error);
-                }
-            },
+                ran?
+            }
         };
         if self.timing {
             output::print(&format!("{rows} rows in {:.3} s\n", started.elapsed().as_secs_f64()))?;

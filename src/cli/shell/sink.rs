@@ -14,14 +14,18 @@ pub(super) struct FileSink {
     staged: Staged,
     format: Option<Format>,
     rows: u64,
+    state: State,
 }
 
-/// What became of a statement, and of the file.
-pub(super) enum After {
+/// What may become of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
     /// More results may follow.
-    Open(FileSink),
-    /// It holds one result and is finished.
-    Finished,
+    Open,
+    /// It holds the one result that its format allows.
+    Full,
+    /// It holds half a result.
+    Broken,
 }
 
 impl FileSink {
@@ -32,62 +36,41 @@ impl FileSink {
     pub(super) fn create(path: &str, overwrite: bool) -> Result<Self> {
         let path = PathBuf::from(path);
         let staged = Staged::create(&path, overwrite)?;
-        Ok(Self { format: Format::of(&path), path, staged, rows: 0 })
+        Ok(Self { format: Format::of(&path), path, staged, rows: 0, state: State::Open })
     }
 
     /// Runs statements into the file, in the format that its ending tells, or else in
-    /// the layout's. A failure that leaves half a result behind ends the file.
+    /// the layout's, and gives the number of rows.
     ///
     /// # Errors
-    /// As for [`Session::run`]; with the file itself where it can go on.
+    /// As for [`Session::run`].
     pub(super) fn run(
-        mut self,
+        &mut self,
         session: &Session,
         sql: &str,
         layout: &Layout,
         stop: &AtomicBool,
-    ) -> std::result::Result<(u64, After), (Error, Option<Self>)> {
+    ) -> Result<u64> {
         let layout = Layout { format: self.format.unwrap_or(layout.format), width: None, ..*layout };
-        match self.write(session, sql, &layout, stop) {
-            Ok(rows) if layout.format.is_binary() && rows.is_some() => {
-                self.rows += rows.unwrap_or_default();
-                match self.finish() {
-                    Ok(()) => Ok((rows.unwrap_or_default(), After::Finished)),
-                    Err(error) => Err((error, None)),
-                }
-            }
-            Ok(rows) => {
-                self.rows += rows.unwrap_or_default();
-                Ok((rows.unwrap_or_default(), After::Open(self)))
-            }
-            Err((error, true)) => {
-                tracing::warn!("{} is given up: it would hold half a result", self.path.display());
-                Err((error, None))
-            }
-            Err((error, false)) => Err((error, Some(self))),
-        }
-    }
-
-    /// Rows written, `None` where there was no result; or the error and whether a part
-    /// of a result is in the file.
-    fn write(
-        &self,
-        session: &Session,
-        sql: &str,
-        layout: &Layout,
-        stop: &AtomicBool,
-    ) -> std::result::Result<Option<u64>, (Error, bool)> {
-        let before = self.staged.bytes().map_err(|error| (error, false))?;
-        let writer = self.staged.writer().map_err(|error| (error, false))?;
-        let mut out = BufWriter::with_capacity(1 << 16, writer);
-        let ran = session.run(sql, layout, &mut out, stop);
+        let before = self.staged.bytes()?;
+        let mut out = BufWriter::with_capacity(1 << 16, self.staged.writer()?);
+        let ran = session.run(sql, &layout, &mut out, stop);
         let flushed = out.flush();
         drop(out);
         let wrote = flushed.is_err() || self.staged.bytes().map_or(true, |now| now > before);
-        match ran {
-            Ok(rows) => Ok(wrote.then_some(rows)),
-            Err(error) => Err((error, wrote)),
-        }
+        self.state = match &ran {
+            Err(_) if wrote => State::Broken,
+            Ok(_) if wrote && layout.format.is_binary() => State::Full,
+            _ => State::Open,
+        };
+        let rows = ran?;
+        self.rows += if wrote { rows } else { 0 };
+        Ok(rows)
+    }
+
+    /// What became of the file.
+    pub(super) fn state(&self) -> State {
+        self.state
     }
 
     /// Gives the file its name.
@@ -98,6 +81,11 @@ impl FileSink {
         self.staged.commit()?;
         tracing::info!("{}: {} rows", self.path.display(), self.rows);
         Ok(())
+    }
+
+    /// Gives the file up.
+    pub(super) fn give_up(self) {
+        tracing::warn!("{} is given up: it would hold half a result", self.path.display());
     }
 }
 
