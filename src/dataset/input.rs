@@ -60,8 +60,14 @@ impl Input {
                 Encryption::read(keys, open_footer, &place, |keys, index| parse(&file, Some(keys), index))?
             }
             None if open_footer => {
-                let damaged = |error| fault::parquet(place.clone(), "read", error);
-                (parse(&file, None, PageIndexPolicy::Optional).map_err(damaged)?, None)
+                let whole = parse(&file, None, PageIndexPolicy::Optional).or_else(|error| {
+                    // The page index of encrypted columns can't be read; their footer can.
+                    match parse(&file, None, PageIndexPolicy::Skip) {
+                        Ok(footer) if is_any_column_encrypted(&footer) => Ok(footer),
+                        _ => Err(fault::parquet(place.clone(), "read", error)),
+                    }
+                });
+                (whole?, None)
             }
             None => {
                 return Err(Error::bad_data(place, "is encrypted; give its keys with --parquet-keys FILE"));
