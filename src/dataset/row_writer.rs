@@ -6,7 +6,8 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
@@ -82,7 +83,13 @@ impl RowWriter {
         row_group_bytes: usize,
     ) -> Result<Self> {
         let pairs = key_values(rows, added)?;
-        let schema = Arc::new(extended(rows.schema(), added.fields, rows.schema().metadata().clone()));
+        let schema = extended(rows.schema(), added.fields, rows.schema().metadata().clone());
+        let storable = schema
+            .fields()
+            .iter()
+            .map(|field| Arc::new(field.as_ref().clone().with_data_type(storable(field.data_type()))));
+        let storable = storable.collect::<Vec<_>>();
+        let schema = Arc::new(Schema::new_with_metadata(storable, schema.metadata().clone()));
         let no_place = |error: ParquetError| {
             Error::bad_data(rows.place().clone(), format!("cannot become Parquet: {error}; cast that column"))
         };
@@ -111,8 +118,13 @@ impl RowWriter {
     /// has closed a stream gives one of the kind [`io::ErrorKind::BrokenPipe`].
     pub fn write(&mut self, rows: &RecordBatch, new: Vec<Float32Array>) -> Result<()> {
         let new = new.into_iter().map(|column| Arc::new(column) as ArrayRef);
-        let columns = rows.columns().iter().cloned().chain(new).collect();
-        let batch = RecordBatch::try_new(self.schema.clone(), columns);
+        let columns = rows.columns().iter().cloned().chain(new).zip(self.schema.fields());
+        let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
+            true => Ok(column),
+            false => cast(&column, field.data_type()),
+        });
+        let columns = columns.collect::<std::result::Result<_, _>>();
+        let batch = columns.and_then(|columns| RecordBatch::try_new(self.schema.clone(), columns));
         let batch = batch.map_err(|e| Error::Internal(e.to_string()))?;
         match &mut self.to {
             To::Stream(writer, place) => {
@@ -172,6 +184,28 @@ fn key_values(rows: &Rows<'_>, added: Added<'_>) -> Result<Vec<KeyValue>> {
     old.sort_by(|a, b| a.key.cmp(&b.key));
     keyvalues::extend(&old, added.fields, added.key_values)
         .map_err(|what| Error::bad_data(rows.place().clone(), what))
+}
+
+/// The type that a column is stored as: the Parquet writer knows no dictionaries whose
+/// values are views.
+fn storable(data_type: &DataType) -> DataType {
+    let item =
+        |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(storable(field.data_type())));
+    match data_type {
+        DataType::Dictionary(key, value) => {
+            let value = match value.as_ref() {
+                DataType::Utf8View => DataType::Utf8,
+                DataType::BinaryView => DataType::Binary,
+                other => storable(other),
+            };
+            DataType::Dictionary(key.clone(), Box::new(value))
+        }
+        DataType::List(field) => DataType::List(item(field)),
+        DataType::LargeList(field) => DataType::LargeList(item(field)),
+        DataType::FixedSizeList(field, length) => DataType::FixedSizeList(item(field), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
+        other => other.clone(),
+    }
 }
 
 fn extended(old: &Schema, new: &[Field], metadata: HashMap<String, String>) -> Schema {

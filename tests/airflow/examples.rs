@@ -52,7 +52,7 @@ fn the_nightly_partition_is_annotated_checked_and_reported() {
     assert_eq!(counted["n"], 5000);
     let (mean, told) = (counted["r"].as_f64().unwrap(), extra["means_nats"]["r"].as_f64().unwrap());
     assert!((mean - told).abs() < 1e-6, "{mean} {told}");
-    let report = fs::read_to_string(airflow.data().join("reports/2026-02-01.html")).unwrap();
+    let report = fs::read_to_string(airflow.data().join("report-2026-02-01.html")).unwrap();
     assert!(report.contains("<svg"));
 
     // The same night again, and a night without data: nothing to do, all is skipped.

@@ -13,9 +13,10 @@ const COMPONENTS: usize = 8;
 fn large_bundle(dir: &Path) -> u64 {
     let mut factors = vec![0.0; COMPONENTS * DIM * DIM];
     for (index, value) in factors.iter_mut().enumerate() {
-        let (row, column) = (index / DIM % DIM, index % DIM);
+        // No two alike: components that share a factor are stored as one.
+        let (component, row, column) = (index / (DIM * DIM), index / DIM % DIM, index % DIM);
         if column < row {
-            *value = ((row * 31 + column * 17) % 7) as f64 * 1e-4;
+            *value = ((component * 13 + row * 31 + column * 17) % 7) as f64 * 1e-4;
         } else if column == row {
             *value = 1.0;
         }

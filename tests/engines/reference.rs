@@ -87,7 +87,7 @@ fn as_exported_gives_the_values_of_numpy() {
 #[test]
 fn folded_gives_the_values_of_numpy() {
     // The exporter's standard normal parameters, at its own size and at one of practice.
-    for options in [&[][..], &["--dims", "96", "40", "--opsets", "17", "12", "17", "17", "17"]] {
+    for options in [&[][..], &["--dims", "64", "64", "--opsets", "17", "12", "17", "17", "17"]] {
         let dir = tempfile::tempdir().unwrap();
         exported(dir.path(), options);
         packed(dir.path(), &[]);

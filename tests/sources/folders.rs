@@ -88,7 +88,7 @@ fn wrong_shares_and_places_are_refused() {
         (&["in", "out", "--files-per-job", "4/3"][..], 64, "I/N"),
         (&["in", "in/out"], 64, "among the inputs"),
         (&["in", "in/c.parquet"], 64, "name a folder"),
-        (&["in/x*.parquet", "out"], 66, "matches"),
+        (&["in/x*.parquet", "out"], 66, "no *.parquet file is there"),
     ] {
         let ran = annotate(dir, args);
         assert_eq!(ran.code, code, "{args:?}: {}", ran.stderr);

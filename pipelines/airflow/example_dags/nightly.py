@@ -49,7 +49,7 @@ with DAG(
             "report",
             f"{DATA}/annotated/{PARTITION}",
             "--output",
-            f"{DATA}/reports/{{{{ ds }}}}.html",
+            f"{DATA}/report-{{{{ ds }}}}.html",
             "--overwrite",
         ],
     )

@@ -124,10 +124,59 @@ fn doubled(graph: &mut GraphProto) -> Result<(), String> {
     for tensor in &mut graph.initializer {
         double(tensor)?;
     }
+    for node in std::mem::take(&mut graph.node) {
+        match node.op_type.as_str() {
+            "Gemm" => split_gemm(&node, graph),
+            _ => graph.node.push(node),
+        }
+    }
     for node in &mut graph.node {
         double_node(node)?;
     }
     Ok(())
+}
+
+/// A Gemm, alpha·A·B + beta·C, as operators of one step each: the evaluation keeps alpha
+/// and beta as f32 whatever they multiply.
+fn split_gemm(gemm: &NodeProto, graph: &mut GraphProto) {
+    let attribute = |name: &str| gemm.attribute.iter().find(|a| a.name == name);
+    let turned = |name: &str| attribute(name).is_some_and(|a| a.i != 0);
+    let factor = |name: &str| attribute(name).map_or(1.0, |a| a.f);
+    let input = |place: usize| gemm.input.get(place).cloned().unwrap_or_default();
+    let output = gemm.output.first().cloned().unwrap_or_default();
+    let mut step = |op: &str, inputs: Vec<String>, name: &str| {
+        let name = if name.is_empty() { output.clone() } else { format!("{output}.{name}") };
+        graph.node.push(NodeProto {
+            name: name.clone(),
+            op_type: op.into(),
+            input: inputs,
+            output: vec![name.clone()],
+            ..Default::default()
+        });
+        name
+    };
+    let a = if turned("transA") { step("Transpose", vec![input(0)], "a") } else { input(0) };
+    let b = if turned("transB") { step("Transpose", vec![input(1)], "b") } else { input(1) };
+    let (alpha, beta) = (factor("alpha"), factor("beta"));
+    let has_c = !input(2).is_empty();
+    // The last step gives the output its name.
+    let last = |is_last: bool, name: &'static str| if is_last { "" } else { name };
+    let mut sum = step("MatMul", vec![a, b], last(alpha == 1.0 && !has_c, "product"));
+    if alpha != 1.0 {
+        sum = step("Mul", vec![sum, format!("{output}.alpha")], last(!has_c, "scaled"));
+    }
+    if has_c {
+        let c = match beta == 1.0 {
+            true => input(2),
+            false => step("Mul", vec![input(2), format!("{output}.beta")], "c"),
+        };
+        step("Add", vec![sum, c], "");
+    }
+    for (name, value) in [("alpha", alpha), ("beta", beta)] {
+        let mut scalar = tensor_attribute(vec![], &[value]).t.unwrap_or_default();
+        scalar.name = format!("{output}.{name}");
+        graph.initializer.push(scalar);
+    }
 }
 
 fn double_node(node: &mut NodeProto) -> Result<(), String> {
