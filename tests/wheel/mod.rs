@@ -6,10 +6,23 @@ use std::process::Command;
 
 use crate::harness::{self, must, repository, run};
 
-/// Builds the wheel from the program's own target folder: what is compiled stays so.
+/// A target folder in which all is compiled: links to the files of the one that the tests
+/// are of, whose program other tests are running.
+fn compiled() -> PathBuf {
+    let release = Path::new(env!("CARGO_BIN_EXE_lsmi-etl")).parent().unwrap();
+    let target = harness::scratch().join("wheel-target");
+    let _ = std::fs::remove_dir_all(&target);
+    std::fs::create_dir_all(target.join("release")).unwrap();
+    for (folder, how) in [("deps", "-al"), ("build", "-al"), (".fingerprint", "-a")] {
+        must(Command::new("cp").arg(how).arg(release.join(folder)).arg(target.join("release")));
+    }
+    target
+}
+
+/// Builds the wheel.
 fn wheel(out: &Path) -> PathBuf {
     let python = harness::environment("venv-wheel", "tests/python/requirements-wheel.txt");
-    let target = Path::new(env!("CARGO_BIN_EXE_lsmi-etl")).ancestors().nth(2).unwrap();
+    let target = compiled();
     let mut maturin = Command::new(python.with_file_name("maturin"));
     maturin.current_dir(repository()).args(["build", "--profile", "release", "--locked", "--out"]).arg(out);
     // Build scripts that look at what cargo tells its tests would run again, and all that
@@ -19,8 +32,9 @@ fn wheel(out: &Path) -> PathBuf {
             maturin.env_remove(name);
         }
     }
-    must(maturin.env("CARGO_TARGET_DIR", target));
+    must(maturin.env("CARGO_TARGET_DIR", &target));
     let built = out.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    std::fs::remove_dir_all(target).unwrap();
     let [wheel] = &built[..] else { panic!("not one wheel: {built:?}") };
     wheel.clone()
 }

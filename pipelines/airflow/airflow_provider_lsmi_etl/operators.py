@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -411,5 +412,5 @@ def _is_templated(text: Any) -> bool:
 
 
 def _uri(path: str) -> str:
-    """A path as an asset's URI."""
-    return path if "://" in path else Path(path).absolute().as_uri()
+    """A path as an asset's URI, in which ``key=value`` folders stay readable."""
+    return path if "://" in path else f"file://{quote(str(Path(path).absolute()), safe='/=')}"
