@@ -110,7 +110,7 @@ impl Roles {
             |EmbeddingColumn { column, kind, dim }: &EmbeddingColumn| extract(&read(column), *kind, *dim);
         let x1 = embeddings(&self.x1)?;
         let x2 = if self.is_one_column() { x1.clone() } else { embeddings(&self.x2)? };
-        self.assemble(rows.start, x1, x2, read(&self.label))
+        Samples::assemble(&self.index, rows.start, x1, x2, read(&self.label))
     }
 
     /// Whether one column is both modalities.
@@ -118,17 +118,27 @@ impl Roles {
         self.x1.column.position == self.x2.column.position
     }
 
+    /// The labels' index.
+    pub(super) fn index(&self) -> &LabelIndex {
+        &self.index
+    }
+}
+
+impl Samples {
     /// Samples from the three columns as they were read. Every row gets one fate: the
     /// label's goes before x1's, and that before x2's.
-    pub(super) fn assemble(
-        &self,
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the labels are of a type that the index does not take.
+    pub fn assemble(
+        index: &LabelIndex,
         first_row: usize,
         x1: Embeddings,
         x2: Embeddings,
         label: ArrayRef,
-    ) -> Result<Samples> {
+    ) -> Result<Self> {
         let rows = label.len();
-        let (class, label_flaws) = self.index.encode(&label)?;
+        let (class, label_flaws) = index.encode(&label)?;
         let mut fates = vec![Fate::Good; rows];
         let of_label = label_flaws.into_iter();
         let of_x1 = x1.flaws.iter().map(|(row, flaw)| (*row, fate(*flaw, Modality::First)));
@@ -138,7 +148,7 @@ impl Roles {
                 *slot = fate;
             }
         }
-        Ok(Samples { first_row, rows, x1: x1.values, x2: x2.values, class, fates, label })
+        Ok(Self { first_row, rows, x1: x1.values, x2: x2.values, class, fates, label })
     }
 }
 

@@ -142,7 +142,7 @@ impl SampleReader {
             None => x1.clone(),
         };
         let label = self.label.read(rows)?;
-        self.source.roles.assemble(self.rows.start, x1, x2, label)
+        Samples::assemble(self.source.roles.index(), self.rows.start, x1, x2, label)
     }
 }
 

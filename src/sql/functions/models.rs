@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{FieldRef, Fields};
 
 use super::pool::Pool;
 use crate::bundle::Bundle;
-use crate::dataset::{EmbeddingType, Embeddings, Fate, Flaw, LabelIndex, Modality, Samples, extract};
+use crate::dataset::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract};
 use crate::engine::{self, Engine};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{Column, Constants, Worker, fastest_batch_rows};
@@ -205,24 +205,6 @@ impl Estimator {
         let read = |array: &ArrayRef, dim: usize| -> Result<Embeddings> {
             extract(array, EmbeddingType::require(array.data_type(), Place::file("lsmi"))?, dim)
         };
-        let (x1, x2) = (read(x1, d1)?, read(x2, d2)?);
-        let (class, of_label) = self.index.encode(&label)?;
-        let mut fates = vec![Fate::Good; label.len()];
-        let of_x1 = x1.flaws.iter().map(|(row, flaw)| (*row, fate(*flaw, Modality::First)));
-        let of_x2 = x2.flaws.iter().map(|(row, flaw)| (*row, fate(*flaw, Modality::Second)));
-        for (row, fate) in of_label.into_iter().chain(of_x1).chain(of_x2) {
-            if let Some(slot @ Fate::Good) = fates.get_mut(row) {
-                *slot = fate;
-            }
-        }
-        Ok(Samples { first_row: 0, rows: label.len(), x1: x1.values, x2: x2.values, class, fates, label })
-    }
-}
-
-fn fate(flaw: Flaw, modality: Modality) -> Fate {
-    match flaw {
-        Flaw::Null => Fate::NullEmbedding(modality),
-        Flaw::WrongLength(_) => Fate::WrongLength(modality),
-        Flaw::NonFinite => Fate::NonFinite(modality),
+        Samples::assemble(&self.index, 0, read(x1, d1)?, read(x2, d2)?, label)
     }
 }
