@@ -36,14 +36,19 @@ impl FromStr for Size {
     }
 }
 
-/// A quarter of the memory that this process may use: the machine's, or its cgroup's
-/// where that is less.
-pub(super) fn default_limit_bytes() -> u64 {
+/// The memory that this process may use: the machine's, or its cgroup's where that is
+/// less.
+pub fn machine_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let machine = system.total_memory();
     let cgroup = system.cgroup_limits().map_or(machine, |limits| limits.total_memory);
-    machine.min(cgroup).max(1 << 28) / 4
+    machine.min(cgroup).max(1 << 28)
+}
+
+/// A quarter of the memory that this process may use.
+pub(super) fn default_limit_bytes() -> u64 {
+    machine_bytes() / 4
 }
 
 /// Fewer rows than these and a run's fixed cost shows.

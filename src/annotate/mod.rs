@@ -21,7 +21,7 @@ mod work;
 
 pub use file::Run;
 pub use files::Totals;
-pub use memory::Size;
+pub use memory::{Size, machine_bytes};
 pub use options::{Adjust, Begun, MaxBadRows, OnBadRow, Options, Progress};
 pub use plan::Plan;
 pub use summary::{Adjustment, Means, Summary};

@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod report;
 mod runtime;
+mod shell;
 mod signals;
 mod sql;
 mod synth;
@@ -97,15 +98,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode> {
-    // What writes an output asks between batches whether to stop; the rest just ends.
-    let watched =
-        matches!(command, Command::Demo(_) | Command::Fit(_) | Command::Annotate(_) | Command::Synth(_));
-    let stop = if watched { signals::watch()? } else { signals::end_at_once()? };
+    // What writes an output asks between batches whether to stop; a shell outlives what
+    // it was told to stop; the rest just ends.
+    let stop = match &command {
+        Command::Sql(args) if args.is_a_shell() => signals::interrupts()?,
+        Command::Sql(args) if args.writes_a_file() => signals::watch()?,
+        Command::Demo(_) | Command::Fit(_) | Command::Annotate(_) | Command::Synth(_) => signals::watch()?,
+        _ => signals::end_at_once()?,
+    };
     match command {
         Command::Demo(args) => demo::run(&args, stop),
         Command::Fit(args) => fit::run(&args, stop),
         Command::Annotate(args) => return annotate::run(&args, stop),
-        Command::Sql(args) => sql::run(&args),
+        Command::Sql(args) => sql::run(&args, stop),
         Command::Report(args) => report::run(&args),
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),

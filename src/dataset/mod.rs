@@ -58,5 +58,5 @@ pub use row_writer::{Added, RowWriter};
 pub use rows::{RowBatch, Rows};
 pub use samples::{Request, SampleReader, Samples, Source};
 pub use stdio::{StdinChunks, is_stdio, stdout};
-pub use store::{below, exists, is_url};
+pub use store::{below, exists, is_url, store_of, unreadable};
 pub use writer::{Writer, Written};
