@@ -73,8 +73,8 @@ pub struct SqlArgs {
     #[arg(long, value_name = "N", default_value_t = 1000)]
     max_rows: usize,
 
-    /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it they spill to disk
-    /// [default: half of the machine's]
+    /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it sorts and groups spill
+    /// to disk [default: half of the machine's]
     #[arg(long, value_name = "SIZE")]
     memory_limit: Option<Size>,
 
@@ -82,7 +82,7 @@ pub struct SqlArgs {
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
-    /// The models of lsmi(x1, x2, y); lsmi(x1, x2, y, 'DIR') names others
+    /// The models of lsmi(x1, x2, y), a folder or URL; lsmi(x1, x2, y, 'DIR') names others
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR", hide_env = true)]
     bundle: PathBuf,
 
@@ -94,11 +94,6 @@ impl SqlArgs {
     /// Whether somebody sits at a terminal and has said no query.
     pub(super) fn is_a_shell(&self) -> bool {
         self.query.is_none() && self.file.is_none() && io::stdin().is_terminal()
-    }
-
-    /// Whether there would be a part of a file to clear away.
-    pub(super) fn writes_a_file(&self) -> bool {
-        self.output.is_some()
     }
 
     fn request(&self, sql: String, format: Format) -> Request {

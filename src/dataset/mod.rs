@@ -5,6 +5,7 @@
 //! [`ChunkReader`](parquet::file::reader::ChunkReader) or a writer. Knows nothing of
 //! models.
 
+mod bundles;
 mod classes;
 mod column;
 mod discover;
@@ -40,6 +41,7 @@ mod store;
 mod upload;
 mod writer;
 
+pub use bundles::open_bundle;
 pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
 pub use discover::{Files, Pair, Share, create_folder_of, find_files};
 pub use embedding::{EmbeddingType, Float, Layout};

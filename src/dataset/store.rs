@@ -4,7 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -44,6 +44,27 @@ pub fn exists(path: &Path) -> Result<bool> {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(location.writing(error)),
+    }
+}
+
+/// All bytes of an object, or `None` where there is none. May be called from asynchronous
+/// code, whose thread waits.
+///
+/// # Errors
+/// As for [`unreadable`], and those of [`store_of`].
+pub(super) fn read(url: &Path) -> Result<Option<Vec<u8>>> {
+    let Location { store, path, .. } = Location::open(url)?;
+    let (answer, asked) = mpsc::channel();
+    runtime()?.spawn(async move {
+        let bytes = async { store.get(&path).await?.bytes().await };
+        // Whoever asked is waiting.
+        let _ = answer.send(bytes.await);
+    });
+    match asked.recv() {
+        Ok(Ok(bytes)) => Ok(Some(bytes.into())),
+        Ok(Err(error)) if Cause::of(&error) == Cause::Missing => Ok(None),
+        Ok(Err(error)) => Err(unreadable(url, &error)),
+        Err(_) => Err(Error::Internal("a request ended without an answer".to_owned())),
     }
 }
 

@@ -67,11 +67,7 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
         DataFusionError::IoError(e) => {
             Error::io(place(), "read or spill", std::io::Error::new(e.kind(), e.to_string()))
         }
-        DataFusionError::ResourcesExhausted(what) => Error::Usage(format!(
-            "the query needs more memory than --memory-limit allows, and this part of it cannot spill; \
-             raise the limit or lower --threads ({})",
-            clean(what)
-        )),
+        DataFusionError::ResourcesExhausted(what) => Error::Usage(exhausted(what)),
         DataFusionError::Internal(what) => Error::Internal(clean(what)),
         DataFusionError::ExecutionJoin(e) => Error::Internal(clean(&e.to_string())),
         DataFusionError::SQL(e, _) => {
@@ -99,6 +95,17 @@ const CUT_OFF: &str = "is shorter than its footer promises; the file is damaged,
 fn is_beyond_the_end(error: &object_store::Error) -> bool {
     let text = error.to_string();
     text.contains("Requested range was invalid") || text.contains("Out of range of file")
+}
+
+fn exhausted(what: &str) -> String {
+    let way = match what.contains("for HashJoinInput") {
+        true => {
+            "a join by hashing cannot spill; raise the limit, or join by sorting: \
+             SET datafusion.optimizer.prefer_hash_join = false"
+        }
+        false => "this part of it cannot spill; raise the limit or lower --threads",
+    };
+    format!("the query needs more memory than --memory-limit allows, and {way} ({})", clean(what))
 }
 
 /// What a failed request means, to a store or to the local file system.

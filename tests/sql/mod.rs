@@ -3,11 +3,15 @@
 //! it: the shell on a terminal, the formats as other programs read them, tables in object
 //! stores.
 
+mod bundles;
+mod duckdb;
 mod functions;
 mod output;
 mod recipes;
 mod refusals;
+mod runtime;
 mod shapes;
 mod shell;
+mod spilling;
 mod stores;
 mod summaries;

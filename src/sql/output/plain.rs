@@ -21,18 +21,8 @@ pub(super) struct Plain(SchemaRef);
 
 impl Plain {
     pub(super) fn new(schema: &Schema, dictionaries: Dictionaries) -> Self {
-        let field = |field: &Arc<Field>| {
-            let plain = match field.data_type() {
-                DataType::Utf8View => DataType::Utf8,
-                DataType::BinaryView => DataType::Binary,
-                DataType::Dictionary(_, values) if dictionaries == Dictionaries::Unpacked => {
-                    values.as_ref().clone()
-                }
-                other => other.clone(),
-            };
-            field.as_ref().clone().with_data_type(plain)
-        };
-        Self(Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())))
+        let fields = schema.fields().iter().map(|field| plain(field, dictionaries));
+        Self(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
     }
 
     pub(super) fn schema(&self) -> SchemaRef {
@@ -48,4 +38,20 @@ impl Plain {
         let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(self.0.clone(), columns.collect::<Result<_, _>>()?, &rows)
     }
+}
+
+/// A column, list or struct with plain types, all the way down.
+fn plain(field: &Arc<Field>, dictionaries: Dictionaries) -> Arc<Field> {
+    let inner = |field| plain(field, dictionaries);
+    let kind = match field.data_type() {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, values) if dictionaries == Dictionaries::Unpacked => values.as_ref().clone(),
+        DataType::List(values) => DataType::List(inner(values)),
+        DataType::LargeList(values) => DataType::LargeList(inner(values)),
+        DataType::FixedSizeList(values, length) => DataType::FixedSizeList(inner(values), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(kind))
 }
