@@ -102,11 +102,9 @@ fn run(command: Command) -> Result<ExitCode> {
     // it was told to stop; the rest just ends.
     let stop = match &command {
         Command::Sql(args) if args.is_a_shell() => signals::interrupts()?,
-        Command::Demo(_)
-        | Command::Fit(_)
-        | Command::Annotate(_)
-        | Command::Synth(_)
-        | Command::Sql(_) => signals::watch()?,
+        Command::Demo(_) | Command::Fit(_) | Command::Annotate(_) | Command::Synth(_) | Command::Sql(_) => {
+            signals::watch()?
+        }
         _ => signals::end_at_once()?,
     };
     match command {

@@ -10,7 +10,8 @@ use crate::harness::files::write;
 use crate::harness::s3::Server;
 use crate::harness::{Ran, bundle, last_json, must, refused, rows, run};
 
-const MEANS: &str = "avg(m['r']) AS r, avg(m['u1']) AS u1, avg(m['s']) AS s, avg(m['h2']) AS h2, count(m) AS n";
+const MEANS: &str =
+    "avg(m['r']) AS r, avg(m['u1']) AS u1, avg(m['s']) AS s, avg(m['h2']) AS h2, count(m) AS n";
 
 /// A server that holds a bundle as `models/b`, and a folder with `in.parquet` of 300 rows.
 fn served() -> (Server, tempfile::TempDir) {

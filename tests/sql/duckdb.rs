@@ -26,8 +26,12 @@ fn folder() -> &'static Path {
                 let keys = (0..1500).map(|row| format!("k{:04}", (start + row) * 7919 % 3000));
                 let keys = arrow::array::StringArray::from_iter_values(keys);
                 let column = |name| (name, part.column_by_name(name).unwrap().clone());
-                let columns =
-                    [("key", std::sync::Arc::new(keys) as _), ("x1", embeddings(&x1, 4)), column("x2"), column("y")];
+                let columns = [
+                    ("key", std::sync::Arc::new(keys) as _),
+                    ("x1", embeddings(&x1, 4)),
+                    column("x2"),
+                    column("y"),
+                ];
                 let path = dir.join(name);
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 write(&path, &batch(&columns));
@@ -93,10 +97,14 @@ const QUERIES: [&str; 12] = [
 #[test]
 fn answers_are_duckdbs() {
     let theirs = duckdbs(&QUERIES.map(|sql| {
-        sql.replace("{day}", "read_parquet('day/*/*.parquet', hive_partitioning = true, hive_types = {'ds': VARCHAR})")
+        sql.replace(
+            "{day}",
+            "read_parquet('day/*/*.parquet', hive_partitioning = true, hive_types = {'ds': VARCHAR})",
+        )
     }));
     // Under the limit nothing fits that need not.
-    for more in [&["--threads", "1"][..], &["--threads", "3"], &["--memory-limit", "8MiB", "--threads", "2"]] {
+    for more in [&["--threads", "1"][..], &["--threads", "3"], &["--memory-limit", "8MiB", "--threads", "2"]]
+    {
         for (sql, theirs) in QUERIES.iter().zip(&theirs) {
             let ours = ours(&sql.replace("{day}", "'day'"), more);
             assert!(!theirs.is_empty() && ours.len() == theirs.len(), "{sql}: {} rows", ours.len());
