@@ -1,5 +1,6 @@
 //! How much may be in memory at once, and what batches and queues that allows.
 
+use std::fmt;
 use std::str::FromStr;
 
 use sysinfo::System;
@@ -32,6 +33,17 @@ impl FromStr for Size {
         match bytes.filter(|bytes| *bytes >= 1.0 && *bytes < 1e18) {
             Some(bytes) => Ok(Self(bytes as u64)),
             None => Err("expected a size such as 512MiB or 4GB".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    /// In the largest unit of which it is a whole number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match units.into_iter().find(|(power, _)| self.0 % (1_u64 << power) == 0) {
+            Some((power, unit)) if self.0 > 0 => write!(f, "{}{unit}", self.0 >> power),
+            _ => write!(f, "{}", self.0),
         }
     }
 }
@@ -113,6 +125,9 @@ mod tests {
     fn sizes_as_they_are_typed() {
         let bytes = |text: &str| text.parse::<Size>().map(|size| size.0);
         assert_eq!(bytes("1000000"), Ok(1_000_000));
+        for text in ["3GiB", "1536MiB", "1000000"] {
+            assert_eq!(text.parse::<Size>().map(|size| size.to_string()).as_deref(), Ok(text));
+        }
         assert_eq!(bytes("512MiB"), Ok(512 << 20));
         assert_eq!(bytes("4g"), Ok(4 << 30));
         assert_eq!(bytes("1.5 KB"), Ok(1500));

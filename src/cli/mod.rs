@@ -6,7 +6,6 @@ mod bench;
 mod bundle;
 mod demo;
 mod doctor;
-mod engine;
 mod fit;
 mod man;
 mod output;

@@ -6,9 +6,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::engine::EngineArgs;
 use super::shell;
 use crate::annotate::{Size, machine_bytes};
+use crate::config::{DEFAULT_BUNDLE, EngineArgs};
 use crate::dataset::Staged;
 use crate::error::{Error, Place, Result};
 use crate::sql::{Format, Layout, Models, Options, Request, Session};
@@ -83,7 +83,7 @@ pub struct SqlArgs {
     threads: Option<NonZeroUsize>,
 
     /// The models of lsmi(x1, x2, y), a folder or URL; lsmi(x1, x2, y, 'DIR') names others
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR", hide_env = true)]
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR", hide_env = true)]
     bundle: PathBuf,
 
     #[command(flatten)]
