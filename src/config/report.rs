@@ -12,9 +12,8 @@ use crate::error::Result;
 use crate::report::{Options, Template};
 use crate::sql;
 
-/// Samples in each list where nothing else is said, and at most.
+/// Samples in each list where nothing else is said.
 const SAMPLES: u16 = 8;
-const MOST_SAMPLES: u16 = 1000;
 
 /// What a report shows and where it goes.
 #[derive(Debug, Clone, Args, Serialize, Deserialize, JsonSchema)]
@@ -48,8 +47,8 @@ pub struct ReportSettings {
     pub link_template: Option<String>,
     /// Samples in each list
     #[arg(long, value_name = "N", default_value_t = SAMPLES,
-          value_parser = clap::value_parser!(u16).range(0..=i64::from(MOST_SAMPLES)))]
-    #[schemars(range(max = MOST_SAMPLES))]
+          value_parser = clap::value_parser!(u16).range(0..=i64::from(Self::MOST_SAMPLES)))]
+    #[schemars(range(max = 1000))]
     pub samples: u16,
     /// The models, for their validation figures [default: ./lsmi-bundle, where the files
     /// were computed by it]
@@ -94,6 +93,9 @@ impl Default for ReportSettings {
 }
 
 impl ReportSettings {
+    /// As many samples are listed at most.
+    pub const MOST_SAMPLES: u16 = 1000;
+
     /// The file to write, `-` for stdout; nothing where only pictures are asked for.
     pub fn written(&self) -> Option<&Path> {
         let default = match (self.format, &self.svg) {
@@ -115,7 +117,7 @@ impl ReportSettings {
             label: self.label.clone(),
             key: self.key.clone(),
             link: self.link_template.as_deref().map(Template::parse).transpose()?,
-            samples: usize::from(self.samples.min(MOST_SAMPLES)),
+            samples: usize::from(self.samples),
             title: self.title.clone(),
             session: sql::Options {
                 threads: self.threads,

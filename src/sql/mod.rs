@@ -9,6 +9,7 @@
 //! # Ok::<(), lsmi_etl::Error>(())
 //! ```
 
+mod check;
 mod failure;
 mod files;
 pub mod functions;
@@ -33,6 +34,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 
+pub use check::{Expect, check, statements};
 pub use failure::explain;
 pub use files::register_table;
 pub use functions::{Functions, Models, register};
