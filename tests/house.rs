@@ -122,6 +122,20 @@ fn the_manifests_schema_is_the_types() {
     matches_file("schemas/bundle.schema.json", &serde_json::to_string_pretty(&schema).unwrap());
 }
 
+#[test]
+fn the_pipelines_schema_is_the_types() {
+    let schema = schemars::schema_for!(lsmi_etl::config::Pipeline);
+    matches_file("schemas/pipeline.schema.json", &serde_json::to_string_pretty(&schema).unwrap());
+    // Where the examples point editors to.
+    for entry in fs::read_dir(repository().join("pipelines")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("#:schema ../schemas/pipeline.schema.json\n"), "{}", path.display());
+        }
+    }
+}
+
 /// Compares a generated file with the one in the repository. `LSMI_ETL_REGENERATE=1`
 /// writes it anew.
 pub fn matches_file(name: &str, generated: &str) {

@@ -11,6 +11,7 @@ mod man;
 mod output;
 mod progress;
 mod report;
+mod run;
 mod runtime;
 mod shell;
 mod signals;
@@ -19,7 +20,7 @@ mod synth;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
@@ -59,6 +60,7 @@ enum Command {
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
     Report(report::ReportArgs),
+    Run(run::RunArgs),
     /// Pack, inspect, check and measure bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
@@ -78,8 +80,9 @@ enum Command {
 
 /// Parses the command line, runs it and gives its exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
+    let (cli, all) = match parsed {
+        Ok(parsed) => parsed,
         Err(e) => {
             // Help and version are errors to clap, and none to the caller.
             let _ = e.print();
@@ -87,7 +90,8 @@ pub fn main() -> ExitCode {
         }
     };
     log(cli.verbose, cli.quiet);
-    match run(cli.command) {
+    let typed = all.subcommand().map_or(&all, |(_, typed)| typed);
+    match run(cli.command, typed) {
         Ok(code) => code,
         Err(e) => {
             tracing::error!("{e}");
@@ -96,14 +100,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<ExitCode> {
+/// Runs a command; `typed` is all that its subcommand was told.
+fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
     // What writes an output asks between batches whether to stop; a shell outlives what
     // it was told to stop; the rest just ends.
     let stop = match &command {
         Command::Sql(args) if args.is_a_shell() => signals::interrupts()?,
-        Command::Demo(_) | Command::Fit(_) | Command::Annotate(_) | Command::Synth(_) | Command::Sql(_) => {
-            signals::watch()?
-        }
+        Command::Demo(_)
+        | Command::Fit(_)
+        | Command::Annotate(_)
+        | Command::Run(_)
+        | Command::Synth(_)
+        | Command::Sql(_) => signals::watch()?,
         _ => signals::end_at_once()?,
     };
     match command {
@@ -112,6 +120,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Annotate(args) => return annotate::run(&args, stop),
         Command::Sql(args) => sql::run(&args, stop),
         Command::Report(args) => report::run(&args),
+        Command::Run(args) => return run::run(&args, typed, stop),
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),

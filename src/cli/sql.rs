@@ -11,7 +11,7 @@ use crate::annotate::{Size, machine_bytes};
 use crate::config::{DEFAULT_BUNDLE, EngineArgs};
 use crate::dataset::Staged;
 use crate::error::{Error, Place, Result};
-use crate::sql::{Format, Layout, Models, Options, Request, Session};
+use crate::sql::{Expect, Format, Layout, Models, Options, Request, Session};
 
 /// Query files with SQL: a quoted path, folder, glob or URL is a table
 ///
@@ -47,47 +47,47 @@ and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
 pub struct SqlArgs {
     /// The query; several statements are separated by semicolons
     #[arg(conflicts_with = "file", value_name = "SQL")]
-    query: Option<String>,
+    pub(super) query: Option<String>,
 
     /// Read the statements from a file, or from standard input with -
     #[arg(short, long, value_name = "FILE.sql")]
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
 
     /// Give a file, folder, glob or URL a name; may be repeated
     #[arg(short, long = "table", value_name = "NAME=PATH", value_parser = named)]
-    tables: Vec<(String, String)>,
+    pub(super) tables: Vec<(String, String)>,
 
     /// How rows are written [default: table, or what the ending of --output says]
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    pub(super) format: Option<Format>,
 
     /// Write the rows to a file or URL, which appears when it is whole
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 
     /// Replace the output where it exists
     #[arg(long)]
-    overwrite: bool,
+    pub(super) overwrite: bool,
 
     /// Rows that --format table shows of each result; 0 for all
     #[arg(long, value_name = "N", default_value_t = 1000)]
-    max_rows: usize,
+    pub(super) max_rows: usize,
 
     /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it sorts and groups spill
     /// to disk [default: half of the machine's]
     #[arg(long, value_name = "SIZE")]
-    memory_limit: Option<Size>,
+    pub(super) memory_limit: Option<Size>,
 
     /// Worker threads [default: the machine's cores]
     #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    pub(super) threads: Option<NonZeroUsize>,
 
     /// The models of lsmi(x1, x2, y), a folder or URL; lsmi(x1, x2, y, 'DIR') names others
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR", hide_env = true)]
-    bundle: PathBuf,
+    pub(super) bundle: PathBuf,
 
     #[command(flatten)]
-    engine: EngineArgs,
+    pub(super) engine: EngineArgs,
 }
 
 impl SqlArgs {
@@ -128,6 +128,11 @@ pub(super) fn run(args: &SqlArgs, stop: &AtomicBool) -> Result<()> {
         let request = args.request(String::new(), args.format.unwrap_or_default());
         return shell::run(&request, args.overwrite, stop);
     }
+    write(args, stop).map(drop)
+}
+
+/// Writes the rows of the statements to the output, else to stdout, and gives their number.
+pub(super) fn write(args: &SqlArgs, stop: &AtomicBool) -> Result<u64> {
     let sql = statements(args)?;
     match &args.output {
         Some(path) => to_file(args, sql, path, stop),
@@ -135,7 +140,13 @@ pub(super) fn run(args: &SqlArgs, stop: &AtomicBool) -> Result<()> {
     }
 }
 
-fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<()> {
+/// The rows that offend against what is expected of the query, where there are some.
+pub(super) fn check(args: &SqlArgs, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
+    let request = args.request(statements(args)?, Format::default());
+    Session::open(&request)?.check(&request.sql, expect, stop)
+}
+
+fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
     let format = args.format.unwrap_or_default();
     if format.is_binary() && io::stdout().is_terminal() {
         let name = format.name();
@@ -149,18 +160,18 @@ fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<()> {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
             // What is still in the buffer has no reader: it must not be flushed at drop.
             drop(out.into_parts());
-            Ok(())
+            Ok(0)
         }
         Err(error) => {
             // Rows of the statements before the failed one belong to the user.
             let _ = out.flush();
             Err(error)
         }
-        Ok(_) => Ok(()),
+        Ok(rows) => Ok(rows),
     }
 }
 
-fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Result<()> {
+fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Result<u64> {
     let Some(format) = args.format.or_else(|| Format::of(path)) else {
         return Err(Error::Usage(format!(
             "{}: its ending tells no format; give --format, or end it in .parquet, .arrow, .csv, .ndjson or .md",
@@ -175,7 +186,7 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
     drop(out);
     staged.commit()?;
     tracing::info!("{}: {rows} rows", path.display());
-    Ok(())
+    Ok(rows)
 }
 
 fn statements(args: &SqlArgs) -> Result<String> {

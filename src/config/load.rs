@@ -157,7 +157,10 @@ impl Read<'_> {
         let both = "a step has either a query or a file";
         let (key, sql) = match (&step.query, &step.file) {
             (Some(query), None) => ("query", query.clone()),
-            (None, Some(file)) => ("file", Source::open(file)?.text),
+            (None, Some(file)) => {
+                let source = Source::open(file).map_err(|e| self.wrong(&join(table, "file"), e))?;
+                ("file", source.text)
+            }
             (Some(_), Some(_)) => return Err(self.wrong(&join(table, "file"), both)),
             (None, None) => return Err(self.wrong(table, format!("{both}, and this one has neither"))),
         };
@@ -171,18 +174,19 @@ impl Read<'_> {
                 return Err(self.wrong(&key, format!("a check is one statement, and here are {count}")));
             }
         }
-        let (only, given) = match step.expect {
-            Some(_) => ("a query whose rows are written; leave it or expect out", {
-                [("output", step.output.is_some()), ("format", step.format.is_some())]
-            }),
-            None => ("a check; say what to expect, or leave it out", {
-                [("message", step.message.is_some()), ("message", false)]
-            }),
-        };
-        if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {
-            return Err(self.wrong(&join(table, name), format!("it is for {only}")));
+        let is_check = step.expect.is_some();
+        let writes_no_rows = "a check writes no rows; leave out this or expect";
+        let cannot_fail = "only a check can fail; say what to expect, or leave this out";
+        for (key, is_there, what) in [
+            ("output", is_check && step.output.is_some(), writes_no_rows),
+            ("format", is_check && step.format.is_some(), writes_no_rows),
+            ("message", !is_check && step.message.is_some(), cannot_fail),
+        ] {
+            if is_there {
+                return Err(self.wrong(&join(table, key), what));
+            }
         }
-        let place = self.wrong(&key, &step.name).to_string();
+        let place = self.source.place(self.line(&key), &key);
         Ok(Query { step: step.clone(), sql, place })
     }
 

@@ -47,10 +47,15 @@ impl Source {
         self.line(span.start) + usize::from(opened.iter().any(|quotes| written.starts_with(quotes)))
     }
 
+    /// The file, a line and a key.
+    pub(super) fn place(&self, line: usize, key: &str) -> String {
+        let key = if key.is_empty() { String::new() } else { format!(", {key}") };
+        format!("{}, line {line}{key}", self.path.display())
+    }
+
     /// What is wrong with a key.
     pub(super) fn wrong(&self, line: usize, key: &str, what: impl Display) -> Error {
-        let key = if key.is_empty() { String::new() } else { format!(", {key}") };
-        Error::Config(format!("{}, line {line}{key}: {what}", self.path.display()))
+        Error::Config(format!("{}: {what}", self.place(line, key)))
     }
 
     /// An error of the TOML's syntax or types, at the key where it was met.
@@ -71,6 +76,8 @@ impl Source {
         } else if message.starts_with("unknown variant") {
             let or = known.join(", ");
             self.wrong(line, key, format!("{found:?} is none of {or}{}", similar(found, &known)))
+        } else if message.starts_with("missing field") {
+            self.wrong(line, &join(key, found), "it is missing")
         } else {
             self.wrong(line, key, message.replace('\n', " ").trim_end_matches('.'))
         }

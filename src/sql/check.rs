@@ -1,5 +1,7 @@
 //! Checks: a query of which something must hold, such as that it finds no row.
 
+use std::sync::atomic::AtomicBool;
+
 use datafusion::arrow::array::{Array, AsArray, BooleanArray};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -11,11 +13,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::failure::explain;
-use super::{Request, blocking, context, register_table};
+use super::session::Session;
 use crate::error::{Error, Result};
 
 /// As many offending rows are shown.
 const SHOWN: usize = 20;
+
+const NOTHING_TO_BE_TRUE: &str =
+    "the query has no boolean column that could be true; write one, such as count(*) > 0 AS some_rows";
 
 /// What must hold of a query's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,29 +40,22 @@ pub fn statements(sql: &str) -> Result<usize> {
     DFParser::parse_sql(sql).map(|statements| statements.len()).map_err(|e| explain(e, ""))
 }
 
-/// Runs a query of one statement. Nothing where what is expected holds, else the rows that
-/// offend, as a table. Blocks, as [`run`](super::run) does.
-///
-/// # Errors
-/// As for [`run`](super::run); [`Error::Usage`] where there is nothing to be true.
-pub fn check(request: &Request, expect: Expect) -> Result<Option<String>> {
-    blocking(request.options.threads, async {
-        let context = context(&request.options)?;
-        for (name, path) in &request.tables {
-            register_table(&context, name, path).await?;
-        }
+impl Session {
+    /// Runs a query of one statement. Nothing where what is expected holds, else the rows that
+    /// offend, as a table.
+    ///
+    /// # Errors
+    /// See [`explain`]; [`Error::Usage`] where there is nothing that could be true;
+    /// [`Error::Interrupted`] soon after `stop` is set.
+    pub fn check(&self, sql: &str, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
         let failed = |e| explain(e, "the check's tables");
-        let frame = context.sql(&request.sql).await.map_err(|e| explain(e, ""))?;
-        let mut stream = frame.execute_stream().await.map_err(failed)?;
-        let schema = stream.schema();
-        if expect == Expect::AllTrue && booleans(&schema).next().is_none() {
-            return Err(Error::Usage(
-                "the query has no boolean column that could be true; write one, such as count(*) > 0 AS some_rows"
-                    .to_owned(),
-            ));
+        let frame = self.wait(stop, self.context().sql(sql))?.map_err(|e| explain(e, ""))?;
+        let mut stream = self.wait(stop, frame.execute_stream())?.map_err(failed)?;
+        if expect == Expect::AllTrue && booleans(&stream.schema()).next().is_none() {
+            return Err(Error::Usage(NOTHING_TO_BE_TRUE.to_owned()));
         }
         let (mut rows, mut offending, mut shown) = (0, 0, Vec::new());
-        while let Some(batch) = stream.next().await {
+        while let Some(batch) = self.wait(stop, stream.next())? {
             let batch = batch.map_err(failed)?;
             rows += batch.num_rows();
             let wrong = match expect {
@@ -80,7 +78,7 @@ pub fn check(request: &Request, expect: Expect) -> Result<Option<String>> {
         let table = pretty_format_batches(&shown).map_err(|e| failed(e.into()))?;
         let more = if offending > SHOWN { "\n(and more)" } else { "" };
         Ok(Some(format!("{table}{more}")))
-    })?
+    }
 }
 
 fn booleans(schema: &SchemaRef) -> impl Iterator<Item = usize> {
@@ -99,10 +97,15 @@ fn untrue(batch: &RecordBatch) -> std::result::Result<RecordBatch, datafusion::a
 
 #[cfg(test)]
 mod tests {
+    use super::super::Request;
     use super::*;
 
+    fn checked(sql: &str, expect: Expect) -> Result<Option<String>> {
+        Session::open(&Request::new("")).unwrap().check(sql, expect, &AtomicBool::new(false))
+    }
+
     fn offending(sql: &str, expect: Expect) -> Option<String> {
-        check(&Request::new(sql), expect).unwrap()
+        checked(sql, expect).unwrap()
     }
 
     #[test]
@@ -124,7 +127,7 @@ mod tests {
         assert_eq!(wrong.lines().count(), 2 + 4, "{wrong}");
         assert_eq!(offending(&format!("{rows} WHERE k < 3"), Expect::AllTrue), None);
         assert_eq!(offending(&format!("{rows} WHERE k > 9"), Expect::AllTrue).as_deref(), Some("(no row)"));
-        let error = check(&Request::new("SELECT 1 AS k"), Expect::AllTrue).unwrap_err();
+        let error = checked("SELECT 1 AS k", Expect::AllTrue).unwrap_err();
         assert_eq!(error.exit_code(), 64, "{error}");
     }
 

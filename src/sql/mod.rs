@@ -34,7 +34,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 
-pub use check::{Expect, check, statements};
+pub use check::{Expect, statements};
 pub use failure::explain;
 pub use files::register_table;
 pub use functions::{Functions, Models, register};

@@ -26,7 +26,7 @@ use datafusion::arrow::record_batch::RecordBatch;
     serde::Deserialize,
     schemars::JsonSchema,
 )]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Boxed columns, for reading; long lists are cut in their cells
     #[default]
