@@ -41,7 +41,7 @@ impl fmt::Display for Size {
     /// In the largest unit of which it is a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-        match units.into_iter().find(|(power, _)| self.0 % (1_u64 << power) == 0) {
+        match units.into_iter().find(|(power, _)| self.0.is_multiple_of(1_u64 << power)) {
             Some((power, unit)) if self.0 > 0 => write!(f, "{}{unit}", self.0 >> power),
             _ => write!(f, "{}", self.0),
         }

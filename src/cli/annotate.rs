@@ -32,6 +32,9 @@ const NOTHING_TO_DO: u8 = 99;
 /// AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
 /// AZURE_STORAGE_ACCOUNT_NAME and so on. `-` is an Arrow IPC stream on stdin or stdout:
 /// its batches keep their order, lengths and metadata.
+///
+/// A flag that is not given is taken from the environment: --max-bad-rows from
+/// LSMI_ETL_MAX_BAD_ROWS, and so on for all but --dry-run, --json and --summary.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -54,9 +54,10 @@ fn a_night_is_annotated_checked_and_reported_and_compared_with_another() {
     let ran = example(dir, "drift.toml", &both);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let drift = fs::read_to_string(dir.join("drift-2026-11-23.csv")).unwrap();
-    assert_eq!(drift.lines().map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>(), [
-        "part", "r", "u1", "u2", "s"
-    ]);
+    assert_eq!(
+        drift.lines().map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>(),
+        ["part", "r", "u1", "u2", "s"]
+    );
     let page = fs::read_to_string(dir.join("drift-2026-11-23.html")).unwrap();
     assert!(page.contains("2026-11-16") && page.contains("2026-11-23"));
 }
@@ -71,7 +72,9 @@ fn a_night_of_wrong_labels_does_not_pass() {
     must(lsmi().current_dir(dir).args(["sql", shuffled]));
     let ran = example(dir, "nightly.toml", &["--set", "ds=2026-11-24"]);
     assert_eq!(ran.code, 65, "{}", ran.stderr);
-    for word in ["the check gate has failed", "do not fit this night's data", "embeddings_tell_of_the_label", "false"] {
+    for word in
+        ["the check gate has failed", "do not fit this night's data", "embeddings_tell_of_the_label", "false"]
+    {
         assert!(ran.stderr.contains(word), "no {word} in {}", ran.stderr);
     }
     assert!(dir.join("annotated/ds=2026-11-24/a.parquet").exists());

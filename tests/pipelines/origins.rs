@@ -68,7 +68,8 @@ fn flags_go_before_the_environment_that_before_the_file_and_that_before_defaults
     assert_eq!(of(&changed, "variables.name"), (&json!("other.parquet"), "environment name"));
     assert_eq!(of(&changed, "output"), (&json!("out/other.parquet"), "file, line 2"));
 
-    let flags = ["--workers", "3", "--set", "name=third.parquet", "--output", "there", "--max-bad-rows", "1%"];
+    let flags =
+        ["--workers", "3", "--set", "name=third.parquet", "--output", "there", "--max-bad-rows", "1%"];
     let flagged = shown(&flags, &environment);
     assert_eq!(of(&flagged, "annotate.workers"), (&json!(3), "flag --workers"));
     assert_eq!(of(&flagged, "annotate.max_bad_rows"), (&json!("1%"), "flag --max-bad-rows"));
@@ -76,7 +77,6 @@ fn flags_go_before_the_environment_that_before_the_file_and_that_before_defaults
     assert_eq!(of(&flagged, "variables.name"), (&json!("third.parquet"), "flag --set name"));
     assert_eq!(of(&flagged, "input"), (&json!("raw/third.parquet"), "file, line 1"));
     assert_eq!(of(&flagged, "output"), (&json!("there"), "flag --output"));
-    assert_eq!(of(&flagged, "tables.annotated"), (&json!("there"), "flag --output"));
 }
 
 #[test]

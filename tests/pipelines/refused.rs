@@ -34,9 +34,12 @@ fn what_is_no_toml() {
 fn keys_that_do_not_exist_and_what_was_meant() {
     wrong("ouput = 'x'", 3, "ouput", &["no such key", "did you mean output?"]);
     wrong("\n[annotate]\nbundel = 'x'\n", 5, "annotate.bundel", &["did you mean bundle?"]);
-    wrong("[[sql]]\nname = 'a'\nquery = 'SELECT 1'\n[[sql]]\nname = 'b'\nquerry = ''\n", 8, "sql[1].querry", &[
-        "did you mean query?",
-    ]);
+    wrong(
+        "[[sql]]\nname = 'a'\nquery = 'SELECT 1'\n[[sql]]\nname = 'b'\nquerry = ''\n",
+        8,
+        "sql[1].querry",
+        &["did you mean query?"],
+    );
     wrong("[report]\ncolour = 'red'\n", 4, "report.colour", &["no such key"]);
     wrong("[engine]\ngpu = 1\n", 4, "engine.gpu", &["the keys here are", "device"]);
 }
@@ -46,7 +49,12 @@ fn values_of_another_type_or_of_none() {
     wrong("[annotate]\nworkers = 'two'\n", 4, "annotate.workers", &["\"two\""]);
     wrong("[annotate]\nworkers = 0\n", 4, "annotate.workers", &["0"]);
     wrong("[annotate]\noverwrite = 1\n", 4, "annotate.overwrite", &["boolean"]);
-    wrong("[annotate]\non_bad_row = 'nul'\n", 4, "annotate.on_bad_row", &["null", "fail", "did you mean null?"]);
+    wrong(
+        "[annotate]\non_bad_row = 'nul'\n",
+        4,
+        "annotate.on_bad_row",
+        &["null", "fail", "did you mean null?"],
+    );
     wrong("[annotate]\nmemory_limit = 'much'\n", 4, "annotate.memory_limit", &["\"much\"", "512MiB"]);
     wrong("[annotate]\nfiles_per_job = '0/3'\n", 4, "annotate.files_per_job", &["I/N"]);
     wrong("[annotate]\ncolumns = ['i1',\n 'i3']\n", 5, "annotate.columns[1]", &["\"i3\"", "i1, i2, i12"]);
@@ -76,16 +84,24 @@ fn steps_that_make_no_sense() {
     wrong(&step("[[sql]]\nname = 'a'\nquery = 'SELECT 2'"), 7, "sql[1].name", &["line 3", "called a too"]);
     wrong("[[sql]]\nname = 'a'\nquery = 'SELEKT 1'\n", 5, "sql[0].query", &["SELEKT"]);
     wrong("[[sql]]\nname = 'a'\nquery = ' ; '\n", 5, "sql[0].query", &["no statement"]);
-    wrong("[[sql]]\nname = 'a'\nexpect = 'no_rows'\nquery = 'SELECT 1; SELECT 2'\n", 6, "sql[0].query", &[
-        "one statement",
-    ]);
+    wrong(
+        "[[sql]]\nname = 'a'\nexpect = 'no_rows'\nquery = 'SELECT 1; SELECT 2'\n",
+        6,
+        "sql[0].query",
+        &["one statement"],
+    );
     let dir = project("input = 'raw'\noutput = '-'\n");
     refused(&run_in(dir.path(), &[]), 78, &["line 2, output", "can't be read again"]);
 }
 
 #[test]
 fn variables_without_a_value() {
-    wrong("[annotate]\nrejects = 'bad-{{ ds }}'\n", 4, "annotate.rejects", &["no variable ds", "--set ds=VALUE"]);
+    wrong(
+        "[annotate]\nrejects = 'bad-{{ ds }}'\n",
+        4,
+        "annotate.rejects",
+        &["no variable ds", "--set ds=VALUE"],
+    );
     let query = "[[sql]]\nname = 'a'\nquery = '''\nSELECT '{{ day }}'\nFROM '{{ night }}'\n'''\n";
     wrong(query, 6, "sql[0].query", &["no variable day"]);
     refused(&with(query, &["--set", "day=1"]), 78, &["line 7, sql[0].query", "no variable night"]);

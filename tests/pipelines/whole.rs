@@ -55,7 +55,10 @@ fn the_second_run_has_nothing_to_do_until_something_changes() {
     let first = run_in(dir, &["--json", "--summary", "summary.json"]);
     assert_eq!(first.code, 0, "{}", first.stderr);
     let summary = last_json(&first);
-    assert_eq!(serde_json::from_slice::<serde_json::Value>(&fs::read(dir.join("summary.json")).unwrap()).unwrap(), summary);
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(&fs::read(dir.join("summary.json")).unwrap()).unwrap(),
+        summary
+    );
     assert_eq!((&summary["nothing_to_do"], &summary["annotate"]["rows"]), (&false.into(), &3000.into()));
     assert_eq!(summary["report"]["rows"], 3000);
     let all = [("gate".to_owned(), false), ("classes".to_owned(), true), ("rows".to_owned(), true)];
@@ -90,7 +93,10 @@ fn the_second_run_has_nothing_to_do_until_something_changes() {
     fs::copy(dir.join("raw/in.parquet"), dir.join("raw/more.parquet")).unwrap();
     let ran = run_in(dir, &["--json"]);
     let summary = last_json(&ran);
-    assert_eq!((&summary["annotate"]["rows"], &summary["annotate"]["skipped_files"]), (&6000.into(), &1.into()));
+    assert_eq!(
+        (&summary["annotate"]["rows"], &summary["annotate"]["skipped_files"]),
+        (&6000.into(), &1.into())
+    );
     assert_eq!(summary["report"]["rows"], 6000);
 }
 
@@ -101,8 +107,10 @@ fn a_check_that_fails_ends_the_run_and_fails_again() {
     for _ in 0..2 {
         let ran = run_in(dir, &["--set", "least=3001", "--json", "--summary", "summary.json"]);
         assert_eq!(ran.code, 65, "{}", ran.stderr);
-        let words =
-            ["ERROR pipeline.toml, line 7, sql[0].query: the check gate has failed: rows are missing", "| 3000 |"];
+        let words = [
+            "ERROR pipeline.toml, line 7, sql[0].query: the check gate has failed: rows are missing",
+            "| 3000 |",
+        ];
         words.iter().for_each(|word| assert!(ran.stderr.contains(word), "no {word} in {}", ran.stderr));
         assert_eq!(ran.stdout, "");
         // What is annotated stays; nothing that stands after the check was made.
@@ -145,14 +153,18 @@ fn a_dry_run_tells_all_steps_and_takes_none() {
         assert!(ran.stdout.lines().any(|it| it == line), "no {line:?} in {}", ran.stdout);
     }
     let plan = last_json(&run_in(dir.path(), &["--dry-run", "--json"]));
-    assert_eq!((&plan["annotate"]["rows"], &plan["steps"][1]["output"]), (&3000.into(), &"classes.csv".into()));
+    assert_eq!(
+        (&plan["annotate"]["rows"], &plan["steps"][1]["output"]),
+        (&3000.into(), &"classes.csv".into())
+    );
     assert_eq!(plan["report"], serde_json::json!(["report.html"]));
     assert_eq!(listing(dir.path()), before);
 }
 
 #[test]
 fn a_run_that_is_told_to_stop_goes_on_when_it_is_run_again() {
-    let dir = project("input = 'many.parquet'\noutput = 'out.parquet'\n[[sql]]\nname = 'n'\nquery = 'SELECT 1'\n");
+    let dir =
+        project("input = 'many.parquet'\noutput = 'out.parquet'\n[[sql]]\nname = 'n'\nquery = 'SELECT 1'\n");
     let dir = dir.path();
     let rows = ["--rows", "2000000", "--row-group-rows", "50000", "-o", "many.parquet"];
     must(lsmi().current_dir(dir).args(["synth", "gaussian", "--classes", "4", "--truth", "none"]).args(rows));

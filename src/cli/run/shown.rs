@@ -21,8 +21,8 @@ pub(super) fn settings(settings: &[Setting], as_json: bool) -> Result<()> {
     }
     let rows: Vec<[String; 3]> =
         settings.iter().map(|it| [it.key.clone(), value(&it.value), it.origin.to_string()]).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let (keys, values) = (width(0), width(1));
+    let keys = rows.iter().map(|[key, ..]| key.chars().count()).max().unwrap_or(0);
+    let values = rows.iter().map(|[_, value, _]| value.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for [key, value, origin] in &rows {
         // Writing to a string does not fail.
