@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::repository;
 
 /// Each room and those it may import.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("error", &[]),
     ("interaction", &["error"]),
     ("bundle", &["error"]),
@@ -20,9 +20,22 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("fit", &["interaction", "bundle", "engine", "dataset", "error"]),
     ("sql", &["interaction", "bundle", "engine", "dataset", "evaluate", "error"]),
     ("report", &["interaction", "bundle", "dataset", "sql", "error"]),
+    ("telemetry", &["interaction", "dataset", "annotate", "error"]),
     (
         "cli",
-        &["interaction", "bundle", "engine", "dataset", "synth", "annotate", "fit", "sql", "report", "error"],
+        &[
+            "interaction",
+            "bundle",
+            "engine",
+            "dataset",
+            "synth",
+            "annotate",
+            "fit",
+            "sql",
+            "report",
+            "telemetry",
+            "error",
+        ],
     ),
 ];
 

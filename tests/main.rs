@@ -17,4 +17,5 @@ mod report;
 mod sources;
 mod splice;
 mod sql;
+mod telemetry;
 mod wheel;

@@ -12,12 +12,13 @@ use super::engine::EngineArgs;
 use super::output;
 use super::progress::Shown;
 use crate::annotate::{
-    self, Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Run, Size, Summary, Totals,
+    self, Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Progress, Run, Size, Summary, Totals,
 };
 use crate::bundle::Bundle;
 use crate::dataset::{FateCounts, Files, Keys, Share, Written, is_stdio};
 use crate::error::{Error, Result};
 use crate::interaction;
+use crate::telemetry::metered;
 
 /// The exit code by which schedulers know that there was nothing to do.
 const NOTHING_TO_DO: u8 = 99;
@@ -131,6 +132,12 @@ pub(super) struct AnnotateArgs {
     /// Write the summary as JSON to a file
     #[arg(long, value_name = "PATH")]
     summary: Option<PathBuf>,
+    /// Write the run's numbers for Prometheus to a file, also where the run fails
+    ///
+    /// For the textfile collector of node_exporter, such as
+    /// /var/lib/node_exporter/textfile/nightly.prom; the series bear pipeline="nightly".
+    #[arg(long, env = "LSMI_ETL_METRICS", value_name = "PATH")]
+    metrics: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -161,13 +168,20 @@ enum Adjustment {
 
 /// Runs `lsmi-etl annotate` and gives the exit code.
 pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<ExitCode> {
-    let nothing = annotate(args, stop)?;
+    let shown = Shown::new(stop);
+    let nothing =
+        metered(&shown, args.metrics.as_deref(), |progress| annotate(args, &shown, progress, stop))?;
     let skip = nothing && args.if_nothing == Some(IfNothing::Exit99);
     Ok(if skip { ExitCode::from(NOTHING_TO_DO) } else { ExitCode::SUCCESS })
 }
 
 /// Whether there was nothing to do.
-fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
+fn annotate(
+    args: &AnnotateArgs,
+    shown: &Shown<'_>,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<bool> {
     check(args)?;
     let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
     let bundle = Bundle::open(&args.bundle)?;
@@ -200,8 +214,7 @@ fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
         workers: args.workers.map(usize::from),
         batch_rows: args.batch_rows.map(|n| n as usize),
     };
-    let progress = Shown::new(stop);
-    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
+    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress, stop };
     if args.dry_run {
         let inputs = files.iter().flat_map(Files::pairs).map(|pair| pair.input.as_path());
         let plan = run.plan(inputs)?;
@@ -212,14 +225,14 @@ fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
         Some(files) if !is_stdio(&args.output) => files,
         _ => {
             let summary = run.stream(&args.input, &args.output);
-            progress.finish();
+            shown.finish();
             return streamed(args, summary);
         }
     };
     match (files.pairs(), args.files_per_job) {
         ([pair], None) if files.is_file() => {
             let summary = run.file(&pair.input, &pair.output);
-            progress.finish();
+            shown.finish();
             let summary = summary?;
             say(&summary);
             report(args, &summary)?;
@@ -227,7 +240,7 @@ fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<bool> {
         }
         _ => {
             let totals = run.files(&files, say);
-            progress.finish();
+            shown.finish();
             let totals = totals?;
             say_totals(&totals);
             report(args, &totals)?;

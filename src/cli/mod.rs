@@ -19,10 +19,11 @@ mod synth;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
+use crate::telemetry::{self, Logs};
 
 /// Sample-level multimodal interactions for Parquet datasets
 ///
@@ -48,8 +49,19 @@ struct Cli {
     /// Say nothing but errors on stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+    /// What log lines look like
+    #[arg(long, global = true, env = "LSMI_ETL_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// The level and the message
+    Text,
+    /// An object a line: timestamp, level, message
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,22 +90,25 @@ enum Command {
 
 /// Parses the command line, runs it and gives its exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let typed = Cli::command().try_get_matches();
+    let parsed = typed.and_then(|typed| {
+        let command = typed.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&typed)?, command))
+    });
+    let (cli, command) = match parsed {
+        Ok(parsed) => parsed,
         Err(e) => {
             // Help and version are errors to clap, and none to the caller.
             let _ = e.print();
             return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
-    log(cli.verbose, cli.quiet);
-    match run(cli.command) {
-        Ok(code) => code,
-        Err(e) => {
-            tracing::error!("{e}");
-            ExitCode::from(e.exit_code())
-        }
-    }
+    let begun = telemetry::begin(logs(&cli));
+    let done = begun.and_then(|telemetry| telemetry.around(&command, || run(cli.command)));
+    done.unwrap_or_else(|e| {
+        tracing::error!("{e}");
+        ExitCode::from(e.exit_code())
+    })
 }
 
 fn run(command: Command) -> Result<ExitCode> {
@@ -122,19 +137,17 @@ fn run(command: Command) -> Result<ExitCode> {
 }
 
 /// Logs go to stderr; `LSMI_ETL_LOG` takes a filter of tracing's (`lsmi_etl=debug`).
-fn log(verbose: u8, quiet: bool) {
-    let level = match (quiet, verbose) {
+fn logs(cli: &Cli) -> Logs {
+    let level = match (cli.quiet, cli.verbose) {
         (true, _) => "error",
         (_, 0) => "warn,lsmi_etl=info",
         (_, 1) => "info,lsmi_etl=debug",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("LSMI_ETL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(false)
-        .without_time()
-        .init();
+    let format = match cli.log_format {
+        LogFormat::Text => telemetry::LogFormat::Text,
+        LogFormat::Json => telemetry::LogFormat::Json,
+    };
+    Logs { filter, format }
 }
