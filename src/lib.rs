@@ -16,5 +16,6 @@ pub mod interaction;
 pub mod report;
 pub mod sql;
 pub mod synth;
+pub mod telemetry;
 
 pub use error::{Error, Result};

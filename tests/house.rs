@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::repository;
 
 /// Each room and those it may import.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("interaction", &["error"]),
     ("bundle", &["error"]),
@@ -21,6 +21,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("sql", &["interaction", "bundle", "engine", "dataset", "evaluate", "error"]),
     ("report", &["interaction", "bundle", "dataset", "sql", "error"]),
     ("config", &["engine", "dataset", "annotate", "sql", "report", "error"]),
+    ("telemetry", &["interaction", "dataset", "annotate", "error"]),
     (
         "cli",
         &[
@@ -34,6 +35,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "sql",
             "report",
             "config",
+            "telemetry",
             "error",
         ],
     ),

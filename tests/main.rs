@@ -18,4 +18,5 @@ mod report;
 mod sources;
 mod splice;
 mod sql;
+mod telemetry;
 mod wheel;

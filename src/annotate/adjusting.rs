@@ -98,6 +98,7 @@ impl Run<'_> {
     /// # Errors
     /// As for [`Run::file`].
     pub(super) fn measure(&self, input: &Path, output: &Path) -> Result<Measured> {
+        let _span = tracing::info_span!("measure", input = %input.display()).entered();
         let start = Instant::now();
         let work = Work::new(self, input)?;
         if let Some(made) = work.made(output)?

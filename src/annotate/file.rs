@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use arrow::datatypes::Field;
 use crossbeam_channel::unbounded;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::bundle::Bundle;
 use crate::dataset::{Input, Request, Source, Staged, Writer, Written};
@@ -19,8 +21,9 @@ use super::adjusting::{self, Shift};
 use super::journal::Journal;
 use super::lineage::{Asked, UNSHIFTED_KEY, to_json};
 use super::memory;
-use super::options::{Adjust, Begun, Options, Progress};
+use super::options::{Adjust, Options};
 use super::pipeline::Shape;
+use super::progress::{Begun, Progress, Stage};
 use super::rejects::Rejects;
 use super::splicing::{Ready, Splicing};
 use super::summary::{self, Summary};
@@ -61,8 +64,17 @@ impl Run<'_> {
         }
     }
 
-    /// Computes what no journal holds, and writes the output.
+    /// Computes what no journal holds, writes the output, and tells so.
     pub(super) fn write(&self, input: &Path, output: &Path, shift: Option<Shift<'_>>) -> Result<Summary> {
+        let (from, to) = (input.display(), output.display());
+        let span = tracing::info_span!("file", input = %from, output = %to, rows = Empty, skipped = Empty);
+        let summary = span.in_scope(|| self.compute_and_write(input, output, shift))?;
+        span.record("rows", summary.rows).record("skipped", summary.skipped);
+        self.progress.end(&summary);
+        Ok(summary)
+    }
+
+    fn compute_and_write(&self, input: &Path, output: &Path, shift: Option<Shift<'_>>) -> Result<Summary> {
         let start = Instant::now();
         let work = Work::new(self, input)?;
         let summary = work.nothing_done(input, output);
@@ -98,6 +110,7 @@ impl Run<'_> {
             journal: computing.journal.reader(),
             writer: Writer::new(opened, staged, &fields, &work.asked.secrets(), &key_values)?,
             rejects: rejects.transpose()?,
+            progress: self.progress,
         };
 
         self.progress.begin(self.begun(opened, computing.resumed.rows));
@@ -112,8 +125,9 @@ impl Run<'_> {
             }
             Ok(())
         };
+        let span = Span::current();
         let (computed, written) = std::thread::scope(|scope| {
-            let writing = scope.spawn(|| splicing.run(ready, self.stop));
+            let writing = scope.spawn(|| span.in_scope(|| splicing.run(ready, self.stop)));
             let computed = computing.run(send);
             let written = writing.join();
             (computed, written.unwrap_or_else(|_| Err(Error::Internal("the writer has died".into()))))
@@ -137,7 +151,8 @@ impl Run<'_> {
         if let Some(rejects) = splicing.rejects {
             rejects.finish()?;
         }
-        let output_bytes = match splicing.writer.finish() {
+        let finished = self.progress.time(Stage::Write, || splicing.writer.finish());
+        let output_bytes = match finished {
             Ok(bytes) => bytes,
             Err(e) => return Err(unless_changed(e, opened, journal)?),
         };

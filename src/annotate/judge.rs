@@ -2,7 +2,7 @@
 //! computed now or come out of a journal, and end it where there are more bad ones than
 //! it bears.
 
-use crate::dataset::{Fate, Roles};
+use crate::dataset::{Fate, FateCounts, Roles};
 use crate::error::{Error, Place, Result};
 
 use super::journal::{BadRow, Batch};
@@ -39,20 +39,20 @@ impl<'a> Judge<'a> {
         Self { options, roles: roles.clone(), place, groups, tally: Tally::new(columns) }
     }
 
-    /// Counts a batch.
+    /// Counts a batch, and gives its own counts.
     ///
     /// # Errors
     /// [`Error::BadData`] where its bad rows are more than the run bears.
-    pub(super) fn take(&mut self, batch: &Batch) -> Result<()> {
+    pub(super) fn take(&mut self, batch: &Batch) -> Result<FateCounts> {
         if self.options.on_bad_row == OnBadRow::Fail
             && let Some(bad) = batch.bad.first()
         {
             return Err(self.bad_row(batch, bad));
         }
-        self.tally.take(batch);
+        let fates = self.tally.take(batch);
         match self.options.max_bad_rows {
             Some(MaxBadRows::Rows(most)) if self.tally.fates.bad() > most => Err(self.too_many_bad()),
-            _ => Ok(()),
+            _ => Ok(fates),
         }
     }
 

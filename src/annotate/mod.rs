@@ -12,6 +12,7 @@ mod memory;
 mod options;
 mod pipeline;
 mod plan;
+mod progress;
 mod rejects;
 mod splicing;
 mod stream;
@@ -22,8 +23,9 @@ mod work;
 pub use file::Run;
 pub use files::Totals;
 pub use memory::{Size, machine_bytes};
-pub use options::{Adjust, Begun, MaxBadRows, OnBadRow, Options, Progress};
+pub use options::{Adjust, MaxBadRows, OnBadRow, Options};
 pub use plan::Plan;
+pub use progress::{Begun, Progress, Stage};
 pub use summary::{Adjustment, Means, Summary};
 
 pub use crate::evaluate::Column;

@@ -1,4 +1,4 @@
-//! How to annotate, and who is told how far it is.
+//! How to annotate.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -107,25 +107,4 @@ pub struct Options {
     pub batch_rows: Option<usize>,
     /// Bytes that batches may take; a quarter of the machine's memory where `None`.
     pub memory_limit_bytes: Option<u64>,
-}
-
-/// A file or stream that begins.
-#[derive(Debug, Clone)]
-pub struct Begun {
-    /// Its path.
-    pub file: String,
-    /// Its rows; nobody knows those of a stream.
-    pub rows: Option<u64>,
-    /// Those that an earlier run has computed.
-    pub resumed_rows: u64,
-    /// Bytes of a row's embeddings, as f32.
-    pub row_bytes: u64,
-}
-
-/// Is told how many rows are done.
-pub trait Progress: Sync {
-    /// A file begins.
-    fn begin(&self, begun: Begun);
-    /// More rows are computed.
-    fn advance(&self, rows: u64);
 }

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Computed, Constants, Worker};
 
 use super::journal::{BadRow, Batch, Position};
+use super::progress::{Progress, Stage};
 
 /// A batch to compute.
 pub(super) struct Piece<T> {
@@ -67,6 +68,14 @@ pub(super) struct Shape {
     pub(super) queue: usize,
 }
 
+/// Who ends the run, and who is told of it.
+#[derive(Clone, Copy)]
+pub(super) struct Control<'a> {
+    /// Set by a signal.
+    pub(super) stop: &'a AtomicBool,
+    pub(super) progress: &'a dyn Progress,
+}
+
 /// The rows of a file from `from` on, in batches of `batch_rows`.
 pub(super) fn of_file(
     source: &Source,
@@ -93,7 +102,7 @@ pub(super) fn run<T: Send>(
     sessions: Vec<Box<dyn Backend>>,
     constants: &Constants,
     queue: usize,
-    stop: &AtomicBool,
+    control: Control<'_>,
     sink: impl FnMut(Done<T>) -> Result<()>,
 ) -> Result<()> {
     let (to_workers, tasks) = bounded::<Task<T>>(queue);
@@ -101,14 +110,14 @@ pub(super) fn run<T: Send>(
     std::thread::scope(|scope| {
         let to_sink_reader = to_sink.clone();
         scope.spawn(move || {
-            if let Err((sequence, e)) = read(pieces, stop, &to_workers) {
+            if let Err((sequence, e)) = read(pieces, control.stop, &to_workers) {
                 // No receiver: another stage has failed before.
                 let _ = to_sink_reader.send((sequence, Err(e)));
             }
         });
         for session in sessions {
             let (tasks, to_sink) = (tasks.clone(), to_sink.clone());
-            scope.spawn(move || work(Worker::new(session, constants), &tasks, &to_sink));
+            scope.spawn(move || work(Worker::new(session, constants), &tasks, &to_sink, control.progress));
         }
         drop((tasks, to_sink));
         // Both taken by value: an early return drops them, which ends the other stages.
@@ -133,9 +142,15 @@ fn read<T>(
     Ok(())
 }
 
-fn work<T>(mut worker: Worker<'_>, tasks: &Receiver<Task<T>>, to_sink: &Sender<(usize, Result<Done<T>>)>) {
+fn work<T>(
+    mut worker: Worker<'_>,
+    tasks: &Receiver<Task<T>>,
+    to_sink: &Sender<(usize, Result<Done<T>>)>,
+    progress: &dyn Progress,
+) {
     for Task { sequence, piece: Piece { group, samples, with } } in tasks {
-        let done = worker.compute(&samples).map(|computed| Done {
+        progress.waiting(tasks.len());
+        let done = progress.time(Stage::Evaluate, || worker.compute(&samples)).map(|computed| Done {
             group,
             first_row: samples.first_row,
             computed,

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, LazyCell};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use arrow::array::Float32Array;
 use crossbeam_channel::Receiver;
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Column;
 
 use super::journal::Reader;
+use super::progress::{Progress, Stage};
 use super::rejects::Rejects;
 
 /// A row group that may be written.
@@ -31,6 +33,7 @@ pub(super) struct Splicing<'a> {
     pub(super) journal: Reader,
     pub(super) writer: Writer,
     pub(super) rejects: Option<Rejects>,
+    pub(super) progress: &'a dyn Progress,
 }
 
 impl Splicing<'_> {
@@ -38,13 +41,15 @@ impl Splicing<'_> {
     pub(super) fn run(mut self, ready: Receiver<Ready>, stop: &AtomicBool) -> Result<Self> {
         let mut before = 0;
         for row_group in 0..self.input.metadata().num_row_groups() {
+            let rows = self.input.rows_in(row_group);
+            let _span = tracing::info_span!("row_group", row_group, rows).entered();
             // Whoever computes has failed, and says why.
             let Some(group) = self.row_group(row_group, &ready)? else { return Ok(self) };
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
             self.reject(group, before)?;
-            before += self.input.rows_in(row_group) as u64;
+            before += rows as u64;
         }
         Ok(self)
     }
@@ -56,13 +61,21 @@ impl Splicing<'_> {
         // The writer takes pieces and no errors: the first one ends them and is kept here.
         let failure = Cell::new(None);
         let until_failure = |piece: Result<Float32Array>| piece.map_err(|e| failure.set(Some(e))).ok();
-        let group = LazyCell::new(|| ready.recv().ok());
+        let (start, waited) = (Instant::now(), Cell::new(Duration::ZERO));
+        let group = LazyCell::new(|| {
+            let start = Instant::now();
+            let group = ready.recv().ok();
+            waited.set(start.elapsed());
+            group
+        });
         let columns = self.columns.iter().enumerate().map_while(|(place, column)| {
             let Ready { start, shift_nats, .. } = (*group)?;
             let shift = column.shifted_by(shift_nats);
             Some(self.journal.column(start, rows, place, shift).map_while(&until_failure))
         });
         let written = self.writer.row_group(row_group, columns);
+        self.progress.spent(Stage::Write, start.elapsed().saturating_sub(waited.get()));
+        self.progress.read(self.input.stored_bytes_in(row_group));
         match (failure.take(), written) {
             (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(*group),

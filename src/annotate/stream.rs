@@ -9,6 +9,7 @@ use arrow::array::{Array, Float32Array, RecordBatch};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Field;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use tracing::field::Empty;
 
 use crate::dataset::{Added, Input, Roles, RowBatch, RowWriter, Rows, Staged, StdinChunks, is_stdio, stdout};
 use crate::error::{Error, Place, Result};
@@ -18,8 +19,9 @@ use super::file::Run;
 use super::journal::Batch;
 use super::judge::{Groups, Judge};
 use super::lineage::{self, Asked, Identity, to_json};
-use super::options::{Adjust, Begun, Progress};
-use super::pipeline::{self, Done, Piece};
+use super::options::Adjust;
+use super::pipeline::{self, Control, Done, Piece};
+use super::progress::{Begun, Progress, Stage};
 use super::rejects::Rejects;
 use super::summary::{self, Summary};
 
@@ -38,6 +40,15 @@ impl Run<'_> {
     /// seen enough. [`Error::Usage`] where the options need an input that can be read
     /// twice; [`Error::OutputExists`].
     pub fn stream(&self, input: &Path, output: &Path) -> Result<Summary> {
+        let (from, to) = (input.display(), output.display());
+        let span = tracing::info_span!("stream", input = %from, output = %to, rows = Empty);
+        let summary = span.in_scope(|| self.pass(input, output))?;
+        span.record("rows", summary.rows);
+        self.progress.end(&summary);
+        Ok(summary)
+    }
+
+    fn pass(&self, input: &Path, output: &Path) -> Result<Summary> {
         let start = Instant::now();
         self.check_options()?;
         let asked = self.asked()?;
@@ -92,6 +103,7 @@ impl Run<'_> {
             limit_bytes: (limit_bytes / 2) as usize,
             bytes: 0,
             given_back,
+            progress: self.progress,
         };
         let mut seen = 0;
         let mut joining = Joining {
@@ -106,7 +118,8 @@ impl Run<'_> {
         };
         let constants = Constants::new(self.bundle, &asked.columns);
         let take = move |done| joining.take(done);
-        pipeline::run(cut, sessions, &constants, shape.queue, self.stop, take)?;
+        let control = Control { stop: self.stop, progress: self.progress };
+        pipeline::run(cut, sessions, &constants, shape.queue, control, take)?;
         judge.finish()?;
         opened.as_ref().map_or(Ok(()), Input::verify_unchanged)?;
 
@@ -160,6 +173,7 @@ struct Cut<'a> {
     bytes: usize,
     /// Bytes of batches that have been written.
     given_back: Receiver<usize>,
+    progress: &'a dyn Progress,
 }
 
 /// A batch, which goes along with the last of its pieces.
@@ -170,7 +184,8 @@ struct Whole {
 
 impl Cut<'_> {
     fn next_batch(&mut self) -> Result<Option<RowBatch>> {
-        let Some(batch) = self.rows.next().transpose()? else { return Ok(None) };
+        let batch = self.progress.time(Stage::Read, || self.rows.next()).transpose()?;
+        let Some(batch) = batch else { return Ok(None) };
         if !self.checked && batch.rows.num_rows() > 0 {
             self.roles.check_lengths(&batch.rows, self.rows.place())?;
             self.checked = true;
@@ -184,6 +199,7 @@ impl Cut<'_> {
             }
         }
         self.bytes += bytes;
+        self.progress.read(bytes as u64);
         Ok(Some(batch))
     }
 
@@ -246,14 +262,15 @@ impl Joining<'_, '_> {
     fn take(&mut self, done: Done<Option<Whole>>) -> Result<()> {
         let (batch, whole) = done.into_batch()?;
         let before = self.judge.tally.fates.rows();
-        self.judge.take(&batch)?;
+        let fates = self.judge.take(&batch)?;
         if let Some(rejects) = &mut self.rejects {
             rejects.push(batch.row_group, before, &batch.bad)?;
         }
-        self.progress.advance(batch.rows as u64);
+        self.progress.advance(&fates);
         self.parts.push(batch);
         if let Some(Whole { rows, bytes }) = whole {
-            self.writer.write(&rows, joined(&self.parts, self.asked.columns.len()))?;
+            let columns = joined(&self.parts, self.asked.columns.len());
+            self.progress.time(Stage::Write, || self.writer.write(&rows, columns))?;
             self.parts.clear();
             *self.groups += 1;
             // A reader that is through has no use for it.

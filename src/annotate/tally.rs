@@ -22,11 +22,12 @@ impl Tally {
         Self { fates: FateCounts::default(), moments: vec![Moments::default(); columns] }
     }
 
-    /// Counts a batch.
-    pub(super) fn take(&mut self, batch: &Batch) {
-        batch.bad.iter().for_each(|bad| self.fates.add(bad.fate));
-        let good = batch.rows - batch.bad.len();
-        self.fates.merge(&FateCounts { good: good as u64, ..FateCounts::default() });
+    /// Counts a batch, and gives its own counts.
+    pub(super) fn take(&mut self, batch: &Batch) -> FateCounts {
+        let good = (batch.rows - batch.bad.len()) as u64;
+        let mut fates = FateCounts { good, ..FateCounts::default() };
+        batch.bad.iter().for_each(|bad| fates.add(bad.fate));
+        self.fates.merge(&fates);
         for (values, moments) in batch.columns.iter().zip(&mut self.moments) {
             let mut from = 0;
             for bad in &batch.bad {
@@ -35,6 +36,7 @@ impl Tally {
             }
             moments.push_slice(values.get(from..).unwrap_or_default());
         }
+        fates
     }
 
     /// The means R, U1, U2, S as they are before any shift; zeros where no row is good.

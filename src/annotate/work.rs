@@ -11,7 +11,8 @@ use super::file::Run;
 use super::journal::Journal;
 use super::judge::{Groups, Judge};
 use super::lineage::{Asked, Identity, Made};
-use super::pipeline::{self, Shape};
+use super::pipeline::{self, Control, Shape};
+use super::progress::Stage;
 use super::summary::Summary;
 
 /// A file that is open, and what is to be done to it.
@@ -113,7 +114,7 @@ impl<'a> Computing<'a> {
         let shape = work.run.shape();
         let journal =
             Journal::open(output, &work.identity, rows.collect(), shape.batch_rows, restart, |batch| {
-                judge.take(batch)
+                judge.take(batch).map(drop)
             })?;
         let rows = judge.tally.fates.rows();
         let row_groups = if rows == 0 { 0 } else { journal.whole() };
@@ -129,13 +130,15 @@ impl<'a> Computing<'a> {
         if from.row_group < self.work.opened.metadata().num_row_groups() {
             let sessions = run.engine.sessions(&run.bundle.program(), run.workers())?;
             let constants = Constants::new(run.bundle, &self.work.asked.columns);
-            let pieces = pipeline::of_file(self.source, self.shape.batch_rows, from);
-            pipeline::run(pieces, sessions, &constants, self.shape.queue, run.stop, |done| {
+            let mut pieces = pipeline::of_file(self.source, self.shape.batch_rows, from);
+            let pieces = std::iter::from_fn(|| run.progress.time(Stage::Read, || pieces.next()));
+            let control = Control { stop: run.stop, progress: run.progress };
+            pipeline::run(pieces, sessions, &constants, self.shape.queue, control, |done| {
                 let (batch, ()) = done.into_batch()?;
-                self.judge.take(&batch)?;
-                self.journal.append(&batch)?;
+                let fates = self.judge.take(&batch)?;
+                run.progress.time(Stage::Write, || self.journal.append(&batch))?;
                 grown(&self.journal)?;
-                run.progress.advance(batch.rows as u64);
+                run.progress.advance(&fates);
                 Ok(())
             })?;
         }

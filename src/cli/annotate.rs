@@ -11,13 +11,14 @@ use serde::Serialize;
 
 use super::output;
 use super::progress::Shown;
-use crate::annotate::{self, Adjust, Options, Plan, Run, Summary, Totals};
+use crate::annotate::{self, Adjust, Options, Plan, Progress, Run, Summary, Totals};
 use crate::bundle::Bundle;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::dataset::{FateCounts, Files, Written, is_stdio};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::interaction;
+use crate::telemetry::metered;
 
 /// The exit code by which schedulers know that there was nothing to do.
 const NOTHING_TO_DO: u8 = 99;
@@ -116,7 +117,8 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<ExitCode> {
         let shown = if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
         return shown.map(|()| ExitCode::SUCCESS);
     }
-    let Some(outcome) = annotate(args, stop)? else { return Ok(ExitCode::SUCCESS) };
+    let outcome = told(&args.settings, stop, |told| annotate(args, told, stop))?;
+    let Some(outcome) = outcome else { return Ok(ExitCode::SUCCESS) };
     if let Some(path) = &args.summary {
         output::summary(path, &outcome)?;
     }
@@ -132,6 +134,23 @@ pub(super) fn exit_code(if_nothing: Option<IfNothing>, is_nothing: bool) -> Exit
     if skip { ExitCode::from(NOTHING_TO_DO) } else { ExitCode::SUCCESS }
 }
 
+/// Who is told of a run: the person who watches it, and whoever else is to know its numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    shown: &'a Shown<'a>,
+    progress: &'a dyn Progress,
+}
+
+/// Does work of which a person is told, and machines where they ask for its numbers.
+pub(super) fn told<T>(
+    settings: &AnnotateSettings,
+    stop: &AtomicBool,
+    work: impl FnOnce(Told<'_>) -> Result<T>,
+) -> Result<T> {
+    let shown = Shown::new(stop);
+    metered(&shown, settings.metrics.as_deref(), |progress| work(Told { shown: &shown, progress }))
+}
+
 /// What annotating would do.
 pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
     check(args)?;
@@ -143,12 +162,11 @@ pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
 }
 
 /// Annotates, and says what came of it; nothing where a reader of stdout has closed it.
-pub(super) fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Option<Outcome>> {
+pub(super) fn annotate(args: &AnnotateArgs, told: Told<'_>, stop: &AtomicBool) -> Result<Option<Outcome>> {
     check(args)?;
     let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
     let (bundle, engine, options) = prepare(args)?;
-    let progress = Shown::new(stop);
-    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
+    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: told.progress, stop };
     let outcome = match files {
         Some(files) if !is_stdio(&args.output) => match (files.pairs(), args.settings.files_per_job) {
             ([pair], None) if files.is_file() => {
@@ -158,7 +176,7 @@ pub(super) fn annotate(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Option<
         },
         _ => streamed(run.stream(&args.input, &args.output)),
     };
-    progress.finish();
+    told.shown.finish();
     let outcome = outcome?;
     outcome.iter().for_each(Outcome::say);
     Ok(outcome)

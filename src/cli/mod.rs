@@ -20,10 +20,11 @@ mod synth;
 
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
+use crate::telemetry::{self, Logs};
 
 /// Sample-level multimodal interactions for Parquet datasets
 ///
@@ -49,8 +50,19 @@ struct Cli {
     /// Say nothing but errors on stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+    /// What log lines look like
+    #[arg(long, global = true, env = "LSMI_ETL_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// The level and the message
+    Text,
+    /// An object a line: timestamp, level, message
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,15 +101,13 @@ pub fn main() -> ExitCode {
             return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
-    log(cli.verbose, cli.quiet);
-    let typed = all.subcommand().map_or(&all, |(_, typed)| typed);
-    match run(cli.command, typed) {
-        Ok(code) => code,
-        Err(e) => {
-            tracing::error!("{e}");
-            ExitCode::from(e.exit_code())
-        }
-    }
+    let (command, typed) = all.subcommand().unwrap_or(("", &all));
+    let begun = telemetry::begin(logs(&cli));
+    let done = begun.and_then(|telemetry| telemetry.around(command, || run(cli.command, typed)));
+    done.unwrap_or_else(|e| {
+        tracing::error!("{e}");
+        ExitCode::from(e.exit_code())
+    })
 }
 
 /// Runs a command; `typed` is all that its subcommand was told.
@@ -136,19 +146,17 @@ fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
 }
 
 /// Logs go to stderr; `LSMI_ETL_LOG` takes a filter of tracing's (`lsmi_etl=debug`).
-fn log(verbose: u8, quiet: bool) {
-    let level = match (quiet, verbose) {
+fn logs(cli: &Cli) -> Logs {
+    let level = match (cli.quiet, cli.verbose) {
         (true, _) => "error",
         (_, 0) => "warn,lsmi_etl=info",
         (_, 1) => "info,lsmi_etl=debug",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("LSMI_ETL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(false)
-        .without_time()
-        .init();
+    let format = match cli.log_format {
+        LogFormat::Text => telemetry::LogFormat::Text,
+        LogFormat::Json => telemetry::LogFormat::Json,
+    };
+    Logs { filter, format }
 }

@@ -2,14 +2,14 @@
 //! where it is not.
 
 use std::fmt;
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use crate::{annotate, fit};
+use crate::dataset::FateCounts;
+use crate::{annotate, fit, telemetry};
 
 /// Between two lines in a log.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub(super) struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     pub(super) fn new(stop: &'a AtomicBool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = telemetry::is_for_a_person();
         let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         Self { bar, terminal, last_line: Mutex::new(Instant::now()), row_bytes: AtomicU64::new(0), stop }
     }
@@ -76,8 +76,8 @@ impl annotate::Progress for Shown<'_> {
         self.bar.reset_eta();
     }
 
-    fn advance(&self, rows: u64) {
-        self.bar.inc(rows);
+    fn advance(&self, fates: &FateCounts) {
+        self.bar.inc(fates.rows());
         self.line(|| {
             let (file, done) = (self.bar.message(), self.bar.position());
             let speed = speed(self.bar.per_sec(), self.row_bytes.load(Ordering::Relaxed));

@@ -87,6 +87,12 @@ pub struct AnnotateSettings {
     /// none has a row [default: 66 where no file is there, else 0]
     #[arg(long, value_enum, value_name = "CODE", env = "LSMI_ETL_IF_NOTHING", hide_env = true)]
     pub if_nothing: Option<IfNothing>,
+    /// Write the run's numbers for Prometheus to a file, also where the run fails
+    ///
+    /// For the textfile collector of node_exporter, such as
+    /// /var/lib/node_exporter/textfile/nightly.prom; the series bear pipeline="nightly".
+    #[arg(long, env = "LSMI_ETL_METRICS", value_name = "PATH", hide_env = true)]
+    pub metrics: Option<PathBuf>,
 }
 
 /// The exit code of a run that had nothing to do.
@@ -119,6 +125,7 @@ impl Default for AnnotateSettings {
             batch_rows: None,
             files_per_job: None,
             if_nothing: None,
+            metrics: None,
         }
     }
 }

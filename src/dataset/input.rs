@@ -133,6 +133,12 @@ impl Input {
         groups.get(row_group).map_or(0, |group| usize::try_from(group.num_rows()).unwrap_or(0))
     }
 
+    /// Bytes of the column chunks of one row group; none where there is no such row group.
+    pub fn stored_bytes_in(&self, row_group: usize) -> u64 {
+        let groups = self.metadata().row_groups();
+        groups.get(row_group).map_or(0, |group| group.compressed_size().unsigned_abs())
+    }
+
     /// This file, as a place for errors.
     pub fn place(&self) -> Place {
         Place::file(self.file.path().display())

@@ -83,6 +83,8 @@ fn shares_of_a_folder_are_mapped_tasks() {
     let count = |wanted: &str| state.tasks().iter().filter(|t| t.0 == "annotate" && t.1 == wanted).count();
     assert_eq!((count("success"), count("skipped")), (4, 1), "{:?}", state.tasks());
     assert_eq!(state.xcom("count")[0]["rows"], 4600);
+    let rows: u64 = state.events().iter().map(|(_, extra)| extra["rows"].as_u64().unwrap()).sum();
+    assert_eq!((state.events().len(), rows), (4, 4600), "{:?}", state.events());
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Tasks in which something goes wrong, and what Airflow makes of them.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Airflow;
-use crate::harness::{Ran, lsmi, must, run};
+use crate::harness::{Ran, last_json, lsmi, must, repository, run};
 
 const DAGS: &str = "tests/airflow/dags";
 const DATE: &str = "2026-02-01";
@@ -18,8 +18,8 @@ fn many(airflow: &Airflow) {
     must(lsmi().args(args).args(["--row-group-rows", "50000", "-o"]).arg(input));
 }
 
-/// Waits for a run on this data to have computed some row groups, and kills it.
-fn kill_midway(airflow: &Airflow) {
+/// Waits for a run on this data to have computed some row groups.
+fn wait_for_midway(airflow: &Airflow) {
     let journal = airflow.data().join(".out.parquet.lsmi-journal");
     let start = Instant::now();
     // 16 bytes a row: some row groups of the 40.
@@ -27,11 +27,22 @@ fn kill_midway(airflow: &Airflow) {
         assert!(start.elapsed() < Duration::from_secs(120), "no run has begun");
         std::thread::sleep(Duration::from_millis(5));
     }
-    must(
-        std::process::Command::new("pkill")
-            .args(["-KILL", "-f"])
-            .arg(format!("lsmi-etl annotate {}", airflow.data().join("in.parquet").display())),
-    );
+}
+
+/// The pattern of the command line of a run on this data.
+fn its_run(airflow: &Airflow) -> String {
+    format!("lsmi-etl annotate {}", airflow.data().join("in.parquet").display())
+}
+
+/// Checks that the second try went on where the first one was.
+fn went_on(airflow: &Airflow) {
+    let state = airflow.state("killed");
+    assert_eq!(state.tasks(), [("annotate", "success", 2)]);
+    let summary = state.xcom("annotate");
+    let count = |name: &str| summary[name].as_u64().unwrap();
+    assert!(count("resumed_row_groups") >= 4, "{summary}");
+    assert_eq!(count("resumed_row_groups") + count("computed_row_groups"), ROW_GROUPS, "{summary}");
+    assert_eq!(summary["fates"]["good"], 2_000_000);
 }
 
 #[test]
@@ -41,19 +52,47 @@ fn a_task_that_is_killed_is_tried_again_and_resumes() {
     let mut test = airflow.command();
     test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let test = test.spawn().unwrap();
-    kill_midway(&airflow);
+    wait_for_midway(&airflow);
+    must(Command::new("pkill").args(["-KILL", "-f"]).arg(its_run(&airflow)));
     let ran: Ran = test.wait_with_output().unwrap().into();
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
 
+    went_on(&airflow);
     let state = airflow.state("killed");
-    assert_eq!(state.tasks(), [("annotate", "success", 2)]);
-    let summary = state.xcom("annotate");
-    let count = |name: &str| summary[name].as_u64().unwrap();
-    assert!(count("resumed_row_groups") >= 4, "{summary}");
-    assert_eq!(count("resumed_row_groups") + count("computed_row_groups"), ROW_GROUPS, "{summary}");
-    assert_eq!(summary["fates"]["good"], 2_000_000);
     let uri = format!("file://{}", airflow.data().join("out.parquet").display());
     assert_eq!(state.events().iter().map(|(uri, _)| *uri).collect::<Vec<_>>(), [uri]);
+}
+
+#[test]
+fn a_task_that_is_ended_ends_its_run_in_order_and_resumes() {
+    let airflow = Airflow::new(DAGS);
+    many(&airflow);
+    let mut test = airflow.command();
+    test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let test = test.spawn().unwrap();
+    wait_for_midway(&airflow);
+    // As a worker that is told to stop tells its tasks: on_kill is asked.
+    must(Command::new("kill").arg("-TERM").arg(test.id().to_string()));
+    let ran: Ran = test.wait_with_output().unwrap().into();
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains("ending the run") && said.contains("interrupted"), "{said}");
+    went_on(&airflow);
+    assert_eq!(run(Command::new("pgrep").arg("-f").arg(its_run(&airflow))).stdout, "");
+}
+
+#[test]
+fn a_tasks_span_is_the_runs_parent() {
+    let airflow = Airflow::new(DAGS);
+    let mut python = Command::new(super::python());
+    let script = repository().join("tests/python/airflow_trace.py");
+    let said =
+        last_json(&must(python.arg(script).env("PYTHONPATH", super::provider()).current_dir(airflow.data())));
+    assert_eq!(said["outside"], serde_json::json!({}));
+    assert_eq!(said["inside"], said["expected"]);
+    assert_eq!(said["logged"][0], serde_json::json!([30, " WARN 5 rows have no values"]));
+    assert_eq!(said["logged"][1], serde_json::json!([40, "no such input"]));
+    assert_eq!(said["logged"][2], serde_json::json!([20, "{neither}"]));
 }
 
 #[test]

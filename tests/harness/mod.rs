@@ -18,7 +18,8 @@ use arrow::array::RecordBatch;
 pub fn lsmi() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lsmi-etl"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("LSMI_ETL_") {
+        let leaks = ["LSMI_ETL_", "OTEL_", "TRACEPARENT"];
+        if leaks.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }

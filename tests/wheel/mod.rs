@@ -1,10 +1,17 @@
 //! The Python wheel: built by maturin, installed with its extra into an environment
-//! that has nothing else.
+//! that has nothing else; and the Containerfile.
+
+mod container;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{self, must, repository, run};
+
+/// Python with maturin and a linter for Containerfiles.
+fn tools() -> PathBuf {
+    harness::environment("venv-wheel", "tests/python/requirements-wheel.txt")
+}
 
 /// A target folder in which all is compiled: links to the files of the one that the tests
 /// are of, whose program other tests are running.
@@ -21,9 +28,8 @@ fn compiled() -> PathBuf {
 
 /// Builds the wheel.
 fn wheel(out: &Path) -> PathBuf {
-    let python = harness::environment("venv-wheel", "tests/python/requirements-wheel.txt");
     let target = compiled();
-    let mut maturin = Command::new(python.with_file_name("maturin"));
+    let mut maturin = Command::new(tools().with_file_name("maturin"));
     maturin.current_dir(repository()).args(["build", "--profile", "release", "--locked", "--out"]).arg(out);
     // Build scripts that look at what cargo tells its tests would run again, and all that
     // depends on them be compiled anew.

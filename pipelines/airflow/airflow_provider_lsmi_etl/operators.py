@@ -23,7 +23,7 @@ from urllib.parse import quote
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from .process import Process, executable, last_json, level
+from .process import Process, executable, last_json, logged, trace
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -80,8 +80,8 @@ class LsmiOperator(BaseOperator):
         self.log.info("running %s", " ".join(command))
         if self.deferrable:
             self._defer(context, command)
-        self._process = Process(command, env=self.env, cwd=self.cwd)
-        code, stdout = self._process.run(lambda line: self.log.log(level(line), "%s", line))
+        self._process = Process(command, env=self._environment(), cwd=self.cwd)
+        code, stdout = self._process.run(self._log)
         return self._finish(context, code, stdout)
 
     def resume(self, context: Context, event: dict[str, Any]) -> Any:
@@ -107,6 +107,13 @@ class LsmiOperator(BaseOperator):
         """What a run that went well returns: its summary, where it printed one."""
         return last_json(stdout)
 
+    def _log(self, line: str) -> None:
+        level, said = logged(line)
+        self.log.log(level, "%s", said)
+
+    def _environment(self) -> dict[str, str]:
+        return {**trace(), **(self.env or {})}
+
     def _command(self) -> list[str]:
         try:
             return [executable(self.executable), *self.command_arguments()]
@@ -122,7 +129,7 @@ class LsmiOperator(BaseOperator):
         if job.is_alive():
             self.log.info("an earlier try's run is still at work: waiting for it")
         else:
-            job.start(command, self.env or {}, self.cwd)
+            job.start(command, self._environment(), self.cwd)
         self.defer(
             trigger=LsmiJobTrigger(folder, self.poll_seconds),
             method_name="resume",

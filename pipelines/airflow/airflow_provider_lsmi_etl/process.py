@@ -43,10 +43,28 @@ def executable(named: str | None = None) -> str:
     )
 
 
-def level(line: str) -> int:
-    """The level of a line that the program logged."""
+def logged(line: str) -> tuple[int, str]:
+    """The level of a line that the program logged, and the line; of one in JSON, the message."""
     word = line.split(maxsplit=1)[0] if line.strip() else ""
-    return {"ERROR": logging.ERROR, "WARN": logging.WARNING, "DEBUG": logging.DEBUG}.get(word, logging.INFO)
+    if line.startswith("{"):
+        try:
+            said = json.loads(line)
+            word, line = said["level"], said["message"]
+        except (ValueError, KeyError):
+            pass
+    levels = {"ERROR": logging.ERROR, "WARN": logging.WARNING, "DEBUG": logging.DEBUG, "TRACE": logging.DEBUG}
+    return levels.get(word, logging.INFO), line
+
+
+def trace() -> dict[str, str]:
+    """Variables by which the program's spans become part of the task's, where there are any."""
+    try:
+        from opentelemetry.propagate import inject
+    except ImportError:
+        return {}
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return {name.upper(): carrier[name] for name in ("traceparent", "tracestate") if name in carrier}
 
 
 def last_json(stdout: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from .job import LOST_SECONDS, Job
-from .process import level
+from .process import logged
 
 
 class LsmiJobTrigger(BaseTrigger):
@@ -36,7 +36,8 @@ class LsmiJobTrigger(BaseTrigger):
             code = await asyncio.to_thread(job.exit_code)
             lines, offset = await asyncio.to_thread(job.lines_after, offset)
             for line in lines:
-                self.log.log(level(line), "%s", line)
+                level, said = logged(line)
+                self.log.log(level, "%s", said)
             if code is None and await asyncio.to_thread(job.silent_seconds) < LOST_SECONDS:
                 await asyncio.sleep(self.poll_seconds)
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 from airflow_provider_lsmi_etl.operators import LsmiAnnotateOperator, LsmiSqlOperator
 
 DATA = os.environ.get("LSMI_DATA", "/data")
@@ -29,6 +29,8 @@ with DAG(
         bundle=f"{DATA}/bundle",
         # One thread a task: the tasks share the machine.
         options=["--workers", "1"],
+        # Each share that is done is an event of it, with its rows and means.
+        outlets=[Asset(f"file://{DATA}/annotated")],
     ).expand(files_per_job=[f"{share}/{SHARES}" for share in range(1, SHARES + 1)])
     count = LsmiSqlOperator(
         task_id="count",

@@ -14,7 +14,7 @@ use std::time::Instant;
 use clap::{ArgMatches, Args};
 use serde::Serialize;
 
-use super::annotate::{AnnotateArgs, Outcome};
+use super::annotate::{AnnotateArgs, Outcome, Told, told};
 use super::report::Made;
 use super::{annotate, output, signals};
 use crate::config::{AnnotateSettings, Config, Ends, EngineArgs, Typed, load};
@@ -134,7 +134,7 @@ pub(super) fn run(args: &RunArgs, matches: &ArgMatches, stop: &AtomicBool) -> Re
         shown::plan(&annotate::plan(&annotation, stop)?, &config, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let summary = work(args, &config, &annotation, stop)?;
+    let summary = told(&config.annotate, stop, |told| work(args, &config, &annotation, told, stop))?;
     if let Some(path) = &args.summary {
         output::summary(path, &summary)?;
     }
@@ -144,9 +144,15 @@ pub(super) fn run(args: &RunArgs, matches: &ArgMatches, stop: &AtomicBool) -> Re
     Ok(annotate::exit_code(config.annotate.if_nothing, summary.nothing_to_do))
 }
 
-fn work(args: &RunArgs, config: &Config, annotation: &AnnotateArgs, stop: &AtomicBool) -> Result<Summary> {
+fn work(
+    args: &RunArgs,
+    config: &Config,
+    annotation: &AnnotateArgs,
+    told: Told<'_>,
+    stop: &AtomicBool,
+) -> Result<Summary> {
     let start = Instant::now();
-    let Some(outcome) = annotate::annotate(annotation, stop)? else {
+    let Some(outcome) = annotate::annotate(annotation, told, stop)? else {
         return Err(Error::Internal("a pipeline's output has closed".to_owned()));
     };
     // Where that is said to be no error, there is nothing to ask or to report on.

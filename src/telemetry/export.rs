@@ -1,0 +1,109 @@
+//! The way to a collector: providers of spans and metrics whose exporters speak OTLP over
+//! HTTP.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{Key, KeyValue};
+use opentelemetry_http::HttpClient;
+use opentelemetry_otlp::{
+    ExporterBuildError, MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Tracer};
+use tokio::runtime::{Builder, Runtime};
+
+use super::client::Client;
+use super::settings::Settings;
+use crate::error::{Error, Result};
+
+/// What the end of a run waits for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+static METER: OnceLock<Meter> = OnceLock::new();
+
+/// What makes instruments whose numbers go to a collector, where they go to one.
+pub(super) fn meter() -> Option<&'static Meter> {
+    METER.get()
+}
+
+/// Providers with their exporters, and what these run on.
+#[derive(Debug)]
+pub(super) struct Export {
+    runtime: Runtime,
+    traces: Option<SdkTracerProvider>,
+    metrics: Option<SdkMeterProvider>,
+}
+
+impl Export {
+    /// Begins to export what is asked for; None where nothing is.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where an exporter can't make sense of its variables.
+    pub(super) fn begin(asked: Settings) -> Result<Option<Self>> {
+        if asked == Settings::default() {
+            return Ok(None);
+        }
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
+        let runtime = runtime.map_err(|e| Error::Internal(format!("no thread for telemetry: {e}")))?;
+        let client = Client::new(runtime.handle().clone());
+        let client = client.map_err(|e| Error::Config(format!("no way to a collector: {e}")))?;
+        let client: Arc<dyn HttpClient> = Arc::new(client);
+        let wrong = |e: ExporterBuildError| Error::Config(format!("the OTEL_* variables: {e}"));
+        let resource = resource();
+
+        let traces = asked.traces.then(|| {
+            let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+            let exporter = exporter.with_shared_http_client(Arc::clone(&client));
+            let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build()?;
+            let provider = SdkTracerProvider::builder().with_resource(resource.clone());
+            Ok(provider.with_batch_exporter(exporter).build())
+        });
+        let traces = traces.transpose().map_err(wrong)?;
+        let metrics = asked.metrics.then(|| {
+            let exporter = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+            let exporter = exporter.with_shared_http_client(Arc::clone(&client));
+            let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build()?;
+            let provider = SdkMeterProvider::builder().with_resource(resource.clone());
+            Ok(provider.with_periodic_exporter(exporter).build())
+        });
+        let metrics = metrics.transpose().map_err(wrong)?;
+        if let Some(provider) = &metrics {
+            METER.get_or_init(|| provider.meter("lsmi_etl"));
+        }
+        Ok(Some(Self { runtime, traces, metrics }))
+    }
+
+    /// What spans are made with, where they are exported.
+    pub(super) fn tracer(&self) -> Option<Tracer> {
+        self.traces.as_ref().map(|provider| provider.tracer("lsmi_etl"))
+    }
+
+    /// Sends what is left, as long as there is patience. A collector that fails has been
+    /// warned of by the client.
+    pub(super) fn end(self) {
+        let Self { runtime, traces, metrics } = self;
+        std::thread::scope(|scope| {
+            scope.spawn(move || traces.map(|provider| provider.shutdown_with_timeout(PATIENCE)));
+            scope.spawn(move || metrics.map(|provider| provider.shutdown_with_timeout(PATIENCE)));
+        });
+        // Not waited for: it may be asking for a name that no server knows.
+        runtime.shutdown_background();
+    }
+}
+
+/// Who we are: by the environment, else by the program's name.
+fn resource() -> Resource {
+    let build =
+        || Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    let found = build().build();
+    let name = found.get_ref(&Key::new("service.name")).map(ToString::to_string);
+    match name {
+        Some(name) if !name.starts_with("unknown_service") => found,
+        _ => build().with_service_name("lsmi-etl").build(),
+    }
+}

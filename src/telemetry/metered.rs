@@ -1,0 +1,113 @@
+//! A run's numbers taken as it goes, beside whoever shows its progress, and told when it
+//! has ended, well or not.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::instruments::Instruments;
+use super::{export, textfile};
+use crate::annotate::{Begun, Column, Progress, Stage, Summary};
+use crate::dataset::FateCounts;
+use crate::error::Result;
+use crate::interaction::Moments;
+
+/// Runs with the run's progress shown, and metered where a file for Prometheus is named or a
+/// collector is told. The file is written whatever the end.
+///
+/// # Errors
+/// Those of the run; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file, before
+/// the run where it can be known then.
+pub fn metered<T>(
+    shown: &dyn Progress,
+    textfile: Option<&Path>,
+    run: impl FnOnce(&dyn Progress) -> Result<T>,
+) -> Result<T> {
+    let meter = export::meter();
+    if textfile.is_none() && meter.is_none() {
+        return run(shown);
+    }
+    textfile.map_or(Ok(()), textfile::check)?;
+    let labels = textfile.map(textfile::labels).unwrap_or_default();
+    let metered = Metered { shown, instruments: Instruments::new(&labels, meter), moments: Mutex::default() };
+    let start = Instant::now();
+    let done = run(&metered);
+    metered.close(start.elapsed(), done.is_ok());
+    let Some(path) = textfile else { return done };
+    let written = textfile::write(path, &metered.instruments, done.is_ok());
+    match (done, written) {
+        (Ok(done), written) => written.map(|()| done),
+        (Err(error), written) => {
+            written.unwrap_or_else(|e| tracing::warn!("{e}"));
+            Err(error)
+        }
+    }
+}
+
+struct Metered<'a> {
+    shown: &'a dyn Progress,
+    instruments: Instruments,
+    /// Of the files so far.
+    moments: Mutex<BTreeMap<&'static str, Moments>>,
+}
+
+impl Metered<'_> {
+    fn close(&self, elapsed: Duration, went_well: bool) {
+        let to = &self.instruments;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        to.queue_depth.set("", 0.0);
+        to.run_seconds.set("", elapsed.as_secs_f64());
+        to.run_success.set("", f64::from(u8::from(went_well)));
+        to.run_timestamp_seconds.set("", now);
+        if went_well {
+            to.success_timestamp_seconds.set("", now);
+        }
+    }
+}
+
+impl Progress for Metered<'_> {
+    fn begin(&self, begun: Begun) {
+        self.shown.begin(begun);
+    }
+
+    fn advance(&self, fates: &FateCounts) {
+        self.shown.advance(fates);
+        self.instruments.rows.add("", fates.rows() as f64);
+        for (fate, rows) in fates.bad_by_reason().into_iter().filter(|(_, rows)| *rows > 0) {
+            self.instruments.bad_rows.add(fate.name(), rows as f64);
+        }
+    }
+
+    fn spent(&self, stage: Stage, time: Duration) {
+        self.instruments.stage_seconds.add(stage.name(), time.as_secs_f64());
+    }
+
+    fn waiting(&self, batches: usize) {
+        self.instruments.queue_depth.set("", batches as f64);
+    }
+
+    fn read(&self, bytes: u64) {
+        self.instruments.read_bytes.add("", bytes as f64);
+    }
+
+    fn end(&self, summary: &Summary) {
+        self.shown.end(summary);
+        let to = &self.instruments;
+        to.files.add(if summary.skipped { "skipped" } else { "written" }, 1.0);
+        to.resumed_rows.add("", summary.resumed_rows as f64);
+        to.written_bytes.add("", summary.output_bytes as f64);
+        if let Some(bytes) = summary.peak_memory_bytes {
+            to.peak_memory_bytes.set("", bytes as f64);
+        }
+        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        for part in Column::PARTS.map(|part| part.name()) {
+            let Some(column) = summary.columns.get(part) else { continue };
+            let all = moments.entry(part).or_default();
+            all.merge(&column.into());
+            if let Some(mean) = all.mean() {
+                to.mean_nats.set(part, mean);
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The file for node_exporter's textfile collector. It is replaced as a whole; what is only
+//! known of runs that went well stays in it when one does not.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use super::instruments::Instruments;
+use crate::dataset::Staged;
+use crate::error::{Error, Place, Result};
+
+/// The line that outlives a run that fails.
+const LAST_SUCCESS: &str = "lsmi_etl_last_success_timestamp_seconds";
+
+/// Fails where the file could not be written.
+///
+/// # Errors
+/// [`Error::CannotCreate`].
+pub(super) fn check(path: &Path) -> Result<()> {
+    Staged::create(path, true).map(drop)
+}
+
+/// What tells the series of this file from those of others in its folder, which must not be
+/// the same: its name.
+pub(super) fn labels(path: &Path) -> Vec<(&'static str, String)> {
+    vec![("pipeline", path.file_stem().unwrap_or_default().to_string_lossy().into_owned())]
+}
+
+/// Writes the numbers of a run that has ended.
+///
+/// # Errors
+/// [`Error::CannotCreate`], [`Error::Io`].
+pub(super) fn write(path: &Path, instruments: &Instruments, went_well: bool) -> Result<()> {
+    if !went_well && let Some(seconds) = fs::read_to_string(path).ok().as_deref().and_then(last_success) {
+        instruments.success_timestamp_seconds.set("", seconds);
+    }
+    let text = instruments.text().map_err(|e| Error::Internal(e.to_string()))?;
+    let staged = Staged::create(path, true)?;
+    let written = staged.writer()?.write_all(text.as_bytes());
+    written.map_err(|e| Error::io(Place::file(path.display()), "write", e))?;
+    staged.commit()
+}
+
+/// When a run last went well, by the file of an earlier one.
+fn last_success(text: &str) -> Option<f64> {
+    let line = text.lines().find(|line| line.starts_with(LAST_SUCCESS))?;
+    line.rsplit(' ').next()?.parse().ok()
+}

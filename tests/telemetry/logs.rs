@@ -1,0 +1,55 @@
+//! Log lines as JSON.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::{Ran, annotate, bundle, fitted, last_json, lsmi, lsmi_in, run};
+
+/// The lines of stderr, each of which must be an object.
+fn lines(ran: &Ran) -> Vec<Value> {
+    let lines: Vec<Value> = ran.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
+        assert!(line["message"].is_string(), "{line}");
+    }
+    lines
+}
+
+#[test]
+fn every_line_is_an_object() {
+    let dir = tempfile::tempdir().unwrap();
+    super::flawed(&dir.path().join("in.parquet"));
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &["--log-format", "json", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let said = lines(&ran);
+    let of_level = |level: &str| said.iter().filter(|line| line["level"] == level).count();
+    assert!(of_level("INFO") >= 2, "{}", ran.stderr);
+    let [warning] = &said.iter().filter(|line| line["level"] == "WARN").collect::<Vec<_>>()[..] else {
+        panic!("not one warning: {}", ran.stderr)
+    };
+    assert_eq!(warning["message"], "5 rows have no values: 3 null_label, 2 unknown_label");
+    assert_eq!(last_json(&ran)["bad_rows"], 5);
+}
+
+#[test]
+fn an_error_is_one_too_and_the_variable_asks_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("in.parquet"), "no such thing").unwrap();
+    let mut command = lsmi();
+    command.current_dir(dir.path()).args(["annotate", "in.parquet", "out.parquet", "--bundle"]).arg(bundle());
+    let ran = run(command.env("LSMI_ETL_LOG_FORMAT", "json"));
+    assert_eq!(ran.code, 65, "{}", ran.stderr);
+    let said = lines(&ran);
+    let error = said.last().unwrap();
+    assert_eq!(error["level"], "ERROR");
+    assert!(error["message"].as_str().unwrap().contains("is not a Parquet file"), "{error}");
+}
+
+#[test]
+fn levels_are_as_in_text() {
+    let query = ["sql", "SELECT 1 AS one", "--log-format", "json"];
+    assert_eq!(lsmi_in(fitted(), query.iter().chain(&["--quiet"])).stderr, "");
+    let said = lines(&lsmi_in(fitted(), query.iter().chain(&["-vv"])));
+    assert!(said.iter().any(|line| line["level"] == "DEBUG" || line["level"] == "TRACE"));
+}

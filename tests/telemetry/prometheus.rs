@@ -1,0 +1,134 @@
+//! The file for Prometheus, read by Prometheus' own parser.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{flawed, python};
+use crate::harness::files::listing;
+use crate::harness::{annotate, bundle, fitted, last_json, lsmi, must, refused, repository, run};
+
+fn parsed(path: &Path) -> Value {
+    last_json(&must(Command::new(python()).arg(repository().join("tests/python/prometheus.py")).arg(path)))
+}
+
+/// A sample's value, by its name without the program's.
+fn sample(parsed: &Value, name: &str) -> f64 {
+    let samples = &parsed["samples"];
+    samples[format!("lsmi_etl_{name}")].as_f64().unwrap_or_else(|| panic!("no {name} in {samples}"))
+}
+
+#[test]
+fn says_what_the_summary_says() {
+    let dir = tempfile::tempdir().unwrap();
+    flawed(&dir.path().join("in.parquet"));
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &["--json", "--metrics", "nightly.prom"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let summary = last_json(&ran);
+    let parsed = parsed(&dir.path().join("nightly.prom"));
+    assert_eq!(parsed["pipelines"], serde_json::json!(["nightly"]));
+    for (name, expected) in [
+        ("rows_total", 250.0),
+        ("bad_rows_total{reason=null_label}", 3.0),
+        ("bad_rows_total{reason=unknown_label}", 2.0),
+        ("bad_rows_total{reason=null_x1}", 0.0),
+        ("resumed_rows_total", 0.0),
+        ("files_total{outcome=written}", 1.0),
+        ("files_total{outcome=skipped}", 0.0),
+        ("written_bytes_total", fs::metadata(dir.path().join("out.parquet")).unwrap().len() as f64),
+        ("mean_nats{part=r}", summary["columns"]["r"]["mean"].as_f64().unwrap()),
+        ("mean_nats{part=s}", summary["columns"]["s"]["mean"].as_f64().unwrap()),
+        ("last_run_success", 1.0),
+    ] {
+        assert_eq!(sample(&parsed, name), expected, "{name}");
+    }
+    let seconds = sample(&parsed, "last_run_duration_seconds");
+    for stage in ["read", "evaluate", "write"] {
+        let spent = sample(&parsed, &format!("stage_seconds_total{{stage={stage}}}"));
+        // Two workers or more may evaluate at once.
+        assert!(spent > 0.0 && spent < seconds * 256.0, "{stage}: {spent} of {seconds}");
+    }
+    let read = sample(&parsed, "read_bytes_total");
+    let input = fs::metadata(dir.path().join("in.parquet")).unwrap().len() as f64;
+    assert!(read > input / 2.0 && read < input, "{read} of {input}");
+    assert!(sample(&parsed, "peak_memory_bytes") > 1e6);
+    let ended = sample(&parsed, "last_success_timestamp_seconds");
+    assert_eq!(ended, sample(&parsed, "last_run_timestamp_seconds"));
+    let types = &parsed["types"];
+    for (name, kind) in
+        [("rows", "counter"), ("stage_seconds", "counter"), ("last_success_timestamp_seconds", "gauge")]
+    {
+        assert_eq!(types[format!("lsmi_etl_{name}")], kind, "{types}");
+    }
+}
+
+#[test]
+fn a_run_that_fails_leaves_its_numbers_and_the_last_success() {
+    let dir = tempfile::tempdir().unwrap();
+    flawed(&dir.path().join("in.parquet"));
+    let file = dir.path().join("nightly.prom");
+    let metrics = ["--metrics", "nightly.prom"];
+    assert_eq!(annotate(dir.path(), "in.parquet", "out.parquet", &metrics).code, 0);
+    let before = sample(&parsed(&file), "last_success_timestamp_seconds");
+
+    let strict = [&metrics[..], &["--on-bad-row", "fail"]].concat();
+    let ran = annotate(dir.path(), "in.parquet", "other.parquet", &strict);
+    refused(&ran, 65, &["row 40", "null_label"]);
+    let after = parsed(&file);
+    assert_eq!(sample(&after, "last_run_success"), 0.0);
+    assert_eq!(sample(&after, "last_success_timestamp_seconds"), before);
+    assert!(sample(&after, "last_run_timestamp_seconds") > before);
+    assert_eq!(sample(&after, "files_total{outcome=written}"), 0.0);
+
+    // Before the rows, too: no bundle is there.
+    let ran =
+        run(lsmi().current_dir(dir.path()).args(["annotate", "in.parquet", "new.parquet"]).args(metrics));
+    refused(&ran, 78, &["lsmi-bundle"]);
+    assert_eq!(sample(&parsed(&file), "last_success_timestamp_seconds"), before);
+
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &metrics);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let skipped = parsed(&file);
+    assert_eq!(sample(&skipped, "files_total{outcome=skipped}"), 1.0);
+    assert_eq!(sample(&skipped, "rows_total"), 0.0);
+    assert!(sample(&skipped, "last_success_timestamp_seconds") > before);
+    // Nothing is left beside it.
+    assert!(listing(dir.path()).iter().all(|name| !name.ends_with(".partial")), "{:?}", listing(dir.path()));
+}
+
+#[test]
+fn streams_and_folders_are_counted_too() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("in")).unwrap();
+    for name in ["a", "b"] {
+        fs::copy(fitted().join("in.parquet"), dir.path().join(format!("in/{name}.parquet"))).unwrap();
+    }
+    let ran = annotate(dir.path(), "in", "out", &["--metrics", "folder.prom", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let folder = parsed(&dir.path().join("folder.prom"));
+    assert_eq!(sample(&folder, "rows_total"), 6000.0);
+    assert_eq!(sample(&folder, "files_total{outcome=written}"), 2.0);
+    let mean = last_json(&ran)["columns"]["u1"]["mean"].as_f64().unwrap();
+    assert!((sample(&folder, "mean_nats{part=u1}") - mean).abs() < 1e-12);
+
+    let ran = run(lsmi()
+        .current_dir(dir.path())
+        .args(["annotate", "in/a.parquet", "-", "--metrics", "stream.prom", "--bundle"])
+        .arg(bundle()));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let stream = parsed(&dir.path().join("stream.prom"));
+    assert_eq!(sample(&stream, "rows_total"), 3000.0);
+    assert!(sample(&stream, "read_bytes_total") > 3000.0 * 32.0);
+    assert!(sample(&stream, "stage_seconds_total{stage=write}") > 0.0);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_said_before_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    flawed(&dir.path().join("in.parquet"));
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &["--metrics", "none/nightly.prom"]);
+    refused(&ran, 73, &["none/nightly.prom"]);
+    assert_eq!(listing(dir.path()), ["in.parquet"]);
+}
