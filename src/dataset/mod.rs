@@ -7,6 +7,7 @@
 
 mod classes;
 mod column;
+mod direct;
 mod discover;
 mod embedding;
 mod encryption;
@@ -14,7 +15,6 @@ mod extract;
 mod fate;
 mod fault;
 mod file;
-mod follow;
 mod input;
 mod ipc;
 mod keys;
@@ -29,6 +29,7 @@ mod publish;
 mod reencode;
 mod remote;
 mod roles;
+mod rooms;
 mod row_writer;
 mod rows;
 mod samples;
