@@ -21,8 +21,7 @@ pub enum OnBadRow {
     Fail,
 }
 
-/// Whether the four columns are shifted by one constant of the dataset
-/// ([`dataset_shift`](crate::interaction::dataset_shift)).
+/// Whether the four columns are shifted by one constant of the dataset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Adjust {

@@ -81,9 +81,9 @@ pub(super) fn resolve<T: Serialize + DeserializeOwned>(
     serde_json::from_value(Value::Object(settled)).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// The settings of a table that only the file can give.
+/// The settings of a table that only the file can give, those that have a value.
 pub(super) fn listed<T: Serialize>(table: &str, file: &T, lines: &Lines) -> Result<Vec<Setting>> {
-    let listed = object(file)?.into_iter().map(|(key, value)| {
+    let listed = object(file)?.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| {
         let key = join(table, &key);
         let origin = lines.get(&key).map_or(Origin::Default, |line| Origin::File(*line));
         Setting { key, value, origin }

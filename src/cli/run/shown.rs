@@ -38,10 +38,6 @@ fn value(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    one_line(&text)
-}
-
-fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(WIDEST) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
@@ -88,7 +84,10 @@ pub(super) fn plan(plan: &Plan, config: &Config, as_json: bool) -> Result<()> {
     for step in &planned.steps {
         let to = step.output.map_or(String::new(), |path| format!(" to {}", path.display()));
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{} {}{to}\n  {}", step.kind, step.name, one_line(step.sql));
+        let _ = writeln!(text, "{} {}{to}", step.kind, step.name);
+        for line in step.sql.trim().lines() {
+            let _ = writeln!(text, "  {line}");
+        }
     }
     for path in planned.report.iter().flatten() {
         let _ = writeln!(text, "report to {}", path.display());
