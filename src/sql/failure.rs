@@ -133,11 +133,9 @@ pub(super) fn suggest(error: Error, names: &[String]) -> Error {
     else {
         return error;
     };
+    let alike = |name: &str| strsim::jaro_winkler(&name.to_ascii_lowercase(), &table.to_ascii_lowercase());
     let stem = |name: &str| Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let likeness = |name: &str| match stem(name) {
-        Some(stem) if stem.eq_ignore_ascii_case(table) => 1.0,
-        _ => strsim::jaro_winkler(name, table),
-    };
+    let likeness = |name: &str| alike(name).max(stem(name).map_or(0.0, |stem| alike(&stem)));
     let nearest = names.iter().map(|name| (likeness(name), name)).filter(|(alike, _)| *alike > ALIKE);
     match nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
         Some((_, name)) => {

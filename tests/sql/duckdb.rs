@@ -72,11 +72,11 @@ fn same(a: &Value, b: &Value) -> bool {
 
 /// Columns are named so that their alphabetic order, in which JSON is read, is their own.
 const QUERIES: [&str; 12] = [
-    "SELECT ds AS a, count(*) AS b, count(r) AS c, avg(r::DOUBLE) AS d, min(s) AS e, max(u1) AS f FROM {day} \
+    "SELECT ds AS a, count(*) AS b, count(r) AS c, avg(r::DOUBLE) AS d, min(s)::DOUBLE AS e, max(u1)::DOUBLE AS f FROM {day} \
      GROUP BY ds ORDER BY ds",
     "SELECT y AS a, stddev_samp(r::DOUBLE) AS b, var_pop(s::DOUBLE) AS c, corr(r::DOUBLE, s::DOUBLE) AS d, \
      median(u1::DOUBLE) AS e FROM {day} GROUP BY y ORDER BY y",
-    "SELECT key AS a, r AS b, s AS c FROM {day} WHERE s > 0.5 AND ds >= '2026-02-01' ORDER BY s DESC, key LIMIT 40",
+    "SELECT key AS a, r::DOUBLE AS b, s::DOUBLE AS c FROM {day} WHERE s > 0.5 AND ds >= '2026-02-01' ORDER BY s DESC, key LIMIT 40",
     "SELECT key AS a, r AS b FROM {day} WHERE r IS NULL ORDER BY key",
     "SELECT n.name AS a, count(*) AS b, sum(u2::DOUBLE) AS c FROM {day} AS d JOIN 'names.csv' AS n ON d.y = n.y \
      GROUP BY n.name ORDER BY n.name",

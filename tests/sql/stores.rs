@@ -61,15 +61,16 @@ fn objects_prefixes_and_globs_are_tables() {
 fn results_are_written_to_stores() {
     let (server, dir) = served();
     let read = "SELECT v FROM 's3://data/in/year=2025/b.parquet' WHERE v < 3";
-    let made = sql(&server, dir.path(), &["--output", "s3://data/out.csv", "--format", "csv", read]);
+    let write = |args: &[&str]| run(server.lsmi().current_dir(dir.path()).arg("sql").args(args));
+    let made = write(&["--output", "s3://data/out.csv", read]);
     assert_eq!(made.code, 0, "{}", made.stderr);
     server.get("out.csv", &dir.path().join("out.csv"));
     assert_eq!(fs::read_to_string(dir.path().join("out.csv")).unwrap(), "v\n0\n1\n2\n");
-    let again = sql(&server, dir.path(), &["--output", "s3://data/out.csv", read]);
+    let again = write(&["--output", "s3://data/out.csv", read]);
     refused(&again, 73, &["s3://data/out.csv", "--overwrite"]);
-    let failing = sql(&server, dir.path(), &["--output", "s3://data/never.csv", "SELECT nope"]);
+    let failing = write(&["--output", "s3://data/never.csv", "SELECT nope"]);
     refused(&failing, 64, &["nope"]);
-    let copied = sql(&server, dir.path(), &[&format!("COPY ({read}) TO 's3://data/copy.parquet'")]);
+    let copied = write(&[&format!("COPY ({read}) TO 's3://data/copy.parquet'")]);
     assert_eq!(copied.code, 0, "{}", copied.stderr);
     let keys = server.ask("list", &[]);
     assert!(keys.contains(&"copy.parquet".to_owned()) && !keys.contains(&"never.csv".to_owned()), "{keys:?}");

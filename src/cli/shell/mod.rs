@@ -129,7 +129,8 @@ impl Shell<'_> {
             }
         };
         if self.timing {
-            output::print(&format!("{rows} rows in {:.3} s\n", started.elapsed().as_secs_f64()))?;
+            let noun = if rows == 1 { "row" } else { "rows" };
+            output::print(&format!("{rows} {noun} in {:.3} s\n", started.elapsed().as_secs_f64()))?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Cells are not cut shorter than this while there are columns to leave out.
-const SHORTEST: usize = 16;
+const SHORTEST: usize = 12;
 /// What a column takes beside its cells, and the border on the left.
 const BESIDE: usize = 3;
 const BORDER: usize = 1;
