@@ -40,7 +40,7 @@ fn unknown_words() {
     misspelt(&here(["fit", "train.parquet", "--density-fit", "knn"]), &["'knn'", "em, sgd"]);
     misspelt(&here(["synth", "gauss", "--rows", "1", "-o", "x"]), &["'gauss'", "gaussian"]);
     misspelt(&here(["synth", "xor", "-o", "x"]), &["--rows"]);
-    misspelt(&here(["sql"]), &["<SQL>"]);
+    refused(&here(["sql"]), 64, &["the query is empty"]);
     misspelt(&here(["sql", "SELECT 1", "--format", "xml"]), &["'xml'", "csv"]);
     refused(&here(["synth", "xor", "--rows", "1", "-o", "x", "--rho", "0.1"]), 64, &["no --rho"]);
     assert_eq!(here(["--version"]).code, 0);
