@@ -6,6 +6,7 @@
 pub mod annotate;
 pub mod bundle;
 pub mod cli;
+pub mod config;
 pub mod dataset;
 pub mod engine;
 pub mod error;

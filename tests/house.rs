@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::repository;
 
 /// Each room and those it may import.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("interaction", &["error"]),
     ("bundle", &["error"]),
@@ -20,6 +20,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("fit", &["interaction", "bundle", "engine", "dataset", "error"]),
     ("sql", &["interaction", "bundle", "engine", "dataset", "evaluate", "error"]),
     ("report", &["interaction", "bundle", "dataset", "sql", "error"]),
+    ("config", &["engine", "dataset", "annotate", "sql", "report", "error"]),
     ("telemetry", &["interaction", "dataset", "annotate", "error"]),
     (
         "cli",
@@ -33,6 +34,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "fit",
             "sql",
             "report",
+            "config",
             "telemetry",
             "error",
         ],
@@ -120,6 +122,20 @@ fn files_say_what_they_are_and_stay_small() {
 fn the_manifests_schema_is_the_types() {
     let schema = schemars::schema_for!(lsmi_etl::bundle::Manifest);
     matches_file("schemas/bundle.schema.json", &serde_json::to_string_pretty(&schema).unwrap());
+}
+
+#[test]
+fn the_pipelines_schema_is_the_types() {
+    let schema = schemars::schema_for!(lsmi_etl::config::Pipeline);
+    matches_file("schemas/pipeline.schema.json", &serde_json::to_string_pretty(&schema).unwrap());
+    // Where the examples point editors to.
+    for entry in fs::read_dir(repository().join("pipelines")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("#:schema ../schemas/pipeline.schema.json\n"), "{}", path.display());
+        }
+    }
 }
 
 /// Compares a generated file with the one in the repository. `LSMI_ETL_REGENERATE=1`

@@ -13,6 +13,7 @@ mod docs;
 mod engines;
 mod faults;
 mod house;
+mod pipelines;
 mod report;
 mod sources;
 mod splice;

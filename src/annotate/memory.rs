@@ -1,5 +1,6 @@
 //! How much may be in memory at once, and what batches and queues that allows.
 
+use std::fmt;
 use std::str::FromStr;
 
 use sysinfo::System;
@@ -36,14 +37,30 @@ impl FromStr for Size {
     }
 }
 
-/// A quarter of the memory that this process may use: the machine's, or its cgroup's
-/// where that is less.
-pub(super) fn default_limit_bytes() -> u64 {
+impl fmt::Display for Size {
+    /// In the largest unit of which it is a whole number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match units.into_iter().find(|(power, _)| self.0.is_multiple_of(1_u64 << power)) {
+            Some((power, unit)) if self.0 > 0 => write!(f, "{}{unit}", self.0 >> power),
+            _ => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// The memory that this process may use: the machine's, or its cgroup's where that is
+/// less.
+pub fn machine_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let machine = system.total_memory();
     let cgroup = system.cgroup_limits().map_or(machine, |limits| limits.total_memory);
-    machine.min(cgroup).max(1 << 28) / 4
+    machine.min(cgroup).max(1 << 28)
+}
+
+/// A quarter of the memory that this process may use.
+pub(super) fn default_limit_bytes() -> u64 {
+    machine_bytes() / 4
 }
 
 /// Fewer rows than these and a run's fixed cost shows.
@@ -108,6 +125,9 @@ mod tests {
     fn sizes_as_they_are_typed() {
         let bytes = |text: &str| text.parse::<Size>().map(|size| size.0);
         assert_eq!(bytes("1000000"), Ok(1_000_000));
+        for text in ["3GiB", "1536MiB", "1000000"] {
+            assert_eq!(text.parse::<Size>().map(|size| size.to_string()).as_deref(), Ok(text));
+        }
         assert_eq!(bytes("512MiB"), Ok(512 << 20));
         assert_eq!(bytes("4g"), Ok(4 << 30));
         assert_eq!(bytes("1.5 KB"), Ok(1500));

@@ -22,7 +22,7 @@ mod work;
 
 pub use file::Run;
 pub use files::Totals;
-pub use memory::Size;
+pub use memory::{Size, machine_bytes};
 pub use options::{Adjust, MaxBadRows, OnBadRow, Options};
 pub use plan::Plan;
 pub use progress::{Begun, Progress, Stage};

@@ -3,27 +3,32 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::dataset::Keys;
 use crate::evaluate::Column;
 
 /// What becomes of a run that meets a row it can't compute.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum OnBadRow {
-    /// The row's columns are null, and it is counted.
+    /// Its columns are null, and it is counted
     #[default]
     Null,
-    /// The run fails and names the row.
+    /// The run fails and names it
     Fail,
 }
 
-/// Whether the four columns are shifted by one constant of the dataset
-/// ([`dataset_shift`](crate::interaction::dataset_shift)).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Whether the four columns are shifted by one constant of the dataset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Adjust {
-    /// They are as computed.
+    /// As computed
     #[default]
     None,
-    /// So that their means are not negative.
+    /// One constant for the dataset, so that their means are not negative
     Dataset,
 }
 

@@ -32,19 +32,33 @@ impl Bundle {
     /// # Errors
     /// [`Error::Bundle`] naming the file and the field that do not fit.
     pub fn open(dir: &Path) -> Result<Self> {
+        Self::read(dir, |file| match fs::read(dir.join(file)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::Bundle {
+                bundle: dir.to_owned(),
+                file: file.to_owned(),
+                field: None,
+                what: format!("cannot be read: {e}"),
+            }),
+        })
+    }
+
+    /// Reads and checks a bundle whose files are not in a directory of this machine: `read`
+    /// gives each by its name, or `None` where there is no such file. `place` is what
+    /// messages call the bundle.
+    ///
+    /// # Errors
+    /// As for [`Self::open`], and those of `read`.
+    pub fn read(place: &Path, read: impl Fn(&str) -> Result<Option<Vec<u8>>>) -> Result<Self> {
         let refuse = |file: &str, field: Option<String>, what: String| Error::Bundle {
-            bundle: dir.to_owned(),
+            bundle: place.to_owned(),
             file: file.to_owned(),
             field,
             what,
         };
-        let bytes = fs::read(dir.join(MANIFEST)).map_err(|e| {
-            let what = match e.kind() {
-                io::ErrorKind::NotFound => {
-                    "not found; `lsmi-etl fit` writes a bundle, --bundle DIR names another".to_owned()
-                }
-                _ => format!("cannot be read: {e}"),
-            };
+        let bytes = read(MANIFEST)?.ok_or_else(|| {
+            let what = "not found; `lsmi-etl fit` writes a bundle, --bundle DIR names another".to_owned();
             refuse(MANIFEST, None, what)
         })?;
         let manifest = parse(&bytes).map_err(|(field, what)| refuse(MANIFEST, field, what))?;
@@ -59,8 +73,8 @@ impl Bundle {
                 let what = "must be a file name in the bundle's directory".to_owned();
                 return Err(refuse(MANIFEST, field("file"), what));
             }
-            let bytes = fs::read(dir.join(file)).map_err(|e| {
-                refuse(file, field("file"), format!("cannot be read: {e}; restore it or fit again"))
+            let bytes = read(file)?.ok_or_else(|| {
+                refuse(file, field("file"), "not found; restore it or fit again".to_owned())
             })?;
             let found = hash(&bytes);
             if found != sha256 {
@@ -77,10 +91,10 @@ impl Bundle {
                 .map_err(|what| refuse(file, field("file"), what))?;
             models.push((role, model));
         }
-        Ok(Self { dir: dir.to_owned(), digest: hash(&bytes), manifest, models })
+        Ok(Self { dir: place.to_owned(), digest: hash(&bytes), manifest, models })
     }
 
-    /// The directory it was read from.
+    /// Where it was read from: a directory, or a URL.
     pub fn dir(&self) -> &Path {
         &self.dir
     }

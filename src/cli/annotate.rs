@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use serde::Serialize;
 
-use super::engine::EngineArgs;
 use super::output;
 use super::progress::Shown;
-use crate::annotate::{
-    self, Adjust, Column, MaxBadRows, OnBadRow, Options, Plan, Progress, Run, Size, Summary, Totals,
-};
+use crate::annotate::{self, Adjust, Options, Plan, Progress, Run, Summary, Totals};
 use crate::bundle::Bundle;
-use crate::dataset::{FateCounts, Files, Keys, Share, Written, is_stdio};
+use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
+use crate::dataset::{FateCounts, Files, Written, is_stdio};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::interaction;
 use crate::telemetry::metered;
@@ -33,6 +33,9 @@ const NOTHING_TO_DO: u8 = 99;
 /// AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
 /// AZURE_STORAGE_ACCOUNT_NAME and so on. `-` is an Arrow IPC stream on stdin or stdout:
 /// its batches keep their order, lengths and metadata.
+///
+/// A flag that is not given is taken from the environment: --max-bad-rows from
+/// LSMI_ETL_MAX_BAD_ROWS, and so on for all but --dry-run, --json and --summary.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,216 +55,154 @@ is in .OUTPUT.lsmi-journal. An output made of the same input by the same bundle 
 it is, and the exit code is 0.")]
 pub(super) struct AnnotateArgs {
     /// The Parquet file to read, a folder of them, or a glob; a path or a URL; - for stdin
-    input: PathBuf,
+    pub(super) input: PathBuf,
     /// The Parquet file to write; a folder where the input is one or is a glob; - for stdout
-    output: PathBuf,
-    /// The models
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR")]
-    bundle: PathBuf,
-    /// Embedding column of the first modality [default: the bundle's]
-    #[arg(long, value_name = "COLUMN")]
-    x1: Option<String>,
-    /// Embedding column of the second modality [default: the bundle's]
-    #[arg(long, value_name = "COLUMN")]
-    x2: Option<String>,
-    /// Label column [default: the bundle's]
-    #[arg(long, value_name = "COLUMN")]
-    label: Option<String>,
-    /// More columns to add: i1, i2, i12, h1, h2, p_y
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
-    columns: Vec<Column>,
-    /// Keys of encrypted files: a JSON file of footer_key, column_keys and aad_prefix
-    ///
-    /// For example {"footer_key": "30313233343536373839303132333435", "column_keys":
-    /// {"x1": "MDEyMzQ1Njc4OTAxMjM0NQ=="}}: keys of 16 or 32 bytes in hexadecimal digits or in
-    /// base64; column_keys only where columns have keys of their own, aad_prefix only where one is
-    /// needed. Keys that a key service has wrapped must be unwrapped before. The file may be a pipe.
-    /// An encrypted input is not copied but decoded and encoded again, and the output encrypted with
-    /// the same keys, the new columns with that of the label, else of x1, else of x2. While a run is
-    /// not done, its journal holds the computed values unencrypted, for its owner alone.
-    #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
-    parquet_keys: Option<PathBuf>,
-    /// What becomes of a row that can't be computed (null, NaN, unknown label)
-    #[arg(long, value_enum, default_value = "null")]
-    on_bad_row: BadRow,
-    /// Write the rows that can't be computed to a Parquet file (file, row_group, row, reason,
-    /// label), or of several files to a folder
-    #[arg(long, value_name = "PATH")]
-    rejects: Option<PathBuf>,
-    /// Fail (65) where more rows are bad than these: a number, or a share of all such as 0.5%
-    #[arg(long, value_name = "N|P%")]
-    max_bad_rows: Option<MaxBadRows>,
-    /// Shift r, u1, u2 and s by one constant so that their means are not negative
-    ///
-    /// As the authors' code does: where R or S is negative, -min(R, S) is added to r and s and
-    /// taken from u1 and u2; else where U1 or U2 is, min(U1, U2). In the second case the means
-    /// become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2): the density models no
-    /// longer matter for them, which mostly undoes what they have said. All rows, of all files
-    /// where there are several, are computed before the first is written; where a file is added
-    /// later and changes the constant, the files are computed and written again.
-    #[arg(long, value_enum, default_value = "none")]
-    adjust: Adjustment,
-    /// Replace the output where it exists
-    #[arg(long)]
-    overwrite: bool,
-    /// Throw away what an unfinished run has computed
-    #[arg(long)]
-    restart: bool,
+    pub(super) output: PathBuf,
+    #[command(flatten)]
+    pub(super) settings: AnnotateSettings,
     /// Read footers only and say what would be done and how long it would take
     #[arg(long)]
-    dry_run: bool,
-    /// Memory that batches may take, such as 2GiB [default: a quarter of the machine's]
-    #[arg(long, value_name = "SIZE")]
-    memory_limit: Option<Size>,
-    /// Workers, each with a session of one thread [default: the machine's cores; three a GPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    workers: Option<u16>,
-    /// Rows evaluated at once [default: by the dimensions]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    batch_rows: Option<u32>,
-    /// Take the I-th of N shares of the files, balanced by bytes: for array jobs
-    #[arg(long, value_name = "I/N")]
-    files_per_job: Option<Share>,
-    /// The exit code where there is nothing to do: no file is there, all are annotated already, or
-    /// none has a row [default: 66 where no file is there, else 0]
-    #[arg(long, value_enum, value_name = "CODE")]
-    if_nothing: Option<IfNothing>,
+    pub(super) dry_run: bool,
     /// End with one line of JSON on stdout
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Write the summary as JSON to a file
     #[arg(long, value_name = "PATH")]
-    summary: Option<PathBuf>,
-    /// Write the run's numbers for Prometheus to a file, also where the run fails
-    ///
-    /// For the textfile collector of node_exporter, such as
-    /// /var/lib/node_exporter/textfile/nightly.prom; the series bear pipeline="nightly".
-    #[arg(long, env = "LSMI_ETL_METRICS", value_name = "PATH")]
-    metrics: Option<PathBuf>,
+    pub(super) summary: Option<PathBuf>,
     #[command(flatten)]
-    engine: EngineArgs,
+    pub(super) engine: EngineArgs,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum BadRow {
-    /// Its columns are null, and it is counted
-    Null,
-    /// The run fails and names it
-    Fail,
+/// What annotating came to.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Outcome {
+    /// One file or stream.
+    One(Box<Summary>),
+    /// Several files, or a share of them.
+    Many(Box<Totals>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum IfNothing {
-    /// 0, as after work
-    Exit0,
-    /// 99, which Airflow takes for skipped
-    Exit99,
-}
+impl Outcome {
+    /// Whether there was nothing to do.
+    pub(super) fn is_nothing(&self) -> bool {
+        let is_skipped = match self {
+            Self::One(summary) => summary.skipped,
+            Self::Many(totals) => totals.skipped_files == totals.files,
+        };
+        is_skipped || self.rows() == 0
+    }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Adjustment {
-    /// As computed
-    None,
-    /// One constant for the dataset
-    Dataset,
+    /// Rows of all files, computed now or before.
+    pub(super) fn rows(&self) -> u64 {
+        match self {
+            Self::One(summary) => summary.rows,
+            Self::Many(totals) => totals.rows,
+        }
+    }
+
+    /// For a person.
+    fn say(&self) {
+        match self {
+            Self::One(summary) => say(summary),
+            Self::Many(totals) => say_totals(totals),
+        }
+    }
 }
 
 /// Runs `lsmi-etl annotate` and gives the exit code.
 pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<ExitCode> {
-    let shown = Shown::new(stop);
-    let nothing =
-        metered(&shown, args.metrics.as_deref(), |progress| annotate(args, &shown, progress, stop))?;
-    let skip = nothing && args.if_nothing == Some(IfNothing::Exit99);
-    Ok(if skip { ExitCode::from(NOTHING_TO_DO) } else { ExitCode::SUCCESS })
+    if args.dry_run {
+        let plan = plan(args, stop)?;
+        let shown = if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
+        return shown.map(|()| ExitCode::SUCCESS);
+    }
+    let outcome = told(&args.settings, stop, |told| annotate(args, told, stop))?;
+    let Some(outcome) = outcome else { return Ok(ExitCode::SUCCESS) };
+    if let Some(path) = &args.summary {
+        output::summary(path, &outcome)?;
+    }
+    if args.json {
+        output::json(&outcome)?;
+    }
+    Ok(exit_code(args.settings.if_nothing, outcome.is_nothing()))
 }
 
-/// Whether there was nothing to do.
-fn annotate(
-    args: &AnnotateArgs,
-    shown: &Shown<'_>,
-    progress: &dyn Progress,
+/// The exit code of a run that had or had not something to do.
+pub(super) fn exit_code(if_nothing: Option<IfNothing>, is_nothing: bool) -> ExitCode {
+    let skip = is_nothing && if_nothing == Some(IfNothing::Exit99);
+    if skip { ExitCode::from(NOTHING_TO_DO) } else { ExitCode::SUCCESS }
+}
+
+/// Who is told of a run: the person who watches it, and whoever else is to know its numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    shown: &'a Shown<'a>,
+    progress: &'a dyn Progress,
+}
+
+/// Does work of which a person is told, and machines where they ask for its numbers.
+pub(super) fn told<T>(
+    settings: &AnnotateSettings,
     stop: &AtomicBool,
-) -> Result<bool> {
+    work: impl FnOnce(Told<'_>) -> Result<T>,
+) -> Result<T> {
+    let shown = Shown::new(stop);
+    metered(&shown, settings.metrics.as_deref(), |progress| work(Told { shown: &shown, progress }))
+}
+
+/// What annotating would do.
+pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
+    check(args)?;
+    let files = discover(args)?;
+    let (bundle, engine, options) = prepare(args)?;
+    let progress = Shown::new(stop);
+    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
+    run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))
+}
+
+/// Annotates, and says what came of it; nothing where a reader of stdout has closed it.
+pub(super) fn annotate(args: &AnnotateArgs, told: Told<'_>, stop: &AtomicBool) -> Result<Option<Outcome>> {
     check(args)?;
     let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
-    let bundle = Bundle::open(&args.bundle)?;
+    let (bundle, engine, options) = prepare(args)?;
+    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: told.progress, stop };
+    let outcome = match files {
+        Some(files) if !is_stdio(&args.output) => match (files.pairs(), args.settings.files_per_job) {
+            ([pair], None) if files.is_file() => {
+                run.file(&pair.input, &pair.output).map(|one| Some(Outcome::One(Box::new(one))))
+            }
+            _ => run.files(&files, say).map(|many| Some(Outcome::Many(Box::new(many)))),
+        },
+        _ => streamed(run.stream(&args.input, &args.output)),
+    };
+    told.shown.finish();
+    let outcome = outcome?;
+    outcome.iter().for_each(Outcome::say);
+    Ok(outcome)
+}
+
+/// The bundle, what runs it, and how.
+fn prepare(args: &AnnotateArgs) -> Result<(Bundle, Engine, Options)> {
+    let bundle = Bundle::open(&args.settings.bundle)?;
     let engine = args.engine.find()?;
-    let mut extras = Vec::new();
-    for column in &args.columns {
-        if !extras.contains(column) {
-            extras.push(*column);
-        }
-    }
-    let options = Options {
-        x1: args.x1.clone(),
-        x2: args.x2.clone(),
-        label: args.label.clone(),
-        keys: args.parquet_keys.as_deref().map(Keys::open).transpose()?,
-        extras,
-        on_bad_row: match args.on_bad_row {
-            BadRow::Null => OnBadRow::Null,
-            BadRow::Fail => OnBadRow::Fail,
-        },
-        max_bad_rows: args.max_bad_rows,
-        rejects: args.rejects.clone(),
-        adjust: match args.adjust {
-            Adjustment::None => Adjust::None,
-            Adjustment::Dataset => Adjust::Dataset,
-        },
-        overwrite: args.overwrite,
-        restart: args.restart,
-        memory_limit_bytes: args.memory_limit.map(|size| size.0),
-        workers: args.workers.map(usize::from),
-        batch_rows: args.batch_rows.map(|n| n as usize),
-    };
-    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress, stop };
-    if args.dry_run {
-        let inputs = files.iter().flat_map(Files::pairs).map(|pair| pair.input.as_path());
-        let plan = run.plan(inputs)?;
-        let shown = if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
-        return shown.map(|()| false);
-    }
-    let files = match files {
-        Some(files) if !is_stdio(&args.output) => files,
-        _ => {
-            let summary = run.stream(&args.input, &args.output);
-            shown.finish();
-            return streamed(args, summary);
-        }
-    };
-    match (files.pairs(), args.files_per_job) {
-        ([pair], None) if files.is_file() => {
-            let summary = run.file(&pair.input, &pair.output);
-            shown.finish();
-            let summary = summary?;
-            say(&summary);
-            report(args, &summary)?;
-            Ok(summary.skipped || summary.rows == 0)
-        }
-        _ => {
-            let totals = run.files(&files, say);
-            shown.finish();
-            let totals = totals?;
-            say_totals(&totals);
-            report(args, &totals)?;
-            Ok(totals.skipped_files == totals.files || totals.rows == 0)
-        }
-    }
+    Ok((bundle, engine, args.settings.options()?))
 }
 
 /// Refuses flags that do not go together.
 fn check(args: &AnnotateArgs) -> Result<()> {
     let (from_stdin, to_stdout) = (is_stdio(&args.input), is_stdio(&args.output));
-    let adjust = matches!(args.adjust, Adjustment::Dataset);
+    let settings = &args.settings;
+    let adjust = settings.adjust == Adjust::Dataset;
     let refused = if from_stdin && args.dry_run {
         "--dry-run reads footers, and a stream has none; name a Parquet file"
-    } else if (from_stdin || to_stdout) && args.files_per_job.is_some() {
+    } else if (from_stdin || to_stdout) && settings.files_per_job.is_some() {
         "--files-per-job takes a share of many files, and a stream is one; leave it out"
     } else if to_stdout && args.json && !args.dry_run {
         "--json prints to stdout, where the stream goes; have it written to a file with --summary PATH"
-    } else if (from_stdin || to_stdout) && args.parquet_keys.is_some() {
+    } else if (from_stdin || to_stdout) && settings.parquet_keys.is_some() {
         "--parquet-keys is for files, and a stream is not encrypted; name a Parquet file to read and one to write"
-    } else if adjust && args.files_per_job.is_some() {
+    } else if adjust && settings.files_per_job.is_some() {
         "--adjust dataset takes the means of all rows, and a share of the files is not the dataset; annotate it \
          without --files-per-job"
     } else {
@@ -272,43 +213,28 @@ fn check(args: &AnnotateArgs) -> Result<()> {
 
 fn discover(args: &AnnotateArgs) -> Result<Files> {
     let files = Files::discover(&args.input, &args.output)?;
-    let files = if args.if_nothing.is_some() { files } else { files.require_any()? };
+    let files = if args.settings.if_nothing.is_some() { files } else { files.require_any()? };
     if is_stdio(&args.output) && !files.is_file() {
         let (input, files) = (args.input.display(), files.pairs().len());
         let what =
             format!("{input} is {files} files, and a stream is made of one; name a folder to write to");
         return Err(Error::Usage(what));
     }
-    Ok(args.files_per_job.into_iter().fold(files, Files::share))
+    Ok(args.settings.files_per_job.into_iter().fold(files, Files::share))
 }
 
 /// The end of a stream. A reader of stdout that has seen enough is no error, but what
 /// was counted until then is no summary.
-fn streamed(args: &AnnotateArgs, summary: Result<Summary>) -> Result<bool> {
+fn streamed(summary: Result<Summary>) -> Result<Option<Outcome>> {
     match summary {
         Err(Error::Io { place, source, .. })
             if place.file == "stdout" && source.kind() == ErrorKind::BrokenPipe =>
         {
             tracing::warn!("whoever reads stdout has closed it; the rows end there, and there is no summary");
-            Ok(false)
+            Ok(None)
         }
-        summary => {
-            let summary = summary?;
-            say(&summary);
-            report(args, &summary)?;
-            Ok(summary.rows == 0)
-        }
+        summary => Ok(Some(Outcome::One(Box::new(summary?)))),
     }
-}
-
-fn report(args: &AnnotateArgs, summary: &impl serde::Serialize) -> Result<()> {
-    if let Some(path) = &args.summary {
-        output::summary(path, summary)?;
-    }
-    if args.json {
-        output::json(summary)?;
-    }
-    Ok(())
 }
 
 /// The summary of several files for a person.
@@ -338,7 +264,7 @@ fn means(columns: &BTreeMap<String, interaction::Summary>) -> String {
 }
 
 /// The plan for a person.
-fn planned(plan: &Plan) -> String {
+pub(super) fn planned(plan: &Plan) -> String {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let [x1, x2, label] = &plan.reads;
     let [d1, d2] = plan.dimensions;

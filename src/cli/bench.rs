@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::engine::EngineArgs;
 use super::output;
 use crate::bundle::Bundle;
+use crate::config::EngineArgs;
 use crate::engine::measure::{MatrixProduct, rows_per_second};
 use crate::engine::{Backend, Engine};
 use crate::error::Result;

@@ -7,10 +7,10 @@ use std::time::Instant;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::engine::EngineArgs;
 use super::progress::Shown;
 use super::{annotate, fit, output, report};
 use crate::annotate::Run;
+use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::fit::{Recipe, fit_file};
 use crate::interaction::truth::{Gaussian, Generator, Prior};

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use clap::Args;
 
-use super::engine::EngineArgs;
 use super::output;
+use crate::config::EngineArgs;
 use crate::engine::locate::{self, Environment, Status};
 use crate::engine::{Device, cuda};
 use crate::error::Result;

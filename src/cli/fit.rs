@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::output;
 use super::progress::Shown;
 use crate::bundle::{Figures, Units};
+use crate::config::DEFAULT_BUNDLE;
 use crate::dataset::Keys;
 use crate::error::Result;
 use crate::fit::{DensityFit, Options, Recipe, fit_file};
@@ -28,7 +29,7 @@ pub(super) struct FitArgs {
     /// The Parquet file to learn from
     train: PathBuf,
     /// The directory to write the models to
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR")]
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR")]
     bundle: PathBuf,
     /// Embedding column of the first modality
     #[arg(long, value_name = "COLUMN")]

@@ -6,20 +6,21 @@ mod bench;
 mod bundle;
 mod demo;
 mod doctor;
-mod engine;
 mod fit;
 mod man;
 mod output;
 mod progress;
 mod report;
+mod run;
 mod runtime;
+mod shell;
 mod signals;
 mod sql;
 mod synth;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
@@ -71,6 +72,7 @@ enum Command {
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
     Report(report::ReportArgs),
+    Run(run::RunArgs),
     /// Pack, inspect, check and measure bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
@@ -90,12 +92,8 @@ enum Command {
 
 /// Parses the command line, runs it and gives its exit code.
 pub fn main() -> ExitCode {
-    let typed = Cli::command().try_get_matches();
-    let parsed = typed.and_then(|typed| {
-        let command = typed.subcommand_name().unwrap_or_default().to_owned();
-        Ok((Cli::from_arg_matches(&typed)?, command))
-    });
-    let (cli, command) = match parsed {
+    let parsed = Cli::command().try_get_matches().and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
+    let (cli, all) = match parsed {
         Ok(parsed) => parsed,
         Err(e) => {
             // Help and version are errors to clap, and none to the caller.
@@ -103,25 +101,36 @@ pub fn main() -> ExitCode {
             return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
+    let (command, typed) = all.subcommand().unwrap_or(("", &all));
     let begun = telemetry::begin(logs(&cli));
-    let done = begun.and_then(|telemetry| telemetry.around(&command, || run(cli.command)));
+    let done = begun.and_then(|telemetry| telemetry.around(command, || run(cli.command, typed)));
     done.unwrap_or_else(|e| {
         tracing::error!("{e}");
         ExitCode::from(e.exit_code())
     })
 }
 
-fn run(command: Command) -> Result<ExitCode> {
-    // What writes an output asks between batches whether to stop; the rest just ends.
-    let watched =
-        matches!(command, Command::Demo(_) | Command::Fit(_) | Command::Annotate(_) | Command::Synth(_));
-    let stop = if watched { signals::watch()? } else { signals::end_at_once()? };
+/// Runs a command; `typed` is all that its subcommand was told.
+fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
+    // What writes an output asks between batches whether to stop; a shell outlives what
+    // it was told to stop; the rest just ends.
+    let stop = match &command {
+        Command::Sql(args) if args.is_a_shell() => signals::interrupts()?,
+        Command::Demo(_)
+        | Command::Fit(_)
+        | Command::Annotate(_)
+        | Command::Run(_)
+        | Command::Synth(_)
+        | Command::Sql(_) => signals::watch()?,
+        _ => signals::end_at_once()?,
+    };
     match command {
         Command::Demo(args) => demo::run(&args, stop),
         Command::Fit(args) => fit::run(&args, stop),
         Command::Annotate(args) => return annotate::run(&args, stop),
-        Command::Sql(args) => sql::run(&args),
+        Command::Sql(args) => sql::run(&args, stop),
         Command::Report(args) => report::run(&args),
+        Command::Run(args) => return run::run(&args, typed, stop),
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),

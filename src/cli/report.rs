@@ -1,23 +1,18 @@
 //! `lsmi-etl report`: a page to look at, the numbers behind it, its pictures.
 
 use std::io::Write;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
 use super::output;
-use crate::annotate::Size;
 use crate::bundle::Bundle;
+use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
 use crate::dataset::{Input, Staged, find_files};
 use crate::error::{Error, Place, Result};
-use crate::report::{self, Options, Picture, Report, Template};
-use crate::sql;
-
-/// Where `fit` writes and `annotate` reads by default.
-const DEFAULT_BUNDLE: &str = "lsmi-bundle";
+use crate::report::{self, Options, Picture, Report};
 
 /// Make a report of annotated files: one self-contained HTML page
 ///
@@ -36,70 +31,25 @@ The numbers' JSON Schema is schemas/report.schema.json.")]
 pub(super) struct ReportArgs {
     /// Annotated Parquet files, folders or globs
     #[arg(required = true, value_name = "ANNOTATED")]
-    inputs: Vec<PathBuf>,
-    /// The file to write, or - for stdout [default: report.html; stdout with --format json;
-    /// nothing with --svg]
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// What to write
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    /// Write the pictures alone into a folder, as SVG
-    #[arg(long, value_name = "DIR")]
-    svg: Option<PathBuf>,
-    /// Another run or date to show beside it: a file, a folder or a glob; may be repeated
-    /// for its parts
-    #[arg(long, value_name = "OTHER")]
-    compare: Vec<PathBuf>,
-    /// The heading [default: the input's name]
-    #[arg(long, value_name = "TEXT")]
-    title: Option<String>,
-    /// Label column [default: the one that annotate read]
-    #[arg(long, value_name = "COLUMN")]
-    label: Option<String>,
-    /// Columns by which a sample is known [default: id and key where there; else its row]
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
-    key: Vec<String>,
-    /// A link for each sample, with columns in braces: 'https://host/{id}.jpg'
-    #[arg(long, value_name = "URL")]
-    link_template: Option<String>,
-    /// Samples in each list
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(0..=1000))]
-    samples: u64,
-    /// The models, for their validation figures [default: ./lsmi-bundle, where the files
-    /// were computed by it]
-    #[arg(long, env = "LSMI_ETL_BUNDLE", value_name = "DIR")]
-    bundle: Option<PathBuf>,
-    /// Memory for grouping (512MiB, 4GiB); past it, it spills to disk
-    #[arg(long, value_name = "SIZE")]
-    memory_limit: Option<Size>,
-    /// Worker threads [default: the machine's cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    pub(super) inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) settings: ReportSettings,
     /// Replace what is there
     #[arg(long)]
-    overwrite: bool,
+    pub(super) overwrite: bool,
     /// End with one line of JSON on stdout
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// One page that shows everything
-    #[default]
-    Html,
-    /// The numbers behind every picture
-    Json,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    output: Option<&'a Path>,
+/// What a report came to.
+#[derive(Debug, Serialize)]
+pub(super) struct Made {
+    output: Option<PathBuf>,
     pictures: usize,
     rows: u64,
     computed_rows: u64,
-    warnings: Vec<&'a str>,
+    warnings: Vec<String>,
     seconds: f64,
 }
 
@@ -111,37 +61,30 @@ enum Target {
 }
 
 pub(super) fn run(args: &ReportArgs) -> Result<()> {
+    let made = make(args)?;
+    if args.json { output::json(&made) } else { Ok(()) }
+}
+
+/// Makes the report and says where it is.
+pub(super) fn make(args: &ReportArgs) -> Result<Made> {
     let start = Instant::now();
-    let link = args.link_template.as_deref().map(Template::parse).transpose()?;
+    let settings = &args.settings;
+    let options = settings.options(&args.inputs)?;
     // Before anything is read: it may be there, or impossible.
     let target = target(args)?;
-    let options = Options {
-        inputs: args.inputs.clone(),
-        compare: args.compare.clone(),
-        label: args.label.clone(),
-        key: args.key.clone(),
-        link,
-        samples: usize::try_from(args.samples).unwrap_or(usize::MAX),
-        title: args.title.clone(),
-        session: sql::Options {
-            threads: args.threads,
-            memory_limit_bytes: args.memory_limit.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-            ..sql::Options::default()
-        },
-    };
-    let bundle = match &args.bundle {
+    let bundle = match &settings.bundle {
         Some(dir) => Some(Bundle::open(dir)?),
         None => neighbouring(args),
     };
     let report = report::read(&options, bundle.as_ref())?;
-    let is_drawn = args.svg.is_some() || args.format == Format::Html;
+    let is_drawn = settings.svg.is_some() || settings.format == ReportFormat::Html;
     let pictures = if is_drawn { report::pictures(&report)? } else { Vec::new() };
-    if let Some(dir) = &args.svg {
+    if let Some(dir) = &settings.svg {
         write_pictures(dir, &pictures, args.overwrite)?;
     }
-    let text = |report: &Report| match args.format {
-        Format::Html => report::html(report, &pictures),
-        Format::Json => {
+    let text = |report: &Report| match settings.format {
+        ReportFormat::Html => report::html(report, &pictures),
+        ReportFormat::Json => {
             let json = serde_json::to_string_pretty(report).map_err(|e| Error::Internal(e.to_string()))?;
             Ok(json + "\n")
         }
@@ -162,20 +105,17 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
         tracing::warn!("{}", warning.text);
     }
     let seconds = start.elapsed().as_secs_f64();
-    if let Some(path) = output.as_deref().or(args.svg.as_deref()) {
+    if let Some(path) = output.as_deref().or(settings.svg.as_deref()) {
         tracing::info!("wrote {} ({} rows, {seconds:.1} s)", path.display(), report.data.rows);
     }
-    if args.json {
-        output::json(&Line {
-            output: output.as_deref(),
-            pictures: if args.svg.is_some() { pictures.len() } else { 0 },
-            rows: report.data.rows,
-            computed_rows: report.data.computed_rows,
-            warnings: report.warnings.iter().map(|warning| warning.code.as_str()).collect(),
-            seconds,
-        })?;
-    }
-    Ok(())
+    Ok(Made {
+        output,
+        pictures: if settings.svg.is_some() { pictures.len() } else { 0 },
+        rows: report.data.rows,
+        computed_rows: report.data.computed_rows,
+        warnings: report.warnings.iter().map(|warning| warning.code.as_str().to_owned()).collect(),
+        seconds,
+    })
 }
 
 /// Writes a report of one annotated file, as the demo does.
@@ -192,12 +132,7 @@ pub(super) fn write_page(annotated: &Path, bundle: &Bundle, title: &str, page: &
 }
 
 fn target(args: &ReportArgs) -> Result<Target> {
-    let default = match (args.format, &args.svg) {
-        (Format::Json, _) => Some("-"),
-        (Format::Html, Some(_)) => None,
-        (Format::Html, None) => Some("report.html"),
-    };
-    Ok(match args.output.as_deref().or(default.map(Path::new)) {
+    Ok(match args.settings.written() {
         None => Target::Nowhere,
         Some(path) if path == Path::new("-") => Target::Stdout,
         Some(path) => Target::File(Staged::create(path, args.overwrite)?),

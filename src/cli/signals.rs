@@ -22,6 +22,16 @@ pub(super) fn watch() -> Result<&'static AtomicBool> {
     Ok(stop)
 }
 
+/// Lets SIGINT set the flag, each time, and SIGTERM end the run at once: for a shell,
+/// which outlives what it was told to stop.
+pub(super) fn interrupts() -> Result<&'static AtomicBool> {
+    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    let stop = STOP.get_or_init(Arc::default);
+    flag::register(SIGINT, stop.clone()).map_err(cannot_watch)?;
+    end_where(SIGTERM, Arc::new(AtomicBool::new(true))).map_err(cannot_watch)?;
+    Ok(stop)
+}
+
 /// Lets SIGINT and SIGTERM end the run at once, with the exit code of an interruption;
 /// the flag is never set.
 pub(super) fn end_at_once() -> Result<&'static AtomicBool> {
@@ -35,8 +45,9 @@ fn end_where(signal: i32, armed: Arc<AtomicBool>) -> io::Result<()> {
 }
 
 fn register(one: impl Fn(i32) -> io::Result<()>) -> Result<()> {
-    [SIGINT, SIGTERM]
-        .into_iter()
-        .try_for_each(one)
-        .map_err(|e| Error::Internal(format!("cannot watch for signals: {e}")))
+    [SIGINT, SIGTERM].into_iter().try_for_each(one).map_err(cannot_watch)
+}
+
+fn cannot_watch(error: io::Error) -> Error {
+    Error::Internal(format!("cannot watch for signals: {error}"))
 }

@@ -1,16 +1,22 @@
-//! `lsmi-etl sql`: queries over files, rows to stdout.
+//! `lsmi-etl sql`: queries over files, rows to stdout or to a file; without a query a
+//! shell.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
-use crate::annotate::Size;
+use super::shell;
+use crate::annotate::{Size, machine_bytes};
+use crate::config::{DEFAULT_BUNDLE, EngineArgs};
+use crate::dataset::Staged;
 use crate::error::{Error, Place, Result};
-use crate::sql::{self, Format, Layout, Models, Options, Request};
+use crate::sql::{Expect, Format, Layout, Models, Options, Request, Session};
 
-use super::engine::EngineArgs;
-
-/// Query files with SQL: a quoted path, folder or glob is a table
+/// Query files with SQL: a quoted path, folder, glob or URL is a table
+///
+/// Without a query it is a shell on a terminal, and elsewhere reads statements from standard
+/// input.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -26,93 +32,175 @@ Examples:
   What the models of a bundle say of rows that were never annotated
     lsmi-etl sql --bundle lsmi-bundle \"SELECT lsmi(x1, x2, y) FROM 'in.parquet' LIMIT 20\"
 
-Files end in .parquet, .csv, .tsv, .json, .ndjson or .arrow. The dialect and the functions are
-DataFusion's, and four more: lsmi(x1, x2, y), a struct of r, u1, u2, s, i1, i2, i12, h1 and h2 by a
-bundle's models; its fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on; dominant(r, u1, u2, s); and the
-aggregate lsmi_summary(r, u1, u2, s). SHOW TABLES, DESCRIBE 'out.parquet', EXPLAIN and
-COPY (…) TO 'file.parquet' work.
-Rows go to stdout, messages to stderr.")]
+  Keep what the pair explains, as a file that appears when it is whole
+    lsmi-etl sql --output pair.parquet \"SELECT * FROM 's3://bucket/out.parquet' WHERE s > 1\"
+
+  Ask on: a shell with history and completion (Tab); \\? in it lists its commands
+    lsmi-etl sql --table t=annotated/
+
+Files end in .parquet, .csv, .tsv, .json, .ndjson or .arrow. URLs are s3://, gs://, az:// and, for
+one file, http(s)://; credentials come from the environment, as in annotate. The dialect and the
+functions are DataFusion's, and four more: lsmi(x1, x2, y), a struct of r, u1, u2, s, i1, i2, i12,
+h1 and h2 by a bundle's models; its fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on; dominant(r, u1,
+u2, s); and the aggregate lsmi_summary(r, u1, u2, s). SHOW TABLES, DESCRIBE 'out.parquet', EXPLAIN
+and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
 pub struct SqlArgs {
     /// The query; several statements are separated by semicolons
-    #[arg(required_unless_present = "file", conflicts_with = "file", value_name = "SQL")]
-    query: Option<String>,
+    #[arg(conflicts_with = "file", value_name = "SQL")]
+    pub(super) query: Option<String>,
 
     /// Read the statements from a file, or from standard input with -
     #[arg(short, long, value_name = "FILE.sql")]
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
 
-    /// Give a file, folder or glob a name; may be repeated
+    /// Give a file, folder, glob or URL a name; may be repeated
     #[arg(short, long = "table", value_name = "NAME=PATH", value_parser = named)]
-    tables: Vec<(String, String)>,
+    pub(super) tables: Vec<(String, String)>,
 
-    /// How rows are written
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// How rows are written [default: table, or what the ending of --output says]
+    #[arg(long, value_enum)]
+    pub(super) format: Option<Format>,
+
+    /// Write the rows to a file or URL, which appears when it is whole
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+
+    /// Replace the output where it exists
+    #[arg(long)]
+    pub(super) overwrite: bool,
 
     /// Rows that --format table shows of each result; 0 for all
     #[arg(long, value_name = "N", default_value_t = 1000)]
-    max_rows: usize,
+    pub(super) max_rows: usize,
 
-    /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it they spill to disk
+    /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it sorts and groups spill
+    /// to disk [default: half of the machine's]
     #[arg(long, value_name = "SIZE")]
-    memory_limit: Option<Size>,
+    pub(super) memory_limit: Option<Size>,
 
     /// Worker threads [default: the machine's cores]
     #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    pub(super) threads: Option<NonZeroUsize>,
 
-    /// The models of lsmi(x1, x2, y); lsmi(x1, x2, y, 'DIR') names others
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = "lsmi-bundle", value_name = "DIR", hide_env = true)]
-    bundle: PathBuf,
+    /// The models of lsmi(x1, x2, y), a folder or URL; lsmi(x1, x2, y, 'DIR') names others
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR", hide_env = true)]
+    pub(super) bundle: PathBuf,
 
     #[command(flatten)]
-    engine: EngineArgs,
+    pub(super) engine: EngineArgs,
+}
+
+impl SqlArgs {
+    /// Whether somebody sits at a terminal and has said no query.
+    pub(super) fn is_a_shell(&self) -> bool {
+        self.query.is_none() && self.file.is_none() && io::stdin().is_terminal()
+    }
+
+    fn request(&self, sql: String, format: Format) -> Request {
+        let memory = self.memory_limit.map_or_else(|| machine_bytes() / 2, |size| size.0);
+        Request {
+            sql,
+            tables: self.tables.clone(),
+            layout: Layout {
+                format,
+                max_table_rows: (self.max_rows > 0).then_some(self.max_rows),
+                width: None,
+            },
+            options: Options {
+                threads: self.threads,
+                memory_limit_bytes: Some(usize::try_from(memory).unwrap_or(usize::MAX)),
+                models: Models { bundle: self.bundle.clone(), engine: self.engine.options(), sessions: None },
+            },
+        }
+    }
 }
 
 /// Runs `lsmi-etl sql`.
 ///
 /// # Errors
-/// See [`sql::explain`]. A reader that has seen enough (`| head`) is not one.
-pub fn run(args: &SqlArgs) -> Result<()> {
-    let request = Request {
-        sql: statements(args)?,
-        tables: args.tables.clone(),
-        layout: Layout { format: args.format, max_table_rows: (args.max_rows > 0).then_some(args.max_rows) },
-        options: Options {
-            threads: args.threads,
-            memory_limit_bytes: args.memory_limit.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-            models: Models { bundle: args.bundle.clone(), engine: args.engine.options(), sessions: None },
-        },
-    };
+/// See [`crate::sql::explain`]; [`Error::OutputExists`] and [`Error::CannotCreate`] for
+/// `--output`. A reader that has seen enough (`| head`) is not one.
+pub(super) fn run(args: &SqlArgs, stop: &AtomicBool) -> Result<()> {
+    if args.is_a_shell() {
+        if args.output.is_some() {
+            return Err(Error::Usage("--output needs a query; in the shell, \\o FILE".to_owned()));
+        }
+        let request = args.request(String::new(), args.format.unwrap_or_default());
+        return shell::run(&request, args.overwrite, stop);
+    }
+    write(args, stop).map(drop)
+}
+
+/// Writes the rows of the statements to the output, else to stdout, and gives their number.
+pub(super) fn write(args: &SqlArgs, stop: &AtomicBool) -> Result<u64> {
+    let sql = statements(args)?;
+    match &args.output {
+        Some(path) => to_file(args, sql, path, stop),
+        None => to_stdout(args, sql, stop),
+    }
+}
+
+/// The rows that offend against what is expected of the query, where there are some.
+pub(super) fn check(args: &SqlArgs, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
+    let request = args.request(statements(args)?, Format::default());
+    Session::open(&request)?.check(&request.sql, expect, stop)
+}
+
+fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
+    let format = args.format.unwrap_or_default();
+    if format.is_binary() && io::stdout().is_terminal() {
+        let name = format.name();
+        return Err(Error::Usage(format!("{name} is not for a terminal; give --output FILE or a pipe")));
+    }
+    let mut request = args.request(sql, format);
+    request.layout.width = shell::terminal_width();
+    let session = Session::open(&request)?;
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    match sql::run(&request, &mut out) {
+    match session.run(&request.sql, &request.layout, &mut out, stop) {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
             // What is still in the buffer has no reader: it must not be flushed at drop.
             drop(out.into_parts());
-            Ok(())
+            Ok(0)
         }
         Err(error) => {
             // Rows of the statements before the failed one belong to the user.
             let _ = out.flush();
             Err(error)
         }
-        Ok(()) => Ok(()),
+        Ok(rows) => Ok(rows),
     }
+}
+
+fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Result<u64> {
+    let Some(format) = args.format.or_else(|| Format::of(path)) else {
+        return Err(Error::Usage(format!(
+            "{}: its ending tells no format; give --format, or end it in .parquet, .arrow, .csv, .ndjson or .md",
+            path.display()
+        )));
+    };
+    let request = args.request(sql, format);
+    let staged = Staged::create(path, args.overwrite)?;
+    let session = Session::open(&request)?;
+    let mut out = BufWriter::with_capacity(1 << 16, staged.writer()?);
+    let rows = session.run(&request.sql, &request.layout, &mut out, stop)?;
+    drop(out);
+    staged.commit()?;
+    tracing::info!("{}: {rows} rows", path.display());
+    Ok(rows)
 }
 
 fn statements(args: &SqlArgs) -> Result<String> {
     match (&args.query, &args.file) {
         (Some(query), _) => Ok(query.clone()),
-        (None, Some(file)) if file == Path::new("-") => {
+        (None, Some(file)) if file != Path::new("-") => std::fs::read_to_string(file)
+            .map_err(|source| Error::NoInput { place: Place::file(file.display()), source }),
+        (None, _) => {
             let mut text = String::new();
             io::stdin()
                 .read_to_string(&mut text)
                 .map_err(|e| Error::io(Place::file("standard input"), "read", e))?;
             Ok(text)
         }
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|source| Error::NoInput { place: Place::file(file.display()), source }),
-        (None, None) => Err(Error::Usage("give a query, or a file of statements with -f".to_owned())),
     }
 }
 

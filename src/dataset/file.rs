@@ -36,16 +36,6 @@ impl InputFile {
         }
     }
 
-    /// The same file for sequential reads of so many bytes; an object is read ahead of
-    /// whoever asks in any case.
-    #[must_use]
-    pub fn with_buffer(&self, bytes: usize) -> Self {
-        match self {
-            Self::Local(file) => Self::Local(file.with_buffer(bytes)),
-            Self::Remote(file) => Self::Remote(file.clone()),
-        }
-    }
-
     /// The path or URL it was opened by.
     pub fn path(&self) -> &Path {
         match self {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::rooms::Rooms;
 use crate::error::{Error, Place, Result};
 
 /// Enough for a page header; the pages themselves are read whole.
@@ -23,7 +24,7 @@ pub struct LocalFile {
     path: PathBuf,
     file: Arc<File>,
     stamp: Stamp,
-    buffer_bytes: usize,
+    rooms: Rooms,
     failure: Arc<Mutex<Option<io::Error>>>,
 }
 
@@ -52,15 +53,9 @@ impl LocalFile {
             path: path.to_owned(),
             file: Arc::new(file),
             stamp,
-            buffer_bytes: HEADER_BYTES,
+            rooms: Rooms::default(),
             failure: Arc::default(),
         })
-    }
-
-    /// The same file with another buffer for sequential reads.
-    #[must_use]
-    pub fn with_buffer(&self, bytes: usize) -> Self {
-        Self { buffer_bytes: bytes, ..self.clone() }
     }
 
     /// The path it was opened by.
@@ -129,32 +124,6 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
-/// Reads on behind what is in a buffer, into room that nobody has cleared, until it
-/// holds `length` bytes at most.
-#[cfg(unix)]
-fn append_at(file: &File, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
-    loop {
-        // The room is what was reserved, which may be more than was asked for.
-        let read = rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), offset);
-        match read {
-            Err(rustix::io::Errno::INTR) => {}
-            read => {
-                buffer.truncate(length);
-                return Ok(read?);
-            }
-        }
-    }
-}
-
-#[cfg(windows)]
-fn append_at(file: &File, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
-    let from = buffer.len();
-    buffer.resize(length, 0);
-    let read = read_at(file, buffer.get_mut(from..).unwrap_or_default(), offset)?;
-    buffer.truncate(from + read);
-    Ok(read)
-}
-
 /// Keeps an error of the system: whoever reads Parquet passes on no more than its text.
 fn note(failure: &Mutex<Option<io::Error>>, error: &io::Error) {
     if let Some(code) = error.raw_os_error().filter(|_| error.kind() != io::ErrorKind::Interrupted) {
@@ -189,7 +158,7 @@ impl ChunkReader for LocalFile {
     type T = BufReader<ReadFrom>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(BufReader::with_capacity(self.buffer_bytes, self.reader(start)))
+        Ok(BufReader::with_capacity(HEADER_BYTES, self.reader(start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
@@ -197,15 +166,15 @@ impl ChunkReader for LocalFile {
         if start.saturating_add(length as u64) > self.stamp.bytes {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the file's end")));
         }
-        let mut buffer = Vec::with_capacity(length);
-        while buffer.len() < length {
-            let offset = start + buffer.len() as u64;
-            let read = append_at(&self.file, &mut buffer, length, offset);
-            if read.inspect_err(|e| note(&self.failure, e))? == 0 {
-                return Err(ParquetError::EOF(format!("the file ends within {length} bytes at {start}")));
+        let mut room = self.rooms.take(length);
+        let read = self.reader(start).read_exact(room.bytes_mut());
+        read.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                ParquetError::EOF(format!("the file ends within {length} bytes at {start}"))
             }
-        }
-        Ok(buffer.into())
+            _ => error.into(),
+        })?;
+        Ok(room.into_bytes())
     }
 }
 

@@ -5,8 +5,10 @@
 //! [`ChunkReader`](parquet::file::reader::ChunkReader) or a writer. Knows nothing of
 //! models.
 
+mod bundles;
 mod classes;
 mod column;
+mod direct;
 mod discover;
 mod embedding;
 mod encryption;
@@ -14,7 +16,6 @@ mod extract;
 mod fate;
 mod fault;
 mod file;
-mod follow;
 mod input;
 mod ipc;
 mod keys;
@@ -29,6 +30,7 @@ mod publish;
 mod reencode;
 mod remote;
 mod roles;
+mod rooms;
 mod row_writer;
 mod rows;
 mod samples;
@@ -40,6 +42,7 @@ mod store;
 mod upload;
 mod writer;
 
+pub use bundles::open_bundle;
 pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
 pub use discover::{Files, Pair, Share, create_folder_of, find_files};
 pub use embedding::{EmbeddingType, Float, Layout};
@@ -58,5 +61,5 @@ pub use row_writer::{Added, RowWriter};
 pub use rows::{RowBatch, Rows};
 pub use samples::{Request, SampleReader, Samples, Source};
 pub use stdio::{StdinChunks, is_stdio, stdout};
-pub use store::{below, exists, is_url};
+pub use store::{below, exists, is_url, store_of, unreadable};
 pub use writer::{Writer, Written};

@@ -8,6 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 use bytes::Bytes;
 use parquet::basic::{Encoding, Repetition, Type as PhysicalType};
@@ -122,6 +123,10 @@ impl ListPages {
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
     pub(super) fn read(&mut self, rows: usize) -> Result<Embeddings> {
+        let lying = self.lying(rows).map_err(|error| fault::parquet(self.place.clone(), "read", error))?;
+        if let Some(values) = lying {
+            return Ok(Embeddings::dense(values, self.rows.dim));
+        }
         self.rows.reserve(rows);
         while self.rows.closed < rows && !self.ended {
             self.advance(rows).map_err(|error| fault::parquet(self.place.clone(), "read", error))?;
@@ -140,6 +145,27 @@ impl ListPages {
             flaws.sort_unstable_by_key(|(row, _)| *row);
         }
         Ok(Embeddings { values: values.into(), flaws })
+    }
+
+    /// The next `rows` rows where they lie in one page, without a copy; none where they
+    /// don't, or may not.
+    fn lying(&mut self, rows: usize) -> ParquetResult<Option<ScalarBuffer<f32>>> {
+        while self.regular.is_none() && self.rows.is_empty() && !self.ended {
+            self.next_page()?;
+        }
+        let Some(regular) = &mut self.regular else { return Ok(None) };
+        let bytes = rows * self.rows.dim * 4;
+        // The last list of a page may go on in the next one.
+        if !self.rows.is_empty() || regular.phase != 0 || regular.left.len() <= bytes {
+            return Ok(None);
+        }
+        let start = regular.left.start;
+        let values = regular.page.buffer().slice(start..start + bytes);
+        if cfg!(target_endian = "big") || !values.as_ptr().cast::<f32>().is_aligned() {
+            return Ok(None);
+        }
+        regular.left.start += bytes;
+        Ok(Some(Buffer::from(values).into()))
     }
 
     /// Passes over rows, over whole pages where the file says how many rows they have.
@@ -276,8 +302,10 @@ impl Rows {
         if regular.phase == 0 {
             self.close();
         }
-        // At least one row, so that whoever asks comes on.
-        let rows = wanted.saturating_sub(self.closed).max(1);
+        let rows = wanted.saturating_sub(self.closed);
+        if rows == 0 {
+            return;
+        }
         let bytes = regular.left.len().min((rows * self.dim - regular.phase) * 4);
         let start = regular.left.start;
         let page = regular.page.buffer();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
-use super::follow::Followed;
+use super::direct::Direct;
 use super::store::is_url;
 use super::upload::Upload;
 use crate::error::{Error, Place, Result};
@@ -75,7 +75,7 @@ impl Staged {
         Ok(match &self.stage {
             Stage::Local { temporary, .. } => {
                 let file = temporary.as_file().try_clone().map_err(failed(&self.path, "write"))?;
-                Box::new(Followed::new(file, temporary.path()))
+                Box::new(Direct::new(file))
             }
             Stage::Remote(upload) => Box::new(upload.writer()),
         })

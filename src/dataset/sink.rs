@@ -1,16 +1,28 @@
-//! Where the writer's bytes go: a large buffer before the file, and a memory for
-//! the first error, because what lies above loses some of them.
+//! Where the writer's bytes go: a large block before the file, which is filled by whoever
+//! encodes or straight from another file, and a memory for the first error, because what
+//! lies above loses some of them.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Large enough that calls cost nothing, small enough for a core's cache.
-const BUFFER_BYTES: usize = 1 << 18;
+use super::direct::ALIGNMENT;
 
-/// A writer that remembers its failure. Clones share the memory.
+/// Large enough for a disk that is written to past the system's cache.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// A writer that hands on whole blocks, and remembers its failure.
 pub(super) struct Sink<W: Write = Box<dyn Write + Send>> {
-    writer: BufWriter<W>,
+    writer: W,
+    block: Block,
+    position: u64,
     failure: Failure,
+}
+
+/// Aligned memory, and how much of it is filled.
+struct Block {
+    storage: Vec<u8>,
+    start: usize,
+    filled: usize,
 }
 
 /// The first error of a [`Sink`], to be asked for after it is gone.
@@ -36,16 +48,85 @@ impl Failure {
     }
 }
 
+impl Block {
+    fn new() -> Self {
+        let storage = vec![0; BLOCK_BYTES + ALIGNMENT];
+        let start = storage.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Self { storage, start, filled: 0 }
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        self.storage.get_mut(self.start + self.filled..self.start + BLOCK_BYTES).unwrap_or_default()
+    }
+
+    fn content(&self) -> &[u8] {
+        self.storage.get(self.start..self.start + self.filled).unwrap_or_default()
+    }
+}
+
 impl<W: Write> Sink<W> {
     pub(super) fn new(writer: W) -> (Self, Failure) {
         let failure = Failure::default();
-        (Self { writer: BufWriter::with_capacity(BUFFER_BYTES, writer), failure: failure.clone() }, failure)
+        (Self { writer, block: Block::new(), position: 0, failure: failure.clone() }, failure)
+    }
+
+    /// Bytes taken so far.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Takes `bytes` bytes from a reader, with no other buffer between; fewer where it
+    /// ends before. How many those were.
+    ///
+    /// # Errors
+    /// The reader's as they are, which are not remembered; the writer's.
+    pub(super) fn take_from(&mut self, reader: &mut dyn Read, bytes: u64) -> io::Result<u64> {
+        let mut left = bytes;
+        while left > 0 {
+            let room = self.room()?;
+            let most = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            match reader.read(room.get_mut(..most).unwrap_or_default()) {
+                Ok(0) => break,
+                Ok(read) => {
+                    self.advance(read);
+                    left -= read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(bytes - left)
+    }
+
+    /// What is free of the block, which is handed on where it is full.
+    fn room(&mut self) -> io::Result<&mut [u8]> {
+        if self.block.filled == BLOCK_BYTES {
+            self.hand_on()?;
+        }
+        Ok(self.block.room())
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.block.filled += bytes;
+        self.position += bytes as u64;
+    }
+
+    fn hand_on(&mut self) -> io::Result<()> {
+        let written = self.writer.write_all(self.block.content());
+        // After an error, too: it must not be written twice.
+        self.block.filled = 0;
+        self.failure.keep(written)
     }
 }
 
 impl<W: Write> Write for Sink<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.failure.keep(self.writer.write(bytes))
+        let room = self.room()?;
+        let taken = bytes.len().min(room.len());
+        let (to, _) = room.split_at_mut(taken);
+        to.copy_from_slice(bytes.get(..taken).unwrap_or_default());
+        self.advance(taken);
+        Ok(taken)
     }
 
     // A page writer flushes after every column; only the last flush counts.
@@ -56,8 +137,10 @@ impl<W: Write> Write for Sink<W> {
 
 impl<W: Write> Drop for Sink<W> {
     fn drop(&mut self) {
-        let flushed = self.writer.flush();
-        _ = self.failure.keep(flushed);
+        if self.hand_on().is_ok() {
+            let flushed = self.writer.flush();
+            _ = self.failure.keep(flushed);
+        }
     }
 }
 
@@ -94,6 +177,34 @@ mod tests {
         let (mut sink, failure) = Sink::new(Full(100));
         sink.write_all(&[0; 100]).unwrap();
         drop(sink);
+        assert!(failure.take().is_none());
+    }
+
+    #[test]
+    fn bytes_written_and_taken_keep_their_order() {
+        let mut out = Vec::new();
+        let (mut sink, failure) = Sink::new(&mut out);
+        let source: Vec<u8> = (0..3 << 20).map(|i| (i % 253) as u8).collect();
+        sink.write_all(b"head").unwrap();
+        assert_eq!(sink.take_from(&mut &source[..], 2_500_000).unwrap(), 2_500_000);
+        sink.write_all(b"middle").unwrap();
+        assert_eq!(sink.take_from(&mut &b"short"[..], 9).unwrap(), 5);
+        assert_eq!(sink.position(), 4 + 2_500_000 + 6 + 5);
+        drop(sink);
+        assert!(failure.take().is_none());
+        assert!(out == [b"head", &source[..2_500_000], b"middle", b"short"].concat());
+    }
+
+    #[test]
+    fn a_readers_error_is_not_the_writers() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::from_raw_os_error(5))
+            }
+        }
+        let (mut sink, failure) = Sink::new(Vec::new());
+        assert_eq!(sink.take_from(&mut Broken, 1).unwrap_err().raw_os_error(), Some(5));
         assert!(failure.take().is_none());
     }
 }

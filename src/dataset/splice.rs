@@ -11,22 +11,22 @@
 //! another order, or of none, lose their minima and maxima. Encrypted files cannot be
 //! spliced at all; [`Reencoder`](super::reencode::Reencoder) writes those.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, Float32Array};
 use arrow::datatypes::Field;
-use parquet::basic::{ColumnOrder, Compression, Repetition, Type as PhysicalType};
+use parquet::basic::{Compression, Repetition, Type as PhysicalType};
 use parquet::bloom_filter::Sbbf;
-use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::FloatType;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaDataBuilder, ParquetMetaDataWriter,
-    RowGroupMetaData,
+    FileMetaData, KeyValue, ParquetMetaDataBuilder, ParquetMetaDataWriter, RowGroupMetaData,
 };
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
+use parquet::file::reader::ChunkReader;
 use parquet::file::writer::{SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
@@ -40,24 +40,24 @@ use super::keyvalues;
 use super::publish::Staged;
 use super::sink::{Failure, Sink};
 
-/// Bytes of a column chunk that are in memory at once.
-const COPY_BYTES: usize = 1 << 18;
+use self::chunk::{Chunk, is_ordered, offset, portable};
+
+mod chunk;
+mod footer;
 
 /// Parquet numbers row groups with 16 bits, of which one is the sign.
 const MAX_ROW_GROUPS: usize = i16::MAX as usize;
-
-/// "PAR1": no page starts before its end.
-const MAGIC_BYTES: i64 = 4;
 
 /// Writes a copy of an input with more columns, row group by row group.
 pub struct SpliceWriter {
     input: Input,
     source: InputFile,
     schema: SchemaDescPtr,
-    new_columns: usize,
+    /// Of the new columns alone.
+    new_schema: SchemaDescPtr,
     key_values: Vec<KeyValue>,
     properties: WriterPropertiesPtr,
-    out: TrackedWrite<Sink>,
+    out: Sink,
     failure: Failure,
     row_groups: Vec<Spliced>,
     staged: Staged,
@@ -84,24 +84,27 @@ impl SpliceWriter {
         let bad_data = |what: String| Error::bad_data(input.place(), what);
         let old_key_values = footer.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
         let key_values = keyvalues::extend(old_key_values, new_fields, key_values).map_err(bad_data)?;
-        let schema = extended_schema(footer.schema(), new_fields)
-            .map_err(|error| fault::parquet(input.place(), "read", error))?;
+        let parse = |error| fault::parquet(input.place(), "read", error);
+        let schema = extended_schema(footer.schema(), new_fields).map_err(parse)?;
+        let none = Type::group_type_builder(footer.schema().name()).build().map_err(parse)?;
+        let new_schema = extended_schema(&none, new_fields).map_err(parse)?;
 
-        let (sink, failure) = Sink::new(staged.writer()?);
-        let mut writer = Self {
-            source: input.file().with_buffer(COPY_BYTES),
+        let (mut out, failure) = Sink::new(staged.writer()?);
+        // It stays in a block's memory: nothing can go wrong yet.
+        out.write_all(b"PAR1").map_err(|error| parse(error.into()))?;
+        Ok(Self {
+            // A clone reads ahead for itself.
+            source: input.file().clone(),
             input: input.clone(),
             schema: Arc::new(schema),
-            new_columns: new_fields.len(),
+            new_schema: Arc::new(new_schema),
             key_values,
             properties: Arc::new(new_page_properties(input)),
-            out: TrackedWrite::new(sink),
+            out,
             failure,
             row_groups: Vec::new(),
             staged,
-        };
-        std::io::Write::write_all(&mut writer.out, b"PAR1").map_err(|error| writer.fault(error.into()))?;
-        Ok(writer)
+        })
     }
 
     /// Copies the next row group, `index`, and appends its new columns, each given
@@ -173,7 +176,9 @@ impl SpliceWriter {
             .set_offset_index((!offset_index.is_empty()).then_some(offset_index))
             .build();
         let output = Place::file(self.staged.path().display());
-        let written = ParquetMetaDataWriter::new_with_tracked(self.out, &metadata).finish();
+        let written = footer::begin(self.out)
+            .map_err(ParquetError::from)
+            .and_then(|out| ParquetMetaDataWriter::new_with_tracked(out, &metadata).finish());
         // The crate's writer drops its buffer without asking how that went.
         if let Some(source) = self.failure.take() {
             return Err(fault::io(output, "write", source));
@@ -190,65 +195,98 @@ impl SpliceWriter {
         C: IntoIterator<Item = P>,
         P: IntoIterator<Item = Float32Array>,
     {
-        let old = self.input.metadata();
-        let group = old.row_group(index);
+        let metadata = Arc::clone(self.input.metadata());
+        let group = metadata.row_group(index);
         let rows = usize::try_from(group.num_rows()).map_err(|_| Stop::Rows("negative rows".to_owned()))?;
         let ordinal = i16::try_from(index).map_err(|_| Stop::Rows("beyond 16 bits".to_owned()))?;
-        let mut spliced = None;
-        let on_close = |out: &mut TrackedWrite<Sink>,
-                        mut metadata: RowGroupMetaData,
-                        bloom_filters: Vec<Option<Sbbf>>,
+        let start = self.out.position();
+        let mut chunks = Vec::with_capacity(self.schema.num_columns());
+        for position in 0..group.num_columns() {
+            chunks.push(self.copy(index, position)?);
+        }
+        chunks.extend(self.append(columns, rows, ordinal)?);
+        for chunk in &mut chunks {
+            chunk.write_bloom_filter(&mut self.out)?;
+        }
+        let bytes = chunks.iter().map(|chunk| chunk.metadata.uncompressed_size()).sum();
+        let offset_index = chunks.iter_mut().map(|chunk| chunk.offset_index.take()).collect();
+        let column_index = chunks.iter_mut().map(|chunk| chunk.column_index.take());
+        let column_index = column_index.map(|index| index.unwrap_or(ColumnIndexMetaData::NONE)).collect();
+        let metadata = RowGroupMetaData::builder(Arc::clone(&self.schema))
+            .set_column_metadata(chunks.into_iter().map(|chunk| chunk.metadata).collect())
+            .set_total_byte_size(bytes)
+            .set_num_rows(group.num_rows())
+            .set_sorting_columns(group.sorting_columns().cloned())
+            .set_ordinal(ordinal)
+            .set_file_offset(offset(start)?)
+            .build()?;
+        Ok(Spliced { metadata, column_index, offset_index })
+    }
+
+    /// Copies an old column chunk as it stands.
+    fn copy(&mut self, row_group: usize, position: usize) -> ParquetResult<Chunk> {
+        let old = self.input.metadata();
+        let order = old.file_metadata().column_order(position);
+        let metadata = portable(old.row_group(row_group).column(position), order)?;
+        let column_index = old.column_index().filter(|_| is_ordered(order));
+        let chunk = Chunk {
+            bloom_filter: Sbbf::read_from_column_chunk(&metadata, &self.source)?,
+            column_index: column_index.and_then(|all| all.get(row_group)?.get(position)).cloned(),
+            offset_index: old.offset_index().and_then(|all| all.get(row_group)?.get(position)).cloned(),
+            metadata,
+        };
+        let from = chunk.metadata.dictionary_page_offset().unwrap_or(chunk.metadata.data_page_offset());
+        let bytes = u64::try_from(chunk.metadata.compressed_size())?;
+        let shift = offset(self.out.position())? - from;
+        let mut reader = self.source.get_read(u64::try_from(from)?)?;
+        let copied = self.out.take_from(&mut reader, bytes)?;
+        if copied != bytes {
+            return Err(ParquetError::EOF(format!("a column chunk of {bytes} bytes ends after {copied}")));
+        }
+        chunk.moved(shift)
+    }
+
+    /// Encodes the new columns.
+    fn append<P, C>(&mut self, columns: C, rows: usize, ordinal: i16) -> Spliceable<Vec<Chunk>>
+    where
+        C: IntoIterator<Item = P>,
+        P: IntoIterator<Item = Float32Array>,
+    {
+        // The crate counts from the start of what it is given to write to.
+        let shift = offset(self.out.position())?;
+        let mut out = TrackedWrite::new(&mut self.out);
+        let mut written = None;
+        let on_close = |_: &mut TrackedWrite<_>,
+                        group: RowGroupMetaData,
+                        _: Vec<Option<Sbbf>>,
                         column_index: Vec<Option<ColumnIndexMetaData>>,
                         offset_index: Vec<Option<OffsetIndexMetaData>>| {
-            write_bloom_filters(out, &mut metadata, bloom_filters)?;
-            spliced = Some(Spliced {
-                metadata: metadata
-                    .into_builder()
-                    .set_sorting_columns(group.sorting_columns().cloned())
-                    .build()?,
-                column_index: column_index
-                    .into_iter()
-                    .map(|index| index.unwrap_or(ColumnIndexMetaData::NONE))
-                    .collect(),
-                offset_index: offset_index.into_iter().collect(),
-            });
+            written = Some((group, column_index, offset_index));
             Ok(())
         };
-        let mut writer = SerializedRowGroupWriter::new(
-            Arc::clone(&self.schema),
-            Arc::clone(&self.properties),
-            &mut self.out,
-            ordinal,
-            Some(Box::new(on_close)),
-        );
-        for (position, chunk) in group.columns().iter().enumerate() {
-            let order = old.file_metadata().column_order(position);
-            let chunk = portable(chunk, order)?;
-            let column_index = old.column_index().filter(|_| is_ordered(order));
-            let close = ColumnCloseResult {
-                bytes_written: chunk.compressed_size().unsigned_abs(),
-                rows_written: rows as u64,
-                bloom_filter: Sbbf::read_from_column_chunk(&chunk, &self.source)?,
-                column_index: column_index.and_then(|all| all.get(index)?.get(position)).cloned(),
-                offset_index: old.offset_index().and_then(|all| all.get(index)?.get(position)).cloned(),
-                metadata: chunk,
-            };
-            writer.append_column(&self.source, close)?;
-        }
+        let (schema, properties) = (Arc::clone(&self.new_schema), Arc::clone(&self.properties));
+        let mut writer =
+            SerializedRowGroupWriter::new(schema, properties, &mut out, ordinal, Some(Box::new(on_close)));
         let mut appended = 0;
         for pieces in columns {
             append_new(&mut writer, pieces, rows)?;
             appended += 1;
         }
-        if appended != self.new_columns {
-            return Err(Stop::Rows(format!("{appended} of {} columns were given", self.new_columns)));
+        if appended != self.new_schema.num_columns() {
+            return Err(Stop::Rows(format!(
+                "{appended} of {} columns were given",
+                self.new_schema.num_columns()
+            )));
         }
         writer.close()?;
-        spliced.ok_or_else(|| Stop::Rows("it was not closed".to_owned()))
-    }
-
-    fn fault(&self, error: ParquetError) -> Error {
-        self.fault_in(error, None)
+        out.flush().map_err(ParquetError::from)?;
+        let (group, column_index, offset_index) =
+            written.ok_or_else(|| Stop::Rows("it was not closed".to_owned()))?;
+        let chunks = group.columns().iter().cloned().zip(column_index.into_iter().zip(offset_index));
+        let chunks = chunks.map(|(metadata, (column_index, offset_index))| {
+            Chunk { metadata, bloom_filter: None, column_index, offset_index }.moved(shift)
+        });
+        Ok(chunks.collect::<ParquetResult<_>>()?)
     }
 
     /// Reading and writing fail through the same calls; the sink knows which it was.
@@ -284,8 +322,8 @@ impl From<ParquetError> for Stop {
 }
 
 /// Appends a new column, given as the pieces it was computed in.
-pub(super) fn append_new(
-    writer: &mut SerializedRowGroupWriter<'_, Sink>,
+pub(super) fn append_new<W: Write + Send>(
+    writer: &mut SerializedRowGroupWriter<'_, W>,
     pieces: impl IntoIterator<Item = Float32Array>,
     rows: usize,
 ) -> Spliceable<()> {
@@ -308,50 +346,6 @@ pub(super) fn append_new(
         return Err(Stop::Rows(format!("a new column has {written} rows, the row group {rows}")));
     }
     column.close()?;
-    Ok(())
-}
-
-/// A column chunk's metadata as it can stand in another file.
-fn portable(chunk: &ColumnChunkMetaData, order: ColumnOrder) -> ParquetResult<ColumnChunkMetaData> {
-    let mut builder = chunk.clone().into_builder();
-    if let Some(dictionary) = chunk.dictionary_page_offset() {
-        if dictionary < MAGIC_BYTES {
-            // Some writers say 0 when there is no dictionary.
-            builder = builder.set_dictionary_page_offset(None);
-        } else if chunk.data_page_offset() < dictionary {
-            // A chunk without a value has a dictionary but no data page: say that
-            // it would come behind, or moving the chunk makes the offset negative.
-            builder = builder.set_data_page_offset(dictionary + chunk.compressed_size());
-        }
-    }
-    if !is_ordered(order) && chunk.statistics().is_some_and(|found| !found.is_min_max_deprecated()) {
-        builder = builder.clear_statistics();
-    }
-    builder.build()
-}
-
-/// Whether minima and maxima mean what the output's footer, which knows no other
-/// order than the type's own, will say they mean.
-fn is_ordered(order: ColumnOrder) -> bool {
-    matches!(order, ColumnOrder::TYPE_DEFINED_ORDER(_))
-}
-
-fn write_bloom_filters(
-    out: &mut TrackedWrite<Sink>,
-    metadata: &mut RowGroupMetaData,
-    filters: Vec<Option<Sbbf>>,
-) -> ParquetResult<()> {
-    for (chunk, filter) in metadata.columns_mut().iter_mut().zip(filters) {
-        let Some(filter) = filter else { continue };
-        let start = out.bytes_written();
-        filter.write(&mut *out)?;
-        let length = i32::try_from(out.bytes_written() - start)?;
-        let builder = chunk.clone().into_builder();
-        *chunk = builder
-            .set_bloom_filter_offset(Some(i64::try_from(start)?))
-            .set_bloom_filter_length(Some(length))
-            .build()?;
-    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -44,6 +44,51 @@ pub fn exists(path: &Path) -> Result<bool> {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(location.writing(error)),
+    }
+}
+
+/// All bytes of an object, or `None` where there is none. May be called from asynchronous
+/// code, whose thread waits.
+///
+/// # Errors
+/// As for [`unreadable`], and those of [`store_of`].
+pub(super) fn read(url: &Path) -> Result<Option<Vec<u8>>> {
+    let Location { store, path, .. } = Location::open(url)?;
+    let (answer, asked) = mpsc::channel();
+    runtime()?.spawn(async move {
+        let bytes = async { store.get(&path).await?.bytes().await };
+        // Whoever asked is waiting.
+        let _ = answer.send(bytes.await);
+    });
+    match asked.recv() {
+        Ok(Ok(bytes)) => Ok(Some(bytes.into())),
+        Ok(Err(error)) if Cause::of(&error) == Cause::Missing => Ok(None),
+        Ok(Err(error)) => Err(unreadable(url, &error)),
+        Err(_) => Err(Error::Internal("a request ended without an answer".to_owned())),
+    }
+}
+
+/// The store that a URL leads to, for who talks to it directly.
+///
+/// # Errors
+/// [`Error::Usage`] where it is no URL of a store; [`Error::Config`] where the
+/// environment's settings do not fit together.
+pub fn store_of(url: &Path) -> Result<Arc<dyn ObjectStore>> {
+    Ok(Location::open(url)?.store)
+}
+
+/// What a failed request to read a URL means: [`Error::NoInput`] where there is nothing
+/// or it may not be read; [`Error::Config`] where the store refuses the request;
+/// [`Error::Usage`] where it can't do that; [`Error::Transient`] where it did not answer.
+pub fn unreadable(url: &Path, error: &StoreError) -> Error {
+    let no_input = |kind| {
+        let place = Place::file(url.display());
+        Error::NoInput { place, source: io::Error::new(kind, one_line(error)) }
+    };
+    match Cause::of(error) {
+        Cause::Missing => no_input(io::ErrorKind::NotFound),
+        Cause::Forbidden => no_input(io::ErrorKind::PermissionDenied),
+        cause => cause.other(url, error),
     }
 }
 
@@ -95,19 +140,9 @@ impl Location {
         Ok(listed.into_iter().filter_map(relative).filter(|(relative, _)| !relative.is_empty()).collect())
     }
 
-    /// What a failed request to read means: [`Error::NoInput`] where there is nothing
-    /// or it may not be read; [`Error::Config`] where the store refuses the request;
-    /// [`Error::Transient`] where it did not answer.
+    /// See [`unreadable`].
     pub(super) fn reading(&self, error: StoreError) -> Error {
-        let no_input = |kind| {
-            let place = Place::file(self.url.display());
-            Error::NoInput { place, source: io::Error::new(kind, one_line(&error)) }
-        };
-        match Cause::of(&error) {
-            Cause::Missing => no_input(io::ErrorKind::NotFound),
-            Cause::Forbidden => no_input(io::ErrorKind::PermissionDenied),
-            cause => self.other(cause, &error),
-        }
+        unreadable(&self.url, &error)
     }
 
     /// What a failed request to write means: [`Error::CannotCreate`] where there is no
@@ -119,16 +154,7 @@ impl Location {
                 let source = io::Error::new(io::ErrorKind::PermissionDenied, one_line(&error));
                 Error::CannotCreate { path: self.url.clone(), source }
             }
-            cause => self.other(cause, &error),
-        }
-    }
-
-    fn other(&self, cause: Cause, error: &StoreError) -> Error {
-        let (url, what) = (self.url.display(), one_line(error));
-        match cause {
-            Cause::Unsupported => Error::Usage(format!("{url}: this store can't do that: {what}")),
-            Cause::Refused => Error::Config(format!("{url}: {what}")),
-            _ => Error::Transient { place: Place::file(url), what },
+            cause => cause.other(&self.url, &error),
         }
     }
 }
@@ -161,6 +187,15 @@ impl Cause {
                 Some(400..500) => Self::Refused,
                 Some(_) => Self::Passing,
             },
+        }
+    }
+
+    fn other(self, url: &Path, error: &StoreError) -> Error {
+        let (url, what) = (url.display(), one_line(error));
+        match self {
+            Self::Unsupported => Error::Usage(format!("{url}: this store can't do that: {what}")),
+            Self::Refused => Error::Config(format!("{url}: {what}")),
+            _ => Error::Transient { place: Place::file(url), what },
         }
     }
 }

@@ -37,6 +37,16 @@ pub enum Choice {
     Embedded,
 }
 
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::OnnxRuntime => "onnxruntime",
+            Self::Embedded => "embedded",
+        })
+    }
+}
+
 impl FromStr for Choice {
     type Err = String;
 

@@ -3,25 +3,26 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{TableProvider, UrlTableFactory};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
+use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 use datafusion::prelude::SessionContext;
-use futures::TryStreamExt;
 
 use super::failure::explain;
+use super::locate::{Found, find};
 use crate::error::{Error, Place, Result};
 
-/// Gives a file, folder or glob a table name in a session.
+/// Gives a file, folder, glob or URL of an object store a table name in a session.
 ///
 /// A file is read by its ending: `.parquet`, `.csv`, `.tsv`, `.json` or `.ndjson`
 /// (lines, or one array), `.arrow`. A folder is all files below it that end as its
@@ -30,7 +31,7 @@ use crate::error::{Error, Place, Result};
 ///
 /// # Errors
 /// [`Error::NoInput`] where nothing is there, [`Error::BadData`] where a file is not
-/// what its name says.
+/// what its name says; for URLs also [`Error::Config`] and [`Error::Transient`].
 pub async fn register_table(context: &SessionContext, name: &str, path: &str) -> Result<()> {
     let table = open(&context.state(), path).await?;
     context.register_table(name, table).map_err(|e| explain(e, path))?;
@@ -70,20 +71,7 @@ impl UrlTableFactory for Files {
 
 async fn open(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>> {
     let failed = |e: DataFusionError| explain(e, name);
-    let urls = locate(name)?;
-    let store = match urls.first() {
-        Some(url) => state.runtime_env().object_store(url).map_err(|_| {
-            Error::Usage(format!("{name}: this session has no object store for {}:// URLs", url.scheme()))
-        })?,
-        None => return Err(no_input(name, "no file matches")),
-    };
-
-    let mut objects = Vec::new();
-    for url in &urls {
-        let listed = url.list_all_files(state, store.as_ref(), "").await.map_err(failed)?;
-        objects.extend(listed.try_collect::<Vec<ObjectMeta>>().await.map_err(failed)?);
-    }
-    objects.sort_by(|a, b| a.location.cmp(&b.location));
+    let Found { urls, store, mut objects } = find(state, name).await?;
     let Some((kind, ending)) = objects.iter().filter_map(|o| o.location.filename()).find_map(Kind::of) else {
         return Err(Error::bad_data(
             Place::file(name),
@@ -94,9 +82,11 @@ async fn open(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>
 
     let format = kind.format(state, &urls, &ending, name)?;
     let schema = match format.infer_schema(state, &store, &objects).await {
+        Ok(schema) if kind == Kind::Parquet => described(state, &store, &objects, schema).await,
         Ok(schema) => schema,
         Err(e) => {
             let file = culprit(state, &store, format.as_ref(), &objects).await;
+            let file = file.and_then(|location| Some(written(urls.first()?, &location)));
             return Err(explain(e, file.as_deref().unwrap_or(name)));
         }
     };
@@ -111,46 +101,43 @@ async fn open(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>
     Ok(Arc::new(ListingTable::try_new(config).map_err(failed)?))
 }
 
-/// The file or folder that a name means, or the files that a glob matches, in order.
-fn locate(name: &str) -> Result<Vec<ListingTableUrl>> {
-    let url = |path: &str| ListingTableUrl::parse(path).map_err(|e| explain(e, name));
-    if name.contains("://") {
-        return Ok(vec![url(name)?]);
-    }
-    let path = match (name.strip_prefix("~/"), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
-        _ => name.to_owned(),
+/// The schema with what the first file says of each column (its units, the bundle that
+/// computed it): DataFusion leaves that out, because files may differ in it.
+async fn described(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    objects: &[ObjectMeta],
+    schema: SchemaRef,
+) -> SchemaRef {
+    let options = HashMap::from([("format.skip_metadata".to_owned(), "false".to_owned())]);
+    let format = state.get_file_format_factory("parquet").map(|factory| factory.create(state, &options));
+    let (Some(Ok(format)), Some(first)) = (format, objects.get(..1)) else { return schema };
+    let Ok(first) = format.infer_schema(state, store, first).await else { return schema };
+    let described = |field: &Arc<Field>| match first.field_with_name(field.name()) {
+        Ok(known) => field.as_ref().clone().with_metadata(known.metadata().clone()),
+        Err(_) => field.as_ref().clone(),
     };
-    if path.contains(['*', '?', '[']) && !Path::new(&path).exists() {
-        let matches =
-            glob::glob(&path).map_err(|e| Error::Usage(format!("{name}: not a glob: {}", e.msg)))?;
-        let mut urls = Vec::new();
-        for entry in matches {
-            let entry = entry.map_err(|e| Error::NoInput { place: Place::file(name), source: e.into() })?;
-            if entry.is_file() {
-                urls.push(url(&entry.to_string_lossy())?);
-            }
-        }
-        return Ok(urls);
+    Arc::new(Schema::new(schema.fields().iter().map(described).collect::<Vec<_>>()))
+}
+
+/// An object as the user would write it.
+fn written(url: &ListingTableUrl, location: &ObjectPath) -> String {
+    match url.scheme() {
+        "file" => format!("/{location}"),
+        _ => format!("{}{location}", url.object_store().as_str()),
     }
-    File::open(&path).map_err(|source| Error::NoInput { place: Place::file(name), source })?;
-    Ok(vec![url(&path)?])
 }
 
-fn no_input(name: &str, what: &str) -> Error {
-    Error::NoInput { place: Place::file(name), source: io::Error::new(io::ErrorKind::NotFound, what) }
-}
-
-/// The first file whose schema cannot be read, as the user would write it.
+/// The first file whose schema cannot be read.
 async fn culprit(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
     format: &dyn FileFormat,
     objects: &[ObjectMeta],
-) -> Option<String> {
+) -> Option<ObjectPath> {
     for object in objects {
         if format.infer_schema(state, store, std::slice::from_ref(object)).await.is_err() {
-            return Some(format!("/{}", object.location));
+            return Some(object.location.clone());
         }
     }
     None
@@ -174,8 +161,8 @@ fn partitions(
             return Err(Error::bad_data(
                 Place::file(name),
                 format!(
-                    "its files are not partitioned alike; /{} is the first that differs",
-                    object.location
+                    "its files are not partitioned alike; {} is the first that differs",
+                    written(folder, &object.location)
                 ),
             ));
         }
@@ -235,6 +222,11 @@ impl Kind {
             .ok_or_else(|| Error::Internal(format!("DataFusion was built without {factory}")))?;
         factory.create(state, &options).map_err(|e| explain(e, name))
     }
+}
+
+/// Whether a file's name says that it can be a table.
+pub(super) fn is_data(file: &str) -> bool {
+    Kind::of(file).is_some()
 }
 
 /// Whether a local JSON file is one array and not lines.
@@ -382,10 +374,8 @@ mod tests {
     fn what_is_missing_or_broken_is_named() {
         let dir = TempDir::new().unwrap();
         let remote = query("SELECT * FROM 'ftp://host/file.parquet'").unwrap_err();
-        assert_eq!(
-            remote.to_string(),
-            "ftp://host/file.parquet: this session has no object store for ftp:// URLs"
-        );
+        assert_eq!(remote.exit_code(), 64);
+        assert!(remote.to_string().contains("no URL of a store; use s3://"), "{remote}");
 
         let missing = query("SELECT * FROM 'no/such/file.parquet'").unwrap_err();
         assert_eq!(missing.exit_code(), 66);

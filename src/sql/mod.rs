@@ -9,37 +9,45 @@
 //! # Ok::<(), lsmi_etl::Error>(())
 //! ```
 
+mod check;
 mod failure;
 mod files;
 pub mod functions;
+mod locate;
 mod order;
 mod output;
+mod session;
 mod statement;
+mod stores;
+mod yielding;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use datafusion::catalog::DynamicFileCatalog;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
+pub use check::{Expect, statements};
 pub use failure::explain;
 pub use files::register_table;
 pub use functions::{Functions, Models, register};
 pub use output::{Format, Layout};
-pub use statement::execute;
+pub use session::Session;
 
 /// What a session may use.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Worker threads and partitions; the machine's cores where `None`.
     pub threads: Option<NonZeroUsize>,
-    /// Memory for sorting, grouping and joining, in bytes; past it they spill to the
-    /// system's temporary folder. Unlimited where `None`.
+    /// Memory for sorting, grouping and joining, in bytes; past it sorts and groups spill to
+    /// the system's temporary folder. Unlimited where `None`.
     pub memory_limit_bytes: Option<usize>,
     /// What `lsmi(x1, x2, y)` runs.
     pub models: Models,
@@ -65,34 +73,21 @@ impl Request {
     }
 }
 
-/// Runs a request on a runtime of its own and writes the rows of each statement to
+/// Runs a request in a [`Session`] of its own and writes the rows of each statement to
 /// `out`, batch by batch. Blocks: not for use inside an async runtime.
 ///
 /// # Errors
-/// See [`explain`]; writing to `out` fails with [`Error::Io`].
+/// See [`explain`]; writing to `out` fails with [`Error::Io`](crate::Error::Io).
 pub fn run(request: &Request, out: &mut dyn Write) -> Result<()> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = request.options.threads {
-        builder.worker_threads(threads.get());
-    }
-    let runtime = builder
-        .enable_all()
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start the query's threads: {e}")))?;
-    runtime.block_on(async {
-        let context = context(&request.options)?;
-        for (name, path) in &request.tables {
-            register_table(&context, name, path).await?;
-        }
-        execute(&context, &request.sql, &request.layout, out).await
-    })
+    let never = AtomicBool::new(false);
+    Session::open(request)?.run(&request.sql, &request.layout, out, &never).map(drop)
 }
 
-/// A session in which every quoted path or glob is a table, read as [`register_table`]
-/// reads it, with this crate's [`functions`].
+/// A session in which every quoted path, glob or URL is a table, read as
+/// [`register_table`] reads it.
 ///
 /// # Errors
-/// [`Error::Internal`] where DataFusion cannot set up its temporary files.
+/// [`Error::Internal`](crate::Error::Internal) where DataFusion cannot set up its temporary files.
 pub fn context(options: &Options) -> Result<SessionContext> {
     let mut config = SessionConfig::new().with_information_schema(true);
     if let Some(threads) = options.threads {
@@ -101,7 +96,10 @@ pub fn context(options: &Options) -> Result<SessionContext> {
     // Folders are read whole, also below folders that are not `column=value`.
     config.options_mut().execution.listing_table_ignore_subdirectory = false;
 
-    let mut runtime = RuntimeEnvBuilder::new();
+    // What a folder holds is looked up for every query: a session may outlive it.
+    let stores = Arc::new(stores::Stores::default());
+    let mut runtime =
+        RuntimeEnvBuilder::new().with_object_store_registry(stores).with_object_list_cache_limit(0);
     if let Some(bytes) = options.memory_limit_bytes {
         const NAMED: NonZeroUsize = NonZeroUsize::MIN;
         let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED);
@@ -114,7 +112,13 @@ pub fn context(options: &Options) -> Result<SessionContext> {
     }
     let runtime = runtime.build_arc().map_err(|e| explain(e, ""))?;
 
-    let context = SessionContext::new_with_config_rt(config, runtime);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(yielding::YieldingJoins))
+        .build();
+    let context = SessionContext::new_with_state(state);
     let files = files::Files::new(&context);
     let tables = Arc::clone(context.state().catalog_list());
     context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));

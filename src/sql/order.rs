@@ -19,7 +19,8 @@ const AHEAD: usize = 4;
 ///
 /// Partitions are stretches of the files in order. All run at once, so that a
 /// selective filter uses every core, and each waits for its turn once it is
-/// [`AHEAD`]. A limit runs as one partition, or it would take any partition's rows.
+/// [`AHEAD`]. A limit runs as one partition, or it would take any partition's rows; so does
+/// `COPY`, whose writer takes them as they arrive.
 pub(super) async fn stream(context: &SessionContext, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
     let mut state = context.state();
     let options = state.config_mut().options_mut();
@@ -49,10 +50,12 @@ pub(super) async fn stream(context: &SessionContext, plan: LogicalPlan) -> Resul
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(partitions).flatten())))
 }
 
-/// Whether a plan's rows are those of one table, filtered, computed or cut.
+/// Whether a plan's rows are those of one table, filtered, computed or cut; or are
+/// copied so to a file.
 pub(super) fn passes_by(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::TableScan(_) => true,
+        LogicalPlan::Copy(copy) => passes_by(&copy.input),
         LogicalPlan::Projection(_)
         | LogicalPlan::Filter(_)
         | LogicalPlan::Limit(_)
@@ -62,7 +65,7 @@ pub(super) fn passes_by(plan: &LogicalPlan) -> bool {
 }
 
 fn limited(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Limit(_)) || plan.inputs().into_iter().any(limited)
+    matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::Copy(_)) || plan.inputs().into_iter().any(limited)
 }
 
 #[cfg(test)]
@@ -79,7 +82,7 @@ mod tests {
 
     /// The values of the first column that a query gives, with four partitions.
     fn column(sql: &str) -> Vec<i64> {
-        let layout = Layout { format: Format::Csv, max_table_rows: None };
+        let layout = Layout { format: Format::Csv, ..Layout::default() };
         let options = Options { threads: NonZeroUsize::new(4), ..Options::default() };
         let mut out = Vec::new();
         run(&Request { layout, options, ..Request::new(sql) }, &mut out).unwrap();
@@ -111,5 +114,9 @@ mod tests {
         let middle = column(&format!("SELECT v FROM (SELECT v FROM '{table}' LIMIT 5 OFFSET 1000) AS t"));
         assert!(middle.into_iter().eq(1000..1005));
         assert_eq!(column(&format!("SELECT count(*) FROM '{table}'")), [rows]);
+
+        let copy = dir.path().join("copy.parquet");
+        assert_eq!(column(&format!("COPY (SELECT v FROM '{table}') TO '{}'", copy.display())), [rows]);
+        assert!(column(&format!("SELECT v FROM '{}'", copy.display())).into_iter().eq(0..rows));
     }
 }

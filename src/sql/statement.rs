@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
@@ -14,36 +16,63 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::DFParser;
 use futures::StreamExt;
 
-use super::failure::explain;
+use super::failure::{explain, suggest};
+use super::files::is_data;
 use super::order;
 use super::output::Layout;
+use super::session::Session;
 use crate::dataset::is_url;
 use crate::error::{Error, Place, Result};
 
-/// Runs the statements in `sql` in order and writes the rows of each. Rows leave as
-/// they come: memory holds one batch, or what the layout must see at once.
-///
-/// # Errors
-/// The first statement that fails ends the run; see [`explain`]. What was written
-/// before stays written.
-pub async fn execute(
-    context: &SessionContext,
+/// See [`Session::run`].
+pub(super) fn execute(
+    session: &Session,
     sql: &str,
     layout: &Layout,
     out: &mut dyn Write,
-) -> Result<()> {
+    stop: &AtomicBool,
+) -> Result<u64> {
     let statements = DFParser::parse_sql(sql).map_err(|e| explain(e, ""))?;
     if statements.is_empty() {
         return Err(Error::Usage("the query is empty; give SQL, or a file of it with -f".to_owned()));
     }
+    let context = session.context();
+    let (mut rows, mut results) = (0, 0);
     for statement in statements {
-        let plan = context.state().statement_to_plan(statement).await.map_err(|e| explain(e, ""))?;
+        let plan = async { context.state().statement_to_plan(statement).await };
+        let plan = session.wait(stop, plan)?.map_err(|e| suggest(explain(e, ""), &candidates(session)))?;
         check_target(&plan)?;
+        let layout = match plan {
+            // A plan is read as it is.
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => Layout { width: None, ..*layout },
+            _ => *layout,
+        };
         let tables = tables(&plan);
-        let stream = start(context, plan).await.map_err(|e| explain(e, &tables.join(" or ")))?;
-        print(stream, &tables, layout, out).await?;
+        let stream = session.wait(stop, start(context, plan))?;
+        let stream = stream.map_err(|e| explain(e, &tables.join(" or ")))?;
+        if stream.schema().fields().is_empty() {
+            rows += finish(session, stream, &tables, stop)?;
+            continue;
+        }
+        results += 1;
+        if results > 1 && layout.format.is_binary() {
+            return Err(Error::Usage(format!(
+                "{} holds one result and these statements have several; run them one by one",
+                layout.format.name()
+            )));
+        }
+        rows += print(session, stream, &tables, &layout, out, stop)?;
     }
-    out.flush().map_err(writing)
+    out.flush().map_err(writing)?;
+    Ok(rows)
+}
+
+/// What a missing table may have been meant to be: tables, and files of this folder.
+fn candidates(session: &Session) -> Vec<String> {
+    let mut names = session.tables();
+    let files = std::fs::read_dir(".").into_iter().flatten().flatten();
+    names.extend(files.filter_map(|file| file.file_name().into_string().ok()).filter(|name| is_data(name)));
+    names
 }
 
 /// Fails where a COPY has no place to write to. Some file systems deny a new file in such
@@ -73,33 +102,55 @@ async fn start(
     }
 }
 
-/// Writes one statement's rows; nothing for a statement that has no columns.
-async fn print(
+/// Runs a statement that has no columns to its end.
+fn finish(
+    session: &Session,
+    mut stream: SendableRecordBatchStream,
+    tables: &[String],
+    stop: &AtomicBool,
+) -> Result<u64> {
+    while let Some(batch) = session.wait(stop, stream.next())? {
+        batch.map_err(|e| explain(e, &tables.join(" or ")))?;
+    }
+    Ok(0)
+}
+
+/// Writes one statement's rows and gives their number.
+fn print(
+    session: &Session,
     mut stream: SendableRecordBatchStream,
     tables: &[String],
     layout: &Layout,
     out: &mut dyn Write,
-) -> Result<()> {
+    stop: &AtomicBool,
+) -> Result<u64> {
     let failed = |e: DataFusionError| explain(e, &tables.join(" or "));
+    let unfit = |e: ArrowError| {
+        Error::Usage(format!(
+            "the result does not fit {}: {e}; cast or leave out the column",
+            layout.format.name()
+        ))
+    };
     let schema = titled(&stream.schema(), tables);
-    let mut rows = layout.rows(schema.clone());
+    let mut rows = layout.rows(schema.clone()).map_err(unfit)?;
     let mut text = Vec::new();
-    while let Some(batch) = stream.next().await {
+    let mut written = 0;
+    while let Some(batch) = session.wait(stop, stream.next())? {
         let batch = batch.map_err(failed)?;
         let count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &count);
-        batch.and_then(|batch| rows.add(&batch, &mut text)).map_err(|e| failed(e.into()))?;
+        let batch = RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &count)
+            .map_err(|e| failed(e.into()))?;
+        rows.add(&batch, &mut text).map_err(unfit)?;
         out.write_all(&text).map_err(writing)?;
         text.clear();
+        written += batch.num_rows() as u64;
         if rows.is_full() {
             break;
         }
     }
-    if !schema.fields().is_empty() {
-        rows.finish(&mut text).map_err(|e| failed(e.into()))?;
-        out.write_all(&text).map_err(writing)?;
-    }
-    Ok(())
+    rows.finish(&mut text).map_err(unfit)?;
+    out.write_all(&text).map_err(writing)?;
+    Ok(written)
 }
 
 /// The schema with `avg(r)` for DataFusion's `avg(out.parquet.r)`, wherever the short
@@ -117,7 +168,11 @@ fn titled(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
 }
 
 fn writing(source: std::io::Error) -> Error {
-    Error::io(Place::file("the query's output"), "write", source)
+    // An upload says what it failed of.
+    match source.downcast::<Error>() {
+        Ok(error) => error,
+        Err(source) => Error::io(Place::file("the query's output"), "write", source),
+    }
 }
 
 /// The names of the tables that a plan reads.
@@ -151,7 +206,7 @@ mod tests {
     }
 
     fn csv(sql: &str) -> Request {
-        let layout = Layout { format: Format::Csv, max_table_rows: None };
+        let layout = Layout { format: Format::Csv, ..Layout::default() };
         Request { layout, ..Request::new(sql) }
     }
 
@@ -253,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_table_stops_the_query_at_its_limit() {
-        let layout = Layout { format: Format::Table, max_table_rows: Some(5) };
+        let layout = Layout { max_table_rows: Some(5), ..Layout::default() };
         let endless = Request { layout, ..csv("SELECT value FROM generate_series(1, 10000000000)") };
         assert_eq!(text(&endless).unwrap().lines().count(), 5 + 4);
     }

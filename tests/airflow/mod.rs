@@ -87,13 +87,13 @@ impl State {
 }
 
 /// Python with Airflow.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| harness::environment("venv-airflow", "tests/python/requirements-airflow.txt"))
 }
 
 /// The provider, installed as a package of its own from a wheel.
-fn provider() -> &'static Path {
+pub fn provider() -> &'static Path {
     static PROVIDER: OnceLock<PathBuf> = OnceLock::new();
     PROVIDER.get_or_init(|| {
         let source = repository().join("pipelines/airflow");

@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use crate::airflow;
 use crate::harness::{lsmi, must, python, repository, runtime};
 
 /// The lines between ```sh and ```.
@@ -27,6 +28,8 @@ fn the_readmes_commands_work() {
     let script = commands(&readme)
         // What is running now.
         .replace("cargo test --release\n", "")
+        // The tests of the wheel and of Airflow install these, from the same folders.
+        .replace("pip install '.[cpu]' ./pipelines/airflow 'apache-airflow>=3.3,<3.4'\n", "")
         // The same program, already built.
         .replace("cargo run --release -- ", "lsmi-etl ");
     assert!(!script.contains("cargo") && script.lines().count() > 12, "{script}");
@@ -34,7 +37,7 @@ fn the_readmes_commands_work() {
     let program = lsmi().get_program().to_owned();
     let programs = std::path::Path::new(&program).parent().unwrap();
     let path = std::env::join_paths(
-        [programs, python().parent().unwrap()]
+        [programs, python().parent().unwrap(), airflow::python().parent().unwrap()]
             .into_iter()
             .map(Into::into)
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
@@ -44,9 +47,14 @@ fn the_readmes_commands_work() {
     let mut shell = Command::new("sh");
     shell.current_dir(dir.path()).args(["-e", "-c", &script]).env("PATH", path);
     shell.env("LSMI_ETL_RUNTIME_DIR", runtime()).env_remove("LSMI_ETL_BUNDLE");
+    shell.env("PYTHONPATH", airflow::provider());
     let ran = must(&mut shell);
     // A sign of each: the demo's table, the fit's figures, the query, the doctor.
     for sign in ["5. Compare with the truth.", "classifier 1 and 2", "| label | r ", "engine   onnxruntime"] {
         assert!(ran.stdout.contains(sign), "no {sign:?} in\n{}", ran.stdout);
+    }
+    // And what the nights have left.
+    for made in ["mislabelled-2026-11-23.csv", "report-2026-11-23.html", "data/report-2026-11-24.html"] {
+        assert!(dir.path().join(made).exists(), "no {made}");
     }
 }

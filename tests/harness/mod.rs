@@ -3,6 +3,8 @@
 //! the program itself. All of it under the target folder, made when first asked for.
 
 pub mod files;
+pub mod s3;
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

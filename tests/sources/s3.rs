@@ -2,74 +2,19 @@
 //! boto3.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use lsmi_etl::dataset::InputFile;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 
-use crate::harness::{Ran, fitted, last_json, lsmi, must, python_with_s3, repository};
+use crate::harness::s3::Server;
+use crate::harness::{Ran, fitted, last_json, lsmi, must, repository, run};
 
-/// A server with one empty bucket, `data`. It ends when this is dropped, or when the
-/// test's process does.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start() -> Self {
-        let mut child = Command::new(python_with_s3())
-            .arg(repository().join("tests/python/s3.py"))
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self { child, url: url.trim().to_owned() }
-    }
-
-    fn ask(&self, command: &str, args: &[&str]) -> Vec<String> {
-        let mut client = Command::new(python_with_s3());
-        client.arg(repository().join("tests/python/s3.py")).args([command, &self.url]).args(args);
-        must(&mut client).stdout.lines().map(str::to_owned).collect()
-    }
-
-    fn put(&self, key: &str, file: &Path) {
-        self.ask("put", &[key, file.to_str().unwrap(), "public-read"]);
-    }
-
-    fn get(&self, key: &str, file: &Path) {
-        self.ask("get", &[key, file.to_str().unwrap()]);
-    }
-
-    fn annotate(&self, dir: &Path, args: &[&str]) -> Ran {
-        let mut command = lsmi();
-        command.current_dir(dir).arg("annotate").args(args).arg("--bundle").arg(fitted().join("bundle"));
-        // The journal of a remote output is in the temporary folder: let it be this test's.
-        command.env("TMPDIR", dir);
-        for (name, value) in [
-            ("AWS_ENDPOINT_URL", self.url.as_str()),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_REGION", "us-east-1"),
-            ("LSMI_ETL_RETRY_SECONDS", "2"),
-        ] {
-            command.env(name, value);
-        }
-        crate::harness::run(&mut command)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+fn annotate(server: &Server, dir: &Path, args: &[&str]) -> Ran {
+    let mut command = server.lsmi();
+    command.current_dir(dir).arg("annotate").args(args).arg("--bundle").arg(fitted().join("bundle"));
+    // The journal of a remote output is in the temporary folder: let it be this test's.
+    run(command.env("TMPDIR", dir))
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -83,26 +28,26 @@ fn an_object_becomes_an_object() {
     // Several parts to write, several windows to read.
     let rows = ["--rows", "400000", "--seed", "3", "--row-group-rows", "150000", "-o", "big.parquet"];
     must(lsmi().current_dir(dir).args(["synth", "gaussian", "--classes", "4"]).args(rows));
-    let ran = server.annotate(dir, &["big.parquet", "expected.parquet"]);
+    let ran = annotate(&server, dir, &["big.parquet", "expected.parquet"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(fs::metadata(dir.join("expected.parquet")).unwrap().len() > 20 << 20);
 
-    let ran = server.annotate(dir, &["big.parquet", "s3://data/up.parquet"]);
+    let ran = annotate(&server, dir, &["big.parquet", "s3://data/up.parquet"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     server.get("up.parquet", &dir.join("up.parquet"));
     assert!(same(&dir.join("up.parquet"), &dir.join("expected.parquet")));
 
     server.put("big.parquet", &dir.join("big.parquet"));
-    let ran = server.annotate(dir, &["s3://data/big.parquet", "down.parquet"]);
+    let ran = annotate(&server, dir, &["s3://data/big.parquet", "down.parquet"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(same(&dir.join("down.parquet"), &dir.join("expected.parquet")));
 
     // Of another input; the store's clock counts in seconds and can't tell by the age.
     server.put("other.parquet", &fitted().join("in.parquet"));
-    let ran = server.annotate(dir, &["s3://data/other.parquet", "s3://data/up.parquet"]);
+    let ran = annotate(&server, dir, &["s3://data/other.parquet", "s3://data/up.parquet"]);
     assert_eq!(ran.code, 73, "{}", ran.stderr);
     assert!(ran.stderr.contains("--overwrite"), "{}", ran.stderr);
-    let ran = server.annotate(dir, &["s3://data/other.parquet", "s3://data/up.parquet", "--overwrite"]);
+    let ran = annotate(&server, dir, &["s3://data/other.parquet", "s3://data/up.parquet", "--overwrite"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
 
@@ -114,7 +59,7 @@ fn a_prefix_and_a_glob_are_many_files() {
     let keys =
         ["in/c.parquet", "in/t=1%3A00/a b.parquet", "in/year=2024/a.parquet", "in/year=2024/_b.parquet"];
     keys.iter().for_each(|key| server.put(key, &input));
-    let ran = server.annotate(dir, &["s3://data/in", "s3://data/out", "--json"]);
+    let ran = annotate(&server, dir, &["s3://data/in", "s3://data/out", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(last_json(&ran)["rows"], 9000);
     let written: Vec<_> = server
@@ -124,12 +69,12 @@ fn a_prefix_and_a_glob_are_many_files() {
         .collect();
     assert_eq!(written, ["c.parquet", "t=1%3A00/a b.parquet", "year=2024/a.parquet"]);
 
-    let ran = server.annotate(dir, &["s3://data/in/year=*/*.parquet", "here"]);
+    let ran = annotate(&server, dir, &["s3://data/in/year=*/*.parquet", "here"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     server.get("out/t=1%3A00/a b.parquet", &dir.join("there.parquet"));
     assert!(same(&dir.join("here/year=2024/a.parquet"), &dir.join("there.parquet")));
 
-    let again = server.annotate(dir, &["s3://data/in", "s3://data/in/out"]);
+    let again = annotate(&server, dir, &["s3://data/in", "s3://data/in/out"]);
     assert_eq!(again.code, 64, "{}", again.stderr);
 }
 
@@ -145,7 +90,7 @@ fn a_failed_run_leaves_no_part_behind() {
     let middle = usize::try_from(start + length / 2).unwrap();
     bytes[middle..middle + 400].fill(0xff);
     fs::write(dir.join("broken.parquet"), bytes).unwrap();
-    let ran = server.annotate(dir, &["broken.parquet", "s3://data/out.parquet", "--on-bad-row", "fail"]);
+    let ran = annotate(&server, dir, &["broken.parquet", "s3://data/out.parquet", "--on-bad-row", "fail"]);
     assert_eq!(ran.code, 65, "{}", ran.stderr);
     assert!(server.ask("list", &[]).is_empty());
     assert!(server.ask("uploads", &[]).is_empty());
@@ -165,7 +110,7 @@ fn what_stores_refuse() {
         ("s3://data/in.parquet", "s3://no-such-bucket/a.parquet", 73, "no-such-bucket"),
         ("ftp://data/in.parquet", "out.parquet", 64, "s3://"),
     ] {
-        let ran = server.annotate(dir, &[input, output]);
+        let ran = annotate(&server, dir, &[input, output]);
         assert_eq!(ran.code, code, "{input} {output}: {}", ran.stderr);
         assert!(ran.stderr.contains(words), "{input} {output}: {}", ran.stderr);
         assert!(!dir.join("out.parquet").exists());

@@ -1,8 +1,17 @@
 //! SQL: what the functions give against annotate, DuckDB and arithmetic, and how often
-//! the models run; and the recipes of `pipelines/sql`.
+//! the models run; the recipes of `pipelines/sql`; and `lsmi-etl sql` as its users meet
+//! it: the shell on a terminal, the formats as other programs read them, tables in object
+//! stores.
 
+mod bundles;
+mod duckdb;
 mod functions;
+mod output;
 mod recipes;
 mod refusals;
+mod runtime;
 mod shapes;
+mod shell;
+mod spilling;
+mod stores;
 mod summaries;

@@ -66,8 +66,11 @@ fn calls_that_mean_nothing_say_how_to_write_them() {
         ("lsmi(x1, x2)", ["three or four arguments", "lsmi(x1, x2, y)"]),
         ("lsmi_r(x1)", ["three or four arguments", "lsmi_r(x1, x2, y)"]),
         ("lsmi(x1, x2, y, words)", ["must be a literal", "lsmi(x1, x2, y, 'bundle')"]),
-        ("lsmi(x1, x2, y, 7)", ["fourth argument is not a bundle's folder", "lsmi(x1, x2, y, 'bundle')"]),
-        ("lsmi(x1, x2, y, 's3://models/b')", ["a folder of this machine", "s3://models/b"]),
+        (
+            "lsmi(x1, x2, y, 7)",
+            ["fourth argument is not a bundle's folder or URL", "lsmi(x1, x2, y, 'bundle')"],
+        ),
+        ("lsmi(x1, x2, y, 'ftp://models/b')", ["no URL of a store", "s3://"]),
     ] {
         refused(&ask(dir.path(), call), 64, &words);
     }

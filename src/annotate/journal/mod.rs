@@ -14,6 +14,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ pub(super) struct Journal {
     end: u64,
     buffer: Vec<u8>,
     synced: Instant,
+    /// The last call for the disk to have all, which a thread of its own waits for.
+    syncing: Option<JoinHandle<io::Result<()>>>,
     /// Made by this run, and still without a batch.
     fresh: bool,
 }
@@ -67,6 +70,8 @@ pub(super) struct Journal {
 impl Drop for Journal {
     /// A run that has failed before its first batch leaves nothing to go on from.
     fn drop(&mut self) {
+        // Whoever waits for the disk holds the lock.
+        _ = self.syncing.take().map(JoinHandle::join);
         if self.fresh {
             // Whoever failed has an error to tell already.
             let _ = std::fs::remove_file(&self.path);
@@ -142,6 +147,7 @@ impl Journal {
             end: 0,
             buffer: Vec::new(),
             synced: Instant::now(),
+            syncing: None,
             fresh: false,
             file: Arc::new(file),
             path,
@@ -190,10 +196,23 @@ impl Journal {
         self.fresh = false;
         self.buffer = buffer;
         self.advance(batch.rows);
-        if self.synced.elapsed() >= SYNC_EVERY {
-            self.file.sync_data().map_err(|e| self.failed("fsync", e))?;
-            self.synced = Instant::now();
+        if self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
+    }
+
+    /// Has the disk take all, while more is computed, and tells of the last call's
+    /// failure; where the disk is still at that, another time.
+    fn sync(&mut self) -> Result<()> {
+        if self.syncing.as_ref().is_some_and(|last| !last.is_finished()) {
+            return Ok(());
         }
+        if let Some(Ok(Err(e))) = self.syncing.take().map(JoinHandle::join) {
+            return Err(self.failed("fsync", e));
+        }
+        let file = Arc::clone(&self.file);
+        let thread = std::thread::Builder::new().name("sync".to_owned());
+        let syncing = thread.spawn(move || file.sync_data());
+        self.syncing = Some(syncing.map_err(|e| self.failed("fsync", e))?);
+        self.synced = Instant::now();
         Ok(())
     }
 

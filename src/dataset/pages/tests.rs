@@ -340,3 +340,18 @@ fn regular_pages_are_copied_and_not_decoded() {
     let values: Vec<f32> = lists.into_iter().flatten().flatten().flatten().collect();
     assert_eq!(reader.rows.values, values);
 }
+
+#[test]
+fn lists_that_lie_in_one_page_stay_where_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let lists: Vec<List> = (0..65).map(|row| Some(vec![Some(row as f32); 3])).collect();
+    // The second page begins within row 30.
+    write_cut_pages(&path, &lists, &[91]);
+    let mut reader = ListPages::open(&Input::open(&path).unwrap(), 0, 3, 0, 0).unwrap().unwrap();
+    let batches: Vec<Embeddings> = (0..6).map(|_| reader.read(10).unwrap()).collect();
+    let follows = |a: usize, b: usize| batches[a].values.as_ptr_range().end == batches[b].values.as_ptr();
+    assert!(follows(0, 1) && follows(1, 2) && !follows(2, 3) && follows(4, 5), "{batches:?}");
+    let values: Vec<f32> = batches.iter().flat_map(|batch| batch.values.iter().copied()).collect();
+    assert_eq!(values, (0..180).map(|i| (i / 3) as f32).collect::<Vec<f32>>());
+}

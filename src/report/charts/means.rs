@@ -154,8 +154,9 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
             Some(error) => format!("{} ± {}", fixed(total, 3), fixed(error, 3)),
             None => fixed(total, 3),
         };
+        // In a column of their own, clear of the entropy's line.
         plotting.draw(&Note {
-            point: (above.max(total), lane(0.5)),
+            point: (high, lane(0.5)),
             text,
             class: "tag",
             anchor: HPos::Left,

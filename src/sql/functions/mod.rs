@@ -13,47 +13,6 @@
 //! through. A field in one branch of a CASE is computed for the rows of all branches.
 //! In a join's condition, in grouping sets and in correlated subqueries every call
 //! runs by itself.
-//!
-//! A complete program (in `Cargo.toml`: `lsmi-etl`, `datafusion` and `tokio`) that asks
-//! a bundle about files that nobody has annotated:
-//!
-//! ```no_run
-//! use datafusion::prelude::{ParquetReadOptions, SessionContext};
-//! use lsmi_etl::sql::{Models, register};
-//!
-//! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let context = SessionContext::new();
-//!     let functions = register(&context, Models { bundle: "lsmi-bundle".into(), ..Models::default() });
-//!     context.register_parquet("samples", "samples.parquet", ParquetReadOptions::default()).await?;
-//!     let query = "SELECT id, lsmi_r(image, text, label) AS r, lsmi_s(image, text, label) AS s
-//!                  FROM samples WHERE lsmi_i12(image, text, label) < -1 ORDER BY s LIMIT 20";
-//!     context.sql(query).await?.show().await?;
-//!     println!("the models saw {} rows", functions.rows_evaluated());
-//!     Ok(())
-//! }
-//! ```
-//!
-//! The other two need no bundle:
-//!
-//! ```
-//! use datafusion::prelude::SessionContext;
-//! use lsmi_etl::sql::{Models, register};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let context = SessionContext::new();
-//! register(&context, Models::default());
-//! let query = "SELECT dominant(r, u1, u2, s) AS mostly, lsmi_summary(r, u1, u2, s)['rows'] AS rows
-//!              FROM (VALUES (1.4, 0.1, -0.2, 0.3), (1.1, 0.2, 0.0, 0.4), (0.1, 0.0, 0.2, 0.7)) AS t(r, u1, u2, s)
-//!              GROUP BY 1 ORDER BY 1";
-//! let batches = context.sql(query).await?.collect().await?;
-//! let table = datafusion::arrow::util::pretty::pretty_format_batches(&batches)?.to_string();
-//! assert!(table.contains("| redundancy | 2    |"), "{table}");
-//! assert!(table.contains("| synergy    | 1    |"), "{table}");
-//! # Ok(())
-//! # }
-//! ```
 
 mod dominant;
 mod exec;
@@ -90,9 +49,52 @@ impl Functions {
 /// needs them; a bundle is read once.
 ///
 /// Beside the functions the session gets two rules, which make the models run once a
-/// row or, where nothing of them is read, not at all, and a query planner for the operator they run in. Queries without `lsmi`
-/// are planned by the planner that the session had. Registering again replaces the
-/// models.
+/// row or, where nothing of them is read, not at all, and a query planner for the
+/// operator they run in. Queries without `lsmi` are planned by the planner that the
+/// session had. Registering again replaces the models.
+///
+/// # Examples
+///
+/// A complete program (in `Cargo.toml`: `lsmi-etl`, `datafusion` and `tokio`) that asks
+/// a bundle about files that nobody has annotated:
+///
+/// ```no_run
+/// use datafusion::prelude::{ParquetReadOptions, SessionContext};
+/// use lsmi_etl::sql::{Models, register};
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let context = SessionContext::new();
+///     let functions = register(&context, Models { bundle: "lsmi-bundle".into(), ..Models::default() });
+///     context.register_parquet("samples", "samples.parquet", ParquetReadOptions::default()).await?;
+///     let query = "SELECT id, lsmi_r(image, text, label) AS r, lsmi_s(image, text, label) AS s
+///                  FROM samples WHERE lsmi_i12(image, text, label) < -1 ORDER BY s LIMIT 20";
+///     context.sql(query).await?.show().await?;
+///     println!("the models saw {} rows", functions.rows_evaluated());
+///     Ok(())
+/// }
+/// ```
+///
+/// The other two need no bundle:
+///
+/// ```
+/// use datafusion::prelude::SessionContext;
+/// use lsmi_etl::sql::{Models, register};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let context = SessionContext::new();
+/// register(&context, Models::default());
+/// let query = "SELECT dominant(r, u1, u2, s) AS mostly, lsmi_summary(r, u1, u2, s)['rows'] AS rows
+///              FROM (VALUES (1.4, 0.1, -0.2, 0.3), (1.1, 0.2, 0.0, 0.4), (0.1, 0.0, 0.2, 0.7)) AS t(r, u1, u2, s)
+///              GROUP BY 1 ORDER BY 1";
+/// let batches = context.sql(query).await?.collect().await?;
+/// let table = datafusion::arrow::util::pretty::pretty_format_batches(&batches)?.to_string();
+/// assert!(table.contains("| redundancy | 2    |"), "{table}");
+/// assert!(table.contains("| synergy    | 1    |"), "{table}");
+/// # Ok(())
+/// # }
+/// ```
 pub fn register(context: &SessionContext, models: Models) -> Functions {
     let registry = Arc::new(Registry::new(models));
     for function in scalar::Lsmi::all(&registry) {

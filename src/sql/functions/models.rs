@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{FieldRef, Fields};
 
 use super::pool::Pool;
 use crate::bundle::Bundle;
-use crate::dataset::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract};
+use crate::dataset::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract, open_bundle};
 use crate::engine::{self, Engine};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{Column, Constants, Worker, fastest_batch_rows};
@@ -39,7 +39,7 @@ pub(super) fn fields() -> Fields {
 /// Which models the functions run, and on what.
 #[derive(Debug, Clone)]
 pub struct Models {
-    /// The bundle where a call names none: opened when the first such call is planned,
+    /// The bundle where a call names none, a folder or a URL: opened when the first such call is planned,
     /// so that it need not exist for other queries.
     pub bundle: PathBuf,
     /// What runs the models; looked for when the first call is planned.
@@ -76,18 +76,13 @@ impl Registry {
 
     /// The models of a bundle, or of the default one.
     pub(super) fn estimator(&self, bundle: Option<&str>) -> Result<Arc<Estimator>> {
-        if let Some(url) = bundle.filter(|name| name.contains("://")) {
-            return Err(Error::Usage(format!(
-                "lsmi: a bundle is a folder of this machine, and {url} is not; copy it to one"
-            )));
-        }
         let dir = bundle.map_or(self.models.bundle.as_path(), Path::new);
         // Held while a bundle is opened: two calls of one query must not open it twice.
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = opened.estimators.get(dir) {
             return Ok(Arc::clone(known));
         }
-        let bundle = Bundle::open(dir)?;
+        let bundle = open_bundle(dir)?;
         let engine = match opened.engine.take() {
             Some(engine) => engine,
             None => {
@@ -145,7 +140,7 @@ impl Estimator {
         })
     }
 
-    /// The bundle's folder, for messages and plans.
+    /// The bundle's folder or URL, for messages and plans.
     pub(super) fn name(&self) -> String {
         self.bundle.dir().display().to_string()
     }

@@ -54,7 +54,7 @@ impl Lsmi {
                 .with_argument("x1", "The first embedding: a list of floats, or FixedSizeBinary of float32")
                 .with_argument("x2", "The second embedding")
                 .with_argument("y", "The label: an integer, string or boolean")
-                .with_argument("bundle", "The bundle's folder as a literal; else that of the session")
+                .with_argument("bundle", "The bundle's folder or URL as a literal; else that of the session")
                 .build();
         let signature = Signature::user_defined(Volatility::Immutable);
         Self { registry, name, field, signature, documentation }
@@ -77,7 +77,7 @@ impl Lsmi {
             value
                 .try_as_str()
                 .flatten()
-                .ok_or_else(|| self.usage("its fourth argument is not a bundle's folder"))
+                .ok_or_else(|| self.usage("its fourth argument is not a bundle's folder or URL"))
         });
         self.registry.estimator(bundle.transpose()?)
     }

@@ -1,15 +1,32 @@
 //! How rows are written: one file per family of formats, each a [`Rows`].
 
+mod binary;
+mod fit;
 mod json;
+mod plain;
 mod separated;
 mod table;
+
+use std::path::Path;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 
 /// The formats of a query's rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    clap::ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Boxed columns, for reading; long lists are cut in their cells
     #[default]
@@ -24,6 +41,50 @@ pub enum Format {
     Ndjson,
     /// A Markdown table; long lists are cut in their cells
     Markdown,
+    /// Arrow's IPC stream, for pipes
+    Arrow,
+    /// Arrow's IPC file (Feather), which --output x.arrow writes
+    ArrowFile,
+    /// Parquet
+    Parquet,
+}
+
+impl Format {
+    /// The format that a file's name tells by its ending.
+    pub fn of(path: &Path) -> Option<Self> {
+        Some(match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Self::Csv,
+            "tsv" => Self::Tsv,
+            "json" => Self::Json,
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "md" => Self::Markdown,
+            "txt" => Self::Table,
+            "arrows" => Self::Arrow,
+            "arrow" | "feather" | "ipc" => Self::ArrowFile,
+            "parquet" | "pq" => Self::Parquet,
+            _ => return None,
+        })
+    }
+
+    /// The name by which it is asked for.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Markdown => "markdown",
+            Self::Arrow => "arrow",
+            Self::ArrowFile => "arrow-file",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// Whether it is no text, and holds one result only.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Arrow | Self::ArrowFile | Self::Parquet)
+    }
 }
 
 /// A format and how much of the result it shows.
@@ -35,22 +96,28 @@ pub struct Layout {
     /// write the first, stops; `None` for no limit. The other formats stream and
     /// write every row.
     pub max_table_rows: Option<usize>,
+    /// Columns of text that [`Format::Table`] may take: it cuts cells and leaves out
+    /// columns to keep to them. As wide as it is where `None`.
+    pub width: Option<usize>,
 }
 
 impl Layout {
-    pub(super) fn rows(&self, schema: SchemaRef) -> Box<dyn Rows> {
-        match self.format {
-            Format::Table => Box::new(table::Table::new(schema, self.max_table_rows)),
+    pub(super) fn rows(&self, schema: SchemaRef) -> Result<Box<dyn Rows>, ArrowError> {
+        Ok(match self.format {
+            Format::Table => Box::new(table::Table::new(schema, self)),
             Format::Csv => Box::new(separated::Separated::new(schema, b',')),
             Format::Tsv => Box::new(separated::Separated::new(schema, b'\t')),
             Format::Json => Box::new(json::Array::new()),
             Format::Ndjson => Box::new(json::Lines::new()),
             Format::Markdown => Box::new(table::Markdown::new(schema)),
-        }
+            Format::Arrow => Box::new(binary::Stream::new(&schema)?),
+            Format::ArrowFile => Box::new(binary::File::new(&schema)?),
+            Format::Parquet => Box::new(binary::Parquet::new(&schema)?),
+        })
     }
 }
 
-/// Turns one statement's batches into text. The caller writes the text, so that an
+/// Turns one statement's batches into text, or bytes. The caller writes them, so that an
 /// error in writing stays an error in writing.
 pub(super) trait Rows {
     /// Appends what can be written once `batch` is known.
@@ -89,7 +156,7 @@ mod tests {
     }
 
     fn write(format: Format, batches: &[RecordBatch], max_table_rows: Option<usize>) -> String {
-        let mut rows = Layout { format, max_table_rows }.rows(batch().schema());
+        let mut rows = Layout { format, max_table_rows, width: None }.rows(batch().schema()).unwrap();
         let mut text = Vec::new();
         for batch in batches {
             rows.add(batch, &mut text).unwrap();
@@ -135,6 +202,29 @@ mod tests {
         assert!(text.contains("[0.0, 0.5, 1.0, …] (9)"), "{text}");
         assert_eq!(write(Format::Table, &[batch(), batch()], None).lines().count(), 4 + 4);
         assert_eq!(write(Format::Table, &[], None).lines().count(), 4);
+    }
+
+    #[test]
+    fn a_table_keeps_to_its_width() {
+        let layout = Layout { width: Some(40), ..Layout::default() };
+        let mut rows = layout.rows(batch().schema()).unwrap();
+        let mut text = Vec::new();
+        rows.add(&batch(), &mut text).unwrap();
+        rows.finish(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= 40) && text.contains('…'), "{text}");
+    }
+
+    #[test]
+    fn an_ending_tells_the_format() {
+        use clap::ValueEnum;
+
+        assert_eq!(Format::of("a/b.PARQUET".as_ref()), Some(Format::Parquet));
+        assert_eq!(Format::of("s3://data/b.arrows".as_ref()), Some(Format::Arrow));
+        assert_eq!(Format::of("b.xlsx".as_ref()), None);
+        for format in Format::value_variants() {
+            assert_eq!(format.to_possible_value().unwrap().get_name(), format.name());
+        }
     }
 
     #[test]

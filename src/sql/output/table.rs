@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -15,7 +15,7 @@ use datafusion::arrow::util::pretty::{
     pretty_format_batches_with_options, pretty_format_batches_with_schema,
 };
 
-use super::Rows;
+use super::{Layout, Rows, fit};
 
 /// Lists longer than this show their first [`SHOWN`] values and their length.
 const LONGEST_LIST: usize = 8;
@@ -27,11 +27,50 @@ pub(super) struct Table {
     batches: Vec<RecordBatch>,
     rows: usize,
     limit: Option<usize>,
+    width: Option<usize>,
 }
 
 impl Table {
-    pub(super) fn new(schema: SchemaRef, limit: Option<usize>) -> Self {
-        Self { schema, batches: Vec::new(), rows: 0, limit }
+    pub(super) fn new(schema: SchemaRef, layout: &Layout) -> Self {
+        let Layout { max_table_rows: limit, width, .. } = *layout;
+        Self { schema, batches: Vec::new(), rows: 0, limit, width }
+    }
+
+    /// Every cell as text.
+    fn columns(&self) -> Result<Vec<fit::Column>, ArrowError> {
+        let mut columns: Vec<fit::Column> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| fit::Column { name: field.name().clone(), cells: Vec::new() })
+            .collect();
+        let options = cells();
+        for batch in &self.batches {
+            for (column, formatter) in columns.iter_mut().zip(formatters(batch, &options)?) {
+                for row in 0..batch.num_rows() {
+                    column.cells.push(formatter.value(row).to_string());
+                }
+            }
+        }
+        Ok(columns)
+    }
+
+    fn text(&self) -> Result<String, ArrowError> {
+        if let Some(width) = self.width {
+            let (text, shown) = fit::table(self.columns()?, width)?;
+            let all = self.schema.fields().len();
+            if shown < all {
+                tracing::warn!(
+                    "{shown} of {all} columns have room here; a wider terminal or --format csv shows all"
+                );
+            }
+            return Ok(text);
+        }
+        Ok(if self.batches.is_empty() {
+            pretty_format_batches_with_schema(self.schema.clone(), &[])?.to_string()
+        } else {
+            pretty_format_batches_with_options(&self.batches, &cells())?.to_string()
+        })
     }
 }
 
@@ -47,12 +86,7 @@ impl Rows for Table {
     }
 
     fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError> {
-        let table = if self.batches.is_empty() {
-            pretty_format_batches_with_schema(self.schema.clone(), &[])?.to_string()
-        } else {
-            pretty_format_batches_with_options(&self.batches, &cells())?.to_string()
-        };
-        text.extend_from_slice(table.as_bytes());
+        text.extend_from_slice(self.text()?.as_bytes());
         text.push(b'\n');
         if self.is_full() {
             tracing::warn!(
@@ -95,14 +129,7 @@ impl Rows for Markdown {
     fn add(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.header(text);
         let options = cells();
-        let columns = batch
-            .columns()
-            .iter()
-            .map(|column| match Lists.create_array_formatter(column, &options, None)? {
-                Some(formatter) => Ok(formatter),
-                None => ArrayFormatter::try_new(column, &options),
-            })
-            .collect::<Result<Vec<_>, ArrowError>>()?;
+        let columns = formatters(batch, &options)?;
         for index in 0..batch.num_rows() {
             let cells = columns.iter().map(|column| column.value(index).try_to_string());
             row(text, cells.collect::<Result<Vec<_>, _>>()?.into_iter());
@@ -123,6 +150,17 @@ fn row(text: &mut Vec<u8>, cells: impl Iterator<Item = String>) {
         text.push(b' ');
     }
     text.extend_from_slice(b"|\n");
+}
+
+fn formatters<'a>(
+    batch: &'a RecordBatch,
+    options: &FormatOptions<'a>,
+) -> Result<Vec<ArrayFormatter<'a>>, ArrowError> {
+    let formatter = |column: &'a ArrayRef| match Lists.create_array_formatter(column, options, None)? {
+        Some(formatter) => Ok(formatter),
+        None => ArrayFormatter::try_new(column, options),
+    };
+    batch.columns().iter().map(formatter).collect()
 }
 
 fn cells() -> FormatOptions<'static> {

@@ -1,16 +1,20 @@
-//! The flags that choose an engine, shared by all commands that run models.
+//! Which engine runs the models, and where: the flags of all commands that run models, and
+//! the table `engine` of a pipeline file.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::{Choice, Device, Engine, Options};
 use crate::error::Result;
 
 /// Which engine runs the models, and where.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize, JsonSchema)]
 #[command(next_help_heading = "Engine")]
-pub(super) struct EngineArgs {
+#[serde(default, deny_unknown_fields)]
+pub struct EngineArgs {
     /// auto, onnxruntime or embedded; auto takes ONNX Runtime where one is found
     #[arg(long, env = "LSMI_ETL_ENGINE", default_value = "auto", hide_env = true)]
     engine: Choice,
@@ -22,23 +26,26 @@ pub(super) struct EngineArgs {
     #[arg(long, env = "LSMI_ETL_DEVICE", default_value = "cpu", hide_env = true)]
     device: Device,
     /// Let a GPU round matrix products to TensorFloat-32
-    #[arg(long)]
+    #[arg(long, env = "LSMI_ETL_TF32", hide_env = true)]
     tf32: bool,
 }
 
 impl EngineArgs {
     /// The library or folder that was named.
-    pub(super) fn library(&self) -> Option<&Path> {
+    pub fn library(&self) -> Option<&Path> {
         self.onnxruntime.as_deref()
     }
 
     /// Where the models are to run.
-    pub(super) fn device(&self) -> Device {
+    pub fn device(&self) -> Device {
         self.device
     }
 
     /// Finds the engine and says which it is.
-    pub(super) fn find(&self) -> Result<Engine> {
+    ///
+    /// # Errors
+    /// As for [`Engine::find`].
+    pub fn find(&self) -> Result<Engine> {
         let engine = Engine::find(&self.options())?;
         tracing::info!("engine: {}", engine.describe());
         Ok(engine)
@@ -46,7 +53,10 @@ impl EngineArgs {
 
     /// The engine, and where none was named and the processor runs the models, the
     /// embedded one too.
-    pub(super) fn find_all(&self) -> Result<Vec<Engine>> {
+    ///
+    /// # Errors
+    /// As for [`Engine::find`].
+    pub fn find_all(&self) -> Result<Vec<Engine>> {
         let mut engines = vec![Engine::find(&self.options())?];
         let is_free = self.engine == Choice::Auto && self.device == Device::Cpu;
         if is_free && !engines.iter().any(Engine::is_embedded) {
@@ -56,7 +66,7 @@ impl EngineArgs {
     }
 
     /// What was asked for.
-    pub(super) fn options(&self) -> Options {
+    pub fn options(&self) -> Options {
         Options {
             engine: self.engine,
             library: self.onnxruntime.clone(),

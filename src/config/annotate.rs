@@ -1,0 +1,162 @@
+//! The settings of annotating: the flags of `annotate` and `run`, and the table `annotate` of
+//! a pipeline file.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Size};
+use crate::dataset::{Keys, Share};
+use crate::error::Result;
+
+/// Where `fit` writes and everything else reads by default.
+pub const DEFAULT_BUNDLE: &str = "lsmi-bundle";
+
+/// What is read of a file, what is added, and what becomes of rows that can't be computed.
+#[derive(Debug, Clone, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnnotateSettings {
+    /// The models
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR")]
+    pub bundle: PathBuf,
+    /// Embedding column of the first modality [default: the bundle's]
+    #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_X1", hide_env = true)]
+    pub x1: Option<String>,
+    /// Embedding column of the second modality [default: the bundle's]
+    #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_X2", hide_env = true)]
+    pub x2: Option<String>,
+    /// Label column [default: the bundle's]
+    #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_LABEL", hide_env = true)]
+    pub label: Option<String>,
+    /// More columns to add: i1, i2, i12, h1, h2, p_y
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', env = "LSMI_ETL_COLUMNS", hide_env = true)]
+    pub columns: Vec<Column>,
+    /// Keys of encrypted files: a JSON file of footer_key, column_keys and aad_prefix
+    ///
+    /// For example {"footer_key": "30313233343536373839303132333435", "column_keys":
+    /// {"x1": "MDEyMzQ1Njc4OTAxMjM0NQ=="}}: keys of 16 or 32 bytes in hexadecimal digits or in
+    /// base64; column_keys only where columns have keys of their own, aad_prefix only where one is
+    /// needed. Keys that a key service has wrapped must be unwrapped before. The file may be a pipe.
+    /// An encrypted input is not copied but decoded and encoded again, and the output encrypted with
+    /// the same keys, the new columns with that of the label, else of x1, else of x2. While a run is
+    /// not done, its journal holds the computed values unencrypted, for its owner alone.
+    #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
+    pub parquet_keys: Option<PathBuf>,
+    /// What becomes of a row that can't be computed (null, NaN, unknown label)
+    #[arg(long, value_enum, default_value = "null", env = "LSMI_ETL_ON_BAD_ROW", hide_env = true)]
+    pub on_bad_row: OnBadRow,
+    /// Write the rows that can't be computed to a Parquet file (file, row_group, row, reason,
+    /// label), or of several files to a folder
+    #[arg(long, value_name = "PATH", env = "LSMI_ETL_REJECTS", hide_env = true)]
+    pub rejects: Option<PathBuf>,
+    /// Fail (65) where more rows are bad than these: a number, or a share of all such as 0.5%
+    #[arg(long, value_name = "N|P%", env = "LSMI_ETL_MAX_BAD_ROWS", hide_env = true)]
+    pub max_bad_rows: Option<MaxBadRows>,
+    /// Shift r, u1, u2 and s by one constant so that their means are not negative
+    ///
+    /// As the authors' code does: where R or S is negative, -min(R, S) is added to r and s and
+    /// taken from u1 and u2; else where U1 or U2 is, min(U1, U2). In the second case the means
+    /// become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2): the density models no
+    /// longer matter for them, which mostly undoes what they have said. All rows, of all files
+    /// where there are several, are computed before the first is written; where a file is added
+    /// later and changes the constant, the files are computed and written again.
+    #[arg(long, value_enum, default_value = "none", env = "LSMI_ETL_ADJUST", hide_env = true)]
+    pub adjust: Adjust,
+    /// Replace the output where it exists
+    #[arg(long, env = "LSMI_ETL_OVERWRITE", hide_env = true)]
+    pub overwrite: bool,
+    /// Throw away what an unfinished run has computed
+    #[arg(long, env = "LSMI_ETL_RESTART", hide_env = true)]
+    pub restart: bool,
+    /// Memory that batches may take, such as 2GiB [default: a quarter of the machine's]
+    #[arg(long, value_name = "SIZE", env = "LSMI_ETL_MEMORY_LIMIT", hide_env = true)]
+    pub memory_limit: Option<Size>,
+    /// Workers, each with a session of one thread [default: the machine's cores; three a GPU]
+    #[arg(long, value_name = "N", env = "LSMI_ETL_WORKERS", hide_env = true)]
+    pub workers: Option<NonZeroU16>,
+    /// Rows evaluated at once [default: by the dimensions]
+    #[arg(long, value_name = "N", env = "LSMI_ETL_BATCH_ROWS", hide_env = true)]
+    pub batch_rows: Option<NonZeroU32>,
+    /// Take the I-th of N shares of the files, balanced by bytes: for array jobs
+    #[arg(long, value_name = "I/N", env = "LSMI_ETL_FILES_PER_JOB", hide_env = true)]
+    pub files_per_job: Option<Share>,
+    /// The exit code where there is nothing to do: no file is there, all are annotated already, or
+    /// none has a row [default: 66 where no file is there, else 0]
+    #[arg(long, value_enum, value_name = "CODE", env = "LSMI_ETL_IF_NOTHING", hide_env = true)]
+    pub if_nothing: Option<IfNothing>,
+    /// Write the run's numbers for Prometheus to a file, also where the run fails
+    ///
+    /// For the textfile collector of node_exporter, such as
+    /// /var/lib/node_exporter/textfile/nightly.prom; the series bear pipeline="nightly".
+    #[arg(long, env = "LSMI_ETL_METRICS", value_name = "PATH", hide_env = true)]
+    pub metrics: Option<PathBuf>,
+}
+
+/// The exit code of a run that had nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IfNothing {
+    /// 0, as after work
+    Exit0,
+    /// 99, which Airflow takes for skipped
+    Exit99,
+}
+
+impl Default for AnnotateSettings {
+    fn default() -> Self {
+        Self {
+            bundle: DEFAULT_BUNDLE.into(),
+            x1: None,
+            x2: None,
+            label: None,
+            columns: Vec::new(),
+            parquet_keys: None,
+            on_bad_row: OnBadRow::default(),
+            rejects: None,
+            max_bad_rows: None,
+            adjust: Adjust::default(),
+            overwrite: false,
+            restart: false,
+            memory_limit: None,
+            workers: None,
+            batch_rows: None,
+            files_per_job: None,
+            if_nothing: None,
+            metrics: None,
+        }
+    }
+}
+
+impl AnnotateSettings {
+    /// What annotating is told, with the keys read.
+    ///
+    /// # Errors
+    /// As for [`Keys::open`].
+    pub fn options(&self) -> Result<Options> {
+        let mut extras = Vec::new();
+        for column in &self.columns {
+            if !extras.contains(column) {
+                extras.push(*column);
+            }
+        }
+        Ok(Options {
+            x1: self.x1.clone(),
+            x2: self.x2.clone(),
+            label: self.label.clone(),
+            keys: self.parquet_keys.as_deref().map(Keys::open).transpose()?,
+            extras,
+            on_bad_row: self.on_bad_row,
+            max_bad_rows: self.max_bad_rows,
+            rejects: self.rejects.clone(),
+            adjust: self.adjust,
+            overwrite: self.overwrite,
+            restart: self.restart,
+            memory_limit_bytes: self.memory_limit.map(|size| size.0),
+            workers: self.workers.map(|n| usize::from(n.get())),
+            batch_rows: self.batch_rows.map(|n| n.get() as usize),
+        })
+    }
+}

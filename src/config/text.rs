@@ -1,0 +1,101 @@
+//! Settings that have a notation of their own, such as sizes and devices: in a file, in
+//! JSON and in a schema they are written as on the command line.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use crate::annotate::{Column, MaxBadRows, Size};
+use crate::dataset::Share;
+use crate::engine::{Choice, Device};
+
+/// Reads text, or a number that would be text on the command line.
+struct Typed<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = String>> Visitor<'_> for Typed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text as on the command line")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(|what| E::custom(format_args!("{text:?} is wrong: {what}")))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+}
+
+macro_rules! written_as_typed {
+    ($($type:ty: $schema:tt,)*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self as &dyn Display)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Typed(PhantomData))
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+written_as_typed! {
+    Size: { "type": ["string", "integer"], "examples": ["512MiB", "4GB"] },
+    MaxBadRows: { "type": ["string", "integer"], "examples": [100, "0.5%"] },
+    Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },
+    Device: { "type": "string", "examples": ["cpu", "cuda", "cuda:0,cuda:1"] },
+    Choice: { "enum": ["auto", "onnxruntime", "embedded"] },
+    Column: { "enum": ["i1", "i2", "i12", "h1", "h2", "p_y"] },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn text_is_what_may_be_typed() {
+        assert_eq!(from_value::<Size>(json!("2GiB")).unwrap(), Size(2 << 30));
+        assert_eq!(from_value::<Size>(json!(4096)).unwrap(), Size(4096));
+        assert_eq!(from_value::<MaxBadRows>(json!(7)).unwrap(), MaxBadRows::Rows(7));
+        assert_eq!(serde_json::to_value(MaxBadRows::Percent(0.5)).unwrap(), json!("0.5%"));
+        assert_eq!(from_value::<Column>(json!("p_y")).unwrap(), Column::PY);
+        let wrong = from_value::<Share>(json!("0/3")).unwrap_err().to_string();
+        assert!(wrong.contains("\"0/3\" is wrong: expected I/N"), "{wrong}");
+    }
+
+    #[test]
+    fn the_schemas_lists_are_what_is_taken() {
+        let listed = |schema: Schema| schema.as_value()["enum"].as_array().unwrap().clone();
+        let columns = listed(schemars::schema_for!(Column));
+        assert_eq!(columns, Column::EXTRAS.map(|column| json!(column)));
+        for engine in listed(schemars::schema_for!(Choice)) {
+            assert_eq!(json!(from_value::<Choice>(engine.clone()).unwrap()), engine);
+        }
+    }
+}

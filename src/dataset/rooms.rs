@@ -1,0 +1,132 @@
+//! Memory for what is read of a file, used again and again: a fresh page of memory costs
+//! as much as filling it. What is read ends where an aligned address ends, so that floats
+//! at the end of it can be used where they lie.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+/// Every vector that a processor has.
+const ALIGNMENT: usize = 64;
+/// Below this the allocator is as good.
+const SMALLEST: usize = 64 << 10;
+/// What is kept for the next ones.
+const KEPT_BYTES: usize = 32 << 20;
+
+/// Where rooms come from and go back to. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rooms(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    rooms: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+/// Room for so many bytes.
+#[derive(Debug)]
+pub(super) struct Room {
+    memory: Vec<u8>,
+    range: Range<usize>,
+    rooms: Rooms,
+}
+
+impl Rooms {
+    /// Room for `length` bytes, which hold whatever was there before.
+    pub(super) fn take(&self, length: usize) -> Room {
+        let wanted = length + ALIGNMENT;
+        let memory = match self.kept(wanted) {
+            Some(memory) => memory,
+            // Pages differ a little in their lengths.
+            None if wanted >= SMALLEST => vec![0; wanted.next_multiple_of(SMALLEST)],
+            None => vec![0; wanted],
+        };
+        let start = (memory.as_ptr().addr() + length).wrapping_neg() % ALIGNMENT;
+        Room { memory, range: start..start + length, rooms: self.clone() }
+    }
+
+    fn kept(&self, wanted: usize) -> Option<Vec<u8>> {
+        if wanted < SMALLEST {
+            return None;
+        }
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = kept.rooms.iter().rposition(|memory| memory.len() >= wanted)?;
+        let memory = kept.rooms.swap_remove(fits);
+        kept.bytes -= memory.len();
+        Some(memory)
+    }
+
+    fn keep(&self, memory: Vec<u8>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.len() >= SMALLEST && kept.bytes + memory.len() <= KEPT_BYTES {
+            kept.bytes += memory.len();
+            kept.rooms.push(memory);
+        }
+    }
+}
+
+impl Room {
+    /// What to fill.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.get_mut(self.range.clone()).unwrap_or_default()
+    }
+
+    /// The bytes; their memory goes back when the last of them is gone.
+    pub(super) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Room {
+    fn as_ref(&self) -> &[u8] {
+        self.memory.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.rooms.keep(std::mem::take(&mut self.memory));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(rooms: &Rooms, length: usize) -> Bytes {
+        let mut room = rooms.take(length);
+        room.bytes_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i % 251) as u8);
+        room.into_bytes()
+    }
+
+    #[test]
+    fn what_is_read_ends_aligned() {
+        let rooms = Rooms::default();
+        for length in [0, 1, 63, 64, 1000, SMALLEST, (1 << 20) + 3] {
+            let bytes = filled(&rooms, length);
+            assert_eq!(bytes.len(), length);
+            assert!(bytes.iter().enumerate().all(|(i, byte)| *byte == (i % 251) as u8));
+            assert_eq!((bytes.as_ptr().addr() + length) % ALIGNMENT, 0);
+        }
+    }
+
+    #[test]
+    fn memory_is_used_again_and_within_bounds() {
+        let rooms = Rooms::default();
+        let first = filled(&rooms, 1 << 20);
+        let (from, to) = (first.as_ptr().addr(), first.as_ptr().addr() + first.len());
+        let part = first.slice(10..20);
+        drop(first);
+        assert_eq!(rooms.0.lock().unwrap().rooms.len(), 0, "a part of it is in use");
+        drop(part);
+        let again = filled(&rooms, (1 << 20) + 100);
+        assert!((from - 200..to).contains(&again.as_ptr().addr()));
+
+        let all: Vec<Bytes> = (0..40).map(|_| filled(&rooms, 1 << 20)).collect();
+        drop((again, all, filled(&rooms, 100)));
+        let kept = rooms.0.lock().unwrap();
+        assert!(kept.bytes <= KEPT_BYTES && kept.rooms.len() > 20, "{}", kept.rooms.len());
+        assert_eq!(kept.bytes, kept.rooms.iter().map(Vec::len).sum::<usize>());
+    }
+}

@@ -1,0 +1,139 @@
+//! Checks: a query of which something must hold, such as that it finds no row.
+
+use std::sync::atomic::AtomicBool;
+
+use datafusion::arrow::array::{Array, AsArray, BooleanArray};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::sql::parser::DFParser;
+use futures::StreamExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::failure::explain;
+use super::session::Session;
+use crate::error::{Error, Result};
+
+/// As many offending rows are shown.
+const SHOWN: usize = 20;
+
+const NOTHING_TO_BE_TRUE: &str =
+    "the query has no boolean column that could be true; write one, such as count(*) > 0 AS some_rows";
+
+/// What must hold of a query's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// There are none: the query looks for what is wrong.
+    NoRows,
+    /// There are some, and all their boolean columns are true.
+    AllTrue,
+}
+
+/// How many statements there are.
+///
+/// # Errors
+/// [`Error::Usage`] where they are no SQL.
+pub fn statements(sql: &str) -> Result<usize> {
+    DFParser::parse_sql(sql).map(|statements| statements.len()).map_err(|e| explain(e, ""))
+}
+
+impl Session {
+    /// Runs a query of one statement. Nothing where what is expected holds, else the rows that
+    /// offend, as a table.
+    ///
+    /// # Errors
+    /// See [`explain`]; [`Error::Usage`] where there is nothing that could be true;
+    /// [`Error::Interrupted`] soon after `stop` is set.
+    pub fn check(&self, sql: &str, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
+        let failed = |e| explain(e, "the check's tables");
+        let frame = self.wait(stop, self.context().sql(sql))?.map_err(|e| explain(e, ""))?;
+        let mut stream = self.wait(stop, frame.execute_stream())?.map_err(failed)?;
+        if expect == Expect::AllTrue && booleans(&stream.schema()).next().is_none() {
+            return Err(Error::Usage(NOTHING_TO_BE_TRUE.to_owned()));
+        }
+        let (mut rows, mut offending, mut shown) = (0, 0, Vec::new());
+        while let Some(batch) = self.wait(stop, stream.next())? {
+            let batch = batch.map_err(failed)?;
+            rows += batch.num_rows();
+            let wrong = match expect {
+                Expect::NoRows => batch,
+                Expect::AllTrue => untrue(&batch).map_err(|e| failed(e.into()))?,
+            };
+            let room = SHOWN.saturating_sub(offending);
+            shown.push(wrong.slice(0, wrong.num_rows().min(room)));
+            offending += wrong.num_rows();
+            if offending > SHOWN {
+                break;
+            }
+        }
+        if rows == 0 && expect == Expect::AllTrue {
+            return Ok(Some("(no row)".to_owned()));
+        }
+        if offending == 0 {
+            return Ok(None);
+        }
+        let table = pretty_format_batches(&shown).map_err(|e| failed(e.into()))?;
+        let more = if offending > SHOWN { "\n(and more)" } else { "" };
+        Ok(Some(format!("{table}{more}")))
+    }
+}
+
+fn booleans(schema: &SchemaRef) -> impl Iterator<Item = usize> {
+    let fields = schema.fields().iter().enumerate();
+    fields.filter(|(_, field)| *field.data_type() == DataType::Boolean).map(|(column, _)| column)
+}
+
+/// The rows of which a boolean is not true.
+fn untrue(batch: &RecordBatch) -> std::result::Result<RecordBatch, datafusion::arrow::error::ArrowError> {
+    let columns: Vec<&BooleanArray> =
+        booleans(batch.schema_ref()).map(|column| batch.column(column).as_boolean()).collect();
+    let is_true = |row| columns.iter().all(|column| column.is_valid(row) && column.value(row));
+    let wrong: BooleanArray = (0..batch.num_rows()).map(|row| Some(!is_true(row))).collect();
+    filter_record_batch(batch, &wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Request;
+    use super::*;
+
+    fn checked(sql: &str, expect: Expect) -> Result<Option<String>> {
+        Session::open(&Request::new("")).unwrap().check(sql, expect, &AtomicBool::new(false))
+    }
+
+    fn offending(sql: &str, expect: Expect) -> Option<String> {
+        checked(sql, expect).unwrap()
+    }
+
+    #[test]
+    fn rows_that_should_not_be_there_are_shown() {
+        let sql = "SELECT value AS bad FROM generate_series(1, 50) WHERE value > ";
+        assert_eq!(offending(&format!("{sql} 50"), Expect::NoRows), None);
+        let few = offending(&format!("{sql} 48"), Expect::NoRows).unwrap();
+        assert!(few.contains("| bad |") && few.contains("| 49  |") && few.contains("| 50  |"), "{few}");
+        let many = offending(&format!("{sql} 9"), Expect::NoRows).unwrap();
+        assert!(many.ends_with("(and more)"), "{many}");
+        assert_eq!(many.lines().count(), SHOWN + 4 + 1, "{many}");
+    }
+
+    #[test]
+    fn what_must_be_true_is_not_where_it_is_null_or_absent() {
+        let rows = "SELECT * FROM (VALUES (1, 2 > 1), (2, true), (3, NULL), (4, 1 > 2)) AS t(k, holds)";
+        let wrong = offending(rows, Expect::AllTrue).unwrap();
+        assert!(wrong.contains("| 3 |") && wrong.contains("| 4 | false |"), "{wrong}");
+        assert_eq!(wrong.lines().count(), 2 + 4, "{wrong}");
+        assert_eq!(offending(&format!("{rows} WHERE k < 3"), Expect::AllTrue), None);
+        assert_eq!(offending(&format!("{rows} WHERE k > 9"), Expect::AllTrue).as_deref(), Some("(no row)"));
+        let error = checked("SELECT 1 AS k", Expect::AllTrue).unwrap_err();
+        assert_eq!(error.exit_code(), 64, "{error}");
+    }
+
+    #[test]
+    fn statements_are_counted_and_their_errors_told() {
+        assert_eq!(statements("SELECT 1; SELECT 2 -- and\n;").unwrap(), 2);
+        assert_eq!(statements("SELEKT 1").unwrap_err().exit_code(), 64);
+    }
+}

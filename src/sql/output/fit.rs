@@ -1,0 +1,155 @@
+//! Tables that fit the terminal: long cells are cut first, and where that is not
+//! enough, columns in the middle are left out.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Cells are not cut shorter than this while there are columns to leave out.
+const SHORTEST: usize = 12;
+/// What a column takes beside its cells, and the border on the left.
+const BESIDE: usize = 3;
+const BORDER: usize = 1;
+const ELLIPSIS: &str = "…";
+
+/// A column's name and its cells, all as text.
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) cells: Vec<String>,
+}
+
+impl Column {
+    fn width(&self) -> usize {
+        self.cells.iter().chain([&self.name]).map(|text| width(text)).max().unwrap_or_default()
+    }
+
+    fn cut(&mut self, limit: usize) {
+        for text in self.cells.iter_mut().chain([&mut self.name]) {
+            if width(text) > limit {
+                *text = cut(text, limit);
+            }
+        }
+    }
+}
+
+/// A table that is no wider than `limit`, and the number of columns it shows.
+pub(super) fn table(columns: Vec<Column>, limit: usize) -> Result<(String, usize), ArrowError> {
+    let (columns, shown) = fitted(columns, limit);
+    let fields: Vec<Field> =
+        columns.iter().map(|column| Field::new(&column.name, DataType::Utf8, true)).collect();
+    let cells = columns.into_iter().map(|column| Arc::new(StringArray::from(column.cells)) as ArrayRef);
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), cells.collect())?;
+    Ok((pretty_format_batches(&[batch])?.to_string(), shown))
+}
+
+fn fitted(mut columns: Vec<Column>, limit: usize) -> (Vec<Column>, usize) {
+    let widths: Vec<usize> = columns.iter().map(Column::width).collect();
+    let total = |cell: usize| BORDER + widths.iter().map(|width| width.min(&cell) + BESIDE).sum::<usize>();
+    let widest = widths.iter().copied().max().unwrap_or_default();
+    let all = columns.len();
+    if let Some(cell) = (SHORTEST.min(widest)..=widest).rev().find(|cell| total(*cell) <= limit) {
+        columns.iter_mut().for_each(|column| column.cut(cell));
+        return (columns, all);
+    }
+    // From both ends inwards, while the ellipsis between them has room too.
+    let mut left = BORDER + 1 + BESIDE;
+    let (mut first, mut last) = (0, 0);
+    while first + last < all {
+        let from_the_front = first <= last;
+        let next = if from_the_front { first } else { all - 1 - last };
+        let takes = widths.get(next).map_or(0, |width| width.min(&SHORTEST) + BESIDE);
+        if left + takes > limit && first > 0 {
+            break;
+        }
+        left += takes;
+        if from_the_front {
+            first += 1;
+        } else {
+            last += 1;
+        }
+    }
+    let mut kept: Vec<Column> = columns.drain(..first).collect();
+    let tail = columns.split_off(columns.len() - last);
+    if !columns.is_empty() {
+        let rows = kept.first().map_or(0, |column| column.cells.len());
+        kept.push(Column { name: ELLIPSIS.to_owned(), cells: vec![ELLIPSIS.to_owned(); rows] });
+    }
+    kept.extend(tail);
+    let cell = SHORTEST.min(limit.saturating_sub(2 * (BORDER + BESIDE)).max(1));
+    kept.iter_mut().for_each(|column| column.cut(cell));
+    (kept, first + last)
+}
+
+fn width(text: &str) -> usize {
+    text.lines().map(UnicodeWidthStr::width).max().unwrap_or_default()
+}
+
+/// The first line's beginning, with an ellipsis.
+fn cut(text: &str, limit: usize) -> String {
+    let mut room = limit.saturating_sub(1);
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or_default();
+        let fits = width <= room;
+        room = room.saturating_sub(width);
+        fits
+    };
+    let mut short: String = text.lines().next().unwrap_or_default().chars().take_while(fits).collect();
+    short.push_str(ELLIPSIS);
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(widths: &[usize]) -> Vec<Column> {
+        let column = |(index, width): (usize, &usize)| Column {
+            name: format!("c{index}"),
+            cells: vec!["x".repeat(*width), "y".to_owned()],
+        };
+        widths.iter().enumerate().map(column).collect()
+    }
+
+    fn checked(widths: &[usize], limit: usize) -> (String, usize) {
+        let (text, shown) = table(columns(widths), limit).unwrap();
+        for line in text.lines() {
+            assert!(UnicodeWidthStr::width(line) <= limit, "{text}");
+        }
+        (text, shown)
+    }
+
+    #[test]
+    fn what_fits_stays_as_it_is() {
+        let (text, shown) = checked(&[3, 20, 5], 38);
+        assert_eq!(shown, 3);
+        assert!(text.contains(&"x".repeat(20)), "{text}");
+    }
+
+    #[test]
+    fn long_cells_are_cut_before_columns_are_left_out() {
+        let (text, shown) = checked(&[3, 60, 5], 60);
+        assert_eq!(shown, 3);
+        assert!(text.contains("x…") && text.lines().any(|line| UnicodeWidthStr::width(line) == 60), "{text}");
+    }
+
+    #[test]
+    fn columns_in_the_middle_go_first() {
+        let (text, shown) = checked(&[10; 30], 80);
+        assert_eq!(shown, 5);
+        let header = text.lines().nth(1).unwrap().replace(' ', "");
+        assert_eq!(header, "|c0|c1|c2|…|c28|c29|");
+        assert_eq!(checked(&[40], 20).1, 1);
+        assert_eq!(checked(&[40, 40], 12).1, 1);
+    }
+
+    #[test]
+    fn wide_letters_take_two_places() {
+        assert_eq!(cut("漢字かな", 5), "漢字…");
+        assert_eq!(cut("two\nlines", 9), "two…");
+    }
+}

@@ -1,0 +1,57 @@
+//! Columns in the types that every reader of Arrow knows: strings and binary values as
+//! they have always been, and for a file, which has one dictionary at most, no
+//! dictionaries.
+
+use std::sync::Arc;
+
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
+
+/// What happens to dictionary-encoded columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dictionaries {
+    Kept,
+    Unpacked,
+}
+
+/// The schema that is written.
+pub(super) struct Plain(SchemaRef);
+
+impl Plain {
+    pub(super) fn new(schema: &Schema, dictionaries: Dictionaries) -> Self {
+        let fields = schema.fields().iter().map(|field| plain(field, dictionaries));
+        Self(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    }
+
+    pub(super) fn schema(&self) -> SchemaRef {
+        self.0.clone()
+    }
+
+    pub(super) fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let columns = self.0.fields().iter().zip(batch.columns());
+        let columns = columns.map(|(field, column)| match column.data_type() == field.data_type() {
+            true => Ok(column.clone()),
+            false => cast(column, field.data_type()),
+        });
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(self.0.clone(), columns.collect::<Result<_, _>>()?, &rows)
+    }
+}
+
+/// A column, list or struct with plain types, all the way down.
+fn plain(field: &Arc<Field>, dictionaries: Dictionaries) -> Arc<Field> {
+    let inner = |field| plain(field, dictionaries);
+    let kind = match field.data_type() {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, values) if dictionaries == Dictionaries::Unpacked => values.as_ref().clone(),
+        DataType::List(values) => DataType::List(inner(values)),
+        DataType::LargeList(values) => DataType::LargeList(inner(values)),
+        DataType::FixedSizeList(values, length) => DataType::FixedSizeList(inner(values), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(kind))
+}

@@ -1,0 +1,50 @@
+//! The object stores of a session. One is connected when a query first names it, with
+//! the settings that annotate takes from the environment.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
+use datafusion::object_store::ObjectStore;
+use url::{Position, Url};
+
+use crate::dataset::store_of;
+
+/// Local files, and every store that [`store_of`] can reach.
+#[derive(Debug, Default)]
+pub(super) struct Stores {
+    local: DefaultObjectStoreRegistry,
+    connected: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Stores {
+    fn connected(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<dyn ObjectStore>>> {
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Scheme, user and host: the user of `abfss://container@account` is part of the place.
+fn key(url: &Url) -> &str {
+    &url[..Position::BeforePath]
+}
+
+impl ObjectStoreRegistry for Stores {
+    fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        self.connected().insert(key(url).to_owned(), store)
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        if url.scheme() == "file" {
+            return self.local.get_store(url);
+        }
+        let mut connected = self.connected();
+        if let Some(store) = connected.get(key(url)) {
+            return Ok(store.clone());
+        }
+        let store = store_of(Path::new(url.as_str())).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        connected.insert(key(url).to_owned(), store.clone());
+        Ok(store)
+    }
+}

@@ -1,0 +1,116 @@
+//! Files that are wrong: exit code 78, the line and the key, and nothing was run.
+
+use crate::harness::files::listing;
+use crate::harness::{Ran, lsmi, refused, run};
+
+use super::{project, run_in};
+
+const ENDS: &str = "input = 'raw'\noutput = 'out'\n";
+
+/// What comes of a pipeline of `ENDS` and more, which begins on line 3.
+fn with(more: &str, args: &[&str]) -> Ran {
+    let dir = project(&format!("{ENDS}{more}"));
+    let ran = run_in(dir.path(), args);
+    assert_eq!(listing(dir.path()), ["lsmi-bundle", "pipeline.toml", "raw"]);
+    ran
+}
+
+#[track_caller]
+fn wrong(more: &str, line: usize, key: &str, words: &[&str]) {
+    let place = format!("pipeline.toml, line {line}, {key}: ");
+    refused(&with(more, &[]), 78, &[&[place.as_str()], words].concat());
+}
+
+#[test]
+fn what_is_no_toml() {
+    refused(&with("[annotate\n", &[]), 78, &["pipeline.toml, line 3: "]);
+    refused(&with("input = 'twice'\n", &[]), 78, &["pipeline.toml, line 3: ", "duplicate key"]);
+    let dir = project("");
+    let absent = run(lsmi().current_dir(dir.path()).args(["run", "absent.toml"]));
+    refused(&absent, 66, &["absent.toml"]);
+}
+
+#[test]
+fn keys_that_do_not_exist_and_what_was_meant() {
+    wrong("ouput = 'x'", 3, "ouput", &["no such key", "did you mean output?"]);
+    wrong("\n[annotate]\nbundel = 'x'\n", 5, "annotate.bundel", &["did you mean bundle?"]);
+    wrong(
+        "[[sql]]\nname = 'a'\nquery = 'SELECT 1'\n[[sql]]\nname = 'b'\nquerry = ''\n",
+        8,
+        "sql[1].querry",
+        &["did you mean query?"],
+    );
+    wrong("[report]\ncolour = 'red'\n", 4, "report.colour", &["no such key"]);
+    wrong("[engine]\ngpu = 1\n", 4, "engine.gpu", &["the keys here are", "device"]);
+}
+
+#[test]
+fn values_of_another_type_or_of_none() {
+    wrong("[annotate]\nworkers = 'two'\n", 4, "annotate.workers", &["\"two\""]);
+    wrong("[annotate]\nworkers = 0\n", 4, "annotate.workers", &["0"]);
+    wrong("[annotate]\noverwrite = 1\n", 4, "annotate.overwrite", &["boolean"]);
+    wrong(
+        "[annotate]\non_bad_row = 'nul'\n",
+        4,
+        "annotate.on_bad_row",
+        &["null", "fail", "did you mean null?"],
+    );
+    wrong("[annotate]\nmemory_limit = 'much'\n", 4, "annotate.memory_limit", &["\"much\"", "512MiB"]);
+    wrong("[annotate]\nfiles_per_job = '0/3'\n", 4, "annotate.files_per_job", &["I/N"]);
+    wrong("[annotate]\ncolumns = ['i1',\n 'i3']\n", 5, "annotate.columns[1]", &["\"i3\"", "i1, i2, i12"]);
+    wrong("[engine]\ndevice = 'tpu'\n", 4, "engine.device", &["cuda"]);
+    wrong("[report]\nsamples = 5000\n", 4, "report.samples", &["1000"]);
+    wrong("[report]\nlink_template = 'https://host/'\n", 4, "report.link_template", &["no column"]);
+    wrong("[tables]\nannotated = 'x'\n", 4, "tables.annotated", &["the output's name"]);
+    wrong("[variables]\nds = 3\n", 4, "variables.ds", &["string"]);
+}
+
+#[test]
+fn what_is_missing() {
+    let dir = project("input = 'raw'\n");
+    refused(&run_in(dir.path(), &[]), 78, &["pipeline.toml", "output: it is missing", "--output"]);
+    wrong("[[sql]]\nquery = 'SELECT 1'\n", 3, "sql[0].name", &["it is missing"]);
+    wrong("[[sql]]\nname = 'a'\n", 3, "sql[0]", &["either a query or a file", "neither"]);
+    wrong("[[sql]]\nname = 'a'\nfile = 'absent.sql'\n", 5, "sql[0].file", &["absent.sql"]);
+}
+
+#[test]
+fn steps_that_make_no_sense() {
+    let step = |more: &str| format!("[[sql]]\nname = 'a'\nquery = 'SELECT 1'\n{more}\n");
+    wrong(&step("file = 'x.sql'"), 6, "sql[0].file", &["either"]);
+    wrong(&step("message = 'm'"), 6, "sql[0].message", &["only a check can fail"]);
+    wrong(&step("expect = 'no_rows'\noutput = 'x.csv'"), 7, "sql[0].output", &["a check writes no rows"]);
+    wrong(&step("expect = 'none'"), 6, "sql[0].expect", &["no_rows, all_true"]);
+    wrong(&step("[[sql]]\nname = 'a'\nquery = 'SELECT 2'"), 7, "sql[1].name", &["line 3", "called a too"]);
+    wrong("[[sql]]\nname = 'a'\nquery = 'SELEKT 1'\n", 5, "sql[0].query", &["SELEKT"]);
+    wrong("[[sql]]\nname = 'a'\nquery = ' ; '\n", 5, "sql[0].query", &["no statement"]);
+    wrong(
+        "[[sql]]\nname = 'a'\nexpect = 'no_rows'\nquery = 'SELECT 1; SELECT 2'\n",
+        6,
+        "sql[0].query",
+        &["one statement"],
+    );
+    let dir = project("input = 'raw'\noutput = '-'\n");
+    refused(&run_in(dir.path(), &[]), 78, &["line 2, output", "can't be read again"]);
+}
+
+#[test]
+fn variables_without_a_value() {
+    wrong(
+        "[annotate]\nrejects = 'bad-{{ ds }}'\n",
+        4,
+        "annotate.rejects",
+        &["no variable ds", "--set ds=VALUE"],
+    );
+    let query = "[[sql]]\nname = 'a'\nquery = '''\nSELECT '{{ day }}'\nFROM '{{ night }}'\n'''\n";
+    wrong(query, 6, "sql[0].query", &["no variable day"]);
+    refused(&with(query, &["--set", "day=1"]), 78, &["line 7, sql[0].query", "no variable night"]);
+    wrong("[tables]\nt = 'x-{{ ds'\n", 4, "tables.t", &[]);
+    wrong("[tables]\nt = '{{ here | shout }}'\n", 4, "tables.t", &["shout"]);
+    // A slip of the pen on the command line would leave the file's own value standing.
+    let share = "[variables]\nshare = '1/1'\n[annotate]\nfiles_per_job = '{{ share }}'\n";
+    refused(&with(share, &["--set", "shrae=2/20"]), 64, &["--set shrae", "did you mean share?"]);
+    let ran = with(share, &["--set", "share"]);
+    assert_eq!(ran.code, 64, "{}", ran.stderr);
+    assert!(ran.stderr.contains("NAME=VALUE"), "{}", ran.stderr);
+}
