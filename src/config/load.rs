@@ -16,7 +16,7 @@ use super::variables::Variables;
 use super::{AnnotateSettings, EngineArgs, ReportSettings};
 use crate::error::{Error, Result};
 use crate::report::Template;
-use crate::sql;
+use crate::sql::{self, Format};
 
 /// The name of the output in SQL.
 pub const ANNOTATED: &str = "annotated";
@@ -73,24 +73,12 @@ pub struct Query {
 /// Reads a pipeline file, gives its variables their values and settles what holds.
 ///
 /// # Errors
-/// [`Error::NoInput`] where the file or a file of SQL is not there; [`Error::Usage`] where a
-/// variable is set that nobody asks for; else [`Error::Config`], which names the line and the key.
+/// [`Error::NoInput`] where the file is not there; [`Error::Usage`] where a variable is set that
+/// nobody asks for; else [`Error::Config`], which names the line and the key.
 pub fn load(typed: Typed<'_>) -> Result<Config> {
     let source = Source::open(typed.pipeline)?;
-    let table = DeTable::parse(&source.text).map_err(|e| source.explain("", &e))?;
-    let span = table.span();
-    let mut root = Spanned::new(span, DeValue::Table(table.into_inner()));
-    let mut lines = Lines::new();
-    source.lines("", &root, &mut lines);
     let mut variables = Variables::new(typed.set, typed.pipeline);
-    variables.render_all(&source, &mut root, &lines)?;
-    let mut track = serde_path_to_error::Track::new();
-    let deserializer = serde_path_to_error::Deserializer::new(ValueDeserializer::from(root), &mut track);
-    let pipeline = Pipeline::deserialize(deserializer);
-    let pipeline = pipeline.map_err(|e| {
-        let path = track.path().to_string();
-        source.explain(if path == "." { "" } else { &path }, &e)
-    })?;
+    let (pipeline, lines) = parse(&source, &mut variables)?;
     let read = Read { source: &source, lines: &lines };
     let queries = read.queries(&pipeline)?;
     read.check_report(&pipeline)?;
@@ -122,6 +110,23 @@ pub fn load(typed: Typed<'_>) -> Result<Config> {
     let named = pipeline.tables.into_iter().map(|(name, path)| (name, path.display().to_string()));
     let tables = named.chain([(ANNOTATED.to_owned(), output.display().to_string())]).collect();
     Ok(Config { input, output, annotate, engine, tables, queries, report: pipeline.report, settings })
+}
+
+/// The file's values, and the lines of its keys.
+fn parse(source: &Source, variables: &mut Variables<'_>) -> Result<(Pipeline, Lines)> {
+    let table = DeTable::parse(&source.text).map_err(|e| source.explain("", &e))?;
+    let span = table.span();
+    let mut root = Spanned::new(span, DeValue::Table(table.into_inner()));
+    let mut lines = Lines::new();
+    source.lines("", &root, &mut lines);
+    variables.render_all(source, &mut root, &lines)?;
+    let mut track = serde_path_to_error::Track::new();
+    let deserializer = serde_path_to_error::Deserializer::new(ValueDeserializer::from(root), &mut track);
+    let pipeline = Pipeline::deserialize(deserializer).map_err(|e| {
+        let path = track.path().to_string();
+        source.explain(if path == "." { "" } else { &path }, &e)
+    })?;
+    Ok((pipeline, lines))
 }
 
 /// A file that has been read and is to be checked.
@@ -175,11 +180,14 @@ impl Read<'_> {
             }
         }
         let is_check = step.expect.is_some();
+        let is_told = |output: &PathBuf| step.format.is_some() || Format::of(output).is_some();
+        let no_format = "its ending tells no format; say format, or end it in .parquet, .csv, .ndjson or .md";
         let writes_no_rows = "a check writes no rows; leave out this or expect";
         let cannot_fail = "only a check can fail; say what to expect, or leave this out";
         for (key, is_there, what) in [
             ("output", is_check && step.output.is_some(), writes_no_rows),
             ("format", is_check && step.format.is_some(), writes_no_rows),
+            ("output", step.output.as_ref().is_some_and(|output| !is_told(output)), no_format),
             ("message", !is_check && step.message.is_some(), cannot_fail),
         ] {
             if is_there {
