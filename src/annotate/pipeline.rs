@@ -1,16 +1,17 @@
-//! The way of the rows: one thread reads, workers evaluate, the calling thread puts
-//! batches back in order and hands them on. Bounded channels join them, so that
-//! whoever is slowest sets the pace and memory does not grow. Where the rows come from
+//! The way of the rows: one thread finds them in the file, workers read and evaluate them,
+//! the calling thread puts batches back in order and hands them on. Bounded channels join
+//! them, so that whoever is slowest sets the pace and memory does not grow. Where the rows come from
 //! is the reader's own affair: the row groups of a file, the record batches of a stream.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::util::display::array_value_to_string;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::dataset::{Fate, Samples, Source};
+use crate::dataset::{Fate, Memory, Source, Unread};
 use crate::engine::Backend;
 use crate::error::{Error, Result};
 use crate::evaluate::{Computed, Constants, Worker};
@@ -22,7 +23,7 @@ use super::progress::{Progress, Stage};
 pub(super) struct Piece<T> {
     /// The row group it is of; of a stream, the record batch.
     pub(super) group: usize,
-    pub(super) samples: Samples,
+    pub(super) samples: Unread,
     /// What goes along with it to the sink.
     pub(super) with: T,
 }
@@ -148,19 +149,27 @@ fn work<T>(
     to_sink: &Sender<(usize, Result<Done<T>>)>,
     progress: &dyn Progress,
 ) {
-    for Task { sequence, piece: Piece { group, samples, with } } in tasks {
+    let mut memory = Memory::default();
+    for Task { sequence, piece } in tasks {
         progress.waiting(tasks.len());
-        let done = progress.time(Stage::Evaluate, || worker.compute(&samples)).map(|computed| Done {
-            group,
-            first_row: samples.first_row,
-            computed,
-            label: samples.label,
-            with,
-        });
-        if to_sink.send((sequence, done)).is_err() {
+        if to_sink.send((sequence, compute(&mut worker, piece, &mut memory, progress))).is_err() {
             return;
         }
     }
+}
+
+fn compute<T>(
+    worker: &mut Worker<'_>,
+    piece: Piece<T>,
+    memory: &mut Memory,
+    progress: &dyn Progress,
+) -> Result<Done<T>> {
+    let Piece { group, samples, with } = piece;
+    let samples = progress.time(Stage::Read, || samples.read(memory))?;
+    let computed = progress.time(Stage::Evaluate, || worker.compute(&samples))?;
+    let (first_row, label) = (samples.first_row, Arc::clone(&samples.label));
+    memory.reuse(samples);
+    Ok(Done { group, first_row, computed, label, with })
 }
 
 fn in_order<T>(

@@ -223,7 +223,7 @@ impl Cut<'_> {
             self.batch = Some((batch, to));
             None
         };
-        Ok(Some(Piece { group, samples, with }))
+        Ok(Some(Piece { group, samples: samples.into(), with }))
     }
 }
 

@@ -16,6 +16,7 @@ mod opset;
 mod pack;
 mod params;
 mod role;
+mod rows_last;
 mod shared_centre;
 mod stable;
 mod work;

@@ -76,12 +76,7 @@ impl GraphBuilder {
         attributes: &[(&str, i64)],
     ) -> String {
         let mut all: Vec<_> = attributes.iter().map(|&(key, value)| int_attribute(key, value)).collect();
-        all.push(AttributeProto {
-            name: list.0.into(),
-            r#type: AttributeType::Ints as i32,
-            ints: list.1.to_vec(),
-            ..Default::default()
-        });
+        all.push(ints_attribute(list.0, list.1));
         self.push(name, op, inputs, all)
     }
 
@@ -175,6 +170,26 @@ pub(super) fn read_floats(tensor: &TensorProto) -> Option<Vec<f32>> {
         bytes.iter().map(|b| f32::from_le_bytes(*b)).collect()
     };
     (values.len() == count).then_some(values)
+}
+
+/// The numbers of a tensor of i64; `None` for any other.
+pub(super) fn read_integers(tensor: &TensorProto) -> Option<Vec<i64>> {
+    if tensor.data_type != DataType::Int64 as i32 || tensor.data_location.is_some_and(|l| l != 0) {
+        return None;
+    }
+    let (bytes, _) = tensor.raw_data.as_chunks::<8>();
+    let raw = bytes.iter().map(|b| i64::from_le_bytes(*b));
+    Some(if bytes.is_empty() { tensor.int64_data.clone() } else { raw.collect() })
+}
+
+/// An attribute of a node that is a list of integers.
+pub(super) fn ints_attribute(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Ints as i32,
+        ints: values.to_vec(),
+        ..Default::default()
+    }
 }
 
 /// An integer attribute of a node.

@@ -196,7 +196,7 @@ impl<'a> Values<'a> {
 }
 
 /// Drops nodes and constants that nothing reads any more.
-fn prune(graph: &mut GraphProto) {
+pub(super) fn prune(graph: &mut GraphProto) {
     let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
     let mut kept = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node).into_iter().rev() {

@@ -147,10 +147,11 @@ fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
 
 /// Logs go to stderr; `LSMI_ETL_LOG` takes a filter of tracing's (`lsmi_etl=debug`).
 fn logs(cli: &Cli) -> Logs {
+    // Of a collector that fails we warn ourselves, once.
     let level = match (cli.quiet, cli.verbose) {
-        (true, _) => "error",
-        (_, 0) => "warn,lsmi_etl=info",
-        (_, 1) => "info,lsmi_etl=debug",
+        (true, _) => "error,opentelemetry=off",
+        (_, 0) => "warn,lsmi_etl=info,opentelemetry=off",
+        (_, 1) => "info,lsmi_etl=debug,opentelemetry=off",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("LSMI_ETL_LOG").unwrap_or_else(|_| EnvFilter::new(level));

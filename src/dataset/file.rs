@@ -87,6 +87,17 @@ impl InputFile {
         }
     }
 
+    /// Fills a buffer with the bytes at `start`.
+    pub(super) fn read_exact(&self, start: u64, bytes: &mut [u8]) -> ParquetResult<()> {
+        match self {
+            Self::Local(file) => file.read_exact(start, bytes),
+            Self::Remote(file) => {
+                bytes.copy_from_slice(&file.get_bytes(start, bytes.len())?);
+                Ok(())
+            }
+        }
+    }
+
     /// Why reading at a place failed, where the file knows better than who read it.
     pub(super) fn failure(&self, place: &Place) -> Option<Error> {
         match self {

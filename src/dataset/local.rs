@@ -96,6 +96,24 @@ impl LocalFile {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Fills a buffer with the bytes at `start`.
+    pub(super) fn read_exact(&self, start: u64, bytes: &mut [u8]) -> ParquetResult<()> {
+        let length = bytes.len();
+        self.reader(start).read_exact(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                ParquetError::EOF(format!("the file ends within {length} bytes at {start}"))
+            }
+            _ => error.into(),
+        })
+    }
+
+    /// `length` bytes of which only the first `read` are the file's.
+    pub(super) fn get_head(&self, start: u64, length: usize, read: usize) -> ParquetResult<Bytes> {
+        let mut room = self.rooms.take(length);
+        self.read_exact(start, room.bytes_mut().get_mut(..read).unwrap_or_default())?;
+        Ok(room.into_bytes())
+    }
+
     fn reader(&self, start: u64) -> ReadFrom {
         ReadFrom { file: Arc::clone(&self.file), offset: start, failure: Arc::clone(&self.failure) }
     }
@@ -166,15 +184,7 @@ impl ChunkReader for LocalFile {
         if start.saturating_add(length as u64) > self.stamp.bytes {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the file's end")));
         }
-        let mut room = self.rooms.take(length);
-        let read = self.reader(start).read_exact(room.bytes_mut());
-        read.map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                ParquetError::EOF(format!("the file ends within {length} bytes at {start}"))
-            }
-            _ => error.into(),
-        })?;
-        Ok(room.into_bytes())
+        self.get_head(start, length, length)
     }
 }
 

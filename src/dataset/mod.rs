@@ -35,10 +35,12 @@ mod row_writer;
 mod rows;
 mod samples;
 mod sink;
+mod skim;
 mod spill;
 mod splice;
 mod stdio;
 mod store;
+mod unread;
 mod upload;
 mod writer;
 
@@ -62,4 +64,5 @@ pub use rows::{RowBatch, Rows};
 pub use samples::{Request, SampleReader, Samples, Source};
 pub use stdio::{StdinChunks, is_stdio, stdout};
 pub use store::{below, exists, is_url, store_of, unreadable};
+pub use unread::{Memory, Unread};
 pub use writer::{Writer, Written};

@@ -2,43 +2,48 @@
 //! every float (a repetition level, a definition level and the value), although in
 //! a page of embeddings the levels say the same thing over and over. Here a page
 //! whose levels are those of lists of the models' dimension, none of them null, is
-//! copied as it stands; every other page goes through the Parquet crate's own
-//! decoders, and its rows are put together from their levels.
+//! copied as it stands, and where it is not compressed, it is only said where its floats
+//! lie; every other page goes through the Parquet crate's own decoders, and its rows are
+//! put together from their levels.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 use bytes::Bytes;
-use parquet::basic::{Encoding, Repetition, Type as PhysicalType};
+use parquet::basic::{Compression, Encoding, Repetition, Type as PhysicalType};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::Result as ParquetResult;
+use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::{Error, Place, Result};
 
 use super::embedding::{EmbeddingType, Float, Layout};
-use super::extract::{Embeddings, Flaw, mark_non_finite};
+use super::extract::{Embeddings, mark_non_finite};
 use super::fault;
-use super::file::InputFile;
 use super::input::Input;
 use super::levels::{all_max, all_regular};
+use super::skim::{Skim, Skimmed};
+use super::unread::{Found, InFile};
+
+use self::rows::Rows;
 
 mod odd;
+mod rows;
 
 /// Reads a column chunk of lists of f32 as embeddings of one dimension.
 pub(super) struct ListPages {
-    pages: SerializedPageReader<InputFile>,
+    pages: SerializedPageReader<Skim>,
+    file: Arc<Skim>,
     column: ColumnDescPtr,
     /// Definition level of a list that is there, but empty.
     empty_level: i16,
     dictionary: Option<Dictionary>,
-    /// What of a regular page has not been asked for yet.
-    regular: Option<Regular>,
+    /// What comes next, where that has been looked at.
+    ahead: Option<Ahead>,
     rows: Rows,
-    ended: bool,
     place: Place,
 }
 
@@ -50,33 +55,45 @@ struct Dictionary {
     sorted: bool,
 }
 
+/// What comes behind the rows so far.
+enum Ahead {
+    Regular(Regular),
+    Odd(Page),
+    End,
+}
+
 /// The rest of a page of regular lists.
 struct Regular {
-    page: Page,
-    /// Where the values lie that are left, in the page's bytes.
-    left: Range<usize>,
+    values: Values,
     /// The element of its list that comes first.
     phase: usize,
 }
 
-/// Rows put together so far.
-struct Rows {
-    dim: usize,
-    /// `[closed, dim]`, then what has been read of the open row, at most `dim` of it.
-    values: Vec<f32>,
-    /// Rows that are known to be complete.
-    closed: usize,
-    /// Flaws of closed rows other than values that are not finite.
-    flaws: Vec<(usize, Flaw)>,
-    /// A row that may go on with the next level.
-    open: Option<OpenRow>,
+/// Plain floats.
+enum Values {
+    InMemory(Bytes),
+    InFile(Range<u64>),
 }
 
-#[derive(Clone, Copy, Default)]
-struct OpenRow {
-    length: usize,
-    is_null: bool,
-    has_null_item: bool,
+impl Values {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::InMemory(bytes) => bytes.len() as u64,
+            Self::InFile(range) => range.end - range.start,
+        }
+    }
+
+    /// Takes the first ones out.
+    fn take(&mut self, bytes: usize, file: &Skim) -> ParquetResult<Bytes> {
+        match self {
+            Self::InMemory(values) => Ok(values.split_to(bytes)),
+            Self::InFile(range) => {
+                let start = range.start;
+                range.start += bytes as u64;
+                file.file().get_bytes(start, bytes)
+            }
+        }
+    }
 }
 
 impl ListPages {
@@ -101,8 +118,10 @@ impl ListPages {
             return Ok(None);
         }
         let locations = metadata.offset_index().and_then(|all| all.get(row_group)?.get(leaf));
+        let is_plain = group.column(leaf).compression() == Compression::UNCOMPRESSED;
+        let file = Arc::new(Skim::new(input.file().clone(), dim, is_plain));
         let pages = SerializedPageReader::new(
-            Arc::new(input.file().clone()),
+            Arc::clone(&file),
             group.column(leaf),
             input.rows_in(row_group),
             locations.map(|index| index.page_locations().clone()),
@@ -110,10 +129,9 @@ impl ListPages {
         .map_err(|error| fault::parquet(place.clone(), "read", error))?;
         let root = metadata.file_metadata().schema().get_fields().get(position);
         let is_optional = root.is_some_and(|root| root.get_basic_info().repetition() == Repetition::OPTIONAL);
-        let rows = Rows { dim, values: Vec::new(), closed: 0, flaws: Vec::new(), open: None };
+        let rows = Rows::new(dim);
         let empty_level = i16::from(is_optional);
-        let mut lists =
-            Self { pages, column, empty_level, dictionary: None, regular: None, rows, ended: false, place };
+        let mut lists = Self { pages, file, column, empty_level, dictionary: None, ahead: None, rows, place };
         lists.skip(first_row).map_err(|error| fault::parquet(lists.place.clone(), "read", error))?;
         Ok(Some(lists))
     }
@@ -122,21 +140,26 @@ impl ListPages {
     ///
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
-    pub(super) fn read(&mut self, rows: usize) -> Result<Embeddings> {
-        let lying = self.lying(rows).map_err(|error| fault::parquet(self.place.clone(), "read", error))?;
-        if let Some(values) = lying {
-            return Ok(Embeddings::dense(values, self.rows.dim));
+    pub(super) fn read(&mut self, rows: usize) -> Result<Found> {
+        let place = self.place.clone();
+        if let Some(parts) = self.lying(rows).map_err(|e| fault::parquet(place.clone(), "read", e))? {
+            return Ok(Found::InFile(InFile {
+                file: Arc::clone(&self.file),
+                parts,
+                dim: self.rows.dim,
+                place,
+            }));
         }
         self.rows.reserve(rows);
-        while self.rows.closed < rows && !self.ended {
-            self.advance(rows).map_err(|error| fault::parquet(self.place.clone(), "read", error))?;
+        while self.rows.closed < rows && !self.is_at_end() {
+            self.advance(rows).map_err(|e| fault::parquet(place.clone(), "read", e))?;
         }
         if self.rows.closed < rows {
             let what = format!(
                 "holds {} rows where the footer promises {rows}; write the file again",
                 self.rows.closed
             );
-            return Err(Error::bad_data(self.place.clone(), what));
+            return Err(Error::bad_data(place, what));
         }
         let (values, mut flaws) = self.rows.take(rows);
         let others = flaws.len();
@@ -144,36 +167,64 @@ impl ListPages {
         if others > 0 {
             flaws.sort_unstable_by_key(|(row, _)| *row);
         }
-        Ok(Embeddings { values: values.into(), flaws })
+        Ok(Found::InMemory(Embeddings { values: values.into(), flaws }))
     }
 
-    /// The next `rows` rows where they lie in one page, without a copy; none where they
-    /// don't, or may not.
-    fn lying(&mut self, rows: usize) -> ParquetResult<Option<ScalarBuffer<f32>>> {
-        while self.regular.is_none() && self.rows.is_empty() && !self.ended {
-            self.next_page()?;
-        }
-        let Some(regular) = &mut self.regular else { return Ok(None) };
-        let bytes = rows * self.rows.dim * 4;
-        // The last list of a page may go on in the next one.
-        if !self.rows.is_empty() || regular.phase != 0 || regular.left.len() <= bytes {
+    fn is_at_end(&self) -> bool {
+        matches!(self.ahead, Some(Ahead::End)) && self.rows.open.is_none()
+    }
+
+    /// Where the next `rows` rows lie in the file, if all are in regular pages there.
+    fn lying(&mut self, rows: usize) -> ParquetResult<Option<Vec<Range<u64>>>> {
+        if !self.rows.is_empty() {
             return Ok(None);
         }
-        let start = regular.left.start;
-        let values = regular.page.buffer().slice(start..start + bytes);
-        if cfg!(target_endian = "big") || !values.as_ptr().cast::<f32>().is_aligned() {
-            return Ok(None);
+        let mut wanted = (rows * self.rows.dim * 4) as u64;
+        let (mut parts, mut phase) = (Vec::new(), 0);
+        loop {
+            self.look(phase)?;
+            match &mut self.ahead {
+                // Only the next list's beginning tells that the last one is whole.
+                Some(Ahead::Regular(Regular { phase: 0, .. }) | Ahead::End) if wanted == 0 => {
+                    return Ok(Some(parts));
+                }
+                Some(Ahead::Regular(Regular { values: Values::InFile(range), phase: at })) if wanted > 0 => {
+                    let taken = wanted.min(range.end - range.start);
+                    parts.push(range.start..range.start + taken);
+                    range.start += taken;
+                    wanted -= taken;
+                    *at = (*at + (taken / 4) as usize) % self.rows.dim;
+                    phase = *at;
+                    if range.is_empty() {
+                        self.ahead = None;
+                    }
+                }
+                _ => {
+                    self.put_together(parts)?;
+                    return Ok(None);
+                }
+            }
         }
-        regular.left.start += bytes;
-        Ok(Some(Buffer::from(values).into()))
+    }
+
+    /// Puts rows together that have been found in regular pages.
+    fn put_together(&mut self, parts: Vec<Range<u64>>) -> ParquetResult<()> {
+        for part in parts {
+            let mut regular = Regular { values: Values::InFile(part), phase: self.rows.phase() };
+            while regular.values.bytes() > 0 {
+                let more = regular.values.bytes() as usize / 4 / self.rows.dim + 2;
+                self.rows.append_regular(&mut regular, self.rows.closed + more, &self.file)?;
+            }
+        }
+        Ok(())
     }
 
     /// Passes over rows, over whole pages where the file says how many rows they have.
     fn skip(&mut self, rows: usize) -> ParquetResult<()> {
         let mut left = rows;
-        while left > self.rows.closed && !self.ended {
+        while left > self.rows.closed && !self.is_at_end() {
             let whole = match self.pages.peek_next_page()? {
-                Some(next) if !next.is_dict && self.rows.is_empty() && self.regular.is_none() => {
+                Some(next) if !next.is_dict && self.rows.is_empty() && self.ahead.is_none() => {
                     next.num_rows.filter(|rows| *rows <= left)
                 }
                 _ => None,
@@ -192,47 +243,92 @@ impl ListPages {
 
     /// Puts more rows together, until there are `wanted` or a page is at its end.
     fn advance(&mut self, wanted: usize) -> ParquetResult<()> {
-        let Some(regular) = &mut self.regular else { return self.next_page() };
-        self.rows.append_regular(regular, wanted);
-        if regular.left.is_empty() {
-            self.regular = None;
+        self.look(self.rows.phase())?;
+        match self.ahead.take() {
+            Some(Ahead::Regular(mut regular)) => {
+                self.rows.append_regular(&mut regular, wanted, &self.file)?;
+                if regular.values.bytes() > 0 {
+                    self.ahead = Some(Ahead::Regular(regular));
+                }
+            }
+            Some(Ahead::Odd(page)) => {
+                let levels = odd::decode(&self.column, self.dictionary.as_ref(), page)?;
+                self.rows.append_odd(&levels, self.empty_level, self.column.max_def_level());
+            }
+            Some(Ahead::End) | None => {
+                self.rows.close();
+                self.ahead = Some(Ahead::End);
+            }
         }
         Ok(())
     }
 
-    fn next_page(&mut self) -> ParquetResult<()> {
-        match self.pages.get_next_page()? {
-            None => {
-                self.rows.close();
-                self.ended = true;
+    /// Looks at the page that comes next, which goes on at element `phase` of a list if it
+    /// is regular.
+    fn look(&mut self, phase: usize) -> ParquetResult<()> {
+        while self.ahead.is_none() {
+            let Some(page) = self.pages.get_next_page()? else {
+                self.ahead = Some(Ahead::End);
+                break;
+            };
+            let skimmed = self.file.take_skimmed();
+            if let Some(range) = skimmed.and_then(|skimmed| self.lying_in(&page, skimmed, phase)) {
+                self.ahead = Some(Ahead::Regular(Regular { values: Values::InFile(range), phase }));
+                break;
             }
-            Some(Page::DictionaryPage { buf, num_values, encoding, is_sorted }) => {
+            let page = match skimmed {
+                Some(skimmed) => whole(page, self.file.file().get_bytes(skimmed.start, skimmed.length)?),
+                None => page,
+            };
+            if let Page::DictionaryPage { buf, num_values, encoding, is_sorted } = page {
                 let values = num_values;
                 self.dictionary = Some(Dictionary { bytes: buf, values, encoding, sorted: is_sorted });
+                continue;
             }
-            Some(page) => match self.regular_values(&page) {
-                Some(left) => self.regular = Some(Regular { page, left, phase: self.rows.phase() }),
-                None => {
-                    let levels = odd::decode(&self.column, self.dictionary.as_ref(), page)?;
-                    self.rows.append_odd(&levels, self.empty_level, self.column.max_def_level());
+            self.ahead = Some(match self.regular_values(&page, phase, page.buffer().len()) {
+                Some(range) => {
+                    let values = Values::InMemory(page.buffer().slice(range));
+                    Ahead::Regular(Regular { values, phase })
                 }
-            },
+                None => Ahead::Odd(page),
+            });
         }
         Ok(())
     }
 
-    /// Where the values of a page lie in its bytes, if its lists are regular.
-    fn regular_values(&self, page: &Page) -> Option<Range<usize>> {
+    /// Where the values of a page that was read in part lie in the file, if it is regular
+    /// as far as is known.
+    fn lying_in(&self, page: &Page, skimmed: Skimmed, phase: usize) -> Option<Range<u64>> {
+        // A page is the end of what was read for it.
+        let before = skimmed.length.checked_sub(page.buffer().len())?;
+        let range = self.regular_values(page, phase, skimmed.read.checked_sub(before)?)?;
+        let start = skimmed.start + before as u64;
+        Some(start + range.start as u64..start + range.end as u64)
+    }
+
+    /// Where the values of a page lie in its bytes, if its lists are regular; of the bytes
+    /// the first `known` are known.
+    fn regular_values(&self, page: &Page, phase: usize, known: usize) -> Option<Range<usize>> {
         let parts = Parts::of(page)?;
         let count = page.num_values() as usize;
         let max = u8::try_from(self.column.max_def_level()).ok()?;
         let start = page.buffer().len() - parts.values.len();
         let fits = count > 0
+            && start <= known
             && count * 4 <= parts.values.len()
-            && all_regular(parts.repetition, self.rows.dim, self.rows.phase(), count)
+            && all_regular(parts.repetition, self.rows.dim, phase, count)
             && all_max(parts.definition, max, count);
         fits.then(|| start..start + count * 4)
     }
+}
+
+/// The same page with all of its bytes, which are the end of these.
+fn whole(mut page: Page, bytes: Bytes) -> Page {
+    let start = bytes.len().saturating_sub(page.buffer().len());
+    let (Page::DataPage { buf, .. } | Page::DataPageV2 { buf, .. } | Page::DictionaryPage { buf, .. }) =
+        &mut page;
+    *buf = bytes.slice(start..);
+    page
 }
 
 /// The three parts of a data page of plain values.
@@ -276,108 +372,6 @@ impl<'a> Parts<'a> {
 fn length_prefixed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
-}
-
-impl Rows {
-    fn is_empty(&self) -> bool {
-        self.closed == 0 && self.open.is_none()
-    }
-
-    /// The element of a list at which a regular page would go on: 0 at the start of
-    /// a list, also where the open row cannot go on regularly.
-    fn phase(&self) -> usize {
-        match self.open {
-            Some(row) if !row.is_null && !row.has_null_item && row.length < self.dim => row.length,
-            _ => 0,
-        }
-    }
-
-    /// Makes room for so many rows at once.
-    fn reserve(&mut self, rows: usize) {
-        self.values.reserve_exact((rows * self.dim).saturating_sub(self.values.len()));
-    }
-
-    /// Takes lists of length `dim` out of a page until there are `wanted` rows.
-    fn append_regular(&mut self, regular: &mut Regular, wanted: usize) {
-        if regular.phase == 0 {
-            self.close();
-        }
-        let rows = wanted.saturating_sub(self.closed);
-        if rows == 0 {
-            return;
-        }
-        let bytes = regular.left.len().min((rows * self.dim - regular.phase) * 4);
-        let start = regular.left.start;
-        let page = regular.page.buffer();
-        let floats = page.get(start..start + bytes).unwrap_or_default().as_chunks::<4>().0;
-        self.values.extend(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-        regular.left.start += bytes;
-        let read = regular.phase + bytes / 4;
-        regular.phase = read % self.dim;
-        // The last list of a page may still turn out longer.
-        let last = read.saturating_sub(1);
-        self.closed += last / self.dim;
-        self.open = Some(OpenRow { length: last % self.dim + 1, ..OpenRow::default() });
-        if !regular.left.is_empty() {
-            self.close();
-        }
-    }
-
-    fn append_odd(&mut self, levels: &odd::Levels, empty_level: i16, max_level: i16) {
-        let mut values = levels.values.iter();
-        for (repetition, definition) in levels.repetition.iter().zip(&levels.definition) {
-            if *repetition == 0 {
-                self.close();
-            }
-            let row = self.open.get_or_insert_default();
-            if *definition == max_level {
-                let value = values.next().copied().unwrap_or(f32::NAN);
-                if row.length < self.dim {
-                    self.values.push(value);
-                }
-                row.length += 1;
-            } else if *definition < empty_level {
-                row.is_null = true;
-            } else if *definition > empty_level {
-                row.has_null_item = true;
-                if row.length < self.dim {
-                    self.values.push(0.0);
-                }
-                row.length += 1;
-            }
-        }
-    }
-
-    /// Ends the open row, if there is one.
-    fn close(&mut self) {
-        let Some(row) = self.open.take() else { return };
-        let flaw = if row.is_null {
-            Some(Flaw::Null)
-        } else if row.length != self.dim {
-            Some(Flaw::WrongLength(row.length))
-        } else if row.has_null_item {
-            Some(Flaw::NonFinite)
-        } else {
-            None
-        };
-        if let Some(flaw) = flaw {
-            self.values.truncate(self.closed * self.dim);
-            self.flaws.push((self.closed, flaw));
-        }
-        self.closed += 1;
-        self.values.resize(self.closed * self.dim, 0.0);
-    }
-
-    /// Takes the first `rows` of the closed rows out.
-    fn take(&mut self, rows: usize) -> (Vec<f32>, Vec<(usize, Flaw)>) {
-        let rest = self.values.split_off(rows * self.dim);
-        let values = std::mem::replace(&mut self.values, rest);
-        let later = self.flaws.iter().position(|(row, _)| *row >= rows).unwrap_or(self.flaws.len());
-        let mut later = self.flaws.split_off(later);
-        later.iter_mut().for_each(|(row, _)| *row -= rows);
-        self.closed -= rows;
-        (values, std::mem::replace(&mut self.flaws, later))
-    }
 }
 
 /// The one leaf of a top-level list of f32: its position among the leaves, and what it is.

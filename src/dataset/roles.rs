@@ -119,7 +119,7 @@ impl Roles {
     }
 
     /// The labels' index.
-    pub(super) fn index(&self) -> &LabelIndex {
+    pub(super) fn index(&self) -> &Arc<LabelIndex> {
         &self.index
     }
 }

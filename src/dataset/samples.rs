@@ -1,5 +1,5 @@
-//! Samples (x1, x2, label) read in batches from a row group. Pages are read as
-//! they are needed, so memory depends on the batch and not on the row group.
+//! Samples (x1, x2, label) found in batches in a row group. Pages are read as they are
+//! needed, so memory depends on the batch and not on the row group.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
 
 use super::embedding::EmbeddingType;
-use super::extract::{Embeddings, extract};
+use super::extract::extract;
 use super::fate::Fate;
 use super::fault;
 use super::file::InputFile;
@@ -20,6 +20,7 @@ use super::input::Input;
 use super::pages::ListPages;
 use super::probe;
 use super::roles::{Column, EmbeddingColumn, Roles};
+use super::unread::{Found, Unread};
 
 /// Which columns make a sample, and what the models take.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +88,8 @@ impl Source {
         &self.roles
     }
 
-    /// Reads some rows of a row group in batches of `batch_rows` (the last may be
-    /// shorter).
+    /// Finds some rows of a row group in batches of `batch_rows` (the last may be
+    /// shorter). What need not be read to find them is read by whoever gets them.
     ///
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
@@ -123,7 +124,7 @@ impl Source {
     }
 }
 
-/// Iterates over batches of samples.
+/// Finds batch after batch of samples.
 pub struct SampleReader {
     source: Source,
     place: Place,
@@ -135,19 +136,16 @@ pub struct SampleReader {
 }
 
 impl SampleReader {
-    fn next_batch(&mut self, rows: usize) -> Result<Samples> {
+    fn next_batch(&mut self, rows: usize) -> Result<Unread> {
         let x1 = self.x1.read(rows)?;
-        let x2 = match &mut self.x2 {
-            Some(reader) => reader.read(rows)?,
-            None => x1.clone(),
-        };
+        let x2 = self.x2.as_mut().map(|reader| reader.read(rows)).transpose()?;
         let label = self.label.read(rows)?;
-        Samples::assemble(self.source.roles.index(), self.rows.start, x1, x2, label)
+        Ok(Unread::new(self.source.roles.index(), self.rows.start, x1, x2, label))
     }
 }
 
 impl Iterator for SampleReader {
-    type Item = Result<Samples>;
+    type Item = Result<Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.len().min(self.batch_rows);
@@ -177,10 +175,10 @@ enum EmbeddingReader {
 }
 
 impl EmbeddingReader {
-    fn read(&mut self, rows: usize) -> Result<Embeddings> {
+    fn read(&mut self, rows: usize) -> Result<Found> {
         match self {
             Self::Pages(pages) => pages.read(rows),
-            Self::Arrow(reader, kind, dim) => extract(&reader.read(rows)?, *kind, *dim),
+            Self::Arrow(reader, kind, dim) => extract(&reader.read(rows)?, *kind, *dim).map(Found::InMemory),
         }
     }
 }

@@ -16,43 +16,86 @@ pub(super) const VERSION: &str = "tract 0.23";
 #[derive(Clone)]
 struct Plans {
     program: Arc<Program>,
-    plans: Vec<Arc<TypedRunnableModel>>,
+    plans: Vec<Plan>,
+    block_rows: usize,
+}
+
+/// One graph, planned twice: kernels are chosen, and operators joined, far better where
+/// the number of rows is known.
+#[derive(Clone)]
+struct Plan {
+    block: Arc<TypedRunnableModel>,
+    any: Arc<TypedRunnableModel>,
+}
+
+/// Rows that are evaluated at once: enough that what a node costs however few they are
+/// does not show, few enough that what is between two nodes stays in the processor's
+/// cache.
+fn block_rows([d1, d2]: [usize; 2]) -> usize {
+    if d1 + d2 <= 512 { 512 } else { 256 }
 }
 
 /// Sessions on the embedded engine.
 pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
-    let plans = program
-        .graphs
-        .iter()
-        .map(|graph| {
-            plan(graph).map_err(|e| {
-                Error::Engine(format!(
-                    "the embedded engine cannot run these models: {e:#}; install ONNX Runtime with `lsmi-etl runtime \
-                     install`"
-                ))
-            })
+    let block_rows = block_rows(program.dims);
+    let plan = |graph: &Graph| -> TractResult<Plan> {
+        Ok(Plan {
+            block: planned(graph, program.dims, Some(block_rows))?,
+            any: planned(graph, program.dims, None)?,
         })
-        .collect::<Result<_>>()?;
-    let plans = Plans { program: Arc::new(program.clone_shape()), plans };
+    };
+    let turned = program.rows_last();
+    let plans = turned.graphs.iter().map(plan).collect::<TractResult<_>>().map_err(|e| {
+        Error::Engine(format!(
+            "the embedded engine cannot run these models: {e:#}; install ONNX Runtime with `lsmi-etl runtime install`"
+        ))
+    })?;
+    let plans = Plans { program: Arc::new(program.clone_shape()), plans, block_rows };
     Ok((0..count).map(|_| Box::new(plans.clone()) as Box<dyn Backend>).collect())
 }
 
-fn plan(graph: &Graph) -> TractResult<Arc<TypedRunnableModel>> {
-    tract_onnx::onnx().model_for_proto_model(&graph.model)?.into_optimized()?.into_runnable()
+/// The plan of a graph for so many rows, or for any number.
+fn planned(graph: &Graph, [d1, d2]: [usize; 2], rows: Option<usize>) -> TractResult<Arc<TypedRunnableModel>> {
+    let mut model = tract_onnx::onnx().model_for_proto_model(&graph.model)?;
+    if let Some(rows) = rows {
+        for (place, &input) in graph.inputs.iter().enumerate() {
+            let (kind, width) = match input {
+                0 => (DatumType::F32, d1),
+                1 => (DatumType::F32, d2),
+                _ => (DatumType::I64, 1),
+            };
+            model.set_input_fact(place, InferenceFact::dt_shape(kind, tvec![rows, width]))?;
+        }
+    }
+    model.into_optimized()?.into_runnable()
 }
 
 impl Backend for Plans {
     fn evaluate(&mut self, batch: &Batch<'_>, out: &mut Evaluated) -> Result<()> {
         backend::check(&self.program, batch)?;
+        let [d1, d2] = self.program.dims;
         for (plan, graph) in self.plans.iter().zip(&self.program.graphs) {
-            run(plan, graph, self.program.dims, batch, out).map_err(|e| {
-                Error::Engine(format!("embedded engine: evaluating {} rows: {e:#}", batch.rows))
-            })?;
+            graph.roles.iter().for_each(|role| out.values_mut(*role as usize).clear());
+            for start in (0..batch.rows).step_by(self.block_rows) {
+                let rows = self.block_rows.min(batch.rows - start);
+                let end = start + rows;
+                let block = Batch {
+                    rows,
+                    x1: &batch.x1[start * d1..end * d1],
+                    x2: &batch.x2[start * d2..end * d2],
+                    y: &batch.y[start..end],
+                };
+                let plan = if rows == self.block_rows { &plan.block } else { &plan.any };
+                run(plan, graph, [d1, d2], &block, out).map_err(|e| {
+                    Error::Engine(format!("embedded engine: evaluating {} rows: {e:#}", batch.rows))
+                })?;
+            }
         }
         Ok(())
     }
 }
 
+/// Evaluates a block and appends what it gives.
 fn run(
     plan: &Arc<TypedRunnableModel>,
     graph: &Graph,
@@ -74,9 +117,7 @@ fn run(
     for (value, role) in outputs.iter().zip(&graph.roles) {
         let values = value.try_as_plain_ram()?.as_slice::<f32>()?;
         anyhow::ensure!(values.len() == rows, "{role} gave {} values for {rows} rows", values.len());
-        let kept = out.values_mut(*role as usize);
-        kept.clear();
-        kept.extend_from_slice(values);
+        out.values_mut(*role as usize).extend_from_slice(values);
     }
     Ok(())
 }

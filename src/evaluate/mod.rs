@@ -10,8 +10,9 @@ pub use compute::{Computed, Constants, Worker};
 
 /// The rows of a batch that are fastest for embeddings of these dimensions: few enough
 /// that intermediate results stay in a core's cache, enough that a run's fixed cost
-/// does not show. Measured: with both engines and at 128 and 512 values the speed is the
-/// same within three hundredths from 256 to 1 024 rows (`benches/README.md`).
+/// does not show. Measured: at 128 and 512 values ONNX Runtime's speed is the same within
+/// three hundredths from 256 to 1 024 rows (`benches/README.md`); the embedded engine's
+/// blocks of 256 or 512 rows go into every batch a whole number of times.
 pub fn fastest_batch_rows(dims: [usize; 2]) -> usize {
-    ((1 << 17) / (dims[0] + dims[1]).max(1)).clamp(512, 4096)
+    512 * (256 / (dims[0] + dims[1]).max(1)).clamp(1, 8)
 }

@@ -4,7 +4,7 @@
 use rand::Rng;
 
 use crate::bundle::Class;
-use crate::dataset::{Fate, FateCounts, Input, Request, Source};
+use crate::dataset::{Fate, FateCounts, Input, Memory, Request, Source};
 use crate::error::{Error, Result};
 
 use super::split::{Chance, chance};
@@ -43,12 +43,13 @@ impl Sample {
             fates: FateCounts::default(),
         };
         let mut rng = chance(seed, Chance::Sample);
+        let mut memory = Memory::default();
         for row_group in 0..input.metadata().num_row_groups() {
-            for samples in source.read(row_group, 0..input.rows_in(row_group), BATCH_ROWS)? {
+            for found in source.read(row_group, 0..input.rows_in(row_group), BATCH_ROWS)? {
                 if interrupted() {
                     return Err(Error::Interrupted);
                 }
-                let samples = samples?;
+                let samples = found?.read(&mut memory)?;
                 for (row, &fate) in samples.fates.iter().enumerate() {
                     sample.fates.add(fate);
                     if fate != Fate::Good {
@@ -62,6 +63,7 @@ impl Sample {
                         sample.put(place, x, samples.class[row]);
                     }
                 }
+                memory.reuse(samples);
             }
         }
         Ok(sample)

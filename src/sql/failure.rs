@@ -100,7 +100,7 @@ fn is_beyond_the_end(error: &object_store::Error) -> bool {
 fn exhausted(what: &str) -> String {
     let way = match what.contains("for HashJoinInput") {
         true => {
-            "a join by hashing cannot spill; raise the limit, or join by sorting: \
+            "a join by hashing cannot spill; raise the limit, or join by sorting on two threads or more: \
              SET datafusion.optimizer.prefer_hash_join = false"
         }
         false => "this part of it cannot spill; raise the limit or lower --threads",

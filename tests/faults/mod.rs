@@ -48,8 +48,9 @@ fn shim() -> &'static Path {
     })
 }
 
-/// 300 rows in 3 row groups, with a column of 16 KiB a row that cannot be compressed, and
-/// what an undisturbed run makes of them.
+/// 300 rows in 3 row groups, with a column of 24 KiB a row that cannot be compressed (enough
+/// for the output to be written past the system's cache), and what an undisturbed run makes
+/// of them.
 struct Work {
     input: Vec<u8>,
     undisturbed: Vec<u8>,
@@ -62,7 +63,7 @@ fn work() -> &'static Work {
         let samples = rows(300);
         let mut random = ChaCha8Rng::seed_from_u64(5);
         let mut payload = || {
-            let mut bytes = vec![0; 16 << 10];
+            let mut bytes = vec![0; 24 << 10];
             random.fill_bytes(&mut bytes);
             bytes
         };

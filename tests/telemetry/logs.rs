@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Ran, annotate, bundle, fitted, last_json, lsmi, lsmi_in, run};
+use crate::harness::{Ran, annotate, bundle, last_json, lsmi, run};
 
 /// The lines of stderr, each of which must be an object.
 fn lines(ran: &Ran) -> Vec<Value> {
@@ -48,8 +48,10 @@ fn an_error_is_one_too_and_the_variable_asks_for_it() {
 
 #[test]
 fn levels_are_as_in_text() {
-    let query = ["sql", "SELECT 1 AS one", "--log-format", "json"];
-    assert_eq!(lsmi_in(fitted(), query.iter().chain(&["--quiet"])).stderr, "");
-    let said = lines(&lsmi_in(fitted(), query.iter().chain(&["-vv"])));
-    assert!(said.iter().any(|line| line["level"] == "DEBUG" || line["level"] == "TRACE"));
+    let dir = tempfile::tempdir().unwrap();
+    super::flawed(&dir.path().join("in.parquet"));
+    let quiet = annotate(dir.path(), "in.parquet", "out.parquet", &["--log-format", "json", "--quiet"]);
+    assert_eq!((quiet.code, quiet.stderr.as_str()), (0, ""));
+    let again = annotate(dir.path(), "in.parquet", "out.parquet", &["--log-format", "json"]);
+    assert!(lines(&again).iter().any(|line| line["message"].as_str().unwrap().contains("nothing to do")));
 }

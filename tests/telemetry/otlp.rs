@@ -29,13 +29,24 @@ impl Collector {
         Self { process, printed, url: format!("http://127.0.0.1:{}", port.trim()) }
     }
 
-    /// All that it was sent.
+    /// All that it was sent; it is away then.
     fn received(mut self) -> Vec<Value> {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.end();
         let mut lines = String::new();
         self.printed.read_to_string(&mut lines).unwrap();
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn end(&mut self) {
+        // It may have been ended before.
+        let _ = self.process.kill();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -12,6 +12,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
 use super::*;
+use crate::dataset::Memory;
 use crate::dataset::extract::extract;
 use crate::dataset::samples::ColumnReader;
 
@@ -165,7 +166,10 @@ fn by_pages(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embedd
     let rows = input.rows_in(0);
     let mut reader = ListPages::open(input, 0, dim, 0, first).unwrap().unwrap();
     let starts = (first..rows).step_by(batch);
-    starts.map(|start| reader.read(batch.min(rows - start)).unwrap()).collect()
+    let found = starts.map(|start| reader.read(batch.min(rows - start)).unwrap());
+    // All are found before the first is read.
+    let found: Vec<Found> = found.collect();
+    found.into_iter().map(|found| found.read(&mut Memory::default()).unwrap()).collect()
 }
 
 /// Equal, also where values are NaN; what flawed rows hold does not matter.
@@ -234,8 +238,15 @@ fn write_cut_pages(path: &Path, lists: &[List], cuts: &[usize]) {
         let page = &items[from..to];
         let mut bytes = Vec::new();
         let levels = |levels: Vec<u8>, bytes: &mut Vec<u8>| {
-            // Every level as a run of one.
-            let encoded: Vec<u8> = levels.iter().flat_map(|level| [2, *level]).collect();
+            let mut encoded = Vec::new();
+            for run in levels.chunk_by(|a, b| a == b) {
+                let mut header = run.len() << 1;
+                while header >= 0x80 {
+                    encoded.push((header & 0x7f) as u8 | 0x80);
+                    header >>= 7;
+                }
+                encoded.extend([header as u8, run[0]]);
+            }
             bytes.extend((encoded.len() as u32).to_le_bytes());
             bytes.extend(encoded);
         };
@@ -327,31 +338,53 @@ fn regular_pages_are_copied_and_not_decoded() {
     write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
     let mut reader = ListPages::open(&Input::open(&path).unwrap(), 0, 5, 0, 0).unwrap().unwrap();
     let mut pages = 0;
-    while let Some(page) = reader.pages.get_next_page().unwrap() {
-        let left = reader.regular_values(&page).unwrap();
-        let mut regular = Regular { page, left, phase: reader.rows.phase() };
-        while !regular.left.is_empty() {
-            reader.rows.append_regular(&mut regular, 30);
-        }
+    while !reader.is_at_end() {
+        reader.look(reader.rows.phase()).unwrap();
+        assert!(!matches!(reader.ahead, Some(Ahead::Odd(_))));
+        reader.advance(31).unwrap();
         pages += 1;
     }
-    reader.rows.close();
-    assert_eq!((pages, reader.rows.closed), (8, 30));
+    assert_eq!((pages, reader.rows.closed), (8 + 1, 30));
     let values: Vec<f32> = lists.into_iter().flatten().flatten().flatten().collect();
     assert_eq!(reader.rows.values, values);
 }
 
-#[test]
-fn lists_that_lie_in_one_page_stay_where_they_are() {
+/// Large pages, as only those are read in part: rows, and where pages begin.
+fn large(lists: &[List], cuts: &[usize]) -> (tempfile::TempDir, Input) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.parquet");
-    let lists: Vec<List> = (0..65).map(|row| Some(vec![Some(row as f32); 3])).collect();
-    // The second page begins within row 30.
-    write_cut_pages(&path, &lists, &[91]);
-    let mut reader = ListPages::open(&Input::open(&path).unwrap(), 0, 3, 0, 0).unwrap().unwrap();
-    let batches: Vec<Embeddings> = (0..6).map(|_| reader.read(10).unwrap()).collect();
-    let follows = |a: usize, b: usize| batches[a].values.as_ptr_range().end == batches[b].values.as_ptr();
-    assert!(follows(0, 1) && follows(1, 2) && !follows(2, 3) && follows(4, 5), "{batches:?}");
-    let values: Vec<f32> = batches.iter().flat_map(|batch| batch.values.iter().copied()).collect();
-    assert_eq!(values, (0..180).map(|i| (i / 3) as f32).collect::<Vec<f32>>());
+    write_cut_pages(&path, lists, cuts);
+    let input = Input::open(&path).unwrap();
+    (folder, input)
+}
+
+#[test]
+fn large_pages_are_left_in_the_file() {
+    let dim = 700;
+    let good = |row: usize| Some((0..dim).map(|item| Some((row * 1000 + item) as f32)).collect::<Vec<_>>());
+    let mut lists: Vec<List> = (0..400).map(good).collect();
+    // Pages begin at lists and within them.
+    let cuts = [30_000, 70_000, 100_001, 150_000, 200_000];
+    let (_folder, input) = large(&lists, &cuts);
+    for batch in [1, 7, 50, 100, 399, 400] {
+        let mut reader = ListPages::open(&input, 0, dim, 0, 0).unwrap().unwrap();
+        for start in (0..400).step_by(batch) {
+            let found = reader.read(batch.min(400 - start)).unwrap();
+            assert!(matches!(found, Found::InFile(_)), "{start} in batches of {batch}");
+        }
+        assert_same(dim, &generally(&input, dim, 0, batch), &by_pages(&input, dim, 0, batch));
+    }
+    // Odd rows at the ends of pages and within, one of them going on in the next page.
+    lists[42] = None;
+    lists[99].as_mut().unwrap().push(Some(1.0));
+    lists[142].as_mut().unwrap().pop();
+    lists[200].as_mut().unwrap()[3] = None;
+    lists[300].as_mut().unwrap()[699] = Some(f32::NAN);
+    for cuts in [&cuts[..], &[70_000 - 700, 70_000], &[140_000, 210_000]] {
+        let (_folder, input) = large(&lists, cuts);
+        for (first, batch) in [(0, 1), (0, 10), (3, 64), (97, 150), (0, 400)] {
+            let by_pages = by_pages(&input, dim, first, batch);
+            assert_same(dim, &generally(&input, dim, first, batch), &by_pages);
+        }
+    }
 }

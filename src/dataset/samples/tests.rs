@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::*;
-use crate::dataset::{Modality, dimension_of, obvious_embeddings, obvious_label};
+use crate::dataset::{Memory, Modality, dimension_of, obvious_embeddings, obvious_label};
 
 const D1: usize = 3;
 const D2: usize = 2;
@@ -73,6 +73,11 @@ fn good_file(rows: usize) -> (TempDir, PathBuf) {
     ]])
 }
 
+fn batches(source: &Source, rows: Range<usize>, batch_rows: usize) -> Vec<Samples> {
+    let found = source.read(0, rows, batch_rows).unwrap();
+    found.map(|found| found.unwrap().read(&mut Memory::default()).unwrap()).collect()
+}
+
 #[test]
 fn any_range_in_any_batches() {
     let (_folder, path) = good_file(100);
@@ -83,8 +88,9 @@ fn any_range_in_any_batches() {
         [(0..100, 100), (0..100, 7), (0..100, 1000), (13..14, 1), (41..99, 20), (50..50, 5)]
     {
         let mut next = range.start;
+        let mut memory = Memory::default();
         for samples in source.read(0, range.clone(), batch_rows).unwrap() {
-            let samples = samples.unwrap();
+            let samples = samples.unwrap().read(&mut memory).unwrap();
             assert_eq!(samples.first_row, next);
             assert_eq!(samples.rows, batch_rows.min(range.end - next));
             for i in 0..samples.rows {
@@ -95,6 +101,7 @@ fn any_range_in_any_batches() {
             }
             assert_eq!(samples.x1.len(), samples.rows * D1);
             next += samples.rows;
+            memory.reuse(samples);
         }
         assert_eq!(next, range.end);
     }
@@ -120,7 +127,7 @@ fn every_row_has_one_fate() {
     let (_folder, path) = write(&[vec![("x1", list(x1)), ("x2", list(x2)), ("y", labels)]]);
     let classes = classes();
     let source = Source::new(&Input::open(&path).unwrap(), &request("x1", "x2", &classes)).unwrap();
-    let batches: Vec<Samples> = source.read(0, 0..8, 3).unwrap().map(Result::unwrap).collect();
+    let batches: Vec<Samples> = batches(&source, 0..8, 3);
     let fates: Vec<Fate> = batches.iter().flat_map(|b| b.fates.clone()).collect();
     let expected = [
         Fate::NullEmbedding(First),
@@ -142,7 +149,7 @@ fn one_column_can_be_both_modalities() {
     let classes = classes();
     let request = Request { x2: ("x1", D1), ..request("x1", "x1", &classes) };
     let source = Source::new(&Input::open(&path).unwrap(), &request).unwrap();
-    let samples = source.read(0, 0..10, 10).unwrap().next().unwrap().unwrap();
+    let samples = batches(&source, 0..10, 10).remove(0);
     assert_eq!(samples.x1, samples.x2);
     assert_eq!(samples.x1.len(), 10 * D1);
 }

@@ -1,0 +1,130 @@
+//! What a program says with its rows last is what it says with them first.
+
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::*;
+
+use super::super::classifier::classifier_graph;
+use super::super::density::density_graph;
+use super::super::fuse::{Part, fuse};
+use super::super::onnx::GraphBuilder;
+use super::super::{Affine, Mixture, Role, Stack};
+use super::*;
+
+const ROWS: usize = 7;
+const CLASSES: usize = 5;
+
+fn numbers(count: usize, step: usize) -> Vec<f32> {
+    (0..count).map(|i| (i * step % 23) as f32 / 11.0 - 1.0).collect()
+}
+
+fn mixture(dim: usize, components: usize, shared: bool) -> Mixture {
+    let factors = (0..components * dim * dim).map(|i| {
+        let (component, row, column) = (i / (dim * dim), i / dim % dim, i % dim);
+        let kind = if shared { 0 } else { component };
+        let below = ((row * 7 + column * 5 + kind * 3) % 11) as f64 / 50.0 - 0.1;
+        if column == row { 1.0 + kind as f64 / 4.0 } else { f64::from(column < row) * below }
+    });
+    Mixture {
+        dim,
+        log_weights: vec![-(components as f64).ln(); components],
+        means: numbers(components * dim, 5).into_iter().map(f64::from).collect(),
+        factors: factors.collect(),
+        center: numbers(dim, 3).into_iter().map(f64::from).collect(),
+    }
+}
+
+fn stack(dims: &[usize]) -> Stack {
+    let affine = |inputs: usize, outputs: usize| Affine {
+        inputs,
+        outputs,
+        weight: numbers(inputs * outputs, 7).iter().map(|w| w / (inputs as f32).sqrt()).collect(),
+        bias: numbers(outputs, 2),
+    };
+    let width = dims.iter().sum();
+    Stack {
+        dims: dims.to_vec(),
+        mean: numbers(width, 3),
+        scale: vec![2.0; width],
+        linear: affine(width, CLASSES),
+        mlp: vec![affine(width, 6), affine(6, CLASSES)],
+        betas: [0.5, 0.5],
+    }
+}
+
+/// A program's outputs on rows of its dimensions, and the operators it is made of.
+fn evaluated(program: &Program, x: [&[f32]; 2], y: &[i64]) -> (Vec<Vec<f32>>, Vec<String>) {
+    let [graph] = &program.graphs[..] else { panic!("{} graphs", program.graphs.len()) };
+    let plan = tract_onnx::onnx().model_for_proto_model(&graph.model).unwrap();
+    let plan = plan.into_optimized().unwrap().into_runnable().unwrap();
+    let inputs = graph.inputs.iter().map(|&input| {
+        let tensor = match input {
+            2 => Tensor::from_shape(&[ROWS, 1], y).unwrap(),
+            m => Tensor::from_shape(&[ROWS, program.dims[m]], x[m]).unwrap(),
+        };
+        tensor.into_tvalue()
+    });
+    let outputs = plan.run(inputs.collect()).unwrap();
+    let values = |value: &TValue| value.try_as_plain_ram().unwrap().as_slice::<f32>().unwrap().to_vec();
+    let nodes = &graph.model.graph.as_ref().unwrap().node;
+    (outputs.iter().map(values).collect(), nodes.iter().map(|node| node.op_type.clone()).collect())
+}
+
+fn same(program: &Program, transpositions: usize) {
+    let [d1, d2] = program.dims;
+    let (x1, x2) = (numbers(ROWS * d1, 3), numbers(ROWS * d2, 5));
+    let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
+    let (first, _) = evaluated(program, [&x1, &x2], &y);
+    let (last, operators) = evaluated(&program.rows_last(), [&x1, &x2], &y);
+    assert_eq!(first.len(), last.len());
+    for (first, last) in first.iter().flatten().zip(last.iter().flatten()) {
+        assert!((first - last).abs() <= 1e-5 * first.abs().max(1.0), "{first} {last}");
+    }
+    assert_eq!(operators.iter().filter(|op| *op == "Transpose").count(), transpositions, "{operators:?}");
+}
+
+#[test]
+fn a_fitted_bundle_is_turned_whole() {
+    let dims = [100, 96];
+    for shared in [false, true] {
+        let densities = dims.map(|dim| density_graph(&mixture(dim, 3, shared)));
+        let classifiers = [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims)));
+        let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();
+        let parts = Role::ALL.into_iter().zip(&models);
+        let parts: Vec<_> = parts.map(|(role, model)| Part { role, model, logits: false }).collect();
+        // The three inputs and nothing else.
+        same(&fuse(&parts, dims, CLASSES), 3);
+    }
+}
+
+fn classifier(operators: &[&str], weight: &[f32]) -> Program {
+    let mut graph = GraphBuilder::new("test");
+    let mut x = graph.input("x", 2);
+    for (place, op) in operators.iter().enumerate() {
+        let name = format!("{op}_{place}");
+        x = if *op == "MatMul" {
+            let weight = graph.floats(&format!("weight_{place}"), &[2, weight.len() / 2], weight);
+            graph.node(&name, op, &[&x, &weight], &[])
+        } else {
+            graph.node(&name, op, &[&x], &[])
+        };
+    }
+    graph.node("logits", "Identity", &[&x], &[]);
+    graph.output("logits", &[weight.len() / 2]);
+    fuse(&[Part { role: Role::Classifier1, model: &graph.finish(), logits: true }], [2, 0], 2)
+}
+
+#[test]
+fn an_unknown_operator_is_given_its_rows_first() {
+    // Of x1 and back: what comes after the operator has its rows first.
+    let program =
+        classifier(&["MatMul", "Softplus"], &[1.0, -0.5, 0.25, 2.0, 1.5, -1.0, 0.5, 1.0, -2.0, 0.75]);
+    same(&program, 2);
+}
+
+#[test]
+fn far_classes_keep_their_log_probability() {
+    let program = classifier(&["MatMul"], &[500.0, -500.0, 0.0, 0.0]).rows_last();
+    let x1: Vec<f32> = [1.0, 0.0].repeat(ROWS);
+    let (found, _) = evaluated(&program, [&x1, &[]], &[1; ROWS]);
+    assert_eq!(found, [[-1000.0; ROWS]]);
+}
