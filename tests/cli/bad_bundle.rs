@@ -71,7 +71,7 @@ fn changed_file() {
 fn missing_file() {
     let dir = copy();
     fs::remove_file(dir.path().join("models/density_2.onnx")).unwrap();
-    let what = ["bundle models, density_2.onnx, field models.density_2.file", "No such file", "restore it"];
+    let what = ["bundle models, density_2.onnx, field models.density_2.file", "not found", "restore it"];
     refused(&annotate(dir.path()), 78, &what);
 }
 
