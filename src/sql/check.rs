@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::failure::explain;
-use super::session::Session;
+use super::session::{Session, Watched};
 use crate::error::{Error, Result};
 
 /// As many offending rows are shown.
@@ -48,37 +48,42 @@ impl Session {
     /// See [`explain`]; [`Error::Usage`] where there is nothing that could be true;
     /// [`Error::Interrupted`] soon after `stop` is set.
     pub fn check(&self, sql: &str, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
-        let failed = |e| explain(e, "the check's tables");
-        let frame = self.wait(stop, self.context().sql(sql))?.map_err(|e| explain(e, ""))?;
-        let mut stream = self.wait(stop, frame.execute_stream())?.map_err(failed)?;
-        if expect == Expect::AllTrue && booleans(&stream.schema()).next().is_none() {
-            return Err(Error::Usage(NOTHING_TO_BE_TRUE.to_owned()));
-        }
-        let (mut rows, mut offending, mut shown) = (0, 0, Vec::new());
-        while let Some(batch) = self.wait(stop, stream.next())? {
-            let batch = batch.map_err(failed)?;
-            rows += batch.num_rows();
-            let wrong = match expect {
-                Expect::NoRows => batch,
-                Expect::AllTrue => untrue(&batch).map_err(|e| failed(e.into()))?,
-            };
-            let room = SHOWN.saturating_sub(offending);
-            shown.push(wrong.slice(0, wrong.num_rows().min(room)));
-            offending += wrong.num_rows();
-            if offending > SHOWN {
-                break;
-            }
-        }
-        if rows == 0 && expect == Expect::AllTrue {
-            return Ok(Some("(no row)".to_owned()));
-        }
-        if offending == 0 {
-            return Ok(None);
-        }
-        let table = pretty_format_batches(&shown).map_err(|e| failed(e.into()))?;
-        let more = if offending > SHOWN { "\n(and more)" } else { "" };
-        Ok(Some(format!("{table}{more}")))
+        self.watched(stop, |run| offending(run, sql, expect))
     }
+}
+
+/// See [`Session::check`].
+fn offending(run: &Watched<'_>, sql: &str, expect: Expect) -> Result<Option<String>> {
+    let failed = |e| explain(e, "the check's tables");
+    let frame = run.wait(run.session().context().sql(sql))?.map_err(|e| explain(e, ""))?;
+    let mut stream = run.wait(frame.execute_stream())?.map_err(failed)?;
+    if expect == Expect::AllTrue && booleans(&stream.schema()).next().is_none() {
+        return Err(Error::Usage(NOTHING_TO_BE_TRUE.to_owned()));
+    }
+    let (mut rows, mut offending, mut shown) = (0, 0, Vec::new());
+    while let Some(batch) = run.wait(stream.next())? {
+        let batch = batch.map_err(failed)?;
+        rows += batch.num_rows();
+        let wrong = match expect {
+            Expect::NoRows => batch,
+            Expect::AllTrue => untrue(&batch).map_err(|e| failed(e.into()))?,
+        };
+        let room = SHOWN.saturating_sub(offending);
+        shown.push(wrong.slice(0, wrong.num_rows().min(room)));
+        offending += wrong.num_rows();
+        if offending > SHOWN {
+            break;
+        }
+    }
+    if rows == 0 && expect == Expect::AllTrue {
+        return Ok(Some("(no row)".to_owned()));
+    }
+    if offending == 0 {
+        return Ok(None);
+    }
+    let table = pretty_format_batches(&shown).map_err(|e| failed(e.into()))?;
+    let more = if offending > SHOWN { "\n(and more)" } else { "" };
+    Ok(Some(format!("{table}{more}")))
 }
 
 fn booleans(schema: &SchemaRef) -> impl Iterator<Item = usize> {

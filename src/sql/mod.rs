@@ -13,13 +13,13 @@ mod check;
 mod failure;
 mod files;
 pub mod functions;
+mod interrupt;
 mod locate;
 mod order;
 mod output;
 mod session;
 mod statement;
 mod stores;
-mod yielding;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -32,6 +32,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use self::interrupt::{Interrupt, StoppableJoins};
 use crate::error::Result;
 
 pub use check::{Expect, statements};
@@ -89,6 +90,11 @@ pub fn run(request: &Request, out: &mut dyn Write) -> Result<()> {
 /// # Errors
 /// [`Error::Internal`](crate::Error::Internal) where DataFusion cannot set up its temporary files.
 pub fn context(options: &Options) -> Result<SessionContext> {
+    interruptible(options, &Interrupt::default())
+}
+
+/// As [`context`], with joins that an interrupt stops.
+fn interruptible(options: &Options, interrupt: &Interrupt) -> Result<SessionContext> {
     let mut config = SessionConfig::new().with_information_schema(true);
     if let Some(threads) = options.threads {
         config = config.with_target_partitions(threads.get());
@@ -116,7 +122,7 @@ pub fn context(options: &Options) -> Result<SessionContext> {
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(yielding::YieldingJoins))
+        .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();
     let context = SessionContext::new_with_state(state);
     let files = files::Files::new(&context);

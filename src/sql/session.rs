@@ -1,16 +1,21 @@
 //! A session that is asked one text of statements after another, from code that is not
 //! asynchronous. Its threads wait for data; writing happens on the caller's.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use datafusion::common::TableReference;
 use datafusion::prelude::SessionContext;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
+use super::interrupt::Interrupt;
 use super::output::Layout;
-use super::{Request, context, register_table, statement};
+use super::{Request, interruptible, register_table, statement};
 use crate::error::{Error, Result};
 
 /// How soon a stop is noticed.
@@ -21,6 +26,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub struct Session {
     context: SessionContext,
     runtime: Runtime,
+    interrupt: Interrupt,
 }
 
 impl Session {
@@ -34,21 +40,19 @@ impl Session {
         if let Some(threads) = request.options.threads {
             builder.worker_threads(threads.get());
         }
-        // The clock that a stop is noticed by is looked at between two pieces of work, and some
-        // pieces of a join take seconds: not only after every sixty-first.
         let runtime = builder
-            .event_interval(1)
             .enable_all()
             .build()
             .map_err(|e| Error::Internal(format!("cannot start the query's threads: {e}")))?;
+        let interrupt = Interrupt::default();
         let context = runtime.block_on(async {
-            let context = context(&request.options)?;
+            let context = interruptible(&request.options, &interrupt)?;
             for (name, path) in &request.tables {
                 register_table(&context, name, path).await?;
             }
             Ok::<_, Error>(context)
         })?;
-        Ok(Self { context, runtime })
+        Ok(Self { context, runtime, interrupt })
     }
 
     /// DataFusion's own session.
@@ -64,7 +68,7 @@ impl Session {
     /// written before stays written. [`Error::Interrupted`] soon after `stop` is set;
     /// [`Error::Io`] where `out` fails.
     pub fn run(&self, sql: &str, layout: &Layout, out: &mut dyn Write, stop: &AtomicBool) -> Result<u64> {
-        statement::execute(self, sql, layout, out, stop)
+        self.watched(stop, |run| statement::execute(run, sql, layout, out))
     }
 
     /// The names of the tables and views, sorted.
@@ -101,21 +105,62 @@ impl Session {
         names
     }
 
-    /// Waits for an answer, or until `stop` is set.
-    pub(super) fn wait<T>(&self, stop: &AtomicBool, answer: impl Future<Output = T>) -> Result<T> {
-        self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = set(stop) => Err(Error::Interrupted),
-                answer = answer => Ok(answer),
-            }
+    /// Does work that waits for answers, until `stop` is set. A thread of its own looks at
+    /// that: those of the runtime may all be busy with what is to be stopped.
+    pub(super) fn watched<T>(
+        &self,
+        stop: &AtomicBool,
+        work: impl FnOnce(&Watched<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let stopped = Notify::new();
+        thread::scope(|scope| {
+            // Closed when the work ends, however it ends.
+            let (_open, work_ends) = mpsc::channel::<Infallible>();
+            let stopped = &stopped;
+            scope.spawn(move || {
+                while work_ends.recv_timeout(GLANCE) == Err(RecvTimeoutError::Timeout) {
+                    if stop.load(Ordering::Relaxed) {
+                        self.interrupt.stop();
+                        stopped.notify_one();
+                        break;
+                    }
+                }
+            });
+            work(&Watched { session: self, stop, stopped })
         })
     }
 }
 
-async fn set(stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(GLANCE).await;
+/// A session while it works on something that may be stopped.
+pub(super) struct Watched<'a> {
+    session: &'a Session,
+    stop: &'a AtomicBool,
+    stopped: &'a Notify,
+}
+
+impl Watched<'_> {
+    /// The session.
+    pub(super) fn session(&self) -> &Session {
+        self.session
+    }
+
+    /// Waits for an answer.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] where the work was stopped before.
+    pub(super) fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
+        let answer = self.session.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.stopped.notified() => None,
+                answer = answer => Some(answer),
+            }
+        });
+        // What a query answers that was stopped meanwhile may be that it failed of it.
+        match answer {
+            Some(answer) if !self.stop.load(Ordering::Relaxed) => Ok(answer),
+            _ => Err(Error::Interrupted),
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
@@ -20,27 +19,21 @@ use super::failure::{explain, suggest};
 use super::files::is_data;
 use super::order;
 use super::output::Layout;
-use super::session::Session;
+use super::session::{Session, Watched};
 use crate::dataset::is_url;
 use crate::error::{Error, Place, Result};
 
 /// See [`Session::run`].
-pub(super) fn execute(
-    session: &Session,
-    sql: &str,
-    layout: &Layout,
-    out: &mut dyn Write,
-    stop: &AtomicBool,
-) -> Result<u64> {
+pub(super) fn execute(run: &Watched<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {
     let statements = DFParser::parse_sql(sql).map_err(|e| explain(e, ""))?;
     if statements.is_empty() {
         return Err(Error::Usage("the query is empty; give SQL, or a file of it with -f".to_owned()));
     }
-    let context = session.context();
+    let context = run.session().context();
     let (mut rows, mut results) = (0, 0);
     for statement in statements {
         let plan = async { context.state().statement_to_plan(statement).await };
-        let plan = session.wait(stop, plan)?.map_err(|e| suggest(explain(e, ""), &candidates(session)))?;
+        let plan = run.wait(plan)?.map_err(|e| suggest(explain(e, ""), &candidates(run.session())))?;
         check_target(&plan)?;
         let layout = match plan {
             // A plan is read as it is.
@@ -48,10 +41,10 @@ pub(super) fn execute(
             _ => *layout,
         };
         let tables = tables(&plan);
-        let stream = session.wait(stop, start(context, plan))?;
+        let stream = run.wait(start(context, plan))?;
         let stream = stream.map_err(|e| explain(e, &tables.join(" or ")))?;
         if stream.schema().fields().is_empty() {
-            rows += finish(session, stream, &tables, stop)?;
+            rows += finish(run, stream, &tables)?;
             continue;
         }
         results += 1;
@@ -61,7 +54,7 @@ pub(super) fn execute(
                 layout.format.name()
             )));
         }
-        rows += print(session, stream, &tables, &layout, out, stop)?;
+        rows += print(run, stream, &tables, &layout, out)?;
     }
     out.flush().map_err(writing)?;
     Ok(rows)
@@ -103,13 +96,8 @@ async fn start(
 }
 
 /// Runs a statement that has no columns to its end.
-fn finish(
-    session: &Session,
-    mut stream: SendableRecordBatchStream,
-    tables: &[String],
-    stop: &AtomicBool,
-) -> Result<u64> {
-    while let Some(batch) = session.wait(stop, stream.next())? {
+fn finish(run: &Watched<'_>, mut stream: SendableRecordBatchStream, tables: &[String]) -> Result<u64> {
+    while let Some(batch) = run.wait(stream.next())? {
         batch.map_err(|e| explain(e, &tables.join(" or ")))?;
     }
     Ok(0)
@@ -117,12 +105,11 @@ fn finish(
 
 /// Writes one statement's rows and gives their number.
 fn print(
-    session: &Session,
+    run: &Watched<'_>,
     mut stream: SendableRecordBatchStream,
     tables: &[String],
     layout: &Layout,
     out: &mut dyn Write,
-    stop: &AtomicBool,
 ) -> Result<u64> {
     let failed = |e: DataFusionError| explain(e, &tables.join(" or "));
     let unfit = |e: ArrowError| {
@@ -135,7 +122,7 @@ fn print(
     let mut rows = layout.rows(schema.clone()).map_err(unfit)?;
     let mut text = Vec::new();
     let mut written = 0;
-    while let Some(batch) = session.wait(stop, stream.next())? {
+    while let Some(batch) = run.wait(stream.next())? {
         let batch = batch.map_err(failed)?;
         let count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &count)
