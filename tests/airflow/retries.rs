@@ -1,6 +1,7 @@
 //! Tasks in which something goes wrong, and what Airflow makes of them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,11 @@ fn many(airflow: &Airflow) {
     must(lsmi().args(args).args(["--row-group-rows", "50000", "-o"]).arg(input));
 }
 
+fn few(airflow: &Airflow, name: &str) {
+    let args = ["synth", "gaussian", "--classes", "4", "--rows", "100", "-o"];
+    must(lsmi().args(args).arg(airflow.data().join(name)));
+}
+
 /// Waits for a run on this data to have computed some row groups.
 fn wait_for_midway(airflow: &Airflow) {
     let journal = airflow.data().join(".out.parquet.lsmi-journal");
@@ -27,6 +33,20 @@ fn wait_for_midway(airflow: &Airflow) {
         assert!(start.elapsed() < Duration::from_secs(120), "no run has begun");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Runs the DAG on many rows, does something to it in the midst of its first try (it is given
+/// the process's id), and waits for its end, which must be good.
+fn struck_midway(airflow: &Airflow, strike: impl FnOnce(u32) -> Ran) -> Ran {
+    many(airflow);
+    let mut test = airflow.command();
+    test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let test = test.spawn().unwrap();
+    wait_for_midway(airflow);
+    strike(test.id());
+    let ran: Ran = test.wait_with_output().unwrap().into();
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    ran
 }
 
 /// The pattern of the command line of a run on this data.
@@ -48,15 +68,7 @@ fn went_on(airflow: &Airflow) {
 #[test]
 fn a_task_that_is_killed_is_tried_again_and_resumes() {
     let airflow = Airflow::new(DAGS);
-    many(&airflow);
-    let mut test = airflow.command();
-    test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let test = test.spawn().unwrap();
-    wait_for_midway(&airflow);
-    must(Command::new("pkill").args(["-KILL", "-f"]).arg(its_run(&airflow)));
-    let ran: Ran = test.wait_with_output().unwrap().into();
-    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-
+    struck_midway(&airflow, |_| must(Command::new("pkill").args(["-KILL", "-f"]).arg(its_run(&airflow))));
     went_on(&airflow);
     let state = airflow.state("killed");
     let uri = format!("file://{}", airflow.data().join("out.parquet").display());
@@ -66,15 +78,8 @@ fn a_task_that_is_killed_is_tried_again_and_resumes() {
 #[test]
 fn a_task_that_is_ended_ends_its_run_in_order_and_resumes() {
     let airflow = Airflow::new(DAGS);
-    many(&airflow);
-    let mut test = airflow.command();
-    test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let test = test.spawn().unwrap();
-    wait_for_midway(&airflow);
     // As a worker that is told to stop tells its tasks: on_kill is asked.
-    must(Command::new("kill").arg("-TERM").arg(test.id().to_string()));
-    let ran: Ran = test.wait_with_output().unwrap().into();
-    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let ran = struck_midway(&airflow, |test| must(Command::new("kill").args(["-TERM", &test.to_string()])));
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(said.contains("ending the run") && said.contains("interrupted"), "{said}");
     went_on(&airflow);
@@ -86,8 +91,7 @@ fn a_tasks_span_is_the_runs_parent() {
     let airflow = Airflow::new(DAGS);
     let mut python = Command::new(super::python());
     let script = repository().join("tests/python/airflow_trace.py");
-    let said =
-        last_json(&must(python.arg(script).env("PYTHONPATH", super::provider()).current_dir(airflow.data())));
+    let said = last_json(&must(python.arg(script).current_dir(airflow.data())));
     assert_eq!(said["outside"], serde_json::json!({}));
     assert_eq!(said["inside"], said["expected"]);
     assert_eq!(said["logged"][0], serde_json::json!([30, " WARN 5 rows have no values"]));
@@ -108,13 +112,41 @@ fn a_deferred_task_waits_without_a_worker() {
 }
 
 #[test]
+fn what_a_lost_try_has_done_is_the_next_ones() {
+    let airflow = Airflow::new(DAGS);
+    few(&airflow, "in.parquet");
+    let program = airflow.data().join("killed-at-the-end");
+    let script = "#!/bin/sh\nlsmi-etl \"$@\"\ncode=$?\n[ -e \"$0.once\" ] || { touch \"$0.once\"; kill -KILL $$; }\nexit $code\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let ran = airflow.test("lost", DATE);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let state = airflow.state("lost");
+    // Not skipped: what follows is to run.
+    assert_eq!(state.tasks(), [("annotate", "success", 2), ("count", "success", 1)]);
+    assert_eq!(state.xcom("annotate")["skipped"], true);
+    assert_eq!(state.xcom("count")[0]["rows"], 100);
+}
+
+#[test]
+fn a_pipeline_waits_without_a_worker_too() {
+    let airflow = Airflow::new(DAGS);
+    few(&airflow, "in.parquet");
+    let file = "input = 'in.parquet'\noutput = 'out.parquet'\nannotate = { bundle = 'bundle' }\n[[sql]]\n\
+                name = 'rows'\nexpect = 'all_true'\n\
+                query = 'SELECT count(r) >= {{ least }} AS enough FROM annotated'\n";
+    fs::write(airflow.data().join("night.toml"), file).unwrap();
+    let ran = airflow.test("night", DATE);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let state = airflow.state("night");
+    assert_eq!(state.xcom("night")["annotate"]["rows"], 100);
+    assert_eq!(state.xcom("night")["steps"][0]["name"], "rows");
+}
+
+#[test]
 fn a_bad_bundle_fails_without_retry() {
     let airflow = Airflow::new(DAGS);
-    must(
-        lsmi()
-            .args(["synth", "gaussian", "--classes", "4", "--rows", "100", "-o"])
-            .arg(airflow.data().join("in.parquet")),
-    );
+    few(&airflow, "in.parquet");
     fs::remove_file(airflow.data().join("bundle")).unwrap();
     fs::create_dir(airflow.data().join("bundle")).unwrap();
     fs::write(airflow.data().join("bundle/bundle.json"), "{}").unwrap();
@@ -135,11 +167,7 @@ fn an_input_that_is_late_is_tried_again() {
 #[test]
 fn a_gate_that_is_not_passed_fails_and_names_what_is_not_true() {
     let airflow = Airflow::new(DAGS);
-    must(
-        lsmi()
-            .args(["synth", "gaussian", "--classes", "4", "--rows", "100", "-o"])
-            .arg(airflow.data().join("out.parquet")),
-    );
+    few(&airflow, "out.parquet");
     let ran = run(airflow.command().args(["dags", "test", "gate", DATE]));
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
     let said = format!("{}{}", ran.stdout, ran.stderr);
