@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::Airflow;
 use crate::harness::{Ran, last_json, lsmi, must, repository, run};
@@ -35,15 +37,18 @@ fn wait_for_midway(airflow: &Airflow) {
     }
 }
 
-/// Runs the DAG on many rows, does something to it in the midst of its first try (it is given
-/// the process's id), and waits for its end, which must be good.
-fn struck_midway(airflow: &Airflow, strike: impl FnOnce(u32) -> Ran) -> Ran {
+/// A run of the DAG on many rows, in the midst of its first try.
+fn midway(airflow: &Airflow) -> Child {
     many(airflow);
     let mut test = airflow.command();
     test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let test = test.spawn().unwrap();
     wait_for_midway(airflow);
-    strike(test.id());
+    test
+}
+
+/// Waits for the end of a DAG's run, which must be good.
+fn ended(test: Child) -> Ran {
     let ran: Ran = test.wait_with_output().unwrap().into();
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     ran
@@ -54,11 +59,19 @@ fn its_run(airflow: &Airflow) -> String {
     format!("lsmi-etl annotate {}", airflow.data().join("in.parquet").display())
 }
 
+fn is_running(airflow: &Airflow) -> bool {
+    run(Command::new("pgrep").arg("-f").arg(its_run(airflow))).code == 0
+}
+
 /// Checks that the second try went on where the first one was.
 fn went_on(airflow: &Airflow) {
     let state = airflow.state("killed");
     assert_eq!(state.tasks(), [("annotate", "success", 2)]);
-    let summary = state.xcom("annotate");
+    resumed(state.xcom("annotate"));
+}
+
+/// Checks that a run went on where another one was.
+fn resumed(summary: &Value) {
     let count = |name: &str| summary[name].as_u64().unwrap();
     assert!(count("resumed_row_groups") >= 4, "{summary}");
     assert_eq!(count("resumed_row_groups") + count("computed_row_groups"), ROW_GROUPS, "{summary}");
@@ -68,7 +81,9 @@ fn went_on(airflow: &Airflow) {
 #[test]
 fn a_task_that_is_killed_is_tried_again_and_resumes() {
     let airflow = Airflow::new(DAGS);
-    struck_midway(&airflow, |_| must(Command::new("pkill").args(["-KILL", "-f"]).arg(its_run(&airflow))));
+    let test = midway(&airflow);
+    must(Command::new("pkill").args(["-KILL", "-f"]).arg(its_run(&airflow)));
+    ended(test);
     went_on(&airflow);
     let state = airflow.state("killed");
     let uri = format!("file://{}", airflow.data().join("out.parquet").display());
@@ -79,11 +94,31 @@ fn a_task_that_is_killed_is_tried_again_and_resumes() {
 fn a_task_that_is_ended_ends_its_run_in_order_and_resumes() {
     let airflow = Airflow::new(DAGS);
     // As a worker that is told to stop tells its tasks: on_kill is asked.
-    let ran = struck_midway(&airflow, |test| must(Command::new("kill").args(["-TERM", &test.to_string()])));
+    let test = midway(&airflow);
+    must(Command::new("kill").arg("-TERM").arg(test.id().to_string()));
+    let ran = ended(test);
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(said.contains("ending the run") && said.contains("interrupted"), "{said}");
     went_on(&airflow);
-    assert_eq!(run(Command::new("pgrep").arg("-f").arg(its_run(&airflow))).stdout, "");
+    assert!(!is_running(&airflow));
+}
+
+#[test]
+fn a_run_ends_with_its_task_however_that_ends() {
+    let airflow = Airflow::new(DAGS);
+    let mut test = midway(&airflow);
+    test.kill().unwrap();
+    test.wait().unwrap();
+    let start = Instant::now();
+    // It would keep the next try from the output.
+    while is_running(&airflow) {
+        assert!(start.elapsed() < Duration::from_secs(10), "the run is still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!airflow.data().join("out.parquet").exists(), "it was not in the midst");
+    let ran = airflow.test("killed", DATE);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    resumed(airflow.state("killed").xcom("annotate"));
 }
 
 #[test]
