@@ -11,6 +11,7 @@ mod metered;
 mod series;
 mod settings;
 mod textfile;
+mod tls;
 
 use std::collections::HashMap;
 
