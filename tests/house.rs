@@ -125,6 +125,14 @@ fn the_manifests_schema_is_the_types() {
 }
 
 #[test]
+fn the_summaries_schemas_are_the_types() {
+    let summary = schemars::schema_for!(lsmi_etl::annotate::Summary);
+    matches_file("schemas/run-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
+    let summary = lsmi_etl::cli::pipeline_summary_schema();
+    matches_file("schemas/pipeline-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
+}
+
+#[test]
 fn the_pipelines_schema_is_the_types() {
     let schema = schemars::schema_for!(lsmi_etl::config::Pipeline);
     matches_file("schemas/pipeline.schema.json", &serde_json::to_string_pretty(&schema).unwrap());

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::Airflow;
+use super::{Airflow, is_valid};
 use crate::harness::{lsmi, must, query};
 
 const EXAMPLES: &str = "pipelines/airflow/example_dags";
@@ -86,6 +86,7 @@ fn a_pipeline_file_is_a_task() {
     ends.sort_unstable();
     assert_eq!(ends, ["skipped", "success"], "a night without data is skipped");
     let summary = state.xcom("night");
+    is_valid(summary, "schemas/pipeline-summary.schema.json");
     assert_eq!((&summary["annotate"]["rows"], &summary["steps"][0]["name"]), (&2000.into(), &"gate".into()));
     assert_eq!(summary["report"]["output"], "report-2026-02-01.html");
     // Paths are taken in the task's folder.

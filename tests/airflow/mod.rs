@@ -59,6 +59,13 @@ impl Airflow {
     }
 }
 
+/// Checks a value against a schema of the repository, by another implementation's reading of it.
+fn is_valid(value: &Value, schema: &str) {
+    let check = "import json, sys, jsonschema; value, schema = sys.argv[1:]
+jsonschema.validate(json.loads(value), json.load(open(schema)))";
+    must(Command::new(python()).args(["-c", check]).arg(value.to_string()).arg(repository().join(schema)));
+}
+
 /// What Airflow has noted of a DAG's runs.
 struct State(Value);
 
