@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("sql", &["interaction", "bundle", "engine", "dataset", "evaluate", "error"]),
     ("report", &["interaction", "bundle", "dataset", "sql", "error"]),
     ("config", &["engine", "dataset", "annotate", "sql", "report", "error"]),
-    ("telemetry", &["interaction", "dataset", "annotate", "error"]),
+    ("telemetry", &["interaction", "dataset", "annotate", "fit", "error"]),
     (
         "cli",
         &[

@@ -5,7 +5,9 @@
 
 mod client;
 mod export;
+mod fitted;
 mod instruments;
+mod last_run;
 mod logs;
 mod metered;
 mod series;
@@ -24,6 +26,7 @@ use crate::error::Result;
 use export::Export;
 use settings::{Settings, variable};
 
+pub use fitted::metered_fit;
 pub use logs::{LogFormat, Logs, is_for_a_person};
 pub use metered::metered;
 

@@ -37,11 +37,11 @@ fn wait_for_midway(airflow: &Airflow) {
     }
 }
 
-/// A run of the DAG on many rows, in the midst of its first try.
-fn midway(airflow: &Airflow) -> Child {
+/// A run of a DAG on many rows, in the midst of its first try.
+fn midway(airflow: &Airflow, dag: &str) -> Child {
     many(airflow);
     let mut test = airflow.command();
-    test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    test.args(["dags", "test", dag, DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let test = test.spawn().unwrap();
     wait_for_midway(airflow);
     test
@@ -63,6 +63,16 @@ fn is_running(airflow: &Airflow) -> bool {
     run(Command::new("pgrep").arg("-f").arg(its_run(airflow))).code == 0
 }
 
+/// Checks that a run ends soon, unfinished: it would keep the next try from its output.
+fn ends(airflow: &Airflow) {
+    let start = Instant::now();
+    while is_running(airflow) {
+        assert!(start.elapsed() < Duration::from_secs(10), "the run is still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!airflow.data().join("out.parquet").exists(), "it was not in the midst");
+}
+
 /// Checks that the second try went on where the first one was.
 fn went_on(airflow: &Airflow) {
     let state = airflow.state("killed");
@@ -81,7 +91,7 @@ fn resumed(summary: &Value) {
 #[test]
 fn a_task_that_is_killed_is_tried_again_and_resumes() {
     let airflow = Airflow::new(DAGS);
-    let test = midway(&airflow);
+    let test = midway(&airflow, "killed");
     must(Command::new("pkill").args(["-KILL", "-f"]).arg(its_run(&airflow)));
     ended(test);
     went_on(&airflow);
@@ -94,7 +104,7 @@ fn a_task_that_is_killed_is_tried_again_and_resumes() {
 fn a_task_that_is_ended_ends_its_run_in_order_and_resumes() {
     let airflow = Airflow::new(DAGS);
     // As a worker that is told to stop tells its tasks: on_kill is asked.
-    let test = midway(&airflow);
+    let test = midway(&airflow, "killed");
     must(Command::new("kill").arg("-TERM").arg(test.id().to_string()));
     let ran = ended(test);
     let said = format!("{}{}", ran.stdout, ran.stderr);
@@ -106,19 +116,24 @@ fn a_task_that_is_ended_ends_its_run_in_order_and_resumes() {
 #[test]
 fn a_run_ends_with_its_task_however_that_ends() {
     let airflow = Airflow::new(DAGS);
-    let mut test = midway(&airflow);
+    let mut test = midway(&airflow, "killed");
     test.kill().unwrap();
     test.wait().unwrap();
-    let start = Instant::now();
-    // It would keep the next try from the output.
-    while is_running(&airflow) {
-        assert!(start.elapsed() < Duration::from_secs(10), "the run is still there");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(!airflow.data().join("out.parquet").exists(), "it was not in the midst");
+    ends(&airflow);
     let ran = airflow.test("killed", DATE);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     resumed(airflow.state("killed").xcom("annotate"));
+}
+
+#[test]
+fn a_deferred_run_ends_with_its_keeper() {
+    let airflow = Airflow::new(DAGS);
+    let mut test = midway(&airflow, "deferred");
+    let keeper = format!("airflow_provider_lsmi_etl.job {}", airflow.data().join("job").display());
+    must(Command::new("pkill").args(["-KILL", "-f"]).arg(keeper));
+    ends(&airflow);
+    test.kill().unwrap();
+    test.wait().unwrap();
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn the_readmes_commands_work() {
     let script = readme()
         // What is running now.
         .replace("cargo test --release\n", "")
-        // Made by this and the next line when a test first asked for Airflow.
+        // This line and that of the installation have been run, in this order, for all tests.
         .replace("python3 -m venv venv\n", &format!("ln -s {} venv\n", environment.display()))
         .replace(&format!("{}\n", installation()), "")
         // The same program, already built.
