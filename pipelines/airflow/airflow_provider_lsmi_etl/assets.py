@@ -26,9 +26,7 @@ def uri(path: str, cwd: str | None) -> str:
     return f"file://{quote(os.path.abspath(os.path.join(cwd or '', path)), safe='/=')}"
 
 
-def told(
-    outlets: Sequence[Any], context: Context, summary: Mapping[str, Any], output: str, cwd: str | None
-) -> None:
+def told(outlets: Sequence[Any], context: Context, summary: Mapping[str, Any], output: str, cwd: str | None) -> None:
     """Tells the outlets' events of an annotation: rows, bad rows and means. An alias gets the
     output as its asset."""
     columns = summary.get("columns", {})
