@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("sql", &["interaction", "bundle", "engine", "dataset", "evaluate", "error"]),
     ("report", &["interaction", "bundle", "dataset", "sql", "error"]),
     ("config", &["engine", "dataset", "annotate", "sql", "report", "error"]),
-    ("telemetry", &["interaction", "dataset", "annotate", "error"]),
+    ("telemetry", &["interaction", "dataset", "annotate", "fit", "error"]),
     (
         "cli",
         &[
@@ -122,6 +122,14 @@ fn files_say_what_they_are_and_stay_small() {
 fn the_manifests_schema_is_the_types() {
     let schema = schemars::schema_for!(lsmi_etl::bundle::Manifest);
     matches_file("schemas/bundle.schema.json", &serde_json::to_string_pretty(&schema).unwrap());
+}
+
+#[test]
+fn the_summaries_schemas_are_the_types() {
+    let summary = schemars::schema_for!(lsmi_etl::annotate::Summary);
+    matches_file("schemas/run-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
+    let summary = lsmi_etl::cli::pipeline_summary_schema();
+    matches_file("schemas/pipeline-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
 }
 
 #[test]

@@ -97,23 +97,3 @@ pub(super) fn peak_memory_bytes() -> Option<u64> {
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    /// `LSMI_ETL_WRITE_SCHEMAS=1 cargo test` writes it anew.
-    #[test]
-    fn the_schema_that_is_shipped_is_that_of_the_type() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/run-summary.schema.json");
-        let mut schema = serde_json::to_string_pretty(&schemars::schema_for!(Summary)).unwrap();
-        schema.push('\n');
-        if std::env::var_os("LSMI_ETL_WRITE_SCHEMAS").is_some() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &schema).unwrap();
-        }
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), schema);
-    }
-}

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::output;
@@ -74,7 +75,7 @@ pub(super) struct AnnotateArgs {
 }
 
 /// What annotating came to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Outcome {
     /// One file or stream.

@@ -15,6 +15,7 @@ use crate::config::DEFAULT_BUNDLE;
 use crate::dataset::Keys;
 use crate::error::Result;
 use crate::fit::{DensityFit, Options, Recipe, fit_file};
+use crate::telemetry::metered_fit;
 
 /// Fit the models on a Parquet file and write them as a bundle
 ///
@@ -60,6 +61,10 @@ pub(super) struct FitArgs {
     /// Replace the bundle where it exists
     #[arg(long)]
     overwrite: bool,
+    /// Write rows and figures for Prometheus to a file when the fit ends, well or not, as
+    /// annotate does
+    #[arg(long, value_name = "PATH")]
+    metrics: Option<PathBuf>,
     /// End with one line of JSON on stdout
     #[arg(long)]
     json: bool,
@@ -111,7 +116,8 @@ pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
         overwrite: args.overwrite,
     };
     let progress = Shown::new(stop);
-    let fitted = fit_file(&args.train, &args.bundle, &options, &progress);
+    let fitted =
+        metered_fit(args.metrics.as_deref(), || fit_file(&args.train, &args.bundle, &options, &progress));
     progress.finish();
     let fitted = fitted?;
     let seconds = start.elapsed().as_secs_f64();

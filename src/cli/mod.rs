@@ -26,6 +26,8 @@ use tracing_subscriber::EnvFilter;
 use crate::error::Result;
 use crate::telemetry::{self, Logs};
 
+pub use run::pipeline_summary_schema;
+
 /// Sample-level multimodal interactions for Parquet datasets
 ///
 /// Adds to every row of a dataset of embeddings how much of the information about its

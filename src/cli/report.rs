@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::output;
@@ -43,13 +44,20 @@ pub(super) struct ReportArgs {
 }
 
 /// What a report came to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Report")]
 pub(super) struct Made {
+    /// The page or the numbers; null where they went to stdout or only pictures were asked for.
     output: Option<PathBuf>,
+    /// Pictures that were written as files of their own.
     pictures: usize,
+    /// Rows of the annotated files.
     rows: u64,
+    /// Those with values.
     computed_rows: u64,
+    /// What a reader of the report should know.
     warnings: Vec<String>,
+    /// Wall-clock seconds.
     seconds: f64,
 }
 

@@ -8,33 +8,44 @@ use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 
+use super::settings::variable;
+use super::tls::secured;
+use crate::error::{Error, Result};
+
 /// What a collector has to answer in. It should be near.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Sends requests; shared by the exporters.
+static WARNED: AtomicBool = AtomicBool::new(false);
+
+/// Sends the requests of a signal's exporter.
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
     runtime: Handle,
-    warned: AtomicBool,
 }
 
 impl Client {
-    pub(super) fn new(runtime: Handle) -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
-        Ok(Self { http, runtime, warned: AtomicBool::new(false) })
+    /// A client of the collector of TRACES or METRICS.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the certificates that the environment names are of no use.
+    pub(super) fn new(runtime: Handle, signal: &str) -> Result<Self> {
+        let builder = secured(reqwest::Client::builder().timeout(PATIENCE), signal, &variable)?;
+        let http = builder.build();
+        let http = http.map_err(|e| Error::Config(format!("no way to a collector: {}", root(&e))))?;
+        Ok(Self { http, runtime })
     }
+}
 
-    fn warn(&self, collector: &str, why: &str) {
-        if !self.warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!("{collector}: {why}; telemetry of this run is lost, the run is not");
-        }
+fn warn(collector: &str, why: &str) {
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        tracing::warn!("{collector}: {why}; telemetry of this run is lost, the run is not");
     }
 }
 
 #[async_trait]
 impl HttpClient for Client {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send_bytes(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, HttpError> {
         let url = request.uri();
         // A user and a password are nobody's business.
         let host = url.authority().map_or("", |authority| authority.as_str());
@@ -45,19 +56,22 @@ impl HttpClient for Client {
         match answer.flatten() {
             Ok(response) => {
                 if !response.status().is_success() {
-                    self.warn(&collector, &format!("the collector answers {}", response.status()));
+                    warn(&collector, &format!("the collector answers {}", response.status()));
                 }
                 Ok(response)
             }
             Err(error) => {
-                self.warn(&collector, &format!("the collector does not answer ({})", root(error.as_ref())));
+                warn(&collector, &format!("the collector does not answer ({})", root(error.as_ref())));
                 Err(error)
             }
         }
     }
 }
 
-async fn send(http: reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+async fn send(
+    http: reqwest::Client,
+    request: Request<Bytes>,
+) -> std::result::Result<Response<Bytes>, HttpError> {
     let mut answer = http.execute(request.try_into()?).await?;
     let mut response = Response::builder().status(answer.status());
     if let Some(headers) = response.headers_mut() {

@@ -50,28 +50,28 @@ impl Export {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
         let runtime = runtime.map_err(|e| Error::Internal(format!("no thread for telemetry: {e}")))?;
-        let client = Client::new(runtime.handle().clone());
-        let client = client.map_err(|e| Error::Config(format!("no way to a collector: {e}")))?;
-        let client: Arc<dyn HttpClient> = Arc::new(client);
+        let client = |signal| -> Result<Arc<dyn HttpClient>> {
+            Ok(Arc::new(Client::new(runtime.handle().clone(), signal)?))
+        };
         let wrong = |e: ExporterBuildError| Error::Config(format!("the OTEL_* variables: {e}"));
         let resource = resource();
 
         let traces = asked.traces.then(|| {
             let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
-            let exporter = exporter.with_shared_http_client(Arc::clone(&client));
-            let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build()?;
+            let exporter = exporter.with_shared_http_client(client("TRACES")?);
+            let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build().map_err(wrong)?;
             let provider = SdkTracerProvider::builder().with_resource(resource.clone());
-            Ok(provider.with_batch_exporter(exporter).build())
+            Ok::<_, Error>(provider.with_batch_exporter(exporter).build())
         });
-        let traces = traces.transpose().map_err(wrong)?;
+        let traces = traces.transpose()?;
         let metrics = asked.metrics.then(|| {
             let exporter = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
-            let exporter = exporter.with_shared_http_client(Arc::clone(&client));
-            let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build()?;
+            let exporter = exporter.with_shared_http_client(client("METRICS")?);
+            let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build().map_err(wrong)?;
             let provider = SdkMeterProvider::builder().with_resource(resource.clone());
-            Ok(provider.with_periodic_exporter(exporter).build())
+            Ok::<_, Error>(provider.with_periodic_exporter(exporter).build())
         });
-        let metrics = metrics.transpose().map_err(wrong)?;
+        let metrics = metrics.transpose()?;
         if let Some(provider) = &metrics {
             METER.get_or_init(|| provider.meter("lsmi_etl"));
         }

@@ -2,12 +2,10 @@
 //! seconds by stage are `lsmi_etl_stage_seconds_total`, in OTLP `lsmi_etl.stage` with the
 //! unit `s`, of which a collector makes the same name.
 
-use std::fmt;
-
 use opentelemetry::metrics::Meter;
-use prometheus_client::encoding::prometheus_text;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
 
+use super::last_run::LastRun;
 use super::series::{About, Counter, Gauge, Registered};
 use crate::annotate::{Column, Stage};
 use crate::dataset::FateCounts;
@@ -15,7 +13,7 @@ use crate::dataset::FateCounts;
 /// The instruments. Counters begin at zero; gauges are unknown until they are set.
 #[derive(Debug)]
 pub(super) struct Instruments {
-    registry: Registry,
+    pub(super) last_run: LastRun,
     pub(super) rows: Counter,
     pub(super) bad_rows: Counter,
     pub(super) resumed_rows: Counter,
@@ -26,10 +24,6 @@ pub(super) struct Instruments {
     pub(super) queue_depth: Gauge,
     pub(super) mean_nats: Gauge,
     pub(super) peak_memory_bytes: Gauge,
-    pub(super) run_seconds: Gauge,
-    pub(super) run_success: Gauge,
-    pub(super) run_timestamp_seconds: Gauge,
-    pub(super) success_timestamp_seconds: Gauge,
 }
 
 impl Instruments {
@@ -61,24 +55,7 @@ impl Instruments {
             mean_nats: to
                 .gauge(about("mean", "Mean over the good rows of all files").unit(nats).by("part", &parts)),
             peak_memory_bytes: to.gauge(about("peak_memory", "Greatest resident memory").unit(Unit::Bytes)),
-            run_seconds: to
-                .gauge(about("last_run_duration", "How long the last run took").unit(Unit::Seconds)),
-            run_success: to.gauge(about("last_run_success", "Whether the last run went well, 1 or 0")),
-            run_timestamp_seconds: to
-                .gauge(about("last_run_timestamp", "When the last run ended").unit(Unit::Seconds)),
-            success_timestamp_seconds: to
-                .gauge(about("last_success_timestamp", "When a run last went well").unit(Unit::Seconds)),
-            registry: to.registry,
+            last_run: LastRun::new(to),
         }
-    }
-
-    /// The numbers as they are now, in the text format that Prometheus reads.
-    ///
-    /// # Errors
-    /// A string can be written to: none.
-    pub(super) fn text(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        prometheus_text::encode(&mut text, &self.registry)?;
-        Ok(text)
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::instruments::Instruments;
 use super::{export, textfile};
@@ -28,21 +28,13 @@ pub fn metered<T>(
     if textfile.is_none() && meter.is_none() {
         return run(shown);
     }
-    textfile.map_or(Ok(()), textfile::check)?;
     let labels = textfile.map(textfile::labels).unwrap_or_default();
     let metered = Metered { shown, instruments: Instruments::new(&labels, meter), moments: Mutex::default() };
-    let start = Instant::now();
-    let done = run(&metered);
-    metered.close(start.elapsed(), done.is_ok());
-    let Some(path) = textfile else { return done };
-    let written = textfile::write(path, &metered.instruments, done.is_ok());
-    match (done, written) {
-        (Ok(done), written) => written.map(|()| done),
-        (Err(error), written) => {
-            written.unwrap_or_else(|e| tracing::warn!("{e}"));
-            Err(error)
-        }
-    }
+    metered.instruments.last_run.around(textfile, || {
+        let done = run(&metered);
+        metered.instruments.queue_depth.set("", 0.0);
+        done
+    })
 }
 
 struct Metered<'a> {
@@ -50,20 +42,6 @@ struct Metered<'a> {
     instruments: Instruments,
     /// Of the files so far.
     moments: Mutex<BTreeMap<&'static str, Moments>>,
-}
-
-impl Metered<'_> {
-    fn close(&self, elapsed: Duration, went_well: bool) {
-        let to = &self.instruments;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        to.queue_depth.set("", 0.0);
-        to.run_seconds.set("", elapsed.as_secs_f64());
-        to.run_success.set("", f64::from(u8::from(went_well)));
-        to.run_timestamp_seconds.set("", now);
-        if went_well {
-            to.success_timestamp_seconds.set("", now);
-        }
-    }
 }
 
 impl Progress for Metered<'_> {

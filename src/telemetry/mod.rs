@@ -5,12 +5,15 @@
 
 mod client;
 mod export;
+mod fitted;
 mod instruments;
+mod last_run;
 mod logs;
 mod metered;
 mod series;
 mod settings;
 mod textfile;
+mod tls;
 
 use std::collections::HashMap;
 
@@ -23,6 +26,7 @@ use crate::error::Result;
 use export::Export;
 use settings::{Settings, variable};
 
+pub use fitted::metered_fit;
 pub use logs::{LogFormat, Logs, is_for_a_person};
 pub use metered::metered;
 

@@ -29,22 +29,28 @@ impl Settings {
     }
 }
 
+/// A setting of a signal's exporter: that of the signal, else the common one, with the variable's
+/// name.
+pub(super) fn named(
+    signal: &str,
+    what: &str,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Option<(String, String)> {
+    let names = [format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
+    names.into_iter().find_map(|name| variable(&name).map(|value| (name, value)))
+}
+
 fn exports(signal: &str, variable: &impl Fn(&str) -> Option<String>) -> Result<bool> {
     let exporter = format!("OTEL_{signal}_EXPORTER");
-    let (common, own) = ("OTEL_EXPORTER_OTLP", format!("OTEL_EXPORTER_OTLP_{signal}"));
-    let asked = |what: &str| {
-        let names = [format!("{own}_{what}"), format!("{common}_{what}")];
-        names.into_iter().find_map(|name| variable(&name).map(|value| (name, value)))
-    };
     let exports = match variable(&exporter).as_deref() {
-        None => asked("ENDPOINT").is_some(),
+        None => named(signal, "ENDPOINT", variable).is_some(),
         Some("otlp") => true,
         Some("none") => false,
         Some(other) => {
             return Err(Error::Config(format!("{exporter}={other} is not there; set it to otlp or none")));
         }
     };
-    match asked("PROTOCOL") {
+    match named(signal, "PROTOCOL", variable) {
         Some((name, protocol)) if exports && protocol != "http/protobuf" => Err(Error::Config(format!(
             "{name}={protocol} is not there; set it to http/protobuf, and the endpoint to the collector's port for \
              it (4318 by default)"

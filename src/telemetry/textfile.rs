@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use super::instruments::Instruments;
+use super::last_run::LastRun;
 use crate::dataset::Staged;
 use crate::error::{Error, Place, Result};
 
@@ -30,11 +30,11 @@ pub(super) fn labels(path: &Path) -> Vec<(&'static str, String)> {
 ///
 /// # Errors
 /// [`Error::CannotCreate`], [`Error::Io`].
-pub(super) fn write(path: &Path, instruments: &Instruments, went_well: bool) -> Result<()> {
+pub(super) fn write(path: &Path, run: &LastRun, went_well: bool) -> Result<()> {
     if !went_well && let Some(seconds) = fs::read_to_string(path).ok().as_deref().and_then(last_success) {
-        instruments.success_timestamp_seconds.set("", seconds);
+        run.went_well_at(seconds);
     }
-    let text = instruments.text().map_err(|e| Error::Internal(e.to_string()))?;
+    let text = run.text()?;
     let staged = Staged::create(path, true)?;
     let written = staged.writer()?.write_all(text.as_bytes());
     written.map_err(|e| Error::io(Place::file(path.display()), "write", e))?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::Airflow;
+use super::{Airflow, is_valid};
 use crate::harness::{lsmi, must, query};
 
 const EXAMPLES: &str = "pipelines/airflow/example_dags";
@@ -24,7 +24,7 @@ fn airflow_knows_the_provider_and_loads_every_example() {
     let errors = must(airflow.command().args(["dags", "list-import-errors", "--output", "plain"]));
     assert!(errors.stdout.contains("No data found"), "{}", errors.stdout);
     let dags = must(airflow.command().args(["dags", "list", "--output", "plain"]));
-    for dag in ["lsmi_nightly", "lsmi_shards", "lsmi_refit", "lsmi_kubernetes"] {
+    for dag in ["lsmi_nightly", "lsmi_pipeline", "lsmi_shards", "lsmi_refit", "lsmi_kubernetes"] {
         assert!(dags.stdout.contains(dag), "{}", dags.stdout);
     }
 }
@@ -43,6 +43,8 @@ fn the_nightly_partition_is_annotated_checked_and_reported() {
     assert_eq!(state.tasks(), [("annotate", "success", 1), ("gate", "success", 1), ("report", "success", 1)]);
     let summary = state.xcom("annotate");
     assert_eq!((&summary["rows"], &summary["files"]), (&5000.into(), &2.into()), "{summary}");
+    // The wheel's program, and the library that its extra brings.
+    assert!(summary["engine"].as_str().unwrap().starts_with("onnxruntime ("), "{summary}");
     let output = airflow.data().join("annotated/ds=2026-02-01");
     let [(uri, extra)] = state.events()[..] else { panic!("not one event: {:?}", state.events()) };
     assert_eq!(uri, format!("file://{}", output.display()));
@@ -63,6 +65,34 @@ fn the_nightly_partition_is_annotated_checked_and_reported() {
     let state = airflow.state("lsmi_nightly");
     let skipped = state.tasks().iter().filter(|(_, state, _)| *state == "skipped").count();
     assert!(skipped >= 3, "{:?}", state.tasks());
+}
+
+#[test]
+fn a_pipeline_file_is_a_task() {
+    let airflow = Airflow::new(EXAMPLES);
+    let data = airflow.data();
+    gaussian(&data.join("raw/ds=2026-02-01/a.parquet"), 2000, 3);
+    fs::create_dir_all(data.join("raw/ds=2026-02-02")).unwrap();
+    let file = "input = 'raw/ds={{ ds }}'\noutput = 'annotated/ds={{ ds }}'\nannotate = { bundle = 'bundle' }\n\
+                report = { output = 'report-{{ ds }}.html' }\n[[sql]]\nname = 'gate'\nexpect = 'all_true'\n\
+                query = 'SELECT count(r) = 2000 AS has_values FROM annotated'\n";
+    fs::write(data.join("nightly.toml"), file).unwrap();
+    for date in ["2026-02-01", "2026-02-02"] {
+        let ran = airflow.test("lsmi_pipeline", date);
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    }
+    let state = airflow.state("lsmi_pipeline");
+    let mut ends: Vec<_> = state.tasks().iter().map(|(_, state, _)| *state).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, ["skipped", "success"], "a night without data is skipped");
+    let summary = state.xcom("night");
+    is_valid(summary, "schemas/pipeline-summary.schema.json");
+    assert_eq!((&summary["annotate"]["rows"], &summary["steps"][0]["name"]), (&2000.into(), &"gate".into()));
+    assert_eq!(summary["report"]["output"], "report-2026-02-01.html");
+    // Paths are taken in the task's folder.
+    let [(uri, extra)] = state.events()[..] else { panic!("not one event: {:?}", state.events()) };
+    assert_eq!(uri, format!("file://{}", data.join("annotated/ds=2026-02-01").display()));
+    assert_eq!(extra["means_nats"]["s"], summary["annotate"]["columns"]["s"]["mean"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::harness::{self, Ran, fitted, lsmi, must, repository, run};
+use crate::wheel;
 
 /// An Airflow with its home, its DAGs and the data they work on.
 struct Airflow {
@@ -58,6 +59,13 @@ impl Airflow {
     }
 }
 
+/// Checks a value against a schema of the repository, by another implementation's reading of it.
+fn is_valid(value: &Value, schema: &str) {
+    let check = "import json, sys, jsonschema; value, schema = sys.argv[1:]
+jsonschema.validate(json.loads(value), json.load(open(schema)))";
+    must(Command::new(python()).args(["-c", check]).arg(value.to_string()).arg(repository().join(schema)));
+}
+
 /// What Airflow has noted of a DAG's runs.
 struct State(Value);
 
@@ -86,51 +94,63 @@ impl State {
     }
 }
 
-/// Python with Airflow.
+/// What the tests need beside what the README installs.
+const MORE: &str = "tests/python/requirements-airflow.txt";
+
+/// Python with Airflow, the provider, and the program's wheel with ONNX Runtime, in one
+/// environment: what the README's reader has.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| harness::environment("venv-airflow", "tests/python/requirements-airflow.txt"))
+    PYTHON.get_or_init(|| {
+        let venv = harness::once("venv-airflow", "1", |venv| {
+            must(Command::new("python3").args(["-m", "venv"]).arg(venv));
+        });
+        let line = crate::docs::installation();
+        // Airflow stays; the program and the provider are installed anew when they are others.
+        harness::once("airflow-installed", &key(&line), |stamp| {
+            let script =
+                format!("set -e\n. '{}/bin/activate'\n{line}\npip install -r {MORE}", venv.display());
+            let mut shell = Command::new("sh");
+            shell.current_dir(repository()).args(["-c", &script]).env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+            wheel::compiled(|target| {
+                // The profile that is shipped takes half an hour.
+                shell.env("MATURIN_PEP517_ARGS", "--profile release --locked");
+                must(wheel::cargo(&mut shell, target));
+            });
+            fs::create_dir(stamp).unwrap();
+        });
+        venv.join("bin/python")
+    })
 }
 
-/// The provider, installed as a package of its own from a wheel.
-pub fn provider() -> &'static Path {
-    static PROVIDER: OnceLock<PathBuf> = OnceLock::new();
-    PROVIDER.get_or_init(|| {
-        let source = repository().join("pipelines/airflow");
-        let mut key = fs::read_to_string(source.join("pyproject.toml")).unwrap();
-        let mut modules: Vec<_> = fs::read_dir(source.join("airflow_provider_lsmi_etl"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|ending| ending == "py"))
-            .collect();
-        modules.sort();
-        key.extend(modules.iter().map(|path| fs::read_to_string(path).unwrap()));
-        harness::once("airflow-provider", &key, |target| {
-            let pip =
-                ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"];
-            must(Command::new(python()).args(pip).arg(target).arg(source));
-        })
-    })
+/// What the environment depends on: the line that makes it, the program, and the packages' files.
+fn key(line: &str) -> String {
+    let patterns = ["pyproject.toml", "pipelines/wheel/**/*.py", "pipelines/airflow/**/*.*", MORE];
+    let find = |pattern| glob::glob(repository().join(pattern).to_str().unwrap()).unwrap();
+    let files = patterns.iter().flat_map(find).map(Result::unwrap);
+    let sources = files.filter(|path| !path.components().any(|part| part.as_os_str() == "__pycache__"));
+    let sources: String = sources.map(|path| fs::read_to_string(path).unwrap()).collect();
+    format!("{line}\n{}\n{sources}", harness::build())
 }
 
 /// An empty database of Airflow's, to be copied.
 fn database() -> PathBuf {
-    let requirements = repository().join("tests/python/requirements-airflow.txt");
-    let home = harness::once("airflow-home", &fs::read_to_string(requirements).unwrap(), |home| {
+    let version = must(Command::new(python().with_file_name("airflow")).arg("version")).stdout;
+    let home = harness::once("airflow-home", &version, |home| {
         fs::create_dir_all(home).unwrap();
         must(command(home).args(["db", "migrate"]));
     });
     home.join("airflow.db")
 }
 
-/// `airflow` with a home, the provider and the program.
+/// `airflow` with a home; the provider and the program are those of its environment.
 fn command(home: &Path) -> Command {
-    let lsmi = lsmi();
-    let program = Path::new(lsmi.get_program()).parent().unwrap();
+    let airflow = python().with_file_name("airflow");
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths([program.to_owned()].into_iter().chain(std::env::split_paths(&path)));
-    let mut command = Command::new(python().with_file_name("airflow"));
-    for (name, value) in lsmi.get_envs() {
+    let folders = std::iter::once(airflow.parent().unwrap().to_owned()).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders).unwrap();
+    let mut command = Command::new(airflow);
+    for (name, value) in lsmi().get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -139,8 +159,7 @@ fn command(home: &Path) -> Command {
     let database = format!("sqlite:///{}", home.join("airflow.db").display());
     command
         .current_dir(home)
-        .env("PATH", path.unwrap())
-        .env("PYTHONPATH", provider())
+        .env("PATH", path)
         .env("AIRFLOW_HOME", home)
         .env("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", database)
         .env("AIRFLOW__CORE__LOAD_EXAMPLES", "False");

@@ -1,8 +1,11 @@
 //! Tasks in which something goes wrong, and what Airflow makes of them.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::Airflow;
 use crate::harness::{Ran, last_json, lsmi, must, repository, run};
@@ -18,6 +21,11 @@ fn many(airflow: &Airflow) {
     must(lsmi().args(args).args(["--row-group-rows", "50000", "-o"]).arg(input));
 }
 
+fn few(airflow: &Airflow, name: &str) {
+    let args = ["synth", "gaussian", "--classes", "4", "--rows", "100", "-o"];
+    must(lsmi().args(args).arg(airflow.data().join(name)));
+}
+
 /// Waits for a run on this data to have computed some row groups.
 fn wait_for_midway(airflow: &Airflow) {
     let journal = airflow.data().join(".out.parquet.lsmi-journal");
@@ -29,16 +37,51 @@ fn wait_for_midway(airflow: &Airflow) {
     }
 }
 
+/// A run of a DAG on many rows, in the midst of its first try.
+fn midway(airflow: &Airflow, dag: &str) -> Child {
+    many(airflow);
+    let mut test = airflow.command();
+    test.args(["dags", "test", dag, DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let test = test.spawn().unwrap();
+    wait_for_midway(airflow);
+    test
+}
+
+/// Waits for the end of a DAG's run, which must be good.
+fn ended(test: Child) -> Ran {
+    let ran: Ran = test.wait_with_output().unwrap().into();
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    ran
+}
+
 /// The pattern of the command line of a run on this data.
 fn its_run(airflow: &Airflow) -> String {
     format!("lsmi-etl annotate {}", airflow.data().join("in.parquet").display())
+}
+
+fn is_running(airflow: &Airflow) -> bool {
+    run(Command::new("pgrep").arg("-f").arg(its_run(airflow))).code == 0
+}
+
+/// Checks that a run ends soon, unfinished: it would keep the next try from its output.
+fn ends(airflow: &Airflow) {
+    let start = Instant::now();
+    while is_running(airflow) {
+        assert!(start.elapsed() < Duration::from_secs(10), "the run is still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!airflow.data().join("out.parquet").exists(), "it was not in the midst");
 }
 
 /// Checks that the second try went on where the first one was.
 fn went_on(airflow: &Airflow) {
     let state = airflow.state("killed");
     assert_eq!(state.tasks(), [("annotate", "success", 2)]);
-    let summary = state.xcom("annotate");
+    resumed(state.xcom("annotate"));
+}
+
+/// Checks that a run went on where another one was.
+fn resumed(summary: &Value) {
     let count = |name: &str| summary[name].as_u64().unwrap();
     assert!(count("resumed_row_groups") >= 4, "{summary}");
     assert_eq!(count("resumed_row_groups") + count("computed_row_groups"), ROW_GROUPS, "{summary}");
@@ -48,15 +91,9 @@ fn went_on(airflow: &Airflow) {
 #[test]
 fn a_task_that_is_killed_is_tried_again_and_resumes() {
     let airflow = Airflow::new(DAGS);
-    many(&airflow);
-    let mut test = airflow.command();
-    test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let test = test.spawn().unwrap();
-    wait_for_midway(&airflow);
+    let test = midway(&airflow, "killed");
     must(Command::new("pkill").args(["-KILL", "-f"]).arg(its_run(&airflow)));
-    let ran: Ran = test.wait_with_output().unwrap().into();
-    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-
+    ended(test);
     went_on(&airflow);
     let state = airflow.state("killed");
     let uri = format!("file://{}", airflow.data().join("out.parquet").display());
@@ -66,19 +103,37 @@ fn a_task_that_is_killed_is_tried_again_and_resumes() {
 #[test]
 fn a_task_that_is_ended_ends_its_run_in_order_and_resumes() {
     let airflow = Airflow::new(DAGS);
-    many(&airflow);
-    let mut test = airflow.command();
-    test.args(["dags", "test", "killed", DATE]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let test = test.spawn().unwrap();
-    wait_for_midway(&airflow);
     // As a worker that is told to stop tells its tasks: on_kill is asked.
+    let test = midway(&airflow, "killed");
     must(Command::new("kill").arg("-TERM").arg(test.id().to_string()));
-    let ran: Ran = test.wait_with_output().unwrap().into();
-    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let ran = ended(test);
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(said.contains("ending the run") && said.contains("interrupted"), "{said}");
     went_on(&airflow);
-    assert_eq!(run(Command::new("pgrep").arg("-f").arg(its_run(&airflow))).stdout, "");
+    assert!(!is_running(&airflow));
+}
+
+#[test]
+fn a_run_ends_with_its_task_however_that_ends() {
+    let airflow = Airflow::new(DAGS);
+    let mut test = midway(&airflow, "killed");
+    test.kill().unwrap();
+    test.wait().unwrap();
+    ends(&airflow);
+    let ran = airflow.test("killed", DATE);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    resumed(airflow.state("killed").xcom("annotate"));
+}
+
+#[test]
+fn a_deferred_run_ends_with_its_keeper() {
+    let airflow = Airflow::new(DAGS);
+    let mut test = midway(&airflow, "deferred");
+    let keeper = format!("airflow_provider_lsmi_etl.job {}", airflow.data().join("job").display());
+    must(Command::new("pkill").args(["-KILL", "-f"]).arg(keeper));
+    ends(&airflow);
+    test.kill().unwrap();
+    test.wait().unwrap();
 }
 
 #[test]
@@ -86,8 +141,7 @@ fn a_tasks_span_is_the_runs_parent() {
     let airflow = Airflow::new(DAGS);
     let mut python = Command::new(super::python());
     let script = repository().join("tests/python/airflow_trace.py");
-    let said =
-        last_json(&must(python.arg(script).env("PYTHONPATH", super::provider()).current_dir(airflow.data())));
+    let said = last_json(&must(python.arg(script).current_dir(airflow.data())));
     assert_eq!(said["outside"], serde_json::json!({}));
     assert_eq!(said["inside"], said["expected"]);
     assert_eq!(said["logged"][0], serde_json::json!([30, " WARN 5 rows have no values"]));
@@ -108,13 +162,41 @@ fn a_deferred_task_waits_without_a_worker() {
 }
 
 #[test]
+fn what_a_lost_try_has_done_is_the_next_ones() {
+    let airflow = Airflow::new(DAGS);
+    few(&airflow, "in.parquet");
+    let program = airflow.data().join("killed-at-the-end");
+    let script = "#!/bin/sh\nlsmi-etl \"$@\"\ncode=$?\n[ -e \"$0.once\" ] || { touch \"$0.once\"; kill -KILL $$; }\nexit $code\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let ran = airflow.test("lost", DATE);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let state = airflow.state("lost");
+    // Not skipped: what follows is to run.
+    assert_eq!(state.tasks(), [("annotate", "success", 2), ("count", "success", 1)]);
+    assert_eq!(state.xcom("annotate")["skipped"], true);
+    assert_eq!(state.xcom("count")[0]["rows"], 100);
+}
+
+#[test]
+fn a_pipeline_waits_without_a_worker_too() {
+    let airflow = Airflow::new(DAGS);
+    few(&airflow, "in.parquet");
+    let file = "input = 'in.parquet'\noutput = 'out.parquet'\nannotate = { bundle = 'bundle' }\n[[sql]]\n\
+                name = 'rows'\nexpect = 'all_true'\n\
+                query = 'SELECT count(r) >= {{ least }} AS enough FROM annotated'\n";
+    fs::write(airflow.data().join("night.toml"), file).unwrap();
+    let ran = airflow.test("night", DATE);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let state = airflow.state("night");
+    assert_eq!(state.xcom("night")["annotate"]["rows"], 100);
+    assert_eq!(state.xcom("night")["steps"][0]["name"], "rows");
+}
+
+#[test]
 fn a_bad_bundle_fails_without_retry() {
     let airflow = Airflow::new(DAGS);
-    must(
-        lsmi()
-            .args(["synth", "gaussian", "--classes", "4", "--rows", "100", "-o"])
-            .arg(airflow.data().join("in.parquet")),
-    );
+    few(&airflow, "in.parquet");
     fs::remove_file(airflow.data().join("bundle")).unwrap();
     fs::create_dir(airflow.data().join("bundle")).unwrap();
     fs::write(airflow.data().join("bundle/bundle.json"), "{}").unwrap();
@@ -135,11 +217,7 @@ fn an_input_that_is_late_is_tried_again() {
 #[test]
 fn a_gate_that_is_not_passed_fails_and_names_what_is_not_true() {
     let airflow = Airflow::new(DAGS);
-    must(
-        lsmi()
-            .args(["synth", "gaussian", "--classes", "4", "--rows", "100", "-o"])
-            .arg(airflow.data().join("out.parquet")),
-    );
+    few(&airflow, "out.parquet");
     let ran = run(airflow.command().args(["dags", "test", "gate", DATE]));
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
     let said = format!("{}{}", ran.stdout, ran.stderr);

@@ -22,14 +22,25 @@ fn commands(markdown: &str) -> String {
     script
 }
 
+fn readme() -> String {
+    commands(&fs::read_to_string(repository().join("README.md")).unwrap())
+}
+
+/// The line that installs the wheel, the provider and Airflow, once for all tests.
+pub fn installation() -> String {
+    let readme = readme();
+    readme.lines().find(|line| line.starts_with("pip install '.[cpu]'")).unwrap().to_owned()
+}
+
 #[test]
 fn the_readmes_commands_work() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let script = commands(&readme)
+    let environment = airflow::python().ancestors().nth(2).unwrap();
+    let script = readme()
         // What is running now.
         .replace("cargo test --release\n", "")
-        // The tests of the wheel and of Airflow install these, from the same folders.
-        .replace("pip install '.[cpu]' ./pipelines/airflow 'apache-airflow>=3.3,<3.4'\n", "")
+        // This line and that of the installation have been run, in this order, for all tests.
+        .replace("python3 -m venv venv\n", &format!("ln -s {} venv\n", environment.display()))
+        .replace(&format!("{}\n", installation()), "")
         // The same program, already built.
         .replace("cargo run --release -- ", "lsmi-etl ");
     assert!(!script.contains("cargo") && script.lines().count() > 12, "{script}");
@@ -37,7 +48,7 @@ fn the_readmes_commands_work() {
     let program = lsmi().get_program().to_owned();
     let programs = std::path::Path::new(&program).parent().unwrap();
     let path = std::env::join_paths(
-        [programs, python().parent().unwrap(), airflow::python().parent().unwrap()]
+        [programs, python().parent().unwrap()]
             .into_iter()
             .map(Into::into)
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
@@ -47,7 +58,6 @@ fn the_readmes_commands_work() {
     let mut shell = Command::new("sh");
     shell.current_dir(dir.path()).args(["-e", "-c", &script]).env("PATH", path);
     shell.env("LSMI_ETL_RUNTIME_DIR", runtime()).env_remove("LSMI_ETL_BUNDLE");
-    shell.env("PYTHONPATH", airflow::provider());
     let ran = must(&mut shell);
     // A sign of each: the demo's table, the fit's figures, the query, the doctor.
     for sign in ["5. Compare with the truth.", "classifier 1 and 2", "| label | r ", "engine   onnxruntime"] {

@@ -1,10 +1,13 @@
 """A collector: takes OTLP over HTTP and prints every request as a line of JSON.
 
-The first line is the port. With an argument, that status is answered to every request.
+The first line is the port. With an argument, that status is answered to every request. With
+another, a folder, it speaks TLS and only to clients of its own authority: ca.pem, client.pem
+and client.key are written there.
 """
 
 import gzip
 import json
+import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -32,6 +35,26 @@ class Collector(BaseHTTPRequestHandler):
         pass
 
 
+def secured(folder):
+    """What the server shows and asks for; the authority's files are written to the folder."""
+    import trustme
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(f"{folder}/ca.pem")
+    client = authority.issue_cert("client@localhost")
+    client.cert_chain_pems[0].write_to_path(f"{folder}/client.pem")
+    client.private_key_pem.write_to_path(f"{folder}/client.key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+if len(sys.argv) > 2:
+    # The handshake is made by the thread of the request, not by the one that accepts.
+    context = secured(sys.argv[2])
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 print(server.server_port, flush=True)
 server.serve_forever()

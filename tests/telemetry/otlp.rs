@@ -1,8 +1,10 @@
 //! Spans and metrics, as a collector decodes them; and collectors that are away.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,13 +22,22 @@ struct Collector {
 
 impl Collector {
     fn answering(status: &str) -> Self {
+        Self::begin("http", &[status.as_ref()])
+    }
+
+    /// One that speaks TLS, and whose authority leaves its files in a folder.
+    fn secured(folder: &Path) -> Self {
+        Self::begin("https", &["200".as_ref(), folder.as_os_str()])
+    }
+
+    fn begin(scheme: &str, args: &[&OsStr]) -> Self {
         let script = repository().join("tests/python/collector.py");
-        let mut process =
-            Command::new(python()).arg(script).arg(status).stdout(Stdio::piped()).spawn().unwrap();
+        let mut python = Command::new(python());
+        let mut process = python.arg(script).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let mut printed = BufReader::new(process.stdout.take().unwrap());
         let mut port = String::new();
         printed.read_line(&mut port).unwrap();
-        Self { process, printed, url: format!("http://127.0.0.1:{}", port.trim()) }
+        Self { process, printed, url: format!("{scheme}://127.0.0.1:{}", port.trim()) }
     }
 
     /// All that it was sent; it is away then.
@@ -250,4 +261,40 @@ fn nothing_is_sent_where_it_is_switched_off() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
     assert_eq!(collector.received(), Vec::<Value>::new());
+}
+
+#[test]
+fn a_collector_behind_tls_is_known_by_its_authority_and_knows_us() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::secured(dir.path());
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str());
+    let (ca, certificate, key) = (file("ca.pem"), file("client.pem"), file("client.key"));
+    let ca = ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.as_str());
+    let certificate = ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", certificate.as_str());
+    let key = ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key.as_str());
+
+    // Neither trusts a stranger: nothing is sent, and the run goes on.
+    for (variables, words) in [(&[endpoint][..], "UnknownIssuer"), (&[endpoint, ca], "does not answer")] {
+        let (ran, _dir) = annotate(variables, &[]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(words) && ran.stderr.matches("WARN https://").count() == 1,
+            "{}",
+            ran.stderr
+        );
+    }
+    let (ran, _dir) = annotate(&[endpoint, ca, certificate, key], &[]);
+    assert_eq!((ran.code, ran.stderr.contains("https://")), (0, false), "{}", ran.stderr);
+
+    // Files that are of no use are said before the run.
+    for (variables, words) in [
+        (&[endpoint, ("OTEL_EXPORTER_OTLP_CERTIFICATE", "none.pem")][..], &["CERTIFICATE=none.pem"][..]),
+        (&[endpoint, (ca.0, key.1)], &["OTEL_EXPORTER_OTLP_CERTIFICATE=", "no certificate"]),
+        (&[endpoint, ca, certificate], &["OTEL_EXPORTER_OTLP_CLIENT_KEY"]),
+    ] {
+        refused(&annotate(variables, &[]).0, 78, words);
+    }
+    let paths: Vec<_> = collector.received().iter().map(|sent| sent["path"].to_string()).collect();
+    assert_eq!(paths.len(), 2, "one request of each signal, of the trusted run alone: {paths:?}");
 }

@@ -99,6 +99,42 @@ fn a_run_that_fails_leaves_its_numbers_and_the_last_success() {
 }
 
 #[test]
+fn a_fit_says_how_good_its_models_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let fit = ["fit", "in.parquet", "--bundle", "models", "--metrics", "fit.prom", "--json"];
+    fs::copy(fitted().join("in.parquet"), dir.path().join("in.parquet")).unwrap();
+    let validation = last_json(&must(lsmi().current_dir(dir.path()).args(fit)))["validation"].clone();
+    let file = dir.path().join("fit.prom");
+    let first = parsed(&file);
+    assert_eq!(first["pipelines"], serde_json::json!(["fit"]));
+    let [trained, held_out, bad] =
+        ["trained", "held_out", "bad"].map(|of| sample(&first, &format!("fit_rows{{use={of}}}")));
+    assert_eq!((trained + held_out, bad), (3000.0, 0.0));
+    for (index, name) in ["1", "2", "1 and 2"].iter().enumerate() {
+        let expected = &validation["classifiers"][index];
+        for (metric, figure) in [
+            ("fit_cross_entropy_nats", "cross_entropy_nats"),
+            ("fit_accuracy", "accuracy"),
+            ("fit_calibration_error", "calibration_error"),
+        ] {
+            let told = sample(&first, &format!("{metric}{{classifier={name}}}"));
+            assert_eq!(Some(told), expected[figure].as_f64(), "{metric} of {name}");
+        }
+    }
+    let density = sample(&first, "fit_density_nats{modality=2}");
+    assert_eq!(Some(density), validation["densities"][1]["mean_nats"].as_f64());
+    assert_eq!(sample(&first, "last_run_success"), 1.0);
+
+    // The bundle is there: refused, and no figures of models that were not made.
+    refused(&run(lsmi().current_dir(dir.path()).args(fit)), 73, &["models"]);
+    let second = parsed(&file);
+    assert_eq!(sample(&second, "last_run_success"), 0.0);
+    let ended = "last_success_timestamp_seconds";
+    assert_eq!(sample(&second, ended), sample(&first, ended));
+    assert!(second["samples"].get("lsmi_etl_fit_accuracy{classifier=1}").is_none(), "{second}");
+}
+
+#[test]
 fn streams_and_folders_are_counted_too() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("in")).unwrap();

@@ -13,34 +13,36 @@ fn tools() -> PathBuf {
     harness::environment("venv-wheel", "tests/python/requirements-wheel.txt")
 }
 
-/// A target folder in which all is compiled: links to the files of the one that the tests
-/// are of, whose program other tests are running.
-fn compiled() -> PathBuf {
+/// Works with a target folder in which all is compiled: links to the files of the one that
+/// the tests are of, whose program other tests are running.
+pub fn compiled(work: impl FnOnce(&Path)) {
     let release = Path::new(env!("CARGO_BIN_EXE_lsmi-etl")).parent().unwrap();
-    let target = harness::scratch().join("wheel-target");
-    let _ = std::fs::remove_dir_all(&target);
-    std::fs::create_dir_all(target.join("release")).unwrap();
+    let target = tempfile::tempdir_in(harness::scratch()).unwrap();
+    std::fs::create_dir(target.path().join("release")).unwrap();
     for (folder, how) in [("deps", "-al"), ("build", "-al"), (".fingerprint", "-a")] {
-        must(Command::new("cp").arg(how).arg(release.join(folder)).arg(target.join("release")));
+        must(Command::new("cp").arg(how).arg(release.join(folder)).arg(target.path().join("release")));
     }
-    target
+    work(target.path());
 }
 
-/// Builds the wheel.
-fn wheel(out: &Path) -> PathBuf {
-    let target = compiled();
-    let mut maturin = Command::new(tools().with_file_name("maturin"));
-    maturin.current_dir(repository()).args(["build", "--profile", "release", "--locked", "--out"]).arg(out);
+/// A command in which cargo builds in a target folder as it does when a person calls it.
+pub fn cargo<'c>(command: &'c mut Command, target: &Path) -> &'c mut Command {
     // Build scripts that look at what cargo tells its tests would run again, and all that
     // depends on them be compiled anew.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_")) {
         if name != "CARGO_HOME" {
-            maturin.env_remove(name);
+            command.env_remove(name);
         }
     }
-    must(maturin.env("CARGO_TARGET_DIR", &target));
+    command.env("CARGO_TARGET_DIR", target)
+}
+
+/// Builds the wheel.
+fn wheel(out: &Path) -> PathBuf {
+    let mut maturin = Command::new(tools().with_file_name("maturin"));
+    maturin.current_dir(repository()).args(["build", "--profile", "release", "--locked", "--out"]).arg(out);
+    compiled(|target| drop(must(cargo(&mut maturin, target))));
     let built = out.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-    std::fs::remove_dir_all(target).unwrap();
     let [wheel] = &built[..] else { panic!("not one wheel: {built:?}") };
     wheel.clone()
 }

@@ -25,7 +25,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .process import end_group
+from .process import end_group, ends_with
 
 #: Between two heartbeats, in seconds.
 BEAT_SECONDS = 2.0
@@ -101,7 +101,12 @@ class Job:
         with self._path("stdout.log").open("wb") as out, self._path("stderr.log").open("wb") as err:
             try:
                 child = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
+                    preexec_fn=ends_with(os.getpid()),
                 )
             except OSError as error:
                 err.write(f"ERROR {command[0]}: {error}\n".encode())

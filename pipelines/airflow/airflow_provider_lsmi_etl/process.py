@@ -2,17 +2,20 @@
 
 The child leads a process group of its own, so that whatever it starts ends with it.
 Its messages (stderr) are handed on line by line as they come; what it prints (stdout)
-is kept in a file and read when it has ended.
+is kept in a file and read when it has ended. Where its task's process is gone, however
+it went, the child ends in order (Linux): it would keep the next try from its output.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +23,24 @@ from typing import Any
 #: Seconds within which lsmi-etl ends after SIGTERM: the row group is finished and the
 #: journal written. What takes longer is killed.
 GRACE_SECONDS = 15.0
+
+
+# Loaded here: between fork and exec nothing may be.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+def ends_with(parent: int) -> Callable[[], None] | None:
+    """What a child calls before it becomes the program, so that its parent's end ends it."""
+    if _LIBC is None:
+        return None
+
+    def ends() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(75)
+
+    return ends
 
 
 def executable(named: str | None = None) -> str:
@@ -116,6 +137,7 @@ class Process:
                 env=self.env,
                 cwd=self.cwd,
                 start_new_session=True,
+                preexec_fn=ends_with(os.getpid()),
             )
             assert self._child.stderr is not None
             with self._child.stderr as stderr:

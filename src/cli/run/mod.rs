@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::{ArgMatches, Args};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
 use super::annotate::{AnnotateArgs, Outcome, Told, told};
@@ -94,16 +95,27 @@ fn assigned(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// What a run did.
-#[derive(Debug, Serialize)]
+/// What `lsmi-etl run` did; its JSON Schema is in `schemas/`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PipelineSummary")]
 struct Summary {
+    /// The pipeline file as it was given.
     pipeline: PathBuf,
     /// Whether all was there already.
     nothing_to_do: bool,
+    /// What annotating came to.
     annotate: Outcome,
+    /// The steps after it, in their order.
     steps: Vec<steps::Done>,
+    /// The report; null where none is asked for, or it was there already.
     report: Option<Made>,
+    /// Wall-clock seconds.
     seconds: f64,
+}
+
+/// The JSON Schema of what `lsmi-etl run` writes with `--json` and `--summary`.
+pub fn pipeline_summary_schema() -> Schema {
+    schema_for!(Summary)
 }
 
 /// Runs `lsmi-etl run` and gives the exit code.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::report::{self, Made, ReportArgs};
@@ -17,8 +18,10 @@ use crate::error::{Error, Place, Result};
 const MAX_ROWS: usize = 1000;
 
 /// A step that was done, or was there already.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Step")]
 pub(super) struct Done {
+    /// The step's name in the pipeline file.
     name: String,
     /// "query" or "check".
     kind: &'static str,
@@ -28,6 +31,7 @@ pub(super) struct Done {
     /// The rows that were written; nothing for a check, and where they were there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<u64>,
+    /// Wall-clock seconds.
     seconds: f64,
 }
 

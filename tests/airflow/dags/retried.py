@@ -6,7 +6,7 @@ import os
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
-from airflow_provider_lsmi_etl.operators import LsmiAnnotateOperator, LsmiSqlOperator
+from airflow_provider_lsmi_etl.operators import LsmiAnnotateOperator, LsmiRunOperator, LsmiSqlOperator
 
 DATA = os.environ["LSMI_DATA"]
 
@@ -36,6 +36,26 @@ with dag("killed"):
 
 with dag("deferred"):
     annotate(deferrable=True, job_folder=f"{DATA}/job", poll_seconds=0.5)
+
+with dag("night"):
+    LsmiRunOperator(
+        task_id="night",
+        pipeline="{{ params.pipeline }}",
+        params={"pipeline": "night.toml"},
+        variables={"least": 100},
+        cwd=DATA,
+        deferrable=True,
+        job_folder=f"{DATA}/job",
+        poll_seconds=0.5,
+    )
+
+with dag("lost"):
+    # The run ends well, and the task is killed before it can say so.
+    annotate(executable=f"{DATA}/killed-at-the-end") >> LsmiSqlOperator(
+        task_id="count",
+        tables={"annotated": f"{DATA}/out.parquet"},
+        sql="SELECT count(*) AS rows FROM annotated",
+    )
 
 with dag("gate"):
     LsmiSqlOperator(

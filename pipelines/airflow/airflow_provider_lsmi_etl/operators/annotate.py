@@ -1,0 +1,124 @@
+"""Annotating files: ``lsmi-etl annotate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset
+
+from ..assets import is_known, told, uri
+from .base import LsmiOperator, typed
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class LsmiAnnotateOperator(LsmiOperator):
+    """Adds r, u1, u2 and s to Parquet files: ``lsmi-etl annotate``.
+
+    Returns the run's summary (rows, bad rows, means). Idempotent: what an earlier try
+    has computed is not computed again, and an output that is whole is left as it is.
+    Maps well: ``.partial(…).expand(files_per_job=["1/20", …])`` or over inputs.
+
+    Where ``output_path`` is not templated and no outlets are given, it becomes the task's
+    outlet and ``input_path`` its inlet. Every outlet's event carries rows, bad rows and
+    means; an :class:`~airflow.sdk.AssetAlias` as outlet gets the output as its asset.
+
+    :param input_path: file, folder, glob or URL (templated)
+    :param output_path: file, folder or URL (templated)
+    :param bundle: the models (templated) [default: ``LSMI_ETL_BUNDLE``, ``lsmi-bundle``]
+    :param x1_column: embedding column of the first modality [default: the bundle's]
+    :param x2_column: of the second
+    :param label_column: label column [default: the bundle's]
+    :param columns: more columns to add: i1, i2, i12, h1, h2, p_y
+    :param on_bad_row: ``null`` or ``fail``
+    :param max_bad_rows: fail where more are bad: a number or a share such as ``0.5%``
+    :param rejects: where bad rows are written to (templated)
+    :param adjust: ``none`` or ``dataset``
+    :param files_per_job: ``I/N``, a share of the files (templated)
+    :param overwrite: replace outputs made of other input or by another bundle
+    :param skip_if_nothing: skip the task, and what follows, where there is nothing to do
+    :param options: more arguments as they would be typed (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "input_path",
+        "output_path",
+        "bundle",
+        "x1_column",
+        "x2_column",
+        "label_column",
+        "max_bad_rows",
+        "rejects",
+        "files_per_job",
+        "options",
+        *LsmiOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        input_path: str,
+        output_path: str,
+        bundle: str | None = None,
+        x1_column: str | None = None,
+        x2_column: str | None = None,
+        label_column: str | None = None,
+        columns: Sequence[str] = (),
+        on_bad_row: str | None = None,
+        max_bad_rows: str | int | None = None,
+        rejects: str | None = None,
+        adjust: str | None = None,
+        files_per_job: str | None = None,
+        overwrite: bool = False,
+        skip_if_nothing: bool = True,
+        options: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        cwd = kwargs.get("cwd")
+        if not kwargs.get("outlets") and is_known(output_path, cwd):
+            kwargs["outlets"] = [Asset(uri=uri(output_path, cwd))]
+            if not kwargs.get("inlets") and is_known(input_path, cwd):
+                kwargs["inlets"] = [Asset(uri=uri(input_path, cwd))]
+        super().__init__(**kwargs)
+        self.input_path = input_path
+        self.output_path = output_path
+        self.bundle = bundle
+        self.x1_column = x1_column
+        self.x2_column = x2_column
+        self.label_column = label_column
+        self.columns = columns
+        self.on_bad_row = on_bad_row
+        self.max_bad_rows = max_bad_rows
+        self.rejects = rejects
+        self.adjust = adjust
+        self.files_per_job = files_per_job
+        self.overwrite = overwrite
+        self.skip_if_nothing = skip_if_nothing
+        self.options = options
+
+    def command_arguments(self) -> list[str]:
+        flags = {
+            "bundle": self.bundle,
+            "x1": self.x1_column,
+            "x2": self.x2_column,
+            "label": self.label_column,
+            "columns": ",".join(self.columns) or None,
+            "on-bad-row": self.on_bad_row,
+            "max-bad-rows": self.max_bad_rows,
+            "rejects": self.rejects,
+            "adjust": self.adjust,
+            "files-per-job": self.files_per_job,
+            "overwrite": self.overwrite,
+            "if-nothing": "exit99" if self.skip_if_nothing else "exit0",
+        }
+        return ["annotate", self.input_path, self.output_path, "--json", *typed(flags), *map(str, self.options)]
+
+    def result(self, context: Context, stdout: str) -> Any:
+        summary = super().result(context, stdout) or {}
+        told(self.outlets, context, summary, self.output_path, self.cwd)
+        return summary
+
+    def rows(self, summary: Mapping[str, Any]) -> int:
+        return summary.get("rows", 0)

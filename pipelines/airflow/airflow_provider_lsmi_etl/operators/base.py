@@ -1,0 +1,159 @@
+"""What all operators share: a run as a task, what its exit code means, and deferring it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from ..process import Process, executable, last_json, logged, trace
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+NOTHING_TO_DO = 99
+#: Running again would give the same.
+FINAL = {64: "usage", 65: "bad data", 73: "the output exists or can't be created", 78: "bad bundle"}
+PASSING = {66: "no such input", 69: "engine unavailable", 70: "a fault of lsmi-etl", 74: "I/O error", 75: "interrupted"}
+
+
+class LsmiOperator(BaseOperator):
+    """Runs lsmi-etl with arguments as they would be typed. (templated)
+
+    :param arguments: the command and its arguments
+    :param env: environment variables, added to the worker's
+    :param cwd: the folder to run in
+    :param executable: the program [default: that of the wheel ``lsmi-etl``, else of PATH]
+    :param deferrable: leave the worker's slot while the run goes on
+    :param job_folder: with ``deferrable``, where the run's state is kept; worker and
+        triggerer must both see it [default: a folder of the task try below the system's
+        temporary folder]
+    :param poll_seconds: with ``deferrable``, between two looks at the run
+    """
+
+    template_fields: Sequence[str] = ("arguments", "env", "cwd", "job_folder")
+    template_fields_renderers = {"arguments": "json", "env": "json"}
+    ui_color = "#e8eef7"
+
+    def __init__(
+        self,
+        *,
+        arguments: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        executable: str | None = None,
+        deferrable: bool = False,
+        job_folder: str | None = None,
+        poll_seconds: float = 5.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.arguments = arguments
+        self.env = env
+        self.cwd = cwd
+        self.executable = executable
+        self.deferrable = deferrable
+        self.job_folder = job_folder
+        self.poll_seconds = poll_seconds
+        self._process: Process | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Runs the command, or starts it and defers."""
+        command = self._command()
+        self.log.info("running %s", " ".join(command))
+        if self.deferrable:
+            self._defer(context, command)
+        self._process = Process(command, env=self._environment(), cwd=self.cwd)
+        code, stdout = self._process.run(self._log)
+        return self._finish(context, code, stdout)
+
+    def resume(self, context: Context, event: dict[str, Any]) -> Any:
+        """Goes on when a deferred run has ended."""
+        from ..job import Job
+
+        code = event["exit_code"]
+        if code is None:
+            raise AirflowException("the run has not been heard of for a while; a retry resumes it")
+        return self._finish(context, code, Job(self._folder(context)).stdout())
+
+    def on_kill(self) -> None:
+        """Ends the run with all that it has started."""
+        if self._process is not None:
+            self.log.info("ending the run")
+            self._process.end()
+
+    def command_arguments(self) -> list[str]:
+        """The arguments, from the operator's parameters."""
+        return [str(argument) for argument in self.arguments]
+
+    def result(self, context: Context, stdout: str) -> Any:
+        """What a run that went well returns: its summary, where it printed one."""
+        return last_json(stdout)
+
+    def rows(self, summary: Mapping[str, Any]) -> int:
+        """The rows of what a run annotates, done now or before; 0 where it annotates nothing."""
+        return 0
+
+    def _log(self, line: str) -> None:
+        level, said = logged(line)
+        self.log.log(level, "%s", said)
+
+    def _environment(self) -> dict[str, str]:
+        return {**trace(), **(self.env or {})}
+
+    def _command(self) -> list[str]:
+        try:
+            return [executable(self.executable), *self.command_arguments()]
+        except FileNotFoundError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def _defer(self, context: Context, command: list[str]) -> None:
+        from ..job import Job
+        from ..trigger import LsmiJobTrigger
+
+        folder = self._folder(context)
+        job = Job(folder)
+        if job.is_alive():
+            self.log.info("an earlier try's run is still at work: waiting for it")
+        else:
+            job.start(command, self._environment(), self.cwd)
+        self.defer(
+            trigger=LsmiJobTrigger(folder, self.poll_seconds),
+            method_name="resume",
+            timeout=self.execution_timeout,
+        )
+
+    def _folder(self, context: Context) -> str:
+        if self.job_folder:
+            return self.job_folder
+        instance = context["ti"]
+        names = (instance.dag_id, instance.run_id, instance.task_id, str(instance.map_index))
+        below = (re.sub(r"[^\w.+-]", "_", name) for name in names)
+        return str(Path(tempfile.gettempdir(), "lsmi-etl-jobs", *below))
+
+    def _finish(self, context: Context, code: int, stdout: str) -> Any:
+        if code == 0:
+            return self.result(context, stdout)
+        if code == NOTHING_TO_DO:
+            # What an earlier try has made, or the task before it was cleared, is the task's own:
+            # what follows it has to run.
+            if context["ti"].try_number > 1 and self.rows(last_json(stdout) or {}) > 0:
+                self.log.info("an earlier try has done it all")
+                return self.result(context, stdout)
+            raise AirflowSkipException("nothing to do")
+        if code in FINAL:
+            raise AirflowFailException(f"lsmi-etl ended with {code} ({FINAL[code]}); see the log above")
+        if code < 0:
+            raise AirflowException(f"lsmi-etl was ended by signal {-code}; a retry goes on where it was")
+        raise AirflowException(f"lsmi-etl ended with {code} ({PASSING.get(code, 'unknown')}); see the log above")
+
+
+def typed(flags: Mapping[str, Any]) -> list[str]:
+    """Flags as they are typed; those without a value are left out."""
+    given = ((name, value) for name, value in flags.items() if value is not None and value is not False)
+    return [part for name, value in given for part in ([f"--{name}"] if value is True else [f"--{name}", str(value)])]

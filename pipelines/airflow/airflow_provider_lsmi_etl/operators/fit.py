@@ -1,0 +1,80 @@
+"""New models: ``lsmi-etl fit``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .base import LsmiOperator, typed
+
+
+class LsmiFitOperator(LsmiOperator):
+    """Trains a bundle on a Parquet file: ``lsmi-etl fit``.
+
+    Returns the bundle's path, hash and validation figures.
+
+    :param train: the file to learn from (templated)
+    :param bundle: the folder to write (templated)
+    :param x1_column: embedding column of the first modality [default: found in the schema]
+    :param x2_column: of the second
+    :param label_column: label column
+    :param units: ``raw`` or ``centred``
+    :param density_fit: ``em`` or ``sgd``
+    :param max_rows: rows to train on at most
+    :param seed: decides sample, split and starts
+    :param overwrite: replace the bundle where it exists
+    :param options: more arguments as they would be typed (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "train",
+        "bundle",
+        "x1_column",
+        "x2_column",
+        "label_column",
+        "options",
+        *LsmiOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        train: str,
+        bundle: str,
+        x1_column: str | None = None,
+        x2_column: str | None = None,
+        label_column: str | None = None,
+        units: str | None = None,
+        density_fit: str | None = None,
+        max_rows: int | None = None,
+        seed: int | None = None,
+        overwrite: bool = False,
+        options: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.train = train
+        self.bundle = bundle
+        self.x1_column = x1_column
+        self.x2_column = x2_column
+        self.label_column = label_column
+        self.units = units
+        self.density_fit = density_fit
+        self.max_rows = max_rows
+        self.seed = seed
+        self.overwrite = overwrite
+        self.options = options
+
+    def command_arguments(self) -> list[str]:
+        flags = {
+            "bundle": self.bundle,
+            "x1": self.x1_column,
+            "x2": self.x2_column,
+            "label": self.label_column,
+            "units": self.units,
+            "density-fit": self.density_fit,
+            "max-rows": self.max_rows,
+            "seed": self.seed,
+            "overwrite": self.overwrite,
+        }
+        return ["fit", self.train, "--json", *typed(flags), *map(str, self.options)]

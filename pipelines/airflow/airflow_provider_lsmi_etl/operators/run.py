@@ -1,0 +1,59 @@
+"""Whole pipeline files: ``lsmi-etl run``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..assets import told
+from .base import LsmiOperator, typed
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class LsmiRunOperator(LsmiOperator):
+    """Annotates, checks, queries and reports as a pipeline file says: ``lsmi-etl run``.
+
+    Returns the run's summary: that of annotating, the steps, and the report. Idempotent: a
+    later try does what is left to do. Given outlets, their events carry rows, bad rows and
+    means; an :class:`~airflow.sdk.AssetAlias` as outlet gets the output as its asset.
+
+    :param pipeline: the pipeline file (templated)
+    :param variables: values for the file's variables, as with ``--set`` (templated)
+    :param skip_if_nothing: skip the task, and what follows, where there is nothing to do
+    :param options: more arguments as they would be typed (templated)
+    """
+
+    template_fields: Sequence[str] = ("pipeline", "variables", "options", *LsmiOperator.template_fields)
+    template_fields_renderers = {**LsmiOperator.template_fields_renderers, "variables": "json"}
+
+    def __init__(
+        self,
+        *,
+        pipeline: str,
+        variables: Mapping[str, Any] | None = None,
+        skip_if_nothing: bool = True,
+        options: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.variables = variables
+        self.skip_if_nothing = skip_if_nothing
+        self.options = options
+
+    def command_arguments(self) -> list[str]:
+        variables = self.variables or {}
+        set_ = [argument for name, value in variables.items() for argument in ("--set", f"{name}={value}")]
+        flags = {"if-nothing": "exit99" if self.skip_if_nothing else "exit0"}
+        return ["run", self.pipeline, "--json", *set_, *typed(flags), *map(str, self.options)]
+
+    def result(self, context: Context, stdout: str) -> Any:
+        summary = super().result(context, stdout) or {}
+        if annotated := summary.get("annotate"):
+            told(self.outlets, context, annotated, annotated["output"], self.cwd)
+        return summary
+
+    def rows(self, summary: Mapping[str, Any]) -> int:
+        return summary.get("annotate", {}).get("rows", 0)
