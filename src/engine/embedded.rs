@@ -106,6 +106,7 @@ fn run(
     let rows = batch.rows;
     let mut inputs = tvec!();
     for &input in &graph.inputs {
+        // Copies, a block at a time: its tensors own their values.
         let tensor = match input {
             0 => Tensor::from_shape(&[rows, d1], batch.x1)?,
             1 => Tensor::from_shape(&[rows, d2], batch.x2)?,

@@ -2,6 +2,7 @@
 //! f64, and on the reference implementation's own modules. ONNX Runtime is the real
 //! one, put in place by the program.
 
+mod batches;
 mod copies;
 mod cuda;
 mod opsets;
