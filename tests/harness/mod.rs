@@ -3,7 +3,7 @@
 //! the program itself. All of it under the target folder, made when first asked for.
 
 pub mod files;
-pub mod s3;
+pub mod stores;
 pub mod terminal;
 
 use std::ffi::OsStr;
@@ -194,12 +194,6 @@ pub fn annotated(rows: &RecordBatch, more: &[&str]) -> RecordBatch {
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| environment("venv", "tests/python/requirements.txt"))
-}
-
-/// Python with a server that speaks S3.
-pub fn python_with_s3() -> &'static Path {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| environment("venv-s3", "tests/python/requirements-s3.txt"))
 }
 
 /// Python with the packages of a file of requirements, in a virtual environment of this name.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::files::listing;
-use crate::harness::{Ran, last_json, lsmi, must, query, repository, s3::Server};
+use crate::harness::{Ran, last_json, lsmi, must, query, repository, stores::Server};
 
 use super::{project, run_in};
 
@@ -220,7 +220,7 @@ fn the_backfill_takes_shares_and_keeps_folders() {
 
 #[test]
 fn the_backfill_works_from_bucket_to_bucket() {
-    let (server, dir) = (Server::start(), project(""));
+    let (server, dir) = (Server::s3(), project(""));
     let dir = dir.path();
     for key in ["raw/ds=2026-02-01/a.parquet", "raw/ds=2026-02-02/b.parquet"] {
         server.put(key, &dir.join("raw/in.parquet"));

@@ -6,3 +6,4 @@ mod failing;
 mod folders;
 mod ipc;
 mod s3;
+mod stores;

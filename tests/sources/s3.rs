@@ -7,7 +7,7 @@ use std::path::Path;
 use lsmi_etl::dataset::InputFile;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 
-use crate::harness::s3::Server;
+use crate::harness::stores::Server;
 use crate::harness::{Ran, fitted, last_json, lsmi, must, repository, run};
 
 fn annotate(server: &Server, dir: &Path, args: &[&str]) -> Ran {
@@ -23,7 +23,7 @@ fn same(a: &Path, b: &Path) -> bool {
 
 #[test]
 fn an_object_becomes_an_object() {
-    let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+    let (server, dir) = (Server::s3(), tempfile::tempdir().unwrap());
     let dir = dir.path();
     // Several parts to write, several windows to read.
     let rows = ["--rows", "400000", "--seed", "3", "--row-group-rows", "150000", "-o", "big.parquet"];
@@ -53,7 +53,7 @@ fn an_object_becomes_an_object() {
 
 #[test]
 fn a_prefix_and_a_glob_are_many_files() {
-    let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+    let (server, dir) = (Server::s3(), tempfile::tempdir().unwrap());
     let dir = dir.path();
     let input = fitted().join("in.parquet");
     let keys =
@@ -80,7 +80,7 @@ fn a_prefix_and_a_glob_are_many_files() {
 
 #[test]
 fn a_failed_run_leaves_no_part_behind() {
-    let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+    let (server, dir) = (Server::s3(), tempfile::tempdir().unwrap());
     let dir = dir.path();
     let input = fitted().join("in.parquet");
     let mut bytes = fs::read(&input).unwrap();
@@ -98,7 +98,7 @@ fn a_failed_run_leaves_no_part_behind() {
 
 #[test]
 fn what_stores_refuse() {
-    let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+    let (server, dir) = (Server::s3(), tempfile::tempdir().unwrap());
     let dir = dir.path();
     server.put("in.parquet", &fitted().join("in.parquet"));
     let private = ["private.parquet", fitted().join("in.parquet").to_str().unwrap()].map(str::to_owned);
@@ -119,7 +119,7 @@ fn what_stores_refuse() {
 
 #[test]
 fn an_object_that_changes_is_noticed() {
-    let server = Server::start();
+    let server = Server::s3();
     let input = fitted().join("in.parquet");
     server.put("in.parquet", &input);
     let file = InputFile::open(Path::new(&format!("{}/data/in.parquet", server.url))).unwrap();

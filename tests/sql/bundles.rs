@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::harness::files::write;
-use crate::harness::s3::Server;
+use crate::harness::stores::Server;
 use crate::harness::{Ran, bundle, last_json, must, refused, rows, run};
 
 const MEANS: &str =
@@ -15,7 +15,7 @@ const MEANS: &str =
 
 /// A server that holds a bundle as `models/b`, and a folder with `in.parquet` of 300 rows.
 fn served() -> (Server, tempfile::TempDir) {
-    let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+    let (server, dir) = (Server::s3(), tempfile::tempdir().unwrap());
     write(&dir.path().join("in.parquet"), &rows(300));
     for file in fs::read_dir(bundle()).unwrap() {
         let file = file.unwrap();

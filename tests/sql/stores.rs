@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::Int64Array;
 
 use crate::harness::files::{batch, write};
-use crate::harness::s3::Server;
+use crate::harness::stores::Server;
 use crate::harness::{Ran, last_json, must, refused, run};
 
 /// A Parquet file of one column `v`: 0 to `rows`.
@@ -18,7 +18,7 @@ fn numbers(path: &Path, rows: i64) {
 
 /// A server with three files in hive folders, and lines of JSON; and a folder to be in.
 fn served() -> (Server, tempfile::TempDir) {
-    let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+    let (server, dir) = (Server::s3(), tempfile::tempdir().unwrap());
     for (key, rows) in
         [("in/year=2024/a.parquet", 2), ("in/year=2025/b.parquet", 300), ("in/year=2025/c.parquet", 5)]
     {

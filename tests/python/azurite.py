@@ -1,0 +1,54 @@
+"""Azurite, Microsoft's server for tests of Azure's blob storage, on a free port, and a client
+to look at what it holds.
+
+serve AZURITE             prints the server's URL when it is up; ends when stdin does
+put URL KEY FILE          get URL KEY FILE
+list URL                  every key of the container, one a line
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+CONTAINER = "data"
+ACCOUNT = "devstoreaccount1"
+# The one key of Azurite, which its documentation gives.
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+def container(url):
+    from azure.storage.blob import ContainerClient
+
+    return ContainerClient(f"{url}/{ACCOUNT}", CONTAINER, credential={"account_name": ACCOUNT, "account_key": KEY})
+
+
+def serve(azurite):
+    node = pathlib.Path(sys.executable).with_name("node")
+    main = pathlib.Path(azurite, "node_modules/azurite/dist/src/blob/main.js")
+    options = ["--blobPort", "0", "--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+    server = subprocess.Popen([node, main, *options], stdout=subprocess.PIPE, text=True)
+    try:
+        url = next(found[0] for line in server.stdout if (found := re.search(r"http://127\.0\.0\.1:[1-9]\d*", line)))
+        container(url).create_container()
+        print(url, flush=True)
+        sys.stdin.read()
+    finally:
+        server.kill()
+
+
+def main():
+    command, *rest = sys.argv[1:]
+    if command == "serve":
+        return serve(*rest)
+    blobs = container(rest[0])
+    if command == "put":
+        blobs.upload_blob(rest[1], pathlib.Path(rest[2]).read_bytes(), overwrite=True)
+    elif command == "get":
+        pathlib.Path(rest[2]).write_bytes(blobs.download_blob(rest[1]).readall())
+    elif command == "list":
+        for name in blobs.list_blob_names():
+            print(name)
+
+
+main()
