@@ -20,13 +20,14 @@ use crate::evaluate::Column;
 use super::adjusting::{self, Shift};
 use super::journal::Journal;
 use super::lineage::{Asked, UNSHIFTED_KEY, to_json};
-use super::memory;
+use super::memory::{self, Pace};
 use super::options::{Adjust, Options};
 use super::pipeline::Shape;
 use super::progress::{Begun, Progress, Stage};
 use super::rejects::Rejects;
 use super::splicing::{Ready, Splicing};
 use super::summary::{self, Summary};
+use super::trial::Trial;
 use super::work::{Computing, Work};
 
 /// What all files of a run share.
@@ -39,6 +40,8 @@ pub struct Run<'a> {
     pub options: &'a Options,
     /// Who is told.
     pub progress: &'a dyn Progress,
+    /// What is known of its batch.
+    pub trial: &'a Trial,
     /// Set by a signal: the run ends with [`Error::Interrupted`].
     pub stop: &'a AtomicBool,
 }
@@ -201,9 +204,19 @@ impl Run<'_> {
         self.options.memory_limit_bytes.unwrap_or_else(memory::default_limit_bytes)
     }
 
+    pub(super) fn pace(&self) -> Pace {
+        Pace::of(self.engine.device())
+    }
+
+    /// How rows are worked through where no other batch is chosen.
     pub(super) fn shape(&self) -> Shape {
-        let pace = memory::Pace::of(self.engine.device());
-        memory::shape(self.bundle.dims(), self.workers(), pace, self.options.batch_rows, self.limit_bytes())
+        memory::shape(
+            self.bundle.dims(),
+            self.workers(),
+            self.pace(),
+            self.options.batch_rows,
+            self.limit_bytes(),
+        )
     }
 
     pub(super) fn asked(&self) -> Result<Asked> {

@@ -93,6 +93,27 @@ impl Pace {
     }
 }
 
+/// What is in memory at once.
+fn bytes(shape: Shape, dims: [usize; 2], workers: usize, pace: Pace) -> u64 {
+    let row_bytes = 4 * (dims[0] + dims[1]) as u64 + 64;
+    let waiting = (shape.queue + 1) as u64;
+    row_bytes * shape.batch_rows as u64 * (waiting + pace.working_factor * workers as u64)
+}
+
+/// Half of a shape's batch and twice as much, as far as they are within a limit and
+/// multiples of [`FEWEST_ROWS`], in which ONNX Runtime gives a row the same bits.
+pub(super) fn beside(
+    shape: Shape,
+    dims: [usize; 2],
+    workers: usize,
+    pace: Pace,
+    limit_bytes: u64,
+) -> Vec<usize> {
+    let batches = [shape.batch_rows / 2, shape.batch_rows * 2].into_iter();
+    let fits = |batch_rows| bytes(Shape { batch_rows, ..shape }, dims, workers, pace) <= limit_bytes;
+    batches.filter(|&rows| rows > 0 && rows.is_multiple_of(FEWEST_ROWS) && fits(rows)).collect()
+}
+
 /// The largest shape within a limit, up to what is fastest.
 pub(super) fn shape(
     dims: [usize; 2],
@@ -101,11 +122,7 @@ pub(super) fn shape(
     asked: Option<usize>,
     limit_bytes: u64,
 ) -> Shape {
-    let row_bytes = 4 * (dims[0] + dims[1]) as u64 + 64;
-    let takes = |shape: Shape| {
-        let waiting = (shape.queue + 1) as u64;
-        row_bytes * shape.batch_rows as u64 * (waiting + pace.working_factor * workers as u64)
-    };
+    let takes = |shape: Shape| bytes(shape, dims, workers, pace);
     let mut shape =
         Shape { batch_rows: asked.unwrap_or_else(|| (pace.batch_rows)(dims)), queue: workers + 1 };
     while takes(shape) > limit_bytes && shape.queue > 1 {
@@ -145,6 +162,20 @@ mod tests {
         let little = shape([512, 512], 4, Pace::CPU, None, 20 << 20);
         assert!(little.batch_rows < 512 && little.queue == 1, "{little:?}");
         assert_eq!(shape([512, 512], 4, Pace::CPU, Some(1000), 1 << 20).batch_rows, 1000);
+    }
+
+    #[test]
+    fn what_is_tried_beside_a_batch_is_within_the_limit() {
+        let tried = |limit_bytes| {
+            let shape = shape([512, 512], 4, Pace::CPU, None, limit_bytes);
+            (shape.batch_rows, beside(shape, [512, 512], 4, Pace::CPU, limit_bytes))
+        };
+        assert_eq!(tried(1 << 40), (512, vec![256, 1024]));
+        assert_eq!(tried(200 << 20), (512, vec![256]));
+        assert_eq!(tried(30 << 20), (128, vec![64]));
+        assert_eq!(tried(1 << 20), (64, vec![]));
+        let uneven = Shape { batch_rows: 192, queue: 1 };
+        assert_eq!(beside(uneven, [8, 8], 1, Pace::CPU, 1 << 40), [384]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod splicing;
 mod stream;
 mod summary;
 mod tally;
+mod trial;
 mod work;
 
 pub use file::Run;
@@ -27,5 +28,6 @@ pub use options::{Adjust, MaxBadRows, OnBadRow, Options};
 pub use plan::Plan;
 pub use progress::{Begun, Progress, Stage};
 pub use summary::{Adjustment, Means, Summary};
+pub use trial::Trial;
 
 pub use crate::evaluate::Column;

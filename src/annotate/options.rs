@@ -102,7 +102,7 @@ pub struct Options {
     pub restart: bool,
     /// Workers, each with a session; the machine's cores, or three a GPU, where `None`.
     pub workers: Option<usize>,
-    /// Rows a batch; chosen from the dimensions, the memory and the device where `None`.
+    /// Rows a batch; chosen from the dimensions, the memory, the device and a trial where `None`.
     pub batch_rows: Option<usize>,
     /// Bytes that batches may take; a quarter of the machine's memory where `None`.
     pub memory_limit_bytes: Option<u64>,

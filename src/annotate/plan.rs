@@ -40,9 +40,9 @@ pub struct Plan {
     pub engine: String,
     /// Workers.
     pub workers: usize,
-    /// Rows of a batch.
+    /// Rows of a batch, tried where the work repays it.
     pub batch_rows: usize,
-    /// What all workers together evaluate in a second, from a short trial.
+    /// What all workers together evaluate in a second of rows in memory, from a short trial.
     pub engine_rows_per_second: f64,
     /// Seconds at that rate.
     pub estimated_seconds: f64,
@@ -56,7 +56,6 @@ impl Run<'_> {
     /// As annotating would give before a file's first row.
     pub fn plan<'p>(&self, inputs: impl Iterator<Item = &'p Path>) -> Result<Plan> {
         let asked = self.asked()?;
-        let shape = self.shape();
         let mut plan = Plan {
             files: 0,
             rows: 0,
@@ -69,7 +68,7 @@ impl Run<'_> {
             bytes_to_add: 0,
             engine: self.engine.describe().to_string(),
             workers: self.workers(),
-            batch_rows: shape.batch_rows,
+            batch_rows: 0,
             engine_rows_per_second: 0.0,
             estimated_seconds: 0.0,
         };
@@ -79,16 +78,13 @@ impl Run<'_> {
             self.source(&opened, &asked)?;
             plan.add(&opened);
         }
-        let rate = self.calibrate(shape.batch_rows)?;
+        let (batch_rows, sessions) = self.choose_batch(plan.rows)?;
+        let mut sessions = sessions.map_or_else(|| self.sessions(), Ok)?;
+        let rate = measure::rows_per_second(&mut sessions, self.bundle.dims(), batch_rows, CALIBRATION)?;
+        plan.batch_rows = batch_rows;
         plan.engine_rows_per_second = rate;
         plan.estimated_seconds = if rate > 0.0 { plan.rows as f64 / rate } else { 0.0 };
         Ok(plan)
-    }
-
-    /// Rows a second of all workers at once, on rows that are in memory.
-    fn calibrate(&self, rows: usize) -> Result<f64> {
-        let mut sessions = self.engine.sessions(&self.bundle.program(), self.workers())?;
-        measure::rows_per_second(&mut sessions, self.bundle.dims(), rows, CALIBRATION)
     }
 }
 

@@ -77,7 +77,7 @@ impl Run<'_> {
             None => lineage::of_stream(self.bundle, &asked, &self.engine.describe())?,
         };
         let added = Added { fields: &fields, key_values: &key_values };
-        let sessions = self.engine.sessions(&self.bundle.program(), self.workers())?;
+        let sessions = self.sessions()?;
         let mut writer = match (staged, out) {
             (Some(staged), _) => {
                 let [least, most] = ROW_GROUP_BYTES;

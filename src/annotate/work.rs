@@ -14,6 +14,7 @@ use super::lineage::{Asked, Identity, Made};
 use super::pipeline::{self, Control, Shape};
 use super::progress::Stage;
 use super::summary::Summary;
+use super::trial::Sessions;
 
 /// A file that is open, and what is to be done to it.
 pub(super) struct Work<'a> {
@@ -94,6 +95,8 @@ pub(super) struct Computing<'a> {
     work: &'a Work<'a>,
     source: &'a Source,
     shape: Shape,
+    /// Those with which the batch was tried.
+    sessions: Option<Sessions>,
     pub(super) journal: Journal,
     pub(super) judge: Judge<'a>,
     pub(super) resumed: Resumed,
@@ -111,15 +114,19 @@ impl<'a> Computing<'a> {
         let columns = work.asked.columns.len();
         let mut judge = Judge::new(work.run.options, source.roles(), opened.place(), Groups::OfFile, columns);
         let rows = (0..opened.metadata().num_row_groups()).map(|row_group| opened.rows_in(row_group));
-        let shape = work.run.shape();
-        let journal =
-            Journal::open(output, &work.identity, rows.collect(), shape.batch_rows, restart, |batch| {
-                judge.take(batch).map(drop)
-            })?;
+        let mut sessions = None;
+        let batch_rows = || {
+            let (batch_rows, tried) = work.run.choose_batch(opened.rows())?;
+            sessions = tried;
+            Ok(batch_rows)
+        };
+        let journal = Journal::open(output, &work.identity, rows.collect(), batch_rows, restart, |batch| {
+            judge.take(batch).map(drop)
+        })?;
         let rows = judge.tally.fates.rows();
         let row_groups = if rows == 0 { 0 } else { journal.whole() };
-        let shape = Shape { batch_rows: journal.batch_rows(), ..shape };
-        Ok(Self { work, source, shape, journal, judge, resumed: Resumed { rows, row_groups } })
+        let shape = Shape { batch_rows: journal.batch_rows(), ..work.run.shape() };
+        Ok(Self { work, source, shape, sessions, journal, judge, resumed: Resumed { rows, row_groups } })
     }
 
     /// Computes what the journal does not hold yet, and tells `grown` at the start and
@@ -128,7 +135,7 @@ impl<'a> Computing<'a> {
         grown(&self.journal)?;
         let (run, from) = (self.work.run, self.journal.next());
         if from.row_group < self.work.opened.metadata().num_row_groups() {
-            let sessions = run.engine.sessions(&run.bundle.program(), run.workers())?;
+            let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
             let constants = Constants::new(run.bundle, &self.work.asked.columns);
             let mut pieces = pipeline::of_file(self.source, self.shape.batch_rows, from);
             let pieces = std::iter::from_fn(|| run.progress.time(Stage::Read, || pieces.next()));

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::output;
 use super::progress::Shown;
-use crate::annotate::{self, Adjust, Options, Plan, Progress, Run, Summary, Totals};
+use crate::annotate::{self, Adjust, Options, Plan, Progress, Run, Summary, Totals, Trial};
 use crate::bundle::Bundle;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::dataset::{FateCounts, Files, Written, is_stdio};
@@ -158,7 +158,8 @@ pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
     let files = discover(args)?;
     let (bundle, engine, options) = prepare(args)?;
     let progress = Shown::new(stop);
-    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, stop };
+    let trial = &Trial::default();
+    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, trial, stop };
     run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))
 }
 
@@ -167,7 +168,8 @@ pub(super) fn annotate(args: &AnnotateArgs, told: Told<'_>, stop: &AtomicBool) -
     check(args)?;
     let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
     let (bundle, engine, options) = prepare(args)?;
-    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: told.progress, stop };
+    let (progress, trial) = (told.progress, &Trial::default());
+    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress, trial, stop };
     let outcome = match files {
         Some(files) if !is_stdio(&args.output) => match (files.pairs(), args.settings.files_per_job) {
             ([pair], None) if files.is_file() => {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::output;
 use crate::bundle::Bundle;
 use crate::config::EngineArgs;
-use crate::engine::measure::{MatrixProduct, rows_per_second};
+use crate::engine::measure::{MatrixProduct, median, rows_per_second};
 use crate::engine::{Backend, Engine};
 use crate::error::Result;
 
@@ -195,12 +195,6 @@ fn batches(args: &BenchArgs, dims: [usize; 2]) -> Vec<usize> {
     let fits = |rows: &usize| rows * (dims[0] + dims[1]) * 4 <= LARGEST_BYTES;
     let fitting: Vec<usize> = BATCHES.into_iter().filter(fits).collect();
     if fitting.is_empty() { vec![1] } else { fitting }
-}
-
-/// The middle one; of two, the lower.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn table(report: &Report) -> String {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::progress::Shown;
 use super::{annotate, fit, output, report};
-use crate::annotate::Run;
+use crate::annotate::{Run, Trial};
 use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::fit::{Recipe, fit_file};
@@ -120,7 +120,9 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
 
     output::print("\n3. Annotate: r, u1, u2 and s beside every row.\n")?;
     let options = crate::annotate::Options { overwrite: true, ..Default::default() };
-    let run = Run { bundle: &fitted.bundle, engine: &engine, options: &options, progress: &progress, stop };
+    let trial = &Trial::default();
+    let run =
+        Run { bundle: &fitted.bundle, engine: &engine, options: &options, progress: &progress, trial, stop };
     let summary = run.file(&input, &annotated)?;
     progress.finish();
     annotate::say(&summary);

@@ -77,7 +77,7 @@ pub struct AnnotateSettings {
     /// Workers, each with a session of one thread [default: the machine's cores; three a GPU]
     #[arg(long, value_name = "N", env = "LSMI_ETL_WORKERS", hide_env = true)]
     pub workers: Option<NonZeroU16>,
-    /// Rows evaluated at once [default: by the dimensions]
+    /// Rows evaluated at once [default: by the dimensions; tried at the start of long work]
     #[arg(long, value_name = "N", env = "LSMI_ETL_BATCH_ROWS", hide_env = true)]
     pub batch_rows: Option<NonZeroU32>,
     /// Take the I-th of N shares of the files, balanced by bytes: for array jobs

@@ -39,6 +39,12 @@ pub fn rows_per_second(
     })
 }
 
+/// The middle one; of two, the lower.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// What an engine makes of the machine's arithmetic: floating-point operations a
 /// second of a dense matrix product in f32.
 pub struct MatrixProduct {

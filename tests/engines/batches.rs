@@ -2,6 +2,13 @@
 //! bits do not, whether a batch fills its blocks or not; ONNX Runtime's do not where the
 //! batches are multiples of 64 rows, as those are that a run chooses itself.
 
+use std::sync::atomic::AtomicBool;
+
+use lsmi_etl::annotate::{Begun, Options, Progress, Run, Trial};
+use lsmi_etl::bundle::Bundle;
+use lsmi_etl::dataset::FateCounts;
+use lsmi_etl::engine::{self, Choice, Engine};
+
 use crate::harness::{fitted, lsmi, must, runtime};
 
 /// The bytes that come of `in.parquet`, of which a row group has 1 000 rows, in batches of
@@ -36,4 +43,46 @@ fn the_embedded_engine_gives_the_same_bytes_in_any_batch() {
 #[test]
 fn onnx_runtime_gives_the_same_bytes_in_batches_of_multiples_of_64() {
     are_the_same("onnxruntime", &["64", "128", "192", "256", "1024"]);
+}
+
+/// Nobody is told.
+struct Quiet;
+
+impl Progress for Quiet {
+    fn begin(&self, _: Begun) {}
+    fn advance(&self, _: &FateCounts) {}
+}
+
+#[test]
+fn a_batch_that_was_tried_gives_the_same_bytes() {
+    let bundle = Bundle::open(&fitted().join("bundle")).unwrap();
+    let embedded = engine::Options { engine: Choice::Embedded, ..Default::default() };
+    let engine = Engine::find(&embedded).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let annotate = |name: &str, batch_rows, share| {
+        // So little memory that a batch of 512 rows fits, and none of 1 024.
+        let (workers, memory_limit_bytes) = (Some(1), Some(700_000));
+        let options = Options { batch_rows, workers, memory_limit_bytes, ..Options::default() };
+        let (trial, stop) = (Trial::within(share), AtomicBool::new(false));
+        let output = dir.path().join(name);
+        Run {
+            bundle: &bundle,
+            engine: &engine,
+            options: &options,
+            progress: &Quiet,
+            trial: &trial,
+            stop: &stop,
+        }
+        .file(&fitted().join("in.parquet"), &output)
+        .unwrap();
+        (std::fs::read(output).unwrap(), trial.chosen())
+    };
+    let (tried, chosen) = annotate("tried", None, f64::INFINITY);
+    assert!([Some(256), Some(512)].contains(&chosen), "{chosen:?}");
+    // Neither is one tried that the work does not repay, nor where the user knows better.
+    assert!(annotate("table", None, 0.01) == (tried.clone(), None));
+    for rows in [256, 512, 1024] {
+        let named = annotate(&rows.to_string(), Some(rows), f64::INFINITY);
+        assert!(named == (tried.clone(), None), "{rows} rows a batch give other bytes");
+    }
 }

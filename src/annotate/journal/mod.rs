@@ -82,7 +82,8 @@ impl Drop for Journal {
 impl Journal {
     /// Opens or creates the journal of an output and locks it. What it holds already
     /// of the same work is given to `replay`, batch by batch, and counts as done; with
-    /// `restart` it is thrown away. `rows` are those of the input's row groups.
+    /// `restart` it is thrown away. `rows` are those of the input's row groups; the rows of
+    /// a batch are asked for where it begins anew.
     ///
     /// # Errors
     /// [`Error::Transient`] where another run holds it; [`Error::Config`] where it
@@ -91,13 +92,13 @@ impl Journal {
         output: &Path,
         identity: &Identity,
         rows: Vec<usize>,
-        batch_rows: usize,
+        batch_rows: impl FnOnce() -> Result<usize>,
         restart: bool,
         replay: impl FnMut(&Batch) -> Result<()>,
     ) -> Result<Self> {
         let path = path_for(output)?;
         let file = lock(&path, output)?;
-        let mut journal = Self::on(file, path, identity.columns.len(), rows, batch_rows);
+        let mut journal = Self::on(file, path, identity.columns.len(), rows, 0);
         let found = if restart { None } else { journal.header()? };
         match found {
             Some(header) if header.identity != *identity => {
@@ -114,10 +115,11 @@ impl Journal {
                 journal.replay(replay)?;
             }
             None => {
-                let header = Header { identity: identity.clone(), batch_rows };
-                let json = serde_json::to_vec(&header).map_err(|e| Error::Internal(e.to_string()))?;
                 journal.cut(0)?;
                 journal.fresh = true;
+                journal.batch_rows = batch_rows()?;
+                let header = Header { identity: identity.clone(), batch_rows: journal.batch_rows };
+                let json = serde_json::to_vec(&header).map_err(|e| Error::Internal(e.to_string()))?;
                 journal.write(&frame::header(&json))?;
                 journal.begin_row_groups();
             }
