@@ -9,10 +9,11 @@ pub use columns::Column;
 pub use compute::{Computed, Constants, Worker};
 
 /// The rows of a batch that are fastest for embeddings of these dimensions: few enough
-/// that intermediate results stay in a core's cache, enough that a run's fixed cost
-/// does not show. Measured: at 128 and 512 values ONNX Runtime's speed is the same within
-/// three hundredths from 256 to 1 024 rows (`benches/README.md`); the embedded engine's
-/// blocks of 256 or 512 rows go into every batch a whole number of times.
+/// that intermediate results stay in a core's cache, enough that what a batch costs on its
+/// way from a file into another does not show. Measured: alone, ONNX Runtime's speed is the
+/// same within three hundredths from 256 to 1 024 rows of 2 × 128, while a file of them is
+/// annotated 5 % faster in batches of 1 024 than of 512 (`benches/README.md`). The embedded
+/// engine's blocks of 256 or 512 rows go into every batch a whole number of times.
 pub fn fastest_batch_rows(dims: [usize; 2]) -> usize {
-    512 * (256 / (dims[0] + dims[1]).max(1)).clamp(1, 8)
+    512 * (512 / (dims[0] + dims[1]).max(1)).clamp(1, 8)
 }
