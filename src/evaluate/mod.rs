@@ -12,8 +12,8 @@ pub use compute::{Computed, Constants, Worker};
 /// that intermediate results stay in a core's cache, enough that what a batch costs on its
 /// way from a file into another does not show. Measured: alone, ONNX Runtime's speed is the
 /// same within three hundredths from 256 to 1 024 rows of 2 × 128, while a file of them is
-/// annotated 5 % faster in batches of 1 024 than of 512 (`benches/README.md`). The embedded
-/// engine's blocks of 256 or 512 rows go into every batch a whole number of times.
+/// annotated 1 to 7 % faster in batches of 1 024 than of 512 (`benches/README.md`). The
+/// embedded engine's blocks of 256 or 512 rows go into every batch a whole number of times.
 pub fn fastest_batch_rows(dims: [usize; 2]) -> usize {
     512 * (512 / (dims[0] + dims[1]).max(1)).clamp(1, 8)
 }
