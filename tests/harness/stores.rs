@@ -46,7 +46,7 @@ impl Script {
 
 impl Server {
     pub fn s3() -> Self {
-        let url = |url: &str| {
+        let settings = |url: &str| {
             vec![
                 ("AWS_ENDPOINT_URL", url.to_owned()),
                 ("AWS_ACCESS_KEY_ID", "test".to_owned()),
@@ -54,7 +54,7 @@ impl Server {
                 ("AWS_REGION", "us-east-1".to_owned()),
             ]
         };
-        Self::start(Script::S3, &[], url)
+        Self::start(Script::S3, &[], settings)
     }
 
     /// A server of `gs://`. Its address stands in an account's file, as for every server
