@@ -5,6 +5,7 @@
 mod adjusting;
 mod file;
 mod files;
+mod in_order;
 mod journal;
 mod judge;
 mod lineage;

@@ -1,21 +1,22 @@
-//! The way of the rows: one thread finds them in the file, workers read and evaluate them,
-//! the calling thread puts batches back in order and hands them on. Bounded channels join
-//! them, so that whoever is slowest sets the pace and memory does not grow. Where the rows come from
+//! The way of the rows: each worker takes the next batch, reads and evaluates it, and brings
+//! it back; batches are handed on in order. Where finding a batch means reading it, one
+//! thread does that ahead of the workers. All that waits is bounded, so that whoever is
+//! slowest sets the pace and memory does not grow. Where the rows come from
 //! is the reader's own affair: the row groups of a file, the record batches of a stream.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::util::display::array_value_to_string;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::bounded;
 
 use crate::dataset::{Fate, Memory, Source, Unread};
 use crate::engine::Backend;
 use crate::error::{Error, Result};
 use crate::evaluate::{Computed, Constants, Worker};
 
+use super::in_order::InOrder;
 use super::journal::{BadRow, Batch, Position};
 use super::progress::{Progress, Stage};
 
@@ -26,12 +27,6 @@ pub(super) struct Piece<T> {
     pub(super) samples: Unread,
     /// What goes along with it to the sink.
     pub(super) with: T,
-}
-
-/// A piece and its place among all.
-struct Task<T> {
-    sequence: usize,
-    piece: Piece<T>,
 }
 
 /// A piece that was computed.
@@ -65,7 +60,7 @@ impl<T> Done<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) batch_rows: usize,
-    /// Batches that may wait between two stages.
+    /// Batches that may wait for a worker, and for those before them when they are computed.
     pub(super) queue: usize,
 }
 
@@ -96,64 +91,102 @@ pub(super) fn of_file(
     })
 }
 
+/// Who finds the pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finder {
+    /// The workers, in turn: there is next to nothing to do.
+    Workers,
+    /// A thread of its own, ahead of them.
+    Ahead,
+}
+
 /// Sends pieces through the workers and gives `sink` what they computed, in the order
-/// of the pieces. The first error, in whatever stage, ends it all.
+/// of the pieces. The first error, in whatever stage, ends it all. At most `queue` pieces
+/// wait for a worker, and as many results for those before them.
 pub(super) fn run<T: Send>(
     pieces: impl Iterator<Item = Result<Piece<T>>> + Send,
+    finder: Finder,
     sessions: Vec<Box<dyn Backend>>,
     constants: &Constants,
     queue: usize,
     control: Control<'_>,
-    sink: impl FnMut(Done<T>) -> Result<()>,
+    sink: impl FnMut(Done<T>) -> Result<()> + Send,
 ) -> Result<()> {
-    let (to_workers, tasks) = bounded::<Task<T>>(queue);
-    let (to_sink, results) = bounded::<(usize, Result<Done<T>>)>(queue);
-    std::thread::scope(|scope| {
-        let to_sink_reader = to_sink.clone();
-        scope.spawn(move || {
-            if let Err((sequence, e)) = read(pieces, control.stop, &to_workers) {
-                // No receiver: another stage has failed before.
-                let _ = to_sink_reader.send((sequence, Err(e)));
-            }
-        });
-        for session in sessions {
-            let (tasks, to_sink) = (tasks.clone(), to_sink.clone());
-            scope.spawn(move || work(Worker::new(session, constants), &tasks, &to_sink, control.progress));
+    let mut ahead = None;
+    let pieces: Pieces<'_, T> = match finder {
+        Finder::Workers => Box::new(pieces.enumerate()),
+        Finder::Ahead => {
+            let (sender, receiver) = bounded(queue);
+            ahead = Some((pieces, sender));
+            let pieces = std::iter::from_fn(move || {
+                let piece = receiver.recv().ok()?;
+                control.progress.waiting(receiver.len());
+                Some(piece)
+            });
+            Box::new(pieces.enumerate())
         }
-        drop((tasks, to_sink));
-        // Both taken by value: an early return drops them, which ends the other stages.
-        in_order(results, sink)
-    })
+    };
+    let order = InOrder::new(sessions.len() + queue, sink);
+    let stages = Stages { pieces: Mutex::new(Some(pieces)), order, control };
+    std::thread::scope(|scope| {
+        if let Some((mut pieces, sender)) = ahead {
+            // Nobody wants more where nobody receives.
+            scope.spawn(move || pieces.try_for_each(|piece| sender.send(piece)));
+        }
+        for session in sessions {
+            let stages = &stages;
+            scope.spawn(move || stages.work(Worker::new(session, constants)));
+        }
+    });
+    stages.order.finish()
 }
 
-fn read<T>(
-    pieces: impl Iterator<Item = Result<Piece<T>>>,
-    stop: &AtomicBool,
-    to_workers: &Sender<Task<T>>,
-) -> std::result::Result<(), (usize, Error)> {
-    for (sequence, piece) in pieces.enumerate() {
-        if stop.load(Ordering::Relaxed) {
-            return Err((sequence, Error::Interrupted));
-        }
-        let piece = piece.map_err(|e| (sequence, e))?;
-        if to_workers.send(Task { sequence, piece }).is_err() {
-            return Ok(());
+type Pieces<'a, T> = Box<dyn Iterator<Item = (usize, Result<Piece<T>>)> + Send + 'a>;
+
+/// What the workers share.
+struct Stages<'a, T, F: FnMut(Done<T>) -> Result<()>> {
+    /// None when there are no more, or no more are wanted.
+    pieces: Mutex<Option<Pieces<'a, T>>>,
+    order: InOrder<Done<T>, F>,
+    control: Control<'a>,
+}
+
+impl<T, F: FnMut(Done<T>) -> Result<()>> Stages<'_, T, F> {
+    fn work(&self, mut worker: Worker<'_>) {
+        let _leaving = Leaving(self);
+        let mut memory = Memory::default();
+        while let Some((number, piece)) = self.next_piece() {
+            let done =
+                piece.and_then(|piece| compute(&mut worker, piece, &mut memory, self.control.progress));
+            self.order.take(number, done);
         }
     }
-    Ok(())
+
+    fn next_piece(&self) -> Option<(usize, Result<Piece<T>>)> {
+        if self.order.is_ended() {
+            return None;
+        }
+        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let (number, piece) = pieces.as_mut()?.next()?;
+        let stopped = self.control.stop.load(Ordering::Relaxed);
+        let piece = if stopped { Err(Error::Interrupted) } else { piece };
+        if piece.is_err() {
+            *pieces = None;
+        }
+        Some((number, piece))
+    }
 }
 
-fn work<T>(
-    mut worker: Worker<'_>,
-    tasks: &Receiver<Task<T>>,
-    to_sink: &Sender<(usize, Result<Done<T>>)>,
-    progress: &dyn Progress,
-) {
-    let mut memory = Memory::default();
-    for Task { sequence, piece } in tasks {
-        progress.waiting(tasks.len());
-        if to_sink.send((sequence, compute(&mut worker, piece, &mut memory, progress))).is_err() {
-            return;
+/// A worker's last act, also where it dies: nobody must wait for it.
+struct Leaving<'s, 'a, T, F: FnMut(Done<T>) -> Result<()>>(&'s Stages<'a, T, F>);
+
+impl<T, F: FnMut(Done<T>) -> Result<()>> Drop for Leaving<'_, '_, T, F> {
+    fn drop(&mut self) {
+        let Self(stages) = self;
+        stages.order.end_if_dying();
+        if stages.order.is_ended() {
+            // Which ends whoever reads ahead.
+            *stages.pieces.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 }
@@ -170,21 +203,4 @@ fn compute<T>(
     let (first_row, label) = (samples.first_row, Arc::clone(&samples.label));
     memory.reuse(samples);
     Ok(Done { group, first_row, computed, label, with })
-}
-
-fn in_order<T>(
-    results: Receiver<(usize, Result<Done<T>>)>,
-    mut sink: impl FnMut(Done<T>) -> Result<()>,
-) -> Result<()> {
-    // Holds as many batches as there are workers and queue places at most.
-    let mut waiting = BTreeMap::new();
-    let mut next = 0;
-    for (sequence, done) in results {
-        waiting.insert(sequence, done);
-        while let Some(done) = waiting.remove(&next) {
-            sink(done?)?;
-            next += 1;
-        }
-    }
-    Ok(())
 }

@@ -20,7 +20,7 @@ use super::journal::Batch;
 use super::judge::{Groups, Judge};
 use super::lineage::{self, Asked, Identity, to_json};
 use super::options::Adjust;
-use super::pipeline::{self, Control, Done, Piece};
+use super::pipeline::{self, Control, Done, Finder, Piece};
 use super::progress::{Begun, Progress, Stage};
 use super::rejects::Rejects;
 use super::summary::{self, Summary};
@@ -119,7 +119,7 @@ impl Run<'_> {
         let constants = Constants::new(self.bundle, &asked.columns);
         let take = move |done| joining.take(done);
         let control = Control { stop: self.stop, progress: self.progress };
-        pipeline::run(cut, sessions, &constants, shape.queue, control, take)?;
+        pipeline::run(cut, Finder::Ahead, sessions, &constants, shape.queue, control, take)?;
         judge.finish()?;
         opened.as_ref().map_or(Ok(()), Input::verify_unchanged)?;
 

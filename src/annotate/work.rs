@@ -11,7 +11,7 @@ use super::file::Run;
 use super::journal::Journal;
 use super::judge::{Groups, Judge};
 use super::lineage::{Asked, Identity, Made};
-use super::pipeline::{self, Control, Shape};
+use super::pipeline::{self, Control, Finder, Shape};
 use super::progress::Stage;
 use super::summary::Summary;
 use super::trial::Sessions;
@@ -131,7 +131,7 @@ impl<'a> Computing<'a> {
 
     /// Computes what the journal does not hold yet, and tells `grown` at the start and
     /// after every batch.
-    pub(super) fn run(&mut self, mut grown: impl FnMut(&Journal) -> Result<()>) -> Result<()> {
+    pub(super) fn run(&mut self, mut grown: impl FnMut(&Journal) -> Result<()> + Send) -> Result<()> {
         grown(&self.journal)?;
         let (run, from) = (self.work.run, self.journal.next());
         if from.row_group < self.work.opened.metadata().num_row_groups() {
@@ -140,7 +140,8 @@ impl<'a> Computing<'a> {
             let mut pieces = pipeline::of_file(self.source, self.shape.batch_rows, from);
             let pieces = std::iter::from_fn(|| run.progress.time(Stage::Read, || pieces.next()));
             let control = Control { stop: run.stop, progress: run.progress };
-            pipeline::run(pieces, sessions, &constants, self.shape.queue, control, |done| {
+            let finder = if self.source.finds_without_reading() { Finder::Workers } else { Finder::Ahead };
+            pipeline::run(pieces, finder, sessions, &constants, self.shape.queue, control, |done| {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.judge.take(&batch)?;
                 run.progress.time(Stage::Write, || self.journal.append(&batch))?;

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, Repetition, Type as PhysicalType};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
@@ -23,6 +24,7 @@ use crate::error::{Error, Place, Result};
 use super::embedding::{EmbeddingType, Float, Layout};
 use super::extract::{Embeddings, mark_non_finite};
 use super::fault;
+use super::file::InputFile;
 use super::input::Input;
 use super::levels::{all_max, all_regular};
 use super::skim::{Skim, Skimmed};
@@ -134,6 +136,18 @@ impl ListPages {
         let mut lists = Self { pages, file, column, empty_level, dictionary: None, ahead: None, rows, place };
         lists.skip(first_row).map_err(|error| fault::parquet(lists.place.clone(), "read", error))?;
         Ok(Some(lists))
+    }
+
+    /// Whether rows of a column are found without being read, as most plain values that are
+    /// not compressed are in a local file.
+    pub(super) fn are_found_unread(input: &Input, position: usize) -> bool {
+        let leaf = list_leaf(input, position, input.schema().field(position).data_type());
+        let is_plain = |chunk: &ColumnChunkMetaData| {
+            chunk.compression() == Compression::UNCOMPRESSED && chunk.crypto_metadata().is_none()
+        };
+        let groups = input.metadata().row_groups();
+        leaf.is_some_and(|(leaf, _)| groups.iter().all(|group| is_plain(group.column(leaf))))
+            && matches!(input.file(), InputFile::Local(_))
     }
 
     /// The next `rows` rows.

@@ -88,6 +88,13 @@ impl Source {
         &self.roles
     }
 
+    /// Whether finding samples is next to no work: their embeddings are read by whoever gets
+    /// them.
+    pub fn finds_without_reading(&self) -> bool {
+        let Roles { x1, x2, .. } = &self.roles;
+        [x1, x2].iter().all(|embedding| ListPages::are_found_unread(&self.input, embedding.column.position))
+    }
+
     /// Finds some rows of a row group in batches of `batch_rows` (the last may be
     /// shorter). What need not be read to find them is read by whoever gets them.
     ///
