@@ -1,7 +1,6 @@
 //! The rows without values, as a Parquet file of their own: where each is, why, and
 //! its label.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use crate::dataset::{Input, Staged};
+use crate::dataset::{Input, Output, Staged};
 use crate::error::{Error, Place, Result};
 
 use super::journal::BadRow;
@@ -20,7 +19,7 @@ use super::journal::BadRow;
 /// Writes the file; it appears when it is finished.
 pub(super) struct Rejects {
     staged: Staged,
-    writer: ArrowWriter<Box<dyn Write + Send>>,
+    writer: ArrowWriter<Box<dyn Output>>,
     file: String,
 }
 

@@ -7,10 +7,19 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use super::local::LocalFile;
+use super::sink::Output;
+
+#[cfg(target_os = "linux")]
+mod pages;
+
 /// What addresses, lengths and offsets must be multiples of.
 pub(super) const ALIGNMENT: usize = 4096;
 /// What stays in the cache: a small output is most often read next.
 const CACHED_BYTES: u64 = 4 << 20;
+
+/// What a file system says to a way that it does not know.
+const REFUSALS: [io::ErrorKind; 2] = [io::ErrorKind::InvalidInput, io::ErrorKind::Unsupported];
 
 /// A file being written from its start.
 pub(super) struct Direct {
@@ -20,18 +29,34 @@ pub(super) struct Direct {
     past_cache: bool,
     /// Whether the file system has refused.
     refused: bool,
+    /// How another file's pages come here.
+    #[cfg(target_os = "linux")]
+    pages: Option<pages::Pages>,
+    takes_pages: bool,
 }
 
 impl Direct {
     pub(super) fn new(file: File) -> Self {
-        Self { file, written: 0, past_cache: false, refused: false }
+        Self {
+            file,
+            written: 0,
+            past_cache: false,
+            refused: false,
+            #[cfg(target_os = "linux")]
+            pages: None,
+            takes_pages: cfg!(target_os = "linux"),
+        }
     }
 
     /// Chooses the way of the next bytes.
     fn choose(&mut self, bytes: &[u8]) {
-        let aligned = self.written.is_multiple_of(ALIGNMENT as u64)
-            && bytes.len().is_multiple_of(ALIGNMENT)
-            && bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
+        let aligned =
+            bytes.len().is_multiple_of(ALIGNMENT) && bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
+        self.go_past_cache(aligned);
+    }
+
+    fn go_past_cache(&mut self, aligned: bool) {
+        let aligned = aligned && self.written.is_multiple_of(ALIGNMENT as u64);
         let wanted = aligned && self.written >= CACHED_BYTES && !self.refused;
         if wanted != self.past_cache {
             match set_direct(&self.file, wanted) {
@@ -47,7 +72,7 @@ impl Write for Direct {
         self.choose(bytes);
         let written = match self.file.write(bytes) {
             // Some file systems say so only now.
-            Err(error) if self.past_cache && error.kind() == io::ErrorKind::InvalidInput => {
+            Err(error) if self.past_cache && REFUSALS.contains(&error.kind()) => {
                 self.refused = true;
                 self.choose(bytes);
                 self.file.write(bytes)
@@ -60,6 +85,54 @@ impl Write for Direct {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl Output for Direct {
+    fn takes_pages_from(&self) -> Option<u64> {
+        (self.takes_pages && !self.refused).then_some(CACHED_BYTES)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn take_pages(&mut self, from: &LocalFile, start: u64, bytes: u64) -> io::Result<u64> {
+        self.go_past_cache(start.is_multiple_of(ALIGNMENT as u64));
+        let pages = match self.pages.take().map_or_else(pages::Pages::new, Ok) {
+            Ok(pages) if self.past_cache => pages,
+            _ => {
+                self.takes_pages = false;
+                return Ok(0);
+            }
+        };
+        let (bytes, mut taken) = (bytes - bytes % ALIGNMENT as u64, 0);
+        while taken < bytes {
+            // Whoever reads what is missing learns why.
+            let Ok(mut left @ 1..) = pages.fill(from.file(), start + taken, bytes - taken) else {
+                return Ok(taken);
+            };
+            while left > 0 {
+                match pages.drain(&self.file, left) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(written) => {
+                        left -= written;
+                        taken += written as u64;
+                        self.written += written as u64;
+                    }
+                    // Some file systems say only now that they don't take pages.
+                    Err(error) if REFUSALS.contains(&error.kind()) => {
+                        self.takes_pages = false;
+                        return Ok(taken);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        self.pages = Some(pages);
+        Ok(taken)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn take_pages(&mut self, _: &LocalFile, _: u64, _: u64) -> io::Result<u64> {
+        Ok(0)
     }
 }
 
@@ -95,6 +168,30 @@ mod tests {
         }
         drop(file);
         assert!(std::fs::read(&path).unwrap() == expected);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn another_files_pages_arrive_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let bytes: Vec<u8> = (0..(9 << 20) + 100).map(|i| (i % 251) as u8).collect();
+        std::fs::write(&from, &bytes).unwrap();
+        let from = LocalFile::open(&from).unwrap();
+        let mut file = Direct::new(File::create(&to).unwrap());
+        assert_eq!(file.takes_pages_from(), Some(CACHED_BYTES));
+        file.write_all(&bytes[..CACHED_BYTES as usize]).unwrap();
+        let whole = bytes.len() as u64 / ALIGNMENT as u64 * ALIGNMENT as u64;
+        let rest = whole - CACHED_BYTES;
+        // A file system without such a way takes none of it, and says so from then on.
+        let taken = file.take_pages(&from, CACHED_BYTES, rest + 100).unwrap();
+        assert!(taken == rest || file.takes_pages_from().is_none(), "{taken}");
+        let written = (CACHED_BYTES + taken) as usize;
+        // At the file's end there is nothing to take, and nothing wrong.
+        assert_eq!(file.take_pages(&from, whole + ALIGNMENT as u64, ALIGNMENT as u64).unwrap(), 0);
+        file.write_all(&bytes[written..]).unwrap();
+        drop(file);
+        assert!(std::fs::read(&to).unwrap() == bytes);
     }
 
     #[cfg(target_os = "linux")]

@@ -96,6 +96,11 @@ impl LocalFile {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// What the system knows it by.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Fills a buffer with the bytes at `start`.
     pub(super) fn read_exact(&self, start: u64, bytes: &mut [u8]) -> ParquetResult<()> {
         let length = bytes.len();

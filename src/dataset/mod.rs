@@ -62,6 +62,7 @@ pub use roles::Roles;
 pub use row_writer::{Added, RowWriter};
 pub use rows::{RowBatch, Rows};
 pub use samples::{Request, SampleReader, Samples, Source};
+pub use sink::Output;
 pub use stdio::{StdinChunks, is_stdio, stdout};
 pub use store::{below, exists, is_url, store_of, unreadable};
 pub use unread::{Memory, Unread};

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
 use super::direct::Direct;
+use super::sink::Output;
 use super::store::is_url;
 use super::upload::Upload;
 use crate::error::{Error, Place, Result};
@@ -71,7 +72,7 @@ impl Staged {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn writer(&self) -> Result<Box<dyn Write + Send>> {
+    pub fn writer(&self) -> Result<Box<dyn Output>> {
         Ok(match &self.stage {
             Stage::Local { temporary, .. } => {
                 let file = temporary.as_file().try_clone().map_err(failed(&self.path, "write"))?;

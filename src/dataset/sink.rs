@@ -1,17 +1,43 @@
 //! Where the writer's bytes go: a large block before the file, which is filled by whoever
-//! encodes or straight from another file, and a memory for the first error, because what
-//! lies above loses some of them.
+//! encodes or straight from another file, unless that file's pages go past it; and a memory
+//! for the first error, because what lies above loses some of them.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use parquet::errors::Result as ParquetResult;
+use parquet::file::reader::ChunkReader;
+
 use super::direct::ALIGNMENT;
+use super::file::InputFile;
+use super::local::LocalFile;
 
 /// Large enough for a disk that is written to past the system's cache.
 const BLOCK_BYTES: usize = 1 << 20;
 
+/// Bytes of another file from which on their pages are worth handing on.
+pub(super) const WORTH_PAGES: u64 = 1 << 20;
+
+/// A writer that may take pages of another file as they lie in the system's cache.
+pub trait Output: Write + Send {
+    /// The position from which on it takes pages, if it does.
+    fn takes_pages_from(&self) -> Option<u64> {
+        None
+    }
+
+    /// Takes whole pages of what is at `start` of a file, up to `bytes` bytes, to its own
+    /// position; both must be where pages begin. How many bytes those were: fewer where it
+    /// can't go on, for whatever reason of the other file's or its own.
+    ///
+    /// # Errors
+    /// Of writing.
+    fn take_pages(&mut self, _from: &LocalFile, _start: u64, _bytes: u64) -> io::Result<u64> {
+        Ok(0)
+    }
+}
+
 /// A writer that hands on whole blocks, and remembers its failure.
-pub(super) struct Sink<W: Write = Box<dyn Write + Send>> {
+pub(super) struct Sink<W: Output = Box<dyn Output>> {
     writer: W,
     block: Block,
     position: u64,
@@ -64,7 +90,17 @@ impl Block {
     }
 }
 
-impl<W: Write> Sink<W> {
+impl<T: Output + ?Sized> Output for Box<T> {
+    fn takes_pages_from(&self) -> Option<u64> {
+        (**self).takes_pages_from()
+    }
+
+    fn take_pages(&mut self, from: &LocalFile, start: u64, bytes: u64) -> io::Result<u64> {
+        (**self).take_pages(from, start, bytes)
+    }
+}
+
+impl<W: Output> Sink<W> {
     pub(super) fn new(writer: W) -> (Self, Failure) {
         let failure = Failure::default();
         (Self { writer, block: Block::new(), position: 0, failure: failure.clone() }, failure)
@@ -75,12 +111,61 @@ impl<W: Write> Sink<W> {
         self.position
     }
 
-    /// Takes `bytes` bytes from a reader, with no other buffer between; fewer where it
-    /// ends before. How many those were.
+    /// Fills up with zeros to where bytes of a file from `start` on lie in their pages as
+    /// they do there, if there are enough of them to hand on their pages.
     ///
     /// # Errors
-    /// The reader's as they are, which are not remembered; the writer's.
-    pub(super) fn take_from(&mut self, reader: &mut dyn Read, bytes: u64) -> io::Result<u64> {
+    /// The writer's.
+    pub(super) fn align(&mut self, start: u64, bytes: u64) -> io::Result<()> {
+        let page = ALIGNMENT as u64;
+        let missing = (start % page + page - self.position % page) % page;
+        match usize::try_from(missing) {
+            Ok(missing) if bytes >= WORTH_PAGES => {
+                self.write_all([0; ALIGNMENT].get(..missing).unwrap_or_default())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes `bytes` bytes of a file from `start` on; fewer where it ends before. How many
+    /// those were.
+    ///
+    /// # Errors
+    /// The file's as they are, which are not remembered; the writer's.
+    pub(super) fn copy(&mut self, from: &InputFile, start: u64, bytes: u64) -> ParquetResult<u64> {
+        let pages = match from {
+            InputFile::Local(file) => self.copy_pages(file, start, bytes)?,
+            InputFile::Remote(_) => 0,
+        };
+        let rest = bytes - pages;
+        if rest == 0 {
+            return Ok(pages);
+        }
+        Ok(pages + self.take_from(&mut from.get_read(start + pages)?, rest)?)
+    }
+
+    /// Takes what it can in pages, and what lies before those.
+    fn copy_pages(&mut self, from: &LocalFile, start: u64, bytes: u64) -> ParquetResult<u64> {
+        let page = ALIGNMENT as u64;
+        let Some(first) = self.writer.takes_pages_from() else { return Ok(0) };
+        let before = self.position.max(first).next_multiple_of(page) - self.position;
+        if (start + before) % page != 0 || bytes < before.saturating_add(WORTH_PAGES) {
+            return Ok(0);
+        }
+        let taken = if before == 0 { 0 } else { self.take_from(&mut from.get_read(start)?, before)? };
+        if taken < before {
+            return Ok(taken);
+        }
+        self.hand_on()?;
+        let pages = self.writer.take_pages(from, start + before, bytes - before);
+        let pages = self.failure.keep(pages)?;
+        self.position += pages;
+        Ok(before + pages)
+    }
+
+    /// Takes `bytes` bytes from a reader, with no other buffer between; fewer where it
+    /// ends before. How many those were.
+    fn take_from(&mut self, reader: &mut dyn Read, bytes: u64) -> io::Result<u64> {
         let mut left = bytes;
         while left > 0 {
             let room = self.room()?;
@@ -119,7 +204,7 @@ impl<W: Write> Sink<W> {
     }
 }
 
-impl<W: Write> Write for Sink<W> {
+impl<W: Output> Write for Sink<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = self.room()?;
         let taken = bytes.len().min(room.len());
@@ -135,7 +220,7 @@ impl<W: Write> Write for Sink<W> {
     }
 }
 
-impl<W: Write> Drop for Sink<W> {
+impl<W: Output> Drop for Sink<W> {
     fn drop(&mut self) {
         if self.hand_on().is_ok() {
             let flushed = self.writer.flush();
@@ -147,6 +232,10 @@ impl<W: Write> Drop for Sink<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Output for Vec<u8> {}
+    impl Output for &mut Vec<u8> {}
+    impl Output for Full {}
 
     struct Full(usize);
 

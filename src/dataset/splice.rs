@@ -10,6 +10,10 @@
 //! Column orders other than the type's own cannot be written, so that columns of
 //! another order, or of none, lose their minima and maxima. Encrypted files cannot be
 //! spliced at all; [`Reencoder`](super::reencode::Reencoder) writes those.
+//!
+//! A large column chunk lies in the pages of memory and disk as it does in the input, so
+//! that the system can hand them on without copying a byte; less than a page of zeros
+//! stands before it where that takes some.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -26,7 +30,6 @@ use parquet::file::metadata::{
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
-use parquet::file::reader::ChunkReader;
 use parquet::file::writer::{SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
@@ -199,7 +202,6 @@ impl SpliceWriter {
         let group = metadata.row_group(index);
         let rows = usize::try_from(group.num_rows()).map_err(|_| Stop::Rows("negative rows".to_owned()))?;
         let ordinal = i16::try_from(index).map_err(|_| Stop::Rows("beyond 16 bits".to_owned()))?;
-        let start = self.out.position();
         let mut chunks = Vec::with_capacity(self.schema.num_columns());
         for position in 0..group.num_columns() {
             chunks.push(self.copy(index, position)?);
@@ -208,6 +210,7 @@ impl SpliceWriter {
         for chunk in &mut chunks {
             chunk.write_bloom_filter(&mut self.out)?;
         }
+        let start = chunks.first().map(Chunk::start).unwrap_or_default();
         let bytes = chunks.iter().map(|chunk| chunk.metadata.uncompressed_size()).sum();
         let offset_index = chunks.iter_mut().map(|chunk| chunk.offset_index.take()).collect();
         let column_index = chunks.iter_mut().map(|chunk| chunk.column_index.take());
@@ -218,7 +221,7 @@ impl SpliceWriter {
             .set_num_rows(group.num_rows())
             .set_sorting_columns(group.sorting_columns().cloned())
             .set_ordinal(ordinal)
-            .set_file_offset(offset(start)?)
+            .set_file_offset(start)
             .build()?;
         Ok(Spliced { metadata, column_index, offset_index })
     }
@@ -235,11 +238,11 @@ impl SpliceWriter {
             offset_index: old.offset_index().and_then(|all| all.get(row_group)?.get(position)).cloned(),
             metadata,
         };
-        let from = chunk.metadata.dictionary_page_offset().unwrap_or(chunk.metadata.data_page_offset());
+        let from = u64::try_from(chunk.start())?;
         let bytes = u64::try_from(chunk.metadata.compressed_size())?;
-        let shift = offset(self.out.position())? - from;
-        let mut reader = self.source.get_read(u64::try_from(from)?)?;
-        let copied = self.out.take_from(&mut reader, bytes)?;
+        self.out.align(from, bytes)?;
+        let shift = offset(self.out.position())? - chunk.start();
+        let copied = self.out.copy(&self.source, from, bytes)?;
         if copied != bytes {
             return Err(ParquetError::EOF(format!("a column chunk of {bytes} bytes ends after {copied}")));
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use object_store::{Error as StoreError, MultipartUpload, ObjectStoreExt};
 use tokio::task::JoinSet;
 
+use super::sink::Output;
 use super::store::{self, Location};
 use crate::error::{Error, Result};
 
@@ -127,6 +128,8 @@ impl State {
         Ok(Ok(()))
     }
 }
+
+impl Output for Writer {}
 
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -9,12 +9,13 @@ use crate::harness::run;
 
 #[test]
 fn an_input_that_is_changed_while_it_is_read_is_noticed() {
-    let count = calls("read", INPUT);
+    const READS: &str = "read,pages";
+    let count = calls(READS, INPUT);
     for what in ["touch", "halve", "replace"] {
         for at in points(count) {
             let dir = folder();
             fs::write(dir.path().join("with"), &work().input).unwrap();
-            let (ran, _) = with_fault(dir.path(), Fault { calls: "read", path: INPUT, at, what });
+            let (ran, _) = with_fault(dir.path(), Fault { calls: READS, path: INPUT, at, what });
             assert_eq!(ran.code, 75, "{what} at {at}: {}", ran.stderr);
             assert!(
                 ran.stderr.contains("in.parquet: the input was changed"),
@@ -27,7 +28,7 @@ fn an_input_that_is_changed_while_it_is_read_is_noticed() {
     }
     // What it has become is annotated by the next run.
     let dir = folder();
-    with_fault(dir.path(), Fault { calls: "read", path: INPUT, at: count / 2, what: "touch" });
+    with_fault(dir.path(), Fault { calls: READS, path: INPUT, at: count / 2, what: "touch" });
     let again = run(&mut super::annotate(dir.path()));
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert_eq!(read(&dir.path().join("out.parquet")).num_rows(), 300);

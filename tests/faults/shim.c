@@ -1,7 +1,8 @@
 /* A disk that fails when it is told to. Preloaded into a process, this counts its calls
  * on files and strikes one of them. The environment says which and how:
  *
- *   FAULT_CALLS  any of read, write, sync, open, unlink, truncate, separated by commas
+ *   FAULT_CALLS  any of read, pages, write, sync, open, unlink, truncate, separated by
+ *                commas; pages are read into a pipe
  *   FAULT_PATH   a part of the path of the files that count
  *   FAULT_AT     the number of the call that is struck, from 1; 0 strikes none
  *   FAULT_DO     an error's number, given to that call; or
@@ -126,6 +127,14 @@ TRANSFER_AT(pwrite64, "write", const void *, off64_t)
     }
 VECTOR(readv, "read")
 VECTOR(writev, "write")
+
+ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t length,
+               unsigned flags) {
+    enum verdict verdict = judge_fd("pages", in);
+    if (verdict == PASS) verdict = judge_fd("write", out);
+    if (verdict == FAIL) return -1;
+    return REAL(splice)(in, in_offset, out, out_offset, verdict == SHORT ? half(length) : length, flags);
+}
 
 #define ON_FD(name, kind)                                                                     \
     int name(int fd) { return judge_fd(kind, fd) == FAIL ? -1 : REAL(name)(fd); }

@@ -22,6 +22,11 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
+    /// Where it begins in its file.
+    pub(super) fn start(&self) -> i64 {
+        self.metadata.dictionary_page_offset().unwrap_or(self.metadata.data_page_offset())
+    }
+
     /// As it is said of the same bytes further on in a file.
     pub(super) fn moved(mut self, shift: i64) -> ParquetResult<Self> {
         let old = &self.metadata;

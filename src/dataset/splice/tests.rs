@@ -212,3 +212,46 @@ fn an_input_that_was_changed_is_noticed_at_the_end() {
     assert_eq!(writer.finish().unwrap_err().exit_code(), 75);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn large_chunks_lie_in_their_pages_as_they_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.parquet");
+    let rows = 600_000;
+    // Nine bytes of a small chunk before each large one, so that they lie anywhere.
+    let values = |factor: u64| -> ArrayRef {
+        let random = (0..rows as u64).map(|i| (i * factor).wrapping_mul(0x9E37_79B9_7F4A_7C15) as i64);
+        Arc::new(Int64Array::from_iter_values(random))
+    };
+    let few: ArrayRef = Arc::new(Int64Array::from_iter_values((0..rows as i64).map(|i| i % 3)));
+    let old = RecordBatch::try_from_iter([("a", few), ("b", values(1)), ("c", values(3))]).unwrap();
+    let properties = WriterProperties::builder().set_dictionary_enabled(false);
+    let properties = properties
+        .set_max_row_group_row_count(Some(rows / 3))
+        .set_column_dictionary_enabled("a".into(), true);
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, old.schema(), Some(properties.build())).unwrap();
+    writer.write(&old).unwrap();
+    writer.close().unwrap();
+
+    let output = splice(&path, &[]).unwrap();
+    let new = read(&output);
+    assert_eq!(new.columns()[..3], old.columns()[..]);
+    for c in 0..2 {
+        assert_eq!(*new.column(3 + c).as_primitive::<Float32Type>(), computed(0..rows, c));
+    }
+    let (old, new) = (Input::open(&path).unwrap(), Input::open(&output).unwrap());
+    let mut moved = 0;
+    for (a, b) in old.metadata().row_groups().iter().zip(new.metadata().row_groups()) {
+        assert_eq!(b.file_offset(), Some(b.column(0).byte_range().0 as i64));
+        for c in 0..3 {
+            assert_eq!(bytes_of(&old, a.column(c)), bytes_of(&new, b.column(c)));
+        }
+        for c in 1..3 {
+            let (from, to) = (a.column(c).byte_range().0, b.column(c).byte_range().0);
+            assert_eq!(from % 4096, to % 4096);
+            moved += to - from;
+        }
+    }
+    assert!(moved > 0);
+}
