@@ -82,7 +82,7 @@ pub(super) enum Value<'a> {
 
 /// Calls `each` with every value of a label column of any accepted type;
 /// dictionaries are expanded first.
-pub(super) fn for_each_value(array: &ArrayRef, mut each: impl FnMut(usize, Value<'_>)) -> Result<()> {
+pub(super) fn for_each_value(array: &ArrayRef, each: impl FnMut(usize, Value<'_>)) -> Result<()> {
     let unlikely = |error| fault::arrow(Place::default(), "cast", error);
     let to = match array.data_type() {
         DataType::Boolean => DataType::Boolean,
@@ -95,32 +95,36 @@ pub(super) fn for_each_value(array: &ArrayRef, mut each: impl FnMut(usize, Value
         return for_each_value(&cast(array, &to).map_err(unlikely)?, each);
     }
     let plain = cast(array, &to).map_err(unlikely)?;
-    for row in 0..plain.len() {
-        let value = if plain.is_null(row) {
-            Value::Null
-        } else {
-            match to {
-                DataType::Boolean => Value::Boolean(plain.as_boolean().value(row)),
-                DataType::Int64 => Value::Integer(plain.as_primitive::<Int64Type>().value(row)),
-                DataType::UInt64 => {
-                    let value = plain.as_primitive::<UInt64Type>().value(row);
-                    i64::try_from(value).map_or(Value::Huge(value), Value::Integer)
-                }
-                _ => Value::String(plain.as_string_view().value(row)),
-            }
-        };
-        each(row, value);
+    match to {
+        DataType::Boolean => each_of(plain.as_boolean().iter(), Value::Boolean, each),
+        DataType::Int64 => each_of(plain.as_primitive::<Int64Type>().iter(), Value::Integer, each),
+        DataType::UInt64 => {
+            let value = |value| i64::try_from(value).map_or(Value::Huge(value), Value::Integer);
+            each_of(plain.as_primitive::<UInt64Type>().iter(), value, each);
+        }
+        _ => each_of(plain.as_string_view().iter(), Value::String, each),
     }
     Ok(())
 }
+
+fn each_of<'a, T>(
+    values: impl Iterator<Item = Option<T>>,
+    value: impl Fn(T) -> Value<'a>,
+    mut each: impl FnMut(usize, Value<'a>),
+) {
+    values.enumerate().for_each(|(row, found)| each(row, found.map_or(Value::Null, &value)));
+}
+
+/// Asked for every row; the keys are the bundle's, and no stranger's.
+type Numbered<T> = HashMap<T, u32, foldhash::fast::RandomState>;
 
 /// Class indices by label value.
 #[derive(Debug, Clone)]
 pub struct LabelIndex {
     kind: LabelType,
     booleans: [Option<u32>; 2],
-    integers: HashMap<i64, u32>,
-    strings: HashMap<String, u32>,
+    integers: Numbered<i64>,
+    strings: Numbered<String>,
 }
 
 impl LabelIndex {
@@ -131,7 +135,8 @@ impl LabelIndex {
     pub fn new(classes: &[Class]) -> Result<Self> {
         let config = |what: String| Error::Config(format!("the bundle's classes {what}"));
         let kind = classes.first().map(LabelType::of_class).ok_or_else(|| config("are none".to_owned()))?;
-        let mut index = Self { kind, booleans: [None; 2], integers: HashMap::new(), strings: HashMap::new() };
+        let mut index =
+            Self { kind, booleans: [None; 2], integers: Numbered::default(), strings: Numbered::default() };
         for (class, number) in classes.iter().zip(0_u32..) {
             let before = match class {
                 _ if LabelType::of_class(class) != kind => {

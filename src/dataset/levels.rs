@@ -2,7 +2,7 @@
 //! page of lists that all have d elements has the levels 0 1 1 … 1 (d of them)
 //! over and over, and the highest definition level throughout; in Parquet's hybrid
 //! of run lengths and packed bits that is a handful of bytes a list, however long
-//! the list.
+//! the list, and most often the same ones.
 
 /// A run of levels in the hybrid encoding.
 enum Run<'a> {
@@ -53,6 +53,23 @@ impl Runs<'_> {
     }
 }
 
+impl<'a> Runs<'a> {
+    /// Passes over what is encoded as the `levels` levels before it are, whose bytes begin
+    /// `from`; twice as many of them each time. How many levels those were, at most `most`.
+    fn pass_over(&mut self, from: &'a [u8], mut levels: usize, most: usize) -> usize {
+        let (mut bytes, mut passed) = (from.len() - self.bytes.len(), 0);
+        while passed + levels <= most
+            && let Some((next, rest)) = self.bytes.split_at_checked(bytes)
+            && from.starts_with(next)
+        {
+            self.bytes = rest;
+            passed += levels;
+            (bytes, levels) = (bytes * 2, levels * 2);
+        }
+        passed
+    }
+}
+
 /// Whether the first `count` levels are all `max`, a level of 1 to 3, encoded in as
 /// many bits as it needs.
 pub(super) fn all_max(bytes: &[u8], max: u8, count: usize) -> bool {
@@ -88,10 +105,17 @@ pub(super) fn all_regular(bytes: &[u8], dim: usize, phase: usize, count: usize) 
     let mut left = count;
     // Levels of 1 until the next list starts with a 0.
     let mut inside = if phase == 0 { 0 } else { dim - phase };
-    for run in (Runs { bytes, width: 1 }) {
-        if left == 0 {
-            break;
+    let mut runs = Runs { bytes, width: 1 };
+    // Where a list and a run begin together: the bytes from there, and the levels that were left.
+    let mut begun = (phase == 0).then_some((bytes, left));
+    while left > 0 {
+        if inside == 0 {
+            if let Some((from, levels)) = begun.filter(|(_, levels)| left < *levels) {
+                left -= runs.pass_over(from, levels - left, left);
+            }
+            begun = Some((runs.bytes, left));
         }
+        let Some(run) = runs.next() else { break };
         match run {
             Run::Repeated { level: 1, count } => {
                 let count = count.min(left);

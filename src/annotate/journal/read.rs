@@ -97,6 +97,9 @@ impl Reader {
     }
 
     fn bad_in(&self, at: u64, head: &Head) -> Result<Vec<BadRow>> {
+        if head.bad_bytes == 0 {
+            return Ok(Vec::new());
+        }
         let from = at + HEAD_BYTES as u64 + head.column_bytes() * self.columns as u64;
         let bytes = self.bytes(from, head.bad_bytes as usize)?;
         frame::bad_rows(&bytes).ok_or_else(|| Error::Internal(format!("the journal's bad rows at {from}")))
