@@ -10,4 +10,5 @@ mod pool;
 mod precision;
 mod reference;
 mod same_graphs;
+mod silent;
 mod staging;
