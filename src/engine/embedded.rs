@@ -38,14 +38,21 @@ fn block_rows([d1, d2]: [usize; 2]) -> usize {
 /// Sessions on the embedded engine.
 pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
     let block_rows = block_rows(program.dims);
-    let plan = |graph: &Graph| -> TractResult<Plan> {
-        Ok(Plan {
-            block: planned(graph, program.dims, Some(block_rows))?,
-            any: planned(graph, program.dims, None)?,
-        })
-    };
     let turned = program.rows_last();
-    let plans = turned.graphs.iter().map(plan).collect::<TractResult<_>>().map_err(|e| {
+    // Planning takes longer than evaluating thousands of rows.
+    let plans = std::thread::scope(|scope| {
+        let plan = |graph, rows| scope.spawn(move || planned(graph, program.dims, rows));
+        let graphs = turned.graphs.iter();
+        let planning: Vec<_> =
+            graphs.map(|graph| [plan(graph, Some(block_rows)), plan(graph, None)]).collect();
+        let plans = planning.into_iter().map(|[block, any]| {
+            let [block, any] =
+                [block, any].map(|thread| thread.join().map_err(|_| anyhow::anyhow!("planning has died")));
+            Ok(Plan { block: block??, any: any?? })
+        });
+        plans.collect::<TractResult<_>>()
+    });
+    let plans = plans.map_err(|e| {
         Error::Engine(format!(
             "the embedded engine cannot run these models: {e:#}; install ONNX Runtime with `lsmi-etl runtime install`"
         ))

@@ -19,6 +19,10 @@ use super::{Description, Device, Options};
 use crate::bundle::{Graph, INPUTS, Program};
 use crate::error::{Error, Result};
 
+/// Models that are loaded side by side, each for a worker of its own: ONNX Runtime takes
+/// some times as much memory while it does that.
+const LOADED_AT_ONCE_BYTES: usize = 32 << 20;
+
 /// ONNX Runtime keeps its environment for the life of the process.
 static ENVIRONMENT: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
 
@@ -116,7 +120,22 @@ impl OnnxRuntime {
                 gpu => Box::new(Staged::new(program, sessions, gpu)?),
             })
         };
-        (0..count).map(|number| worker(number).map_err(loading)).collect()
+        let bytes = weights.iter().map(|weights| weights.model().len()).sum::<usize>();
+        let at_once = if on_cpu { LOADED_AT_ONCE_BYTES / bytes.max(1) } else { 1 };
+        let numbers: Vec<usize> = (0..count).collect();
+        let mut sessions = Vec::with_capacity(count);
+        for numbers in numbers.chunks(at_once.max(1)) {
+            let loaded = std::thread::scope(|scope| {
+                let loading: Vec<_> =
+                    numbers.iter().map(|&number| scope.spawn(move || worker(number))).collect();
+                loading.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
+            });
+            for session in loaded {
+                let died = |_| Error::Internal("loading the models has died".to_owned());
+                sessions.push(session.map_err(died)?.map_err(loading)?);
+            }
+        }
+        Ok(sessions)
     }
 
     fn load_graph(&self, weights: &Weights, gpu: Option<u32>) -> ort::Result<Session> {
