@@ -131,7 +131,7 @@ pub(super) fn run<T: Send>(
     std::thread::scope(|scope| {
         if let Some((mut pieces, sender)) = ahead {
             // Nobody wants more where nobody receives.
-            scope.spawn(move || pieces.try_for_each(|piece| sender.send(piece)));
+            scope.spawn(move || pieces.all(|piece| sender.send(piece).is_ok()));
         }
         for session in sessions {
             let stages = &stages;

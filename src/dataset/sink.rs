@@ -149,7 +149,7 @@ impl<W: Output> Sink<W> {
         let page = ALIGNMENT as u64;
         let Some(first) = self.writer.takes_pages_from() else { return Ok(0) };
         let before = self.position.max(first).next_multiple_of(page) - self.position;
-        if (start + before) % page != 0 || bytes < before.saturating_add(WORTH_PAGES) {
+        if !(start + before).is_multiple_of(page) || bytes < before.saturating_add(WORTH_PAGES) {
             return Ok(0);
         }
         let taken = if before == 0 { 0 } else { self.take_from(&mut from.get_read(start)?, before)? };

@@ -38,7 +38,9 @@ pub(super) struct OnnxRuntime {
 
 impl OnnxRuntime {
     /// Loads the library, or takes the one that the process has loaded already. For a
-    /// GPU, CUDA's libraries are loaded first.
+    /// GPU, CUDA's libraries are loaded first. A build that collects usage data begins with
+    /// that when it is loaded: only `ORT_DISABLE_TELEMETRY` in the environment, which the
+    /// program sets as it starts, keeps it from that.
     pub(super) fn load(place: &Candidate, options: &Options) -> Result<Self> {
         let (device, tf32) = (options.device, options.tf32);
         let libraries = match device {
