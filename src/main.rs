@@ -7,9 +7,9 @@ fn main() -> ExitCode {
     lsmi_etl::cli::main()
 }
 
-/// ONNX Runtime's builds from 1.32 on send usage data to their maker, and keep a database of
-/// them in the user's cache folder before anybody can tell them not to: this setting alone
-/// comes early enough. Who has set it has decided.
+/// ONNX Runtime's builds (seen with 1.32) collect usage data for their maker, and open a
+/// database of them in the user's cache folder before anybody can tell them not to: this
+/// setting alone comes early enough. Who has set it has decided.
 fn be_silent() {
     const SETTING: &str = "ORT_DISABLE_TELEMETRY";
     if std::env::var_os(SETTING).is_none() {

@@ -19,7 +19,7 @@ pub(super) struct InOrder<T, F> {
 struct State<T, F> {
     due: usize,
     waiting: BTreeMap<usize, Result<T>>,
-    /// None while somebody is handing on, and after the first error.
+    /// None while somebody is handing on.
     sink: Option<F>,
     end: End,
 }

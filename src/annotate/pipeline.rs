@@ -102,7 +102,7 @@ pub(super) enum Finder {
 
 /// Sends pieces through the workers and gives `sink` what they computed, in the order
 /// of the pieces. The first error, in whatever stage, ends it all. At most `queue` pieces
-/// wait for a worker, and as many results for those before them.
+/// wait for a worker; so many results, and one of each worker, for those before them.
 pub(super) fn run<T: Send>(
     pieces: impl Iterator<Item = Result<Piece<T>>> + Send,
     finder: Finder,
@@ -128,17 +128,20 @@ pub(super) fn run<T: Send>(
     };
     let order = InOrder::new(sessions.len() + queue, sink);
     let stages = Stages { pieces: Mutex::new(Some(pieces)), order, control };
-    std::thread::scope(|scope| {
+    let all_lived = std::thread::scope(|scope| {
+        let mut threads = Vec::with_capacity(sessions.len() + 1);
         if let Some((mut pieces, sender)) = ahead {
             // Nobody wants more where nobody receives.
-            scope.spawn(move || pieces.all(|piece| sender.send(piece).is_ok()));
+            threads.push(scope.spawn(move || _ = pieces.all(|piece| sender.send(piece).is_ok())));
         }
         for session in sessions {
             let stages = &stages;
-            scope.spawn(move || stages.work(Worker::new(session, constants)));
+            threads.push(scope.spawn(move || stages.work(Worker::new(session, constants))));
         }
+        threads.into_iter().map(|thread| thread.join()).fold(true, |lived, last| lived & last.is_ok())
     });
-    stages.order.finish()
+    let done = stages.order.finish();
+    if all_lived { done } else { Err(Error::Internal("a thread has died".to_owned())) }
 }
 
 type Pieces<'a, T> = Box<dyn Iterator<Item = (usize, Result<Piece<T>>)> + Send + 'a>;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use bytes::Bytes;
-use parquet::basic::{Compression, Encoding, Repetition, Type as PhysicalType};
+use parquet::basic::{Encoding, Repetition, Type as PhysicalType};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -24,7 +24,6 @@ use crate::error::{Error, Place, Result};
 use super::embedding::{EmbeddingType, Float, Layout};
 use super::extract::{Embeddings, mark_non_finite};
 use super::fault;
-use super::file::InputFile;
 use super::input::Input;
 use super::levels::{all_max, all_regular};
 use super::skim::{Skim, Skimmed};
@@ -120,8 +119,7 @@ impl ListPages {
             return Ok(None);
         }
         let locations = metadata.offset_index().and_then(|all| all.get(row_group)?.get(leaf));
-        let is_plain = group.column(leaf).compression() == Compression::UNCOMPRESSED;
-        let file = Arc::new(Skim::new(input.file().clone(), dim, is_plain));
+        let file = Arc::new(Skim::new(input.file().clone(), dim, group.column(leaf)));
         let pages = SerializedPageReader::new(
             Arc::clone(&file),
             group.column(leaf),
@@ -142,12 +140,11 @@ impl ListPages {
     /// not compressed are in a local file.
     pub(super) fn are_found_unread(input: &Input, position: usize) -> bool {
         let leaf = list_leaf(input, position, input.schema().field(position).data_type());
-        let is_plain = |chunk: &ColumnChunkMetaData| {
-            chunk.compression() == Compression::UNCOMPRESSED && chunk.crypto_metadata().is_none()
+        let found = |chunk: &ColumnChunkMetaData| {
+            chunk.crypto_metadata().is_none() && Skim::can_skim(input.file(), chunk)
         };
         let groups = input.metadata().row_groups();
-        leaf.is_some_and(|(leaf, _)| groups.iter().all(|group| is_plain(group.column(leaf))))
-            && matches!(input.file(), InputFile::Local(_))
+        leaf.is_some_and(|(leaf, _)| groups.iter().all(|group| found(group.column(leaf))))
     }
 
     /// The next `rows` rows.

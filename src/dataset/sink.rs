@@ -16,7 +16,7 @@ use super::local::LocalFile;
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// Bytes of another file from which on their pages are worth handing on.
-pub(super) const WORTH_PAGES: u64 = 1 << 20;
+const WORTH_PAGES: u64 = 1 << 20;
 
 /// A writer that may take pages of another file as they lie in the system's cache.
 pub trait Output: Write + Send {

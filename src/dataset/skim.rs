@@ -5,7 +5,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use parquet::basic::Compression;
 use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::file::InputFile;
@@ -36,11 +38,17 @@ pub(super) struct Skimmed {
 }
 
 impl Skim {
-    /// Lists of `dim` plain floats that are not compressed are skimmed where the file is a
-    /// local one: an object is read ahead as a whole.
-    pub(super) fn new(file: InputFile, dim: usize, is_plain: bool) -> Self {
-        let skims = is_plain && cfg!(target_endian = "little") && matches!(file, InputFile::Local(_));
-        Self { file, dim: skims.then_some(dim), skimmed: Mutex::default() }
+    /// To read a chunk of lists of `dim` floats.
+    pub(super) fn new(file: InputFile, dim: usize, chunk: &ColumnChunkMetaData) -> Self {
+        let dim = Self::can_skim(&file, chunk).then_some(dim);
+        Self { file, dim, skimmed: Mutex::default() }
+    }
+
+    /// Whether a chunk's pages are skimmed: those that are not compressed, of a local file;
+    /// an object is read ahead as a whole.
+    pub(super) fn can_skim(file: &InputFile, chunk: &ColumnChunkMetaData) -> bool {
+        let is_plain = chunk.compression() == Compression::UNCOMPRESSED;
+        is_plain && cfg!(target_endian = "little") && matches!(file, InputFile::Local(_))
     }
 
     /// The file, which reads what is asked for.
