@@ -7,14 +7,17 @@ pub mod annotate;
 pub mod bundle;
 pub mod cli;
 pub mod config;
-pub mod dataset;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
 pub mod fit;
 pub mod interaction;
+pub mod output;
+pub mod parquet_file;
 pub mod report;
+pub mod samples;
 pub mod sql;
+pub mod storage;
 pub mod synth;
 pub mod telemetry;
 

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use crate::dataset::Staged;
 use crate::error::Result;
 use crate::interaction::{Interaction, Moments, dataset_shift};
+use crate::storage::Staged;
 
 use super::file::{Run, unless_changed};
 use super::lineage::Made;

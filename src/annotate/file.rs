@@ -12,10 +12,13 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::bundle::Bundle;
-use crate::dataset::{Input, Request, Source, Staged, Writer, Written};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evaluate::Column;
+use crate::output::{Writer, Written};
+use crate::parquet_file::Input;
+use crate::samples::{Request, Source};
+use crate::storage::Staged;
 
 use super::adjusting::{self, Shift};
 use super::journal::Journal;

@@ -8,13 +8,15 @@ use std::time::Instant;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::error::{Error, Result};
+use crate::interaction::{self, Moments};
+use crate::samples::FateCounts;
+use crate::storage::{Files, Pair, below, create_folder_of};
+
 use super::adjusting::{self, Shift};
 use super::file::Run;
 use super::options::{Adjust, Options};
 use super::summary::{self, Adjustment, Summary};
-use crate::dataset::{FateCounts, Files, Pair, below, create_folder_of};
-use crate::error::{Error, Result};
-use crate::interaction::{self, Moments};
 
 /// The summaries of several files in one; fields are those of [`Summary`].
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -2,8 +2,8 @@
 //! computed now or come out of a journal, and end it where there are more bad ones than
 //! it bears.
 
-use crate::dataset::{Fate, FateCounts, Roles};
 use crate::error::{Error, Place, Result};
+use crate::samples::{Fate, FateCounts, Roles};
 
 use super::journal::{BadRow, Batch};
 use super::options::{MaxBadRows, OnBadRow, Options};

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::bundle::{Bundle, Units};
-use crate::dataset::{Input, Written};
 use crate::engine::Description;
 use crate::error::{Error, Result};
 use crate::evaluate::Column;
+use crate::output::Written;
+use crate::parquet_file::Input;
 
 use super::adjusting::Unshifted;
 use super::options::{Adjust, Options};

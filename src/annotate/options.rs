@@ -7,8 +7,8 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Keys;
 use crate::evaluate::Column;
+use crate::parquet_file::Keys;
 
 /// What becomes of a run that meets a row it can't compute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]

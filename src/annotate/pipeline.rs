@@ -11,10 +11,10 @@ use arrow::array::{Array, ArrayRef};
 use arrow::util::display::array_value_to_string;
 use crossbeam_channel::bounded;
 
-use crate::dataset::{Fate, Memory, Source, Unread};
 use crate::engine::Backend;
 use crate::error::{Error, Result};
 use crate::evaluate::{Computed, Constants, Worker};
+use crate::samples::{Fate, Memory, Source, Unread};
 
 use super::in_order::InOrder;
 use super::journal::{BadRow, Batch, Position};

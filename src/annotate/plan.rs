@@ -6,9 +6,9 @@ use std::time::Duration;
 use parquet::file::metadata::ColumnChunkMetaData;
 use serde::Serialize;
 
-use crate::dataset::Input;
 use crate::engine::measure;
 use crate::error::Result;
+use crate::parquet_file::Input;
 
 use super::file::Run;
 

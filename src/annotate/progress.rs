@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::dataset::FateCounts;
+use crate::samples::FateCounts;
 
 use super::summary::Summary;
 

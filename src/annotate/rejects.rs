@@ -11,8 +11,9 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use crate::dataset::{Input, Output, Staged};
 use crate::error::{Error, Place, Result};
+use crate::parquet_file::Input;
+use crate::storage::{Output, Staged};
 
 use super::journal::BadRow;
 

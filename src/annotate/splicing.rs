@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use arrow::array::Float32Array;
 use crossbeam_channel::Receiver;
 
-use crate::dataset::{Input, Writer};
 use crate::error::{Error, Result};
 use crate::evaluate::Column;
+use crate::output::Writer;
+use crate::parquet_file::Input;
 
 use super::journal::Reader;
 use super::progress::{Progress, Stage};

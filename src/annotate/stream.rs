@@ -11,9 +11,12 @@ use arrow::datatypes::Field;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tracing::field::Empty;
 
-use crate::dataset::{Added, Input, Roles, RowBatch, RowWriter, Rows, Staged, StdinChunks, is_stdio, stdout};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::Constants;
+use crate::output::{Added, RowBatch, RowWriter, Rows};
+use crate::parquet_file::Input;
+use crate::samples::Roles;
+use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
 
 use super::file::Run;
 use super::journal::Batch;
@@ -306,7 +309,7 @@ fn joined(parts: &[Batch], columns: usize) -> Vec<Float32Array> {
 mod tests {
     use super::*;
     use crate::annotate::journal::BadRow;
-    use crate::dataset::Fate;
+    use crate::samples::Fate;
 
     #[test]
     fn pieces_become_the_columns_of_a_batch() {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::dataset::{FateCounts, Written};
 use crate::interaction::{self, Interaction};
+use crate::output::Written;
+use crate::samples::FateCounts;
 
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

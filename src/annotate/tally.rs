@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::dataset::{Fate, FateCounts};
 use crate::evaluate::Column;
 use crate::interaction::{self, Moments};
+use crate::samples::{Fate, FateCounts};
 
 use super::adjusting::Unshifted;
 use super::journal::Batch;

@@ -6,10 +6,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::file::Run;
-use super::memory;
 use crate::engine::{Backend, Device, measure};
 use crate::error::{Error, Result};
+
+use super::file::Run;
+use super::memory;
 
 /// Rounds in which all batches are timed in turn, so that whatever else the machine does
 /// falls on all of them.

@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
-use crate::dataset::{FateCounts, Input, Source, exists};
 use crate::error::Result;
 use crate::evaluate::Constants;
+use crate::parquet_file::Input;
+use crate::samples::{FateCounts, Source};
+use crate::storage::exists;
 
 use super::file::Run;
 use super::journal::Journal;

@@ -10,9 +10,10 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tract_onnx::pb::ModelProto;
 
+use crate::error::{Error, Result};
+
 use super::manifest::{FORMAT_VERSION, Manifest, Units};
 use super::{Class, Program, Role, check, fold, fuse};
-use crate::error::{Error, Result};
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "bundle.json";

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 
+use crate::error::{Error, Place, Result};
+
 use super::manifest::{ClassifierOutput, Label, Modality, Units};
 use super::{Draft, Role, check, fold};
-use crate::error::{Error, Place, Result};
 
 /// What `bundle pack` is given.
 #[derive(Debug, Clone)]

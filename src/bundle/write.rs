@@ -7,6 +7,8 @@ use std::path::Path;
 
 use tract_onnx::pb::ModelProto;
 
+use crate::error::{Error, Place, Result};
+
 use super::classifier::classifier_graph;
 use super::density::density_graph;
 use super::figures::Training;
@@ -15,7 +17,6 @@ use super::manifest::{
 };
 use super::open::{MANIFEST, hash};
 use super::{Bundle, Mixture, Role, Stack, check, onnx};
-use crate::error::{Error, Place, Result};
 
 /// A bundle that is about to be written.
 #[derive(Debug, Clone)]

@@ -10,16 +10,19 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::output;
-use super::progress::Shown;
 use crate::annotate::{self, Adjust, Options, Plan, Progress, Run, Summary, Totals, Trial};
 use crate::bundle::Bundle;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
-use crate::dataset::{FateCounts, Files, Written, is_stdio};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::interaction;
+use crate::output::Written;
+use crate::samples::FateCounts;
+use crate::storage::{Files, is_stdio};
 use crate::telemetry::metered;
+
+use super::output;
+use super::progress::Shown;
 
 /// The exit code by which schedulers know that there was nothing to do.
 const NOTHING_TO_DO: u8 = 99;

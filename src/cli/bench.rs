@@ -8,12 +8,13 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::output;
 use crate::bundle::Bundle;
 use crate::config::EngineArgs;
 use crate::engine::measure::{MatrixProduct, median, rows_per_second};
 use crate::engine::{Backend, Engine};
 use crate::error::Result;
+
+use super::output;
 
 /// Every figure is the median of so many rounds, in which all are measured in turn, so
 /// that whatever else the machine does falls on all of them.

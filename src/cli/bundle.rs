@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{bench, fit, output};
 use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, Pack, Role, Units};
 use crate::config::EngineArgs;
-use crate::dataset::Staged;
 use crate::engine::{Batch, Evaluated};
 use crate::error::{Error, Place, Result};
+use crate::storage::Staged;
+
+use super::{bench, fit, output};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BundleCommand {

@@ -7,8 +7,6 @@ use std::time::Instant;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::progress::Shown;
-use super::{annotate, fit, output, report};
 use crate::annotate::{Run, Trial};
 use crate::config::EngineArgs;
 use crate::error::{Error, Result};
@@ -16,6 +14,9 @@ use crate::fit::{Recipe, fit_file};
 use crate::interaction::truth::{Gaussian, Generator, Prior};
 use crate::sql::{self, Format, Request};
 use crate::synth::{self, Truth};
+
+use super::progress::Shown;
+use super::{annotate, fit, output, report};
 
 /// Classes and dimensions of the reference's Gaussian data.
 const CLASSES: usize = 10;

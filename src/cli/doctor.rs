@@ -5,11 +5,12 @@ use std::fmt::Write;
 
 use clap::Args;
 
-use super::output;
 use crate::config::EngineArgs;
 use crate::engine::locate::{self, Environment, Status};
 use crate::engine::{Device, cuda};
 use crate::error::Result;
+
+use super::output;
 
 /// Show which engine runs the models, and where ONNX Runtime was looked for
 #[derive(Debug, Args)]

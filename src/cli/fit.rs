@@ -8,14 +8,15 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::output;
-use super::progress::Shown;
 use crate::bundle::{Figures, Units};
 use crate::config::DEFAULT_BUNDLE;
-use crate::dataset::Keys;
 use crate::error::Result;
 use crate::fit::{DensityFit, Options, Recipe, fit_file};
+use crate::parquet_file::Keys;
 use crate::telemetry::metered_fit;
+
+use super::output;
+use super::progress::Shown;
 
 /// Fit the models on a Parquet file and write them as a bundle
 ///

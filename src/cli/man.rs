@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 
-use super::Cli;
 use crate::error::{Error, Result};
+
+use super::Cli;
 
 /// Write the manual pages, one for each command
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use crate::dataset::FateCounts;
+use crate::samples::FateCounts;
 use crate::{annotate, fit, telemetry};
 
 /// Between two lines in a log.

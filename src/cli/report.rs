@@ -8,12 +8,14 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::output;
 use crate::bundle::Bundle;
 use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
-use crate::dataset::{Input, Staged, find_files};
 use crate::error::{Error, Place, Result};
+use crate::parquet_file::Input;
 use crate::report::{self, Options, Picture, Report};
+use crate::storage::{Staged, find_files};
+
+use super::output;
 
 /// Make a report of annotated files: one self-contained HTML page
 ///

@@ -6,12 +6,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::shell;
 use crate::annotate::{Size, machine_bytes};
 use crate::config::{DEFAULT_BUNDLE, EngineArgs};
-use crate::dataset::Staged;
 use crate::error::{Error, Place, Result};
 use crate::sql::{Expect, Format, Layout, Models, Options, Request, Session};
+use crate::storage::Staged;
+
+use super::shell;
 
 /// Query files with SQL: a quoted path, folder, glob or URL is a table
 ///

@@ -6,10 +6,11 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::output;
 use crate::error::{Error, Result};
 use crate::interaction::truth::{Gaussian, Generator, Prior, Rdn, Unq, Wide, WideShape, Xor};
 use crate::synth::{Options, Truth, write};
+
+use super::output;
 
 /// Write synthetic data whose exact r, u1, u2 and s are known
 ///

@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Size};
-use crate::dataset::{Keys, Share};
 use crate::error::Result;
+use crate::parquet_file::Keys;
+use crate::storage::Share;
 
 /// Where `fit` writes and everything else reads by default.
 pub const DEFAULT_BUNDLE: &str = "lsmi-bundle";

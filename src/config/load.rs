@@ -9,14 +9,15 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use crate::error::{Error, Result};
+use crate::report::Template;
+use crate::sql::{self, Format};
+
 use super::pipeline::{Ends, Pipeline, SqlStep};
 use super::resolve::{Setting, listed, resolve};
 use super::source::{Lines, Source, join};
 use super::variables::Variables;
 use super::{AnnotateSettings, EngineArgs, ReportSettings};
-use crate::error::{Error, Result};
-use crate::report::Template;
-use crate::sql::{self, Format};
 
 /// The name of the output in SQL.
 pub const ANNOTATED: &str = "annotated";

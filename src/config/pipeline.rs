@@ -8,9 +8,10 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AnnotateSettings, EngineArgs, ReportSettings};
 use crate::annotate::Size;
 use crate::sql::{Expect, Format};
+
+use super::{AnnotateSettings, EngineArgs, ReportSettings};
 
 /// A pipeline of lsmi-etl: files are annotated, then SQL steps run in their order, then a report
 /// is made. {{ NAME }} in any string is a variable. Paths are relative to the folder in which

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::source::{Lines, join};
 use crate::error::{Error, Result};
+
+use super::source::{Lines, join};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::annotate::{Column, MaxBadRows, Size};
-use crate::dataset::Share;
 use crate::engine::{Choice, Device};
+use crate::storage::Share;
 
 /// Reads text, or a number that would be text on the command line.
 struct Typed<T>(PhantomData<T>);

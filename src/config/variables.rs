@@ -7,9 +7,10 @@ use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use toml::de::DeValue;
 
+use crate::error::{Error, Result};
+
 use super::resolve::{Origin, Setting};
 use super::source::{Lines, Source, instead, join};
-use crate::error::{Error, Result};
 
 /// The table of a pipeline file that gives variables their defaults.
 const TABLE: &str = "variables";

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
-use super::backend::{self, Backend, Batch, Evaluated};
 use crate::bundle::{Graph, Program};
 use crate::error::{Error, Result};
+
+use super::backend::{self, Backend, Batch, Evaluated};
 
 /// Version of the engine, for the run's first line and the summary.
 pub(super) const VERSION: &str = "tract 0.23";

@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::locate::{Environment, installed_in};
 use crate::error::{Error, Result};
+
+use super::locate::{Environment, installed_in};
 
 /// A package, and the versions of it that fit.
 struct Package {

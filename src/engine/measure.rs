@@ -4,9 +4,10 @@
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use super::{Backend, Batch, Engine, Evaluated};
 use crate::bundle::Program;
 use crate::error::{Error, Result};
+
+use super::{Backend, Batch, Engine, Evaluated};
 
 /// The size of the matrix product that stands for the machine: large enough that
 /// nothing but multiplying shows, small enough for its parts to stay in the caches.

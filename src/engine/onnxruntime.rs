@@ -10,14 +10,15 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionOutputs};
 use ort::value::TensorRef;
 
+use crate::bundle::{Graph, INPUTS, Program};
+use crate::error::{Error, Result};
+
 use super::backend::{self, Backend, Batch, Evaluated};
 use super::cuda::{self, Library};
 use super::locate::Candidate;
 use super::staged::Staged;
 use super::weights::Weights;
 use super::{Description, Device, Options};
-use crate::bundle::{Graph, INPUTS, Program};
-use crate::error::{Error, Result};
 
 /// Models that are loaded side by side, each for a worker of its own: ONNX Runtime takes
 /// some times as much memory while it does that.

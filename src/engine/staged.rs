@@ -9,10 +9,11 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 
-use super::backend::{self, Backend, Batch, Evaluated};
-use super::onnxruntime::take_outputs;
 use crate::bundle::{Graph, INPUTS, Program};
 use crate::error::{Error, Result};
+
+use super::backend::{self, Backend, Batch, Evaluated};
+use super::onnxruntime::take_outputs;
 
 /// One worker's sessions, one for each graph of the program, on one device.
 pub(super) struct Staged {

@@ -2,10 +2,10 @@
 //! out. What a worker does.
 
 use crate::bundle::Bundle;
-use crate::dataset::{Fate, Samples};
 use crate::engine::{Backend, Batch, Evaluated};
 use crate::error::Result;
 use crate::interaction::{self, Columns, ModelOutputs};
+use crate::samples::{Fate, Samples};
 
 use super::columns::Column;
 

@@ -4,9 +4,11 @@
 
 mod columns;
 mod compute;
+mod open_bundle;
 
 pub use columns::Column;
 pub use compute::{Computed, Constants, Worker};
+pub use open_bundle::open_bundle;
 
 /// The rows of a batch that are fastest for embeddings of these dimensions: few enough
 /// that intermediate results stay in a core's cache, enough that what a batch costs on its

@@ -3,6 +3,9 @@
 
 use rayon::prelude::*;
 
+use crate::bundle::{ClassifierFigures, Stack};
+use crate::error::{Error, Result};
+
 use super::calibration::{accuracy, calibration_error, cross_entropy};
 use super::evaluate::network;
 use super::linear::{self, Labelled};
@@ -11,8 +14,6 @@ use super::scaling::Scaling;
 use super::split::{Chance, chance};
 use super::stack::weigh;
 use super::{Modality, Parts, Progress, Recipe, TrainingSet, go_on};
-use crate::bundle::{ClassifierFigures, Stack};
-use crate::error::{Error, Result};
 
 /// The modalities each classifier reads.
 const INPUTS: [&[usize]; 3] = [&[0], &[1], &[0, 1]];

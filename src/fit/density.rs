@@ -3,13 +3,14 @@
 
 use rayon::join;
 
+use crate::bundle::{DensityFigures, Mixture};
+use crate::error::{Error, Result};
+
 use super::mixture::{self, Fitted};
 use super::scaling::Scaling;
 use super::split::{Chance, chance};
 use super::steps::{self, Rows};
 use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, go_on, gradient};
-use crate::bundle::{DensityFigures, Mixture};
-use crate::error::{Error, Result};
 
 /// Steps from the chosen mixture on the rows it was fitted to and chosen by.
 const REFIT_STEPS: usize = 5;

@@ -6,12 +6,13 @@ use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::bundle::Mixture;
+use crate::error::Result;
+
 use super::mixture::{Fitted, mean_nats};
 use super::network::{BATCH, EPOCHS, PATIENCE, cosine, tensor};
 use super::product::product;
 use super::steps::Rows;
-use crate::bundle::Mixture;
-use crate::error::Result;
 
 const LEARNING_RATE: f64 = 3e-3;
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use sysinfo::System;
 
 use crate::bundle::{Bundle, Class, Draft, Label, Modality, Training, Units};
-use crate::dataset::{self, FateCounts, Input, Keys, Request};
 use crate::error::{Error, Result};
+use crate::parquet_file::{Input, Keys};
+use crate::samples::{self, FateCounts, Request};
 
 use super::sample::Sample;
 use super::{DensityFit, Progress, Recipe, train};
@@ -61,10 +62,10 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
     let (x1, x2) = embeddings(&input, options)?;
     let label = match &options.label {
         Some(label) => label.clone(),
-        None => dataset::obvious_label(&input)?.to_owned(),
+        None => samples::obvious_label(&input)?.to_owned(),
     };
-    let dims = [dataset::dimension_of(&input, &x1)?, dataset::dimension_of(&input, &x2)?];
-    let counts = dataset::count_classes(&input, &label)?;
+    let dims = [samples::dimension_of(&input, &x1)?, samples::dimension_of(&input, &x2)?];
+    let counts = samples::count_classes(&input, &label)?;
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     if classes.len() < 2 {
         let found =
@@ -126,7 +127,7 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
 fn embeddings(input: &Input, options: &Options) -> Result<(String, String)> {
     match (&options.x1, &options.x2) {
         (Some(x1), Some(x2)) => Ok((x1.clone(), x2.clone())),
-        (None, None) => dataset::obvious_embeddings(input).map(|(x1, x2)| (x1.to_owned(), x2.to_owned())),
+        (None, None) => samples::obvious_embeddings(input).map(|(x1, x2)| (x1.to_owned(), x2.to_owned())),
         _ => Err(Error::Usage("give both --x1 and --x2, or neither".into())),
     }
 }

@@ -10,10 +10,11 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::calibration::cross_entropy;
-use super::evaluate::log_softmax;
 use crate::bundle::Affine;
 use crate::error::Result;
+
+use super::calibration::cross_entropy;
+use super::evaluate::log_softmax;
 
 /// Strengths that are tried, from the strongest on: the prior variance of a logit is
 /// 1/strength.

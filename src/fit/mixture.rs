@@ -7,11 +7,12 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use crate::bundle::Mixture;
+use crate::error::{Error, Result};
+
 use super::kmeans;
 use super::scaling::Scaling;
 use super::steps::{self, Rows, between, maximise, shares_of_shared, shrink_pooled, statistics};
-use crate::bundle::Mixture;
-use crate::error::{Error, Result};
 
 /// Numbers of components that are tried, ascending.
 pub(crate) const COMPONENTS: [usize; 5] = [1, 2, 3, 5, 10];

@@ -7,12 +7,13 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::bundle::Affine;
+use crate::error::{Error, Result};
+
 use super::calibration::cross_entropy;
 use super::evaluate::network;
 use super::linear::Labelled;
 use super::product::product;
-use crate::bundle::Affine;
-use crate::error::{Error, Result};
 
 /// Weight decays that are tried: no single one serves all data.
 pub(crate) const DECAYS: [f64; 3] = [0.3, 1.0, 3.0];

@@ -5,10 +5,11 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::error::{Error, Place};
+
 use super::evaluate::{log_softmax, log_sum_exp};
 use super::split::{Chance, chance};
 use super::{DensityFit, Modality, Models, Progress, Recipe, TrainingSet, train};
-use crate::error::{Error, Place};
 
 struct Silent;
 

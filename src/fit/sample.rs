@@ -4,8 +4,9 @@
 use rand::Rng;
 
 use crate::bundle::Class;
-use crate::dataset::{Fate, FateCounts, Input, Memory, Request, Source};
 use crate::error::{Error, Result};
+use crate::parquet_file::Input;
+use crate::samples::{Fate, FateCounts, Memory, Request, Source};
 
 use super::split::{Chance, chance};
 use super::{Modality, TrainingSet};

@@ -6,10 +6,11 @@ use faer::linalg::triangular_inverse::invert_lower_triangular;
 use faer::{Accum, Mat, MatRef, Par, Side};
 use rayon::prelude::*;
 
-use super::covariance::shrink;
-use super::evaluate::log_softmax;
 use crate::bundle::Mixture;
 use crate::error::{Error, Result};
+
+use super::covariance::shrink;
+use super::evaluate::log_softmax;
 
 /// Dimensions up to which several copies of all covariances fit in memory.
 const CHEAP_COPIES: usize = 512;

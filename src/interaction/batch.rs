@@ -1,8 +1,9 @@
 //! A batch of samples: the models' f32 outputs in, f32 columns out, f64 between, so
 //! that the identities hold to f32 rounding of the results and not of the h.
 
-use super::{Cases, Pointwise, decompose};
 use crate::error::{Error, Result};
+
+use super::{Cases, Pointwise, decompose};
 
 /// What the five models say of n samples, each slice of length n. All in nats.
 #[derive(Debug, Clone, Copy)]

@@ -8,11 +8,12 @@ use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
-use super::inputs::Opened;
-use super::numbers::{Cases, Class, Figure, Information, Parts, Specificity};
 use crate::error::{Error, Place, Result};
 use crate::interaction::Moments;
 use crate::sql::explain;
+
+use super::inputs::Opened;
+use super::numbers::{Cases, Class, Figure, Information, Parts, Specificity};
 
 /// A label of more values than this is no label of classes.
 const MAX_CLASSES: usize = 10_000;

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
 
+use crate::error::{Error, Place, Result};
+use crate::parquet_file::Input;
+use crate::samples::obvious_label;
+use crate::storage::find_files;
+
 use super::lineage::{Gatherer, Origin};
 use super::links::Template;
-use crate::dataset::{Input, find_files, obvious_label};
-use crate::error::{Error, Place, Result};
 
 /// Columns that are taken as the key where none is named.
 const KEYS: [&str; 2] = ["id", "key"];

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::parquet_file::Input;
+use crate::samples::FateCounts;
+
 use super::numbers::Reasons;
-use crate::dataset::{FateCounts, Input};
 
 /// What the files' metadata tell. A list has one entry where all files tell the same.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]

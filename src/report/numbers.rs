@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::lineage::Origin;
 use crate::bundle::Figures;
 use crate::interaction::Moments;
+
+use super::lineage::Origin;
 
 /// The version of the JSON document; raised when a key changes its meaning.
 pub const FORMAT_VERSION: u32 = 1;

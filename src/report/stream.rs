@@ -11,13 +11,14 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
+use crate::error::{Error, Result};
+use crate::sql::explain;
+
 use super::classes::{quoted, text};
 use super::fold::{Fold, Furthest, Met, Scales};
 use super::inputs::Opened;
 use super::links::Template;
 use super::numbers::{Parts, Sample};
-use crate::error::{Error, Result};
-use crate::sql::explain;
 
 /// Folds the rows of all tables, `most` of them kept at each end.
 ///

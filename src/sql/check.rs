@@ -12,9 +12,10 @@ use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 use super::failure::explain;
 use super::session::{Session, Watched};
-use crate::error::{Error, Result};
 
 /// As many offending rows are shown.
 const SHOWN: usize = 20;

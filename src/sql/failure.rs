@@ -8,8 +8,8 @@ use datafusion::error::DataFusionError;
 use datafusion::object_store;
 use datafusion::parquet::errors::ParquetError;
 
-use crate::dataset::{is_url, unreadable};
 use crate::error::{Error, Place};
+use crate::storage::{is_url, unreadable};
 
 /// What a DataFusion error means to the user.
 ///

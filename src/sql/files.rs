@@ -18,9 +18,10 @@ use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 use datafusion::prelude::SessionContext;
 
+use crate::error::{Error, Place, Result};
+
 use super::failure::explain;
 use super::locate::{Found, find};
-use crate::error::{Error, Place, Result};
 
 /// Gives a file, folder, glob or URL of an object store a table name in a session.
 ///

@@ -15,9 +15,10 @@ use datafusion::object_store::{
 use futures::TryStreamExt;
 use glob::{MatchOptions, Pattern};
 
-use super::failure::explain;
-use crate::dataset::{below, is_url, unreadable};
 use crate::error::{Error, Place, Result};
+use crate::storage::{below, is_url, unreadable};
+
+use super::failure::explain;
 
 /// A star does not cross a `/`, nor does it match a hidden file.
 const AS_A_SHELL: MatchOptions =

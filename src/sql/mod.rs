@@ -32,8 +32,9 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use self::interrupt::{Interrupt, StoppableJoins};
 use crate::error::Result;
+
+use self::interrupt::{Interrupt, StoppableJoins};
 
 pub use check::{Expect, statements};
 pub use failure::explain;

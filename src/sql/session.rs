@@ -13,10 +13,11 @@ use datafusion::prelude::SessionContext;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
+use crate::error::{Error, Result};
+
 use super::interrupt::Interrupt;
 use super::output::Layout;
 use super::{Request, interruptible, register_table, statement};
-use crate::error::{Error, Result};
 
 /// How soon a stop is noticed.
 const GLANCE: Duration = Duration::from_millis(50);

@@ -15,13 +15,14 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::DFParser;
 use futures::StreamExt;
 
+use crate::error::{Error, Place, Result};
+use crate::storage::is_url;
+
 use super::failure::{explain, suggest};
 use super::files::is_data;
 use super::order;
 use super::output::Layout;
 use super::session::{Session, Watched};
-use crate::dataset::is_url;
-use crate::error::{Error, Place, Result};
 
 /// See [`Session::run`].
 pub(super) fn execute(run: &Watched<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {

@@ -10,7 +10,7 @@ use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStor
 use datafusion::object_store::ObjectStore;
 use url::{Position, Url};
 
-use crate::dataset::store_of;
+use crate::storage::store_of;
 
 /// Local files, and every store that [`store_of`] can reach.
 #[derive(Debug, Default)]

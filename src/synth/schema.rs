@@ -6,9 +6,10 @@ use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::Rows;
 use crate::interaction::truth::Generator;
 use crate::interaction::{Interaction, Pointwise, decompose};
+
+use super::Rows;
 
 /// Which exact columns a file gets. All in nats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

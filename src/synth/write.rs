@@ -13,11 +13,12 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::schema::{batch, schema};
-use super::{Rows, Truth};
-use crate::dataset::Staged;
 use crate::error::{Error, Place, Result};
 use crate::interaction::truth::Generator;
+use crate::storage::Staged;
+
+use super::schema::{batch, schema};
+use super::{Rows, Truth};
 
 /// The most bytes of embeddings in a row group and in a batch: the writer holds one
 /// encoded row group, and two batches are in memory at a time.

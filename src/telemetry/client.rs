@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 
+use crate::error::{Error, Result};
+
 use super::settings::variable;
 use super::tls::secured;
-use crate::error::{Error, Result};
 
 /// What a collector has to answer in. It should be near.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -16,9 +16,10 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Tracer};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::error::{Error, Result};
+
 use super::client::Client;
 use super::settings::Settings;
-use crate::error::{Error, Result};
 
 /// What the end of a run waits for.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use prometheus_client::registry::Unit;
 
+use crate::error::Result;
+use crate::fit::Fitted;
+
 use super::last_run::LastRun;
 use super::series::{About, Gauge, Registered};
 use super::{export, textfile};
-use crate::error::Result;
-use crate::fit::Fitted;
 
 /// Fits, and tells the numbers where a file for Prometheus is named or a collector is told. The
 /// file is written whatever the end.

@@ -5,10 +5,11 @@
 use opentelemetry::metrics::Meter;
 use prometheus_client::registry::Unit;
 
+use crate::annotate::{Column, Stage};
+use crate::samples::FateCounts;
+
 use super::last_run::LastRun;
 use super::series::{About, Counter, Gauge, Registered};
-use crate::annotate::{Column, Stage};
-use crate::dataset::FateCounts;
 
 /// The instruments. Counters begin at zero; gauges are unknown until they are set.
 #[derive(Debug)]

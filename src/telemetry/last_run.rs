@@ -6,9 +6,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::error::{Error, Result};
+
 use super::series::{About, Gauge, Registered};
 use super::textfile;
-use crate::error::{Error, Result};
 
 /// How the last run ended and when, and all that is registered beside that.
 #[derive(Debug)]

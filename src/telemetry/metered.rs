@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::instruments::Instruments;
-use super::{export, textfile};
 use crate::annotate::{Begun, Column, Progress, Stage, Summary};
-use crate::dataset::FateCounts;
 use crate::error::Result;
 use crate::interaction::Moments;
+use crate::samples::FateCounts;
+
+use super::instruments::Instruments;
+use super::{export, textfile};
 
 /// Runs with the run's progress shown, and metered where a file for Prometheus is named or a
 /// collector is told. The file is written whatever the end.

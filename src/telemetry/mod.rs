@@ -22,9 +22,10 @@ use opentelemetry::trace::Status;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::error::Result;
 use export::Export;
 use settings::{Settings, variable};
+
+use crate::error::Result;
 
 pub use fitted::metered_fit;
 pub use logs::{LogFormat, Logs, is_for_a_person};

@@ -5,9 +5,10 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use super::last_run::LastRun;
-use crate::dataset::Staged;
 use crate::error::{Error, Place, Result};
+use crate::storage::Staged;
+
+use super::last_run::LastRun;
 
 /// The line that outlives a run that fails.
 const LAST_SUCCESS: &str = "lsmi_etl_last_success_timestamp_seconds";

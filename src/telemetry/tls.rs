@@ -5,8 +5,9 @@ use std::fs;
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
-use super::settings::named;
 use crate::error::{Error, Result};
+
+use super::settings::named;
 
 /// A client of a signal's collector.
 ///

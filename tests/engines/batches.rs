@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use lsmi_etl::annotate::{Begun, Options, Progress, Run, Trial};
 use lsmi_etl::bundle::Bundle;
-use lsmi_etl::dataset::FateCounts;
 use lsmi_etl::engine::{self, Choice, Engine};
+use lsmi_etl::samples::FateCounts;
 
 use crate::harness::{fitted, lsmi, must, runtime};
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array};
 use arrow::datatypes::{DataType, Field, Float32Type};
 use lsmi_etl::bundle::Bundle;
-use lsmi_etl::dataset::{EmbeddingType, extract};
 use lsmi_etl::engine::{Batch, Choice, Engine, Evaluated, Options};
+use lsmi_etl::samples::{EmbeddingType, extract};
 
 use crate::harness::{bundle, runtime};
 

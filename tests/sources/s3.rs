@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use lsmi_etl::dataset::InputFile;
+use lsmi_etl::storage::InputFile;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 
 use crate::harness::stores::Server;

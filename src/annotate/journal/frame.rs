@@ -12,7 +12,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::dataset::{Fate, FateCounts};
+use crate::samples::{Fate, FateCounts};
 
 pub(super) const MAGIC: &[u8; 8] = b"LSMIJNL1";
 pub(super) const CHECKSUM_BYTES: usize = 16;

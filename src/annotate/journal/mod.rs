@@ -25,8 +25,9 @@ pub(super) use self::read::Reader;
 
 use self::frame::{CHECKSUM_BYTES, HEAD_BYTES, Head, MAGIC};
 use super::lineage::Identity;
-use crate::dataset::is_url;
 use crate::error::{Error, Place, Result};
+use crate::storage::is_url;
+use crate::storage::positioned_io::write_all_at;
 
 /// Between two calls for the disk to have all.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
@@ -320,7 +321,7 @@ impl Journal {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        write_at(&self.file, bytes, self.end).map_err(|e| self.failed("write", e))?;
+        write_all_at(&self.file, bytes, self.end).map_err(|e| self.failed("write", e))?;
         self.end += bytes.len() as u64;
         Ok(())
     }
@@ -382,22 +383,6 @@ fn is_at(file: &File, path: &Path) -> bool {
         (Ok(ours), Ok(there)) => identity(ours) == identity(there),
         _ => false,
     }
-}
-
-// Positioned, since a reader may move the file's own offset on some systems.
-#[cfg(unix)]
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
-}
-
-#[cfg(windows)]
-fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = std::os::windows::fs::FileExt::seek_write(file, bytes, offset)?;
-        bytes = bytes.get(written..).unwrap_or_default();
-        offset += written as u64;
-    }
-    Ok(())
 }
 
 /// An open file can't be removed here.

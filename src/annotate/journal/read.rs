@@ -2,15 +2,16 @@
 //! that a row group of any size passes through a batch's memory.
 
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::Float32Array;
 use arrow::buffer::NullBuffer;
 
-use super::frame::{self, BadRow, HEAD_BYTES, Head};
 use crate::error::{Error, Place, Result};
+use crate::storage::positioned_io::read_exact_at;
+
+use super::frame::{self, BadRow, HEAD_BYTES, Head};
 
 /// Reads row groups that are whole.
 #[derive(Debug, Clone)]
@@ -107,28 +108,8 @@ impl Reader {
 
     fn bytes(&self, at: u64, length: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; length];
-        read_at(&self.file, &mut bytes, at)
+        read_exact_at(&self.file, &mut bytes, at)
             .map_err(|e| Error::io(Place::file(self.path.display()), "read", e))?;
         Ok(bytes)
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
-    let mut rest = buffer;
-    while !rest.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, rest, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                rest = &mut rest[read..];
-                offset += read as u64;
-            }
-        }
-    }
-    Ok(())
 }

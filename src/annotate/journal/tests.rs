@@ -1,8 +1,9 @@
 //! The journal cut off, torn, foreign and taken up again.
 
-use super::*;
 use crate::annotate::lineage::tests::identity;
-use crate::dataset::Fate;
+use crate::samples::Fate;
+
+use super::*;
 
 const ROWS: [usize; 4] = [5, 0, 3, 0];
 

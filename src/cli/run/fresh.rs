@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::dataset::find_files;
+use crate::storage::find_files;
 
 /// Whether a file is there and at least as new as all files of its sources, which are files,
 /// folders or globs. What is in an object store, or can't be found, counts as newer.

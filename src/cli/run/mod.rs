@@ -15,11 +15,12 @@ use clap::{ArgMatches, Args};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
-use super::annotate::{AnnotateArgs, Outcome, Told, told};
-use super::report::Made;
-use super::{annotate, output, signals};
 use crate::config::{AnnotateSettings, Config, Ends, EngineArgs, Typed, load};
 use crate::error::{Error, Result};
+
+use super::annotate::{self, AnnotateArgs, Outcome, Told, told};
+use super::report::Made;
+use super::{output, signals};
 
 /// Annotate, query, check and report as a pipeline file says
 ///

@@ -6,10 +6,11 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{annotate, output};
 use crate::annotate::Plan;
 use crate::config::{Config, Setting};
 use crate::error::Result;
+
+use super::super::{annotate, output};
 
 /// A value on one line is cut after so many characters.
 const WIDEST: usize = 60;

@@ -8,11 +8,12 @@ use std::time::Instant;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::config::{Config, Query, ReportSettings};
+use crate::error::{Error, Place, Result};
+
 use super::super::report::{self, Made, ReportArgs};
 use super::super::sql::{self, SqlArgs};
 use super::fresh::is_fresh;
-use crate::config::{Config, Query, ReportSettings};
-use crate::error::{Error, Place, Result};
 
 /// Rows of a table on stdout, as for `lsmi-etl sql`.
 const MAX_ROWS: usize = 1000;

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use crate::sql::{Format, Session};
+
 use super::command::{COMMANDS, formats};
 use super::lexer::{End, is_word, scan, tables};
-use crate::sql::{Format, Session};
 
 /// What may follow: what is shown, and what takes the place of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]

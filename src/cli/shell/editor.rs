@@ -11,10 +11,11 @@ use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use super::complete::complete;
-use super::{command, lexer};
 use crate::error::{Error, Place, Result};
 use crate::sql::Session;
+
+use super::complete::complete;
+use super::{command, lexer};
 
 const HISTORY_ENTRIES: usize = 10_000;
 

@@ -17,12 +17,13 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::error::{Error, Place, Result};
+use crate::sql::{Layout, Request, Session};
+
 use self::command::Command;
 use self::editor::{Line, Lines};
 use self::sink::{FileSink, State};
 use super::output;
-use crate::error::{Error, Place, Result};
-use crate::sql::{Layout, Request, Session};
 
 /// Files that may include one another.
 const DEEPEST: usize = 16;

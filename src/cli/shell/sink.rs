@@ -4,9 +4,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use crate::dataset::Staged;
 use crate::error::{Error, Result};
 use crate::sql::{Format, Layout, Session};
+use crate::storage::Staged;
 
 /// A file that results are written to; it appears when it is finished.
 pub(super) struct FileSink {

@@ -5,9 +5,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use crate::error::Result;
+
 use super::mixture::{corners, isotropic, square};
 use super::{Pointwise, Prior};
-use crate::error::Result;
 
 pub(super) const DIMS: [usize; 2] = [8, 8];
 const CLASSES: usize = 4;

@@ -5,9 +5,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use crate::error::{Error, Result};
+
 use super::mixture::{corners, evidence};
 use super::{Pointwise, Prior};
-use crate::error::{Error, Result};
 
 /// x1 = e_y + σU, x2 = e_y + σ(ρU + √(1−ρ²)V), with U, V standard normal in C
 /// dimensions. Given y, x1 + x2 is all that the pair says of y, so

@@ -5,10 +5,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use crate::error::{Error, Result};
+
 use super::gaussian::check_noise;
 use super::mixture::{evidence, ln_2pi, square};
 use super::{Pointwise, Prior};
-use crate::error::{Error, Result};
 
 /// Axes that carry the classes, in both modalities.
 const RANK: usize = 8;

@@ -7,9 +7,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use crate::error::Result;
+
 use super::mixture::{evidence, isotropic, log_sum_exp, square};
 use super::{Pointwise, Prior};
-use crate::error::Result;
 
 /// x_m = (2b_m − 1)·a·e_1 + σN in eight dimensions, b1 and b2 fair bits, y = b1 ⊕ b2;
 /// a = 1.5, σ = 0.6.

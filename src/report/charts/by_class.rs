@@ -5,14 +5,15 @@ use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::{ChartBuilder, LabelAreaPosition};
 use plotters_backend::text_anchor::HPos;
 
+use crate::error::Result;
+use crate::report::format::{count, fixed, percent, tick};
+use crate::report::numbers::{Class, Dataset, Parts, Report};
+
 use super::canvas::{
     Area, Drawn, Ink, Mark, Note, Trace, draw, fitting, label_style, legend, px, text_width,
 };
 use super::lanes::Lanes;
 use super::{Chosen, HALF, PARTS, PHONE, Picture, of};
-use crate::error::Result;
-use crate::report::format::{count, fixed, percent, tick};
-use crate::report::numbers::{Class, Dataset, Parts, Report};
 
 /// Height of a class in pixels.
 const ROW: i32 = 22;

@@ -2,11 +2,12 @@
 
 use plotters::prelude::ChartBuilder;
 
-use super::canvas::{Area, Drawn, Ink, Mark, Trace, draw, label_style, px};
-use super::{HALF, PHONE, Picture, of};
 use crate::error::Result;
 use crate::report::format::{count, counted, tick};
 use crate::report::numbers::{Dataset, Density, Report};
+
+use super::canvas::{Area, Drawn, Ink, Mark, Trace, draw, label_style, px};
+use super::{HALF, PHONE, Picture, of};
 
 pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Picture> {
     let shown = &set.density;

@@ -4,11 +4,12 @@
 use plotters::prelude::ChartBuilder;
 use plotters_backend::text_anchor::HPos;
 
-use super::canvas::{Area, Drawn, Ink, Mark, Note, Trace, draw, label_style, px};
-use super::{PARTS, PHONE, Picture, QUARTER};
 use crate::error::Result;
 use crate::report::format::{count, fixed, percent, tick};
 use crate::report::numbers::{Dataset, Distribution};
+
+use super::canvas::{Area, Drawn, Ink, Mark, Note, Trace, draw, label_style, px};
+use super::{PARTS, PHONE, Picture, QUARTER};
 
 const TITLES: [&str; 4] = ["redundant r", "unique u1", "unique u2", "synergistic s"];
 const HEIGHT: i32 = 196;

@@ -4,14 +4,15 @@
 use plotters::prelude::ChartBuilder;
 use plotters_backend::text_anchor::HPos;
 
+use crate::error::Result;
+use crate::report::format::{fixed, number, tick};
+use crate::report::numbers::{Dataset, Figure, Report};
+
 use super::canvas::{
     Area, Drawn, Ink, Mark, Note, Trace, draw, fitting, label_style, legend, px, text_width,
 };
 use super::lanes::Lanes;
 use super::{HALF, PARTS, PHONE, Picture, of};
-use crate::error::Result;
-use crate::report::format::{fixed, number, tick};
-use crate::report::numbers::{Dataset, Figure, Report};
 
 struct Bar {
     name: String,

@@ -8,8 +8,9 @@ mod distribution;
 mod lanes;
 mod means;
 
-use super::numbers::{Class, Dataset, Report};
 use crate::error::Result;
+
+use super::numbers::{Class, Dataset, Report};
 
 /// Width of half a page, in pixels.
 const HALF: i32 = 520;

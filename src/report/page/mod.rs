@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 
+use crate::error::{Error, Result};
+
 use self::tables::{Item, List, Table};
 use super::charts::{Chosen, Picture};
 use super::format::{count, counted, fixed, number, percent, signed};
 use super::numbers::{Dataset, Report};
-use crate::error::{Error, Result};
 
 /// The names of the parts, and what each means.
 const PARTS: [(&str, &str); 4] =

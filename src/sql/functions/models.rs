@@ -11,12 +11,13 @@ use datafusion::arrow::array::{ArrayRef, Float32Array, StructArray};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{FieldRef, Fields};
 
-use super::pool::Pool;
 use crate::bundle::Bundle;
-use crate::dataset::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract, open_bundle};
 use crate::engine::{self, Engine};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{Column, Constants, Worker, fastest_batch_rows};
+use crate::evaluate::{Column, Constants, Worker, fastest_batch_rows, open_bundle};
+use crate::samples::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract};
+
+use super::pool::Pool;
 
 /// The fields of `lsmi(…)`, in their order.
 pub(super) const COLUMNS: [Column; 9] = [

@@ -17,9 +17,10 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
-use super::models::{COLUMNS, Estimator, Registry, fields};
 use crate::error::Error;
 use crate::evaluate::Column;
+
+use super::models::{COLUMNS, Estimator, Registry, fields};
 
 /// `lsmi`, or one of its fields as a function.
 #[derive(Debug)]

@@ -17,8 +17,9 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::dominant::{PARTS, largest};
 use crate::interaction::Moments;
+
+use super::dominant::{PARTS, largest};
 
 /// Numbers of a partial state: five of each part's moments, four counts, the nulls.
 const STATE: usize = 5 * 4 + 4 + 1;

@@ -8,9 +8,10 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::*;
 use crate::interaction::decompose;
 use crate::interaction::truth::{Gaussian, Prior, Wide, WideShape, Xor};
+
+use super::*;
 
 fn gaussian() -> Generator {
     let prior = Prior::new(vec![0.5, 0.3, 0.2]).unwrap();

@@ -1,0 +1,21 @@
+//! A bundle from where it lies: a folder of this machine, or one of an object store.
+
+use std::path::Path;
+
+use crate::bundle::Bundle;
+use crate::error::Result;
+use crate::storage::{self, below, is_url};
+
+/// Opens the bundle in a folder, or below a URL, whose files are read into memory.
+///
+/// # Errors
+/// As for [`Bundle::open`]; for a URL also those of reading from its store:
+/// [`Error::NoInput`](crate::Error::NoInput) where it may not be read,
+/// [`Error::Transient`](crate::Error::Transient) where the store does not answer,
+/// [`Error::Config`](crate::Error::Config) and [`Error::Usage`](crate::Error::Usage).
+pub fn open_bundle(place: &Path) -> Result<Bundle> {
+    match is_url(place) {
+        true => Bundle::read(place, |file| storage::read(&below(place, Path::new(file)))),
+        false => Bundle::open(place),
+    }
+}

@@ -1,0 +1,220 @@
+//! An Arrow IPC stream as record batches, out of bytes that come in chunks of any size.
+//! A stream that ends without its end-of-stream mark is refused: whoever wrote it may
+//! have died, and rows would be lost unseen.
+
+use std::collections::VecDeque;
+use std::io;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamDecoder;
+
+use crate::error::{Error, Place, Result};
+use crate::storage::io_errors;
+
+/// What every message begins with since Arrow 0.15.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// Reads record batches from chunks of bytes.
+pub(super) struct IpcReader<I> {
+    chunks: I,
+    chunk: Buffer,
+    decoder: StreamDecoder,
+    schema: SchemaRef,
+    /// Batches that came together with the schema.
+    early: VecDeque<RecordBatch>,
+    ended: bool,
+    place: Place,
+}
+
+impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
+    /// Reads up to the schema.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] where the bytes are no Arrow IPC stream; [`Error::Io`].
+    pub(super) fn open(mut chunks: I, place: Place) -> Result<Self> {
+        let mut head = Vec::new();
+        while head.len() < CONTINUATION.len() {
+            match next(&mut chunks, &place)? {
+                Some(chunk) => head.extend(chunk),
+                None => break,
+            }
+        }
+        recognise(&head).map_err(|what| Error::bad_data(place.clone(), what))?;
+        let (mut chunk, mut decoder, mut early) =
+            (Buffer::from_vec(head), StreamDecoder::new(), VecDeque::new());
+        let schema = loop {
+            let batch = decoder.decode(&mut chunk).map_err(|e| damaged(&place, e))?;
+            early.extend(batch);
+            if let Some(schema) = decoder.schema() {
+                break schema;
+            }
+            match next(&mut chunks, &place)? {
+                Some(bytes) => chunk = Buffer::from_vec(bytes),
+                None => return Err(Error::bad_data(place, "ends within its schema; write it again")),
+            }
+        };
+        Ok(Self { chunks, chunk, decoder, schema, early, ended: false, place })
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(batch) = self.early.pop_front() {
+            return Ok(Some(batch));
+        }
+        loop {
+            let batch = self.decoder.decode(&mut self.chunk).map_err(|e| damaged(&self.place, e))?;
+            if batch.is_some() {
+                return Ok(batch);
+            }
+            match next(&mut self.chunks, &self.place)? {
+                Some(bytes) => self.chunk = Buffer::from_vec(bytes),
+                None => return self.end().map(|()| None),
+            }
+        }
+    }
+
+    /// Fails where the stream has not come to its mark.
+    fn end(&mut self) -> Result<()> {
+        // Behind the mark, and only there, a decoder takes not one byte more.
+        let is_whole =
+            self.decoder.finish().is_ok() && self.decoder.decode(&mut Buffer::from_vec(vec![0_u8])).is_err();
+        if is_whole {
+            return Ok(());
+        }
+        let what = "ends before Arrow's end-of-stream mark: its writer has died or did not close it, and rows \
+                    may be missing; write it again";
+        Err(Error::bad_data(self.place.clone(), what))
+    }
+}
+
+impl<I: Iterator<Item = io::Result<Vec<u8>>>> Iterator for IpcReader<I> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.next_batch().transpose();
+        // An error ends the rows: what follows it cannot be trusted.
+        self.ended = !matches!(batch, Some(Ok(_)));
+        batch
+    }
+}
+
+fn next(chunks: &mut impl Iterator<Item = io::Result<Vec<u8>>>, place: &Place) -> Result<Option<Vec<u8>>> {
+    chunks.next().transpose().map_err(|e| io_errors::io(place.clone(), "read", e))
+}
+
+/// Says in plain words what bytes are that are no stream.
+fn recognise(head: &[u8]) -> std::result::Result<(), &'static str> {
+    match head.first_chunk::<4>() {
+        Some(&CONTINUATION) => Ok(()),
+        Some(b"PAR1") => Err("is a Parquet file; name it in place of -"),
+        Some(b"ARRO") => Err("is an Arrow IPC file (Feather); send a stream (pyarrow.ipc.new_stream)"),
+        Some(_) => Err("is not an Arrow IPC stream"),
+        None if head.is_empty() => Err("holds nothing; send an Arrow IPC stream"),
+        None => Err("is not an Arrow IPC stream"),
+    }
+}
+
+fn damaged(place: &Place, error: ArrowError) -> Error {
+    match error {
+        // The decoder's word for bytes that follow the mark.
+        ArrowError::IpcError(text) if text == "Unexpected EOS" => Error::bad_data(
+            place.clone(),
+            "goes on after its end-of-stream mark; send one stream, not several one after the other",
+        ),
+        error => {
+            Error::bad_data(place.clone(), format!("cannot be decoded: {error}; write the stream again"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int32Array};
+    use arrow::ipc::writer::StreamWriter;
+
+    /// A stream of batches of these lengths, and where in it each message ends.
+    fn stream(rows: &[i32]) -> (Vec<u8>, Vec<usize>) {
+        let batch = |rows: i32| {
+            let column: ArrayRef = Arc::new(Int32Array::from_iter_values(0..rows));
+            RecordBatch::try_from_iter([("n", column)]).unwrap()
+        };
+        let mut writer = StreamWriter::try_new(Vec::new(), batch(0).schema_ref()).unwrap();
+        let mut ends = vec![writer.get_ref().len()];
+        for rows in rows {
+            writer.write(&batch(*rows)).unwrap();
+            ends.push(writer.get_ref().len());
+        }
+        writer.finish().unwrap();
+        (writer.into_inner().unwrap(), ends)
+    }
+
+    fn read(bytes: &[u8], chunk: usize) -> Result<Vec<usize>> {
+        let chunks = bytes.chunks(chunk).map(|chunk| Ok(chunk.to_vec()));
+        let reader = IpcReader::open(chunks, Place::file("stdin"))?;
+        assert_eq!(reader.schema().field(0).name(), "n");
+        reader.map(|batch| batch.map(|batch| batch.num_rows())).collect()
+    }
+
+    #[test]
+    fn chunks_of_any_size_give_the_same_batches() {
+        let (bytes, _) = stream(&[3, 0, 1000, 1]);
+        for chunk in [1, 3, 8, 100, 4096, bytes.len()] {
+            assert_eq!(read(&bytes, chunk).unwrap(), [3, 0, 1000, 1], "{chunk}");
+        }
+        assert_eq!(read(&stream(&[]).0, 7).unwrap(), [0; 0]);
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_off_anywhere_is_refused() {
+        let (bytes, ends) = stream(&[3, 0, 10]);
+        for cut in (0..bytes.len()).step_by(5).chain(ends) {
+            let error = read(&bytes[..cut], 64).unwrap_err();
+            assert_eq!(error.exit_code(), 65, "{cut}: {error}");
+            assert!(error.to_string().starts_with("stdin: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_end_is_not_lost_unseen() {
+        let (bytes, _) = stream(&[2]);
+        let twice = [&bytes[..], &bytes].concat();
+        for chunk in [5, bytes.len(), twice.len()] {
+            let error = read(&twice, chunk).unwrap_err().to_string();
+            assert!(error.contains("goes on after its end-of-stream mark"), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_formats_are_named() {
+        for (bytes, word) in [
+            (&b""[..], "holds nothing"),
+            (b"x", "not an Arrow IPC stream"),
+            (b"id,label\n1,2\n", "not an Arrow IPC stream"),
+            (b"PAR1\x15\x04", "is a Parquet file"),
+            (b"ARROW1\0\0", "is an Arrow IPC file"),
+        ] {
+            let error = read(bytes, 3).unwrap_err();
+            assert_eq!(error.exit_code(), 65);
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_bytes_come_from_may_fail() {
+        let chunks = [Ok(stream(&[1]).0[..50].to_vec()), Err(io::Error::other(Error::Interrupted))];
+        let error = IpcReader::open(chunks.into_iter(), Place::file("stdin")).err().unwrap();
+        assert!(matches!(error, Error::Interrupted), "{error}");
+    }
+}

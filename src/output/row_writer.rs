@@ -1,0 +1,244 @@
+//! Rows written out with columns added: as an Arrow IPC stream, batch by batch as they
+//! come, or as a Parquet file that appears when it is whole.
+
+use std::collections::HashMap;
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression, Type as PhysicalType};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use crate::error::{Error, Place, Result};
+use crate::parquet_file::check_new_fields;
+use crate::storage::block_writer::{Failure, Sink};
+use crate::storage::{Staged, io_errors};
+
+use super::key_values;
+use super::rows::Rows;
+
+/// Writes rows and their new columns.
+pub struct RowWriter {
+    schema: SchemaRef,
+    to: To,
+}
+
+enum To {
+    Stream(Box<StreamWriter<BufWriter<Counting>>>, Place),
+    File { writer: Box<ArrowWriter<Sink>>, failure: Failure, staged: Staged },
+}
+
+/// What is added to the rows that are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Added<'a> {
+    /// The new columns: nullable and all Float32.
+    pub fields: &'a [Field],
+    /// Metadata of the whole; they replace those of the same keys.
+    pub key_values: &'a [KeyValue],
+}
+
+impl RowWriter {
+    /// Begins an Arrow IPC stream; its schema is written at once.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is a column of a new name already; [`Error::Io`];
+    /// [`Error::BadData`] where a type has no place in a stream.
+    pub fn stream(
+        rows: &Rows<'_>,
+        added: Added<'_>,
+        out: impl Write + Send + 'static,
+        place: Place,
+    ) -> Result<Self> {
+        let pairs = key_values(rows, added)?;
+        let metadata: HashMap<String, String> =
+            pairs.into_iter().filter_map(|pair| Some((pair.key, pair.value?))).collect();
+        let schema = Arc::new(extended(rows.schema(), added.fields, metadata));
+        let out = BufWriter::new(Counting { out: Box::new(out), bytes: 0 });
+        let writer = StreamWriter::try_new(out, &schema).and_then(|mut writer| {
+            writer.flush()?;
+            Ok(writer)
+        });
+        let writer = writer.map_err(|e| stream_fault(&place, e))?;
+        Ok(Self { schema, to: To::Stream(Box::new(writer), place) })
+    }
+
+    /// Begins a Parquet file: Snappy, row groups of at most `row_group_bytes`, and no
+    /// dictionaries for the values of the columns in `dense`, all of which differ.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is a column of a new name already; [`Error::Io`];
+    /// [`Error::BadData`] where a type has no place in Parquet.
+    pub fn file(
+        rows: &Rows<'_>,
+        added: Added<'_>,
+        staged: Staged,
+        dense: &[&str],
+        row_group_bytes: usize,
+    ) -> Result<Self> {
+        let pairs = key_values(rows, added)?;
+        let schema = extended(rows.schema(), added.fields, rows.schema().metadata().clone());
+        let storable = schema
+            .fields()
+            .iter()
+            .map(|field| Arc::new(field.as_ref().clone().with_data_type(storable(field.data_type()))));
+        let storable = storable.collect::<Vec<_>>();
+        let schema = Arc::new(Schema::new_with_metadata(storable, schema.metadata().clone()));
+        let no_place = |error: ParquetError| {
+            Error::bad_data(rows.place().clone(), format!("cannot become Parquet: {error}; cast that column"))
+        };
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_bytes(Some(row_group_bytes.max(1)))
+            .set_key_value_metadata(Some(pairs));
+        let leaves = ArrowSchemaConverter::new().convert(&schema).map_err(no_place)?;
+        for leaf in leaves.columns() {
+            let root = leaf.path().parts().first().map(String::as_str).unwrap_or_default();
+            let is_new = || added.fields.iter().any(|field| field.name() == root);
+            if leaf.physical_type() != PhysicalType::BYTE_ARRAY && (dense.contains(&root) || is_new()) {
+                properties = properties.set_column_dictionary_enabled(leaf.path().clone(), false);
+            }
+        }
+        let (sink, failure) = Sink::new(staged.writer()?);
+        let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties.build()));
+        let writer = Box::new(writer.map_err(no_place)?);
+        Ok(Self { schema, to: To::File { writer, failure, staged } })
+    }
+
+    /// Writes a batch and its new columns.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where they do not fit together; [`Error::Io`]. A reader that
+    /// has closed a stream gives one of the kind [`io::ErrorKind::BrokenPipe`].
+    pub fn write(&mut self, rows: &RecordBatch, new: Vec<Float32Array>) -> Result<()> {
+        let new = new.into_iter().map(|column| Arc::new(column) as ArrayRef);
+        let columns = rows.columns().iter().cloned().chain(new).zip(self.schema.fields());
+        let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
+            true => Ok(column),
+            false => cast(&column, field.data_type()),
+        });
+        let columns = columns.collect::<std::result::Result<_, _>>();
+        let batch = columns.and_then(|columns| RecordBatch::try_new(self.schema.clone(), columns));
+        let batch = batch.map_err(|e| Error::Internal(e.to_string()))?;
+        match &mut self.to {
+            To::Stream(writer, place) => {
+                writer.write(&batch).and_then(|()| writer.flush()).map_err(|error| stream_fault(place, error))
+            }
+            To::File { writer, failure, staged } => {
+                writer.write(&batch).map_err(|error| file_fault(staged, failure, &error))
+            }
+        }
+    }
+
+    /// Adds metadata that is known at the end only: where a file keeps its own. The
+    /// metadata of a stream has gone ahead of its rows.
+    pub fn set_key_value(&mut self, key: &str, value: String) {
+        if let To::File { writer, .. } = &mut self.to {
+            writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        }
+    }
+
+    /// Writes the end; a file gets its name. Returns the size in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::OutputExists`] where a file of this name has appeared
+    /// meanwhile; [`Error::Transient`] of a store.
+    pub fn finish(self) -> Result<u64> {
+        match self.to {
+            To::Stream(mut writer, place) => {
+                writer.finish().map_err(|error| stream_fault(&place, error))?;
+                Ok(writer.get_ref().get_ref().bytes)
+            }
+            To::File { writer, failure, staged } => {
+                // Closed, it is also dropped: the last bytes leave the buffer.
+                let closed = writer.close();
+                if let Some(source) = failure.take() {
+                    return Err(io_errors::io(Place::file(staged.path().display()), "write", source));
+                }
+                closed.map_err(|error| file_fault(&staged, &failure, &error))?;
+                let bytes = staged.bytes()?;
+                staged.commit()?;
+                Ok(bytes)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for RowWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RowWriter").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// The rows' metadata with the new ones, in the order of their keys.
+fn key_values(rows: &Rows<'_>, added: Added<'_>) -> Result<Vec<KeyValue>> {
+    check_new_fields(rows.schema(), rows.place(), added.fields)?;
+    let old = rows.schema().metadata().iter();
+    let mut old: Vec<_> = old.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+    old.sort_by(|a, b| a.key.cmp(&b.key));
+    key_values::extend(&old, added.fields, added.key_values)
+        .map_err(|what| Error::bad_data(rows.place().clone(), what))
+}
+
+/// The type that a column is stored as: the Parquet writer knows no dictionaries whose
+/// values are views.
+fn storable(data_type: &DataType) -> DataType {
+    let item =
+        |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(storable(field.data_type())));
+    match data_type {
+        DataType::Dictionary(key, value) => {
+            let value = match value.as_ref() {
+                DataType::Utf8View => DataType::Utf8,
+                DataType::BinaryView => DataType::Binary,
+                other => storable(other),
+            };
+            DataType::Dictionary(key.clone(), Box::new(value))
+        }
+        DataType::List(field) => DataType::List(item(field)),
+        DataType::LargeList(field) => DataType::LargeList(item(field)),
+        DataType::FixedSizeList(field, length) => DataType::FixedSizeList(item(field), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
+        other => other.clone(),
+    }
+}
+
+fn extended(old: &Schema, new: &[Field], metadata: HashMap<String, String>) -> Schema {
+    let fields = old.fields().iter().cloned().chain(new.iter().cloned().map(Arc::new));
+    Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata)
+}
+
+fn stream_fault(place: &Place, error: ArrowError) -> Error {
+    match error {
+        ArrowError::IoError(_, source) => io_errors::io(place.clone(), "write", source),
+        other => Error::bad_data(place.clone(), format!("cannot be written as an Arrow IPC stream: {other}")),
+    }
+}
+
+fn file_fault(staged: &Staged, failure: &Failure, error: &ParquetError) -> Error {
+    let source = failure.take().unwrap_or_else(|| io::Error::other(error.to_string()));
+    io_errors::io(Place::file(staged.path().display()), "write", source)
+}
+
+/// Counts what passes.
+struct Counting {
+    out: Box<dyn Write + Send>,
+    bytes: u64,
+}
+
+impl Write for Counting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

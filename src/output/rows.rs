@@ -1,0 +1,134 @@
+//! Rows with all their columns, as record batches: of an Arrow IPC stream, or of a
+//! Parquet file that is to become one.
+
+use std::io;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::error::{Error, Place, Result};
+use crate::parquet_file::Input;
+use crate::storage::io_errors;
+
+use super::ipc::IpcReader;
+
+/// Record batches in their order.
+pub struct Rows<'a> {
+    schema: SchemaRef,
+    place: Place,
+    batches: Box<dyn Iterator<Item = Result<RowBatch>> + Send + 'a>,
+}
+
+/// Rows that follow one another.
+#[derive(Debug, Clone)]
+pub struct RowBatch {
+    /// The row group they are of; the number of the batch in a stream.
+    pub group: usize,
+    /// Position of the first row in its group.
+    pub first_row: usize,
+    /// All columns.
+    pub rows: RecordBatch,
+}
+
+impl<'a> Rows<'a> {
+    /// Reads an Arrow IPC stream up to its schema. Its batches are those of the stream.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] where the bytes are no such stream; [`Error::Io`].
+    pub fn of_stream(
+        chunks: impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'a,
+        place: Place,
+    ) -> Result<Self> {
+        let reader = IpcReader::open(chunks, place.clone())?;
+        let schema = reader.schema().clone();
+        let batches = reader.enumerate();
+        let batches = batches.map(|(group, rows)| rows.map(|rows| RowBatch { group, first_row: 0, rows }));
+        Ok(Self { schema, place, batches: Box::new(batches) })
+    }
+
+    /// The rows of a Parquet file, in batches of `batch_rows` of which the last of a row
+    /// group may be shorter.
+    pub fn of_file(input: &Input, batch_rows: usize) -> Self {
+        let groups = 0..input.metadata().num_row_groups();
+        let file = input.clone();
+        let batches = groups.flat_map(move |group| {
+            let (batches, failure) = match row_group(&file, group, batch_rows) {
+                Ok(batches) => (Some(batches), None),
+                Err(e) => (None, Some(Err(e))),
+            };
+            batches.into_iter().flatten().chain(failure)
+        });
+        Self { schema: input.schema().clone(), place: input.place(), batches: Box::new(batches) }
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Where they come from.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<RowBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.batches.next()
+    }
+}
+
+impl std::fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows")
+            .field("place", &self.place)
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+fn row_group(
+    input: &Input,
+    group: usize,
+    batch_rows: usize,
+) -> Result<impl Iterator<Item = Result<RowBatch>> + Send + use<>> {
+    let place = input.place().row_group(group);
+    let file = input.file().clone();
+    let mut batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
+        .with_row_groups(vec![group])
+        .with_batch_size(batch_rows)
+        .build()
+        .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
+    let (mut first_row, promised) = (0, input.rows_in(group));
+    let mut ended = false;
+    Ok(std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let batch = match batches.next() {
+            Some(Ok(rows)) => {
+                let batch = RowBatch { group, first_row, rows };
+                first_row += batch.rows.num_rows();
+                Some(Ok(batch))
+            }
+            Some(Err(error)) => {
+                // Arrow's reader keeps no more of an error than its text.
+                Some(Err(file
+                    .failure(&place)
+                    .unwrap_or_else(|| io_errors::arrow(place.clone(), "read", error))))
+            }
+            None if first_row != promised => {
+                let what = format!(
+                    "holds {first_row} rows where the footer promises {promised}; write the file again"
+                );
+                Some(Err(Error::bad_data(place.clone(), what)))
+            }
+            None => None,
+        };
+        ended = !matches!(batch, Some(Ok(_)));
+        batch
+    }))
+}

@@ -1,0 +1,115 @@
+//! A file with columns added, in whichever of two ways it can be written.
+
+use arrow::array::Float32Array;
+use arrow::datatypes::Field;
+use parquet::file::metadata::KeyValue;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::parquet_file::Input;
+use crate::storage::Staged;
+
+use super::reencode::Reencoder;
+use super::splice::SpliceWriter;
+
+/// How the old columns reach the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Written {
+    /// Byte for byte.
+    Spliced,
+    /// Decoded and encoded again, since the input is encrypted.
+    ReEncoded,
+}
+
+impl Written {
+    /// How the columns of an input will be written.
+    pub fn of(input: &Input) -> Self {
+        if input.encryption().is_some() { Self::ReEncoded } else { Self::Spliced }
+    }
+
+    /// Its name in summaries and footers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spliced => "spliced",
+            Self::ReEncoded => "re-encoded",
+        }
+    }
+}
+
+/// Writes a copy of an input with more columns, row group by row group.
+#[derive(Debug)]
+pub enum Writer {
+    /// Copies the old columns.
+    Splice(Box<SpliceWriter>),
+    /// Encodes them again.
+    Reencode(Box<Reencoder>),
+}
+
+impl Writer {
+    /// Starts a file with the columns of `input` and then `new_fields`, nullable and all
+    /// Float32, which were computed from the columns `like`. `key_values` replace the
+    /// input's of the same keys. The output of an encrypted input is encrypted with the
+    /// same keys.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) where the input has a column of a new name
+    /// already; [`Error::BadData`](crate::Error::BadData) where it cannot be written in
+    /// either way; [`Error::Io`](crate::Error::Io).
+    pub fn new(
+        input: &Input,
+        staged: Staged,
+        new_fields: &[Field],
+        like: &[&str],
+        key_values: &[KeyValue],
+    ) -> Result<Self> {
+        Ok(match input.encryption() {
+            None => Self::Splice(Box::new(SpliceWriter::new(input, staged, new_fields, key_values)?)),
+            Some(encryption) => Self::Reencode(Box::new(Reencoder::new(
+                input, encryption, staged, new_fields, like, key_values,
+            )?)),
+        })
+    }
+
+    /// Writes the next row group, `index`: its old columns and the new ones, each given
+    /// as the pieces it was computed in.
+    ///
+    /// # Errors
+    /// [`Error::Internal`](crate::Error::Internal) where row groups come out of order or
+    /// the columns have another number of rows than the row group;
+    /// [`Error::Io`](crate::Error::Io) and [`Error::BadData`](crate::Error::BadData) of
+    /// the input or the output.
+    pub fn row_group<P, C>(&mut self, index: usize, columns: C) -> Result<()>
+    where
+        C: IntoIterator<Item = P>,
+        P: IntoIterator<Item = Float32Array>,
+    {
+        match self {
+            Self::Splice(writer) => writer.row_group(index, columns),
+            Self::Reencode(writer) => writer.row_group(index, columns),
+        }
+    }
+
+    /// Replaces or adds a key-value of the footer, which is written last.
+    pub fn set_key_value(&mut self, key: &str, value: String) {
+        match self {
+            Self::Splice(writer) => writer.set_key_value(key, value),
+            Self::Reencode(writer) => writer.set_key_value(key, value),
+        }
+    }
+
+    /// Writes the footer, makes sure that the input is still what it was, and gives the
+    /// output its name. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Transient`](crate::Error::Transient) where the input was changed
+    /// meanwhile, [`Error::Io`](crate::Error::Io),
+    /// [`Error::OutputExists`](crate::Error::OutputExists).
+    pub fn finish(self) -> Result<u64> {
+        match self {
+            Self::Splice(writer) => writer.finish(),
+            Self::Reencode(writer) => writer.finish(),
+        }
+    }
+}

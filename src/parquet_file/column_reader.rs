@@ -1,0 +1,66 @@
+//! A reader of one column of one row group.
+
+use std::ops::Range;
+
+use arrow::array::{ArrayRef, new_empty_array};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::error::{Error, Place, Result};
+use crate::storage::{InputFile, io_errors};
+
+use super::open::Input;
+
+/// One column of a row group, through the Parquet crate's Arrow reader.
+pub(crate) struct ColumnReader {
+    reader: ParquetRecordBatchReader,
+    file: InputFile,
+    empty: ArrayRef,
+    place: Place,
+}
+
+impl ColumnReader {
+    /// Opens rows `rows` of a column; batches have `batch_rows` rows but for the last.
+    pub(crate) fn open(
+        input: &Input,
+        position: usize,
+        name: &str,
+        row_group: usize,
+        rows: Range<usize>,
+        batch_rows: usize,
+    ) -> Result<Self> {
+        let place = input.place().row_group(row_group).column(name);
+        let mask = ProjectionMask::roots(input.metadata().file_metadata().schema_descr(), [position]);
+        let file = input.file().clone();
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
+            .with_row_groups(vec![row_group])
+            .with_projection(mask)
+            .with_offset(rows.start)
+            .with_limit(rows.len())
+            .with_batch_size(batch_rows)
+            .build()
+            .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
+        let empty = new_empty_array(input.schema().field(position).data_type());
+        Ok(Self { reader, file, empty, place })
+    }
+
+    /// The next batch, which must have so many rows.
+    pub(crate) fn read(&mut self, rows: usize) -> Result<ArrayRef> {
+        let array = match self.reader.next().transpose() {
+            Ok(Some(batch)) => batch.columns().first().cloned().unwrap_or_else(|| self.empty.clone()),
+            Ok(None) => self.empty.clone(),
+            Err(error) => {
+                // Arrow's reader keeps no more of an error than its text.
+                let known = self.file.failure(&self.place);
+                return Err(known.unwrap_or_else(|| io_errors::arrow(self.place.clone(), "read", error)));
+            }
+        };
+        if array.len() == rows {
+            Ok(array)
+        } else {
+            let what =
+                format!("holds {} rows where the footer promises {rows}; write the file again", array.len());
+            Err(Error::bad_data(self.place.clone(), what))
+        }
+    }
+}

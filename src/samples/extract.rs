@@ -1,0 +1,271 @@
+//! From an Arrow array of embeddings to one `[rows, d]` block of f32, and what is
+//! wrong with the rows that do not fit in. Without copying where Arrow already
+//! holds such a block.
+
+use std::ops::Range;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeBinaryArray, GenericListArray, OffsetSizeTrait,
+};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::{Float16Type, Float32Type, Float64Type};
+
+use crate::error::{Error, Result};
+
+use super::embedding_type::{EmbeddingType, Float, Layout};
+
+/// What is wrong with one row's embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// It is null.
+    Null,
+    /// It is a list of this length.
+    WrongLength(usize),
+    /// It holds NaN, an infinity (in f32) or a null element.
+    NonFinite,
+}
+
+/// A batch of embeddings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embeddings {
+    /// `[rows, d]`, row-major. The values of flawed rows mean nothing.
+    pub values: ScalarBuffer<f32>,
+    /// Flawed rows, ascending.
+    pub flaws: Vec<(usize, Flaw)>,
+}
+
+impl Embeddings {
+    /// A dense block in which nothing but non-finite values can be wrong.
+    pub(super) fn dense(values: ScalarBuffer<f32>, dim: usize) -> Self {
+        let mut flaws = Vec::new();
+        mark_non_finite(&values, dim, &mut flaws);
+        Self { values, flaws }
+    }
+}
+
+/// Reads embeddings of dimension `dim` (at least 1) from an array of type `kind`.
+///
+/// # Errors
+/// [`Error::Internal`] where the array is not of that type.
+pub fn extract(array: &ArrayRef, kind: EmbeddingType, dim: usize) -> Result<Embeddings> {
+    match kind.layout {
+        Layout::List => lists::<i32>(downcast(array.as_list_opt::<i32>())?, kind.item, dim),
+        Layout::LargeList => lists::<i64>(downcast(array.as_list_opt::<i64>())?, kind.item, dim),
+        Layout::FixedSizeList(length) => {
+            let lists = downcast(array.as_fixed_size_list_opt())?;
+            let rows = lists.len();
+            let items = Items::read(lists.values(), 0..rows * length, kind.item)?;
+            Ok(gather(&items, rows, dim, lists.nulls(), |row| row * length..(row + 1) * length))
+        }
+        Layout::FixedSizeBinary(length) => {
+            let binary: &FixedSizeBinaryArray = downcast(array.as_fixed_size_binary_opt())?;
+            let rows = binary.len();
+            let bytes = binary.value_data().get(..rows * length * 4).unwrap_or_default();
+            let values = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            let items = Items { values, nulls: None };
+            Ok(gather(&items, rows, dim, binary.nulls(), |row| row * length..(row + 1) * length))
+        }
+    }
+}
+
+fn lists<O: OffsetSizeTrait>(array: &GenericListArray<O>, item: Float, dim: usize) -> Result<Embeddings> {
+    let offsets: Vec<usize> = array.value_offsets().iter().map(|offset| offset.as_usize()).collect();
+    let first = offsets.first().copied().unwrap_or(0);
+    let last = offsets.last().copied().unwrap_or(0);
+    let items = Items::read(array.values(), first..last, item)?;
+    let range = |row: usize| match offsets.get(row..row + 2) {
+        Some([start, end]) => start - first..end - first,
+        _ => 0..0,
+    };
+    Ok(gather(&items, array.len(), dim, array.nulls(), range))
+}
+
+/// The elements of all lists of a batch, end to end.
+struct Items {
+    values: ScalarBuffer<f32>,
+    nulls: Option<NullBuffer>,
+}
+
+impl Items {
+    fn read(array: &ArrayRef, range: Range<usize>, item: Float) -> Result<Self> {
+        if range.end > array.len() {
+            return Err(Error::Internal(format!("{} list items, {} expected", array.len(), range.end)));
+        }
+        let array = array.slice(range.start, range.len());
+        let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
+        let values = match item {
+            Float::F32 => downcast(array.as_primitive_opt::<Float32Type>())?.values().clone(),
+            Float::F16 => convert::<Float16Type>(&array, |value| value.to_f32())?,
+            #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is documented")]
+            Float::F64 => convert::<Float64Type>(&array, |value| value as f32)?,
+        };
+        Ok(Self { values, nulls })
+    }
+
+    fn has_null(&self, range: Range<usize>) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.slice(range.start, range.len()).null_count() > 0)
+    }
+}
+
+fn convert<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    to_f32: fn(T::Native) -> f32,
+) -> Result<ScalarBuffer<f32>> {
+    Ok(downcast(array.as_primitive_opt::<T>())?.values().iter().map(|value| to_f32(*value)).collect())
+}
+
+/// One block from the rows' ranges of `items`.
+fn gather(
+    items: &Items,
+    rows: usize,
+    dim: usize,
+    nulls: Option<&NullBuffer>,
+    range: impl Fn(usize) -> Range<usize>,
+) -> Embeddings {
+    let whole = nulls.is_none_or(|nulls| nulls.null_count() == 0)
+        && items.nulls.is_none()
+        && items.values.len() == rows * dim
+        && (0..rows).all(|row| range(row) == (row * dim..(row + 1) * dim));
+    if whole {
+        return Embeddings::dense(items.values.clone(), dim);
+    }
+    let mut values = vec![0.0; rows * dim];
+    let mut flaws = Vec::new();
+    for (row, slot) in values.chunks_exact_mut(dim).enumerate() {
+        let range = range(row);
+        let flaw = if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            Some(Flaw::Null)
+        } else if range.len() != dim {
+            Some(Flaw::WrongLength(range.len()))
+        } else if items.has_null(range.clone()) {
+            Some(Flaw::NonFinite)
+        } else {
+            slot.copy_from_slice(items.values.get(range).unwrap_or_default());
+            (!is_finite(slot)).then_some(Flaw::NonFinite)
+        };
+        flaws.extend(flaw.map(|flaw| (row, flaw)));
+    }
+    Embeddings { values: values.into(), flaws }
+}
+
+/// Adds the rows with NaN or infinity.
+pub(super) fn mark_non_finite(values: &[f32], dim: usize, flaws: &mut Vec<(usize, Flaw)>) {
+    if !is_finite(values) {
+        let rows = values.chunks_exact(dim).enumerate();
+        flaws.extend(rows.filter(|(_, row)| !is_finite(row)).map(|(row, _)| (row, Flaw::NonFinite)));
+    }
+}
+
+/// Whether all values are finite. Adding one to an exponent of all ones carries
+/// into the sign bit; and, add and or vectorise on any processor, where a
+/// comparison that may leave the loop does not.
+fn is_finite(values: &[f32]) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    const ONE: u32 = 0x0080_0000;
+    let seen = values.iter().fold(0, |seen, value| seen | ((value.to_bits() & EXPONENT) + ONE));
+    seen >> 31 == 0
+}
+
+fn downcast<T: ?Sized>(array: Option<&T>) -> Result<&T> {
+    array.ok_or_else(|| Error::Internal("an embedding column changed its type between batches".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{FixedSizeListBuilder, Float32Builder, LargeListArray, ListArray};
+    use arrow::datatypes::{DataType, Field};
+    use std::sync::Arc;
+
+    fn read(array: ArrayRef, dim: usize) -> Embeddings {
+        let kind = EmbeddingType::of(array.data_type()).unwrap();
+        extract(&array, kind, dim).unwrap()
+    }
+
+    #[test]
+    fn regular_lists_are_not_copied() {
+        let rows = (0..6).map(|row| Some((0..4).map(|i| Some((row * 4 + i) as f32)).collect::<Vec<_>>()));
+        let list = ListArray::from_iter_primitive::<Float32Type, _, _>(rows);
+        let source = list.values().as_primitive::<Float32Type>().values().clone();
+        let out = read(Arc::new(list.slice(2, 3)), 4);
+        assert_eq!(out.values.as_ptr(), source.slice(8, 12).as_ptr());
+        assert_eq!(&out.values[..], &source[8..20]);
+        assert!(out.flaws.is_empty());
+    }
+
+    #[test]
+    fn every_flaw_is_found_in_every_layout() {
+        let rows = vec![
+            Some(vec![Some(1.0), Some(2.0)]),
+            None,
+            Some(vec![Some(1.0)]),
+            Some(vec![]),
+            Some(vec![Some(f64::NAN), Some(0.0)]),
+            Some(vec![Some(1e300), Some(0.0)]),
+            Some(vec![None, Some(0.0)]),
+            Some(vec![Some(-3.0), Some(4.5)]),
+        ];
+        let flaws = vec![
+            (1, Flaw::Null),
+            (2, Flaw::WrongLength(1)),
+            (3, Flaw::WrongLength(0)),
+            (4, Flaw::NonFinite),
+            (5, Flaw::NonFinite),
+            (6, Flaw::NonFinite),
+        ];
+        let large = LargeListArray::from_iter_primitive::<Float64Type, _, _>(rows.clone());
+        let out = read(Arc::new(large), 2);
+        assert_eq!(
+            (&out.values[..2], &out.values[14..], &out.flaws),
+            (&[1.0, 2.0][..], &[-3.0, 4.5][..], &flaws)
+        );
+
+        let halves = rows.iter().map(|row| {
+            row.as_ref().map(|row| row.iter().map(|v| v.map(half::f16::from_f64)).collect::<Vec<_>>())
+        });
+        let list = ListArray::from_iter_primitive::<Float16Type, _, _>(halves);
+        assert_eq!(read(Arc::new(list), 2).flaws, flaws);
+    }
+
+    #[test]
+    fn fixed_size_lists_and_bytes() {
+        let mut builder = FixedSizeListBuilder::new(Float32Builder::new(), 2);
+        for row in 0..5 {
+            builder.values().append_value(row as f32);
+            builder.values().append_value(f32::NEG_INFINITY.max(-1.0));
+            builder.append(row != 3);
+        }
+        let out = read(Arc::new(builder.finish().slice(1, 4)), 2);
+        assert_eq!(&out.values[..4], &[1.0, -1.0, 2.0, -1.0]);
+        assert_eq!(out.flaws, vec![(2, Flaw::Null)]);
+
+        let bytes = |a: f32, b: f32| [a.to_le_bytes(), b.to_le_bytes()].concat();
+        let rows = [Some(bytes(1.0, 2.0)), None, Some(bytes(f32::INFINITY, 0.0)), Some(bytes(5.0, 6.0))];
+        let binary = FixedSizeBinaryArray::try_from_sparse_iter_with_size(rows.into_iter(), 8).unwrap();
+        let out = read(Arc::new(binary.slice(1, 3)), 2);
+        assert_eq!(&out.values[4..], &[5.0, 6.0]);
+        assert_eq!(out.flaws, vec![(0, Flaw::Null), (1, Flaw::NonFinite)]);
+    }
+
+    #[test]
+    fn no_rows_at_all() {
+        let item = Arc::new(Field::new("item", DataType::Float32, true));
+        let empty = arrow::array::new_empty_array(&DataType::List(item));
+        assert_eq!(read(empty, 3), Embeddings { values: Vec::<f32>::new().into(), flaws: vec![] });
+    }
+
+    #[test]
+    fn finite_means_what_the_standard_library_says() {
+        for value in [0.0, -0.0, 1.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45, f32::NAN, -f32::NAN]
+            .into_iter()
+            .chain([
+                f32::INFINITY,
+                f32::NEG_INFINITY,
+                f32::from_bits(0x7f80_0001),
+                f32::from_bits(0xffff_ffff),
+            ])
+        {
+            assert_eq!(is_finite(&[1.0, value, 2.0]), value.is_finite(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Samples: rows of a file or a record batch as two embeddings and a class. Finds the
+//! columns, reads them in batches, and gives every row a fate. Writes nothing.
+
+mod batch;
+mod classes;
+mod deferred;
+mod embedding_type;
+mod extract;
+mod fate;
+mod label;
+mod pages;
+mod probe;
+mod roles;
+mod source;
+
+pub use batch::Samples;
+pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
+pub use deferred::Unread;
+pub use embedding_type::{EmbeddingType, Float, Layout};
+pub use extract::{Embeddings, Flaw, extract};
+pub use fate::{Fate, FateCounts, Modality};
+pub use label::{LabelIndex, LabelType};
+pub use pages::found::Memory;
+pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddings, obvious_label};
+pub use roles::{Request, Roles};
+pub use source::{SampleReader, Source};

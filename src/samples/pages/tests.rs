@@ -1,0 +1,391 @@
+//! The fast page reader against the general one: every file read both ways.
+
+use std::io::Write;
+use std::path::Path;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, ListArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{Field, Float32Type};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use proptest::prelude::*;
+
+use crate::parquet_file::ColumnReader;
+use crate::samples::Memory;
+use crate::samples::extract::extract;
+
+use super::*;
+
+/// What a row of a generated file holds.
+#[derive(Debug, Clone, Copy)]
+enum Row {
+    Good,
+    Null,
+    Length(usize),
+    NullItem(usize),
+    Value(f32),
+}
+
+fn any_row() -> impl Strategy<Value = Row> {
+    prop_oneof![
+        1 => Just(Row::Null),
+        2 => (0_usize..12).prop_map(Row::Length),
+        1 => (0_usize..12).prop_map(Row::NullItem),
+        1 => prop_oneof![Just(f32::NAN), Just(f32::INFINITY), Just(-0.0)].prop_map(Row::Value),
+        1 => Just(Row::Good),
+    ]
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    dim: usize,
+    rows: Vec<Row>,
+    version: WriterVersion,
+    compression: Compression,
+    encoding: Option<Encoding>,
+    page_bytes: usize,
+    batch: usize,
+    index: bool,
+    layout: Layout,
+    nullable: bool,
+}
+
+prop_compose! {
+    fn any_file()(
+        dim in 1_usize..10,
+        length in 0_usize..120,
+        odd in proptest::collection::vec((0_usize..120, any_row()), 0..6),
+        version in prop_oneof![Just(WriterVersion::PARQUET_1_0), Just(WriterVersion::PARQUET_2_0)],
+        compression in prop_oneof![
+            Just(Compression::UNCOMPRESSED),
+            Just(Compression::SNAPPY),
+            Just(Compression::LZ4_RAW),
+            Just(Compression::GZIP(GzipLevel::default())),
+            Just(Compression::BROTLI(BrotliLevel::default())),
+            Just(Compression::ZSTD(ZstdLevel::default())),
+        ],
+        encoding in prop_oneof![
+            3 => Just(Some(Encoding::PLAIN)),
+            1 => Just(Some(Encoding::BYTE_STREAM_SPLIT)),
+            1 => Just(None),
+        ],
+        page_bytes in 8_usize..2000,
+        batch in 1_usize..40,
+        index in any::<bool>(),
+        layout in prop_oneof![Just(Layout::List), Just(Layout::LargeList), Just(Layout::FixedSizeList(0))],
+        nullable in any::<bool>(),
+    ) -> File {
+        let mut rows = vec![Row::Good; length];
+        for (at, row) in odd {
+            if let Some(slot) = rows.get_mut(at) {
+                *slot = row;
+            }
+        }
+        File { dim, rows, version, compression, encoding, page_bytes, batch, index, layout, nullable }
+    }
+}
+
+impl File {
+    fn array(&self) -> ArrayRef {
+        let value = |row: usize, item: usize| Some((row * 16 + item) as f32);
+        let lists = self.rows.iter().enumerate().map(|(at, row)| {
+            let mut items: Vec<_> = (0..self.dim).map(|item| value(at, item)).collect();
+            match *row {
+                Row::Good => {}
+                Row::Null if self.nullable => return None,
+                Row::Null => {}
+                Row::Length(length) => items = (0..length).map(|item| value(at, item)).collect(),
+                Row::NullItem(item) if self.nullable => items[item % self.dim] = None,
+                Row::NullItem(_) => {}
+                Row::Value(value) => items[at % self.dim] = Some(value),
+            }
+            // Fixed-size lists have no other length.
+            if matches!(self.layout, Layout::FixedSizeList(_)) {
+                items.resize(self.dim, Some(0.5));
+            }
+            Some(items)
+        });
+        let list = ListArray::from_iter_primitive::<Float32Type, _, _>(lists.collect::<Vec<_>>());
+        let item = Arc::new(Field::new("item", DataType::Float32, self.nullable));
+        let list: ArrayRef = Arc::new(list);
+        match self.layout {
+            Layout::FixedSizeList(_) => {
+                let length = i32::try_from(self.dim).unwrap();
+                let fixed = cast(
+                    &list,
+                    &DataType::FixedSizeList(Arc::new(Field::new("item", DataType::Float32, true)), length),
+                );
+                let (_, length, values, nulls) = fixed
+                    .unwrap()
+                    .as_any()
+                    .downcast_ref::<FixedSizeListArray>()
+                    .unwrap()
+                    .clone()
+                    .into_parts();
+                Arc::new(FixedSizeListArray::new(item, length, values, nulls))
+            }
+            Layout::LargeList => cast(&list, &DataType::LargeList(item)).unwrap(),
+            _ => cast(&list, &DataType::List(item)).unwrap(),
+        }
+    }
+
+    fn write(&self, path: &Path) {
+        let array = self.array();
+        let field = Field::new("x", array.data_type().clone(), self.nullable);
+        let schema = Arc::new(arrow::datatypes::Schema::new(vec![field]));
+        let batch = RecordBatch::try_new(schema, vec![array]).unwrap();
+        let mut properties = WriterProperties::builder()
+            .set_writer_version(self.version)
+            .set_compression(self.compression)
+            .set_data_page_size_limit(self.page_bytes)
+            .set_write_batch_size(self.batch)
+            .set_dictionary_page_size_limit(400)
+            .set_offset_index_disabled(!self.index)
+            .set_statistics_enabled(parquet::file::properties::EnabledStatistics::Chunk)
+            .set_dictionary_enabled(self.encoding.is_none());
+        if let Some(encoding) = self.encoding {
+            properties = properties.set_encoding(encoding);
+        }
+        let file = std::fs::File::create(path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+}
+
+/// Rows from `first` on in batches, through the general reader.
+fn generally(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
+    let rows = input.rows_in(0);
+    let kind = EmbeddingType::of(input.schema().field(0).data_type()).unwrap();
+    let mut reader = ColumnReader::open(input, 0, "x", 0, first..rows, batch).unwrap();
+    let starts = (first..rows).step_by(batch);
+    starts.map(|start| extract(&reader.read(batch.min(rows - start)).unwrap(), kind, dim).unwrap()).collect()
+}
+
+fn by_pages(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
+    let rows = input.rows_in(0);
+    let mut reader = ListPages::open(input, 0, dim, 0, first).unwrap().unwrap();
+    let starts = (first..rows).step_by(batch);
+    let found = starts.map(|start| reader.read(batch.min(rows - start)).unwrap());
+    // All are found before the first is read.
+    let found: Vec<Found> = found.collect();
+    found.into_iter().map(|found| found.read(&mut Memory::default()).unwrap()).collect()
+}
+
+/// Equal, also where values are NaN; what flawed rows hold does not matter.
+fn assert_same(dim: usize, general: &[Embeddings], pages: &[Embeddings]) {
+    assert_eq!(general.len(), pages.len());
+    for (a, b) in general.iter().zip(pages) {
+        assert_eq!(a.flaws, b.flaws);
+        assert_eq!(a.values.len(), b.values.len());
+        for (row, (x, y)) in a.values.chunks_exact(dim).zip(b.values.chunks_exact(dim)).enumerate() {
+            let bits = |row: &[f32]| row.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert!(
+                a.flaws.iter().any(|(at, _)| *at == row) || bits(x) == bits(y),
+                "row {row}: {x:?} and {y:?}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn pages_give_what_the_general_reader_gives(file in any_file(), first in 0_usize..120, batch in 1_usize..60) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        file.write(&path);
+        let input = Input::open(&path).unwrap();
+        if file.rows.is_empty() {
+            return Ok(());
+        }
+        let first = first % file.rows.len();
+        assert_same(file.dim, &generally(&input, file.dim, first, batch), &by_pages(&input, file.dim, first, batch));
+    }
+}
+
+type List = Option<Vec<Option<f32>>>;
+
+/// The repetition level, definition level and value of every element of an
+/// optional list of optional elements.
+fn shred(lists: &[List]) -> Vec<(u8, u8, Option<f32>)> {
+    let mut levels = Vec::new();
+    for list in lists {
+        match list.as_deref() {
+            None => levels.push((0, 0, None)),
+            Some([]) => levels.push((0, 1, None)),
+            Some(items) => levels.extend(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| (u8::from(i > 0), 2 + u8::from(item.is_some()), *item)),
+            ),
+        }
+    }
+    levels
+}
+
+/// A file whose v1 pages start in the middle of lists, as pyarrow's do: no writer
+/// of the Parquet crate does that, so the pages are put together here.
+fn write_cut_pages(path: &Path, lists: &[List], cuts: &[usize]) {
+    let schema = "message m { optional group x (LIST) { repeated group list { optional float element; } } }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let column = parquet::schema::types::SchemaDescriptor::new(schema.clone()).column(0);
+    let items = shred(lists);
+    let mut chunk = Vec::new();
+    let mut from = 0;
+    for to in cuts.iter().copied().chain([items.len()]) {
+        let page = &items[from..to];
+        let mut bytes = Vec::new();
+        let levels = |levels: Vec<u8>, bytes: &mut Vec<u8>| {
+            let mut encoded = Vec::new();
+            for run in levels.chunk_by(|a, b| a == b) {
+                let mut header = run.len() << 1;
+                while header >= 0x80 {
+                    encoded.push((header & 0x7f) as u8 | 0x80);
+                    header >>= 7;
+                }
+                encoded.extend([header as u8, run[0]]);
+            }
+            bytes.extend((encoded.len() as u32).to_le_bytes());
+            bytes.extend(encoded);
+        };
+        levels(page.iter().map(|item| item.0).collect(), &mut bytes);
+        levels(page.iter().map(|item| item.1).collect(), &mut bytes);
+        bytes.extend(page.iter().filter_map(|item| item.2).flat_map(f32::to_le_bytes));
+        chunk.push((page.len(), bytes));
+        from = to;
+    }
+    let mut out = parquet::file::writer::TrackedWrite::new(std::fs::File::create(path).unwrap());
+    out.write_all(b"PAR1").unwrap();
+    let start = out.bytes_written() as i64;
+    for (count, bytes) in chunk {
+        let size = bytes.len();
+        let compressed = parquet::column::page::CompressedPage::new(
+            Page::DataPage {
+                buf: bytes.into(),
+                num_values: count as u32,
+                encoding: Encoding::PLAIN,
+                def_level_encoding: Encoding::RLE,
+                rep_level_encoding: Encoding::RLE,
+                statistics: None,
+            },
+            size,
+        );
+        let mut writer = parquet::file::writer::SerializedPageWriter::new(&mut out);
+        parquet::column::page::PageWriter::write_page(&mut writer, compressed).unwrap();
+    }
+    let length = out.bytes_written() as i64 - start;
+    let metadata = parquet::file::metadata::ColumnChunkMetaData::builder(column)
+        .set_encodings(vec![Encoding::PLAIN, Encoding::RLE])
+        .set_num_values(items.len() as i64)
+        .set_total_compressed_size(length)
+        .set_total_uncompressed_size(length)
+        .set_data_page_offset(start)
+        .build()
+        .unwrap();
+    let descriptor = Arc::new(parquet::schema::types::SchemaDescriptor::new(schema));
+    let group = parquet::file::metadata::RowGroupMetaData::builder(descriptor.clone())
+        .set_num_rows(lists.len() as i64)
+        .set_column_metadata(vec![metadata])
+        .build()
+        .unwrap();
+    let footer =
+        parquet::file::metadata::FileMetaData::new(1, lists.len() as i64, None, None, descriptor, None);
+    let metadata = parquet::file::metadata::ParquetMetaData::new(footer, vec![group]);
+    parquet::file::metadata::ParquetMetaDataWriter::new_with_tracked(out, &metadata).finish().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn pages_may_start_in_the_middle_of_lists(
+        dim in 1_usize..9,
+        rows in proptest::collection::vec(prop_oneof![4 => Just(Row::Good), 1 => any_row()], 1..40),
+        cuts in proptest::collection::btree_set(1_usize..200, 0..12),
+        batch in 1_usize..15,
+        first in 0_usize..40,
+    ) {
+        let list = |(at, row): (usize, &Row)| -> List {
+            let item = |item: usize| Some((at * 16 + item) as f32);
+            let mut items: Vec<_> = (0..dim).map(item).collect();
+            match *row {
+                Row::Good => {}
+                Row::Null => return None,
+                Row::Length(length) => items = (0..length).map(item).collect(),
+                Row::NullItem(null) => items[null % dim] = None,
+                Row::Value(value) => items[at % dim] = Some(value),
+            }
+            Some(items)
+        };
+        let lists: Vec<List> = rows.iter().enumerate().map(list).collect();
+        let items = shred(&lists).len();
+        let cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < items).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        write_cut_pages(&path, &lists, &cuts);
+        let input = Input::open(&path).unwrap();
+        let first = first % lists.len();
+        assert_same(dim, &generally(&input, dim, first, batch), &by_pages(&input, dim, first, batch));
+    }
+}
+
+#[test]
+fn regular_pages_are_copied_and_not_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let lists: Vec<List> = (0..30).map(|row| Some(vec![Some(row as f32); 5])).collect();
+    write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
+    let mut reader = ListPages::open(&Input::open(&path).unwrap(), 0, 5, 0, 0).unwrap().unwrap();
+    let mut pages = 0;
+    while !reader.is_at_end() {
+        reader.look(reader.rows.phase()).unwrap();
+        assert!(!matches!(reader.ahead, Some(Ahead::Odd(_))));
+        reader.advance(31).unwrap();
+        pages += 1;
+    }
+    assert_eq!((pages, reader.rows.closed), (8 + 1, 30));
+    let values: Vec<f32> = lists.into_iter().flatten().flatten().flatten().collect();
+    assert_eq!(reader.rows.values, values);
+}
+
+/// Large pages, as only those are read in part: rows, and where pages begin.
+fn large(lists: &[List], cuts: &[usize]) -> (tempfile::TempDir, Input) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    write_cut_pages(&path, lists, cuts);
+    let input = Input::open(&path).unwrap();
+    (folder, input)
+}
+
+#[test]
+fn large_pages_are_left_in_the_file() {
+    let dim = 700;
+    let good = |row: usize| Some((0..dim).map(|item| Some((row * 1000 + item) as f32)).collect::<Vec<_>>());
+    let mut lists: Vec<List> = (0..400).map(good).collect();
+    // Pages begin at lists and within them.
+    let cuts = [30_000, 70_000, 100_001, 150_000, 200_000];
+    let (_folder, input) = large(&lists, &cuts);
+    for batch in [1, 7, 50, 100, 399, 400] {
+        let mut reader = ListPages::open(&input, 0, dim, 0, 0).unwrap().unwrap();
+        for start in (0..400).step_by(batch) {
+            let found = reader.read(batch.min(400 - start)).unwrap();
+            assert!(matches!(found, Found::InFile(_)), "{start} in batches of {batch}");
+        }
+        assert_same(dim, &generally(&input, dim, 0, batch), &by_pages(&input, dim, 0, batch));
+    }
+    // Odd rows at the ends of pages and within, one of them going on in the next page.
+    lists[42] = None;
+    lists[99].as_mut().unwrap().push(Some(1.0));
+    lists[142].as_mut().unwrap().pop();
+    lists[200].as_mut().unwrap()[3] = None;
+    lists[300].as_mut().unwrap()[699] = Some(f32::NAN);
+    for cuts in [&cuts[..], &[70_000 - 700, 70_000], &[140_000, 210_000]] {
+        let (_folder, input) = large(&lists, cuts);
+        for (first, batch) in [(0, 1), (0, 10), (3, 64), (97, 150), (0, 400)] {
+            let by_pages = by_pages(&input, dim, first, batch);
+            assert_same(dim, &generally(&input, dim, first, batch), &by_pages);
+        }
+    }
+}

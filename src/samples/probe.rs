@@ -1,0 +1,130 @@
+//! A first look into a file: which columns can be what, and how long the lists are.
+
+use arrow::array::{Array, AsArray};
+
+use crate::error::{Error, Place, Result};
+use crate::parquet_file::{ColumnReader, Input};
+
+use super::embedding_type::{EmbeddingType, Layout, wrong_dimension};
+use super::label::LabelType;
+
+/// Rows looked at to tell a wrong column from a bad row.
+const PROBE_ROWS: usize = 1024;
+
+/// Names that say that a column is the label.
+const LABEL_NAMES: [&str; 4] = ["y", "label", "target", "class"];
+
+/// The columns that are embeddings beyond doubt.
+pub fn embedding_columns(input: &Input) -> Vec<&str> {
+    let fields = input.schema().fields().iter();
+    let embeddings = fields.filter(|f| EmbeddingType::of(f.data_type()).is_some_and(|e| e.is_obvious()));
+    embeddings.map(|field| field.name().as_str()).collect()
+}
+
+/// The columns that can be labels.
+pub fn label_columns(input: &Input) -> Vec<&str> {
+    let fields = input.schema().fields().iter();
+    fields.filter(|f| LabelType::of(f.data_type()).is_some()).map(|field| field.name().as_str()).collect()
+}
+
+/// The two embedding columns, where there are exactly two.
+///
+/// # Errors
+/// [`Error::Usage`] that lists the candidates and names the flags.
+pub fn obvious_embeddings(input: &Input) -> Result<(&str, &str)> {
+    match embedding_columns(input)[..] {
+        [x1, x2] => Ok((x1, x2)),
+        [] => Err(Error::Usage(format!(
+            "{}: no column holds embeddings; name them with --x1 and --x2",
+            input.place()
+        ))),
+        ref some => Err(Error::Usage(format!(
+            "{}: not exactly two columns hold embeddings, but {}; choose with --x1 and --x2",
+            input.place(),
+            some.join(", ")
+        ))),
+    }
+}
+
+/// The label column, where exactly one has a label's name (y, label, target or
+/// class, in any case) and type.
+///
+/// # Errors
+/// [`Error::Usage`] that lists the candidates and names the flag.
+pub fn obvious_label(input: &Input) -> Result<&str> {
+    let candidates = label_columns(input);
+    let named = candidates.iter().filter(|name| LABEL_NAMES.contains(&name.to_lowercase().as_str()));
+    match named.collect::<Vec<_>>()[..] {
+        [label] => Ok(label),
+        _ => Err(Error::Usage(format!(
+            "{}: not exactly one column of labels is called y, label, target or class; choose with --label from: {}",
+            input.place(),
+            candidates.join(", ")
+        ))),
+    }
+}
+
+/// The dimension of an embedding column: of its type, or of its first list that
+/// is neither null nor empty.
+///
+/// # Errors
+/// [`Error::BadData`] where the column is no embedding or holds no list.
+pub fn dimension_of(input: &Input, name: &str) -> Result<usize> {
+    let place = input.place().column(name);
+    let (position, field) = input.column(name)?;
+    let kind = EmbeddingType::require(field.data_type(), place.clone())?;
+    if let Some(dimension) = kind.dimension() {
+        return Ok(dimension);
+    }
+    for row_group in 0..input.metadata().num_row_groups() {
+        let rows = input.rows_in(row_group);
+        let mut reader = ColumnReader::open(input, position, name, row_group, 0..rows, PROBE_ROWS)?;
+        for start in (0..rows).step_by(PROBE_ROWS) {
+            let lists = reader.read(PROBE_ROWS.min(rows - start))?;
+            if let Some(length) = lengths(&lists, kind).flatten().find(|length| *length > 0) {
+                return Ok(length);
+            }
+        }
+    }
+    Err(Error::bad_data(place, "holds no embedding in any row; choose another column"))
+}
+
+/// Fails where none of the file's first lists has the models' dimension: then
+/// the column is wrong, and not some of its rows.
+pub(super) fn check_first_lengths(input: &Input, name: &str, dim: usize) -> Result<()> {
+    let (position, field) = input.column(name)?;
+    let kind = EmbeddingType::require(field.data_type(), input.place().column(name))?;
+    let groups = 0..input.metadata().num_row_groups();
+    let Some(row_group) = groups.into_iter().find(|group| input.rows_in(*group) > 0) else { return Ok(()) };
+    let rows = input.rows_in(row_group).min(PROBE_ROWS);
+    let lists = ColumnReader::open(input, position, name, row_group, 0..rows, rows)?.read(rows)?;
+    check_lengths(&lists, kind, dim, || input.place().row_group(row_group).column(name))
+}
+
+/// Fails where there are lists and none has the models' dimension.
+pub(super) fn check_lengths(
+    lists: &dyn Array,
+    kind: EmbeddingType,
+    dim: usize,
+    place: impl FnOnce() -> Place,
+) -> Result<()> {
+    let mut found = lengths(lists, kind).flatten();
+    match found.next() {
+        Some(first) if first != dim && !found.any(|length| length == dim) => {
+            Err(wrong_dimension(dim, first, place()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The length of each list; none where it is null.
+fn lengths(lists: &dyn Array, kind: EmbeddingType) -> impl Iterator<Item = Option<usize>> {
+    let length = move |row: usize| match kind.layout {
+        Layout::List => lists.as_list_opt::<i32>().map(|l| usize::try_from(l.value_length(row)).unwrap_or(0)),
+        Layout::LargeList => {
+            lists.as_list_opt::<i64>().map(|l| usize::try_from(l.value_length(row)).unwrap_or(0))
+        }
+        Layout::FixedSizeList(length) | Layout::FixedSizeBinary(length) => Some(length),
+    };
+    (0..lists.len()).map(move |row| lists.is_valid(row).then(|| length(row)).flatten())
+}

@@ -1,0 +1,139 @@
+//! Which columns of a schema are x1, x2 and the label, and samples put together from
+//! what was read of them: one way for the pages of a Parquet file and for record
+//! batches.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::Schema;
+
+use crate::bundle::Class;
+use crate::error::{Error, Place, Result};
+use crate::parquet_file::Named;
+
+use super::batch::Samples;
+use super::embedding_type::EmbeddingType;
+use super::extract::extract;
+use super::fate::{Fate, Modality};
+use super::label::LabelIndex;
+use super::probe;
+
+/// Which columns make a sample, and what the models take.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Column of the first embedding, and its dimension.
+    pub x1: (&'a str, usize),
+    /// Column of the second embedding (it may be the first again), and its dimension.
+    pub x2: (&'a str, usize),
+    /// Column of the label.
+    pub label: &'a str,
+    /// The classes, in the order of the classifiers' outputs.
+    pub classes: &'a [Class],
+}
+
+/// The columns of a schema that make samples. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Roles {
+    pub(super) x1: EmbeddingColumn,
+    pub(super) x2: EmbeddingColumn,
+    pub(super) label: Column,
+    index: Arc<LabelIndex>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) position: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct EmbeddingColumn {
+    pub(super) column: Column,
+    pub(super) kind: EmbeddingType,
+    pub(super) dim: usize,
+}
+
+impl Roles {
+    /// Finds the columns and checks their types.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] where a column is missing, or of a type or dimension
+    /// that does not fit; [`Error::Config`] where the classes do not hold together.
+    pub fn find(schema: &Schema, place: &Place, request: &Request<'_>) -> Result<Self> {
+        let find = |name: &str| {
+            let found = Named(schema).find(name);
+            found.map_err(|what| Error::bad_data(place.clone().column(name), what))
+        };
+        let embedding = |(name, dim): (&str, usize)| -> Result<EmbeddingColumn> {
+            let (position, field) = find(name)?;
+            let place = place.clone().column(name);
+            let kind = EmbeddingType::require(field.data_type(), place.clone())?;
+            kind.check_dimension(dim, place)?;
+            Ok(EmbeddingColumn { column: Column { name: name.to_owned(), position }, kind, dim })
+        };
+        let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
+        let index = LabelIndex::new(request.classes)?;
+        let (position, field) = find(request.label)?;
+        index.check(field.data_type(), place.clone().column(request.label))?;
+        let label = Column { name: request.label.to_owned(), position };
+        Ok(Self { x1, x2, label, index: Arc::new(index) })
+    }
+
+    /// The names of x1 and x2.
+    pub fn embeddings(&self) -> [&str; 2] {
+        [&self.x1.column.name, &self.x2.column.name]
+    }
+
+    /// The column to which a row owes its fate, where one is to blame.
+    pub fn column_of(&self, fate: Fate) -> Option<&str> {
+        let column = match fate {
+            Fate::NullLabel | Fate::UnknownLabel => &self.label,
+            Fate::NullEmbedding(modality) | Fate::WrongLength(modality) | Fate::NonFinite(modality) => {
+                match modality {
+                    Modality::First => &self.x1.column,
+                    Modality::Second => &self.x2.column,
+                }
+            }
+            Fate::Good | Fate::NonFiniteResult => return None,
+        };
+        Some(&column.name)
+    }
+
+    /// Fails where no list of a batch has the models' dimension: then the column is
+    /// wrong, and not some of its rows.
+    ///
+    /// # Errors
+    /// [`Error::BadData`].
+    pub fn check_lengths(&self, batch: &RecordBatch, place: &Place) -> Result<()> {
+        for EmbeddingColumn { column, kind, dim } in [&self.x1, &self.x2] {
+            probe::check_lengths(batch.column(column.position), *kind, *dim, || {
+                place.clone().column(&column.name)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The samples in some rows of a batch of this schema.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the batch is of another schema.
+    pub fn samples(&self, batch: &RecordBatch, rows: Range<usize>) -> Result<Samples> {
+        let read = |column: &Column| batch.column(column.position).slice(rows.start, rows.len());
+        let embeddings =
+            |EmbeddingColumn { column, kind, dim }: &EmbeddingColumn| extract(&read(column), *kind, *dim);
+        let x1 = embeddings(&self.x1)?;
+        let x2 = if self.is_one_column() { x1.clone() } else { embeddings(&self.x2)? };
+        Samples::assemble(&self.index, rows.start, x1, x2, read(&self.label))
+    }
+
+    /// Whether one column is both modalities.
+    pub(super) fn is_one_column(&self) -> bool {
+        self.x1.column.position == self.x2.column.position
+    }
+
+    /// The labels' index.
+    pub(super) fn index(&self) -> &Arc<LabelIndex> {
+        &self.index
+    }
+}

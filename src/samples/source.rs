@@ -1,0 +1,154 @@
+//! Samples (x1, x2, label) found in batches in a row group. Pages are read as they are
+//! needed, so memory depends on the batch and not on the row group.
+
+use std::ops::Range;
+
+use crate::error::{Place, Result};
+use crate::parquet_file::{ColumnReader, Input};
+
+use super::deferred::Unread;
+use super::embedding_type::EmbeddingType;
+use super::extract::extract;
+use super::pages::ListPages;
+use super::pages::found::Found;
+use super::probe;
+use super::roles::{Column, EmbeddingColumn, Request, Roles};
+
+/// A file whose columns have been found to hold samples. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Source {
+    input: Input,
+    roles: Roles,
+}
+
+impl Source {
+    /// Finds the columns, checks their types and, where lists may have any length,
+    /// the length of the file's first ones.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] where a column is missing, or of a type or dimension
+    /// that does not fit; [`Error::Config`] where the classes do not hold together.
+    pub fn new(input: &Input, request: &Request<'_>) -> Result<Self> {
+        let roles = Roles::find(input.schema(), &input.place(), request)?;
+        for EmbeddingColumn { column, kind, dim } in [&roles.x1, &roles.x2] {
+            if kind.dimension().is_none() {
+                probe::check_first_lengths(input, &column.name, *dim)?;
+            }
+        }
+        Ok(Self { input: input.clone(), roles })
+    }
+
+    /// The file.
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// Its columns.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// Whether finding samples is next to no work: their embeddings are read by whoever gets
+    /// them.
+    pub fn finds_without_reading(&self) -> bool {
+        let Roles { x1, x2, .. } = &self.roles;
+        [x1, x2].iter().all(|embedding| ListPages::are_found_unread(&self.input, embedding.column.position))
+    }
+
+    /// Finds some rows of a row group in batches of `batch_rows` (the last may be
+    /// shorter). What need not be read to find them is read by whoever gets them.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
+    pub fn read(&self, row_group: usize, rows: Range<usize>, batch_rows: usize) -> Result<SampleReader> {
+        let open = |column: &Column| {
+            ColumnReader::open(
+                &self.input,
+                column.position,
+                &column.name,
+                row_group,
+                rows.clone(),
+                batch_rows,
+            )
+        };
+        let open_embedding = |embedding: &EmbeddingColumn| -> Result<EmbeddingReader> {
+            let EmbeddingColumn { column, kind, dim } = embedding;
+            Ok(match ListPages::open(&self.input, column.position, *dim, row_group, rows.start)? {
+                Some(pages) => EmbeddingReader::Pages(Box::new(pages)),
+                None => EmbeddingReader::Arrow(Box::new(open(column)?), *kind, *dim),
+            })
+        };
+        let Roles { x1, x2, label, .. } = &self.roles;
+        Ok(SampleReader {
+            x1: open_embedding(x1)?,
+            x2: if self.roles.is_one_column() { None } else { Some(open_embedding(x2)?) },
+            label: open(label)?,
+            source: self.clone(),
+            place: self.input.place().row_group(row_group),
+            rows,
+            batch_rows,
+        })
+    }
+}
+
+/// Finds batch after batch of samples.
+pub struct SampleReader {
+    source: Source,
+    place: Place,
+    x1: EmbeddingReader,
+    x2: Option<EmbeddingReader>,
+    label: ColumnReader,
+    rows: Range<usize>,
+    batch_rows: usize,
+}
+
+impl SampleReader {
+    fn next_batch(&mut self, rows: usize) -> Result<Unread> {
+        let x1 = self.x1.read(rows)?;
+        let x2 = self.x2.as_mut().map(|reader| reader.read(rows)).transpose()?;
+        let label = self.label.read(rows)?;
+        Ok(Unread::new(self.source.roles.index(), self.rows.start, x1, x2, label))
+    }
+}
+
+impl Iterator for SampleReader {
+    type Item = Result<Unread>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rows = self.rows.len().min(self.batch_rows);
+        if rows == 0 {
+            return None;
+        }
+        let batch = self.next_batch(rows);
+        // An error ends the rows: what follows it cannot be trusted.
+        self.rows.start = if batch.is_ok() { self.rows.start + rows } else { self.rows.end };
+        Some(batch)
+    }
+}
+
+impl std::fmt::Debug for SampleReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SampleReader")
+            .field("place", &self.place)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One embedding column of a row group, through whichever reader can read it.
+enum EmbeddingReader {
+    Pages(Box<ListPages>),
+    Arrow(Box<ColumnReader>, EmbeddingType, usize),
+}
+
+impl EmbeddingReader {
+    fn read(&mut self, rows: usize) -> Result<Found> {
+        match self {
+            Self::Pages(pages) => pages.read(rows),
+            Self::Arrow(reader, kind, dim) => extract(&reader.read(rows)?, *kind, *dim).map(Found::InMemory),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

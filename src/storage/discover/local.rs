@@ -1,0 +1,119 @@
+//! Files found in the local file system: below a folder, or by a glob.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+
+use crate::error::{Error, Result};
+
+use super::{Found, is_data, no_input};
+
+/// As a shell matches: `*` stays within a folder and leaves hidden files out.
+pub(super) const AS_A_SHELL: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// Whether a path, or a part of one, has a glob's signs.
+pub(super) fn is_pattern(path: &OsStr) -> bool {
+    path.to_string_lossy().contains(['*', '?', '['])
+}
+
+/// The data files below a folder. Links are followed, but for those that lead back to
+/// a folder they are in.
+pub(super) fn folder(folder: &Path) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    walk(folder, Path::new(""), &mut Vec::new(), &mut found)?;
+    Ok(found)
+}
+
+fn walk(folder: &Path, relative: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<Found>) -> Result<()> {
+    let real = folder.canonicalize().map_err(|source| no_input(folder, source))?;
+    if above.contains(&real) {
+        return Ok(());
+    }
+    above.push(real);
+    for entry in std::fs::read_dir(folder).map_err(|source| no_input(folder, source))? {
+        let name = entry.map_err(|source| no_input(folder, source))?.file_name();
+        let (path, relative) = (folder.join(&name), relative.join(&name));
+        // A folder is looked into where a file in it would be read.
+        let (may_be_file, may_be_folder) = (is_data(&relative), is_data(&relative.join("a.parquet")));
+        if !may_be_file && !may_be_folder {
+            continue;
+        }
+        let metadata = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // A link to nowhere that is no input is nobody's concern.
+            Err(_) if !may_be_file => continue,
+            Err(source) => return Err(no_input(&path, source)),
+        };
+        if metadata.is_dir() {
+            if may_be_folder {
+                walk(&path, &relative, above, found)?;
+            }
+        } else if may_be_file {
+            found.push(Found { path, relative, bytes: metadata.len() });
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+/// A glob, and the folder below which it searches.
+pub(super) struct Glob {
+    pattern: String,
+    base: PathBuf,
+}
+
+impl Glob {
+    pub(super) fn new(path: &Path) -> Result<Self> {
+        // What is found has no leading "./", and neither may the base.
+        let path = path.strip_prefix(".").unwrap_or(path);
+        let pattern = path.to_str().map(str::to_owned);
+        let pattern =
+            pattern.ok_or_else(|| Error::Usage(format!("{}: a glob must be UTF-8", path.display())))?;
+        let base = path.iter().take_while(|part| !is_pattern(part)).collect();
+        Ok(Self { pattern, base })
+    }
+
+    /// The data files that match.
+    pub(super) fn files(&self) -> Result<Vec<Found>> {
+        let paths = glob::glob_with(&self.pattern, AS_A_SHELL)
+            .map_err(|error| Error::Usage(format!("{}: not a glob: {}", self.pattern, error.msg)))?;
+        let mut found = Vec::new();
+        for path in paths {
+            let path = path.map_err(|error| {
+                let folder = error.path().to_path_buf();
+                no_input(&folder, error.into())
+            })?;
+            let relative = path.strip_prefix(&self.base).unwrap_or(&path).to_owned();
+            if is_data(&relative) {
+                let metadata = std::fs::metadata(&path).map_err(|source| no_input(&path, source))?;
+                if metadata.is_file() {
+                    found.push(Found { path, relative, bytes: metadata.len() });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a path, which need not exist, would be found.
+    pub(super) fn matches(&self, path: &Path) -> bool {
+        let base = if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base };
+        let base = resolved(base);
+        let Ok(relative) = resolved(path).strip_prefix(&base).map(Path::to_owned) else { return false };
+        let pattern = Path::new(&self.pattern);
+        let pattern = pattern.strip_prefix(&self.base).unwrap_or(pattern);
+        let pattern = Pattern::new(&pattern.to_string_lossy());
+        is_data(&relative) && pattern.is_ok_and(|pattern| pattern.matches_path_with(&relative, AS_A_SHELL))
+    }
+}
+
+/// An absolute path in which the links of all that exists of it are followed.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let real = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match real {
+        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => path,
+    }
+}

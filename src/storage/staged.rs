@@ -1,0 +1,232 @@
+//! An output that appears under its name whole or not at all.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile};
+
+use crate::error::{Error, Place, Result};
+
+use super::direct::Direct;
+use super::object_store::is_url;
+use super::output::Output;
+use super::upload::Upload;
+
+/// An output being written: a file beside its final name, as `.NAME.XXXXXX.partial`, or
+/// a multipart upload. Dropped without [`Staged::commit`], nothing of it stays.
+#[derive(Debug)]
+pub struct Staged {
+    path: PathBuf,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Local { temporary: NamedTempFile, overwrite: bool },
+    Remote(Upload),
+}
+
+impl Staged {
+    /// Creates the temporary file, or begins the upload where `path` is a URL.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where the output is there and `overwrite` is not
+    /// given; [`Error::CannotCreate`] where the folder or bucket is missing or not
+    /// writable, or the output is a folder; for a URL also [`Error::Transient`],
+    /// [`Error::Usage`] and [`Error::Config`].
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
+        let stage = if is_url(path) {
+            Stage::Remote(Upload::begin(path, overwrite)?)
+        } else {
+            Stage::Local { temporary: temporary_beside(path, overwrite)?, overwrite }
+        };
+        Ok(Self { path: path.to_owned(), stage })
+    }
+
+    /// Removes what killed runs have left of an output, for whoever is alone at work
+    /// on it. Best effort: such a file is in nobody's way.
+    pub fn sweep(path: &Path) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+        if is_url(path) {
+            return;
+        }
+        let is_left = |file: &str| {
+            let middle = file.strip_prefix(&format!(".{name}.")).and_then(|s| s.strip_suffix(".partial"));
+            // Another output's name may begin with this one's.
+            middle.is_some_and(|random| !random.is_empty() && !random.contains('.'))
+        };
+        for entry in std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(is_left) {
+                _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// The final name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where to write the content.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn writer(&self) -> Result<Box<dyn Output>> {
+        Ok(match &self.stage {
+            Stage::Local { temporary, .. } => {
+                let file = temporary.as_file().try_clone().map_err(failed(&self.path, "write"))?;
+                Box::new(Direct::new(file))
+            }
+            Stage::Remote(upload) => Box::new(upload.writer()),
+        })
+    }
+
+    /// Bytes written so far.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn bytes(&self) -> Result<u64> {
+        match &self.stage {
+            Stage::Local { temporary, .. } => {
+                Ok(temporary.as_file().metadata().map_err(failed(&self.path, "write"))?.len())
+            }
+            Stage::Remote(upload) => Ok(upload.bytes()),
+        }
+    }
+
+    /// Forces the content to disk, or completes the upload, and gives it its name;
+    /// nobody ever sees a part of it.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where an output of this name has appeared meanwhile and
+    /// `overwrite` was not given; [`Error::Io`]; [`Error::Transient`] of a store.
+    pub fn commit(self) -> Result<()> {
+        match self.stage {
+            Stage::Local { temporary, overwrite } => rename(temporary, self.path, overwrite),
+            Stage::Remote(upload) => upload.commit(),
+        }
+    }
+}
+
+fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
+    let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
+    let name = path.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidFilename.into()))?;
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => return Err(cannot(io::ErrorKind::IsADirectory.into())),
+        Ok(_) if !overwrite => return Err(Error::OutputExists(path.to_owned())),
+        _ => {}
+    }
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    let mut builder = Builder::new();
+    builder.prefix(&prefix).suffix(".partial");
+    // A temporary file is private by default; this one becomes the output.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    // The folder is looked at first: a temporary file's error would name that file.
+    let folder = std::fs::metadata(folder_of(path));
+    folder.and_then(|_| builder.tempfile_in(folder_of(path))).map_err(cannot)
+}
+
+fn rename(temporary: NamedTempFile, path: PathBuf, overwrite: bool) -> Result<()> {
+    temporary.as_file().sync_all().map_err(failed(&path, "fsync"))?;
+    let renamed = if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
+    match renamed {
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Error::OutputExists(path));
+        }
+        Err(error) => return Err(failed(&path, "rename")(error.error)),
+        Ok(_) => {}
+    }
+    // Without this the rename itself may not survive a power cut.
+    #[cfg(unix)]
+    File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).map_err(failed(&path, "fsync"))?;
+    Ok(())
+}
+
+fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Error {
+    let place = Place::file(path.display());
+    move |source| Error::io(place, doing, source)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// The folder for temporary files beside an output.
+pub(crate) fn temporary_folder(output: &Path) -> PathBuf {
+    match output.parent() {
+        _ if is_url(output) => std::env::temp_dir(),
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => ".".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_name_appears_on_commit_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.parquet");
+        let staged = Staged::create(&path, false).unwrap();
+        staged.writer().unwrap().write_all(b"abc").unwrap();
+        let [hidden] = &names(folder.path())[..] else { panic!("one file") };
+        assert!(hidden.starts_with(".out.parquet.") && hidden.ends_with(".partial"), "{hidden}");
+        drop(staged);
+        assert!(names(folder.path()).is_empty());
+
+        let staged = Staged::create(&path, false).unwrap();
+        staged.writer().unwrap().write_all(b"abc").unwrap();
+        staged.commit().unwrap();
+        assert_eq!(names(folder.path()), ["out.parquet"]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn an_existing_output_is_kept_unless_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let early = Staged::create(&path, false).unwrap();
+        std::fs::write(&path, b"mine").unwrap();
+        assert_eq!(Staged::create(&path, false).unwrap_err().exit_code(), 73);
+        assert!(matches!(early.commit().unwrap_err(), Error::OutputExists(_)));
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        Staged::create(&path, true).unwrap().commit().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn where_nothing_can_be_created() {
+        let folder = tempfile::tempdir().unwrap();
+        let exit_code = |path: &Path| Staged::create(path, true).unwrap_err().exit_code();
+        assert_eq!(exit_code(&folder.path().join("no/such/folder/out")), 73);
+        assert_eq!(exit_code(folder.path()), 73);
+        assert_eq!(exit_code(Path::new("/")), 73);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_output_is_as_readable_as_any_new_file() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        let (plain, staged) = (folder.path().join("plain"), folder.path().join("staged"));
+        std::fs::write(&plain, b"").unwrap();
+        Staged::create(&staged, false).unwrap().commit().unwrap();
+        assert_eq!(mode(&plain), mode(&staged));
+    }
+}
