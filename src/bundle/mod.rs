@@ -5,31 +5,32 @@
 mod check;
 mod class;
 mod classifier;
+mod column_major;
 mod density;
 mod figures;
+mod flops;
 mod fold;
 mod fuse;
+mod log_sum_exp;
 mod manifest;
 mod onnx;
 mod open;
 mod opset;
 mod pack;
 mod params;
+mod program;
 mod role;
-mod rows_last;
 mod shared_centre;
-mod stable;
-mod work;
 mod write;
 
 pub use class::Class;
 pub use figures::{ClassifierFigures, DensityFigures, Figures, Training};
-pub use fuse::{Graph, INPUTS, Program};
 pub use manifest::{
     ClassifierFile, ClassifierOutput, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models, Units,
 };
 pub use open::{Bundle, MANIFEST};
 pub use pack::Pack;
 pub use params::{Affine, Mixture, Stack};
+pub use program::{Graph, INPUTS, Program};
 pub use role::Role;
 pub use write::Draft;

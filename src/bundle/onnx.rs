@@ -2,6 +2,8 @@
 //! that the embedded engine's crate publishes, and the reading of a graph's
 //! inputs and outputs.
 
+use std::collections::HashSet;
+
 use prost::Message;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
@@ -212,4 +214,27 @@ pub(super) fn declared(value: &ValueInfoProto) -> Option<(i32, Option<Vec<Option
             .collect()
     });
     Some((tensor.elem_type, shape))
+}
+
+/// Drops nodes and constants that nothing reads any more.
+pub(super) fn prune(graph: &mut GraphProto) {
+    let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
+    let mut kept = Vec::with_capacity(graph.node.len());
+    for node in std::mem::take(&mut graph.node).into_iter().rev() {
+        if node.output.iter().any(|output| read.contains(output)) {
+            read_by(&node, &mut read);
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.node = kept;
+    graph.initializer.retain(|tensor| read.contains(&tensor.name));
+}
+
+fn read_by(node: &NodeProto, read: &mut HashSet<String>) {
+    read.extend(node.input.iter().cloned());
+    for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+        read.extend(inner.output.iter().map(|output| output.name.clone()));
+        inner.node.iter().for_each(|node| read_by(node, read));
+    }
 }

@@ -5,12 +5,12 @@
 //! classifiers into one wider product was tried as well: what it gains is lost again
 //! where its columns are split.)
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
-use super::fuse::INPUTS;
-use super::onnx::{floats_tensor, read_floats};
+use super::onnx::{floats_tensor, prune, read_floats};
+use super::program::INPUTS;
 
 /// The largest part of an output that may move from the product into the bias: f32
 /// keeps 1e-5 of it. Maps with a centre of their own have no reason to move far.
@@ -192,28 +192,5 @@ impl<'a> Values<'a> {
             (start, added) = (end, output);
         }
         Some((nodes, constants))
-    }
-}
-
-/// Drops nodes and constants that nothing reads any more.
-pub(super) fn prune(graph: &mut GraphProto) {
-    let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
-    let mut kept = Vec::with_capacity(graph.node.len());
-    for node in std::mem::take(&mut graph.node).into_iter().rev() {
-        if node.output.iter().any(|output| read.contains(output)) {
-            read_by(&node, &mut read);
-            kept.push(node);
-        }
-    }
-    kept.reverse();
-    graph.node = kept;
-    graph.initializer.retain(|tensor| read.contains(&tensor.name));
-}
-
-fn read_by(node: &NodeProto, read: &mut HashSet<String>) {
-    read.extend(node.input.iter().cloned());
-    for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
-        read.extend(inner.output.iter().map(|output| output.name.clone()));
-        inner.node.iter().for_each(|node| read_by(node, read));
     }
 }

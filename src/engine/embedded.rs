@@ -39,7 +39,7 @@ fn block_rows([d1, d2]: [usize; 2]) -> usize {
 /// Sessions on the embedded engine.
 pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
     let block_rows = block_rows(program.dims);
-    let turned = program.rows_last();
+    let turned = program.column_major();
     // Planning takes longer than evaluating thousands of rows.
     let plans = std::thread::scope(|scope| {
         let plan = |graph, rows| scope.spawn(move || planned(graph, program.dims, rows));

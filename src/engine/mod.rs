@@ -2,15 +2,10 @@
 //! the embedded engine. Which one runs, and on what device, is never left unsaid.
 
 mod backend;
-pub mod cuda;
 mod device;
 mod embedded;
-pub mod install;
-pub mod locate;
 pub mod measure;
 mod onnxruntime;
-mod staged;
-mod weights;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -21,6 +16,7 @@ use self::locate::{Environment, Origin, Status};
 
 pub use backend::{Backend, Batch, Evaluated};
 pub use device::{Device, Gpus};
+pub use onnxruntime::{cuda, install, locate};
 
 use crate::bundle::Program;
 use crate::error::{Error, Result};

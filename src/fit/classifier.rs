@@ -10,8 +10,8 @@ use super::calibration::{accuracy, calibration_error, cross_entropy};
 use super::evaluate::network;
 use super::linear::{self, Labelled};
 use super::network::{self as mlp, DECAYS, EPOCHS, Trained};
+use super::random::{Chance, chance};
 use super::scaling::Scaling;
-use super::split::{Chance, chance};
 use super::stack::weigh;
 use super::{Modality, Parts, Progress, Recipe, TrainingSet, go_on};
 

@@ -6,10 +6,10 @@ use rayon::join;
 use crate::bundle::{DensityFigures, Mixture};
 use crate::error::{Error, Result};
 
+use super::em_steps::{self, Rows};
 use super::mixture::{self, Fitted};
+use super::random::{Chance, chance};
 use super::scaling::Scaling;
-use super::split::{Chance, chance};
-use super::steps::{self, Rows};
 use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, go_on, gradient};
 
 /// Steps from the chosen mixture on the rows it was fitted to and chosen by.
@@ -89,7 +89,7 @@ fn fit(
 fn refit(x: &Modality<'_>, parts: &Parts, fitted: &Fitted, search: &Scaling) -> Result<Mixture> {
     let learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
     let raw: Vec<f64> = gather(x, &learned).into_iter().map(f64::from).collect();
-    let shares = steps::shares(&mixture::to_raw_units(&fitted.mixture, search), &raw);
+    let shares = em_steps::shares(&mixture::to_raw_units(&fitted.mixture, search), &raw);
     let scaling = Scaling::measure(x, &learned);
     let rows = Rows { values: &scaling.standardise(x, &learned), dim: scaling.varying().len() };
     Ok(mixture::to_raw_units(&mixture::refit(fitted, rows, shares, REFIT_STEPS)?, &scaling))

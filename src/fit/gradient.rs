@@ -9,10 +9,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::Mixture;
 use crate::error::Result;
 
+use super::em_steps::Rows;
 use super::mixture::{Fitted, mean_nats};
 use super::network::{BATCH, EPOCHS, PATIENCE, cosine, tensor};
 use super::product::product;
-use super::steps::Rows;
 
 const LEARNING_RATE: f64 = 3e-3;
 

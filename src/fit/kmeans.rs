@@ -111,7 +111,7 @@ mod tests {
     use rand_distr::{Distribution, StandardNormal};
 
     use super::*;
-    use crate::fit::split::{Chance, chance};
+    use crate::fit::random::{Chance, chance};
 
     #[test]
     fn separate_clusters_are_found() {

@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 
+use super::em_steps::{self, Rows, between, maximise, shares_of_shared, shrink_pooled, statistics};
 use super::kmeans;
 use super::scaling::Scaling;
-use super::steps::{self, Rows, between, maximise, shares_of_shared, shrink_pooled, statistics};
 
 /// Numbers of components that are tried, ascending.
 pub(crate) const COMPONENTS: [usize; 5] = [1, 2, 3, 5, 10];
@@ -94,7 +94,7 @@ pub(crate) fn refit(fitted: &Fitted, rows: Rows<'_>, mut shares: Vec<f64>, steps
     };
     let mut mixture = step(&shares)?;
     for _ in 1..steps {
-        shares = steps::shares(&mixture, rows.values);
+        shares = em_steps::shares(&mixture, rows.values);
         mixture = step(&shares)?;
     }
     Ok(mixture)
@@ -176,7 +176,7 @@ fn expectation_maximisation(
 ) -> Result<Fitted> {
     let mut shares = match start {
         Start::Shares(shares) => shares,
-        Start::Mixture(mixture) => steps::shares(&mixture, train.values),
+        Start::Mixture(mixture) => em_steps::shares(&mixture, train.values),
     };
     let k = shares.len() / train.len();
     // One shared covariance needs the scatter of all rows only once.
@@ -207,7 +207,7 @@ fn expectation_maximisation(
         if !done {
             shares = match &whole {
                 Some(_) => shares_of_shared(&mixture, train),
-                None => steps::shares(&mixture, train.values),
+                None => em_steps::shares(&mixture, train.values),
             };
         }
         if gain > 0.0 {

@@ -12,6 +12,7 @@ mod calibration;
 mod classifier;
 mod covariance;
 mod density;
+mod em_steps;
 mod evaluate;
 mod gradient;
 mod job;
@@ -20,13 +21,13 @@ mod linear;
 mod mixture;
 mod network;
 mod product;
-#[cfg(test)]
-mod recovery;
+mod random;
 mod sample;
 mod scaling;
 mod split;
 mod stack;
-mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use job::{Fitted, Options, fit_file};
 pub use split::Fold;
@@ -120,7 +121,7 @@ pub struct Models {
 /// `progress` says so.
 pub fn train(set: &TrainingSet<'_>, recipe: &Recipe, progress: &dyn Progress) -> Result<Models> {
     check(set)?;
-    let mut rng = split::chance(recipe.seed, split::Chance::Split);
+    let mut rng = random::chance(recipe.seed, random::Chance::Split);
     let rows: Vec<usize> = (0..set.y.len()).collect();
     let fold = split::folds(&rows, set.y, 10, &mut rng).swap_remove(0);
     train_fold(set, &fold, recipe, progress)
@@ -133,7 +134,7 @@ fn train_fold(
     recipe: &Recipe,
     progress: &dyn Progress,
 ) -> Result<Models> {
-    let mut rng = split::chance(recipe.seed, split::Chance::Split);
+    let mut rng = random::chance(recipe.seed, random::Chance::Split);
     let parts = Parts {
         fit: split::folds(&fold.train, set.y, 6, &mut rng).swap_remove(0),
         measure: fold.held_out.clone(),

@@ -189,7 +189,7 @@ fn initial(width: usize, classes: usize, constant: &[bool], rng: &mut ChaCha8Rng
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::split::{Chance, chance};
+    use crate::fit::random::{Chance, chance};
 
     /// A ring: class 1 outside, class 0 inside; no linear map tells them apart. The third
     /// column is constant.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::parquet_file::Input;
 use crate::samples::{Fate, FateCounts, Memory, Request, Source};
 
-use super::split::{Chance, chance};
+use super::random::{Chance, chance};
 use super::{Modality, TrainingSet};
 
 /// Rows read at once.

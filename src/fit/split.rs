@@ -1,35 +1,8 @@
 //! Which rows train and which are held out: seeded, stratified by class, and laid
 //! out as k folds of which a single held-out split is the first.
 
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-
-/// What a stream of random numbers is for. Every use of chance has a stream of its
-/// own, so that trainings which run side by side don't depend on each other's order.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Chance {
-    /// Splitting rows.
-    Split,
-    /// The start of modality m's density.
-    Density(usize),
-    /// Initial weights and shuffles of classifier i's network at its j-th weight decay.
-    Network(usize, usize),
-    /// Drawing the rows to train on.
-    Sample,
-}
-
-/// The generator of one stream under a seed.
-pub(crate) fn chance(seed: u64, stream: Chance) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(match stream {
-        Chance::Split => 0,
-        Chance::Density(modality) => 1 + modality as u64,
-        Chance::Network(classifier, decay) => 1000 + 100 * classifier as u64 + decay as u64,
-        Chance::Sample => 2000,
-    });
-    rng
-}
 
 /// One way of dividing rows into those that are learned from and those that are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +42,7 @@ pub(crate) fn folds(rows: &[usize], y: &[u32], k: usize, rng: &mut ChaCha8Rng) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::random::{Chance, chance};
 
     #[test]
     fn every_row_is_held_out_once_and_classes_stay_balanced() {

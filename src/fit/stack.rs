@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::fit::evaluate::log_softmax;
-    use crate::fit::split::{Chance, chance};
+    use crate::fit::random::{Chance, chance};
 
     /// Labels drawn from softmax(z/2), and z itself.
     fn drawn(n: usize) -> (Vec<f32>, Vec<u32>) {

@@ -1,7 +1,7 @@
 //! How annotated files were made: the `lsmi_etl.*` key-values of their footers, put
 //! together over all files of a data set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::parquet_file::Input;
 use crate::samples::FateCounts;
 
-use super::numbers::Reasons;
+/// Bad rows by reason, as the files' metadata tell, zeros left out.
+pub type Reasons = BTreeMap<String, u64>;
 
 /// What the files' metadata tell. A list has one entry where all files tell the same.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]

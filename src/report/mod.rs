@@ -21,11 +21,11 @@ use std::path::PathBuf;
 use datafusion::prelude::SessionContext;
 
 pub use charts::{Picture, pictures};
-pub use lineage::Origin;
+pub use lineage::{Origin, Reasons};
 pub use links::Template;
 pub use numbers::{
     Cases, Class, Dataset, Density, Difference, Differences, Distribution, FORMAT_VERSION, Figure,
-    Information, Models, Parts, Quantile, Reasons, Report, Sample, Samples, Specificity, Warning,
+    Information, Models, Parts, Quantile, Report, Sample, Samples, Specificity, Warning,
 };
 pub use page::html;
 

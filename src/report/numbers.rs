@@ -1,8 +1,6 @@
 //! The numbers behind every picture: what `--format json` writes and the page is drawn
 //! from. The JSON Schema in `schemas/` is generated from these types.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -348,6 +346,3 @@ impl Differences {
         }
     }
 }
-
-/// Bad rows by reason, as the files' metadata tell, zeros left out.
-pub type Reasons = BTreeMap<String, u64>;

@@ -2,7 +2,6 @@
 //! asynchronous. Its threads wait for data; writing happens on the caller's.
 
 use std::convert::Infallible;
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -16,8 +15,7 @@ use tokio::sync::Notify;
 use crate::error::{Error, Result};
 
 use super::interrupt::Interrupt;
-use super::output::Layout;
-use super::{Request, interruptible, register_table, statement};
+use super::{Request, interruptible, register_table};
 
 /// How soon a stop is noticed.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -59,17 +57,6 @@ impl Session {
     /// DataFusion's own session.
     pub fn context(&self) -> &SessionContext {
         &self.context
-    }
-
-    /// Runs the statements in `sql` in order, writes the rows of each as they come, and
-    /// gives their number. Memory holds one batch, or what the layout must see at once.
-    ///
-    /// # Errors
-    /// The first statement that fails ends the run; see [`super::explain`]. What was
-    /// written before stays written. [`Error::Interrupted`] soon after `stop` is set;
-    /// [`Error::Io`] where `out` fails.
-    pub fn run(&self, sql: &str, layout: &Layout, out: &mut dyn Write, stop: &AtomicBool) -> Result<u64> {
-        self.watched(stop, |run| statement::execute(run, sql, layout, out))
     }
 
     /// The names of the tables and views, sorted.
@@ -168,6 +155,7 @@ impl Watched<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::Layout;
 
     #[test]
     fn a_session_keeps_its_tables_and_knows_its_names() {

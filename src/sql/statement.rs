@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
@@ -24,8 +25,21 @@ use super::order;
 use super::output::Layout;
 use super::session::{Session, Watched};
 
+impl Session {
+    /// Runs the statements in `sql` in order, writes the rows of each as they come, and
+    /// gives their number. Memory holds one batch, or what the layout must see at once.
+    ///
+    /// # Errors
+    /// The first statement that fails ends the run; see [`explain`]. What was
+    /// written before stays written. [`Error::Interrupted`] soon after `stop` is set;
+    /// [`Error::Io`] where `out` fails.
+    pub fn run(&self, sql: &str, layout: &Layout, out: &mut dyn Write, stop: &AtomicBool) -> Result<u64> {
+        self.watched(stop, |run| execute(run, sql, layout, out))
+    }
+}
+
 /// See [`Session::run`].
-pub(super) fn execute(run: &Watched<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {
+fn execute(run: &Watched<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {
     let statements = DFParser::parse_sql(sql).map_err(|e| explain(e, ""))?;
     if statements.is_empty() {
         return Err(Error::Usage("the query is empty; give SQL, or a file of it with -f".to_owned()));

@@ -54,7 +54,12 @@ impl LastRun {
             self.went_well_at(now);
         }
         let Some(path) = file else { return done };
-        let written = textfile::write(path, self, done.is_ok());
+        if done.is_err()
+            && let Some(seconds) = textfile::last_success(path)
+        {
+            self.went_well_at(seconds);
+        }
+        let written = self.text().and_then(|text| textfile::write(path, &text));
         match (done, written) {
             (Ok(done), written) => written.map(|()| done),
             (Err(error), written) => {

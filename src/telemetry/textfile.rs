@@ -8,8 +8,6 @@ use std::path::Path;
 use crate::error::{Error, Place, Result};
 use crate::storage::Staged;
 
-use super::last_run::LastRun;
-
 /// The line that outlives a run that fails.
 const LAST_SUCCESS: &str = "lsmi_etl_last_success_timestamp_seconds";
 
@@ -31,19 +29,16 @@ pub(super) fn labels(path: &Path) -> Vec<(&'static str, String)> {
 ///
 /// # Errors
 /// [`Error::CannotCreate`], [`Error::Io`].
-pub(super) fn write(path: &Path, run: &LastRun, went_well: bool) -> Result<()> {
-    if !went_well && let Some(seconds) = fs::read_to_string(path).ok().as_deref().and_then(last_success) {
-        run.went_well_at(seconds);
-    }
-    let text = run.text()?;
+pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     let staged = Staged::create(path, true)?;
     let written = staged.writer()?.write_all(text.as_bytes());
     written.map_err(|e| Error::io(Place::file(path.display()), "write", e))?;
     staged.commit()
 }
 
-/// When a run last went well, by the file of an earlier one.
-fn last_success(text: &str) -> Option<f64> {
+/// When a run last went well, in seconds of the epoch, by the file of an earlier one.
+pub(super) fn last_success(path: &Path) -> Option<f64> {
+    let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(LAST_SUCCESS))?;
     line.rsplit(' ').next()?.parse().ok()
 }

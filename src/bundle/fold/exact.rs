@@ -11,7 +11,7 @@ use tract_onnx::pb::{
 use tract_onnx::prelude::*;
 
 use super::super::onnx::{int_attribute, read_floats, value_info};
-use super::super::{check, stable};
+use super::super::{check, log_sum_exp};
 
 /// A graph that is ready to be evaluated on batches of one size.
 pub(super) struct Plan {
@@ -41,7 +41,7 @@ impl Source {
         let graph = model.graph.as_mut().ok_or("there is no graph")?;
         graph.input = check::inputs(graph);
         graph.value_info.clear();
-        stable::stabilise(graph);
+        log_sum_exp::stabilise(graph);
         if double {
             doubled(graph)?;
         }

@@ -26,6 +26,7 @@ use crate::storage::io_errors;
 use self::found::{Found, InFile};
 use self::header_reader::{Skim, Skimmed};
 use self::levels::{all_max, all_regular};
+use self::regular::{Regular, Values};
 use self::rows::Rows;
 use super::embedding_type::{EmbeddingType, Float, Layout};
 use super::extract::{Embeddings, mark_non_finite};
@@ -34,6 +35,7 @@ mod decoded;
 pub(super) mod found;
 mod header_reader;
 mod levels;
+mod regular;
 mod rows;
 
 /// Reads a column chunk of lists of f32 as embeddings of one dimension.
@@ -63,40 +65,6 @@ enum Ahead {
     Regular(Regular),
     Odd(Page),
     End,
-}
-
-/// The rest of a page of regular lists.
-struct Regular {
-    values: Values,
-    /// The element of its list that comes first.
-    phase: usize,
-}
-
-/// Plain floats.
-enum Values {
-    InMemory(Bytes),
-    InFile(Range<u64>),
-}
-
-impl Values {
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::InMemory(bytes) => bytes.len() as u64,
-            Self::InFile(range) => range.end - range.start,
-        }
-    }
-
-    /// Takes the first ones out.
-    fn take(&mut self, bytes: usize, file: &Skim) -> ParquetResult<Bytes> {
-        match self {
-            Self::InMemory(values) => Ok(values.split_to(bytes)),
-            Self::InFile(range) => {
-                let start = range.start;
-                range.start += bytes as u64;
-                file.file().get_bytes(start, bytes)
-            }
-        }
-    }
 }
 
 impl ListPages {

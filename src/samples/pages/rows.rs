@@ -5,7 +5,8 @@ use parquet::errors::Result as ParquetResult;
 use crate::samples::extract::Flaw;
 use crate::samples::pages::header_reader::Skim;
 
-use super::{Regular, decoded};
+use super::decoded;
+use super::regular::Regular;
 
 /// Rows put together so far.
 pub(super) struct Rows {

@@ -7,7 +7,7 @@ use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, Result};
 
-use super::{Found, is_data, no_input};
+use super::found::{Found, is_data, no_input};
 
 /// As a shell matches: `*` stays within a folder and leaves hidden files out.
 pub(super) const AS_A_SHELL: MatchOptions =

@@ -2,6 +2,7 @@
 //! glob to a folder in which every file keeps the path it had below the input, so
 //! that `key=value` folders stay what they are.
 
+mod found;
 mod local;
 mod remote;
 mod share;
@@ -9,8 +10,9 @@ mod share;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 
+use self::found::{Found, no_input};
 use self::remote::Search;
 use super::object_store::{below, is_url};
 
@@ -36,14 +38,6 @@ pub struct Files {
     output: PathBuf,
     pairs: Vec<Pair>,
     is_file: bool,
-}
-
-/// A file that was found, and its path below the folder that was searched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Found {
-    path: PathBuf,
-    relative: PathBuf,
-    bytes: u64,
 }
 
 impl Files {
@@ -221,17 +215,6 @@ pub fn create_folder_of(path: &Path) -> Result<()> {
             .map_err(|source| Error::CannotCreate { path: folder.to_owned(), source }),
         _ => Ok(()),
     }
-}
-
-/// Whether a file below a searched folder is one to read.
-fn is_data(relative: &Path) -> bool {
-    let visible = |name: &str| !(name.starts_with('.') || name.starts_with('_') && !name.contains('='));
-    relative.iter().all(|name| visible(&name.to_string_lossy()))
-        && relative.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
-}
-
-fn no_input(path: &Path, source: io::Error) -> Error {
-    Error::NoInput { place: Place::file(path.display()), source }
 }
 
 #[cfg(test)]

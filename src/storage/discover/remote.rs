@@ -8,8 +8,8 @@ use object_store::Error as StoreError;
 use crate::error::{Error, Result};
 use crate::storage::object_store::{Location, below};
 
+use super::found::{Found, is_data};
 use super::local::AS_A_SHELL;
-use super::{Found, is_data};
 
 /// What a URL means.
 pub(super) enum Search {

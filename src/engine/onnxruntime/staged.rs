@@ -10,10 +10,10 @@ use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 
 use crate::bundle::{Graph, INPUTS, Program};
+use crate::engine::backend::{self, Backend, Batch, Evaluated};
 use crate::error::{Error, Result};
 
-use super::backend::{self, Backend, Batch, Evaluated};
-use super::onnxruntime::take_outputs;
+use super::outputs::take_outputs;
 
 /// One worker's sessions, one for each graph of the program, on one device.
 pub(super) struct Staged {

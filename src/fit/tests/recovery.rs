@@ -6,10 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::error::{Error, Place};
-
-use super::evaluate::{log_softmax, log_sum_exp};
-use super::split::{Chance, chance};
-use super::{DensityFit, Modality, Models, Progress, Recipe, TrainingSet, train};
+use crate::fit::evaluate::{log_softmax, log_sum_exp};
+use crate::fit::random::{Chance, chance};
+use crate::fit::{DensityFit, Modality, Models, Progress, Recipe, TrainingSet, train};
 
 struct Silent;
 

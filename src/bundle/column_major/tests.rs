@@ -74,7 +74,7 @@ fn same(program: &Program, transpositions: usize) {
     let (x1, x2) = (numbers(ROWS * d1, 3), numbers(ROWS * d2, 5));
     let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
     let (first, _) = evaluated(program, [&x1, &x2], &y);
-    let (last, operators) = evaluated(&program.rows_last(), [&x1, &x2], &y);
+    let (last, operators) = evaluated(&program.column_major(), [&x1, &x2], &y);
     assert_eq!(first.len(), last.len());
     for (first, last) in first.iter().flatten().zip(last.iter().flatten()) {
         assert!((first - last).abs() <= 1e-5 * first.abs().max(1.0), "{first} {last}");
@@ -123,7 +123,7 @@ fn an_unknown_operator_is_given_its_rows_first() {
 
 #[test]
 fn far_classes_keep_their_log_probability() {
-    let program = classifier(&["MatMul"], &[500.0, -500.0, 0.0, 0.0]).rows_last();
+    let program = classifier(&["MatMul"], &[500.0, -500.0, 0.0, 0.0]).column_major();
     let x1: Vec<f32> = [1.0, 0.0].repeat(ROWS);
     let (found, _) = evaluated(&program, [&x1, &[]], &[1; ROWS]);
     assert_eq!(found, [[-1000.0; ROWS]]);

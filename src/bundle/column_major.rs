@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 
-use super::fuse::{Graph, INPUTS, Program};
 use super::onnx::{int_attribute, integers_tensor, ints_attribute, read_integers, value_info};
 use super::opset;
+use super::program::{Graph, INPUTS, Program};
 
 /// Operators on single numbers.
 const ELEMENTWISE: [&str; 13] =
@@ -21,7 +21,7 @@ const REDUCING: [&str; 4] = ["ReduceSum", "ReduceL1", "ReduceMean", "ReduceSumSq
 impl Program {
     /// The program with rows last. Its inputs and outputs hold the same numbers in the
     /// same order.
-    pub(crate) fn rows_last(&self) -> Self {
+    pub(crate) fn column_major(&self) -> Self {
         let turned = |graph: &Graph| {
             let mut turned = graph.clone();
             let opset = opset::of(&graph.model);
@@ -65,7 +65,7 @@ fn turn(graph: &mut GraphProto, [d1, d2]: [usize; 2], opset: i64) {
     }
     graph.node = nodes;
     graph.initializer.extend(added);
-    super::shared_centre::prune(graph);
+    super::onnx::prune(graph);
 }
 
 /// What has been turned so far.
@@ -120,7 +120,7 @@ impl Turning<'_> {
     }
 
     /// A value with its rows last, and its other sizes.
-    fn rows_last(&mut self, name: &str) -> Option<(String, Vec<usize>)> {
+    fn column_major(&mut self, name: &str) -> Option<(String, Vec<usize>)> {
         if let Some(sizes) = self.turned.get(name) {
             return Some((name.to_owned(), sizes.clone()));
         }
@@ -168,11 +168,11 @@ impl Turning<'_> {
 
     fn elementwise(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
         let others =
-            node.input.iter().find_map(|input| self.rows_last(input)).map(|(_, sizes)| sizes.len())?;
+            node.input.iter().find_map(|input| self.column_major(input)).map(|(_, sizes)| sizes.len())?;
         let mut sizes = vec![1; others];
         let mut inputs = Vec::new();
         for input in &node.input {
-            let (name, own) = match self.rows_last(input) {
+            let (name, own) = match self.column_major(input) {
                 Some(value) if value.1.len() == others => value,
                 Some(_) => return None,
                 None => self.constant(input, others)?,
@@ -198,13 +198,13 @@ impl Turning<'_> {
         let &[rows, columns] = &self.constants.get(weight.as_str())?.dims[..] else { return None };
         let turned = integer(node, "transB").is_some_and(|turned| turned != 0);
         let (inputs, outputs) = if turned { (columns, rows) } else { (rows, columns) };
-        let (x, sizes) = self.rows_last(x)?;
+        let (x, sizes) = self.column_major(x)?;
         if !node.attribute.iter().all(whole) || sizes != [inputs as usize] {
             return None;
         }
         let added = match node.input.get(2).filter(|bias| !bias.is_empty()) {
             None => None,
-            Some(bias) => Some(self.rows_last(bias).or_else(|| self.constant(bias, 1))?.0),
+            Some(bias) => Some(self.column_major(bias).or_else(|| self.constant(bias, 1))?.0),
         };
         let equation = AttributeProto {
             name: "equation".into(),
@@ -225,7 +225,7 @@ impl Turning<'_> {
 
     fn slice(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
         let [x, start, end, axis] = &node.input[..] else { return None };
-        let (x, sizes) = self.rows_last(x)?;
+        let (x, sizes) = self.column_major(x)?;
         let number = |name: &str| match read_integers(self.constants.get(name)?)?[..] {
             [number] => Some(number),
             _ => None,
@@ -241,7 +241,7 @@ impl Turning<'_> {
     }
 
     fn concat(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
-        let parts = node.input.iter().map(|input| self.rows_last(input)).collect::<Option<Vec<_>>>()?;
+        let parts = node.input.iter().map(|input| self.column_major(input)).collect::<Option<Vec<_>>>()?;
         if !matches!(integer(node, "axis")?, 1 | -1) || parts.iter().any(|(_, sizes)| sizes.len() != 1) {
             return None;
         }
@@ -252,7 +252,7 @@ impl Turning<'_> {
 
     /// To a shape that leaves the rows alone.
     fn reshape(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
-        let (x, sizes) = self.rows_last(node.input.first()?)?;
+        let (x, sizes) = self.column_major(node.input.first()?)?;
         let shape = read_integers(self.constants.get(node.input.get(1)?.as_str())?)?;
         let (rows, others) = shape.split_first()?;
         let new = others.iter().map(|&size| usize::try_from(size).ok()).collect::<Option<Vec<_>>>()?;
@@ -270,7 +270,7 @@ impl Turning<'_> {
     }
 
     fn unsqueeze(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
-        let (x, mut sizes) = self.rows_last(node.input.first()?)?;
+        let (x, mut sizes) = self.column_major(node.input.first()?)?;
         let axis = self.axis(node, sizes.len() + 1)?;
         sizes.insert(axis, 1);
         self.reshaped(&x, &sizes, output);
@@ -289,7 +289,7 @@ impl Turning<'_> {
     }
 
     fn reduce(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
-        let (x, mut sizes) = self.rows_last(node.input.first()?)?;
+        let (x, mut sizes) = self.column_major(node.input.first()?)?;
         let axis = self.axis(node, sizes.len())?;
         let mut reduce = node.clone();
         reduce.input = vec![x];
@@ -303,7 +303,7 @@ impl Turning<'_> {
     }
 
     fn maximum(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
-        let (x, mut sizes) = self.rows_last(node.input.first()?)?;
+        let (x, mut sizes) = self.column_major(node.input.first()?)?;
         let axis = self.axis(node, sizes.len())?;
         let kept = self.halved(x, sizes[axis], axis, output);
         reduced(&mut sizes, axis, node);
@@ -336,7 +336,7 @@ impl Turning<'_> {
     /// Written out: the engine takes the logarithm of a softmax, which is −∞ where that
     /// is less than f32 can hold.
     fn log_softmax(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
-        let (x, sizes) = self.rows_last(node.input.first()?)?;
+        let (x, sizes) = self.column_major(node.input.first()?)?;
         let [width] = sizes[..] else { return None };
         if !matches!(integer(node, "axis").unwrap_or(-1), 1 | -1) {
             return None;
@@ -359,8 +359,8 @@ impl Turning<'_> {
 
     fn gather(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
         let [x, at] = &node.input[..] else { return None };
-        let (x, of) = self.rows_last(x)?;
-        let (at, sizes) = self.rows_last(at)?;
+        let (x, of) = self.column_major(x)?;
+        let (at, sizes) = self.column_major(at)?;
         if of.len() != 1 || sizes.len() != 1 || !matches!(integer(node, "axis").unwrap_or(0), 1 | -1) {
             return None;
         }

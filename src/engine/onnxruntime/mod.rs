@@ -1,24 +1,33 @@
 //! ONNX Runtime as the engine, loaded at run time. One environment a process, one
 //! session a worker with one thread of its own, weights held and packed once for all.
 
+pub mod cuda;
+pub mod install;
+pub mod locate;
+mod outputs;
+mod session;
+mod staged;
+mod weights;
+
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider};
+use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{Session, SessionOutputs};
-use ort::value::TensorRef;
 
-use crate::bundle::{Graph, INPUTS, Program};
+use crate::bundle::Program;
 use crate::error::{Error, Result};
 
-use super::backend::{self, Backend, Batch, Evaluated};
-use super::cuda::{self, Library};
-use super::locate::Candidate;
-use super::staged::Staged;
-use super::weights::Weights;
-use super::{Description, Device, Options};
+use self::cuda::Library;
+use self::locate::Candidate;
+use self::session::Sessions;
+use self::staged::Staged;
+use self::weights::Weights;
+use super::backend::Backend;
+use super::device::Device;
+use super::{Description, Options};
 
 /// Models that are loaded side by side, each for a worker of its own: ONNX Runtime takes
 /// some times as much memory while it does that.
@@ -119,7 +128,7 @@ impl OnnxRuntime {
                 .collect::<ort::Result<Vec<_>>>()?;
             let program = program.clone_shape();
             Ok(match gpu {
-                None if !staged => Box::new(Sessions { program, sessions }),
+                None if !staged => Box::new(Sessions::new(program, sessions)),
                 gpu => Box::new(Staged::new(program, sessions, gpu)?),
             })
         };
@@ -171,61 +180,4 @@ impl OnnxRuntime {
         let reason = reason.split_once("[ONNXRuntimeError] : ").map_or(reason.as_str(), |(_, reason)| reason);
         Error::Engine(format!("ONNX Runtime ({}): {doing}: {reason}; {advice}", self.library.display()))
     }
-}
-
-/// The sessions of one worker, one for each graph of the program.
-struct Sessions {
-    program: Program,
-    sessions: Vec<(Session, Graph)>,
-}
-
-impl Backend for Sessions {
-    fn evaluate(&mut self, batch: &Batch<'_>, out: &mut Evaluated) -> Result<()> {
-        backend::check(&self.program, batch)?;
-        for (session, graph) in &mut self.sessions {
-            run(session, graph, self.program.dims, batch, out)
-                .map_err(|e| Error::Engine(format!("ONNX Runtime: evaluating {} rows: {e}", batch.rows)))?;
-        }
-        Ok(())
-    }
-}
-
-fn run(
-    session: &mut Session,
-    graph: &Graph,
-    [d1, d2]: [usize; 2],
-    batch: &Batch<'_>,
-    out: &mut Evaluated,
-) -> ort::Result<()> {
-    let rows = batch.rows;
-    let mut inputs = Vec::with_capacity(INPUTS.len());
-    for &input in &graph.inputs {
-        // Views: the engine reads the batch where it lies.
-        let tensor = match input {
-            0 => TensorRef::from_array_view(([rows, d1], batch.x1))?.into_dyn(),
-            1 => TensorRef::from_array_view(([rows, d2], batch.x2))?.into_dyn(),
-            _ => TensorRef::from_array_view(([rows, 1], batch.y))?.into_dyn(),
-        };
-        inputs.push((INPUTS[input], tensor));
-    }
-    take_outputs(&session.run(inputs)?, graph, rows, out)
-}
-
-/// Copies a graph's outputs, which are in the order of its roles.
-pub(super) fn take_outputs(
-    outputs: &SessionOutputs<'_>,
-    graph: &Graph,
-    rows: usize,
-    out: &mut Evaluated,
-) -> ort::Result<()> {
-    for (index, role) in graph.roles.iter().enumerate() {
-        let (_, values) = outputs[index].try_extract_tensor::<f32>()?;
-        if values.len() != rows {
-            return Err(ort::Error::new(format!("{role} gave {} values for {rows} rows", values.len())));
-        }
-        let kept = out.values_mut(*role as usize);
-        kept.clear();
-        kept.extend_from_slice(values);
-    }
-    Ok(())
 }
