@@ -12,6 +12,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fit;
 pub mod interaction;
+pub mod memory;
 pub mod output;
 pub mod parquet_file;
 pub mod report;

@@ -14,24 +14,25 @@ use tracing::field::Empty;
 use crate::bundle::Bundle;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::evaluate::Column;
+use crate::evaluate::field;
+use crate::interaction::Quantity;
 use crate::output::{Writer, Written};
 use crate::parquet_file::Input;
 use crate::samples::{Request, Source};
 use crate::storage::Staged;
 
-use super::adjusting::{self, Shift};
+use super::adjust::{self, Shift};
+use super::batch_size::tuner::BatchSizeTuner;
+use super::batch_size::{self, DeviceProfile};
+use super::compute::{FileComputation, FileJob};
 use super::journal::Journal;
-use super::lineage::{Asked, UNSHIFTED_KEY, to_json};
-use super::memory::{self, Pace};
+use super::lineage::{RequestedColumns, UNSHIFTED_KEY, to_json};
 use super::options::{Adjust, Options};
-use super::pipeline::Shape;
 use super::progress::{Begun, Progress, Stage};
 use super::rejects::Rejects;
-use super::splicing::{Ready, Splicing};
+use super::splice::{ComputedRowGroup, SpliceThread};
 use super::summary::{self, Summary};
-use super::trial::Trial;
-use super::work::{Computing, Work};
+use super::workers::BatchPlan;
 
 /// What all files of a run share.
 pub struct Run<'a> {
@@ -44,7 +45,7 @@ pub struct Run<'a> {
     /// Who is told.
     pub progress: &'a dyn Progress,
     /// What is known of its batch.
-    pub trial: &'a Trial,
+    pub trial: &'a BatchSizeTuner,
     /// Set by a signal: the run ends with [`Error::Interrupted`].
     pub stop: &'a AtomicBool,
 }
@@ -64,7 +65,7 @@ impl Run<'_> {
             Adjust::None => self.write(input, output, None),
             Adjust::Dataset => {
                 let measured = self.measure(input, output)?;
-                let adjustment = adjusting::adjustment([measured.unshifted]);
+                let adjustment = adjust::adjustment([measured.unshifted]);
                 self.write(input, output, Some(Shift { adjustment, measured: &measured }))
             }
         }
@@ -82,7 +83,7 @@ impl Run<'_> {
 
     fn compute_and_write(&self, input: &Path, output: &Path, shift: Option<Shift<'_>>) -> Result<Summary> {
         let start = Instant::now();
-        let work = Work::new(self, input)?;
+        let work = FileJob::new(self, input)?;
         let summary = work.nothing_done(input, output);
         let shift_nats = shift.map(|shift| shift.adjustment.shift_nats);
         if work.is_done(output, shift_nats)? {
@@ -96,7 +97,7 @@ impl Run<'_> {
         let source = work.source()?;
         // Whoever measured has thrown away what was to be.
         let restart = self.options.restart && shift.is_none();
-        let mut computing = Computing::begin(&work, &source, output, restart)?;
+        let mut computing = FileComputation::begin(&work, &source, output, restart)?;
         Staged::sweep(output);
         let staged = Staged::create(output, replace)?;
         let rejects = self.options.rejects.as_deref();
@@ -106,11 +107,11 @@ impl Run<'_> {
         let rejects = rejects.map(|path| Rejects::create(path, replace, opened.place().file, Some(opened)));
 
         let columns = &work.asked.columns;
-        let fields: Vec<Field> = columns.iter().map(|column| column.field()).collect();
+        let fields: Vec<Field> = columns.iter().map(|column| field(*column)).collect();
         let units = self.bundle.manifest().modalities[0].units;
         let key_values =
             work.identity.key_values(units, self.options.adjust, shift_nats, Some(Written::of(opened)))?;
-        let splicing = Splicing {
+        let splicing = SpliceThread {
             input: opened,
             columns,
             journal: computing.journal.reader(),
@@ -125,7 +126,7 @@ impl Run<'_> {
         let send = move |journal: &Journal| {
             while sent < journal.whole() {
                 let shift_nats = shift_nats.unwrap_or(0.0);
-                let group = Ready { row_group: sent, start: journal.start(sent), shift_nats };
+                let group = ComputedRowGroup { row_group: sent, start: journal.start(sent), shift_nats };
                 sender.send(group).map_err(|_| Error::Internal("the writer has gone".to_owned()))?;
                 sent += 1;
             }
@@ -144,15 +145,15 @@ impl Run<'_> {
             (Ok(()), Ok(splicing)) => splicing,
         };
 
-        let Computing { journal, judge, resumed, .. } = computing;
-        let summaries = judge.tally.summaries(columns, shift_nats.unwrap_or(0.0));
+        let FileComputation { journal, policy, resumed, .. } = computing;
+        let summaries = policy.row_stats.summaries(columns, shift_nats.unwrap_or(0.0));
         let open = opened.has_open_footer_of_secrets();
         let described = if open { names_of(&summaries)? } else { to_json(&summaries)? };
         splicing.writer.set_key_value("lsmi_etl.columns", described);
-        splicing.writer.set_key_value("lsmi_etl.rows", to_json(&judge.tally.fates)?);
+        splicing.writer.set_key_value("lsmi_etl.rows", to_json(&policy.row_stats.fates)?);
         if let Some(Shift { adjustment, .. }) = shift.as_ref().filter(|_| !open) {
             splicing.writer.set_key_value("lsmi_etl.adjustment", to_json(adjustment)?);
-            splicing.writer.set_key_value(UNSHIFTED_KEY, judge.tally.unshifted().to_string());
+            splicing.writer.set_key_value(UNSHIFTED_KEY, policy.row_stats.unshifted().to_string());
         }
         if let Some(rejects) = splicing.rejects {
             rejects.finish()?;
@@ -169,8 +170,8 @@ impl Run<'_> {
         let elapsed = start.elapsed() + measured.map(|measured| measured.elapsed).unwrap_or_default();
         let row_groups = opened.metadata().num_row_groups();
         Ok(Summary {
-            bad_rows: judge.tally.fates.bad(),
-            fates: judge.tally.fates,
+            bad_rows: policy.row_stats.fates.bad(),
+            fates: policy.row_stats.fates,
             columns: summaries,
             adjustment: shift.map(|shift| shift.adjustment),
             written: Some(Written::of(opened)),
@@ -204,16 +205,16 @@ impl Run<'_> {
     }
 
     pub(super) fn limit_bytes(&self) -> u64 {
-        self.options.memory_limit_bytes.unwrap_or_else(memory::default_limit_bytes)
+        self.options.memory_limit_bytes.unwrap_or_else(batch_size::default_limit_bytes)
     }
 
-    pub(super) fn pace(&self) -> Pace {
-        Pace::of(self.engine.device())
+    pub(super) fn pace(&self) -> DeviceProfile {
+        DeviceProfile::of(self.engine.device())
     }
 
     /// How rows are worked through where no other batch is chosen.
-    pub(super) fn shape(&self) -> Shape {
-        memory::shape(
+    pub(super) fn shape(&self) -> BatchPlan {
+        batch_size::shape(
             self.bundle.dims(),
             self.workers(),
             self.pace(),
@@ -222,28 +223,28 @@ impl Run<'_> {
         )
     }
 
-    pub(super) fn asked(&self) -> Result<Asked> {
+    pub(super) fn asked(&self) -> Result<RequestedColumns> {
         let manifest = self.bundle.manifest();
         let named = |flag: &str, asked: &Option<String>, default: &Option<String>| {
             asked.clone().or_else(|| default.clone()).ok_or_else(|| {
                 Error::Usage(format!("the bundle names no column for {flag}; give --{flag} COLUMN"))
             })
         };
-        Ok(Asked {
+        Ok(RequestedColumns {
             x1: named("x1", &self.options.x1, &manifest.modalities[0].column)?,
             x2: named("x2", &self.options.x2, &manifest.modalities[1].column)?,
             label: named("label", &self.options.label, &manifest.label.column)?,
-            columns: Column::PARTS.into_iter().chain(self.options.extras.iter().copied()).collect(),
+            columns: Quantity::PARTS.into_iter().chain(self.options.extras.iter().copied()).collect(),
         })
     }
 
-    pub(super) fn request<'b>(&'b self, asked: &'b Asked) -> Request<'b> {
+    pub(super) fn request<'b>(&'b self, asked: &'b RequestedColumns) -> Request<'b> {
         let [d1, d2] = self.bundle.dims();
         let classes = self.bundle.classes();
         Request { x1: (&asked.x1, d1), x2: (&asked.x2, d2), label: &asked.label, classes }
     }
 
-    pub(super) fn source(&self, input: &Input, asked: &Asked) -> Result<Source> {
+    pub(super) fn source(&self, input: &Input, asked: &RequestedColumns) -> Result<Source> {
         Source::new(input, &self.request(asked))
     }
 }

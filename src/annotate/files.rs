@@ -13,7 +13,7 @@ use crate::interaction::{self, Moments};
 use crate::samples::FateCounts;
 use crate::storage::{Files, Pair, below, create_folder_of};
 
-use super::adjusting::{self, Shift};
+use super::adjust::{self, Shift};
 use super::file::Run;
 use super::options::{Adjust, Options};
 use super::summary::{self, Adjustment, Summary};
@@ -81,7 +81,7 @@ impl Run<'_> {
         };
         let adjustment = match self.options.adjust {
             Adjust::None => None,
-            Adjust::Dataset => Some(adjusting::adjustment(measured.iter().map(|file| file.unshifted))),
+            Adjust::Dataset => Some(adjust::adjustment(measured.iter().map(|file| file.unshifted))),
         };
         let mut measured = measured.iter();
         let summaries = self.each(files, |run, pair| {

@@ -11,23 +11,23 @@ use sha2::{Digest, Sha256};
 use crate::bundle::{Bundle, Units};
 use crate::engine::Description;
 use crate::error::{Error, Result};
-use crate::evaluate::Column;
+use crate::interaction::Quantity;
 use crate::output::Written;
 use crate::parquet_file::Input;
 
-use super::adjusting::Unshifted;
+use super::adjust::Unshifted;
 use super::options::{Adjust, Options};
 
 /// The columns a run reads and those it adds.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct RequestedColumns {
     pub(super) x1: String,
     pub(super) x2: String,
     pub(super) label: String,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<Quantity>,
 }
 
-impl Asked {
+impl RequestedColumns {
     /// What the computed columns tell of, what they tell most of first.
     pub(super) fn secrets(&self) -> [&str; 3] {
         [&self.label, &self.x1, &self.x2]
@@ -41,12 +41,12 @@ pub(super) const UNSHIFTED_KEY: &str = "lsmi_etl.unshifted";
 
 /// What an output says of itself beyond what made it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Made {
+pub(super) struct ExistingOutput {
     shift_nats: Option<String>,
     pub(super) unshifted: Option<Unshifted>,
 }
 
-impl Made {
+impl ExistingOutput {
     /// Whether it was shifted by this constant, or not at all.
     pub(super) fn is_shifted_by(&self, shift_nats: Option<f64>) -> bool {
         self.shift_nats == shift_nats.map(|shift| shift.to_string())
@@ -76,7 +76,12 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(input: &Input, bundle: &Bundle, asked: &Asked, engine: &Description) -> Result<Self> {
+    pub(super) fn new(
+        input: &Input,
+        bundle: &Bundle,
+        asked: &RequestedColumns,
+        engine: &Description,
+    ) -> Result<Self> {
         let modified = input.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Ok(Self {
             input: Origin {
@@ -126,7 +131,7 @@ impl Identity {
 
     /// What a file under the output's name says of itself where, by its footer, it is
     /// what this work would give but perhaps for the shift, and not older than the input.
-    pub(super) fn made(&self, output: &Path, options: &Options) -> Result<Option<Made>> {
+    pub(super) fn made(&self, output: &Path, options: &Options) -> Result<Option<ExistingOutput>> {
         let Ok(there) = Input::open_with(output, options.keys.as_ref()) else { return Ok(None) };
         let age = there.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let older = age.and_then(|age| u64::try_from(age.as_nanos()).ok()) < self.modified_ns;
@@ -142,7 +147,7 @@ impl Identity {
         let no_more = added
             .is_ok_and(|added: serde_json::Map<String, serde_json::Value>| added.len() == self.columns.len());
         let is_ours = !older && same && columns && no_more && there.rows() == self.input.rows;
-        Ok(is_ours.then(|| Made {
+        Ok(is_ours.then(|| ExistingOutput {
             shift_nats: found(SHIFT_KEY),
             unshifted: found(UNSHIFTED_KEY).and_then(|text| text.parse().ok()),
         }))
@@ -154,7 +159,11 @@ impl Identity {
 }
 
 /// What is said of rows out of a stream, of which no more is known before they come.
-pub(super) fn of_stream(bundle: &Bundle, asked: &Asked, engine: &Description) -> Result<Vec<KeyValue>> {
+pub(super) fn of_stream(
+    bundle: &Bundle,
+    asked: &RequestedColumns,
+    engine: &Description,
+) -> Result<Vec<KeyValue>> {
     let input = serde_json::json!({ "x1": asked.x1, "x2": asked.x2, "label": asked.label });
     let pairs = origin(env!("CARGO_PKG_VERSION"), bundle.digest(), input.to_string(), Adjust::None);
     Ok(with_engine(pairs, &engine.to_string(), bundle.manifest().modalities[0].units))

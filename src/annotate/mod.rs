@@ -2,33 +2,31 @@
 //! columns through the journal, and from there spliced in beside the old ones. Rows of a
 //! stream go through the same stages, but at once from the mathematics to the output.
 
-mod adjusting;
+mod adjust;
+mod bad_rows;
+mod batch_size;
+mod compute;
 mod file;
 mod files;
-mod in_order;
 mod journal;
-mod judge;
 mod lineage;
-mod memory;
 mod options;
-mod pipeline;
 mod plan;
 mod progress;
 mod rejects;
-mod splicing;
+mod reorder;
+mod row_stats;
+mod splice;
 mod stream;
 mod summary;
-mod tally;
-mod trial;
-mod work;
+mod workers;
 
+pub use batch_size::tuner::BatchSizeTuner;
 pub use file::Run;
 pub use files::Totals;
-pub use memory::{Size, machine_bytes};
 pub use options::{Adjust, MaxBadRows, OnBadRow, Options};
 pub use plan::Plan;
 pub use progress::{Begun, Progress, Stage};
 pub use summary::{Adjustment, Means, Summary};
-pub use trial::Trial;
 
-pub use crate::evaluate::Column;
+pub use crate::interaction::Quantity;

@@ -7,8 +7,8 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::Column;
-use crate::parquet_file::Keys;
+use crate::interaction::Quantity;
+use crate::parquet_file::EncryptionKeys;
 
 /// What becomes of a run that meets a row it can't compute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
@@ -84,10 +84,10 @@ pub struct Options {
     pub x2: Option<String>,
     /// Column of the label, else the bundle's.
     pub label: Option<String>,
-    /// Keys of encrypted inputs.
-    pub keys: Option<Keys>,
+    /// EncryptionKeys of encrypted inputs.
+    pub keys: Option<EncryptionKeys>,
     /// Columns beside r, u1, u2, s.
-    pub extras: Vec<Column>,
+    pub extras: Vec<Quantity>,
     /// What becomes of bad rows.
     pub on_bad_row: OnBadRow,
     /// How many of them a run bears; any where `None`.

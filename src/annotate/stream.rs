@@ -12,21 +12,21 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::evaluate::Constants;
+use crate::evaluate::{Constants, field};
 use crate::output::{Added, RowBatch, RowWriter, Rows};
 use crate::parquet_file::Input;
 use crate::samples::Roles;
 use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
 
+use super::bad_rows::{BadRowPolicy, Groups};
 use super::file::Run;
 use super::journal::Batch;
-use super::judge::{Groups, Judge};
-use super::lineage::{self, Asked, Identity, to_json};
+use super::lineage::{self, Identity, RequestedColumns, to_json};
 use super::options::Adjust;
-use super::pipeline::{self, Control, Done, Finder, Piece};
 use super::progress::{Begun, Progress, Stage};
 use super::rejects::Rejects;
 use super::summary::{self, Summary};
+use super::workers::{self, Control, Prefetch, Task, TaskResult};
 
 /// The row groups of a file that is made of a stream, as they are encoded: a quarter of
 /// the memory within these bounds, since the writer holds one.
@@ -71,7 +71,7 @@ impl Run<'_> {
             None => Rows::of_stream(StdinChunks::read(self.stop)?, Place::file("stdin"))?,
         };
         let roles = Roles::find(rows.schema(), rows.place(), &self.request(&asked))?;
-        let fields: Vec<Field> = asked.columns.iter().map(|column| column.field()).collect();
+        let fields: Vec<Field> = asked.columns.iter().map(|column| field(*column)).collect();
         let key_values = match &opened {
             Some(opened) => {
                 let identity = Identity::new(opened, self.bundle, &asked, &self.engine.describe())?;
@@ -95,9 +95,9 @@ impl Run<'_> {
         self.progress.begin(Begun { file, rows: total, resumed_rows: 0, row_bytes: self.row_bytes() });
         let groups = if opened.is_some() { Groups::OfFile } else { Groups::OfStream };
         let place = rows.place().clone();
-        let mut judge = Judge::new(self.options, &roles, place, groups, asked.columns.len());
+        let mut policy = BadRowPolicy::new(self.options, &roles, place, groups, asked.columns.len());
         let (give_back, given_back) = unbounded();
-        let cut = Cut {
+        let cut = BatchSplitter {
             rows,
             roles: &roles,
             batch_rows: shape.batch_rows,
@@ -109,8 +109,8 @@ impl Run<'_> {
             progress: self.progress,
         };
         let mut seen = 0;
-        let mut joining = Joining {
-            judge: &mut judge,
+        let mut joining = BatchJoiner {
+            policy: &mut policy,
             writer: &mut writer,
             rejects: rejects.as_mut(),
             progress: self.progress,
@@ -122,18 +122,18 @@ impl Run<'_> {
         let constants = Constants::new(self.bundle, &asked.columns);
         let take = move |done| joining.take(done);
         let control = Control { stop: self.stop, progress: self.progress };
-        pipeline::run(cut, Finder::Ahead, sessions, &constants, shape.queue, control, take)?;
-        judge.finish()?;
+        workers::run(cut, Prefetch::Ahead, sessions, &constants, shape.queue, control, take)?;
+        policy.finish()?;
         opened.as_ref().map_or(Ok(()), Input::verify_unchanged)?;
 
-        let summaries = judge.tally.summaries(&asked.columns, 0.0);
+        let summaries = policy.row_stats.summaries(&asked.columns, 0.0);
         writer.set_key_value("lsmi_etl.columns", to_json(&summaries)?);
-        writer.set_key_value("lsmi_etl.rows", to_json(&judge.tally.fates)?);
+        writer.set_key_value("lsmi_etl.rows", to_json(&policy.row_stats.fates)?);
         rejects.map_or(Ok(()), Rejects::finish)?;
         let output_bytes = writer.finish()?;
 
         let elapsed = start.elapsed();
-        let fates = judge.tally.fates;
+        let fates = policy.row_stats.fates;
         Ok(Summary {
             rows: fates.rows(),
             bad_rows: fates.bad(),
@@ -165,7 +165,7 @@ impl Run<'_> {
 
 /// Cuts batches into the pieces that are computed at once, as long as there is memory:
 /// so many bytes of batches may be on their way, and one in any case.
-struct Cut<'a> {
+struct BatchSplitter<'a> {
     rows: Rows<'a>,
     roles: &'a Roles,
     batch_rows: usize,
@@ -180,12 +180,12 @@ struct Cut<'a> {
 }
 
 /// A batch, which goes along with the last of its pieces.
-struct Whole {
+struct SourceBatch {
     rows: RecordBatch,
     bytes: usize,
 }
 
-impl Cut<'_> {
+impl BatchSplitter<'_> {
     fn next_batch(&mut self) -> Result<Option<RowBatch>> {
         let batch = self.progress.time(Stage::Read, || self.rows.next()).transpose()?;
         let Some(batch) = batch else { return Ok(None) };
@@ -206,7 +206,7 @@ impl Cut<'_> {
         Ok(Some(batch))
     }
 
-    fn next_piece(&mut self) -> Result<Option<Piece<Option<Whole>>>> {
+    fn next_piece(&mut self) -> Result<Option<Task<Option<SourceBatch>>>> {
         let (batch, from) = match self.batch.take() {
             Some(rest) => rest,
             None => match self.next_batch()? {
@@ -221,17 +221,17 @@ impl Cut<'_> {
         let group = batch.group;
         let with = if to == rows {
             let bytes = bytes_of(&batch.rows);
-            Some(Whole { rows: batch.rows, bytes })
+            Some(SourceBatch { rows: batch.rows, bytes })
         } else {
             self.batch = Some((batch, to));
             None
         };
-        Ok(Some(Piece { group, samples: samples.into(), with }))
+        Ok(Some(Task { group, samples: samples.into(), with }))
     }
 }
 
-impl Iterator for Cut<'_> {
-    type Item = Result<Piece<Option<Whole>>>;
+impl Iterator for BatchSplitter<'_> {
+    type Item = Result<Task<Option<SourceBatch>>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_piece().transpose()
@@ -248,12 +248,12 @@ fn bytes_of(rows: &RecordBatch) -> usize {
 }
 
 /// Joins what was computed of a batch and writes it.
-struct Joining<'a, 'j> {
-    judge: &'a mut Judge<'j>,
+struct BatchJoiner<'a, 'j> {
+    policy: &'a mut BadRowPolicy<'j>,
     writer: &'a mut RowWriter,
     rejects: Option<&'a mut Rejects>,
     progress: &'a dyn Progress,
-    asked: &'a Asked,
+    asked: &'a RequestedColumns,
     /// The pieces of a batch so far.
     parts: Vec<Batch>,
     /// Batches written.
@@ -261,17 +261,17 @@ struct Joining<'a, 'j> {
     give_back: Sender<usize>,
 }
 
-impl Joining<'_, '_> {
-    fn take(&mut self, done: Done<Option<Whole>>) -> Result<()> {
+impl BatchJoiner<'_, '_> {
+    fn take(&mut self, done: TaskResult<Option<SourceBatch>>) -> Result<()> {
         let (batch, whole) = done.into_batch()?;
-        let before = self.judge.tally.fates.rows();
-        let fates = self.judge.take(&batch)?;
+        let before = self.policy.row_stats.fates.rows();
+        let fates = self.policy.take(&batch)?;
         if let Some(rejects) = &mut self.rejects {
             rejects.push(batch.row_group, before, &batch.bad)?;
         }
         self.progress.advance(&fates);
         self.parts.push(batch);
-        if let Some(Whole { rows, bytes }) = whole {
+        if let Some(SourceBatch { rows, bytes }) = whole {
             let columns = joined(&self.parts, self.asked.columns.len());
             self.progress.time(Stage::Write, || self.writer.write(&rows, columns))?;
             self.parts.clear();

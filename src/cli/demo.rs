@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::{Run, Trial};
+use crate::annotate::{BatchSizeTuner, Run};
 use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::fit::{Recipe, fit_file};
@@ -121,7 +121,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
 
     output::print("\n3. Annotate: r, u1, u2 and s beside every row.\n")?;
     let options = crate::annotate::Options { overwrite: true, ..Default::default() };
-    let trial = &Trial::default();
+    let trial = &BatchSizeTuner::default();
     let run =
         Run { bundle: &fitted.bundle, engine: &engine, options: &options, progress: &progress, trial, stop };
     let summary = run.file(&input, &annotated)?;

@@ -12,7 +12,7 @@ use crate::bundle::{Figures, Units};
 use crate::config::DEFAULT_BUNDLE;
 use crate::error::Result;
 use crate::fit::{DensityFit, Options, Recipe, fit_file};
-use crate::parquet_file::Keys;
+use crate::parquet_file::EncryptionKeys;
 use crate::telemetry::metered_fit;
 
 use super::output;
@@ -42,7 +42,7 @@ pub(super) struct FitArgs {
     /// Label column: integers, strings or booleans
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// Keys of an encrypted file, as for annotate
+    /// EncryptionKeys of an encrypted file, as for annotate
     #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
     parquet_keys: Option<PathBuf>,
     /// How the densities are fitted
@@ -101,7 +101,7 @@ pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
         label: args.label.clone(),
-        keys: args.parquet_keys.as_deref().map(Keys::open).transpose()?,
+        keys: args.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
         units: match args.units {
             UnitsArg::Raw => Units::Raw,
             UnitsArg::Centred => Units::Centred,

@@ -6,9 +6,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use crate::annotate::{Size, machine_bytes};
 use crate::config::{DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
+use crate::memory::{ByteSize, usable_bytes};
 use crate::sql::{Expect, Format, Layout, Models, Options, Request, Session};
 use crate::storage::Staged;
 
@@ -77,7 +77,7 @@ pub struct SqlArgs {
     /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it sorts and groups spill
     /// to disk [default: half of the machine's]
     #[arg(long, value_name = "SIZE")]
-    pub(super) memory_limit: Option<Size>,
+    pub(super) memory_limit: Option<ByteSize>,
 
     /// Worker threads [default: the machine's cores]
     #[arg(long, value_name = "N")]
@@ -98,7 +98,7 @@ impl SqlArgs {
     }
 
     fn request(&self, sql: String, format: Format) -> Request {
-        let memory = self.memory_limit.map_or_else(|| machine_bytes() / 2, |size| size.0);
+        let memory = self.memory_limit.map_or_else(|| usable_bytes() / 2, |size| size.0);
         Request {
             sql,
             tables: self.tables.clone(),

@@ -8,9 +8,10 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::{Adjust, Column, MaxBadRows, OnBadRow, Options, Size};
+use crate::annotate::{Adjust, MaxBadRows, OnBadRow, Options, Quantity};
 use crate::error::Result;
-use crate::parquet_file::Keys;
+use crate::memory::ByteSize;
+use crate::parquet_file::EncryptionKeys;
 use crate::storage::Share;
 
 /// Where `fit` writes and everything else reads by default.
@@ -34,13 +35,13 @@ pub struct AnnotateSettings {
     pub label: Option<String>,
     /// More columns to add: i1, i2, i12, h1, h2, p_y
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', env = "LSMI_ETL_COLUMNS", hide_env = true)]
-    pub columns: Vec<Column>,
-    /// Keys of encrypted files: a JSON file of footer_key, column_keys and aad_prefix
+    pub columns: Vec<Quantity>,
+    /// EncryptionKeys of encrypted files: a JSON file of footer_key, column_keys and aad_prefix
     ///
     /// For example {"footer_key": "30313233343536373839303132333435", "column_keys":
     /// {"x1": "MDEyMzQ1Njc4OTAxMjM0NQ=="}}: keys of 16 or 32 bytes in hexadecimal digits or in
     /// base64; column_keys only where columns have keys of their own, aad_prefix only where one is
-    /// needed. Keys that a key service has wrapped must be unwrapped before. The file may be a pipe.
+    /// needed. EncryptionKeys that a key service has wrapped must be unwrapped before. The file may be a pipe.
     /// An encrypted input is not copied but decoded and encoded again, and the output encrypted with
     /// the same keys, the new columns with that of the label, else of x1, else of x2. While a run is
     /// not done, its journal holds the computed values unencrypted, for its owner alone.
@@ -74,7 +75,7 @@ pub struct AnnotateSettings {
     pub restart: bool,
     /// Memory that batches may take, such as 2GiB [default: a quarter of the machine's]
     #[arg(long, value_name = "SIZE", env = "LSMI_ETL_MEMORY_LIMIT", hide_env = true)]
-    pub memory_limit: Option<Size>,
+    pub memory_limit: Option<ByteSize>,
     /// Workers, each with a session of one thread [default: the machine's cores; three a GPU]
     #[arg(long, value_name = "N", env = "LSMI_ETL_WORKERS", hide_env = true)]
     pub workers: Option<NonZeroU16>,
@@ -135,7 +136,7 @@ impl AnnotateSettings {
     /// What annotating is told, with the keys read.
     ///
     /// # Errors
-    /// As for [`Keys::open`].
+    /// As for [`EncryptionKeys::open`].
     pub fn options(&self) -> Result<Options> {
         let mut extras = Vec::new();
         for column in &self.columns {
@@ -147,7 +148,7 @@ impl AnnotateSettings {
             x1: self.x1.clone(),
             x2: self.x2.clone(),
             label: self.label.clone(),
-            keys: self.parquet_keys.as_deref().map(Keys::open).transpose()?,
+            keys: self.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
             extras,
             on_bad_row: self.on_bad_row,
             max_bad_rows: self.max_bad_rows,

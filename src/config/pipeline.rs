@@ -8,7 +8,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::Size;
+use crate::memory::ByteSize;
 use crate::sql::{Expect, Format};
 
 use super::{AnnotateSettings, EngineArgs, ReportSettings};
@@ -71,7 +71,7 @@ pub struct SqlStep {
     /// Rows that a table shows of each result; 0 for all [default: 1000 on stdout, else all]
     pub max_rows: Option<usize>,
     /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it they spill to disk
-    pub memory_limit: Option<Size>,
+    pub memory_limit: Option<ByteSize>,
     /// Worker threads [default: the machine's cores]
     pub threads: Option<NonZeroUsize>,
 }

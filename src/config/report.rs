@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::Size;
 use crate::error::Result;
+use crate::memory::ByteSize;
 use crate::report::{Options, Template};
 use crate::sql;
 
@@ -56,7 +56,7 @@ pub struct ReportSettings {
     pub bundle: Option<PathBuf>,
     /// Memory for grouping (512MiB, 4GiB); past it, it spills to disk
     #[arg(long, value_name = "SIZE")]
-    pub memory_limit: Option<Size>,
+    pub memory_limit: Option<ByteSize>,
     /// Worker threads [default: the machine's cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,

@@ -19,7 +19,7 @@ pub(super) struct Source {
     pub(super) text: String,
 }
 
-/// Keys by their paths (`annotate.bundle`, `sql[0].query`) and the lines they are on.
+/// EncryptionKeys by their paths (`annotate.bundle`, `sql[0].query`) and the lines they are on.
 pub(super) type Lines = BTreeMap<String, usize>;
 
 impl Source {

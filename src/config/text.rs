@@ -10,8 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::annotate::{Column, MaxBadRows, Size};
+use crate::annotate::{MaxBadRows, Quantity};
 use crate::engine::{Choice, Device};
+use crate::memory::ByteSize;
 use crate::storage::Share;
 
 /// Reads text, or a number that would be text on the command line.
@@ -64,12 +65,12 @@ macro_rules! written_as_typed {
 }
 
 written_as_typed! {
-    Size: { "type": ["string", "integer"], "examples": ["512MiB", "4GB"] },
+    ByteSize: { "type": ["string", "integer"], "examples": ["512MiB", "4GB"] },
     MaxBadRows: { "type": ["string", "integer"], "examples": [100, "0.5%"] },
     Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },
     Device: { "type": "string", "examples": ["cpu", "cuda", "cuda:0,cuda:1"] },
     Choice: { "enum": ["auto", "onnxruntime", "embedded"] },
-    Column: { "enum": ["i1", "i2", "i12", "h1", "h2", "p_y"] },
+    Quantity: { "enum": ["i1", "i2", "i12", "h1", "h2", "p_y"] },
 }
 
 #[cfg(test)]
@@ -80,11 +81,11 @@ mod tests {
 
     #[test]
     fn text_is_what_may_be_typed() {
-        assert_eq!(from_value::<Size>(json!("2GiB")).unwrap(), Size(2 << 30));
-        assert_eq!(from_value::<Size>(json!(4096)).unwrap(), Size(4096));
+        assert_eq!(from_value::<ByteSize>(json!("2GiB")).unwrap(), ByteSize(2 << 30));
+        assert_eq!(from_value::<ByteSize>(json!(4096)).unwrap(), ByteSize(4096));
         assert_eq!(from_value::<MaxBadRows>(json!(7)).unwrap(), MaxBadRows::Rows(7));
         assert_eq!(serde_json::to_value(MaxBadRows::Percent(0.5)).unwrap(), json!("0.5%"));
-        assert_eq!(from_value::<Column>(json!("p_y")).unwrap(), Column::PY);
+        assert_eq!(from_value::<Quantity>(json!("p_y")).unwrap(), Quantity::PY);
         let wrong = from_value::<Share>(json!("0/3")).unwrap_err().to_string();
         assert!(wrong.contains("\"0/3\" is wrong: expected I/N"), "{wrong}");
     }
@@ -92,8 +93,8 @@ mod tests {
     #[test]
     fn the_schemas_lists_are_what_is_taken() {
         let listed = |schema: Schema| schema.as_value()["enum"].as_array().unwrap().clone();
-        let columns = listed(schemars::schema_for!(Column));
-        assert_eq!(columns, Column::EXTRAS.map(|column| json!(column)));
+        let columns = listed(schemars::schema_for!(Quantity));
+        assert_eq!(columns, Quantity::EXTRAS.map(|column| json!(column)));
         for engine in listed(schemars::schema_for!(Choice)) {
             assert_eq!(json!(from_value::<Choice>(engine.clone()).unwrap()), engine);
         }

@@ -4,22 +4,20 @@
 use crate::bundle::Bundle;
 use crate::engine::{Backend, Batch, Evaluated};
 use crate::error::Result;
-use crate::interaction::{self, Columns, ModelOutputs};
+use crate::interaction::{self, Columns, ModelOutputs, Quantity};
 use crate::samples::{Fate, Samples};
-
-use super::columns::Column;
 
 /// What does not change from batch to batch.
 #[derive(Debug)]
 pub struct Constants {
     log_prior: Vec<f64>,
     h_offsets: [f64; 2],
-    columns: Vec<Column>,
+    columns: Vec<Quantity>,
 }
 
 impl Constants {
     /// For some columns, in this order, by the models of a bundle.
-    pub fn new(bundle: &Bundle, columns: &[Column]) -> Self {
+    pub fn new(bundle: &Bundle, columns: &[Quantity]) -> Self {
         Self {
             log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
             h_offsets: bundle.h_offsets(),
@@ -100,23 +98,23 @@ impl<'a> Worker<'a> {
         self.session
     }
 
-    fn column(&self, column: Column, [r, u1, u2, s]: &[Vec<f32>; 4]) -> Result<Vec<f32>> {
+    fn column(&self, column: Quantity, [r, u1, u2, s]: &[Vec<f32>; 4]) -> Result<Vec<f32>> {
         let Evaluated { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
         let information = |log_prob: &[f32]| {
             let mut i = vec![0.0; log_prob.len()];
             interaction::pointwise_information(log_prob, &self.log_prior, &mut i).map(|()| i)
         };
         match column {
-            Column::R => Ok(r.clone()),
-            Column::U1 => Ok(u1.clone()),
-            Column::U2 => Ok(u2.clone()),
-            Column::S => Ok(s.clone()),
-            Column::I1 => information(log_p1),
-            Column::I2 => information(log_p2),
-            Column::I12 => information(log_p12),
-            Column::H1 => Ok(h1.clone()),
-            Column::H2 => Ok(h2.clone()),
-            Column::PY => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
+            Quantity::R => Ok(r.clone()),
+            Quantity::U1 => Ok(u1.clone()),
+            Quantity::U2 => Ok(u2.clone()),
+            Quantity::S => Ok(s.clone()),
+            Quantity::I1 => information(log_p1),
+            Quantity::I2 => information(log_p2),
+            Quantity::I12 => information(log_p12),
+            Quantity::H1 => Ok(h1.clone()),
+            Quantity::H2 => Ok(h2.clone()),
+            Quantity::PY => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
         }
     }
 }

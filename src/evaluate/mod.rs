@@ -2,12 +2,12 @@
 //! query and serving a stream have in common. Batches in memory in, columns out; it
 //! reads and writes nothing.
 
-mod columns;
 mod compute;
+mod field;
 mod open_bundle;
 
-pub use columns::Column;
 pub use compute::{Computed, Constants, Worker};
+pub use field::field;
 pub use open_bundle::open_bundle;
 
 /// The rows of a batch that are fastest for embeddings of these dimensions: few enough

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use sysinfo::System;
-
 use crate::bundle::{Bundle, Class, Draft, Label, Modality, Training, Units};
 use crate::error::{Error, Result};
-use crate::parquet_file::{Input, Keys};
+use crate::memory::usable_bytes;
+use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, FateCounts, Request};
 
 use super::sample::Sample;
@@ -27,8 +26,8 @@ pub struct Options {
     pub x2: Option<String>,
     /// Column of the label; likewise.
     pub label: Option<String>,
-    /// Keys of an encrypted file.
-    pub keys: Option<Keys>,
+    /// EncryptionKeys of an encrypted file.
+    pub keys: Option<EncryptionKeys>,
     /// The convention of h.
     pub units: Units,
     /// How to train.
@@ -134,9 +133,6 @@ fn embeddings(input: &Input, options: &Options) -> Result<(String, String)> {
 
 /// A quarter of the machine's memory, as far as training needs it.
 fn default_max_rows(dims: [usize; 2]) -> usize {
-    let mut system = System::new();
-    system.refresh_memory();
-    let total = system.cgroup_limits().map_or(system.total_memory(), |limits| limits.total_memory);
     let row_bytes = (dims[0] + dims[1]) * size_of::<f32>() * TRAINING_FACTOR;
-    (total as usize / 4 / row_bytes.max(1)).clamp(1, MOST_ROWS)
+    (usable_bytes() as usize / 4 / row_bytes.max(1)).clamp(1, MOST_ROWS)
 }

@@ -6,7 +6,7 @@ use rand::Rng;
 use crate::bundle::Class;
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
-use crate::samples::{Fate, FateCounts, Memory, Request, Source};
+use crate::samples::{Fate, FateCounts, ReadBuffers, Request, Source};
 
 use super::random::{Chance, chance};
 use super::{Modality, TrainingSet};
@@ -44,7 +44,7 @@ impl Sample {
             fates: FateCounts::default(),
         };
         let mut rng = chance(seed, Chance::Sample);
-        let mut memory = Memory::default();
+        let mut memory = ReadBuffers::default();
         for row_group in 0..input.metadata().num_row_groups() {
             for found in source.read(row_group, 0..input.rows_in(row_group), BATCH_ROWS)? {
                 if interrupted() {

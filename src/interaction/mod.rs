@@ -9,6 +9,7 @@ mod batch;
 mod case;
 mod decompose;
 mod moments;
+mod quantity;
 pub mod truth;
 
 pub use adjust::dataset_shift;
@@ -16,6 +17,7 @@ pub use batch::{Columns, ModelOutputs, decompose_batch, pointwise_information};
 pub use case::{Case, Cases};
 pub use decompose::{Interaction, Pointwise, decompose};
 pub use moments::{Moments, Summary};
+pub use quantity::Quantity;
 
 #[cfg(test)]
 mod discrete_tables;

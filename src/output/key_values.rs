@@ -13,7 +13,7 @@ use super::ordered_json::Json;
 
 const HUGGINGFACE_KEY: &str = "huggingface";
 
-/// The output's key-values. Keys in `added` replace those of the input.
+/// The output's key-values. EncryptionKeys in `added` replace those of the input.
 ///
 /// # Errors
 /// What is wrong with the input's Arrow schema.

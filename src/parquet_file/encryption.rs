@@ -1,5 +1,5 @@
 //! Encrypted files: read with the user's keys, and what another file takes to be
-//! encrypted in the same way. Keys that a key service has wrapped must be unwrapped by
+//! encrypted in the same way. EncryptionKeys that a key service has wrapped must be unwrapped by
 //! the user: what the file says of its keys is carried over, so that readers which ask
 //! the service for them can read the output as well.
 
@@ -17,12 +17,12 @@ use parquet::schema::types::SchemaDescriptor;
 use crate::error::{Error, Place, Result};
 use crate::storage::io_errors;
 
-use super::encryption_keys::Keys;
+use super::encryption_keys::EncryptionKeys;
 
 /// How a file is encrypted.
 #[derive(Debug, Clone)]
 pub(crate) struct Encryption {
-    keys: Keys,
+    keys: EncryptionKeys,
     /// What the file says of its footer's key.
     pub(crate) footer_metadata: Option<Vec<u8>>,
     /// Whether the footer is to be read by everybody, and signed with the footer's key.
@@ -38,7 +38,7 @@ impl Encryption {
     /// # Errors
     /// [`Error::BadData`] where these are not its keys, [`Error::Io`].
     pub(crate) fn read(
-        keys: &Keys,
+        keys: &EncryptionKeys,
         open_footer: bool,
         place: &Place,
         parse: impl Fn(Arc<FileDecryptionProperties>, PageIndexPolicy) -> ParquetResult<ParquetMetaData>,
@@ -164,7 +164,7 @@ impl Encryption {
     }
 }
 
-fn with_footer_key(keys: &Keys) -> DecryptionPropertiesBuilder {
+fn with_footer_key(keys: &EncryptionKeys) -> DecryptionPropertiesBuilder {
     let properties = FileDecryptionProperties::builder(keys.footer.clone());
     match &keys.aad_prefix {
         Some(prefix) => properties.with_aad_prefix(prefix.clone()),

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 /// Lengths in bytes that a key of AES-GCM can have here.
 const KEY_BYTES: [usize; 2] = [16, 32];
 
-/// Keys of encrypted files. Whoever prints them sees none.
+/// EncryptionKeys of encrypted files. Whoever prints them sees none.
 #[derive(Clone, PartialEq)]
-pub struct Keys {
+pub struct EncryptionKeys {
     pub(crate) footer: Vec<u8>,
     columns: BTreeMap<String, Vec<u8>>,
     pub(crate) aad_prefix: Option<Vec<u8>>,
@@ -32,7 +32,7 @@ struct Written {
     aad_prefix: Option<String>,
 }
 
-impl Keys {
+impl EncryptionKeys {
     /// Reads a key file: `{"footer_key": "…", "column_keys": {"COLUMN": "…"}, "aad_prefix": "…"}`,
     /// of which only the first must be there. A key is 16 or 32 bytes, in hexadecimal
     /// digits or in base64.
@@ -76,9 +76,9 @@ impl Keys {
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for EncryptionKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys")
+        f.write_str("EncryptionKeys")
     }
 }
 
@@ -104,13 +104,13 @@ mod tests {
         let text = format!(
             r#"{{"footer_key": "{hex}", "column_keys": {{"x": "MDEyMzQ1Njc4OTAxMjM0NQ==", "y.z": "{hex}{hex}"}}}}"#
         );
-        let keys = Keys::parse(text.as_bytes()).unwrap();
+        let keys = EncryptionKeys::parse(text.as_bytes()).unwrap();
         assert_eq!(keys.footer, b"0123456789012345");
         let column = |path: &[&str]| keys.column(&path.iter().map(|&p| p.to_owned()).collect::<Vec<_>>());
         assert_eq!(column(&["x", "list", "element"]), Some(&keys.footer));
         assert_eq!(column(&["y", "z"]).unwrap().len(), 32);
         assert_eq!(column(&["y"]), None);
-        assert_eq!(format!("{keys:?}"), "Keys");
+        assert_eq!(format!("{keys:?}"), "EncryptionKeys");
     }
 
     #[test]
@@ -126,10 +126,10 @@ mod tests {
                 "column_keys.x",
             ),
         ] {
-            let error = Keys::parse(text.as_bytes()).unwrap_err();
+            let error = EncryptionKeys::parse(text.as_bytes()).unwrap_err();
             assert!(error.contains(word) && !error.contains("s3cret"), "{error}");
         }
-        let error = Keys::open(Path::new("no/such/keys.json")).unwrap_err();
+        let error = EncryptionKeys::open(Path::new("no/such/keys.json")).unwrap_err();
         assert_eq!(error.exit_code(), 78);
     }
 }

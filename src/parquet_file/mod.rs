@@ -10,5 +10,5 @@ mod open;
 pub(crate) use column_names::{Named, check_new_fields};
 pub(crate) use column_reader::ColumnReader;
 pub(crate) use encryption::Encryption;
-pub use encryption_keys::Keys;
+pub use encryption_keys::EncryptionKeys;
 pub use open::Input;

@@ -20,7 +20,7 @@ use crate::storage::{InputFile, io_errors};
 
 use super::column_names::Named;
 use super::encryption::{Encryption, is_any_column_encrypted};
-use super::encryption_keys::Keys;
+use super::encryption_keys::EncryptionKeys;
 
 /// An open Parquet file. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,12 +46,12 @@ impl Input {
     ///
     /// # Errors
     /// As for [`Input::open`]; [`Error::BadData`] where the footer has another key.
-    pub fn open_with(path: &Path, keys: Option<&Keys>) -> Result<Self> {
+    pub fn open_with(path: &Path, keys: Option<&EncryptionKeys>) -> Result<Self> {
         let file = InputFile::open(path)?;
         Self::over(file.clone(), path, keys).map_err(|error| file.unless_changed(error))
     }
 
-    fn over(file: InputFile, path: &Path, keys: Option<&Keys>) -> Result<Self> {
+    fn over(file: InputFile, path: &Path, keys: Option<&EncryptionKeys>) -> Result<Self> {
         let place = Place::file(path.display());
         let open_footer = recognise(&file, &place)? == Footer::Open;
         let (metadata, encryption) = match keys {

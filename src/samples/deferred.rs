@@ -9,28 +9,34 @@ use crate::error::Result;
 
 use super::batch::Samples;
 use super::label::LabelIndex;
-use super::pages::found::{Found, Memory};
+use super::pages::found::{EmbeddingData, ReadBuffers};
 
 /// A batch of samples that has been found.
 #[derive(Debug)]
-pub struct Unread(State);
+pub struct DeferredSamples(State);
 
 #[derive(Debug)]
 enum State {
     Read(Samples),
-    Found { index: Arc<LabelIndex>, first_row: usize, x1: Found, x2: Option<Found>, label: ArrayRef },
+    Deferred {
+        index: Arc<LabelIndex>,
+        first_row: usize,
+        x1: EmbeddingData,
+        x2: Option<EmbeddingData>,
+        label: ArrayRef,
+    },
 }
 
-impl Unread {
+impl DeferredSamples {
     /// Samples of three columns; where there is no second embedding, it is the first.
     pub(super) fn new(
         index: &Arc<LabelIndex>,
         first_row: usize,
-        x1: Found,
-        x2: Option<Found>,
+        x1: EmbeddingData,
+        x2: Option<EmbeddingData>,
         label: ArrayRef,
     ) -> Self {
-        Self(State::Found { index: Arc::clone(index), first_row, x1, x2, label })
+        Self(State::Deferred { index: Arc::clone(index), first_row, x1, x2, label })
     }
 
     /// Reads them.
@@ -38,10 +44,10 @@ impl Unread {
     /// # Errors
     /// [`Error::BadData`](crate::Error::BadData) or [`Error::Io`](crate::Error::Io) with
     /// file, row group and column.
-    pub fn read(self, memory: &mut Memory) -> Result<Samples> {
+    pub fn read(self, memory: &mut ReadBuffers) -> Result<Samples> {
         match self.0 {
             State::Read(samples) => Ok(samples),
-            State::Found { index, first_row, x1, x2, label } => {
+            State::Deferred { index, first_row, x1, x2, label } => {
                 let x1 = x1.read(memory)?;
                 let x2 = x2.map_or_else(|| Ok(x1.clone()), |x2| x2.read(memory))?;
                 Samples::assemble(&index, first_row, x1, x2, label)
@@ -50,7 +56,7 @@ impl Unread {
     }
 }
 
-impl From<Samples> for Unread {
+impl From<Samples> for DeferredSamples {
     fn from(samples: Samples) -> Self {
         Self(State::Read(samples))
     }

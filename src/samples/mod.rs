@@ -15,12 +15,12 @@ mod source;
 
 pub use batch::Samples;
 pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
-pub use deferred::Unread;
+pub use deferred::DeferredSamples;
 pub use embedding_type::{EmbeddingType, Float, Layout};
 pub use extract::{Embeddings, Flaw, extract};
 pub use fate::{Fate, FateCounts, Modality};
 pub use label::{LabelIndex, LabelType};
-pub use pages::found::Memory;
+pub use pages::found::ReadBuffers;
 pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddings, obvious_label};
 pub use roles::{Request, Roles};
 pub use source::{SampleReader, Source};

@@ -6,11 +6,11 @@ use std::ops::Range;
 use crate::error::{Place, Result};
 use crate::parquet_file::{ColumnReader, Input};
 
-use super::deferred::Unread;
+use super::deferred::DeferredSamples;
 use super::embedding_type::EmbeddingType;
 use super::extract::extract;
 use super::pages::ListPages;
-use super::pages::found::Found;
+use super::pages::found::EmbeddingData;
 use super::probe;
 use super::roles::{Column, EmbeddingColumn, Request, Roles};
 
@@ -103,16 +103,16 @@ pub struct SampleReader {
 }
 
 impl SampleReader {
-    fn next_batch(&mut self, rows: usize) -> Result<Unread> {
+    fn next_batch(&mut self, rows: usize) -> Result<DeferredSamples> {
         let x1 = self.x1.read(rows)?;
         let x2 = self.x2.as_mut().map(|reader| reader.read(rows)).transpose()?;
         let label = self.label.read(rows)?;
-        Ok(Unread::new(self.source.roles.index(), self.rows.start, x1, x2, label))
+        Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x1, x2, label))
     }
 }
 
 impl Iterator for SampleReader {
-    type Item = Result<Unread>;
+    type Item = Result<DeferredSamples>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.len().min(self.batch_rows);
@@ -142,10 +142,12 @@ enum EmbeddingReader {
 }
 
 impl EmbeddingReader {
-    fn read(&mut self, rows: usize) -> Result<Found> {
+    fn read(&mut self, rows: usize) -> Result<EmbeddingData> {
         match self {
             Self::Pages(pages) => pages.read(rows),
-            Self::Arrow(reader, kind, dim) => extract(&reader.read(rows)?, *kind, *dim).map(Found::InMemory),
+            Self::Arrow(reader, kind, dim) => {
+                extract(&reader.read(rows)?, *kind, *dim).map(EmbeddingData::Loaded)
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ pub use session::Session;
 pub struct Options {
     /// Worker threads and partitions; the machine's cores where `None`.
     pub threads: Option<NonZeroUsize>,
-    /// Memory for sorting, grouping and joining, in bytes; past it sorts and groups spill to
+    /// ReadBuffers for sorting, grouping and joining, in bytes; past it sorts and groups spill to
     /// the system's temporary folder. Unlimited where `None`.
     pub memory_limit_bytes: Option<usize>,
     /// What `lsmi(x1, x2, y)` runs.

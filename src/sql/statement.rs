@@ -27,7 +27,7 @@ use super::session::{Session, Watched};
 
 impl Session {
     /// Runs the statements in `sql` in order, writes the rows of each as they come, and
-    /// gives their number. Memory holds one batch, or what the layout must see at once.
+    /// gives their number. ReadBuffers holds one batch, or what the layout must see at once.
     ///
     /// # Errors
     /// The first statement that fails ends the run; see [`explain`]. What was

@@ -10,34 +10,34 @@ const SMALLEST: usize = 64 << 10;
 /// What is kept for the next ones.
 const KEPT_BYTES: usize = 32 << 20;
 
-/// Where rooms come from and go back to. Clones share it.
+/// Where pool come from and go back to. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Rooms(Arc<Mutex<Kept>>);
+pub(super) struct BufferPool(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    rooms: Vec<Vec<u8>>,
+    pool: Vec<Vec<u8>>,
     bytes: usize,
 }
 
-/// Room for so many bytes.
+/// PooledBuffer for so many bytes.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct PooledBuffer {
     memory: Vec<u8>,
     length: usize,
-    rooms: Rooms,
+    pool: BufferPool,
 }
 
-impl Rooms {
-    /// Room for `length` bytes, which hold whatever was there before.
-    pub(super) fn take(&self, length: usize) -> Room {
+impl BufferPool {
+    /// PooledBuffer for `length` bytes, which hold whatever was there before.
+    pub(super) fn take(&self, length: usize) -> PooledBuffer {
         let memory = match self.kept(length) {
             Some(memory) => memory,
             // Pages differ a little in their lengths.
             None if length >= SMALLEST => vec![0; length.next_multiple_of(SMALLEST)],
             None => vec![0; length],
         };
-        Room { memory, length, rooms: self.clone() }
+        PooledBuffer { memory, length, pool: self.clone() }
     }
 
     fn kept(&self, length: usize) -> Option<Vec<u8>> {
@@ -45,8 +45,8 @@ impl Rooms {
             return None;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = kept.rooms.iter().rposition(|memory| memory.len() >= length)?;
-        let memory = kept.rooms.swap_remove(fits);
+        let fits = kept.pool.iter().rposition(|memory| memory.len() >= length)?;
+        let memory = kept.pool.swap_remove(fits);
         kept.bytes -= memory.len();
         Some(memory)
     }
@@ -55,12 +55,12 @@ impl Rooms {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.len() >= SMALLEST && kept.bytes + memory.len() <= KEPT_BYTES {
             kept.bytes += memory.len();
-            kept.rooms.push(memory);
+            kept.pool.push(memory);
         }
     }
 }
 
-impl Room {
+impl PooledBuffer {
     /// What to fill.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         self.memory.get_mut(..self.length).unwrap_or_default()
@@ -72,15 +72,15 @@ impl Room {
     }
 }
 
-impl AsRef<[u8]> for Room {
+impl AsRef<[u8]> for PooledBuffer {
     fn as_ref(&self) -> &[u8] {
         self.memory.get(..self.length).unwrap_or_default()
     }
 }
 
-impl Drop for Room {
+impl Drop for PooledBuffer {
     fn drop(&mut self) {
-        self.rooms.keep(std::mem::take(&mut self.memory));
+        self.pool.keep(std::mem::take(&mut self.memory));
     }
 }
 
@@ -88,29 +88,29 @@ impl Drop for Room {
 mod tests {
     use super::*;
 
-    fn filled(rooms: &Rooms, length: usize) -> Bytes {
-        let mut room = rooms.take(length);
+    fn filled(pool: &BufferPool, length: usize) -> Bytes {
+        let mut room = pool.take(length);
         room.bytes_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i % 251) as u8);
         room.into_bytes()
     }
 
     #[test]
     fn memory_is_used_again_and_within_bounds() {
-        let rooms = Rooms::default();
-        let first = filled(&rooms, 1 << 20);
+        let pool = BufferPool::default();
+        let first = filled(&pool, 1 << 20);
         let from = first.as_ptr();
         let part = first.slice(10..20);
         drop(first);
-        assert_eq!(rooms.0.lock().unwrap().rooms.len(), 0, "a part of it is in use");
+        assert_eq!(pool.0.lock().unwrap().pool.len(), 0, "a part of it is in use");
         drop(part);
-        let again = filled(&rooms, (1 << 20) - 100);
+        let again = filled(&pool, (1 << 20) - 100);
         assert_eq!(again.as_ptr(), from);
         assert!(again.iter().enumerate().all(|(i, byte)| *byte == (i % 251) as u8));
 
-        let all: Vec<Bytes> = (0..40).map(|_| filled(&rooms, 1 << 20)).collect();
-        drop((again, all, filled(&rooms, 100)));
-        let kept = rooms.0.lock().unwrap();
-        assert!(kept.bytes <= KEPT_BYTES && kept.rooms.len() > 20, "{}", kept.rooms.len());
-        assert_eq!(kept.bytes, kept.rooms.iter().map(Vec::len).sum::<usize>());
+        let all: Vec<Bytes> = (0..40).map(|_| filled(&pool, 1 << 20)).collect();
+        drop((again, all, filled(&pool, 100)));
+        let kept = pool.0.lock().unwrap();
+        assert!(kept.bytes <= KEPT_BYTES && kept.pool.len() > 20, "{}", kept.pool.len());
+        assert_eq!(kept.bytes, kept.pool.iter().map(Vec::len).sum::<usize>());
     }
 }

@@ -14,7 +14,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use crate::error::{Error, Place, Result};
 
-use super::buffer_pool::Rooms;
+use super::buffer_pool::BufferPool;
 use super::positioned_io::read_at;
 
 /// Enough for a page header; the pages themselves are read whole.
@@ -26,7 +26,7 @@ pub struct LocalFile {
     path: PathBuf,
     file: Arc<File>,
     stamp: Stamp,
-    rooms: Rooms,
+    pool: BufferPool,
     failure: Arc<Mutex<Option<io::Error>>>,
 }
 
@@ -55,7 +55,7 @@ impl LocalFile {
             path: path.to_owned(),
             file: Arc::new(file),
             stamp,
-            rooms: Rooms::default(),
+            pool: BufferPool::default(),
             failure: Arc::default(),
         })
     }
@@ -116,7 +116,7 @@ impl LocalFile {
 
     /// `length` bytes of which only the first `read` are the file's.
     pub(crate) fn get_head(&self, start: u64, length: usize, read: usize) -> ParquetResult<Bytes> {
-        let mut room = self.rooms.take(length);
+        let mut room = self.pool.take(length);
         self.read_exact(start, room.bytes_mut().get_mut(..read).unwrap_or_default())?;
         Ok(room.into_bytes())
     }

@@ -5,7 +5,7 @@
 use opentelemetry::metrics::Meter;
 use prometheus_client::registry::Unit;
 
-use crate::annotate::{Column, Stage};
+use crate::annotate::{Quantity, Stage};
 use crate::samples::FateCounts;
 
 use super::last_run::LastRun;
@@ -34,7 +34,7 @@ impl Instruments {
         let mut to = Registered::new(labels, meter);
         let reasons = FateCounts::default().bad_by_reason().map(|(fate, _)| fate.name());
         let stages = [Stage::Read, Stage::Evaluate, Stage::Write].map(Stage::name);
-        let parts = Column::PARTS.map(|part| part.name());
+        let parts = Quantity::PARTS.map(|part| part.name());
         let nats = Unit::Other("nats".to_owned());
         let about = About::new;
         Self {

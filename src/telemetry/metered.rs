@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::annotate::{Begun, Column, Progress, Stage, Summary};
+use crate::annotate::{Begun, Progress, Quantity, Stage, Summary};
 use crate::error::Result;
 use crate::interaction::Moments;
 use crate::samples::FateCounts;
@@ -80,7 +80,7 @@ impl Progress for Metered<'_> {
             to.peak_memory_bytes.set("", bytes as f64);
         }
         let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        for part in Column::PARTS.map(|part| part.name()) {
+        for part in Quantity::PARTS.map(|part| part.name()) {
             let Some(column) = summary.columns.get(part) else { continue };
             let all = moments.entry(part).or_default();
             all.merge(&column.into());

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use lsmi_etl::annotate::{Begun, Options, Progress, Run, Trial};
+use lsmi_etl::annotate::{BatchSizeTuner, Begun, Options, Progress, Run};
 use lsmi_etl::bundle::Bundle;
 use lsmi_etl::engine::{self, Choice, Engine};
 use lsmi_etl::samples::FateCounts;
@@ -63,7 +63,7 @@ fn a_batch_that_was_tried_gives_the_same_bytes() {
         // So little memory that a batch of 512 rows fits, and none of 1 024.
         let (workers, memory_limit_bytes) = (Some(1), Some(700_000));
         let options = Options { batch_rows, workers, memory_limit_bytes, ..Options::default() };
-        let (trial, stop) = (Trial::within(share), AtomicBool::new(false));
+        let (trial, stop) = (BatchSizeTuner::within(share), AtomicBool::new(false));
         let output = dir.path().join(name);
         Run {
             bundle: &bundle,

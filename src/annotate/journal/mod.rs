@@ -7,7 +7,7 @@
 //! [`SYNC_EVERY`].
 
 mod frame;
-mod read;
+mod reader;
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub(super) use self::frame::{BadRow, Batch};
-pub(super) use self::read::Reader;
+pub(super) use self::reader::Reader;
 
 use self::frame::{CHECKSUM_BYTES, HEAD_BYTES, Head, MAGIC};
 use super::lineage::Identity;
@@ -64,7 +64,7 @@ pub(super) struct Journal {
     synced: Instant,
     /// The last call for the disk to have all, which a thread of its own waits for.
     syncing: Option<JoinHandle<io::Result<()>>>,
-    /// Made by this run, and still without a batch.
+    /// ExistingOutput by this run, and still without a batch.
     fresh: bool,
 }
 

@@ -15,7 +15,7 @@ use parquet::encryption::encrypt::{EncryptionPropertiesBuilder, FileEncryptionPr
 use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
 
 use crate::output::Writer;
-use crate::parquet_file::Keys;
+use crate::parquet_file::EncryptionKeys;
 
 use super::*;
 
@@ -23,12 +23,12 @@ const FOOTER: &[u8; 16] = b"0123456789012345";
 const OTHER: &[u8; 16] = b"1234567890123450";
 const SECRET: &str = "a word that nobody may read";
 
-fn keys(folder: &Path, columns: &str, more: &str) -> Keys {
+fn keys(folder: &Path, columns: &str, more: &str) -> EncryptionKeys {
     let hex: String = FOOTER.iter().map(|byte| format!("{byte:02x}")).collect();
     let path = folder.join("keys.json");
     std::fs::write(&path, format!(r#"{{"footer_key": "{hex}", "column_keys": {{{columns}}}{more}}}"#))
         .unwrap();
-    Keys::open(&path).unwrap()
+    EncryptionKeys::open(&path).unwrap()
 }
 
 fn other_key(column: &str) -> String {
@@ -58,7 +58,7 @@ fn write(path: &Path, encryption: EncryptionPropertiesBuilder) {
 }
 
 /// Adds a column `r` with the row's number, computed from `label`.
-fn add(path: &Path, keys: &Keys) -> Result<PathBuf> {
+fn add(path: &Path, keys: &EncryptionKeys) -> Result<PathBuf> {
     let input = Input::open_with(path, Some(keys))?;
     let output = path.with_file_name("out.parquet");
     let fields = [Field::new("r", DataType::Float32, true)];
@@ -158,7 +158,7 @@ fn keys_that_are_wrong_or_missing_are_told_from_damage() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("in.parquet");
     let builder = || FileEncryptionProperties::builder(FOOTER.to_vec());
-    let refused = |keys: &Keys, words: &[&str]| {
+    let refused = |keys: &EncryptionKeys, words: &[&str]| {
         let error = add(&path, keys).unwrap_err();
         assert_eq!(error.exit_code(), 65, "{error}");
         assert!(words.iter().all(|word| error.to_string().contains(word)), "{words:?} {error}");

@@ -11,19 +11,19 @@ use crate::samples::batch::Samples;
 use crate::samples::extract::Embeddings;
 use crate::storage::io_errors;
 
-use super::header_reader::Skim;
+use super::header_reader::HeaderReader;
 
 /// Embeddings that have been found.
 #[derive(Debug)]
-pub(in crate::samples) enum Found {
-    InMemory(Embeddings),
-    InFile(InFile),
+pub(in crate::samples) enum EmbeddingData {
+    Loaded(Embeddings),
+    InFile(FileRanges),
 }
 
 /// Embeddings that are plain floats in a file.
 #[derive(Debug)]
-pub(in crate::samples) struct InFile {
-    pub(super) file: Arc<Skim>,
+pub(in crate::samples) struct FileRanges {
+    pub(super) file: Arc<HeaderReader>,
     /// Where they lie, one part behind the other.
     pub(super) parts: Vec<Range<u64>>,
     pub(super) dim: usize,
@@ -32,12 +32,12 @@ pub(in crate::samples) struct InFile {
 
 /// The memory of one who reads batch after batch.
 #[derive(Debug, Default)]
-pub struct Memory(Vec<MutableBuffer>);
+pub struct ReadBuffers(Vec<MutableBuffer>);
 
-impl Found {
-    pub(in crate::samples) fn read(self, memory: &mut Memory) -> Result<Embeddings> {
-        let InFile { file, parts, dim, place } = match self {
-            Self::InMemory(embeddings) => return Ok(embeddings),
+impl EmbeddingData {
+    pub(in crate::samples) fn read(self, memory: &mut ReadBuffers) -> Result<Embeddings> {
+        let FileRanges { file, parts, dim, place } = match self {
+            Self::Loaded(embeddings) => return Ok(embeddings),
             Self::InFile(found) => found,
         };
         let lengths = parts.iter().map(|part| (part.end - part.start) as usize);
@@ -53,7 +53,7 @@ impl Found {
     }
 }
 
-impl Memory {
+impl ReadBuffers {
     fn take(&mut self, bytes: usize) -> MutableBuffer {
         let mut buffer = self.0.pop().unwrap_or_else(|| MutableBuffer::new(bytes));
         buffer.resize(bytes, 0);

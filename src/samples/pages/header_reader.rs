@@ -21,7 +21,7 @@ const LEVEL_BYTES: usize = 8;
 
 /// A file of which large pieces are read in part.
 #[derive(Debug)]
-pub(super) struct Skim {
+pub(super) struct HeaderReader {
     file: InputFile,
     /// The dimension of the lists, where pages may be read in part.
     dim: Option<usize>,
@@ -37,7 +37,7 @@ pub(super) struct Skimmed {
     pub(super) read: usize,
 }
 
-impl Skim {
+impl HeaderReader {
     /// To read a chunk of lists of `dim` floats.
     pub(super) fn new(file: InputFile, dim: usize, chunk: &ColumnChunkMetaData) -> Self {
         let dim = Self::can_skim(&file, chunk).then_some(dim);
@@ -62,13 +62,13 @@ impl Skim {
     }
 }
 
-impl Length for Skim {
+impl Length for HeaderReader {
     fn len(&self) -> u64 {
         self.file.len()
     }
 }
 
-impl ChunkReader for Skim {
+impl ChunkReader for HeaderReader {
     type T = <InputFile as ChunkReader>::T;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {

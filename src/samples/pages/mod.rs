@@ -23,8 +23,8 @@ use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
 use crate::storage::io_errors;
 
-use self::found::{Found, InFile};
-use self::header_reader::{Skim, Skimmed};
+use self::found::{EmbeddingData, FileRanges};
+use self::header_reader::{HeaderReader, Skimmed};
 use self::levels::{all_max, all_regular};
 use self::regular::{Regular, Values};
 use self::rows::Rows;
@@ -40,8 +40,8 @@ mod rows;
 
 /// Reads a column chunk of lists of f32 as embeddings of one dimension.
 pub(super) struct ListPages {
-    pages: SerializedPageReader<Skim>,
-    file: Arc<Skim>,
+    pages: SerializedPageReader<HeaderReader>,
+    file: Arc<HeaderReader>,
     column: ColumnDescPtr,
     /// Definition level of a list that is there, but empty.
     empty_level: i16,
@@ -89,7 +89,7 @@ impl ListPages {
             return Ok(None);
         }
         let locations = metadata.offset_index().and_then(|all| all.get(row_group)?.get(leaf));
-        let file = Arc::new(Skim::new(input.file().clone(), dim, group.column(leaf)));
+        let file = Arc::new(HeaderReader::new(input.file().clone(), dim, group.column(leaf)));
         let pages = SerializedPageReader::new(
             Arc::clone(&file),
             group.column(leaf),
@@ -111,7 +111,7 @@ impl ListPages {
     pub(super) fn are_found_unread(input: &Input, position: usize) -> bool {
         let leaf = list_leaf(input, position, input.schema().field(position).data_type());
         let found = |chunk: &ColumnChunkMetaData| {
-            chunk.crypto_metadata().is_none() && Skim::can_skim(input.file(), chunk)
+            chunk.crypto_metadata().is_none() && HeaderReader::can_skim(input.file(), chunk)
         };
         let groups = input.metadata().row_groups();
         leaf.is_some_and(|(leaf, _)| groups.iter().all(|group| found(group.column(leaf))))
@@ -121,10 +121,10 @@ impl ListPages {
     ///
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
-    pub(super) fn read(&mut self, rows: usize) -> Result<Found> {
+    pub(super) fn read(&mut self, rows: usize) -> Result<EmbeddingData> {
         let place = self.place.clone();
         if let Some(parts) = self.lying(rows).map_err(|e| io_errors::parquet(place.clone(), "read", e))? {
-            return Ok(Found::InFile(InFile {
+            return Ok(EmbeddingData::InFile(FileRanges {
                 file: Arc::clone(&self.file),
                 parts,
                 dim: self.rows.dim,
@@ -148,7 +148,7 @@ impl ListPages {
         if others > 0 {
             flaws.sort_unstable_by_key(|(row, _)| *row);
         }
-        Ok(Found::InMemory(Embeddings { values: values.into(), flaws }))
+        Ok(EmbeddingData::Loaded(Embeddings { values: values.into(), flaws }))
     }
 
     fn is_at_end(&self) -> bool {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::reader::ChunkReader;
 
-use super::header_reader::Skim;
+use super::header_reader::HeaderReader;
 
 /// The rest of a page of regular lists.
 pub(super) struct Regular {
@@ -31,7 +31,7 @@ impl Values {
     }
 
     /// Takes the first ones out.
-    pub(super) fn take(&mut self, bytes: usize, file: &Skim) -> ParquetResult<Bytes> {
+    pub(super) fn take(&mut self, bytes: usize, file: &HeaderReader) -> ParquetResult<Bytes> {
         match self {
             Self::InMemory(values) => Ok(values.split_to(bytes)),
             Self::InFile(range) => {

@@ -3,7 +3,7 @@
 use parquet::errors::Result as ParquetResult;
 
 use crate::samples::extract::Flaw;
-use crate::samples::pages::header_reader::Skim;
+use crate::samples::pages::header_reader::HeaderReader;
 
 use super::decoded;
 use super::regular::Regular;
@@ -56,7 +56,7 @@ impl Rows {
         &mut self,
         regular: &mut Regular,
         wanted: usize,
-        file: &Skim,
+        file: &HeaderReader,
     ) -> ParquetResult<()> {
         if regular.phase == 0 {
             self.close();

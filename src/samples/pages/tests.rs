@@ -12,7 +12,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
 use crate::parquet_file::ColumnReader;
-use crate::samples::Memory;
+use crate::samples::ReadBuffers;
 use crate::samples::extract::extract;
 
 use super::*;
@@ -169,8 +169,8 @@ fn by_pages(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embedd
     let starts = (first..rows).step_by(batch);
     let found = starts.map(|start| reader.read(batch.min(rows - start)).unwrap());
     // All are found before the first is read.
-    let found: Vec<Found> = found.collect();
-    found.into_iter().map(|found| found.read(&mut Memory::default()).unwrap()).collect()
+    let found: Vec<EmbeddingData> = found.collect();
+    found.into_iter().map(|found| found.read(&mut ReadBuffers::default()).unwrap()).collect()
 }
 
 /// Equal, also where values are NaN; what flawed rows hold does not matter.
@@ -371,7 +371,7 @@ fn large_pages_are_left_in_the_file() {
         let mut reader = ListPages::open(&input, 0, dim, 0, 0).unwrap().unwrap();
         for start in (0..400).step_by(batch) {
             let found = reader.read(batch.min(400 - start)).unwrap();
-            assert!(matches!(found, Found::InFile(_)), "{start} in batches of {batch}");
+            assert!(matches!(found, EmbeddingData::InFile(_)), "{start} in batches of {batch}");
         }
         assert_same(dim, &generally(&input, dim, 0, batch), &by_pages(&input, dim, 0, batch));
     }

@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use crate::bundle::Class;
-use crate::samples::{Fate, Memory, Modality, Samples, dimension_of, obvious_embeddings, obvious_label};
+use crate::samples::{Fate, Modality, ReadBuffers, Samples, dimension_of, obvious_embeddings, obvious_label};
 
 use super::*;
 
@@ -77,7 +77,7 @@ fn good_file(rows: usize) -> (TempDir, PathBuf) {
 
 fn batches(source: &Source, rows: Range<usize>, batch_rows: usize) -> Vec<Samples> {
     let found = source.read(0, rows, batch_rows).unwrap();
-    found.map(|found| found.unwrap().read(&mut Memory::default()).unwrap()).collect()
+    found.map(|found| found.unwrap().read(&mut ReadBuffers::default()).unwrap()).collect()
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn any_range_in_any_batches() {
         [(0..100, 100), (0..100, 7), (0..100, 1000), (13..14, 1), (41..99, 20), (50..50, 5)]
     {
         let mut next = range.start;
-        let mut memory = Memory::default();
+        let mut memory = ReadBuffers::default();
         for samples in source.read(0, range.clone(), batch_rows).unwrap() {
             let samples = samples.unwrap().read(&mut memory).unwrap();
             assert_eq!(samples.first_row, next);

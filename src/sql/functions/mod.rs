@@ -111,7 +111,7 @@ pub fn register(context: &SessionContext, models: Models) -> Functions {
         *state = SessionStateBuilder::new_from_existing(state.clone())
             .with_session_id(id)
             .with_analyzer_rule(Arc::new(once::Once))
-            .with_optimizer_rule(Arc::new(unread::Unread))
+            .with_optimizer_rule(Arc::new(unread::DeferredSamples))
             .with_query_planner(Arc::new(planner))
             .build();
     }

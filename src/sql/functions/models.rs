@@ -14,27 +14,28 @@ use datafusion::arrow::datatypes::{FieldRef, Fields};
 use crate::bundle::Bundle;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{Column, Constants, Worker, fastest_batch_rows, open_bundle};
+use crate::evaluate::{Constants, Worker, fastest_batch_rows, field, open_bundle};
+use crate::interaction::Quantity;
 use crate::samples::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract};
 
 use super::pool::Pool;
 
 /// The fields of `lsmi(…)`, in their order.
-pub(super) const COLUMNS: [Column; 9] = [
-    Column::R,
-    Column::U1,
-    Column::U2,
-    Column::S,
-    Column::I1,
-    Column::I2,
-    Column::I12,
-    Column::H1,
-    Column::H2,
+pub(super) const COLUMNS: [Quantity; 9] = [
+    Quantity::R,
+    Quantity::U1,
+    Quantity::U2,
+    Quantity::S,
+    Quantity::I1,
+    Quantity::I2,
+    Quantity::I12,
+    Quantity::H1,
+    Quantity::H2,
 ];
 
 /// The type of `lsmi(…)`: nullable f32, each with its description and unit.
 pub(super) fn fields() -> Fields {
-    COLUMNS.iter().map(|column| column.field()).collect()
+    COLUMNS.iter().map(|column| field(*column)).collect()
 }
 
 /// Which models the functions run, and on what.

@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::Error;
-use crate::evaluate::Column;
+use crate::interaction::Quantity;
 
 use super::models::{COLUMNS, Estimator, Registry, fields};
 
@@ -28,7 +28,7 @@ pub(super) struct Lsmi {
     registry: Arc<Registry>,
     name: String,
     /// The field that an accessor gives; `lsmi` itself gives all.
-    field: Option<Column>,
+    field: Option<Quantity>,
     signature: Signature,
     documentation: Documentation,
 }
@@ -40,7 +40,7 @@ impl Lsmi {
         fields.map(|field| ScalarUDF::new_from_impl(Self::new(Arc::clone(registry), field))).collect()
     }
 
-    fn new(registry: Arc<Registry>, field: Option<Column>) -> Self {
+    fn new(registry: Arc<Registry>, field: Option<Quantity>) -> Self {
         let (name, what) = match field {
             None => (
                 "lsmi".to_owned(),
@@ -126,7 +126,7 @@ impl ScalarUDFImpl for Lsmi {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         self.check(&args).map_err(raise)?;
         Ok(Arc::new(match self.field {
-            Some(column) => column.field(),
+            Some(column) => crate::evaluate::field(column),
             None => Field::new(&self.name, DataType::Struct(fields()), true),
         }))
     }

@@ -10,9 +10,9 @@ use super::node::Evaluate;
 
 /// The rule. It comes after those that leave out unread columns.
 #[derive(Debug)]
-pub(super) struct Unread;
+pub(super) struct DeferredSamples;
 
-impl OptimizerRule for Unread {
+impl OptimizerRule for DeferredSamples {
     fn name(&self) -> &str {
         "drop_unread_lsmi"
     }

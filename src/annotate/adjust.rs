@@ -13,10 +13,10 @@ use crate::error::Result;
 use crate::interaction::{Interaction, Moments, dataset_shift};
 use crate::storage::Staged;
 
+use super::compute::{FileComputation, FileJob, Resumed};
 use super::file::{Run, unless_changed};
-use super::lineage::Made;
+use super::lineage::ExistingOutput;
 use super::summary::Adjustment;
-use super::work::{Computing, Resumed, Work};
 
 /// The good rows of a file and their means R, U1, U2, S before any shift, in nats. As
 /// text it gives back the same numbers, bit for bit.
@@ -51,7 +51,7 @@ pub(super) struct Measured {
     pub(super) unshifted: Unshifted,
     /// Where its rows were computed; else the output is there.
     pub(super) computed: Option<Measuring>,
-    made: Option<Made>,
+    made: Option<ExistingOutput>,
 }
 
 /// What computing it took.
@@ -100,7 +100,7 @@ impl Run<'_> {
     pub(super) fn measure(&self, input: &Path, output: &Path) -> Result<Measured> {
         let _span = tracing::info_span!("measure", input = %input.display()).entered();
         let start = Instant::now();
-        let work = Work::new(self, input)?;
+        let work = FileJob::new(self, input)?;
         if let Some(made) = work.made(output)?
             && let Some(unshifted) = made.unshifted
         {
@@ -108,7 +108,7 @@ impl Run<'_> {
         }
         drop(Staged::create(output, self.options.overwrite)?);
         let source = work.source()?;
-        let mut computing = Computing::begin(&work, &source, output, self.options.restart)?;
+        let mut computing = FileComputation::begin(&work, &source, output, self.options.restart)?;
         let resumed = computing.resumed;
         if let Some(rejects) = &self.options.rejects
             && resumed.rows == 0
@@ -120,7 +120,7 @@ impl Run<'_> {
             return Err(unless_changed(e, &work.opened, computing.journal)?);
         }
         let computed = Some(Measuring { resumed, elapsed: start.elapsed() });
-        Ok(Measured { unshifted: computing.judge.tally.unshifted(), computed, made: None })
+        Ok(Measured { unshifted: computing.policy.row_stats.unshifted(), computed, made: None })
     }
 }
 

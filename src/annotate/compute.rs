@@ -9,20 +9,20 @@ use crate::parquet_file::Input;
 use crate::samples::{FateCounts, Source};
 use crate::storage::exists;
 
+use super::bad_rows::{BadRowPolicy, Groups};
+use super::batch_size::tuner::Sessions;
 use super::file::Run;
 use super::journal::Journal;
-use super::judge::{Groups, Judge};
-use super::lineage::{Asked, Identity, Made};
-use super::pipeline::{self, Control, Finder, Shape};
+use super::lineage::{ExistingOutput, Identity, RequestedColumns};
 use super::progress::Stage;
 use super::summary::Summary;
-use super::trial::Sessions;
+use super::workers::{self, BatchPlan, Control, Prefetch};
 
 /// A file that is open, and what is to be done to it.
-pub(super) struct Work<'a> {
+pub(super) struct FileJob<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) opened: Input,
-    pub(super) asked: Asked,
+    pub(super) asked: RequestedColumns,
     pub(super) identity: Identity,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Resumed {
     pub(super) row_groups: usize,
 }
 
-impl<'a> Work<'a> {
+impl<'a> FileJob<'a> {
     pub(super) fn new(run: &'a Run<'a>, input: &Path) -> Result<Self> {
         let opened = Input::open_with(input, run.options.keys.as_ref())?;
         opened.check_keys()?;
@@ -49,7 +49,7 @@ impl<'a> Work<'a> {
 
     /// What the output says of itself, where it is there and made by the same work but
     /// perhaps for the shift.
-    pub(super) fn made(&self, output: &Path) -> Result<Option<Made>> {
+    pub(super) fn made(&self, output: &Path) -> Result<Option<ExistingOutput>> {
         let options = self.run.options;
         let wanted = !options.overwrite && !options.restart && exists(output)?;
         if wanted { self.identity.made(output, options) } else { Ok(None) }
@@ -93,28 +93,29 @@ impl Run<'_> {
 }
 
 /// A file that is being computed: its journal, and what has been counted.
-pub(super) struct Computing<'a> {
-    work: &'a Work<'a>,
+pub(super) struct FileComputation<'a> {
+    work: &'a FileJob<'a>,
     source: &'a Source,
-    shape: Shape,
+    shape: BatchPlan,
     /// Those with which the batch was tried.
     sessions: Option<Sessions>,
     pub(super) journal: Journal,
-    pub(super) judge: Judge<'a>,
+    pub(super) policy: BadRowPolicy<'a>,
     pub(super) resumed: Resumed,
 }
 
-impl<'a> Computing<'a> {
+impl<'a> FileComputation<'a> {
     /// Opens the journal and counts what it holds already.
     pub(super) fn begin(
-        work: &'a Work<'a>,
+        work: &'a FileJob<'a>,
         source: &'a Source,
         output: &Path,
         restart: bool,
     ) -> Result<Self> {
         let opened = &work.opened;
         let columns = work.asked.columns.len();
-        let mut judge = Judge::new(work.run.options, source.roles(), opened.place(), Groups::OfFile, columns);
+        let mut policy =
+            BadRowPolicy::new(work.run.options, source.roles(), opened.place(), Groups::OfFile, columns);
         let rows = (0..opened.metadata().num_row_groups()).map(|row_group| opened.rows_in(row_group));
         let mut sessions = None;
         let batch_rows = || {
@@ -123,12 +124,12 @@ impl<'a> Computing<'a> {
             Ok(batch_rows)
         };
         let journal = Journal::open(output, &work.identity, rows.collect(), batch_rows, restart, |batch| {
-            judge.take(batch).map(drop)
+            policy.take(batch).map(drop)
         })?;
-        let rows = judge.tally.fates.rows();
+        let rows = policy.row_stats.fates.rows();
         let row_groups = if rows == 0 { 0 } else { journal.whole() };
-        let shape = Shape { batch_rows: journal.batch_rows(), ..work.run.shape() };
-        Ok(Self { work, source, shape, sessions, journal, judge, resumed: Resumed { rows, row_groups } })
+        let shape = BatchPlan { batch_rows: journal.batch_rows(), ..work.run.shape() };
+        Ok(Self { work, source, shape, sessions, journal, policy, resumed: Resumed { rows, row_groups } })
     }
 
     /// Computes what the journal does not hold yet, and tells `grown` at the start and
@@ -139,19 +140,20 @@ impl<'a> Computing<'a> {
         if from.row_group < self.work.opened.metadata().num_row_groups() {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
             let constants = Constants::new(run.bundle, &self.work.asked.columns);
-            let mut pieces = pipeline::of_file(self.source, self.shape.batch_rows, from);
+            let mut pieces = workers::of_file(self.source, self.shape.batch_rows, from);
             let pieces = std::iter::from_fn(|| run.progress.time(Stage::Read, || pieces.next()));
             let control = Control { stop: run.stop, progress: run.progress };
-            let finder = if self.source.finds_without_reading() { Finder::Workers } else { Finder::Ahead };
-            pipeline::run(pieces, finder, sessions, &constants, self.shape.queue, control, |done| {
+            let finder =
+                if self.source.finds_without_reading() { Prefetch::Workers } else { Prefetch::Ahead };
+            workers::run(pieces, finder, sessions, &constants, self.shape.queue, control, |done| {
                 let (batch, ()) = done.into_batch()?;
-                let fates = self.judge.take(&batch)?;
+                let fates = self.policy.take(&batch)?;
                 run.progress.time(Stage::Write, || self.journal.append(&batch))?;
                 grown(&self.journal)?;
                 run.progress.advance(&fates);
                 Ok(())
             })?;
         }
-        self.judge.finish()
+        self.policy.finish()
     }
 }

@@ -14,23 +14,23 @@ use crossbeam_channel::bounded;
 use crate::engine::Backend;
 use crate::error::{Error, Result};
 use crate::evaluate::{Computed, Constants, Worker};
-use crate::samples::{Fate, Memory, Source, Unread};
+use crate::samples::{DeferredSamples, Fate, ReadBuffers, Source};
 
-use super::in_order::InOrder;
 use super::journal::{BadRow, Batch, Position};
 use super::progress::{Progress, Stage};
+use super::reorder::ReorderBuffer;
 
 /// A batch to compute.
-pub(super) struct Piece<T> {
+pub(super) struct Task<T> {
     /// The row group it is of; of a stream, the record batch.
     pub(super) group: usize,
-    pub(super) samples: Unread,
+    pub(super) samples: DeferredSamples,
     /// What goes along with it to the sink.
     pub(super) with: T,
 }
 
 /// A piece that was computed.
-pub(super) struct Done<T> {
+pub(super) struct TaskResult<T> {
     pub(super) group: usize,
     /// Position of the first row in its group.
     pub(super) first_row: usize,
@@ -40,10 +40,10 @@ pub(super) struct Done<T> {
     pub(super) with: T,
 }
 
-impl<T> Done<T> {
+impl<T> TaskResult<T> {
     /// The batch as a journal keeps it, and what went along.
     pub(super) fn into_batch(self) -> Result<(Batch, T)> {
-        let Done { group, first_row, computed, label, with } = self;
+        let TaskResult { group, first_row, computed, label, with } = self;
         let bad = computed.fates.iter().enumerate().filter(|(_, fate)| **fate != Fate::Good);
         let bad = bad.map(|(row, &fate)| {
             let text = || array_value_to_string(&label, row).map_err(|e| Error::Internal(e.to_string()));
@@ -58,7 +58,7 @@ impl<T> Done<T> {
 
 /// How rows are worked through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct BatchPlan {
     pub(super) batch_rows: usize,
     /// Batches that may wait for a worker, and for those before them when they are computed.
     pub(super) queue: usize,
@@ -77,7 +77,7 @@ pub(super) fn of_file(
     source: &Source,
     batch_rows: usize,
     from: Position,
-) -> impl Iterator<Item = Result<Piece<()>>> + Send {
+) -> impl Iterator<Item = Result<Task<()>>> + Send {
     let groups = from.row_group..source.input().metadata().num_row_groups();
     groups.flat_map(move |group| {
         let first = if group == from.row_group { from.first_row } else { 0 };
@@ -86,14 +86,14 @@ pub(super) fn of_file(
             Err(e) => (None, Some(Err(e))),
         };
         let pieces = reader.into_iter().flatten();
-        let pieces = pieces.map(move |samples| samples.map(|samples| Piece { group, samples, with: () }));
+        let pieces = pieces.map(move |samples| samples.map(|samples| Task { group, samples, with: () }));
         pieces.chain(failure)
     })
 }
 
 /// Who finds the pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finder {
+pub(super) enum Prefetch {
     /// The workers, in turn: there is next to nothing to do.
     Workers,
     /// A thread of its own, ahead of them.
@@ -104,18 +104,18 @@ pub(super) enum Finder {
 /// of the pieces. The first error, in whatever stage, ends it all. At most `queue` pieces
 /// wait for a worker; so many results, and one of each worker, for those before them.
 pub(super) fn run<T: Send>(
-    pieces: impl Iterator<Item = Result<Piece<T>>> + Send,
-    finder: Finder,
+    pieces: impl Iterator<Item = Result<Task<T>>> + Send,
+    finder: Prefetch,
     sessions: Vec<Box<dyn Backend>>,
     constants: &Constants,
     queue: usize,
     control: Control<'_>,
-    sink: impl FnMut(Done<T>) -> Result<()> + Send,
+    sink: impl FnMut(TaskResult<T>) -> Result<()> + Send,
 ) -> Result<()> {
     let mut ahead = None;
     let pieces: Pieces<'_, T> = match finder {
-        Finder::Workers => Box::new(pieces.enumerate()),
-        Finder::Ahead => {
+        Prefetch::Workers => Box::new(pieces.enumerate()),
+        Prefetch::Ahead => {
             let (sender, receiver) = bounded(queue);
             ahead = Some((pieces, sender));
             let pieces = std::iter::from_fn(move || {
@@ -126,7 +126,7 @@ pub(super) fn run<T: Send>(
             Box::new(pieces.enumerate())
         }
     };
-    let order = InOrder::new(sessions.len() + queue, sink);
+    let order = ReorderBuffer::new(sessions.len() + queue, sink);
     let stages = Stages { pieces: Mutex::new(Some(pieces)), order, control };
     let all_lived = std::thread::scope(|scope| {
         let mut threads = Vec::with_capacity(sessions.len() + 1);
@@ -144,20 +144,20 @@ pub(super) fn run<T: Send>(
     if all_lived { done } else { Err(Error::Internal("a thread has died".to_owned())) }
 }
 
-type Pieces<'a, T> = Box<dyn Iterator<Item = (usize, Result<Piece<T>>)> + Send + 'a>;
+type Pieces<'a, T> = Box<dyn Iterator<Item = (usize, Result<Task<T>>)> + Send + 'a>;
 
 /// What the workers share.
-struct Stages<'a, T, F: FnMut(Done<T>) -> Result<()>> {
+struct Stages<'a, T, F: FnMut(TaskResult<T>) -> Result<()>> {
     /// None when there are no more, or no more are wanted.
     pieces: Mutex<Option<Pieces<'a, T>>>,
-    order: InOrder<Done<T>, F>,
+    order: ReorderBuffer<TaskResult<T>, F>,
     control: Control<'a>,
 }
 
-impl<T, F: FnMut(Done<T>) -> Result<()>> Stages<'_, T, F> {
+impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
     fn work(&self, mut worker: Worker<'_>) {
-        let _leaving = Leaving(self);
-        let mut memory = Memory::default();
+        let _leaving = WorkerGuard(self);
+        let mut memory = ReadBuffers::default();
         while let Some((number, piece)) = self.next_piece() {
             let done =
                 piece.and_then(|piece| compute(&mut worker, piece, &mut memory, self.control.progress));
@@ -165,7 +165,7 @@ impl<T, F: FnMut(Done<T>) -> Result<()>> Stages<'_, T, F> {
         }
     }
 
-    fn next_piece(&self) -> Option<(usize, Result<Piece<T>>)> {
+    fn next_piece(&self) -> Option<(usize, Result<Task<T>>)> {
         if self.order.is_ended() {
             return None;
         }
@@ -181,9 +181,9 @@ impl<T, F: FnMut(Done<T>) -> Result<()>> Stages<'_, T, F> {
 }
 
 /// A worker's last act, also where it dies: nobody must wait for it.
-struct Leaving<'s, 'a, T, F: FnMut(Done<T>) -> Result<()>>(&'s Stages<'a, T, F>);
+struct WorkerGuard<'s, 'a, T, F: FnMut(TaskResult<T>) -> Result<()>>(&'s Stages<'a, T, F>);
 
-impl<T, F: FnMut(Done<T>) -> Result<()>> Drop for Leaving<'_, '_, T, F> {
+impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Drop for WorkerGuard<'_, '_, T, F> {
     fn drop(&mut self) {
         let Self(stages) = self;
         stages.order.end_if_dying();
@@ -196,14 +196,14 @@ impl<T, F: FnMut(Done<T>) -> Result<()>> Drop for Leaving<'_, '_, T, F> {
 
 fn compute<T>(
     worker: &mut Worker<'_>,
-    piece: Piece<T>,
-    memory: &mut Memory,
+    piece: Task<T>,
+    memory: &mut ReadBuffers,
     progress: &dyn Progress,
-) -> Result<Done<T>> {
-    let Piece { group, samples, with } = piece;
+) -> Result<TaskResult<T>> {
+    let Task { group, samples, with } = piece;
     let samples = progress.time(Stage::Read, || samples.read(memory))?;
     let computed = progress.time(Stage::Evaluate, || worker.compute(&samples))?;
     let (first_row, label) = (samples.first_row, Arc::clone(&samples.label));
     memory.reuse(samples);
-    Ok(Done { group, first_row, computed, label, with })
+    Ok(TaskResult { group, first_row, computed, label, with })
 }

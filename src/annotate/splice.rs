@@ -9,7 +9,7 @@ use arrow::array::Float32Array;
 use crossbeam_channel::Receiver;
 
 use crate::error::{Error, Result};
-use crate::evaluate::Column;
+use crate::interaction::Quantity;
 use crate::output::Writer;
 use crate::parquet_file::Input;
 
@@ -19,7 +19,7 @@ use super::rejects::Rejects;
 
 /// A row group that may be written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ready {
+pub(super) struct ComputedRowGroup {
     pub(super) row_group: usize,
     /// Where it begins in the journal.
     pub(super) start: u64,
@@ -28,18 +28,18 @@ pub(super) struct Ready {
 }
 
 /// Writes row groups as they become ready, and the rejects in them.
-pub(super) struct Splicing<'a> {
+pub(super) struct SpliceThread<'a> {
     pub(super) input: &'a Input,
-    pub(super) columns: &'a [Column],
+    pub(super) columns: &'a [Quantity],
     pub(super) journal: Reader,
     pub(super) writer: Writer,
     pub(super) rejects: Option<Rejects>,
     pub(super) progress: &'a dyn Progress,
 }
 
-impl Splicing<'_> {
+impl SpliceThread<'_> {
     /// Writes row group after row group; ends early when the sender is gone, or at a signal.
-    pub(super) fn run(mut self, ready: Receiver<Ready>, stop: &AtomicBool) -> Result<Self> {
+    pub(super) fn run(mut self, ready: Receiver<ComputedRowGroup>, stop: &AtomicBool) -> Result<Self> {
         let mut before = 0;
         for row_group in 0..self.input.metadata().num_row_groups() {
             let rows = self.input.rows_in(row_group);
@@ -57,7 +57,11 @@ impl Splicing<'_> {
 
     /// Copies the old columns of a row group, waits until its new ones are computed, and
     /// adds them. None where that will not be.
-    fn row_group(&mut self, row_group: usize, ready: &Receiver<Ready>) -> Result<Option<Ready>> {
+    fn row_group(
+        &mut self,
+        row_group: usize,
+        ready: &Receiver<ComputedRowGroup>,
+    ) -> Result<Option<ComputedRowGroup>> {
         let rows = self.input.rows_in(row_group);
         // The writer takes pieces and no errors: the first one ends them and is kept here.
         let failure = Cell::new(None);
@@ -70,7 +74,7 @@ impl Splicing<'_> {
             group
         });
         let columns = self.columns.iter().enumerate().map_while(|(place, column)| {
-            let Ready { start, shift_nats, .. } = (*group)?;
+            let ComputedRowGroup { start, shift_nats, .. } = (*group)?;
             let shift = column.shifted_by(shift_nats);
             Some(self.journal.column(start, rows, place, shift).map_while(&until_failure))
         });
@@ -86,7 +90,11 @@ impl Splicing<'_> {
         }
     }
 
-    fn reject(&mut self, Ready { row_group, start, .. }: Ready, before: u64) -> Result<()> {
+    fn reject(
+        &mut self,
+        ComputedRowGroup { row_group, start, .. }: ComputedRowGroup,
+        before: u64,
+    ) -> Result<()> {
         let Some(rejects) = &mut self.rejects else { return Ok(()) };
         for found in self.journal.bad(start, self.input.rows_in(row_group)) {
             let (first_row, bad) = found?;

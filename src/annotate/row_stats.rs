@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::evaluate::Column;
-use crate::interaction::{self, Moments};
+use crate::interaction::{self, Moments, Quantity};
 use crate::samples::{Fate, FateCounts};
 
-use super::adjusting::Unshifted;
+use super::adjust::Unshifted;
 use super::journal::Batch;
 
 /// Values whose moments are taken at once. Sums depend on their grouping in the last place,
@@ -16,21 +15,21 @@ const PIECE: usize = 512;
 
 /// Moments of the computed columns over good rows, and the fates of all rows.
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct RowStats {
     pub(super) fates: FateCounts,
-    columns: Vec<Gathered>,
+    columns: Vec<BlockedMoments>,
 }
 
 /// The moments of a column, the same bits in whatever parts its values come.
 #[derive(Debug, Clone, Default)]
-struct Gathered {
+struct BlockedMoments {
     /// Of all pieces that are full.
     full: Moments,
     /// The piece that is not.
     piece: Vec<f32>,
 }
 
-impl Gathered {
+impl BlockedMoments {
     fn push(&mut self, mut values: &[f32]) {
         while !values.is_empty() {
             let (now, later) = values.split_at(values.len().min(PIECE - self.piece.len()));
@@ -50,9 +49,9 @@ impl Gathered {
     }
 }
 
-impl Tally {
+impl RowStats {
     pub(super) fn new(columns: usize) -> Self {
-        Self { fates: FateCounts::default(), columns: vec![Gathered::default(); columns] }
+        Self { fates: FateCounts::default(), columns: vec![BlockedMoments::default(); columns] }
     }
 
     /// Counts a batch, and gives its own counts.
@@ -84,10 +83,10 @@ impl Tally {
     /// Each column's moments after a shift of the four parts.
     pub(super) fn summaries(
         &self,
-        columns: &[Column],
+        columns: &[Quantity],
         shift_nats: f64,
     ) -> BTreeMap<String, interaction::Summary> {
-        let shifted = |(column, gathered): (&Column, &Gathered)| {
+        let shifted = |(column, gathered): (&Quantity, &BlockedMoments)| {
             let moments = gathered.moments().shifted(column.shifted_by(shift_nats));
             (column.name().to_owned(), moments.summary())
         };
@@ -113,15 +112,15 @@ mod tests {
         let values: Vec<f32> = (0..5000_u32).map(|i| (i * 7919 % 1009) as f32 / 31.0 - 3.0).collect();
         let is_bad = |row: usize| row % 700 < 2;
         let of_batches_of = |rows: usize| {
-            let mut tally = Tally::new(1);
+            let mut row_stats = RowStats::new(1);
             for (batch, values) in values.chunks(rows).enumerate() {
                 let first_row = batch * rows;
                 let bad = (0..values.len()).filter(|row| is_bad(first_row + row));
                 let bad = bad.map(|row| BadRow { row: row as u32, fate: Fate::NullLabel, label: None });
                 let (rows, columns, bad) = (values.len(), vec![values.to_vec()], bad.collect());
-                tally.take(&Batch { first_row, rows, columns, bad, ..Batch::default() });
+                row_stats.take(&Batch { first_row, rows, columns, bad, ..Batch::default() });
             }
-            (tally.fates, tally.columns[0].moments())
+            (row_stats.fates, row_stats.columns[0].moments())
         };
         let expected = of_batches_of(512);
         for rows in [1, 7, 100, 256, 1024, 5000] {

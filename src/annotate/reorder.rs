@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// Takes numbered results from many threads and gives them to one sink, one after the
 /// other.
-pub(super) struct InOrder<T, F> {
+pub(super) struct ReorderBuffer<T, F> {
     state: Mutex<State<T, F>>,
     moved: Condvar,
     /// How far ahead of the one that is due a result may be.
@@ -31,7 +31,7 @@ enum End {
     Failed(Option<Error>),
 }
 
-impl<T, F: FnMut(T) -> Result<()>> InOrder<T, F> {
+impl<T, F: FnMut(T) -> Result<()>> ReorderBuffer<T, F> {
     /// Results wait in memory for those before them: at most `window`, and one with every
     /// thread.
     pub(super) fn new(window: usize, sink: F) -> Self {
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn whoever_comes_first_the_sink_sees_them_in_order() {
         let mut seen = Vec::new();
-        let order = InOrder::new(4, |number: usize| {
+        let order = ReorderBuffer::new(4, |number: usize| {
             seen.push(number);
             Ok(())
         });
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn no_more_than_the_window_waits() {
-        let order = InOrder::new(2, |_: usize| Ok(()));
+        let order = ReorderBuffer::new(2, |_: usize| Ok(()));
         let far = AtomicUsize::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn the_first_error_in_order_ends_it() {
         let mut seen = Vec::new();
-        let order = InOrder::new(8, |number: usize| {
+        let order = ReorderBuffer::new(8, |number: usize| {
             seen.push(number);
             Ok(())
         });
@@ -175,11 +175,11 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_the_dead() {
-        let order = InOrder::new(1, |_: usize| Ok(()));
+        let order = ReorderBuffer::new(1, |_: usize| Ok(()));
         let barrier = Barrier::new(2);
         thread::scope(|scope| {
             let dying = scope.spawn(|| {
-                struct Dying<'a, F: FnMut(usize) -> Result<()>>(&'a InOrder<usize, F>);
+                struct Dying<'a, F: FnMut(usize) -> Result<()>>(&'a ReorderBuffer<usize, F>);
                 impl<F: FnMut(usize) -> Result<()>> Drop for Dying<'_, F> {
                     fn drop(&mut self) {
                         self.0.end_if_dying();

@@ -1,13 +1,10 @@
 //! The computed columns: what may be asked for, under which names, and what each is.
 
-use std::collections::HashMap;
 use std::str::FromStr;
-
-use arrow::datatypes::{DataType, Field};
 
 /// A column that can be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Column {
+pub enum Quantity {
     /// Redundancy.
     R,
     /// Uniqueness of x1.
@@ -30,7 +27,7 @@ pub enum Column {
     PY,
 }
 
-impl Column {
+impl Quantity {
     /// The four that are always added, in their order.
     pub const PARTS: [Self; 4] = [Self::R, Self::U1, Self::U2, Self::S];
     /// Those that are added on request.
@@ -76,28 +73,18 @@ impl Column {
             _ => 0.0,
         }
     }
-
-    /// The Arrow field: nullable f32, its metadata saying what it is and its unit.
-    pub fn field(self) -> Field {
-        let unit = if self == Self::PY { "probability" } else { "nats" };
-        let metadata = HashMap::from([
-            ("description".to_owned(), self.description().to_owned()),
-            ("unit".to_owned(), unit.to_owned()),
-        ]);
-        Field::new(self.name(), DataType::Float32, true).with_metadata(metadata)
-    }
 }
 
-impl std::fmt::Display for Column {
+impl std::fmt::Display for Quantity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Column {
+impl FromStr for Quantity {
     type Err = String;
 
-    /// Parses one of [`Column::EXTRAS`].
+    /// Parses one of [`Quantity::EXTRAS`].
     fn from_str(text: &str) -> Result<Self, String> {
         Self::EXTRAS
             .into_iter()

@@ -6,11 +6,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::annotate::file::Run;
 use crate::engine::{Backend, Device, measure};
 use crate::error::{Error, Result};
-
-use super::file::Run;
-use super::memory;
 
 /// Rounds in which all batches are timed in turn, so that whatever else the machine does
 /// falls on all of them.
@@ -27,7 +25,7 @@ const FAST_CORE: f64 = 5e10;
 
 /// What the files of a run know of its batch: it is tried once, for all of them.
 #[derive(Debug)]
-pub struct Trial {
+pub struct BatchSizeTuner {
     share: f64,
     /// Rows that were asked for so far. Whoever has done so much will go on, as a rule.
     rows: AtomicU64,
@@ -36,13 +34,13 @@ pub struct Trial {
     chosen: OnceLock<usize>,
 }
 
-impl Default for Trial {
+impl Default for BatchSizeTuner {
     fn default() -> Self {
         Self::within(SHARE)
     }
 }
 
-impl Trial {
+impl BatchSizeTuner {
     /// A trial that may cost such a share of the time that the rows take.
     pub fn within(share: f64) -> Self {
         Self { share, rows: AtomicU64::new(0), rate: OnceLock::new(), chosen: OnceLock::new() }
@@ -55,16 +53,16 @@ impl Trial {
 }
 
 /// A session for each worker.
-pub(super) type Sessions = Vec<Box<dyn Backend>>;
+pub(in crate::annotate) type Sessions = Vec<Box<dyn Backend>>;
 
 impl Run<'_> {
-    pub(super) fn sessions(&self) -> Result<Sessions> {
+    pub(in crate::annotate) fn sessions(&self) -> Result<Sessions> {
         self.engine.sessions(&self.bundle.program(), self.workers())
     }
 
     /// The rows of a batch for so many rows to come, and the sessions, where they were
     /// made to find it.
-    pub(super) fn choose_batch(&self, rows: u64) -> Result<(usize, Option<Sessions>)> {
+    pub(in crate::annotate) fn choose_batch(&self, rows: u64) -> Result<(usize, Option<Sessions>)> {
         let (trial, dims, workers) = (self.trial, self.bundle.dims(), self.workers());
         if let Some(chosen) = trial.chosen() {
             return Ok((chosen, None));
@@ -111,7 +109,7 @@ impl Run<'_> {
         let beside = if fixed {
             Vec::new()
         } else {
-            memory::beside(shape, self.bundle.dims(), self.workers(), self.pace(), self.limit_bytes())
+            super::beside(shape, self.bundle.dims(), self.workers(), self.pace(), self.limit_bytes())
         };
         std::iter::once(shape.batch_rows).chain(beside).collect()
     }

@@ -7,7 +7,7 @@ use crate::samples::{Fate, FateCounts, Roles};
 
 use super::journal::{BadRow, Batch};
 use super::options::{MaxBadRows, OnBadRow, Options};
-use super::tally::Tally;
+use super::row_stats::RowStats;
 
 /// What the rows of an input come in, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,15 +20,15 @@ pub(super) enum Groups {
 
 /// Counts the rows of an input and judges them.
 #[derive(Debug)]
-pub(super) struct Judge<'a> {
+pub(super) struct BadRowPolicy<'a> {
     options: &'a Options,
     roles: Roles,
     place: Place,
     groups: Groups,
-    pub(super) tally: Tally,
+    pub(super) row_stats: RowStats,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> BadRowPolicy<'a> {
     pub(super) fn new(
         options: &'a Options,
         roles: &Roles,
@@ -36,7 +36,7 @@ impl<'a> Judge<'a> {
         groups: Groups,
         columns: usize,
     ) -> Self {
-        Self { options, roles: roles.clone(), place, groups, tally: Tally::new(columns) }
+        Self { options, roles: roles.clone(), place, groups, row_stats: RowStats::new(columns) }
     }
 
     /// Counts a batch, and gives its own counts.
@@ -49,9 +49,9 @@ impl<'a> Judge<'a> {
         {
             return Err(self.bad_row(batch, bad));
         }
-        let fates = self.tally.take(batch);
+        let fates = self.row_stats.take(batch);
         match self.options.max_bad_rows {
-            Some(MaxBadRows::Rows(most)) if self.tally.fates.bad() > most => Err(self.too_many_bad()),
+            Some(MaxBadRows::Rows(most)) if self.row_stats.fates.bad() > most => Err(self.too_many_bad()),
             _ => Ok(fates),
         }
     }
@@ -61,7 +61,7 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// [`Error::BadData`].
     pub(super) fn finish(&self) -> Result<()> {
-        let (bad, rows) = (self.tally.fates.bad() as f64, self.tally.fates.rows() as f64);
+        let (bad, rows) = (self.row_stats.fates.bad() as f64, self.row_stats.fates.rows() as f64);
         match self.options.max_bad_rows {
             Some(MaxBadRows::Percent(most)) if bad * 100.0 > most * rows => Err(self.too_many_bad()),
             _ => Ok(()),
@@ -76,9 +76,9 @@ impl<'a> Judge<'a> {
         };
         let what = format!(
             "{} of {} rows so far are bad ({}), more than --max-bad-rows {limit}; mend them or raise it{kept}",
-            self.tally.fates.bad(),
-            self.tally.fates.rows(),
-            self.tally.reasons(),
+            self.row_stats.fates.bad(),
+            self.row_stats.fates.rows(),
+            self.row_stats.reasons(),
         );
         Error::bad_data(self.place.clone(), what)
     }

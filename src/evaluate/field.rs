@@ -1,0 +1,18 @@
+//! The Arrow field of a computed column.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::{DataType, Field};
+
+use crate::interaction::Quantity;
+
+/// The field of the column that holds a quantity: nullable f32, its metadata saying what it
+/// is and its unit.
+pub fn field(quantity: Quantity) -> Field {
+    let unit = if quantity == Quantity::PY { "probability" } else { "nats" };
+    let metadata = HashMap::from([
+        ("description".to_owned(), quantity.description().to_owned()),
+        ("unit".to_owned(), unit.to_owned()),
+    ]);
+    Field::new(quantity.name(), DataType::Float32, true).with_metadata(metadata)
+}

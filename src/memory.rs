@@ -1,0 +1,74 @@
+//! Numbers of bytes: as people type them, and how many this process may use.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sysinfo::System;
+
+/// A number of bytes as it may be typed: `512MiB`, `4G`, `1000000`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteSize(pub u64);
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    /// K, M, G, T count by 1024, as KiB to TiB do; KB to TB by 1000.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit = unit.trim().to_ascii_uppercase();
+        let power = |letter: char| "KMGT".find(letter).map(|place| place as i32 + 1);
+        let factor = match unit.chars().collect::<Vec<_>>()[..] {
+            [] | ['B'] => Some(1.0),
+            [letter] | [letter, 'I', 'B'] => power(letter).map(|power| 1024_f64.powi(power)),
+            [letter, 'B'] => power(letter).map(|power| 1000_f64.powi(power)),
+            _ => None,
+        };
+        let bytes = number.parse::<f64>().ok().zip(factor).map(|(number, factor)| number * factor);
+        match bytes.filter(|bytes| *bytes >= 1.0 && *bytes < 1e18) {
+            Some(bytes) => Ok(Self(bytes as u64)),
+            None => Err("expected a size such as 512MiB or 4GB".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for ByteSize {
+    /// In the largest unit of which it is a whole number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match units.into_iter().find(|(power, _)| self.0.is_multiple_of(1_u64 << power)) {
+            Some((power, unit)) if self.0 > 0 => write!(f, "{}{unit}", self.0 >> power),
+            _ => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// The memory that this process may use: the machine's, or its cgroup's where that is
+/// less.
+pub fn usable_bytes() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    let machine = system.total_memory();
+    let cgroup = system.cgroup_limits().map_or(machine, |limits| limits.total_memory);
+    machine.min(cgroup).max(1 << 28)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_they_are_typed() {
+        let bytes = |text: &str| text.parse::<ByteSize>().map(|size| size.0);
+        assert_eq!(bytes("1000000"), Ok(1_000_000));
+        for text in ["3GiB", "1536MiB", "1000000"] {
+            assert_eq!(text.parse::<ByteSize>().map(|size| size.to_string()).as_deref(), Ok(text));
+        }
+        assert_eq!(bytes("512MiB"), Ok(512 << 20));
+        assert_eq!(bytes("4g"), Ok(4 << 30));
+        assert_eq!(bytes("1.5 KB"), Ok(1500));
+        for wrong in ["", "G", "-1", "4X", "1e3", "0"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+}
