@@ -15,6 +15,7 @@ pub mod interaction;
 pub mod memory;
 pub mod output;
 pub mod parquet_file;
+pub mod provenance;
 pub mod report;
 pub mod samples;
 pub mod sql;

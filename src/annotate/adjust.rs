@@ -1,85 +1,58 @@
-//! `--adjust dataset`: all rows are computed before the first is written, since the
-//! shift is made of the means of all. A first pass leaves the files' journals, the
-//! second is the ordinary one with the shift given. A file that is written keeps its
-//! means before the shift in its footer, so that the next run needs not compute it to
-//! know whether the shift is still the same.
+//! `--adjust dataset`: all rows are computed before the first is written, since the shift
+//! depends on the means of all. A first pass leaves the files' journals, the second is the
+//! ordinary one with the shift given. A written file keeps its means before the shift in its
+//! footer, so that the next run knows without computing whether the shift is still the same.
 
-use std::fmt;
-use std::path::Path;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::interaction::{Interaction, Moments, dataset_shift};
+use crate::provenance::{Adjustment, Provenance, UnshiftedMeans};
 use crate::storage::Staged;
 
-use super::compute::{FileComputation, FileJob, Resumed};
-use super::file::{Run, unless_changed};
-use super::lineage::ExistingOutput;
-use super::summary::Adjustment;
+use super::compute::{FileComputation, FileJob, FilePaths};
+use super::run::Run;
+use super::summary::Resumed;
 
-/// The good rows of a file and their means R, U1, U2, S before any shift, in nats. As
-/// text it gives back the same numbers, bit for bit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Unshifted {
-    pub(super) rows: u64,
-    pub(super) means: [f64; 4],
-}
-
-impl fmt::Display for Unshifted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [r, u1, u2, s] = self.means;
-        write!(f, "{} {r} {u1} {u2} {s}", self.rows)
-    }
-}
-
-impl FromStr for Unshifted {
-    type Err = ();
-
-    fn from_str(text: &str) -> std::result::Result<Self, ()> {
-        let mut words = text.split(' ');
-        let rows = words.next().and_then(|word| word.parse().ok()).ok_or(())?;
-        let means: Vec<f64> =
-            words.map(|word| word.parse().map_err(|_| ())).collect::<std::result::Result<_, _>>()?;
-        Ok(Self { rows, means: means.try_into().map_err(|_| ())? })
-    }
-}
-
-/// What the first pass says of a file.
+/// The first pass's result for one file.
 #[derive(Debug, Clone)]
-pub(super) struct Measured {
-    pub(super) unshifted: Unshifted,
-    /// Where its rows were computed; else the output is there.
-    pub(super) computed: Option<Measuring>,
-    made: Option<ExistingOutput>,
+pub(super) struct MeasuredFile {
+    pub(super) unshifted: UnshiftedMeans,
+    /// Where its rows were computed; else its output exists.
+    pub(super) computed: Option<MeasuringPass>,
+    existing: Option<Provenance>,
 }
 
-/// What computing it took.
+/// The cost of the first pass over a file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Measuring {
+pub(super) struct MeasuringPass {
     pub(super) resumed: Resumed,
     pub(super) elapsed: Duration,
 }
 
-/// The constant of the dataset, and what is known of one of its files.
+/// The constant of the dataset, and the first pass's result for one of its files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shift<'a> {
     pub(super) adjustment: Adjustment,
-    pub(super) measured: &'a Measured,
+    pub(super) measured: &'a MeasuredFile,
 }
 
 impl Shift<'_> {
-    /// Whether the output is there and shifted by another constant.
-    pub(super) fn is_other(&self) -> bool {
-        let made = self.measured.made.as_ref();
-        made.is_some_and(|made| !made.is_shifted_by(Some(self.adjustment.shift_nats)))
+    /// The constant, in nats.
+    pub(super) fn nats(&self) -> f64 {
+        self.adjustment.shift_nats
+    }
+
+    /// Whether the output exists and was shifted by another constant.
+    pub(super) fn replaces_output(&self) -> bool {
+        self.measured.existing.as_ref().is_some_and(|existing| existing.shift_nats != Some(self.nats()))
     }
 }
 
-/// The shift of the files together. It depends on their order in its last bits.
-pub(super) fn adjustment(files: impl IntoIterator<Item = Unshifted>) -> Adjustment {
+/// The shift of the files together. Its last bits depend on their order.
+pub(super) fn adjustment(files: impl IntoIterator<Item = UnshiftedMeans>) -> Adjustment {
     let mut all = [Moments::default(); 4];
-    for Unshifted { rows, means } in files {
+    for UnshiftedMeans { rows, means } in files {
         for (all, mean) in all.iter_mut().zip(means) {
             all.merge(&Moments::from_state([rows as f64, mean, 0.0, mean, mean]));
         }
@@ -92,35 +65,34 @@ pub(super) fn adjustment(files: impl IntoIterator<Item = Unshifted>) -> Adjustme
 }
 
 impl Run<'_> {
-    /// Computes a file into its journal, which stays; an output that the same work has
-    /// made with any shift is asked for its means instead.
+    /// Computes a file into its journal, which stays; the means of an output that the same
+    /// work has made with any shift are read from its footer instead.
     ///
     /// # Errors
     /// As for [`Run::file`].
-    pub(super) fn measure(&self, input: &Path, output: &Path) -> Result<Measured> {
-        let _span = tracing::info_span!("measure", input = %input.display()).entered();
+    pub(super) fn measure(&self, paths: FilePaths<'_>) -> Result<MeasuredFile> {
+        let _span = tracing::info_span!("measure", input = %paths.input.display()).entered();
         let start = Instant::now();
-        let work = FileJob::new(self, input)?;
-        if let Some(made) = work.made(output)?
-            && let Some(unshifted) = made.unshifted
+        let job = FileJob::open(self, paths)?;
+        if let Some(existing) = job.existing_output()?
+            && let Some(unshifted) = existing.unshifted
         {
-            return Ok(Measured { unshifted, computed: None, made: Some(made) });
+            return Ok(MeasuredFile { unshifted, computed: None, existing: Some(existing) });
         }
-        drop(Staged::create(output, self.options.overwrite)?);
-        let source = work.source()?;
-        let mut computing = FileComputation::begin(&work, &source, output, self.options.restart)?;
-        let resumed = computing.resumed;
-        if let Some(rejects) = &self.options.rejects
+        drop(Staged::create(paths.output, self.options.overwrite)?);
+        let mut computation = FileComputation::begin(&job, self.options.restart)?;
+        let resumed = computation.resumed;
+        if let Some(rejects) = paths.rejects
             && resumed.rows == 0
         {
             drop(Staged::create(rejects, self.options.overwrite)?);
         }
-        self.progress.begin(self.begun(&work.opened, resumed.rows));
-        if let Err(e) = computing.run(|_| Ok(())) {
-            return Err(unless_changed(e, &work.opened, computing.journal)?);
+        self.begin(job.input.place().file, Some(job.input.rows()), resumed.rows);
+        if let Err(error) = computation.run(|_| Ok(())) {
+            return Err(computation.or_input_changed(error)?);
         }
-        let computed = Some(Measuring { resumed, elapsed: start.elapsed() });
-        Ok(Measured { unshifted: computing.policy.row_stats.unshifted(), computed, made: None })
+        let computed = Some(MeasuringPass { resumed, elapsed: start.elapsed() });
+        Ok(MeasuredFile { unshifted: computation.policy.row_stats.unshifted(), computed, existing: None })
     }
 }
 
@@ -129,17 +101,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_gives_back_the_same_numbers() {
-        let unshifted = Unshifted { rows: 12_345, means: [0.1 + 0.2, -1.0 / 3.0, 1e-300, 1.434_567_890_123] };
-        assert_eq!(unshifted.to_string().parse(), Ok(unshifted));
-        for wrong in ["", "3", "3 1 2 3", "3 1 2 3 4 5", "x 1 2 3 4", "3 1 2 3 x"] {
-            assert_eq!(wrong.parse::<Unshifted>(), Err(()), "{wrong}");
-        }
-    }
-
-    #[test]
     fn files_weigh_as_many_as_their_rows() {
-        let file = |rows, u1| Unshifted { rows, means: [1.0, u1, 0.5, 0.25] };
+        let file = |rows, u1| UnshiftedMeans { rows, means: [1.0, u1, 0.5, 0.25] };
         let one = adjustment([file(30, -0.2), file(0, f64::NAN), file(10, 0.2)]);
         assert!((one.before.u1 + 0.1).abs() < 1e-15 && (one.shift_nats + 0.1).abs() < 1e-15, "{one:?}");
         assert!(one.after.u1.abs() < 1e-15 && (one.after.r - 0.9).abs() < 1e-15, "{one:?}");

@@ -1,15 +1,14 @@
-//! What the rows' fates mean for a run: they are counted as they pass, whether they are
-//! computed now or come out of a journal, and end it where there are more bad ones than
-//! it bears.
+//! Enforces `--on-bad-row` and `--max-bad-rows`, on rows that are computed now as on rows that
+//! are replayed from a journal.
 
 use crate::error::{Error, Place, Result};
 use crate::samples::{Fate, FateCounts, Roles};
 
-use super::journal::{BadRow, Batch};
-use super::options::{MaxBadRows, OnBadRow, Options};
+use super::batch::{BadRow, Batch};
+use super::options::{AnnotateOptions, MaxBadRows, OnBadRow};
 use super::row_stats::RowStats;
 
-/// What the rows of an input come in, for messages.
+/// The unit in which the rows of an input come, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Groups {
     /// The row groups of a file.
@@ -18,10 +17,10 @@ pub(super) enum Groups {
     OfStream,
 }
 
-/// Counts the rows of an input and judges them.
+/// The policy for the bad rows of one input, and the statistics of all of its rows.
 #[derive(Debug)]
 pub(super) struct BadRowPolicy<'a> {
-    options: &'a Options,
+    options: &'a AnnotateOptions,
     roles: Roles,
     place: Place,
     groups: Groups,
@@ -30,7 +29,7 @@ pub(super) struct BadRowPolicy<'a> {
 
 impl<'a> BadRowPolicy<'a> {
     pub(super) fn new(
-        options: &'a Options,
+        options: &'a AnnotateOptions,
         roles: &Roles,
         place: Place,
         groups: Groups,
@@ -39,10 +38,10 @@ impl<'a> BadRowPolicy<'a> {
         Self { options, roles: roles.clone(), place, groups, row_stats: RowStats::new(columns) }
     }
 
-    /// Counts a batch, and gives its own counts.
+    /// Counts a batch and returns its own counts.
     ///
     /// # Errors
-    /// [`Error::BadData`] where its bad rows are more than the run bears.
+    /// [`Error::BadData`] where there are more bad rows than allowed.
     pub(super) fn take(&mut self, batch: &Batch) -> Result<FateCounts> {
         if self.options.on_bad_row == OnBadRow::Fail
             && let Some(bad) = batch.bad.first()
@@ -56,7 +55,7 @@ impl<'a> BadRowPolicy<'a> {
         }
     }
 
-    /// Judges the share of bad rows, when all have been counted.
+    /// Checks the share of bad rows, when all have been counted.
     ///
     /// # Errors
     /// [`Error::BadData`].

@@ -1,103 +1,99 @@
-//! One file on its way: what is asked of it, whether it is done, and its rows through
-//! the pipeline into the journal.
+//! One file's job and its computation: whether the work is done already, and the rows through
+//! the workers into the journal.
 
 use std::path::Path;
+use std::time::Instant;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Constants;
 use crate::parquet_file::Input;
-use crate::samples::{FateCounts, Source};
+use crate::provenance::{Identity, Provenance};
+use crate::samples::Source;
 use crate::storage::exists;
 
 use super::bad_rows::{BadRowPolicy, Groups};
-use super::batch_size::tuner::Sessions;
-use super::file::Run;
+use super::batch_size::Sessions;
 use super::journal::Journal;
-use super::lineage::{ExistingOutput, Identity, RequestedColumns};
 use super::progress::Stage;
-use super::summary::Summary;
-use super::workers::{self, BatchPlan, Control, Prefetch};
+use super::run::{RequestedColumns, Run};
+use super::summary::{Outcome, Resumed, Summary};
+use super::workers::{self, Control, Prefetch};
 
-/// A file that is open, and what is to be done to it.
-pub(super) struct FileJob<'a> {
-    pub(super) run: &'a Run<'a>,
-    pub(super) opened: Input,
-    pub(super) asked: RequestedColumns,
-    pub(super) identity: Identity,
+/// The paths of one file: what is read, and what is written of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FilePaths<'a> {
+    pub(super) input: &'a Path,
+    pub(super) output: &'a Path,
+    /// The file for rows without values.
+    pub(super) rejects: Option<&'a Path>,
 }
 
-/// What an earlier run has left done.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Resumed {
-    pub(super) rows: u64,
-    pub(super) row_groups: usize,
+/// An open input, the columns to compute, and the identity of that work.
+pub(super) struct FileJob<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) paths: FilePaths<'a>,
+    pub(super) input: Input,
+    pub(super) columns: RequestedColumns,
+    pub(super) identity: Identity,
+    pub(super) start: Instant,
 }
 
 impl<'a> FileJob<'a> {
-    pub(super) fn new(run: &'a Run<'a>, input: &Path) -> Result<Self> {
-        let opened = Input::open_with(input, run.options.keys.as_ref())?;
-        opened.check_keys()?;
-        let asked = run.asked()?;
-        let identity = Identity::new(&opened, run.bundle, &asked, &run.engine.describe())?;
-        Ok(Self { run, opened, asked, identity })
+    /// Opens the input.
+    ///
+    /// # Errors
+    /// As for [`Run::open`] and [`Run::requested_columns`].
+    pub(super) fn open(run: &'a Run<'a>, paths: FilePaths<'a>) -> Result<Self> {
+        let start = Instant::now();
+        let input = run.open(paths.input)?;
+        let columns = run.requested_columns()?;
+        let engine = run.engine.describe().to_string();
+        let identity = Identity::new(&input, run.bundle, columns.read(), columns.names(), engine)?;
+        Ok(Self { run, paths, input, columns, identity, start })
     }
 
+    /// The samples of the input.
     pub(super) fn source(&self) -> Result<Source> {
-        let source = self.run.source(&self.opened, &self.asked);
-        source.map_err(|e| self.opened.file().unless_changed(e))
+        let source = self.run.source(&self.input, &self.columns);
+        source.map_err(|e| self.input.file().unless_changed(e))
     }
 
-    /// What the output says of itself, where it is there and made by the same work but
-    /// perhaps for the shift.
-    pub(super) fn made(&self, output: &Path) -> Result<Option<ExistingOutput>> {
-        let options = self.run.options;
-        let wanted = !options.overwrite && !options.restart && exists(output)?;
-        if wanted { self.identity.made(output, options) } else { Ok(None) }
-    }
-
-    /// Whether the output is there, made by the same work, with all that goes with it.
-    pub(super) fn is_done(&self, output: &Path, shift_nats: Option<f64>) -> Result<bool> {
-        let rejects = self.run.options.rejects.as_deref().map_or(Ok(true), exists)?;
-        Ok(rejects && self.made(output)?.is_some_and(|made| made.is_shifted_by(shift_nats)))
-    }
-
-    pub(super) fn nothing_done(&self, input: &Path, output: &Path) -> Summary {
-        Summary { rows: self.opened.rows(), ..self.run.nothing_done(input, output) }
-    }
-}
-
-impl Run<'_> {
-    /// A summary in which nothing has happened yet.
-    pub(super) fn nothing_done(&self, input: &Path, output: &Path) -> Summary {
-        Summary {
-            input: input.display().to_string(),
-            output: output.display().to_string(),
-            skipped: false,
-            rows: 0,
-            bad_rows: 0,
-            fates: FateCounts::default(),
-            columns: Default::default(),
-            adjustment: None,
-            written: None,
-            resumed_rows: 0,
-            resumed_row_groups: 0,
-            computed_row_groups: 0,
-            engine: self.engine.describe().to_string(),
-            bundle_sha256: self.bundle.digest().to_owned(),
-            output_bytes: 0,
-            seconds: 0.0,
-            rows_per_second: 0.0,
-            peak_memory_bytes: None,
+    /// The provenance of the existing output, where the same work made it with any shift.
+    pub(super) fn existing_output(&self) -> Result<Option<Provenance>> {
+        let (output, options) = (self.paths.output, self.run.options);
+        if options.overwrite || options.restart || !exists(output)? {
+            return Ok(None);
         }
+        let Ok(found) = Input::open_with(output, options.keys.as_ref()) else { return Ok(None) };
+        Ok(self.identity.recognise(&found, options.adjust.name()))
+    }
+
+    /// Whether the output exists with all that belongs to it, made by the same work with
+    /// this shift.
+    pub(super) fn is_done(&self, shift_nats: Option<f64>) -> Result<bool> {
+        let has_rejects = self.paths.rejects.map_or(Ok(true), exists)?;
+        Ok(has_rejects && self.existing_output()?.is_some_and(|found| found.shift_nats == shift_nats))
+    }
+
+    /// The summary of a file that is done. Removes the journal that a run has left which was
+    /// killed after it had renamed its output.
+    pub(super) fn skipped(&self) -> Summary {
+        Journal::discard(self.paths.output, &self.identity);
+        let (rows, elapsed) = (self.input.rows(), self.start.elapsed());
+        self.summary(Outcome { rows, skipped: true, elapsed, ..Outcome::default() })
+    }
+
+    pub(super) fn summary(&self, outcome: Outcome) -> Summary {
+        Summary::of(self.run, self.paths.input, self.paths.output, outcome)
     }
 }
 
-/// A file that is being computed: its journal, and what has been counted.
+/// The computation of one file: its journal, and the policy for its bad rows.
 pub(super) struct FileComputation<'a> {
-    work: &'a FileJob<'a>,
-    source: &'a Source,
-    shape: BatchPlan,
-    /// Those with which the batch was tried.
+    job: &'a FileJob<'a>,
+    source: Source,
+    batch_rows: usize,
+    /// Those that were loaded to tune the batch.
     sessions: Option<Sessions>,
     pub(super) journal: Journal,
     pub(super) policy: BadRowPolicy<'a>,
@@ -106,46 +102,48 @@ pub(super) struct FileComputation<'a> {
 
 impl<'a> FileComputation<'a> {
     /// Opens the journal and counts what it holds already.
-    pub(super) fn begin(
-        work: &'a FileJob<'a>,
-        source: &'a Source,
-        output: &Path,
-        restart: bool,
-    ) -> Result<Self> {
-        let opened = &work.opened;
-        let columns = work.asked.columns.len();
+    ///
+    /// # Errors
+    /// As for [`FileJob::source`] and [`Journal::open`].
+    pub(super) fn begin(job: &'a FileJob<'a>, restart: bool) -> Result<Self> {
+        let (run, input) = (job.run, &job.input);
+        let source = job.source()?;
+        let columns = job.columns.computed.len();
         let mut policy =
-            BadRowPolicy::new(work.run.options, source.roles(), opened.place(), Groups::OfFile, columns);
-        let rows = (0..opened.metadata().num_row_groups()).map(|row_group| opened.rows_in(row_group));
+            BadRowPolicy::new(run.options, source.roles(), input.place(), Groups::OfFile, columns);
+        let rows = (0..input.metadata().num_row_groups()).map(|row_group| input.rows_in(row_group));
         let mut sessions = None;
         let batch_rows = || {
-            let (batch_rows, tried) = work.run.choose_batch(opened.rows())?;
-            sessions = tried;
+            let (batch_rows, loaded) = run.choose_batch(input.rows())?;
+            sessions = loaded;
             Ok(batch_rows)
         };
-        let journal = Journal::open(output, &work.identity, rows.collect(), batch_rows, restart, |batch| {
-            policy.take(batch).map(drop)
-        })?;
+        let replay = |batch: &_| policy.take(batch).map(drop);
+        let journal =
+            Journal::open(job.paths.output, &job.identity, rows.collect(), batch_rows, restart, replay)?;
         let rows = policy.row_stats.fates.rows();
         let row_groups = if rows == 0 { 0 } else { journal.whole() };
-        let shape = BatchPlan { batch_rows: journal.batch_rows(), ..work.run.shape() };
-        Ok(Self { work, source, shape, sessions, journal, policy, resumed: Resumed { rows, row_groups } })
+        let resumed = Resumed { rows, row_groups };
+        Ok(Self { job, source, batch_rows: journal.batch_rows(), sessions, journal, policy, resumed })
     }
 
-    /// Computes what the journal does not hold yet, and tells `grown` at the start and
-    /// after every batch.
+    /// Computes what the journal does not hold yet, and calls `grown` at the start and after
+    /// every batch.
+    ///
+    /// # Errors
+    /// Of reading, evaluating and writing the journal; of `grown`.
     pub(super) fn run(&mut self, mut grown: impl FnMut(&Journal) -> Result<()> + Send) -> Result<()> {
         grown(&self.journal)?;
-        let (run, from) = (self.work.run, self.journal.next());
-        if from.row_group < self.work.opened.metadata().num_row_groups() {
+        let (run, from) = (self.job.run, self.journal.next());
+        if from.row_group < self.job.input.metadata().num_row_groups() {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
-            let constants = Constants::new(run.bundle, &self.work.asked.columns);
-            let mut pieces = workers::of_file(self.source, self.shape.batch_rows, from);
-            let pieces = std::iter::from_fn(|| run.progress.time(Stage::Read, || pieces.next()));
+            let constants = Constants::new(run.bundle, &self.job.columns.computed);
+            let mut tasks = workers::tasks_of_file(&self.source, self.batch_rows, from);
+            let tasks = std::iter::from_fn(|| run.progress.time(Stage::Read, || tasks.next()));
             let control = Control { stop: run.stop, progress: run.progress };
-            let finder =
-                if self.source.finds_without_reading() { Prefetch::Workers } else { Prefetch::Ahead };
-            workers::run(pieces, finder, sessions, &constants, self.shape.queue, control, |done| {
+            let prefetch =
+                if self.source.finds_without_reading() { Prefetch::None } else { Prefetch::Thread };
+            workers::run(tasks, prefetch, sessions, &constants, run.batch.queue, control, |done| {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;
                 run.progress.time(Stage::Write, || self.journal.append(&batch))?;
@@ -155,5 +153,16 @@ impl<'a> FileComputation<'a> {
             })?;
         }
         self.policy.finish()
+    }
+
+    /// The error, unless the input was changed while it was read: then that is the error, and
+    /// the journal, whose rows are of two inputs, is removed.
+    pub(super) fn or_input_changed(self, error: Error) -> Result<Error> {
+        let file = self.job.input.file();
+        let error = file.unless_changed(error);
+        if matches!(error, Error::Transient { .. }) && file.has_changed() {
+            self.journal.remove()?;
+        }
+        Ok(error)
     }
 }

@@ -1,68 +1,22 @@
 //! Many files annotated, one after the other: each whole when the next begins, so that
-//! what is finished stays when a later one fails.
+//! finished files stay when a later one fails.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use crate::error::{Error, Result};
-use crate::interaction::{self, Moments};
+use crate::error::Result;
+use crate::interaction::Moments;
 use crate::samples::FateCounts;
 use crate::storage::{Files, Pair, below, create_folder_of};
 
-use super::adjust::{self, Shift};
-use super::file::Run;
-use super::options::{Adjust, Options};
-use super::summary::{self, Adjustment, Summary};
-
-/// The summaries of several files in one; fields are those of [`Summary`].
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Totals {
-    /// The folder or glob as it was given.
-    pub input: String,
-    /// The folder as it was given.
-    pub output: String,
-    /// Files of this run.
-    pub files: usize,
-    /// Files whose output was there already, made of the same input by the same bundle.
-    /// Their rows are counted in `rows`, and nowhere else.
-    pub skipped_files: usize,
-    /// Rows whose values an earlier run had computed.
-    pub resumed_rows: u64,
-    /// Size of all inputs.
-    pub input_bytes: u64,
-    /// Rows in all files.
-    pub rows: u64,
-    /// Rows without values.
-    pub bad_rows: u64,
-    /// Rows by fate.
-    pub fates: FateCounts,
-    /// Moments of every computed column over the good rows of all files, in nats
-    /// (p_y: probability).
-    pub columns: BTreeMap<String, interaction::Summary>,
-    /// The shift of all files, where one was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub adjustment: Option<Adjustment>,
-    /// "NAME (VERSION) on DEVICE".
-    pub engine: String,
-    /// SHA-256 of the bundle's manifest.
-    pub bundle_sha256: String,
-    /// Size of all outputs.
-    pub output_bytes: u64,
-    /// Wall-clock seconds.
-    pub seconds: f64,
-    /// Rows a second.
-    pub rows_per_second: f64,
-    /// Greatest resident memory of the process so far, where the system tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub peak_memory_bytes: Option<u64>,
-}
+use super::adjust::{self, MeasuredFile, Shift};
+use super::compute::FilePaths;
+use super::options::Adjust;
+use super::run::Run;
+use super::summary::{self, Summary, Totals};
 
 impl Run<'_> {
-    /// Annotates files in their order, and tells `finished` of each. Folders of the
+    /// Annotates files in their order, and calls `finished` after each. Folders of the
     /// outputs are created; the rejects of each file go below the folder that is named
     /// for them. Where all are to be shifted by one constant, the rows of all files are
     /// computed into journals before the first file is written; an output that was
@@ -70,42 +24,26 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The first error of a file ends the run; the files before it are whole. As for
-    /// [`Run::file`]; [`Error::CannotCreate`] for a folder.
+    /// [`Run::file`]; [`Error::CannotCreate`](crate::Error::CannotCreate) for a folder.
     pub fn files(&self, files: &Files, mut finished: impl FnMut(&Summary)) -> Result<Totals> {
         let start = Instant::now();
         let measured = match self.options.adjust {
-            Adjust::None => Vec::new(),
-            Adjust::Dataset => self
-                .each(files, |run, pair| run.measure(&pair.input, &pair.output))
-                .collect::<Result<Vec<_>>>()?,
-        };
-        let adjustment = match self.options.adjust {
             Adjust::None => None,
-            Adjust::Dataset => Some(adjust::adjustment(measured.iter().map(|file| file.unshifted))),
+            Adjust::Dataset => Some(self.measure_all(files)?),
         };
-        let mut measured = measured.iter();
-        let summaries = self.each(files, |run, pair| {
-            let shift = adjustment.zip(measured.next());
+        let adjustment =
+            measured.as_ref().map(|files| adjust::adjustment(files.iter().map(|file| file.unshifted)));
+        let mut sums = Sums::default();
+        for (index, pair) in files.pairs().iter().enumerate() {
+            let measured = measured.as_ref().and_then(|measured| measured.get(index));
+            let shift = adjustment.zip(measured);
             let shift = shift.map(|(adjustment, measured)| Shift { adjustment, measured });
-            run.write(&pair.input, &pair.output, shift)
-        });
-        let (mut rows, mut skipped_files, mut resumed_rows) = (0, 0, 0);
-        let mut fates = FateCounts::default();
-        let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
-        let mut output_bytes = 0;
-        for summary in summaries {
-            let summary = summary?;
-            rows += summary.rows;
-            skipped_files += usize::from(summary.skipped);
-            resumed_rows += summary.resumed_rows;
-            fates.merge(&summary.fates);
-            for (name, column) in &summary.columns {
-                moments.entry(name.clone()).or_default().merge(&column.into());
-            }
-            output_bytes += summary.output_bytes;
+            let summary = self.with_paths(pair, |paths| self.annotate(paths, shift))?;
+            sums.add(&summary);
             finished(&summary);
         }
         let elapsed = start.elapsed();
+        let Sums { rows, skipped_files, resumed_rows, fates, moments, output_bytes } = sums;
         Ok(Totals {
             input: files.input().display().to_string(),
             output: files.output().display().to_string(),
@@ -127,21 +65,41 @@ impl Run<'_> {
         })
     }
 
-    /// Does something for every file, with its own options.
-    fn each<T>(
-        &self,
-        files: &Files,
-        mut work: impl FnMut(Run<'_>, &Pair) -> Result<T>,
-    ) -> impl Iterator<Item = Result<T>> {
-        files.pairs().iter().map(move |pair| {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            create_folder_of(&pair.output)?;
-            let rejects = self.options.rejects.as_deref().map(|folder| below(folder, &pair.relative));
-            rejects.as_deref().map_or(Ok(()), create_folder_of)?;
-            let options = Options { rejects, ..self.options.clone() };
-            work(Run { options: &options, ..*self }, pair)
-        })
+    fn measure_all(&self, files: &Files) -> Result<Vec<MeasuredFile>> {
+        let measure = |pair| self.with_paths(pair, |paths| self.measure(paths));
+        files.pairs().iter().map(measure).collect()
+    }
+
+    /// Does the work on a file, with the folders of its outputs in place.
+    fn with_paths<T>(&self, pair: &Pair, work: impl FnOnce(FilePaths<'_>) -> Result<T>) -> Result<T> {
+        self.check_stop()?;
+        create_folder_of(&pair.output)?;
+        let rejects = self.options.rejects.as_deref().map(|folder| below(folder, &pair.relative));
+        rejects.as_deref().map_or(Ok(()), create_folder_of)?;
+        work(FilePaths { input: &pair.input, output: &pair.output, rejects: rejects.as_deref() })
+    }
+}
+
+/// Sums over the files that are done.
+#[derive(Debug, Default)]
+struct Sums {
+    rows: u64,
+    skipped_files: usize,
+    resumed_rows: u64,
+    fates: FateCounts,
+    moments: BTreeMap<String, Moments>,
+    output_bytes: u64,
+}
+
+impl Sums {
+    fn add(&mut self, summary: &Summary) {
+        self.rows += summary.rows;
+        self.skipped_files += usize::from(summary.skipped);
+        self.resumed_rows += summary.resumed_rows;
+        self.fates.merge(&summary.fates);
+        for (name, column) in &summary.columns {
+            self.moments.entry(name.clone()).or_default().merge(&column.into());
+        }
+        self.output_bytes += summary.output_bytes;
     }
 }

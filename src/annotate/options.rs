@@ -1,4 +1,4 @@
-//! How to annotate.
+//! The options of `annotate`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::interaction::Quantity;
 use crate::parquet_file::EncryptionKeys;
 
-/// What becomes of a run that meets a row it can't compute.
+/// The treatment of a row that can not be computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnBadRow {
@@ -42,12 +42,12 @@ impl Adjust {
     }
 }
 
-/// How many bad rows a run bears.
+/// Maximum number or share of bad rows before the run fails.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxBadRows {
-    /// So many; one more ends the run at once.
+    /// A number of rows; one more ends the run at once.
     Rows(u64),
-    /// So many in a hundred, judged when all rows are computed.
+    /// A percentage, checked when all rows are computed.
     Percent(f64),
 }
 
@@ -75,34 +75,34 @@ impl std::fmt::Display for MaxBadRows {
     }
 }
 
-/// How to annotate.
+/// The options of a run.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct AnnotateOptions {
     /// Column of x1, else the bundle's.
     pub x1: Option<String>,
     /// Column of x2, else the bundle's.
     pub x2: Option<String>,
     /// Column of the label, else the bundle's.
     pub label: Option<String>,
-    /// EncryptionKeys of encrypted inputs.
+    /// Keys of encrypted inputs.
     pub keys: Option<EncryptionKeys>,
     /// Columns beside r, u1, u2, s.
     pub extras: Vec<Quantity>,
-    /// What becomes of bad rows.
+    /// The treatment of bad rows.
     pub on_bad_row: OnBadRow,
-    /// How many of them a run bears; any where `None`.
+    /// Maximum number or share of bad rows before the run fails; unlimited where `None`.
     pub max_bad_rows: Option<MaxBadRows>,
-    /// A Parquet file that lists them.
+    /// A Parquet file that lists bad rows.
     pub rejects: Option<PathBuf>,
     /// Whether the columns are shifted.
     pub adjust: Adjust,
     /// Whether an output that exists is replaced.
     pub overwrite: bool,
-    /// Whether what an unfinished run has left is thrown away.
+    /// Whether the journal of an unfinished run is discarded.
     pub restart: bool,
     /// Workers, each with a session; the machine's cores, or three a GPU, where `None`.
     pub workers: Option<usize>,
-    /// Rows a batch; chosen from the dimensions, the memory, the device and a trial where `None`.
+    /// Rows a batch; chosen by dimensions, memory, device and timing where `None`.
     pub batch_rows: Option<usize>,
     /// Bytes that batches may take; a quarter of the machine's memory where `None`.
     pub memory_limit_bytes: Option<u64>,

@@ -1,4 +1,4 @@
-//! What a run would do, from footers and a short calibration of the engine.
+//! The plan of a dry run, from footers and a short calibration of the engine.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::engine::measure;
 use crate::error::Result;
 use crate::parquet_file::Input;
 
-use super::file::Run;
+use super::run::Run;
 
 /// How long the engine is tried.
 const CALIBRATION: Duration = Duration::from_millis(400);
@@ -55,13 +55,13 @@ impl Run<'_> {
     /// # Errors
     /// As annotating would give before a file's first row.
     pub fn plan<'p>(&self, inputs: impl Iterator<Item = &'p Path>) -> Result<Plan> {
-        let asked = self.asked()?;
+        let columns = self.requested_columns()?;
         let mut plan = Plan {
             files: 0,
             rows: 0,
             row_groups: 0,
-            reads: [asked.x1.clone(), asked.x2.clone(), asked.label.clone()],
-            adds: asked.columns.iter().map(|column| column.name()).collect(),
+            reads: columns.read().map(str::to_owned),
+            adds: columns.computed.iter().map(|column| column.name()).collect(),
             dimensions: self.bundle.dims(),
             bytes_to_copy: 0,
             bytes_to_decode: 0,
@@ -73,9 +73,8 @@ impl Run<'_> {
             estimated_seconds: 0.0,
         };
         for input in inputs {
-            let opened = Input::open_with(input, self.options.keys.as_ref())?;
-            opened.check_keys()?;
-            self.source(&opened, &asked)?;
+            let opened = self.open(input)?;
+            self.source(&opened, &columns)?;
             plan.add(&opened);
         }
         let (batch_rows, sessions) = self.choose_batch(plan.rows)?;

@@ -1,4 +1,4 @@
-//! Who is told how far a run is, and where its time goes.
+//! The observer of a run: its progress and the time of its stages.
 
 use std::time::{Duration, Instant};
 
@@ -11,18 +11,18 @@ use super::summary::Summary;
 pub struct Begun {
     /// Its path.
     pub file: String,
-    /// Its rows; nobody knows those of a stream.
+    /// Its rows; unknown for a stream.
     pub rows: Option<u64>,
-    /// Those that an earlier run has computed.
+    /// Rows that an earlier run has computed.
     pub resumed_rows: u64,
     /// Bytes of a row's embeddings, as f32.
     pub row_bytes: u64,
 }
 
-/// Where the time of a run goes. Stages overlap, and the seconds of workers add up.
+/// A stage of a run. Stages overlap, and the seconds of workers add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading and decoding embeddings and labels; of a stream, waiting for them too.
+    /// Reading and decoding embeddings and labels; in a stream, also waiting for them.
     Read,
     /// The models, and the arithmetic after them.
     Evaluate,
@@ -41,24 +41,24 @@ impl Stage {
     }
 }
 
-/// Is told how far a run is. What a person who waits has no use for is left out by default.
+/// An observer of a run. Methods that a progress bar has no use for do nothing by default.
 pub trait Progress: Sync {
     /// A file begins.
     fn begin(&self, begun: Begun);
-    /// More rows are computed, and this is what has become of them.
+    /// More rows are computed, with these fates.
     fn advance(&self, fates: &FateCounts);
-    /// A stage has worked for so long.
+    /// A stage has taken this time.
     fn spent(&self, _stage: Stage, _time: Duration) {}
-    /// So many batches wait for a worker.
+    /// This many batches wait for a worker.
     fn waiting(&self, _batches: usize) {}
-    /// So many bytes of the input have been read.
+    /// This many bytes of the input have been read.
     fn read(&self, _bytes: u64) {}
     /// A file or stream is done.
     fn end(&self, _summary: &Summary) {}
 }
 
 impl dyn Progress + '_ {
-    /// Does something in a stage's time.
+    /// Adds the time of some work to a stage.
     pub(super) fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let done = work();

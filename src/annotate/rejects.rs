@@ -1,5 +1,5 @@
-//! The rows without values, as a Parquet file of their own: where each is, why, and
-//! its label.
+//! The rejects file: rows without values as a Parquet file, with the place, the reason and the
+//! label of each.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
 use crate::storage::{Output, Staged};
 
-use super::journal::BadRow;
+use super::batch::BadRow;
 
-/// Writes the file; it appears when it is finished.
+/// A writer of rejects. The file appears under its name when it is finished.
 pub(super) struct Rejects {
     staged: Staged,
     writer: ArrowWriter<Box<dyn Output>>,
@@ -25,8 +25,8 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Begins the rejects of what is called `file`; encrypted with the key of its footer where
-    /// it is encrypted.
+    /// Begins the rejects of the input called `file`; encrypted with the key of the input's
+    /// footer where the input is encrypted.
     pub(super) fn create(path: &Path, overwrite: bool, file: String, input: Option<&Input>) -> Result<Self> {
         let staged = Staged::create(path, overwrite)?;
         let place = Place::file(path.display());
@@ -39,8 +39,8 @@ impl Rejects {
         Ok(Self { staged, writer, file })
     }
 
-    /// Adds bad rows of a row group; `before` are the rows of the file before the
-    /// batch they are of.
+    /// Adds the bad rows of a batch of a row group; `before` is the number of rows of the file
+    /// before the batch.
     pub(super) fn push(&mut self, row_group: usize, before: u64, bad: &[BadRow]) -> Result<()> {
         if bad.is_empty() {
             return Ok(());
@@ -69,7 +69,7 @@ impl Rejects {
         self.writer.write(&batch).map_err(|e| failed(place, e))
     }
 
-    /// Writes the footer and gives the file its name.
+    /// Writes the footer and renames the file.
     pub(super) fn finish(self) -> Result<()> {
         let place = Place::file(self.staged.path().display());
         self.writer.close().map_err(|e| failed(place, e))?;

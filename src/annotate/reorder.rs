@@ -1,85 +1,85 @@
-//! Results back in order: whoever brings the one that is due hands it on, and all that had
-//! waited for it. No thread has to be woken for that, which on a machine whose cores are
-//! all busy computing would cost more than the handing on.
+//! A reorder buffer. The worker that completes the next result in sequence also delivers it,
+//! and all results that waited for it: no dedicated thread, no wake-up. On a machine whose
+//! cores are all busy computing, a wake-up costs more than the delivery.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// Takes numbered results from many threads and gives them to one sink, one after the
-/// other.
+/// Takes numbered results from many threads and delivers them to one sink in order.
 pub(super) struct ReorderBuffer<T, F> {
     state: Mutex<State<T, F>>,
     moved: Condvar,
-    /// How far ahead of the one that is due a result may be.
+    /// How far ahead of the next result to deliver a result may be.
     window: usize,
 }
 
 struct State<T, F> {
-    due: usize,
+    next: usize,
     waiting: BTreeMap<usize, Result<T>>,
-    /// None while somebody is handing on.
+    /// None while a thread delivers.
     sink: Option<F>,
-    end: End,
+    state: Delivery,
 }
 
-/// Whether more results are wanted.
-enum End {
-    NotYet,
-    /// With the first error, unless somebody has died.
+/// Whether results are still delivered.
+enum Delivery {
+    Open,
+    /// Ended by the first error, or by a thread that panicked.
     Failed(Option<Error>),
 }
 
 impl<T, F: FnMut(T) -> Result<()>> ReorderBuffer<T, F> {
-    /// Results wait in memory for those before them: at most `window`, and one with every
+    /// At most `window` results wait in the buffer for earlier ones, and one more with every
     /// thread.
     pub(super) fn new(window: usize, sink: F) -> Self {
-        let state = State { due: 0, waiting: BTreeMap::new(), sink: Some(sink), end: End::NotYet };
+        let state = State { next: 0, waiting: BTreeMap::new(), sink: Some(sink), state: Delivery::Open };
         Self { state: Mutex::new(state), moved: Condvar::new(), window: window.max(1) }
     }
 
-    /// Whether the sink or one of the results has failed: no more are wanted.
+    /// Whether the sink or one of the results has failed: no more are delivered.
     pub(super) fn is_ended(&self) -> bool {
-        matches!(self.state().end, End::Failed(_))
+        matches!(self.state().state, Delivery::Failed(_))
     }
 
-    /// Takes result number `number`, waits until it is within the window, and hands on what
-    /// is due. The first error, in the order of the results, is the last that is handed on.
+    /// Takes result number `number`, waits until it is within the window, and delivers the
+    /// results that are next. The first error, in the order of the results, ends delivery.
     pub(super) fn take(&self, number: usize, result: Result<T>) {
         let mut state = self.state();
-        while number >= state.due + self.window && matches!(state.end, End::NotYet) {
+        while number >= state.next + self.window && matches!(state.state, Delivery::Open) {
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting.insert(number, result);
-        // Whoever has the sink will find it.
+        // The thread that has the sink delivers it.
         let Some(mut sink) = state.sink.take() else { return };
-        while let Some(result) = state.due_now() {
+        while let Some(result) = state.take_next() {
             drop(state);
-            let handed_on = result.and_then(&mut sink);
+            let delivered = result.and_then(&mut sink);
             state = self.state();
-            if let Err(error) = handed_on {
-                state.end = End::Failed(Some(error));
+            if let Err(error) = delivered {
+                state.state = Delivery::Failed(Some(error));
             }
             self.moved.notify_all();
         }
         state.sink = Some(sink);
     }
 
-    /// Ends it where the thread that calls this dies: nobody must wait for its result.
-    pub(super) fn end_if_dying(&self) {
+    /// Ends delivery where the calling thread is panicking: no thread must wait for its
+    /// result.
+    pub(super) fn end_if_panicking(&self) {
         if std::thread::panicking() {
-            self.state().end = End::Failed(None);
+            self.state().state = Delivery::Failed(None);
             self.moved.notify_all();
         }
     }
 
-    /// What the first error was.
+    /// The first error, if there was one.
     pub(super) fn finish(self) -> Result<()> {
-        match self.state.into_inner().unwrap_or_else(PoisonError::into_inner).end {
-            End::Failed(Some(error)) => Err(error),
-            End::Failed(None) => Err(Error::Internal("a worker has died".to_owned())),
-            End::NotYet => Ok(()),
+        match self.state.into_inner().unwrap_or_else(PoisonError::into_inner).state {
+            Delivery::Failed(Some(error)) => Err(error),
+            Delivery::Failed(None) => Err(Error::Internal("a worker has died".to_owned())),
+            Delivery::Open => Ok(()),
         }
     }
 
@@ -89,12 +89,12 @@ impl<T, F: FnMut(T) -> Result<()>> ReorderBuffer<T, F> {
 }
 
 impl<T, F> State<T, F> {
-    fn due_now(&mut self) -> Option<Result<T>> {
-        if matches!(self.end, End::Failed(_)) {
+    fn take_next(&mut self) -> Option<Result<T>> {
+        if matches!(self.state, Delivery::Failed(_)) {
             return None;
         }
-        let result = self.waiting.remove(&self.due)?;
-        self.due += 1;
+        let result = self.waiting.remove(&self.next)?;
+        self.next += 1;
         Some(result)
     }
 }
@@ -182,7 +182,7 @@ mod tests {
                 struct Dying<'a, F: FnMut(usize) -> Result<()>>(&'a ReorderBuffer<usize, F>);
                 impl<F: FnMut(usize) -> Result<()>> Drop for Dying<'_, F> {
                     fn drop(&mut self) {
-                        self.0.end_if_dying();
+                        self.0.end_if_panicking();
                     }
                 }
                 let _dying = Dying(&order);

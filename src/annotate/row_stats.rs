@@ -1,17 +1,17 @@
-//! Counts and moments of the rows as they pass, the same whether they are computed
-//! now or come out of a journal.
+//! Counts and moments of rows, the same whether the rows are computed now or replayed from a
+//! journal.
 
 use std::collections::BTreeMap;
 
 use crate::interaction::{self, Moments, Quantity};
+use crate::provenance::UnshiftedMeans;
 use crate::samples::{Fate, FateCounts};
 
-use super::adjust::Unshifted;
-use super::journal::Batch;
+use super::batch::Batch;
 
-/// Values whose moments are taken at once. Sums depend on their grouping in the last place,
-/// and an output's bytes are not to depend on the batch.
-const PIECE: usize = 512;
+/// Values of a block. The last bits of a sum depend on its grouping, and an output's bytes
+/// must not depend on the batch.
+const BLOCK_ROWS: usize = 512;
 
 /// Moments of the computed columns over good rows, and the fates of all rows.
 #[derive(Debug, Clone)]
@@ -20,23 +20,24 @@ pub(super) struct RowStats {
     columns: Vec<BlockedMoments>,
 }
 
-/// The moments of a column, the same bits in whatever parts its values come.
+/// The moments of a column in blocks of a fixed length, so that their bits do not depend on
+/// the batches in which the values come.
 #[derive(Debug, Clone, Default)]
 struct BlockedMoments {
-    /// Of all pieces that are full.
+    /// Of all blocks that are full.
     full: Moments,
-    /// The piece that is not.
-    piece: Vec<f32>,
+    /// The block that is not.
+    block: Vec<f32>,
 }
 
 impl BlockedMoments {
     fn push(&mut self, mut values: &[f32]) {
         while !values.is_empty() {
-            let (now, later) = values.split_at(values.len().min(PIECE - self.piece.len()));
-            self.piece.extend_from_slice(now);
-            if self.piece.len() == PIECE {
-                self.full.push_slice(&self.piece);
-                self.piece.clear();
+            let (now, later) = values.split_at(values.len().min(BLOCK_ROWS - self.block.len()));
+            self.block.extend_from_slice(now);
+            if self.block.len() == BLOCK_ROWS {
+                self.full.push_slice(&self.block);
+                self.block.clear();
             }
             values = later;
         }
@@ -44,7 +45,7 @@ impl BlockedMoments {
 
     fn moments(&self) -> Moments {
         let mut all = self.full;
-        all.push_slice(&self.piece);
+        all.push_slice(&self.block);
         all
     }
 }
@@ -72,12 +73,12 @@ impl RowStats {
     }
 
     /// The means R, U1, U2, S as they are before any shift; zeros where no row is good.
-    pub(super) fn unshifted(&self) -> Unshifted {
+    pub(super) fn unshifted(&self) -> UnshiftedMeans {
         let mut means = [0.0; 4];
         for (mean, column) in means.iter_mut().zip(&self.columns) {
             *mean = column.moments().mean().unwrap_or(0.0);
         }
-        Unshifted { rows: self.fates.good, means }
+        UnshiftedMeans { rows: self.fates.good, means }
     }
 
     /// Each column's moments after a shift of the four parts.
@@ -86,8 +87,8 @@ impl RowStats {
         columns: &[Quantity],
         shift_nats: f64,
     ) -> BTreeMap<String, interaction::Summary> {
-        let shifted = |(column, gathered): (&Quantity, &BlockedMoments)| {
-            let moments = gathered.moments().shifted(column.shifted_by(shift_nats));
+        let shifted = |(column, blocked): (&Quantity, &BlockedMoments)| {
+            let moments = blocked.moments().shifted(column.shifted_by(shift_nats));
             (column.name().to_owned(), moments.summary())
         };
         columns.iter().zip(&self.columns).map(shifted).collect()
@@ -105,7 +106,7 @@ impl RowStats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::annotate::journal::BadRow;
+    use crate::annotate::batch::BadRow;
 
     #[test]
     fn the_moments_do_not_depend_on_the_batch() {

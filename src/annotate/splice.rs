@@ -1,5 +1,5 @@
-//! From the journal to the output, by a thread of its own: the old columns of a row group
-//! are copied while its new ones are still computed.
+//! The splice thread: copies the old columns of a row group into the output while its new
+//! columns are still computed, and then adds those from the journal.
 
 use std::cell::{Cell, LazyCell};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +17,17 @@ use super::journal::Reader;
 use super::progress::{Progress, Stage};
 use super::rejects::Rejects;
 
-/// A row group that may be written.
+/// A row group of which the journal holds all rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ComputedRowGroup {
     pub(super) row_group: usize,
-    /// Where it begins in the journal.
+    /// Its offset in the journal.
     pub(super) start: u64,
-    /// What its rows are shifted by, in nats.
+    /// The shift of its rows, in nats.
     pub(super) shift_nats: f64,
 }
 
-/// Writes row groups as they become ready, and the rejects in them.
+/// Writes row groups as they become complete, and the rows without values in them.
 pub(super) struct SpliceThread<'a> {
     pub(super) input: &'a Input,
     pub(super) columns: &'a [Quantity],
@@ -38,13 +38,13 @@ pub(super) struct SpliceThread<'a> {
 }
 
 impl SpliceThread<'_> {
-    /// Writes row group after row group; ends early when the sender is gone, or at a signal.
+    /// Writes row group after row group; ends early when the sender is gone or `stop` is set.
     pub(super) fn run(mut self, ready: Receiver<ComputedRowGroup>, stop: &AtomicBool) -> Result<Self> {
         let mut before = 0;
         for row_group in 0..self.input.metadata().num_row_groups() {
             let rows = self.input.rows_in(row_group);
             let _span = tracing::info_span!("row_group", row_group, rows).entered();
-            // Whoever computes has failed, and says why.
+            // The computation has failed, and reports why.
             let Some(group) = self.row_group(row_group, &ready)? else { return Ok(self) };
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
@@ -56,14 +56,14 @@ impl SpliceThread<'_> {
     }
 
     /// Copies the old columns of a row group, waits until its new ones are computed, and
-    /// adds them. None where that will not be.
+    /// adds them. None where the computation has failed.
     fn row_group(
         &mut self,
         row_group: usize,
         ready: &Receiver<ComputedRowGroup>,
     ) -> Result<Option<ComputedRowGroup>> {
         let rows = self.input.rows_in(row_group);
-        // The writer takes pieces and no errors: the first one ends them and is kept here.
+        // The writer takes arrays and no errors: the first error ends them and is kept here.
         let failure = Cell::new(None);
         let until_failure = |piece: Result<Float32Array>| piece.map_err(|e| failure.set(Some(e))).ok();
         let (start, waited) = (Instant::now(), Cell::new(Duration::ZERO));
@@ -84,7 +84,7 @@ impl SpliceThread<'_> {
         match (failure.take(), written) {
             (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(*group),
-            // Without new columns because they never came, or before they were asked for.
+            // The writer misses the new columns, which never came.
             (None, Err(Error::Internal(_))) if group.is_none() => Ok(None),
             (None, Err(error)) => Err(error),
         }

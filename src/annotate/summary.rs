@@ -1,15 +1,19 @@
-//! What a run did: counts, means and how fast, for a person, for `--json` and for
+//! The summary of a run: counts, means and speed, for a person, for `--json` and for
 //! schedulers.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::interaction::{self, Interaction};
+use crate::interaction;
 use crate::output::Written;
+use crate::provenance::Adjustment;
 use crate::samples::FateCounts;
+
+use super::run::Run;
 
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -56,33 +60,97 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// What `--adjust dataset` did: added to r and s, taken from u1 and u2.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
-pub struct Adjustment {
-    /// The constant, in nats.
-    pub shift_nats: f64,
-    /// The means as computed.
-    pub before: Means,
-    /// The means as written.
-    pub after: Means,
+/// The summaries of several files in one; fields are those of [`Summary`].
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Totals {
+    /// The folder or glob as it was given.
+    pub input: String,
+    /// The folder as it was given.
+    pub output: String,
+    /// Files of this run.
+    pub files: usize,
+    /// Files whose output was there already, made of the same input by the same bundle.
+    /// Their rows are counted in `rows`, and nowhere else.
+    pub skipped_files: usize,
+    /// Rows whose values an earlier run had computed.
+    pub resumed_rows: u64,
+    /// Size of all inputs.
+    pub input_bytes: u64,
+    /// Rows in all files.
+    pub rows: u64,
+    /// Rows without values.
+    pub bad_rows: u64,
+    /// Rows by fate.
+    pub fates: FateCounts,
+    /// Moments of every computed column over the good rows of all files, in nats
+    /// (p_y: probability).
+    pub columns: BTreeMap<String, interaction::Summary>,
+    /// The shift of all files, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjustment: Option<Adjustment>,
+    /// "NAME (VERSION) on DEVICE".
+    pub engine: String,
+    /// SHA-256 of the bundle's manifest.
+    pub bundle_sha256: String,
+    /// Size of all outputs.
+    pub output_bytes: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Rows a second.
+    pub rows_per_second: f64,
+    /// Greatest resident memory of the process so far, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
-/// Means over good rows, in nats.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
-pub struct Means {
-    /// Redundancy.
-    pub r: f64,
-    /// Uniqueness of x1.
-    pub u1: f64,
-    /// Uniqueness of x2.
-    pub u2: f64,
-    /// Synergy.
-    pub s: f64,
+/// The outcome of a file or stream, from which its summary is made.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) rows: u64,
+    pub(super) skipped: bool,
+    pub(super) fates: FateCounts,
+    pub(super) columns: BTreeMap<String, interaction::Summary>,
+    pub(super) adjustment: Option<Adjustment>,
+    pub(super) written: Option<Written>,
+    pub(super) resumed: Resumed,
+    pub(super) computed_row_groups: usize,
+    pub(super) output_bytes: u64,
+    pub(super) elapsed: Duration,
 }
 
-impl From<Interaction> for Means {
-    fn from(Interaction { r, u1, u2, s }: Interaction) -> Self {
-        Self { r, u1, u2, s }
+/// What an earlier, unfinished run had computed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Resumed {
+    pub(super) rows: u64,
+    /// Those of which it had computed all rows.
+    pub(super) row_groups: usize,
+}
+
+impl Summary {
+    /// The summary of a run's work on one input.
+    pub(super) fn of(run: &Run<'_>, input: &Path, output: &Path, outcome: Outcome) -> Self {
+        let Outcome { rows, skipped, resumed, elapsed, .. } = outcome;
+        let computed_rows = if skipped { 0 } else { rows - resumed.rows };
+        Self {
+            input: input.display().to_string(),
+            output: output.display().to_string(),
+            skipped,
+            rows,
+            bad_rows: outcome.fates.bad(),
+            fates: outcome.fates,
+            columns: outcome.columns,
+            adjustment: outcome.adjustment,
+            written: outcome.written,
+            resumed_rows: resumed.rows,
+            resumed_row_groups: resumed.row_groups as u64,
+            computed_row_groups: outcome.computed_row_groups as u64,
+            engine: run.engine.describe().to_string(),
+            bundle_sha256: run.bundle.digest().to_owned(),
+            output_bytes: outcome.output_bytes,
+            seconds: elapsed.as_secs_f64(),
+            rows_per_second: rate(computed_rows, elapsed),
+            peak_memory_bytes: if skipped { None } else { peak_memory_bytes() },
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! The way of the rows: each worker takes the next batch, reads and evaluates it, and brings
-//! it back; batches are handed on in order. Where finding a batch means reading it, one
-//! thread does that ahead of the workers. All that waits is bounded, so that whoever is
-//! slowest sets the pace and memory does not grow. Where the rows come from
-//! is the reader's own affair: the row groups of a file, the record batches of a stream.
+//! The worker pool: each worker takes the next task, reads and evaluates its batch, and passes
+//! the result to a reorder buffer. Where locating a batch means reading it, a prefetch thread
+//! does that ahead of the workers. All queues are bounded: back-pressure lets the slowest stage
+//! set the pace, and memory does not grow. Tasks come from the row groups of a file or the
+//! record batches of a stream.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,34 +16,35 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Computed, Constants, Worker};
 use crate::samples::{DeferredSamples, Fate, ReadBuffers, Source};
 
-use super::journal::{BadRow, Batch, Position};
+use super::batch::{BadRow, Batch};
+use super::journal::Position;
 use super::progress::{Progress, Stage};
 use super::reorder::ReorderBuffer;
 
 /// A batch to compute.
 pub(super) struct Task<T> {
-    /// The row group it is of; of a stream, the record batch.
+    /// The index of its row group; in a stream, of its record batch.
     pub(super) group: usize,
     pub(super) samples: DeferredSamples,
-    /// What goes along with it to the sink.
-    pub(super) with: T,
+    /// Passed through to the sink.
+    pub(super) payload: T,
 }
 
-/// A piece that was computed.
+/// A computed batch.
 pub(super) struct TaskResult<T> {
     pub(super) group: usize,
     /// Position of the first row in its group.
     pub(super) first_row: usize,
     pub(super) computed: Computed,
-    /// The label column of the piece, for reports on bad rows.
+    /// The label column of the batch, for reports on bad rows.
     pub(super) label: ArrayRef,
-    pub(super) with: T,
+    pub(super) payload: T,
 }
 
 impl<T> TaskResult<T> {
-    /// The batch as a journal keeps it, and what went along.
+    /// The batch as a journal keeps it, and the payload.
     pub(super) fn into_batch(self) -> Result<(Batch, T)> {
-        let TaskResult { group, first_row, computed, label, with } = self;
+        let TaskResult { group, first_row, computed, label, payload } = self;
         let bad = computed.fates.iter().enumerate().filter(|(_, fate)| **fate != Fate::Good);
         let bad = bad.map(|(row, &fate)| {
             let text = || array_value_to_string(&label, row).map_err(|e| Error::Internal(e.to_string()));
@@ -52,19 +53,11 @@ impl<T> TaskResult<T> {
         });
         let bad = bad.collect::<Result<_>>()?;
         let (rows, columns) = (computed.fates.len(), computed.columns);
-        Ok((Batch { row_group: group, first_row, rows, columns, bad }, with))
+        Ok((Batch { row_group: group, first_row, rows, columns, bad }, payload))
     }
 }
 
-/// How rows are worked through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BatchPlan {
-    pub(super) batch_rows: usize,
-    /// Batches that may wait for a worker, and for those before them when they are computed.
-    pub(super) queue: usize,
-}
-
-/// Who ends the run, and who is told of it.
+/// The stop flag and the observer of a run.
 #[derive(Clone, Copy)]
 pub(super) struct Control<'a> {
     /// Set by a signal.
@@ -73,7 +66,7 @@ pub(super) struct Control<'a> {
 }
 
 /// The rows of a file from `from` on, in batches of `batch_rows`.
-pub(super) fn of_file(
+pub(super) fn tasks_of_file(
     source: &Source,
     batch_rows: usize,
     from: Position,
@@ -85,27 +78,27 @@ pub(super) fn of_file(
             Ok(reader) => (Some(reader), None),
             Err(e) => (None, Some(Err(e))),
         };
-        let pieces = reader.into_iter().flatten();
-        let pieces = pieces.map(move |samples| samples.map(|samples| Task { group, samples, with: () }));
-        pieces.chain(failure)
+        let batches = reader.into_iter().flatten();
+        let tasks = batches.map(move |samples| samples.map(|samples| Task { group, samples, payload: () }));
+        tasks.chain(failure)
     })
 }
 
-/// Who finds the pieces.
+/// How tasks are located.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefetch {
-    /// The workers, in turn: there is next to nothing to do.
-    Workers,
-    /// A thread of its own, ahead of them.
-    Ahead,
+    /// By the workers, in turn: it costs next to nothing.
+    None,
+    /// By a thread ahead of the workers.
+    Thread,
 }
 
-/// Sends pieces through the workers and gives `sink` what they computed, in the order
-/// of the pieces. The first error, in whatever stage, ends it all. At most `queue` pieces
-/// wait for a worker; so many results, and one of each worker, for those before them.
+/// Runs tasks on the workers and passes their results to `sink` in the order of the tasks.
+/// The first error, in any stage, ends the run. At most `queue` prefetched tasks wait for a
+/// worker; at most `queue` results, and one of each worker, wait for an earlier result.
 pub(super) fn run<T: Send>(
-    pieces: impl Iterator<Item = Result<Task<T>>> + Send,
-    finder: Prefetch,
+    tasks: impl Iterator<Item = Result<Task<T>>> + Send,
+    prefetch: Prefetch,
     sessions: Vec<Box<dyn Backend>>,
     constants: &Constants,
     queue: usize,
@@ -113,26 +106,26 @@ pub(super) fn run<T: Send>(
     sink: impl FnMut(TaskResult<T>) -> Result<()> + Send,
 ) -> Result<()> {
     let mut ahead = None;
-    let pieces: Pieces<'_, T> = match finder {
-        Prefetch::Workers => Box::new(pieces.enumerate()),
-        Prefetch::Ahead => {
+    let tasks: Tasks<'_, T> = match prefetch {
+        Prefetch::None => Box::new(tasks.enumerate()),
+        Prefetch::Thread => {
             let (sender, receiver) = bounded(queue);
-            ahead = Some((pieces, sender));
-            let pieces = std::iter::from_fn(move || {
-                let piece = receiver.recv().ok()?;
+            ahead = Some((tasks, sender));
+            let tasks = std::iter::from_fn(move || {
+                let task = receiver.recv().ok()?;
                 control.progress.waiting(receiver.len());
-                Some(piece)
+                Some(task)
             });
-            Box::new(pieces.enumerate())
+            Box::new(tasks.enumerate())
         }
     };
     let order = ReorderBuffer::new(sessions.len() + queue, sink);
-    let stages = Stages { pieces: Mutex::new(Some(pieces)), order, control };
+    let stages = Stages { tasks: Mutex::new(Some(tasks)), order, control };
     let all_lived = std::thread::scope(|scope| {
         let mut threads = Vec::with_capacity(sessions.len() + 1);
-        if let Some((mut pieces, sender)) = ahead {
-            // Nobody wants more where nobody receives.
-            threads.push(scope.spawn(move || _ = pieces.all(|piece| sender.send(piece).is_ok())));
+        if let Some((mut tasks, sender)) = ahead {
+            // A closed channel means that the run has ended.
+            threads.push(scope.spawn(move || _ = tasks.all(|task| sender.send(task).is_ok())));
         }
         for session in sessions {
             let stages = &stages;
@@ -144,66 +137,65 @@ pub(super) fn run<T: Send>(
     if all_lived { done } else { Err(Error::Internal("a thread has died".to_owned())) }
 }
 
-type Pieces<'a, T> = Box<dyn Iterator<Item = (usize, Result<Task<T>>)> + Send + 'a>;
+type Tasks<'a, T> = Box<dyn Iterator<Item = (usize, Result<Task<T>>)> + Send + 'a>;
 
-/// What the workers share.
+/// The state that the workers share.
 struct Stages<'a, T, F: FnMut(TaskResult<T>) -> Result<()>> {
-    /// None when there are no more, or no more are wanted.
-    pieces: Mutex<Option<Pieces<'a, T>>>,
+    /// None when there are no more, or the run has ended.
+    tasks: Mutex<Option<Tasks<'a, T>>>,
     order: ReorderBuffer<TaskResult<T>, F>,
     control: Control<'a>,
 }
 
 impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
     fn work(&self, mut worker: Worker<'_>) {
-        let _leaving = WorkerGuard(self);
-        let mut memory = ReadBuffers::default();
-        while let Some((number, piece)) = self.next_piece() {
-            let done =
-                piece.and_then(|piece| compute(&mut worker, piece, &mut memory, self.control.progress));
+        let _guard = WorkerGuard(self);
+        let mut buffers = ReadBuffers::default();
+        while let Some((number, task)) = self.next_task() {
+            let done = task.and_then(|task| compute(&mut worker, task, &mut buffers, self.control.progress));
             self.order.take(number, done);
         }
     }
 
-    fn next_piece(&self) -> Option<(usize, Result<Task<T>>)> {
+    fn next_task(&self) -> Option<(usize, Result<Task<T>>)> {
         if self.order.is_ended() {
             return None;
         }
-        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, piece) = pieces.as_mut()?.next()?;
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (number, task) = tasks.as_mut()?.next()?;
         let stopped = self.control.stop.load(Ordering::Relaxed);
-        let piece = if stopped { Err(Error::Interrupted) } else { piece };
-        if piece.is_err() {
-            *pieces = None;
+        let task = if stopped { Err(Error::Interrupted) } else { task };
+        if task.is_err() {
+            *tasks = None;
         }
-        Some((number, piece))
+        Some((number, task))
     }
 }
 
-/// A worker's last act, also where it dies: nobody must wait for it.
+/// Runs when a worker ends, also by a panic: no thread must wait for its result.
 struct WorkerGuard<'s, 'a, T, F: FnMut(TaskResult<T>) -> Result<()>>(&'s Stages<'a, T, F>);
 
 impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Drop for WorkerGuard<'_, '_, T, F> {
     fn drop(&mut self) {
         let Self(stages) = self;
-        stages.order.end_if_dying();
+        stages.order.end_if_panicking();
         if stages.order.is_ended() {
-            // Which ends whoever reads ahead.
-            *stages.pieces.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            // Closes the channel, which ends the prefetch thread.
+            *stages.tasks.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 }
 
 fn compute<T>(
     worker: &mut Worker<'_>,
-    piece: Task<T>,
-    memory: &mut ReadBuffers,
+    task: Task<T>,
+    buffers: &mut ReadBuffers,
     progress: &dyn Progress,
 ) -> Result<TaskResult<T>> {
-    let Task { group, samples, with } = piece;
-    let samples = progress.time(Stage::Read, || samples.read(memory))?;
+    let Task { group, samples, payload } = task;
+    let samples = progress.time(Stage::Read, || samples.read(buffers))?;
     let computed = progress.time(Stage::Evaluate, || worker.compute(&samples))?;
     let (first_row, label) = (samples.first_row, Arc::clone(&samples.label));
-    memory.reuse(samples);
-    Ok(TaskResult { group, first_row, computed, label, with })
+    buffers.reuse(samples);
+    Ok(TaskResult { group, first_row, computed, label, payload })
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::annotate::{self, Adjust, BatchSizeTuner, Options, Plan, Progress, Run, Summary, Totals};
+use crate::annotate::{self, Adjust, AnnotateOptions, Plan, Progress, Run, Summary, Totals};
 use crate::bundle::Bundle;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::engine::Engine;
@@ -161,8 +161,7 @@ pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
     let files = discover(args)?;
     let (bundle, engine, options) = prepare(args)?;
     let progress = Shown::new(stop);
-    let trial = &BatchSizeTuner::default();
-    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, trial, stop };
+    let run = Run::new(&bundle, &engine, &options, &progress, stop);
     run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))
 }
 
@@ -171,8 +170,7 @@ pub(super) fn annotate(args: &AnnotateArgs, told: Told<'_>, stop: &AtomicBool) -
     check(args)?;
     let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
     let (bundle, engine, options) = prepare(args)?;
-    let (progress, trial) = (told.progress, &BatchSizeTuner::default());
-    let run = Run { bundle: &bundle, engine: &engine, options: &options, progress, trial, stop };
+    let run = Run::new(&bundle, &engine, &options, told.progress, stop);
     let outcome = match files {
         Some(files) if !is_stdio(&args.output) => match (files.pairs(), args.settings.files_per_job) {
             ([pair], None) if files.is_file() => {
@@ -189,7 +187,7 @@ pub(super) fn annotate(args: &AnnotateArgs, told: Told<'_>, stop: &AtomicBool) -
 }
 
 /// The bundle, what runs it, and how.
-fn prepare(args: &AnnotateArgs) -> Result<(Bundle, Engine, Options)> {
+fn prepare(args: &AnnotateArgs) -> Result<(Bundle, Engine, AnnotateOptions)> {
     let bundle = Bundle::open(&args.settings.bundle)?;
     let engine = args.engine.find()?;
     Ok((bundle, engine, args.settings.options()?))

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::{BatchSizeTuner, Run};
+use crate::annotate::Run;
 use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::fit::{Recipe, fit_file};
@@ -120,10 +120,8 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     }
 
     output::print("\n3. Annotate: r, u1, u2 and s beside every row.\n")?;
-    let options = crate::annotate::Options { overwrite: true, ..Default::default() };
-    let trial = &BatchSizeTuner::default();
-    let run =
-        Run { bundle: &fitted.bundle, engine: &engine, options: &options, progress: &progress, trial, stop };
+    let options = crate::annotate::AnnotateOptions { overwrite: true, ..Default::default() };
+    let run = Run::new(&fitted.bundle, &engine, &options, &progress, stop);
     let summary = run.file(&input, &annotated)?;
     progress.finish();
     annotate::say(&summary);

@@ -12,6 +12,7 @@ use crate::bundle::Bundle;
 use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
+use crate::provenance::Provenance;
 use crate::report::{self, Options, Picture, Report};
 use crate::storage::{Staged, find_files};
 
@@ -155,9 +156,8 @@ fn neighbouring(args: &ReportArgs) -> Option<Bundle> {
     let bundle = dir.is_dir().then(|| Bundle::open(dir).ok()).flatten()?;
     let first = find_files(args.inputs.first()?).ok()?.into_iter().next()?;
     let input = Input::open(&first).ok()?;
-    let pairs = input.metadata().file_metadata().key_value_metadata()?;
-    let hash = pairs.iter().find(|pair| pair.key == "lsmi_etl.bundle_sha256")?.value.as_deref();
-    (hash == Some(bundle.digest())).then_some(bundle)
+    let made_by = Provenance::read(&input).bundle_sha256?;
+    (made_by == bundle.digest()).then_some(bundle)
 }
 
 fn write_pictures(dir: &Path, pictures: &[Picture], overwrite: bool) -> Result<()> {

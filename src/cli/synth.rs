@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::interaction::truth::{Gaussian, Generator, Prior, Rdn, Unq, Wide, WideShape, Xor};
+use crate::provenance;
 use crate::synth::{Options, Truth, write};
 
 use super::output;
@@ -130,9 +131,6 @@ struct Line {
     seconds: f64,
 }
 
-/// The metadata key under which a file says how it was made, as JSON.
-pub const LINEAGE_KEY: &str = "lsmi_etl.synth";
-
 /// Runs the command; `should_stop` is asked between batches.
 ///
 /// # Errors
@@ -148,7 +146,7 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
         row_group_rows: args.row_group_rows,
         truth: args.truth.into(),
         overwrite: args.overwrite,
-        lineage: vec![(LINEAGE_KEY.into(), lineage)],
+        lineage: vec![(provenance::SYNTH.into(), lineage)],
     };
     let written = write(&generator, &options, should_stop)?;
     let seconds = start.elapsed().as_secs_f64();
@@ -297,7 +295,8 @@ mod tests {
         );
         let metadata = parquet::file::reader::FileReader::metadata(&reader.unwrap()).file_metadata().clone();
         assert_eq!(metadata.num_rows(), 100);
-        let lineage = metadata.key_value_metadata().unwrap().iter().find(|kv| kv.key == LINEAGE_KEY).unwrap();
+        let lineage =
+            metadata.key_value_metadata().unwrap().iter().find(|kv| kv.key == provenance::SYNTH).unwrap();
         let lineage: serde_json::Value = serde_json::from_str(lineage.value.as_deref().unwrap()).unwrap();
         assert_eq!(lineage["generator"], "wide");
         assert_eq!(lineage["dims"], serde_json::json!([4, 5]));

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::{Adjust, MaxBadRows, OnBadRow, Options, Quantity};
+use crate::annotate::{Adjust, AnnotateOptions, MaxBadRows, OnBadRow, Quantity};
 use crate::error::Result;
 use crate::memory::ByteSize;
 use crate::parquet_file::EncryptionKeys;
@@ -137,14 +137,14 @@ impl AnnotateSettings {
     ///
     /// # Errors
     /// As for [`EncryptionKeys::open`].
-    pub fn options(&self) -> Result<Options> {
+    pub fn options(&self) -> Result<AnnotateOptions> {
         let mut extras = Vec::new();
         for column in &self.columns {
             if !extras.contains(column) {
                 extras.push(*column);
             }
         }
-        Ok(Options {
+        Ok(AnnotateOptions {
             x1: self.x1.clone(),
             x2: self.x2.clone(),
             label: self.label.clone(),

@@ -1,7 +1,7 @@
 //! Count, mean, variance and range of a column, gathered in parts and merged.
 
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Sums that are kept side by side.
 const LANES: usize = 8;
@@ -22,7 +22,7 @@ pub struct Moments {
 }
 
 /// What a run's summary says of a column; what an empty column lacks is null.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Samples.
     pub count: u64,

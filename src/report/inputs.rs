@@ -7,11 +7,12 @@ use arrow::datatypes::Schema;
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
+use crate::provenance::Provenance;
 use crate::samples::obvious_label;
 use crate::storage::find_files;
 
-use super::lineage::{Gatherer, Origin};
 use super::links::Template;
+use super::origin::{Origin, OriginBuilder};
 
 /// Columns that are taken as the key where none is named.
 const KEYS: [&str; 2] = ["id", "key"];
@@ -53,7 +54,7 @@ impl Opened {
         for input in inputs {
             files.extend(find_files(input)?);
         }
-        let mut gatherer = Gatherer::default();
+        let mut origin = OriginBuilder::default();
         let (mut rows, mut has_specificity) = (0, true);
         let mut first = None;
         for file in &files {
@@ -61,10 +62,10 @@ impl Opened {
             check_annotated(&input)?;
             rows += input.rows();
             has_specificity &= has_all(input.schema(), &["h1", "h2"]);
-            gatherer.add(&input);
+            origin.add(Provenance::read(&input));
             first = first.or(Some(input));
         }
-        let origin = gatherer.finish();
+        let origin = origin.finish();
         let Some(first) = first else { return Err(Error::Internal("no file was found".to_owned())) };
         let label = label(&first, &origin, wanted.label)?;
         let (key, key_columns) = key(&first, wanted)?;

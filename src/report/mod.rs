@@ -9,9 +9,9 @@ mod classes;
 mod fold;
 mod format;
 mod inputs;
-mod lineage;
 mod links;
 mod numbers;
+mod origin;
 mod page;
 mod stream;
 mod warnings;
@@ -21,12 +21,12 @@ use std::path::PathBuf;
 use datafusion::prelude::SessionContext;
 
 pub use charts::{Picture, pictures};
-pub use lineage::{Origin, Reasons};
 pub use links::Template;
 pub use numbers::{
     Cases, Class, Dataset, Density, Difference, Differences, Distribution, FORMAT_VERSION, Figure,
     Information, Models, Parts, Quantile, Report, Sample, Samples, Specificity, Warning,
 };
+pub use origin::{Origin, Reasons};
 pub use page::html;
 
 use crate::bundle::Bundle;

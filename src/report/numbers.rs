@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::bundle::Figures;
 use crate::interaction::Moments;
 
-use super::lineage::Origin;
+use super::origin::Origin;
 
 /// The version of the JSON document; raised when a key changes its meaning.
 pub const FORMAT_VERSION: u32 = 1;

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use lsmi_etl::annotate::{BatchSizeTuner, Begun, Options, Progress, Run};
+use lsmi_etl::annotate::{AnnotateOptions, Begun, Progress, Run};
 use lsmi_etl::bundle::Bundle;
 use lsmi_etl::engine::{self, Choice, Engine};
 use lsmi_etl::samples::FateCounts;
@@ -62,20 +62,13 @@ fn a_batch_that_was_tried_gives_the_same_bytes() {
     let annotate = |name: &str, batch_rows, share| {
         // So little memory that a batch of 512 rows fits, and none of 1 024.
         let (workers, memory_limit_bytes) = (Some(1), Some(700_000));
-        let options = Options { batch_rows, workers, memory_limit_bytes, ..Options::default() };
-        let (trial, stop) = (BatchSizeTuner::within(share), AtomicBool::new(false));
+        let options =
+            AnnotateOptions { batch_rows, workers, memory_limit_bytes, ..AnnotateOptions::default() };
+        let stop = AtomicBool::new(false);
         let output = dir.path().join(name);
-        Run {
-            bundle: &bundle,
-            engine: &engine,
-            options: &options,
-            progress: &Quiet,
-            trial: &trial,
-            stop: &stop,
-        }
-        .file(&fitted().join("in.parquet"), &output)
-        .unwrap();
-        (std::fs::read(output).unwrap(), trial.chosen())
+        let run = Run::with_tuning_share(&bundle, &engine, &options, &Quiet, &stop, share);
+        run.file(&fitted().join("in.parquet"), &output).unwrap();
+        (std::fs::read(output).unwrap(), run.tuned_batch_rows())
     };
     let (tried, chosen) = annotate("tried", None, f64::INFINITY);
     assert!([Some(256), Some(512)].contains(&chosen), "{chosen:?}");

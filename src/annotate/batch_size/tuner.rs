@@ -1,129 +1,130 @@
-//! The batch of a run. A table has what is fastest where it was measured
-//! (`evaluate::fastest_batch_rows`); where the work repays it, this machine is asked, too.
-//! An output's bytes do not depend on the answer.
+//! The batch-size tuner. A table has the fastest batch of the machines where it was measured
+//! (`evaluate::fastest_batch_rows`); where a run is long enough to repay it, the tuner times
+//! this machine, too. An output's bytes do not depend on the choice.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::annotate::file::Run;
-use crate::engine::{Backend, Device, measure};
+use crate::bundle::Bundle;
+use crate::engine::{Backend, Engine, measure};
 use crate::error::{Error, Result};
 
-/// Rounds in which all batches are timed in turn, so that whatever else the machine does
-/// falls on all of them.
+/// Rounds in which all batches are timed in turn, so that other load on the machine falls on
+/// all of them.
 const ROUNDS: usize = 5;
-/// How long a batch is timed in a round, and no less than once.
+/// How long a batch is timed in a round; at least one batch is run.
 const SLICE: Duration = Duration::from_millis(5);
 /// How much faster than the table's another batch must be: less may be chance.
 const GAIN: f64 = 1.03;
-/// What a trial may cost of the time that the rows take.
-const SHARE: f64 = 0.01;
-/// Floating-point operations a second of a fast core. A trial that would not be repaid
-/// there is given up before anything is timed.
+/// Cost of tuning as a share of the time that the rows take.
+pub(in crate::annotate) const SHARE: f64 = 0.01;
+/// Floating-point operations a second of a fast core. Tuning that would not be repaid there
+/// is given up before anything is timed.
 const FAST_CORE: f64 = 5e10;
-
-/// What the files of a run know of its batch: it is tried once, for all of them.
-#[derive(Debug)]
-pub struct BatchSizeTuner {
-    share: f64,
-    /// Rows that were asked for so far. Whoever has done so much will go on, as a rule.
-    rows: AtomicU64,
-    /// Rows a second in batches of the table's size, where they were timed.
-    rate: OnceLock<f64>,
-    chosen: OnceLock<usize>,
-}
-
-impl Default for BatchSizeTuner {
-    fn default() -> Self {
-        Self::within(SHARE)
-    }
-}
-
-impl BatchSizeTuner {
-    /// A trial that may cost such a share of the time that the rows take.
-    pub fn within(share: f64) -> Self {
-        Self { share, rows: AtomicU64::new(0), rate: OnceLock::new(), chosen: OnceLock::new() }
-    }
-
-    /// The rows of a batch that it came to, where there was one.
-    pub fn chosen(&self) -> Option<usize> {
-        self.chosen.get().copied()
-    }
-}
 
 /// A session for each worker.
 pub(in crate::annotate) type Sessions = Vec<Box<dyn Backend>>;
 
-impl Run<'_> {
+/// Chooses the batch of a run, once for all of its files.
+pub(in crate::annotate) struct BatchSizeTuner<'a> {
+    engine: &'a Engine,
+    bundle: &'a Bundle,
+    workers: usize,
+    /// Rows of the batches to time, the table's first. The only one is never timed.
+    candidates: Vec<usize>,
+    share: f64,
+    /// Rows of the run so far. A run that has done so much will go on, as a rule.
+    rows: AtomicU64,
+    /// Rows a second in batches of the table's size, once they were timed.
+    rate: OnceLock<f64>,
+    chosen: OnceLock<usize>,
+}
+
+impl<'a> BatchSizeTuner<'a> {
+    pub(in crate::annotate) fn new(
+        engine: &'a Engine,
+        bundle: &'a Bundle,
+        workers: usize,
+        candidates: Vec<usize>,
+        share: f64,
+    ) -> Self {
+        let (rows, rate, chosen) = Default::default();
+        Self { engine, bundle, workers, candidates, share, rows, rate, chosen }
+    }
+
+    /// The rows of a batch that were chosen by timing.
+    pub(in crate::annotate) fn chosen(&self) -> Option<usize> {
+        self.chosen.get().copied()
+    }
+
+    /// Loads the models for every worker.
+    ///
+    /// # Errors
+    /// [`Error::Engine`].
     pub(in crate::annotate) fn sessions(&self) -> Result<Sessions> {
-        self.engine.sessions(&self.bundle.program(), self.workers())
+        self.engine.sessions(&self.bundle.program(), self.workers)
     }
 
     /// The rows of a batch for so many rows to come, and the sessions, where they were
-    /// made to find it.
-    pub(in crate::annotate) fn choose_batch(&self, rows: u64) -> Result<(usize, Option<Sessions>)> {
-        let (trial, dims, workers) = (self.trial, self.bundle.dims(), self.workers());
-        if let Some(chosen) = trial.chosen() {
+    /// loaded to find it.
+    ///
+    /// # Errors
+    /// [`Error::Engine`]; [`Error::Interrupted`] where `stop` is set.
+    pub(in crate::annotate) fn choose(
+        &self,
+        rows: u64,
+        stop: &AtomicBool,
+    ) -> Result<(usize, Option<Sessions>)> {
+        if let Some(chosen) = self.chosen() {
             return Ok((chosen, None));
         }
-        let (table, batches) = (self.shape().batch_rows, self.batches());
-        let rows = (trial.rows.fetch_add(rows, Ordering::Relaxed) + rows) as f64;
-        let repays =
-            |rate: f64| batches.len() > 1 && seconds(&batches, workers, rate) <= trial.share * rows / rate;
-        let known = trial.rate.get().copied();
-        let fast = workers as f64 * FAST_CORE / self.bundle.program().flops_per_row().max(1) as f64;
-        if !repays(known.unwrap_or(fast)) {
+        let table = self.candidates.first().copied().unwrap_or(1);
+        if self.candidates.len() < 2 {
+            return Ok((table, None));
+        }
+        let rows = (self.rows.fetch_add(rows, Ordering::Relaxed) + rows) as f64;
+        let repays = |rate: f64| seconds(&self.candidates, self.workers, rate) <= self.share * rows / rate;
+        let known = self.rate.get().copied();
+        let fast = || self.workers as f64 * FAST_CORE / self.bundle.program().flops_per_row().max(1) as f64;
+        if !repays(known.unwrap_or_else(fast)) {
             return Ok((table, None));
         }
 
         let mut sessions = self.sessions()?;
+        let dims = self.bundle.dims();
         let mut time = |rows| measure::rows_per_second(&mut sessions, dims, rows, SLICE);
         let rate = known.map_or_else(|| time(table), Ok)?;
-        let rate = *trial.rate.get_or_init(|| rate);
+        let rate = *self.rate.get_or_init(|| rate);
         if !repays(rate) {
             return Ok((table, Some(sessions)));
         }
-        let mut rates = vec![Vec::new(); batches.len()];
+        let mut timed: Vec<_> = self.candidates.iter().map(|&rows| (rows, Vec::new())).collect();
         for _ in 0..ROUNDS {
-            for (&rows, rates) in batches.iter().zip(&mut rates) {
-                if self.stop.load(Ordering::Relaxed) {
+            for (rows, rates) in &mut timed {
+                if stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
-                rates.push(time(rows)?);
+                rates.push(time(*rows)?);
             }
         }
-        let tried: Vec<_> = batches.into_iter().zip(rates).collect();
-        let chosen = *trial.chosen.get_or_init(|| fastest(&tried));
-        let tried = tried.into_iter().map(|(rows, rates)| (rows, measure::median(rates)));
-        let tried: Vec<_> = tried.map(|(rows, rate)| format!("{rate:.0} rows/s in {rows}")).collect();
-        tracing::info!("{chosen} rows a batch, tried: {}", tried.join(", "));
+        let chosen = *self.chosen.get_or_init(|| fastest(&timed));
+        let timed = timed.into_iter().map(|(rows, rates)| (rows, measure::median(rates)));
+        let timed: Vec<_> = timed.map(|(rows, rate)| format!("{rate:.0} rows/s in {rows}")).collect();
+        tracing::info!("{chosen} rows a batch, tried: {}", timed.join(", "));
         Ok((chosen, Some(sessions)))
-    }
-
-    /// The table's batch, and those that may be tried beside it. None is where the user
-    /// has named one; a GPU's are large for another reason than a cache.
-    fn batches(&self) -> Vec<usize> {
-        let shape = self.shape();
-        let fixed = self.options.batch_rows.is_some() || self.engine.device() != Device::Cpu;
-        let beside = if fixed {
-            Vec::new()
-        } else {
-            super::beside(shape, self.bundle.dims(), self.workers(), self.pace(), self.limit_bytes())
-        };
-        std::iter::once(shape.batch_rows).chain(beside).collect()
     }
 }
 
-/// What trying these batches takes at this rate of all workers: each is run once before it
-/// is timed, and what is begun in its time is finished.
+/// Seconds that timing these batches takes at this rate of all workers: each is run once
+/// before it is timed, and a batch that has begun is finished.
 fn seconds(batches: &[usize], workers: usize, rows_per_second: f64) -> f64 {
     let one = |rows: &usize| SLICE.as_secs_f64() + 2.0 * (rows * workers) as f64 / rows_per_second;
     ROUNDS as f64 * batches.iter().map(one).sum::<f64>()
 }
 
 /// The fastest of these batches by their rates in each round: the first, which is the
-/// table's, unless another is ahead of it in every round and clearly so in the middle one.
+/// table's, unless another is faster in every round and by [`GAIN`] in the median.
 fn fastest(tried: &[(usize, Vec<f64>)]) -> usize {
     let (table, of_table) = &tried[0];
     let mut best = (*table, GAIN);

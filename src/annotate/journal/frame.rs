@@ -12,6 +12,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::annotate::batch::{BadRow, Batch};
 use crate::samples::{Fate, FateCounts};
 
 pub(super) const MAGIC: &[u8; 8] = b"LSMIJNL1";
@@ -19,29 +20,6 @@ pub(super) const CHECKSUM_BYTES: usize = 16;
 /// A frame's fixed part.
 pub(super) const HEAD_BYTES: usize = 20 + CHECKSUM_BYTES;
 const NULL_LABEL: u32 = u32::MAX;
-
-/// A batch of computed rows and its place in the file.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(in crate::annotate) struct Batch {
-    pub(in crate::annotate) row_group: usize,
-    /// Position of the first row in its row group.
-    pub(in crate::annotate) first_row: usize,
-    pub(in crate::annotate) rows: usize,
-    /// One vector for each computed column; values of bad rows mean nothing.
-    pub(in crate::annotate) columns: Vec<Vec<f32>>,
-    /// The rows without values, ascending.
-    pub(in crate::annotate) bad: Vec<BadRow>,
-}
-
-/// A row without values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::annotate) struct BadRow {
-    /// Position in the batch.
-    pub(in crate::annotate) row: u32,
-    pub(in crate::annotate) fate: Fate,
-    /// The label as text, unless it is null.
-    pub(in crate::annotate) label: Option<String>,
-}
 
 /// The fixed part of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,16 +1,15 @@
-//! The journal: a file beside the output, through which all computed columns reach
-//! the writer, batch after batch in the order of the input. What a killed run leaves
-//! in it is a prefix of the rows, and the next run begins behind it. Its lock keeps
-//! two runs from one output.
+//! The journal: a write-ahead file beside the output. All computed columns reach the writer
+//! through it, batch after batch in the order of the input, so that a killed run leaves a
+//! prefix of the rows and the next run resumes behind it. Its lock excludes a second run on
+//! the same output.
 //!
-//! A kill loses the batches in flight, a power cut those of the last
-//! [`SYNC_EVERY`].
+//! A kill loses the batches in flight, a power cut those of the last [`SYNC_EVERY`].
 
 mod frame;
+mod lock;
 mod reader;
 
-use std::ffi::OsString;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,25 +17,24 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-pub(super) use self::frame::{BadRow, Batch};
 pub(super) use self::reader::Reader;
 
 use self::frame::{CHECKSUM_BYTES, HEAD_BYTES, Head, MAGIC};
-use super::lineage::Identity;
+use self::lock::{lock, path_for};
+use super::batch::Batch;
 use crate::error::{Error, Place, Result};
-use crate::storage::is_url;
+use crate::provenance::Identity;
 use crate::storage::positioned_io::write_all_at;
 
-/// Between two calls for the disk to have all.
+/// Interval between calls of fdatasync.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 
-/// What a journal is for.
+/// The header of a journal: the work that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Header {
     identity: Identity,
-    /// Kept by whoever resumes, so that every batch is the one it would have been.
+    /// A resumed run keeps it, so that every batch is the one that it would have been.
     batch_rows: usize,
 }
 
@@ -62,29 +60,29 @@ pub(super) struct Journal {
     end: u64,
     buffer: Vec<u8>,
     synced: Instant,
-    /// The last call for the disk to have all, which a thread of its own waits for.
+    /// The last fdatasync, on a thread of its own.
     syncing: Option<JoinHandle<io::Result<()>>>,
-    /// ExistingOutput by this run, and still without a batch.
+    /// Created by this run, and still without a batch.
     fresh: bool,
 }
 
 impl Drop for Journal {
-    /// A run that has failed before its first batch leaves nothing to go on from.
+    /// A run that fails before its first batch leaves no journal.
     fn drop(&mut self) {
-        // Whoever waits for the disk holds the lock.
+        // The thread in fdatasync holds the file, and so its lock.
         _ = self.syncing.take().map(JoinHandle::join);
         if self.fresh {
-            // Whoever failed has an error to tell already.
+            // The run has an error to report already.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
 impl Journal {
-    /// Opens or creates the journal of an output and locks it. What it holds already
-    /// of the same work is given to `replay`, batch by batch, and counts as done; with
-    /// `restart` it is thrown away. `rows` are those of the input's row groups; the rows of
-    /// a batch are asked for where it begins anew.
+    /// Opens or creates the journal of an output and locks it. The batches that it holds
+    /// of the same work are given to `replay` and count as done; with `restart` they are
+    /// discarded. `rows` are those of the input's row groups; `batch_rows` is called for a
+    /// journal that begins anew.
     ///
     /// # Errors
     /// [`Error::Transient`] where another run holds it; [`Error::Config`] where it
@@ -99,7 +97,7 @@ impl Journal {
     ) -> Result<Self> {
         let path = path_for(output)?;
         let file = lock(&path, output)?;
-        let mut journal = Self::on(file, path, identity.columns.len(), rows, 0);
+        let mut journal = Self::on(file, path, identity.columns().len(), rows, 0);
         let found = if restart { None } else { journal.header()? };
         match found {
             Some(header) if header.identity != *identity => {
@@ -128,12 +126,12 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Removes the journal of work that is done, which a run has left that ended between
-    /// naming its output and removing it. Best effort: it is in nobody's way.
+    /// Removes the journal of finished work, which a run leaves that is killed between
+    /// renaming its output and removing its journal. Best effort: such a file is harmless.
     pub(super) fn discard(output: &Path, identity: &Identity) {
         let Some(path) = path_for(output).ok().filter(|path| path.exists()) else { return };
         let Ok(file) = lock(&path, output) else { return };
-        let mut journal = Self::on(file, path, identity.columns.len(), Vec::new(), 0);
+        let mut journal = Self::on(file, path, identity.columns().len(), Vec::new(), 0);
         match journal.header() {
             Ok(Some(header)) if header.identity != *identity => {}
             _ => _ = journal.remove(),
@@ -177,7 +175,7 @@ impl Journal {
         self.starts.get(row_group).copied().unwrap_or(self.end)
     }
 
-    /// What reads it while it grows.
+    /// A reader of the journal while it grows.
     pub(super) fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.file), self.path.clone(), self.columns)
     }
@@ -202,8 +200,8 @@ impl Journal {
         if self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
     }
 
-    /// Has the disk take all, while more is computed, and tells of the last call's
-    /// failure; where the disk is still at that, another time.
+    /// Starts fdatasync on a thread of its own and reports the last call's failure; does
+    /// nothing while the last call is still running.
     fn sync(&mut self) -> Result<()> {
         if self.syncing.as_ref().is_some_and(|last| !last.is_finished()) {
             return Ok(());
@@ -246,7 +244,7 @@ impl Journal {
         self.begin_row_groups();
     }
 
-    /// Passes by row groups without rows: they are whole from the start.
+    /// Skips row groups without rows: they are complete from the start.
     fn begin_row_groups(&mut self) {
         while self.rows.get(self.next.row_group) == Some(&0) {
             self.next.row_group += 1;
@@ -277,7 +275,7 @@ impl Journal {
         Ok(serde_json::from_slice(json).ok())
     }
 
-    /// Gives out the batches that are whole, and cuts off what follows them.
+    /// Passes on the batches that are complete, and truncates the file behind them.
     fn replay(&mut self, mut each: impl FnMut(&Batch) -> Result<()>) -> Result<()> {
         let bytes = self.bytes()?;
         let mut head = [0; HEAD_BYTES];
@@ -329,66 +327,6 @@ impl Journal {
     fn failed(&self, doing: &'static str, source: io::Error) -> Error {
         Error::io(Place::file(self.path.display()), doing, source)
     }
-}
-
-/// `.OUT.lsmi-journal` in the output's folder. A store has no place for what is written
-/// bit by bit: there the journal is in the folder of temporary files, under a name that
-/// is the URL's alone.
-fn path_for(output: &Path) -> Result<PathBuf> {
-    if is_url(output) {
-        let name = Sha256::digest(output.as_os_str().as_encoded_bytes());
-        return Ok(std::env::temp_dir().join(format!(".{name:x}.lsmi-journal")));
-    }
-    let name = output.file_name().ok_or_else(|| Error::CannotCreate {
-        path: output.to_owned(),
-        source: io::ErrorKind::InvalidFilename.into(),
-    })?;
-    let mut hidden = OsString::from(".");
-    hidden.push(name);
-    hidden.push(".lsmi-journal");
-    Ok(output.with_file_name(hidden))
-}
-
-/// Opens the file under this path and locks it.
-fn lock(path: &Path, output: &Path) -> Result<File> {
-    let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
-    loop {
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        // It holds labels and what is computed from columns that may be encrypted.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path);
-        let file = file.map_err(cannot)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let what = "another run is writing this output; wait for its end".to_owned();
-                return Err(Error::Transient { place: Place::file(output.display()), what });
-            }
-            Err(TryLockError::Error(e)) => return Err(cannot(e)),
-        }
-        // Its last owner may have removed it between our two calls.
-        if is_at(&file, path) {
-            return Ok(file);
-        }
-    }
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(ours), Ok(there)) => identity(ours) == identity(there),
-        _ => false,
-    }
-}
-
-/// An open file can't be removed here.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use arrow::array::Float32Array;
 use arrow::buffer::NullBuffer;
 
+use crate::annotate::batch::BadRow;
 use crate::error::{Error, Place, Result};
 use crate::storage::positioned_io::read_exact_at;
 
-use super::frame::{self, BadRow, HEAD_BYTES, Head};
+use super::frame::{self, HEAD_BYTES, Head};
 
 /// Reads row groups that are whole.
 #[derive(Debug, Clone)]

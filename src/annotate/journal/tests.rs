@@ -1,6 +1,7 @@
 //! The journal cut off, torn, foreign and taken up again.
 
-use crate::annotate::lineage::tests::identity;
+use crate::annotate::batch::BadRow;
+use crate::provenance::identity;
 use crate::samples::Fate;
 
 use super::*;

@@ -1,12 +1,11 @@
-//! How annotated files were made: the `lsmi_etl.*` key-values of their footers, put
-//! together over all files of a data set.
+//! The origin of a data set: the provenance of its files, merged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::parquet_file::Input;
+use crate::provenance::{Adjustment, Provenance};
 use crate::samples::FateCounts;
 
 /// Bad rows by reason, as the files' metadata tell, zeros left out.
@@ -44,22 +43,9 @@ pub struct Origin {
 /// Inputs whose hash is listed; of more there is only a number.
 const LISTED_INPUTS: usize = 8;
 
-#[derive(Deserialize)]
-struct InputKey {
-    footer_sha256: String,
-    x1: String,
-    x2: String,
-    label: String,
-}
-
-#[derive(Deserialize)]
-struct AdjustmentKey {
-    shift_nats: f64,
-}
-
-/// Gathers what file after file tells.
+/// Merges the provenance of file after file.
 #[derive(Debug, Default)]
-pub(super) struct Gatherer {
+pub(super) struct OriginBuilder {
     silent_files: u64,
     sets: [BTreeSet<String>; 8],
     hashes: Vec<String>,
@@ -67,48 +53,31 @@ pub(super) struct Gatherer {
     fates: FateCounts,
 }
 
-impl Gatherer {
-    /// Takes in one file's metadata.
-    pub(super) fn add(&mut self, input: &Input) {
-        let pairs = input.metadata().file_metadata().key_value_metadata();
-        let found = |key: &str| {
-            let mut pairs = pairs.into_iter().flatten();
-            pairs.find(|pair| pair.key.strip_prefix("lsmi_etl.") == Some(key))?.value.clone()
-        };
-        if found("version").is_none() {
+impl OriginBuilder {
+    /// Adds one file's provenance.
+    pub(super) fn add(&mut self, file: Provenance) {
+        if file.version.is_none() {
             self.silent_files += 1;
             return;
         }
-        let origin: Option<InputKey> = found("input").and_then(|json| serde_json::from_str(&json).ok());
-        let (x1, x2, label, hash) = match origin {
-            Some(key) => (Some(key.x1), Some(key.x2), Some(key.label), Some(key.footer_sha256)),
+        let (x1, x2, label, hash) = match file.input {
+            Some(input) => (Some(input.x1), Some(input.x2), Some(input.label), input.footer_sha256),
             None => (None, None, None, None),
         };
-        let values = [
-            found("version"),
-            found("bundle_sha256"),
-            found("engine"),
-            found("units"),
-            found("adjust"),
-            x1,
-            x2,
-            label,
-        ];
+        let Provenance { version, bundle_sha256, engine, units, adjust, .. } = file;
+        let values = [version, bundle_sha256, engine, units, adjust, x1, x2, label];
         for (set, value) in self.sets.iter_mut().zip(values) {
             set.extend(value);
         }
         if self.hashes.len() < LISTED_INPUTS {
             self.hashes.extend(hash);
         }
-        let adjustment: Option<AdjustmentKey> =
-            found("adjustment").and_then(|json| serde_json::from_str(&json).ok());
-        if let Some(AdjustmentKey { shift_nats }) = adjustment
+        if let Some(Adjustment { shift_nats, .. }) = file.adjustment
             && !self.shifts_nats.contains(&shift_nats)
         {
             self.shifts_nats.push(shift_nats);
         }
-        let fates: Option<FateCounts> = found("rows").and_then(|json| serde_json::from_str(&json).ok());
-        self.fates.merge(&fates.unwrap_or_default());
+        self.fates.merge(&file.rows.unwrap_or_default());
     }
 
     pub(super) fn finish(self) -> Origin {

@@ -1,0 +1,175 @@
+//! A run: the models, the engine, the options and the batch plan that all of its files share.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::bundle::Bundle;
+use crate::engine::{Device, Engine};
+use crate::error::{Error, Result};
+use crate::interaction::Quantity;
+use crate::parquet_file::Input;
+use crate::samples::{Request, Source};
+
+use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
+use super::options::AnnotateOptions;
+use super::progress::{Begun, Progress};
+
+/// One run of `annotate` over a file, several files or a stream.
+pub struct Run<'a> {
+    pub(super) bundle: &'a Bundle,
+    pub(super) engine: &'a Engine,
+    pub(super) options: &'a AnnotateOptions,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) stop: &'a AtomicBool,
+    /// The plan of a run that has not tuned its batch.
+    pub(super) batch: BatchPlan,
+    workers: usize,
+    limit_bytes: u64,
+    tuner: BatchSizeTuner<'a>,
+}
+
+/// The columns that a run reads and those that it adds.
+#[derive(Debug, Clone)]
+pub(super) struct RequestedColumns {
+    pub(super) x1: String,
+    pub(super) x2: String,
+    pub(super) label: String,
+    pub(super) computed: Vec<Quantity>,
+}
+
+impl RequestedColumns {
+    /// x1, x2 and the label.
+    pub(super) fn read(&self) -> [&str; 3] {
+        [&self.x1, &self.x2, &self.label]
+    }
+
+    /// The columns that the computed ones reveal something of, the most revealed first.
+    pub(super) fn revealed(&self) -> [&str; 3] {
+        [&self.label, &self.x1, &self.x2]
+    }
+
+    /// Names of the computed columns.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.computed.iter().map(|quantity| quantity.name().to_owned()).collect()
+    }
+}
+
+impl<'a> Run<'a> {
+    /// A run of these models. It ends with [`Error::Interrupted`] soon after `stop` is set.
+    pub fn new(
+        bundle: &'a Bundle,
+        engine: &'a Engine,
+        options: &'a AnnotateOptions,
+        progress: &'a dyn Progress,
+        stop: &'a AtomicBool,
+    ) -> Self {
+        Self::with_tuning_share(bundle, engine, options, progress, stop, batch_size::SHARE)
+    }
+
+    /// As [`Run::new`]; choosing the batch may take this share of the time that the rows
+    /// take.
+    pub fn with_tuning_share(
+        bundle: &'a Bundle,
+        engine: &'a Engine,
+        options: &'a AnnotateOptions,
+        progress: &'a dyn Progress,
+        stop: &'a AtomicBool,
+        share: f64,
+    ) -> Self {
+        let device = engine.device();
+        let workers = options.workers.unwrap_or_else(|| device.workers()).max(1);
+        let limit_bytes = options.memory_limit_bytes.unwrap_or_else(batch_size::default_limit_bytes);
+        let profile = DeviceProfile::of(device);
+        let workload = Workload { dims: bundle.dims(), workers, profile, limit_bytes };
+        let batch = workload.plan(options.batch_rows);
+        // A GPU's batches are large for another reason than a cache.
+        let is_fixed = options.batch_rows.is_some() || device != Device::Cpu;
+        let neighbours = if is_fixed { Vec::new() } else { workload.neighbours(batch) };
+        let candidates = std::iter::once(batch.batch_rows).chain(neighbours).collect();
+        let tuner = BatchSizeTuner::new(engine, bundle, workers, candidates, share);
+        Self { bundle, engine, options, progress, stop, batch, workers, limit_bytes, tuner }
+    }
+
+    /// The rows of a batch that were chosen by timing, where they were.
+    pub fn tuned_batch_rows(&self) -> Option<usize> {
+        self.tuner.chosen()
+    }
+
+    /// Threads that evaluate batches, each with a session.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Memory that batches may take.
+    pub(super) fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
+    /// See [`BatchSizeTuner::sessions`].
+    pub(super) fn sessions(&self) -> Result<Sessions> {
+        self.tuner.sessions()
+    }
+
+    /// See [`BatchSizeTuner::choose`].
+    pub(super) fn choose_batch(&self, rows: u64) -> Result<(usize, Option<Sessions>)> {
+        self.tuner.choose(rows, self.stop)
+    }
+
+    /// Fails where the run is to end.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub(super) fn check_stop(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Reports the start of a file.
+    pub(super) fn begin(&self, file: String, rows: Option<u64>, resumed_rows: u64) {
+        let row_bytes = 4 * self.bundle.dims().iter().sum::<usize>() as u64;
+        self.progress.begin(Begun { file, rows, resumed_rows, row_bytes });
+    }
+
+    /// The columns of the options, else the bundle's.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where neither names one.
+    pub(super) fn requested_columns(&self) -> Result<RequestedColumns> {
+        let manifest = self.bundle.manifest();
+        let named = |flag: &str, option: &Option<String>, default: &Option<String>| {
+            option.clone().or_else(|| default.clone()).ok_or_else(|| {
+                Error::Usage(format!("the bundle names no column for {flag}; give --{flag} COLUMN"))
+            })
+        };
+        Ok(RequestedColumns {
+            x1: named("x1", &self.options.x1, &manifest.modalities[0].column)?,
+            x2: named("x2", &self.options.x2, &manifest.modalities[1].column)?,
+            label: named("label", &self.options.label, &manifest.label.column)?,
+            computed: Quantity::PARTS.into_iter().chain(self.options.extras.iter().copied()).collect(),
+        })
+    }
+
+    /// The columns as samples are read from them.
+    pub(super) fn request<'b>(&'b self, columns: &'b RequestedColumns) -> Request<'b> {
+        let [d1, d2] = self.bundle.dims();
+        let classes = self.bundle.classes();
+        Request { x1: (&columns.x1, d1), x2: (&columns.x2, d2), label: &columns.label, classes }
+    }
+
+    /// Opens an input with the keys of the options, and checks that they are all it needs.
+    ///
+    /// # Errors
+    /// As for [`Input::open_with`] and [`Input::check_keys`].
+    pub(super) fn open(&self, input: &Path) -> Result<Input> {
+        let opened = Input::open_with(input, self.options.keys.as_ref())?;
+        opened.check_keys()?;
+        Ok(opened)
+    }
+
+    /// The samples of an input.
+    ///
+    /// # Errors
+    /// As for [`Source::new`].
+    pub(super) fn source(&self, input: &Input, columns: &RequestedColumns) -> Result<Source> {
+        Source::new(input, &self.request(columns))
+    }
+}

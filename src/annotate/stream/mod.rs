@@ -1,0 +1,230 @@
+//! Rows that are read from or written to an Arrow IPC stream: batches are split into tasks,
+//! joined again, and written with their new columns as soon as these are computed. There is
+//! no journal: a stream can't be read twice.
+
+mod join;
+mod split;
+
+use std::path::Path;
+use std::time::Instant;
+
+use arrow::datatypes::Field;
+use crossbeam_channel::unbounded;
+use tracing::field::Empty;
+
+use crate::error::{Error, Place, Result};
+use crate::evaluate::{Constants, field};
+use crate::output::{Added, RowWriter, Rows};
+use crate::parquet_file::Input;
+use crate::provenance::{Identity, InputOrigin, Provenance};
+use crate::samples::Roles;
+use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
+
+use self::join::{BatchJoiner, JoinedStream};
+use self::split::BatchSplitter;
+use super::bad_rows::{BadRowPolicy, Groups};
+use super::options::Adjust;
+use super::rejects::Rejects;
+use super::run::{RequestedColumns, Run};
+use super::summary::{Outcome, Resumed, Summary};
+use super::workers::{self, Control, Prefetch};
+
+/// The row groups of a file that is made of a stream, as they are encoded: a quarter of
+/// the memory within these bounds, since the writer holds one.
+const ROW_GROUP_BYTES: [u64; 2] = [4 << 20, 128 << 20];
+
+impl Run<'_> {
+    /// Annotates rows of which the input, the output or both are `-`: an Arrow IPC
+    /// stream on stdin or stdout. Batches keep their order and their lengths.
+    ///
+    /// # Errors
+    /// Of reading, evaluating and writing: a file is then not under its name, and a stream
+    /// ends without its end-of-stream marker. [`Error::Io`] of the kind
+    /// [`BrokenPipe`](std::io::ErrorKind::BrokenPipe) where the reader of stdout has closed
+    /// it. [`Error::Usage`] where the options need an input that can be read twice;
+    /// [`Error::OutputExists`].
+    pub fn stream(&self, input: &Path, output: &Path) -> Result<Summary> {
+        let (from, to) = (input.display(), output.display());
+        let span = tracing::info_span!("stream", input = %from, output = %to, rows = Empty);
+        let summary = span.in_scope(|| annotate(self, input, output))?;
+        span.record("rows", summary.rows);
+        self.progress.end(&summary);
+        Ok(summary)
+    }
+}
+
+fn annotate(run: &Run<'_>, input: &Path, output: &Path) -> Result<Summary> {
+    check_options(run)?;
+    let job = StreamJob::new(run, input, output)?;
+    // Before anything is read: the outputs may exist, or be impossible.
+    let outputs = StreamOutputs::reserve(&job)?;
+    let source = StreamSource::open(&job)?;
+    let joined = outputs.compute_and_write(&job, &source)?;
+    publish(joined, &job, &source)
+}
+
+fn check_options(run: &Run<'_>) -> Result<()> {
+    let refused = match run.options {
+        options if options.adjust == Adjust::Dataset => {
+            "--adjust dataset shifts by the means of all rows, and a stream's are gone when they are known; \
+             annotate files, or leave it out"
+        }
+        options if options.restart => {
+            "--restart throws away what an unfinished run has left, and of a stream nothing is left; leave it out"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Usage(refused.to_owned()))
+}
+
+/// The paths of a stream and the columns to compute.
+struct StreamJob<'a> {
+    run: &'a Run<'a>,
+    input: &'a Path,
+    output: &'a Path,
+    columns: RequestedColumns,
+    start: Instant,
+}
+
+impl<'a> StreamJob<'a> {
+    fn new(run: &'a Run<'a>, input: &'a Path, output: &'a Path) -> Result<Self> {
+        let start = Instant::now();
+        Ok(Self { run, input, output, columns: run.requested_columns()?, start })
+    }
+}
+
+/// Where the rows come from: a file, or the stream on stdin.
+struct StreamSource {
+    file: Option<Input>,
+}
+
+impl StreamSource {
+    fn open(job: &StreamJob<'_>) -> Result<Self> {
+        let file = (!is_stdio(job.input)).then(|| Input::open(job.input)).transpose()?;
+        Ok(Self { file })
+    }
+
+    fn rows<'a>(&'a self, run: &'a Run<'_>) -> Result<Rows<'a>> {
+        match &self.file {
+            Some(file) => Ok(Rows::of_file(file, run.batch.batch_rows)),
+            None => Rows::of_stream(StdinChunks::read(run.stop)?, Place::file("stdin")),
+        }
+    }
+
+    fn groups(&self) -> Groups {
+        if self.file.is_some() { Groups::OfFile } else { Groups::OfStream }
+    }
+
+    fn provenance(&self, job: &StreamJob<'_>) -> Result<Provenance> {
+        let (bundle, columns) = (job.run.bundle, &job.columns);
+        let engine = job.run.engine.describe().to_string();
+        match &self.file {
+            Some(file) => {
+                let identity = Identity::new(file, bundle, columns.read(), columns.names(), engine)?;
+                Ok(identity.provenance(bundle, Adjust::None.name()))
+            }
+            None => Ok(Provenance::of_stream(bundle, InputOrigin::of_stream(columns.read()), engine)),
+        }
+    }
+}
+
+/// The outputs of a stream: a file under its temporary name or stdout, and the rejects.
+struct StreamOutputs {
+    main: MainOutput,
+    rejects: Option<Rejects>,
+}
+
+enum MainOutput {
+    File(Staged),
+    Stdout(Box<dyn std::io::Write + Send>),
+}
+
+impl StreamOutputs {
+    fn reserve(job: &StreamJob<'_>) -> Result<Self> {
+        let (options, file) = (job.run.options, job.input.display().to_string());
+        let main = if is_stdio(job.output) {
+            MainOutput::Stdout(Box::new(stdout()?))
+        } else {
+            MainOutput::File(Staged::create(job.output, options.overwrite)?)
+        };
+        let rejects = options.rejects.as_deref();
+        let rejects = rejects.map(|path| Rejects::create(path, options.overwrite, file, None));
+        Ok(Self { main, rejects: rejects.transpose()? })
+    }
+
+    /// Computes the rows and writes them, batch by batch.
+    ///
+    /// # Errors
+    /// The first one of any stage.
+    fn compute_and_write<'a>(
+        self,
+        job: &'a StreamJob<'a>,
+        source: &'a StreamSource,
+    ) -> Result<JoinedStream<'a>> {
+        let (run, columns) = (job.run, &job.columns);
+        let rows = source.rows(run)?;
+        let roles = Roles::find(rows.schema(), rows.place(), &run.request(columns))?;
+        let provenance = source.provenance(job)?.key_values()?;
+        let fields: Vec<Field> = columns.computed.iter().map(|quantity| field(*quantity)).collect();
+        let sessions = run.sessions()?;
+        let added = Added { fields: &fields, key_values: &provenance };
+        let writer = match self.main {
+            MainOutput::File(staged) => {
+                let [least, most] = ROW_GROUP_BYTES;
+                let row_group_bytes = (run.limit_bytes() / 4).clamp(least, most) as usize;
+                RowWriter::file(&rows, added, staged, &roles.embeddings(), row_group_bytes)?
+            }
+            MainOutput::Stdout(out) => RowWriter::stream(&rows, added, out, Place::file("stdout"))?,
+        };
+
+        run.begin(job.input.display().to_string(), source.file.as_ref().map(Input::rows), 0);
+        let policy = BadRowPolicy::new(
+            run.options,
+            &roles,
+            rows.place().clone(),
+            source.groups(),
+            columns.computed.len(),
+        );
+        let (to_splitter, written) = unbounded();
+        let limit_bytes = (run.limit_bytes() / 2) as usize;
+        let splitter =
+            BatchSplitter::new(rows, &roles, run.batch.batch_rows, limit_bytes, written, run.progress);
+        let mut joiner =
+            BatchJoiner::new(policy, writer, self.rejects, columns.computed.len(), to_splitter, run.progress);
+        let constants = Constants::new(run.bundle, &columns.computed);
+        let control = Control { stop: run.stop, progress: run.progress };
+        let sink = |done| joiner.take(done);
+        workers::run(splitter, Prefetch::Thread, sessions, &constants, run.batch.queue, control, sink)?;
+        joiner.finish()
+    }
+}
+
+/// Writes the end of the stream or the footer of the file, and renames it.
+fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource) -> Result<Summary> {
+    let JoinedStream { policy, mut writer, rejects, batches } = joined;
+    source.file.as_ref().map_or(Ok(()), Input::verify_unchanged)?;
+    let columns = policy.row_stats.summaries(&job.columns.computed, 0.0);
+    let fates = policy.row_stats.fates;
+    let provenance = Provenance {
+        columns: Some(columns.iter().map(|(name, column)| (name.clone(), Some(*column))).collect()),
+        rows: Some(fates.clone()),
+        ..Provenance::default()
+    };
+    for pair in provenance.key_values()? {
+        writer.set_key_value(&pair.key, pair.value.unwrap_or_default());
+    }
+    rejects.map_or(Ok(()), Rejects::finish)?;
+    let output_bytes = writer.finish()?;
+    let row_groups = source.file.as_ref().map(|file| file.metadata().num_row_groups());
+    let outcome = Outcome {
+        rows: fates.rows(),
+        fates,
+        columns,
+        resumed: Resumed::default(),
+        computed_row_groups: row_groups.unwrap_or(batches),
+        output_bytes,
+        elapsed: job.start.elapsed(),
+        ..Outcome::default()
+    };
+    Ok(Summary::of(job.run, job.input, job.output, outcome))
+}

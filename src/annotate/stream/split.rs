@@ -1,0 +1,106 @@
+//! The splitter of a stream: source batches into tasks of a batch's rows.
+
+use arrow::array::{Array, RecordBatch};
+use crossbeam_channel::Receiver;
+
+use crate::annotate::progress::{Progress, Stage};
+use crate::annotate::workers::Task;
+use crate::error::Result;
+use crate::output::{RowBatch, Rows};
+use crate::samples::Roles;
+
+/// Splits source batches into tasks. Its memory is bounded: at most `limit_bytes` of source
+/// batches are in flight, and one in any case.
+pub(super) struct BatchSplitter<'a> {
+    rows: Rows<'a>,
+    roles: &'a Roles,
+    batch_rows: usize,
+    /// The rest of a batch, from a row on.
+    batch: Option<(RowBatch, usize)>,
+    checked: bool,
+    limit_bytes: usize,
+    in_flight_bytes: usize,
+    /// Bytes of batches that have been written.
+    written: Receiver<usize>,
+    progress: &'a dyn Progress,
+}
+
+/// A source batch, which is the payload of the last of its tasks.
+pub(super) struct SourceBatch {
+    pub(super) rows: RecordBatch,
+    pub(super) bytes: usize,
+}
+
+impl<'a> BatchSplitter<'a> {
+    pub(super) fn new(
+        rows: Rows<'a>,
+        roles: &'a Roles,
+        batch_rows: usize,
+        limit_bytes: usize,
+        written: Receiver<usize>,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        let (batch, checked, in_flight_bytes) = (None, false, 0);
+        Self { rows, roles, batch_rows, batch, checked, limit_bytes, in_flight_bytes, written, progress }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RowBatch>> {
+        let batch = self.progress.time(Stage::Read, || self.rows.next()).transpose()?;
+        let Some(batch) = batch else { return Ok(None) };
+        if !self.checked && batch.rows.num_rows() > 0 {
+            self.roles.check_lengths(&batch.rows, self.rows.place())?;
+            self.checked = true;
+        }
+        let bytes = bytes_of(&batch.rows);
+        while self.in_flight_bytes > 0 && self.in_flight_bytes.saturating_add(bytes) > self.limit_bytes {
+            match self.written.recv() {
+                Ok(bytes) => self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes),
+                // A later stage has failed, and the run ends.
+                Err(_) => return Ok(None),
+            }
+        }
+        self.in_flight_bytes += bytes;
+        self.progress.read(bytes as u64);
+        Ok(Some(batch))
+    }
+
+    fn next_task(&mut self) -> Result<Option<Task<Option<SourceBatch>>>> {
+        let (batch, from) = match self.batch.take() {
+            Some(rest) => rest,
+            None => match self.next_batch()? {
+                Some(batch) => (batch, 0),
+                None => return Ok(None),
+            },
+        };
+        let rows = batch.rows.num_rows();
+        let to = from.saturating_add(self.batch_rows).min(rows);
+        let mut samples = self.roles.samples(&batch.rows, from..to)?;
+        samples.first_row += batch.first_row;
+        let group = batch.group;
+        let payload = if to == rows {
+            let bytes = bytes_of(&batch.rows);
+            Some(SourceBatch { rows: batch.rows, bytes })
+        } else {
+            self.batch = Some((batch, to));
+            None
+        };
+        Ok(Some(Task { group, samples: samples.into(), payload }))
+    }
+}
+
+impl Iterator for BatchSplitter<'_> {
+    type Item = Result<Task<Option<SourceBatch>>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_task().transpose()
+    }
+}
+
+/// Memory of a batch's rows. The columns of a stream's batch share one buffer, which every
+/// column would count as its own.
+fn bytes_of(rows: &RecordBatch) -> usize {
+    let bytes = |column: &dyn Array| {
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_buffer_memory_size())
+    };
+    rows.columns().iter().map(|column| bytes(column)).sum()
+}

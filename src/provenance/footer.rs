@@ -1,0 +1,222 @@
+//! The provenance of an output: what its footer says of how it was made.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use parquet::file::metadata::KeyValue;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::Units;
+use crate::error::{Error, Result};
+use crate::interaction::{self, Interaction};
+use crate::parquet_file::Input;
+use crate::samples::FateCounts;
+
+use super::keys;
+use super::origin::InputOrigin;
+
+/// The moments of every computed column over good rows, in nats (p_y: probability), by the
+/// column's name; without moments where the footer is plain text and the columns are
+/// encrypted.
+pub type ColumnMoments = BTreeMap<String, Option<interaction::Summary>>;
+
+/// The `lsmi_etl.*` key-values of a footer. A value is absent where the footer has none, or
+/// none that can be read; files of older versions lack the newer ones.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Provenance {
+    /// The version of this program.
+    pub version: Option<String>,
+    /// SHA-256 of the bundle's manifest.
+    pub bundle_sha256: Option<String>,
+    /// The input and the columns that were read.
+    pub input: Option<InputOrigin>,
+    /// The adjustment of the dataset: `none` or `dataset`.
+    pub adjust: Option<String>,
+    /// The constant added to r and s and taken from u1 and u2, in nats.
+    pub shift_nats: Option<f64>,
+    /// How the old columns were copied: `spliced` or `re-encoded`.
+    pub written: Option<String>,
+    /// The engine, as "NAME (VERSION) on DEVICE".
+    pub engine: Option<String>,
+    /// The convention of h: `raw` or `centred`.
+    pub units: Option<String>,
+    /// The computed columns.
+    pub columns: Option<ColumnMoments>,
+    /// Rows by fate.
+    pub rows: Option<FateCounts>,
+    /// The means before and after the shift.
+    pub adjustment: Option<Adjustment>,
+    /// The means of this file alone before the shift.
+    pub unshifted: Option<UnshiftedMeans>,
+}
+
+impl Provenance {
+    /// Reads the footer of a file.
+    pub fn read(input: &Input) -> Self {
+        let pairs = input.metadata().file_metadata().key_value_metadata();
+        Self::of(pairs.map(Vec::as_slice).unwrap_or_default())
+    }
+
+    fn of(pairs: &[KeyValue]) -> Self {
+        let text = |key: &str| {
+            let mut found = pairs.iter().filter(|pair| pair.key == key);
+            found.find_map(|pair| pair.value.clone())
+        };
+        fn json<T: for<'de> Deserialize<'de>>(text: Option<String>) -> Option<T> {
+            text.and_then(|text| serde_json::from_str(&text).ok())
+        }
+        Self {
+            version: text(keys::VERSION),
+            bundle_sha256: text(keys::BUNDLE_SHA256),
+            input: json(text(keys::INPUT)),
+            adjust: text(keys::ADJUST),
+            shift_nats: text(keys::SHIFT_NATS).and_then(|text| text.parse().ok()),
+            written: text(keys::WRITTEN),
+            engine: text(keys::ENGINE),
+            units: text(keys::UNITS),
+            columns: json(text(keys::COLUMNS)),
+            rows: json(text(keys::ROWS)),
+            adjustment: json(text(keys::ADJUSTMENT)),
+            unshifted: text(keys::UNSHIFTED).and_then(|text| text.parse().ok()),
+        }
+    }
+
+    /// The key-values of what is known. Nothing of them depends on the time or the machine:
+    /// the same work gives the same bytes.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn key_values(&self) -> Result<Vec<KeyValue>> {
+        let input = self.input.as_ref().map(InputOrigin::to_json).transpose()?;
+        let pairs = [
+            (keys::VERSION, self.version.clone()),
+            (keys::BUNDLE_SHA256, self.bundle_sha256.clone()),
+            (keys::INPUT, input),
+            (keys::ADJUST, self.adjust.clone()),
+            // As text that parses to the same number, bit for bit.
+            (keys::SHIFT_NATS, self.shift_nats.map(|shift| shift.to_string())),
+            (keys::WRITTEN, self.written.clone()),
+            (keys::ENGINE, self.engine.clone()),
+            (keys::UNITS, self.units.clone()),
+            (keys::COLUMNS, json(self.columns.as_ref())?),
+            (keys::ROWS, json(self.rows.as_ref())?),
+            (keys::ADJUSTMENT, json(self.adjustment.as_ref())?),
+            (keys::UNSHIFTED, self.unshifted.map(|means| means.to_string())),
+        ];
+        let pairs = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        Ok(pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
+    }
+}
+
+fn json<T: Serialize>(value: Option<&T>) -> Result<Option<String>> {
+    value.map(serde_json::to_string).transpose().map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// The name of a convention of units, as a footer has it.
+pub(super) fn units_name(units: Units) -> &'static str {
+    match units {
+        Units::Raw => "raw",
+        Units::Centred => "centred",
+    }
+}
+
+/// The shift of `--adjust dataset`: added to r and s, taken from u1 and u2.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Adjustment {
+    /// The constant, in nats.
+    pub shift_nats: f64,
+    /// The means as computed.
+    pub before: Means,
+    /// The means as written.
+    pub after: Means,
+}
+
+/// Means over good rows, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Means {
+    /// Redundancy.
+    pub r: f64,
+    /// Uniqueness of x1.
+    pub u1: f64,
+    /// Uniqueness of x2.
+    pub u2: f64,
+    /// Synergy.
+    pub s: f64,
+}
+
+impl From<Interaction> for Means {
+    fn from(Interaction { r, u1, u2, s }: Interaction) -> Self {
+        Self { r, u1, u2, s }
+    }
+}
+
+/// The good rows of a file and their means R, U1, U2, S before any shift, in nats. Their
+/// text parses to the same numbers, bit for bit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UnshiftedMeans {
+    /// Good rows.
+    pub rows: u64,
+    /// R, U1, U2, S.
+    pub means: [f64; 4],
+}
+
+impl fmt::Display for UnshiftedMeans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [r, u1, u2, s] = self.means;
+        write!(f, "{} {r} {u1} {u2} {s}", self.rows)
+    }
+}
+
+impl FromStr for UnshiftedMeans {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let mut words = text.split(' ');
+        let rows = words.next().and_then(|word| word.parse().ok()).ok_or(())?;
+        let means: Vec<f64> =
+            words.map(|word| word.parse().map_err(|_| ())).collect::<std::result::Result<_, _>>()?;
+        Ok(Self { rows, means: means.try_into().map_err(|_| ())? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let means = Means { r: 0.1 + 0.2, u1: -1.0 / 3.0, u2: 0.0, s: 1e-300 };
+        let whole = Provenance {
+            version: Some("1".to_owned()),
+            bundle_sha256: Some("b".to_owned()),
+            input: Some(InputOrigin::of_stream(["x1", "x2", "y"])),
+            adjust: Some("dataset".to_owned()),
+            shift_nats: Some(-0.1 - 0.2),
+            written: Some("spliced".to_owned()),
+            engine: Some("e (1) on cpu".to_owned()),
+            units: Some("raw".to_owned()),
+            columns: Some(BTreeMap::from([("r".to_owned(), None)])),
+            rows: Some(FateCounts::default()),
+            adjustment: Some(Adjustment { shift_nats: 0.5, before: means, after: means }),
+            unshifted: Some(UnshiftedMeans { rows: 3, means: [0.1 + 0.2, 1.0, 2.0, 3.0] }),
+        };
+        let pairs = whole.key_values().unwrap();
+        assert_eq!(pairs.len(), 12);
+        assert!(pairs.iter().all(|pair| pair.key.starts_with("lsmi_etl.")));
+        assert_eq!(Provenance::of(&pairs), whole);
+        assert!(Provenance::default().key_values().unwrap().is_empty());
+        assert_eq!(Provenance::of(&[]), Provenance::default());
+    }
+
+    #[test]
+    fn text_gives_back_the_same_numbers() {
+        let unshifted =
+            UnshiftedMeans { rows: 12_345, means: [0.1 + 0.2, -1.0 / 3.0, 1e-300, 1.434_567_890_123] };
+        assert_eq!(unshifted.to_string().parse(), Ok(unshifted));
+        for wrong in ["", "3", "3 1 2 3", "3 1 2 3 4 5", "x 1 2 3 4", "3 1 2 3 x"] {
+            assert_eq!(wrong.parse::<UnshiftedMeans>(), Err(()), "{wrong}");
+        }
+    }
+}

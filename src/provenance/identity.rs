@@ -1,0 +1,150 @@
+//! The identity of a piece of work: everything that a computed value depends on. A finished
+//! output is recognised by it through its footer, an unfinished one through its journal.
+
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::Bundle;
+use crate::error::Result;
+use crate::parquet_file::Input;
+
+use super::footer::{Provenance, units_name};
+use super::origin::InputOrigin;
+
+/// Everything that a computed value depends on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    input: InputOrigin,
+    modified_ns: Option<u64>,
+    bundle_sha256: String,
+    columns: Vec<String>,
+    engine: String,
+    version: String,
+}
+
+impl Identity {
+    /// The work on a file: `read` are its columns x1, x2 and label, `computed` the names of
+    /// the new ones, `engine` its description.
+    ///
+    /// # Errors
+    /// Of reading the file's footer.
+    pub fn new(
+        input: &Input,
+        bundle: &Bundle,
+        read: [&str; 3],
+        computed: Vec<String>,
+        engine: String,
+    ) -> Result<Self> {
+        Ok(Self {
+            input: InputOrigin::of_file(input, read)?,
+            modified_ns: modified_ns(input),
+            bundle_sha256: bundle.digest().to_owned(),
+            columns: computed,
+            engine,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    /// Names of the computed columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The parts in which another identity differs, for a message.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        [
+            ("input", self.input == other.input && self.modified_ns == other.modified_ns),
+            ("bundle", self.bundle_sha256 == other.bundle_sha256),
+            ("choice of columns", self.columns == other.columns),
+            ("engine", self.engine == other.engine),
+            ("version of this program", self.version == other.version),
+        ]
+        .into_iter()
+        .filter_map(|(name, same)| (!same).then_some(name))
+        .collect()
+    }
+
+    /// What the output's footer says before its rows are computed; `adjust` is the name of
+    /// the adjustment.
+    pub fn provenance(&self, bundle: &Bundle, adjust: &str) -> Provenance {
+        let stream = Provenance::of_stream(bundle, self.input.clone(), self.engine.clone());
+        Provenance { version: Some(self.version.clone()), adjust: Some(adjust.to_owned()), ..stream }
+    }
+
+    /// The footer of an existing output, where it says that this work made it, with any
+    /// shift, and where it is not older than the input.
+    pub fn recognise(&self, output: &Input, adjust: &str) -> Option<Provenance> {
+        let found = Provenance::read(output);
+        let is_older = modified_ns(output) < self.modified_ns;
+        let is_same = found.version.as_ref() == Some(&self.version)
+            && found.bundle_sha256.as_ref() == Some(&self.bundle_sha256)
+            && found.input.as_ref() == Some(&self.input)
+            && found.adjust.as_deref() == Some(adjust);
+        let has_columns = self.columns.iter().all(|name| output.column(name).is_ok());
+        let has_no_more = found.columns.as_ref().is_some_and(|added| added.len() == self.columns.len());
+        let is_recognised =
+            !is_older && is_same && has_columns && has_no_more && Some(output.rows()) == self.input.rows;
+        is_recognised.then_some(found)
+    }
+}
+
+impl Provenance {
+    /// The provenance of rows out of a stream.
+    pub fn of_stream(bundle: &Bundle, input: InputOrigin, engine: String) -> Self {
+        Self {
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            bundle_sha256: Some(bundle.digest().to_owned()),
+            input: Some(input),
+            adjust: Some("none".to_owned()),
+            engine: Some(engine),
+            units: Some(units_name(bundle.manifest().modalities[0].units).to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+fn modified_ns(input: &Input) -> Option<u64> {
+    let since_epoch = input.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since_epoch.and_then(|time| u64::try_from(time.as_nanos()).ok())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// An identity that differs from others by its bundle.
+    pub(crate) fn identity(bundle: &str, columns: usize) -> Identity {
+        let text = str::to_owned;
+        Identity {
+            input: InputOrigin {
+                rows: Some(8),
+                bytes: Some(100),
+                footer_sha256: Some(text("f")),
+                ..InputOrigin::of_stream(["x1", "x2", "y"])
+            },
+            modified_ns: Some(1),
+            bundle_sha256: text(bundle),
+            columns: (0..columns).map(|column| column.to_string()).collect(),
+            engine: text("e"),
+            version: text("v"),
+        }
+    }
+
+    #[test]
+    fn differences_are_named() {
+        let (mine, mut other) = (identity("a", 2), identity("b", 3));
+        assert_eq!(mine.differences(&other), ["bundle", "choice of columns"]);
+        other = Identity { modified_ns: Some(2), ..identity("a", 2) };
+        assert_eq!(mine.differences(&other), ["input"]);
+    }
+
+    #[test]
+    fn an_origin_has_the_bytes_that_it_always_had() {
+        let file = identity("a", 1).input;
+        let json = r#"{"rows":8,"bytes":100,"footer_sha256":"f","x1":"x1","x2":"x2","label":"y"}"#;
+        assert_eq!(file.to_json().unwrap(), json);
+        let stream = InputOrigin::of_stream(["x1", "x2", "y"]).to_json().unwrap();
+        assert_eq!(stream, r#"{"label":"y","x1":"x1","x2":"x2"}"#);
+    }
+}

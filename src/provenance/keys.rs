@@ -1,0 +1,29 @@
+//! The names of the key-values, which nothing outside this room spells.
+
+/// The version of this program.
+pub(super) const VERSION: &str = "lsmi_etl.version";
+/// SHA-256 of the bundle's manifest.
+pub(super) const BUNDLE_SHA256: &str = "lsmi_etl.bundle_sha256";
+/// JSON of an [`InputOrigin`](super::InputOrigin).
+pub(super) const INPUT: &str = "lsmi_etl.input";
+/// `none` or `dataset`.
+pub(super) const ADJUST: &str = "lsmi_etl.adjust";
+/// The constant by which the columns were shifted, in nats.
+pub(super) const SHIFT_NATS: &str = "lsmi_etl.shift_nats";
+/// `spliced` or `re-encoded`.
+pub(super) const WRITTEN: &str = "lsmi_etl.written";
+/// "NAME (VERSION) on DEVICE".
+pub(super) const ENGINE: &str = "lsmi_etl.engine";
+/// `raw` or `centred`.
+pub(super) const UNITS: &str = "lsmi_etl.units";
+/// JSON of the computed columns and their moments.
+pub(super) const COLUMNS: &str = "lsmi_etl.columns";
+/// JSON of the rows by fate.
+pub(super) const ROWS: &str = "lsmi_etl.rows";
+/// JSON of an [`Adjustment`](super::Adjustment).
+pub(super) const ADJUSTMENT: &str = "lsmi_etl.adjustment";
+/// The file's [`UnshiftedMeans`](super::UnshiftedMeans), where there was a shift.
+pub(super) const UNSHIFTED: &str = "lsmi_etl.unshifted";
+
+/// The generator and settings of synthetic data, in files that `synth` writes.
+pub const SYNTH: &str = "lsmi_etl.synth";

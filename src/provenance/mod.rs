@@ -1,0 +1,14 @@
+//! The footer contract: the `lsmi_etl.*` key-values that say how an output was made, as one
+//! type that is written and read, and the identity by which finished work is recognised.
+
+mod footer;
+mod identity;
+mod keys;
+mod origin;
+
+pub use footer::{Adjustment, ColumnMoments, Means, Provenance, UnshiftedMeans};
+pub use identity::Identity;
+#[cfg(test)]
+pub(crate) use identity::tests::identity;
+pub use keys::SYNTH;
+pub use origin::InputOrigin;
