@@ -44,7 +44,7 @@ impl<'a> FileJob<'a> {
 
     pub(super) fn source(&self) -> Result<Source> {
         let source = self.run.source(&self.opened, &self.asked);
-        source.map_err(|e| self.opened.file().unless_changed(e))
+        source.map_err(|e| self.opened.file().or_input_changed(e))
     }
 
     /// What the output says of itself, where it is there and made by the same work but

@@ -98,7 +98,7 @@ impl Run<'_> {
         // Whoever measured has thrown away what was to be.
         let restart = self.options.restart && shift.is_none();
         let mut computing = FileComputation::begin(&work, &source, output, restart)?;
-        Staged::sweep(output);
+        Staged::remove_leftovers(output);
         let staged = Staged::create(output, replace)?;
         let rejects = self.options.rejects.as_deref();
         // An earlier run may have ended between the two files' names.
@@ -147,7 +147,7 @@ impl Run<'_> {
 
         let FileComputation { journal, policy, resumed, .. } = computing;
         let summaries = policy.row_stats.summaries(columns, shift_nats.unwrap_or(0.0));
-        let open = opened.has_open_footer_of_secrets();
+        let open = opened.has_plaintext_footer_of_encrypted();
         let described = if open { names_of(&summaries)? } else { to_json(&summaries)? };
         splicing.writer.set_key_value("lsmi_etl.columns", described);
         splicing.writer.set_key_value("lsmi_etl.rows", to_json(&policy.row_stats.fates)?);
@@ -252,7 +252,7 @@ impl Run<'_> {
 /// The error, unless the input was changed while it was read: then that is the error, and
 /// what was computed is worth nothing.
 pub(super) fn unless_changed(error: Error, input: &Input, journal: Journal) -> Result<Error> {
-    let error = input.file().unless_changed(error);
+    let error = input.file().or_input_changed(error);
     if matches!(error, Error::Transient { .. }) && input.file().has_changed() {
         journal.remove()?;
     }

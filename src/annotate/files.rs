@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::interaction::{self, Moments};
 use crate::samples::FateCounts;
-use crate::storage::{Files, Pair, below, create_folder_of};
+use crate::storage::{FilePair, Files, create_parent_folder, join_path};
 
 use super::adjust::{self, Shift};
 use super::file::Run;
@@ -131,15 +131,15 @@ impl Run<'_> {
     fn each<T>(
         &self,
         files: &Files,
-        mut work: impl FnMut(Run<'_>, &Pair) -> Result<T>,
+        mut work: impl FnMut(Run<'_>, &FilePair) -> Result<T>,
     ) -> impl Iterator<Item = Result<T>> {
         files.pairs().iter().map(move |pair| {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            create_folder_of(&pair.output)?;
-            let rejects = self.options.rejects.as_deref().map(|folder| below(folder, &pair.relative));
-            rejects.as_deref().map_or(Ok(()), create_folder_of)?;
+            create_parent_folder(&pair.output)?;
+            let rejects = self.options.rejects.as_deref().map(|folder| join_path(folder, &pair.relative));
+            rejects.as_deref().map_or(Ok(()), create_parent_folder)?;
             let options = Options { rejects, ..self.options.clone() };
             work(Run { options: &options, ..*self }, pair)
         })
