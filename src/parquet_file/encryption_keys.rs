@@ -50,13 +50,13 @@ impl EncryptionKeys {
             // The parser's own message quotes the content.
             let (line, column) = (e.line(), e.column());
             format!(
-                "line {line}, column {column} is not what belongs there; it must be a JSON object of footer_key and, \
-                 where they are needed, column_keys and aad_prefix"
+                "line {line}, column {column} is invalid; the file must be a JSON object of footer_key and, if needed, \
+                 column_keys and aad_prefix"
             )
         })?;
         let key = |name: &str, text: &str| {
             decode(text).ok_or_else(|| {
-                format!("{name} is no key: it must be 16 or 32 bytes, as hexadecimal digits or as base64")
+                format!("{name} is not a key: it must be 16 or 32 bytes, as hexadecimal digits or base64")
             })
         };
         let columns = file.column_keys.iter();

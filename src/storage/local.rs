@@ -84,7 +84,7 @@ impl LocalFile {
     pub fn verify_unchanged(&self) -> Result<()> {
         let changed = |what: String| Error::Transient { place: Place::file(self.path.display()), what };
         let now = std::fs::metadata(&self.path)
-            .map_err(|error| changed(format!("the input was there and no longer is ({error})")))?;
+            .map_err(|error| changed(format!("the input can no longer be found ({error})")))?;
         if FileVersion::of(&now) == self.version {
             Ok(())
         } else {

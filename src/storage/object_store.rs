@@ -193,7 +193,9 @@ impl Cause {
     fn to_error(self, url: &Path, error: &StoreError) -> Error {
         let (url, what) = (url.display(), one_line(error));
         match self {
-            Self::Unsupported => Error::Usage(format!("{url}: this store can't do that: {what}")),
+            Self::Unsupported => {
+                Error::Usage(format!("{url}: this store does not support the request: {what}"))
+            }
             Self::BadRequest => Error::Config(format!("{url}: {what}")),
             _ => Error::Transient { place: Place::file(url), what },
         }

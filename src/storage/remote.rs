@@ -177,7 +177,7 @@ fn version(meta: &ObjectMeta) -> impl PartialEq + use<> {
 fn describe(error: &StoreError) -> String {
     match error {
         StoreError::Precondition { .. } => CHANGED.to_owned(),
-        StoreError::NotFound { .. } => "the input was there and no longer is".to_owned(),
+        StoreError::NotFound { .. } => "the input can no longer be found".to_owned(),
         other => store::one_line(other),
     }
 }

@@ -102,7 +102,7 @@ impl Drop for Upload {
             && let Ok(Err(error)) = store::block_on(upload.abort())
         {
             tracing::warn!(
-                "{}: parts of an upload stay in the store: {}",
+                "{}: parts of an aborted upload remain in the store: {}",
                 self.0.location.url.display(),
                 store::one_line(&error)
             );
