@@ -1,18 +1,16 @@
-//! The one error type of the program, and what each error means to a caller:
-//! an exit code (sysexits) and whether running again can help. Imports nothing.
+//! The error type of the crate, with the exit code (sysexits.h) of each error. Imports nothing.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// What every fallible function of this crate returns.
+/// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Where in a dataset something was found: a file, and within it a row group
-/// and a column where they are known.
+/// A place in a dataset: a file, with a row group and a column if they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Path or URL as the user would write it.
+    /// Path or URL as the user writes it.
     pub file: String,
     /// Zero-based row group.
     pub row_group: Option<usize>,
@@ -21,19 +19,19 @@ pub struct Place {
 }
 
 impl Place {
-    /// A place that is a whole file.
+    /// A whole file.
     pub fn file(file: impl fmt::Display) -> Self {
         Self { file: file.to_string(), row_group: None, column: None }
     }
 
-    /// The same place, in one row group.
+    /// The same place, in a row group.
     #[must_use]
     pub fn row_group(mut self, row_group: usize) -> Self {
         self.row_group = Some(row_group);
         self
     }
 
-    /// The same place, in one column.
+    /// The same place, in a column.
     #[must_use]
     pub fn column(mut self, column: impl Into<String>) -> Self {
         self.column = Some(column.into());
@@ -54,15 +52,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// Everything that can go wrong. Messages are lower-case fragments that end in
-/// what to do about it.
+/// An error. Messages are lower-case fragments that end with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line asks for something that does not exist or does not fit together.
+    /// The command line is invalid or contradictory.
     #[error("{0}")]
     Usage(String),
 
-    /// An input is not there or can't be opened.
+    /// An input does not exist or cannot be opened.
     #[error("{place}: cannot open the input: {source}")]
     NoInput {
         /// The input.
@@ -71,24 +68,24 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// An input is there but is not what it must be.
+    /// An input has invalid content.
     #[error("{place}: {what}")]
     BadData {
         /// File, row group and column.
         place: Place,
-        /// What is wrong and what to do.
+        /// The fault and its remedy.
         what: String,
     },
 
-    /// No engine can run the models on the device asked for.
+    /// No engine can run the models on the requested device.
     #[error("{0}")]
     Engine(String),
 
-    /// The output is there already.
+    /// The output already exists.
     #[error("{0} exists; write elsewhere or give --overwrite")]
     OutputExists(PathBuf),
 
-    /// The output can't be created.
+    /// The output cannot be created.
     #[error("{path}: cannot create the output: {source}; check that the folder exists and is writable")]
     CannotCreate {
         /// The output.
@@ -97,10 +94,10 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// Reading or writing failed midway.
+    /// A read or write failed.
     #[error("{place}: {doing} failed: {source}")]
     Io {
-        /// What was read or written.
+        /// The file or object.
         place: Place,
         /// The operation, as a noun: "write", "read", "fsync".
         doing: &'static str,
@@ -108,54 +105,54 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// A signal ended the run before its output was whole.
+    /// A signal ended the run before its output was complete.
     #[error("interrupted; nothing was written under the output's name, run again")]
     Interrupted,
 
-    /// A service failed in a way that passes.
+    /// A temporary failure, for example of an object store.
     #[error("{place}: {what}; run again")]
     Transient {
-        /// What was read or written.
+        /// The file or object.
         place: Place,
-        /// What happened.
+        /// The failure.
         what: String,
     },
 
-    /// A bundle does not hold what its manifest or this program needs.
+    /// A bundle contradicts its manifest, or lacks something this program needs.
     #[error("bundle {bundle}, {file}{}: {what}", field.as_ref().map(|f| format!(", field {f}")).unwrap_or_default())]
     Bundle {
-        /// The bundle's directory.
+        /// The directory of the bundle.
         bundle: PathBuf,
         /// The file in it.
         file: String,
-        /// The manifest's field, where one is to blame.
+        /// The manifest's field, if the fault is in one.
         field: Option<String>,
-        /// What is wrong and what to do.
+        /// The fault and its remedy.
         what: String,
     },
 
-    /// A configuration file or a setting does not hold together.
+    /// A configuration file or setting is invalid.
     #[error("{0}")]
     Config(String),
 
-    /// A promise of this program to itself was broken.
+    /// A violated invariant: a bug of this program.
     #[error("internal error: {0}; please report it")]
     Internal(String),
 }
 
 impl Error {
-    /// Data at a place is not what it must be.
+    /// Invalid data at a place.
     pub fn bad_data(place: Place, what: impl fmt::Display) -> Self {
         Self::BadData { place, what: what.to_string() }
     }
 
-    /// An I/O error at a place. A missing file becomes [`Error::NoInput`] only
-    /// where the caller opens an input; here it is an I/O error like others.
+    /// An I/O error at a place, also for a missing file: only the opening of an input makes
+    /// it an [`Error::NoInput`].
     pub fn io(place: Place, doing: &'static str, source: io::Error) -> Self {
         Self::Io { place, doing, source }
     }
 
-    /// The process's exit code (sysexits.h; the README's table).
+    /// The exit code of the process (sysexits.h; table in the README).
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
@@ -168,10 +165,5 @@ impl Error {
             Self::Interrupted | Self::Transient { .. } => 75,
             Self::Bundle { .. } | Self::Config(_) => 78,
         }
-    }
-
-    /// Whether the same command may succeed when it is run again unchanged.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Transient { .. } | Self::Io { .. })
     }
 }

@@ -1,16 +1,16 @@
-//! The program: what was typed, run; its error, printed; its exit code, returned.
+//! The entry point of the `lsmi-etl` binary.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    be_silent();
+    disable_onnxruntime_telemetry();
     lsmi_etl::cli::main()
 }
 
-/// ONNX Runtime's builds (seen with 1.32) collect usage data for their maker, and open a
-/// database of them in the user's cache folder before anybody can tell them not to: this
-/// setting alone comes early enough. Who has set it has decided.
-fn be_silent() {
+/// Sets `ORT_DISABLE_TELEMETRY` unless the user has set it. Builds of ONNX Runtime (seen with
+/// 1.32) collect usage data and open a database for it in the user's cache folder before any
+/// API call can disable that, so only the environment variable is early enough.
+fn disable_onnxruntime_telemetry() {
     const SETTING: &str = "ORT_DISABLE_TELEMETRY";
     if std::env::var_os(SETTING).is_none() {
         // SAFETY: no other thread of this process runs yet.

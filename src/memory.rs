@@ -1,18 +1,18 @@
-//! Numbers of bytes: as people type them, and how many this process may use.
+//! Memory sizes: parsing and display of byte counts, and the memory usable by this process.
 
 use std::fmt;
 use std::str::FromStr;
 
 use sysinfo::System;
 
-/// A number of bytes as it may be typed: `512MiB`, `4G`, `1000000`.
+/// A byte count with an optional unit: `512MiB`, `4G`, `1000000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub u64);
 
 impl FromStr for ByteSize {
     type Err = String;
 
-    /// K, M, G, T count by 1024, as KiB to TiB do; KB to TB by 1000.
+    /// K to T and KiB to TiB are powers of 1024; KB to TB are powers of 1000.
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
@@ -33,7 +33,7 @@ impl FromStr for ByteSize {
 }
 
 impl fmt::Display for ByteSize {
-    /// In the largest unit of which it is a whole number.
+    /// The largest unit that needs no fraction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
         match units.into_iter().find(|(power, _)| self.0.is_multiple_of(1_u64 << power)) {
@@ -43,8 +43,7 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// The memory that this process may use: the machine's, or its cgroup's where that is
-/// less.
+/// The memory usable by this process: the smaller of the machine's and the cgroup's limit.
 pub fn usable_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();

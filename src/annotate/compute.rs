@@ -55,7 +55,7 @@ impl<'a> FileJob<'a> {
     /// The samples of the input.
     pub(super) fn source(&self) -> Result<Source> {
         let source = self.run.source(&self.input, &self.columns);
-        source.map_err(|e| self.input.file().unless_changed(e))
+        source.map_err(|e| self.input.file().or_input_changed(e))
     }
 
     /// The provenance of the existing output, where the same work made it with any shift.
@@ -84,7 +84,7 @@ impl<'a> FileJob<'a> {
     }
 
     pub(super) fn summary(&self, outcome: Outcome) -> Summary {
-        Summary::of(self.run, self.paths.input, self.paths.output, outcome)
+        Summary::of(&self.run.models_used(), self.paths.input, self.paths.output, outcome)
     }
 }
 
@@ -159,7 +159,7 @@ impl<'a> FileComputation<'a> {
     /// the journal, whose rows are of two inputs, is removed.
     pub(super) fn or_input_changed(self, error: Error) -> Result<Error> {
         let file = self.job.input.file();
-        let error = file.unless_changed(error);
+        let error = file.or_input_changed(error);
         if matches!(error, Error::Transient { .. }) && file.has_changed() {
             self.journal.remove()?;
         }

@@ -88,7 +88,7 @@ impl<'a> Outputs<'a> {
         // With a shift, the measuring pass has discarded the old journal already.
         let restart = run.options.restart && shift.is_none();
         let computation = FileComputation::begin(job, restart)?;
-        Staged::sweep(output);
+        Staged::remove_leftovers(output);
         let staged = Staged::create(output, replace)?;
         // An earlier run may have been killed between the renames of the two files.
         let replace = replace || computation.resumed.rows > 0;
@@ -174,7 +174,7 @@ impl ComputedOutputs<'_> {
         let columns = row_stats.summaries(&job.columns.computed, shift.map_or(0.0, |shift| shift.nats()));
         let fates = row_stats.fates.clone();
         // A footer that is not encrypted must not tell of columns that are.
-        let is_open = input.has_open_footer_of_secrets();
+        let is_open = input.has_plaintext_footer_of_encrypted();
         let moments = columns.iter().map(|(name, column)| (name.clone(), (!is_open).then_some(*column)));
         let shown = shift.filter(|_| !is_open);
         let provenance = Provenance {

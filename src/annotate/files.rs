@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::error::Result;
 use crate::interaction::Moments;
 use crate::samples::FateCounts;
-use crate::storage::{Files, Pair, below, create_folder_of};
+use crate::storage::{FilePair, Files, create_parent_folder, join_path};
 
 use super::adjust::{self, MeasuredFile, Shift};
 use super::compute::FilePaths;
@@ -71,11 +71,11 @@ impl Run<'_> {
     }
 
     /// Does the work on a file, with the folders of its outputs in place.
-    fn with_paths<T>(&self, pair: &Pair, work: impl FnOnce(FilePaths<'_>) -> Result<T>) -> Result<T> {
+    fn with_paths<T>(&self, pair: &FilePair, work: impl FnOnce(FilePaths<'_>) -> Result<T>) -> Result<T> {
         self.check_stop()?;
-        create_folder_of(&pair.output)?;
-        let rejects = self.options.rejects.as_deref().map(|folder| below(folder, &pair.relative));
-        rejects.as_deref().map_or(Ok(()), create_folder_of)?;
+        create_parent_folder(&pair.output)?;
+        let rejects = self.options.rejects.as_deref().map(|folder| join_path(folder, &pair.relative));
+        rejects.as_deref().map_or(Ok(()), create_parent_folder)?;
         work(FilePaths { input: &pair.input, output: &pair.output, rejects: rejects.as_deref() })
     }
 }

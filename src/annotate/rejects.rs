@@ -31,7 +31,7 @@ impl Rejects {
         let staged = Staged::create(path, overwrite)?;
         let place = Place::file(path.display());
         let mut properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
-        if let Some(encryption) = input.map(Input::encryption_for_others).transpose()?.flatten() {
+        if let Some(encryption) = input.map(Input::uniform_encryption).transpose()?.flatten() {
             properties = properties.with_file_encryption_properties(encryption);
         }
         let writer = ArrowWriter::try_new(staged.writer()?, schema(), Some(properties.build()))

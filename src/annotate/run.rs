@@ -13,6 +13,7 @@ use crate::samples::{Request, Source};
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::options::AnnotateOptions;
 use super::progress::{Begun, Progress};
+use super::summary::ModelsUsed;
 
 /// One run of `annotate` over a file, several files or a stream.
 pub struct Run<'a> {
@@ -93,6 +94,12 @@ impl<'a> Run<'a> {
     /// The rows of a batch that were chosen by timing, where they were.
     pub fn tuned_batch_rows(&self) -> Option<usize> {
         self.tuner.chosen()
+    }
+
+    /// The models, as a summary names them.
+    pub(super) fn models_used(&self) -> ModelsUsed {
+        let engine = self.engine.describe().to_string();
+        ModelsUsed { engine, bundle_sha256: self.bundle.digest().to_owned() }
     }
 
     /// Threads that evaluate batches, each with a session.

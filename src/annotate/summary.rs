@@ -13,8 +13,6 @@ use crate::output::Written;
 use crate::provenance::Adjustment;
 use crate::samples::FateCounts;
 
-use super::run::Run;
-
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Summary {
@@ -118,6 +116,15 @@ pub(super) struct Outcome {
     pub(super) elapsed: Duration,
 }
 
+/// The models of a run, as a summary names them.
+#[derive(Debug, Clone)]
+pub(super) struct ModelsUsed {
+    /// "NAME (VERSION) on DEVICE".
+    pub(super) engine: String,
+    /// SHA-256 of the bundle's manifest.
+    pub(super) bundle_sha256: String,
+}
+
 /// What an earlier, unfinished run had computed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Resumed {
@@ -128,7 +135,7 @@ pub(super) struct Resumed {
 
 impl Summary {
     /// The summary of a run's work on one input.
-    pub(super) fn of(run: &Run<'_>, input: &Path, output: &Path, outcome: Outcome) -> Self {
+    pub(super) fn of(models: &ModelsUsed, input: &Path, output: &Path, outcome: Outcome) -> Self {
         let Outcome { rows, skipped, resumed, elapsed, .. } = outcome;
         let computed_rows = if skipped { 0 } else { rows - resumed.rows };
         Self {
@@ -144,8 +151,8 @@ impl Summary {
             resumed_rows: resumed.rows,
             resumed_row_groups: resumed.row_groups as u64,
             computed_row_groups: outcome.computed_row_groups as u64,
-            engine: run.engine.describe().to_string(),
-            bundle_sha256: run.bundle.digest().to_owned(),
+            engine: models.engine.clone(),
+            bundle_sha256: models.bundle_sha256.clone(),
             output_bytes: outcome.output_bytes,
             seconds: elapsed.as_secs_f64(),
             rows_per_second: rate(computed_rows, elapsed),

@@ -96,7 +96,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     ))?;
     let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(CLASSES)?, RHO, SIGMA)?);
     for (output, seed, truth) in [(&train, args.seed, Truth::None), (&input, args.seed + 1, Truth::Columns)] {
-        let options = synth::Options {
+        let options = synth::SynthOptions {
             output: output.clone(),
             rows: args.rows,
             seed,

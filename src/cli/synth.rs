@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::interaction::truth::{Gaussian, Generator, Prior, Rdn, Unq, Wide, WideShape, Xor};
 use crate::provenance;
-use crate::synth::{Options, Truth, write};
+use crate::synth::{SynthOptions, Truth, write};
 
 use super::output;
 
@@ -139,7 +139,7 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
     let start = Instant::now();
     let (generator, parameters) = generator(args)?;
     let lineage = serde_json::to_string(&parameters).map_err(|error| Error::Internal(error.to_string()))?;
-    let options = Options {
+    let options = SynthOptions {
         output: args.output.clone(),
         rows: args.rows,
         seed: args.seed,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::bundle::Bundle;
 use crate::error::Result;
-use crate::storage::{self, below, is_url};
+use crate::storage::{is_url, join_path, read_object};
 
 /// Opens the bundle in a folder, or below a URL, whose files are read into memory.
 ///
@@ -15,7 +15,7 @@ use crate::storage::{self, below, is_url};
 /// [`Error::Config`](crate::Error::Config) and [`Error::Usage`](crate::Error::Usage).
 pub fn open_bundle(place: &Path) -> Result<Bundle> {
     match is_url(place) {
-        true => Bundle::read(place, |file| storage::read(&below(place, Path::new(file)))),
+        true => Bundle::read(place, |file| read_object(&join_path(place, Path::new(file)))),
         false => Bundle::open(place),
     }
 }

@@ -28,7 +28,7 @@ use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{ColumnReader, Encryption, Input, check_new_fields};
-use crate::storage::block_writer::{Failure, Sink};
+use crate::storage::block_writer::{BlockWriter, FirstError};
 use crate::storage::{Staged, io_errors, temporary_folder};
 
 use super::key_values;
@@ -52,9 +52,9 @@ pub struct Reencoder {
     leaves: Vec<usize>,
     new_columns: usize,
     key_values: Vec<KeyValue>,
-    writer: SerializedFileWriter<Sink>,
+    writer: SerializedFileWriter<BlockWriter>,
     columns: ArrowRowGroupWriterFactory,
-    failure: Failure,
+    failure: FirstError,
     row_groups: usize,
     staged: Staged,
 }
@@ -82,9 +82,9 @@ impl Reencoder {
 
         let old = old_schema(input).map_err(read)?;
         let schema = extended_schema(&old, new_fields).map_err(read)?;
-        let encrypted = encryption.same_for(input.metadata(), &schema, &like).map_err(read)?;
+        let encrypted = encryption.properties_for_copy(input.metadata(), &schema, &like).map_err(read)?;
         let properties = properties(input, &schema).with_file_encryption_properties(encrypted).build();
-        let (sink, failure) = Sink::new(staged.writer()?);
+        let (sink, failure) = BlockWriter::new(staged.writer()?);
         let output = Place::file(staged.path().display());
         let writer = SerializedFileWriter::new(sink, schema.root_schema_ptr(), Arc::new(properties));
         let writer = writer.map_err(|error| match failure.take() {

@@ -18,7 +18,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::check_new_fields;
-use crate::storage::block_writer::{Failure, Sink};
+use crate::storage::block_writer::{BlockWriter, FirstError};
 use crate::storage::{Staged, io_errors};
 
 use super::key_values;
@@ -32,7 +32,7 @@ pub struct RowWriter {
 
 enum To {
     Stream(Box<StreamWriter<BufWriter<Counting>>>, Place),
-    File { writer: Box<ArrowWriter<Sink>>, failure: Failure, staged: Staged },
+    File { writer: Box<ArrowWriter<BlockWriter>>, failure: FirstError, staged: Staged },
 }
 
 /// What is added to the rows that are written.
@@ -105,7 +105,7 @@ impl RowWriter {
                 properties = properties.set_column_dictionary_enabled(leaf.path().clone(), false);
             }
         }
-        let (sink, failure) = Sink::new(staged.writer()?);
+        let (sink, failure) = BlockWriter::new(staged.writer()?);
         let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties.build()));
         let writer = Box::new(writer.map_err(no_place)?);
         Ok(Self { schema, to: To::File { writer, failure, staged } })
@@ -220,7 +220,7 @@ fn stream_fault(place: &Place, error: ArrowError) -> Error {
     }
 }
 
-fn file_fault(staged: &Staged, failure: &Failure, error: &ParquetError) -> Error {
+fn file_fault(staged: &Staged, failure: &FirstError, error: &ParquetError) -> Error {
     let source = failure.take().unwrap_or_else(|| io::Error::other(error.to_string()));
     io_errors::io(Place::file(staged.path().display()), "write", source)
 }

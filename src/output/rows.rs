@@ -117,7 +117,7 @@ fn row_group(
             Some(Err(error)) => {
                 // Arrow's reader keeps no more of an error than its text.
                 Some(Err(file
-                    .failure(&place)
+                    .take_read_error(&place)
                     .unwrap_or_else(|| io_errors::arrow(place.clone(), "read", error))))
             }
             None if first_row != promised => {

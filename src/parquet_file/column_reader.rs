@@ -1,4 +1,4 @@
-//! A reader of one column of one row group.
+//! A reader of a single column of a row group.
 
 use std::ops::Range;
 
@@ -7,20 +7,20 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{InputFile, io_errors};
+use crate::storage::{SourceFile, io_errors};
 
 use super::open::Input;
 
-/// One column of a row group, through the Parquet crate's Arrow reader.
+/// A projection of one column, read by the Parquet crate's Arrow reader.
 pub(crate) struct ColumnReader {
     reader: ParquetRecordBatchReader,
-    file: InputFile,
+    file: SourceFile,
     empty: ArrayRef,
     place: Place,
 }
 
 impl ColumnReader {
-    /// Opens rows `rows` of a column; batches have `batch_rows` rows but for the last.
+    /// Opens the rows `rows` of a column. Each batch has `batch_rows` rows, except the last.
     pub(crate) fn open(
         input: &Input,
         position: usize,
@@ -44,14 +44,17 @@ impl ColumnReader {
         Ok(Self { reader, file, empty, place })
     }
 
-    /// The next batch, which must have so many rows.
+    /// Reads the next batch, which must have `rows` rows.
     pub(crate) fn read(&mut self, rows: usize) -> Result<ArrayRef> {
         let array = match self.reader.next().transpose() {
-            Ok(Some(batch)) => batch.columns().first().cloned().unwrap_or_else(|| self.empty.clone()),
+            Ok(Some(batch)) => {
+                let column = batch.columns().first().cloned();
+                column.ok_or_else(|| Error::Internal("a projection of one column is empty".to_owned()))?
+            }
             Ok(None) => self.empty.clone(),
             Err(error) => {
-                // Arrow's reader keeps no more of an error than its text.
-                let known = self.file.failure(&self.place);
+                // Arrow's reader passes on only the text of an error.
+                let known = self.file.take_read_error(&self.place);
                 return Err(known.unwrap_or_else(|| io_errors::arrow(self.place.clone(), "read", error)));
             }
         };

@@ -1,7 +1,7 @@
-//! Encrypted files: read with the user's keys, and what another file takes to be
-//! encrypted in the same way. EncryptionKeys that a key service has wrapped must be unwrapped by
-//! the user: what the file says of its keys is carried over, so that readers which ask
-//! the service for them can read the output as well.
+//! Parquet modular encryption: decryption of footers with the user's keys, and properties
+//! that encrypt another file in the same way. The user must unwrap keys that a key service
+//! has wrapped. Key metadata is copied to the output, so that readers which use the service
+//! can read it, too.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,47 +19,48 @@ use crate::storage::io_errors;
 
 use super::encryption_keys::EncryptionKeys;
 
-/// How a file is encrypted.
+/// The encryption of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Encryption {
     keys: EncryptionKeys,
-    /// What the file says of its footer's key.
-    pub(crate) footer_metadata: Option<Vec<u8>>,
-    /// Whether the footer is to be read by everybody, and signed with the footer's key.
-    pub(crate) open_footer: bool,
+    /// Key metadata of the footer key.
+    pub(crate) footer_key_metadata: Option<Vec<u8>>,
+    /// Whether the footer is plaintext, signed with the footer key.
+    pub(crate) plaintext_footer: bool,
 }
 
-/// A leaf column's key, and what the file says of it.
+/// Key and key metadata of a leaf column.
 type ColumnKey<'a> = (&'a [u8], Option<&'a [u8]>);
 
 impl Encryption {
-    /// Reads a footer with keys, through `parse`. None for a file that is not encrypted.
+    /// Reads a footer with keys, through `parse`. `None` if the file is not encrypted.
     ///
     /// # Errors
-    /// [`Error::BadData`] where these are not its keys, [`Error::Io`].
+    /// [`Error::BadData`] if the keys do not match, [`Error::Io`].
     pub(crate) fn read(
         keys: &EncryptionKeys,
-        open_footer: bool,
+        plaintext_footer: bool,
         place: &Place,
         parse: impl Fn(Arc<FileDecryptionProperties>, PageIndexPolicy) -> ParquetResult<ParquetMetaData>,
     ) -> Result<(ParquetMetaData, Option<Self>)> {
-        let refused = |error| refused(place, error);
-        // The Parquet crate takes the lengths and ordinals of an encrypted footer on trust.
+        let failed = |error| decryption_error(place, error);
+        // The Parquet crate does not validate lengths and ordinals of an encrypted footer, and
+        // panics.
         let parse = |properties, page_index| {
             catch_unwind(AssertUnwindSafe(|| parse(properties, page_index)))
-                .unwrap_or_else(|_| Err(ParquetError::General("the footer makes no sense".to_owned())))
+                .unwrap_or_else(|_| Err(ParquetError::General("the footer is inconsistent".to_owned())))
         };
-        // Only a retriever is told what the file says of its footer's key.
-        let seen = Arc::new(FooterKey { key: keys.footer.clone(), metadata: Mutex::new(None) });
-        let mut properties = FileDecryptionProperties::with_key_retriever(seen.clone());
+        // The crate passes key metadata to a key retriever only.
+        let retriever = Arc::new(FooterKeyRetriever { key: keys.footer.clone(), metadata: Mutex::new(None) });
+        let mut properties = FileDecryptionProperties::with_key_retriever(retriever.clone());
         if let Some(prefix) = &keys.aad_prefix {
             properties = properties.with_aad_prefix(prefix.clone());
         }
-        let metadata = parse(properties.build().map_err(refused)?, PageIndexPolicy::Skip).map_err(refused)?;
-        let footer_metadata = seen.metadata.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if open_footer && !is_any_column_encrypted(&metadata) {
-            let plain = parse(with_footer_key(keys).build().map_err(refused)?, PageIndexPolicy::Optional);
-            return Ok((plain.map_err(refused)?, None));
+        let metadata = parse(properties.build().map_err(failed)?, PageIndexPolicy::Skip).map_err(failed)?;
+        let footer_key_metadata = retriever.metadata.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if plaintext_footer && !is_any_column_encrypted(&metadata) {
+            let plain = parse(with_footer_key(keys).build().map_err(failed)?, PageIndexPolicy::Optional);
+            return Ok((plain.map_err(failed)?, None));
         }
         let columns = paths_with_keys(&metadata);
 
@@ -68,19 +69,19 @@ impl Encryption {
         for path in columns {
             match keys.column(path) {
                 Some(key) => properties = properties.with_column_key(&path.join("."), key.clone()),
-                // The index would need the key as well.
+                // The page index is encrypted with the same key.
                 None => page_index = PageIndexPolicy::Skip,
             }
         }
-        let metadata = parse(properties.build().map_err(refused)?, page_index).map_err(refused)?;
-        let footer_metadata = footer_metadata.filter(|metadata| !metadata.is_empty());
-        Ok((metadata, Some(Self { keys: keys.clone(), footer_metadata, open_footer })))
+        let metadata = parse(properties.build().map_err(failed)?, page_index).map_err(failed)?;
+        let footer_key_metadata = footer_key_metadata.filter(|metadata| !metadata.is_empty());
+        Ok((metadata, Some(Self { keys: keys.clone(), footer_key_metadata, plaintext_footer })))
     }
 
-    /// Fails where a column has a key of its own that was not given.
+    /// Checks that the keys cover all columns with their own key.
     ///
     /// # Errors
-    /// [`Error::BadData`] that names the column.
+    /// [`Error::BadData`] with a column whose key is missing.
     pub(crate) fn check_keys(&self, metadata: &ParquetMetaData, place: Place) -> Result<()> {
         match paths_with_keys(metadata).into_iter().find(|path| self.keys.column(path).is_none()) {
             None => Ok(()),
@@ -91,14 +92,14 @@ impl Encryption {
         }
     }
 
-    /// What encrypts another file in the same way: `old` is the footer of this one,
-    /// `schema` the other's, whose leaves are the old ones and then new ones. The new
-    /// ones get the key of the first encrypted one of the top-level columns `like`, and
-    /// none where none of them is encrypted.
+    /// Properties that encrypt another file in the same way. `old` is the footer of this file;
+    /// `schema` is that of the other one, with the leaves of this file and then new ones. New
+    /// leaves get the key of the first encrypted column among the top-level columns `like`,
+    /// and stay plaintext if there is none.
     ///
     /// # Errors
-    /// Those of the Parquet crate.
-    pub(crate) fn same_for(
+    /// Errors of the Parquet crate.
+    pub(crate) fn properties_for_copy(
         &self,
         old: &ParquetMetaData,
         schema: &SchemaDescriptor,
@@ -106,8 +107,8 @@ impl Encryption {
     ) -> ParquetResult<Arc<FileEncryptionProperties>> {
         let leaves = old.file_metadata().schema_descr().num_columns();
         let keys: Vec<Option<ColumnKey<'_>>> = (0..leaves).map(|leaf| self.key_of(old, leaf)).collect();
-        let mut properties = self.builder().with_plaintext_footer(self.open_footer);
-        // Without keys of columns, the footer's key encrypts all of them.
+        let mut properties = self.builder().with_plaintext_footer(self.plaintext_footer);
+        // Properties without column keys encrypt all columns with the footer key.
         let all_by_footer = paths_with_keys(old).is_empty() && keys.iter().all(Option::is_some);
         if all_by_footer || old.num_row_groups() == 0 {
             return properties.build();
@@ -131,17 +132,17 @@ impl Encryption {
         properties.build()
     }
 
-    /// What encrypts all of another file with the footer's key.
+    /// Properties that encrypt all of another file with the footer key.
     ///
     /// # Errors
-    /// Those of the Parquet crate.
-    pub(crate) fn uniform(&self) -> ParquetResult<Arc<FileEncryptionProperties>> {
+    /// Errors of the Parquet crate.
+    pub(crate) fn uniform_properties(&self) -> ParquetResult<Arc<FileEncryptionProperties>> {
         self.builder().build()
     }
 
     fn builder(&self) -> EncryptionPropertiesBuilder {
         let mut properties = FileEncryptionProperties::builder(self.keys.footer.clone());
-        if let Some(metadata) = &self.footer_metadata {
+        if let Some(metadata) = &self.footer_key_metadata {
             properties = properties.with_footer_key_metadata(metadata.clone());
         }
         match &self.keys.aad_prefix {
@@ -153,10 +154,10 @@ impl Encryption {
     fn key_of<'a>(&'a self, old: &'a ParquetMetaData, leaf: usize) -> Option<ColumnKey<'a>> {
         match old.row_groups().iter().find_map(|group| group.column(leaf).crypto_metadata())? {
             ColumnCryptoMetaData::ENCRYPTION_WITH_FOOTER_KEY => {
-                Some((self.keys.footer.as_slice(), self.footer_metadata.as_deref()))
+                Some((self.keys.footer.as_slice(), self.footer_key_metadata.as_deref()))
             }
             ColumnCryptoMetaData::ENCRYPTION_WITH_COLUMN_KEY(column) => {
-                // `check_keys` has found them all.
+                // `check_keys` guarantees the key.
                 let key = self.keys.column(&column.path_in_schema).unwrap_or(&self.keys.footer);
                 Some((key.as_slice(), column.key_metadata.as_deref()))
             }
@@ -172,13 +173,13 @@ fn with_footer_key(keys: &EncryptionKeys) -> DecryptionPropertiesBuilder {
     }
 }
 
-/// Whether a footer that everybody can read tells of columns that not everybody can.
+/// Whether a plaintext footer lists encrypted columns.
 pub(crate) fn is_any_column_encrypted(metadata: &ParquetMetaData) -> bool {
     let mut chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
     chunks.any(|chunk| chunk.crypto_metadata().is_some())
 }
 
-/// The leaf columns with keys of their own.
+/// The leaf columns with their own keys.
 fn paths_with_keys(metadata: &ParquetMetaData) -> BTreeSet<&Vec<String>> {
     let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
     let paths = chunks.filter_map(|chunk| match chunk.crypto_metadata()? {
@@ -188,13 +189,13 @@ fn paths_with_keys(metadata: &ParquetMetaData) -> BTreeSet<&Vec<String>> {
     paths.collect()
 }
 
-fn refused(place: &Place, error: ParquetError) -> Error {
+fn decryption_error(place: &Place, error: ParquetError) -> Error {
     if matches!(error, ParquetError::External(_)) {
         return io_errors::parquet(place.clone(), "read", error);
     }
     let text = error.to_string();
     let what = if text.contains("AAD unique file identifier") {
-        "is encrypted in a way of its own (DuckDB's), which the Parquet format does not know; write it with another \
+        "is encrypted with DuckDB's own scheme, which is not part of the Parquet format; write it with another \
          program"
             .to_owned()
     } else {
@@ -204,19 +205,20 @@ fn refused(place: &Place, error: ParquetError) -> Error {
     Error::bad_data(place.clone(), what)
 }
 
-/// Gives the footer's key to whoever asks first, who is the footer, and nothing to others.
-struct FooterKey {
+/// A key retriever that returns the footer key to the first request, which is the footer's,
+/// and an error to later ones.
+struct FooterKeyRetriever {
     key: Vec<u8>,
     metadata: Mutex<Option<Vec<u8>>>,
 }
 
-impl KeyRetriever for FooterKey {
+impl KeyRetriever for FooterKeyRetriever {
     fn retrieve_key(&self, metadata: &[u8]) -> ParquetResult<Vec<u8>> {
-        let mut seen = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.is_some() {
+        let mut first = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_some() {
             return Err(ParquetError::General("not the footer's key".to_owned()));
         }
-        *seen = Some(metadata.to_vec());
+        *first = Some(metadata.to_vec());
         Ok(self.key.clone())
     }
 }

@@ -1,6 +1,5 @@
-//! The keys of encrypted Parquet files, from a file of the user's: on a command line
-//! everybody could read them. A small JSON, with the names that pyarrow and DuckDB
-//! give to its parts.
+//! The keys of encrypted Parquet files, from a JSON file with the field names of pyarrow and
+//! DuckDB. Keys are not accepted on the command line, which other users can read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +11,10 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-/// Lengths in bytes that a key of AES-GCM can have here.
+/// Supported lengths of AES-GCM keys in bytes.
 const KEY_BYTES: [usize; 2] = [16, 32];
 
-/// EncryptionKeys of encrypted files. Whoever prints them sees none.
+/// Keys of encrypted files. Their `Debug` output contains no key.
 #[derive(Clone, PartialEq)]
 pub struct EncryptionKeys {
     pub(crate) footer: Vec<u8>,
@@ -25,7 +24,7 @@ pub struct EncryptionKeys {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct KeyFile {
     footer_key: String,
     #[serde(default)]
     column_keys: BTreeMap<String, String>,
@@ -34,12 +33,12 @@ struct Written {
 
 impl EncryptionKeys {
     /// Reads a key file: `{"footer_key": "…", "column_keys": {"COLUMN": "…"}, "aad_prefix": "…"}`,
-    /// of which only the first must be there. A key is 16 or 32 bytes, in hexadecimal
-    /// digits or in base64.
+    /// of which only the first is required. A key is 16 or 32 bytes, as hexadecimal digits
+    /// or base64.
     ///
     /// # Errors
-    /// [`Error::Config`] where it cannot be read or makes no sense. No message holds
-    /// any of its content.
+    /// [`Error::Config`] if it is not readable or invalid. No message contains any of its
+    /// content.
     pub fn open(path: &Path) -> Result<Self> {
         let wrong = |what: String| Error::Config(format!("key file {}: {what}", path.display()));
         let text = std::fs::read(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
@@ -47,30 +46,30 @@ impl EncryptionKeys {
     }
 
     fn parse(text: &[u8]) -> std::result::Result<Self, String> {
-        let written: Written = serde_json::from_slice(text).map_err(|e| {
-            // The parser's own words quote what they are about.
+        let file: KeyFile = serde_json::from_slice(text).map_err(|e| {
+            // The parser's own message quotes the content.
             let (line, column) = (e.line(), e.column());
             format!(
-                "line {line}, column {column} is not what belongs there; it must be a JSON object of footer_key and, \
-                 where they are needed, column_keys and aad_prefix"
+                "line {line}, column {column} is invalid; the file must be a JSON object of footer_key and, if needed, \
+                 column_keys and aad_prefix"
             )
         })?;
         let key = |name: &str, text: &str| {
             decode(text).ok_or_else(|| {
-                format!("{name} is no key: it must be 16 or 32 bytes, as hexadecimal digits or as base64")
+                format!("{name} is not a key: it must be 16 or 32 bytes, as hexadecimal digits or base64")
             })
         };
-        let columns = written.column_keys.iter();
+        let columns = file.column_keys.iter();
         let columns =
             columns.map(|(name, text)| Ok((name.clone(), key(&format!("column_keys.{name}"), text)?)));
         Ok(Self {
-            footer: key("footer_key", &written.footer_key)?,
+            footer: key("footer_key", &file.footer_key)?,
             columns: columns.collect::<std::result::Result<_, String>>()?,
-            aad_prefix: written.aad_prefix.map(String::into_bytes),
+            aad_prefix: file.aad_prefix.map(String::into_bytes),
         })
     }
 
-    /// The key of a leaf column, by its whole path or by its top-level column's name.
+    /// The key of a leaf column, by its full path or by the name of its top-level column.
     pub(crate) fn column(&self, path: &[String]) -> Option<&Vec<u8>> {
         self.columns.get(&path.join(".")).or_else(|| self.columns.get(path.first()?))
     }
@@ -82,7 +81,8 @@ impl fmt::Debug for EncryptionKeys {
     }
 }
 
-/// Hexadecimal digits are twice as many as bytes, base64's four thirds: no length is both.
+/// Decodes hexadecimal digits or base64. Hexadecimal needs two digits a byte and base64 four
+/// thirds, so the length tells them apart.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.trim();
     let bytes = if KEY_BYTES.contains(&(text.len() / 2)) && text.bytes().all(|b| b.is_ascii_hexdigit()) {

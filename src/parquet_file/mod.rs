@@ -1,5 +1,5 @@
-//! One open Parquet file: its footer, its schema, its encryption, and a reader of one of
-//! its columns. Knows nothing of embeddings or labels.
+//! An open Parquet file: footer, schema, encryption, and a reader of a single column. Knows
+//! nothing of embeddings or labels.
 
 mod column_names;
 mod column_reader;
@@ -7,7 +7,7 @@ mod encryption;
 mod encryption_keys;
 mod open;
 
-pub(crate) use column_names::{Named, check_new_fields};
+pub(crate) use column_names::{ColumnNames, check_new_fields};
 pub(crate) use column_reader::ColumnReader;
 pub(crate) use encryption::Encryption;
 pub use encryption_keys::EncryptionKeys;

@@ -1,4 +1,4 @@
-//! Opening a Parquet file: its footer, its schema, and the place of each column.
+//! Opening of Parquet files: magic, footer, page index, schema and encryption.
 
 use std::io::Read;
 use std::path::Path;
@@ -16,51 +16,51 @@ use parquet::file::metadata::{
 use parquet::file::reader::ChunkReader;
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{InputFile, io_errors};
+use crate::storage::{SourceFile, io_errors};
 
-use super::column_names::Named;
+use super::column_names::ColumnNames;
 use super::encryption::{Encryption, is_any_column_encrypted};
 use super::encryption_keys::EncryptionKeys;
 
 /// An open Parquet file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Input {
-    file: InputFile,
+    file: SourceFile,
     arrow: ArrowReaderMetadata,
     encryption: Option<Arc<Encryption>>,
 }
 
 impl Input {
-    /// Opens a file, by its path or URL, and reads its footer and page index.
+    /// Opens a file by its path or URL, and reads its footer and page index.
     ///
     /// # Errors
-    /// [`Error::NoInput`] where there is no such file, [`Error::BadData`] where it
-    /// is not Parquet, is cut off, or is encrypted; for a URL also
+    /// [`Error::NoInput`] if it does not exist, [`Error::BadData`] if it is not Parquet,
+    /// truncated or encrypted; for a URL also
     /// [`Error::Transient`], [`Error::Usage`] and [`Error::Config`].
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_with(path, None)
     }
 
-    /// Opens a file that may be encrypted with these keys. Whether they are all that its
-    /// columns need is for [`Input::check_keys`].
+    /// Opens a file that may be encrypted with these keys. [`Input::check_keys`] checks that
+    /// they cover its columns.
     ///
     /// # Errors
-    /// As for [`Input::open`]; [`Error::BadData`] where the footer has another key.
+    /// As for [`Input::open`]; [`Error::BadData`] if the footer has another key.
     pub fn open_with(path: &Path, keys: Option<&EncryptionKeys>) -> Result<Self> {
-        let file = InputFile::open(path)?;
-        Self::over(file.clone(), path, keys).map_err(|error| file.unless_changed(error))
+        let file = SourceFile::open(path)?;
+        Self::read(file.clone(), path, keys).map_err(|error| file.or_input_changed(error))
     }
 
-    fn over(file: InputFile, path: &Path, keys: Option<&EncryptionKeys>) -> Result<Self> {
+    fn read(file: SourceFile, path: &Path, keys: Option<&EncryptionKeys>) -> Result<Self> {
         let place = Place::file(path.display());
-        let open_footer = recognise(&file, &place)? == Footer::Open;
+        let plaintext_footer = footer_kind(&file, &place)? == FooterKind::Plaintext;
         let (metadata, encryption) = match keys {
-            Some(keys) => {
-                Encryption::read(keys, open_footer, &place, |keys, index| parse(&file, Some(keys), index))?
-            }
-            None if open_footer => {
+            Some(keys) => Encryption::read(keys, plaintext_footer, &place, |keys, index| {
+                parse(&file, Some(keys), index)
+            })?,
+            None if plaintext_footer => {
                 let whole = parse(&file, None, PageIndexPolicy::Optional).or_else(|error| {
-                    // The page index of encrypted columns can't be read; their footer can.
+                    // The page index of encrypted columns is unreadable; their footer is not.
                     match parse(&file, None, PageIndexPolicy::Skip) {
                         Ok(footer) if is_any_column_encrypted(&footer) => Ok(footer),
                         _ => Err(io_errors::parquet(place.clone(), "read", error)),
@@ -81,37 +81,37 @@ impl Input {
         Ok(Self { file, arrow, encryption: encryption.map(Arc::new) })
     }
 
-    /// Fails where the keys are not all that the columns need.
+    /// Checks that the keys cover all columns.
     ///
     /// # Errors
-    /// [`Error::BadData`] that names a column.
+    /// [`Error::BadData`] with a column whose key is missing.
     pub fn check_keys(&self) -> Result<()> {
         let check = |encryption: &Arc<Encryption>| encryption.check_keys(self.metadata(), self.place());
         self.encryption.as_ref().map_or(Ok(()), check)
     }
 
-    /// Whether statistics of encrypted columns would stand in a footer that everybody can
-    /// read.
-    pub fn has_open_footer_of_secrets(&self) -> bool {
-        self.encryption.as_ref().is_some_and(|encryption| encryption.open_footer)
+    /// Whether the file is encrypted with a plaintext footer, which would reveal statistics of
+    /// encrypted columns.
+    pub fn has_plaintext_footer_of_encrypted(&self) -> bool {
+        self.encryption.as_ref().is_some_and(|encryption| encryption.plaintext_footer)
     }
 
-    /// What encrypts a file beside the output with the key of this one's footer, where
-    /// this one is encrypted.
+    /// Properties that encrypt another file with this file's footer key (uniform encryption),
+    /// if this file is encrypted.
     ///
     /// # Errors
     /// [`Error::Internal`].
-    pub fn encryption_for_others(&self) -> Result<Option<Arc<FileEncryptionProperties>>> {
-        let uniform = |encryption: &Arc<Encryption>| encryption.uniform();
+    pub fn uniform_encryption(&self) -> Result<Option<Arc<FileEncryptionProperties>>> {
+        let uniform = |encryption: &Arc<Encryption>| encryption.uniform_properties();
         self.encryption.as_ref().map(uniform).transpose().map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// The file underneath.
-    pub fn file(&self) -> &InputFile {
+    /// The underlying file.
+    pub fn file(&self) -> &SourceFile {
         &self.file
     }
 
-    /// The footer, with page indexes where the file has them.
+    /// The footer, with the page index if the file has one.
     pub fn metadata(&self) -> &Arc<ParquetMetaData> {
         self.arrow.metadata()
     }
@@ -126,32 +126,32 @@ impl Input {
         self.metadata().row_groups().iter().map(|group| group.num_rows().unsigned_abs()).sum()
     }
 
-    /// Rows in one row group; none where there is no such row group.
+    /// Rows in a row group; 0 if it does not exist.
     pub fn rows_in(&self, row_group: usize) -> usize {
         let groups = self.metadata().row_groups();
         groups.get(row_group).map_or(0, |group| usize::try_from(group.num_rows()).unwrap_or(0))
     }
 
-    /// Bytes of the column chunks of one row group; none where there is no such row group.
+    /// Compressed size of a row group's column chunks; 0 if it does not exist.
     pub fn stored_bytes_in(&self, row_group: usize) -> u64 {
         let groups = self.metadata().row_groups();
         groups.get(row_group).map_or(0, |group| group.compressed_size().unsigned_abs())
     }
 
-    /// This file, as a place for errors.
+    /// The file as the place of an error.
     pub fn place(&self) -> Place {
         Place::file(self.file.path().display())
     }
 
-    /// A top-level column by its exact name: its position and its field.
+    /// Position and field of a top-level column, by its exact name.
     ///
     /// # Errors
-    /// [`Error::BadData`] that names the nearest column and all there are.
+    /// [`Error::BadData`] with the most similar name and all names.
     pub fn column(&self, name: &str) -> Result<(usize, &FieldRef)> {
-        Named(self.schema()).find(name).map_err(|what| Error::bad_data(self.place().column(name), what))
+        ColumnNames(self.schema()).find(name).map_err(|what| Error::bad_data(self.place().column(name), what))
     }
 
-    /// The footer's bytes as they stand in the file.
+    /// The raw bytes of the footer.
     ///
     /// # Errors
     /// [`Error::BadData`], [`Error::Io`].
@@ -161,11 +161,12 @@ impl Input {
             let bytes = self.file.get_bytes(offset, length);
             bytes.map_err(|error| io_errors::parquet(self.place(), "read", error))
         };
-        let length = read(end, 4)?.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+        let length = read(end, 4)?.first_chunk().copied().map(u32::from_le_bytes);
+        let length = length.ok_or_else(|| Error::Internal("four bytes were read as fewer".to_owned()))?;
         read(end.saturating_sub(u64::from(length)), length as usize)
     }
 
-    /// Fails where the file has been changed since it was opened.
+    /// Checks that the file has not changed since it was opened.
     ///
     /// # Errors
     /// [`Error::Transient`].
@@ -183,11 +184,11 @@ impl Input {
 }
 
 fn parse(
-    file: &InputFile,
+    file: &SourceFile,
     decryption: Option<Arc<FileDecryptionProperties>>,
     page_index: PageIndexPolicy,
 ) -> ParquetResult<ParquetMetaData> {
-    // As a mask, the encoding statistics would be lost to whoever copies the footer.
+    // A mask would lose the encoding statistics, which the copy of a footer needs.
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
     ParquetMetaDataReader::new()
         .with_page_index_policy(page_index)
@@ -196,15 +197,15 @@ fn parse(
         .parse_and_finish(file)
 }
 
-/// Who can read a footer.
+/// The kind of a footer, by the file's magic.
 #[derive(Debug, PartialEq)]
-enum Footer {
-    Open,
+enum FooterKind {
+    Plaintext,
     Encrypted,
 }
 
-/// Says in plain words what a file is that is not Parquet.
-fn recognise(file: &InputFile, place: &Place) -> Result<Footer> {
+/// Reads the magic at both ends. Its errors tell a truncated Parquet file from another file.
+fn footer_kind(file: &SourceFile, place: &Place) -> Result<FooterKind> {
     let magic = |offset: u64| -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(4);
         let reader =
@@ -216,8 +217,8 @@ fn recognise(file: &InputFile, place: &Place) -> Result<Footer> {
     let head = magic(0)?;
     let tail = magic(file.bytes().saturating_sub(4))?;
     let what = match (&head[..], &tail[..]) {
-        (b"PAR1", b"PAR1") if file.bytes() >= 12 => return Ok(Footer::Open),
-        (b"PARE", b"PARE") if file.bytes() >= 12 => return Ok(Footer::Encrypted),
+        (b"PAR1", b"PAR1") if file.bytes() >= 12 => return Ok(FooterKind::Plaintext),
+        (b"PARE", b"PARE") if file.bytes() >= 12 => return Ok(FooterKind::Encrypted),
         (b"PAR1" | b"PARE", _) => "is a Parquet file that is cut off: its footer is missing; write it again",
         _ => "is not a Parquet file",
     };

@@ -10,7 +10,7 @@ use arrow::datatypes::Schema;
 
 use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::Named;
+use crate::parquet_file::ColumnNames;
 
 use super::batch::Samples;
 use super::embedding_type::EmbeddingType;
@@ -62,7 +62,7 @@ impl Roles {
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
     pub fn find(schema: &Schema, place: &Place, request: &Request<'_>) -> Result<Self> {
         let find = |name: &str| {
-            let found = Named(schema).find(name);
+            let found = ColumnNames(schema).find(name);
             found.map_err(|what| Error::bad_data(place.clone().column(name), what))
         };
         let embedding = |(name, dim): (&str, usize)| -> Result<EmbeddingColumn> {

@@ -9,7 +9,7 @@ use datafusion::object_store;
 use datafusion::parquet::errors::ParquetError;
 
 use crate::error::{Error, Place};
-use crate::storage::{is_url, unreadable};
+use crate::storage::{is_url, read_error};
 
 /// What a DataFusion error means to the user.
 ///
@@ -111,7 +111,7 @@ fn exhausted(what: &str) -> String {
 /// What a failed request means, to a store or to the local file system.
 fn stored(error: &object_store::Error, inputs: &str) -> Error {
     if is_url(Path::new(inputs)) {
-        return unreadable(Path::new(inputs), error);
+        return read_error(Path::new(inputs), error);
     }
     match error {
         object_store::Error::NotFound { path, source } => Error::NoInput {

@@ -16,7 +16,7 @@ use futures::TryStreamExt;
 use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{below, is_url, unreadable};
+use crate::storage::{is_url, join_path, read_error};
 
 use super::failure::explain;
 
@@ -95,7 +95,7 @@ async fn remote(state: &SessionState, name: &str) -> Result<Found> {
         match store.head(url.prefix()).await {
             Ok(meta) => return Ok(Found { urls: vec![url], store, objects: vec![meta] }),
             Err(StoreError::NotFound { .. }) if !name.starts_with("http") => {}
-            Err(error) => return Err(unreadable(Path::new(name), &error)),
+            Err(error) => return Err(read_error(Path::new(name), &error)),
         }
     }
     let folder = parse(&format!("{}/", name.trim_end_matches('/')), name)?;
@@ -119,7 +119,7 @@ async fn matching(state: &SessionState, name: &str, sign: usize) -> Result<Found
         let relative = folder.strip_prefix(&object.location).map(Iterator::collect::<Vec<_>>);
         let relative = relative.unwrap_or_default().join("/");
         if pattern.matches_with(&relative, AS_A_SHELL) {
-            let url = below(Path::new(base), Path::new(&relative));
+            let url = join_path(Path::new(base), Path::new(&relative));
             urls.push(parse(&url.to_string_lossy(), name)?);
             objects.push(object);
         }
@@ -132,7 +132,7 @@ async fn matching(state: &SessionState, name: &str, sign: usize) -> Result<Found
 
 async fn list(store: &Arc<dyn ObjectStore>, folder: &ListingTableUrl, name: &str) -> Result<Vec<ObjectMeta>> {
     let listed = store.list(Some(folder.prefix())).try_collect().await;
-    listed.map_err(|error| unreadable(Path::new(name), &error))
+    listed.map_err(|error| read_error(Path::new(name), &error))
 }
 
 /// Plain HTTP has no listing and no words for what a store's own URL says.

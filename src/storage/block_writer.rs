@@ -1,6 +1,6 @@
-//! Where the writer's bytes go: a large block before the file, which is filled by whoever
-//! encodes or straight from another file, unless that file's pages go past it; and a memory
-//! for the first error, because what lies above loses some of them.
+//! A block writer in front of an output. It collects encoded bytes and copied ranges of the
+//! source file in one large aligned block, or splices those ranges past it, zero-copy; and it
+//! records the first write error, because the Parquet crate's writers lose some of them.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,45 +8,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::reader::ChunkReader;
 
+use super::io_errors;
 use super::local::LocalFile;
 use super::output::{Output, PAGE_BYTES};
-use super::source_file::InputFile;
+use super::source_file::SourceFile;
 
-/// Large enough for a disk that is written to past the system's cache.
+/// Large enough for `O_DIRECT` writes at the disk's full speed.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Bytes of another file from which on their pages are worth handing on.
-const WORTH_PAGES: u64 = 1 << 20;
+/// Shortest range of another file that is spliced instead of copied.
+const MIN_SPLICE_BYTES: u64 = 1 << 20;
 
-/// A writer that hands on whole blocks, and remembers its failure.
-pub(crate) struct Sink<W: Output = Box<dyn Output>> {
-    writer: W,
+/// A writer of whole blocks that records its first error.
+pub(crate) struct BlockWriter<W: Output = Box<dyn Output>> {
+    output: W,
     block: Block,
     position: u64,
-    failure: Failure,
+    first_error: FirstError,
 }
 
-/// Aligned memory, and how much of it is filled.
+/// A buffer aligned to pages, and the length of its content.
 struct Block {
-    storage: Vec<u8>,
+    memory: Vec<u8>,
     start: usize,
-    filled: usize,
+    length: usize,
 }
 
-/// The first error of a [`Sink`], to be asked for after it is gone.
+/// The first error of a [`BlockWriter`], which outlives the writer.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Failure(Arc<Mutex<Option<io::Error>>>);
+pub(crate) struct FirstError(Arc<Mutex<Option<io::Error>>>);
 
-impl Failure {
-    /// Takes the error out, if there was one.
+impl FirstError {
+    /// Takes the error out, if there is one.
     pub(crate) fn take(&self) -> Option<io::Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn keep<T>(&self, result: io::Result<T>) -> io::Result<T> {
+    fn record<T>(&self, result: io::Result<T>) -> io::Result<T> {
         result.map_err(|error| {
-            // The caller gets a copy of the kind; the original, with the system's
-            // number and text, is kept for the message.
+            // The caller gets a copy of the kind; the original, with errno and text, is
+            // recorded for the message.
             let copy = io::Error::from(error.kind());
             if error.kind() != io::ErrorKind::Interrupted {
                 self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -58,91 +59,95 @@ impl Failure {
 
 impl Block {
     fn new() -> Self {
-        let storage = vec![0; BLOCK_BYTES + PAGE_BYTES];
-        let start = storage.as_ptr().align_offset(PAGE_BYTES).min(PAGE_BYTES);
-        Self { storage, start, filled: 0 }
+        let memory = vec![0; BLOCK_BYTES + PAGE_BYTES];
+        let start = memory.as_ptr().align_offset(PAGE_BYTES).min(PAGE_BYTES);
+        Self { memory, start, length: 0 }
     }
 
-    fn room(&mut self) -> &mut [u8] {
-        self.storage.get_mut(self.start + self.filled..self.start + BLOCK_BYTES).unwrap_or_default()
+    fn free(&mut self) -> io::Result<&mut [u8]> {
+        let free = self.memory.get_mut(self.start + self.length..self.start + BLOCK_BYTES);
+        free.ok_or_else(|| io_errors::internal("a block holds more bytes than its size"))
     }
 
-    fn content(&self) -> &[u8] {
-        self.storage.get(self.start..self.start + self.filled).unwrap_or_default()
+    fn content(&self) -> io::Result<&[u8]> {
+        let content = self.memory.get(self.start..self.start + self.length);
+        content.ok_or_else(|| io_errors::internal("a block holds more bytes than its memory"))
     }
 }
 
-impl<W: Output> Sink<W> {
-    pub(crate) fn new(writer: W) -> (Self, Failure) {
-        let failure = Failure::default();
-        (Self { writer, block: Block::new(), position: 0, failure: failure.clone() }, failure)
+impl<W: Output> BlockWriter<W> {
+    pub(crate) fn new(output: W) -> (Self, FirstError) {
+        let first_error = FirstError::default();
+        (Self { output, block: Block::new(), position: 0, first_error: first_error.clone() }, first_error)
     }
 
-    /// Bytes taken so far.
+    /// Bytes written so far.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Fills up with zeros to where bytes of a file from `start` on lie in their pages as
-    /// they do there, if there are enough of them to hand on their pages.
+    /// Pads with zeros until the position has the same offset within a page as `start` has in
+    /// the source file, if the range there is long enough to be spliced.
     ///
     /// # Errors
-    /// The writer's.
+    /// Errors of the output.
     pub(crate) fn align(&mut self, start: u64, bytes: u64) -> io::Result<()> {
         let page = PAGE_BYTES as u64;
         let missing = (start % page + page - self.position % page) % page;
         match usize::try_from(missing) {
-            Ok(missing) if bytes >= WORTH_PAGES => {
-                self.write_all([0; PAGE_BYTES].get(..missing).unwrap_or_default())
+            Ok(missing) if bytes >= MIN_SPLICE_BYTES => {
+                let (padding, _) = [0; PAGE_BYTES].split_at(missing);
+                self.write_all(padding)
             }
             _ => Ok(()),
         }
     }
 
-    /// Takes `bytes` bytes of a file from `start` on; fewer where it ends before. How many
-    /// those were.
+    /// Copies `bytes` bytes of a file, from `start` on. Returns the number of bytes, which is
+    /// smaller where the file ends before.
     ///
     /// # Errors
-    /// The file's as they are, which are not remembered; the writer's.
-    pub(crate) fn copy(&mut self, from: &InputFile, start: u64, bytes: u64) -> ParquetResult<u64> {
-        let pages = match from {
-            InputFile::Local(file) => self.copy_pages(file, start, bytes)?,
-            InputFile::Remote(_) => 0,
+    /// Errors of the source, which are not recorded; errors of the output, which are.
+    pub(crate) fn copy(&mut self, from: &SourceFile, start: u64, bytes: u64) -> ParquetResult<u64> {
+        let spliced = match from {
+            SourceFile::Local(file) => self.splice(file, start, bytes)?,
+            SourceFile::Remote(_) => 0,
         };
-        let rest = bytes - pages;
+        let rest = bytes - spliced;
         if rest == 0 {
-            return Ok(pages);
+            return Ok(spliced);
         }
-        Ok(pages + self.take_from(&mut from.get_read(start + pages)?, rest)?)
+        Ok(spliced + self.copy_from(&mut from.get_read(start + spliced)?, rest)?)
     }
 
-    /// Takes what it can in pages, and what lies before those.
-    fn copy_pages(&mut self, from: &LocalFile, start: u64, bytes: u64) -> ParquetResult<u64> {
+    /// Splices as many whole pages as possible, and copies the bytes before them.
+    fn splice(&mut self, from: &LocalFile, start: u64, bytes: u64) -> ParquetResult<u64> {
         let page = PAGE_BYTES as u64;
-        let Some(first) = self.writer.takes_pages_from() else { return Ok(0) };
+        let Some(first) = self.output.splices_from() else { return Ok(0) };
         let before = self.position.max(first).next_multiple_of(page) - self.position;
-        if !(start + before).is_multiple_of(page) || bytes < before.saturating_add(WORTH_PAGES) {
+        if !(start + before).is_multiple_of(page) || bytes < before.saturating_add(MIN_SPLICE_BYTES) {
             return Ok(0);
         }
-        let taken = if before == 0 { 0 } else { self.take_from(&mut from.get_read(start)?, before)? };
-        if taken < before {
-            return Ok(taken);
+        let copied = if before == 0 { 0 } else { self.copy_from(&mut from.get_read(start)?, before)? };
+        if copied < before {
+            return Ok(copied);
         }
-        self.hand_on()?;
-        let pages = self.writer.take_pages(from, start + before, bytes - before);
-        let pages = self.failure.keep(pages)?;
-        self.position += pages;
-        Ok(before + pages)
+        self.write_block()?;
+        let spliced = self.output.splice_pages(from, start + before, bytes - before);
+        let spliced = self.first_error.record(spliced)?;
+        self.position += spliced;
+        Ok(before + spliced)
     }
 
-    /// Takes `bytes` bytes from a reader, with no other buffer between; fewer where it
-    /// ends before. How many those were.
-    fn take_from(&mut self, reader: &mut dyn Read, bytes: u64) -> io::Result<u64> {
+    /// Reads `bytes` bytes of a reader straight into the block. Returns the number of bytes,
+    /// which is smaller where the reader ends before.
+    fn copy_from(&mut self, reader: &mut dyn Read, bytes: u64) -> io::Result<u64> {
         let mut left = bytes;
         while left > 0 {
-            let room = self.room()?;
-            let most = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            match reader.read(room.get_mut(..most).unwrap_or_default()) {
+            let free = self.free()?;
+            let most = free.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let (free, _) = free.split_at_mut(most);
+            match reader.read(free) {
                 Ok(0) => break,
                 Ok(read) => {
                     self.advance(read);
@@ -155,48 +160,45 @@ impl<W: Output> Sink<W> {
         Ok(bytes - left)
     }
 
-    /// What is free of the block, which is handed on where it is full.
-    fn room(&mut self) -> io::Result<&mut [u8]> {
-        if self.block.filled == BLOCK_BYTES {
-            self.hand_on()?;
+    /// The free part of the block, never empty: a full block is written first.
+    fn free(&mut self) -> io::Result<&mut [u8]> {
+        if self.block.length == BLOCK_BYTES {
+            self.write_block()?;
         }
-        Ok(self.block.room())
+        self.block.free()
     }
 
     fn advance(&mut self, bytes: usize) {
-        self.block.filled += bytes;
+        self.block.length += bytes;
         self.position += bytes as u64;
     }
 
-    fn hand_on(&mut self) -> io::Result<()> {
-        let written = self.writer.write_all(self.block.content());
-        // After an error, too: it must not be written twice.
-        self.block.filled = 0;
-        self.failure.keep(written)
+    fn write_block(&mut self) -> io::Result<()> {
+        let written = self.block.content().and_then(|content| self.output.write_all(content));
+        // Also after an error: no byte may be written twice.
+        self.block.length = 0;
+        self.first_error.record(written)
     }
 }
 
-impl<W: Output> Write for Sink<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.room()?;
-        let taken = bytes.len().min(room.len());
-        let (to, _) = room.split_at_mut(taken);
-        to.copy_from_slice(bytes.get(..taken).unwrap_or_default());
+impl<W: Output> Write for BlockWriter<W> {
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.read(self.free()?)?;
         self.advance(taken);
         Ok(taken)
     }
 
-    // A page writer flushes after every column; only the last flush counts.
+    // The Parquet page writer flushes after every column; the output needs one flush, on drop.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl<W: Output> Drop for Sink<W> {
+impl<W: Output> Drop for BlockWriter<W> {
     fn drop(&mut self) {
-        if self.hand_on().is_ok() {
-            let flushed = self.writer.flush();
-            _ = self.failure.keep(flushed);
+        if self.write_block().is_ok() {
+            let flushed = self.output.flush();
+            _ = self.first_error.record(flushed);
         }
     }
 }
@@ -228,31 +230,31 @@ mod tests {
 
     #[test]
     fn an_error_in_the_last_flush_is_not_lost() {
-        let (mut sink, failure) = Sink::new(Full(100));
-        sink.write_all(&[0; 101]).unwrap();
-        sink.flush().unwrap();
-        assert!(failure.take().is_none());
-        drop(sink);
-        assert_eq!(failure.take().unwrap().raw_os_error(), Some(28));
+        let (mut writer, first_error) = BlockWriter::new(Full(100));
+        writer.write_all(&[0; 101]).unwrap();
+        writer.flush().unwrap();
+        assert!(first_error.take().is_none());
+        drop(writer);
+        assert_eq!(first_error.take().unwrap().raw_os_error(), Some(28));
 
-        let (mut sink, failure) = Sink::new(Full(100));
-        sink.write_all(&[0; 100]).unwrap();
-        drop(sink);
-        assert!(failure.take().is_none());
+        let (mut writer, first_error) = BlockWriter::new(Full(100));
+        writer.write_all(&[0; 100]).unwrap();
+        drop(writer);
+        assert!(first_error.take().is_none());
     }
 
     #[test]
     fn bytes_written_and_taken_keep_their_order() {
         let mut out = Vec::new();
-        let (mut sink, failure) = Sink::new(&mut out);
+        let (mut writer, first_error) = BlockWriter::new(&mut out);
         let source: Vec<u8> = (0..3 << 20).map(|i| (i % 253) as u8).collect();
-        sink.write_all(b"head").unwrap();
-        assert_eq!(sink.take_from(&mut &source[..], 2_500_000).unwrap(), 2_500_000);
-        sink.write_all(b"middle").unwrap();
-        assert_eq!(sink.take_from(&mut &b"short"[..], 9).unwrap(), 5);
-        assert_eq!(sink.position(), 4 + 2_500_000 + 6 + 5);
-        drop(sink);
-        assert!(failure.take().is_none());
+        writer.write_all(b"head").unwrap();
+        assert_eq!(writer.copy_from(&mut &source[..], 2_500_000).unwrap(), 2_500_000);
+        writer.write_all(b"middle").unwrap();
+        assert_eq!(writer.copy_from(&mut &b"short"[..], 9).unwrap(), 5);
+        assert_eq!(writer.position(), 4 + 2_500_000 + 6 + 5);
+        drop(writer);
+        assert!(first_error.take().is_none());
         assert!(out == [b"head", &source[..2_500_000], b"middle", b"short"].concat());
     }
 
@@ -264,8 +266,8 @@ mod tests {
                 Err(io::Error::from_raw_os_error(5))
             }
         }
-        let (mut sink, failure) = Sink::new(Vec::new());
-        assert_eq!(sink.take_from(&mut Broken, 1).unwrap_err().raw_os_error(), Some(5));
-        assert!(failure.take().is_none());
+        let (mut writer, first_error) = BlockWriter::new(Vec::new());
+        assert_eq!(writer.copy_from(&mut Broken, 1).unwrap_err().raw_os_error(), Some(5));
+        assert!(first_error.take().is_none());
     }
 }

@@ -1,72 +1,72 @@
-//! Memory for what is read of a file, used again and again: a fresh page of memory costs
-//! as much as filling it.
+//! A pool of read buffers. Reuse avoids page faults, which cost as much as the read.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Below this the allocator is as good.
-const SMALLEST: usize = 64 << 10;
-/// What is kept for the next ones.
-const KEPT_BYTES: usize = 32 << 20;
+/// The allocator serves smaller buffers as fast as the pool.
+const MIN_POOLED_BYTES: usize = 64 << 10;
+/// Limit of the free list.
+const MAX_FREE_BYTES: usize = 32 << 20;
 
-/// Where pool come from and go back to. Clones share it.
+/// A pool of buffers. Clones share one free list.
 #[derive(Debug, Clone, Default)]
-pub(super) struct BufferPool(Arc<Mutex<Kept>>);
+pub(super) struct BufferPool(Arc<Mutex<FreeList>>);
 
 #[derive(Debug, Default)]
-struct Kept {
-    pool: Vec<Vec<u8>>,
+struct FreeList {
+    buffers: Vec<Vec<u8>>,
     bytes: usize,
 }
 
-/// PooledBuffer for so many bytes.
+/// A buffer that returns to its pool on drop.
 #[derive(Debug)]
 pub(super) struct PooledBuffer {
+    /// At least `length` bytes.
     memory: Vec<u8>,
     length: usize,
     pool: BufferPool,
 }
 
 impl BufferPool {
-    /// PooledBuffer for `length` bytes, which hold whatever was there before.
+    /// A buffer of `length` bytes. It may hold bytes of its previous use.
     pub(super) fn take(&self, length: usize) -> PooledBuffer {
-        let memory = match self.kept(length) {
+        let memory = match self.take_free(length) {
             Some(memory) => memory,
-            // Pages differ a little in their lengths.
-            None if length >= SMALLEST => vec![0; length.next_multiple_of(SMALLEST)],
+            // Rounded up: the pages of a column chunk differ a little in length.
+            None if length >= MIN_POOLED_BYTES => vec![0; length.next_multiple_of(MIN_POOLED_BYTES)],
             None => vec![0; length],
         };
         PooledBuffer { memory, length, pool: self.clone() }
     }
 
-    fn kept(&self, length: usize) -> Option<Vec<u8>> {
-        if length < SMALLEST {
+    fn take_free(&self, length: usize) -> Option<Vec<u8>> {
+        if length < MIN_POOLED_BYTES {
             return None;
         }
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = kept.pool.iter().rposition(|memory| memory.len() >= length)?;
-        let memory = kept.pool.swap_remove(fits);
-        kept.bytes -= memory.len();
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = free.buffers.iter().rposition(|memory| memory.len() >= length)?;
+        let memory = free.buffers.swap_remove(fits);
+        free.bytes -= memory.len();
         Some(memory)
     }
 
-    fn keep(&self, memory: Vec<u8>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.len() >= SMALLEST && kept.bytes + memory.len() <= KEPT_BYTES {
-            kept.bytes += memory.len();
-            kept.pool.push(memory);
+    fn put_back(&self, memory: Vec<u8>) {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.len() >= MIN_POOLED_BYTES && free.bytes + memory.len() <= MAX_FREE_BYTES {
+            free.bytes += memory.len();
+            free.buffers.push(memory);
         }
     }
 }
 
 impl PooledBuffer {
-    /// What to fill.
+    /// The bytes, to be overwritten.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        self.memory.get_mut(..self.length).unwrap_or_default()
+        self.memory.split_at_mut(self.length).0
     }
 
-    /// The bytes; their memory goes back when the last of them is gone.
+    /// The bytes, zero-copy. The memory returns to the pool when the last slice is dropped.
     pub(super) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
     }
@@ -74,13 +74,13 @@ impl PooledBuffer {
 
 impl AsRef<[u8]> for PooledBuffer {
     fn as_ref(&self) -> &[u8] {
-        self.memory.get(..self.length).unwrap_or_default()
+        self.memory.split_at(self.length).0
     }
 }
 
 impl Drop for PooledBuffer {
     fn drop(&mut self) {
-        self.pool.keep(std::mem::take(&mut self.memory));
+        self.pool.put_back(std::mem::take(&mut self.memory));
     }
 }
 
@@ -89,9 +89,9 @@ mod tests {
     use super::*;
 
     fn filled(pool: &BufferPool, length: usize) -> Bytes {
-        let mut room = pool.take(length);
-        room.bytes_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i % 251) as u8);
-        room.into_bytes()
+        let mut buffer = pool.take(length);
+        buffer.bytes_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i % 251) as u8);
+        buffer.into_bytes()
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
         let from = first.as_ptr();
         let part = first.slice(10..20);
         drop(first);
-        assert_eq!(pool.0.lock().unwrap().pool.len(), 0, "a part of it is in use");
+        assert_eq!(pool.0.lock().unwrap().buffers.len(), 0, "a slice of it is in use");
         drop(part);
         let again = filled(&pool, (1 << 20) - 100);
         assert_eq!(again.as_ptr(), from);
@@ -109,8 +109,8 @@ mod tests {
 
         let all: Vec<Bytes> = (0..40).map(|_| filled(&pool, 1 << 20)).collect();
         drop((again, all, filled(&pool, 100)));
-        let kept = pool.0.lock().unwrap();
-        assert!(kept.bytes <= KEPT_BYTES && kept.pool.len() > 20, "{}", kept.pool.len());
-        assert_eq!(kept.bytes, kept.pool.iter().map(Vec::len).sum::<usize>());
+        let free = pool.0.lock().unwrap();
+        assert!(free.bytes <= MAX_FREE_BYTES && free.buffers.len() > 20, "{}", free.buffers.len());
+        assert_eq!(free.bytes, free.buffers.iter().map(Vec::len).sum::<usize>());
     }
 }

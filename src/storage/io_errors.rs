@@ -1,5 +1,5 @@
-//! What a failure of the Parquet or Arrow crates means here: a file that is
-//! damaged, or an operating system that refused.
+//! Conversion of errors of the Parquet and Arrow crates: a damaged file is
+//! [`Error::BadData`], a failed system call [`Error::Io`].
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 
 use crate::error::{Error, Place};
 
-/// A [`ParquetError`] met while `doing` something at a place.
+/// Converts a [`ParquetError`] of the operation `doing` at a place.
 pub fn parquet(place: Place, doing: &'static str, error: ParquetError) -> Error {
     match error {
         ParquetError::External(source) => external(place, doing, source),
@@ -17,8 +17,8 @@ pub fn parquet(place: Place, doing: &'static str, error: ParquetError) -> Error 
     }
 }
 
-/// An error of reading or writing, met while `doing` it: what an object store had to say
-/// is inside.
+/// Converts an I/O error of the operation `doing`. An [`Error`] inside it, such as that of
+/// an object store, is returned as it is.
 pub fn io(place: Place, doing: &'static str, source: io::Error) -> Error {
     match source.downcast::<Error>() {
         Ok(error) => error,
@@ -26,13 +26,18 @@ pub fn io(place: Place, doing: &'static str, source: io::Error) -> Error {
     }
 }
 
-/// An [`ArrowError`] met while `doing` something at a place.
+/// Converts an [`ArrowError`] of the operation `doing` at a place.
 pub fn arrow(place: Place, doing: &'static str, error: ArrowError) -> Error {
     match error {
         ArrowError::ExternalError(source) => external(place, doing, source),
         ArrowError::IoError(_, source) => io(place, doing, source),
         other => damaged(place, &other),
     }
+}
+
+/// A violated invariant, as an I/O error from which [`io`] gets it back.
+pub(crate) fn internal(what: &str) -> io::Error {
+    io::Error::other(Error::Internal(what.to_owned()))
 }
 
 fn external(place: Place, doing: &'static str, source: Box<dyn StdError + Send + Sync>) -> Error {

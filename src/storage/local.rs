@@ -1,6 +1,5 @@
-//! A local file as a Parquet source: positioned reads on one descriptor, so that
-//! any number of readers share it without a shared offset, and a stamp that
-//! notices when somebody writes to the file meanwhile.
+//! A local file as a Parquet source. Positioned reads let any number of readers share one
+//! descriptor; a version taken at opening detects later writes to the file.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
@@ -15,9 +14,10 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::error::{Error, Place, Result};
 
 use super::buffer_pool::BufferPool;
+use super::io_errors;
 use super::positioned_io::read_at;
 
-/// Enough for a page header; the pages themselves are read whole.
+/// Buffer of [`LocalReader`]s, which read page headers; pages are read by `get_bytes`.
 const HEADER_BYTES: usize = 1 << 10;
 
 /// An open local file. Cheap to clone.
@@ -25,16 +25,17 @@ const HEADER_BYTES: usize = 1 << 10;
 pub struct LocalFile {
     path: PathBuf,
     file: Arc<File>,
-    stamp: Stamp,
+    version: FileVersion,
     pool: BufferPool,
-    failure: Arc<Mutex<Option<io::Error>>>,
+    first_error: Arc<Mutex<Option<io::Error>>>,
 }
 
-/// What tells one state of a file from another.
+/// Metadata that differs between two versions of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct FileVersion {
     bytes: u64,
     modified: Option<SystemTime>,
+    /// Device and inode.
     identity: (u64, u64),
 }
 
@@ -42,7 +43,7 @@ impl LocalFile {
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// [`Error::NoInput`] where it is not there, is a folder or may not be read.
+    /// [`Error::NoInput`] if it does not exist, is a folder or is not readable.
     pub fn open(path: &Path) -> Result<Self> {
         let no_input = |source| Error::NoInput { place: Place::file(path.display()), source };
         let file = File::open(path).map_err(no_input)?;
@@ -50,41 +51,41 @@ impl LocalFile {
         if metadata.is_dir() {
             return Err(no_input(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        let stamp = Stamp::of(&metadata);
+        let version = FileVersion::of(&metadata);
         Ok(Self {
             path: path.to_owned(),
             file: Arc::new(file),
-            stamp,
+            version,
             pool: BufferPool::default(),
-            failure: Arc::default(),
+            first_error: Arc::default(),
         })
     }
 
-    /// The path it was opened by.
+    /// The path as given to [`Self::open`].
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file's size when it was opened.
+    /// Size at opening.
     pub fn bytes(&self) -> u64 {
-        self.stamp.bytes
+        self.version.bytes
     }
 
-    /// When the file was last written to, as of when it was opened.
+    /// Time of the last write, as of opening.
     pub fn modified(&self) -> Option<SystemTime> {
-        self.stamp.modified
+        self.version.modified
     }
 
-    /// Fails where the file under this path is no longer the one that was opened,
-    /// or has been written to since.
+    /// Checks that the path still names the file that was opened, and that nothing has been
+    /// written to it since.
     ///
     /// # Errors
-    /// [`Error::Transient`]: whoever writes it will be done some time.
+    /// [`Error::Transient`], because the write ends at some time.
     pub fn verify_unchanged(&self) -> Result<()> {
         let changed = |what: String| Error::Transient { place: Place::file(self.path.display()), what };
         let now = std::fs::metadata(&self.path)
-            .map_err(|error| changed(format!("the input was there and no longer is ({error})")))?;
-        if Stamp::of(&now) == self.stamp {
+            .map_err(|error| changed(format!("the input can no longer be found ({error})")))?;
+        if FileVersion::of(&now) == self.version {
             Ok(())
         } else {
             Err(changed("the input was changed while it was read".to_owned()))
@@ -93,12 +94,12 @@ impl LocalFile {
 }
 
 impl LocalFile {
-    /// Why reading failed, for where a crate in between has lost the error.
-    pub(super) fn failure(&self) -> Option<io::Error> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Takes the first read error out: the Parquet crate passes on only its text.
+    pub(super) fn take_read_error(&self) -> Option<io::Error> {
+        self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// What the system knows it by.
+    /// The file handle.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
@@ -114,19 +115,23 @@ impl LocalFile {
         })
     }
 
-    /// `length` bytes of which only the first `read` are the file's.
+    /// A buffer of `length` bytes of which only the first `read` are read from the file.
     pub(crate) fn get_head(&self, start: u64, length: usize, read: usize) -> ParquetResult<Bytes> {
-        let mut room = self.pool.take(length);
-        self.read_exact(start, room.bytes_mut().get_mut(..read).unwrap_or_default())?;
-        Ok(room.into_bytes())
+        let mut buffer = self.pool.take(length);
+        let Some(head) = buffer.bytes_mut().get_mut(..read) else {
+            return Err(io_errors::internal("the head of a buffer is longer than the buffer").into());
+        };
+        self.read_exact(start, head)?;
+        Ok(buffer.into_bytes())
     }
 
-    fn reader(&self, start: u64) -> ReadFrom {
-        ReadFrom { file: Arc::clone(&self.file), offset: start, failure: Arc::clone(&self.failure) }
+    fn reader(&self, start: u64) -> LocalReader {
+        let (file, first_error) = (Arc::clone(&self.file), Arc::clone(&self.first_error));
+        LocalReader { file, offset: start, first_error }
     }
 }
 
-impl Stamp {
+impl FileVersion {
     fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
         let identity = {
@@ -139,25 +144,25 @@ impl Stamp {
     }
 }
 
-/// Keeps an error of the system: whoever reads Parquet passes on no more than its text.
-fn note(failure: &Mutex<Option<io::Error>>, error: &io::Error) {
+/// Records the first system error: the Parquet crate passes on only its text.
+fn record(first: &Mutex<Option<io::Error>>, error: &io::Error) {
     if let Some(code) = error.raw_os_error().filter(|_| error.kind() != io::ErrorKind::Interrupted) {
-        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.get_or_insert(io::Error::from_raw_os_error(code));
+        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(io::Error::from_raw_os_error(code));
     }
 }
 
-/// A reader with an offset of its own.
+/// A sequential reader with its own offset.
 #[derive(Debug)]
-pub struct ReadFrom {
+pub struct LocalReader {
     file: Arc<File>,
     offset: u64,
-    failure: Arc<Mutex<Option<io::Error>>>,
+    first_error: Arc<Mutex<Option<io::Error>>>,
 }
 
-impl Read for ReadFrom {
+impl Read for LocalReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = read_at(&self.file, buffer, self.offset).inspect_err(|e| note(&self.failure, e))?;
+        let read = read_at(&self.file, buffer, self.offset).inspect_err(|e| record(&self.first_error, e))?;
         self.offset += read as u64;
         Ok(read)
     }
@@ -165,20 +170,20 @@ impl Read for ReadFrom {
 
 impl Length for LocalFile {
     fn len(&self) -> u64 {
-        self.stamp.bytes
+        self.version.bytes
     }
 }
 
 impl ChunkReader for LocalFile {
-    type T = BufReader<ReadFrom>;
+    type T = BufReader<LocalReader>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         Ok(BufReader::with_capacity(HEADER_BYTES, self.reader(start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        // A damaged footer must not make us allocate what the file cannot hold.
-        if start.saturating_add(length as u64) > self.stamp.bytes {
+        // A damaged footer must not cause an allocation larger than the file.
+        if start.saturating_add(length as u64) > self.version.bytes {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the file's end")));
         }
         self.get_head(start, length, length)

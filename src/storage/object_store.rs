@@ -1,5 +1,5 @@
-//! Object stores: what a URL leads to, where to wait for its answers, and what its
-//! failures mean. Requests are repeated with back-off where that can help, for three
+//! Object stores: resolution of URLs, a runtime for requests, and classification of their
+//! errors. Failed requests that may succeed later are retried with back-off, for three
 //! minutes or `LSMI_ETL_RETRY_SECONDS`.
 
 use std::io;
@@ -21,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Place, Result};
 
-/// Threads that talk to stores; they wait most of the time.
+/// Threads of the runtime for requests, which wait most of the time.
 const THREADS: usize = 2;
 
 /// Whether a path is a URL, such as `s3://bucket/key`.
@@ -30,10 +30,10 @@ pub fn is_url(path: &Path) -> bool {
     scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-/// Whether there is a file of this path, or an object of this URL.
+/// Whether a file of this path, or an object of this URL, exists.
 ///
 /// # Errors
-/// [`Error::Transient`] where a store does not answer; [`Error::Usage`],
+/// [`Error::Transient`] if a store does not answer; [`Error::Usage`],
 /// [`Error::Config`] and [`Error::CannotCreate`] as for an output.
 pub fn exists(path: &Path) -> Result<bool> {
     if !is_url(path) {
@@ -43,44 +43,44 @@ pub fn exists(path: &Path) -> Result<bool> {
     match location.head()? {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(location.writing(error)),
+        Err(error) => Err(location.write_error(error)),
     }
 }
 
-/// All bytes of an object, or `None` where there is none. May be called from asynchronous
-/// code, whose thread waits.
+/// All bytes of an object, or `None` if it does not exist. May be called from asynchronous
+/// code, whose thread it blocks.
 ///
 /// # Errors
-/// As for [`unreadable`], and those of [`store_of`].
-pub fn read(url: &Path) -> Result<Option<Vec<u8>>> {
+/// As for [`read_error`] and [`store_of`].
+pub fn read_object(url: &Path) -> Result<Option<Vec<u8>>> {
     let Location { store, path, .. } = Location::open(url)?;
-    let (answer, asked) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     runtime()?.spawn(async move {
         let bytes = async { store.get(&path).await?.bytes().await };
-        // Whoever asked is waiting.
-        let _ = answer.send(bytes.await);
+        // The receiver waits below.
+        let _ = sender.send(bytes.await);
     });
-    match asked.recv() {
+    match receiver.recv() {
         Ok(Ok(bytes)) => Ok(Some(bytes.into())),
         Ok(Err(error)) if Cause::of(&error) == Cause::Missing => Ok(None),
-        Ok(Err(error)) => Err(unreadable(url, &error)),
+        Ok(Err(error)) => Err(read_error(url, &error)),
         Err(_) => Err(Error::Internal("a request ended without an answer".to_owned())),
     }
 }
 
-/// The store that a URL leads to, for who talks to it directly.
+/// The client of the store that a URL names.
 ///
 /// # Errors
-/// [`Error::Usage`] where it is no URL of a store; [`Error::Config`] where the
-/// environment's settings do not fit together.
+/// [`Error::Usage`] if it is no URL of a store; [`Error::Config`] if the settings in the
+/// environment are inconsistent.
 pub fn store_of(url: &Path) -> Result<Arc<dyn ObjectStore>> {
     Ok(Location::open(url)?.store)
 }
 
-/// What a failed request to read a URL means: [`Error::NoInput`] where there is nothing
-/// or it may not be read; [`Error::Config`] where the store refuses the request;
-/// [`Error::Usage`] where it can't do that; [`Error::Transient`] where it did not answer.
-pub fn unreadable(url: &Path, error: &StoreError) -> Error {
+/// Converts the error of a read request: [`Error::NoInput`] if the object does not exist or
+/// is not readable; [`Error::Config`] if the store rejects the request; [`Error::Usage`] if
+/// it does not support it; [`Error::Transient`] if it did not answer.
+pub fn read_error(url: &Path, error: &StoreError) -> Error {
     let no_input = |kind| {
         let place = Place::file(url.display());
         Error::NoInput { place, source: io::Error::new(kind, one_line(error)) }
@@ -88,11 +88,11 @@ pub fn unreadable(url: &Path, error: &StoreError) -> Error {
     match Cause::of(error) {
         Cause::Missing => no_input(io::ErrorKind::NotFound),
         Cause::Forbidden => no_input(io::ErrorKind::PermissionDenied),
-        cause => cause.other(url, error),
+        cause => cause.to_error(url, error),
     }
 }
 
-/// An object, or a folder of them.
+/// An object or a prefix, and the client of its store.
 #[derive(Debug, Clone)]
 pub(super) struct Location {
     pub(super) url: PathBuf,
@@ -101,12 +101,11 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// Finds the store of a URL. Credentials and settings come from the environment
+    /// Creates the client for a URL. Credentials and settings come from the environment
     /// variables that the stores' own tools read (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
     ///
     /// # Errors
-    /// [`Error::Usage`] where it is no URL of a store; [`Error::Config`] where the
-    /// environment's settings do not fit together.
+    /// As for [`store_of`].
     pub(super) fn open(url: &Path) -> Result<Self> {
         let text = url.to_string_lossy();
         let Some((scheme, path)) = parse(&text) else {
@@ -119,19 +118,19 @@ impl Location {
         Ok(Self { url: url.to_owned(), store, path })
     }
 
-    /// Size, time and tag of the object.
+    /// Size, modification time and ETag of the object.
     pub(super) fn head(&self) -> Result<std::result::Result<ObjectMeta, StoreError>> {
-        wait(self.store.head(&self.path))
+        block_on(self.store.head(&self.path))
     }
 
-    /// All objects below this folder, with their paths below it.
+    /// All objects below this prefix, with their paths relative to it.
     ///
     /// # Errors
-    /// As for [`Self::reading`].
+    /// As for [`Self::read_error`].
     pub(super) fn list(&self) -> Result<Vec<(String, ObjectMeta)>> {
         let prefix = (!self.path.as_ref().is_empty()).then_some(&self.path);
-        let listed = wait(self.store.list(prefix).try_collect::<Vec<ObjectMeta>>())?;
-        let listed = listed.map_err(|error| self.reading(error))?;
+        let listed = block_on(self.store.list(prefix).try_collect::<Vec<ObjectMeta>>())?;
+        let listed = listed.map_err(|error| self.read_error(error))?;
         let relative = |object: ObjectMeta| {
             let parts: Vec<_> = object.location.prefix_match(&self.path)?.collect();
             let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
@@ -140,35 +139,35 @@ impl Location {
         Ok(listed.into_iter().filter_map(relative).filter(|(relative, _)| !relative.is_empty()).collect())
     }
 
-    /// See [`unreadable`].
-    pub(super) fn reading(&self, error: StoreError) -> Error {
-        unreadable(&self.url, &error)
+    /// See [`read_error`].
+    pub(super) fn read_error(&self, error: StoreError) -> Error {
+        read_error(&self.url, &error)
     }
 
-    /// What a failed request to write means: [`Error::CannotCreate`] where there is no
-    /// such bucket or it may not be written to; otherwise as for [`Self::reading`].
-    pub(super) fn writing(&self, error: StoreError) -> Error {
+    /// Converts the error of a write request: [`Error::CannotCreate`] if the bucket does not
+    /// exist or is not writable; otherwise as for [`Self::read_error`].
+    pub(super) fn write_error(&self, error: StoreError) -> Error {
         match Cause::of(&error) {
             Cause::Exists => Error::OutputExists(self.url.clone()),
             Cause::Missing | Cause::Forbidden => {
                 let source = io::Error::new(io::ErrorKind::PermissionDenied, one_line(&error));
                 Error::CannotCreate { path: self.url.clone(), source }
             }
-            cause => cause.other(&self.url, &error),
+            cause => cause.to_error(&self.url, &error),
         }
     }
 }
 
-/// Why a request failed.
+/// The cause of a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     Missing,
     Forbidden,
     Exists,
     Unsupported,
-    /// The request itself is wrong: a region, a key that does not parse.
-    Refused,
-    Passing,
+    /// The request itself is wrong, for example its region or a malformed key.
+    BadRequest,
+    Transient,
 }
 
 impl Cause {
@@ -178,53 +177,56 @@ impl Cause {
             StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Self::Forbidden,
             StoreError::AlreadyExists { .. } => Self::Exists,
             StoreError::NotSupported { .. } | StoreError::NotImplemented { .. } => Self::Unsupported,
-            // The crate sorts the answers to some requests only, and keeps the type that
-            // holds the status to itself.
-            other => match status(&other.to_string()) {
+            // The crate classifies only some responses, and the type that holds the status is
+            // private.
+            other => match http_status(&other.to_string()) {
                 Some(404 | 410) => Self::Missing,
                 Some(401 | 403) => Self::Forbidden,
-                Some(408 | 425 | 429) | None => Self::Passing,
-                Some(400..500) => Self::Refused,
-                Some(_) => Self::Passing,
+                Some(408 | 425 | 429) | None => Self::Transient,
+                Some(400..500) => Self::BadRequest,
+                Some(_) => Self::Transient,
             },
         }
     }
 
-    fn other(self, url: &Path, error: &StoreError) -> Error {
+    /// The error of a cause that is the same for reads and writes.
+    fn to_error(self, url: &Path, error: &StoreError) -> Error {
         let (url, what) = (url.display(), one_line(error));
         match self {
-            Self::Unsupported => Error::Usage(format!("{url}: this store can't do that: {what}")),
-            Self::Refused => Error::Config(format!("{url}: {what}")),
+            Self::Unsupported => {
+                Error::Usage(format!("{url}: this store does not support the request: {what}"))
+            }
+            Self::BadRequest => Error::Config(format!("{url}: {what}")),
             _ => Error::Transient { place: Place::file(url), what },
         }
     }
 }
 
-/// The HTTP status that an error's text tells.
-fn status(text: &str) -> Option<u16> {
+/// The HTTP status in the text of an error.
+fn http_status(text: &str) -> Option<u16> {
     text.split_once("status code: ")?.1.get(..3)?.parse().ok()
 }
 
-/// A path below a folder, which either may be a URL.
-pub fn below(folder: &Path, relative: &Path) -> PathBuf {
+/// Joins a folder or URL with a relative path.
+pub fn join_path(folder: &Path, relative: &Path) -> PathBuf {
     if !is_url(folder) {
         return folder.join(relative);
     }
     let mut url = folder.to_string_lossy().trim_end_matches('/').to_owned();
     for part in relative.iter() {
         url.push('/');
-        // What a URL would take for something else; hive values may have it.
+        // Reserved characters of URLs, which may occur in values of Hive partitions.
         url.push_str(&part.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23"));
     }
     url.into()
 }
 
-/// Waits for an answer. Not to be called from asynchronous code.
-pub(super) fn wait<T>(answer: impl Future<Output = T>) -> Result<T> {
-    Ok(runtime()?.block_on(answer))
+/// Runs a request to its end. Must not be called from asynchronous code.
+pub(super) fn block_on<T>(request: impl Future<Output = T>) -> Result<T> {
+    Ok(runtime()?.block_on(request))
 }
 
-/// What requests run on.
+/// The runtime of all requests.
 pub(super) fn runtime() -> Result<&'static Runtime> {
     static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
         Builder::new_multi_thread().worker_threads(THREADS).thread_name("object-store").enable_all().build()
@@ -232,7 +234,7 @@ pub(super) fn runtime() -> Result<&'static Runtime> {
     RUNTIME.as_ref().map_err(|error| Error::Internal(format!("no threads for object stores: {error}")))
 }
 
-/// A store's error without line breaks.
+/// The text of a store's error without line breaks.
 pub(super) fn one_line(error: &StoreError) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -249,7 +251,7 @@ fn connect(
     Ok(Some(match scheme {
         ObjectStoreScheme::AmazonS3 => {
             let mut builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry());
-            // Whoever names such an endpoint has allowed it.
+            // An endpoint without TLS was configured on purpose.
             let endpoint =
                 ["AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|key| std::env::var(key).ok());
             if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {

@@ -1,38 +1,38 @@
-//! The writer of an output, which may take pages of another file as they lie in the page
-//! cache.
+//! The trait of output writers. A writer may also accept pages of a local file from the
+//! page cache, zero-copy.
 
 use std::io::{self, Write};
 
 use super::local::LocalFile;
 
-/// What addresses, lengths and offsets must be multiples of, for writes past the page cache
-/// and for pages handed on.
+/// Alignment of addresses, lengths and offsets for `O_DIRECT` writes and for spliced pages.
 pub(super) const PAGE_BYTES: usize = 4096;
 
-/// A writer that may take pages of another file as they lie in the system's cache.
+/// A writer that may accept pages of another file straight from the page cache.
 pub trait Output: Write + Send {
-    /// The position from which on it takes pages, if it does.
-    fn takes_pages_from(&self) -> Option<u64> {
+    /// The position from which the writer accepts pages, if it accepts any.
+    fn splices_from(&self) -> Option<u64> {
         None
     }
 
-    /// Takes whole pages of what is at `start` of a file, up to `bytes` bytes, to its own
-    /// position; both must be where pages begin. How many bytes those were: fewer where it
-    /// can't go on, for whatever reason of the other file's or its own.
+    /// Splices up to `bytes` bytes of a file, from `start` on, to the current position of
+    /// this output. Only whole pages are spliced; `start` and the position must be aligned
+    /// to pages. Returns the number of bytes, which is smaller where either file cannot
+    /// go on.
     ///
     /// # Errors
-    /// Of writing.
-    fn take_pages(&mut self, _from: &LocalFile, _start: u64, _bytes: u64) -> io::Result<u64> {
+    /// Errors of writing only.
+    fn splice_pages(&mut self, _from: &LocalFile, _start: u64, _bytes: u64) -> io::Result<u64> {
         Ok(0)
     }
 }
 
 impl<T: Output + ?Sized> Output for Box<T> {
-    fn takes_pages_from(&self) -> Option<u64> {
-        (**self).takes_pages_from()
+    fn splices_from(&self) -> Option<u64> {
+        (**self).splices_from()
     }
 
-    fn take_pages(&mut self, from: &LocalFile, start: u64, bytes: u64) -> io::Result<u64> {
-        (**self).take_pages(from, start, bytes)
+    fn splice_pages(&mut self, from: &LocalFile, start: u64, bytes: u64) -> io::Result<u64> {
+        (**self).splice_pages(from, start, bytes)
     }
 }

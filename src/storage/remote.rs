@@ -1,5 +1,5 @@
-//! An object of a store as a Parquet source: ranges of it, read ahead of whoever reads
-//! on, and every request tied to the state in which the object was opened.
+//! An object in a store as a Parquet source. Sequential reads prefetch the next range, and
+//! every request is conditional on the version of the object that was opened (ETag).
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use crate::error::{Error, Place, Result};
 
 use super::object_store::{self as store, Location};
 
-/// The first request for a part of the object; each that goes on from it asks for
-/// twice as much, up to [`LARGEST`].
-const SMALLEST: u64 = 1 << 18;
-const LARGEST: u64 = 1 << 22;
+/// Size of the first range request. Each sequential request doubles it, up to
+/// [`MAX_RANGE_BYTES`].
+const MIN_RANGE_BYTES: u64 = 1 << 18;
+const MAX_RANGE_BYTES: u64 = 1 << 22;
 
-/// The end of the object that comes at once: a footer, most often.
-const TAIL: u64 = 1 << 16;
+/// A read near the end fetches at least this much of it, since it usually reads the footer.
+const TAIL_BYTES: u64 = 1 << 16;
 
-/// An object open for reading. A clone reads ahead for itself.
+/// An object open for reading. Each clone has its own prefetch window.
 #[derive(Debug)]
 pub struct RemoteFile {
     object: Arc<Object>,
@@ -35,115 +35,123 @@ pub struct RemoteFile {
 struct Object {
     location: Location,
     meta: ObjectMeta,
-    failure: Mutex<Option<String>>,
+    first_error: Mutex<Option<String>>,
 }
 
-/// The part of the object in memory, and the one that follows if it is on its way.
+/// The range of the object in memory, and the prefetch of the range that follows it.
 #[derive(Debug, Default)]
 struct Window {
     start: u64,
     bytes: Bytes,
-    ahead: u64,
-    next: Option<(u64, JoinHandle<object_store::Result<Bytes>>)>,
+    range_bytes: u64,
+    prefetch: Option<(u64, JoinHandle<object_store::Result<Bytes>>)>,
 }
 
 impl RemoteFile {
-    /// Asks the store for the object.
+    /// Requests the metadata of the object.
     ///
     /// # Errors
-    /// [`Error::NoInput`] where it is not there or may not be read;
-    /// [`Error::Transient`] where the store does not answer.
+    /// [`Error::NoInput`] if it does not exist or is not readable; [`Error::Transient`] if
+    /// the store does not answer.
     pub fn open(url: &Path) -> Result<Self> {
         let location = Location::open(url)?;
-        let meta = location.head()?.map_err(|error| location.reading(error))?;
-        let object = Object { location, meta, failure: Mutex::new(None) };
+        let meta = location.head()?.map_err(|error| location.read_error(error))?;
+        let object = Object { location, meta, first_error: Mutex::new(None) };
         Ok(Self { object: Arc::new(object), window: Arc::default() })
     }
 
-    /// The URL it was opened by.
+    /// The URL as given to [`Self::open`].
     pub fn path(&self) -> &PathBuf {
         &self.object.location.url
     }
 
-    /// The object's size when it was opened.
+    /// Size at opening.
     pub fn bytes(&self) -> u64 {
         self.object.meta.size
     }
 
-    /// When the object was last written, as of when it was opened.
+    /// Time of the last write, as of opening.
     pub fn modified(&self) -> SystemTime {
         self.object.meta.last_modified.into()
     }
 
-    /// Fails where the object is no longer the one that was opened.
+    /// Checks that the object has not changed since it was opened.
     ///
     /// # Errors
     /// [`Error::Transient`].
     pub fn verify_unchanged(&self) -> Result<()> {
         match self.object.location.head()? {
-            Ok(now) if state(&now) == state(&self.object.meta) => Ok(()),
+            Ok(now) if version(&now) == version(&self.object.meta) => Ok(()),
             Ok(_) => Err(self.transient(CHANGED.to_owned())),
-            Err(error) => Err(self.transient(what(&error))),
+            Err(error) => Err(self.transient(describe(&error))),
         }
     }
 
-    /// Whether the object is known to be no longer the one that was opened.
+    /// Whether the object is known to have changed since it was opened.
     pub fn has_changed(&self) -> bool {
         match self.object.location.head() {
-            Ok(Ok(now)) => state(&now) != state(&self.object.meta),
+            Ok(Ok(now)) => version(&now) != version(&self.object.meta),
             Ok(Err(error)) => matches!(error, StoreError::NotFound { .. }),
             Err(_) => false,
         }
     }
 
-    /// Why reading failed, for where a crate in between has lost the error.
-    pub fn failure(&self) -> Option<Error> {
-        lock(&self.object.failure).take().map(|what| self.transient(what))
+    /// Takes the first read error out: the Parquet and Arrow crates pass on only its text.
+    pub fn take_read_error(&self) -> Option<Error> {
+        lock(&self.object.first_error).take().map(|what| self.transient(what))
     }
 
     fn transient(&self, what: String) -> Error {
         Error::Transient { place: Place::file(self.path().display()), what }
     }
 
-    /// What is in memory from `offset` on: at least a byte before the object's end.
-    fn at(&self, offset: u64, wanted: u64) -> Result<Bytes> {
+    /// The bytes in memory from `offset` on, after a request if there are none. Empty only at
+    /// the object's end.
+    fn bytes_at(&self, offset: u64, wanted: u64) -> Result<Bytes> {
+        if offset >= self.bytes() {
+            return Ok(Bytes::new());
+        }
         let mut window = lock(&self.window);
         let end = window.start + window.bytes.len() as u64;
-        if !(window.start..end).contains(&offset) && offset < self.bytes() {
+        if !(window.start..end).contains(&offset) {
             let follows = offset == end && end > 0;
             self.fetch(&mut window, offset, wanted, follows).inspect_err(|error| {
-                lock(&self.object.failure).get_or_insert_with(|| match error {
+                lock(&self.object.first_error).get_or_insert_with(|| match error {
                     Error::Transient { what, .. } => what.clone(),
                     other => other.to_string(),
                 });
             })?;
         }
-        let from = usize::try_from(offset - window.start.min(offset)).unwrap_or(usize::MAX);
-        Ok(window.bytes.slice(from.min(window.bytes.len())..))
+        let from = offset.checked_sub(window.start).and_then(|from| usize::try_from(from).ok());
+        match from.filter(|from| *from < window.bytes.len()) {
+            Some(from) => Ok(window.bytes.slice(from..)),
+            None => Err(Error::Internal("a fetched range misses the offset it was fetched for".to_owned())),
+        }
     }
 
     fn fetch(&self, window: &mut Window, offset: u64, wanted: u64, follows: bool) -> Result<()> {
         let size = self.bytes();
-        window.ahead = if follows { (window.ahead * 2).min(LARGEST) } else { SMALLEST };
-        let (start, answer) = match window.next.take() {
+        window.range_bytes =
+            if follows { (window.range_bytes * 2).min(MAX_RANGE_BYTES) } else { MIN_RANGE_BYTES };
+        let (start, answer) = match window.prefetch.take() {
             Some((start, task)) if start == offset => {
-                let answer = store::wait(task)?;
+                let answer = store::block_on(task)?;
                 (start, answer.map_err(|error| Error::Internal(format!("a request ended: {error}")))?)
             }
             _ => {
-                let end = offset.saturating_add(wanted.max(window.ahead)).min(size);
-                let start = if end == size { offset.min(size.saturating_sub(TAIL)) } else { offset };
-                (start, store::wait(self.get(start, end))?)
+                let end = offset.saturating_add(wanted.max(window.range_bytes)).min(size);
+                let start = if end == size { offset.min(size.saturating_sub(TAIL_BYTES)) } else { offset };
+                (start, store::block_on(self.get(start, end))?)
             }
         };
-        let bytes = answer.map_err(|error| self.transient(what(&error)))?;
+        let bytes = answer.map_err(|error| self.transient(describe(&error)))?;
         let end = start + bytes.len() as u64;
         if end <= offset {
-            return Err(self.transient("the store sent less than was asked for".to_owned()));
+            return Err(self.transient("the store sent less than was requested".to_owned()));
         }
         if follows && end < size {
-            let task = store::runtime()?.spawn(self.get(end, (end + window.ahead).min(size)));
-            window.next = Some((end, task));
+            let task = store::runtime()?.spawn(self.get(end, (end + window.range_bytes).min(size)));
+            window.prefetch = Some((end, task));
         }
         (window.start, window.bytes) = (start, bytes);
         Ok(())
@@ -151,7 +159,7 @@ impl RemoteFile {
 
     fn get(&self, start: u64, end: u64) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
         let object = Arc::clone(&self.object);
-        // A weak tag matches nothing.
+        // If-Match compares strongly: a weak ETag never matches.
         let tag = object.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
         let range = Some(GetRange::Bounded(start..end));
         let options = GetOptions { range, if_match: tag, ..GetOptions::default() };
@@ -161,15 +169,15 @@ impl RemoteFile {
 
 const CHANGED: &str = "the input was changed while it was read";
 
-/// What tells one state of an object from another.
-fn state(meta: &ObjectMeta) -> impl PartialEq + use<> {
+/// Metadata that differs between two versions of an object.
+fn version(meta: &ObjectMeta) -> impl PartialEq + use<> {
     (meta.size, meta.e_tag.clone(), meta.last_modified)
 }
 
-fn what(error: &StoreError) -> String {
+fn describe(error: &StoreError) -> String {
     match error {
         StoreError::Precondition { .. } => CHANGED.to_owned(),
-        StoreError::NotFound { .. } => "the input was there and no longer is".to_owned(),
+        StoreError::NotFound { .. } => "the input can no longer be found".to_owned(),
         other => store::one_line(other),
     }
 }
@@ -184,16 +192,16 @@ impl Clone for RemoteFile {
     }
 }
 
-/// A reader with an offset of its own, over what its file has read ahead.
+/// A sequential reader with its own offset, over the prefetch window of its file.
 #[derive(Debug)]
-pub struct ReadFrom {
+pub struct RemoteReader {
     file: RemoteFile,
     offset: u64,
 }
 
-impl Read for ReadFrom {
+impl Read for RemoteReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.file.at(self.offset, buffer.len() as u64).map_err(io::Error::other)?;
+        let bytes = self.file.bytes_at(self.offset, buffer.len() as u64).map_err(io::Error::other)?;
         let read = (&bytes[..]).read(buffer)?;
         self.offset += read as u64;
         Ok(read)
@@ -207,20 +215,20 @@ impl Length for RemoteFile {
 }
 
 impl ChunkReader for RemoteFile {
-    type T = ReadFrom;
+    type T = RemoteReader;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         let file = Self { object: Arc::clone(&self.object), window: Arc::clone(&self.window) };
-        Ok(ReadFrom { file, offset: start })
+        Ok(RemoteReader { file, offset: start })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        // A damaged footer must not make us allocate what the object cannot hold.
+        // A damaged footer must not cause an allocation larger than the object.
         if start.saturating_add(length as u64) > self.bytes() {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the object's end")));
         }
         let external = |error: Error| ParquetError::External(Box::new(error));
-        let mut first = self.at(start, length as u64).map_err(external)?;
+        let mut first = self.bytes_at(start, length as u64).map_err(external)?;
         if first.len() >= length {
             first.truncate(length);
             return Ok(first);
@@ -229,8 +237,9 @@ impl ChunkReader for RemoteFile {
         bytes.extend_from_slice(&first);
         while bytes.len() < length {
             let left = length - bytes.len();
-            let more = self.at(start + bytes.len() as u64, left as u64).map_err(external)?;
-            bytes.extend_from_slice(more.get(..left.min(more.len())).unwrap_or_default());
+            let more = self.bytes_at(start + bytes.len() as u64, left as u64).map_err(external)?;
+            let (more, _) = more.split_at(left.min(more.len()));
+            bytes.extend_from_slice(more);
         }
         Ok(bytes.freeze())
     }

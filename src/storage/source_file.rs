@@ -1,4 +1,4 @@
-//! A file to read, wherever it is. Whoever reads Parquet sees one type.
+//! A readable file, local or in an object store. The Parquet code depends on this type only.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,20 +14,20 @@ use super::local::LocalFile;
 use super::object_store::is_url;
 use super::remote::RemoteFile;
 
-/// An open file: in the local file system or in an object store. Cheap to clone.
+/// An open file, local or in an object store. Cheap to clone.
 #[derive(Debug, Clone)]
-pub enum InputFile {
+pub enum SourceFile {
     /// A local file.
     Local(LocalFile),
-    /// An object of a store.
+    /// An object in a store.
     Remote(RemoteFile),
 }
 
-impl InputFile {
-    /// Opens a path, which may be a URL.
+impl SourceFile {
+    /// Opens a path or URL.
     ///
     /// # Errors
-    /// [`Error::NoInput`] where it is not there or may not be read; for a URL also
+    /// [`Error::NoInput`] if it does not exist or is not readable; for a URL also
     /// [`Error::Transient`], [`Error::Usage`] and [`Error::Config`].
     pub fn open(path: &Path) -> Result<Self> {
         if is_url(path) {
@@ -37,7 +37,7 @@ impl InputFile {
         }
     }
 
-    /// The path or URL it was opened by.
+    /// The path or URL as given to [`Self::open`].
     pub fn path(&self) -> &Path {
         match self {
             Self::Local(file) => file.path(),
@@ -45,12 +45,12 @@ impl InputFile {
         }
     }
 
-    /// The size when it was opened.
+    /// Size at opening.
     pub fn bytes(&self) -> u64 {
         self.len()
     }
 
-    /// When it was last written to, as of when it was opened.
+    /// Time of the last write, as of opening.
     pub fn modified(&self) -> Option<SystemTime> {
         match self {
             Self::Local(file) => file.modified(),
@@ -58,7 +58,7 @@ impl InputFile {
         }
     }
 
-    /// Fails where the file is no longer what was opened.
+    /// Checks that the file has not changed since it was opened.
     ///
     /// # Errors
     /// [`Error::Transient`].
@@ -69,8 +69,8 @@ impl InputFile {
         }
     }
 
-    /// Whether the file is known to be no longer what was opened: a store that does not
-    /// answer says nothing of it.
+    /// Whether the file is known to have changed since it was opened. A store that does not
+    /// answer counts as unchanged.
     pub fn has_changed(&self) -> bool {
         match self {
             Self::Local(file) => file.verify_unchanged().is_err(),
@@ -78,8 +78,9 @@ impl InputFile {
         }
     }
 
-    /// An error of reading, unless the file was changed meanwhile: then that is the error.
-    pub fn unless_changed(&self, error: Error) -> Error {
+    /// Replaces a read error with [`Error::Transient`] if the file has changed meanwhile,
+    /// since the change is the cause.
+    pub fn or_input_changed(&self, error: Error) -> Error {
         match error {
             Error::BadData { .. } | Error::Io { .. } if self.has_changed() => {
                 self.verify_unchanged().err().unwrap_or(error)
@@ -99,16 +100,19 @@ impl InputFile {
         }
     }
 
-    /// Why reading at a place failed, where the file knows better than who read it.
-    pub(crate) fn failure(&self, place: &Place) -> Option<Error> {
+    /// Takes the first read error out, as an error at a place: the Parquet and Arrow crates
+    /// pass on only its text.
+    pub(crate) fn take_read_error(&self, place: &Place) -> Option<Error> {
         match self {
-            Self::Local(file) => file.failure().map(|source| Error::io(place.clone(), "read", source)),
-            Self::Remote(file) => file.failure(),
+            Self::Local(file) => {
+                file.take_read_error().map(|source| Error::io(place.clone(), "read", source))
+            }
+            Self::Remote(file) => file.take_read_error(),
         }
     }
 }
 
-impl Length for InputFile {
+impl Length for SourceFile {
     fn len(&self) -> u64 {
         match self {
             Self::Local(file) => file.len(),
@@ -117,7 +121,7 @@ impl Length for InputFile {
     }
 }
 
-impl ChunkReader for InputFile {
+impl ChunkReader for SourceFile {
     type T = Box<dyn Read + Send>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {

@@ -1,4 +1,5 @@
-//! An output that appears under its name whole or not at all.
+//! An output that is published atomically: under its name stands the complete file or
+//! nothing.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -9,56 +10,56 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::error::{Error, Place, Result};
 
-use super::direct::Direct;
+use super::direct::DirectFile;
 use super::object_store::is_url;
 use super::output::Output;
 use super::upload::Upload;
 
-/// An output being written: a file beside its final name, as `.NAME.XXXXXX.partial`, or
-/// a multipart upload. Dropped without [`Staged::commit`], nothing of it stays.
+/// An output being written: a temporary file `.NAME.XXXXXX.partial` beside its final name,
+/// or a multipart upload. Dropping it without [`Staged::commit`] removes it.
 #[derive(Debug)]
 pub struct Staged {
     path: PathBuf,
-    stage: Stage,
+    target: Target,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum Target {
     Local { temporary: NamedTempFile, overwrite: bool },
     Remote(Upload),
 }
 
 impl Staged {
-    /// Creates the temporary file, or begins the upload where `path` is a URL.
+    /// Creates the temporary file, or starts the upload if `path` is a URL.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where the output is there and `overwrite` is not
-    /// given; [`Error::CannotCreate`] where the folder or bucket is missing or not
-    /// writable, or the output is a folder; for a URL also [`Error::Transient`],
-    /// [`Error::Usage`] and [`Error::Config`].
+    /// [`Error::OutputExists`] if the output exists and `overwrite` is not given;
+    /// [`Error::CannotCreate`] if the folder or bucket is missing or not writable, or
+    /// the output is a folder; for a URL also [`Error::Transient`], [`Error::Usage`] and
+    /// [`Error::Config`].
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
-        let stage = if is_url(path) {
-            Stage::Remote(Upload::begin(path, overwrite)?)
+        let target = if is_url(path) {
+            Target::Remote(Upload::begin(path, overwrite)?)
         } else {
-            Stage::Local { temporary: temporary_beside(path, overwrite)?, overwrite }
+            Target::Local { temporary: create_temporary(path, overwrite)?, overwrite }
         };
-        Ok(Self { path: path.to_owned(), stage })
+        Ok(Self { path: path.to_owned(), target })
     }
 
-    /// Removes what killed runs have left of an output, for whoever is alone at work
-    /// on it. Best effort: such a file is in nobody's way.
-    pub fn sweep(path: &Path) {
+    /// Deletes temporary files that killed runs have left beside an output. The caller must
+    /// be the only writer of that output. Best effort: a leftover does no harm.
+    pub fn remove_leftovers(path: &Path) {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
         if is_url(path) {
             return;
         }
-        let is_left = |file: &str| {
+        let is_leftover = |file: &str| {
             let middle = file.strip_prefix(&format!(".{name}.")).and_then(|s| s.strip_suffix(".partial"));
             // Another output's name may begin with this one's.
             middle.is_some_and(|random| !random.is_empty() && !random.contains('.'))
         };
         for entry in std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
-            if entry.file_name().to_str().is_some_and(is_left) {
+            if entry.file_name().to_str().is_some_and(is_leftover) {
                 _ = std::fs::remove_file(entry.path());
             }
         }
@@ -69,17 +70,17 @@ impl Staged {
         &self.path
     }
 
-    /// Where to write the content.
+    /// A writer of the content.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn writer(&self) -> Result<Box<dyn Output>> {
-        Ok(match &self.stage {
-            Stage::Local { temporary, .. } => {
+        Ok(match &self.target {
+            Target::Local { temporary, .. } => {
                 let file = temporary.as_file().try_clone().map_err(failed(&self.path, "write"))?;
-                Box::new(Direct::new(file))
+                Box::new(DirectFile::new(file))
             }
-            Stage::Remote(upload) => Box::new(upload.writer()),
+            Target::Remote(upload) => Box::new(upload.writer()),
         })
     }
 
@@ -88,29 +89,28 @@ impl Staged {
     /// # Errors
     /// [`Error::Io`].
     pub fn bytes(&self) -> Result<u64> {
-        match &self.stage {
-            Stage::Local { temporary, .. } => {
+        match &self.target {
+            Target::Local { temporary, .. } => {
                 Ok(temporary.as_file().metadata().map_err(failed(&self.path, "write"))?.len())
             }
-            Stage::Remote(upload) => Ok(upload.bytes()),
+            Target::Remote(upload) => Ok(upload.bytes()),
         }
     }
 
-    /// Forces the content to disk, or completes the upload, and gives it its name;
-    /// nobody ever sees a part of it.
+    /// Publishes the output: fsync and rename, or completion of the upload.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where an output of this name has appeared meanwhile and
+    /// [`Error::OutputExists`] if an output of this name has appeared meanwhile and
     /// `overwrite` was not given; [`Error::Io`]; [`Error::Transient`] of a store.
     pub fn commit(self) -> Result<()> {
-        match self.stage {
-            Stage::Local { temporary, overwrite } => rename(temporary, self.path, overwrite),
-            Stage::Remote(upload) => upload.commit(),
+        match self.target {
+            Target::Local { temporary, overwrite } => publish(temporary, self.path, overwrite),
+            Target::Remote(upload) => upload.commit(),
         }
     }
 }
 
-fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
+fn create_temporary(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
     let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
     let name = path.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidFilename.into()))?;
     match std::fs::symlink_metadata(path) {
@@ -123,15 +123,15 @@ fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
     prefix.push(".");
     let mut builder = Builder::new();
     builder.prefix(&prefix).suffix(".partial");
-    // A temporary file is private by default; this one becomes the output.
+    // Temporary files are private by default; this one becomes the output.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    // The folder is looked at first: a temporary file's error would name that file.
+    // Checked first: an error of the temporary file would name that file, not the folder.
     let folder = std::fs::metadata(folder_of(path));
     folder.and_then(|_| builder.tempfile_in(folder_of(path))).map_err(cannot)
 }
 
-fn rename(temporary: NamedTempFile, path: PathBuf, overwrite: bool) -> Result<()> {
+fn publish(temporary: NamedTempFile, path: PathBuf, overwrite: bool) -> Result<()> {
     temporary.as_file().sync_all().map_err(failed(&path, "fsync"))?;
     let renamed = if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
     match renamed {
@@ -141,7 +141,7 @@ fn rename(temporary: NamedTempFile, path: PathBuf, overwrite: bool) -> Result<()
         Err(error) => return Err(failed(&path, "rename")(error.error)),
         Ok(_) => {}
     }
-    // Without this the rename itself may not survive a power cut.
+    // Without fsync of the folder the rename may not survive a power cut.
     #[cfg(unix)]
     File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).map_err(failed(&path, "fsync"))?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Standard input and output as bytes: neither is a place for text here.
+//! Standard input and output as binary streams. Terminals are refused.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -10,20 +10,22 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::error::{Error, Place, Result};
 
+use super::io_errors;
+
 /// Whether a path is `-`: standard input or output.
 pub fn is_stdio(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// What is asked of a pipe at once.
+/// Size of one read from the pipe.
 const CHUNK_BYTES: usize = 1 << 20;
-/// Chunks that are read ahead of whoever takes them.
-const CHUNKS_AHEAD: usize = 4;
-/// How often somebody who waits looks whether to go on.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Capacity of the bounded channel between the reading thread and the consumer.
+const PREFETCHED_CHUNKS: usize = 4;
+/// Interval at which a waiting consumer checks the stop flag.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The bytes of standard input, read ahead by a thread of its own. A pipe may be silent
-/// for ever; a stop is noticed all the same.
+/// The chunks of standard input, prefetched by a thread. A stop ends the iteration even
+/// while a read of a silent pipe blocks.
 #[derive(Debug)]
 pub struct StdinChunks<'a> {
     chunks: Receiver<io::Result<Vec<u8>>>,
@@ -31,23 +33,26 @@ pub struct StdinChunks<'a> {
 }
 
 impl<'a> StdinChunks<'a> {
-    /// Begins to read.
+    /// Starts the reading thread.
     ///
     /// # Errors
-    /// [`Error::Usage`] where standard input is a terminal.
+    /// [`Error::Usage`] if standard input is a terminal.
     pub fn read(stop: &'a AtomicBool) -> Result<Self> {
         if io::stdin().is_terminal() {
             let what = "stdin is a terminal; send an Arrow IPC stream into it, or name a Parquet file";
             return Err(Error::Usage(what.to_owned()));
         }
-        let (sender, chunks) = bounded(CHUNKS_AHEAD);
-        // Never joined: it may wait for bytes that do not come.
+        let (sender, chunks) = bounded(PREFETCHED_CHUNKS);
+        // Never joined: a read of a silent pipe blocks forever.
         std::thread::spawn(move || {
             let mut buffer = vec![0; CHUNK_BYTES];
             loop {
                 let chunk = match io::stdin().read(&mut buffer) {
                     Ok(0) => return,
-                    Ok(read) => Ok(buffer.get(..read).unwrap_or_default().to_vec()),
+                    Ok(read) => match buffer.get(..read) {
+                        Some(bytes) => Ok(bytes.to_vec()),
+                        None => Err(io_errors::internal("a read returned more bytes than its buffer holds")),
+                    },
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                     Err(e) => Err(e),
                 };
@@ -64,10 +69,10 @@ impl<'a> StdinChunks<'a> {
 impl Iterator for StdinChunks<'_> {
     type Item = io::Result<Vec<u8>>;
 
-    /// The next bytes; an error that holds [`Error::Interrupted`] at a stop.
+    /// The next chunk, or after a stop an error that contains [`Error::Interrupted`].
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.chunks.recv_timeout(LOOK_EVERY) {
+            match self.chunks.recv_timeout(STOP_CHECK_INTERVAL) {
                 Ok(chunk) => return Some(chunk),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) if self.stop.load(Ordering::Relaxed) => {
@@ -79,10 +84,10 @@ impl Iterator for StdinChunks<'_> {
     }
 }
 
-/// Standard output without the buffer that looks for lines in what is written.
+/// Standard output as a plain file, without the line buffering of [`io::Stdout`].
 ///
 /// # Errors
-/// [`Error::Usage`] where it is a terminal; [`Error::Io`].
+/// [`Error::Usage`] if it is a terminal; [`Error::Io`].
 pub fn stdout() -> Result<File> {
     let stdout = io::stdout();
     if stdout.is_terminal() {

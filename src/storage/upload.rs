@@ -1,5 +1,5 @@
-//! An output in an object store: a multipart upload, whose object appears when it is
-//! completed and never in part. Given up, its parts are taken back.
+//! A multipart upload to an object store. The object becomes visible when the upload is
+//! completed, never in part; an abandoned upload is aborted, which deletes its parts.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,52 +13,53 @@ use crate::error::{Error, Result};
 use super::object_store::{self as store, Location};
 use super::output::Output;
 
-/// Bytes of a part. Some stores want all but the last to be alike, and S3 takes 10 000:
-/// 160 GB in all.
+/// Size of a part. Some stores want equal parts except for the last, and S3 accepts 10 000
+/// of them: 160 GB in all.
 const PART_BYTES: usize = 16 << 20;
 
-/// Parts on their way at once.
-const IN_FLIGHT: usize = 3;
+/// Limit of concurrent part requests. A write waits while all are in flight (back-pressure).
+const MAX_PARTS_IN_FLIGHT: usize = 3;
 
-/// An object being written. Dropped without [`Upload::commit`], nothing of it stays.
+/// An object being written. Dropping it without [`Upload::commit`] aborts the upload.
 #[derive(Debug)]
-pub(super) struct Upload(Arc<Shared>);
+pub(super) struct Upload(Arc<UploadInner>);
 
 #[derive(Debug)]
-struct Shared {
+struct UploadInner {
     location: Location,
     overwrite: bool,
-    state: Mutex<State>,
+    state: Mutex<UploadState>,
 }
 
 #[derive(Debug)]
-struct State {
-    /// None once it is completed or given up.
+struct UploadState {
+    /// `None` after completion or abort.
     upload: Option<Box<dyn MultipartUpload>>,
+    /// The part that is being filled.
     part: Vec<u8>,
     in_flight: JoinSet<object_store::Result<()>>,
     bytes: u64,
 }
 
-/// What is written to an [`Upload`].
+/// The writer of an [`Upload`].
 #[derive(Debug)]
-pub(super) struct Writer(Arc<Shared>);
+pub(super) struct UploadWriter(Arc<UploadInner>);
 
 impl Upload {
-    /// Begins an upload.
+    /// Starts an upload.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where the object is there and `overwrite` is not given;
-    /// [`Error::CannotCreate`] where it may not be written; [`Error::Transient`].
+    /// [`Error::OutputExists`] if the object exists and `overwrite` is not given;
+    /// [`Error::CannotCreate`] if it is not writable; [`Error::Transient`].
     pub(super) fn begin(url: &Path, overwrite: bool) -> Result<Self> {
         let location = Location::open(url)?;
         if !overwrite {
             check_absent(&location)?;
         }
-        let upload = store::wait(location.store.put_multipart(&location.path))?;
-        let upload = Some(upload.map_err(|error| location.writing(error))?);
-        let state = State { upload, part: Vec::new(), in_flight: JoinSet::new(), bytes: 0 };
-        Ok(Self(Arc::new(Shared { location, overwrite, state: Mutex::new(state) })))
+        let upload = store::block_on(location.store.put_multipart(&location.path))?;
+        let upload = Some(upload.map_err(|error| location.write_error(error))?);
+        let state = UploadState { upload, part: Vec::new(), in_flight: JoinSet::new(), bytes: 0 };
+        Ok(Self(Arc::new(UploadInner { location, overwrite, state: Mutex::new(state) })))
     }
 
     /// Bytes written so far.
@@ -66,28 +67,28 @@ impl Upload {
         self.0.lock().bytes
     }
 
-    pub(super) fn writer(&self) -> Writer {
-        Writer(Arc::clone(&self.0))
+    pub(super) fn writer(&self) -> UploadWriter {
+        UploadWriter(Arc::clone(&self.0))
     }
 
-    /// Makes the object appear, whole.
+    /// Completes the upload, which makes the object visible.
     ///
     /// # Errors
-    /// As for [`Upload::begin`]; nothing is there then.
+    /// As for [`Upload::begin`]; then no object was written.
     pub(super) fn commit(self) -> Result<()> {
-        let Shared { location, overwrite, .. } = &*self.0;
+        let UploadInner { location, overwrite, .. } = &*self.0;
         let mut state = self.0.lock();
-        let failed = |error| location.writing(error);
+        let failed = |error| location.write_error(error);
         state.send_part()?.map_err(failed)?;
-        while let Some(sent) = store::wait(state.in_flight.join_next())? {
+        while let Some(sent) = store::block_on(state.in_flight.join_next())? {
             flatten(sent).map_err(failed)?;
         }
-        // Stores have no condition on completing an upload that all of them know.
+        // Not all stores support a condition on the completion itself.
         if !overwrite {
             check_absent(location)?;
         }
-        let Some(upload) = &mut state.upload else { return Err(ended()) };
-        store::wait(upload.complete())?.map_err(failed)?;
+        let Some(upload) = &mut state.upload else { return Err(upload_ended()) };
+        store::block_on(upload.complete())?.map_err(failed)?;
         state.upload = None;
         Ok(())
     }
@@ -98,10 +99,10 @@ impl Drop for Upload {
         let mut state = self.0.lock();
         state.in_flight.abort_all();
         if let Some(mut upload) = state.upload.take()
-            && let Ok(Err(error)) = store::wait(upload.abort())
+            && let Ok(Err(error)) = store::block_on(upload.abort())
         {
             tracing::warn!(
-                "{}: parts of an upload stay in the store: {}",
+                "{}: parts of an aborted upload remain in the store: {}",
                 self.0.location.url.display(),
                 store::one_line(&error)
             );
@@ -109,39 +110,39 @@ impl Drop for Upload {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl UploadInner {
+    fn lock(&self) -> MutexGuard<'_, UploadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// Sends what has gathered, when there is room on the way.
+impl UploadState {
+    /// Uploads the current part in the background, after waiting for a free request slot.
     fn send_part(&mut self) -> Result<object_store::Result<()>> {
-        while self.in_flight.len() >= IN_FLIGHT {
-            if let Some(Err(error)) = store::wait(self.in_flight.join_next())?.map(flatten) {
+        while self.in_flight.len() >= MAX_PARTS_IN_FLIGHT {
+            if let Some(Err(error)) = store::block_on(self.in_flight.join_next())?.map(flatten) {
                 return Ok(Err(error));
             }
         }
-        let Some(upload) = &mut self.upload else { return Err(ended()) };
+        let Some(upload) = &mut self.upload else { return Err(upload_ended()) };
         let part = std::mem::take(&mut self.part);
         self.in_flight.spawn_on(upload.put_part(part.into()), store::runtime()?.handle());
         Ok(Ok(()))
     }
 }
 
-impl Output for Writer {}
+impl Output for UploadWriter {}
 
-impl Write for Writer {
+impl Write for UploadWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
-        let room = PART_BYTES.saturating_sub(state.part.len());
-        let taken = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        let free = PART_BYTES.saturating_sub(state.part.len());
+        let (taken, _) = bytes.split_at(free.min(bytes.len()));
         state.part.extend_from_slice(taken);
         state.bytes += taken.len() as u64;
         if state.part.len() >= PART_BYTES {
             let sent = state.send_part().map_err(io::Error::other)?;
-            sent.map_err(|error| io::Error::other(self.0.location.writing(error)))?;
+            sent.map_err(|error| io::Error::other(self.0.location.write_error(error)))?;
         }
         Ok(taken.len())
     }
@@ -155,7 +156,7 @@ fn check_absent(location: &Location) -> Result<()> {
     match location.head()? {
         Ok(_) => Err(Error::OutputExists(location.url.clone())),
         Err(StoreError::NotFound { .. }) => Ok(()),
-        Err(error) => Err(location.writing(error)),
+        Err(error) => Err(location.write_error(error)),
     }
 }
 
@@ -165,6 +166,6 @@ fn flatten(
     sent.unwrap_or_else(|error| Err(error.into()))
 }
 
-fn ended() -> Error {
+fn upload_ended() -> Error {
     Error::Internal("an upload was written to after its end".to_owned())
 }

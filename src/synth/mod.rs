@@ -1,10 +1,10 @@
-//! Writes rows of a generator with known truth to a Parquet file, a batch at a time:
-//! what the demo, the tests and the benches stand on. Knows nothing of models.
+//! Synthetic data: Parquet files with rows of a generator whose exact values are known, for
+//! the demo, tests and benches. Knows nothing of models.
 
 mod rows;
 mod schema;
 mod write;
 
-pub use rows::Rows;
+pub use rows::SyntheticRows;
 pub use schema::Truth;
-pub use write::{Options, Written, write};
+pub use write::{SynthOptions, SynthSummary, write};

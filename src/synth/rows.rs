@@ -1,5 +1,5 @@
-//! Row n of a seed is the n-th stream of one ChaCha generator: it is the same whatever
-//! the batches, the row groups and the number of threads, and however many rows follow.
+//! Random rows of a generator. Row n of a seed is drawn from the n-th stream of one ChaCha
+//! generator, so it does not depend on batches, row groups, threads or the number of rows.
 
 use std::ops::Range;
 
@@ -10,21 +10,21 @@ use rayon::prelude::*;
 use crate::interaction::Pointwise;
 use crate::interaction::truth::Generator;
 
-/// Rows of a batch, drawn.
+/// The rows of a batch.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rows {
+pub struct SyntheticRows {
     /// `[n, d1]` row-major.
     pub x1: Vec<f32>,
     /// `[n, d2]` row-major.
     pub x2: Vec<f32>,
     /// Length n.
     pub y: Vec<i64>,
-    /// The exact values of each row, where asked for; else empty.
+    /// The exact values of each row, if requested; otherwise empty.
     pub exact: Vec<Pointwise>,
 }
 
-impl Rows {
-    /// Draws the rows of a range, on all of rayon's threads.
+impl SyntheticRows {
+    /// Draws the rows of a range, on all threads of rayon.
     pub fn draw(generator: &Generator, seed: u64, range: Range<u64>, with_exact: bool) -> Self {
         let [d1, d2] = generator.dims();
         let n = (range.end - range.start) as usize;
@@ -57,19 +57,19 @@ mod tests {
     fn rows_do_not_depend_on_batches_or_threads() {
         let prior = Prior::uniform(3).unwrap();
         let generator = Generator::Gaussian(Gaussian::new(prior, 0.5, 0.5).unwrap());
-        let whole = Rows::draw(&generator, 9, 0..1000, true);
+        let whole = SyntheticRows::draw(&generator, 9, 0..1000, true);
         assert_eq!((whole.x1.len(), whole.y.len(), whole.exact.len()), (3000, 1000, 1000));
 
-        let late = Rows::draw(&generator, 9, 700..1000, true);
+        let late = SyntheticRows::draw(&generator, 9, 700..1000, true);
         assert_eq!(late.x1, whole.x1[2100..]);
         assert_eq!(late.x2, whole.x2[2100..]);
         assert_eq!(late.y, whole.y[700..]);
         assert_eq!(late.exact, whole.exact[700..]);
 
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        assert_eq!(pool.install(|| Rows::draw(&generator, 9, 0..1000, true)), whole);
-        assert_ne!(Rows::draw(&generator, 10, 0..1000, true), whole);
+        assert_eq!(pool.install(|| SyntheticRows::draw(&generator, 9, 0..1000, true)), whole);
+        assert_ne!(SyntheticRows::draw(&generator, 10, 0..1000, true), whole);
         assert_ne!(whole.x1[..3], whole.x1[3..6]);
-        assert!(Rows::draw(&generator, 9, 0..10, false).exact.is_empty());
+        assert!(SyntheticRows::draw(&generator, 9, 0..10, false).exact.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The columns of a synthetic file, and a batch of rows laid into them.
+//! The schema of a synthetic file, and its record batches.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use arrow::error::ArrowError;
 use crate::interaction::truth::Generator;
 use crate::interaction::{Interaction, Pointwise, decompose};
 
-use super::Rows;
+use super::rows::SyntheticRows;
 
-/// Which exact columns a file gets. All in nats.
+/// The exact columns of a file, in nats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Truth {
     /// None: x1, x2 and y only, for benches.
@@ -19,7 +19,7 @@ pub enum Truth {
     /// true_r, true_u1, true_u2, true_s.
     #[default]
     Columns,
-    /// These and true_i1, true_i2, true_i12, true_h1, true_h2.
+    /// These, and true_i1, true_i2, true_i12, true_h1, true_h2.
     Full,
 }
 
@@ -34,7 +34,7 @@ const POINTWISE: [(&str, fn(&Pointwise) -> f64); 5] = [
     ("true_h2", |p| p.h2),
 ];
 
-/// The columns and their types; none may be null.
+/// The schema, without nullable columns.
 pub(super) fn schema(generator: &Generator, truth: Truth) -> SchemaRef {
     let [d1, d2] = generator.dims();
     let list = |d: usize| DataType::FixedSizeList(element(), d as i32);
@@ -53,15 +53,15 @@ pub(super) fn schema(generator: &Generator, truth: Truth) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The rows as a batch of [`schema`].
+/// A record batch of [`schema`] with these rows.
 pub(super) fn batch(
     schema: &SchemaRef,
     generator: &Generator,
     truth: Truth,
-    rows: Rows,
+    rows: SyntheticRows,
 ) -> Result<RecordBatch, ArrowError> {
     let [d1, d2] = generator.dims();
-    let Rows { x1, x2, y, exact } = rows;
+    let SyntheticRows { x1, x2, y, exact } = rows;
     let mut columns: Vec<ArrayRef> = vec![list(x1, d1)?, list(x2, d2)?, Arc::new(Int64Array::from(y))];
     if truth != Truth::None {
         let parts: Vec<Interaction> = exact.iter().map(|p| decompose(*p)).collect();

@@ -1,5 +1,5 @@
-//! The file: batches drawn on all threads while the last one is encoded, row groups of
-//! a bounded size, and the name taken only when all is written.
+//! The writer of synthetic files. All threads draw the next batch while the previous one is
+//! encoded; row groups have a bounded size; the file is published when it is complete.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,57 +17,55 @@ use crate::error::{Error, Place, Result};
 use crate::interaction::truth::Generator;
 use crate::storage::Staged;
 
-use super::schema::{batch, schema};
-use super::{Rows, Truth};
+use super::rows::SyntheticRows;
+use super::schema::{Truth, batch, schema};
 
-/// The most bytes of embeddings in a row group and in a batch: the writer holds one
-/// encoded row group, and two batches are in memory at a time.
+/// Limits of a row group's and a batch's embeddings: one encoded row group and two batches
+/// are in memory at a time.
 const ROW_GROUP_BYTES: u64 = 128 << 20;
 const BATCH_BYTES: u64 = 8 << 20;
 
-/// What to write.
+/// Options of a synthetic file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct SynthOptions {
     /// The output file.
     pub output: PathBuf,
-    /// How many rows; zero makes a file with a schema and no rows.
+    /// Number of rows. Zero writes a file with a schema and no rows.
     pub rows: u64,
-    /// Decides every row.
+    /// Seed of the random rows.
     pub seed: u64,
-    /// Rows a row group; where none, 65 536, or fewer when the embeddings are so wide
-    /// that these would pass 128 MiB.
+    /// Rows a row group. By default 65 536, or fewer if wide embeddings would exceed 128 MiB.
     pub row_group_rows: Option<usize>,
     /// The exact columns.
     pub truth: Truth,
-    /// Replace an output that exists.
+    /// Whether an existing output is replaced.
     pub overwrite: bool,
-    /// Key-value metadata of the file: how it was made.
+    /// Key-value metadata of the file, with its lineage.
     pub lineage: Vec<(String, String)>,
 }
 
-/// What was written.
+/// Size of a written file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
+pub struct SynthSummary {
     /// Rows.
     pub rows: u64,
     /// Row groups.
     pub row_groups: usize,
-    /// Size of the file.
+    /// Bytes of the file.
     pub bytes: u64,
 }
 
-/// Writes the file and returns its size. Between batches it asks `should_stop`.
+/// Writes the file and returns its size. Checks `should_stop` between batches.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`; [`Error::CannotCreate`] where the folder
-/// is missing or not writable; [`Error::Interrupted`] when asked to stop;
-/// [`Error::Io`] when writing fails; [`Error::Usage`] for row groups of no rows. None
-/// leaves anything under the output's name.
+/// [`Error::OutputExists`] without `overwrite`; [`Error::CannotCreate`] if the folder is
+/// missing or not writable; [`Error::Interrupted`] after a stop; [`Error::Io`] if a write
+/// fails; [`Error::Usage`] for row groups of no rows. After an error no output is published.
 pub fn write(
     generator: &Generator,
-    options: &Options,
+    options: &SynthOptions,
     should_stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Written> {
+) -> Result<SynthSummary> {
     if options.row_group_rows == Some(0) {
         return Err(Error::Usage("--row-group-rows must be positive".into()));
     }
@@ -75,13 +73,13 @@ pub fn write(
     let row_groups = encode(generator, options, should_stop, staged.writer()?)?;
     let bytes = staged.bytes()?;
     staged.commit()?;
-    Ok(Written { rows: options.rows, row_groups, bytes })
+    Ok(SynthSummary { rows: options.rows, row_groups, bytes })
 }
 
-/// Draws, encodes and closes; returns the number of row groups.
+/// Draws and encodes all rows, and returns the number of row groups.
 fn encode(
     generator: &Generator,
-    options: &Options,
+    options: &SynthOptions,
     should_stop: &(dyn Fn() -> bool + Sync),
     file: impl Write + Send,
 ) -> Result<usize> {
@@ -96,7 +94,7 @@ fn encode(
         if from == to {
             return Ok(None);
         }
-        let rows = Rows::draw(generator, options.seed, from..to, options.truth != Truth::None);
+        let rows = SyntheticRows::draw(generator, options.seed, from..to, options.truth != Truth::None);
         let batch = batch(&schema, generator, options.truth, rows);
         batch.map(Some).map_err(|error| Error::Internal(error.to_string()))
     };
@@ -116,11 +114,11 @@ fn encode(
     Ok(metadata.num_row_groups())
 }
 
-/// Plain pages without compression for the floats: noise has nothing to compress but
-/// a byte of sign and exponent (zstd gains a tenth and costs most of the speed), and a
-/// dictionary of numbers that never recur only fills up before it is given up.
-/// Statistics over the elements of an embedding prune nothing.
-fn properties(generator: &Generator, options: &Options) -> WriterProperties {
+/// Plain uncompressed pages for the floats: noise is incompressible except for the byte of
+/// sign and exponent (zstd gains a tenth and costs most of the speed), and a dictionary of
+/// values that never recur fills up and is abandoned. Statistics over the elements of an
+/// embedding prune nothing.
+fn properties(generator: &Generator, options: &SynthOptions) -> WriterProperties {
     let row_group_rows =
         options.row_group_rows.unwrap_or_else(|| rows_in(generator, ROW_GROUP_BYTES).min(1 << 16) as usize);
     let lineage =
@@ -138,14 +136,14 @@ fn properties(generator: &Generator, options: &Options) -> WriterProperties {
     properties.build()
 }
 
-/// How many rows' embeddings fit; at least one.
+/// Number of rows whose embeddings fit into `bytes`; at least one.
 fn rows_in(generator: &Generator, bytes: u64) -> u64 {
     let [d1, d2] = generator.dims();
     (bytes / (4 * (d1 + d2) as u64)).max(1)
 }
 
-/// A full disk is an I/O error that passes; anything else Parquet objects to in a batch
-/// we made ourselves is our fault.
+/// An I/O error such as a full disk is reported as one; any other error of the Parquet crate
+/// is a bug, since the batches are made here.
 fn parquet_error(path: &Path, error: ParquetError) -> Error {
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use lsmi_etl::storage::InputFile;
+use lsmi_etl::storage::SourceFile;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 
 use crate::harness::stores::Server;
@@ -122,7 +122,7 @@ fn an_object_that_changes_is_noticed() {
     let server = Server::s3();
     let input = fitted().join("in.parquet");
     server.put("in.parquet", &input);
-    let file = InputFile::open(Path::new(&format!("{}/data/in.parquet", server.url))).unwrap();
+    let file = SourceFile::open(Path::new(&format!("{}/data/in.parquet", server.url))).unwrap();
     let whole = fs::read(&input).unwrap();
     assert_eq!(file.get_bytes(100, whole.len() - 100).unwrap(), whole[100..]);
     file.verify_unchanged().unwrap();

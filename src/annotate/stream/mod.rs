@@ -226,5 +226,5 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
         elapsed: job.start.elapsed(),
         ..Outcome::default()
     };
-    Ok(Summary::of(job.run, job.input, job.output, outcome))
+    Ok(Summary::of(&job.run.models_used(), job.input, job.output, outcome))
 }

@@ -108,7 +108,7 @@ fn one_key_for_all() {
 
     let (old, new) =
         (Input::open_with(&path, Some(&keys)).unwrap(), Input::open_with(&out, Some(&keys)).unwrap());
-    assert_eq!(new.encryption().unwrap().footer_metadata.as_deref(), Some(&b"kf"[..]));
+    assert_eq!(new.encryption().unwrap().footer_key_metadata.as_deref(), Some(&b"kf"[..]));
     assert_eq!(new.metadata().num_row_groups(), old.metadata().num_row_groups());
     assert!(new.metadata().column_index().is_some() && new.metadata().offset_index().is_some());
     let value = new.metadata().file_metadata().key_value_metadata().unwrap();
@@ -149,7 +149,7 @@ fn keys_of_columns_and_a_footer_for_everybody() {
         assert_eq!(metadata(1), Some(b"the label's".to_vec()));
         assert_eq!(metadata(2), None);
         assert_eq!(metadata(3), metadata(1));
-        assert_eq!(out.has_open_footer_of_secrets(), open_footer);
+        assert_eq!(out.has_plaintext_footer_of_encrypted(), open_footer);
     }
 }
 

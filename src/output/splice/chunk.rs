@@ -8,7 +8,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 
-use crate::storage::block_writer::Sink;
+use crate::storage::block_writer::BlockWriter;
 
 /// "PAR1": no page starts before its end.
 const MAGIC_BYTES: i64 = 4;
@@ -58,7 +58,7 @@ impl Chunk {
     }
 
     /// Writes the bloom filter, if there is one.
-    pub(super) fn write_bloom_filter(&mut self, out: &mut Sink) -> ParquetResult<()> {
+    pub(super) fn write_bloom_filter(&mut self, out: &mut BlockWriter) -> ParquetResult<()> {
         let Some(filter) = self.bloom_filter.take() else { return Ok(()) };
         let start = out.position();
         filter.write(&mut *out)?;

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 
 use parquet::file::writer::TrackedWrite;
 
-use crate::storage::block_writer::Sink;
+use crate::storage::block_writer::BlockWriter;
 
 /// Takes no notice of what is there already.
 pub(super) struct Behind {
-    out: Sink,
+    out: BlockWriter,
     left: u64,
 }
 
@@ -29,7 +29,7 @@ impl Write for Behind {
 }
 
 /// A writer that has counted all that `out` has taken.
-pub(super) fn begin(out: Sink) -> io::Result<TrackedWrite<Behind>> {
+pub(super) fn begin(out: BlockWriter) -> io::Result<TrackedWrite<Behind>> {
     let mut left = out.position();
     let mut tracked = TrackedWrite::new(Behind { out, left });
     let uncounted = vec![0; 1 << 20];

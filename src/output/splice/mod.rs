@@ -35,8 +35,8 @@ use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{Input, check_new_fields};
-use crate::storage::block_writer::{Failure, Sink};
-use crate::storage::{InputFile, Staged, io_errors};
+use crate::storage::block_writer::{BlockWriter, FirstError};
+use crate::storage::{SourceFile, Staged, io_errors};
 
 use self::chunk::{Chunk, is_ordered, offset, portable};
 use super::key_values;
@@ -50,14 +50,14 @@ const MAX_ROW_GROUPS: usize = i16::MAX as usize;
 /// Writes a copy of an input with more columns, row group by row group.
 pub struct SpliceWriter {
     input: Input,
-    source: InputFile,
+    source: SourceFile,
     schema: SchemaDescPtr,
     /// Of the new columns alone.
     new_schema: SchemaDescPtr,
     key_values: Vec<KeyValue>,
     properties: WriterPropertiesPtr,
-    out: Sink,
-    failure: Failure,
+    out: BlockWriter,
+    failure: FirstError,
     row_groups: Vec<Spliced>,
     staged: Staged,
 }
@@ -88,7 +88,7 @@ impl SpliceWriter {
         let none = Type::group_type_builder(footer.schema().name()).build().map_err(parse)?;
         let new_schema = extended_schema(&none, new_fields).map_err(parse)?;
 
-        let (mut out, failure) = Sink::new(staged.writer()?);
+        let (mut out, failure) = BlockWriter::new(staged.writer()?);
         // It stays in a block's memory: nothing can go wrong yet.
         out.write_all(b"PAR1").map_err(|error| parse(error.into()))?;
         Ok(Self {

@@ -10,7 +10,7 @@ use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::storage::InputFile;
+use crate::storage::SourceFile;
 
 /// Below this a page is read whole.
 const SMALLEST: usize = 64 << 10;
@@ -22,7 +22,7 @@ const LEVEL_BYTES: usize = 8;
 /// A file of which large pieces are read in part.
 #[derive(Debug)]
 pub(super) struct HeaderReader {
-    file: InputFile,
+    file: SourceFile,
     /// The dimension of the lists, where pages may be read in part.
     dim: Option<usize>,
     skimmed: Mutex<Option<Skimmed>>,
@@ -39,20 +39,20 @@ pub(super) struct Skimmed {
 
 impl HeaderReader {
     /// To read a chunk of lists of `dim` floats.
-    pub(super) fn new(file: InputFile, dim: usize, chunk: &ColumnChunkMetaData) -> Self {
+    pub(super) fn new(file: SourceFile, dim: usize, chunk: &ColumnChunkMetaData) -> Self {
         let dim = Self::can_skim(&file, chunk).then_some(dim);
         Self { file, dim, skimmed: Mutex::default() }
     }
 
     /// Whether a chunk's pages are skimmed: those that are not compressed, of a local file;
     /// an object is read ahead as a whole.
-    pub(super) fn can_skim(file: &InputFile, chunk: &ColumnChunkMetaData) -> bool {
+    pub(super) fn can_skim(file: &SourceFile, chunk: &ColumnChunkMetaData) -> bool {
         let is_plain = chunk.compression() == Compression::UNCOMPRESSED;
-        is_plain && cfg!(target_endian = "little") && matches!(file, InputFile::Local(_))
+        is_plain && cfg!(target_endian = "little") && matches!(file, SourceFile::Local(_))
     }
 
     /// The file, which reads what is asked for.
-    pub(super) fn file(&self) -> &InputFile {
+    pub(super) fn file(&self) -> &SourceFile {
         &self.file
     }
 
@@ -69,14 +69,14 @@ impl Length for HeaderReader {
 }
 
 impl ChunkReader for HeaderReader {
-    type T = <InputFile as ChunkReader>::T;
+    type T = <SourceFile as ChunkReader>::T;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         self.file.get_read(start)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        if let (Some(dim), InputFile::Local(file)) = (self.dim, &self.file) {
+        if let (Some(dim), SourceFile::Local(file)) = (self.dim, &self.file) {
             let read = HEADER_BYTES + length / (4 * dim) * LEVEL_BYTES;
             // What lies beyond the file's end is refused before room is made for it.
             let within = start.saturating_add(length as u64) <= self.len();

@@ -1,8 +1,7 @@
-//! A file whose large blocks go to disk past the system's cache. A page of the cache that
-//! is touched for the first time costs more than copying into it, most of all where a
-//! hypervisor lends the memory; and who writes a terabyte has no use for the cache of it.
-//! What is short, unaligned, or on a file system that knows no such way is written as
-//! usual.
+//! An output file that bypasses the page cache (`O_DIRECT`) for large blocks. The first
+//! touch of a page in the cache costs more than the copy into it, most of all under a
+//! hypervisor that lends the memory, and a terabyte of output evicts everything else.
+//! Small or unaligned blocks, and file systems without `O_DIRECT`, use buffered writes.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,66 +14,66 @@ mod splice_pipe;
 #[cfg(target_os = "linux")]
 use splice_pipe::SplicePipe;
 
-/// What stays in the cache: a small output is most often read next.
+/// The start of the file, written through the page cache: a small output is usually read
+/// next.
 const CACHED_BYTES: u64 = 4 << 20;
 
-/// What a file system says to a way that it does not know.
-const REFUSALS: [io::ErrorKind; 2] = [io::ErrorKind::InvalidInput, io::ErrorKind::Unsupported];
+/// Errors of a file system that does not support `O_DIRECT` or `splice`.
+const NOT_SUPPORTED: [io::ErrorKind; 2] = [io::ErrorKind::InvalidInput, io::ErrorKind::Unsupported];
 
-/// A file being written from its start.
-pub(super) struct Direct {
+/// A file that is written from its start.
+pub(super) struct DirectFile {
     file: File,
     written: u64,
-    /// Whether the file is open for writing past the cache at this moment.
-    past_cache: bool,
-    /// Whether the file system has refused.
-    refused: bool,
-    /// How another file's pages come here.
+    /// Whether `O_DIRECT` is set at this moment.
+    is_direct: bool,
+    /// Whether the file system rejected `O_DIRECT`.
+    rejects_direct: bool,
     #[cfg(target_os = "linux")]
-    pages: Option<SplicePipe>,
-    takes_pages: bool,
+    pipe: Option<SplicePipe>,
+    can_splice: bool,
 }
 
-impl Direct {
+impl DirectFile {
     pub(super) fn new(file: File) -> Self {
         Self {
             file,
             written: 0,
-            past_cache: false,
-            refused: false,
+            is_direct: false,
+            rejects_direct: false,
             #[cfg(target_os = "linux")]
-            pages: None,
-            takes_pages: cfg!(target_os = "linux"),
+            pipe: None,
+            can_splice: cfg!(target_os = "linux"),
         }
     }
 
-    /// Chooses the way of the next bytes.
-    fn choose(&mut self, bytes: &[u8]) {
+    /// Sets or clears `O_DIRECT` for the next write.
+    fn choose_mode(&mut self, bytes: &[u8]) {
         let aligned =
             bytes.len().is_multiple_of(PAGE_BYTES) && bytes.as_ptr().addr().is_multiple_of(PAGE_BYTES);
-        self.go_past_cache(aligned);
+        self.use_direct_if(aligned);
     }
 
-    fn go_past_cache(&mut self, aligned: bool) {
+    fn use_direct_if(&mut self, aligned: bool) {
         let aligned = aligned && self.written.is_multiple_of(PAGE_BYTES as u64);
-        let wanted = aligned && self.written >= CACHED_BYTES && !self.refused;
-        if wanted != self.past_cache {
+        let wanted = aligned && self.written >= CACHED_BYTES && !self.rejects_direct;
+        if wanted != self.is_direct {
             match set_direct(&self.file, wanted) {
-                Ok(()) => self.past_cache = wanted,
-                Err(_) => self.refused = true,
+                Ok(()) => self.is_direct = wanted,
+                Err(_) => self.rejects_direct = true,
             }
         }
     }
 }
 
-impl Write for Direct {
+impl Write for DirectFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.choose(bytes);
+        self.choose_mode(bytes);
         let written = match self.file.write(bytes) {
-            // Some file systems say so only now.
-            Err(error) if self.past_cache && REFUSALS.contains(&error.kind()) => {
-                self.refused = true;
-                self.choose(bytes);
+            // Some file systems accept the flag and reject the write.
+            Err(error) if self.is_direct && NOT_SUPPORTED.contains(&error.kind()) => {
+                self.rejects_direct = true;
+                self.choose_mode(bytes);
                 self.file.write(bytes)
             }
             written => written,
@@ -88,50 +87,50 @@ impl Write for Direct {
     }
 }
 
-impl Output for Direct {
-    fn takes_pages_from(&self) -> Option<u64> {
-        (self.takes_pages && !self.refused).then_some(CACHED_BYTES)
+impl Output for DirectFile {
+    fn splices_from(&self) -> Option<u64> {
+        (self.can_splice && !self.rejects_direct).then_some(CACHED_BYTES)
     }
 
     #[cfg(target_os = "linux")]
-    fn take_pages(&mut self, from: &LocalFile, start: u64, bytes: u64) -> io::Result<u64> {
-        self.go_past_cache(start.is_multiple_of(PAGE_BYTES as u64));
-        let pages = match self.pages.take().map_or_else(SplicePipe::new, Ok) {
-            Ok(pages) if self.past_cache => pages,
+    fn splice_pages(&mut self, from: &LocalFile, start: u64, bytes: u64) -> io::Result<u64> {
+        self.use_direct_if(start.is_multiple_of(PAGE_BYTES as u64));
+        let pipe = match self.pipe.take().map_or_else(SplicePipe::new, Ok) {
+            Ok(pipe) if self.is_direct => pipe,
             _ => {
-                self.takes_pages = false;
+                self.can_splice = false;
                 return Ok(0);
             }
         };
-        let (bytes, mut taken) = (bytes - bytes % PAGE_BYTES as u64, 0);
-        while taken < bytes {
-            // Whoever reads what is missing learns why.
-            let Ok(mut left @ 1..) = pages.fill(from.file(), start + taken, bytes - taken) else {
-                return Ok(taken);
+        let (bytes, mut spliced) = (bytes - bytes % PAGE_BYTES as u64, 0);
+        while spliced < bytes {
+            // An error of the source shows again in the ordinary read of the remaining bytes.
+            let Ok(mut left @ 1..) = pipe.fill(from.file(), start + spliced, bytes - spliced) else {
+                return Ok(spliced);
             };
             while left > 0 {
-                match pages.drain(&self.file, left) {
+                match pipe.drain(&self.file, left) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Ok(written) => {
                         left -= written;
-                        taken += written as u64;
+                        spliced += written as u64;
                         self.written += written as u64;
                     }
-                    // Some file systems say only now that they don't take pages.
-                    Err(error) if REFUSALS.contains(&error.kind()) => {
-                        self.takes_pages = false;
-                        return Ok(taken);
+                    // Some file systems reject `splice` only here.
+                    Err(error) if NOT_SUPPORTED.contains(&error.kind()) => {
+                        self.can_splice = false;
+                        return Ok(spliced);
                     }
                     Err(error) => return Err(error),
                 }
             }
         }
-        self.pages = Some(pages);
-        Ok(taken)
+        self.pipe = Some(pipe);
+        Ok(spliced)
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn take_pages(&mut self, _: &LocalFile, _: u64, _: u64) -> io::Result<u64> {
+    fn splice_pages(&mut self, _: &LocalFile, _: u64, _: u64) -> io::Result<u64> {
         Ok(0)
     }
 }
@@ -156,7 +155,7 @@ mod tests {
     fn blocks_of_every_kind_arrive_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long");
-        let mut file = Direct::new(File::create(&path).unwrap());
+        let mut file = DirectFile::new(File::create(&path).unwrap());
         let storage: Vec<u8> = (0..(2 << 20) + PAGE_BYTES).map(|i| (i % 251) as u8).collect();
         let start = storage.as_ptr().align_offset(PAGE_BYTES);
         let aligned = &storage[start..start + (1 << 20)];
@@ -178,17 +177,17 @@ mod tests {
         let bytes: Vec<u8> = (0..(9 << 20) + 100).map(|i| (i % 251) as u8).collect();
         std::fs::write(&from, &bytes).unwrap();
         let from = LocalFile::open(&from).unwrap();
-        let mut file = Direct::new(File::create(&to).unwrap());
-        assert_eq!(file.takes_pages_from(), Some(CACHED_BYTES));
+        let mut file = DirectFile::new(File::create(&to).unwrap());
+        assert_eq!(file.splices_from(), Some(CACHED_BYTES));
         file.write_all(&bytes[..CACHED_BYTES as usize]).unwrap();
         let whole = bytes.len() as u64 / PAGE_BYTES as u64 * PAGE_BYTES as u64;
         let rest = whole - CACHED_BYTES;
-        // A file system without such a way takes none of it, and says so from then on.
-        let taken = file.take_pages(&from, CACHED_BYTES, rest + 100).unwrap();
-        assert!(taken == rest || file.takes_pages_from().is_none(), "{taken}");
-        let written = (CACHED_BYTES + taken) as usize;
-        // At the file's end there is nothing to take, and nothing wrong.
-        assert_eq!(file.take_pages(&from, whole + PAGE_BYTES as u64, PAGE_BYTES as u64).unwrap(), 0);
+        // A file system without splice or O_DIRECT accepts no page, now and later.
+        let spliced = file.splice_pages(&from, CACHED_BYTES, rest + 100).unwrap();
+        assert!(spliced == rest || file.splices_from().is_none(), "{spliced}");
+        let written = (CACHED_BYTES + spliced) as usize;
+        // At the end of the file there is nothing to splice, and that is no error.
+        assert_eq!(file.splice_pages(&from, whole + PAGE_BYTES as u64, PAGE_BYTES as u64).unwrap(), 0);
         file.write_all(&bytes[written..]).unwrap();
         drop(file);
         assert!(std::fs::read(&to).unwrap() == bytes);
@@ -197,8 +196,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_refusal_is_no_failure() {
-        // Pipes take the flag, but as packets; terminals and the like refuse it.
-        let mut null = Direct::new(File::options().write(true).open("/dev/null").unwrap());
+        // Pipes accept the flag with another meaning (packets); terminals and devices reject it.
+        let mut null = DirectFile::new(File::options().write(true).open("/dev/null").unwrap());
         let storage = vec![0; (1 << 20) + PAGE_BYTES];
         let start = storage.as_ptr().align_offset(PAGE_BYTES);
         for _ in 0..8 {

@@ -1,4 +1,4 @@
-//! Files found in the local file system: below a folder, or by a glob.
+//! Search in the local file system, below a folder or by a glob.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,26 +7,25 @@ use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, Result};
 
-use super::found::{Found, is_data, no_input};
+use super::found_file::{FoundFile, is_data_file, no_input};
 
-/// As a shell matches: `*` stays within a folder and leaves hidden files out.
-pub(super) const AS_A_SHELL: MatchOptions =
+/// Shell rules: `*` matches within one folder and skips hidden files.
+pub(super) const SHELL_RULES: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// Whether a path, or a part of one, has a glob's signs.
-pub(super) fn is_pattern(path: &OsStr) -> bool {
+/// Whether a path, or a part of it, contains wildcards.
+pub(super) fn has_wildcard(path: &OsStr) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
-/// The data files below a folder. Links are followed, but for those that lead back to
-/// a folder they are in.
-pub(super) fn folder(folder: &Path) -> Result<Vec<Found>> {
+/// The data files below a folder. Symbolic links are followed except for cycles.
+pub(super) fn folder(folder: &Path) -> Result<Vec<FoundFile>> {
     let mut found = Vec::new();
     walk(folder, Path::new(""), &mut Vec::new(), &mut found)?;
     Ok(found)
 }
 
-fn walk(folder: &Path, relative: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<Found>) -> Result<()> {
+fn walk(folder: &Path, relative: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<FoundFile>) -> Result<()> {
     let real = folder.canonicalize().map_err(|source| no_input(folder, source))?;
     if above.contains(&real) {
         return Ok(());
@@ -35,14 +34,15 @@ fn walk(folder: &Path, relative: &Path, above: &mut Vec<PathBuf>, found: &mut Ve
     for entry in std::fs::read_dir(folder).map_err(|source| no_input(folder, source))? {
         let name = entry.map_err(|source| no_input(folder, source))?.file_name();
         let (path, relative) = (folder.join(&name), relative.join(&name));
-        // A folder is looked into where a file in it would be read.
-        let (may_be_file, may_be_folder) = (is_data(&relative), is_data(&relative.join("a.parquet")));
+        // A folder is searched if a file in it would be a data file.
+        let (may_be_file, may_be_folder) =
+            (is_data_file(&relative), is_data_file(&relative.join("a.parquet")));
         if !may_be_file && !may_be_folder {
             continue;
         }
         let metadata = match std::fs::metadata(&path) {
             Ok(metadata) => metadata,
-            // A link to nowhere that is no input is nobody's concern.
+            // A dangling link that does not name a data file is ignored.
             Err(_) if !may_be_file => continue,
             Err(source) => return Err(no_input(&path, source)),
         };
@@ -51,14 +51,14 @@ fn walk(folder: &Path, relative: &Path, above: &mut Vec<PathBuf>, found: &mut Ve
                 walk(&path, &relative, above, found)?;
             }
         } else if may_be_file {
-            found.push(Found { path, relative, bytes: metadata.len() });
+            found.push(FoundFile { path, relative, bytes: metadata.len() });
         }
     }
     above.pop();
     Ok(())
 }
 
-/// A glob, and the folder below which it searches.
+/// A glob, and the longest folder in front of its wildcards.
 pub(super) struct Glob {
     pattern: String,
     base: PathBuf,
@@ -66,18 +66,18 @@ pub(super) struct Glob {
 
 impl Glob {
     pub(super) fn new(path: &Path) -> Result<Self> {
-        // What is found has no leading "./", and neither may the base.
+        // The glob crate returns paths without a leading "./".
         let path = path.strip_prefix(".").unwrap_or(path);
         let pattern = path.to_str().map(str::to_owned);
         let pattern =
             pattern.ok_or_else(|| Error::Usage(format!("{}: a glob must be UTF-8", path.display())))?;
-        let base = path.iter().take_while(|part| !is_pattern(part)).collect();
+        let base = path.iter().take_while(|part| !has_wildcard(part)).collect();
         Ok(Self { pattern, base })
     }
 
     /// The data files that match.
-    pub(super) fn files(&self) -> Result<Vec<Found>> {
-        let paths = glob::glob_with(&self.pattern, AS_A_SHELL)
+    pub(super) fn files(&self) -> Result<Vec<FoundFile>> {
+        let paths = glob::glob_with(&self.pattern, SHELL_RULES)
             .map_err(|error| Error::Usage(format!("{}: not a glob: {}", self.pattern, error.msg)))?;
         let mut found = Vec::new();
         for path in paths {
@@ -86,30 +86,31 @@ impl Glob {
                 no_input(&folder, error.into())
             })?;
             let relative = path.strip_prefix(&self.base).unwrap_or(&path).to_owned();
-            if is_data(&relative) {
+            if is_data_file(&relative) {
                 let metadata = std::fs::metadata(&path).map_err(|source| no_input(&path, source))?;
                 if metadata.is_file() {
-                    found.push(Found { path, relative, bytes: metadata.len() });
+                    found.push(FoundFile { path, relative, bytes: metadata.len() });
                 }
             }
         }
         Ok(found)
     }
 
-    /// Whether a path, which need not exist, would be found.
+    /// Whether a path would be found, if it existed.
     pub(super) fn matches(&self, path: &Path) -> bool {
         let base = if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base };
-        let base = resolved(base);
-        let Ok(relative) = resolved(path).strip_prefix(&base).map(Path::to_owned) else { return false };
+        let base = resolve(base);
+        let Ok(relative) = resolve(path).strip_prefix(&base).map(Path::to_owned) else { return false };
         let pattern = Path::new(&self.pattern);
         let pattern = pattern.strip_prefix(&self.base).unwrap_or(pattern);
         let pattern = Pattern::new(&pattern.to_string_lossy());
-        is_data(&relative) && pattern.is_ok_and(|pattern| pattern.matches_path_with(&relative, AS_A_SHELL))
+        is_data_file(&relative)
+            && pattern.is_ok_and(|pattern| pattern.matches_path_with(&relative, SHELL_RULES))
     }
 }
 
-/// An absolute path in which the links of all that exists of it are followed.
-pub(super) fn resolved(path: &Path) -> PathBuf {
+/// The absolute path, with symbolic links resolved in the part of it that exists.
+pub(super) fn resolve(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
     match real {

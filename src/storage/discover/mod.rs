@@ -1,8 +1,8 @@
-//! Which files a run reads and where each one goes: a file to a file; a folder or a
-//! glob to a folder in which every file keeps the path it had below the input, so
-//! that `key=value` folders stay what they are.
+//! Discovery of input files and their outputs. A file is written to a file; a folder or glob
+//! to a folder in which every file keeps its relative path, so that Hive partitions
+//! (`key=value` folders) survive.
 
-mod found;
+mod found_file;
 mod local;
 mod remote;
 mod share;
@@ -12,20 +12,21 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-use self::found::{Found, no_input};
+use self::found_file::{FoundFile, no_input};
 use self::remote::Search;
-use super::object_store::{below, is_url};
+use super::object_store::{is_url, join_path};
 
 pub use share::Share;
 
-/// One input file and the output it becomes.
+/// An input file and its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pair {
+pub struct FilePair {
     /// The file to read.
     pub input: PathBuf,
     /// The file to write.
     pub output: PathBuf,
-    /// The path of both below what was named, for what else is written; empty for a file.
+    /// The path of both relative to the input and output folders; empty if the input is one
+    /// file.
     pub relative: PathBuf,
     /// Size of the input.
     pub bytes: u64,
@@ -36,22 +37,21 @@ pub struct Pair {
 pub struct Files {
     input: PathBuf,
     output: PathBuf,
-    pairs: Vec<Pair>,
+    pairs: Vec<FilePair>,
     is_file: bool,
 }
 
 impl Files {
-    /// Finds the files that `input` means: a file; a folder, with all Parquet files
-    /// (`*.parquet`) below it; or else a glob, in which `**` is any number of folders.
-    /// In folders and globs, names that begin with `.` or `_` are left out, as other
-    /// tools do, but for folders such as `_key=value`. Either may be the URL of an object
-    /// store. A folder that is there may hold no file, and a glob may match none: see
-    /// [`Self::require_any`].
+    /// Finds the files that `input` names: a file; a folder, with all Parquet files
+    /// (`*.parquet`) below it; or a glob, in which `**` matches any number of folders.
+    /// Folders and globs skip names that begin with `.` or `_`, as other tools do, except
+    /// for folders such as `_key=value`. Both paths may be URLs of an object store. An empty
+    /// result is no error: see [`Self::require_any`].
     ///
     /// # Errors
-    /// [`Error::NoInput`] where `input` is not there or a folder can't be read;
-    /// [`Error::Usage`] where `input` is no glob, or files of a folder or glob would
-    /// be written into a file, among the inputs, or to one output; for URLs also
+    /// [`Error::NoInput`] if `input` does not exist or a folder is not readable;
+    /// [`Error::Usage`] if `input` is not a valid glob, or files of a folder or glob would
+    /// be written to a file, among the inputs, or to the same output; for URLs also
     /// [`Error::Transient`] and [`Error::Config`].
     pub fn discover(input: &Path, output: &Path) -> Result<Self> {
         if is_url(input) {
@@ -60,13 +60,13 @@ impl Files {
         match std::fs::metadata(input) {
             Ok(metadata) if metadata.is_dir() => Self::folder(input, output),
             Ok(metadata) => Ok(Self::file(input, output, metadata.len())),
-            Err(_) if local::is_pattern(input.as_os_str()) => Self::glob(input, output),
+            Err(_) if local::has_wildcard(input.as_os_str()) => Self::glob(input, output),
             Err(source) => Err(no_input(input, source)),
         }
     }
 
     fn file(input: &Path, output: &Path, bytes: u64) -> Self {
-        let pair = Pair { input: input.into(), output: output.into(), relative: PathBuf::new(), bytes };
+        let pair = FilePair { input: input.into(), output: output.into(), relative: PathBuf::new(), bytes };
         Self { input: input.into(), output: output.into(), pairs: vec![pair], is_file: true }
     }
 
@@ -79,9 +79,9 @@ impl Files {
     }
 
     fn folder(input: &Path, output: &Path) -> Result<Self> {
-        let folder = local::resolved(input);
+        let folder = local::resolve(input);
         Self::pair(input, output, local::folder(input)?, |output| {
-            !is_url(output) && local::resolved(output).starts_with(&folder)
+            !is_url(output) && local::resolve(output).starts_with(&folder)
         })
     }
 
@@ -93,7 +93,7 @@ impl Files {
     fn pair(
         input: &Path,
         output: &Path,
-        mut found: Vec<Found>,
+        mut found: Vec<FoundFile>,
         is_among_inputs: impl Fn(&Path) -> bool,
     ) -> Result<Self> {
         if std::fs::metadata(output).is_ok_and(|there| !there.is_dir()) {
@@ -110,16 +110,16 @@ impl Files {
                 "{} and {} would both become {}; annotate them one after the other",
                 a.path.display(),
                 b.path.display(),
-                below(output, &a.relative).display()
+                join_path(output, &a.relative).display()
             )));
         }
-        let pair = |file: Found| Pair {
-            output: below(output, &file.relative),
+        let pair = |file: FoundFile| FilePair {
+            output: join_path(output, &file.relative),
             input: file.path,
             relative: file.relative,
             bytes: file.bytes,
         };
-        let pairs: Vec<Pair> = found.into_iter().map(pair).collect();
+        let pairs: Vec<FilePair> = found.into_iter().map(pair).collect();
         if let Some(pair) = pairs.iter().find(|pair| is_among_inputs(&pair.output)) {
             return Err(Error::Usage(format!(
                 "{} would be written among the inputs, and the next run would take it for one; write elsewhere",
@@ -129,7 +129,7 @@ impl Files {
         Ok(Self { input: input.into(), output: output.into(), pairs, is_file: false })
     }
 
-    /// Refuses to have found nothing.
+    /// Fails if there are no files.
     ///
     /// # Errors
     /// [`Error::NoInput`].
@@ -141,8 +141,8 @@ impl Files {
         Ok(self)
     }
 
-    /// One of several parts of the files, balanced by bytes: the shares 1/N to N/N hold
-    /// every file once. A share of few files can be empty.
+    /// The files of one share, balanced by bytes. The shares 1/N to N/N hold every file once;
+    /// with few files a share may be empty.
     #[must_use]
     pub fn share(self, share: Share) -> Self {
         let sizes: Vec<u64> = self.pairs.iter().map(|pair| pair.bytes).collect();
@@ -152,7 +152,7 @@ impl Files {
     }
 
     /// The files.
-    pub fn pairs(&self) -> &[Pair] {
+    pub fn pairs(&self) -> &[FilePair] {
         &self.pairs
     }
 
@@ -161,24 +161,23 @@ impl Files {
         self.pairs.iter().map(|pair| pair.bytes).sum()
     }
 
-    /// Whether the input was named as one file, and the output is no folder.
+    /// Whether the input was given as one file, so that the output is a file, too.
     pub fn is_file(&self) -> bool {
         self.is_file
     }
 
-    /// The input as it was given.
+    /// The input as given.
     pub fn input(&self) -> &Path {
         &self.input
     }
 
-    /// The output as it was given.
+    /// The output as given.
     pub fn output(&self) -> &Path {
         &self.output
     }
 }
 
-/// The files that `input` means, found as [`Files::discover`] finds them and ordered by
-/// their paths, for whoever writes none.
+/// The input files alone, found as by [`Files::discover`] and ordered by their paths.
 ///
 /// # Errors
 /// [`Error::NoInput`], [`Error::Usage`]; for URLs also [`Error::Transient`] and
@@ -193,7 +192,7 @@ pub fn find_files(input: &Path) -> Result<Vec<PathBuf>> {
         match std::fs::metadata(input) {
             Ok(metadata) if metadata.is_dir() => local::folder(input)?,
             Ok(_) => return Ok(vec![input.to_owned()]),
-            Err(_) if local::is_pattern(input.as_os_str()) => local::Glob::new(input)?.files()?,
+            Err(_) if local::has_wildcard(input.as_os_str()) => local::Glob::new(input)?.files()?,
             Err(source) => return Err(no_input(input, source)),
         }
     };
@@ -205,11 +204,11 @@ pub fn find_files(input: &Path) -> Result<Vec<PathBuf>> {
     Ok(found.into_iter().map(|file| file.path).collect())
 }
 
-/// Creates the folder that a file is to be in; object stores have none.
+/// Creates the parent folder of a file. Object stores have no folders.
 ///
 /// # Errors
 /// [`Error::CannotCreate`].
-pub fn create_folder_of(path: &Path) -> Result<()> {
+pub fn create_parent_folder(path: &Path) -> Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !is_url(path) => std::fs::create_dir_all(folder)
             .map_err(|source| Error::CannotCreate { path: folder.to_owned(), source }),

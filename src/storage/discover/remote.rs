@@ -1,4 +1,4 @@
-//! Prefix found in object stores, by listing what begins with a prefix.
+//! Search in object stores, by listing a prefix.
 
 use std::path::{Path, PathBuf};
 
@@ -6,27 +6,27 @@ use glob::Pattern;
 use object_store::Error as StoreError;
 
 use crate::error::{Error, Result};
-use crate::storage::object_store::{Location, below};
+use crate::storage::object_store::{Location, join_path};
 
-use super::found::{Found, is_data};
-use super::local::AS_A_SHELL;
+use super::found_file::{FoundFile, is_data_file};
+use super::local::SHELL_RULES;
 
-/// What a URL means.
+/// The meaning of an input URL.
 pub(super) enum Search {
     /// One object of this size.
     File(u64),
-    /// The objects below a folder, or those that match a glob.
+    /// The objects below a prefix, or those that match a glob.
     Prefix(Prefix),
 }
 
-/// The folder to search, and what must match below it.
+/// A prefix to list, and the glob that paths below it must match.
 pub(super) struct Prefix {
     base: PathBuf,
     pattern: Option<Pattern>,
 }
 
 impl Search {
-    /// Asks the store where the URL leaves it open. One that ends in `/` is a folder.
+    /// Asks the store whether the URL is an object, unless it has wildcards or ends in `/`.
     pub(super) fn new(url: &Path) -> Result<Self> {
         let text = url.to_string_lossy();
         if let Some(sign) = text.find(['*', '?', '[']) {
@@ -44,29 +44,29 @@ impl Search {
         match location.head()? {
             Ok(meta) => Ok(Self::File(meta.size)),
             Err(StoreError::NotFound { .. }) => Ok(Self::Prefix(folder)),
-            Err(error) => Err(location.reading(error)),
+            Err(error) => Err(location.read_error(error)),
         }
     }
 }
 
 impl Prefix {
-    /// The data files.
-    pub(super) fn list(&self) -> Result<Vec<Found>> {
+    /// Lists the data files.
+    pub(super) fn list(&self) -> Result<Vec<FoundFile>> {
         let objects = Location::open(&self.base)?.list()?;
         let objects = objects.into_iter().map(|(relative, meta)| (PathBuf::from(relative), meta.size));
         Ok(objects
-            .filter(|(relative, _)| self.takes(relative))
-            .map(|(relative, bytes)| Found { path: below(&self.base, &relative), relative, bytes })
+            .filter(|(relative, _)| self.accepts(relative))
+            .map(|(relative, bytes)| FoundFile { path: join_path(&self.base, &relative), relative, bytes })
             .collect())
     }
 
-    /// Whether a URL, which need not exist, would be found.
+    /// Whether a URL would be found, if it existed.
     pub(super) fn matches(&self, url: &Path) -> bool {
-        url.strip_prefix(&self.base).is_ok_and(|relative| self.takes(relative))
+        url.strip_prefix(&self.base).is_ok_and(|relative| self.accepts(relative))
     }
 
-    fn takes(&self, relative: &Path) -> bool {
-        let matches = |pattern: &Pattern| pattern.matches_path_with(relative, AS_A_SHELL);
-        is_data(relative) && self.pattern.as_ref().is_none_or(matches)
+    fn accepts(&self, relative: &Path) -> bool {
+        let matches = |pattern: &Pattern| pattern.matches_path_with(relative, SHELL_RULES);
+        is_data_file(relative) && self.pattern.as_ref().is_none_or(matches)
     }
 }

@@ -1,5 +1,5 @@
-//! One job's share of the files, for array jobs and mapped tasks: every job lists the
-//! same files and takes its own, without a word between them.
+//! A job's share of the files, for array jobs and mapped tasks. All jobs list the same files
+//! and compute the same partition, so they need no coordination.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,23 +14,23 @@ pub struct Share {
 }
 
 impl Share {
-    /// Which of the files, given by their sizes, are this share's. The largest file
-    /// goes first, each to the share that has the fewest bytes (Graham 1969): no share
-    /// is more than 4/3 of the best possible, and all jobs come to the same answer.
+    /// For each file, given by its size, whether it belongs to this share. Files are
+    /// assigned from the largest on, each to the share with the fewest bytes (longest
+    /// processing time first, Graham 1969): no share exceeds 4/3 of the optimum, and all jobs
+    /// get the same result.
     pub(super) fn select(self, sizes: &[u64]) -> Vec<bool> {
-        let mut order: Vec<usize> = (0..sizes.len()).collect();
-        let size = |file: usize| sizes.get(file).copied().unwrap_or_default();
-        order.sort_by_key(|&file| (Reverse(size(file)), file));
+        let mut order: Vec<(usize, u64)> = sizes.iter().copied().enumerate().collect();
+        order.sort_by_key(|&(file, size)| (Reverse(size), file));
         let mut shares: BinaryHeap<_> =
             (0..self.of.min(sizes.len())).map(|share| Reverse((0_u64, share))).collect();
         let mut mine = vec![false; sizes.len()];
-        for file in order {
+        for (file, size) in order {
             let Some(Reverse((load, share))) = shares.pop() else { break };
             if let Some(mine) = mine.get_mut(file) {
                 *mine = share == self.index;
             }
-            // An empty file costs something too.
-            shares.push(Reverse((load.saturating_add(size(file).max(1)), share)));
+            // An empty file has a cost, too.
+            shares.push(Reverse((load.saturating_add(size.max(1)), share)));
         }
         mine
     }

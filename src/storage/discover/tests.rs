@@ -1,4 +1,4 @@
-//! Plans made in a temporary folder.
+//! Discovery in a temporary folder.
 
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ fn files(names: &[&str]) -> TempDir {
 fn outputs(dir: &TempDir, input: &str) -> Vec<String> {
     let out = dir.path().join("out");
     let plan = Files::discover(&dir.path().join(input), &out).unwrap();
-    let below = |pair: &Pair| pair.output.strip_prefix(&out).unwrap().to_str().unwrap().to_owned();
+    let below = |pair: &FilePair| pair.output.strip_prefix(&out).unwrap().to_str().unwrap().to_owned();
     for pair in plan.pairs() {
         assert_eq!(pair.bytes, std::fs::metadata(&pair.input).unwrap().len());
         assert_eq!(pair.input.file_name(), pair.output.file_name());
@@ -66,7 +66,10 @@ fn a_file_goes_to_a_file() {
     let input = dir.path().join("in/a [1].parquet");
     let plan = Files::discover(&input, Path::new("there")).unwrap();
     assert!(plan.is_file());
-    assert_eq!(plan.pairs(), [Pair { input, output: "there".into(), relative: PathBuf::new(), bytes: 16 }]);
+    assert_eq!(
+        plan.pairs(),
+        [FilePair { input, output: "there".into(), relative: PathBuf::new(), bytes: 16 }]
+    );
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn shares_of_a_plan() {
     let dir = files(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let whole = Files::discover(&dir.path().join("in"), &dir.path().join("out")).unwrap();
     let share = |text: &str| whole.clone().share(text.parse().unwrap());
-    let mut together: Vec<Pair> =
+    let mut together: Vec<FilePair> =
         ["1/3", "2/3", "3/3"].into_iter().flat_map(|text| share(text).pairs().to_vec()).collect();
     together.sort_by(|a, b| a.output.cmp(&b.output));
     assert_eq!(together, whole.pairs());

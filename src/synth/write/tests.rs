@@ -1,4 +1,4 @@
-//! Files written and read back.
+//! Synthetic files, written and read back.
 
 use std::fs::{self, File};
 
@@ -18,8 +18,8 @@ fn gaussian() -> Generator {
     Generator::Gaussian(Gaussian::new(prior, 0.5, 0.5).unwrap())
 }
 
-fn options(folder: &Path, rows: u64) -> Options {
-    Options {
+fn options(folder: &Path, rows: u64) -> SynthOptions {
+    SynthOptions {
         output: folder.join("rows.parquet"),
         rows,
         seed: 3,
@@ -49,7 +49,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 fn columns_hold_the_rows_and_their_truth() {
     let folder = tempfile::tempdir().unwrap();
     let (generator, options) =
-        (gaussian(), Options { row_group_rows: Some(400), ..options(folder.path(), 1000) });
+        (gaussian(), SynthOptions { row_group_rows: Some(400), ..options(folder.path(), 1000) });
     let written = write(&generator, &options, &never).unwrap();
     assert_eq!((written.rows, written.row_groups), (1000, 3));
     assert_eq!(written.bytes, fs::metadata(&options.output).unwrap().len());
@@ -105,7 +105,7 @@ fn rows_are_the_same_in_any_row_groups_and_longer_files() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, rows: u64, row_group_rows| {
         let options =
-            Options { output: folder.path().join(name), row_group_rows, ..options(folder.path(), rows) };
+            SynthOptions { output: folder.path().join(name), row_group_rows, ..options(folder.path(), rows) };
         write(&gaussian(), &options, &never).unwrap();
         options.output
     };
@@ -122,11 +122,11 @@ fn rows_are_the_same_in_any_row_groups_and_longer_files() {
 fn truth_is_optional_and_xor_has_none_in_one_modality() {
     let folder = tempfile::tempdir().unwrap();
     let generator = Generator::Xor(Xor::new().unwrap());
-    let bare = Options { truth: Truth::None, ..options(folder.path(), 10) };
+    let bare = SynthOptions { truth: Truth::None, ..options(folder.path(), 10) };
     write(&generator, &bare, &never).unwrap();
     assert_eq!(read(&bare.output).0.num_columns(), 3);
 
-    let columns = Options { truth: Truth::Columns, overwrite: true, ..bare };
+    let columns = SynthOptions { truth: Truth::Columns, overwrite: true, ..bare };
     write(&generator, &columns, &never).unwrap();
     let (batch, _) = read(&columns.output);
     assert_eq!(batch.num_columns(), 7);
@@ -180,17 +180,17 @@ fn outputs_that_cannot_be_are_refused() {
     let error = write(&gaussian(), &there, &never).unwrap_err();
     assert!(matches!(&error, Error::OutputExists(path) if *path == there.output), "{error}");
     assert_eq!(fs::read(&there.output).unwrap(), b"mine");
-    write(&gaussian(), &Options { overwrite: true, ..there.clone() }, &never).unwrap();
+    write(&gaussian(), &SynthOptions { overwrite: true, ..there.clone() }, &never).unwrap();
     assert_eq!(read(&there.output).0.num_rows(), 10);
 
-    let nowhere = Options { output: folder.path().join("missing/rows.parquet"), ..there.clone() };
+    let nowhere = SynthOptions { output: folder.path().join("missing/rows.parquet"), ..there.clone() };
     let error = write(&gaussian(), &nowhere, &never).unwrap_err();
     assert_eq!(error.exit_code(), 73);
     let message = error.to_string();
     assert!(message.contains("missing/rows.parquet") && message.contains("No such file"), "{message}");
     assert!(!message.contains(".rows.parquet"), "{message}");
 
-    let empty_groups = Options { row_group_rows: Some(0), overwrite: true, ..there };
+    let empty_groups = SynthOptions { row_group_rows: Some(0), overwrite: true, ..there };
     assert_eq!(write(&gaussian(), &empty_groups, &never).unwrap_err().exit_code(), 64);
 }
 

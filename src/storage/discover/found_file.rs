@@ -1,20 +1,21 @@
-//! A file that a search has found, and which names a search passes over.
+//! A file found by a search, and the filter of file names.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Place};
 
-/// A file that was found, and its path below the folder that was searched.
+/// A file with its path relative to the searched folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundFile {
     pub(super) path: PathBuf,
     pub(super) relative: PathBuf,
     pub(super) bytes: u64,
 }
 
-/// Whether a file below a searched folder is one to read.
-pub(super) fn is_data(relative: &Path) -> bool {
+/// Whether a path below a searched folder names a data file: `*.parquet`, and neither hidden
+/// nor below a hidden folder.
+pub(super) fn is_data_file(relative: &Path) -> bool {
     let visible = |name: &str| !(name.starts_with('.') || name.starts_with('_') && !name.contains('='));
     relative.iter().all(|name| visible(&name.to_string_lossy()))
         && relative.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
