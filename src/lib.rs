@@ -35,14 +35,14 @@
 //! ```
 //! use std::sync::atomic::AtomicBool;
 //!
-//! use lsmi_etl::annotate::{self, BatchSizeTuner, Run};
+//! use lsmi_etl::annotate::{self, AnnotateOptions, Run};
 //! use lsmi_etl::bundle::Bundle;
-//! use lsmi_etl::engine::{self, Choice, Engine};
-//! # use lsmi_etl::fit::{self, fit_file};
+//! use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
+//! # use lsmi_etl::fit::{FitOptions, fit_file};
 //! # use lsmi_etl::interaction::truth::{Gaussian, Generator, Prior};
 //! # use lsmi_etl::synth;
 //! # struct Silent;
-//! # impl lsmi_etl::fit::Progress for Silent {
+//! # impl lsmi_etl::fit::FitProgress for Silent {
 //! #     fn stage(&self, _: &str) {}
 //! #     fn epoch(&self, _: &str, _: usize, _: usize, _: f64) {}
 //! # }
@@ -64,18 +64,12 @@
 //! #     lineage: Vec::new(),
 //! # };
 //! # synth::write(&generator, &synthetic, &|| false)?;
-//! # fit_file(&input, &bundle_dir, &fit::Options::default(), &Silent)?;
+//! # fit_file(&input, &bundle_dir, &FitOptions::default(), &Silent)?;
 //! # let output = dir.path().join("out.parquet");
 //! let bundle = Bundle::open(&bundle_dir)?;
-//! let engine = Engine::find(&engine::Options { engine: Choice::Embedded, ..Default::default() })?;
-//! let run = Run {
-//!     bundle: &bundle,
-//!     engine: &engine,
-//!     options: &annotate::Options::default(),
-//!     progress: &Silent,
-//!     trial: &BatchSizeTuner::default(),
-//!     stop: &AtomicBool::new(false),
-//! };
+//! let engine = Engine::find(&EngineOptions { engine: EngineChoice::Embedded, ..Default::default() })?;
+//! let (options, stop) = (AnnotateOptions::default(), AtomicBool::new(false));
+//! let run = Run::new(&bundle, &engine, &options, &Silent, &stop);
 //! let summary = run.file(&input, &output)?;
 //! assert_eq!((summary.rows, summary.bad_rows), (400, 0));
 //! // Once more: the output is recognised by its footer, and nothing is computed.
@@ -95,16 +89,16 @@
 //! use arrow::array::{ArrayRef, FixedSizeListArray, Int64Array, RecordBatch};
 //! use arrow::datatypes::Float32Type;
 //! use lsmi_etl::bundle::Bundle;
-//! use lsmi_etl::engine::{self, Choice, Engine};
+//! use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
 //! use lsmi_etl::error::Place;
 //! use lsmi_etl::evaluate::{Constants, Worker};
 //! use lsmi_etl::interaction::Quantity;
-//! use lsmi_etl::samples::{Fate, Request, Roles};
-//! # use lsmi_etl::fit::{self, fit_file};
+//! use lsmi_etl::samples::{ColumnRequest, Fate, Roles};
+//! # use lsmi_etl::fit::{FitOptions, fit_file};
 //! # use lsmi_etl::interaction::truth::{Gaussian, Generator, Prior};
 //! # use lsmi_etl::synth;
 //! # struct Silent;
-//! # impl lsmi_etl::fit::Progress for Silent {
+//! # impl lsmi_etl::fit::FitProgress for Silent {
 //! #     fn stage(&self, _: &str) {}
 //! #     fn epoch(&self, _: &str, _: usize, _: usize, _: f64) {}
 //! # }
@@ -122,9 +116,9 @@
 //! #     lineage: Vec::new(),
 //! # };
 //! # synth::write(&generator, &synthetic, &|| false)?;
-//! # fit_file(&input, &bundle_dir, &fit::Options::default(), &Silent)?;
+//! # fit_file(&input, &bundle_dir, &FitOptions::default(), &Silent)?;
 //! let bundle = Bundle::open(&bundle_dir)?;
-//! let engine = Engine::find(&engine::Options { engine: Choice::Embedded, ..Default::default() })?;
+//! let engine = Engine::find(&EngineOptions { engine: EngineChoice::Embedded, ..Default::default() })?;
 //!
 //! // Three samples of class 0, the second under a wrong label, the third without one.
 //! let embedding = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(
@@ -139,7 +133,8 @@
 //!     ("label", Arc::new(label) as ArrayRef),
 //! ])?;
 //!
-//! let request = Request { x1: ("image", 2), x2: ("text", 2), label: "label", classes: bundle.classes() };
+//! let (x1, x2) = (("image", 2), ("text", 2));
+//! let request = ColumnRequest { x1, x2, label: "label", classes: bundle.classes() };
 //! let roles = Roles::find(&batch.schema(), &Place::file("a batch"), &request)?;
 //! let samples = roles.samples(&batch, 0..batch.num_rows())?;
 //! let session = engine.sessions(&bundle.program(), 1)?.remove(0);
@@ -160,13 +155,13 @@
 //!
 //! ```
 //! use datafusion::prelude::{ParquetReadOptions, SessionContext};
-//! use lsmi_etl::engine::{self, Choice};
-//! use lsmi_etl::sql::{Models, register};
-//! # use lsmi_etl::fit::{self, fit_file};
+//! use lsmi_etl::engine::{EngineChoice, EngineOptions};
+//! use lsmi_etl::sql::{ModelOptions, register};
+//! # use lsmi_etl::fit::{FitOptions, fit_file};
 //! # use lsmi_etl::interaction::truth::{Gaussian, Generator, Prior};
 //! # use lsmi_etl::synth;
 //! # struct Silent;
-//! # impl lsmi_etl::fit::Progress for Silent {
+//! # impl lsmi_etl::fit::FitProgress for Silent {
 //! #     fn stage(&self, _: &str) {}
 //! #     fn epoch(&self, _: &str, _: usize, _: usize, _: f64) {}
 //! # }
@@ -185,10 +180,11 @@
 //! #     lineage: Vec::new(),
 //! # };
 //! # synth::write(&generator, &synthetic, &|| false)?;
-//! # fit_file(&input, &bundle_dir, &fit::Options::default(), &Silent)?;
+//! # fit_file(&input, &bundle_dir, &FitOptions::default(), &Silent)?;
 //! let context = SessionContext::new();
-//! let engine = engine::Options { engine: Choice::Embedded, ..Default::default() };
-//! let functions = register(&context, Models { bundle: bundle_dir, engine, ..Models::default() });
+//! let engine = EngineOptions { engine: EngineChoice::Embedded, ..Default::default() };
+//! let models = ModelOptions { bundle: bundle_dir, engine, ..ModelOptions::default() };
+//! let functions = register(&context, models);
 //!
 //! let file = input.to_str().ok_or("not UTF-8")?;
 //! context.register_parquet("samples", file, ParquetReadOptions::default()).await?;

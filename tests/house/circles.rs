@@ -28,7 +28,7 @@ type Edges = BTreeMap<Module, BTreeMap<Module, String>>;
 impl Tree {
     fn read(files: &[SourceFile]) -> Self {
         let file = |file: &SourceFile| {
-            let code = file.code();
+            let code = file.code_without_tests();
             (file.module(), File { imports: source::imports(&code), paths: source::paths(&code) })
         };
         Self { files: files.iter().filter(|file| !file.is_test()).map(file).collect() }

@@ -57,14 +57,19 @@ impl SourceFile {
         self.module().iter().any(|name| name == "tests")
     }
 
-    /// The code without comments, and without the test module at the end of the file.
-    pub fn code_with_strings(&self) -> String {
-        before_tests(&strip(&self.text, true)).to_owned()
+    /// The code without comments, every string and character literal emptied.
+    pub fn code(&self) -> String {
+        strip(&self.text, false)
     }
 
-    /// The same, with every string and character literal emptied.
-    pub fn code(&self) -> String {
-        before_tests(&strip(&self.text, false)).to_owned()
+    /// The same without the test module at the end of the file.
+    pub fn code_without_tests(&self) -> String {
+        before_tests(&self.code()).to_owned()
+    }
+
+    /// The code without comments and without the test module, but with its strings.
+    pub fn code_with_strings(&self) -> String {
+        before_tests(&strip(&self.text, true)).to_owned()
     }
 }
 
@@ -235,7 +240,7 @@ fn comments_literals_and_tests_are_no_code() {
     let text = "//! crate::a\nlet s = \"crate::b // \\\" {\"; // crate::c\nlet c = '\"'; fn f<'a>(x: &'a str) {}\n\
                 let r = r#\"crate::d\"#; /* crate::e */ crate::f();\n#[cfg(test)]\npub(super) mod tests { crate::g() }\n";
     let file = SourceFile { path: "a/b/mod.rs".into(), text: text.to_owned() };
-    let code = file.code();
+    let code = file.code_without_tests();
     assert!(!"abcdeg".chars().any(|name| code.contains(&format!("crate::{name}"))), "{code}");
     assert!(code.contains("crate::f()") && code.contains("<'a>"), "{code}");
     assert!(file.code_with_strings().contains("crate::b //"), "{}", file.code_with_strings());
