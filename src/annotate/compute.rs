@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::error::Result;
-use crate::evaluate::Constants;
+use crate::evaluate::EvaluationConstants;
 use crate::parquet_file::Input;
 use crate::samples::{FateCounts, Source};
 use crate::storage::exists;
@@ -139,7 +139,7 @@ impl<'a> FileComputation<'a> {
         let (run, from) = (self.work.run, self.journal.next());
         if from.row_group < self.work.opened.metadata().num_row_groups() {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
-            let constants = Constants::new(run.bundle, &self.work.asked.columns);
+            let constants = EvaluationConstants::new(run.bundle, &self.work.asked.columns);
             let mut pieces = workers::of_file(self.source, self.shape.batch_rows, from);
             let pieces = std::iter::from_fn(|| run.progress.time(Stage::Read, || pieces.next()));
             let control = Control { stop: run.stop, progress: run.progress };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::bundle::{Bundle, Units};
-use crate::engine::Description;
+use crate::engine::EngineDescription;
 use crate::error::{Error, Result};
 use crate::interaction::Quantity;
 use crate::output::Written;
@@ -80,7 +80,7 @@ impl Identity {
         input: &Input,
         bundle: &Bundle,
         asked: &RequestedColumns,
-        engine: &Description,
+        engine: &EngineDescription,
     ) -> Result<Self> {
         let modified = input.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Ok(Self {
@@ -162,7 +162,7 @@ impl Identity {
 pub(super) fn of_stream(
     bundle: &Bundle,
     asked: &RequestedColumns,
-    engine: &Description,
+    engine: &EngineDescription,
 ) -> Result<Vec<KeyValue>> {
     let input = serde_json::json!({ "x1": asked.x1, "x2": asked.x2, "label": asked.label });
     let pairs = origin(env!("CARGO_PKG_VERSION"), bundle.digest(), input.to_string(), Adjust::None);

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{Constants, field};
+use crate::evaluate::{EvaluationConstants, field};
 use crate::output::{Added, RowBatch, RowWriter, Rows};
 use crate::parquet_file::Input;
 use crate::samples::Roles;
@@ -119,7 +119,7 @@ impl Run<'_> {
             groups: &mut seen,
             give_back,
         };
-        let constants = Constants::new(self.bundle, &asked.columns);
+        let constants = EvaluationConstants::new(self.bundle, &asked.columns);
         let take = move |done| joining.take(done);
         let control = Control { stop: self.stop, progress: self.progress };
         workers::run(cut, Prefetch::Ahead, sessions, &constants, shape.queue, control, take)?;

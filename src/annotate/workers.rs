@@ -13,7 +13,7 @@ use crossbeam_channel::bounded;
 
 use crate::engine::Backend;
 use crate::error::{Error, Result};
-use crate::evaluate::{Computed, Constants, Worker};
+use crate::evaluate::{ComputedColumns, EvaluationConstants, Evaluator};
 use crate::samples::{DeferredSamples, Fate, ReadBuffers, Source};
 
 use super::journal::{BadRow, Batch, Position};
@@ -34,7 +34,7 @@ pub(super) struct TaskResult<T> {
     pub(super) group: usize,
     /// Position of the first row in its group.
     pub(super) first_row: usize,
-    pub(super) computed: Computed,
+    pub(super) computed: ComputedColumns,
     /// The label column of the piece, for reports on bad rows.
     pub(super) label: ArrayRef,
     pub(super) with: T,
@@ -107,7 +107,7 @@ pub(super) fn run<T: Send>(
     pieces: impl Iterator<Item = Result<Task<T>>> + Send,
     finder: Prefetch,
     sessions: Vec<Box<dyn Backend>>,
-    constants: &Constants,
+    constants: &EvaluationConstants,
     queue: usize,
     control: Control<'_>,
     sink: impl FnMut(TaskResult<T>) -> Result<()> + Send,
@@ -136,7 +136,7 @@ pub(super) fn run<T: Send>(
         }
         for session in sessions {
             let stages = &stages;
-            threads.push(scope.spawn(move || stages.work(Worker::new(session, constants))));
+            threads.push(scope.spawn(move || stages.work(Evaluator::new(session, constants))));
         }
         threads.into_iter().map(|thread| thread.join()).fold(true, |lived, last| lived & last.is_ok())
     });
@@ -155,7 +155,7 @@ struct Stages<'a, T, F: FnMut(TaskResult<T>) -> Result<()>> {
 }
 
 impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
-    fn work(&self, mut worker: Worker<'_>) {
+    fn work(&self, mut worker: Evaluator<'_>) {
         let _leaving = WorkerGuard(self);
         let mut memory = ReadBuffers::default();
         while let Some((number, piece)) = self.next_piece() {
@@ -195,7 +195,7 @@ impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Drop for WorkerGuard<'_, '_, T, F
 }
 
 fn compute<T>(
-    worker: &mut Worker<'_>,
+    worker: &mut Evaluator<'_>,
     piece: Task<T>,
     memory: &mut ReadBuffers,
     progress: &dyn Progress,

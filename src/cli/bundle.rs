@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, Pack, Role, Units};
 use crate::config::EngineArgs;
-use crate::engine::{Batch, Evaluated};
+use crate::engine::{BatchInputs, BatchOutputs};
 use crate::error::{Error, Place, Result};
 use crate::storage::Staged;
 
@@ -262,11 +262,11 @@ fn check(args: &CheckArgs) -> Result<()> {
     let mut sessions = engine.sessions(&bundle.program(), 1)?;
     // Two batch sizes: a graph with a fixed one fails at the second.
     let [d1, d2] = bundle.dims();
-    let mut out = Evaluated::default();
+    let mut out = BatchOutputs::default();
     for session in &mut sessions {
         for rows in [1, 3] {
             let (x1, x2, y) = (vec![0.0; rows * d1], vec![0.0; rows * d2], vec![0; rows]);
-            session.evaluate(&Batch { rows, x1: &x1, x2: &x2, y: &y }, &mut out)?;
+            session.evaluate(&BatchInputs { rows, x1: &x1, x2: &x2, y: &y }, &mut out)?;
         }
     }
     let values: BTreeMap<_, _> =
