@@ -1,5 +1,5 @@
-//! How a bundle's models were fitted and how they did on rows held out: part of
-//! the manifest, written by `fit`, read by whoever has to trust the numbers.
+//! Training parameters and validation figures of a bundle: part of the manifest, written by
+//! `fit`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

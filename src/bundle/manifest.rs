@@ -1,6 +1,5 @@
-//! `bundle.json`: what the models are, what they were trained on, and the hashes
-//! that tie the files together. Its JSON Schema in `schemas/` is generated from
-//! these types.
+//! The manifest `bundle.json`: modalities, label, models, training, and the hashes of the
+//! files. Its JSON Schema in `schemas/` is generated from these types.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -121,8 +120,7 @@ pub enum ClassifierOutput {
 }
 
 impl Models {
-    /// File name and hash of a model, and whether its output still needs a
-    /// log-softmax.
+    /// File name and hash of a model, and whether its output needs a log-softmax.
     pub(super) fn get(&self, role: Role) -> (&str, &str, bool) {
         let classifier = |c: &'_ ClassifierFile| c.output == ClassifierOutput::Logits;
         match role {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, Pack, Role, Units};
+use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, PackRequest, Role, Units};
 use crate::config::EngineArgs;
 use crate::engine::{BatchInputs, BatchOutputs};
 use crate::error::{Error, Place, Result};
@@ -158,7 +158,7 @@ fn pack(args: &PackArgs) -> Result<()> {
         Some(&[h1, h2]) => (Units::Centred, [Some(h1), Some(h2)]),
         Some(_) => return Err(Error::Usage("--centre-on takes two numbers, H1,H2".into())),
     };
-    let pack = Pack {
+    let request = PackRequest {
         files: [
             &args.density_1,
             &args.density_2,
@@ -179,7 +179,7 @@ fn pack(args: &PackArgs) -> Result<()> {
         outputs: [output; 3],
         fold: !args.no_fold,
     };
-    let bundle = pack.read()?.write(&args.bundle, args.overwrite)?;
+    let bundle = request.read()?.write(&args.bundle, args.overwrite)?;
     tracing::info!("wrote {} (SHA-256 {})", args.bundle.display(), bundle.digest());
     Ok(())
 }
@@ -208,7 +208,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
         program.graphs.iter().map(|graph| graph.roles.iter().map(|role| role.name()).collect()).collect();
     let folded: BTreeMap<_, _> =
         bundle.folded().into_iter().map(|(role, said)| (role.name(), said)).collect();
-    let apart = &program.apart;
+    let apart = &program.unfused;
     if args.json {
         return output::json(&Inspected { bundle_sha256: bundle.digest(), manifest, graphs, apart, folded });
     }

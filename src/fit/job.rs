@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::bundle::{Bundle, Class, Draft, Label, Modality, Training, Units};
+use crate::bundle::{Bundle, BundleContents, Class, Label, Modality, Training, Units};
 use crate::error::{Error, Result};
 use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
@@ -51,7 +51,7 @@ pub struct Fitted {
 ///
 /// # Errors
 /// Of reading ([`Error::BadData`], [`Error::NoInput`]), of training ([`super::train`])
-/// and of writing ([`Draft::write`]).
+/// and of writing ([`BundleContents::write`]).
 pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progress) -> Result<Fitted> {
     if dir.exists() && !options.overwrite {
         return Err(Error::OutputExists(dir.to_owned()));
@@ -113,7 +113,7 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
         },
         validation: models.figures.clone(),
     };
-    let draft = Draft::fitted(
+    let draft = BundleContents::fitted(
         [modality(0, &x1), modality(1, &x2)],
         Label { column: Some(label), classes, prior: models.prior },
         training,

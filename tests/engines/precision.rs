@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use lsmi_etl::bundle::{
-    Affine, Bundle, Class, ClassifierFigures, DensityFigures, Draft, Figures, Label, Mixture, Modality,
-    Stack, Training, Units,
+    Affine, Bundle, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, Label, Mixture,
+    Modality, Stack, Training, Units,
 };
 use lsmi_etl::engine::{BatchInputs, BatchOutputs, Engine, EngineChoice, EngineOptions};
 use rand::{Rng, SeedableRng};
@@ -159,7 +159,7 @@ fn written(dir: &Path, densities: &[Mixture; 2], classifiers: &[Stack; 3]) -> Bu
     let modalities = [modality(densities[0].dim), modality(densities[1].dim)];
     let classes = (0..CLASSES as i64).map(Class::Integer).collect();
     let label = Label { column: None, classes, prior: vec![1.0 / CLASSES as f64; CLASSES] };
-    let draft = Draft::fitted(modalities, label, training(), densities, classifiers);
+    let draft = BundleContents::fitted(modalities, label, training(), densities, classifiers);
     draft.write(&dir.join("bundle"), false).unwrap()
 }
 
