@@ -22,7 +22,7 @@ pub struct Program {
     pub classes: usize,
 }
 
-/// One graph of a program. Its outputs are named by role and hold one f32 a row:
+/// One graph of a program. Its outputs are named by role and hold one f32 per row:
 /// h of a density, ln p(y|x) at the row's y of a classifier.
 #[derive(Debug, Clone)]
 pub struct Graph {

@@ -20,16 +20,16 @@ pub struct Moments {
     max: f64,
 }
 
-/// What a run's summary says of a column; what an empty column lacks is null.
+/// Summary statistics of a column; null where undefined for its count.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Summary {
     /// Samples.
     pub count: u64,
     /// Arithmetic mean.
     pub mean: Option<f64>,
-    /// Unbiased variance; needs two samples.
+    /// Unbiased variance; null below two samples.
     pub variance: Option<f64>,
-    /// Standard error of the mean; needs two samples.
+    /// Standard error of the mean; null below two samples.
     pub std_error: Option<f64>,
     /// Smallest value.
     pub min: Option<f64>,

@@ -115,7 +115,7 @@ fn classifier(operators: &[&str], weight: &[f32]) -> Program {
 
 #[test]
 fn an_unknown_operator_is_given_its_rows_first() {
-    // Of x1 and back: what comes after the operator has its rows first.
+    // Of x1 and back: values after the operator are row-major.
     let program =
         classifier(&["MatMul", "Softplus"], &[1.0, -0.5, 0.25, 2.0, 1.5, -1.0, 0.5, 1.0, -2.0, 0.75]);
     same(&program, 2);

@@ -65,7 +65,7 @@ pub struct WideShape {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Modality {
-    /// (B, G), one row a dimension; axes that do not fit are zero.
+    /// (B, G), one row per dimension; axes that do not fit are zero.
     frame: Vec<[f64; AXES]>,
     /// τ_j, zero where the axis is.
     tau: [f64; NUISANCE],
