@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use lsmi_etl::bundle::{
-    Affine, Class, ClassifierFigures, DensityFigures, Draft, Figures, Label, Mixture, Modality, Stack,
-    Training, Units,
+    Affine, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, Label, Mixture, Modality,
+    Stack, Training, Units,
 };
 use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
@@ -32,7 +32,7 @@ pub fn bundle(dim: usize, components: usize) -> PathBuf {
     let mut numbers = Numbers(1);
     let densities = [mixture(&mut numbers, dim, components), mixture(&mut numbers, dim, components)];
     let classifiers = [vec![dim], vec![dim], vec![dim, dim]].map(|dims| stack(&mut numbers, dims));
-    let draft = Draft::fitted(
+    let draft = BundleContents::fitted(
         [modality("x1"), modality("x2")],
         label,
         training(components),

@@ -13,7 +13,7 @@ use crossbeam_channel::bounded;
 
 use crate::engine::Backend;
 use crate::error::{Error, Result};
-use crate::evaluate::{Computed, Constants, Worker};
+use crate::evaluate::{ComputedColumns, EvaluationConstants, Evaluator};
 use crate::samples::{DeferredSamples, Fate, ReadBuffers, Source};
 
 use super::batch::{BadRow, Batch};
@@ -35,7 +35,7 @@ pub(super) struct TaskResult<T> {
     pub(super) group: usize,
     /// Position of the first row in its group.
     pub(super) first_row: usize,
-    pub(super) computed: Computed,
+    pub(super) computed: ComputedColumns,
     /// The label column of the batch, for reports on bad rows.
     pub(super) label: ArrayRef,
     pub(super) payload: T,
@@ -100,7 +100,7 @@ pub(super) fn run<T: Send>(
     tasks: impl Iterator<Item = Result<Task<T>>> + Send,
     prefetch: Prefetch,
     sessions: Vec<Box<dyn Backend>>,
-    constants: &Constants,
+    constants: &EvaluationConstants,
     queue: usize,
     control: Control<'_>,
     sink: impl FnMut(TaskResult<T>) -> Result<()> + Send,
@@ -129,7 +129,7 @@ pub(super) fn run<T: Send>(
         }
         for session in sessions {
             let stages = &stages;
-            threads.push(scope.spawn(move || stages.work(Worker::new(session, constants))));
+            threads.push(scope.spawn(move || stages.work(Evaluator::new(session, constants))));
         }
         threads.into_iter().map(|thread| thread.join()).fold(true, |lived, last| lived & last.is_ok())
     });
@@ -148,7 +148,7 @@ struct Stages<'a, T, F: FnMut(TaskResult<T>) -> Result<()>> {
 }
 
 impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
-    fn work(&self, mut worker: Worker<'_>) {
+    fn work(&self, mut worker: Evaluator<'_>) {
         let _guard = WorkerGuard(self);
         let mut buffers = ReadBuffers::default();
         while let Some((number, task)) = self.next_task() {
@@ -187,7 +187,7 @@ impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Drop for WorkerGuard<'_, '_, T, F
 }
 
 fn compute<T>(
-    worker: &mut Worker<'_>,
+    worker: &mut Evaluator<'_>,
     task: Task<T>,
     buffers: &mut ReadBuffers,
     progress: &dyn Progress,

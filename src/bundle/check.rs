@@ -1,5 +1,5 @@
-//! Whether an ONNX graph can take the role it is given: its inputs, its output,
-//! their element types and shapes. Messages say what the role needs.
+//! Validation of an ONNX graph against its role: inputs, output, element types and shapes.
+//! Messages state the requirement of the role.
 
 use std::collections::HashSet;
 
@@ -8,17 +8,16 @@ use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_proto::DataT
 use super::Role;
 use super::onnx::declared;
 
-/// The oldest opset whose GatherElements a program needs.
+/// The first opset with GatherElements, which programs use.
 const OLDEST_OPSET: i64 = 11;
 
-/// The inputs that a caller has to give: older graphs list their constants too.
+/// The inputs without initializers: older graphs list their constants as inputs too.
 pub(super) fn inputs(graph: &GraphProto) -> Vec<ValueInfoProto> {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     graph.input.iter().filter(|input| !constants.contains(input.name.as_str())).cloned().collect()
 }
 
-/// The length of each embedding that a model declares to read, `None` where it
-/// leaves it free.
+/// The declared length of each embedding that a model reads, `None` where it is dynamic.
 pub(super) fn declared_dims(model: &ModelProto) -> Vec<Option<usize>> {
     let graph = model.graph.as_ref();
     graph
@@ -29,7 +28,7 @@ pub(super) fn declared_dims(model: &ModelProto) -> Vec<Option<usize>> {
         .collect()
 }
 
-/// Checks a model against its role; `Err` says what does not fit.
+/// Checks a model against its role; `Err` states the mismatch.
 pub(super) fn check(
     role: Role,
     model: &ModelProto,
@@ -66,7 +65,7 @@ pub(super) fn check(
         return Err(format!("the graph has {} outputs, {role} needs one", graph.output.len()));
     };
     if role.is_density() {
-        // [n] or [n, 1]: one number a row either way.
+        // [n] or [n, 1]: one number per row either way.
         match declared(output) {
             Some((element, _)) if element != DataType::Float as i32 => Err(not_float(output)),
             Some((_, Some(shape))) if !matches!(shape[..], [_] | [_, Some(1) | None]) => Err(format!(
@@ -86,8 +85,7 @@ pub(super) fn check(
     }
 }
 
-/// The size of the last of a value's two dimensions where declared; `Err` where its
-/// element type or its number of dimensions is another.
+/// The declared size of the second of two dimensions; `Err` for another element type or rank.
 fn last_dim(what: &str, value: &ValueInfoProto) -> std::result::Result<Option<usize>, String> {
     let Some((element, shape)) = declared(value) else {
         return Err(format!("{what} {:?} is not a tensor", value.name));

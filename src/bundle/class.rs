@@ -1,5 +1,4 @@
-//! The label's classes: what a label column may hold, in the order the
-//! classifiers' outputs have.
+//! The classes of the label, in the order of the classifiers' outputs.
 
 use std::fmt;
 

@@ -1,6 +1,5 @@
-//! The graph of a stacked classifier: standardisation and the stack's weights are
-//! multiplied into the affine maps, only the subtraction of the mean stays apart
-//! (it keeps the digits of f32 products).
+//! The ONNX graph of a stacked classifier. Standardisation and stack weights are folded into
+//! the affine maps; the mean is subtracted separately, for the precision of f32 products.
 
 use tract_onnx::pb::ModelProto;
 

@@ -1,8 +1,7 @@
-//! The folded KNIFE graph: all K components of a mixture as a few matrix
-//! products. With A_k and μ_k multiplied out, z_k = A_k x − A_k μ_k for all k is
-//! one product x·Aᵀ − b; A_k is lower triangular, so rows are cut into blocks and
-//! block j reads only the columns of x that its rows can see. Components that share one
-//! factor share its product too.
+//! The folded KNIFE graph: all K components of a mixture as a few matrix products. With A_k
+//! and μ_k multiplied out, z_k = A_k x − A_k μ_k for all k is one product x·Aᵀ − b. A_k is
+//! lower triangular, so its rows are split into blocks, and block j reads only the columns of
+//! x that its rows depend on. Components with a common factor share its product.
 
 use std::f64::consts::PI;
 use std::ops::Range;
@@ -16,14 +15,14 @@ use super::onnx::GraphBuilder;
 pub(super) const X: &str = "x";
 /// Name of a density's output.
 pub(super) const H: &str = "h";
-/// Name of the graphs written here.
+/// Name of the graph.
 const KNIFE: &str = "knife";
 /// Name of x minus the training mean.
 const CENTRED: &str = "centred";
 
-/// Into how many row blocks a factor of `dim` rows is cut, where a product gives the
-/// rows of `components` factors at once. Microseconds of one core a row, for two
-/// modalities and three classifiers, in ONNX Runtime on AVX-512 (K = 5):
+/// Number of row blocks of a factor of `dim` rows, where one product computes the rows of
+/// `components` factors. Microseconds per row on one core, for two modalities and three
+/// classifiers, in ONNX Runtime on AVX-512 (K = 5):
 ///
 /// | d    | 1 block | 2    | 4    | 8    | 16   |
 /// |------|---------|------|------|------|------|
@@ -32,8 +31,8 @@ const CENTRED: &str = "centred";
 /// | 512  | 54.6    | 41.3 | 36.1 | 34.5 | 35.2 |
 /// | 1024 | 228     | 181  | 140  | 130  | 134  |
 ///
-/// Blocks save multiplications by zero, but each costs a copy of the columns it
-/// reads, and a product of few columns runs below the processor's rate.
+/// Blocks save multiplications by zero, but each costs a copy of the columns that it reads,
+/// and narrow products run below the peak rate.
 pub(super) fn row_blocks(dim: usize, components: usize) -> usize {
     match dim {
         0..48 => 1,
@@ -47,11 +46,11 @@ pub(super) fn row_blocks(dim: usize, components: usize) -> usize {
 /// The ONNX graph x `[n, d]` → h `[n]`, h = −ln p(x) in nats, of a mixture.
 pub(super) fn density_graph(mixture: &Mixture) -> ModelProto {
     let products = if has_one_factor(mixture) { 1 } else { mixture.log_weights.len() };
-    cut_density_graph(mixture, row_blocks(mixture.dim, products))
+    blocked_density_graph(mixture, row_blocks(mixture.dim, products))
 }
 
-/// As [`density_graph`], with factors cut into `blocks` row blocks.
-pub(super) fn cut_density_graph(mixture: &Mixture, blocks: usize) -> ModelProto {
+/// As [`density_graph`], with factors split into `blocks` row blocks.
+pub(super) fn blocked_density_graph(mixture: &Mixture, blocks: usize) -> ModelProto {
     let (dim, components) = (mixture.dim, mixture.log_weights.len());
     let mut graph = GraphBuilder::new(KNIFE);
     graph.input(X, dim);
@@ -69,7 +68,7 @@ pub(super) fn cut_density_graph(mixture: &Mixture, blocks: usize) -> ModelProto 
     let exponent = graph.node("exponent", "Mul", &[&square, &half], &[]);
     let log_scale = graph.floats("log_scale", &[components], &to_f32(&log_scales(mixture)));
     let log_density = graph.node("component_log_density", "Add", &[&exponent, &log_scale], &[]);
-    // Written out: one engine's ReduceLogSumExp does not subtract the maximum.
+    // Expanded: the embedded engine's ReduceLogSumExp does not subtract the maximum.
     let max = graph.node_ints("max", "ReduceMax", &[&log_density], ("axes", &[1]), &[("keepdims", 1)]);
     let shifted = graph.node("shifted", "Sub", &[&log_density, &max], &[]);
     let exp = graph.node("exp", "Exp", &[&shifted], &[]);
@@ -96,8 +95,8 @@ fn squares(graph: &mut GraphBuilder, mixture: &Mixture, centred: &str, blocks: &
         let bias: Vec<f32> = (0..components).flat_map(|k| block_offset(mixture, k, rows)).collect();
         let weight = graph.floats(&name("factor"), &[rows.end, width], &weight);
         let bias = graph.floats(&name("offset"), &[width], &bias);
-        let seen = seen_by(graph, mixture.dim, centred, block, rows);
-        let z = graph.node(&name("z"), "Gemm", &[&seen, &weight, &bias], &[]);
+        let columns = block_columns(graph, mixture.dim, centred, block, rows);
+        let z = graph.node(&name("z"), "Gemm", &[&columns, &weight, &bias], &[]);
         let zz = graph.node(&name("zz"), "Mul", &[&z, &z], &[]);
         let shape = graph.integers(&name("shape"), &[0, components as i64, rows.len() as i64]);
         let by_component = graph.node(&name("by_component"), "Reshape", &[&zz, &shape], &[]);
@@ -112,8 +111,8 @@ fn squares(graph: &mut GraphBuilder, mixture: &Mixture, centred: &str, blocks: &
     }
 }
 
-/// |z_k|² `[n, K]` where all components share one factor A: one product A x for all
-/// of them, from which each A μ_k is then subtracted.
+/// |z_k|² `[n, K]` with one common factor A: one product A x, minus A μ_k for each
+/// component.
 fn squares_of_one_factor(
     graph: &mut GraphBuilder,
     mixture: &Mixture,
@@ -129,10 +128,10 @@ fn squares_of_one_factor(
             offset[rows.clone()].copy_from_slice(&block_offset(mixture, component, rows));
         }
         let weight = graph.floats(&format!("factor_{block}"), &[rows.end, rows.len()], &weight);
-        let seen = seen_by(graph, dim, centred, block, rows);
-        parts.push(graph.node(&format!("part_{block}"), "MatMul", &[&seen, &weight], &[]));
+        let columns = block_columns(graph, dim, centred, block, rows);
+        parts.push(graph.node(&format!("part_{block}"), "MatMul", &[&columns, &weight], &[]));
     }
-    let whole = match &parts[..] {
+    let product = match &parts[..] {
         [one] => one.clone(),
         all => {
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -140,7 +139,7 @@ fn squares_of_one_factor(
         }
     };
     let axis = graph.integers("row_axis", &[1]);
-    let row = graph.node("row", "Unsqueeze", &[&whole, &axis], &[]);
+    let row = graph.node("row", "Unsqueeze", &[&product, &axis], &[]);
     let offsets = graph.floats("offsets", &[components, dim], &offsets);
     let z = graph.node("z", "Add", &[&row, &offsets], &[]);
     let zz = graph.node("zz", "Mul", &[&z, &z], &[]);
@@ -148,8 +147,14 @@ fn squares_of_one_factor(
     graph.node("square", "ReduceSum", &[&zz, &axes], &[("keepdims", 0)])
 }
 
-/// The first columns of the centred x: those that a block's rows can see.
-fn seen_by(graph: &mut GraphBuilder, dim: usize, centred: &str, block: usize, rows: &Range<usize>) -> String {
+/// The leading columns of the centred x that a block's rows depend on.
+fn block_columns(
+    graph: &mut GraphBuilder,
+    dim: usize,
+    centred: &str,
+    block: usize,
+    rows: &Range<usize>,
+) -> String {
     if rows.end == dim {
         return centred.into();
     }
@@ -159,15 +164,14 @@ fn seen_by(graph: &mut GraphBuilder, dim: usize, centred: &str, block: usize, ro
     graph.node(&format!("seen_{block}"), "Slice", &[centred, &start, &end, &axis], &[])
 }
 
-/// Whether all components have the same factor, as where all share one covariance.
+/// Whether all components have the same factor, as with one shared covariance.
 fn has_one_factor(mixture: &Mixture) -> bool {
     let mut factors = mixture.factors.chunks_exact(mixture.dim * mixture.dim);
     let first = factors.next();
     mixture.log_weights.len() > 1 && factors.all(|factor| Some(factor) == first)
 }
 
-/// The weight `[rows.end, K'·rows]` of the rows of K' of the A_k, which are columns
-/// here.
+/// The weight `[rows.end, K'·rows]` of a row block of K' factors, transposed.
 fn block_weight(mixture: &Mixture, components: Range<usize>, rows: &Range<usize>) -> Vec<f32> {
     let (dim, height) = (mixture.dim, rows.len());
     let width = components.len() * height;
@@ -184,13 +188,13 @@ fn block_weight(mixture: &Mixture, components: Range<usize>, rows: &Range<usize>
     weight
 }
 
-/// −A_k (μ_k − centre) for the same rows: what is added to the product with the
-/// centred x.
+/// −A_k (μ_k − centre) for a row block: the bias of its product with the centred x.
 fn block_offset(mixture: &Mixture, component: usize, rows: &Range<usize>) -> Vec<f32> {
     let dim = mixture.dim;
     let factor = &mixture.factors[component * dim * dim..(component + 1) * dim * dim];
     let mean = &mixture.means[component * dim..(component + 1) * dim];
-    // The centre as the graph holds it: its rounding would count a factor's largest entry times.
+    // The centre rounded to f32 as in the graph: a factor's large entries would amplify the
+    // difference.
     let center = mixture.center.iter().map(|&center| f64::from(center as f32));
     let shift: Vec<f64> = mean.iter().zip(center).map(|(mean, center)| mean - center).collect();
     let product = |row: usize| -> f64 {

@@ -1,5 +1,5 @@
-//! How a bundle's models were fitted and how they did on rows held out: part of
-//! the manifest, written by `fit`, read by whoever has to trust the numbers.
+//! Training parameters and validation figures of a bundle: part of the manifest, written by
+//! `fit`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,22 +10,22 @@ use serde::{Deserialize, Serialize};
 pub struct Training {
     /// Rows in the training data.
     pub rows_seen: u64,
-    /// Rows of them that were trained on or held out.
+    /// Rows of the sample: training, selection and test.
     pub rows_used: u64,
-    /// The seed of the sample, the split and the starts.
+    /// Seed of all random streams of the fit.
     pub seed: u64,
-    /// How the densities were fitted: "em" or "sgd".
+    /// Method of the density fit: "em" or "sgd".
     pub density_fit: String,
-    /// Figures on rows held out.
+    /// Figures on test rows.
     pub validation: Figures,
 }
 
-/// Validation figures of a fit, all on rows that neither trained nor chose anything.
+/// Validation figures of a fit, all on rows used neither for training nor for selection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
-    /// Rows the models learned from or were chosen by.
+    /// Rows for training and model selection.
     pub trained_rows: usize,
-    /// Rows the figures were measured on.
+    /// Test rows, for the figures.
     pub measured_rows: usize,
     /// The densities of x1 and x2.
     pub densities: [DensityFigures; 2],
@@ -33,7 +33,7 @@ pub struct Figures {
     pub classifiers: [ClassifierFigures; 3],
 }
 
-/// How well a density fits.
+/// Goodness of fit of a density.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DensityFigures {
     /// Mean −ln p(x) in nats, in the units of x.
@@ -47,12 +47,12 @@ pub struct DensityFigures {
     pub iterations: usize,
 }
 
-/// How well a classifier predicts, and how far its probabilities can be believed.
+/// Accuracy and calibration of a classifier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassifierFigures {
     /// Mean −ln p(y|x) in nats.
     pub cross_entropy_nats: f64,
-    /// Share of rows whose most probable class is theirs.
+    /// Share of rows whose most probable class is their label.
     pub accuracy: f64,
     /// Expected calibration error over 15 equal bins of the top class's probability.
     pub calibration_error: f64,

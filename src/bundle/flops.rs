@@ -1,6 +1,6 @@
-//! How much arithmetic models are. Counted is one multiplication and one addition a
-//! row for each weight of a matrix product (MatMul, Gemm, Einsum); all else (squares,
-//! sums, exponentials) is left out, as is whatever hides in functions and branches.
+//! FLOP counts of models: one multiplication and one addition per row for each weight of a
+//! matrix product (MatMul, Gemm, Einsum). Other operators (squares, sums, exponentials),
+//! functions and branches are not counted.
 
 use std::collections::HashMap;
 
@@ -9,37 +9,37 @@ use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 use super::onnx::GraphBuilder;
 use super::{Bundle, Graph, INPUTS, Program, Role};
 
-/// Operators that hand on what they are given in another shape or order.
-const PASSING: [&str; 7] = ["Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"];
+/// Operators that change only the shape, order or type of their input.
+const SHAPE_OPERATORS: [&str; 7] =
+    ["Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"];
 
 impl Program {
-    /// Floating-point operations for a row.
+    /// Floating-point operations per row.
     pub fn flops_per_row(&self) -> u64 {
         self.graphs.iter().map(|graph| flops(&graph.model)).sum()
     }
 
-    /// One matrix product, `[n, size]` by `[size, size]`, as a program: what a machine's
-    /// arithmetic is measured by. It gives −ln p(x1) only, which is some number.
+    /// A program of one matrix product, `[n, size]` by `[size, size]`, to measure a machine's
+    /// floating-point rate. Its only output, in the role of −ln p(x1), has no meaning.
     pub fn matrix_product(size: usize) -> Self {
         let mut graph = GraphBuilder::new("product");
         let x = graph.input(INPUTS[0], size);
         let weight: Vec<f32> = (0..size * size).map(|i| (i % 13) as f32 / 64.0 - 0.1).collect();
         let weight = graph.floats("weight", &[size, size], &weight);
         let product = graph.node("product", "MatMul", &[&x, &weight], &[]);
-        // One number a row, and none that could be had from less than the whole product.
+        // One output per row that depends on the complete product.
         let output = Role::Density1.name();
         graph.node_ints(output, "ReduceMax", &[&product], ("axes", &[1]), &[("keepdims", 0)]);
         graph.output(output, &[]);
         let graph = Graph { model: graph.finish(), inputs: vec![0], roles: vec![Role::Density1] };
-        Self { graphs: vec![graph], dims: [size, 0], classes: 1, apart: Vec::new() }
+        Self { graphs: vec![graph], dims: [size, 0], classes: 1, unfused: Vec::new() }
     }
 }
 
 impl Bundle {
-    /// Floating-point operations for a row if every density were one dense product of
-    /// all its K factors, 2·K·d², and the classifiers as they are: the measure of what
-    /// cutting the factors' triangles into blocks saves. None where the bundle does not
-    /// say what K is.
+    /// Floating-point operations per row with every density as one dense product of all its K
+    /// factors, 2·K·d², and the classifiers unchanged: the baseline for the saving of row
+    /// blocks. `None` where the bundle does not record K.
     pub fn dense_flops_per_row(&self) -> Option<u64> {
         let fitted = &self.manifest().training.as_ref()?.validation.densities;
         let dense = |m: usize| 2 * fitted[m].components as u64 * (self.dims()[m] as u64).pow(2);
@@ -52,20 +52,20 @@ fn flops(model: &ModelProto) -> u64 {
     model.graph.as_ref().map_or(0, |graph| 2 * weights_in_products(graph))
 }
 
-/// Elements of all constants that are factors of matrix products.
+/// Number of elements of all constant factors of matrix products.
 fn weights_in_products(graph: &GraphProto) -> u64 {
     let elements = |tensor: &TensorProto| tensor.dims.iter().map(|d| d.unsigned_abs()).product::<u64>();
     let mut constants: HashMap<&str, u64> =
         graph.initializer.iter().map(|tensor| (tensor.name.as_str(), elements(tensor))).collect();
     let mut weights = 0;
-    // Nodes come in the order of their evaluation.
+    // Nodes are in topological order.
     for node in &graph.node {
         let of = |input: &String| constants.get(input.as_str()).copied();
         let value = match node.op_type.as_str() {
             "Constant" => node.attribute.iter().find_map(|a| a.t.as_ref()).map(elements),
-            op if PASSING.contains(&op) => node.input.first().and_then(of),
+            op if SHAPE_OPERATORS.contains(&op) => node.input.first().and_then(of),
             "MatMul" | "Gemm" | "Einsum" => {
-                // Gemm's third input is added.
+                // Gemm's third input is the bias.
                 weights += node.input.iter().take(2).filter_map(of).sum::<u64>();
                 None
             }
@@ -81,7 +81,7 @@ fn weights_in_products(graph: &GraphProto) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::Mixture;
-    use super::super::density::cut_density_graph;
+    use super::super::density::blocked_density_graph;
     use super::*;
 
     #[test]
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn blocks_save_what_lies_above_them() {
         let (dim, components) = (8, 3);
-        // Each component its own multiple of the identity: one factor for all would be one product.
+        // Different multiples of the identity: equal factors would share one product.
         let factors = (0..components * dim * dim)
             .map(|i| f64::from(i / (dim * dim) + 1) * f64::from(i % (dim * dim) % (dim + 1) == 0));
         let mixture = Mixture {
@@ -102,7 +102,7 @@ mod tests {
             factors: factors.collect(),
             center: vec![0.0; dim as usize],
         };
-        let flops = |blocks| flops(&cut_density_graph(&mixture, blocks));
+        let flops = |blocks| flops(&blocked_density_graph(&mixture, blocks));
         assert_eq!(flops(1), 2 * 3 * 64);
         // Rows 0 to 3 read 4 columns, rows 4 to 7 all eight.
         assert_eq!(flops(2), 2 * 3 * (4 * 4 + 4 * 8));

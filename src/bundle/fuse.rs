@@ -1,7 +1,7 @@
-//! One program from five models: every model is given the same inputs x1, x2 and
-//! the class index y, its output is reduced to one number a row, and all become one
-//! graph of the newest of their opsets, so that a batch is one run of the engine. A
-//! model that can't be raised to that opset runs apart, and the program says why.
+//! Fusion of the five models into one program: shared inputs x1, x2 and the class index y,
+//! one output value per row and model, one graph in the newest of their opsets, so that a
+//! batch is one run of the engine. A model that can't be upgraded to that opset gets a graph
+//! of its own, and the program records the reason.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,63 +12,65 @@ use super::onnx::{self, int_attribute, value_info};
 use super::program::{Graph, INPUTS, Program};
 use super::{Role, log_sum_exp, opset, shared_centre};
 
-/// A model as it takes part in a program.
-pub(super) struct Part<'a> {
+/// A model and its role in a program.
+pub(super) struct RoleModel<'a> {
     pub(super) role: Role,
     pub(super) model: &'a ModelProto,
     /// Whether the output needs a log-softmax.
     pub(super) logits: bool,
 }
 
-/// A part in the opset of the graph it joins.
-struct Raised<'a> {
+/// A model in the opset of the fused graph.
+struct UpgradedModel<'a> {
     role: Role,
     model: Cow<'a, ModelProto>,
     logits: bool,
 }
 
 /// The program of five models.
-pub(super) fn fuse(parts: &[Part<'_>], dims: [usize; 2], classes: usize) -> Program {
-    let newest = parts.iter().map(|part| opset::of(part.model)).max().unwrap_or_default();
-    let mut apart = Vec::new();
-    let mut groups: Vec<Vec<Raised<'_>>> = Vec::new();
-    for part in parts {
-        let (role, logits) = (part.role, part.logits);
-        let model = opset::raise(part.model, newest).unwrap_or_else(|why| {
-            apart.push(format!("{role}: {why}"));
-            Cow::Borrowed(part.model)
+pub(super) fn fuse(models: &[RoleModel<'_>], dims: [usize; 2], classes: usize) -> Program {
+    let newest = models.iter().map(|input| opset::of(input.model)).max().unwrap_or_default();
+    let mut unfused = Vec::new();
+    let mut groups: Vec<Vec<UpgradedModel<'_>>> = Vec::new();
+    for input in models {
+        let (role, logits) = (input.role, input.logits);
+        let model = opset::raise(input.model, newest).unwrap_or_else(|why| {
+            unfused.push(format!("{role}: {why}"));
+            Cow::Borrowed(input.model)
         });
-        let raised = Raised { role, model, logits };
-        // Functions of two models could share a name and differ: such models stay alone.
-        if !part.model.functions.is_empty() {
-            apart.push(format!("{role}: it defines functions of its own; export it without them"));
-            groups.push(vec![raised]);
+        let upgraded = UpgradedModel { role, model, logits };
+        // Functions of two models may have the same name and differ: such models are not fused.
+        if !input.model.functions.is_empty() {
+            unfused.push(format!("{role}: it defines functions of its own; export it without them"));
+            groups.push(vec![upgraded]);
             continue;
         }
-        match groups.iter_mut().find(|group| group.iter().all(|other| can_join(&other.model, &raised.model)))
+        match groups
+            .iter_mut()
+            .find(|group| group.iter().all(|other| can_join(&other.model, &upgraded.model)))
         {
-            Some(group) => group.push(raised),
+            Some(group) => group.push(upgraded),
             None => {
-                // Only another operator set than ONNX's own keeps models of one opset apart.
-                let beside = |other: &Raised<'_>| {
-                    other.model.functions.is_empty() && opset::of(&other.model) == opset::of(&raised.model)
+                // With one standard opset, only a non-standard operator set prevents the fusion.
+                let beside = |other: &UpgradedModel<'_>| {
+                    other.model.functions.is_empty() && opset::of(&other.model) == opset::of(&upgraded.model)
                 };
                 if groups.iter().flatten().any(beside) {
-                    apart.push(format!(
+                    unfused.push(format!(
                         "{role}: its extra operator sets are of other versions than another model's"
                     ));
                 }
-                groups.push(vec![raised]);
+                groups.push(vec![upgraded]);
             }
         }
     }
     let mut graphs: Vec<_> = groups.iter().map(|group| join(group, dims)).collect();
     graphs.sort_by_key(|graph| std::cmp::Reverse(graph.roles.len()));
-    Program { graphs, apart, dims, classes }
+    Program { graphs, unfused, dims, classes }
 }
 
-/// Whether two models can be parts of one graph: no functions, and every operator set
-/// that both import is of one version.
+/// Whether two models can be fused: no functions, and equal versions of every operator set
+/// that both import.
 fn can_join(a: &ModelProto, b: &ModelProto) -> bool {
     let alone = !a.functions.is_empty() || !b.functions.is_empty();
     let clash = |o: &OperatorSetIdProto, p: &OperatorSetIdProto| {
@@ -78,12 +80,12 @@ fn can_join(a: &ModelProto, b: &ModelProto) -> bool {
     !alone && !a.opset_import.iter().any(|o| b.opset_import.iter().any(|p| clash(o, p)))
 }
 
-fn join(group: &[Raised<'_>], dims: [usize; 2]) -> Graph {
+fn join(group: &[UpgradedModel<'_>], dims: [usize; 2]) -> Graph {
     let mut graph = GraphProto { name: "lsmi".into(), ..Default::default() };
-    for part in group {
-        append(&mut graph, part);
+    for model in group {
+        append(&mut graph, model);
     }
-    let roles: Vec<Role> = group.iter().map(|part| part.role).collect();
+    let roles: Vec<Role> = group.iter().map(|model| model.role).collect();
     shared_centre::share(&mut graph, dims);
     let reads = |input: usize| {
         group.iter().any(|p| match input {
@@ -111,19 +113,18 @@ fn join(group: &[Raised<'_>], dims: [usize; 2]) -> Graph {
     Graph { model, inputs, roles }
 }
 
-/// Adds a model's graph under its role's name, from the shared inputs to one
-/// output.
-fn append(graph: &mut GraphProto, part: &Raised<'_>) {
-    let Some(mut own) = part.model.graph.clone() else { return };
-    let role = part.role;
+/// Appends a model's graph, prefixed by its role, from the shared inputs to one output.
+fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) {
+    let Some(mut own) = model.model.graph.clone() else { return };
+    let role = model.role;
     let own_inputs = super::check::inputs(&own);
     let shared: Vec<&str> = role.modalities().iter().map(|&m| INPUTS[m]).collect();
-    let mut names = Names { role, inputs: BTreeMap::new() };
+    let mut names = ValueNames { role, inputs: BTreeMap::new() };
     if own_inputs.len() == shared.len() {
         let own_names = own_inputs.iter().map(|input| input.name.clone());
         names.inputs = own_names.zip(shared.iter().map(|&s| s.to_owned())).collect();
     } else {
-        // A classifier of the pair that takes both modalities as one input.
+        // A classifier of the pair with one input: concatenate the modalities.
         let pair = names.of(&own_inputs.first().map(|i| i.name.clone()).unwrap_or_default());
         graph.node.push(node("Concat", &shared, &pair, Some(("axis", 1))));
     }
@@ -139,12 +140,12 @@ fn append(graph: &mut GraphProto, part: &Raised<'_>) {
         graph.output.push(value_info(role.name(), DataType::Float, &[None]));
     } else {
         let mut log_prob = result;
-        if part.logits {
+        if model.logits {
             let normalised = format!("{role}/log_prob");
             graph.node.push(node("LogSoftmax", &[&log_prob], &normalised, Some(("axis", 1))));
             log_prob = normalised;
         }
-        // Five numbers a row leave the graph instead of 2 + 3·C.
+        // Five outputs per row instead of 2 + 3·C.
         graph.node.push(node("GatherElements", &[&log_prob, INPUTS[2]], role.name(), Some(("axis", 1))));
         graph.output.push(value_info(role.name(), DataType::Float, &[None, Some(1)]));
     }
@@ -161,18 +162,17 @@ fn node(op: &str, inputs: &[&str], output: &str, attribute: Option<(&str, i64)>)
     }
 }
 
-/// New names for a graph's values: inputs take the shared names, all others the
-/// role as prefix.
-struct Names {
+/// Renaming of a graph's values: inputs to the shared names, all others prefixed by the role.
+struct ValueNames {
     role: Role,
     inputs: BTreeMap<String, String>,
 }
 
-impl Names {
+impl ValueNames {
     fn of(&self, name: &str) -> String {
         match self.inputs.get(name) {
             Some(shared) => shared.clone(),
-            // An optional input that is left out has the empty name.
+            // An omitted optional input has the empty name.
             None if name.is_empty() => String::new(),
             None => format!("{}/{name}", self.role),
         }

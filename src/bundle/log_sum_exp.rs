@@ -1,6 +1,6 @@
-//! Log-sum-exp written out with the maximum subtracted. The embedded engine computes
-//! ReduceLogSumExp as the logarithm of a plain sum, which is −inf as soon as all
-//! terms underflow: for a density, at any row a few dozen nats out.
+//! Numerically stable log-sum-exp: ReduceLogSumExp is expanded with the maximum subtracted.
+//! The embedded engine computes the logarithm of a plain sum, which is −inf where all terms
+//! underflow: for a density, on every row with h of a few dozen nats.
 
 use tract_onnx::pb::{GraphProto, NodeProto};
 
@@ -10,14 +10,14 @@ use super::onnx::int_attribute;
 pub(super) fn stabilise(graph: &mut GraphProto) {
     graph.node = std::mem::take(&mut graph.node)
         .into_iter()
-        .flat_map(|node| if node.op_type == "ReduceLogSumExp" { written_out(&node) } else { vec![node] })
+        .flat_map(|node| if node.op_type == "ReduceLogSumExp" { expand(&node) } else { vec![node] })
         .collect();
 }
 
-/// max + ln Σ exp(x − max). Only operators that name their axes as ReduceLogSumExp
-/// does, so that it holds for every opset: a sum of positive terms is their ReduceL1,
-/// and reducing over axes of length one drops them.
-fn written_out(node: &NodeProto) -> Vec<NodeProto> {
+/// max + ln Σ exp(x − max). Uses only operators that declare their axes as ReduceLogSumExp
+/// does, so that the expansion is valid for every opset: ReduceL1 is the sum of positive
+/// terms, and a reduction over axes of length one drops them.
+fn expand(node: &NodeProto) -> Vec<NodeProto> {
     let (Some(x), Some(y)) = (node.input.first(), node.output.first()) else { return vec![node.clone()] };
     let value = |part: &str| format!("{y}:{part}");
     let step = |op: &str, inputs: &[&str], output: &str| NodeProto {

@@ -1,6 +1,5 @@
-//! `bundle.json`: what the models are, what they were trained on, and the hashes
-//! that tie the files together. Its JSON Schema in `schemas/` is generated from
-//! these types.
+//! The manifest `bundle.json`: modalities, label, models, training, and the hashes of the
+//! files. Its JSON Schema in `schemas/` is generated from these types.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ pub const FORMAT_VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this format; a reader refuses a newer one than it knows.
+    /// Version of this format; readers reject newer versions.
     pub format_version: u32,
     /// The program that wrote the bundle, as "name version".
     pub created_by: String,
@@ -98,7 +97,7 @@ pub struct ModelFile {
     pub sha256: String,
 }
 
-/// An ONNX file of a classifier, and what it gives.
+/// The ONNX file of a classifier, and its output kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierFile {
@@ -106,11 +105,11 @@ pub struct ClassifierFile {
     pub file: String,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
-    /// What its output is.
+    /// Its output kind.
     pub output: ClassifierOutput,
 }
 
-/// What a classifier's output is.
+/// Output kind of a classifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassifierOutput {
@@ -121,8 +120,7 @@ pub enum ClassifierOutput {
 }
 
 impl Models {
-    /// File name and hash of a model, and whether its output still needs a
-    /// log-softmax.
+    /// File name and hash of a model, and whether its output needs a log-softmax.
     pub(super) fn get(&self, role: Role) -> (&str, &str, bool) {
         let classifier = |c: &'_ ClassifierFile| c.output == ClassifierOutput::Logits;
         match role {

@@ -1,6 +1,6 @@
-//! The bundle: the five models and the manifest that belong together. Builds ONNX
-//! graphs, folds and fuses them, packs, writes and checks bundles. Runs no model but to
-//! check a fold, in f64: running them on data is the engine's.
+//! The bundle: five models and their manifest. Builds, folds and fuses ONNX graphs; packs,
+//! writes and validates bundles. Runs models only to verify a fold, in f64; evaluation on
+//! data belongs to the engine.
 
 mod check;
 mod class;
@@ -29,8 +29,8 @@ pub use manifest::{
     ClassifierFile, ClassifierOutput, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models, Units,
 };
 pub use open::{Bundle, MANIFEST};
-pub use pack::Pack;
+pub use pack::PackRequest;
 pub use params::{Affine, Mixture, Stack};
 pub use program::{Graph, INPUTS, Program};
 pub use role::Role;
-pub use write::Draft;
+pub use write::BundleContents;

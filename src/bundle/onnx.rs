@@ -1,6 +1,5 @@
-//! Writing ONNX graphs without protoc: a small builder over the protobuf types
-//! that the embedded engine's crate publishes, and the reading of a graph's
-//! inputs and outputs.
+//! ONNX protobuf: a graph builder and readers of tensors and declared shapes, over the types
+//! that tract publishes, so that the build needs no protoc.
 
 use std::collections::HashSet;
 
@@ -11,12 +10,12 @@ use tract_onnx::pb::{
     tensor_shape_proto::Dimension, tensor_shape_proto::dimension, type_proto,
 };
 
-/// The opset of the graphs written here; old enough for every engine in use.
+/// The opset of generated graphs; supported by all engines in use.
 pub(super) const OPSET: i64 = 17;
-/// The IR version that came with [`OPSET`].
+/// The IR version that corresponds to [`OPSET`].
 const IR_VERSION: i64 = 8;
 
-/// Builds one graph, node after node. Values are named as they come.
+/// Builder of one graph.
 #[derive(Default)]
 pub(super) struct GraphBuilder {
     graph: GraphProto,
@@ -52,7 +51,7 @@ impl GraphBuilder {
         name.into()
     }
 
-    /// A node with one output, which takes the node's name.
+    /// A node with one output, named after the node.
     pub(super) fn node(
         &mut self,
         name: &str,
@@ -116,7 +115,7 @@ pub(super) fn encode(model: &ModelProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
-/// A tensor's name, element type and shape, `None` where a dimension is free.
+/// A tensor's name, element type and shape, `None` for a dynamic dimension.
 pub(super) fn value_info(name: &str, element: DataType, shape: &[Option<usize>]) -> ValueInfoProto {
     let dim = shape
         .iter()
@@ -159,7 +158,7 @@ fn tensor(name: &str, dims: &[usize], data_type: DataType, raw_data: Vec<u8>) ->
     }
 }
 
-/// The numbers of a tensor of f32, wherever it keeps them; `None` for any other.
+/// The values of an f32 tensor, from either of its two encodings; `None` for other tensors.
 pub(super) fn read_floats(tensor: &TensorProto) -> Option<Vec<f32>> {
     if tensor.data_type != DataType::Float as i32 || tensor.data_location.is_some_and(|l| l != 0) {
         return None;
@@ -174,7 +173,7 @@ pub(super) fn read_floats(tensor: &TensorProto) -> Option<Vec<f32>> {
     (values.len() == count).then_some(values)
 }
 
-/// The numbers of a tensor of i64; `None` for any other.
+/// The values of an i64 tensor; `None` for other tensors.
 pub(super) fn read_integers(tensor: &TensorProto) -> Option<Vec<i64>> {
     if tensor.data_type != DataType::Int64 as i32 || tensor.data_location.is_some_and(|l| l != 0) {
         return None;
@@ -184,7 +183,7 @@ pub(super) fn read_integers(tensor: &TensorProto) -> Option<Vec<i64>> {
     Some(if bytes.is_empty() { tensor.int64_data.clone() } else { raw.collect() })
 }
 
-/// An attribute of a node that is a list of integers.
+/// A list-of-integers attribute of a node.
 pub(super) fn ints_attribute(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto {
         name: name.into(),
@@ -199,8 +198,8 @@ pub(super) fn int_attribute(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
 }
 
-/// What a graph declares of one of its values: element type and the sizes of
-/// its dimensions, `None` where free. `None` in all where it declares nothing.
+/// The declared element type and shape of a value, with `None` for dynamic dimensions.
+/// `None` for a value without a declared tensor type.
 pub(super) fn declared(value: &ValueInfoProto) -> Option<(i32, Option<Vec<Option<usize>>>)> {
     let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
     let shape = tensor.shape.as_ref().map(|shape| {
@@ -216,13 +215,13 @@ pub(super) fn declared(value: &ValueInfoProto) -> Option<(i32, Option<Vec<Option
     Some((tensor.elem_type, shape))
 }
 
-/// Drops nodes and constants that nothing reads any more.
+/// Dead-code elimination: removes unused nodes and constants.
 pub(super) fn prune(graph: &mut GraphProto) {
     let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
     let mut kept = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node).into_iter().rev() {
         if node.output.iter().any(|output| read.contains(output)) {
-            read_by(&node, &mut read);
+            add_inputs(&node, &mut read);
             kept.push(node);
         }
     }
@@ -231,10 +230,10 @@ pub(super) fn prune(graph: &mut GraphProto) {
     graph.initializer.retain(|tensor| read.contains(&tensor.name));
 }
 
-fn read_by(node: &NodeProto, read: &mut HashSet<String>) {
+fn add_inputs(node: &NodeProto, read: &mut HashSet<String>) {
     read.extend(node.input.iter().cloned());
     for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
         read.extend(inner.output.iter().map(|output| output.name.clone()));
-        inner.node.iter().for_each(|node| read_by(node, read));
+        inner.node.iter().for_each(|node| add_inputs(node, read));
     }
 }

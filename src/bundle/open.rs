@@ -1,5 +1,5 @@
-//! Reading a bundle and refusing what does not hold together: a newer format, a
-//! field that does not fit, a file that is missing, changed or of another shape.
+//! Reader and validator of bundles. Rejects a newer format, an inconsistent field, and a
+//! file that is missing, modified or of another shape.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,7 +18,7 @@ use super::{Class, Program, Role, check, fold, fuse};
 /// The manifest's file name.
 pub const MANIFEST: &str = "bundle.json";
 
-/// A bundle that was read and checked.
+/// A bundle, read and validated.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     dir: PathBuf,
@@ -28,10 +28,10 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Reads and checks the bundle in a directory.
+    /// Reads and validates the bundle in a directory.
     ///
     /// # Errors
-    /// [`Error::Bundle`] naming the file and the field that do not fit.
+    /// [`Error::Bundle`] with the file and the field that are invalid.
     pub fn open(dir: &Path) -> Result<Self> {
         Self::read(dir, |file| match fs::read(dir.join(file)) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -45,9 +45,8 @@ impl Bundle {
         })
     }
 
-    /// Reads and checks a bundle whose files are not in a directory of this machine: `read`
-    /// gives each by its name, or `None` where there is no such file. `place` is what
-    /// messages call the bundle.
+    /// Reads and validates a bundle through a callback: `read` returns the bytes of a file by
+    /// its name, or `None` where it does not exist. `place` names the bundle in messages.
     ///
     /// # Errors
     /// As for [`Self::open`], and those of `read`.
@@ -77,7 +76,7 @@ impl Bundle {
             let bytes = read(file)?.ok_or_else(|| {
                 refuse(file, field("file"), "not found; restore it or fit again".to_owned())
             })?;
-            let found = hash(&bytes);
+            let found = sha256_hex(&bytes);
             if found != sha256 {
                 let what = format!(
                     "the file has changed since the bundle was made (SHA-256 {found}); restore it, or make the \
@@ -92,15 +91,15 @@ impl Bundle {
                 .map_err(|what| refuse(file, field("file"), what))?;
             models.push((role, model));
         }
-        Ok(Self { dir: place.to_owned(), digest: hash(&bytes), manifest, models })
+        Ok(Self { dir: place.to_owned(), digest: sha256_hex(&bytes), manifest, models })
     }
 
-    /// Where it was read from: a directory, or a URL.
+    /// The source: a directory, or a URL.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// What the manifest says.
+    /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -121,8 +120,8 @@ impl Bundle {
         [self.manifest.modalities[0].dim, self.manifest.modalities[1].dim]
     }
 
-    /// What is taken from the density models' h_m, in nats: the training mean
-    /// where the units are centred, else nothing.
+    /// The offset to subtract from h_m of each density, in nats: the training mean for
+    /// centred units, else 0.
     pub fn h_offsets(&self) -> [f64; 2] {
         [0, 1].map(|m| {
             let modality = &self.manifest.modalities[m];
@@ -133,7 +132,7 @@ impl Bundle {
         })
     }
 
-    /// What `bundle pack` found in the densities that it folded.
+    /// Descriptions of the densities that `bundle pack` folded.
     pub fn folded(&self) -> Vec<(Role, &str)> {
         self.models.iter().filter_map(|(role, model)| Some((*role, fold::description(model)?))).collect()
     }
@@ -145,24 +144,28 @@ impl Bundle {
 
     /// The five models as one program for an engine.
     pub fn program(&self) -> Program {
-        let parts: Vec<_> = self
+        let models: Vec<_> = self
             .models
             .iter()
-            .map(|(role, model)| fuse::Part { role: *role, model, logits: self.manifest.models.get(*role).2 })
+            .map(|(role, model)| fuse::RoleModel {
+                role: *role,
+                model,
+                logits: self.manifest.models.get(*role).2,
+            })
             .collect();
-        fuse::fuse(&parts, self.dims(), self.classes().len())
+        fuse::fuse(&models, self.dims(), self.classes().len())
     }
 }
 
 /// SHA-256 in lower-case hexadecimal.
-pub(super) fn hash(bytes: &[u8]) -> String {
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 type Refusal<Field> = (Field, String);
 
 fn parse(bytes: &[u8]) -> std::result::Result<Manifest, Refusal<Option<String>>> {
-    // The version first: a newer format may not parse as this one.
+    // The version first: a newer format may not parse.
     let value: serde_json::Value =
         serde_json::from_slice(bytes).map_err(|e| (None, format!("not valid JSON: {e}")))?;
     let version = value.get("format_version").and_then(serde_json::Value::as_u64);

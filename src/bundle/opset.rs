@@ -1,6 +1,7 @@
-//! Raising a model to a newer opset, so that models of different opsets become one
-//! graph. Most operators only took more element types; the few whose attributes became
-//! inputs or whose defaults moved are rewritten; a model with any other is refused.
+//! Opset converter: raises a model to a newer opset, so that models of different opsets fuse
+//! into one graph. Most operators only gained element types; the few whose attributes became
+//! inputs or whose defaults changed are rewritten; a model with any other operator is
+//! rejected.
 
 use std::borrow::Cow;
 
@@ -8,11 +9,11 @@ use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, attribu
 
 use super::onnx::{int_attribute, integers_tensor};
 
-/// The newest opset whose operators were compared with their older versions.
+/// The newest opset whose changes this table covers.
 const NEWEST: i64 = 25;
 
-/// Operators whose newer versions, up to [`NEWEST`], read a node of opset 11 or later
-/// as it was meant: more element types, or attributes whose defaults change nothing.
+/// Operators whose versions up to [`NEWEST`] are backward compatible to opset 11: additional
+/// element types, or new attributes with neutral defaults.
 #[rustfmt::skip]
 const UNCHANGED: &[&str] = &[
     "Abs", "Acos", "Acosh", "Add", "And", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh", "Cast",
@@ -27,18 +28,18 @@ const UNCHANGED: &[&str] = &[
     "Tanh", "ThresholdedRelu", "Tile", "TopK", "Transpose", "Trilu", "Where", "Xor",
 ];
 
-/// The opset of ONNX's own operators that a model is written in; 0 where it names none.
+/// The standard opset of a model; 0 where it declares none.
 pub(super) fn of(model: &ModelProto) -> i64 {
     model.opset_import.iter().filter(|o| is_standard(&o.domain)).map(|o| o.version).max().unwrap_or(0)
 }
 
-/// Whether a domain is that of ONNX's own operators.
+/// Whether a domain is that of the standard operators.
 pub(super) fn is_standard(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
 }
 
-/// The model in opset `target`, which is its own or newer; `Err` names what stands in
-/// the way.
+/// The model in opset `target`, its own or a newer one; `Err` names the operator that
+/// prevents the conversion.
 pub(super) fn raise(model: &ModelProto, target: i64) -> Result<Cow<'_, ModelProto>, String> {
     let own = of(model);
     if own == target {
@@ -67,37 +68,37 @@ fn raise_node(mut node: NodeProto, own: i64, target: i64, out: &mut Vec<NodeProt
         out.push(node);
         return Ok(());
     }
-    let passes = |version: i64| own < version && version <= target;
+    let crosses = |version: i64| own < version && version <= target;
     match node.op_type.as_str() {
         "Squeeze" | "Unsqueeze" | "ReduceSum" => {
-            if passes(13) {
-                axes_to_input(&mut node, "axes", out);
+            if crosses(13) {
+                attribute_to_input(&mut node, "axes", out);
             }
         }
         "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean"
         | "ReduceMin" | "ReduceProd" | "ReduceSumSquare" => {
-            if passes(18) {
-                axes_to_input(&mut node, "axes", out);
+            if crosses(18) {
+                attribute_to_input(&mut node, "axes", out);
             }
         }
         "Split" => {
-            if passes(13) {
-                axes_to_input(&mut node, "split", out);
+            if crosses(13) {
+                attribute_to_input(&mut node, "split", out);
             }
-            if passes(18) && node.input.get(1).is_none_or(String::is_empty) {
+            if crosses(18) && node.input.get(1).is_none_or(String::is_empty) {
                 let parts = node.output.len() as i64;
                 node.attribute.push(int_attribute("num_outputs", parts));
             }
         }
-        "Softmax" | "LogSoftmax" if passes(13) => return flattened(node, out),
+        "Softmax" | "LogSoftmax" if crosses(13) => return flatten_softmax(node, out),
         "Softmax" | "LogSoftmax" => {}
-        // Evaluation never drops anything.
+        // Dropout is the identity in inference.
         "Dropout" if node.output.len() == 1 && node.input.len() < 3 => {
             node.op_type = "Identity".into();
             node.input.truncate(1);
             node.attribute.clear();
         }
-        // The outputs of training were numbered anew.
+        // Only the outputs of training mode changed their order.
         "BatchNormalization" if node.output.len() == 1 => {}
         op if UNCHANGED.contains(&op) => {}
         op => return Err(format!("{op} is not among the operators whose older versions are known")),
@@ -106,8 +107,8 @@ fn raise_node(mut node: NodeProto, own: i64, target: i64, out: &mut Vec<NodeProt
     Ok(())
 }
 
-/// Makes a list attribute the node's second input.
-fn axes_to_input(node: &mut NodeProto, attribute: &str, out: &mut Vec<NodeProto>) {
+/// Converts a list attribute to the node's second input.
+fn attribute_to_input(node: &mut NodeProto, attribute: &str, out: &mut Vec<NodeProto>) {
     let Some(at) = node.attribute.iter().position(|a| a.name == attribute) else { return };
     let list = node.attribute.remove(at).ints;
     let name = format!("{}:{attribute}", node.output.first().map_or("", String::as_str));
@@ -116,11 +117,11 @@ fn axes_to_input(node: &mut NodeProto, attribute: &str, out: &mut Vec<NodeProto>
     node.input.push(name);
 }
 
-/// Softmax before opset 13: over all axes from `axis` on, taken as one.
-fn flattened(mut node: NodeProto, out: &mut Vec<NodeProto>) -> Result<(), String> {
+/// Softmax before opset 13: over all axes from `axis` on, flattened to one.
+fn flatten_softmax(mut node: NodeProto, out: &mut Vec<NodeProto>) -> Result<(), String> {
     let axis = node.attribute.iter().find(|a| a.name == "axis").map_or(1, |a| a.i);
     node.attribute = vec![int_attribute("axis", -1)];
-    // The last axis is one axis either way.
+    // The last axis alone has the same meaning in both versions.
     if axis != -1 {
         let ([x], [y]) = (&node.input[..], &node.output[..]) else {
             return Err(format!("{} must have one input and one output", node.op_type));

@@ -1,6 +1,5 @@
-//! `bundle pack`: a bundle from anyone's five ONNX files. Weights that an exporter
-//! put into files of their own are taken into the model, so that a bundle is whole;
-//! densities in which a mixture of Gaussians is found are folded.
+//! `bundle pack`: a bundle from five external ONNX files. External weights are inlined, so
+//! that a bundle is self-contained; densities recognised as mixtures of Gaussians are folded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,16 +10,16 @@ use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 use crate::error::{Error, Place, Result};
 
 use super::manifest::{ClassifierOutput, Label, Modality, Units};
-use super::{Draft, Role, check, fold};
+use super::{BundleContents, Role, check, fold};
 
-/// What `bundle pack` is given.
+/// Arguments of `bundle pack`.
 #[derive(Debug, Clone)]
-pub struct Pack {
+pub struct PackRequest {
     /// The ONNX files in the order of [`Role::ALL`].
     pub files: [PathBuf; 5],
     /// Default columns of x1 and x2.
     pub columns: [Option<String>; 2],
-    /// Dimensions of x1 and x2 where the graphs leave them free.
+    /// Dimensions of x1 and x2 where the graphs leave them dynamic.
     pub dims: [Option<usize>; 2],
     /// The convention of h.
     pub units: Units,
@@ -28,19 +27,19 @@ pub struct Pack {
     pub mean_h_nats: [Option<f64>; 2],
     /// The label.
     pub label: Label,
-    /// What the three classifiers give.
+    /// Output kind of the three classifiers.
     pub outputs: [ClassifierOutput; 3],
-    /// Whether densities may be folded; else all graphs stay as they are.
+    /// Whether densities may be folded; otherwise all graphs stay unchanged.
     pub fold: bool,
 }
 
-impl Pack {
-    /// Reads the files and lays them out as a bundle to be written.
+impl PackRequest {
+    /// Reads the files into the contents of a bundle.
     ///
     /// # Errors
-    /// [`Error::NoInput`] for a file that can't be read, [`Error::BadData`] for one
-    /// that is no ONNX model or leaves a dimension unknown.
-    pub fn read(self) -> Result<Draft> {
+    /// [`Error::NoInput`] for a file that can't be read, [`Error::BadData`] for one that is
+    /// no ONNX model, [`Error::Usage`] for an unknown dimension.
+    pub fn read(self) -> Result<BundleContents> {
         let mut models = Vec::new();
         for (role, path) in Role::ALL.into_iter().zip(&self.files) {
             models.push((role, read_model(path)?));
@@ -65,7 +64,7 @@ impl Pack {
                     tracing::info!("{role} is folded: {}", fold::description(&folded).unwrap_or_default());
                     *model = folded;
                 }
-                Err(why) => tracing::info!("{role} stays as it is: {why}"),
+                Err(why) => tracing::info!("{role} is not folded: {why}"),
             }
         }
         let modality = |m: usize| Modality {
@@ -75,7 +74,7 @@ impl Pack {
             mean_h_nats: self.mean_h_nats[m],
         };
         let modalities = [modality(0), modality(1)];
-        Ok(Draft::packed(modalities, self.label, models, self.outputs))
+        Ok(BundleContents::packed(modalities, self.label, models, self.outputs))
     }
 }
 
@@ -93,7 +92,7 @@ fn read_model(path: &Path) -> Result<ModelProto> {
     Ok(model)
 }
 
-/// Takes a tensor's external bytes into the tensor.
+/// Inlines the external bytes of a tensor.
 fn inline(tensor: &mut TensorProto, folder: &Path) -> std::result::Result<(), String> {
     if tensor.data_location != Some(DataLocation::External as i32) {
         return Ok(());

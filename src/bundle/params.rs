@@ -1,5 +1,5 @@
-//! The parameters of the models that `fit` trains, before they become ONNX.
-//! Plain data: what a mixture is and what a stacked classifier is.
+//! Parameters of the models that `fit` trains, as plain data before their export to ONNX: a
+//! mixture and a stacked classifier.
 
 /// A KNIFE density (Pichler et al. 2022): a mixture of K Gaussians over d
 /// dimensions, each given by a lower-triangular factor A_k of its precision,
@@ -39,7 +39,7 @@ pub struct Affine {
 
 /// A classifier: standardise, then a multinomial logistic regression and a ReLU
 /// network, stacked: ln p(y|x) = log_softmax(β_lin·z_lin + β_mlp·z_mlp).
-/// The stack's weights are its temperature too.
+/// The stack weights include the temperature.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
     /// The dimension of each input: one entry for p(y|x_m), two for p(y|x1,x2),

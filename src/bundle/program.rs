@@ -1,5 +1,5 @@
-//! A program: the graphs that together evaluate the five models of a bundle, and the names
-//! of what they read.
+//! A program: the graphs that evaluate the five models of a bundle, and the names of their
+//! inputs.
 
 use tract_onnx::pb::ModelProto;
 
@@ -12,17 +12,17 @@ pub const INPUTS: [&str; 3] = ["x1", "x2", "y"];
 /// The graphs that together evaluate all five models.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// One graph where the models can be joined, else several.
+    /// One graph where all models can be fused, else several.
     pub graphs: Vec<Graph>,
-    /// Why there are several: a sentence for each model that runs apart.
-    pub apart: Vec<String>,
+    /// The reason for several graphs: one message per model that was not fused.
+    pub unfused: Vec<String>,
     /// Dimensions of x1 and x2.
     pub dims: [usize; 2],
     /// Number of classes.
     pub classes: usize,
 }
 
-/// One graph of a program. Its outputs are named by role and hold one f32 a row:
+/// One graph of a program. Its outputs are named by role and hold one f32 per row:
 /// h of a density, ln p(y|x) at the row's y of a classifier.
 #[derive(Debug, Clone)]
 pub struct Graph {
@@ -35,14 +35,14 @@ pub struct Graph {
 }
 
 impl Program {
-    /// The program without its models: what a session keeps once they are loaded.
+    /// The program without its models, for a session that has loaded them.
     pub(crate) fn clone_shape(&self) -> Self {
-        Self { graphs: self.graphs.iter().map(Graph::clone_shape).collect(), apart: Vec::new(), ..*self }
+        Self { graphs: self.graphs.iter().map(Graph::clone_shape).collect(), unfused: Vec::new(), ..*self }
     }
 }
 
 impl Graph {
-    /// The ONNX file of it.
+    /// The graph as an ONNX file.
     pub fn to_bytes(&self) -> Vec<u8> {
         onnx::encode(&self.model)
     }

@@ -1,4 +1,4 @@
-//! The five models of a bundle and what each reads and gives.
+//! The five roles of models in a bundle.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All five, in the order of a bundle's files and of an evaluation's outputs.
+    /// All roles, in the order of a bundle's files and of an evaluation's outputs.
     pub const ALL: [Self; 5] =
         [Self::Density1, Self::Density2, Self::Classifier1, Self::Classifier2, Self::Classifier12];
 
@@ -33,7 +33,7 @@ impl Role {
         }
     }
 
-    /// The modalities it reads, counted from zero.
+    /// Indices of the modalities that it reads.
     pub fn modalities(self) -> &'static [usize] {
         match self {
             Self::Density1 | Self::Classifier1 => &[0],

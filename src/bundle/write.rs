@@ -1,5 +1,5 @@
-//! Writing a bundle: the directory appears under its name only when all its files
-//! are in it and on disk.
+//! Atomic writer of bundles: a staged directory is renamed to its final name after all its
+//! files are synced to disk.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,24 +15,24 @@ use super::figures::Training;
 use super::manifest::{
     ClassifierFile, ClassifierOutput, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models,
 };
-use super::open::{MANIFEST, hash};
+use super::open::{MANIFEST, sha256_hex};
 use super::{Bundle, Mixture, Role, Stack, check, onnx};
 
-/// A bundle that is about to be written.
+/// Contents of a bundle before it is written.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct BundleContents {
     /// The two modalities.
     pub modalities: [Modality; 2],
     /// The label.
     pub label: Label,
-    /// How the models were fitted, where that is known.
+    /// The training, where known.
     pub training: Option<Training>,
     models: Vec<(Role, ModelProto)>,
     outputs: [ClassifierOutput; 3],
 }
 
-impl Draft {
-    /// A draft of fitted models: their graphs are written folded.
+impl BundleContents {
+    /// Contents from fitted models, as folded graphs.
     pub fn fitted(
         modalities: [Modality; 2],
         label: Label,
@@ -45,7 +45,7 @@ impl Draft {
         Self { modalities, label, training: Some(training), models, outputs: [ClassifierOutput::LogProb; 3] }
     }
 
-    /// A draft of models from elsewhere, in the order of [`Role::ALL`].
+    /// Contents from external models, in the order of [`Role::ALL`].
     pub(super) fn packed(
         modalities: [Modality; 2],
         label: Label,
@@ -55,17 +55,17 @@ impl Draft {
         Self { modalities, label, training: None, models, outputs }
     }
 
-    /// Writes the bundle to `dir` and opens it, which checks it.
+    /// Writes the bundle to `dir` and opens it, which validates it.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where `dir` is there and `overwrite` is not given,
+    /// [`Error::OutputExists`] where `dir` exists without `overwrite`,
     /// [`Error::CannotCreate`] and [`Error::Io`] where it can't be written,
-    /// [`Error::Bundle`] where the models do not fit the manifest.
+    /// [`Error::Bundle`] where the models do not match the manifest.
     pub fn write(self, dir: &Path, overwrite: bool) -> Result<Bundle> {
         if dir.exists() && !overwrite {
             return Err(Error::OutputExists(dir.to_owned()));
         }
-        // Replacing is for bundles only: any other directory, or a file, is somebody's data.
+        // Only bundles and empty directories are replaced: anything else may be user data.
         let empty = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if dir.exists() && !dir.join(MANIFEST).exists() && !empty() {
             return Err(Error::Usage(format!(
@@ -91,7 +91,7 @@ impl Draft {
         Bundle::open(dir)
     }
 
-    /// Writes the files into `staged`; messages name them as they will be, in `dir`.
+    /// Writes the files into `staged`; messages name their final paths in `dir`.
     fn fill(self, staged: &Path, dir: &Path) -> Result<()> {
         let put = |name: &str, bytes: &[u8]| -> Result<()> {
             let path = staged.join(name);
@@ -114,7 +114,7 @@ impl Draft {
             })?;
             let bytes = onnx::encode(model);
             put(&file, &bytes)?;
-            files.push(ModelFile { file, sha256: hash(&bytes) });
+            files.push(ModelFile { file, sha256: sha256_hex(&bytes) });
         }
         let Ok([density_1, density_2, c1, c2, c12]) = <[ModelFile; 5]>::try_from(files) else {
             return Err(Error::Internal("a bundle has five models".into()));

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, Pack, Role, Units};
+use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, PackRequest, Role, Units};
 use crate::config::EngineArgs;
-use crate::engine::{Batch, Evaluated};
+use crate::engine::{BatchInputs, BatchOutputs};
 use crate::error::{Error, Place, Result};
 use crate::storage::Staged;
 
@@ -158,7 +158,7 @@ fn pack(args: &PackArgs) -> Result<()> {
         Some(&[h1, h2]) => (Units::Centred, [Some(h1), Some(h2)]),
         Some(_) => return Err(Error::Usage("--centre-on takes two numbers, H1,H2".into())),
     };
-    let pack = Pack {
+    let request = PackRequest {
         files: [
             &args.density_1,
             &args.density_2,
@@ -179,7 +179,7 @@ fn pack(args: &PackArgs) -> Result<()> {
         outputs: [output; 3],
         fold: !args.no_fold,
     };
-    let bundle = pack.read()?.write(&args.bundle, args.overwrite)?;
+    let bundle = request.read()?.write(&args.bundle, args.overwrite)?;
     tracing::info!("wrote {} (SHA-256 {})", args.bundle.display(), bundle.digest());
     Ok(())
 }
@@ -208,7 +208,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
         program.graphs.iter().map(|graph| graph.roles.iter().map(|role| role.name()).collect()).collect();
     let folded: BTreeMap<_, _> =
         bundle.folded().into_iter().map(|(role, said)| (role.name(), said)).collect();
-    let apart = &program.apart;
+    let apart = &program.unfused;
     if args.json {
         return output::json(&Inspected { bundle_sha256: bundle.digest(), manifest, graphs, apart, folded });
     }
@@ -262,11 +262,11 @@ fn check(args: &CheckArgs) -> Result<()> {
     let mut sessions = engine.sessions(&bundle.program(), 1)?;
     // Two batch sizes: a graph with a fixed one fails at the second.
     let [d1, d2] = bundle.dims();
-    let mut out = Evaluated::default();
+    let mut out = BatchOutputs::default();
     for session in &mut sessions {
         for rows in [1, 3] {
             let (x1, x2, y) = (vec![0.0; rows * d1], vec![0.0; rows * d2], vec![0; rows]);
-            session.evaluate(&Batch { rows, x1: &x1, x2: &x2, y: &y }, &mut out)?;
+            session.evaluate(&BatchInputs { rows, x1: &x1, x2: &x2, y: &y }, &mut out)?;
         }
     }
     let values: BTreeMap<_, _> =

@@ -112,7 +112,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     let progress = Shown::new(stop);
     let recipe = Recipe { seed: args.seed, ..Recipe::default() };
-    let options = crate::fit::Options { recipe, overwrite: true, ..Default::default() };
+    let options = crate::fit::FitOptions { recipe, overwrite: true, ..Default::default() };
     let fitted = fit_file(&train, &bundle_dir, &options, &progress)?;
     let fit_seconds = start.elapsed().as_secs_f64();
     if let Some(training) = &fitted.bundle.manifest().training {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use clap::Args;
 
 use crate::config::EngineArgs;
-use crate::engine::locate::{self, Environment, Status};
+use crate::engine::locate::{self, CandidateStatus, SearchEnvironment};
 use crate::engine::{Device, cuda};
 use crate::error::Result;
 
@@ -26,13 +26,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     let _ = writeln!(text, "lsmi-etl {}", env!("CARGO_PKG_VERSION"));
     let _ = writeln!(text, "cores    {}", std::thread::available_parallelism().map_or(1, |n| n.get()));
     let _ = writeln!(text, "\nONNX Runtime was looked for in this order:");
-    let places = locate::search(args.engine.library(), &Environment::current());
+    let places = locate::search(args.engine.library(), &SearchEnvironment::current());
     for place in &places {
         let status = match place.status {
-            Status::Found if place.cuda_provider().is_some() => "found, for GPUs",
-            Status::Found => "found",
-            Status::Missing => "not there",
-            Status::Untried => "the loader decides",
+            CandidateStatus::Found if place.cuda_provider().is_some() => "found, for GPUs",
+            CandidateStatus::Found => "found",
+            CandidateStatus::Missing => "not there",
+            CandidateStatus::Untried => "the loader decides",
         };
         let _ = writeln!(text, "  {:<18} {:<19} {}", place.origin.to_string(), status, place.path.display());
     }
@@ -40,7 +40,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
         let _ = writeln!(text, "\nWhat CUDA needs:");
         let site_packages = places.iter().find(|place| place.cuda_provider().is_some());
         for library in cuda::load_libraries(site_packages.and_then(|place| place.site_packages())) {
-            let _ = writeln!(text, "  {:<18} {}", library.name, library.found);
+            let _ = writeln!(text, "  {:<18} {}", library.name, library.location);
         }
     }
     output::print(&text)?;

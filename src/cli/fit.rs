@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::bundle::{Figures, Units};
 use crate::config::DEFAULT_BUNDLE;
 use crate::error::Result;
-use crate::fit::{DensityFit, Options, Recipe, fit_file};
+use crate::fit::{DensityFit, FitOptions, Recipe, fit_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::telemetry::metered_fit;
 
@@ -97,7 +97,7 @@ struct Line<'a> {
 
 pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
-    let options = Options {
+    let options = FitOptions {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
         label: args.label.clone(),

@@ -95,7 +95,7 @@ fn speed(rows: f64, row_bytes: u64) -> String {
     format!("{rows:.0} rows/s, {:.2} GB/s", rows * row_bytes as f64 / 1e9)
 }
 
-impl fit::Progress for Shown<'_> {
+impl fit::FitProgress for Shown<'_> {
     fn stage(&self, name: &str) {
         self.bar.set_style(style("{spinner} {prefix}  {msg}"));
         self.bar.set_prefix(format!("fitting {name}"));

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::engine::cuda;
-use crate::engine::install::{Options, install};
-use crate::engine::locate::Environment;
+use crate::engine::install::{InstallOptions, install};
+use crate::engine::locate::SearchEnvironment;
 use crate::error::{Error, Place, Result};
 
 /// Install ONNX Runtime, which runs the models faster than the embedded engine
@@ -54,9 +54,13 @@ struct InstallArgs {
 /// See [`install`].
 pub fn run(args: &RuntimeArgs) -> Result<()> {
     let RuntimeCommand::Install(args) = &args.command;
-    let options =
-        Options { cuda: args.cuda, force: args.force, dir: args.dir.clone(), version: args.version.clone() };
-    let installed = install(&options, &Environment::current())?;
+    let options = InstallOptions {
+        cuda: args.cuda,
+        force: args.force,
+        dir: args.dir.clone(),
+        version: args.version.clone(),
+    };
+    let installed = install(&options, &SearchEnvironment::current())?;
     match installed.already {
         true => tracing::info!("ONNX Runtime is there already; --force installs it anew"),
         false => tracing::info!("installed ONNX Runtime"),
@@ -65,8 +69,8 @@ pub fn run(args: &RuntimeArgs) -> Result<()> {
         // <folder>/onnxruntime/capi/<library>: the nvidia wheels are in the folder.
         for library in cuda::load_libraries(installed.library.ancestors().nth(3)) {
             match library.is_missing() {
-                true => tracing::warn!("{}: {}; --device cuda needs it", library.name, library.found),
-                false => tracing::info!("{}: {}", library.name, library.found),
+                true => tracing::warn!("{}: {}; --device cuda needs it", library.name, library.location),
+                false => tracing::info!("{}: {}", library.name, library.location),
             }
         }
     }

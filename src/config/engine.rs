@@ -7,7 +7,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Choice, Device, Engine, Options};
+use crate::engine::{Device, Engine, EngineChoice, EngineOptions};
 use crate::error::Result;
 
 /// Which engine runs the models, and where.
@@ -17,7 +17,7 @@ use crate::error::Result;
 pub struct EngineArgs {
     /// auto, onnxruntime or embedded; auto takes ONNX Runtime where one is found
     #[arg(long, env = "LSMI_ETL_ENGINE", default_value = "auto", hide_env = true)]
-    engine: Choice,
+    engine: EngineChoice,
     /// ONNX Runtime's library, or a folder that holds it
     #[arg(long, env = "LSMI_ETL_ONNXRUNTIME", value_name = "PATH", hide_env = true)]
     onnxruntime: Option<PathBuf>,
@@ -58,16 +58,16 @@ impl EngineArgs {
     /// As for [`Engine::find`].
     pub fn find_all(&self) -> Result<Vec<Engine>> {
         let mut engines = vec![Engine::find(&self.options())?];
-        let is_free = self.engine == Choice::Auto && self.device == Device::Cpu;
+        let is_free = self.engine == EngineChoice::Auto && self.device == Device::Cpu;
         if is_free && !engines.iter().any(Engine::is_embedded) {
-            engines.push(Engine::find(&Options { engine: Choice::Embedded, ..self.options() })?);
+            engines.push(Engine::find(&EngineOptions { engine: EngineChoice::Embedded, ..self.options() })?);
         }
         Ok(engines)
     }
 
     /// What was asked for.
-    pub fn options(&self) -> Options {
-        Options {
+    pub fn options(&self) -> EngineOptions {
+        EngineOptions {
             engine: self.engine,
             library: self.onnxruntime.clone(),
             device: self.device,

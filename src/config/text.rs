@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::annotate::{MaxBadRows, Quantity};
-use crate::engine::{Choice, Device};
+use crate::engine::{Device, EngineChoice};
 use crate::memory::ByteSize;
 use crate::storage::Share;
 
@@ -69,7 +69,7 @@ written_as_typed! {
     MaxBadRows: { "type": ["string", "integer"], "examples": [100, "0.5%"] },
     Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },
     Device: { "type": "string", "examples": ["cpu", "cuda", "cuda:0,cuda:1"] },
-    Choice: { "enum": ["auto", "onnxruntime", "embedded"] },
+    EngineChoice: { "enum": ["auto", "onnxruntime", "embedded"] },
     Quantity: { "enum": ["i1", "i2", "i12", "h1", "h2", "p_y"] },
 }
 
@@ -95,8 +95,8 @@ mod tests {
         let listed = |schema: Schema| schema.as_value()["enum"].as_array().unwrap().clone();
         let columns = listed(schemars::schema_for!(Quantity));
         assert_eq!(columns, Quantity::EXTRAS.map(|column| json!(column)));
-        for engine in listed(schemars::schema_for!(Choice)) {
-            assert_eq!(json!(from_value::<Choice>(engine.clone()).unwrap()), engine);
+        for engine in listed(schemars::schema_for!(EngineChoice)) {
+            assert_eq!(json!(from_value::<EngineChoice>(engine.clone()).unwrap()), engine);
         }
     }
 }

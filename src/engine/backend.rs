@@ -1,12 +1,12 @@
-//! What an engine is to the rest of the program: something that evaluates a
-//! program on a batch of rows. Knows nothing of Parquet or of r, u1, u2, s.
+//! The interface of an engine: evaluation of a program on a batch of rows. Independent of
+//! Parquet and of r, u1, u2, s.
 
 use crate::bundle::Program;
 use crate::error::{Error, Result};
 
-/// Rows to evaluate, row-major and without gaps.
+/// Input tensors of a batch, row-major and contiguous.
 #[derive(Debug, Clone, Copy)]
-pub struct Batch<'a> {
+pub struct BatchInputs<'a> {
     /// n.
     pub rows: usize,
     /// `[n, d1]`.
@@ -17,17 +17,17 @@ pub struct Batch<'a> {
     pub y: &'a [i64],
 }
 
-/// What the five models say of each row, in nats; each of length n.
+/// Outputs of the five models, in nats; each vector has length n.
 #[derive(Debug, Clone, Default)]
-pub struct Evaluated {
+pub struct BatchOutputs {
     /// h_1 and h_2, −ln p(x_m).
     pub h: [Vec<f32>; 2],
     /// ln p(y|x1), ln p(y|x2), ln p(y|x1, x2).
     pub log_prob: [Vec<f32>; 3],
 }
 
-impl Evaluated {
-    /// The values of a role, by its place in `Role::ALL`.
+impl BatchOutputs {
+    /// The vector of a role, by its index in `Role::ALL`.
     pub(super) fn values_mut(&mut self, role: usize) -> &mut Vec<f32> {
         match role {
             0 | 1 => &mut self.h[role],
@@ -36,18 +36,17 @@ impl Evaluated {
     }
 }
 
-/// One session of an engine: evaluates batches one after the other. Made for one
-/// worker; workers each have their own.
+/// A session of an engine, owned by one worker: evaluates one batch at a time.
 pub trait Backend: Send {
-    /// Evaluates a batch into `out`, replacing what it held.
+    /// Evaluates a batch into `out`, whose previous contents are overwritten.
     ///
     /// # Errors
     /// [`Error::Engine`] where the engine fails.
-    fn evaluate(&mut self, batch: &Batch<'_>, out: &mut Evaluated) -> Result<()>;
+    fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()>;
 }
 
-/// Refuses a batch whose slices do not have the lengths it claims.
-pub(super) fn check(program: &Program, batch: &Batch<'_>) -> Result<()> {
+/// Checks the lengths of a batch's slices and the range of its class indices.
+pub(super) fn check(program: &Program, batch: &BatchInputs<'_>) -> Result<()> {
     let [d1, d2] = program.dims;
     let fits = batch.x1.len() == batch.rows * d1
         && batch.x2.len() == batch.rows * d2

@@ -1,42 +1,41 @@
-//! Where the models run: as it is typed, as it is shown, and how many workers a device
-//! wants.
+//! The device that runs the models, its text form, and its number of workers.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Workers of one GPU: while the rows of one are copied there, those of another are
-/// computed, and a third prepares its own.
+/// Workers per GPU. One copies its rows to the device while another computes and a third
+/// prepares its batch.
 const WORKERS_PER_GPU: usize = 3;
 
-/// Where the models run.
+/// The device that runs the models.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The processor.
+    /// The CPU.
     #[default]
     Cpu,
-    /// GPUs, through the CUDA execution provider; workers take them in turn.
+    /// GPUs, through the CUDA execution provider, assigned to workers round-robin.
     Cuda(Gpus),
 }
 
-/// One or more GPUs by their numbers, from zero, as the CUDA driver counts them
-/// (`CUDA_VISIBLE_DEVICES` decides which it sees).
+/// A set of one or more GPU ordinals, from zero, as the CUDA driver enumerates them
+/// (subject to `CUDA_VISIBLE_DEVICES`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gpus(u64);
 
 impl Gpus {
-    /// Their numbers, ascending.
+    /// The ordinals, ascending.
     pub fn numbers(self) -> impl Iterator<Item = u32> {
         (0..u64::BITS).filter(move |number| (self.0 >> number) & 1 == 1)
     }
 
-    /// How many they are, at least one.
+    /// Number of GPUs, at least one.
     pub fn count(self) -> usize {
         self.0.count_ones() as usize
     }
 }
 
 impl Device {
-    /// The GPU of a worker, `None` on the processor.
+    /// The GPU of a worker, `None` on the CPU.
     pub fn gpu(self, worker: usize) -> Option<u32> {
         match self {
             Self::Cpu => None,
@@ -44,7 +43,7 @@ impl Device {
         }
     }
 
-    /// How many workers keep it busy: one a core, or three a GPU.
+    /// Default number of workers: one per core, or three per GPU.
     pub fn workers(self) -> usize {
         match self {
             Self::Cpu => std::thread::available_parallelism().map_or(1, |cores| cores.get()),

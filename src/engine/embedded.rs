@@ -1,5 +1,5 @@
-//! The embedded engine: tract, pure Rust, on the CPU. Runs the same graphs where no
-//! ONNX Runtime is found, so that a fresh machine needs nothing but cargo.
+//! The embedded engine: tract, pure Rust, on the CPU. Runs the same graphs where no ONNX
+//! Runtime is found, so that a fresh machine needs nothing but cargo.
 
 use std::sync::Arc;
 
@@ -8,48 +8,47 @@ use tract_onnx::prelude::*;
 use crate::bundle::{Graph, Program};
 use crate::error::{Error, Result};
 
-use super::backend::{self, Backend, Batch, Evaluated};
+use super::backend::{self, Backend, BatchInputs, BatchOutputs};
 
-/// Version of the engine, for the run's first line and the summary.
+/// Version of the engine, for [`EngineDescription`](super::EngineDescription).
 pub(super) const VERSION: &str = "tract 0.23";
 
-/// A program's plans, shared by all sessions.
+/// A session of the embedded engine. The plans are shared by all sessions.
 #[derive(Clone)]
-struct Plans {
+struct EmbeddedSession {
     program: Arc<Program>,
-    plans: Vec<Plan>,
+    plans: Vec<GraphPlans>,
     block_rows: usize,
 }
 
-/// One graph, planned twice: kernels are chosen, and operators joined, far better where
-/// the number of rows is known.
+/// The two plans of a graph: for a block of fixed size and for any number of rows. With a
+/// known number of rows, tract selects better kernels and fuses more operators.
 #[derive(Clone)]
-struct Plan {
+struct GraphPlans {
     block: Arc<TypedRunnableModel>,
     any: Arc<TypedRunnableModel>,
 }
 
-/// Rows that are evaluated at once: enough that what a node costs however few they are
-/// does not show, few enough that what is between two nodes stays in the processor's
-/// cache.
+/// Rows per block: enough to amortise the fixed cost per node, few enough that
+/// intermediate tensors stay in the CPU cache.
 fn block_rows([d1, d2]: [usize; 2]) -> usize {
     if d1 + d2 <= 512 { 512 } else { 256 }
 }
 
-/// Sessions on the embedded engine.
+/// Plans a program and returns `count` sessions.
 pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
     let block_rows = block_rows(program.dims);
-    let turned = program.column_major();
-    // Planning takes longer than evaluating thousands of rows.
+    let column_major = program.column_major();
+    // One thread per plan: planning takes longer than evaluating thousands of rows.
     let plans = std::thread::scope(|scope| {
-        let plan = |graph, rows| scope.spawn(move || planned(graph, program.dims, rows));
-        let graphs = turned.graphs.iter();
+        let plan = |graph, rows| scope.spawn(move || plan_graph(graph, program.dims, rows));
+        let graphs = column_major.graphs.iter();
         let planning: Vec<_> =
             graphs.map(|graph| [plan(graph, Some(block_rows)), plan(graph, None)]).collect();
         let plans = planning.into_iter().map(|[block, any]| {
-            let [block, any] =
-                [block, any].map(|thread| thread.join().map_err(|_| anyhow::anyhow!("planning has died")));
-            Ok(Plan { block: block??, any: any?? })
+            let [block, any] = [block, any]
+                .map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a planning thread panicked")));
+            Ok(GraphPlans { block: block??, any: any?? })
         });
         plans.collect::<TractResult<_>>()
     });
@@ -58,12 +57,16 @@ pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Ba
             "the embedded engine cannot run these models: {e:#}; install ONNX Runtime with `lsmi-etl runtime install`"
         ))
     })?;
-    let plans = Plans { program: Arc::new(program.clone_shape()), plans, block_rows };
+    let plans = EmbeddedSession { program: Arc::new(program.clone_shape()), plans, block_rows };
     Ok((0..count).map(|_| Box::new(plans.clone()) as Box<dyn Backend>).collect())
 }
 
-/// The plan of a graph for so many rows, or for any number.
-fn planned(graph: &Graph, [d1, d2]: [usize; 2], rows: Option<usize>) -> TractResult<Arc<TypedRunnableModel>> {
+/// The plan of a graph for a fixed number of rows, or for any number.
+fn plan_graph(
+    graph: &Graph,
+    [d1, d2]: [usize; 2],
+    rows: Option<usize>,
+) -> TractResult<Arc<TypedRunnableModel>> {
     let mut model = tract_onnx::onnx().model_for_proto_model(&graph.model)?;
     if let Some(rows) = rows {
         for (place, &input) in graph.inputs.iter().enumerate() {
@@ -78,8 +81,8 @@ fn planned(graph: &Graph, [d1, d2]: [usize; 2], rows: Option<usize>) -> TractRes
     model.into_optimized()?.into_runnable()
 }
 
-impl Backend for Plans {
-    fn evaluate(&mut self, batch: &Batch<'_>, out: &mut Evaluated) -> Result<()> {
+impl Backend for EmbeddedSession {
+    fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()> {
         backend::check(&self.program, batch)?;
         let [d1, d2] = self.program.dims;
         for (plan, graph) in self.plans.iter().zip(&self.program.graphs) {
@@ -87,7 +90,7 @@ impl Backend for Plans {
             for start in (0..batch.rows).step_by(self.block_rows) {
                 let rows = self.block_rows.min(batch.rows - start);
                 let end = start + rows;
-                let block = Batch {
+                let block = BatchInputs {
                     rows,
                     x1: &batch.x1[start * d1..end * d1],
                     x2: &batch.x2[start * d2..end * d2],
@@ -103,18 +106,18 @@ impl Backend for Plans {
     }
 }
 
-/// Evaluates a block and appends what it gives.
+/// Evaluates a block and appends its outputs to `out`.
 fn run(
     plan: &Arc<TypedRunnableModel>,
     graph: &Graph,
     [d1, d2]: [usize; 2],
-    batch: &Batch<'_>,
-    out: &mut Evaluated,
+    batch: &BatchInputs<'_>,
+    out: &mut BatchOutputs,
 ) -> TractResult<()> {
     let rows = batch.rows;
     let mut inputs = tvec!();
     for &input in &graph.inputs {
-        // Copies, a block at a time: its tensors own their values.
+        // One copy per block: tract's tensors own their values.
         let tensor = match input {
             0 => Tensor::from_shape(&[rows, d1], batch.x1)?,
             1 => Tensor::from_shape(&[rows, d2], batch.x2)?,

@@ -1,5 +1,5 @@
-//! How fast an engine is on rows that lie in memory: the bound of whatever has to
-//! read and write them too, and the measure of the models against the machine.
+//! Throughput of an engine on rows in memory: an upper bound for annotation, and the
+//! reference that relates the models' cost to the machine's arithmetic rate.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crate::bundle::Program;
 use crate::error::{Error, Result};
 
-use super::{Backend, Batch, Engine, Evaluated};
+use super::{Backend, BatchInputs, BatchOutputs, Engine};
 
-/// The size of the matrix product that stands for the machine: large enough that
-/// nothing but multiplying shows, small enough for its parts to stay in the caches.
+/// Size of the matrix product that measures the machine: large enough that
+/// multiplication dominates, small enough that its tiles stay in the caches.
 const PRODUCT: usize = 1024;
 
-/// Rows a second of all sessions at once, each on one thread and on batches of `rows`
-/// rows of the dimensions `dims`, in `time`.
+/// Total rows per second of all sessions in parallel, measured over `time`. Each session
+/// has one thread and evaluates batches of `rows` rows with dimensions `dims`.
 ///
 /// # Errors
 /// [`Error::Engine`] where the engine fails.
@@ -30,41 +30,41 @@ pub fn rows_per_second(
             .iter_mut()
             .map(|session| {
                 let start = &start;
-                scope.spawn(move || rate(session.as_mut(), dims, rows, time, start))
+                scope.spawn(move || session_rate(session.as_mut(), dims, rows, time, start))
             })
             .collect();
         let rates = trials.into_iter().map(|trial| {
-            trial.join().unwrap_or_else(|_| Err(Error::Internal("a worker has died".to_owned())))
+            trial.join().unwrap_or_else(|_| Err(Error::Internal("a worker thread panicked".to_owned())))
         });
         rates.sum()
     })
 }
 
-/// The middle one; of two, the lower.
+/// The median; the lower of the two middle values for an even number.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// What an engine makes of the machine's arithmetic: floating-point operations a
-/// second of a dense matrix product in f32.
+/// Benchmark of a dense f32 matrix product: the floating-point rate that an engine reaches
+/// on this machine.
 pub struct MatrixProduct {
     sessions: Vec<Box<dyn Backend>>,
     flops_per_row: f64,
 }
 
 impl MatrixProduct {
-    /// The product on so many workers.
+    /// Loads the product for `workers` workers.
     ///
     /// # Errors
-    /// [`Error::Engine`] where the engine can't run it.
+    /// [`Error::Engine`] where the engine can't run the product.
     pub fn new(engine: &Engine, workers: usize) -> Result<Self> {
         let program = Program::matrix_product(PRODUCT);
         let sessions = engine.sessions(&program, workers)?;
         Ok(Self { sessions, flops_per_row: program.flops_per_row() as f64 })
     }
 
-    /// Floating-point operations a second of the first `workers` workers at once.
+    /// Floating-point operations per second of the first `workers` workers in parallel.
     ///
     /// # Errors
     /// [`Error::Engine`] where the engine fails.
@@ -75,19 +75,20 @@ impl MatrixProduct {
     }
 }
 
-fn rate(
+fn session_rate(
     session: &mut dyn Backend,
     [d1, d2]: [usize; 2],
     rows: usize,
     time: Duration,
     all: &Barrier,
 ) -> Result<f64> {
-    // Values of no meaning but of a usual size: speed does not depend on them.
+    // Arbitrary values of usual magnitude: the speed does not depend on them.
     let values = |dim: usize| (0..rows * dim).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect::<Vec<f32>>();
     let (x1, x2, y) = (values(d1), values(d2), vec![0; rows]);
-    let batch = Batch { rows, x1: &x1, x2: &x2, y: &y };
-    let mut out = Evaluated::default();
-    // The first batch pays for what is set up once. Whoever fails lets the others begin.
+    let batch = BatchInputs { rows, x1: &x1, x2: &x2, y: &y };
+    let mut out = BatchOutputs::default();
+    // The first batch includes one-time setup. On failure the barrier is still reached, so
+    // that the other sessions start.
     let first = session.evaluate(&batch, &mut out);
     all.wait();
     first?;
@@ -102,7 +103,7 @@ fn rate(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Options;
+    use crate::engine::{EngineChoice, EngineOptions};
 
     /// Sleeps a millisecond a row, or fails.
     struct Slow {
@@ -110,7 +111,7 @@ mod tests {
     }
 
     impl Backend for Slow {
-        fn evaluate(&mut self, batch: &Batch<'_>, _: &mut Evaluated) -> Result<()> {
+        fn evaluate(&mut self, batch: &BatchInputs<'_>, _: &mut BatchOutputs) -> Result<()> {
             assert_eq!((batch.x1.len(), batch.x2.len()), (batch.rows * 3, batch.rows * 2));
             std::thread::sleep(Duration::from_millis(batch.rows as u64));
             if self.fails { Err(Error::Engine("no".to_owned())) } else { Ok(()) }
@@ -135,13 +136,13 @@ mod tests {
 
     #[test]
     fn the_product_is_computed() {
-        let embedded = Options { engine: crate::engine::Choice::Embedded, ..Options::default() };
+        let embedded = EngineOptions { engine: EngineChoice::Embedded, ..EngineOptions::default() };
         let engine = Engine::find(&embedded).unwrap();
         let program = Program::matrix_product(4);
         let mut session = engine.sessions(&program, 1).unwrap();
-        let mut out = Evaluated::default();
+        let mut out = BatchOutputs::default();
         let x1 = [1.0, 2.0, 3.0, 4.0, -1.0, 0.0, 0.5, 0.0];
-        session[0].evaluate(&Batch { rows: 2, x1: &x1, x2: &[], y: &[0; 2] }, &mut out).unwrap();
+        session[0].evaluate(&BatchInputs { rows: 2, x1: &x1, x2: &[], y: &[0; 2] }, &mut out).unwrap();
         let weight = |i: usize, j: usize| ((i * 4 + j) % 13) as f32 / 64.0 - 0.1;
         let expected: Vec<f32> = x1
             .chunks(4)

@@ -1,22 +1,22 @@
-//! One batch of samples through a session and the mathematics: rows in, f32 columns
-//! out. What a worker does.
+//! Evaluation of a batch: the models' outputs of each sample, then their decomposition into
+//! f32 columns.
 
 use crate::bundle::Bundle;
-use crate::engine::{Backend, Batch, Evaluated};
+use crate::engine::{Backend, BatchInputs, BatchOutputs};
 use crate::error::Result;
 use crate::interaction::{self, Columns, ModelOutputs, Quantity};
 use crate::samples::{Fate, Samples};
 
-/// What does not change from batch to batch.
+/// Constants of all batches: the prior, the offsets of h and the requested columns.
 #[derive(Debug)]
-pub struct Constants {
+pub struct EvaluationConstants {
     log_prior: Vec<f64>,
     h_offsets: [f64; 2],
     columns: Vec<Quantity>,
 }
 
-impl Constants {
-    /// For some columns, in this order, by the models of a bundle.
+impl EvaluationConstants {
+    /// The constants of a bundle for the given columns, in this order.
     pub fn new(bundle: &Bundle, columns: &[Quantity]) -> Self {
         Self {
             log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
@@ -26,28 +26,28 @@ impl Constants {
     }
 }
 
-/// The computed columns of a batch. Values of rows that are not good mean nothing.
+/// The computed columns of a batch. Values of bad rows are undefined.
 #[derive(Debug)]
-pub struct Computed {
-    /// One vector for each column asked for, each as long as the batch.
+pub struct ComputedColumns {
+    /// One vector per requested column, each as long as the batch.
     pub columns: Vec<Vec<f32>>,
-    /// What became of each row.
+    /// The fate of each row.
     pub fates: Vec<Fate>,
 }
 
-/// A worker: a session and its buffers.
-pub struct Worker<'a> {
+/// A session with its output buffers, owned by one worker thread.
+pub struct Evaluator<'a> {
     session: Box<dyn Backend>,
-    constants: &'a Constants,
-    evaluated: Evaluated,
+    constants: &'a EvaluationConstants,
+    evaluated: BatchOutputs,
     y: Vec<i64>,
     log_prior: Vec<f64>,
 }
 
-impl<'a> Worker<'a> {
-    /// A worker with a session of its own.
-    pub fn new(session: Box<dyn Backend>, constants: &'a Constants) -> Self {
-        let evaluated = Evaluated::default();
+impl<'a> Evaluator<'a> {
+    /// Takes ownership of a session.
+    pub fn new(session: Box<dyn Backend>, constants: &'a EvaluationConstants) -> Self {
+        let evaluated = BatchOutputs::default();
         Self { session, constants, evaluated, y: Vec::new(), log_prior: Vec::new() }
     }
 
@@ -55,12 +55,12 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// [`Error::Engine`](crate::Error::Engine) where the engine fails.
-    pub fn compute(&mut self, samples: &Samples) -> Result<Computed> {
+    pub fn compute(&mut self, samples: &Samples) -> Result<ComputedColumns> {
         let rows = samples.rows;
         if rows == 0 {
-            // No engine is asked about nothing.
+            // Engines are not called with empty batches.
             let columns = vec![Vec::new(); self.constants.columns.len()];
-            return Ok(Computed { columns, fates: Vec::new() });
+            return Ok(ComputedColumns { columns, fates: Vec::new() });
         }
         let log_prior = &self.constants.log_prior;
         self.y.clear();
@@ -69,7 +69,7 @@ impl<'a> Worker<'a> {
         self.log_prior.extend(
             samples.class.iter().map(|&class| log_prior.get(class as usize).copied().unwrap_or(f64::NAN)),
         );
-        let batch = Batch { rows, x1: &samples.x1, x2: &samples.x2, y: &self.y };
+        let batch = BatchInputs { rows, x1: &samples.x1, x2: &samples.x2, y: &self.y };
         self.session.evaluate(&batch, &mut self.evaluated)?;
         for (h, offset) in self.evaluated.h.iter_mut().zip(self.constants.h_offsets) {
             if offset != 0.0 {
@@ -78,7 +78,7 @@ impl<'a> Worker<'a> {
         }
         let mut parts: [Vec<f32>; 4] = std::array::from_fn(|_| vec![0.0; rows]);
         let [r, u1, u2, s] = &mut parts;
-        let Evaluated { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
+        let BatchOutputs { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
         let outputs = ModelOutputs { h1, h2, log_p1, log_p2, log_p12, log_prior: &self.log_prior };
         interaction::decompose_batch(outputs, Columns { r, u1, u2, s })?;
 
@@ -90,16 +90,16 @@ impl<'a> Worker<'a> {
         }
         let columns = self.constants.columns.iter();
         let columns = columns.map(|&column| self.column(column, &parts)).collect::<Result<_>>()?;
-        Ok(Computed { columns, fates })
+        Ok(ComputedColumns { columns, fates })
     }
 
-    /// Gives the session back.
+    /// Returns the session.
     pub fn into_session(self) -> Box<dyn Backend> {
         self.session
     }
 
     fn column(&self, column: Quantity, [r, u1, u2, s]: &[Vec<f32>; 4]) -> Result<Vec<f32>> {
-        let Evaluated { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
+        let BatchOutputs { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
         let information = |log_prob: &[f32]| {
             let mut i = vec![0.0; log_prob.len()];
             interaction::pointwise_information(log_prob, &self.log_prior, &mut i).map(|()| i)

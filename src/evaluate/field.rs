@@ -6,8 +6,8 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::interaction::Quantity;
 
-/// The field of the column that holds a quantity: nullable f32, its metadata saying what it
-/// is and its unit.
+/// The field of a quantity's column: nullable f32, with its description and unit as
+/// metadata.
 pub fn field(quantity: Quantity) -> Field {
     let unit = if quantity == Quantity::PY { "probability" } else { "nats" };
     let metadata = HashMap::from([

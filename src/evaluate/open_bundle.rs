@@ -1,4 +1,4 @@
-//! A bundle from where it lies: a folder of this machine, or one of an object store.
+//! Opening of a bundle from a local folder or from an object store.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::error::Result;
 use crate::storage::{is_url, join_path, read_object};
 
-/// Opens the bundle in a folder, or below a URL, whose files are read into memory.
+/// Opens the bundle in a folder or below a URL. Files of a URL are read into memory.
 ///
 /// # Errors
 /// As for [`Bundle::open`]; for a URL also those of reading from its store:

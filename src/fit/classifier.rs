@@ -1,27 +1,30 @@
-//! Fitting the classifiers of x1, of x2 and of both: regressions and networks side by
-//! side, the weight decay chosen, the two stacked, and measured.
+//! Training of the classifiers of x1, of x2 and of both: regressions, networks in parallel,
+//! selection of the weight decay, stacking, validation.
 
 use rayon::prelude::*;
 
 use crate::bundle::{ClassifierFigures, Stack};
 use crate::error::{Error, Result};
 
-use super::calibration::{accuracy, calibration_error, cross_entropy};
-use super::evaluate::network;
-use super::linear::{self, Labelled};
-use super::network::{self as mlp, DECAYS, EPOCHS, Trained};
-use super::random::{Chance, chance};
+use super::inference::network;
+use super::linear::{self, LabelledRows};
+use super::metrics::{accuracy, calibration_error, cross_entropy};
+use super::network::{self as mlp, DECAYS, EPOCHS, NetworkFit};
+use super::progress::{FitProgress, check_interrupted};
+use super::random::{RandomStream, random_stream};
+use super::recipe::Recipe;
 use super::scaling::Scaling;
-use super::stack::weigh;
-use super::{Modality, Parts, Progress, Recipe, TrainingSet, go_on};
+use super::split::RowSplit;
+use super::stack::fit_weights;
+use super::training_set::{EmbeddingMatrix, TrainingSet};
 
-/// The modalities each classifier reads.
-const INPUTS: [&[usize]; 3] = [&[0], &[1], &[0, 1]];
-/// What each is called.
+/// Input modalities of each classifier.
+const MODALITIES: [&[usize]; 3] = [&[0], &[1], &[0, 1]];
+/// Names of the classifiers, for progress and messages.
 const NAMES: [&str; 3] = ["classifier 1", "classifier 2", "classifier 12"];
 
-/// The standardised rows of one classifier.
-struct Input {
+/// Standardised inputs of one classifier.
+struct ClassifierData {
     dims: Vec<usize>,
     mean: Vec<f32>,
     scale: Vec<f32>,
@@ -34,11 +37,11 @@ struct Input {
 /// Fits p(y|x1), p(y|x2) and p(y|x1, x2).
 pub(super) fn fit_all(
     set: &TrainingSet<'_>,
-    parts: &Parts,
+    parts: &RowSplit,
     recipe: &Recipe,
-    progress: &dyn Progress,
+    progress: &dyn FitProgress,
 ) -> Result<[(Stack, ClassifierFigures); 3]> {
-    let inputs = INPUTS.map(|modalities| Input::new(set, modalities, parts));
+    let inputs = MODALITIES.map(|modalities| ClassifierData::new(set, modalities, parts));
     let labels = |rows: &[usize]| rows.iter().map(|&row| set.y[row]).collect::<Vec<u32>>();
     let (train, held_out) = (labels(&parts.fit.train), labels(&parts.fit.held_out));
 
@@ -56,15 +59,15 @@ pub(super) fn fit_all(
                     linear::STRENGTHS.len(),
                     nats,
                 );
-                go_on(progress)
+                check_interrupted(progress)
             },
         )
     });
 
-    // The widest first, so that the last to finish is a short one.
+    // The widest first: a short job last balances the load of the threads.
     let jobs: Vec<(usize, usize)> =
         [2, 1, 0].into_iter().flat_map(|which| (0..DECAYS.len()).map(move |decay| (which, decay))).collect();
-    let trained: Vec<(usize, Trained)> = jobs
+    let trained: Vec<(usize, NetworkFit)> = jobs
         .into_par_iter()
         .with_max_len(1)
         .map(|(which, decay)| {
@@ -75,10 +78,10 @@ pub(super) fn fit_all(
                 input.labelled(&input.held_out, &held_out, set.classes),
                 &input.constant,
                 DECAYS[decay],
-                chance(recipe.seed, Chance::Network(which, decay)),
+                random_stream(recipe.seed, RandomStream::Network(which, decay)),
                 &|epoch, nats| {
                     progress.epoch(&name, epoch, EPOCHS, nats);
-                    go_on(progress)
+                    check_interrupted(progress)
                 },
             )?;
             Ok((which, trained))
@@ -100,14 +103,14 @@ pub(super) fn fit_all(
         };
         fitted.push(input.stack(regression, network, [&train, &held_out, &measured]));
     }
-    fitted.try_into().map_err(|_| Error::Internal("three classifiers were not three".into()))
+    fitted.try_into().map_err(|_| Error::Internal("expected three classifiers".into()))
 }
 
-impl Input {
-    fn new(set: &TrainingSet<'_>, modalities: &[usize], parts: &Parts) -> Self {
+impl ClassifierData {
+    fn new(set: &TrainingSet<'_>, modalities: &[usize], parts: &RowSplit) -> Self {
         let mut learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
         learned.sort_unstable();
-        let x: Vec<&Modality<'_>> = modalities.iter().map(|&modality| &set.x[modality]).collect();
+        let x: Vec<&EmbeddingMatrix<'_>> = modalities.iter().map(|&modality| &set.x[modality]).collect();
         let scalings: Vec<Scaling> = x.iter().map(|x| Scaling::measure(x, &learned)).collect();
         let joined = |of: fn(&Scaling) -> &[f64]| -> Vec<f32> {
             scalings.iter().flat_map(of).map(|&value| value as f32).collect()
@@ -132,21 +135,21 @@ impl Input {
         }
     }
 
-    fn labelled<'a>(&self, x: &'a [f32], y: &'a [u32], classes: usize) -> Labelled<'a> {
-        Labelled { x, width: self.mean.len(), y, classes }
+    fn labelled<'a>(&self, x: &'a [f32], y: &'a [u32], classes: usize) -> LabelledRows<'a> {
+        LabelledRows { x, width: self.mean.len(), y, classes }
     }
 
-    /// Weighs regression and network on the held-out rows, fits the regression to these rows
-    /// as well (a network, stopped by them, can't be), and measures the result.
+    /// Fits the stack weights on the held-out rows, refits the regression with these rows
+    /// included (the network needs them for early stopping), and validates the result.
     fn stack(
         &self,
-        regression: linear::Chosen,
-        trained: &Trained,
+        regression: linear::RegressionFit,
+        trained: &NetworkFit,
         [train, held_out, measured]: [&[u32]; 3],
     ) -> (Stack, ClassifierFigures) {
         let classes = regression.map.outputs;
         let linear = regression.map.apply(&self.held_out);
-        let betas = weigh(&linear, &network(&trained.layers, &self.held_out), held_out, classes);
+        let betas = fit_weights(&linear, &network(&trained.layers, &self.held_out), held_out, classes);
         let (x, y) = ([self.train.as_slice(), &self.held_out].concat(), [train, held_out].concat());
         let stack = Stack {
             dims: self.dims.clone(),

@@ -1,5 +1,5 @@
-//! Shrinking a sample covariance: the analytical nonlinear shrinkage of Ledoit and
-//! Wolf (*Analytical nonlinear shrinkage of large-dimensional covariance matrices*,
+//! Covariance shrinkage: the analytical nonlinear shrinkage of Ledoit and Wolf
+//! (*Analytical nonlinear shrinkage of large-dimensional covariance matrices*,
 //! Annals of Statistics 48, 2020), for fewer and for more dimensions than rows.
 
 use std::f64::consts::PI;
@@ -8,16 +8,15 @@ use faer::{Mat, MatRef, Par, Side};
 
 use crate::error::{Error, Result};
 
-/// A direction whose variance is below this share of the mean variance counts as one
-/// in which the data don't vary. It is given that variance: f32 graphs keep their digits
-/// and the log-density stays finite where columns are copies of each other.
+/// Variance floor, relative to the mean variance. Directions below it count as constant and
+/// get this variance: f32 graphs keep their precision, and the log-density stays finite for
+/// duplicate columns.
 const FLOOR: f64 = 1e-6;
 
 /// Shrinks a covariance matrix.
 ///
-/// `sample` is the `[d, d]` covariance, of which the lower half is read, from `rows`
-/// independent rows (degrees of freedom: rows less fitted means). The result is
-/// symmetric and positive definite.
+/// `sample` is the `[d, d]` covariance, of which the lower half is read, with `rows` degrees
+/// of freedom (rows minus fitted means). The result is symmetric and positive definite.
 ///
 /// # Errors
 /// [`Error::Internal`] where the eigenvalues can't be found.
@@ -38,28 +37,28 @@ pub(crate) fn shrink(sample: MatRef<'_, f64>, rows: f64) -> Result<Mat<f64>> {
 
 /// The shrunk eigenvalues for sample eigenvalues λ in ascending order.
 ///
-/// Directions of (nearly) no variance are there for one of two reasons. With fewer rows
-/// than dimensions the sample could not show more: the paper's formula for p > n gives
-/// them their share. Otherwise the columns depend on each other, and the directions get
-/// the floor while the others are shrunk among themselves.
+/// Directions of (nearly) zero variance have two causes. With fewer rows than dimensions the
+/// sample covariance is rank-deficient: the paper's formula for p > n gives their value.
+/// Otherwise columns are linearly dependent: these directions get the floor, and the others
+/// are shrunk separately.
 fn shrink_eigenvalues(values: &[f64], rows: f64) -> Vec<f64> {
     let p = values.len();
     let mean = values.iter().map(|v| v.max(0.0)).sum::<f64>() / p as f64;
     let floor = (FLOOR * mean).max(f64::MIN_POSITIVE);
     let null = values.iter().filter(|&&v| v <= floor).count();
     let lambda = &values[null..];
-    // Below a dozen rows (the paper's bound) there is nothing to estimate a spectrum from.
+    // Below 12 rows (the paper's bound) the spectrum can't be estimated.
     if lambda.is_empty() || rows < 12.0 {
         return vec![mean.max(floor); p];
     }
-    let sampled_out = null > 0 && lambda.len() as f64 >= 0.99 * (rows - 1.0);
+    let rank_deficient = null > 0 && lambda.len() as f64 >= 0.99 * (rows - 1.0);
     let g = rows.powf(-1.0 / 3.0);
     let kernels = lambda.iter().map(|&value| kernel(value, lambda, g));
     let mut out = vec![floor; null];
-    if sampled_out {
+    if rank_deficient {
         let extra = p as f64 / rows - 1.0;
         let root = 5f64.sqrt();
-        // g < 1/√5 for every count of rows of at least 12.
+        // g < 1/√5 for at least 12 rows.
         let log = ((1.0 + root * g) / (1.0 - root * g)).ln();
         let inverse = lambda.iter().map(|v| 1.0 / v).sum::<f64>() / lambda.len() as f64;
         let h0 = (0.3 / (g * g) + 0.75 / root / g * (1.0 - 0.2 / (g * g)) * log) * inverse / PI;
@@ -74,7 +73,7 @@ fn shrink_eigenvalues(values: &[f64], rows: f64) -> Vec<f64> {
                 .map(|((f, h), v)| v / ((PI * c * v * f).powi(2) + (1.0 - c - PI * c * v * h).powi(2))),
         );
     }
-    // The estimate is no probability: keep it within the spectrum it came from, and finite.
+    // Clamp the estimates to the range of the sample spectrum, and to finite values.
     let top = values[p - 1].max(floor);
     out.iter().map(|v| if v.is_finite() { v.clamp(floor, top) } else { mean.max(floor) }).collect()
 }
@@ -118,7 +117,7 @@ mod tests {
     }
 
     /// Stein's loss over d of an estimate of a diagonal covariance, in nats times two:
-    /// what a too small or too large estimate costs in −ln p.
+    /// the cost of the estimation error in −ln p.
     fn loss(estimate: &Mat<f64>, truth: &[f64]) -> f64 {
         let d = truth.len();
         let llt = estimate.llt(Side::Lower).unwrap();

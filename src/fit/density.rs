@@ -1,26 +1,30 @@
-//! Fitting the densities of both modalities: standardise, search, refit on all rows that
-//! may be learned from, and measure.
+//! Training of the densities of both modalities: standardisation, search, refit on training
+//! and held-out rows, validation.
 
 use rayon::join;
 
 use crate::bundle::{DensityFigures, Mixture};
 use crate::error::{Error, Result};
 
-use super::em_steps::{self, Rows};
-use super::mixture::{self, Fitted};
-use super::random::{Chance, chance};
+use super::em_steps::{self, RowMatrix};
+use super::gradient;
+use super::mixture::{self, MixtureFit};
+use super::progress::{FitProgress, check_interrupted};
+use super::random::{RandomStream, random_stream};
+use super::recipe::{DensityFit, Recipe};
 use super::scaling::Scaling;
-use super::{DensityFit, Modality, Parts, Progress, Recipe, TrainingSet, go_on, gradient};
+use super::split::RowSplit;
+use super::training_set::{EmbeddingMatrix, TrainingSet};
 
-/// Steps from the chosen mixture on the rows it was fitted to and chosen by.
+/// EM steps of the refit.
 const REFIT_STEPS: usize = 5;
 
-/// Fits p(x1) and p(x2) side by side.
+/// Fits p(x1) and p(x2) in parallel.
 pub(super) fn fit_both(
     set: &TrainingSet<'_>,
-    parts: &Parts,
+    parts: &RowSplit,
     recipe: &Recipe,
-    progress: &dyn Progress,
+    progress: &dyn FitProgress,
 ) -> Result<[(Mixture, DensityFigures); 2]> {
     let (first, second) =
         join(|| fit(set, 0, parts, recipe, progress), || fit(set, 1, parts, recipe, progress));
@@ -30,12 +34,12 @@ pub(super) fn fit_both(
 fn fit(
     set: &TrainingSet<'_>,
     modality: usize,
-    parts: &Parts,
+    parts: &RowSplit,
     recipe: &Recipe,
-    progress: &dyn Progress,
+    progress: &dyn FitProgress,
 ) -> Result<(Mixture, DensityFigures)> {
     let x = &set.x[modality];
-    let mut rng = chance(recipe.seed, Chance::Density(modality));
+    let mut rng = random_stream(recipe.seed, RandomStream::Density(modality));
     let search = Scaling::measure(x, &parts.fit.train);
     let dim = search.varying().len();
     let (fitted, mixture) = if dim == 0 {
@@ -43,13 +47,13 @@ fn fit(
     } else {
         let [train, held_out] =
             [&parts.fit.train, &parts.fit.held_out].map(|rows| search.standardise(x, rows));
-        let [train, held_out] = [&train, &held_out].map(|values| Rows { values, dim });
+        let [train, held_out] = [&train, &held_out].map(|values| RowMatrix { values, dim });
         let name = format!("density {}", modality + 1);
         match recipe.density_fit {
             DensityFit::Em => {
                 let candidates = mixture::COMPONENTS.len() * mixture::SHRINKAGE.len();
                 let mut tried = 0;
-                let check = || go_on(progress);
+                let check = || check_interrupted(progress);
                 let fitted = mixture::search(train, held_out, &mut rng, &check, &mut |fitted| {
                     tried += 1;
                     progress.epoch(&name, tried, candidates, fitted.held_out_nats);
@@ -61,7 +65,7 @@ fn fit(
                 let start = mixture::start(train, held_out, &mut rng)?;
                 let fitted = gradient::descend(start, train, held_out, rng, &|epoch, of, nats| {
                     progress.epoch(&name, epoch, of, nats);
-                    go_on(progress)
+                    check_interrupted(progress)
                 })?;
                 let mixture = mixture::to_raw_units(&fitted.mixture, &search);
                 (fitted, mixture)
@@ -84,25 +88,30 @@ fn fit(
     Ok((mixture, figures))
 }
 
-/// The chosen mixture, fitted to the rows that chose it as well. These may hold values
-/// where a column was constant before, so they are standardised by themselves.
-fn refit(x: &Modality<'_>, parts: &Parts, fitted: &Fitted, search: &Scaling) -> Result<Mixture> {
+/// Refits the selected mixture on training and held-out rows. They are standardised anew,
+/// since a column that is constant in the training rows may vary in the held-out rows.
+fn refit(
+    x: &EmbeddingMatrix<'_>,
+    parts: &RowSplit,
+    fitted: &MixtureFit,
+    search: &Scaling,
+) -> Result<Mixture> {
     let learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
     let raw: Vec<f64> = gather(x, &learned).into_iter().map(f64::from).collect();
-    let shares = em_steps::shares(&mixture::to_raw_units(&fitted.mixture, search), &raw);
+    let responsibilities = em_steps::responsibilities(&mixture::to_raw_units(&fitted.mixture, search), &raw);
     let scaling = Scaling::measure(x, &learned);
-    let rows = Rows { values: &scaling.standardise(x, &learned), dim: scaling.varying().len() };
-    Ok(mixture::to_raw_units(&mixture::refit(fitted, rows, shares, REFIT_STEPS)?, &scaling))
+    let rows = RowMatrix { values: &scaling.standardise(x, &learned), dim: scaling.varying().len() };
+    Ok(mixture::to_raw_units(&mixture::refit(fitted, rows, responsibilities, REFIT_STEPS)?, &scaling))
 }
 
 /// The density of a modality whose columns are all constant: h is 0.
-fn constant(scaling: &Scaling) -> (Fitted, Mixture) {
+fn constant(scaling: &Scaling) -> (MixtureFit, Mixture) {
     let mixture = Mixture { dim: 0, log_weights: vec![0.0], means: vec![], factors: vec![], center: vec![] };
     let raw = mixture::to_raw_units(&mixture, scaling);
-    let fitted = Fitted { mixture, shrinkage: f64::INFINITY, iterations: 0, held_out_nats: 0.0 };
+    let fitted = MixtureFit { mixture, shrinkage: f64::INFINITY, iterations: 0, held_out_nats: 0.0 };
     (fitted, raw)
 }
 
-fn gather(x: &Modality<'_>, rows: &[usize]) -> Vec<f32> {
+fn gather(x: &EmbeddingMatrix<'_>, rows: &[usize]) -> Vec<f32> {
     rows.iter().flat_map(|&row| x.row(row)).copied().collect()
 }

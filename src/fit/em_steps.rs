@@ -1,5 +1,5 @@
-//! The two steps of expectation and maximisation: each row's shares in the components,
-//! and the components of given shares. All the work is in matrix products.
+//! The two steps of expectation-maximisation: responsibilities of the components for each
+//! row, and components from responsibilities. Matrix products dominate the cost.
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::triangular_inverse::invert_lower_triangular;
@@ -10,30 +10,30 @@ use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 
 use super::covariance::shrink;
-use super::evaluate::log_softmax;
+use super::inference::log_softmax;
 
-/// Dimensions up to which several copies of all covariances fit in memory.
+/// Maximum dimension for one copy of all covariances per lane, by memory.
 const CHEAP_COPIES: usize = 512;
 
-/// Rows of standardised, varying columns, row-major.
+/// Standardised varying columns, row-major.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rows<'a> {
+pub(crate) struct RowMatrix<'a> {
     /// `[n, d]`.
     pub values: &'a [f64],
     /// d, at least 1.
     pub dim: usize,
 }
 
-impl Rows<'_> {
+impl RowMatrix<'_> {
     /// n.
     pub fn len(&self) -> usize {
         self.values.len() / self.dim
     }
 }
 
-/// What a maximisation step needs of one component.
-pub(crate) struct Component {
-    /// N_k, the sum of its shares.
+/// Sufficient statistics of one component.
+pub(crate) struct ComponentStatistics {
+    /// N_k, the sum of its responsibilities.
     pub count: f64,
     /// μ_k.
     pub mean: Vec<f64>,
@@ -41,19 +41,19 @@ pub(crate) struct Component {
     pub scatter: Mat<f64>,
 }
 
-/// Each row's share in each component, `[n, K]`.
-pub(crate) fn shares(mixture: &Mixture, rows: &[f64]) -> Vec<f64> {
-    let mut shares = mixture.log_joint(rows);
-    shares.chunks_exact_mut(mixture.components()).for_each(|row| {
+/// Responsibility of each component for each row, `[n, K]`.
+pub(crate) fn responsibilities(mixture: &Mixture, rows: &[f64]) -> Vec<f64> {
+    let mut responsibilities = mixture.log_joint(rows);
+    responsibilities.chunks_exact_mut(mixture.components()).for_each(|row| {
         log_softmax(row);
-        row.iter_mut().for_each(|share| *share = share.exp());
+        row.iter_mut().for_each(|gamma| *gamma = gamma.exp());
     });
-    shares
+    responsibilities
 }
 
-/// [`shares`] where all factors are the same A: the quadratic terms cancel, and what is
-/// left is linear in x, so that no product with A is needed.
-pub(crate) fn shares_of_shared(mixture: &Mixture, rows: Rows<'_>) -> Vec<f64> {
+/// [`responsibilities`] with one common factor A: the quadratic terms cancel, and the scores
+/// are linear in x, so that no product with A is needed.
+pub(crate) fn shared_factor_responsibilities(mixture: &Mixture, rows: RowMatrix<'_>) -> Vec<f64> {
     let (d, k) = (rows.dim, mixture.components());
     let factor = mixture.factor(0);
     let z = factor * MatRef::from_column_major_slice(&mixture.means, d, k);
@@ -61,27 +61,31 @@ pub(crate) fn shares_of_shared(mixture: &Mixture, rows: Rows<'_>) -> Vec<f64> {
     let offsets: Vec<f64> =
         (0..k).map(|c| mixture.log_weights[c] - 0.5 * z.col(c).squared_norm_l2()).collect();
     let slopes: Vec<f64> = (0..k).flat_map(|c| slopes.col(c).iter().copied()).collect();
-    let mut shares = vec![0.0; rows.len() * k];
-    shares.par_chunks_exact_mut(k).zip(rows.values.par_chunks_exact(d)).for_each(|(shares, x)| {
-        for ((share, slope), offset) in shares.iter_mut().zip(slopes.chunks_exact(d)).zip(&offsets) {
-            *share = offset + x.iter().zip(slope).map(|(x, slope)| x * slope).sum::<f64>();
-        }
-        log_softmax(shares);
-        shares.iter_mut().for_each(|share| *share = share.exp());
-    });
-    shares
+    let mut responsibilities = vec![0.0; rows.len() * k];
+    responsibilities.par_chunks_exact_mut(k).zip(rows.values.par_chunks_exact(d)).for_each(
+        |(responsibilities, x)| {
+            for ((gamma, slope), offset) in
+                responsibilities.iter_mut().zip(slopes.chunks_exact(d)).zip(&offsets)
+            {
+                *gamma = offset + x.iter().zip(slope).map(|(x, slope)| x * slope).sum::<f64>();
+            }
+            log_softmax(responsibilities);
+            responsibilities.iter_mut().for_each(|gamma| *gamma = gamma.exp());
+        },
+    );
+    responsibilities
 }
 
-/// What [`statistics`] gives, without the components' own scatters: the pooled one is the
-/// whole scatter less that between the means.
-pub(crate) fn between(
-    whole: &Component,
-    rows: Rows<'_>,
-    shares: &[f64],
+/// [`statistics`] without the scatters of the components: the pooled scatter is the total
+/// scatter minus the scatter between the means.
+pub(crate) fn pooled_statistics(
+    whole: &ComponentStatistics,
+    rows: RowMatrix<'_>,
+    responsibilities: &[f64],
     k: usize,
-) -> (Vec<Component>, Mat<f64>) {
+) -> (Vec<ComponentStatistics>, Mat<f64>) {
     let d = rows.dim;
-    let (counts, means) = counts_and_means(rows, shares, k);
+    let (counts, means) = counts_and_means(rows, responsibilities, k);
     let offsets = Mat::from_fn(d, k, |j, c| counts[c].sqrt() * (means[c * d + j] - whole.mean[j]));
     let mut pooled = whole.scatter.clone();
     triangular::matmul(
@@ -97,20 +101,20 @@ pub(crate) fn between(
     );
     let components = counts.into_iter().zip(means.chunks_exact(d));
     let components = components
-        .map(|(count, mean)| Component { count, mean: mean.to_vec(), scatter: Mat::zeros(0, 0) })
+        .map(|(count, mean)| ComponentStatistics { count, mean: mean.to_vec(), scatter: Mat::zeros(0, 0) })
         .collect();
     (components, pooled)
 }
 
 /// N_k and μ_k, `[K, d]`.
-fn counts_and_means(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
+fn counts_and_means(rows: RowMatrix<'_>, responsibilities: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
     let d = rows.dim;
     let mut counts = vec![0.0; k];
     let mut means = vec![0.0; k * d];
-    for (row, shares) in rows.values.chunks_exact(d).zip(shares.chunks_exact(k)) {
-        for (component, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-            counts[component] += share;
-            means[component * d..][..d].iter_mut().zip(row).for_each(|(mean, x)| *mean += share * x);
+    for (row, responsibilities) in rows.values.chunks_exact(d).zip(responsibilities.chunks_exact(k)) {
+        for (component, &gamma) in responsibilities.iter().enumerate().filter(|(_, gamma)| **gamma > 0.0) {
+            counts[component] += gamma;
+            means[component * d..][..d].iter_mut().zip(row).for_each(|(mean, x)| *mean += gamma * x);
         }
     }
     for (mean, count) in means.chunks_exact_mut(d).zip(&counts) {
@@ -120,10 +124,14 @@ fn counts_and_means(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<f64>, Vec<
 }
 
 /// Counts, means and scatters of all components, and the sum of the scatters.
-pub(crate) fn statistics(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<Component>, Mat<f64>) {
+pub(crate) fn statistics(
+    rows: RowMatrix<'_>,
+    responsibilities: &[f64],
+    k: usize,
+) -> (Vec<ComponentStatistics>, Mat<f64>) {
     let d = rows.dim;
-    let (counts, means) = counts_and_means(rows, shares, k);
-    // A fixed number of lanes, so that sums don't depend on the number of threads.
+    let (counts, means) = counts_and_means(rows, responsibilities, k);
+    // A fixed number of lanes: sums do not depend on the number of threads.
     let (lanes, par) = if d <= CHEAP_COPIES { (8, Par::Seq) } else { (1, Par::rayon(0)) };
     let lane_rows = rows.len().div_ceil(lanes).max(1);
     let jobs: Vec<(usize, usize)> = (0..k).flat_map(|c| (0..lanes).map(move |lane| (c, lane))).collect();
@@ -132,9 +140,9 @@ pub(crate) fn statistics(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<Compo
         .map(|(component, lane)| {
             let from = (lane * lane_rows).min(rows.len());
             let to = (from + lane_rows).min(rows.len());
-            let part = Rows { values: &rows.values[from * d..to * d], dim: d };
-            let shares = shares[from * k..to * k].iter().skip(component).step_by(k);
-            scatter(part, shares.copied(), &means[component * d..][..d], par)
+            let part = RowMatrix { values: &rows.values[from * d..to * d], dim: d };
+            let responsibilities = responsibilities[from * k..to * k].iter().skip(component).step_by(k);
+            scatter(part, responsibilities.copied(), &means[component * d..][..d], par)
         })
         .collect();
     let mut pooled = Mat::zeros(d, d);
@@ -146,14 +154,19 @@ pub(crate) fn statistics(rows: Rows<'_>, shares: &[f64], k: usize) -> (Vec<Compo
             let mut scatter = Mat::zeros(d, d);
             parts.by_ref().take(lanes).for_each(|part| scatter += part);
             pooled += &scatter;
-            Component { count, mean: mean.to_vec(), scatter }
+            ComponentStatistics { count, mean: mean.to_vec(), scatter }
         })
         .collect();
     (components, pooled)
 }
 
-/// Σ γ (x − μ)(x − μ)ᵀ, lower half, over the rows that have a share.
-fn scatter(rows: Rows<'_>, shares: impl Iterator<Item = f64>, mean: &[f64], par: Par) -> Mat<f64> {
+/// Σ γ (x − μ)(x − μ)ᵀ, lower half, over the rows with γ above 1e-10.
+fn scatter(
+    rows: RowMatrix<'_>,
+    responsibilities: impl Iterator<Item = f64>,
+    mean: &[f64],
+    par: Par,
+) -> Mat<f64> {
     const BLOCK: usize = 512;
     let d = rows.dim;
     let mut out = Mat::zeros(d, d);
@@ -173,10 +186,10 @@ fn scatter(rows: Rows<'_>, shares: impl Iterator<Item = f64>, mean: &[f64], par:
         );
         block.clear();
     };
-    for (row, share) in rows.values.chunks_exact(d).zip(shares) {
-        // Rows far from a component add nothing to it: most, in many dimensions.
-        if share > 1e-10 {
-            let root = share.sqrt();
+    for (row, gamma) in rows.values.chunks_exact(d).zip(responsibilities) {
+        // Rows far from a component are skipped: in many dimensions most of them.
+        if gamma > 1e-10 {
+            let root = gamma.sqrt();
             block.extend(row.iter().zip(mean).map(|(x, mean)| root * (x - mean)));
             if block.len() == BLOCK * d {
                 add(&mut block);
@@ -187,14 +200,18 @@ fn scatter(rows: Rows<'_>, shares: impl Iterator<Item = f64>, mean: &[f64], par:
     out
 }
 
-/// P: the pooled within-component covariance, shrunk.
+/// P: the shrunk pooled within-component covariance.
 pub(crate) fn shrink_pooled(scatter: &Mat<f64>, rows: usize, k: usize) -> Result<Mat<f64>> {
     let covariance = scatter * faer::Scale(1.0 / rows as f64);
     shrink(covariance.as_ref(), rows.saturating_sub(k).max(1) as f64)
 }
 
 /// The mixture of Σ_k = (S_k + νP)/(N_k + ν); P for every component where ν is infinite.
-pub(crate) fn maximise(components: &[Component], pooled: &Mat<f64>, shrinkage: f64) -> Result<Mixture> {
+pub(crate) fn maximise(
+    components: &[ComponentStatistics],
+    pooled: &Mat<f64>,
+    shrinkage: f64,
+) -> Result<Mixture> {
     let d = pooled.nrows();
     let k = components.len() as f64;
     let rows: f64 = components.iter().map(|component| component.count).sum();
@@ -217,7 +234,7 @@ pub(crate) fn maximise(components: &[Component], pooled: &Mat<f64>, shrinkage: f
         .collect::<Result<_>>()?;
     Ok(Mixture {
         dim: d,
-        // One row more for each, so that a component that lost its rows has a weight.
+        // Additive smoothing by one row, so that an empty component keeps a weight.
         log_weights: components.iter().map(|c| ((c.count + 1.0) / (rows + k)).ln()).collect(),
         means: components.iter().flat_map(|c| c.mean.iter().copied()).collect(),
         factors: factors.concat(),

@@ -1,5 +1,5 @@
-//! The density by gradient descent, as the paper fits it: the mean −ln p of batches, from
-//! the same start as EM, stopped early on held-out rows.
+//! Density fit by gradient descent, as in the paper: the mean −ln p of batches, with the same
+//! initialisation as EM and early stopping on held-out rows.
 
 use candle_core::{D, DType, Device, Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
@@ -9,22 +9,22 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::Mixture;
 use crate::error::Result;
 
-use super::em_steps::Rows;
-use super::mixture::{Fitted, mean_nats};
+use super::em_steps::RowMatrix;
+use super::mixture::{MixtureFit, mean_nats};
 use super::network::{BATCH, EPOCHS, PATIENCE, cosine, tensor};
 use super::product::product;
 
 const LEARNING_RATE: f64 = 3e-3;
 
-/// Descends from `start` and returns the best epoch's mixture. `seen` is told each epoch,
-/// the most there can be, and the held-out −ln p.
+/// Descends from `start` and returns the mixture of the best epoch. `on_step` receives each
+/// epoch, the maximum number of epochs, and the held-out −ln p.
 pub(crate) fn descend(
-    start: Fitted,
-    train: Rows<'_>,
-    held_out: Rows<'_>,
+    start: MixtureFit,
+    train: RowMatrix<'_>,
+    held_out: RowMatrix<'_>,
     mut rng: ChaCha8Rng,
-    seen: &dyn Fn(usize, usize, f64) -> Result<()>,
-) -> Result<Fitted> {
+    on_step: &dyn Fn(usize, usize, f64) -> Result<()>,
+) -> Result<MixtureFit> {
     let rows = train.values.len() / train.dim;
     let vars = Variables::new(&start.mixture).map_err(tensor)?;
     let settings = ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0.0, ..Default::default() };
@@ -45,9 +45,9 @@ pub(crate) fn descend(
         }
         let mixture = vars.mixture().map_err(tensor)?;
         let held_out_nats = mean_nats(&mixture, held_out);
-        seen(epoch, EPOCHS, held_out_nats)?;
+        on_step(epoch, EPOCHS, held_out_nats)?;
         if held_out_nats < best.held_out_nats {
-            best = Fitted { mixture, iterations: epoch, held_out_nats, ..best };
+            best = MixtureFit { mixture, iterations: epoch, held_out_nats, ..best };
         } else if epoch >= best.iterations + PATIENCE {
             break;
         }
@@ -55,7 +55,7 @@ pub(crate) fn descend(
     Ok(best)
 }
 
-/// The mixture's parameters as descent moves them.
+/// The mixture's parameters as optimiser variables.
 struct Variables {
     dim: usize,
     components: usize,
@@ -63,7 +63,7 @@ struct Variables {
     weights: Var,
     /// μ, `[K, d]`.
     means: Var,
-    /// The factors without their diagonals, `[K, d, d]`; the upper half is masked away.
+    /// The factors without their diagonals, `[K, d, d]`; the upper half is masked.
     lower: Var,
     /// ln of the factors' diagonals, `[K, d]`.
     log_diagonal: Var,

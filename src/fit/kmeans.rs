@@ -1,12 +1,12 @@
-//! Where the components of a mixture start: k-means with the k-means++ seeding
-//! (Arthur and Vassilvitskii 2007), the best of a few restarts.
+//! Initialisation of a mixture: k-means with k-means++ seeding (Arthur and Vassilvitskii
+//! 2007), the best of several restarts.
 
 use rand::Rng;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Rows k-means looks at: a start needs no more.
+/// Maximum number of rows for k-means, sufficient for an initialisation.
 const SAMPLE: usize = 16_384;
 const RESTARTS: usize = 4;
 const ITERATIONS: usize = 30;
@@ -49,7 +49,7 @@ fn lloyd(x: &[f64], d: usize, k: usize, rng: &mut ChaCha8Rng) -> (f64, Vec<f64>)
             sums[cluster * d..][..d].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
         for (cluster, &count) in counts.iter().enumerate() {
-            // A cluster that lost its rows stays where it is.
+            // An empty cluster keeps its centre.
             if count > 0.0 {
                 let centre = &mut centres[cluster * d..][..d];
                 centre.iter_mut().zip(&sums[cluster * d..]).for_each(|(c, sum)| *c = sum / count);
@@ -63,8 +63,8 @@ fn lloyd(x: &[f64], d: usize, k: usize, rng: &mut ChaCha8Rng) -> (f64, Vec<f64>)
     (inertia, centres)
 }
 
-/// Draws k rows as centres, each with a chance in proportion to its squared distance
-/// from those drawn before.
+/// Draws k rows as centres, each with probability proportional to its squared distance from
+/// the nearest earlier centre.
 fn seed(x: &[f64], d: usize, k: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let n = x.len() / d;
     let mut centres = x[rng.random_range(0..n) * d..][..d].to_vec();
@@ -111,11 +111,11 @@ mod tests {
     use rand_distr::{Distribution, StandardNormal};
 
     use super::*;
-    use crate::fit::random::{Chance, chance};
+    use crate::fit::random::{RandomStream, random_stream};
 
     #[test]
     fn separate_clusters_are_found() {
-        let mut rng = chance(1, Chance::Density(0));
+        let mut rng = random_stream(1, RandomStream::Density(0));
         let x: Vec<f64> = (0..3000)
             .flat_map(|row| {
                 let centre = 10.0 * (row % 3) as f64;
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn copies_of_one_row_do_not_hang() {
-        let clusters = cluster(&vec![1.0; 200], 2, 5, &mut chance(1, Chance::Density(0)));
+        let clusters = cluster(&vec![1.0; 200], 2, 5, &mut random_stream(1, RandomStream::Density(0)));
         assert_eq!(clusters.len(), 100);
     }
 }

@@ -13,20 +13,19 @@ use rayon::prelude::*;
 use crate::bundle::Affine;
 use crate::error::Result;
 
-use super::calibration::cross_entropy;
-use super::evaluate::log_softmax;
+use super::inference::log_softmax;
+use super::metrics::cross_entropy;
 
-/// Strengths that are tried, from the strongest on: the prior variance of a logit is
-/// 1/strength.
+/// Regularisation path, from the strongest: the prior variance of a logit is 1/strength.
 pub(crate) const STRENGTHS: [f64; 7] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003];
 const ITERATIONS: usize = 200;
 const MEMORY: usize = 10;
-/// Largest entry of the mean loss's gradient at which it counts as zero.
+/// Convergence threshold of the largest gradient entry of the mean loss.
 const TOLERANCE: f64 = 1e-6;
 
-/// Standardised rows and their labels.
+/// Standardised rows with their labels.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Labelled<'a> {
+pub(crate) struct LabelledRows<'a> {
     /// `[n, width]` row-major.
     pub x: &'a [f32],
     /// d.
@@ -37,9 +36,9 @@ pub(crate) struct Labelled<'a> {
     pub classes: usize,
 }
 
-/// A regression, the strength it was chosen with and its held-out cross-entropy.
+/// A regression with its L2 strength and held-out cross-entropy.
 #[derive(Debug, Clone)]
-pub(crate) struct Chosen {
+pub(crate) struct RegressionFit {
     /// `[C, d]`.
     pub map: Affine,
     /// The L2 strength.
@@ -48,14 +47,14 @@ pub(crate) struct Chosen {
     pub held_out_nats: f64,
 }
 
-/// Fits along the strengths, each from the solution of the stronger one before it, and
-/// keeps the least held-out cross-entropy. Ends when two in a row were worse.
+/// Fits along the regularisation path with warm starts, and returns the regression of the
+/// least held-out cross-entropy. Stops after two consecutive fits without improvement.
 pub(crate) fn search(
-    train: Labelled<'_>,
-    held_out: Labelled<'_>,
-    seen: &mut dyn FnMut(f64, f64) -> Result<()>,
-) -> Result<Option<Chosen>> {
-    let mut best: Option<Chosen> = None;
+    train: LabelledRows<'_>,
+    held_out: LabelledRows<'_>,
+    on_step: &mut dyn FnMut(f64, f64) -> Result<()>,
+) -> Result<Option<RegressionFit>> {
+    let mut best: Option<RegressionFit> = None;
     let mut solution = start(train);
     let mut worse = 0;
     for strength in STRENGTHS {
@@ -63,10 +62,10 @@ pub(crate) fn search(
         let map = affine(train, &solution);
         let logits: Vec<f64> = map.apply(held_out.x).into_iter().map(f64::from).collect();
         let held_out_nats = cross_entropy(&logits, held_out.y, held_out.classes);
-        seen(strength, held_out_nats)?;
+        on_step(strength, held_out_nats)?;
         worse += 1;
         if best.as_ref().is_none_or(|best| held_out_nats < best.held_out_nats) {
-            best = Some(Chosen { map, strength, held_out_nats });
+            best = Some(RegressionFit { map, strength, held_out_nats });
             worse = 0;
         }
         if worse == 2 {
@@ -76,8 +75,8 @@ pub(crate) fn search(
     Ok(best)
 }
 
-/// Fits once more at the chosen strength, to more rows, from the chosen solution.
-pub(crate) fn refit(chosen: &Chosen, rows: Labelled<'_>) -> Affine {
+/// Refits at the selected strength on more rows, with a warm start.
+pub(crate) fn refit(chosen: &RegressionFit, rows: LabelledRows<'_>) -> Affine {
     let mut w = start(rows);
     let (weight, width) = (&chosen.map.weight, rows.width);
     for (class, row) in w.chunks_exact_mut(width + 1).enumerate() {
@@ -88,7 +87,7 @@ pub(crate) fn refit(chosen: &Chosen, rows: Labelled<'_>) -> Affine {
 }
 
 /// Zero weights and the classes' log-frequencies: `[C, d + 1]`, the bias last.
-fn start(data: Labelled<'_>) -> Vec<f64> {
+fn start(data: LabelledRows<'_>) -> Vec<f64> {
     let mut counts = vec![0.5f64; data.classes];
     data.y.iter().for_each(|&class| counts[class as usize] += 1.0);
     let mut w = vec![0.0; data.classes * (data.width + 1)];
@@ -98,7 +97,7 @@ fn start(data: Labelled<'_>) -> Vec<f64> {
     w
 }
 
-fn affine(data: Labelled<'_>, w: &[f64]) -> Affine {
+fn affine(data: LabelledRows<'_>, w: &[f64]) -> Affine {
     let rows = || w.chunks_exact(data.width + 1);
     Affine {
         inputs: data.width,
@@ -109,8 +108,8 @@ fn affine(data: Labelled<'_>, w: &[f64]) -> Affine {
 }
 
 /// The mean objective and its gradient at w.
-fn objective(data: Labelled<'_>, strength: f64, w: &[f64]) -> (f64, Vec<f64>) {
-    // Fixed blocks, summed in order: the result does not depend on the number of threads.
+fn objective(data: LabelledRows<'_>, strength: f64, w: &[f64]) -> (f64, Vec<f64>) {
+    // Fixed blocks, summed in order: the result is independent of the number of threads.
     const BLOCK: usize = 512;
     let (d, c, n) = (data.width, data.classes, data.y.len());
     let map = affine(data, w);
@@ -180,8 +179,8 @@ fn objective(data: Labelled<'_>, strength: f64, w: &[f64]) -> (f64, Vec<f64>) {
     (loss, gradient)
 }
 
-/// L-BFGS (Nocedal and Wright, algorithm 7.4) with step halving.
-fn minimise(data: Labelled<'_>, strength: f64, mut w: Vec<f64>) -> Vec<f64> {
+/// L-BFGS (Nocedal and Wright, algorithm 7.4) with backtracking line search.
+fn minimise(data: LabelledRows<'_>, strength: f64, mut w: Vec<f64>) -> Vec<f64> {
     let (mut loss, mut gradient) = objective(data, strength, &w);
     let mut memory: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
     for _ in 0..ITERATIONS {
@@ -202,15 +201,15 @@ fn minimise(data: Labelled<'_>, strength: f64, mut w: Vec<f64>) -> Vec<f64> {
                 break None;
             }
         };
-        // No step goes down: f32 products allow no better.
+        // No step decreases the loss: the precision limit of f32 products.
         let Some((trial, value, slopes)) = next else { break };
         let moved: Vec<f64> = trial.iter().zip(&w).map(|(a, b)| a - b).collect();
-        let turned: Vec<f64> = slopes.iter().zip(&gradient).map(|(a, b)| a - b).collect();
-        if dot(&moved, &turned) > 1e-10 * dot(&turned, &turned) {
+        let curvature: Vec<f64> = slopes.iter().zip(&gradient).map(|(a, b)| a - b).collect();
+        if dot(&moved, &curvature) > 1e-10 * dot(&curvature, &curvature) {
             if memory.len() == MEMORY {
                 memory.pop_front();
             }
-            memory.push_back((moved, turned));
+            memory.push_back((moved, curvature));
         }
         let done = loss - value < 1e-8;
         (w, loss, gradient) = (trial, value, slopes);
@@ -263,7 +262,7 @@ mod tests {
                     }
                 })
                 .collect();
-        let data = Labelled { x: &x, width: 3, y: &y, classes: 3 };
+        let data = LabelledRows { x: &x, width: 3, y: &y, classes: 3 };
         let w: Vec<f64> = (0..12).map(|i| 0.1 * i as f64 - 0.5).collect();
         let (_, gradient) = objective(data, 0.1, &w);
         for j in 0..12 {

@@ -1,6 +1,6 @@
-//! The density of one modality: a mixture of Gaussians fitted by expectation and
-//! maximisation, with every component's covariance shrunk to the pooled one. How many
-//! components and how much shrinkage is chosen on rows held out from the fit.
+//! Density of one modality: a mixture of Gaussians fitted by expectation-maximisation, with
+//! the covariance of every component shrunk towards the pooled one. The numbers of components
+//! and the shrinkage are selected on held-out rows.
 //!
 //! Inputs here are standardised and hold varying columns only; [`to_raw_units`] folds
 //! the standardisation into the result.
@@ -10,63 +10,65 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 
-use super::em_steps::{self, Rows, between, maximise, shares_of_shared, shrink_pooled, statistics};
+use super::em_steps::{
+    self, RowMatrix, maximise, pooled_statistics, shared_factor_responsibilities, shrink_pooled, statistics,
+};
 use super::kmeans;
 use super::scaling::Scaling;
 
-/// Numbers of components that are tried, ascending.
+/// Candidate numbers of components, ascending.
 pub(crate) const COMPONENTS: [usize; 5] = [1, 2, 3, 5, 10];
-/// Strengths of shrinkage ν that are tried, in rows' worth, from the strongest on.
+/// Candidate shrinkage strengths ν, as a number of rows, from the strongest.
 pub(crate) const SHRINKAGE: [f64; 4] = [f64::INFINITY, 300.0, 30.0, 3.0];
-/// Rows a component must have on average to be worth trying.
+/// Minimum average number of rows per component.
 const ROWS_PER_COMPONENT: usize = 20;
 const ITERATIONS: usize = 200;
 const PATIENCE: usize = 4;
-/// Nats of held-out −ln p, per dimension, that count as progress.
+/// Minimum improvement of held-out −ln p, in nats per dimension.
 const PROGRESS: f64 = 1e-5;
-/// Dimensions up to which the pooled covariance is shrunk anew in every iteration; above,
-/// where its eigenvalues cost more than the iteration, in iterations 0, 1, 3, 7, 15, ….
+/// Maximum dimension for a new shrinkage of the pooled covariance in every iteration; above,
+/// where the eigenvalues cost more than the iteration, in iterations 0, 1, 3, 7, 15, ….
 const CHEAP_EIGENVALUES: usize = 128;
 
-/// A mixture that was fitted, and what it was chosen by.
+/// A fitted mixture with its selection criterion.
 #[derive(Debug, Clone)]
-pub(crate) struct Fitted {
-    /// The mixture, in the units it was fitted in.
+pub(crate) struct MixtureFit {
+    /// The mixture, in the units of the fitted rows.
     pub mixture: Mixture,
     /// ν.
     pub shrinkage: f64,
     /// Iterations to the best held-out value.
     pub iterations: usize,
-    /// Mean −ln p on the held-out rows, in the units it was fitted in.
+    /// Mean −ln p on the held-out rows, in the units of the fitted rows.
     pub held_out_nats: f64,
 }
 
 /// Searches the number of components and the shrinkage by mean −ln p on `held_out`.
 ///
-/// For each number of components a k-means start is fitted with one shared covariance,
-/// and from there with weaker and weaker shrinkage, until that gains nothing; the search
-/// ends when two numbers of components in a row gained nothing. `seen` is told of each
-/// fit; an error of `check`, which every iteration asks, ends the search.
+/// For each number of components, a k-means initialisation is fitted with one shared
+/// covariance, then with decreasing shrinkage until the criterion gets worse. The search
+/// stops after two consecutive numbers of components without improvement. `on_fit` receives
+/// each fit; `check` is called in every iteration, and its error ends the search.
 pub(crate) fn search(
-    train: Rows<'_>,
-    held_out: Rows<'_>,
+    train: RowMatrix<'_>,
+    held_out: RowMatrix<'_>,
     rng: &mut ChaCha8Rng,
     check: &dyn Fn() -> Result<()>,
-    seen: &mut dyn FnMut(&Fitted),
-) -> Result<Fitted> {
-    let mut best: Option<Fitted> = None;
+    on_fit: &mut dyn FnMut(&MixtureFit),
+) -> Result<MixtureFit> {
+    let mut best: Option<MixtureFit> = None;
     let mut without_gain = 0;
     for k in COMPONENTS {
         if k > 1 && train.len() < k * ROWS_PER_COMPONENT || without_gain == 2 {
             break;
         }
         let clusters = kmeans::cluster(train.values, train.dim, k, rng);
-        let mut start = Start::Shares(one_hot(&clusters, k));
+        let mut start = EmStart::Responsibilities(one_hot(&clusters, k));
         let mut last = f64::INFINITY;
         without_gain += 1;
         for shrinkage in SHRINKAGE {
             let fitted = expectation_maximisation(train, held_out, start, shrinkage, check)?;
-            seen(&fitted);
+            on_fit(&fitted);
             let nats = fitted.held_out_nats;
             if best.as_ref().is_none_or(|best| nats < best.held_out_nats - PROGRESS * train.dim as f64) {
                 best = Some(fitted.clone());
@@ -76,7 +78,7 @@ pub(crate) fn search(
                 break;
             }
             last = nats;
-            start = Start::Mixture(fitted.mixture);
+            start = EmStart::Mixture(fitted.mixture);
         }
     }
     match best {
@@ -85,43 +87,52 @@ pub(crate) fn search(
     }
 }
 
-/// Fits as `fitted` was, to other rows: `steps` steps from each row's shares `[n, K]`.
-pub(crate) fn refit(fitted: &Fitted, rows: Rows<'_>, mut shares: Vec<f64>, steps: usize) -> Result<Mixture> {
+/// Refits on other rows: `steps` EM steps from the responsibilities `[n, K]`.
+pub(crate) fn refit(
+    fitted: &MixtureFit,
+    rows: RowMatrix<'_>,
+    mut responsibilities: Vec<f64>,
+    steps: usize,
+) -> Result<Mixture> {
     let k = fitted.mixture.components();
-    let step = |shares: &[f64]| {
-        let (stats, pooled) = statistics(rows, shares, k);
+    let step = |responsibilities: &[f64]| {
+        let (stats, pooled) = statistics(rows, responsibilities, k);
         maximise(&stats, &shrink_pooled(&pooled, rows.len(), k)?, fitted.shrinkage)
     };
-    let mut mixture = step(&shares)?;
+    let mut mixture = step(&responsibilities)?;
     for _ in 1..steps {
-        shares = em_steps::shares(&mixture, rows.values);
-        mixture = step(&shares)?;
+        responsibilities = em_steps::responsibilities(&mixture, rows.values);
+        mixture = step(&responsibilities)?;
     }
     Ok(mixture)
 }
 
-/// The start of gradient descent: k-means, and one step with the pooled covariance for
-/// every component. The number of components is chosen by the start's held-out −ln p.
-pub(crate) fn start(train: Rows<'_>, held_out: Rows<'_>, rng: &mut ChaCha8Rng) -> Result<Fitted> {
-    let mut best: Option<Fitted> = None;
+/// The initialisation of gradient descent: k-means, and one step with the pooled covariance
+/// for every component. Held-out −ln p selects the number of components.
+pub(crate) fn start(
+    train: RowMatrix<'_>,
+    held_out: RowMatrix<'_>,
+    rng: &mut ChaCha8Rng,
+) -> Result<MixtureFit> {
+    let mut best: Option<MixtureFit> = None;
     for k in COMPONENTS {
         if k > 1 && train.len() < k * ROWS_PER_COMPONENT {
             break;
         }
-        let shares = one_hot(&kmeans::cluster(train.values, train.dim, k, rng), k);
-        let (stats, pooled) = statistics(train, &shares, k);
+        let responsibilities = one_hot(&kmeans::cluster(train.values, train.dim, k, rng), k);
+        let (stats, pooled) = statistics(train, &responsibilities, k);
         let shrinkage = f64::INFINITY;
         let mixture = maximise(&stats, &shrink_pooled(&pooled, train.len(), k)?, shrinkage)?;
         let held_out_nats = mean_nats(&mixture, held_out);
         if best.as_ref().is_none_or(|best| held_out_nats < best.held_out_nats - PROGRESS * train.dim as f64) {
-            best = Some(Fitted { mixture, shrinkage, iterations: 0, held_out_nats });
+            best = Some(MixtureFit { mixture, shrinkage, iterations: 0, held_out_nats });
         }
     }
     best.ok_or_else(|| Error::Internal("no start for a density".into()))
 }
 
-/// Folds the standardisation into a mixture over the varying columns: z is unchanged,
-/// A_k and μ_k are in the units of x, and constant columns are back.
+/// Folds the standardisation into a mixture over the varying columns: z is unchanged, A_k
+/// and μ_k are in the units of x, and constant columns are restored.
 pub(crate) fn to_raw_units(mixture: &Mixture, scaling: &Scaling) -> Mixture {
     let dim = scaling.mean.len();
     let varying = scaling.varying();
@@ -155,43 +166,44 @@ pub(crate) fn to_raw_units(mixture: &Mixture, scaling: &Scaling) -> Mixture {
 }
 
 /// Mean −ln p of rows.
-pub(crate) fn mean_nats(mixture: &Mixture, rows: Rows<'_>) -> f64 {
+pub(crate) fn mean_nats(mixture: &Mixture, rows: RowMatrix<'_>) -> f64 {
     mixture.specificity_f64(rows.values).iter().sum::<f64>() / rows.len().max(1) as f64
 }
 
-/// Where expectation and maximisation start.
-enum Start {
-    /// From each row's shares in the components.
-    Shares(Vec<f64>),
-    /// From a mixture.
+/// Initial state of expectation-maximisation.
+enum EmStart {
+    /// Responsibilities, `[n, K]`.
+    Responsibilities(Vec<f64>),
+    /// A mixture.
     Mixture(Mixture),
 }
 
 fn expectation_maximisation(
-    train: Rows<'_>,
-    held_out: Rows<'_>,
-    start: Start,
+    train: RowMatrix<'_>,
+    held_out: RowMatrix<'_>,
+    start: EmStart,
     shrinkage: f64,
     check: &dyn Fn() -> Result<()>,
-) -> Result<Fitted> {
-    let mut shares = match start {
-        Start::Shares(shares) => shares,
-        Start::Mixture(mixture) => em_steps::shares(&mixture, train.values),
+) -> Result<MixtureFit> {
+    let mut responsibilities = match start {
+        EmStart::Responsibilities(responsibilities) => responsibilities,
+        EmStart::Mixture(mixture) => em_steps::responsibilities(&mixture, train.values),
     };
-    let k = shares.len() / train.len();
-    // One shared covariance needs the scatter of all rows only once.
+    let k = responsibilities.len() / train.len();
+    // A shared covariance needs the total scatter only, computed once.
     let whole = shrinkage.is_infinite().then(|| statistics(train, &vec![1.0; train.len()], 1));
     let whole = whole.and_then(|(mut stats, _)| stats.pop());
-    // In many dimensions a step costs seconds, and own covariances gain at once or not at all.
+    // In many dimensions a step costs seconds, and separate covariances improve the fit in the
+    // first step or never.
     let patience = if whole.is_some() || train.dim <= CHEAP_EIGENVALUES { PATIENCE } else { 1 };
-    let mut best: Option<Fitted> = None;
+    let mut best: Option<MixtureFit> = None;
     let mut pooled = None;
     let mut since_best = 0;
     for iteration in 0..ITERATIONS {
         check()?;
         let (stats, scatter) = match &whole {
-            Some(whole) => between(whole, train, &shares, k),
-            None => statistics(train, &shares, k),
+            Some(whole) => pooled_statistics(whole, train, &responsibilities, k),
+            None => statistics(train, &responsibilities, k),
         };
         let shrunk = match pooled.take() {
             Some(kept) if train.dim > CHEAP_EIGENVALUES && !(iteration + 1).is_power_of_two() => kept,
@@ -202,16 +214,16 @@ fn expectation_maximisation(
         let held_out_nats = mean_nats(&mixture, held_out);
         let gain = best.as_ref().map_or(f64::INFINITY, |best| best.held_out_nats - held_out_nats);
         since_best = if gain > PROGRESS * train.dim as f64 { 0 } else { since_best + 1 };
-        // One component is done after one step.
+        // One component converges in one step.
         let done = k == 1 || since_best >= patience;
         if !done {
-            shares = match &whole {
-                Some(_) => shares_of_shared(&mixture, train),
-                None => em_steps::shares(&mixture, train.values),
+            responsibilities = match &whole {
+                Some(_) => shared_factor_responsibilities(&mixture, train),
+                None => em_steps::responsibilities(&mixture, train.values),
             };
         }
         if gain > 0.0 {
-            best = Some(Fitted { mixture, shrinkage, iterations: iteration + 1, held_out_nats });
+            best = Some(MixtureFit { mixture, shrinkage, iterations: iteration + 1, held_out_nats });
         }
         if done {
             break;
@@ -221,7 +233,7 @@ fn expectation_maximisation(
 }
 
 fn one_hot(clusters: &[usize], k: usize) -> Vec<f64> {
-    let mut shares = vec![0.0; clusters.len() * k];
-    clusters.iter().enumerate().for_each(|(row, &cluster)| shares[row * k + cluster] = 1.0);
-    shares
+    let mut responsibilities = vec![0.0; clusters.len() * k];
+    clusters.iter().enumerate().for_each(|(row, &cluster)| responsibilities[row * k + cluster] = 1.0);
+    responsibilities
 }

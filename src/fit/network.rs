@@ -1,5 +1,5 @@
-//! The network of a classifier: two hidden layers of 64 with ReLU, trained by AdamW with
-//! a cosine schedule, without decay on biases, stopped early by held-out cross-entropy.
+//! Network of a classifier: two hidden layers of 64 with ReLU, trained by AdamW with a cosine
+//! schedule, no weight decay on biases, early stopping on held-out cross-entropy.
 
 use candle_core::{Device, Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
@@ -10,46 +10,46 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::Affine;
 use crate::error::{Error, Result};
 
-use super::calibration::cross_entropy;
-use super::evaluate::network;
-use super::linear::Labelled;
+use super::inference::network;
+use super::linear::LabelledRows;
+use super::metrics::cross_entropy;
 use super::product::product;
 
-/// Weight decays that are tried: no single one serves all data.
+/// Candidate weight decays: no single value suits all data.
 pub(crate) const DECAYS: [f64; 3] = [0.3, 1.0, 3.0];
 const HIDDEN: [usize; 2] = [64, 64];
-/// Rows a step.
+/// Rows per step.
 pub(crate) const BATCH: usize = 128;
-/// Passes over the rows.
+/// Maximum number of epochs.
 pub(crate) const EPOCHS: usize = 40;
-/// Epochs without a gain after which training stops.
+/// Early stopping: maximum number of epochs without improvement.
 pub(crate) const PATIENCE: usize = 10;
 const LEARNING_RATE: f64 = 3e-3;
 
 /// A trained network and the held-out cross-entropy of its best epoch.
 #[derive(Debug, Clone)]
-pub(crate) struct Trained {
+pub(crate) struct NetworkFit {
     /// The layers of the best epoch.
     pub layers: Vec<Affine>,
-    /// The weight decay it was trained with.
+    /// The weight decay.
     pub decay: f64,
-    /// The best epoch, counted from 1; 0 where no epoch was better than the start.
+    /// The best epoch, counted from 1; 0 for the initial weights.
     pub epochs: usize,
     /// Nats, on the held-out rows.
     pub held_out_nats: f64,
 }
 
-/// Trains one network. Inputs that are zero on every training row (constant columns)
-/// start without weights, and so keep none. `seen` is told each epoch's number and
-/// held-out cross-entropy.
+/// Trains one network. Weights of constant columns, which are zero on every training row,
+/// start at zero and stay there. `on_step` receives each epoch and its held-out
+/// cross-entropy.
 pub(crate) fn train(
-    data: Labelled<'_>,
-    held_out: Labelled<'_>,
+    data: LabelledRows<'_>,
+    held_out: LabelledRows<'_>,
     constant: &[bool],
     decay: f64,
     mut rng: ChaCha8Rng,
-    seen: &dyn Fn(usize, f64) -> Result<()>,
-) -> Result<Trained> {
+    on_step: &dyn Fn(usize, f64) -> Result<()>,
+) -> Result<NetworkFit> {
     let device = Device::Cpu;
     let rows = data.y.len();
     let x = Tensor::from_slice(data.x, (rows, data.width), &device).map_err(tensor)?;
@@ -58,20 +58,20 @@ pub(crate) fn train(
     let vars = layers.iter().map(Layer::new).collect::<candle_core::Result<Vec<_>>>().map_err(tensor)?;
     let mut optimisers = Optimisers::new(&vars, decay, EPOCHS * rows.div_ceil(BATCH)).map_err(tensor)?;
 
-    let judge = |layers: &[Affine]| {
+    let held_out_loss = |layers: &[Affine]| {
         let logits: Vec<f64> = network(layers, held_out.x).into_iter().map(f64::from).collect();
         cross_entropy(&logits, held_out.y, held_out.classes)
     };
-    let held_out_nats = judge(&layers);
-    let mut best = Trained { layers, decay, epochs: 0, held_out_nats };
+    let held_out_nats = held_out_loss(&layers);
+    let mut best = NetworkFit { layers, decay, epochs: 0, held_out_nats };
     let mut order: Vec<u32> = (0..rows as u32).collect();
     for epoch in 1..=EPOCHS {
         order.shuffle(&mut rng);
         let layers = pass(&vars, &mut optimisers, &x, &y, &order).map_err(tensor)?;
-        let nats = judge(&layers);
-        seen(epoch, nats)?;
+        let nats = held_out_loss(&layers);
+        on_step(epoch, nats)?;
         if nats < best.held_out_nats {
-            best = Trained { layers, decay, epochs: epoch, held_out_nats: nats };
+            best = NetworkFit { layers, decay, epochs: epoch, held_out_nats: nats };
         } else if epoch >= best.epochs + PATIENCE {
             break;
         }
@@ -79,12 +79,12 @@ pub(crate) fn train(
     Ok(best)
 }
 
-/// An error of the tensor library, which only a fault of ours can cause.
+/// An error of the tensor library: always an internal error.
 pub(crate) fn tensor(why: candle_core::Error) -> Error {
     Error::Internal(format!("training failed: {why}"))
 }
 
-/// One pass over the rows in `order`, and the layers after it.
+/// One epoch over the rows in `order`; returns the layers after it.
 fn pass(
     vars: &[Layer],
     optimisers: &mut Optimisers,
@@ -110,7 +110,7 @@ fn pass(
     vars.iter().map(Layer::affine).collect()
 }
 
-/// One layer's variables: the weight is `[inputs, outputs]`.
+/// Variables of one layer; the weight is `[inputs, outputs]`.
 struct Layer {
     weight: Var,
     bias: Var,
@@ -131,7 +131,7 @@ impl Layer {
     }
 }
 
-/// AdamW over weights and, without decay, over biases, on one cosine schedule.
+/// AdamW for weights and, without decay, for biases, on one cosine schedule.
 struct Optimisers {
     weights: AdamW,
     biases: AdamW,
@@ -165,7 +165,7 @@ pub(crate) fn cosine(peak: f64, step: usize, steps: usize) -> f64 {
     peak * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps.max(1) as f64).cos())
 }
 
-/// Weights and biases uniform in ±1/√inputs (what PyTorch's linear layers start from).
+/// Weights and biases uniform in ±1/√inputs (PyTorch's default for linear layers).
 fn initial(width: usize, classes: usize, constant: &[bool], rng: &mut ChaCha8Rng) -> Vec<Affine> {
     let sizes = [width, HIDDEN[0], HIDDEN[1], classes];
     let mut layers: Vec<Affine> = sizes
@@ -189,12 +189,12 @@ fn initial(width: usize, classes: usize, constant: &[bool], rng: &mut ChaCha8Rng
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::random::{Chance, chance};
+    use crate::fit::random::{RandomStream, random_stream};
 
-    /// A ring: class 1 outside, class 0 inside; no linear map tells them apart. The third
-    /// column is constant.
+    /// A ring: class 1 outside, class 0 inside, not linearly separable. The third column is
+    /// constant.
     fn ring(n: usize) -> (Vec<f32>, Vec<u32>) {
-        let mut rng = chance(9, Chance::Split);
+        let mut rng = random_stream(9, RandomStream::Split);
         let mut x = Vec::new();
         let mut y = Vec::new();
         for _ in 0..n {
@@ -209,10 +209,10 @@ mod tests {
     fn a_ring_is_learned_and_a_seed_fixes_the_weights() {
         let (x, y) = ring(2_000);
         let (fresh_x, fresh_y) = ring(2_500);
-        let data = Labelled { x: &x, width: 3, y: &y, classes: 2 };
-        let held_out = Labelled { x: &fresh_x[6_000..], width: 3, y: &fresh_y[2_000..], classes: 2 };
+        let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
+        let held_out = LabelledRows { x: &fresh_x[6_000..], width: 3, y: &fresh_y[2_000..], classes: 2 };
         let run = || {
-            let rng = chance(1, Chance::Network(0, 0));
+            let rng = random_stream(1, RandomStream::Network(0, 0));
             train(data, held_out, &[false, false, true], 0.3, rng, &|_, _| Ok(())).unwrap()
         };
         let trained = run();
@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn an_interruption_ends_training() {
         let (x, y) = ring(200);
-        let data = Labelled { x: &x, width: 3, y: &y, classes: 2 };
-        let rng = chance(1, Chance::Network(0, 0));
+        let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
+        let rng = random_stream(1, RandomStream::Network(0, 0));
         let stop = |epoch, _| if epoch == 2 { Err(Error::Interrupted) } else { Ok(()) };
         let ended = train(data, data, &[false; 3], 0.3, rng, &stop);
         assert!(matches!(ended, Err(Error::Interrupted)));

@@ -1,6 +1,6 @@
-//! The matrix product of the trainings, on one thread and through faer. Candle's own asks
-//! the operating system for the number of cores each time, which takes longer than the
-//! product of a batch; and trainings run side by side, so that one needs one thread.
+//! Single-threaded matrix product for candle, through faer. Candle's own product queries the
+//! number of cores on each call, which takes longer than the product of a batch. One thread
+//! suffices, since trainings run in parallel.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use faer::linalg::matmul::matmul;
@@ -49,7 +49,7 @@ impl CustomOp2 for Product {
     }
 }
 
-/// A matrix as it lies in memory: rows or columns one after the other.
+/// A zero-copy view of a contiguous matrix, row-major or column-major.
 fn view<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<MatRef<'a, f32>> {
     let (rows, columns) = layout.shape().dims2()?;
     let values = &storage.as_slice::<f32>()?[layout.start_offset()..][..rows * columns];

@@ -1,14 +1,13 @@
-//! Standardisation: the mean and standard deviation of every column of a modality,
-//! and which columns never change.
+//! Standardisation: mean and standard deviation of every column of a modality, and its
+//! constant columns.
 
-use super::Modality;
+use super::training_set::EmbeddingMatrix;
 
 /// Mean and scale of d columns over some rows.
 ///
-/// A column that holds one value only is *constant*: its scale is 1, the classifiers
-/// give it no weight, and the density leaves it out, putting back a factor that adds
-/// exactly 0 nats where the column holds its constant. So a constant column changes
-/// no h, no i and no r.
+/// A column with a single value is *constant*: its scale is 1, its weight in the classifiers
+/// is 0, and the density omits it and restores it with a factor that contributes exactly 0
+/// nats at the constant. So a constant column affects no h, no i and no r.
 #[derive(Debug, Clone)]
 pub(crate) struct Scaling {
     /// Mean of each column.
@@ -22,7 +21,7 @@ pub(crate) struct Scaling {
 impl Scaling {
     /// Measures `rows` of a modality: two passes in f64, so that columns far from zero
     /// keep their digits.
-    pub fn measure(x: &Modality<'_>, rows: &[usize]) -> Self {
+    pub fn measure(x: &EmbeddingMatrix<'_>, rows: &[usize]) -> Self {
         let d = x.dim;
         let n = rows.len().max(1) as f64;
         let (mut mean, mut square) = (vec![0.0; d], vec![0.0; d]);
@@ -44,7 +43,7 @@ impl Scaling {
         let mut scaling = Self { mean, scale: vec![1.0; d], constant: vec![true; d] };
         for j in 0..d {
             let deviation = (square[j] / n).sqrt();
-            // The graphs hold the scale as f32: below its normal numbers nothing is left of it.
+            // The graphs store the scale as f32, where subnormal values lose their precision.
             if low[j] < high[j] && deviation > f64::from(f32::MIN_POSITIVE) * 1e3 {
                 scaling.scale[j] = deviation;
                 scaling.constant[j] = false;
@@ -61,7 +60,7 @@ impl Scaling {
     }
 
     /// `rows` of x standardised, varying columns only: `[rows, varying]` row-major.
-    pub fn standardise(&self, x: &Modality<'_>, rows: &[usize]) -> Vec<f64> {
+    pub fn standardise(&self, x: &EmbeddingMatrix<'_>, rows: &[usize]) -> Vec<f64> {
         let varying = self.varying();
         let mut out = Vec::with_capacity(rows.len() * varying.len());
         for &row in rows {
@@ -80,7 +79,7 @@ mod tests {
     fn constant_columns_are_told_from_columns_far_from_zero() {
         let values: Vec<f32> =
             (0..40).flat_map(|i| [5.0, 1e6 + (i % 2) as f32, 1e-6 * (i % 4) as f32]).collect();
-        let x = Modality { column: "x1", dim: 3, values: &values };
+        let x = EmbeddingMatrix { column: "x1", dim: 3, values: &values };
         let rows: Vec<usize> = (0..40).collect();
         let scaling = Scaling::measure(&x, &rows);
         assert_eq!(scaling.constant, [true, false, false]);

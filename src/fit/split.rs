@@ -1,16 +1,23 @@
-//! Which rows train and which are held out: seeded, stratified by class, and laid
-//! out as k folds of which a single held-out split is the first.
+//! Seeded k-fold splits, stratified by class. A single held-out split is the first fold.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// One way of dividing rows into those that are learned from and those that are not.
+/// One fold: training rows and held-out rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fold {
-    /// Rows to learn from, ascending.
+    /// Training rows, ascending.
     pub train: Vec<usize>,
-    /// Rows not learned from, ascending.
+    /// Held-out rows, ascending.
     pub held_out: Vec<usize>,
+}
+
+/// Split of the rows into training, held-out and test rows.
+pub(crate) struct RowSplit {
+    /// Training rows, and held-out rows for model selection.
+    pub fit: Fold,
+    /// Test rows, for the validation figures only.
+    pub measure: Vec<usize>,
 }
 
 /// Divides `rows` into k folds: every row is held out in exactly one of them, the
@@ -20,7 +27,7 @@ pub(crate) fn folds(rows: &[usize], y: &[u32], k: usize, rng: &mut ChaCha8Rng) -
     let k = k.max(2);
     let mut order = rows.to_vec();
     order.shuffle(rng);
-    // Stable, so that within a class the shuffled order stays.
+    // A stable sort keeps the shuffled order within a class.
     order.sort_by_key(|&row| y[row]);
     (0..k)
         .map(|fold| {
@@ -42,13 +49,13 @@ pub(crate) fn folds(rows: &[usize], y: &[u32], k: usize, rng: &mut ChaCha8Rng) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::random::{Chance, chance};
+    use crate::fit::random::{RandomStream, random_stream};
 
     #[test]
     fn every_row_is_held_out_once_and_classes_stay_balanced() {
         let y: Vec<u32> = (0..1003).map(|row| if row % 10 == 0 { 1 } else { 0 }).collect();
         let rows: Vec<usize> = (0..y.len()).filter(|row| row % 7 != 3).collect();
-        let folds = folds(&rows, &y, 5, &mut chance(3, Chance::Split));
+        let folds = folds(&rows, &y, 5, &mut random_stream(3, RandomStream::Split));
         let mut seen: Vec<usize> = folds.iter().flat_map(|fold| fold.held_out.clone()).collect();
         seen.sort_unstable();
         assert_eq!(seen, rows);
@@ -65,7 +72,7 @@ mod tests {
     fn a_seed_fixes_the_split() {
         let y = vec![0; 50];
         let rows: Vec<usize> = (0..50).collect();
-        let split = |seed| folds(&rows, &y, 5, &mut chance(seed, Chance::Split));
+        let split = |seed| folds(&rows, &y, 5, &mut random_stream(seed, RandomStream::Split));
         assert_eq!(split(1), split(1));
         assert_ne!(split(1), split(2));
     }

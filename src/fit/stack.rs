@@ -1,14 +1,14 @@
-//! The stack of regression and network: two weights, chosen on held-out rows, that are
-//! the temperature scaling of both (Guo et al. 2017).
+//! Stacking of regression and network: two weights, fitted on held-out rows, which include
+//! the temperature scaling (Guo et al. 2017).
 
-use super::calibration::cross_entropy;
-use super::evaluate::combine;
+use super::inference::combine;
+use super::metrics::cross_entropy;
 
 /// (β_lin, β_mlp) ≥ 0 of least cross-entropy under β_lin·z_lin + β_mlp·z_mlp.
 ///
-/// The logits are `[n, C]` of rows that trained neither. The problem is convex: Newton's
-/// method, with a weight that would leave the quadrant held at its edge.
-pub(crate) fn weigh(linear: &[f32], mlp: &[f32], y: &[u32], classes: usize) -> [f32; 2] {
+/// The logits `[n, C]` are of held-out rows. The problem is convex: projected Newton on the
+/// non-negative quadrant.
+pub(crate) fn fit_weights(linear: &[f32], mlp: &[f32], y: &[u32], classes: usize) -> [f32; 2] {
     let loss = |betas: [f64; 2]| cross_entropy(&combine(betas.map(|b| b as f32), linear, mlp), y, classes);
     let mut betas = [0.5, 0.5];
     let mut best = loss(betas);
@@ -43,7 +43,7 @@ fn slopes(betas: [f64; 2], linear: &[f32], mlp: &[f32], y: &[u32], classes: usiz
     let mut log_p = combine(betas.map(|b| b as f32), linear, mlp);
     let rows = linear.chunks_exact(classes).zip(mlp.chunks_exact(classes)).zip(y);
     for (log_p, ((linear, mlp), &y)) in log_p.chunks_exact_mut(classes).zip(rows) {
-        super::evaluate::log_softmax(log_p);
+        super::inference::log_softmax(log_p);
         let mut mean = [0.0; 2];
         let mut square = [0.0; 3];
         for ((log_p, &a), &b) in log_p.iter().zip(linear).zip(mlp) {
@@ -64,9 +64,9 @@ fn slopes(betas: [f64; 2], linear: &[f32], mlp: &[f32], y: &[u32], classes: usiz
     (gradient.map(|g| g * scale), hessian.map(|h| h * scale))
 }
 
-/// Newton's step, among the weights that are not held at zero.
+/// Newton's direction, restricted to the weights that are not fixed at zero.
 fn newton_direction(betas: [f64; 2], gradient: [f64; 2], hessian: [f64; 3]) -> [f64; 2] {
-    // Where the two predict the same, the Hessian is singular: a little is added to it.
+    // A ridge: the Hessian is singular where both models predict the same.
     let ridge = 1e-9 * (hessian[0] + hessian[2]) + 1e-12;
     let (aa, ab, bb) = (hessian[0] + ridge, hessian[1], hessian[2] + ridge);
     let held = [0, 1].map(|i| betas[i] <= 0.0 && gradient[i] > 0.0);
@@ -89,12 +89,12 @@ mod tests {
     use rand::Rng;
 
     use super::*;
-    use crate::fit::evaluate::log_softmax;
-    use crate::fit::random::{Chance, chance};
+    use crate::fit::inference::log_softmax;
+    use crate::fit::random::{RandomStream, random_stream};
 
     /// Labels drawn from softmax(z/2), and z itself.
     fn drawn(n: usize) -> (Vec<f32>, Vec<u32>) {
-        let mut rng = chance(5, Chance::Split);
+        let mut rng = random_stream(5, RandomStream::Split);
         let z: Vec<f32> = (0..n * 3).map(|_| 4.0 * rng.random::<f32>()).collect();
         let y = z.chunks_exact(3).map(|z| {
             let mut log_p: Vec<f64> = z.iter().map(|&z| f64::from(z) / 2.0).collect();
@@ -117,7 +117,7 @@ mod tests {
     fn the_temperature_is_found() {
         let (z, y) = drawn(20_000);
         let noise: Vec<f32> = z.iter().rev().copied().collect();
-        let [linear, mlp] = weigh(&z, &noise, &y, 3);
+        let [linear, mlp] = fit_weights(&z, &noise, &y, 3);
         assert!((linear - 0.5).abs() < 0.04 && mlp.abs() < 0.04, "{linear} {mlp}");
     }
 
@@ -125,10 +125,10 @@ mod tests {
     fn weights_do_not_turn_negative() {
         let (z, y) = drawn(5_000);
         let against: Vec<f32> = z.iter().map(|z| -z).collect();
-        let betas = weigh(&z, &against, &y, 3);
+        let betas = fit_weights(&z, &against, &y, 3);
         assert!(betas.iter().all(|&beta| beta >= 0.0), "{betas:?}");
-        // Without any use of the second, the first alone is as good.
-        let only = weigh(&against, &against, &y, 3);
+        // An uninformative second model: the first alone is as good.
+        let only = fit_weights(&against, &against, &y, 3);
         assert_eq!(only, [0.0, 0.0]);
     }
 }

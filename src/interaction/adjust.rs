@@ -1,5 +1,5 @@
-//! The reference implementation's adjustment of a whole dataset: one constant, so
-//! that the four means are not negative.
+//! The reference implementation's adjustment of a dataset: one constant shift that makes
+//! the four means non-negative.
 
 use super::Interaction;
 
@@ -10,9 +10,9 @@ use super::Interaction;
 /// is: c = min(U1, U2). Otherwise c is 0. The identities hold before and after.
 ///
 /// Where R, S ≥ 0 and a mean uniqueness is negative, the means become exactly
-/// R = min(I1, I2), the smaller U = 0 and S = I12 − max(I1, I2): what the density
-/// models said of the dataset is gone, and only its spread over samples is left. Where
-/// R or S is negative, lifting them may leave a negative U1 or U2, as in the reference.
+/// R = min(I1, I2), the smaller U = 0 and S = I12 − max(I1, I2): the density models then
+/// no longer affect the means, only the spread over samples. Where R or S is negative,
+/// lifting them may leave a negative U1 or U2, as in the reference.
 pub fn dataset_shift(mean: &Interaction) -> f64 {
     let shared = mean.r.min(mean.s);
     let unique = mean.u1.min(mean.u2);

@@ -1,11 +1,11 @@
-//! A batch of samples: the models' f32 outputs in, f32 columns out, f64 between, so
+//! Decomposition of a batch: f32 model outputs in, f32 columns out. Arithmetic in f64, so
 //! that the identities hold to f32 rounding of the results and not of the h.
 
 use crate::error::{Error, Result};
 
 use super::{Cases, Pointwise, decompose};
 
-/// What the five models say of n samples, each slice of length n. All in nats.
+/// Outputs of the five models for n samples, each slice of length n. All in nats.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelOutputs<'a> {
     /// −ln p(x1).
@@ -22,7 +22,7 @@ pub struct ModelOutputs<'a> {
     pub log_prior: &'a [f64],
 }
 
-/// Where the four columns of n samples go, each slice of length n. In nats.
+/// Output slices of the four columns, each of length n. In nats.
 #[derive(Debug)]
 pub struct Columns<'a> {
     /// Redundancy.
@@ -59,7 +59,7 @@ pub fn decompose_batch(inputs: ModelOutputs<'_>, out: Columns<'_>) -> Result<Cas
         return Err(Error::Internal(format!("a batch of {n} rows came with slices of {lengths:?}")));
     }
 
-    // Slices of one known length, so that the loop checks no bounds.
+    // Slices of one known length: the compiler removes the bounds checks of the loop.
     let (h2, log_p1, log_p2) = (&h2[..n], &log_p1[..n], &log_p2[..n]);
     let (log_p12, log_prior) = (&log_p12[..n], &log_prior[..n]);
     let (r, u1, u2, s) = (&mut r[..n], &mut u1[..n], &mut u2[..n], &mut s[..n]);
@@ -83,8 +83,8 @@ pub fn decompose_batch(inputs: ModelOutputs<'_>, out: Columns<'_>) -> Result<Cas
     Ok(cases)
 }
 
-/// Pointwise information of a batch, i = ln p(y|x) − ln p(y), for those who want the
-/// column i1, i2 or i12 itself. All slices of length n, in nats.
+/// Pointwise information of a batch, i = ln p(y|x) − ln p(y): the column i1, i2 or i12.
+/// All slices of length n, in nats.
 ///
 /// # Errors
 /// [`Error::Internal`] where the slices differ in length.

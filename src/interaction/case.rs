@@ -1,5 +1,5 @@
-//! Which of its three cases a sample's redundancy fell into, and how often each
-//! occurs: the diagnostic that shows how much of R the densities decided.
+//! Cases of the redundancy of a sample, and their counts: a diagnostic of how much of R
+//! depends on the densities.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use super::{Interaction, Pointwise};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Case {
-    /// r = i1: all that x1 says is redundant.
+    /// r = i1: all information of x1 is redundant.
     First,
-    /// r = i2: all that x2 says is redundant.
+    /// r = i2: all information of x2 is redundant.
     Second,
-    /// i1 = i2 = r: the densities had no say.
+    /// i1 = i2 = r: independent of the densities.
     Both,
     /// r lies strictly between, at i_hi − (h_hi − h_lo): only here a small error of a
     /// density moves r.

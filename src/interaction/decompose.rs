@@ -1,8 +1,8 @@
-//! One sample: from pointwise information and specificity to r, u1, u2 and s.
+//! Decomposition of one sample: pointwise information and specificity to r, u1, u2 and s.
 
 use serde::{Deserialize, Serialize};
 
-/// What is known of one sample (x1, x2, y) before it is decomposed, in nats.
+/// Pointwise information and specificity of one sample (x1, x2, y), in nats.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Pointwise {
     /// i(x1; y) = ln p(y|x1) − ln p(y).
@@ -17,25 +17,25 @@ pub struct Pointwise {
     pub h2: f64,
 }
 
-/// How the information of one sample about its label divides, in nats. A mean of
-/// these over samples is R, U1, U2, S.
+/// Decomposition of the information that one sample has about its label, in nats. The means
+/// over samples are R, U1, U2, S.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Interaction {
-    /// Redundancy: what both modalities say.
+    /// Redundancy: information that both modalities hold.
     pub r: f64,
     /// Uniqueness of x1: i1 − r.
     pub u1: f64,
     /// Uniqueness of x2: i2 − r.
     pub u2: f64,
-    /// Synergy: what only the pair says, i12 − r − u1 − u2.
+    /// Synergy: information that only the pair holds, i12 − r − u1 − u2.
     pub s: f64,
 }
 
 /// Decomposes one sample.
 ///
-/// The paper's r = min(h1, h2) − min(h1 − i1, h2 − i2) takes the difference of numbers
-/// that grow with the dimension to get one of about a nat. With `hi` the modality of
-/// the larger i and `lo` the other, the same value without that cancellation is
+/// The paper's r = min(h1, h2) − min(h1 − i1, h2 − i2) is a difference of about a nat
+/// between numbers that grow with the dimension. With `hi` the modality of the larger i and
+/// `lo` the other, the same value without that cancellation is
 ///
 /// ```text
 /// r = i_hi − clamp(h_hi − h_lo, 0, i_hi − i_lo)
@@ -48,7 +48,7 @@ pub struct Interaction {
 /// ```
 /// use lsmi_etl::interaction::{Pointwise, decompose};
 ///
-/// // Two copies of the same evidence, and a third of a nat that only the pair has.
+/// // The same evidence twice, and a quarter of a nat that only the pair holds.
 /// let sample = Pointwise { i1: 1.0, i2: 1.0, i12: 1.25, h1: 7.0, h2: 9.0 };
 /// let parts = decompose(sample);
 /// assert_eq!((parts.r, parts.u1, parts.u2, parts.s), (1.0, 0.0, 0.0, 0.25));
@@ -57,8 +57,8 @@ pub struct Interaction {
 pub fn decompose(p: Pointwise) -> Interaction {
     let i_hi = larger(p.i1, p.i2);
     let i_lo = -larger(-p.i1, -p.i2);
-    // h_hi − h_lo, without a branch that half the samples would mispredict. A NaN in any
-    // of the four gets here, and through both bounds below.
+    // h_hi − h_lo, branch-free: a branch would mispredict on half the samples. A NaN in any
+    // of the four propagates to here and through both bounds below.
     let excess = (p.h1 - p.h2) * (p.i1 - p.i2).signum();
     // The clamp's lower bound, then its upper one as i_lo: i_hi − (i_hi − i_lo) would round.
     let r = larger(i_lo, i_hi - larger(0.0, excess));
@@ -67,8 +67,8 @@ pub fn decompose(p: Pointwise) -> Interaction {
     Interaction { r, u1, u2, s: p.i12 - (r + (u1 + u2)) }
 }
 
-/// The larger of two; b where either is NaN, unlike `f64::max`: a model that fails on a
-/// row must not look like one that knows.
+/// The larger of two; b where either is NaN, unlike `f64::max`, which would hide the NaN of
+/// a model that fails on a row.
 #[inline]
 fn larger(a: f64, b: f64) -> f64 {
     if a > b { a } else { b }

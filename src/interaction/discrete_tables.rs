@@ -1,4 +1,4 @@
-//! REFERENCE 4's discrete distributions: everything exact, h = −log p(x_m), in bits.
+//! Tests on REFERENCE 4's discrete distributions: exact values, h = −log p(x_m), in bits.
 
 use super::{Interaction, Pointwise, decompose};
 

@@ -1,7 +1,7 @@
 //! The mathematics of LSMI (Yang, Wang, Hu: *Efficient Quantification of Multimodal
 //! Interaction at Sample Level*, ICML 2025): pointwise information in, redundancy,
-//! uniqueness and synergy out; moments that merge; and the exact truth of the
-//! synthetic data. Pure functions on numbers and slices: no I/O, no async, no models.
+//! uniqueness and synergy out; mergeable moments; exact values of the synthetic data. Pure
+//! functions on numbers and slices: no I/O, no async, no models.
 //! Everything is in nats.
 
 mod adjust;

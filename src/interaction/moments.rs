@@ -1,16 +1,15 @@
-//! Count, mean, variance and range of a column, gathered in parts and merged.
+//! Mergeable moments: count, mean, variance and range of a column.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Sums that are kept side by side.
+/// Independent partial sums, for SIMD.
 const LANES: usize = 8;
 
 /// The first two moments and the range of a stream of finite numbers.
 ///
-/// Parts gathered apart merge into what one pass over all would have given (Chan,
-/// Golub, LeVeque 1979), to rounding, in any order and grouping. Serialised as its
-/// [`Summary`].
+/// Partial moments merge into those of one pass over all values (Chan, Golub, LeVeque
+/// 1979), to rounding, in any order and grouping. Serialised as [`Summary`].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Moments {
     count: u64,
@@ -21,16 +20,16 @@ pub struct Moments {
     max: f64,
 }
 
-/// What a run's summary says of a column; what an empty column lacks is null.
+/// Summary statistics of a column; null where undefined for its count.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Samples.
     pub count: u64,
     /// Arithmetic mean.
     pub mean: Option<f64>,
-    /// Unbiased variance; needs two samples.
+    /// Unbiased variance; null below two samples.
     pub variance: Option<f64>,
-    /// Standard error of the mean; needs two samples.
+    /// Standard error of the mean; null below two samples.
     pub std_error: Option<f64>,
     /// Smallest value.
     pub min: Option<f64>,
@@ -39,14 +38,13 @@ pub struct Summary {
 }
 
 impl Moments {
-    /// Takes in one value. It must be finite: a NaN makes the mean NaN for good.
+    /// Adds one value. It must be finite: a NaN makes the mean NaN permanently.
     pub fn push(&mut self, value: f64) {
         self.merge(&Self { count: 1, mean: value, m2: 0.0, min: value, max: value });
     }
 
-    /// Takes in a slice of f32 or f64, in two passes over it: a mean first and then the
-    /// deviations, which is exact where a running update drifts. Sums are kept in lanes,
-    /// which a processor adds side by side.
+    /// Adds a slice of f32 or f64, in two passes: the mean, then the deviations, which is
+    /// exact where a running update drifts. Partial sums in lanes vectorise.
     pub fn push_slice<T: Copy + Into<f64>>(&mut self, values: &[T]) {
         if values.is_empty() {
             return;
@@ -71,7 +69,7 @@ impl Moments {
                 squares[lane] += deviation * deviation;
             }
         }
-        // The sum's rounding shows in the deviations; take it back out of both.
+        // The rounding error of the sum is visible in the deviations: correct both for it.
         let drift = drifts.iter().sum::<f64>();
         self.merge(&Self {
             count: values.len() as u64,
@@ -82,7 +80,7 @@ impl Moments {
         });
     }
 
-    /// Takes in all that another part has seen.
+    /// Merges the moments of another part.
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
@@ -100,7 +98,7 @@ impl Moments {
         self.max = self.max.max(other.max);
     }
 
-    /// Samples seen.
+    /// Number of samples.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -139,7 +137,7 @@ impl Moments {
         Self { mean: self.mean + shift, min: self.min + shift, max: self.max + shift, ..self }
     }
 
-    /// For the run's summary.
+    /// The moments as a [`Summary`].
     pub fn summary(&self) -> Summary {
         Summary {
             count: self.count,
@@ -151,20 +149,20 @@ impl Moments {
         }
     }
 
-    /// The five numbers that are all it holds: count, mean, sum of squared deviations,
-    /// min, max. For a journal or an aggregate's partial state.
+    /// The complete state: count, mean, sum of squared deviations, min, max. For a journal or
+    /// the partial state of an aggregate.
     pub fn to_state(&self) -> [f64; 5] {
         [self.count as f64, self.mean, self.m2, self.min, self.max]
     }
 
-    /// Back from [`Self::to_state`].
+    /// The inverse of [`Self::to_state`].
     pub fn from_state([count, mean, m2, min, max]: [f64; 5]) -> Self {
         Self { count: count as u64, mean, m2, min, max }
     }
 }
 
 impl From<&Summary> for Moments {
-    /// Back from a summary, to rounding, so that those of several files merge.
+    /// Reconstructs moments from a summary, to rounding, so that several files merge.
     fn from(summary: &Summary) -> Self {
         let number = Option::unwrap_or_default;
         Self {

@@ -1,8 +1,8 @@
-//! The computed columns: what may be asked for, under which names, and what each is.
+//! The quantities that can be computed as columns: names, descriptions, dataset shift.
 
 use std::str::FromStr;
 
-/// A column that can be computed.
+/// A quantity that can be computed as a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Quantity {
     /// Redundancy.
@@ -28,9 +28,9 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// The four that are always added, in their order.
+    /// The four columns that are always added, in their order.
     pub const PARTS: [Self; 4] = [Self::R, Self::U1, Self::U2, Self::S];
-    /// Those that are added on request.
+    /// The columns that are added on request.
     pub const EXTRAS: [Self; 6] = [Self::I1, Self::I2, Self::I12, Self::H1, Self::H2, Self::PY];
 
     /// The name of the column.
@@ -49,7 +49,7 @@ impl Quantity {
         }
     }
 
-    /// What the column holds, for its field's metadata.
+    /// Description of the column, for the metadata of its field.
     pub fn description(self) -> &'static str {
         match self {
             Self::R => "redundancy: information about the label that both modalities hold",
@@ -65,7 +65,8 @@ impl Quantity {
         }
     }
 
-    /// What a shift of the dataset adds to it: the identities hold before and after.
+    /// The amount that a shift of the dataset adds to it. The identities hold before and
+    /// after.
     pub fn shifted_by(self, shift_nats: f64) -> f64 {
         match self {
             Self::R | Self::S => shift_nats,

@@ -6,7 +6,7 @@ use std::path::Path;
 use prometheus_client::registry::Unit;
 
 use crate::error::Result;
-use crate::fit::Fitted;
+use crate::fit::FitReport;
 
 use super::last_run::LastRun;
 use super::series::{About, Gauge, Registered};
@@ -18,7 +18,7 @@ use super::{export, textfile};
 /// # Errors
 /// Those of the fit; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file, before the
 /// fit where it can be known then.
-pub fn metered_fit(textfile: Option<&Path>, fit: impl FnOnce() -> Result<Fitted>) -> Result<Fitted> {
+pub fn metered_fit(textfile: Option<&Path>, fit: impl FnOnce() -> Result<FitReport>) -> Result<FitReport> {
     let meter = export::meter();
     if textfile.is_none() && meter.is_none() {
         return fit();
@@ -71,7 +71,7 @@ impl Instruments {
         }
     }
 
-    fn tell(&self, fitted: &Fitted) {
+    fn tell(&self, fitted: &FitReport) {
         self.rows.set("bad", fitted.fates.bad() as f64);
         let Some(training) = &fitted.bundle.manifest().training else { return };
         let figures = &training.validation;

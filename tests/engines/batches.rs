@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use lsmi_etl::annotate::{AnnotateOptions, Begun, Progress, Run};
 use lsmi_etl::bundle::Bundle;
-use lsmi_etl::engine::{self, Choice, Engine};
+use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
 use lsmi_etl::samples::FateCounts;
 
 use crate::harness::{fitted, lsmi, must, runtime};
@@ -56,7 +56,7 @@ impl Progress for Quiet {
 #[test]
 fn a_batch_that_was_tried_gives_the_same_bytes() {
     let bundle = Bundle::open(&fitted().join("bundle")).unwrap();
-    let embedded = engine::Options { engine: Choice::Embedded, ..Default::default() };
+    let embedded = EngineOptions { engine: EngineChoice::Embedded, ..Default::default() };
     let engine = Engine::find(&embedded).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let annotate = |name: &str, batch_rows, share| {

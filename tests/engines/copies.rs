@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array};
 use arrow::datatypes::{DataType, Field, Float32Type};
 use lsmi_etl::bundle::Bundle;
-use lsmi_etl::engine::{Batch, Choice, Engine, Evaluated, Options};
+use lsmi_etl::engine::{BatchInputs, BatchOutputs, Engine, EngineChoice, EngineOptions};
 use lsmi_etl::samples::{EmbeddingType, extract};
 
 use crate::harness::{bundle, runtime};
@@ -59,12 +59,15 @@ fn allocated(work: impl FnOnce()) -> usize {
 
 #[test]
 fn onnx_runtime_reads_arrows_buffers_where_they_lie() {
-    let options =
-        Options { engine: Choice::OnnxRuntime, library: Some(library(runtime())), ..Options::default() };
+    let options = EngineOptions {
+        engine: EngineChoice::OnnxRuntime,
+        library: Some(library(runtime())),
+        ..EngineOptions::default()
+    };
     let engine = Engine::find(&options).unwrap();
     let bundle = Bundle::open(&bundle()).unwrap();
     let mut session = engine.sessions(&bundle.program(), 1).unwrap().remove(0);
-    let mut out = Evaluated::default();
+    let mut out = BatchOutputs::default();
 
     let rows = 20_000;
     let column = |seed: usize| -> ArrayRef {
@@ -76,7 +79,7 @@ fn onnx_runtime_reads_arrows_buffers_where_they_lie() {
     let mut evaluate = || {
         let kind = EmbeddingType::of(x1.data_type()).unwrap();
         let (e1, e2) = (extract(&x1, kind, 4).unwrap(), extract(&x2, kind, 4).unwrap());
-        let batch = Batch { rows, x1: &e1.values, x2: &e2.values, y: &y };
+        let batch = BatchInputs { rows, x1: &e1.values, x2: &e2.values, y: &y };
         session.evaluate(&batch, &mut out).unwrap();
         let lies_at = |array: &ArrayRef| {
             array.as_fixed_size_list().values().as_primitive::<Float32Type>().values().as_ptr()

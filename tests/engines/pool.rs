@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lsmi_etl::bundle::{Affine, Class, Draft, Label, Mixture, Modality, Stack, Units};
+use lsmi_etl::bundle::{Affine, BundleContents, Class, Label, Mixture, Modality, Stack, Units};
 
 use crate::harness::{last_json, lsmi, must, runtime};
 
@@ -73,8 +73,13 @@ fn large_bundle(dir: &Path) -> u64 {
     }));
     let classifiers = [classifier(vec![DIM]), classifier(vec![DIM]), classifier(vec![DIM, DIM])];
     let densities = [density.clone(), density];
-    let draft =
-        Draft::fitted([modality("x1"), modality("x2")], label, training.unwrap(), &densities, &classifiers);
+    let draft = BundleContents::fitted(
+        [modality("x1"), modality("x2")],
+        label,
+        training.unwrap(),
+        &densities,
+        &classifiers,
+    );
     draft.write(&dir.join("bundle"), false).unwrap();
     let files = std::fs::read_dir(dir.join("bundle")).unwrap();
     files.map(|file| file.unwrap().metadata().unwrap().len()).sum()

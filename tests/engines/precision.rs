@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use lsmi_etl::bundle::{
-    Affine, Bundle, Class, ClassifierFigures, DensityFigures, Draft, Figures, Label, Mixture, Modality,
-    Stack, Training, Units,
+    Affine, Bundle, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, Label, Mixture,
+    Modality, Stack, Training, Units,
 };
-use lsmi_etl::engine::{Batch, Choice, Engine, Evaluated, Options};
+use lsmi_etl::engine::{BatchInputs, BatchOutputs, Engine, EngineChoice, EngineOptions};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -159,7 +159,7 @@ fn written(dir: &Path, densities: &[Mixture; 2], classifiers: &[Stack; 3]) -> Bu
     let modalities = [modality(densities[0].dim), modality(densities[1].dim)];
     let classes = (0..CLASSES as i64).map(Class::Integer).collect();
     let label = Label { column: None, classes, prior: vec![1.0 / CLASSES as f64; CLASSES] };
-    let draft = Draft::fitted(modalities, label, training(), densities, classifiers);
+    let draft = BundleContents::fitted(modalities, label, training(), densities, classifiers);
     draft.write(&dir.join("bundle"), false).unwrap()
 }
 
@@ -193,13 +193,13 @@ fn measure(dim: usize, shared: bool) {
     let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
     let dir = tempfile::tempdir().unwrap();
     let program = written(dir.path(), &densities, &classifiers).program();
-    for engine in [Choice::OnnxRuntime, Choice::Embedded] {
-        let library = (engine == Choice::OnnxRuntime).then(library);
-        let found = Engine::find(&Options { engine, library, ..Options::default() }).unwrap();
+    for engine in [EngineChoice::OnnxRuntime, EngineChoice::Embedded] {
+        let library = (engine == EngineChoice::OnnxRuntime).then(library);
+        let found = Engine::find(&EngineOptions { engine, library, ..EngineOptions::default() }).unwrap();
         let mut session = found.sessions(&program, 1).unwrap().remove(0);
-        let mut out = Evaluated::default();
+        let mut out = BatchOutputs::default();
         let (all1, all2, all_y) = (x1.repeat(COPIES), x2.repeat(COPIES), y.repeat(COPIES));
-        let batch = Batch { rows: ROWS * COPIES, x1: &all1, x2: &all2, y: &all_y };
+        let batch = BatchInputs { rows: ROWS * COPIES, x1: &all1, x2: &all2, y: &all_y };
         session.evaluate(&batch, &mut out).unwrap();
         for row in 0..ROWS {
             let rows = [&x1[row * dim..(row + 1) * dim], &x2[row * SMALL..(row + 1) * SMALL]];

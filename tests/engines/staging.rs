@@ -2,14 +2,14 @@
 //! bound inputs must give what views of the batch give, bit for bit.
 
 use lsmi_etl::bundle::Bundle;
-use lsmi_etl::engine::{Batch, Choice, Device, Engine, Evaluated, Options};
+use lsmi_etl::engine::{BatchInputs, BatchOutputs, Device, Engine, EngineChoice, EngineOptions};
 
 use crate::harness::{bundle, runtime};
 
 #[test]
 fn bound_memory_gives_the_same_numbers() {
     let library = Some(runtime().join("cpu"));
-    let options = Options { engine: Choice::OnnxRuntime, library, ..Options::default() };
+    let options = EngineOptions { engine: EngineChoice::OnnxRuntime, library, ..EngineOptions::default() };
     let engine = Engine::find(&options).unwrap();
     assert_eq!(engine.device(), Device::Cpu);
     let opened = Bundle::open(&bundle()).unwrap();
@@ -19,7 +19,7 @@ fn bound_memory_gives_the_same_numbers() {
     let mut staged = engine.staged_sessions(&program, 2).unwrap();
     assert_eq!((plain.len(), staged.len()), (1, 2));
 
-    let (mut expected, mut found) = (Evaluated::default(), Evaluated::default());
+    let (mut expected, mut found) = (BatchOutputs::default(), BatchOutputs::default());
     // As row groups end: whole batches, a shorter one, whole ones again.
     for (round, rows) in [64, 64, 7, 64, 1, 200, 200, 64].into_iter().enumerate() {
         let values = |count: usize, step: usize| -> Vec<f32> {
@@ -27,7 +27,7 @@ fn bound_memory_gives_the_same_numbers() {
         };
         let (x1, x2) = (values(rows * d1, 3), values(rows * d2, 5));
         let y: Vec<i64> = (0..rows).map(|row| ((row + round) % program.classes) as i64).collect();
-        let batch = Batch { rows, x1: &x1, x2: &x2, y: &y };
+        let batch = BatchInputs { rows, x1: &x1, x2: &x2, y: &y };
         plain[0].evaluate(&batch, &mut expected).unwrap();
         assert!(expected.h[0].iter().all(|h| h.is_finite()));
         for session in &mut staged {
@@ -38,9 +38,9 @@ fn bound_memory_gives_the_same_numbers() {
     }
     // A batch that does not have the bundle's shape is refused, and the session lives on.
     let (x1, x2) = (vec![0.0; d1], vec![0.0; d2]);
-    let wrong = Batch { rows: 2, x1: &x1, x2: &x2, y: &[0, 0] };
+    let wrong = BatchInputs { rows: 2, x1: &x1, x2: &x2, y: &[0, 0] };
     assert_eq!(staged[0].evaluate(&wrong, &mut found).unwrap_err().exit_code(), 70);
-    let right = Batch { rows: 1, x1: &x1, x2: &x2, y: &[0] };
+    let right = BatchInputs { rows: 1, x1: &x1, x2: &x2, y: &[0] };
     plain[0].evaluate(&right, &mut expected).unwrap();
     staged[0].evaluate(&right, &mut found).unwrap();
     assert_eq!(found.h, expected.h);

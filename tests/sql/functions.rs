@@ -9,7 +9,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Float32Type, Int64Type, UInt64Type};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use lsmi_etl::engine::{Choice, Options};
+use lsmi_etl::engine::{EngineChoice, EngineOptions};
 use lsmi_etl::sql::{Functions, Models, register};
 use parquet::arrow::ArrowWriter;
 
@@ -31,7 +31,7 @@ fn session(rows: &RecordBatch, partitions: usize) -> (SessionContext, Functions)
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(partitions));
     let models = Models {
         bundle: bundle(),
-        engine: Options { engine: Choice::Embedded, ..Options::default() },
+        engine: EngineOptions { engine: EngineChoice::Embedded, ..EngineOptions::default() },
         ..Models::default()
     };
     let functions = register(&context, models);

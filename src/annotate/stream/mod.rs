@@ -13,7 +13,7 @@ use crossbeam_channel::unbounded;
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{Constants, field};
+use crate::evaluate::{EvaluationConstants, field};
 use crate::output::{Added, RowWriter, Rows};
 use crate::parquet_file::Input;
 use crate::provenance::{Identity, InputOrigin, Provenance};
@@ -191,7 +191,7 @@ impl StreamOutputs {
             BatchSplitter::new(rows, &roles, run.batch.batch_rows, limit_bytes, written, run.progress);
         let mut joiner =
             BatchJoiner::new(policy, writer, self.rejects, columns.computed.len(), to_splitter, run.progress);
-        let constants = Constants::new(run.bundle, &columns.computed);
+        let constants = EvaluationConstants::new(run.bundle, &columns.computed);
         let control = Control { stop: run.stop, progress: run.progress };
         let sink = |done| joiner.take(done);
         workers::run(splitter, Prefetch::Thread, sessions, &constants, run.batch.queue, control, sink)?;

@@ -1,11 +1,11 @@
-//! What a program says with its rows last is what it says with them first.
+//! Tests that a program gives the same outputs in column-major and in row-major layout.
 
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
 use super::super::classifier::classifier_graph;
 use super::super::density::density_graph;
-use super::super::fuse::{Part, fuse};
+use super::super::fuse::{RoleModel, fuse};
 use super::super::onnx::GraphBuilder;
 use super::super::{Affine, Mixture, Role, Stack};
 use super::*;
@@ -89,10 +89,10 @@ fn a_fitted_bundle_is_turned_whole() {
         let densities = dims.map(|dim| density_graph(&mixture(dim, 3, shared)));
         let classifiers = [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims)));
         let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();
-        let parts = Role::ALL.into_iter().zip(&models);
-        let parts: Vec<_> = parts.map(|(role, model)| Part { role, model, logits: false }).collect();
+        let roles = Role::ALL.into_iter().zip(&models);
+        let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
         // The three inputs and nothing else.
-        same(&fuse(&parts, dims, CLASSES), 3);
+        same(&fuse(&models, dims, CLASSES), 3);
     }
 }
 
@@ -110,12 +110,12 @@ fn classifier(operators: &[&str], weight: &[f32]) -> Program {
     }
     graph.node("logits", "Identity", &[&x], &[]);
     graph.output("logits", &[weight.len() / 2]);
-    fuse(&[Part { role: Role::Classifier1, model: &graph.finish(), logits: true }], [2, 0], 2)
+    fuse(&[RoleModel { role: Role::Classifier1, model: &graph.finish(), logits: true }], [2, 0], 2)
 }
 
 #[test]
 fn an_unknown_operator_is_given_its_rows_first() {
-    // Of x1 and back: what comes after the operator has its rows first.
+    // Of x1 and back: values after the operator are row-major.
     let program =
         classifier(&["MatMul", "Softplus"], &[1.0, -0.5, 0.25, 2.0, 1.5, -1.0, 0.5, 1.0, -2.0, 0.75]);
     same(&program, 2);

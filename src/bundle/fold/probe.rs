@@ -1,6 +1,6 @@
-//! Finding a mixture of Gaussians in a graph by evaluating it: a value z of it that is
-//! affine in x and holds d numbers a component, and a value whose part that varies is
-//! −½|z_k|² (or its negative). The affine map is then read off at the unit vectors.
+//! Detection of a mixture of Gaussians by evaluation of a graph: a value z that is affine in
+//! x with d numbers per component, and a value that equals ±½|z_k|² up to a constant. Unit
+//! vectors as inputs then give the coefficients of the affine map.
 
 use std::f64::consts::PI;
 
@@ -10,46 +10,46 @@ use rand_distr::{Distribution, StandardNormal};
 use tract_onnx::pb::ModelProto;
 
 use super::super::Mixture;
-use super::agree::{self, Agreement, log_sum_exp};
-use super::exact::{Source, Value};
+use super::agreement::{self, Agreement, log_sum_exp};
+use super::double_precision::{DensityGraph, TensorValue};
 
-/// Relative error of sums in f64 that cancel a little.
+/// Relative error of f64 sums with mild cancellation.
 const ROUNDING: f64 = 1e-9;
-/// More components than this are no mixture that anybody fits.
+/// Maximum number of components.
 const MOST_COMPONENTS: usize = 1024;
-/// Rows of a probing batch.
+/// Rows per probing batch.
 const PROBES: usize = 64;
 
-/// A mixture, and how well it agrees with the graph it was found in.
-pub(super) struct Found {
+/// A detected mixture and its agreement with the original graph.
+pub(super) struct MixtureMatch {
     pub(super) mixture: Mixture,
     pub(super) agreement: Agreement,
 }
 
-/// A value of the graph as one vector a row.
-struct ByRow {
+/// A value of the graph, split into one vector per row.
+struct RowValues {
     name: String,
     /// The axis of the rows.
     axis: usize,
     rows: Vec<Vec<f64>>,
 }
 
-/// A value z and how its numbers are laid out.
-struct Affine<'a> {
-    value: &'a ByRow,
+/// An affine value z and its layout.
+struct AffineValue<'a> {
+    value: &'a RowValues,
     components: usize,
-    /// Whether a component's numbers lie side by side.
+    /// Whether the numbers of a component are contiguous.
     component_major: bool,
 }
 
-/// The mixture that a graph computes −ln p of; `Err` says why none was found.
-pub(super) fn mixture(model: &ModelProto, dim: usize) -> Result<Found, String> {
-    let source = Source::new(model, dim, true)?;
+/// The mixture whose −ln p a graph computes; `Err` gives the reason why none was found.
+pub(super) fn mixture(model: &ModelProto, dim: usize) -> Result<MixtureMatch, String> {
+    let source = DensityGraph::new(model, dim, true)?;
     let rows = batch_size(&source, dim);
     let names = source.values();
-    let x = rows_to_try(rows, dim);
+    let x = test_rows(rows, dim);
     let values = source.plan(&names, rows)?.run(&x)?;
-    let values: Vec<ByRow> =
+    let values: Vec<RowValues> =
         names.iter().zip(values).filter_map(|(name, value)| by_row(name, value?, rows)).collect();
     let h = values.iter().rfind(|value| value.name == source.output());
     let h =
@@ -62,7 +62,7 @@ pub(super) fn mixture(model: &ModelProto, dim: usize) -> Result<Found, String> {
             let Some(sign) = [-1.0, 1.0].into_iter().find(|&sign| follows(energy, &squares, sign, h)) else {
                 continue;
             };
-            match read_off(model, &source, &z, energy, sign, dim) {
+            match extract(model, &source, &z, energy, sign, dim) {
                 Ok(found) => return Ok(found),
                 Err(what) => refusal = what,
             }
@@ -71,14 +71,15 @@ pub(super) fn mixture(model: &ModelProto, dim: usize) -> Result<Found, String> {
     Err(refusal)
 }
 
-/// A number of rows that is no other size in the graph, so that the rows' axis is known.
-fn batch_size(source: &Source, dim: usize) -> usize {
+/// A batch size that differs from all other sizes in the graph, so that the row axis is
+/// unambiguous.
+fn batch_size(source: &DensityGraph, dim: usize) -> usize {
     let taken = source.sizes();
     [7, 11, 13, 17, 19, 23, 29, 31].into_iter().find(|n| *n != dim && !taken.contains(n)).unwrap_or(37)
 }
 
-/// 0, a, b, a + b and rows of several scales.
-fn rows_to_try(rows: usize, dim: usize) -> Vec<f64> {
+/// Test rows: 0, a, b, a + b and rows of several scales.
+fn test_rows(rows: usize, dim: usize) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut row = |scale: f64| -> Vec<f64> {
         (0..dim)
@@ -94,15 +95,15 @@ fn rows_to_try(rows: usize, dim: usize) -> Vec<f64> {
     x
 }
 
-fn by_row(name: &str, value: Value, rows: usize) -> Option<ByRow> {
+fn by_row(name: &str, value: TensorValue, rows: usize) -> Option<RowValues> {
     let mut axes = value.shape.iter().enumerate().filter(|&(_, &size)| size == rows);
     let (Some((axis, _)), None) = (axes.next(), axes.next()) else { return None };
     let rows = split(&value, axis);
-    rows.iter().flatten().all(|v| v.is_finite()).then(|| ByRow { name: name.into(), axis, rows })
+    rows.iter().flatten().all(|v| v.is_finite()).then(|| RowValues { name: name.into(), axis, rows })
 }
 
-/// The numbers of each row, the other axes in their order.
-fn split(value: &Value, axis: usize) -> Vec<Vec<f64>> {
+/// The numbers of each row, with the other axes in order.
+fn split(value: &TensorValue, axis: usize) -> Vec<Vec<f64>> {
     let size = value.shape.get(axis).copied().unwrap_or(1).max(1);
     let inner = value.shape.iter().skip(axis + 1).product::<usize>().max(1);
     let mut rows = vec![Vec::with_capacity(value.values.len() / size); size];
@@ -114,9 +115,8 @@ fn split(value: &Value, axis: usize) -> Vec<Vec<f64>> {
     rows
 }
 
-/// The layouts in which a value could be z: affine in x, not the same in all rows, d
-/// numbers for each component.
-fn affine(value: &ByRow, dim: usize) -> Option<Vec<Affine<'_>>> {
+/// The possible layouts of a value as z: affine in x, not constant, d numbers per component.
+fn affine(value: &RowValues, dim: usize) -> Option<Vec<AffineValue<'_>>> {
     let [zero, a, b, sum, ..] = &value.rows[..] else { return None };
     let components = zero.len() / dim;
     if !zero.len().is_multiple_of(dim) || !(1..=MOST_COMPONENTS).contains(&components) || zero == a {
@@ -126,12 +126,12 @@ fn affine(value: &ByRow, dim: usize) -> Option<Vec<Affine<'_>>> {
     let mut terms = zero.iter().zip(a).zip(b.iter().zip(sum));
     let holds = terms.all(|((zero, a), (b, sum))| (a + b - zero - sum).abs() <= ROUNDING * largest);
     let layouts: &[bool] = if components == 1 { &[true] } else { &[true, false] };
-    let layout = |&component_major: &bool| Affine { value, components, component_major };
+    let layout = |&component_major: &bool| AffineValue { value, components, component_major };
     holds.then(|| layouts.iter().map(layout).collect())
 }
 
-impl Affine<'_> {
-    /// Where number `i` of component `k` lies.
+impl AffineValue<'_> {
+    /// Index of number `i` of component `k`.
     fn at(&self, k: usize, i: usize, dim: usize) -> usize {
         if self.component_major { k * dim + i } else { i * self.components + k }
     }
@@ -145,7 +145,7 @@ impl Affine<'_> {
 
 /// Whether a value is `c_k + sign·½|z_k|²` with the same c in all rows, and h is
 /// −ln Σ exp(−½|z_k|² − sign·c_k) up to one constant.
-fn follows(energy: &ByRow, squares: &[Vec<f64>], sign: f64, h: &ByRow) -> bool {
+fn follows(energy: &RowValues, squares: &[Vec<f64>], sign: f64, h: &RowValues) -> bool {
     let components = squares.first().map_or(0, Vec::len);
     if energy.rows.iter().any(|row| row.len() != components) {
         return false;
@@ -167,15 +167,15 @@ fn follows(energy: &ByRow, squares: &[Vec<f64>], sign: f64, h: &ByRow) -> bool {
     })
 }
 
-/// Reads the parameters off and checks them.
-fn read_off(
+/// Extracts the parameters of the mixture and verifies them.
+fn extract(
     model: &ModelProto,
-    source: &Source,
-    z: &Affine<'_>,
-    energy: &ByRow,
+    source: &DensityGraph,
+    z: &AffineValue<'_>,
+    energy: &RowValues,
     sign: f64,
     dim: usize,
-) -> Result<Found, String> {
+) -> Result<MixtureMatch, String> {
     let components = z.components;
     let zero = z.value.rows.first().ok_or("there are no rows")?;
     let mut factors = vec![0.0; components * dim * dim];
@@ -206,16 +206,16 @@ fn read_off(
     let means: Vec<f64> = factors
         .chunks_exact(dim * dim)
         .zip(offsets.chunks_exact(dim))
-        .flat_map(|(factor, offset)| agree::solve(factor, &offset.iter().map(|o| -o).collect::<Vec<_>>()))
+        .flat_map(|(factor, offset)| agreement::solve(factor, &offset.iter().map(|o| -o).collect::<Vec<_>>()))
         .collect();
     if !means.iter().all(|m| m.is_finite()) {
         return Err("its means are not finite".into());
     }
 
-    // At the mean of component k, |z_k| is 0 and the constants are all that is left.
+    // At the mean of component k, |z_k| is 0: the value equals its constant.
     let mut mixture =
         Mixture { dim, log_weights: vec![0.0; components], means, factors, center: vec![0.0; dim] };
-    let at_means = |name: &str| -> Result<Value, String> {
+    let at_means = |name: &str| -> Result<TensorValue, String> {
         let value = source.plan(&[name.to_owned()], components)?.run(&mixture.means)?.pop().flatten();
         value.ok_or_else(|| "a value of it can't be read".into())
     };
@@ -223,7 +223,7 @@ fn read_off(
     let constants: Vec<f64> = (0..components)
         .map(|k| -sign * energies.get(k).and_then(|row| row.get(k)).copied().unwrap_or(f64::NAN))
         .collect();
-    let squares = agree::squares(&mixture, &mixture.means[..dim]);
+    let squares = agreement::squares(&mixture, &mixture.means[..dim]);
     let terms: Vec<f64> = constants.iter().zip(&squares).map(|(c, q)| c - q / 2.0).collect();
     let level = h.values.first().copied().unwrap_or(f64::NAN) + log_sum_exp(&terms);
     let half_log = dim as f64 / 2.0 * (2.0 * PI).ln();
@@ -237,15 +237,15 @@ fn read_off(
         let weight = (mixture.log_weights[k] - total).exp();
         mixture.center.iter_mut().zip(mean).for_each(|(center, mean)| *center += weight * mean);
     }
-    let agreement = agree::check(model, source, &mixture)?;
-    Ok(Found { mixture, agreement })
+    let agreement = agreement::check(model, source, &mixture)?;
+    Ok(MixtureMatch { mixture, agreement })
 }
 
-/// Clears what rounding left above the diagonal and makes the diagonal positive.
+/// Clears rounding noise above the diagonal and makes the diagonal positive.
 fn lower_triangular(factor: &mut [f64], offset: &mut [f64], dim: usize) -> Result<(), String> {
     for (i, (row, offset)) in factor.chunks_exact_mut(dim).zip(offset).enumerate() {
         let largest = row.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-        // What was subtracted, z at 0, leaves its rounding too.
+        // The subtraction of z at 0 contributes rounding noise too.
         let noise = ROUNDING * (largest + 1e-4 * offset.abs());
         if row[i + 1..].iter().any(|v| v.abs() > noise) {
             return Err("its factors are not lower triangular".into());

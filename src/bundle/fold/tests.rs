@@ -1,4 +1,4 @@
-//! Mixtures written in other ways than ours, found again with the same values.
+//! Tests that mixtures in other forms than the folded one are recognised with the same values.
 
 use tract_onnx::pb::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 

@@ -1,6 +1,6 @@
-//! What the CUDA execution provider needs of the machine: CUDA's own libraries, loaded
-//! from the nvidia wheels before it asks for them, and the GPU's driver. Says what is
-//! missing, since the provider's own messages name one library at most.
+//! Dependencies of the CUDA execution provider: CUDA's libraries, preloaded from the nvidia
+//! wheels, and the GPU driver. Reports all missing libraries, since the provider's own
+//! messages name one library at most.
 
 use std::error::Error as _;
 use std::fmt;
@@ -16,41 +16,41 @@ use tract_onnx::pb::{
 
 use crate::bundle::Graph;
 
-/// cuDNN's front; it loads the rest of itself from its own folder.
+/// cuDNN's main library; it loads its sub-libraries from its own folder.
 const CUDNN: &str = if cfg!(windows) { "cudnn64_9.dll" } else { "libcudnn.so.9" };
-/// The driver's library. It comes with the driver and never with a wheel.
+/// The driver's library, installed with the driver and never by a wheel.
 const DRIVER: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
-/// Where a wheel of nvidia's has its libraries, below `nvidia/NAME`.
+/// Library folders of an nvidia wheel, below `nvidia/NAME`.
 const FOLDERS: [&str; 3] = ["lib", "bin", "bin/x86_64"];
 
-/// A library and whether it could be loaded.
+/// A library and the result of loading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Library {
+pub struct CudaLibrary {
     /// Its file name.
     pub name: String,
-    /// Where it is.
-    pub found: Found,
+    /// Where it was loaded from.
+    pub location: LibraryLocation,
 }
 
-/// Where a library is.
+/// Location of a library.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// In a wheel of nvidia's beside ONNX Runtime's.
+pub enum LibraryLocation {
+    /// In an nvidia wheel beside ONNX Runtime's.
     Wheel(PathBuf),
-    /// Where the system's loader looks.
+    /// On the search path of the system's loader.
     System,
-    /// Nowhere, or it can't be loaded: the loader's reason.
+    /// Not found or not loadable, with the loader's reason.
     Missing(String),
 }
 
-impl Library {
+impl CudaLibrary {
     /// Whether it could not be loaded.
     pub fn is_missing(&self) -> bool {
-        matches!(self.found, Found::Missing(_))
+        matches!(self.location, LibraryLocation::Missing(_))
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for LibraryLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wheel(path) => write!(f, "{}", path.display()),
@@ -60,30 +60,30 @@ impl fmt::Display for Found {
     }
 }
 
-/// Loads CUDA's libraries for the life of the process, each after those it needs: from
-/// the nvidia wheels in `site_packages`, else by the system's loader. The driver is
-/// the last of them. Whatever needs them later finds them by their names.
-pub fn load_libraries(site_packages: Option<&Path>) -> Vec<Library> {
+/// Preloads CUDA's libraries for the life of the process, in dependency order, the driver
+/// last: from the nvidia wheels in `site_packages`, else through the system's loader. The
+/// execution provider then resolves them by name.
+pub fn load_libraries(site_packages: Option<&Path>) -> Vec<CudaLibrary> {
     let folders = site_packages.map(wheel_folders).unwrap_or_default();
     let names = CUDA_DYLIBS.iter().chain([&CUDNN]).map(|name| (*name, in_wheels(name, &folders)));
     names.chain([(DRIVER, None)]).map(|(name, wheel)| load(name, wheel)).collect()
 }
 
-fn load(name: &str, wheel: Option<PathBuf>) -> Library {
-    let (path, found) = match wheel {
-        Some(path) => (path.clone(), Found::Wheel(path)),
-        None => (PathBuf::from(name), Found::System),
+fn load(name: &str, wheel: Option<PathBuf>) -> CudaLibrary {
+    let (path, location) = match wheel {
+        Some(path) => (path.clone(), LibraryLocation::Wheel(path)),
+        None => (PathBuf::from(name), LibraryLocation::System),
     };
-    let found = match preload_dylib(path) {
-        Ok(()) => found,
-        // The loader's own words are beneath.
-        Err(e) => Found::Missing(e.source().map_or_else(|| e.to_string(), ToString::to_string)),
+    let location = match preload_dylib(path) {
+        Ok(()) => location,
+        // The source error holds the loader's message.
+        Err(e) => LibraryLocation::Missing(e.source().map_or_else(|| e.to_string(), ToString::to_string)),
     };
-    Library { name: name.to_owned(), found }
+    CudaLibrary { name: name.to_owned(), location }
 }
 
-/// The folders of libraries of all nvidia wheels: one a component for CUDA 12, one for
-/// all but cuDNN for CUDA 13.
+/// The library folders of all nvidia wheels: CUDA 12 has a wheel per component, CUDA 13 one
+/// for all but cuDNN.
 fn wheel_folders(site_packages: &Path) -> Vec<PathBuf> {
     let wheels = fs::read_dir(site_packages.join("nvidia")).into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = wheels
@@ -94,8 +94,8 @@ fn wheel_folders(site_packages: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// A library in the wheels: by its name, else another version of it, which an older
-/// ONNX Runtime was built for.
+/// A library in the wheels: the exact name, else another version of it, for older builds
+/// of ONNX Runtime.
 fn in_wheels(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let exact = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
     exact.or_else(|| {
@@ -106,25 +106,25 @@ fn in_wheels(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     })
 }
 
-/// Why CUDA can't be used and what to do, to end an error with.
-pub(super) fn advice(has_provider: bool, libraries: &[Library]) -> String {
+/// The end of an error message: why CUDA is not usable, and the remedy.
+pub(super) fn advice(has_provider: bool, libraries: &[CudaLibrary]) -> String {
     if !has_provider {
         return "this ONNX Runtime is a build for the CPU: `lsmi-etl runtime install --cuda` installs one for GPUs \
                 with CUDA's libraries, or use --device cpu"
             .to_owned();
     }
-    let missing = |library: &&Library| library.is_missing();
+    let missing = |library: &&CudaLibrary| library.is_missing();
     let mut reasons = Vec::new();
-    let lacking: Vec<&str> = libraries
+    let missing_names: Vec<&str> = libraries
         .iter()
         .filter(|library| library.name != DRIVER)
         .filter(missing)
         .map(|library| library.name.as_str())
         .collect();
-    if !lacking.is_empty() {
+    if !missing_names.is_empty() {
         reasons.push(format!(
             "CUDA's libraries {} are missing: `lsmi-etl runtime install --cuda` installs them beside ONNX Runtime",
-            lacking.join(", ")
+            missing_names.join(", ")
         ));
     }
     if libraries.iter().filter(missing).any(|library| library.name == DRIVER) {
@@ -134,12 +134,12 @@ pub(super) fn advice(has_provider: bool, libraries: &[Library]) -> String {
         ));
     }
     if reasons.is_empty() {
-        reasons.push("CUDA's libraries are there: see whether nvidia-smi shows this GPU".to_owned());
+        reasons.push("CUDA's libraries were found: check that nvidia-smi lists this GPU".to_owned());
     }
     format!("{}; or use --device cpu", reasons.join("; "))
 }
 
-/// A graph of one node, to see whether a GPU takes any.
+/// A graph of one node, which tests that a GPU accepts a session.
 pub(super) fn smallest_graph() -> Graph {
     let value = |name: &str| {
         let dim = Dimension { value: Some(dimension::Value::DimValue(1)), ..Dimension::default() };
@@ -177,9 +177,10 @@ mod tests {
 
     use super::*;
 
-    fn library(name: &str, missing: bool) -> Library {
-        let found = if missing { Found::Missing("no such file".into()) } else { Found::System };
-        Library { name: name.into(), found }
+    fn library(name: &str, missing: bool) -> CudaLibrary {
+        let location =
+            if missing { LibraryLocation::Missing("no such file".into()) } else { LibraryLocation::System };
+        CudaLibrary { name: name.into(), location }
     }
 
     #[test]
@@ -204,12 +205,12 @@ mod tests {
         assert_eq!(in_wheels("libcufft.so.12", &folders), Some(twelve));
         assert_eq!(in_wheels("libcublasLt.so.13", &folders), None);
 
-        // What is there but is no library is missing, with the loader's reason.
+        // A file that is not a library counts as missing, with the loader's reason.
         let loaded = load_libraries(Some(dir.path()));
         let names: Vec<&str> = loaded.iter().map(|library| library.name.as_str()).collect();
         assert_eq!(names[..3], ["libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13"]);
         assert_eq!(names[names.len() - 2..], [CUDNN, DRIVER]);
-        let Found::Missing(why) = &loaded[names.len() - 2].found else { panic!("{loaded:?}") };
+        let LibraryLocation::Missing(why) = &loaded[names.len() - 2].location else { panic!("{loaded:?}") };
         assert!(why.contains(&cudnn.display().to_string()), "{why}");
     }
 

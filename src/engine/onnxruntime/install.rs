@@ -1,5 +1,5 @@
-//! Puts ONNX Runtime's wheel into the user's data folder, with uv or pip: the one
-//! thing that this program takes from a package index.
+//! Installation of ONNX Runtime's wheel into the user's data folder, with uv or pip: the
+//! only download of this program from a package index.
 
 use std::fs;
 use std::io;
@@ -8,52 +8,52 @@ use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
 
-use super::locate::{Environment, installed_in};
+use super::locate::{SearchEnvironment, installed_in};
 
-/// A package, and the versions of it that fit.
+/// A package and its accepted versions.
 struct Package {
     name: &'static str,
     versions: &'static str,
 }
 
-/// The oldest version is the first that offers the interface this program is built
-/// for (API 24).
+/// The lower bound is the first version with the C API that this program is built for
+/// (API 24).
 const CPU: Package = Package { name: "onnxruntime", versions: ">=1.24" };
-/// With the CUDA 13 and cuDNN libraries it was built against. The package stops at
-/// 1.31; a later one would be built against others.
+/// With the CUDA 13 and cuDNN libraries it was built against. Upper bound 1.31: later
+/// versions would be built against other libraries.
 const CUDA: Package = Package { name: "onnxruntime-gpu[cuda,cudnn]", versions: ">=1.31,<1.32" };
 
-/// What to install and where.
+/// Options of [`install`].
 #[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The GPU package with its CUDA libraries (some 2 GB) and not the CPU one.
+pub struct InstallOptions {
+    /// The GPU package with its CUDA libraries (some 2 GB) instead of the CPU package.
     pub cuda: bool,
-    /// Install anew where it is there already.
+    /// Reinstall where it is installed already.
     pub force: bool,
-    /// The folder; [`Environment::runtime_dir`] where `None`.
+    /// The folder; [`SearchEnvironment::runtime_dir`] where `None`.
     pub dir: Option<PathBuf>,
-    /// One version in place of the newest that fits.
+    /// An exact version; the newest accepted one where `None`.
     pub version: Option<String>,
 }
 
-/// What is in place after [`install`].
+/// The result of [`install`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Installed {
+pub struct Installation {
     /// The library, as [`super::locate`] finds it.
     pub library: PathBuf,
-    /// Whether it had been there, so that nothing was done.
+    /// Whether it was installed already and nothing was done.
     pub already: bool,
 }
 
-/// Installs ONNX Runtime into `<dir>/cpu` or `<dir>/cuda`, whole or not at all: the
-/// package is unpacked beside and renamed. Does nothing where it is there, unless
+/// Installs ONNX Runtime into `<dir>/cpu` or `<dir>/cuda`, atomically: the package is
+/// unpacked into a temporary folder and renamed. Does nothing where it is installed, unless
 /// `force`.
 ///
 /// # Errors
-/// [`Error::Engine`] where neither uv nor pip is there or the one that is fails,
-/// with its last lines; [`Error::CannotCreate`] for the folder; [`Error::Config`]
-/// where no folder is given and none follows from the environment.
-pub fn install(options: &Options, environment: &Environment) -> Result<Installed> {
+/// [`Error::Engine`] where neither uv nor pip is found, or the installer fails, with its
+/// last lines; [`Error::CannotCreate`] for the folder; [`Error::Config`] where no folder is
+/// given and none follows from the environment.
+pub fn install(options: &InstallOptions, environment: &SearchEnvironment) -> Result<Installation> {
     let runtime = options.dir.as_ref().or(environment.runtime_dir.as_ref()).ok_or_else(|| {
         Error::Config("no home folder to install into; give --dir or set LSMI_ETL_RUNTIME_DIR".to_owned())
     })?;
@@ -61,15 +61,16 @@ pub fn install(options: &Options, environment: &Environment) -> Result<Installed
     place(&target, options.force, |fresh| run(installers(&requirement(options), fresh, options.cuda)))
 }
 
-/// Fills a folder beside `target` and puts it in its place once it holds a library.
-fn place(target: &Path, force: bool, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Installed> {
+/// Fills a temporary folder beside `target` and renames it to `target` once it holds a
+/// library.
+fn place(target: &Path, force: bool, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Installation> {
     if let Some(library) = installed_in(target).filter(|_| !force) {
-        return Ok(Installed { library, already: true });
+        return Ok(Installation { library, already: true });
     }
     let cannot_create = |source: io::Error| Error::CannotCreate { path: target.to_owned(), source };
     let parent = target.parent().unwrap_or(target);
     fs::create_dir_all(parent).map_err(cannot_create)?;
-    // Dropped at the end with whatever is still in it.
+    // Removed on drop, with its remaining contents.
     let staging =
         tempfile::Builder::new().prefix(".installing-").tempdir_in(parent).map_err(cannot_create)?;
     let fresh = staging.path().join("new");
@@ -86,11 +87,11 @@ fn place(target: &Path, force: bool, fill: impl FnOnce(&Path) -> Result<()>) -> 
     }
     fs::rename(&fresh, target).map_err(cannot_create)?;
     let library = installed_in(target)
-        .ok_or_else(|| Error::Internal("what was installed cannot be found again".to_owned()))?;
-    Ok(Installed { library, already: false })
+        .ok_or_else(|| Error::Internal("the installed library was not found".to_owned()))?;
+    Ok(Installation { library, already: false })
 }
 
-fn requirement(options: &Options) -> String {
+fn requirement(options: &InstallOptions) -> String {
     let package = if options.cuda { CUDA } else { CPU };
     match &options.version {
         Some(version) => format!("{}=={version}", package.name),
@@ -98,7 +99,7 @@ fn requirement(options: &Options) -> String {
     }
 }
 
-/// The commands that can install a requirement into a folder, the preferred first.
+/// Commands that install a requirement into a folder, in order of preference.
 fn installers(requirement: &str, target: &Path, dependencies: bool) -> Vec<Command> {
     let python = if cfg!(windows) { "python" } else { "python3" };
     let tools: [(&str, &[&str]); 2] = [
@@ -111,10 +112,10 @@ fn installers(requirement: &str, target: &Path, dependencies: bool) -> Vec<Comma
             let mut command = Command::new(program);
             command.args(arguments).args(["--only-binary", ":all:", "--target"]).arg(target);
             if !dependencies {
-                // The library needs nothing of what the Python module imports.
+                // The library does not need the dependencies of the Python module.
                 command.arg("--no-deps");
             }
-            // A user's own settings of these two contradict --target.
+            // These settings of the user's would conflict with --target.
             command.arg(requirement).env("PIP_USER", "0").env("PIP_REQUIRE_VIRTUALENV", "0");
             command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
             command
@@ -122,7 +123,7 @@ fn installers(requirement: &str, target: &Path, dependencies: bool) -> Vec<Comma
         .collect()
 }
 
-/// Runs the first of the commands whose program is there.
+/// Runs the first command whose program is installed.
 fn run(commands: Vec<Command>) -> Result<()> {
     for mut command in commands {
         let program = command.get_program().to_string_lossy().into_owned();
@@ -137,18 +138,18 @@ fn run(commands: Vec<Command>) -> Result<()> {
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        if said.contains("No module named pip") {
+        let messages = String::from_utf8_lossy(&output.stderr);
+        if messages.contains("No module named pip") {
             continue;
         }
         return Err(Error::Engine(format!(
             "{program} could not install ONNX Runtime ({}):\n{}",
             output.status,
-            last_lines(&said, 8)
+            last_lines(&messages, 8)
         )));
     }
     Err(Error::Engine(
-        "neither uv nor Python's pip is here to install with; install one of them, or download \
+        "neither uv nor Python's pip was found; install one of them, or download \
          ONNX Runtime's release and give its folder with --onnxruntime"
             .to_owned(),
     ))
@@ -173,7 +174,7 @@ mod tests {
         "libonnxruntime.so.1.32.0"
     };
 
-    /// Does what the installer does, with `content` for a library.
+    /// A fake installer that writes `content` as the library.
     fn wheel(content: &'static str) -> impl FnOnce(&Path) -> Result<()> {
         move |folder| {
             let capi = folder.join("onnxruntime/capi");
@@ -196,7 +197,7 @@ mod tests {
         assert_eq!(first.library, target.join("onnxruntime/capi").join(LIBRARY));
 
         let again = place(&target, false, |_| panic!("must not install again")).unwrap();
-        assert_eq!(again, Installed { already: true, ..first.clone() });
+        assert_eq!(again, Installation { already: true, ..first.clone() });
 
         let forced = place(&target, true, wheel("two")).unwrap();
         assert_eq!(forced, first);
@@ -236,13 +237,13 @@ mod tests {
         assert_eq!(failed.exit_code(), 69);
 
         let nothing = run(vec![absent()]).unwrap_err();
-        assert!(nothing.to_string().starts_with("neither uv nor Python's pip is here"), "{nothing}");
+        assert!(nothing.to_string().starts_with("neither uv nor Python's pip was found"), "{nothing}");
     }
 
     #[test]
     fn only_the_gpu_package_brings_its_dependencies() {
         let arguments = |cuda| {
-            let options = Options { cuda, ..Options::default() };
+            let options = InstallOptions { cuda, ..InstallOptions::default() };
             let commands = installers(&requirement(&options), Path::new("t"), cuda);
             commands
                 .iter()
@@ -257,13 +258,13 @@ mod tests {
             assert!(!line.contains(&"--no-deps".to_owned()));
             assert_eq!(line.last().unwrap(), "onnxruntime-gpu[cuda,cudnn]>=1.31,<1.32");
         }
-        let pinned = Options { version: Some("1.30.0".to_owned()), ..Options::default() };
+        let pinned = InstallOptions { version: Some("1.30.0".to_owned()), ..InstallOptions::default() };
         assert_eq!(requirement(&pinned), "onnxruntime==1.30.0");
     }
 
     #[test]
     fn without_a_folder_it_says_which_to_give() {
-        let error = install(&Options::default(), &Environment::default()).unwrap_err();
+        let error = install(&InstallOptions::default(), &SearchEnvironment::default()).unwrap_err();
         assert!(error.to_string().contains("LSMI_ETL_RUNTIME_DIR"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! Where ONNX Runtime's shared library is looked for, and what is there. Only the
-//! file system is asked: nothing is loaded here.
+//! Search for ONNX Runtime's shared library. Inspects the file system only and loads
+//! nothing.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,13 +12,13 @@ use crate::error::{Error, Result};
 /// The folder of Python's ONNX Runtime within `site-packages`.
 const CAPI: &str = "onnxruntime/capi";
 
-/// The file of the CUDA execution provider, which ONNX Runtime loads from beside itself.
+/// The file of the CUDA execution provider, which ONNX Runtime loads from its own folder.
 const CUDA_PROVIDER: &str =
     if cfg!(windows) { "onnxruntime_providers_cuda.dll" } else { "libonnxruntime_providers_cuda.so" };
 
-/// Who said, or what suggests, that a library is at a place.
+/// The source of a candidate path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum LibraryOrigin {
     /// `--onnxruntime PATH`.
     Flag,
     /// The environment variable `ORT_DYLIB_PATH`.
@@ -35,7 +35,7 @@ pub enum Origin {
     System,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for LibraryOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Flag => "--onnxruntime",
@@ -49,50 +49,50 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What is at a place.
+/// State of a candidate path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// A file of the library's name.
+pub enum CandidateStatus {
+    /// The library's file exists.
     Found,
     /// No such file.
     Missing,
-    /// A name that only the system's loader can resolve, by trying.
+    /// A bare name, which only the system's loader can resolve.
     Untried,
 }
 
-/// A place that was looked at.
+/// A candidate path for the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Why this place.
-    pub origin: Origin,
-    /// The library where it was found; otherwise the file, folder or pattern that
-    /// was looked for.
+pub struct LibraryCandidate {
+    /// The source of the path.
+    pub origin: LibraryOrigin,
+    /// The library where it was found; otherwise the file, folder or pattern that was
+    /// searched for.
     pub path: PathBuf,
-    /// What is there.
-    pub status: Status,
+    /// State of the path.
+    pub status: CandidateStatus,
 }
 
-impl Candidate {
-    /// The `site-packages` (or `runtime install`) folder that a library found in a
-    /// wheel belongs to: its CUDA libraries are in `nvidia` below it.
+impl LibraryCandidate {
+    /// The `site-packages` (or `runtime install`) folder of a library in a wheel. The CUDA
+    /// libraries are in its sub-folder `nvidia`.
     pub fn site_packages(&self) -> Option<&Path> {
         let capi = self.path.parent()?;
         capi.ends_with(CAPI).then(|| capi.ancestors().nth(2)).flatten()
     }
 
-    /// The CUDA execution provider beside the library, which builds for GPUs have.
+    /// The CUDA execution provider beside the library; GPU builds include it.
     pub fn cuda_provider(&self) -> Option<PathBuf> {
         let provider = self.path.parent()?.join(CUDA_PROVIDER);
-        (self.status == Status::Found && provider.is_file()).then_some(provider)
+        (self.status == CandidateStatus::Found && provider.is_file()).then_some(provider)
     }
 }
 
-/// What the search reads of the process's environment.
+/// The environment variables and paths that the search depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Environment {
+pub struct SearchEnvironment {
     /// `ORT_DYLIB_PATH`.
     pub ort_dylib_path: Option<PathBuf>,
-    /// This program's file.
+    /// This program's executable.
     pub executable: Option<PathBuf>,
     /// `VIRTUAL_ENV`.
     pub virtual_env: Option<PathBuf>,
@@ -103,8 +103,8 @@ pub struct Environment {
     pub runtime_dir: Option<PathBuf>,
 }
 
-impl Environment {
-    /// The process's own. Empty variables count as unset.
+impl SearchEnvironment {
+    /// The environment of this process. Empty variables count as unset.
     pub fn current() -> Self {
         let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
@@ -118,7 +118,7 @@ impl Environment {
     }
 }
 
-/// The folder for a user's data, by each system's convention.
+/// The user's data folder, by the platform's convention.
 fn data_folder(path: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     if cfg!(windows) {
         path("LOCALAPPDATA")
@@ -131,73 +131,84 @@ fn data_folder(path: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     }
 }
 
-/// Every place, in the order in which they count, and what is there.
+/// All candidates in order of precedence.
 ///
-/// `explicit` is the flag's file or folder. The last place is always the system's
+/// `explicit` is the flag's file or folder. The last candidate is always the system's
 /// loader.
-pub fn search(explicit: Option<&Path>, environment: &Environment) -> Vec<Candidate> {
+pub fn search(explicit: Option<&Path>, environment: &SearchEnvironment) -> Vec<LibraryCandidate> {
     let mut places = Vec::new();
-    let named = [(Origin::Flag, explicit), (Origin::OrtDylibPath, environment.ort_dylib_path.as_deref())];
+    let named = [
+        (LibraryOrigin::Flag, explicit),
+        (LibraryOrigin::OrtDylibPath, environment.ort_dylib_path.as_deref()),
+    ];
     for (origin, path) in named {
-        places.extend(path.map(|path| candidate(origin, path, at(path))));
+        places.extend(path.map(|path| candidate(origin, path, resolve(path))));
     }
     let prefixes = [
-        (Origin::Executable, environment.executable.as_deref().and_then(|file| file.parent()?.parent())),
-        (Origin::VirtualEnv, environment.virtual_env.as_deref()),
-        (Origin::CondaPrefix, environment.conda_prefix.as_deref()),
+        (
+            LibraryOrigin::Executable,
+            environment.executable.as_deref().and_then(|file| file.parent()?.parent()),
+        ),
+        (LibraryOrigin::VirtualEnv, environment.virtual_env.as_deref()),
+        (LibraryOrigin::CondaPrefix, environment.conda_prefix.as_deref()),
     ];
     for (origin, prefix) in prefixes {
         places.extend(prefix.map(|prefix| candidate(origin, &wheel_pattern(prefix), in_prefix(prefix))));
     }
     if let Some(runtime) = &environment.runtime_dir {
-        // A GPU build runs on the CPU too, so whoever has it wants it.
+        // The GPU build first: it also runs on the CPU.
         for device in ["cuda", "cpu"] {
             let folder = runtime.join(device).join(CAPI);
-            places.push(candidate(Origin::Installed, &folder, in_folder(&folder)));
+            places.push(candidate(LibraryOrigin::Installed, &folder, in_folder(&folder)));
         }
     }
-    let name = PathBuf::from(Naming::HOST.plain());
-    places.push(Candidate { origin: Origin::System, path: name, status: Status::Untried });
+    let name = PathBuf::from(LibraryName::HOST.plain());
+    places.push(LibraryCandidate {
+        origin: LibraryOrigin::System,
+        path: name,
+        status: CandidateStatus::Untried,
+    });
     places
 }
 
-/// The library to load: the first that is there, else the one that the system's
-/// loader may know ([`Status::Untried`]).
+/// The library to load: the first that exists, else the bare name for the system's loader
+/// ([`CandidateStatus::Untried`]).
 ///
 /// # Errors
-/// [`Error::Engine`] where the user named a place, by the flag or by
-/// `ORT_DYLIB_PATH`, and nothing is there.
-pub fn first_found(explicit: Option<&Path>, environment: &Environment) -> Result<Candidate> {
+/// [`Error::Engine`] where the flag or `ORT_DYLIB_PATH` names a path that holds no
+/// library.
+pub fn first_found(explicit: Option<&Path>, environment: &SearchEnvironment) -> Result<LibraryCandidate> {
     let places = search(explicit, environment);
     let first = places.into_iter().find(|place| {
-        place.status != Status::Missing || matches!(place.origin, Origin::Flag | Origin::OrtDylibPath)
+        place.status != CandidateStatus::Missing
+            || matches!(place.origin, LibraryOrigin::Flag | LibraryOrigin::OrtDylibPath)
     });
     match first {
-        Some(place) if place.status != Status::Missing => Ok(place),
+        Some(place) if place.status != CandidateStatus::Missing => Ok(place),
         Some(place) => Err(Error::Engine(format!(
             "{}: {} is not ONNX Runtime's library nor a folder that holds it ({}); \
              correct it, or leave it out to use what is installed",
             place.origin,
             place.path.display(),
-            Naming::HOST.plain(),
+            LibraryName::HOST.plain(),
         ))),
-        None => Err(Error::Internal("the search for ONNX Runtime has no last place".to_owned())),
+        None => Err(Error::Internal("the search for ONNX Runtime has no last candidate".to_owned())),
     }
 }
 
-/// The library in a folder that `pip install --target` or a Python environment filled.
+/// The library in a folder of `pip install --target` or a Python environment.
 pub(super) fn installed_in(target: &Path) -> Option<PathBuf> {
     in_folder(&target.join(CAPI))
 }
 
-fn candidate(origin: Origin, searched: &Path, found: Option<PathBuf>) -> Candidate {
-    let status = if found.is_some() { Status::Found } else { Status::Missing };
-    Candidate { origin, path: found.unwrap_or_else(|| searched.to_owned()), status }
+fn candidate(origin: LibraryOrigin, searched: &Path, found: Option<PathBuf>) -> LibraryCandidate {
+    let status = if found.is_some() { CandidateStatus::Found } else { CandidateStatus::Missing };
+    LibraryCandidate { origin, path: found.unwrap_or_else(|| searched.to_owned()), status }
 }
 
-/// The library that a user's path means: itself, or one in the folder, in its `lib`
-/// (a release archive) or in its wheel.
-fn at(path: &Path) -> Option<PathBuf> {
+/// Resolves a path from the user: the library itself, or a folder that holds it directly,
+/// in `lib` (a release archive) or in a wheel.
+fn resolve(path: &Path) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path.to_owned());
     }
@@ -207,14 +218,14 @@ fn at(path: &Path) -> Option<PathBuf> {
         .or_else(|| in_prefix(path))
 }
 
-/// Where wheels lie in a Python environment, as a pattern to show.
+/// The path of the wheel in a Python environment, as a pattern for messages.
 fn wheel_pattern(prefix: &Path) -> PathBuf {
     let packages = if cfg!(windows) { "Lib/site-packages" } else { "lib/python3.*/site-packages" };
     prefix.join(packages).join(CAPI)
 }
 
-/// The library in a Python environment: of its newest Python that has one, or in
-/// `lib` itself, where Conda puts the C++ package.
+/// The library in a Python environment: in the newest Python that has one, or in `lib`,
+/// where Conda installs the C++ package.
 fn in_prefix(prefix: &Path) -> Option<PathBuf> {
     if cfg!(windows) {
         return in_folder(&prefix.join("Lib/site-packages").join(CAPI));
@@ -234,7 +245,7 @@ fn in_prefix(prefix: &Path) -> Option<PathBuf> {
 /// The library in a folder: the plain name, else the highest version.
 fn in_folder(folder: &Path) -> Option<PathBuf> {
     entries(folder)
-        .filter_map(|(name, path)| Some((Naming::HOST.version(name.to_str()?)?, path)))
+        .filter_map(|(name, path)| Some((LibraryName::HOST.version(name.to_str()?)?, path)))
         .filter(|(_, path)| path.is_file())
         .max()
         .map(|(_, path)| path)
@@ -245,13 +256,13 @@ fn entries(folder: &Path) -> impl Iterator<Item = (OsString, PathBuf)> {
     entries.map(|entry| (entry.file_name(), entry.path()))
 }
 
-/// How the library's file is called. Wheels hold only the versioned name.
-struct Naming {
+/// File name of the library. Wheels hold only the versioned name.
+struct LibraryName {
     stem: &'static str,
     ending: &'static str,
 }
 
-impl Naming {
+impl LibraryName {
     const HOST: Self = if cfg!(windows) {
         Self { stem: "onnxruntime", ending: ".dll" }
     } else if cfg!(target_os = "macos") {
@@ -264,9 +275,8 @@ impl Naming {
         format!("{}{}", self.stem, self.ending)
     }
 
-    /// The version in a library's file name, `None` for any other file. The plain
-    /// name counts as higher than every version: it is the link that was made to be
-    /// found.
+    /// The version in a library's file name, `None` for other files. The plain name sorts
+    /// above all versions: it is the link that installers create for lookup.
     fn version(&self, file: &str) -> Option<Vec<u64>> {
         let rest = file.strip_prefix(self.stem)?;
         if rest == self.ending {
@@ -279,7 +289,7 @@ impl Naming {
     }
 }
 
-/// The numbers of a version, for ordering 3.9 before 3.13.
+/// The components of a version, as a sort key that orders 3.9 before 3.13.
 fn version(text: &str) -> Vec<u64> {
     text.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
@@ -290,13 +300,13 @@ mod tests {
 
     use super::*;
 
-    const LINUX: Naming = Naming { stem: "libonnxruntime", ending: ".so" };
-    const MACOS: Naming = Naming { stem: "libonnxruntime", ending: ".dylib" };
+    const LINUX: LibraryName = LibraryName { stem: "libonnxruntime", ending: ".so" };
+    const MACOS: LibraryName = LibraryName { stem: "libonnxruntime", ending: ".dylib" };
 
     /// The host's library name with a version in it, where the host writes one.
     fn versioned(version: &str) -> String {
         if cfg!(windows) {
-            Naming::HOST.plain()
+            LibraryName::HOST.plain()
         } else if cfg!(target_os = "macos") {
             format!("libonnxruntime.{version}.dylib")
         } else {
@@ -343,7 +353,7 @@ mod tests {
         let conda = wheel(&root.join("conda"), "3.12");
         let cuda = put(&root.join("data/cuda").join(CAPI), &versioned("1.31.0"));
         let cpu = put(&root.join("data/cpu").join(CAPI), &versioned("1.32.0"));
-        let mut environment = Environment {
+        let mut environment = SearchEnvironment {
             ort_dylib_path: Some(root.join("variable")),
             executable: Some(root.join("prefix/bin/lsmi-etl")),
             virtual_env: Some(root.join("venv")),
@@ -354,9 +364,9 @@ mod tests {
             search(Some(&flag), &environment).into_iter().map(|place| place.path).collect();
         let all = [&flag, &variable, &beside, &venv, &conda, &cuda, &cpu];
         assert_eq!(found[..7].iter().collect::<Vec<_>>(), all);
-        assert_eq!(found[7], Path::new(&Naming::HOST.plain()));
+        assert_eq!(found[7], Path::new(&LibraryName::HOST.plain()));
 
-        let first = |environment: &Environment| first_found(None, environment).unwrap().path;
+        let first = |environment: &SearchEnvironment| first_found(None, environment).unwrap().path;
         assert_eq!(first_found(Some(&root.join("flag")), &environment).unwrap().path, flag);
         assert_eq!(first(&environment), variable);
         environment.ort_dylib_path = None;
@@ -371,25 +381,25 @@ mod tests {
         assert_eq!(first(&environment), cpu);
         environment.runtime_dir = None;
         let last = first_found(None, &environment).unwrap();
-        assert_eq!((last.origin, last.status), (Origin::System, Status::Untried));
+        assert_eq!((last.origin, last.status), (LibraryOrigin::System, CandidateStatus::Untried));
     }
 
     #[test]
     fn a_named_place_with_nothing_in_it_is_an_error() {
         let dir = TempDir::new().unwrap();
         let environment =
-            Environment { virtual_env: Some(dir.path().join("venv")), ..Environment::default() };
+            SearchEnvironment { virtual_env: Some(dir.path().join("venv")), ..SearchEnvironment::default() };
         wheel(&dir.path().join("venv"), "3.12");
         let missing = dir.path().join("nowhere");
         let error = first_found(Some(&missing), &environment).unwrap_err();
         assert_eq!(error.exit_code(), 69);
         assert!(error.to_string().starts_with("--onnxruntime: "), "{error}");
-        let environment = Environment { ort_dylib_path: Some(missing), ..environment };
+        let environment = SearchEnvironment { ort_dylib_path: Some(missing), ..environment };
         let error = first_found(None, &environment).unwrap_err();
         assert!(error.to_string().starts_with("ORT_DYLIB_PATH: "), "{error}");
         let places = search(None, &environment);
-        assert_eq!(places[0].status, Status::Missing);
-        assert_eq!(places[1].status, Status::Found);
+        assert_eq!(places[0].status, CandidateStatus::Missing);
+        assert_eq!(places[1].status, CandidateStatus::Found);
     }
 
     #[test]
@@ -399,7 +409,7 @@ mod tests {
         let target = put(&dir.path().join("target").join(CAPI), &versioned("1.30.0"));
         let venv = wheel(&dir.path().join("venv"), "3.12");
         for (folder, library) in [("release", release), ("target", target), ("venv", venv)] {
-            let found = first_found(Some(&dir.path().join(folder)), &Environment::default()).unwrap();
+            let found = first_found(Some(&dir.path().join(folder)), &SearchEnvironment::default()).unwrap();
             assert_eq!(found.path, library);
         }
     }
@@ -408,11 +418,11 @@ mod tests {
     fn builds_for_gpus_have_a_provider_beside_them() {
         let dir = TempDir::new().unwrap();
         let library = wheel(dir.path(), "3.12");
-        let found = || candidate(Origin::VirtualEnv, dir.path(), in_prefix(dir.path()));
+        let found = || candidate(LibraryOrigin::VirtualEnv, dir.path(), in_prefix(dir.path()));
         assert_eq!(found().cuda_provider(), None);
         let provider = put(library.parent().unwrap(), CUDA_PROVIDER);
         assert_eq!(found().cuda_provider(), Some(provider));
-        assert_eq!(candidate(Origin::VirtualEnv, &library, None).cuda_provider(), None);
+        assert_eq!(candidate(LibraryOrigin::VirtualEnv, &library, None).cuda_provider(), None);
     }
 
     #[test]
@@ -425,7 +435,7 @@ mod tests {
         assert_eq!(in_prefix(dir.path()), Some(newest.clone()));
         put(newest.parent().unwrap(), &versioned("1.9.0"));
         assert_eq!(in_prefix(dir.path()), Some(newest.clone()));
-        let place = candidate(Origin::VirtualEnv, dir.path(), Some(newest));
+        let place = candidate(LibraryOrigin::VirtualEnv, dir.path(), Some(newest));
         assert_eq!(place.site_packages(), Some(site_packages(dir.path(), "3.13").as_path()));
     }
 }

@@ -1,12 +1,12 @@
-//! ONNX Runtime as the engine, loaded at run time. One environment a process, one
-//! session a worker with one thread of its own, weights held and packed once for all.
+//! ONNX Runtime, loaded at run time. One environment per process; one single-threaded
+//! session per worker; weights stored and prepacked once for all sessions.
 
 pub mod cuda;
 pub mod install;
 pub mod locate;
 mod outputs;
+mod pinned;
 mod session;
-mod staged;
 mod weights;
 
 use std::path::PathBuf;
@@ -20,17 +20,18 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use crate::bundle::Program;
 use crate::error::{Error, Result};
 
-use self::cuda::Library;
-use self::locate::Candidate;
-use self::session::Sessions;
-use self::staged::Staged;
-use self::weights::Weights;
+use self::cuda::CudaLibrary;
+use self::locate::LibraryCandidate;
+use self::pinned::PinnedSessions;
+use self::session::ZeroCopySessions;
+use self::weights::SharedWeights;
 use super::backend::Backend;
+use super::description::EngineDescription;
 use super::device::Device;
-use super::{Description, Options};
+use super::options::EngineOptions;
 
-/// Models that are loaded side by side, each for a worker of its own: ONNX Runtime takes
-/// some times as much memory while it does that.
+/// Bytes of models that are loaded in parallel, one model per worker. Loading takes ONNX
+/// Runtime several times the memory of the model.
 const LOADED_AT_ONCE_BYTES: usize = 32 << 20;
 
 /// ONNX Runtime keeps its environment for the life of the process.
@@ -42,16 +43,16 @@ pub(super) struct OnnxRuntime {
     library: PathBuf,
     device: Device,
     tf32: bool,
-    /// CUDA's libraries as they were found, where a GPU is asked for.
-    libraries: Vec<Library>,
+    /// The preloaded CUDA libraries, for a GPU.
+    libraries: Vec<CudaLibrary>,
 }
 
 impl OnnxRuntime {
-    /// Loads the library, or takes the one that the process has loaded already. For a
-    /// GPU, CUDA's libraries are loaded first. A build that collects usage data begins with
-    /// that when it is loaded: only `ORT_DISABLE_TELEMETRY` in the environment, which the
-    /// program sets as it starts, keeps it from that.
-    pub(super) fn load(place: &Candidate, options: &Options) -> Result<Self> {
+    /// Loads the library, or returns the one that the process has loaded already. For a
+    /// GPU, CUDA's libraries are loaded first. Builds with telemetry start to collect usage
+    /// data at load time; only the environment variable `ORT_DISABLE_TELEMETRY`, set at
+    /// start-up, prevents it.
+    pub(super) fn load(place: &LibraryCandidate, options: &EngineOptions) -> Result<Self> {
         let (device, tf32) = (options.device, options.tf32);
         let libraries = match device {
             Device::Cpu => Vec::new(),
@@ -78,15 +79,15 @@ impl OnnxRuntime {
         self.device
     }
 
-    pub(super) fn describe(&self) -> Description {
-        // The version stands in the library's file name (libonnxruntime.so.1.32.0);
-        // a plain name is resolved first, since packages link it to the full one.
+    pub(super) fn describe(&self) -> EngineDescription {
+        // The version is part of the file name (libonnxruntime.so.1.32.0). A plain name is
+        // resolved first, since packages link it to the versioned file.
         let real = self.library.canonicalize().unwrap_or_else(|_| self.library.clone());
         let name = real.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let version = name.trim_start_matches(|c: char| !c.is_ascii_digit()).trim_end_matches(".dylib");
         let version = if version.is_empty() { "version unknown" } else { version };
         let rounding = if self.tf32 && self.device != Device::Cpu { " with TF32" } else { "" };
-        Description {
+        EngineDescription {
             name: "onnxruntime".into(),
             version: version.into(),
             device: format!("{}{rounding}", self.device),
@@ -94,20 +95,20 @@ impl OnnxRuntime {
         }
     }
 
-    /// Sets up a session on every GPU, so that what is missing is said before anything
-    /// is read or written.
+    /// Creates a test session on every GPU, so that missing libraries are reported before
+    /// any data is read or written.
     pub(super) fn probe(&self) -> Result<()> {
         let Device::Cuda(gpus) = self.device else { return Ok(()) };
-        let weights =
-            Weights::new(&cuda::smallest_graph(), false).map_err(|e| self.refuse("cannot begin", &e))?;
+        let weights = SharedWeights::new(&cuda::smallest_graph(), false)
+            .map_err(|e| self.refuse("cannot begin", &e))?;
         gpus.numbers().try_for_each(|gpu| {
             let doing = format!("cannot use cuda:{gpu}");
             self.load_graph(&weights, Some(gpu)).map(drop).map_err(|e| self.refuse(&doing, &e))
         })
     }
 
-    /// The sessions of `count` workers, spread over the devices. `staged` has them take
-    /// their rows from the engine's memory, as those on a GPU always do.
+    /// The sessions of `count` workers, distributed over the devices. `staged` selects
+    /// sessions with staging buffers on the CPU too; on a GPU they are always used.
     pub(super) fn sessions(
         &self,
         program: &Program,
@@ -116,7 +117,7 @@ impl OnnxRuntime {
     ) -> Result<Vec<Box<dyn Backend>>> {
         let loading = |e: ort::Error| self.refuse("cannot load the models", &e);
         let on_cpu = self.device == Device::Cpu;
-        let weights = program.graphs.iter().map(|graph| Weights::new(graph, on_cpu));
+        let weights = program.graphs.iter().map(|graph| SharedWeights::new(graph, on_cpu));
         let weights = weights.collect::<ort::Result<Vec<_>>>().map_err(loading)?;
         let worker = |worker: usize| -> ort::Result<Box<dyn Backend>> {
             let gpu = self.device.gpu(worker);
@@ -128,8 +129,8 @@ impl OnnxRuntime {
                 .collect::<ort::Result<Vec<_>>>()?;
             let program = program.clone_shape();
             Ok(match gpu {
-                None if !staged => Box::new(Sessions::new(program, sessions)),
-                gpu => Box::new(Staged::new(program, sessions, gpu)?),
+                None if !staged => Box::new(ZeroCopySessions::new(program, sessions)),
+                gpu => Box::new(PinnedSessions::new(program, sessions, gpu)?),
             })
         };
         let bytes = weights.iter().map(|weights| weights.model().len()).sum::<usize>();
@@ -143,14 +144,14 @@ impl OnnxRuntime {
                 loading.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
             });
             for session in loaded {
-                let died = |_| Error::Internal("loading the models has died".to_owned());
-                sessions.push(session.map_err(died)?.map_err(loading)?);
+                let panicked = |_| Error::Internal("a thread that loads the models panicked".to_owned());
+                sessions.push(session.map_err(panicked)?.map_err(loading)?);
             }
         }
         Ok(sessions)
     }
 
-    fn load_graph(&self, weights: &Weights, gpu: Option<u32>) -> ort::Result<Session> {
+    fn load_graph(&self, weights: &SharedWeights, gpu: Option<u32>) -> ort::Result<Session> {
         weights.share(self.builder(gpu)?)?.commit_from_memory(weights.model())
     }
 
@@ -172,10 +173,11 @@ impl OnnxRuntime {
                 "an operator of these models runs on the processor only; export them without it, or use --device cpu"
                     .to_owned()
             }
-            // Compiled in is all that this says: its libraries may be missing.
+            // `is_available` only tells that the provider is compiled in: its libraries may be
+            // missing.
             Device::Cuda(_) => cuda::advice(ep::CUDA::is_available().unwrap_or(true), &self.libraries),
         };
-        // Its reasons can have several lines, and begin with where in its source they arose.
+        // ONNX Runtime's messages may span lines and begin with a location in its source.
         let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         let reason = reason.split_once("[ONNXRuntimeError] : ").map_or(reason.as_str(), |(_, reason)| reason);
         Error::Engine(format!("ONNX Runtime ({}): {doing}: {reason}; {advice}", self.library.display()))

@@ -1,28 +1,28 @@
-//! Sessions that read a batch where Arrow has it: no copy on the processor.
+//! Zero-copy sessions: the CPU execution provider reads a batch from Arrow's buffers.
 
 use ort::session::Session;
 use ort::value::TensorRef;
 
 use crate::bundle::{Graph, INPUTS, Program};
-use crate::engine::backend::{self, Backend, Batch, Evaluated};
+use crate::engine::backend::{self, Backend, BatchInputs, BatchOutputs};
 use crate::error::{Error, Result};
 
 use super::outputs::take_outputs;
 
-/// The sessions of one worker, one for each graph of the program.
-pub(super) struct Sessions {
+/// The sessions of one worker, one per graph of the program.
+pub(super) struct ZeroCopySessions {
     program: Program,
     sessions: Vec<(Session, Graph)>,
 }
 
-impl Sessions {
+impl ZeroCopySessions {
     pub(super) fn new(program: Program, sessions: Vec<(Session, Graph)>) -> Self {
         Self { program, sessions }
     }
 }
 
-impl Backend for Sessions {
-    fn evaluate(&mut self, batch: &Batch<'_>, out: &mut Evaluated) -> Result<()> {
+impl Backend for ZeroCopySessions {
+    fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()> {
         backend::check(&self.program, batch)?;
         for (session, graph) in &mut self.sessions {
             run(session, graph, self.program.dims, batch, out)
@@ -36,13 +36,13 @@ fn run(
     session: &mut Session,
     graph: &Graph,
     [d1, d2]: [usize; 2],
-    batch: &Batch<'_>,
-    out: &mut Evaluated,
+    batch: &BatchInputs<'_>,
+    out: &mut BatchOutputs,
 ) -> ort::Result<()> {
     let rows = batch.rows;
     let mut inputs = Vec::with_capacity(INPUTS.len());
     for &input in &graph.inputs {
-        // Views: the engine reads the batch where it lies.
+        // Zero-copy: tensors are views of the batch.
         let tensor = match input {
             0 => TensorRef::from_array_view(([rows, d1], batch.x1))?.into_dyn(),
             1 => TensorRef::from_array_view(([rows, d2], batch.x2))?.into_dyn(),

@@ -1,6 +1,6 @@
-//! The weights of a graph, held once for all its sessions. ONNX Runtime shares packed
-//! weights between sessions only where the weights themselves are shared: a session
-//! otherwise keeps a copy of its own, eight workers eight.
+//! Weights of a graph, shared by all its sessions. ONNX Runtime shares prepacked weights
+//! only between sessions that share the initializers themselves; otherwise eight workers
+//! hold eight copies.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use tract_onnx::pb::{TensorProto, tensor_proto::DataType};
 
 use crate::bundle::Graph;
 
-/// Smaller ones are not worth the trouble.
+/// Smaller tensors are not shared: the gain is negligible.
 const SMALLEST_BYTES: usize = 1 << 12;
 
-/// A graph as its sessions load it.
-pub(super) struct Weights {
+/// A graph's encoded model and its shared and prepacked weights.
+pub(super) struct SharedWeights {
     model: Vec<u8>,
     shared: Vec<(String, Arc<DynValue>)>,
     packed: PrepackedWeights,
 }
 
-impl Weights {
-    /// The model's bytes and, for sessions on the processor, its large float weights.
+impl SharedWeights {
+    /// Encodes the model and, for sessions on the CPU, extracts its large f32 weights.
     pub(super) fn new(graph: &Graph, on_cpu: bool) -> ort::Result<Self> {
         let mut shared = Vec::new();
         let tensors = graph.model.graph.as_ref().filter(|_| on_cpu).map(|graph| graph.initializer.as_slice());
@@ -35,12 +35,12 @@ impl Weights {
         Ok(Self { model: graph.model.encode_to_vec(), shared, packed: PrepackedWeights::new() })
     }
 
-    /// The model as ONNX.
+    /// The encoded ONNX model.
     pub(super) fn model(&self) -> &[u8] {
         &self.model
     }
 
-    /// Has a session use these weights.
+    /// Adds the shared weights to a session builder.
     pub(super) fn share(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
         let mut builder = builder.with_prepacked_weights(&self.packed)?;
         for (name, value) in &self.shared {
@@ -50,7 +50,7 @@ impl Weights {
     }
 }
 
-/// The values of a large tensor of f32 that lie in the model itself.
+/// The values of a large f32 tensor that is stored in the model itself.
 fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
     let count =
         tensor.dims.iter().try_fold(1, |count: usize, &dim| count.checked_mul(dim.try_into().ok()?))?;

@@ -1,3 +1,3 @@
-//! Tests of the whole of training.
+//! Integration tests of training.
 
 pub(super) mod recovery;

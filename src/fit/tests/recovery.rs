@@ -1,24 +1,24 @@
-//! Tests that training recovers what is exactly known: data from Gaussian generators with
-//! closed forms, and the errors of h, i, r and s on rows that were not trained on.
+//! Tests that training recovers exact values: data from Gaussian generators with closed-form
+//! densities; errors of h, i, r and s on fresh rows.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::error::{Error, Place};
-use crate::fit::evaluate::{log_softmax, log_sum_exp};
-use crate::fit::random::{Chance, chance};
-use crate::fit::{DensityFit, Modality, Models, Progress, Recipe, TrainingSet, train};
+use crate::fit::inference::{log_softmax, log_sum_exp};
+use crate::fit::random::{RandomStream, random_stream};
+use crate::fit::{DensityFit, EmbeddingMatrix, FitProgress, FittedModels, Recipe, TrainingSet, train};
 
 struct Silent;
 
-impl Progress for Silent {
+impl FitProgress for Silent {
     fn stage(&self, _: &str) {}
     fn epoch(&self, _: &str, _: usize, _: usize, _: f64) {}
 }
 
-/// Rows with their exact i and h.
-pub(super) struct Rows {
+/// ExactRows with their exact i and h.
+pub(super) struct ExactRows {
     pub dim: usize,
     pub x: [Vec<f32>; 2],
     pub y: Vec<u32>,
@@ -28,10 +28,10 @@ pub(super) struct Rows {
 
 /// The reference's generator, C classes in C dimensions, at ρ = σ = 0.5 and any prior:
 /// x1 = e_y + σU, x2 = e_y + σ(ρU + √(1−ρ²)V).
-pub(super) fn gaussian(rows: usize, prior: &[f64], seed: u64) -> Rows {
+pub(super) fn gaussian(rows: usize, prior: &[f64], seed: u64) -> ExactRows {
     let (rho, sigma, c) = (0.5f64, 0.5f64, prior.len());
-    let mut rng = chance(seed, Chance::Split);
-    let mut out = Rows { dim: c, x: [vec![], vec![]], y: vec![], exact: vec![] };
+    let mut rng = random_stream(seed, RandomStream::Split);
+    let mut out = ExactRows { dim: c, x: [vec![], vec![]], y: vec![], exact: vec![] };
     for _ in 0..rows {
         let y = draw(prior, &mut rng);
         let mut x = [vec![], vec![]];
@@ -81,14 +81,14 @@ fn draw(prior: &[f64], rng: &mut ChaCha8Rng) -> usize {
         .count()
 }
 
-fn fit(rows: &Rows, classes: usize, recipe: Recipe) -> Models {
-    let modality = |m: usize| Modality { column: ["x1", "x2"][m], dim: rows.dim, values: &rows.x[m] };
+fn fit(rows: &ExactRows, classes: usize, recipe: Recipe) -> FittedModels {
+    let modality = |m: usize| EmbeddingMatrix { column: ["x1", "x2"][m], dim: rows.dim, values: &rows.x[m] };
     let set = TrainingSet { place: Place::file("test"), x: [modality(0), modality(1)], y: &rows.y, classes };
     train(&set, &recipe, &Silent).unwrap()
 }
 
 /// i_1, i_2, i_12, h_1, h_2 of each row by the models.
-pub(super) fn estimate(models: &Models, rows: &Rows) -> Vec<[f64; 5]> {
+pub(super) fn estimate(models: &FittedModels, rows: &ExactRows) -> Vec<[f64; 5]> {
     let [x1, x2] = [rows.x[0].as_slice(), rows.x[1].as_slice()];
     let [one, two, both] = &models.classifiers;
     let log_prob = [one.log_prob(&[x1]), two.log_prob(&[x2]), both.log_prob(&[x1, x2])];
@@ -121,8 +121,8 @@ pub(super) fn errors<const N: usize>(found: &[[f64; N]], truth: &[[f64; N]]) -> 
 }
 
 fn report(
-    train_on: &Rows,
-    fresh: &Rows,
+    train_on: &ExactRows,
+    fresh: &ExactRows,
     classes: usize,
     recipe: Recipe,
 ) -> ([(f64, f64); 5], [(f64, f64); 4]) {
@@ -165,9 +165,9 @@ fn gradient_descent_comes_close_and_a_seed_fixes_all() {
     assert_eq!(fit(&rows, 3, recipe), fit(&rows, 3, recipe));
 }
 
-/// Rows whose columns are all of the awkward kinds at once.
+/// ExactRows with all kinds of awkward columns.
 fn awkward(n: usize, width: usize) -> (Vec<f32>, Vec<u32>) {
-    let mut rng = chance(1, Chance::Split);
+    let mut rng = random_stream(1, RandomStream::Split);
     let mut x = Vec::new();
     let y: Vec<u32> = (0..n as u32).map(|row| if row == 0 { 2 } else { row % 2 }).collect();
     for &class in &y {
@@ -198,8 +198,8 @@ fn awkward(n: usize, width: usize) -> (Vec<f32>, Vec<u32>) {
 fn awkward_columns_give_finite_models() {
     for (n, width) in [(300, 14), (60, 100), (40, 1)] {
         let (x, y) = awkward(n, width);
-        // Twice the same modality.
-        let rows = Rows { dim: width, x: [x.clone(), x], y, exact: vec![] };
+        // The same modality twice.
+        let rows = ExactRows { dim: width, x: [x.clone(), x], y, exact: vec![] };
         let models = fit(&rows, 3, Recipe::default());
         for row in estimate(&models, &rows) {
             assert!(row.iter().all(|value| value.is_finite()), "{n} rows of {width}: {row:?}");
@@ -215,8 +215,10 @@ fn a_constant_column_changes_no_density() {
     let rows = gaussian(600, &[0.5; 2], 5);
     let wider: Vec<f32> = rows.x[0].chunks(2).flat_map(|x| [x[0], 9.0, x[1]]).collect();
     let density = |dim, values: &[f32]| {
-        let x =
-            [Modality { column: "x1", dim, values }, Modality { column: "x2", dim: 2, values: &rows.x[1] }];
+        let x = [
+            EmbeddingMatrix { column: "x1", dim, values },
+            EmbeddingMatrix { column: "x2", dim: 2, values: &rows.x[1] },
+        ];
         let set = TrainingSet { place: Place::file("test"), x, y: &rows.y, classes: 2 };
         train(&set, &Recipe::default(), &Silent).unwrap().densities[0].specificity(values)
     };
@@ -230,14 +232,14 @@ fn rows_nothing_can_be_learned_from_are_refused() {
     let x: Vec<f32> = (0..100).map(|i| i as f32).collect();
     let refused = |x: &[f32], y: &[u32], stop: bool| {
         struct Stopper(bool);
-        impl Progress for Stopper {
+        impl FitProgress for Stopper {
             fn stage(&self, _: &str) {}
             fn epoch(&self, _: &str, _: usize, _: usize, _: f64) {}
             fn interrupted(&self) -> bool {
                 self.0
             }
         }
-        let modality = |column| Modality { column, dim: 1, values: x };
+        let modality = |column| EmbeddingMatrix { column, dim: 1, values: x };
         let x = [modality("left"), modality("right")];
         let set = TrainingSet { place: Place::file("f.parquet"), x, y, classes: 2 };
         train(&set, &Recipe::default(), &Stopper(stop)).unwrap_err()

@@ -1,14 +1,15 @@
-//! Two extremes with the same x1: in `rdn` x2 repeats it, in `unq` x2 knows nothing.
-//! In both x1 holds all that the pair says of y, so i12 = i1 exactly.
+//! Two extreme generators with the same x1: in `rdn` x2 repeats it, in `unq` x2 is
+//! independent of y. In both, x1 holds all information of the pair, so i12 = i1 exactly.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::error::Result;
+use crate::interaction::Pointwise;
 
 use super::mixture::{corners, isotropic, square};
-use super::{Pointwise, Prior};
+use super::prior::Prior;
 
 pub(super) const DIMS: [usize; 2] = [8, 8];
 const CLASSES: usize = 4;

@@ -6,12 +6,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::error::{Error, Result};
+use crate::interaction::Pointwise;
 
 use super::mixture::{corners, evidence};
-use super::{Pointwise, Prior};
+use super::prior::Prior;
 
 /// x1 = e_y + σU, x2 = e_y + σ(ρU + √(1−ρ²)V), with U, V standard normal in C
-/// dimensions. Given y, x1 + x2 is all that the pair says of y, so
+/// dimensions. x1 + x2 is a sufficient statistic of the pair for y, so
 ///
 /// ```text
 /// ln p(y|x_m)     = ln softmax(x_m/σ² + ln p)[y]
@@ -66,7 +67,7 @@ impl Gaussian {
     }
 }
 
-/// What the noise's two parameters must be.
+/// Checks the two parameters of the noise.
 pub(super) fn check_noise(rho: f64, sigma: f64) -> Result<()> {
     if !(rho > -1.0 && rho < 1.0) {
         return Err(Error::Usage(format!("--rho {rho}: a correlation strictly between -1 and 1 is needed")));

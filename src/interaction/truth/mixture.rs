@@ -1,9 +1,9 @@
-//! The one formula behind every generator: a class-conditional density known up to
-//! what all classes share gives i and the mixture's log density.
+//! The formula behind every generator: class-conditional densities, known up to a factor
+//! common to all classes, give i and the log density of the mixture.
 
 use std::f64::consts::PI;
 
-use super::Prior;
+use super::prior::Prior;
 
 /// ln(2π).
 pub(super) fn ln_2pi() -> f64 {
@@ -17,7 +17,7 @@ pub(super) fn evidence(prior: &Prior, y: usize, score: impl Fn(usize) -> f64) ->
     (score(y) - mixture, mixture)
 }
 
-/// ln Σ exp(term) with the largest term taken out first.
+/// ln Σ exp(term), with the largest term subtracted first.
 pub(super) fn log_sum_exp(terms: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = terms.clone().fold(f64::NEG_INFINITY, f64::max);
     if !largest.is_finite() {

@@ -1,9 +1,9 @@
-//! Synthetic data whose densities are known in closed form, so that every row comes
-//! with its exact pointwise information and specificity.
+//! Generators of synthetic data with closed-form densities: every row comes with its exact
+//! pointwise information and specificity.
 //!
 //! In each generator (x1, x2) is Gaussian given the class (and a hidden bit, for xor),
 //! so p(x1), p(x2) and p(x1, x2) are mixtures over classes of blocks of one Gaussian.
-//! What all classes share cancels in i; the rest is one score a class.
+//! Terms common to all classes cancel in i, which leaves one score per class.
 
 mod copies;
 mod gaussian;
@@ -31,7 +31,7 @@ pub enum Generator {
     Xor(Xor),
     /// Redundancy only, nearly: x2 is a slightly noisy copy of x1.
     Rdn(Rdn),
-    /// Only x1 knows the label; x2 is noise.
+    /// Uniqueness only: x1 determines the label, x2 is noise.
     Unq(Unq),
     /// Any dimensions: low-rank class means and correlated noise, for benches.
     Wide(Wide),

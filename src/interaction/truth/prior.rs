@@ -1,4 +1,4 @@
-//! p(y): the class probabilities of a generator, checked once.
+//! The class prior p(y) of a generator, validated on construction.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -14,7 +14,7 @@ pub struct Prior {
 }
 
 impl Prior {
-    /// C equally likely classes.
+    /// The uniform distribution over C classes.
     ///
     /// # Errors
     /// [`Error::Usage`] where there are fewer than two.
@@ -22,7 +22,7 @@ impl Prior {
         Self::new(vec![1.0 / classes as f64; classes])
     }
 
-    /// One probability a class.
+    /// One probability per class.
     ///
     /// # Errors
     /// [`Error::Usage`] where there are fewer than two, one is not positive, or their

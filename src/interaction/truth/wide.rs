@@ -1,19 +1,20 @@
-//! Embeddings of any width with exact densities in time linear in the width: the
-//! Gaussian generator's scheme in a few dimensions, laid into d1 and d2 of them.
+//! A generator of embeddings of any width, with exact densities in time linear in the
+//! width: the Gaussian generator's scheme in a few dimensions, embedded in d1 and d2.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::error::{Error, Result};
+use crate::interaction::Pointwise;
 
 use super::gaussian::check_noise;
 use super::mixture::{evidence, ln_2pi, square};
-use super::{Pointwise, Prior};
+use super::prior::Prior;
 
 /// Axes that carry the classes, in both modalities.
 const RANK: usize = 8;
-/// Further axes of each modality with louder noise, which say nothing of the class.
+/// Further axes of each modality with stronger noise and no information on the class.
 const NUISANCE: usize = 4;
 const AXES: usize = RANK + NUISANCE;
 
@@ -23,10 +24,11 @@ const AXES: usize = RANK + NUISANCE;
 /// x_m = B_m (c_y + σ n_m) + G_m (τ w_m + σ n'_m) + σ (noise orthogonal to both)
 /// ```
 ///
-/// with unit vectors c_k as class codes, n_1 and n_2 correlated by ρ axis by axis, all
-/// else independent, and τ_j = 4σ, 2σ, 4σ/3, σ. So the class means have rank eight, the
+/// with unit vectors c_k as class codes, n_1 and n_2 correlated by ρ axis by axis, the
+/// others independent, and τ_j = 4σ, 2σ, 4σ/3, σ. So the class means have rank eight, the
 /// noise is correlated across the modalities where the classes are, and within each
-/// where they are not. With t_m = B_mᵀx_m, g_m = G_mᵀx_m, up to what classes share,
+/// where they are not. With t_m = B_mᵀx_m, g_m = G_mᵀx_m, up to terms common to all
+/// classes,
 ///
 /// ```text
 /// ln p(x_m|k)    = (c_k·t_m − |c_k|²/2)/σ²
@@ -34,7 +36,7 @@ const AXES: usize = RANK + NUISANCE;
 /// Σ_m            = σ²I + G_m diag(τ²) G_mᵀ
 /// ```
 ///
-/// so a row costs twelve products a dimension. Narrow modalities have fewer axes.
+/// so a row costs twelve products per dimension. Narrow modalities have fewer axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wide {
     prior: Prior,
@@ -45,7 +47,7 @@ pub struct Wide {
     modalities: [Modality; 2],
 }
 
-/// What tells one wide distribution from another.
+/// Parameters of a wide distribution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WideShape {
     /// Lengths of x1 and x2.
@@ -63,7 +65,7 @@ pub struct WideShape {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Modality {
-    /// (B, G), one row a dimension; axes that do not fit are zero.
+    /// (B, G), one row per dimension; axes that do not fit are zero.
     frame: Vec<[f64; AXES]>,
     /// τ_j, zero where the axis is.
     tau: [f64; NUISANCE],
@@ -105,7 +107,7 @@ impl Wide {
         let mut move2 = second.nuisance(rng);
         for (axis, code) in self.codes[y].iter().enumerate() {
             move1[axis] = *code;
-            // The second's noise on this axis becomes ρ times the first's plus its own rest.
+            // The noise of x2 on this axis becomes ρ·n_1 + √(1−ρ²)·n_2.
             move2[axis] = code + self.rho * noise1[axis] + (own - 1.0) * noise2[axis];
         }
         first.add(&move1, x1);
@@ -148,7 +150,7 @@ impl Modality {
         Self { frame, tau }
     }
 
-    /// Fills x with isotropic noise and returns where it lies on the axes.
+    /// Fills x with isotropic noise and returns its projection on the axes.
     fn noise(&self, rng: &mut ChaCha8Rng, sigma: f64, x: &mut [f32]) -> [f64; AXES] {
         for x in x.iter_mut() {
             let n: f64 = rng.sample(StandardNormal);
@@ -206,8 +208,8 @@ fn code(rng: &mut ChaCha8Rng, rank: usize) -> [f64; RANK] {
     code.map(|value| value / norm)
 }
 
-/// `count` orthonormal vectors of length `dim ≥ count`, by Gram and Schmidt done twice
-/// over, which makes them orthogonal to rounding.
+/// `count` orthonormal vectors of length `dim ≥ count`, by Gram-Schmidt applied twice, which
+/// makes them orthogonal to rounding.
 fn orthonormal(rng: &mut ChaCha8Rng, dim: usize, count: usize) -> Vec<Vec<f64>> {
     let mut columns: Vec<Vec<f64>> = Vec::with_capacity(count);
     for _ in 0..count {

@@ -1,5 +1,5 @@
-//! Synergy in continuous clothes: each modality shows a noisy sign, the label is
-//! whether the signs differ, and neither alone says anything of it.
+//! A generator of pure synergy in continuous data: each modality holds a noisy sign, the
+//! label is whether the signs differ, and neither modality alone is informative.
 
 use std::f64::consts::LN_2;
 
@@ -8,9 +8,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::error::Result;
+use crate::interaction::Pointwise;
 
 use super::mixture::{evidence, isotropic, log_sum_exp, square};
-use super::{Pointwise, Prior};
+use super::prior::Prior;
 
 /// x_m = (2b_m − 1)·a·e_1 + σN in eight dimensions, b1 and b2 fair bits, y = b1 ⊕ b2;
 /// a = 1.5, σ = 0.6.

@@ -12,9 +12,9 @@ use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{FieldRef, Fields};
 
 use crate::bundle::Bundle;
-use crate::engine::{self, Engine};
+use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{Constants, Worker, fastest_batch_rows, field, open_bundle};
+use crate::evaluate::{EvaluationConstants, Evaluator, fastest_batch_rows, field, open_bundle};
 use crate::interaction::Quantity;
 use crate::samples::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract};
 
@@ -45,7 +45,7 @@ pub struct Models {
     /// so that it need not exist for other queries.
     pub bundle: PathBuf,
     /// What runs the models; looked for when the first call is planned.
-    pub engine: engine::Options,
+    pub engine: EngineOptions,
     /// Sessions of each bundle, each with a thread's worth of work at a time; the
     /// machine's cores where `None`.
     pub sessions: Option<NonZeroUsize>,
@@ -54,7 +54,7 @@ pub struct Models {
 impl Default for Models {
     /// `lsmi-bundle` in the current folder, where `lsmi-etl fit` writes it.
     fn default() -> Self {
-        Self { bundle: PathBuf::from("lsmi-bundle"), engine: engine::Options::default(), sessions: None }
+        Self { bundle: PathBuf::from("lsmi-bundle"), engine: EngineOptions::default(), sessions: None }
     }
 }
 
@@ -126,7 +126,7 @@ impl std::fmt::Debug for Registry {
 pub(super) struct Estimator {
     bundle: Bundle,
     index: LabelIndex,
-    constants: Constants,
+    constants: EvaluationConstants,
     pool: Pool,
     batch_rows: usize,
 }
@@ -135,7 +135,7 @@ impl Estimator {
     fn new(bundle: Bundle, engine: &Engine, sessions: usize) -> Result<Self> {
         Ok(Self {
             index: LabelIndex::new(bundle.classes())?,
-            constants: Constants::new(&bundle, &COLUMNS),
+            constants: EvaluationConstants::new(&bundle, &COLUMNS),
             pool: Pool::new(engine.sessions(&bundle.program(), sessions)?),
             batch_rows: fastest_batch_rows(bundle.dims()),
             bundle,
@@ -164,7 +164,7 @@ impl Estimator {
     fn evaluate(&self, columns: &[ArrayRef; 3]) -> Result<StructArray> {
         let rows = columns[2].len();
         let (values, good) = self.pool.lend(|session| {
-            let mut worker = Worker::new(session, &self.constants);
+            let mut worker = Evaluator::new(session, &self.constants);
             let result = self.in_batches(&mut worker, columns);
             (worker.into_session(), result)
         })?;
@@ -179,7 +179,7 @@ impl Estimator {
     /// The values of all columns, and which rows are good.
     fn in_batches(
         &self,
-        worker: &mut Worker<'_>,
+        worker: &mut Evaluator<'_>,
         columns: &[ArrayRef; 3],
     ) -> Result<(Vec<Vec<f32>>, Vec<bool>)> {
         let rows = columns[2].len();

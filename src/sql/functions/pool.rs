@@ -80,12 +80,12 @@ mod tests {
     use std::thread::scope;
 
     use super::*;
-    use crate::engine::{Batch, Evaluated};
+    use crate::engine::{BatchInputs, BatchOutputs};
 
     struct Nothing;
 
     impl Backend for Nothing {
-        fn evaluate(&mut self, _: &Batch<'_>, _: &mut Evaluated) -> Result<()> {
+        fn evaluate(&mut self, _: &BatchInputs<'_>, _: &mut BatchOutputs) -> Result<()> {
             Ok(())
         }
     }

@@ -1,4 +1,4 @@
-//! `wide` against the same distribution written out in full: dense means and
+//! Tests of `wide` against the same distribution in dense form: dense means and
 //! covariances, densities by Cholesky.
 
 use super::*;

@@ -1,6 +1,6 @@
-//! How good the models are on rows they have not seen: the figures of a fit.
+//! Validation metrics: cross-entropy, accuracy and expected calibration error.
 
-use super::evaluate::log_sum_exp;
+use super::inference::log_sum_exp;
 
 /// Mean −ln p of the labels under logits (or log-probabilities) `[n, C]`; NaN for no rows.
 pub(crate) fn cross_entropy(logits: &[f64], y: &[u32], classes: usize) -> f64 {
@@ -8,7 +8,7 @@ pub(crate) fn cross_entropy(logits: &[f64], y: &[u32], classes: usize) -> f64 {
     losses.sum::<f64>() / y.len() as f64
 }
 
-/// Share of rows whose largest entry is their label's.
+/// Share of rows with the largest entry at their label.
 pub(crate) fn accuracy(log_prob: &[f64], y: &[u32], classes: usize) -> f64 {
     let right = log_prob.chunks_exact(classes).zip(y).filter(|(row, y)| top(row).0 == **y as usize);
     right.count() as f64 / y.len() as f64

@@ -1,5 +1,5 @@
-//! Whether a folded mixture says what the graph says that it was found in: at rows
-//! near its components, between them and far away, in f64 and as f32 runs it.
+//! Verification of a fold: the mixture against the original graph, on rows near its
+//! components, between them and far away, in f64 and in f32.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -8,16 +8,16 @@ use tract_onnx::pb::ModelProto;
 
 use super::super::Mixture;
 use super::super::density::{density_graph, log_scales};
-use super::exact::Source;
+use super::double_precision::DensityGraph;
 
-/// Standard deviations of the rows around each mean.
+/// Standard deviations of the test rows around each mean.
 const SCALES: [f64; 4] = [0.3, 1.0, 3.0, 10.0];
-/// Components around whose means rows are drawn.
+/// Maximum number of components whose means get test rows.
 const MOST_MEANS: usize = 12;
-/// Difference in f64 that is rounding, relative to 1 + |h|: parameters were read off
-/// with 1e-12 or so, at the worst condition that f32 can be asked for.
+/// Rounding tolerance in f64, relative to 1 + |h|: parameters have errors of about 1e-12, at
+/// the worst condition number that f32 can represent.
 const EXACT: f64 = 1e-7;
-/// Difference in f32 that is rounding, relative to 1 + |h|.
+/// Rounding tolerance in f32, relative to 1 + |h|.
 const SINGLE: f64 = 2e-5;
 
 /// The largest differences of h.
@@ -27,13 +27,17 @@ pub(super) struct Agreement {
     pub(super) single_nats: f64,
 }
 
-/// Compares; `Err` where they differ by more than rounding.
-pub(super) fn check(model: &ModelProto, source: &Source, mixture: &Mixture) -> Result<Agreement, String> {
+/// Compares mixture and graph; `Err` where they differ by more than rounding.
+pub(super) fn check(
+    model: &ModelProto,
+    source: &DensityGraph,
+    mixture: &Mixture,
+) -> Result<Agreement, String> {
     let dim = mixture.dim;
-    // The rows as f32 holds them, so that all read the same.
+    // Rows rounded to f32, so that all evaluations have the same input.
     let x: Vec<f64> = rows(mixture).iter().map(|&v| f64::from(v as f32)).collect();
     let count = x.len() / dim;
-    let evaluate = |source: &Source| -> Result<Vec<f64>, String> {
+    let evaluate = |source: &DensityGraph| -> Result<Vec<f64>, String> {
         let value = source.plan(&[source.output()], count)?.run(&x)?.pop().flatten();
         value
             .map(|value| value.values)
@@ -42,13 +46,13 @@ pub(super) fn check(model: &ModelProto, source: &Source, mixture: &Mixture) -> R
     };
     let truth = evaluate(source)?;
     let folded: Vec<f64> = x.chunks_exact(dim).map(|x| h(mixture, x)).collect();
-    let single = evaluate(&Source::new(&density_graph(mixture), dim, false)?)?;
-    let before = evaluate(&Source::new(model, dim, false)?);
+    let single = evaluate(&DensityGraph::new(&density_graph(mixture), dim, false)?)?;
+    let before = evaluate(&DensityGraph::new(model, dim, false)?);
 
     let mut agreement = Agreement { rows: 0, exact_nats: 0.0, single_nats: 0.0 };
     let (mut exact, mut rounding, mut rounding_before) = (0.0_f64, 0.0_f64, 0.0_f64);
     for (row, (&truth, &folded)) in truth.iter().zip(&folded).enumerate() {
-        // Where the graph itself gives nothing, the fold can only be better.
+        // Rows where the graph itself is not finite give no reference.
         if !truth.is_finite() {
             continue;
         }

@@ -1,58 +1,65 @@
-//! `fit` as a whole: a Parquet file in, a bundle out.
+//! The command `fit`: a Parquet file in, a bundle out.
 
 use std::path::Path;
 
-use crate::bundle::{Bundle, Class, Draft, Label, Modality, Training, Units};
+use crate::bundle::{Bundle, BundleContents, Class, Label, Modality, Training, Units};
 use crate::error::{Error, Result};
 use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, FateCounts, Request};
 
-use super::sample::Sample;
-use super::{DensityFit, Progress, Recipe, train};
+use super::progress::FitProgress;
+use super::recipe::{DensityFit, Recipe};
+use super::reservoir::ReservoirSample;
+use super::training::train;
 
-/// More rows than these seldom change the models and always cost time.
+/// Default maximum of training rows: more seldom change the models.
 const MOST_ROWS: usize = 200_000;
-/// What training keeps of a row, for each of its bytes: the sample, standardised
-/// copies in single and double precision, and the components' products.
+/// Bytes of memory in training per byte of a row: the sample, standardised copies in single
+/// and double precision, and the components' products.
 const TRAINING_FACTOR: usize = 12;
 
-/// How to fit.
+/// Options of [`fit_file`].
 #[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Column of x1; found where the schema leaves no doubt.
+pub struct FitOptions {
+    /// Column of x1; inferred from the schema where unambiguous.
     pub x1: Option<String>,
     /// Column of x2; likewise.
     pub x2: Option<String>,
     /// Column of the label; likewise.
     pub label: Option<String>,
-    /// EncryptionKeys of an encrypted file.
+    /// Decryption keys of an encrypted file.
     pub keys: Option<EncryptionKeys>,
     /// The convention of h.
     pub units: Units,
-    /// How to train.
+    /// Training parameters.
     pub recipe: Recipe,
-    /// Rows to train on at most; from the memory of the machine where `None`.
+    /// Maximum number of training rows; derived from the machine's memory where `None`.
     pub max_rows: Option<usize>,
-    /// Whether a bundle that exists is replaced.
+    /// Whether an existing bundle is replaced.
     pub overwrite: bool,
 }
 
-/// What `fit` has done.
+/// The result of [`fit_file`].
 #[derive(Debug)]
-pub struct Fitted {
+pub struct FitReport {
     /// The bundle, opened.
     pub bundle: Bundle,
-    /// The fate of all rows of the file.
+    /// Fates of all rows of the file.
     pub fates: FateCounts,
 }
 
 /// Fits all models on a Parquet file and writes the bundle to `dir`.
 ///
 /// # Errors
-/// Of reading ([`Error::BadData`], [`Error::NoInput`]), of training ([`super::train`])
-/// and of writing ([`Draft::write`]).
-pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progress) -> Result<Fitted> {
+/// Those of reading ([`Error::BadData`], [`Error::NoInput`]), of training ([`train`]) and of
+/// writing ([`BundleContents::write`]).
+pub fn fit_file(
+    path: &Path,
+    dir: &Path,
+    options: &FitOptions,
+    progress: &dyn FitProgress,
+) -> Result<FitReport> {
     if dir.exists() && !options.overwrite {
         return Err(Error::OutputExists(dir.to_owned()));
     }
@@ -80,7 +87,8 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
     );
     let request = Request { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
     let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
-    let sample = Sample::draw(&input, &request, max_rows, options.recipe.seed, &|| progress.interrupted())?;
+    let sample =
+        ReservoirSample::draw(&input, &request, max_rows, options.recipe.seed, &|| progress.interrupted())?;
     if sample.fates.bad() > 0 {
         tracing::warn!(
             "{} of {} rows can't be used and are left out",
@@ -113,17 +121,17 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
         },
         validation: models.figures.clone(),
     };
-    let draft = Draft::fitted(
+    let contents = BundleContents::fitted(
         [modality(0, &x1), modality(1, &x2)],
         Label { column: Some(label), classes, prior: models.prior },
         training,
         &models.densities,
         &models.classifiers,
     );
-    Ok(Fitted { bundle: draft.write(dir, options.overwrite)?, fates: sample.fates })
+    Ok(FitReport { bundle: contents.write(dir, options.overwrite)?, fates: sample.fates })
 }
 
-fn embeddings(input: &Input, options: &Options) -> Result<(String, String)> {
+fn embeddings(input: &Input, options: &FitOptions) -> Result<(String, String)> {
     match (&options.x1, &options.x2) {
         (Some(x1), Some(x2)) => Ok((x1.clone(), x2.clone())),
         (None, None) => samples::obvious_embeddings(input).map(|(x1, x2)| (x1.to_owned(), x2.to_owned())),
@@ -131,7 +139,7 @@ fn embeddings(input: &Input, options: &Options) -> Result<(String, String)> {
     }
 }
 
-/// A quarter of the machine's memory, as far as training needs it.
+/// Rows whose training fits in a quarter of the machine's memory.
 fn default_max_rows(dims: [usize; 2]) -> usize {
     let row_bytes = (dims[0] + dims[1]) * size_of::<f32>() * TRAINING_FACTOR;
     (usable_bytes() as usize / 4 / row_bytes.max(1)).clamp(1, MOST_ROWS)

@@ -1,5 +1,5 @@
-//! What the trained models say on slices: the reference that their ONNX graphs are
-//! tested against, and what selection and validation figures are computed with.
+//! Inference of the trained models on slices, for model selection and validation figures, and
+//! as the reference in tests of their ONNX graphs.
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::bundle::{Affine, Mixture, Stack};
 
-/// Rows in one matrix product: enough to fill it, few enough to stay in the cache.
+/// Rows per matrix product: enough for its peak rate, few enough to stay in the cache.
 const BLOCK: usize = 256;
 
 impl Mixture {
@@ -79,7 +79,7 @@ impl Mixture {
 impl Stack {
     /// ln p(y|x) in nats for every class: `[n, C]` row-major.
     ///
-    /// `inputs` are the modalities this classifier reads, each `[n, d]` row-major.
+    /// `inputs` are the modalities of this classifier, each `[n, d]` row-major.
     pub fn log_prob(&self, inputs: &[&[f32]]) -> Vec<f64> {
         let width: usize = self.dims.iter().sum();
         let rows = match (inputs.first(), self.dims.first()) {
@@ -94,7 +94,7 @@ impl Stack {
         self.log_prob_standardised(&x)
     }
 
-    /// ln p(y|x) of rows that are standardised and concatenated already.
+    /// ln p(y|x) of standardised and concatenated rows.
     pub(crate) fn log_prob_standardised(&self, x: &[f32]) -> Vec<f64> {
         let mut log_prob = combine(self.betas, &self.linear.apply(x), &network(&self.mlp, x));
         log_prob.chunks_exact_mut(self.linear.outputs.max(1)).for_each(log_softmax);
@@ -126,7 +126,7 @@ impl Affine {
     }
 }
 
-/// The affine maps in turn, with ReLU between them.
+/// The layers of a network: affine maps with ReLU between them.
 pub(crate) fn network(layers: &[Affine], x: &[f32]) -> Vec<f32> {
     let mut values = Vec::new();
     for (depth, layer) in layers.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! The rows to train on: read from a Parquet file in batches, each usable row kept
-//! with equal chance, so that memory is bounded by the sample and not by the file.
+//! Reservoir sample of training rows from a Parquet file. Memory is bounded by the sample,
+//! not by the file.
 
 use rand::Rng;
 
@@ -8,26 +8,25 @@ use crate::error::{Error, Result};
 use crate::parquet_file::Input;
 use crate::samples::{Fate, FateCounts, ReadBuffers, Request, Source};
 
-use super::random::{Chance, chance};
-use super::{Modality, TrainingSet};
+use super::random::{RandomStream, random_stream};
+use super::training_set::{EmbeddingMatrix, TrainingSet};
 
-/// Rows read at once.
+/// Rows per read batch.
 const BATCH_ROWS: usize = 1024;
 
-/// Rows in memory.
-pub(super) struct Sample {
+/// A uniform sample of rows in memory.
+pub(super) struct ReservoirSample {
     columns: [String; 2],
     dims: [usize; 2],
     x: [Vec<f32>; 2],
     y: Vec<u32>,
-    /// What became of all rows of the file.
+    /// Fates of all rows of the file.
     pub(super) fates: FateCounts,
 }
 
-impl Sample {
-    /// Draws at most `max_rows` usable rows uniformly, by reservoir sampling (Li's
-    /// algorithm R): the file is read once and its number of usable rows needs not be
-    /// known.
+impl ReservoirSample {
+    /// Draws at most `max_rows` usable rows uniformly, by reservoir sampling (algorithm R):
+    /// one pass over the file, without its number of usable rows in advance.
     pub(super) fn draw(
         input: &Input,
         request: &Request<'_>,
@@ -43,7 +42,7 @@ impl Sample {
             y: Vec::new(),
             fates: FateCounts::default(),
         };
-        let mut rng = chance(seed, Chance::Sample);
+        let mut rng = random_stream(seed, RandomStream::Sample);
         let mut memory = ReadBuffers::default();
         for row_group in 0..input.metadata().num_row_groups() {
             for found in source.read(row_group, 0..input.rows_in(row_group), BATCH_ROWS)? {
@@ -86,10 +85,10 @@ impl Sample {
         self.y.len()
     }
 
-    /// The sample as training takes it.
+    /// The sample as a training set.
     pub(super) fn training_set(&self, input: &Input, classes: &[Class]) -> TrainingSet<'_> {
         let modality =
-            |m: usize| Modality { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
+            |m: usize| EmbeddingMatrix { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
         TrainingSet {
             place: input.place(),
             x: [modality(0), modality(1)],

@@ -1,5 +1,5 @@
-//! Evaluating a graph in f64, and any of its values with it: for checking what is
-//! rewritten. The graph's own arithmetic, with every f32 replaced.
+//! Evaluation of a graph and its intermediate values in f64, to verify a fold: the same
+//! operators, with every f32 tensor converted.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,29 +13,29 @@ use tract_onnx::prelude::*;
 use super::super::onnx::{int_attribute, read_floats, value_info};
 use super::super::{check, log_sum_exp};
 
-/// A graph that is ready to be evaluated on batches of one size.
-pub(super) struct Plan {
+/// A plan of a graph for batches of one size.
+pub(super) struct EvaluationPlan {
     plan: Arc<TypedRunnableModel>,
     rows: usize,
     dim: usize,
 }
 
-/// A value of a graph on one batch.
+/// A tensor of a graph on one batch.
 #[derive(Debug, Clone)]
-pub(super) struct Value {
+pub(super) struct TensorValue {
     pub(super) shape: Vec<usize>,
     pub(super) values: Vec<f64>,
 }
 
-/// A density's graph before it is planned.
-pub(super) struct Source {
+/// A density's graph, in f64 or f32, before planning.
+pub(super) struct DensityGraph {
     model: ModelProto,
     double: bool,
     dim: usize,
 }
 
-impl Source {
-    /// In f64, or in f32 as it is.
+impl DensityGraph {
+    /// Converts to f64 where `double`.
     pub(super) fn new(model: &ModelProto, dim: usize, double: bool) -> Result<Self, String> {
         let mut model = model.clone();
         let graph = model.graph.as_mut().ok_or("there is no graph")?;
@@ -43,7 +43,7 @@ impl Source {
         graph.value_info.clear();
         log_sum_exp::stabilise(graph);
         if double {
-            doubled(graph)?;
+            convert_graph(graph)?;
         }
         Ok(Self { model, double, dim })
     }
@@ -73,7 +73,7 @@ impl Source {
         found
     }
 
-    /// Sizes that occur in the graph's constants.
+    /// Dimension sizes of the graph's constants.
     pub(super) fn sizes(&self) -> HashSet<usize> {
         let tensors = self.graph().into_iter().flat_map(|graph| {
             let inner = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|a| a.t.as_ref());
@@ -82,8 +82,8 @@ impl Source {
         tensors.flat_map(|tensor| &tensor.dims).filter_map(|&d| usize::try_from(d).ok()).collect()
     }
 
-    /// Plans the graph up to some of its values, for batches of `rows`.
-    pub(super) fn plan(&self, wanted: &[String], rows: usize) -> Result<Plan, String> {
+    /// Plans the graph up to the `wanted` values, for batches of `rows`.
+    pub(super) fn plan(&self, wanted: &[String], rows: usize) -> Result<EvaluationPlan, String> {
         let mut model = self.model.clone();
         let Some(graph) = &mut model.graph else { return Err("there is no graph".into()) };
         let element = if self.double { DataType::Double } else { DataType::Float };
@@ -96,33 +96,33 @@ impl Source {
             onnx.model_for_proto_model(&model)?.into_optimized()?.into_runnable()
         };
         let plan = plan().map_err(|e| format!("it can't be evaluated: {e:#}"))?;
-        Ok(Plan { plan, rows, dim: self.dim })
+        Ok(EvaluationPlan { plan, rows, dim: self.dim })
     }
 }
 
-impl Plan {
+impl EvaluationPlan {
     /// Evaluates rows `[rows, d]`; `None` for a value that holds no floats.
-    pub(super) fn run(&self, x: &[f64]) -> Result<Vec<Option<Value>>, String> {
+    pub(super) fn run(&self, x: &[f64]) -> Result<Vec<Option<TensorValue>>, String> {
         let run = || -> TractResult<_> {
             let x = Tensor::from_shape(&[self.rows, self.dim], x)?;
             let element = self.plan.model().input_fact(0)?.datum_type;
             self.plan.run(tvec!(x.cast_to_dt(element)?.into_owned().into_tvalue()))
         };
         let outputs = run().map_err(|e| format!("it can't be evaluated: {e:#}"))?;
-        let read = |value: &TValue| -> Option<Value> {
+        let read = |value: &TValue| -> Option<TensorValue> {
             let float = [DatumType::F64, DatumType::F32].contains(&value.datum_type());
             let value = if float { value.cast_to::<f64>().ok()? } else { return None };
             let values = value.try_as_plain_ram().ok()?.as_slice::<f64>().ok()?.to_vec();
-            Some(Value { shape: value.shape().to_vec(), values })
+            Some(TensorValue { shape: value.shape().to_vec(), values })
         };
         Ok(outputs.iter().map(read).collect())
     }
 }
 
-/// Every f32 of a graph as f64.
-fn doubled(graph: &mut GraphProto) -> Result<(), String> {
+/// Converts every f32 of a graph to f64.
+fn convert_graph(graph: &mut GraphProto) -> Result<(), String> {
     for tensor in &mut graph.initializer {
-        double(tensor)?;
+        convert_tensor(tensor)?;
     }
     for node in std::mem::take(&mut graph.node) {
         match node.op_type.as_str() {
@@ -131,16 +131,16 @@ fn doubled(graph: &mut GraphProto) -> Result<(), String> {
         }
     }
     for node in &mut graph.node {
-        double_node(node)?;
+        convert_node(node)?;
     }
     Ok(())
 }
 
-/// A Gemm, alpha·A·B + beta·C, as operators of one step each: the evaluation keeps alpha
-/// and beta as f32 whatever they multiply.
+/// Splits a Gemm, alpha·A·B + beta·C, into elementary operators: tract keeps alpha and beta
+/// as f32 in f64 products too.
 fn split_gemm(gemm: &NodeProto, graph: &mut GraphProto) {
     let attribute = |name: &str| gemm.attribute.iter().find(|a| a.name == name);
-    let turned = |name: &str| attribute(name).is_some_and(|a| a.i != 0);
+    let transposed = |name: &str| attribute(name).is_some_and(|a| a.i != 0);
     let factor = |name: &str| attribute(name).map_or(1.0, |a| a.f);
     let input = |place: usize| gemm.input.get(place).cloned().unwrap_or_default();
     let output = gemm.output.first().cloned().unwrap_or_default();
@@ -155,8 +155,8 @@ fn split_gemm(gemm: &NodeProto, graph: &mut GraphProto) {
         });
         name
     };
-    let a = if turned("transA") { step("Transpose", vec![input(0)], "a") } else { input(0) };
-    let b = if turned("transB") { step("Transpose", vec![input(1)], "b") } else { input(1) };
+    let a = if transposed("transA") { step("Transpose", vec![input(0)], "a") } else { input(0) };
+    let b = if transposed("transB") { step("Transpose", vec![input(1)], "b") } else { input(1) };
     let (alpha, beta) = (factor("alpha"), factor("beta"));
     let has_c = !input(2).is_empty();
     // The last step gives the output its name.
@@ -179,13 +179,13 @@ fn split_gemm(gemm: &NodeProto, graph: &mut GraphProto) {
     }
 }
 
-fn double_node(node: &mut NodeProto) -> Result<(), String> {
+fn convert_node(node: &mut NodeProto) -> Result<(), String> {
     for attribute in &mut node.attribute {
         if attribute.g.is_some() || !attribute.graphs.is_empty() {
             return Err(format!("{} holds a graph of its own", node.op_type));
         }
         if let Some(tensor) = &mut attribute.t {
-            double(tensor)?;
+            convert_tensor(tensor)?;
         }
         let kind = attribute.name.as_str();
         if matches!(kind, "to" | "dtype") && attribute.i == DataType::Float as i64 {
@@ -199,7 +199,7 @@ fn double_node(node: &mut NodeProto) -> Result<(), String> {
             *attribute = tensor_attribute(dims, &values);
         }
     }
-    // Zero in f32 unless it is told otherwise.
+    // The default value is zero in f32.
     if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
         node.attribute.push(tensor_attribute(vec![1], &[0.0]));
     }
@@ -217,7 +217,7 @@ fn tensor_attribute(dims: Vec<i64>, values: &[f32]) -> AttributeProto {
     }
 }
 
-fn double(tensor: &mut TensorProto) -> Result<(), String> {
+fn convert_tensor(tensor: &mut TensorProto) -> Result<(), String> {
     if tensor.data_type != DataType::Float as i32 {
         return Ok(());
     }

@@ -1,0 +1,70 @@
+//! Training rows in memory: two embedding matrices and the classes, with their validation.
+
+use crate::error::{Error, Place, Result};
+
+/// Minimum number of rows, for three non-empty parts.
+const LEAST_ROWS: usize = 30;
+
+/// One embedding column of the training rows.
+#[derive(Debug, Clone, Copy)]
+pub struct EmbeddingMatrix<'a> {
+    /// The column's name, for messages.
+    pub column: &'a str,
+    /// d, the length of an embedding.
+    pub dim: usize,
+    /// `[n, d]` row-major, finite.
+    pub values: &'a [f32],
+}
+
+impl<'a> EmbeddingMatrix<'a> {
+    /// One row.
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+        &self.values[row * self.dim..][..self.dim]
+    }
+}
+
+/// Rows for training.
+#[derive(Debug, Clone)]
+pub struct TrainingSet<'a> {
+    /// The source of the rows, for messages.
+    pub place: Place,
+    /// The two modalities.
+    pub x: [EmbeddingMatrix<'a>; 2],
+    /// Each row's class, an index below `classes`.
+    pub y: &'a [u32],
+    /// C, the number of classes.
+    pub classes: usize,
+}
+
+/// Validates the training rows.
+pub(super) fn check(set: &TrainingSet<'_>) -> Result<()> {
+    let rows = set.y.len();
+    let bad = |column: Option<&str>, what: String| {
+        let place = set.place.clone();
+        Err(Error::bad_data(column.map_or(place.clone(), |column| place.column(column)), what))
+    };
+    if rows < LEAST_ROWS {
+        return bad(None, format!("{rows} usable rows are too few to fit on; give at least {LEAST_ROWS}"));
+    }
+    for x in &set.x {
+        if x.dim == 0 || x.values.len() != rows * x.dim {
+            let message = format!("{} values are not {rows} rows of {}", x.values.len(), x.dim);
+            return Err(Error::Internal(message));
+        }
+        if let Some(at) = x.values.iter().position(|value| !value.is_finite()) {
+            let row = at / x.dim;
+            return bad(Some(x.column), format!("training row {row} holds NaN or infinity; leave it out"));
+        }
+    }
+    if set.y.iter().any(|&class| class as usize >= set.classes) {
+        return Err(Error::Internal(format!("a label is not one of {} classes", set.classes)));
+    }
+    if set.y.iter().all(|class| Some(class) == set.y.first()) {
+        return bad(
+            None,
+            "all labels are the same, so there is nothing to predict; give rows of at least two classes"
+                .into(),
+        );
+    }
+    Ok(())
+}
