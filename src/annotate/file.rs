@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evaluate::field;
 use crate::interaction::Quantity;
-use crate::output::{Writer, Written};
+use crate::output::{CopyMethod, Writer};
 use crate::parquet_file::Input;
 use crate::samples::{Request, Source};
 use crate::storage::Staged;
@@ -110,7 +110,7 @@ impl Run<'_> {
         let fields: Vec<Field> = columns.iter().map(|column| field(*column)).collect();
         let units = self.bundle.manifest().modalities[0].units;
         let key_values =
-            work.identity.key_values(units, self.options.adjust, shift_nats, Some(Written::of(opened)))?;
+            work.identity.key_values(units, self.options.adjust, shift_nats, Some(CopyMethod::of(opened)))?;
         let splicing = SpliceThread {
             input: opened,
             columns,
@@ -174,7 +174,7 @@ impl Run<'_> {
             fates: policy.row_stats.fates,
             columns: summaries,
             adjustment: shift.map(|shift| shift.adjustment),
-            written: Some(Written::of(opened)),
+            written: Some(CopyMethod::of(opened)),
             resumed_rows: resumed.rows,
             resumed_row_groups: resumed.row_groups as u64,
             computed_row_groups: (row_groups - resumed.row_groups.min(row_groups)) as u64,

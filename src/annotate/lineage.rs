@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, Units};
 use crate::engine::Description;
 use crate::error::{Error, Result};
 use crate::interaction::Quantity;
-use crate::output::Written;
+use crate::output::CopyMethod;
 use crate::parquet_file::Input;
 
 use super::adjust::Unshifted;
@@ -121,7 +121,7 @@ impl Identity {
         units: Units,
         adjust: Adjust,
         shift_nats: Option<f64>,
-        written: Option<Written>,
+        written: Option<CopyMethod>,
     ) -> Result<Vec<KeyValue>> {
         let mut pairs = self.recognised(adjust)?;
         pairs.extend(shift_nats.map(|shift| (SHIFT_KEY, shift.to_string())));

@@ -13,7 +13,7 @@ use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{Constants, field};
-use crate::output::{Added, RowBatch, RowWriter, Rows};
+use crate::output::{BatchSource, NewColumns, RowWriter, SourceRows};
 use crate::parquet_file::Input;
 use crate::samples::Roles;
 use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
@@ -67,8 +67,8 @@ impl Run<'_> {
 
         let opened = (!is_stdio(input)).then(|| Input::open(input)).transpose()?;
         let rows = match &opened {
-            Some(opened) => Rows::of_file(opened, shape.batch_rows),
-            None => Rows::of_stream(StdinChunks::read(self.stop)?, Place::file("stdin"))?,
+            Some(opened) => BatchSource::of_file(opened, shape.batch_rows),
+            None => BatchSource::of_stream(StdinChunks::read(self.stop)?, Place::file("stdin"))?,
         };
         let roles = Roles::find(rows.schema(), rows.place(), &self.request(&asked))?;
         let fields: Vec<Field> = asked.columns.iter().map(|column| field(*column)).collect();
@@ -79,7 +79,7 @@ impl Run<'_> {
             }
             None => lineage::of_stream(self.bundle, &asked, &self.engine.describe())?,
         };
-        let added = Added { fields: &fields, key_values: &key_values };
+        let added = NewColumns { fields: &fields, key_values: &key_values };
         let sessions = self.sessions()?;
         let mut writer = match (staged, out) {
             (Some(staged), _) => {
@@ -166,11 +166,11 @@ impl Run<'_> {
 /// Cuts batches into the pieces that are computed at once, as long as there is memory:
 /// so many bytes of batches may be on their way, and one in any case.
 struct BatchSplitter<'a> {
-    rows: Rows<'a>,
+    rows: BatchSource<'a>,
     roles: &'a Roles,
     batch_rows: usize,
     /// What is left of a batch: from which row on.
-    batch: Option<(RowBatch, usize)>,
+    batch: Option<(SourceRows, usize)>,
     checked: bool,
     limit_bytes: usize,
     bytes: usize,
@@ -186,7 +186,7 @@ struct SourceBatch {
 }
 
 impl BatchSplitter<'_> {
-    fn next_batch(&mut self) -> Result<Option<RowBatch>> {
+    fn next_batch(&mut self) -> Result<Option<SourceRows>> {
         let batch = self.progress.time(Stage::Read, || self.rows.next()).transpose()?;
         let Some(batch) = batch else { return Ok(None) };
         if !self.checked && batch.rows.num_rows() > 0 {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::interaction::{self, Interaction};
-use crate::output::Written;
+use crate::output::CopyMethod;
 use crate::samples::FateCounts;
 
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
@@ -34,7 +34,7 @@ pub struct Summary {
     pub adjustment: Option<Adjustment>,
     /// How the old columns reached the output; nothing where it was there already.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub written: Option<Written>,
+    pub written: Option<CopyMethod>,
     /// Rows that an earlier, unfinished run had computed.
     pub resumed_rows: u64,
     /// Row groups that an earlier, unfinished run had computed whole.

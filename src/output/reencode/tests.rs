@@ -189,7 +189,10 @@ fn a_file_that_is_not_encrypted_is_copied_whatever_the_keys() {
     writer.write(&batch()).unwrap();
     writer.close().unwrap();
     let keys = keys(folder.path(), "", "");
-    assert_eq!(crate::output::Written::of(&Input::open_with(&path, Some(&keys)).unwrap()).name(), "spliced");
+    assert_eq!(
+        crate::output::CopyMethod::of(&Input::open_with(&path, Some(&keys)).unwrap()).name(),
+        "spliced"
+    );
     assert!(holds(&add(&path, &keys).unwrap(), SECRET.as_bytes()));
 }
 
