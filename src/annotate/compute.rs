@@ -143,8 +143,7 @@ impl<'a> FileComputation<'a> {
             let mut pieces = workers::of_file(self.source, self.shape.batch_rows, from);
             let pieces = std::iter::from_fn(|| run.progress.time(Stage::Read, || pieces.next()));
             let control = Control { stop: run.stop, progress: run.progress };
-            let finder =
-                if self.source.finds_without_reading() { Prefetch::Workers } else { Prefetch::Ahead };
+            let finder = if self.source.defers_reading() { Prefetch::Workers } else { Prefetch::Ahead };
             workers::run(pieces, finder, sessions, &constants, self.shape.queue, control, |done| {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;

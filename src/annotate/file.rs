@@ -18,7 +18,7 @@ use crate::evaluate::field;
 use crate::interaction::Quantity;
 use crate::output::{CopyMethod, Writer};
 use crate::parquet_file::Input;
-use crate::samples::{Request, Source};
+use crate::samples::{ColumnRequest, Source};
 use crate::storage::Staged;
 
 use super::adjust::{self, Shift};
@@ -238,10 +238,10 @@ impl Run<'_> {
         })
     }
 
-    pub(super) fn request<'b>(&'b self, asked: &'b RequestedColumns) -> Request<'b> {
+    pub(super) fn request<'b>(&'b self, asked: &'b RequestedColumns) -> ColumnRequest<'b> {
         let [d1, d2] = self.bundle.dims();
         let classes = self.bundle.classes();
-        Request { x1: (&asked.x1, d1), x2: (&asked.x2, d2), label: &asked.label, classes }
+        ColumnRequest { x1: (&asked.x1, d1), x2: (&asked.x2, d2), label: &asked.label, classes }
     }
 
     pub(super) fn source(&self, input: &Input, asked: &RequestedColumns) -> Result<Source> {

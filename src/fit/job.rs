@@ -6,7 +6,7 @@ use crate::bundle::{Bundle, Class, Draft, Label, Modality, Training, Units};
 use crate::error::{Error, Result};
 use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
-use crate::samples::{self, FateCounts, Request};
+use crate::samples::{self, ColumnRequest, FateCounts};
 
 use super::sample::Sample;
 use super::{DensityFit, Progress, Recipe, train};
@@ -78,7 +78,7 @@ pub fn fit_file(path: &Path, dir: &Path, options: &Options, progress: &dyn Progr
         dims[1],
         classes.len()
     );
-    let request = Request { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
+    let request = ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
     let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
     let sample = Sample::draw(&input, &request, max_rows, options.recipe.seed, &|| progress.interrupted())?;
     if sample.fates.bad() > 0 {

@@ -6,7 +6,7 @@ use rand::Rng;
 use crate::bundle::Class;
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
-use crate::samples::{Fate, FateCounts, ReadBuffers, Request, Source};
+use crate::samples::{ColumnRequest, Fate, FateCounts, ReadBuffers, Source};
 
 use super::random::{Chance, chance};
 use super::{Modality, TrainingSet};
@@ -30,7 +30,7 @@ impl Sample {
     /// known.
     pub(super) fn draw(
         input: &Input,
-        request: &Request<'_>,
+        request: &ColumnRequest<'_>,
         max_rows: usize,
         seed: u64,
         interrupted: &dyn Fn() -> bool,

@@ -207,7 +207,7 @@ fn damage_is_no_panic() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x55;
         std::fs::write(&path, &damaged).unwrap();
-        // A page index that makes no sense is passed over by whoever needs none.
+        // A page index that makes no sense is skipped where it is not needed.
         match add(&path, &keys) {
             Err(error) => assert_eq!(error.exit_code(), 65, "{at}: {error}"),
             Ok(out) => {
