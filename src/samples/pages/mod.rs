@@ -10,23 +10,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use bytes::Bytes;
 use parquet::basic::{Repetition, Type as PhysicalType};
-use parquet::column::page::{Page, PageReader};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::reader::ChunkReader;
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
 use crate::storage::io_errors;
 
-use self::decoded::Dictionary;
 use self::embedding_data::{EmbeddingData, FileRanges};
-use self::header_reader::{HeaderReader, PartialRead};
-use self::regular_page::{PageValues, RegularPage, value_range};
+use self::header_reader::HeaderReader;
+use self::page_source::{NextPage, PageSource};
+use self::regular_page::{PageValues, RegularPage};
 use self::row_assembler::RowAssembler;
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
 use super::extract::{Embeddings, mark_non_finite};
@@ -35,29 +31,17 @@ mod decoded;
 pub(super) mod embedding_data;
 mod header_reader;
 mod levels;
+mod page_source;
 mod regular_page;
 mod row_assembler;
 
 /// Reads a column chunk of lists of f32 as embeddings of one dimension.
 pub(super) struct ListPageReader {
-    pages: SerializedPageReader<HeaderReader>,
-    file: Arc<HeaderReader>,
-    column: ColumnDescPtr,
-    /// Definition level of a list that is there, but empty.
+    pages: PageSource,
+    /// Definition level of an empty list that is not null.
     empty_level: i16,
-    dictionary: Option<Dictionary>,
-    /// The next page, once it is loaded.
-    next_page: Option<NextPage>,
     rows: RowAssembler,
     place: Place,
-}
-
-/// The page behind the assembled rows.
-enum NextPage {
-    Regular(RegularPage),
-    /// A page that has to be decoded.
-    General(Page),
-    End,
 }
 
 impl ListPageReader {
@@ -82,20 +66,14 @@ impl ListPageReader {
             return Ok(None);
         }
         let locations = metadata.offset_index().and_then(|all| all.get(row_group)?.get(leaf));
-        let file = Arc::new(HeaderReader::new(input.file().clone(), dim, group.column(leaf)));
-        let pages = SerializedPageReader::new(
-            Arc::clone(&file),
-            group.column(leaf),
-            input.rows_in(row_group),
-            locations.map(|index| index.page_locations().clone()),
-        )
-        .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
+        let locations = locations.map(|index| index.page_locations().clone());
+        let (chunk, rows) = (group.column(leaf), input.rows_in(row_group));
+        let pages = PageSource::new(input.file(), dim, column, chunk, rows, locations)
+            .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
         let root = metadata.file_metadata().schema().get_fields().get(position);
         let is_optional = root.is_some_and(|root| root.get_basic_info().repetition() == Repetition::OPTIONAL);
-        let rows = RowAssembler::new(dim);
         let empty_level = i16::from(is_optional);
-        let mut lists =
-            Self { pages, file, column, empty_level, dictionary: None, next_page: None, rows, place };
+        let mut lists = Self { pages, empty_level, rows: RowAssembler::new(dim), place };
         lists.skip(first_row).map_err(|error| io_errors::parquet(lists.place.clone(), "read", error))?;
         Ok(Some(lists))
     }
@@ -119,7 +97,7 @@ impl ListPageReader {
         let place = self.place.clone();
         let ranges = self.find_ranges(rows).map_err(|e| io_errors::parquet(place.clone(), "read", e))?;
         if let Some(ranges) = ranges {
-            let (file, dim) = (Arc::clone(&self.file), self.rows.dim);
+            let (file, dim) = (Arc::clone(self.pages.file()), self.rows.dim);
             return Ok(EmbeddingData::InFile(FileRanges { file, ranges, dim, place }));
         }
         self.rows.reserve(rows);
@@ -143,7 +121,7 @@ impl ListPageReader {
     }
 
     fn is_at_end(&self) -> bool {
-        matches!(self.next_page, Some(NextPage::End)) && self.rows.open_row.is_none()
+        self.pages.is_at_end() && self.rows.open_row.is_none()
     }
 
     /// The byte ranges of the next `rows` rows in the file, if all of them are in regular
@@ -155,8 +133,8 @@ impl ListPageReader {
         let mut wanted = (rows * self.rows.dim * 4) as u64;
         let (mut ranges, mut element_offset) = (Vec::new(), 0);
         loop {
-            self.load_next_page(element_offset)?;
-            match &mut self.next_page {
+            self.pages.load(element_offset)?;
+            match &mut self.pages.next {
                 // Only the start of the next list shows that the last one is complete.
                 Some(NextPage::Regular(RegularPage { element_offset: 0, .. }) | NextPage::End)
                     if wanted == 0 =>
@@ -174,7 +152,7 @@ impl ListPageReader {
                     *next = (*next + (taken / 4) as usize) % self.rows.dim;
                     element_offset = *next;
                     if range.is_empty() {
-                        self.next_page = None;
+                        self.pages.next = None;
                     }
                 }
                 _ => {
@@ -192,7 +170,7 @@ impl ListPageReader {
             let mut page = RegularPage { values, element_offset: self.rows.element_offset() };
             while page.values.bytes() > 0 {
                 let more = page.values.bytes() as usize / 4 / self.rows.dim + 2;
-                self.rows.append_regular(&mut page, self.rows.complete + more, &self.file)?;
+                self.rows.append_regular(&mut page, self.rows.complete + more, self.pages.file())?;
             }
         }
         Ok(())
@@ -203,17 +181,9 @@ impl ListPageReader {
     fn skip(&mut self, rows: usize) -> ParquetResult<()> {
         let mut left = rows;
         while left > self.rows.complete && !self.is_at_end() {
-            let whole = match self.pages.peek_next_page()? {
-                Some(next) if !next.is_dict && self.rows.is_empty() && self.next_page.is_none() => {
-                    next.num_rows.filter(|rows| *rows <= left)
-                }
-                _ => None,
-            };
-            match whole {
-                Some(rows) => {
-                    self.pages.skip_next_page()?;
-                    left -= rows;
-                }
+            let skipped = if self.rows.is_empty() { self.pages.skip_page(left)? } else { None };
+            match skipped {
+                Some(rows) => left -= rows,
                 None => self.advance(left)?,
             }
         }
@@ -223,83 +193,25 @@ impl ListPageReader {
 
     /// Assembles more rows, until there are `wanted` or a page is at its end.
     fn advance(&mut self, wanted: usize) -> ParquetResult<()> {
-        self.load_next_page(self.rows.element_offset())?;
-        match self.next_page.take() {
+        self.pages.load(self.rows.element_offset())?;
+        match self.pages.next.take() {
             Some(NextPage::Regular(mut page)) => {
-                self.rows.append_regular(&mut page, wanted, &self.file)?;
+                self.rows.append_regular(&mut page, wanted, self.pages.file())?;
                 if page.values.bytes() > 0 {
-                    self.next_page = Some(NextPage::Regular(page));
+                    self.pages.next = Some(NextPage::Regular(page));
                 }
             }
             Some(NextPage::General(page)) => {
-                let levels = decoded::decode(&self.column, self.dictionary.as_ref(), page)?;
-                self.rows.append_decoded(&levels, self.empty_level, self.column.max_def_level())?;
+                let levels = self.pages.decode(page)?;
+                self.rows.append_decoded(&levels, self.empty_level, self.pages.max_level())?;
             }
             Some(NextPage::End) | None => {
                 self.rows.end_row();
-                self.next_page = Some(NextPage::End);
+                self.pages.next = Some(NextPage::End);
             }
         }
         Ok(())
     }
-
-    /// Loads the next page, unless it is loaded. It counts as regular if its first value is
-    /// element `element_offset` of a list.
-    fn load_next_page(&mut self, element_offset: usize) -> ParquetResult<()> {
-        while self.next_page.is_none() {
-            let Some(page) = self.pages.get_next_page()? else {
-                self.next_page = Some(NextPage::End);
-                break;
-            };
-            // Directly after `get_next_page`, which calls `get_bytes` once for each page that it
-            // returns: a note taken later, or not at all, would be attributed to another page.
-            let partial = self.file.take_partial_read();
-            if let Some(range) = partial.and_then(|read| self.range_in_file(&page, read, element_offset)) {
-                let values = PageValues::InFile(range);
-                self.next_page = Some(NextPage::Regular(RegularPage { values, element_offset }));
-                break;
-            }
-            let page = match partial {
-                Some(read) => with_bytes(page, self.file.file().get_bytes(read.start, read.length)?),
-                None => page,
-            };
-            if let Page::DictionaryPage { buf, num_values, encoding, is_sorted } = page {
-                let values = num_values;
-                self.dictionary = Some(Dictionary { bytes: buf, values, encoding, sorted: is_sorted });
-                continue;
-            }
-            let known = page.buffer().len();
-            let range = value_range(&page, &self.column, self.rows.dim, element_offset, known);
-            self.next_page = Some(match range {
-                Some(range) => {
-                    let values = PageValues::InMemory(page.buffer().slice(range));
-                    NextPage::Regular(RegularPage { values, element_offset })
-                }
-                None => NextPage::General(page),
-            });
-        }
-        Ok(())
-    }
-
-    /// The byte range in the file of the values of a page that was read in part, if it is
-    /// regular.
-    fn range_in_file(&self, page: &Page, read: PartialRead, element_offset: usize) -> Option<Range<u64>> {
-        // The page header may precede the page in the bytes that were read.
-        let header = read.length.checked_sub(page.buffer().len())?;
-        let known = read.known.checked_sub(header)?;
-        let range = value_range(page, &self.column, self.rows.dim, element_offset, known)?;
-        let start = read.start + header as u64;
-        Some(start + range.start as u64..start + range.end as u64)
-    }
-}
-
-/// The same page with all of its bytes, which are the last of these.
-fn with_bytes(mut page: Page, bytes: Bytes) -> Page {
-    let start = bytes.len().saturating_sub(page.buffer().len());
-    let (Page::DataPage { buf, .. } | Page::DataPageV2 { buf, .. } | Page::DictionaryPage { buf, .. }) =
-        &mut page;
-    *buf = bytes.slice(start..);
-    page
 }
 
 /// The leaf column of a top-level list of f32 and its position among the leaves.

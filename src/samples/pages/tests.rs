@@ -8,6 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{Field, Float32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
+use parquet::column::page::Page;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
@@ -340,8 +341,8 @@ fn regular_pages_are_copied_and_not_decoded() {
     let mut reader = ListPageReader::open(&Input::open(&path).unwrap(), 0, 5, 0, 0).unwrap().unwrap();
     let mut pages = 0;
     while !reader.is_at_end() {
-        reader.load_next_page(reader.rows.element_offset()).unwrap();
-        assert!(!matches!(reader.next_page, Some(NextPage::General(_))));
+        reader.pages.load(reader.rows.element_offset()).unwrap();
+        assert!(!matches!(reader.pages.next, Some(NextPage::General(_))));
         reader.advance(31).unwrap();
         pages += 1;
     }
