@@ -23,7 +23,7 @@ pub(super) struct IpcReader<I> {
     chunk: Buffer,
     decoder: StreamDecoder,
     schema: SchemaRef,
-    /// Batches that were decoded before the schema was asked for.
+    /// Batches that were decoded together with the schema.
     early: VecDeque<RecordBatch>,
     ended: bool,
     place: Place,

@@ -181,7 +181,7 @@ impl ListPageReader {
     fn skip(&mut self, rows: usize) -> ParquetResult<()> {
         let mut left = rows;
         while left > self.rows.complete && !self.is_at_end() {
-            let skipped = if self.rows.is_empty() { self.pages.skip_page(left)? } else { None };
+            let skipped = self.pages.skip_page(self.rows.is_empty().then_some(left))?;
             match skipped {
                 Some(rows) => left -= rows,
                 None => self.advance(left)?,

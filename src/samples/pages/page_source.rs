@@ -63,10 +63,12 @@ impl PageSource {
     }
 
     /// Skips the next page if it is not loaded, and the page header or the offset index has
-    /// its number of rows, at most `most`. Returns that number.
-    pub(super) fn skip_page(&mut self, most: usize) -> ParquetResult<Option<usize>> {
+    /// its number of rows, at most `most`. Returns that number. Without `most` none is skipped.
+    pub(super) fn skip_page(&mut self, most: Option<usize>) -> ParquetResult<Option<usize>> {
         let rows = match self.pages.peek_next_page()? {
-            Some(next) if !next.is_dict && self.next.is_none() => next.num_rows.filter(|rows| *rows <= most),
+            Some(next) if !next.is_dict && self.next.is_none() => {
+                next.num_rows.filter(|rows| most.is_some_and(|most| *rows <= most))
+            }
             _ => None,
         };
         if rows.is_some() {

@@ -1,6 +1,6 @@
 //! A regular data page: plain floats of lists of the models' dimension, none of them null.
-//! The encoded levels alone tell it, so that its values need no decoding, and may stay in
-//! the file.
+//! It is recognised by its encoded levels alone; its values need no decoding, and may stay
+//! in the file.
 
 use std::ops::Range;
 
