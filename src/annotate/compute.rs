@@ -141,8 +141,7 @@ impl<'a> FileComputation<'a> {
             let mut tasks = workers::tasks_of_file(&self.source, self.batch_rows, from);
             let tasks = std::iter::from_fn(|| run.progress.time(Stage::Read, || tasks.next()));
             let control = Control { stop: run.stop, progress: run.progress };
-            let prefetch =
-                if self.source.finds_without_reading() { Prefetch::None } else { Prefetch::Thread };
+            let prefetch = if self.source.defers_reading() { Prefetch::None } else { Prefetch::Thread };
             workers::run(tasks, prefetch, sessions, &constants, run.batch.queue, control, |done| {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;

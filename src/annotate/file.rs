@@ -10,7 +10,7 @@ use tracing::field::Empty;
 
 use crate::error::{Error, Result};
 use crate::evaluate::field;
-use crate::output::{Writer, Written};
+use crate::output::{CopyMethod, Writer};
 use crate::provenance::{ColumnMoments, Provenance};
 use crate::storage::Staged;
 
@@ -99,7 +99,7 @@ impl<'a> Outputs<'a> {
         let fields: Vec<_> = computed.iter().map(|quantity| field(*quantity)).collect();
         let provenance = Provenance {
             shift_nats: shift.map(|shift| shift.nats()),
-            written: Some(Written::of(input).name().to_owned()),
+            written: Some(CopyMethod::of(input).name().to_owned()),
             ..job.identity.provenance(run.bundle, run.options.adjust.name())
         };
         let splice = SpliceThread {
@@ -205,7 +205,7 @@ impl ComputedOutputs<'_> {
             fates,
             columns,
             adjustment: shift.map(|shift| shift.adjustment),
-            written: Some(Written::of(input)),
+            written: Some(CopyMethod::of(input)),
             resumed,
             computed_row_groups: row_groups - resumed.row_groups.min(row_groups),
             output_bytes,

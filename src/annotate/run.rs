@@ -8,7 +8,7 @@ use crate::engine::{Device, Engine};
 use crate::error::{Error, Result};
 use crate::interaction::Quantity;
 use crate::parquet_file::Input;
-use crate::samples::{Request, Source};
+use crate::samples::{ColumnRequest, Source};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::options::AnnotateOptions;
@@ -156,10 +156,10 @@ impl<'a> Run<'a> {
     }
 
     /// The columns as samples are read from them.
-    pub(super) fn request<'b>(&'b self, columns: &'b RequestedColumns) -> Request<'b> {
+    pub(super) fn request<'b>(&'b self, columns: &'b RequestedColumns) -> ColumnRequest<'b> {
         let [d1, d2] = self.bundle.dims();
         let classes = self.bundle.classes();
-        Request { x1: (&columns.x1, d1), x2: (&columns.x2, d2), label: &columns.label, classes }
+        ColumnRequest { x1: (&columns.x1, d1), x2: (&columns.x2, d2), label: &columns.label, classes }
     }
 
     /// Opens an input with the keys of the options, and checks that they are all it needs.

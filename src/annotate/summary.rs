@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::interaction;
-use crate::output::Written;
+use crate::output::CopyMethod;
 use crate::provenance::Adjustment;
 use crate::samples::FateCounts;
 
@@ -36,7 +36,7 @@ pub struct Summary {
     pub adjustment: Option<Adjustment>,
     /// How the old columns reached the output; nothing where it was there already.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub written: Option<Written>,
+    pub written: Option<CopyMethod>,
     /// Rows that an earlier, unfinished run had computed.
     pub resumed_rows: u64,
     /// Row groups that an earlier, unfinished run had computed whole.
@@ -109,7 +109,7 @@ pub(super) struct Outcome {
     pub(super) fates: FateCounts,
     pub(super) columns: BTreeMap<String, interaction::Summary>,
     pub(super) adjustment: Option<Adjustment>,
-    pub(super) written: Option<Written>,
+    pub(super) written: Option<CopyMethod>,
     pub(super) resumed: Resumed,
     pub(super) computed_row_groups: usize,
     pub(super) output_bytes: u64,

@@ -16,7 +16,7 @@ use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::interaction;
-use crate::output::Written;
+use crate::output::CopyMethod;
 use crate::samples::FateCounts;
 use crate::storage::{Files, is_stdio};
 use crate::telemetry::metered;
@@ -297,7 +297,7 @@ pub(super) fn say(summary: &Summary) {
         tracing::info!("{}: made of this input by this bundle already; nothing to do", summary.output);
         return;
     }
-    if summary.written == Some(Written::ReEncoded) {
+    if summary.written == Some(CopyMethod::ReEncoded) {
         tracing::warn!(
             "{}: the input is encrypted, so its columns were encoded anew, not copied; the output is encrypted \
              with the same keys",

@@ -6,7 +6,7 @@ use crate::bundle::{Bundle, BundleContents, Class, Label, Modality, Training, Un
 use crate::error::{Error, Result};
 use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
-use crate::samples::{self, FateCounts, Request};
+use crate::samples::{self, ColumnRequest, FateCounts};
 
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
@@ -85,7 +85,7 @@ pub fn fit_file(
         dims[1],
         classes.len()
     );
-    let request = Request { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
+    let request = ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
     let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
     let sample =
         ReservoirSample::draw(&input, &request, max_rows, options.recipe.seed, &|| progress.interrupted())?;

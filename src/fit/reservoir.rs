@@ -6,7 +6,7 @@ use rand::Rng;
 use crate::bundle::Class;
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
-use crate::samples::{Fate, FateCounts, ReadBuffers, Request, Source};
+use crate::samples::{ColumnRequest, Fate, FateCounts, ReadBuffers, Source};
 
 use super::random::{RandomStream, random_stream};
 use super::training_set::{EmbeddingMatrix, TrainingSet};
@@ -29,7 +29,7 @@ impl ReservoirSample {
     /// one pass over the file, without its number of usable rows in advance.
     pub(super) fn draw(
         input: &Input,
-        request: &Request<'_>,
+        request: &ColumnRequest<'_>,
         max_rows: usize,
         seed: u64,
         interrupted: &dyn Fn() -> bool,

@@ -1,6 +1,6 @@
-//! An Arrow IPC stream as record batches, out of bytes that come in chunks of any size.
-//! A stream that ends without its end-of-stream mark is refused: whoever wrote it may
-//! have died, and rows would be lost unseen.
+//! A reader of an Arrow IPC stream, whose bytes arrive in chunks of any size. A stream that
+//! ends without its end-of-stream mark is refused: its writer may have died, and rows would
+//! be lost unnoticed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,7 +14,7 @@ use arrow::ipc::reader::StreamDecoder;
 use crate::error::{Error, Place, Result};
 use crate::storage::io_errors;
 
-/// What every message begins with since Arrow 0.15.
+/// The first bytes of every message since Arrow 0.15.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// Reads record batches from chunks of bytes.
@@ -23,7 +23,7 @@ pub(super) struct IpcReader<I> {
     chunk: Buffer,
     decoder: StreamDecoder,
     schema: SchemaRef,
-    /// Batches that came together with the schema.
+    /// Batches that were decoded together with the schema.
     early: VecDeque<RecordBatch>,
     ended: bool,
     place: Place,
@@ -79,9 +79,9 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
         }
     }
 
-    /// Fails where the stream has not come to its mark.
+    /// Fails where the stream ends without its mark.
     fn end(&mut self) -> Result<()> {
-        // Behind the mark, and only there, a decoder takes not one byte more.
+        // Only behind the mark does a decoder refuse another byte.
         let is_whole =
             self.decoder.finish().is_ok() && self.decoder.decode(&mut Buffer::from_vec(vec![0_u8])).is_err();
         if is_whole {
@@ -101,7 +101,7 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> Iterator for IpcReader<I> {
             return None;
         }
         let batch = self.next_batch().transpose();
-        // An error ends the rows: what follows it cannot be trusted.
+        // An error ends the rows: those behind it cannot be trusted.
         self.ended = !matches!(batch, Some(Ok(_)));
         batch
     }
@@ -111,7 +111,7 @@ fn next(chunks: &mut impl Iterator<Item = io::Result<Vec<u8>>>, place: &Place) -
     chunks.next().transpose().map_err(|e| io_errors::io(place.clone(), "read", e))
 }
 
-/// Says in plain words what bytes are that are no stream.
+/// Checks the first bytes; the error names the format, where it is a known one.
 fn recognise(head: &[u8]) -> std::result::Result<(), &'static str> {
     match head.first_chunk::<4>() {
         Some(&CONTINUATION) => Ok(()),
@@ -125,7 +125,7 @@ fn recognise(head: &[u8]) -> std::result::Result<(), &'static str> {
 
 fn damaged(place: &Place, error: ArrowError) -> Error {
     match error {
-        // The decoder's word for bytes that follow the mark.
+        // The decoder's error text for bytes behind the mark.
         ArrowError::IpcError(text) if text == "Unexpected EOS" => Error::bad_data(
             place.clone(),
             "goes on after its end-of-stream mark; send one stream, not several one after the other",

@@ -1,6 +1,6 @@
-//! The key-value metadata of a spliced file: what the input has, with the two
-//! keys that list the columns extended by the new ones. `pandas` lists columns
-//! too, but only to say what differs from the Parquet types, and stays as it is.
+//! The key-value metadata of an output: that of the input, with the new columns added to the
+//! two keys that list all columns. `pandas` lists columns too, but only those that differ
+//! from the Parquet types, and is copied unchanged.
 
 use arrow::datatypes::{Field, Schema};
 use arrow::ipc::convert::try_schema_from_ipc_buffer;
@@ -9,14 +9,14 @@ use base64::prelude::BASE64_STANDARD;
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::file::metadata::KeyValue;
 
-use super::ordered_json::Json;
+use super::ordered_json::OrderedJson;
 
 const HUGGINGFACE_KEY: &str = "huggingface";
 
-/// The output's key-values. EncryptionKeys in `added` replace those of the input.
+/// The output's key-values. Those in `added` replace the input's of the same keys.
 ///
 /// # Errors
-/// What is wrong with the input's Arrow schema.
+/// A description of the damage, where the input's Arrow schema is damaged.
 pub(super) fn extend(
     old: &[KeyValue],
     new_fields: &[Field],
@@ -26,7 +26,7 @@ pub(super) fn extend(
     let mut pairs = Vec::new();
     for pair in kept {
         let value = match (pair.key.as_str(), &pair.value) {
-            // An input without an Arrow schema gets none: readers would then see
+            // An input without an Arrow schema gets none: readers would then take
             // our guess at its columns' types in place of their own.
             (ARROW_SCHEMA_META_KEY, Some(value)) => Some(arrow_schema(value, new_fields)?),
             (HUGGINGFACE_KEY, Some(value)) => {
@@ -51,15 +51,15 @@ fn arrow_schema(encoded: &str, new_fields: &[Field]) -> Result<String, String> {
     Ok(encode_arrow_schema(&Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
 }
 
-/// The features that the Hugging Face `datasets` library lists, with more of them.
-/// None where the value has not the shape it is known to have.
+/// The features that the Hugging Face `datasets` library lists, with the new columns.
+/// None where the value has an unknown shape.
 fn huggingface(value: &str, new_fields: &[Field]) -> Option<String> {
-    let mut root: Json = serde_json::from_str(value).ok()?;
+    let mut root: OrderedJson = serde_json::from_str(value).ok()?;
     let features = root.get_mut("info")?.get_mut("features")?.as_object_mut()?;
     for field in new_fields {
-        let text = |text: &str| Json::Leaf(text.into());
+        let text = |text: &str| OrderedJson::Leaf(text.into());
         let feature = vec![("dtype".to_owned(), text("float32")), ("_type".to_owned(), text("Value"))];
-        features.push((field.name().clone(), Json::Object(feature)));
+        features.push((field.name().clone(), OrderedJson::Object(feature)));
     }
     serde_json::to_string(&root).ok()
 }

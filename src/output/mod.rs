@@ -1,17 +1,18 @@
-//! Outputs: a copy of a Parquet file with columns added, spliced or encoded again, and rows
-//! of a file or an Arrow IPC stream written with columns added. Knows nothing of what the
-//! new columns mean.
+//! Outputs with columns added: a copy of a Parquet file, spliced or encoded again, and record
+//! batches of a file or an Arrow IPC stream. Does not know the meaning of the new columns.
 
+mod batch_source;
 mod ipc;
 mod key_values;
 mod ordered_json;
+mod output_file;
 mod reencode;
+mod row_group_error;
 mod row_writer;
-mod rows;
 mod spill;
 mod splice;
 mod writer;
 
-pub use row_writer::{Added, RowWriter};
-pub use rows::{RowBatch, Rows};
-pub use writer::{Writer, Written};
+pub use batch_source::{BatchSource, SourceRows};
+pub use row_writer::{NewColumns, RowWriter};
+pub use writer::{CopyMethod, Writer};

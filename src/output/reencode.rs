@@ -1,12 +1,12 @@
-//! The writer for encrypted inputs, whose pages mean nothing in another file: every
-//! column is decoded, through Arrow, and encoded and encrypted again with the same
-//! keys. Memory does not grow with the row group: a column chunk's pages that wait for
-//! the chunk's end go to a temporary file.
+//! The re-encoding writer, for encrypted inputs, whose pages cannot be decrypted in another
+//! file: every column is decoded, through Arrow, and encoded and encrypted again with the
+//! same keys. Memory does not grow with the row group: the encoded pages of a column chunk
+//! spill to a temporary file until the chunk is complete.
 //!
 //! Kept are values, the schema with its names, nesting, field ids and annotations (but
 //! decimals take their shortest form), row groups, compression (with its default level),
 //! statistics and page indexes where there were any (computed anew), sorting columns,
-//! key-values, keys and what the file says of them, and which columns are encrypted.
+//! key-values, keys and their metadata, and which columns are encrypted.
 //! Not kept are pages and their versions, encodings other than dictionaries and plain
 //! values, bloom filters (they would not be encrypted), an AAD prefix that the file holds
 //! and the user has not given, and `created_by`. Nonces are random, so that two runs do
@@ -27,36 +27,33 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{ColumnReader, Encryption, Input, check_new_fields};
-use crate::storage::block_writer::{BlockWriter, FirstError};
+use crate::parquet_file::{ColumnReader, Encryption, Input};
+use crate::storage::block_writer::BlockWriter;
 use crate::storage::{Staged, io_errors, temporary_folder};
 
-use super::key_values;
-use super::spill::Spills;
-use super::splice::{Stop, append_new, check_spliceable, extended_schema, writable};
+use super::output_file::{OutputFile, check_row_groups};
+use super::row_group_error::RowGroupError;
+use super::spill::SpillStoreFactory;
+use super::splice::{append_columns, extended_schema, statistics_level, writable};
 
-/// Bytes of a column that are decoded at once, about.
+/// Approximate bytes of a column that are decoded at once.
 const BATCH_BYTES: usize = 8 << 20;
-/// Rows that are decoded at once at most.
+/// Maximum of rows that are decoded at once.
 const BATCH_ROWS: usize = 8192;
-/// Values of a column chunk beyond which it gets no dictionary: its pages would wait in
-/// memory for the dictionary's end.
+/// Maximum of values in a column chunk with a dictionary: its pages are held in memory until
+/// the dictionary is complete.
 const DICTIONARY_VALUES: i64 = 1 << 24;
 
 /// Writes a copy of an encrypted input with more columns, encrypted in the same way.
 pub struct Reencoder {
-    input: Input,
+    file: OutputFile,
     /// Fields of the old columns.
     schema: SchemaRef,
     /// Leaves of each old column.
     leaves: Vec<usize>,
     new_columns: usize,
-    key_values: Vec<KeyValue>,
     writer: SerializedFileWriter<BlockWriter>,
     columns: ArrowRowGroupWriterFactory,
-    failure: FirstError,
-    row_groups: usize,
-    staged: Staged,
 }
 
 impl Reencoder {
@@ -70,47 +67,28 @@ impl Reencoder {
         key_values: &[KeyValue],
     ) -> Result<Self> {
         let read = |error| io_errors::parquet(input.place(), "read", error);
-        let bad_data = |what: String| Error::bad_data(input.place(), what);
         input.check_keys()?;
-        check_spliceable(input)?;
+        check_row_groups(input)?;
         check_representable(input)?;
-        check_new_fields(input.schema(), &input.place(), new_fields)?;
+        let spill_folder = temporary_folder(staged.path());
+        let (file, sink) = OutputFile::create(input, staged, new_fields, key_values)?;
         let like = like.iter().map(|name| Ok(input.column(name)?.0)).collect::<Result<Vec<_>>>()?;
-        let footer = input.metadata().file_metadata();
-        let old_key_values = footer.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
-        let key_values = key_values::extend(old_key_values, new_fields, key_values).map_err(bad_data)?;
 
         let old = old_schema(input).map_err(read)?;
         let schema = extended_schema(&old, new_fields).map_err(read)?;
         let encrypted = encryption.properties_for_copy(input.metadata(), &schema, &like).map_err(read)?;
         let properties = properties(input, &schema).with_file_encryption_properties(encrypted).build();
-        let (sink, failure) = BlockWriter::new(staged.writer()?);
-        let output = Place::file(staged.path().display());
         let writer = SerializedFileWriter::new(sink, schema.root_schema_ptr(), Arc::new(properties));
-        let writer = writer.map_err(|error| match failure.take() {
-            Some(source) => io_errors::io(output.clone(), "write", source),
-            None => io_errors::parquet(output, "write", error),
-        })?;
+        let writer = writer.map_err(|error| write_error(&file, file.place(), error))?;
 
         // The schema's metadata is in the key-values already.
         let fields = Arc::new(Schema::new(input.schema().fields().clone()));
-        let spills = Arc::new(Spills { folder: temporary_folder(staged.path()) });
+        let spills = Arc::new(SpillStoreFactory { folder: spill_folder });
         let columns =
             ArrowRowGroupWriterFactory::new(&writer, fields.clone()).with_page_store_factory(spills);
         let old = SchemaDescriptor::new(Arc::new(old));
         let leaves = (0..fields.fields().len()).map(|root| leaves_of(&old, root).count()).collect();
-        Ok(Self {
-            input: input.clone(),
-            schema: fields,
-            leaves,
-            new_columns: new_fields.len(),
-            key_values,
-            writer,
-            columns,
-            failure,
-            row_groups: 0,
-            staged,
-        })
+        Ok(Self { file, schema: fields, leaves, new_columns: new_fields.len(), writer, columns })
     }
 
     pub(super) fn row_group<P, C>(&mut self, index: usize, columns: C) -> Result<()>
@@ -118,68 +96,44 @@ impl Reencoder {
         C: IntoIterator<Item = P>,
         P: IntoIterator<Item = Float32Array>,
     {
-        if index != self.row_groups || index >= self.input.metadata().num_row_groups() {
-            return Err(Error::Internal(format!("row group {index} after {}", self.row_groups)));
-        }
-        self.encode(index, columns).map_err(|error| match error {
-            Refusal::Ours(error) => error,
-            Refusal::Rows(what) => Error::Internal(format!("row group {index}: {what}")),
-            Refusal::Parquet(error) => {
-                let output = Place::file(self.staged.path().display()).row_group(index);
-                match self.failure.take() {
-                    Some(source) => io_errors::io(output, "write", source),
-                    None => io_errors::parquet(output, "write", error),
-                }
-            }
+        self.file.check_next(index)?;
+        self.encode(index, columns).map_err(|error| {
+            let place = self.file.place().row_group(index);
+            error.into_error(index, |error| write_error(&self.file, place, error))
         })?;
-        self.row_groups += 1;
+        self.file.advance();
         Ok(())
     }
 
     pub(super) fn set_key_value(&mut self, key: &str, value: String) {
-        self.key_values.retain(|old| old.key != key);
-        self.key_values.push(KeyValue::new(key.to_owned(), value));
+        self.file.set_key_value(key, value);
     }
 
     pub(super) fn finish(mut self) -> Result<u64> {
-        let expected = self.input.metadata().num_row_groups();
-        if self.row_groups != expected {
-            return Err(Error::Internal(format!(
-                "{} of {expected} row groups were written",
-                self.row_groups
-            )));
-        }
-        for pair in std::mem::take(&mut self.key_values) {
+        for pair in self.file.take_key_values()? {
             self.writer.append_key_value_metadata(pair);
         }
         let written = self.writer.finish();
-        // What is buffered is written when the writer goes.
+        // The last block is written when the block writer is dropped.
         drop(self.writer);
-        let output = Place::file(self.staged.path().display());
-        if let Some(source) = self.failure.take() {
-            return Err(io_errors::io(output, "write", source));
-        }
-        written.map_err(|error| io_errors::parquet(output, "write", error))?;
-        self.input.verify_unchanged()?;
-        let bytes = self.staged.bytes()?;
-        self.staged.commit()?;
-        Ok(bytes)
+        self.file.commit(written)
     }
 
-    fn encode<P, C>(&mut self, index: usize, columns: C) -> std::result::Result<(), Refusal>
+    fn encode<P, C>(&mut self, index: usize, columns: C) -> std::result::Result<(), RowGroupError>
     where
         C: IntoIterator<Item = P>,
         P: IntoIterator<Item = Float32Array>,
     {
-        let rows = self.input.rows_in(index);
+        let input = self.file.input();
+        let rows = input.rows_in(index);
         let mut encoders = self.columns.create_column_writers(index)?.into_iter();
         let mut group = self.writer.next_row_group()?;
         for (position, (field, &leaves)) in self.schema.fields().iter().zip(&self.leaves).enumerate() {
             let mut encoders: Vec<ArrowColumnWriter> = encoders.by_ref().take(leaves).collect();
-            let batch = batch_rows(&self.input, index, position);
+            let batch = batch_rows(input, index, position);
             if rows > 0 {
                 let name = field.name();
-                let mut reader = ColumnReader::open(&self.input, position, name, index, 0..rows, batch)?;
+                let mut reader = ColumnReader::open(input, position, name, index, 0..rows, batch)?;
                 for start in (0..rows).step_by(batch) {
                     let array = reader.read(batch.min(rows - start))?;
                     for (encoder, leaf) in encoders.iter_mut().zip(compute_leaves(field, &array)?) {
@@ -191,14 +145,7 @@ impl Reencoder {
                 encoder.close()?.append_to_row_group(&mut group)?;
             }
         }
-        let mut appended = 0;
-        for pieces in columns {
-            append_new(&mut group, pieces, rows)?;
-            appended += 1;
-        }
-        if appended != self.new_columns {
-            return Err(Refusal::Rows(format!("{appended} of {} columns were given", self.new_columns)));
-        }
+        append_columns(&mut group, columns, self.new_columns, rows)?;
         group.close()?;
         Ok(())
     }
@@ -206,42 +153,13 @@ impl Reencoder {
 
 impl std::fmt::Debug for Reencoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reencoder")
-            .field("input", &self.input.file().path())
-            .field("staged", &self.staged)
-            .finish_non_exhaustive()
+        f.debug_struct("Reencoder").field("file", &self.file).finish_non_exhaustive()
     }
 }
 
-/// Why a row group was not written.
-enum Refusal {
-    /// The input's fault, with its place.
-    Ours(Error),
-    /// The output's.
-    Parquet(ParquetError),
-    /// The caller's.
-    Rows(String),
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Ours(error)
-    }
-}
-
-impl From<ParquetError> for Refusal {
-    fn from(error: ParquetError) -> Self {
-        Self::Parquet(error)
-    }
-}
-
-impl From<Stop> for Refusal {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Parquet(error) => Self::Parquet(error),
-            Stop::Rows(what) => Self::Rows(what),
-        }
-    }
+/// An error of writing: the block writer's, which has the system's text, else the crate's.
+fn write_error(file: &OutputFile, place: Place, error: ParquetError) -> Error {
+    file.write_error(place.clone()).unwrap_or_else(|| io_errors::parquet(place, "write", error))
 }
 
 fn check_representable(input: &Input) -> Result<()> {
@@ -274,7 +192,7 @@ fn old_schema(input: &Input) -> ParquetResult<Type> {
     Type::group_type_builder(own.root_schema().name()).with_fields(fields.collect()).build()
 }
 
-/// What is written of the leaves of a top-level column: their physical types and levels.
+/// The physical types, lengths and levels of the leaves of a top-level column.
 fn leaves_of(
     schema: &SchemaDescriptor,
     root: usize,
@@ -288,14 +206,11 @@ fn leaves_of(
     })
 }
 
-/// Properties after those of the first row group; of the new columns, after those of its
+/// Properties like those of the first row group; of the new columns, like those of its
 /// first column.
 fn properties(input: &Input, schema: &SchemaDescriptor) -> WriterPropertiesBuilder {
     let metadata = input.metadata();
-    let statistics = match metadata.column_index() {
-        Some(_) => EnabledStatistics::Page,
-        None => EnabledStatistics::Chunk,
-    };
+    let statistics = statistics_level(input);
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("lsmi-etl version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_dictionary_enabled(false)

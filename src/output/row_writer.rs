@@ -1,5 +1,5 @@
-//! Rows written out with columns added: as an Arrow IPC stream, batch by batch as they
-//! come, or as a Parquet file that appears when it is whole.
+//! The writer of record batches with columns added: an Arrow IPC stream, flushed after every
+//! batch, or a Parquet file, which gets its name when it is complete.
 
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
@@ -21,26 +21,26 @@ use crate::parquet_file::check_new_fields;
 use crate::storage::block_writer::{BlockWriter, FirstError};
 use crate::storage::{Staged, io_errors};
 
+use super::batch_source::BatchSource;
 use super::key_values;
-use super::rows::Rows;
 
-/// Writes rows and their new columns.
+/// Writes record batches and their new columns.
 pub struct RowWriter {
     schema: SchemaRef,
-    to: To,
+    destination: Destination,
 }
 
-enum To {
-    Stream(Box<StreamWriter<BufWriter<Counting>>>, Place),
+enum Destination {
+    Stream(Box<StreamWriter<BufWriter<CountingWriter>>>, Place),
     File { writer: Box<ArrowWriter<BlockWriter>>, failure: FirstError, staged: Staged },
 }
 
-/// What is added to the rows that are written.
+/// The new columns and key-values of an output.
 #[derive(Debug, Clone, Copy)]
-pub struct Added<'a> {
+pub struct NewColumns<'a> {
     /// The new columns: nullable and all Float32.
     pub fields: &'a [Field],
-    /// Metadata of the whole; they replace those of the same keys.
+    /// Key-values of the output; they replace the source's of the same keys.
     pub key_values: &'a [KeyValue],
 }
 
@@ -51,22 +51,22 @@ impl RowWriter {
     /// [`Error::Usage`] where there is a column of a new name already; [`Error::Io`];
     /// [`Error::BadData`] where a type has no place in a stream.
     pub fn stream(
-        rows: &Rows<'_>,
-        added: Added<'_>,
+        rows: &BatchSource<'_>,
+        new_columns: NewColumns<'_>,
         out: impl Write + Send + 'static,
         place: Place,
     ) -> Result<Self> {
-        let pairs = key_values(rows, added)?;
+        let pairs = key_values(rows, new_columns)?;
         let metadata: HashMap<String, String> =
             pairs.into_iter().filter_map(|pair| Some((pair.key, pair.value?))).collect();
-        let schema = Arc::new(extended(rows.schema(), added.fields, metadata));
-        let out = BufWriter::new(Counting { out: Box::new(out), bytes: 0 });
+        let schema = Arc::new(extended(rows.schema(), new_columns.fields, metadata));
+        let out = BufWriter::new(CountingWriter { out: Box::new(out), bytes: 0 });
         let writer = StreamWriter::try_new(out, &schema).and_then(|mut writer| {
             writer.flush()?;
             Ok(writer)
         });
-        let writer = writer.map_err(|e| stream_fault(&place, e))?;
-        Ok(Self { schema, to: To::Stream(Box::new(writer), place) })
+        let writer = writer.map_err(|e| stream_error(&place, e))?;
+        Ok(Self { schema, destination: Destination::Stream(Box::new(writer), place) })
     }
 
     /// Begins a Parquet file: Snappy, row groups of at most `row_group_bytes`, and no
@@ -76,14 +76,14 @@ impl RowWriter {
     /// [`Error::Usage`] where there is a column of a new name already; [`Error::Io`];
     /// [`Error::BadData`] where a type has no place in Parquet.
     pub fn file(
-        rows: &Rows<'_>,
-        added: Added<'_>,
+        rows: &BatchSource<'_>,
+        new_columns: NewColumns<'_>,
         staged: Staged,
         dense: &[&str],
         row_group_bytes: usize,
     ) -> Result<Self> {
-        let pairs = key_values(rows, added)?;
-        let schema = extended(rows.schema(), added.fields, rows.schema().metadata().clone());
+        let pairs = key_values(rows, new_columns)?;
+        let schema = extended(rows.schema(), new_columns.fields, rows.schema().metadata().clone());
         let storable = schema
             .fields()
             .iter()
@@ -99,16 +99,17 @@ impl RowWriter {
             .set_key_value_metadata(Some(pairs));
         let leaves = ArrowSchemaConverter::new().convert(&schema).map_err(no_place)?;
         for leaf in leaves.columns() {
-            let root = leaf.path().parts().first().map(String::as_str).unwrap_or_default();
-            let is_new = || added.fields.iter().any(|field| field.name() == root);
-            if leaf.physical_type() != PhysicalType::BYTE_ARRAY && (dense.contains(&root) || is_new()) {
+            let Some(root) = leaf.path().parts().first() else { continue };
+            let is_dense =
+                dense.contains(&root.as_str()) || new_columns.fields.iter().any(|field| field.name() == root);
+            if is_dense && leaf.physical_type() != PhysicalType::BYTE_ARRAY {
                 properties = properties.set_column_dictionary_enabled(leaf.path().clone(), false);
             }
         }
         let (sink, failure) = BlockWriter::new(staged.writer()?);
         let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties.build()));
         let writer = Box::new(writer.map_err(no_place)?);
-        Ok(Self { schema, to: To::File { writer, failure, staged } })
+        Ok(Self { schema, destination: Destination::File { writer, failure, staged } })
     }
 
     /// Writes a batch and its new columns.
@@ -126,20 +127,20 @@ impl RowWriter {
         let columns = columns.collect::<std::result::Result<_, _>>();
         let batch = columns.and_then(|columns| RecordBatch::try_new(self.schema.clone(), columns));
         let batch = batch.map_err(|e| Error::Internal(e.to_string()))?;
-        match &mut self.to {
-            To::Stream(writer, place) => {
-                writer.write(&batch).and_then(|()| writer.flush()).map_err(|error| stream_fault(place, error))
+        match &mut self.destination {
+            Destination::Stream(writer, place) => {
+                writer.write(&batch).and_then(|()| writer.flush()).map_err(|error| stream_error(place, error))
             }
-            To::File { writer, failure, staged } => {
-                writer.write(&batch).map_err(|error| file_fault(staged, failure, &error))
+            Destination::File { writer, failure, staged } => {
+                writer.write(&batch).map_err(|error| file_error(staged, failure, &error))
             }
         }
     }
 
-    /// Adds metadata that is known at the end only: where a file keeps its own. The
-    /// metadata of a stream has gone ahead of its rows.
+    /// Adds a key-value that is known at the end only, to the footer of a file. A stream
+    /// ignores it, since its metadata is written before its rows.
     pub fn set_key_value(&mut self, key: &str, value: String) {
-        if let To::File { writer, .. } = &mut self.to {
+        if let Destination::File { writer, .. } = &mut self.destination {
             writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
     }
@@ -150,18 +151,18 @@ impl RowWriter {
     /// [`Error::Io`]; [`Error::OutputExists`] where a file of this name has appeared
     /// meanwhile; [`Error::Transient`] of a store.
     pub fn finish(self) -> Result<u64> {
-        match self.to {
-            To::Stream(mut writer, place) => {
-                writer.finish().map_err(|error| stream_fault(&place, error))?;
+        match self.destination {
+            Destination::Stream(mut writer, place) => {
+                writer.finish().map_err(|error| stream_error(&place, error))?;
                 Ok(writer.get_ref().get_ref().bytes)
             }
-            To::File { writer, failure, staged } => {
-                // Closed, it is also dropped: the last bytes leave the buffer.
+            Destination::File { writer, failure, staged } => {
+                // Closing drops the block writer, which writes its last block.
                 let closed = writer.close();
                 if let Some(source) = failure.take() {
                     return Err(io_errors::io(Place::file(staged.path().display()), "write", source));
                 }
-                closed.map_err(|error| file_fault(&staged, &failure, &error))?;
+                closed.map_err(|error| file_error(&staged, &failure, &error))?;
                 let bytes = staged.bytes()?;
                 staged.commit()?;
                 Ok(bytes)
@@ -177,12 +178,12 @@ impl std::fmt::Debug for RowWriter {
 }
 
 /// The rows' metadata with the new ones, in the order of their keys.
-fn key_values(rows: &Rows<'_>, added: Added<'_>) -> Result<Vec<KeyValue>> {
-    check_new_fields(rows.schema(), rows.place(), added.fields)?;
+fn key_values(rows: &BatchSource<'_>, new_columns: NewColumns<'_>) -> Result<Vec<KeyValue>> {
+    check_new_fields(rows.schema(), rows.place(), new_columns.fields)?;
     let old = rows.schema().metadata().iter();
     let mut old: Vec<_> = old.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
     old.sort_by(|a, b| a.key.cmp(&b.key));
-    key_values::extend(&old, added.fields, added.key_values)
+    key_values::extend(&old, new_columns.fields, new_columns.key_values)
         .map_err(|what| Error::bad_data(rows.place().clone(), what))
 }
 
@@ -213,25 +214,25 @@ fn extended(old: &Schema, new: &[Field], metadata: HashMap<String, String>) -> S
     Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata)
 }
 
-fn stream_fault(place: &Place, error: ArrowError) -> Error {
+fn stream_error(place: &Place, error: ArrowError) -> Error {
     match error {
         ArrowError::IoError(_, source) => io_errors::io(place.clone(), "write", source),
         other => Error::bad_data(place.clone(), format!("cannot be written as an Arrow IPC stream: {other}")),
     }
 }
 
-fn file_fault(staged: &Staged, failure: &FirstError, error: &ParquetError) -> Error {
+fn file_error(staged: &Staged, failure: &FirstError, error: &ParquetError) -> Error {
     let source = failure.take().unwrap_or_else(|| io::Error::other(error.to_string()));
     io_errors::io(Place::file(staged.path().display()), "write", source)
 }
 
-/// Counts what passes.
-struct Counting {
+/// Counts the bytes written.
+struct CountingWriter {
     out: Box<dyn Write + Send>,
     bytes: u64,
 }
 
-impl Write for Counting {
+impl Write for CountingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.bytes += written as u64;

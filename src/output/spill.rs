@@ -1,5 +1,5 @@
-//! Pages of a column chunk that wait for the ones before them: a few in memory, the
-//! others in a temporary file without a name.
+//! A spill store for the encoded pages of a column chunk: the first few megabytes stay in
+//! memory, the other pages go to a temporary file without a name.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,42 +11,42 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use crate::error::{Error, Place};
 
-/// Bytes of a column chunk that may wait in memory.
+/// Bytes of a column chunk's pages that stay in memory.
 const MEMORY_BYTES: usize = 4 << 20;
 
-/// Makes a store for each column chunk, with files in one folder.
+/// Makes a store for each column chunk, all with temporary files in one folder.
 #[derive(Debug)]
-pub(super) struct Spills {
+pub(super) struct SpillStoreFactory {
     pub(super) folder: PathBuf,
 }
 
-impl PageStoreFactory for Spills {
+impl PageStoreFactory for SpillStoreFactory {
     fn create(&self, _: &PageStoreArgs<'_>) -> ParquetResult<Box<dyn PageStore>> {
-        Ok(Box::new(Spill {
+        Ok(Box::new(SpillStore {
             folder: self.folder.clone(),
             pages: Vec::new(),
-            resident: 0,
+            memory_bytes: 0,
             file: None,
             written: 0,
         }))
     }
 }
 
-struct Spill {
+struct SpillStore {
     folder: PathBuf,
-    pages: Vec<Page>,
-    resident: usize,
+    pages: Vec<StoredPage>,
+    memory_bytes: usize,
     file: Option<File>,
     written: u64,
 }
 
-enum Page {
+enum StoredPage {
     Memory(Bytes),
     File { offset: u64, length: usize },
 }
 
-impl Spill {
-    fn write(&mut self, page: &[u8]) -> io::Result<Page> {
+impl SpillStore {
+    fn write(&mut self, page: &[u8]) -> io::Result<StoredPage> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(tempfile::tempfile_in(&self.folder)?),
@@ -55,7 +55,7 @@ impl Spill {
         file.seek(SeekFrom::Start(offset))?;
         file.write_all(page)?;
         self.written += page.len() as u64;
-        Ok(Page::File { offset, length: page.len() })
+        Ok(StoredPage::File { offset, length: page.len() })
     }
 
     fn read(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
@@ -72,12 +72,12 @@ impl Spill {
     }
 }
 
-impl PageStore for Spill {
+impl PageStore for SpillStore {
     fn put(&mut self, page: Bytes) -> ParquetResult<PageKey> {
         let key = PageKey::new(self.pages.len() as u64);
-        let page = if self.resident + page.len() <= MEMORY_BYTES {
-            self.resident += page.len();
-            Page::Memory(page)
+        let page = if self.memory_bytes + page.len() <= MEMORY_BYTES {
+            self.memory_bytes += page.len();
+            StoredPage::Memory(page)
         } else {
             self.write(&page).map_err(|e| self.failed("write", e))?
         };
@@ -88,18 +88,20 @@ impl PageStore for Spill {
     fn take(&mut self, key: PageKey) -> ParquetResult<Bytes> {
         let unknown = || ParquetError::General(format!("there is no page {}", key.get()));
         let page = usize::try_from(key.get()).ok().and_then(|index| self.pages.get_mut(index));
-        let page = std::mem::replace(page.ok_or_else(unknown)?, Page::Memory(Bytes::new()));
+        let page = std::mem::replace(page.ok_or_else(unknown)?, StoredPage::Memory(Bytes::new()));
         match page {
-            Page::Memory(page) => {
-                self.resident -= page.len();
+            StoredPage::Memory(page) => {
+                self.memory_bytes -= page.len();
                 Ok(page)
             }
-            Page::File { offset, length } => self.read(offset, length).map_err(|e| self.failed("read", e)),
+            StoredPage::File { offset, length } => {
+                self.read(offset, length).map_err(|e| self.failed("read", e))
+            }
         }
     }
 
     fn memory_size(&self) -> usize {
-        self.resident
+        self.memory_bytes
     }
 }
 
@@ -110,10 +112,10 @@ mod tests {
     #[test]
     fn pages_come_back_from_memory_and_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Spill {
+        let mut store = SpillStore {
             folder: folder.path().to_owned(),
             pages: Vec::new(),
-            resident: 0,
+            memory_bytes: 0,
             file: None,
             written: 0,
         };
@@ -132,8 +134,13 @@ mod tests {
 
     #[test]
     fn a_folder_that_takes_no_file_is_named() {
-        let mut store =
-            Spill { folder: "/no/such".into(), pages: Vec::new(), resident: 0, file: None, written: 0 };
+        let mut store = SpillStore {
+            folder: "/no/such".into(),
+            pages: Vec::new(),
+            memory_bytes: 0,
+            file: None,
+            written: 0,
+        };
         let error = store.put(Bytes::from(vec![0; MEMORY_BYTES + 1])).unwrap_err();
         let error = crate::storage::io_errors::parquet(Place::file("in"), "write", error);
         assert_eq!(error.exit_code(), 74);

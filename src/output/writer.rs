@@ -1,4 +1,5 @@
-//! A file with columns added, in whichever of two ways it can be written.
+//! The writer of a copy with columns added: splices, or re-encodes where the input is
+//! encrypted.
 
 use arrow::array::Float32Array;
 use arrow::datatypes::Field;
@@ -16,20 +17,20 @@ use super::splice::SpliceWriter;
 /// How the old columns reach the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Written {
+pub enum CopyMethod {
     /// Byte for byte.
     Spliced,
     /// Decoded and encoded again, since the input is encrypted.
     ReEncoded,
 }
 
-impl Written {
-    /// How the columns of an input will be written.
+impl CopyMethod {
+    /// The method for an input.
     pub fn of(input: &Input) -> Self {
         if input.encryption().is_some() { Self::ReEncoded } else { Self::Spliced }
     }
 
-    /// Its name in summaries and footers.
+    /// The name in summaries and footers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Spliced => "spliced",
@@ -99,8 +100,8 @@ impl Writer {
         }
     }
 
-    /// Writes the footer, makes sure that the input is still what it was, and gives the
-    /// output its name. Returns its size in bytes.
+    /// Writes the footer, makes sure that the input is unchanged, and gives the output its
+    /// name. Returns its size in bytes.
     ///
     /// # Errors
     /// [`Error::Transient`](crate::Error::Transient) where the input was changed

@@ -1,4 +1,4 @@
-//! The distinct classes of a label column, counted as it streams by.
+//! A counter of the distinct classes of a label column, fed batch by batch.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,9 @@ use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{ColumnReader, Input};
 
-use super::label::{LabelType, Value, for_each_value};
+use super::label::{LabelType, LabelValue, for_each_value};
 
-/// More distinct labels than this are taken for a mistake: an identifier, say.
+/// Maximum of distinct labels; a column with more is taken for an identifier.
 pub const MAX_CLASSES: usize = 65_536;
 
 /// Counts the rows of each class.
@@ -23,7 +23,7 @@ pub struct ClassCounter {
 }
 
 impl ClassCounter {
-    /// Counts a batch of labels found at `place`.
+    /// Counts a batch of labels of the column at `place`.
     ///
     /// # Errors
     /// [`Error::BadData`] where the column holds more than [`MAX_CLASSES`] classes,
@@ -31,11 +31,11 @@ impl ClassCounter {
     pub fn count(&mut self, labels: &ArrayRef, place: &Place) -> Result<()> {
         let mut huge = None;
         for_each_value(labels, |_, value| match value {
-            Value::Null => self.nulls += 1,
-            Value::Boolean(value) => self.booleans[usize::from(value)] += 1,
-            Value::Integer(value) => *self.integers.entry(value).or_default() += 1,
-            Value::Huge(value) => huge = Some(value),
-            Value::String(value) => match self.strings.get_mut(value) {
+            LabelValue::Null => self.nulls += 1,
+            LabelValue::Boolean(value) => self.booleans[usize::from(value)] += 1,
+            LabelValue::Integer(value) => *self.integers.entry(value).or_default() += 1,
+            LabelValue::Huge(value) => huge = Some(value),
+            LabelValue::String(value) => match self.strings.get_mut(value) {
                 Some(rows) => *rows += 1,
                 None => _ = self.strings.insert(value.to_owned(), 1),
             },
@@ -68,7 +68,7 @@ impl ClassCounter {
     }
 }
 
-/// Rows of labels read at once.
+/// Labels read at once.
 const BATCH_ROWS: usize = 8192;
 
 /// The classes of a file's label column in ascending order, each with its rows.

@@ -1,5 +1,5 @@
-//! Batches that have been found in a file and are not read yet: whoever computes reads
-//! them, into memory that stays in his core's cache.
+//! A batch of samples whose embeddings are read later, by the worker that computes them, into
+//! buffers that stay in the cache of its core.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use crate::error::Result;
 
 use super::batch::Samples;
 use super::label::LabelIndex;
-use super::pages::found::{EmbeddingData, ReadBuffers};
+use super::pages::embedding_data::{EmbeddingData, ReadBuffers};
 
-/// A batch of samples that has been found.
+/// A batch of samples that may have to be read yet.
 #[derive(Debug)]
 pub struct DeferredSamples(State);
 
 #[derive(Debug)]
 enum State {
-    Read(Samples),
+    Loaded(Samples),
     Deferred {
         index: Arc<LabelIndex>,
         first_row: usize,
@@ -28,7 +28,7 @@ enum State {
 }
 
 impl DeferredSamples {
-    /// Samples of three columns; where there is no second embedding, it is the first.
+    /// A batch of three columns; without `x2`, x1 is both embeddings.
     pub(super) fn new(
         index: &Arc<LabelIndex>,
         first_row: usize,
@@ -39,17 +39,17 @@ impl DeferredSamples {
         Self(State::Deferred { index: Arc::clone(index), first_row, x1, x2, label })
     }
 
-    /// Reads them.
+    /// Reads the embeddings, unless they are loaded.
     ///
     /// # Errors
     /// [`Error::BadData`](crate::Error::BadData) or [`Error::Io`](crate::Error::Io) with
     /// file, row group and column.
-    pub fn read(self, memory: &mut ReadBuffers) -> Result<Samples> {
+    pub fn read(self, buffers: &mut ReadBuffers) -> Result<Samples> {
         match self.0 {
-            State::Read(samples) => Ok(samples),
+            State::Loaded(samples) => Ok(samples),
             State::Deferred { index, first_row, x1, x2, label } => {
-                let x1 = x1.read(memory)?;
-                let x2 = x2.map_or_else(|| Ok(x1.clone()), |x2| x2.read(memory))?;
+                let x1 = x1.read(buffers)?;
+                let x2 = x2.map_or_else(|| Ok(x1.clone()), |x2| x2.read(buffers))?;
                 Samples::assemble(&index, first_row, x1, x2, label)
             }
         }
@@ -58,6 +58,6 @@ impl DeferredSamples {
 
 impl From<Samples> for DeferredSamples {
     fn from(samples: Samples) -> Self {
-        Self(State::Read(samples))
+        Self(State::Loaded(samples))
     }
 }

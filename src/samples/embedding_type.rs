@@ -1,4 +1,4 @@
-//! Which column types are embeddings, and of what dimension.
+//! The column types that are accepted as embeddings, and their dimensions.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 
 use crate::error::{Error, Place, Result};
 
-/// The types a column of embeddings may have, for messages.
+/// The accepted types, for messages.
 const ACCEPTED: &str = "FixedSizeList, List or LargeList of Float16, Float32 or Float64, \
     or FixedSizeBinary of little-endian f32";
 
@@ -21,40 +21,40 @@ pub enum Float {
     F64,
 }
 
-/// How a column holds one embedding a row.
+/// The layout of a column with one embedding in each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum EmbeddingLayout {
     /// Lists of this length.
     FixedSizeList(usize),
     /// Lists of any length.
     List,
     /// Lists of any length, with 64-bit offsets.
     LargeList,
-    /// So many f32 values as bytes, little endian.
+    /// This number of f32 values as bytes, little endian.
     FixedSizeBinary(usize),
 }
 
 /// A column type that is an embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmbeddingType {
-    /// The elements.
+    /// The type of the elements.
     pub item: Float,
-    /// The rows.
-    pub layout: Layout,
+    /// The layout of the rows.
+    pub layout: EmbeddingLayout,
 }
 
 impl EmbeddingType {
-    /// The embedding type an Arrow type is, if it is one.
+    /// The embedding type of an Arrow type, if it is one.
     pub fn of(data_type: &DataType) -> Option<Self> {
         let (item, layout) = match data_type {
             DataType::FixedSizeList(item, length) => {
-                (item.data_type(), Layout::FixedSizeList(usize::try_from(*length).ok()?))
+                (item.data_type(), EmbeddingLayout::FixedSizeList(usize::try_from(*length).ok()?))
             }
-            DataType::List(item) => (item.data_type(), Layout::List),
-            DataType::LargeList(item) => (item.data_type(), Layout::LargeList),
+            DataType::List(item) => (item.data_type(), EmbeddingLayout::List),
+            DataType::LargeList(item) => (item.data_type(), EmbeddingLayout::LargeList),
             DataType::FixedSizeBinary(bytes) => {
                 let bytes = usize::try_from(*bytes).ok()?;
-                (&DataType::Float32, Layout::FixedSizeBinary((bytes % 4 == 0).then_some(bytes / 4)?))
+                (&DataType::Float32, EmbeddingLayout::FixedSizeBinary((bytes % 4 == 0).then_some(bytes / 4)?))
             }
             _ => return None,
         };
@@ -71,7 +71,7 @@ impl EmbeddingType {
     /// As [`Self::of`], for a column that must be an embedding.
     ///
     /// # Errors
-    /// [`Error::BadData`] that names the type and what would be accepted.
+    /// [`Error::BadData`] that names the type and the accepted ones.
     pub fn require(data_type: &DataType, place: Place) -> Result<Self> {
         Self::of(data_type).ok_or_else(|| {
             Error::bad_data(
@@ -81,21 +81,21 @@ impl EmbeddingType {
         })
     }
 
-    /// The dimension, where the type alone fixes it.
+    /// The dimension, where the type alone determines it.
     pub fn dimension(&self) -> Option<usize> {
         match self.layout {
-            Layout::FixedSizeList(length) | Layout::FixedSizeBinary(length) => Some(length),
-            Layout::List | Layout::LargeList => None,
+            EmbeddingLayout::FixedSizeList(length) | EmbeddingLayout::FixedSizeBinary(length) => Some(length),
+            EmbeddingLayout::List | EmbeddingLayout::LargeList => None,
         }
     }
 
     /// Whether a column of this type is an embedding beyond doubt: fixed-size
     /// binary columns are more often identifiers or hashes.
     pub fn is_obvious(&self) -> bool {
-        !matches!(self.layout, Layout::FixedSizeBinary(_))
+        !matches!(self.layout, EmbeddingLayout::FixedSizeBinary(_))
     }
 
-    /// Fails where the type fixes another dimension than the models have.
+    /// Fails where the type determines another dimension than the models'.
     ///
     /// # Errors
     /// [`Error::BadData`].
@@ -107,7 +107,7 @@ impl EmbeddingType {
     }
 }
 
-/// The column's embeddings have another dimension than the models.
+/// The error of embeddings of another dimension than the models'.
 pub(super) fn wrong_dimension(expected: usize, found: usize, place: Place) -> Error {
     let what = format!(
         "embeddings have dimension {found}, the bundle's models take {expected}; \
@@ -119,10 +119,10 @@ pub(super) fn wrong_dimension(expected: usize, found: usize, place: Place) -> Er
 impl fmt::Display for EmbeddingType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.layout {
-            Layout::FixedSizeList(length) => write!(f, "FixedSizeList<{:?}>[{length}]", self.item),
-            Layout::List => write!(f, "List<{:?}>", self.item),
-            Layout::LargeList => write!(f, "LargeList<{:?}>", self.item),
-            Layout::FixedSizeBinary(length) => write!(f, "FixedSizeBinary of {length} × F32"),
+            EmbeddingLayout::FixedSizeList(length) => write!(f, "FixedSizeList<{:?}>[{length}]", self.item),
+            EmbeddingLayout::List => write!(f, "List<{:?}>", self.item),
+            EmbeddingLayout::LargeList => write!(f, "LargeList<{:?}>", self.item),
+            EmbeddingLayout::FixedSizeBinary(length) => write!(f, "FixedSizeBinary of {length} × F32"),
         }
     }
 }

@@ -1,6 +1,5 @@
-//! From an Arrow array of embeddings to one `[rows, d]` block of f32, and what is
-//! wrong with the rows that do not fit in. Without copying where Arrow already
-//! holds such a block.
+//! The conversion of an Arrow array of embeddings to one `[rows, d]` block of f32 and a list
+//! of invalid rows. Zero-copy where Arrow already holds such a block.
 
 use std::ops::Range;
 
@@ -12,11 +11,11 @@ use arrow::datatypes::{Float16Type, Float32Type, Float64Type};
 
 use crate::error::{Error, Result};
 
-use super::embedding_type::{EmbeddingType, Float, Layout};
+use super::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
 
-/// What is wrong with one row's embedding.
+/// Why the embedding of a row is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
+pub enum InvalidEmbedding {
     /// It is null.
     Null,
     /// It is a list of this length.
@@ -28,18 +27,18 @@ pub enum Flaw {
 /// A batch of embeddings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
-    /// `[rows, d]`, row-major. The values of flawed rows mean nothing.
+    /// `[rows, d]`, row-major. The values of invalid rows are undefined.
     pub values: ScalarBuffer<f32>,
-    /// Flawed rows, ascending.
-    pub flaws: Vec<(usize, Flaw)>,
+    /// Invalid rows, ascending.
+    pub invalid: Vec<(usize, InvalidEmbedding)>,
 }
 
 impl Embeddings {
-    /// A dense block in which nothing but non-finite values can be wrong.
+    /// A dense block, in which only rows with non-finite values are invalid.
     pub(super) fn dense(values: ScalarBuffer<f32>, dim: usize) -> Self {
-        let mut flaws = Vec::new();
-        mark_non_finite(&values, dim, &mut flaws);
-        Self { values, flaws }
+        let mut invalid = Vec::new();
+        mark_non_finite(&values, dim, &mut invalid);
+        Self { values, invalid }
     }
 }
 
@@ -49,21 +48,23 @@ impl Embeddings {
 /// [`Error::Internal`] where the array is not of that type.
 pub fn extract(array: &ArrayRef, kind: EmbeddingType, dim: usize) -> Result<Embeddings> {
     match kind.layout {
-        Layout::List => lists::<i32>(downcast(array.as_list_opt::<i32>())?, kind.item, dim),
-        Layout::LargeList => lists::<i64>(downcast(array.as_list_opt::<i64>())?, kind.item, dim),
-        Layout::FixedSizeList(length) => {
+        EmbeddingLayout::List => lists::<i32>(downcast(array.as_list_opt::<i32>())?, kind.item, dim),
+        EmbeddingLayout::LargeList => lists::<i64>(downcast(array.as_list_opt::<i64>())?, kind.item, dim),
+        EmbeddingLayout::FixedSizeList(length) => {
             let lists = downcast(array.as_fixed_size_list_opt())?;
             let rows = lists.len();
-            let items = Items::read(lists.values(), 0..rows * length, kind.item)?;
-            Ok(gather(&items, rows, dim, lists.nulls(), |row| row * length..(row + 1) * length))
+            let items = ListItems::read(lists.values(), 0..rows * length, kind.item)?;
+            gather(&items, rows, dim, lists.nulls(), fixed_ranges(rows, length))
         }
-        Layout::FixedSizeBinary(length) => {
+        EmbeddingLayout::FixedSizeBinary(length) => {
             let binary: &FixedSizeBinaryArray = downcast(array.as_fixed_size_binary_opt())?;
             let rows = binary.len();
-            let bytes = binary.value_data().get(..rows * length * 4).unwrap_or_default();
+            let bytes = binary.value_data().get(..rows * length * 4);
+            let bytes =
+                bytes.ok_or_else(|| Error::Internal("an array is shorter than its rows".to_owned()))?;
             let values = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-            let items = Items { values, nulls: None };
-            Ok(gather(&items, rows, dim, binary.nulls(), |row| row * length..(row + 1) * length))
+            let items = ListItems { values, nulls: None };
+            gather(&items, rows, dim, binary.nulls(), fixed_ranges(rows, length))
         }
     }
 }
@@ -72,21 +73,23 @@ fn lists<O: OffsetSizeTrait>(array: &GenericListArray<O>, item: Float, dim: usiz
     let offsets: Vec<usize> = array.value_offsets().iter().map(|offset| offset.as_usize()).collect();
     let first = offsets.first().copied().unwrap_or(0);
     let last = offsets.last().copied().unwrap_or(0);
-    let items = Items::read(array.values(), first..last, item)?;
-    let range = |row: usize| match offsets.get(row..row + 2) {
-        Some([start, end]) => start - first..end - first,
-        _ => 0..0,
-    };
-    Ok(gather(&items, array.len(), dim, array.nulls(), range))
+    let items = ListItems::read(array.values(), first..last, item)?;
+    let ends = offsets.iter().skip(1);
+    let ranges = offsets.iter().zip(ends).map(|(start, end)| start - first..end - first);
+    gather(&items, array.len(), dim, array.nulls(), ranges)
+}
+
+fn fixed_ranges(rows: usize, length: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    (0..rows).map(move |row| row * length..(row + 1) * length)
 }
 
 /// The elements of all lists of a batch, end to end.
-struct Items {
+struct ListItems {
     values: ScalarBuffer<f32>,
     nulls: Option<NullBuffer>,
 }
 
-impl Items {
+impl ListItems {
     fn read(array: &ArrayRef, range: Range<usize>, item: Float) -> Result<Self> {
         if range.end > array.len() {
             return Err(Error::Internal(format!("{} list items, {} expected", array.len(), range.end)));
@@ -114,45 +117,48 @@ fn convert<T: ArrowPrimitiveType>(
     Ok(downcast(array.as_primitive_opt::<T>())?.values().iter().map(|value| to_f32(*value)).collect())
 }
 
-/// One block from the rows' ranges of `items`.
+/// One block from the rows' ranges of `items`: the items themselves where they are dense.
 fn gather(
-    items: &Items,
+    items: &ListItems,
     rows: usize,
     dim: usize,
     nulls: Option<&NullBuffer>,
-    range: impl Fn(usize) -> Range<usize>,
-) -> Embeddings {
-    let whole = nulls.is_none_or(|nulls| nulls.null_count() == 0)
+    ranges: impl Iterator<Item = Range<usize>> + Clone,
+) -> Result<Embeddings> {
+    let is_dense = nulls.is_none_or(|nulls| nulls.null_count() == 0)
         && items.nulls.is_none()
         && items.values.len() == rows * dim
-        && (0..rows).all(|row| range(row) == (row * dim..(row + 1) * dim));
-    if whole {
-        return Embeddings::dense(items.values.clone(), dim);
+        && ranges.clone().eq(fixed_ranges(rows, dim));
+    if is_dense {
+        return Ok(Embeddings::dense(items.values.clone(), dim));
     }
     let mut values = vec![0.0; rows * dim];
-    let mut flaws = Vec::new();
-    for (row, slot) in values.chunks_exact_mut(dim).enumerate() {
-        let range = range(row);
-        let flaw = if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            Some(Flaw::Null)
+    let mut invalid = Vec::new();
+    for ((row, slot), range) in values.chunks_exact_mut(dim).enumerate().zip(ranges) {
+        let reason = if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            Some(InvalidEmbedding::Null)
         } else if range.len() != dim {
-            Some(Flaw::WrongLength(range.len()))
+            Some(InvalidEmbedding::WrongLength(range.len()))
         } else if items.has_null(range.clone()) {
-            Some(Flaw::NonFinite)
+            Some(InvalidEmbedding::NonFinite)
         } else {
-            slot.copy_from_slice(items.values.get(range).unwrap_or_default());
-            (!is_finite(slot)).then_some(Flaw::NonFinite)
+            let items = items.values.get(range);
+            let items = items.ok_or_else(|| Error::Internal("a list is beyond its items".to_owned()))?;
+            slot.copy_from_slice(items);
+            (!is_finite(slot)).then_some(InvalidEmbedding::NonFinite)
         };
-        flaws.extend(flaw.map(|flaw| (row, flaw)));
+        invalid.extend(reason.map(|reason| (row, reason)));
     }
-    Embeddings { values: values.into(), flaws }
+    Ok(Embeddings { values: values.into(), invalid })
 }
 
 /// Adds the rows with NaN or infinity.
-pub(super) fn mark_non_finite(values: &[f32], dim: usize, flaws: &mut Vec<(usize, Flaw)>) {
+pub(super) fn mark_non_finite(values: &[f32], dim: usize, invalid: &mut Vec<(usize, InvalidEmbedding)>) {
     if !is_finite(values) {
         let rows = values.chunks_exact(dim).enumerate();
-        flaws.extend(rows.filter(|(_, row)| !is_finite(row)).map(|(row, _)| (row, Flaw::NonFinite)));
+        invalid.extend(
+            rows.filter(|(_, row)| !is_finite(row)).map(|(row, _)| (row, InvalidEmbedding::NonFinite)),
+        );
     }
 }
 
@@ -162,8 +168,8 @@ pub(super) fn mark_non_finite(values: &[f32], dim: usize, flaws: &mut Vec<(usize
 fn is_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     const ONE: u32 = 0x0080_0000;
-    let seen = values.iter().fold(0, |seen, value| seen | ((value.to_bits() & EXPONENT) + ONE));
-    seen >> 31 == 0
+    let all = values.iter().fold(0, |all, value| all | ((value.to_bits() & EXPONENT) + ONE));
+    all >> 31 == 0
 }
 
 fn downcast<T: ?Sized>(array: Option<&T>) -> Result<&T> {
@@ -190,7 +196,7 @@ mod tests {
         let out = read(Arc::new(list.slice(2, 3)), 4);
         assert_eq!(out.values.as_ptr(), source.slice(8, 12).as_ptr());
         assert_eq!(&out.values[..], &source[8..20]);
-        assert!(out.flaws.is_empty());
+        assert!(out.invalid.is_empty());
     }
 
     #[test]
@@ -205,26 +211,26 @@ mod tests {
             Some(vec![None, Some(0.0)]),
             Some(vec![Some(-3.0), Some(4.5)]),
         ];
-        let flaws = vec![
-            (1, Flaw::Null),
-            (2, Flaw::WrongLength(1)),
-            (3, Flaw::WrongLength(0)),
-            (4, Flaw::NonFinite),
-            (5, Flaw::NonFinite),
-            (6, Flaw::NonFinite),
+        let invalid = vec![
+            (1, InvalidEmbedding::Null),
+            (2, InvalidEmbedding::WrongLength(1)),
+            (3, InvalidEmbedding::WrongLength(0)),
+            (4, InvalidEmbedding::NonFinite),
+            (5, InvalidEmbedding::NonFinite),
+            (6, InvalidEmbedding::NonFinite),
         ];
         let large = LargeListArray::from_iter_primitive::<Float64Type, _, _>(rows.clone());
         let out = read(Arc::new(large), 2);
         assert_eq!(
-            (&out.values[..2], &out.values[14..], &out.flaws),
-            (&[1.0, 2.0][..], &[-3.0, 4.5][..], &flaws)
+            (&out.values[..2], &out.values[14..], &out.invalid),
+            (&[1.0, 2.0][..], &[-3.0, 4.5][..], &invalid)
         );
 
         let halves = rows.iter().map(|row| {
             row.as_ref().map(|row| row.iter().map(|v| v.map(half::f16::from_f64)).collect::<Vec<_>>())
         });
         let list = ListArray::from_iter_primitive::<Float16Type, _, _>(halves);
-        assert_eq!(read(Arc::new(list), 2).flaws, flaws);
+        assert_eq!(read(Arc::new(list), 2).invalid, invalid);
     }
 
     #[test]
@@ -237,21 +243,21 @@ mod tests {
         }
         let out = read(Arc::new(builder.finish().slice(1, 4)), 2);
         assert_eq!(&out.values[..4], &[1.0, -1.0, 2.0, -1.0]);
-        assert_eq!(out.flaws, vec![(2, Flaw::Null)]);
+        assert_eq!(out.invalid, vec![(2, InvalidEmbedding::Null)]);
 
         let bytes = |a: f32, b: f32| [a.to_le_bytes(), b.to_le_bytes()].concat();
         let rows = [Some(bytes(1.0, 2.0)), None, Some(bytes(f32::INFINITY, 0.0)), Some(bytes(5.0, 6.0))];
         let binary = FixedSizeBinaryArray::try_from_sparse_iter_with_size(rows.into_iter(), 8).unwrap();
         let out = read(Arc::new(binary.slice(1, 3)), 2);
         assert_eq!(&out.values[4..], &[5.0, 6.0]);
-        assert_eq!(out.flaws, vec![(0, Flaw::Null), (1, Flaw::NonFinite)]);
+        assert_eq!(out.invalid, vec![(0, InvalidEmbedding::Null), (1, InvalidEmbedding::NonFinite)]);
     }
 
     #[test]
     fn no_rows_at_all() {
         let item = Arc::new(Field::new("item", DataType::Float32, true));
         let empty = arrow::array::new_empty_array(&DataType::List(item));
-        assert_eq!(read(empty, 3), Embeddings { values: Vec::<f32>::new().into(), flaws: vec![] });
+        assert_eq!(read(empty, 3), Embeddings { values: Vec::<f32>::new().into(), invalid: vec![] });
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The fate of every row: computed, or left without values for a reason that is
-//! counted. A row has one fate: the label is looked at first, then x1, then x2.
+//! The fate of a row: computed, or left without values for a reason that is counted. A row
+//! has one fate: the label is checked first, then x1, then x2.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum Modality {
     Second,
 }
 
-/// What becomes of a row.
+/// The fate of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// The row can be computed.
@@ -30,13 +30,13 @@ pub enum Fate {
     WrongLength(Modality),
     /// The embedding holds NaN, an infinity (in f32) or a null element.
     NonFinite(Modality),
-    /// The models gave NaN or an infinity: the embedding lies too far from what they know.
+    /// The models returned NaN or an infinity: the embedding lies too far from the training
+    /// data.
     NonFiniteResult,
 }
 
 impl Fate {
-    /// The name the summary and the rejects file know this fate by. These names
-    /// are a contract.
+    /// The name of this fate in the summary and the rejects file. These names are a contract.
     pub fn name(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -90,7 +90,7 @@ impl FateCounts {
         *self.slot(fate) += 1;
     }
 
-    /// Counts what `other` has counted.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.good += other.good;
         for (fate, rows) in other.bad_by_reason() {

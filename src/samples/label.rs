@@ -1,4 +1,4 @@
-//! A label column as indices into the bundle's classes.
+//! The index of the bundle's classes: encodes a label column as class numbers.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::storage::io_errors;
 
 use super::fate::Fate;
 
-/// What kind of label a column holds.
+/// The type of a label column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabelType {
     /// Booleans.
@@ -24,7 +24,7 @@ pub enum LabelType {
 }
 
 impl LabelType {
-    /// The label type an Arrow type is, dictionary-encoded or not, if it is one.
+    /// The label type of an Arrow type, dictionary-encoded or not, if it is one.
     pub fn of(data_type: &DataType) -> Option<Self> {
         match data_type {
             DataType::Boolean => Some(Self::Boolean),
@@ -38,7 +38,7 @@ impl LabelType {
     /// As [`Self::of`], for a column that must be a label.
     ///
     /// # Errors
-    /// [`Error::BadData`] that names the type and what would be accepted.
+    /// [`Error::BadData`] that names the type and the accepted ones.
     pub fn require(data_type: &DataType, place: Place) -> Result<Self> {
         Self::of(data_type).ok_or_else(|| {
             let advice = if data_type.is_floating() { "; cast class numbers to integers" } else { "" };
@@ -71,7 +71,7 @@ impl LabelType {
 
 /// The value of one row of a label column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum LabelValue<'a> {
     Null,
     Boolean(bool),
     Integer(i64),
@@ -82,7 +82,7 @@ pub(super) enum Value<'a> {
 
 /// Calls `each` with every value of a label column of any accepted type;
 /// dictionaries are expanded first.
-pub(super) fn for_each_value(array: &ArrayRef, each: impl FnMut(usize, Value<'_>)) -> Result<()> {
+pub(super) fn for_each_value(array: &ArrayRef, each: impl FnMut(usize, LabelValue<'_>)) -> Result<()> {
     let unlikely = |error| io_errors::arrow(Place::default(), "cast", error);
     let to = match array.data_type() {
         DataType::Boolean => DataType::Boolean,
@@ -96,35 +96,36 @@ pub(super) fn for_each_value(array: &ArrayRef, each: impl FnMut(usize, Value<'_>
     }
     let plain = cast(array, &to).map_err(unlikely)?;
     match to {
-        DataType::Boolean => each_of(plain.as_boolean().iter(), Value::Boolean, each),
-        DataType::Int64 => each_of(plain.as_primitive::<Int64Type>().iter(), Value::Integer, each),
+        DataType::Boolean => each_of(plain.as_boolean().iter(), LabelValue::Boolean, each),
+        DataType::Int64 => each_of(plain.as_primitive::<Int64Type>().iter(), LabelValue::Integer, each),
         DataType::UInt64 => {
-            let value = |value| i64::try_from(value).map_or(Value::Huge(value), Value::Integer);
+            let value = |value| i64::try_from(value).map_or(LabelValue::Huge(value), LabelValue::Integer);
             each_of(plain.as_primitive::<UInt64Type>().iter(), value, each);
         }
-        _ => each_of(plain.as_string_view().iter(), Value::String, each),
+        _ => each_of(plain.as_string_view().iter(), LabelValue::String, each),
     }
     Ok(())
 }
 
 fn each_of<'a, T>(
     values: impl Iterator<Item = Option<T>>,
-    value: impl Fn(T) -> Value<'a>,
-    mut each: impl FnMut(usize, Value<'a>),
+    value: impl Fn(T) -> LabelValue<'a>,
+    mut each: impl FnMut(usize, LabelValue<'a>),
 ) {
-    values.enumerate().for_each(|(row, found)| each(row, found.map_or(Value::Null, &value)));
+    values.enumerate().for_each(|(row, found)| each(row, found.map_or(LabelValue::Null, &value)));
 }
 
-/// Asked for every row; the keys are the bundle's, and no stranger's.
-type Numbered<T> = HashMap<T, u32, foldhash::fast::RandomState>;
+/// Class numbers by value. A fast hash, since it is looked up for every row, and safe, since
+/// the keys are the bundle's and not an attacker's.
+type ClassNumbers<T> = HashMap<T, u32, foldhash::fast::RandomState>;
 
 /// Class indices by label value.
 #[derive(Debug, Clone)]
 pub struct LabelIndex {
     kind: LabelType,
     booleans: [Option<u32>; 2],
-    integers: Numbered<i64>,
-    strings: Numbered<String>,
+    integers: ClassNumbers<i64>,
+    strings: ClassNumbers<String>,
 }
 
 impl LabelIndex {
@@ -135,8 +136,12 @@ impl LabelIndex {
     pub fn new(classes: &[Class]) -> Result<Self> {
         let config = |what: String| Error::Config(format!("the bundle's classes {what}"));
         let kind = classes.first().map(LabelType::of_class).ok_or_else(|| config("are none".to_owned()))?;
-        let mut index =
-            Self { kind, booleans: [None; 2], integers: Numbered::default(), strings: Numbered::default() };
+        let mut index = Self {
+            kind,
+            booleans: [None; 2],
+            integers: ClassNumbers::default(),
+            strings: ClassNumbers::default(),
+        };
         for (class, number) in classes.iter().zip(0_u32..) {
             let before = match class {
                 _ if LabelType::of_class(class) != kind => {
@@ -176,21 +181,21 @@ impl LabelIndex {
     /// [`Error::BadData`] where Arrow cannot expand a dictionary.
     pub fn encode(&self, labels: &ArrayRef) -> Result<(Vec<u32>, Vec<(usize, Fate)>)> {
         let mut indices = Vec::with_capacity(labels.len());
-        let mut flaws = Vec::new();
+        let mut invalid = Vec::new();
         for_each_value(labels, |row, value| {
             let index = match value {
-                Value::Boolean(value) => self.booleans[usize::from(value)],
-                Value::Integer(value) => self.integers.get(&value).copied(),
-                Value::String(value) => self.strings.get(value).copied(),
-                Value::Null | Value::Huge(_) => None,
+                LabelValue::Boolean(value) => self.booleans[usize::from(value)],
+                LabelValue::Integer(value) => self.integers.get(&value).copied(),
+                LabelValue::String(value) => self.strings.get(value).copied(),
+                LabelValue::Null | LabelValue::Huge(_) => None,
             };
             if index.is_none() {
-                let fate = if value == Value::Null { Fate::NullLabel } else { Fate::UnknownLabel };
-                flaws.push((row, fate));
+                let fate = if value == LabelValue::Null { Fate::NullLabel } else { Fate::UnknownLabel };
+                invalid.push((row, fate));
             }
             indices.push(index.unwrap_or(0));
         })?;
-        Ok((indices, flaws))
+        Ok((indices, invalid))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Samples: rows of a file or a record batch as two embeddings and a class. Finds the
-//! columns, reads them in batches, and gives every row a fate. Writes nothing.
+//! columns, reads them in batches, and assigns a fate to every row. Writes nothing.
 
 mod batch;
 mod classes;
@@ -16,11 +16,11 @@ mod source;
 pub use batch::Samples;
 pub use classes::{ClassCounter, MAX_CLASSES, count_classes};
 pub use deferred::DeferredSamples;
-pub use embedding_type::{EmbeddingType, Float, Layout};
-pub use extract::{Embeddings, Flaw, extract};
+pub use embedding_type::{EmbeddingLayout, EmbeddingType, Float};
+pub use extract::{Embeddings, InvalidEmbedding, extract};
 pub use fate::{Fate, FateCounts, Modality};
 pub use label::{LabelIndex, LabelType};
-pub use pages::found::ReadBuffers;
+pub use pages::embedding_data::ReadBuffers;
 pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddings, obvious_label};
-pub use roles::{Request, Roles};
+pub use roles::{ColumnRequest, Roles};
 pub use source::{SampleReader, Source};

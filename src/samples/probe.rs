@@ -1,17 +1,18 @@
-//! A first look into a file: which columns can be what, and how long the lists are.
+//! A probe of a file's schema and first rows: candidates for embedding and label columns, and
+//! the dimension of embeddings.
 
 use arrow::array::{Array, AsArray};
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{ColumnReader, Input};
 
-use super::embedding_type::{EmbeddingType, Layout, wrong_dimension};
+use super::embedding_type::{EmbeddingLayout, EmbeddingType, wrong_dimension};
 use super::label::LabelType;
 
-/// Rows looked at to tell a wrong column from a bad row.
+/// Rows read to tell a wrong column from a bad row.
 const PROBE_ROWS: usize = 1024;
 
-/// Names that say that a column is the label.
+/// Names by which a label column is recognised.
 const LABEL_NAMES: [&str; 4] = ["y", "label", "target", "class"];
 
 /// The columns that are embeddings beyond doubt.
@@ -89,8 +90,8 @@ pub fn dimension_of(input: &Input, name: &str) -> Result<usize> {
     Err(Error::bad_data(place, "holds no embedding in any row; choose another column"))
 }
 
-/// Fails where none of the file's first lists has the models' dimension: then
-/// the column is wrong, and not some of its rows.
+/// Fails where none of the file's first lists has the models' dimension: the column is then
+/// the wrong one, and not some of its rows bad.
 pub(super) fn check_first_lengths(input: &Input, name: &str, dim: usize) -> Result<()> {
     let (position, field) = input.column(name)?;
     let kind = EmbeddingType::require(field.data_type(), input.place().column(name))?;
@@ -120,11 +121,13 @@ pub(super) fn check_lengths(
 /// The length of each list; none where it is null.
 fn lengths(lists: &dyn Array, kind: EmbeddingType) -> impl Iterator<Item = Option<usize>> {
     let length = move |row: usize| match kind.layout {
-        Layout::List => lists.as_list_opt::<i32>().map(|l| usize::try_from(l.value_length(row)).unwrap_or(0)),
-        Layout::LargeList => {
+        EmbeddingLayout::List => {
+            lists.as_list_opt::<i32>().map(|l| usize::try_from(l.value_length(row)).unwrap_or(0))
+        }
+        EmbeddingLayout::LargeList => {
             lists.as_list_opt::<i64>().map(|l| usize::try_from(l.value_length(row)).unwrap_or(0))
         }
-        Layout::FixedSizeList(length) | Layout::FixedSizeBinary(length) => Some(length),
+        EmbeddingLayout::FixedSizeList(length) | EmbeddingLayout::FixedSizeBinary(length) => Some(length),
     };
     (0..lists.len()).map(move |row| lists.is_valid(row).then(|| length(row)).flatten())
 }

@@ -1,6 +1,5 @@
-//! Which columns of a schema are x1, x2 and the label, and samples put together from
-//! what was read of them: one way for the pages of a Parquet file and for record
-//! batches.
+//! The roles of columns in a schema: x1, x2 and the label. Shared by samples from the pages of
+//! a Parquet file and from record batches.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,14 +18,14 @@ use super::fate::{Fate, Modality};
 use super::label::LabelIndex;
 use super::probe;
 
-/// Which columns make a sample, and what the models take.
+/// The columns that make a sample, and the dimensions and classes of the models.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Column of the first embedding, and its dimension.
+pub struct ColumnRequest<'a> {
+    /// NamedColumn of the first embedding, and its dimension.
     pub x1: (&'a str, usize),
-    /// Column of the second embedding (it may be the first again), and its dimension.
+    /// NamedColumn of the second embedding (it may be the first again), and its dimension.
     pub x2: (&'a str, usize),
-    /// Column of the label.
+    /// NamedColumn of the label.
     pub label: &'a str,
     /// The classes, in the order of the classifiers' outputs.
     pub classes: &'a [Class],
@@ -37,19 +36,19 @@ pub struct Request<'a> {
 pub struct Roles {
     pub(super) x1: EmbeddingColumn,
     pub(super) x2: EmbeddingColumn,
-    pub(super) label: Column,
+    pub(super) label: NamedColumn,
     index: Arc<LabelIndex>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Column {
+pub(super) struct NamedColumn {
     pub(super) name: String,
     pub(super) position: usize,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct EmbeddingColumn {
-    pub(super) column: Column,
+    pub(super) column: NamedColumn,
     pub(super) kind: EmbeddingType,
     pub(super) dim: usize,
 }
@@ -60,7 +59,7 @@ impl Roles {
     /// # Errors
     /// [`Error::BadData`] where a column is missing, or of a type or dimension
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
-    pub fn find(schema: &Schema, place: &Place, request: &Request<'_>) -> Result<Self> {
+    pub fn find(schema: &Schema, place: &Place, request: &ColumnRequest<'_>) -> Result<Self> {
         let find = |name: &str| {
             let found = ColumnNames(schema).find(name);
             found.map_err(|what| Error::bad_data(place.clone().column(name), what))
@@ -70,13 +69,13 @@ impl Roles {
             let place = place.clone().column(name);
             let kind = EmbeddingType::require(field.data_type(), place.clone())?;
             kind.check_dimension(dim, place)?;
-            Ok(EmbeddingColumn { column: Column { name: name.to_owned(), position }, kind, dim })
+            Ok(EmbeddingColumn { column: NamedColumn { name: name.to_owned(), position }, kind, dim })
         };
         let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
         let index = LabelIndex::new(request.classes)?;
         let (position, field) = find(request.label)?;
         index.check(field.data_type(), place.clone().column(request.label))?;
-        let label = Column { name: request.label.to_owned(), position };
+        let label = NamedColumn { name: request.label.to_owned(), position };
         Ok(Self { x1, x2, label, index: Arc::new(index) })
     }
 
@@ -85,7 +84,7 @@ impl Roles {
         [&self.x1.column.name, &self.x2.column.name]
     }
 
-    /// The column to which a row owes its fate, where one is to blame.
+    /// The column that caused a fate, where one did.
     pub fn column_of(&self, fate: Fate) -> Option<&str> {
         let column = match fate {
             Fate::NullLabel | Fate::UnknownLabel => &self.label,
@@ -100,8 +99,8 @@ impl Roles {
         Some(&column.name)
     }
 
-    /// Fails where no list of a batch has the models' dimension: then the column is
-    /// wrong, and not some of its rows.
+    /// Fails where no list of a batch has the models' dimension: the column is then the
+    /// wrong one, and not some of its rows bad.
     ///
     /// # Errors
     /// [`Error::BadData`].
@@ -114,12 +113,12 @@ impl Roles {
         Ok(())
     }
 
-    /// The samples in some rows of a batch of this schema.
+    /// The samples of a range of rows of a batch of this schema.
     ///
     /// # Errors
     /// [`Error::Internal`] where the batch is of another schema.
     pub fn samples(&self, batch: &RecordBatch, rows: Range<usize>) -> Result<Samples> {
-        let read = |column: &Column| batch.column(column.position).slice(rows.start, rows.len());
+        let read = |column: &NamedColumn| batch.column(column.position).slice(rows.start, rows.len());
         let embeddings =
             |EmbeddingColumn { column, kind, dim }: &EmbeddingColumn| extract(&read(column), *kind, *dim);
         let x1 = embeddings(&self.x1)?;
@@ -127,12 +126,12 @@ impl Roles {
         Samples::assemble(&self.index, rows.start, x1, x2, read(&self.label))
     }
 
-    /// Whether one column is both modalities.
+    /// Whether x1 and x2 are the same column.
     pub(super) fn is_one_column(&self) -> bool {
         self.x1.column.position == self.x2.column.position
     }
 
-    /// The labels' index.
+    /// The index of the classes.
     pub(super) fn index(&self) -> &Arc<LabelIndex> {
         &self.index
     }

@@ -1,5 +1,6 @@
-//! Samples (x1, x2, label) found in batches in a row group. Pages are read as they are
-//! needed, so memory depends on the batch and not on the row group.
+//! The source of samples (x1, x2, label) in a Parquet file, read in batches of a row group.
+//! Pages are read as they are needed, so memory depends on the batch and not on the row
+//! group.
 
 use std::ops::Range;
 
@@ -9,12 +10,12 @@ use crate::parquet_file::{ColumnReader, Input};
 use super::deferred::DeferredSamples;
 use super::embedding_type::EmbeddingType;
 use super::extract::extract;
-use super::pages::ListPages;
-use super::pages::found::EmbeddingData;
+use super::pages::ListPageReader;
+use super::pages::embedding_data::EmbeddingData;
 use super::probe;
-use super::roles::{Column, EmbeddingColumn, Request, Roles};
+use super::roles::{ColumnRequest, EmbeddingColumn, NamedColumn, Roles};
 
-/// A file whose columns have been found to hold samples. Cheap to clone.
+/// A file and its columns of samples. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Source {
     input: Input,
@@ -28,7 +29,7 @@ impl Source {
     /// # Errors
     /// [`Error::BadData`] where a column is missing, or of a type or dimension
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
-    pub fn new(input: &Input, request: &Request<'_>) -> Result<Self> {
+    pub fn new(input: &Input, request: &ColumnRequest<'_>) -> Result<Self> {
         let roles = Roles::find(input.schema(), &input.place(), request)?;
         for EmbeddingColumn { column, kind, dim } in [&roles.x1, &roles.x2] {
             if kind.dimension().is_none() {
@@ -48,20 +49,22 @@ impl Source {
         &self.roles
     }
 
-    /// Whether finding samples is next to no work: their embeddings are read by whoever gets
-    /// them.
-    pub fn finds_without_reading(&self) -> bool {
+    /// Whether the reader reads page headers and levels only, which is little work, and the
+    /// embeddings are read by [`DeferredSamples::read`].
+    pub fn defers_reading(&self) -> bool {
         let Roles { x1, x2, .. } = &self.roles;
-        [x1, x2].iter().all(|embedding| ListPages::are_found_unread(&self.input, embedding.column.position))
+        [x1, x2]
+            .iter()
+            .all(|embedding| ListPageReader::defers_reading(&self.input, embedding.column.position))
     }
 
-    /// Finds some rows of a row group in batches of `batch_rows` (the last may be
-    /// shorter). What need not be read to find them is read by whoever gets them.
+    /// Reads rows of a row group in batches of `batch_rows` (the last may be shorter). Where
+    /// possible, the embeddings are deferred: [`DeferredSamples::read`] reads them.
     ///
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
     pub fn read(&self, row_group: usize, rows: Range<usize>, batch_rows: usize) -> Result<SampleReader> {
-        let open = |column: &Column| {
+        let open = |column: &NamedColumn| {
             ColumnReader::open(
                 &self.input,
                 column.position,
@@ -73,7 +76,7 @@ impl Source {
         };
         let open_embedding = |embedding: &EmbeddingColumn| -> Result<EmbeddingReader> {
             let EmbeddingColumn { column, kind, dim } = embedding;
-            Ok(match ListPages::open(&self.input, column.position, *dim, row_group, rows.start)? {
+            Ok(match ListPageReader::open(&self.input, column.position, *dim, row_group, rows.start)? {
                 Some(pages) => EmbeddingReader::Pages(Box::new(pages)),
                 None => EmbeddingReader::Arrow(Box::new(open(column)?), *kind, *dim),
             })
@@ -91,7 +94,7 @@ impl Source {
     }
 }
 
-/// Finds batch after batch of samples.
+/// An iterator over the batches of samples.
 pub struct SampleReader {
     source: Source,
     place: Place,
@@ -120,7 +123,7 @@ impl Iterator for SampleReader {
             return None;
         }
         let batch = self.next_batch(rows);
-        // An error ends the rows: what follows it cannot be trusted.
+        // An error ends the rows: those behind it cannot be trusted.
         self.rows.start = if batch.is_ok() { self.rows.start + rows } else { self.rows.end };
         Some(batch)
     }
@@ -135,9 +138,10 @@ impl std::fmt::Debug for SampleReader {
     }
 }
 
-/// One embedding column of a row group, through whichever reader can read it.
+/// The reader of one embedding column of a row group: by pages, where it is a list of f32
+/// without encryption, else Arrow's.
 enum EmbeddingReader {
-    Pages(Box<ListPages>),
+    Pages(Box<ListPageReader>),
     Arrow(Box<ColumnReader>, EmbeddingType, usize),
 }
 

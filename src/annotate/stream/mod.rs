@@ -1,4 +1,4 @@
-//! Rows that are read from or written to an Arrow IPC stream: batches are split into tasks,
+//! BatchSource that are read from or written to an Arrow IPC stream: batches are split into tasks,
 //! joined again, and written with their new columns as soon as these are computed. There is
 //! no journal: a stream can't be read twice.
 
@@ -14,7 +14,7 @@ use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{EvaluationConstants, field};
-use crate::output::{Added, RowWriter, Rows};
+use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
 use crate::provenance::{Identity, InputOrigin, Provenance};
 use crate::samples::Roles;
@@ -104,10 +104,10 @@ impl StreamSource {
         Ok(Self { file })
     }
 
-    fn rows<'a>(&'a self, run: &'a Run<'_>) -> Result<Rows<'a>> {
+    fn rows<'a>(&'a self, run: &'a Run<'_>) -> Result<BatchSource<'a>> {
         match &self.file {
-            Some(file) => Ok(Rows::of_file(file, run.batch.batch_rows)),
-            None => Rows::of_stream(StdinChunks::read(run.stop)?, Place::file("stdin")),
+            Some(file) => Ok(BatchSource::of_file(file, run.batch.batch_rows)),
+            None => BatchSource::of_stream(StdinChunks::read(run.stop)?, Place::file("stdin")),
         }
     }
 
@@ -167,7 +167,7 @@ impl StreamOutputs {
         let provenance = source.provenance(job)?.key_values()?;
         let fields: Vec<Field> = columns.computed.iter().map(|quantity| field(*quantity)).collect();
         let sessions = run.sessions()?;
-        let added = Added { fields: &fields, key_values: &provenance };
+        let added = NewColumns { fields: &fields, key_values: &provenance };
         let writer = match self.main {
             MainOutput::File(staged) => {
                 let [least, most] = ROW_GROUP_BYTES;

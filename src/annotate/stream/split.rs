@@ -6,17 +6,17 @@ use crossbeam_channel::Receiver;
 use crate::annotate::progress::{Progress, Stage};
 use crate::annotate::workers::Task;
 use crate::error::Result;
-use crate::output::{RowBatch, Rows};
+use crate::output::{BatchSource, SourceRows};
 use crate::samples::Roles;
 
 /// Splits source batches into tasks. Its memory is bounded: at most `limit_bytes` of source
 /// batches are in flight, and one in any case.
 pub(super) struct BatchSplitter<'a> {
-    rows: Rows<'a>,
+    rows: BatchSource<'a>,
     roles: &'a Roles,
     batch_rows: usize,
     /// The rest of a batch, from a row on.
-    batch: Option<(RowBatch, usize)>,
+    batch: Option<(SourceRows, usize)>,
     checked: bool,
     limit_bytes: usize,
     in_flight_bytes: usize,
@@ -33,7 +33,7 @@ pub(super) struct SourceBatch {
 
 impl<'a> BatchSplitter<'a> {
     pub(super) fn new(
-        rows: Rows<'a>,
+        rows: BatchSource<'a>,
         roles: &'a Roles,
         batch_rows: usize,
         limit_bytes: usize,
@@ -44,7 +44,7 @@ impl<'a> BatchSplitter<'a> {
         Self { rows, roles, batch_rows, batch, checked, limit_bytes, in_flight_bytes, written, progress }
     }
 
-    fn next_batch(&mut self) -> Result<Option<RowBatch>> {
+    fn next_batch(&mut self) -> Result<Option<SourceRows>> {
         let batch = self.progress.time(Stage::Read, || self.rows.next()).transpose()?;
         let Some(batch) = batch else { return Ok(None) };
         if !self.checked && batch.rows.num_rows() > 0 {

@@ -189,7 +189,10 @@ fn a_file_that_is_not_encrypted_is_copied_whatever_the_keys() {
     writer.write(&batch()).unwrap();
     writer.close().unwrap();
     let keys = keys(folder.path(), "", "");
-    assert_eq!(crate::output::Written::of(&Input::open_with(&path, Some(&keys)).unwrap()).name(), "spliced");
+    assert_eq!(
+        crate::output::CopyMethod::of(&Input::open_with(&path, Some(&keys)).unwrap()).name(),
+        "spliced"
+    );
     assert!(holds(&add(&path, &keys).unwrap(), SECRET.as_bytes()));
 }
 
@@ -204,7 +207,7 @@ fn damage_is_no_panic() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x55;
         std::fs::write(&path, &damaged).unwrap();
-        // A page index that makes no sense is passed over by whoever needs none.
+        // A page index that makes no sense is skipped where it is not needed.
         match add(&path, &keys) {
             Err(error) => assert_eq!(error.exit_code(), 65, "{at}: {error}"),
             Ok(out) => {

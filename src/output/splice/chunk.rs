@@ -1,5 +1,4 @@
-//! What a footer says of a column chunk, and what becomes of that where the chunk's bytes
-//! stand in another file.
+//! The footer's metadata of a column chunk, adapted to the chunk's copy in another file.
 
 use parquet::basic::ColumnOrder;
 use parquet::bloom_filter::Sbbf;
@@ -10,10 +9,10 @@ use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 
 use crate::storage::block_writer::BlockWriter;
 
-/// "PAR1": no page starts before its end.
+/// The length of "PAR1", before which no page starts.
 const MAGIC_BYTES: i64 = 4;
 
-/// A column chunk that is written.
+/// The metadata of a column chunk that was written.
 pub(super) struct Chunk {
     pub(super) metadata: ColumnChunkMetaData,
     pub(super) bloom_filter: Option<Sbbf>,
@@ -22,13 +21,13 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// Where it begins in its file.
+    /// Its offset in the file.
     pub(super) fn start(&self) -> i64 {
         self.metadata.dictionary_page_offset().unwrap_or(self.metadata.data_page_offset())
     }
 
-    /// As it is said of the same bytes further on in a file.
-    pub(super) fn moved(mut self, shift: i64) -> ParquetResult<Self> {
+    /// Adds `shift` to all offsets.
+    pub(super) fn shifted(mut self, shift: i64) -> ParquetResult<Self> {
         let old = &self.metadata;
         let mut new = ColumnChunkMetaData::builder(old.column_descr_ptr())
             .set_compression_codec(old.compression_codec())
@@ -72,7 +71,7 @@ impl Chunk {
     }
 }
 
-/// A column chunk's metadata as it can stand in another file.
+/// A column chunk's metadata without what is invalid in another file.
 pub(super) fn portable(
     chunk: &ColumnChunkMetaData,
     order: ColumnOrder,
@@ -80,11 +79,11 @@ pub(super) fn portable(
     let mut builder = chunk.clone().into_builder();
     if let Some(dictionary) = chunk.dictionary_page_offset() {
         if dictionary < MAGIC_BYTES {
-            // Some writers say 0 when there is no dictionary.
+            // Some writers set 0 where there is no dictionary.
             builder = builder.set_dictionary_page_offset(None);
         } else if chunk.data_page_offset() < dictionary {
-            // A chunk without a value has a dictionary but no data page: say that
-            // it would come behind, or moving the chunk makes the offset negative.
+            // A chunk without a value has a dictionary but no data page. The offset of the
+            // missing page is set behind the dictionary: shifting it would make it negative.
             builder = builder.set_data_page_offset(dictionary + chunk.compressed_size());
         }
     }
@@ -94,13 +93,13 @@ pub(super) fn portable(
     builder.build()
 }
 
-/// Whether minima and maxima mean what the output's footer, which knows no other
-/// order than the type's own, will say they mean.
+/// Whether minima and maxima are in the type's own order, the only one that the output's
+/// footer can declare.
 pub(super) fn is_ordered(order: ColumnOrder) -> bool {
     matches!(order, ColumnOrder::TYPE_DEFINED_ORDER(_))
 }
 
-/// A position as Parquet writes it.
+/// A position as the signed number that Parquet uses.
 pub(super) fn offset(position: u64) -> ParquetResult<i64> {
     Ok(i64::try_from(position)?)
 }

@@ -7,9 +7,11 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float32Type, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::ZstdLevel;
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{ColumnChunkMetaData, SortingColumn};
-use parquet::file::properties::WriterPropertiesBuilder;
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
 use tempfile::TempDir;
 
 use super::*;

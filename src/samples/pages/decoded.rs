@@ -1,19 +1,27 @@
-//! Any data page, decoded into levels and values by the Parquet crate.
+//! A decoder of any data page into levels and values, by the Parquet crate.
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::FloatType;
 use parquet::errors::Result as ParquetResult;
 use parquet::schema::types::ColumnDescPtr;
 
-use super::Dictionary;
+/// The dictionary page of a column chunk; the crate's [`Page`] cannot be cloned.
+pub(super) struct Dictionary {
+    pub(super) bytes: Bytes,
+    pub(super) values: u32,
+    pub(super) encoding: Encoding,
+    pub(super) sorted: bool,
+}
 
-/// The content of a page: a level pair for each element, null element, null list
-/// and empty list; a value for each element.
+/// A decoded page: a pair of levels for each element, null element, null list and empty
+/// list; a value for each element.
 #[derive(Default)]
-pub(super) struct Levels {
+pub(super) struct DecodedLevels {
     pub(super) repetition: Vec<i16>,
     pub(super) definition: Vec<i16>,
     pub(super) values: Vec<f32>,
@@ -24,25 +32,25 @@ pub(super) fn decode(
     column: &ColumnDescPtr,
     dictionary: Option<&Dictionary>,
     page: Page,
-) -> ParquetResult<Levels> {
+) -> ParquetResult<DecodedLevels> {
     let dictionary = dictionary.map(|dictionary| Page::DictionaryPage {
         buf: dictionary.bytes.clone(),
         num_values: dictionary.values,
         encoding: dictionary.encoding,
         is_sorted: dictionary.sorted,
     });
-    let pages = Pages(dictionary.into_iter().chain([page]).collect());
+    let pages = PagesInMemory(dictionary.into_iter().chain([page]).collect());
     let mut reader = ColumnReaderImpl::<FloatType>::new(column.clone(), Box::new(pages));
-    let mut levels = Levels::default();
-    let Levels { repetition, definition, values } = &mut levels;
+    let mut levels = DecodedLevels::default();
+    let DecodedLevels { repetition, definition, values } = &mut levels;
     reader.read_records(usize::MAX, Some(definition), Some(repetition), values)?;
     Ok(levels)
 }
 
-/// Pages that are in memory already.
-struct Pages(VecDeque<Page>);
+/// A page reader over pages in memory.
+struct PagesInMemory(VecDeque<Page>);
 
-impl Iterator for Pages {
+impl Iterator for PagesInMemory {
     type Item = ParquetResult<Page>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -50,7 +58,7 @@ impl Iterator for Pages {
     }
 }
 
-impl PageReader for Pages {
+impl PageReader for PagesInMemory {
     fn get_next_page(&mut self) -> ParquetResult<Option<Page>> {
         Ok(self.0.pop_front())
     }

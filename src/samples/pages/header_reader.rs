@@ -1,6 +1,6 @@
-//! A file for whoever reads pages of plain floats but looks at their levels only: of a
-//! large page the beginning is read, and it is remembered where the page lies. The rest is
-//! read later, by others, into memory of their own.
+//! A chunk reader that reads only the head of large pages of plain floats: page header and
+//! levels. It notes the page's place in the file; the values are read later, by the worker
+//! that computes them, into its own buffers.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,53 +12,57 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use crate::storage::SourceFile;
 
-/// Below this a page is read whole.
-const SMALLEST: usize = 64 << 10;
-/// For the header of a page.
+/// Pages below this size are read whole.
+const MIN_PARTIAL_BYTES: usize = 64 << 10;
+/// Bytes read for the header of a page.
 const HEADER_BYTES: usize = 4 << 10;
-/// For the levels of a list: a few runs.
+/// Bytes read for the levels of a list: a few runs.
 const LEVEL_BYTES: usize = 8;
 
-/// A file of which large pieces are read in part.
+/// A file of which large pages are read in part.
 #[derive(Debug)]
 pub(super) struct HeaderReader {
     file: SourceFile,
     /// The dimension of the lists, where pages may be read in part.
     dim: Option<usize>,
-    skimmed: Mutex<Option<Skimmed>>,
+    /// A note of the last partial read, which `get_bytes` leaves for `take_partial_read`: the
+    /// page reader between them returns no more than the bytes. It is valid only until the next
+    /// `get_bytes`, so that every page has to be followed by a `take_partial_read`.
+    partial: Mutex<Option<PartialRead>>,
 }
 
-/// A piece that was read in part.
+/// A range of the file of which only the head was read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Skimmed {
+pub(super) struct PartialRead {
     pub(super) start: u64,
     pub(super) length: usize,
-    /// How much of it was read.
-    pub(super) read: usize,
+    /// The length of the head.
+    pub(super) known: usize,
 }
 
 impl HeaderReader {
-    /// To read a chunk of lists of `dim` floats.
+    /// A reader of a column chunk of lists of `dim` floats.
     pub(super) fn new(file: SourceFile, dim: usize, chunk: &ColumnChunkMetaData) -> Self {
-        let dim = Self::can_skim(&file, chunk).then_some(dim);
-        Self { file, dim, skimmed: Mutex::default() }
+        let dim = Self::can_read_in_part(&file, chunk).then_some(dim);
+        Self { file, dim, partial: Mutex::default() }
     }
 
-    /// Whether a chunk's pages are skimmed: those that are not compressed, of a local file;
-    /// an object is read ahead as a whole.
-    pub(super) fn can_skim(file: &SourceFile, chunk: &ColumnChunkMetaData) -> bool {
+    /// Whether a chunk's pages are read in part: those of a local file without compression.
+    /// An object of a store is prefetched as a whole.
+    pub(super) fn can_read_in_part(file: &SourceFile, chunk: &ColumnChunkMetaData) -> bool {
         let is_plain = chunk.compression() == Compression::UNCOMPRESSED;
         is_plain && cfg!(target_endian = "little") && matches!(file, SourceFile::Local(_))
     }
 
-    /// The file, which reads what is asked for.
+    /// The file, which reads every range whole.
     pub(super) fn file(&self) -> &SourceFile {
         &self.file
     }
 
-    /// The last piece, if it was read in part.
-    pub(super) fn take_skimmed(&self) -> Option<Skimmed> {
-        self.skimmed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// The range of the last `get_bytes`, if it was read in part. To be called after every
+    /// page, before the next `get_bytes`.
+    pub(super) fn take_partial_read(&self) -> Option<PartialRead> {
+        self.partial.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -77,13 +81,13 @@ impl ChunkReader for HeaderReader {
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         if let (Some(dim), SourceFile::Local(file)) = (self.dim, &self.file) {
-            let read = HEADER_BYTES + length / (4 * dim) * LEVEL_BYTES;
-            // What lies beyond the file's end is refused before room is made for it.
+            let known = HEADER_BYTES + length / (4 * dim) * LEVEL_BYTES;
+            // A range beyond the end of the file is refused before memory is allocated for it.
             let within = start.saturating_add(length as u64) <= self.len();
-            if length >= SMALLEST && read < length / 2 && within {
-                let bytes = file.get_head(start, length, read)?;
-                let skimmed = Some(Skimmed { start, length, read });
-                *self.skimmed.lock().unwrap_or_else(PoisonError::into_inner) = skimmed;
+            if length >= MIN_PARTIAL_BYTES && known < length / 2 && within {
+                let bytes = file.get_head(start, length, known)?;
+                let partial = Some(PartialRead { start, length, known });
+                *self.partial.lock().unwrap_or_else(PoisonError::into_inner) = partial;
                 return Ok(bytes);
             }
         }

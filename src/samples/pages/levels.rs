@@ -1,4 +1,4 @@
-//! Encoded repetition and definition levels, looked at without decoding them. A
+//! Checks of encoded repetition and definition levels without decoding them. A
 //! page of lists that all have d elements has the levels 0 1 1 … 1 (d of them)
 //! over and over, and the highest definition level throughout; in Parquet's hybrid
 //! of run lengths and packed bits that is a handful of bytes a list, however long
@@ -6,14 +6,14 @@
 
 /// A run of levels in the hybrid encoding.
 enum Run<'a> {
-    /// The same level so many times.
+    /// The same level `count` times.
     Repeated { level: u8, count: usize },
     /// Packed levels, a multiple of eight of them.
     Packed(&'a [u8]),
 }
 
-/// The runs of encoded levels of a width of 1 to 8 bits. Ends where the bytes end
-/// or stop making sense; whoever asks must count.
+/// The runs of encoded levels with a width of 1 to 8 bits. Ends where the bytes end or are
+/// invalid, so that the caller has to count the levels.
 struct Runs<'a> {
     bytes: &'a [u8],
     width: usize,
@@ -54,19 +54,20 @@ impl Runs<'_> {
 }
 
 impl<'a> Runs<'a> {
-    /// Passes over what is encoded as the `levels` levels before it are, whose bytes begin
-    /// `from`; twice as many of them each time. How many levels those were, at most `most`.
-    fn pass_over(&mut self, from: &'a [u8], mut levels: usize, most: usize) -> usize {
-        let (mut bytes, mut passed) = (from.len() - self.bytes.len(), 0);
-        while passed + levels <= most
+    /// Skips repeats of the `levels` levels just read, whose encoded bytes start at `from`:
+    /// compares bytes, twice as many each time. Returns the number of levels skipped, at most
+    /// `most`.
+    fn skip_repeats(&mut self, from: &'a [u8], mut levels: usize, most: usize) -> usize {
+        let (mut bytes, mut skipped) = (from.len() - self.bytes.len(), 0);
+        while skipped + levels <= most
             && let Some((next, rest)) = self.bytes.split_at_checked(bytes)
             && from.starts_with(next)
         {
             self.bytes = rest;
-            passed += levels;
+            skipped += levels;
             (bytes, levels) = (bytes * 2, levels * 2);
         }
-        passed
+        skipped
     }
 }
 
@@ -99,21 +100,22 @@ pub(super) fn all_max(bytes: &[u8], max: u8, count: usize) -> bool {
 }
 
 /// Whether the first `count` repetition levels (of one bit) are those of lists of
-/// `dim` elements, where the first level belongs to element `phase` of its list,
+/// `dim` elements, where the first level belongs to element `element_offset` of its list,
 /// below `dim`.
-pub(super) fn all_regular(bytes: &[u8], dim: usize, phase: usize, count: usize) -> bool {
+pub(super) fn all_regular(bytes: &[u8], dim: usize, element_offset: usize, count: usize) -> bool {
     let mut left = count;
     // Levels of 1 until the next list starts with a 0.
-    let mut inside = if phase == 0 { 0 } else { dim - phase };
+    let mut inside = if element_offset == 0 { 0 } else { dim - element_offset };
     let mut runs = Runs { bytes, width: 1 };
-    // Where a list and a run begin together: the bytes from there, and the levels that were left.
-    let mut begun = (phase == 0).then_some((bytes, left));
+    // The last place where a list and a run start together: the bytes from there, and the
+    // number of levels left.
+    let mut aligned = (element_offset == 0).then_some((bytes, left));
     while left > 0 {
         if inside == 0 {
-            if let Some((from, levels)) = begun.filter(|(_, levels)| left < *levels) {
-                left -= runs.pass_over(from, levels - left, left);
+            if let Some((from, levels)) = aligned.filter(|(_, levels)| left < *levels) {
+                left -= runs.skip_repeats(from, levels - left, left);
             }
-            begun = Some((runs.bytes, left));
+            aligned = Some((runs.bytes, left));
         }
         let Some(run) = runs.next() else { break };
         match run {
@@ -206,21 +208,21 @@ mod tests {
         #[test]
         fn regular_levels_are_recognised_and_no_others(
             dim in 1_usize..20,
-            phase in 0_usize..20,
+            element_offset in 0_usize..20,
             count in 0_usize..200,
             broken in proptest::option::of(0_usize..200),
             choice in proptest::collection::vec(any::<bool>(), 1..5),
         ) {
-            let phase = phase % dim;
-            let mut levels: Vec<u8> = (0..count).map(|i| u8::from((phase + i) % dim != 0)).collect();
+            let element_offset = element_offset % dim;
+            let mut levels: Vec<u8> = (0..count).map(|i| u8::from((element_offset + i) % dim != 0)).collect();
             let broken = broken.filter(|at| *at < count);
             if let Some(at) = broken {
                 levels[at] ^= 1;
             }
             let bytes = encode(&levels, 1, &choice);
-            prop_assert_eq!(all_regular(&bytes, dim, phase, count), broken.is_none());
+            prop_assert_eq!(all_regular(&bytes, dim, element_offset, count), broken.is_none());
             if count > 0 {
-                prop_assert!(!all_regular(&bytes[..bytes.len() - 1], dim, phase, count));
+                prop_assert!(!all_regular(&bytes[..bytes.len() - 1], dim, element_offset, count));
             }
         }
 

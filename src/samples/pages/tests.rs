@@ -7,7 +7,8 @@ use arrow::array::{ArrayRef, FixedSizeListArray, ListArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{Field, Float32Type};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
+use parquet::column::page::Page;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
@@ -47,7 +48,7 @@ struct File {
     page_bytes: usize,
     batch: usize,
     index: bool,
-    layout: Layout,
+    layout: EmbeddingLayout,
     nullable: bool,
 }
 
@@ -73,7 +74,7 @@ prop_compose! {
         page_bytes in 8_usize..2000,
         batch in 1_usize..40,
         index in any::<bool>(),
-        layout in prop_oneof![Just(Layout::List), Just(Layout::LargeList), Just(Layout::FixedSizeList(0))],
+        layout in prop_oneof![Just(EmbeddingLayout::List), Just(EmbeddingLayout::LargeList), Just(EmbeddingLayout::FixedSizeList(0))],
         nullable in any::<bool>(),
     ) -> File {
         let mut rows = vec![Row::Good; length];
@@ -101,7 +102,7 @@ impl File {
                 Row::Value(value) => items[at % self.dim] = Some(value),
             }
             // Fixed-size lists have no other length.
-            if matches!(self.layout, Layout::FixedSizeList(_)) {
+            if matches!(self.layout, EmbeddingLayout::FixedSizeList(_)) {
                 items.resize(self.dim, Some(0.5));
             }
             Some(items)
@@ -110,7 +111,7 @@ impl File {
         let item = Arc::new(Field::new("item", DataType::Float32, self.nullable));
         let list: ArrayRef = Arc::new(list);
         match self.layout {
-            Layout::FixedSizeList(_) => {
+            EmbeddingLayout::FixedSizeList(_) => {
                 let length = i32::try_from(self.dim).unwrap();
                 let fixed = cast(
                     &list,
@@ -125,7 +126,7 @@ impl File {
                     .into_parts();
                 Arc::new(FixedSizeListArray::new(item, length, values, nulls))
             }
-            Layout::LargeList => cast(&list, &DataType::LargeList(item)).unwrap(),
+            EmbeddingLayout::LargeList => cast(&list, &DataType::LargeList(item)).unwrap(),
             _ => cast(&list, &DataType::List(item)).unwrap(),
         }
     }
@@ -165,24 +166,24 @@ fn generally(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embed
 
 fn by_pages(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
     let rows = input.rows_in(0);
-    let mut reader = ListPages::open(input, 0, dim, 0, first).unwrap().unwrap();
+    let mut reader = ListPageReader::open(input, 0, dim, 0, first).unwrap().unwrap();
     let starts = (first..rows).step_by(batch);
     let found = starts.map(|start| reader.read(batch.min(rows - start)).unwrap());
-    // All are found before the first is read.
+    // All batches are deferred before the first is read.
     let found: Vec<EmbeddingData> = found.collect();
     found.into_iter().map(|found| found.read(&mut ReadBuffers::default()).unwrap()).collect()
 }
 
-/// Equal, also where values are NaN; what flawed rows hold does not matter.
+/// Equal, also where values are NaN; values of invalid rows are not compared.
 fn assert_same(dim: usize, general: &[Embeddings], pages: &[Embeddings]) {
     assert_eq!(general.len(), pages.len());
     for (a, b) in general.iter().zip(pages) {
-        assert_eq!(a.flaws, b.flaws);
+        assert_eq!(a.invalid, b.invalid);
         assert_eq!(a.values.len(), b.values.len());
         for (row, (x, y)) in a.values.chunks_exact(dim).zip(b.values.chunks_exact(dim)).enumerate() {
             let bits = |row: &[f32]| row.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert!(
-                a.flaws.iter().any(|(at, _)| *at == row) || bits(x) == bits(y),
+                a.invalid.iter().any(|(at, _)| *at == row) || bits(x) == bits(y),
                 "row {row}: {x:?} and {y:?}"
             );
         }
@@ -337,15 +338,15 @@ fn regular_pages_are_copied_and_not_decoded() {
     let path = folder.path().join("x.parquet");
     let lists: Vec<List> = (0..30).map(|row| Some(vec![Some(row as f32); 5])).collect();
     write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
-    let mut reader = ListPages::open(&Input::open(&path).unwrap(), 0, 5, 0, 0).unwrap().unwrap();
+    let mut reader = ListPageReader::open(&Input::open(&path).unwrap(), 0, 5, 0, 0).unwrap().unwrap();
     let mut pages = 0;
     while !reader.is_at_end() {
-        reader.look(reader.rows.phase()).unwrap();
-        assert!(!matches!(reader.ahead, Some(Ahead::Odd(_))));
+        reader.pages.load(reader.rows.element_offset()).unwrap();
+        assert!(!matches!(reader.pages.next, Some(NextPage::General(_))));
         reader.advance(31).unwrap();
         pages += 1;
     }
-    assert_eq!((pages, reader.rows.closed), (8 + 1, 30));
+    assert_eq!((pages, reader.rows.complete), (8 + 1, 30));
     let values: Vec<f32> = lists.into_iter().flatten().flatten().flatten().collect();
     assert_eq!(reader.rows.values, values);
 }
@@ -368,14 +369,14 @@ fn large_pages_are_left_in_the_file() {
     let cuts = [30_000, 70_000, 100_001, 150_000, 200_000];
     let (_folder, input) = large(&lists, &cuts);
     for batch in [1, 7, 50, 100, 399, 400] {
-        let mut reader = ListPages::open(&input, 0, dim, 0, 0).unwrap().unwrap();
+        let mut reader = ListPageReader::open(&input, 0, dim, 0, 0).unwrap().unwrap();
         for start in (0..400).step_by(batch) {
             let found = reader.read(batch.min(400 - start)).unwrap();
             assert!(matches!(found, EmbeddingData::InFile(_)), "{start} in batches of {batch}");
         }
         assert_same(dim, &generally(&input, dim, 0, batch), &by_pages(&input, dim, 0, batch));
     }
-    // Odd rows at the ends of pages and within, one of them going on in the next page.
+    // Irregular rows at the ends of pages and within, one of which continues in the next page.
     lists[42] = None;
     lists[99].as_mut().unwrap().push(Some(1.0));
     lists[142].as_mut().unwrap().pop();

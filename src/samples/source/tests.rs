@@ -59,8 +59,8 @@ fn classes() -> Vec<Class> {
     ["a", "b"].map(|s| Class::String(s.to_owned())).to_vec()
 }
 
-fn request<'a>(x1: &'a str, x2: &'a str, classes: &'a [Class]) -> Request<'a> {
-    Request { x1: (x1, D1), x2: (x2, D2), label: "y", classes }
+fn request<'a>(x1: &'a str, x2: &'a str, classes: &'a [Class]) -> ColumnRequest<'a> {
+    ColumnRequest { x1: (x1, D1), x2: (x2, D2), label: "y", classes }
 }
 
 fn good_file(rows: usize) -> (TempDir, PathBuf) {
@@ -122,7 +122,7 @@ fn every_row_has_one_fate() {
     x2[4].as_mut().unwrap()[0] = None;
     y[5] = None;
     y[6] = Some("c");
-    // Several flaws: the label's is told.
+    // Several reasons: the label's takes precedence.
     x1[6] = None;
     x2[0] = None;
     let labels: ArrayRef = Arc::new(StringArray::from(y));
@@ -149,7 +149,7 @@ fn every_row_has_one_fate() {
 fn one_column_can_be_both_modalities() {
     let (_folder, path) = good_file(10);
     let classes = classes();
-    let request = Request { x2: ("x1", D1), ..request("x1", "x1", &classes) };
+    let request = ColumnRequest { x2: ("x1", D1), ..request("x1", "x1", &classes) };
     let source = Source::new(&Input::open(&path).unwrap(), &request).unwrap();
     let samples = batches(&source, 0..10, 10).remove(0);
     assert_eq!(samples.x1, samples.x2);
@@ -163,7 +163,7 @@ fn a_wrong_column_is_no_bad_row() {
     let (_folder, path) = write(&[vec![("x1", x()), ("x2", list(good_lists(0..20, D2))), ("y", y)]]);
     let input = Input::open(&path).unwrap();
     let classes = classes();
-    let error = |request: Request<'_>| {
+    let error = |request: ColumnRequest<'_>| {
         let error = Source::new(&input, &request).unwrap_err();
         assert_eq!(error.exit_code(), 65);
         error.to_string()
@@ -175,7 +175,7 @@ fn a_wrong_column_is_no_bad_row() {
     );
     assert!(error(request("x3", "x2", &classes)).contains("the columns are: x1, x2, y"));
     assert!(error(request("y", "x2", &classes)).contains("no embedding"));
-    assert!(error(Request { label: "x1", ..request("x1", "x2", &classes) }).contains("no label"));
+    assert!(error(ColumnRequest { label: "x1", ..request("x1", "x2", &classes) }).contains("no label"));
     let integers = [Class::Integer(1)];
     assert!(error(request("x1", "x2", &integers)).contains("holds strings"));
 }
@@ -220,7 +220,7 @@ fn a_damaged_page_names_its_place() {
     std::fs::write(&path, bytes).unwrap();
     let input = Input::open(&path).unwrap();
     let classes = classes();
-    // The first look meets it already.
+    // The probe of the first rows fails already.
     let error = Source::new(&input, &request("x1", "x2", &classes)).unwrap_err();
     assert_eq!(error.exit_code(), 65);
     assert!(error.to_string().contains("samples.parquet, row group 0, column \"x2\""), "{error}");

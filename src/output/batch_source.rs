@@ -1,5 +1,5 @@
-//! Rows with all their columns, as record batches: of an Arrow IPC stream, or of a
-//! Parquet file that is to become one.
+//! A source of record batches with all columns: an Arrow IPC stream, or a Parquet file that
+//! is converted to one.
 
 use std::io;
 
@@ -13,17 +13,17 @@ use crate::storage::io_errors;
 
 use super::ipc::IpcReader;
 
-/// Record batches in their order.
-pub struct Rows<'a> {
+/// The record batches of a stream or a file, in their order.
+pub struct BatchSource<'a> {
     schema: SchemaRef,
     place: Place,
-    batches: Box<dyn Iterator<Item = Result<RowBatch>> + Send + 'a>,
+    batches: Box<dyn Iterator<Item = Result<SourceRows>> + Send + 'a>,
 }
 
-/// Rows that follow one another.
+/// A record batch and its position.
 #[derive(Debug, Clone)]
-pub struct RowBatch {
-    /// The row group they are of; the number of the batch in a stream.
+pub struct SourceRows {
+    /// The row group of the rows; in a stream, the number of the batch.
     pub group: usize,
     /// Position of the first row in its group.
     pub first_row: usize,
@@ -31,7 +31,7 @@ pub struct RowBatch {
     pub rows: RecordBatch,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> BatchSource<'a> {
     /// Reads an Arrow IPC stream up to its schema. Its batches are those of the stream.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl<'a> Rows<'a> {
         let reader = IpcReader::open(chunks, place.clone())?;
         let schema = reader.schema().clone();
         let batches = reader.enumerate();
-        let batches = batches.map(|(group, rows)| rows.map(|rows| RowBatch { group, first_row: 0, rows }));
+        let batches = batches.map(|(group, rows)| rows.map(|rows| SourceRows { group, first_row: 0, rows }));
         Ok(Self { schema, place, batches: Box::new(batches) })
     }
 
@@ -67,23 +67,23 @@ impl<'a> Rows<'a> {
         &self.schema
     }
 
-    /// Where they come from.
+    /// The stream or file, as a place for errors.
     pub fn place(&self) -> &Place {
         &self.place
     }
 }
 
-impl Iterator for Rows<'_> {
-    type Item = Result<RowBatch>;
+impl Iterator for BatchSource<'_> {
+    type Item = Result<SourceRows>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.batches.next()
     }
 }
 
-impl std::fmt::Debug for Rows<'_> {
+impl std::fmt::Debug for BatchSource<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows")
+        f.debug_struct("BatchSource")
             .field("place", &self.place)
             .field("schema", &self.schema)
             .finish_non_exhaustive()
@@ -94,7 +94,7 @@ fn row_group(
     input: &Input,
     group: usize,
     batch_rows: usize,
-) -> Result<impl Iterator<Item = Result<RowBatch>> + Send + use<>> {
+) -> Result<impl Iterator<Item = Result<SourceRows>> + Send + use<>> {
     let place = input.place().row_group(group);
     let file = input.file().clone();
     let mut batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
@@ -110,12 +110,12 @@ fn row_group(
         }
         let batch = match batches.next() {
             Some(Ok(rows)) => {
-                let batch = RowBatch { group, first_row, rows };
+                let batch = SourceRows { group, first_row, rows };
                 first_row += batch.rows.num_rows();
                 Some(Ok(batch))
             }
             Some(Err(error)) => {
-                // Arrow's reader keeps no more of an error than its text.
+                // Arrow's reader keeps only the text of an error.
                 Some(Err(file
                     .take_read_error(&place)
                     .unwrap_or_else(|| io_errors::arrow(place.clone(), "read", error))))

@@ -1,5 +1,5 @@
-//! Embeddings of a batch as they were found: in memory, or as ranges of a file that
-//! whoever computes reads into memory of its own.
+//! The embeddings of one column of a batch: loaded, or byte ranges of a file that the worker
+//! which computes the batch reads into its own buffers.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::storage::io_errors;
 
 use super::header_reader::HeaderReader;
 
-/// Embeddings that have been found.
+/// Embeddings of a batch.
 #[derive(Debug)]
 pub(in crate::samples) enum EmbeddingData {
     Loaded(Embeddings),
@@ -24,28 +24,28 @@ pub(in crate::samples) enum EmbeddingData {
 #[derive(Debug)]
 pub(in crate::samples) struct FileRanges {
     pub(super) file: Arc<HeaderReader>,
-    /// Where they lie, one part behind the other.
-    pub(super) parts: Vec<Range<u64>>,
+    /// Byte ranges, in the order of the rows.
+    pub(super) ranges: Vec<Range<u64>>,
     pub(super) dim: usize,
     pub(super) place: Place,
 }
 
-/// The memory of one who reads batch after batch.
+/// The read buffers of one worker. Reuse keeps them in the cache of its core.
 #[derive(Debug, Default)]
 pub struct ReadBuffers(Vec<MutableBuffer>);
 
 impl EmbeddingData {
-    pub(in crate::samples) fn read(self, memory: &mut ReadBuffers) -> Result<Embeddings> {
-        let FileRanges { file, parts, dim, place } = match self {
+    pub(in crate::samples) fn read(self, buffers: &mut ReadBuffers) -> Result<Embeddings> {
+        let FileRanges { file, ranges, dim, place } = match self {
             Self::Loaded(embeddings) => return Ok(embeddings),
-            Self::InFile(found) => found,
+            Self::InFile(ranges) => ranges,
         };
-        let lengths = parts.iter().map(|part| (part.end - part.start) as usize);
-        let mut buffer = memory.take(lengths.clone().sum());
+        let lengths = ranges.iter().map(|range| (range.end - range.start) as usize);
+        let mut buffer = buffers.take(lengths.clone().sum());
         let mut rest = buffer.as_slice_mut();
-        for (part, length) in parts.iter().zip(lengths) {
+        for (range, length) in ranges.iter().zip(lengths) {
             let (bytes, behind) = rest.split_at_mut(length);
-            let read = file.file().read_exact(part.start, bytes);
+            let read = file.file().read_exact(range.start, bytes);
             read.map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
             rest = behind;
         }
@@ -60,7 +60,7 @@ impl ReadBuffers {
         buffer
     }
 
-    /// Takes the memory of samples for the next ones, where nobody else has it.
+    /// Takes back the buffers of a batch, unless they are shared.
     pub fn reuse(&mut self, samples: Samples) {
         for values in [samples.x1, samples.x2] {
             match values.into_inner().into_mutable() {

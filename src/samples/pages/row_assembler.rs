@@ -1,0 +1,147 @@
+//! The assembler of rows from pages: a list may continue in the next page.
+
+use parquet::errors::{ParquetError, Result as ParquetResult};
+
+use crate::samples::extract::InvalidEmbedding;
+
+use super::decoded::DecodedLevels;
+use super::header_reader::HeaderReader;
+use super::regular_page::RegularPage;
+
+/// The rows assembled so far.
+pub(super) struct RowAssembler {
+    pub(super) dim: usize,
+    /// `[complete, dim]`, then at most `dim` values of the open row.
+    pub(super) values: Vec<f32>,
+    /// Number of complete rows.
+    pub(super) complete: usize,
+    /// Invalid complete rows, except those with values that are not finite.
+    invalid: Vec<(usize, InvalidEmbedding)>,
+    /// A row that may continue with the next level.
+    pub(super) open_row: Option<OpenRow>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct OpenRow {
+    length: usize,
+    is_null: bool,
+    has_null_item: bool,
+}
+
+impl RowAssembler {
+    pub(super) fn new(dim: usize) -> Self {
+        Self { dim, values: Vec::new(), complete: 0, invalid: Vec::new(), open_row: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.complete == 0 && self.open_row.is_none()
+    }
+
+    /// The element of the open row at which a regular page would continue: 0 at the start
+    /// of a list, also where no regular page can continue the open row.
+    pub(super) fn element_offset(&self) -> usize {
+        match self.open_row {
+            Some(row) if !row.is_null && !row.has_null_item && row.length < self.dim => row.length,
+            _ => 0,
+        }
+    }
+
+    /// Reserves memory for `rows` rows.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.values.reserve_exact((rows * self.dim).saturating_sub(self.values.len()));
+    }
+
+    /// Appends lists of length `dim` from a page until there are `wanted` rows.
+    pub(super) fn append_regular(
+        &mut self,
+        page: &mut RegularPage,
+        wanted: usize,
+        file: &HeaderReader,
+    ) -> ParquetResult<()> {
+        if page.element_offset == 0 {
+            self.end_row();
+        }
+        let rows = wanted.saturating_sub(self.complete);
+        if rows == 0 {
+            return Ok(());
+        }
+        let most = ((rows * self.dim - page.element_offset) * 4) as u64;
+        let bytes = page.values.take(most.min(page.values.bytes()) as usize, file)?;
+        self.values.extend(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        let read = page.element_offset + bytes.len() / 4;
+        page.element_offset = read % self.dim;
+        // The last list of a page may continue in the next page.
+        let last = read.saturating_sub(1);
+        self.complete += last / self.dim;
+        self.open_row = Some(OpenRow { length: last % self.dim + 1, ..OpenRow::default() });
+        if page.values.bytes() > 0 {
+            self.end_row();
+        }
+        Ok(())
+    }
+
+    /// Appends the rows of a page of any levels.
+    pub(super) fn append_decoded(
+        &mut self,
+        levels: &DecodedLevels,
+        empty_level: i16,
+        max_level: i16,
+    ) -> ParquetResult<()> {
+        let mut values = levels.values.iter();
+        for (repetition, definition) in levels.repetition.iter().zip(&levels.definition) {
+            if *repetition == 0 {
+                self.end_row();
+            }
+            let row = self.open_row.get_or_insert_default();
+            if *definition == max_level {
+                let value = values
+                    .next()
+                    .ok_or_else(|| ParquetError::EOF("a page has fewer values than levels".to_owned()))?;
+                if row.length < self.dim {
+                    self.values.push(*value);
+                }
+                row.length += 1;
+            } else if *definition < empty_level {
+                row.is_null = true;
+            } else if *definition > empty_level {
+                row.has_null_item = true;
+                if row.length < self.dim {
+                    self.values.push(0.0);
+                }
+                row.length += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the open row, if there is one.
+    pub(super) fn end_row(&mut self) {
+        let Some(row) = self.open_row.take() else { return };
+        let invalid = if row.is_null {
+            Some(InvalidEmbedding::Null)
+        } else if row.length != self.dim {
+            Some(InvalidEmbedding::WrongLength(row.length))
+        } else if row.has_null_item {
+            Some(InvalidEmbedding::NonFinite)
+        } else {
+            None
+        };
+        if let Some(invalid) = invalid {
+            self.values.truncate(self.complete * self.dim);
+            self.invalid.push((self.complete, invalid));
+        }
+        self.complete += 1;
+        self.values.resize(self.complete * self.dim, 0.0);
+    }
+
+    /// Removes the first `rows` complete rows and returns their values and the invalid ones.
+    pub(super) fn take(&mut self, rows: usize) -> (Vec<f32>, Vec<(usize, InvalidEmbedding)>) {
+        let rest = self.values.split_off(rows * self.dim);
+        let values = std::mem::replace(&mut self.values, rest);
+        let later = self.invalid.iter().position(|(row, _)| *row >= rows).unwrap_or(self.invalid.len());
+        let mut later = self.invalid.split_off(later);
+        later.iter_mut().for_each(|(row, _)| *row -= rows);
+        self.complete -= rows;
+        (values, std::mem::replace(&mut self.invalid, later))
+    }
+}
