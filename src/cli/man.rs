@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
 use crate::error::{Error, Result};
-
-use super::Cli;
 
 /// Write the manual pages, one for each command
 #[derive(Debug, Args)]
@@ -17,8 +15,8 @@ pub(super) struct ManArgs {
     output: PathBuf,
 }
 
-pub(super) fn run(args: &ManArgs) -> Result<()> {
+pub(super) fn run(args: &ManArgs, program: Command) -> Result<()> {
     let failed = |source| Error::CannotCreate { path: args.output.clone(), source };
     std::fs::create_dir_all(&args.output).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), &args.output).map_err(failed)
+    clap_mangen::generate_to(program, &args.output).map_err(failed)
 }

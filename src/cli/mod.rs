@@ -137,7 +137,7 @@ fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Runtime(args) => runtime::run(&args),
-        Command::Man(args) => man::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lsmi-etl", &mut script);

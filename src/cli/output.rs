@@ -17,6 +17,11 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// The width of the terminal that stdout is connected to; `None` for a file or a pipe.
+pub(super) fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
 /// Prints a value as one line of JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))?;

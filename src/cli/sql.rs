@@ -12,7 +12,7 @@ use crate::memory::{ByteSize, usable_bytes};
 use crate::sql::{Expect, Format, Layout, Models, Options, Request, Session};
 use crate::storage::Staged;
 
-use super::shell;
+use super::{output, shell};
 
 /// Query files with SQL: a quoted path, folder, glob or URL is a table
 ///
@@ -154,7 +154,7 @@ fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
         return Err(Error::Usage(format!("{name} is not for a terminal; give --output FILE or a pipe")));
     }
     let mut request = args.request(sql, format);
-    request.layout.width = shell::terminal_width();
+    request.layout.width = output::terminal_width();
     let session = Session::open(&request)?;
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     match session.run(&request.sql, &request.layout, &mut out, stop) {

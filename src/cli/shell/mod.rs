@@ -13,7 +13,6 @@ mod editor;
 mod lexer;
 mod sink;
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -58,11 +57,6 @@ pub(super) fn run(request: &Request, overwrite: bool, stop: &AtomicBool) -> Resu
         }
     }
     shell.close()
-}
-
-/// The width of the terminal that stdout is, if it is one.
-pub(super) fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 /// What follows a line.

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::sql::{Format, Layout, Session};
 use crate::storage::Staged;
 
+use super::super::output;
+
 /// A file that results are written to; it appears when it is finished.
 pub(super) struct FileSink {
     path: PathBuf,
@@ -99,7 +101,7 @@ pub(super) fn to_screen(session: &Session, sql: &str, layout: &Layout, stop: &At
         return Err(Error::Usage(format!("{name} is not for a terminal; \\o FILE first, or \\f table")));
     }
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let layout = Layout { width: super::terminal_width(), ..*layout };
+    let layout = Layout { width: output::terminal_width(), ..*layout };
     let ran = session.run(sql, &layout, &mut out, stop);
     // Rows before a failure are the user's.
     let _ = out.flush();
