@@ -19,10 +19,10 @@ use crate::interaction;
 use crate::output::Written;
 use crate::samples::FateCounts;
 use crate::storage::{Files, is_stdio};
-use crate::telemetry::metered;
+use crate::telemetry::Telemetry;
 
 use super::output;
-use super::progress::Shown;
+use super::progress::ProgressBar;
 
 /// The exit code by which schedulers know that there was nothing to do.
 const NOTHING_TO_DO: u8 = 99;
@@ -115,13 +115,14 @@ impl Outcome {
 }
 
 /// Runs `lsmi-etl annotate` and gives the exit code.
-pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<ExitCode> {
+pub(super) fn run(args: &AnnotateArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<ExitCode> {
     if args.dry_run {
         let plan = plan(args, stop)?;
         let shown = if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
         return shown.map(|()| ExitCode::SUCCESS);
     }
-    let outcome = told(&args.settings, stop, |told| annotate(args, told, stop))?;
+    let outcome =
+        with_observers(&args.settings, telemetry, stop, |observers| annotate(args, observers, stop))?;
     let Some(outcome) = outcome else { return Ok(ExitCode::SUCCESS) };
     if let Some(path) = &args.summary {
         output::summary(path, &outcome)?;
@@ -138,21 +139,23 @@ pub(super) fn exit_code(if_nothing: Option<IfNothing>, is_nothing: bool) -> Exit
     if skip { ExitCode::from(NOTHING_TO_DO) } else { ExitCode::SUCCESS }
 }
 
-/// Who is told of a run: the person who watches it, and whoever else is to know its numbers.
+/// The observers of a run: the progress bar, and the progress sink that updates the bar and the
+/// metrics.
 #[derive(Clone, Copy)]
-pub(super) struct Told<'a> {
-    shown: &'a Shown<'a>,
+pub(super) struct Observers<'a> {
+    bar: &'a ProgressBar<'a>,
     progress: &'a dyn Progress,
 }
 
-/// Does work of which a person is told, and machines where they ask for its numbers.
-pub(super) fn told<T>(
+/// Runs work with a progress bar, and with metrics where a file or an exporter asks for them.
+pub(super) fn with_observers<T>(
     settings: &AnnotateSettings,
+    telemetry: &Telemetry,
     stop: &AtomicBool,
-    work: impl FnOnce(Told<'_>) -> Result<T>,
+    work: impl FnOnce(Observers<'_>) -> Result<T>,
 ) -> Result<T> {
-    let shown = Shown::new(stop);
-    metered(&shown, settings.metrics.as_deref(), |progress| work(Told { shown: &shown, progress }))
+    let bar = ProgressBar::new(stop);
+    telemetry.metered(&bar, settings.metrics.as_deref(), |progress| work(Observers { bar: &bar, progress }))
 }
 
 /// What annotating would do.
@@ -160,18 +163,22 @@ pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
     check(args)?;
     let files = discover(args)?;
     let (bundle, engine, options) = prepare(args)?;
-    let progress = Shown::new(stop);
+    let progress = ProgressBar::new(stop);
     let trial = &BatchSizeTuner::default();
     let run = Run { bundle: &bundle, engine: &engine, options: &options, progress: &progress, trial, stop };
     run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))
 }
 
 /// Annotates, and says what came of it; nothing where a reader of stdout has closed it.
-pub(super) fn annotate(args: &AnnotateArgs, told: Told<'_>, stop: &AtomicBool) -> Result<Option<Outcome>> {
+pub(super) fn annotate(
+    args: &AnnotateArgs,
+    observers: Observers<'_>,
+    stop: &AtomicBool,
+) -> Result<Option<Outcome>> {
     check(args)?;
     let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
     let (bundle, engine, options) = prepare(args)?;
-    let (progress, trial) = (told.progress, &BatchSizeTuner::default());
+    let (progress, trial) = (observers.progress, &BatchSizeTuner::default());
     let run = Run { bundle: &bundle, engine: &engine, options: &options, progress, trial, stop };
     let outcome = match files {
         Some(files) if !is_stdio(&args.output) => match (files.pairs(), args.settings.files_per_job) {
@@ -182,7 +189,7 @@ pub(super) fn annotate(args: &AnnotateArgs, told: Told<'_>, stop: &AtomicBool) -
         },
         _ => streamed(run.stream(&args.input, &args.output)),
     };
-    told.shown.finish();
+    observers.bar.finish();
     let outcome = outcome?;
     outcome.iter().for_each(Outcome::say);
     Ok(outcome)

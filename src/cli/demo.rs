@@ -15,7 +15,7 @@ use crate::interaction::truth::{Gaussian, Generator, Prior};
 use crate::sql::{self, Format, Request};
 use crate::synth::{self, Truth};
 
-use super::progress::Shown;
+use super::progress::ProgressBar;
 use super::{annotate, fit, output, report};
 
 /// Classes and dimensions of the reference's Gaussian data.
@@ -110,7 +110,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
 
     output::print("\n2. Fit: two densities and three classifiers, written as ONNX.\n")?;
     let start = Instant::now();
-    let progress = Shown::new(stop);
+    let progress = ProgressBar::new(stop);
     let recipe = Recipe { seed: args.seed, ..Recipe::default() };
     let options = crate::fit::Options { recipe, overwrite: true, ..Default::default() };
     let fitted = fit_file(&train, &bundle_dir, &options, &progress)?;

@@ -13,10 +13,10 @@ use crate::config::DEFAULT_BUNDLE;
 use crate::error::Result;
 use crate::fit::{DensityFit, Options, Recipe, fit_file};
 use crate::parquet_file::EncryptionKeys;
-use crate::telemetry::metered_fit;
+use crate::telemetry::Telemetry;
 
 use super::output;
-use super::progress::Shown;
+use super::progress::ProgressBar;
 
 /// Fit the models on a Parquet file and write them as a bundle
 ///
@@ -95,7 +95,7 @@ struct Line<'a> {
     validation: Option<&'a Figures>,
 }
 
-pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
+pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     let options = Options {
         x1: args.x1.clone(),
@@ -116,9 +116,9 @@ pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
         max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
         overwrite: args.overwrite,
     };
-    let progress = Shown::new(stop);
-    let fitted =
-        metered_fit(args.metrics.as_deref(), || fit_file(&args.train, &args.bundle, &options, &progress));
+    let progress = ProgressBar::new(stop);
+    let fit = || fit_file(&args.train, &args.bundle, &options, &progress);
+    let fitted = telemetry.metered_fit(args.metrics.as_deref(), fit);
     progress.finish();
     let fitted = fitted?;
     let seconds = start.elapsed().as_secs_f64();

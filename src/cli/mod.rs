@@ -24,7 +24,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, Value
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
-use crate::telemetry::{self, Logs};
+use crate::telemetry::{self, Logs, Telemetry};
 
 pub use run::pipeline_summary_schema;
 
@@ -105,7 +105,8 @@ pub fn main() -> ExitCode {
     };
     let (command, typed) = all.subcommand().unwrap_or(("", &all));
     let begun = telemetry::begin(logs(&cli));
-    let done = begun.and_then(|telemetry| telemetry.around(command, || run(cli.command, typed)));
+    let done =
+        begun.and_then(|telemetry| telemetry.around(command, |telemetry| run(cli.command, typed, telemetry)));
     done.unwrap_or_else(|e| {
         tracing::error!("{e}");
         ExitCode::from(e.exit_code())
@@ -113,7 +114,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs a command; `typed` is all that its subcommand was told.
-fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
+fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<ExitCode> {
     // What writes an output asks between batches whether to stop; a shell outlives what
     // it was told to stop; the rest just ends.
     let stop = match &command {
@@ -128,11 +129,11 @@ fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
     };
     match command {
         Command::Demo(args) => demo::run(&args, stop),
-        Command::Fit(args) => fit::run(&args, stop),
-        Command::Annotate(args) => return annotate::run(&args, stop),
+        Command::Fit(args) => fit::run(&args, telemetry, stop),
+        Command::Annotate(args) => return annotate::run(&args, telemetry, stop),
         Command::Sql(args) => sql::run(&args, stop),
         Command::Report(args) => report::run(&args),
-        Command::Run(args) => return run::run(&args, typed, stop),
+        Command::Run(args) => return run::run(&args, typed, telemetry, stop),
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressState, ProgressStyle};
 
 use crate::samples::FateCounts;
 use crate::{annotate, fit, telemetry};
@@ -15,18 +15,21 @@ use crate::{annotate, fit, telemetry};
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows progress of training and of annotating.
-pub(super) struct Shown<'a> {
-    bar: ProgressBar,
+pub(super) struct ProgressBar<'a> {
+    bar: indicatif::ProgressBar,
     terminal: bool,
     last_line: Mutex<Instant>,
     row_bytes: AtomicU64,
     stop: &'a AtomicBool,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ProgressBar<'a> {
     pub(super) fn new(stop: &'a AtomicBool) -> Self {
         let terminal = telemetry::is_for_a_person();
-        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let bar = match terminal {
+            true => indicatif::ProgressBar::new_spinner(),
+            false => indicatif::ProgressBar::hidden(),
+        };
         Self { bar, terminal, last_line: Mutex::new(Instant::now()), row_bytes: AtomicU64::new(0), stop }
     }
 
@@ -54,7 +57,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-impl annotate::Progress for Shown<'_> {
+impl annotate::Progress for ProgressBar<'_> {
     fn begin(&self, begun: annotate::Begun) {
         let template = match begun.rows {
             Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} rows  {speed}  {eta} left",
@@ -95,7 +98,7 @@ fn speed(rows: f64, row_bytes: u64) -> String {
     format!("{rows:.0} rows/s, {:.2} GB/s", rows * row_bytes as f64 / 1e9)
 }
 
-impl fit::Progress for Shown<'_> {
+impl fit::Progress for ProgressBar<'_> {
     fn stage(&self, name: &str) {
         self.bar.set_style(style("{spinner} {prefix}  {msg}"));
         self.bar.set_prefix(format!("fitting {name}"));

@@ -1,7 +1,7 @@
 //! The way to a collector: providers of spans and metrics whose exporters speak OTLP over
 //! HTTP.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -23,13 +23,6 @@ use super::settings::Settings;
 
 /// What the end of a run waits for.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-static METER: OnceLock<Meter> = OnceLock::new();
-
-/// What makes instruments whose numbers go to a collector, where they go to one.
-pub(super) fn meter() -> Option<&'static Meter> {
-    METER.get()
-}
 
 /// Providers with their exporters, and what these run on.
 #[derive(Debug)]
@@ -73,15 +66,17 @@ impl Export {
             Ok::<_, Error>(provider.with_periodic_exporter(exporter).build())
         });
         let metrics = metrics.transpose()?;
-        if let Some(provider) = &metrics {
-            METER.get_or_init(|| provider.meter("lsmi_etl"));
-        }
         Ok(Some(Self { runtime, traces, metrics }))
     }
 
     /// What spans are made with, where they are exported.
     pub(super) fn tracer(&self) -> Option<Tracer> {
         self.traces.as_ref().map(|provider| provider.tracer("lsmi_etl"))
+    }
+
+    /// Creates the instruments that are exported as metrics; `None` without a metrics exporter.
+    pub(super) fn meter(&self) -> Option<Meter> {
+        self.metrics.as_ref().map(|provider| provider.meter("lsmi_etl"))
     }
 
     /// Sends what is left, as long as there is patience. A collector that fails has been

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use opentelemetry::metrics::Meter;
 use prometheus_client::registry::Unit;
 
 use crate::error::Result;
@@ -10,7 +11,7 @@ use crate::fit::Fitted;
 
 use super::last_run::LastRun;
 use super::series::{About, Gauge, Registered};
-use super::{export, textfile};
+use super::textfile;
 
 /// Fits, and tells the numbers where a file for Prometheus is named or a collector is told. The
 /// file is written whatever the end.
@@ -18,8 +19,11 @@ use super::{export, textfile};
 /// # Errors
 /// Those of the fit; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file, before the
 /// fit where it can be known then.
-pub fn metered_fit(textfile: Option<&Path>, fit: impl FnOnce() -> Result<Fitted>) -> Result<Fitted> {
-    let meter = export::meter();
+pub(super) fn metered_fit(
+    textfile: Option<&Path>,
+    meter: Option<&Meter>,
+    fit: impl FnOnce() -> Result<Fitted>,
+) -> Result<Fitted> {
     if textfile.is_none() && meter.is_none() {
         return fit();
     }

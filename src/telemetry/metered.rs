@@ -6,13 +6,15 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::metrics::Meter;
+
 use crate::annotate::{Begun, Progress, Quantity, Stage, Summary};
 use crate::error::Result;
 use crate::interaction::Moments;
 use crate::samples::FateCounts;
 
 use super::instruments::Instruments;
-use super::{export, textfile};
+use super::textfile;
 
 /// Runs with the run's progress shown, and metered where a file for Prometheus is named or a
 /// collector is told. The file is written whatever the end.
@@ -20,12 +22,12 @@ use super::{export, textfile};
 /// # Errors
 /// Those of the run; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file, before
 /// the run where it can be known then.
-pub fn metered<T>(
+pub(super) fn metered<T>(
     shown: &dyn Progress,
     textfile: Option<&Path>,
+    meter: Option<&Meter>,
     run: impl FnOnce(&dyn Progress) -> Result<T>,
 ) -> Result<T> {
-    let meter = export::meter();
     if textfile.is_none() && meter.is_none() {
         return run(shown);
     }

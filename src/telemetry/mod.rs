@@ -16,7 +16,9 @@ mod textfile;
 mod tls;
 
 use std::collections::HashMap;
+use std::path::Path;
 
+use opentelemetry::metrics::Meter;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::Status;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -25,15 +27,17 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use export::Export;
 use settings::{Settings, variable};
 
+use crate::annotate::Progress;
 use crate::error::Result;
+use crate::fit::Fitted;
 
-pub use fitted::metered_fit;
 pub use logs::{LogFormat, Logs, is_for_a_person};
-pub use metered::metered;
 
-/// What has been begun for the process, to be ended with it.
+/// The telemetry of the process: the exporters of spans and metrics, if any.
 #[derive(Debug)]
-pub struct Telemetry(Option<Export>);
+pub struct Telemetry {
+    export: Option<Export>,
+}
 
 /// Begins the log and, where the environment asks for it, the way to a collector. Once a
 /// process.
@@ -45,7 +49,7 @@ pub fn begin(logs: Logs) -> Result<Telemetry> {
     let export = Settings::read(variable).and_then(Export::begin);
     let tracer = export.as_ref().ok().and_then(Option::as_ref).and_then(Export::tracer);
     logs.begin(tracer);
-    Ok(Telemetry(export?))
+    Ok(Telemetry { export: export? })
 }
 
 impl Telemetry {
@@ -54,8 +58,10 @@ impl Telemetry {
     ///
     /// # Errors
     /// Those of the work.
-    pub fn around<T>(self, command: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let Some(export) = self.0 else { return work() };
+    pub fn around<T>(self, command: &str, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        if self.export.is_none() {
+            return work(&self);
+        }
         let span = tracing::info_span!("run", otel.name = format!("lsmi-etl {command}"));
         let context = ["traceparent", "tracestate"]
             .into_iter()
@@ -63,13 +69,47 @@ impl Telemetry {
         let context = TraceContextPropagator::new().extract(&context.collect::<HashMap<_, _>>());
         // Only a span that nobody records has no parent, and needs none.
         _ = span.set_parent(context);
-        let done = span.in_scope(work);
+        let done = span.in_scope(|| work(&self));
         if let Err(error) = &done {
             span.set_status(Status::error(error.to_string()));
             span.set_attribute("process.exit.code", i64::from(error.exit_code()));
         }
         drop(span);
-        export.end();
+        if let Some(export) = self.export {
+            export.end();
+        }
         done
+    }
+
+    /// Annotates with progress reported to `progress`, and counts the metrics of the run where a
+    /// file for Prometheus is named or metrics are exported. The file is written on success and
+    /// on failure.
+    ///
+    /// # Errors
+    /// Those of the run; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file, before
+    /// the run where possible.
+    pub fn metered<T>(
+        &self,
+        progress: &dyn Progress,
+        textfile: Option<&Path>,
+        run: impl FnOnce(&dyn Progress) -> Result<T>,
+    ) -> Result<T> {
+        metered::metered(progress, textfile, self.meter().as_ref(), run)
+    }
+
+    /// Fits, and sets the metrics of the fit likewise.
+    ///
+    /// # Errors
+    /// As for [`Self::metered`].
+    pub fn metered_fit(
+        &self,
+        textfile: Option<&Path>,
+        fit: impl FnOnce() -> Result<Fitted>,
+    ) -> Result<Fitted> {
+        fitted::metered_fit(textfile, self.meter().as_ref(), fit)
+    }
+
+    fn meter(&self) -> Option<Meter> {
+        self.export.as_ref().and_then(Export::meter)
     }
 }

@@ -17,8 +17,9 @@ use serde::Serialize;
 
 use crate::config::{AnnotateSettings, Config, Ends, EngineArgs, Typed, load};
 use crate::error::{Error, Result};
+use crate::telemetry::Telemetry;
 
-use super::annotate::{self, AnnotateArgs, Outcome, Told, told};
+use super::annotate::{self, AnnotateArgs, Observers, Outcome, with_observers};
 use super::report::Made;
 use super::{output, signals};
 
@@ -120,7 +121,12 @@ pub fn pipeline_summary_schema() -> Schema {
 }
 
 /// Runs `lsmi-etl run` and gives the exit code.
-pub(super) fn run(args: &RunArgs, matches: &ArgMatches, stop: &AtomicBool) -> Result<ExitCode> {
+pub(super) fn run(
+    args: &RunArgs,
+    matches: &ArgMatches,
+    telemetry: &Telemetry,
+    stop: &AtomicBool,
+) -> Result<ExitCode> {
     let set: BTreeMap<String, String> = args.set.iter().cloned().collect();
     let config = load(Typed {
         pipeline: &args.pipeline,
@@ -147,7 +153,9 @@ pub(super) fn run(args: &RunArgs, matches: &ArgMatches, stop: &AtomicBool) -> Re
         shown::plan(&annotate::plan(&annotation, stop)?, &config, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let summary = told(&config.annotate, stop, |told| work(args, &config, &annotation, told, stop))?;
+    let summary = with_observers(&config.annotate, telemetry, stop, |observers| {
+        work(args, &config, &annotation, observers, stop)
+    })?;
     if let Some(path) = &args.summary {
         output::summary(path, &summary)?;
     }
@@ -161,11 +169,11 @@ fn work(
     args: &RunArgs,
     config: &Config,
     annotation: &AnnotateArgs,
-    told: Told<'_>,
+    observers: Observers<'_>,
     stop: &AtomicBool,
 ) -> Result<Summary> {
     let start = Instant::now();
-    let Some(outcome) = annotate::annotate(annotation, told, stop)? else {
+    let Some(outcome) = annotate::annotate(annotation, observers, stop)? else {
         return Err(Error::Internal("a pipeline's output has closed".to_owned()));
     };
     // Where that is said to be no error, there is nothing to ask or to report on.
