@@ -15,6 +15,7 @@ use crate::bundle::Bundle;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::evaluate::open_bundle;
 use crate::interaction;
 use crate::output::Written;
 use crate::samples::FateCounts;
@@ -197,7 +198,7 @@ pub(super) fn annotate(
 
 /// The bundle, what runs it, and how.
 fn prepare(args: &AnnotateArgs) -> Result<(Bundle, Engine, Options)> {
-    let bundle = Bundle::open(&args.settings.bundle)?;
+    let bundle = open_bundle(&args.settings.bundle)?;
     let engine = args.engine.find()?;
     Ok((bundle, engine, args.settings.options()?))
 }

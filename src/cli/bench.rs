@@ -13,6 +13,7 @@ use crate::config::EngineArgs;
 use crate::engine::measure::{MatrixProduct, median, rows_per_second};
 use crate::engine::{Backend, Engine};
 use crate::error::Result;
+use crate::evaluate::open_bundle;
 
 use super::output;
 
@@ -35,7 +36,7 @@ Examples:
   lsmi-etl bundle bench lsmi-bundle
   lsmi-etl bundle bench lsmi-bundle --engine onnxruntime --seconds 2 --json")]
 pub(super) struct BenchArgs {
-    /// The bundle
+    /// The bundle: a folder or a URL
     bundle: PathBuf,
     /// How long each figure is measured
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
@@ -105,7 +106,7 @@ struct Run {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = open_bundle(&args.bundle)?;
     let dims = bundle.dims();
     let report = Report {
         bundle: args.bundle.clone(),

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, Pack, Role, Units};
+use crate::bundle::{Class, ClassifierOutput, Label, Manifest, Pack, Role, Units};
 use crate::config::EngineArgs;
 use crate::engine::{Batch, Evaluated};
 use crate::error::{Error, Place, Result};
+use crate::evaluate::open_bundle;
 use crate::storage::Staged;
 
 use super::{bench, fit, output};
@@ -103,7 +104,7 @@ enum OutputArg {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl bundle inspect lsmi-bundle")]
 pub(super) struct InspectArgs {
-    /// The bundle
+    /// The bundle: a folder or a URL
     bundle: PathBuf,
     /// One line of JSON in place of the text
     #[arg(long)]
@@ -114,7 +115,7 @@ pub(super) struct InspectArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl bundle check lsmi-bundle --engine embedded")]
 pub(super) struct CheckArgs {
-    /// The bundle
+    /// The bundle: a folder or a URL
     bundle: PathBuf,
     #[command(flatten)]
     engine: EngineArgs,
@@ -128,7 +129,7 @@ pub(super) struct CheckArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl bundle export lsmi-bundle -o fused.onnx")]
 pub(super) struct ExportArgs {
-    /// The bundle
+    /// The bundle: a folder or a URL
     bundle: PathBuf,
     /// The ONNX file to write
     #[arg(short, long, value_name = "FILE")]
@@ -201,7 +202,7 @@ struct Inspected<'a> {
 }
 
 fn inspect(args: &InspectArgs) -> Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = open_bundle(&args.bundle)?;
     let manifest = bundle.manifest();
     let program = bundle.program();
     let graphs: Vec<Vec<&str>> =
@@ -257,7 +258,7 @@ fn shortened(items: &[String]) -> String {
 }
 
 fn check(args: &CheckArgs) -> Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = open_bundle(&args.bundle)?;
     let engine = args.engine.find()?;
     let mut sessions = engine.sessions(&bundle.program(), 1)?;
     // Two batch sizes: a graph with a fixed one fails at the second.
@@ -290,7 +291,7 @@ fn check(args: &CheckArgs) -> Result<()> {
 }
 
 fn export(args: &ExportArgs) -> Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = open_bundle(&args.bundle)?;
     let program = bundle.program();
     let [graph] = &program.graphs[..] else {
         return Err(Error::Usage(format!(

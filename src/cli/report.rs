@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::bundle::Bundle;
 use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
 use crate::error::{Error, Place, Result};
+use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
 use crate::report::{self, Options, Picture, Report};
 use crate::storage::{Staged, find_files};
@@ -83,7 +84,7 @@ pub(super) fn make(args: &ReportArgs) -> Result<Made> {
     // Before anything is read: it may be there, or impossible.
     let target = target(args)?;
     let bundle = match &settings.bundle {
-        Some(dir) => Some(Bundle::open(dir)?),
+        Some(bundle) => Some(open_bundle(bundle)?),
         None => neighbouring(args),
     };
     let report = report::read(&options, bundle.as_ref())?;
@@ -152,7 +153,7 @@ fn target(args: &ReportArgs) -> Result<Target> {
 /// The bundle where `fit` writes it, if it is the one that computed the files.
 fn neighbouring(args: &ReportArgs) -> Option<Bundle> {
     let dir = Path::new(DEFAULT_BUNDLE);
-    let bundle = dir.is_dir().then(|| Bundle::open(dir).ok()).flatten()?;
+    let bundle = dir.is_dir().then(|| open_bundle(dir).ok()).flatten()?;
     let first = find_files(args.inputs.first()?).ok()?.into_iter().next()?;
     let input = Input::open(&first).ok()?;
     let pairs = input.metadata().file_metadata().key_value_metadata()?;

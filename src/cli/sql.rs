@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use crate::config::{DEFAULT_BUNDLE, EngineArgs};
+use crate::config::{BundlePath, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
 use crate::memory::{ByteSize, usable_bytes};
 use crate::sql::{Expect, Format, Layout, Models, Options, Request, Session};
@@ -83,9 +83,9 @@ pub struct SqlArgs {
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
 
-    /// The models of lsmi(x1, x2, y), a folder or URL; lsmi(x1, x2, y, 'DIR') names others
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR", hide_env = true)]
-    pub(super) bundle: PathBuf,
+    /// The models of lsmi(x1, x2, y): a folder or a URL; lsmi(x1, x2, y, 'DIR') names others
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL", hide_env = true)]
+    pub(super) bundle: BundlePath,
 
     #[command(flatten)]
     pub(super) engine: EngineArgs,
@@ -110,7 +110,11 @@ impl SqlArgs {
             options: Options {
                 threads: self.threads,
                 memory_limit_bytes: Some(usize::try_from(memory).unwrap_or(usize::MAX)),
-                models: Models { bundle: self.bundle.clone(), engine: self.engine.options(), sessions: None },
+                models: Models {
+                    bundle: self.bundle.to_path_buf(),
+                    engine: self.engine.options(),
+                    sessions: None,
+                },
             },
         }
     }

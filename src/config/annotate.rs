@@ -14,16 +14,16 @@ use crate::memory::ByteSize;
 use crate::parquet_file::EncryptionKeys;
 use crate::storage::Share;
 
-/// Where `fit` writes and everything else reads by default.
-pub const DEFAULT_BUNDLE: &str = "lsmi-bundle";
+use super::bundle_path::{BundlePath, DEFAULT_BUNDLE};
 
 /// What is read of a file, what is added, and what becomes of rows that can't be computed.
-#[derive(Debug, Clone, Args, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnnotateSettings {
-    /// The models
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR")]
-    pub bundle: PathBuf,
+    /// The models: a folder or a URL (s3://, gs://, az://, http(s)://)
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL")]
+    #[schemars(with = "PathBuf")]
+    pub bundle: BundlePath,
     /// Embedding column of the first modality [default: the bundle's]
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_X1", hide_env = true)]
     pub x1: Option<String>,
@@ -105,31 +105,6 @@ pub enum IfNothing {
     Exit0,
     /// 99, which Airflow takes for skipped
     Exit99,
-}
-
-impl Default for AnnotateSettings {
-    fn default() -> Self {
-        Self {
-            bundle: DEFAULT_BUNDLE.into(),
-            x1: None,
-            x2: None,
-            label: None,
-            columns: Vec::new(),
-            parquet_keys: None,
-            on_bad_row: OnBadRow::default(),
-            rejects: None,
-            max_bad_rows: None,
-            adjust: Adjust::default(),
-            overwrite: false,
-            restart: false,
-            memory_limit: None,
-            workers: None,
-            batch_rows: None,
-            files_per_job: None,
-            if_nothing: None,
-            metrics: None,
-        }
-    }
 }
 
 impl AnnotateSettings {

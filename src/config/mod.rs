@@ -3,6 +3,7 @@
 //! environment's, the file's or the default.
 
 mod annotate;
+mod bundle_path;
 mod engine;
 mod load;
 mod pipeline;
@@ -12,7 +13,8 @@ mod source;
 mod text;
 mod variables;
 
-pub use annotate::{AnnotateSettings, DEFAULT_BUNDLE, IfNothing};
+pub use annotate::{AnnotateSettings, IfNothing};
+pub use bundle_path::{BundlePath, DEFAULT_BUNDLE};
 pub use engine::EngineArgs;
 pub use load::{ANNOTATED, Config, Query, Typed, load};
 pub use pipeline::{Ends, Pipeline, SqlStep};

@@ -12,6 +12,8 @@ use crate::memory::ByteSize;
 use crate::report::{Options, Template};
 use crate::sql;
 
+use super::bundle_path::BundlePath;
+
 /// Samples in each list where nothing else is said.
 const SAMPLES: u16 = 8;
 
@@ -52,8 +54,9 @@ pub struct ReportSettings {
     pub samples: u16,
     /// The models, for their validation figures [default: ./lsmi-bundle, where the files
     /// were computed by it]
-    #[arg(long, env = "LSMI_ETL_BUNDLE", value_name = "DIR")]
-    pub bundle: Option<PathBuf>,
+    #[arg(long, env = "LSMI_ETL_BUNDLE", value_name = "DIR|URL")]
+    #[schemars(with = "Option<PathBuf>")]
+    pub bundle: Option<BundlePath>,
     /// Memory for grouping (512MiB, 4GiB); past it, it spills to disk
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<ByteSize>,
