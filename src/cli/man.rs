@@ -1,4 +1,4 @@
-//! `lsmi-etl man`: manual pages, one for each command.
+//! The `man` subcommand: writes one manual page per command.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,11 @@ use clap::{Args, Command};
 
 use crate::error::{Error, Result};
 
-/// Write the manual pages, one for each command
+/// Write manual pages, one per command
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl man -o ~/.local/share/man/man1 && man lsmi-etl-annotate")]
 pub(super) struct ManArgs {
-    /// The folder to write them to; it is created where it is not there
+    /// Folder to write them to; it is created if missing
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 }

@@ -1,5 +1,4 @@
-//! The way to a collector: providers of spans and metrics whose exporters speak OTLP over
-//! HTTP.
+//! The export to a collector: providers of spans and metrics with OTLP/HTTP exporters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +17,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result};
 
-use super::client::Client;
-use super::settings::Settings;
+use super::export_settings::ExportSettings;
+use super::http_client::CollectorClient;
 
-/// What the end of a run waits for.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The timeout of the final flush.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Providers with their exporters, and what these run on.
+/// Providers with their exporters, and the runtime of the HTTP client.
 #[derive(Debug)]
 pub(super) struct Export {
     runtime: Runtime,
@@ -33,24 +32,25 @@ pub(super) struct Export {
 }
 
 impl Export {
-    /// Begins to export what is asked for; None where nothing is.
+    /// Starts the exporters; `None` if no signal is exported.
     ///
     /// # Errors
-    /// [`Error::Config`] where an exporter can't make sense of its variables.
-    pub(super) fn begin(asked: Settings) -> Result<Option<Self>> {
-        if asked == Settings::default() {
+    /// [`Error::Config`] where the variables of an exporter are invalid.
+    pub(super) fn begin(settings: ExportSettings) -> Result<Option<Self>> {
+        if settings == ExportSettings::default() {
             return Ok(None);
         }
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
-        let runtime = runtime.map_err(|e| Error::Internal(format!("no thread for telemetry: {e}")))?;
+        let runtime =
+            runtime.map_err(|e| Error::Internal(format!("cannot start the runtime of telemetry: {e}")))?;
         let client = |signal| -> Result<Arc<dyn HttpClient>> {
-            Ok(Arc::new(Client::new(runtime.handle().clone(), signal)?))
+            Ok(Arc::new(CollectorClient::new(runtime.handle().clone(), signal)?))
         };
         let wrong = |e: ExporterBuildError| Error::Config(format!("the OTEL_* variables: {e}"));
         let resource = resource();
 
-        let traces = asked.traces.then(|| {
+        let traces = settings.traces.then(|| {
             let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
             let exporter = exporter.with_shared_http_client(client("TRACES")?);
             let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build().map_err(wrong)?;
@@ -58,7 +58,7 @@ impl Export {
             Ok::<_, Error>(provider.with_batch_exporter(exporter).build())
         });
         let traces = traces.transpose()?;
-        let metrics = asked.metrics.then(|| {
+        let metrics = settings.metrics.then(|| {
             let exporter = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
             let exporter = exporter.with_shared_http_client(client("METRICS")?);
             let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build().map_err(wrong)?;
@@ -69,7 +69,7 @@ impl Export {
         Ok(Some(Self { runtime, traces, metrics }))
     }
 
-    /// What spans are made with, where they are exported.
+    /// Creates the spans that are exported; `None` without a traces exporter.
     pub(super) fn tracer(&self) -> Option<Tracer> {
         self.traces.as_ref().map(|provider| provider.tracer("lsmi_etl"))
     }
@@ -79,20 +79,19 @@ impl Export {
         self.metrics.as_ref().map(|provider| provider.meter("lsmi_etl"))
     }
 
-    /// Sends what is left, as long as there is patience. A collector that fails has been
-    /// warned of by the client.
+    /// Flushes the exporters, up to a timeout. The HTTP client warns of a collector that fails.
     pub(super) fn end(self) {
         let Self { runtime, traces, metrics } = self;
         std::thread::scope(|scope| {
-            scope.spawn(move || traces.map(|provider| provider.shutdown_with_timeout(PATIENCE)));
-            scope.spawn(move || metrics.map(|provider| provider.shutdown_with_timeout(PATIENCE)));
+            scope.spawn(move || traces.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)));
+            scope.spawn(move || metrics.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)));
         });
-        // Not waited for: it may be asking for a name that no server knows.
+        // In the background, since a name lookup may still be blocking.
         runtime.shutdown_background();
     }
 }
 
-/// Who we are: by the environment, else by the program's name.
+/// The OpenTelemetry resource: the service name from the environment, else "lsmi-etl".
 fn resource() -> Resource {
     let build =
         || Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
