@@ -91,7 +91,7 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// Whether there was nothing to compute.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(super) fn had_nothing_to_do(&self) -> bool {
         let is_skipped = match self {
             Self::One(summary) => summary.skipped,
             Self::Many(totals) => totals.skipped_files == totals.files,
@@ -132,12 +132,12 @@ pub(super) fn run(args: &AnnotateArgs, telemetry: &Telemetry, stop: &AtomicBool)
     if args.json {
         output::json(&outcome)?;
     }
-    Ok(exit_code(args.settings.if_nothing, outcome.is_nothing()))
+    Ok(exit_code(args.settings.if_nothing, outcome.had_nothing_to_do()))
 }
 
 /// The exit code of a successful run.
-pub(super) fn exit_code(if_nothing: Option<IfNothing>, is_nothing: bool) -> ExitCode {
-    let skip = is_nothing && if_nothing == Some(IfNothing::Exit99);
+pub(super) fn exit_code(if_nothing: Option<IfNothing>, nothing_to_do: bool) -> ExitCode {
+    let skip = nothing_to_do && if_nothing == Some(IfNothing::Exit99);
     if skip { ExitCode::from(NOTHING_TO_DO) } else { ExitCode::SUCCESS }
 }
 

@@ -12,7 +12,7 @@ use crate::error::Result;
 
 use super::output;
 
-/// Show which engine runs the models and where ONNX Runtime was searched
+/// Show which engine runs the models and where ONNX Runtime was searched for
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl doctor --device cuda")]
 pub(super) struct DoctorArgs {
@@ -25,7 +25,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     let mut text = String::new();
     let _ = writeln!(text, "lsmi-etl {}", env!("CARGO_PKG_VERSION"));
     let _ = writeln!(text, "cores    {}", std::thread::available_parallelism().map_or(1, |n| n.get()));
-    let _ = writeln!(text, "\nONNX Runtime was searched in this order:");
+    let _ = writeln!(text, "\nONNX Runtime was searched for in this order:");
     let places = locate::search(args.engine.library(), &Environment::current());
     for place in &places {
         let status = match place.status {

@@ -179,8 +179,8 @@ fn run_steps(
     };
     // With if_nothing, an empty input is no error: there are no rows to query or to report on.
     let is_empty = outcome.rows() == 0 && config.annotate.if_nothing.is_some();
-    let mut nothing_to_do = outcome.is_nothing();
-    let runner = StepRunner { config, pipeline: &args.pipeline, is_annotated: outcome.is_nothing() };
+    let mut nothing_to_do = outcome.had_nothing_to_do();
+    let runner = StepRunner { config, pipeline: &args.pipeline, is_annotated: outcome.had_nothing_to_do() };
     let mut done = Vec::new();
     for query in config.queries.iter().filter(|_| !is_empty) {
         check_stop(stop)?;
