@@ -1,4 +1,4 @@
-//! `lsmi-etl annotate`: r, u1, u2 and s beside the columns of a dataset.
+//! The `annotate` subcommand: adds r, u1, u2 and s to the rows of Parquet files.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -15,31 +15,32 @@ use crate::bundle::Bundle;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::evaluate::open_bundle;
 use crate::interaction;
 use crate::output::CopyMethod;
 use crate::samples::FateCounts;
 use crate::storage::{Files, is_stdio};
-use crate::telemetry::metered;
+use crate::telemetry::Telemetry;
 
 use super::output;
-use super::progress::Shown;
+use super::progress::ProgressBar;
 
-/// The exit code by which schedulers know that there was nothing to do.
+/// The exit code that tells schedulers that there was nothing to do.
 const NOTHING_TO_DO: u8 = 99;
 
 /// Add r, u1, u2 and s to every row of Parquet files
 ///
-/// All columns of the input are copied byte for byte, the new ones follow them (of an
-/// encrypted input: decoded, encoded and encrypted again, see --parquet-keys). An output
-/// appears under its name only when it is whole. Of a folder or a glob, every file keeps
-/// its path below the output's folder. Both may be in an object store (s3://, gs://,
-/// az://, https://), with the environment variables of the store's own tools:
-/// AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
-/// AZURE_STORAGE_ACCOUNT_NAME and so on. `-` is an Arrow IPC stream on stdin or stdout:
-/// its batches keep their order, lengths and metadata.
+/// The column chunks of the input are copied byte for byte and the new columns follow them
+/// (an encrypted input is decoded, encoded and encrypted again, see --parquet-keys). An
+/// output appears under its name only when it is complete. Where the input is a folder or a
+/// glob, every file keeps its path below the output folder. Input, output and bundle may be
+/// in an object store (s3://, gs://, az://, https://), configured by the environment
+/// variables of the store's own tools: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL,
+/// GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and so on. `-` is an Arrow IPC
+/// stream on stdin or stdout: its record batches keep their order, lengths and metadata.
 ///
-/// A flag that is not given is taken from the environment: --max-bad-rows from
-/// LSMI_ETL_MAX_BAD_ROWS, and so on for all but --dry-run, --json and --summary.
+/// Every flag except --dry-run, --json and --summary can also be set by an environment
+/// variable: --max-bad-rows by LSMI_ETL_MAX_BAD_ROWS, and so on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -51,23 +52,24 @@ Examples:
   lsmi-etl annotate s3://bucket/data/ s3://bucket/annotated/
   lsmi-etl annotate in.parquet out.parquet --rejects bad.parquet --max-bad-rows 0.1%
   lsmi-etl annotate in.parquet out.parquet --dry-run
+  lsmi-etl annotate in.parquet out.parquet --bundle s3://bucket/models/lsmi-bundle
   produce | lsmi-etl annotate - - | consume
   produce | lsmi-etl annotate - out.parquet
 
-A run that was killed goes on where it was when it is started again: what it had computed
-is in .OUTPUT.lsmi-journal. An output made of the same input by the same bundle is left as
-it is, and the exit code is 0.")]
+A run that was killed resumes from its journal, .OUTPUT.lsmi-journal, when it is started
+again. An output made from the same input by the same bundle is left unchanged, and the
+exit code is 0.")]
 pub(super) struct AnnotateArgs {
-    /// The Parquet file to read, a folder of them, or a glob; a path or a URL; - for stdin
+    /// Parquet file, folder or glob to read, as a path or a URL; - for stdin
     pub(super) input: PathBuf,
-    /// The Parquet file to write; a folder where the input is one or is a glob; - for stdout
+    /// Parquet file to write, or a folder if the input is a folder or a glob; - for stdout
     pub(super) output: PathBuf,
     #[command(flatten)]
     pub(super) settings: AnnotateSettings,
-    /// Read footers only and say what would be done and how long it would take
+    /// Read footers only and print the plan: files, rows, bytes and the estimated time
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// End with one line of JSON on stdout
+    /// Print the summary as one line of JSON, last on stdout
     #[arg(long)]
     pub(super) json: bool,
     /// Write the summary as JSON to a file
@@ -77,7 +79,7 @@ pub(super) struct AnnotateArgs {
     pub(super) engine: EngineArgs,
 }
 
-/// What annotating came to.
+/// The summary of annotating.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Outcome {
@@ -88,8 +90,8 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// Whether there was nothing to do.
-    pub(super) fn is_nothing(&self) -> bool {
+    /// Whether there was nothing to compute.
+    pub(super) fn had_nothing_to_do(&self) -> bool {
         let is_skipped = match self {
             Self::One(summary) => summary.skipped,
             Self::Many(totals) => totals.skipped_files == totals.files,
@@ -97,7 +99,7 @@ impl Outcome {
         is_skipped || self.rows() == 0
     }
 
-    /// Rows of all files, computed now or before.
+    /// Rows of all files, computed by this run or an earlier one.
     pub(super) fn rows(&self) -> u64 {
         match self {
             Self::One(summary) => summary.rows,
@@ -105,23 +107,24 @@ impl Outcome {
         }
     }
 
-    /// For a person.
-    fn say(&self) {
+    /// Logs the summary.
+    fn log(&self) {
         match self {
-            Self::One(summary) => say(summary),
-            Self::Many(totals) => say_totals(totals),
+            Self::One(summary) => log_summary(summary),
+            Self::Many(totals) => log_totals(totals),
         }
     }
 }
 
-/// Runs `lsmi-etl annotate` and gives the exit code.
-pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<ExitCode> {
+/// Runs `lsmi-etl annotate` and returns the exit code.
+pub(super) fn run(args: &AnnotateArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<ExitCode> {
     if args.dry_run {
         let plan = plan(args, stop)?;
-        let shown = if args.json { output::json(&plan) } else { output::print(&planned(&plan)) };
+        let shown = if args.json { output::json(&plan) } else { output::print(&plan_text(&plan)) };
         return shown.map(|()| ExitCode::SUCCESS);
     }
-    let outcome = told(&args.settings, stop, |told| annotate(args, told, stop))?;
+    let outcome =
+        with_observers(&args.settings, telemetry, stop, |observers| annotate(args, observers, stop))?;
     let Some(outcome) = outcome else { return Ok(ExitCode::SUCCESS) };
     if let Some(path) = &args.summary {
         output::summary(path, &outcome)?;
@@ -129,86 +132,92 @@ pub(super) fn run(args: &AnnotateArgs, stop: &AtomicBool) -> Result<ExitCode> {
     if args.json {
         output::json(&outcome)?;
     }
-    Ok(exit_code(args.settings.if_nothing, outcome.is_nothing()))
+    Ok(exit_code(args.settings.if_nothing, outcome.had_nothing_to_do()))
 }
 
-/// The exit code of a run that had or had not something to do.
-pub(super) fn exit_code(if_nothing: Option<IfNothing>, is_nothing: bool) -> ExitCode {
-    let skip = is_nothing && if_nothing == Some(IfNothing::Exit99);
+/// The exit code of a successful run.
+pub(super) fn exit_code(if_nothing: Option<IfNothing>, nothing_to_do: bool) -> ExitCode {
+    let skip = nothing_to_do && if_nothing == Some(IfNothing::Exit99);
     if skip { ExitCode::from(NOTHING_TO_DO) } else { ExitCode::SUCCESS }
 }
 
-/// Who is told of a run: the person who watches it, and whoever else is to know its numbers.
+/// The observers of a run: the progress bar, and the progress sink that updates the bar and the
+/// metrics.
 #[derive(Clone, Copy)]
-pub(super) struct Told<'a> {
-    shown: &'a Shown<'a>,
+pub(super) struct Observers<'a> {
+    bar: &'a ProgressBar<'a>,
     progress: &'a dyn Progress,
 }
 
-/// Does work of which a person is told, and machines where they ask for its numbers.
-pub(super) fn told<T>(
+/// Runs work with a progress bar, and with metrics where a file or an exporter asks for them.
+pub(super) fn with_observers<T>(
     settings: &AnnotateSettings,
+    telemetry: &Telemetry,
     stop: &AtomicBool,
-    work: impl FnOnce(Told<'_>) -> Result<T>,
+    work: impl FnOnce(Observers<'_>) -> Result<T>,
 ) -> Result<T> {
-    let shown = Shown::new(stop);
-    metered(&shown, settings.metrics.as_deref(), |progress| work(Told { shown: &shown, progress }))
+    let bar = ProgressBar::new(stop);
+    telemetry.metered(&bar, settings.metrics.as_deref(), |progress| work(Observers { bar: &bar, progress }))
 }
 
-/// What annotating would do.
+/// The plan of a run, from footers only.
 pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
     check(args)?;
     let files = discover(args)?;
     let (bundle, engine, options) = prepare(args)?;
-    let progress = Shown::new(stop);
+    let progress = ProgressBar::new(stop);
     let run = Run::new(&bundle, &engine, &options, &progress, stop);
     run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))
 }
 
-/// Annotates, and says what came of it; nothing where a reader of stdout has closed it.
-pub(super) fn annotate(args: &AnnotateArgs, told: Told<'_>, stop: &AtomicBool) -> Result<Option<Outcome>> {
+/// Annotates and logs the summary; `None` where the reader of stdout closed the pipe.
+pub(super) fn annotate(
+    args: &AnnotateArgs,
+    observers: Observers<'_>,
+    stop: &AtomicBool,
+) -> Result<Option<Outcome>> {
     check(args)?;
     let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
     let (bundle, engine, options) = prepare(args)?;
-    let run = Run::new(&bundle, &engine, &options, told.progress, stop);
+    let run = Run::new(&bundle, &engine, &options, observers.progress, stop);
     let outcome = match files {
         Some(files) if !is_stdio(&args.output) => match (files.pairs(), args.settings.files_per_job) {
             ([pair], None) if files.is_file() => {
                 run.file(&pair.input, &pair.output).map(|one| Some(Outcome::One(Box::new(one))))
             }
-            _ => run.files(&files, say).map(|many| Some(Outcome::Many(Box::new(many)))),
+            _ => run.files(&files, log_summary).map(|many| Some(Outcome::Many(Box::new(many)))),
         },
-        _ => streamed(run.stream(&args.input, &args.output)),
+        _ => stream_outcome(run.stream(&args.input, &args.output)),
     };
-    told.shown.finish();
+    observers.bar.finish();
     let outcome = outcome?;
-    outcome.iter().for_each(Outcome::say);
+    outcome.iter().for_each(Outcome::log);
     Ok(outcome)
 }
 
-/// The bundle, what runs it, and how.
+/// Opens the bundle, finds the engine and reads the encryption keys.
 fn prepare(args: &AnnotateArgs) -> Result<(Bundle, Engine, AnnotateOptions)> {
-    let bundle = Bundle::open(&args.settings.bundle)?;
+    let bundle = open_bundle(&args.settings.bundle)?;
     let engine = args.engine.find()?;
     Ok((bundle, engine, args.settings.options()?))
 }
 
-/// Refuses flags that do not go together.
+/// Refuses combinations of flags that contradict each other.
 fn check(args: &AnnotateArgs) -> Result<()> {
     let (from_stdin, to_stdout) = (is_stdio(&args.input), is_stdio(&args.output));
     let settings = &args.settings;
     let adjust = settings.adjust == Adjust::Dataset;
     let refused = if from_stdin && args.dry_run {
-        "--dry-run reads footers, and a stream has none; name a Parquet file"
+        "--dry-run reads footers, and a stream has none; give a Parquet file"
     } else if (from_stdin || to_stdout) && settings.files_per_job.is_some() {
-        "--files-per-job takes a share of many files, and a stream is one; leave it out"
+        "--files-per-job selects a share of many files, but the input or output is a stream; omit the flag"
     } else if to_stdout && args.json && !args.dry_run {
-        "--json prints to stdout, where the stream goes; have it written to a file with --summary PATH"
+        "--json prints to stdout, which carries the stream; write the summary to a file with --summary PATH"
     } else if (from_stdin || to_stdout) && settings.parquet_keys.is_some() {
-        "--parquet-keys is for files, and a stream is not encrypted; name a Parquet file to read and one to write"
+        "--parquet-keys applies to files, and a stream is not encrypted; give Parquet files as input and output"
     } else if adjust && settings.files_per_job.is_some() {
-        "--adjust dataset takes the means of all rows, and a share of the files is not the dataset; annotate it \
-         without --files-per-job"
+        "--adjust dataset needs the means of all rows, and a share of the files is not the dataset; omit \
+         --files-per-job"
     } else {
         return Ok(());
     };
@@ -220,29 +229,32 @@ fn discover(args: &AnnotateArgs) -> Result<Files> {
     let files = if args.settings.if_nothing.is_some() { files } else { files.require_any()? };
     if is_stdio(&args.output) && !files.is_file() {
         let (input, files) = (args.input.display(), files.pairs().len());
-        let what =
-            format!("{input} is {files} files, and a stream is made of one; name a folder to write to");
+        let what = format!(
+            "{input} is {files} files, and a stream holds the rows of one; name a folder to write to"
+        );
         return Err(Error::Usage(what));
     }
     Ok(args.settings.files_per_job.into_iter().fold(files, Files::share))
 }
 
-/// The end of a stream. A reader of stdout that has seen enough is no error, but what
-/// was counted until then is no summary.
-fn streamed(summary: Result<Summary>) -> Result<Option<Outcome>> {
+/// The outcome of a stream. A broken pipe on stdout (`| head`) is not an error, but the counts
+/// up to it are not a summary either.
+fn stream_outcome(summary: Result<Summary>) -> Result<Option<Outcome>> {
     match summary {
         Err(Error::Io { place, source, .. })
             if place.file == "stdout" && source.kind() == ErrorKind::BrokenPipe =>
         {
-            tracing::warn!("whoever reads stdout has closed it; the rows end there, and there is no summary");
+            tracing::warn!(
+                "the reader of stdout closed the pipe; the remaining rows are not written, and there is no summary"
+            );
             Ok(None)
         }
         summary => Ok(Some(Outcome::One(Box::new(summary?)))),
     }
 }
 
-/// The summary of several files for a person.
-fn say_totals(totals: &Totals) {
+/// Logs the summary of several files.
+fn log_totals(totals: &Totals) {
     tracing::info!(
         "{}: {} files, {} rows in {:.1} s ({:.0} rows/s){}",
         totals.output,
@@ -252,11 +264,11 @@ fn say_totals(totals: &Totals) {
         totals.rows_per_second,
         means(&totals.columns),
     );
-    say_shift(totals.adjustment.as_ref());
-    warn_of_bad_rows(&totals.fates);
+    log_shift(totals.adjustment.as_ref());
+    warn_about_bad_rows(&totals.fates);
 }
 
-/// R, U1, U2 and S; nothing where no row was computed.
+/// R, U1, U2 and S as text; empty where no row was computed.
 fn means(columns: &BTreeMap<String, interaction::Summary>) -> String {
     let mean = |name: &str| columns.get(name).and_then(|column| column.mean);
     match ["r", "u1", "u2", "s"].map(mean) {
@@ -267,8 +279,8 @@ fn means(columns: &BTreeMap<String, interaction::Summary>) -> String {
     }
 }
 
-/// The plan for a person.
-pub(super) fn planned(plan: &Plan) -> String {
+/// The plan as text.
+pub(super) fn plan_text(plan: &Plan) -> String {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let [x1, x2, label] = &plan.reads;
     let [d1, d2] = plan.dimensions;
@@ -291,21 +303,24 @@ pub(super) fn planned(plan: &Plan) -> String {
     )
 }
 
-/// The summary for a person.
-pub(super) fn say(summary: &Summary) {
+/// Logs the summary of one file or stream.
+pub(super) fn log_summary(summary: &Summary) {
     if summary.skipped {
-        tracing::info!("{}: made of this input by this bundle already; nothing to do", summary.output);
+        tracing::info!("{}: already made from this input by this bundle; nothing to do", summary.output);
         return;
     }
     if summary.written == Some(CopyMethod::ReEncoded) {
         tracing::warn!(
-            "{}: the input is encrypted, so its columns were encoded anew, not copied; the output is encrypted \
-             with the same keys",
+            "{}: the input is encrypted, so its columns were encoded anew instead of copied; the output is \
+             encrypted with the same keys",
             summary.output
         );
     }
     if summary.resumed_rows > 0 {
-        tracing::info!("{} rows were computed by an earlier run", summary.resumed_rows);
+        tracing::info!(
+            "{} rows were computed by an earlier run and taken from its journal",
+            summary.resumed_rows
+        );
     }
     let peak =
         summary.peak_memory_bytes.map_or(String::new(), |b| format!(", {} MB of memory", b / 1_000_000));
@@ -317,18 +332,18 @@ pub(super) fn say(summary: &Summary) {
         summary.rows_per_second,
         means(&summary.columns),
     );
-    say_shift(summary.adjustment.as_ref());
-    warn_of_bad_rows(&summary.fates);
+    log_shift(summary.adjustment.as_ref());
+    warn_about_bad_rows(&summary.fates);
 }
 
-fn say_shift(adjustment: Option<&annotate::Adjustment>) {
+fn log_shift(adjustment: Option<&annotate::Adjustment>) {
     if let Some(annotate::Adjustment { shift_nats, before, .. }) = adjustment {
         let annotate::Means { r, u1, u2, s } = before;
         tracing::info!("shifted by {shift_nats:.4} nats from R {r:.4}  U1 {u1:.4}  U2 {u2:.4}  S {s:.4}");
     }
 }
 
-fn warn_of_bad_rows(fates: &FateCounts) {
+fn warn_about_bad_rows(fates: &FateCounts) {
     if fates.bad() > 0 {
         let reasons = fates.bad_by_reason();
         let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);

@@ -1,5 +1,5 @@
-//! `lsmi-etl bundle bench`: how fast a bundle's models run here, by engine, workers and
-//! batch, and what share of the machine's arithmetic they use.
+//! The `bundle bench` subcommand: measures the throughput of a bundle's models by engine, workers
+//! and batch size, and compares it with the machine's rate of a dense matrix product.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -13,40 +13,41 @@ use crate::config::EngineArgs;
 use crate::engine::measure::{MatrixProduct, median, rows_per_second};
 use crate::engine::{Backend, Engine};
 use crate::error::Result;
+use crate::evaluate::open_bundle;
 
 use super::output;
 
-/// Every figure is the median of so many rounds, in which all are measured in turn, so
-/// that whatever else the machine does falls on all of them.
+/// Every figure is the median of this number of rounds. Each round measures all of them in turn,
+/// so that other load on the machine affects all alike.
 const ROUNDS: usize = 5;
-/// Batches that are tried, as far as they take no more than [`LARGEST_BYTES`].
+/// Batch sizes to measure, up to [`LARGEST_BYTES`].
 const BATCHES: [usize; 6] = [128, 256, 512, 1024, 2048, 4096];
 const LARGEST_BYTES: usize = 64 << 20;
 
-/// Measure how fast the models run: rows/s by engine, workers and batch
+/// Measure the throughput of the models: rows/s by engine, workers and batch size
 ///
-/// Rows lie in memory: what `annotate` reaches beside reading and writing is a little
-/// less. Floating-point operations are counted as one multiplication and one addition
-/// for each weight of a matrix product; the machine's rate is that of one large dense
-/// product in f32 through the same engine, measured in the same rounds.
+/// The rows are in memory; `annotate`, which also reads and writes, is a little slower.
+/// Floating-point operations are counted as one multiplication and one addition per weight
+/// of a matrix product. The machine's rate is that of one large dense product in f32 through
+/// the same engine, measured in the same rounds.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lsmi-etl bundle bench lsmi-bundle
   lsmi-etl bundle bench lsmi-bundle --engine onnxruntime --seconds 2 --json")]
 pub(super) struct BenchArgs {
-    /// The bundle
+    /// Bundle: a folder or a URL
     bundle: PathBuf,
-    /// How long each figure is measured
+    /// Seconds per measurement
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
     seconds: f64,
-    /// Numbers of workers to try [default: 1 and the machine's cores]
+    /// Numbers of workers to measure [default: 1 and the number of cores]
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     workers: Vec<u16>,
-    /// Rows evaluated at once, to try [default: 128 to 4096]
+    /// Batch sizes to measure, in rows [default: 128 to 4096]
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     batch_rows: Vec<u32>,
-    /// One line of JSON in place of the table
+    /// Print one line of JSON instead of the table
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -58,56 +59,56 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
     seconds.ok_or_else(|| "expected seconds between 0.01 and 600".to_owned())
 }
 
-/// What was measured.
+/// The results of the benchmark.
 #[derive(Debug, Serialize)]
-struct Report {
+struct BenchReport {
     bundle: PathBuf,
     bundle_sha256: String,
     dimensions: [usize; 2],
     classes: usize,
-    /// Floating-point operations a row of the graphs that run.
+    /// Floating-point operations per row of the graphs as run.
     flops_per_row: u64,
-    /// Those of a dense folded form of them, where the number of components is known.
+    /// The same for a dense folded form, where the number of components is known.
     dense_flops_per_row: Option<u64>,
-    engines: Vec<Measured>,
+    engines: Vec<EngineResults>,
 }
 
-/// What was measured of one engine.
+/// The results of one engine.
 #[derive(Debug, Serialize)]
-struct Measured {
+struct EngineResults {
     engine: String,
-    products: Vec<Product>,
-    runs: Vec<Run>,
-    /// The fastest of them.
-    best: Option<Run>,
-    /// What the dense folded form could reach at most at the matrix product's rate.
+    products: Vec<ProductRate>,
+    runs: Vec<BenchRun>,
+    /// The fastest run.
+    best: Option<BenchRun>,
+    /// The upper bound of the dense folded form at the rate of the matrix product.
     dense_bound_rows_per_second: Option<f64>,
-    /// The fastest run against that bound.
+    /// The fastest run relative to that bound.
     ratio_to_dense_bound: Option<f64>,
 }
 
-/// The machine's dense matrix product.
+/// The machine's rate of a dense matrix product.
 #[derive(Debug, Clone, Serialize)]
-struct Product {
+struct ProductRate {
     workers: usize,
     gflops: f64,
 }
 
-/// One setting of an engine.
+/// One combination of workers and batch size.
 #[derive(Debug, Clone, Serialize)]
-struct Run {
+struct BenchRun {
     workers: usize,
     batch_rows: usize,
     rows_per_second: f64,
     gflops: f64,
-    /// Of the matrix product's rate on as many workers.
+    /// Relative to the rate of the matrix product on as many workers.
     share_of_matrix_product: f64,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = open_bundle(&args.bundle)?;
     let dims = bundle.dims();
-    let report = Report {
+    let report = BenchReport {
         bundle: args.bundle.clone(),
         bundle_sha256: bundle.digest().to_owned(),
         dimensions: dims,
@@ -124,7 +125,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     if args.json { output::json(&report) } else { output::print(&table(&report)) }
 }
 
-fn measure(args: &BenchArgs, bundle: &Bundle, engine: &Engine) -> Result<Measured> {
+fn measure(args: &BenchArgs, bundle: &Bundle, engine: &Engine) -> Result<EngineResults> {
     let program = bundle.program();
     let workers = workers(args);
     let most = workers.iter().copied().max().unwrap_or(1);
@@ -148,28 +149,28 @@ fn measure(args: &BenchArgs, bundle: &Bundle, engine: &Engine) -> Result<Measure
         }
     }
 
-    let products: Vec<Product> = workers
+    let products: Vec<ProductRate> = workers
         .iter()
         .zip(products)
-        .map(|(&workers, found)| Product { workers, gflops: median(found) })
+        .map(|(&workers, found)| ProductRate { workers, gflops: median(found) })
         .collect();
     let machine = |workers: usize| {
         products.iter().find(|product| product.workers == workers).map_or(f64::NAN, |product| product.gflops)
     };
-    let runs: Vec<Run> = settings
+    let runs: Vec<BenchRun> = settings
         .into_iter()
         .zip(rates)
         .map(|((workers, batch_rows), found)| {
             let rows_per_second = median(found);
             let gflops = rows_per_second * program.flops_per_row() as f64 / 1e9;
             let share_of_matrix_product = gflops / machine(workers);
-            Run { workers, batch_rows, rows_per_second, gflops, share_of_matrix_product }
+            BenchRun { workers, batch_rows, rows_per_second, gflops, share_of_matrix_product }
         })
         .collect();
     let best = runs.iter().max_by(|a, b| a.rows_per_second.total_cmp(&b.rows_per_second)).cloned();
     let fastest = products.iter().map(|product| product.gflops).fold(0.0, f64::max);
     let bound = bundle.dense_flops_per_row().map(|flops| fastest * 1e9 / flops as f64);
-    Ok(Measured {
+    Ok(EngineResults {
         engine: engine.describe().to_string(),
         ratio_to_dense_bound: bound.zip(best.as_ref()).map(|(bound, best)| best.rows_per_second / bound),
         dense_bound_rows_per_second: bound,
@@ -198,7 +199,7 @@ fn batches(args: &BenchArgs, dims: [usize; 2]) -> Vec<usize> {
     if fitting.is_empty() { vec![1] } else { fitting }
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &BenchReport) -> String {
     let [d1, d2] = report.dimensions;
     let mut text = format!(
         "{}: {d1} and {d2} values, {} classes\n  {:.3} MFLOP a row",
@@ -207,7 +208,7 @@ fn table(report: &Report) -> String {
         report.flops_per_row as f64 / 1e6
     );
     if let Some(dense) = report.dense_flops_per_row {
-        _ = write!(text, "; {:.3} were the densities one dense product each", dense as f64 / 1e6);
+        _ = write!(text, "; {:.3} with each density model as one dense product", dense as f64 / 1e6);
     }
     text.push('\n');
     for measured in &report.engines {
@@ -237,7 +238,7 @@ fn table(report: &Report) -> String {
         {
             _ = writeln!(
                 text,
-                "  dense densities could reach {bound:.0} rows/s at that rate; the fastest here is {ratio:.2} times that"
+                "  upper bound of dense density models at that rate: {bound:.0} rows/s; the fastest run is {ratio:.2} times that"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! `lsmi-etl bundle`: bundles of one's own ONNX models, looked into, tried and given out
-//! as one graph.
+//! The `bundle` subcommands: pack ONNX models into a bundle, inspect it, check it, and export it
+//! as one fused graph.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::bundle::{Bundle, Class, ClassifierOutput, Label, Manifest, PackRequest, Role, Units};
+use crate::bundle::{Class, ClassifierOutput, Label, Manifest, PackRequest, Role, Units};
 use crate::config::EngineArgs;
 use crate::engine::{BatchInputs, BatchOutputs};
 use crate::error::{Error, Place, Result};
+use crate::evaluate::open_bundle;
 use crate::storage::Staged;
 
 use super::{bench, fit, output};
@@ -25,11 +26,11 @@ pub(super) enum BundleCommand {
     Export(ExportArgs),
 }
 
-/// Make a bundle of your own five ONNX files
+/// Make a bundle from five ONNX files
 ///
-/// The densities take x [n, d] (float32) and give h = -ln p(x), [n] or [n, 1], in nats.
-/// The classifiers take x [n, d], that of the pair x1 and x2 (or both as one), and give
-/// log-probabilities or logits [n, classes].
+/// The density models take x [n, d] (float32) and return h = -ln p(x), [n] or [n, 1], in nats.
+/// The classifiers take x [n, d], the classifier of the pair x1 and x2 (or both concatenated),
+/// and return log-probabilities or logits [n, classes].
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -37,7 +38,7 @@ Example:
     --classifier-1 c1.onnx --classifier-2 c2.onnx --classifier-12 c12.onnx \\
     --classes 0,1,2 --prior 0.5,0.3,0.2 --output logits --x1 image --x2 text --label y")]
 pub(super) struct PackArgs {
-    /// The directory to write
+    /// Folder to write the bundle to
     bundle: PathBuf,
     /// ONNX file of -ln p(x1)
     #[arg(long, value_name = "FILE")]
@@ -54,14 +55,13 @@ pub(super) struct PackArgs {
     /// ONNX file of p(y|x1, x2)
     #[arg(long, value_name = "FILE")]
     classifier_12: PathBuf,
-    /// What the classifiers give
+    /// Output of the classifiers
     #[arg(long, value_enum)]
     output: OutputArg,
-    /// The classes in the order of the classifiers' outputs: integers, true and false, or
-    /// strings
+    /// Classes in the order of the classifiers' outputs: integers, true and false, or strings
     #[arg(long, value_name = "CLASS,…", value_delimiter = ',', required = true)]
     classes: Vec<String>,
-    /// p(y) of each class in the training data; sums to one
+    /// p(y) of each class in the training data; must sum to one
     #[arg(long, value_name = "P,…", value_delimiter = ',', required = true)]
     prior: Vec<f64>,
     /// Default column of x1
@@ -73,20 +73,20 @@ pub(super) struct PackArgs {
     /// Default label column
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// Dimension of x1, where its graphs leave it free
+    /// Dimension of x1, if its graphs leave it dynamic
     #[arg(long, value_name = "D")]
     dim_1: Option<usize>,
-    /// Dimension of x2, where its graphs leave it free
+    /// Dimension of x2, if its graphs leave it dynamic
     #[arg(long, value_name = "D")]
     dim_2: Option<usize>,
-    /// Mean of h over the training data, for each modality: h is then compared centred
+    /// Mean of h over the training data for each modality; selects the centred units
     #[arg(long, value_name = "H1,H2", value_delimiter = ',', num_args = 1, allow_negative_numbers = true)]
     centre_on: Option<Vec<f64>>,
-    /// Leave the densities' graphs as they are: a mixture of Gaussians that is found in one
-    /// is otherwise folded into a few matrix products, which run several times as fast
+    /// Keep the graphs of the density models as they are. By default a mixture of Gaussians in
+    /// such a graph is folded into a few matrix products, which run several times as fast
     #[arg(long)]
     no_fold: bool,
-    /// Replace the bundle where it exists
+    /// Replace an existing bundle
     #[arg(long)]
     overwrite: bool,
 }
@@ -95,45 +95,48 @@ pub(super) struct PackArgs {
 enum OutputArg {
     /// ln p(y|x), normalised
     LogProb,
-    /// Anything whose log-softmax is ln p(y|x)
+    /// Unnormalised scores, whose log-softmax is ln p(y|x)
     Logits,
 }
 
-/// Show what is in a bundle
+/// Show the contents of a bundle
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl bundle inspect lsmi-bundle")]
 pub(super) struct InspectArgs {
-    /// The bundle
+    /// Bundle: a folder or a URL
     bundle: PathBuf,
-    /// One line of JSON in place of the text
+    /// Print one line of JSON instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Check a bundle: files, hashes, shapes, and that the engine runs its models
+/// Check a bundle: files, hashes, shapes, and one evaluation of every model
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lsmi-etl bundle check lsmi-bundle --engine embedded")]
+#[command(after_help = "\
+Examples:
+  lsmi-etl bundle check lsmi-bundle --engine embedded
+  lsmi-etl bundle check s3://bucket/models/lsmi-bundle")]
 pub(super) struct CheckArgs {
-    /// The bundle
+    /// Bundle: a folder or a URL
     bundle: PathBuf,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
-/// Write the models as the one ONNX graph that is run
+/// Write the models as one fused ONNX graph, as the engine runs them
 ///
-/// Inputs x1 [n, d1] and x2 [n, d2] (float32) and y [n, 1] (int64, the class's place in the
-/// bundle's list); outputs density_1 and density_2, h = -ln p(x) in nats, and classifier_1,
-/// classifier_2 and classifier_12, ln p(y|x) of each row's own y.
+/// Inputs: x1 [n, d1] and x2 [n, d2] (float32) and y [n, 1] (int64, the index of the class in
+/// the bundle's list). Outputs: density_1 and density_2, h = -ln p(x) in nats, and
+/// classifier_1, classifier_2 and classifier_12, ln p(y|x) of each row's own y.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl bundle export lsmi-bundle -o fused.onnx")]
 pub(super) struct ExportArgs {
-    /// The bundle
+    /// Bundle: a folder or a URL
     bundle: PathBuf,
-    /// The ONNX file to write
+    /// ONNX file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Replace the file where it exists
+    /// Replace an existing file
     #[arg(long)]
     overwrite: bool,
 }
@@ -173,7 +176,7 @@ fn pack(args: &PackArgs) -> Result<()> {
         mean_h_nats,
         label: Label {
             column: args.label.clone(),
-            classes: classes(&args.classes),
+            classes: parse_classes(&args.classes),
             prior: args.prior.clone(),
         },
         outputs: [output; 3],
@@ -184,15 +187,15 @@ fn pack(args: &PackArgs) -> Result<()> {
     Ok(())
 }
 
-/// Integers where all are, booleans where all are, else strings.
-fn classes(texts: &[String]) -> Vec<Class> {
+/// Parses class names: integers if all are, else booleans if all are, else strings.
+fn parse_classes(texts: &[String]) -> Vec<Class> {
     let integers = texts.iter().map(|t| t.parse().map(Class::Integer)).collect::<std::result::Result<_, _>>();
     let booleans = texts.iter().map(|t| t.parse().map(Class::Boolean)).collect::<std::result::Result<_, _>>();
     integers.ok().or(booleans.ok()).unwrap_or_else(|| texts.iter().cloned().map(Class::String).collect())
 }
 
 #[derive(Serialize)]
-struct Inspected<'a> {
+struct Inspection<'a> {
     bundle_sha256: &'a str,
     manifest: &'a Manifest,
     graphs: Vec<Vec<&'static str>>,
@@ -201,16 +204,16 @@ struct Inspected<'a> {
 }
 
 fn inspect(args: &InspectArgs) -> Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = open_bundle(&args.bundle)?;
     let manifest = bundle.manifest();
     let program = bundle.program();
     let graphs: Vec<Vec<&str>> =
         program.graphs.iter().map(|graph| graph.roles.iter().map(|role| role.name()).collect()).collect();
     let folded: BTreeMap<_, _> =
-        bundle.folded().into_iter().map(|(role, said)| (role.name(), said)).collect();
+        bundle.folded().into_iter().map(|(role, description)| (role.name(), description)).collect();
     let apart = &program.unfused;
     if args.json {
-        return output::json(&Inspected { bundle_sha256: bundle.digest(), manifest, graphs, apart, folded });
+        return output::json(&Inspection { bundle_sha256: bundle.digest(), manifest, graphs, apart, folded });
     }
     let mut text = format!(
         "{}\n  sha256   {}\n  made by  {}\n",
@@ -231,14 +234,14 @@ fn inspect(args: &InspectArgs) -> Result<()> {
         "  label    {}, {} classes: {}\n",
         label.column.as_deref().unwrap_or("(name it with --label)"),
         label.classes.len(),
-        shortened(&label.classes.iter().map(Class::to_string).collect::<Vec<_>>())
+        first_items(&label.classes.iter().map(Class::to_string).collect::<Vec<_>>())
     );
     text += &format!("  graphs   {}\n", graphs.iter().map(|g| g.join(" + ")).collect::<Vec<_>>().join("; "));
     for why in apart {
-        text += &format!("           apart since {why}\n");
+        text += &format!("           separate since {why}\n");
     }
-    for (role, said) in &folded {
-        text += &format!("  folded   {role}: {said}\n");
+    for (role, description) in &folded {
+        text += &format!("  folded   {role}: {description}\n");
     }
     if let Some(training) = &manifest.training {
         text += &format!(
@@ -250,17 +253,17 @@ fn inspect(args: &InspectArgs) -> Result<()> {
     output::print(&text)
 }
 
-fn shortened(items: &[String]) -> String {
+fn first_items(items: &[String]) -> String {
     const SHOWN: usize = 12;
     let more = if items.len() > SHOWN { ", …" } else { "" };
     items.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ") + more
 }
 
 fn check(args: &CheckArgs) -> Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = open_bundle(&args.bundle)?;
     let engine = args.engine.find()?;
     let mut sessions = engine.sessions(&bundle.program(), 1)?;
-    // Two batch sizes: a graph with a fixed one fails at the second.
+    // Two batch sizes, since a graph with a fixed batch dimension fails at the second.
     let [d1, d2] = bundle.dims();
     let mut out = BatchOutputs::default();
     for session in &mut sessions {
@@ -278,7 +281,7 @@ fn check(args: &CheckArgs) -> Result<()> {
                 bundle: args.bundle.clone(),
                 file: format!("{name}.onnx"),
                 field: None,
-                what: format!("gives {value} at x = 0; check the export"),
+                what: format!("returns {value} at x = 0; check the export"),
             });
         }
     }
@@ -290,7 +293,7 @@ fn check(args: &CheckArgs) -> Result<()> {
 }
 
 fn export(args: &ExportArgs) -> Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = open_bundle(&args.bundle)?;
     let program = bundle.program();
     let [graph] = &program.graphs[..] else {
         return Err(Error::Usage(format!(

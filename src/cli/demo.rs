@@ -1,4 +1,4 @@
-//! `lsmi-etl demo`: the whole product on data whose truth is known.
+//! The `demo` subcommand: the whole program on synthetic data with known exact values.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,37 +15,37 @@ use crate::interaction::truth::{Gaussian, Generator, Prior};
 use crate::sql::{self, Format, Request};
 use crate::synth::{self, Truth};
 
-use super::progress::Shown;
+use super::progress::ProgressBar;
 use super::{annotate, fit, output, report};
 
-/// Classes and dimensions of the reference's Gaussian data.
+/// Number of classes and of dimensions of the Gaussian data of the reference implementation.
 const CLASSES: usize = 10;
-/// Correlation of the modalities' noise.
+/// Correlation of the noise between the modalities.
 const RHO: f64 = 0.5;
 /// Standard deviation of the noise.
 const SIGMA: f64 = 0.5;
 
-/// Make data with known truth, fit, annotate, query, compare with the truth, and report
+/// Run the whole program on synthetic data: fit, annotate, query, compare with the exact values, report
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl demo --dir /tmp/lsmi-demo")]
 pub(super) struct DemoArgs {
-    /// Where the demo's files go; they are kept, so that you can go on with them
+    /// Folder for the files of the demo; they are kept for further use
     #[arg(long, default_value = "lsmi-demo", value_name = "DIR")]
     dir: PathBuf,
-    /// Rows to fit on, and as many others to annotate
+    /// Rows to fit on; as many other rows are annotated
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(200..))]
     rows: u64,
-    /// Decides the data and the fit
+    /// Random seed of the data and of the fit
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// End with one line of JSON on stdout
+    /// Print the summary as one line of JSON, last on stdout
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
-/// Errors of a column against the truth, in nats.
+/// Errors of a column against the exact values, in nats.
 #[derive(Debug, Serialize, Deserialize)]
 struct Accuracy {
     mae: f64,
@@ -59,16 +59,16 @@ struct Accuracy {
 }
 
 #[derive(Serialize)]
-struct Line {
+struct DemoSummary {
     engine: String,
     rows: u64,
-    truth: Truths,
+    truth: ColumnAccuracies,
     seconds: Seconds,
 }
 
-/// The four parts, in their order.
+/// The accuracy of the four columns, in order.
 #[derive(Serialize)]
-struct Truths {
+struct ColumnAccuracies {
     r: Accuracy,
     u1: Accuracy,
     u2: Accuracy,
@@ -90,8 +90,8 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let bundle_dir = path("bundle");
 
     output::print(&format!(
-        "1. Data: {CLASSES} classes, two noisy views of {CLASSES} values each, their noise correlated.\n   \
-         {} rows to fit on, {} others to annotate, with the exact answer for each.\n",
+        "1. Data: {CLASSES} classes, two noisy views of {CLASSES} values each, with correlated noise.\n   \
+         {} rows to fit on, {} others to annotate, with the exact values of each.\n",
         args.rows, args.rows
     ))?;
     let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(CLASSES)?, RHO, SIGMA)?);
@@ -108,9 +108,9 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
         synth::write(&generator, &options, &|| stop.load(Ordering::Relaxed))?;
     }
 
-    output::print("\n2. Fit: two densities and three classifiers, written as ONNX.\n")?;
+    output::print("\n2. Fit: two density models and three classifiers, written as ONNX.\n")?;
     let start = Instant::now();
-    let progress = Shown::new(stop);
+    let progress = ProgressBar::new(stop);
     let recipe = Recipe { seed: args.seed, ..Recipe::default() };
     let options = crate::fit::FitOptions { recipe, overwrite: true, ..Default::default() };
     let fitted = fit_file(&train, &bundle_dir, &options, &progress)?;
@@ -119,27 +119,27 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
         output::print(&indented(&fit::table(&training.validation)))?;
     }
 
-    output::print("\n3. Annotate: r, u1, u2 and s beside every row.\n")?;
+    output::print("\n3. Annotate: add r, u1, u2 and s to every row.\n")?;
     let options = crate::annotate::AnnotateOptions { overwrite: true, ..Default::default() };
     let run = Run::new(&fitted.bundle, &engine, &options, &progress, stop);
     let summary = run.file(&input, &annotated)?;
     progress.finish();
-    annotate::say(&summary);
+    annotate::log_summary(&summary);
 
-    output::print("\n4. Ask: the mean of each part, by class, in nats.\n")?;
+    output::print("\n4. Query: the mean of each column by class, in nats.\n")?;
     output::print(&by_class(&annotated)?)?;
 
     let of = |column| accuracy(&annotated, column);
-    let truth = Truths { r: of("r")?, u1: of("u1")?, u2: of("u2")?, s: of("s")? };
+    let truth = ColumnAccuracies { r: of("r")?, u1: of("u1")?, u2: of("u2")?, s: of("s")? };
     output::print("\n5. Compare with the truth.\n")?;
     output::print(&comparison(&truth))?;
 
     let page = path("report.html");
     report::write_page(&annotated, &fitted.bundle, "Demo: ten classes, two noisy views", &page)?;
-    output::print(&format!("\n6. Look: {}\n", page.display()))?;
+    output::print(&format!("\n6. Report: {}\n", page.display()))?;
     output::print(&explanation(dir))?;
     if args.json {
-        output::json(&Line {
+        output::json(&DemoSummary {
             engine: summary.engine,
             rows: summary.rows,
             truth,
@@ -160,7 +160,7 @@ fn by_class(annotated: &Path) -> Result<String> {
     )
 }
 
-/// The errors of a column against `true_COLUMN`, by the product's own SQL.
+/// The errors of a column against `true_COLUMN`, computed by this program's own SQL.
 fn accuracy(annotated: &Path, column: &str) -> Result<Accuracy> {
     let json = query(
         &format!(
@@ -186,7 +186,7 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "''"))
 }
 
-fn comparison(truth: &Truths) -> String {
+fn comparison(truth: &ColumnAccuracies) -> String {
     let mut text = String::from("         mean   exact mean   mean error     MAE    RMSE   Pearson\n");
     for (column, a) in [("r", &truth.r), ("u1", &truth.u1), ("u2", &truth.u2), ("s", &truth.s)] {
         text += &format!(
@@ -200,17 +200,17 @@ fn comparison(truth: &Truths) -> String {
 fn explanation(dir: &Path) -> String {
     let dir = dir.display();
     format!(
-        "\n   r   what both views say of the label: here most of it, since both see the class.
-   u1  what only the first view says (negative where it misleads while the second does not).
+        "\n   r   information about the label in both views: here most of it, since both show the class.
+   u1  information in the first view only (negative where it misleads and the second does not).
    u2  the same for the second view.
-   s   what only the two together say: here, how the views' common noise cancels.
-   r + u1 and r + u2 are the views' own information on a row, r + u1 + u2 + s that of the pair.
-   MAE and RMSE are errors on single rows that the models have not seen, in nats (1 nat = 1.44 bits).
+   s   information in the pair only: here, because the correlated noise of the views cancels.
+   r + u1 and r + u2 are the information of each view on a row, r + u1 + u2 + s that of the pair.
+   MAE and RMSE are errors on single rows that were held out from training, in nats (1 nat = 1.44 bits).
 
 Next, with these files:
    lsmi-etl sql \"SELECT y, r, u1, u2, s FROM '{dir}/out.parquet' ORDER BY s DESC LIMIT 5\"
    lsmi-etl bundle inspect {dir}/bundle
-and with your own, a Parquet file with two columns of embeddings and one called label:
+With your own data, a Parquet file with two embedding columns and one named label:
    lsmi-etl fit train.parquet
    lsmi-etl annotate in.parquet out.parquet
 "

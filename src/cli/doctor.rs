@@ -1,5 +1,5 @@
-//! `lsmi-etl doctor`: what engine there is, where it was looked for, and whether it
-//! works.
+//! The `doctor` subcommand: lists the searched locations of ONNX Runtime, the CUDA libraries, and
+//! the engine that runs the models.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::error::Result;
 
 use super::output;
 
-/// Show which engine runs the models, and where ONNX Runtime was looked for
+/// Show which engine runs the models and where ONNX Runtime was searched for
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl doctor --device cuda")]
 pub(super) struct DoctorArgs {
@@ -25,13 +25,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     let mut text = String::new();
     let _ = writeln!(text, "lsmi-etl {}", env!("CARGO_PKG_VERSION"));
     let _ = writeln!(text, "cores    {}", std::thread::available_parallelism().map_or(1, |n| n.get()));
-    let _ = writeln!(text, "\nONNX Runtime was looked for in this order:");
+    let _ = writeln!(text, "\nONNX Runtime was searched for in this order:");
     let places = locate::search(args.engine.library(), &SearchEnvironment::current());
     for place in &places {
         let status = match place.status {
             CandidateStatus::Found if place.cuda_provider().is_some() => "found, for GPUs",
             CandidateStatus::Found => "found",
-            CandidateStatus::Missing => "not there",
+            CandidateStatus::Missing => "not found",
             CandidateStatus::Untried => "the loader decides",
         };
         let _ = writeln!(text, "  {:<18} {:<19} {}", place.origin.to_string(), status, place.path.display());
@@ -49,7 +49,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     if let Some(library) = &engine.library {
         let _ = writeln!(text, "library  {}", library.display());
     } else {
-        text.push_str("`lsmi-etl runtime install` puts ONNX Runtime in place, which is faster\n");
+        text.push_str("`lsmi-etl runtime install` installs ONNX Runtime, which is faster\n");
     }
     output::print(&text)
 }

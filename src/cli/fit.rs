@@ -1,4 +1,5 @@
-//! `lsmi-etl fit`: densities and classifiers from a Parquet file, as a bundle.
+//! The `fit` subcommand: trains density models and classifiers on a Parquet file and writes them
+//! as a bundle.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -13,24 +14,24 @@ use crate::config::DEFAULT_BUNDLE;
 use crate::error::Result;
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_file};
 use crate::parquet_file::EncryptionKeys;
-use crate::telemetry::metered_fit;
+use crate::telemetry::Telemetry;
 
 use super::output;
-use super::progress::Shown;
+use super::progress::ProgressBar;
 
 /// Fit the models on a Parquet file and write them as a bundle
 ///
-/// The columns are found by themselves where the schema leaves no doubt: exactly two
-/// columns of lists of floats, and one column named y, label, target or class.
+/// The columns are detected where the schema is unambiguous: exactly two columns of lists of
+/// floats, and one column named y, label, target or class.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lsmi-etl fit train.parquet
   lsmi-etl fit train.parquet --bundle models/ --x1 image --x2 text --label y --seed 7")]
 pub(super) struct FitArgs {
-    /// The Parquet file to learn from
+    /// Parquet file to train on
     train: PathBuf,
-    /// The directory to write the models to
+    /// Folder to write the bundle to
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR")]
     bundle: PathBuf,
     /// Embedding column of the first modality
@@ -42,38 +43,37 @@ pub(super) struct FitArgs {
     /// Label column: integers, strings or booleans
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// EncryptionKeys of an encrypted file, as for annotate
+    /// Keys of an encrypted file, in the format described for annotate
     #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
     parquet_keys: Option<PathBuf>,
-    /// How the densities are fitted
+    /// Algorithm that fits the density models
     #[arg(long, value_enum, default_value = "em")]
-    density_fit: Densities,
-    /// The convention by which h1 and h2 are compared: raw, as in the paper, or centred,
-    /// unchanged by any invertible affine map of a modality
+    density_fit: DensityFitArg,
+    /// Convention by which h1 and h2 are compared: raw, as in the paper, or centred, which is
+    /// invariant under invertible affine maps of a modality
     #[arg(long, value_enum, default_value = "raw")]
     units: UnitsArg,
-    /// Rows to train on at most, drawn uniformly [default: by the machine's memory, at
-    /// most 200000]
+    /// Maximum number of rows to train on, drawn uniformly [default: by the machine's memory,
+    /// at most 200000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(30..))]
     max_rows: Option<u64>,
-    /// Decides the sample, the split and the starts
+    /// Random seed of the sample, the split and the initial values
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Replace the bundle where it exists
+    /// Replace an existing bundle
     #[arg(long)]
     overwrite: bool,
-    /// Write rows and figures for Prometheus to a file when the fit ends, well or not, as
-    /// annotate does
+    /// Write metrics for Prometheus to a file when the fit ends, also on failure
     #[arg(long, value_name = "PATH")]
     metrics: Option<PathBuf>,
-    /// End with one line of JSON on stdout
+    /// Print the summary as one line of JSON, last on stdout
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Densities {
-    /// Expectation and maximisation with shrinkage
+enum DensityFitArg {
+    /// Expectation maximisation with shrinkage
     Em,
     /// Gradient descent, as in the paper
     Sgd,
@@ -86,7 +86,7 @@ enum UnitsArg {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct FitSummary<'a> {
     bundle: &'a std::path::Path,
     bundle_sha256: &'a str,
     rows: u64,
@@ -95,7 +95,7 @@ struct Line<'a> {
     validation: Option<&'a Figures>,
 }
 
-pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
+pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     let options = FitOptions {
         x1: args.x1.clone(),
@@ -109,23 +109,23 @@ pub(super) fn run(args: &FitArgs, stop: &AtomicBool) -> Result<()> {
         recipe: Recipe {
             seed: args.seed,
             density_fit: match args.density_fit {
-                Densities::Em => DensityFit::Em,
-                Densities::Sgd => DensityFit::Sgd,
+                DensityFitArg::Em => DensityFit::Em,
+                DensityFitArg::Sgd => DensityFit::Sgd,
             },
         },
         max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
         overwrite: args.overwrite,
     };
-    let progress = Shown::new(stop);
-    let fitted =
-        metered_fit(args.metrics.as_deref(), || fit_file(&args.train, &args.bundle, &options, &progress));
+    let progress = ProgressBar::new(stop);
+    let fit = || fit_file(&args.train, &args.bundle, &options, &progress);
+    let fitted = telemetry.metered_fit(args.metrics.as_deref(), fit);
     progress.finish();
     let fitted = fitted?;
     let seconds = start.elapsed().as_secs_f64();
     let validation = fitted.bundle.manifest().training.as_ref().map(|training| &training.validation);
     tracing::info!("wrote {} in {seconds:.1} s", args.bundle.display());
     if args.json {
-        output::json(&Line {
+        output::json(&FitSummary {
             bundle: &args.bundle,
             bundle_sha256: fitted.bundle.digest(),
             rows: fitted.fates.rows(),

@@ -1,24 +1,22 @@
-//! `lsmi-etl man`: manual pages, one for each command.
+//! The `man` subcommand: writes one manual page per command.
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
 use crate::error::{Error, Result};
 
-use super::Cli;
-
-/// Write the manual pages, one for each command
+/// Write manual pages, one per command
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl man -o ~/.local/share/man/man1 && man lsmi-etl-annotate")]
 pub(super) struct ManArgs {
-    /// The folder to write them to; it is created where it is not there
+    /// Folder to write them to; it is created if missing
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 }
 
-pub(super) fn run(args: &ManArgs) -> Result<()> {
+pub(super) fn run(args: &ManArgs, program: Command) -> Result<()> {
     let failed = |source| Error::CannotCreate { path: args.output.clone(), source };
     std::fs::create_dir_all(&args.output).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), &args.output).map_err(failed)
+    clap_mangen::generate_to(program, &args.output).map_err(failed)
 }

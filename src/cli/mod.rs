@@ -1,5 +1,5 @@
-//! The command line: one file per subcommand, each with what may be typed and what
-//! is done then. Nothing imports this room.
+//! The command line. One file per subcommand holds its arguments and its entry point. No
+//! other room imports this one.
 
 mod annotate;
 mod bench;
@@ -24,7 +24,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, Value
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
-use crate::telemetry::{self, Logs};
+use crate::telemetry::{self, Logs, Telemetry};
 
 pub use run::pipeline_summary_schema;
 
@@ -46,13 +46,13 @@ Exit codes: 0 done, 64 usage, 65 bad data, 66 no input, 69 engine unavailable, 7
 78 bad bundle or configuration."
 )]
 struct Cli {
-    /// Say more (-v) or everything (-vv) on stderr
+    /// Log more to stderr: -v debug messages, -vv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Say nothing but errors on stderr
+    /// Log errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// What log lines look like
+    /// Format of log lines
     #[arg(long, global = true, env = "LSMI_ETL_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -61,9 +61,9 @@ struct Cli {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogFormat {
-    /// The level and the message
+    /// Level and message
     Text,
-    /// An object a line: timestamp, level, message
+    /// One JSON object per line: timestamp, level, message
     Json,
 }
 
@@ -75,7 +75,7 @@ enum Command {
     Sql(sql::SqlArgs),
     Report(report::ReportArgs),
     Run(run::RunArgs),
-    /// Pack, inspect, check and measure bundles of models
+    /// Pack, inspect, check, benchmark and export bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
     Synth(synth::SynthArgs),
@@ -92,32 +92,33 @@ enum Command {
     },
 }
 
-/// Parses the command line, runs it and gives its exit code.
+/// Parses the command line, runs the subcommand and returns the exit code.
 pub fn main() -> ExitCode {
     let parsed = Cli::command().try_get_matches().and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
     let (cli, all) = match parsed {
         Ok(parsed) => parsed,
         Err(e) => {
-            // Help and version are errors to clap, and none to the caller.
+            // clap returns --help and --version as errors; the exit code is 0 all the same.
             let _ = e.print();
             return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
     let (command, typed) = all.subcommand().unwrap_or(("", &all));
     let begun = telemetry::begin(logs(&cli));
-    let done = begun.and_then(|telemetry| telemetry.around(command, || run(cli.command, typed)));
+    let done =
+        begun.and_then(|telemetry| telemetry.around(command, |telemetry| run(cli.command, typed, telemetry)));
     done.unwrap_or_else(|e| {
         tracing::error!("{e}");
         ExitCode::from(e.exit_code())
     })
 }
 
-/// Runs a command; `typed` is all that its subcommand was told.
-fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
-    // What writes an output asks between batches whether to stop; a shell outlives what
-    // it was told to stop; the rest just ends.
+/// Runs a subcommand; `typed` are its parsed arguments with their sources.
+fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<ExitCode> {
+    // Commands that write outputs poll the stop flag between batches; the interactive shell
+    // survives Ctrl-C; all other commands end at the first signal.
     let stop = match &command {
-        Command::Sql(args) if args.is_a_shell() => signals::interrupts()?,
+        Command::Sql(args) if args.is_interactive() => signals::interrupts()?,
         Command::Demo(_)
         | Command::Fit(_)
         | Command::Annotate(_)
@@ -128,16 +129,16 @@ fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
     };
     match command {
         Command::Demo(args) => demo::run(&args, stop),
-        Command::Fit(args) => fit::run(&args, stop),
-        Command::Annotate(args) => return annotate::run(&args, stop),
+        Command::Fit(args) => fit::run(&args, telemetry, stop),
+        Command::Annotate(args) => return annotate::run(&args, telemetry, stop),
         Command::Sql(args) => sql::run(&args, stop),
         Command::Report(args) => report::run(&args),
-        Command::Run(args) => return run::run(&args, typed, stop),
+        Command::Run(args) => return run::run(&args, typed, telemetry, stop),
         Command::Bundle(command) => bundle::run(&command),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Runtime(args) => runtime::run(&args),
-        Command::Man(args) => man::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lsmi-etl", &mut script);
@@ -147,9 +148,9 @@ fn run(command: Command, typed: &ArgMatches) -> Result<ExitCode> {
     .map(|()| ExitCode::SUCCESS)
 }
 
-/// Logs go to stderr; `LSMI_ETL_LOG` takes a filter of tracing's (`lsmi_etl=debug`).
+/// The log filter and format; `LSMI_ETL_LOG` takes a filter of `tracing` (`lsmi_etl=debug`).
 fn logs(cli: &Cli) -> Logs {
-    // Of a collector that fails we warn ourselves, once.
+    // The HTTP client of telemetry warns once of a collector that fails, so that the SDK need not.
     let level = match (cli.quiet, cli.verbose) {
         (true, _) => "error,opentelemetry=off",
         (_, 0) => "warn,lsmi_etl=info,opentelemetry=off",

@@ -1,5 +1,5 @@
-//! What goes to stdout: results, and with `--json` one compact line last. A reader
-//! that has seen enough (`| head`) is no error.
+//! Writers for results: text and JSON to stdout, summaries to files. A broken pipe on stdout
+//! (`| head`) is not an error.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,13 +8,18 @@ use serde::Serialize;
 
 use crate::error::{Error, Place, Result};
 
-/// Prints text as it is.
+/// Prints text unchanged.
 pub(super) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io(Place::file("stdout"), "write", e)),
         _ => Ok(()),
     }
+}
+
+/// The width of the terminal that stdout is connected to; `None` for a file or a pipe.
+pub(super) fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 /// Prints a value as one line of JSON.
@@ -24,7 +29,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
     print(&line)
 }
 
-/// Writes a value as JSON to a file, for schedulers.
+/// Writes a value as JSON to a file (`--summary`).
 pub(super) fn summary(path: &Path, value: &impl Serialize) -> Result<()> {
     let json = serde_json::to_vec(value).map_err(|e| Error::Internal(e.to_string()))?;
     std::fs::write(path, json).map_err(|source| Error::CannotCreate { path: path.to_owned(), source })

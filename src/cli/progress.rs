@@ -1,41 +1,44 @@
-//! How far a run is: a bar where stderr is a terminal, a line every few seconds
-//! where it is not.
+//! A progress display for fitting and annotating: a bar where stderr is a terminal, otherwise a
+//! log line every five seconds.
 
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressState, ProgressStyle};
 
 use crate::samples::FateCounts;
 use crate::{annotate, fit, telemetry};
 
-/// Between two lines in a log.
+/// The interval between two log lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows progress of training and of annotating.
-pub(super) struct Shown<'a> {
-    bar: ProgressBar,
+/// Displays the progress of fitting and of annotating.
+pub(super) struct ProgressBar<'a> {
+    bar: indicatif::ProgressBar,
     terminal: bool,
     last_line: Mutex<Instant>,
     row_bytes: AtomicU64,
     stop: &'a AtomicBool,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ProgressBar<'a> {
     pub(super) fn new(stop: &'a AtomicBool) -> Self {
-        let terminal = telemetry::is_for_a_person();
-        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let terminal = telemetry::shows_progress_bar();
+        let bar = match terminal {
+            true => indicatif::ProgressBar::new_spinner(),
+            false => indicatif::ProgressBar::hidden(),
+        };
         Self { bar, terminal, last_line: Mutex::new(Instant::now()), row_bytes: AtomicU64::new(0), stop }
     }
 
-    /// A line now, where there is no bar and the last one was a while ago.
-    fn line(&self, text: impl FnOnce() -> String) {
+    /// Logs a line if there is no bar and the interval has elapsed.
+    fn log_line(&self, text: impl FnOnce() -> String) {
         if self.terminal {
             return;
         }
-        // A poisoned clock is still a clock.
+        // A time stamp stays valid when its lock is poisoned.
         let mut last = self.last_line.lock().unwrap_or_else(|e| e.into_inner());
         if last.elapsed() >= LINE_EVERY {
             *last = Instant::now();
@@ -43,18 +46,18 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Takes the bar off the screen.
+    /// Removes the bar from the screen.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates are constants of this file: a wrong one shows the plain style.
+    // The templates are constants of this file; an invalid one falls back to the default style.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-impl annotate::Progress for Shown<'_> {
+impl annotate::Progress for ProgressBar<'_> {
     fn begin(&self, begun: annotate::Begun) {
         let template = match begun.rows {
             Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} rows  {speed}  {eta} left",
@@ -63,7 +66,7 @@ impl annotate::Progress for Shown<'_> {
         let row_bytes = begun.row_bytes;
         self.row_bytes.store(row_bytes, Ordering::Relaxed);
         let speed = move |state: &ProgressState, out: &mut dyn fmt::Write| {
-            // A speed that can't be shown is no reason to stop.
+            // A formatting error of the display must not end the run.
             let _ = out.write_str(&speed(state.per_sec(), row_bytes));
         };
         self.bar.set_style(style(template).with_key("speed", speed));
@@ -78,7 +81,7 @@ impl annotate::Progress for Shown<'_> {
 
     fn advance(&self, fates: &FateCounts) {
         self.bar.inc(fates.rows());
-        self.line(|| {
+        self.log_line(|| {
             let (file, done) = (self.bar.message(), self.bar.position());
             let speed = speed(self.bar.per_sec(), self.row_bytes.load(Ordering::Relaxed));
             let left = self.bar.eta().as_secs();
@@ -90,12 +93,12 @@ impl annotate::Progress for Shown<'_> {
     }
 }
 
-/// Rows and bytes of embeddings a second.
+/// Throughput in rows and in bytes of embeddings per second.
 fn speed(rows: f64, row_bytes: u64) -> String {
     format!("{rows:.0} rows/s, {:.2} GB/s", rows * row_bytes as f64 / 1e9)
 }
 
-impl fit::FitProgress for Shown<'_> {
+impl fit::FitProgress for ProgressBar<'_> {
     fn stage(&self, name: &str) {
         self.bar.set_style(style("{spinner} {prefix}  {msg}"));
         self.bar.set_prefix(format!("fitting {name}"));
@@ -108,7 +111,7 @@ impl fit::FitProgress for Shown<'_> {
         if self.terminal {
             self.bar.set_message(text());
         }
-        self.line(text);
+        self.log_line(text);
     }
 
     fn interrupted(&self) -> bool {

@@ -1,4 +1,4 @@
-//! `lsmi-etl report`: a page to look at, the numbers behind it, its pictures.
+//! The `report` subcommand: an HTML page, its numbers as JSON or its pictures as SVG.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::bundle::Bundle;
 use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
 use crate::error::{Error, Place, Result};
+use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
 use crate::provenance::Provenance;
 use crate::report::{self, Options, Picture, Report};
@@ -20,8 +21,8 @@ use super::output;
 
 /// Make a report of annotated files: one self-contained HTML page
 ///
-/// Means with their standard errors, distributions, classes, the samples at the ends, and
-/// how all of it was made. The page needs no network and no JavaScript, and prints.
+/// Means with their standard errors, distributions, classes, the most extreme samples, and the
+/// lineage of the files. The page needs no network and no JavaScript, and can be printed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,44 +32,44 @@ Examples:
   lsmi-etl report annotated.parquet --format json | jq .data.parts.r
   lsmi-etl report annotated.parquet --svg pictures/
 
-The numbers' JSON Schema is schemas/report.schema.json.")]
+The JSON Schema of the numbers is schemas/report.schema.json.")]
 pub(super) struct ReportArgs {
     /// Annotated Parquet files, folders or globs
     #[arg(required = true, value_name = "ANNOTATED")]
     pub(super) inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) settings: ReportSettings,
-    /// Replace what is there
+    /// Replace existing outputs
     #[arg(long)]
     pub(super) overwrite: bool,
-    /// End with one line of JSON on stdout
+    /// Print the summary as one line of JSON, last on stdout
     #[arg(long)]
     pub(super) json: bool,
 }
 
-/// What a report came to.
+/// The summary of a report.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Report")]
-pub(super) struct Made {
-    /// The page or the numbers; null where they went to stdout or only pictures were asked for.
+pub(super) struct ReportSummary {
+    /// The file of the page or the numbers; null for stdout, and where only pictures are written.
     output: Option<PathBuf>,
-    /// Pictures that were written as files of their own.
+    /// Pictures written as separate files.
     pictures: usize,
-    /// Rows of the annotated files.
+    /// Rows in the annotated files.
     rows: u64,
-    /// Those with values.
+    /// Rows with values.
     computed_rows: u64,
-    /// What a reader of the report should know.
+    /// Codes of the warnings.
     warnings: Vec<String>,
     /// Wall-clock seconds.
     seconds: f64,
 }
 
-/// Where the page or the numbers go.
+/// The destination of the page or the numbers.
 enum Target {
     File(Staged),
     Stdout,
-    Nowhere,
+    PicturesOnly,
 }
 
 pub(super) fn run(args: &ReportArgs) -> Result<()> {
@@ -76,16 +77,16 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
     if args.json { output::json(&made) } else { Ok(()) }
 }
 
-/// Makes the report and says where it is.
-pub(super) fn make(args: &ReportArgs) -> Result<Made> {
+/// Makes the report and logs where it is written.
+pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     let start = Instant::now();
     let settings = &args.settings;
     let options = settings.options(&args.inputs)?;
-    // Before anything is read: it may be there, or impossible.
+    // Opened before the inputs are read, so that an output that can't be written fails early.
     let target = target(args)?;
     let bundle = match &settings.bundle {
-        Some(dir) => Some(Bundle::open(dir)?),
-        None => neighbouring(args),
+        Some(bundle) => Some(open_bundle(bundle)?),
+        None => default_bundle(args),
     };
     let report = report::read(&options, bundle.as_ref())?;
     let is_drawn = settings.svg.is_some() || settings.format == ReportFormat::Html;
@@ -110,7 +111,7 @@ pub(super) fn make(args: &ReportArgs) -> Result<Made> {
             output::print(&text(&report)?)?;
             None
         }
-        Target::Nowhere => None,
+        Target::PicturesOnly => None,
     };
     for warning in &report.warnings {
         tracing::warn!("{}", warning.text);
@@ -119,7 +120,7 @@ pub(super) fn make(args: &ReportArgs) -> Result<Made> {
     if let Some(path) = output.as_deref().or(settings.svg.as_deref()) {
         tracing::info!("wrote {} ({} rows, {seconds:.1} s)", path.display(), report.data.rows);
     }
-    Ok(Made {
+    Ok(ReportSummary {
         output,
         pictures: if settings.svg.is_some() { pictures.len() } else { 0 },
         rows: report.data.rows,
@@ -129,7 +130,7 @@ pub(super) fn make(args: &ReportArgs) -> Result<Made> {
     })
 }
 
-/// Writes a report of one annotated file, as the demo does.
+/// Writes the HTML report of one annotated file, for the demo.
 pub(super) fn write_page(annotated: &Path, bundle: &Bundle, title: &str, page: &Path) -> Result<()> {
     let options = Options {
         inputs: vec![annotated.to_owned()],
@@ -144,16 +145,16 @@ pub(super) fn write_page(annotated: &Path, bundle: &Bundle, title: &str, page: &
 
 fn target(args: &ReportArgs) -> Result<Target> {
     Ok(match args.settings.written() {
-        None => Target::Nowhere,
+        None => Target::PicturesOnly,
         Some(path) if path == Path::new("-") => Target::Stdout,
         Some(path) => Target::File(Staged::create(path, args.overwrite)?),
     })
 }
 
-/// The bundle where `fit` writes it, if it is the one that computed the files.
-fn neighbouring(args: &ReportArgs) -> Option<Bundle> {
+/// The bundle in the default folder, if it is the one that annotated the files.
+fn default_bundle(args: &ReportArgs) -> Option<Bundle> {
     let dir = Path::new(DEFAULT_BUNDLE);
-    let bundle = dir.is_dir().then(|| Bundle::open(dir).ok()).flatten()?;
+    let bundle = dir.is_dir().then(|| open_bundle(dir).ok()).flatten()?;
     let first = find_files(args.inputs.first()?).ok()?.into_iter().next()?;
     let input = Input::open(&first).ok()?;
     let made_by = Provenance::read(&input).bundle_sha256?;
@@ -163,7 +164,7 @@ fn neighbouring(args: &ReportArgs) -> Option<Bundle> {
 fn write_pictures(dir: &Path, pictures: &[Picture], overwrite: bool) -> Result<()> {
     let cannot = |source| Error::CannotCreate { path: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(cannot)?;
-    // All or none: every name is tried before the first is given.
+    // All or none: every output is created before the first is published.
     let mut staged = Vec::new();
     for picture in pictures {
         let path = dir.join(format!("{}.svg", picture.name));

@@ -1,4 +1,4 @@
-//! `lsmi-etl runtime`: ONNX Runtime in the user's data folder.
+//! The `runtime` subcommand: installs ONNX Runtime into the user's data folder.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::engine::install::{InstallOptions, install};
 use crate::engine::locate::SearchEnvironment;
 use crate::error::{Error, Place, Result};
 
-/// Install ONNX Runtime, which runs the models faster than the embedded engine
+/// Install ONNX Runtime, which is faster than the embedded engine
 #[derive(Debug, clap::Args)]
 pub struct RuntimeArgs {
     #[command(subcommand)]
@@ -17,38 +17,38 @@ pub struct RuntimeArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum RuntimeCommand {
-    /// Put ONNX Runtime into your data folder, with uv or pip
+    /// Install ONNX Runtime into your data folder with uv or pip
     #[command(after_long_help = "\
 Examples:
   lsmi-etl runtime install
   lsmi-etl runtime install --cuda
   lsmi-etl runtime install --dir /opt/lsmi-etl/runtime   (then set LSMI_ETL_RUNTIME_DIR to it)
 
-Nothing else on the system changes: the wheel is unpacked into a folder of its own, whole or not
-at all. `lsmi-etl doctor` shows what was searched and found.")]
+Nothing else on the system changes: the wheel is unpacked atomically into a folder of its own.
+`lsmi-etl doctor` lists the searched locations and what was found.")]
     Install(InstallArgs),
 }
 
 #[derive(Debug, clap::Args)]
 struct InstallArgs {
-    /// The GPU build with its CUDA 13 and cuDNN libraries (some 2 GB)
+    /// Install the GPU build with its CUDA 13 and cuDNN libraries (about 2 GB)
     #[arg(long)]
     cuda: bool,
 
-    /// Install anew where it is there already
+    /// Reinstall if it is installed already
     #[arg(long)]
     force: bool,
 
-    /// The folder [default: LSMI_ETL_RUNTIME_DIR, else lsmi-etl/runtime in your data folder]
+    /// Folder to install to [default: LSMI_ETL_RUNTIME_DIR, else lsmi-etl/runtime in your data folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
-    /// One version in place of the newest that fits
+    /// Version to install instead of the newest compatible one
     #[arg(long, value_name = "X.Y.Z")]
     version: Option<String>,
 }
 
-/// Runs `lsmi-etl runtime`: the library's path goes to stdout.
+/// Runs `lsmi-etl runtime` and prints the path of the library.
 ///
 /// # Errors
 /// See [`install`].
@@ -62,7 +62,7 @@ pub fn run(args: &RuntimeArgs) -> Result<()> {
     };
     let installed = install(&options, &SearchEnvironment::current())?;
     match installed.already {
-        true => tracing::info!("ONNX Runtime is there already; --force installs it anew"),
+        true => tracing::info!("ONNX Runtime is installed already; --force reinstalls it"),
         false => tracing::info!("installed ONNX Runtime"),
     }
     if args.cuda {

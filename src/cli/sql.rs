@@ -1,4 +1,4 @@
-//! `lsmi-etl sql`: queries over files, rows to stdout or to a file; without a query a
+//! The `sql` subcommand: queries over files with output to stdout or a file, and an interactive
 //! shell.
 
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
@@ -6,17 +6,17 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use crate::config::{DEFAULT_BUNDLE, EngineArgs};
+use crate::config::{BundlePath, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
 use crate::memory::{ByteSize, usable_bytes};
 use crate::sql::{Expect, Format, Layout, Models, Options, Request, Session};
 use crate::storage::Staged;
 
-use super::shell;
+use super::{output, shell};
 
 /// Query files with SQL: a quoted path, folder, glob or URL is a table
 ///
-/// Without a query it is a shell on a terminal, and elsewhere reads statements from standard
+/// Without a query, starts a shell on a terminal, and otherwise reads statements from standard
 /// input.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -24,76 +24,76 @@ Examples:
   Mean redundancy and synergy of each class
     lsmi-etl sql \"SELECT label, avg(r), avg(s) FROM 'out.parquet' GROUP BY label ORDER BY label\"
 
-  The samples that only the pair explains, as lines of JSON
+  The samples with the largest synergy, as newline-delimited JSON
     lsmi-etl sql --format ndjson \"SELECT id, s FROM 'out/*.parquet' ORDER BY s DESC LIMIT 20\"
 
   A folder with hive partitions (date=2025-01-31/…): date is a column
     lsmi-etl sql --table t=annotated/ \"SELECT date, avg(u1) FROM t GROUP BY date\"
 
-  What the models of a bundle say of rows that were never annotated
+  Evaluate the models of a bundle on rows that are not annotated
     lsmi-etl sql --bundle lsmi-bundle \"SELECT lsmi(x1, x2, y) FROM 'in.parquet' LIMIT 20\"
 
-  Keep what the pair explains, as a file that appears when it is whole
+  Write rows to a file, which appears when it is complete
     lsmi-etl sql --output pair.parquet \"SELECT * FROM 's3://bucket/out.parquet' WHERE s > 1\"
 
-  Ask on: a shell with history and completion (Tab); \\? in it lists its commands
+  An interactive shell with history and completion (Tab); \\? lists its commands
     lsmi-etl sql --table t=annotated/
 
-Files end in .parquet, .csv, .tsv, .json, .ndjson or .arrow. URLs are s3://, gs://, az:// and, for
-one file, http(s)://; credentials come from the environment, as in annotate. The dialect and the
-functions are DataFusion's, and four more: lsmi(x1, x2, y), a struct of r, u1, u2, s, i1, i2, i12,
-h1 and h2 by a bundle's models; its fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on; dominant(r, u1,
-u2, s); and the aggregate lsmi_summary(r, u1, u2, s). SHOW TABLES, DESCRIBE 'out.parquet', EXPLAIN
-and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
+File names end in .parquet, .csv, .tsv, .json, .ndjson or .arrow. URLs are s3://, gs://, az:// and,
+for single files, http(s)://; credentials come from the environment, as in annotate. The dialect and
+the functions are those of DataFusion, plus: lsmi(x1, x2, y), a struct of r, u1, u2, s, i1, i2, i12,
+h1 and h2 computed by the models of a bundle; its fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on;
+dominant(r, u1, u2, s); and the aggregate lsmi_summary(r, u1, u2, s). SHOW TABLES, DESCRIBE
+'out.parquet', EXPLAIN and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
 pub struct SqlArgs {
-    /// The query; several statements are separated by semicolons
+    /// Query; several statements are separated by semicolons
     #[arg(conflicts_with = "file", value_name = "SQL")]
     pub(super) query: Option<String>,
 
-    /// Read the statements from a file, or from standard input with -
+    /// Read statements from a file; - for standard input
     #[arg(short, long, value_name = "FILE.sql")]
     pub(super) file: Option<PathBuf>,
 
-    /// Give a file, folder, glob or URL a name; may be repeated
-    #[arg(short, long = "table", value_name = "NAME=PATH", value_parser = named)]
+    /// Register a file, folder, glob or URL as a table; may be repeated
+    #[arg(short, long = "table", value_name = "NAME=PATH", value_parser = parse_table)]
     pub(super) tables: Vec<(String, String)>,
 
-    /// How rows are written [default: table, or what the ending of --output says]
+    /// Output format [default: by the extension of --output, else table]
     #[arg(long, value_enum)]
     pub(super) format: Option<Format>,
 
-    /// Write the rows to a file or URL, which appears when it is whole
+    /// Write rows to a file or URL, which appears when it is complete
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 
-    /// Replace the output where it exists
+    /// Replace an existing output
     #[arg(long)]
     pub(super) overwrite: bool,
 
-    /// Rows that --format table shows of each result; 0 for all
+    /// Maximum number of rows that --format table prints per result; 0 for all
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(super) max_rows: usize,
 
-    /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it sorts and groups spill
-    /// to disk [default: half of the machine's]
+    /// Memory limit for sorting, grouping and joining (512MiB, 4GiB), beyond which sorts and
+    /// groups spill to disk [default: half of the machine's memory]
     #[arg(long, value_name = "SIZE")]
     pub(super) memory_limit: Option<ByteSize>,
 
-    /// Worker threads [default: the machine's cores]
+    /// Worker threads [default: number of cores]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
 
-    /// The models of lsmi(x1, x2, y), a folder or URL; lsmi(x1, x2, y, 'DIR') names others
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR", hide_env = true)]
-    pub(super) bundle: PathBuf,
+    /// The models of lsmi(x1, x2, y): a folder or a URL; lsmi(x1, x2, y, 'DIR') names others
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL", hide_env = true)]
+    pub(super) bundle: BundlePath,
 
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 }
 
 impl SqlArgs {
-    /// Whether somebody sits at a terminal and has said no query.
-    pub(super) fn is_a_shell(&self) -> bool {
+    /// Whether to start the interactive shell: no query is given and stdin is a terminal.
+    pub(super) fn is_interactive(&self) -> bool {
         self.query.is_none() && self.file.is_none() && io::stdin().is_terminal()
     }
 
@@ -110,7 +110,11 @@ impl SqlArgs {
             options: Options {
                 threads: self.threads,
                 memory_limit_bytes: Some(usize::try_from(memory).unwrap_or(usize::MAX)),
-                models: Models { bundle: self.bundle.clone(), engine: self.engine.options(), sessions: None },
+                models: Models {
+                    bundle: self.bundle.to_path_buf(),
+                    engine: self.engine.options(),
+                    sessions: None,
+                },
             },
         }
     }
@@ -120,11 +124,11 @@ impl SqlArgs {
 ///
 /// # Errors
 /// See [`crate::sql::explain`]; [`Error::OutputExists`] and [`Error::CannotCreate`] for
-/// `--output`. A reader that has seen enough (`| head`) is not one.
+/// `--output`. A broken pipe on stdout (`| head`) is not an error.
 pub(super) fn run(args: &SqlArgs, stop: &AtomicBool) -> Result<()> {
-    if args.is_a_shell() {
+    if args.is_interactive() {
         if args.output.is_some() {
-            return Err(Error::Usage("--output needs a query; in the shell, \\o FILE".to_owned()));
+            return Err(Error::Usage("--output needs a query; use \\o FILE in the shell".to_owned()));
         }
         let request = args.request(String::new(), args.format.unwrap_or_default());
         return shell::run(&request, args.overwrite, stop);
@@ -132,7 +136,7 @@ pub(super) fn run(args: &SqlArgs, stop: &AtomicBool) -> Result<()> {
     write(args, stop).map(drop)
 }
 
-/// Writes the rows of the statements to the output, else to stdout, and gives their number.
+/// Writes the rows of the statements to the output or to stdout and returns their number.
 pub(super) fn write(args: &SqlArgs, stop: &AtomicBool) -> Result<u64> {
     let sql = statements(args)?;
     match &args.output {
@@ -141,7 +145,7 @@ pub(super) fn write(args: &SqlArgs, stop: &AtomicBool) -> Result<u64> {
     }
 }
 
-/// The rows that offend against what is expected of the query, where there are some.
+/// Runs a check and returns the rows that violate it, if any.
 pub(super) fn check(args: &SqlArgs, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
     let request = args.request(statements(args)?, Format::default());
     Session::open(&request)?.check(&request.sql, expect, stop)
@@ -154,17 +158,17 @@ fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
         return Err(Error::Usage(format!("{name} is not for a terminal; give --output FILE or a pipe")));
     }
     let mut request = args.request(sql, format);
-    request.layout.width = shell::terminal_width();
+    request.layout.width = output::terminal_width();
     let session = Session::open(&request)?;
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     match session.run(&request.sql, &request.layout, &mut out, stop) {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
-            // What is still in the buffer has no reader: it must not be flushed at drop.
+            // The buffer must not be flushed on drop: the pipe has no reader.
             drop(out.into_parts());
             Ok(0)
         }
         Err(error) => {
-            // Rows of the statements before the failed one belong to the user.
+            // The rows of the statements before the failed one are still written.
             let _ = out.flush();
             Err(error)
         }
@@ -175,7 +179,7 @@ fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
 fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Result<u64> {
     let Some(format) = args.format.or_else(|| Format::of(path)) else {
         return Err(Error::Usage(format!(
-            "{}: its ending tells no format; give --format, or end it in .parquet, .arrow, .csv, .ndjson or .md",
+            "{}: its extension tells no format; give --format, or use .parquet, .arrow, .csv, .ndjson or .md",
             path.display()
         )));
     };
@@ -205,7 +209,7 @@ fn statements(args: &SqlArgs) -> Result<String> {
     }
 }
 
-fn named(text: &str) -> std::result::Result<(String, String), String> {
+fn parse_table(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.to_owned())),
         _ => Err("write it as NAME=PATH".to_owned()),
@@ -218,8 +222,11 @@ mod tests {
 
     #[test]
     fn tables_are_named_before_the_first_equals_sign() {
-        assert_eq!(named("t=a/date=1/x.parquet"), Ok(("t".to_owned(), "a/date=1/x.parquet".to_owned())));
-        assert!(named("t=").is_err());
-        assert!(named("out.parquet").is_err());
+        assert_eq!(
+            parse_table("t=a/date=1/x.parquet"),
+            Ok(("t".to_owned(), "a/date=1/x.parquet".to_owned()))
+        );
+        assert!(parse_table("t=").is_err());
+        assert!(parse_table("out.parquet").is_err());
     }
 }

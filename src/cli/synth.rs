@@ -1,4 +1,4 @@
-//! `lsmi-etl synth`: data with known truth.
+//! The `synth` subcommand: writes synthetic data with known exact values.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -15,28 +15,28 @@ use super::output;
 
 /// Write synthetic data whose exact r, u1, u2 and s are known
 ///
-/// Columns: x1 and x2 (lists of floats), y (the label, an integer), and for every row
-/// the exact values from closed-form densities, in nats.
+/// Columns: x1 and x2 (lists of floats), y (the label, an integer), and the exact values of
+/// every row, computed from closed-form densities, in nats.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  lsmi-etl synth gaussian -o train.parquet --rows 20000 --seed 1\n  \
     lsmi-etl synth wide -o wide.parquet --rows 1000000 --d1 512 --d2 768 --truth none")]
 pub struct SynthArgs {
-    /// The distribution
+    /// Distribution to sample from
     #[arg(value_name = "GENERATOR")]
-    pub generator: Name,
-    /// The Parquet file to write
+    pub generator: GeneratorName,
+    /// Parquet file to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Rows to write
+    /// Number of rows
     #[arg(long, value_name = "N")]
     pub rows: u64,
-    /// Decides the rows: the same seed, the same rows
+    /// Random seed; the same seed gives the same rows
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Number of classes (gaussian: also of dimensions) [default: 10]
+    /// Number of classes (gaussian: also the number of dimensions) [default: 10]
     #[arg(long, value_name = "C")]
     pub classes: Option<usize>,
-    /// Class probabilities, one for each class [default: uniform]
+    /// Probability of each class [default: uniform]
     #[arg(long, value_name = "P,P,…", value_delimiter = ',')]
     pub prior: Option<Vec<f64>>,
     /// Correlation of the noise between the modalities [default: 0.5]
@@ -45,54 +45,54 @@ pub struct SynthArgs {
     /// Standard deviation of the noise [default: 0.5]
     #[arg(long, value_name = "S")]
     pub sigma: Option<f64>,
-    /// Length of x1 (wide) [default: 128]
+    /// Dimension of x1 (wide) [default: 128]
     #[arg(long, value_name = "D")]
     pub d1: Option<usize>,
-    /// Length of x2 (wide) [default: 128]
+    /// Dimension of x2 (wide) [default: 128]
     #[arg(long, value_name = "D")]
     pub d2: Option<usize>,
-    /// Decides the class means (wide), so that files with different --seed are samples
-    /// of one distribution [default: 0]
+    /// Random seed of the class means (wide); files with different --seed and the same
+    /// --distribution-seed are samples of one distribution [default: 0]
     #[arg(long, value_name = "N")]
     pub distribution_seed: Option<u64>,
-    /// Which exact columns to write
+    /// Exact columns to write
     #[arg(long, value_enum, default_value_t = TruthColumns::Columns)]
     pub truth: TruthColumns,
-    /// Rows a row group [default: 65536, fewer where rows are wide]
+    /// Rows per row group [default: 65536, fewer for high dimensions]
     #[arg(long, value_name = "N")]
     pub row_group_rows: Option<usize>,
-    /// Replace the output where it exists
+    /// Replace an existing output
     #[arg(long)]
     pub overwrite: bool,
-    /// End with one line of JSON on stdout
+    /// Print the summary as one line of JSON, last on stdout
     #[arg(long)]
     pub json: bool,
 }
 
-/// The generators by name.
+/// The distributions by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Name {
-    /// The reference implementation's: correlated noise around class corners
+pub enum GeneratorName {
+    /// As in the reference implementation: correlated noise around class corners
     Gaussian,
     /// Synergy only: the label is the parity of two hidden bits
     Xor,
     /// Redundancy: x2 is a slightly noisy copy of x1
     Rdn,
-    /// Only x1 knows the label; x2 is noise
+    /// Only x1 depends on the label; x2 is noise
     Unq,
     /// Any dimensions: low-rank class means, correlated noise
     Wide,
 }
 
-/// Which exact columns to write.
+/// Exact columns to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TruthColumns {
     /// x1, x2 and y only
     None,
     /// true_r, true_u1, true_u2, true_s
     Columns,
-    /// These and true_i1, true_i2, true_i12, true_h1, true_h2
+    /// The same and true_i1, true_i2, true_i12, true_h1, true_h2
     Full,
 }
 
@@ -106,11 +106,11 @@ impl From<TruthColumns> for Truth {
     }
 }
 
-/// What makes the distribution, with its defaults filled in: written into the file's
-/// metadata, so that a file tells how to make it again.
+/// The parameters of the distribution with defaults filled in. They are written into the
+/// file's metadata so that the file can be reproduced.
 #[derive(Debug, Clone, Serialize)]
 struct Parameters {
-    generator: Name,
+    generator: GeneratorName,
     seed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     prior: Option<Vec<f64>>,
@@ -125,16 +125,16 @@ struct Parameters {
 }
 
 #[derive(Debug, Serialize)]
-struct Line {
+struct SynthSummary {
     rows: u64,
     bytes: u64,
     seconds: f64,
 }
 
-/// Runs the command; `should_stop` is asked between batches.
+/// Runs the command; `should_stop` is polled between batches.
 ///
 /// # Errors
-/// [`Error::Usage`] where the flags do not fit together; else those of [`write`].
+/// [`Error::Usage`] where flags contradict each other; else those of [`write`].
 pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<()> {
     let start = Instant::now();
     let (generator, parameters) = generator(args)?;
@@ -158,12 +158,12 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
         written.bytes
     );
     if args.json {
-        output::json(&Line { rows: written.rows, bytes: written.bytes, seconds })?;
+        output::json(&SynthSummary { rows: written.rows, bytes: written.bytes, seconds })?;
     }
     Ok(())
 }
 
-/// What was typed, made into a distribution.
+/// Makes the distribution from the flags.
 fn generator(args: &SynthArgs) -> Result<(Generator, Parameters)> {
     refuse_unused(args)?;
     let (rho, sigma) = (args.rho.unwrap_or(0.5), args.sigma.unwrap_or(0.5));
@@ -177,14 +177,14 @@ fn generator(args: &SynthArgs) -> Result<(Generator, Parameters)> {
         distribution_seed: None,
     };
     let generator = match args.generator {
-        Name::Xor => Generator::Xor(Xor::new()?),
-        Name::Rdn => Generator::Rdn(Rdn::new()?),
-        Name::Unq => Generator::Unq(Unq::new()?),
-        Name::Gaussian | Name::Wide => {
+        GeneratorName::Xor => Generator::Xor(Xor::new()?),
+        GeneratorName::Rdn => Generator::Rdn(Rdn::new()?),
+        GeneratorName::Unq => Generator::Unq(Unq::new()?),
+        GeneratorName::Gaussian | GeneratorName::Wide => {
             let prior = prior(args)?;
             parameters.prior = Some(prior.probabilities().to_vec());
             (parameters.rho, parameters.sigma) = (Some(rho), Some(sigma));
-            if args.generator == Name::Gaussian {
+            if args.generator == GeneratorName::Gaussian {
                 Generator::Gaussian(Gaussian::new(prior, rho, sigma)?)
             } else {
                 let dims = [args.d1.unwrap_or(128), args.d2.unwrap_or(128)];
@@ -197,10 +197,10 @@ fn generator(args: &SynthArgs) -> Result<(Generator, Parameters)> {
     Ok((generator, parameters))
 }
 
-/// A flag that the generator has no use for is a misunderstanding, not a default.
+/// Refuses flags that the distribution does not use, which would otherwise have no effect.
 fn refuse_unused(args: &SynthArgs) -> Result<()> {
-    let shaped = matches!(args.generator, Name::Gaussian | Name::Wide);
-    let wide = args.generator == Name::Wide;
+    let shaped = matches!(args.generator, GeneratorName::Gaussian | GeneratorName::Wide);
+    let wide = args.generator == GeneratorName::Wide;
     let flags = [
         ("--classes", args.classes.is_some(), shaped),
         ("--prior", args.prior.is_some(), shaped),
@@ -213,9 +213,9 @@ fn refuse_unused(args: &SynthArgs) -> Result<()> {
     for (flag, given, has_use) in flags {
         if given && !has_use {
             let users = if matches!(flag, "--d1" | "--d2" | "--distribution-seed") {
-                "wide has it"
+                "wide has one"
             } else {
-                "gaussian and wide have it"
+                "gaussian and wide have one"
             };
             return Err(Error::Usage(format!("this generator has no {flag}: only {users}")));
         }

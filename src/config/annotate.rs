@@ -1,5 +1,5 @@
-//! The settings of annotating: the flags of `annotate` and `run`, and the table `annotate` of
-//! a pipeline file.
+//! The settings of `annotate`: flags of `annotate` and `run`, and the table `annotate` of a
+//! pipeline file.
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
@@ -14,16 +14,16 @@ use crate::memory::ByteSize;
 use crate::parquet_file::EncryptionKeys;
 use crate::storage::Share;
 
-/// Where `fit` writes and everything else reads by default.
-pub const DEFAULT_BUNDLE: &str = "lsmi-bundle";
+use super::bundle_path::{BundlePath, DEFAULT_BUNDLE};
 
-/// What is read of a file, what is added, and what becomes of rows that can't be computed.
-#[derive(Debug, Clone, Args, Serialize, Deserialize, JsonSchema)]
+/// The columns to read and to add, the handling of bad rows, and the resources of a run.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnnotateSettings {
-    /// The models
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR")]
-    pub bundle: PathBuf,
+    /// Bundle of models: a folder or a URL (s3://, gs://, az://, http(s)://)
+    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL")]
+    #[schemars(with = "PathBuf")]
+    pub bundle: BundlePath,
     /// Embedding column of the first modality [default: the bundle's]
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_X1", hide_env = true)]
     pub x1: Option<String>,
@@ -33,66 +33,66 @@ pub struct AnnotateSettings {
     /// Label column [default: the bundle's]
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_LABEL", hide_env = true)]
     pub label: Option<String>,
-    /// More columns to add: i1, i2, i12, h1, h2, p_y
+    /// Additional columns: i1, i2, i12, h1, h2, p_y
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', env = "LSMI_ETL_COLUMNS", hide_env = true)]
     pub columns: Vec<Quantity>,
-    /// EncryptionKeys of encrypted files: a JSON file of footer_key, column_keys and aad_prefix
+    /// Keys of encrypted files: a JSON file with footer_key, column_keys and aad_prefix
     ///
     /// For example {"footer_key": "30313233343536373839303132333435", "column_keys":
-    /// {"x1": "MDEyMzQ1Njc4OTAxMjM0NQ=="}}: keys of 16 or 32 bytes in hexadecimal digits or in
-    /// base64; column_keys only where columns have keys of their own, aad_prefix only where one is
-    /// needed. EncryptionKeys that a key service has wrapped must be unwrapped before. The file may be a pipe.
-    /// An encrypted input is not copied but decoded and encoded again, and the output encrypted with
-    /// the same keys, the new columns with that of the label, else of x1, else of x2. While a run is
-    /// not done, its journal holds the computed values unencrypted, for its owner alone.
+    /// {"x1": "MDEyMzQ1Njc4OTAxMjM0NQ=="}}: keys of 16 or 32 bytes, hexadecimal or base64;
+    /// column_keys only if columns have their own keys, aad_prefix only if the files need one. Keys
+    /// wrapped by a key management service must be unwrapped first. The file may be a pipe. An
+    /// encrypted input is not copied but decoded and encoded again, and the output is encrypted with
+    /// the same keys; the new columns use the key of the label, else of x1, else of x2. Until a run
+    /// is complete, its journal holds the computed values unencrypted, readable by its owner only.
     #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
     pub parquet_keys: Option<PathBuf>,
-    /// What becomes of a row that can't be computed (null, NaN, unknown label)
+    /// Handling of a bad row (null, NaN, wrong length, unknown label)
     #[arg(long, value_enum, default_value = "null", env = "LSMI_ETL_ON_BAD_ROW", hide_env = true)]
     pub on_bad_row: OnBadRow,
-    /// Write the rows that can't be computed to a Parquet file (file, row_group, row, reason,
-    /// label), or of several files to a folder
+    /// Write the bad rows to a Parquet file (file, row_group, row, reason, label), or to a folder
+    /// if there are several inputs
     #[arg(long, value_name = "PATH", env = "LSMI_ETL_REJECTS", hide_env = true)]
     pub rejects: Option<PathBuf>,
-    /// Fail (65) where more rows are bad than these: a number, or a share of all such as 0.5%
+    /// Maximum number or share (0.5%) of bad rows before the run fails with exit code 65
     #[arg(long, value_name = "N|P%", env = "LSMI_ETL_MAX_BAD_ROWS", hide_env = true)]
     pub max_bad_rows: Option<MaxBadRows>,
     /// Shift r, u1, u2 and s by one constant so that their means are not negative
     ///
-    /// As the authors' code does: where R or S is negative, -min(R, S) is added to r and s and
-    /// taken from u1 and u2; else where U1 or U2 is, min(U1, U2). In the second case the means
-    /// become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2): the density models no
-    /// longer matter for them, which mostly undoes what they have said. All rows, of all files
-    /// where there are several, are computed before the first is written; where a file is added
-    /// later and changes the constant, the files are computed and written again.
+    /// As in the reference implementation: if the mean R or S is negative, -min(R, S) is added to r
+    /// and s and subtracted from u1 and u2; else if U1 or U2 is negative, min(U1, U2). In the second
+    /// case the means become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2), which no
+    /// longer depend on the density models. All rows of all files are computed before the first file
+    /// is written; a file that is added later and changes the constant causes all files to be
+    /// computed and written again.
     #[arg(long, value_enum, default_value = "none", env = "LSMI_ETL_ADJUST", hide_env = true)]
     pub adjust: Adjust,
-    /// Replace the output where it exists
+    /// Replace an existing output
     #[arg(long, env = "LSMI_ETL_OVERWRITE", hide_env = true)]
     pub overwrite: bool,
-    /// Throw away what an unfinished run has computed
+    /// Discard the journal of an unfinished run
     #[arg(long, env = "LSMI_ETL_RESTART", hide_env = true)]
     pub restart: bool,
-    /// Memory that batches may take, such as 2GiB [default: a quarter of the machine's]
+    /// Memory limit for batches, such as 2GiB [default: a quarter of the machine's memory]
     #[arg(long, value_name = "SIZE", env = "LSMI_ETL_MEMORY_LIMIT", hide_env = true)]
     pub memory_limit: Option<ByteSize>,
-    /// Workers, each with a session of one thread [default: the machine's cores; three a GPU]
+    /// Number of workers, each with a single-threaded session [default: cores; three per GPU]
     #[arg(long, value_name = "N", env = "LSMI_ETL_WORKERS", hide_env = true)]
     pub workers: Option<NonZeroU16>,
-    /// Rows evaluated at once [default: by the dimensions; tried at the start of long work]
+    /// Rows per batch [default: by the dimensions; tuned by a trial at the start of long runs]
     #[arg(long, value_name = "N", env = "LSMI_ETL_BATCH_ROWS", hide_env = true)]
     pub batch_rows: Option<NonZeroU32>,
-    /// Take the I-th of N shares of the files, balanced by bytes: for array jobs
+    /// Process the I-th of N shares of the files, balanced by bytes: for array jobs
     #[arg(long, value_name = "I/N", env = "LSMI_ETL_FILES_PER_JOB", hide_env = true)]
     pub files_per_job: Option<Share>,
-    /// The exit code where there is nothing to do: no file is there, all are annotated already, or
-    /// none has a row [default: 66 where no file is there, else 0]
+    /// Exit code if there is nothing to do: no file exists, all are annotated already, or none has
+    /// rows [default: 66 if no file exists, else 0]
     #[arg(long, value_enum, value_name = "CODE", env = "LSMI_ETL_IF_NOTHING", hide_env = true)]
     pub if_nothing: Option<IfNothing>,
-    /// Write the run's numbers for Prometheus to a file, also where the run fails
+    /// Write metrics for Prometheus to a file, also if the run fails
     ///
     /// For the textfile collector of node_exporter, such as
-    /// /var/lib/node_exporter/textfile/nightly.prom; the series bear pipeline="nightly".
+    /// /var/lib/node_exporter/textfile/nightly.prom; the series have the label pipeline="nightly".
     #[arg(long, env = "LSMI_ETL_METRICS", value_name = "PATH", hide_env = true)]
     pub metrics: Option<PathBuf>,
 }
@@ -101,39 +101,14 @@ pub struct AnnotateSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IfNothing {
-    /// 0, as after work
+    /// 0, as after a successful run
     Exit0,
-    /// 99, which Airflow takes for skipped
+    /// 99, which Airflow treats as skipped
     Exit99,
 }
 
-impl Default for AnnotateSettings {
-    fn default() -> Self {
-        Self {
-            bundle: DEFAULT_BUNDLE.into(),
-            x1: None,
-            x2: None,
-            label: None,
-            columns: Vec::new(),
-            parquet_keys: None,
-            on_bad_row: OnBadRow::default(),
-            rejects: None,
-            max_bad_rows: None,
-            adjust: Adjust::default(),
-            overwrite: false,
-            restart: false,
-            memory_limit: None,
-            workers: None,
-            batch_rows: None,
-            files_per_job: None,
-            if_nothing: None,
-            metrics: None,
-        }
-    }
-}
-
 impl AnnotateSettings {
-    /// What annotating is told, with the keys read.
+    /// The options of a run, with the keys read from their file.
     ///
     /// # Errors
     /// As for [`EncryptionKeys::open`].

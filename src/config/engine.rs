@@ -1,5 +1,5 @@
-//! Which engine runs the models, and where: the flags of all commands that run models, and
-//! the table `engine` of a pipeline file.
+//! The settings of the engine: flags of all commands that run models, and the table `engine` of
+//! a pipeline file.
 
 use std::path::{Path, PathBuf};
 
@@ -10,38 +10,37 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Device, Engine, EngineChoice, EngineOptions};
 use crate::error::Result;
 
-/// Which engine runs the models, and where.
+/// The engine that runs the models, and its device.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize, JsonSchema)]
 #[command(next_help_heading = "Engine")]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineArgs {
-    /// auto, onnxruntime or embedded; auto takes ONNX Runtime where one is found
+    /// auto, onnxruntime or embedded; auto uses ONNX Runtime if it is found
     #[arg(long, env = "LSMI_ETL_ENGINE", default_value = "auto", hide_env = true)]
     engine: EngineChoice,
-    /// ONNX Runtime's library, or a folder that holds it
+    /// Shared library of ONNX Runtime, or the folder that contains it
     #[arg(long, env = "LSMI_ETL_ONNXRUNTIME", value_name = "PATH", hide_env = true)]
     onnxruntime: Option<PathBuf>,
-    /// cpu, cuda, cuda:N, or several GPUs as cuda:0,cuda:1; a GPU is never silently replaced by
-    /// the CPU
+    /// cpu, cuda, cuda:N, or several GPUs as cuda:0,cuda:1; never falls back from a GPU to the CPU
     #[arg(long, env = "LSMI_ETL_DEVICE", default_value = "cpu", hide_env = true)]
     device: Device,
-    /// Let a GPU round matrix products to TensorFloat-32
+    /// Allow TensorFloat-32 in matrix products on a GPU
     #[arg(long, env = "LSMI_ETL_TF32", hide_env = true)]
     tf32: bool,
 }
 
 impl EngineArgs {
-    /// The library or folder that was named.
+    /// The library or folder given by `--onnxruntime`.
     pub fn library(&self) -> Option<&Path> {
         self.onnxruntime.as_deref()
     }
 
-    /// Where the models are to run.
+    /// The device of the models.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Finds the engine and says which it is.
+    /// Finds the engine and logs its description.
     ///
     /// # Errors
     /// As for [`Engine::find`].
@@ -51,8 +50,7 @@ impl EngineArgs {
         Ok(engine)
     }
 
-    /// The engine, and where none was named and the processor runs the models, the
-    /// embedded one too.
+    /// Finds the engine and, if none is named and the device is the CPU, the embedded engine too.
     ///
     /// # Errors
     /// As for [`Engine::find`].
@@ -65,7 +63,7 @@ impl EngineArgs {
         Ok(engines)
     }
 
-    /// What was asked for.
+    /// The options of the engine.
     pub fn options(&self) -> EngineOptions {
         EngineOptions {
             engine: self.engine,

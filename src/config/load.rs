@@ -1,5 +1,5 @@
-//! From a pipeline file and the command line to what will be done. All that can be found wrong
-//! without reading data is found here, before anything runs.
+//! The loader of pipeline files: combines the file with the command line into a [`Config`] and
+//! reports every error that can be found without reading data, before anything runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,113 +13,115 @@ use crate::error::{Error, Result};
 use crate::report::Template;
 use crate::sql::{self, Format};
 
-use super::pipeline::{Ends, Pipeline, SqlStep};
-use super::resolve::{Setting, listed, resolve};
-use super::source::{Lines, Source, join};
+use super::pipeline::{InputOutput, Pipeline, SqlStep};
+use super::resolve::{Setting, file_settings, resolve};
+use super::source_text::{KeyLines, SourceText, join};
 use super::variables::Variables;
 use super::{AnnotateSettings, EngineArgs, ReportSettings};
 
-/// The name of the output in SQL.
+/// The name of the output as an SQL table.
 pub const ANNOTATED: &str = "annotated";
 
-/// What was typed.
+/// The arguments of `lsmi-etl run`.
 #[derive(Debug, Clone, Copy)]
-pub struct Typed<'a> {
+pub struct CommandLine<'a> {
     /// The pipeline file.
     pub pipeline: &'a Path,
-    /// Variables and their values.
+    /// Variables given with `--set`.
     pub set: &'a BTreeMap<String, String>,
-    /// Flags, the environment and defaults.
-    pub ends: &'a Ends,
-    /// Flags, the environment and defaults.
+    /// Input and output from flags, environment and defaults.
+    pub paths: &'a InputOutput,
+    /// Settings of annotating, likewise.
     pub annotate: &'a AnnotateSettings,
-    /// Flags, the environment and defaults.
+    /// Settings of the engine, likewise.
     pub engine: &'a EngineArgs,
-    /// Which of these each value is.
+    /// The source of each value: flag, environment or default.
     pub matches: &'a ArgMatches,
 }
 
-/// What will be done.
+/// The complete configuration of a run.
 #[derive(Debug)]
 pub struct Config {
-    /// What is annotated.
+    /// The input to annotate.
     pub input: PathBuf,
-    /// What is written.
+    /// The output.
     pub output: PathBuf,
-    /// How it is annotated.
+    /// The settings of annotating.
     pub annotate: AnnotateSettings,
-    /// What runs the models.
+    /// The engine.
     pub engine: EngineArgs,
-    /// Names in SQL and their files, the output's among them.
+    /// SQL tables and their files, including the output.
     pub tables: Vec<(String, String)>,
     /// Queries and checks.
     pub queries: Vec<Query>,
     /// The report.
     pub report: Option<ReportSettings>,
-    /// Every value, with where it comes from.
+    /// Every setting with its origin, for `--show-config`.
     pub settings: Vec<Setting>,
 }
 
-/// A step with its SQL read.
+/// An SQL step with its statements.
 #[derive(Debug)]
 pub struct Query {
-    /// The step as it was written.
+    /// The step as written in the file.
     pub step: SqlStep,
-    /// Its statements.
+    /// The statements.
     pub sql: String,
     /// The file, the line and the key of its SQL, for messages.
     pub place: String,
 }
 
-/// Reads a pipeline file, gives its variables their values and settles what holds.
+/// Reads a pipeline file, substitutes its variables and resolves all settings.
 ///
 /// # Errors
-/// [`Error::NoInput`] where the file is not there; [`Error::Usage`] where a variable is set that
-/// nobody asks for; else [`Error::Config`], which names the line and the key.
-pub fn load(typed: Typed<'_>) -> Result<Config> {
-    let source = Source::open(typed.pipeline)?;
-    let mut variables = Variables::new(typed.set, typed.pipeline);
+/// [`Error::NoInput`] where the file does not exist; [`Error::Usage`] where `--set` names an unknown
+/// variable; else [`Error::Config`], which names the line and the key.
+pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
+    let source = SourceText::open(command_line.pipeline)?;
+    let mut variables = Variables::new(command_line.set, command_line.pipeline);
     let (pipeline, lines) = parse(&source, &mut variables)?;
-    let read = Read { source: &source, lines: &lines };
-    let queries = read.queries(&pipeline)?;
-    read.check_report(&pipeline)?;
-    read.check_tables(&pipeline)?;
+    let validator = Validator { source: &source, lines: &lines };
+    let queries = validator.queries(&pipeline)?;
+    validator.check_report(&pipeline)?;
+    validator.check_tables(&pipeline)?;
 
     let mut settings = variables.settings();
-    let ends = Ends { input: pipeline.input, output: pipeline.output };
-    let ends = resolve("", (typed.ends, typed.matches), (&ends, &lines), &mut settings)?;
-    let given = |key: &str, end: Option<PathBuf>| {
+    let matches = command_line.matches;
+    let paths = InputOutput { input: pipeline.input, output: pipeline.output };
+    let paths = resolve("", (command_line.paths, matches), (&paths, &lines), &mut settings)?;
+    let require = |key: &str, path: Option<PathBuf>| {
         let missing =
-            || source.wrong(1, key, format!("it is missing; write it into the file or give --{key}"));
-        end.ok_or_else(missing)
+            || source.error(1, key, format!("it is missing; write it into the file or give --{key}"));
+        path.ok_or_else(missing)
     };
-    let (input, output) = (given("input", ends.input)?, given("output", ends.output)?);
+    let (input, output) = (require("input", paths.input)?, require("output", paths.output)?);
     if output == Path::new("-") {
         let what = "later steps read it, and - can't be read again; name a file or a folder";
-        return Err(read.wrong("output", what));
+        return Err(validator.error("output", what));
     }
     let annotate =
-        resolve("annotate", (typed.annotate, typed.matches), (&pipeline.annotate, &lines), &mut settings)?;
-    let engine = resolve("engine", (typed.engine, typed.matches), (&pipeline.engine, &lines), &mut settings)?;
-    settings.extend(listed("tables", &pipeline.tables, &lines)?);
+        resolve("annotate", (command_line.annotate, matches), (&pipeline.annotate, &lines), &mut settings)?;
+    let engine =
+        resolve("engine", (command_line.engine, matches), (&pipeline.engine, &lines), &mut settings)?;
+    settings.extend(file_settings("tables", &pipeline.tables, &lines)?);
     for (index, query) in queries.iter().enumerate() {
-        settings.extend(listed(&format!("sql[{index}]"), &query.step, &lines)?);
+        settings.extend(file_settings(&format!("sql[{index}]"), &query.step, &lines)?);
     }
     if let Some(report) = &pipeline.report {
-        settings.extend(listed("report", report, &lines)?);
+        settings.extend(file_settings("report", report, &lines)?);
     }
     let named = pipeline.tables.into_iter().map(|(name, path)| (name, path.display().to_string()));
     let tables = named.chain([(ANNOTATED.to_owned(), output.display().to_string())]).collect();
     Ok(Config { input, output, annotate, engine, tables, queries, report: pipeline.report, settings })
 }
 
-/// The file's values, and the lines of its keys.
-fn parse(source: &Source, variables: &mut Variables<'_>) -> Result<(Pipeline, Lines)> {
+/// Deserializes the file and records the lines of its keys.
+fn parse(source: &SourceText, variables: &mut Variables<'_>) -> Result<(Pipeline, KeyLines)> {
     let table = DeTable::parse(&source.text).map_err(|e| source.explain("", &e))?;
     let span = table.span();
     let mut root = Spanned::new(span, DeValue::Table(table.into_inner()));
-    let mut lines = Lines::new();
-    source.lines("", &root, &mut lines);
+    let mut lines = KeyLines::new();
+    source.collect_lines("", &root, &mut lines);
     variables.render_all(source, &mut root, &lines)?;
     let mut track = serde_path_to_error::Track::new();
     let deserializer = serde_path_to_error::Deserializer::new(ValueDeserializer::from(root), &mut track);
@@ -130,19 +132,19 @@ fn parse(source: &Source, variables: &mut Variables<'_>) -> Result<(Pipeline, Li
     Ok((pipeline, lines))
 }
 
-/// A file that has been read and is to be checked.
-struct Read<'a> {
-    source: &'a Source,
-    lines: &'a Lines,
+/// Validates a parsed pipeline file.
+struct Validator<'a> {
+    source: &'a SourceText,
+    lines: &'a KeyLines,
 }
 
-impl Read<'_> {
+impl Validator<'_> {
     fn line(&self, key: &str) -> usize {
         self.lines.get(key).copied().unwrap_or(1)
     }
 
-    fn wrong(&self, key: &str, what: impl std::fmt::Display) -> Error {
-        self.source.wrong(self.line(key), key, what)
+    fn error(&self, key: &str, what: impl std::fmt::Display) -> Error {
+        self.source.error(self.line(key), key, what)
     }
 
     fn queries(&self, pipeline: &Pipeline) -> Result<Vec<Query>> {
@@ -152,7 +154,7 @@ impl Read<'_> {
             let table = format!("sql[{index}]");
             if let Some(first) = names.insert(step.name.as_str(), self.line(&table)) {
                 let what = format!("the step of line {first} is called {} too", step.name);
-                return Err(self.wrong(&join(&table, "name"), what));
+                return Err(self.error(&join(&table, "name"), what));
             }
             queries.push(self.query(&table, step)?);
         }
@@ -164,35 +166,35 @@ impl Read<'_> {
         let (key, sql) = match (&step.query, &step.file) {
             (Some(query), None) => ("query", query.clone()),
             (None, Some(file)) => {
-                let source = Source::open(file).map_err(|e| self.wrong(&join(table, "file"), e))?;
+                let source = SourceText::open(file).map_err(|e| self.error(&join(table, "file"), e))?;
                 ("file", source.text)
             }
-            (Some(_), Some(_)) => return Err(self.wrong(&join(table, "file"), both)),
-            (None, None) => return Err(self.wrong(table, format!("{both}, and this one has neither"))),
+            (Some(_), Some(_)) => return Err(self.error(&join(table, "file"), both)),
+            (None, None) => return Err(self.error(table, format!("{both}, and this one has neither"))),
         };
         let key = join(table, key);
         match sql::statements(&sql) {
-            Err(error) => return Err(self.wrong(&key, error)),
-            Ok(0) => return Err(self.wrong(&key, "it has no statement")),
+            Err(error) => return Err(self.error(&key, error)),
+            Ok(0) => return Err(self.error(&key, "it has no statement")),
             Ok(1) => {}
             Ok(_) if step.expect.is_none() => {}
             Ok(count) => {
-                return Err(self.wrong(&key, format!("a check is one statement, and here are {count}")));
+                return Err(self.error(&key, format!("a check is one statement, and this has {count}")));
             }
         }
         let is_check = step.expect.is_some();
-        let is_told = |output: &PathBuf| step.format.is_some() || Format::of(output).is_some();
-        let no_format = "its ending tells no format; say format, or end it in .parquet, .csv, .ndjson or .md";
-        let writes_no_rows = "a check writes no rows; leave out this or expect";
-        let cannot_fail = "only a check can fail; say what to expect, or leave this out";
+        let has_format = |output: &PathBuf| step.format.is_some() || Format::of(output).is_some();
+        let no_format = "its extension tells no format; set format, or use .parquet, .csv, .ndjson or .md";
+        let writes_no_rows = "a check writes no rows; omit this key or expect";
+        let cannot_fail = "only a check can fail; add expect, or omit this key";
         for (key, is_there, what) in [
             ("output", is_check && step.output.is_some(), writes_no_rows),
             ("format", is_check && step.format.is_some(), writes_no_rows),
-            ("output", step.output.as_ref().is_some_and(|output| !is_told(output)), no_format),
+            ("output", step.output.as_ref().is_some_and(|output| !has_format(output)), no_format),
             ("message", !is_check && step.message.is_some(), cannot_fail),
         ] {
             if is_there {
-                return Err(self.wrong(&join(table, key), what));
+                return Err(self.error(&join(table, key), what));
             }
         }
         let place = self.source.place(self.line(&key), &key);
@@ -202,18 +204,18 @@ impl Read<'_> {
     fn check_report(&self, pipeline: &Pipeline) -> Result<()> {
         let Some(report) = &pipeline.report else { return Ok(()) };
         if let Some(link) = &report.link_template {
-            Template::parse(link).map_err(|e| self.wrong("report.link_template", e))?;
+            Template::parse(link).map_err(|e| self.error("report.link_template", e))?;
         }
         if report.samples > ReportSettings::MOST_SAMPLES {
             let what = format!("at most {} samples are listed", ReportSettings::MOST_SAMPLES);
-            return Err(self.wrong("report.samples", what));
+            return Err(self.error("report.samples", what));
         }
         Ok(())
     }
 
     fn check_tables(&self, pipeline: &Pipeline) -> Result<()> {
         match pipeline.tables.contains_key(ANNOTATED) {
-            true => Err(self.wrong(&join("tables", ANNOTATED), "this is the output's name; take another")),
+            true => Err(self.error(&join("tables", ANNOTATED), "this is the output's name; use another")),
             false => Ok(()),
         }
     }

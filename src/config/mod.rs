@@ -1,20 +1,22 @@
-//! Settings: what each may be, as one type that is the flags of a subcommand, a table of a
-//! pipeline file and a part of its JSON Schema; and which value holds, the flag's, the
-//! environment's, the file's or the default.
+//! Settings and pipeline files. Each settings type is at once the flags of a subcommand, a table
+//! of a pipeline file and a part of its JSON Schema. Flags override the environment, which
+//! overrides the file, which overrides the defaults.
 
 mod annotate;
+mod bundle_path;
 mod engine;
 mod load;
+mod notations;
 mod pipeline;
 mod report;
 mod resolve;
-mod source;
-mod text;
+mod source_text;
 mod variables;
 
-pub use annotate::{AnnotateSettings, DEFAULT_BUNDLE, IfNothing};
+pub use annotate::{AnnotateSettings, IfNothing};
+pub use bundle_path::{BundlePath, DEFAULT_BUNDLE};
 pub use engine::EngineArgs;
-pub use load::{ANNOTATED, Config, Query, Typed, load};
-pub use pipeline::{Ends, Pipeline, SqlStep};
+pub use load::{ANNOTATED, CommandLine, Config, Query, load};
+pub use pipeline::{InputOutput, Pipeline, SqlStep};
 pub use report::{ReportFormat, ReportSettings};
-pub use resolve::{Origin, Setting};
+pub use resolve::{Setting, SettingOrigin};

@@ -1,4 +1,4 @@
-//! A pipeline file: what is annotated, and what is asked, checked and reported then.
+//! The schema of a pipeline file: the input to annotate, then queries, checks and a report.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -13,65 +13,65 @@ use crate::sql::{Expect, Format};
 
 use super::{AnnotateSettings, EngineArgs, ReportSettings};
 
-/// A pipeline of lsmi-etl: files are annotated, then SQL steps run in their order, then a report
-/// is made. {{ NAME }} in any string is a variable. Paths are relative to the folder in which
-/// lsmi-etl runs; {{ here }} is the folder of this file.
+/// A pipeline of lsmi-etl: annotates files, then runs SQL steps in order, then makes a report.
+/// {{ NAME }} in any string is a variable. Paths are relative to the working directory of
+/// lsmi-etl; {{ here }} is the folder of this file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pipeline {
-    /// Variables with the values that they have where neither --set nor the environment gives one
+    /// Default values of variables, overridden by --set and by the environment
     pub variables: BTreeMap<String, String>,
-    /// The Parquet file to annotate, a folder of them, or a glob; a path or a URL
+    /// Parquet file, folder or glob to annotate, as a path or a URL
     pub input: Option<PathBuf>,
-    /// The Parquet file to write; a folder where the input is one or is a glob
+    /// Parquet file to write, or a folder if the input is a folder or a glob
     pub output: Option<PathBuf>,
-    /// How it is annotated: the flags of lsmi-etl annotate
+    /// Settings of annotating: the flags of lsmi-etl annotate
     pub annotate: AnnotateSettings,
-    /// What runs the models
+    /// Engine that runs the models
     pub engine: EngineArgs,
-    /// Names for files, folders and globs in SQL; `annotated` is the output
+    /// SQL tables: names of files, folders and globs; `annotated` is the output
     pub tables: BTreeMap<String, PathBuf>,
-    /// Queries and checks, in their order
+    /// Queries and checks, run in order
     pub sql: Vec<SqlStep>,
-    /// The report of the output, after all checks: the flags of lsmi-etl report
+    /// Report of the output, made after all checks: the flags of lsmi-etl report
     pub report: Option<ReportSettings>,
 }
 
-/// What a pipeline reads and writes.
+/// The input and the output of a pipeline.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-pub struct Ends {
-    /// The Parquet file to annotate, a folder of them, or a glob [default: the file's]
+pub struct InputOutput {
+    /// Parquet file, folder or glob to annotate [default: from the pipeline file]
     #[arg(long, value_name = "PATH", env = "LSMI_ETL_INPUT", hide_env = true)]
     pub input: Option<PathBuf>,
-    /// The Parquet file to write; a folder where the input is one or is a glob [default: the file's]
+    /// Parquet file to write, or a folder if the input is a folder or a glob [default: from the pipeline file]
     #[arg(long, value_name = "PATH", env = "LSMI_ETL_OUTPUT", hide_env = true)]
     pub output: Option<PathBuf>,
 }
 
-/// A query whose rows are written, or one of which something must hold.
+/// A query whose rows are written, or a check.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SqlStep {
-    /// What it is called in messages and in the summary
+    /// Name of the step in messages and in the summary
     pub name: String,
-    /// The statements, separated by semicolons
+    /// Statements, separated by semicolons
     pub query: Option<String>,
-    /// A file of statements, instead of `query`
+    /// File of statements, instead of `query`
     pub file: Option<PathBuf>,
-    /// Makes it a check: the query, one statement, looks for what is wrong and must give no_rows; or
-    /// it tells what must be so, and all its boolean columns are true (all_true). Else the run ends
-    /// with exit code 65 and the rows are shown
+    /// Makes the step a check of one statement: it must return no rows (no_rows), or at least one
+    /// row with true in all boolean columns (all_true). Otherwise the run fails with exit code 65 and
+    /// prints the rows
     pub expect: Option<Expect>,
-    /// What it means that the check fails
+    /// Error message of a failed check
     pub message: Option<String>,
-    /// The file to write the rows to; without one they go to stdout
+    /// File to write the rows to [default: stdout]
     pub output: Option<PathBuf>,
-    /// How rows are written [default: by the ending of `output`; else a table]
+    /// Output format [default: by the extension of `output`, else table]
     pub format: Option<Format>,
-    /// Rows that a table shows of each result; 0 for all [default: 1000 on stdout, else all]
+    /// Maximum number of rows that a table prints per result; 0 for all [default: 1000 on stdout, else all]
     pub max_rows: Option<usize>,
-    /// Memory for sorting, grouping and joining (512MiB, 4GiB); past it they spill to disk
+    /// Memory limit for sorting, grouping and joining (512MiB, 4GiB), beyond which they spill to disk
     pub memory_limit: Option<ByteSize>,
-    /// Worker threads [default: the machine's cores]
+    /// Worker threads [default: number of cores]
     pub threads: Option<NonZeroUsize>,
 }

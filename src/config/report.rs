@@ -1,4 +1,4 @@
-//! The settings of a report: the flags of `report`, and the table `report` of a pipeline file.
+//! The settings of a report: flags of `report`, and the table `report` of a pipeline file.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -12,64 +12,67 @@ use crate::memory::ByteSize;
 use crate::report::{Options, Template};
 use crate::sql;
 
-/// Samples in each list where nothing else is said.
+use super::bundle_path::BundlePath;
+
+/// The default number of samples per list.
 const SAMPLES: u16 = 8;
 
-/// What a report shows and where it goes.
+/// The contents and the outputs of a report.
 #[derive(Debug, Clone, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReportSettings {
-    /// The file to write, or - for stdout [default: report.html; stdout with --format json;
-    /// nothing with --svg]
+    /// File to write, or - for stdout [default: report.html; stdout with --format json; none with
+    /// --svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// What to write
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
-    /// Write the pictures alone into a folder, as SVG
+    /// Write only the pictures, as SVG files in a folder
     #[arg(long, value_name = "DIR")]
     pub svg: Option<PathBuf>,
-    /// Another run or date to show beside it: a file, a folder or a glob; may be repeated
-    /// for its parts
+    /// Another run or date to compare with: a file, a folder or a glob; may be repeated for several
+    /// parts
     #[arg(long, value_name = "OTHER")]
     pub compare: Vec<PathBuf>,
-    /// The heading [default: the input's name]
+    /// Heading [default: name of the input]
     #[arg(long, value_name = "TEXT")]
     pub title: Option<String>,
-    /// Label column [default: the one that annotate read]
+    /// Label column [default: from the metadata of the files]
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
-    /// Columns by which a sample is known [default: id and key where there; else its row]
+    /// Columns that identify a sample [default: id and key if present, else the row number]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     pub key: Vec<String>,
-    /// A link for each sample, with columns in braces: 'https://host/{id}.jpg'
+    /// Link template for samples, with columns in braces: 'https://host/{id}.jpg'
     #[arg(long, value_name = "URL")]
     pub link_template: Option<String>,
-    /// Samples in each list
+    /// Number of samples per list
     #[arg(long, value_name = "N", default_value_t = SAMPLES,
           value_parser = clap::value_parser!(u16).range(0..=i64::from(Self::MOST_SAMPLES)))]
     #[schemars(range(max = 1000))]
     pub samples: u16,
-    /// The models, for their validation figures [default: ./lsmi-bundle, where the files
-    /// were computed by it]
-    #[arg(long, env = "LSMI_ETL_BUNDLE", value_name = "DIR")]
-    pub bundle: Option<PathBuf>,
-    /// Memory for grouping (512MiB, 4GiB); past it, it spills to disk
+    /// Bundle whose validation figures are shown: a folder or a URL [default: ./lsmi-bundle, if it
+    /// computed the files]
+    #[arg(long, env = "LSMI_ETL_BUNDLE", value_name = "DIR|URL")]
+    #[schemars(with = "Option<PathBuf>")]
+    pub bundle: Option<BundlePath>,
+    /// Memory limit for grouping (512MiB, 4GiB), beyond which it spills to disk
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<ByteSize>,
-    /// Worker threads [default: the machine's cores]
+    /// Worker threads [default: number of cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 }
 
-/// What a report is written as.
+/// The output format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportFormat {
-    /// One page that shows everything
+    /// One self-contained page
     #[default]
     Html,
-    /// The numbers behind every picture
+    /// The numbers of all charts and tables
     Json,
 }
 
@@ -93,10 +96,10 @@ impl Default for ReportSettings {
 }
 
 impl ReportSettings {
-    /// As many samples are listed at most.
+    /// The maximum number of samples per list.
     pub const MOST_SAMPLES: u16 = 1000;
 
-    /// The file to write, `-` for stdout; nothing where only pictures are asked for.
+    /// The file to write, `-` for stdout; `None` if only pictures are written.
     pub fn written(&self) -> Option<&Path> {
         let default = match (self.format, &self.svg) {
             (ReportFormat::Json, _) => Some("-"),
@@ -106,10 +109,10 @@ impl ReportSettings {
         self.output.as_deref().or(default.map(Path::new))
     }
 
-    /// What a report of these files is told.
+    /// The options of a report of these files.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) where the link's template is none.
+    /// [`Error::Usage`](crate::error::Error::Usage) where the link template is invalid.
     pub fn options(&self, inputs: &[PathBuf]) -> Result<Options> {
         Ok(Options {
             inputs: inputs.to_vec(),

@@ -1,5 +1,5 @@
-//! Which of several values holds: that of a flag, else of the environment, else of the
-//! pipeline file, else the default; and which of them it was.
+//! Precedence of settings: flag, environment, pipeline file, default. Records the origin of every
+//! value.
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-use super::source::{Lines, join};
+use super::source_text::{KeyLines, join};
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag, as it is typed.
+pub enum SettingOrigin {
+    /// A flag.
     Flag(String),
-    /// A variable of the environment.
+    /// An environment variable.
     Environment(String),
     /// A line of the pipeline file.
     File(usize),
-    /// Nobody said anything.
+    /// The default.
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(flag) => write!(f, "flag {flag}"),
@@ -37,56 +37,56 @@ impl fmt::Display for Origin {
     }
 }
 
-impl Serialize for Origin {
+impl Serialize for SettingOrigin {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Debug, Clone, Serialize)]
 pub struct Setting {
-    /// Its key in a pipeline file, with that of its table.
+    /// Its key in a pipeline file, prefixed by that of its table.
     pub key: String,
-    /// The value; null where there is none.
+    /// The value; null if there is none.
     pub value: Value,
-    /// Where it comes from.
-    pub origin: Origin,
+    /// The origin of the value.
+    pub origin: SettingOrigin,
 }
 
-/// Settles the settings of a table. `typed` is what the parser of the command line made of
-/// flags, environment and defaults, `matches` knows which of these each value is; `file` is the
-/// table in the file, `lines` which of its keys are there.
+/// Resolves the settings of a table. `typed` are the values from flags, environment and
+/// defaults, and `matches` has the source of each; `file` is the table in the pipeline file, and
+/// `lines` has the keys that it sets.
 pub(super) fn resolve<T: Serialize + DeserializeOwned>(
     table: &str,
     (typed, matches): (&T, &ArgMatches),
-    (file, lines): (&T, &Lines),
+    (file, lines): (&T, &KeyLines),
     settings: &mut Vec<Setting>,
 ) -> Result<T> {
     let mut written = object(file)?;
-    let mut settled = Map::new();
+    let mut resolved = Map::new();
     for (key, value) in object(typed)? {
         let path = join(table, &key);
-        let said = match matches.value_source(&key) {
-            Some(ValueSource::CommandLine) => Some(Origin::Flag(flag(&key))),
-            Some(ValueSource::EnvVariable) => Some(Origin::Environment(variable(&key))),
+        let given = match matches.value_source(&key) {
+            Some(ValueSource::CommandLine) => Some(SettingOrigin::Flag(flag(&key))),
+            Some(ValueSource::EnvVariable) => Some(SettingOrigin::Environment(variable(&key))),
             _ => None,
         };
-        let (value, origin) = match (said, lines.get(&path), written.remove(&key)) {
-            (None, Some(line), Some(written)) => (written, Origin::File(*line)),
-            (said, _, _) => (value, said.unwrap_or(Origin::Default)),
+        let (value, origin) = match (given, lines.get(&path), written.remove(&key)) {
+            (None, Some(line), Some(written)) => (written, SettingOrigin::File(*line)),
+            (given, _, _) => (value, given.unwrap_or(SettingOrigin::Default)),
         };
         settings.push(Setting { key: path, value: value.clone(), origin });
-        settled.insert(key, value);
+        resolved.insert(key, value);
     }
-    serde_json::from_value(Value::Object(settled)).map_err(|e| Error::Internal(e.to_string()))
+    serde_json::from_value(Value::Object(resolved)).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// The settings of a table that only the file can give, those that have a value.
-pub(super) fn listed<T: Serialize>(table: &str, file: &T, lines: &Lines) -> Result<Vec<Setting>> {
+/// The settings of a table that only the file can set, without nulls.
+pub(super) fn file_settings<T: Serialize>(table: &str, file: &T, lines: &KeyLines) -> Result<Vec<Setting>> {
     let listed = object(file)?.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| {
         let key = join(table, &key);
-        let origin = lines.get(&key).map_or(Origin::Default, |line| Origin::File(*line));
+        let origin = lines.get(&key).map_or(SettingOrigin::Default, |line| SettingOrigin::File(*line));
         Setting { key, value, origin }
     });
     Ok(listed.collect())
@@ -95,17 +95,17 @@ pub(super) fn listed<T: Serialize>(table: &str, file: &T, lines: &Lines) -> Resu
 fn object<T: Serialize>(table: &T) -> Result<Map<String, Value>> {
     match serde_json::to_value(table) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Error::Internal("settings are no table".to_owned())),
+        Ok(_) => Err(Error::Internal("settings are not a table".to_owned())),
         Err(e) => Err(Error::Internal(e.to_string())),
     }
 }
 
-/// The flag of a key.
+/// The name of a key's flag.
 fn flag(key: &str) -> String {
     format!("--{}", key.replace('_', "-"))
 }
 
-/// The variable of a key.
+/// The name of a key's environment variable.
 fn variable(key: &str) -> String {
     format!("LSMI_ETL_{}", key.to_ascii_uppercase())
 }
@@ -114,16 +114,17 @@ fn variable(key: &str) -> String {
 mod tests {
     use clap::{Args, Command};
 
-    use super::super::{AnnotateSettings, Ends, EngineArgs};
+    use super::super::{AnnotateSettings, EngineArgs, InputOutput};
     use super::*;
 
-    /// What is shown as an origin is what is read.
+    /// The displayed origin must be the name that is read.
     #[test]
     fn every_key_has_the_flag_and_the_variable_of_its_name() {
-        let command =
-            EngineArgs::augment_args(AnnotateSettings::augment_args(Ends::augment_args(Command::new("run"))));
+        let command = EngineArgs::augment_args(AnnotateSettings::augment_args(InputOutput::augment_args(
+            Command::new("run"),
+        )));
         let keys = [
-            object(&Ends::default()).unwrap(),
+            object(&InputOutput::default()).unwrap(),
             object(&AnnotateSettings::default()).unwrap(),
             object(&EngineArgs::default()).unwrap(),
         ];

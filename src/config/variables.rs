@@ -1,4 +1,4 @@
-//! Variables of a pipeline file: `{{ ds }}` in any of its strings.
+//! Variables of a pipeline file: substitutes `{{ ds }}` in any of its strings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,15 +9,15 @@ use toml::de::DeValue;
 
 use crate::error::{Error, Result};
 
-use super::resolve::{Origin, Setting};
-use super::source::{Lines, Source, instead, join};
+use super::resolve::{Setting, SettingOrigin};
+use super::source_text::{KeyLines, SourceText, join, suggestion};
 
-/// The table of a pipeline file that gives variables their defaults.
+/// The table of a pipeline file that holds the defaults of variables.
 const TABLE: &str = "variables";
-/// The variable that every file has.
+/// The built-in variable: the folder of the pipeline file.
 const HERE: &str = "here";
 
-/// What names stand for: what `--set` says, else the environment, else the file.
+/// The values of variables: from `--set`, else the environment, else the file.
 #[derive(Debug)]
 pub(super) struct Variables<'a> {
     set: &'a BTreeMap<String, String>,
@@ -36,23 +36,23 @@ impl<'a> Variables<'a> {
         Self { set, file: BTreeMap::new(), here, used: BTreeSet::new() }
     }
 
-    fn get(&self, name: &str) -> Option<(String, Origin)> {
+    fn get(&self, name: &str) -> Option<(String, SettingOrigin)> {
         if let Some(value) = self.set.get(name) {
-            return Some((value.clone(), Origin::Flag(format!("--set {name}"))));
+            return Some((value.clone(), SettingOrigin::Flag(format!("--set {name}"))));
         }
         if let Ok(value) = std::env::var(name) {
-            return Some((value, Origin::Environment(name.to_owned())));
+            return Some((value, SettingOrigin::Environment(name.to_owned())));
         }
-        let written = self.file.get(name).map(|(value, line)| (value.clone(), Origin::File(*line)));
-        written.or_else(|| (name == HERE).then(|| (self.here.clone(), Origin::Default)))
+        let written = self.file.get(name).map(|(value, line)| (value.clone(), SettingOrigin::File(*line)));
+        written.or_else(|| (name == HERE).then(|| (self.here.clone(), SettingOrigin::Default)))
     }
 
-    /// Renders every string of a file, the variables' own first.
+    /// Renders every string of a file, beginning with the table of variables.
     pub(super) fn render_all(
         &mut self,
-        source: &Source,
+        source: &SourceText,
         root: &mut toml::Spanned<DeValue<'_>>,
-        lines: &Lines,
+        lines: &KeyLines,
     ) -> Result<()> {
         let DeValue::Table(table) = root.get_mut() else { return Ok(()) };
         let mut tables: Vec<_> = table.iter_mut().collect();
@@ -61,7 +61,7 @@ impl<'a> Variables<'a> {
             self.render(source, key.get_ref(), value)?;
             let DeValue::Table(defaults) = value.get_ref() else { continue };
             for (name, value) in defaults.iter().filter(|_| key.get_ref() == TABLE) {
-                // Another type is found out where the file is read as a pipeline.
+                // Other types are reported when the file is deserialized as a pipeline.
                 let Some(text) = value.get_ref().as_str() else { continue };
                 let line = lines.get(&join(TABLE, name.get_ref())).copied().unwrap_or_default();
                 self.file.insert(name.get_ref().to_string(), (text.to_owned(), line));
@@ -70,12 +70,17 @@ impl<'a> Variables<'a> {
         self.refuse_unknown()
     }
 
-    fn render(&mut self, source: &Source, path: &str, value: &mut toml::Spanned<DeValue<'_>>) -> Result<()> {
+    fn render(
+        &mut self,
+        source: &SourceText,
+        path: &str,
+        value: &mut toml::Spanned<DeValue<'_>>,
+    ) -> Result<()> {
         let span = value.span();
         match value.get_mut() {
             DeValue::String(text) => {
-                let rendered = self.text(text).map_err(|(line, what)| {
-                    source.wrong(source.first_line(&span) + line.saturating_sub(1), path, what)
+                let rendered = self.render_text(text).map_err(|(line, what)| {
+                    source.error(source.first_line(&span) + line.saturating_sub(1), path, what)
                 })?;
                 *text = rendered.into();
                 Ok(())
@@ -91,8 +96,8 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// A string with its variables' values; else its line, from 1, and what is wrong there.
-    fn text(&mut self, text: &str) -> std::result::Result<String, (usize, String)> {
+    /// Renders a string; an error has its line, from 1.
+    fn render_text(&mut self, text: &str) -> std::result::Result<String, (usize, String)> {
         if !text.contains('{') {
             return Ok(text.to_owned());
         }
@@ -122,7 +127,7 @@ impl<'a> Variables<'a> {
         rendered
     }
 
-    /// What `--set` says must be asked for somewhere, or it is a slip of the pen.
+    /// Refuses names in `--set` that the file does not use, which are probably misspelt.
     fn refuse_unknown(&self) -> Result<()> {
         let is_known = |name: &String| self.used.contains(name) || self.file.contains_key(name);
         let Some(name) = self.set.keys().find(|name| !is_known(name)) else { return Ok(()) };
@@ -130,11 +135,11 @@ impl<'a> Variables<'a> {
         let known: Vec<&str> = known.into_iter().filter(|name| *name != HERE).collect();
         Err(Error::Usage(format!(
             "--set {name}: the pipeline has no variable of this name{}",
-            instead(name, &known)
+            suggestion(name, &known)
         )))
     }
 
-    /// Those that the file uses or declares.
+    /// The variables that the file uses or declares.
     pub(super) fn settings(&self) -> Vec<Setting> {
         let names: BTreeSet<&String> = self.used.iter().chain(self.file.keys()).collect();
         let found = names.into_iter().filter_map(|name| {

@@ -1,7 +1,6 @@
-//! The way to a collector: providers of spans and metrics whose exporters speak OTLP over
-//! HTTP.
+//! The export to a collector: providers of spans and metrics with OTLP/HTTP exporters.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -18,20 +17,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result};
 
-use super::client::Client;
-use super::settings::Settings;
+use super::export_settings::ExportSettings;
+use super::http_client::CollectorClient;
 
-/// What the end of a run waits for.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The timeout of the final flush.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-static METER: OnceLock<Meter> = OnceLock::new();
-
-/// What makes instruments whose numbers go to a collector, where they go to one.
-pub(super) fn meter() -> Option<&'static Meter> {
-    METER.get()
-}
-
-/// Providers with their exporters, and what these run on.
+/// Providers with their exporters, and the runtime of the HTTP client.
 #[derive(Debug)]
 pub(super) struct Export {
     runtime: Runtime,
@@ -40,24 +32,25 @@ pub(super) struct Export {
 }
 
 impl Export {
-    /// Begins to export what is asked for; None where nothing is.
+    /// Starts the exporters; `None` if no signal is exported.
     ///
     /// # Errors
-    /// [`Error::Config`] where an exporter can't make sense of its variables.
-    pub(super) fn begin(asked: Settings) -> Result<Option<Self>> {
-        if asked == Settings::default() {
+    /// [`Error::Config`] where the variables of an exporter are invalid.
+    pub(super) fn begin(settings: ExportSettings) -> Result<Option<Self>> {
+        if settings == ExportSettings::default() {
             return Ok(None);
         }
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
-        let runtime = runtime.map_err(|e| Error::Internal(format!("no thread for telemetry: {e}")))?;
+        let runtime =
+            runtime.map_err(|e| Error::Internal(format!("cannot start the runtime of telemetry: {e}")))?;
         let client = |signal| -> Result<Arc<dyn HttpClient>> {
-            Ok(Arc::new(Client::new(runtime.handle().clone(), signal)?))
+            Ok(Arc::new(CollectorClient::new(runtime.handle().clone(), signal)?))
         };
         let wrong = |e: ExporterBuildError| Error::Config(format!("the OTEL_* variables: {e}"));
         let resource = resource();
 
-        let traces = asked.traces.then(|| {
+        let traces = settings.traces.then(|| {
             let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
             let exporter = exporter.with_shared_http_client(client("TRACES")?);
             let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build().map_err(wrong)?;
@@ -65,7 +58,7 @@ impl Export {
             Ok::<_, Error>(provider.with_batch_exporter(exporter).build())
         });
         let traces = traces.transpose()?;
-        let metrics = asked.metrics.then(|| {
+        let metrics = settings.metrics.then(|| {
             let exporter = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
             let exporter = exporter.with_shared_http_client(client("METRICS")?);
             let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build().map_err(wrong)?;
@@ -73,31 +66,32 @@ impl Export {
             Ok::<_, Error>(provider.with_periodic_exporter(exporter).build())
         });
         let metrics = metrics.transpose()?;
-        if let Some(provider) = &metrics {
-            METER.get_or_init(|| provider.meter("lsmi_etl"));
-        }
         Ok(Some(Self { runtime, traces, metrics }))
     }
 
-    /// What spans are made with, where they are exported.
+    /// Creates the spans that are exported; `None` without a traces exporter.
     pub(super) fn tracer(&self) -> Option<Tracer> {
         self.traces.as_ref().map(|provider| provider.tracer("lsmi_etl"))
     }
 
-    /// Sends what is left, as long as there is patience. A collector that fails has been
-    /// warned of by the client.
+    /// Creates the instruments that are exported as metrics; `None` without a metrics exporter.
+    pub(super) fn meter(&self) -> Option<Meter> {
+        self.metrics.as_ref().map(|provider| provider.meter("lsmi_etl"))
+    }
+
+    /// Flushes the exporters, up to a timeout. The HTTP client warns of a collector that fails.
     pub(super) fn end(self) {
         let Self { runtime, traces, metrics } = self;
         std::thread::scope(|scope| {
-            scope.spawn(move || traces.map(|provider| provider.shutdown_with_timeout(PATIENCE)));
-            scope.spawn(move || metrics.map(|provider| provider.shutdown_with_timeout(PATIENCE)));
+            scope.spawn(move || traces.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)));
+            scope.spawn(move || metrics.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)));
         });
-        // Not waited for: it may be asking for a name that no server knows.
+        // In the background, since a name lookup may still be blocking.
         runtime.shutdown_background();
     }
 }
 
-/// Who we are: by the environment, else by the program's name.
+/// The OpenTelemetry resource: the service name from the environment, else "lsmi-etl".
 fn resource() -> Resource {
     let build =
         || Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));

@@ -1,6 +1,6 @@
-//! The numbers of a run, each by its name, unit and meaning. In the file for Prometheus
-//! seconds by stage are `lsmi_etl_stage_seconds_total`, in OTLP `lsmi_etl.stage` with the
-//! unit `s`, of which a collector makes the same name.
+//! The instruments of a run with their names, units and descriptions. Seconds by stage are
+//! `lsmi_etl_stage_seconds_total` in the file for Prometheus, and `lsmi_etl.stage` with the unit
+//! `s` in OTLP, which a collector translates to the same name.
 
 use opentelemetry::metrics::Meter;
 use prometheus_client::registry::Unit;
@@ -9,11 +9,11 @@ use crate::annotate::{Quantity, Stage};
 use crate::samples::FateCounts;
 
 use super::last_run::LastRun;
-use super::series::{About, Counter, Gauge, Registered};
+use super::registry::{Counter, Gauge, InstrumentRegistry, InstrumentSpec};
 
-/// The instruments. Counters begin at zero; gauges are unknown until they are set.
+/// The instruments of a run. Counters start at zero; gauges are unset at first.
 #[derive(Debug)]
-pub(super) struct Instruments {
+pub(super) struct RunInstruments {
     pub(super) last_run: LastRun,
     pub(super) rows: Counter,
     pub(super) bad_rows: Counter,
@@ -27,35 +27,36 @@ pub(super) struct Instruments {
     pub(super) peak_memory_bytes: Gauge,
 }
 
-impl Instruments {
-    /// Instruments whose series bear these labels in text; their numbers go to a collector
-    /// through the meter, where there is one.
+impl RunInstruments {
+    /// Instruments whose series have these labels in the file; the meter, if any, exports them to a
+    /// collector.
     pub(super) fn new(labels: &[(&'static str, String)], meter: Option<&Meter>) -> Self {
-        let mut to = Registered::new(labels, meter);
+        let mut to = InstrumentRegistry::new(labels, meter);
         let reasons = FateCounts::default().bad_by_reason().map(|(fate, _)| fate.name());
         let stages = [Stage::Read, Stage::Evaluate, Stage::Write].map(Stage::name);
         let parts = Quantity::PARTS.map(|part| part.name());
         let nats = Unit::Other("nats".to_owned());
-        let about = About::new;
+        let spec = InstrumentSpec::new;
         Self {
-            rows: to.counter(about("rows", "Rows computed, with values or without")),
-            bad_rows: to.counter(about("bad_rows", "Rows without values").by("reason", &reasons)),
-            resumed_rows: to.counter(about("resumed_rows", "Rows that an unfinished run had computed")),
+            rows: to.counter(spec("rows", "Rows computed, with values or without")),
+            bad_rows: to.counter(spec("bad_rows", "Rows without values").by("reason", &reasons)),
+            resumed_rows: to
+                .counter(spec("resumed_rows", "Rows taken from the journal of an unfinished run")),
             files: to.counter(
-                about("files", "Whole outputs, written now or found so")
+                spec("files", "Complete outputs, written by this run or an earlier one")
                     .by("outcome", &["written", "skipped"]),
             ),
             stage_seconds: to.counter(
-                about("stage", "Time of the stages, which overlap; that of workers adds up")
+                spec("stage", "Time by stage; stages overlap, and the time of workers is summed")
                     .unit(Unit::Seconds)
                     .by("stage", &stages),
             ),
-            read_bytes: to.counter(about("read", "Inputs read, as stored").unit(Unit::Bytes)),
-            written_bytes: to.counter(about("written", "Whole outputs written").unit(Unit::Bytes)),
-            queue_depth: to.gauge(about("queue_depth", "Batches that wait for a worker")),
+            read_bytes: to.counter(spec("read", "Bytes read from inputs, as stored").unit(Unit::Bytes)),
+            written_bytes: to.counter(spec("written", "Bytes of complete outputs written").unit(Unit::Bytes)),
+            queue_depth: to.gauge(spec("queue_depth", "Batches waiting for a worker")),
             mean_nats: to
-                .gauge(about("mean", "Mean over the good rows of all files").unit(nats).by("part", &parts)),
-            peak_memory_bytes: to.gauge(about("peak_memory", "Greatest resident memory").unit(Unit::Bytes)),
+                .gauge(spec("mean", "Mean over the good rows of all files").unit(nats).by("part", &parts)),
+            peak_memory_bytes: to.gauge(spec("peak_memory", "Peak resident memory").unit(Unit::Bytes)),
             last_run: LastRun::new(to),
         }
     }

@@ -1,4 +1,4 @@
-//! What is said of any command's run when it has ended, well or not.
+//! Metrics of the last run of any command: its duration, outcome and time stamp.
 
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -8,10 +8,10 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::{Error, Result};
 
-use super::series::{About, Gauge, Registered};
+use super::registry::{Gauge, InstrumentRegistry, InstrumentSpec};
 use super::textfile;
 
-/// How the last run ended and when, and all that is registered beside that.
+/// The gauges of the last run, and the registry of all instruments of the command.
 #[derive(Debug)]
 pub(super) struct LastRun {
     registry: Registry,
@@ -22,26 +22,26 @@ pub(super) struct LastRun {
 }
 
 impl LastRun {
-    /// Registered after a command's own instruments.
-    pub(super) fn new(mut to: Registered<'_>) -> Self {
-        let about = About::new;
+    /// Registers the gauges, after the command's own instruments.
+    pub(super) fn new(mut to: InstrumentRegistry<'_>) -> Self {
+        let spec = InstrumentSpec::new;
         Self {
-            seconds: to.gauge(about("last_run_duration", "How long the last run took").unit(Unit::Seconds)),
-            success: to.gauge(about("last_run_success", "Whether the last run went well, 1 or 0")),
+            seconds: to.gauge(spec("last_run_duration", "Duration of the last run").unit(Unit::Seconds)),
+            success: to.gauge(spec("last_run_success", "Whether the last run succeeded, 1 or 0")),
             timestamp_seconds: to
-                .gauge(about("last_run_timestamp", "When the last run ended").unit(Unit::Seconds)),
+                .gauge(spec("last_run_timestamp", "When the last run ended").unit(Unit::Seconds)),
             success_timestamp_seconds: to
-                .gauge(about("last_success_timestamp", "When a run last went well").unit(Unit::Seconds)),
+                .gauge(spec("last_success_timestamp", "When a run last succeeded").unit(Unit::Seconds)),
             registry: to.registry,
         }
     }
 
-    /// Does the work of a run, and writes its numbers to a file, where one is named, whatever
-    /// the end.
+    /// Does the work of a run and writes the metrics to a file, if one is named, on success and on
+    /// failure.
     ///
     /// # Errors
-    /// Those of the work; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file,
-    /// before the work where it can be known then.
+    /// Those of the work; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file, before
+    /// the work where possible.
     pub(super) fn around<T>(&self, file: Option<&Path>, work: impl FnOnce() -> Result<T>) -> Result<T> {
         file.map_or(Ok(()), textfile::check)?;
         let start = Instant::now();
@@ -51,13 +51,13 @@ impl LastRun {
         self.success.set("", f64::from(u8::from(done.is_ok())));
         self.timestamp_seconds.set("", now);
         if done.is_ok() {
-            self.went_well_at(now);
+            self.set_last_success(now);
         }
         let Some(path) = file else { return done };
         if done.is_err()
             && let Some(seconds) = textfile::last_success(path)
         {
-            self.went_well_at(seconds);
+            self.set_last_success(seconds);
         }
         let written = self.text().and_then(|text| textfile::write(path, &text));
         match (done, written) {
@@ -69,16 +69,13 @@ impl LastRun {
         }
     }
 
-    /// Sets when a run last went well, in seconds of the epoch.
-    pub(super) fn went_well_at(&self, seconds: f64) {
+    /// Sets the time of the last success, in seconds since the epoch.
+    fn set_last_success(&self, seconds: f64) {
         self.success_timestamp_seconds.set("", seconds);
     }
 
-    /// All numbers as they are now, in the text format that Prometheus reads.
-    ///
-    /// # Errors
-    /// A string can be written to: none.
-    pub(super) fn text(&self) -> Result<String> {
+    /// All metrics in the text format of Prometheus.
+    fn text(&self) -> Result<String> {
         let mut text = String::new();
         let encoded = prometheus_text::encode(&mut text, &self.registry);
         encoded.map(|()| text).map_err(|e| Error::Internal(e.to_string()))

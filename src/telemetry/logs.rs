@@ -1,5 +1,5 @@
-//! Log lines on stderr, for a person or as JSON, and spans to a collector. Both look at the
-//! same events: whoever asks for neither pays for neither.
+//! Subscribers of `tracing`: log lines on stderr, as text or JSON, and spans to a collector. Spans
+//! cost nothing if none are exported.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::OnceLock;
@@ -10,35 +10,34 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-/// What a log line looks like.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// The level and the message.
+    /// Level and message.
     #[default]
     Text,
-    /// An object: timestamp, level, message.
+    /// One JSON object: timestamp, level, message.
     Json,
 }
 
-/// What is logged, and how.
+/// The configuration of logging.
 #[derive(Debug)]
 pub struct Logs {
-    /// A filter of tracing's, such as `warn,lsmi_etl=info`.
+    /// A filter of `tracing`, such as `warn,lsmi_etl=info`.
     pub filter: EnvFilter,
-    /// What a line looks like.
+    /// The format of lines.
     pub format: LogFormat,
 }
 
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
-/// Whether stderr is a terminal on which a bar may move between the lines.
-pub fn is_for_a_person() -> bool {
+/// Whether a progress bar can be drawn: stderr is a terminal, and log lines are text.
+pub fn shows_progress_bar() -> bool {
     stderr().is_terminal() && FORMAT.get() != Some(&LogFormat::Json)
 }
 
 impl Logs {
-    /// Begins the log, once a process; spans and what is logged in them go to a collector where
-    /// there is a tracer.
+    /// Starts logging, once per process. The tracer, if any, exports spans and the events in them.
     pub(super) fn begin(self, tracer: Option<Tracer>) {
         let lines = fmt::layer().with_writer(stderr).with_target(false);
         let lines = match FORMAT.get_or_init(|| self.format) {
@@ -47,12 +46,12 @@ impl Logs {
                 lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
             }
         };
-        // Spans are for the collector; without one, nobody is to make them.
+        // Only events, so that no spans are created without a collector.
         let lines = lines.with_filter(self.filter.and(filter_fn(|metadata| metadata.is_event())));
         let spans = tracer.map(|tracer| {
             let spans = tracing_opentelemetry::layer().with_tracer(tracer);
             let spans = spans.with_location(false).with_threads(false).with_tracked_inactivity(false);
-            // Not those of the exporters' own requests.
+            // Without the spans of the exporters' own requests.
             spans.with_filter(Targets::new().with_target("lsmi_etl", tracing::Level::INFO))
         });
         tracing_subscriber::registry().with(lines).with(spans).init();

@@ -1,5 +1,5 @@
-//! The file for node_exporter's textfile collector. It is replaced as a whole; what is only
-//! known of runs that went well stays in it when one does not.
+//! The metrics file for node_exporter's textfile collector. It is replaced atomically; the time of
+//! the last success is carried over when a run fails.
 
 use std::fs;
 use std::io::Write;
@@ -8,10 +8,10 @@ use std::path::Path;
 use crate::error::{Error, Place, Result};
 use crate::storage::Staged;
 
-/// The line that outlives a run that fails.
+/// The metric that is carried over when a run fails.
 const LAST_SUCCESS: &str = "lsmi_etl_last_success_timestamp_seconds";
 
-/// Fails where the file could not be written.
+/// Checks that the file can be written.
 ///
 /// # Errors
 /// [`Error::CannotCreate`].
@@ -19,13 +19,13 @@ pub(super) fn check(path: &Path) -> Result<()> {
     Staged::create(path, true).map(drop)
 }
 
-/// What tells the series of this file from those of others in its folder, which must not be
-/// the same: its name.
+/// The labels of the series: the name of the file, since series of different files in one folder
+/// must differ.
 pub(super) fn labels(path: &Path) -> Vec<(&'static str, String)> {
     vec![("pipeline", path.file_stem().unwrap_or_default().to_string_lossy().into_owned())]
 }
 
-/// Writes the numbers of a run that has ended.
+/// Writes the metrics of a finished run.
 ///
 /// # Errors
 /// [`Error::CannotCreate`], [`Error::Io`].
@@ -36,7 +36,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     staged.commit()
 }
 
-/// When a run last went well, in seconds of the epoch, by the file of an earlier one.
+/// The time of the last success in seconds since the epoch, from the file of an earlier run.
 pub(super) fn last_success(path: &Path) -> Option<f64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(LAST_SUCCESS))?;

@@ -1,5 +1,5 @@
-//! Whom an exporter trusts over TLS, and who it says that it is: the files that the `OTEL_*`
-//! variables name. The system's authorities are trusted in any case.
+//! TLS of the exporters: the CA certificates and the client certificate named by the `OTEL_*`
+//! variables. The system's certificate authorities are always trusted.
 
 use std::fs;
 
@@ -7,40 +7,40 @@ use reqwest::{Certificate, ClientBuilder, Identity};
 
 use crate::error::{Error, Result};
 
-use super::settings::named;
+use super::export_settings::signal_setting;
 
-/// A client of a signal's collector.
+/// Configures TLS of the HTTP client of a signal.
 ///
 /// # Errors
-/// [`Error::Config`] that names the variable whose file can't be read or is not what it should be.
-pub(super) fn secured(
+/// [`Error::Config`] that names the variable whose file can't be read or has invalid contents.
+pub(super) fn with_tls(
     client: ClientBuilder,
     signal: &str,
     variable: &impl Fn(&str) -> Option<String>,
 ) -> Result<ClientBuilder> {
     let file = |what: &str| {
-        named(signal, what, variable).map(|(name, path)| match fs::read(&path) {
+        signal_setting(signal, what, variable).map(|(name, path)| match fs::read(&path) {
             Ok(pem) => Ok((format!("{name}={path}"), pem)),
             Err(e) => Err(Error::Config(format!("{name}={path}: cannot read the file: {e}"))),
         })
     };
     let mut client = client;
-    if let Some((named, pem)) = file("CERTIFICATE").transpose()? {
+    if let Some((variable, pem)) = file("CERTIFICATE").transpose()? {
         let trusted = Certificate::from_pem_bundle(&pem).unwrap_or_default();
         if trusted.is_empty() {
-            return Err(Error::Config(format!("{named}: no certificate in PEM is in the file")));
+            return Err(Error::Config(format!("{variable}: no certificate in PEM format in the file")));
         }
         client = trusted.into_iter().fold(client, ClientBuilder::add_root_certificate);
     }
     match (file("CLIENT_CERTIFICATE").transpose()?, file("CLIENT_KEY").transpose()?) {
         (None, None) => Ok(client),
-        (Some((named, certificate)), Some((_, key))) => {
+        (Some((variable, certificate)), Some((_, key))) => {
             let identity = Identity::from_pem(&[certificate, key].concat());
-            let identity = identity.map_err(|e| Error::Config(format!("{named} and its key: {e}")))?;
+            let identity = identity.map_err(|e| Error::Config(format!("{variable} and its key: {e}")))?;
             Ok(client.identity(identity))
         }
-        (Some((named, _)), None) | (None, Some((named, _))) => Err(Error::Config(format!(
-            "{named}: a client has a certificate and a key; set both OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and \
+        (Some((variable, _)), None) | (None, Some((variable, _))) => Err(Error::Config(format!(
+            "{variable}: a client needs a certificate and a key; set both OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and \
              OTEL_EXPORTER_OTLP_CLIENT_KEY"
         ))),
     }

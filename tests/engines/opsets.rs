@@ -51,6 +51,6 @@ fn an_operator_that_is_not_known_keeps_a_model_apart() {
     packed(dir.path(), &["--no-fold"]);
     let seen = inspected(dir.path());
     assert!(seen.contains("density_1 + density_2 + classifier_2 + classifier_12; classifier_1\n"), "{seen}");
-    assert!(seen.contains("apart since classifier_1: opset 13 can't be raised to 17: Shrink"), "{seen}");
+    assert!(seen.contains("separate since classifier_1: opset 13 can't be raised to 17: Shrink"), "{seen}");
     compare(dir.path());
 }

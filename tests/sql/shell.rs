@@ -47,7 +47,7 @@ fn a_statement_may_take_several_lines_and_an_error_does_not_end_it() {
             types("SELECT wieght FROM 'samples.csv';\r"),
             see("ERROR.*no field named wieght. Did you mean.*weight"),
             types("\\nonsense\r"),
-            see(r"no command \\nonsense"),
+            see(r"unknown command \\nonsense"),
             types("SELECT 3 AS three; SELECT 4 AS four;\r"),
             see(r"\| 3     \|"),
             see(r"\| 4    \|"),

@@ -1,7 +1,7 @@
 """Airflow operators for lsmi-etl.
 
-Nothing of Airflow is imported here: its scheduler asks every provider for its
-information at each start.
+This module does not import Airflow, since the scheduler loads the information of every
+provider at each start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """What ``airflow providers list`` shows."""
+    """Returns the provider metadata for ``airflow providers list``."""
     return {
         "package-name": "airflow-provider-lsmi-etl",
         "name": "lsmi-etl",

@@ -1,4 +1,4 @@
-"""What is annotated as Airflow's assets: their names, and what their events tell."""
+"""Airflow assets of annotated files: their URIs and the extra data of their events."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def is_known(path: Any, cwd: str | None) -> bool:
-    """Whether a path is what it is before the task runs: nothing in it is templated."""
+    """Whether a path is known before the task runs, that is, not templated."""
     texts = [path] if cwd is None else [path, cwd]
     return all(isinstance(text, str) and "{{" not in text and "{%" not in text for text in texts)
 
 
 def uri(path: str, cwd: str | None) -> str:
-    """A path, taken in a folder, as an asset's URI in which ``key=value`` folders stay readable."""
+    """The asset URI of a path relative to a folder; ``key=value`` folders stay readable."""
     if "://" in path:
         return path
     return f"file://{quote(os.path.abspath(os.path.join(cwd or '', path)), safe='/=')}"
 
 
 def told(outlets: Sequence[Any], context: Context, summary: Mapping[str, Any], output: str, cwd: str | None) -> None:
-    """Tells the outlets' events of an annotation: rows, bad rows and means. An alias gets the
-    output as its asset."""
+    """Adds rows, bad rows and means of an annotation to the events of the outlets. An alias gets
+    the output as its asset."""
     columns = summary.get("columns", {})
     extra = {
         "rows": summary.get("rows"),

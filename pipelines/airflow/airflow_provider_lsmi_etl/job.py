@@ -1,17 +1,17 @@
 """A run of the program that outlives the task which started it.
 
-Deferrable operators start the run, leave their worker's slot, and are woken by a
-trigger when it has ended. Between them stands a folder, which the worker that started
-the run and the triggerer must both see::
+Deferrable operators start the run, release their worker slot, and are resumed by a trigger
+when the run has ended. They communicate through a folder that both the worker and the
+triggerer can access::
 
     heartbeat    touched every few seconds while the run is alive
-    stderr.log   what the program says
-    stdout.log   what it prints
+    stderr.log   log of the program
+    stdout.log   output of the program
     exit.json    {"exit_code": N}, written last
-    cancel       whoever creates it asks the run to end
+    cancel       created to request the end of the run
 
-``python -m airflow_provider_lsmi_etl.job FOLDER -- COMMAND…`` is the run's keeper.
-Nothing of Airflow is imported here.
+``python -m airflow_provider_lsmi_etl.job FOLDER -- COMMAND…`` is the supervisor of the run.
+This module does not import Airflow.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from pathlib import Path
 
 from .process import end_group, ends_with
 
-#: Between two heartbeats, in seconds.
+#: The interval between heartbeats.
 BEAT_SECONDS = 2.0
-#: A run whose heart has not beaten for so long is lost: its machine is gone.
+#: The time without a heartbeat after which a run is considered lost.
 LOST_SECONDS = 60.0
 
 
@@ -40,12 +40,12 @@ class Job:
         self.folder = Path(folder)
 
     def start(self, command: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
-        """Starts the run anew; what an earlier one left in the folder is removed."""
+        """Starts a new run and removes the files of an earlier one from the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self._path("heartbeat").touch()
         keeper = [sys.executable, "-m", __name__, str(self.folder), "--", *command]
-        # The package may be known to this interpreter only by its own path.
+        # The package may be importable only through the sys.path of this interpreter.
         here = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, [here, env.get("PYTHONPATH", os.environ.get("PYTHONPATH"))]))
         subprocess.Popen(
@@ -59,34 +59,34 @@ class Job:
         )
 
     def is_alive(self) -> bool:
-        """Whether a run is at work in the folder."""
+        """Whether a run is active in the folder."""
         return self.exit_code() is None and self.silent_seconds() < LOST_SECONDS
 
     def silent_seconds(self) -> float:
-        """How long ago the heart beat last."""
+        """Seconds since the last heartbeat."""
         try:
             return time.time() - self._path("heartbeat").stat().st_mtime
         except FileNotFoundError:
             return float("inf")
 
     def exit_code(self) -> int | None:
-        """How the run ended, once it has."""
+        """The exit code of the run; ``None`` until it has ended."""
         try:
             return int(json.loads(self._path("exit.json").read_text())["exit_code"])
         except FileNotFoundError:
             return None
 
     def cancel(self) -> None:
-        """Asks the run to end."""
+        """Requests the end of the run."""
         if self.folder.is_dir():
             self._path("cancel").touch()
 
     def stdout(self) -> str:
-        """What the run has printed."""
+        """The stdout of the run."""
         return self._path("stdout.log").read_text(errors="replace")
 
     def lines_after(self, offset: int) -> tuple[list[str], int]:
-        """Whole lines said since a place in the log, and the place after them."""
+        """Complete log lines after an offset, and the offset after them."""
         try:
             with self._path("stderr.log").open("rb") as log:
                 log.seek(offset)
@@ -97,7 +97,7 @@ class Job:
         return whole.decode(errors="replace").splitlines(), offset + len(whole)
 
     def keep(self, command: Sequence[str]) -> None:
-        """Runs the command, beating, until it ends or is to end."""
+        """Runs the command with a heartbeat until it ends or is cancelled."""
         with self._path("stdout.log").open("wb") as out, self._path("stderr.log").open("wb") as err:
             try:
                 child = subprocess.Popen(

@@ -1,9 +1,9 @@
-"""The program as a child process. Nothing of Airflow is imported here.
+"""The program as a child process. This module does not import Airflow.
 
-The child leads a process group of its own, so that whatever it starts ends with it.
-Its messages (stderr) are handed on line by line as they come; what it prints (stdout)
-is kept in a file and read when it has ended. Where its task's process is gone, however
-it went, the child ends in order (Linux): it would keep the next try from its output.
+The child leads a process group of its own, so that its own children end with it. Its log
+(stderr) is forwarded line by line; its stdout is kept in a file and read when it has ended.
+If the task's process dies for any reason, the child is terminated gracefully (Linux), since it
+would otherwise block the output for the next try.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-#: Seconds within which lsmi-etl ends after SIGTERM: the row group is finished and the
-#: journal written. What takes longer is killed.
+#: Seconds that lsmi-etl has after SIGTERM to finish the row group and write the journal,
+#: before it is killed.
 GRACE_SECONDS = 15.0
 
 
-# Loaded here: between fork and exec nothing may be.
+# Loaded here, since libraries must not be loaded between fork and exec.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 
 
 def ends_with(parent: int) -> Callable[[], None] | None:
-    """What a child calls before it becomes the program, so that its parent's end ends it."""
+    """The pre-exec function that makes the child end when its parent ends."""
     if _LIBC is None:
         return None
 
@@ -44,9 +44,9 @@ def ends_with(parent: int) -> Callable[[], None] | None:
 
 
 def executable(named: str | None = None) -> str:
-    """The program: the one named, else that of the wheel ``lsmi-etl``, else that on PATH.
+    """The path of the program: the given one, else that of the wheel ``lsmi-etl``, else on PATH.
 
-    Raises ``FileNotFoundError`` where there is none.
+    Raises ``FileNotFoundError`` if there is none.
     """
     if named:
         return named
@@ -65,7 +65,7 @@ def executable(named: str | None = None) -> str:
 
 
 def logged(line: str) -> tuple[int, str]:
-    """The level of a line that the program logged, and the line; of one in JSON, the message."""
+    """The level and the text of a log line of the program, in text or JSON format."""
     word = line.split(maxsplit=1)[0] if line.strip() else ""
     if line.startswith("{"):
         try:
@@ -78,7 +78,7 @@ def logged(line: str) -> tuple[int, str]:
 
 
 def trace() -> dict[str, str]:
-    """Variables by which the program's spans become part of the task's, where there are any."""
+    """Environment variables that make the task's span, if any, the parent of the program's spans."""
     try:
         from opentelemetry.propagate import inject
     except ImportError:
@@ -89,7 +89,7 @@ def trace() -> dict[str, str]:
 
 
 def last_json(stdout: str) -> dict[str, Any] | None:
-    """The last line of what was printed, where it is a JSON object."""
+    """The last line of stdout, if it is a JSON object."""
     lines = [line for line in stdout.splitlines() if line.strip()]
     try:
         value = json.loads(lines[-1]) if lines else None
@@ -99,7 +99,7 @@ def last_json(stdout: str) -> dict[str, Any] | None:
 
 
 def end_group(process: subprocess.Popen[bytes], grace_seconds: float = GRACE_SECONDS) -> None:
-    """Asks a process group to end, and kills what is left of it after a while."""
+    """Sends SIGTERM to a process group, and SIGKILL after the grace period."""
     for sign, patience in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):
         try:
             os.killpg(process.pid, sign)
@@ -127,7 +127,7 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
 
     def run(self, each_line: Callable[[str], None]) -> tuple[int, str]:
-        """Runs to the end; the exit code (minus the signal's number) and stdout."""
+        """Runs the program; returns the exit code (negative for a signal) and stdout."""
         with tempfile.TemporaryFile() as stdout:
             self._child = subprocess.Popen(
                 self.command,
@@ -148,6 +148,6 @@ class Process:
             return code, stdout.read().decode(errors="replace")
 
     def end(self) -> None:
-        """Ends the run, in order where it can be."""
+        """Terminates the run gracefully."""
         if self._child is not None and self._child.poll() is None:
             end_group(self._child)

@@ -1,4 +1,4 @@
-"""Waits for a run that goes on without a worker."""
+"""The trigger that waits for a deferred run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .process import logged
 
 
 class LsmiJobTrigger(BaseTrigger):
-    """Fires when the run of a folder has ended: ``{"exit_code": N}``, or ``None`` for N
-    where the run is lost, which a retry resumes.
+    """Fires when the run in a folder has ended, with ``{"exit_code": N}``; N is ``None`` if the
+    run is lost, which a retry resumes.
 
     :param folder: the run's folder (see :mod:`airflow_provider_lsmi_etl.job`)
-    :param poll_seconds: between two looks
+    :param poll_seconds: polling interval
     """
 
     def __init__(self, folder: str, poll_seconds: float = 5.0) -> None:
@@ -32,7 +32,7 @@ class LsmiJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         job, offset = Job(self.folder), 0
         while True:
-            # Asked in this order, so that no line is said after the last look.
+            # The exit code is read first, so that no line is missed at the end.
             code = await asyncio.to_thread(job.exit_code)
             lines, offset = await asyncio.to_thread(job.lines_after, offset)
             for line in lines:
@@ -45,5 +45,5 @@ class LsmiJobTrigger(BaseTrigger):
             return
 
     async def on_kill(self) -> None:
-        """Ends the run when a user ends the task."""
+        """Cancels the run when a user cancels the task."""
         await asyncio.to_thread(Job(self.folder).cancel)

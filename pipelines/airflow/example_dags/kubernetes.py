@@ -1,7 +1,8 @@
-"""The nightly partition in a pod: no lsmi-etl on the workers.
+"""The nightly partition in a pod, without lsmi-etl on the workers.
 
 Needs ``apache-airflow-providers-cncf-kubernetes`` and an image built from the
-repository's ``pipelines/Containerfile``. The summary becomes XCom by the sidecar; 99 skips.
+repository's ``pipelines/Containerfile``. The sidecar stores the summary as XCom; exit code
+99 skips the task.
 """
 
 from __future__ import annotations
@@ -33,6 +34,6 @@ with DAG(
         ],
         do_xcom_push=True,
         skip_on_exit_code=99,
-        # SIGTERM ends the row group and writes the journal within ten seconds.
+        # After SIGTERM the run finishes its row group and its journal within ten seconds.
         termination_grace_period=30,
     )

@@ -1,7 +1,7 @@
-"""Yesterday's partition, every night: annotate, check, report.
+"""A nightly partition: annotate, check, report.
 
 Reads ``$LSMI_DATA/raw/ds=…``, writes ``$LSMI_DATA/annotated/ds=…``. A night without
-data is skipped; a task that was killed goes on where it was when it is tried again.
+data is skipped; a task that was killed resumes when it is retried.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ with DAG(
         output_path=f"{DATA}/annotated/{PARTITION}",
         bundle=f"{DATA}/bundle",
         max_bad_rows="5%",
-        # The partition is known only at run time: the alias gets it as its asset.
+        # The partition is known only at run time, so the asset is added to the alias.
         outlets=[AssetAlias("lsmi_annotated")],
     )
     gate = LsmiSqlOperator(

@@ -1,7 +1,7 @@
-"""A night as one task: all that a pipeline file says.
+"""A pipeline file as one task.
 
-``$LSMI_DATA/nightly.toml`` (the repository's ``pipelines/nightly.toml`` is one to begin
-with) names its paths below ``$LSMI_DATA``. The asset's event has rows, bad rows and means.
+The paths in ``$LSMI_DATA/nightly.toml`` (the repository's ``pipelines/nightly.toml`` is a
+template) are relative to ``$LSMI_DATA``. The asset's event has rows, bad rows and means.
 """
 
 from __future__ import annotations

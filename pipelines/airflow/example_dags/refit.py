@@ -1,8 +1,8 @@
-"""New models every week, in use only if they hold.
+"""A weekly fit whose models are promoted only if they are good enough.
 
 Fits a candidate on ``$LSMI_DATA/train.parquet``. It becomes ``$LSMI_DATA/bundle``, a
-link that is replaced in one step, where the classifier of the pair is no worse on
-held-out rows than the one in use and is well calibrated.
+link that is replaced atomically, if the classifier of the pair is no worse on held-out
+rows than the current one and is well calibrated.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from airflow_provider_lsmi_etl.operators import LsmiFitOperator
 from airflow_provider_lsmi_etl.process import executable
 
 DATA = os.environ.get("LSMI_DATA", "/data")
-#: Worse than the bundle in use by at most so many nats of cross-entropy.
+#: Maximum increase of the cross-entropy over the current bundle, in nats.
 TOLERANCE_NATS = 0.01
-#: A larger expected calibration error is no calibration.
+#: Maximum expected calibration error.
 MOST_CALIBRATION_ERROR = 0.1
 
 
 @task
 def promote(fitted: dict) -> str:
-    """Puts the candidate in use, or skips."""
+    """Promotes the candidate, or skips."""
     candidate, current = Path(fitted["bundle"]), Path(DATA, "bundle")
     pair = fitted["validation"]["classifiers"][2]
     if pair["calibration_error"] > MOST_CALIBRATION_ERROR:

@@ -1,7 +1,7 @@
-"""A large folder in shares, as many at once as there are workers.
+"""A large folder, annotated in shares by mapped tasks.
 
-Each mapped task takes one share of the files, balanced by bytes. Shares whose files are
-annotated already are skipped; the last task asks all of them.
+Each task processes one share of the files, balanced by bytes. Shares whose files are
+annotated already are skipped; the last task queries all files.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ with DAG(
         input_path=f"{DATA}/raw",
         output_path=f"{DATA}/annotated",
         bundle=f"{DATA}/bundle",
-        # One thread a task: the tasks share the machine.
+        # One worker per task, since the tasks share the machine.
         options=["--workers", "1"],
-        # Each share that is done is an event of it, with its rows and means.
+        # Each completed share is an event of this asset, with its rows and means.
         outlets=[Asset(f"file://{DATA}/annotated")],
     ).expand(files_per_job=[f"{share}/{SHARES}" for share in range(1, SHARES + 1)])
     count = LsmiSqlOperator(

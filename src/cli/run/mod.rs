@@ -1,8 +1,8 @@
-//! `lsmi-etl run`: annotating, queries, checks and a report, as a pipeline file says. Each step
-//! is the subcommand of its name, with the settings that hold.
+//! The `run` subcommand: annotates, queries, checks and reports as a pipeline file defines. Each
+//! step runs the subcommand of its name with the settings in effect.
 
-mod fresh;
-mod shown;
+mod freshness;
+mod preview;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -15,28 +15,30 @@ use clap::{ArgMatches, Args};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
-use crate::config::{AnnotateSettings, Config, Ends, EngineArgs, Typed, load};
+use crate::config::{AnnotateSettings, CommandLine, Config, EngineArgs, InputOutput, load};
 use crate::error::{Error, Result};
+use crate::telemetry::Telemetry;
 
-use super::annotate::{self, AnnotateArgs, Outcome, Told, told};
-use super::report::Made;
+use self::steps::{StepRunner, StepSummary};
+use super::annotate::{self, AnnotateArgs, Observers, Outcome, with_observers};
+use super::report::ReportSummary;
 use super::{output, signals};
 
-/// Annotate, query, check and report as a pipeline file says
+/// Annotate, query, check and report as defined in a pipeline file
 ///
 /// The file is TOML: an input and an output, and tables that hold the flags of the subcommands
-/// by their names. {{ NAME }} in any string is a variable: the value that --set NAME=VALUE gives
-/// it, else the environment's variable NAME, else what the file's table `variables` says; a
-/// variable without a value is an error. Everything is checked before anything runs.
+/// by name. {{ NAME }} in any string is a variable. Its value comes from --set NAME=VALUE, else
+/// from the environment variable NAME, else from the table `variables` of the file; a variable
+/// without a value is an error. The whole file is validated before anything runs.
 ///
-/// For annotate and the engine a flag of this command goes before the environment (LSMI_ETL_BUNDLE
-/// and so on, LSMI_ETL_ and the flag's name), and that before the file; --show-config shows which
-/// holds. Paths are relative to the folder in which this command runs, as those of all commands
-/// are; {{ here }} is the folder of the pipeline file.
+/// For the settings of annotate and of the engine, a flag of this command overrides the
+/// environment (LSMI_ETL_BUNDLE and so on: LSMI_ETL_ and the name of the flag), which overrides
+/// the file; --show-config prints the values in effect and their origins. Paths are relative to
+/// the working directory, as in all commands; {{ here }} is the folder of the pipeline file.
 ///
-/// Run again, a pipeline does what is left to do: files that are annotated stay as they are, checks
-/// are made again, and rows and reports are written again only where they are older than the
-/// annotated files, the pipeline file or a file that it names. What is older is replaced.
+/// A second run does only what is left to do: annotated files stay unchanged, checks run again,
+/// and the outputs of queries and reports are replaced only if they are older than the annotated
+/// files, the pipeline file or a file that it names.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,77 +63,81 @@ A pipeline file:
   [report]
   output = \"report-{{ ds }}.html\"
 
-Its JSON Schema is schemas/pipeline.schema.json; more examples are in pipelines/.")]
+The JSON Schema is schemas/pipeline.schema.json; more examples are in pipelines/.")]
 pub(super) struct RunArgs {
-    /// The pipeline file
+    /// Pipeline file
     #[arg(value_name = "PIPELINE.toml")]
     pipeline: PathBuf,
-    /// Give a variable a value; may be repeated
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assigned)]
+    /// Set a variable; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_assignment)]
     set: Vec<(String, String)>,
-    /// Print what would be done, from footers only
+    /// Read footers only and print the plan
     #[arg(long)]
     dry_run: bool,
-    /// Print every setting, its value and where that comes from
+    /// Print every setting with its value and the origin of the value
     #[arg(long, conflicts_with = "dry_run")]
     show_config: bool,
-    /// End with one line of JSON on stdout
+    /// Print the summary as one line of JSON, last on stdout
     #[arg(long)]
     json: bool,
     /// Write the summary as JSON to a file
     #[arg(long, value_name = "PATH")]
     summary: Option<PathBuf>,
     #[command(flatten)]
-    ends: Ends,
+    paths: InputOutput,
     #[command(flatten)]
     annotate: AnnotateSettings,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
-fn assigned(text: &str) -> std::result::Result<(String, String), String> {
+fn parse_assignment(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".to_owned()),
     }
 }
 
-/// What `lsmi-etl run` did; its JSON Schema is in `schemas/`.
+/// The summary of `lsmi-etl run`; its JSON Schema is in `schemas/`.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "PipelineSummary")]
-struct Summary {
-    /// The pipeline file as it was given.
+struct PipelineSummary {
+    /// The pipeline file as given.
     pipeline: PathBuf,
-    /// Whether all was there already.
+    /// Whether all outputs existed already.
     nothing_to_do: bool,
-    /// What annotating came to.
+    /// The summary of annotating.
     annotate: Outcome,
-    /// The steps after it, in their order.
-    steps: Vec<steps::Done>,
-    /// The report; null where none is asked for, or it was there already.
-    report: Option<Made>,
+    /// The steps after annotating, in order.
+    steps: Vec<StepSummary>,
+    /// The report; null where none is configured or it existed already.
+    report: Option<ReportSummary>,
     /// Wall-clock seconds.
     seconds: f64,
 }
 
-/// The JSON Schema of what `lsmi-etl run` writes with `--json` and `--summary`.
+/// The JSON Schema of the summary that `lsmi-etl run` writes with `--json` and `--summary`.
 pub fn pipeline_summary_schema() -> Schema {
-    schema_for!(Summary)
+    schema_for!(PipelineSummary)
 }
 
-/// Runs `lsmi-etl run` and gives the exit code.
-pub(super) fn run(args: &RunArgs, matches: &ArgMatches, stop: &AtomicBool) -> Result<ExitCode> {
+/// Runs `lsmi-etl run` and returns the exit code.
+pub(super) fn run(
+    args: &RunArgs,
+    matches: &ArgMatches,
+    telemetry: &Telemetry,
+    stop: &AtomicBool,
+) -> Result<ExitCode> {
     let set: BTreeMap<String, String> = args.set.iter().cloned().collect();
-    let config = load(Typed {
+    let config = load(CommandLine {
         pipeline: &args.pipeline,
         set: &set,
-        ends: &args.ends,
+        paths: &args.paths,
         annotate: &args.annotate,
         engine: &args.engine,
         matches,
     })?;
     if args.show_config {
-        shown::settings(&config.settings, args.json)?;
+        preview::print_settings(&config.settings, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let annotation = AnnotateArgs {
@@ -144,10 +150,12 @@ pub(super) fn run(args: &RunArgs, matches: &ArgMatches, stop: &AtomicBool) -> Re
         engine: config.engine.clone(),
     };
     if args.dry_run {
-        shown::plan(&annotate::plan(&annotation, stop)?, &config, args.json)?;
+        preview::print_plan(&annotate::plan(&annotation, stop)?, &config, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let summary = told(&config.annotate, stop, |told| work(args, &config, &annotation, told, stop))?;
+    let summary = with_observers(&config.annotate, telemetry, stop, |observers| {
+        run_steps(args, &config, &annotation, observers, stop)
+    })?;
     if let Some(path) = &args.summary {
         output::summary(path, &summary)?;
     }
@@ -157,34 +165,34 @@ pub(super) fn run(args: &RunArgs, matches: &ArgMatches, stop: &AtomicBool) -> Re
     Ok(annotate::exit_code(config.annotate.if_nothing, summary.nothing_to_do))
 }
 
-fn work(
+fn run_steps(
     args: &RunArgs,
     config: &Config,
     annotation: &AnnotateArgs,
-    told: Told<'_>,
+    observers: Observers<'_>,
     stop: &AtomicBool,
-) -> Result<Summary> {
+) -> Result<PipelineSummary> {
     let start = Instant::now();
-    let Some(outcome) = annotate::annotate(annotation, told, stop)? else {
-        return Err(Error::Internal("a pipeline's output has closed".to_owned()));
+    let Some(outcome) = annotate::annotate(annotation, observers, stop)? else {
+        return Err(Error::Internal("the output of a pipeline was closed".to_owned()));
     };
-    // Where that is said to be no error, there is nothing to ask or to report on.
+    // With if_nothing, an empty input is no error: there are no rows to query or to report on.
     let is_empty = outcome.rows() == 0 && config.annotate.if_nothing.is_some();
-    let mut nothing_to_do = outcome.is_nothing();
-    let pipeline = steps::Steps { config, pipeline: &args.pipeline, is_annotated: outcome.is_nothing() };
+    let mut nothing_to_do = outcome.had_nothing_to_do();
+    let runner = StepRunner { config, pipeline: &args.pipeline, is_annotated: outcome.had_nothing_to_do() };
     let mut done = Vec::new();
     for query in config.queries.iter().filter(|_| !is_empty) {
-        continue_unless(stop)?;
-        let step = pipeline.query(query, stop)?;
+        check_stop(stop)?;
+        let step = runner.query(query, stop)?;
         nothing_to_do &= !step.has_written();
         done.push(step);
     }
     let report = match &config.report {
         Some(settings) if !is_empty => {
-            // Nobody asks while a report is made: from here on the first signal ends the run.
+            // Reports do not poll the stop flag, so from here on the first signal ends the process.
             signals::end_at_once()?;
-            continue_unless(stop)?;
-            pipeline.report(settings)?
+            check_stop(stop)?;
+            runner.report(settings)?
         }
         _ => None,
     };
@@ -192,7 +200,7 @@ fn work(
     if nothing_to_do {
         tracing::info!("{}: nothing to do", args.pipeline.display());
     }
-    Ok(Summary {
+    Ok(PipelineSummary {
         pipeline: args.pipeline.clone(),
         nothing_to_do,
         annotate: outcome,
@@ -202,6 +210,6 @@ fn work(
     })
 }
 
-fn continue_unless(stop: &AtomicBool) -> Result<()> {
+fn check_stop(stop: &AtomicBool) -> Result<()> {
     if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
 }

@@ -11,56 +11,56 @@ use serde::Serialize;
 use crate::config::{Config, Query, ReportSettings};
 use crate::error::{Error, Place, Result};
 
-use super::super::report::{self, Made, ReportArgs};
+use super::super::report::{self, ReportArgs, ReportSummary};
 use super::super::sql::{self, SqlArgs};
-use super::fresh::is_fresh;
+use super::freshness::is_fresh;
 
-/// Rows of a table on stdout, as for `lsmi-etl sql`.
+/// Rows per table on stdout, as in `lsmi-etl sql`.
 const MAX_ROWS: usize = 1000;
 
-/// A step that was done, or was there already.
+/// The summary of a step.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Step")]
-pub(super) struct Done {
-    /// The step's name in the pipeline file.
+pub(super) struct StepSummary {
+    /// Name of the step in the pipeline file.
     name: String,
     /// "query" or "check".
     kind: &'static str,
-    /// The file of its rows.
+    /// Output file of the query.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<PathBuf>,
-    /// The rows that were written; nothing for a check, and where they were there already.
+    /// Rows written; absent for a check, and where the output was up to date.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<u64>,
     /// Wall-clock seconds.
     seconds: f64,
 }
 
-impl Done {
-    /// Whether a file is new.
+impl StepSummary {
+    /// Whether the step wrote its output file.
     pub(super) fn has_written(&self) -> bool {
         self.output.is_some() && self.rows.is_some()
     }
 }
 
-/// What the steps of a run share.
-pub(super) struct Steps<'a> {
+/// Runs the steps of a pipeline.
+pub(super) struct StepRunner<'a> {
     pub(super) config: &'a Config,
     pub(super) pipeline: &'a Path,
-    /// Whether this run has found all files annotated.
+    /// Whether all files had been annotated before this run.
     pub(super) is_annotated: bool,
 }
 
-impl Steps<'_> {
-    /// Writes the rows of a query, or makes a check.
+impl StepRunner<'_> {
+    /// Runs a query or a check.
     ///
     /// # Errors
     /// As for `lsmi-etl sql`; [`Error::BadData`] where a check fails.
-    pub(super) fn query(&self, query: &Query, stop: &AtomicBool) -> Result<Done> {
+    pub(super) fn query(&self, query: &Query, stop: &AtomicBool) -> Result<StepSummary> {
         let start = Instant::now();
         let step = &query.step;
         let kind = if step.expect.is_some() { "check" } else { "query" };
-        let done = |rows| Done {
+        let summary = |rows| StepSummary {
             name: step.name.clone(),
             kind,
             output: step.output.clone(),
@@ -69,23 +69,25 @@ impl Steps<'_> {
         };
         let tables = self.config.tables.iter().map(|(_, path)| Path::new(path));
         if self.is_up_to_date(step.output.as_deref(), tables.chain(step.file.as_deref())) {
-            tracing::info!("{kind} {}: its rows are there already", step.name);
-            return Ok(done(None));
+            tracing::info!("{kind} {}: its output is up to date", step.name);
+            return Ok(summary(None));
         }
         tracing::info!("{kind} {}", step.name);
-        let args = self.sql(query);
-        let Some(expect) = step.expect else { return sql::write(&args, stop).map(|rows| done(Some(rows))) };
+        let args = self.sql_args(query);
+        let Some(expect) = step.expect else {
+            return sql::write(&args, stop).map(|rows| summary(Some(rows)));
+        };
         match sql::check(&args, expect, stop)? {
-            None => Ok(done(None)),
+            None => Ok(summary(None)),
             Some(rows) => {
-                let message = step.message.as_deref().unwrap_or("its rows are not as expected");
+                let message = step.message.as_deref().unwrap_or("the rows are not as expected");
                 let what = format!("the check {} has failed: {message}\n{rows}", step.name);
                 Err(Error::bad_data(Place::file(&query.place), what))
             }
         }
     }
 
-    fn sql(&self, query: &Query) -> SqlArgs {
+    fn sql_args(&self, query: &Query) -> SqlArgs {
         let Query { step, sql, .. } = query;
         let default_rows = if step.output.is_some() { 0 } else { MAX_ROWS };
         SqlArgs {
@@ -103,16 +105,16 @@ impl Steps<'_> {
         }
     }
 
-    /// Makes the report; nothing where it is there already.
+    /// Makes the report; `None` if it is up to date.
     ///
     /// # Errors
     /// As for `lsmi-etl report`.
-    pub(super) fn report(&self, settings: &ReportSettings) -> Result<Option<Made>> {
+    pub(super) fn report(&self, settings: &ReportSettings) -> Result<Option<ReportSummary>> {
         let written = settings.written().into_iter().chain(settings.svg.as_deref());
         let sources =
             || once(self.config.output.as_path()).chain(settings.compare.iter().map(PathBuf::as_path));
         if written.clone().all(|output| self.is_up_to_date(Some(output), sources())) {
-            tracing::info!("report: it is there already");
+            tracing::info!("report: it is up to date");
             return Ok(None);
         }
         let bundle = settings.bundle.clone().unwrap_or_else(|| self.config.annotate.bundle.clone());

@@ -1,14 +1,14 @@
-//! Completion: commands after a backslash, files within quotes, and elsewhere columns
-//! of the tables that the statement names, tables, functions and SQL's words.
+//! Completion for the shell: meta-commands after a backslash, files within quotes, and otherwise
+//! columns of the tables in the statement, tables, functions and SQL keywords.
 
 use std::path::Path;
 
 use crate::sql::{Format, Session};
 
-use super::command::{COMMANDS, formats};
-use super::lexer::{End, is_word, scan, tables};
+use super::lexer::{EndState, is_word, scan, tables};
+use super::meta_command::{COMMANDS, formats};
 
-/// What may follow: what is shown, and what takes the place of the text.
+/// A candidate: the text to display, and its replacement for the typed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) shown: String,
@@ -22,7 +22,7 @@ impl Candidate {
     }
 }
 
-const WORDS: [&str; 71] = [
+const KEYWORDS: [&str; 71] = [
     "ALL",
     "ANALYZE",
     "AND",
@@ -96,14 +96,14 @@ const WORDS: [&str; 71] = [
     "WHERE",
 ];
 
-/// Where the text to complete begins (a byte of `line`), and what may take its place.
-/// `position` is the cursor's.
+/// The candidates at the byte `position` of the cursor, and the byte at which the text begins that
+/// they replace.
 pub(super) fn complete(line: &str, position: usize, session: &Session) -> (usize, Vec<Candidate>) {
     let (before, after) = line.split_at_checked(position).unwrap_or((line, ""));
     if before.trim_start().starts_with('\\') {
         return command(before, session);
     }
-    if let (_, End::Quoted(quote, start)) = scan(before) {
+    if let (_, EndState::Quoted(quote, start)) = scan(before) {
         let typed = before.get(start..).unwrap_or_default();
         let close = if after.starts_with(quote) { String::new() } else { quote.to_string() };
         let mut found = files(typed, &close, |name| Format::of(Path::new(name)).is_some());
@@ -144,14 +144,14 @@ fn names(typed: &str, line: &str, session: &Session) -> Vec<Candidate> {
     let functions = session.functions().into_iter().filter(|name| begins(name));
     found.extend(functions.map(|name| Candidate { replacement: format!("{name}("), shown: name }));
     let lower = typed.chars().any(char::is_lowercase);
-    let words = WORDS.iter().filter(|word| begins(word));
+    let words = KEYWORDS.iter().filter(|word| begins(word));
     found.extend(
         words.map(|word| Candidate::plain(if lower { word.to_lowercase() } else { (*word).to_owned() })),
     );
     found
 }
 
-/// The columns of what a statement names. A store is not asked while somebody types.
+/// The columns of a table or a file. Object stores are not queried during completion.
 fn columns(table: &str, session: &Session) -> Vec<String> {
     match table.contains("://") {
         true => Vec::new(),
@@ -159,7 +159,7 @@ fn columns(table: &str, session: &Session) -> Vec<String> {
     }
 }
 
-/// A name as SQL takes it.
+/// A name, quoted if SQL requires it.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
     match name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -201,7 +201,7 @@ fn typed_quote(before: &str, start: usize, length: usize) -> String {
     before.get(start..start + length).unwrap_or_default().to_owned()
 }
 
-/// Files and folders whose paths begin with what is typed; `close` follows a file.
+/// Files and folders whose paths begin with the typed text; `close` is appended to a file.
 fn files(typed: &str, close: &str, wanted: impl Fn(&str) -> bool) -> Vec<Candidate> {
     let cut = typed.rfind('/').map_or(0, |slash| slash + 1);
     let (folder, head) = typed.split_at_checked(cut).unwrap_or(("", typed));
@@ -216,7 +216,7 @@ fn files(typed: &str, close: &str, wanted: impl Fn(&str) -> bool) -> Vec<Candida
         if !name.starts_with(head) || (name.starts_with('.') && head.is_empty()) {
             continue;
         }
-        // A link to a folder is one.
+        // Follows links: a link to a folder counts as a folder.
         if entry.path().is_dir() {
             let shown = format!("{name}/");
             found.push(Candidate { replacement: format!("{folder}{shown}"), shown });

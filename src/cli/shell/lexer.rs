@@ -1,20 +1,20 @@
-//! What can be seen of SQL while it is typed: whether a text is whole, where its open
-//! quote is, and which tables it names.
+//! A lexer for SQL input that may be incomplete: finds the end of a statement, an open quote, and
+//! the names of the tables.
 
-/// Where a text ends.
+/// The lexer's state at the end of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum EndState {
     /// After a semicolon.
     Statement,
-    /// Amid a statement, or before one.
+    /// Within a statement, or before one.
     Open,
-    /// In a quote of this kind, whose content begins at this byte.
+    /// Within a quote of this kind, whose content begins at this byte.
     Quoted(char, usize),
-    /// In a block comment.
+    /// Within a block comment.
     Comment,
 }
 
-/// What a text is made of, comments left out.
+/// A token of SQL; comments are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     Word(&'a str),
@@ -22,19 +22,19 @@ pub(super) enum Token<'a> {
     Sign(char),
 }
 
-/// Whether a text can run: it ends in a semicolon, or holds nothing at all.
-pub(super) fn is_whole(text: &str) -> bool {
+/// Whether a text can be executed: it ends in a semicolon, or is empty.
+pub(super) fn is_complete(text: &str) -> bool {
     let (tokens, end) = scan(text);
-    end == End::Statement || (tokens.is_empty() && end == End::Open)
+    end == EndState::Statement || (tokens.is_empty() && end == EndState::Open)
 }
 
-/// Whether a text holds nothing but space and comments.
+/// Whether a text holds only white space and comments.
 pub(super) fn is_blank(text: &str) -> bool {
     scan(text).0.is_empty()
 }
 
-/// Cuts a text into tokens and says where it ends.
-pub(super) fn scan(text: &str) -> (Vec<Token<'_>>, End) {
+/// Splits a text into tokens and returns the state at its end.
+pub(super) fn scan(text: &str) -> (Vec<Token<'_>>, EndState) {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(rest) = text.get(at..) {
@@ -43,7 +43,7 @@ pub(super) fn scan(text: &str) -> (Vec<Token<'_>>, End) {
         let after = text.get(inside..).unwrap_or_default();
         at = match c {
             '\'' | '"' => {
-                let Some(length) = after.find(c) else { return (tokens, End::Quoted(c, inside)) };
+                let Some(length) = after.find(c) else { return (tokens, EndState::Quoted(c, inside)) };
                 tokens.push(Token::Quoted(after.get(..length).unwrap_or_default()));
                 inside + length + 1
             }
@@ -53,7 +53,7 @@ pub(super) fn scan(text: &str) -> (Vec<Token<'_>>, End) {
             },
             '/' if after.starts_with('*') => match after.find("*/") {
                 Some(length) => inside + length + 2,
-                None => return (tokens, End::Comment),
+                None => return (tokens, EndState::Comment),
             },
             c if is_word(c) => {
                 let length = after.find(|c| !is_word(c)).unwrap_or(after.len());
@@ -68,12 +68,12 @@ pub(super) fn scan(text: &str) -> (Vec<Token<'_>>, End) {
             }
         };
     }
-    let end = if tokens.last() == Some(&Token::Sign(';')) { End::Statement } else { End::Open };
+    let end = if tokens.last() == Some(&Token::Sign(';')) { EndState::Statement } else { EndState::Open };
     (tokens, end)
 }
 
-/// The tables that a text reads, as far as can be seen: what stands after `FROM`,
-/// `JOIN` and the like, or after a comma.
+/// The tables that a text probably reads: names after `FROM`, `JOIN` and similar keywords, and
+/// quoted names after a comma.
 pub(super) fn tables(text: &str) -> Vec<&str> {
     const BEFORE: [&str; 7] = ["from", "join", "into", "update", "table", "describe", "desc"];
     let (tokens, _) = scan(text);
@@ -95,7 +95,7 @@ pub(super) fn tables(text: &str) -> Vec<&str> {
     names
 }
 
-/// Whether a letter is one of a name's.
+/// Whether a character can be part of a name.
 pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
@@ -109,20 +109,20 @@ mod tests {
         for whole in
             ["SELECT 1;", "SELECT ';';", "SELECT 1; -- done", "a; b ;\n", "", "  -- nothing", "/* ; */"]
         {
-            assert!(is_whole(whole), "{whole}");
+            assert!(is_complete(whole), "{whole}");
         }
         for open in ["SELECT 1", "SELECT ';", "SELECT 1 -- ;", "SELECT 1; SELECT", "/* ;", "SELECT \"a;"] {
-            assert!(!is_whole(open), "{open}");
+            assert!(!is_complete(open), "{open}");
         }
         assert!(is_blank(" -- x\n/* y */ ") && !is_blank("x") && !is_blank(";"));
     }
 
     #[test]
     fn an_open_quote_is_found() {
-        assert_eq!(scan("FROM 'out").1, End::Quoted('\'', 6));
-        assert_eq!(scan("FROM 'a' WHERE \"b").1, End::Quoted('"', 16));
-        assert_eq!(scan("'it''s'").1, End::Open);
-        assert_eq!(scan("SELECT 'ä' 'ö").1, End::Quoted('\'', 13));
+        assert_eq!(scan("FROM 'out").1, EndState::Quoted('\'', 6));
+        assert_eq!(scan("FROM 'a' WHERE \"b").1, EndState::Quoted('"', 16));
+        assert_eq!(scan("'it''s'").1, EndState::Open);
+        assert_eq!(scan("SELECT 'ä' 'ö").1, EndState::Quoted('\'', 13));
     }
 
     #[test]

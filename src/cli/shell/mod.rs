@@ -1,38 +1,36 @@
-//! The shell of `lsmi-etl sql`: statements typed one after another, with history,
-//! completion and a few commands of its own, in the words of psql and datafusion-cli.
+//! The interactive shell of `lsmi-etl sql`: a read-eval-print loop with history, completion and
+//! meta-commands in the notation of psql and datafusion-cli.
 //!
-//! It is built on rustyline, as datafusion-cli is, and not on the `datafusion-cli`
-//! crate itself: that brings DataFusion's default features (Avro, every compression,
-//! cryptographic functions), the AWS SDK beside the stores that annotate uses, and
-//! another allocator, while its shell knows a fixed set of formats and commands, no
-//! completion of files or columns, and none of this program's errors.
+//! It is built on rustyline, as datafusion-cli is, but not on the `datafusion-cli` crate, which
+//! adds DataFusion's default features (Avro, every compression, cryptographic functions), the
+//! AWS SDK besides object_store, and another allocator; and whose shell has a fixed set of
+//! formats and commands, no completion of files or columns, and not the errors of this program.
 
-mod command;
 mod complete;
-mod editor;
 mod lexer;
+mod line_editor;
+mod meta_command;
 mod sink;
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Place, Result};
 use crate::sql::{Layout, Request, Session};
 
-use self::command::Command;
-use self::editor::{Line, Lines};
-use self::sink::{FileSink, State};
+use self::line_editor::{Line, LineEditor};
+use self::meta_command::MetaCommand;
+use self::sink::{FileSink, SinkState};
 use super::output;
 
-/// Files that may include one another.
-const DEEPEST: usize = 16;
+/// The maximum depth of nested \i commands.
+const MAX_INCLUDE_DEPTH: usize = 16;
 
-/// Runs the shell until its user leaves. `stop` is set by Ctrl-C.
+/// Runs the shell until the user quits. Ctrl-C sets `stop`.
 ///
 /// # Errors
-/// [`Error::Io`] of the terminal, and those of opening the request's tables. What a
-/// statement does wrong is said, and the shell goes on.
+/// [`Error::Io`] of the terminal, and those of opening the request's tables. Errors of a
+/// statement are logged, and the shell continues.
 pub(super) fn run(request: &Request, overwrite: bool, stop: &AtomicBool) -> Result<()> {
     let session = Session::open(request)?;
     let mut shell =
@@ -40,19 +38,19 @@ pub(super) fn run(request: &Request, overwrite: bool, stop: &AtomicBool) -> Resu
     output::print(concat!(
         "lsmi-etl ",
         env!("CARGO_PKG_VERSION"),
-        ", SQL of DataFusion; \\? for help, \\q to leave\n"
+        ", SQL of DataFusion; \\? for help, \\q to quit\n"
     ))?;
-    let mut lines = Lines::open(&session)?;
+    let mut editor = LineEditor::open(&session)?;
     loop {
-        let text = match lines.read()? {
+        let text = match editor.read()? {
             Line::Text(text) => text,
             Line::Cleared => continue,
             Line::End => break,
         };
         stop.store(false, Ordering::Relaxed);
-        match shell.take(&text, 0) {
-            Ok(Next::More) => {}
-            Ok(Next::Leave) => break,
+        match shell.execute(&text, 0) {
+            Ok(Flow::Continue) => {}
+            Ok(Flow::Quit) => break,
             Err(Error::Interrupted) => tracing::warn!("cancelled"),
             Err(error) => tracing::error!("{error}"),
         }
@@ -60,16 +58,11 @@ pub(super) fn run(request: &Request, overwrite: bool, stop: &AtomicBool) -> Resu
     shell.close()
 }
 
-/// The width of the terminal that stdout is, if it is one.
-pub(super) fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
-}
-
-/// What follows a line.
+/// Whether the shell continues after an input.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
-    More,
-    Leave,
+enum Flow {
+    Continue,
+    Quit,
 }
 
 struct Shell<'a> {
@@ -82,49 +75,51 @@ struct Shell<'a> {
 }
 
 impl Shell<'_> {
-    /// Does what a command or a text of statements says.
-    fn take(&mut self, text: &str, depth: usize) -> Result<Next> {
-        match command::parse(text)? {
-            Some(command) => return self.obey(command, depth),
+    /// Executes a meta-command or SQL statements.
+    fn execute(&mut self, text: &str, depth: usize) -> Result<Flow> {
+        match meta_command::parse(text)? {
+            Some(command) => return self.run_command(command, depth),
             None if lexer::is_blank(text) => {}
-            None => self.query(text)?,
+            None => self.run_sql(text)?,
         }
-        Ok(Next::More)
+        Ok(Flow::Continue)
     }
 
-    fn obey(&mut self, command: Command, depth: usize) -> Result<Next> {
+    fn run_command(&mut self, command: MetaCommand, depth: usize) -> Result<Flow> {
         match command {
-            Command::Quit => return Ok(Next::Leave),
-            Command::Help => output::print(&command::help())?,
-            Command::Describe(None) => self.list()?,
-            Command::Describe(Some(name)) => self.describe(&name)?,
-            Command::Functions(text) => self.functions(text.as_deref().unwrap_or_default())?,
-            Command::Timing(value) => {
+            MetaCommand::Quit => return Ok(Flow::Quit),
+            MetaCommand::Help => output::print(&meta_command::help())?,
+            MetaCommand::Describe(None) => self.list_tables()?,
+            MetaCommand::Describe(Some(name)) => self.describe(&name)?,
+            MetaCommand::Functions(text) => self.functions(text.as_deref().unwrap_or_default())?,
+            MetaCommand::Timing(value) => {
                 self.timing = value.unwrap_or(!self.timing);
                 output::print(if self.timing { "timing is on\n" } else { "timing is off\n" })?;
             }
-            Command::Format(Some(format)) => self.layout.format = format,
-            Command::Format(None) => output::print(&format!("format is {}\n", self.layout.format.name()))?,
-            Command::Rows(rows) => self.layout.max_table_rows = (rows > 0).then_some(rows),
-            Command::Output(path) => {
+            MetaCommand::Format(Some(format)) => self.layout.format = format,
+            MetaCommand::Format(None) => {
+                output::print(&format!("format is {}\n", self.layout.format.name()))?
+            }
+            MetaCommand::Rows(rows) => self.layout.max_table_rows = (rows > 0).then_some(rows),
+            MetaCommand::Output(path) => {
                 self.close()?;
                 self.file = path.map(|path| FileSink::create(&path, self.overwrite)).transpose()?;
             }
-            Command::Include(path) => return self.include(&path, depth + 1),
+            MetaCommand::Include(path) => return self.include(&path, depth + 1),
         }
-        Ok(Next::More)
+        Ok(Flow::Continue)
     }
 
-    fn query(&mut self, sql: &str) -> Result<()> {
+    fn run_sql(&mut self, sql: &str) -> Result<()> {
         let started = Instant::now();
         let rows = match self.file.take() {
-            None => sink::to_screen(self.session, sql, &self.layout, self.stop)?,
+            None => sink::run_to_stdout(self.session, sql, &self.layout, self.stop)?,
             Some(mut file) => {
                 let ran = file.run(self.session, sql, &self.layout, self.stop);
                 match file.state() {
-                    State::Open => self.file = Some(file),
-                    State::Full => file.finish()?,
-                    State::Broken => file.give_up(),
+                    SinkState::Open => self.file = Some(file),
+                    SinkState::Full => file.finish()?,
+                    SinkState::Broken => file.discard(),
                 }
                 ran?
             }
@@ -136,17 +131,17 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Shows the rows of a statement of the shell's own here, whatever the user's go to.
+    /// Prints the rows of a statement of the shell itself to stdout, also while \o is active.
     fn show(&self, sql: &str) -> Result<u64> {
         let layout = Layout { max_table_rows: None, ..Layout::default() };
-        sink::to_screen(self.session, sql, &layout, self.stop)
+        sink::run_to_stdout(self.session, sql, &layout, self.stop)
     }
 
-    fn list(&self) -> Result<()> {
+    fn list_tables(&self) -> Result<()> {
         if self.session.tables().is_empty() {
             return output::print(
-                "no tables have a name yet; a file's name in quotes is a table ('out.parquet'), and\n\
-                 CREATE VIEW name AS SELECT * FROM 'out.parquet' gives it another\n",
+                "no tables have a name yet; a quoted file name is a table ('out.parquet'), and\n\
+                 CREATE VIEW name AS SELECT * FROM 'out.parquet' names it\n",
             );
         }
         self.show(
@@ -171,33 +166,35 @@ impl Shell<'_> {
         .map(drop)
     }
 
-    /// Runs a file of statements and commands, up to the first that fails.
-    fn include(&mut self, path: &str, depth: usize) -> Result<Next> {
-        if depth > DEEPEST {
-            return Err(Error::Usage(format!("{path}: \\i goes too deep; does the file include itself?")));
+    /// Executes a file of statements and meta-commands, up to the first that fails.
+    fn include(&mut self, path: &str, depth: usize) -> Result<Flow> {
+        if depth > MAX_INCLUDE_DEPTH {
+            return Err(Error::Usage(format!(
+                "{path}: \\i is nested too deep; does the file include itself?"
+            )));
         }
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::NoInput { place: Place::file(path), source })?;
         let mut statement = String::new();
         for line in text.lines() {
             let begins = lexer::is_blank(&statement);
-            if begins && !matches!(command::parse(line), Ok(None)) {
-                if self.take(line, depth)? == Next::Leave {
-                    return Ok(Next::Leave);
+            if begins && !matches!(meta_command::parse(line), Ok(None)) {
+                if self.execute(line, depth)? == Flow::Quit {
+                    return Ok(Flow::Quit);
                 }
                 continue;
             }
             statement.push_str(line);
             statement.push('\n');
-            if !lexer::is_blank(&statement) && lexer::is_whole(&statement) {
-                self.take(&std::mem::take(&mut statement), depth)?;
+            if !lexer::is_blank(&statement) && lexer::is_complete(&statement) {
+                self.execute(&std::mem::take(&mut statement), depth)?;
             }
         }
-        // The last may lack its semicolon.
-        self.take(&statement, depth)
+        // The last statement may lack its semicolon.
+        self.execute(&statement, depth)
     }
 
-    /// Finishes the file that results go to.
+    /// Publishes the output file, if any.
     fn close(&mut self) -> Result<()> {
         self.file.take().map_or(Ok(()), FileSink::finish)
     }

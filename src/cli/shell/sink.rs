@@ -1,4 +1,4 @@
-//! Where a shell's results go: to the screen, or to a file until it is finished.
+//! Outputs of the shell: stdout, or a staged file that collects results until it is published.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -8,39 +8,41 @@ use crate::error::{Error, Result};
 use crate::sql::{Format, Layout, Session};
 use crate::storage::Staged;
 
-/// A file that results are written to; it appears when it is finished.
+use super::super::output;
+
+/// A staged output file; it appears under its name when it is published.
 pub(super) struct FileSink {
     path: PathBuf,
     staged: Staged,
     format: Option<Format>,
     rows: u64,
-    state: State,
+    state: SinkState,
 }
 
-/// What may become of a file.
+/// The state of an output file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum SinkState {
     /// More results may follow.
     Open,
-    /// It holds the one result that its format allows.
+    /// It holds the single result that its format allows.
     Full,
-    /// It holds half a result.
+    /// It holds an incomplete result.
     Broken,
 }
 
 impl FileSink {
-    /// Begins a file.
+    /// Creates the staged file.
     ///
     /// # Errors
     /// As for [`Staged::create`].
     pub(super) fn create(path: &str, overwrite: bool) -> Result<Self> {
         let path = PathBuf::from(path);
         let staged = Staged::create(&path, overwrite)?;
-        Ok(Self { format: Format::of(&path), path, staged, rows: 0, state: State::Open })
+        Ok(Self { format: Format::of(&path), path, staged, rows: 0, state: SinkState::Open })
     }
 
-    /// Runs statements into the file, in the format that its ending tells, or else in
-    /// the layout's, and gives the number of rows.
+    /// Runs statements with output to the file, in the format of its extension or else of the
+    /// layout, and returns the number of rows.
     ///
     /// # Errors
     /// As for [`Session::run`].
@@ -59,21 +61,21 @@ impl FileSink {
         drop(out);
         let wrote = flushed.is_err() || self.staged.bytes().map_or(true, |now| now > before);
         self.state = match &ran {
-            Err(_) if wrote => State::Broken,
-            Ok(_) if wrote && layout.format.is_binary() => State::Full,
-            _ => State::Open,
+            Err(_) if wrote => SinkState::Broken,
+            Ok(_) if wrote && layout.format.is_binary() => SinkState::Full,
+            _ => SinkState::Open,
         };
         let rows = ran?;
         self.rows += if wrote { rows } else { 0 };
         Ok(rows)
     }
 
-    /// What became of the file.
-    pub(super) fn state(&self) -> State {
+    /// The state of the file.
+    pub(super) fn state(&self) -> SinkState {
         self.state
     }
 
-    /// Gives the file its name.
+    /// Publishes the file under its name.
     ///
     /// # Errors
     /// As for [`Staged::commit`].
@@ -83,25 +85,25 @@ impl FileSink {
         Ok(())
     }
 
-    /// Gives the file up.
-    pub(super) fn give_up(self) {
-        tracing::warn!("{} is given up: it would hold half a result", self.path.display());
+    /// Discards the file.
+    pub(super) fn discard(self) {
+        tracing::warn!("{} is discarded, since its result is incomplete", self.path.display());
     }
 }
 
-/// Runs statements and shows their rows here.
+/// Runs statements with output to stdout.
 ///
 /// # Errors
-/// As for [`Session::run`]; [`Error::Usage`] for a format that is no text.
-pub(super) fn to_screen(session: &Session, sql: &str, layout: &Layout, stop: &AtomicBool) -> Result<u64> {
+/// As for [`Session::run`]; [`Error::Usage`] for a binary format.
+pub(super) fn run_to_stdout(session: &Session, sql: &str, layout: &Layout, stop: &AtomicBool) -> Result<u64> {
     if layout.format.is_binary() {
         let name = layout.format.name();
         return Err(Error::Usage(format!("{name} is not for a terminal; \\o FILE first, or \\f table")));
     }
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let layout = Layout { width: super::terminal_width(), ..*layout };
+    let layout = Layout { width: output::terminal_width(), ..*layout };
     let ran = session.run(sql, &layout, &mut out, stop);
-    // Rows before a failure are the user's.
+    // Rows before a failure are still printed.
     let _ = out.flush();
     ran
 }

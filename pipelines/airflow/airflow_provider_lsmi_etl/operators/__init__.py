@@ -1,13 +1,13 @@
-"""lsmi-etl's jobs as Airflow tasks.
+"""Airflow operators for the commands of lsmi-etl.
 
-Every operator runs one command, hands its messages on to the task's log as they come,
-and returns its summary, which Airflow keeps as XCom. Exit codes decide what follows:
+Every operator runs one command, forwards its log to the task's log, and returns its
+summary, which Airflow stores as XCom. The exit code decides the state of the task:
 
 =====================  ==================================================
-99                     nothing to do: the task is skipped; where an earlier
-                       try has done it all, it succeeds
-64, 65, 73, 78         usage, data, output, bundle: fails, without retry
-all others, signals    fails; a retry goes on where the run was
+99                     nothing to do: the task is skipped; if an earlier
+                       try has done the work, it succeeds
+64, 65, 73, 78         usage, data, output, bundle: fails without retry
+all others, signals    fails; a retry resumes the run
 =====================  ==================================================
 """
 

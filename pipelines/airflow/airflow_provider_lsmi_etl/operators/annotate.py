@@ -1,4 +1,4 @@
-"""Annotating files: ``lsmi-etl annotate``."""
+"""The operator of ``lsmi-etl annotate``."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ if TYPE_CHECKING:
 class LsmiAnnotateOperator(LsmiOperator):
     """Adds r, u1, u2 and s to Parquet files: ``lsmi-etl annotate``.
 
-    Returns the run's summary (rows, bad rows, means). Idempotent: what an earlier try
-    has computed is not computed again, and an output that is whole is left as it is.
-    Maps well: ``.partial(…).expand(files_per_job=["1/20", …])`` or over inputs.
+    Returns the run's summary (rows, bad rows, means). Idempotent: a retry resumes from the
+    journal, and a complete output is left unchanged. Suited to task mapping:
+    ``.partial(…).expand(files_per_job=["1/20", …])`` or over inputs.
 
-    Where ``output_path`` is not templated and no outlets are given, it becomes the task's
-    outlet and ``input_path`` its inlet. Every outlet's event carries rows, bad rows and
+    If ``output_path`` is not templated and no outlets are given, it becomes the task's
+    outlet and ``input_path`` its inlet. The event of every outlet carries rows, bad rows and
     means; an :class:`~airflow.sdk.AssetAlias` as outlet gets the output as its asset.
 
     :param input_path: file, folder, glob or URL (templated)
     :param output_path: file, folder or URL (templated)
-    :param bundle: the models (templated) [default: ``LSMI_ETL_BUNDLE``, ``lsmi-bundle``]
+    :param bundle: bundle of models, a folder or URL (templated) [default: ``LSMI_ETL_BUNDLE``,
+        else ``lsmi-bundle``]
     :param x1_column: embedding column of the first modality [default: the bundle's]
-    :param x2_column: of the second
+    :param x2_column: embedding column of the second modality
     :param label_column: label column [default: the bundle's]
-    :param columns: more columns to add: i1, i2, i12, h1, h2, p_y
+    :param columns: additional columns: i1, i2, i12, h1, h2, p_y
     :param on_bad_row: ``null`` or ``fail``
-    :param max_bad_rows: fail where more are bad: a number or a share such as ``0.5%``
-    :param rejects: where bad rows are written to (templated)
+    :param max_bad_rows: maximum number or share (``0.5%``) of bad rows
+    :param rejects: file or folder for the bad rows (templated)
     :param adjust: ``none`` or ``dataset``
     :param files_per_job: ``I/N``, a share of the files (templated)
-    :param overwrite: replace outputs made of other input or by another bundle
-    :param skip_if_nothing: skip the task, and what follows, where there is nothing to do
-    :param options: more arguments as they would be typed (templated)
+    :param overwrite: replace outputs made from other input or by another bundle
+    :param skip_if_nothing: skip the task and its downstream tasks if there is nothing to do
+    :param options: further command-line arguments (templated)
     """
 
     template_fields: Sequence[str] = (

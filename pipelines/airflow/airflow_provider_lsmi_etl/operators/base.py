@@ -1,4 +1,4 @@
-"""What all operators share: a run as a task, what its exit code means, and deferring it."""
+"""The base operator: runs the program as a task, maps its exit code, and defers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 NOTHING_TO_DO = 99
-#: Running again would give the same.
+#: Exit codes after which a retry would fail in the same way.
 FINAL = {64: "usage", 65: "bad data", 73: "the output exists or can't be created", 78: "bad bundle"}
 PASSING = {66: "no such input", 69: "engine unavailable", 70: "a fault of lsmi-etl", 74: "I/O error", 75: "interrupted"}
 
 
 class LsmiOperator(BaseOperator):
-    """Runs lsmi-etl with arguments as they would be typed. (templated)
+    """Runs lsmi-etl with command-line arguments (templated).
 
     :param arguments: the command and its arguments
-    :param env: environment variables, added to the worker's
-    :param cwd: the folder to run in
-    :param executable: the program [default: that of the wheel ``lsmi-etl``, else of PATH]
-    :param deferrable: leave the worker's slot while the run goes on
-    :param job_folder: with ``deferrable``, where the run's state is kept; worker and
-        triggerer must both see it [default: a folder of the task try below the system's
-        temporary folder]
-    :param poll_seconds: with ``deferrable``, between two looks at the run
+    :param env: additional environment variables
+    :param cwd: working directory
+    :param executable: the program [default: that of the wheel ``lsmi-etl``, else on PATH]
+    :param deferrable: release the worker slot while the run is active
+    :param job_folder: with ``deferrable``, the folder of the run's state, which both the worker
+        and the triggerer must be able to access [default: a folder of the task instance below
+        the system's temporary folder]
+    :param poll_seconds: with ``deferrable``, the polling interval
     """
 
     template_fields: Sequence[str] = ("arguments", "env", "cwd", "job_folder")
@@ -73,7 +73,7 @@ class LsmiOperator(BaseOperator):
         return self._finish(context, code, stdout)
 
     def resume(self, context: Context, event: dict[str, Any]) -> Any:
-        """Goes on when a deferred run has ended."""
+        """Completes the task when a deferred run has ended."""
         from ..job import Job
 
         code = event["exit_code"]
@@ -82,21 +82,21 @@ class LsmiOperator(BaseOperator):
         return self._finish(context, code, Job(self._folder(context)).stdout())
 
     def on_kill(self) -> None:
-        """Ends the run with all that it has started."""
+        """Terminates the run and its child processes."""
         if self._process is not None:
             self.log.info("ending the run")
             self._process.end()
 
     def command_arguments(self) -> list[str]:
-        """The arguments, from the operator's parameters."""
+        """The command-line arguments from the operator's parameters."""
         return [str(argument) for argument in self.arguments]
 
     def result(self, context: Context, stdout: str) -> Any:
-        """What a run that went well returns: its summary, where it printed one."""
+        """The return value of a successful run: its summary, if it printed one."""
         return last_json(stdout)
 
     def rows(self, summary: Mapping[str, Any]) -> int:
-        """The rows of what a run annotates, done now or before; 0 where it annotates nothing."""
+        """Rows annotated by this run or an earlier try; 0 if the command does not annotate."""
         return 0
 
     def _log(self, line: str) -> None:
@@ -140,8 +140,8 @@ class LsmiOperator(BaseOperator):
         if code == 0:
             return self.result(context, stdout)
         if code == NOTHING_TO_DO:
-            # What an earlier try has made, or the task before it was cleared, is the task's own:
-            # what follows it has to run.
+            # The work of an earlier try, or of the task before it was cleared, counts as the task's
+            # own, so that its downstream tasks run.
             if context["ti"].try_number > 1 and self.rows(last_json(stdout) or {}) > 0:
                 self.log.info("an earlier try has done it all")
                 return self.result(context, stdout)
@@ -154,6 +154,6 @@ class LsmiOperator(BaseOperator):
 
 
 def typed(flags: Mapping[str, Any]) -> list[str]:
-    """Flags as they are typed; those without a value are left out."""
+    """Command-line flags; those without a value are omitted."""
     given = ((name, value) for name, value in flags.items() if value is not None and value is not False)
     return [part for name, value in given for part in ([f"--{name}"] if value is True else [f"--{name}", str(value)])]

@@ -1,4 +1,4 @@
-"""New models: ``lsmi-etl fit``."""
+"""The operator of ``lsmi-etl fit``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class LsmiFitOperator(LsmiOperator):
 
     Returns the bundle's path, hash and validation figures.
 
-    :param train: the file to learn from (templated)
-    :param bundle: the folder to write (templated)
-    :param x1_column: embedding column of the first modality [default: found in the schema]
-    :param x2_column: of the second
+    :param train: Parquet file to train on (templated)
+    :param bundle: folder to write the bundle to (templated)
+    :param x1_column: embedding column of the first modality [default: detected]
+    :param x2_column: embedding column of the second modality
     :param label_column: label column
     :param units: ``raw`` or ``centred``
     :param density_fit: ``em`` or ``sgd``
-    :param max_rows: rows to train on at most
-    :param seed: decides sample, split and starts
-    :param overwrite: replace the bundle where it exists
-    :param options: more arguments as they would be typed (templated)
+    :param max_rows: maximum number of rows to train on
+    :param seed: random seed
+    :param overwrite: replace an existing bundle
+    :param options: further command-line arguments (templated)
     """
 
     template_fields: Sequence[str] = (

@@ -1,4 +1,4 @@
-"""Whole pipeline files: ``lsmi-etl run``."""
+"""The operator of ``lsmi-etl run``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ if TYPE_CHECKING:
 
 
 class LsmiRunOperator(LsmiOperator):
-    """Annotates, checks, queries and reports as a pipeline file says: ``lsmi-etl run``.
+    """Annotates, checks, queries and reports as a pipeline file defines: ``lsmi-etl run``.
 
-    Returns the run's summary: that of annotating, the steps, and the report. Idempotent: a
-    later try does what is left to do. Given outlets, their events carry rows, bad rows and
-    means; an :class:`~airflow.sdk.AssetAlias` as outlet gets the output as its asset.
+    Returns the run's summary: of annotating, of the steps, and of the report. Idempotent: a
+    retry does what is left to do. The events of the outlets carry rows, bad rows and means; an :class:`~airflow.sdk.AssetAlias` as outlet gets the output as its asset.
 
-    :param pipeline: the pipeline file (templated)
-    :param variables: values for the file's variables, as with ``--set`` (templated)
-    :param skip_if_nothing: skip the task, and what follows, where there is nothing to do
-    :param options: more arguments as they would be typed (templated)
+    :param pipeline: pipeline file (templated)
+    :param variables: values of the file's variables, as with ``--set`` (templated)
+    :param skip_if_nothing: skip the task and its downstream tasks if there is nothing to do
+    :param options: further command-line arguments (templated)
     """
 
     template_fields: Sequence[str] = ("pipeline", "variables", "options", *LsmiOperator.template_fields)

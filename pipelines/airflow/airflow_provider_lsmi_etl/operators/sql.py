@@ -1,4 +1,4 @@
-"""Queries and quality gates: ``lsmi-etl sql``."""
+"""The operator of ``lsmi-etl sql``: queries and quality gates."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class LsmiSqlOperator(LsmiOperator):
-    """Asks annotated tables: ``lsmi-etl sql``.
+    """Queries annotated files: ``lsmi-etl sql``.
 
-    Returns the rows as a list of dicts, unless they go to ``output_path``. With ``check`` it
-    is a quality gate: every value of the first row must be true, or the task fails
-    without retry and names those that are not.
+    Returns the rows as a list of dicts, unless they are written to ``output_path``. With
+    ``check`` it is a quality gate: if a value of the first row is not true, the task fails
+    without retry and names the columns.
 
-    :param sql: the query, or the name of a ``.sql`` file (templated)
-    :param tables: names for files, folders or URLs (templated)
-    :param check: whether the first row decides
-    :param output_path: a file for the rows (templated)
-    :param max_rows: more rows than these are not for XCom: the task fails and says so
-    :param options: more arguments as they would be typed (templated)
+    :param sql: query, or the name of a ``.sql`` file (templated)
+    :param tables: table names of files, folders or URLs (templated)
+    :param check: use the first row as a quality gate
+    :param output_path: file for the rows (templated)
+    :param max_rows: maximum number of rows to return as XCom; the task fails if there are more
+    :param options: further command-line arguments (templated)
     """
 
     template_fields: Sequence[str] = ("sql", "tables", "output_path", "options", *LsmiOperator.template_fields)

@@ -1,5 +1,5 @@
-//! Whether a file has to be made again, by the times at which files were last written, as make
-//! decides it.
+//! Freshness of outputs by modification time, as in make: decides whether an output has to be
+//! made again.
 
 use std::fs;
 use std::path::Path;
@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use crate::storage::find_files;
 
-/// Whether a file is there and at least as new as all files of its sources, which are files,
-/// folders or globs. What is in an object store, or can't be found, counts as newer.
+/// Whether a file exists and is at least as new as all its sources, which are files, folders or
+/// globs. A source that is in an object store or can't be found counts as newer.
 pub(super) fn is_fresh<'a>(output: &Path, mut sources: impl Iterator<Item = &'a Path>) -> bool {
     let Some(made) = modified(output) else { return false };
     sources.all(|source| match find_files(source) {

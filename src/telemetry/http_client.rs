@@ -1,5 +1,5 @@
-//! How exporters reach a collector: the HTTP client that object stores are asked with, on a
-//! runtime of its own. A collector that does not answer is warned of once.
+//! The HTTP client of the exporters: reqwest, as for object stores, on a runtime of its own. Warns
+//! once of a collector that does not answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,49 +10,50 @@ use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
 
-use super::settings::variable;
-use super::tls::secured;
+use super::export_settings::variable;
+use super::tls::with_tls;
 
-/// What a collector has to answer in. It should be near.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The timeout of a request. Collectors are usually near.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 static WARNED: AtomicBool = AtomicBool::new(false);
 
-/// Sends the requests of a signal's exporter.
+/// Sends the requests of one signal's exporter.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct CollectorClient {
     http: reqwest::Client,
     runtime: Handle,
 }
 
-impl Client {
-    /// A client of the collector of TRACES or METRICS.
+impl CollectorClient {
+    /// Creates the client for the collector of TRACES or METRICS.
     ///
     /// # Errors
-    /// [`Error::Config`] where the certificates that the environment names are of no use.
+    /// [`Error::Config`] where the certificates named by the environment are invalid.
     pub(super) fn new(runtime: Handle, signal: &str) -> Result<Self> {
-        let builder = secured(reqwest::Client::builder().timeout(PATIENCE), signal, &variable)?;
+        let builder = with_tls(reqwest::Client::builder().timeout(TIMEOUT), signal, &variable)?;
         let http = builder.build();
-        let http = http.map_err(|e| Error::Config(format!("no way to a collector: {}", root(&e))))?;
+        let http =
+            http.map_err(|e| Error::Config(format!("the HTTP client of the collector: {}", root_cause(&e))))?;
         Ok(Self { http, runtime })
     }
 }
 
 fn warn(collector: &str, why: &str) {
     if !WARNED.swap(true, Ordering::Relaxed) {
-        tracing::warn!("{collector}: {why}; telemetry of this run is lost, the run is not");
+        tracing::warn!("{collector}: {why}; telemetry of this run is lost; the run continues");
     }
 }
 
 #[async_trait]
-impl HttpClient for Client {
+impl HttpClient for CollectorClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, HttpError> {
         let url = request.uri();
-        // A user and a password are nobody's business.
+        // Without user and password, which must not be logged.
         let host = url.authority().map_or("", |authority| authority.as_str());
         let host = host.rsplit('@').next().unwrap_or_default();
         let collector = format!("{}://{host}{}", url.scheme_str().unwrap_or_default(), url.path());
-        // The exporters' own threads know of no runtime.
+        // The threads of the exporters have no runtime of their own.
         let answer = self.runtime.spawn(send(self.http.clone(), request)).await.map_err(HttpError::from);
         match answer.flatten() {
             Ok(response) => {
@@ -62,7 +63,7 @@ impl HttpClient for Client {
                 Ok(response)
             }
             Err(error) => {
-                warn(&collector, &format!("the collector does not answer ({})", root(error.as_ref())));
+                warn(&collector, &format!("the collector does not answer ({})", root_cause(error.as_ref())));
                 Err(error)
             }
         }
@@ -81,8 +82,8 @@ async fn send(
     Ok(response.body(answer.bytes().await?)?)
 }
 
-/// What lies at the bottom of an error: "connection refused", not "error sending request".
-fn root(error: &(dyn std::error::Error + 'static)) -> String {
+/// The root cause of an error: "connection refused", not "error sending request".
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .last()
         .map_or_else(String::new, ToString::to_string)

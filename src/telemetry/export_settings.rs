@@ -1,26 +1,26 @@
-//! What the `OTEL_*` variables ask for, as far as it is for us to decide: which signals go
-//! out. Where to, with which headers and how often is read by the exporters themselves.
+//! The `OTEL_*` variables that select the exported signals. Endpoints, headers and intervals are
+//! read by the exporters themselves.
 
 use crate::error::{Error, Result};
 
 /// The signals that are exported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Settings {
+pub(super) struct ExportSettings {
     pub(super) traces: bool,
     pub(super) metrics: bool,
 }
 
-/// A variable of the environment; an empty one is none.
+/// An environment variable; `None` if empty.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-impl Settings {
-    /// Reads the variables. Without an endpoint, nothing is exported unless an exporter is
-    /// asked for by name.
+impl ExportSettings {
+    /// Reads the variables. Without an endpoint, nothing is exported unless an exporter is set
+    /// explicitly.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the variable which asks for another exporter or protocol.
+    /// [`Error::Config`] that names the variable with an unsupported exporter or protocol.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         if variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(Self::default());
@@ -29,9 +29,9 @@ impl Settings {
     }
 }
 
-/// A setting of a signal's exporter: that of the signal, else the common one, with the variable's
-/// name.
-pub(super) fn named(
+/// A setting of an exporter and the name of its variable: that of the signal, else the common
+/// one.
+pub(super) fn signal_setting(
     signal: &str,
     what: &str,
     variable: &impl Fn(&str) -> Option<String>,
@@ -43,17 +43,19 @@ pub(super) fn named(
 fn exports(signal: &str, variable: &impl Fn(&str) -> Option<String>) -> Result<bool> {
     let exporter = format!("OTEL_{signal}_EXPORTER");
     let exports = match variable(&exporter).as_deref() {
-        None => named(signal, "ENDPOINT", variable).is_some(),
+        None => signal_setting(signal, "ENDPOINT", variable).is_some(),
         Some("otlp") => true,
         Some("none") => false,
         Some(other) => {
-            return Err(Error::Config(format!("{exporter}={other} is not there; set it to otlp or none")));
+            return Err(Error::Config(format!(
+                "{exporter}={other} is not supported; set it to otlp or none"
+            )));
         }
     };
-    match named(signal, "PROTOCOL", variable) {
+    match signal_setting(signal, "PROTOCOL", variable) {
         Some((name, protocol)) if exports && protocol != "http/protobuf" => Err(Error::Config(format!(
-            "{name}={protocol} is not there; set it to http/protobuf, and the endpoint to the collector's port for \
-             it (4318 by default)"
+            "{name}={protocol} is not supported; set it to http/protobuf, and the endpoint to the collector's \
+             HTTP port (4318 by default)"
         ))),
         _ => Ok(exports),
     }
@@ -63,24 +65,29 @@ fn exports(signal: &str, variable: &impl Fn(&str) -> Option<String>) -> Result<b
 mod tests {
     use super::*;
 
-    fn read(set: &[(&str, &str)]) -> Result<Settings> {
-        Settings::read(|name| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()))
+    fn read(set: &[(&str, &str)]) -> Result<ExportSettings> {
+        ExportSettings::read(|name| {
+            set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
     fn an_endpoint_or_a_named_exporter_begins_it() {
-        let both = Settings { traces: true, metrics: true };
+        let both = ExportSettings { traces: true, metrics: true };
         let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
         for (set, expected) in [
-            (&[][..], Settings::default()),
+            (&[][..], ExportSettings::default()),
             (&[endpoint], both),
-            (&[endpoint, ("OTEL_SDK_DISABLED", "TRUE")], Settings::default()),
-            (&[endpoint, ("OTEL_TRACES_EXPORTER", "none")], Settings { traces: false, ..both }),
+            (&[endpoint, ("OTEL_SDK_DISABLED", "TRUE")], ExportSettings::default()),
+            (&[endpoint, ("OTEL_TRACES_EXPORTER", "none")], ExportSettings { traces: false, ..both }),
             (&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], both),
-            (&[("OTEL_METRICS_EXPORTER", "otlp")], Settings { traces: false, ..both }),
-            (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a/b")], Settings { metrics: false, ..both }),
-            // Of no concern to whoever exports nothing.
-            (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], Settings::default()),
+            (&[("OTEL_METRICS_EXPORTER", "otlp")], ExportSettings { traces: false, ..both }),
+            (
+                &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a/b")],
+                ExportSettings { metrics: false, ..both },
+            ),
+            // Ignored without an exporter.
+            (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], ExportSettings::default()),
         ] {
             assert_eq!(read(set).unwrap(), expected, "{set:?}");
         }

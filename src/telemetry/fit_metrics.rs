@@ -1,39 +1,42 @@
-//! The numbers of a fit: the rows it learned from, and how good its models are on rows held
-//! out.
+//! Metrics of a fit: numbers of rows, and the validation figures of its models.
 
 use std::path::Path;
 
+use opentelemetry::metrics::Meter;
 use prometheus_client::registry::Unit;
 
 use crate::error::Result;
 use crate::fit::FitReport;
 
 use super::last_run::LastRun;
-use super::series::{About, Gauge, Registered};
-use super::{export, textfile};
+use super::registry::{Gauge, InstrumentRegistry, InstrumentSpec};
+use super::textfile;
 
-/// Fits, and tells the numbers where a file for Prometheus is named or a collector is told. The
-/// file is written whatever the end.
+/// Fits, and sets the metrics if a file for Prometheus is named or metrics are exported. The file
+/// is written on success and on failure.
 ///
 /// # Errors
 /// Those of the fit; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file, before the
-/// fit where it can be known then.
-pub fn metered_fit(textfile: Option<&Path>, fit: impl FnOnce() -> Result<FitReport>) -> Result<FitReport> {
-    let meter = export::meter();
+/// fit where possible.
+pub(super) fn metered_fit(
+    textfile: Option<&Path>,
+    meter: Option<&Meter>,
+    fit: impl FnOnce() -> Result<FitReport>,
+) -> Result<FitReport> {
     if textfile.is_none() && meter.is_none() {
         return fit();
     }
     let labels = textfile.map(textfile::labels).unwrap_or_default();
-    let mut to = Registered::new(&labels, meter);
-    let instruments = Instruments::new(&mut to);
-    LastRun::new(to).around(textfile, || fit().inspect(|fitted| instruments.tell(fitted)))
+    let mut registry = InstrumentRegistry::new(&labels, meter);
+    let instruments = FitInstruments::new(&mut registry);
+    LastRun::new(registry).around(textfile, || fit().inspect(|fitted| instruments.set(fitted)))
 }
 
 const CLASSIFIERS: [&str; 3] = ["1", "2", "1 and 2"];
 const MODALITIES: [&str; 2] = ["1", "2"];
 
-/// Unknown until the fit has ended well.
-struct Instruments {
+/// The gauges of a fit, unset until the fit has succeeded.
+struct FitInstruments {
     rows: Gauge,
     density_nats: Gauge,
     cross_entropy_nats: Gauge,
@@ -41,37 +44,37 @@ struct Instruments {
     calibration_error: Gauge,
 }
 
-impl Instruments {
-    fn new(to: &mut Registered<'_>) -> Self {
-        let about = About::new;
+impl FitInstruments {
+    fn new(to: &mut InstrumentRegistry<'_>) -> Self {
+        let spec = InstrumentSpec::new;
         let nats = || Unit::Other("nats".to_owned());
         Self {
             rows: to.gauge(
-                about("fit_rows", "Rows that were learned from, held out, and of no use")
+                spec("fit_rows", "Rows used for training, held out, and bad")
                     .by("use", &["trained", "held_out", "bad"]),
             ),
             density_nats: to.gauge(
-                about("fit_density", "Mean -ln p of a modality on rows held out")
+                spec("fit_density", "Mean -ln p of a modality on rows held out")
                     .unit(nats())
                     .by("modality", &MODALITIES),
             ),
             cross_entropy_nats: to.gauge(
-                about("fit_cross_entropy", "Mean -ln p of the label on rows held out")
+                spec("fit_cross_entropy", "Mean -ln p of the label on rows held out")
                     .unit(nats())
                     .by("classifier", &CLASSIFIERS),
             ),
             accuracy: to.gauge(
-                about("fit_accuracy", "Share of the rows held out whose label is the most probable")
+                spec("fit_accuracy", "Share of the rows held out whose label has the highest probability")
                     .by("classifier", &CLASSIFIERS),
             ),
             calibration_error: to.gauge(
-                about("fit_calibration_error", "Expected calibration error on rows held out")
+                spec("fit_calibration_error", "Expected calibration error on rows held out")
                     .by("classifier", &CLASSIFIERS),
             ),
         }
     }
 
-    fn tell(&self, fitted: &FitReport) {
+    fn set(&self, fitted: &FitReport) {
         self.rows.set("bad", fitted.fates.bad() as f64);
         let Some(training) = &fitted.bundle.manifest().training else { return };
         let figures = &training.validation;
@@ -80,10 +83,10 @@ impl Instruments {
         for (modality, density) in MODALITIES.into_iter().zip(&figures.densities) {
             self.density_nats.set(modality, density.mean_nats);
         }
-        for (classifier, is) in CLASSIFIERS.into_iter().zip(&figures.classifiers) {
-            self.cross_entropy_nats.set(classifier, is.cross_entropy_nats);
-            self.accuracy.set(classifier, is.accuracy);
-            self.calibration_error.set(classifier, is.calibration_error);
+        for (classifier, figures) in CLASSIFIERS.into_iter().zip(&figures.classifiers) {
+            self.cross_entropy_nats.set(classifier, figures.cross_entropy_nats);
+            self.accuracy.set(classifier, figures.accuracy);
+            self.calibration_error.set(classifier, figures.calibration_error);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a run would do, and which settings hold, for a person and as JSON.
+//! Output of `--dry-run` and `--show-config`: the plan of a run and the settings in effect, as
+//! text or JSON.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,16 +13,16 @@ use crate::error::Result;
 
 use super::super::{annotate, output};
 
-/// A value on one line is cut after so many characters.
-const WIDEST: usize = 60;
+/// Values longer than this are truncated.
+const MAX_VALUE_CHARS: usize = 60;
 
 /// Prints settings with their origins.
-pub(super) fn settings(settings: &[Setting], as_json: bool) -> Result<()> {
+pub(super) fn print_settings(settings: &[Setting], as_json: bool) -> Result<()> {
     if as_json {
         return output::json(&settings);
     }
     let rows: Vec<[String; 3]> =
-        settings.iter().map(|it| [it.key.clone(), value(&it.value), it.origin.to_string()]).collect();
+        settings.iter().map(|it| [it.key.clone(), value_text(&it.value), it.origin.to_string()]).collect();
     let keys = rows.iter().map(|[key, ..]| key.chars().count()).max().unwrap_or(0);
     let values = rows.iter().map(|[_, value, _]| value.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
@@ -32,15 +33,15 @@ pub(super) fn settings(settings: &[Setting], as_json: bool) -> Result<()> {
     output::print(&text)
 }
 
-/// A value on one line: text as it is, nothing as a dash.
-fn value(value: &Value) -> String {
+/// A value on one line: strings without quotes, null as a dash.
+fn value_text(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(WIDEST) {
+    match line.char_indices().nth(MAX_VALUE_CHARS) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None => line,
     }
@@ -48,7 +49,7 @@ fn value(value: &Value) -> String {
 
 /// The plan of a run.
 #[derive(Serialize)]
-struct Planned<'a> {
+struct Preview<'a> {
     annotate: &'a Plan,
     steps: Vec<Step<'a>>,
     report: Option<Vec<&'a Path>>,
@@ -63,8 +64,8 @@ struct Step<'a> {
     output: Option<&'a Path>,
 }
 
-/// Prints what annotating would take, and the steps after it.
-pub(super) fn plan(plan: &Plan, config: &Config, as_json: bool) -> Result<()> {
+/// Prints the plan of annotating and the steps after it.
+pub(super) fn print_plan(plan: &Plan, config: &Config, as_json: bool) -> Result<()> {
     let steps = config.queries.iter().map(|query| Step {
         name: &query.step.name,
         kind: if query.step.expect.is_some() { "check" } else { "query" },
@@ -72,17 +73,17 @@ pub(super) fn plan(plan: &Plan, config: &Config, as_json: bool) -> Result<()> {
         output: query.step.output.as_deref(),
     });
     let report = config.report.as_ref().map(|it| it.written().into_iter().chain(it.svg.as_deref()).collect());
-    let planned = Planned { annotate: plan, steps: steps.collect(), report };
+    let preview = Preview { annotate: plan, steps: steps.collect(), report };
     if as_json {
-        return output::json(&planned);
+        return output::json(&preview);
     }
     let mut text = format!(
         "annotate {} to {}\n{}",
         config.input.display(),
         config.output.display(),
-        annotate::planned(plan)
+        annotate::plan_text(plan)
     );
-    for step in &planned.steps {
+    for step in &preview.steps {
         let to = step.output.map_or(String::new(), |path| format!(" to {}", path.display()));
         // Writing to a string does not fail.
         let _ = writeln!(text, "{} {}{to}", step.kind, step.name);
@@ -90,7 +91,7 @@ pub(super) fn plan(plan: &Plan, config: &Config, as_json: bool) -> Result<()> {
             let _ = writeln!(text, "  {line}");
         }
     }
-    for path in planned.report.iter().flatten() {
+    for path in preview.report.iter().flatten() {
         let _ = writeln!(text, "report to {}", path.display());
     }
     output::print(&text)

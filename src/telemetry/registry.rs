@@ -1,21 +1,21 @@
-//! How an instrument is kept and who reads it: a family of series in Prometheus' registry,
-//! which OTLP's metrics observe when they are to be sent.
+//! A registry of instruments. Each is a family of series in the registry of prometheus_client,
+//! which observable OTLP instruments read at export.
 
 use std::borrow::Cow;
 use std::sync::atomic::AtomicU64;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
-use prometheus_client::metrics::counter::Counter as Grows;
+use prometheus_client::metrics::counter::Counter as PrometheusCounter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge as Is;
+use prometheus_client::metrics::gauge::Gauge as PrometheusGauge;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-/// A series' label and its value; none where an instrument is one series.
+/// The label of a series and its value; empty if the instrument has a single series.
 type Labels = Vec<(&'static str, &'static str)>;
 
-/// What is said of an instrument, and the values that its label may take.
-pub(super) struct About<'a> {
+/// The specification of an instrument: name, description, unit, and the values of its label.
+pub(super) struct InstrumentSpec<'a> {
     name: &'static str,
     help: &'static str,
     unit: Option<Unit>,
@@ -23,7 +23,7 @@ pub(super) struct About<'a> {
     values: &'a [&'static str],
 }
 
-impl<'a> About<'a> {
+impl<'a> InstrumentSpec<'a> {
     pub(super) fn new(name: &'static str, help: &'static str) -> Self {
         Self { name, help, unit: None, label: "", values: &[] }
     }
@@ -32,7 +32,7 @@ impl<'a> About<'a> {
         Self { unit: Some(unit), ..self }
     }
 
-    /// A series for each value of a label.
+    /// One series for each value of a label.
     pub(super) fn by(self, label: &'static str, values: &'a [&'static str]) -> Self {
         Self { label, values, ..self }
     }
@@ -45,7 +45,7 @@ impl<'a> About<'a> {
     }
 
     /// Name and unit in OTLP.
-    fn observed(&self) -> (String, String) {
+    fn otlp_name_and_unit(&self) -> (String, String) {
         let unit = match &self.unit {
             None => String::new(),
             Some(Unit::Seconds) => "s".to_owned(),
@@ -56,23 +56,23 @@ impl<'a> About<'a> {
     }
 }
 
-/// Something that only grows.
+/// A monotonic counter.
 #[derive(Debug)]
-pub(super) struct Counter(Series<Grows<f64, AtomicU64>>);
+pub(super) struct Counter(Series<PrometheusCounter<f64, AtomicU64>>);
 
 impl Counter {
-    /// Adds to the series of a label's value, or to the only one (`""`).
+    /// Adds to the series of a label value; `""` for a single series.
     pub(super) fn add(&self, value: &'static str, more: f64) {
         self.0.family.get_or_create(&self.0.labels(value)).inc_by(more);
     }
 }
 
-/// Something that is what it is now.
+/// A gauge.
 #[derive(Debug)]
-pub(super) struct Gauge(Series<Is<f64, AtomicU64>>);
+pub(super) struct Gauge(Series<PrometheusGauge<f64, AtomicU64>>);
 
 impl Gauge {
-    /// Sets the series of a label's value, or the only one (`""`).
+    /// Sets the series of a label value; `""` for a single series.
     pub(super) fn set(&self, value: &'static str, to: f64) {
         self.0.family.get_or_create(&self.0.labels(value)).set(to);
     }
@@ -90,55 +90,55 @@ impl<M> Series<M> {
     }
 }
 
-/// Where instruments are known.
-pub(super) struct Registered<'a> {
+/// Creates and registers instruments.
+pub(super) struct InstrumentRegistry<'a> {
     pub(super) registry: Registry,
     meter: Option<&'a Meter>,
 }
 
-impl<'a> Registered<'a> {
-    /// A registry whose series bear these labels, and what a collector is told through.
+impl<'a> InstrumentRegistry<'a> {
+    /// A registry whose series have these labels; the meter, if any, exports them to a collector.
     pub(super) fn new(labels: &[(&'static str, String)], meter: Option<&'a Meter>) -> Self {
         let labels = labels.iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Owned(value.clone())));
         Self { registry: Registry::with_prefix_and_labels("lsmi_etl", labels), meter }
     }
 
-    pub(super) fn counter(&mut self, about: About<'_>) -> Counter {
-        let family = Family::<Labels, Grows<f64, AtomicU64>>::default();
-        about.series().iter().for_each(|series| drop(family.get_or_create(series)));
-        self.register(&about, family.clone());
+    pub(super) fn counter(&mut self, spec: InstrumentSpec<'_>) -> Counter {
+        let family = Family::<Labels, PrometheusCounter<f64, AtomicU64>>::default();
+        spec.series().iter().for_each(|series| drop(family.get_or_create(series)));
+        self.register(&spec, family.clone());
         if let Some(meter) = self.meter {
-            let (name, unit) = about.observed();
-            let observe = observer(&about, family.clone(), Grows::get);
-            let instrument = meter.f64_observable_counter(name).with_unit(unit).with_description(about.help);
+            let (name, unit) = spec.otlp_name_and_unit();
+            let observe = observer(&spec, family.clone(), PrometheusCounter::get);
+            let instrument = meter.f64_observable_counter(name).with_unit(unit).with_description(spec.help);
             instrument.with_callback(observe).build();
         }
-        Counter(Series { label: about.label, family })
+        Counter(Series { label: spec.label, family })
     }
 
-    pub(super) fn gauge(&mut self, about: About<'_>) -> Gauge {
-        let family = Family::<Labels, Is<f64, AtomicU64>>::default();
-        self.register(&about, family.clone());
+    pub(super) fn gauge(&mut self, spec: InstrumentSpec<'_>) -> Gauge {
+        let family = Family::<Labels, PrometheusGauge<f64, AtomicU64>>::default();
+        self.register(&spec, family.clone());
         if let Some(meter) = self.meter {
-            let (name, unit) = about.observed();
-            let observe = observer(&about, family.clone(), Is::get);
-            let instrument = meter.f64_observable_gauge(name).with_unit(unit).with_description(about.help);
+            let (name, unit) = spec.otlp_name_and_unit();
+            let observe = observer(&spec, family.clone(), PrometheusGauge::get);
+            let instrument = meter.f64_observable_gauge(name).with_unit(unit).with_description(spec.help);
             instrument.with_callback(observe).build();
         }
-        Gauge(Series { label: about.label, family })
+        Gauge(Series { label: spec.label, family })
     }
 
-    fn register(&mut self, about: &About<'_>, family: impl Metric) {
-        match about.unit.clone() {
-            Some(unit) => self.registry.register_with_unit(about.name, about.help, unit, family),
-            None => self.registry.register(about.name, about.help, family),
+    fn register(&mut self, spec: &InstrumentSpec<'_>, family: impl Metric) {
+        match spec.unit.clone() {
+            Some(unit) => self.registry.register_with_unit(spec.name, spec.help, unit, family),
+            None => self.registry.register(spec.name, spec.help, family),
         }
     }
 }
 
-/// Tells every series of a family that is known.
+/// The callback that reports every series of a family to the OTLP exporter.
 fn observer<M: Send + Sync + 'static>(
-    about: &About<'_>,
+    spec: &InstrumentSpec<'_>,
     family: Family<Labels, M>,
     value: impl Fn(&M) -> f64 + Send + Sync + 'static,
 ) -> impl Fn(&dyn AsyncInstrument<f64>) + Send + Sync + 'static {
@@ -147,7 +147,7 @@ fn observer<M: Send + Sync + 'static>(
             labels.iter().map(|(label, value)| KeyValue::new(*label, *value)).collect::<Vec<_>>();
         (labels, attributes)
     };
-    let series: Vec<_> = about.series().into_iter().map(attributes).collect();
+    let series: Vec<_> = spec.series().into_iter().map(attributes).collect();
     move |observer| {
         for (labels, attributes) in &series {
             if let Some(known) = family.get(labels) {

@@ -1,36 +1,42 @@
-//! A run's numbers taken as it goes, beside whoever shows its progress, and told when it
-//! has ended, well or not.
+//! Metrics of a run: a progress sink that updates the instruments and forwards to the progress
+//! display.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::metrics::Meter;
+
 use crate::annotate::{Begun, Progress, Quantity, Stage, Summary};
 use crate::error::Result;
 use crate::interaction::Moments;
 use crate::samples::FateCounts;
 
-use super::instruments::Instruments;
-use super::{export, textfile};
+use super::instruments::RunInstruments;
+use super::textfile;
 
-/// Runs with the run's progress shown, and metered where a file for Prometheus is named or a
-/// collector is told. The file is written whatever the end.
+/// Runs with progress displayed, and with metrics if a file for Prometheus is named or metrics are
+/// exported. The file is written on success and on failure.
 ///
 /// # Errors
 /// Those of the run; [`Error::CannotCreate`](crate::Error::CannotCreate) of the file, before
-/// the run where it can be known then.
-pub fn metered<T>(
-    shown: &dyn Progress,
+/// the run where possible.
+pub(super) fn metered<T>(
+    display: &dyn Progress,
     textfile: Option<&Path>,
+    meter: Option<&Meter>,
     run: impl FnOnce(&dyn Progress) -> Result<T>,
 ) -> Result<T> {
-    let meter = export::meter();
     if textfile.is_none() && meter.is_none() {
-        return run(shown);
+        return run(display);
     }
     let labels = textfile.map(textfile::labels).unwrap_or_default();
-    let metered = Metered { shown, instruments: Instruments::new(&labels, meter), moments: Mutex::default() };
+    let metered = MeteredProgress {
+        display,
+        instruments: RunInstruments::new(&labels, meter),
+        moments: Mutex::default(),
+    };
     metered.instruments.last_run.around(textfile, || {
         let done = run(&metered);
         metered.instruments.queue_depth.set("", 0.0);
@@ -38,20 +44,20 @@ pub fn metered<T>(
     })
 }
 
-struct Metered<'a> {
-    shown: &'a dyn Progress,
-    instruments: Instruments,
-    /// Of the files so far.
+struct MeteredProgress<'a> {
+    display: &'a dyn Progress,
+    instruments: RunInstruments,
+    /// The moments of the files so far, by column.
     moments: Mutex<BTreeMap<&'static str, Moments>>,
 }
 
-impl Progress for Metered<'_> {
+impl Progress for MeteredProgress<'_> {
     fn begin(&self, begun: Begun) {
-        self.shown.begin(begun);
+        self.display.begin(begun);
     }
 
     fn advance(&self, fates: &FateCounts) {
-        self.shown.advance(fates);
+        self.display.advance(fates);
         self.instruments.rows.add("", fates.rows() as f64);
         for (fate, rows) in fates.bad_by_reason().into_iter().filter(|(_, rows)| *rows > 0) {
             self.instruments.bad_rows.add(fate.name(), rows as f64);
@@ -71,7 +77,7 @@ impl Progress for Metered<'_> {
     }
 
     fn end(&self, summary: &Summary) {
-        self.shown.end(summary);
+        self.display.end(summary);
         let to = &self.instruments;
         to.files.add(if summary.skipped { "skipped" } else { "written" }, 1.0);
         to.resumed_rows.add("", summary.resumed_rows as f64);

@@ -1,5 +1,5 @@
-//! Settings that have a notation of their own, such as sizes and devices: in a file, in
-//! JSON and in a schema they are written as on the command line.
+//! Serde and JSON Schema implementations for settings with a notation of their own, such as sizes
+//! and devices: a string as on the command line.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -15,14 +15,14 @@ use crate::engine::{Device, EngineChoice};
 use crate::memory::ByteSize;
 use crate::storage::Share;
 
-/// Reads text, or a number that would be text on the command line.
-struct Typed<T>(PhantomData<T>);
+/// Parses a string, or a number that would be a string on the command line.
+struct FromStrVisitor<T>(PhantomData<T>);
 
-impl<T: FromStr<Err = String>> Visitor<'_> for Typed<T> {
+impl<T: FromStr<Err = String>> Visitor<'_> for FromStrVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text as on the command line")
+        f.write_str("a string as on the command line")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
@@ -38,7 +38,7 @@ impl<T: FromStr<Err = String>> Visitor<'_> for Typed<T> {
     }
 }
 
-macro_rules! written_as_typed {
+macro_rules! as_on_command_line {
     ($($type:ty: $schema:tt,)*) => {$(
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -48,7 +48,7 @@ macro_rules! written_as_typed {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(Typed(PhantomData))
+                deserializer.deserialize_any(FromStrVisitor(PhantomData))
             }
         }
 
@@ -64,7 +64,7 @@ macro_rules! written_as_typed {
     )*};
 }
 
-written_as_typed! {
+as_on_command_line! {
     ByteSize: { "type": ["string", "integer"], "examples": ["512MiB", "4GB"] },
     MaxBadRows: { "type": ["string", "integer"], "examples": [100, "0.5%"] },
     Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },

@@ -1,4 +1,4 @@
-//! Lines from the terminal: editing, history and completion by rustyline.
+//! A line editor on the terminal with history and completion, built on rustyline.
 
 use std::env;
 use std::path::PathBuf;
@@ -15,29 +15,29 @@ use crate::error::{Error, Place, Result};
 use crate::sql::Session;
 
 use super::complete::complete;
-use super::{command, lexer};
+use super::{lexer, meta_command};
 
 const HISTORY_ENTRIES: usize = 10_000;
 
-/// What came from the terminal.
+/// An input from the terminal.
 #[derive(Debug)]
 pub(super) enum Line {
-    /// A command, or statements up to a semicolon.
+    /// A meta-command, or statements up to a semicolon.
     Text(String),
-    /// Ctrl-C: what was typed is gone.
+    /// Ctrl-C cleared the input.
     Cleared,
-    /// Ctrl-D, or the terminal went away.
+    /// Ctrl-D, or the terminal was closed.
     End,
 }
 
-/// An editor over a session, whose names it completes.
-pub(super) struct Lines<'a> {
-    editor: Editor<Assistant<'a>, FileHistory>,
+/// A line editor that completes the names of a session.
+pub(super) struct LineEditor<'a> {
+    editor: Editor<EditorHelper<'a>, FileHistory>,
     history: Option<PathBuf>,
 }
 
-impl<'a> Lines<'a> {
-    /// Opens the terminal and the history of earlier shells.
+impl<'a> LineEditor<'a> {
+    /// Opens the terminal and loads the history.
     ///
     /// # Errors
     /// [`Error::Io`] where the terminal cannot be used.
@@ -46,37 +46,37 @@ impl<'a> Lines<'a> {
             .completion_type(CompletionType::List)
             .auto_add_history(true)
             .max_history_size(HISTORY_ENTRIES)
-            .map_err(terminal)?
+            .map_err(terminal_error)?
             .build();
         let history = FileHistory::with_config(&config);
-        let mut editor = Editor::with_history(config, history).map_err(terminal)?;
-        editor.set_helper(Some(Assistant { session }));
+        let mut editor = Editor::with_history(config, history).map_err(terminal_error)?;
+        editor.set_helper(Some(EditorHelper { session }));
         let history = history_file();
         if let Some(path) = &history {
-            // None yet, the first time.
+            // The file does not exist in the first session.
             let _ = editor.load_history(path);
         }
         Ok(Self { editor, history })
     }
 
-    /// Waits for what is typed.
+    /// Reads one input.
     ///
     /// # Errors
     /// [`Error::Io`] of the terminal.
     pub(super) fn read(&mut self) -> Result<Line> {
         match self.editor.readline("lsmi> ") {
             Ok(text) => {
-                self.remember();
+                self.append_history();
                 Ok(Line::Text(text))
             }
             Err(ReadlineError::Interrupted) => Ok(Line::Cleared),
             Err(ReadlineError::Eof) => Ok(Line::End),
-            Err(error) => Err(terminal(error)),
+            Err(error) => Err(terminal_error(error)),
         }
     }
 
-    /// Writes what was typed to the history, now: the shell may be killed.
-    fn remember(&mut self) {
+    /// Appends the input to the history file at once, since the shell may be killed.
+    fn append_history(&mut self) {
         let Some(path) = &self.history else { return };
         let folder = path.parent().map(std::fs::create_dir_all);
         let written = match folder {
@@ -84,18 +84,17 @@ impl<'a> Lines<'a> {
             _ => self.editor.append_history(path),
         };
         if let Err(error) = written {
-            tracing::warn!("{}: the history is not kept: {error}", path.display());
+            tracing::warn!("{}: cannot write the history: {error}", path.display());
             self.history = None;
         }
     }
 }
 
-fn terminal(error: ReadlineError) -> Error {
+fn terminal_error(error: ReadlineError) -> Error {
     Error::io(Place::file("the terminal"), "read", std::io::Error::other(error.to_string()))
 }
 
-/// Where the history is: the user's folder for what programs leave behind, by each
-/// system's convention.
+/// The path of the history: in the user's state folder, by the convention of each system.
 fn history_file() -> Option<PathBuf> {
     let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = if cfg!(windows) {
@@ -110,12 +109,12 @@ fn history_file() -> Option<PathBuf> {
     Some(folder?.join("lsmi-etl/sql_history"))
 }
 
-/// What rustyline asks while somebody types.
-struct Assistant<'a> {
+/// The callbacks of rustyline: completion and validation of the input.
+struct EditorHelper<'a> {
     session: &'a Session,
 }
 
-impl Completer for Assistant<'_> {
+impl Completer for EditorHelper<'_> {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
@@ -125,22 +124,22 @@ impl Completer for Assistant<'_> {
     }
 }
 
-impl Validator for Assistant<'_> {
+impl Validator for EditorHelper<'_> {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = context.input();
-        // A command with a mistake in it is whole, too: the shell says what is wrong.
-        let is_command = !matches!(command::parse(text), Ok(None));
-        Ok(match is_command || lexer::is_whole(text) {
+        // A malformed meta-command is complete, too: the shell reports its error.
+        let is_command = !matches!(meta_command::parse(text), Ok(None));
+        Ok(match is_command || lexer::is_complete(text) {
             true => ValidationResult::Valid(None),
             false => ValidationResult::Incomplete,
         })
     }
 }
 
-impl Hinter for Assistant<'_> {
+impl Hinter for EditorHelper<'_> {
     type Hint = String;
 }
 
-impl Highlighter for Assistant<'_> {}
+impl Highlighter for EditorHelper<'_> {}
 
-impl Helper for Assistant<'_> {}
+impl Helper for EditorHelper<'_> {}

@@ -1,0 +1,158 @@
+//! Meta-commands of the shell (`\d`, `\o FILE`): their parser and their help.
+
+use clap::ValueEnum;
+
+use crate::error::{Error, Result};
+use crate::sql::Format;
+
+/// A command to the shell itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum MetaCommand {
+    Quit,
+    Help,
+    /// All tables, or the columns of one table.
+    Describe(Option<String>),
+    /// All functions, or those whose names contain a text.
+    Functions(Option<String>),
+    /// On, off, or toggle.
+    Timing(Option<bool>),
+    /// Output to a file, or back to stdout.
+    Output(Option<String>),
+    Format(Option<Format>),
+    /// Maximum number of rows that a table prints; 0 for all.
+    Rows(usize),
+    Include(String),
+}
+
+/// The names of the commands, for help and completion.
+pub(super) const COMMANDS: [(&str, &str, &str); 10] = [
+    ("\\d", "[NAME]", "list tables and views, or the columns of a table or a file"),
+    ("\\df", "[TEXT]", "list functions, or those with TEXT in their names"),
+    ("\\f", "FORMAT", "set the output format: table, csv, tsv, json, ndjson, markdown, …"),
+    ("\\pset", "format F | rows N", "set the format, or the number of rows that a table prints, 0 for all"),
+    ("\\o", "[FILE]", "write results to FILE; without FILE, close it and print results here"),
+    ("\\i", "FILE", "execute the statements in a file"),
+    ("\\timing", "[on|off]", "print the duration of each statement"),
+    ("\\?", "", "print this help; also \\h and help"),
+    ("\\q", "", "quit; also quit, exit and Ctrl-D"),
+    ("\\h", "", "help"),
+];
+
+/// The help text, which lists every command.
+pub(super) fn help() -> String {
+    let mut text = String::from(
+        "SQL ends in a semicolon and may span several lines. A quoted file name is a table:\n  \
+         SELECT label, avg(r) FROM 'out.parquet' GROUP BY label;\n\n",
+    );
+    for (name, argument, what) in COMMANDS.iter().filter(|(name, ..)| *name != "\\h") {
+        let usage = format!("{name} {argument}");
+        text.push_str(&format!("  {usage:26}{what}\n"));
+    }
+    text.push_str(
+        "\nTab completes names and, in quotes, files. Ctrl-C cancels a query or clears the input; \
+         the arrow keys and\nCtrl-R search the history.\n",
+    );
+    text
+}
+
+/// Parses a command; `None` for SQL.
+///
+/// # Errors
+/// [`Error::Usage`] for an unknown command after a backslash.
+pub(super) fn parse(text: &str) -> Result<Option<MetaCommand>> {
+    let text = text.trim();
+    let Some(rest) = text.strip_prefix('\\') else {
+        return Ok(match text.trim_end_matches(';').trim_end().to_ascii_lowercase().as_str() {
+            "help" => Some(MetaCommand::Help),
+            "quit" | "exit" => Some(MetaCommand::Quit),
+            _ => None,
+        });
+    };
+    let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let name = name.trim_end_matches(';');
+    let argument = argument.trim().trim_end_matches(';').trim_end();
+    let argument = (!argument.is_empty()).then(|| argument.to_owned());
+    Ok(Some(match (name, argument) {
+        ("q" | "quit" | "exit", _) => MetaCommand::Quit,
+        ("?" | "h" | "help", _) => MetaCommand::Help,
+        ("d", name) => MetaCommand::Describe(name.map(unquoted)),
+        ("df", text) => MetaCommand::Functions(text.map(unquoted)),
+        ("timing", None) => MetaCommand::Timing(None),
+        ("timing", Some(value)) => MetaCommand::Timing(Some(switch(&value)?)),
+        ("o", file) => MetaCommand::Output(file.map(unquoted)),
+        ("f", None) => MetaCommand::Format(None),
+        ("f", Some(value)) => MetaCommand::Format(Some(format(&value)?)),
+        ("pset", Some(setting)) => set(&setting)?,
+        ("i", Some(file)) => MetaCommand::Include(unquoted(file)),
+        ("i" | "pset", None) => return Err(Error::Usage(format!("\\{name} needs an argument; see \\?"))),
+        _ => return Err(Error::Usage(format!("unknown command \\{name}; \\? lists all"))),
+    }))
+}
+
+fn set(setting: &str) -> Result<MetaCommand> {
+    let (name, value) = setting.split_once(char::is_whitespace).unwrap_or((setting, ""));
+    match (name, value.trim()) {
+        ("format", "") => Ok(MetaCommand::Format(None)),
+        ("format", value) => Ok(MetaCommand::Format(Some(format(value)?))),
+        ("rows", value) => match value.parse() {
+            Ok(rows) => Ok(MetaCommand::Rows(rows)),
+            Err(_) => Err(Error::Usage("\\pset rows takes a number; 0 for all".to_owned())),
+        },
+        (name, _) => Err(Error::Usage(format!("\\pset sets format or rows, not {name}"))),
+    }
+}
+
+/// The names of the formats.
+pub(super) fn formats() -> Vec<&'static str> {
+    Format::value_variants().iter().map(|format| format.name()).collect()
+}
+
+fn format(value: &str) -> Result<Format> {
+    Format::from_str(value, true)
+        .map_err(|_| Error::Usage(format!("unknown format {value}; use one of {}", formats().join(", "))))
+}
+
+fn switch(value: &str) -> Result<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "1" => Ok(true),
+        "off" | "false" | "0" => Ok(false),
+        _ => Err(Error::Usage("\\timing takes on, off or nothing".to_owned())),
+    }
+}
+
+fn unquoted(text: String) -> String {
+    let inner = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    inner('\'').or_else(|| inner('"')).map_or_else(|| text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_told_from_sql() {
+        let command = |text: &str| parse(text).unwrap();
+        assert_eq!(command("SELECT 1;"), None);
+        assert_eq!(command(" exit ;"), Some(MetaCommand::Quit));
+        assert_eq!(command("\\d"), Some(MetaCommand::Describe(None)));
+        assert_eq!(
+            command("\\d 'a b.parquet';"),
+            Some(MetaCommand::Describe(Some("a b.parquet".to_owned())))
+        );
+        assert_eq!(command("\\o"), Some(MetaCommand::Output(None)));
+        assert_eq!(command("\\pset format CSV"), Some(MetaCommand::Format(Some(Format::Csv))));
+        assert_eq!(command("\\timing on"), Some(MetaCommand::Timing(Some(true))));
+        for wrong in ["\\x", "\\f xlsx", "\\i", "\\timing perhaps", "\\pset rows few"] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 64, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_command() {
+        for (name, ..) in COMMANDS {
+            assert!(help().contains(name), "{name}");
+            let needs = if ["\\i", "\\pset"].contains(&name) { "rows 5" } else { "" };
+            assert!(parse(&format!("{name} {needs}")).unwrap().is_some());
+        }
+    }
+}

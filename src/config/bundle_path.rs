@@ -1,0 +1,36 @@
+//! The location of a bundle: a folder, or a URL of an object store or a web server.
+
+use std::ffi::OsString;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The folder to which `fit` writes and from which all other commands read by default.
+pub const DEFAULT_BUNDLE: &str = "lsmi-bundle";
+
+/// The location of a bundle, [`DEFAULT_BUNDLE`] by default.
+/// [`open_bundle`](crate::evaluate::open_bundle) opens either kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BundlePath(PathBuf);
+
+impl Default for BundlePath {
+    fn default() -> Self {
+        Self(DEFAULT_BUNDLE.into())
+    }
+}
+
+impl From<OsString> for BundlePath {
+    fn from(path: OsString) -> Self {
+        Self(path.into())
+    }
+}
+
+impl Deref for BundlePath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
