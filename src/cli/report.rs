@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
-use crate::report::{self, Options, Picture, Report};
+use crate::report::{self, Picture, Report, ReportOptions};
 use crate::storage::{Staged, find_files};
 
 use super::output;
@@ -130,11 +130,11 @@ pub(super) fn make(args: &ReportArgs) -> Result<Made> {
 
 /// Writes a report of one annotated file, as the demo does.
 pub(super) fn write_page(annotated: &Path, bundle: &Bundle, title: &str, page: &Path) -> Result<()> {
-    let options = Options {
+    let options = ReportOptions {
         inputs: vec![annotated.to_owned()],
         samples: 8,
         title: Some(title.to_owned()),
-        ..Options::default()
+        ..ReportOptions::default()
     };
     let report = report::read(&options, Some(bundle))?;
     let html = report::html(&report, &report::pictures(&report)?)?;

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::error::{Error, Result};
-use crate::report::Template;
+use crate::report::LinkTemplate;
 use crate::sql::{self, Format};
 
 use super::pipeline::{Ends, Pipeline, SqlStep};
@@ -171,7 +171,7 @@ impl Read<'_> {
             (None, None) => return Err(self.wrong(table, format!("{both}, and this one has neither"))),
         };
         let key = join(table, key);
-        match sql::statements(&sql) {
+        match sql::count_statements(&sql) {
             Err(error) => return Err(self.wrong(&key, error)),
             Ok(0) => return Err(self.wrong(&key, "it has no statement")),
             Ok(1) => {}
@@ -202,7 +202,7 @@ impl Read<'_> {
     fn check_report(&self, pipeline: &Pipeline) -> Result<()> {
         let Some(report) = &pipeline.report else { return Ok(()) };
         if let Some(link) = &report.link_template {
-            Template::parse(link).map_err(|e| self.wrong("report.link_template", e))?;
+            LinkTemplate::parse(link).map_err(|e| self.wrong("report.link_template", e))?;
         }
         if report.samples > ReportSettings::MOST_SAMPLES {
             let what = format!("at most {} samples are listed", ReportSettings::MOST_SAMPLES);

@@ -1,21 +1,21 @@
-//! What a reader must know before believing the numbers, in plain words: poor
-//! calibration, a density that decides everything, rows that are missing.
+//! Warnings about the validity of the numbers: poor calibration, one-sided redundancy, missing rows.
 
 use super::numbers::{Dataset, Models, Warning};
 
-/// Calibration error above which probabilities are not to be taken at their word.
+/// Calibration error above which probabilities are unreliable.
 const CALIBRATION: f64 = 0.05;
-/// Share of rows with r = i of one modality above which that modality decides.
+/// Share of rows with r = i of one modality above which redundancy is one-sided.
 const ONE_SIDED: f64 = 0.9;
-/// Share of bad rows above which the rest may not stand for the whole.
+/// Share of bad rows above which the computed rows may not be representative.
 const BAD: f64 = 0.01;
-/// Rows below which a mean says little.
+/// Number of rows below which means are unreliable.
 const FEW: u64 = 100;
 
-pub(super) fn of(data: &Dataset, compare: Option<&Dataset>, models: Option<&Models>) -> Vec<Warning> {
+/// The warnings about one or two data sets and their models.
+pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option<&Models>) -> Vec<Warning> {
     let mut all = Vec::new();
     for set in std::iter::once(data).chain(compare) {
-        // With two data sets, which one is meant is part of the sentence.
+        // With two data sets the text starts with the name.
         let of = if compare.is_some() { format!("{}: ", set.name) } else { String::new() };
         let mut say = |code: &str, text: String| {
             all.push(Warning { code: code.to_owned(), text: format!("{of}{text}") });
@@ -26,7 +26,7 @@ pub(super) fn of(data: &Dataset, compare: Option<&Dataset>, models: Option<&Mode
         specificity(set, &mut say);
     }
     if let Some(models) = models {
-        of_models(models, &data.modalities(), &mut all);
+        model_warnings(models, &data.modalities(), &mut all);
     }
     all
 }
@@ -133,7 +133,7 @@ fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     );
 }
 
-fn of_models(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
+fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
     let mut say = |code: &str, text: String| all.push(Warning { code: code.to_owned(), text });
     if !models.is_the_files {
         say(
@@ -183,7 +183,7 @@ mod tests {
     use crate::report::numbers::{Cases, Figure, Information};
 
     fn codes(data: &Dataset, models: Option<&Models>) -> Vec<String> {
-        of(data, None, models).into_iter().map(|warning| warning.code).collect()
+        warnings(data, None, models).into_iter().map(|warning| warning.code).collect()
     }
 
     fn data() -> Dataset {
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(with(one_sided), ["one_sided_redundancy"]);
         let mut set = data();
         one_sided(&mut set);
-        let text = &of(&set, None, None)[0].text;
+        let text = &warnings(&set, None, None)[0].text;
         assert!(
             text.contains("on 95 % of the rows h2 (−ln p of x2) lies so far below h1 (x1) that r is i2"),
             "{text}"

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Place, Result};
-use crate::sql::{Layout, Request, Session};
+use crate::sql::{Layout, Session, SqlRequest};
 
 use self::command::Command;
 use self::editor::{Line, Lines};
@@ -33,7 +33,7 @@ const DEEPEST: usize = 16;
 /// # Errors
 /// [`Error::Io`] of the terminal, and those of opening the request's tables. What a
 /// statement does wrong is said, and the shell goes on.
-pub(super) fn run(request: &Request, overwrite: bool, stop: &AtomicBool) -> Result<()> {
+pub(super) fn run(request: &SqlRequest, overwrite: bool, stop: &AtomicBool) -> Result<()> {
     let session = Session::open(request)?;
     let mut shell =
         Shell { session: &session, layout: request.layout, file: None, timing: false, overwrite, stop };

@@ -1,5 +1,5 @@
-//! The page: the numbers as text and tables, the pictures in their places, in one HTML
-//! file that asks for nothing from elsewhere. The template escapes all text.
+//! The HTML page: text, tables and pictures in one self-contained file. The template escapes all
+//! text.
 
 mod tables;
 
@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-use self::tables::{Item, List, Table};
-use super::charts::{Chosen, Picture};
+use self::tables::{MetadataItem, SampleList, Table};
+use super::charts::{ClassSelection, Picture};
 use super::format::{count, counted, fixed, number, percent, signed};
 use super::numbers::{Dataset, Report};
 
-/// The names of the parts, and what each means.
+/// Names of the parts and their headings.
 const PARTS: [(&str, &str); 4] =
     [("r", "Redundant"), ("u1", "Unique"), ("u2", "Unique"), ("s", "Synergistic")];
 
-/// What the template sees.
+/// The template's context.
 #[derive(Serialize)]
 struct View<'a> {
     title: &'a str,
@@ -28,31 +28,31 @@ struct View<'a> {
     script: &'static str,
     is_comparison: bool,
     label: &'a str,
-    sets: Vec<Set>,
-    parts: Vec<Part>,
+    sets: Vec<DatasetHeader>,
+    parts: Vec<PartCard>,
     warnings: Vec<String>,
     lead: String,
-    pictures: BTreeMap<&'a str, Svg<'a>>,
-    figures: Figures<'a>,
+    pictures: BTreeMap<&'a str, PictureSvg<'a>>,
+    figures: PictureNames<'a>,
     means: Table,
     quantiles: Vec<Table>,
     classes_note: Option<String>,
     sources: Vec<String>,
     cases: Vec<Table>,
-    samples: Vec<List>,
-    origins: Vec<Vec<Item>>,
+    samples: Vec<SampleList>,
+    origins: Vec<Vec<MetadataItem>>,
     models: Vec<Table>,
     models_note: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Set {
+struct DatasetHeader {
     name: String,
     under: String,
 }
 
 #[derive(Serialize)]
-struct Part {
+struct PartCard {
     class: &'static str,
     name: &'static str,
     mean: String,
@@ -61,14 +61,14 @@ struct Part {
 }
 
 #[derive(Serialize)]
-struct Svg<'a> {
+struct PictureSvg<'a> {
     wide: &'a str,
     narrow: &'a str,
 }
 
 /// The pictures' names by section.
 #[derive(Serialize)]
-struct Figures<'a> {
+struct PictureNames<'a> {
     means: Vec<&'a str>,
     distributions: Vec<&'a str>,
     classes: Vec<&'a str>,
@@ -76,10 +76,10 @@ struct Figures<'a> {
     density: Vec<&'a str>,
 }
 
-/// The report as one HTML file, with the pictures that [`super::pictures`] has drawn.
+/// Renders the report as one HTML file with the pictures of [`super::pictures`].
 ///
 /// # Errors
-/// [`Error::Internal`] where the template and this program do not fit.
+/// [`Error::Internal`] where the template does not match its context.
 pub fn html(report: &Report, pictures: &[Picture]) -> Result<String> {
     let failed = |e: minijinja::Error| Error::Internal(format!("the report's template: {e:#}"));
     let mut environment = Environment::new();
@@ -102,15 +102,17 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         script: include_str!("page.js"),
         is_comparison: report.compare.is_some(),
         label: &report.data.label,
-        sets: sets.iter().map(|set| Set { name: set.name.clone(), under: under(set) }).collect(),
+        sets: sets.iter().map(|set| DatasetHeader { name: set.name.clone(), under: under(set) }).collect(),
         parts: parts(report),
         warnings: report.warnings.iter().map(|warning| sentence(&warning.text)).collect(),
         lead: lead(&report.data),
         pictures: pictures
             .iter()
-            .map(|picture| (picture.name.as_str(), Svg { wide: &picture.wide, narrow: &picture.narrow }))
+            .map(|picture| {
+                (picture.name.as_str(), PictureSvg { wide: &picture.wide, narrow: &picture.narrow })
+            })
             .collect(),
-        figures: Figures {
+        figures: PictureNames {
             means: named("means"),
             distributions: named("distribution"),
             classes: named("classes"),
@@ -129,7 +131,7 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
     }
 }
 
-/// A fragment as a sentence: names of data sets keep their case.
+/// Capitalizes a fragment and ends it with a full stop. A leading data set name keeps its case.
 fn sentence(fragment: &str) -> String {
     let mut rest = fragment.chars();
     match rest.next() {
@@ -159,7 +161,7 @@ fn under(set: &Dataset) -> String {
     )
 }
 
-fn parts(report: &Report) -> Vec<Part> {
+fn parts(report: &Report) -> Vec<PartCard> {
     let [x1, x2] = report.data.modalities();
     let meanings = [
         format!("said by {x1} and by {x2}"),
@@ -185,12 +187,12 @@ fn parts(report: &Report) -> Vec<Part> {
                 number(difference.std_error_nats, 3)
             ));
         }
-        cards.push(Part { class, name, mean: number(figure.mean_nats, 3), lines, meaning });
+        cards.push(PartCard { class, name, mean: number(figure.mean_nats, 3), lines, meaning });
     }
     cards
 }
 
-/// The means in a sentence or two.
+/// The means in one sentence.
 fn lead(set: &Dataset) -> String {
     let [x1, x2] = set.modalities();
     let information = &set.information;
@@ -222,7 +224,7 @@ fn lead(set: &Dataset) -> String {
 }
 
 fn classes_note(set: &Dataset) -> Option<String> {
-    let left_out = Chosen::of(set).left_out;
+    let left_out = ClassSelection::of(set).left_out;
     (left_out > 0).then(|| {
         let shown = set.classes.len() - left_out;
         format!(
@@ -235,7 +237,7 @@ fn classes_note(set: &Dataset) -> Option<String> {
     })
 }
 
-/// Where r comes from, in words.
+/// The origin of r in words.
 fn source(set: &Dataset, report: &Report) -> String {
     let of = if report.compare.is_some() { format!("{}: ", set.name) } else { String::new() };
     let [x1, x2] = set.modalities();
