@@ -33,16 +33,19 @@ pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option
 
 fn rows(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     if set.computed_rows == 0 {
-        say("no_rows", "no row has values, so there is nothing to see".to_owned());
+        say("no_rows", "no row has values, so the report is empty".to_owned());
     } else if set.computed_rows < FEW {
-        say("few_rows", format!("only {} rows have values; means of so few say little", set.computed_rows));
+        say(
+            "few_rows",
+            format!("only {} rows have values; means of so few rows are unreliable", set.computed_rows),
+        );
     }
     let share = set.bad_rows as f64 / set.rows.max(1) as f64;
     if set.computed_rows > 0 && share > BAD {
         say(
             "bad_rows",
             format!(
-                "{:.1} % of the rows have no values; if they are not like the others, neither are the means",
+                "{:.1} % of the rows have no values; if they differ systematically from the others, the means are biased",
                 100.0 * share
             ),
         );
@@ -73,7 +76,7 @@ fn origin(set: &Dataset, say: &mut impl FnMut(&str, String)) {
         say(
             "mixed_origin",
             format!(
-                "the files were computed with different {}; their values do not compare",
+                "the files were computed with different {}; their values are not comparable",
                 mixed.join(" and ")
             ),
         );
@@ -90,8 +93,8 @@ fn information(set: &Dataset, say: &mut impl FnMut(&str, String)) {
         say(
             "more_than_the_label",
             format!(
-                "the mean of i12 is {i12:.3} nats, and the label has only {entropy:.3} to know; either these classes \
-                 are rarer here than where the models were trained, or the models have seen these rows"
+                "the mean of i12, {i12:.3} nats, exceeds the entropy of the label, {entropy:.3} nats; either these classes \
+                 are rarer here than in the training data, or the models were trained on these rows"
             ),
         );
     }
@@ -118,8 +121,8 @@ fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     };
     let raw = set.origin.units.iter().any(|units| units == "raw");
     let advice = if raw {
-        "; that may say more of the columns' units than of shared information: `fit --units centred` compares each \
-         h with its own mean"
+        "; that may reflect the units of the columns rather than shared information: `fit --units centred` \
+         compares each h with its own mean"
     } else {
         ""
     };
@@ -139,21 +142,21 @@ fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning
         say(
             "other_bundle",
             format!(
-                "the files were not computed by {} (SHA-256 {:.12}…); its figures may not be theirs",
+                "the files were not computed by {} (SHA-256 {:.12}…); its validation figures may not apply",
                 models.bundle, models.sha256
             ),
         );
     }
     let Some(figures) = &models.validation else { return };
     let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
-    let spoils = ["r, u1, u2 and s", "r, u1, u2 and s", "s"];
-    for ((name, figures_of), spoiled) in names.iter().zip(&figures.classifiers).zip(spoils) {
+    let affected = ["r, u1, u2 and s", "r, u1, u2 and s", "s"];
+    for ((name, figures_of), parts) in names.iter().zip(&figures.classifiers).zip(affected) {
         if figures_of.calibration_error > CALIBRATION {
             say(
                 "calibration",
                 format!(
                     "the classifier of {name} is off by {:.0} points of probability on average (calibration error \
-                     {:.3} on {} rows held out); {spoiled} take over such errors",
+                     {:.3} on {} rows held out); {parts} inherit such errors",
                     100.0 * figures_of.calibration_error,
                     figures_of.calibration_error,
                     figures.measured_rows

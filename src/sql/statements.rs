@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(text(&csv(&both)).unwrap(), format!("avg({a}.r),avg({b}.r)\n0.5,0.5\n"));
     }
 
-    /// A reader that closes after some bytes, and counts what reached it.
+    /// A writer that fails with a broken pipe after a number of bytes.
     struct Closing(usize);
 
     impl Write for Closing {

@@ -164,10 +164,10 @@ fn under(set: &Dataset) -> String {
 fn parts(report: &Report) -> Vec<PartCard> {
     let [x1, x2] = report.data.modalities();
     let meanings = [
-        format!("said by {x1} and by {x2}"),
-        format!("said by {x1} alone"),
-        format!("said by {x2} alone"),
-        "said only by the two together".to_owned(),
+        format!("shared by {x1} and {x2}"),
+        format!("only in {x1}"),
+        format!("only in {x2}"),
+        "only in both together".to_owned(),
     ];
     let figures = report.data.parts.each();
     let mut cards = Vec::new();
@@ -205,14 +205,14 @@ fn lead(set: &Dataset) -> String {
         return "No row has values.".to_owned();
     };
     let share = if entropy > 0.0 {
-        format!(", {:.0} % of what there is to know", 100.0 * i12 / entropy)
+        format!(", {:.0} % of the label's entropy", 100.0 * i12 / entropy)
     } else {
         String::new()
     };
     let stronger = if i1 >= i2 { (&x1, i1, &x2, i2) } else { (&x2, i2, &x1, i1) };
     format!(
-        "“{}” says {} nats about “{label}” on average, “{}” {}; both together say {}{share} (the entropy of “{label}” is \
-         {} nats).",
+        "“{}” carries {} nats about “{label}” on average, “{}” {}; both together carry {}{share} (the entropy of “{label}” \
+         is {} nats).",
         stronger.0,
         fixed(stronger.1, 3),
         stronger.2,
@@ -228,8 +228,8 @@ fn classes_note(set: &Dataset) -> Option<String> {
     (left_out > 0).then(|| {
         let shown = set.classes.len() - left_out;
         format!(
-            "Of {} classes, the {} of the largest mean r and below them the {} of the smallest; the numbers of all are in \
-             the report's JSON.",
+            "Of {} classes, the {} with the largest mean r and below them the {} with the smallest; the JSON report has the \
+             numbers of all.",
             count(set.classes.len() as u64),
             shown / 2,
             shown - shown / 2
@@ -243,13 +243,13 @@ fn source(set: &Dataset, report: &Report) -> String {
     let [x1, x2] = set.modalities();
     if set.origin.is_adjusted() {
         return format!(
-            "{of}r, u1, u2 and s were shifted by a constant of the data set (`annotate --adjust dataset`), so where r \
-             comes from can't be told any more."
+            "{of}r, u1, u2 and s were shifted by a constant of the data set (`annotate --adjust dataset`), so the \
+             origin of r cannot be determined."
         );
     }
     let bounds = match set.redundancy_bounds_nats {
         Some([low, high]) => format!(
-            " Whatever the densities are, the mean of r lies between {} and {} nats.",
+            " For any densities, the mean of r lies between {} and {} nats.",
             fixed(low, 3),
             fixed(high, 3)
         ),
@@ -257,7 +257,7 @@ fn source(set: &Dataset, report: &Report) -> String {
     };
     let decided = match set.cases {
         Some(cases) => format!(
-            " On {} of the rows it is one of the two: the i of the modality with the smaller h, all of it.",
+            " On {} of the rows r equals one of the two, the i of the modality with the smaller h.",
             percent(set.computed_rows - cases.between, set.computed_rows)
         ),
         None => String::new(),
@@ -269,22 +269,21 @@ fn source(set: &Dataset, report: &Report) -> String {
             number(h.h2.mean_nats, 2),
             number(h.difference.std_dev_nats, 2)
         ),
-        None => " How far h1 and h2 are apart is not in these files; `annotate --columns h1,h2` adds them."
-            .to_owned(),
+        None => " These files do not contain h1 and h2; `annotate --columns h1,h2` adds them.".to_owned(),
     };
     format!(
-        "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); the densities decide where, by h1 − h2.{decided}{bounds}{densities}"
+        "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); its position depends on the densities through h1 − h2.{decided}{bounds}{densities}"
     )
 }
 
 fn models_note(report: &Report) -> Option<String> {
     match &report.models {
         None => Some(
-            "How good the models are is in their bundle: `--bundle DIR` shows it here. It was not found beside this data."
+            "The bundle holds the validation figures of the models: `--bundle DIR` shows them here. No bundle of these data was found."
                 .to_owned(),
         ),
         Some(models) if models.validation.is_none() => {
-            Some("The bundle was packed from models that were fitted elsewhere, and says nothing of how good they are.".to_owned())
+            Some("The bundle was packed from models that were fitted elsewhere and has no validation figures.".to_owned())
         }
         Some(_) => None,
     }

@@ -141,8 +141,8 @@ pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
     let cases = set.cases?;
     let [x1, x2] = set.modalities();
     let rows = [
-        (format!("r = i1: all that {x1} says"), cases.first),
-        (format!("r = i2: all that {x2} says"), cases.second),
+        (format!("r = i1: all information of {x1}"), cases.first),
+        (format!("r = i2: all information of {x2}"), cases.second),
         ("r between i1 and i2".to_owned(), cases.between),
         ("i1 = i2 = r".to_owned(), cases.both),
     ];
@@ -153,7 +153,7 @@ pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
     });
     Some(Table {
         caption: caption(set, report),
-        head: head(&["where r comes from", "rows", "share"]),
+        head: head(&["origin of r", "rows", "share"]),
         rows: rows.collect(),
     })
 }
@@ -162,18 +162,18 @@ pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<SampleList> {
     let [x1, x2] = set.modalities();
     let of = if report.compare.is_some() { format!(", {}", set.name) } else { String::new() };
     let kinds = [
-        ("Most redundant".to_owned(), "Either modality would do.", "r", "r"),
-        (format!("Most unique to {x1}"), "Only the first modality knows.", "u1", "u1"),
-        (format!("Most unique to {x2}"), "Only the second modality knows.", "u2", "u2"),
+        ("Most redundant".to_owned(), "Either modality suffices to predict the label.", "r", "r"),
+        (format!("Most unique to {x1}"), "Only the first modality predicts the label.", "u1", "u1"),
+        (format!("Most unique to {x2}"), "Only the second modality predicts the label.", "u2", "u2"),
         (
             "Most synergistic".to_owned(),
-            "Each alone says little, or misleads; the two together tell.",
+            "Each modality alone predicts the label poorly; both together predict it well.",
             "s",
             "s",
         ),
         (
             "Most contradicted".to_owned(),
-            "Both together speak against the label: a wrong label, or a hard case.",
+            "Both modalities together contradict the label: a wrong label or a hard sample.",
             "negative",
             "i12",
         ),
@@ -216,7 +216,7 @@ pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {
     let origin = &set.origin;
     let mut items = Vec::new();
     let mut add = |name: &'static str, values: &[String], is_code: bool| {
-        let value = if values.is_empty() { "not known".to_owned() } else { values.join(", ") };
+        let value = if values.is_empty() { "unknown".to_owned() } else { values.join(", ") };
         items.push(MetadataItem { name, value, is_code });
     };
     add("data", &set.inputs, false);

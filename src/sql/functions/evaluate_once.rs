@@ -71,7 +71,7 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
     let added = input.schema().fields().len() - own;
     let schema = Arc::clone(plan.schema());
-    let expressions = plan.expressions().into_iter().map(|expr| calls_replaced(expr, &columns));
+    let expressions = plan.expressions().into_iter().map(|expr| replace_calls(expr, &columns));
     let expressions = expressions.collect::<Result<Vec<_>>>()?;
     let plan = match plan {
         LogicalPlan::Projection(projection) => {
@@ -80,10 +80,10 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             let named = named.map(|(expr, (table, field))| with_name(expr, table.cloned(), field.name()));
             LogicalPlan::Projection(Projection::try_new(named.collect(), Arc::new(input))?)
         }
-        // `with_new_exprs` would drop the fetch, which is no expression.
+        // The fetch is not among the expressions.
         LogicalPlan::Sort(Sort { expr, fetch, .. }) => {
             let expr = expr.into_iter().zip(expressions).map(|(sort, expr)| sort.with_expr(expr)).collect();
-            with_schema_of(
+            project_to_schema(
                 LogicalPlan::Sort(Sort { expr, input: Arc::new(input), fetch }),
                 &schema,
                 own,
@@ -91,9 +91,9 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             )?
         }
         LogicalPlan::Aggregate(_) => {
-            with_schema_of(plan.with_new_exprs(expressions, vec![input])?, &schema, usize::MAX, 0)?
+            project_to_schema(plan.with_new_exprs(expressions, vec![input])?, &schema, usize::MAX, 0)?
         }
-        plan => with_schema_of(plan.with_new_exprs(expressions, vec![input])?, &schema, own, added)?,
+        plan => project_to_schema(plan.with_new_exprs(expressions, vec![input])?, &schema, own, added)?,
     };
     Ok(Transformed::yes(plan))
 }
@@ -113,7 +113,7 @@ struct Call {
 fn lsmi_calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
     let mut lsmi_calls: Vec<Call> = Vec::new();
     plan.apply_expressions(|expr| {
-        accessors_expanded(expr.clone())?.apply(|expr| {
+        expand_accessors(expr.clone())?.apply(|expr| {
             if let Some(call) = as_call(expr)
                 && !lsmi_calls.contains(&call)
             {
@@ -126,7 +126,7 @@ fn lsmi_calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
 }
 
 /// Rewrites every accessor as a field access on a call of `lsmi`.
-fn accessors_expanded(expr: Expr) -> Result<Expr> {
+fn expand_accessors(expr: Expr) -> Result<Expr> {
     expr.transform_up(|expr| {
         let field = match &expr {
             Expr::ScalarFunction(ScalarFunction { func, args }) => {
@@ -167,7 +167,7 @@ fn is_column_expression(expr: &Expr) -> bool {
 }
 
 /// Replaces the calls in an expression by their columns.
-fn calls_replaced(expr: Expr, columns: &[(Call, Column)]) -> Result<Expr> {
+fn replace_calls(expr: Expr, columns: &[(Call, Column)]) -> Result<Expr> {
     let replace = |expr: Expr| {
         let call = as_call(&expr);
         let column = columns.iter().find(|(known, _)| Some(known) == call.as_ref());
@@ -176,7 +176,7 @@ fn calls_replaced(expr: Expr, columns: &[(Call, Column)]) -> Result<Expr> {
             None => Transformed::no(expr),
         })
     };
-    accessors_expanded(expr)?.transform_up(replace).data()
+    expand_accessors(expr)?.transform_up(replace).data()
 }
 
 fn with_name(expr: Expr, table: Option<TableReference>, name: &str) -> Expr {
@@ -188,7 +188,12 @@ fn with_name(expr: Expr, table: Option<TableReference>, name: &str) -> Expr {
 }
 
 /// Projects a plan to the names of `schema`, without the `added` columns that start at `own`.
-fn with_schema_of(plan: LogicalPlan, schema: &DFSchemaRef, own: usize, added: usize) -> Result<LogicalPlan> {
+fn project_to_schema(
+    plan: LogicalPlan,
+    schema: &DFSchemaRef,
+    own: usize,
+    added: usize,
+) -> Result<LogicalPlan> {
     let now = plan.schema();
     let columns = schema.iter().enumerate().map(|(place, (table, field))| {
         let place = if place < own { place } else { place + added };
@@ -218,14 +223,14 @@ fn existing_column(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPla
         | LogicalPlan::Window(_)
         | LogicalPlan::Extension(_) => call.clone(),
         LogicalPlan::Projection(projection) => {
-            match pushed_below(call, &projection.schema, &projection.expr)? {
+            match in_terms_of(call, &projection.schema, &projection.expr)? {
                 Some(call) => call,
                 None => return Ok(None),
             }
         }
         LogicalPlan::SubqueryAlias(alias) => {
             let columns: Vec<Expr> = alias.input.schema().columns().into_iter().map(Expr::Column).collect();
-            match pushed_below(call, &alias.schema, &columns)? {
+            match in_terms_of(call, &alias.schema, &columns)? {
                 Some(call) => call,
                 None => return Ok(None),
             }
@@ -255,7 +260,7 @@ fn existing_column(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPla
 }
 
 /// Rewrites a call on a plan's columns in terms of the expressions that define them.
-fn pushed_below(call: &Call, schema: &DFSchemaRef, definitions: &[Expr]) -> Result<Option<Call>> {
+fn in_terms_of(call: &Call, schema: &DFSchemaRef, definitions: &[Expr]) -> Result<Option<Call>> {
     let mut known = true;
     let args = call.args.iter().map(|arg| {
         let arg = arg.clone().transform_up(|expr| {

@@ -54,7 +54,7 @@ impl LsmiNode {
         Ok(Self { input, function, args, column, schema: Arc::new(schema) })
     }
 
-    /// The plan as an LSMI node, if it is one.
+    /// The plan as an [`LsmiNode`], if it is one.
     pub(super) fn of(plan: &LogicalPlan) -> Option<&Self> {
         match plan {
             LogicalPlan::Extension(Extension { node }) => node.as_any().downcast_ref(),

@@ -362,7 +362,7 @@ mod tests {
                 .iter()
                 .map(|column| datafusion::arrow::compute::take(column, &rows, None).unwrap())
                 .collect();
-            // What goes through both phases is counted twice.
+            // Rows that pass through both phases are counted twice.
             alone.update_batch(&some).unwrap();
             alone.update_batch(&some).unwrap();
             let ScalarValue::Struct(alone) = Accumulator::evaluate(&mut alone).unwrap() else { panic!() };

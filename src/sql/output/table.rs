@@ -62,9 +62,7 @@ impl TableEncoder {
             let (text, shown) = column_widths::table(self.columns()?, width)?;
             let all = self.schema.fields().len();
             if shown < all {
-                tracing::warn!(
-                    "{shown} of {all} columns have room here; a wider terminal or --format csv shows all"
-                );
+                tracing::warn!("{shown} of {all} columns fit; a wider terminal or --format csv shows all");
             }
             return Ok(text);
         }
