@@ -17,13 +17,13 @@ pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option
     for set in std::iter::once(data).chain(compare) {
         // With two data sets the text starts with the name.
         let of = if compare.is_some() { format!("{}: ", set.name) } else { String::new() };
-        let mut say = |code: &str, text: String| {
+        let mut warn = |code: &str, text: String| {
             all.push(Warning { code: code.to_owned(), text: format!("{of}{text}") });
         };
-        rows(set, &mut say);
-        origin(set, &mut say);
-        information(set, &mut say);
-        specificity(set, &mut say);
+        rows(set, &mut warn);
+        origin(set, &mut warn);
+        information(set, &mut warn);
+        specificity(set, &mut warn);
     }
     if let Some(models) = models {
         model_warnings(models, &data.modalities(), &mut all);
@@ -31,18 +31,18 @@ pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option
     all
 }
 
-fn rows(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+fn rows(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     if set.computed_rows == 0 {
-        say("no_rows", "no row has values, so the report is empty".to_owned());
+        warn("no_rows", "no row has values, so the report is empty".to_owned());
     } else if set.computed_rows < FEW {
-        say(
+        warn(
             "few_rows",
             format!("only {} rows have values; means of so few rows are unreliable", set.computed_rows),
         );
     }
     let share = set.bad_rows as f64 / set.rows.max(1) as f64;
     if set.computed_rows > 0 && share > BAD {
-        say(
+        warn(
             "bad_rows",
             format!(
                 "{:.1} % of the rows have no values; if they differ systematically from the others, the means are biased",
@@ -52,16 +52,16 @@ fn rows(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     }
 }
 
-fn origin(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+fn origin(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     let origin = &set.origin;
     if origin.silent_files > 0 {
-        say(
+        warn(
             "unknown_origin",
             match set.files {
-                1 => "the file's metadata do not say how it was computed (a rewritten file loses them)"
+                1 => "the file's metadata do not state how it was computed (a rewritten file loses them)"
                     .to_owned(),
                 files => format!(
-                    "the metadata of {} of {files} files do not say how they were computed (a rewritten file loses them)",
+                    "the metadata of {} of {files} files do not state how they were computed (a rewritten file loses them)",
                     origin.silent_files
                 ),
             },
@@ -73,7 +73,7 @@ fn origin(set: &Dataset, say: &mut impl FnMut(&str, String)) {
             .filter_map(|(name, values)| (values.len() > 1).then_some(name))
             .collect();
     if !mixed.is_empty() {
-        say(
+        warn(
             "mixed_origin",
             format!(
                 "the files were computed with different {}; their values are not comparable",
@@ -83,14 +83,14 @@ fn origin(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     }
 }
 
-fn information(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     let Some(((entropy, i12), error)) =
         set.label_entropy_nats.zip(set.information.i12.mean_nats).zip(set.information.i12.std_error_nats)
     else {
         return;
     };
     if i12 > entropy + 3.0 * error + 1e-3 {
-        say(
+        warn(
             "more_than_the_label",
             format!(
                 "the mean of i12, {i12:.3} nats, exceeds the entropy of the label, {entropy:.3} nats; either these classes \
@@ -102,7 +102,7 @@ fn information(set: &Dataset, say: &mut impl FnMut(&str, String)) {
 
 /// REFERENCE: r is the i of the modality with the smaller h wherever h1 − h2 does not lie
 /// between 0 and i1 − i2.
-fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     let Some(cases) = set.cases.filter(|_| set.computed_rows > 0) else { return };
     let [x1, x2] = set.modalities();
     let rows = set.computed_rows.max(1) as f64;
@@ -126,7 +126,7 @@ fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     } else {
         ""
     };
-    say(
+    warn(
         "one_sided_redundancy",
         format!(
             "on {:.0} % of the rows h{near} (−ln p of {name}) lies so far below h{far} ({other}){known} that r is \
@@ -137,9 +137,9 @@ fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
 }
 
 fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
-    let mut say = |code: &str, text: String| all.push(Warning { code: code.to_owned(), text });
+    let mut warn = |code: &str, text: String| all.push(Warning { code: code.to_owned(), text });
     if !models.is_the_files {
-        say(
+        warn(
             "other_bundle",
             format!(
                 "the files were not computed by {} (SHA-256 {:.12}…); its validation figures may not apply",
@@ -152,7 +152,7 @@ fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning
     let affected = ["r, u1, u2 and s", "r, u1, u2 and s", "s"];
     for ((name, figures_of), parts) in names.iter().zip(&figures.classifiers).zip(affected) {
         if figures_of.calibration_error > CALIBRATION {
-            say(
+            warn(
                 "calibration",
                 format!(
                     "the classifier of {name} is off by {:.0} points of probability on average (calibration error \
@@ -167,7 +167,7 @@ fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning
     let [one, two, both] = &figures.classifiers;
     let single = one.cross_entropy_nats.min(two.cross_entropy_nats);
     if both.cross_entropy_nats > single {
-        say(
+        warn(
             "weak_pair",
             format!(
                 "the classifier of both modalities predicts worse ({:.3} nats) than one of them alone ({single:.3}); \

@@ -17,7 +17,7 @@ use crate::storage::{is_url, unreadable};
 /// query are [`Error::Usage`], files of another format than their ending [`Error::BadData`], and
 /// missing files [`Error::NoInput`].
 pub fn convert_error(error: DataFusionError, inputs: &str) -> Error {
-    match own_error(error) {
+    match unwrap_own_error(error) {
         Ok(error) => error,
         Err(error) => classify(&error, inputs),
     }
@@ -25,20 +25,24 @@ pub fn convert_error(error: DataFusionError, inputs: &str) -> Error {
 
 /// Unwraps this program's own error, raised by a table provider or a function; otherwise DataFusion's
 /// innermost error.
-fn own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
+fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
     match error {
         DataFusionError::External(inner) => match inner.downcast::<Error>() {
             Ok(error) => Ok(*error),
             Err(inner) => Err(DataFusionError::External(inner)),
         },
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => own_error(*inner),
-        DataFusionError::Collection(mut errors) if !errors.is_empty() => own_error(errors.swap_remove(0)),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            unwrap_own_error(*inner)
+        }
+        DataFusionError::Collection(mut errors) if !errors.is_empty() => {
+            unwrap_own_error(errors.swap_remove(0))
+        }
         DataFusionError::ArrowError(inner, trace) => match *inner {
-            ArrowError::ExternalError(inner) => own_error(DataFusionError::from(inner)),
+            ArrowError::ExternalError(inner) => unwrap_own_error(DataFusionError::from(inner)),
             inner => Err(DataFusionError::ArrowError(Box::new(inner), trace)),
         },
         DataFusionError::ParquetError(inner) => match *inner {
-            ParquetError::External(inner) => own_error(DataFusionError::from(inner)),
+            ParquetError::External(inner) => unwrap_own_error(DataFusionError::from(inner)),
             inner => Err(DataFusionError::ParquetError(Box::new(inner))),
         },
         error => Err(error),
@@ -50,37 +54,40 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
     match error {
         DataFusionError::Shared(inner) => classify(inner, inputs),
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => classify(inner, inputs),
-        DataFusionError::ParquetError(e) => Error::bad_data(place(), normalized(&e.to_string())),
+        DataFusionError::ParquetError(e) => Error::bad_data(place(), normalize_message(&e.to_string())),
         DataFusionError::ArrowError(e, _) => match e.as_ref() {
             ArrowError::CsvError(_)
             | ArrowError::JsonError(_)
             | ArrowError::IpcError(_)
             | ArrowError::ParquetError(_)
-            | ArrowError::SchemaError(_) => Error::bad_data(place(), normalized(&e.to_string())),
-            e => Error::Usage(normalized(&e.to_string())),
+            | ArrowError::SchemaError(_) => Error::bad_data(place(), normalize_message(&e.to_string())),
+            e => Error::Usage(normalize_message(&e.to_string())),
         },
         DataFusionError::ObjectStore(e) => store_error(e, inputs),
         DataFusionError::External(e) => match e.downcast_ref::<object_store::Error>() {
             Some(e) => store_error(e, inputs),
-            None => Error::Usage(format!("SQL: {}", normalized(&e.to_string()))),
+            None => Error::Usage(format!("SQL: {}", normalize_message(&e.to_string()))),
         },
         DataFusionError::IoError(e) => {
             Error::io(place(), "read or spill", std::io::Error::new(e.kind(), e.to_string()))
         }
         DataFusionError::ResourcesExhausted(what) => Error::Usage(memory_limit_message(what)),
-        DataFusionError::Internal(what) => Error::Internal(normalized(what)),
-        DataFusionError::ExecutionJoin(e) => Error::Internal(normalized(&e.to_string())),
+        DataFusionError::Internal(what) => Error::Internal(normalize_message(what)),
+        DataFusionError::ExecutionJoin(e) => Error::Internal(normalize_message(&e.to_string())),
         DataFusionError::SQL(e, _) => {
             let message = e.to_string();
-            Error::Usage(format!("SQL: {}", normalized(message.trim_start_matches("sql parser error: "))))
+            Error::Usage(format!(
+                "SQL: {}",
+                normalize_message(message.trim_start_matches("sql parser error: "))
+            ))
         }
         DataFusionError::Plan(what) => match missing_table(what) {
             Some(name) => Error::Usage(format!(
                 "{NO_TABLE}{name}{AFTER_TABLE} in quotes ('{name}'), or --table NAME=PATH names it"
             )),
-            None => Error::Usage(format!("SQL: {}", normalized(what))),
+            None => Error::Usage(format!("SQL: {}", normalize_message(what))),
         },
-        error => Error::Usage(format!("SQL: {}", normalized(&error.message()))),
+        error => Error::Usage(format!("SQL: {}", normalize_message(&error.message()))),
     }
 }
 
@@ -105,7 +112,7 @@ fn memory_limit_message(what: &str) -> String {
         }
         false => "this part of it cannot spill; raise the limit or lower --threads",
     };
-    format!("the query needs more memory than --memory-limit allows, and {way} ({})", normalized(what))
+    format!("the query needs more memory than --memory-limit allows, and {way} ({})", normalize_message(what))
 }
 
 /// Converts the error of an object store or of the local file system.
@@ -119,7 +126,7 @@ fn store_error(error: &object_store::Error, inputs: &str) -> Error {
             source: std::io::Error::new(std::io::ErrorKind::NotFound, source.to_string()),
         },
         e if is_beyond_the_end(e) => Error::bad_data(place(inputs), CUT_OFF),
-        e => Error::io(place(inputs), "read", std::io::Error::other(normalized(&e.to_string()))),
+        e => Error::io(place(inputs), "read", std::io::Error::other(normalize_message(&e.to_string()))),
     }
 }
 
@@ -165,7 +172,7 @@ fn missing_table(message: &str) -> Option<&str> {
 }
 
 /// Normalizes a message: one line, lower-case start, no trailing full stop.
-fn normalized(message: &str) -> String {
+fn normalize_message(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = line.trim_end_matches('.');
     let mut rest = line.chars();

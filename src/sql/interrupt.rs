@@ -110,7 +110,7 @@ struct StoppableExpr {
 impl PhysicalExpr for StoppableExpr {
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         if self.interrupt.stops() != self.planned_at {
-            return Err(DataFusionError::Execution("the query was told to stop".to_owned()));
+            return Err(DataFusionError::Execution("the query was interrupted".to_owned()));
         }
         self.inner.evaluate(batch)
     }

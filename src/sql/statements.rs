@@ -287,9 +287,9 @@ mod tests {
     }
 
     /// A writer that fails with a broken pipe after a number of bytes.
-    struct Closing(usize);
+    struct BrokenPipeWriter(usize);
 
-    impl Write for Closing {
+    impl Write for BrokenPipeWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             match self.0.checked_sub(bytes.len()) {
                 Some(left) => self.0 = left,
@@ -307,7 +307,7 @@ mod tests {
     fn rows_leave_as_they_come_and_a_closed_reader_ends_the_query() {
         // Collecting ten billion rows first would outlast any test.
         let endless = csv("SELECT value FROM generate_series(1, 10000000000)");
-        match run(&endless, &mut Closing(1 << 20)).unwrap_err() {
+        match run(&endless, &mut BrokenPipeWriter(1 << 20)).unwrap_err() {
             Error::Io { source, .. } => assert_eq!(source.kind(), io::ErrorKind::BrokenPipe),
             error => panic!("{error}"),
         }

@@ -12,7 +12,7 @@ use super::category_axis::CategoryAxis;
 use super::class_selection::ClassSelection;
 use super::marks::{LineMark, RectMark, TextMark, legend};
 use super::picture::{HALF, PARTS, PHONE, Picture, title_suffix};
-use super::svg::{DrawResult, StyleClass, SvgArea, draw, fitting, label_style, px, text_width};
+use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px, text_width, truncate_to_width};
 
 /// Height of a class's row in pixels.
 const ROW: i32 = 22;
@@ -68,7 +68,9 @@ fn heat(area: &SvgArea<'_>, width: i32, rows: &ClassRows<'_>, largest: f64) -> D
             CategoryAxis { count: rows.len(), is_vertical: true },
         )?;
     let row = |y: &f64| {
-        rows.get(CategoryAxis::index(*y)).map(|(name, _)| fitting(name, names_width)).unwrap_or_default()
+        rows.get(CategoryAxis::index(*y))
+            .map(|(name, _)| truncate_to_width(name, names_width))
+            .unwrap_or_default()
     };
     chart
         .configure_mesh()
@@ -158,7 +160,10 @@ fn stacked(area: &SvgArea<'_>, width: i32, lines: &[(String, Parts<u64>, u64)]) 
         .x_label_area_size(px(24))
         .build_cartesian_2d(0.0..1.0, category_axis)?;
     let row = |y: &f64| {
-        lines.get(CategoryAxis::index(*y)).map(|(name, ..)| fitting(name, names_width)).unwrap_or_default()
+        lines
+            .get(CategoryAxis::index(*y))
+            .map(|(name, ..)| truncate_to_width(name, names_width))
+            .unwrap_or_default()
     };
     chart
         .configure_mesh()

@@ -5,7 +5,8 @@ use plotters_backend::BackendCoord;
 use plotters_backend::text_anchor::{HPos, VPos};
 
 use super::svg::{
-    BackendResult, DrawResult, SvgArea, SvgBackend, TEXT, baseline, escaped, pixels, px, tenth, text_width,
+    BackendResult, DrawResult, SvgArea, SvgBackend, TEXT, baseline_offset, escape, pixels, px,
+    round_to_tenth, text_width,
 };
 
 /// A rectangle between two points, with a style class and a tooltip.
@@ -47,7 +48,7 @@ impl<C> Drawable<SvgBackend<'_>> for RectMark<C> {
         if self.tip.is_empty() {
             return svg.write(format_args!("/>"));
         }
-        svg.write(format_args!("><title>{}</title></rect>", escaped(&self.tip)))
+        svg.write(format_args!("><title>{}</title></rect>", escape(&self.tip)))
     }
 }
 
@@ -105,8 +106,11 @@ impl<C> Drawable<SvgBackend<'_>> for TextMark<C> {
         _: (u32, u32),
     ) -> BackendResult {
         let Some((x, y)) = at.next() else { return Ok(()) };
-        let below = baseline(VPos::Center, TEXT);
-        let at = (tenth(pixels(x) + self.offset_px.0), tenth(pixels(y) + self.offset_px.1 + below));
+        let below = baseline_offset(VPos::Center, TEXT);
+        let at = (
+            round_to_tenth(pixels(x) + self.offset_px.0),
+            round_to_tenth(pixels(y) + self.offset_px.1 + below),
+        );
         svg.text(&self.text, self.class, at, self.anchor, false)
     }
 }

@@ -11,7 +11,7 @@ use crate::report::numbers::{Dataset, Figure, Report};
 use super::category_axis::CategoryAxis;
 use super::marks::{LineMark, RectMark, TextMark, legend};
 use super::picture::{HALF, PARTS, PHONE, Picture, title_suffix};
-use super::svg::{DrawResult, StyleClass, SvgArea, draw, fitting, label_style, px, text_width};
+use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px, text_width, truncate_to_width};
 
 struct Bar {
     name: String,
@@ -97,7 +97,9 @@ fn body(
         .x_label_area_size(px(34))
         .build_cartesian_2d(low..right, CategoryAxis { count: bars.len(), is_vertical: true })?;
     let row = |y: &f64| {
-        bars.get(CategoryAxis::index(*y)).map(|bar| fitting(&bar.name, names_width)).unwrap_or_default()
+        bars.get(CategoryAxis::index(*y))
+            .map(|bar| truncate_to_width(&bar.name, names_width))
+            .unwrap_or_default()
     };
     chart
         .configure_mesh()

@@ -71,8 +71,8 @@ pub(super) fn draw(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-labelledby=\"{id}-t {id}-d\" style=\"max-width:{width}px\"><title id=\"{id}-t\">{}</title>\
          <desc id=\"{id}-d\">{}</desc>",
-        escaped(title),
-        escaped(description)
+        escape(title),
+        escape(description)
     );
     let size = (px(width).unsigned_abs(), px(height).unsigned_abs());
     let area = SvgBackend { out: &mut out, size }.into_drawing_area();
@@ -84,7 +84,7 @@ pub(super) fn draw(
 }
 
 /// Text escaped for XML and HTML.
-pub(super) fn escaped(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -117,7 +117,7 @@ pub(super) fn text_width(text: &str) -> f64 {
 }
 
 /// The text, cut with an ellipsis to fit a width in pixels.
-pub(super) fn fitting(text: &str, width: f64) -> String {
+pub(super) fn truncate_to_width(text: &str, width: f64) -> String {
     if text_width(text) <= width {
         return text.to_owned();
     }
@@ -174,13 +174,13 @@ impl SvgBackend<'_> {
         let turn = if is_vertical { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
         self.write(format_args!(
             "<text class=\"{class}\" x=\"{x}\" y=\"{y}\"{anchor}{turn}>{}</text>",
-            escaped(text)
+            escape(text)
         ))
     }
 }
 
 /// Offset of a text's baseline below its anchor, in pixels.
-pub(super) fn baseline(anchor: VPos, size: f64) -> f64 {
+pub(super) fn baseline_offset(anchor: VPos, size: f64) -> f64 {
     match anchor {
         VPos::Top => 0.92 * size,
         VPos::Center => 0.35 * size,
@@ -188,7 +188,7 @@ pub(super) fn baseline(anchor: VPos, size: f64) -> f64 {
     }
 }
 
-pub(super) fn tenth(value: f64) -> f64 {
+pub(super) fn round_to_tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
@@ -278,11 +278,11 @@ impl DrawingBackend for SvgBackend<'_> {
     ) -> BackendResult {
         let anchor = style.anchor();
         let is_vertical = matches!(style.transform(), FontTransform::Rotate270);
-        let below = tenth(baseline(anchor.v_pos, style.size() / f64::from(SCALE)));
+        let below = round_to_tenth(baseline_offset(anchor.v_pos, style.size() / f64::from(SCALE)));
         let at = if is_vertical {
-            (tenth(pixels(x) + below), pixels(y))
+            (round_to_tenth(pixels(x) + below), pixels(y))
         } else {
-            (pixels(x), tenth(pixels(y) + below))
+            (pixels(x), round_to_tenth(pixels(y) + below))
         };
         self.text(text, StyleClass::class(style.color()), at, anchor.h_pos, is_vertical)
     }
@@ -303,8 +303,8 @@ mod tests {
 
     #[test]
     fn text_is_cut_to_its_width() {
-        assert_eq!(fitting("short", 100.0), "short");
-        let cut = fitting("a rather long name of a class", 60.0);
+        assert_eq!(truncate_to_width("short", 100.0), "short");
+        let cut = truncate_to_width("a rather long name of a class", 60.0);
         assert!(cut.ends_with('…') && text_width(&cut) <= 60.0, "{cut}");
     }
 }

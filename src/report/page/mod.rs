@@ -31,13 +31,13 @@ struct View<'a> {
     sets: Vec<DatasetHeader>,
     parts: Vec<PartCard>,
     warnings: Vec<String>,
-    lead: String,
+    summary: String,
     pictures: BTreeMap<&'a str, PictureSvg<'a>>,
     figures: PictureNames<'a>,
     means: Table,
     quantiles: Vec<Table>,
     classes_note: Option<String>,
-    sources: Vec<String>,
+    redundancy_notes: Vec<String>,
     cases: Vec<Table>,
     samples: Vec<SampleList>,
     origins: Vec<Vec<MetadataItem>>,
@@ -48,7 +48,7 @@ struct View<'a> {
 #[derive(Serialize)]
 struct DatasetHeader {
     name: String,
-    under: String,
+    subtitle: String,
 }
 
 #[derive(Serialize)]
@@ -102,10 +102,13 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         script: include_str!("page.js"),
         is_comparison: report.compare.is_some(),
         label: &report.data.label,
-        sets: sets.iter().map(|set| DatasetHeader { name: set.name.clone(), under: under(set) }).collect(),
+        sets: sets
+            .iter()
+            .map(|set| DatasetHeader { name: set.name.clone(), subtitle: subtitle(set) })
+            .collect(),
         parts: parts(report),
         warnings: report.warnings.iter().map(|warning| sentence(&warning.text)).collect(),
-        lead: lead(&report.data),
+        summary: summary(&report.data),
         pictures: pictures
             .iter()
             .map(|picture| {
@@ -122,7 +125,7 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         means: tables::means(report),
         quantiles: sets.iter().map(|set| tables::quantiles(set, report)).collect(),
         classes_note: classes_note(&report.data),
-        sources: sets.iter().map(|set| source(set, report)).collect(),
+        redundancy_notes: sets.iter().map(|set| redundancy_note(set, report)).collect(),
         cases: sets.iter().filter_map(|set| tables::cases(set, report)).collect(),
         samples: sets.iter().flat_map(|set| tables::samples(set, report)).collect(),
         origins: sets.iter().map(|set| tables::origin(set)).collect(),
@@ -142,7 +145,7 @@ fn sentence(fragment: &str) -> String {
     }
 }
 
-fn under(set: &Dataset) -> String {
+fn subtitle(set: &Dataset) -> String {
     let [x1, x2] = set.modalities();
     let files = if set.files == 1 {
         set.inputs.join(", ")
@@ -193,7 +196,7 @@ fn parts(report: &Report) -> Vec<PartCard> {
 }
 
 /// The means in one sentence.
-fn lead(set: &Dataset) -> String {
+fn summary(set: &Dataset) -> String {
     let [x1, x2] = set.modalities();
     let information = &set.information;
     let (Some(i1), Some(i2), Some(i12), Some(entropy)) = (
@@ -238,7 +241,7 @@ fn classes_note(set: &Dataset) -> Option<String> {
 }
 
 /// The origin of r in words.
-fn source(set: &Dataset, report: &Report) -> String {
+fn redundancy_note(set: &Dataset, report: &Report) -> String {
     let of = if report.compare.is_some() { format!("{}: ", set.name) } else { String::new() };
     let [x1, x2] = set.modalities();
     if set.origin.is_adjusted() {

@@ -47,17 +47,17 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         }
         _ => false,
     };
-    let lsmi_calls = if is_supported { lsmi_calls(&plan)? } else { Vec::new() };
+    let calls = if is_supported { collect_calls(&plan)? } else { Vec::new() };
     let [input] = plan.inputs()[..] else { return Ok(Transformed::no(plan)) };
     // DataFusion decorrelates a subquery only if it knows every node above the references to the
     // outer query.
-    if lsmi_calls.is_empty() || reads_outer(input)? {
+    if calls.is_empty() || has_outer_reference(input)? {
         return Ok(Transformed::no(plan));
     }
     let own = input.schema().fields().len();
     let mut input = input.clone();
     let mut columns = Vec::new();
-    for call in lsmi_calls {
+    for call in calls {
         let (with, column) = match existing_column(&input, &call)? {
             Some(found) => found,
             None => {
@@ -98,7 +98,7 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(plan))
 }
 
-fn reads_outer(plan: &LogicalPlan) -> Result<bool> {
+fn has_outer_reference(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| Ok(node.contains_outer_reference()))
 }
 
@@ -110,19 +110,19 @@ struct Call {
 }
 
 /// The distinct calls in a plan node's own expressions that depend only on the input's columns.
-fn lsmi_calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
-    let mut lsmi_calls: Vec<Call> = Vec::new();
+fn collect_calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
+    let mut calls: Vec<Call> = Vec::new();
     plan.apply_expressions(|expr| {
         expand_accessors(expr.clone())?.apply(|expr| {
             if let Some(call) = as_call(expr)
-                && !lsmi_calls.contains(&call)
+                && !calls.contains(&call)
             {
-                lsmi_calls.push(call);
+                calls.push(call);
             }
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
-    Ok(lsmi_calls)
+    Ok(calls)
 }
 
 /// Rewrites every accessor as a field access on a call of `lsmi`.
@@ -223,14 +223,14 @@ fn existing_column(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPla
         | LogicalPlan::Window(_)
         | LogicalPlan::Extension(_) => call.clone(),
         LogicalPlan::Projection(projection) => {
-            match in_terms_of(call, &projection.schema, &projection.expr)? {
+            match substitute_columns(call, &projection.schema, &projection.expr)? {
                 Some(call) => call,
                 None => return Ok(None),
             }
         }
         LogicalPlan::SubqueryAlias(alias) => {
             let columns: Vec<Expr> = alias.input.schema().columns().into_iter().map(Expr::Column).collect();
-            match in_terms_of(call, &alias.schema, &columns)? {
+            match substitute_columns(call, &alias.schema, &columns)? {
                 Some(call) => call,
                 None => return Ok(None),
             }
@@ -260,7 +260,7 @@ fn existing_column(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPla
 }
 
 /// Rewrites a call on a plan's columns in terms of the expressions that define them.
-fn in_terms_of(call: &Call, schema: &DFSchemaRef, definitions: &[Expr]) -> Result<Option<Call>> {
+fn substitute_columns(call: &Call, schema: &DFSchemaRef, definitions: &[Expr]) -> Result<Option<Call>> {
     let mut known = true;
     let args = call.args.iter().map(|arg| {
         let arg = arg.clone().transform_up(|expr| {

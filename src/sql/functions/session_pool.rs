@@ -83,9 +83,9 @@ mod tests {
     use super::*;
     use crate::engine::{Batch, Evaluated};
 
-    struct Nothing;
+    struct NoopBackend;
 
-    impl Backend for Nothing {
+    impl Backend for NoopBackend {
         fn evaluate(&mut self, _: &Batch<'_>, _: &mut Evaluated) -> Result<()> {
             Ok(())
         }
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn no_more_are_out_than_there_are_and_all_come_back() {
-        let pool = SessionPool::new(vec![Box::new(Nothing), Box::new(Nothing)]);
+        let pool = SessionPool::new(vec![Box::new(NoopBackend), Box::new(NoopBackend)]);
         let (out, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         scope(|scope| {
             for _ in 0..8 {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_failing_call_gives_its_session_back_and_a_panicking_one_does_not() {
-        let pool = SessionPool::new(vec![Box::new(Nothing)]);
+        let pool = SessionPool::new(vec![Box::new(NoopBackend)]);
         let failed = pool.with_session(|session| (session, Err::<(), _>(Error::Interrupted)));
         assert!(matches!(failed, Err(Error::Interrupted)));
         assert_eq!(pool.lock().idle.len(), 1);
