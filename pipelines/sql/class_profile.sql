@@ -1,11 +1,11 @@
--- What is each class known by: what both modalities say, one alone, or only the pair?
+-- Which information identifies each class: redundant, unique or synergistic?
 --
 -- Mean redundancy, uniqueness and synergy of each class in nats, each with its standard
--- error, the share of its samples that each part dominates, and the rows without values.
+-- error, the share of its samples in which each part is largest, and the rows without values.
 --
 --   lsmi-etl sql -f class_profile.sql --table annotated=digits.parquet
 --
--- Columns: label is the table's own; write yours in its place.
+-- Columns: replace label by the table's own label column.
 
 WITH profiles AS (
     SELECT label, lsmi_summary(r, u1, u2, s) AS p FROM annotated GROUP BY label

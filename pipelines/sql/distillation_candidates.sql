@@ -1,12 +1,12 @@
--- On which samples can a teacher that sees x1 teach a student that sees x2 the most?
+-- From which samples can a student with x2 learn most from a teacher with x1?
 --
--- The tenth of all samples with the highest uniqueness of x1, where x1 also tells the
--- label better than its prior does (i1 = r + u1 > 0): there the teacher knows what the
--- student's modality does not show. For a teacher that sees x2 exchange u1 and u2.
+-- The 10 % of samples with the highest uniqueness of x1, restricted to those on which x1
+-- predicts the label better than the prior (i1 = r + u1 > 0): the teacher has information
+-- that the student's modality lacks. For a teacher with x2, exchange u1 and u2.
 --
 --   lsmi-etl sql -f distillation_candidates.sql --table annotated=digits.parquet
 --
--- Columns: id and label are the table's own; write yours in their place.
+-- Columns: replace id and label by the table's own columns.
 
 SELECT id, label, u1, r + u1 AS teacher_nats, r + u2 AS student_nats
 FROM (

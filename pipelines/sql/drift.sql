@@ -1,7 +1,7 @@
--- Has what the modalities say changed between two annotated dates?
+-- Has the information of the modalities changed between two dates?
 --
 -- The mean of each part in both tables, its change, the change's standard error, and
--- their ratio z: beyond 3 or -3 it is hardly chance. Annotate both with one bundle.
+-- their ratio z: |z| > 3 is significant. Annotate both tables with the same bundle.
 --
 --   lsmi-etl sql -f drift.sql --table earlier=day=2026-01-31 --table later=day=2026-02-01
 

@@ -1,12 +1,12 @@
--- How much say should a model of x1, a model of x2 and a model of the pair have on a class?
+-- Which weights should models of x1, of x2 and of the pair have for each class?
 --
--- By the class's mean parts: a modality's uniqueness is its own model's, redundancy is
--- shared by both, synergy is the pair's; a part whose mean is negative counts as
--- nothing. The three weights of a class add up to one.
+-- Weights from the class's mean parts: uniqueness counts for the modality's own model,
+-- redundancy for both in equal shares, synergy for the pair's model. Negative means count
+-- as zero. The three weights of a class add up to one.
 --
 --   lsmi-etl sql -f ensemble_weights.sql --table annotated=digits.parquet
 --
--- Columns: label is the table's own; write yours in its place.
+-- Columns: replace label by the table's own label column.
 
 WITH profiles AS (
     SELECT label, lsmi_summary(r, u1, u2, s) AS p FROM annotated GROUP BY label

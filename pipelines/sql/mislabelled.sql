@@ -1,13 +1,13 @@
 -- Which labels are probably wrong?
 --
--- The samples whose label both modalities together speak against: the pair's
--- information about it, i12 = r + u1 + u2 + s, is below -1 nat, so that the models think
--- the label less than 1/e times as likely as its share among all samples. The worst
--- come first: look at them in this order.
+-- The samples whose label both modalities together contradict: the pair's information
+-- about it, i12 = r + u1 + u2 + s, is below -1 nat, so that the models consider the label
+-- less than 1/e times as likely as its prior. The worst come first: review them in this
+-- order.
 --
 --   lsmi-etl sql -f mislabelled.sql --table annotated=digits.parquet
 --
--- Columns: id and label are the table's own; write yours in their place.
+-- Columns: replace id and label by the table's own columns.
 
 SELECT id, label, r + u1 + u2 + s AS i12, r + u1 AS i1, r + u2 AS i2
 FROM annotated

@@ -1,11 +1,11 @@
--- Which third of the samples, by redundancy, is each sample in?
+-- In which third of the samples by redundancy is each sample?
 --
--- Train on, or weight, the samples whose modalities say the same (third 3) apart from
--- those whose modalities do not (third 1). Rows without values are in none.
+-- Use it to train on, or weight, samples with redundant modalities (third 3) separately
+-- from those without (third 1). Rows without values are excluded.
 --
 --   lsmi-etl sql -f redundancy_thirds.sql --table annotated=digits.parquet
 --
--- Columns: id and label are the table's own; write yours in their place.
+-- Columns: replace id and label by the table's own columns.
 
 SELECT id, label, r, ntile(3) OVER (ORDER BY r, id) AS third
 FROM annotated

@@ -1,12 +1,12 @@
--- Which samples could go first if the data set must be smaller?
+-- Which samples can be dropped first to shrink the data set?
 --
--- Of each class the half of its plain samples that is most redundant: a plain sample is
--- told by either modality alone, with uniqueness and synergy within a tenth of its
--- redundancy. What is hard, one-sided or told by the pair alone is kept.
+-- For each class, the more redundant half of its plain samples. In a plain sample either
+-- modality alone predicts the label: uniqueness and synergy are within a tenth of the
+-- redundancy. Hard, one-sided and synergistic samples are kept.
 --
 --   lsmi-etl sql -f redundant_rows.sql --table annotated=digits.parquet
 --
--- Columns: id and label are the table's own; write yours in their place.
+-- Columns: replace id and label by the table's own columns.
 
 WITH plain AS (
     SELECT id, label, r, u1, u2, s, ntile(2) OVER (PARTITION BY label ORDER BY r DESC, id) AS half

@@ -12,7 +12,7 @@ use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::fit::{Recipe, fit_file};
 use crate::interaction::truth::{Gaussian, Generator, Prior};
-use crate::sql::{self, Format, Request};
+use crate::sql::{self, Format, SqlRequest};
 use crate::synth::{self, Truth};
 
 use super::progress::ProgressBar;
@@ -175,7 +175,7 @@ fn accuracy(annotated: &Path, column: &str) -> Result<Accuracy> {
 }
 
 fn query(sql: &str, format: Format) -> Result<String> {
-    let mut request = Request::new(sql);
+    let mut request = SqlRequest::new(sql);
     request.layout.format = format;
     let mut out = Vec::new();
     sql::run(&request, &mut out)?;

@@ -14,7 +14,7 @@ use crate::error::{Error, Place, Result};
 use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
 use crate::provenance::Provenance;
-use crate::report::{self, Options, Picture, Report};
+use crate::report::{self, Picture, Report, ReportOptions};
 use crate::storage::{Staged, find_files};
 
 use super::output;
@@ -132,11 +132,11 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
 
 /// Writes the HTML report of one annotated file, for the demo.
 pub(super) fn write_page(annotated: &Path, bundle: &Bundle, title: &str, page: &Path) -> Result<()> {
-    let options = Options {
+    let options = ReportOptions {
         inputs: vec![annotated.to_owned()],
         samples: 8,
         title: Some(title.to_owned()),
-        ..Options::default()
+        ..ReportOptions::default()
     };
     let report = report::read(&options, Some(bundle))?;
     let html = report::html(&report, &report::pictures(&report)?)?;

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use crate::config::{BundlePath, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
 use crate::memory::{ByteSize, usable_bytes};
-use crate::sql::{Expect, Format, Layout, Models, Options, Request, Session};
+use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
 use crate::storage::Staged;
 
 use super::{output, shell};
@@ -97,9 +97,9 @@ impl SqlArgs {
         self.query.is_none() && self.file.is_none() && io::stdin().is_terminal()
     }
 
-    fn request(&self, sql: String, format: Format) -> Request {
+    fn request(&self, sql: String, format: Format) -> SqlRequest {
         let memory = self.memory_limit.map_or_else(|| usable_bytes() / 2, |size| size.0);
-        Request {
+        SqlRequest {
             sql,
             tables: self.tables.clone(),
             layout: Layout {
@@ -107,10 +107,10 @@ impl SqlArgs {
                 max_table_rows: (self.max_rows > 0).then_some(self.max_rows),
                 width: None,
             },
-            options: Options {
+            options: SqlOptions {
                 threads: self.threads,
                 memory_limit_bytes: Some(usize::try_from(memory).unwrap_or(usize::MAX)),
-                models: Models {
+                models: ModelOptions {
                     bundle: self.bundle.to_path_buf(),
                     engine: self.engine.options(),
                     sessions: None,
@@ -123,7 +123,7 @@ impl SqlArgs {
 /// Runs `lsmi-etl sql`.
 ///
 /// # Errors
-/// See [`crate::sql::explain`]; [`Error::OutputExists`] and [`Error::CannotCreate`] for
+/// See [`crate::sql::convert_error`]; [`Error::OutputExists`] and [`Error::CannotCreate`] for
 /// `--output`. A broken pipe on stdout (`| head`) is not an error.
 pub(super) fn run(args: &SqlArgs, stop: &AtomicBool) -> Result<()> {
     if args.is_interactive() {

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::error::{Error, Result};
-use crate::report::Template;
+use crate::report::LinkTemplate;
 use crate::sql::{self, Format};
 
 use super::pipeline::{InputOutput, Pipeline, SqlStep};
@@ -173,7 +173,7 @@ impl Validator<'_> {
             (None, None) => return Err(self.error(table, format!("{both}, and this one has neither"))),
         };
         let key = join(table, key);
-        match sql::statements(&sql) {
+        match sql::count_statements(&sql) {
             Err(error) => return Err(self.error(&key, error)),
             Ok(0) => return Err(self.error(&key, "it has no statement")),
             Ok(1) => {}
@@ -204,7 +204,7 @@ impl Validator<'_> {
     fn check_report(&self, pipeline: &Pipeline) -> Result<()> {
         let Some(report) = &pipeline.report else { return Ok(()) };
         if let Some(link) = &report.link_template {
-            Template::parse(link).map_err(|e| self.error("report.link_template", e))?;
+            LinkTemplate::parse(link).map_err(|e| self.error("report.link_template", e))?;
         }
         if report.samples > ReportSettings::MOST_SAMPLES {
             let what = format!("at most {} samples are listed", ReportSettings::MOST_SAMPLES);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::memory::ByteSize;
-use crate::report::{Options, Template};
+use crate::report::{LinkTemplate, ReportOptions};
 use crate::sql;
 
 use super::bundle_path::BundlePath;
@@ -113,21 +113,21 @@ impl ReportSettings {
     ///
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) where the link template is invalid.
-    pub fn options(&self, inputs: &[PathBuf]) -> Result<Options> {
-        Ok(Options {
+    pub fn options(&self, inputs: &[PathBuf]) -> Result<ReportOptions> {
+        Ok(ReportOptions {
             inputs: inputs.to_vec(),
             compare: self.compare.clone(),
             label: self.label.clone(),
             key: self.key.clone(),
-            link: self.link_template.as_deref().map(Template::parse).transpose()?,
+            link: self.link_template.as_deref().map(LinkTemplate::parse).transpose()?,
             samples: usize::from(self.samples),
             title: self.title.clone(),
-            session: sql::Options {
+            session: sql::SqlOptions {
                 threads: self.threads,
                 memory_limit_bytes: self
                     .memory_limit
                     .map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-                ..sql::Options::default()
+                ..sql::SqlOptions::default()
             },
         })
     }

@@ -1,27 +1,27 @@
-//! Numbers as a reader sees them: a true minus sign, thin spaces between thousands, a
-//! dash where there is none.
+//! Number formats of the report: a true minus sign, thin spaces between thousands, and a dash for a
+//! missing value.
 
-/// A number with so many digits after the point.
+/// A number with a fixed number of decimals.
 pub(super) fn fixed(value: f64, digits: usize) -> String {
     let text = format!("{:.*}", digits, value.abs());
-    // What rounds to zero has no sign.
+    // A value that rounds to zero has no sign.
     let is_zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.'));
     if value < 0.0 && !is_zero { format!("\u{2212}{text}") } else { text }
 }
 
-/// The same of a number that may be missing.
+/// As [`fixed`]; a dash for a missing value.
 pub(super) fn number(value: Option<f64>, digits: usize) -> String {
     value.filter(|value| value.is_finite()).map_or_else(|| "–".to_owned(), |value| fixed(value, digits))
 }
 
-/// A difference: with its sign, whichever it is.
+/// A difference, always with its sign.
 pub(super) fn signed(value: Option<f64>, digits: usize) -> String {
     let text = number(value, digits);
     let is_zero = !text.contains(|c: char| c.is_ascii_digit() && c != '0');
     if is_zero || text.starts_with('\u{2212}') { text } else { format!("+{text}") }
 }
 
-/// A count, its thousands apart.
+/// A count with thin spaces between thousands.
 pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
@@ -39,7 +39,7 @@ pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
-/// A share as per cent.
+/// A share in per cent.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     match (part, whole) {
         (_, 0) => return "–".to_owned(),
@@ -51,13 +51,13 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     format!("{} %", fixed(share, digits))
 }
 
-/// A tick of an axis: no digits that say nothing.
+/// An axis tick, without trailing zeros.
 pub(super) fn tick(value: f64) -> String {
     let text = fixed(value, 4);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Text of so many characters at most, cut with an ellipsis.
+/// Text of at most `most` characters, cut with an ellipsis.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();

@@ -1,5 +1,5 @@
-//! The numbers behind every picture: what `--format json` writes and the page is drawn
-//! from. The JSON Schema in `schemas/` is generated from these types.
+//! The report's numbers: the JSON document of `--format json`, from which the page is rendered. The
+//! JSON Schema in `schemas/` is generated from these types.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,13 +9,13 @@ use crate::interaction::Moments;
 
 use super::origin::Origin;
 
-/// The version of the JSON document; raised when a key changes its meaning.
+/// Version of the JSON document, incremented when a key changes its meaning.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// Nats in a bit.
+/// Nats per bit.
 const LN_2: f64 = std::f64::consts::LN_2;
 
-/// A report: one data set, and where asked for another beside it.
+/// A report on one data set, optionally compared with another.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     /// Version of this document.
@@ -26,20 +26,20 @@ pub struct Report {
     pub title: String,
     /// The data set.
     pub data: Dataset,
-    /// The one it is compared with.
+    /// The data set of the comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare: Option<Dataset>,
     /// `compare` minus `data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub differences: Option<Differences>,
-    /// The models' figures on rows held out, where the bundle was there to be read.
+    /// Validation figures of the models, where the bundle was available.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Models>,
-    /// What a reader must know before believing the numbers.
+    /// Warnings about the validity of the numbers.
     pub warnings: Vec<Warning>,
 }
 
-/// Something for each of the four parts.
+/// A value for each of the four parts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Parts<T> {
     /// Redundancy.
@@ -52,7 +52,7 @@ pub struct Parts<T> {
     pub s: T,
 }
 
-/// Something for each mutual information.
+/// A value for each mutual information.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Information<T> {
     /// Of modality 1 and the label: r + u1.
@@ -66,46 +66,46 @@ pub struct Information<T> {
 /// One data set's numbers. Means, distributions and samples are of computed rows.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Dataset {
-    /// A short name: the last part of the path.
+    /// A short name: the last component of the path.
     pub name: String,
-    /// The paths as they were given.
+    /// Input paths as given.
     pub inputs: Vec<String>,
     /// Parquet files read.
     pub files: u64,
-    /// Rows in them.
+    /// Rows in the files.
     pub rows: u64,
     /// Rows that have all four parts.
     pub computed_rows: u64,
-    /// Rows that have not.
+    /// Rows without values.
     pub bad_rows: u64,
     /// The label's column.
     pub label: String,
-    /// Entropy of the label over computed rows: no more can be said about it.
+    /// Entropy of the label over computed rows, the upper bound of its mutual information.
     pub label_entropy_nats: Option<f64>,
     /// Moments of r, u1, u2 and s.
     pub parts: Parts<Figure>,
     /// Moments of i1, i2 and i12.
     pub information: Information<Figure>,
-    /// E min(i1, i2) and E max(i1, i2): the mean of r lies between them whatever the
-    /// densities are, unless the data set was adjusted.
+    /// E min(i1, i2) and E max(i1, i2): the mean of r lies between them for any
+    /// densities, unless the data set was adjusted.
     pub redundancy_bounds_nats: Option<[f64; 2]>,
-    /// Where r comes from; none where the data set was adjusted, which hides it.
+    /// Rows by the case that determined r; none where the data set was adjusted.
     pub cases: Option<Cases>,
     /// Moments of h1, h2 and h1 − h2, where all files have the columns.
     pub specificity: Option<Specificity>,
-    /// How the values are distributed.
+    /// Distribution of each part.
     pub distributions: Parts<Distribution>,
-    /// r against s.
+    /// Joint distribution of r and s.
     pub density: Density,
     /// Every class, in the order of its values.
     pub classes: Vec<Class>,
-    /// The rows at the ends.
+    /// The extreme rows of each quantity.
     pub samples: Samples,
-    /// How it was made, as the files' metadata tell.
+    /// Provenance, from the files' metadata.
     pub origin: Origin,
 }
 
-/// A mean and what belongs to it.
+/// Moments of one quantity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Figure {
     /// Mean in nats.
@@ -138,10 +138,10 @@ impl From<&Moments> for Figure {
     }
 }
 
-/// Rows by what decided their redundancy.
+/// Rows by the case that determined their redundancy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cases {
-    /// r = i1: all that modality 1 says is redundant.
+    /// r = i1: all information of modality 1 is redundant.
     pub first: u64,
     /// r = i2.
     pub second: u64,
@@ -151,7 +151,7 @@ pub struct Cases {
     pub between: u64,
 }
 
-/// −ln p of each modality, and how far apart they are.
+/// −ln p of each modality, and their difference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Specificity {
     /// −ln p(x1).
@@ -162,14 +162,14 @@ pub struct Specificity {
     pub difference: Figure,
 }
 
-/// How one part is distributed.
+/// Distribution of one part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Distribution {
     /// Quantiles in nats, exact to `resolution_nats`.
     pub quantiles: Vec<Quantile>,
     /// Width of the bins that quantiles are read from.
     pub resolution_nats: f64,
-    /// Rows whose value is zero, exactly.
+    /// Rows whose value is exactly zero.
     pub zero_rows: u64,
     /// Edges of the bins shown, one more than counts.
     pub edges_nats: Vec<f64>,
@@ -181,7 +181,7 @@ pub struct Distribution {
     pub above_rows: u64,
 }
 
-/// A value that a share of the rows stays below.
+/// A value below which a share of the rows lies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Quantile {
     /// The share.
@@ -197,9 +197,9 @@ pub struct Density {
     pub r_edges_nats: Vec<f64>,
     /// Edges of the bins of s.
     pub s_edges_nats: Vec<f64>,
-    /// Rows in each bin: for each bin of r those of s.
+    /// Rows in each bin: for each bin of r, the bins of s.
     pub counts: Vec<Vec<u64>>,
-    /// Rows outside.
+    /// Rows outside the bins.
     pub outside_rows: u64,
 }
 
@@ -214,14 +214,14 @@ pub struct Class {
     pub parts: Parts<Figure>,
     /// Moments of i1, i2 and i12.
     pub information: Information<Figure>,
-    /// Rows by the part that is largest on them; the earlier one where two are equal.
+    /// Rows by their largest part, the first of equal ones.
     pub dominant: Parts<u64>,
 }
 
-/// Rows at the ends, the utmost first.
+/// Extreme rows, the most extreme first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Samples {
-    /// Names of the columns in `key`; none where rows are known by file and position.
+    /// Names of the columns in `key`; none where rows are identified by file and position.
     pub key: Vec<String>,
     /// Largest r.
     pub redundant: Vec<Sample>,
@@ -231,7 +231,7 @@ pub struct Samples {
     pub unique_2: Vec<Sample>,
     /// Largest s.
     pub synergistic: Vec<Sample>,
-    /// Smallest i12: both modalities together speak against the label.
+    /// Smallest i12: both modalities together contradict the label.
     pub contradicted: Vec<Sample>,
 }
 
@@ -240,11 +240,11 @@ pub struct Samples {
 pub struct Sample {
     /// Values of the key's columns, as text.
     pub key: Vec<String>,
-    /// The file it is in.
+    /// The file that holds the row.
     pub file: String,
     /// Its position in the file, from zero.
     pub row: u64,
-    /// Where `--link-template` leads.
+    /// The link from `--link-template`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Its label.
@@ -255,7 +255,7 @@ pub struct Sample {
     pub i12: f64,
 }
 
-/// What the second data set has more than the first.
+/// Differences of the means, second data set minus first.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Differences {
     /// Of r, u1, u2 and s.
@@ -269,53 +269,53 @@ pub struct Differences {
 pub struct Difference {
     /// The difference in nats.
     pub nats: Option<f64>,
-    /// Its standard error, as if the rows of one told nothing of those of the other.
+    /// Its standard error, for independent data sets.
     pub std_error_nats: Option<f64>,
 }
 
-/// The models' figures.
+/// The models and their validation figures.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Models {
-    /// The bundle as it was named.
+    /// The bundle's path as given.
     pub bundle: String,
     /// SHA-256 of its manifest.
     pub sha256: String,
     /// Whether the files say that they were computed by this bundle.
     pub is_the_files: bool,
-    /// Figures of its fit; none for models packed from elsewhere.
+    /// Validation figures of the fit; none for models fitted elsewhere.
     pub validation: Option<Figures>,
 }
 
-/// Something to know before believing the numbers.
+/// A warning about the validity of the numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Warning {
     /// A stable name.
     pub code: String,
-    /// What it is and what to do.
+    /// The problem and its remedy.
     pub text: String,
 }
 
 impl<T> Parts<T> {
-    /// The four in their order.
+    /// The four values in order.
     pub fn each(&self) -> [&T; 4] {
         [&self.r, &self.u1, &self.u2, &self.s]
     }
 
-    /// From the four in their order.
+    /// The four values from an array, in order.
     pub fn from_array([r, u1, u2, s]: [T; 4]) -> Self {
         Self { r, u1, u2, s }
     }
 }
 
 impl<T> Information<T> {
-    /// The three in their order.
+    /// The three values in order.
     pub fn each(&self) -> [&T; 3] {
         [&self.i1, &self.i2, &self.i12]
     }
 }
 
 impl Dataset {
-    /// What the two modalities are called: their columns, where all files tell the same.
+    /// Names of the two modalities: their columns, where all files agree.
     pub fn modalities(&self) -> [String; 2] {
         let named = |columns: &[String], other: &str| match columns {
             [one] => one.clone(),
@@ -326,7 +326,7 @@ impl Dataset {
 }
 
 impl Samples {
-    /// The five lists in their order.
+    /// The five lists in order.
     pub fn each(&self) -> [&Vec<Sample>; 5] {
         [&self.redundant, &self.unique_1, &self.unique_2, &self.synergistic, &self.contradicted]
     }

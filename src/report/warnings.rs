@@ -1,64 +1,67 @@
-//! What a reader must know before believing the numbers, in plain words: poor
-//! calibration, a density that decides everything, rows that are missing.
+//! Warnings about the validity of the numbers: poor calibration, one-sided redundancy, missing rows.
 
 use super::numbers::{Dataset, Models, Warning};
 
-/// Calibration error above which probabilities are not to be taken at their word.
+/// Calibration error above which probabilities are unreliable.
 const CALIBRATION: f64 = 0.05;
-/// Share of rows with r = i of one modality above which that modality decides.
+/// Share of rows with r = i of one modality above which redundancy is one-sided.
 const ONE_SIDED: f64 = 0.9;
-/// Share of bad rows above which the rest may not stand for the whole.
+/// Share of bad rows above which the computed rows may not be representative.
 const BAD: f64 = 0.01;
-/// Rows below which a mean says little.
+/// Number of rows below which means are unreliable.
 const FEW: u64 = 100;
 
-pub(super) fn of(data: &Dataset, compare: Option<&Dataset>, models: Option<&Models>) -> Vec<Warning> {
+/// The warnings about one or two data sets and their models.
+pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option<&Models>) -> Vec<Warning> {
     let mut all = Vec::new();
     for set in std::iter::once(data).chain(compare) {
-        // With two data sets, which one is meant is part of the sentence.
+        // With two data sets the text starts with the name.
         let of = if compare.is_some() { format!("{}: ", set.name) } else { String::new() };
-        let mut say = |code: &str, text: String| {
+        let mut warn = |code: &str, text: String| {
             all.push(Warning { code: code.to_owned(), text: format!("{of}{text}") });
         };
-        rows(set, &mut say);
-        origin(set, &mut say);
-        information(set, &mut say);
-        specificity(set, &mut say);
+        rows(set, &mut warn);
+        origin(set, &mut warn);
+        information(set, &mut warn);
+        specificity(set, &mut warn);
     }
     if let Some(models) = models {
-        of_models(models, &data.modalities(), &mut all);
+        model_warnings(models, &data.modalities(), &mut all);
     }
     all
 }
 
-fn rows(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+fn rows(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     if set.computed_rows == 0 {
-        say("no_rows", "no row has values, so there is nothing to see".to_owned());
+        warn("no_rows", "no row has values, so the report is empty".to_owned());
     } else if set.computed_rows < FEW {
-        say("few_rows", format!("only {} rows have values; means of so few say little", set.computed_rows));
+        warn(
+            "few_rows",
+            format!("only {} rows have values; means of so few rows are unreliable", set.computed_rows),
+        );
     }
     let share = set.bad_rows as f64 / set.rows.max(1) as f64;
     if set.computed_rows > 0 && share > BAD {
-        say(
+        warn(
             "bad_rows",
             format!(
-                "{:.1} % of the rows have no values; if they are not like the others, neither are the means",
+                "{:.1} % of the rows have no values; if they differ systematically from the others, the means are biased",
                 100.0 * share
             ),
         );
     }
 }
 
-fn origin(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+fn origin(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     let origin = &set.origin;
     if origin.silent_files > 0 {
-        say(
+        warn(
             "unknown_origin",
             match set.files {
-                1 => "the file's metadata do not say how it was computed (a rewritten file loses them)"
+                1 => "the file's metadata do not state how it was computed (a rewritten file loses them)"
                     .to_owned(),
                 files => format!(
-                    "the metadata of {} of {files} files do not say how they were computed (a rewritten file loses them)",
+                    "the metadata of {} of {files} files do not state how they were computed (a rewritten file loses them)",
                     origin.silent_files
                 ),
             },
@@ -70,28 +73,28 @@ fn origin(set: &Dataset, say: &mut impl FnMut(&str, String)) {
             .filter_map(|(name, values)| (values.len() > 1).then_some(name))
             .collect();
     if !mixed.is_empty() {
-        say(
+        warn(
             "mixed_origin",
             format!(
-                "the files were computed with different {}; their values do not compare",
+                "the files were computed with different {}; their values are not comparable",
                 mixed.join(" and ")
             ),
         );
     }
 }
 
-fn information(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     let Some(((entropy, i12), error)) =
         set.label_entropy_nats.zip(set.information.i12.mean_nats).zip(set.information.i12.std_error_nats)
     else {
         return;
     };
     if i12 > entropy + 3.0 * error + 1e-3 {
-        say(
+        warn(
             "more_than_the_label",
             format!(
-                "the mean of i12 is {i12:.3} nats, and the label has only {entropy:.3} to know; either these classes \
-                 are rarer here than where the models were trained, or the models have seen these rows"
+                "the mean of i12, {i12:.3} nats, exceeds the entropy of the label, {entropy:.3} nats; either these classes \
+                 are rarer here than in the training data, or the models were trained on these rows"
             ),
         );
     }
@@ -99,7 +102,7 @@ fn information(set: &Dataset, say: &mut impl FnMut(&str, String)) {
 
 /// REFERENCE: r is the i of the modality with the smaller h wherever h1 − h2 does not lie
 /// between 0 and i1 − i2.
-fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
+fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     let Some(cases) = set.cases.filter(|_| set.computed_rows > 0) else { return };
     let [x1, x2] = set.modalities();
     let rows = set.computed_rows.max(1) as f64;
@@ -118,12 +121,12 @@ fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     };
     let raw = set.origin.units.iter().any(|units| units == "raw");
     let advice = if raw {
-        "; that may say more of the columns' units than of shared information: `fit --units centred` compares each \
-         h with its own mean"
+        "; that may reflect the units of the columns rather than shared information: `fit --units centred` \
+         compares each h with its own mean"
     } else {
         ""
     };
-    say(
+    warn(
         "one_sided_redundancy",
         format!(
             "on {:.0} % of the rows h{near} (−ln p of {name}) lies so far below h{far} ({other}){known} that r is \
@@ -133,27 +136,27 @@ fn specificity(set: &Dataset, say: &mut impl FnMut(&str, String)) {
     );
 }
 
-fn of_models(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
-    let mut say = |code: &str, text: String| all.push(Warning { code: code.to_owned(), text });
+fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
+    let mut warn = |code: &str, text: String| all.push(Warning { code: code.to_owned(), text });
     if !models.is_the_files {
-        say(
+        warn(
             "other_bundle",
             format!(
-                "the files were not computed by {} (SHA-256 {:.12}…); its figures may not be theirs",
+                "the files were not computed by {} (SHA-256 {:.12}…); its validation figures may not apply",
                 models.bundle, models.sha256
             ),
         );
     }
     let Some(figures) = &models.validation else { return };
     let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
-    let spoils = ["r, u1, u2 and s", "r, u1, u2 and s", "s"];
-    for ((name, figures_of), spoiled) in names.iter().zip(&figures.classifiers).zip(spoils) {
+    let affected = ["r, u1, u2 and s", "r, u1, u2 and s", "s"];
+    for ((name, figures_of), parts) in names.iter().zip(&figures.classifiers).zip(affected) {
         if figures_of.calibration_error > CALIBRATION {
-            say(
+            warn(
                 "calibration",
                 format!(
                     "the classifier of {name} is off by {:.0} points of probability on average (calibration error \
-                     {:.3} on {} rows held out); {spoiled} take over such errors",
+                     {:.3} on {} rows held out); {parts} inherit such errors",
                     100.0 * figures_of.calibration_error,
                     figures_of.calibration_error,
                     figures.measured_rows
@@ -164,7 +167,7 @@ fn of_models(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
     let [one, two, both] = &figures.classifiers;
     let single = one.cross_entropy_nats.min(two.cross_entropy_nats);
     if both.cross_entropy_nats > single {
-        say(
+        warn(
             "weak_pair",
             format!(
                 "the classifier of both modalities predicts worse ({:.3} nats) than one of them alone ({single:.3}); \
@@ -183,7 +186,7 @@ mod tests {
     use crate::report::numbers::{Cases, Figure, Information};
 
     fn codes(data: &Dataset, models: Option<&Models>) -> Vec<String> {
-        of(data, None, models).into_iter().map(|warning| warning.code).collect()
+        warnings(data, None, models).into_iter().map(|warning| warning.code).collect()
     }
 
     fn data() -> Dataset {
@@ -245,7 +248,7 @@ mod tests {
         assert_eq!(with(one_sided), ["one_sided_redundancy"]);
         let mut set = data();
         one_sided(&mut set);
-        let text = &of(&set, None, None)[0].text;
+        let text = &warnings(&set, None, None)[0].text;
         assert!(
             text.contains("on 95 % of the rows h2 (−ln p of x2) lies so far below h1 (x1) that r is i2"),
             "{text}"

@@ -1,4 +1,4 @@
-//! Checks: a query of which something must hold, such as that it finds no row.
+//! Data checks: a query and an expectation of its rows, such as that there are none.
 
 use std::sync::atomic::AtomicBool;
 
@@ -14,60 +14,59 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-use super::failure::explain;
-use super::session::{Session, Watched};
+use super::errors::convert_error;
+use super::session::{Session, StoppableRun};
 
-/// As many offending rows are shown.
+/// Maximum number of offending rows shown.
 const SHOWN: usize = 20;
 
-const NOTHING_TO_BE_TRUE: &str =
+const NO_BOOLEAN_COLUMN: &str =
     "the query has no boolean column that could be true; write one, such as count(*) > 0 AS some_rows";
 
-/// What must hold of a query's rows.
+/// Expectation of a query's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
-    /// There are none: the query looks for what is wrong.
+    /// There are no rows: the query selects violations.
     NoRows,
-    /// There are some, and all their boolean columns are true.
+    /// There is at least one row, and all boolean columns are true.
     AllTrue,
 }
 
-/// How many statements there are.
+/// The number of statements in a text.
 ///
 /// # Errors
-/// [`Error::Usage`] where they are no SQL.
-pub fn statements(sql: &str) -> Result<usize> {
-    DFParser::parse_sql(sql).map(|statements| statements.len()).map_err(|e| explain(e, ""))
+/// [`Error::Usage`] where the text is not valid SQL.
+pub fn count_statements(sql: &str) -> Result<usize> {
+    DFParser::parse_sql(sql).map(|statements| statements.len()).map_err(|e| convert_error(e, ""))
 }
 
 impl Session {
-    /// Runs a query of one statement. Nothing where what is expected holds, else the rows that
-    /// offend, as a table.
+    /// Runs a query of one statement. Returns `None` where the expectation holds, otherwise a table of
+    /// the offending rows.
     ///
     /// # Errors
-    /// See [`explain`]; [`Error::Usage`] where there is nothing that could be true;
+    /// See [`convert_error`]; [`Error::Usage`] where no column is boolean;
     /// [`Error::Interrupted`] soon after `stop` is set.
     pub fn check(&self, sql: &str, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
-        self.watched(stop, |run| offending(run, sql, expect))
+        self.run_stoppable(stop, |run| offending_rows(run, sql, expect))
     }
 }
 
-/// See [`Session::check`].
-fn offending(run: &Watched<'_>, sql: &str, expect: Expect) -> Result<Option<String>> {
-    let failed = |e| explain(e, "the check's tables");
-    let frame = run.wait(run.session().context().sql(sql))?.map_err(|e| explain(e, ""))?;
-    let mut stream = run.wait(frame.execute_stream())?.map_err(failed)?;
-    if expect == Expect::AllTrue && booleans(&stream.schema()).next().is_none() {
-        return Err(Error::Usage(NOTHING_TO_BE_TRUE.to_owned()));
+fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<Option<String>> {
+    let failed = |e| convert_error(e, "the check's tables");
+    let frame = run.block_on(run.session().context().sql(sql))?.map_err(|e| convert_error(e, ""))?;
+    let mut stream = run.block_on(frame.execute_stream())?.map_err(failed)?;
+    if expect == Expect::AllTrue && boolean_columns(&stream.schema()).next().is_none() {
+        return Err(Error::Usage(NO_BOOLEAN_COLUMN.to_owned()));
     }
     let (mut rows, mut offending, mut shown) = (0, 0, Vec::new());
-    while let Some(batch) = run.wait(stream.next())? {
+    while let Some(batch) = run.block_on(stream.next())? {
         let batch = batch.map_err(failed)?;
         rows += batch.num_rows();
         let wrong = match expect {
             Expect::NoRows => batch,
-            Expect::AllTrue => untrue(&batch).map_err(|e| failed(e.into()))?,
+            Expect::AllTrue => rows_not_true(&batch).map_err(|e| failed(e.into()))?,
         };
         let room = SHOWN.saturating_sub(offending);
         shown.push(wrong.slice(0, wrong.num_rows().min(room)));
@@ -87,15 +86,17 @@ fn offending(run: &Watched<'_>, sql: &str, expect: Expect) -> Result<Option<Stri
     Ok(Some(format!("{table}{more}")))
 }
 
-fn booleans(schema: &SchemaRef) -> impl Iterator<Item = usize> {
+fn boolean_columns(schema: &SchemaRef) -> impl Iterator<Item = usize> {
     let fields = schema.fields().iter().enumerate();
     fields.filter(|(_, field)| *field.data_type() == DataType::Boolean).map(|(column, _)| column)
 }
 
-/// The rows of which a boolean is not true.
-fn untrue(batch: &RecordBatch) -> std::result::Result<RecordBatch, datafusion::arrow::error::ArrowError> {
+/// The rows with a boolean that is false or null.
+fn rows_not_true(
+    batch: &RecordBatch,
+) -> std::result::Result<RecordBatch, datafusion::arrow::error::ArrowError> {
     let columns: Vec<&BooleanArray> =
-        booleans(batch.schema_ref()).map(|column| batch.column(column).as_boolean()).collect();
+        boolean_columns(batch.schema_ref()).map(|column| batch.column(column).as_boolean()).collect();
     let is_true = |row| columns.iter().all(|column| column.is_valid(row) && column.value(row));
     let wrong: BooleanArray = (0..batch.num_rows()).map(|row| Some(!is_true(row))).collect();
     filter_record_batch(batch, &wrong)
@@ -103,11 +104,11 @@ fn untrue(batch: &RecordBatch) -> std::result::Result<RecordBatch, datafusion::a
 
 #[cfg(test)]
 mod tests {
-    use super::super::Request;
+    use super::super::SqlRequest;
     use super::*;
 
     fn checked(sql: &str, expect: Expect) -> Result<Option<String>> {
-        Session::open(&Request::new("")).unwrap().check(sql, expect, &AtomicBool::new(false))
+        Session::open(&SqlRequest::new("")).unwrap().check(sql, expect, &AtomicBool::new(false))
     }
 
     fn offending(sql: &str, expect: Expect) -> Option<String> {
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn statements_are_counted_and_their_errors_told() {
-        assert_eq!(statements("SELECT 1; SELECT 2 -- and\n;").unwrap(), 2);
-        assert_eq!(statements("SELEKT 1").unwrap_err().exit_code(), 64);
+        assert_eq!(count_statements("SELECT 1; SELECT 2 -- and\n;").unwrap(), 2);
+        assert_eq!(count_statements("SELEKT 1").unwrap_err().exit_code(), 64);
     }
 }

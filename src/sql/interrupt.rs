@@ -1,6 +1,6 @@
-//! Joins that can be stopped. DataFusion lets a query be stopped where rows enter it, but
-//! a join makes millions of rows of one batch, and one that holds few of its pairs to be
-//! true compares for hours before it has a batch to give.
+//! An optimizer rule that makes joins cancellable. DataFusion checks for cancellation only where rows
+//! enter a query, but a join may produce millions of rows from one batch, and a selective one may
+//! compare rows for hours before its first output batch.
 
 use std::fmt::{Display, Formatter};
 use std::hash::{Hash, Hasher};
@@ -23,13 +23,13 @@ use datafusion::physical_plan::joins::{
     SortMergeJoinExec,
 };
 
-/// Stops the queries of a session that were planned so far, and none of those after.
-/// Counts the stops.
+/// A counter of stops. A stop ends all queries of the session planned before it, and none planned
+/// after it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Interrupt(Arc<AtomicU64>);
 
 impl Interrupt {
-    /// Ends every join that runs, at its next batch or comparison.
+    /// Ends every running join at its next batch or comparison.
     pub(super) fn stop(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -39,8 +39,8 @@ impl Interrupt {
     }
 }
 
-/// Lets every join yield between the batches it gives, and those that compare row by row
-/// fail between two comparisons once they are told to stop.
+/// Makes every join yield between output batches, and every nested loop join fail between two
+/// comparisons after a stop.
 #[derive(Debug)]
 pub(super) struct StoppableJoins(pub(super) Interrupt);
 
@@ -51,7 +51,7 @@ impl PhysicalOptimizerRule for StoppableJoins {
                 return Ok(Transformed::no(plan));
             }
             let join = match plan.downcast_ref::<NestedLoopJoinExec>() {
-                Some(join) => self.compares(join)?.unwrap_or(plan),
+                Some(join) => self.with_stoppable_filter(join)?.unwrap_or(plan),
                 None => plan,
             };
             Ok(Transformed::yes(Arc::new(CooperativeExec::new(join)) as Arc<dyn ExecutionPlan>))
@@ -69,11 +69,10 @@ impl PhysicalOptimizerRule for StoppableJoins {
 }
 
 impl StoppableJoins {
-    /// The same join with a comparison that fails when it is told to; none where there
-    /// is nothing to compare.
-    fn compares(&self, join: &NestedLoopJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    /// The join with a filter that fails after a stop; `None` where it has no filter.
+    fn with_stoppable_filter(&self, join: &NestedLoopJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(filter) = join.filter() else { return Ok(None) };
-        let expression = Stoppable {
+        let expression = StoppableExpr {
             inner: Arc::clone(filter.expression()),
             interrupt: self.0.clone(),
             planned_at: self.0.stops(),
@@ -100,18 +99,18 @@ fn is_join(plan: &dyn ExecutionPlan) -> bool {
         || plan.is::<SortMergeJoinExec>()
 }
 
-/// An expression that fails once its query is told to stop.
+/// An expression that fails after its query was stopped.
 #[derive(Debug)]
-struct Stoppable {
+struct StoppableExpr {
     inner: Arc<dyn PhysicalExpr>,
     interrupt: Interrupt,
     planned_at: u64,
 }
 
-impl PhysicalExpr for Stoppable {
+impl PhysicalExpr for StoppableExpr {
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         if self.interrupt.stops() != self.planned_at {
-            return Err(DataFusionError::Execution("the query was told to stop".to_owned()));
+            return Err(DataFusionError::Execution("the query was interrupted".to_owned()));
         }
         self.inner.evaluate(batch)
     }
@@ -137,23 +136,23 @@ impl PhysicalExpr for Stoppable {
     }
 }
 
-// When it fails is no part of what it says.
+// Display, equality and hash are those of the inner expression.
 
-impl Display for Stoppable {
+impl Display for StoppableExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         self.inner.fmt(f)
     }
 }
 
-impl PartialEq for Stoppable {
+impl PartialEq for StoppableExpr {
     fn eq(&self, other: &Self) -> bool {
         self.inner.eq(&other.inner)
     }
 }
 
-impl Eq for Stoppable {}
+impl Eq for StoppableExpr {}
 
-impl Hash for Stoppable {
+impl Hash for StoppableExpr {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.inner.hash(state);
     }

@@ -1,5 +1,5 @@
-//! A session that is asked one text of statements after another, from code that is not
-//! asynchronous. Its threads wait for data; writing happens on the caller's.
+//! A SQL session with a blocking interface. Its runtime threads execute queries; the calling thread
+//! writes the results.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +14,16 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
 
+use super::context::interruptible_context;
 use super::interrupt::Interrupt;
-use super::{Request, interruptible, register_table};
+use super::request::SqlRequest;
+use super::table_provider::register_table;
 
-/// How soon a stop is noticed.
-const GLANCE: Duration = Duration::from_millis(50);
+/// Interval at which the stop flag is polled.
+const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A DataFusion session with the threads that run its queries. Tables and views that
-/// a statement makes stay for the next.
+/// A DataFusion session with a runtime for its queries. Tables and views created by one statement
+/// remain for the next.
 pub struct Session {
     context: SessionContext,
     runtime: Runtime,
@@ -29,12 +31,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with the tables and the limits of a request.
+    /// Opens a session with the tables and limits of a request.
     ///
     /// # Errors
     /// As for [`register_table`]; [`Error::Internal`] where threads or temporary files
-    /// cannot be had.
-    pub fn open(request: &Request) -> Result<Self> {
+    /// cannot be created.
+    pub fn open(request: &SqlRequest) -> Result<Self> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         if let Some(threads) = request.options.threads {
             builder.worker_threads(threads.get());
@@ -45,7 +47,7 @@ impl Session {
             .map_err(|e| Error::Internal(format!("cannot start the query's threads: {e}")))?;
         let interrupt = Interrupt::default();
         let context = runtime.block_on(async {
-            let context = interruptible(&request.options, &interrupt)?;
+            let context = interruptible_context(&request.options, &interrupt)?;
             for (name, path) in &request.tables {
                 register_table(&context, name, path).await?;
             }
@@ -54,7 +56,7 @@ impl Session {
         Ok(Self { context, runtime, interrupt })
     }
 
-    /// DataFusion's own session.
+    /// The DataFusion session context.
     pub fn context(&self) -> &SessionContext {
         &self.context
     }
@@ -72,7 +74,7 @@ impl Session {
         names
     }
 
-    /// The columns of a table or of a file, in their order; none where there is no such.
+    /// The columns of a table or file, in order; empty where it does not exist.
     pub fn columns(&self, table: &str) -> Vec<String> {
         let provider = self.context.table_provider(TableReference::bare(table));
         match self.runtime.block_on(provider) {
@@ -93,20 +95,20 @@ impl Session {
         names
     }
 
-    /// Does work that waits for answers, until `stop` is set. A thread of its own looks at
-    /// that: those of the runtime may all be busy with what is to be stopped.
-    pub(super) fn watched<T>(
+    /// Runs blocking work until `stop` is set. A separate thread polls the flag, because all runtime
+    /// threads may be busy with the query.
+    pub(super) fn run_stoppable<T>(
         &self,
         stop: &AtomicBool,
-        work: impl FnOnce(&Watched<'_>) -> Result<T>,
+        work: impl FnOnce(&StoppableRun<'_>) -> Result<T>,
     ) -> Result<T> {
         let stopped = Notify::new();
         thread::scope(|scope| {
-            // Closed when the work ends, however it ends.
+            // The channel closes when the work returns or panics.
             let (_open, work_ends) = mpsc::channel::<Infallible>();
             let stopped = &stopped;
             scope.spawn(move || {
-                while work_ends.recv_timeout(GLANCE) == Err(RecvTimeoutError::Timeout) {
+                while work_ends.recv_timeout(STOP_POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                     if stop.load(Ordering::Relaxed) {
                         self.interrupt.stop();
                         stopped.notify_one();
@@ -114,39 +116,39 @@ impl Session {
                     }
                 }
             });
-            work(&Watched { session: self, stop, stopped })
+            work(&StoppableRun { session: self, stop, stopped })
         })
     }
 }
 
-/// A session while it works on something that may be stopped.
-pub(super) struct Watched<'a> {
+/// A session during work that the stop flag ends.
+pub(super) struct StoppableRun<'a> {
     session: &'a Session,
     stop: &'a AtomicBool,
     stopped: &'a Notify,
 }
 
-impl Watched<'_> {
+impl StoppableRun<'_> {
     /// The session.
     pub(super) fn session(&self) -> &Session {
         self.session
     }
 
-    /// Waits for an answer.
+    /// Blocks until a future completes or the work is stopped.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] where the work was stopped before.
-    pub(super) fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
-        let answer = self.session.runtime.block_on(async {
+    /// [`Error::Interrupted`] where the work was stopped first.
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T> {
+        let output = self.session.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = self.stopped.notified() => None,
-                answer = answer => Some(answer),
+                output = future => Some(output),
             }
         });
-        // What a query answers that was stopped meanwhile may be that it failed of it.
-        match answer {
-            Some(answer) if !self.stop.load(Ordering::Relaxed) => Ok(answer),
+        // A stopped query may return an error caused by the stop itself.
+        match output {
+            Some(output) if !self.stop.load(Ordering::Relaxed) => Ok(output),
             _ => Err(Error::Interrupted),
         }
     }
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_session_keeps_its_tables_and_knows_its_names() {
-        let session = Session::open(&Request::new("")).unwrap();
+        let session = Session::open(&SqlRequest::new("")).unwrap();
         let go = AtomicBool::new(false);
         let mut out = Vec::new();
         let make = "CREATE VIEW weights AS SELECT 1 AS \"Key\", 0.5 AS weight";
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_join_that_would_take_hours_stops_when_told() {
-        let session = Session::open(&Request::new("")).unwrap();
+        let session = Session::open(&SqlRequest::new("")).unwrap();
         let stop = AtomicBool::new(false);
         let sql = "SELECT count(*) FROM generate_series(1, 100000000) AS a, \
                    generate_series(1, 1000000) AS b WHERE a.value + b.value = 3";

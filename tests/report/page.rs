@@ -48,7 +48,7 @@ fn everything_is_drawn_and_in_its_box() {
     let bundle = fitted().join("bundle");
     must(lsmi().current_dir(dir).args(["report", "out.parquet", "-o", "a.html", "--bundle"]).arg(&bundle));
     let words =
-        ["out.parquet", "What the modalities say", "Most synergistic", "calibration error", "embedded"];
+        ["out.parquet", "Information about the label", "Most synergistic", "calibration error", "embedded"];
     nothing_wrong(&look(&dir.join("a.html"), "one"), 8, &words);
 }
 

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Float32Type, Int64Type, UInt64Type};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lsmi_etl::engine::{EngineChoice, EngineOptions};
-use lsmi_etl::sql::{Functions, Models, register};
+use lsmi_etl::sql::{Functions, ModelOptions, register};
 use parquet::arrow::ArrowWriter;
 
 use crate::harness::files::{batch, copy_folder, embeddings, floats, read, replaced, vectors};
@@ -29,10 +29,10 @@ fn numbered(count: usize) -> RecordBatch {
 /// A session with these rows as the table t, in batches of 100, on the embedded engine.
 fn session(rows: &RecordBatch, partitions: usize) -> (SessionContext, Functions) {
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(partitions));
-    let models = Models {
+    let models = ModelOptions {
         bundle: bundle(),
         engine: EngineOptions { engine: EngineChoice::Embedded, ..EngineOptions::default() },
-        ..Models::default()
+        ..ModelOptions::default()
     };
     let functions = register(&context, models);
     let slices = (0..rows.num_rows()).step_by(100);

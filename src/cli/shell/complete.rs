@@ -233,10 +233,10 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
-    use crate::sql::{Layout, Request};
+    use crate::sql::{Layout, SqlRequest};
 
     fn session() -> Session {
-        let session = Session::open(&Request::new("")).unwrap();
+        let session = Session::open(&SqlRequest::new("")).unwrap();
         let make = "CREATE VIEW samples AS SELECT 1 AS label, 0.5 AS redundancy, 'a' AS \"Key\"";
         session.run(make, &Layout::default(), &mut Vec::new(), &AtomicBool::new(false)).unwrap();
         session

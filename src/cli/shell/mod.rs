@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Place, Result};
-use crate::sql::{Layout, Request, Session};
+use crate::sql::{Layout, Session, SqlRequest};
 
 use self::line_editor::{Line, LineEditor};
 use self::meta_command::MetaCommand;
@@ -31,7 +31,7 @@ const MAX_INCLUDE_DEPTH: usize = 16;
 /// # Errors
 /// [`Error::Io`] of the terminal, and those of opening the request's tables. Errors of a
 /// statement are logged, and the shell continues.
-pub(super) fn run(request: &Request, overwrite: bool, stop: &AtomicBool) -> Result<()> {
+pub(super) fn run(request: &SqlRequest, overwrite: bool, stop: &AtomicBool) -> Result<()> {
     let session = Session::open(request)?;
     let mut shell =
         Shell { session: &session, layout: request.layout, file: None, timing: false, overwrite, stop };

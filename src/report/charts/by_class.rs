@@ -1,5 +1,4 @@
-//! The classes: a heat map of their means, and which part is largest on how many of
-//! their rows.
+//! Charts by class: a heat map of means, and stacked bars of rows by their largest part.
 
 use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::{ChartBuilder, LabelAreaPosition};
@@ -9,22 +8,22 @@ use crate::error::Result;
 use crate::report::format::{count, fixed, percent, tick};
 use crate::report::numbers::{Class, Dataset, Parts, Report};
 
-use super::canvas::{
-    Area, Drawn, Ink, Mark, Note, Trace, draw, fitting, label_style, legend, px, text_width,
-};
-use super::lanes::Lanes;
-use super::{Chosen, HALF, PARTS, PHONE, Picture, of};
+use super::category_axis::CategoryAxis;
+use super::class_selection::ClassSelection;
+use super::marks::{LineMark, RectMark, TextMark, legend};
+use super::picture::{HALF, PARTS, PHONE, Picture, title_suffix};
+use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px, text_width, truncate_to_width};
 
-/// Height of a class in pixels.
+/// Height of a class's row in pixels.
 const ROW: i32 = 22;
 
-/// A class's name and, where the data set has it, its numbers.
-type Rows<'a> = Vec<(&'a str, Option<&'a Class>)>;
+/// Class names, and the numbers of those that the data set has.
+type ClassRows<'a> = Vec<(&'a str, Option<&'a Class>)>;
 
-pub(super) fn means(set: &Dataset, chosen: &Chosen, report: &Report, name: &str) -> Result<Picture> {
-    let rows = chosen.in_set(set);
-    let most = most(report, chosen);
-    let title = format!("Means by class of {}{}", set.label, of(set, report));
+pub(super) fn means(set: &Dataset, classes: &ClassSelection, report: &Report, name: &str) -> Result<Picture> {
+    let rows = classes.in_set(set);
+    let largest = largest_mean(report, classes);
+    let title = format!("Means by class of {}{}", set.label, title_suffix(set, report));
     let sentence = |(name, class): &(&str, Option<&Class>)| match class {
         Some(class) => {
             let parts = class.parts.each();
@@ -39,37 +38,40 @@ pub(super) fn means(set: &Dataset, chosen: &Chosen, report: &Report, name: &str)
     let description = rows.iter().map(sentence).collect::<Vec<_>>().join(" ");
     let height = rows.len() as i32 * ROW + 30;
     Picture::new(name, (HALF, PHONE), (title, description), |id, width, said| {
-        draw(id, (width, height), said, |area| heat(area, width, &rows, most))
+        draw(id, (width, height), said, |area| heat(area, width, &rows, largest))
     })
 }
 
-/// The largest mean of any class shown, in either data set: the fullest colour.
-fn most(report: &Report, chosen: &Chosen) -> f64 {
+/// The largest absolute mean of any class shown in either data set, drawn at full opacity.
+fn largest_mean(report: &Report, classes: &ClassSelection) -> f64 {
     let sets = std::iter::once(&report.data).chain(&report.compare);
-    let classes = sets.flat_map(|set| chosen.in_set(set)).filter_map(|(_, class)| class);
+    let classes = sets.flat_map(|set| classes.in_set(set)).filter_map(|(_, class)| class);
     let means =
         classes.flat_map(|class| class.parts.each().map(|figure| figure.mean_nats.unwrap_or(0.0).abs()));
     means.fold(1e-9, f64::max)
 }
 
-/// Width of the names' column, in pixels.
-fn names_width(rows: &Rows<'_>, width: i32) -> f64 {
+/// Width of the name column in pixels.
+fn names_width(rows: &ClassRows<'_>, width: i32) -> f64 {
     let widest = rows.iter().map(|(name, _)| text_width(name)).fold(24.0, f64::max);
     widest.min(f64::from(width) * 0.3)
 }
 
-fn heat(area: &Area<'_>, width: i32, rows: &Rows<'_>, most: f64) -> Drawn {
+fn heat(area: &SvgArea<'_>, width: i32, rows: &ClassRows<'_>, largest: f64) -> DrawResult {
     let names_width = names_width(rows, width);
     let mut chart = ChartBuilder::on(area)
         .margin_right(px(2))
         .y_label_area_size(px(names_width.ceil() as i32 + 12))
         .set_label_area_size(LabelAreaPosition::Top, px(26))
         .build_cartesian_2d(
-            Lanes { count: PARTS.len(), is_vertical: false },
-            Lanes { count: rows.len(), is_vertical: true },
+            CategoryAxis { count: PARTS.len(), is_vertical: false },
+            CategoryAxis { count: rows.len(), is_vertical: true },
         )?;
-    let row =
-        |y: &f64| rows.get(Lanes::index(*y)).map(|(name, _)| fitting(name, names_width)).unwrap_or_default();
+    let row = |y: &f64| {
+        rows.get(CategoryAxis::index(*y))
+            .map(|(name, _)| truncate_to_width(name, names_width))
+            .unwrap_or_default()
+    };
     chart
         .configure_mesh()
         .disable_mesh()
@@ -78,7 +80,7 @@ fn heat(area: &Area<'_>, width: i32, rows: &Rows<'_>, most: f64) -> Drawn {
         .label_style(label_style())
         .set_all_tick_mark_size(px(3))
         .x_label_formatter(&|x| {
-            PARTS.get(Lanes::index(*x)).map(|part| (*part).to_owned()).unwrap_or_default()
+            PARTS.get(CategoryAxis::index(*x)).map(|part| (*part).to_owned()).unwrap_or_default()
         })
         .y_label_formatter(&row)
         .draw()?;
@@ -90,30 +92,35 @@ fn heat(area: &Area<'_>, width: i32, rows: &Rows<'_>, most: f64) -> Drawn {
             let (x, y) = (column as f64, line as f64);
             let error =
                 figure.std_error_nats.map(|error| format!(" ± {}", fixed(error, 3))).unwrap_or_default();
-            plotting.draw(&Mark {
+            plotting.draw(&RectMark {
                 points: [(x + 0.01, y + 0.04), (x + 0.99, y + 0.96)],
                 class: if mean < 0.0 { "negative" } else { part },
-                // Less than in proportion, or one large part would pale all others.
-                opacity: 0.62 * (mean.abs() / most).clamp(0.0, 1.0).powf(0.7),
+                // Sublinear, because one large part would make all others too pale.
+                opacity: 0.62 * (mean.abs() / largest).clamp(0.0, 1.0).powf(0.7),
                 tip: format!(
                     "{name}, {part}: {}{error} nats over {} rows",
                     fixed(mean, 3),
                     count(class.rows)
                 ),
             })?;
-            plotting.draw(&Note {
+            plotting.draw(&TextMark {
                 point: (x + 0.5, y + 0.5),
                 text: fixed(mean, 2),
                 class: "value",
                 anchor: HPos::Center,
-                moved: (0.0, 0.0),
+                offset_px: (0.0, 0.0),
             })?;
         }
     }
     Ok(())
 }
 
-pub(super) fn dominant(set: &Dataset, chosen: &Chosen, report: &Report, name: &str) -> Result<Picture> {
+pub(super) fn dominant(
+    set: &Dataset,
+    classes: &ClassSelection,
+    report: &Report,
+    name: &str,
+) -> Result<Picture> {
     let mut lines: Vec<(String, Parts<u64>, u64)> = Vec::new();
     let total = |get: fn(&Class) -> u64| set.classes.iter().map(get).sum();
     let all = Parts {
@@ -123,11 +130,11 @@ pub(super) fn dominant(set: &Dataset, chosen: &Chosen, report: &Report, name: &s
         s: total(|class| class.dominant.s),
     };
     lines.push(("all".to_owned(), all, set.computed_rows));
-    for (name, class) in chosen.in_set(set) {
+    for (name, class) in classes.in_set(set) {
         let (dominant, rows) = class.map(|class| (class.dominant, class.rows)).unwrap_or_default();
         lines.push((name.to_owned(), dominant, rows));
     }
-    let title = format!("Largest part of each row, by class of {}{}", set.label, of(set, report));
+    let title = format!("Largest part of each row, by class of {}{}", set.label, title_suffix(set, report));
     let sentence = |(name, parts, rows): &(String, Parts<u64>, u64)| {
         let shares = PARTS.iter().zip(parts.each()).map(|(part, n)| format!("{part} {}", percent(*n, *rows)));
         format!("{name}: {}.", shares.collect::<Vec<_>>().join(", "))
@@ -139,28 +146,31 @@ pub(super) fn dominant(set: &Dataset, chosen: &Chosen, report: &Report, name: &s
     })
 }
 
-fn stacked(area: &Area<'_>, width: i32, lines: &[(String, Parts<u64>, u64)]) -> Drawn {
+fn stacked(area: &SvgArea<'_>, width: i32, lines: &[(String, Parts<u64>, u64)]) -> DrawResult {
     let items =
         [("r", "r"), ("u1", "u1"), ("u2", "u2"), ("s", "s")].map(|(class, name)| (class, name.to_owned()));
     let used = legend(area, &items, 0, width)?;
     let (_, lower) = area.split_vertically(px(used));
-    let rows: Rows<'_> = lines.iter().map(|(name, ..)| (name.as_str(), None)).collect();
+    let rows: ClassRows<'_> = lines.iter().map(|(name, ..)| (name.as_str(), None)).collect();
     let names_width = names_width(&rows, width);
-    let lanes = Lanes { count: lines.len(), is_vertical: true };
+    let category_axis = CategoryAxis { count: lines.len(), is_vertical: true };
     let mut chart = ChartBuilder::on(&lower)
         .margin_right(px(18))
         .y_label_area_size(px(names_width.ceil() as i32 + 12))
         .x_label_area_size(px(24))
-        .build_cartesian_2d(0.0..1.0, lanes)?;
+        .build_cartesian_2d(0.0..1.0, category_axis)?;
     let row = |y: &f64| {
-        lines.get(Lanes::index(*y)).map(|(name, ..)| fitting(name, names_width)).unwrap_or_default()
+        lines
+            .get(CategoryAxis::index(*y))
+            .map(|(name, ..)| truncate_to_width(name, names_width))
+            .unwrap_or_default()
     };
     chart
         .configure_mesh()
         .disable_y_mesh()
-        .bold_line_style(Ink::Grid.color())
+        .bold_line_style(StyleClass::Grid.color())
         .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(Ink::Axis.color())
+        .axis_style(StyleClass::Axis.color())
         .label_style(label_style())
         .set_all_tick_mark_size(px(3))
         .x_labels(6)
@@ -173,7 +183,7 @@ fn stacked(area: &Area<'_>, width: i32, lines: &[(String, Parts<u64>, u64)]) -> 
         for (part, &counted) in PARTS.iter().zip(parts.each()) {
             let to = from + counted as f64 / (*rows).max(1) as f64;
             if counted > 0 {
-                plotting.draw(&Mark {
+                plotting.draw(&RectMark {
                     points: [(from, line as f64 + 0.12), (to, line as f64 + 0.88)],
                     class: part,
                     opacity: 1.0,
@@ -187,10 +197,10 @@ fn stacked(area: &Area<'_>, width: i32, lines: &[(String, Parts<u64>, u64)]) -> 
             from = to;
         }
     }
-    // Between all rows and the classes.
-    let end = lanes.range().end;
+    // A line between the total and the classes.
+    let end = category_axis.range().end;
     if end > 1.0 {
-        plotting.draw(&Trace { points: vec![(0.0, 1.0), (1.0, 1.0)], class: "zero" })?;
+        plotting.draw(&LineMark { points: vec![(0.0, 1.0), (1.0, 1.0)], class: "zero" })?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! r against s: how many rows have both, in bins. Darker is more, by its logarithm.
+//! Density chart of r against s. The opacity of a bin is the logarithm of its row count.
 
 use plotters::prelude::ChartBuilder;
 
@@ -6,13 +6,14 @@ use crate::error::Result;
 use crate::report::format::{count, counted, tick};
 use crate::report::numbers::{Dataset, Density, Report};
 
-use super::canvas::{Area, Drawn, Ink, Mark, Trace, draw, label_style, px};
-use super::{HALF, PHONE, Picture, of};
+use super::marks::{LineMark, RectMark};
+use super::picture::{HALF, PHONE, Picture, title_suffix};
+use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px};
 
 pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Picture> {
     let shown = &set.density;
-    let most = fullest(report);
-    let title = format!("Redundancy against synergy{}", of(set, report));
+    let most = highest_count(report);
+    let title = format!("Redundancy against synergy{}", title_suffix(set, report));
     let description = format!(
         "Rows by r and s; the fullest bin holds {}. {} outside the picture.",
         counted(shown.counts.iter().flatten().copied().max().unwrap_or(0), "row", "rows"),
@@ -23,12 +24,12 @@ pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Pict
     })
 }
 
-fn fullest(report: &Report) -> u64 {
+fn highest_count(report: &Report) -> u64 {
     let sets = std::iter::once(&report.data).chain(&report.compare);
     sets.flat_map(|set| set.density.counts.iter().flatten()).copied().max().unwrap_or(1)
 }
 
-fn body(area: &Area<'_>, shown: &Density, most: u64) -> Drawn {
+fn body(area: &SvgArea<'_>, shown: &Density, most: u64) -> DrawResult {
     let ends = |edges: &[f64]| edges.first().copied().zip(edges.last().copied());
     let (Some((left, right)), Some((low, high))) = (ends(&shown.r_edges_nats), ends(&shown.s_edges_nats))
     else {
@@ -42,9 +43,9 @@ fn body(area: &Area<'_>, shown: &Density, most: u64) -> Drawn {
         .build_cartesian_2d(left..right, low..high)?;
     chart
         .configure_mesh()
-        .bold_line_style(Ink::Grid.color())
+        .bold_line_style(StyleClass::Grid.color())
         .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(Ink::Axis.color())
+        .axis_style(StyleClass::Axis.color())
         .label_style(label_style())
         .set_all_tick_mark_size(px(3))
         .x_labels(7)
@@ -62,7 +63,7 @@ fn body(area: &Area<'_>, shown: &Density, most: u64) -> Drawn {
     for (&(from, to), cells) in columns.iter().zip(&shown.counts) {
         for (&(below, above), &rows) in lines.iter().zip(cells).filter(|(_, rows)| **rows > 0) {
             let depth = (1.0 + rows as f64).ln() / (1.0 + most as f64).ln();
-            plotting.draw(&Mark {
+            plotting.draw(&RectMark {
                 points: [(from, above), (to, below)],
                 class: "rows",
                 opacity: 0.1 + 0.9 * depth,
@@ -78,10 +79,10 @@ fn body(area: &Area<'_>, shown: &Density, most: u64) -> Drawn {
         }
     }
     if low < 0.0 && high > 0.0 {
-        plotting.draw(&Trace { points: vec![(left, 0.0), (right, 0.0)], class: "zero" })?;
+        plotting.draw(&LineMark { points: vec![(left, 0.0), (right, 0.0)], class: "zero" })?;
     }
     if left < 0.0 && right > 0.0 {
-        plotting.draw(&Trace { points: vec![(0.0, low), (0.0, high)], class: "zero" })?;
+        plotting.draw(&LineMark { points: vec![(0.0, low), (0.0, high)], class: "zero" })?;
     }
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! How the values of one part are distributed: bars for the data set, a line for the one
-//! it is compared with.
+//! Histogram of one part: bars for the data set, a line for the data set that it is compared with.
 
 use plotters::prelude::ChartBuilder;
 use plotters_backend::text_anchor::HPos;
@@ -8,12 +7,13 @@ use crate::error::Result;
 use crate::report::format::{count, fixed, percent, tick};
 use crate::report::numbers::{Dataset, Distribution};
 
-use super::canvas::{Area, Drawn, Ink, Mark, Note, Trace, draw, label_style, px};
-use super::{PARTS, PHONE, Picture, QUARTER};
+use super::marks::{LineMark, RectMark, TextMark};
+use super::picture::{PARTS, PHONE, Picture, QUARTER};
+use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px};
 
 const TITLES: [&str; 4] = ["redundant r", "unique u1", "unique u2", "synergistic s"];
 const HEIGHT: i32 = 196;
-/// A bar this much higher than the next is cut, so that the others can be seen.
+/// A bar higher than this multiple of the next is cut, so that the others remain visible.
 const SPIKE: f64 = 3.0;
 
 pub(super) fn picture(data: &Dataset, compare: Option<&Dataset>, part: usize) -> Result<Picture> {
@@ -48,26 +48,26 @@ pub(super) fn picture(data: &Dataset, compare: Option<&Dataset>, part: usize) ->
     )
 }
 
-/// Shares of the rows in each bin; all rows count, shown or not.
+/// Share of each bin in all rows, including those outside the picture.
 fn shares(shown: &Distribution) -> Vec<f64> {
     let rows: u64 = shown.counts.iter().sum::<u64>() + shown.below_rows + shown.above_rows;
     shown.counts.iter().map(|&count| count as f64 / rows.max(1) as f64).collect()
 }
 
 fn body(
-    area: &Area<'_>,
+    area: &SvgArea<'_>,
     (name, heading): (&'static str, &str),
     shown: &Distribution,
     other: Option<&Distribution>,
-) -> Drawn {
+) -> DrawResult {
     let points = [(0, px(4)), (px(10), px(14))];
-    area.draw(&Mark { points, class: name, opacity: 1.0, tip: String::new() })?;
-    area.draw(&Note {
+    area.draw(&RectMark { points, class: name, opacity: 1.0, tip: String::new() })?;
+    area.draw(&TextMark {
         point: (px(16), px(9)),
         text: heading.to_owned(),
         class: "heading",
         anchor: HPos::Left,
-        moved: (0.0, 0.0),
+        offset_px: (0.0, 0.0),
     })?;
     let (mine, theirs) = (shares(shown), other.map(shares).unwrap_or_default());
     let (Some(&low), Some(&high)) = (shown.edges_nats.first(), shown.edges_nats.last()) else {
@@ -75,7 +75,7 @@ fn body(
     };
     let mut all: Vec<f64> = mine.iter().chain(&theirs).copied().collect();
     all.sort_by(|a, b| b.total_cmp(a));
-    // A spike of either data set is one bar of each, at most.
+    // Each data set may have one spike.
     let next = all.get(if other.is_some() { 2 } else { 1 }).copied().unwrap_or(0.0);
     let top = all.first().copied().unwrap_or(0.0);
     let top = if next > 0.0 && top > SPIKE * next { 1.7 * next } else { 1.06 * top };
@@ -91,9 +91,9 @@ fn body(
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .bold_line_style(Ink::Grid.color())
+        .bold_line_style(StyleClass::Grid.color())
         .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(Ink::Axis.color())
+        .axis_style(StyleClass::Axis.color())
         .label_style(label_style())
         .set_all_tick_mark_size(px(3))
         .x_labels(5)
@@ -110,7 +110,7 @@ fn body(
         if counted == 0 {
             continue;
         }
-        plotting.draw(&Mark {
+        plotting.draw(&RectMark {
             points: [(from, 0.0), (to, share.min(top))],
             class: name,
             opacity: 1.0,
@@ -125,12 +125,12 @@ fn body(
         if share > top {
             let middle = f64::midpoint(from, to);
             let is_left = middle < f64::midpoint(low, high);
-            plotting.draw(&Note {
+            plotting.draw(&TextMark {
                 point: (if is_left { to } else { from }, top),
                 text: format!("↑ {}", percent(counted, rows)),
                 class: "tag",
                 anchor: if is_left { HPos::Left } else { HPos::Right },
-                moved: (if is_left { 4.0 } else { -4.0 }, 6.0),
+                offset_px: (if is_left { 4.0 } else { -4.0 }, 6.0),
             })?;
         }
     }
@@ -138,10 +138,10 @@ fn body(
         let steps = edges()
             .zip(&theirs)
             .flat_map(|((&from, &to), &share)| [(from, share.min(top)), (to, share.min(top))]);
-        plotting.draw(&Trace { points: steps.collect(), class: "other" })?;
+        plotting.draw(&LineMark { points: steps.collect(), class: "other" })?;
     }
     if low < 0.0 && high > 0.0 {
-        plotting.draw(&Trace { points: vec![(0.0, 0.0), (0.0, top)], class: "zero" })?;
+        plotting.draw(&LineMark { points: vec![(0.0, 0.0), (0.0, top)], class: "zero" })?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The means as stacked bars: how r, u1, u2 and s add up to what each modality and both
-//! say about the label.
+//! Stacked bars of the means: r, u1, u2 and s add up to the information of each modality and of both
+//! about the label.
 
 use plotters::prelude::ChartBuilder;
 use plotters_backend::text_anchor::HPos;
@@ -8,30 +8,29 @@ use crate::error::Result;
 use crate::report::format::{fixed, number, tick};
 use crate::report::numbers::{Dataset, Figure, Report};
 
-use super::canvas::{
-    Area, Drawn, Ink, Mark, Note, Trace, draw, fitting, label_style, legend, px, text_width,
-};
-use super::lanes::Lanes;
-use super::{HALF, PARTS, PHONE, Picture, of};
+use super::category_axis::CategoryAxis;
+use super::marks::{LineMark, RectMark, TextMark, legend};
+use super::picture::{HALF, PARTS, PHONE, Picture, title_suffix};
+use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px, text_width, truncate_to_width};
 
 struct Bar {
     name: String,
-    /// The part and its mean.
-    pieces: Vec<(usize, f64)>,
+    /// Parts and their means.
+    segments: Vec<(usize, f64)>,
     total: Figure,
 }
 
 pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Picture> {
     let bars = bars(set);
     let range = range(report);
-    let title = format!("Mean information about the label{}", of(set, report));
+    let title = format!("Mean information about the label{}", title_suffix(set, report));
     let sentence = |bar: &Bar| {
-        let pieces = bar
-            .pieces
+        let segments = bar
+            .segments
             .iter()
             .map(|(part, mean)| format!("{} {}", PARTS.get(*part).unwrap_or(&""), fixed(*mean, 3)));
-        let pieces: Vec<String> = pieces.collect();
-        format!("{}: {} nats, of {}.", bar.name, number(bar.total.mean_nats, 3), pieces.join(", "))
+        let segments: Vec<String> = segments.collect();
+        format!("{}: {} nats, of {}.", bar.name, number(bar.total.mean_nats, 3), segments.join(", "))
     };
     let description = bars.iter().map(sentence).collect::<Vec<_>>().join(" ");
     Picture::new(name, (HALF, PHONE), (title, description), |id, width, said| {
@@ -45,23 +44,23 @@ fn bars(set: &Dataset) -> Vec<Bar> {
     let [x1, x2] = set.modalities();
     let information = &set.information;
     vec![
-        Bar { name: format!("i1 {x1}"), pieces: vec![(0, r), (1, u1)], total: information.i1 },
-        Bar { name: format!("i2 {x2}"), pieces: vec![(0, r), (2, u2)], total: information.i2 },
+        Bar { name: format!("i1 {x1}"), segments: vec![(0, r), (1, u1)], total: information.i1 },
+        Bar { name: format!("i2 {x2}"), segments: vec![(0, r), (2, u2)], total: information.i2 },
         Bar {
             name: "i12 both".into(),
-            pieces: vec![(0, r), (1, u1), (2, u2), (3, s)],
+            segments: vec![(0, r), (1, u1), (2, u2), (3, s)],
             total: information.i12,
         },
     ]
 }
 
-/// The same for both data sets.
+/// The value range, common to both data sets.
 fn range(report: &Report) -> (f64, f64) {
     let (mut low, mut high) = (0.0f64, 0.0f64);
     for set in std::iter::once(&report.data).chain(&report.compare) {
         for bar in bars(set) {
             let sum =
-                |keep: fn(&f64) -> bool| bar.pieces.iter().map(|(_, mean)| *mean).filter(keep).sum::<f64>();
+                |keep: fn(&f64) -> bool| bar.segments.iter().map(|(_, mean)| *mean).filter(keep).sum::<f64>();
             low = low.min(sum(|mean| *mean < 0.0));
             high = high.max(sum(|mean| *mean > 0.0));
         }
@@ -70,7 +69,13 @@ fn range(report: &Report) -> (f64, f64) {
     (low, if high > low { high } else { low + 1.0 })
 }
 
-fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entropy: Option<f64>) -> Drawn {
+fn body(
+    area: &SvgArea<'_>,
+    width: i32,
+    bars: &[Bar],
+    (low, high): (f64, f64),
+    entropy: Option<f64>,
+) -> DrawResult {
     let names = [("r", "redundant r"), ("u1", "unique u1"), ("u2", "unique u2"), ("s", "synergistic s")];
     let items = names.map(|(class, name)| (class, name.to_owned()));
     let used = legend(area, &items, 0, width)?;
@@ -79,7 +84,7 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
     let names_width =
         bars.iter().map(|bar| text_width(&bar.name)).fold(0.0, f64::max).min(f64::from(width) / 4.0);
     let left = names_width.ceil() as i32 + 12;
-    // Room for the totals' numbers on the right, and for a tick's label on the left.
+    // Margins for the totals' numbers on the right and for a tick label on the left.
     let numbers = 96.0;
     let plot = f64::from(width - left) - 8.0;
     let per_pixel = (high - low) / (plot - numbers);
@@ -90,15 +95,18 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
         .margin_right(px(8))
         .y_label_area_size(px(left))
         .x_label_area_size(px(34))
-        .build_cartesian_2d(low..right, Lanes { count: bars.len(), is_vertical: true })?;
-    let row =
-        |y: &f64| bars.get(Lanes::index(*y)).map(|bar| fitting(&bar.name, names_width)).unwrap_or_default();
+        .build_cartesian_2d(low..right, CategoryAxis { count: bars.len(), is_vertical: true })?;
+    let row = |y: &f64| {
+        bars.get(CategoryAxis::index(*y))
+            .map(|bar| truncate_to_width(&bar.name, names_width))
+            .unwrap_or_default()
+    };
     chart
         .configure_mesh()
         .disable_y_mesh()
-        .bold_line_style(Ink::Grid.color())
+        .bold_line_style(StyleClass::Grid.color())
         .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(Ink::Axis.color())
+        .axis_style(StyleClass::Axis.color())
         .label_style(label_style())
         .set_all_tick_mark_size(px(3))
         .x_labels(if width < HALF { 5 } else { 7 })
@@ -110,12 +118,12 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
     let plotting = chart.plotting_area();
     let line = |x: f64| vec![(x, 0.0), (x, bars.len() as f64)];
     if let Some(entropy) = entropy {
-        plotting.draw(&Trace { points: line(entropy), class: "bound" })?;
+        plotting.draw(&LineMark { points: line(entropy), class: "bound" })?;
     }
     for (index, bar) in bars.iter().enumerate() {
         let lane = |share: f64| index as f64 + share;
         let (mut above, mut below) = (0.0, 0.0);
-        for &(part, mean) in &bar.pieces {
+        for &(part, mean) in &bar.segments {
             let start = if mean < 0.0 { below } else { above };
             let end = start + mean;
             if mean < 0.0 {
@@ -125,7 +133,7 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
             }
             let name = PARTS.get(part).copied().unwrap_or("r");
             let bits = mean / std::f64::consts::LN_2;
-            plotting.draw(&Mark {
+            plotting.draw(&RectMark {
                 points: [(start, lane(0.24)), (end, lane(0.76))],
                 class: name,
                 opacity: 1.0,
@@ -133,42 +141,43 @@ fn body(area: &Area<'_>, width: i32, bars: &[Bar], (low, high): (f64, f64), entr
             })?;
             let text = fixed(mean, 2);
             let middle = start + mean / 2.0;
-            // Neither out of its piece nor under the stroke of the sum.
+            // The text must fit its segment and not overlap the stroke of the total.
             let room = bar.total.mean_nats.map_or(f64::INFINITY, |total| (total - middle).abs() / per_pixel);
             if mean.abs() / per_pixel > text_width(&text) + 8.0 && room > text_width(&text) / 2.0 + 4.0 {
-                plotting.draw(&Note {
+                plotting.draw(&TextMark {
                     point: (middle, lane(0.5)),
                     text,
-                    class: on(name),
+                    class: label_class(name),
                     anchor: HPos::Center,
-                    moved: (0.0, 0.0),
+                    offset_px: (0.0, 0.0),
                 })?;
             }
         }
         let Some(total) = bar.total.mean_nats else { continue };
-        plotting.draw(&Trace { points: vec![(total, lane(0.16)), (total, lane(0.84))], class: "total" })?;
+        plotting
+            .draw(&LineMark { points: vec![(total, lane(0.16)), (total, lane(0.84))], class: "total" })?;
         if let Some(error) = bar.total.std_error_nats {
             let ends = [(total - error).max(low), (total + error).min(right)];
-            plotting.draw(&Trace { points: ends.map(|x| (x, lane(0.5))).to_vec(), class: "whisker" })?;
+            plotting.draw(&LineMark { points: ends.map(|x| (x, lane(0.5))).to_vec(), class: "whisker" })?;
         }
         let text = match bar.total.std_error_nats {
             Some(error) => format!("{} ± {}", fixed(total, 3), fixed(error, 3)),
             None => fixed(total, 3),
         };
-        // In a column of their own, clear of the entropy's line.
-        plotting.draw(&Note {
+        // A separate column, clear of the entropy line.
+        plotting.draw(&TextMark {
             point: (high, lane(0.5)),
             text,
             class: "tag",
             anchor: HPos::Left,
-            moved: (8.0, 0.0),
+            offset_px: (8.0, 0.0),
         })?;
     }
-    plotting.draw(&Trace { points: line(0.0), class: "zero" })?;
+    plotting.draw(&LineMark { points: line(0.0), class: "zero" })?;
     Ok(())
 }
 
-fn on(part: &str) -> &'static str {
+fn label_class(part: &str) -> &'static str {
     match part {
         "r" => "on-r",
         "u1" => "on-u1",

@@ -1,5 +1,5 @@
-//! The page: the numbers as text and tables, the pictures in their places, in one HTML
-//! file that asks for nothing from elsewhere. The template escapes all text.
+//! The HTML page: text, tables and pictures in one self-contained file. The template escapes all
+//! text.
 
 mod tables;
 
@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-use self::tables::{Item, List, Table};
-use super::charts::{Chosen, Picture};
+use self::tables::{MetadataItem, SampleList, Table};
+use super::charts::{ClassSelection, Picture};
 use super::format::{count, counted, fixed, number, percent, signed};
 use super::numbers::{Dataset, Report};
 
-/// The names of the parts, and what each means.
+/// Names of the parts and their headings.
 const PARTS: [(&str, &str); 4] =
     [("r", "Redundant"), ("u1", "Unique"), ("u2", "Unique"), ("s", "Synergistic")];
 
-/// What the template sees.
+/// The template's context.
 #[derive(Serialize)]
 struct View<'a> {
     title: &'a str,
@@ -28,31 +28,31 @@ struct View<'a> {
     script: &'static str,
     is_comparison: bool,
     label: &'a str,
-    sets: Vec<Set>,
-    parts: Vec<Part>,
+    sets: Vec<DatasetHeader>,
+    parts: Vec<PartCard>,
     warnings: Vec<String>,
-    lead: String,
-    pictures: BTreeMap<&'a str, Svg<'a>>,
-    figures: Figures<'a>,
+    summary: String,
+    pictures: BTreeMap<&'a str, PictureSvg<'a>>,
+    figures: PictureNames<'a>,
     means: Table,
     quantiles: Vec<Table>,
     classes_note: Option<String>,
-    sources: Vec<String>,
+    redundancy_notes: Vec<String>,
     cases: Vec<Table>,
-    samples: Vec<List>,
-    origins: Vec<Vec<Item>>,
+    samples: Vec<SampleList>,
+    origins: Vec<Vec<MetadataItem>>,
     models: Vec<Table>,
     models_note: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Set {
+struct DatasetHeader {
     name: String,
-    under: String,
+    subtitle: String,
 }
 
 #[derive(Serialize)]
-struct Part {
+struct PartCard {
     class: &'static str,
     name: &'static str,
     mean: String,
@@ -61,14 +61,14 @@ struct Part {
 }
 
 #[derive(Serialize)]
-struct Svg<'a> {
+struct PictureSvg<'a> {
     wide: &'a str,
     narrow: &'a str,
 }
 
 /// The pictures' names by section.
 #[derive(Serialize)]
-struct Figures<'a> {
+struct PictureNames<'a> {
     means: Vec<&'a str>,
     distributions: Vec<&'a str>,
     classes: Vec<&'a str>,
@@ -76,10 +76,10 @@ struct Figures<'a> {
     density: Vec<&'a str>,
 }
 
-/// The report as one HTML file, with the pictures that [`super::pictures`] has drawn.
+/// Renders the report as one HTML file with the pictures of [`super::pictures`].
 ///
 /// # Errors
-/// [`Error::Internal`] where the template and this program do not fit.
+/// [`Error::Internal`] where the template does not match its context.
 pub fn html(report: &Report, pictures: &[Picture]) -> Result<String> {
     let failed = |e: minijinja::Error| Error::Internal(format!("the report's template: {e:#}"));
     let mut environment = Environment::new();
@@ -102,15 +102,20 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         script: include_str!("page.js"),
         is_comparison: report.compare.is_some(),
         label: &report.data.label,
-        sets: sets.iter().map(|set| Set { name: set.name.clone(), under: under(set) }).collect(),
+        sets: sets
+            .iter()
+            .map(|set| DatasetHeader { name: set.name.clone(), subtitle: subtitle(set) })
+            .collect(),
         parts: parts(report),
         warnings: report.warnings.iter().map(|warning| sentence(&warning.text)).collect(),
-        lead: lead(&report.data),
+        summary: summary(&report.data),
         pictures: pictures
             .iter()
-            .map(|picture| (picture.name.as_str(), Svg { wide: &picture.wide, narrow: &picture.narrow }))
+            .map(|picture| {
+                (picture.name.as_str(), PictureSvg { wide: &picture.wide, narrow: &picture.narrow })
+            })
             .collect(),
-        figures: Figures {
+        figures: PictureNames {
             means: named("means"),
             distributions: named("distribution"),
             classes: named("classes"),
@@ -120,7 +125,7 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         means: tables::means(report),
         quantiles: sets.iter().map(|set| tables::quantiles(set, report)).collect(),
         classes_note: classes_note(&report.data),
-        sources: sets.iter().map(|set| source(set, report)).collect(),
+        redundancy_notes: sets.iter().map(|set| redundancy_note(set, report)).collect(),
         cases: sets.iter().filter_map(|set| tables::cases(set, report)).collect(),
         samples: sets.iter().flat_map(|set| tables::samples(set, report)).collect(),
         origins: sets.iter().map(|set| tables::origin(set)).collect(),
@@ -129,7 +134,7 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
     }
 }
 
-/// A fragment as a sentence: names of data sets keep their case.
+/// Capitalizes a fragment and ends it with a full stop. A leading data set name keeps its case.
 fn sentence(fragment: &str) -> String {
     let mut rest = fragment.chars();
     match rest.next() {
@@ -140,7 +145,7 @@ fn sentence(fragment: &str) -> String {
     }
 }
 
-fn under(set: &Dataset) -> String {
+fn subtitle(set: &Dataset) -> String {
     let [x1, x2] = set.modalities();
     let files = if set.files == 1 {
         set.inputs.join(", ")
@@ -159,13 +164,13 @@ fn under(set: &Dataset) -> String {
     )
 }
 
-fn parts(report: &Report) -> Vec<Part> {
+fn parts(report: &Report) -> Vec<PartCard> {
     let [x1, x2] = report.data.modalities();
     let meanings = [
-        format!("said by {x1} and by {x2}"),
-        format!("said by {x1} alone"),
-        format!("said by {x2} alone"),
-        "said only by the two together".to_owned(),
+        format!("shared by {x1} and {x2}"),
+        format!("only in {x1}"),
+        format!("only in {x2}"),
+        "only in both together".to_owned(),
     ];
     let figures = report.data.parts.each();
     let mut cards = Vec::new();
@@ -185,13 +190,13 @@ fn parts(report: &Report) -> Vec<Part> {
                 number(difference.std_error_nats, 3)
             ));
         }
-        cards.push(Part { class, name, mean: number(figure.mean_nats, 3), lines, meaning });
+        cards.push(PartCard { class, name, mean: number(figure.mean_nats, 3), lines, meaning });
     }
     cards
 }
 
-/// The means in a sentence or two.
-fn lead(set: &Dataset) -> String {
+/// The means in one sentence.
+fn summary(set: &Dataset) -> String {
     let [x1, x2] = set.modalities();
     let information = &set.information;
     let (Some(i1), Some(i2), Some(i12), Some(entropy)) = (
@@ -203,14 +208,14 @@ fn lead(set: &Dataset) -> String {
         return "No row has values.".to_owned();
     };
     let share = if entropy > 0.0 {
-        format!(", {:.0} % of what there is to know", 100.0 * i12 / entropy)
+        format!(", {:.0} % of the label's entropy", 100.0 * i12 / entropy)
     } else {
         String::new()
     };
     let stronger = if i1 >= i2 { (&x1, i1, &x2, i2) } else { (&x2, i2, &x1, i1) };
     format!(
-        "“{}” says {} nats about “{label}” on average, “{}” {}; both together say {}{share} (the entropy of “{label}” is \
-         {} nats).",
+        "“{}” carries {} nats about “{label}” on average, “{}” {}; both together carry {}{share} (the entropy of “{label}” \
+         is {} nats).",
         stronger.0,
         fixed(stronger.1, 3),
         stronger.2,
@@ -222,12 +227,12 @@ fn lead(set: &Dataset) -> String {
 }
 
 fn classes_note(set: &Dataset) -> Option<String> {
-    let left_out = Chosen::of(set).left_out;
+    let left_out = ClassSelection::of(set).left_out;
     (left_out > 0).then(|| {
         let shown = set.classes.len() - left_out;
         format!(
-            "Of {} classes, the {} of the largest mean r and below them the {} of the smallest; the numbers of all are in \
-             the report's JSON.",
+            "Of {} classes, the {} with the largest mean r and below them the {} with the smallest; the JSON report has the \
+             numbers of all.",
             count(set.classes.len() as u64),
             shown / 2,
             shown - shown / 2
@@ -235,19 +240,19 @@ fn classes_note(set: &Dataset) -> Option<String> {
     })
 }
 
-/// Where r comes from, in words.
-fn source(set: &Dataset, report: &Report) -> String {
+/// The origin of r in words.
+fn redundancy_note(set: &Dataset, report: &Report) -> String {
     let of = if report.compare.is_some() { format!("{}: ", set.name) } else { String::new() };
     let [x1, x2] = set.modalities();
     if set.origin.is_adjusted() {
         return format!(
-            "{of}r, u1, u2 and s were shifted by a constant of the data set (`annotate --adjust dataset`), so where r \
-             comes from can't be told any more."
+            "{of}r, u1, u2 and s were shifted by a constant of the data set (`annotate --adjust dataset`), so the \
+             origin of r cannot be determined."
         );
     }
     let bounds = match set.redundancy_bounds_nats {
         Some([low, high]) => format!(
-            " Whatever the densities are, the mean of r lies between {} and {} nats.",
+            " For any densities, the mean of r lies between {} and {} nats.",
             fixed(low, 3),
             fixed(high, 3)
         ),
@@ -255,7 +260,7 @@ fn source(set: &Dataset, report: &Report) -> String {
     };
     let decided = match set.cases {
         Some(cases) => format!(
-            " On {} of the rows it is one of the two: the i of the modality with the smaller h, all of it.",
+            " On {} of the rows r equals one of the two, the i of the modality with the smaller h.",
             percent(set.computed_rows - cases.between, set.computed_rows)
         ),
         None => String::new(),
@@ -267,22 +272,21 @@ fn source(set: &Dataset, report: &Report) -> String {
             number(h.h2.mean_nats, 2),
             number(h.difference.std_dev_nats, 2)
         ),
-        None => " How far h1 and h2 are apart is not in these files; `annotate --columns h1,h2` adds them."
-            .to_owned(),
+        None => " These files do not contain h1 and h2; `annotate --columns h1,h2` adds them.".to_owned(),
     };
     format!(
-        "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); the densities decide where, by h1 − h2.{decided}{bounds}{densities}"
+        "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); its position depends on the densities through h1 − h2.{decided}{bounds}{densities}"
     )
 }
 
 fn models_note(report: &Report) -> Option<String> {
     match &report.models {
         None => Some(
-            "How good the models are is in their bundle: `--bundle DIR` shows it here. It was not found beside this data."
+            "The bundle holds the validation figures of the models: `--bundle DIR` shows them here. No bundle of these data was found."
                 .to_owned(),
         ),
         Some(models) if models.validation.is_none() => {
-            Some("The bundle was packed from models that were fitted elsewhere, and says nothing of how good they are.".to_owned())
+            Some("The bundle was packed from models that were fitted elsewhere and has no validation figures.".to_owned())
         }
         Some(_) => None,
     }

@@ -9,7 +9,7 @@
     var mark = event.target.closest && event.target.closest("svg rect");
     if (!mark) { return; }
     var title = mark.querySelector("title");
-    // The browser's own tip would come late and lie over this one.
+    // The native tooltip would appear late and cover this one.
     if (title) { mark.dataset.tip = title.textContent; title.remove(); }
     if (!mark.dataset.tip) { return; }
     tip = document.createElement("div");

@@ -1,11 +1,11 @@
-//! The tables of the page, as text.
+//! The page's tables: cells as text, in the structure of the template.
 
 use serde::Serialize;
 
 use crate::report::format::{count, cut, fixed, number, percent, signed};
 use crate::report::numbers::{Dataset, Difference, Figure, Report, Sample};
 
-/// A table: a heading for each column, a name for each row.
+/// A table with column headings and row names.
 #[derive(Serialize)]
 pub(super) struct Table {
     caption: Option<String>,
@@ -16,28 +16,28 @@ pub(super) struct Table {
 #[derive(Serialize)]
 struct Row {
     name: String,
-    /// A class of the style sheet.
+    /// Style class of the colour chip.
     chip: Option<&'static str>,
     cells: Vec<String>,
 }
 
-/// A name and a value.
+/// A name and a value of the provenance list.
 #[derive(Serialize)]
-pub(super) struct Item {
+pub(super) struct MetadataItem {
     name: &'static str,
     value: String,
     is_code: bool,
 }
 
-/// Samples at one end.
+/// The table of a ranking's samples.
 #[derive(Serialize)]
-pub(super) struct List {
+pub(super) struct SampleList {
     title: String,
     meaning: &'static str,
     chip: &'static str,
-    /// What the first column is.
+    /// Heading of the first column.
     key: String,
-    /// The column by which they were chosen.
+    /// The ranked column.
     by: &'static str,
     rows: Vec<SampleRow>,
 }
@@ -60,7 +60,7 @@ fn head(columns: &[&str]) -> Vec<String> {
     columns.iter().map(|column| (*column).to_owned()).collect()
 }
 
-/// The caption of a table that there is one of for each data set.
+/// The caption of a table that exists for each data set.
 fn caption(set: &Dataset, report: &Report) -> Option<String> {
     report.compare.is_some().then(|| set.name.clone())
 }
@@ -105,7 +105,7 @@ pub(super) fn means(report: &Report) -> Table {
                 number(figure.std_dev_nats, 2),
             ],
         };
-        // Three columns of means leave no room on a phone.
+        // Three columns of means leave no space on a phone.
         let name =
             if report.compare.is_some() { name.to_owned() } else { format!("{name}, {}", cut(meaning, 24)) };
         Row { name, chip: CHIPS.get(index).copied(), cells }
@@ -141,8 +141,8 @@ pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
     let cases = set.cases?;
     let [x1, x2] = set.modalities();
     let rows = [
-        (format!("r = i1: all that {x1} says"), cases.first),
-        (format!("r = i2: all that {x2} says"), cases.second),
+        (format!("r = i1: all information of {x1}"), cases.first),
+        (format!("r = i2: all information of {x2}"), cases.second),
         ("r between i1 and i2".to_owned(), cases.between),
         ("i1 = i2 = r".to_owned(), cases.both),
     ];
@@ -153,27 +153,27 @@ pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
     });
     Some(Table {
         caption: caption(set, report),
-        head: head(&["where r comes from", "rows", "share"]),
+        head: head(&["origin of r", "rows", "share"]),
         rows: rows.collect(),
     })
 }
 
-pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<List> {
+pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<SampleList> {
     let [x1, x2] = set.modalities();
     let of = if report.compare.is_some() { format!(", {}", set.name) } else { String::new() };
     let kinds = [
-        ("Most redundant".to_owned(), "Either modality would do.", "r", "r"),
-        (format!("Most unique to {x1}"), "Only the first modality knows.", "u1", "u1"),
-        (format!("Most unique to {x2}"), "Only the second modality knows.", "u2", "u2"),
+        ("Most redundant".to_owned(), "Either modality suffices to predict the label.", "r", "r"),
+        (format!("Most unique to {x1}"), "Only the first modality predicts the label.", "u1", "u1"),
+        (format!("Most unique to {x2}"), "Only the second modality predicts the label.", "u2", "u2"),
         (
             "Most synergistic".to_owned(),
-            "Each alone says little, or misleads; the two together tell.",
+            "Each modality alone predicts the label poorly; both together predict it well.",
             "s",
             "s",
         ),
         (
             "Most contradicted".to_owned(),
-            "Both together speak against the label: a wrong label, or a hard case.",
+            "Both modalities together contradict the label: a wrong label or a hard sample.",
             "negative",
             "i12",
         ),
@@ -185,7 +185,7 @@ pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<List> {
     kinds
         .into_iter()
         .zip(set.samples.each())
-        .map(|((title, meaning, chip, by), rows)| List {
+        .map(|((title, meaning, chip, by), rows)| SampleList {
             title: format!("{title}{of}"),
             meaning,
             chip,
@@ -212,12 +212,12 @@ fn row(sample: &Sample, by: &str, set: &Dataset) -> SampleRow {
     }
 }
 
-pub(super) fn origin(set: &Dataset) -> Vec<Item> {
+pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {
     let origin = &set.origin;
     let mut items = Vec::new();
     let mut add = |name: &'static str, values: &[String], is_code: bool| {
-        let value = if values.is_empty() { "not known".to_owned() } else { values.join(", ") };
-        items.push(Item { name, value, is_code });
+        let value = if values.is_empty() { "unknown".to_owned() } else { values.join(", ") };
+        items.push(MetadataItem { name, value, is_code });
     };
     add("data", &set.inputs, false);
     add("files", &[count(set.files)], false);

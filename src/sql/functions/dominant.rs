@@ -1,4 +1,4 @@
-//! `dominant(r, u1, u2, s)`: the largest of a sample's four parts, by name.
+//! The scalar function `dominant(r, u1, u2, s)`: the name of a sample's largest part.
 
 use std::sync::Arc;
 
@@ -11,11 +11,10 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-/// What the four parts are called, in the order in which ties are broken.
+/// Names of the four parts, in tie-breaking order.
 pub(super) const PARTS: [&str; 4] = ["redundancy", "unique_1", "unique_2", "synergy"];
 
-/// The place in [`PARTS`] of the largest of four; the first of those that are equal.
-/// None where one is NaN.
+/// The index in [`PARTS`] of the largest value, the first of equal ones; `None` where one is NaN.
 pub(super) fn largest(parts: [f64; 4]) -> Option<usize> {
     if parts.iter().any(|part| part.is_nan()) {
         return None;
@@ -29,7 +28,7 @@ pub(super) fn largest(parts: [f64; 4]) -> Option<usize> {
     Some(best.0)
 }
 
-/// The function.
+/// The scalar function.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Dominant {
     signature: Signature,

@@ -1,5 +1,5 @@
-//! The operator that runs the models: every batch of its input with `lsmi(x1, x2, y)`
-//! as one more column. `EXPLAIN ANALYZE` shows its rows and time.
+//! The physical operator that evaluates the models and appends `lsmi(x1, x2, y)` to every batch of
+//! its input. `EXPLAIN ANALYZE` shows its rows and time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,17 +23,17 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use super::models::{Estimator, Registry};
-use super::scalar::raise;
+use super::models::{Estimator, ModelRegistry};
+use super::scalar::to_datafusion_error;
 
-/// The operator.
+/// The physical operator of an [`LsmiNode`](super::node::LsmiNode).
 #[derive(Clone)]
 pub(super) struct LsmiExec {
     input: Arc<dyn ExecutionPlan>,
-    /// x1, x2, y.
+    /// The arguments x1, x2 and y.
     args: [Arc<dyn PhysicalExpr>; 3],
     field: FieldRef,
-    registry: Arc<Registry>,
+    registry: Arc<ModelRegistry>,
     estimator: Arc<Estimator>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -44,14 +44,14 @@ impl LsmiExec {
         input: Arc<dyn ExecutionPlan>,
         args: [Arc<dyn PhysicalExpr>; 3],
         field: FieldRef,
-        registry: Arc<Registry>,
+        registry: Arc<ModelRegistry>,
         estimator: Arc<Estimator>,
     ) -> Result<Self> {
-        let before = input.schema();
-        let fields = before.fields().iter().cloned().chain([Arc::clone(&field)]);
-        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), before.metadata().clone());
-        let kept: Vec<usize> = (0..before.fields().len()).collect();
-        let kept = ProjectionMapping::from_indices(&kept, &before)?;
+        let input_schema = input.schema();
+        let fields = input_schema.fields().iter().cloned().chain([Arc::clone(&field)]);
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), input_schema.metadata().clone());
+        let kept: Vec<usize> = (0..input_schema.fields().len()).collect();
+        let kept = ProjectionMapping::from_indices(&kept, &input_schema)?;
         let properties = PlanProperties::new(
             input.equivalence_properties().project(&kept, Arc::new(schema)),
             input.output_partitioning().clone(),
@@ -149,7 +149,7 @@ impl ExecutionPlan for LsmiExec {
         self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
-    /// Filters on the input's own columns go first.
+    /// Filters on the input's own columns are pushed down.
     fn gather_filters_for_pushdown(
         &self,
         _: FilterPushdownPhase,
@@ -161,7 +161,7 @@ impl ExecutionPlan for LsmiExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
-        let running = Running {
+        let evaluator = PartitionEvaluator {
             args: self.args.clone(),
             schema: self.schema(),
             registry: Arc::clone(&self.registry),
@@ -172,7 +172,7 @@ impl ExecutionPlan for LsmiExec {
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let batches = input.map(move |batch| {
             let _timer = baseline.elapsed_compute().timer();
-            Ok(running.append(&batch?)?.record_output(&baseline))
+            Ok(evaluator.append(&batch?)?.record_output(&baseline))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
@@ -182,17 +182,17 @@ impl ExecutionPlan for LsmiExec {
     }
 }
 
-/// One partition's stream.
-struct Running {
+/// The evaluation state of one partition.
+struct PartitionEvaluator {
     args: [Arc<dyn PhysicalExpr>; 3],
     schema: SchemaRef,
-    registry: Arc<Registry>,
+    registry: Arc<ModelRegistry>,
     estimator: Arc<Estimator>,
     rows: Count,
     time: Time,
 }
 
-impl Running {
+impl PartitionEvaluator {
     fn append(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let [x1, x2, label] = self
             .args
@@ -201,7 +201,7 @@ impl Running {
         let columns = [x1?, x2?, label?];
         let evaluated = {
             let _timer = self.time.timer();
-            self.registry.evaluate(&self.estimator, &columns).map_err(raise)?
+            self.registry.evaluate(&self.estimator, &columns).map_err(to_datafusion_error)?
         };
         self.rows.add(batch.num_rows());
         let mut columns = batch.columns().to_vec();

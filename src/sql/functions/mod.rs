@@ -1,28 +1,28 @@
-//! The functions that SQL has beyond DataFusion's:
+//! SQL functions that this program adds to DataFusion's:
 //!
-//! | function | gives |
+//! | function | result |
 //! |---|---|
 //! | `lsmi(x1, x2, y[, 'bundle'])` | a struct of r, u1, u2, s, i1, i2, i12, h1, h2 (f32, nats) by the bundle's models; null where the row is bad |
 //! | `lsmi_r(x1, x2, y[, 'bundle'])`, `lsmi_u1`, `lsmi_u2`, `lsmi_s`, `lsmi_i1`, `lsmi_i2`, `lsmi_i12`, `lsmi_h1`, `lsmi_h2` | one of its fields |
 //! | `dominant(r, u1, u2, s)` | 'redundancy', 'unique_1', 'unique_2' or 'synergy': the largest |
 //! | `lsmi_summary(r, u1, u2, s)` | an aggregate: a struct of rows, nulls, means, standard errors and shares |
 //!
-//! [`register`] gives them to any DataFusion session. The models run once a row in a
-//! query, however many fields it asks for and wherever: in SELECT, WHERE, GROUP BY,
-//! ORDER BY or window functions, and for a row that a filter on other columns lets
-//! through. A field in one branch of a CASE is computed for the rows of all branches.
-//! In a join's condition, in grouping sets and in correlated subqueries every call
-//! runs by itself.
+//! [`register`] adds them to any DataFusion session. A query evaluates the models once a row, for
+//! any number of fields in SELECT, WHERE, GROUP BY, ORDER BY and window functions, and only for
+//! rows that pass the filters on other columns. A field in one branch of a CASE is computed for
+//! the rows of all branches. In a join condition, in grouping sets and in correlated subqueries
+//! each call is evaluated separately.
 
 mod dominant;
+mod drop_unread;
+mod evaluate_once;
 mod exec;
 mod models;
 mod node;
-mod once;
-mod pool;
+mod planner;
 mod scalar;
+mod session_pool;
 mod summary;
-mod unread;
 
 use std::sync::Arc;
 
@@ -30,61 +30,61 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
-use self::models::Registry;
+use self::models::ModelRegistry;
 
-pub use models::Models;
+pub use models::ModelOptions;
 
-/// The functions of a session.
+/// A handle to a session's functions.
 #[derive(Debug, Clone)]
-pub struct Functions(Arc<Registry>);
+pub struct Functions(Arc<ModelRegistry>);
 
 impl Functions {
-    /// Rows that models have been run on since [`register`].
+    /// Rows evaluated by models since [`register`].
     pub fn rows_evaluated(&self) -> u64 {
         self.0.rows()
     }
 }
 
-/// Gives a session the functions. Bundles and the engine are opened when a query first
-/// needs them; a bundle is read once.
+/// Registers the functions in a session. The first query that needs a bundle or the engine opens
+/// it; each bundle is read once.
 ///
-/// Beside the functions the session gets two rules, which make the models run once a
-/// row or, where nothing of them is read, not at all, and a query planner for the
-/// operator they run in. Queries without `lsmi` are planned by the planner that the
-/// session had. Registering again replaces the models.
+/// The session also gets an analyzer rule (the models are evaluated once a row), an optimizer rule
+/// (and not at all where no column of theirs is read) and a query planner for the operator. The
+/// session's previous planner keeps planning queries without `lsmi`. A second registration
+/// replaces the models.
 ///
 /// # Examples
 ///
-/// A complete program (in `Cargo.toml`: `lsmi-etl`, `datafusion` and `tokio`) that asks
-/// a bundle about files that nobody has annotated:
+/// A complete program (in `Cargo.toml`: `lsmi-etl`, `datafusion` and `tokio`) that evaluates a
+/// bundle on files that are not annotated:
 ///
 /// ```no_run
 /// use datafusion::prelude::{ParquetReadOptions, SessionContext};
-/// use lsmi_etl::sql::{Models, register};
+/// use lsmi_etl::sql::{ModelOptions, register};
 ///
 /// #[tokio::main]
 /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let context = SessionContext::new();
-///     let functions = register(&context, Models { bundle: "lsmi-bundle".into(), ..Models::default() });
+///     let functions = register(&context, ModelOptions { bundle: "lsmi-bundle".into(), ..ModelOptions::default() });
 ///     context.register_parquet("samples", "samples.parquet", ParquetReadOptions::default()).await?;
 ///     let query = "SELECT id, lsmi_r(image, text, label) AS r, lsmi_s(image, text, label) AS s
 ///                  FROM samples WHERE lsmi_i12(image, text, label) < -1 ORDER BY s LIMIT 20";
 ///     context.sql(query).await?.show().await?;
-///     println!("the models saw {} rows", functions.rows_evaluated());
+///     println!("the models evaluated {} rows", functions.rows_evaluated());
 ///     Ok(())
 /// }
 /// ```
 ///
-/// The other two need no bundle:
+/// The other two functions need no bundle:
 ///
 /// ```
 /// use datafusion::prelude::SessionContext;
-/// use lsmi_etl::sql::{Models, register};
+/// use lsmi_etl::sql::{ModelOptions, register};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let context = SessionContext::new();
-/// register(&context, Models::default());
+/// register(&context, ModelOptions::default());
 /// let query = "SELECT dominant(r, u1, u2, s) AS mostly, lsmi_summary(r, u1, u2, s)['rows'] AS rows
 ///              FROM (VALUES (1.4, 0.1, -0.2, 0.3), (1.1, 0.2, 0.0, 0.4), (0.1, 0.0, 0.2, 0.7)) AS t(r, u1, u2, s)
 ///              GROUP BY 1 ORDER BY 1";
@@ -95,9 +95,9 @@ impl Functions {
 /// # Ok(())
 /// # }
 /// ```
-pub fn register(context: &SessionContext, models: Models) -> Functions {
-    let registry = Arc::new(Registry::new(models));
-    for function in scalar::Lsmi::all(&registry) {
+pub fn register(context: &SessionContext, models: ModelOptions) -> Functions {
+    let registry = Arc::new(ModelRegistry::new(models));
+    for function in scalar::LsmiFunction::all(&registry) {
         context.register_udf(function);
     }
     context.register_udf(ScalarUDF::new_from_impl(dominant::Dominant::new()));
@@ -105,13 +105,13 @@ pub fn register(context: &SessionContext, models: Models) -> Functions {
 
     let state = context.state_ref();
     let mut state = state.write();
-    if !state.analyzer().rules.iter().any(|rule| rule.name() == once::Once::NAME) {
+    if !state.analyzer().rules.iter().any(|rule| rule.name() == evaluate_once::EvaluateOnce::NAME) {
         let id = state.session_id().to_owned();
-        let planner = node::Planner { before: Arc::clone(state.query_planner()) };
+        let planner = planner::LsmiQueryPlanner { previous: Arc::clone(state.query_planner()) };
         *state = SessionStateBuilder::new_from_existing(state.clone())
             .with_session_id(id)
-            .with_analyzer_rule(Arc::new(once::Once))
-            .with_optimizer_rule(Arc::new(unread::DeferredSamples))
+            .with_analyzer_rule(Arc::new(evaluate_once::EvaluateOnce))
+            .with_optimizer_rule(Arc::new(drop_unread::DropUnread))
             .with_query_planner(Arc::new(planner))
             .build();
     }

@@ -1,5 +1,5 @@
-//! The models behind `lsmi`: bundles, opened when a query first names them, each with
-//! sessions that all threads share.
+//! A registry of the models behind `lsmi`. The first query that names a bundle opens it; all
+//! threads share its pool of engine sessions.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -18,10 +18,10 @@ use crate::evaluate::{EvaluationConstants, Evaluator, fastest_batch_rows, field,
 use crate::interaction::Quantity;
 use crate::samples::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract};
 
-use super::pool::Pool;
+use super::session_pool::SessionPool;
 
-/// The fields of `lsmi(…)`, in their order.
-pub(super) const COLUMNS: [Quantity; 9] = [
+/// The struct fields of `lsmi(…)`, in order.
+pub(super) const LSMI_FIELDS: [Quantity; 9] = [
     Quantity::R,
     Quantity::U1,
     Quantity::U2,
@@ -33,53 +33,53 @@ pub(super) const COLUMNS: [Quantity; 9] = [
     Quantity::H2,
 ];
 
-/// The type of `lsmi(…)`: nullable f32, each with its description and unit.
+/// The type of `lsmi(…)`: nullable f32 fields, each with its description and unit.
 pub(super) fn fields() -> Fields {
-    COLUMNS.iter().map(|column| field(*column)).collect()
+    LSMI_FIELDS.iter().map(|column| field(*column)).collect()
 }
 
-/// Which models the functions run, and on what.
+/// The default bundle, the engine and the number of sessions of the `lsmi` functions.
 #[derive(Debug, Clone)]
-pub struct Models {
-    /// The bundle where a call names none, a folder or a URL: opened when the first such call is planned,
-    /// so that it need not exist for other queries.
+pub struct ModelOptions {
+    /// Default bundle of calls that name none, a folder or a URL. It is opened when the first such
+    /// call is planned, so that other queries do not need it.
     pub bundle: PathBuf,
-    /// What runs the models; looked for when the first call is planned.
+    /// Engine that runs the models, located when the first call is planned.
     pub engine: EngineOptions,
-    /// Sessions of each bundle, each with a thread's worth of work at a time; the
-    /// machine's cores where `None`.
+    /// Sessions in each bundle's pool, one for each thread that evaluates at a time; the machine's
+    /// cores where `None`.
     pub sessions: Option<NonZeroUsize>,
 }
 
-impl Default for Models {
+impl Default for ModelOptions {
     /// `lsmi-bundle` in the current folder, where `lsmi-etl fit` writes it.
     fn default() -> Self {
         Self { bundle: PathBuf::from("lsmi-bundle"), engine: EngineOptions::default(), sessions: None }
     }
 }
 
-/// What has been opened of [`Models`].
-pub(super) struct Registry {
-    models: Models,
-    opened: Mutex<Opened>,
+/// The engine and the bundles that queries have opened so far.
+pub(super) struct ModelRegistry {
+    models: ModelOptions,
+    opened: Mutex<OpenModels>,
     rows: AtomicU64,
 }
 
 #[derive(Default)]
-struct Opened {
+struct OpenModels {
     engine: Option<Engine>,
     estimators: HashMap<PathBuf, Arc<Estimator>>,
 }
 
-impl Registry {
-    pub(super) fn new(models: Models) -> Self {
+impl ModelRegistry {
+    pub(super) fn new(models: ModelOptions) -> Self {
         Self { models, opened: Mutex::default(), rows: AtomicU64::new(0) }
     }
 
-    /// The models of a bundle, or of the default one.
+    /// The models of a bundle, or of the default bundle.
     pub(super) fn estimator(&self, bundle: Option<&str>) -> Result<Arc<Estimator>> {
         let dir = bundle.map_or(self.models.bundle.as_path(), Path::new);
-        // Held while a bundle is opened: two calls of one query must not open it twice.
+        // The lock is held while a bundle is opened, so that two calls of one query open it once.
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = opened.estimators.get(dir) {
             return Ok(Arc::clone(known));
@@ -102,32 +102,32 @@ impl Registry {
         Ok(estimator)
     }
 
-    /// Evaluates three columns of one length: r, u1, u2, s and what they come from, all
-    /// null where a row is bad.
+    /// Evaluates three columns of equal length: the fields of [`LSMI_FIELDS`], all null where a row
+    /// is bad.
     pub(super) fn evaluate(&self, estimator: &Estimator, columns: &[ArrayRef; 3]) -> Result<StructArray> {
         let evaluated = estimator.evaluate(columns)?;
         self.rows.fetch_add(columns[2].len() as u64, Ordering::Relaxed);
         Ok(evaluated)
     }
 
-    /// Rows that models have been run on since the functions were registered.
+    /// Rows evaluated since the functions were registered.
     pub(super) fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 }
 
-impl std::fmt::Debug for Registry {
+impl std::fmt::Debug for ModelRegistry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registry").field("models", &self.models).finish_non_exhaustive()
+        f.debug_struct("ModelRegistry").field("models", &self.models).finish_non_exhaustive()
     }
 }
 
-/// A bundle that is ready to evaluate.
+/// A bundle with its label index, constants and pool of engine sessions.
 pub(super) struct Estimator {
     bundle: Bundle,
     index: LabelIndex,
     constants: EvaluationConstants,
-    pool: Pool,
+    pool: SessionPool,
     batch_rows: usize,
 }
 
@@ -135,8 +135,8 @@ impl Estimator {
     fn new(bundle: Bundle, engine: &Engine, sessions: usize) -> Result<Self> {
         Ok(Self {
             index: LabelIndex::new(bundle.classes())?,
-            constants: EvaluationConstants::new(&bundle, &COLUMNS),
-            pool: Pool::new(engine.sessions(&bundle.program(), sessions)?),
+            constants: EvaluationConstants::new(&bundle, &LSMI_FIELDS),
+            pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
             batch_rows: fastest_batch_rows(bundle.dims()),
             bundle,
         })
@@ -147,7 +147,7 @@ impl Estimator {
         self.bundle.dir().display().to_string()
     }
 
-    /// Fails where columns of these types can't be samples of the bundle's models.
+    /// Checks the argument types against the bundle's dimensions and classes.
     ///
     /// # Errors
     /// [`Error::BadData`] that names the bundle and the column.
@@ -163,10 +163,10 @@ impl Estimator {
 
     fn evaluate(&self, columns: &[ArrayRef; 3]) -> Result<StructArray> {
         let rows = columns[2].len();
-        let (values, good) = self.pool.lend(|session| {
-            let mut worker = Evaluator::new(session, &self.constants);
-            let result = self.in_batches(&mut worker, columns);
-            (worker.into_session(), result)
+        let (values, good) = self.pool.with_session(|session| {
+            let mut evaluator = Evaluator::new(session, &self.constants);
+            let result = self.compute_batches(&mut evaluator, columns);
+            (evaluator.into_session(), result)
         })?;
         let nulls = NullBuffer::from(good);
         let arrays = values
@@ -176,19 +176,19 @@ impl Estimator {
             .map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// The values of all columns, and which rows are good.
-    fn in_batches(
+    /// The values of all fields, and whether each row is good.
+    fn compute_batches(
         &self,
-        worker: &mut Evaluator<'_>,
+        evaluator: &mut Evaluator<'_>,
         columns: &[ArrayRef; 3],
     ) -> Result<(Vec<Vec<f32>>, Vec<bool>)> {
         let rows = columns[2].len();
-        let mut values = vec![Vec::with_capacity(rows); COLUMNS.len()];
+        let mut values = vec![Vec::with_capacity(rows); LSMI_FIELDS.len()];
         let mut good = Vec::with_capacity(rows);
         for start in (0..rows).step_by(self.batch_rows) {
             let length = self.batch_rows.min(rows - start);
             let [x1, x2, label] = columns.each_ref().map(|column| column.slice(start, length));
-            let computed = worker.compute(&self.samples(&x1, &x2, label)?)?;
+            let computed = evaluator.compute(&self.samples(&x1, &x2, label)?)?;
             for (all, some) in values.iter_mut().zip(&computed.columns) {
                 all.extend_from_slice(some);
             }

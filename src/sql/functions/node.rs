@@ -1,5 +1,4 @@
-//! A query's plan with the models in it: a logical node that appends `lsmi(x1, x2, y)`
-//! as one column to its input, and the planner that makes it an operator.
+//! A logical plan node that appends `lsmi(x1, x2, y)` as one column to its input.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -7,27 +6,16 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::catalog::Session;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue};
+use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::context::QueryPlanner;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{
-    Expr, Extension, LogicalPlan, ScalarUDF, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
-};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, ScalarUDF, UserDefinedLogicalNodeCore};
 
-use super::exec::LsmiExec;
 use super::models::fields;
-use super::scalar::{Lsmi, raise};
 
-/// The input with one more column, last.
+/// The input's columns followed by the column of one `lsmi` call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Evaluate {
+pub(super) struct LsmiNode {
     input: LogicalPlan,
     function: Arc<ScalarUDF>,
     args: Vec<Expr>,
@@ -35,13 +23,13 @@ pub(super) struct Evaluate {
     schema: DFSchemaRef,
 }
 
-impl Evaluate {
-    /// A call of `lsmi` on columns of a plan, once for all that need it.
+impl LsmiNode {
+    /// A node for one `lsmi` call on the input's columns, shared by all expressions that use it.
     pub(super) fn new(input: LogicalPlan, function: Arc<ScalarUDF>, args: Vec<Expr>) -> Result<Self> {
-        // Two columns of one name that mean different things must not meet in a schema.
+        // The hash keeps column names of different calls distinct within a schema.
         let mut hasher = DefaultHasher::new();
         (&input, &args).hash(&mut hasher);
-        let mark = hasher.finish() >> 40;
+        let hash = hasher.finish() >> 40;
         let arguments: Vec<String> = args
             .iter()
             .map(|arg| match arg {
@@ -49,7 +37,7 @@ impl Evaluate {
                 arg => arg.schema_name().to_string(),
             })
             .collect();
-        let column = format!("__lsmi_{mark:06x}({})", arguments.join(", "));
+        let column = format!("__lsmi_{hash:06x}({})", arguments.join(", "));
         Self::with_column(input, function, args, column)
     }
 
@@ -61,12 +49,12 @@ impl Evaluate {
     ) -> Result<Self> {
         let mut all: Vec<_> =
             input.schema().iter().map(|(table, field)| (table.cloned(), Arc::clone(field))).collect();
-        all.push((None, field(&column)));
+        all.push((None, struct_field(&column)));
         let schema = DFSchema::new_with_metadata(all, input.schema().metadata().clone())?;
         Ok(Self { input, function, args, column, schema: Arc::new(schema) })
     }
 
-    /// The node in a plan, if the plan is one.
+    /// The plan as an [`LsmiNode`], if it is one.
     pub(super) fn of(plan: &LogicalPlan) -> Option<&Self> {
         match plan {
             LogicalPlan::Extension(Extension { node }) => node.as_any().downcast_ref(),
@@ -74,32 +62,47 @@ impl Evaluate {
         }
     }
 
-    /// Whether it computes this call.
-    pub(super) fn is(&self, function: &ScalarUDF, args: &[Expr]) -> bool {
+    /// Whether the node computes this call.
+    pub(super) fn computes(&self, function: &ScalarUDF, args: &[Expr]) -> bool {
         *self.function == *function && self.args == args
     }
 
-    /// The column it adds.
+    /// The appended column.
     pub(super) fn column(&self) -> Column {
         Column::new_unqualified(&self.column)
     }
 
-    /// What it reads.
+    /// The function, `lsmi`.
+    pub(super) fn function(&self) -> &ScalarUDF {
+        &self.function
+    }
+
+    /// The call's arguments: x1, x2, y and, optionally, the bundle.
+    pub(super) fn args(&self) -> &[Expr] {
+        &self.args
+    }
+
+    /// The appended column's name and type.
+    pub(super) fn field(&self) -> FieldRef {
+        struct_field(&self.column)
+    }
+
+    /// The node's input.
     pub(super) fn input(&self) -> &LogicalPlan {
         &self.input
     }
 
-    /// As a plan.
+    /// Wraps the node as a plan.
     pub(super) fn into_plan(self) -> LogicalPlan {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })
     }
 }
 
-fn field(column: &str) -> FieldRef {
+fn struct_field(column: &str) -> FieldRef {
     Arc::new(Field::new(column, DataType::Struct(fields()), true))
 }
 
-impl PartialOrd for Evaluate {
+impl PartialOrd for LsmiNode {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         match self.column.cmp(&other.column) {
             Ordering::Equal => self.input.partial_cmp(&other.input),
@@ -108,7 +111,7 @@ impl PartialOrd for Evaluate {
     }
 }
 
-impl UserDefinedLogicalNodeCore for Evaluate {
+impl UserDefinedLogicalNodeCore for LsmiNode {
     fn name(&self) -> &str {
         "Lsmi"
     }
@@ -125,7 +128,8 @@ impl UserDefinedLogicalNodeCore for Evaluate {
         self.args.clone()
     }
 
-    /// Filters on other columns go first: the models then see fewer rows.
+    /// Predicates on the appended column stay above the node; all others are pushed down, so
+    /// that the models evaluate fewer rows.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
         HashSet::from([self.column.clone()])
     }
@@ -141,7 +145,8 @@ impl UserDefinedLogicalNodeCore for Evaluate {
         Self::with_column(input, Arc::clone(&self.function), exprs, self.column.clone())
     }
 
-    /// What is asked for of the input's columns; the arguments are added by who asks.
+    /// Projection pushdown: the required columns of the input. The optimizer adds the columns of
+    /// the arguments.
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let own = self.input.schema().fields().len();
         Some(vec![output_columns.iter().copied().filter(|column| *column < own).collect()])
@@ -149,70 +154,5 @@ impl UserDefinedLogicalNodeCore for Evaluate {
 
     fn supports_limit_pushdown(&self) -> bool {
         true
-    }
-}
-
-/// Plans what DataFusion plans, and [`Evaluate`].
-#[derive(Debug)]
-pub(super) struct Planner {
-    /// Whoever planned before; plans without models are still theirs.
-    pub(super) before: Arc<dyn QueryPlanner + Send + Sync>,
-}
-
-#[async_trait]
-impl QueryPlanner for Planner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut found = false;
-        plan.apply_with_subqueries(|node| {
-            found |= Evaluate::of(node).is_some();
-            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })?;
-        match found {
-            true => {
-                let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Operators)]);
-                planner.create_physical_plan(plan, session).await
-            }
-            false => self.before.create_physical_plan(plan, session).await,
-        }
-    }
-}
-
-struct Operators;
-
-#[async_trait]
-impl ExtensionPlanner for Operators {
-    async fn plan_extension(
-        &self,
-        planner: &dyn PhysicalPlanner,
-        node: &dyn UserDefinedLogicalNode,
-        logical_inputs: &[&LogicalPlan],
-        physical_inputs: &[Arc<dyn ExecutionPlan>],
-        session: &dyn Session,
-        context: &PhysicalPlanningContext,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let Some(node) = node.as_any().downcast_ref::<Evaluate>() else { return Ok(None) };
-        let broken = || DataFusionError::Internal(format!("{} can't be planned", node.column));
-        let ([logical], [input]) = (logical_inputs, physical_inputs) else { return Err(broken()) };
-        let [x1, x2, label, bundle @ ..] = node.args.as_slice() else { return Err(broken()) };
-        let lsmi = node.function.inner().downcast_ref::<Lsmi>().ok_or_else(broken)?;
-        let bundle = bundle.first().and_then(literal);
-        let estimator = lsmi.estimator(bundle).map_err(raise)?;
-        let physical = |arg: &Expr| planner.create_physical_expr(arg, logical.schema(), session, context);
-        let args = [physical(x1)?, physical(x2)?, physical(label)?];
-        let registry = Arc::clone(lsmi.registry());
-        let field = field(&node.column);
-        Ok(Some(Arc::new(LsmiExec::new(Arc::clone(input), args, field, registry, estimator)?)))
-    }
-}
-
-fn literal(expr: &Expr) -> Option<&ScalarValue> {
-    match expr {
-        Expr::Literal(value, _) => Some(value),
-        Expr::Alias(alias) => literal(&alias.expr),
-        _ => None,
     }
 }

@@ -1,7 +1,6 @@
-//! `lsmi(x1, x2, y)` and its accessors `lsmi_r(x1, x2, y)`, …: what a call means and
-//! what is refused while a query is planned. A plan's calls become columns of an
-//! operator ([`super::once`]); where they stand that cannot be done (in a join's
-//! condition, say), they are evaluated here.
+//! The scalar function `lsmi(x1, x2, y)` and its accessors `lsmi_r(x1, x2, y)`, …: documentation,
+//! type checks at planning time, and evaluation of calls that [`super::evaluate_once`] cannot move
+//! into an operator, such as those in a join condition.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -20,27 +19,27 @@ use datafusion::logical_expr::{
 use crate::error::Error;
 use crate::interaction::Quantity;
 
-use super::models::{COLUMNS, Estimator, Registry, fields};
+use super::models::{Estimator, LSMI_FIELDS, ModelRegistry, fields};
 
-/// `lsmi`, or one of its fields as a function.
+/// `lsmi`, or the accessor of one of its fields.
 #[derive(Debug)]
-pub(super) struct Lsmi {
-    registry: Arc<Registry>,
+pub(super) struct LsmiFunction {
+    registry: Arc<ModelRegistry>,
     name: String,
-    /// The field that an accessor gives; `lsmi` itself gives all.
+    /// The accessor's field; `None` for `lsmi` itself, which returns all fields.
     field: Option<Quantity>,
     signature: Signature,
     documentation: Documentation,
 }
 
-impl Lsmi {
+impl LsmiFunction {
     /// `lsmi` and the accessors of its fields.
-    pub(super) fn all(registry: &Arc<Registry>) -> Vec<ScalarUDF> {
-        let fields = std::iter::once(None).chain(COLUMNS.map(Some));
+    pub(super) fn all(registry: &Arc<ModelRegistry>) -> Vec<ScalarUDF> {
+        let fields = std::iter::once(None).chain(LSMI_FIELDS.map(Some));
         fields.map(|field| ScalarUDF::new_from_impl(Self::new(Arc::clone(registry), field))).collect()
     }
 
-    fn new(registry: Arc<Registry>, field: Option<Quantity>) -> Self {
+    fn new(registry: Arc<ModelRegistry>, field: Option<Quantity>) -> Self {
         let (name, what) = match field {
             None => (
                 "lsmi".to_owned(),
@@ -61,18 +60,18 @@ impl Lsmi {
         Self { registry, name, field, signature, documentation }
     }
 
-    pub(super) fn registry(&self) -> &Arc<Registry> {
+    pub(super) fn registry(&self) -> &Arc<ModelRegistry> {
         &self.registry
     }
 
-    /// What an accessor's call stands for: the field of a call of `lsmi`.
+    /// An accessor call as a field access on a call of `lsmi`.
     pub(super) fn field_of_call(&self, args: &[Expr]) -> Option<Expr> {
         let column = self.field?;
         let lsmi = ScalarUDF::new_from_impl(Self::new(Arc::clone(&self.registry), None));
         Some(get_field(lsmi.call(args.to_vec()), column.name()))
     }
 
-    /// The models that a call with these arguments runs.
+    /// The models of a call with this bundle argument.
     pub(super) fn estimator(&self, bundle: Option<&ScalarValue>) -> crate::Result<Arc<Estimator>> {
         let bundle = bundle.map(|value| {
             value
@@ -100,12 +99,12 @@ impl Lsmi {
     }
 }
 
-/// An error of ours as DataFusion carries it.
-pub(super) fn raise(error: Error) -> DataFusionError {
+/// Wraps an error for DataFusion; [`convert_error`](crate::sql::convert_error) unwraps it.
+pub(super) fn to_datafusion_error(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
-impl ScalarUDFImpl for Lsmi {
+impl ScalarUDFImpl for LsmiFunction {
     fn name(&self) -> &str {
         &self.name
     }
@@ -115,7 +114,7 @@ impl ScalarUDFImpl for Lsmi {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        // Columns are read as they are; whether they fit is the bundle's to say.
+        // No coercion: the bundle's dimensions and classes decide which types are valid.
         Ok(types.to_vec())
     }
 
@@ -124,7 +123,7 @@ impl ScalarUDFImpl for Lsmi {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.check(&args).map_err(raise)?;
+        self.check(&args).map_err(to_datafusion_error)?;
         Ok(Arc::new(match self.field {
             Some(column) => crate::evaluate::field(column),
             None => Field::new(&self.name, DataType::Struct(fields()), true),
@@ -134,7 +133,7 @@ impl ScalarUDFImpl for Lsmi {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let array = |value: Option<&ColumnarValue>| -> Result<ArrayRef> {
             value
-                .ok_or_else(|| raise(self.usage("it takes three or four arguments")))?
+                .ok_or_else(|| to_datafusion_error(self.usage("it takes three or four arguments")))?
                 .to_array(args.number_rows)
         };
         let columns = [array(args.args.first())?, array(args.args.get(1))?, array(args.args.get(2))?];
@@ -142,8 +141,8 @@ impl ScalarUDFImpl for Lsmi {
             Some(ColumnarValue::Scalar(bundle)) => Some(bundle),
             _ => None,
         };
-        let estimator = self.estimator(bundle).map_err(raise)?;
-        let all = self.registry.evaluate(&estimator, &columns).map_err(raise)?;
+        let estimator = self.estimator(bundle).map_err(to_datafusion_error)?;
+        let all = self.registry.evaluate(&estimator, &columns).map_err(to_datafusion_error)?;
         let one = self.field.and_then(|field| all.column_by_name(field.name()).cloned());
         Ok(ColumnarValue::Array(one.unwrap_or_else(|| Arc::new(all))))
     }
@@ -153,15 +152,15 @@ impl ScalarUDFImpl for Lsmi {
     }
 }
 
-impl PartialEq for Lsmi {
+impl PartialEq for LsmiFunction {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.registry, &other.registry) && self.field == other.field
     }
 }
 
-impl Eq for Lsmi {}
+impl Eq for LsmiFunction {}
 
-impl Hash for Lsmi {
+impl Hash for LsmiFunction {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.field.hash(state);
     }

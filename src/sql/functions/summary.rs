@@ -1,5 +1,5 @@
-//! `lsmi_summary(r, u1, u2, s)`: what a group of samples is like, in one pass and in
-//! parts that merge.
+//! The aggregate function `lsmi_summary(r, u1, u2, s)`: counts, means, standard errors and shares of
+//! a group of samples, computed in one pass from mergeable partial states.
 
 use std::mem::size_of;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::interaction::Moments;
 
 use super::dominant::{PARTS, largest};
 
-/// Numbers of a partial state: five of each part's moments, four counts, the nulls.
+/// Numbers in a partial state: five moments of each part, four counts, the nulls.
 const STATE: usize = 5 * 4 + 4 + 1;
 
-/// The function.
+/// The aggregate function.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct LsmiSummary {
     signature: Signature,
@@ -35,9 +35,9 @@ impl LsmiSummary {
     pub(super) fn new() -> Self {
         let documentation = Documentation::builder(
             DOC_SECTION_STATISTICAL,
-            "What the samples of a group are like: a struct of rows (those that have values), nulls (those that have \
-             none), the means r, u1, u2, s and their standard errors (…_std_error) in nats, and the shares of rows by \
-             what dominates them (redundancy_share, unique_1_share, unique_2_share, synergy_share)",
+            "Summary of a group's samples: a struct of rows (with values), nulls (without values), the means r, u1, \
+             u2, s and their standard errors (…_std_error) in nats, and the shares of rows by dominant part \
+             (redundancy_share, unique_1_share, unique_2_share, synergy_share)",
             "lsmi_summary(r, u1, u2, s)",
         )
         .with_argument("r", "Redundancy")
@@ -71,7 +71,7 @@ impl AggregateUDFImpl for LsmiSummary {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Whole::default()))
+        Ok(Box::new(SummaryAccumulator::default()))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -79,7 +79,7 @@ impl AggregateUDFImpl for LsmiSummary {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups::default()))
+        Ok(Box::new(SummaryGroups::default()))
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -87,16 +87,16 @@ impl AggregateUDFImpl for LsmiSummary {
     }
 }
 
-/// What is known of some samples.
+/// The aggregation state: moments of each part, rows by dominant part, and nulls.
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen {
+struct SummaryState {
     parts: [Moments; 4],
     dominant: [u64; 4],
     nulls: u64,
 }
 
-impl Seen {
-    /// Takes in one sample; a null or a number that is none makes it one without values.
+impl SummaryState {
+    /// Adds one sample. A null, NaN or infinity counts as a null.
     fn push(&mut self, row: Option<[f64; 4]>) {
         match row.and_then(|row| largest(row).map(|place| (row, place))) {
             Some((row, place)) if row.iter().all(|part| part.is_finite()) => {
@@ -129,10 +129,10 @@ impl Seen {
 
     fn from_numbers(numbers: [f64; STATE]) -> Self {
         let (moments, _) = numbers.as_chunks::<5>();
-        let mut seen = Self::default();
-        seen.parts.iter_mut().zip(moments).for_each(|(part, state)| *part = Moments::from_state(*state));
+        let mut state = Self::default();
+        state.parts.iter_mut().zip(moments).for_each(|(part, state)| *part = Moments::from_state(*state));
         let [.., redundancy, unique_1, unique_2, synergy, nulls] = numbers.map(|number| number as u64);
-        Self { dominant: [redundancy, unique_1, unique_2, synergy], nulls, ..seen }
+        Self { dominant: [redundancy, unique_1, unique_2, synergy], nulls, ..state }
     }
 }
 
@@ -146,77 +146,77 @@ fn fields() -> Fields {
     counts.into_iter().chain(means).chain(errors).chain(shares).collect()
 }
 
-fn results(groups: &[Seen]) -> Result<StructArray> {
-    let rows = |seen: &Seen| seen.parts[0].count();
+fn results(groups: &[SummaryState]) -> Result<StructArray> {
+    let rows = |state: &SummaryState| state.parts[0].count();
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(UInt64Array::from_iter_values(groups.iter().map(rows))),
-        Arc::new(UInt64Array::from_iter_values(groups.iter().map(|seen| seen.nulls))),
+        Arc::new(UInt64Array::from_iter_values(groups.iter().map(|state| state.nulls))),
     ];
-    let mut add = |number: &dyn Fn(&Seen) -> Option<f64>| {
+    let mut add = |number: &dyn Fn(&SummaryState) -> Option<f64>| {
         columns.push(Arc::new(groups.iter().map(number).collect::<Float64Array>()));
     };
     for part in 0..4 {
-        add(&|seen| seen.parts.get(part).and_then(Moments::mean));
+        add(&|state| state.parts.get(part).and_then(Moments::mean));
     }
     for part in 0..4 {
-        add(&|seen| seen.parts.get(part).and_then(Moments::std_error));
+        add(&|state| state.parts.get(part).and_then(Moments::std_error));
     }
     for part in 0..4 {
-        add(&|seen| {
-            let dominated = seen.dominant.get(part).filter(|_| rows(seen) > 0)?;
-            Some(*dominated as f64 / rows(seen) as f64)
+        add(&|state| {
+            let dominated = state.dominant.get(part).filter(|_| rows(state) > 0)?;
+            Some(*dominated as f64 / rows(state) as f64)
         });
     }
     Ok(StructArray::try_new_with_length(fields(), columns, None, groups.len())?)
 }
 
-/// The columns of partial states.
-fn states(groups: &[Seen]) -> Vec<ArrayRef> {
-    let numbers: Vec<[f64; STATE]> = groups.iter().map(|seen| seen.to_numbers()).collect();
+/// Partial states as columns.
+fn states(groups: &[SummaryState]) -> Vec<ArrayRef> {
+    let numbers: Vec<[f64; STATE]> = groups.iter().map(|state| state.to_numbers()).collect();
     let column = |place: usize| -> ArrayRef {
         Arc::new(Float64Array::from_iter_values(numbers.iter().filter_map(|row| row.get(place).copied())))
     };
     (0..STATE).map(column).collect()
 }
 
-/// Columns of doubles read row by row.
-struct Doubles<'a, const N: usize>([&'a Float64Array; N]);
+/// Float64 columns that are read row by row.
+struct Float64Columns<'a, const N: usize>([&'a Float64Array; N]);
 
-impl<'a, const N: usize> Doubles<'a, N> {
+impl<'a, const N: usize> Float64Columns<'a, N> {
     fn of(arrays: &'a [ArrayRef]) -> Result<Self> {
         let columns: Vec<_> = arrays.iter().filter_map(|a| a.as_primitive_opt::<Float64Type>()).collect();
         let found = columns.len();
         let columns = columns.try_into().map_err(|_| {
-            DataFusionError::Internal(format!("lsmi_summary was given {found} columns of doubles for {N}"))
+            DataFusionError::Internal(format!("lsmi_summary was given {found} columns of doubles, not {N}"))
         })?;
         Ok(Self(columns))
     }
 
-    /// The numbers of a row, unless one is null.
+    /// The values of a row; `None` if one is null.
     fn row(&self, row: usize) -> Option<[f64; N]> {
         self.0.iter().all(|column| column.is_valid(row)).then(|| self.0.map(|column| column.value(row)))
     }
 }
 
-/// All rows as one group.
+/// The accumulator of a query without groups.
 #[derive(Debug, Default)]
-struct Whole(Seen);
+struct SummaryAccumulator(SummaryState);
 
-impl Accumulator for Whole {
+impl Accumulator for SummaryAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let rows = Doubles::<4>::of(values)?;
-        // A batch's moments by themselves first: adding rows to what millions have
-        // summed up to would lose digits.
-        let mut batch = Seen::default();
+        let rows = Float64Columns::<4>::of(values)?;
+        // Moments are computed for the batch first, then merged: adding single rows to the sum of
+        // millions would lose digits.
+        let mut batch = SummaryState::default();
         (0..rows.0[0].len()).for_each(|row| batch.push(rows.row(row)));
         self.0.merge(&batch);
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let rows = Doubles::<STATE>::of(states)?;
+        let rows = Float64Columns::<STATE>::of(states)?;
         for numbers in (0..rows.0[0].len()).filter_map(|row| rows.row(row)) {
-            self.0.merge(&Seen::from_numbers(numbers));
+            self.0.merge(&SummaryState::from_numbers(numbers));
         }
         Ok(())
     }
@@ -234,21 +234,21 @@ impl Accumulator for Whole {
     }
 }
 
-/// Many groups at once.
+/// The accumulator of all groups at once.
 #[derive(Debug, Default)]
-struct Groups(Vec<Seen>);
+struct SummaryGroups(Vec<SummaryState>);
 
-impl Groups {
-    fn each(
+impl SummaryGroups {
+    fn for_each_row(
         &mut self,
         group_indices: &[usize],
         total_num_groups: usize,
-        mut each: impl FnMut(usize, &mut Seen),
+        mut each: impl FnMut(usize, &mut SummaryState),
     ) {
-        self.0.resize(total_num_groups, Seen::default());
+        self.0.resize(total_num_groups, SummaryState::default());
         for (row, group) in group_indices.iter().enumerate() {
-            if let Some(seen) = self.0.get_mut(*group) {
-                each(row, seen);
+            if let Some(state) = self.0.get_mut(*group) {
+                each(row, state);
             }
         }
     }
@@ -258,7 +258,7 @@ fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
-impl GroupsAccumulator for Groups {
+impl GroupsAccumulator for SummaryGroups {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -266,10 +266,10 @@ impl GroupsAccumulator for Groups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        let rows = Doubles::<4>::of(values)?;
-        self.each(group_indices, total_num_groups, |row, seen| {
+        let rows = Float64Columns::<4>::of(values)?;
+        self.for_each_row(group_indices, total_num_groups, |row, state| {
             if passes(opt_filter, row) {
-                seen.push(rows.row(row));
+                state.push(rows.row(row));
             }
         });
         Ok(())
@@ -281,10 +281,10 @@ impl GroupsAccumulator for Groups {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        let rows = Doubles::<STATE>::of(values)?;
-        self.each(group_indices, total_num_groups, |row, seen| {
+        let rows = Float64Columns::<STATE>::of(values)?;
+        self.for_each_row(group_indices, total_num_groups, |row, state| {
             if let Some(numbers) = rows.row(row) {
-                seen.merge(&Seen::from_numbers(numbers));
+                state.merge(&SummaryState::from_numbers(numbers));
             }
         });
         Ok(())
@@ -295,13 +295,13 @@ impl GroupsAccumulator for Groups {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let rows = Doubles::<4>::of(values)?;
+        let rows = Float64Columns::<4>::of(values)?;
         let alone = |row: usize| {
-            let mut seen = Seen::default();
+            let mut state = SummaryState::default();
             if passes(opt_filter, row) {
-                seen.push(rows.row(row));
+                state.push(rows.row(row));
             }
-            seen
+            state
         };
         Ok(states(&(0..rows.0[0].len()).map(alone).collect::<Vec<_>>()))
     }
@@ -315,7 +315,7 @@ impl GroupsAccumulator for Groups {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.0.capacity() * size_of::<Seen>()
+        size_of::<Self>() + self.0.capacity() * size_of::<SummaryState>()
     }
 }
 
@@ -329,14 +329,14 @@ mod tests {
 
     #[test]
     fn states_survive_their_way_between_phases() {
-        let mut seen = Seen::default();
-        seen.push(Some([0.5, -1.0, 2.0, 0.25]));
-        seen.push(Some([1.5, -2.0, 1.0, 0.25]));
-        seen.push(None);
-        seen.push(Some([f64::NAN, 0.0, 0.0, 0.0]));
-        seen.push(Some([f64::INFINITY, 0.0, 0.0, 0.0]));
-        let back = Seen::from_numbers(seen.to_numbers());
-        assert_eq!((back.parts, back.dominant, back.nulls), (seen.parts, [1, 0, 1, 0], 3));
+        let mut state = SummaryState::default();
+        state.push(Some([0.5, -1.0, 2.0, 0.25]));
+        state.push(Some([1.5, -2.0, 1.0, 0.25]));
+        state.push(None);
+        state.push(Some([f64::NAN, 0.0, 0.0, 0.0]));
+        state.push(Some([f64::INFINITY, 0.0, 0.0, 0.0]));
+        let back = SummaryState::from_numbers(state.to_numbers());
+        assert_eq!((back.parts, back.dominant, back.nulls), (state.parts, [1, 0, 1, 0], 3));
     }
 
     #[test]
@@ -346,23 +346,23 @@ mod tests {
         });
         let values = doubles(columns);
         let groups: Vec<usize> = (0..20).map(|row| row % 3).collect();
-        let mut partial = Groups::default();
+        let mut partial = SummaryGroups::default();
         partial.update_batch(&values, &groups, None, 3).unwrap();
-        let mut merged = Groups::default();
+        let mut merged = SummaryGroups::default();
         let states = GroupsAccumulator::state(&mut partial, EmitTo::All).unwrap();
         merged.merge_batch(&states, &[0, 1, 2], 3).unwrap();
         let converted = merged.convert_to_state(&values, None).unwrap();
         merged.merge_batch(&converted, &groups, 3).unwrap();
         let all = GroupsAccumulator::evaluate(&mut merged, EmitTo::First(3)).unwrap();
         for group in 0..3 {
-            let mut alone = Whole::default();
+            let mut alone = SummaryAccumulator::default();
             let rows: Vec<u64> = (group..20).step_by(3).map(|row| row as u64).collect();
             let rows = UInt64Array::from(rows);
             let some: Vec<ArrayRef> = values
                 .iter()
                 .map(|column| datafusion::arrow::compute::take(column, &rows, None).unwrap())
                 .collect();
-            // What goes through both phases is counted twice.
+            // Rows that pass through both phases are counted twice.
             alone.update_batch(&some).unwrap();
             alone.update_batch(&some).unwrap();
             let ScalarValue::Struct(alone) = Accumulator::evaluate(&mut alone).unwrap() else { panic!() };
@@ -383,7 +383,8 @@ mod tests {
 
     #[test]
     fn no_rows_are_counted_as_none() {
-        let ScalarValue::Struct(none) = Accumulator::evaluate(&mut Whole::default()).unwrap() else {
+        let ScalarValue::Struct(none) = Accumulator::evaluate(&mut SummaryAccumulator::default()).unwrap()
+        else {
             panic!()
         };
         assert_eq!(none.columns()[0].as_ref(), &UInt64Array::from(vec![0]));

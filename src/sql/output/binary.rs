@@ -1,5 +1,4 @@
-//! Arrow IPC and Parquet: one result each, with its column types and what is known of
-//! its columns.
+//! Encoders of Arrow IPC and Parquet. Each holds one result, with column types and field metadata.
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::error::ArrowError;
@@ -9,25 +8,25 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 
-use super::Rows;
-use super::plain::{Dictionaries, Plain};
+use super::plain_schema::{Dictionaries, PlainSchema};
+use super::row_encoder::RowEncoder;
 
-/// A row group ends at so many bytes: what the Parquet writer holds in memory.
+/// Maximum size of a row group, which the Parquet writer buffers in memory.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 
-/// Arrow's streaming format, for pipes.
-pub(super) struct Stream(Plain, StreamWriter<Vec<u8>>);
+/// An encoder of Arrow's streaming format, for pipes.
+pub(super) struct ArrowStreamEncoder(PlainSchema, StreamWriter<Vec<u8>>);
 
-impl Stream {
+impl ArrowStreamEncoder {
     pub(super) fn new(schema: &Schema) -> Result<Self, ArrowError> {
-        let plain = Plain::new(schema, Dictionaries::Kept);
+        let plain = PlainSchema::new(schema, Dictionaries::Keep);
         let writer = StreamWriter::try_new(Vec::new(), &plain.schema())?;
         Ok(Self(plain, writer))
     }
 }
 
-impl Rows for Stream {
-    fn add(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+impl RowEncoder for ArrowStreamEncoder {
+    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.1.write(&self.0.batch(batch)?)?;
         out.append(self.1.get_mut());
         Ok(())
@@ -40,19 +39,19 @@ impl Rows for Stream {
     }
 }
 
-/// Arrow's file format, which can be mapped into memory.
-pub(super) struct File(Plain, FileWriter<Vec<u8>>);
+/// An encoder of Arrow's file format, which can be memory-mapped.
+pub(super) struct ArrowFileEncoder(PlainSchema, FileWriter<Vec<u8>>);
 
-impl File {
+impl ArrowFileEncoder {
     pub(super) fn new(schema: &Schema) -> Result<Self, ArrowError> {
-        let plain = Plain::new(schema, Dictionaries::Unpacked);
+        let plain = PlainSchema::new(schema, Dictionaries::Decode);
         let writer = FileWriter::try_new(Vec::new(), &plain.schema())?;
         Ok(Self(plain, writer))
     }
 }
 
-impl Rows for File {
-    fn add(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+impl RowEncoder for ArrowFileEncoder {
+    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.1.write(&self.0.batch(batch)?)?;
         out.append(self.1.get_mut());
         Ok(())
@@ -66,11 +65,11 @@ impl Rows for File {
 }
 
 /// Parquet, compressed with zstd.
-pub(super) struct Parquet(Plain, ArrowWriter<Vec<u8>>);
+pub(super) struct ParquetEncoder(PlainSchema, ArrowWriter<Vec<u8>>);
 
-impl Parquet {
+impl ParquetEncoder {
     pub(super) fn new(schema: &Schema) -> Result<Self, ArrowError> {
-        let plain = Plain::new(schema, Dictionaries::Kept);
+        let plain = PlainSchema::new(schema, Dictionaries::Keep);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
@@ -80,10 +79,10 @@ impl Parquet {
     }
 }
 
-impl Rows for Parquet {
-    fn add(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+impl RowEncoder for ParquetEncoder {
+    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.1.write(&self.0.batch(batch)?)?;
-        // Taking away what is written leaves the writer's own count of it as it is.
+        // Draining the buffer does not change the writer's own byte count.
         out.append(self.1.inner_mut());
         Ok(())
     }

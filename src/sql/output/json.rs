@@ -1,27 +1,27 @@
-//! JSON: one array, or one object a line. Every key is there in every row; NaN and
-//! the infinities, which JSON does not have, are null.
+//! Encoders of JSON: one array, or one object a line. Every row has every key; NaN and infinities,
+//! which JSON does not support, are null.
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{JsonArray, LineDelimited, Writer, WriterBuilder};
 use datafusion::arrow::record_batch::RecordBatch;
 
-use super::Rows;
+use super::row_encoder::RowEncoder;
 
 fn writer<F: datafusion::arrow::json::writer::JsonFormat>() -> Writer<Vec<u8>, F> {
     WriterBuilder::new().with_explicit_nulls(true).build(Vec::new())
 }
 
-/// One array of objects.
-pub(super) struct Array(Writer<Vec<u8>, JsonArray>);
+/// An encoder of one array of objects.
+pub(super) struct JsonArrayEncoder(Writer<Vec<u8>, JsonArray>);
 
-impl Array {
+impl JsonArrayEncoder {
     pub(super) fn new() -> Self {
         Self(writer())
     }
 }
 
-impl Rows for Array {
-    fn add(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
+impl RowEncoder for JsonArrayEncoder {
+    fn encode(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.0.write(batch)?;
         text.append(self.0.get_mut());
         Ok(())
@@ -35,17 +35,17 @@ impl Rows for Array {
     }
 }
 
-/// One object a line.
-pub(super) struct Lines(Writer<Vec<u8>, LineDelimited>);
+/// An encoder of one object a line.
+pub(super) struct JsonLinesEncoder(Writer<Vec<u8>, LineDelimited>);
 
-impl Lines {
+impl JsonLinesEncoder {
     pub(super) fn new() -> Self {
         Self(writer())
     }
 }
 
-impl Rows for Lines {
-    fn add(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
+impl RowEncoder for JsonLinesEncoder {
+    fn encode(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.0.write(batch)?;
         text.append(self.0.get_mut());
         Ok(())

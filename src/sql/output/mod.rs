@@ -1,135 +1,34 @@
-//! How rows are written: one file per family of formats, each a [`Rows`].
+//! Encoders of query results, one file for each family of formats.
 
 mod binary;
-mod fit;
+mod column_widths;
+mod delimited;
+mod format;
 mod json;
-mod plain;
-mod separated;
+mod plain_schema;
+mod row_encoder;
 mod table;
-
-use std::path::Path;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::record_batch::RecordBatch;
 
-/// The formats of a query's rows.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    clap::ValueEnum,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// Boxed columns, for reading; long lists are cut in their cells
-    #[default]
-    Table,
-    /// Comma-separated values with a header
-    Csv,
-    /// Tab-separated values with a header
-    Tsv,
-    /// One array of objects for each statement
-    Json,
-    /// One object a line
-    Ndjson,
-    /// A Markdown table; long lists are cut in their cells
-    Markdown,
-    /// Arrow's IPC stream, for pipes
-    Arrow,
-    /// Arrow's IPC file (Feather), which --output x.arrow writes
-    ArrowFile,
-    /// Parquet
-    Parquet,
-}
+use self::row_encoder::RowEncoder;
 
-impl Format {
-    /// The format that a file's name tells by its ending.
-    pub fn of(path: &Path) -> Option<Self> {
-        Some(match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "csv" => Self::Csv,
-            "tsv" => Self::Tsv,
-            "json" => Self::Json,
-            "ndjson" | "jsonl" => Self::Ndjson,
-            "md" => Self::Markdown,
-            "txt" => Self::Table,
-            "arrows" => Self::Arrow,
-            "arrow" | "feather" | "ipc" => Self::ArrowFile,
-            "parquet" | "pq" => Self::Parquet,
-            _ => return None,
-        })
-    }
+pub use format::{Format, Layout};
 
-    /// The name by which it is asked for.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Csv => "csv",
-            Self::Tsv => "tsv",
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-            Self::Markdown => "markdown",
-            Self::Arrow => "arrow",
-            Self::ArrowFile => "arrow-file",
-            Self::Parquet => "parquet",
-        }
-    }
-
-    /// Whether it is no text, and holds one result only.
-    pub fn is_binary(self) -> bool {
-        matches!(self, Self::Arrow | Self::ArrowFile | Self::Parquet)
-    }
-}
-
-/// A format and how much of the result it shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// How rows are written.
-    pub format: Format,
-    /// Rows after which [`Format::Table`], which must see all rows before it can
-    /// write the first, stops; `None` for no limit. The other formats stream and
-    /// write every row.
-    pub max_table_rows: Option<usize>,
-    /// Columns of text that [`Format::Table`] may take: it cuts cells and leaves out
-    /// columns to keep to them. As wide as it is where `None`.
-    pub width: Option<usize>,
-}
-
-impl Layout {
-    pub(super) fn rows(&self, schema: SchemaRef) -> Result<Box<dyn Rows>, ArrowError> {
-        Ok(match self.format {
-            Format::Table => Box::new(table::Table::new(schema, self)),
-            Format::Csv => Box::new(separated::Separated::new(schema, b',')),
-            Format::Tsv => Box::new(separated::Separated::new(schema, b'\t')),
-            Format::Json => Box::new(json::Array::new()),
-            Format::Ndjson => Box::new(json::Lines::new()),
-            Format::Markdown => Box::new(table::Markdown::new(schema)),
-            Format::Arrow => Box::new(binary::Stream::new(&schema)?),
-            Format::ArrowFile => Box::new(binary::File::new(&schema)?),
-            Format::Parquet => Box::new(binary::Parquet::new(&schema)?),
-        })
-    }
-}
-
-/// Turns one statement's batches into text, or bytes. The caller writes them, so that an
-/// error in writing stays an error in writing.
-pub(super) trait Rows {
-    /// Appends what can be written once `batch` is known.
-    fn add(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError>;
-
-    /// Appends what comes after the last row.
-    fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError>;
-
-    /// Whether more rows would not be shown.
-    fn is_full(&self) -> bool {
-        false
-    }
+/// The encoder of a layout's format.
+pub(super) fn row_encoder(layout: &Layout, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {
+    Ok(match layout.format {
+        Format::Table => Box::new(table::TableEncoder::new(schema, layout)),
+        Format::Csv => Box::new(delimited::DelimitedEncoder::new(schema, b',')),
+        Format::Tsv => Box::new(delimited::DelimitedEncoder::new(schema, b'\t')),
+        Format::Json => Box::new(json::JsonArrayEncoder::new()),
+        Format::Ndjson => Box::new(json::JsonLinesEncoder::new()),
+        Format::Markdown => Box::new(table::MarkdownEncoder::new(schema)),
+        Format::Arrow => Box::new(binary::ArrowStreamEncoder::new(&schema)?),
+        Format::ArrowFile => Box::new(binary::ArrowFileEncoder::new(&schema)?),
+        Format::Parquet => Box::new(binary::ParquetEncoder::new(&schema)?),
+    })
 }
 
 #[cfg(test)]
@@ -156,10 +55,11 @@ mod tests {
     }
 
     fn write(format: Format, batches: &[RecordBatch], max_table_rows: Option<usize>) -> String {
-        let mut rows = Layout { format, max_table_rows, width: None }.rows(batch().schema()).unwrap();
+        let mut rows =
+            row_encoder(&Layout { format, max_table_rows, width: None }, batch().schema()).unwrap();
         let mut text = Vec::new();
         for batch in batches {
-            rows.add(batch, &mut text).unwrap();
+            rows.encode(batch, &mut text).unwrap();
         }
         rows.finish(&mut text).unwrap();
         String::from_utf8(text).unwrap()
@@ -207,9 +107,9 @@ mod tests {
     #[test]
     fn a_table_keeps_to_its_width() {
         let layout = Layout { width: Some(40), ..Layout::default() };
-        let mut rows = layout.rows(batch().schema()).unwrap();
+        let mut rows = row_encoder(&layout, batch().schema()).unwrap();
         let mut text = Vec::new();
-        rows.add(&batch(), &mut text).unwrap();
+        rows.encode(&batch(), &mut text).unwrap();
         rows.finish(&mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= 40) && text.contains('…'), "{text}");

@@ -1,5 +1,5 @@
-//! Tables for people: boxed columns and Markdown. Both cut long lists in their cells,
-//! so that an embedding column does not bury the rest.
+//! Encoders of text tables: boxed columns and Markdown. Both truncate long lists, such as embeddings,
+//! in their cells.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -15,14 +15,16 @@ use datafusion::arrow::util::pretty::{
     pretty_format_batches_with_options, pretty_format_batches_with_schema,
 };
 
-use super::{Layout, Rows, fit};
+use super::column_widths::{self, TextColumn};
+use super::format::Layout;
+use super::row_encoder::RowEncoder;
 
-/// Lists longer than this show their first [`SHOWN`] values and their length.
+/// Lists longer than this show their first [`LISTED_VALUES`] values and their length.
 const LONGEST_LIST: usize = 8;
-const SHOWN: usize = 3;
+const LISTED_VALUES: usize = 3;
 
-/// Boxed columns: wide enough for every row, so all rows come first.
-pub(super) struct Table {
+/// An encoder of boxed columns. It buffers all rows, because every row affects the column widths.
+pub(super) struct TableEncoder {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     rows: usize,
@@ -30,21 +32,21 @@ pub(super) struct Table {
     width: Option<usize>,
 }
 
-impl Table {
+impl TableEncoder {
     pub(super) fn new(schema: SchemaRef, layout: &Layout) -> Self {
         let Layout { max_table_rows: limit, width, .. } = *layout;
         Self { schema, batches: Vec::new(), rows: 0, limit, width }
     }
 
     /// Every cell as text.
-    fn columns(&self) -> Result<Vec<fit::Column>, ArrowError> {
-        let mut columns: Vec<fit::Column> = self
+    fn columns(&self) -> Result<Vec<TextColumn>, ArrowError> {
+        let mut columns: Vec<TextColumn> = self
             .schema
             .fields()
             .iter()
-            .map(|field| fit::Column { name: field.name().clone(), cells: Vec::new() })
+            .map(|field| TextColumn { name: field.name().clone(), cells: Vec::new() })
             .collect();
-        let options = cells();
+        let options = cell_options();
         for batch in &self.batches {
             for (column, formatter) in columns.iter_mut().zip(formatters(batch, &options)?) {
                 for row in 0..batch.num_rows() {
@@ -57,25 +59,23 @@ impl Table {
 
     fn text(&self) -> Result<String, ArrowError> {
         if let Some(width) = self.width {
-            let (text, shown) = fit::table(self.columns()?, width)?;
+            let (text, shown) = column_widths::table(self.columns()?, width)?;
             let all = self.schema.fields().len();
             if shown < all {
-                tracing::warn!(
-                    "{shown} of {all} columns have room here; a wider terminal or --format csv shows all"
-                );
+                tracing::warn!("{shown} of {all} columns fit; a wider terminal or --format csv shows all");
             }
             return Ok(text);
         }
         Ok(if self.batches.is_empty() {
             pretty_format_batches_with_schema(self.schema.clone(), &[])?.to_string()
         } else {
-            pretty_format_batches_with_options(&self.batches, &cells())?.to_string()
+            pretty_format_batches_with_options(&self.batches, &cell_options())?.to_string()
         })
     }
 }
 
-impl Rows for Table {
-    fn add(&mut self, batch: &RecordBatch, _: &mut Vec<u8>) -> Result<(), ArrowError> {
+impl RowEncoder for TableEncoder {
+    fn encode(&mut self, batch: &RecordBatch, _: &mut Vec<u8>) -> Result<(), ArrowError> {
         let room = self.limit.map_or(usize::MAX, |limit| limit - self.rows);
         let batch = batch.slice(0, batch.num_rows().min(room));
         self.rows += batch.num_rows();
@@ -102,13 +102,13 @@ impl Rows for Table {
     }
 }
 
-/// A Markdown table, written as the rows come.
-pub(super) struct Markdown {
+/// A streaming encoder of Markdown tables.
+pub(super) struct MarkdownEncoder {
     schema: SchemaRef,
     header: bool,
 }
 
-impl Markdown {
+impl MarkdownEncoder {
     pub(super) fn new(schema: SchemaRef) -> Self {
         Self { schema, header: true }
     }
@@ -125,10 +125,10 @@ impl Markdown {
     }
 }
 
-impl Rows for Markdown {
-    fn add(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
+impl RowEncoder for MarkdownEncoder {
+    fn encode(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.header(text);
-        let options = cells();
+        let options = cell_options();
         let columns = formatters(batch, &options)?;
         for index in 0..batch.num_rows() {
             let cells = columns.iter().map(|column| column.value(index).try_to_string());
@@ -156,22 +156,23 @@ fn formatters<'a>(
     batch: &'a RecordBatch,
     options: &FormatOptions<'a>,
 ) -> Result<Vec<ArrayFormatter<'a>>, ArrowError> {
-    let formatter = |column: &'a ArrayRef| match Lists.create_array_formatter(column, options, None)? {
-        Some(formatter) => Ok(formatter),
-        None => ArrayFormatter::try_new(column, options),
-    };
+    let formatter =
+        |column: &'a ArrayRef| match ListFormatterFactory.create_array_formatter(column, options, None)? {
+            Some(formatter) => Ok(formatter),
+            None => ArrayFormatter::try_new(column, options),
+        };
     batch.columns().iter().map(formatter).collect()
 }
 
-fn cells() -> FormatOptions<'static> {
-    FormatOptions::default().with_display_error(true).with_formatter_factory(Some(&Lists))
+fn cell_options() -> FormatOptions<'static> {
+    FormatOptions::default().with_display_error(true).with_formatter_factory(Some(&ListFormatterFactory))
 }
 
-/// Formats the lists that are too long for a cell.
+/// A factory of formatters that truncate long lists.
 #[derive(Debug)]
-struct Lists;
+struct ListFormatterFactory;
 
-impl ArrayFormatterFactory for Lists {
+impl ArrayFormatterFactory for ListFormatterFactory {
     fn create_array_formatter<'f>(
         &self,
         array: &'f dyn Array,
@@ -196,19 +197,20 @@ impl ArrayFormatterFactory for Lists {
             _ => return Ok(None),
         };
         let values = ArrayFormatter::try_new(values.as_ref(), options)?;
-        let list = Cut { array, range, values, null: options.null() };
+        let list = TruncatedList { array, range, values, null: options.null() };
         Ok(Some(ArrayFormatter::new(Box::new(list), options.safe())))
     }
 }
 
-struct Cut<'a> {
+/// A list column whose long values are truncated.
+struct TruncatedList<'a> {
     array: &'a dyn Array,
     range: Box<dyn Fn(usize) -> Range<usize> + 'a>,
     values: ArrayFormatter<'a>,
     null: &'a str,
 }
 
-impl DisplayIndex for Cut<'_> {
+impl DisplayIndex for TruncatedList<'_> {
     fn write(&self, index: usize, f: &mut dyn Write) -> FormatResult {
         if self.array.is_null(index) {
             f.write_str(self.null)?;
@@ -216,7 +218,7 @@ impl DisplayIndex for Cut<'_> {
         }
         let range = (self.range)(index);
         let length = range.len();
-        let shown = if length > LONGEST_LIST { SHOWN } else { length };
+        let shown = if length > LONGEST_LIST { LISTED_VALUES } else { length };
         f.write_char('[')?;
         for (position, value) in range.take(shown).enumerate() {
             f.write_str(if position == 0 { "" } else { ", " })?;

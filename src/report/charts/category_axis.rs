@@ -1,31 +1,31 @@
-//! An axis of categories for plotters: one lane each, of height one, named at its middle.
-//! The crate's own knows only edges and middles, and a bar ends between them.
+//! A category axis for plotters: one lane of unit size for each category, labelled at its middle.
+//! Plotters' own discrete axes allow positions at edges and middles only, and bars end between them.
 
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
-/// So many lanes: from the left, or as a vertical axis from the top.
+/// An axis of `count` lanes, numbered from the left or, if vertical, from the top.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lanes {
+pub(super) struct CategoryAxis {
     pub(super) count: usize,
     pub(super) is_vertical: bool,
 }
 
-impl Lanes {
-    /// The lane that a position is in.
+impl CategoryAxis {
+    /// The lane of a position.
     pub(super) fn index(position: f64) -> usize {
         // A cast saturates: below zero to zero.
         position.floor() as usize
     }
 }
 
-impl Ranged for Lanes {
+impl Ranged for CategoryAxis {
     type FormatOption = DefaultFormatting;
     type ValueType = f64;
 
     fn map(&self, position: &f64, (start, end): (i32, i32)) -> i32 {
-        // Plotters counts vertical axes from below.
+        // Plotters' vertical axes start at the bottom.
         let (start, end) = if self.is_vertical { (end, start) } else { (start, end) };
         let share = position / self.count.max(1) as f64;
         start + (f64::from(end - start) * share).round() as i32

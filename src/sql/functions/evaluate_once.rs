@@ -1,6 +1,6 @@
-//! Once a row: the calls of `lsmi` and its accessors in a plan become columns of one
-//! [`Evaluate`] below whatever reads them, however many fields are asked for and
-//! whether in SELECT, WHERE, GROUP BY or ORDER BY.
+//! An analyzer rule that evaluates `lsmi` once a row. It replaces the calls of `lsmi` and its
+//! accessors by a column of one [`LsmiNode`] below the plan node that uses them, for any number
+//! of fields in SELECT, WHERE, GROUP BY and ORDER BY.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection, ScalarUDF, Sort};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::node::Evaluate;
-use super::scalar::Lsmi;
+use super::node::LsmiNode;
+use super::scalar::LsmiFunction;
 
-/// The rule. It runs before all optimizers, so that filters and projections find the
-/// calls where they will stay.
+/// The analyzer rule. It runs before all optimizer rules, so that filter and projection pushdown
+/// see the final places of the calls.
 #[derive(Debug)]
-pub(super) struct Once;
+pub(super) struct EvaluateOnce;
 
-impl Once {
+impl EvaluateOnce {
     pub(super) const NAME: &str = "evaluate_lsmi_once";
 }
 
-impl AnalyzerRule for Once {
+impl AnalyzerRule for EvaluateOnce {
     fn name(&self) -> &str {
         Self::NAME
     }
@@ -34,10 +34,10 @@ impl AnalyzerRule for Once {
     }
 }
 
-/// A plan whose own expressions hold calls, with those computed below it. Its schema
-/// stays what it is.
+/// Moves the calls in a plan node's own expressions into an [`LsmiNode`] below it. The node's
+/// schema does not change.
 fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let takes = match &plan {
+    let is_supported = match &plan {
         LogicalPlan::Projection(_)
         | LogicalPlan::Filter(_)
         | LogicalPlan::Sort(_)
@@ -47,21 +47,21 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         }
         _ => false,
     };
-    let calls = if takes { calls(&plan)? } else { Vec::new() };
+    let calls = if is_supported { collect_calls(&plan)? } else { Vec::new() };
     let [input] = plan.inputs()[..] else { return Ok(Transformed::no(plan)) };
-    // DataFusion turns a correlated subquery into a join only where it knows all nodes
-    // above the outer query's columns.
-    if calls.is_empty() || reads_outer(input)? {
+    // DataFusion decorrelates a subquery only if it knows every node above the references to the
+    // outer query.
+    if calls.is_empty() || has_outer_reference(input)? {
         return Ok(Transformed::no(plan));
     }
     let own = input.schema().fields().len();
     let mut input = input.clone();
     let mut columns = Vec::new();
     for call in calls {
-        let (with, column) = match provided(&input, &call)? {
+        let (with, column) = match existing_column(&input, &call)? {
             Some(found) => found,
             None => {
-                let node = Evaluate::new(input, Arc::clone(&call.function), call.args.clone())?;
+                let node = LsmiNode::new(input, Arc::clone(&call.function), call.args.clone())?;
                 let column = node.column();
                 (node.into_plan(), column)
             }
@@ -71,46 +71,50 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
     let added = input.schema().fields().len() - own;
     let schema = Arc::clone(plan.schema());
-    let expressions = plan.expressions().into_iter().map(|expr| replaced(expr, &columns));
+    let expressions = plan.expressions().into_iter().map(|expr| replace_calls(expr, &columns));
     let expressions = expressions.collect::<Result<Vec<_>>>()?;
     let plan = match plan {
         LogicalPlan::Projection(projection) => {
-            // Names are the query's, whatever an expression has become.
+            // Rewritten expressions keep the query's column names.
             let named = expressions.into_iter().zip(projection.schema.iter());
-            let named = named.map(|(expr, (table, field))| titled(expr, table.cloned(), field.name()));
+            let named = named.map(|(expr, (table, field))| with_name(expr, table.cloned(), field.name()));
             LogicalPlan::Projection(Projection::try_new(named.collect(), Arc::new(input))?)
         }
-        // Its fetch is no expression.
+        // The fetch is not among the expressions.
         LogicalPlan::Sort(Sort { expr, fetch, .. }) => {
             let expr = expr.into_iter().zip(expressions).map(|(sort, expr)| sort.with_expr(expr)).collect();
-            restored(LogicalPlan::Sort(Sort { expr, input: Arc::new(input), fetch }), &schema, own, added)?
+            project_to_schema(
+                LogicalPlan::Sort(Sort { expr, input: Arc::new(input), fetch }),
+                &schema,
+                own,
+                added,
+            )?
         }
         LogicalPlan::Aggregate(_) => {
-            restored(plan.with_new_exprs(expressions, vec![input])?, &schema, usize::MAX, 0)?
+            project_to_schema(plan.with_new_exprs(expressions, vec![input])?, &schema, usize::MAX, 0)?
         }
-        plan => restored(plan.with_new_exprs(expressions, vec![input])?, &schema, own, added)?,
+        plan => project_to_schema(plan.with_new_exprs(expressions, vec![input])?, &schema, own, added)?,
     };
     Ok(Transformed::yes(plan))
 }
 
-fn reads_outer(plan: &LogicalPlan) -> Result<bool> {
+fn has_outer_reference(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| Ok(node.contains_outer_reference()))
 }
 
-/// A call of `lsmi`.
+/// One call of `lsmi`.
 #[derive(Clone, PartialEq)]
 struct Call {
     function: Arc<ScalarUDF>,
     args: Vec<Expr>,
 }
 
-/// The different calls in a plan's own expressions that can be computed from its
-/// input's columns.
-fn calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
+/// The distinct calls in a plan node's own expressions that depend only on the input's columns.
+fn collect_calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
     let mut calls: Vec<Call> = Vec::new();
     plan.apply_expressions(|expr| {
-        opened(expr.clone())?.apply(|expr| {
-            if let Some(call) = call_of(expr)
+        expand_accessors(expr.clone())?.apply(|expr| {
+            if let Some(call) = as_call(expr)
                 && !calls.contains(&call)
             {
                 calls.push(call);
@@ -121,12 +125,12 @@ fn calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
     Ok(calls)
 }
 
-/// An expression with every accessor as the field of a call of `lsmi` that it is.
-fn opened(expr: Expr) -> Result<Expr> {
+/// Rewrites every accessor as a field access on a call of `lsmi`.
+fn expand_accessors(expr: Expr) -> Result<Expr> {
     expr.transform_up(|expr| {
         let field = match &expr {
             Expr::ScalarFunction(ScalarFunction { func, args }) => {
-                func.inner().downcast_ref::<Lsmi>().and_then(|lsmi| lsmi.field_of_call(args))
+                func.inner().downcast_ref::<LsmiFunction>().and_then(|lsmi| lsmi.field_of_call(args))
             }
             _ => None,
         };
@@ -135,15 +139,15 @@ fn opened(expr: Expr) -> Result<Expr> {
     .data()
 }
 
-fn call_of(expr: &Expr) -> Option<Call> {
+fn as_call(expr: &Expr) -> Option<Call> {
     let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return None };
-    func.inner().downcast_ref::<Lsmi>()?;
-    args.iter().all(is_of_columns).then(|| Call { function: Arc::clone(func), args: args.clone() })
+    func.inner().downcast_ref::<LsmiFunction>()?;
+    args.iter().all(is_column_expression).then(|| Call { function: Arc::clone(func), args: args.clone() })
 }
 
-/// Whether an argument is made of columns and constants only: no aggregates, subqueries
-/// or columns of an outer query.
-fn is_of_columns(expr: &Expr) -> bool {
+/// Whether an argument consists of columns and constants only: no aggregates, subqueries or
+/// references to an outer query.
+fn is_column_expression(expr: &Expr) -> bool {
     let mut plain = true;
     let walked = expr.apply(|expr| {
         plain &= matches!(
@@ -162,20 +166,20 @@ fn is_of_columns(expr: &Expr) -> bool {
     walked.is_ok() && plain
 }
 
-/// An expression with the columns in the calls' place.
-fn replaced(expr: Expr, columns: &[(Call, Column)]) -> Result<Expr> {
+/// Replaces the calls in an expression by their columns.
+fn replace_calls(expr: Expr, columns: &[(Call, Column)]) -> Result<Expr> {
     let replace = |expr: Expr| {
-        let call = call_of(&expr);
+        let call = as_call(&expr);
         let column = columns.iter().find(|(known, _)| Some(known) == call.as_ref());
         Ok(match column {
             Some((_, column)) => Transformed::yes(Expr::Column(column.clone())),
             None => Transformed::no(expr),
         })
     };
-    opened(expr)?.transform_up(replace).data()
+    expand_accessors(expr)?.transform_up(replace).data()
 }
 
-fn titled(expr: Expr, table: Option<TableReference>, name: &str) -> Expr {
+fn with_name(expr: Expr, table: Option<TableReference>, name: &str) -> Expr {
     let known = expr.qualified_name();
     match known == (table.clone(), name.to_owned()) {
         true => expr,
@@ -183,9 +187,13 @@ fn titled(expr: Expr, table: Option<TableReference>, name: &str) -> Expr {
     }
 }
 
-/// A plan's columns under the names they had, without the `added` ones that stand at
-/// `own`.
-fn restored(plan: LogicalPlan, schema: &DFSchemaRef, own: usize, added: usize) -> Result<LogicalPlan> {
+/// Projects a plan to the names of `schema`, without the `added` columns that start at `own`.
+fn project_to_schema(
+    plan: LogicalPlan,
+    schema: &DFSchemaRef,
+    own: usize,
+    added: usize,
+) -> Result<LogicalPlan> {
     let now = plan.schema();
     let columns = schema.iter().enumerate().map(|(place, (table, field))| {
         let place = if place < own { place } else { place + added };
@@ -193,34 +201,36 @@ fn restored(plan: LogicalPlan, schema: &DFSchemaRef, own: usize, added: usize) -
             return Err(DataFusionError::Internal(format!("lsmi: {} has no column {place}", plan.display())));
         }
         let column = Expr::Column(Column::from(now.qualified_field(place)));
-        Ok(titled(column, table.cloned(), field.name()))
+        Ok(with_name(column, table.cloned(), field.name()))
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(plan))?))
 }
 
-/// The plan with a call's column among its own, where it is computed below it already,
-/// and the column. A column that is new stands last.
-fn provided(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPlan, Column)>> {
-    if let Some(node) = Evaluate::of(plan)
-        && node.is(&call.function, &call.args)
+/// The column of a call that an [`LsmiNode`] further down already computes, and the plan extended
+/// by projections that pass it through. A new column is the last one.
+fn existing_column(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPlan, Column)>> {
+    if let Some(node) = LsmiNode::of(plan)
+        && node.computes(&call.function, &call.args)
     {
         return Ok(Some((plan.clone(), node.column())));
     }
     let inner = match plan {
-        // Their columns are their input's; a window's own come on top.
+        // These nodes pass their input's columns through; a window appends its own.
         LogicalPlan::Filter(_)
         | LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::Window(_)
         | LogicalPlan::Extension(_) => call.clone(),
-        LogicalPlan::Projection(projection) => match below(call, &projection.schema, &projection.expr)? {
-            Some(call) => call,
-            None => return Ok(None),
-        },
+        LogicalPlan::Projection(projection) => {
+            match substitute_columns(call, &projection.schema, &projection.expr)? {
+                Some(call) => call,
+                None => return Ok(None),
+            }
+        }
         LogicalPlan::SubqueryAlias(alias) => {
             let columns: Vec<Expr> = alias.input.schema().columns().into_iter().map(Expr::Column).collect();
-            match below(call, &alias.schema, &columns)? {
+            match substitute_columns(call, &alias.schema, &columns)? {
                 Some(call) => call,
                 None => return Ok(None),
             }
@@ -228,11 +238,11 @@ fn provided(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPlan, Colu
         _ => return Ok(None),
     };
     let [input] = plan.inputs()[..] else { return Ok(None) };
-    let Some((input, column)) = provided(input, &inner)? else { return Ok(None) };
+    let Some((input, column)) = existing_column(input, &inner)? else { return Ok(None) };
     let mut expressions = plan.expressions();
     let plan = match plan {
         LogicalPlan::Projection(_) => {
-            // Another reader of the same column may have been here.
+            // An earlier use may have added the same column.
             let own = Expr::Column(column.clone());
             if !expressions.contains(&own) {
                 expressions.push(own);
@@ -249,13 +259,13 @@ fn provided(plan: &LogicalPlan, call: &Call) -> Result<Option<(LogicalPlan, Colu
     Ok(Some((plan, column)))
 }
 
-/// A call on a plan's columns as one on those that the columns are made of.
-fn below(call: &Call, schema: &DFSchemaRef, made_of: &[Expr]) -> Result<Option<Call>> {
+/// Rewrites a call on a plan's columns in terms of the expressions that define them.
+fn substitute_columns(call: &Call, schema: &DFSchemaRef, definitions: &[Expr]) -> Result<Option<Call>> {
     let mut known = true;
     let args = call.args.iter().map(|arg| {
         let arg = arg.clone().transform_up(|expr| {
             let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
-            let inner = schema.maybe_index_of_column(column).and_then(|place| made_of.get(place));
+            let inner = schema.maybe_index_of_column(column).and_then(|place| definitions.get(place));
             match inner.cloned().map(Expr::unalias) {
                 Some(inner) => Ok(Transformed::yes(inner)),
                 None => {

@@ -1,5 +1,5 @@
-//! CSV and TSV, with a header even where there are no rows. Lists and structs, which
-//! these formats do not have, are written as text.
+//! An encoder of CSV and TSV, with a header even for no rows. Lists and structs are written as text,
+//! because these formats do not support them.
 
 use std::sync::Arc;
 
@@ -10,39 +10,39 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::Rows;
+use super::row_encoder::RowEncoder;
 
-pub(super) struct Separated {
+pub(super) struct DelimitedEncoder {
     schema: SchemaRef,
     delimiter: u8,
     header: bool,
 }
 
-impl Separated {
+impl DelimitedEncoder {
     pub(super) fn new(schema: SchemaRef, delimiter: u8) -> Self {
         Self { schema, delimiter, header: true }
     }
 }
 
-impl Rows for Separated {
-    fn add(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
+impl RowEncoder for DelimitedEncoder {
+    fn encode(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         let mut writer =
             WriterBuilder::new().with_delimiter(self.delimiter).with_header(self.header).build(text);
-        writer.write(&flat(batch)?)?;
+        writer.write(&nested_as_text(batch)?)?;
         self.header = false;
         Ok(())
     }
 
     fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         match self.header {
-            true => self.add(&RecordBatch::new_empty(self.schema.clone()), text),
+            true => self.encode(&RecordBatch::new_empty(self.schema.clone()), text),
             false => Ok(()),
         }
     }
 }
 
-/// The batch with its nested columns as text.
-fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+/// Converts nested columns to text.
+fn nested_as_text(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let (fields, columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = batch
         .schema()
         .fields()

@@ -1,38 +1,38 @@
-//! Sessions lent to whoever evaluates a batch. Queries run on as many threads as the
-//! runtime has; those for which there is no session wait until one is given back.
+//! A pool of engine sessions. A thread without a free session blocks until another thread returns
+//! one, because the runtime may have more threads than there are sessions.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::Backend;
 use crate::error::{Error, Result};
 
-/// The sessions of one bundle.
-pub(super) struct Pool {
-    state: Mutex<State>,
+/// A pool of one bundle's sessions.
+pub(super) struct SessionPool {
+    state: Mutex<PoolState>,
     changed: Condvar,
 }
 
-struct State {
+struct PoolState {
     idle: Vec<Box<dyn Backend>>,
-    /// Idle and lent ones: a thread that panics takes its session with it.
+    /// Number of idle and borrowed sessions. A thread that panics loses its session.
     alive: usize,
 }
 
-impl Pool {
+impl SessionPool {
     pub(super) fn new(sessions: Vec<Box<dyn Backend>>) -> Self {
-        let state = State { alive: sessions.len(), idle: sessions };
+        let state = PoolState { alive: sessions.len(), idle: sessions };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Waits for a session and lends it for one call, which gives it back.
-    pub(super) fn lend<T>(
+    /// Borrows a session for one call, which returns it. Blocks until a session is free.
+    pub(super) fn with_session<T>(
         &self,
         call: impl FnOnce(Box<dyn Backend>) -> (Box<dyn Backend>, Result<T>),
     ) -> Result<T> {
         let session = self.take()?;
-        let mut loan = Loan { pool: self, session: None };
+        let mut guard = SessionGuard { pool: self, session: None };
         let (session, result) = call(session);
-        loan.session = Some(session);
+        guard.session = Some(session);
         result
     }
 
@@ -49,19 +49,20 @@ impl Pool {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing is left half done while the lock is held.
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
+        // The state is consistent at every point, so a poisoned lock is usable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A session that is out; when this is dropped, it is back or lost.
-struct Loan<'a> {
-    pool: &'a Pool,
+/// A guard of a borrowed session. On drop the session returns to the pool, or counts as lost if
+/// the call panicked.
+struct SessionGuard<'a> {
+    pool: &'a SessionPool,
     session: Option<Box<dyn Backend>>,
 }
 
-impl Drop for Loan<'_> {
+impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
         match self.session.take() {
@@ -82,9 +83,9 @@ mod tests {
     use super::*;
     use crate::engine::{BatchInputs, BatchOutputs};
 
-    struct Nothing;
+    struct NoopBackend;
 
-    impl Backend for Nothing {
+    impl Backend for NoopBackend {
         fn evaluate(&mut self, _: &BatchInputs<'_>, _: &mut BatchOutputs) -> Result<()> {
             Ok(())
         }
@@ -92,13 +93,13 @@ mod tests {
 
     #[test]
     fn no_more_are_out_than_there_are_and_all_come_back() {
-        let pool = Pool::new(vec![Box::new(Nothing), Box::new(Nothing)]);
+        let pool = SessionPool::new(vec![Box::new(NoopBackend), Box::new(NoopBackend)]);
         let (out, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..100 {
-                        let lent = pool.lend(|session| {
+                        let lent = pool.with_session(|session| {
                             most.fetch_max(out.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                             std::thread::yield_now();
                             out.fetch_sub(1, Ordering::SeqCst);
@@ -115,13 +116,14 @@ mod tests {
 
     #[test]
     fn a_failing_call_gives_its_session_back_and_a_panicking_one_does_not() {
-        let pool = Pool::new(vec![Box::new(Nothing)]);
-        let failed = pool.lend(|session| (session, Err::<(), _>(Error::Interrupted)));
+        let pool = SessionPool::new(vec![Box::new(NoopBackend)]);
+        let failed = pool.with_session(|session| (session, Err::<(), _>(Error::Interrupted)));
         assert!(matches!(failed, Err(Error::Interrupted)));
         assert_eq!(pool.lock().idle.len(), 1);
-        let panics =
-            AssertUnwindSafe(|| pool.lend(|_| -> (Box<dyn Backend>, Result<()>) { panic!("on purpose") }));
+        let panics = AssertUnwindSafe(|| {
+            pool.with_session(|_| -> (Box<dyn Backend>, Result<()>) { panic!("on purpose") })
+        });
         assert!(catch_unwind(panics).is_err());
-        assert!(pool.lend(|session| (session, Ok(()))).is_err());
+        assert!(pool.with_session(|session| (session, Ok(()))).is_err());
     }
 }

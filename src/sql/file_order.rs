@@ -1,6 +1,5 @@
-//! Rows in the order of the files they come from, where nothing in the query needs
-//! another: `SELECT * FROM 'out.parquet'` starts with the file's first row.
-//! DataFusion alone gives the partitions' rows as they arrive.
+//! Streaming execution in file order: `SELECT * FROM 'out.parquet'` starts with the file's first
+//! row. DataFusion alone interleaves the partitions' rows as they arrive.
 
 use std::sync::Arc;
 
@@ -12,21 +11,24 @@ use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchSt
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::{StreamExt, stream};
 
-/// Batches that a partition may be ahead of its turn.
-const AHEAD: usize = 4;
+/// Capacity of each partition's bounded channel, in batches.
+const BUFFERED_BATCHES: usize = 4;
 
-/// Starts a plan of rows that only pass by: see [`passes_by`].
+/// Executes a plan for which [`is_streamed_scan`] holds.
 ///
-/// Partitions are stretches of the files in order. All run at once, so that a
-/// selective filter uses every core, and each waits for its turn once it is
-/// [`AHEAD`]. A limit runs as one partition, or it would take any partition's rows; so does
-/// `COPY`, whose writer takes them as they arrive.
-pub(super) async fn stream(context: &SessionContext, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+/// Partitions are consecutive ranges of the files. All run concurrently, so that a selective filter
+/// uses every core; a bounded channel holds each back until its rows are due. A limit runs as
+/// one partition, because it would otherwise take rows of any partition; so does `COPY`, whose
+/// writer takes rows as they arrive.
+pub(super) async fn stream_in_file_order(
+    context: &SessionContext,
+    plan: LogicalPlan,
+) -> Result<SendableRecordBatchStream> {
     let mut state = context.state();
     let options = state.config_mut().options_mut();
     options.optimizer.enable_round_robin_repartition = false;
     options.execution.enable_file_stream_work_stealing = false;
-    if limited(&plan) {
+    if needs_one_partition(&plan) {
         options.execution.target_partitions = 1;
     }
     let frame = DataFrame::new(state, plan);
@@ -35,11 +37,11 @@ pub(super) async fn stream(context: &SessionContext, plan: LogicalPlan) -> Resul
     let schema = plan.schema();
     let mut partitions = Vec::new();
     for mut source in execute_stream_partitioned(plan, task)? {
-        let mut rows = RecordBatchReceiverStream::builder(schema.clone(), AHEAD);
-        let turn = rows.tx();
+        let mut rows = RecordBatchReceiverStream::builder(schema.clone(), BUFFERED_BATCHES);
+        let sender = rows.tx();
         rows.spawn(async move {
             while let Some(batch) = source.next().await {
-                if turn.send(batch).await.is_err() {
+                if sender.send(batch).await.is_err() {
                     break;
                 }
             }
@@ -50,22 +52,23 @@ pub(super) async fn stream(context: &SessionContext, plan: LogicalPlan) -> Resul
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(partitions).flatten())))
 }
 
-/// Whether a plan's rows are those of one table, filtered, computed or cut; or are
-/// copied so to a file.
-pub(super) fn passes_by(plan: &LogicalPlan) -> bool {
+/// Whether a plan is a table scan with projections, filters and limits only, or a copy of one to a
+/// file.
+pub(super) fn is_streamed_scan(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::TableScan(_) => true,
-        LogicalPlan::Copy(copy) => passes_by(&copy.input),
+        LogicalPlan::Copy(copy) => is_streamed_scan(&copy.input),
         LogicalPlan::Projection(_)
         | LogicalPlan::Filter(_)
         | LogicalPlan::Limit(_)
-        | LogicalPlan::SubqueryAlias(_) => plan.inputs().into_iter().all(passes_by),
+        | LogicalPlan::SubqueryAlias(_) => plan.inputs().into_iter().all(is_streamed_scan),
         _ => false,
     }
 }
 
-fn limited(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::Copy(_)) || plan.inputs().into_iter().any(limited)
+fn needs_one_partition(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::Copy(_))
+        || plan.inputs().into_iter().any(needs_one_partition)
 }
 
 #[cfg(test)]
@@ -78,14 +81,14 @@ mod tests {
     use datafusion::parquet::arrow::ArrowWriter;
     use tempfile::TempDir;
 
-    use super::super::{Format, Layout, Options, Request, run};
+    use super::super::{Format, Layout, SqlOptions, SqlRequest, run};
 
     /// The values of the first column that a query gives, with four partitions.
     fn column(sql: &str) -> Vec<i64> {
         let layout = Layout { format: Format::Csv, ..Layout::default() };
-        let options = Options { threads: NonZeroUsize::new(4), ..Options::default() };
+        let options = SqlOptions { threads: NonZeroUsize::new(4), ..SqlOptions::default() };
         let mut out = Vec::new();
-        run(&Request { layout, options, ..Request::new(sql) }, &mut out).unwrap();
+        run(&SqlRequest { layout, options, ..SqlRequest::new(sql) }, &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().skip(1).map(|line| line.parse().unwrap()).collect()
     }
 

@@ -1,5 +1,5 @@
-//! The first pass, in SQL: moments of every quantity by class, merged into those of the
-//! whole data set.
+//! The first pass: a SQL query for the moments of every quantity by class, merged into those of the
+//! data set.
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
@@ -10,16 +10,16 @@ use futures::StreamExt;
 
 use crate::error::{Error, Place, Result};
 use crate::interaction::Moments;
-use crate::sql::explain;
+use crate::sql::convert_error;
 
-use super::inputs::Opened;
+use super::annotated_files::AnnotatedFiles;
 use super::numbers::{Cases, Class, Figure, Information, Parts, Specificity};
 
-/// A label of more values than this is no label of classes.
+/// Maximum number of classes. A column with more values is not a class label.
 const MAX_CLASSES: usize = 10_000;
 
-/// What is measured of every class, as SQL over r, u1, u2 and s; the last three only
-/// where the files have h.
+/// Quantities whose moments are computed for every class: name, and SQL over r, u1, u2 and s. The
+/// last three are used only where the files have h1 and h2.
 const QUANTITIES: [(&str, &str); 12] = [
     ("r", "r"),
     ("u1", "u1"),
@@ -35,15 +35,15 @@ const QUANTITIES: [(&str, &str); 12] = [
     ("dh", "h1 - h2"),
 ];
 
-/// Quantities without h.
-const PLAIN: usize = 9;
+/// Number of quantities that do not need h1 and h2.
+const WITHOUT_H: usize = 9;
 
-/// Whether a row of r, u1, u2 and s is computed; false for null, NaN and infinity.
+/// SQL condition of a computed row; false for null, NaN and infinity.
 const COMPUTED: &str = "abs(r) < 1e300 AND abs(u1) < 1e300 AND abs(u2) < 1e300 AND abs(s) < 1e300";
 
-/// The outcome of the first pass.
+/// Moments of a data set and its classes.
 #[derive(Debug, Clone)]
-pub(super) struct Totals {
+pub(super) struct DatasetMoments {
     pub(super) rows: u64,
     pub(super) classes: Vec<Class>,
     pub(super) label_entropy_nats: Option<f64>,
@@ -51,7 +51,8 @@ pub(super) struct Totals {
     cases: Cases,
 }
 
-struct Row {
+/// One row of the query's result.
+struct ClassRow {
     class: String,
     order: Option<f64>,
     count: u64,
@@ -60,21 +61,25 @@ struct Row {
     dominant: [u64; 3],
 }
 
-/// Measures all classes.
+/// Computes the moments of all classes.
 ///
 /// # Errors
-/// As [`explain`] says; [`Error::BadData`] where the label has too many values.
-pub(super) async fn measure(context: &SessionContext, tables: &[String], opened: &Opened) -> Result<Totals> {
-    let inputs = opened.inputs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ");
-    let failed = |e| explain(e, &inputs);
-    let frame = context.sql(&statement(tables, opened)).await.map_err(failed)?;
+/// See [`convert_error`]; [`Error::BadData`] where the label has too many values.
+pub(super) async fn class_moments(
+    context: &SessionContext,
+    tables: &[String],
+    files: &AnnotatedFiles,
+) -> Result<DatasetMoments> {
+    let inputs = files.inputs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ");
+    let failed = |e| convert_error(e, &inputs);
+    let frame = context.sql(&moments_query(tables, files)).await.map_err(failed)?;
     let mut stream = frame.execute_stream().await.map_err(failed)?;
     let mut rows = Vec::new();
     while let Some(batch) = stream.next().await {
-        read(&batch.map_err(failed)?, opened.has_specificity, &mut rows)?;
+        read(&batch.map_err(failed)?, files.has_specificity, &mut rows)?;
         if rows.len() > MAX_CLASSES {
             return Err(Error::bad_data(
-                Place::file(&inputs).column(&opened.label),
+                Place::file(&inputs).column(&files.label),
                 format!("has more than {MAX_CLASSES} values, so it is no label; name the label with --label"),
             ));
         }
@@ -83,14 +88,14 @@ pub(super) async fn measure(context: &SessionContext, tables: &[String], opened:
         (Some(a), Some(b)) => a.total_cmp(&b),
         _ => a.class.cmp(&b.class),
     });
-    Ok(Totals::of(rows))
+    Ok(DatasetMoments::of(rows))
 }
 
-/// `r`, … as doubles from every input, under the same names.
-fn statement(tables: &[String], opened: &Opened) -> String {
-    let label = quoted(&opened.label);
+/// SQL for the moments by class over all inputs.
+fn moments_query(tables: &[String], files: &AnnotatedFiles) -> String {
+    let label = quoted(&files.label);
     let specificity =
-        if opened.has_specificity { ", CAST(h1 AS DOUBLE) AS h1, CAST(h2 AS DOUBLE) AS h2" } else { "" };
+        if files.has_specificity { ", CAST(h1 AS DOUBLE) AS h1, CAST(h2 AS DOUBLE) AS h2" } else { "" };
     let each = tables.iter().map(|table| {
         format!(
             "SELECT {label} AS class, CAST(r AS DOUBLE) AS r, CAST(u1 AS DOUBLE) AS u1, \
@@ -98,7 +103,7 @@ fn statement(tables: &[String], opened: &Opened) -> String {
         )
     });
     let rows = each.collect::<Vec<_>>().join(" UNION ALL ");
-    let used = if opened.has_specificity { QUANTITIES.len() } else { PLAIN };
+    let used = if files.has_specificity { QUANTITIES.len() } else { WITHOUT_H };
     let moments = QUANTITIES.iter().take(used).map(|(name, sql)| {
         format!(
             ", avg({sql}) AS {name}_mean, var_pop({sql}) AS {name}_var, min({sql}) AS {name}_min, \
@@ -122,38 +127,38 @@ fn statement(tables: &[String], opened: &Opened) -> String {
     )
 }
 
-/// A column's name as SQL has it.
+/// A column name quoted for SQL.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn read(batch: &RecordBatch, has_specificity: bool, rows: &mut Vec<Row>) -> Result<()> {
-    let lost = || Error::Internal("the classes' moments have another shape than asked for".to_owned());
+fn read(batch: &RecordBatch, has_specificity: bool, rows: &mut Vec<ClassRow>) -> Result<()> {
+    let mismatch = || Error::Internal("the moments by class have other columns than requested".to_owned());
     let number = |name: &str, row: usize| -> Result<f64> {
-        let column = batch.column_by_name(name).ok_or_else(lost)?;
-        let column = column.as_primitive_opt::<Float64Type>().ok_or_else(lost)?;
+        let column = batch.column_by_name(name).ok_or_else(mismatch)?;
+        let column = column.as_primitive_opt::<Float64Type>().ok_or_else(mismatch)?;
         Ok(if column.is_valid(row) { column.value(row) } else { 0.0 })
     };
     let count = |name: &str, row: usize| -> Result<u64> {
-        let column = batch.column_by_name(name).ok_or_else(lost)?;
-        let column = column.as_primitive_opt::<Int64Type>().ok_or_else(lost)?;
+        let column = batch.column_by_name(name).ok_or_else(mismatch)?;
+        let column = column.as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?;
         Ok(column.value(row).unsigned_abs())
     };
-    let class = batch.column_by_name("class").ok_or_else(lost)?;
+    let class = batch.column_by_name("class").ok_or_else(mismatch)?;
     let is_number = class.data_type().is_numeric();
     let order = if is_number { cast(class, &DataType::Float64).ok() } else { None };
     let order = order.as_ref().map(|order| order.as_primitive::<Float64Type>());
     for row in 0..batch.num_rows() {
         let n = count("n", row)?;
         let mut quantities = [Moments::default(); 12];
-        let used = if has_specificity { QUANTITIES.len() } else { PLAIN };
+        let used = if has_specificity { QUANTITIES.len() } else { WITHOUT_H };
         for ((name, _), moments) in QUANTITIES.iter().zip(&mut quantities).take(used) {
             let of = |what: &str| number(&format!("{name}_{what}"), row);
             let state = [n as f64, of("mean")?, of("var")? * n as f64, of("min")?, of("max")?];
             *moments = Moments::from_state(state);
         }
         let class = if class.is_null(row) { "null".to_owned() } else { text(class, row)? };
-        rows.push(Row {
+        rows.push(ClassRow {
             class,
             order: order.filter(|order| order.is_valid(row)).map(|order| order.value(row)),
             count: n,
@@ -165,13 +170,13 @@ fn read(batch: &RecordBatch, has_specificity: bool, rows: &mut Vec<Row>) -> Resu
     Ok(())
 }
 
-/// A value as text.
+/// A value as text, in Arrow's display format.
 pub(super) fn text(array: &dyn Array, row: usize) -> Result<String> {
     array_value_to_string(array, row).map_err(|e| Error::Internal(e.to_string()))
 }
 
-impl Totals {
-    fn of(rows: Vec<Row>) -> Self {
+impl DatasetMoments {
+    fn of(rows: Vec<ClassRow>) -> Self {
         let mut quantities = [Moments::default(); 12];
         let mut cases = Cases::default();
         let total: u64 = rows.iter().map(|row| row.count).sum();
@@ -215,7 +220,7 @@ impl Totals {
         information(&self.quantities)
     }
 
-    /// Where r comes from; `None` where u1 and u2 are shifted.
+    /// Rows by the case that determined r; `None` where u1 and u2 are shifted.
     pub(super) fn cases(&self, is_adjusted: bool) -> Option<Cases> {
         (self.rows > 0 && !is_adjusted).then_some(self.cases)
     }

@@ -1,5 +1,5 @@
-//! Files as tables: a path, a folder or a glob becomes a table provider, its format
-//! told by the name and its hive partitions (`column=value` folders) by the paths.
+//! A table provider for files: a path, folder or glob becomes a listing table. The file ending
+//! determines the format, and `column=value` folders are hive partition columns.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,91 +20,94 @@ use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, Place, Result};
 
-use super::failure::explain;
-use super::locate::{Found, find};
+use super::errors::convert_error;
+use super::table_files::{TableFiles, find_table_files};
 
-/// Gives a file, folder, glob or URL of an object store a table name in a session.
+/// Registers a file, folder, glob or object store URL as a named table.
 ///
-/// A file is read by its ending: `.parquet`, `.csv`, `.tsv`, `.json` or `.ndjson`
-/// (lines, or one array), `.arrow`. A folder is all files below it that end as its
-/// first one does, and its `column=value` folders are columns, of integers where
-/// every value is one. A glob is the files it matches.
+/// The ending determines a file's format: `.parquet`, `.csv`, `.tsv`, `.json` or `.ndjson`
+/// (lines, or one array), `.arrow`. A folder comprises all files below it that have the ending of
+/// the first one; its `column=value` folders are partition columns, of integers where all values
+/// are integers. A glob comprises the files that it matches.
 ///
 /// # Errors
 /// [`Error::NoInput`] where nothing is there, [`Error::BadData`] where a file is not
 /// what its name says; for URLs also [`Error::Config`] and [`Error::Transient`].
 pub async fn register_table(context: &SessionContext, name: &str, path: &str) -> Result<()> {
-    let table = open(&context.state(), path).await?;
-    context.register_table(name, table).map_err(|e| explain(e, path))?;
+    let table = open_table(&context.state(), path).await?;
+    context.register_table(name, table).map_err(|e| convert_error(e, path))?;
     Ok(())
 }
 
-/// Opens what a query names and no table is called.
-pub(super) struct Files {
+/// A factory of tables for names in a query that are no registered table.
+pub(super) struct FileTableFactory {
     state: Box<dyn Fn() -> Option<SessionState> + Send + Sync>,
 }
 
-impl Files {
+impl FileTableFactory {
     pub(super) fn new(context: &SessionContext) -> Self {
         let state = context.state_weak_ref();
         Self { state: Box::new(move || state.upgrade().map(|state| state.read().clone())) }
     }
 }
 
-impl std::fmt::Debug for Files {
+impl std::fmt::Debug for FileTableFactory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Files")
+        f.write_str("FileTableFactory")
     }
 }
 
 #[async_trait]
-impl UrlTableFactory for Files {
+impl UrlTableFactory for FileTableFactory {
     async fn try_new(&self, name: &str) -> datafusion::error::Result<Option<Arc<dyn TableProvider>>> {
-        // A plain word is more likely a table that is not there than a file.
+        // A plain word is more likely a missing table than a file.
         if !name.contains(['/', '\\', '.', '*']) && !Path::new(name).exists() {
             return Ok(None);
         }
         let Some(state) = (self.state)() else { return Ok(None) };
-        let table = open(&state, name).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let table = open_table(&state, name).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
         Ok(Some(table))
     }
 }
 
-async fn open(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>> {
-    let failed = |e: DataFusionError| explain(e, name);
-    let Found { urls, store, mut objects } = find(state, name).await?;
-    let Some((kind, ending)) = objects.iter().filter_map(|o| o.location.filename()).find_map(Kind::of) else {
+async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>> {
+    let failed = |e: DataFusionError| convert_error(e, name);
+    let TableFiles { urls, store, mut objects } = find_table_files(state, name).await?;
+    let Some((kind, ending)) = objects.iter().filter_map(|o| o.location.filename()).find_map(TableFormat::of)
+    else {
         return Err(Error::bad_data(
             Place::file(name),
-            format!("not a file that SQL can read; its name must end in one of {}", Kind::ENDINGS),
+            format!("not a file that SQL can read; its name must end in one of {}", TableFormat::ENDINGS),
         ));
     };
     objects.retain(|object| object.location.as_ref().ends_with(&ending));
 
     let format = kind.format(state, &urls, &ending, name)?;
     let schema = match format.infer_schema(state, &store, &objects).await {
-        Ok(schema) if kind == Kind::Parquet => described(state, &store, &objects, schema).await,
+        Ok(schema) if kind == TableFormat::Parquet => {
+            with_field_metadata(state, &store, &objects, schema).await
+        }
         Ok(schema) => schema,
         Err(e) => {
-            let file = culprit(state, &store, format.as_ref(), &objects).await;
-            let file = file.and_then(|location| Some(written(urls.first()?, &location)));
-            return Err(explain(e, file.as_deref().unwrap_or(name)));
+            let file = first_unreadable(state, &store, format.as_ref(), &objects).await;
+            let file = file.and_then(|location| Some(display_path(urls.first()?, &location)));
+            return Err(convert_error(e, file.as_deref().unwrap_or(name)));
         }
     };
-    let partitions = match urls.as_slice() {
-        [folder] if folder.is_collection() => partitions(folder, &objects, name)?,
+    let hive_partitions = match urls.as_slice() {
+        [folder] if folder.is_collection() => hive_partitions(folder, &objects, name)?,
         _ => Vec::new(),
     };
     let options =
-        ListingOptions::new(format).with_file_extension(ending).with_table_partition_cols(partitions);
+        ListingOptions::new(format).with_file_extension(ending).with_table_partition_cols(hive_partitions);
     let config =
         ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
     Ok(Arc::new(ListingTable::try_new(config).map_err(failed)?))
 }
 
-/// The schema with what the first file says of each column (its units, the bundle that
-/// computed it): DataFusion leaves that out, because files may differ in it.
-async fn described(
+/// Adds the first file's field metadata (units, bundle) to the schema. DataFusion drops it, because
+/// files may differ in it.
+async fn with_field_metadata(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
     objects: &[ObjectMeta],
@@ -114,15 +117,15 @@ async fn described(
     let format = state.get_file_format_factory("parquet").map(|factory| factory.create(state, &options));
     let (Some(Ok(format)), Some(first)) = (format, objects.get(..1)) else { return schema };
     let Ok(first) = format.infer_schema(state, store, first).await else { return schema };
-    let described = |field: &Arc<Field>| match first.field_with_name(field.name()) {
+    let with_field_metadata = |field: &Arc<Field>| match first.field_with_name(field.name()) {
         Ok(known) => field.as_ref().clone().with_metadata(known.metadata().clone()),
         Err(_) => field.as_ref().clone(),
     };
-    Arc::new(Schema::new(schema.fields().iter().map(described).collect::<Vec<_>>()))
+    Arc::new(Schema::new(schema.fields().iter().map(with_field_metadata).collect::<Vec<_>>()))
 }
 
-/// An object as the user would write it.
-fn written(url: &ListingTableUrl, location: &ObjectPath) -> String {
+/// An object's path or URL as the user would write it.
+fn display_path(url: &ListingTableUrl, location: &ObjectPath) -> String {
     match url.scheme() {
         "file" => format!("/{location}"),
         _ => format!("{}{location}", url.object_store().as_str()),
@@ -130,7 +133,7 @@ fn written(url: &ListingTableUrl, location: &ObjectPath) -> String {
 }
 
 /// The first file whose schema cannot be read.
-async fn culprit(
+async fn first_unreadable(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
     format: &dyn FileFormat,
@@ -144,8 +147,8 @@ async fn culprit(
     None
 }
 
-/// The `column=value` folders at the head of every path, with their types.
-fn partitions(
+/// The partition columns of a folder, from the `column=value` components of every path.
+fn hive_partitions(
     folder: &ListingTableUrl,
     objects: &[ObjectMeta],
     name: &str,
@@ -163,7 +166,7 @@ fn partitions(
                 Place::file(name),
                 format!(
                     "its files are not partitioned alike; {} is the first that differs",
-                    written(folder, &object.location)
+                    display_path(folder, &object.location)
                 ),
             ));
         }
@@ -178,17 +181,17 @@ fn partitions(
 
 /// The formats that SQL reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TableFormat {
     Parquet,
     Csv,
     Json,
     Arrow,
 }
 
-impl Kind {
+impl TableFormat {
     const ENDINGS: &'static str = ".parquet, .csv, .tsv, .json, .ndjson, .arrow";
 
-    /// The format that a file's name tells, with the ending as it is written.
+    /// The format that a file name's ending denotes, and the ending as written.
     fn of(file: &str) -> Option<(Self, String)> {
         let ending = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty() && !file.starts_with('_'))?.1;
         let kind = match ending.to_ascii_lowercase().as_str() {
@@ -221,16 +224,16 @@ impl Kind {
         let factory = state
             .get_file_format_factory(factory)
             .ok_or_else(|| Error::Internal(format!("DataFusion was built without {factory}")))?;
-        factory.create(state, &options).map_err(|e| explain(e, name))
+        factory.create(state, &options).map_err(|e| convert_error(e, name))
     }
 }
 
-/// Whether a file's name says that it can be a table.
-pub(super) fn is_data(file: &str) -> bool {
-    Kind::of(file).is_some()
+/// Whether a file name has the ending of a table format.
+pub(super) fn is_table_file(file: &str) -> bool {
+    TableFormat::of(file).is_some()
 }
 
-/// Whether a local JSON file is one array and not lines.
+/// Whether a local JSON file holds one array instead of lines.
 fn holds_array(urls: &[ListingTableUrl]) -> bool {
     let Some(path) = urls.first().and_then(|url| url.get_url().to_file_path().ok()) else { return false };
     let mut head = [0; 64];
@@ -244,17 +247,17 @@ mod tests {
     use datafusion::arrow::compute::concat_batches;
     use tempfile::TempDir;
 
-    use super::super::{Options, context};
+    use super::super::{SqlOptions, context};
     use super::*;
 
     /// The rows of a query, in one batch.
     fn query(sql: &str) -> Result<RecordBatch> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let context = context(&Options::default())?;
-            let frame = context.sql(sql).await.map_err(|e| explain(e, ""))?;
+            let context = context(&SqlOptions::default())?;
+            let frame = context.sql(sql).await.map_err(|e| convert_error(e, ""))?;
             let schema = Arc::new(frame.schema().as_arrow().clone());
-            let batches = frame.collect().await.map_err(|e| explain(e, ""))?;
+            let batches = frame.collect().await.map_err(|e| convert_error(e, ""))?;
             Ok(concat_batches(&schema, &batches).unwrap())
         })
     }

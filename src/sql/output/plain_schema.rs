@@ -1,6 +1,5 @@
-//! Columns in the types that every reader of Arrow knows: strings and binary values as
-//! they have always been, and for a file, which has one dictionary at most, no
-//! dictionaries.
+//! A schema of widely supported Arrow types. View types become plain strings and binary values; the
+//! file format, which allows one dictionary for each column, gets no dictionaries.
 
 use std::sync::Arc;
 
@@ -9,19 +8,19 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
-/// What happens to dictionary-encoded columns.
+/// Treatment of dictionary-encoded columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dictionaries {
-    Kept,
-    Unpacked,
+    Keep,
+    Decode,
 }
 
-/// The schema that is written.
-pub(super) struct Plain(SchemaRef);
+/// The output schema, and the casts to it.
+pub(super) struct PlainSchema(SchemaRef);
 
-impl Plain {
+impl PlainSchema {
     pub(super) fn new(schema: &Schema, dictionaries: Dictionaries) -> Self {
-        let fields = schema.fields().iter().map(|field| plain(field, dictionaries));
+        let fields = schema.fields().iter().map(|field| plain_field(field, dictionaries));
         Self(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
     }
 
@@ -40,13 +39,13 @@ impl Plain {
     }
 }
 
-/// A column, list or struct with plain types, all the way down.
-fn plain(field: &Arc<Field>, dictionaries: Dictionaries) -> Arc<Field> {
-    let inner = |field| plain(field, dictionaries);
+/// A field with plain types, recursively in lists and structs.
+fn plain_field(field: &Arc<Field>, dictionaries: Dictionaries) -> Arc<Field> {
+    let inner = |field| plain_field(field, dictionaries);
     let kind = match field.data_type() {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
-        DataType::Dictionary(_, values) if dictionaries == Dictionaries::Unpacked => values.as_ref().clone(),
+        DataType::Dictionary(_, values) if dictionaries == Dictionaries::Decode => values.as_ref().clone(),
         DataType::List(values) => DataType::List(inner(values)),
         DataType::LargeList(values) => DataType::LargeList(inner(values)),
         DataType::FixedSizeList(values, length) => DataType::FixedSizeList(inner(values), *length),

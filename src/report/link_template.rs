@@ -1,30 +1,29 @@
-//! Links from a sample to its picture or record: `https://host/{id}.jpg`, with the
-//! values of columns in place of their names.
+//! A template of links from samples to their pictures or records: `https://host/{id}.jpg`, in which
+//! column names in braces stand for the row's values.
 
 use crate::error::{Error, Result};
 
 /// A parsed `--link-template`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Piece>);
+pub struct LinkTemplate(Vec<Segment>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum Segment {
     Text(String),
     Column(String),
 }
 
-/// What a link may begin with: nothing that a browser would run.
+/// Allowed URL schemes; none of them executes code in a browser.
 const SCHEMES: [&str; 4] = ["http", "https", "file", "s3"];
 
-impl Template {
-    /// Parses a template. `{{` and `}}` are braces.
+impl LinkTemplate {
+    /// Parses a template. `{{` and `}}` are literal braces.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a brace stands alone, no column is named, or the scheme is
-    /// none that a link in a report may have.
+    /// [`Error::Usage`] where a brace is unmatched, no column is named, or the scheme is not allowed.
     pub fn parse(text: &str) -> Result<Self> {
         let refuse = |what: &str| Err(Error::Usage(format!("--link-template {text}: {what}")));
-        let mut pieces = Vec::new();
+        let mut segments = Vec::new();
         let mut plain = String::new();
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
@@ -45,15 +44,15 @@ impl Template {
                     if name.is_empty() {
                         return refuse("{} names no column");
                     }
-                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
-                    pieces.push(Piece::Column(name));
+                    segments.push(Segment::Text(std::mem::take(&mut plain)));
+                    segments.push(Segment::Column(name));
                 }
                 '}' => return refuse("a } closes nothing; write }} for a brace"),
                 c => plain.push(c),
             }
         }
-        pieces.push(Piece::Text(plain));
-        let template = Self(pieces);
+        segments.push(Segment::Text(plain));
+        let template = Self(segments);
         if template.columns().is_empty() {
             return refuse("it names no column, as {id} would");
         }
@@ -65,31 +64,31 @@ impl Template {
         }
     }
 
-    /// The columns it names.
+    /// The columns that the template names.
     pub fn columns(&self) -> Vec<&str> {
-        let column = |piece: &'_ Piece| matches!(piece, Piece::Column(_));
-        let columns = self.0.iter().filter(|piece| column(piece)).map(|piece| match piece {
-            Piece::Column(name) | Piece::Text(name) => name.as_str(),
+        let column = |segment: &'_ Segment| matches!(segment, Segment::Column(_));
+        let columns = self.0.iter().filter(|segment| column(segment)).map(|segment| match segment {
+            Segment::Column(name) | Segment::Text(name) => name.as_str(),
         });
         columns.collect()
     }
 
-    /// The link of a row. Values are percent-encoded but for letters, digits and `-._~/`,
-    /// so that none can leave its place in the URL.
+    /// The link of a row. Values are percent-encoded except for letters, digits and `-._~/`, so that a
+    /// value cannot alter the URL's structure.
     pub fn fill<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> String {
         let mut link = String::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(text) => link += text,
-                Piece::Column(name) => encode(value(name).unwrap_or_default(), &mut link),
+        for segment in &self.0 {
+            match segment {
+                Segment::Text(text) => link += text,
+                Segment::Column(name) => encode(value(name).unwrap_or_default(), &mut link),
             }
         }
         link
     }
 
-    /// What stands before the first colon, where that is before any slash.
+    /// The text before the first colon, if no slash precedes it.
     fn scheme(&self) -> Option<&str> {
-        let Some(Piece::Text(start)) = self.0.first() else { return None };
+        let Some(Segment::Text(start)) = self.0.first() else { return None };
         let (scheme, _) = start.split_once(':')?;
         (!scheme.contains(['/', '?', '#'])).then_some(scheme)
     }
@@ -112,12 +111,12 @@ mod tests {
 
     #[test]
     fn values_take_their_columns_place() {
-        let template = Template::parse("https://host/{set}/{id}.jpg?q={{{id}}}").unwrap();
+        let template = LinkTemplate::parse("https://host/{set}/{id}.jpg?q={{{id}}}").unwrap();
         assert_eq!(template.columns(), ["set", "id", "id"]);
         let link = template.fill(|name| Some(if name == "id" { "a b/ü\"<&" } else { "t" }));
         assert_eq!(link, "https://host/t/a%20b/%C3%BC%22%3C%26.jpg?q={a%20b/%C3%BC%22%3C%26}");
-        assert_eq!(Template::parse("pictures/{id}.png").unwrap().fill(|_| Some("7")), "pictures/7.png");
-        assert_eq!(Template::parse("{id}").unwrap().fill(|_| Some("javascript:x")), "javascript%3Ax");
+        assert_eq!(LinkTemplate::parse("pictures/{id}.png").unwrap().fill(|_| Some("7")), "pictures/7.png");
+        assert_eq!(LinkTemplate::parse("{id}").unwrap().fill(|_| Some("javascript:x")), "javascript%3Ax");
     }
 
     #[test]
@@ -125,7 +124,7 @@ mod tests {
         for text in
             ["https://host/1", "https://host/{id", "a}b{id}", "{}", "javascript:{id}", "data:{id}", ""]
         {
-            assert_eq!(Template::parse(text).unwrap_err().exit_code(), 64, "{text}");
+            assert_eq!(LinkTemplate::parse(text).unwrap_err().exit_code(), 64, "{text}");
         }
     }
 }

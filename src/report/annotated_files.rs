@@ -1,5 +1,4 @@
-//! The annotated files of a data set: found, looked into, and refused where they are
-//! not annotated.
+//! The annotated files of a data set: discovery, validation, and choice of the label and key columns.
 
 use std::path::{Path, PathBuf};
 
@@ -11,45 +10,45 @@ use crate::provenance::Provenance;
 use crate::samples::obvious_label;
 use crate::storage::find_files;
 
-use super::links::Template;
+use super::link_template::LinkTemplate;
 use super::origin::{Origin, OriginBuilder};
 
-/// Columns that are taken as the key where none is named.
+/// Default key columns.
 const KEYS: [&str; 2] = ["id", "key"];
 
-/// What to take from the files beside the parts.
+/// Columns to read besides the four parts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct ColumnOptions<'a> {
     pub(super) label: Option<&'a str>,
     pub(super) key: &'a [String],
-    pub(super) link: Option<&'a Template>,
+    pub(super) link: Option<&'a LinkTemplate>,
 }
 
-/// Files that were looked into.
+/// Validated files of a data set, with their columns and provenance.
 #[derive(Debug)]
-pub(super) struct Opened {
-    /// The paths as they were given.
+pub(super) struct AnnotatedFiles {
+    /// Input paths as given.
     pub(super) inputs: Vec<PathBuf>,
     pub(super) files: Vec<PathBuf>,
     pub(super) rows: u64,
     pub(super) label: String,
-    /// Columns that are read of the rows at the ends: the key, then those of the link.
+    /// Columns read for the ranked rows: the key columns, then further columns of the link.
     pub(super) key: Vec<String>,
-    /// How many of them are the key.
+    /// Number of key columns.
     pub(super) key_columns: usize,
     /// Whether every file has h1 and h2.
     pub(super) has_specificity: bool,
     pub(super) origin: Origin,
 }
 
-impl Opened {
+impl AnnotatedFiles {
     /// Finds the files and reads their footers.
     ///
     /// # Errors
     /// [`Error::NoInput`] where nothing is there; [`Error::BadData`] where a file is not
-    /// Parquet, not annotated, or lacks a column that was named; [`Error::Usage`] where
-    /// the label can't be told.
-    pub(super) fn new(inputs: &[PathBuf], wanted: Wanted<'_>) -> Result<Self> {
+    /// Parquet, not annotated, or lacks a named column; [`Error::Usage`] where the label is
+    /// ambiguous.
+    pub(super) fn new(inputs: &[PathBuf], columns: ColumnOptions<'_>) -> Result<Self> {
         let mut files = Vec::new();
         for input in inputs {
             files.extend(find_files(input)?);
@@ -67,13 +66,13 @@ impl Opened {
         }
         let origin = origin.finish();
         let Some(first) = first else { return Err(Error::Internal("no file was found".to_owned())) };
-        let label = label(&first, &origin, wanted.label)?;
-        let (key, key_columns) = key(&first, wanted)?;
+        let label = label(&first, &origin, columns.label)?;
+        let (key, key_columns) = key(&first, columns)?;
         let inputs = inputs.to_vec();
         Ok(Self { inputs, files, rows, label, key, key_columns, has_specificity, origin })
     }
 
-    /// A short name: the last part of the first path.
+    /// A short name: the last component of the first path.
     pub(super) fn name(&self) -> String {
         let first = self.inputs.first().map(PathBuf::as_path).unwrap_or(Path::new("data"));
         let last = first.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -85,7 +84,7 @@ impl Opened {
     }
 }
 
-/// Refuses a file that lacks one of the four columns, or in which one is not a number.
+/// Checks that a file has the four columns as floating-point numbers.
 fn check_annotated(input: &Input) -> Result<()> {
     let missing: Vec<&str> =
         ["r", "u1", "u2", "s"].into_iter().filter(|name| !has_all(input.schema(), &[name])).collect();
@@ -119,16 +118,16 @@ fn label(first: &Input, origin: &Origin, named: Option<&str>) -> Result<String> 
     }
 }
 
-/// The key's columns and, after so many, more that only the link needs.
-fn key(first: &Input, wanted: Wanted<'_>) -> Result<(Vec<String>, usize)> {
-    let mut key = wanted.key.to_vec();
+/// The key columns followed by those that only the link needs, and the number of key columns.
+fn key(first: &Input, columns: ColumnOptions<'_>) -> Result<(Vec<String>, usize)> {
+    let mut key = columns.key.to_vec();
     if key.is_empty() {
         let fields = first.schema().fields().iter().map(|field| field.name());
         key.extend(fields.filter(|name| KEYS.contains(&name.to_lowercase().as_str())).cloned());
     }
     let key_columns = key.len();
-    let of_link = wanted.link.map(Template::columns).unwrap_or_default();
-    for column in of_link {
+    let link_columns = columns.link.map(LinkTemplate::columns).unwrap_or_default();
+    for column in link_columns {
         if !key.iter().any(|name| name == column) {
             key.push(column.to_owned());
         }
@@ -139,7 +138,7 @@ fn key(first: &Input, wanted: Wanted<'_>) -> Result<(Vec<String>, usize)> {
     Ok((key, key_columns))
 }
 
-/// Fails where a column is neither in the file nor a `column=value` folder above it.
+/// Checks that a column is in the file or in a `column=value` folder of its path.
 fn in_file_or_path(input: &Input, column: &str) -> Result<()> {
     let folder = format!("{column}=");
     let place: Place = input.place();

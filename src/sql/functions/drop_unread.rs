@@ -1,18 +1,18 @@
-//! What nobody reads is not computed: `SELECT id FROM v`, where the view v has columns
-//! of `lsmi`, runs no models.
+//! An optimizer rule that removes `lsmi` columns without a reader: `SELECT id FROM v`, where the
+//! view v has columns of `lsmi`, evaluates no models.
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use super::node::Evaluate;
+use super::node::LsmiNode;
 
-/// The rule. It comes after those that leave out unread columns.
+/// The optimizer rule. It runs after projection pushdown, which removes the unread columns above.
 #[derive(Debug)]
-pub(super) struct DeferredSamples;
+pub(super) struct DropUnread;
 
-impl OptimizerRule for DeferredSamples {
+impl OptimizerRule for DropUnread {
     fn name(&self) -> &str {
         "drop_unread_lsmi"
     }
@@ -22,13 +22,13 @@ impl OptimizerRule for DeferredSamples {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        // These two choose their columns; others pass all of them on.
+        // Only these two select columns; other nodes pass all of them through.
         if !matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_)) {
             return Ok(Transformed::no(plan));
         }
         let expressions = plan.expressions();
         let unread = match plan.inputs()[..] {
-            [input] => Evaluate::of(input).filter(|node| {
+            [input] => LsmiNode::of(input).filter(|node| {
                 let column = node.column();
                 !expressions.iter().any(|expr| expr.column_refs().contains(&column))
             }),

@@ -1,5 +1,5 @@
-//! Tables that fit the terminal: long cells are cut first, and where that is not
-//! enough, columns in the middle are left out.
+//! A table layout that fits a given width. Long cells are cut first; if that is not enough, columns
+//! in the middle are omitted.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Cells are not cut shorter than this while there are columns to leave out.
-const SHORTEST: usize = 12;
-/// What a column takes beside its cells, and the border on the left.
-const BESIDE: usize = 3;
+/// Minimum width of a cut cell while there are columns to omit.
+const MIN_CUT_WIDTH: usize = 12;
+/// Width of a column's padding and separator, and of the left border.
+const COLUMN_OVERHEAD: usize = 3;
 const BORDER: usize = 1;
 const ELLIPSIS: &str = "…";
 
-/// A column's name and its cells, all as text.
-pub(super) struct Column {
+/// A column's name and cells as text.
+pub(super) struct TextColumn {
     pub(super) name: String,
     pub(super) cells: Vec<String>,
 }
 
-impl Column {
+impl TextColumn {
     fn width(&self) -> usize {
         self.cells.iter().chain([&self.name]).map(|text| width(text)).max().unwrap_or_default()
     }
@@ -37,9 +37,9 @@ impl Column {
     }
 }
 
-/// A table that is no wider than `limit`, and the number of columns it shows.
-pub(super) fn table(columns: Vec<Column>, limit: usize) -> Result<(String, usize), ArrowError> {
-    let (columns, shown) = fitted(columns, limit);
+/// Formats a table of at most `limit` characters' width. Also returns the number of columns shown.
+pub(super) fn table(columns: Vec<TextColumn>, limit: usize) -> Result<(String, usize), ArrowError> {
+    let (columns, shown) = fit_columns(columns, limit);
     let fields: Vec<Field> =
         columns.iter().map(|column| Field::new(&column.name, DataType::Utf8, true)).collect();
     let cells = columns.into_iter().map(|column| Arc::new(StringArray::from(column.cells)) as ArrayRef);
@@ -47,22 +47,23 @@ pub(super) fn table(columns: Vec<Column>, limit: usize) -> Result<(String, usize
     Ok((pretty_format_batches(&[batch])?.to_string(), shown))
 }
 
-fn fitted(mut columns: Vec<Column>, limit: usize) -> (Vec<Column>, usize) {
-    let widths: Vec<usize> = columns.iter().map(Column::width).collect();
-    let total = |cell: usize| BORDER + widths.iter().map(|width| width.min(&cell) + BESIDE).sum::<usize>();
+fn fit_columns(mut columns: Vec<TextColumn>, limit: usize) -> (Vec<TextColumn>, usize) {
+    let widths: Vec<usize> = columns.iter().map(TextColumn::width).collect();
+    let total =
+        |cell: usize| BORDER + widths.iter().map(|width| width.min(&cell) + COLUMN_OVERHEAD).sum::<usize>();
     let widest = widths.iter().copied().max().unwrap_or_default();
     let all = columns.len();
-    if let Some(cell) = (SHORTEST.min(widest)..=widest).rev().find(|cell| total(*cell) <= limit) {
+    if let Some(cell) = (MIN_CUT_WIDTH.min(widest)..=widest).rev().find(|cell| total(*cell) <= limit) {
         columns.iter_mut().for_each(|column| column.cut(cell));
         return (columns, all);
     }
-    // From both ends inwards, while the ellipsis between them has room too.
-    let mut left = BORDER + 1 + BESIDE;
+    // Columns are taken from both ends inwards, with room for the ellipsis between them.
+    let mut left = BORDER + 1 + COLUMN_OVERHEAD;
     let (mut first, mut last) = (0, 0);
     while first + last < all {
         let from_the_front = first <= last;
         let next = if from_the_front { first } else { all - 1 - last };
-        let takes = widths.get(next).map_or(0, |width| width.min(&SHORTEST) + BESIDE);
+        let takes = widths.get(next).map_or(0, |width| width.min(&MIN_CUT_WIDTH) + COLUMN_OVERHEAD);
         if left + takes > limit && first > 0 {
             break;
         }
@@ -73,14 +74,14 @@ fn fitted(mut columns: Vec<Column>, limit: usize) -> (Vec<Column>, usize) {
             last += 1;
         }
     }
-    let mut kept: Vec<Column> = columns.drain(..first).collect();
+    let mut kept: Vec<TextColumn> = columns.drain(..first).collect();
     let tail = columns.split_off(columns.len() - last);
     if !columns.is_empty() {
         let rows = kept.first().map_or(0, |column| column.cells.len());
-        kept.push(Column { name: ELLIPSIS.to_owned(), cells: vec![ELLIPSIS.to_owned(); rows] });
+        kept.push(TextColumn { name: ELLIPSIS.to_owned(), cells: vec![ELLIPSIS.to_owned(); rows] });
     }
     kept.extend(tail);
-    let cell = SHORTEST.min(limit.saturating_sub(2 * (BORDER + BESIDE)).max(1));
+    let cell = MIN_CUT_WIDTH.min(limit.saturating_sub(2 * (BORDER + COLUMN_OVERHEAD)).max(1));
     kept.iter_mut().for_each(|column| column.cut(cell));
     (kept, first + last)
 }
@@ -89,7 +90,7 @@ fn width(text: &str) -> usize {
     text.lines().map(UnicodeWidthStr::width).max().unwrap_or_default()
 }
 
-/// The first line's beginning, with an ellipsis.
+/// The beginning of the first line, with an ellipsis.
 fn cut(text: &str, limit: usize) -> String {
     let mut room = limit.saturating_sub(1);
     let fits = |c: &char| {
@@ -107,8 +108,8 @@ fn cut(text: &str, limit: usize) -> String {
 mod tests {
     use super::*;
 
-    fn columns(widths: &[usize]) -> Vec<Column> {
-        let column = |(index, width): (usize, &usize)| Column {
+    fn columns(widths: &[usize]) -> Vec<TextColumn> {
+        let column = |(index, width): (usize, &usize)| TextColumn {
             name: format!("c{index}"),
             cells: vec!["x".repeat(*width), "y".to_owned()],
         };

@@ -1,5 +1,5 @@
-//! The object stores of a session. One is connected when a query first names it, with
-//! the settings that annotate takes from the environment.
+//! A registry of a session's object stores. The first query that names a store connects to it, with
+//! the same environment settings as annotate.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,25 +12,25 @@ use url::{Position, Url};
 
 use crate::storage::store_of;
 
-/// Local files, and every store that [`store_of`] can reach.
+/// A registry of the local file system and every store that [`store_of`] supports.
 #[derive(Debug, Default)]
-pub(super) struct Stores {
+pub(super) struct StoreRegistry {
     local: DefaultObjectStoreRegistry,
     connected: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
 }
 
-impl Stores {
+impl StoreRegistry {
     fn connected(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<dyn ObjectStore>>> {
         self.connected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Scheme, user and host: the user of `abfss://container@account` is part of the place.
+/// The registry key: scheme, user and host. In `abfss://container@account` the user is the container.
 fn key(url: &Url) -> &str {
     &url[..Position::BeforePath]
 }
 
-impl ObjectStoreRegistry for Stores {
+impl ObjectStoreRegistry for StoreRegistry {
     fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
         self.connected().insert(key(url).to_owned(), store)
     }

@@ -1,4 +1,4 @@
-//! Statements run one after another, each one's rows streamed to the writer.
+//! Sequential execution of statements. The rows of each are streamed to the writer.
 
 use std::io::Write;
 use std::path::Path;
@@ -19,28 +19,27 @@ use futures::StreamExt;
 use crate::error::{Error, Place, Result};
 use crate::storage::is_url;
 
-use super::failure::{explain, suggest};
-use super::files::is_data;
-use super::order;
-use super::output::Layout;
-use super::session::{Session, Watched};
+use super::errors::{convert_error, suggest_table};
+use super::file_order;
+use super::output::{Layout, row_encoder};
+use super::session::{Session, StoppableRun};
+use super::table_provider::is_table_file;
 
 impl Session {
-    /// Runs the statements in `sql` in order, writes the rows of each as they come, and
-    /// gives their number. ReadBuffers holds one batch, or what the layout must see at once.
+    /// Runs the statements in `sql` in order, streams their rows to `out` and returns the number of
+    /// rows. Memory holds one batch, or all rows shown where the layout needs them at once.
     ///
     /// # Errors
-    /// The first statement that fails ends the run; see [`explain`]. What was
-    /// written before stays written. [`Error::Interrupted`] soon after `stop` is set;
+    /// The first statement that fails ends the run; see [`convert_error`]. Rows written before
+    /// remain. [`Error::Interrupted`] soon after `stop` is set;
     /// [`Error::Io`] where `out` fails.
     pub fn run(&self, sql: &str, layout: &Layout, out: &mut dyn Write, stop: &AtomicBool) -> Result<u64> {
-        self.watched(stop, |run| execute(run, sql, layout, out))
+        self.run_stoppable(stop, |run| execute(run, sql, layout, out))
     }
 }
 
-/// See [`Session::run`].
-fn execute(run: &Watched<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {
-    let statements = DFParser::parse_sql(sql).map_err(|e| explain(e, ""))?;
+fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {
+    let statements = DFParser::parse_sql(sql).map_err(|e| convert_error(e, ""))?;
     if statements.is_empty() {
         return Err(Error::Usage("the query is empty; give SQL, or a file of it with -f".to_owned()));
     }
@@ -48,18 +47,20 @@ fn execute(run: &Watched<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -
     let (mut rows, mut results) = (0, 0);
     for statement in statements {
         let plan = async { context.state().statement_to_plan(statement).await };
-        let plan = run.wait(plan)?.map_err(|e| suggest(explain(e, ""), &candidates(run.session())))?;
+        let plan = run
+            .block_on(plan)?
+            .map_err(|e| suggest_table(convert_error(e, ""), &candidate_tables(run.session())))?;
         check_target(&plan)?;
         let layout = match plan {
-            // A plan is read as it is.
+            // A plan is not cut to the terminal's width.
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => Layout { width: None, ..*layout },
             _ => *layout,
         };
-        let tables = tables(&plan);
-        let stream = run.wait(start(context, plan))?;
-        let stream = stream.map_err(|e| explain(e, &tables.join(" or ")))?;
+        let tables = scanned_tables(&plan);
+        let stream = run.block_on(start_stream(context, plan))?;
+        let stream = stream.map_err(|e| convert_error(e, &tables.join(" or ")))?;
         if stream.schema().fields().is_empty() {
-            rows += finish(run, stream, &tables)?;
+            rows += drain(run, stream, &tables)?;
             continue;
         }
         results += 1;
@@ -69,29 +70,31 @@ fn execute(run: &Watched<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -
                 layout.format.name()
             )));
         }
-        rows += print(run, stream, &tables, &layout, out)?;
+        rows += write_rows(run, stream, &tables, &layout, out)?;
     }
-    out.flush().map_err(writing)?;
+    out.flush().map_err(write_error)?;
     Ok(rows)
 }
 
-/// What a missing table may have been meant to be: tables, and files of this folder.
-fn candidates(session: &Session) -> Vec<String> {
+/// Candidates for a misspelt table name: registered tables, and data files in the current folder.
+fn candidate_tables(session: &Session) -> Vec<String> {
     let mut names = session.tables();
     let files = std::fs::read_dir(".").into_iter().flatten().flatten();
-    names.extend(files.filter_map(|file| file.file_name().into_string().ok()).filter(|name| is_data(name)));
+    names.extend(
+        files.filter_map(|file| file.file_name().into_string().ok()).filter(|name| is_table_file(name)),
+    );
     names
 }
 
-/// Fails where a COPY has no place to write to. Some file systems deny a new file in such
-/// a way that the object store's crate would try for ever.
+/// Checks that the target folder of a COPY is writable. Some file systems refuse a new file in a
+/// way that makes the `object_store` crate retry forever.
 fn check_target(plan: &LogicalPlan) -> Result<()> {
     let LogicalPlan::Copy(copy) = plan else { return Ok(()) };
     let path = Path::new(&copy.output_url);
     if is_url(path) {
         return Ok(());
     }
-    // Folders on the way are made by whoever writes.
+    // COPY creates missing folders.
     let here = Path::new(".");
     let mut folders = path.ancestors().skip(1).map(|it| if it.as_os_str().is_empty() { here } else { it });
     let folder = folders.find(|folder| folder.exists()).unwrap_or(here);
@@ -100,64 +103,63 @@ fn check_target(plan: &LogicalPlan) -> Result<()> {
         .map_err(|source| Error::CannotCreate { path: path.to_owned(), source })
 }
 
-async fn start(
+async fn start_stream(
     context: &SessionContext,
     plan: LogicalPlan,
 ) -> datafusion::error::Result<SendableRecordBatchStream> {
-    match order::passes_by(&plan) {
-        true => order::stream(context, plan).await,
+    match file_order::is_streamed_scan(&plan) {
+        true => file_order::stream_in_file_order(context, plan).await,
         false => context.execute_logical_plan(plan).await?.execute_stream().await,
     }
 }
 
-/// Runs a statement that has no columns to its end.
-fn finish(run: &Watched<'_>, mut stream: SendableRecordBatchStream, tables: &[String]) -> Result<u64> {
-    while let Some(batch) = run.wait(stream.next())? {
-        batch.map_err(|e| explain(e, &tables.join(" or ")))?;
+/// Runs a statement without result columns to completion.
+fn drain(run: &StoppableRun<'_>, mut stream: SendableRecordBatchStream, tables: &[String]) -> Result<u64> {
+    while let Some(batch) = run.block_on(stream.next())? {
+        batch.map_err(|e| convert_error(e, &tables.join(" or ")))?;
     }
     Ok(0)
 }
 
-/// Writes one statement's rows and gives their number.
-fn print(
-    run: &Watched<'_>,
+/// Writes one statement's rows and returns their number.
+fn write_rows(
+    run: &StoppableRun<'_>,
     mut stream: SendableRecordBatchStream,
     tables: &[String],
     layout: &Layout,
     out: &mut dyn Write,
 ) -> Result<u64> {
-    let failed = |e: DataFusionError| explain(e, &tables.join(" or "));
+    let failed = |e: DataFusionError| convert_error(e, &tables.join(" or "));
     let unfit = |e: ArrowError| {
         Error::Usage(format!(
             "the result does not fit {}: {e}; cast or leave out the column",
             layout.format.name()
         ))
     };
-    let schema = titled(&stream.schema(), tables);
-    let mut rows = layout.rows(schema.clone()).map_err(unfit)?;
+    let schema = with_short_names(&stream.schema(), tables);
+    let mut encoder = row_encoder(layout, schema.clone()).map_err(unfit)?;
     let mut text = Vec::new();
     let mut written = 0;
-    while let Some(batch) = run.wait(stream.next())? {
+    while let Some(batch) = run.block_on(stream.next())? {
         let batch = batch.map_err(failed)?;
         let count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &count)
             .map_err(|e| failed(e.into()))?;
-        rows.add(&batch, &mut text).map_err(unfit)?;
-        out.write_all(&text).map_err(writing)?;
+        encoder.encode(&batch, &mut text).map_err(unfit)?;
+        out.write_all(&text).map_err(write_error)?;
         text.clear();
         written += batch.num_rows() as u64;
-        if rows.is_full() {
+        if encoder.is_full() {
             break;
         }
     }
-    rows.finish(&mut text).map_err(unfit)?;
-    out.write_all(&text).map_err(writing)?;
+    encoder.finish(&mut text).map_err(unfit)?;
+    out.write_all(&text).map_err(write_error)?;
     Ok(written)
 }
 
-/// The schema with `avg(r)` for DataFusion's `avg(out.parquet.r)`, wherever the short
-/// name is still the only one of its kind.
-fn titled(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
+/// Renames DataFusion's `avg(out.parquet.r)` to `avg(r)` where the short name remains unique.
+fn with_short_names(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
     let short = |name: &str| {
         tables.iter().fold(name.to_owned(), |name, table| name.replace(&format!("{table}."), ""))
     };
@@ -169,18 +171,18 @@ fn titled(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn writing(source: std::io::Error) -> Error {
-    // An upload says what it failed of.
+fn write_error(source: std::io::Error) -> Error {
+    // An upload's error carries its own cause.
     match source.downcast::<Error>() {
         Ok(error) => error,
         Err(source) => Error::io(Place::file("the query's output"), "write", source),
     }
 }
 
-/// The names of the tables that a plan reads.
-fn tables(plan: &LogicalPlan) -> Vec<String> {
+/// The names of all tables that a plan scans.
+fn scanned_tables(plan: &LogicalPlan) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    // The visitor itself never fails, so neither does the walk.
+    // The visitor is infallible.
     let _ = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
             let name = scan.table_name.table().to_owned();
@@ -198,18 +200,18 @@ mod tests {
     use std::io;
     use std::num::NonZeroUsize;
 
-    use super::super::{Format, Options, Request, run};
+    use super::super::{Format, SqlOptions, SqlRequest, run};
     use super::*;
 
-    fn text(request: &Request) -> Result<String> {
+    fn text(request: &SqlRequest) -> Result<String> {
         let mut out = Vec::new();
         run(request, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
-    fn csv(sql: &str) -> Request {
+    fn csv(sql: &str) -> SqlRequest {
         let layout = Layout { format: Format::Csv, ..Layout::default() };
-        Request { layout, ..Request::new(sql) }
+        SqlRequest { layout, ..SqlRequest::new(sql) }
     }
 
     #[test]
@@ -233,16 +235,19 @@ mod tests {
         let path = dir.path().join("a.csv");
         std::fs::write(&path, "k,r\n1,0.5\n1,1.5\n2,3.0\n").unwrap();
         let tables = vec![("t".to_owned(), path.display().to_string())];
-        let request = Request { tables, ..csv("SELECT k, avg(r) AS r FROM t GROUP BY k ORDER BY k") };
+        let request = SqlRequest { tables, ..csv("SELECT k, avg(r) AS r FROM t GROUP BY k ORDER BY k") };
         assert_eq!(text(&request).unwrap(), "k,r\n1,1.0\n2,3.0\n");
         let missing = vec![("t".to_owned(), "no/such.csv".to_owned())];
-        assert_eq!(text(&Request { tables: missing, ..request }).unwrap_err().exit_code(), 66);
+        assert_eq!(text(&SqlRequest { tables: missing, ..request }).unwrap_err().exit_code(), 66);
     }
 
-    fn limited(bytes: usize, sql: &str) -> Request {
-        let options =
-            Options { memory_limit_bytes: Some(bytes), threads: NonZeroUsize::new(2), ..Options::default() };
-        Request { options, ..csv(sql) }
+    fn limited(bytes: usize, sql: &str) -> SqlRequest {
+        let options = SqlOptions {
+            memory_limit_bytes: Some(bytes),
+            threads: NonZeroUsize::new(2),
+            ..SqlOptions::default()
+        };
+        SqlRequest { options, ..csv(sql) }
     }
 
     #[test]
@@ -281,10 +286,10 @@ mod tests {
         assert_eq!(text(&csv(&both)).unwrap(), format!("avg({a}.r),avg({b}.r)\n0.5,0.5\n"));
     }
 
-    /// A reader that closes after some bytes, and counts what reached it.
-    struct Closing(usize);
+    /// A writer that fails with a broken pipe after a number of bytes.
+    struct BrokenPipeWriter(usize);
 
-    impl Write for Closing {
+    impl Write for BrokenPipeWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             match self.0.checked_sub(bytes.len()) {
                 Some(left) => self.0 = left,
@@ -302,7 +307,7 @@ mod tests {
     fn rows_leave_as_they_come_and_a_closed_reader_ends_the_query() {
         // Collecting ten billion rows first would outlast any test.
         let endless = csv("SELECT value FROM generate_series(1, 10000000000)");
-        match run(&endless, &mut Closing(1 << 20)).unwrap_err() {
+        match run(&endless, &mut BrokenPipeWriter(1 << 20)).unwrap_err() {
             Error::Io { source, .. } => assert_eq!(source.kind(), io::ErrorKind::BrokenPipe),
             error => panic!("{error}"),
         }
@@ -311,7 +316,7 @@ mod tests {
     #[test]
     fn a_table_stops_the_query_at_its_limit() {
         let layout = Layout { max_table_rows: Some(5), ..Layout::default() };
-        let endless = Request { layout, ..csv("SELECT value FROM generate_series(1, 10000000000)") };
+        let endless = SqlRequest { layout, ..csv("SELECT value FROM generate_series(1, 10000000000)") };
         assert_eq!(text(&endless).unwrap().lines().count(), 5 + 4);
     }
 

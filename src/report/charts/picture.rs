@@ -1,0 +1,58 @@
+//! A chart as SVG in two widths: one for a screen or a sheet, and one for a phone.
+
+use crate::error::Result;
+use crate::report::numbers::{Dataset, Report};
+
+/// Width of a chart over half the page, in pixels.
+pub(super) const HALF: i32 = 520;
+/// Width of a chart over a quarter of the page, in pixels.
+pub(super) const QUARTER: i32 = 252;
+/// Width of a chart on a phone, in pixels.
+pub(super) const PHONE: i32 = 346;
+
+/// Names of the parts in order; also their classes in the style sheet.
+pub(super) const PARTS: [&str; 4] = ["r", "u1", "u2", "s"];
+
+/// A chart as SVG in two widths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// File stem, the same for the same chart in every report.
+    pub name: String,
+    /// Title.
+    pub title: String,
+    /// Text alternative in a sentence or two.
+    pub description: String,
+    /// SVG element for a screen or a sheet.
+    pub wide: String,
+    /// SVG element for a phone.
+    pub narrow: String,
+}
+
+impl Picture {
+    /// The wide SVG as a standalone file, with the palette for light and dark.
+    pub fn standalone(&self) -> String {
+        let (head, rest) = self.wide.split_once('>').unwrap_or((&self.wide, ""));
+        format!("{head}><style>{}</style>{rest}\n", include_str!("palette.css"))
+    }
+
+    pub(super) fn new(
+        name: &str,
+        (wide, narrow): (i32, i32),
+        (title, description): (String, String),
+        draw: impl Fn(&str, i32, (&str, &str)) -> Result<String>,
+    ) -> Result<Self> {
+        let labels = (title.as_str(), description.as_str());
+        Ok(Self {
+            wide: draw(&format!("{name}-wide"), wide, labels)?,
+            narrow: draw(&format!("{name}-narrow"), narrow, labels)?,
+            name: name.to_owned(),
+            title,
+            description,
+        })
+    }
+}
+
+/// The end of a title: the data set's name in a comparison, otherwise nothing.
+pub(super) fn title_suffix(set: &Dataset, report: &Report) -> String {
+    if report.compare.is_some() { format!(", {}", set.name) } else { String::new() }
+}

@@ -1,0 +1,150 @@
+//! A scan of one data set in two passes over its files.
+
+use datafusion::prelude::SessionContext;
+
+use crate::error::{Error, Place, Result};
+use crate::sql;
+
+use super::annotated_files::AnnotatedFiles;
+use super::bins::BinScale;
+use super::class_moments::{self, DatasetMoments};
+use super::numbers::{Dataset, Figure, Parts, Samples};
+use super::options::ReportOptions;
+use super::row_accumulator::{RowAccumulator, RowScales};
+use super::row_scan;
+use super::sample_list::{self, FileNames};
+
+/// Maximum number of bins on each axis of the finest density grid.
+const DENSITY_BINS: f64 = 480.0;
+
+/// The state of a data set's scan.
+pub(super) struct DatasetScan {
+    files: AnnotatedFiles,
+    tables: Vec<String>,
+    pub(super) totals: DatasetMoments,
+    pub(super) rows: Option<RowAccumulator>,
+}
+
+impl DatasetScan {
+    /// Registers the files as tables and runs the first pass.
+    pub(super) async fn begin(context: &SessionContext, files: AnnotatedFiles, name: &str) -> Result<Self> {
+        let mut tables = Vec::new();
+        for (index, input) in files.inputs.iter().enumerate() {
+            let table = format!("report_{name}_{index}");
+            sql::register_table(context, &table, &input.display().to_string()).await?;
+            tables.push(table);
+        }
+        let totals = class_moments::class_moments(context, &tables, &files).await?;
+        Ok(Self { files, tables, totals, rows: None })
+    }
+
+    /// Runs the second pass.
+    pub(super) async fn scan_rows(
+        &mut self,
+        context: &SessionContext,
+        scales: &RowScales,
+        samples: usize,
+    ) -> Result<()> {
+        self.rows = Some(row_scan::scan_rows(context, &self.tables, &self.files, scales, samples).await?);
+        Ok(())
+    }
+
+    /// The data set's numbers.
+    pub(super) fn dataset(self, ranges: &DisplayRanges, options: &ReportOptions) -> Result<Dataset> {
+        let Self { files, totals, rows, .. } = self;
+        let accumulator = rows.ok_or_else(|| Error::Internal("the second pass did not run".to_owned()))?;
+        if accumulator.rows != totals.rows {
+            // The files changed between the passes.
+            let names: Vec<String> = files.inputs.iter().map(|path| path.display().to_string()).collect();
+            return Err(Error::Transient {
+                place: Place::file(names.join(" or ")),
+                what: "was changed while it was read".to_owned(),
+            });
+        }
+        let is_adjusted = files.origin.is_adjusted();
+        let names = FileNames::new(&files.files);
+        let list = |index: usize| {
+            let ranking = accumulator.rankings.get(index);
+            ranking
+                .map(|ranking| sample_list::samples(ranking, &files, &names, options.link.as_ref()))
+                .unwrap_or_default()
+        };
+        let samples = Samples {
+            key: files.key.iter().take(files.key_columns).cloned().collect(),
+            redundant: list(0),
+            unique_1: list(1),
+            unique_2: list(2),
+            synergistic: list(3),
+            contradicted: list(4),
+        };
+        let [r, u1, u2, s] = &accumulator.histograms;
+        let shown = &ranges.parts;
+        let distributions = Parts {
+            r: r.distribution(shown.r),
+            u1: u1.distribution(shown.u1),
+            u2: u2.distribution(shown.u2),
+            s: s.distribution(shown.s),
+        };
+        let density = accumulator.density(shown.r, shown.s);
+        Ok(Dataset {
+            name: files.name(),
+            inputs: files.inputs.iter().map(|path| path.display().to_string()).collect(),
+            files: files.files.len() as u64,
+            rows: files.rows,
+            computed_rows: totals.rows,
+            bad_rows: files.rows.saturating_sub(totals.rows),
+            label: files.label.clone(),
+            label_entropy_nats: totals.label_entropy_nats,
+            parts: totals.parts(),
+            information: totals.information(),
+            redundancy_bounds_nats: totals.bounds(is_adjusted),
+            cases: totals.cases(is_adjusted),
+            specificity: totals.specificity(),
+            distributions,
+            density,
+            classes: totals.classes,
+            samples,
+            origin: files.origin,
+        })
+    }
+}
+
+/// Value ranges of the pictures: all data sets without their extreme values.
+pub(super) struct DisplayRanges {
+    parts: Parts<(f64, f64)>,
+}
+
+impl DisplayRanges {
+    pub(super) fn of<'a>(all: impl Iterator<Item = &'a RowAccumulator>) -> Self {
+        let join = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+        let joined = all.filter(|rows| rows.rows > 0).map(RowAccumulator::central_ranges).reduce(|a, b| {
+            Parts { r: join(a.r, b.r), u1: join(a.u1, b.u1), u2: join(a.u2, b.u2), s: join(a.s, b.s) }
+        });
+        Self {
+            parts: joined.unwrap_or(Parts { r: (0.0, 1.0), u1: (0.0, 1.0), u2: (0.0, 1.0), s: (0.0, 1.0) }),
+        }
+    }
+}
+
+/// Bin scales that suit the moments of the first pass.
+pub(super) fn row_scales(totals: &DatasetMoments) -> RowScales {
+    let parts = totals.parts();
+    let of = |figure: &Figure| {
+        let number = Option::unwrap_or_default;
+        let (mean, deviation) = (number(figure.mean_nats), number(figure.std_dev_nats));
+        let (min, max) = (number(figure.min_nats), number(figure.max_nats));
+        (
+            BinScale::fine(min, max, mean, deviation),
+            min.max(mean - 8.0 * deviation),
+            max.min(mean + 8.0 * deviation),
+        )
+    };
+    let coarse = |figure: &Figure| {
+        let (_, low, high) = of(figure);
+        BinScale::coarse(low, high, DENSITY_BINS)
+    };
+    RowScales {
+        parts: parts.each().map(|figure| of(figure).0),
+        density: [coarse(&parts.r), coarse(&parts.s)],
+    }
+}

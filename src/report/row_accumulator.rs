@@ -1,0 +1,172 @@
+//! An accumulator of the second pass: fine histograms, a density grid and top-k lists. Its size depends
+//! on the scales only, not on the number of rows.
+
+use super::bins::{BinScale, Histogram};
+use super::density_grid::DensityGrid;
+use super::numbers::{Density, Parts};
+use super::top_k::{ExtremeRow, Ranking, RowLocation, TopK};
+
+/// The bin scales of the second pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowScales {
+    /// Scales of r, u1, u2 and s.
+    pub(super) parts: [BinScale; 4],
+    /// Scales of the density grid of r and s.
+    pub(super) density: [BinScale; 2],
+}
+
+impl RowScales {
+    /// The scales that cover the values of both.
+    pub(super) fn union(self, other: Self) -> Self {
+        let mut both = self;
+        for (mine, theirs) in both.parts.iter_mut().zip(other.parts) {
+            *mine = mine.union(theirs);
+        }
+        for (mine, theirs) in both.density.iter_mut().zip(other.density) {
+            *mine = mine.union(theirs);
+        }
+        both
+    }
+}
+
+/// Histograms, density grid and rankings of a stream of rows.
+#[derive(Debug, Clone)]
+pub(super) struct RowAccumulator {
+    pub(super) histograms: [Histogram; 4],
+    density: DensityGrid,
+    pub(super) rankings: [TopK; 5],
+    pub(super) rows: u64,
+}
+
+impl RowAccumulator {
+    /// An empty accumulator with `limit` rows in each ranking.
+    pub(super) fn new(scales: &RowScales, limit: usize) -> Self {
+        Self {
+            histograms: scales.parts.map(Histogram::new),
+            density: DensityGrid::new(scales.density),
+            rankings: Ranking::ALL.map(|ranking| TopK::new(ranking, limit)),
+            rows: 0,
+        }
+    }
+
+    /// Adds one computed row. `describe` returns its class and key; it is called only for rows that
+    /// enter a ranking.
+    ///
+    /// # Errors
+    /// Those of `describe`.
+    #[inline]
+    pub(super) fn push<E>(
+        &mut self,
+        parts: [f64; 4],
+        location: &RowLocation,
+        mut describe: impl FnMut() -> Result<(String, Vec<String>), E>,
+    ) -> Result<(), E> {
+        self.rows += 1;
+        for (histogram, value) in self.histograms.iter_mut().zip(parts) {
+            histogram.push(value);
+        }
+        let [r, _, _, s] = parts;
+        self.density.push(r, s);
+        for ranking in &mut self.rankings {
+            if ranking.accepts(parts, location) {
+                let (class, key) = describe()?;
+                ranking.insert(ExtremeRow { location: location.clone(), parts, class, key });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.histograms.iter_mut().zip(&other.histograms).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.density.merge(&other.density);
+        self.rankings.iter_mut().zip(&other.rankings).for_each(|(mine, theirs)| mine.merge(theirs));
+    }
+
+    /// The ranges of the four parts that pictures show.
+    pub(super) fn central_ranges(&self) -> Parts<(f64, f64)> {
+        let [r, u1, u2, s] = &self.histograms;
+        Parts { r: r.central_range(), u1: u1.central_range(), u2: u2.central_range(), s: s.central_range() }
+    }
+
+    /// The density of r and s in these ranges.
+    pub(super) fn density(&self, r: (f64, f64), s: (f64, f64)) -> Density {
+        self.density.density(r, s, self.rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scales() -> RowScales {
+        let scale = BinScale::fine(-2.0, 2.0, 0.0, 1.0);
+        RowScales { parts: [scale; 4], density: [BinScale::coarse(-2.0, 2.0, 250.0); 2] }
+    }
+
+    fn row(i: u64) -> [f64; 4] {
+        let x = |k: f64| ((i as f64) * k).sin();
+        [x(1.3), x(0.7), x(2.1), x(0.4)]
+    }
+
+    fn folded(rows: std::ops::Range<u64>, file: &str) -> RowAccumulator {
+        let mut fold = RowAccumulator::new(&scales(), 3);
+        for i in rows {
+            let location = RowLocation { file: file.into(), row: i };
+            fold.push(row(i), &location, || Ok::<_, ()>((i.to_string(), vec![]))).unwrap();
+        }
+        fold
+    }
+
+    #[test]
+    fn parts_merge_into_the_whole() {
+        let mut halves = folded(0..500, "a");
+        halves.merge(&folded(500..1000, "b"));
+        let whole = folded(0..1000, "a");
+        let classes = |accumulator: &RowAccumulator| {
+            accumulator
+                .rankings
+                .clone()
+                .map(|top| top.rows.iter().map(|row| row.class.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(classes(&halves), classes(&whole));
+        let cores = whole.central_ranges();
+        assert_eq!(halves.density(cores.r, cores.s), whole.density(cores.r, cores.s));
+        assert_eq!(whole.histograms[1].distribution(cores.u1), halves.histograms[1].distribution(cores.u1));
+    }
+
+    #[test]
+    fn the_furthest_rows_are_kept_in_their_order() {
+        let whole = folded(0..1000, "a");
+        let mut all: Vec<u64> = (0..1000).collect();
+        let i12 = |i: u64| row(i).iter().sum::<f64>();
+        all.sort_by(|a, b| i12(*a).total_cmp(&i12(*b)));
+        let kept: Vec<String> = whole.rankings[4].rows.iter().map(|row| row.class.clone()).collect();
+        assert_eq!(kept, all[..3].iter().map(u64::to_string).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn of_equal_rows_the_first_is_kept() {
+        let mut fold = RowAccumulator::new(&scales(), 2);
+        let mut later = RowAccumulator::new(&scales(), 2);
+        for (fold, file) in [(&mut later, "b"), (&mut fold, "a")] {
+            for row in (0..5).rev() {
+                let location = RowLocation { file: file.into(), row };
+                fold.push([1.0; 4], &location, || Ok::<_, ()>((format!("{file}.{row}"), vec![]))).unwrap();
+            }
+        }
+        later.merge(&fold);
+        let kept: Vec<_> = later.rankings[0].rows.iter().map(|row| row.class.as_str()).collect();
+        assert_eq!(kept, ["a.0", "a.1"]);
+    }
+
+    #[test]
+    fn every_row_is_in_the_density_or_outside() {
+        let fold = folded(0..1000, "a");
+        let density = fold.density((-0.5, 0.5), (-0.5, 0.5));
+        let shown: u64 = density.counts.iter().flatten().sum();
+        assert!(shown > 0 && density.outside_rows > 0);
+        assert_eq!(shown + density.outside_rows, 1000);
+        assert!(density.r_edges_nats.contains(&0.0));
+    }
+}

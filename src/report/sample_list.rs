@@ -1,0 +1,59 @@
+//! Conversion of a ranking into the report's list of samples: file names, keys and links.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::annotated_files::AnnotatedFiles;
+use super::link_template::LinkTemplate;
+use super::numbers::{Parts, Sample};
+use super::top_k::{ExtremeRow, TopK};
+
+/// The samples of a ranking, with file names as the user wrote them.
+pub(super) fn samples(
+    ranking: &TopK,
+    files: &AnnotatedFiles,
+    names: &FileNames,
+    link: Option<&LinkTemplate>,
+) -> Vec<Sample> {
+    let sample = |row: &ExtremeRow| {
+        let [r, u1, u2, s] = row.parts;
+        let value = |name: &str| {
+            let column = files.key.iter().position(|column| column == name)?;
+            row.key.get(column).map(String::as_str)
+        };
+        Sample {
+            key: row.key.iter().take(files.key_columns).cloned().collect(),
+            file: names.name(&row.location.file),
+            row: row.location.row,
+            link: link.map(|template| template.fill(value)),
+            class: row.class.clone(),
+            parts: Parts { r, u1, u2, s },
+            i12: r + u1 + u2 + s,
+        }
+    };
+    ranking.rows.iter().map(sample).collect()
+}
+
+/// A map from DataFusion's file paths to the names under which the files were found.
+pub(super) struct FileNames(HashMap<String, String>);
+
+impl FileNames {
+    pub(super) fn new(files: &[PathBuf]) -> Self {
+        let datafusion_path = |path: &Path| {
+            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            absolute.display().to_string().trim_start_matches('/').to_owned()
+        };
+        let names = files.iter().flat_map(|file| {
+            let real = file.canonicalize().ok().map(|real| datafusion_path(&real));
+            std::iter::once(datafusion_path(file))
+                .chain(real)
+                .map(|known| (known, file.display().to_string()))
+        });
+        Self(names.collect())
+    }
+
+    fn name(&self, known: &str) -> String {
+        let known = known.strip_prefix("file://").unwrap_or(known);
+        self.0.get(known.trim_start_matches('/')).cloned().unwrap_or_else(|| known.to_owned())
+    }
+}

@@ -1,0 +1,69 @@
+//! The DataFusion session context: memory pool, object stores, file tables, functions and
+//! stoppable joins.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::catalog::DynamicFileCatalog;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::error::Result;
+
+use super::errors::convert_error;
+use super::functions::{ModelOptions, register};
+use super::interrupt::{Interrupt, StoppableJoins};
+use super::request::SqlOptions;
+use super::store_registry::StoreRegistry;
+use super::table_provider::FileTableFactory;
+
+/// A context in which every quoted path, glob or URL is a table, read as
+/// [`register_table`](super::register_table) reads it.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) where DataFusion cannot set up its temporary files.
+pub fn context(options: &SqlOptions) -> Result<SessionContext> {
+    interruptible_context(options, &Interrupt::default())
+}
+
+/// As [`context`], with joins that an interrupt stops.
+pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt) -> Result<SessionContext> {
+    let mut config = SessionConfig::new().with_information_schema(true);
+    if let Some(threads) = options.threads {
+        config = config.with_target_partitions(threads.get());
+    }
+    // A folder is read recursively, also below folders that are not `column=value`.
+    config.options_mut().execution.listing_table_ignore_subdirectory = false;
+
+    // The object list cache is off because a session may outlive a folder's content.
+    let stores = Arc::new(StoreRegistry::default());
+    let mut runtime =
+        RuntimeEnvBuilder::new().with_object_store_registry(stores).with_object_list_cache_limit(0);
+    if let Some(bytes) = options.memory_limit_bytes {
+        const REPORTED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN;
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), REPORTED_CONSUMERS);
+        runtime = runtime.with_memory_pool(Arc::new(pool));
+        // Each partition's sort reserves this much for its merge. The default of 10 MiB would use
+        // up a small limit.
+        let share = bytes / (8 * config.target_partitions());
+        let execution = &mut config.options_mut().execution;
+        execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(share);
+    }
+    let runtime = runtime.build_arc().map_err(|e| convert_error(e, ""))?;
+
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    let files = FileTableFactory::new(&context);
+    let tables = Arc::clone(context.state().catalog_list());
+    context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));
+    let threads = options.models.sessions.or(options.threads);
+    register(&context, ModelOptions { sessions: threads, ..options.models.clone() });
+    Ok(context)
+}

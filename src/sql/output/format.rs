@@ -1,0 +1,90 @@
+//! The output formats of query results and the layout of a table.
+
+use std::path::Path;
+
+/// Output format of a query's rows.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    clap::ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Boxed columns; long lists are truncated
+    #[default]
+    Table,
+    /// Comma-separated values with a header
+    Csv,
+    /// Tab-separated values with a header
+    Tsv,
+    /// One array of objects for each statement
+    Json,
+    /// One object a line
+    Ndjson,
+    /// A Markdown table; long lists are truncated
+    Markdown,
+    /// Arrow's IPC stream, for pipes
+    Arrow,
+    /// Arrow's IPC file (Feather), which --output x.arrow writes
+    ArrowFile,
+    /// Parquet
+    Parquet,
+}
+
+impl Format {
+    /// The format that a file name's ending denotes.
+    pub fn of(path: &Path) -> Option<Self> {
+        Some(match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Self::Csv,
+            "tsv" => Self::Tsv,
+            "json" => Self::Json,
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "md" => Self::Markdown,
+            "txt" => Self::Table,
+            "arrows" => Self::Arrow,
+            "arrow" | "feather" | "ipc" => Self::ArrowFile,
+            "parquet" | "pq" => Self::Parquet,
+            _ => return None,
+        })
+    }
+
+    /// The format's name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Markdown => "markdown",
+            Self::Arrow => "arrow",
+            Self::ArrowFile => "arrow-file",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// Whether the format is binary and therefore holds one result only.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Arrow | Self::ArrowFile | Self::Parquet)
+    }
+}
+
+/// An output format, and the size limits of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The output format.
+    pub format: Format,
+    /// Maximum rows of [`Format::Table`], which buffers its rows to size the columns; `None` for no
+    /// limit. The other formats stream every row.
+    pub max_table_rows: Option<usize>,
+    /// Maximum width of [`Format::Table`] in characters; it cuts cells and omits columns to fit.
+    /// Unlimited where `None`.
+    pub width: Option<usize>,
+}
