@@ -13,6 +13,7 @@
 #   TRAIN     rows that the models are fitted on       [5000]
 #   REPEATS   medians are of so many                   [5]
 #   LSMI_ETL  the program                              [built by cargo]
+#   ORT_DYLIB_PATH  ONNX Runtime's library             [put in place by the program]
 #   WORK      where files go; kept if it is given      [a temporary folder]
 #   LSMI_ETL_RUNTIME_DIR  where ONNX Runtime is or is put  [WORK/runtime]
 set -euo pipefail
@@ -43,7 +44,9 @@ if [[ -z $program ]]; then
 fi
 
 # The same library on both devices, so that nothing but the device differs.
-if [[ $device == cpu ]]; then
+if [[ -n ${ORT_DYLIB_PATH:-} ]]; then
+    say "using $ORT_DYLIB_PATH"
+elif [[ $device == cpu ]]; then
     "$program" runtime install >&2
 else
     "$program" runtime install --cuda >&2
