@@ -21,7 +21,7 @@
 //!    [`output::Writer`]: a copy of a Parquet file with columns added.
 //!    [`provenance`]: the `lsmi_etl.*` key-values in the footer of such a copy.
 //! 6. [`engine::Engine`]: ONNX Runtime, or the embedded engine, each session a
-//!    [`engine::Backend`]. [`evaluate::Worker`]: a batch of samples through a session and the
+//!    [`engine::Backend`]. [`evaluate::Evaluator`]: a batch of samples through a session and the
 //!    mathematics.
 //! 7. [`synth`], [`fit`], [`annotate`], [`sql`], [`report`]: what the subcommands do.
 //!    [`annotate::Run`] annotates files and streams, [`sql::register`] adds the SQL functions to
@@ -54,7 +54,7 @@
 //! # let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(2)?, 0.5, 0.5)?);
 //! # let dir = tempfile::tempdir()?;
 //! # let (input, bundle_dir) = (dir.path().join("in.parquet"), dir.path().join("bundle"));
-//! # let synthetic = synth::Options {
+//! # let synthetic = synth::SynthOptions {
 //! #     output: input.clone(),
 //! #     rows: 400,
 //! #     seed: 0,
@@ -81,7 +81,7 @@
 //! # Evaluating a record batch
 //!
 //! [`samples::Roles`] turns rows of a batch into samples, a session evaluates the models, and
-//! [`evaluate::Worker`] does the arithmetic.
+//! [`evaluate::Evaluator`] does the arithmetic.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -91,7 +91,7 @@
 //! use lsmi_etl::bundle::Bundle;
 //! use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
 //! use lsmi_etl::error::Place;
-//! use lsmi_etl::evaluate::{Constants, Worker};
+//! use lsmi_etl::evaluate::{EvaluationConstants, Evaluator};
 //! use lsmi_etl::interaction::Quantity;
 //! use lsmi_etl::samples::{ColumnRequest, Fate, Roles};
 //! # use lsmi_etl::fit::{FitOptions, fit_file};
@@ -106,7 +106,7 @@
 //! # let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(2)?, 0.5, 0.5)?);
 //! # let dir = tempfile::tempdir()?;
 //! # let (input, bundle_dir) = (dir.path().join("in.parquet"), dir.path().join("bundle"));
-//! # let synthetic = synth::Options {
+//! # let synthetic = synth::SynthOptions {
 //! #     output: input.clone(),
 //! #     rows: 400,
 //! #     seed: 0,
@@ -138,8 +138,8 @@
 //! let roles = Roles::find(&batch.schema(), &Place::file("a batch"), &request)?;
 //! let samples = roles.samples(&batch, 0..batch.num_rows())?;
 //! let session = engine.sessions(&bundle.program(), 1)?.remove(0);
-//! let constants = Constants::new(&bundle, &[Quantity::R]);
-//! let computed = Worker::new(session, &constants).compute(&samples)?;
+//! let constants = EvaluationConstants::new(&bundle, &[Quantity::R]);
+//! let computed = Evaluator::new(session, &constants).compute(&samples)?;
 //!
 //! assert_eq!(computed.fates, [Fate::Good, Fate::Good, Fate::NullLabel]);
 //! let r = &computed.columns[0];
@@ -170,7 +170,7 @@
 //! # let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(2)?, 0.5, 0.5)?);
 //! # let dir = tempfile::tempdir()?;
 //! # let (input, bundle_dir) = (dir.path().join("in.parquet"), dir.path().join("bundle"));
-//! # let synthetic = synth::Options {
+//! # let synthetic = synth::SynthOptions {
 //! #     output: input.clone(),
 //! #     rows: 400,
 //! #     seed: 0,

@@ -1,5 +1,5 @@
-//! `--adjust dataset`: all rows are computed before the first is written, since the shift
-//! depends on the means of all. A first pass leaves the files' journals, the second is the
+//! The shift of `--adjust dataset`. All rows are computed before the first is written, since
+//! the shift depends on the means of all. A first pass leaves the files' journals, the second is the
 //! ordinary one with the shift given. A written file keeps its means before the shift in its
 //! footer, so that the next run knows without computing whether the shift is still the same.
 

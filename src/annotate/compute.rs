@@ -1,5 +1,5 @@
-//! One file's job and its computation: whether the work is done already, and the rows through
-//! the workers into the journal.
+//! The job and the computation of one file: its identity, by which finished work is
+//! recognised, and the pass of its rows through the workers into the journal.
 
 use std::path::Path;
 use std::time::Instant;

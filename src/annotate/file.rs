@@ -1,5 +1,5 @@
-//! One file annotated: its rows through the workers into the journal, from there into the
-//! output, which appears under its name when it is whole.
+//! The annotation of one file in five steps: open, recognise finished work, reserve the
+//! outputs, compute and splice, publish. The output appears under its name when it is whole.
 
 use std::path::Path;
 use std::thread::ScopedJoinHandle;

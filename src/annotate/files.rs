@@ -1,5 +1,5 @@
-//! Many files annotated, one after the other: each whole when the next begins, so that
-//! finished files stay when a later one fails.
+//! The annotation of several files, one after the other: each is whole when the next begins,
+//! so that finished files stay when a later one fails.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

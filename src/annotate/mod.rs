@@ -1,4 +1,4 @@
-//! Annotating: rows of a dataset pass through the engine and the mathematics, the computed
+//! Annotation: rows of a dataset pass through the engine and the mathematics, the computed
 //! columns through the journal, and from there they are spliced in beside the old columns.
 //! Rows of a stream pass through the same stages, but directly to the output.
 

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn negative_uniqueness_gives_the_smaller_information() {
-        // REFERENCE's Gaussian data: R, U1, U2, S at 10 classes.
+        // The reference implementation's Gaussian data: R, U1, U2, S at 10 classes.
         let mean = Interaction { r: 1.4346, u1: -0.0938, u2: -0.0939, s: 0.3528 };
         let (i1, i2) = (mean.r + mean.u1, mean.r + mean.u2);
         let i12 = i1 + mean.u2 + mean.s;

@@ -1,4 +1,4 @@
-//! Tests on REFERENCE 4's discrete distributions: exact values, h = −log p(x_m), in bits.
+//! Tests on discrete distributions: exact values, h = −log p(x_m), in bits.
 
 use super::{Interaction, Pointwise, decompose};
 

@@ -100,7 +100,7 @@ fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     }
 }
 
-/// REFERENCE: r is the i of the modality with the smaller h wherever h1 − h2 does not lie
+/// r is the i of the modality with the smaller h wherever h1 − h2 does not lie
 /// between 0 and i1 − i2.
 fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     let Some(cases) = set.cases.filter(|_| set.computed_rows > 0) else { return };

@@ -1,4 +1,4 @@
-//! The bytes of a journal: a header that says whose it is, then one frame a batch.
+//! The format of a journal: a header with the identity of the work, then one frame a batch.
 //! All numbers are little-endian.
 //!
 //! ```text

@@ -1,5 +1,5 @@
-//! Reading a journal back while it grows: columns of a row group, batch by batch, so
-//! that a row group of any size passes through a batch's memory.
+//! A reader of a journal while it grows: columns of a row group, batch by batch, so that a
+//! row group of any size takes the memory of a batch.
 
 use std::fs::File;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! BatchSource that are read from or written to an Arrow IPC stream: batches are split into tasks,
+//! Streams: rows that are read from or written to Arrow IPC. Batches are split into tasks,
 //! joined again, and written with their new columns as soon as these are computed. There is
 //! no journal: a stream can't be read twice.
 

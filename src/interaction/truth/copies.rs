@@ -29,7 +29,7 @@ pub struct Unq {
 }
 
 impl Rdn {
-    /// REFERENCE's parameters; there are no others.
+    /// The parameters of the published figures; there are no others.
     ///
     /// # Errors
     /// None that can occur: the prior is uniform over four classes.
@@ -61,7 +61,7 @@ impl Rdn {
 }
 
 impl Unq {
-    /// REFERENCE's parameters; there are no others.
+    /// The parameters of the published figures; there are no others.
     ///
     /// # Errors
     /// None that can occur: the prior is uniform over four classes.

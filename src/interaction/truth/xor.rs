@@ -27,7 +27,7 @@ const VARIANCE: f64 = SIGMA * SIGMA;
 impl Xor {
     pub(super) const DIMS: [usize; 2] = [8, 8];
 
-    /// REFERENCE's parameters; there are no others.
+    /// The parameters of the published figures; there are no others.
     ///
     /// # Errors
     /// None that can occur: the prior is uniform over two classes.
