@@ -7,8 +7,8 @@
 //! Each module is a room and imports only rooms above it in this list. `docs/design.md` has the
 //! exact imports, the pipeline and the protocol of the journal.
 //!
-//! 1. [`error`]: the error enum of all rooms. An [`Error`] knows its place (file, row group,
-//!    column) and its exit code. [`memory`]: byte sizes, and the memory that the process may use.
+//! 1. [`error`]: the error enum of all rooms. An [`Error`] has a place (file, row group,
+//!    column) and an exit code. [`memory`]: byte sizes, and the memory that the process may use.
 //! 2. [`interaction`]: the mathematics, pure functions on slices. [`interaction::Quantity`] names
 //!    the columns, [`interaction::decompose_batch`] computes r, u1, u2 and s.
 //! 3. [`storage`]: bytes in and out of files, object stores and pipes. [`storage::Staged`] is an
@@ -23,7 +23,7 @@
 //! 6. [`engine::Engine`]: ONNX Runtime, or the embedded engine, each session a
 //!    [`engine::Backend`]. [`evaluate::Evaluator`]: a batch of samples through a session and the
 //!    mathematics.
-//! 7. [`synth`], [`fit`], [`annotate`], [`sql`], [`report`]: what the subcommands do.
+//! 7. [`synth`], [`fit`], [`annotate`], [`sql`], [`report`]: the work of the subcommands.
 //!    [`annotate::Run`] annotates files and streams, [`sql::register`] adds the SQL functions to
 //!    a DataFusion session.
 //! 8. [`config`], [`telemetry`], [`cli`]: settings, logs and metrics, the command line.
@@ -47,7 +47,7 @@
 //! #     fn epoch(&self, _: &str, _: usize, _: usize, _: f64) {}
 //! # }
 //! # impl annotate::Progress for Silent {
-//! #     fn begin(&self, _: annotate::Begun) {}
+//! #     fn begin(&self, _: annotate::InputStart) {}
 //! #     fn advance(&self, _: &lsmi_etl::samples::FateCounts) {}
 //! # }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,7 +1,7 @@
-//! The shift of `--adjust dataset`. All rows are computed before the first is written, since
-//! the shift depends on the means of all. A first pass leaves the files' journals, the second is the
+//! The shift of `--adjust dataset`. All rows are computed before the first is written, since the
+//! shift depends on the means of all. A first pass leaves the files' journals, the second is the
 //! ordinary one with the shift given. A written file keeps its means before the shift in its
-//! footer, so that the next run knows without computing whether the shift is still the same.
+//! footer, so that the next run can compare the shift without computing the rows.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use crate::storage::Staged;
 
 use super::compute::{FileComputation, FileJob, FilePaths};
 use super::run::Run;
-use super::summary::Resumed;
+use super::summary::ResumedWork;
 
 /// The first pass's result for one file.
 #[derive(Debug, Clone)]
 pub(super) struct MeasuredFile {
     pub(super) unshifted: UnshiftedMeans,
-    /// Where its rows were computed; else its output exists.
+    /// The cost of computing its rows; `None` where its output exists already.
     pub(super) computed: Option<MeasuringPass>,
     existing: Option<Provenance>,
 }
@@ -26,11 +26,11 @@ pub(super) struct MeasuredFile {
 /// The cost of the first pass over a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MeasuringPass {
-    pub(super) resumed: Resumed,
+    pub(super) resumed: ResumedWork,
     pub(super) elapsed: Duration,
 }
 
-/// The constant of the dataset, and the first pass's result for one of its files.
+/// The constant of the dataset, and the result of the first pass for one of its files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shift<'a> {
     pub(super) adjustment: Adjustment,

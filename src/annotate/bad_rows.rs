@@ -1,5 +1,5 @@
-//! Enforces `--on-bad-row` and `--max-bad-rows`, on rows that are computed now as on rows that
-//! are replayed from a journal.
+//! The policy for bad rows: enforces `--on-bad-row` and `--max-bad-rows` on computed rows and on
+//! rows that are replayed from a journal.
 
 use crate::error::{Error, Place, Result};
 use crate::samples::{Fate, FateCounts, Roles};
@@ -13,7 +13,7 @@ use super::row_stats::RowStats;
 pub(super) enum Groups {
     /// The row groups of a file.
     OfFile,
-    /// The record batches of a stream; nothing of them is kept.
+    /// The record batches of a stream, which has no journal.
     OfStream,
 }
 
@@ -70,11 +70,11 @@ impl<'a> BadRowPolicy<'a> {
     fn too_many_bad(&self) -> Error {
         let limit = self.options.max_bad_rows.map(|most| most.to_string()).unwrap_or_default();
         let kept = match self.groups {
-            Groups::OfFile => ": what is computed is kept",
+            Groups::OfFile => ": the computed rows are kept",
             Groups::OfStream => "",
         };
         let what = format!(
-            "{} of {} rows so far are bad ({}), more than --max-bad-rows {limit}; mend them or raise it{kept}",
+            "{} of {} rows so far are bad ({}), more than --max-bad-rows {limit}; correct them or raise it{kept}",
             self.row_stats.fates.bad(),
             self.row_stats.fates.rows(),
             self.row_stats.reasons(),
@@ -93,7 +93,7 @@ impl<'a> BadRowPolicy<'a> {
             Groups::OfStream => (place, format!("record batch {}", batch.row_group)),
         };
         let what = format!(
-            "row {} of {group} is bad: {}{value}; mend it, or give --on-bad-row null to leave such rows without \
+            "row {} of {group} is bad: {}{value}; correct it, or give --on-bad-row null to leave such rows without \
              values",
             batch.first_row + bad.row as usize,
             bad.fate,

@@ -1,4 +1,4 @@
-//! A batch of computed rows, as workers give it, a journal keeps it and a writer takes it.
+//! A batch of computed rows: the unit that workers produce, the journal stores and writers consume.
 
 use crate::samples::Fate;
 
@@ -9,7 +9,7 @@ pub(super) struct Batch {
     /// Position of the first row in its row group.
     pub(super) first_row: usize,
     pub(super) rows: usize,
-    /// One vector for each computed column; values of bad rows mean nothing.
+    /// One vector for each computed column; values of bad rows are undefined.
     pub(super) columns: Vec<Vec<f32>>,
     /// The rows without values, ascending.
     pub(super) bad: Vec<BadRow>,

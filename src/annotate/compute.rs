@@ -16,10 +16,10 @@ use super::batch_size::Sessions;
 use super::journal::Journal;
 use super::progress::Stage;
 use super::run::{RequestedColumns, Run};
-use super::summary::{Outcome, Resumed, Summary};
+use super::summary::{Outcome, ResumedWork, Summary};
 use super::workers::{self, Control, Prefetch};
 
-/// The paths of one file: what is read, and what is written of it.
+/// The paths of one file: its input and its outputs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FilePaths<'a> {
     pub(super) input: &'a Path,
@@ -75,8 +75,8 @@ impl<'a> FileJob<'a> {
         Ok(has_rejects && self.existing_output()?.is_some_and(|found| found.shift_nats == shift_nats))
     }
 
-    /// The summary of a file that is done. Removes the journal that a run has left which was
-    /// killed after it had renamed its output.
+    /// The summary of a file that is done. Removes the journal of a run that was killed after it
+    /// had renamed its output.
     pub(super) fn skipped(&self) -> Summary {
         Journal::discard(self.paths.output, &self.identity);
         let (rows, elapsed) = (self.input.rows(), self.start.elapsed());
@@ -93,15 +93,15 @@ pub(super) struct FileComputation<'a> {
     job: &'a FileJob<'a>,
     source: Source,
     batch_rows: usize,
-    /// Those that were loaded to tune the batch.
+    /// The sessions that were loaded to tune the batch.
     sessions: Option<Sessions>,
     pub(super) journal: Journal,
     pub(super) policy: BadRowPolicy<'a>,
-    pub(super) resumed: Resumed,
+    pub(super) resumed: ResumedWork,
 }
 
 impl<'a> FileComputation<'a> {
-    /// Opens the journal and counts what it holds already.
+    /// Opens the journal and counts its rows.
     ///
     /// # Errors
     /// As for [`FileJob::source`] and [`Journal::open`].
@@ -122,18 +122,18 @@ impl<'a> FileComputation<'a> {
         let journal =
             Journal::open(job.paths.output, &job.identity, rows.collect(), batch_rows, restart, replay)?;
         let rows = policy.row_stats.fates.rows();
-        let row_groups = if rows == 0 { 0 } else { journal.whole() };
-        let resumed = Resumed { rows, row_groups };
+        let row_groups = if rows == 0 { 0 } else { journal.complete_row_groups() };
+        let resumed = ResumedWork { rows, row_groups };
         Ok(Self { job, source, batch_rows: journal.batch_rows(), sessions, journal, policy, resumed })
     }
 
-    /// Computes what the journal does not hold yet, and calls `grown` at the start and after
-    /// every batch.
+    /// Computes the rows that the journal lacks, and calls `on_append` at the start and after every
+    /// batch.
     ///
     /// # Errors
-    /// Of reading, evaluating and writing the journal; of `grown`.
-    pub(super) fn run(&mut self, mut grown: impl FnMut(&Journal) -> Result<()> + Send) -> Result<()> {
-        grown(&self.journal)?;
+    /// Of reading, evaluating and writing the journal; of `on_append`.
+    pub(super) fn run(&mut self, mut on_append: impl FnMut(&Journal) -> Result<()> + Send) -> Result<()> {
+        on_append(&self.journal)?;
         let (run, from) = (self.job.run, self.journal.next());
         if from.row_group < self.job.input.metadata().num_row_groups() {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
@@ -146,7 +146,7 @@ impl<'a> FileComputation<'a> {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;
                 run.progress.time(Stage::Write, || self.journal.append(&batch))?;
-                grown(&self.journal)?;
+                on_append(&self.journal)?;
                 run.progress.advance(&fates);
                 Ok(())
             })?;
@@ -154,8 +154,8 @@ impl<'a> FileComputation<'a> {
         self.policy.finish()
     }
 
-    /// The error, unless the input was changed while it was read: then that is the error, and
-    /// the journal, whose rows are of two inputs, is removed.
+    /// The error, or [`Error::Transient`] if the input was changed while it was read; the journal,
+    /// whose rows are of two inputs, is then removed.
     pub(super) fn or_input_changed(self, error: Error) -> Result<Error> {
         let file = self.job.input.file();
         let error = file.or_input_changed(error);

@@ -22,7 +22,7 @@ use super::progress::Stage;
 use super::rejects::Rejects;
 use super::run::Run;
 use super::splice::{ComputedRowGroup, SpliceThread};
-use super::summary::{Outcome, Resumed, Summary};
+use super::summary::{Outcome, ResumedWork, Summary};
 
 impl Run<'_> {
     /// Annotates one Parquet file into another. An output that the same work has made already
@@ -130,7 +130,7 @@ impl<'a> Outputs<'a> {
             (computed, join(splicing))
         });
         match (computed, spliced) {
-            // The computation fails, too, when the splice thread is gone.
+            // The computation fails, too, after the splice thread has ended.
             (_, Err(error)) | (Err(error), _) => Err(computation.or_input_changed(error)?),
             (Ok(()), Ok(splice)) => Ok(ComputedOutputs(Self { job, shift, computation, splice })),
         }
@@ -143,10 +143,10 @@ fn announcer(shift_nats: f64) -> (impl FnMut(&Journal) -> Result<()> + Send, Rec
     let (sender, receiver) = unbounded();
     let mut announced = 0;
     let announce = move |journal: &Journal| {
-        while announced < journal.whole() {
+        while announced < journal.complete_row_groups() {
             let group =
                 ComputedRowGroup { row_group: announced, start: journal.start(announced), shift_nats };
-            sender.send(group).map_err(|_| Error::Internal("the writer has gone".to_owned()))?;
+            sender.send(group).map_err(|_| Error::Internal("the splice thread has ended".to_owned()))?;
             announced += 1;
         }
         Ok(())
@@ -155,7 +155,7 @@ fn announcer(shift_nats: f64) -> (impl FnMut(&Journal) -> Result<()> + Send, Rec
 }
 
 fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|_| Err(Error::Internal("the writer has died".into())))
+    thread.join().unwrap_or_else(|_| Err(Error::Internal("the splice thread panicked".into())))
 }
 
 /// Outputs that hold all rows, still under their temporary names.
@@ -173,7 +173,7 @@ impl ComputedOutputs<'_> {
         let row_stats = &computation.policy.row_stats;
         let columns = row_stats.summaries(&job.columns.computed, shift.map_or(0.0, |shift| shift.nats()));
         let fates = row_stats.fates.clone();
-        // A footer that is not encrypted must not tell of columns that are.
+        // A footer that is not encrypted must not reveal values of columns that are.
         let is_open = input.has_plaintext_footer_of_encrypted();
         let moments = columns.iter().map(|(name, column)| (name.clone(), (!is_open).then_some(*column)));
         let shown = shift.filter(|_| !is_open);
@@ -195,7 +195,7 @@ impl ComputedOutputs<'_> {
             Err(error) => return Err(computation.or_input_changed(error)?),
         };
         let measured = shift.and_then(|shift| shift.measured.computed);
-        let resumed: Resumed = measured.map_or(computation.resumed, |measured| measured.resumed);
+        let resumed: ResumedWork = measured.map_or(computation.resumed, |measured| measured.resumed);
         computation.journal.remove()?;
 
         let row_groups = input.metadata().num_row_groups();

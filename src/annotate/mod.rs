@@ -24,7 +24,7 @@ mod workers;
 
 pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadRow};
 pub use plan::Plan;
-pub use progress::{Begun, Progress, Stage};
+pub use progress::{InputStart, Progress, Stage};
 pub use run::Run;
 pub use summary::{Summary, Totals};
 

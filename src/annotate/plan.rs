@@ -12,7 +12,7 @@ use crate::parquet_file::Input;
 
 use super::run::Run;
 
-/// How long the engine is tried.
+/// Duration of the engine's calibration.
 const CALIBRATION: Duration = Duration::from_millis(400);
 
 /// The plan of a file.
@@ -36,11 +36,11 @@ pub struct Plan {
     pub bytes_to_decode: u64,
     /// Bytes of new columns, before compression.
     pub bytes_to_add: u64,
-    /// What would run.
+    /// The engine that would run.
     pub engine: String,
     /// Workers.
     pub workers: usize,
-    /// Rows of a batch, tried where the work repays it.
+    /// Rows of a batch, tuned where the work repays it.
     pub batch_rows: usize,
     /// What all workers together evaluate in a second of rows in memory, from a short trial.
     pub engine_rows_per_second: f64,
@@ -49,8 +49,8 @@ pub struct Plan {
 }
 
 impl Run<'_> {
-    /// What annotating these files would take. Reads their footers and no rows but the
-    /// first ones, whose lengths are checked.
+    /// The plan of annotating these files. Reads their footers and no rows but the first ones,
+    /// whose lengths are checked.
     ///
     /// # Errors
     /// As annotating would give before a file's first row.

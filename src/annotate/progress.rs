@@ -8,7 +8,7 @@ use super::summary::Summary;
 
 /// A file or stream that begins.
 #[derive(Debug, Clone)]
-pub struct Begun {
+pub struct InputStart {
     /// Its path.
     pub file: String,
     /// Its rows; unknown for a stream.
@@ -44,7 +44,7 @@ impl Stage {
 /// An observer of a run. Methods that a progress bar has no use for do nothing by default.
 pub trait Progress: Sync {
     /// A file begins.
-    fn begin(&self, begun: Begun);
+    fn begin(&self, start: InputStart);
     /// More rows are computed, with these fates.
     fn advance(&self, fates: &FateCounts);
     /// A stage has taken this time.

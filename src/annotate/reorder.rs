@@ -78,7 +78,7 @@ impl<T, F: FnMut(T) -> Result<()>> ReorderBuffer<T, F> {
     pub(super) fn finish(self) -> Result<()> {
         match self.state.into_inner().unwrap_or_else(PoisonError::into_inner).state {
             Delivery::Failed(Some(error)) => Err(error),
-            Delivery::Failed(None) => Err(Error::Internal("a worker has died".to_owned())),
+            Delivery::Failed(None) => Err(Error::Internal("a worker thread panicked".to_owned())),
             Delivery::Open => Ok(()),
         }
     }

@@ -24,9 +24,9 @@ pub(super) struct RowStats {
 /// the batches in which the values come.
 #[derive(Debug, Clone, Default)]
 struct BlockedMoments {
-    /// Of all blocks that are full.
+    /// The moments of all full blocks.
     full: Moments,
-    /// The block that is not.
+    /// The values of the block that is not full.
     block: Vec<f32>,
 }
 
@@ -55,7 +55,7 @@ impl RowStats {
         Self { fates: FateCounts::default(), columns: vec![BlockedMoments::default(); columns] }
     }
 
-    /// Counts a batch, and gives its own counts.
+    /// Counts a batch and returns its own counts.
     pub(super) fn take(&mut self, batch: &Batch) -> FateCounts {
         let good = (batch.rows - batch.bad.len()) as u64;
         let mut fates = FateCounts { good, ..FateCounts::default() };
@@ -86,7 +86,7 @@ impl RowStats {
         &self,
         columns: &[Quantity],
         shift_nats: f64,
-    ) -> BTreeMap<String, interaction::Summary> {
+    ) -> BTreeMap<String, interaction::MomentSummary> {
         let shifted = |(column, blocked): (&Quantity, &BlockedMoments)| {
             let moments = blocked.moments().shifted(column.shifted_by(shift_nats));
             (column.name().to_owned(), moments.summary())

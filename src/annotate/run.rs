@@ -12,7 +12,7 @@ use crate::samples::{ColumnRequest, Source};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::options::AnnotateOptions;
-use super::progress::{Begun, Progress};
+use super::progress::{InputStart, Progress};
 use super::summary::ModelsUsed;
 
 /// One run of `annotate` over a file, several files or a stream.
@@ -67,8 +67,7 @@ impl<'a> Run<'a> {
         Self::with_tuning_share(bundle, engine, options, progress, stop, batch_size::SHARE)
     }
 
-    /// As [`Run::new`]; choosing the batch may take this share of the time that the rows
-    /// take.
+    /// As [`Run::new`]; tuning the batch may take this share of the time of the rows.
     pub fn with_tuning_share(
         bundle: &'a Bundle,
         engine: &'a Engine,
@@ -122,7 +121,7 @@ impl<'a> Run<'a> {
         self.tuner.choose(rows, self.stop)
     }
 
-    /// Fails where the run is to end.
+    /// Fails after the stop flag is set.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
@@ -133,7 +132,7 @@ impl<'a> Run<'a> {
     /// Reports the start of a file.
     pub(super) fn begin(&self, file: String, rows: Option<u64>, resumed_rows: u64) {
         let row_bytes = 4 * self.bundle.dims().iter().sum::<usize>() as u64;
-        self.progress.begin(Begun { file, rows, resumed_rows, row_bytes });
+        self.progress.begin(InputStart { file, rows, resumed_rows, row_bytes });
     }
 
     /// The columns of the options, else the bundle's.

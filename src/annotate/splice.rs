@@ -38,7 +38,7 @@ pub(super) struct SpliceThread<'a> {
 }
 
 impl SpliceThread<'_> {
-    /// Writes row group after row group; ends early when the sender is gone or `stop` is set.
+    /// Writes row group after row group; ends early after the channel is closed or `stop` is set.
     pub(super) fn run(mut self, ready: Receiver<ComputedRowGroup>, stop: &AtomicBool) -> Result<Self> {
         let mut before = 0;
         for row_group in 0..self.input.metadata().num_row_groups() {
@@ -63,9 +63,10 @@ impl SpliceThread<'_> {
         ready: &Receiver<ComputedRowGroup>,
     ) -> Result<Option<ComputedRowGroup>> {
         let rows = self.input.rows_in(row_group);
-        // The writer takes arrays and no errors: the first error ends them and is kept here.
+        // The writer takes arrays and no errors: the first error ends the arrays and is recorded
+        // here.
         let failure = Cell::new(None);
-        let until_failure = |piece: Result<Float32Array>| piece.map_err(|e| failure.set(Some(e))).ok();
+        let until_failure = |array: Result<Float32Array>| array.map_err(|e| failure.set(Some(e))).ok();
         let (start, waited) = (Instant::now(), Cell::new(Duration::ZERO));
         let group = LazyCell::new(|| {
             let start = Instant::now();
@@ -84,7 +85,7 @@ impl SpliceThread<'_> {
         match (failure.take(), written) {
             (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(*group),
-            // The writer misses the new columns, which never came.
+            // The writer lacks the new columns, which the failed computation did not announce.
             (None, Err(Error::Internal(_))) if group.is_none() => Ok(None),
             (None, Err(error)) => Err(error),
         }

@@ -1,5 +1,4 @@
-//! The summary of a run: counts, means and speed, for a person, for `--json` and for
-//! schedulers.
+//! The summary of a run: counts, means and speed, for the log, `--json` and schedulers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,8 +29,8 @@ pub struct Summary {
     /// Rows by fate.
     pub fates: FateCounts,
     /// Moments of every computed column over good rows, in nats (p_y: probability).
-    pub columns: BTreeMap<String, interaction::Summary>,
-    /// The shift of the whole dataset, where one was asked for.
+    pub columns: BTreeMap<String, interaction::MomentSummary>,
+    /// The shift of the whole dataset, with `--adjust dataset`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adjustment: Option<Adjustment>,
     /// How the old columns reached the output; nothing where it was there already.
@@ -53,7 +52,7 @@ pub struct Summary {
     pub seconds: f64,
     /// Rows computed by this run a second.
     pub rows_per_second: f64,
-    /// Greatest resident memory of the process so far, where the system tells.
+    /// Peak resident memory of the process so far, where the system reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
 }
@@ -82,8 +81,8 @@ pub struct Totals {
     pub fates: FateCounts,
     /// Moments of every computed column over the good rows of all files, in nats
     /// (p_y: probability).
-    pub columns: BTreeMap<String, interaction::Summary>,
-    /// The shift of all files, where one was asked for.
+    pub columns: BTreeMap<String, interaction::MomentSummary>,
+    /// The shift of all files, with `--adjust dataset`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adjustment: Option<Adjustment>,
     /// "NAME (VERSION) on DEVICE".
@@ -96,7 +95,7 @@ pub struct Totals {
     pub seconds: f64,
     /// Rows a second.
     pub rows_per_second: f64,
-    /// Greatest resident memory of the process so far, where the system tells.
+    /// Peak resident memory of the process so far, where the system reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
 }
@@ -107,10 +106,10 @@ pub(super) struct Outcome {
     pub(super) rows: u64,
     pub(super) skipped: bool,
     pub(super) fates: FateCounts,
-    pub(super) columns: BTreeMap<String, interaction::Summary>,
+    pub(super) columns: BTreeMap<String, interaction::MomentSummary>,
     pub(super) adjustment: Option<Adjustment>,
     pub(super) written: Option<CopyMethod>,
-    pub(super) resumed: Resumed,
+    pub(super) resumed: ResumedWork,
     pub(super) computed_row_groups: usize,
     pub(super) output_bytes: u64,
     pub(super) elapsed: Duration,
@@ -125,11 +124,11 @@ pub(super) struct ModelsUsed {
     pub(super) bundle_sha256: String,
 }
 
-/// What an earlier, unfinished run had computed.
+/// The rows that an earlier, unfinished run had computed.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Resumed {
+pub(super) struct ResumedWork {
     pub(super) rows: u64,
-    /// Those of which it had computed all rows.
+    /// Row groups of which it had computed all rows.
     pub(super) row_groups: usize,
 }
 

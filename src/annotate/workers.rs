@@ -84,12 +84,12 @@ pub(super) fn tasks_of_file(
     })
 }
 
-/// How tasks are located.
+/// The prefetching of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefetch {
-    /// By the workers, in turn: it costs next to nothing.
+    /// The workers locate tasks in turn, which costs next to nothing.
     None,
-    /// By a thread ahead of the workers.
+    /// A thread locates tasks ahead of the workers.
     Thread,
 }
 
@@ -121,7 +121,7 @@ pub(super) fn run<T: Send>(
     };
     let order = ReorderBuffer::new(sessions.len() + queue, sink);
     let stages = Stages { tasks: Mutex::new(Some(tasks)), order, control };
-    let all_lived = std::thread::scope(|scope| {
+    let no_panic = std::thread::scope(|scope| {
         let mut threads = Vec::with_capacity(sessions.len() + 1);
         if let Some((mut tasks, sender)) = ahead {
             // A closed channel means that the run has ended.
@@ -131,10 +131,10 @@ pub(super) fn run<T: Send>(
             let stages = &stages;
             threads.push(scope.spawn(move || stages.work(Evaluator::new(session, constants))));
         }
-        threads.into_iter().map(|thread| thread.join()).fold(true, |lived, last| lived & last.is_ok())
+        threads.into_iter().map(|thread| thread.join()).fold(true, |so_far, last| so_far & last.is_ok())
     });
     let done = stages.order.finish();
-    if all_lived { done } else { Err(Error::Internal("a thread has died".to_owned())) }
+    if no_panic { done } else { Err(Error::Internal("a worker thread panicked".to_owned())) }
 }
 
 type Tasks<'a, T> = Box<dyn Iterator<Item = (usize, Result<Task<T>>)> + Send + 'a>;

@@ -149,7 +149,8 @@ pub(super) struct Observers<'a> {
     progress: &'a dyn Progress,
 }
 
-/// Runs work with a progress bar, and with metrics where a file or an exporter asks for them.
+/// Runs work with a progress bar, and with metrics where a metrics file or an exporter is
+/// configured.
 pub(super) fn with_observers<T>(
     settings: &AnnotateSettings,
     telemetry: &Telemetry,
@@ -269,7 +270,7 @@ fn log_totals(totals: &Totals) {
 }
 
 /// R, U1, U2 and S as text; empty where no row was computed.
-fn means(columns: &BTreeMap<String, interaction::Summary>) -> String {
+fn means(columns: &BTreeMap<String, interaction::MomentSummary>) -> String {
     let mean = |name: &str| columns.get(name).and_then(|column| column.mean);
     match ["r", "u1", "u2", "s"].map(mean) {
         [Some(r), Some(u1), Some(u2), Some(s)] => {

@@ -58,24 +58,24 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl annotate::Progress for ProgressBar<'_> {
-    fn begin(&self, begun: annotate::Begun) {
-        let template = match begun.rows {
+    fn begin(&self, start: annotate::InputStart) {
+        let template = match start.rows {
             Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} rows  {speed}  {eta} left",
             None => "{spinner} {msg}  {human_pos} rows  {speed}",
         };
-        let row_bytes = begun.row_bytes;
+        let row_bytes = start.row_bytes;
         self.row_bytes.store(row_bytes, Ordering::Relaxed);
         let speed = move |state: &ProgressState, out: &mut dyn fmt::Write| {
             // A formatting error of the display must not end the run.
             let _ = out.write_str(&speed(state.per_sec(), row_bytes));
         };
         self.bar.set_style(style(template).with_key("speed", speed));
-        self.bar.set_message(begun.file);
-        match begun.rows {
+        self.bar.set_message(start.file);
+        match start.rows {
             Some(rows) => self.bar.set_length(rows),
             None => self.bar.unset_length(),
         }
-        self.bar.set_position(begun.resumed_rows);
+        self.bar.set_position(start.resumed_rows);
         self.bar.reset_eta();
     }
 

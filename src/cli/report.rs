@@ -73,8 +73,8 @@ enum Target {
 }
 
 pub(super) fn run(args: &ReportArgs) -> Result<()> {
-    let made = make(args)?;
-    if args.json { output::json(&made) } else { Ok(()) }
+    let summary = make(args)?;
+    if args.json { output::json(&summary) } else { Ok(()) }
 }
 
 /// Makes the report and logs where it is written.

@@ -125,7 +125,7 @@ struct Parameters {
 }
 
 #[derive(Debug, Serialize)]
-struct SynthSummary {
+struct SynthRunSummary {
     rows: u64,
     bytes: u64,
     seconds: f64,
@@ -158,7 +158,7 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
         written.bytes
     );
     if args.json {
-        output::json(&SynthSummary { rows: written.rows, bytes: written.bytes, seconds })?;
+        output::json(&SynthRunSummary { rows: written.rows, bytes: written.bytes, seconds })?;
     }
     Ok(())
 }

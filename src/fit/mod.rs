@@ -2,10 +2,10 @@
 //! in, [`crate::bundle`]'s parameters and validation figures out. [`fit_file()`] adds the file
 //! and the bundle.
 //!
-//! One tenth of the rows is the test set: the figures are those of the returned models on
-//! rows that they never saw. Of the others, one sixth is held out: it selects
-//! hyperparameters, stops networks early and fits the stack weights. After selection,
-//! densities and regressions are refitted with that sixth included.
+//! One tenth of the rows is the test set: the figures are those of the returned models on rows that
+//! training never used. Of the others, one sixth is held out: it selects hyperparameters, stops
+//! networks early and fits the stack weights. After selection, densities and regressions are
+//! refitted with that sixth included.
 //!
 //! Cross-fitting needs no new code: `split::folds` makes k folds, of which one is used here.
 

@@ -55,12 +55,12 @@ impl ReservoirSample {
                     if fate != Fate::Good {
                         continue;
                     }
-                    let seen = sample.fates.good as usize;
-                    let place = if seen <= max_rows { seen - 1 } else { rng.random_range(0..seen) };
+                    let good = sample.fates.good as usize;
+                    let place = if good <= max_rows { good - 1 } else { rng.random_range(0..good) };
                     if place < max_rows {
                         let [d1, d2] = sample.dims;
                         let x = [row_of(&samples.x1, d1, row), row_of(&samples.x2, d2, row)];
-                        sample.put(place, x, samples.class[row]);
+                        sample.set_row(place, x, samples.class[row]);
                     }
                 }
                 memory.reuse(samples);
@@ -69,14 +69,14 @@ impl ReservoirSample {
         Ok(sample)
     }
 
-    fn put(&mut self, place: usize, x: [&[f32]; 2], y: u32) {
+    fn set_row(&mut self, place: usize, x: [&[f32]; 2], y: u32) {
         if place < self.y.len() {
-            for ((kept, new), dim) in self.x.iter_mut().zip(x).zip(self.dims) {
-                kept[place * dim..(place + 1) * dim].copy_from_slice(new);
+            for ((values, new), dim) in self.x.iter_mut().zip(x).zip(self.dims) {
+                values[place * dim..(place + 1) * dim].copy_from_slice(new);
             }
             self.y[place] = y;
         } else {
-            self.x.iter_mut().zip(x).for_each(|(kept, new)| kept.extend_from_slice(new));
+            self.x.iter_mut().zip(x).for_each(|(values, new)| values.extend_from_slice(new));
             self.y.push(y);
         }
     }

@@ -16,7 +16,7 @@ pub use adjust::dataset_shift;
 pub use batch::{Columns, ModelOutputs, decompose_batch, pointwise_information};
 pub use case::{Case, Cases};
 pub use decompose::{Interaction, Pointwise, decompose};
-pub use moments::{Moments, Summary};
+pub use moments::{MomentSummary, Moments};
 pub use quantity::Quantity;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const LANES: usize = 8;
 /// The first two moments and the range of a stream of finite numbers.
 ///
 /// Partial moments merge into those of one pass over all values (Chan, Golub, LeVeque
-/// 1979), to rounding, in any order and grouping. Serialised as [`Summary`].
+/// 1979), to rounding, in any order and grouping. Serialised as [`MomentSummary`].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Moments {
     count: u64,
@@ -22,7 +22,8 @@ pub struct Moments {
 
 /// Summary statistics of a column; null where undefined for its count.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Summary {
+#[schemars(rename = "Summary")]
+pub struct MomentSummary {
     /// Samples.
     pub count: u64,
     /// Arithmetic mean.
@@ -137,9 +138,9 @@ impl Moments {
         Self { mean: self.mean + shift, min: self.min + shift, max: self.max + shift, ..self }
     }
 
-    /// The moments as a [`Summary`].
-    pub fn summary(&self) -> Summary {
-        Summary {
+    /// The moments as a [`MomentSummary`].
+    pub fn summary(&self) -> MomentSummary {
+        MomentSummary {
             count: self.count,
             mean: self.mean(),
             variance: self.variance(),
@@ -161,9 +162,9 @@ impl Moments {
     }
 }
 
-impl From<&Summary> for Moments {
+impl From<&MomentSummary> for Moments {
     /// Reconstructs moments from a summary, to rounding, so that several files merge.
-    fn from(summary: &Summary) -> Self {
+    fn from(summary: &MomentSummary) -> Self {
         let number = Option::unwrap_or_default;
         Self {
             count: summary.count,

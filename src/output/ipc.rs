@@ -1,6 +1,6 @@
-//! A reader of an Arrow IPC stream, whose bytes arrive in chunks of any size. A stream that
-//! ends without its end-of-stream mark is refused: its writer may have died, and rows would
-//! be lost unnoticed.
+//! A reader of an Arrow IPC stream, whose bytes arrive in chunks of any size. A stream that ends
+//! without its end-of-stream mark is refused: its writer may have crashed, and rows would be lost
+//! unnoticed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -81,13 +81,13 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
 
     /// Fails where the stream ends without its mark.
     fn end(&mut self) -> Result<()> {
-        // Only behind the mark does a decoder refuse another byte.
+        // A decoder refuses another byte only behind the mark.
         let is_whole =
             self.decoder.finish().is_ok() && self.decoder.decode(&mut Buffer::from_vec(vec![0_u8])).is_err();
         if is_whole {
             return Ok(());
         }
-        let what = "ends before Arrow's end-of-stream mark: its writer has died or did not close it, and rows \
+        let what = "ends before Arrow's end-of-stream mark: its writer crashed or did not close it, and rows \
                     may be missing; write it again";
         Err(Error::bad_data(self.place.clone(), what))
     }
@@ -101,7 +101,7 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> Iterator for IpcReader<I> {
             return None;
         }
         let batch = self.next_batch().transpose();
-        // An error ends the rows: those behind it cannot be trusted.
+        // An error ends the iteration, since later batches are unreliable.
         self.ended = !matches!(batch, Some(Ok(_)));
         batch
     }

@@ -1,5 +1,5 @@
 //! Outputs with columns added: a copy of a Parquet file, spliced or encoded again, and record
-//! batches of a file or an Arrow IPC stream. Does not know the meaning of the new columns.
+//! batches of a file or an Arrow IPC stream. Independent of the meaning of the new columns.
 
 mod batch_source;
 mod ipc;

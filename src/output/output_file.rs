@@ -56,8 +56,8 @@ impl OutputFile {
         Place::file(self.staged.path().display())
     }
 
-    /// The block writer's first error, with its place. It is asked for before the Parquet
-    /// crate's own, which keeps only the kind of it, or nothing.
+    /// The block writer's first error, with its place. It takes precedence over the Parquet crate's
+    /// error, which has only its kind or no cause at all.
     pub(super) fn write_error(&self, place: Place) -> Option<Error> {
         self.failure.take().map(|source| io_errors::io(place, "write", source))
     }

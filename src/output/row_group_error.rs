@@ -4,13 +4,13 @@ use parquet::errors::ParquetError;
 
 use crate::error::Error;
 
-/// Why a row group was not written.
+/// The reason why a row group was not written.
 pub(super) enum RowGroupError {
     /// An error that names its place already.
     Located(Error),
     /// An error of the Parquet crate, of the input or of the output.
     Parquet(ParquetError),
-    /// New columns that do not fit the row group, which is the caller's fault.
+    /// New columns that do not fit the row group, a bug of the caller.
     Mismatch(String),
 }
 

@@ -187,7 +187,7 @@ fn key_values(rows: &BatchSource<'_>, new_columns: NewColumns<'_>) -> Result<Vec
         .map_err(|what| Error::bad_data(rows.place().clone(), what))
 }
 
-/// The type that a column is stored as: the Parquet writer knows no dictionaries whose
+/// The type that a column is stored as: the Parquet writer does not support dictionaries whose
 /// values are views.
 fn storable(data_type: &DataType) -> DataType {
     let item =

@@ -73,8 +73,8 @@ impl Writer {
         })
     }
 
-    /// Writes the next row group, `index`: its old columns and the new ones, each given
-    /// as the pieces it was computed in.
+    /// Writes the next row group, `index`: its old columns and the new ones, each given as a
+    /// sequence of arrays.
     ///
     /// # Errors
     /// [`Error::Internal`](crate::Error::Internal) where row groups come out of order or

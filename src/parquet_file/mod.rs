@@ -1,5 +1,5 @@
-//! An open Parquet file: footer, schema, encryption, and a reader of a single column. Knows
-//! nothing of embeddings or labels.
+//! An open Parquet file: footer, schema, encryption, and a reader of a single column. Independent
+//! of embeddings and labels.
 
 mod column_names;
 mod column_reader;

@@ -204,7 +204,8 @@ enum FooterKind {
     Encrypted,
 }
 
-/// Reads the magic at both ends. Its errors tell a truncated Parquet file from another file.
+/// Reads the magic at both ends. Its errors distinguish a truncated Parquet file from another
+/// format.
 fn footer_kind(file: &SourceFile, place: &Place) -> Result<FooterKind> {
     let magic = |offset: u64| -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(4);

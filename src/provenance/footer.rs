@@ -1,4 +1,4 @@
-//! The provenance of an output: what its footer says of how it was made.
+//! The provenance of an output, as its footer records it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ use super::origin::InputOrigin;
 /// The moments of every computed column over good rows, in nats (p_y: probability), by the
 /// column's name; without moments where the footer is plain text and the columns are
 /// encrypted.
-pub type ColumnMoments = BTreeMap<String, Option<interaction::Summary>>;
+pub type ColumnMoments = BTreeMap<String, Option<interaction::MomentSummary>>;
 
 /// The `lsmi_etl.*` key-values of a footer. A value is absent where the footer has none, or
 /// none that can be read; files of older versions lack the newer ones.
@@ -83,8 +83,8 @@ impl Provenance {
         }
     }
 
-    /// The key-values of what is known. Nothing of them depends on the time or the machine:
-    /// the same work gives the same bytes.
+    /// The key-values of the fields that are present. None depends on the time or the machine: the
+    /// same work gives the same bytes.
     ///
     /// # Errors
     /// [`Error::Internal`].

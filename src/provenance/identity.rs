@@ -65,15 +65,15 @@ impl Identity {
         .collect()
     }
 
-    /// What the output's footer says before its rows are computed; `adjust` is the name of
-    /// the adjustment.
+    /// The provenance of the output before its rows are computed; `adjust` is the name of the
+    /// adjustment.
     pub fn provenance(&self, bundle: &Bundle, adjust: &str) -> Provenance {
         let stream = Provenance::of_stream(bundle, self.input.clone(), self.engine.clone());
         Provenance { version: Some(self.version.clone()), adjust: Some(adjust.to_owned()), ..stream }
     }
 
-    /// The footer of an existing output, where it says that this work made it, with any
-    /// shift, and where it is not older than the input.
+    /// The provenance of an existing output, if this work made it, with any shift, and it is not
+    /// older than the input.
     pub fn recognise(&self, output: &Input, adjust: &str) -> Option<Provenance> {
         let found = Provenance::read(output);
         let is_older = modified_ns(output) < self.modified_ns;

@@ -1,4 +1,4 @@
-//! The names of the key-values, which nothing outside this room spells.
+//! The names of the key-values. No other room contains these strings.
 
 /// The version of this program.
 pub(super) const VERSION: &str = "lsmi_etl.version";

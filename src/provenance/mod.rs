@@ -1,5 +1,5 @@
-//! The footer contract: the `lsmi_etl.*` key-values that say how an output was made, as one
-//! type that is written and read, and the identity by which finished work is recognised.
+//! The footer contract: the `lsmi_etl.*` key-values that record how an output was made, as one type
+//! that is written and read, and the identity by which finished work is recognised.
 
 mod footer;
 mod identity;

@@ -57,13 +57,13 @@ pub(super) fn tick(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Text of at most `most` characters, cut with an ellipsis.
-pub(super) fn cut(text: &str, most: usize) -> String {
+/// Text of at most `most` characters, truncated with an ellipsis.
+pub(super) fn truncate(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
+    let start: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", start.trim_end())
 }
 
 #[cfg(test)]
@@ -89,6 +89,6 @@ mod tests {
             (tick(0.5), tick(-2.0), tick(0.0), tick(100.0)),
             ("0.5".into(), "\u{2212}2".into(), "0".into(), "100".into())
         );
-        assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".into(), "ab…".into()));
+        assert_eq!((truncate("abc", 3), truncate("abcd", 3)), ("abc".into(), "ab…".into()));
     }
 }

@@ -280,7 +280,7 @@ pub struct Models {
     pub bundle: String,
     /// SHA-256 of its manifest.
     pub sha256: String,
-    /// Whether the files say that they were computed by this bundle.
+    /// Whether the files were computed by this bundle, according to their metadata.
     pub is_the_files: bool,
     /// Validation figures of the fit; none for models fitted elsewhere.
     pub validation: Option<Figures>,

@@ -8,13 +8,13 @@ use serde::Serialize;
 use crate::provenance::{Adjustment, Provenance};
 use crate::samples::FateCounts;
 
-/// Bad rows by reason, as the files' metadata tell, zeros left out.
+/// Bad rows by reason, according to the files' metadata; zeros are omitted.
 pub type Reasons = BTreeMap<String, u64>;
 
-/// What the files' metadata tell. A list has one entry where all files tell the same.
+/// Provenance according to the files' metadata. A list has one entry where all files agree.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Origin {
-    /// Files whose metadata tell nothing.
+    /// Files without such metadata.
     pub silent_files: u64,
     /// Versions of lsmi-etl that computed the values.
     pub versions: Vec<String>,
@@ -40,7 +40,7 @@ pub struct Origin {
     pub bad_rows: Reasons,
 }
 
-/// Inputs whose hash is listed; of more there is only a number.
+/// Maximum number of listed input hashes.
 const LISTED_INPUTS: usize = 8;
 
 /// Merges the provenance of file after file.

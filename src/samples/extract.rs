@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
 
-/// Why the embedding of a row is invalid.
+/// The reason why the embedding of a row is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidEmbedding {
     /// It is null.

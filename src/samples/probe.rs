@@ -9,7 +9,7 @@ use crate::parquet_file::{ColumnReader, Input};
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, wrong_dimension};
 use super::label::LabelType;
 
-/// Rows read to tell a wrong column from a bad row.
+/// Rows that are read to distinguish a wrong column from bad rows.
 const PROBE_ROWS: usize = 1024;
 
 /// Names by which a label column is recognised.

@@ -21,11 +21,11 @@ use super::probe;
 /// The columns that make a sample, and the dimensions and classes of the models.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnRequest<'a> {
-    /// NamedColumn of the first embedding, and its dimension.
+    /// Column of the first embedding, and its dimension.
     pub x1: (&'a str, usize),
-    /// NamedColumn of the second embedding (it may be the first again), and its dimension.
+    /// Column of the second embedding (it may be the first again), and its dimension.
     pub x2: (&'a str, usize),
-    /// NamedColumn of the label.
+    /// Column of the label.
     pub label: &'a str,
     /// The classes, in the order of the classifiers' outputs.
     pub classes: &'a [Class],

@@ -123,7 +123,7 @@ impl Iterator for SampleReader {
             return None;
         }
         let batch = self.next_batch(rows);
-        // An error ends the rows: those behind it cannot be trusted.
+        // An error ends the iteration, since later batches are unreliable.
         self.rows.start = if batch.is_ok() { self.rows.start + rows } else { self.rows.end };
         Some(batch)
     }

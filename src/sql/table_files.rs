@@ -108,8 +108,9 @@ async fn remote(state: &SessionState, name: &str) -> Result<TableFiles> {
 
 /// The objects that a glob matches; `wildcard` is the position of its first wildcard.
 async fn objects_of_glob(state: &SessionState, name: &str, wildcard: usize) -> Result<TableFiles> {
-    let cut = name.get(..wildcard).and_then(|fixed| fixed.rfind('/')).map_or(wildcard, |slash| slash + 1);
-    let (base, pattern) = name.split_at_checked(cut).unwrap_or((name, ""));
+    let base_end =
+        name.get(..wildcard).and_then(|fixed| fixed.rfind('/')).map_or(wildcard, |slash| slash + 1);
+    let (base, pattern) = name.split_at_checked(base_end).unwrap_or((name, ""));
     let pattern =
         Pattern::new(pattern).map_err(|e| Error::Usage(format!("{name}: not a glob: {}", e.msg)))?;
     let folder = parse(base, name)?;

@@ -1,6 +1,6 @@
-//! Storage: bytes in and out, in the local file system and in object stores. Finds files,
-//! reads them by position, and publishes each output under its name only when it is
-//! complete. Of Parquet it knows no more than [`ChunkReader`](parquet::file::reader::ChunkReader).
+//! Storage: bytes in and out, in the local file system and in object stores. Finds files, reads
+//! them by position, and publishes each output under its name only when it is complete. Of Parquet
+//! it uses only [`ChunkReader`](parquet::file::reader::ChunkReader).
 
 pub(crate) mod block_writer;
 mod buffer_pool;

@@ -15,10 +15,10 @@ pub trait Output: Write + Send {
         None
     }
 
-    /// Splices up to `bytes` bytes of a file, from `start` on, to the current position of
-    /// this output. Only whole pages are spliced; `start` and the position must be aligned
-    /// to pages. Returns the number of bytes, which is smaller where either file cannot
-    /// go on.
+    /// Splices up to `bytes` bytes of a file, from `start` on, to the current position of this
+    /// output. Only whole pages are spliced; `start` and the position must be aligned to pages.
+    /// Returns the number of bytes, which is smaller where the source ends or this output accepts
+    /// no more.
     ///
     /// # Errors
     /// Errors of writing only.

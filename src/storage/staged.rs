@@ -1,5 +1,4 @@
-//! An output that is published atomically: under its name stands the complete file or
-//! nothing.
+//! An output that is published atomically: its name refers to the complete file or to nothing.
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use super::object_store::{self as store, Location};
 use super::output::Output;
 
-/// Size of a part. Some stores want equal parts except for the last, and S3 accepts 10 000
-/// of them: 160 GB in all.
+/// Size of a part. Some stores require equal parts except for the last, and S3 accepts 10 000 of
+/// them: 160 GB in all.
 const PART_BYTES: usize = 16 << 20;
 
 /// Limit of concurrent part requests. A write waits while all are in flight (back-pressure).

@@ -1,5 +1,5 @@
-//! Synthetic data: Parquet files with rows of a generator whose exact values are known, for
-//! the demo, tests and benches. Knows nothing of models.
+//! Synthetic data: Parquet files with rows of a generator whose exact values are known, for the
+//! demo, tests and benches. Independent of the models.
 
 mod rows;
 mod schema;

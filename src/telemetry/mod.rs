@@ -42,7 +42,7 @@ pub struct Telemetry {
 /// process.
 ///
 /// # Errors
-/// [`Error::Config`](crate::Error::Config) where the `OTEL_*` variables ask for an unsupported
+/// [`Error::Config`](crate::Error::Config) where the `OTEL_*` variables name an unsupported
 /// exporter or protocol; logging is started all the same.
 pub fn begin(logs: Logs) -> Result<Telemetry> {
     let export = ExportSettings::read(variable).and_then(Export::begin);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use opentelemetry::metrics::Meter;
 
-use crate::annotate::{Begun, Progress, Quantity, Stage, Summary};
+use crate::annotate::{InputStart, Progress, Quantity, Stage, Summary};
 use crate::error::Result;
 use crate::interaction::Moments;
 use crate::samples::FateCounts;
@@ -52,8 +52,8 @@ struct MeteredProgress<'a> {
 }
 
 impl Progress for MeteredProgress<'_> {
-    fn begin(&self, begun: Begun) {
-        self.display.begin(begun);
+    fn begin(&self, start: InputStart) {
+        self.display.begin(start);
     }
 
     fn advance(&self, fates: &FateCounts) {

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use lsmi_etl::annotate::{AnnotateOptions, Begun, Progress, Run};
+use lsmi_etl::annotate::{AnnotateOptions, InputStart, Progress, Run};
 use lsmi_etl::bundle::Bundle;
 use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
 use lsmi_etl::samples::FateCounts;
@@ -45,11 +45,11 @@ fn onnx_runtime_gives_the_same_bytes_in_batches_of_multiples_of_64() {
     are_the_same("onnxruntime", &["64", "128", "192", "256", "1024"]);
 }
 
-/// Nobody is told.
+/// An observer that ignores all events.
 struct Quiet;
 
 impl Progress for Quiet {
-    fn begin(&self, _: Begun) {}
+    fn begin(&self, _: InputStart) {}
     fn advance(&self, _: &FateCounts) {}
 }
 

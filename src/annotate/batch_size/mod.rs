@@ -8,7 +8,7 @@ use crate::memory::usable_bytes;
 
 pub(super) use tuner::{BatchSizeTuner, SHARE, Sessions};
 
-/// Fewer rows than these and a run's fixed cost shows.
+/// Minimum rows of a batch. Below, the fixed cost of an engine call is noticeable.
 const FEWEST_ROWS: usize = 64;
 
 /// How rows are divided and queued.
@@ -46,7 +46,7 @@ impl DeviceProfile {
     }
 }
 
-/// What a batch plan is made for.
+/// The parameters that determine a batch plan.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Workload {
     /// Dimensions of x1 and x2.

@@ -31,12 +31,12 @@ pub(in crate::annotate) struct BatchSizeTuner<'a> {
     engine: &'a Engine,
     bundle: &'a Bundle,
     workers: usize,
-    /// Rows of the batches to time, the table's first. The only one is never timed.
+    /// Rows of the batches to time, the table's first. A single candidate is never timed.
     candidates: Vec<usize>,
     share: f64,
-    /// Rows of the run so far. A run that has done so much will go on, as a rule.
+    /// Rows of the run so far, the estimate of the rows to come.
     rows: AtomicU64,
-    /// Rows a second in batches of the table's size, once they were timed.
+    /// Rows a second in batches of the table's size, after the timing.
     rate: OnceLock<f64>,
     chosen: OnceLock<usize>,
 }
@@ -66,8 +66,8 @@ impl<'a> BatchSizeTuner<'a> {
         self.engine.sessions(&self.bundle.program(), self.workers)
     }
 
-    /// The rows of a batch for so many rows to come, and the sessions, where they were
-    /// loaded to find it.
+    /// The rows of a batch for the next file, of `rows` rows, and the sessions, where they were
+    /// loaded for the timing.
     ///
     /// # Errors
     /// [`Error::Engine`]; [`Error::Interrupted`] where `stop` is set.
@@ -111,7 +111,7 @@ impl<'a> BatchSizeTuner<'a> {
         let chosen = *self.chosen.get_or_init(|| fastest(&timed));
         let timed = timed.into_iter().map(|(rows, rates)| (rows, measure::median(rates)));
         let timed: Vec<_> = timed.map(|(rows, rate)| format!("{rate:.0} rows/s in {rows}")).collect();
-        tracing::info!("{chosen} rows a batch, tried: {}", timed.join(", "));
+        tracing::info!("{chosen} rows a batch, timed: {}", timed.join(", "));
         Ok((chosen, Some(sessions)))
     }
 }

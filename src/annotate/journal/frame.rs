@@ -8,7 +8,7 @@
 //! bad row row in the batch u32, fate u8, bytes of label u32 (all ones: null), label
 //! ```
 //!
-//! A checksum is the head of the SHA-256 of all that is not checksum.
+//! A checksum is the first 16 bytes of the SHA-256 of all other bytes of its header or frame.
 
 use sha2::{Digest, Sha256};
 

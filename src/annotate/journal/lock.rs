@@ -10,9 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Place, Result};
 use crate::storage::is_url;
 
-/// `.OUT.lsmi-journal` in the output's folder. A store has no place for what is written
-/// bit by bit: there the journal is in the folder of temporary files, under a name that
-/// is the URL's alone.
+/// `.OUT.lsmi-journal` in the output's folder. Object stores do not support appending: the journal
+/// of a URL is in the system's folder of temporary files, named by the hash of the URL.
 pub(super) fn path_for(output: &Path) -> Result<PathBuf> {
     if is_url(output) {
         let name = Sha256::digest(output.as_os_str().as_encoded_bytes());
@@ -34,7 +33,7 @@ pub(super) fn lock(path: &Path, output: &Path) -> Result<File> {
     loop {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
-        // It holds labels and what is computed from columns that may be encrypted.
+        // The journal holds labels and values of columns that may be encrypted.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path);
@@ -48,14 +47,14 @@ pub(super) fn lock(path: &Path, output: &Path) -> Result<File> {
             Err(TryLockError::Error(e)) => return Err(cannot(e)),
         }
         // Its last owner may have removed it between our two calls.
-        if is_at(&file, path) {
+        if is_same_file(&file, path) {
             return Ok(file);
         }
     }
 }
 
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     match (file.metadata(), std::fs::metadata(path)) {
@@ -66,6 +65,6 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// An open file can't be removed here.
 #[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
+fn is_same_file(_: &File, _: &Path) -> bool {
     true
 }

@@ -38,7 +38,7 @@ struct Header {
     batch_rows: usize,
 }
 
-/// Where in the file the next row to compute is.
+/// The position in the input of the next row to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) row_group: usize,
@@ -55,7 +55,7 @@ pub(super) struct Journal {
     /// Rows of each row group of the input.
     rows: Vec<usize>,
     next: Position,
-    /// Where each row group that has begun begins.
+    /// Offset in the journal of each row group that has begun.
     starts: Vec<u64>,
     end: u64,
     buffer: Vec<u8>,
@@ -85,8 +85,8 @@ impl Journal {
     /// journal that begins anew.
     ///
     /// # Errors
-    /// [`Error::Transient`] where another run holds it; [`Error::Config`] where it
-    /// belongs to other work; [`Error::CannotCreate`]; what `replay` gives.
+    /// [`Error::Transient`] where another run holds it; [`Error::Config`] where it belongs to other
+    /// work; [`Error::CannotCreate`]; errors of `replay`.
     pub(super) fn open(
         output: &Path,
         identity: &Identity,
@@ -97,7 +97,7 @@ impl Journal {
     ) -> Result<Self> {
         let path = path_for(output)?;
         let file = lock(&path, output)?;
-        let mut journal = Self::on(file, path, identity.columns().len(), rows, 0);
+        let mut journal = Self::with_file(file, path, identity.columns().len(), rows, 0);
         let found = if restart { None } else { journal.header()? };
         match found {
             Some(header) if header.identity != *identity => {
@@ -114,7 +114,7 @@ impl Journal {
                 journal.replay(replay)?;
             }
             None => {
-                journal.cut(0)?;
+                journal.truncate(0)?;
                 journal.fresh = true;
                 journal.batch_rows = batch_rows()?;
                 let header = Header { identity: identity.clone(), batch_rows: journal.batch_rows };
@@ -126,19 +126,19 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Removes the journal of finished work, which a run leaves that is killed between
-    /// renaming its output and removing its journal. Best effort: such a file is harmless.
+    /// Removes the journal of finished work, left by a run that was killed between the rename of
+    /// its output and the removal of its journal. Best effort: such a file is harmless.
     pub(super) fn discard(output: &Path, identity: &Identity) {
         let Some(path) = path_for(output).ok().filter(|path| path.exists()) else { return };
         let Ok(file) = lock(&path, output) else { return };
-        let mut journal = Self::on(file, path, identity.columns().len(), Vec::new(), 0);
+        let mut journal = Self::with_file(file, path, identity.columns().len(), Vec::new(), 0);
         match journal.header() {
             Ok(Some(header)) if header.identity != *identity => {}
             _ => _ = journal.remove(),
         }
     }
 
-    fn on(file: File, path: PathBuf, columns: usize, rows: Vec<usize>, batch_rows: usize) -> Self {
+    fn with_file(file: File, path: PathBuf, columns: usize, rows: Vec<usize>, batch_rows: usize) -> Self {
         Self {
             columns,
             batch_rows,
@@ -155,13 +155,13 @@ impl Journal {
         }
     }
 
-    /// The first row that is not in it.
+    /// The position of the next row to append.
     pub(super) fn next(&self) -> Position {
         self.next
     }
 
-    /// Row groups of which all rows are in it.
-    pub(super) fn whole(&self) -> usize {
+    /// Number of row groups of which the journal holds all rows.
+    pub(super) fn complete_row_groups(&self) -> usize {
         self.next.row_group
     }
 
@@ -170,7 +170,7 @@ impl Journal {
         self.batch_rows
     }
 
-    /// Where a row group begins, for a [`Reader`].
+    /// Offset of a row group in the journal, for a [`Reader`].
     pub(super) fn start(&self, row_group: usize) -> u64 {
         self.starts.get(row_group).copied().unwrap_or(self.end)
     }
@@ -187,7 +187,7 @@ impl Journal {
     pub(super) fn append(&mut self, batch: &Batch) -> Result<()> {
         if !self.continues(batch) {
             return Err(Error::Internal(format!(
-                "a batch of row group {} came where row group {} was due",
+                "a batch of row group {} was appended where row group {} was expected",
                 batch.row_group, self.next.row_group
             )));
         }
@@ -217,7 +217,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes it: the output is whole.
+    /// Removes the journal, after the output is complete.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -253,7 +253,7 @@ impl Journal {
         self.starts.resize(begun.max(self.starts.len()), self.end);
     }
 
-    /// The header, where the file has one that is whole.
+    /// The header, where the file has a complete one.
     fn header(&mut self) -> Result<Option<Header>> {
         let mut head = [0; 12];
         if !self.fill(&mut head)? || !head.starts_with(MAGIC) {
@@ -275,7 +275,7 @@ impl Journal {
         Ok(serde_json::from_slice(json).ok())
     }
 
-    /// Passes on the batches that are complete, and truncates the file behind them.
+    /// Passes the complete batches to `each`, and truncates the file behind them.
     fn replay(&mut self, mut each: impl FnMut(&Batch) -> Result<()>) -> Result<()> {
         let bytes = self.bytes()?;
         let mut head = [0; HEAD_BYTES];
@@ -296,7 +296,7 @@ impl Journal {
             self.advance(batch.rows);
             each(&batch)?;
         }
-        self.cut(self.end)
+        self.truncate(self.end)
     }
 
     /// Fills a buffer; false where the file ends before.
@@ -312,7 +312,7 @@ impl Journal {
         self.file.metadata().map(|metadata| metadata.len()).map_err(|e| self.failed("read", e))
     }
 
-    fn cut(&mut self, bytes: u64) -> Result<()> {
+    fn truncate(&mut self, bytes: u64) -> Result<()> {
         self.file.set_len(bytes).map_err(|e| self.failed("write", e))?;
         self.end = bytes;
         Ok(())

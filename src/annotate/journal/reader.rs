@@ -14,7 +14,7 @@ use crate::storage::positioned_io::read_exact_at;
 
 use super::frame::{self, HEAD_BYTES, Head};
 
-/// Reads row groups that are whole.
+/// Reads complete row groups.
 #[derive(Debug, Clone)]
 pub(in crate::annotate) struct Reader {
     file: Arc<File>,
@@ -27,8 +27,8 @@ impl Reader {
         Self { file, path, columns }
     }
 
-    /// The pieces of one column of the row group of `rows` rows that begins at
-    /// `start`, each value with `shift` added.
+    /// One column of the row group of `rows` rows that begins at `start`, as an array for each
+    /// batch, with `shift` added to each value.
     pub(in crate::annotate) fn column(
         &self,
         start: u64,

@@ -1,4 +1,4 @@
-//! The journal cut off, torn, foreign and taken up again.
+//! Tests of the journal: truncated, torn, of other work, and resumed.
 
 use crate::annotate::batch::BadRow;
 use crate::provenance::identity;
@@ -47,13 +47,13 @@ fn what_was_written_is_read_back_by_column() {
     let (mut journal, _) = open(&folder.path().join("out"), false).unwrap();
     let [first, second, third] = &batches()[..] else { panic!("three batches") };
     journal.append(first).unwrap();
-    assert_eq!(journal.whole(), 0);
+    assert_eq!(journal.complete_row_groups(), 0);
     journal.append(second).unwrap();
-    // The empty row group behind it is whole with it.
-    assert_eq!(journal.whole(), 2);
+    // The empty row group behind it is complete with it.
+    assert_eq!(journal.complete_row_groups(), 2);
     assert!(journal.append(second).is_err());
     journal.append(third).unwrap();
-    assert_eq!(journal.whole(), 4);
+    assert_eq!(journal.complete_row_groups(), 4);
 
     let reader = journal.reader();
     let column = |group: usize, column, shift| -> Vec<Option<f32>> {
@@ -123,8 +123,9 @@ fn one_run_at_a_time_and_the_batches_of_the_first() {
     let (journal, _) = open(&output, false).unwrap();
     assert_eq!(open(&output, false).unwrap_err().exit_code(), 75);
     drop(journal);
-    let asked = || panic!("the batch of the first is known");
-    let later = Journal::open(&output, &identity("a", 2), ROWS.to_vec(), asked, false, |_| Ok(())).unwrap();
+    let not_called = || panic!("the batch of the first is known");
+    let later =
+        Journal::open(&output, &identity("a", 2), ROWS.to_vec(), not_called, false, |_| Ok(())).unwrap();
     assert_eq!(later.batch_rows(), 4);
     later.remove().unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -50,7 +50,7 @@ impl<'a> BatchJoiner<'a> {
         Self { policy, writer, rejects, progress, columns, parts, batches, written }
     }
 
-    /// All rows have been taken.
+    /// Ends the join after the last result.
     ///
     /// # Errors
     /// As for [`BadRowPolicy::finish`].

@@ -26,7 +26,7 @@ use super::bad_rows::{BadRowPolicy, Groups};
 use super::options::Adjust;
 use super::rejects::Rejects;
 use super::run::{RequestedColumns, Run};
-use super::summary::{Outcome, Resumed, Summary};
+use super::summary::{Outcome, ResumedWork, Summary};
 use super::workers::{self, Control, Prefetch};
 
 /// The row groups of a file that is made of a stream, as they are encoded: a quarter of
@@ -66,11 +66,11 @@ fn annotate(run: &Run<'_>, input: &Path, output: &Path) -> Result<Summary> {
 fn check_options(run: &Run<'_>) -> Result<()> {
     let refused = match run.options {
         options if options.adjust == Adjust::Dataset => {
-            "--adjust dataset shifts by the means of all rows, and a stream's are gone when they are known; \
-             annotate files, or leave it out"
+            "--adjust dataset needs the means of all rows before the first is written, and a stream is read once; \
+             annotate files, or omit the flag"
         }
         options if options.restart => {
-            "--restart throws away what an unfinished run has left, and of a stream nothing is left; leave it out"
+            "--restart discards the journal of an unfinished run, and a stream has none; omit the flag"
         }
         _ => return Ok(()),
     };
@@ -220,7 +220,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
         rows: fates.rows(),
         fates,
         columns,
-        resumed: Resumed::default(),
+        resumed: ResumedWork::default(),
         computed_row_groups: row_groups.unwrap_or(batches),
         output_bytes,
         elapsed: job.start.elapsed(),

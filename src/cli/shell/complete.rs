@@ -203,15 +203,15 @@ fn typed_quote(before: &str, start: usize, length: usize) -> String {
 
 /// Files and folders whose paths begin with the typed text; `close` is appended to a file.
 fn files(typed: &str, close: &str, wanted: impl Fn(&str) -> bool) -> Vec<Candidate> {
-    let cut = typed.rfind('/').map_or(0, |slash| slash + 1);
-    let (folder, head) = typed.split_at_checked(cut).unwrap_or(("", typed));
-    let there = match (folder, folder.strip_prefix("~/"), std::env::var("HOME")) {
+    let name_start = typed.rfind('/').map_or(0, |slash| slash + 1);
+    let (folder, head) = typed.split_at_checked(name_start).unwrap_or(("", typed));
+    let path = match (folder, folder.strip_prefix("~/"), std::env::var("HOME")) {
         ("", ..) => ".".to_owned(),
         (_, Some(rest), Ok(home)) => format!("{home}/{rest}"),
         _ => folder.to_owned(),
     };
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(there).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
         if !name.starts_with(head) || (name.starts_with('.') && head.is_empty()) {
             continue;

@@ -130,7 +130,7 @@ pub(super) fn advice(has_provider: bool, libraries: &[CudaLibrary]) -> String {
     if libraries.iter().filter(missing).any(|library| library.name == DRIVER) {
         reasons.push(format!(
             "the driver's library {DRIVER} is missing: this machine has no NVIDIA GPU, or its driver is not \
-             installed, or a container was not given it (docker run --gpus all)"
+             installed, or the container has no access to it (docker run --gpus all)"
         ));
     }
     if reasons.is_empty() {

@@ -173,7 +173,7 @@ impl OnnxRuntime {
                 "an operator of these models runs on the processor only; export them without it, or use --device cpu"
                     .to_owned()
             }
-            // `is_available` only tells that the provider is compiled in: its libraries may be
+            // `is_available` only reports that the provider is compiled in: its libraries may be
             // missing.
             Device::Cuda(_) => cuda::advice(ep::CUDA::is_available().unwrap_or(true), &self.libraries),
         };

@@ -17,7 +17,7 @@ impl FitProgress for Silent {
     fn epoch(&self, _: &str, _: usize, _: usize, _: f64) {}
 }
 
-/// ExactRows with their exact i and h.
+/// Rows with their exact i and h.
 pub(super) struct ExactRows {
     pub dim: usize,
     pub x: [Vec<f32>; 2],
@@ -165,7 +165,7 @@ fn gradient_descent_comes_close_and_a_seed_fixes_all() {
     assert_eq!(fit(&rows, 3, recipe), fit(&rows, 3, recipe));
 }
 
-/// ExactRows with all kinds of awkward columns.
+/// Rows with all kinds of awkward columns, and their classes.
 fn awkward(n: usize, width: usize) -> (Vec<f32>, Vec<u32>) {
     let mut rng = random_stream(1, RandomStream::Split);
     let mut x = Vec::new();

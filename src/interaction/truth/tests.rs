@@ -1,4 +1,4 @@
-//! The generators against their closed forms: exact rows and means over a million rows,
+//! Tests of the generators against their closed forms: exact rows and means over a million rows,
 //! computed apart from this program (tests/fixtures/synthetic_truth.json).
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Encrypted files with columns added: the same values under the same keys, and nothing
-//! of them in the open.
+//! Tests of encrypted files with columns added: the same values under the same keys, and none of
+//! them in plaintext.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

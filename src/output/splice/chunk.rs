@@ -71,7 +71,7 @@ impl Chunk {
     }
 }
 
-/// A column chunk's metadata without what is invalid in another file.
+/// A column chunk's metadata without the parts that are invalid in another file.
 pub(super) fn portable(
     chunk: &ColumnChunkMetaData,
     order: ColumnOrder,

@@ -1,9 +1,8 @@
-//! The splicing writer: a copy of a Parquet file with columns appended. The old
-//! column chunks are copied byte for byte, and everything the format lets a copy
-//! keep is kept: dictionaries, encodings, compression, statistics, size
-//! statistics, page indexes, bloom filters, sorting columns, key-values, the
-//! schema with its field ids, and `created_by`, by which readers know the quirks
-//! of the writer of the pages.
+//! The splicing writer: a copy of a Parquet file with columns appended. The old column chunks are
+//! copied byte for byte, and everything the format lets a copy keep is kept: dictionaries,
+//! encodings, compression, statistics, size statistics, page indexes, bloom filters, sorting
+//! columns, key-values, the schema with its field ids, and `created_by`, from which readers infer
+//! the quirks of the pages' writer.
 //!
 //! Not kept, since the Parquet crate does not read them: key-values of single
 //! column chunks, page indexes of a file in which only some columns have them.
@@ -80,8 +79,8 @@ impl SpliceWriter {
         })
     }
 
-    /// Copies the next row group, `index`, and appends its new columns, each given
-    /// as the pieces it was computed in.
+    /// Copies the next row group, `index`, and appends its new columns, each given as a sequence of
+    /// arrays.
     ///
     /// # Errors
     /// [`Error::Internal`](crate::Error::Internal) where row groups come out of order or
@@ -95,7 +94,7 @@ impl SpliceWriter {
     {
         self.file.check_next(index)?;
         let spliced = self.splice(index, columns).map_err(|error| {
-            // Reading and writing fail through the same calls; the block writer knows
+            // Reading and writing fail through the same calls; the block writer has recorded
             // whether it was a write.
             let read = Place { row_group: Some(index), ..self.file.input().place() };
             error.into_error(index, |error| {

@@ -77,8 +77,7 @@ impl NewColumnEncoder {
     }
 }
 
-/// Appends `count` new columns of `rows` rows to a row group, each given as the pieces it was
-/// computed in.
+/// Appends `count` new columns of `rows` rows to a row group, each given as a sequence of arrays.
 pub(in crate::output) fn append_columns<W, P, C>(
     writer: &mut SerializedRowGroupWriter<'_, W>,
     columns: C,
@@ -144,8 +143,8 @@ pub(in crate::output) fn extended_schema(
     Ok(SchemaDescriptor::new(Arc::new(root)))
 }
 
-/// The compression of the input's first column; a page index where the input has one (a file
-/// has it in all columns or in none); v1 pages, which every reader knows.
+/// The compression of the input's first column; a page index where the input has one (a file has it
+/// in all columns or in none); v1 pages, which every reader supports.
 fn page_properties(input: &Input) -> WriterProperties {
     let metadata = input.metadata();
     let first = metadata.row_groups().first().and_then(|group| group.columns().first());

@@ -1,4 +1,4 @@
-//! Files spliced and read back: old chunks to the byte, footers field by field.
+//! Tests of spliced files, read back: old column chunks to the byte, footers field by field.
 
 use std::path::{Path, PathBuf};
 

@@ -22,7 +22,7 @@ pub(super) fn picture(data: &Dataset, compare: Option<&Dataset>, part: usize) ->
     let of =
         |set: &Dataset| set.distributions.each().get(part).map(|shown| (*shown).clone()).unwrap_or_default();
     let (shown, other) = (of(data), compare.map(of));
-    let said = |set: &Dataset, shown: &Distribution| {
+    let quantiles_text = |set: &Dataset, shown: &Distribution| {
         let quantile = |share: f64| {
             let found = shown.quantiles.iter().find(|quantile| quantile.share == share);
             found.map_or_else(|| "–".to_owned(), |quantile| fixed(quantile.nats, 2))
@@ -36,14 +36,14 @@ pub(super) fn picture(data: &Dataset, compare: Option<&Dataset>, part: usize) ->
         )
     };
     let sets = std::iter::once((data, &shown)).chain(compare.zip(other.as_ref()));
-    let description = sets.map(|(set, shown)| said(set, shown)).collect::<Vec<_>>().join(" ");
+    let description = sets.map(|(set, shown)| quantiles_text(set, shown)).collect::<Vec<_>>().join(" ");
     let title = format!("Distribution of {name}");
     Picture::new(
         &format!("distribution-{name}"),
         (QUARTER, PHONE),
         (title, description),
-        |id, width, said| {
-            draw(id, (width, HEIGHT), said, |area| body(area, (name, heading), &shown, other.as_ref()))
+        |id, width, texts| {
+            draw(id, (width, HEIGHT), texts, |area| body(area, (name, heading), &shown, other.as_ref()))
         },
     )
 }

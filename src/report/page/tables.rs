@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::report::format::{count, cut, fixed, number, percent, signed};
+use crate::report::format::{count, fixed, number, percent, signed, truncate};
 use crate::report::numbers::{Dataset, Difference, Figure, Report, Sample};
 
 /// A table with column headings and row names.
@@ -106,15 +106,18 @@ pub(super) fn means(report: &Report) -> Table {
             ],
         };
         // Three columns of means leave no space on a phone.
-        let name =
-            if report.compare.is_some() { name.to_owned() } else { format!("{name}, {}", cut(meaning, 24)) };
+        let name = if report.compare.is_some() {
+            name.to_owned()
+        } else {
+            format!("{name}, {}", truncate(meaning, 24))
+        };
         Row { name, chip: CHIPS.get(index).copied(), cells }
     });
     let head = match &report.compare {
         Some(compare) => vec![
             "mean, nats".to_owned(),
-            cut(&data.name, 24),
-            cut(&compare.name, 24),
+            truncate(&data.name, 24),
+            truncate(&compare.name, 24),
             "difference".to_owned(),
         ],
         None => head(&["mean", "nats", "bits", "sd, nats"]),
@@ -147,7 +150,7 @@ pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
         ("i1 = i2 = r".to_owned(), cases.both),
     ];
     let rows = rows.into_iter().map(|(name, rows)| Row {
-        name: cut(&name, 40),
+        name: truncate(&name, 40),
         chip: None,
         cells: vec![count(rows), percent(rows, set.computed_rows)],
     });
@@ -189,7 +192,7 @@ pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<SampleList> {
             title: format!("{title}{of}"),
             meaning,
             chip,
-            key: cut(&key, 24),
+            key: truncate(&key, 24),
             by,
             rows: rows.iter().map(|sample| row(sample, by, set)).collect(),
         })
@@ -205,9 +208,9 @@ fn row(sample: &Sample, by: &str, set: &Dataset) -> SampleRow {
     let values = ["r", "u1", "u2", "s"].into_iter().zip(sample.parts.each().map(|value| *value));
     let cells = values.chain(std::iter::once(("i12", sample.i12)));
     SampleRow {
-        key: cut(&key, 80),
+        key: truncate(&key, 80),
         link: sample.link.clone(),
-        class: cut(&sample.class, 40),
+        class: truncate(&sample.class, 40),
         cells: cells.map(|(name, value)| Cell { text: fixed(value, 2), by: name == by }).collect(),
     }
 }
@@ -259,7 +262,7 @@ pub(super) fn models(report: &Report) -> Vec<Table> {
     let [x1, x2] = report.data.modalities();
     let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
     let classifiers = names.iter().zip(&figures.classifiers).map(|(name, figures)| Row {
-        name: format!("classifier of {}", cut(name, 40)),
+        name: format!("classifier of {}", truncate(name, 40)),
         chip: None,
         cells: vec![
             fixed(figures.cross_entropy_nats, 4),
@@ -268,7 +271,7 @@ pub(super) fn models(report: &Report) -> Vec<Table> {
         ],
     });
     let densities = [x1, x2].into_iter().zip(&figures.densities).map(|(name, figures)| Row {
-        name: format!("density of {}", cut(&name, 40)),
+        name: format!("density of {}", truncate(&name, 40)),
         chip: None,
         cells: vec![fixed(figures.mean_nats, 2), figures.components.to_string()],
     });

@@ -1,4 +1,4 @@
-//! The pages of a column chunk in their order, told apart as regular and general ones.
+//! A source of the pages of a column chunk, in order, each classified as regular or general.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The fast page reader against the general one: every file read both ways.
+//! Tests of the page reader against Arrow's reader: both read every file.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::samples::extract::extract;
 
 use super::*;
 
-/// What a row of a generated file holds.
+/// The content of a row of a generated file.
 #[derive(Debug, Clone, Copy)]
 enum Row {
     Good,
@@ -227,8 +227,8 @@ fn shred(lists: &[List]) -> Vec<(u8, u8, Option<f32>)> {
     levels
 }
 
-/// A file whose v1 pages start in the middle of lists, as pyarrow's do: no writer
-/// of the Parquet crate does that, so the pages are put together here.
+/// A file whose v1 pages start in the middle of lists, as pyarrow's do: no writer of the Parquet
+/// crate does that, so the pages are assembled here.
 fn write_cut_pages(path: &Path, lists: &[List], cuts: &[usize]) {
     let schema = "message m { optional group x (LIST) { repeated group list { optional float element; } } }";
     let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());

@@ -1,4 +1,4 @@
-//! Samples read back from files of every accepted type, good rows and bad.
+//! Tests of samples read back from files of every accepted type, with good rows and bad.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -49,7 +49,7 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     let calls = if is_supported { collect_calls(&plan)? } else { Vec::new() };
     let [input] = plan.inputs()[..] else { return Ok(Transformed::no(plan)) };
-    // DataFusion decorrelates a subquery only if it knows every node above the references to the
+    // DataFusion decorrelates a subquery only if it supports every node above the references to the
     // outer query.
     if calls.is_empty() || has_outer_reference(input)? {
         return Ok(Transformed::no(plan));

@@ -28,10 +28,10 @@ impl TextColumn {
         self.cells.iter().chain([&self.name]).map(|text| width(text)).max().unwrap_or_default()
     }
 
-    fn cut(&mut self, limit: usize) {
+    fn truncate(&mut self, limit: usize) {
         for text in self.cells.iter_mut().chain([&mut self.name]) {
             if width(text) > limit {
-                *text = cut(text, limit);
+                *text = truncate(text, limit);
             }
         }
     }
@@ -54,7 +54,7 @@ fn fit_columns(mut columns: Vec<TextColumn>, limit: usize) -> (Vec<TextColumn>, 
     let widest = widths.iter().copied().max().unwrap_or_default();
     let all = columns.len();
     if let Some(cell) = (MIN_CUT_WIDTH.min(widest)..=widest).rev().find(|cell| total(*cell) <= limit) {
-        columns.iter_mut().for_each(|column| column.cut(cell));
+        columns.iter_mut().for_each(|column| column.truncate(cell));
         return (columns, all);
     }
     // Columns are taken from both ends inwards, with room for the ellipsis between them.
@@ -74,16 +74,16 @@ fn fit_columns(mut columns: Vec<TextColumn>, limit: usize) -> (Vec<TextColumn>, 
             last += 1;
         }
     }
-    let mut kept: Vec<TextColumn> = columns.drain(..first).collect();
+    let mut shown: Vec<TextColumn> = columns.drain(..first).collect();
     let tail = columns.split_off(columns.len() - last);
     if !columns.is_empty() {
-        let rows = kept.first().map_or(0, |column| column.cells.len());
-        kept.push(TextColumn { name: ELLIPSIS.to_owned(), cells: vec![ELLIPSIS.to_owned(); rows] });
+        let rows = shown.first().map_or(0, |column| column.cells.len());
+        shown.push(TextColumn { name: ELLIPSIS.to_owned(), cells: vec![ELLIPSIS.to_owned(); rows] });
     }
-    kept.extend(tail);
+    shown.extend(tail);
     let cell = MIN_CUT_WIDTH.min(limit.saturating_sub(2 * (BORDER + COLUMN_OVERHEAD)).max(1));
-    kept.iter_mut().for_each(|column| column.cut(cell));
-    (kept, first + last)
+    shown.iter_mut().for_each(|column| column.truncate(cell));
+    (shown, first + last)
 }
 
 fn width(text: &str) -> usize {
@@ -91,7 +91,7 @@ fn width(text: &str) -> usize {
 }
 
 /// The beginning of the first line, with an ellipsis.
-fn cut(text: &str, limit: usize) -> String {
+fn truncate(text: &str, limit: usize) -> String {
     let mut room = limit.saturating_sub(1);
     let fits = |c: &char| {
         let width = c.width().unwrap_or_default();
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn wide_letters_take_two_places() {
-        assert_eq!(cut("漢字かな", 5), "漢字…");
-        assert_eq!(cut("two\nlines", 9), "two…");
+        assert_eq!(truncate("漢字かな", 5), "漢字…");
+        assert_eq!(truncate("two\nlines", 9), "two…");
     }
 }

@@ -1,5 +1,5 @@
-//! A pipe that splices pages from the page cache to an `O_DIRECT` file, zero-copy. Linux
-//! wants a pipe between the two files; it holds references to the pages, not their bytes.
+//! A pipe that splices pages from the page cache to an `O_DIRECT` file, zero-copy. Linux requires a
+//! pipe between the two files; it holds references to the pages, not their bytes.
 
 use std::fs::File;
 use std::io;

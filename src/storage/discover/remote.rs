@@ -26,12 +26,12 @@ pub(super) struct Prefix {
 }
 
 impl Search {
-    /// Asks the store whether the URL is an object, unless it has wildcards or ends in `/`.
+    /// Requests the size of the object, unless the URL has wildcards or ends in `/`.
     pub(super) fn new(url: &Path) -> Result<Self> {
         let text = url.to_string_lossy();
         if let Some(sign) = text.find(['*', '?', '[']) {
-            let cut = text.get(..sign).and_then(|fixed| fixed.rfind('/')).unwrap_or(sign);
-            let (base, pattern) = text.split_at_checked(cut).unwrap_or((&text, ""));
+            let base_end = text.get(..sign).and_then(|fixed| fixed.rfind('/')).unwrap_or(sign);
+            let (base, pattern) = text.split_at_checked(base_end).unwrap_or((&text, ""));
             let pattern = Pattern::new(pattern.trim_start_matches('/'))
                 .map_err(|error| Error::Usage(format!("{text}: not a glob: {}", error.msg)))?;
             return Ok(Self::Prefix(Prefix { base: base.into(), pattern: Some(pattern) }));

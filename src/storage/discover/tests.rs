@@ -1,4 +1,4 @@
-//! Discovery in a temporary folder.
+//! Tests of discovery in a temporary folder.
 
 use tempfile::TempDir;
 

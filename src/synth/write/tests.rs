@@ -1,4 +1,4 @@
-//! Synthetic files, written and read back.
+//! Tests of synthetic files, written and read back.
 
 use std::fs::{self, File};
 
@@ -165,8 +165,8 @@ fn no_rows_make_a_file_with_a_schema() {
 #[test]
 fn an_interrupted_run_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let asked = std::sync::atomic::AtomicUsize::new(0);
-    let second_time = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1;
+    let polls = std::sync::atomic::AtomicUsize::new(0);
+    let second_time = || polls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1;
     let error = write(&gaussian(), &options(folder.path(), 50_000), &second_time).unwrap_err();
     assert!(matches!(error, Error::Interrupted));
     assert!(names_in(folder.path()).is_empty());
