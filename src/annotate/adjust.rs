@@ -92,7 +92,7 @@ impl Run<'_> {
             return Err(computation.or_input_changed(error)?);
         }
         let computed = Some(MeasuringPass { resumed, elapsed: start.elapsed() });
-        Ok(MeasuredFile { unshifted: computation.policy.row_stats.unshifted(), computed, existing: None })
+        Ok(MeasuredFile { unshifted: computation.row_stats().unshifted(), computed, existing: None })
     }
 }
 

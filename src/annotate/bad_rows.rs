@@ -24,7 +24,7 @@ pub(super) struct BadRowPolicy<'a> {
     roles: Roles,
     place: Place,
     groups: Groups,
-    pub(super) row_stats: RowStats,
+    row_stats: RowStats,
 }
 
 impl<'a> BadRowPolicy<'a> {
@@ -36,6 +36,11 @@ impl<'a> BadRowPolicy<'a> {
         columns: usize,
     ) -> Self {
         Self { options, roles: roles.clone(), place, groups, row_stats: RowStats::new(columns) }
+    }
+
+    /// The counts and moments of the rows so far.
+    pub(super) fn row_stats(&self) -> &RowStats {
+        &self.row_stats
     }
 
     /// Counts a batch and returns its own counts.
@@ -50,7 +55,7 @@ impl<'a> BadRowPolicy<'a> {
         }
         let fates = self.row_stats.take(batch);
         match self.options.max_bad_rows {
-            Some(MaxBadRows::Rows(most)) if self.row_stats.fates.bad() > most => Err(self.too_many_bad()),
+            Some(MaxBadRows::Rows(most)) if self.row_stats.fates().bad() > most => Err(self.too_many_bad()),
             _ => Ok(fates),
         }
     }
@@ -60,7 +65,7 @@ impl<'a> BadRowPolicy<'a> {
     /// # Errors
     /// [`Error::BadData`].
     pub(super) fn finish(&self) -> Result<()> {
-        let (bad, rows) = (self.row_stats.fates.bad() as f64, self.row_stats.fates.rows() as f64);
+        let (bad, rows) = (self.row_stats.fates().bad() as f64, self.row_stats.fates().rows() as f64);
         match self.options.max_bad_rows {
             Some(MaxBadRows::Percent(most)) if bad * 100.0 > most * rows => Err(self.too_many_bad()),
             _ => Ok(()),
@@ -75,8 +80,8 @@ impl<'a> BadRowPolicy<'a> {
         };
         let what = format!(
             "{} of {} rows so far are bad ({}), more than --max-bad-rows {limit}; correct them or raise it{kept}",
-            self.row_stats.fates.bad(),
-            self.row_stats.fates.rows(),
+            self.row_stats.fates().bad(),
+            self.row_stats.fates().rows(),
             self.row_stats.reasons(),
         );
         Error::bad_data(self.place.clone(), what)

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::evaluate::EvaluationConstants;
+use crate::interaction::Quantity;
 use crate::parquet_file::Input;
 use crate::provenance::{Identity, Provenance};
 use crate::samples::Source;
@@ -15,6 +16,7 @@ use super::bad_rows::{BadRowPolicy, Groups};
 use super::batch_size::Sessions;
 use super::journal::Journal;
 use super::progress::Stage;
+use super::row_stats::RowStats;
 use super::run::{RequestedColumns, Run};
 use super::summary::{Outcome, ResumedWork, Summary};
 use super::workers::{self, Control, Prefetch};
@@ -83,6 +85,11 @@ impl<'a> FileJob<'a> {
         self.summary(Outcome { rows, skipped: true, elapsed, ..Outcome::default() })
     }
 
+    /// The computed columns, in their order.
+    pub(super) fn computed(&self) -> &[Quantity] {
+        &self.columns.computed
+    }
+
     pub(super) fn summary(&self, outcome: Outcome) -> Summary {
         Summary::of(&self.run.models_used(), self.paths.input, self.paths.output, outcome)
     }
@@ -96,7 +103,7 @@ pub(super) struct FileComputation<'a> {
     /// The sessions that were loaded to tune the batch.
     sessions: Option<Sessions>,
     pub(super) journal: Journal,
-    pub(super) policy: BadRowPolicy<'a>,
+    policy: BadRowPolicy<'a>,
     pub(super) resumed: ResumedWork,
 }
 
@@ -108,7 +115,7 @@ impl<'a> FileComputation<'a> {
     pub(super) fn begin(job: &'a FileJob<'a>, restart: bool) -> Result<Self> {
         let (run, input) = (job.run, &job.input);
         let source = job.source()?;
-        let columns = job.columns.computed.len();
+        let columns = job.computed().len();
         let mut policy =
             BadRowPolicy::new(run.options, source.roles(), input.place(), Groups::OfFile, columns);
         let rows = (0..input.metadata().num_row_groups()).map(|row_group| input.rows_in(row_group));
@@ -121,7 +128,7 @@ impl<'a> FileComputation<'a> {
         let replay = |batch: &_| policy.take(batch).map(drop);
         let journal =
             Journal::open(job.paths.output, &job.identity, rows.collect(), batch_rows, restart, replay)?;
-        let rows = policy.row_stats.fates.rows();
+        let rows = policy.row_stats().fates().rows();
         let row_groups = if rows == 0 { 0 } else { journal.complete_row_groups() };
         let resumed = ResumedWork { rows, row_groups };
         Ok(Self { job, source, batch_rows: journal.batch_rows(), sessions, journal, policy, resumed })
@@ -137,12 +144,12 @@ impl<'a> FileComputation<'a> {
         let (run, from) = (self.job.run, self.journal.next());
         if from.row_group < self.job.input.metadata().num_row_groups() {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
-            let constants = EvaluationConstants::new(run.bundle, &self.job.columns.computed);
+            let constants = EvaluationConstants::new(run.bundle, self.job.computed());
             let mut tasks = workers::tasks_of_file(&self.source, self.batch_rows, from);
             let tasks = std::iter::from_fn(|| run.progress.time(Stage::Read, || tasks.next()));
             let control = Control { stop: run.stop, progress: run.progress };
             let prefetch = if self.source.defers_reading() { Prefetch::None } else { Prefetch::Thread };
-            workers::run(tasks, prefetch, sessions, &constants, run.batch.queue, control, |done| {
+            workers::run(tasks, prefetch, sessions, &constants, run.queue(), control, |done| {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;
                 run.progress.time(Stage::Write, || self.journal.append(&batch))?;
@@ -152,6 +159,11 @@ impl<'a> FileComputation<'a> {
             })?;
         }
         self.policy.finish()
+    }
+
+    /// The counts and moments of the rows so far.
+    pub(super) fn row_stats(&self) -> &RowStats {
+        self.policy.row_stats()
     }
 
     /// The error, or [`Error::Transient`] if the input was changed while it was read; the journal,

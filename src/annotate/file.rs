@@ -18,7 +18,6 @@ use super::adjust::{self, Shift};
 use super::compute::{FileComputation, FileJob, FilePaths};
 use super::journal::Journal;
 use super::options::Adjust;
-use super::progress::Stage;
 use super::rejects::Rejects;
 use super::run::Run;
 use super::splice::{ComputedRowGroup, SpliceThread};
@@ -81,7 +80,8 @@ impl<'a> Outputs<'a> {
     /// # Errors
     /// [`Error::OutputExists`], [`Error::CannotCreate`]; as for [`FileComputation::begin`].
     fn reserve(job: &'a FileJob<'a>, shift: Option<Shift<'a>>) -> Result<Self> {
-        let (run, input, output) = (job.run, &job.input, job.paths.output);
+        let (run, input) = (job.run, &job.input);
+        let FilePaths { output, rejects, .. } = job.paths;
         let replace = run.options.overwrite || shift.is_some_and(|shift| shift.replaces_output());
         // Before anything is computed: the output may exist, or be impossible.
         drop(Staged::create(output, replace)?);
@@ -92,10 +92,9 @@ impl<'a> Outputs<'a> {
         let staged = Staged::create(output, replace)?;
         // An earlier run may have been killed between the renames of the two files.
         let replace = replace || computation.resumed.rows > 0;
-        let rejects = job.paths.rejects;
         let rejects = rejects.map(|path| Rejects::create(path, replace, input.place().file, Some(input)));
 
-        let computed = &job.columns.computed;
+        let computed = job.computed();
         let fields: Vec<_> = computed.iter().map(|quantity| field(*quantity)).collect();
         let provenance = Provenance {
             shift_nats: shift.map(|shift| shift.nats()),
@@ -168,11 +167,11 @@ impl ComputedOutputs<'_> {
     /// [`Error::Io`], [`Error::OutputExists`]; [`Error::Transient`] where the input was
     /// changed.
     fn publish(self) -> Result<Summary> {
-        let Outputs { job, shift, computation, mut splice } = self.0;
-        let (run, input) = (job.run, &job.input);
-        let row_stats = &computation.policy.row_stats;
-        let columns = row_stats.summaries(&job.columns.computed, shift.map_or(0.0, |shift| shift.nats()));
-        let fates = row_stats.fates.clone();
+        let Outputs { job, shift, computation, splice } = self.0;
+        let input = &job.input;
+        let row_stats = computation.row_stats();
+        let columns = row_stats.summaries(job.computed(), shift.map_or(0.0, |shift| shift.nats()));
+        let fates = row_stats.fates().clone();
         // A footer that is not encrypted must not reveal values of columns that are.
         let is_open = input.has_plaintext_footer_of_encrypted();
         let moments = columns.iter().map(|(name, column)| (name.clone(), (!is_open).then_some(*column)));
@@ -184,13 +183,7 @@ impl ComputedOutputs<'_> {
             unshifted: shown.map(|_| row_stats.unshifted()),
             ..Provenance::default()
         };
-        for pair in provenance.key_values()? {
-            splice.writer.set_key_value(&pair.key, pair.value.unwrap_or_default());
-        }
-        if let Some(rejects) = splice.rejects {
-            rejects.finish()?;
-        }
-        let output_bytes = match run.progress.time(Stage::Write, || splice.writer.finish()) {
+        let output_bytes = match splice.publish(provenance.key_values()?) {
             Ok(bytes) => bytes,
             Err(error) => return Err(computation.or_input_changed(error)?),
         };

@@ -16,7 +16,7 @@ const BLOCK_ROWS: usize = 512;
 /// Moments of the computed columns over good rows, and the fates of all rows.
 #[derive(Debug, Clone)]
 pub(super) struct RowStats {
-    pub(super) fates: FateCounts,
+    fates: FateCounts,
     columns: Vec<BlockedMoments>,
 }
 
@@ -53,6 +53,11 @@ impl BlockedMoments {
 impl RowStats {
     pub(super) fn new(columns: usize) -> Self {
         Self { fates: FateCounts::default(), columns: vec![BlockedMoments::default(); columns] }
+    }
+
+    /// The rows by fate.
+    pub(super) fn fates(&self) -> &FateCounts {
+        &self.fates
     }
 
     /// Counts a batch and returns its own counts.

@@ -23,7 +23,7 @@ pub struct Run<'a> {
     pub(super) progress: &'a dyn Progress,
     pub(super) stop: &'a AtomicBool,
     /// The plan of a run that has not tuned its batch.
-    pub(super) batch: BatchPlan,
+    batch: BatchPlan,
     workers: usize,
     limit_bytes: u64,
     tuner: BatchSizeTuner<'a>,
@@ -99,6 +99,16 @@ impl<'a> Run<'a> {
     pub(super) fn models_used(&self) -> ModelsUsed {
         let engine = self.engine.describe().to_string();
         ModelsUsed { engine, bundle_sha256: self.bundle.digest().to_owned() }
+    }
+
+    /// Rows of a batch that is not tuned.
+    pub(super) fn batch_rows(&self) -> usize {
+        self.batch.batch_rows
+    }
+
+    /// Capacity of the queue in front of the workers and of the reorder buffer behind them.
+    pub(super) fn queue(&self) -> usize {
+        self.batch.queue
     }
 
     /// Threads that evaluate batches, each with a session.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::Float32Array;
 use crossbeam_channel::Receiver;
+use parquet::file::metadata::KeyValue;
 
 use crate::error::{Error, Result};
 use crate::interaction::Quantity;
@@ -53,6 +54,19 @@ impl SpliceThread<'_> {
             before += rows as u64;
         }
         Ok(self)
+    }
+
+    /// Adds the key-values of the footer, writes both footers and renames the files. Returns
+    /// the size of the output in bytes.
+    ///
+    /// # Errors
+    /// As for [`Rejects::finish`] and [`Writer::finish`].
+    pub(super) fn publish(mut self, key_values: Vec<KeyValue>) -> Result<u64> {
+        for pair in key_values {
+            self.writer.set_key_value(&pair.key, pair.value.unwrap_or_default());
+        }
+        self.rejects.map_or(Ok(()), Rejects::finish)?;
+        self.progress.time(Stage::Write, || self.writer.finish())
     }
 
     /// Copies the old columns of a row group, waits until its new ones are computed, and

@@ -66,7 +66,7 @@ impl<'a> BatchJoiner<'a> {
     /// Of the policy and of writing.
     pub(super) fn take(&mut self, done: TaskResult<Option<SourceBatch>>) -> Result<()> {
         let (batch, whole) = done.into_batch()?;
-        let before = self.policy.row_stats.fates.rows();
+        let before = self.policy.row_stats().fates().rows();
         let fates = self.policy.take(&batch)?;
         if let Some(rejects) = &mut self.rejects {
             rejects.push(batch.row_group, before, &batch.bad)?;

@@ -106,7 +106,7 @@ impl StreamSource {
 
     fn rows<'a>(&'a self, run: &'a Run<'_>) -> Result<BatchSource<'a>> {
         match &self.file {
-            Some(file) => Ok(BatchSource::of_file(file, run.batch.batch_rows)),
+            Some(file) => Ok(BatchSource::of_file(file, run.batch_rows())),
             None => BatchSource::of_stream(StdinChunks::read(run.stop)?, Place::file("stdin")),
         }
     }
@@ -187,14 +187,13 @@ impl StreamOutputs {
         );
         let (to_splitter, written) = unbounded();
         let limit_bytes = (run.limit_bytes() / 2) as usize;
-        let splitter =
-            BatchSplitter::new(rows, &roles, run.batch.batch_rows, limit_bytes, written, run.progress);
+        let splitter = BatchSplitter::new(rows, &roles, run.batch_rows(), limit_bytes, written, run.progress);
         let mut joiner =
             BatchJoiner::new(policy, writer, self.rejects, columns.computed.len(), to_splitter, run.progress);
         let constants = EvaluationConstants::new(run.bundle, &columns.computed);
         let control = Control { stop: run.stop, progress: run.progress };
         let sink = |done| joiner.take(done);
-        workers::run(splitter, Prefetch::Thread, sessions, &constants, run.batch.queue, control, sink)?;
+        workers::run(splitter, Prefetch::Thread, sessions, &constants, run.queue(), control, sink)?;
         joiner.finish()
     }
 }
@@ -203,8 +202,8 @@ impl StreamOutputs {
 fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource) -> Result<Summary> {
     let JoinedStream { policy, mut writer, rejects, batches } = joined;
     source.file.as_ref().map_or(Ok(()), Input::verify_unchanged)?;
-    let columns = policy.row_stats.summaries(&job.columns.computed, 0.0);
-    let fates = policy.row_stats.fates;
+    let columns = policy.row_stats().summaries(&job.columns.computed, 0.0);
+    let fates = policy.row_stats().fates().clone();
     let provenance = Provenance {
         columns: Some(columns.iter().map(|(name, column)| (name.clone(), Some(*column))).collect()),
         rows: Some(fates.clone()),
