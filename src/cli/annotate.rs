@@ -66,7 +66,7 @@ pub(super) struct AnnotateArgs {
     pub(super) output: PathBuf,
     #[command(flatten)]
     pub(super) settings: AnnotateSettings,
-    /// Read footers only and print the plan: files, rows, bytes and the estimated time
+    /// Read footers, time the models and print the plan: files, rows, bytes and the estimated time
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Print the summary as one line of JSON, last on stdout

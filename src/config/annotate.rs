@@ -60,7 +60,7 @@ pub struct AnnotateSettings {
     /// Shift r, u1, u2 and s by one constant so that their means are not negative
     ///
     /// As in the reference implementation: if the mean R or S is negative, -min(R, S) is added to r
-    /// and s and subtracted from u1 and u2; else if U1 or U2 is negative, min(U1, U2). In the second
+    /// and s and subtracted from u1 and u2; else if U1 or U2 is negative, min(U1, U2) is. In the second
     /// case the means become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2), which no
     /// longer depend on the density models. All rows of all files are computed before the first file
     /// is written; a file that is added later and changes the constant causes all files to be

@@ -1,9 +1,9 @@
 //! The location of a bundle: a folder, or a URL of an object store or a web server.
 
-use std::ffi::OsString;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{MapValueParser, PathBufValueParser, TypedValueParser, ValueParserFactory};
 use serde::{Deserialize, Serialize};
 
 /// The folder to which `fit` writes and from which all other commands read by default.
@@ -21,9 +21,12 @@ impl Default for BundlePath {
     }
 }
 
-impl From<OsString> for BundlePath {
-    fn from(path: OsString) -> Self {
-        Self(path.into())
+/// Parses as a path does: an empty value is refused.
+impl ValueParserFactory for BundlePath {
+    type Parser = MapValueParser<PathBufValueParser, fn(PathBuf) -> Self>;
+
+    fn value_parser() -> Self::Parser {
+        PathBufValueParser::new().map(Self)
     }
 }
 

@@ -35,6 +35,10 @@ fn unknown_words() {
     misspelt(&here(["annotate", "a", "b", "--on-bad-row", "drop"]), &["'drop'", "null, fail"]);
     misspelt(&here(["annotate", "a", "b", "--workers", "0"]), &["'0'", "--workers"]);
     misspelt(&here(["annotate", "a", "b", "--batch-rows", "many"]), &["'many'", "--batch-rows"]);
+    // An empty name is no folder: it must not mean this one.
+    misspelt(&here(["annotate", "a", "b", "--bundle", ""]), &["a value is required", "--bundle"]);
+    misspelt(&here(["report", "a", "--bundle", ""]), &["a value is required", "--bundle"]);
+    misspelt(&here(["sql", "SELECT 1", "--bundle", ""]), &["a value is required", "--bundle"]);
     misspelt(&here(["annotate", "a", "b", "--engine", "tpu"]), &["'tpu'", "--engine"]);
     misspelt(&here(["fit", "train.parquet", "--max-rows", "3"]), &["3", "--max-rows"]);
     misspelt(&here(["fit", "train.parquet", "--density-fit", "knn"]), &["'knn'", "em, sgd"]);

@@ -71,7 +71,7 @@ pub(super) struct RunArgs {
     /// Set a variable; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_assignment)]
     set: Vec<(String, String)>,
-    /// Read footers only and print the plan
+    /// Read footers, time the models and print the plan
     #[arg(long)]
     dry_run: bool,
     /// Print every setting with its value and the origin of the value
