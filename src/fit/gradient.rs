@@ -1,18 +1,18 @@
 //! Density fit by gradient descent, as in the paper: the mean −ln p of batches, with the same
 //! initialisation as EM and early stopping on held-out rows.
 
-use candle_core::{D, DType, Device, Tensor, Var};
-use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::bundle::Mixture;
 use crate::error::Result;
 
+use super::adamw::{Parameters, Schedule};
 use super::em_steps::RowMatrix;
 use super::mixture::{MixtureFit, mean_nats};
-use super::network::{BATCH, EPOCHS, PATIENCE, cosine, tensor};
-use super::product::product;
+use super::network::{BATCH, EPOCHS, PATIENCE};
 
 const LEARNING_RATE: f64 = 3e-3;
 
@@ -26,24 +26,13 @@ pub(crate) fn descend(
     on_step: &dyn Fn(usize, usize, f64) -> Result<()>,
 ) -> Result<MixtureFit> {
     let rows = train.values.len() / train.dim;
-    let vars = Variables::new(&start.mixture).map_err(tensor)?;
-    let settings = ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0.0, ..Default::default() };
-    let mut optimiser = AdamW::new(vars.all(), settings).map_err(tensor)?;
-    let steps = EPOCHS * rows.div_ceil(BATCH);
-    let mut step = 0;
+    let mut training = Training::new(&start.mixture, EPOCHS * rows.div_ceil(BATCH));
     let mut best = start;
     let mut order: Vec<usize> = (0..rows).collect();
     for epoch in 1..=EPOCHS {
         order.shuffle(&mut rng);
-        for batch in order.chunks(BATCH) {
-            let x = batch.iter().flat_map(|&row| &train.values[row * train.dim..][..train.dim]);
-            let x: Vec<f32> = x.map(|&value| value as f32).collect();
-            optimiser.set_learning_rate(cosine(LEARNING_RATE, step, steps));
-            let loss = vars.mean_nats(x, batch.len());
-            loss.and_then(|loss| optimiser.backward_step(&loss)).map_err(tensor)?;
-            step += 1;
-        }
-        let mixture = vars.mixture().map_err(tensor)?;
+        order.chunks(BATCH).for_each(|batch| training.step(train, batch));
+        let mixture = training.mixture();
         let held_out_nats = mean_nats(&mixture, held_out);
         on_step(epoch, EPOCHS, held_out_nats)?;
         if held_out_nats < best.held_out_nats {
@@ -55,88 +44,221 @@ pub(crate) fn descend(
     Ok(best)
 }
 
-/// The mixture's parameters as optimiser variables.
-struct Variables {
+/// A mixture in training, with the buffers of a step.
+struct Training {
     dim: usize,
     components: usize,
+    schedule: Schedule,
     /// Logits of the weights, `[K]`.
-    weights: Var,
+    weights: Parameters,
     /// μ, `[K, d]`.
-    means: Var,
-    /// The factors without their diagonals, `[K, d, d]`; the upper half is masked.
-    lower: Var,
+    means: Parameters,
+    /// The factors below their diagonals, `[K, d, d]`; zero elsewhere.
+    lower: Parameters,
     /// ln of the factors' diagonals, `[K, d]`.
-    log_diagonal: Var,
-    /// 1 below the diagonal, `[d, d]`.
-    mask: Tensor,
-    /// The identity, `[d, d]`.
-    eye: Tensor,
+    log_diagonal: Parameters,
+    /// A, `[K, d, d]`.
+    factors: Vec<f32>,
+    /// The batch, `[BATCH, d]`.
+    x: Vec<f32>,
+    /// A_k (x − μ_k), then the derivatives of the loss by it, `[BATCH, K, d]`.
+    z: Vec<f32>,
+    /// Responsibility of each component, `[BATCH, K]`.
+    gamma: Vec<f32>,
 }
 
-impl Variables {
-    fn new(mixture: &Mixture) -> candle_core::Result<Self> {
+impl Training {
+    fn new(mixture: &Mixture, steps: usize) -> Self {
         let (k, d) = (mixture.components(), mixture.dim);
-        let device = Device::Cpu;
-        let eye = Tensor::eye(d, DType::F32, &device)?;
-        let mask = (Tensor::tril2(d, DType::F32, &device)? - &eye)?;
-        let factors = Tensor::new(mixture.factors.as_slice(), &device)?.to_dtype(DType::F32)?;
-        let factors = factors.reshape((k, d, d))?;
-        let diagonal: Vec<f64> = (0..k)
-            .flat_map(|component| (0..d).map(move |j| (component, j)))
-            .map(|(component, j)| mixture.factor(component)[(j, j)].ln())
-            .collect();
-        let var = |values: &[f64]| -> candle_core::Result<Tensor> {
-            Tensor::new(values, &device)?.to_dtype(DType::F32)
-        };
-        Ok(Self {
+        let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
+        let mut lower = narrow(&mixture.factors);
+        let mut log_diagonal = Vec::with_capacity(k * d);
+        for factor in lower.chunks_exact_mut(d * d) {
+            for (j, row) in factor.chunks_exact_mut(d).enumerate() {
+                log_diagonal.push(row[j].ln());
+                row[j..].fill(0.0);
+            }
+        }
+        let parameters = |values| Parameters::new(values, 0.0);
+        Self {
             dim: d,
             components: k,
-            weights: Var::from_tensor(&var(&mixture.log_weights)?)?,
-            means: Var::from_tensor(&var(&mixture.means)?.reshape((k, d))?)?,
-            lower: Var::from_tensor(&factors.broadcast_mul(&mask)?)?,
-            log_diagonal: Var::from_tensor(&var(&diagonal)?.reshape((k, d))?)?,
-            mask,
-            eye,
-        })
+            schedule: Schedule::new(LEARNING_RATE, steps),
+            weights: parameters(narrow(&mixture.log_weights)),
+            means: parameters(narrow(&mixture.means)),
+            lower: parameters(lower),
+            log_diagonal: parameters(log_diagonal),
+            factors: vec![0.0; k * d * d],
+            x: vec![0.0; BATCH * d],
+            z: vec![0.0; BATCH * k * d],
+            gamma: vec![0.0; BATCH * k],
+        }
     }
 
-    fn all(&self) -> Vec<Var> {
-        [&self.weights, &self.means, &self.lower, &self.log_diagonal].into_iter().cloned().collect()
+    /// One step along the gradient of the mean −ln p of a batch.
+    fn step(&mut self, rows: RowMatrix<'_>, batch: &[usize]) {
+        for (to, &row) in self.x.chunks_exact_mut(self.dim).zip(batch) {
+            let values = &rows.values[row * self.dim..][..self.dim];
+            to.iter_mut().zip(values).for_each(|(to, &value)| *to = value as f32);
+        }
+        self.standardise(batch.len());
+        self.responsibilities(batch.len());
+        self.gradients(batch.len());
+        let step = self.schedule.next();
+        for parameters in [&mut self.weights, &mut self.means, &mut self.lower, &mut self.log_diagonal] {
+            parameters.update(step);
+        }
     }
 
-    /// A, `[K, d, d]`.
-    fn factors(&self) -> candle_core::Result<Tensor> {
-        let diagonal = self.log_diagonal.exp()?.unsqueeze(2)?.broadcast_mul(&self.eye)?;
-        self.lower.broadcast_mul(&self.mask)? + diagonal
-    }
-
-    fn log_weights(&self) -> candle_core::Result<Tensor> {
-        candle_nn::ops::log_softmax(self.weights.as_tensor(), 0)
-    }
-
-    /// Mean −ln p of a batch `[n, d]`, as one matrix product for all components.
-    fn mean_nats(&self, x: Vec<f32>, rows: usize) -> candle_core::Result<Tensor> {
+    /// Sets A, and z = A_k (x − μ_k) as one product for all components.
+    fn standardise(&mut self, rows: usize) {
         let (k, d) = (self.components, self.dim);
-        let x = Tensor::from_vec(x, (rows, d), &Device::Cpu)?;
-        let factors = self.factors()?;
-        let offset = factors.broadcast_mul(&self.means.unsqueeze(1)?)?.sum(2)?.reshape((1, k * d))?;
-        let z = product(&x, &factors.reshape((k * d, d))?.t()?)?.broadcast_sub(&offset)?;
-        let square = z.reshape((rows, k, d))?.sqr()?.sum(D::Minus1)?;
-        let constant = (self.log_weights()? + self.log_diagonal.sum(1)?)?.unsqueeze(0)?;
-        let joint = (square * -0.5)?.broadcast_add(&constant)?;
-        let top = joint.max_keepdim(1)?.detach();
-        let log_p = (joint.broadcast_sub(&top)?.exp()?.sum_keepdim(1)?.log()? + top)?;
-        log_p.mean_all()?.affine(-1.0, 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln())
+        self.factors = factors(&self.lower.values, &self.log_diagonal.values, d);
+        let mut offset = vec![0f32; k * d];
+        for (at, row) in self.factors.chunks_exact(d).enumerate() {
+            offset[at] = -dot(row, &self.means.values[at / d * d..][..d]);
+        }
+        let z = &mut self.z[..rows * k * d];
+        z.chunks_exact_mut(k * d).for_each(|row| row.copy_from_slice(&offset));
+        matmul(
+            MatMut::from_column_major_slice_mut(z, k * d, rows),
+            Accum::Add,
+            MatRef::from_row_major_slice(&self.factors, k * d, d),
+            MatRef::from_column_major_slice(&self.x[..rows * d], d, rows),
+            1.0,
+            Par::Seq,
+        );
     }
 
-    fn mixture(&self) -> candle_core::Result<Mixture> {
-        let values = |tensor: &Tensor| tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1();
-        Ok(Mixture {
+    /// Sets γ from z: softmax of ln w_k + ln |A_k| − ½ |z_k|².
+    fn responsibilities(&mut self, rows: usize) {
+        let (k, d) = (self.components, self.dim);
+        let log_determinants = self.log_diagonal.values.chunks_exact(d).map(|row| row.iter().sum::<f32>());
+        let constants: Vec<f32> =
+            log_softmax(&self.weights.values).iter().zip(log_determinants).map(|(w, det)| w + det).collect();
+        let z = self.z[..rows * k * d].chunks_exact(k * d);
+        for (gamma, z) in self.gamma.chunks_exact_mut(k).zip(z) {
+            for ((gamma, z), constant) in gamma.iter_mut().zip(z.chunks_exact(d)).zip(&constants) {
+                *gamma = constant - 0.5 * dot(z, z);
+            }
+            let log = log_softmax(gamma);
+            gamma.iter_mut().zip(log).for_each(|(gamma, log)| *gamma = log.exp());
+        }
+    }
+
+    /// Sets the gradients of all parameters from z and γ. With g = γ_k z_k / n:
+    /// ∂A_k = Σ g (x − μ_k)ᵀ, ∂μ_k = −A_kᵀ Σ g.
+    fn gradients(&mut self, rows: usize) {
+        let (k, d) = (self.components, self.dim);
+        let scale = 1.0 / rows as f32;
+        let mut shares = vec![0f32; k];
+        let mut sums = vec![0f32; k * d];
+        let gamma = self.gamma[..rows * k].chunks_exact(k);
+        for (z, gamma) in self.z.chunks_exact_mut(k * d).zip(gamma) {
+            for (component, &gamma) in gamma.iter().enumerate() {
+                shares[component] += scale * gamma;
+                let sums = &mut sums[component * d..][..d];
+                for (z, sum) in z[component * d..][..d].iter_mut().zip(sums) {
+                    *z *= scale * gamma;
+                    *sum += *z;
+                }
+            }
+        }
+        let of_factors = &mut self.lower.gradient;
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut *of_factors, k * d, d),
+            Accum::Replace,
+            MatRef::from_column_major_slice(&self.z[..rows * k * d], k * d, rows),
+            MatRef::from_row_major_slice(&self.x[..rows * d], rows, d),
+            1.0,
+            Par::Seq,
+        );
+        self.means.gradient.fill(0.0);
+        for (at, row) in of_factors.chunks_exact_mut(d).enumerate() {
+            let (component, j) = (at / d, at % d);
+            let mean = &self.means.values[component * d..][..d];
+            row.iter_mut().zip(mean).for_each(|(slope, mean)| *slope -= sums[at] * mean);
+            self.log_diagonal.gradient[at] = row[j] * self.factors[at * d + j] - shares[component];
+            row[j..].fill(0.0);
+            let of_mean = &mut self.means.gradient[component * d..][..d];
+            let factor = &self.factors[at * d..][..d];
+            of_mean.iter_mut().zip(factor).for_each(|(slope, a)| *slope -= a * sums[at]);
+        }
+        let log_weights = log_softmax(&self.weights.values);
+        for ((slope, log_weight), share) in self.weights.gradient.iter_mut().zip(log_weights).zip(shares) {
+            *slope = log_weight.exp() - share;
+        }
+    }
+
+    fn mixture(&self) -> Mixture {
+        let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
+        Mixture {
             dim: self.dim,
-            log_weights: values(&self.log_weights()?)?,
-            means: values(self.means.as_tensor())?,
-            factors: values(&self.factors()?)?,
+            log_weights: wide(&log_softmax(&self.weights.values)),
+            means: wide(&self.means.values),
+            factors: wide(&factors(&self.lower.values, &self.log_diagonal.values, self.dim)),
             center: vec![0.0; self.dim],
-        })
+        }
+    }
+}
+
+/// A from its entries below the diagonal and the logarithms of those on it.
+fn factors(lower: &[f32], log_diagonal: &[f32], dim: usize) -> Vec<f32> {
+    let mut factors = lower.to_vec();
+    for (at, (row, log)) in factors.chunks_exact_mut(dim).zip(log_diagonal).enumerate() {
+        row[at % dim] = log.exp();
+    }
+    factors
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn log_softmax(logits: &[f32]) -> Vec<f32> {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total = top + logits.iter().map(|logit| (logit - top).exp()).sum::<f32>().ln();
+    logits.iter().map(|logit| logit - total).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_are_the_slopes_of_the_mean_of_minus_ln_p() {
+        let mixture = Mixture {
+            dim: 2,
+            log_weights: vec![0.3f64.ln(), 0.7f64.ln()],
+            means: vec![-1.0, 0.5, 0.8, -0.2],
+            factors: vec![1.5, 0.0, -0.4, 0.8, 0.9, 0.0, 0.6, 1.2],
+            center: vec![0.0; 2],
+        };
+        let x = [0.3, -1.1, -0.9, 0.4, 1.4, 0.2, -2.0, 1.5];
+        let rows = RowMatrix { values: &x, dim: 2 };
+        let mut training = Training::new(&mixture, 1);
+        training.step(rows, &[2, 0, 3]);
+        let values = |training: &Training| -> Vec<f32> {
+            [&training.weights, &training.means, &training.lower, &training.log_diagonal]
+                .iter()
+                .flat_map(|parameters| parameters.gradient.clone())
+                .collect()
+        };
+        let found = values(&training);
+        let picked = [1.4, 0.2, 0.3, -1.1, -2.0, 1.5];
+        let picked = RowMatrix { values: &picked, dim: 2 };
+        let shifted = |at: usize, by: f32| {
+            let mut training = Training::new(&mixture, 1);
+            let groups =
+                [&mut training.weights, &mut training.means, &mut training.lower, &mut training.log_diagonal];
+            *groups.into_iter().flat_map(|group| &mut group.values).nth(at).unwrap() += by;
+            mean_nats(&training.mixture(), picked)
+        };
+        let upper = [6, 7, 9, 10, 11, 13];
+        for at in (0..found.len()).filter(|at| !upper.contains(at)) {
+            let slope = (shifted(at, 1e-2) - shifted(at, -1e-2)) / 2e-2;
+            assert!((f64::from(found[at]) - slope).abs() < 1e-3, "{at}: {} {slope}", found[at]);
+        }
+        assert!(upper.iter().all(|&at| found[at] == 0.0), "{found:?}");
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! Cross-fitting needs no new code: `split::folds` makes k folds, of which one is used here.
 
+mod adamw;
 mod classifier;
 mod covariance;
 mod density;
@@ -21,7 +22,6 @@ mod linear;
 mod metrics;
 mod mixture;
 mod network;
-mod product;
 mod progress;
 mod random;
 mod recipe;

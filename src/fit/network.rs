@@ -1,19 +1,19 @@
 //! Network of a classifier: two hidden layers of 64 with ReLU, trained by AdamW with a cosine
 //! schedule, no weight decay on biases, early stopping on held-out cross-entropy.
 
-use candle_core::{Device, Tensor, Var};
-use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::bundle::Affine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
+use super::adamw::{Parameters, Schedule};
 use super::inference::network;
 use super::linear::LabelledRows;
 use super::metrics::cross_entropy;
-use super::product::product;
 
 /// Candidate weight decays: no single value suits all data.
 pub(crate) const DECAYS: [f64; 3] = [0.3, 1.0, 3.0];
@@ -50,13 +50,9 @@ pub(crate) fn train(
     mut rng: ChaCha8Rng,
     on_step: &dyn Fn(usize, f64) -> Result<()>,
 ) -> Result<NetworkFit> {
-    let device = Device::Cpu;
     let rows = data.y.len();
-    let x = Tensor::from_slice(data.x, (rows, data.width), &device).map_err(tensor)?;
-    let y = Tensor::from_slice(data.y, rows, &device).map_err(tensor)?;
     let layers = initial(data.width, data.classes, constant, &mut rng);
-    let vars = layers.iter().map(Layer::new).collect::<candle_core::Result<Vec<_>>>().map_err(tensor)?;
-    let mut optimisers = Optimisers::new(&vars, decay, EPOCHS * rows.div_ceil(BATCH)).map_err(tensor)?;
+    let mut training = Training::new(&layers, decay, EPOCHS * rows.div_ceil(BATCH));
 
     let held_out_loss = |layers: &[Affine]| {
         let logits: Vec<f64> = network(layers, held_out.x).into_iter().map(f64::from).collect();
@@ -64,10 +60,11 @@ pub(crate) fn train(
     };
     let held_out_nats = held_out_loss(&layers);
     let mut best = NetworkFit { layers, decay, epochs: 0, held_out_nats };
-    let mut order: Vec<u32> = (0..rows as u32).collect();
+    let mut order: Vec<usize> = (0..rows).collect();
     for epoch in 1..=EPOCHS {
         order.shuffle(&mut rng);
-        let layers = pass(&vars, &mut optimisers, &x, &y, &order).map_err(tensor)?;
+        order.chunks(BATCH).for_each(|batch| training.step(data, batch));
+        let layers = training.affines();
         let nats = held_out_loss(&layers);
         on_step(epoch, nats)?;
         if nats < best.held_out_nats {
@@ -79,90 +76,155 @@ pub(crate) fn train(
     Ok(best)
 }
 
-/// An error of the tensor library: always an internal error.
-pub(crate) fn tensor(why: candle_core::Error) -> Error {
-    Error::Internal(format!("training failed: {why}"))
+/// A network in training, with the buffers of a step.
+struct Training {
+    schedule: Schedule,
+    /// The batch, `[BATCH, width]`.
+    input: Vec<f32>,
+    layers: Vec<Layer>,
 }
 
-/// One epoch over the rows in `order`; returns the layers after it.
-fn pass(
-    vars: &[Layer],
-    optimisers: &mut Optimisers,
-    x: &Tensor,
-    y: &Tensor,
-    order: &[u32],
-) -> candle_core::Result<Vec<Affine>> {
-    let order = Tensor::from_slice(order, order.len(), x.device())?;
-    let (x, y) = (x.index_select(&order, 0)?, y.index_select(&order, 0)?);
-    let rows = order.elem_count();
-    for from in (0..rows).step_by(BATCH) {
-        let size = BATCH.min(rows - from);
-        let mut values = x.narrow(0, from, size)?;
-        for (depth, layer) in vars.iter().enumerate() {
-            if depth > 0 {
-                values = values.relu()?;
-            }
-            values = product(&values, layer.weight.as_tensor())?.broadcast_add(layer.bias.as_tensor())?;
-        }
-        let loss = candle_nn::loss::cross_entropy(&values, &y.narrow(0, from, size)?)?;
-        optimisers.step(&loss)?;
-    }
-    vars.iter().map(Layer::affine).collect()
-}
-
-/// Variables of one layer; the weight is `[inputs, outputs]`.
+/// One layer in training.
 struct Layer {
-    weight: Var,
-    bias: Var,
+    inputs: usize,
+    outputs: usize,
+    /// W, `[outputs, inputs]`.
+    weight: Parameters,
+    bias: Parameters,
+    /// Its values for the batch, `[BATCH, outputs]`: after ReLU, or the logits.
+    values: Vec<f32>,
+    /// Derivatives of the loss by what ReLU is given, `[BATCH, outputs]`.
+    slopes: Vec<f32>,
+}
+
+impl Training {
+    fn new(layers: &[Affine], decay: f64, steps: usize) -> Self {
+        let input = vec![0.0; BATCH * layers.first().map_or(0, |layer| layer.inputs)];
+        let layers = layers.iter().map(|layer| Layer::new(layer, decay)).collect();
+        Self { schedule: Schedule::new(LEARNING_RATE, steps), input, layers }
+    }
+
+    fn affines(&self) -> Vec<Affine> {
+        self.layers.iter().map(Layer::affine).collect()
+    }
+
+    /// One step along the gradient of the mean cross-entropy of a batch.
+    fn step(&mut self, data: LabelledRows<'_>, batch: &[usize]) {
+        for (to, &row) in self.input.chunks_exact_mut(data.width).zip(batch) {
+            to.copy_from_slice(&data.x[row * data.width..][..data.width]);
+        }
+        let rows = batch.len();
+        let hidden = self.layers.len().saturating_sub(1);
+        let mut input = &self.input;
+        for (depth, layer) in self.layers.iter_mut().enumerate() {
+            layer.forward(input, rows);
+            if depth < hidden {
+                layer.values.iter_mut().for_each(|value| *value = value.max(0.0));
+            }
+            input = &layer.values;
+        }
+        if let Some(last) = self.layers.last_mut() {
+            last.residuals(batch.iter().map(|&row| data.y[row]));
+        }
+        let step = self.schedule.next();
+        for depth in (0..self.layers.len()).rev() {
+            let (before, rest) = self.layers.split_at_mut(depth);
+            let Some(layer) = rest.first_mut() else { break };
+            match before.last_mut() {
+                Some(below) => {
+                    layer.gradients(&below.values, rows);
+                    layer.backward(below, rows);
+                }
+                None => layer.gradients(&self.input, rows),
+            }
+            layer.weight.update(step);
+            layer.bias.update(step);
+        }
+    }
 }
 
 impl Layer {
-    fn new(affine: &Affine) -> candle_core::Result<Self> {
-        let shape = (affine.outputs, affine.inputs);
-        let weight = Tensor::from_slice(&affine.weight, shape, &Device::Cpu)?.t()?.contiguous()?;
-        let bias = Tensor::from_slice(&affine.bias, affine.outputs, &Device::Cpu)?;
-        Ok(Self { weight: Var::from_tensor(&weight)?, bias: Var::from_tensor(&bias)? })
+    fn new(affine: &Affine, decay: f64) -> Self {
+        Self {
+            inputs: affine.inputs,
+            outputs: affine.outputs,
+            weight: Parameters::new(affine.weight.clone(), decay),
+            bias: Parameters::new(affine.bias.clone(), 0.0),
+            values: vec![0.0; BATCH * affine.outputs],
+            slopes: vec![0.0; BATCH * affine.outputs],
+        }
     }
 
-    fn affine(&self) -> candle_core::Result<Affine> {
-        let (inputs, outputs) = self.weight.dims2()?;
-        let weight = self.weight.t()?.contiguous()?.flatten_all()?.to_vec1()?;
-        Ok(Affine { inputs, outputs, weight, bias: self.bias.to_vec1()? })
-    }
-}
-
-/// AdamW for weights and, without decay, for biases, on one cosine schedule.
-struct Optimisers {
-    weights: AdamW,
-    biases: AdamW,
-    step: usize,
-    steps: usize,
-}
-
-impl Optimisers {
-    fn new(layers: &[Layer], decay: f64, steps: usize) -> candle_core::Result<Self> {
-        let settings = |weight_decay| ParamsAdamW { lr: LEARNING_RATE, weight_decay, ..Default::default() };
-        let weights = layers.iter().map(|layer| layer.weight.clone()).collect();
-        let biases = layers.iter().map(|layer| layer.bias.clone()).collect();
-        let weights = AdamW::new(weights, settings(decay))?;
-        Ok(Self { weights, biases: AdamW::new(biases, settings(0.0))?, step: 0, steps })
+    fn affine(&self) -> Affine {
+        let (weight, bias) = (self.weight.values.clone(), self.bias.values.clone());
+        Affine { inputs: self.inputs, outputs: self.outputs, weight, bias }
     }
 
-    fn step(&mut self, loss: &Tensor) -> candle_core::Result<()> {
-        let rate = cosine(LEARNING_RATE, self.step, self.steps);
-        self.weights.set_learning_rate(rate);
-        self.biases.set_learning_rate(rate);
-        let gradients = loss.backward()?;
-        self.weights.step(&gradients)?;
-        self.biases.step(&gradients)?;
-        self.step += 1;
-        Ok(())
+    /// values = W·input + b.
+    fn forward(&mut self, input: &[f32], rows: usize) {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let values = &mut self.values[..rows * outputs];
+        values.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(&self.bias.values));
+        matmul(
+            MatMut::from_column_major_slice_mut(values, outputs, rows),
+            Accum::Add,
+            MatRef::from_row_major_slice(&self.weight.values, outputs, inputs),
+            MatRef::from_column_major_slice(&input[..rows * inputs], inputs, rows),
+            1.0,
+            Par::Seq,
+        );
     }
-}
 
-/// The learning rate of a step: from `peak` down to zero along half a cosine.
-pub(crate) fn cosine(peak: f64, step: usize, steps: usize) -> f64 {
-    peak * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps.max(1) as f64).cos())
+    /// slopes = (softmax(values) − one-hot label) / rows, of the last layer.
+    fn residuals(&mut self, labels: impl ExactSizeIterator<Item = u32>) {
+        let scale = 1.0 / labels.len() as f32;
+        let rows = self.values.chunks_exact(self.outputs).zip(self.slopes.chunks_exact_mut(self.outputs));
+        for ((logits, slopes), label) in rows.zip(labels) {
+            let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let mut total = 0.0;
+            for (slope, logit) in slopes.iter_mut().zip(logits) {
+                *slope = (logit - top).exp();
+                total += *slope;
+            }
+            slopes.iter_mut().for_each(|slope| *slope *= scale / total);
+            slopes[label as usize] -= scale;
+        }
+    }
+
+    /// Gradients of W and b from the slopes and the input.
+    fn gradients(&mut self, input: &[f32], rows: usize) {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let slopes = &self.slopes[..rows * outputs];
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut self.weight.gradient, outputs, inputs),
+            Accum::Replace,
+            MatRef::from_column_major_slice(slopes, outputs, rows),
+            MatRef::from_row_major_slice(&input[..rows * inputs], rows, inputs),
+            1.0,
+            Par::Seq,
+        );
+        self.bias.gradient.fill(0.0);
+        for row in slopes.chunks_exact(outputs) {
+            self.bias.gradient.iter_mut().zip(row).for_each(|(sum, slope)| *sum += slope);
+        }
+    }
+
+    /// Slopes of the layer below: Wᵀ·slopes where its ReLU passed.
+    fn backward(&self, below: &mut Layer, rows: usize) {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let slopes = &mut below.slopes[..rows * inputs];
+        matmul(
+            MatMut::from_column_major_slice_mut(&mut *slopes, inputs, rows),
+            Accum::Replace,
+            MatRef::from_row_major_slice(&self.weight.values, outputs, inputs).transpose(),
+            MatRef::from_column_major_slice(&self.slopes[..rows * outputs], outputs, rows),
+            1.0,
+            Par::Seq,
+        );
+        for (slope, value) in slopes.iter_mut().zip(&below.values) {
+            *slope = if *value > 0.0 { *slope } else { 0.0 };
+        }
+    }
 }
 
 /// Weights and biases uniform in ±1/√inputs (PyTorch's default for linear layers).
@@ -189,6 +251,7 @@ fn initial(width: usize, classes: usize, constant: &[bool], rng: &mut ChaCha8Rng
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::fit::random::{RandomStream, random_stream};
 
     /// A ring: class 1 outside, class 0 inside, not linearly separable. The third column is
@@ -219,6 +282,37 @@ mod tests {
         assert!(trained.held_out_nats < 0.15, "{}", trained.held_out_nats);
         assert!(trained.layers[0].weight.chunks_exact(3).all(|row| row[2] == 0.0));
         assert_eq!(trained.layers, run().layers);
+    }
+
+    #[test]
+    fn gradients_are_the_slopes_of_the_mean_cross_entropy() {
+        let (x, y) = ring(5);
+        let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
+        let layers = initial(3, 2, &[false; 3], &mut random_stream(2, RandomStream::Network(0, 0)));
+        let mut training = Training::new(&layers, 0.0, 1);
+        training.step(data, &[4, 0, 1, 3]);
+        let picked = [4usize, 0, 1, 3];
+        let x: Vec<f32> = picked.iter().flat_map(|row| &x[row * 3..][..3]).copied().collect();
+        let y = picked.map(|row| y[row]);
+        let loss = |layers: &[Affine]| {
+            let logits: Vec<f64> = network(layers, &x).into_iter().map(f64::from).collect();
+            cross_entropy(&logits, &y, 2)
+        };
+        for depth in 0..layers.len() {
+            for (of_bias, at) in [(false, 0), (false, 7), (false, 100), (true, 0), (true, 1)] {
+                let found = &training.layers[depth];
+                let found = if of_bias { &found.bias.gradient } else { &found.weight.gradient };
+                let shifted = |by: f32| {
+                    let mut layers = layers.clone();
+                    let layer = &mut layers[depth];
+                    let values = if of_bias { &mut layer.bias } else { &mut layer.weight };
+                    values[at] += by;
+                    loss(&layers)
+                };
+                let slope = (shifted(4e-3) - shifted(-4e-3)) / 8e-3;
+                assert!((f64::from(found[at]) - slope).abs() < 2e-4, "{depth} {of_bias} {at}: {slope}");
+            }
+        }
     }
 
     #[test]
