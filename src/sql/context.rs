@@ -13,11 +13,11 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::error::Result;
 
 use super::errors::convert_error;
+use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
-use super::table_provider::FileTableFactory;
 
 /// A context in which every quoted path, glob or URL is a table, read as
 /// [`register_table`](super::register_table) reads it.
@@ -34,8 +34,6 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     if let Some(threads) = options.threads {
         config = config.with_target_partitions(threads.get());
     }
-    // A folder is read recursively, also below folders that are not `column=value`.
-    config.options_mut().execution.listing_table_ignore_subdirectory = false;
 
     // The object list cache is off because a session may outlive a folder's content.
     let stores = Arc::new(StoreRegistry::default());

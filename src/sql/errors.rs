@@ -23,6 +23,11 @@ pub fn convert_error(error: DataFusionError, inputs: &str) -> Error {
     }
 }
 
+/// Wraps an error for DataFusion; [`convert_error`] unwraps it.
+pub(super) fn to_datafusion_error(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
 /// Unwraps this program's own error, raised by a table provider or a function; otherwise DataFusion's
 /// innermost error.
 fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {

@@ -1,34 +1,44 @@
-//! A table provider for files: a path, folder or glob becomes a listing table. The file ending
-//! determines the format, and `column=value` folders are hive partition columns.
+//! Tables by the names of files: a path, folder, glob or URL in a query becomes a [`FileTable`].
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{TableProvider, UrlTableFactory};
 use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
-use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 use datafusion::prelude::SessionContext;
+use datafusion::scalar::ScalarValue;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Place, Result};
 
 use super::errors::convert_error;
-use super::table_files::{TableFiles, find_table_files};
+use super::file_table::{FileTable, ScannedFile, TableReader};
+use super::hive_partitions::HivePartitions;
+use super::merged_schema::{MergedSchema, SchemaMerger};
+use super::parquet_metadata::{arrow_schema, believable, read_footer, unique};
+use super::parquet_reader::MetadataCache;
+use super::table_files::{TableFile, TableFiles, find_table_files};
+use super::table_format::TableFormat;
+
+/// Footers that are read at a time.
+const CONCURRENT_FOOTERS: usize = 32;
 
 /// Registers a file, folder, glob or object store URL as a named table.
 ///
 /// The ending determines a file's format: `.parquet`, `.csv`, `.tsv`, `.json` or `.ndjson`
-/// (lines, or one array), `.arrow`. A folder comprises all files below it that have the ending of
-/// the first one; its `column=value` folders are partition columns, of integers where all values
-/// are integers. A glob comprises the files that it matches.
+/// (lines, or one array), `.arrow`; other files are read if they begin like Parquet or Arrow. A
+/// folder or glob comprises the Parquet files that `annotate` finds there, or if there are none,
+/// those of one other format. Its `column=value` folders are partition columns, of integers where
+/// all values are integers.
 ///
 /// # Errors
 /// [`Error::NoInput`] where nothing is there, [`Error::BadData`] where a file is not
@@ -71,178 +81,165 @@ impl UrlTableFactory for FileTableFactory {
 }
 
 async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>> {
-    let failed = |e: DataFusionError| convert_error(e, name);
-    let TableFiles { urls, store, mut objects } = find_table_files(state, name).await?;
-    let Some((kind, ending)) = objects.iter().filter_map(|o| o.location.filename()).find_map(TableFormat::of)
-    else {
-        return Err(Error::bad_data(
-            Place::file(name),
-            format!("not a file that SQL can read; its name must end in one of {}", TableFormat::ENDINGS),
-        ));
-    };
-    objects.retain(|object| object.location.as_ref().ends_with(&ending));
-
-    let format = kind.format(state, &urls, &ending, name)?;
-    let schema = match format.infer_schema(state, &store, &objects).await {
-        Ok(schema) if kind == TableFormat::Parquet => {
-            with_field_metadata(state, &store, &objects, schema).await
+    let TableFiles { store_url, store, files, format } = find_table_files(state, name).await?;
+    let Some(first) = files.first() else { return Err(Error::Internal("a table without files".to_owned())) };
+    let partitions = HivePartitions::of(&files)?;
+    let (reader, merged, rows) = match format {
+        TableFormat::Parquet => {
+            let (merged, rows) = parquet_schema(state, store.as_ref(), &files).await?;
+            (TableReader::Parquet, merged, rows)
         }
-        Ok(schema) => schema,
-        Err(e) => {
-            let file = first_unreadable(state, &store, format.as_ref(), &objects).await;
-            let file = file.and_then(|location| Some(display_path(urls.first()?, &location)));
-            return Err(convert_error(e, file.as_deref().unwrap_or(name)));
+        other => {
+            let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
+            let schema = other_schema(state, &store, format.as_ref(), &files).await?;
+            let merged = MergedSchema { schema, conflicts: HashMap::new() };
+            (TableReader::Other(format), merged, vec![None; files.len()])
         }
     };
-    let hive_partitions = match urls.as_slice() {
-        [folder] if folder.is_collection() => hive_partitions(folder, &objects, name)?,
-        _ => Vec::new(),
-    };
-    let options =
-        ListingOptions::new(format).with_file_extension(ending).with_table_partition_cols(hive_partitions);
-    let config =
-        ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
-    Ok(Arc::new(ListingTable::try_new(config).map_err(failed)?))
+    Ok(Arc::new(with_partitions(store_url, reader, merged, partitions, &files, rows)))
 }
 
-/// Adds the first file's field metadata (units, bundle) to the schema. DataFusion drops it, because
-/// files may differ in it.
-async fn with_field_metadata(
-    state: &SessionState,
-    store: &Arc<dyn ObjectStore>,
-    objects: &[ObjectMeta],
-    schema: SchemaRef,
-) -> SchemaRef {
-    let options = HashMap::from([("format.skip_metadata".to_owned(), "false".to_owned())]);
-    let format = state.get_file_format_factory("parquet").map(|factory| factory.create(state, &options));
-    let (Some(Ok(format)), Some(first)) = (format, objects.get(..1)) else { return schema };
-    let Ok(first) = format.infer_schema(state, store, first).await else { return schema };
-    let with_field_metadata = |field: &Arc<Field>| match first.field_with_name(field.name()) {
-        Ok(known) => field.as_ref().clone().with_metadata(known.metadata().clone()),
-        Err(_) => field.as_ref().clone(),
-    };
-    Arc::new(Schema::new(schema.fields().iter().map(with_field_metadata).collect::<Vec<_>>()))
-}
-
-/// An object's path or URL as the user would write it.
-fn display_path(url: &ListingTableUrl, location: &ObjectPath) -> String {
-    match url.scheme() {
-        "file" => format!("/{location}"),
-        _ => format!("{}{location}", url.object_store().as_str()),
-    }
-}
-
-/// The first file whose schema cannot be read.
-async fn first_unreadable(
-    state: &SessionState,
-    store: &Arc<dyn ObjectStore>,
-    format: &dyn FileFormat,
-    objects: &[ObjectMeta],
-) -> Option<ObjectPath> {
-    for object in objects {
-        if format.infer_schema(state, store, std::slice::from_ref(object)).await.is_err() {
-            return Some(object.location.clone());
-        }
-    }
-    None
-}
-
-/// The partition columns of a folder, from the `column=value` components of every path.
-fn hive_partitions(
-    folder: &ListingTableUrl,
-    objects: &[ObjectMeta],
-    name: &str,
-) -> Result<Vec<(String, DataType)>> {
-    let mut columns: Option<Vec<(String, DataType)>> = None;
-    for object in objects {
-        let parts =
-            folder.strip_prefix(&object.location).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
-        let pairs: Vec<(&str, &str)> = parts.iter().map_while(|part| part.split_once('=')).collect();
-        let known = columns.get_or_insert_with(|| {
-            pairs.iter().map(|(column, _)| ((*column).to_owned(), DataType::Int64)).collect()
-        });
-        if !known.iter().map(|(column, _)| column.as_str()).eq(pairs.iter().map(|(column, _)| *column)) {
-            return Err(Error::bad_data(
-                Place::file(name),
-                format!(
-                    "its files are not partitioned alike; {} is the first that differs",
-                    display_path(folder, &object.location)
-                ),
-            ));
-        }
-        for ((_, kind), (_, value)) in known.iter_mut().zip(pairs) {
-            if value.parse::<i64>().is_err() {
-                *kind = DataType::Utf8;
+/// Puts files, their schema and their partitions together. A partition column that the files have,
+/// too, is theirs, and its path's value a hidden column for comparison.
+fn with_partitions(
+    store_url: datafusion::datasource::object_store::ObjectStoreUrl,
+    reader: TableReader,
+    merged: MergedSchema,
+    partitions: HivePartitions,
+    files: &[TableFile],
+    rows: Vec<Option<usize>>,
+) -> FileTable {
+    let MergedSchema { schema: file_schema, conflicts } = merged;
+    let in_files = |column: &FieldRef| file_schema.index_of(column.name()).ok();
+    // The order of the partition columns in the table: the visible ones first.
+    let mut order: Vec<usize> = (0..partitions.columns.len()).collect();
+    order
+        .sort_by_key(|&column| partitions.columns.get(column).is_some_and(|field| in_files(field).is_some()));
+    let (mut columns, mut visible, mut checks) = (Vec::new(), file_schema.fields().to_vec(), HashMap::new());
+    for field in order.iter().filter_map(|&column| partitions.columns.get(column)) {
+        match in_files(field) {
+            Some(column) => {
+                checks.insert(column, file_schema.fields().len() + columns.len());
+                let hidden = field.as_ref().clone().with_name(format!("partition {}", field.name()));
+                columns.push(Arc::new(hidden));
+            }
+            None => {
+                visible.push(Arc::clone(field));
+                columns.push(Arc::clone(field));
             }
         }
     }
-    Ok(columns.unwrap_or_default())
-}
-
-/// The formats that SQL reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TableFormat {
-    Parquet,
-    Csv,
-    Json,
-    Arrow,
-}
-
-impl TableFormat {
-    const ENDINGS: &'static str = ".parquet, .csv, .tsv, .json, .ndjson, .arrow";
-
-    /// The format that a file name's ending denotes, and the ending as written.
-    fn of(file: &str) -> Option<(Self, String)> {
-        let ending = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty() && !file.starts_with('_'))?.1;
-        let kind = match ending.to_ascii_lowercase().as_str() {
-            "parquet" | "pq" => Self::Parquet,
-            "csv" | "tsv" => Self::Csv,
-            "json" | "ndjson" | "jsonl" => Self::Json,
-            "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
-            _ => return None,
-        };
-        Some((kind, format!(".{ending}")))
+    if !checks.is_empty() {
+        columns.push(Arc::new(Field::new("partition file", DataType::Utf8, false)));
     }
-
-    fn format(
-        self,
-        state: &SessionState,
-        urls: &[ListingTableUrl],
-        ending: &str,
-        name: &str,
-    ) -> Result<Arc<dyn FileFormat>> {
-        let (factory, option) = match self {
-            Self::Parquet => ("parquet", None),
-            Self::Csv if ending.eq_ignore_ascii_case(".tsv") => ("csv", Some(("format.delimiter", "\t"))),
-            Self::Csv => ("csv", None),
-            Self::Json if holds_array(urls) => ("json", Some(("format.newline_delimited", "false"))),
-            Self::Json => ("json", None),
-            Self::Arrow => ("arrow", None),
-        };
-        let options: HashMap<_, _> =
-            option.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let factory = state
-            .get_file_format_factory(factory)
-            .ok_or_else(|| Error::Internal(format!("DataFusion was built without {factory}")))?;
-        factory.create(state, &options).map_err(|e| convert_error(e, name))
+    let scanned = files.iter().zip(partitions.values).zip(rows).map(|((file, values), rows)| {
+        let mut partition_values: Vec<ScalarValue> =
+            order.iter().filter_map(|&column| values.get(column).cloned()).collect();
+        if !checks.is_empty() {
+            partition_values.push(ScalarValue::Utf8(Some(file.name.clone())));
+        }
+        let mut scanned = PartitionedFile::new_from_meta(file.meta.clone());
+        scanned.partition_values = partition_values;
+        ScannedFile { file: scanned, rows }
+    });
+    FileTable {
+        store_url,
+        reader,
+        files: scanned.collect(),
+        columns: TableSchema::builder(file_schema).with_table_partition_cols(columns).build(),
+        schema: Arc::new(Schema::new(visible)),
+        conflicts,
+        checks,
     }
 }
 
-/// Whether a file name has the ending of a table format.
-pub(super) fn is_table_file(file: &str) -> bool {
-    TableFormat::of(file).is_some()
+/// The schema of Parquet files, and the number of rows of each.
+async fn parquet_schema(
+    state: &SessionState,
+    store: &dyn ObjectStore,
+    files: &[TableFile],
+) -> Result<(MergedSchema, Vec<Option<usize>>)> {
+    let cache = MetadataCache::new(state.runtime_env().cache_manager.get_file_metadata_cache());
+    let mut footers = Vec::with_capacity(files.len());
+    for file in files {
+        footers.push(file_schema(store, &cache, file).boxed());
+    }
+    let mut footers = stream::iter(footers).buffered(CONCURRENT_FOOTERS);
+    let (mut merger, mut rows) = (SchemaMerger::default(), Vec::with_capacity(files.len()));
+    let mut renamed = false;
+    let mut names = files.iter();
+    while let Some(footer) = footers.try_next().await? {
+        let Some(file) = names.next() else { break };
+        for (column, name) in footer.renamed.iter().filter(|_| !renamed) {
+            tracing::warn!("{}: has two columns {column}; the second one is {name} here", file.name);
+        }
+        renamed |= !footer.renamed.is_empty();
+        merger.add(&file.name, &footer.schema);
+        rows.push(footer.rows);
+    }
+    let mut merged = merger.finish();
+    if state.config_options().execution.parquet.schema_force_view_types {
+        merged.schema = Arc::new(transform_schema_to_view(&merged.schema));
+    }
+    Ok((merged, rows))
 }
 
-/// Whether a local JSON file holds one array instead of lines.
-fn holds_array(urls: &[ListingTableUrl]) -> bool {
-    let Some(path) = urls.first().and_then(|url| url.get_url().to_file_path().ok()) else { return false };
-    let mut head = [0; 64];
-    let Ok(length) = File::open(path).and_then(|mut file| file.read(&mut head)) else { return false };
-    head.iter().take(length).find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+/// What a table needs of a footer.
+struct FileFooter {
+    schema: SchemaRef,
+    rows: Option<usize>,
+    /// Columns of one name: the name, and that of the second.
+    renamed: Vec<(String, String)>,
+}
+
+async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &TableFile) -> Result<FileFooter> {
+    let failed = |e: DataFusionError| convert_error(e, &file.name);
+    if file.meta.size == 0 {
+        let what = "is empty (0 bytes), not a Parquet file; write it again or remove it";
+        return Err(Error::bad_data(Place::file(&file.name), what));
+    }
+    let (metadata, renamed) = match cache.get(&file.meta) {
+        Some(metadata) => (metadata, Vec::new()),
+        None => {
+            let raw = read_footer(store, &file.meta).await.map_err(failed)?;
+            let fields = raw.file_metadata().schema_descr().root_schema().get_fields();
+            let unique = unique(raw.file_metadata().schema_descr()).unwrap_or_default();
+            let renamed = fields.iter().map(|field| field.name().to_owned()).zip(unique);
+            let renamed = renamed.filter(|(name, unique)| name != unique).collect();
+            let metadata = believable(raw).map_err(|e| failed(e.into()))?;
+            cache.put(&file.meta, &metadata);
+            (metadata, renamed)
+        }
+    };
+    let schema = arrow_schema(&metadata).map_err(|e| failed(e.into()))?;
+    let schema = Arc::new(Schema::new(schema.fields().clone()));
+    Ok(FileFooter { schema, rows: usize::try_from(metadata.file_metadata().num_rows()).ok(), renamed })
+}
+
+/// The schema of files of another format.
+async fn other_schema(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    format: &dyn FileFormat,
+    files: &[TableFile],
+) -> Result<SchemaRef> {
+    let objects: Vec<ObjectMeta> = files.iter().map(|file| file.meta.clone()).collect();
+    let error = match format.infer_schema(state, store, &objects).await {
+        Ok(schema) => return Ok(schema),
+        Err(error) => error,
+    };
+    for file in files {
+        if let Err(error) = format.infer_schema(state, store, std::slice::from_ref(&file.meta)).await {
+            return Err(convert_error(error, &file.name));
+        }
+    }
+    Err(convert_error(error, files.first().map_or("", |file| file.name.as_str())))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use datafusion::arrow::array::{Array, Int64Array, RecordBatch};
     use datafusion::arrow::compute::concat_batches;
     use tempfile::TempDir;

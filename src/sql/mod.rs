@@ -13,15 +13,23 @@ mod check;
 mod context;
 mod errors;
 mod file_order;
+mod file_table;
+mod file_tables;
 pub mod functions;
+mod hive_partitions;
 mod interrupt;
+mod merged_schema;
 mod output;
+mod parquet_metadata;
+mod parquet_reader;
 mod request;
+mod scan_functions;
+mod schema_adapter;
 mod session;
 mod statements;
 mod store_registry;
 mod table_files;
-mod table_provider;
+mod table_format;
 
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
@@ -31,11 +39,11 @@ use crate::error::Result;
 pub use check::{Expect, count_statements};
 pub use context::context;
 pub use errors::convert_error;
+pub use file_tables::register_table;
 pub use functions::{Functions, ModelOptions, register};
 pub use output::{Format, Layout};
 pub use request::{SqlOptions, SqlRequest};
 pub use session::Session;
-pub use table_provider::register_table;
 
 /// Runs a request in a new [`Session`] and streams the rows of each statement to `out`.
 /// Blocks: not for use inside an async runtime.

@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use crate::error::{Error, Result};
 
 use super::context::interruptible_context;
+use super::file_tables::register_table;
 use super::interrupt::Interrupt;
 use super::request::SqlRequest;
-use super::table_provider::register_table;
 
 /// Interval at which the stop flag is polled.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);

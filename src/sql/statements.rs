@@ -23,7 +23,7 @@ use super::errors::{convert_error, suggest_table};
 use super::file_order;
 use super::output::{Layout, row_encoder};
 use super::session::{Session, StoppableRun};
-use super::table_provider::is_table_file;
+use super::table_format::TableFormat;
 
 impl Session {
     /// Runs the statements in `sql` in order, streams their rows to `out` and returns the number of
@@ -81,7 +81,9 @@ fn candidate_tables(session: &Session) -> Vec<String> {
     let mut names = session.tables();
     let files = std::fs::read_dir(".").into_iter().flatten().flatten();
     names.extend(
-        files.filter_map(|file| file.file_name().into_string().ok()).filter(|name| is_table_file(name)),
+        files
+            .filter_map(|file| file.file_name().into_string().ok())
+            .filter(|name| TableFormat::of_name(name).is_some()),
     );
     names
 }

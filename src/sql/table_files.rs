@@ -1,147 +1,146 @@
-//! The files behind a table name: a file, the files of a folder or the matches of a glob, local
-//! or in an object store.
+//! The files behind a table name: a file, or the files of a folder or glob, local or in an object
+//! store. The search is that of all commands; beside Parquet it knows the other formats of SQL.
 
-use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::datasource::listing::ListingTableUrl;
-use datafusion::error::DataFusionError;
+use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::execution::session_state::SessionState;
-use datafusion::object_store::{
-    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, ObjectStoreScheme,
-};
-use futures::TryStreamExt;
-use glob::{MatchOptions, Pattern};
+use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreScheme};
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{is_url, join_path, read_error};
+use crate::storage::{DataFiles, DataNames, FoundFile, is_url};
 
 use super::errors::convert_error;
+use super::table_format::{OTHER_NAMES, TableFormat};
 
-/// Glob options of a shell: a star matches neither `/` nor hidden files.
-const SHELL_GLOB: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
-
-/// The URLs and objects behind a table name.
+/// The files behind a table name, at least one, ordered by their paths.
 pub(super) struct TableFiles {
-    /// A file, a folder (ends in `/`), or the files that a glob matched.
-    pub(super) urls: Vec<ListingTableUrl>,
-    /// The object store that holds all of them.
+    pub(super) store_url: ObjectStoreUrl,
     pub(super) store: Arc<dyn ObjectStore>,
-    /// The files, sorted by path.
-    pub(super) objects: Vec<ObjectMeta>,
+    pub(super) files: Vec<TableFile>,
+    pub(super) format: TableFormat,
 }
 
-/// Finds the files behind a table name; at least one.
+/// One file of a table.
+#[derive(Debug, Clone)]
+pub(super) struct TableFile {
+    /// Path or URL, for messages.
+    pub(super) name: String,
+    /// The path below the searched folder; empty if the file was named itself.
+    pub(super) relative: PathBuf,
+    pub(super) meta: ObjectMeta,
+}
+
+/// Finds the files behind a table name.
 ///
 /// # Errors
-/// [`Error::NoInput`] where nothing is there; [`Error::Usage`] for what cannot be a
-/// table; for URLs also [`Error::Config`] and [`Error::Transient`].
+/// [`Error::NoInput`] where nothing is there; [`Error::BadData`] where files have several formats
+/// or none; [`Error::Usage`] for what cannot be a table; for URLs also [`Error::Config`] and
+/// [`Error::Transient`].
 pub(super) async fn find_table_files(state: &SessionState, name: &str) -> Result<TableFiles> {
-    let mut files = match is_url(Path::new(name)) {
-        true => remote(state, name).await?,
-        false => local(state, name).await?,
+    check_http(name)?;
+    let path = expand_home(name);
+    let search = path.clone();
+    // The search blocks.
+    let found = tokio::task::spawn_blocking(move || find(&search)).await;
+    let found = found.map_err(|e| Error::Internal(format!("the search for files failed: {e}")))??;
+    let store_url = store_url(&path)?;
+    let store = state.runtime_env().object_store(&store_url).map_err(|e| convert_error(e, name))?;
+    let is_file = found.is_file();
+    let files = found.files.into_iter().map(table_file).collect::<Result<Vec<TableFile>>>()?;
+    let format = match files.first() {
+        Some(file) if is_file => match file_format(file) {
+            Some(format) => format,
+            None => TableFormat::of_content(store.as_ref(), &file.meta, &file.name).await?,
+        },
+        _ => common_format(&files)?,
     };
-    files.objects.sort_by(|a, b| a.location.cmp(&b.location));
-    Ok(files)
+    Ok(TableFiles { store_url, store, files, format })
 }
 
-async fn local(state: &SessionState, name: &str) -> Result<TableFiles> {
-    let failed = |e: DataFusionError| convert_error(e, name);
-    let urls = local_urls(name)?;
-    let Some(first) = urls.first() else { return Err(no_input(name, "no file matches")) };
-    let store = state.runtime_env().object_store(first).map_err(failed)?;
-    let mut objects = Vec::new();
-    for url in &urls {
-        let listed = url.list_all_files(state, store.as_ref(), "").await.map_err(failed)?;
-        objects.extend(listed.try_collect::<Vec<ObjectMeta>>().await.map_err(failed)?);
+/// Parquet files if there are any; files of the other formats beside them are notes about them,
+/// such as `dataset_info.json`.
+fn find(path: &Path) -> Result<DataFiles> {
+    let parquet = DataFiles::find(path, DataNames::PARQUET)?;
+    if !parquet.files.is_empty() {
+        return Ok(parquet);
     }
-    Ok(TableFiles { urls, store, objects })
+    let others = DataFiles::find(path, OTHER_NAMES)?;
+    if others.files.is_empty() { parquet.require_any() } else { Ok(others) }
 }
 
-/// The URL of a path, or the sorted URLs of a glob's matches.
-fn local_urls(name: &str) -> Result<Vec<ListingTableUrl>> {
-    let path = match (name.strip_prefix("~/"), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
-        _ => name.to_owned(),
+fn table_file(found: FoundFile) -> Result<TableFile> {
+    let name = found.path.display().to_string();
+    let meta = match found.object {
+        Some(meta) => meta,
+        None => local_object(&found.path)?,
     };
-    if path.contains(['*', '?', '[']) && !Path::new(&path).exists() {
-        let matches =
-            glob::glob(&path).map_err(|e| Error::Usage(format!("{name}: not a glob: {}", e.msg)))?;
-        let mut urls = Vec::new();
-        for entry in matches {
-            let entry = entry.map_err(|e| Error::NoInput { place: Place::file(name), source: e.into() })?;
-            if entry.is_file() {
-                urls.push(parse(&entry.to_string_lossy(), name)?);
-            }
-        }
-        return Ok(urls);
-    }
-    File::open(&path).map_err(|source| Error::NoInput { place: Place::file(name), source })?;
-    Ok(vec![parse(&path, name)?])
+    Ok(TableFile { name, relative: found.relative, meta })
 }
 
-async fn remote(state: &SessionState, name: &str) -> Result<TableFiles> {
-    if name.starts_with("http://") || name.starts_with("https://") {
-        check_http(name)?;
-    } else if let Some(wildcard) = name.find(['*', '?', '[']) {
-        return objects_of_glob(state, name, wildcard).await;
-    }
-    let url = parse(name, name)?;
-    let store = state.runtime_env().object_store(&url).map_err(|e| convert_error(e, name))?;
-    if !url.is_collection() {
-        match store.head(url.prefix()).await {
-            Ok(meta) => return Ok(TableFiles { urls: vec![url], store, objects: vec![meta] }),
-            Err(StoreError::NotFound { .. }) if !name.starts_with("http") => {}
-            Err(error) => return Err(read_error(Path::new(name), &error)),
-        }
-    }
-    let folder = parse(&format!("{}/", name.trim_end_matches('/')), name)?;
-    let objects = list_objects(&store, &folder, name).await?;
-    if objects.is_empty() {
-        return Err(no_input(name, "there is no such object, and none below it"));
-    }
-    Ok(TableFiles { urls: vec![folder], store, objects })
+/// A local file as DataFusion's store of local files names it.
+fn local_object(path: &Path) -> Result<ObjectMeta> {
+    let no_input = |source| Error::NoInput { place: Place::file(path.display()), source };
+    let real = path.canonicalize().map_err(no_input)?;
+    let metadata = std::fs::metadata(&real).map_err(no_input)?;
+    let modified = metadata.modified().map_err(no_input)?;
+    let location = ObjectPath::from_absolute_path(&real)
+        .map_err(|e| no_input(io::Error::new(io::ErrorKind::InvalidFilename, e)))?;
+    Ok(ObjectMeta {
+        location,
+        last_modified: modified.into(),
+        size: metadata.len(),
+        e_tag: None,
+        version: None,
+    })
 }
 
-/// The objects that a glob matches; `wildcard` is the position of its first wildcard.
-async fn objects_of_glob(state: &SessionState, name: &str, wildcard: usize) -> Result<TableFiles> {
-    let base_end =
-        name.get(..wildcard).and_then(|fixed| fixed.rfind('/')).map_or(wildcard, |slash| slash + 1);
-    let (base, pattern) = name.split_at_checked(base_end).unwrap_or((name, ""));
-    let pattern =
-        Pattern::new(pattern).map_err(|e| Error::Usage(format!("{name}: not a glob: {}", e.msg)))?;
-    let folder = parse(base, name)?;
-    let store = state.runtime_env().object_store(&folder).map_err(|e| convert_error(e, name))?;
-    let (mut urls, mut objects) = (Vec::new(), Vec::new());
-    for object in list_objects(&store, &folder, name).await? {
-        let relative = folder.strip_prefix(&object.location).map(Iterator::collect::<Vec<_>>);
-        let relative = relative.unwrap_or_default().join("/");
-        if pattern.matches_with(&relative, SHELL_GLOB) {
-            let url = join_path(Path::new(base), Path::new(&relative));
-            urls.push(parse(&url.to_string_lossy(), name)?);
-            objects.push(object);
+fn file_format(file: &TableFile) -> Option<TableFormat> {
+    TableFormat::of_name(Path::new(&file.name).file_name()?.to_str()?)
+}
+
+/// The one format of a folder's files. Those without an ending are Parquet: the search takes
+/// no others.
+fn common_format(files: &[TableFile]) -> Result<TableFormat> {
+    let formats = || files.iter().map(|file| file_format(file).unwrap_or(TableFormat::Parquet));
+    let Some(first) = formats().next() else {
+        return Err(Error::Internal("a search without a result".to_owned()));
+    };
+    match formats().position(|format| format != first).and_then(|other| files.get(other)) {
+        None => Ok(first),
+        Some(other) => {
+            let one = files.first().map_or("", |file| file.name.as_str());
+            let what = format!("not of the format of {one}; name one format with a glob, such as '*.csv'");
+            Err(Error::bad_data(Place::file(&other.name), what))
         }
-    }
-    match urls.is_empty() {
-        true => Err(no_input(name, "no object matches")),
-        false => Ok(TableFiles { urls, store, objects }),
     }
 }
 
-async fn list_objects(
-    store: &Arc<dyn ObjectStore>,
-    folder: &ListingTableUrl,
-    name: &str,
-) -> Result<Vec<ObjectMeta>> {
-    let listed = store.list(Some(folder.prefix())).try_collect().await;
-    listed.map_err(|error| read_error(Path::new(name), &error))
+fn expand_home(name: &str) -> PathBuf {
+    match (name.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => name.into(),
+    }
+}
+
+/// The URL of the store that holds a path: `file://`, or scheme and host.
+fn store_url(path: &Path) -> Result<ObjectStoreUrl> {
+    if !is_url(path) {
+        return Ok(ObjectStoreUrl::local_filesystem());
+    }
+    let text = path.to_string_lossy();
+    let store = text.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    ObjectStoreUrl::parse(&store).map_err(|e| convert_error(e, &text))
 }
 
 /// Checks the limits of plain HTTP: no listing, no query, and no URL of an object store's endpoint.
 fn check_http(name: &str) -> Result<()> {
+    if !(name.starts_with("http://") || name.starts_with("https://")) {
+        return Ok(());
+    }
     let wrong = |what: &str| Err(Error::Usage(format!("{name}: {what}")));
     let scheme = name.parse().ok().and_then(|url| ObjectStoreScheme::parse(&url).ok());
     match scheme {
@@ -155,12 +154,4 @@ fn check_http(name: &str) -> Result<()> {
         return wrong("HTTP cannot list files; name one file");
     }
     Ok(())
-}
-
-fn parse(url: &str, name: &str) -> Result<ListingTableUrl> {
-    ListingTableUrl::parse(url).map_err(|e| convert_error(e, name))
-}
-
-fn no_input(name: &str, what: &str) -> Error {
-    Error::NoInput { place: Place::file(name), source: io::Error::new(io::ErrorKind::NotFound, what) }
 }

@@ -18,7 +18,9 @@ mod stdio;
 mod upload;
 
 pub use self::object_store::{exists, is_url, join_path, read_error, read_object, store_of};
-pub use discover::{FilePair, Files, Share, create_parent_folder, find_files};
+pub use discover::{
+    DataFiles, DataNames, FilePair, Files, FoundFile, Share, create_parent_folder, find_files,
+};
 pub use local::LocalFile;
 pub use output::Output;
 pub use remote::RemoteFile;

@@ -139,6 +139,19 @@ impl Location {
         Ok(listed.into_iter().filter_map(relative).filter(|(relative, _)| !relative.is_empty()).collect())
     }
 
+    /// The first bytes of an object below this prefix; fewer if it is shorter.
+    ///
+    /// # Errors
+    /// As for [`Self::read_error`].
+    pub(super) fn head_bytes(&self, object: &ObjectMeta, length: usize) -> Result<Vec<u8>> {
+        let end = object.size.min(length as u64);
+        if end == 0 {
+            return Ok(Vec::new());
+        }
+        let bytes = block_on(self.store.get_range(&object.location, 0..end))?;
+        bytes.map(Vec::from).map_err(|error| self.read_error(error))
+    }
+
     /// See [`read_error`].
     pub(super) fn read_error(&self, error: StoreError) -> Error {
         read_error(&self.url, &error)

@@ -6,6 +6,7 @@
 mod bundles;
 mod duckdb;
 mod functions;
+mod layouts;
 mod output;
 mod recipes;
 mod refusals;

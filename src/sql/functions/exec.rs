@@ -23,8 +23,8 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use super::super::errors::to_datafusion_error;
 use super::models::{Estimator, ModelRegistry};
-use super::scalar::to_datafusion_error;
 
 /// The physical operator of an [`LsmiNode`](super::node::LsmiNode).
 #[derive(Clone)]

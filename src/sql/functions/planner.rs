@@ -13,9 +13,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
+use super::super::errors::to_datafusion_error;
 use super::exec::LsmiExec;
 use super::node::LsmiNode;
-use super::scalar::{LsmiFunction, to_datafusion_error};
+use super::scalar::LsmiFunction;
 
 /// The session's query planner, extended by [`LsmiNode`].
 #[derive(Debug)]

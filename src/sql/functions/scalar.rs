@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::scalar_doc_sections::DOC_SECTION_OTHER;
 use datafusion::logical_expr::{
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 use crate::error::Error;
 use crate::interaction::Quantity;
 
+use super::super::errors::to_datafusion_error;
 use super::models::{Estimator, LSMI_FIELDS, ModelRegistry, fields};
 
 /// `lsmi`, or the accessor of one of its fields.
@@ -97,11 +98,6 @@ impl LsmiFunction {
         };
         self.estimator(bundle)?.check([x1, x2, label])
     }
-}
-
-/// Wraps an error for DataFusion; [`convert_error`](crate::sql::convert_error) unwraps it.
-pub(super) fn to_datafusion_error(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }
 
 impl ScalarUDFImpl for LsmiFunction {

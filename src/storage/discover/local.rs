@@ -1,13 +1,14 @@
 //! Search in the local file system, below a folder or by a glob.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, Result};
 
-use super::found_file::{FoundFile, is_data_file, no_input};
+use super::found_file::{Candidate, DataNames, FoundFile, begins_like_parquet, no_input};
 
 /// Shell rules: `*` matches within one folder and skips hidden files.
 pub(super) const SHELL_RULES: MatchOptions =
@@ -19,13 +20,19 @@ pub(super) fn has_wildcard(path: &OsStr) -> bool {
 }
 
 /// The data files below a folder. Symbolic links are followed except for cycles.
-pub(super) fn folder(folder: &Path) -> Result<Vec<FoundFile>> {
+pub(super) fn folder(folder: &Path, names: DataNames) -> Result<Vec<FoundFile>> {
     let mut found = Vec::new();
-    walk(folder, Path::new(""), &mut Vec::new(), &mut found)?;
+    walk(folder, Path::new(""), names, &mut Vec::new(), &mut found)?;
     Ok(found)
 }
 
-fn walk(folder: &Path, relative: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<FoundFile>) -> Result<()> {
+fn walk(
+    folder: &Path,
+    relative: &Path,
+    names: DataNames,
+    above: &mut Vec<PathBuf>,
+    found: &mut Vec<FoundFile>,
+) -> Result<()> {
     let real = folder.canonicalize().map_err(|source| no_input(folder, source))?;
     if above.contains(&real) {
         return Ok(());
@@ -34,31 +41,42 @@ fn walk(folder: &Path, relative: &Path, above: &mut Vec<PathBuf>, found: &mut Ve
     for entry in std::fs::read_dir(folder).map_err(|source| no_input(folder, source))? {
         let name = entry.map_err(|source| no_input(folder, source))?.file_name();
         let (path, relative) = (folder.join(&name), relative.join(&name));
+        let file = names.judge(&relative);
         // A folder is searched if a file in it would be a data file.
-        let (may_be_file, may_be_folder) =
-            (is_data_file(&relative), is_data_file(&relative.join("a.parquet")));
-        if !may_be_file && !may_be_folder {
+        let may_be_folder = names.judge(&relative.join("part")) != Candidate::No;
+        if file == Candidate::No && !may_be_folder {
             continue;
         }
         let metadata = match std::fs::metadata(&path) {
             Ok(metadata) => metadata,
             // A dangling link that does not name a data file is ignored.
-            Err(_) if !may_be_file => continue,
+            Err(_) if file != Candidate::Data => continue,
             Err(source) => return Err(no_input(&path, source)),
         };
         if metadata.is_dir() {
             if may_be_folder {
-                walk(&path, &relative, above, found)?;
+                walk(&path, &relative, names, above, found)?;
             }
-        } else if may_be_file {
-            found.push(FoundFile { path, relative, bytes: metadata.len() });
+        } else if is_data(&path, file, &metadata)? {
+            found.push(FoundFile { path, relative, bytes: metadata.len(), object: None });
         }
     }
     above.pop();
     Ok(())
 }
 
+fn is_data(path: &Path, name: Candidate, metadata: &Metadata) -> Result<bool> {
+    match name {
+        Candidate::Data => Ok(metadata.is_file()),
+        Candidate::Perhaps if metadata.is_file() => {
+            begins_like_parquet(path).map_err(|source| no_input(path, source))
+        }
+        _ => Ok(false),
+    }
+}
+
 /// A glob, and the longest folder in front of its wildcards.
+#[derive(Debug)]
 pub(super) struct Glob {
     pattern: String,
     base: PathBuf,
@@ -76,7 +94,7 @@ impl Glob {
     }
 
     /// The data files that match.
-    pub(super) fn files(&self) -> Result<Vec<FoundFile>> {
+    pub(super) fn files(&self, names: DataNames) -> Result<Vec<FoundFile>> {
         let paths = glob::glob_with(&self.pattern, SHELL_RULES)
             .map_err(|error| Error::Usage(format!("{}: not a glob: {}", self.pattern, error.msg)))?;
         let mut found = Vec::new();
@@ -86,10 +104,11 @@ impl Glob {
                 no_input(&folder, error.into())
             })?;
             let relative = path.strip_prefix(&self.base).unwrap_or(&path).to_owned();
-            if is_data_file(&relative) {
+            let name = names.judge(&relative);
+            if name != Candidate::No {
                 let metadata = std::fs::metadata(&path).map_err(|source| no_input(&path, source))?;
-                if metadata.is_file() {
-                    found.push(FoundFile { path, relative, bytes: metadata.len() });
+                if is_data(&path, name, &metadata)? {
+                    found.push(FoundFile { path, relative, bytes: metadata.len(), object: None });
                 }
             }
         }
@@ -97,14 +116,14 @@ impl Glob {
     }
 
     /// Whether a path would be found, if it existed.
-    pub(super) fn matches(&self, path: &Path) -> bool {
+    pub(super) fn matches(&self, path: &Path, names: DataNames) -> bool {
         let base = if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base };
         let base = resolve(base);
         let Ok(relative) = resolve(path).strip_prefix(&base).map(Path::to_owned) else { return false };
         let pattern = Path::new(&self.pattern);
         let pattern = pattern.strip_prefix(&self.base).unwrap_or(pattern);
         let pattern = Pattern::new(&pattern.to_string_lossy());
-        is_data_file(&relative)
+        names.judge(&relative) != Candidate::No
             && pattern.is_ok_and(|pattern| pattern.matches_path_with(&relative, SHELL_RULES))
     }
 }

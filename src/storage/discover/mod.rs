@@ -2,20 +2,20 @@
 //! to a folder in which every file keeps its relative path, so that Hive partitions
 //! (`key=value` folders) survive.
 
+mod data_files;
 mod found_file;
 mod local;
 mod remote;
 mod share;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-use self::found_file::{FoundFile, no_input};
-use self::remote::Search;
 use super::object_store::{is_url, join_path};
 
+pub use data_files::DataFiles;
+pub use found_file::{DataNames, FoundFile};
 pub use share::Share;
 
 /// An input file and its output.
@@ -42,70 +42,25 @@ pub struct Files {
 }
 
 impl Files {
-    /// Finds the files that `input` names: a file; a folder, with all Parquet files
-    /// (`*.parquet`) below it; or a glob, in which `**` matches any number of folders.
-    /// Folders and globs skip names that begin with `.` or `_`, as other tools do, except
-    /// for folders such as `_key=value`. Both paths may be URLs of an object store. An empty
-    /// result is no error: see [`Self::require_any`].
+    /// Finds the Parquet files that `input` names (see [`DataFiles::find`]) and their outputs. An
+    /// empty result is no error: see [`Self::require_any`].
     ///
     /// # Errors
-    /// [`Error::NoInput`] if `input` does not exist or a folder is not readable;
-    /// [`Error::Usage`] if `input` is not a valid glob, or files of a folder or glob would
-    /// be written to a file, among the inputs, or to the same output; for URLs also
-    /// [`Error::Transient`] and [`Error::Config`].
+    /// As for [`DataFiles::find`]; [`Error::Usage`] if files of a folder or glob would be written to
+    /// a file, among the inputs, or to the same output.
     pub fn discover(input: &Path, output: &Path) -> Result<Self> {
-        if is_url(input) {
-            return Self::remote(input, output);
-        }
-        match std::fs::metadata(input) {
-            Ok(metadata) if metadata.is_dir() => Self::folder(input, output),
-            Ok(metadata) => Ok(Self::file(input, output, metadata.len())),
-            Err(_) if local::has_wildcard(input.as_os_str()) => Self::glob(input, output),
-            Err(source) => Err(no_input(input, source)),
-        }
-    }
-
-    fn file(input: &Path, output: &Path, bytes: u64) -> Self {
-        let pair = FilePair { input: input.into(), output: output.into(), relative: PathBuf::new(), bytes };
-        Self { input: input.into(), output: output.into(), pairs: vec![pair], is_file: true }
-    }
-
-    fn remote(input: &Path, output: &Path) -> Result<Self> {
-        let prefix = match Search::new(input)? {
-            Search::File(bytes) => return Ok(Self::file(input, output, bytes)),
-            Search::Prefix(prefix) => prefix,
-        };
-        Self::pair(input, output, prefix.list()?, |output| prefix.matches(output))
-    }
-
-    fn folder(input: &Path, output: &Path) -> Result<Self> {
-        let folder = local::resolve(input);
-        Self::pair(input, output, local::folder(input)?, |output| {
-            !is_url(output) && local::resolve(output).starts_with(&folder)
-        })
-    }
-
-    fn glob(input: &Path, output: &Path) -> Result<Self> {
-        let glob = local::Glob::new(input)?;
-        Self::pair(input, output, glob.files()?, |output| !is_url(output) && glob.matches(output))
-    }
-
-    fn pair(
-        input: &Path,
-        output: &Path,
-        mut found: Vec<FoundFile>,
-        is_among_inputs: impl Fn(&Path) -> bool,
-    ) -> Result<Self> {
-        if std::fs::metadata(output).is_ok_and(|there| !there.is_dir()) {
+        let found = DataFiles::find(input, DataNames::PARQUET)?;
+        let is_file = found.is_file();
+        if !is_file && std::fs::metadata(output).is_ok_and(|there| !there.is_dir()) {
             return Err(Error::Usage(format!(
                 "{} is {} files and {} is a file; name a folder to write to",
                 input.display(),
-                found.len(),
+                found.files.len(),
                 output.display()
             )));
         }
-        found.sort_by(|a, b| a.relative.cmp(&b.relative));
-        if let Some((a, b)) = found.iter().zip(found.iter().skip(1)).find(|(a, b)| a.relative == b.relative) {
+        let neighbours = found.files.iter().zip(found.files.iter().skip(1));
+        if let Some((a, b)) = neighbours.into_iter().find(|(a, b)| a.relative == b.relative) {
             return Err(Error::Usage(format!(
                 "{} and {} would both become {}; annotate them one after the other",
                 a.path.display(),
@@ -113,20 +68,20 @@ impl Files {
                 join_path(output, &a.relative).display()
             )));
         }
-        let pair = |file: FoundFile| FilePair {
-            output: join_path(output, &file.relative),
-            input: file.path,
-            relative: file.relative,
+        let pair = |file: &FoundFile| FilePair {
+            output: if is_file { output.to_owned() } else { join_path(output, &file.relative) },
+            input: file.path.clone(),
+            relative: file.relative.clone(),
             bytes: file.bytes,
         };
-        let pairs: Vec<FilePair> = found.into_iter().map(pair).collect();
-        if let Some(pair) = pairs.iter().find(|pair| is_among_inputs(&pair.output)) {
+        let pairs: Vec<FilePair> = found.files.iter().map(pair).collect();
+        if let Some(pair) = pairs.iter().find(|pair| found.would_find(&pair.output)) {
             return Err(Error::Usage(format!(
                 "{} would be written among the inputs, and the next run would take it for one; write elsewhere",
                 pair.output.display()
             )));
         }
-        Ok(Self { input: input.into(), output: output.into(), pairs, is_file: false })
+        Ok(Self { input: found.input, output: output.into(), pairs, is_file })
     }
 
     /// Fails if there are no files.
@@ -134,11 +89,7 @@ impl Files {
     /// # Errors
     /// [`Error::NoInput`].
     pub fn require_any(self) -> Result<Self> {
-        if self.pairs.is_empty() {
-            let what = "no *.parquet file is there; names that begin with . or _ do not count";
-            return Err(no_input(&self.input, io::Error::new(io::ErrorKind::NotFound, what)));
-        }
-        Ok(self)
+        if self.pairs.is_empty() { Err(data_files::nothing_found(&self.input)) } else { Ok(self) }
     }
 
     /// The files of one share, balanced by bytes. The shares 1/N to N/N hold every file once;
@@ -177,31 +128,13 @@ impl Files {
     }
 }
 
-/// The input files alone, found as by [`Files::discover`] and ordered by their paths.
+/// The Parquet files that a path names, at least one, ordered by their paths.
 ///
 /// # Errors
-/// [`Error::NoInput`], [`Error::Usage`]; for URLs also [`Error::Transient`] and
-/// [`Error::Config`].
+/// As for [`DataFiles::find`] and [`DataFiles::require_any`].
 pub fn find_files(input: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = if is_url(input) {
-        match Search::new(input)? {
-            Search::File(_) => return Ok(vec![input.to_owned()]),
-            Search::Prefix(prefix) => prefix.list()?,
-        }
-    } else {
-        match std::fs::metadata(input) {
-            Ok(metadata) if metadata.is_dir() => local::folder(input)?,
-            Ok(_) => return Ok(vec![input.to_owned()]),
-            Err(_) if local::has_wildcard(input.as_os_str()) => local::Glob::new(input)?.files()?,
-            Err(source) => return Err(no_input(input, source)),
-        }
-    };
-    if found.is_empty() {
-        let what = "no *.parquet file is there; names that begin with . or _ do not count";
-        return Err(no_input(input, io::Error::new(io::ErrorKind::NotFound, what)));
-    }
-    found.sort_by(|a, b| a.relative.cmp(&b.relative));
-    Ok(found.into_iter().map(|file| file.path).collect())
+    let found = DataFiles::find(input, DataNames::PARQUET)?.require_any()?;
+    Ok(found.files.into_iter().map(|file| file.path).collect())
 }
 
 /// Creates the parent folder of a file. Object stores have no folders.

@@ -3,23 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use glob::Pattern;
-use object_store::Error as StoreError;
+use object_store::{Error as StoreError, ObjectMeta};
 
 use crate::error::{Error, Result};
 use crate::storage::object_store::{Location, join_path};
 
-use super::found_file::{FoundFile, is_data_file};
+use super::found_file::{Candidate, DataNames, FoundFile, PARQUET_MAGIC};
 use super::local::SHELL_RULES;
 
 /// The meaning of an input URL.
 pub(super) enum Search {
-    /// One object of this size.
-    File(u64),
+    /// One object.
+    File(ObjectMeta),
     /// The objects below a prefix, or those that match a glob.
     Prefix(Prefix),
 }
 
 /// A prefix to list, and the glob that paths below it must match.
+#[derive(Debug)]
 pub(super) struct Prefix {
     base: PathBuf,
     pattern: Option<Pattern>,
@@ -42,7 +43,7 @@ impl Search {
             return Ok(Self::Prefix(folder));
         }
         match location.head()? {
-            Ok(meta) => Ok(Self::File(meta.size)),
+            Ok(meta) => Ok(Self::File(meta)),
             Err(StoreError::NotFound { .. }) => Ok(Self::Prefix(folder)),
             Err(error) => Err(location.read_error(error)),
         }
@@ -51,22 +52,34 @@ impl Search {
 
 impl Prefix {
     /// Lists the data files.
-    pub(super) fn list(&self) -> Result<Vec<FoundFile>> {
-        let objects = Location::open(&self.base)?.list()?;
-        let objects = objects.into_iter().map(|(relative, meta)| (PathBuf::from(relative), meta.size));
-        Ok(objects
-            .filter(|(relative, _)| self.accepts(relative))
-            .map(|(relative, bytes)| FoundFile { path: join_path(&self.base, &relative), relative, bytes })
-            .collect())
+    pub(super) fn list(&self, names: DataNames) -> Result<Vec<FoundFile>> {
+        let base = Location::open(&self.base)?;
+        let mut found = Vec::new();
+        for (relative, meta) in base.list()? {
+            let relative = PathBuf::from(relative);
+            let is_data = match self.judge(&relative, names) {
+                Candidate::Data => true,
+                Candidate::Perhaps => base.head_bytes(&meta, PARQUET_MAGIC.len())? == PARQUET_MAGIC,
+                Candidate::No => false,
+            };
+            if is_data {
+                let path = join_path(&self.base, &relative);
+                found.push(FoundFile { path, relative, bytes: meta.size, object: Some(meta) });
+            }
+        }
+        Ok(found)
     }
 
     /// Whether a URL would be found, if it existed.
-    pub(super) fn matches(&self, url: &Path) -> bool {
-        url.strip_prefix(&self.base).is_ok_and(|relative| self.accepts(relative))
+    pub(super) fn matches(&self, url: &Path, names: DataNames) -> bool {
+        url.strip_prefix(&self.base).is_ok_and(|relative| self.judge(relative, names) != Candidate::No)
     }
 
-    fn accepts(&self, relative: &Path) -> bool {
+    fn judge(&self, relative: &Path, names: DataNames) -> Candidate {
         let matches = |pattern: &Pattern| pattern.matches_path_with(relative, SHELL_RULES);
-        is_data_file(relative) && self.pattern.as_ref().is_none_or(matches)
+        match self.pattern.as_ref().is_none_or(matches) {
+            true => names.judge(relative),
+            false => Candidate::No,
+        }
     }
 }

@@ -1,0 +1,103 @@
+//! A search for data files: what a path, glob or URL names.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use object_store::ObjectMeta;
+
+use crate::error::Result;
+use crate::storage::object_store::is_url;
+
+use super::found_file::{DataNames, FoundFile, no_input};
+use super::local::{self, Glob};
+use super::remote::{Prefix, Search};
+
+/// The data files that a path names, ordered by their relative paths.
+#[derive(Debug)]
+pub struct DataFiles {
+    /// The path as given.
+    pub input: PathBuf,
+    /// The files.
+    pub files: Vec<FoundFile>,
+    source: Source,
+    names: DataNames,
+}
+
+#[derive(Debug)]
+enum Source {
+    File,
+    Folder(PathBuf),
+    Glob(Glob),
+    Prefix(Prefix),
+}
+
+impl DataFiles {
+    /// Finds the files that `input` names: a file, whatever its name; a folder, with all data files
+    /// below it; or, where no such file exists, a glob in which `**` matches any number of folders.
+    /// Folders and globs skip hidden names (see [`DataNames`]). The path may be the URL of an
+    /// object store. An empty result is no error: see [`Self::require_any`].
+    ///
+    /// # Errors
+    /// [`Error::NoInput`](crate::Error::NoInput) if `input` does not exist or a folder is not
+    /// readable; [`Error::Usage`](crate::Error::Usage) if it is not a valid glob; for URLs also
+    /// [`Error::Transient`](crate::Error::Transient) and [`Error::Config`](crate::Error::Config).
+    pub fn find(input: &Path, names: DataNames) -> Result<Self> {
+        let (source, mut files) = if is_url(input) {
+            match Search::new(input)? {
+                Search::File(meta) => (Source::File, vec![Self::one(input, meta.size, Some(meta))]),
+                Search::Prefix(prefix) => {
+                    let files = prefix.list(names)?;
+                    (Source::Prefix(prefix), files)
+                }
+            }
+        } else {
+            match std::fs::metadata(input) {
+                Ok(metadata) if metadata.is_dir() => {
+                    (Source::Folder(local::resolve(input)), local::folder(input, names)?)
+                }
+                Ok(metadata) => (Source::File, vec![Self::one(input, metadata.len(), None)]),
+                Err(_) if local::has_wildcard(input.as_os_str()) => {
+                    let glob = Glob::new(input)?;
+                    let files = glob.files(names)?;
+                    (Source::Glob(glob), files)
+                }
+                Err(source) => return Err(no_input(input, source)),
+            }
+        };
+        files.sort_by(|a, b| a.relative.cmp(&b.relative));
+        Ok(Self { input: input.to_owned(), files, source, names })
+    }
+
+    fn one(path: &Path, bytes: u64, object: Option<ObjectMeta>) -> FoundFile {
+        FoundFile { path: path.to_owned(), relative: PathBuf::new(), bytes, object }
+    }
+
+    /// Fails if there are no files.
+    ///
+    /// # Errors
+    /// [`Error::NoInput`](crate::Error::NoInput).
+    pub fn require_any(self) -> Result<Self> {
+        if self.files.is_empty() { Err(nothing_found(&self.input)) } else { Ok(self) }
+    }
+
+    /// Whether the input is one file, and not a folder or glob.
+    pub fn is_file(&self) -> bool {
+        matches!(self.source, Source::File)
+    }
+
+    /// Whether a search would find a file of this path, if it existed.
+    pub(super) fn would_find(&self, path: &Path) -> bool {
+        match &self.source {
+            Source::File => false,
+            Source::Folder(folder) => !is_url(path) && local::resolve(path).starts_with(folder),
+            Source::Glob(glob) => !is_url(path) && glob.matches(path, self.names),
+            Source::Prefix(prefix) => prefix.matches(path, self.names),
+        }
+    }
+}
+
+/// The error of a search without a result.
+pub(super) fn nothing_found(input: &Path) -> crate::Error {
+    let what = "no *.parquet file is there; names that begin with . or _ do not count";
+    no_input(input, io::Error::new(io::ErrorKind::NotFound, what))
+}

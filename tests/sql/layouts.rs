@@ -1,0 +1,311 @@
+//! How files lie does not change an answer: names, hidden and foreign files, partitions, columns that
+//! differ from file to file, misleading statistics; and random questions about random tables,
+//! which DuckDB answers over the same rows in memory.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray, UInt64Array,
+};
+use tempfile::TempDir;
+
+use crate::harness::files::{batch, write};
+use crate::harness::{Ran, last_json, lsmi, lsmi_in, must, python, refused, repository};
+
+/// A file with the integers 0..rows as `v`.
+fn numbers(dir: &Path, name: &str, rows: i64) {
+    columns(dir, name, &[("v", Arc::new(Int64Array::from_iter_values(0..rows)))]);
+}
+
+fn columns(dir: &Path, name: &str, columns: &[(&str, ArrayRef)]) {
+    let path = dir.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    write(&path, &batch(columns));
+}
+
+fn sql(dir: &Path, sql: &str) -> Ran {
+    lsmi_in(dir, ["sql", "--format", "csv", sql])
+}
+
+/// The lines of a result without its header.
+#[track_caller]
+fn answer(dir: &Path, query: &str) -> Vec<String> {
+    let ran = sql(dir, query);
+    assert_eq!(ran.code, 0, "{query}: {}", ran.stderr);
+    ran.stdout.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn count(dir: &Path, table: &str) -> i64 {
+    answer(dir, &format!("SELECT count(*) FROM '{}'", table.replace('\'', "''")))[0].parse().unwrap()
+}
+
+#[test]
+fn an_existing_name_is_no_pattern() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let names = [
+        "[1].parquet",
+        "a b.parquet",
+        "what?.parquet",
+        "50%.parquet",
+        "a#1.parquet",
+        "%41.parquet",
+        "U.PARQUET",
+        "part-00000",
+        "it's.parquet",
+        "x.y",
+        "*.parquet",
+        "ü.parquet",
+        "a;b.parquet",
+    ];
+    for (rows, name) in (1..).zip(names) {
+        numbers(dir, name, rows);
+    }
+    for (rows, name) in (1..).zip(names) {
+        assert_eq!(count(dir, name), rows, "{name}");
+    }
+    numbers(dir, "run [1]/a.parquet", 3);
+    numbers(dir, "run [1]/B.PARQUET", 4);
+    numbers(dir, "run [1]/part-00000", 5);
+    fs::write(dir.join("run [1]/LICENSE"), "none").unwrap();
+    assert_eq!(count(dir, "run [1]"), 12);
+    assert_eq!(count(dir, "run [1]/*"), 12);
+    assert_eq!(count(dir, "run*/a.parquet"), 3);
+}
+
+#[test]
+fn hidden_and_foreign_files_are_no_rows() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    for name in ["a.parquet", "deep/b.parquet", "_k=1/c.parquet"] {
+        numbers(dir, &format!("t/{name}"), 10);
+    }
+    for name in [
+        "_temporary/0/a.parquet",
+        ".ipynb_checkpoints/a-checkpoint.parquet",
+        "_old.parquet",
+        ".a.parquet",
+        "deep/_x/y.parquet",
+    ] {
+        numbers(dir, &format!("t/{name}"), 1000);
+    }
+    fs::create_dir_all(dir.join("t/_delta_log")).unwrap();
+    for (name, text) in [
+        ("dataset_info.json", "{\"features\": {}}"),
+        ("_delta_log/00000000000000000000.json", "{\"commitInfo\":{}}"),
+        ("_metadata", "PAR1"),
+        ("_SUCCESS", ""),
+        (".a.parquet.crc", "crc"),
+        ("a.csv", "v\n1\n"),
+        ("README.md", "of the data"),
+    ] {
+        fs::write(dir.join("t").join(name), text).unwrap();
+    }
+    std::os::unix::fs::symlink(dir.join("t"), dir.join("t/again")).unwrap();
+    // Not partitioned alike, if _k=1 were a partition of some.
+    fs::rename(dir.join("t/_k=1/c.parquet"), dir.join("t/c.parquet")).unwrap();
+    assert_eq!(count(dir, "t"), 30);
+    assert_eq!(count(dir, "t/*.parquet"), 20);
+    assert_eq!(count(dir, "t/_temporary"), 1000, "what is named is meant");
+    let annotated =
+        lsmi_in(dir, ["sql", "--table", "named=t", "--format", "csv", "SELECT count(*) AS n FROM named"]);
+    assert_eq!(annotated.stdout, "n\n30\n");
+
+    fs::create_dir(dir.join("mixed")).unwrap();
+    fs::write(dir.join("mixed/a.csv"), "v\n1\n").unwrap();
+    fs::write(dir.join("mixed/b.json"), "{\"v\":1}\n").unwrap();
+    refused(&sql(dir, "SELECT * FROM 'mixed'"), 65, &["mixed/b.json", "mixed/a.csv", "glob"]);
+    assert_eq!(count(dir, "mixed/*.csv"), 1);
+}
+
+#[test]
+fn files_that_are_empty_or_broken_are_named() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    numbers(dir, "t/b.parquet", 10);
+    fs::write(dir.join("t/a.parquet"), "").unwrap();
+    refused(&sql(dir, "SELECT * FROM 't'"), 65, &["t/a.parquet", "0 bytes"]);
+    fs::write(dir.join("t/a.parquet"), &fs::read(dir.join("t/b.parquet")).unwrap()[..200]).unwrap();
+    refused(&sql(dir, "SELECT count(*) FROM 't'"), 65, &["t/a.parquet"]);
+}
+
+#[test]
+fn a_partition_is_found_as_it_is_compared() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    numbers(dir, "t/month=01/a.parquet", 10);
+    numbers(dir, "t/month=02/a.parquet", 20);
+    numbers(dir, "t/month=12/a.parquet", 30);
+    assert_eq!(
+        answer(dir, "SELECT month, count(*) FROM 't' GROUP BY month ORDER BY month"),
+        ["1,10", "2,20", "12,30"]
+    );
+    for (filter, rows) in [
+        ("month = 1", 10),
+        ("month = '01'", 10),
+        ("month = '1'", 10),
+        ("'02' = month", 20),
+        ("month + 0 = 1", 10),
+        ("month IN ('01', 12)", 40),
+        ("month > 1", 50),
+        ("month BETWEEN 1 AND 2 AND v < 5", 10),
+        ("month <> 1 OR v = 0", 51),
+        ("month IS NULL", 0),
+        ("CAST(month AS VARCHAR) = '1'", 10),
+    ] {
+        assert_eq!(
+            answer(dir, &format!("SELECT count(*) FROM 't' WHERE {filter}")),
+            [rows.to_string()],
+            "{filter}"
+        );
+    }
+
+    for key in ["1", "2", "__HIVE_DEFAULT_PARTITION__"] {
+        numbers(dir, &format!("n/grp={key}/a.parquet"), 10);
+    }
+    assert_eq!(
+        answer(dir, "SELECT grp, count(*) FROM 'n' GROUP BY grp ORDER BY grp"),
+        ["1,10", "2,10", ",10"]
+    );
+    assert_eq!(answer(dir, "SELECT count(*) FROM 'n' WHERE grp IS NULL"), ["10"]);
+    assert_eq!(answer(dir, "SELECT count(*) FROM 'n' WHERE grp = 1"), ["10"]);
+    assert_eq!(answer(dir, "SELECT count(grp), min(grp), max(grp) FROM 'n'"), ["20,1,2"]);
+
+    for key in ["a%2Fb", "a b", "50%25", "x=y", "Ä"] {
+        numbers(dir, &format!("e/name={key}/a.parquet"), 1);
+    }
+    let names = answer(dir, "SELECT name FROM 'e' ORDER BY name");
+    assert_eq!(names, ["50%", "a b", "a/b", "x=y", "Ä"]);
+    assert_eq!(answer(dir, "SELECT count(*) FROM 'e' WHERE name = 'a/b' OR name = '50%'"), ["2"]);
+    assert_eq!(answer(dir, "SELECT name FROM 'e/name=a*/*.parquet' ORDER BY name"), ["a b", "a/b"]);
+}
+
+#[test]
+fn a_partition_column_in_the_files_is_one_column() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let group = |value: i32| -> [(&str, ArrayRef); 2] {
+        [
+            ("v", Arc::new(Int64Array::from_iter_values(0..10))),
+            ("grp", Arc::new(Int32Array::from(vec![value; 10]))),
+        ]
+    };
+    columns(dir, "t/grp=01/k=a/a.parquet", &group(1));
+    columns(dir, "t/grp=02/k=b/a.parquet", &group(2));
+    assert_eq!(
+        answer(dir, "SELECT grp, k, count(*) FROM 't' GROUP BY grp, k ORDER BY grp"),
+        ["1,a,10", "2,b,10"]
+    );
+    assert_eq!(answer(dir, "SELECT count(*) FROM 't' WHERE grp = 2 AND k = 'b'"), ["10"]);
+    let header = sql(dir, "SELECT * FROM 't' LIMIT 1").stdout;
+    assert!(header.starts_with("v,grp,k\n"), "{header}");
+
+    columns(dir, "t/grp=03/k=c/a.parquet", &group(4));
+    refused(&sql(dir, "SELECT sum(grp) FROM 't'"), 65, &["grp=03", "column grp", "holds 4", "grp=3"]);
+    assert_eq!(answer(dir, "SELECT count(*), sum(v) FROM 't'"), ["30,135"], "it is not read");
+}
+
+#[test]
+fn columns_that_drift_are_widened_or_named() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let v: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let with = |name: &str, extra: ArrayRef| columns(dir, name, &[("v", v.clone()), ("w", extra)]);
+    with("n/mon.parquet", Arc::new(Int64Array::from(vec![5, 6])));
+    with("n/tue.parquet", Arc::new(Float64Array::from(vec![None, Some(0.5)])));
+    numbers(dir, "n/wed.parquet", 2);
+    assert_eq!(answer(dir, "SELECT w FROM 'n' ORDER BY w"), ["0.5", "5.0", "6.0", "", "", ""]);
+    assert_eq!(answer(dir, "SELECT count(*) FROM 'n' WHERE w > 5"), ["1"]);
+    with("n/thu.parquet", Arc::new(Int64Array::from(vec![1, (1 << 53) + 1])));
+    refused(&sql(dir, "SELECT max(w) FROM 'n'"), 65, &["column w", "9007199254740993"]);
+    assert_eq!(answer(dir, "SELECT count(*) FROM 'n'"), ["8"]);
+
+    with("c/mon.parquet", Arc::new(Int64Array::from(vec![5, 6])));
+    with("c/tue.parquet", Arc::new(StringArray::from(vec!["5", "x"])));
+    assert_eq!(answer(dir, "SELECT count(*), sum(v) FROM 'c'"), ["4,6"]);
+    refused(
+        &sql(dir, "SELECT max(w) FROM 'c'"),
+        65,
+        &["c/tue.parquet", "column w", "c/mon.parquet", "Int64", "CAST(w AS BIGINT)"],
+    );
+    with("s/a.parquet", Arc::new(UInt64Array::from(vec![1, u64::MAX])));
+    with("s/b.parquet", Arc::new(Int64Array::from(vec![-1, 2])));
+    assert_eq!(answer(dir, "SELECT w FROM 's' ORDER BY w"), ["-1", "1", "2", "18446744073709551615"]);
+}
+
+#[test]
+fn two_columns_of_one_name_are_both_there() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let integers = |values: [i64; 2]| -> ArrayRef { Arc::new(Int64Array::from(values.to_vec())) };
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["x", "y"]));
+    columns(
+        dir,
+        "a.parquet",
+        &[
+            ("id", integers([1, 2])),
+            ("v", integers([10, 20])),
+            ("v", text.clone()),
+            ("v_1", integers([7, 8])),
+        ],
+    );
+    let ran = sql(dir, "SELECT * FROM 'a.parquet'");
+    assert_eq!(ran.stdout, "id,v,v_2,v_1\n1,10,x,7\n2,20,y,8\n", "{}", ran.stderr);
+    assert!(ran.stderr.contains("two columns v; the second one is v_2"), "{}", ran.stderr);
+    assert_eq!(answer(dir, "SELECT id FROM 'a.parquet' WHERE v_2 = 'y' AND v > 10"), ["2"]);
+}
+
+#[test]
+fn statistics_are_not_believed_where_they_mislead() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let id: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    for (name, nan) in [("nan", f64::NAN), ("negative", -f64::NAN)] {
+        columns(
+            dir,
+            &format!("{name}.parquet"),
+            &[("id", id.clone()), ("x", Arc::new(Float64Array::from(vec![1.0, nan, 1.0])))],
+        );
+        let table = format!("'{name}.parquet'");
+        assert_eq!(
+            answer(dir, &format!("SELECT id, x, isnan(x) FROM {table}")),
+            ["1,1.0,false", "2,NaN,true", "3,1.0,false"]
+        );
+        assert_eq!(answer(dir, &format!("SELECT id FROM {table} WHERE x > 2 OR isnan(x)")), ["2"]);
+        assert_eq!(answer(dir, &format!("SELECT max(x), min(x) FROM {table}")), ["NaN,1.0"]);
+        assert_eq!(answer(dir, &format!("SELECT id FROM {table} ORDER BY x DESC, id")), ["2", "1", "3"]);
+        must(lsmi().current_dir(dir).args([
+            "sql",
+            "--output",
+            "copy.parquet",
+            &format!("SELECT * FROM {table}"),
+            "--overwrite",
+        ]));
+        assert_eq!(answer(dir, "SELECT count(*) FROM 'copy.parquet' WHERE isnan(x)"), ["1"]);
+    }
+    let far: ArrayRef =
+        Arc::new(TimestampMicrosecondArray::from(vec![-62_135_596_800_000_000, 0, 253_402_300_799_000_000]));
+    columns(dir, "far.parquet", &[("id", id), ("t", far)]);
+    assert_eq!(answer(dir, "SELECT id FROM 'far.parquet' WHERE t > TIMESTAMP '3000-01-01 00:00:00'"), ["3"]);
+}
+
+#[test]
+fn random_questions_are_answered_as_by_duckdb() {
+    let dir = TempDir::new().unwrap();
+    let (tables, seed) = (std::env::var("LSMI_RANDOM_TABLES"), std::env::var("LSMI_RANDOM_SEED"));
+    let mut command = Command::new(python());
+    command.arg(repository().join("tests/python/random_tables.py")).current_dir(dir.path());
+    command.arg(lsmi().get_program()).args([
+        seed.as_deref().unwrap_or("1"),
+        tables.as_deref().unwrap_or("40"),
+        "50",
+    ]);
+    let ran = must(&mut command);
+    let sum = last_json(&ran);
+    assert_eq!(sum["differences"], 0, "{}", ran.stdout);
+    assert!(sum["questions"].as_i64() >= Some(2000) || tables.is_ok(), "{sum}");
+}
