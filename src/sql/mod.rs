@@ -11,6 +11,7 @@
 
 mod check;
 mod context;
+mod copy_target;
 mod errors;
 mod file_order;
 mod file_table;

@@ -1,7 +1,6 @@
 //! Sequential execution of statements. The rows of each are streamed to the writer.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -17,8 +16,8 @@ use datafusion::sql::parser::DFParser;
 use futures::StreamExt;
 
 use crate::error::{Error, Place, Result};
-use crate::storage::is_url;
 
+use super::copy_target::with_exact_target;
 use super::errors::{convert_error, suggest_table};
 use super::file_order;
 use super::output::{Layout, row_encoder};
@@ -50,7 +49,7 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
         let plan = run
             .block_on(plan)?
             .map_err(|e| suggest_table(convert_error(e, ""), &candidate_tables(run.session())))?;
-        check_target(&plan)?;
+        let plan = with_exact_target(plan)?;
         let layout = match plan {
             // A plan is not cut to the terminal's width.
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => Layout { width: None, ..*layout },
@@ -86,23 +85,6 @@ fn candidate_tables(session: &Session) -> Vec<String> {
             .filter(|name| TableFormat::of_name(name).is_some()),
     );
     names
-}
-
-/// Checks that the target folder of a COPY is writable. Some file systems refuse a new file in a
-/// way that makes the `object_store` crate retry forever.
-fn check_target(plan: &LogicalPlan) -> Result<()> {
-    let LogicalPlan::Copy(copy) = plan else { return Ok(()) };
-    let path = Path::new(&copy.output_url);
-    if is_url(path) {
-        return Ok(());
-    }
-    // COPY creates missing folders.
-    let here = Path::new(".");
-    let mut folders = path.ancestors().skip(1).map(|it| if it.as_os_str().is_empty() { here } else { it });
-    let folder = folders.find(|folder| folder.exists()).unwrap_or(here);
-    tempfile::tempfile_in(folder)
-        .map(drop)
-        .map_err(|source| Error::CannotCreate { path: path.to_owned(), source })
 }
 
 async fn start_stream(

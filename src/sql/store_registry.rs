@@ -43,7 +43,8 @@ impl ObjectStoreRegistry for StoreRegistry {
         if let Some(store) = connected.get(key(url)) {
             return Ok(store.clone());
         }
-        let store = store_of(Path::new(url.as_str())).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        // Whatever follows the host is escaped here, and a key is not.
+        let store = store_of(Path::new(key(url))).map_err(|e| DataFusionError::External(Box::new(e)))?;
         connected.insert(key(url).to_owned(), store.clone());
         Ok(store)
     }

@@ -1,17 +1,15 @@
 //! The files behind a table name: a file, or the files of a folder or glob, local or in an object
 //! store. The search is that of all commands; beside Parquet it knows the other formats of SQL.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::execution::session_state::SessionState;
-use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreScheme};
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{DataFiles, DataNames, FoundFile, is_url};
+use crate::storage::{DataFiles, DataNames, FoundFile, locate};
 
 use super::errors::convert_error;
 use super::table_format::{OTHER_NAMES, TableFormat};
@@ -47,10 +45,11 @@ pub(super) async fn find_table_files(state: &SessionState, name: &str) -> Result
     // The search blocks.
     let found = tokio::task::spawn_blocking(move || find(&search)).await;
     let found = found.map_err(|e| Error::Internal(format!("the search for files failed: {e}")))??;
-    let store_url = store_url(&path)?;
-    let store = state.runtime_env().object_store(&store_url).map_err(|e| convert_error(e, name))?;
     let is_file = found.is_file();
     let files = found.files.into_iter().map(table_file).collect::<Result<Vec<TableFile>>>()?;
+    let base = locate(&found.input)?.base;
+    let store_url = ObjectStoreUrl::parse(base.as_str()).map_err(|e| convert_error(e, name))?;
+    let store = state.runtime_env().object_store(&store_url).map_err(|e| convert_error(e, name))?;
     let format = match files.first() {
         Some(file) if is_file => match file_format(file) {
             Some(format) => format,
@@ -83,19 +82,11 @@ fn table_file(found: FoundFile) -> Result<TableFile> {
 
 /// A local file as DataFusion's store of local files names it.
 fn local_object(path: &Path) -> Result<ObjectMeta> {
+    let location = locate(path)?.key;
     let no_input = |source| Error::NoInput { place: Place::file(path.display()), source };
-    let real = path.canonicalize().map_err(no_input)?;
-    let metadata = std::fs::metadata(&real).map_err(no_input)?;
-    let modified = metadata.modified().map_err(no_input)?;
-    let location = ObjectPath::from_absolute_path(&real)
-        .map_err(|e| no_input(io::Error::new(io::ErrorKind::InvalidFilename, e)))?;
-    Ok(ObjectMeta {
-        location,
-        last_modified: modified.into(),
-        size: metadata.len(),
-        e_tag: None,
-        version: None,
-    })
+    let metadata = std::fs::metadata(path).map_err(no_input)?;
+    let last_modified = metadata.modified().map_err(no_input)?.into();
+    Ok(ObjectMeta { location, last_modified, size: metadata.len(), e_tag: None, version: None })
 }
 
 fn file_format(file: &TableFile) -> Option<TableFormat> {
@@ -124,16 +115,6 @@ fn expand_home(name: &str) -> PathBuf {
         (Some(rest), Some(home)) => home.join(rest),
         _ => name.into(),
     }
-}
-
-/// The URL of the store that holds a path: `file://`, or scheme and host.
-fn store_url(path: &Path) -> Result<ObjectStoreUrl> {
-    if !is_url(path) {
-        return Ok(ObjectStoreUrl::local_filesystem());
-    }
-    let text = path.to_string_lossy();
-    let store = text.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-    ObjectStoreUrl::parse(&store).map_err(|e| convert_error(e, &text))
 }
 
 /// Checks the limits of plain HTTP: no listing, no query, and no URL of an object store's endpoint.

@@ -7,6 +7,7 @@ mod buffer_pool;
 mod direct;
 mod discover;
 pub(crate) mod io_errors;
+mod key_listing;
 mod local;
 mod object_store;
 mod output;
@@ -15,9 +16,11 @@ mod remote;
 mod source_file;
 mod staged;
 mod stdio;
+mod store_client;
+mod store_url;
 mod upload;
 
-pub use self::object_store::{exists, is_url, join_path, read_error, read_object, store_of};
+pub use self::object_store::{exists, read_error, read_object, store_of};
 pub use discover::{
     DataFiles, DataNames, FilePair, Files, FoundFile, Share, create_parent_folder, find_files,
 };
@@ -28,3 +31,4 @@ pub use source_file::SourceFile;
 pub use staged::Staged;
 pub(crate) use staged::temporary_folder;
 pub use stdio::{StdinChunks, is_stdio, stdout};
+pub use store_url::{StoreLocation, is_url, join_path, locate};

@@ -1,34 +1,24 @@
-//! Object stores: resolution of URLs, a runtime for requests, and classification of their
-//! errors. Failed requests that may succeed later are retried with back-off, for three
-//! minutes or `LSMI_ETL_RETRY_SECONDS`.
+//! Requests to object stores: a runtime for them, and classification of their errors.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, mpsc};
-use std::time::Duration;
 
 use futures::TryStreamExt;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::http::HttpBuilder;
 use object_store::path::Path as ObjectPath;
-use object_store::{
-    ClientOptions, Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, ObjectStoreScheme,
-    RetryConfig,
-};
+use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Place, Result};
 
+use super::key_listing::list_keys;
+use super::store_client::{connect, connect_listing};
+use super::store_url::{StoreUrl, object_path};
+
+pub use super::store_url::{is_url, join_path};
+
 /// Threads of the runtime for requests, which wait most of the time.
 const THREADS: usize = 2;
-
-/// Whether a path is a URL, such as `s3://bucket/key`.
-pub fn is_url(path: &Path) -> bool {
-    let scheme = path.to_str().and_then(|text| text.split_once("://")).map(|(scheme, _)| scheme);
-    scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()))
-}
 
 /// Whether a file of this path, or an object of this URL, exists.
 ///
@@ -40,6 +30,7 @@ pub fn exists(path: &Path) -> Result<bool> {
         return Ok(path.exists());
     }
     let location = Location::open(path)?;
+    location.writable_object()?;
     match location.head()? {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound { .. }) => Ok(false),
@@ -51,9 +42,11 @@ pub fn exists(path: &Path) -> Result<bool> {
 /// code, whose thread it blocks.
 ///
 /// # Errors
-/// As for [`read_error`] and [`store_of`].
+/// As for [`read_error`] and [`store_of`]; [`Error::BadData`] if its key can't be requested.
 pub fn read_object(url: &Path) -> Result<Option<Vec<u8>>> {
-    let Location { store, path, .. } = Location::open(url)?;
+    let location = Location::open(url)?;
+    let path = location.object()?;
+    let store = location.store;
     let (sender, receiver) = mpsc::channel();
     runtime()?.spawn(async move {
         let bytes = async { store.get(&path).await?.bytes().await };
@@ -68,13 +61,13 @@ pub fn read_object(url: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// The client of the store that a URL names.
+/// A client of the store that a URL names.
 ///
 /// # Errors
 /// [`Error::Usage`] if it is no URL of a store; [`Error::Config`] if the settings in the
 /// environment are inconsistent.
 pub fn store_of(url: &Path) -> Result<Arc<dyn ObjectStore>> {
-    Ok(Location::open(url)?.store)
+    connect(&StoreUrl::parse(url)?)
 }
 
 /// Converts the error of a read request: [`Error::NoInput`] if the object does not exist or
@@ -97,46 +90,107 @@ pub fn read_error(url: &Path, error: &StoreError) -> Error {
 pub(super) struct Location {
     pub(super) url: PathBuf,
     pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: ObjectPath,
+    parsed: StoreUrl,
+}
+
+/// An object of a listing.
+#[derive(Debug, Clone)]
+pub(super) struct ListedObject {
+    /// The key below the prefix that was listed, as it is.
+    pub(super) relative: String,
+    /// How its store names it, or its size if its key can't be requested: to open its URL is an
+    /// error that says why.
+    pub(super) object: std::result::Result<ObjectMeta, u64>,
+}
+
+impl ListedObject {
+    /// Its size.
+    pub(super) fn bytes(&self) -> u64 {
+        self.object.as_ref().map_or_else(|bytes| *bytes, |object| object.size)
+    }
 }
 
 impl Location {
-    /// Creates the client for a URL. Credentials and settings come from the environment
-    /// variables that the stores' own tools read (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
+    /// Creates the client for a URL.
     ///
     /// # Errors
     /// As for [`store_of`].
     pub(super) fn open(url: &Path) -> Result<Self> {
-        let text = url.to_string_lossy();
-        let Some((scheme, path)) = parse(&text) else {
-            return Err(Error::Usage(format!(
-                "{text} is no URL of a store; use s3://, gs://, az://, https:// or http://, or a path"
-            )));
-        };
-        let store = connect(&scheme, &text).map_err(|error| Error::Config(format!("{text}: {error}")))?;
-        let store = store.ok_or_else(|| Error::Usage(format!("{text}: give a local file by its path")))?;
-        Ok(Self { url: url.to_owned(), store, path })
+        let parsed = StoreUrl::parse(url)?;
+        Ok(Self { url: url.to_owned(), store: connect(&parsed)?, parsed })
+    }
+
+    /// Whether the URL can only be a prefix: it ends in a slash, or names a bucket.
+    pub(super) fn is_folder(&self) -> bool {
+        self.parsed.key.is_empty() || self.parsed.key.ends_with('/')
+    }
+
+    /// The object, to read it.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] if its key can't be requested.
+    pub(super) fn object(&self) -> Result<ObjectPath> {
+        let copy = |why| Error::bad_data(self.parsed.place(), format!("{why}; copy it to another key"));
+        self.parsed.object_path().map_err(copy)
+    }
+
+    /// The object, to write it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if its key can't be requested.
+    pub(super) fn writable_object(&self) -> Result<ObjectPath> {
+        let choose = |why| Error::Usage(format!("{}: {why}; write to another key", self.parsed.place()));
+        self.parsed.object_path().map_err(choose)
     }
 
     /// Size, modification time and ETag of the object.
+    ///
+    /// # Errors
+    /// As for [`Self::object`].
     pub(super) fn head(&self) -> Result<std::result::Result<ObjectMeta, StoreError>> {
-        block_on(self.store.head(&self.path))
+        block_on(self.store.head(&self.object()?))
     }
 
-    /// All objects below this prefix, with their paths relative to it.
+    /// All objects below this prefix.
     ///
     /// # Errors
     /// As for [`Self::read_error`].
-    pub(super) fn list(&self) -> Result<Vec<(String, ObjectMeta)>> {
-        let prefix = (!self.path.as_ref().is_empty()).then_some(&self.path);
-        let listed = block_on(self.store.list(prefix).try_collect::<Vec<ObjectMeta>>())?;
-        let listed = listed.map_err(|error| self.read_error(error))?;
-        let relative = |object: ObjectMeta| {
-            let parts: Vec<_> = object.location.prefix_match(&self.path)?.collect();
-            let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
-            Some((parts.join("/"), object))
+    pub(super) fn list(&self) -> Result<Vec<ListedObject>> {
+        let prefix = self.parsed.prefix();
+        let listed = match connect_listing(&self.parsed)? {
+            Some(store) => block_on(list_keys(store, &prefix, None))?,
+            None => self.list_paths(&prefix)?,
         };
-        Ok(listed.into_iter().filter_map(relative).filter(|(relative, _)| !relative.is_empty()).collect())
+        let listed = listed.map_err(|error| self.read_error(error))?;
+        let below = |(key, meta): (String, ObjectMeta)| {
+            let relative = key.strip_prefix(&prefix)?.to_owned();
+            let object = match object_path(&key) {
+                Ok(location) => Ok(ObjectMeta { location, ..meta }),
+                Err(_) => Err(meta.size),
+            };
+            Some(ListedObject { relative, object })
+        };
+        // Tools leave empty objects in place of folders.
+        let is_folder =
+            |it: &ListedObject| it.relative.is_empty() || it.relative.ends_with('/') && it.bytes() == 0;
+        Ok(listed.into_iter().filter_map(below).filter(|it| !is_folder(it)).collect())
+    }
+
+    /// Whether there are objects below this prefix.
+    ///
+    /// # Errors
+    /// As for [`Self::read_error`].
+    pub(super) fn has_objects(&self) -> Result<bool> {
+        let Some(store) = connect_listing(&self.parsed)? else { return Ok(false) };
+        let listed = block_on(list_keys(store, &self.parsed.prefix(), Some(1)))?;
+        listed.map(|found| !found.is_empty()).map_err(|error| self.read_error(error))
+    }
+
+    /// The objects of a store that has paths instead of keys.
+    fn list_paths(&self, prefix: &str) -> Result<object_store::Result<Vec<(String, ObjectMeta)>>> {
+        let path = object_path(prefix.trim_end_matches('/')).ok();
+        let listed = block_on(self.store.list(path.as_ref()).try_collect::<Vec<ObjectMeta>>())?;
+        Ok(listed.map(|listed| listed.into_iter().map(|meta| (meta.location.to_string(), meta)).collect()))
     }
 
     /// The first bytes of an object below this prefix; fewer if it is shorter.
@@ -220,20 +274,6 @@ fn http_status(text: &str) -> Option<u16> {
     text.split_once("status code: ")?.1.get(..3)?.parse().ok()
 }
 
-/// Joins a folder or URL with a relative path.
-pub fn join_path(folder: &Path, relative: &Path) -> PathBuf {
-    if !is_url(folder) {
-        return folder.join(relative);
-    }
-    let mut url = folder.to_string_lossy().trim_end_matches('/').to_owned();
-    for part in relative.iter() {
-        url.push('/');
-        // Reserved characters of URLs, which may occur in values of Hive partitions.
-        url.push_str(&part.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23"));
-    }
-    url.into()
-}
-
 /// Runs a request to its end. Must not be called from asynchronous code.
 pub(super) fn block_on<T>(request: impl Future<Output = T>) -> Result<T> {
     Ok(runtime()?.block_on(request))
@@ -250,46 +290,4 @@ pub(super) fn runtime() -> Result<&'static Runtime> {
 /// The text of a store's error without line breaks.
 pub(super) fn one_line(error: &StoreError) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn parse(url: &str) -> Option<(ObjectStoreScheme, ObjectPath)> {
-    let url = url.parse().ok()?;
-    ObjectStoreScheme::parse(&url).ok()
-}
-
-fn connect(
-    scheme: &ObjectStoreScheme,
-    url: &str,
-) -> std::result::Result<Option<Arc<dyn ObjectStore>>, StoreError> {
-    Ok(Some(match scheme {
-        ObjectStoreScheme::AmazonS3 => {
-            let mut builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry());
-            // An endpoint without TLS was configured on purpose.
-            let endpoint =
-                ["AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|key| std::env::var(key).ok());
-            if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-                builder = builder.with_allow_http(true);
-            }
-            Arc::new(builder.build()?)
-        }
-        ObjectStoreScheme::GoogleCloudStorage => {
-            Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry()).build()?)
-        }
-        ObjectStoreScheme::MicrosoftAzure => {
-            Arc::new(MicrosoftAzureBuilder::from_env().with_url(url).with_retry(retry()).build()?)
-        }
-        ObjectStoreScheme::Http => {
-            let host = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-            let client = ClientOptions::new().with_allow_http(true);
-            let builder = HttpBuilder::new().with_url(host).with_client_options(client);
-            Arc::new(builder.with_retry(retry()).build()?)
-        }
-        _ => return Ok(None),
-    }))
-}
-
-fn retry() -> RetryConfig {
-    let seconds = std::env::var("LSMI_ETL_RETRY_SECONDS").ok().and_then(|text| text.parse().ok());
-    let default = RetryConfig::default();
-    RetryConfig { retry_timeout: seconds.map_or(default.retry_timeout, Duration::from_secs), ..default }
 }

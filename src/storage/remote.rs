@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
+use object_store::path::Path as ObjectPath;
 use object_store::{Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
@@ -34,6 +35,7 @@ pub struct RemoteFile {
 #[derive(Debug)]
 struct Object {
     location: Location,
+    path: ObjectPath,
     meta: ObjectMeta,
     first_error: Mutex<Option<String>>,
 }
@@ -51,12 +53,13 @@ impl RemoteFile {
     /// Requests the metadata of the object.
     ///
     /// # Errors
-    /// [`Error::NoInput`] if it does not exist or is not readable; [`Error::Transient`] if
-    /// the store does not answer.
+    /// [`Error::NoInput`] if it does not exist or is not readable; [`Error::BadData`] if its
+    /// key can't be requested; [`Error::Transient`] if the store does not answer.
     pub fn open(url: &Path) -> Result<Self> {
         let location = Location::open(url)?;
+        let path = location.object()?;
         let meta = location.head()?.map_err(|error| location.read_error(error))?;
-        let object = Object { location, meta, first_error: Mutex::new(None) };
+        let object = Object { location, path, meta, first_error: Mutex::new(None) };
         Ok(Self { object: Arc::new(object), window: Arc::default() })
     }
 
@@ -163,7 +166,7 @@ impl RemoteFile {
         let tag = object.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
         let range = Some(GetRange::Bounded(start..end));
         let options = GetOptions { range, if_match: tag, ..GetOptions::default() };
-        async move { object.location.store.get_opts(&object.location.path, options).await?.bytes().await }
+        async move { object.location.store.get_opts(&object.path, options).await?.bytes().await }
     }
 }
 

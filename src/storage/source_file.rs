@@ -11,8 +11,8 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::error::{Error, Place, Result};
 
 use super::local::LocalFile;
-use super::object_store::is_url;
 use super::remote::RemoteFile;
+use super::store_url::is_url;
 
 /// An open file, local or in an object store. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use tempfile::{Builder, NamedTempFile};
 use crate::error::{Error, Place, Result};
 
 use super::direct::DirectFile;
-use super::object_store::is_url;
 use super::output::Output;
+use super::store_url::is_url;
 use super::upload::Upload;
 
 /// An output being written: a temporary file `.NAME.XXXXXX.partial` beside its final name,

@@ -50,13 +50,15 @@ impl Upload {
     ///
     /// # Errors
     /// [`Error::OutputExists`] if the object exists and `overwrite` is not given;
-    /// [`Error::CannotCreate`] if it is not writable; [`Error::Transient`].
+    /// [`Error::CannotCreate`] if it is not writable; [`Error::Usage`] if its key can't be
+    /// requested; [`Error::Transient`].
     pub(super) fn begin(url: &Path, overwrite: bool) -> Result<Self> {
         let location = Location::open(url)?;
+        let object = location.writable_object()?;
         if !overwrite {
             check_absent(&location)?;
         }
-        let upload = store::block_on(location.store.put_multipart(&location.path))?;
+        let upload = store::block_on(location.store.put_multipart(&object))?;
         let upload = Some(upload.map_err(|error| location.write_error(error))?);
         let state = UploadState { upload, part: Vec::new(), in_flight: JoinSet::new(), bytes: 0 };
         Ok(Self(Arc::new(UploadInner { location, overwrite, state: Mutex::new(state) })))

@@ -4,6 +4,8 @@ to look at what it holds.
 serve AZURITE             prints the server's URL when it is up; ends when stdin does
 put URL KEY FILE          get URL KEY FILE
 list URL                  every key of the container, one a line
+spread URL FILE KEY…      puts the file under each key
+differing URL FILE KEY…   the keys whose objects are not this file
 """
 
 import pathlib
@@ -46,6 +48,13 @@ def main():
         blobs.upload_blob(rest[1], pathlib.Path(rest[2]).read_bytes(), overwrite=True)
     elif command == "get":
         pathlib.Path(rest[2]).write_bytes(blobs.download_blob(rest[1]).readall())
+    elif command == "spread":
+        for key in rest[2:]:
+            blobs.upload_blob(key, pathlib.Path(rest[1]).read_bytes(), overwrite=True)
+    elif command == "differing":
+        for key in rest[2:]:
+            if blobs.download_blob(key).readall() != pathlib.Path(rest[1]).read_bytes():
+                print(key)
     elif command == "list":
         for name in blobs.list_blob_names():
             print(name)

@@ -4,6 +4,9 @@ XML API is the same but for its headers, and the server takes those too.
 serve                     prints the server's URL when it is up; ends when stdin does
 put URL KEY FILE [ACL]    get URL KEY FILE
 list URL                  every key of the bucket, one a line
+delete URL KEY
+spread URL FILE KEY…      puts the file under each key
+differing URL FILE KEY…   the keys whose objects are not this file
 uploads URL               keys of uploads that were neither completed nor aborted
 """
 
@@ -59,6 +62,17 @@ def main():
     elif command == "get":
         with open(rest[2], "wb") as file:
             file.write(s3.get_object(Bucket=BUCKET, Key=rest[1])["Body"].read())
+    elif command == "spread":
+        body = open(rest[1], "rb").read()
+        for key in rest[2:]:
+            s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+    elif command == "differing":
+        body = open(rest[1], "rb").read()
+        for key in rest[2:]:
+            if s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() != body:
+                print(key)
+    elif command == "delete":
+        s3.delete_object(Bucket=BUCKET, Key=rest[1])
     elif command == "list":
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
             for item in page.get("Contents", []):

@@ -6,5 +6,6 @@ mod bundles;
 mod failing;
 mod folders;
 mod ipc;
+mod keys;
 mod s3;
 mod stores;

@@ -20,7 +20,8 @@ pub struct FoundFile {
     pub relative: PathBuf,
     /// Size.
     pub bytes: u64,
-    /// The object as its store lists it; of a local file `None`.
+    /// The object as its store lists it; `None` of a local file, and where the store's client can't
+    /// request the key.
     pub object: Option<ObjectMeta>,
 }
 

@@ -27,44 +27,52 @@ pub(super) struct Prefix {
 }
 
 impl Search {
-    /// Requests the size of the object, unless the URL has wildcards or ends in `/`.
+    /// Requests the size of the object, unless the URL ends in `/`. A URL with wildcards is a glob
+    /// only where there is neither such an object nor one below it.
     pub(super) fn new(url: &Path) -> Result<Self> {
-        let text = url.to_string_lossy();
-        if let Some(sign) = text.find(['*', '?', '[']) {
-            let base_end = text.get(..sign).and_then(|fixed| fixed.rfind('/')).unwrap_or(sign);
-            let (base, pattern) = text.split_at_checked(base_end).unwrap_or((&text, ""));
-            let pattern = Pattern::new(pattern.trim_start_matches('/'))
-                .map_err(|error| Error::Usage(format!("{text}: not a glob: {}", error.msg)))?;
-            return Ok(Self::Prefix(Prefix { base: base.into(), pattern: Some(pattern) }));
-        }
-        let folder = Prefix { base: text.trim_end_matches('/').into(), pattern: None };
         let location = Location::open(url)?;
-        if text.ends_with('/') || location.path.as_ref().is_empty() {
-            return Ok(Self::Prefix(folder));
+        let text = url.to_string_lossy();
+        // The third slash ends the bucket.
+        let bucket = text.match_indices('/').nth(2).map_or(text.len(), |(slash, _)| slash);
+        let is_wildcard = |&(at, _): &(usize, &str)| at > bucket;
+        let wildcard = text.match_indices(['*', '?', '[']).find(is_wildcard).map(|(at, _)| at);
+        let can_be_file = !location.is_folder() && (wildcard.is_none() || location.object().is_ok());
+        if can_be_file {
+            match location.head()? {
+                Ok(meta) => return Ok(Self::File(meta)),
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(location.read_error(error)),
+            }
         }
-        match location.head()? {
-            Ok(meta) => Ok(Self::File(meta)),
-            Err(StoreError::NotFound { .. }) => Ok(Self::Prefix(folder)),
-            Err(error) => Err(location.read_error(error)),
-        }
+        let wildcard = match wildcard {
+            Some(at) if !location.has_objects()? => at,
+            _ => return Ok(Self::Prefix(Prefix { base: url.to_owned(), pattern: None })),
+        };
+        let base_end = text.get(..wildcard).and_then(|fixed| fixed.rfind('/')).map_or(0, |slash| slash + 1);
+        let (base, pattern) = text.split_at_checked(base_end).unwrap_or((&text, ""));
+        let pattern = Pattern::new(pattern)
+            .map_err(|error| Error::Usage(format!("{text}: not a glob: {}", error.msg)))?;
+        Ok(Self::Prefix(Prefix { base: base.into(), pattern: Some(pattern) }))
     }
 }
 
 impl Prefix {
-    /// Lists the data files.
+    /// Lists the data files. Those whose keys can't be requested are among them.
     pub(super) fn list(&self, names: DataNames) -> Result<Vec<FoundFile>> {
         let base = Location::open(&self.base)?;
         let mut found = Vec::new();
-        for (relative, meta) in base.list()? {
-            let relative = PathBuf::from(relative);
-            let is_data = match self.judge(&relative, names) {
-                Candidate::Data => true,
-                Candidate::Perhaps => base.head_bytes(&meta, PARQUET_MAGIC.len())? == PARQUET_MAGIC,
-                Candidate::No => false,
+        for object in base.list()? {
+            let relative = PathBuf::from(&object.relative);
+            let is_data = match (self.judge(&relative, names), &object.object) {
+                (Candidate::Data, _) => true,
+                (Candidate::Perhaps, Ok(meta)) => {
+                    base.head_bytes(meta, PARQUET_MAGIC.len())? == PARQUET_MAGIC
+                }
+                _ => false,
             };
             if is_data {
-                let path = join_path(&self.base, &relative);
-                found.push(FoundFile { path, relative, bytes: meta.size, object: Some(meta) });
+                let (path, bytes) = (join_path(&self.base, &relative), object.bytes());
+                found.push(FoundFile { path, relative, bytes, object: object.object.ok() });
             }
         }
         Ok(found)
@@ -72,7 +80,10 @@ impl Prefix {
 
     /// Whether a URL would be found, if it existed.
     pub(super) fn matches(&self, url: &Path, names: DataNames) -> bool {
-        url.strip_prefix(&self.base).is_ok_and(|relative| self.judge(relative, names) != Candidate::No)
+        // Of paths, strip_prefix would take `//` for `/`.
+        let base = join_path(&self.base, Path::new(""));
+        let below = url.to_str().zip(base.to_str()).and_then(|(url, base)| url.strip_prefix(base));
+        below.is_some_and(|relative| self.judge(Path::new(relative), names) != Candidate::No)
     }
 
     fn judge(&self, relative: &Path, names: DataNames) -> Candidate {

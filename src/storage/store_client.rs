@@ -1,0 +1,87 @@
+//! Clients of object stores. Credentials and settings come from the environment variables that the
+//! stores' own tools read (`AWS_…`, `GOOGLE_…`, `AZURE_…`). Failed requests that may succeed later
+//! are retried with back-off, for three minutes or `LSMI_ETL_RETRY_SECONDS`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::list::PaginatedListStore;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
+
+use crate::error::{Error, Result};
+
+use super::key_listing::KeyEncoder;
+use super::store_url::StoreUrl;
+
+/// A client of the store that a URL names.
+///
+/// # Errors
+/// [`Error::Usage`] if it names no store; [`Error::Config`] if the settings in the environment are
+/// inconsistent.
+pub(super) fn connect(url: &StoreUrl) -> Result<Arc<dyn ObjectStore>> {
+    let store: object_store::Result<Arc<dyn ObjectStore>> = match url.scheme {
+        ObjectStoreScheme::AmazonS3 => s3(url).build().map(|store| Arc::new(store) as _),
+        ObjectStoreScheme::GoogleCloudStorage => google(url).build().map(|store| Arc::new(store) as _),
+        ObjectStoreScheme::MicrosoftAzure => azure(url).build().map(|store| Arc::new(store) as _),
+        ObjectStoreScheme::Http => http(url).build().map(|store| Arc::new(store) as _),
+        _ => return Err(Error::Usage(format!("{}: give a local file by its path", url.bucket))),
+    };
+    store.map_err(|error| wrong_settings(url, &error))
+}
+
+/// A client that lists keys as they are (see [`KeyEncoder`]). `None` if the store has no keys.
+///
+/// # Errors
+/// As for [`connect`].
+pub(super) fn connect_listing(url: &StoreUrl) -> Result<Option<Arc<dyn PaginatedListStore>>> {
+    let store: object_store::Result<Arc<dyn PaginatedListStore>> = match url.scheme {
+        ObjectStoreScheme::AmazonS3 => {
+            s3(url).with_http_connector(KeyEncoder::S3).build().map(|store| Arc::new(store) as _)
+        }
+        ObjectStoreScheme::GoogleCloudStorage => {
+            google(url).with_http_connector(KeyEncoder::S3).build().map(|store| Arc::new(store) as _)
+        }
+        ObjectStoreScheme::MicrosoftAzure => {
+            azure(url).with_http_connector(KeyEncoder::AZURE).build().map(|store| Arc::new(store) as _)
+        }
+        _ => return Ok(None),
+    };
+    store.map(Some).map_err(|error| wrong_settings(url, &error))
+}
+
+fn wrong_settings(url: &StoreUrl, error: &object_store::Error) -> Error {
+    Error::Config(format!("{}: {error}", url.bucket))
+}
+
+fn s3(url: &StoreUrl) -> AmazonS3Builder {
+    let builder = AmazonS3Builder::from_env().with_url(&url.bucket).with_retry(retry());
+    // An endpoint without TLS was configured on purpose.
+    let endpoint = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|key| std::env::var(key).ok());
+    match endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        true => builder.with_allow_http(true),
+        false => builder,
+    }
+}
+
+fn google(url: &StoreUrl) -> GoogleCloudStorageBuilder {
+    GoogleCloudStorageBuilder::from_env().with_url(&url.bucket).with_retry(retry())
+}
+
+fn azure(url: &StoreUrl) -> MicrosoftAzureBuilder {
+    MicrosoftAzureBuilder::from_env().with_url(&url.bucket).with_retry(retry())
+}
+
+fn http(url: &StoreUrl) -> HttpBuilder {
+    let client = ClientOptions::new().with_allow_http(true);
+    HttpBuilder::new().with_url(&url.bucket).with_client_options(client).with_retry(retry())
+}
+
+fn retry() -> RetryConfig {
+    let seconds = std::env::var("LSMI_ETL_RETRY_SECONDS").ok().and_then(|text| text.parse().ok());
+    let default = RetryConfig::default();
+    RetryConfig { retry_timeout: seconds.map_or(default.retry_timeout, Duration::from_secs), ..default }
+}
