@@ -77,6 +77,15 @@ pub enum Error {
         what: String,
     },
 
+    /// Rows of an input have no values, and the run was told to bear fewer of them or none.
+    #[error("{place}: {what}")]
+    BadRows {
+        /// File, and the row group and column of a single row.
+        place: Place,
+        /// The rows and the remedy.
+        what: String,
+    },
+
     /// No engine can run the models on the requested device.
     #[error("{0}")]
     Engine(String),
@@ -156,7 +165,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
-            Self::BadData { .. } => 65,
+            Self::BadData { .. } | Self::BadRows { .. } => 65,
             Self::NoInput { .. } => 66,
             Self::Engine(_) => 69,
             Self::Internal(_) => 70,

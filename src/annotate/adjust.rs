@@ -23,6 +23,19 @@ pub(super) struct MeasuredFile {
     existing: Option<Provenance>,
 }
 
+impl MeasuredFile {
+    /// Whether an output of the same work exists, with any shift.
+    pub(super) fn has_output(&self) -> bool {
+        self.existing.is_some()
+    }
+
+    /// Notes that the second pass has written the output with this shift.
+    pub(super) fn set_written(&mut self, shift_nats: f64) {
+        self.existing = Some(Provenance { shift_nats: Some(shift_nats), ..Provenance::default() });
+        self.computed = None;
+    }
+}
+
 /// The cost of the first pass over a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MeasuringPass {
@@ -79,6 +92,7 @@ impl Run<'_> {
         {
             return Ok(MeasuredFile { unshifted, computed: None, existing: Some(existing) });
         }
+        job.create_folders()?;
         drop(Staged::create(paths.output, self.options.overwrite)?);
         let mut computation = FileComputation::begin(&job, self.options.restart)?;
         let resumed = computation.resumed;

@@ -46,7 +46,7 @@ impl<'a> BadRowPolicy<'a> {
     /// Counts a batch and returns its own counts.
     ///
     /// # Errors
-    /// [`Error::BadData`] where there are more bad rows than allowed.
+    /// [`Error::BadRows`] where there are more bad rows than allowed.
     pub(super) fn take(&mut self, batch: &Batch) -> Result<FateCounts> {
         if self.options.on_bad_row == OnBadRow::Fail
             && let Some(bad) = batch.bad.first()
@@ -63,7 +63,7 @@ impl<'a> BadRowPolicy<'a> {
     /// Checks the share of bad rows, when all have been counted.
     ///
     /// # Errors
-    /// [`Error::BadData`].
+    /// [`Error::BadRows`].
     pub(super) fn finish(&self) -> Result<()> {
         let (bad, rows) = (self.row_stats.fates().bad() as f64, self.row_stats.fates().rows() as f64);
         match self.options.max_bad_rows {
@@ -84,7 +84,7 @@ impl<'a> BadRowPolicy<'a> {
             self.row_stats.fates().rows(),
             self.row_stats.reasons(),
         );
-        Error::bad_data(self.place.clone(), what)
+        Error::BadRows { place: self.place.clone(), what }
     }
 
     fn bad_row(&self, batch: &Batch, bad: &BadRow) -> Error {
@@ -103,7 +103,10 @@ impl<'a> BadRowPolicy<'a> {
             batch.first_row + bad.row as usize,
             bad.fate,
         );
-        let column = self.roles.column_of(bad.fate);
-        Error::bad_data(column.map_or(place.clone(), |column| place.column(column)), what)
+        let place = match self.roles.column_of(bad.fate) {
+            Some(column) => place.column(column),
+            None => place,
+        };
+        Error::BadRows { place, what }
     }
 }

@@ -2,6 +2,7 @@
 //! recognised, and the pass of its rows through the workers into the journal.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use crate::interaction::Quantity;
 use crate::parquet_file::Input;
 use crate::provenance::{Identity, Provenance};
 use crate::samples::Source;
-use crate::storage::exists;
+use crate::storage::{create_parent_folder, exists};
 
 use super::bad_rows::{BadRowPolicy, Groups};
 use super::batch_size::Sessions;
@@ -28,6 +29,8 @@ pub(super) struct FilePaths<'a> {
     pub(super) output: &'a Path,
     /// The file for rows without values.
     pub(super) rejects: Option<&'a Path>,
+    /// Whether folders of the outputs are created.
+    pub(super) creates_folders: bool,
 }
 
 /// An open input, the columns to compute, and the identity of that work.
@@ -38,6 +41,7 @@ pub(super) struct FileJob<'a> {
     pub(super) columns: RequestedColumns,
     pub(super) identity: Identity,
     pub(super) start: Instant,
+    source: OnceLock<Source>,
 }
 
 impl<'a> FileJob<'a> {
@@ -51,13 +55,31 @@ impl<'a> FileJob<'a> {
         let columns = run.requested_columns()?;
         let engine = run.engine.describe().to_string();
         let identity = Identity::new(&input, run.bundle, columns.read(), columns.names(), engine)?;
-        Ok(Self { run, paths, input, columns, identity, start })
+        Ok(Self { run, paths, input, columns, identity, start, source: OnceLock::new() })
     }
 
     /// The samples of the input.
     pub(super) fn source(&self) -> Result<Source> {
+        if let Some(source) = self.source.get() {
+            return Ok(source.clone());
+        }
         let source = self.run.source(&self.input, &self.columns);
-        source.map_err(|e| self.input.file().or_input_changed(e))
+        let source = source.map_err(|e| self.input.file().or_input_changed(e))?;
+        Ok(self.source.get_or_init(|| source).clone())
+    }
+
+    /// Creates the folders of the outputs where that is asked for. An input without the columns
+    /// leaves no folder.
+    ///
+    /// # Errors
+    /// As for [`Self::source`]; [`Error::CannotCreate`].
+    pub(super) fn create_folders(&self) -> Result<()> {
+        if !self.paths.creates_folders {
+            return Ok(());
+        }
+        self.source()?;
+        create_parent_folder(self.paths.output)?;
+        self.paths.rejects.map_or(Ok(()), create_parent_folder)
     }
 
     /// The provenance of the existing output, where the same work made it with any shift.
@@ -83,6 +105,15 @@ impl<'a> FileJob<'a> {
         Journal::discard(self.paths.output, &self.identity);
         let (rows, elapsed) = (self.input.rows(), self.start.elapsed());
         self.summary(Outcome { rows, skipped: true, elapsed, ..Outcome::default() })
+    }
+
+    /// Removes the journal of an input that turned out to be bad: its rows are of no use to the file
+    /// that replaces it.
+    pub(super) fn discard_journal(run: &Run<'_>, paths: FilePaths<'_>) {
+        // An input that can't be opened has no journal.
+        if let Ok(job) = FileJob::open(run, paths) {
+            Journal::discard(paths.output, &job.identity);
+        }
     }
 
     /// The computed columns, in their order.

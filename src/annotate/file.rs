@@ -34,24 +34,26 @@ impl Run<'_> {
     /// an unfinished run was of other work; [`Error::Transient`] where another run writes this
     /// output.
     pub fn file(&self, input: &Path, output: &Path) -> Result<Summary> {
-        let paths = FilePaths { input, output, rejects: self.options.rejects.as_deref() };
-        match self.options.adjust {
-            Adjust::None => self.annotate(paths, None),
+        let rejects = self.options.rejects.as_deref();
+        let paths = FilePaths { input, output, rejects, creates_folders: false };
+        let summary = match self.options.adjust {
+            Adjust::None => self.annotate(paths, None)?,
             Adjust::Dataset => {
                 let measured = self.measure(paths)?;
                 let adjustment = adjust::adjustment([measured.unshifted]);
-                self.annotate(paths, Some(Shift { adjustment, measured: &measured }))
+                self.annotate(paths, Some(Shift { adjustment, measured: &measured }))?
             }
-        }
+        };
+        self.progress.end(&summary);
+        Ok(summary)
     }
 
-    /// Annotates one file, with a span around it, and reports its end.
+    /// Annotates one file, with a span around it.
     pub(super) fn annotate(&self, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
         let (from, to) = (paths.input.display(), paths.output.display());
         let span = tracing::info_span!("file", input = %from, output = %to, rows = Empty, skipped = Empty);
         let summary = span.in_scope(|| annotate(self, paths, shift))?;
         span.record("rows", summary.rows).record("skipped", summary.skipped);
-        self.progress.end(&summary);
         Ok(summary)
     }
 }
@@ -78,11 +80,13 @@ impl<'a> Outputs<'a> {
     /// Takes the journal's lock and creates the temporary files.
     ///
     /// # Errors
-    /// [`Error::OutputExists`], [`Error::CannotCreate`]; as for [`FileComputation::begin`].
+    /// [`Error::OutputExists`], [`Error::CannotCreate`]; as for [`FileJob::create_folders`] and
+    /// [`FileComputation::begin`].
     fn reserve(job: &'a FileJob<'a>, shift: Option<Shift<'a>>) -> Result<Self> {
         let (run, input) = (job.run, &job.input);
         let FilePaths { output, rejects, .. } = job.paths;
         let replace = run.options.overwrite || shift.is_some_and(|shift| shift.replaces_output());
+        job.create_folders()?;
         // Before anything is computed: the output may exist, or be impossible.
         drop(Staged::create(output, replace)?);
         // With a shift, the measuring pass has discarded the old journal already.

@@ -3,6 +3,7 @@
 //! Rows of a stream pass through the same stages, but directly to the output.
 
 mod adjust;
+mod bad_files;
 mod bad_rows;
 mod batch;
 mod batch_size;
@@ -22,7 +23,8 @@ mod stream;
 mod summary;
 mod workers;
 
-pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadRow};
+pub use bad_files::{BadFile, BadFiles};
+pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow};
 pub use plan::Plan;
 pub use progress::{InputStart, Progress, Stage};
 pub use run::Run;

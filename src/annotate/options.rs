@@ -21,6 +21,17 @@ pub enum OnBadRow {
     Fail,
 }
 
+/// The treatment of a file of a folder or glob that can not be annotated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBadFile {
+    /// The other files are annotated, then the run fails with exit code 65
+    #[default]
+    Fail,
+    /// The other files are annotated, and a warning names it
+    Skip,
+}
+
 /// Whether the four columns are shifted by one constant of the dataset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

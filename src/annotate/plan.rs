@@ -9,8 +9,10 @@ use serde::Serialize;
 use crate::engine::measure;
 use crate::error::Result;
 use crate::parquet_file::Input;
+use crate::storage::Files;
 
-use super::run::Run;
+use super::bad_files::BadFiles;
+use super::run::{RequestedColumns, Run};
 
 /// Duration of the engine's calibration.
 const CALIBRATION: Duration = Duration::from_millis(400);
@@ -20,7 +22,10 @@ const CALIBRATION: Duration = Duration::from_millis(400);
 pub struct Plan {
     /// Files to annotate.
     pub files: u64,
-    /// Their rows.
+    /// Files that can not be annotated, with their faults.
+    #[serde(skip_serializing_if = "BadFiles::is_empty")]
+    pub bad_files: BadFiles,
+    /// The rows of the others.
     pub rows: u64,
     /// Their row groups.
     pub row_groups: u64,
@@ -50,14 +55,15 @@ pub struct Plan {
 
 impl Run<'_> {
     /// The plan of annotating these files. Reads their footers and no rows but the first ones,
-    /// whose lengths are checked.
+    /// whose lengths are checked. A bad file of a folder or glob is left out, as annotating does.
     ///
     /// # Errors
     /// As annotating would give before a file's first row.
-    pub fn plan<'p>(&self, inputs: impl Iterator<Item = &'p Path>) -> Result<Plan> {
+    pub fn plan(&self, files: &Files) -> Result<Plan> {
         let columns = self.requested_columns()?;
         let mut plan = Plan {
-            files: 0,
+            files: files.pairs().len() as u64,
+            bad_files: BadFiles::default(),
             rows: 0,
             row_groups: 0,
             reads: columns.read().map(str::to_owned),
@@ -72,10 +78,12 @@ impl Run<'_> {
             engine_rows_per_second: 0.0,
             estimated_seconds: 0.0,
         };
-        for input in inputs {
-            let opened = self.open(input)?;
-            self.source(&opened, &columns)?;
-            plan.add(&opened);
+        for pair in files.pairs() {
+            match self.open_for_plan(&pair.input, &columns) {
+                Ok(input) => plan.add(&input),
+                Err(error) if files.is_file() => return Err(error),
+                Err(error) => _ = plan.bad_files.add(&pair.input, error)?,
+            }
         }
         let (batch_rows, sessions) = self.choose_batch(plan.rows)?;
         let mut sessions = sessions.map_or_else(|| self.sessions(), Ok)?;
@@ -84,6 +92,13 @@ impl Run<'_> {
         plan.engine_rows_per_second = rate;
         plan.estimated_seconds = if rate > 0.0 { plan.rows as f64 / rate } else { 0.0 };
         Ok(plan)
+    }
+
+    /// Opens an input and checks its columns.
+    fn open_for_plan(&self, input: &Path, columns: &RequestedColumns) -> Result<Input> {
+        let input = self.open(input)?;
+        self.source(&input, columns)?;
+        Ok(input)
     }
 }
 
@@ -97,7 +112,6 @@ impl Plan {
         self.bytes_to_decode += chunks().filter(is_read).map(bytes).sum::<u64>();
         self.bytes_to_copy += chunks().map(bytes).sum::<u64>();
         self.bytes_to_add += input.rows() * 4 * self.adds.len() as u64;
-        self.files += 1;
         self.rows += input.rows();
         self.row_groups += input.metadata().num_row_groups() as u64;
     }

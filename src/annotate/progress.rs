@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::samples::FateCounts;
 
+use super::bad_files::BadFile;
 use super::summary::Summary;
 
 /// A file or stream that begins.
@@ -53,6 +54,8 @@ pub trait Progress: Sync {
     fn waiting(&self, _batches: usize) {}
     /// This many bytes of the input have been read.
     fn read(&self, _bytes: u64) {}
+    /// A file is bad, and the run goes on without it.
+    fn bad(&self, _file: &BadFile) {}
     /// A file or stream is done.
     fn end(&self, _summary: &Summary) {}
 }

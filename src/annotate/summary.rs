@@ -12,6 +12,8 @@ use crate::output::CopyMethod;
 use crate::provenance::Adjustment;
 use crate::samples::FateCounts;
 
+use super::bad_files::BadFiles;
+
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Summary {
@@ -69,6 +71,9 @@ pub struct Totals {
     /// Files whose output was there already, made of the same input by the same bundle.
     /// Their rows are counted in `rows`, and nowhere else.
     pub skipped_files: usize,
+    /// Files that could not be annotated, with their faults. Their rows are counted nowhere.
+    #[serde(default, skip_serializing_if = "BadFiles::is_empty")]
+    pub bad_files: BadFiles,
     /// Rows whose values an earlier run had computed.
     pub resumed_rows: u64,
     /// Size of all inputs.

@@ -10,7 +10,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::annotate::{self, Adjust, AnnotateOptions, Plan, Progress, Run, Summary, Totals};
+use crate::annotate::{self, Adjust, AnnotateOptions, BadFiles, Plan, Progress, Run, Summary, Totals};
 use crate::bundle::Bundle;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::engine::Engine;
@@ -94,7 +94,7 @@ impl Outcome {
     pub(super) fn had_nothing_to_do(&self) -> bool {
         let is_skipped = match self {
             Self::One(summary) => summary.skipped,
-            Self::Many(totals) => totals.skipped_files == totals.files,
+            Self::Many(totals) => totals.skipped_files + totals.bad_files.len() == totals.files,
         };
         is_skipped || self.rows() == 0
     }
@@ -104,6 +104,17 @@ impl Outcome {
         match self {
             Self::One(summary) => summary.rows,
             Self::Many(totals) => totals.rows,
+        }
+    }
+
+    /// Enforces `--on-bad-file`.
+    ///
+    /// # Errors
+    /// As for [`BadFiles::check`].
+    pub(super) fn check_bad_files(&self, settings: &AnnotateSettings) -> Result<()> {
+        match self {
+            Self::One(_) => Ok(()),
+            Self::Many(totals) => check_bad_files(&totals.bad_files, totals.files, settings),
         }
     }
 
@@ -120,19 +131,31 @@ impl Outcome {
 pub(super) fn run(args: &AnnotateArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<ExitCode> {
     if args.dry_run {
         let plan = plan(args, stop)?;
-        let shown = if args.json { output::json(&plan) } else { output::print(&plan_text(&plan)) };
-        return shown.map(|()| ExitCode::SUCCESS);
+        if args.json { output::json(&plan) } else { output::print(&plan_text(&plan)) }?;
+        return check_planned(&plan, &args.settings).map(|()| ExitCode::SUCCESS);
     }
-    let outcome =
-        with_observers(&args.settings, telemetry, stop, |observers| annotate(args, observers, stop))?;
-    let Some(outcome) = outcome else { return Ok(ExitCode::SUCCESS) };
-    if let Some(path) = &args.summary {
-        output::summary(path, &outcome)?;
-    }
-    if args.json {
-        output::json(&outcome)?;
-    }
-    Ok(exit_code(args.settings.if_nothing, outcome.had_nothing_to_do()))
+    let outcome = with_observers(&args.settings, telemetry, stop, |observers| {
+        let outcome = annotate(args, observers, stop)?;
+        if let Some(outcome) = &outcome {
+            output::results(outcome, args.summary.as_deref(), args.json)?;
+            outcome.check_bad_files(&args.settings)?;
+        }
+        Ok(outcome)
+    })?;
+    let nothing_to_do = outcome.is_some_and(|outcome| outcome.had_nothing_to_do());
+    Ok(exit_code(args.settings.if_nothing, nothing_to_do))
+}
+
+/// Enforces `--on-bad-file` on a plan.
+///
+/// # Errors
+/// As for [`BadFiles::check`].
+pub(super) fn check_planned(plan: &Plan, settings: &AnnotateSettings) -> Result<()> {
+    check_bad_files(&plan.bad_files, plan.files as usize, settings)
+}
+
+fn check_bad_files(bad: &BadFiles, of: usize, settings: &AnnotateSettings) -> Result<()> {
+    bad.check(of, settings.on_bad_file, settings.files_per_job.is_some())
 }
 
 /// The exit code of a successful run.
@@ -168,7 +191,7 @@ pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
     let (bundle, engine, options) = prepare(args)?;
     let progress = ProgressBar::new(stop);
     let run = Run::new(&bundle, &engine, &options, &progress, stop);
-    run.plan(files.pairs().iter().map(|pair| pair.input.as_path()))
+    run.plan(&files)
 }
 
 /// Annotates and logs the summary; `None` where the reader of stdout closed the pipe.
@@ -256,16 +279,25 @@ fn stream_outcome(summary: Result<Summary>) -> Result<Option<Outcome>> {
 
 /// Logs the summary of several files.
 fn log_totals(totals: &Totals) {
+    let bad = totals.bad_files.len();
+    let of = if bad > 0 { format!(" of {}", totals.files) } else { String::new() };
     tracing::info!(
-        "{}: {} files, {} rows in {:.1} s ({:.0} rows/s){}",
+        "{}: {}{of} files, {} rows in {:.1} s ({:.0} rows/s){}",
         totals.output,
-        totals.files,
+        totals.files - bad,
         totals.rows,
         totals.seconds,
         totals.rows_per_second,
         means(&totals.columns),
     );
     log_shift(totals.adjustment.as_ref());
+    if totals.adjustment.is_some() && bad > 0 {
+        tracing::warn!(
+            "the shift is that of {} files, without the bad ones; when these are mended, the next run computes it \
+             anew and writes all files again",
+            totals.files - bad
+        );
+    }
     warn_about_bad_rows(&totals.fates);
 }
 
@@ -285,8 +317,12 @@ pub(super) fn plan_text(plan: &Plan) -> String {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let [x1, x2, label] = &plan.reads;
     let [d1, d2] = plan.dimensions;
+    let bad = match plan.bad_files.len() {
+        0 => String::new(),
+        bad => format!(", of which {bad} can not be annotated"),
+    };
     format!(
-        "files      {}\nrows       {} in {} row groups\nreads      {x1} [{d1}], {x2} [{d2}], {label}\n\
+        "files      {}{bad}\nrows       {} in {} row groups\nreads      {x1} [{d1}], {x2} [{d2}], {label}\n\
          adds       {}\nto copy    {:.1} MB\nto decode  {:.1} MB\nto add     {:.1} MB\n\
          engine     {}, {} workers, {} rows a batch, {:.0} rows/s\ntime       about {:.1} s\n",
         plan.files,

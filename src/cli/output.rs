@@ -29,6 +29,12 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
     print(&line)
 }
 
+/// Writes the summary of a run where `--summary` and `--json` ask for it.
+pub(super) fn results(value: &impl Serialize, file: Option<&Path>, to_stdout: bool) -> Result<()> {
+    file.map_or(Ok(()), |file| summary(file, value))?;
+    if to_stdout { json(value) } else { Ok(()) }
+}
+
 /// Writes a value as JSON to a file (`--summary`).
 pub(super) fn summary(path: &Path, value: &impl Serialize) -> Result<()> {
     let json = serde_json::to_vec(value).map_err(|e| Error::Internal(e.to_string()))?;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::{Adjust, AnnotateOptions, MaxBadRows, OnBadRow, Quantity};
+use crate::annotate::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow, Quantity};
 use crate::error::Result;
 use crate::memory::ByteSize;
 use crate::parquet_file::EncryptionKeys;
@@ -57,6 +57,13 @@ pub struct AnnotateSettings {
     /// Maximum number or share (0.5%) of bad rows before the run fails with exit code 65
     #[arg(long, value_name = "N|P%", env = "LSMI_ETL_MAX_BAD_ROWS", hide_env = true)]
     pub max_bad_rows: Option<MaxBadRows>,
+    /// Handling of a bad file of a folder or glob: empty, not Parquet, damaged, without the columns
+    ///
+    /// The other files are annotated in either case, and each bad file is named. With fail, the run
+    /// then ends with exit code 65; with skip, it ends with 0, unless none of its files could be
+    /// annotated. A file with too many bad rows is not a bad file: see --max-bad-rows.
+    #[arg(long, value_enum, default_value = "fail", env = "LSMI_ETL_ON_BAD_FILE", hide_env = true)]
+    pub on_bad_file: OnBadFile,
     /// Shift r, u1, u2 and s by one constant so that their means are not negative
     ///
     /// As in the reference implementation: if the mean R or S is negative, -min(R, S) is added to r
@@ -64,7 +71,7 @@ pub struct AnnotateSettings {
     /// case the means become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2), which no
     /// longer depend on the density models. All rows of all files are computed before the first file
     /// is written; a file that is added later and changes the constant causes all files to be
-    /// computed and written again.
+    /// computed and written again. Bad files (--on-bad-file) do not count for the constant.
     #[arg(long, value_enum, default_value = "none", env = "LSMI_ETL_ADJUST", hide_env = true)]
     pub adjust: Adjust,
     /// Replace an existing output

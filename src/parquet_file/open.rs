@@ -220,6 +220,7 @@ fn footer_kind(file: &SourceFile, place: &Place) -> Result<FooterKind> {
     let what = match (&head[..], &tail[..]) {
         (b"PAR1", b"PAR1") if file.bytes() >= 12 => return Ok(FooterKind::Plaintext),
         (b"PARE", b"PARE") if file.bytes() >= 12 => return Ok(FooterKind::Encrypted),
+        ([], _) => "is not a Parquet file: it is empty (0 bytes); write it again or remove it",
         (b"PAR1" | b"PARE", _) => "is a Parquet file that is cut off: its footer is missing; write it again",
         _ => "is not a Parquet file",
     };
@@ -236,7 +237,7 @@ mod tests {
         let path = folder.path().join("f.parquet");
         for (bytes, expected) in [
             (&b"a,b\n1,2\n"[..], "is not a Parquet file"),
-            (b"", "is not a Parquet file"),
+            (b"", "is not a Parquet file: it is empty (0 bytes)"),
             (b"PAR1 and then nothing", "cut off"),
             (b"PAR1", "cut off"),
             (b"PARE..........PARE", "encrypted"),

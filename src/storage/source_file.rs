@@ -82,7 +82,7 @@ impl SourceFile {
     /// since the change is the cause.
     pub fn or_input_changed(&self, error: Error) -> Error {
         match error {
-            Error::BadData { .. } | Error::Io { .. } if self.has_changed() => {
+            Error::BadData { .. } | Error::BadRows { .. } | Error::Io { .. } if self.has_changed() => {
                 self.verify_unchanged().err().unwrap_or(error)
             }
             error => error,

@@ -43,8 +43,8 @@ impl RunInstruments {
             resumed_rows: to
                 .counter(spec("resumed_rows", "Rows taken from the journal of an unfinished run")),
             files: to.counter(
-                spec("files", "Complete outputs, written by this run or an earlier one")
-                    .by("outcome", &["written", "skipped"]),
+                spec("files", "Complete outputs, written by this run or an earlier one; inputs that are bad")
+                    .by("outcome", &["written", "skipped", "bad"]),
             ),
             stage_seconds: to.counter(
                 spec("stage", "Time by stage; stages overlap, and the time of workers is summed")

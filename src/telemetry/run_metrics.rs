@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use opentelemetry::metrics::Meter;
 
-use crate::annotate::{InputStart, Progress, Quantity, Stage, Summary};
+use crate::annotate::{BadFile, InputStart, Progress, Quantity, Stage, Summary};
 use crate::error::Result;
 use crate::interaction::Moments;
 use crate::samples::FateCounts;
@@ -74,6 +74,11 @@ impl Progress for MeteredProgress<'_> {
 
     fn read(&self, bytes: u64) {
         self.instruments.read_bytes.add("", bytes as f64);
+    }
+
+    fn bad(&self, file: &BadFile) {
+        self.display.bad(file);
+        self.instruments.files.add("bad", 1.0);
     }
 
     fn end(&self, summary: &Summary) {

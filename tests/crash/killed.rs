@@ -1,10 +1,12 @@
 //! Kill -9 at any moment: the next run gives the bytes of an undisturbed one.
 //! `LSMI_CRASH_ROUNDS` sets how many runs are killed.
 
+use std::fs::File;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -69,6 +71,65 @@ fn a_killed_run_goes_on_where_it_was() {
         std::fs::remove_file(folder.path().join("r")).unwrap();
     }
     assert!(resumed > 0, "no kill left anything to go on from");
+}
+
+/// One of the files can't be read to its end: the others are what they would be without it, whenever
+/// a run is killed, and it is done once it is mended.
+#[test]
+fn a_bad_file_among_the_inputs_is_in_nobodys_way() {
+    let work = work();
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    std::fs::create_dir(&input).unwrap();
+    let whole = std::fs::read(&work.input).unwrap();
+    std::fs::write(input.join("a.parquet"), &whole).unwrap();
+    std::fs::write(input.join("c.parquet"), &whole).unwrap();
+    let groups = SerializedFileReader::new(File::open(&work.input).unwrap()).unwrap();
+    let (start, _) = groups.metadata().row_group(ROW_GROUPS as usize - 2).column(0).byte_range();
+    let mut broken = whole.clone();
+    broken[start as usize..start as usize + 20].fill(0xff);
+    let started = Instant::now();
+    annotate(&input, &output, &[]).output().unwrap();
+    let length = started.elapsed();
+
+    let mut random = ChaCha8Rng::seed_from_u64(13);
+    for round in 0..rounds() {
+        _ = std::fs::remove_dir_all(&output);
+        std::fs::write(input.join("b.parquet"), &broken).unwrap();
+        let mut child = annotate(&input, &output, &[]);
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        sleep(length.mul_f64(1.5 * random.random_range(0.0..1.0)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let made = || ["a.parquet", "c.parquet"].map(|name| std::fs::read(output.join(name)).ok());
+        assert!(made().into_iter().flatten().all(|bytes| bytes == work.undisturbed), "round {round}");
+        assert!(!output.join("b.parquet").exists(), "round {round}");
+
+        let ran = annotated(&input, &output, &[]);
+        assert_eq!(ran.code, 65, "round {round}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("b.parquet") && ran.stderr.contains("1 of 3 files is bad"),
+            "{}",
+            ran.stderr
+        );
+        assert!(
+            made().into_iter().all(|bytes| bytes.as_deref() == Some(&work.undisturbed[..])),
+            "round {round}"
+        );
+        assert_eq!(names(&output), ["a.parquet", "c.parquet"], "round {round}");
+
+        std::fs::write(input.join("b.parquet"), &whole).unwrap();
+        let ran = annotated(&input, &output, &[]);
+        assert_eq!(ran.code, 0, "round {round}: {}", ran.stderr);
+        let totals = last_json(&ran);
+        assert_eq!(
+            (&totals["skipped_files"], &totals["resumed_rows"]),
+            (&2.into(), &0.into()),
+            "round {round}"
+        );
+        assert!(std::fs::read(output.join("b.parquet")).unwrap() == work.undisturbed, "round {round}");
+        assert_eq!(names(&output), ["a.parquet", "b.parquet", "c.parquet"], "round {round}");
+    }
 }
 
 #[test]

@@ -137,6 +137,55 @@ fn a_night_without_data_is_no_error_where_that_was_said() {
 }
 
 #[test]
+fn bad_files_end_the_run_before_its_steps_unless_they_are_skipped() {
+    let dir = project(PIPELINE);
+    let dir = dir.path();
+    fs::write(dir.join("raw/bad.parquet"), "").unwrap();
+    for skipped in [0, 1] {
+        let ran = run_in(dir, &["--json", "--summary", "summary.json"]);
+        assert_eq!(ran.code, 65, "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("ERROR raw/bad.parquet: ") && ran.stderr.contains("1 of 2 files"),
+            "{}",
+            ran.stderr
+        );
+        let summary = last_json(&ran);
+        assert_eq!(
+            (&summary["nothing_to_do"], &summary["annotate"]["skipped_files"]),
+            (&false.into(), &skipped.into())
+        );
+        assert_eq!(summary["annotate"]["bad_files"][0]["input"], "raw/bad.parquet");
+        assert_eq!(
+            (&summary["steps"], &summary["report"]),
+            (&serde_json::json!([]), &serde_json::Value::Null)
+        );
+        assert_eq!(listing(dir), ["lsmi-bundle", "out", "pipeline.toml", "raw", "summary.json"]);
+        assert_eq!(listing(&dir.join("out")), ["in.parquet"]);
+    }
+    let ran = run_in(dir, &["--dry-run"]);
+    assert_eq!(ran.code, 65, "{}", ran.stderr);
+    assert!(ran.stdout.contains("files      2, of which 1 can not be annotated"), "{}", ran.stdout);
+
+    // By the file, the environment or a flag.
+    let skips = PIPELINE.replace("[report]", "[annotate]\non_bad_file = 'skip'\n[report]");
+    fs::write(dir.join("pipeline.toml"), skips).unwrap();
+    let ran = run_in(dir, &["--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!((steps(&ran).len(), &last_json(&ran)["report"]["rows"]), (3, &3000.into()));
+    assert!(ran.stderr.contains("1 of 2 files is bad and left out"), "{}", ran.stderr);
+    let again = run_in(dir, &["--json", "--if-nothing", "exit99"]);
+    assert_eq!(again.code, 99, "{}", again.stderr);
+    assert_eq!(run_in(dir, &["--on-bad-file", "fail"]).code, 65);
+
+    // Mended, it is annotated, and the steps are taken again.
+    fs::copy(dir.join("raw/in.parquet"), dir.join("raw/bad.parquet")).unwrap();
+    let ran = run_in(dir, &["--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(last_json(&ran)["report"]["rows"], 6000);
+    assert!(last_json(&ran)["annotate"].get("bad_files").is_none());
+}
+
+#[test]
 fn a_dry_run_tells_all_steps_and_takes_none() {
     let dir = project(PIPELINE);
     let before = listing(dir.path());

@@ -71,13 +71,20 @@ fn what_was_finished_stays_when_a_file_fails() {
     let dir = partitioned();
     let dir = dir.path();
     fs::write(dir.join("in/year=2024/b.parquet"), "no Parquet").unwrap();
+    // An error that is not about the content of a file ends the run.
+    fs::create_dir_all(dir.join("out/year=2025/a.parquet")).unwrap();
     let ran = annotate(dir, &["in", "out"]);
-    assert_eq!(ran.code, 65, "{}", ran.stderr);
+    assert_eq!(ran.code, 73, "{}", ran.stderr);
     assert!(ran.stderr.contains("in/year=2024/b.parquet"), "{}", ran.stderr);
     assert!(dir.join("out/c.parquet").exists() && dir.join("out/year=2024/a.parquet").exists());
     let left: Vec<_> = fs::read_dir(dir.join("out/year=2024")).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
-    assert!(!dir.join("out/year=2025").exists());
+    fs::remove_dir(dir.join("out/year=2025/a.parquet")).unwrap();
+    let ran = annotate(dir, &["in", "out", "--json"]);
+    assert_eq!(ran.code, 65, "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 of 4 files is bad"), "{}", ran.stderr);
+    assert_eq!((&last_json(&ran)["skipped_files"], &last_json(&ran)["rows"]), (&2.into(), &9000.into()));
+    assert!(dir.join("out/year=2025/a.parquet").exists());
 }
 
 #[test]

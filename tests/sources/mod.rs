@@ -2,6 +2,7 @@
 //! stores, Arrow IPC streams.
 
 mod adjusting;
+mod bad_files;
 mod bundles;
 mod failing;
 mod folders;

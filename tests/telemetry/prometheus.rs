@@ -37,6 +37,7 @@ fn says_what_the_summary_says() {
         ("resumed_rows_total", 0.0),
         ("files_total{outcome=written}", 1.0),
         ("files_total{outcome=skipped}", 0.0),
+        ("files_total{outcome=bad}", 0.0),
         ("written_bytes_total", fs::metadata(dir.path().join("out.parquet")).unwrap().len() as f64),
         ("mean_nats{part=r}", summary["columns"]["r"]["mean"].as_f64().unwrap()),
         ("mean_nats{part=s}", summary["columns"]["s"]["mean"].as_f64().unwrap()),
@@ -158,6 +159,22 @@ fn streams_and_folders_are_counted_too() {
     assert_eq!(sample(&stream, "rows_total"), 3000.0);
     assert!(sample(&stream, "read_bytes_total") > 3000.0 * 32.0);
     assert!(sample(&stream, "stage_seconds_total{stage=write}") > 0.0);
+}
+
+#[test]
+fn bad_files_are_counted_and_the_run_has_failed_unless_they_are_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("in")).unwrap();
+    fs::copy(fitted().join("in.parquet"), dir.path().join("in/a.parquet")).unwrap();
+    fs::write(dir.path().join("in/b.parquet"), "").unwrap();
+    for (mode, code, outcome) in [("fail", 65, "written"), ("skip", 0, "skipped")] {
+        let ran = annotate(dir.path(), "in", "out", &["--metrics", "bad.prom", "--on-bad-file", mode]);
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+        let told = parsed(&dir.path().join("bad.prom"));
+        assert_eq!(sample(&told, "files_total{outcome=bad}"), 1.0);
+        assert_eq!(sample(&told, &format!("files_total{{outcome={outcome}}}")), 1.0);
+        assert_eq!(sample(&told, "last_run_success"), f64::from(u8::from(code == 0)));
+    }
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Journal {
     }
 
     /// Removes the journal of finished work, left by a run that was killed between the rename of
-    /// its output and the removal of its journal. Best effort: such a file is harmless.
+    /// its output and the removal of its journal, or that of a bad input. Best effort.
     pub(super) fn discard(output: &Path, identity: &Identity) {
         let Some(path) = path_for(output).ok().filter(|path| path.exists()) else { return };
         let Ok(file) = lock(&path, output) else { return };

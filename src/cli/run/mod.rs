@@ -36,6 +36,9 @@ use super::{output, signals};
 /// the file; --show-config prints the values in effect and their origins. Paths are relative to
 /// the working directory, as in all commands; {{ here }} is the folder of the pipeline file.
 ///
+/// Where files are bad, the others are annotated, and the steps after that only with --on-bad-file
+/// skip.
+///
 /// A second run does only what is left to do: annotated files stay unchanged, checks run again,
 /// and the outputs of queries and reports are replaced only if they are older than the annotated
 /// files, the pipeline file or a file that it names.
@@ -150,45 +153,46 @@ pub(super) fn run(
         engine: config.engine.clone(),
     };
     if args.dry_run {
-        preview::print_plan(&annotate::plan(&annotation, stop)?, &config, args.json)?;
-        return Ok(ExitCode::SUCCESS);
+        let plan = annotate::plan(&annotation, stop)?;
+        preview::print_plan(&plan, &config, args.json)?;
+        return annotate::check_planned(&plan, &config.annotate).map(|()| ExitCode::SUCCESS);
     }
     let summary = with_observers(&config.annotate, telemetry, stop, |observers| {
-        run_steps(args, &config, &annotation, observers, stop)
+        let (summary, checked) = run_steps(args, &config, &annotation, observers, stop)?;
+        output::results(&summary, args.summary.as_deref(), args.json)?;
+        checked.map(|()| summary)
     })?;
-    if let Some(path) = &args.summary {
-        output::summary(path, &summary)?;
-    }
-    if args.json {
-        output::json(&summary)?;
-    }
     Ok(annotate::exit_code(config.annotate.if_nothing, summary.nothing_to_do))
 }
 
+/// Annotates and takes the steps after it, which are left out where files are bad that may not be
+/// skipped: that error comes beside the summary.
 fn run_steps(
     args: &RunArgs,
     config: &Config,
     annotation: &AnnotateArgs,
     observers: Observers<'_>,
     stop: &AtomicBool,
-) -> Result<PipelineSummary> {
+) -> Result<(PipelineSummary, Result<()>)> {
     let start = Instant::now();
     let Some(outcome) = annotate::annotate(annotation, observers, stop)? else {
         return Err(Error::Internal("the output of a pipeline was closed".to_owned()));
     };
     // With if_nothing, an empty input is no error: there are no rows to query or to report on.
     let is_empty = outcome.rows() == 0 && config.annotate.if_nothing.is_some();
-    let mut nothing_to_do = outcome.had_nothing_to_do();
+    let checked = outcome.check_bad_files(&config.annotate);
+    let has_steps = !is_empty && checked.is_ok();
+    let mut nothing_to_do = outcome.had_nothing_to_do() && checked.is_ok();
     let runner = StepRunner { config, pipeline: &args.pipeline, is_annotated: outcome.had_nothing_to_do() };
     let mut done = Vec::new();
-    for query in config.queries.iter().filter(|_| !is_empty) {
+    for query in config.queries.iter().filter(|_| has_steps) {
         check_stop(stop)?;
         let step = runner.query(query, stop)?;
         nothing_to_do &= !step.has_written();
         done.push(step);
     }
     let report = match &config.report {
-        Some(settings) if !is_empty => {
+        Some(settings) if has_steps => {
             // Reports do not poll the stop flag, so from here on the first signal ends the process.
             signals::end_at_once()?;
             check_stop(stop)?;
@@ -200,14 +204,15 @@ fn run_steps(
     if nothing_to_do {
         tracing::info!("{}: nothing to do", args.pipeline.display());
     }
-    Ok(PipelineSummary {
+    let summary = PipelineSummary {
         pipeline: args.pipeline.clone(),
         nothing_to_do,
         annotate: outcome,
         steps: done,
         report,
         seconds: start.elapsed().as_secs_f64(),
-    })
+    };
+    Ok((summary, checked))
 }
 
 fn check_stop(stop: &AtomicBool) -> Result<()> {

@@ -35,6 +35,8 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param columns: additional columns: i1, i2, i12, h1, h2, p_y
     :param on_bad_row: ``null`` or ``fail``
     :param max_bad_rows: maximum number or share (``0.5%``) of bad rows
+    :param on_bad_file: ``fail`` (the other files are annotated, then the task fails without retry) or
+        ``skip`` (the other files are annotated; ``bad_files`` of the summary names it) (templated)
     :param rejects: file or folder for the bad rows (templated)
     :param adjust: ``none`` or ``dataset``
     :param files_per_job: ``I/N``, a share of the files (templated)
@@ -51,6 +53,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         "x2_column",
         "label_column",
         "max_bad_rows",
+        "on_bad_file",
         "rejects",
         "files_per_job",
         "options",
@@ -69,6 +72,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         columns: Sequence[str] = (),
         on_bad_row: str | None = None,
         max_bad_rows: str | int | None = None,
+        on_bad_file: str | None = None,
         rejects: str | None = None,
         adjust: str | None = None,
         files_per_job: str | None = None,
@@ -92,6 +96,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.columns = columns
         self.on_bad_row = on_bad_row
         self.max_bad_rows = max_bad_rows
+        self.on_bad_file = on_bad_file
         self.rejects = rejects
         self.adjust = adjust
         self.files_per_job = files_per_job
@@ -108,6 +113,7 @@ class LsmiAnnotateOperator(LsmiOperator):
             "columns": ",".join(self.columns) or None,
             "on-bad-row": self.on_bad_row,
             "max-bad-rows": self.max_bad_rows,
+            "on-bad-file": self.on_bad_file,
             "rejects": self.rejects,
             "adjust": self.adjust,
             "files-per-job": self.files_per_job,
