@@ -21,7 +21,7 @@ pub(super) fn cast(graph: &mut GraphProto, changes: &mut Vec<String>) -> Result<
                 type_name(element)
             )
         })?;
-        let outside = format!("{}_float32", input.name);
+        let outside = format!("{}:float32", input.name);
         casts.push(cast_node(&outside, &input.name, element));
         changes.push(format!("input {:?} is cast from float32 to {precision}", input.name));
         // Dimensions other than the rows: checked against the role.
@@ -40,11 +40,11 @@ pub(super) fn cast(graph: &mut GraphProto, changes: &mut Vec<String>) -> Result<
     let inside = output.name.clone();
     let precision = floating(element).ok_or_else(|| {
         format!(
-            "output {inside:?} holds {}, not floats; export the model's probabilities",
+            "output {inside:?} holds {}, not floats; export the model with a float32 output",
             type_name(element)
         )
     })?;
-    let outside = format!("{inside}_float32");
+    let outside = format!("{inside}:float32");
     graph.output = vec![match shape {
         Some(shape) => value_info(&outside, DataType::Float, &shape),
         None => any_shape(&outside),

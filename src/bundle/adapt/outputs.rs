@@ -153,13 +153,13 @@ fn is_kind(graph: &GraphProto, output: &str, kind: OutputKind) -> bool {
 fn concatenate(graph: &mut GraphProto, columns: &[String]) -> (ValueInfoProto, Option<ClassLabels>) {
     let mut flat = Vec::new();
     for column in columns {
-        let name = format!("{column}_column");
-        let shape = format!("{column}_shape");
+        let name = format!("{column}:column");
+        let shape = format!("{column}:shape");
         graph.initializer.push(integers_tensor(&shape, &[-1, 1]));
         graph.node.push(node("Reshape", &[column, &shape], &name, None));
         flat.push(name);
     }
-    let name = "class_columns";
+    let name = "lsmi:class_columns";
     let inputs: Vec<&str> = flat.iter().map(String::as_str).collect();
     graph.node.push(node("Concat", &inputs, name, Some(("axis", 1))));
     let output = value_info(name, DataType::Undefined, &[None, Some(columns.len())]);
@@ -169,7 +169,7 @@ fn concatenate(graph: &mut GraphProto, columns: &[String]) -> (ValueInfoProto, O
 /// Puts the columns into the order of the bundle's classes.
 fn reorder(graph: &mut GraphProto, order: &[i64]) {
     let Some(output) = graph.output.first_mut() else { return };
-    let (from, to, indices) = (output.name.clone(), "scores_by_class", "class_order");
+    let (from, to, indices) = (output.name.clone(), "lsmi:scores", "lsmi:class_order");
     output.name = to.into();
     graph.initializer.push(integers_tensor(indices, order));
     graph.node.push(node("Gather", &[&from, indices], to, Some(("axis", 1))));

@@ -18,7 +18,7 @@ pub(in crate::bundle) fn take_logarithm(model: &mut ModelProto) -> String {
         return "its Softmax becomes LogSoftmax".to_owned();
     }
     let Some(output) = graph.output.first().cloned() else { return String::new() };
-    let name = format!("{}_log", output.name);
+    let name = format!("{}:log", output.name);
     graph.node.push(NodeProto {
         name: format!("{name}:Log"),
         op_type: "Log".into(),

@@ -3,7 +3,7 @@
 
 use crate::bundle::{OutputKind, RawModel};
 
-use super::probe::{ModelOutput, log_sum_exp, shown};
+use super::probe::{ModelOutput, log_sum_exp, magnitude, shown};
 
 /// Logarithms of probabilities in other units: the factor to nats, and their name.
 const OTHER_LOGARITHMS: [(f64, &str, &str); 3] = [
@@ -82,11 +82,13 @@ fn recognise(rows: &[&[f64]], rounding: f64) -> Found {
     if every(&|row| in_unit(row) && (row.iter().sum::<f64>() - 1.0).abs() <= rounding) {
         return Found::Kind(OutputKind::Prob);
     }
-    if every(&|row| log_sum(row, 1.0).abs() <= rounding && row.iter().all(|v| *v <= rounding)) {
+    // A log-softmax in decomposed form rounds in the size of its logits.
+    let tolerance = |row: &[f64]| rounding * (1.0 + magnitude(row) / 100.0);
+    if every(&|row| log_sum(row, 1.0).abs() <= tolerance(row)) {
         return Found::Kind(OutputKind::LogProb);
     }
     for (factor, name, remedy) in OTHER_LOGARITHMS {
-        if every(&|row| log_sum(row, factor).abs() <= rounding) {
+        if every(&|row| log_sum(row, factor).abs() <= tolerance(row)) {
             return Found::Other(name, remedy);
         }
     }

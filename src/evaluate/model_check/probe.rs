@@ -130,7 +130,7 @@ fn agree(one: &[f64], other: &[f64], rounding: f64) -> bool {
 }
 
 /// The largest absolute value.
-fn magnitude(row: &[f64]) -> f64 {
+pub(super) fn magnitude(row: &[f64]) -> f64 {
     row.iter().filter(|v| v.is_finite()).fold(0.0, |most, v| v.abs().max(most))
 }
 
