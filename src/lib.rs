@@ -90,7 +90,7 @@
 //! use arrow::datatypes::Float32Type;
 //! use lsmi_etl::bundle::Bundle;
 //! use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
-//! use lsmi_etl::error::Place;
+//! use lsmi_etl::error::{Error, Place};
 //! use lsmi_etl::evaluate::{EvaluationConstants, Evaluator};
 //! use lsmi_etl::interaction::Quantity;
 //! use lsmi_etl::samples::{ColumnRequest, Fate, Roles};
@@ -139,7 +139,8 @@
 //! let samples = roles.samples(&batch, 0..batch.num_rows())?;
 //! let session = engine.sessions(&bundle.program(), 1)?.remove(0);
 //! let constants = EvaluationConstants::new(&bundle, &[Quantity::R]);
-//! let computed = Evaluator::new(session, &constants).compute(&samples)?;
+//! let bad_data = |row, what| Error::bad_data(Place::file("a batch"), format!("row {row}: {what}"));
+//! let computed = Evaluator::new(session, &constants).compute(&samples, bad_data)?;
 //!
 //! assert_eq!(computed.fates, [Fate::Good, Fate::Good, Fate::NullLabel]);
 //! let r = &computed.columns[0];

@@ -1,29 +1,20 @@
 //! The policy for bad rows: enforces `--on-bad-row` and `--max-bad-rows` on computed rows and on
 //! rows that are replayed from a journal.
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::samples::{Fate, FateCounts, Roles};
 
 use super::batch::{BadRow, Batch};
 use super::options::{AnnotateOptions, MaxBadRows, OnBadRow};
+use super::row_origin::{Groups, RowOrigin};
 use super::row_stats::RowStats;
-
-/// The unit in which the rows of an input come, for messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Groups {
-    /// The row groups of a file.
-    OfFile,
-    /// The record batches of a stream, which has no journal.
-    OfStream,
-}
 
 /// The policy for the bad rows of one input, and the statistics of all of its rows.
 #[derive(Debug)]
 pub(super) struct BadRowPolicy<'a> {
     options: &'a AnnotateOptions,
     roles: Roles,
-    place: Place,
-    groups: Groups,
+    origin: RowOrigin,
     row_stats: RowStats,
 }
 
@@ -31,11 +22,15 @@ impl<'a> BadRowPolicy<'a> {
     pub(super) fn new(
         options: &'a AnnotateOptions,
         roles: &Roles,
-        place: Place,
-        groups: Groups,
+        origin: RowOrigin,
         columns: usize,
     ) -> Self {
-        Self { options, roles: roles.clone(), place, groups, row_stats: RowStats::new(columns) }
+        Self { options, roles: roles.clone(), origin, row_stats: RowStats::new(columns) }
+    }
+
+    /// Where the rows come from.
+    pub(super) fn origin(&self) -> &RowOrigin {
+        &self.origin
     }
 
     /// The counts and moments of the rows so far.
@@ -74,7 +69,7 @@ impl<'a> BadRowPolicy<'a> {
 
     fn too_many_bad(&self) -> Error {
         let limit = self.options.max_bad_rows.map(|most| most.to_string()).unwrap_or_default();
-        let kept = match self.groups {
+        let kept = match self.origin.groups {
             Groups::OfFile => ": the computed rows are kept",
             Groups::OfStream => "",
         };
@@ -84,7 +79,7 @@ impl<'a> BadRowPolicy<'a> {
             self.row_stats.fates().rows(),
             self.row_stats.reasons(),
         );
-        Error::BadRows { place: self.place.clone(), what }
+        Error::BadRows { place: self.origin.place.clone(), what }
     }
 
     fn bad_row(&self, batch: &Batch, bad: &BadRow) -> Error {
@@ -92,15 +87,9 @@ impl<'a> BadRowPolicy<'a> {
             (Fate::UnknownLabel, Some(label)) => format!(" ({label})"),
             _ => String::new(),
         };
-        let place = self.place.clone();
-        let (place, group) = match self.groups {
-            Groups::OfFile => (place.row_group(batch.row_group), "the row group".to_owned()),
-            Groups::OfStream => (place, format!("record batch {}", batch.row_group)),
-        };
+        let (place, row) = self.origin.row(batch.row_group, batch.first_row + bad.row as usize);
         let what = format!(
-            "row {} of {group} is bad: {}{value}; correct it, or give --on-bad-row null to leave such rows without \
-             values",
-            batch.first_row + bad.row as usize,
+            "{row} is bad: {}{value}; correct it, or give --on-bad-row null to leave such rows without values",
             bad.fate,
         );
         let place = match self.roles.column_of(bad.fate) {

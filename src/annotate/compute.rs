@@ -13,10 +13,11 @@ use crate::provenance::{Identity, Provenance};
 use crate::samples::Source;
 use crate::storage::{create_parent_folder, exists};
 
-use super::bad_rows::{BadRowPolicy, Groups};
+use super::bad_rows::BadRowPolicy;
 use super::batch_size::Sessions;
 use super::journal::Journal;
 use super::progress::Stage;
+use super::row_origin::{Groups, RowOrigin};
 use super::row_stats::RowStats;
 use super::run::{RequestedColumns, Run};
 use super::summary::{Outcome, ResumedWork, Summary};
@@ -147,8 +148,8 @@ impl<'a> FileComputation<'a> {
         let (run, input) = (job.run, &job.input);
         let source = job.source()?;
         let columns = job.computed().len();
-        let mut policy =
-            BadRowPolicy::new(run.options, source.roles(), input.place(), Groups::OfFile, columns);
+        let origin = RowOrigin { place: input.place(), groups: Groups::OfFile };
+        let mut policy = BadRowPolicy::new(run.options, source.roles(), origin, columns);
         let rows = (0..input.metadata().num_row_groups()).map(|row_group| input.rows_in(row_group));
         let mut sessions = None;
         let batch_rows = || {
@@ -178,7 +179,8 @@ impl<'a> FileComputation<'a> {
             let constants = EvaluationConstants::new(run.bundle, self.job.computed());
             let mut tasks = workers::tasks_of_file(&self.source, self.batch_rows, from);
             let tasks = std::iter::from_fn(|| run.progress.time(Stage::Read, || tasks.next()));
-            let control = Control { stop: run.stop, progress: run.progress };
+            let origin = self.policy.origin().clone();
+            let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
             let prefetch = if self.source.defers_reading() { Prefetch::None } else { Prefetch::Thread };
             workers::run(tasks, prefetch, sessions, &constants, run.queue(), control, |done| {
                 let (batch, ()) = done.into_batch()?;

@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 mod rejects;
 mod reorder;
+mod row_origin;
 mod row_stats;
 mod run;
 mod splice;

@@ -20,6 +20,7 @@ use super::batch::{BadRow, Batch};
 use super::journal::Position;
 use super::progress::{Progress, Stage};
 use super::reorder::ReorderBuffer;
+use super::row_origin::RowOrigin;
 
 /// A batch to compute.
 pub(super) struct Task<T> {
@@ -57,12 +58,13 @@ impl<T> TaskResult<T> {
     }
 }
 
-/// The stop flag and the observer of a run.
+/// The stop flag and the observer of a run, and the origin of its rows.
 #[derive(Clone, Copy)]
 pub(super) struct Control<'a> {
     /// Set by a signal.
     pub(super) stop: &'a AtomicBool,
     pub(super) progress: &'a dyn Progress,
+    pub(super) origin: &'a RowOrigin,
 }
 
 /// The rows of a file from `from` on, in batches of `batch_rows`.
@@ -152,7 +154,7 @@ impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
         let _guard = WorkerGuard(self);
         let mut buffers = ReadBuffers::default();
         while let Some((number, task)) = self.next_task() {
-            let done = task.and_then(|task| compute(&mut worker, task, &mut buffers, self.control.progress));
+            let done = task.and_then(|task| compute(&mut worker, task, &mut buffers, self.control));
             self.order.take(number, done);
         }
     }
@@ -190,11 +192,15 @@ fn compute<T>(
     worker: &mut Evaluator<'_>,
     task: Task<T>,
     buffers: &mut ReadBuffers,
-    progress: &dyn Progress,
+    Control { progress, origin, .. }: Control<'_>,
 ) -> Result<TaskResult<T>> {
     let Task { group, samples, payload } = task;
     let samples = progress.time(Stage::Read, || samples.read(buffers))?;
-    let computed = progress.time(Stage::Evaluate, || worker.compute(&samples))?;
+    let bad_data = |row: usize, what: String| {
+        let (place, row) = origin.row(group, samples.first_row + row);
+        Error::bad_data(place, format!("{row}: {what}"))
+    };
+    let computed = progress.time(Stage::Evaluate, || worker.compute(&samples, bad_data))?;
     let (first_row, label) = (samples.first_row, Arc::clone(&samples.label));
     buffers.reuse(samples);
     Ok(TaskResult { group, first_row, computed, label, payload })

@@ -5,11 +5,8 @@ use std::collections::HashSet;
 
 use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_proto::DataType};
 
-use super::Role;
-use super::onnx::declared;
-
-/// The first opset with GatherElements, which programs use.
-const OLDEST_OPSET: i64 = 11;
+use super::onnx::{declared, type_name};
+use super::{Role, opset};
 
 /// The inputs without initializers: older graphs list their constants as inputs too.
 pub(super) fn inputs(graph: &GraphProto) -> Vec<ValueInfoProto> {
@@ -17,15 +14,11 @@ pub(super) fn inputs(graph: &GraphProto) -> Vec<ValueInfoProto> {
     graph.input.iter().filter(|input| !constants.contains(input.name.as_str())).cloned().collect()
 }
 
-/// The declared length of each embedding that a model reads, `None` where it is dynamic.
-pub(super) fn declared_dims(model: &ModelProto) -> Vec<Option<usize>> {
+/// The declared length of each embedding that a model reads, `None` where it is dynamic; `Err`
+/// for an input that is no matrix of floats.
+pub(super) fn declared_dims(model: &ModelProto) -> std::result::Result<Vec<Option<usize>>, String> {
     let graph = model.graph.as_ref();
-    graph
-        .map(inputs)
-        .unwrap_or_default()
-        .iter()
-        .map(|input| last_dim("input", input).unwrap_or(None))
-        .collect()
+    graph.map(inputs).unwrap_or_default().iter().map(|input| last_dim("input", input)).collect()
 }
 
 /// Checks a model against its role; `Err` states the mismatch.
@@ -37,9 +30,8 @@ pub(super) fn check(
 ) -> std::result::Result<(), String> {
     let graph =
         model.graph.as_ref().ok_or("the file holds no ONNX graph; restore it or export the model again")?;
-    let opset = model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx");
-    let opset = opset.map_or(0, |o| o.version);
-    if opset < OLDEST_OPSET {
+    let opset = opset::of(model);
+    if opset < opset::OLDEST {
         return Err(format!("opset {opset} is too old; export the model again with opset 17"));
     }
     let needed: Vec<usize> = role.modalities().iter().map(|&m| dims[m]).collect();
@@ -67,7 +59,7 @@ pub(super) fn check(
     if role.is_density() {
         // [n] or [n, 1]: one number per row either way.
         match declared(output) {
-            Some((element, _)) if element != DataType::Float as i32 => Err(not_float(output)),
+            Some((element, _)) if element != DataType::Float as i32 => Err(not_float(output, element)),
             Some((_, Some(shape))) if !matches!(shape[..], [_] | [_, Some(1) | None]) => Err(format!(
                 "output {:?} must be h of shape [n] or [n, 1], it has {} dimensions; check that this is the model's file",
                 output.name,
@@ -91,7 +83,7 @@ fn last_dim(what: &str, value: &ValueInfoProto) -> std::result::Result<Option<us
         return Err(format!("{what} {:?} is not a tensor", value.name));
     };
     if element != DataType::Float as i32 {
-        return Err(not_float(value));
+        return Err(not_float(value, element));
     }
     match shape {
         None => Ok(None),
@@ -104,6 +96,11 @@ fn last_dim(what: &str, value: &ValueInfoProto) -> std::result::Result<Option<us
     }
 }
 
-fn not_float(value: &ValueInfoProto) -> String {
-    format!("{:?} must be float32; export the model in single precision", value.name)
+fn not_float(value: &ValueInfoProto, element: i32) -> String {
+    format!(
+        "{:?} is {}, it must be float32; pack the model with `lsmi-etl bundle pack`, which casts it, or export it in \
+         single precision",
+        value.name,
+        type_name(element)
+    )
 }

@@ -113,10 +113,46 @@ fn join(group: &[UpgradedModel<'_>], dims: [usize; 2]) -> Graph {
     Graph { model, inputs, roles }
 }
 
-/// Appends a model's graph, prefixed by its role, from the shared inputs to one output.
+/// A model on its own, from the shared inputs to all of its output, which is named by its role.
+pub(super) fn single(role: Role, model: &ModelProto, dims: [usize; 2]) -> Graph {
+    let mut graph = GraphProto { name: "lsmi".into(), ..Default::default() };
+    let mut single = model.clone();
+    if let Some(own) = model.graph.clone() {
+        let output = append_model(&mut graph, role, own);
+        graph.node.push(node("Identity", &[&output], role.name(), None));
+    }
+    let inputs = role.modalities().to_vec();
+    let input = |&m: &usize| value_info(INPUTS[m], DataType::Float, &[None, Some(dims[m])]);
+    graph.input = inputs.iter().map(input).collect();
+    graph.output = vec![onnx::any_shape(role.name())];
+    single.graph = Some(graph);
+    Graph { model: single, inputs, roles: vec![role] }
+}
+
+/// Appends a model from the shared inputs to one output number per row.
 fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) {
-    let Some(mut own) = model.model.graph.clone() else { return };
+    let Some(own) = model.model.graph.clone() else { return };
     let role = model.role;
+    let result = append_model(graph, role, own);
+    if role.is_density() {
+        graph.node.push(node("Identity", &[&result], role.name(), None));
+        graph.output.push(value_info(role.name(), DataType::Float, &[None]));
+    } else {
+        let mut log_prob = result;
+        if model.logits {
+            let normalised = format!("{role}/log_prob");
+            graph.node.push(node("LogSoftmax", &[&log_prob], &normalised, Some(("axis", 1))));
+            log_prob = normalised;
+        }
+        // Five outputs per row instead of 2 + 3·C.
+        graph.node.push(node("GatherElements", &[&log_prob, INPUTS[2]], role.name(), Some(("axis", 1))));
+        graph.output.push(value_info(role.name(), DataType::Float, &[None, Some(1)]));
+    }
+}
+
+/// Appends a model's graph, prefixed by its role, with the shared inputs; returns the name of
+/// its output.
+fn append_model(graph: &mut GraphProto, role: Role, mut own: GraphProto) -> String {
     let own_inputs = super::check::inputs(&own);
     let shared: Vec<&str> = role.modalities().iter().map(|&m| INPUTS[m]).collect();
     let mut names = ValueNames { role, inputs: BTreeMap::new() };
@@ -134,21 +170,7 @@ fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) {
     graph.node.append(&mut own.node);
     graph.initializer.append(&mut own.initializer);
     graph.sparse_initializer.append(&mut own.sparse_initializer);
-
-    if role.is_density() {
-        graph.node.push(node("Identity", &[&result], role.name(), None));
-        graph.output.push(value_info(role.name(), DataType::Float, &[None]));
-    } else {
-        let mut log_prob = result;
-        if model.logits {
-            let normalised = format!("{role}/log_prob");
-            graph.node.push(node("LogSoftmax", &[&log_prob], &normalised, Some(("axis", 1))));
-            log_prob = normalised;
-        }
-        // Five outputs per row instead of 2 + 3·C.
-        graph.node.push(node("GatherElements", &[&log_prob, INPUTS[2]], role.name(), Some(("axis", 1))));
-        graph.output.push(value_info(role.name(), DataType::Float, &[None, Some(1)]));
-    }
+    result
 }
 
 fn node(op: &str, inputs: &[&str], output: &str, attribute: Option<(&str, i64)>) -> NodeProto {

@@ -122,19 +122,23 @@ pub enum ClassifierOutput {
 impl Models {
     /// File name and hash of a model, and whether its output needs a log-softmax.
     pub(super) fn get(&self, role: Role) -> (&str, &str, bool) {
-        let classifier = |c: &'_ ClassifierFile| c.output == ClassifierOutput::Logits;
+        let (file, sha256) = match role {
+            Role::Density1 => (&self.density_1.file, &self.density_1.sha256),
+            Role::Density2 => (&self.density_2.file, &self.density_2.sha256),
+            Role::Classifier1 => (&self.classifier_1.file, &self.classifier_1.sha256),
+            Role::Classifier2 => (&self.classifier_2.file, &self.classifier_2.sha256),
+            Role::Classifier12 => (&self.classifier_12.file, &self.classifier_12.sha256),
+        };
+        (file, sha256, self.output(role) == Some(ClassifierOutput::Logits))
+    }
+
+    /// Output kind of a classifier; `None` for a density.
+    pub(super) fn output(&self, role: Role) -> Option<ClassifierOutput> {
         match role {
-            Role::Density1 => (&self.density_1.file, &self.density_1.sha256, false),
-            Role::Density2 => (&self.density_2.file, &self.density_2.sha256, false),
-            Role::Classifier1 => {
-                (&self.classifier_1.file, &self.classifier_1.sha256, classifier(&self.classifier_1))
-            }
-            Role::Classifier2 => {
-                (&self.classifier_2.file, &self.classifier_2.sha256, classifier(&self.classifier_2))
-            }
-            Role::Classifier12 => {
-                (&self.classifier_12.file, &self.classifier_12.sha256, classifier(&self.classifier_12))
-            }
+            Role::Density1 | Role::Density2 => None,
+            Role::Classifier1 => Some(self.classifier_1.output),
+            Role::Classifier2 => Some(self.classifier_2.output),
+            Role::Classifier12 => Some(self.classifier_12.output),
         }
     }
 }

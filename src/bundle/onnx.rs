@@ -215,6 +215,41 @@ pub(super) fn declared(value: &ValueInfoProto) -> Option<(i32, Option<Vec<Option
     Some((tensor.elem_type, shape))
 }
 
+/// A float32 value of undeclared shape.
+pub(super) fn any_shape(name: &str) -> ValueInfoProto {
+    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
+    let value = Some(type_proto::Value::TensorType(tensor));
+    let r#type = Some(TypeProto { denotation: String::new(), value });
+    ValueInfoProto { name: name.into(), r#type, doc_string: String::new() }
+}
+
+/// The name of an element type, as numpy has it.
+pub(super) fn type_name(element: i32) -> &'static str {
+    match DataType::try_from(element) {
+        Ok(DataType::Undefined) => "its own type",
+        Ok(DataType::Float) => "float32",
+        Ok(DataType::Float16) => "float16",
+        Ok(DataType::Bfloat16) => "bfloat16",
+        Ok(DataType::Double) => "float64",
+        Ok(DataType::Int64) => "int64",
+        Ok(DataType::Int32) => "int32",
+        Ok(DataType::Int16) => "int16",
+        Ok(DataType::Int8) => "int8",
+        Ok(DataType::Uint8) => "uint8",
+        Ok(DataType::Uint16) => "uint16",
+        Ok(DataType::Uint32) => "uint32",
+        Ok(DataType::Uint64) => "uint64",
+        Ok(DataType::Bool) => "bool",
+        Ok(DataType::String) => "strings",
+        _ => "an unknown type",
+    }
+}
+
+/// The node that computes a value; `None` for inputs and constants.
+pub(super) fn producer<'a>(graph: &'a GraphProto, value: &str) -> Option<&'a NodeProto> {
+    graph.node.iter().find(|node| node.output.iter().any(|output| output == value))
+}
+
 /// Dead-code elimination: removes unused nodes and constants.
 pub(super) fn prune(graph: &mut GraphProto) {
     let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();

@@ -13,7 +13,7 @@ use tract_onnx::pb::ModelProto;
 use crate::error::{Error, Result};
 
 use super::manifest::{FORMAT_VERSION, Manifest, Units};
-use super::{Class, Program, Role, check, fold, fuse};
+use super::{Class, OutputKind, Program, RawModel, RawModels, Role, check, fold, fuse, raw};
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "bundle.json";
@@ -33,11 +33,16 @@ impl Bundle {
     /// # Errors
     /// [`Error::Bundle`] with the file and the field that are invalid.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::read(dir, |file| match fs::read(dir.join(file)) {
+        Self::open_as(dir, dir)
+    }
+
+    /// As [`Self::open`]; messages name the bundle by `place`.
+    pub(super) fn open_as(dir: &Path, place: &Path) -> Result<Self> {
+        Self::read(place, |file| match fs::read(dir.join(file)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::Bundle {
-                bundle: dir.to_owned(),
+                bundle: place.to_owned(),
                 file: file.to_owned(),
                 field: None,
                 what: format!("cannot be read: {e}"),
@@ -140,6 +145,21 @@ impl Bundle {
     /// The five models as they were read.
     pub(super) fn models(&self) -> &[(Role, ModelProto)] {
         &self.models
+    }
+
+    /// The five models one by one, for a check.
+    pub fn raw_models(&self) -> RawModels {
+        let dims = self.dims();
+        let raw = |(role, model): &(Role, ModelProto)| {
+            RawModel::new(*role, model, self.manifest.models.output(*role).map(OutputKind::from), dims)
+        };
+        RawModels { models: self.models.iter().map(raw).collect(), dims, classes: self.classes().len() }
+    }
+
+    /// By how much ln p(y|x1), ln p(y|x2) and ln p(y|x1, x2) may exceed 0 by rounding, in nats.
+    pub fn log_prob_rounding_nats(&self) -> [f64; 3] {
+        let of = |role| self.models.iter().find(|(r, _)| *r == role).map(|(_, model)| raw::rounding(model));
+        [Role::Classifier1, Role::Classifier2, Role::Classifier12].map(|role| of(role).unwrap_or_default())
     }
 
     /// The five models as one program for an engine.

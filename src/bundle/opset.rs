@@ -7,13 +7,19 @@ use std::borrow::Cow;
 
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
-use super::onnx::{int_attribute, integers_tensor};
+use super::onnx::{floats_tensor, int_attribute, integers_tensor};
+
+/// The oldest opset with GatherElements, which programs use.
+pub(super) const OLDEST: i64 = 11;
+
+/// The oldest opset that can be raised: its operators broadcast as those of today do.
+const OLDEST_RAISED: i64 = 7;
 
 /// The newest opset whose changes this table covers.
 const NEWEST: i64 = 25;
 
-/// Operators whose versions up to [`NEWEST`] are backward compatible to opset 11: additional
-/// element types, or new attributes with neutral defaults.
+/// Operators whose versions up to [`NEWEST`] are backward compatible to opset 7, or were new after
+/// it: additional element types, or new attributes with neutral defaults.
 #[rustfmt::skip]
 const UNCHANGED: &[&str] = &[
     "Abs", "Acos", "Acosh", "Add", "And", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh", "Cast",
@@ -33,6 +39,17 @@ pub(super) fn of(model: &ModelProto) -> i64 {
     model.opset_import.iter().filter(|o| is_standard(&o.domain)).map(|o| o.version).max().unwrap_or(0)
 }
 
+/// The IR version that came with an opset, but at least that of [`super::onnx::OPSET`].
+pub(super) fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=18 => 8,
+        19 | 20 => 9,
+        21 | 22 => 10,
+        23..=NEWEST => opset - 12,
+        _ => i64::MAX,
+    }
+}
+
 /// Whether a domain is that of the standard operators.
 pub(super) fn is_standard(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
@@ -47,6 +64,13 @@ pub(super) fn raise(model: &ModelProto, target: i64) -> Result<Cow<'_, ModelProt
     }
     if target > NEWEST {
         return Err(format!("opset {own} can't be raised to {target}: only opsets up to {NEWEST} are known"));
+    }
+    if own < OLDEST_RAISED {
+        let operators = model.graph.iter().flat_map(|graph| &graph.node);
+        let first = operators.map(|node| node.op_type.as_str()).next().unwrap_or("none");
+        return Err(format!(
+            "opset {own} is too old: its operators, of which {first} is the first, may have another meaning today"
+        ));
     }
     let mut model = model.clone();
     if let Some(graph) = &mut model.graph {
@@ -98,8 +122,22 @@ fn raise_node(mut node: NodeProto, own: i64, target: i64, out: &mut Vec<NodeProt
             node.input.truncate(1);
             node.attribute.clear();
         }
-        // Only the outputs of training mode changed their order.
-        "BatchNormalization" if node.output.len() == 1 => {}
+        // Only the outputs of training mode changed their order; one old attribute has gone.
+        "BatchNormalization" if node.output.len() == 1 && !is_flag_off(&node, "spatial") => {
+            node.attribute.retain(|attribute| attribute.name != "spatial");
+        }
+        "Slice" if crosses(10) => {
+            for list in ["starts", "ends", "axes"] {
+                attribute_to_next_input(&mut node, list, out);
+            }
+        }
+        "Clip" if crosses(11) => {
+            for bound in ["min", "max"] {
+                bound_to_input(&mut node, bound, out);
+            }
+        }
+        "TopK" if crosses(10) => return Err("TopK had its k in an attribute".to_owned()),
+        "Pad" if crosses(11) => return Err("Pad had its pads in an attribute".to_owned()),
         op if UNCHANGED.contains(&op) => {}
         op => return Err(format!("{op} is not among the operators whose older versions are known")),
     }
@@ -107,13 +145,37 @@ fn raise_node(mut node: NodeProto, own: i64, target: i64, out: &mut Vec<NodeProt
     Ok(())
 }
 
+/// Whether an attribute is given as 0.
+fn is_flag_off(node: &NodeProto, attribute: &str) -> bool {
+    node.attribute.iter().any(|a| a.name == attribute && a.i == 0)
+}
+
 /// Converts a list attribute to the node's second input.
 fn attribute_to_input(node: &mut NodeProto, attribute: &str, out: &mut Vec<NodeProto>) {
+    if node.attribute.iter().any(|a| a.name == attribute) {
+        node.input.truncate(1);
+        attribute_to_next_input(node, attribute, out);
+    }
+}
+
+/// Converts a list attribute to an input after those that the node has.
+fn attribute_to_next_input(node: &mut NodeProto, attribute: &str, out: &mut Vec<NodeProto>) {
     let Some(at) = node.attribute.iter().position(|a| a.name == attribute) else { return };
     let list = node.attribute.remove(at).ints;
     let name = format!("{}:{attribute}", node.output.first().map_or("", String::as_str));
-    out.push(constant(&name, &list));
-    node.input.truncate(1);
+    out.push(constant(&name, integers_tensor(&name, &list)));
+    node.input.push(name);
+}
+
+/// Converts a float attribute to the next input, which is left out where there is none.
+fn bound_to_input(node: &mut NodeProto, attribute: &str, out: &mut Vec<NodeProto>) {
+    let Some(at) = node.attribute.iter().position(|a| a.name == attribute) else {
+        node.input.push(String::new());
+        return;
+    };
+    let bound = node.attribute.remove(at).f;
+    let name = format!("{}:{attribute}", node.output.first().map_or("", String::as_str));
+    out.push(constant(&name, floats_tensor(&name, &[], &[bound])));
     node.input.push(name);
 }
 
@@ -150,8 +212,7 @@ fn step(op: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-fn constant(name: &str, values: &[i64]) -> NodeProto {
-    let value: TensorProto = integers_tensor(name, values);
+fn constant(name: &str, value: TensorProto) -> NodeProto {
     let attribute = AttributeProto {
         name: "value".into(),
         r#type: AttributeType::Tensor as i32,
@@ -163,7 +224,7 @@ fn constant(name: &str, values: &[i64]) -> NodeProto {
 
 #[cfg(test)]
 mod tests {
-    use super::super::onnx::{GraphBuilder, model};
+    use super::super::onnx::{GraphBuilder, ints_attribute, model};
     use super::*;
 
     fn raised(op: &str, attributes: &[(&str, i64)], own: i64, target: i64) -> Result<Vec<NodeProto>, String> {
@@ -219,6 +280,38 @@ mod tests {
         assert!(what.contains("Resize") && what.contains("11") && what.contains("17"), "{what}");
         assert!(raised("Relu", &[], 17, NEWEST + 1).is_err());
         assert!(raised("Resize", &[], 17, 17).is_ok(), "nothing to raise");
+    }
+
+    #[test]
+    fn older_attributes_become_inputs() {
+        let float = |name: &str, f| AttributeProto { name: name.into(), f, ..AttributeProto::default() };
+        let raise_one = |op: &str, attribute: Vec<AttributeProto>, own: i64| {
+            let mut graph = GraphBuilder::new("test");
+            graph.input("x", 2);
+            graph.node("y", op, &["x"], &[]);
+            let mut graph = graph.finish().graph.unwrap();
+            graph.node[0].attribute = attribute;
+            raise(&model(graph, own), OLDEST).map(|raised| raised.into_owned().graph.unwrap().node)
+        };
+        let clip = raise_one("Clip", vec![float("max", 6.0)], 9).unwrap();
+        assert_eq!(ops(&clip), ["Constant", "Clip"]);
+        assert_eq!(clip[1].input, ["x", "", "y:max"]);
+        let slice =
+            vec![ints_attribute("axes", &[1]), ints_attribute("ends", &[2]), ints_attribute("starts", &[0])];
+        let slice = raise_one("Slice", slice, 9).unwrap();
+        assert_eq!(slice[3].input, ["x", "y:starts", "y:ends", "y:axes"]);
+        let of_training = vec![int_attribute("spatial", 1), float("epsilon", 0.1)];
+        assert_eq!(raise_one("BatchNormalization", of_training, 7).unwrap()[0].attribute.len(), 1);
+        for (op, own) in [("Upsample", 9), ("TopK", 9), ("Pad", 10), ("Add", 6)] {
+            let what = raise_one(op, Vec::new(), own).unwrap_err();
+            assert!(what.contains(op) && what.contains(&format!("opset {own}")), "{what}");
+        }
+    }
+
+    #[test]
+    fn an_ir_version_belongs_to_an_opset() {
+        assert_eq!([11, 18, 20, 22, 23, 25].map(ir_version), [8, 8, 9, 10, 11, 13]);
+        assert_eq!(ir_version(26), i64::MAX);
     }
 
     #[test]

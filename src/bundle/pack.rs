@@ -9,8 +9,8 @@ use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 
 use crate::error::{Error, Place, Result};
 
-use super::manifest::{ClassifierOutput, Label, Modality, Units};
-use super::{BundleContents, Role, check, fold};
+use super::manifest::{Label, Modality, Units};
+use super::{BundleContents, OutputKind, Role, adapt, check, fold};
 
 /// Arguments of `bundle pack`.
 #[derive(Debug, Clone)]
@@ -27,8 +27,8 @@ pub struct PackRequest {
     pub mean_h_nats: [Option<f64>; 2],
     /// The label.
     pub label: Label,
-    /// Output kind of the three classifiers.
-    pub outputs: [ClassifierOutput; 3],
+    /// What the outputs of the three classifiers are.
+    pub outputs: [OutputKind; 3],
     /// Whether densities may be folded; otherwise all graphs stay unchanged.
     pub fold: bool,
 }
@@ -38,26 +38,23 @@ impl PackRequest {
     ///
     /// # Errors
     /// [`Error::NoInput`] for a file that can't be read, [`Error::BadData`] for one that is
-    /// no ONNX model, [`Error::Usage`] for an unknown dimension.
+    /// no ONNX model or can't be adapted to its role, [`Error::Usage`] for an unknown dimension.
     pub fn read(self) -> Result<BundleContents> {
         let mut models = Vec::new();
-        for (role, path) in Role::ALL.into_iter().zip(&self.files) {
-            models.push((role, read_model(path)?));
+        let mut dims = Vec::new();
+        let kinds = [None, None].into_iter().chain(self.outputs.map(Some));
+        for ((role, path), kind) in Role::ALL.into_iter().zip(&self.files).zip(kinds) {
+            let refuse =
+                |what: String| Error::bad_data(Place::file(path.display()), format!("{role}: {what}"));
+            let mut model = read_model(path)?;
+            let changes = adapt::adapt(role, &mut model, kind, &self.label.classes).map_err(refuse)?;
+            for change in changes {
+                tracing::info!("{role}: {change}");
+            }
+            dims.push(check::declared_dims(&model).map_err(refuse)?);
+            models.push((role, model));
         }
-        let dim = |m: usize| -> Result<usize> {
-            let of = |index: usize| models.get(index).map(|(_, model)| check::declared_dims(model));
-            let declared =
-                [of(m), of(m + 2)].into_iter().flatten().find_map(|d| d.first().copied().flatten());
-            self.dims[m].or(declared).ok_or_else(|| {
-                Error::Usage(format!(
-                    "{}: the graph leaves the dimension of x{} free; give --dim-{}",
-                    self.files[m].display(),
-                    m + 1,
-                    m + 1
-                ))
-            })
-        };
-        let dims = [dim(0)?, dim(1)?];
+        let dims = self.find_dims(&dims)?;
         for ((role, model), dim) in models.iter_mut().zip(dims).filter(|_| self.fold) {
             match fold::fold(model, dim) {
                 Ok(folded) => {
@@ -75,6 +72,26 @@ impl PackRequest {
         };
         let modalities = [modality(0), modality(1)];
         Ok(BundleContents::packed(modalities, self.label, models, self.outputs))
+    }
+
+    /// The dimensions of x1 and x2: those of the request, else those that the inputs of any of
+    /// the five models declare.
+    fn find_dims(&self, declared: &[Vec<Option<usize>>]) -> Result<[usize; 2]> {
+        let dim = |m: usize| -> Result<usize> {
+            // The classifier of the pair has one input for each modality, or one for both.
+            let of = |model: usize, input: usize| declared.get(model)?.get(input).copied().flatten();
+            let pair = || of(4, m).filter(|_| declared.get(4).is_some_and(|inputs| inputs.len() == 2));
+            let found = self.dims[m].or_else(|| of(m, 0)).or_else(|| of(m + 2, 0)).or_else(pair);
+            found.ok_or_else(|| {
+                Error::Usage(format!(
+                    "{}: the graph leaves the dimension of x{} free; give --dim-{}",
+                    self.files[m].display(),
+                    m + 1,
+                    m + 1
+                ))
+            })
+        };
+        Ok([dim(0)?, dim(1)?])
     }
 }
 

@@ -45,6 +45,15 @@ pub trait Backend: Send {
     fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()>;
 }
 
+/// A session of one model on its own, for checks.
+pub trait ModelSession {
+    /// All of the model's output on a batch, row-major. y is not read.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] where the engine fails.
+    fn values(&mut self, batch: &BatchInputs<'_>) -> Result<Vec<f32>>;
+}
+
 /// Checks the lengths of a batch's slices and the range of its class indices.
 pub(super) fn check(program: &Program, batch: &BatchInputs<'_>) -> Result<()> {
     let [d1, d2] = program.dims;

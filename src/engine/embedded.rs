@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
-use crate::bundle::{Graph, Program};
+use crate::bundle::{Graph, Program, RawModel, Role};
 use crate::error::{Error, Result};
 
-use super::backend::{self, Backend, BatchInputs, BatchOutputs};
+use super::backend::{self, Backend, BatchInputs, BatchOutputs, ModelSession};
 
 /// Version of the engine, for [`EngineDescription`](super::EngineDescription).
 pub(super) const VERSION: &str = "tract 0.23";
@@ -110,26 +110,60 @@ impl Backend for EmbeddedSession {
 fn run(
     plan: &Arc<TypedRunnableModel>,
     graph: &Graph,
-    [d1, d2]: [usize; 2],
+    dims: [usize; 2],
     batch: &BatchInputs<'_>,
     out: &mut BatchOutputs,
 ) -> TractResult<()> {
     let rows = batch.rows;
-    let mut inputs = tvec!();
-    for &input in &graph.inputs {
-        // One copy per block: tract's tensors own their values.
-        let tensor = match input {
-            0 => Tensor::from_shape(&[rows, d1], batch.x1)?,
-            1 => Tensor::from_shape(&[rows, d2], batch.x2)?,
-            _ => Tensor::from_shape(&[rows, 1], batch.y)?,
-        };
-        inputs.push(tensor.into_tvalue());
-    }
-    let outputs = plan.run(inputs)?;
+    let outputs = plan.run(inputs(graph, dims, batch)?)?;
     for (value, role) in outputs.iter().zip(&graph.roles) {
         let values = value.try_as_plain_ram()?.as_slice::<f32>()?;
         anyhow::ensure!(values.len() == rows, "{role} gave {} values for {rows} rows", values.len());
         out.values_mut(*role as usize).extend_from_slice(values);
     }
     Ok(())
+}
+
+/// The inputs of a graph. One copy per block: tract's tensors own their values.
+fn inputs(graph: &Graph, [d1, d2]: [usize; 2], batch: &BatchInputs<'_>) -> TractResult<TVec<TValue>> {
+    let rows = batch.rows;
+    let tensor = |&input: &usize| match input {
+        0 => Tensor::from_shape(&[rows, d1], batch.x1),
+        1 => Tensor::from_shape(&[rows, d2], batch.x2),
+        _ => Tensor::from_shape(&[rows, 1], batch.y),
+    };
+    graph.inputs.iter().map(|input| Ok(tensor(input)?.into_tvalue())).collect()
+}
+
+/// A model on its own.
+struct EmbeddedModel {
+    role: Role,
+    plan: Arc<TypedRunnableModel>,
+    graph: Graph,
+    dims: [usize; 2],
+}
+
+/// Plans a model on its own.
+pub(super) fn model_session(model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
+    let role = model.role;
+    let plan = plan_graph(&model.graph, dims, None).map_err(|e| {
+        Error::Engine(format!(
+            "the embedded engine cannot run {role}: {e:#}; install ONNX Runtime with `lsmi-etl runtime install`, or \
+             export the model without what it names"
+        ))
+    })?;
+    Ok(Box::new(EmbeddedModel { role, plan, graph: model.graph.clone_shape(), dims }))
+}
+
+impl ModelSession for EmbeddedModel {
+    fn values(&mut self, batch: &BatchInputs<'_>) -> Result<Vec<f32>> {
+        let run = || -> TractResult<Vec<f32>> {
+            let outputs = self.plan.run(inputs(&self.graph, self.dims, batch)?)?;
+            let output = outputs.first().ok_or_else(|| anyhow::anyhow!("it has no output"))?;
+            Ok(output.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+        };
+        run().map_err(|e| {
+            Error::Engine(format!("embedded engine: {} on {} rows: {e:#}", self.role, batch.rows))
+        })
+    }
 }

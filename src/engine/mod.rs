@@ -9,12 +9,12 @@ pub mod measure;
 mod onnxruntime;
 mod options;
 
-use crate::bundle::Program;
+use crate::bundle::{Program, RawModel};
 use crate::error::{Error, Result};
 
 use self::locate::{CandidateStatus, LibraryOrigin, SearchEnvironment};
 
-pub use backend::{Backend, BatchInputs, BatchOutputs};
+pub use backend::{Backend, BatchInputs, BatchOutputs, ModelSession};
 pub use description::EngineDescription;
 pub use device::{Device, Gpus};
 pub use onnxruntime::{cuda, install, locate};
@@ -116,6 +116,17 @@ impl Engine {
         match &self.0 {
             EngineKind::OnnxRuntime(runtime) => runtime.sessions(program, count, false),
             EngineKind::Embedded => embedded::sessions(program, count),
+        }
+    }
+
+    /// Loads one model of these dimensions on its own.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] where the engine can't run the model.
+    pub fn model_session(&self, model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
+        match &self.0 {
+            EngineKind::OnnxRuntime(runtime) => runtime.model_session(model, dims),
+            EngineKind::Embedded => embedded::model_session(model, dims),
         }
     }
 

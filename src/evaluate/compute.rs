@@ -1,18 +1,25 @@
 //! Evaluation of a batch: the models' outputs of each sample, then their decomposition into
 //! f32 columns.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Role};
 use crate::engine::{Backend, BatchInputs, BatchOutputs};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::interaction::{self, Columns, ModelOutputs, Quantity};
 use crate::samples::{Fate, Samples};
 
-/// Constants of all batches: the prior, the offsets of h and the requested columns.
+/// The classifiers, in the order of a batch's log-probabilities.
+const CLASSIFIERS: [Role; 3] = [Role::Classifier1, Role::Classifier2, Role::Classifier12];
+
+/// Constants of all batches: the prior, the offsets of h, the requested columns, and what ln p
+/// may be at most.
 #[derive(Debug)]
 pub struct EvaluationConstants {
     log_prior: Vec<f64>,
     h_offsets: [f64; 2],
     columns: Vec<Quantity>,
+    bundle: String,
+    /// Zero but for rounding, for each of [`CLASSIFIERS`].
+    most_log_prob: [f32; 3],
 }
 
 impl EvaluationConstants {
@@ -22,7 +29,20 @@ impl EvaluationConstants {
             log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
             h_offsets: bundle.h_offsets(),
             columns: columns.to_vec(),
+            bundle: bundle.dir().display().to_string(),
+            most_log_prob: bundle.log_prob_rounding_nats().map(|nats| nats as f32),
         }
+    }
+
+    /// What is wrong with a probability above one.
+    fn describe(&self, role: Role, log_prob: f32) -> String {
+        format!(
+            "{role} of bundle {} gives ln p(y|x) = {log_prob:.4}, a probability of {:.4}, so that i would exceed \
+             -ln p(y): its output is no log-probability; `lsmi-etl bundle check {}` says what it is",
+            self.bundle,
+            f64::from(log_prob).exp(),
+            self.bundle
+        )
     }
 }
 
@@ -51,11 +71,17 @@ impl<'a> Evaluator<'a> {
         Self { session, constants, evaluated, y: Vec::new(), log_prior: Vec::new() }
     }
 
-    /// Computes a batch.
+    /// Computes a batch. `bad_data` makes the error for a row of the batch, since only the caller
+    /// knows where the rows come from.
     ///
     /// # Errors
-    /// [`Error::Engine`](crate::Error::Engine) where the engine fails.
-    pub fn compute(&mut self, samples: &Samples) -> Result<ComputedColumns> {
+    /// [`Error::Engine`] where the engine fails. The error of `bad_data` where a classifier gives
+    /// a good row a probability above one by more than rounding, so that i exceeds −ln p(y).
+    pub fn compute(
+        &mut self,
+        samples: &Samples,
+        bad_data: impl FnOnce(usize, String) -> Error,
+    ) -> Result<ComputedColumns> {
         let rows = samples.rows;
         if rows == 0 {
             // Engines are not called with empty batches.
@@ -71,6 +97,9 @@ impl<'a> Evaluator<'a> {
         );
         let batch = BatchInputs { rows, x1: &samples.x1, x2: &samples.x2, y: &self.y };
         self.session.evaluate(&batch, &mut self.evaluated)?;
+        if let Some((row, role, log_prob)) = self.impossible(&samples.fates) {
+            return Err(bad_data(row, self.constants.describe(role, log_prob)));
+        }
         for (h, offset) in self.evaluated.h.iter_mut().zip(self.constants.h_offsets) {
             if offset != 0.0 {
                 h.iter_mut().for_each(|h| *h = (f64::from(*h) - offset) as f32);
@@ -91,6 +120,19 @@ impl<'a> Evaluator<'a> {
         let columns = self.constants.columns.iter();
         let columns = columns.map(|&column| self.column(column, &parts)).collect::<Result<_>>()?;
         Ok(ComputedColumns { columns, fates })
+    }
+
+    /// The first good row to which a classifier gives a probability above one.
+    fn impossible(&self, fates: &[Fate]) -> Option<(usize, Role, f32)> {
+        let classifiers = self.evaluated.log_prob.iter().zip(self.constants.most_log_prob).zip(CLASSIFIERS);
+        let of_classifier = |((log_prob, most), role): ((&Vec<f32>, f32), Role)| {
+            // One comparison a row, in vectors: the row is looked for only where there is one.
+            let above = log_prob.iter().fold(false, |above, &p| above | (p > most));
+            let mut rows = log_prob.iter().zip(fates).enumerate().filter(|_| above);
+            let found = rows.find(|(_, (p, fate))| **p > most && **fate == Fate::Good);
+            found.map(|(row, (&p, _))| (row, role, p))
+        };
+        classifiers.filter_map(of_classifier).min_by_key(|(row, ..)| *row)
     }
 
     /// Returns the session.

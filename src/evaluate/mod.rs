@@ -1,12 +1,14 @@
 //! Evaluation of samples in memory: the common core of annotate, of streams and of the SQL
-//! functions. Batches in, columns out; no data I/O.
+//! functions. Batches in, columns out; no data I/O. Checks the models of a bundle on numbers.
 
 mod compute;
 mod field;
+mod model_check;
 mod open_bundle;
 
 pub use compute::{ComputedColumns, EvaluationConstants, Evaluator};
 pub use field::field;
+pub use model_check::{check_models, check_program};
 pub use open_bundle::open_bundle;
 
 /// The fastest batch size in rows for embeddings of these dimensions: few enough that

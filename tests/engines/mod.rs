@@ -6,6 +6,7 @@ mod batches;
 mod copies;
 mod cuda;
 mod opsets;
+mod packed;
 mod pool;
 mod precision;
 mod reference;

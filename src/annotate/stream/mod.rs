@@ -22,9 +22,10 @@ use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
 
 use self::join::{BatchJoiner, JoinedStream};
 use self::split::BatchSplitter;
-use super::bad_rows::{BadRowPolicy, Groups};
+use super::bad_rows::BadRowPolicy;
 use super::options::Adjust;
 use super::rejects::Rejects;
+use super::row_origin::{Groups, RowOrigin};
 use super::run::{RequestedColumns, Run};
 use super::summary::{Outcome, ResumedWork, Summary};
 use super::workers::{self, Control, Prefetch};
@@ -178,20 +179,15 @@ impl StreamOutputs {
         };
 
         run.begin(job.input.display().to_string(), source.file.as_ref().map(Input::rows), 0);
-        let policy = BadRowPolicy::new(
-            run.options,
-            &roles,
-            rows.place().clone(),
-            source.groups(),
-            columns.computed.len(),
-        );
+        let origin = RowOrigin { place: rows.place().clone(), groups: source.groups() };
+        let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), columns.computed.len());
         let (to_splitter, written) = unbounded();
         let limit_bytes = (run.limit_bytes() / 2) as usize;
         let splitter = BatchSplitter::new(rows, &roles, run.batch_rows(), limit_bytes, written, run.progress);
         let mut joiner =
             BatchJoiner::new(policy, writer, self.rejects, columns.computed.len(), to_splitter, run.progress);
         let constants = EvaluationConstants::new(run.bundle, &columns.computed);
-        let control = Control { stop: run.stop, progress: run.progress };
+        let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
         let sink = |done| joiner.take(done);
         workers::run(splitter, Prefetch::Thread, sessions, &constants, run.queue(), control, sink)?;
         joiner.finish()

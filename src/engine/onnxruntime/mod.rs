@@ -17,15 +17,15 @@ use ort::ep::{self, ExecutionProvider};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
-use crate::bundle::Program;
+use crate::bundle::{Program, RawModel};
 use crate::error::{Error, Result};
 
 use self::cuda::CudaLibrary;
 use self::locate::LibraryCandidate;
 use self::pinned::PinnedSessions;
-use self::session::ZeroCopySessions;
+use self::session::{SingleModelSession, ZeroCopySessions};
 use self::weights::SharedWeights;
-use super::backend::Backend;
+use super::backend::{Backend, ModelSession};
 use super::description::EngineDescription;
 use super::device::Device;
 use super::options::EngineOptions;
@@ -105,6 +105,14 @@ impl OnnxRuntime {
             let doing = format!("cannot use cuda:{gpu}");
             self.load_graph(&weights, Some(gpu)).map(drop).map_err(|e| self.refuse(&doing, &e))
         })
+    }
+
+    /// The session of a model on its own, on the first device.
+    pub(super) fn model_session(&self, model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
+        let role = model.role;
+        let load = || self.load_graph(&SharedWeights::new(&model.graph, false)?, self.device.gpu(0));
+        let session = load().map_err(|e| self.refuse(&format!("cannot load {role}"), &e))?;
+        Ok(Box::new(SingleModelSession::new(role, dims, model.graph.clone_shape(), session)))
     }
 
     /// The sessions of `count` workers, distributed over the devices. `staged` selects

@@ -1,10 +1,10 @@
 //! Zero-copy sessions: the CPU execution provider reads a batch from Arrow's buffers.
 
-use ort::session::Session;
+use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
-use crate::bundle::{Graph, INPUTS, Program};
-use crate::engine::backend::{self, Backend, BatchInputs, BatchOutputs};
+use crate::bundle::{Graph, INPUTS, Program, Role};
+use crate::engine::backend::{self, Backend, BatchInputs, BatchOutputs, ModelSession};
 use crate::error::{Error, Result};
 
 use super::outputs::take_outputs;
@@ -35,20 +35,52 @@ impl Backend for ZeroCopySessions {
 fn run(
     session: &mut Session,
     graph: &Graph,
-    [d1, d2]: [usize; 2],
+    dims: [usize; 2],
     batch: &BatchInputs<'_>,
     out: &mut BatchOutputs,
 ) -> ort::Result<()> {
+    take_outputs(&session.run(inputs(graph, dims, batch)?)?, graph, batch.rows, out)
+}
+
+/// The inputs of a graph by name. Zero-copy: tensors are views of the batch.
+fn inputs<'a>(
+    graph: &Graph,
+    [d1, d2]: [usize; 2],
+    batch: &BatchInputs<'a>,
+) -> ort::Result<Vec<(&'static str, SessionInputValue<'a>)>> {
     let rows = batch.rows;
-    let mut inputs = Vec::with_capacity(INPUTS.len());
-    for &input in &graph.inputs {
-        // Zero-copy: tensors are views of the batch.
+    let tensor = |&input: &usize| -> ort::Result<_> {
         let tensor = match input {
             0 => TensorRef::from_array_view(([rows, d1], batch.x1))?.into_dyn(),
             1 => TensorRef::from_array_view(([rows, d2], batch.x2))?.into_dyn(),
             _ => TensorRef::from_array_view(([rows, 1], batch.y))?.into_dyn(),
         };
-        inputs.push((INPUTS[input], tensor));
+        Ok((INPUTS[input], tensor.into()))
+    };
+    graph.inputs.iter().map(tensor).collect()
+}
+
+/// The session of a model on its own.
+pub(super) struct SingleModelSession {
+    role: Role,
+    dims: [usize; 2],
+    graph: Graph,
+    session: Session,
+}
+
+impl SingleModelSession {
+    pub(super) fn new(role: Role, dims: [usize; 2], graph: Graph, session: Session) -> Self {
+        Self { role, dims, graph, session }
     }
-    take_outputs(&session.run(inputs)?, graph, rows, out)
+}
+
+impl ModelSession for SingleModelSession {
+    fn values(&mut self, batch: &BatchInputs<'_>) -> Result<Vec<f32>> {
+        let Self { role, dims, graph, session } = self;
+        let mut run = || -> ort::Result<Vec<f32>> {
+            let outputs = session.run(inputs(graph, *dims, batch)?)?;
+            Ok(outputs[0].try_extract_tensor::<f32>()?.1.to_vec())
+        };
+        run().map_err(|e| Error::Engine(format!("ONNX Runtime: {role} on {} rows: {e}", batch.rows)))
+    }
 }

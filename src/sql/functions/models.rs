@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datafusion::arrow::array::{ArrayRef, Float32Array, StructArray};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{FieldRef, Fields};
+use datafusion::arrow::util::display::array_value_to_string;
 
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
@@ -188,7 +189,13 @@ impl Estimator {
         for start in (0..rows).step_by(self.batch_rows) {
             let length = self.batch_rows.min(rows - start);
             let [x1, x2, label] = columns.each_ref().map(|column| column.slice(start, length));
-            let computed = evaluator.compute(&self.samples(&x1, &x2, label)?)?;
+            let samples = self.samples(&x1, &x2, label)?;
+            let bad_data = |row: usize, what| {
+                let label = array_value_to_string(&samples.label, row).unwrap_or_default();
+                let place = Place::file(format!("lsmi with bundle {}", self.name()));
+                Error::bad_data(place, format!("a row with the label {label}: {what}"))
+            };
+            let computed = evaluator.compute(&samples, bad_data)?;
             for (all, some) in values.iter_mut().zip(&computed.columns) {
                 all.extend_from_slice(some);
             }

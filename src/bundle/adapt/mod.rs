@@ -1,0 +1,47 @@
+//! Adaptation of an external model to what programs need: one float32 output, float32 inputs,
+//! columns in the order of the classes, an opset that fuses. A model of this form is not
+//! changed.
+
+mod class_labels;
+mod edges;
+mod operators;
+mod outputs;
+mod probabilities;
+
+use tract_onnx::pb::ModelProto;
+
+use super::{Class, OutputKind, Role, onnx, opset};
+
+pub(super) use probabilities::take_logarithm;
+
+/// Adapts a model; returns one message for each change. `kind` is what a classifier's output
+/// is declared to be. `Err` says what is in the way, and names the operator, input or output.
+pub(super) fn adapt(
+    role: Role,
+    model: &mut ModelProto,
+    kind: Option<OutputKind>,
+    classes: &[Class],
+) -> Result<Vec<String>, String> {
+    operators::check(model)?;
+    let mut changes = Vec::new();
+    let own = opset::of(model);
+    if own < opset::OLDEST {
+        let raised = opset::raise(model, opset::OLDEST)
+            .map_err(|what| format!("{what}; export the model again with opset 17"))?
+            .into_owned();
+        *model = raised;
+        changes.push(format!("opset {own} is raised to {}", opset::OLDEST));
+    }
+    // The IR version of an opset is enough, and older runtimes refuse newer ones.
+    model.ir_version = model.ir_version.min(opset::ir_version(opset::of(model)));
+    let graph = model.graph.as_mut().ok_or("the file holds no ONNX graph; export the model again")?;
+    outputs::order_inputs(role, graph, &mut changes);
+    outputs::select(role, graph, kind, classes, &mut changes)?;
+    edges::cast(graph, &mut changes)?;
+    if !changes.is_empty() {
+        // Shapes of values that are gone.
+        graph.value_info.clear();
+        onnx::prune(graph);
+    }
+    Ok(changes)
+}

@@ -1,0 +1,102 @@
+//! A check of models on numbers: whether each is what its bundle says. Every model runs on its
+//! own, on rows that resemble embeddings, in one batch and in two.
+
+mod classifier;
+mod density;
+mod probe;
+mod rows;
+
+use std::path::Path;
+
+use crate::bundle::{Bundle, Program, RawModel, RawModels};
+use crate::engine::{BatchInputs, BatchOutputs, Engine};
+use crate::error::{Error, Result};
+
+use self::probe::ModelOutput;
+use self::rows::ProbeRows;
+
+/// Runs every model and compares its output with what the manifest says of it. Returns one
+/// warning for each oddity that is no fault. `bundle` names the bundle in messages.
+///
+/// # Errors
+/// [`Error::Bundle`] that names the model, what its output is and the remedy;
+/// [`Error::Engine`] where the engine can't run a model.
+pub fn check_models(engine: &Engine, models: &RawModels, bundle: &Path) -> Result<Vec<String>> {
+    let rows = ProbeRows::new(models.dims);
+    let mut warnings = Vec::new();
+    for model in &models.models {
+        let found = check_model(engine, model, models, &rows)?;
+        let found = found.map_err(|what| Error::Bundle {
+            bundle: bundle.to_owned(),
+            file: format!("{}.onnx", model.role),
+            field: None,
+            what,
+        })?;
+        warnings.extend(found.into_iter().map(|what| format!("{}: {what}", model.role)));
+    }
+    Ok(warnings)
+}
+
+/// The warnings about a model, or what is wrong with it.
+fn check_model(
+    engine: &Engine,
+    model: &RawModel,
+    models: &RawModels,
+    rows: &ProbeRows,
+) -> Result<std::result::Result<Vec<String>, String>> {
+    let mut session = engine.model_session(model, models.dims)?;
+    let width = if model.role.is_density() { 1 } else { models.classes };
+    let output = match ModelOutput::run(session.as_mut(), rows, width, model.rounding)? {
+        Ok(output) => output,
+        Err(what) => return Ok(Err(what)),
+    };
+    Ok(match model.output {
+        None => density::check(&output),
+        Some(kind) => classifier::check(&output, kind, model),
+    })
+}
+
+/// Runs the program of a bundle in batches of two sizes, since a graph with a fixed number of
+/// rows fails at the second, and compares it with the models on their own.
+///
+/// # Errors
+/// [`Error::Engine`] where the engine can't run the program; [`Error::Internal`] where the
+/// fused graph has other values.
+pub fn check_program(engine: &Engine, bundle: &Bundle) -> Result<()> {
+    let program = bundle.program();
+    let mut session = match engine.sessions(&program, 1)?.pop() {
+        Some(session) => session,
+        None => return Err(Error::Internal("an engine gave no session".to_owned())),
+    };
+    let rows = ProbeRows::new(bundle.dims());
+    let mut out = BatchOutputs::default();
+    for count in [1, rows.near()] {
+        let y: Vec<i64> = (0..count).map(|row| (row % program.classes) as i64).collect();
+        let [x1, x2] = rows.values(0..count);
+        session.evaluate(&BatchInputs { rows: count, x1: &x1, x2: &x2, y: &y }, &mut out)?;
+    }
+    compare(engine, bundle, &program, &rows, &out)
+}
+
+/// Compares the program's outputs on the near rows with those of the models on their own.
+fn compare(
+    engine: &Engine,
+    bundle: &Bundle,
+    program: &Program,
+    rows: &ProbeRows,
+    out: &BatchOutputs,
+) -> Result<()> {
+    let fused = out.h.iter().chain(&out.log_prob);
+    for (model, fused) in bundle.raw_models().models.iter().zip(fused) {
+        let mut session = engine.model_session(model, program.dims)?;
+        let width = if model.role.is_density() { 1 } else { program.classes };
+        let Ok(own) = ModelOutput::run(session.as_mut(), rows, width, model.rounding)? else { continue };
+        if let Some((row, own, fused)) = own.differs(fused, model.output, |row| row % program.classes) {
+            return Err(Error::Internal(format!(
+                "{} gives {own} on its own and {fused} in the fused graph, on row {row} of the check",
+                model.role
+            )));
+        }
+    }
+    Ok(())
+}
