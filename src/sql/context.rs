@@ -15,6 +15,7 @@ use crate::error::Result;
 use super::errors::convert_error;
 use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
+use super::page_checks::PageChecks;
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
 use super::table_provider::FileTableFactory;
@@ -58,6 +59,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
+        .with_physical_optimizer_rule(Arc::new(PageChecks))
         .build();
     let context = SessionContext::new_with_state(state);
     let files = FileTableFactory::new(&context);

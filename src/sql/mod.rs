@@ -10,12 +10,14 @@
 //! ```
 
 mod check;
+mod checked_reader;
 mod context;
 mod errors;
 mod file_order;
 pub mod functions;
 mod interrupt;
 mod output;
+mod page_checks;
 mod request;
 mod session;
 mod statements;
