@@ -10,7 +10,7 @@ use crate::interaction::{Interaction, Moments, dataset_shift};
 use crate::provenance::{Adjustment, Provenance, UnshiftedMeans};
 use crate::storage::Staged;
 
-use super::compute::{FileComputation, FileJob, FilePaths};
+use super::compute::{FileComputation, FileJob, FilePaths, PageChecks};
 use super::run::Run;
 use super::summary::ResumedWork;
 
@@ -94,7 +94,7 @@ impl Run<'_> {
         }
         job.create_folders()?;
         drop(Staged::create(paths.output, self.options.overwrite)?);
-        let mut computation = FileComputation::begin(&job, self.options.restart)?;
+        let mut computation = FileComputation::begin(&job, self.options.restart, PageChecks::WhileReading)?;
         let resumed = computation.resumed;
         if let Some(rejects) = paths.rejects
             && resumed.rows == 0
@@ -103,7 +103,7 @@ impl Run<'_> {
         }
         self.begin(job.input.place().file, Some(job.input.rows()), resumed.rows);
         if let Err(error) = computation.run(|_| Ok(())) {
-            return Err(computation.or_input_changed(error)?);
+            return Err(computation.or_cause(error)?);
         }
         let computed = Some(MeasuringPass { resumed, elapsed: start.elapsed() });
         Ok(MeasuredFile { unshifted: computation.row_stats().unshifted(), computed, existing: None })

@@ -2,7 +2,6 @@
 //! recognised, and the pass of its rows through the workers into the journal.
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -42,7 +41,6 @@ pub(super) struct FileJob<'a> {
     pub(super) columns: RequestedColumns,
     pub(super) identity: Identity,
     pub(super) start: Instant,
-    source: OnceLock<Source>,
 }
 
 impl<'a> FileJob<'a> {
@@ -56,17 +54,28 @@ impl<'a> FileJob<'a> {
         let columns = run.requested_columns()?;
         let engine = run.engine.describe().to_string();
         let identity = Identity::new(&input, run.bundle, columns.read(), columns.names(), engine)?;
-        Ok(Self { run, paths, input, columns, identity, start, source: OnceLock::new() })
+        Ok(Self { run, paths, input, columns, identity, start })
     }
 
     /// The samples of the input.
-    pub(super) fn source(&self) -> Result<Source> {
-        if let Some(source) = self.source.get() {
-            return Ok(source.clone());
+    pub(super) fn source(&self, checks: PageChecks) -> Result<Source> {
+        let input = match checks {
+            PageChecks::WhileReading => self.input.clone(),
+            PageChecks::WhileCopying => self.input.without_page_checks(),
+        };
+        let source = self.run.source(&input, &self.columns);
+        source.map_err(|error| {
+            let error = self.input.file().or_input_changed(error);
+            self.damage(&error).unwrap_or(error)
+        })
+    }
+
+    /// The damage of the input that is the cause of an error of its data.
+    fn damage(&self, error: &Error) -> Option<Error> {
+        match error {
+            Error::BadData { place, .. } => self.input.damage_at(place),
+            _ => None,
         }
-        let source = self.run.source(&self.input, &self.columns);
-        let source = source.map_err(|e| self.input.file().or_input_changed(e))?;
-        Ok(self.source.get_or_init(|| source).clone())
     }
 
     /// Creates the folders of the outputs where that is asked for. An input without the columns
@@ -78,7 +87,7 @@ impl<'a> FileJob<'a> {
         if !self.paths.creates_folders {
             return Ok(());
         }
-        self.source()?;
+        self.source(PageChecks::WhileReading)?;
         create_parent_folder(self.paths.output)?;
         self.paths.rejects.map_or(Ok(()), create_parent_folder)
     }
@@ -127,6 +136,16 @@ impl<'a> FileJob<'a> {
     }
 }
 
+/// Where pages are compared with their checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PageChecks {
+    /// By the reader of the samples.
+    WhileReading,
+    /// By the copy of the column chunks, which passes over the same bytes: the reader beside it
+    /// can leave plain embeddings in the file until a worker needs them.
+    WhileCopying,
+}
+
 /// The computation of one file: its journal, and the policy for its bad rows.
 pub(super) struct FileComputation<'a> {
     job: &'a FileJob<'a>,
@@ -144,9 +163,9 @@ impl<'a> FileComputation<'a> {
     ///
     /// # Errors
     /// As for [`FileJob::source`] and [`Journal::open`].
-    pub(super) fn begin(job: &'a FileJob<'a>, restart: bool) -> Result<Self> {
+    pub(super) fn begin(job: &'a FileJob<'a>, restart: bool, checks: PageChecks) -> Result<Self> {
         let (run, input) = (job.run, &job.input);
-        let source = job.source()?;
+        let source = job.source(checks)?;
         let columns = job.computed().len();
         let origin = RowOrigin { place: input.place(), groups: Groups::OfFile };
         let mut policy = BadRowPolicy::new(run.options, source.roles(), origin, columns);
@@ -199,14 +218,16 @@ impl<'a> FileComputation<'a> {
         self.policy.row_stats()
     }
 
-    /// The error, or [`Error::Transient`] if the input was changed while it was read; the journal,
-    /// whose rows are of two inputs, is then removed.
-    pub(super) fn or_input_changed(self, error: Error) -> Result<Error> {
+    /// The error or its cause: [`Error::Transient`] if the input was changed while it was read,
+    /// the damage of a page. The journal, whose rows are of two inputs or of a damaged one, is
+    /// then removed.
+    pub(super) fn or_cause(self, error: Error) -> Result<Error> {
         let file = self.job.input.file();
         let error = file.or_input_changed(error);
-        if matches!(error, Error::Transient { .. }) && file.has_changed() {
+        let damage = self.job.damage(&error);
+        if damage.is_some() || (matches!(error, Error::Transient { .. }) && file.has_changed()) {
             self.journal.remove()?;
         }
-        Ok(error)
+        Ok(damage.unwrap_or(error))
     }
 }

@@ -15,7 +15,7 @@ use crate::provenance::{ColumnMoments, Provenance};
 use crate::storage::Staged;
 
 use super::adjust::{self, Shift};
-use super::compute::{FileComputation, FileJob, FilePaths};
+use super::compute::{FileComputation, FileJob, FilePaths, PageChecks};
 use super::journal::Journal;
 use super::options::Adjust;
 use super::rejects::Rejects;
@@ -91,7 +91,11 @@ impl<'a> Outputs<'a> {
         drop(Staged::create(output, replace)?);
         // With a shift, the measuring pass has discarded the old journal already.
         let restart = run.options.restart && shift.is_none();
-        let computation = FileComputation::begin(job, restart)?;
+        let checks = match CopyMethod::of(input) {
+            CopyMethod::Spliced => PageChecks::WhileCopying,
+            CopyMethod::ReEncoded => PageChecks::WhileReading,
+        };
+        let computation = FileComputation::begin(job, restart, checks)?;
         Staged::remove_leftovers(output);
         let staged = Staged::create(output, replace)?;
         // An earlier run may have been killed between the renames of the two files.
@@ -134,7 +138,7 @@ impl<'a> Outputs<'a> {
         });
         match (computed, spliced) {
             // The computation fails, too, after the splice thread has ended.
-            (_, Err(error)) | (Err(error), _) => Err(computation.or_input_changed(error)?),
+            (_, Err(error)) | (Err(error), _) => Err(computation.or_cause(error)?),
             (Ok(()), Ok(splice)) => Ok(ComputedOutputs(Self { job, shift, computation, splice })),
         }
     }
@@ -189,7 +193,7 @@ impl ComputedOutputs<'_> {
         };
         let output_bytes = match splice.publish(provenance.key_values()?) {
             Ok(bytes) => bytes,
-            Err(error) => return Err(computation.or_input_changed(error)?),
+            Err(error) => return Err(computation.or_cause(error)?),
         };
         let measured = shift.and_then(|shift| shift.measured.computed);
         let resumed: ResumedWork = measured.map_or(computation.resumed, |measured| measured.resumed);

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::Input;
+use crate::parquet_file::{CheckedFile, Input};
 use crate::storage::io_errors;
 
 use super::ipc::IpcReader;
@@ -96,7 +96,7 @@ fn row_group(
     batch_rows: usize,
 ) -> Result<impl Iterator<Item = Result<SourceRows>> + Send + use<>> {
     let place = input.place().row_group(group);
-    let file = input.file().clone();
+    let file = CheckedFile::of_row_group(input, group);
     let mut batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
         .with_row_groups(vec![group])
         .with_batch_size(batch_rows)
@@ -117,7 +117,7 @@ fn row_group(
             Some(Err(error)) => {
                 // Arrow's reader keeps only the text of an error.
                 Some(Err(file
-                    .take_read_error(&place)
+                    .take_error(&place)
                     .unwrap_or_else(|| io_errors::arrow(place.clone(), "read", error))))
             }
             None if first_row != promised => {

@@ -7,14 +7,15 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{SourceFile, io_errors};
+use crate::storage::io_errors;
 
+use super::checked_file::CheckedFile;
 use super::open::Input;
 
 /// A projection of one column, read by the Parquet crate's Arrow reader.
 pub(crate) struct ColumnReader {
     reader: ParquetRecordBatchReader,
-    file: SourceFile,
+    file: CheckedFile,
     empty: ArrayRef,
     place: Place,
 }
@@ -31,7 +32,7 @@ impl ColumnReader {
     ) -> Result<Self> {
         let place = input.place().row_group(row_group).column(name);
         let mask = ProjectionMask::roots(input.metadata().file_metadata().schema_descr(), [position]);
-        let file = input.file().clone();
+        let file = CheckedFile::of_column(input, row_group, position);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
             .with_row_groups(vec![row_group])
             .with_projection(mask)
@@ -54,7 +55,7 @@ impl ColumnReader {
             Ok(None) => self.empty.clone(),
             Err(error) => {
                 // Arrow's reader passes on only the text of an error.
-                let known = self.file.take_read_error(&self.place);
+                let known = self.file.take_error(&self.place);
                 return Err(known.unwrap_or_else(|| io_errors::arrow(self.place.clone(), "read", error)));
             }
         };

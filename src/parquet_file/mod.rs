@@ -1,14 +1,22 @@
-//! An open Parquet file: footer, schema, encryption, and a reader of a single column. Independent
-//! of embeddings and labels.
+//! An open Parquet file: footer, schema, encryption, checks of its pages, and a reader of a single
+//! column. Independent of embeddings and labels.
 
+mod checked_file;
+mod chunk_map;
+mod column_chunk;
 mod column_names;
 mod column_reader;
 mod encryption;
 mod encryption_keys;
 mod open;
+mod page_checker;
+mod page_header;
 
+pub(crate) use checked_file::CheckedFile;
+pub(crate) use chunk_map::ChunkMap;
 pub(crate) use column_names::{ColumnNames, check_new_fields};
 pub(crate) use column_reader::ColumnReader;
 pub(crate) use encryption::Encryption;
 pub use encryption_keys::EncryptionKeys;
 pub use open::Input;
+pub(crate) use page_checker::Checksums;

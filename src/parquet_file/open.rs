@@ -28,6 +28,7 @@ pub struct Input {
     file: SourceFile,
     arrow: ArrowReaderMetadata,
     encryption: Option<Arc<Encryption>>,
+    checks_pages: bool,
 }
 
 impl Input {
@@ -78,7 +79,7 @@ impl Input {
         }
         let arrow = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
             .map_err(|error| io_errors::parquet(place, "read", error))?;
-        Ok(Self { file, arrow, encryption: encryption.map(Arc::new) })
+        Ok(Self { file, arrow, encryption: encryption.map(Arc::new), checks_pages: true })
     }
 
     /// Checks that the keys cover all columns.
@@ -104,6 +105,17 @@ impl Input {
     pub fn uniform_encryption(&self) -> Result<Option<Arc<FileEncryptionProperties>>> {
         let uniform = |encryption: &Arc<Encryption>| encryption.uniform_properties();
         self.encryption.as_ref().map(uniform).transpose().map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// The same file, whose pages are not compared with their checksums as they are read:
+    /// for a reader beside one that does.
+    pub fn without_page_checks(&self) -> Self {
+        Self { checks_pages: false, ..self.clone() }
+    }
+
+    /// Whether pages are compared with their checksums.
+    pub(crate) fn checks_pages(&self) -> bool {
+        self.checks_pages
     }
 
     /// The underlying file.

@@ -180,7 +180,11 @@ impl FileTable {
                 let options = TableParquetOptions { global, ..TableParquetOptions::default() };
                 let source = ParquetSource::new(self.columns.clone())
                     .with_table_parquet_options(options)
-                    .with_parquet_file_reader_factory(Arc::new(ReaderFactory::new(store, cache)));
+                    .with_parquet_file_reader_factory(Arc::new(ReaderFactory::new(
+                        store,
+                        &self.store_url,
+                        cache,
+                    )));
                 let builder = FileScanConfigBuilder::new(self.store_url.clone(), Arc::new(source))
                     .with_expr_adapter(Some(Arc::new(SchemaAdapterFactory)));
                 Ok(DataSourceExec::from_data_source(config(builder)?))

@@ -10,6 +10,7 @@
 //! ```
 
 mod check;
+mod checked_reader;
 mod context;
 mod copy_target;
 mod errors;

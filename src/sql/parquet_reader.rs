@@ -1,11 +1,12 @@
-//! A reader of Parquet files whose metadata are believable (see [`super::parquet_metadata`]). Footers
-//! are cached within the session's limit.
+//! A reader of Parquet files whose metadata are believable (see [`super::parquet_metadata`]) and
+//! whose pages are compared with their checksums. Footers are cached within the session's limit.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::parquet::{
     CachedParquetMetaData, DefaultParquetFileReaderFactory, ParquetFileReaderFactory,
 };
@@ -20,6 +21,9 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::error::Place;
+
+use super::checked_reader::CheckedReader;
 use super::parquet_metadata::believable;
 
 /// A cache of believable metadata.
@@ -48,11 +52,15 @@ impl MetadataCache {
 pub(super) struct ReaderFactory {
     readers: DefaultParquetFileReaderFactory,
     cache: MetadataCache,
+    /// What precedes the location of a file in its name.
+    store_name: String,
 }
 
 impl ReaderFactory {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, cache: MetadataCache) -> Self {
-        Self { readers: DefaultParquetFileReaderFactory::new(store), cache }
+    pub(super) fn new(store: Arc<dyn ObjectStore>, url: &ObjectStoreUrl, cache: MetadataCache) -> Self {
+        // A local file is named by its path.
+        let store_name = url.as_str().strip_prefix("file://").unwrap_or(url.as_str()).to_owned();
+        Self { readers: DefaultParquetFileReaderFactory::new(store), cache, store_name }
     }
 }
 
@@ -65,7 +73,9 @@ impl ParquetFileReaderFactory for ReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let meta = file.object_meta.clone();
+        let place = Place::file(format!("{}{}", self.store_name, meta.location));
         let reader = self.readers.create_reader(partition, file, metadata_size_hint, metrics)?;
+        let reader = Box::new(CheckedReader::new(reader, place));
         Ok(Box::new(Reader { reader, meta, cache: self.cache.clone() }))
     }
 }

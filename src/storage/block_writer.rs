@@ -103,6 +103,11 @@ impl<W: Output> BlockWriter<W> {
         }
     }
 
+    /// Whether [`Self::copy`] may splice a range of a file past this program's memory.
+    pub(crate) fn may_splice(&self, from: &SourceFile, bytes: u64) -> bool {
+        bytes >= MIN_SPLICE_BYTES && matches!(from, SourceFile::Local(_))
+    }
+
     /// Copies `bytes` bytes of a file, from `start` on. Returns the number of bytes, which is
     /// smaller where the file ends before.
     ///
@@ -141,7 +146,10 @@ impl<W: Output> BlockWriter<W> {
 
     /// Reads `bytes` bytes of a reader straight into the block. Returns the number of bytes,
     /// which is smaller where the reader ends before.
-    fn copy_from(&mut self, reader: &mut dyn Read, bytes: u64) -> io::Result<u64> {
+    ///
+    /// # Errors
+    /// Errors of the reader, which are not recorded; errors of the output, which are.
+    pub(crate) fn copy_from(&mut self, reader: &mut dyn Read, bytes: u64) -> io::Result<u64> {
         let mut left = bytes;
         while left > 0 {
             let free = self.free()?;

@@ -40,7 +40,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "evaluate",
         ],
     ),
-    ("sql", &["error", "interaction", "storage", "bundle", "samples", "engine", "evaluate"]),
+    ("sql", &["error", "interaction", "storage", "parquet_file", "bundle", "samples", "engine", "evaluate"]),
     (
         "report",
         &["error", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance", "sql"],

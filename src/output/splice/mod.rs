@@ -22,10 +22,11 @@ use arrow::datatypes::Field;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::KeyValue;
+use parquet::file::reader::ChunkReader;
 use parquet::schema::types::SchemaDescPtr;
 
 use crate::error::{Place, Result};
-use crate::parquet_file::Input;
+use crate::parquet_file::{Checksums, Input};
 use crate::storage::block_writer::BlockWriter;
 use crate::storage::{SourceFile, Staged, io_errors};
 
@@ -166,11 +167,41 @@ impl SpliceWriter {
         let bytes = u64::try_from(chunk.metadata.compressed_size())?;
         self.out.align(from, bytes)?;
         let shift = offset(self.out.position())? - chunk.start();
-        let copied = self.out.copy(&self.source, from, bytes)?;
+        let copied = self.copy_checked(row_group, position, from, bytes)?;
         if copied != bytes {
             return Err(ParquetError::EOF(format!("a column chunk of {bytes} bytes ends after {copied}")));
         }
         chunk.shifted(shift)
+    }
+}
+
+impl SpliceWriter {
+    /// Copies the bytes of a column chunk. Pages with checksums pass through this program's
+    /// memory and are checked; others need not.
+    fn copy_checked(
+        &mut self,
+        row_group: usize,
+        position: usize,
+        from: u64,
+        bytes: u64,
+    ) -> ParquetResult<u64> {
+        let Some(chunk) = self.file.input().checked_chunk(row_group, position) else {
+            return self.out.copy(&self.source, from, bytes);
+        };
+        if self.out.may_splice(&self.source, bytes) && chunk.checksums(&self.source)? == Checksums::Absent {
+            return self.out.copy(&self.source, from, bytes);
+        }
+        let mut pages = chunk.check_while_reading(self.source.get_read(from)?);
+        let copied = self.out.copy_from(&mut pages, bytes)?;
+        let located = |error| ParquetError::External(Box::new(error));
+        // A damaged header does not show whether the pages have checksums; other pages do.
+        if copied == bytes
+            && pages.finish().map_err(located)? == Checksums::Unknown
+            && self.file.input().has_page_checksums().map_err(located)?
+        {
+            return Err(located(chunk.unreadable_header()));
+        }
+        Ok(copied)
     }
 }
 

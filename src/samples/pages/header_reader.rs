@@ -10,6 +10,7 @@ use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::parquet_file::CheckedFile;
 use crate::storage::SourceFile;
 
 /// Pages below this size are read whole.
@@ -22,7 +23,7 @@ const LEVEL_BYTES: usize = 8;
 /// A file of which large pages are read in part.
 #[derive(Debug)]
 pub(super) struct HeaderReader {
-    file: SourceFile,
+    file: CheckedFile,
     /// The dimension of the lists, where pages may be read in part.
     dim: Option<usize>,
     /// A note of the last partial read, which `get_bytes` leaves for `take_partial_read`: the
@@ -41,10 +42,11 @@ pub(super) struct PartialRead {
 }
 
 impl HeaderReader {
-    /// A reader of a column chunk of lists of `dim` floats.
-    pub(super) fn new(file: SourceFile, dim: usize, chunk: &ColumnChunkMetaData) -> Self {
-        let dim = Self::can_read_in_part(&file, chunk).then_some(dim);
-        Self { file, dim, partial: Mutex::default() }
+    /// A reader of a column chunk of lists of `dim` floats. Pages whose checksums are to be
+    /// checked are read whole.
+    pub(super) fn new(file: CheckedFile, dim: usize, chunk: &ColumnChunkMetaData) -> ParquetResult<Self> {
+        let in_part = Self::can_read_in_part(file.file(), chunk) && !file.has_checksums()?;
+        Ok(Self { file, dim: in_part.then_some(dim), partial: Mutex::default() })
     }
 
     /// Whether a chunk's pages are read in part: those of a local file without compression.
@@ -54,9 +56,9 @@ impl HeaderReader {
         is_plain && cfg!(target_endian = "little") && matches!(file, SourceFile::Local(_))
     }
 
-    /// The file, which reads every range whole.
+    /// The file, which reads every range whole, and unchecked.
     pub(super) fn file(&self) -> &SourceFile {
-        &self.file
+        self.file.file()
     }
 
     /// The range of the last `get_bytes`, if it was read in part. To be called after every
@@ -80,7 +82,7 @@ impl ChunkReader for HeaderReader {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        if let (Some(dim), SourceFile::Local(file)) = (self.dim, &self.file) {
+        if let (Some(dim), SourceFile::Local(file)) = (self.dim, self.file()) {
             let known = HEADER_BYTES + length / (4 * dim) * LEVEL_BYTES;
             // A range beyond the end of the file is refused before memory is allocated for it.
             let within = start.saturating_add(length as u64) <= self.len();

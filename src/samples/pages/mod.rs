@@ -16,7 +16,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::Input;
+use crate::parquet_file::{CheckedFile, Input};
 use crate::storage::io_errors;
 
 use self::embedding_data::{EmbeddingData, FileRanges};
@@ -68,7 +68,8 @@ impl ListPageReader {
         let locations = metadata.offset_index().and_then(|all| all.get(row_group)?.get(leaf));
         let locations = locations.map(|index| index.page_locations().clone());
         let (chunk, rows) = (group.column(leaf), input.rows_in(row_group));
-        let pages = PageSource::new(input.file(), dim, column, chunk, rows, locations)
+        let file = CheckedFile::of_column(input, row_group, position);
+        let pages = PageSource::new(file, dim, column, chunk, rows, locations)
             .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
         let root = metadata.file_metadata().schema().get_fields().get(position);
         let is_optional = root.is_some_and(|root| root.get_basic_info().repetition() == Repetition::OPTIONAL);
@@ -87,6 +88,11 @@ impl ListPageReader {
         };
         let groups = input.metadata().row_groups();
         leaf.is_some_and(|(leaf, _)| groups.iter().all(|group| defers(group.column(leaf))))
+            && (0..groups.len()).all(|row_group| {
+                // Pages that are checked are read whole.
+                let file = CheckedFile::of_column(input, row_group, position);
+                file.has_checksums().is_ok_and(|checked| !checked)
+            })
     }
 
     /// The next `rows` rows.

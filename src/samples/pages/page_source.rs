@@ -12,7 +12,7 @@ use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
-use crate::storage::SourceFile;
+use crate::parquet_file::CheckedFile;
 
 use super::decoded::{self, DecodedLevels, Dictionary};
 use super::header_reader::{HeaderReader, PartialRead};
@@ -40,14 +40,14 @@ pub(super) enum NextPage {
 impl PageSource {
     /// The pages of a column chunk of lists of `dim` floats, in a row group of `rows` rows.
     pub(super) fn new(
-        file: &SourceFile,
+        file: CheckedFile,
         dim: usize,
         column: ColumnDescPtr,
         chunk: &ColumnChunkMetaData,
         rows: usize,
         locations: Option<Vec<PageLocation>>,
     ) -> ParquetResult<Self> {
-        let file = Arc::new(HeaderReader::new(file.clone(), dim, chunk));
+        let file = Arc::new(HeaderReader::new(file, dim, chunk)?);
         let pages = SerializedPageReader::new(Arc::clone(&file), chunk, rows, locations)?;
         Ok(Self { pages, file, column, dim, dictionary: None, next: None })
     }

@@ -1,0 +1,190 @@
+//! A chunk reader that checks pages as they are read, before they are decoded: checksums, where
+//! pages have them, and headers. The Parquet crate can do the first (its feature `crc`), but
+//! without the place in its error, and it takes the checksum of an encrypted page, which is of
+//! the bytes as stored, for one of the decrypted bytes.
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, Length};
+
+use crate::error::{Error, Place};
+use crate::storage::SourceFile;
+
+use super::column_chunk::{ColumnChunk, read_header};
+use super::open::Input;
+use super::page_checker::{Checksums, PageName, PageWalk, check_page};
+use super::page_header::PageHeader;
+
+/// A file of which some column chunks are checked. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedFile {
+    file: SourceFile,
+    chunks: Arc<[WalkedChunk]>,
+    first_error: Arc<Mutex<Option<Error>>>,
+}
+
+/// A column chunk, and how far its pages were read.
+#[derive(Debug)]
+struct WalkedChunk {
+    chunk: ColumnChunk,
+    walk: Mutex<Walk>,
+}
+
+#[derive(Debug)]
+struct Walk {
+    pages: PageWalk,
+    /// The offset of the next page header.
+    at: u64,
+    /// The page that was entered, and its body.
+    entered: Option<(PageName, PageHeader, Range<u64>)>,
+    /// Whether nothing more can be checked.
+    ended: bool,
+}
+
+impl CheckedFile {
+    /// The file, with the chunks of a top-level column in a row group.
+    pub(crate) fn of_column(input: &Input, row_group: usize, position: usize) -> Self {
+        let schema = input.metadata().file_metadata().schema_descr();
+        let leaves = (0..schema.num_columns()).filter(|leaf| schema.get_column_root_idx(*leaf) == position);
+        Self::of_leaves(input, row_group, leaves)
+    }
+
+    /// The file, with all column chunks of a row group.
+    pub(crate) fn of_row_group(input: &Input, row_group: usize) -> Self {
+        Self::of_leaves(input, row_group, 0..input.metadata().row_group(row_group).num_columns())
+    }
+
+    fn of_leaves(input: &Input, row_group: usize, leaves: impl Iterator<Item = usize>) -> Self {
+        let chunks = leaves.filter_map(|leaf| input.checked_chunk(row_group, leaf));
+        let mut chunks: Vec<_> = chunks.map(WalkedChunk::new).collect();
+        chunks.sort_unstable_by_key(|found| found.chunk.bytes().start);
+        Self { file: input.file().clone(), chunks: chunks.into(), first_error: Arc::default() }
+    }
+
+    /// The file, which reads every range unchecked.
+    pub(crate) fn file(&self) -> &SourceFile {
+        &self.file
+    }
+
+    /// Whether pages are checked, and have something to check.
+    ///
+    /// # Errors
+    /// Those of reading the first page headers.
+    pub(crate) fn has_checksums(&self) -> ParquetResult<bool> {
+        for WalkedChunk { chunk, .. } in self.chunks.iter() {
+            if chunk.checksums(&self.file)? == Checksums::Present {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the first error out, with `place` for one of the system: the Parquet and Arrow
+    /// crates pass on only its text.
+    pub(crate) fn take_error(&self, place: &Place) -> Option<Error> {
+        let found = lock(&self.first_error).take();
+        found.or_else(|| self.file.take_read_error(place))
+    }
+
+    fn chunk_at(&self, offset: u64) -> Option<&WalkedChunk> {
+        let behind = self.chunks.partition_point(|found| found.chunk.bytes().start <= offset);
+        self.chunks.get(behind.checked_sub(1)?).filter(|found| found.chunk.bytes().contains(&offset))
+    }
+}
+
+impl WalkedChunk {
+    fn new(chunk: ColumnChunk) -> Self {
+        let at = chunk.bytes().start;
+        let pages = PageWalk::from(PageName::Data(0));
+        Self { chunk, walk: Mutex::new(Walk { pages, at, entered: None, ended: false }) }
+    }
+
+    /// Checks bytes at `start` that are one page: with its header, where the Parquet crate
+    /// reads by an offset index, and else without.
+    fn check(&self, file: &SourceFile, start: u64, bytes: &Bytes) -> ParquetResult<()> {
+        if self.chunk.has_page_locations() {
+            return self.chunk.check(start, bytes).map_err(external);
+        }
+        let mut walk = lock(&self.walk);
+        while !walk.ended && walk.at < start {
+            walk.advance(&self.chunk, file)?;
+        }
+        match walk.entered.take() {
+            Some((page, header, body)) if body.start == start && body.end - start == bytes.len() as u64 => {
+                check_page(self.chunk.facts(), page, &header, bytes).map_err(external)?;
+            }
+            _ => {}
+        }
+        if walk.at == self.chunk.bytes().end && !walk.ended {
+            walk.ended = true;
+            walk.pages.finish(self.chunk.facts()).map_err(external)?;
+        }
+        Ok(())
+    }
+}
+
+impl Walk {
+    /// Reads the next page header and passes over its page.
+    fn advance(&mut self, chunk: &ColumnChunk, file: &SourceFile) -> ParquetResult<()> {
+        self.entered = None;
+        let end = chunk.bytes().end;
+        let Some((header, length)) = read_header(file, self.at..end)? else {
+            self.ended = true;
+            return match self.pages.checksums() {
+                Some(true) => Err(external(self.pages.unreadable(chunk.facts()))),
+                _ => Ok(()),
+            };
+        };
+        let page = self.pages.enter(chunk.facts(), &header).map_err(external)?;
+        let body = self.at + length as u64..self.at + length as u64 + u64::from(header.stored_bytes);
+        self.at = body.end;
+        self.ended = self.pages.checksums() == Some(false);
+        self.entered = Some((page, header, body));
+        Ok(())
+    }
+}
+
+fn external(error: Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Length for CheckedFile {
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+}
+
+impl ChunkReader for CheckedFile {
+    type T = Box<dyn Read + Send>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        self.file.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let bytes = self.file.get_bytes(start, length)?;
+        if let Some(found) = self.chunk_at(start) {
+            found.check(&self.file, start, &bytes).inspect_err(|error| self.record(error))?;
+        }
+        Ok(bytes)
+    }
+}
+
+impl CheckedFile {
+    /// Keeps a copy of an error of ours, of which the crates would leave the text.
+    fn record(&self, error: &ParquetError) {
+        if let ParquetError::External(source) = error
+            && let Some(Error::BadData { place, what }) = source.downcast_ref()
+        {
+            lock(&self.first_error).get_or_insert_with(|| Error::bad_data(place.clone(), what));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! A column chunk of an open file whose pages can be checked: its range of bytes, what the
+//! footer says of it, and where its pages begin, if the file has an offset index.
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
+use parquet::file::reader::ChunkReader;
+
+use crate::error::{Error, Place, Result};
+use crate::storage::{SourceFile, io_errors};
+
+use super::open::Input;
+use super::page_checker::{CheckedPages, Checksums, ChunkFacts, PageChecker, PageName, PageWalk};
+use super::page_header::{PageHeader, Parsed};
+
+/// The length of "PAR1", before which no page starts: some writers give the offset 0 to a
+/// dictionary page that is not there.
+const MAGIC_BYTES: i64 = 4;
+/// Bytes read at first for a page header.
+const HEADER_BYTES: usize = 1 << 10;
+
+/// A column chunk whose pages are checked.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnChunk {
+    bytes: Range<u64>,
+    facts: ChunkFacts,
+    metadata: Arc<ParquetMetaData>,
+    row_group: usize,
+    leaf: usize,
+}
+
+impl ColumnChunk {
+    /// A column chunk of a file. None where it is encrypted, and so authenticated by its
+    /// cipher, or where the footer gives it no range.
+    pub(crate) fn of(
+        metadata: &Arc<ParquetMetaData>,
+        file: &Place,
+        row_group: usize,
+        leaf: usize,
+    ) -> Option<Self> {
+        let group = metadata.row_groups().get(row_group)?;
+        let chunk = group.columns().get(leaf).filter(|chunk| chunk.crypto_metadata().is_none())?;
+        let bytes = byte_range(chunk)?;
+        let facts = ChunkFacts {
+            place: file.clone().row_group(row_group).column(column_name(metadata, leaf)),
+            values: u64::try_from(chunk.num_values()).ok()?,
+            rows: u64::try_from(group.num_rows()).ok()?,
+            encodings: chunk.encodings_mask().as_i32().cast_unsigned(),
+            is_compressed: chunk.compression() != Compression::UNCOMPRESSED,
+        };
+        Some(Self { bytes, facts, metadata: Arc::clone(metadata), row_group, leaf })
+    }
+
+    /// The bytes of a column chunk, if it can be checked.
+    pub(super) fn range(metadata: &ParquetMetaData, row_group: usize, leaf: usize) -> Option<Range<u64>> {
+        let chunk = metadata.row_groups().get(row_group)?.columns().get(leaf)?;
+        if chunk.crypto_metadata().is_some() { None } else { byte_range(chunk) }
+    }
+
+    /// Its bytes in the file.
+    pub(crate) fn bytes(&self) -> &Range<u64> {
+        &self.bytes
+    }
+
+    pub(super) fn facts(&self) -> &ChunkFacts {
+        &self.facts
+    }
+
+    /// Whether the first pages have checksums.
+    ///
+    /// # Errors
+    /// Those of reading their headers.
+    pub(crate) fn checksums(&self, file: &SourceFile) -> ParquetResult<Checksums> {
+        let mut walk = PageWalk::from(PageName::Data(0));
+        let mut at = self.bytes.start;
+        while at < self.bytes.end && walk.checksums().is_none() {
+            let Some((header, length)) = read_header(file, at..self.bytes.end)? else {
+                return Ok(Checksums::Unknown);
+            };
+            if walk.enter(&self.facts, &header).is_err() {
+                return Ok(Checksums::Present);
+            }
+            at += length as u64 + u64::from(header.stored_bytes);
+        }
+        Ok(if walk.checksums() == Some(true) { Checksums::Present } else { Checksums::Absent })
+    }
+
+    /// A reader of all bytes of the chunk that checks them as they pass.
+    pub(crate) fn check_while_reading<R: Read>(&self, reader: R) -> CheckedPages<R> {
+        CheckedPages::new(reader, self.facts.clone())
+    }
+
+    /// The error of a first page header that can't be parsed.
+    pub(crate) fn unreadable_header(&self) -> Error {
+        PageWalk::from(PageName::Data(0)).unreadable(&self.facts)
+    }
+
+    /// Reads all pages, and checks them.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with file, row group, column and page; [`Error::Io`].
+    pub(crate) fn check_all(&self, file: &SourceFile) -> Result<Checksums> {
+        let read = |error| io_errors::io(self.facts.place.clone(), "read", error);
+        let reader = file.get_read(self.bytes.start);
+        let reader = reader.map_err(|error| io_errors::parquet(self.facts.place.clone(), "read", error))?;
+        let mut pages = self.check_while_reading(reader.take(self.bytes.end - self.bytes.start));
+        let mut buffer = vec![0; 1 << 18];
+        while pages.read(&mut buffer).map_err(read)? > 0 {}
+        pages.finish()
+    }
+
+    /// Checks bytes at `start` that are whole pages of the chunk with their headers.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with file, row group, column and page.
+    pub(crate) fn check(&self, start: u64, bytes: &[u8]) -> Result<()> {
+        let first = match self.page_number(start) {
+            _ if start == self.bytes.start => PageName::Data(0),
+            Some(number) => PageName::Data(number),
+            None if matches!(PageHeader::parse(bytes), Parsed::Complete(..)) => PageName::AtByte(start),
+            None => return Ok(()),
+        };
+        let mut checker = PageChecker::new(self.facts.clone(), first);
+        checker.take(bytes)?;
+        if (start..start + bytes.len() as u64) == self.bytes {
+            checker.finish().map(drop)
+        } else {
+            checker.finish_page().map(drop)
+        }
+    }
+
+    pub(super) fn has_page_locations(&self) -> bool {
+        self.page_locations().is_some()
+    }
+
+    fn page_locations(&self) -> Option<&[PageLocation]> {
+        let index = self.metadata.offset_index()?.get(self.row_group)?.get(self.leaf)?;
+        Some(index.page_locations())
+    }
+
+    fn page_number(&self, start: u64) -> Option<usize> {
+        let start = i64::try_from(start).ok()?;
+        self.page_locations()?.binary_search_by_key(&start, |page| page.offset).ok()
+    }
+}
+
+fn byte_range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    let dictionary = chunk.dictionary_page_offset().filter(|offset| *offset >= MAGIC_BYTES);
+    let start = u64::try_from(dictionary.unwrap_or(chunk.data_page_offset())).ok()?;
+    let end = start.checked_add(u64::try_from(chunk.compressed_size()).ok()?)?;
+    Some(start..end)
+}
+
+/// The name of a top-level column; of a column that is nested with others, its path.
+fn column_name(metadata: &ParquetMetaData, leaf: usize) -> String {
+    let schema = metadata.file_metadata().schema_descr();
+    let root = |leaf| schema.get_column_root_idx(leaf);
+    let neighbours = [leaf.checked_sub(1), Some(leaf + 1).filter(|next| *next < schema.num_columns())];
+    if neighbours.into_iter().flatten().any(|other| root(other) == root(leaf)) {
+        schema.column(leaf).path().string()
+    } else {
+        schema.get_column_root(leaf).name().to_owned()
+    }
+}
+
+/// Reads the page header at the start of a range, and its length. None where there is none.
+pub(super) fn read_header(
+    file: &SourceFile,
+    range: Range<u64>,
+) -> ParquetResult<Option<(PageHeader, usize)>> {
+    let mut reader = file.get_read(range.start)?.take(range.end - range.start);
+    let mut bytes = Vec::new();
+    loop {
+        let more = HEADER_BYTES.max(bytes.len());
+        let read = reader.by_ref().take(more as u64).read_to_end(&mut bytes)?;
+        match PageHeader::parse(&bytes) {
+            Parsed::Complete(header, length) => return Ok(Some((header, length))),
+            Parsed::Incomplete if read > 0 => {}
+            Parsed::Incomplete | Parsed::Invalid => return Ok(None),
+        }
+    }
+}
+
+impl Input {
+    /// A column chunk whose pages are to be checked.
+    pub(crate) fn checked_chunk(&self, row_group: usize, leaf: usize) -> Option<ColumnChunk> {
+        let checks = self.checks_pages();
+        checks.then(|| ColumnChunk::of(self.metadata(), &self.place(), row_group, leaf)).flatten()
+    }
+
+    /// Whether some page of the file has a checksum.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn has_page_checksums(&self) -> Result<bool> {
+        for (row_group, group) in self.metadata().row_groups().iter().enumerate() {
+            for leaf in 0..group.num_columns() {
+                let Some(chunk) = self.checked_chunk(row_group, leaf) else { continue };
+                let checksums = chunk.checksums(self.file());
+                let place = || chunk.facts.place.clone();
+                if checksums.map_err(|e| io_errors::parquet(place(), "read", e))? == Checksums::Present {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The damage of the pages at the place of an error, which is then its cause: that of the
+    /// first page in the row group, and in the column if the place has one.
+    pub fn damage_at(&self, place: &Place) -> Option<Error> {
+        let row_group = place.row_group?;
+        let columns = self.metadata().row_groups().get(row_group)?.num_columns();
+        let chunks =
+            (0..columns).filter_map(|leaf| ColumnChunk::of(self.metadata(), &self.place(), row_group, leaf));
+        let root = |chunk: &ColumnChunk| {
+            let schema = self.metadata().file_metadata().schema_descr();
+            schema.get_column_root(chunk.leaf).name().to_owned()
+        };
+        let mut named = chunks.filter(|chunk| {
+            let own = &chunk.facts.place.column;
+            place.column.is_none() || place.column == *own || place.column == Some(root(chunk))
+        });
+        named.find_map(|chunk| {
+            chunk.check_all(self.file()).err().filter(|e| matches!(e, Error::BadData { .. }))
+        })
+    }
+}

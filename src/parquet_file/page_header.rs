@@ -1,0 +1,346 @@
+//! Page headers, as far as a check of the pages needs them: the Parquet crate keeps its own to
+//! itself. They are structs of Thrift's compact protocol.
+
+/// Longest header that is accepted. Its statistics may hold whole values.
+const MAX_HEADER_BYTES: usize = 16 << 20;
+/// Deepest nesting of structs that is skipped; a page header has three levels.
+const MAX_DEPTH: usize = 8;
+
+/// The kind of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PageKind {
+    Data,
+    Index,
+    Dictionary,
+    DataV2,
+}
+
+/// The header of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PageHeader {
+    pub(super) kind: PageKind,
+    /// Bytes of the page behind its header.
+    pub(super) stored_bytes: u32,
+    /// The same without compression.
+    pub(super) plain_bytes: u32,
+    /// CRC-32 of the stored bytes.
+    pub(super) checksum: Option<u32>,
+    /// Values of a data page, nulls included.
+    pub(super) values: Option<u32>,
+    /// Rows of a data page of version 2.
+    pub(super) rows: Option<u32>,
+    /// Parquet's number of a data page's encoding.
+    pub(super) encoding: Option<u32>,
+    /// Bytes of repetition and definition levels in front of the values, in a page of version 2.
+    pub(super) level_bytes: Option<[u32; 2]>,
+    /// Whether a page of version 2 is compressed, where its column chunk is.
+    pub(super) is_compressed: bool,
+}
+
+/// The result of parsing the start of some bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parsed {
+    /// A header, and its length in bytes.
+    Complete(PageHeader, usize),
+    /// The bytes end within the header.
+    Incomplete,
+    /// The bytes are no page header.
+    Invalid,
+}
+
+impl PageHeader {
+    /// Parses the header at the start of `bytes`.
+    pub(super) fn parse(bytes: &[u8]) -> Parsed {
+        let mut fields = Fields { bytes, at: 0, last_id: 0 };
+        match read(&mut fields) {
+            Ok(header) => Parsed::Complete(header, fields.at),
+            Err(Stop::End) if bytes.len() < MAX_HEADER_BYTES => Parsed::Incomplete,
+            Err(_) => Parsed::Invalid,
+        }
+    }
+
+    /// Whether the page holds rows.
+    pub(super) fn is_data(&self) -> bool {
+        matches!(self.kind, PageKind::Data | PageKind::DataV2)
+    }
+}
+
+/// The reason why a header was not read.
+enum Stop {
+    /// The bytes end.
+    End,
+    Invalid,
+}
+
+type Read<T> = Result<T, Stop>;
+
+/// Types of the compact protocol.
+const TRUE: u8 = 1;
+const FALSE: u8 = 2;
+const I32: u8 = 5;
+const STRUCT: u8 = 12;
+
+fn read(fields: &mut Fields<'_>) -> Read<PageHeader> {
+    let (mut kind, mut stored_bytes, mut plain_bytes, mut checksum) = (None, None, None, None);
+    let mut data: [Option<DataHeader>; 2] = [None, None];
+    let (mut has_index, mut has_dictionary) = (false, false);
+    while let Some((id, field_type)) = fields.next()? {
+        match (id, field_type) {
+            (1, I32) => kind = Some(fields.i32()?),
+            (2, I32) => plain_bytes = Some(fields.u32()?),
+            (3, I32) => stored_bytes = Some(fields.u32()?),
+            (4, I32) => checksum = Some(fields.i32()?.cast_unsigned()),
+            (5, STRUCT) => data[0] = Some(fields.nested(data_page)?),
+            (8, STRUCT) => data[1] = Some(fields.nested(data_page_v2)?),
+            (6, STRUCT) => has_index = fields.skip(STRUCT, 0).map(|()| true)?,
+            (7, STRUCT) => has_dictionary = fields.skip(STRUCT, 0).map(|()| true)?,
+            (_, other) => fields.skip(other, 0)?,
+        }
+    }
+    let [v1, v2] = data;
+    let (kind, data) = match kind {
+        Some(0) if v1.is_some() => (PageKind::Data, v1),
+        Some(1) if has_index => (PageKind::Index, None),
+        Some(2) if has_dictionary => (PageKind::Dictionary, None),
+        Some(3) if v2.is_some() => (PageKind::DataV2, v2),
+        _ => return Err(Stop::Invalid),
+    };
+    Ok(PageHeader {
+        kind,
+        stored_bytes: stored_bytes.ok_or(Stop::Invalid)?,
+        plain_bytes: plain_bytes.ok_or(Stop::Invalid)?,
+        checksum,
+        values: data.as_ref().and_then(|data| data.values),
+        rows: data.as_ref().and_then(|data| data.rows),
+        encoding: data.as_ref().and_then(|data| data.encoding),
+        level_bytes: data.as_ref().and_then(|data| Some([data.level_bytes[0]?, data.level_bytes[1]?])),
+        is_compressed: data.is_none_or(|data| data.is_compressed),
+    })
+}
+
+/// The part of a header that only data pages have.
+struct DataHeader {
+    values: Option<u32>,
+    rows: Option<u32>,
+    encoding: Option<u32>,
+    level_bytes: [Option<u32>; 2],
+    is_compressed: bool,
+}
+
+impl Default for DataHeader {
+    fn default() -> Self {
+        Self { values: None, rows: None, encoding: None, level_bytes: [None; 2], is_compressed: true }
+    }
+}
+
+fn data_page(fields: &mut Fields<'_>) -> Read<DataHeader> {
+    let mut header = DataHeader::default();
+    while let Some((id, field_type)) = fields.next()? {
+        match (id, field_type) {
+            (1, I32) => header.values = Some(fields.u32()?),
+            (2, I32) => header.encoding = Some(fields.u32()?),
+            (_, other) => fields.skip(other, 1)?,
+        }
+    }
+    Ok(header)
+}
+
+fn data_page_v2(fields: &mut Fields<'_>) -> Read<DataHeader> {
+    let mut header = DataHeader::default();
+    while let Some((id, field_type)) = fields.next()? {
+        match (id, field_type) {
+            (1, I32) => header.values = Some(fields.u32()?),
+            (3, I32) => header.rows = Some(fields.u32()?),
+            (4, I32) => header.encoding = Some(fields.u32()?),
+            (5, I32) => header.level_bytes[1] = Some(fields.u32()?),
+            (6, I32) => header.level_bytes[0] = Some(fields.u32()?),
+            (7, TRUE | FALSE) => header.is_compressed = field_type == TRUE,
+            (_, other) => fields.skip(other, 1)?,
+        }
+    }
+    Ok(header)
+}
+
+/// The fields of a struct, one after the other.
+struct Fields<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    last_id: i64,
+}
+
+impl Fields<'_> {
+    /// The number and type of the next field; none at the end of the struct.
+    fn next(&mut self) -> Read<Option<(i64, u8)>> {
+        let byte = self.byte()?;
+        let (delta, field_type) = (byte >> 4, byte & 0xf);
+        if field_type == 0 {
+            return Ok(None);
+        }
+        self.last_id = match delta {
+            0 => self.integer()?,
+            delta => self.last_id.checked_add(i64::from(delta)).ok_or(Stop::Invalid)?,
+        };
+        Ok(Some((self.last_id, field_type)))
+    }
+
+    /// Reads a field that is a struct itself.
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+        let outer = std::mem::take(&mut self.last_id);
+        let nested = read(self)?;
+        self.last_id = outer;
+        Ok(nested)
+    }
+
+    fn byte(&mut self) -> Read<u8> {
+        let byte = *self.bytes.get(self.at).ok_or(Stop::End)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn varint(&mut self) -> Read<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Stop::Invalid)
+    }
+
+    /// A signed number in zigzag encoding.
+    fn integer(&mut self) -> Read<i64> {
+        let value = self.varint()?;
+        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+    }
+
+    fn i32(&mut self) -> Read<i32> {
+        i32::try_from(self.integer()?).map_err(|_| Stop::Invalid)
+    }
+
+    fn u32(&mut self) -> Read<u32> {
+        u32::try_from(self.i32()?).map_err(|_| Stop::Invalid)
+    }
+
+    fn advance(&mut self, bytes: u64) -> Read<()> {
+        let bytes = usize::try_from(bytes).map_err(|_| Stop::Invalid)?;
+        let end = self.at.checked_add(bytes).filter(|end| *end <= MAX_HEADER_BYTES).ok_or(Stop::Invalid)?;
+        if end > self.bytes.len() {
+            return Err(Stop::End);
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// Skips the value of a field.
+    fn skip(&mut self, field_type: u8, depth: usize) -> Read<()> {
+        match field_type {
+            TRUE | FALSE => Ok(()),
+            3 => self.advance(1),
+            4..=6 => self.varint().map(drop),
+            7 => self.advance(8),
+            8 => {
+                let bytes = self.varint()?;
+                self.advance(bytes)
+            }
+            9 | 10 if depth < MAX_DEPTH => self.skip_list(depth + 1),
+            STRUCT if depth < MAX_DEPTH => self.nested(|fields| {
+                while let Some((_, field_type)) = fields.next()? {
+                    fields.skip(field_type, depth + 1)?;
+                }
+                Ok(())
+            }),
+            _ => Err(Stop::Invalid),
+        }
+    }
+
+    fn skip_list(&mut self, depth: usize) -> Read<()> {
+        let byte = self.byte()?;
+        let count = match byte >> 4 {
+            15 => self.varint()?,
+            count => u64::from(count),
+        };
+        for _ in 0..count {
+            match byte & 0xf {
+                TRUE | FALSE => self.advance(1)?,
+                element => self.skip(element, depth)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Appends a field of type i32.
+    fn field(out: &mut Vec<u8>, delta: u8, value: i32) {
+        out.push(delta << 4 | I32);
+        let mut value = (value << 1 ^ value >> 31).cast_unsigned();
+        while value >= 0x80 {
+            out.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        out.push(value as u8);
+    }
+
+    /// A plain data page of version 1 with a header, as a writer lays it out.
+    pub(crate) fn page(body: &[u8], values: i32, checksum: Option<u32>) -> Vec<u8> {
+        let mut out = Vec::new();
+        field(&mut out, 1, 0);
+        field(&mut out, 1, body.len() as i32);
+        field(&mut out, 1, body.len() as i32);
+        if let Some(checksum) = checksum {
+            field(&mut out, 1, checksum.cast_signed());
+        }
+        out.push(if checksum.is_some() { 1 } else { 2 } << 4 | STRUCT);
+        field(&mut out, 1, values);
+        field(&mut out, 1, 0);
+        field(&mut out, 1, 3);
+        field(&mut out, 1, 3);
+        // Statistics: a null count of 0, a maximum of 3 bytes.
+        out.extend([1 << 4 | STRUCT, 3 << 4 | 6, 0, 2 << 4 | 8, 3, 7, 7, 7, 0]);
+        out.extend([0, 0]);
+        out.extend(body);
+        out
+    }
+
+    #[test]
+    fn a_header_is_read_with_and_without_a_checksum() {
+        for checksum in [None, Some(0), Some(u32::MAX), Some(0x8123_4567)] {
+            let bytes = page(&[1; 300], 75, checksum);
+            let header = PageHeader {
+                kind: PageKind::Data,
+                stored_bytes: 300,
+                plain_bytes: 300,
+                checksum,
+                values: Some(75),
+                rows: None,
+                encoding: Some(0),
+                level_bytes: None,
+                is_compressed: true,
+            };
+            assert_eq!(PageHeader::parse(&bytes), Parsed::Complete(header, bytes.len() - 300));
+            for end in 0..bytes.len() - 300 {
+                assert_eq!(PageHeader::parse(&bytes[..end]), Parsed::Incomplete, "{end}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            _ = PageHeader::parse(&bytes);
+        }
+
+        #[test]
+        fn flipped_bits_are_survived(at in 0_usize..40, bit in 0..8) {
+            let mut bytes = page(&[1; 30], 7, Some(5));
+            bytes[at] ^= 1_u8 << bit;
+            _ = PageHeader::parse(&bytes);
+        }
+    }
+}

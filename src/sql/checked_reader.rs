@@ -1,0 +1,82 @@
+//! A decorator of DataFusion's readers of Parquet files that compares pages with their checksums
+//! before they are decoded.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
+use datafusion::parquet::file::metadata::ParquetMetaData;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::error::Place;
+use crate::parquet_file::ChunkMap;
+
+/// A reader that checks the pages that pass through it.
+pub(super) struct CheckedReader {
+    reader: Box<dyn AsyncFileReader + Send>,
+    file: Place,
+    chunks: Option<Arc<ChunkMap>>,
+}
+
+impl CheckedReader {
+    /// Decorates the reader of a file, which errors name as `file`.
+    pub(super) fn new(reader: Box<dyn AsyncFileReader + Send>, file: Place) -> Self {
+        Self { reader, file, chunks: None }
+    }
+
+    async fn chunks(&mut self) -> ParquetResult<Arc<ChunkMap>> {
+        if let Some(chunks) = &self.chunks {
+            return Ok(Arc::clone(chunks));
+        }
+        let metadata = self.reader.get_metadata(None).await?;
+        Ok(self.map(&metadata))
+    }
+
+    fn map(&mut self, metadata: &Arc<ParquetMetaData>) -> Arc<ChunkMap> {
+        let chunks = Arc::new(ChunkMap::new(metadata, self.file.clone()));
+        self.chunks = Some(Arc::clone(&chunks));
+        chunks
+    }
+}
+
+fn check(chunks: &ChunkMap, range: &Range<u64>, bytes: &Bytes) -> ParquetResult<()> {
+    chunks.check(range.start, bytes).map_err(|error| ParquetError::External(Box::new(error)))
+}
+
+impl AsyncFileReader for CheckedReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        async move {
+            let chunks = self.chunks().await?;
+            let bytes = self.reader.get_bytes(range.clone()).await?;
+            check(&chunks, &range, &bytes)?;
+            Ok(bytes)
+        }
+        .boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move {
+            let chunks = self.chunks().await?;
+            let found = self.reader.get_byte_ranges(ranges.clone()).await?;
+            ranges.iter().zip(&found).try_for_each(|(range, bytes)| check(&chunks, range, bytes))?;
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let metadata = self.reader.get_metadata(options).await?;
+            self.map(&metadata);
+            Ok(metadata)
+        }
+        .boxed()
+    }
+}
