@@ -173,7 +173,7 @@ impl ComputedOutputs<'_> {
         let input = &job.input;
         let row_stats = computation.row_stats();
         let columns = row_stats.summaries(job.computed(), shift.map_or(0.0, |shift| shift.nats()));
-        let fates = row_stats.fates().clone();
+        let (fates, unknown_labels) = (row_stats.fates().clone(), row_stats.unknown_labels().to_vec());
         // A footer that is not encrypted must not reveal values of columns that are.
         let is_open = input.has_plaintext_footer_of_encrypted();
         let moments = columns.iter().map(|(name, column)| (name.clone(), (!is_open).then_some(*column)));
@@ -198,6 +198,7 @@ impl ComputedOutputs<'_> {
             rows: input.rows(),
             skipped: false,
             fates,
+            unknown_labels,
             columns,
             adjustment: shift.map(|shift| shift.adjustment),
             written: Some(CopyMethod::of(input)),

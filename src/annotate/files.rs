@@ -12,6 +12,7 @@ use crate::storage::{FilePair, Files, create_parent_folder, join_path};
 use super::adjust::{self, MeasuredFile, Shift};
 use super::compute::FilePaths;
 use super::options::Adjust;
+use super::row_stats::add_distinct;
 use super::run::Run;
 use super::summary::{self, Summary, Totals};
 
@@ -43,7 +44,7 @@ impl Run<'_> {
             finished(&summary);
         }
         let elapsed = start.elapsed();
-        let Sums { rows, skipped_files, resumed_rows, fates, moments, output_bytes } = sums;
+        let Sums { rows, skipped_files, resumed_rows, fates, unknown_labels, moments, output_bytes } = sums;
         Ok(Totals {
             input: files.input().display().to_string(),
             output: files.output().display().to_string(),
@@ -53,6 +54,7 @@ impl Run<'_> {
             resumed_rows,
             rows,
             bad_rows: fates.bad(),
+            unknown_labels,
             columns: moments.into_iter().map(|(name, column)| (name, column.summary())).collect(),
             adjustment,
             engine: self.engine.describe().to_string(),
@@ -87,6 +89,7 @@ struct Sums {
     skipped_files: usize,
     resumed_rows: u64,
     fates: FateCounts,
+    unknown_labels: Vec<String>,
     moments: BTreeMap<String, Moments>,
     output_bytes: u64,
 }
@@ -97,6 +100,7 @@ impl Sums {
         self.skipped_files += usize::from(summary.skipped);
         self.resumed_rows += summary.resumed_rows;
         self.fates.merge(&summary.fates);
+        add_distinct(&mut self.unknown_labels, &summary.unknown_labels);
         for (name, column) in &summary.columns {
             self.moments.entry(name.clone()).or_default().merge(&column.into());
         }

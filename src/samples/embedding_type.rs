@@ -6,9 +6,11 @@ use arrow::datatypes::DataType;
 
 use crate::error::{Error, Place, Result};
 
+use super::spark_vector;
+
 /// The accepted types, for messages.
 const ACCEPTED: &str = "FixedSizeList, List or LargeList of Float16, Float32 or Float64, \
-    or FixedSizeBinary of little-endian f32";
+    vectors of Spark ML (struct of type, size, indices, values), or FixedSizeBinary of little-endian f32";
 
 /// The type of an embedding's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub enum EmbeddingLayout {
     LargeList,
     /// This number of f32 values as bytes, little endian.
     FixedSizeBinary(usize),
+    /// Vectors of Spark ML, dense or sparse, of any length.
+    SparkVector,
 }
 
 /// A column type that is an embedding.
@@ -56,6 +60,7 @@ impl EmbeddingType {
                 let bytes = usize::try_from(*bytes).ok()?;
                 (&DataType::Float32, EmbeddingLayout::FixedSizeBinary((bytes % 4 == 0).then_some(bytes / 4)?))
             }
+            DataType::Struct(fields) => (spark_vector::values_of(fields)?, EmbeddingLayout::SparkVector),
             _ => return None,
         };
         let item = match item {
@@ -85,7 +90,7 @@ impl EmbeddingType {
     pub fn dimension(&self) -> Option<usize> {
         match self.layout {
             EmbeddingLayout::FixedSizeList(length) | EmbeddingLayout::FixedSizeBinary(length) => Some(length),
-            EmbeddingLayout::List | EmbeddingLayout::LargeList => None,
+            EmbeddingLayout::List | EmbeddingLayout::LargeList | EmbeddingLayout::SparkVector => None,
         }
     }
 
@@ -123,6 +128,7 @@ impl fmt::Display for EmbeddingType {
             EmbeddingLayout::List => write!(f, "List<{:?}>", self.item),
             EmbeddingLayout::LargeList => write!(f, "LargeList<{:?}>", self.item),
             EmbeddingLayout::FixedSizeBinary(length) => write!(f, "FixedSizeBinary of {length} × F32"),
+            EmbeddingLayout::SparkVector => write!(f, "Spark vector of {:?}", self.item),
         }
     }
 }
@@ -141,11 +147,26 @@ mod tests {
         assert_eq!(dimension(DataType::List(item(DataType::Float32))), Some(None));
         assert_eq!(dimension(DataType::LargeList(item(DataType::Float64))), Some(None));
         assert_eq!(dimension(DataType::FixedSizeBinary(32)), Some(Some(8)));
+        let vector = |values| {
+            let fields = [
+                ("type", DataType::Int8),
+                ("size", DataType::Int32),
+                ("indices", DataType::List(item(DataType::Int32))),
+                ("values", values),
+            ];
+            DataType::Struct(fields.into_iter().map(|(name, of)| Field::new(name, of, true)).collect())
+        };
+        assert_eq!(dimension(vector(DataType::List(item(DataType::Float64)))), Some(None));
         for other in [
             DataType::FixedSizeBinary(6),
             DataType::FixedSizeList(item(DataType::Float32), 0),
             DataType::List(item(DataType::Int8)),
             DataType::Float32,
+            vector(DataType::Utf8),
+            vector(DataType::List(item(DataType::Int64))),
+            DataType::Struct(
+                vec![Field::new("values", DataType::List(item(DataType::Float64)), true)].into(),
+            ),
             DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::List(item(DataType::Float32)))),
         ] {
             assert_eq!(dimension(other.clone()), None);

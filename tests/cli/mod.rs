@@ -9,6 +9,8 @@ mod delivered_again;
 mod demo;
 mod fit;
 mod interrupt;
+mod labels;
 mod scheduler;
+mod spark_vectors;
 mod usage;
 mod wrong_input;
