@@ -98,6 +98,7 @@ impl<'a> BadRowPolicy<'a> {
     fn bad_row(&self, batch: &Batch, bad: &BadRow) -> Error {
         let value = match (bad.fate, &bad.label) {
             (Fate::UnknownLabel, Some(label)) => {
+                let label = class_examples([label]);
                 format!(" ({label}; the bundle's classes: {})", self.roles.class_examples())
             }
             _ => String::new(),

@@ -69,7 +69,7 @@ impl ExistingOutput {
     /// The error of an output that exists, with the reason why it is not what the job would write.
     pub(super) fn explain(&self, job: &FileJob<'_>, error: Error) -> Error {
         let path = match error {
-            Error::OutputExists(path) if path == job.paths.output => path,
+            Error::OutputExists(path) if job.paths.rejects != Some(&path) => path,
             error => return error,
         };
         match (self, job.paths.rejects) {

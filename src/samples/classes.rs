@@ -48,7 +48,9 @@ impl ClassCounter {
             return Err(error);
         }
         if self.integers.len().max(self.strings.len()) > MAX_CLASSES {
-            let what = format!("holds more than {MAX_CLASSES} distinct values; choose a column of classes");
+            let what = format!(
+                "holds more than {MAX_CLASSES} distinct values: it looks like an identifier; choose the label with --label"
+            );
             return Err(Error::bad_data(at.place().clone(), what));
         }
         Ok(())
@@ -74,19 +76,20 @@ impl ClassCounter {
 /// Examples of classes in a message.
 const EXAMPLES: usize = 5;
 
-/// The first few of some classes or labels as text.
+/// The first few of some classes or labels as text. Blanks at an end are made visible by quotes.
 pub fn class_examples<T: std::fmt::Display>(classes: impl IntoIterator<Item = T>) -> String {
     let mut classes = classes.into_iter();
     let mut text: Vec<String> =
-        classes.by_ref().take(EXAMPLES).map(|class| shortened(&class.to_string())).collect();
+        classes.by_ref().take(EXAMPLES).map(|class| visible(&class.to_string())).collect();
     text.extend(classes.next().map(|_| "…".to_owned()));
     text.join(", ")
 }
 
-fn shortened(text: &str) -> String {
+fn visible(text: &str) -> String {
     const CHARACTERS: usize = 40;
     match text.char_indices().nth(CHARACTERS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
+        None if text.is_empty() || text.trim() != text => format!("{text:?}"),
         None => text.to_owned(),
     }
 }
@@ -136,6 +139,14 @@ mod tests {
         let mut counter = ClassCounter::default();
         counter.count(&(Arc::new(BooleanArray::from(vec![true, true])) as ArrayRef), &place).unwrap();
         assert_eq!(counter.finish(), vec![(Class::Boolean(true), 2)]);
+    }
+
+    #[test]
+    fn a_few_classes_stand_for_all() {
+        assert_eq!(class_examples(0..6), "0, 1, 2, 3, 4, …");
+        assert_eq!(class_examples(0..5), "0, 1, 2, 3, 4");
+        assert_eq!(class_examples(["", "a ", "b c"]), "\"\", \"a \", b c");
+        assert_eq!(class_examples(["é".repeat(41)]), format!("{}…", "é".repeat(40)));
     }
 
     #[test]

@@ -132,7 +132,10 @@ impl LabelPlace {
     /// A row of the batch in words.
     pub(super) fn row(&self, row: usize) -> String {
         match self {
-            Self::Rows(_, first_row) => format!("row {}", first_row + row),
+            Self::Rows(place, first_row) => {
+                let of = if place.row_group.is_some() { " of the row group" } else { "" };
+                format!("row {}{of}", first_row + row)
+            }
             Self::Query(_) => "a row".to_owned(),
         }
     }

@@ -17,7 +17,9 @@ use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{EvaluationConstants, Evaluator, fastest_batch_rows, field, open_bundle};
 use crate::interaction::Quantity;
-use crate::samples::{EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, extract};
+use crate::samples::{
+    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, class_examples, extract,
+};
 
 use super::session_pool::SessionPool;
 
@@ -213,8 +215,9 @@ impl Estimator {
         let Some(row) = unknown.filter(|_| !self.has_warned.swap(true, Ordering::Relaxed)) else { return };
         let label = array_value_to_string(&samples.label, row).unwrap_or_default();
         tracing::warn!(
-            "{}: label {label} is none of the bundle's classes ({}); rows of unknown labels are null",
+            "{}: label {} is none of the bundle's classes ({}); rows of unknown labels are null",
             self.place(),
+            class_examples([label]),
             self.index.examples()
         );
     }
