@@ -1,11 +1,14 @@
 //! The column types that are accepted as embeddings, and their dimensions.
 
 use std::fmt;
+use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::compute::can_cast_types;
+use arrow::datatypes::{DataType, Field};
 
 use crate::error::{Error, Place, Result};
 
+use super::label_type::identifier;
 use super::spark_vector;
 
 /// The accepted types, for messages.
@@ -76,13 +79,29 @@ impl EmbeddingType {
     /// As [`Self::of`], for a column that must be an embedding.
     ///
     /// # Errors
-    /// [`Error::BadData`] that names the type and the accepted ones.
+    /// [`Error::BadData`] that names the type, the accepted ones, and the expression that makes one
+    /// of them where there is one.
     pub fn require(data_type: &DataType, place: Place) -> Result<Self> {
         Self::of(data_type).ok_or_else(|| {
-            Error::bad_data(
-                place,
-                format!("has type {data_type}, which is no embedding; accepted are {ACCEPTED}"),
-            )
+            let column = place.column.as_deref().map(identifier).unwrap_or_default();
+            let remedy = match data_type {
+                DataType::Struct(fields) => {
+                    let field = fields.iter().find(|field| Self::of(field.data_type()).is_some());
+                    field.map(|field| format!("{column}['{}']", field.name().replace('\'', "''")))
+                }
+                DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+                    let float = Field::new_list_field(DataType::Float32, true);
+                    let can_cast = can_cast_types(data_type, &DataType::List(Arc::new(float)));
+                    can_cast.then(|| format!("arrow_cast({column}, 'List(Float32)')"))
+                }
+                _ => None,
+            };
+            let remedy = remedy.map(|expression| {
+                format!("; a query gives one with {expression}, and `lsmi-etl sql --output FILE` writes it to a file")
+            });
+            let remedy = remedy.unwrap_or_default();
+            let what = format!("has type {data_type}, which is no embedding; accepted are {ACCEPTED}{remedy}");
+            Error::bad_data(place, what)
         })
     }
 
@@ -136,8 +155,7 @@ impl fmt::Display for EmbeddingType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::Field;
-    use std::sync::Arc;
+    use arrow::datatypes::Fields;
 
     #[test]
     fn types_that_are_embeddings() {
@@ -172,6 +190,27 @@ mod tests {
             assert_eq!(dimension(other.clone()), None);
             let error = EmbeddingType::require(&other, Place::file("f").column("c")).unwrap_err().to_string();
             assert!(error.contains("f, column \"c\"") && error.contains("accepted are"), "{error}");
+        }
+    }
+    #[test]
+    fn what_is_nearly_an_embedding_is_named_with_the_way_to_one() {
+        let item = |t| Arc::new(Field::new("item", t, true));
+        let error =
+            |t: &DataType| EmbeddingType::require(t, Place::file("f").column("X1")).unwrap_err().to_string();
+        let fields = [("n", DataType::Int8), ("it's", DataType::List(item(DataType::Float32)))];
+        let fields = fields.map(|(name, of)| Field::new(name, of, true)).to_vec();
+        let of_struct = error(&DataType::Struct(fields.into()));
+        assert!(of_struct.contains("a query gives one with \"X1\"['it''s'], and"), "{of_struct}");
+        for numbers in [
+            DataType::List(item(DataType::Int64)),
+            DataType::FixedSizeList(item(DataType::Decimal128(5, 2)), 3),
+            DataType::LargeList(item(DataType::Utf8)),
+        ] {
+            let error = error(&numbers);
+            assert!(error.contains("with arrow_cast(\"X1\", 'List(Float32)'), and"), "{error}");
+        }
+        for other in [DataType::Float32, DataType::List(item(DataType::Struct(Fields::empty())))] {
+            assert!(error(&other).ends_with("little-endian f32"), "{}", error(&other));
         }
     }
 }

@@ -163,7 +163,7 @@ impl LabelPlace {
 }
 
 /// A column's name in SQL, quoted where it has to be.
-fn identifier(name: &str) -> String {
+pub(super) fn identifier(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
     if name.starts_with(|c: char| !c.is_ascii_digit()) && name.chars().all(is_plain) {
         name.to_owned()
