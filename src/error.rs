@@ -94,6 +94,15 @@ pub enum Error {
     #[error("{0} exists; write elsewhere or give --overwrite")]
     OutputExists(PathBuf),
 
+    /// The output already exists, and is not what this run would write.
+    #[error("{path} exists, {why}; write elsewhere, or give --overwrite to annotate it anew")]
+    OtherOutput {
+        /// The output.
+        path: PathBuf,
+        /// What it is instead.
+        why: String,
+    },
+
     /// The output cannot be created.
     #[error("{path}: cannot create the output: {source}; check that the folder exists and is writable")]
     CannotCreate {
@@ -169,7 +178,7 @@ impl Error {
             Self::NoInput { .. } => 66,
             Self::Engine(_) => 69,
             Self::Internal(_) => 70,
-            Self::OutputExists(_) | Self::CannotCreate { .. } => 73,
+            Self::OutputExists(_) | Self::OtherOutput { .. } | Self::CannotCreate { .. } => 73,
             Self::Io { .. } => 74,
             Self::Interrupted | Self::Transient { .. } => 75,
             Self::Bundle { .. } | Self::Config(_) => 78,

@@ -11,6 +11,7 @@ use crate::provenance::{Adjustment, Provenance, UnshiftedMeans};
 use crate::storage::Staged;
 
 use super::compute::{FileComputation, FileJob, FilePaths, PageChecks};
+use super::existing_output::ExistingOutput;
 use super::run::Run;
 use super::summary::ResumedWork;
 
@@ -87,13 +88,15 @@ impl Run<'_> {
         let _span = tracing::info_span!("measure", input = %paths.input.display()).entered();
         let start = Instant::now();
         let job = FileJob::open(self, paths)?;
-        if let Some(existing) = job.existing_output()?
-            && let Some(unshifted) = existing.unshifted
+        let existing = ExistingOutput::find(&job)?;
+        if let Some(found) = existing.same()
+            && let Some(unshifted) = found.unshifted
         {
-            return Ok(MeasuredFile { unshifted, computed: None, existing: Some(existing) });
+            return Ok(MeasuredFile { unshifted, computed: None, existing: Some(found.clone()) });
         }
         job.create_folders()?;
-        drop(Staged::create(paths.output, self.options.overwrite)?);
+        let staged = Staged::create(paths.output, self.options.overwrite);
+        drop(staged.map_err(|error| existing.explain(&job, error))?);
         let mut computation = FileComputation::begin(&job, self.options.restart, PageChecks::WhileReading)?;
         let resumed = computation.resumed;
         if let Some(rejects) = paths.rejects

@@ -2,7 +2,7 @@
 //! rows that are replayed from a journal.
 
 use crate::error::{Error, Result};
-use crate::samples::{Fate, FateCounts, Roles};
+use crate::samples::{Fate, FateCounts, Roles, class_examples};
 
 use super::batch::{BadRow, Batch};
 use super::options::{AnnotateOptions, MaxBadRows, OnBadRow};
@@ -73,8 +73,16 @@ impl<'a> BadRowPolicy<'a> {
             Groups::OfFile => ": the computed rows are kept",
             Groups::OfStream => "",
         };
+        let unknown = match self.row_stats.unknown_labels() {
+            [] => String::new(),
+            labels => {
+                let (met, known) = (class_examples(labels), self.roles.class_examples());
+                format!(" (unknown labels: {met}; the bundle's classes: {known})")
+            }
+        };
         let what = format!(
-            "{} of {} rows so far are bad ({}), more than --max-bad-rows {limit}; correct them or raise it{kept}",
+            "{} of {} rows so far are bad ({}), more than --max-bad-rows {limit}{unknown}; correct them or raise \
+             it{kept}",
             self.row_stats.fates().bad(),
             self.row_stats.fates().rows(),
             self.row_stats.reasons(),
@@ -84,7 +92,10 @@ impl<'a> BadRowPolicy<'a> {
 
     fn bad_row(&self, batch: &Batch, bad: &BadRow) -> Error {
         let value = match (bad.fate, &bad.label) {
-            (Fate::UnknownLabel, Some(label)) => format!(" ({label})"),
+            (Fate::UnknownLabel, Some(label)) => {
+                let label = class_examples([label]);
+                format!(" ({label}; the bundle's classes: {})", self.roles.class_examples())
+            }
             _ => String::new(),
         };
         let (place, row) = self.origin.row(batch.row_group, batch.first_row + bad.row as usize);

@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::EvaluationConstants;
 use crate::interaction::Quantity;
 use crate::parquet_file::Input;
-use crate::provenance::{Identity, Provenance};
+use crate::provenance::Identity;
 use crate::samples::Source;
-use crate::storage::{create_parent_folder, exists};
+use crate::storage::create_parent_folder;
 
 use super::bad_rows::BadRowPolicy;
 use super::batch_size::Sessions;
@@ -90,23 +90,6 @@ impl<'a> FileJob<'a> {
         self.source(PageChecks::WhileReading)?;
         create_parent_folder(self.paths.output)?;
         self.paths.rejects.map_or(Ok(()), create_parent_folder)
-    }
-
-    /// The provenance of the existing output, where the same work made it with any shift.
-    pub(super) fn existing_output(&self) -> Result<Option<Provenance>> {
-        let (output, options) = (self.paths.output, self.run.options);
-        if options.overwrite || options.restart || !exists(output)? {
-            return Ok(None);
-        }
-        let Ok(found) = Input::open_with(output, options.keys.as_ref()) else { return Ok(None) };
-        Ok(self.identity.recognise(&found, options.adjust.name()))
-    }
-
-    /// Whether the output exists with all that belongs to it, made by the same work with
-    /// this shift.
-    pub(super) fn is_done(&self, shift_nats: Option<f64>) -> Result<bool> {
-        let has_rejects = self.paths.rejects.map_or(Ok(true), exists)?;
-        Ok(has_rejects && self.existing_output()?.is_some_and(|found| found.shift_nats == shift_nats))
     }
 
     /// The summary of a file that is done. Removes the journal of a run that was killed after it

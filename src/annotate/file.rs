@@ -16,6 +16,7 @@ use crate::storage::Staged;
 
 use super::adjust::{self, Shift};
 use super::compute::{FileComputation, FileJob, FilePaths, PageChecks};
+use super::existing_output::ExistingOutput;
 use super::journal::Journal;
 use super::options::Adjust;
 use super::rejects::Rejects;
@@ -30,7 +31,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// Of reading, evaluating and writing: then nothing is under the output's name, and what
-    /// was computed is kept for the next run. [`Error::OutputExists`]; [`Error::Config`] where
+    /// was computed is kept for the next run. [`Error::OutputExists`] and [`Error::OtherOutput`]; [`Error::Config`] where
     /// an unfinished run was of other work; [`Error::Transient`] where another run writes this
     /// output.
     pub fn file(&self, input: &Path, output: &Path) -> Result<Summary> {
@@ -60,10 +61,11 @@ impl Run<'_> {
 
 fn annotate(run: &Run<'_>, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
     let job = FileJob::open(run, paths)?;
-    if job.is_done(shift.map(|shift| shift.nats()))? {
+    let existing = ExistingOutput::find(&job)?;
+    if existing.is_done(&job, shift.map(|shift| shift.nats()))? {
         return Ok(job.skipped());
     }
-    let outputs = Outputs::reserve(&job, shift)?;
+    let outputs = Outputs::reserve(&job, shift).map_err(|error| existing.explain(&job, error))?;
     let computed = outputs.compute_and_splice()?;
     computed.publish()
 }
@@ -179,7 +181,7 @@ impl ComputedOutputs<'_> {
         let input = &job.input;
         let row_stats = computation.row_stats();
         let columns = row_stats.summaries(job.computed(), shift.map_or(0.0, |shift| shift.nats()));
-        let fates = row_stats.fates().clone();
+        let (fates, unknown_labels) = (row_stats.fates().clone(), row_stats.unknown_labels().to_vec());
         // A footer that is not encrypted must not reveal values of columns that are.
         let is_open = input.has_plaintext_footer_of_encrypted();
         let moments = columns.iter().map(|(name, column)| (name.clone(), (!is_open).then_some(*column)));
@@ -204,6 +206,7 @@ impl ComputedOutputs<'_> {
             rows: input.rows(),
             skipped: false,
             fates,
+            unknown_labels,
             columns,
             adjustment: shift.map(|shift| shift.adjustment),
             written: Some(CopyMethod::of(input)),

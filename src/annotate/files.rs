@@ -14,6 +14,7 @@ use super::adjust::{self, MeasuredFile, Shift};
 use super::bad_files::BadFiles;
 use super::compute::{FileJob, FilePaths};
 use super::options::Adjust;
+use super::row_stats::add_distinct;
 use super::run::Run;
 use super::summary::{self, Summary, Totals};
 
@@ -49,7 +50,7 @@ impl Run<'_> {
         let mut sums = Sums::default();
         summaries.iter().flatten().for_each(|summary| sums.add(summary));
         let elapsed = start.elapsed();
-        let Sums { rows, skipped_files, resumed_rows, fates, moments, output_bytes } = sums;
+        let Sums { rows, skipped_files, resumed_rows, fates, unknown_labels, moments, output_bytes } = sums;
         Ok(Totals {
             input: files.input().display().to_string(),
             output: files.output().display().to_string(),
@@ -60,6 +61,7 @@ impl Run<'_> {
             resumed_rows,
             rows,
             bad_rows: fates.bad(),
+            unknown_labels,
             columns: moments.into_iter().map(|(name, column)| (name, column.summary())).collect(),
             adjustment,
             engine: self.engine.describe().to_string(),
@@ -207,6 +209,7 @@ struct Sums {
     skipped_files: usize,
     resumed_rows: u64,
     fates: FateCounts,
+    unknown_labels: Vec<String>,
     moments: BTreeMap<String, Moments>,
     output_bytes: u64,
 }
@@ -217,6 +220,7 @@ impl Sums {
         self.skipped_files += usize::from(summary.skipped);
         self.resumed_rows += summary.resumed_rows;
         self.fates.merge(&summary.fates);
+        add_distinct(&mut self.unknown_labels, &summary.unknown_labels);
         for (name, column) in &summary.columns {
             self.moments.entry(name.clone()).or_default().merge(&column.into());
         }

@@ -8,6 +8,7 @@ mod bad_rows;
 mod batch;
 mod batch_size;
 mod compute;
+mod existing_output;
 mod file;
 mod files;
 mod journal;

@@ -13,10 +13,15 @@ use super::batch::Batch;
 /// must not depend on the batch.
 const BLOCK_ROWS: usize = 512;
 
+/// Distinct unknown labels that are kept for messages.
+pub(super) const UNKNOWN_LABELS: usize = 6;
+
 /// Moments of the computed columns over good rows, and the fates of all rows.
 #[derive(Debug, Clone)]
 pub(super) struct RowStats {
     fates: FateCounts,
+    /// The first distinct labels that are none of the classes, at most [`UNKNOWN_LABELS`].
+    unknown_labels: Vec<String>,
     columns: Vec<BlockedMoments>,
 }
 
@@ -52,7 +57,13 @@ impl BlockedMoments {
 
 impl RowStats {
     pub(super) fn new(columns: usize) -> Self {
-        Self { fates: FateCounts::default(), columns: vec![BlockedMoments::default(); columns] }
+        let columns = vec![BlockedMoments::default(); columns];
+        Self { fates: FateCounts::default(), unknown_labels: Vec::new(), columns }
+    }
+
+    /// The first distinct labels that are none of the classes, at most [`UNKNOWN_LABELS`].
+    pub(super) fn unknown_labels(&self) -> &[String] {
+        &self.unknown_labels
     }
 
     /// The rows by fate.
@@ -66,6 +77,8 @@ impl RowStats {
         let mut fates = FateCounts { good, ..FateCounts::default() };
         batch.bad.iter().for_each(|bad| fates.add(bad.fate));
         self.fates.merge(&fates);
+        let unknown = batch.bad.iter().filter(|bad| bad.fate == Fate::UnknownLabel);
+        add_distinct(&mut self.unknown_labels, unknown.filter_map(|bad| bad.label.as_ref()));
         for (values, column) in batch.columns.iter().zip(&mut self.columns) {
             let mut from = 0;
             for bad in &batch.bad {
@@ -108,10 +121,40 @@ impl RowStats {
     }
 }
 
+/// Adds labels that are not among those kept, up to [`UNKNOWN_LABELS`].
+pub(super) fn add_distinct<'a>(kept: &mut Vec<String>, labels: impl IntoIterator<Item = &'a String>) {
+    for label in labels {
+        if kept.len() == UNKNOWN_LABELS {
+            break;
+        }
+        if !kept.contains(label) {
+            kept.push(label.clone());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::annotate::batch::BadRow;
+
+    #[test]
+    fn a_few_distinct_unknown_labels_are_kept() {
+        let mut row_stats = RowStats::new(0);
+        for batch in 0..3 {
+            let bad = |row: u32| BadRow {
+                row,
+                fate: if row == 0 {
+                    Fate::NullEmbedding(crate::samples::Modality::First)
+                } else {
+                    Fate::UnknownLabel
+                },
+                label: Some((row / 2 + batch).to_string()),
+            };
+            row_stats.take(&Batch { rows: 7, bad: (0..7).map(bad).collect(), ..Batch::default() });
+        }
+        assert_eq!(row_stats.unknown_labels(), ["0", "1", "2", "3", "4", "5"]);
+    }
 
     #[test]
     fn the_moments_do_not_depend_on_the_batch() {

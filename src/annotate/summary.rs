@@ -30,6 +30,10 @@ pub struct Summary {
     pub bad_rows: u64,
     /// Rows by fate.
     pub fates: FateCounts,
+    /// The first distinct labels that are none of the bundle's classes, at most six; absent where
+    /// there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_labels: Vec<String>,
     /// Moments of every computed column over good rows, in nats (p_y: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
     /// The shift of the whole dataset, with `--adjust dataset`.
@@ -84,6 +88,10 @@ pub struct Totals {
     pub bad_rows: u64,
     /// Rows by fate.
     pub fates: FateCounts,
+    /// The first distinct labels that are none of the bundle's classes, at most six; absent where
+    /// there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_labels: Vec<String>,
     /// Moments of every computed column over the good rows of all files, in nats
     /// (p_y: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
@@ -111,6 +119,7 @@ pub(super) struct Outcome {
     pub(super) rows: u64,
     pub(super) skipped: bool,
     pub(super) fates: FateCounts,
+    pub(super) unknown_labels: Vec<String>,
     pub(super) columns: BTreeMap<String, interaction::MomentSummary>,
     pub(super) adjustment: Option<Adjustment>,
     pub(super) written: Option<CopyMethod>,
@@ -149,6 +158,7 @@ impl Summary {
             rows,
             bad_rows: outcome.fates.bad(),
             fates: outcome.fates,
+            unknown_labels: outcome.unknown_labels,
             columns: outcome.columns,
             adjustment: outcome.adjustment,
             written: outcome.written,

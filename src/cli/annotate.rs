@@ -11,14 +11,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::annotate::{self, Adjust, AnnotateOptions, BadFiles, Plan, Progress, Run, Summary, Totals};
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Class};
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
 use crate::interaction;
 use crate::output::CopyMethod;
-use crate::samples::FateCounts;
+use crate::samples::{FateCounts, class_examples};
 use crate::storage::{Files, is_stdio};
 use crate::telemetry::Telemetry;
 
@@ -118,11 +118,11 @@ impl Outcome {
         }
     }
 
-    /// Logs the summary.
-    fn log(&self) {
+    /// Logs the summary of a run with these classes.
+    fn log(&self, classes: &[Class]) {
         match self {
-            Self::One(summary) => log_summary(summary),
-            Self::Many(totals) => log_totals(totals),
+            Self::One(summary) => log_summary(summary, classes),
+            Self::Many(totals) => log_totals(totals, classes),
         }
     }
 }
@@ -209,13 +209,16 @@ pub(super) fn annotate(
             ([pair], None) if files.is_file() => {
                 run.file(&pair.input, &pair.output).map(|one| Some(Outcome::One(Box::new(one))))
             }
-            _ => run.files(&files, log_summary).map(|many| Some(Outcome::Many(Box::new(many)))),
+            _ => {
+                let log = |summary: &Summary| log_summary(summary, bundle.classes());
+                run.files(&files, log).map(|many| Some(Outcome::Many(Box::new(many))))
+            }
         },
         _ => stream_outcome(run.stream(&args.input, &args.output)),
     };
     observers.bar.finish();
     let outcome = outcome?;
-    outcome.iter().for_each(Outcome::log);
+    outcome.iter().for_each(|outcome| outcome.log(bundle.classes()));
     Ok(outcome)
 }
 
@@ -278,7 +281,7 @@ fn stream_outcome(summary: Result<Summary>) -> Result<Option<Outcome>> {
 }
 
 /// Logs the summary of several files.
-fn log_totals(totals: &Totals) {
+fn log_totals(totals: &Totals, classes: &[Class]) {
     let bad = totals.bad_files.len();
     let of = if bad > 0 { format!(" of {}", totals.files) } else { String::new() };
     tracing::info!(
@@ -298,7 +301,7 @@ fn log_totals(totals: &Totals) {
             totals.files - bad
         );
     }
-    warn_about_bad_rows(&totals.fates);
+    warn_about_bad_rows(&totals.fates, &totals.unknown_labels, classes);
 }
 
 /// R, U1, U2 and S as text; empty where no row was computed.
@@ -340,8 +343,8 @@ pub(super) fn plan_text(plan: &Plan) -> String {
     )
 }
 
-/// Logs the summary of one file or stream.
-pub(super) fn log_summary(summary: &Summary) {
+/// Logs the summary of one file or stream, annotated with models of these classes.
+pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
     if summary.skipped {
         tracing::info!("{}: already made from this input by this bundle; nothing to do", summary.output);
         return;
@@ -370,7 +373,7 @@ pub(super) fn log_summary(summary: &Summary) {
         means(&summary.columns),
     );
     log_shift(summary.adjustment.as_ref());
-    warn_about_bad_rows(&summary.fates);
+    warn_about_bad_rows(&summary.fates, &summary.unknown_labels, classes);
 }
 
 fn log_shift(adjustment: Option<&annotate::Adjustment>) {
@@ -380,11 +383,27 @@ fn log_shift(adjustment: Option<&annotate::Adjustment>) {
     }
 }
 
-fn warn_about_bad_rows(fates: &FateCounts) {
+fn warn_about_bad_rows(fates: &FateCounts, unknown_labels: &[String], classes: &[Class]) {
     if fates.bad() > 0 {
         let reasons = fates.bad_by_reason();
         let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);
         let reasons: Vec<_> = reasons.map(|(fate, rows)| format!("{rows} {fate}")).collect();
-        tracing::warn!("{} rows have no values: {}", fates.bad(), reasons.join(", "));
+        let labels = label_note(fates, unknown_labels, classes);
+        tracing::warn!("{} rows have no values: {}{labels}", fates.bad(), reasons.join(", "));
+    }
+}
+
+/// The labels that were met beside those that are known, where some are unknown or none is known.
+fn label_note(fates: &FateCounts, unknown_labels: &[String], classes: &[Class]) -> String {
+    let (met, known) = (class_examples(unknown_labels), class_examples(classes));
+    let is_any_known = fates.null_label + fates.unknown_label < fates.rows();
+    match (unknown_labels.is_empty(), is_any_known) {
+        (true, true) => String::new(),
+        (true, false) => format!("; no row has a label, the bundle's classes are {known}: check --label"),
+        (false, true) => format!("; unknown labels: {met}; the bundle's classes: {known}"),
+        (false, false) => format!(
+            "; no row has a label that the bundle knows: its classes are {known}, the labels met {met}; check \
+             --label and --bundle"
+        ),
     }
 }

@@ -124,7 +124,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let run = Run::new(&fitted.bundle, &engine, &options, &progress, stop);
     let summary = run.file(&input, &annotated)?;
     progress.finish();
-    annotate::log_summary(&summary);
+    annotate::log_summary(&summary, fitted.bundle.classes());
 
     output::print("\n4. Query: the mean of each column by class, in nats.\n")?;
     output::print(&by_class(&annotated)?)?;

@@ -14,6 +14,7 @@ use crate::config::DEFAULT_BUNDLE;
 use crate::error::Result;
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_file};
 use crate::parquet_file::EncryptionKeys;
+use crate::samples::MAX_CLASSES;
 use crate::telemetry::Telemetry;
 
 use super::output;
@@ -40,7 +41,7 @@ pub(super) struct FitArgs {
     /// Embedding column of the second modality
     #[arg(long, value_name = "COLUMN")]
     x2: Option<String>,
-    /// Label column: integers, strings or booleans
+    /// Label column: integers (also as whole floats or decimals), strings or booleans
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
     /// Keys of an encrypted file, in the format described for annotate
@@ -57,6 +58,10 @@ pub(super) struct FitArgs {
     /// at most 200000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(30..))]
     max_rows: Option<u64>,
+    /// Maximum number of classes of the label [default: a tenth of the rows; a column of more is
+    /// taken for an identifier]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MAX_CLASSES as i64))]
+    max_classes: Option<u32>,
     /// Random seed of the sample, the split and the initial values
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -114,6 +119,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
             },
         },
         max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+        max_classes: args.max_classes.map(|n| n as usize),
         overwrite: args.overwrite,
     };
     let progress = ProgressBar::new(stop);

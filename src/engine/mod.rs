@@ -13,6 +13,7 @@ use crate::bundle::{Program, RawModel};
 use crate::error::{Error, Result};
 
 use self::locate::{CandidateStatus, LibraryOrigin, SearchEnvironment};
+use self::onnxruntime::load_error;
 
 pub use backend::{Backend, BatchInputs, BatchOutputs, ModelSession};
 pub use description::EngineDescription;
@@ -62,11 +63,16 @@ impl Engine {
                     return Ok(Self(EngineKind::OnnxRuntime(loaded)));
                 }
                 Err(e) if named => return Err(e),
-                Err(e) if place.status == CandidateStatus::Found => {
-                    tracing::warn!("{} ({}) can't be used: {e}", place.path.display(), place.origin);
-                    refusals.push(e.to_string());
+                Err(e) => {
+                    let reason = e.to_string();
+                    let untried = place.status == CandidateStatus::Untried;
+                    if untried && load_error::is_absent(&reason, &place.path) {
+                        tracing::debug!("{reason}");
+                    } else {
+                        tracing::warn!("{reason}");
+                        refusals.push(reason);
+                    }
                 }
-                Err(e) => tracing::debug!("{}: {e}", place.path.display()),
             }
         }
         if options.engine == EngineChoice::OnnxRuntime || on_gpu {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::bundle::{Bundle, BundleContents, Class, Label, Modality, Training, Units};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts};
@@ -12,6 +12,7 @@ use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
 use super::training::train;
+use super::training_set::LEAST_ROWS;
 
 /// Default maximum of training rows: more seldom change the models.
 const MOST_ROWS: usize = 200_000;
@@ -36,6 +37,9 @@ pub struct FitOptions {
     pub recipe: Recipe,
     /// Maximum number of training rows; derived from the machine's memory where `None`.
     pub max_rows: Option<usize>,
+    /// Maximum number of classes; a tenth of the labelled rows where `None`, since a label with more
+    /// is most often an identifier.
+    pub max_classes: Option<usize>,
     /// Whether an existing bundle is replaced.
     pub overwrite: bool,
 }
@@ -72,13 +76,8 @@ pub fn fit_file(
     };
     let dims = [samples::dimension_of(&input, &x1)?, samples::dimension_of(&input, &x2)?];
     let counts = samples::count_classes(&input, &label)?;
+    check_classes(&counts, options.max_classes, input.place().column(&label))?;
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
-    if classes.len() < 2 {
-        let found =
-            classes.first().map_or("no class".to_owned(), |class| format!("one class only ({class})"));
-        let what = format!("holds {found}; a label needs at least two, choose another column with --label");
-        return Err(Error::bad_data(input.place().column(&label), what));
-    }
     tracing::info!(
         "x1 = {x1} ({} values), x2 = {x2} ({} values), label = {label} ({} classes)",
         dims[0],
@@ -131,6 +130,32 @@ pub fn fit_file(
     Ok(FitReport { bundle: contents.write(dir, options.overwrite)?, fates: sample.fates })
 }
 
+/// Fails where a column has too few classes for a label, or so many that it is an identifier.
+fn check_classes(counts: &[(Class, u64)], max_classes: Option<usize>, place: Place) -> Result<()> {
+    let found = counts.len();
+    if found < 2 {
+        let found =
+            counts.first().map_or("no class".to_owned(), |(class, _)| format!("one class only ({class})"));
+        let what = format!("holds {found}; a label needs at least two, choose another column with --label");
+        return Err(Error::bad_data(place, what));
+    }
+    let rows: u64 = counts.iter().map(|(_, rows)| rows).sum();
+    let most = max_classes.unwrap_or_else(|| usize::try_from(rows / 10).unwrap_or(usize::MAX).max(2));
+    if found <= most || rows < LEAST_ROWS as u64 {
+        return Ok(());
+    }
+    let limit = match max_classes {
+        Some(most) => format!("more than --max-classes {most}"),
+        None => "more classes than a tenth of the rows".to_owned(),
+    };
+    let what = format!(
+        "holds {found} distinct values in {rows} rows ({}), {limit}: it looks like an identifier; choose the label \
+         with --label, or allow so many classes with --max-classes {found}",
+        samples::class_examples(counts.iter().map(|(class, _)| class))
+    );
+    Err(Error::bad_data(place, what))
+}
+
 fn embeddings(input: &Input, options: &FitOptions) -> Result<(String, String)> {
     match (&options.x1, &options.x2) {
         (Some(x1), Some(x2)) => Ok((x1.clone(), x2.clone())),
@@ -143,4 +168,34 @@ fn embeddings(input: &Input, options: &FitOptions) -> Result<(String, String)> {
 fn default_max_rows(dims: [usize; 2]) -> usize {
     let row_bytes = (dims[0] + dims[1]) * size_of::<f32>() * TRAINING_FACTOR;
     (usable_bytes() as usize / 4 / row_bytes.max(1)).clamp(1, MOST_ROWS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_has_at_most_a_tenth_of_the_rows_as_classes() {
+        let counts = |classes: i64, rows: u64| -> Vec<(Class, u64)> {
+            (0..classes).map(|class| (Class::Integer(class), rows)).collect()
+        };
+        let check =
+            |counts: &[(Class, u64)], most| check_classes(counts, most, Place::file("f").column("id"));
+        let text = |counts: &[(Class, u64)], most| check(counts, most).unwrap_err().to_string();
+        assert!(check(&counts(60, 10), None).is_ok());
+        let error = text(&counts(60, 9), None);
+        assert!(
+            error.contains("column \"id\": holds 60 distinct values in 540 rows (0, 1, 2, 3, 4, …)"),
+            "{error}"
+        );
+        assert!(error.contains("more classes than a tenth of the rows"), "{error}");
+        assert!(error.ends_with("--max-classes 60"), "{error}");
+        assert!(check(&counts(60, 9), Some(60)).is_ok());
+        assert!(text(&counts(60, 10), Some(59)).contains("more than --max-classes 59"));
+        // Too few rows are another error.
+        assert!(check(&counts(29, 1), None).is_ok());
+        assert!(check(&counts(30, 1), None).is_err());
+        assert!(text(&counts(1, 100), None).contains("one class only (0)"));
+        assert!(text(&[], None).contains("no class;"));
+    }
 }

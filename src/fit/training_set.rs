@@ -3,7 +3,7 @@
 use crate::error::{Error, Place, Result};
 
 /// Minimum number of rows, for three non-empty parts.
-const LEAST_ROWS: usize = 30;
+pub(super) const LEAST_ROWS: usize = 30;
 
 /// One embedding column of the training rows.
 #[derive(Debug, Clone, Copy)]

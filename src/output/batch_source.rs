@@ -17,6 +17,7 @@ use super::ipc::IpcReader;
 pub struct BatchSource<'a> {
     schema: SchemaRef,
     place: Place,
+    is_file: bool,
     batches: Box<dyn Iterator<Item = Result<SourceRows>> + Send + 'a>,
 }
 
@@ -44,7 +45,7 @@ impl<'a> BatchSource<'a> {
         let schema = reader.schema().clone();
         let batches = reader.enumerate();
         let batches = batches.map(|(group, rows)| rows.map(|rows| SourceRows { group, first_row: 0, rows }));
-        Ok(Self { schema, place, batches: Box::new(batches) })
+        Ok(Self { schema, place, is_file: false, batches: Box::new(batches) })
     }
 
     /// The rows of a Parquet file, in batches of `batch_rows` of which the last of a row
@@ -59,7 +60,8 @@ impl<'a> BatchSource<'a> {
             };
             batches.into_iter().flatten().chain(failure)
         });
-        Self { schema: input.schema().clone(), place: input.place(), batches: Box::new(batches) }
+        let (schema, place) = (input.schema().clone(), input.place());
+        Self { schema, place, is_file: true, batches: Box::new(batches) }
     }
 
     /// The columns.
@@ -70,6 +72,15 @@ impl<'a> BatchSource<'a> {
     /// The stream or file, as a place for errors.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// A row group of the file, or a record batch of the stream, as a place for errors.
+    pub fn place_of(&self, group: usize) -> Place {
+        if self.is_file {
+            self.place.clone().row_group(group)
+        } else {
+            Place { file: format!("{}, record batch {group}", self.place.file), ..self.place.clone() }
+        }
     }
 }
 

@@ -9,10 +9,12 @@ mod output_file;
 mod reencode;
 mod row_group_error;
 mod row_writer;
+mod same_columns;
 mod spill;
 mod splice;
 mod writer;
 
 pub use batch_source::{BatchSource, SourceRows};
 pub use row_writer::{NewColumns, RowWriter};
+pub use same_columns::has_columns_of;
 pub use writer::{CopyMethod, Writer};

@@ -51,6 +51,11 @@ impl Identity {
         &self.columns
     }
 
+    /// Whether another identity differs at most in the time when the input was written.
+    pub fn is_same_work(&self, other: &Self) -> bool {
+        *self == Self { modified_ns: self.modified_ns, ..other.clone() }
+    }
+
     /// The parts in which another identity differs, for a message.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         [
@@ -72,21 +77,60 @@ impl Identity {
         Provenance { version: Some(self.version.clone()), adjust: Some(adjust.to_owned()), ..stream }
     }
 
-    /// The provenance of an existing output, if this work made it, with any shift, and it is not
-    /// older than the input.
-    pub fn recognise(&self, output: &Input, adjust: &str) -> Option<Provenance> {
+    /// Recognises an existing output as made by this work, with any shift, or says what it is.
+    pub fn recognise(&self, output: &Input, adjust: &str) -> Recognition {
         let found = Provenance::read(output);
-        let is_older = modified_ns(output) < self.modified_ns;
-        let is_same = found.version.as_ref() == Some(&self.version)
-            && found.bundle_sha256.as_ref() == Some(&self.bundle_sha256)
-            && found.input.as_ref() == Some(&self.input)
-            && found.adjust.as_deref() == Some(adjust);
-        let has_columns = self.columns.iter().all(|name| output.column(name).is_ok());
-        let has_no_more = found.columns.as_ref().is_some_and(|added| added.len() == self.columns.len());
-        let is_recognised =
-            !is_older && is_same && has_columns && has_no_more && Some(output.rows()) == self.input.rows;
-        is_recognised.then_some(found)
+        let Some(version) = &found.version else {
+            return Recognition::Other("which annotate has not made".to_owned());
+        };
+        let columns = |input: &InputOrigin| [&input.x1, &input.x2, &input.label].map(String::clone);
+        let of_columns = found.input.as_ref().map(columns);
+        let is_same_input = found.input.as_ref() == Some(&self.input);
+        let new_columns: Option<Vec<&String>> = found.columns.as_ref().map(|added| added.keys().collect());
+        let has_columns = self.columns.iter().all(|name| output.column(name).is_ok())
+            && new_columns.as_ref().is_some_and(|added| added.len() == self.columns.len());
+        let differences = [
+            (*version != self.version).then(|| format!("made by version {version} of this program")),
+            (found.bundle_sha256.as_ref() != Some(&self.bundle_sha256))
+                .then(|| "made with another bundle".to_owned()),
+            of_columns
+                .as_ref()
+                .filter(|of_columns| **of_columns != columns(&self.input))
+                .map(|[x1, x2, label]| format!("made from the columns {x1}, {x2} and {label}")),
+            (!is_same_input && of_columns.is_none_or(|of_columns| of_columns == columns(&self.input)))
+                .then(|| Recognition::INPUT_CHANGED.to_owned()),
+            (found.adjust.as_deref() != Some(adjust)).then(|| {
+                format!("made with --adjust {}", found.adjust.as_deref().unwrap_or("of another version"))
+            }),
+            (!has_columns).then(|| "with other new columns".to_owned()),
+            (is_same_input && Some(output.rows()) != self.input.rows)
+                .then(|| "with other rows than it was made with".to_owned()),
+        ];
+        let differences: Vec<String> = differences.into_iter().flatten().collect();
+        let found = Box::new(found);
+        match &differences[..] {
+            [] if modified_ns(output) < self.modified_ns => Recognition::Older(found),
+            [] => Recognition::Same(found),
+            some => Recognition::Other(some.join(", ")),
+        }
     }
+}
+
+/// What an existing output is to a piece of work.
+#[derive(Debug)]
+pub enum Recognition {
+    /// This work made it, with any shift.
+    Same(Box<Provenance>),
+    /// The same, but the input was written again since. Its footer is the same, its columns may not
+    /// be.
+    Older(Box<Provenance>),
+    /// Something else: what, for a message.
+    Other(String),
+}
+
+impl Recognition {
+    /// What an output is whose input has other content now.
+    pub const INPUT_CHANGED: &str = "made from an input that has changed since";
 }
 
 impl Provenance {
@@ -137,6 +181,7 @@ pub(crate) mod tests {
         assert_eq!(mine.differences(&other), ["bundle", "choice of columns"]);
         other = Identity { modified_ns: Some(2), ..identity("a", 2) };
         assert_eq!(mine.differences(&other), ["input"]);
+        assert!(mine.is_same_work(&other) && !mine.is_same_work(&identity("b", 2)));
     }
 
     #[test]

@@ -7,8 +7,8 @@ mod keys;
 mod origin;
 
 pub use footer::{Adjustment, ColumnMoments, Means, Provenance, UnshiftedMeans};
-pub use identity::Identity;
 #[cfg(test)]
 pub(crate) use identity::tests::identity;
+pub use identity::{Identity, Recognition};
 pub use keys::SYNTH;
 pub use origin::InputOrigin;

@@ -157,7 +157,7 @@ fn read(batch: &RecordBatch, has_specificity: bool, rows: &mut Vec<ClassRow>) ->
             let state = [n as f64, of("mean")?, of("var")? * n as f64, of("min")?, of("max")?];
             *moments = Moments::from_state(state);
         }
-        let class = if class.is_null(row) { "null".to_owned() } else { text(class, row)? };
+        let class = class_name(class, row)?;
         rows.push(ClassRow {
             class,
             order: order.filter(|order| order.is_valid(row)).map(|order| order.value(row)),
@@ -168,6 +168,24 @@ fn read(batch: &RecordBatch, has_specificity: bool, rows: &mut Vec<ClassRow>) ->
         });
     }
     Ok(())
+}
+
+/// A class as text, as a bundle names it: a whole float as an integer, binary as its UTF-8.
+pub(super) fn class_name(array: &dyn Array, row: usize) -> Result<String> {
+    if array.is_null(row) {
+        return Ok("null".to_owned());
+    }
+    let name = text(array, row)?;
+    Ok(match array.data_type() {
+        float if float.is_floating() => name.strip_suffix(".0").map_or(name.clone(), str::to_owned),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+            match cast(&array.slice(row, 1), &DataType::Utf8View) {
+                Ok(string) if string.is_valid(0) => text(&string, 0)?,
+                _ => name,
+            }
+        }
+        _ => name,
+    })
 }
 
 /// A value as text, in Arrow's display format.

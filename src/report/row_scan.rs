@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::sql::convert_error;
 
 use super::annotated_files::AnnotatedFiles;
-use super::class_moments::{quoted, text};
+use super::class_moments::{class_name, quoted, text};
 use super::row_accumulator::{RowAccumulator, RowScales};
 use super::top_k::RowLocation;
 
@@ -83,7 +83,7 @@ fn accumulate_batch(accumulator: &mut RowAccumulator, batch: &RecordBatch) -> Re
             location.row = at.value(row).unsigned_abs();
             accumulator.push(values, &location, || -> Result<_> {
                 let key = key.iter().map(|column| cell(column, row)).collect::<Result<_>>()?;
-                Ok((cell(class, row)?, key))
+                Ok((class_name(class, row)?, key))
             })?;
         }
     }

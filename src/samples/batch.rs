@@ -8,6 +8,7 @@ use crate::error::Result;
 use super::extract::{Embeddings, InvalidEmbedding};
 use super::fate::{Fate, Modality};
 use super::label::LabelIndex;
+use super::label_type::LabelPlace;
 
 /// A batch of samples.
 #[derive(Debug, Clone)]
@@ -33,16 +34,17 @@ impl Samples {
     /// precedence over x1's, and x1's over x2's.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the labels are of a type that the index does not take.
+    /// As for [`LabelIndex::encode`].
     pub fn assemble(
         index: &LabelIndex,
         first_row: usize,
         x1: Embeddings,
         x2: Embeddings,
         label: ArrayRef,
+        at: &LabelPlace,
     ) -> Result<Self> {
         let rows = label.len();
-        let (class, invalid_labels) = index.encode(&label)?;
+        let (class, invalid_labels) = index.encode(&label, at)?;
         let mut fates = vec![Fate::Good; rows];
         let of_label = invalid_labels.into_iter();
         let of_x1 = x1.invalid.iter().map(|(row, invalid)| (*row, fate(*invalid, Modality::First)));

@@ -9,6 +9,7 @@ use crate::error::Result;
 
 use super::batch::Samples;
 use super::label::LabelIndex;
+use super::label_type::LabelPlace;
 use super::pages::embedding_data::{EmbeddingData, ReadBuffers};
 
 /// A batch of samples that may have to be read yet.
@@ -24,19 +25,21 @@ enum State {
         x1: EmbeddingData,
         x2: Option<EmbeddingData>,
         label: ArrayRef,
+        at: LabelPlace,
     },
 }
 
 impl DeferredSamples {
-    /// A batch of three columns; without `x2`, x1 is both embeddings.
+    /// A batch of three columns, of which the label's is at `at`; without `x2`, x1 is both embeddings.
     pub(super) fn new(
         index: &Arc<LabelIndex>,
         first_row: usize,
         x1: EmbeddingData,
         x2: Option<EmbeddingData>,
         label: ArrayRef,
+        at: LabelPlace,
     ) -> Self {
-        Self(State::Deferred { index: Arc::clone(index), first_row, x1, x2, label })
+        Self(State::Deferred { index: Arc::clone(index), first_row, x1, x2, label, at })
     }
 
     /// Reads the embeddings, unless they are loaded.
@@ -47,10 +50,10 @@ impl DeferredSamples {
     pub fn read(self, buffers: &mut ReadBuffers) -> Result<Samples> {
         match self.0 {
             State::Loaded(samples) => Ok(samples),
-            State::Deferred { index, first_row, x1, x2, label } => {
+            State::Deferred { index, first_row, x1, x2, label, at } => {
                 let x1 = x1.read(buffers)?;
                 let x2 = x2.map_or_else(|| Ok(x1.clone()), |x2| x2.read(buffers))?;
-                Samples::assemble(&index, first_row, x1, x2, label)
+                Samples::assemble(&index, first_row, x1, x2, label, &at)
             }
         }
     }

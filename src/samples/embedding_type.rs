@@ -1,14 +1,19 @@
 //! The column types that are accepted as embeddings, and their dimensions.
 
 use std::fmt;
+use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::compute::can_cast_types;
+use arrow::datatypes::{DataType, Field};
 
 use crate::error::{Error, Place, Result};
 
+use super::label_type::identifier;
+use super::spark_vector;
+
 /// The accepted types, for messages.
 const ACCEPTED: &str = "FixedSizeList, List or LargeList of Float16, Float32 or Float64, \
-    or FixedSizeBinary of little-endian f32";
+    vectors of Spark ML (struct of type, size, indices, values), or FixedSizeBinary of little-endian f32";
 
 /// The type of an embedding's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub enum EmbeddingLayout {
     LargeList,
     /// This number of f32 values as bytes, little endian.
     FixedSizeBinary(usize),
+    /// Vectors of Spark ML, dense or sparse, of any length.
+    SparkVector,
 }
 
 /// A column type that is an embedding.
@@ -56,6 +63,7 @@ impl EmbeddingType {
                 let bytes = usize::try_from(*bytes).ok()?;
                 (&DataType::Float32, EmbeddingLayout::FixedSizeBinary((bytes % 4 == 0).then_some(bytes / 4)?))
             }
+            DataType::Struct(fields) => (spark_vector::values_of(fields)?, EmbeddingLayout::SparkVector),
             _ => return None,
         };
         let item = match item {
@@ -71,13 +79,29 @@ impl EmbeddingType {
     /// As [`Self::of`], for a column that must be an embedding.
     ///
     /// # Errors
-    /// [`Error::BadData`] that names the type and the accepted ones.
+    /// [`Error::BadData`] that names the type, the accepted ones, and the expression that makes one
+    /// of them where there is one.
     pub fn require(data_type: &DataType, place: Place) -> Result<Self> {
         Self::of(data_type).ok_or_else(|| {
-            Error::bad_data(
-                place,
-                format!("has type {data_type}, which is no embedding; accepted are {ACCEPTED}"),
-            )
+            let column = place.column.as_deref().map(identifier).unwrap_or_default();
+            let remedy = match data_type {
+                DataType::Struct(fields) => {
+                    let field = fields.iter().find(|field| Self::of(field.data_type()).is_some());
+                    field.map(|field| format!("{column}['{}']", field.name().replace('\'', "''")))
+                }
+                DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+                    let float = Field::new_list_field(DataType::Float32, true);
+                    let can_cast = can_cast_types(data_type, &DataType::List(Arc::new(float)));
+                    can_cast.then(|| format!("arrow_cast({column}, 'List(Float32)')"))
+                }
+                _ => None,
+            };
+            let remedy = remedy.map(|expression| {
+                format!("; a query gives one with {expression}, and `lsmi-etl sql --output FILE` writes it to a file")
+            });
+            let remedy = remedy.unwrap_or_default();
+            let what = format!("has type {data_type}, which is no embedding; accepted are {ACCEPTED}{remedy}");
+            Error::bad_data(place, what)
         })
     }
 
@@ -85,7 +109,7 @@ impl EmbeddingType {
     pub fn dimension(&self) -> Option<usize> {
         match self.layout {
             EmbeddingLayout::FixedSizeList(length) | EmbeddingLayout::FixedSizeBinary(length) => Some(length),
-            EmbeddingLayout::List | EmbeddingLayout::LargeList => None,
+            EmbeddingLayout::List | EmbeddingLayout::LargeList | EmbeddingLayout::SparkVector => None,
         }
     }
 
@@ -123,6 +147,7 @@ impl fmt::Display for EmbeddingType {
             EmbeddingLayout::List => write!(f, "List<{:?}>", self.item),
             EmbeddingLayout::LargeList => write!(f, "LargeList<{:?}>", self.item),
             EmbeddingLayout::FixedSizeBinary(length) => write!(f, "FixedSizeBinary of {length} × F32"),
+            EmbeddingLayout::SparkVector => write!(f, "Spark vector of {:?}", self.item),
         }
     }
 }
@@ -130,8 +155,7 @@ impl fmt::Display for EmbeddingType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::Field;
-    use std::sync::Arc;
+    use arrow::datatypes::Fields;
 
     #[test]
     fn types_that_are_embeddings() {
@@ -141,16 +165,52 @@ mod tests {
         assert_eq!(dimension(DataType::List(item(DataType::Float32))), Some(None));
         assert_eq!(dimension(DataType::LargeList(item(DataType::Float64))), Some(None));
         assert_eq!(dimension(DataType::FixedSizeBinary(32)), Some(Some(8)));
+        let vector = |values| {
+            let fields = [
+                ("type", DataType::Int8),
+                ("size", DataType::Int32),
+                ("indices", DataType::List(item(DataType::Int32))),
+                ("values", values),
+            ];
+            DataType::Struct(fields.into_iter().map(|(name, of)| Field::new(name, of, true)).collect())
+        };
+        assert_eq!(dimension(vector(DataType::List(item(DataType::Float64)))), Some(None));
         for other in [
             DataType::FixedSizeBinary(6),
             DataType::FixedSizeList(item(DataType::Float32), 0),
             DataType::List(item(DataType::Int8)),
             DataType::Float32,
+            vector(DataType::Utf8),
+            vector(DataType::List(item(DataType::Int64))),
+            DataType::Struct(
+                vec![Field::new("values", DataType::List(item(DataType::Float64)), true)].into(),
+            ),
             DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::List(item(DataType::Float32)))),
         ] {
             assert_eq!(dimension(other.clone()), None);
             let error = EmbeddingType::require(&other, Place::file("f").column("c")).unwrap_err().to_string();
             assert!(error.contains("f, column \"c\"") && error.contains("accepted are"), "{error}");
+        }
+    }
+    #[test]
+    fn what_is_nearly_an_embedding_is_named_with_the_way_to_one() {
+        let item = |t| Arc::new(Field::new("item", t, true));
+        let error =
+            |t: &DataType| EmbeddingType::require(t, Place::file("f").column("X1")).unwrap_err().to_string();
+        let fields = [("n", DataType::Int8), ("it's", DataType::List(item(DataType::Float32)))];
+        let fields = fields.map(|(name, of)| Field::new(name, of, true)).to_vec();
+        let of_struct = error(&DataType::Struct(fields.into()));
+        assert!(of_struct.contains("a query gives one with \"X1\"['it''s'], and"), "{of_struct}");
+        for numbers in [
+            DataType::List(item(DataType::Int64)),
+            DataType::FixedSizeList(item(DataType::Decimal128(5, 2)), 3),
+            DataType::LargeList(item(DataType::Utf8)),
+        ] {
+            let error = error(&numbers);
+            assert!(error.contains("with arrow_cast(\"X1\", 'List(Float32)'), and"), "{error}");
+        }
+        for other in [DataType::Float32, DataType::List(item(DataType::Struct(Fields::empty())))] {
+            assert!(error(&other).ends_with("little-endian f32"), "{}", error(&other));
         }
     }
 }

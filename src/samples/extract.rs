@@ -12,6 +12,7 @@ use arrow::datatypes::{Float16Type, Float32Type, Float64Type};
 use crate::error::{Error, Result};
 
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
+use super::spark_vector;
 
 /// The reason why the embedding of a row is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,11 @@ pub fn extract(array: &ArrayRef, kind: EmbeddingType, dim: usize) -> Result<Embe
             let values = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
             let items = ListItems { values, nulls: None };
             gather(&items, rows, dim, binary.nulls(), fixed_ranges(rows, length))
+        }
+        EmbeddingLayout::SparkVector => {
+            let vectors = spark_vector::to_lists(downcast(array.as_struct_opt())?, dim)?;
+            let kind = EmbeddingType::of(vectors.data_type());
+            extract(&vectors, *downcast(kind.as_ref())?, dim)
         }
     }
 }
@@ -251,6 +257,26 @@ mod tests {
         let out = read(Arc::new(binary.slice(1, 3)), 2);
         assert_eq!(&out.values[4..], &[5.0, 6.0]);
         assert_eq!(out.invalid, vec![(0, InvalidEmbedding::Null), (1, InvalidEmbedding::NonFinite)]);
+    }
+
+    #[test]
+    fn vectors_of_spark_dense_and_sparse() {
+        use crate::samples::spark_vector::tests::vectors;
+        let dense = |values: &[f64]| Some((None, values.to_vec()));
+        let sparse = Some((Some((2, vec![1])), vec![5.0]));
+        let rows = [dense(&[1.0, 2.0]), None, dense(&[1.0]), dense(&[f64::NAN, 0.0])];
+        let of_dense = [
+            (1, InvalidEmbedding::Null),
+            (2, InvalidEmbedding::WrongLength(1)),
+            (3, InvalidEmbedding::NonFinite),
+        ];
+        let out = read(Arc::new(vectors(&rows)), 2);
+        assert_eq!((&out.values[..2], &out.invalid[..]), (&[1.0, 2.0][..], &of_dense[..]));
+        let rows = [&rows[..], &[sparse.clone(), Some((Some((3, vec![1])), vec![5.0]))]].concat();
+        let out = read(Arc::new(vectors(&rows)), 2);
+        assert_eq!((&out.values[..2], &out.values[8..10]), (&[1.0, 2.0][..], &[0.0, 5.0][..]));
+        assert_eq!(out.invalid[..3], of_dense);
+        assert_eq!(out.invalid[3..], [(5, InvalidEmbedding::WrongLength(0))]);
     }
 
     #[test]

@@ -2,118 +2,16 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, UInt64Type};
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
 
 use crate::bundle::Class;
-use crate::error::{Error, Place, Result};
-use crate::storage::io_errors;
+use crate::error::{Error, Result};
 
+use super::classes::class_examples;
 use super::fate::Fate;
-
-/// The type of a label column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LabelType {
-    /// Booleans.
-    Boolean,
-    /// Integers of any width, signed or not.
-    Integer,
-    /// Strings of any layout.
-    String,
-}
-
-impl LabelType {
-    /// The label type of an Arrow type, dictionary-encoded or not, if it is one.
-    pub fn of(data_type: &DataType) -> Option<Self> {
-        match data_type {
-            DataType::Boolean => Some(Self::Boolean),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Self::String),
-            DataType::Dictionary(_, values) => Self::of(values),
-            integer if integer.is_integer() => Some(Self::Integer),
-            _ => None,
-        }
-    }
-
-    /// As [`Self::of`], for a column that must be a label.
-    ///
-    /// # Errors
-    /// [`Error::BadData`] that names the type and the accepted ones.
-    pub fn require(data_type: &DataType, place: Place) -> Result<Self> {
-        Self::of(data_type).ok_or_else(|| {
-            let advice = if data_type.is_floating() { "; cast class numbers to integers" } else { "" };
-            Error::bad_data(
-                place,
-                format!(
-                    "has type {data_type}, which is no label; accepted are integers, strings and booleans, \
-                     also dictionary-encoded{advice}"
-                ),
-            )
-        })
-    }
-
-    fn of_class(class: &Class) -> Self {
-        match class {
-            Class::Boolean(_) => Self::Boolean,
-            Class::Integer(_) => Self::Integer,
-            Class::String(_) => Self::String,
-        }
-    }
-
-    fn plural(self) -> &'static str {
-        match self {
-            Self::Boolean => "booleans",
-            Self::Integer => "integers",
-            Self::String => "strings",
-        }
-    }
-}
-
-/// The value of one row of a label column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LabelValue<'a> {
-    Null,
-    Boolean(bool),
-    Integer(i64),
-    /// An unsigned integer beyond [`Class`]'s range.
-    Huge(u64),
-    String(&'a str),
-}
-
-/// Calls `each` with every value of a label column of any accepted type;
-/// dictionaries are expanded first.
-pub(super) fn for_each_value(array: &ArrayRef, each: impl FnMut(usize, LabelValue<'_>)) -> Result<()> {
-    let unlikely = |error| io_errors::arrow(Place::default(), "cast", error);
-    let to = match array.data_type() {
-        DataType::Boolean => DataType::Boolean,
-        DataType::UInt64 => DataType::UInt64,
-        DataType::Dictionary(_, values) => (**values).clone(),
-        integer if integer.is_integer() => DataType::Int64,
-        _ => DataType::Utf8View,
-    };
-    if let DataType::Dictionary(..) = array.data_type() {
-        return for_each_value(&cast(array, &to).map_err(unlikely)?, each);
-    }
-    let plain = cast(array, &to).map_err(unlikely)?;
-    match to {
-        DataType::Boolean => each_of(plain.as_boolean().iter(), LabelValue::Boolean, each),
-        DataType::Int64 => each_of(plain.as_primitive::<Int64Type>().iter(), LabelValue::Integer, each),
-        DataType::UInt64 => {
-            let value = |value| i64::try_from(value).map_or(LabelValue::Huge(value), LabelValue::Integer);
-            each_of(plain.as_primitive::<UInt64Type>().iter(), value, each);
-        }
-        _ => each_of(plain.as_string_view().iter(), LabelValue::String, each),
-    }
-    Ok(())
-}
-
-fn each_of<'a, T>(
-    values: impl Iterator<Item = Option<T>>,
-    value: impl Fn(T) -> LabelValue<'a>,
-    mut each: impl FnMut(usize, LabelValue<'a>),
-) {
-    values.enumerate().for_each(|(row, found)| each(row, found.map_or(LabelValue::Null, &value)));
-}
+use super::label_type::{LabelPlace, LabelType};
+use super::label_values::{LabelValue, for_each_value, unfit};
 
 /// Class numbers by value. A fast hash, since it is looked up for every row, and safe, since
 /// the keys are the bundle's and not an attacker's.
@@ -123,6 +21,7 @@ type ClassNumbers<T> = HashMap<T, u32, foldhash::fast::RandomState>;
 #[derive(Debug, Clone)]
 pub struct LabelIndex {
     kind: LabelType,
+    examples: String,
     booleans: [Option<u32>; 2],
     integers: ClassNumbers<i64>,
     strings: ClassNumbers<String>,
@@ -138,6 +37,7 @@ impl LabelIndex {
         let kind = classes.first().map(LabelType::of_class).ok_or_else(|| config("are none".to_owned()))?;
         let mut index = Self {
             kind,
+            examples: class_examples(classes),
             booleans: [None; 2],
             integers: ClassNumbers::default(),
             strings: ClassNumbers::default(),
@@ -159,35 +59,49 @@ impl LabelIndex {
         Ok(index)
     }
 
+    /// The first few classes, for messages.
+    pub fn examples(&self) -> &str {
+        &self.examples
+    }
+
     /// Fails where a column of this type can hold none of the classes.
     ///
     /// # Errors
     /// [`Error::BadData`].
-    pub fn check(&self, data_type: &DataType, place: Place) -> Result<()> {
-        let found = LabelType::require(data_type, place.clone())?;
+    pub fn check(&self, data_type: &DataType, at: &LabelPlace) -> Result<()> {
+        let found = LabelType::require(data_type, at)?;
         if found == self.kind {
             return Ok(());
         }
-        let (found, expected) = (found.plural(), self.kind.plural());
-        let what =
-            format!("holds {found}, the bundle's classes are {expected}; choose the column it was fitted on");
-        Err(Error::bad_data(place, what))
+        let what = format!(
+            "holds {}, the bundle's classes are {}; choose the column it was fitted on, or cast it: {}",
+            found.plural(),
+            self.kind.plural(),
+            at.cast(self.kind.cast()),
+        );
+        Err(Error::bad_data(at.place().clone(), what))
     }
 
     /// Class indices of a batch, and the rows that have none, ascending; their
     /// index is 0.
     ///
     /// # Errors
-    /// [`Error::BadData`] where Arrow cannot expand a dictionary.
-    pub fn encode(&self, labels: &ArrayRef) -> Result<(Vec<u32>, Vec<(usize, Fate)>)> {
+    /// [`Error::BadData`] that names the first row whose value can be no label: a fraction among
+    /// floats, binary that is no UTF-8.
+    pub fn encode(&self, labels: &ArrayRef, at: &LabelPlace) -> Result<(Vec<u32>, Vec<(usize, Fate)>)> {
         let mut indices = Vec::with_capacity(labels.len());
         let mut invalid = Vec::new();
+        let mut refused = None;
         for_each_value(labels, |row, value| {
             let index = match value {
                 LabelValue::Boolean(value) => self.booleans[usize::from(value)],
                 LabelValue::Integer(value) => self.integers.get(&value).copied(),
                 LabelValue::String(value) => self.strings.get(value).copied(),
-                LabelValue::Null | LabelValue::Huge(_) => None,
+                LabelValue::Null | LabelValue::Huge => None,
+                LabelValue::Fraction | LabelValue::Bytes => {
+                    refused = refused.take().or_else(|| Some(unfit(labels, row, value, at)));
+                    None
+                }
             };
             if index.is_none() {
                 let fate = if value == LabelValue::Null { Fate::NullLabel } else { Fate::UnknownLabel };
@@ -195,19 +109,27 @@ impl LabelIndex {
             }
             indices.push(index.unwrap_or(0));
         })?;
-        Ok((indices, invalid))
+        refused.map_or(Ok((indices, invalid)), Err)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{BooleanArray, DictionaryArray, Int64Array, StringArray, UInt64Array};
+    use crate::error::Place;
+    use arrow::array::{
+        BinaryArray, BooleanArray, DictionaryArray, Float64Array, Int64Array, StringArray, UInt64Array,
+    };
+    use arrow::compute::cast;
     use arrow::datatypes::Int8Type;
     use std::sync::Arc;
 
+    fn at() -> LabelPlace {
+        LabelPlace::Rows(Place::file("f").column("y"), 100)
+    }
+
     fn encode(classes: &[Class], labels: ArrayRef) -> (Vec<u32>, Vec<(usize, Fate)>) {
-        LabelIndex::new(classes).unwrap().encode(&labels).unwrap()
+        LabelIndex::new(classes).unwrap().encode(&labels, &at()).unwrap()
     }
 
     #[test]
@@ -223,6 +145,45 @@ mod tests {
         }
         let huge: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX, 7]));
         assert_eq!(encode(&[Class::Integer(-1), Class::Integer(7)], huge).1, vec![(0, Fate::UnknownLabel)]);
+    }
+
+    #[test]
+    fn whole_floats_and_decimals_are_integers() {
+        let classes = [7, 0, 3].map(Class::Integer);
+        let labels: ArrayRef = Arc::new(Int64Array::from(vec![Some(3), None, Some(7), Some(9), Some(0)]));
+        let expected = (vec![2, 0, 0, 0, 1], vec![(1, Fate::NullLabel), (3, Fate::UnknownLabel)]);
+        use DataType::{Decimal32, Decimal64, Decimal128, Decimal256, Float16, Float32, Float64};
+        let decimals = [Decimal32(9, 0), Decimal64(18, 0), Decimal128(38, 0), Decimal256(76, 0)];
+        for to in [Float16, Float32, Float64].iter().chain(&decimals) {
+            assert_eq!(encode(&classes, cast(&labels, to).unwrap()), expected, "{to}");
+        }
+        let odd: ArrayRef = Arc::new(Float64Array::from(vec![-0.0, f64::NAN, 7.0, -7.0]));
+        let expected = (vec![1, 0, 0, 0], vec![(1, Fate::NullLabel), (3, Fate::UnknownLabel)]);
+        assert_eq!(encode(&classes, odd), expected);
+        let huge: ArrayRef = Arc::new(StringArray::from(vec!["9223372036854775808", "7"]));
+        for to in [Decimal128(38, 0), Decimal256(76, 0)] {
+            let huge = cast(&huge, &to).unwrap();
+            assert_eq!(encode(&classes, huge), (vec![0, 0], vec![(0, Fate::UnknownLabel)]), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_can_be_no_label_is_named() {
+        let index = LabelIndex::new(&[Class::Integer(1)]).unwrap();
+        for (value, text) in [(0.5, "0.5"), (f64::INFINITY, "inf"), (2_f64.powi(60), "e18")] {
+            let labels: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 1.0, value, 0.25]));
+            let error = index.encode(&labels, &at()).unwrap_err().to_string();
+            assert!(error.starts_with("f, column \"y\": row 102 holds "), "{error}");
+            assert!(error.contains(text) && error.contains("CAST(y AS VARCHAR)"), "{error}");
+        }
+        let index = LabelIndex::new(&[Class::String("é".to_owned())]).unwrap();
+        let labels: ArrayRef = Arc::new(BinaryArray::from(vec!["é".as_bytes(), b"e"]));
+        assert_eq!(index.encode(&labels, &at()).unwrap(), (vec![0, 0], vec![(1, Fate::UnknownLabel)]));
+        let labels: ArrayRef = Arc::new(BinaryArray::from(vec!["é".as_bytes(), b"\xe9"]));
+        let error = index.encode(&labels, &at()).unwrap_err().to_string();
+        assert!(error.contains("row 101 holds bytes that are no text (e9)"), "{error}");
+        let error = index.encode(&labels, &LabelPlace::Query(Place::file("lsmi"))).unwrap_err().to_string();
+        assert!(error.contains("lsmi: a row holds bytes"), "{error}");
     }
 
     #[test]
@@ -245,9 +206,12 @@ mod tests {
     #[test]
     fn what_cannot_be_a_label_is_refused() {
         let index = LabelIndex::new(&[Class::Integer(1)]).unwrap();
-        let error = |t| index.check(&t, Place::file("f")).unwrap_err().to_string();
-        assert!(error(DataType::Float64).contains("cast class numbers to integers"));
-        assert!(error(DataType::Utf8).contains("holds strings, the bundle's classes are integers"));
+        let error = |t| index.check(&t, &at()).unwrap_err().to_string();
+        assert!(error(DataType::Date32).contains("has type Date32, which is no label"));
+        let strings = error(DataType::Utf8);
+        assert!(strings.contains("holds strings, the bundle's classes are integers"), "{strings}");
+        assert!(strings.contains("CAST(y AS BIGINT)"), "{strings}");
+        assert!(index.check(&DataType::Float64, &at()).is_ok());
         assert!(LabelIndex::new(&[]).is_err());
         assert!(LabelIndex::new(&[Class::Integer(1), Class::Boolean(true)]).is_err());
         assert!(LabelIndex::new(&[Class::Integer(1), Class::Integer(1)]).is_err());

@@ -2,12 +2,14 @@
 //! the dimension of embeddings.
 
 use arrow::array::{Array, AsArray};
+use arrow::datatypes::DataType;
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{ColumnReader, Input};
 
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, wrong_dimension};
-use super::label::LabelType;
+use super::label_type::{LabelPlace, LabelType};
+use super::spark_vector;
 
 /// Rows that are read to distinguish a wrong column from bad rows.
 const PROBE_ROWS: usize = 1024;
@@ -22,10 +24,10 @@ pub fn embedding_columns(input: &Input) -> Vec<&str> {
     embeddings.map(|field| field.name().as_str()).collect()
 }
 
-/// The columns that can be labels.
+/// The columns that are labels without a look at their values.
 pub fn label_columns(input: &Input) -> Vec<&str> {
     let fields = input.schema().fields().iter();
-    fields.filter(|f| LabelType::of(f.data_type()).is_some()).map(|field| field.name().as_str()).collect()
+    fields.filter(|f| LabelType::is_obvious(f.data_type())).map(|field| field.name().as_str()).collect()
 }
 
 /// The two embedding columns, where there are exactly two.
@@ -47,22 +49,36 @@ pub fn obvious_embeddings(input: &Input) -> Result<(&str, &str)> {
     }
 }
 
-/// The label column, where exactly one has a label's name (y, label, target or
-/// class, in any case) and type.
+/// The label column: where exactly one has a label's name (y, label, target or class, in any case)
+/// and a label's type. Integers, strings and booleans go before floats, decimals and binary.
 ///
 /// # Errors
-/// [`Error::Usage`] that lists the candidates and names the flag.
+/// [`Error::Usage`] that lists the candidates and names the flag; [`Error::BadData`] where the only
+/// column of such a name has a type that no label has.
 pub fn obvious_label(input: &Input) -> Result<&str> {
-    let candidates = label_columns(input);
-    let named = candidates.iter().filter(|name| LABEL_NAMES.contains(&name.to_lowercase().as_str()));
-    match named.collect::<Vec<_>>()[..] {
-        [label] => Ok(label),
-        _ => Err(Error::Usage(format!(
-            "{}: not exactly one column of labels is called y, label, target or class; choose with --label from: {}",
-            input.place(),
-            candidates.join(", ")
-        ))),
+    let fields = input.schema().fields().iter();
+    let named: Vec<_> =
+        fields.filter(|field| LABEL_NAMES.contains(&field.name().to_lowercase().as_str())).collect();
+    let of_type = |is: fn(&DataType) -> bool| {
+        let mut found = named.iter().filter(|field| is(field.data_type()));
+        found.next().filter(|_| found.next().is_none()).map(|field| field.name().as_str())
+    };
+    let some = |is: fn(&DataType) -> bool| named.iter().any(|field| is(field.data_type()));
+    let is_label = |data_type: &DataType| LabelType::of(data_type).is_some();
+    let found = if some(LabelType::is_obvious) { of_type(LabelType::is_obvious) } else { of_type(is_label) };
+    if let Some(label) = found {
+        return Ok(label);
     }
+    if let [field] = named[..] {
+        let at = LabelPlace::Rows(input.place().column(field.name()), 0);
+        LabelType::require(field.data_type(), &at)?;
+    }
+    let candidates = label_columns(input);
+    Err(Error::Usage(format!(
+        "{}: not exactly one column of labels is called y, label, target or class; choose with --label from: {}",
+        input.place(),
+        candidates.join(", ")
+    )))
 }
 
 /// The dimension of an embedding column: of its type, or of its first list that
@@ -82,7 +98,7 @@ pub fn dimension_of(input: &Input, name: &str) -> Result<usize> {
         let mut reader = ColumnReader::open(input, position, name, row_group, 0..rows, PROBE_ROWS)?;
         for start in (0..rows).step_by(PROBE_ROWS) {
             let lists = reader.read(PROBE_ROWS.min(rows - start))?;
-            if let Some(length) = lengths(&lists, kind).flatten().find(|length| *length > 0) {
+            if let Some(length) = lengths(&lists, kind)?.into_iter().flatten().find(|length| *length > 0) {
                 return Ok(length);
             }
         }
@@ -109,7 +125,7 @@ pub(super) fn check_lengths(
     dim: usize,
     place: impl FnOnce() -> Place,
 ) -> Result<()> {
-    let mut found = lengths(lists, kind).flatten();
+    let mut found = lengths(lists, kind)?.into_iter().flatten();
     match found.next() {
         Some(first) if first != dim && !found.any(|length| length == dim) => {
             Err(wrong_dimension(dim, first, place()))
@@ -119,8 +135,8 @@ pub(super) fn check_lengths(
 }
 
 /// The length of each list; none where it is null.
-fn lengths(lists: &dyn Array, kind: EmbeddingType) -> impl Iterator<Item = Option<usize>> {
-    let length = move |row: usize| match kind.layout {
+fn lengths(lists: &dyn Array, kind: EmbeddingType) -> Result<Vec<Option<usize>>> {
+    let length = |row: usize| match kind.layout {
         EmbeddingLayout::List => {
             lists.as_list_opt::<i32>().map(|l| usize::try_from(l.value_length(row)).unwrap_or(0))
         }
@@ -128,6 +144,10 @@ fn lengths(lists: &dyn Array, kind: EmbeddingType) -> impl Iterator<Item = Optio
             lists.as_list_opt::<i64>().map(|l| usize::try_from(l.value_length(row)).unwrap_or(0))
         }
         EmbeddingLayout::FixedSizeList(length) | EmbeddingLayout::FixedSizeBinary(length) => Some(length),
+        EmbeddingLayout::SparkVector => None,
     };
-    (0..lists.len()).map(move |row| lists.is_valid(row).then(|| length(row)).flatten())
+    match lists.as_struct_opt() {
+        Some(vectors) => spark_vector::lengths(vectors),
+        None => Ok((0..lists.len()).map(|row| lists.is_valid(row).then(|| length(row)).flatten()).collect()),
+    }
 }

@@ -16,6 +16,7 @@ use super::embedding_type::EmbeddingType;
 use super::extract::extract;
 use super::fate::{Fate, Modality};
 use super::label::LabelIndex;
+use super::label_type::LabelPlace;
 use super::probe;
 
 /// The columns that make a sample, and the dimensions and classes of the models.
@@ -74,7 +75,7 @@ impl Roles {
         let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
         let index = LabelIndex::new(request.classes)?;
         let (position, field) = find(request.label)?;
-        index.check(field.data_type(), place.clone().column(request.label))?;
+        index.check(field.data_type(), &LabelPlace::Rows(place.clone().column(request.label), 0))?;
         let label = NamedColumn { name: request.label.to_owned(), position };
         Ok(Self { x1, x2, label, index: Arc::new(index) })
     }
@@ -82,6 +83,11 @@ impl Roles {
     /// The names of x1 and x2.
     pub fn embeddings(&self) -> [&str; 2] {
         [&self.x1.column.name, &self.x2.column.name]
+    }
+
+    /// The first few classes, for messages.
+    pub fn class_examples(&self) -> &str {
+        self.index.examples()
     }
 
     /// The column that caused a fate, where one did.
@@ -113,17 +119,26 @@ impl Roles {
         Ok(())
     }
 
-    /// The samples of a range of rows of a batch of this schema.
+    /// The samples of a range of rows of a batch of this schema. `place` and `first_row` are those
+    /// of the batch's first row.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the batch is of another schema.
-    pub fn samples(&self, batch: &RecordBatch, rows: Range<usize>) -> Result<Samples> {
+    /// [`Error::Internal`] where the batch is of another schema; as for [`LabelIndex::encode`].
+    pub fn samples(
+        &self,
+        batch: &RecordBatch,
+        rows: Range<usize>,
+        place: Place,
+        first_row: usize,
+    ) -> Result<Samples> {
         let read = |column: &NamedColumn| batch.column(column.position).slice(rows.start, rows.len());
         let embeddings =
             |EmbeddingColumn { column, kind, dim }: &EmbeddingColumn| extract(&read(column), *kind, *dim);
         let x1 = embeddings(&self.x1)?;
         let x2 = if self.is_one_column() { x1.clone() } else { embeddings(&self.x2)? };
-        Samples::assemble(&self.index, rows.start, x1, x2, read(&self.label))
+        let first_row = first_row + rows.start;
+        let at = LabelPlace::Rows(place.column(&self.label.name), first_row);
+        Samples::assemble(&self.index, first_row, x1, x2, read(&self.label), &at)
     }
 
     /// Whether x1 and x2 are the same column.

@@ -10,6 +10,7 @@ use crate::parquet_file::{ColumnReader, Input};
 use super::deferred::DeferredSamples;
 use super::embedding_type::EmbeddingType;
 use super::extract::extract;
+use super::label_type::LabelPlace;
 use super::pages::ListPageReader;
 use super::pages::embedding_data::EmbeddingData;
 use super::probe;
@@ -110,7 +111,9 @@ impl SampleReader {
         let x1 = self.x1.read(rows)?;
         let x2 = self.x2.as_mut().map(|reader| reader.read(rows)).transpose()?;
         let label = self.label.read(rows)?;
-        Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x1, x2, label))
+        let Roles { label: NamedColumn { name, .. }, .. } = &self.source.roles;
+        let at = LabelPlace::Rows(self.place.clone().column(name), self.rows.start);
+        Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x1, x2, label, at))
     }
 }
 

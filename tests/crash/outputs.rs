@@ -8,9 +8,9 @@ use super::{annotate, annotated, names, work};
 use crate::harness::{Ran, fitted, last_json, lsmi};
 
 /// Begins a run and kills it when its journal has some content.
-fn begin_and_kill(folder: &std::path::Path) {
+fn begin_and_kill(input: &std::path::Path, folder: &std::path::Path) {
     let journal = folder.join(".out.parquet.lsmi-journal");
-    let mut command = annotate(&work().input, &folder.join("out.parquet"), &["--batch-rows", "64"]);
+    let mut command = annotate(input, &folder.join("out.parquet"), &["--batch-rows", "64"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while journal.metadata().map_or(0, |metadata| metadata.len()) < 200_000 {
         sleep(Duration::from_millis(1));
@@ -44,7 +44,7 @@ fn other_work_is_not_mixed_in() {
     let work = work();
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.parquet");
-    begin_and_kill(folder.path());
+    begin_and_kill(&work.input, folder.path());
     let other = fitted().join("in.parquet");
     let ran = annotated(&other, &output, &[]);
     assert_eq!(ran.code, 78, "{}", ran.stderr);
@@ -56,6 +56,23 @@ fn other_work_is_not_mixed_in() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(last_json(&ran)["resumed_rows"], 0);
     assert_eq!(names(folder.path()), ["out.parquet"]);
+}
+
+#[test]
+fn an_input_that_is_written_again_is_computed_anew() {
+    let work = work();
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.parquet"), folder.path().join("out.parquet"));
+    std::fs::copy(&work.input, &input).unwrap();
+    begin_and_kill(&input, folder.path());
+    let later = std::time::SystemTime::now() + Duration::from_secs(10);
+    std::fs::File::options().write(true).open(&input).unwrap().set_modified(later).unwrap();
+    let ran = annotated(&input, &output, &["--batch-rows", "64"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the input was written again since an unfinished run"), "{}", ran.stderr);
+    assert_eq!(last_json(&ran)["resumed_rows"], 0);
+    assert!(std::fs::read(&output).unwrap() == work.undisturbed);
+    assert_eq!(names(folder.path()), ["in.parquet", "out.parquet"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::harness::files::listing;
 use crate::harness::{annotate, fitted, lsmi, must, python, refused, run, runtime};
 
-fn cpu_library() -> std::path::PathBuf {
+pub(super) fn cpu_library() -> std::path::PathBuf {
     let capi = runtime().join("cpu/onnxruntime/capi");
     let name = listing(&capi).into_iter().find(|name| name.starts_with("libonnxruntime.so"));
     capi.join(name.unwrap())

@@ -3,6 +3,7 @@
 //! one, put in place by the program.
 
 mod batches;
+mod broken_library;
 mod copies;
 mod cuda;
 mod opsets;

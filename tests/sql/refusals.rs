@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, StringArray};
+use arrow::array::{ArrayRef, Date32Array, Float64Array, StringArray};
 
 use crate::harness::files::{batch, embeddings, write};
 use crate::harness::{Ran, bundle, lsmi, refused, rows, run};
@@ -23,6 +23,7 @@ fn folder() -> tempfile::TempDir {
         ("short", embeddings(&short, 3)),
         ("words", words),
         ("numbers", numbers),
+        ("days", Arc::new(Date32Array::from(vec![7; 20]))),
     ];
     write(&dir.path().join("in.parquet"), &batch(&all));
     dir
@@ -41,7 +42,8 @@ fn columns_that_do_not_fit_are_named_with_the_bundle() {
         ("lsmi(short, x2, y)", ["\"short\"", "dimension 3", "take 4"]),
         ("lsmi_r(x1, short, y)", ["\"short\"", "dimension 3", "take 4"]),
         ("lsmi_s(x1, words, y)", ["\"words\"", "which is no embedding", "FixedSizeList"]),
-        ("lsmi(x1, x2, numbers)", ["\"numbers\"", "which is no label", "cast class numbers to integers"]),
+        ("lsmi(x1, x2, days)", ["\"days\"", "which is no label", "CAST(days AS VARCHAR)"]),
+        ("lsmi(x1, x2, numbers)", ["argument y", "holds 0.5", "no class number"]),
         ("lsmi(x1, x2, words)", ["\"words\"", "holds strings", "classes are integers"]),
     ] {
         let ran = ask(dir.path(), call);

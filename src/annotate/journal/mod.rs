@@ -82,7 +82,7 @@ impl Journal {
     /// Opens or creates the journal of an output and locks it. The batches that it holds
     /// of the same work are given to `replay` and count as done; with `restart` they are
     /// discarded. `rows` are those of the input's row groups; `batch_rows` is called for a
-    /// journal that begins anew.
+    /// journal that begins anew, as does one of the same work on an input that was written again.
     ///
     /// # Errors
     /// [`Error::Transient`] where another run holds it; [`Error::Config`] where it belongs to other
@@ -98,7 +98,18 @@ impl Journal {
         let path = path_for(output)?;
         let file = lock(&path, output)?;
         let mut journal = Self::with_file(file, path, identity.columns().len(), rows, 0);
-        let found = if restart { None } else { journal.header()? };
+        let mut found = if restart { None } else { journal.header()? };
+        if let Some(Header { identity: of, .. }) = &found
+            && of != identity
+            && of.is_same_work(identity)
+        {
+            // Neither file tells whether the content is the same, and the input as it was is gone.
+            tracing::warn!(
+                "{}: the input was written again since an unfinished run; its rows are computed anew",
+                journal.path.display()
+            );
+            found = None;
+        }
         match found {
             Some(header) if header.identity != *identity => {
                 return Err(Error::Config(format!(
@@ -133,7 +144,7 @@ impl Journal {
         let Ok(file) = lock(&path, output) else { return };
         let mut journal = Self::with_file(file, path, identity.columns().len(), Vec::new(), 0);
         match journal.header() {
-            Ok(Some(header)) if header.identity != *identity => {}
+            Ok(Some(header)) if !header.identity.is_same_work(identity) => {}
             _ => _ = journal.remove(),
         }
     }

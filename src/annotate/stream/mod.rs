@@ -214,6 +214,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
     let outcome = Outcome {
         rows: fates.rows(),
         fates,
+        unknown_labels: policy.row_stats().unknown_labels().to_vec(),
         columns,
         resumed: ResumedWork::default(),
         computed_row_groups: row_groups.unwrap_or(batches),

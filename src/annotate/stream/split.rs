@@ -74,9 +74,8 @@ impl<'a> BatchSplitter<'a> {
         };
         let rows = batch.rows.num_rows();
         let to = from.saturating_add(self.batch_rows).min(rows);
-        let mut samples = self.roles.samples(&batch.rows, from..to)?;
-        samples.first_row += batch.first_row;
-        let group = batch.group;
+        let (group, place) = (batch.group, self.rows.place_of(batch.group));
+        let samples = self.roles.samples(&batch.rows, from..to, place, batch.first_row)?;
         let payload = if to == rows {
             let bytes = bytes_of(&batch.rows);
             Some(SourceBatch { rows: batch.rows, bytes })

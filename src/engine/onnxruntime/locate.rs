@@ -73,6 +73,15 @@ pub struct LibraryCandidate {
 }
 
 impl LibraryCandidate {
+    /// The path to pass to the loader: absolute where the file exists, since a loader looks for a
+    /// bare name in the system's folders only.
+    pub(super) fn to_load(&self) -> PathBuf {
+        match self.status {
+            CandidateStatus::Found => std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()),
+            CandidateStatus::Missing | CandidateStatus::Untried => self.path.clone(),
+        }
+    }
+
     /// The `site-packages` (or `runtime install`) folder of a library in a wheel. The CUDA
     /// libraries are in its sub-folder `nvidia`.
     pub fn site_packages(&self) -> Option<&Path> {

@@ -3,6 +3,7 @@
 
 pub mod cuda;
 pub mod install;
+pub(super) mod load_error;
 pub mod locate;
 mod outputs;
 mod pinned;
@@ -62,13 +63,20 @@ impl OnnxRuntime {
         let (environment, library) = match &*loaded {
             Some(loaded) => loaded.clone(),
             None => {
-                let refuse = |e: &dyn std::fmt::Display| Error::Engine(format!("ONNX Runtime: {e}"));
-                let environment = ort::init_from(&place.path)
-                    .map_err(|e| refuse(&e))?
+                let refuse = |reason: String| {
+                    let (path, origin) = (place.path.display(), place.origin);
+                    let advice = load_error::advice(origin);
+                    let what =
+                        format!("ONNX Runtime can't be loaded from {path} ({origin}): {reason}; {advice}");
+                    Error::Engine(what)
+                };
+                let path = place.to_load();
+                let environment = ort::init_from(&path)
+                    .map_err(|e| refuse(load_error::reason(&e, &path)))?
                     .with_name(env!("CARGO_PKG_NAME"))
                     .with_telemetry(false)
                     .build()
-                    .map_err(|e| refuse(&e))?;
+                    .map_err(|e| refuse(e.to_string()))?;
                 loaded.insert((environment, place.path.clone())).clone()
             }
         };

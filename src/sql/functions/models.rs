@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{ArrayRef, Float32Array, StructArray};
@@ -17,7 +17,9 @@ use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{EvaluationConstants, Evaluator, fastest_batch_rows, field, open_bundle};
 use crate::interaction::Quantity;
-use crate::samples::{EmbeddingType, Embeddings, Fate, LabelIndex, Samples, extract};
+use crate::samples::{
+    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, class_examples, extract,
+};
 
 use super::session_pool::SessionPool;
 
@@ -130,6 +132,8 @@ pub(super) struct Estimator {
     constants: EvaluationConstants,
     pool: SessionPool,
     batch_rows: usize,
+    /// Whether a warning has named an unknown label.
+    has_warned: AtomicBool,
 }
 
 impl Estimator {
@@ -139,6 +143,7 @@ impl Estimator {
             constants: EvaluationConstants::new(&bundle, &LSMI_FIELDS),
             pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
             batch_rows: fastest_batch_rows(bundle.dims()),
+            has_warned: AtomicBool::new(false),
             bundle,
         })
     }
@@ -153,13 +158,16 @@ impl Estimator {
     /// # Errors
     /// [`Error::BadData`] that names the bundle and the column.
     pub(super) fn check(&self, [x1, x2, label]: [&FieldRef; 3]) -> Result<()> {
-        let place =
-            |field: &FieldRef| Place::file(format!("lsmi with bundle {}", self.name())).column(field.name());
+        let place = |field: &FieldRef| self.place().column(field.name());
         for (field, dim) in [x1, x2].into_iter().zip(self.bundle.dims()) {
             let kind = EmbeddingType::require(field.data_type(), place(field))?;
             kind.check_dimension(dim, place(field))?;
         }
-        self.index.check(label.data_type(), place(label))
+        self.index.check(label.data_type(), &LabelPlace::Query(place(label)))
+    }
+
+    fn place(&self) -> Place {
+        Place::file(format!("lsmi with bundle {}", self.name()))
     }
 
     fn evaluate(&self, columns: &[ArrayRef; 3]) -> Result<StructArray> {
@@ -190,6 +198,7 @@ impl Estimator {
             let length = self.batch_rows.min(rows - start);
             let [x1, x2, label] = columns.each_ref().map(|column| column.slice(start, length));
             let samples = self.samples(&x1, &x2, label)?;
+            self.warn_of_unknown(&samples);
             let bad_data = |row: usize, what| {
                 let label = array_value_to_string(&samples.label, row).unwrap_or_default();
                 let place = Place::file(format!("lsmi with bundle {}", self.name()));
@@ -204,11 +213,27 @@ impl Estimator {
         Ok((values, good))
     }
 
+    /// Names the first unknown label in a warning, once: its rows are null in the result, which
+    /// may be all that a query gives.
+    fn warn_of_unknown(&self, samples: &Samples) {
+        let unknown = samples.fates.iter().position(|fate| *fate == Fate::UnknownLabel);
+        let Some(row) = unknown.filter(|_| !self.has_warned.swap(true, Ordering::Relaxed)) else { return };
+        let label = array_value_to_string(&samples.label, row).unwrap_or_default();
+        tracing::warn!(
+            "{}: label {} is none of the bundle's classes ({}); rows of unknown labels are null",
+            self.place(),
+            class_examples([label]),
+            self.index.examples()
+        );
+    }
+
     fn samples(&self, x1: &ArrayRef, x2: &ArrayRef, label: ArrayRef) -> Result<Samples> {
         let [d1, d2] = self.bundle.dims();
         let read = |array: &ArrayRef, dim: usize| -> Result<Embeddings> {
             extract(array, EmbeddingType::require(array.data_type(), Place::file("lsmi"))?, dim)
         };
-        Samples::assemble(&self.index, 0, read(x1, d1)?, read(x2, d2)?, label)
+        let Place { file, .. } = self.place();
+        let at = LabelPlace::Query(Place::file(format!("argument y of {file}")));
+        Samples::assemble(&self.index, 0, read(x1, d1)?, read(x2, d2)?, label, &at)
     }
 }
