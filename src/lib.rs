@@ -139,7 +139,9 @@
 //! let samples = roles.samples(&batch, 0..batch.num_rows())?;
 //! let session = engine.sessions(&bundle.program(), 1)?.remove(0);
 //! let constants = EvaluationConstants::new(&bundle, &[Quantity::R]);
-//! let bad_data = |row, what| Error::bad_data(Place::file("a batch"), format!("row {row}: {what}"));
+//! let bad_data = |row: usize, what: String| {
+//!     Error::bad_data(Place::file("a batch"), format!("row {row}: {what}"))
+//! };
 //! let computed = Evaluator::new(session, &constants).compute(&samples, bad_data)?;
 //!
 //! assert_eq!(computed.fates, [Fate::Good, Fate::Good, Fate::NullLabel]);

@@ -126,6 +126,8 @@ pub(super) fn single(role: Role, model: &ModelProto, dims: [usize; 2]) -> Graph 
     graph.input = inputs.iter().map(input).collect();
     graph.output = vec![onnx::any_shape(role.name())];
     single.graph = Some(graph);
+    // Constants are no inputs here.
+    single.ir_version = single.ir_version.max(onnx::IR_VERSION);
     Graph { model: single, inputs, roles: vec![role] }
 }
 

@@ -13,7 +13,7 @@ use tract_onnx::pb::{
 /// The opset of generated graphs; supported by all engines in use.
 pub(super) const OPSET: i64 = 17;
 /// The IR version that corresponds to [`OPSET`].
-const IR_VERSION: i64 = 8;
+pub(super) const IR_VERSION: i64 = 8;
 
 /// Builder of one graph.
 #[derive(Default)]

@@ -39,14 +39,15 @@ pub(super) fn of(model: &ModelProto) -> i64 {
     model.opset_import.iter().filter(|o| is_standard(&o.domain)).map(|o| o.version).max().unwrap_or(0)
 }
 
-/// The IR version that came with an opset, but at least that of [`super::onnx::OPSET`].
-pub(super) fn ir_version(opset: i64) -> i64 {
+/// The IR version that came with an opset, but at least that of [`super::onnx::OPSET`]; `None`
+/// for an opset that is not known.
+pub(super) fn ir_version(opset: i64) -> Option<i64> {
     match opset {
-        ..=18 => 8,
-        19 | 20 => 9,
-        21 | 22 => 10,
-        23..=NEWEST => opset - 12,
-        _ => i64::MAX,
+        ..=18 => Some(8),
+        19 | 20 => Some(9),
+        21 | 22 => Some(10),
+        23..=NEWEST => Some(opset - 12),
+        _ => None,
     }
 }
 
@@ -310,8 +311,8 @@ mod tests {
 
     #[test]
     fn an_ir_version_belongs_to_an_opset() {
-        assert_eq!([11, 18, 20, 22, 23, 25].map(ir_version), [8, 8, 9, 10, 11, 13]);
-        assert_eq!(ir_version(26), i64::MAX);
+        assert_eq!([11, 18, 20, 22, 23, 25].map(ir_version), [8, 8, 9, 10, 11, 13].map(Some));
+        assert_eq!(ir_version(26), None);
     }
 
     #[test]
