@@ -8,6 +8,7 @@ use std::path::Path;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Place, Result};
+use crate::storage::is_url;
 
 use super::classifier::classifier_graph;
 use super::density::density_graph;
@@ -55,16 +56,30 @@ impl BundleContents {
         Self { modalities, label, training: None, models, outputs }
     }
 
-    /// Writes the bundle to `dir` and opens it, which validates it.
+    /// Checks that a bundle may be written to `dir`, before any work.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where `dir` exists without `overwrite`,
-    /// [`Error::CannotCreate`] and [`Error::Io`] where it can't be written,
-    /// [`Error::Bundle`] where the models do not match the manifest.
-    pub fn write(self, dir: &Path, overwrite: bool) -> Result<Bundle> {
+    /// [`Error::OutputExists`] where `dir` exists without `overwrite`; [`Error::Usage`] for a URL.
+    pub fn check_target(dir: &Path, overwrite: bool) -> Result<()> {
+        if is_url(dir) {
+            return Err(Error::Usage(format!(
+                "{}: a bundle is written to a folder; write it to one and copy that to the store",
+                dir.display()
+            )));
+        }
         if dir.exists() && !overwrite {
             return Err(Error::OutputExists(dir.to_owned()));
         }
+        Ok(())
+    }
+
+    /// Writes the bundle to `dir` and opens it, which validates it.
+    ///
+    /// # Errors
+    /// Those of [`Self::check_target`], [`Error::CannotCreate`] and [`Error::Io`] where it can't be written,
+    /// [`Error::Bundle`] where the models do not match the manifest.
+    pub fn write(self, dir: &Path, overwrite: bool) -> Result<Bundle> {
+        Self::check_target(dir, overwrite)?;
         // Only bundles and empty directories are replaced: anything else may be user data.
         let empty = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if dir.exists() && !dir.join(MANIFEST).exists() && !empty() {
