@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::error::{Error, Place, Result};
 
 use super::key_listing::list_keys;
-use super::store_client::{connect, connect_listing};
+use super::store_client::{connect, connect_listing, shared_client};
 use super::store_url::{StoreUrl, object_path};
 
 pub use super::store_url::{is_url, join_path};
@@ -61,7 +61,7 @@ pub fn read_object(url: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// A client of the store that a URL names.
+/// A client of the store that a URL names, for requests of another runtime than this room's.
 ///
 /// # Errors
 /// [`Error::Usage`] if it is no URL of a store; [`Error::Config`] if the settings in the
@@ -111,13 +111,13 @@ impl ListedObject {
 }
 
 impl Location {
-    /// Creates the client for a URL.
+    /// Parses a URL and connects to its store.
     ///
     /// # Errors
     /// As for [`store_of`].
     pub(super) fn open(url: &Path) -> Result<Self> {
         let parsed = StoreUrl::parse(url)?;
-        Ok(Self { url: url.to_owned(), store: connect(&parsed)?, parsed })
+        Ok(Self { url: url.to_owned(), store: shared_client(&parsed)?, parsed })
     }
 
     /// Whether the URL can only be a prefix: it ends in a slash, or names a bucket.

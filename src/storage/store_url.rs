@@ -161,7 +161,8 @@ impl StoreUrl {
         let base = Url::parse(&parsed[..Position::BeforePath]).map_err(|error| wrong(&error.to_string()))?;
         let bucket = match scheme {
             ObjectStoreScheme::Http => base.as_str().trim_end_matches('/').to_owned(),
-            _ => text.to_owned(),
+            // The bucket is in the host, or the first part of the path.
+            _ => text.splitn(5, '/').take(4).collect::<Vec<_>>().join("/"),
         };
         let slash = if text.ends_with('/') && !key.as_ref().is_empty() { "/" } else { "" };
         Ok(Self { text: url.to_owned(), scheme, base, bucket, key: format!("{key}{slash}") })
