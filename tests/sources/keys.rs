@@ -122,6 +122,8 @@ fn bundles_and_pipelines_take_any_key() {
     assert_eq!(store.keys("out"), BTreeSet::from(["out#1/a#1.parquet".to_owned()]));
     store.server.get("n?.csv", &dir.path().join("n.csv"));
     assert_eq!(fs::read_to_string(dir.path().join("n.csv")).unwrap(), "n\n3000\n");
+    let report = must(store.server.lsmi().args(["report", "s3://data/out#1", "--format", "json"]));
+    assert!(report.stdout.contains("\"s3://data/out#1/a#1.parquet\""), "{}", report.stdout);
 }
 
 struct Store<'a> {
