@@ -6,7 +6,7 @@ use glob::Pattern;
 use object_store::Error as StoreError;
 
 use crate::error::{Error, Result};
-use crate::storage::object_store::{Location, join_path};
+use crate::storage::object_store::{ListedObject, Location, join_path};
 
 use super::found_file::{FoundFile, is_data_file};
 use super::local::SHELL_RULES;
@@ -58,12 +58,13 @@ impl Search {
 impl Prefix {
     /// Lists the data files. Those whose keys can't be requested are among them.
     pub(super) fn list(&self) -> Result<Vec<FoundFile>> {
-        let objects = Location::open(&self.base)?.list()?.into_iter();
-        Ok(objects
-            .map(|object| (PathBuf::from(&object.relative), object.bytes()))
-            .filter(|(relative, _)| self.accepts(relative))
-            .map(|(relative, bytes)| FoundFile { path: join_path(&self.base, &relative), relative, bytes })
-            .collect())
+        let found = |object: ListedObject| FoundFile {
+            bytes: object.bytes(),
+            path: object.url,
+            relative: object.relative.into(),
+        };
+        let objects = Location::open(&self.base)?.list()?.into_iter().map(found);
+        Ok(objects.filter(|file| self.accepts(&file.relative)).collect())
     }
 
     /// Whether a URL would be found, if it existed.
