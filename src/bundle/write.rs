@@ -8,6 +8,7 @@ use std::path::Path;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Place, Result};
+use crate::storage::is_url;
 
 use super::classifier::classifier_graph;
 use super::density::density_graph;
@@ -67,6 +68,23 @@ impl BundleContents {
         Ok(RawModels { models: models.collect::<Result<_>>()?, dims, classes })
     }
 
+    /// Checks that a bundle may be written to `dir`, before any work.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where `dir` exists without `overwrite`; [`Error::Usage`] for a URL.
+    pub fn check_target(dir: &Path, overwrite: bool) -> Result<()> {
+        if is_url(dir) {
+            return Err(Error::Usage(format!(
+                "{}: a bundle is written to a folder; write it to one and copy that to the store",
+                dir.display()
+            )));
+        }
+        if dir.exists() && !overwrite {
+            return Err(Error::OutputExists(dir.to_owned()));
+        }
+        Ok(())
+    }
+
     /// As [`Self::write_verified`], without more than the validation of opening.
     ///
     /// # Errors
@@ -79,8 +97,7 @@ impl BundleContents {
     /// `verify` has accepted it.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where `dir` exists without `overwrite`,
-    /// [`Error::CannotCreate`] and [`Error::Io`] where it can't be written,
+    /// Those of [`Self::check_target`]; [`Error::CannotCreate`] and [`Error::Io`] where it can't be written,
     /// [`Error::Bundle`] where the models do not match the manifest; those of `verify`.
     pub fn write_verified(
         self,
@@ -88,9 +105,7 @@ impl BundleContents {
         overwrite: bool,
         verify: impl FnOnce(&Bundle) -> Result<()>,
     ) -> Result<Bundle> {
-        if dir.exists() && !overwrite {
-            return Err(Error::OutputExists(dir.to_owned()));
-        }
+        Self::check_target(dir, overwrite)?;
         // Only bundles and empty directories are replaced: anything else may be user data.
         let empty = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if dir.exists() && !dir.join(MANIFEST).exists() && !empty() {

@@ -64,9 +64,7 @@ pub fn fit_file(
     options: &FitOptions,
     progress: &dyn FitProgress,
 ) -> Result<FitReport> {
-    if dir.exists() && !options.overwrite {
-        return Err(Error::OutputExists(dir.to_owned()));
-    }
+    BundleContents::check_target(dir, options.overwrite)?;
     let input = Input::open_with(path, options.keys.as_ref())?;
     input.check_keys()?;
     let (x1, x2) = embeddings(&input, options)?;

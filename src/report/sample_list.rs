@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::storage::locate;
+
 use super::annotated_files::AnnotatedFiles;
 use super::link_template::LinkTemplate;
 use super::numbers::{Parts, Sample};
@@ -34,20 +36,15 @@ pub(super) fn samples(
     ranking.rows.iter().map(sample).collect()
 }
 
-/// A map from DataFusion's file paths to the names under which the files were found.
+/// A map from the keys by which DataFusion names files to the names under which they were found.
 pub(super) struct FileNames(HashMap<String, String>);
 
 impl FileNames {
     pub(super) fn new(files: &[PathBuf]) -> Self {
-        let datafusion_path = |path: &Path| {
-            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-            absolute.display().to_string().trim_start_matches('/').to_owned()
-        };
+        let key = |path: &Path| locate(path).ok().map(|location| location.key.to_string());
         let names = files.iter().flat_map(|file| {
-            let real = file.canonicalize().ok().map(|real| datafusion_path(&real));
-            std::iter::once(datafusion_path(file))
-                .chain(real)
-                .map(|known| (known, file.display().to_string()))
+            let real = file.canonicalize().ok().and_then(|real| key(&real));
+            key(file).into_iter().chain(real).map(|known| (known, file.display().to_string()))
         });
         Self(names.collect())
     }

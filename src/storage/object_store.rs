@@ -12,8 +12,8 @@ use tokio::runtime::{Builder, Runtime};
 use crate::error::{Error, Place, Result};
 
 use super::key_listing::list_keys;
-use super::store_client::{connect, connect_listing};
-use super::store_url::{StoreUrl, object_path};
+use super::store_client::{connect, connect_listing, shared_client};
+use super::store_url::{StoreUrl, escape_segments, object_path};
 
 pub use super::store_url::{is_url, join_path};
 
@@ -61,7 +61,7 @@ pub fn read_object(url: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// A client of the store that a URL names.
+/// A client of the store that a URL names, for requests of another runtime than this room's.
 ///
 /// # Errors
 /// [`Error::Usage`] if it is no URL of a store; [`Error::Config`] if the settings in the
@@ -96,7 +96,10 @@ pub(super) struct Location {
 /// An object of a listing.
 #[derive(Debug, Clone)]
 pub(super) struct ListedObject {
-    /// The key below the prefix that was listed, as it is.
+    /// Its URL.
+    pub(super) url: PathBuf,
+    /// The key below the prefix that was listed: as it is, or escaped if it can't be requested, so
+    /// that it is a path below any folder.
     pub(super) relative: String,
     /// How its store names it, or its size if its key can't be requested: to open its URL is an
     /// error that says why.
@@ -111,13 +114,13 @@ impl ListedObject {
 }
 
 impl Location {
-    /// Creates the client for a URL.
+    /// Parses a URL and connects to its store.
     ///
     /// # Errors
     /// As for [`store_of`].
     pub(super) fn open(url: &Path) -> Result<Self> {
         let parsed = StoreUrl::parse(url)?;
-        Ok(Self { url: url.to_owned(), store: connect(&parsed)?, parsed })
+        Ok(Self { url: url.to_owned(), store: shared_client(&parsed)?, parsed })
     }
 
     /// Whether the URL can only be a prefix: it ends in a slash, or names a bucket.
@@ -163,12 +166,12 @@ impl Location {
         };
         let listed = listed.map_err(|error| self.read_error(error))?;
         let below = |(key, meta): (String, ObjectMeta)| {
-            let relative = key.strip_prefix(&prefix)?.to_owned();
-            let object = match object_path(&key) {
-                Ok(location) => Ok(ObjectMeta { location, ..meta }),
-                Err(_) => Err(meta.size),
+            let below = key.strip_prefix(&prefix)?;
+            let (relative, object) = match object_path(&key) {
+                Ok(location) => (below.to_owned(), Ok(ObjectMeta { location, ..meta })),
+                Err(_) => (escape_segments(below), Err(meta.size)),
             };
-            Some(ListedObject { relative, object })
+            Some(ListedObject { url: join_path(&self.url, Path::new(below)), relative, object })
         };
         // Tools leave empty objects in place of folders.
         let is_folder =

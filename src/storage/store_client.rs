@@ -2,7 +2,8 @@
 //! stores' own tools read (`AWS_…`, `GOOGLE_…`, `AZURE_…`). Failed requests that may succeed later
 //! are retried with back-off, for three minutes or `LSMI_ETL_RETRY_SECONDS`.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
@@ -16,6 +17,22 @@ use crate::error::{Error, Result};
 
 use super::key_listing::KeyEncoder;
 use super::store_url::StoreUrl;
+
+/// The client of a store that all requests of this room share, with its connections and
+/// credentials: a run may open thousands of objects.
+///
+/// # Errors
+/// As for [`connect`].
+pub(super) fn shared_client(url: &StoreUrl) -> Result<Arc<dyn ObjectStore>> {
+    static CLIENTS: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>> = Mutex::new(BTreeMap::new());
+    let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(client) = clients.get(&url.bucket) {
+        return Ok(Arc::clone(client));
+    }
+    let client = connect(url)?;
+    clients.insert(url.bucket.clone(), Arc::clone(&client));
+    Ok(client)
+}
 
 /// A client of the store that a URL names.
 ///

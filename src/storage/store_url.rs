@@ -54,6 +54,15 @@ fn escape(path: &[u8]) -> String {
     escaped
 }
 
+/// A key as a relative path in which every segment is a name.
+pub(super) fn escape_segments(key: &str) -> String {
+    let name = |segment: &str| match segment {
+        "." | ".." => segment.replace('.', "%2E"),
+        segment => escape(segment.as_bytes()),
+    };
+    key.split('/').map(name).collect::<Vec<_>>().join("/")
+}
+
 /// A file or object as an [`ObjectStore`](object_store::ObjectStore) names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreLocation {
@@ -161,7 +170,8 @@ impl StoreUrl {
         let base = Url::parse(&parsed[..Position::BeforePath]).map_err(|error| wrong(&error.to_string()))?;
         let bucket = match scheme {
             ObjectStoreScheme::Http => base.as_str().trim_end_matches('/').to_owned(),
-            _ => text.to_owned(),
+            // The bucket is in the host, or the first part of the path.
+            _ => text.splitn(5, '/').take(4).collect::<Vec<_>>().join("/"),
         };
         let slash = if text.ends_with('/') && !key.as_ref().is_empty() { "/" } else { "" };
         Ok(Self { text: url.to_owned(), scheme, base, bucket, key: format!("{key}{slash}") })
@@ -306,6 +316,14 @@ mod tests {
             let error = locate(Path::new(url)).unwrap_err();
             assert_eq!(error.exit_code(), code, "{error}");
             assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn escaped_keys_are_paths_below_a_folder() {
+        for (key, path) in [("../a/./b..c", "%2E%2E/a/%2E/b..c"), ("/a\u{1} b", "/a%01%20b"), ("a//", "a//")]
+        {
+            assert_eq!(escape_segments(key), path);
         }
     }
 

@@ -65,7 +65,7 @@ def main():
     elif command == "spread":
         body = open(rest[1], "rb").read()
         for key in rest[2:]:
-            s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+            s3.put_object(Bucket=BUCKET, Key=key, Body=body, ACL="public-read")
     elif command == "differing":
         body = open(rest[1], "rb").read()
         for key in rest[2:]:

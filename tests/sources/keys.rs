@@ -35,7 +35,12 @@ fn s3() {
     store.keys_are_names();
     // What Azure takes for a slash, and what its client can't list.
     store.come_and_go_alone(&["back\\slash.parquet", "b.parquet ", "in/a#"]);
-    store.keys_without_names_stop_themselves(&["cr\r.parquet", "tab\t.parquet", "c\u{1}.parquet"]);
+    store.keys_without_names_stop_themselves(&[
+        "cr\r.parquet",
+        "c\u{1}.parquet",
+        "../d.parquet",
+        "./e.parquet",
+    ]);
 }
 
 #[test]
@@ -44,7 +49,7 @@ fn google() {
     let store = Store { scheme: "gs", server: Server::google(dir.path()), dir: dir.path() };
     store.keys_are_names();
     store.come_and_go_alone(&["back\\slash.parquet", "b.parquet ", "in/a#"]);
-    store.keys_without_names_stop_themselves(&["c\u{1}.parquet"]);
+    store.keys_without_names_stop_themselves(&["tab\t.parquet", "../d.parquet"]);
 }
 
 #[test]
@@ -122,6 +127,8 @@ fn bundles_and_pipelines_take_any_key() {
     assert_eq!(store.keys("out"), BTreeSet::from(["out#1/a#1.parquet".to_owned()]));
     store.server.get("n?.csv", &dir.path().join("n.csv"));
     assert_eq!(fs::read_to_string(dir.path().join("n.csv")).unwrap(), "n\n3000\n");
+    let report = must(store.server.lsmi().args(["report", "s3://data/out#1", "--format", "json"]));
+    assert!(report.stdout.contains("\"s3://data/out#1/a#1.parquet\""), "{}", report.stdout);
 }
 
 struct Store<'a> {
@@ -220,19 +227,20 @@ impl Store<'_> {
 
     /// Others of their folder are done; the one that can't be requested is named.
     fn keys_without_names_stop_themselves(&self, keys: &[&str]) {
-        self.put(["odd/a.parquet"]);
+        self.put(["odd/#.parquet"]);
         for key in keys {
             self.put([format!("odd/{key}")]);
             let ran = self.annotate(&[&self.at("odd"), &self.at("even")]);
             let name: String = key.chars().flat_map(char::escape_default).collect();
-            refused(&ran, 65, &[&name, "control characters"]);
-            assert_eq!(self.keys("even/"), BTreeSet::from(["even/a.parquet".to_owned()]));
+            refused(&ran, 65, &[&format!("odd/{name}"), "can't be requested"]);
+            assert_eq!(self.keys("even/"), BTreeSet::from(["even/#.parquet".to_owned()]));
             self.server.ask("delete", &[&format!("odd/{key}")]);
         }
         for output in ["even/../a.parquet", "/even.parquet", "even\u{1}.parquet", "even/"] {
-            let ran = self.annotate(&[&self.at("odd/a.parquet"), &self.at(output)]);
+            let ran = self.annotate(&[&self.at("odd/#.parquet"), &self.at(output)]);
             refused(&ran, 64, &["write to another key"]);
         }
+        assert_eq!(self.keys("").iter().filter(|key| key.contains("even")).count(), 1);
         let ran = self.annotate(&[&self.at("/odd.parquet"), "odd.parquet"]);
         refused(&ran, 65, &["//odd.parquet", "begins with /"]);
     }

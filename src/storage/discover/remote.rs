@@ -71,8 +71,8 @@ impl Prefix {
                 _ => false,
             };
             if is_data {
-                let (path, bytes) = (join_path(&self.base, &relative), object.bytes());
-                found.push(FoundFile { path, relative, bytes, object: object.object.ok() });
+                let bytes = object.bytes();
+                found.push(FoundFile { path: object.url, relative, bytes, object: object.object.ok() });
             }
         }
         Ok(found)
