@@ -77,7 +77,8 @@ pub enum Error {
         what: String,
     },
 
-    /// Rows of an input have no values, and the run was told to bear fewer of them or none.
+    /// Rows that end the run, although their file is in order: without values, where the run was told
+    /// to bear fewer of them or none, or with a value of a model that can't be.
     #[error("{place}: {what}")]
     BadRows {
         /// File, and the row group and column of a single row.

@@ -73,7 +73,7 @@ impl<'a> FileJob<'a> {
     /// The damage of the input that is the cause of an error of its data.
     fn damage(&self, error: &Error) -> Option<Error> {
         match error {
-            Error::BadData { place, .. } => self.input.damage_at(place),
+            Error::BadData { place, .. } | Error::BadRows { place, .. } => self.input.damage_at(place),
             _ => None,
         }
     }

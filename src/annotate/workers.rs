@@ -198,7 +198,8 @@ fn compute<T>(
     let samples = progress.time(Stage::Read, || samples.read(buffers))?;
     let bad_data = |row: usize, what: String| {
         let (place, row) = origin.row(group, samples.first_row + row);
-        Error::bad_data(place, format!("{row}: {what}"))
+        // The model is at fault, and not the file: the run must not go on without the file.
+        Error::BadRows { place, what: format!("{row}: {what}") }
     };
     let computed = progress.time(Stage::Evaluate, || worker.compute(&samples, bad_data))?;
     let (first_row, label) = (samples.first_row, Arc::clone(&samples.label));

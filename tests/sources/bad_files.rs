@@ -354,6 +354,12 @@ fn other_commands_name_it_and_give_no_numbers_of_the_rest() {
         let ran = lsmi_in(dir, ["report", "good", "-o", "report.html"]);
         refused(&ran, 65, &["good/b.parquet"]);
         assert!(!dir.join("report.html").exists(), "{kind}");
+        for question in
+            ["SELECT count(*) FROM 'good'", "SELECT avg(r) AS r FROM 'good/*.parquet' WHERE y = 1"]
+        {
+            let ran = lsmi_in(dir, ["sql", question]);
+            refused(&ran, 65, &["good/b.parquet"]);
+        }
         let ran = lsmi_in(dir, ["fit", "good/b.parquet", "--bundle", "models"]);
         refused(&ran, 65, &["good/b.parquet"]);
         assert!(!dir.join("models").exists(), "{kind}");
