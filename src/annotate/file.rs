@@ -31,9 +31,9 @@ impl Run<'_> {
     ///
     /// # Errors
     /// Of reading, evaluating and writing: then nothing is under the output's name, and what
-    /// was computed is kept for the next run. [`Error::OutputExists`] and [`Error::OtherOutput`]; [`Error::Config`] where
-    /// an unfinished run was of other work; [`Error::Transient`] where another run writes this
-    /// output.
+    /// was computed is kept for the next run. [`Error::OutputExists`] and [`Error::OtherOutput`];
+    /// [`Error::Config`] where an unfinished run was of other work; [`Error::Transient`] where
+    /// another run writes this output.
     pub fn file(&self, input: &Path, output: &Path) -> Result<Summary> {
         let rejects = self.options.rejects.as_deref();
         let paths = FilePaths { input, output, rejects, creates_folders: false };

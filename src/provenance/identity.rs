@@ -86,9 +86,8 @@ impl Identity {
         let columns = |input: &InputOrigin| [&input.x1, &input.x2, &input.label].map(String::clone);
         let of_columns = found.input.as_ref().map(columns);
         let is_same_input = found.input.as_ref() == Some(&self.input);
-        let new_columns: Option<Vec<&String>> = found.columns.as_ref().map(|added| added.keys().collect());
         let has_columns = self.columns.iter().all(|name| output.column(name).is_ok())
-            && new_columns.as_ref().is_some_and(|added| added.len() == self.columns.len());
+            && found.columns.as_ref().is_some_and(|added| added.len() == self.columns.len());
         let differences = [
             (*version != self.version).then(|| format!("made by version {version} of this program")),
             (found.bundle_sha256.as_ref() != Some(&self.bundle_sha256))
@@ -130,7 +129,7 @@ pub enum Recognition {
 
 impl Recognition {
     /// What an output is whose input has other content now.
-    pub const INPUT_CHANGED: &str = "made from an input that has changed since";
+    pub const INPUT_CHANGED: &str = "made from an input that has changed since, or from another one";
 }
 
 impl Provenance {
