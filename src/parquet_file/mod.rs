@@ -8,6 +8,7 @@ mod column_names;
 mod column_reader;
 mod encryption;
 mod encryption_keys;
+mod level_runs;
 mod open;
 mod page_checker;
 mod page_header;

@@ -28,7 +28,7 @@ pub struct Input {
     file: SourceFile,
     arrow: ArrowReaderMetadata,
     encryption: Option<Arc<Encryption>>,
-    checks_pages: bool,
+    defers_checksums: bool,
 }
 
 impl Input {
@@ -79,7 +79,7 @@ impl Input {
         }
         let arrow = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
             .map_err(|error| io_errors::parquet(place, "read", error))?;
-        Ok(Self { file, arrow, encryption: encryption.map(Arc::new), checks_pages: true })
+        Ok(Self { file, arrow, encryption: encryption.map(Arc::new), defers_checksums: false })
     }
 
     /// Checks that the keys cover all columns.
@@ -107,15 +107,15 @@ impl Input {
         self.encryption.as_ref().map(uniform).transpose().map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// The same file, whose pages are not compared with their checksums as they are read:
-    /// for a reader beside one that does.
-    pub fn without_page_checks(&self) -> Self {
-        Self { checks_pages: false, ..self.clone() }
+    /// The same file for a reader beside a copy of it, which compares all pages with their
+    /// checksums: pages that are read in part only need not be.
+    pub fn with_deferred_checksums(&self) -> Self {
+        Self { defers_checksums: true, ..self.clone() }
     }
 
-    /// Whether pages are compared with their checksums.
-    pub(crate) fn checks_pages(&self) -> bool {
-        self.checks_pages
+    /// Whether pages may be read in part although they have checksums.
+    pub(crate) fn defers_checksums(&self) -> bool {
+        self.defers_checksums
     }
 
     /// The underlying file.

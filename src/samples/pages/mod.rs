@@ -89,9 +89,9 @@ impl ListPageReader {
         let groups = input.metadata().row_groups();
         leaf.is_some_and(|(leaf, _)| groups.iter().all(|group| defers(group.column(leaf))))
             && (0..groups.len()).all(|row_group| {
-                // Pages that are checked are read whole.
+                // Their checksums are compared before they are used.
                 let file = CheckedFile::of_column(input, row_group, position);
-                file.has_checksums().is_ok_and(|checked| !checked)
+                file.needs_whole_pages().is_ok_and(|whole| !whole)
             })
     }
 
