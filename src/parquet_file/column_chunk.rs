@@ -247,8 +247,10 @@ impl Input {
             let own = &chunk.facts.place.column;
             place.column.is_none() || place.column == *own || place.column == Some(root(chunk))
         });
-        named.find_map(|chunk| {
-            chunk.check_all(self.file()).err().filter(|e| matches!(e, Error::BadData { .. }))
+        named.find_map(|chunk| match chunk.check_all(self.file()) {
+            Err(damage @ Error::BadData { .. }) => Some(damage),
+            Ok(Checksums::Unknown) => Some(chunk.unreadable_header()),
+            _ => None,
         })
     }
 }

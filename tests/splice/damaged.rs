@@ -5,12 +5,15 @@
 use std::fs;
 use std::path::Path;
 
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{parquet_files, script};
-use crate::harness::files::{listing, read};
-use crate::harness::{Ran, eight_values, lsmi, must, refused, run, shell};
+use crate::harness::files::listing;
+use crate::harness::{Ran, eight_values, lsmi, must, run, shell};
 
 /// A page of a file.
 struct Page {
@@ -64,9 +67,17 @@ fn sql(dir: &Path, query: &str) -> Ran {
     run(lsmi().current_dir(dir).args(["sql", "--format", "ndjson", query]))
 }
 
+fn try_read(path: &Path) -> Result<Vec<RecordBatch>, ArrowError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap())?;
+    reader.build()?.collect()
+}
+
 fn refuses(ran: &Ran, file: &str, page: &Page) {
     let place = format!("{file}, row group {}, column {:?}: {} ", page.row_group, page.column, page.name());
-    refused(ran, 65, &[&place, "does not match its checksum"]);
+    assert_eq!(ran.code, 65, "{place}: {}", ran.stderr);
+    for words in [&place, "does not match its checksum"] {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
 }
 
 #[test]
@@ -138,7 +149,7 @@ fn a_damaged_header_changes_no_value() {
     for (nth, file) in parquet_files(made.path()).iter().filter(|file| *file != "large.parquet").enumerate() {
         fs::copy(made.path().join(file), dir.join("in.parquet")).unwrap();
         assert_eq!(annotate(dir, "in.parquet", &[]).code, 0);
-        let rows = read(&dir.join("out.parquet"));
+        let rows = try_read(&dir.join("out.parquet")).unwrap();
         let query = "SELECT * FROM 'in.parquet'";
         let printed = must(lsmi().current_dir(dir).args(["sql", "--format", "ndjson", query])).stdout;
         let pages = pages(made.path(), file);
@@ -151,10 +162,14 @@ fn a_damaged_header_changes_no_value() {
                 index % 8,
             );
             let what = format!("{file}, byte {} of the header of {}", index * 7 % length, page.column);
-            let ran = annotate(dir, "in.parquet", &[]);
+            // An error that is not found to be the page's leaves a journal of this file.
+            let ran = annotate(dir, "in.parquet", &["--restart"]);
             assert!([0, 65].contains(&ran.code), "{what}: {}", ran.stderr);
-            if ran.code == 0 {
-                assert_eq!(read(&dir.join("out.parquet")), rows, "{what}");
+            // Readers do not look at the same fields: one may refuse what others read.
+            if ran.code == 0
+                && let Ok(copied) = try_read(&dir.join("out.parquet"))
+            {
+                assert_eq!(copied, rows, "{what}");
             }
             let ran = sql(dir, query);
             assert!([0, 65].contains(&ran.code), "{what}: {}", ran.stderr);
