@@ -19,6 +19,7 @@ use crate::error::{Error, Place, Result};
 use crate::storage::{SourceFile, io_errors};
 
 use super::column_names::ColumnNames;
+use super::decoder_panics::catch_panics;
 use super::encryption::{Encryption, is_any_column_encrypted};
 use super::encryption_keys::EncryptionKeys;
 
@@ -77,7 +78,8 @@ impl Input {
             let what = "has encrypted columns; give their keys with --parquet-keys FILE";
             return Err(Error::bad_data(place, what));
         }
-        let arrow = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
+        let metadata = Arc::new(metadata);
+        let arrow = catch_panics(|| ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()))
             .map_err(|error| io_errors::parquet(place, "read", error))?;
         Ok(Self { file, arrow, encryption: encryption.map(Arc::new), defers_checksums: false })
     }
@@ -202,11 +204,11 @@ fn parse(
 ) -> ParquetResult<ParquetMetaData> {
     // A mask would lose the encoding statistics, which the copy of a footer needs.
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
-    ParquetMetaDataReader::new()
+    let reader = ParquetMetaDataReader::new()
         .with_page_index_policy(page_index)
         .with_metadata_options(Some(options))
-        .with_decryption_properties(decryption)
-        .parse_and_finish(file)
+        .with_decryption_properties(decryption);
+    catch_panics(|| reader.parse_and_finish(file))
 }
 
 /// The kind of a footer, by the file's magic.
