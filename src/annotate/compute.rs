@@ -61,7 +61,7 @@ impl<'a> FileJob<'a> {
     pub(super) fn source(&self, checks: PageChecks) -> Result<Source> {
         let input = match checks {
             PageChecks::WhileReading => self.input.clone(),
-            PageChecks::WhileCopying => self.input.without_page_checks(),
+            PageChecks::WhileCopying => self.input.with_deferred_checksums(),
         };
         let source = self.run.source(&input, &self.columns);
         source.map_err(|error| {

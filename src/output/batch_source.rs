@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{CheckedFile, Input};
+use crate::parquet_file::{CheckedFile, Input, catch_panics, next_or_panic};
 use crate::storage::io_errors;
 
 use super::ipc::IpcReader;
@@ -108,18 +108,18 @@ fn row_group(
 ) -> Result<impl Iterator<Item = Result<SourceRows>> + Send + use<>> {
     let place = input.place().row_group(group);
     let file = CheckedFile::of_row_group(input, group);
-    let mut batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
+    let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
         .with_row_groups(vec![group])
-        .with_batch_size(batch_rows)
-        .build()
-        .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
+        .with_batch_size(batch_rows);
+    let mut batches =
+        catch_panics(|| batches.build()).map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
     let (mut first_row, promised) = (0, input.rows_in(group));
     let mut ended = false;
     Ok(std::iter::from_fn(move || {
         if ended {
             return None;
         }
-        let batch = match batches.next() {
+        let batch = match next_or_panic(&mut batches) {
             Some(Ok(rows)) => {
                 let batch = SourceRows { group, first_row, rows };
                 first_row += batch.rows.num_rows();

@@ -1,5 +1,5 @@
-//! A chunk reader that checks pages as they are read, before they are decoded: checksums, where
-//! pages have them, and headers. The Parquet crate can do the first (its feature `crc`), but
+//! A chunk reader that checks pages as they are read, before they are decoded: headers, and
+//! checksums, where pages have them. The Parquet crate can do the first (its feature `crc`), but
 //! without the place in its error, and it takes the checksum of an encrypted page, which is of
 //! the bytes as stored, for one of the decrypted bytes.
 
@@ -24,6 +24,7 @@ use super::page_header::PageHeader;
 pub(crate) struct CheckedFile {
     file: SourceFile,
     chunks: Arc<[WalkedChunk]>,
+    defers_checksums: bool,
     first_error: Arc<Mutex<Option<Error>>>,
 }
 
@@ -59,10 +60,15 @@ impl CheckedFile {
     }
 
     fn of_leaves(input: &Input, row_group: usize, leaves: impl Iterator<Item = usize>) -> Self {
-        let chunks = leaves.filter_map(|leaf| input.checked_chunk(row_group, leaf));
+        let chunks = leaves.filter_map(|leaf| input.column_chunk(row_group, leaf));
         let mut chunks: Vec<_> = chunks.map(WalkedChunk::new).collect();
         chunks.sort_unstable_by_key(|found| found.chunk.bytes().start);
-        Self { file: input.file().clone(), chunks: chunks.into(), first_error: Arc::default() }
+        Self {
+            file: input.file().clone(),
+            chunks: chunks.into(),
+            defers_checksums: input.defers_checksums(),
+            first_error: Arc::default(),
+        }
     }
 
     /// The file, which reads every range unchecked.
@@ -70,11 +76,14 @@ impl CheckedFile {
         &self.file
     }
 
-    /// Whether pages are checked, and have something to check.
+    /// Whether pages have checksums, and have to be read whole for them.
     ///
     /// # Errors
     /// Those of reading the first page headers.
-    pub(crate) fn has_checksums(&self) -> ParquetResult<bool> {
+    pub(crate) fn needs_whole_pages(&self) -> ParquetResult<bool> {
+        if self.defers_checksums {
+            return Ok(false);
+        }
         for WalkedChunk { chunk, .. } in self.chunks.iter() {
             if chunk.checksums(&self.file)? == Checksums::Present {
                 return Ok(true);
@@ -103,27 +112,27 @@ impl WalkedChunk {
         Self { chunk, walk: Mutex::new(Walk { pages, at, entered: None, ended: false }) }
     }
 
-    /// Checks bytes at `start` that are one page: with its header, where the Parquet crate
-    /// reads by an offset index, and else without.
-    fn check(&self, file: &SourceFile, start: u64, bytes: &Bytes) -> ParquetResult<()> {
+    /// Checks the header at `start`, if the next page begins there.
+    fn enter(&self, file: &SourceFile, start: u64) -> ParquetResult<()> {
+        let mut walk = lock(&self.walk);
+        if self.chunk.has_page_locations() || walk.ended || walk.at != start {
+            return Ok(());
+        }
+        walk.advance(&self.chunk, file)
+    }
+
+    /// Compares the bytes of a page with its checksum. They start with the header, where the
+    /// Parquet crate reads by an offset index; else the page was entered before.
+    fn compare(&self, start: u64, bytes: &Bytes) -> ParquetResult<()> {
         if self.chunk.has_page_locations() {
             return self.chunk.check(start, bytes).map_err(external);
         }
-        let mut walk = lock(&self.walk);
-        while !walk.ended && walk.at < start {
-            walk.advance(&self.chunk, file)?;
-        }
-        match walk.entered.take() {
-            Some((page, header, body)) if body.start == start && body.end - start == bytes.len() as u64 => {
-                check_page(self.chunk.facts(), page, &header, bytes).map_err(external)?;
+        match lock(&self.walk).entered.take() {
+            Some((page, header, body)) if body == (start..start + bytes.len() as u64) => {
+                check_page(self.chunk.facts(), page, &header, bytes).map_err(external)
             }
-            _ => {}
+            _ => Ok(()),
         }
-        if walk.at == self.chunk.bytes().end && !walk.ended {
-            walk.ended = true;
-            walk.pages.finish(self.chunk.facts()).map_err(external)?;
-        }
-        Ok(())
     }
 }
 
@@ -134,17 +143,15 @@ impl Walk {
         let end = chunk.bytes().end;
         let Some((header, length)) = read_header(file, self.at..end)? else {
             self.ended = true;
-            return match self.pages.checksums() {
-                Some(true) => Err(external(self.pages.unreadable(chunk.facts()))),
-                _ => Ok(()),
-            };
+            return Err(external(self.pages.unreadable(chunk.facts())));
         };
-        let page = self.pages.enter(chunk.facts(), &header).map_err(external)?;
+        let page = self.pages.enter(chunk.facts(), &header, length).map_err(external)?;
         let body = self.at + length as u64..self.at + length as u64 + u64::from(header.stored_bytes);
         self.at = body.end;
         self.ended = self.pages.checksums() == Some(false);
         self.entered = Some((page, header, body));
-        Ok(())
+        // All headers were read, the last one now.
+        if self.at == end { self.pages.finish(chunk.facts()).map_err(external) } else { Ok(()) }
     }
 }
 
@@ -166,19 +173,37 @@ impl ChunkReader for CheckedFile {
     type T = Box<dyn Read + Send>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        if let Some(found) = self.chunk_at(start) {
+            found.enter(&self.file, start).inspect_err(|error| self.record(error))?;
+        }
         self.file.get_read(start)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         let bytes = self.file.get_bytes(start, length)?;
         if let Some(found) = self.chunk_at(start) {
-            found.check(&self.file, start, &bytes).inspect_err(|error| self.record(error))?;
+            found.compare(start, &bytes).inspect_err(|error| self.record(error))?;
         }
         Ok(bytes)
     }
 }
 
 impl CheckedFile {
+    /// Checks the header of the page at `start`, if `head`, the first bytes there, hold it: the
+    /// Parquet crate reads both at once by an offset index.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] in an external error.
+    pub(crate) fn check_head(&self, start: u64, head: &[u8]) -> ParquetResult<()> {
+        match self.chunk_at(start) {
+            Some(found) if found.chunk.has_page_locations() => {
+                let checked = found.chunk.check_header(start, head).map_err(external);
+                checked.inspect_err(|error| self.record(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps a copy of an error of ours, of which the crates would leave the text.
     fn record(&self, error: &ParquetError) {
         if let ParquetError::External(source) = error

@@ -52,6 +52,8 @@ impl ColumnChunk {
             rows: u64::try_from(group.num_rows()).ok()?,
             encodings: chunk.encodings_mask().as_i32().cast_unsigned(),
             is_compressed: chunk.compression() != Compression::UNCOMPRESSED,
+            plain_bytes: u64::try_from(chunk.uncompressed_size()).ok()?,
+            max_levels: [chunk.column_descr().max_def_level(), chunk.column_descr().max_rep_level()],
         };
         Some(Self { bytes, facts, metadata: Arc::clone(metadata), row_group, leaf })
     }
@@ -82,7 +84,7 @@ impl ColumnChunk {
             let Some((header, length)) = read_header(file, at..self.bytes.end)? else {
                 return Ok(Checksums::Unknown);
             };
-            if walk.enter(&self.facts, &header).is_err() {
+            if walk.enter(&self.facts, &header, length).is_err() {
                 return Ok(Checksums::Present);
             }
             at += length as u64 + u64::from(header.stored_bytes);
@@ -119,18 +121,39 @@ impl ColumnChunk {
     /// # Errors
     /// [`Error::BadData`] with file, row group, column and page.
     pub(crate) fn check(&self, start: u64, bytes: &[u8]) -> Result<()> {
-        let first = match self.page_number(start) {
-            _ if start == self.bytes.start => PageName::Data(0),
-            Some(number) => PageName::Data(number),
-            None if matches!(PageHeader::parse(bytes), Parsed::Complete(..)) => PageName::AtByte(start),
-            None => return Ok(()),
-        };
+        let Some(first) = self.page_at(start, bytes) else { return Ok(()) };
         let mut checker = PageChecker::new(self.facts.clone(), first);
         checker.take(bytes)?;
         if (start..start + bytes.len() as u64) == self.bytes {
             checker.finish().map(drop)
         } else {
             checker.finish_page().map(drop)
+        }
+    }
+
+    /// Checks the header of the page at `start`, of which `head` are the first bytes.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with file, row group, column and page.
+    pub(super) fn check_header(&self, start: u64, head: &[u8]) -> Result<()> {
+        let Some(page) = self.page_at(start, head) else { return Ok(()) };
+        let mut walk = PageWalk::from(page);
+        match PageHeader::parse(head) {
+            Parsed::Complete(header, length) => walk.enter(&self.facts, &header, length).map(drop),
+            Parsed::Incomplete => Ok(()),
+            Parsed::Invalid => Err(walk.unreadable(&self.facts)),
+        }
+    }
+
+    /// The name of the page at `start`. None where that is no page's start.
+    fn page_at(&self, start: u64, bytes: &[u8]) -> Option<PageName> {
+        match self.page_number(start) {
+            _ if start == self.bytes.start => Some(PageName::Data(0)),
+            Some(number) => Some(PageName::Data(number)),
+            None => {
+                let is_page = matches!(PageHeader::parse(bytes), Parsed::Complete(..));
+                is_page.then_some(PageName::AtByte(start))
+            }
         }
     }
 
@@ -187,10 +210,9 @@ pub(super) fn read_header(
 }
 
 impl Input {
-    /// A column chunk whose pages are to be checked.
-    pub(crate) fn checked_chunk(&self, row_group: usize, leaf: usize) -> Option<ColumnChunk> {
-        let checks = self.checks_pages();
-        checks.then(|| ColumnChunk::of(self.metadata(), &self.place(), row_group, leaf)).flatten()
+    /// A column chunk whose pages can be checked.
+    pub(crate) fn column_chunk(&self, row_group: usize, leaf: usize) -> Option<ColumnChunk> {
+        ColumnChunk::of(self.metadata(), &self.place(), row_group, leaf)
     }
 
     /// Whether some page of the file has a checksum.
@@ -200,7 +222,7 @@ impl Input {
     pub(crate) fn has_page_checksums(&self) -> Result<bool> {
         for (row_group, group) in self.metadata().row_groups().iter().enumerate() {
             for leaf in 0..group.num_columns() {
-                let Some(chunk) = self.checked_chunk(row_group, leaf) else { continue };
+                let Some(chunk) = self.column_chunk(row_group, leaf) else { continue };
                 let checksums = chunk.checksums(self.file());
                 let place = || chunk.facts.place.clone();
                 if checksums.map_err(|e| io_errors::parquet(place(), "read", e))? == Checksums::Present {
@@ -216,8 +238,7 @@ impl Input {
     pub fn damage_at(&self, place: &Place) -> Option<Error> {
         let row_group = place.row_group?;
         let columns = self.metadata().row_groups().get(row_group)?.num_columns();
-        let chunks =
-            (0..columns).filter_map(|leaf| ColumnChunk::of(self.metadata(), &self.place(), row_group, leaf));
+        let chunks = (0..columns).filter_map(|leaf| self.column_chunk(row_group, leaf));
         let root = |chunk: &ColumnChunk| {
             let schema = self.metadata().file_metadata().schema_descr();
             schema.get_column_root(chunk.leaf).name().to_owned()
@@ -226,8 +247,10 @@ impl Input {
             let own = &chunk.facts.place.column;
             place.column.is_none() || place.column == *own || place.column == Some(root(chunk))
         });
-        named.find_map(|chunk| {
-            chunk.check_all(self.file()).err().filter(|e| matches!(e, Error::BadData { .. }))
+        named.find_map(|chunk| match chunk.check_all(self.file()) {
+            Err(damage @ Error::BadData { .. }) => Some(damage),
+            Ok(Checksums::Unknown) => Some(chunk.unreadable_header()),
+            _ => None,
         })
     }
 }

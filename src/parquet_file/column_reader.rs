@@ -10,6 +10,7 @@ use crate::error::{Error, Place, Result};
 use crate::storage::io_errors;
 
 use super::checked_file::CheckedFile;
+use super::decoder_panics::{catch_panics, next_or_panic};
 use super::open::Input;
 
 /// A projection of one column, read by the Parquet crate's Arrow reader.
@@ -38,8 +39,8 @@ impl ColumnReader {
             .with_projection(mask)
             .with_offset(rows.start)
             .with_limit(rows.len())
-            .with_batch_size(batch_rows)
-            .build()
+            .with_batch_size(batch_rows);
+        let reader = catch_panics(|| reader.build())
             .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
         let empty = new_empty_array(input.schema().field(position).data_type());
         Ok(Self { reader, file, empty, place })
@@ -47,7 +48,7 @@ impl ColumnReader {
 
     /// Reads the next batch, which must have `rows` rows.
     pub(crate) fn read(&mut self, rows: usize) -> Result<ArrayRef> {
-        let array = match self.reader.next().transpose() {
+        let array = match next_or_panic(&mut self.reader).transpose() {
             Ok(Some(batch)) => {
                 let column = batch.columns().first().cloned();
                 column.ok_or_else(|| Error::Internal("a projection of one column is empty".to_owned()))?

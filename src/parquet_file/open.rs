@@ -19,6 +19,7 @@ use crate::error::{Error, Place, Result};
 use crate::storage::{SourceFile, io_errors};
 
 use super::column_names::ColumnNames;
+use super::decoder_panics::catch_panics;
 use super::encryption::{Encryption, is_any_column_encrypted};
 use super::encryption_keys::EncryptionKeys;
 
@@ -28,7 +29,7 @@ pub struct Input {
     file: SourceFile,
     arrow: ArrowReaderMetadata,
     encryption: Option<Arc<Encryption>>,
-    checks_pages: bool,
+    defers_checksums: bool,
 }
 
 impl Input {
@@ -77,9 +78,10 @@ impl Input {
             let what = "has encrypted columns; give their keys with --parquet-keys FILE";
             return Err(Error::bad_data(place, what));
         }
-        let arrow = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
+        let metadata = Arc::new(metadata);
+        let arrow = catch_panics(|| ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()))
             .map_err(|error| io_errors::parquet(place, "read", error))?;
-        Ok(Self { file, arrow, encryption: encryption.map(Arc::new), checks_pages: true })
+        Ok(Self { file, arrow, encryption: encryption.map(Arc::new), defers_checksums: false })
     }
 
     /// Checks that the keys cover all columns.
@@ -107,15 +109,15 @@ impl Input {
         self.encryption.as_ref().map(uniform).transpose().map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// The same file, whose pages are not compared with their checksums as they are read:
-    /// for a reader beside one that does.
-    pub fn without_page_checks(&self) -> Self {
-        Self { checks_pages: false, ..self.clone() }
+    /// The same file for a reader beside a copy of it, which compares all pages with their
+    /// checksums: pages that are read in part only need not be.
+    pub fn with_deferred_checksums(&self) -> Self {
+        Self { defers_checksums: true, ..self.clone() }
     }
 
-    /// Whether pages are compared with their checksums.
-    pub(crate) fn checks_pages(&self) -> bool {
-        self.checks_pages
+    /// Whether pages may be read in part although they have checksums.
+    pub(crate) fn defers_checksums(&self) -> bool {
+        self.defers_checksums
     }
 
     /// The underlying file.
@@ -202,11 +204,11 @@ fn parse(
 ) -> ParquetResult<ParquetMetaData> {
     // A mask would lose the encoding statistics, which the copy of a footer needs.
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
-    ParquetMetaDataReader::new()
+    let reader = ParquetMetaDataReader::new()
         .with_page_index_policy(page_index)
         .with_metadata_options(Some(options))
-        .with_decryption_properties(decryption)
-        .parse_and_finish(file)
+        .with_decryption_properties(decryption);
+    catch_panics(|| reader.parse_and_finish(file))
 }
 
 /// The kind of a footer, by the file's magic.

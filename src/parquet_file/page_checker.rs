@@ -9,6 +9,7 @@ use crc32fast::Hasher;
 
 use crate::error::{Error, Place};
 
+use super::level_runs::are_levels;
 use super::page_header::{PageHeader, PageKind, Parsed};
 
 /// What the footer says of a column chunk.
@@ -24,6 +25,10 @@ pub(super) struct ChunkFacts {
     pub(super) encodings: u32,
     /// Whether pages are compressed.
     pub(super) is_compressed: bool,
+    /// Bytes of all pages without compression, headers included.
+    pub(super) plain_bytes: u64,
+    /// The highest definition and repetition level.
+    pub(super) max_levels: [i16; 2],
 }
 
 /// A page of a column chunk, as errors name it.
@@ -66,12 +71,13 @@ pub(super) struct PageWalk {
     has_checksums: Option<bool>,
     values: u64,
     rows: Option<u64>,
+    plain_bytes: u64,
 }
 
 impl PageWalk {
     /// A walk whose first data page is `next`.
     pub(super) fn from(next: PageName) -> Self {
-        Self { next, has_checksums: None, values: 0, rows: Some(0) }
+        Self { next, has_checksums: None, values: 0, rows: Some(0), plain_bytes: 0 }
     }
 
     /// Whether there is something to check. The dictionary page alone does not decide: some
@@ -80,8 +86,14 @@ impl PageWalk {
         self.has_checksums
     }
 
-    /// Takes the header of the next page.
-    pub(super) fn enter(&mut self, facts: &ChunkFacts, header: &PageHeader) -> Result<PageName, Error> {
+    /// Takes the header of the next page, and its length.
+    pub(super) fn enter(
+        &mut self,
+        facts: &ChunkFacts,
+        header: &PageHeader,
+        length: usize,
+    ) -> Result<PageName, Error> {
+        self.plain_bytes += length as u64 + u64::from(header.plain_bytes);
         let page = match header.kind {
             PageKind::Dictionary => PageName::Dictionary,
             PageKind::Index => PageName::Index,
@@ -100,7 +112,7 @@ impl PageWalk {
             self.rows = self.rows.zip(header.rows).map(|(sum, rows)| sum + u64::from(rows));
         }
         if self.has_checksums == Some(true) && !agrees(facts, header) {
-            return Err(damaged(facts, &format!("the header of {page} contradicts itself or the footer")));
+            return Err(contradiction(facts, page));
         }
         Ok(page)
     }
@@ -117,6 +129,11 @@ impl PageWalk {
                 "its pages hold {found} values in {rows} rows, the footer promises {promised} in {}",
                 facts.rows
             );
+            return Err(damaged(facts, &what));
+        }
+        if self.plain_bytes != facts.plain_bytes {
+            let (found, promised) = (self.plain_bytes, facts.plain_bytes);
+            let what = format!("its pages say that they are {found} bytes, the footer says {promised}");
             return Err(damaged(facts, &what));
         }
         Ok(())
@@ -143,9 +160,18 @@ fn agrees(facts: &ChunkFacts, header: &PageHeader) -> bool {
         };
         facts.encodings & same != 0
     };
-    (!is_plain || header.stored_bytes == header.plain_bytes)
+    // Levels are run lengths (3) or, in old files, packed bits (4); where there are none, any.
+    let has_levels = header.level_encodings.is_none_or(|encodings| {
+        encodings.iter().zip(facts.max_levels).all(|(encoding, max)| max == 0 || matches!(encoding, 3 | 4))
+    });
+    has_levels
+        && (!is_plain || header.stored_bytes == header.plain_bytes)
         && levels <= u64::from(header.plain_bytes.min(header.stored_bytes))
         && (!header.is_data() || header.encoding.is_some_and(has_encoding))
+}
+
+fn contradiction(facts: &ChunkFacts, page: PageName) -> Error {
+    damaged(facts, &format!("the header of {page} contradicts its page or the footer"))
 }
 
 /// The error of a page whose bytes differ from its checksum.
@@ -166,7 +192,23 @@ pub(super) fn check_page(
 ) -> Result<(), Error> {
     match header.checksum {
         Some(expected) if crc32fast::hash(bytes) != expected => Err(mismatch(facts, page)),
-        _ => Ok(()),
+        Some(_) => check_levels(facts, page, header, bytes),
+        None => Ok(()),
+    }
+}
+
+/// Compares the lengths that a header of version 2 gives to levels with the levels: a wrong one
+/// would have values begin elsewhere.
+fn check_levels(facts: &ChunkFacts, page: PageName, header: &PageHeader, bytes: &[u8]) -> Result<(), Error> {
+    let Some(lengths) = header.level_bytes else { return Ok(()) };
+    let (repetition, rest) = bytes.split_at(bytes.len().min(lengths[0] as usize));
+    let (definition, _) = rest.split_at(rest.len().min(lengths[1] as usize));
+    let values = u64::from(header.values.unwrap_or(0));
+    let [max_definition, max_repetition] = facts.max_levels;
+    if are_levels(repetition, max_repetition, values) && are_levels(definition, max_definition, values) {
+        Ok(())
+    } else {
+        Err(contradiction(facts, page))
     }
 }
 
@@ -178,12 +220,44 @@ pub(super) struct PageChecker {
     state: State,
 }
 
+/// The sum of the bytes of a page that have passed, and its levels of version 2.
+#[derive(Debug)]
+struct PageSum {
+    header: PageHeader,
+    expected: u32,
+    hasher: Hasher,
+    levels: Vec<u8>,
+}
+
+impl PageSum {
+    fn new(header: &PageHeader) -> Option<Self> {
+        let expected = header.checksum?;
+        Some(Self { header: header.clone(), expected, hasher: Hasher::new(), levels: Vec::new() })
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        if let Some(lengths) = self.header.level_bytes {
+            let missing = lengths.iter().map(|length| *length as usize).sum::<usize>() - self.levels.len();
+            self.levels.extend(bytes.iter().take(missing));
+        }
+    }
+
+    fn finish(self, facts: &ChunkFacts, page: PageName) -> Result<(), Error> {
+        if self.hasher.finalize() == self.expected {
+            check_levels(facts, page, &self.header, &self.levels)
+        } else {
+            Err(mismatch(facts, page))
+        }
+    }
+}
+
 #[derive(Debug)]
 enum State {
     /// Between two pages, or within a header of which these bytes have passed.
     Header(Vec<u8>),
     /// Within a page.
-    Body { page: PageName, left: u64, sum: Option<(Hasher, u32)> },
+    Body { page: PageName, left: u64, sum: Option<PageSum> },
     /// The pages have no checksums.
     Unchecked,
     /// The first header is damaged.
@@ -208,16 +282,14 @@ impl PageChecker {
                     let (taken, rest) = bytes.split_at(most);
                     bytes = rest;
                     *left -= taken.len() as u64;
-                    if let Some((hasher, _)) = sum {
-                        hasher.update(taken);
+                    if let Some(sum) = sum {
+                        sum.update(taken);
                     }
                     if *left > 0 {
                         return Ok(());
                     }
-                    if let Some((hasher, expected)) = sum.take()
-                        && hasher.finalize() != expected
-                    {
-                        return Err(mismatch(&self.facts, *page));
+                    if let Some(sum) = sum.take() {
+                        sum.finish(&self.facts, *page)?;
                     }
                     self.state = State::Header(Vec::new());
                 }
@@ -235,7 +307,7 @@ impl PageChecker {
                     match parsed {
                         Parsed::Complete(header, length) => {
                             bytes = bytes.get(length - before..).unwrap_or_default();
-                            self.enter(&header)?;
+                            self.enter(&header, length)?;
                         }
                         Parsed::Incomplete if before == 0 => {
                             partial.extend_from_slice(bytes);
@@ -253,13 +325,12 @@ impl PageChecker {
         }
     }
 
-    fn enter(&mut self, header: &PageHeader) -> Result<(), Error> {
-        let page = self.walk.enter(&self.facts, header)?;
+    fn enter(&mut self, header: &PageHeader, length: usize) -> Result<(), Error> {
+        let page = self.walk.enter(&self.facts, header, length)?;
         self.state = if self.walk.checksums() == Some(false) {
             State::Unchecked
         } else {
-            let sum = header.checksum.map(|expected| (Hasher::new(), expected));
-            State::Body { page, left: u64::from(header.stored_bytes), sum }
+            State::Body { page, left: u64::from(header.stored_bytes), sum: PageSum::new(header) }
         };
         Ok(())
     }
@@ -331,7 +402,17 @@ mod tests {
 
     fn facts(values: u64) -> ChunkFacts {
         let place = Place::file("f").row_group(2).column("c");
-        ChunkFacts { place, values, rows: values, encodings: 1, is_compressed: false }
+        let plain_bytes = chunk(Some(0)).len() as u64;
+        let max_levels = [1, 1];
+        ChunkFacts {
+            place,
+            values,
+            rows: values,
+            encodings: 1,
+            is_compressed: false,
+            plain_bytes,
+            max_levels,
+        }
     }
 
     /// Three pages, with checksums of their bodies plus `change`.

@@ -31,6 +31,9 @@ pub(super) struct PageHeader {
     pub(super) rows: Option<u32>,
     /// Parquet's number of a data page's encoding.
     pub(super) encoding: Option<u32>,
+    /// Parquet's numbers of the encodings of definition and repetition levels, in a page of
+    /// version 1.
+    pub(super) level_encodings: Option<[u32; 2]>,
     /// Bytes of repetition and definition levels in front of the values, in a page of version 2.
     pub(super) level_bytes: Option<[u32; 2]>,
     /// Whether a page of version 2 is compressed, where its column chunk is.
@@ -93,7 +96,7 @@ fn read(fields: &mut Fields<'_>) -> Read<PageHeader> {
             (5, STRUCT) => data[0] = Some(fields.nested(data_page)?),
             (8, STRUCT) => data[1] = Some(fields.nested(data_page_v2)?),
             (6, STRUCT) => has_index = fields.skip(STRUCT, 0).map(|()| true)?,
-            (7, STRUCT) => has_dictionary = fields.skip(STRUCT, 0).map(|()| true)?,
+            (7, STRUCT) => has_dictionary = fields.nested(dictionary_page)?,
             (_, other) => fields.skip(other, 0)?,
         }
     }
@@ -110,55 +113,85 @@ fn read(fields: &mut Fields<'_>) -> Read<PageHeader> {
         stored_bytes: stored_bytes.ok_or(Stop::Invalid)?,
         plain_bytes: plain_bytes.ok_or(Stop::Invalid)?,
         checksum,
-        values: data.as_ref().and_then(|data| data.values),
+        values: data.as_ref().map(|data| data.values),
         rows: data.as_ref().and_then(|data| data.rows),
-        encoding: data.as_ref().and_then(|data| data.encoding),
-        level_bytes: data.as_ref().and_then(|data| Some([data.level_bytes[0]?, data.level_bytes[1]?])),
+        encoding: data.as_ref().map(|data| data.encoding),
+        level_encodings: data.as_ref().and_then(|data| data.level_encodings),
+        level_bytes: data.as_ref().and_then(|data| data.level_bytes),
         is_compressed: data.is_none_or(|data| data.is_compressed),
     })
 }
 
 /// The part of a header that only data pages have.
 struct DataHeader {
-    values: Option<u32>,
+    values: u32,
     rows: Option<u32>,
-    encoding: Option<u32>,
-    level_bytes: [Option<u32>; 2],
+    encoding: u32,
+    level_encodings: Option<[u32; 2]>,
+    level_bytes: Option<[u32; 2]>,
     is_compressed: bool,
 }
 
-impl Default for DataHeader {
-    fn default() -> Self {
-        Self { values: None, rows: None, encoding: None, level_bytes: [None; 2], is_compressed: true }
-    }
-}
-
 fn data_page(fields: &mut Fields<'_>) -> Read<DataHeader> {
-    let mut header = DataHeader::default();
+    let [mut values, mut encoding, mut definition, mut repetition] = [None; 4];
     while let Some((id, field_type)) = fields.next()? {
         match (id, field_type) {
-            (1, I32) => header.values = Some(fields.u32()?),
-            (2, I32) => header.encoding = Some(fields.u32()?),
+            (1, I32) => values = Some(fields.u32()?),
+            (2, I32) => encoding = Some(fields.u32()?),
+            (3, I32) => definition = Some(fields.u32()?),
+            (4, I32) => repetition = Some(fields.u32()?),
             (_, other) => fields.skip(other, 1)?,
         }
     }
-    Ok(header)
+    Ok(DataHeader {
+        values: values.ok_or(Stop::Invalid)?,
+        rows: None,
+        encoding: encoding.ok_or(Stop::Invalid)?,
+        level_encodings: Some([definition.ok_or(Stop::Invalid)?, repetition.ok_or(Stop::Invalid)?]),
+        level_bytes: None,
+        is_compressed: true,
+    })
 }
 
 fn data_page_v2(fields: &mut Fields<'_>) -> Read<DataHeader> {
-    let mut header = DataHeader::default();
+    let [mut values, mut nulls, mut rows, mut encoding, mut definition, mut repetition] = [None; 6];
+    let mut is_compressed = true;
     while let Some((id, field_type)) = fields.next()? {
         match (id, field_type) {
-            (1, I32) => header.values = Some(fields.u32()?),
-            (3, I32) => header.rows = Some(fields.u32()?),
-            (4, I32) => header.encoding = Some(fields.u32()?),
-            (5, I32) => header.level_bytes[1] = Some(fields.u32()?),
-            (6, I32) => header.level_bytes[0] = Some(fields.u32()?),
-            (7, TRUE | FALSE) => header.is_compressed = field_type == TRUE,
+            (1, I32) => values = Some(fields.u32()?),
+            (2, I32) => nulls = Some(fields.u32()?),
+            (3, I32) => rows = Some(fields.u32()?),
+            (4, I32) => encoding = Some(fields.u32()?),
+            (5, I32) => definition = Some(fields.u32()?),
+            (6, I32) => repetition = Some(fields.u32()?),
+            (7, TRUE | FALSE) => is_compressed = field_type == TRUE,
             (_, other) => fields.skip(other, 1)?,
         }
     }
-    Ok(header)
+    if nulls.zip(values).is_none_or(|(nulls, values)| nulls > values) {
+        return Err(Stop::Invalid);
+    }
+    Ok(DataHeader {
+        values: values.ok_or(Stop::Invalid)?,
+        rows: Some(rows.ok_or(Stop::Invalid)?),
+        encoding: encoding.ok_or(Stop::Invalid)?,
+        level_encodings: None,
+        level_bytes: Some([repetition.ok_or(Stop::Invalid)?, definition.ok_or(Stop::Invalid)?]),
+        is_compressed,
+    })
+}
+
+/// Whether a dictionary page's part of the header is whole.
+fn dictionary_page(fields: &mut Fields<'_>) -> Read<bool> {
+    let [mut values, mut encoding] = [None; 2];
+    while let Some((id, field_type)) = fields.next()? {
+        match (id, field_type) {
+            (1, I32) => values = Some(fields.u32()?),
+            (2, I32) => encoding = Some(fields.u32()?),
+            (_, other) => fields.skip(other, 1)?,
+        }
+    }
+    Ok(values.is_some() && encoding.is_some())
 }
 
 /// The fields of a struct, one after the other.
@@ -320,6 +353,7 @@ pub(super) mod tests {
                 values: Some(75),
                 rows: None,
                 encoding: Some(0),
+                level_encodings: Some([3, 3]),
                 level_bytes: None,
                 is_compressed: true,
             };

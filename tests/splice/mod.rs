@@ -1,6 +1,7 @@
 //! Files of many writers annotated: every old column as it was, to three readers, and
 //! the new ones equal to values computed in numpy.
 
+mod damaged;
 mod encrypted;
 
 use std::fs;

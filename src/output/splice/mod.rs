@@ -185,7 +185,7 @@ impl SpliceWriter {
         from: u64,
         bytes: u64,
     ) -> ParquetResult<u64> {
-        let Some(chunk) = self.file.input().checked_chunk(row_group, position) else {
+        let Some(chunk) = self.file.input().column_chunk(row_group, position) else {
             return self.out.copy(&self.source, from, bytes);
         };
         if self.out.may_splice(&self.source, bytes) && chunk.checksums(&self.source)? == Checksums::Absent {

@@ -43,9 +43,9 @@ pub(super) struct PartialRead {
 
 impl HeaderReader {
     /// A reader of a column chunk of lists of `dim` floats. Pages whose checksums are to be
-    /// checked are read whole.
+    /// compared are read whole.
     pub(super) fn new(file: CheckedFile, dim: usize, chunk: &ColumnChunkMetaData) -> ParquetResult<Self> {
-        let in_part = Self::can_read_in_part(file.file(), chunk) && !file.has_checksums()?;
+        let in_part = Self::can_read_in_part(file.file(), chunk) && !file.needs_whole_pages()?;
         Ok(Self { file, dim: in_part.then_some(dim), partial: Mutex::default() })
     }
 
@@ -56,9 +56,14 @@ impl HeaderReader {
         is_plain && cfg!(target_endian = "little") && matches!(file, SourceFile::Local(_))
     }
 
-    /// The file, which reads every range whole, and unchecked.
+    /// The file, which reads every range whole, and checks none.
     pub(super) fn file(&self) -> &SourceFile {
         self.file.file()
+    }
+
+    /// Reads a page whole that was read in part, and checks it.
+    pub(super) fn read_whole(&self, page: PartialRead) -> ParquetResult<Bytes> {
+        self.file.get_bytes(page.start, page.length)
     }
 
     /// The range of the last `get_bytes`, if it was read in part. To be called after every
@@ -88,6 +93,7 @@ impl ChunkReader for HeaderReader {
             let within = start.saturating_add(length as u64) <= self.len();
             if length >= MIN_PARTIAL_BYTES && known < length / 2 && within {
                 let bytes = file.get_head(start, length, known)?;
+                self.file.check_head(start, bytes.get(..known).unwrap_or_default())?;
                 let partial = Some(PartialRead { start, length, known });
                 *self.partial.lock().unwrap_or_else(PoisonError::into_inner) = partial;
                 return Ok(bytes);

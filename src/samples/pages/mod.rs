@@ -16,7 +16,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{CheckedFile, Input};
+use crate::parquet_file::{CheckedFile, Input, catch_panics};
 use crate::storage::io_errors;
 
 use self::embedding_data::{EmbeddingData, FileRanges};
@@ -69,13 +69,14 @@ impl ListPageReader {
         let locations = locations.map(|index| index.page_locations().clone());
         let (chunk, rows) = (group.column(leaf), input.rows_in(row_group));
         let file = CheckedFile::of_column(input, row_group, position);
-        let pages = PageSource::new(file, dim, column, chunk, rows, locations)
+        let pages = catch_panics(|| PageSource::new(file, dim, column, chunk, rows, locations))
             .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
         let root = metadata.file_metadata().schema().get_fields().get(position);
         let is_optional = root.is_some_and(|root| root.get_basic_info().repetition() == Repetition::OPTIONAL);
         let empty_level = i16::from(is_optional);
         let mut lists = Self { pages, empty_level, rows: RowAssembler::new(dim), place };
-        lists.skip(first_row).map_err(|error| io_errors::parquet(lists.place.clone(), "read", error))?;
+        catch_panics(|| lists.skip(first_row))
+            .map_err(|error| io_errors::parquet(lists.place.clone(), "read", error))?;
         Ok(Some(lists))
     }
 
@@ -89,9 +90,9 @@ impl ListPageReader {
         let groups = input.metadata().row_groups();
         leaf.is_some_and(|(leaf, _)| groups.iter().all(|group| defers(group.column(leaf))))
             && (0..groups.len()).all(|row_group| {
-                // Pages that are checked are read whole.
+                // Their checksums are compared before they are used.
                 let file = CheckedFile::of_column(input, row_group, position);
-                file.has_checksums().is_ok_and(|checked| !checked)
+                file.needs_whole_pages().is_ok_and(|whole| !whole)
             })
     }
 
@@ -101,14 +102,15 @@ impl ListPageReader {
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
     pub(super) fn read(&mut self, rows: usize) -> Result<EmbeddingData> {
         let place = self.place.clone();
-        let ranges = self.find_ranges(rows).map_err(|e| io_errors::parquet(place.clone(), "read", e))?;
+        let ranges = catch_panics(|| self.find_ranges(rows))
+            .map_err(|e| io_errors::parquet(place.clone(), "read", e))?;
         if let Some(ranges) = ranges {
             let (file, dim) = (Arc::clone(self.pages.file()), self.rows.dim);
             return Ok(EmbeddingData::InFile(FileRanges { file, ranges, dim, place }));
         }
         self.rows.reserve(rows);
         while self.rows.complete < rows && !self.is_at_end() {
-            self.advance(rows).map_err(|e| io_errors::parquet(place.clone(), "read", e))?;
+            catch_panics(|| self.advance(rows)).map_err(|e| io_errors::parquet(place.clone(), "read", e))?;
         }
         if self.rows.complete < rows {
             let what = format!(

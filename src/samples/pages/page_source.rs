@@ -8,7 +8,6 @@ use parquet::column::page::{Page, PageReader};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
-use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
@@ -94,7 +93,7 @@ impl PageSource {
                 break;
             }
             let page = match partial {
-                Some(read) => with_bytes(page, self.file.file().get_bytes(read.start, read.length)?),
+                Some(read) => with_bytes(page, self.file.read_whole(read)?),
                 None => page,
             };
             if let Page::DictionaryPage { buf, num_values, encoding, is_sorted } = page {

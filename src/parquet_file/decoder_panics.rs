@@ -1,0 +1,41 @@
+//! Panics of the Parquet and Arrow crates, which do not validate every length and type that a
+//! damaged file can hold, as errors.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use parquet::errors::ParquetError;
+
+/// Decodes, and takes a panic for damage. Nothing that `decode` changes may be used after an
+/// error.
+///
+/// # Errors
+/// Those of `decode`; [`ParquetError::General`] with the panic's message.
+pub(crate) fn catch_panics<T, E: From<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it is inconsistent");
+        let first_line = text.lines().next().unwrap_or_default();
+        Err(E::from(ParquetError::General(first_line.to_owned())))
+    })
+}
+
+/// As [`catch_panics`], for the next item of an iterator.
+pub(crate) fn next_or_panic<T, E: From<ParquetError>>(
+    items: &mut impl Iterator<Item = Result<T, E>>,
+) -> Option<Result<T, E>> {
+    catch_panics(|| items.next().transpose()).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::errors::Result as ParquetResult;
+
+    #[test]
+    fn a_panic_is_an_error_with_its_message() {
+        let caught = |decode: fn() -> ParquetResult<u8>| catch_panics(decode).unwrap_err().to_string();
+        assert_eq!(caught(|| panic!("length {} of {}\nmore", 3, 2)), "Parquet error: length 3 of 2");
+        assert_eq!(caught(|| panic!("plain")), "Parquet error: plain");
+        assert_eq!(caught(|| Err(ParquetError::EOF("end".to_owned()))), "EOF: end");
+    }
+}
