@@ -119,7 +119,7 @@ fn bundles_and_pipelines_take_any_key() {
     must(store.server.lsmi().current_dir(dir.path()).args(run));
     let text = format!(
         "input = 's3://data/in'\noutput = 's3://data/out#1'\n[annotate]\nbundle = '{bundle}'\n\
-         [[sql]]\noutput = 's3://data/n?.csv'\nquery = 'SELECT count(*) AS n FROM annotated'\n"
+         [[sql]]\nname = 'n'\noutput = 's3://data/n?.csv'\nquery = 'SELECT count(*) AS n FROM annotated'\n"
     );
     fs::write(dir.path().join("p.toml"), text).unwrap();
     let mut pipeline = store.server.lsmi();
