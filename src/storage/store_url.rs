@@ -68,6 +68,20 @@ pub struct StoreLocation {
     pub key: ObjectPath,
 }
 
+/// Checks that a folder to write to is a local one.
+///
+/// # Errors
+/// [`Error::Usage`] if it is a URL.
+pub fn require_local_folder(folder: &Path) -> Result<()> {
+    match is_url(folder) {
+        true => Err(Error::Usage(format!(
+            "{}: this is written to a local folder only; name one, and copy that to the store",
+            folder.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// The store of a path or URL: `scheme://bucket/`, `scheme://host/` or `file:///`. The URL may be
 /// that of a folder or a pattern.
 ///
