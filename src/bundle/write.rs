@@ -8,7 +8,6 @@ use std::path::Path;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Place, Result};
-use crate::storage::is_url;
 
 use super::classifier::classifier_graph;
 use super::density::density_graph;
@@ -71,14 +70,8 @@ impl BundleContents {
     /// Checks that a bundle may be written to `dir`, before any work.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where `dir` exists without `overwrite`; [`Error::Usage`] for a URL.
+    /// [`Error::OutputExists`] where `dir` exists without `overwrite`.
     pub fn check_target(dir: &Path, overwrite: bool) -> Result<()> {
-        if is_url(dir) {
-            return Err(Error::Usage(format!(
-                "{}: a bundle is written to a folder; write it to one and copy that to the store",
-                dir.display()
-            )));
-        }
         if dir.exists() && !overwrite {
             return Err(Error::OutputExists(dir.to_owned()));
         }

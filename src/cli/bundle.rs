@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, Class, Label, Manifest, OutputKind, PackRequest, Uni
 use crate::config::EngineArgs;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
-use crate::storage::Staged;
+use crate::storage::{Staged, require_local_folder};
 
 use super::{bench, fit, output};
 
@@ -163,6 +163,7 @@ pub(super) fn run(command: &BundleCommand) -> Result<()> {
 }
 
 fn pack(args: &PackArgs) -> Result<()> {
+    require_local_folder(&args.bundle)?;
     let outputs = match args.output[..] {
         [all] => [all; 3],
         [c1, c2, c12] => [c1, c2, c12],

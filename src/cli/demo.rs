@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::fit::{Recipe, fit_file};
 use crate::interaction::truth::{Gaussian, Generator, Prior};
 use crate::sql::{self, Format, SqlRequest};
+use crate::storage::require_local_folder;
 use crate::synth::{self, Truth};
 
 use super::progress::ProgressBar;
@@ -84,6 +85,7 @@ struct Seconds {
 pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let engine = args.engine.find()?;
     let dir = &args.dir;
+    require_local_folder(dir)?;
     std::fs::create_dir_all(dir).map_err(|source| Error::CannotCreate { path: dir.clone(), source })?;
     let path = |name: &str| dir.join(name);
     let (train, input, annotated) = (path("train.parquet"), path("in.parquet"), path("out.parquet"));

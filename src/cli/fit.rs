@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
+use crate::storage::require_local_folder;
 use crate::telemetry::Telemetry;
 
 use super::output;
@@ -102,6 +103,7 @@ struct FitSummary<'a> {
 
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
+    require_local_folder(&args.bundle)?;
     let options = FitOptions {
         x1: args.x1.clone(),
         x2: args.x2.clone(),

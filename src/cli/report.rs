@@ -15,7 +15,7 @@ use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
 use crate::provenance::Provenance;
 use crate::report::{self, Picture, Report, ReportOptions};
-use crate::storage::{Staged, find_files};
+use crate::storage::{Staged, create_parent_folder, find_files, join_path};
 
 use super::output;
 
@@ -162,12 +162,11 @@ fn default_bundle(args: &ReportArgs) -> Option<Bundle> {
 }
 
 fn write_pictures(dir: &Path, pictures: &[Picture], overwrite: bool) -> Result<()> {
-    let cannot = |source| Error::CannotCreate { path: dir.to_owned(), source };
-    std::fs::create_dir_all(dir).map_err(cannot)?;
     // All or none: every output is created before the first is published.
     let mut staged = Vec::new();
     for picture in pictures {
-        let path = dir.join(format!("{}.svg", picture.name));
+        let path = join_path(dir, Path::new(&format!("{}.svg", picture.name)));
+        create_parent_folder(&path)?;
         staged.push((Staged::create(&path, overwrite)?, picture.standalone()));
     }
     staged.into_iter().try_for_each(|(staged, svg)| write(staged, &svg))

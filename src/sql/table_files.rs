@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreScheme};
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{DataFiles, DataNames, FoundFile, locate};
+use crate::storage::{DataFiles, DataNames, FoundFile, locate, store_base};
 
 use super::errors::convert_error;
 use super::table_format::{OTHER_NAMES, TableFormat};
@@ -47,7 +47,7 @@ pub(super) async fn find_table_files(state: &SessionState, name: &str) -> Result
     let found = found.map_err(|e| Error::Internal(format!("the search for files failed: {e}")))??;
     let is_file = found.is_file();
     let files = found.files.into_iter().map(table_file).collect::<Result<Vec<TableFile>>>()?;
-    let base = locate(&found.input)?.base;
+    let base = store_base(&found.input)?;
     let store_url = ObjectStoreUrl::parse(base.as_str()).map_err(|e| convert_error(e, name))?;
     let store = state.runtime_env().object_store(&store_url).map_err(|e| convert_error(e, name))?;
     let format = match files.first() {

@@ -10,6 +10,7 @@ use object_store::client::{
 };
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::{ClientOptions, ObjectMeta};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The objects whose keys begin with a prefix, all or some of at least as many as the limit: their
 /// keys, and their metadata with encoded paths. The store's client is one of a [`KeyEncoder`].
@@ -110,38 +111,11 @@ impl HttpService for EncodingClient {
 
 /// A key as one segment of a path, of characters that nobody trims or escapes.
 fn encode(key: &str) -> String {
-    let mut encoded = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte.is_ascii_alphanumeric() {
-            true => encoded.push(char::from(byte)),
-            false => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    utf8_percent_encode(key, NON_ALPHANUMERIC).to_string()
 }
 
 fn decode(encoded: &str) -> String {
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let Some((before, escape)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        let byte = escape.split_at_checked(2).and_then(|(hex, after)| {
-            let byte = u8::from_str_radix(hex, 16).ok()?;
-            Some((byte, after))
-        });
-        rest = match byte {
-            Some((byte, after)) => {
-                bytes.push(byte);
-                after
-            }
-            None => {
-                bytes.push(b'%');
-                escape
-            }
-        };
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(encoded).decode_utf8_lossy().into_owned()
 }
 
 /// The text of an XML element.

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use object_store::ObjectStoreScheme;
 use object_store::path::{Path as ObjectPath, PathPart};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use url::{Position, Url};
 
 use crate::error::{Error, Place, Result};
@@ -42,16 +43,11 @@ fn has_escapes(url: &Path) -> bool {
     text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"))
 }
 
+/// Escapes all but the characters that no part of a URL takes for its own, and `/` and `=`.
 fn escape(path: &[u8]) -> String {
-    let mut escaped = String::with_capacity(path.len());
-    for &byte in path {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' | b'=' => escaped.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
+    const ESCAPED: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'=');
+    percent_encode(path, ESCAPED).to_string()
 }
 
 /// A key as a relative path in which every segment is a name.
@@ -70,6 +66,32 @@ pub struct StoreLocation {
     pub base: Url,
     /// The object in it. The path holds the key as it is, never escaped.
     pub key: ObjectPath,
+}
+
+/// Checks that a folder to write to is a local one.
+///
+/// # Errors
+/// [`Error::Usage`] if it is a URL.
+pub fn require_local_folder(folder: &Path) -> Result<()> {
+    match is_url(folder) {
+        true => Err(Error::Usage(format!(
+            "{}: this is written to a local folder only; name one, and copy that to the store",
+            folder.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The store of a path or URL: `scheme://bucket/`, `scheme://host/` or `file:///`. The URL may be
+/// that of a folder or a pattern.
+///
+/// # Errors
+/// [`Error::Usage`] if it is no URL of a store; [`Error::BadData`] if it is not UTF-8.
+pub fn store_base(path: &Path) -> Result<Url> {
+    match is_url(path) {
+        true => Ok(StoreUrl::parse(path)?.base),
+        false => Url::parse("file:///").map_err(|error| Error::Internal(format!("file:///: {error}"))),
+    }
 }
 
 /// Locates a local file, or the object of a URL. Connects to nothing.
@@ -93,8 +115,7 @@ pub fn locate(path: &Path) -> Result<StoreLocation> {
     };
     let key = ObjectPath::from_absolute_path(absolute.map_err(failed)?)
         .map_err(|why| Error::bad_data(place(), format!("{why}; rename the file")))?;
-    let base = Url::parse("file:///").map_err(|error| Error::Internal(format!("file:///: {error}")))?;
-    Ok(StoreLocation { base, key })
+    Ok(StoreLocation { base: store_base(path)?, key })
 }
 
 impl StoreLocation {
@@ -301,6 +322,9 @@ mod tests {
 
     #[test]
     fn what_has_no_name_says_so() {
+        for url in ["s3://data", "s3://data/", "s3://data/in//", "s3://data/in/../[1]*", "s3://data//?"] {
+            assert_eq!(store_base(Path::new(url)).unwrap().as_str(), "s3://data/");
+        }
         for (url, code, words) in [
             ("s3://data//a.parquet", 65, "begins with /"),
             ("s3://data/in/../a.parquet", 65, ".."),

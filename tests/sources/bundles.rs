@@ -155,6 +155,6 @@ fn a_bundle_that_the_store_does_not_hold_is_named() {
 fn a_bundle_is_written_to_a_folder_only() {
     let (server, dir) = served();
     let ran = run(server.lsmi().current_dir(dir.path()).args(["fit", "in.parquet", "--bundle", REMOTE]));
-    refused(&ran, 64, &[REMOTE, "folder"]);
+    refused(&ran, 64, &[REMOTE, "local folder"]);
     assert!(!dir.path().join("s3:").exists());
 }

@@ -59,15 +59,6 @@ impl Files {
                 output.display()
             )));
         }
-        let neighbours = found.files.iter().zip(found.files.iter().skip(1));
-        if let Some((a, b)) = neighbours.into_iter().find(|(a, b)| a.relative == b.relative) {
-            return Err(Error::Usage(format!(
-                "{} and {} would both become {}; annotate them one after the other",
-                a.path.display(),
-                b.path.display(),
-                join_path(output, &a.relative).display()
-            )));
-        }
         let pair = |file: &FoundFile| FilePair {
             output: if is_file { output.to_owned() } else { join_path(output, &file.relative) },
             input: file.path.clone(),
@@ -75,6 +66,14 @@ impl Files {
             bytes: file.bytes,
         };
         let pairs: Vec<FilePair> = found.files.iter().map(pair).collect();
+        if let Some((a, b)) = same_output(&pairs) {
+            return Err(Error::Usage(format!(
+                "{} and {} would both become {}; annotate them one after the other",
+                a.input.display(),
+                b.input.display(),
+                a.output.display()
+            )));
+        }
         if let Some(pair) = pairs.iter().find(|pair| found.would_find(&pair.output)) {
             return Err(Error::Usage(format!(
                 "{} would be written among the inputs, and the next run would take it for one; write elsewhere",
@@ -126,6 +125,15 @@ impl Files {
     pub fn output(&self) -> &Path {
         &self.output
     }
+}
+
+/// Two files with one output. Compared as text: a key with `//` is another than that with `/`, and
+/// as paths both are the same.
+fn same_output(pairs: &[FilePair]) -> Option<(&FilePair, &FilePair)> {
+    let mut sorted: Vec<&FilePair> = pairs.iter().collect();
+    sorted.sort_by_key(|pair| pair.output.as_os_str());
+    let mut neighbours = sorted.iter().zip(sorted.iter().skip(1));
+    neighbours.find(|(a, b)| a.output.as_os_str() == b.output.as_os_str()).map(|(a, b)| (*a, *b))
 }
 
 /// The Parquet files that a path names, at least one, ordered by their paths.
