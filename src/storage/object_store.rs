@@ -133,7 +133,8 @@ impl Location {
     /// # Errors
     /// [`Error::BadData`] if its key can't be requested.
     pub(super) fn object(&self) -> Result<ObjectPath> {
-        let copy = |why| Error::bad_data(self.parsed.place(), format!("{why}; copy it to another key"));
+        let copy =
+            |why| Error::bad_data(Place::file(self.url.display()), format!("{why}; copy it to another key"));
         self.parsed.object_path().map_err(copy)
     }
 
@@ -142,7 +143,7 @@ impl Location {
     /// # Errors
     /// [`Error::Usage`] if its key can't be requested.
     pub(super) fn writable_object(&self) -> Result<ObjectPath> {
-        let choose = |why| Error::Usage(format!("{}: {why}; write to another key", self.parsed.place()));
+        let choose = |why| Error::Usage(format!("{}: {why}; write to another key", self.url.display()));
         self.parsed.object_path().map_err(choose)
     }
 

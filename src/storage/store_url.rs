@@ -102,9 +102,9 @@ pub fn store_base(path: &Path) -> Result<Url> {
 pub fn locate(path: &Path) -> Result<StoreLocation> {
     if is_url(path) {
         let url = StoreUrl::parse(path)?;
-        let key = url
-            .object_path()
-            .map_err(|why| Error::bad_data(url.place(), format!("{why}; copy it to another key")))?;
+        let key = url.object_path().map_err(|why| {
+            Error::bad_data(Place::file(path.display()), format!("{why}; copy it to another key"))
+        })?;
         return Ok(StoreLocation { base: url.base, key });
     }
     let place = || Place::file(path.display());
@@ -139,7 +139,6 @@ impl StoreLocation {
 /// A URL of a store, apart in the store and the key.
 #[derive(Debug, Clone)]
 pub(super) struct StoreUrl {
-    text: PathBuf,
     pub(super) scheme: ObjectStoreScheme,
     /// The URL without the key. Of a store's own `https://` endpoint it has no bucket.
     pub(super) base: Url,
@@ -163,7 +162,7 @@ impl StoreUrl {
             || Error::bad_data(Place::file(url.display()), "a key is UTF-8 and this is not; rename it");
         let text = url.to_str().ok_or_else(not_utf8)?;
         if has_escapes(url) {
-            return Self::parse_http(url, text);
+            return Self::parse_http(text);
         }
         let start = text.find("://").map_or(0, |colon| colon + 3);
         let end = text.get(start..).and_then(|rest| rest.find('/')).map_or(text.len(), |slash| start + slash);
@@ -174,10 +173,10 @@ impl StoreUrl {
         }
         let (scheme, _) = ObjectStoreScheme::parse(&base).map_err(|_| no_store())?;
         let key = key.strip_prefix('/').unwrap_or(key).to_owned();
-        Ok(Self { text: url.to_owned(), scheme, bucket: base.as_str().to_owned(), base, key })
+        Ok(Self { scheme, bucket: base.as_str().to_owned(), base, key })
     }
 
-    fn parse_http(url: &Path, text: &str) -> Result<Self> {
+    fn parse_http(text: &str) -> Result<Self> {
         let wrong = |what: &str| Error::Usage(format!("{text}: {what}"));
         let parsed = Url::parse(text).map_err(|error| wrong(&format!("not a URL: {error}")))?;
         if parsed.query().is_some() {
@@ -195,7 +194,7 @@ impl StoreUrl {
             _ => text.splitn(5, '/').take(4).collect::<Vec<_>>().join("/"),
         };
         let slash = if text.ends_with('/') && !key.as_ref().is_empty() { "/" } else { "" };
-        Ok(Self { text: url.to_owned(), scheme, base, bucket, key: format!("{key}{slash}") })
+        Ok(Self { scheme, base, bucket, key: format!("{key}{slash}") })
     }
 
     /// The prefix of all keys below this one, with its slash at the end.
@@ -213,15 +212,6 @@ impl StoreUrl {
             return Err("Azure takes \\ for /, which makes this another key".to_owned());
         }
         object_path(&self.key)
-    }
-
-    /// The URL, with control characters escaped.
-    pub(super) fn place(&self) -> Place {
-        let escape = |sign: char| match sign.is_control() {
-            true => sign.escape_default().to_string(),
-            false => sign.to_string(),
-        };
-        Place::file(self.text.to_string_lossy().chars().map(escape).collect::<String>())
     }
 }
 
@@ -242,7 +232,7 @@ pub(super) fn object_path(key: &str) -> std::result::Result<ObjectPath, String> 
             Err(_) if segment == "." || segment == ".." => {
                 return refused("a key with . or .. between slashes can't be requested");
             }
-            Err(_) => return refused("a key with control characters can't be requested"),
+            Err(_) => return Err(format!("the key {key:?} has control characters and can't be requested")),
         }
     }
     Ok(path)
@@ -329,7 +319,7 @@ mod tests {
             ("s3://data//a.parquet", 65, "begins with /"),
             ("s3://data/in/../a.parquet", 65, ".."),
             ("s3://data/./a.parquet", 65, ". or .."),
-            ("s3://data/in/a\u{1}b.parquet", 65, "in/a\\u{1}b.parquet: a key with control characters"),
+            ("s3://data/in/a\u{1}b.parquet", 65, "the key \"in/a\\u{1}b.parquet\" has control characters"),
             ("az://data/in\\a.parquet", 65, "Azure takes \\ for /"),
             ("s3://data/in/", 65, "folder"),
             ("s3://data", 65, "folder"),

@@ -8,8 +8,10 @@ spread URL FILE KEY…      puts the file under each key
 differing URL FILE KEY…   the keys whose objects are not this file
 """
 
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -29,14 +31,16 @@ def serve(azurite):
     node = pathlib.Path(sys.executable).with_name("node")
     main = pathlib.Path(azurite, "node_modules/azurite/dist/src/blob/main.js")
     options = ["--blobPort", "0", "--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
-    server = subprocess.Popen([node, main, *options], stdout=subprocess.PIPE, text=True)
+    # In a group of its own: this node is a script that starts the real one.
+    command = [node, main, *options]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         url = next(found[0] for line in server.stdout if (found := re.search(r"http://127\.0\.0\.1:[1-9]\d*", line)))
         container(url).create_container()
         print(url, flush=True)
         sys.stdin.read()
     finally:
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)
 
 
 def main():

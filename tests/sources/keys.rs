@@ -252,6 +252,8 @@ impl Store<'_> {
             let name: String = key.chars().flat_map(char::escape_default).collect();
             refused(&ran, 65, &[&format!("odd/{name}"), "can't be requested"]);
             assert_eq!(self.keys("even/"), BTreeSet::from(["even/#.parquet".to_owned()]));
+            let ran = self.annotate(&[&self.at("odd"), &self.at("even"), "--on-bad-file", "skip"]);
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
             self.server.ask("delete", &[&format!("odd/{key}")]);
         }
         for output in ["even/../a.parquet", "/even.parquet", "even\u{1}.parquet", "even/"] {
