@@ -60,7 +60,7 @@ pub fn read(options: &ReportOptions, bundle: Option<&Bundle>) -> Result<Report> 
         .enable_all()
         .build()
         .map_err(|e| Error::Internal(format!("cannot start the report's threads: {e}")))?;
-    runtime.block_on(read_both(options, first, second, bundle))
+    sql::catch_reader_panics(|| runtime.block_on(read_both(options, first, second, bundle)))?
 }
 
 async fn read_both(

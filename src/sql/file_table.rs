@@ -231,9 +231,14 @@ impl FileTable {
             }
             columns.push((expr, name));
         }
-        match treated {
-            true => Ok(Arc::new(ProjectionExec::try_new(columns, scan)?)),
-            false => Ok(scan),
+        if !treated {
+            return Ok(scan);
+        }
+        // Within the scan, so that what asks for a file's name or row still finds it.
+        let projection = ProjectionExec::try_new(columns, Arc::clone(&scan))?;
+        match scan.try_swapping_with_projection(&projection)? {
+            Some(scan) => Ok(scan),
+            None => Ok(Arc::new(projection)),
         }
     }
 }

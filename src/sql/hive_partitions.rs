@@ -8,8 +8,6 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::scalar::ScalarValue;
 use percent_encoding::percent_decode_str;
 
-use crate::error::{Error, Place, Result};
-
 use super::table_files::TableFile;
 
 /// The folder name of a null, in Hive and Spark.
@@ -29,32 +27,27 @@ pub(super) struct HivePartitions {
 type PathValue = (String, Option<String>);
 
 impl HivePartitions {
-    /// Reads the partitions of files from their paths below the searched folder.
-    ///
-    /// # Errors
-    /// [`Error::BadData`] where files have different partition columns.
-    pub(super) fn of(files: &[TableFile]) -> Result<Self> {
+    /// Reads the partitions of files from their paths below the searched folder. A column that the
+    /// path of a file lacks is null there.
+    pub(super) fn of(files: &[TableFile]) -> Self {
         let paths: Vec<Vec<PathValue>> = files.iter().map(|file| path_values(&file.relative)).collect();
-        let Some(first) = paths.first() else { return Ok(Self::default()) };
-        let names = |values: &[PathValue]| values.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        let columns = names(first);
-        if let Some(other) = paths.iter().position(|values| names(values) != columns) {
-            let one = files.first().map_or("", |file| file.name.as_str());
-            let place = Place::file(files.get(other).map_or("", |file| file.name.as_str()));
-            return Err(Error::bad_data(
-                place,
-                format!("not partitioned as {one} is; name folders with the same column=value parts"),
-            ));
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in paths.iter().flatten() {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
         }
-        let types: Vec<DataType> = (0..columns.len())
-            .map(|column| column_type(paths.iter().map(|values| &values[column].1)))
-            .collect();
-        let fields = columns.into_iter().zip(&types);
-        let columns = fields.map(|(name, kind)| Arc::new(Field::new(name, kind.clone(), true))).collect();
-        let scalars = |values: Vec<PathValue>| {
-            values.into_iter().zip(&types).map(|((_, value), kind)| scalar(value, kind)).collect()
+        let value = |path: &[PathValue], column: &str| -> Option<String> {
+            path.iter().find(|(name, _)| name == column).and_then(|(_, value)| value.clone())
         };
-        Ok(Self { columns, values: paths.into_iter().map(scalars).collect() })
+        let (mut columns, mut values) = (Vec::new(), vec![Vec::new(); paths.len()]);
+        for name in names {
+            let column: Vec<Option<String>> = paths.iter().map(|path| value(path, name)).collect();
+            let kind = column_type(&column);
+            columns.push(Arc::new(Field::new(name, kind.clone(), true)));
+            values.iter_mut().zip(column).for_each(|(values, value)| values.push(scalar(value, &kind)));
+        }
+        Self { columns, values }
     }
 }
 
@@ -75,9 +68,9 @@ fn decode(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
-fn column_type<'a>(mut values: impl Iterator<Item = &'a Option<String>> + Clone) -> DataType {
-    let is_null = values.clone().all(Option::is_none);
-    match !is_null && values.all(|value| value.as_deref().is_none_or(is_integer)) {
+fn column_type(values: &[Option<String>]) -> DataType {
+    let mut known = values.iter().flatten().peekable();
+    match known.peek().is_some() && known.all(|value| is_integer(value)) {
         true => DataType::Int64,
         false => DataType::Utf8,
     }
@@ -102,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    fn of(paths: &[&str]) -> Result<HivePartitions> {
+    fn of(paths: &[&str]) -> HivePartitions {
         let file = |path: &&str| TableFile {
             name: (*path).to_owned(),
             relative: path.into(),
@@ -118,7 +111,7 @@ mod tests {
     }
 
     fn shown(paths: &[&str]) -> String {
-        let found = of(paths).unwrap();
+        let found = of(paths);
         let columns: Vec<String> =
             found.columns.iter().map(|field| format!("{}:{}", field.name(), field.data_type())).collect();
         let values: Vec<String> = found
@@ -144,12 +137,6 @@ mod tests {
             "year:Int64 site:Utf8 2024,a=b 2025,"
         );
         assert_eq!(shown(&["a=b.parquet"]), " ");
-    }
-
-    #[test]
-    fn files_that_are_partitioned_differently_are_named() {
-        let error = of(&["month=1/a", "b"]).unwrap_err();
-        assert_eq!(error.exit_code(), 65);
-        assert!(error.to_string().starts_with("b: not partitioned as month=1/a is"), "{error}");
+        assert_eq!(shown(&["month=1/a", "b", "k=x/month=2/c"]), "month:Int64 k:Utf8 1,NULL NULL,NULL 2,x");
     }
 }

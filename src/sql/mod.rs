@@ -22,6 +22,7 @@ mod hive_partitions;
 mod interrupt;
 mod merged_schema;
 mod output;
+mod panics;
 mod parquet_metadata;
 mod parquet_reader;
 mod request;
@@ -44,6 +45,7 @@ pub use errors::convert_error;
 pub use file_tables::register_table;
 pub use functions::{Functions, ModelOptions, register};
 pub use output::{Format, Layout};
+pub(crate) use panics::catch_reader_panics;
 pub use request::{SqlOptions, SqlRequest};
 pub use session::Session;
 

@@ -6,12 +6,13 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Primitive
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::cmp::not_distinct;
 use datafusion::arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Float16Type, Float32Type, Float64Type, Int64Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Field, FieldRef, Float16Type, Float32Type, Float64Type, Int64Type,
+    UInt64Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use crate::error::{Error, Place};
@@ -74,6 +75,16 @@ impl ScalarUDFImpl for ScanFunction {
         Ok(match (&self.treatment, types.first()) {
             (Treatment::ExactDouble { .. }, _) | (_, None) => DataType::Float64,
             (_, Some(column)) => column.clone(),
+        })
+    }
+
+    /// The column's field, with its metadata.
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let kind = self.return_type(&types)?;
+        Ok(match args.arg_fields.first() {
+            Some(column) => Arc::new(column.as_ref().clone().with_data_type(kind)),
+            None => Arc::new(Field::new(self.name(), kind, true)),
         })
     }
 

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use super::context::interruptible_context;
 use super::file_tables::register_table;
 use super::interrupt::Interrupt;
+use super::panics::catch_reader_panics;
 use super::request::SqlRequest;
 
 /// Interval at which the stop flag is polled.
@@ -137,15 +138,17 @@ impl StoppableRun<'_> {
     /// Blocks until a future completes or the work is stopped.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] where the work was stopped first.
+    /// [`Error::Interrupted`] where the work was stopped first; as for [`catch_reader_panics`].
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T> {
-        let output = self.session.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = self.stopped.notified() => None,
-                output = future => Some(output),
-            }
-        });
+        let output = catch_reader_panics(|| {
+            self.session.runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = self.stopped.notified() => None,
+                    output = future => Some(output),
+                }
+            })
+        })?;
         // A stopped query may return an error caused by the stop itself.
         match output {
             Some(output) if !self.stop.load(Ordering::Relaxed) => Ok(output),

@@ -85,7 +85,7 @@ fn what_stores_refuse_is_told_apart() {
     let url = &server.url;
     for (table, code, words) in [
         ("s3://data/absent.parquet", 66, "s3://data/absent.parquet"),
-        ("s3://data/absent/*.parquet", 66, "no object matches"),
+        ("s3://data/absent/*.parquet", 66, "no *.parquet file is there"),
         ("s3://no-such-bucket/a.parquet", 66, "no-such-bucket"),
         (&format!("{url}/data/private.ndjson"), 66, "private.ndjson"),
         (&format!("{url}/data/absent.parquet"), 66, "absent.parquet"),

@@ -1,0 +1,35 @@
+//! Panics of a query's readers, taken for damage of the files: decoders of Parquet and Arrow panic at
+//! some bytes that no writer writes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, Place, Result};
+
+/// Runs work that reads files. What it changes must not be used after an error.
+///
+/// # Errors
+/// [`Error::BadData`] where the work panicked.
+pub(crate) fn catch_reader_panics<T>(work: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        let what = format!(
+            "cannot be decoded, most likely because it is damaged ({}); query the files one by one to find it",
+            text.lines().next().unwrap_or_default()
+        );
+        Error::bad_data(Place::file("a file of the query"), what)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_bad_data() {
+        let error = catch_reader_panics(|| panic!("range end {} out of range", 7)).unwrap_err();
+        assert_eq!(error.exit_code(), 65);
+        assert!(error.to_string().contains("range end 7 out of range"), "{error}");
+        assert_eq!(catch_reader_panics(|| 3).unwrap(), 3);
+    }
+}
