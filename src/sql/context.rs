@@ -35,6 +35,9 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         config = config.with_target_partitions(threads.get());
     }
 
+    // Under this filter `min` passes over row groups that hold the least Int64.
+    config.options_mut().optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+
     // The object list cache is off because a session may outlive a folder's content.
     let stores = Arc::new(StoreRegistry::default());
     let mut runtime =

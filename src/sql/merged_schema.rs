@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(shown, ["a Int64 false", "v Int64 false", "w Utf8 true"]);
         assert_eq!(merged.conflicts.len(), 1);
         let error = merged.conflicts[&1].error().to_string();
-        for word in ["tue", "column v", "mon", "Utf8", "Int64", "CAST(v AS BIGINT)"] {
+        for word in ["tue", "column \"v\"", "mon", "Utf8", "Int64", "CAST(v AS BIGINT)"] {
             assert!(error.contains(word), "{error}");
         }
     }

@@ -73,7 +73,7 @@ def without_null_counts(path):
     data = open(path, "rb").read()
     (length,) = struct.unpack("<I", data[-8:-4])
     start = len(data) - 8 - length
-    footer = re.sub(rb"\x16([\x00-\x7e])\x28", rb"\x26\1\x18", data[start:-8])
+    footer = re.sub(rb"\x16([\x00-\x7e])\x28", lambda found: b"\x26" + found[1] + b"\x18", data[start:-8])
     open(path + ".new", "wb").write(data[:start] + footer + data[-8:])
     try:
         same = pq.read_table(path + ".new").equals(pq.read_table(path))
@@ -159,7 +159,11 @@ def literal(rng, name):
     if name == "day":
         return f"DATE '{value:%Y-%m-%d}'" if value.year > 999 else f"DATE '{value.year:04}-01-01'"
     if name == "ts":
-        return f"TIMESTAMP '{value.year:04}-{value:%m-%d %H:%M:%S}'"
+        # A literal is in nanoseconds.
+        return rng.choice(["TIMESTAMP '1700-01-01 00:00:00'", "TIMESTAMP '2024-05-01 12:00:00'"])
+    if name == "n":
+        # DataFusion takes a literal for a double.
+        return f"CAST('{value}' AS DECIMAL(7, 2))"
     if name == "l" and value == -(2**63):
         return "(-9223372036854775807 - 1)"
     return str(value)
