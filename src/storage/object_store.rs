@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, mpsc};
 
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
-use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, ObjectStoreScheme};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Place, Result};
@@ -126,6 +126,11 @@ impl Location {
     /// Whether the URL can only be a prefix: it ends in a slash, or names a bucket.
     pub(super) fn is_folder(&self) -> bool {
         self.parsed.key.is_empty() || self.parsed.key.ends_with('/')
+    }
+
+    /// Whether the store has keys, which can be listed. HTTP servers have files, and few list them.
+    pub(super) fn has_keys(&self) -> bool {
+        !matches!(self.parsed.scheme, ObjectStoreScheme::Http)
     }
 
     /// The object, to read it.

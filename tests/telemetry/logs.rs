@@ -28,7 +28,10 @@ fn every_line_is_an_object() {
     let [warning] = &said.iter().filter(|line| line["level"] == "WARN").collect::<Vec<_>>()[..] else {
         panic!("not one warning: {}", ran.stderr)
     };
-    assert_eq!(warning["message"], "5 rows have no values: 3 null_label, 2 unknown_label");
+    assert_eq!(
+        warning["message"],
+        "5 rows have no values: 3 null_label, 2 unknown_label; unknown labels: 77; the bundle's classes: 0, 1, 2, 3"
+    );
     assert_eq!(last_json(&ran)["bad_rows"], 5);
 }
 

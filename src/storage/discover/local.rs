@@ -75,27 +75,33 @@ fn is_data(path: &Path, name: Candidate, metadata: &Metadata) -> Result<bool> {
     }
 }
 
-/// A glob, and the longest folder in front of its wildcards.
+/// A glob below a folder: the longest part of the path that exists, in which brackets and the like
+/// are what they are.
 #[derive(Debug)]
 pub(super) struct Glob {
-    pattern: String,
     base: PathBuf,
+    /// The pattern of paths below the base.
+    pattern: String,
 }
 
 impl Glob {
     pub(super) fn new(path: &Path) -> Result<Self> {
         // The glob crate returns paths without a leading "./".
         let path = path.strip_prefix(".").unwrap_or(path);
-        let pattern = path.to_str().map(str::to_owned);
+        let exists = |above: &&Path| above.as_os_str().is_empty() || above.exists();
+        let base = path.ancestors().skip(1).find(exists).unwrap_or(Path::new(""));
+        let pattern = path.strip_prefix(base).unwrap_or(path).to_str().map(str::to_owned);
         let pattern =
             pattern.ok_or_else(|| Error::Usage(format!("{}: a glob must be UTF-8", path.display())))?;
-        let base = path.iter().take_while(|part| !has_wildcard(part)).collect();
-        Ok(Self { pattern, base })
+        Ok(Self { base: base.to_owned(), pattern })
     }
 
     /// The data files that match.
     pub(super) fn files(&self, names: DataNames) -> Result<Vec<FoundFile>> {
-        let paths = glob::glob_with(&self.pattern, SHELL_RULES)
+        let base = self.base.to_str();
+        let base = base.ok_or_else(|| Error::Usage(format!("{}: not UTF-8", self.base.display())))?;
+        let path = Path::new(&Pattern::escape(base)).join(&self.pattern);
+        let paths = glob::glob_with(&path.to_string_lossy(), SHELL_RULES)
             .map_err(|error| Error::Usage(format!("{}: not a glob: {}", self.pattern, error.msg)))?;
         let mut found = Vec::new();
         for path in paths {
@@ -120,9 +126,7 @@ impl Glob {
         let base = if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base };
         let base = resolve(base);
         let Ok(relative) = resolve(path).strip_prefix(&base).map(Path::to_owned) else { return false };
-        let pattern = Path::new(&self.pattern);
-        let pattern = pattern.strip_prefix(&self.base).unwrap_or(pattern);
-        let pattern = Pattern::new(&pattern.to_string_lossy());
+        let pattern = Pattern::new(&self.pattern);
         names.judge(&relative) != Candidate::No
             && pattern.is_ok_and(|pattern| pattern.matches_path_with(&relative, SHELL_RULES))
     }

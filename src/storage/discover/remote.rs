@@ -40,7 +40,7 @@ impl Search {
         if can_be_file {
             match location.head()? {
                 Ok(meta) => return Ok(Self::File(meta)),
-                Err(StoreError::NotFound { .. }) => {}
+                Err(StoreError::NotFound { .. }) if location.has_keys() => {}
                 Err(error) => return Err(location.read_error(error)),
             }
         }
