@@ -18,6 +18,7 @@ use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
+use super::zero_order::ZeroOrder;
 
 /// A context in which every quoted path, glob or URL is a table, read as
 /// [`register_table`](super::register_table) reads it.
@@ -58,6 +59,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_analyzer_rule(Arc::new(ZeroOrder))
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();
     let context = SessionContext::new_with_state(state);

@@ -33,6 +33,7 @@ mod statements;
 mod store_registry;
 mod table_files;
 mod table_format;
+mod zero_order;
 
 use std::io::Write;
 use std::sync::atomic::AtomicBool;

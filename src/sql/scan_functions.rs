@@ -1,4 +1,4 @@
-//! Functions that a scan applies to columns before a query sees them. None can be called by name.
+//! Functions that a scan or a sort applies to columns. None can be called by name.
 
 use std::sync::Arc;
 
@@ -19,12 +19,14 @@ use crate::error::{Error, Place};
 
 use super::errors::to_datafusion_error;
 
-/// What a scan does to a column.
+/// What is done to a column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Treatment {
     /// NaN with a sign becomes NaN without. Comparisons follow IEEE 754's total order, in which
     /// they are the least and the greatest of all values; x86 makes the former of 0/0.
     CanonicalNan,
+    /// -0.0 becomes 0.0.
+    PositiveZero,
     /// A file's column that is also its partition column: fails where they differ.
     SamePartition { column: String },
     /// Int64 or UInt64 to Float64; fails past 2⁵³, where values are lost.
@@ -41,6 +43,11 @@ struct ScanFunction {
 /// `canonical_nan(column)`.
 pub(super) fn canonical_nan() -> Arc<ScalarUDF> {
     function(Treatment::CanonicalNan)
+}
+
+/// `positive_zero(column)`.
+pub(super) fn positive_zero() -> Arc<ScalarUDF> {
+    function(Treatment::PositiveZero)
 }
 
 /// `same_partition(column, partition value, file name)`.
@@ -62,6 +69,7 @@ impl ScalarUDFImpl for ScanFunction {
     fn name(&self) -> &str {
         match self.treatment {
             Treatment::CanonicalNan => "canonical_nan",
+            Treatment::PositiveZero => "positive_zero",
             Treatment::SamePartition { .. } => "same_partition",
             Treatment::ExactDouble { .. } => "exact_double",
         }
@@ -92,6 +100,7 @@ impl ScalarUDFImpl for ScanFunction {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let treated = match (&self.treatment, arrays.as_slice()) {
             (Treatment::CanonicalNan, [column]) => without_signed_nan(column),
+            (Treatment::PositiveZero, [column]) => without_signed_zero(column),
             (Treatment::SamePartition { column: name }, [column, partition, file]) => {
                 check_partition(name, column, partition, file)?;
                 Arc::clone(column)
@@ -129,6 +138,18 @@ fn without_signed_nan(column: &ArrayRef) -> ArrayRef {
         }
         DataType::Float64 => {
             canonical::<Float64Type>(column, |value| value.to_bits() > 0xfff0_0000_0000_0000, f64::NAN)
+        }
+        _ => Arc::clone(column),
+    }
+}
+
+fn without_signed_zero(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float32 => {
+            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| v + 0.0))
+        }
+        DataType::Float64 => {
+            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| v + 0.0))
         }
         _ => Arc::clone(column),
     }
