@@ -15,6 +15,11 @@ const PASSED: [&str; 7] = ["Cast", "Identity", "Gather", "Reshape", "Flatten", "
 const SINGLE_ROUNDING: f64 = 1e-3;
 const HALF_ROUNDING: f64 = 2e-2;
 
+/// About ln of the least normal number of a precision. A softmax below it underflows, and an
+/// engine may raise its logarithm to it.
+const LEAST_LOG_PROB_SINGLE: f64 = -80.0;
+const LEAST_LOG_PROB_HALF: f64 = -9.0;
+
 /// The five models of a bundle, each on its own.
 #[derive(Debug, Clone)]
 pub struct RawModels {
@@ -39,6 +44,8 @@ pub struct RawModel {
     pub last_operator: String,
     /// Tolerance for rounding, in nats.
     pub rounding: f64,
+    /// The ln p below which values of a classifier mean no more than that p is about zero.
+    pub least_log_prob: f64,
 }
 
 impl RawModel {
@@ -50,6 +57,7 @@ impl RawModel {
             output,
             last_operator,
             rounding: rounding(model),
+            least_log_prob: if in_half(model) { LEAST_LOG_PROB_HALF } else { LEAST_LOG_PROB_SINGLE },
         }
     }
 }
@@ -57,14 +65,17 @@ impl RawModel {
 /// Tolerance for rounding of a model's output, in nats: more where it computes in half
 /// precision.
 pub(super) fn rounding(model: &ModelProto) -> f64 {
+    if in_half(model) { HALF_ROUNDING } else { SINGLE_ROUNDING }
+}
+
+fn in_half(model: &ModelProto) -> bool {
     let is_half = |element: i64| element == DataType::Float16 as i64 || element == DataType::Bfloat16 as i64;
     let graph = model.graph.iter();
     let mut tensors = graph.clone().flat_map(|graph| &graph.initializer);
     let attributes = graph.flat_map(|graph| &graph.node).flat_map(|node| &node.attribute);
-    let in_half = tensors.any(|tensor| is_half(tensor.data_type.into()))
+    tensors.any(|tensor| is_half(tensor.data_type.into()))
         || attributes.clone().any(|attribute| attribute.name == "to" && is_half(attribute.i))
-        || attributes.filter_map(|a| a.t.as_ref()).any(|tensor| is_half(tensor.data_type.into()));
-    if in_half { HALF_ROUNDING } else { SINGLE_ROUNDING }
+        || attributes.filter_map(|a| a.t.as_ref()).any(|tensor| is_half(tensor.data_type.into()))
 }
 
 fn last_operator(graph: &GraphProto) -> Option<&str> {

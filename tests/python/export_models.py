@@ -204,8 +204,13 @@ def export_densities(root):
     densities(root / "p", p, [("half", np.array(-0.5, np.float32))])
     constant = half_square(T.FLOAT)[:1] + [h.make_node("Mul", ["s", "zero"], ["h"])]
     densities(root / "constant", constant, [("zero", np.zeros(1, np.float32))])
-    root_of_sum = [h.make_node("ReduceSum", ["x", "axis"], ["s"], keepdims=1), h.make_node("Sqrt", ["s"], ["h"])]
-    densities(root / "nan", root_of_sum, [("axis", np.array([1]))])
+    # The square root of a sum is no number where the sum is negative: for the one on half of all
+    # rows but those of non-negative values, for the other on some rows of every kind.
+    total = h.make_node("ReduceSum", ["x", "axis"], ["s"], keepdims=1)
+    axis = ("axis", np.array([1]))
+    densities(root / "of_non_negative", [total, h.make_node("Sqrt", ["s"], ["h"])], [axis])
+    negated = [total, h.make_node("Neg", ["s"], ["t"]), h.make_node("Sqrt", ["t"], ["h"])]
+    densities(root / "nan", negated, [axis])
     densities(
         root / "two_numbers",
         [h.make_node("Slice", ["x", "a", "b", "axis"], ["h"])],

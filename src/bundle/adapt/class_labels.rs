@@ -2,10 +2,12 @@
 //! ZipMap of `ai.onnx.ml`, in the table from which the predicted label is gathered, or in the
 //! names of one output per class.
 
+use std::collections::HashSet;
+
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 
 use crate::bundle::Class;
-use crate::bundle::onnx::{producer, read_integers};
+use crate::bundle::onnx::{ints_attribute, producer, read_integers};
 
 /// Operators that keep the order of the columns.
 const SAME_COLUMNS: [&str; 8] =
@@ -32,6 +34,34 @@ pub(super) fn of_label(graph: &GraphProto, label: &str) -> Option<ClassLabels> {
         }
         _ => ClassLabels::of_node(node),
     })
+}
+
+/// Numbers the classes of classifiers whose predicted label nothing reads: the scores are the
+/// same, and tract has no labels of text.
+pub(super) fn number_unread(graph: &mut GraphProto, changes: &mut Vec<String>) {
+    let outputs = graph.output.iter().map(|output| &output.name);
+    let read: HashSet<String> =
+        graph.node.iter().flat_map(|node| &node.input).chain(outputs).cloned().collect();
+    for node in &mut graph.node {
+        let integers = match node.op_type.as_str() {
+            "LinearClassifier" | "SVMClassifier" => "classlabels_ints",
+            "TreeEnsembleClassifier" => "classlabels_int64s",
+            _ => continue,
+        };
+        if node.output.first().is_some_and(|label| read.contains(label)) {
+            continue;
+        }
+        for attribute in &mut node.attribute {
+            if attribute.name == "classlabels_strings" && !attribute.strings.is_empty() {
+                let numbers: Vec<i64> = (0..attribute.strings.len() as i64).collect();
+                *attribute = ints_attribute(integers, &numbers);
+                changes.push(format!(
+                    "the classes of its {}, whose label is unread, are numbered",
+                    node.op_type
+                ));
+            }
+        }
+    }
 }
 
 /// Goes from a value against the flow of the graph until `find` succeeds; only the operators

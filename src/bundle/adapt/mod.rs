@@ -29,6 +29,7 @@ pub(super) fn adapt(
     if !changes.is_empty() {
         prune(graph);
     }
+    class_labels::number_unread(graph, &mut changes);
     operators::check(model)?;
     let own = opset::of(model);
     if own == 0 {

@@ -99,8 +99,15 @@ fn scores(
                 _ => true,
             };
             let fitting: Vec<&ValueInfoProto> = several.iter().filter(fits).copied().collect();
-            let of_kind = fitting.iter().filter(|output| is_kind(graph, &output.name, kind));
-            let candidates = if fitting.len() == 1 { fitting.clone() } else { of_kind.copied().collect() };
+            let of = |wanted: Option<OutputKind>| -> Vec<&ValueInfoProto> {
+                let of_wanted = fitting.iter().filter(|output| kind_of(graph, &output.name) == wanted);
+                of_wanted.copied().collect()
+            };
+            let candidates = match fitting.len() {
+                1 => fitting,
+                // Where none shows to be of the kind, it is among those that show nothing.
+                _ => Some(of(Some(kind))).filter(|of_kind| !of_kind.is_empty()).unwrap_or_else(|| of(None)),
+            };
             only(role, &format!("{kind} of {classes} classes"), &all, candidates)?
         }
     };
@@ -130,8 +137,8 @@ fn only(
     ))
 }
 
-/// Whether an output is of a kind, by the operator that computes it, else by its name.
-fn is_kind(graph: &GraphProto, output: &str, kind: OutputKind) -> bool {
+/// The kind that an output shows to be, by the operator that computes it, else by its name.
+fn kind_of(graph: &GraphProto, output: &str) -> Option<OutputKind> {
     let name = output.to_ascii_lowercase().replace(['_', '-'], "");
     let by_name = if name.contains("logprob") || name.contains("logsoftmax") {
         Some(OutputKind::LogProb)
@@ -140,12 +147,11 @@ fn is_kind(graph: &GraphProto, output: &str, kind: OutputKind) -> bool {
     } else {
         name.contains("logit").then_some(OutputKind::Logits)
     };
-    let found = match producer(graph, output).map(|node| node.op_type.as_str()) {
+    match producer(graph, output).map(|node| node.op_type.as_str()) {
         Some("Softmax") => Some(OutputKind::Prob),
         Some("LogSoftmax") => Some(OutputKind::LogProb),
         _ => by_name,
-    };
-    found == Some(kind)
+    }
 }
 
 /// Concatenates one column per class, and finds the classes in their names: scikit-learn's

@@ -17,6 +17,8 @@ pub(super) fn check(output: &ModelOutput) -> Result<Vec<String>, String> {
         format!("{bad} of {} rows {name} ({first})", rows.len())
     };
     let described: Vec<String> = not_finite.iter().map(describe).collect();
+    // A density may overflow at one scale, and one of non-negative values has no logarithm
+    // elsewhere; none fails on rows of every kind.
     if not_finite.len() == output.groups().count() {
         return Err(format!(
             "h = -ln p(x) is not finite on {}; compute it from logarithms, with the maximum subtracted before exp",

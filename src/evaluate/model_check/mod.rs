@@ -91,7 +91,7 @@ fn compare(
         let mut session = engine.model_session(model, program.dims)?;
         let width = if model.role.is_density() { 1 } else { program.classes };
         let Ok(own) = ModelOutput::run(session.as_mut(), rows, width, model.rounding)? else { continue };
-        if let Some((row, own, fused)) = own.differs(fused, model.output, |row| row % program.classes) {
+        if let Some((row, own, fused)) = own.differs(fused, model, |row| row % program.classes) {
             return Err(Error::Internal(format!(
                 "{} gives {own} on its own and {fused} in the fused graph, on row {row} of the check",
                 model.role

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::bundle::OutputKind;
+use crate::bundle::{OutputKind, RawModel};
 use crate::engine::{BatchInputs, ModelSession};
 use crate::error::Result;
 
@@ -76,17 +76,18 @@ impl ModelOutput {
     }
 
     /// The row near the data at which a program differs by more than rounding from this output:
-    /// h, or ln p of a row's class. Returns the row and both values.
+    /// h, or ln p of a row's class, where it is not about −∞ in both. Returns the row and both
+    /// values.
     pub(super) fn differs(
         &self,
         fused: &[f32],
-        kind: Option<OutputKind>,
+        model: &RawModel,
         class: impl Fn(usize) -> usize,
     ) -> Option<(usize, f64, f64)> {
         let rows = self.rows(0..self.near).iter().zip(fused).enumerate();
         let compare = |(row, (values, fused)): (usize, (&Vec<f64>, &f32))| {
             let at = |class: usize| values.get(class).copied().unwrap_or(f64::NAN);
-            let own = match kind {
+            let own = match model.output {
                 None => at(0),
                 Some(OutputKind::LogProb) => at(class(row)),
                 Some(OutputKind::Prob) => at(class(row)).ln(),
@@ -95,7 +96,9 @@ impl ModelOutput {
             let (fused, scale) = (f64::from(*fused), magnitude(values));
             // Overflow may come sooner in one of them.
             let is_finite = own.is_finite() && fused.is_finite();
-            let differs = is_finite && (own - fused).abs() > FUSED * self.rounding * (1.0 + scale);
+            let least = model.output.map_or(f64::NEG_INFINITY, |_| model.least_log_prob);
+            let distance = (own.max(least) - fused.max(least)).abs();
+            let differs = is_finite && distance > FUSED * self.rounding * (1.0 + scale);
             differs.then_some((row, own, fused))
         };
         rows.filter_map(compare).next()
