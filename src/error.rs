@@ -159,6 +159,41 @@ pub enum Error {
     Internal(String),
 }
 
+impl Clone for Error {
+    /// The same message and exit code. An operating system's reason keeps its kind and text.
+    fn clone(&self) -> Self {
+        let reason = |source: &io::Error| match source.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(source.kind(), source.to_string()),
+        };
+        match self {
+            Self::Usage(what) => Self::Usage(what.clone()),
+            Self::NoInput { place, source } => Self::NoInput { place: place.clone(), source: reason(source) },
+            Self::BadData { place, what } => Self::BadData { place: place.clone(), what: what.clone() },
+            Self::BadRows { place, what } => Self::BadRows { place: place.clone(), what: what.clone() },
+            Self::Engine(what) => Self::Engine(what.clone()),
+            Self::OutputExists(path) => Self::OutputExists(path.clone()),
+            Self::OtherOutput { path, why } => Self::OtherOutput { path: path.clone(), why: why.clone() },
+            Self::CannotCreate { path, source } => {
+                Self::CannotCreate { path: path.clone(), source: reason(source) }
+            }
+            Self::Io { place, doing, source } => {
+                Self::Io { place: place.clone(), doing, source: reason(source) }
+            }
+            Self::Interrupted => Self::Interrupted,
+            Self::Transient { place, what } => Self::Transient { place: place.clone(), what: what.clone() },
+            Self::Bundle { bundle, file, field, what } => Self::Bundle {
+                bundle: bundle.clone(),
+                file: file.clone(),
+                field: field.clone(),
+                what: what.clone(),
+            },
+            Self::Config(what) => Self::Config(what.clone()),
+            Self::Internal(what) => Self::Internal(what.clone()),
+        }
+    }
+}
+
 impl Error {
     /// Invalid data at a place.
     pub fn bad_data(place: Place, what: impl fmt::Display) -> Self {

@@ -1,7 +1,9 @@
 //! Conversion of DataFusion errors into this program's. The cause determines the variant and so
 //! the exit code; the message is reduced to the innermost error.
 
+use std::error::Error as StdError;
 use std::path::Path;
+use std::sync::Arc;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
@@ -50,8 +52,22 @@ fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
             ParquetError::External(inner) => unwrap_own_error(DataFusionError::from(inner)),
             inner => Err(DataFusionError::ParquetError(Box::new(inner))),
         },
+        // One error for all partitions of an exchange.
+        DataFusionError::Shared(inner) => match Arc::try_unwrap(inner) {
+            Ok(inner) => unwrap_own_error(inner),
+            Err(shared) => match own_error(&shared) {
+                Some(error) => Ok(error.clone()),
+                None => Err(DataFusionError::Shared(shared)),
+            },
+        },
         error => Err(error),
     }
+}
+
+/// This program's own error among the causes of another.
+fn own_error(error: &DataFusionError) -> Option<&Error> {
+    let mut causes = std::iter::successors(Some(error as &(dyn StdError + 'static)), |&error| error.source());
+    causes.find_map(|cause| cause.downcast_ref())
 }
 
 fn classify(error: &DataFusionError, inputs: &str) -> Error {
@@ -189,8 +205,6 @@ fn normalize_message(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
@@ -200,6 +214,27 @@ mod tests {
         let wrapped =
             DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(wrapped))), None);
         assert_eq!(convert_error(wrapped, "").to_string(), "a.parquet: truncated");
+    }
+
+    #[test]
+    fn an_error_of_ours_comes_back_to_every_partition() {
+        let own_errors: [fn() -> Error; 3] = [
+            || Error::bad_data(Place::file("a.parquet").row_group(3), "truncated"),
+            || Error::io(Place::file("a.parquet"), "read", std::io::Error::from_raw_os_error(5)),
+            || Error::Interrupted,
+        ];
+        for own_error in own_errors {
+            let arrow = ArrowError::ExternalError(Box::new(to_datafusion_error(own_error())));
+            let arrow = DataFusionError::ArrowError(Box::new(arrow), None);
+            for inner in [to_datafusion_error(own_error()), arrow.context("while planning")] {
+                let shared = Arc::new(inner);
+                let partitions = [0, 1].map(|_| DataFusionError::from(&shared));
+                for error in partitions.map(|error| convert_error(error.context("partition"), "")) {
+                    assert_eq!(error.to_string(), own_error().to_string());
+                    assert_eq!(error.exit_code(), own_error().exit_code());
+                }
+            }
+        }
     }
 
     #[test]

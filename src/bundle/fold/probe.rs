@@ -52,8 +52,9 @@ pub(super) fn mixture(model: &ModelProto, dim: usize) -> Result<MixtureMatch, St
     let values: Vec<RowValues> =
         names.iter().zip(values).filter_map(|(name, value)| by_row(name, value?, rows)).collect();
     let h = values.iter().rfind(|value| value.name == source.output());
-    let h =
-        h.filter(|h| h.rows.iter().all(|row| row.len() == 1)).ok_or("its output is not one finite number a row")?;
+    let h = h
+        .filter(|h| h.rows.iter().all(|row| row.len() == 1))
+        .ok_or("its output is not one finite number a row")?;
 
     let mut refusal = "no mixture of Gaussians is recognised in it".to_owned();
     for z in values.iter().rev().filter_map(|value| affine(value, dim)).flatten() {
