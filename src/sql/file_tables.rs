@@ -24,7 +24,7 @@ use super::errors::convert_error;
 use super::file_table::{FileTable, ScannedFile, TableReader};
 use super::hive_partitions::HivePartitions;
 use super::merged_schema::{MergedSchema, SchemaMerger};
-use super::parquet_metadata::{arrow_schema, believable, read_footer, unique};
+use super::parquet_metadata::{arrow_schema, believable, misplaced_chunk, read_footer, unique};
 use super::parquet_reader::MetadataCache;
 use super::table_files::{TableFile, TableFiles, find_table_files};
 use super::table_format::TableFormat;
@@ -202,6 +202,11 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
         Some(metadata) => (metadata, Vec::new()),
         None => {
             let raw = read_footer(store, &file.meta).await.map_err(failed)?;
+            if let Some((row_group, column)) = misplaced_chunk(&raw, file.meta.size) {
+                let place = Place::file(&file.name).row_group(row_group).column(column);
+                let what = "is said to lie beyond the end of the file: the file is damaged or cut off";
+                return Err(Error::bad_data(place, what));
+            }
             let fields = raw.file_metadata().schema_descr().root_schema().get_fields();
             let unique = unique(raw.file_metadata().schema_descr()).unwrap_or_default();
             let renamed = fields.iter().map(|field| field.name().to_owned()).zip(unique);

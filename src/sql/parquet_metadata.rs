@@ -42,6 +42,22 @@ pub(super) fn arrow_schema(metadata: &ParquetMetaData) -> ParquetResult<Schema> 
     Ok(Int96Coercer::new(file.schema_descr(), &schema, &INT96_UNIT.0).coerce().unwrap_or(schema))
 }
 
+/// The first column chunk that is not where a file of this size can have it. Readers panic at some.
+pub(super) fn misplaced_chunk(metadata: &ParquetMetaData, bytes: u64) -> Option<(usize, String)> {
+    let is_inside = |column: &ColumnChunkMetaData| {
+        let start = column.dictionary_page_offset().filter(|offset| *offset > 0);
+        let start = start.unwrap_or(column.data_page_offset()).min(column.data_page_offset());
+        let length = column.compressed_size();
+        start >= 0
+            && length >= 0
+            && start.checked_add(length).is_some_and(|end| u64::try_from(end).is_ok_and(|end| end <= bytes))
+    };
+    metadata.row_groups().iter().enumerate().find_map(|(at, group)| {
+        let column = group.columns().iter().find(|column| !is_inside(column))?;
+        Some((at, column.column_path().string()))
+    })
+}
+
 /// Leaves out what may mislead, and renames columns of one name.
 pub(super) fn believable(metadata: Arc<ParquetMetaData>) -> ParquetResult<Arc<ParquetMetaData>> {
     let file = unique_names(metadata.file_metadata())?;
