@@ -23,7 +23,7 @@ pub struct Plan {
     /// Files to annotate.
     pub files: u64,
     /// Files that can not be annotated, with their faults.
-    #[serde(skip_serializing_if = "BadFiles::is_empty")]
+    #[serde(default, skip_serializing_if = "BadFiles::is_empty")]
     pub bad_files: BadFiles,
     /// The rows of the others.
     pub rows: u64,

@@ -32,7 +32,7 @@ pub struct Summary {
     pub fates: FateCounts,
     /// The first distinct labels that are none of the bundle's classes, at most six; absent where
     /// there are none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_labels: Vec<String>,
     /// Moments of every computed column over good rows, in nats (p_y: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
@@ -90,7 +90,7 @@ pub struct Totals {
     pub fates: FateCounts,
     /// The first distinct labels that are none of the bundle's classes, at most six; absent where
     /// there are none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_labels: Vec<String>,
     /// Moments of every computed column over the good rows of all files, in nats
     /// (p_y: probability).

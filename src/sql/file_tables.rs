@@ -1,6 +1,7 @@
 //! Tables by the names of files: a path, folder, glob or URL in a query becomes a [`FileTable`].
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -201,7 +202,8 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
     let (metadata, renamed) = match cache.get(&file.meta) {
         Some(metadata) => (metadata, Vec::new()),
         None => {
-            let raw = read_footer(store, &file.meta).await.map_err(failed)?;
+            let read = AssertUnwindSafe(read_footer(store, &file.meta)).catch_unwind().await;
+            let raw = read.map_err(|_| damaged_footer(file))?.map_err(failed)?;
             if let Some((row_group, column)) = misplaced_chunk(&raw, file.meta.size) {
                 let place = Place::file(&file.name).row_group(row_group).column(column);
                 let what = "is said to lie beyond the end of the file: the file is damaged or cut off";
@@ -219,6 +221,11 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
     let schema = arrow_schema(&metadata).map_err(|e| failed(e.into()))?;
     let schema = Arc::new(Schema::new(schema.fields().clone()));
     Ok(FileFooter { schema, rows: usize::try_from(metadata.file_metadata().num_rows()).ok(), renamed })
+}
+
+/// DataFusion panics at some lengths of a footer.
+fn damaged_footer(file: &TableFile) -> Error {
+    Error::bad_data(Place::file(&file.name), "its footer cannot be read: the file is damaged or cut off")
 }
 
 /// The schema of files of another format.
