@@ -1,6 +1,7 @@
 //! Panics of the Parquet and Arrow crates, which do not validate every length and type that a
 //! damaged file can hold, as errors.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parquet::errors::ParquetError;
@@ -11,12 +12,15 @@ use parquet::errors::ParquetError;
 /// # Errors
 /// Those of `decode`; [`ParquetError::General`] with the panic's message.
 pub(crate) fn catch_panics<T, E: From<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it is inconsistent");
-        let first_line = text.lines().next().unwrap_or_default();
-        Err(E::from(ParquetError::General(first_line.to_owned())))
-    })
+    let caught = catch_unwind(AssertUnwindSafe(decode));
+    caught.unwrap_or_else(|panic| Err(E::from(ParquetError::General(panic_message(panic.as_ref())))))
+}
+
+/// The first line of a panic's message.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it is inconsistent");
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// As [`catch_panics`], for the next item of an iterator.

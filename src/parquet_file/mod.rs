@@ -18,7 +18,7 @@ pub(crate) use checked_file::CheckedFile;
 pub(crate) use chunk_map::ChunkMap;
 pub(crate) use column_names::{ColumnNames, check_new_fields};
 pub(crate) use column_reader::ColumnReader;
-pub(crate) use decoder_panics::{catch_panics, next_or_panic};
+pub(crate) use decoder_panics::{catch_panics, next_or_panic, panic_message};
 pub(crate) use encryption::Encryption;
 pub use encryption_keys::EncryptionKeys;
 pub use open::Input;

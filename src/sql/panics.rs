@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, Place, Result};
+use crate::parquet_file::panic_message;
 
 /// Runs work that reads files. What it changes must not be used after an error.
 ///
@@ -11,11 +12,9 @@ use crate::error::{Error, Place, Result};
 /// [`Error::BadData`] where the work panicked.
 pub(crate) fn catch_reader_panics<T>(work: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
         let what = format!(
             "cannot be decoded, most likely because it is damaged ({}); query the files one by one to find it",
-            text.lines().next().unwrap_or_default()
+            panic_message(panic.as_ref())
         );
         Error::bad_data(Place::file("a file of the query"), what)
     })
