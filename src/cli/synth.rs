@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::interaction::truth::{Gaussian, Generator, Prior, Rdn, Unq, Wide, WideShape, Xor};
+use crate::interaction::truth::{
+    Clusters, ClustersShape, Gaussian, Generator, Prior, Rdn, Unq, Warp, Wide, WideShape, Xor,
+};
 use crate::provenance;
 use crate::synth::{SynthOptions, Truth, write};
 
@@ -45,16 +47,20 @@ pub struct SynthArgs {
     /// Standard deviation of the noise [default: 0.5]
     #[arg(long, value_name = "S")]
     pub sigma: Option<f64>,
-    /// Dimension of x1 (wide) [default: 128]
+    /// Dimension of x1 (wide, clusters) [default: 128]
     #[arg(long, value_name = "D")]
     pub d1: Option<usize>,
-    /// Dimension of x2 (wide) [default: 128]
+    /// Dimension of x2 (wide, clusters) [default: 128]
     #[arg(long, value_name = "D")]
     pub d2: Option<usize>,
-    /// Random seed of the class means (wide); files with different --seed and the same
-    /// --distribution-seed are samples of one distribution [default: 0]
+    /// Random seed of the class means (wide, clusters) and of --warp; files with different --seed and
+    /// the same --distribution-seed are samples of one distribution [default: 0]
     #[arg(long, value_name = "N")]
     pub distribution_seed: Option<u64>,
+    /// Map each modality invertibly, so that the data are not Gaussian and the exact values stay
+    /// exact: i1, i2 and i12 as before, h1 and h2 with the map's log determinant
+    #[arg(long)]
+    pub warp: bool,
     /// Exact columns to write
     #[arg(long, value_enum, default_value_t = TruthColumns::Columns)]
     pub truth: TruthColumns,
@@ -83,6 +89,8 @@ pub enum GeneratorName {
     Unq,
     /// Any dimensions: low-rank class means, correlated noise
     Wide,
+    /// Any dimensions: each class has two clusters, common to both modalities
+    Clusters,
 }
 
 /// Exact columns to write.
@@ -122,6 +130,8 @@ struct Parameters {
     dims: Option<[usize; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     distribution_seed: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    warp: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -167,6 +177,7 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
 fn generator(args: &SynthArgs) -> Result<(Generator, Parameters)> {
     refuse_unused(args)?;
     let (rho, sigma) = (args.rho.unwrap_or(0.5), args.sigma.unwrap_or(0.5));
+    let distribution_seed = args.distribution_seed.unwrap_or(0);
     let mut parameters = Parameters {
         generator: args.generator,
         seed: args.seed,
@@ -175,49 +186,59 @@ fn generator(args: &SynthArgs) -> Result<(Generator, Parameters)> {
         sigma: None,
         dims: None,
         distribution_seed: None,
+        warp: args.warp,
     };
     let generator = match args.generator {
         GeneratorName::Xor => Generator::Xor(Xor::new()?),
         GeneratorName::Rdn => Generator::Rdn(Rdn::new()?),
         GeneratorName::Unq => Generator::Unq(Unq::new()?),
-        GeneratorName::Gaussian | GeneratorName::Wide => {
+        GeneratorName::Gaussian => {
             let prior = prior(args)?;
             parameters.prior = Some(prior.probabilities().to_vec());
             (parameters.rho, parameters.sigma) = (Some(rho), Some(sigma));
-            if args.generator == GeneratorName::Gaussian {
-                Generator::Gaussian(Gaussian::new(prior, rho, sigma)?)
-            } else {
-                let dims = [args.d1.unwrap_or(128), args.d2.unwrap_or(128)];
-                let distribution_seed = args.distribution_seed.unwrap_or(0);
-                (parameters.dims, parameters.distribution_seed) = (Some(dims), Some(distribution_seed));
+            Generator::Gaussian(Gaussian::new(prior, rho, sigma)?)
+        }
+        GeneratorName::Wide | GeneratorName::Clusters => {
+            let prior = prior(args)?;
+            let dims = [args.d1.unwrap_or(128), args.d2.unwrap_or(128)];
+            parameters.prior = Some(prior.probabilities().to_vec());
+            (parameters.sigma, parameters.dims) = (Some(sigma), Some(dims));
+            parameters.distribution_seed = Some(distribution_seed);
+            if args.generator == GeneratorName::Wide {
+                parameters.rho = Some(rho);
                 Generator::Wide(Wide::new(WideShape { dims, prior, rho, sigma, distribution_seed })?)
+            } else {
+                Generator::Clusters(Clusters::new(ClustersShape { dims, prior, sigma, distribution_seed })?)
             }
         }
     };
+    if args.warp {
+        parameters.distribution_seed = Some(distribution_seed);
+        let warp = Warp::new(generator.dims(), distribution_seed);
+        return Ok((Generator::Warped(Box::new(generator), warp), parameters));
+    }
     Ok((generator, parameters))
 }
 
 /// Refuses flags that the distribution does not use, which would otherwise have no effect.
 fn refuse_unused(args: &SynthArgs) -> Result<()> {
-    let shaped = matches!(args.generator, GeneratorName::Gaussian | GeneratorName::Wide);
-    let wide = args.generator == GeneratorName::Wide;
+    let of = |names: &[GeneratorName]| names.contains(&args.generator);
+    let (any_dims, classes) = ("wide and clusters have", "gaussian, wide and clusters have");
+    let has_dims = of(&[GeneratorName::Wide, GeneratorName::Clusters]);
+    let has_classes = has_dims || of(&[GeneratorName::Gaussian]);
+    let has_rho = of(&[GeneratorName::Gaussian, GeneratorName::Wide]);
     let flags = [
-        ("--classes", args.classes.is_some(), shaped),
-        ("--prior", args.prior.is_some(), shaped),
-        ("--rho", args.rho.is_some(), shaped),
-        ("--sigma", args.sigma.is_some(), shaped),
-        ("--d1", args.d1.is_some(), wide),
-        ("--d2", args.d2.is_some(), wide),
-        ("--distribution-seed", args.distribution_seed.is_some(), wide),
+        ("--classes", args.classes.is_some(), has_classes, classes),
+        ("--prior", args.prior.is_some(), has_classes, classes),
+        ("--rho", args.rho.is_some(), has_rho, "gaussian and wide have"),
+        ("--sigma", args.sigma.is_some(), has_classes, classes),
+        ("--d1", args.d1.is_some(), has_dims, any_dims),
+        ("--d2", args.d2.is_some(), has_dims, any_dims),
+        ("--distribution-seed", args.distribution_seed.is_some(), has_dims || args.warp, any_dims),
     ];
-    for (flag, given, has_use) in flags {
+    for (flag, given, has_use, users) in flags {
         if given && !has_use {
-            let users = if matches!(flag, "--d1" | "--d2" | "--distribution-seed") {
-                "wide has one"
-            } else {
-                "gaussian and wide have one"
-            };
-            return Err(Error::Usage(format!("this generator has no {flag}: only {users}")));
+            return Err(Error::Usage(format!("this generator has no {flag}: only {users} one")));
         }
     }
     Ok(())

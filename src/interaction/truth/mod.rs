@@ -1,22 +1,27 @@
 //! Generators of synthetic data with closed-form densities: every row comes with its exact
 //! pointwise information and specificity.
 //!
-//! In each generator (x1, x2) is Gaussian given the class (and a hidden bit, for xor),
-//! so p(x1), p(x2) and p(x1, x2) are mixtures over classes of blocks of one Gaussian.
+//! In each generator (x1, x2) is Gaussian given the class (and a hidden bit or cluster), so p(x1),
+//! p(x2) and p(x1, x2) are mixtures of blocks of one Gaussian, or an invertible map of them.
 //! Terms common to all classes cancel in i, which leaves one score per class.
 
+mod clusters;
 mod copies;
+mod frame;
 mod gaussian;
 mod mixture;
 mod prior;
+mod warp;
 mod wide;
 mod xor;
 
 use rand_chacha::ChaCha8Rng;
 
+pub use clusters::{Clusters, ClustersShape};
 pub use copies::{Rdn, Unq};
 pub use gaussian::Gaussian;
 pub use prior::Prior;
+pub use warp::Warp;
 pub use wide::{Wide, WideShape};
 pub use xor::Xor;
 
@@ -35,6 +40,10 @@ pub enum Generator {
     Unq(Unq),
     /// Any dimensions: low-rank class means and correlated noise, for benches.
     Wide(Wide),
+    /// Classes in several clusters.
+    Clusters(Clusters),
+    /// Another generator through an invertible map: data that are not Gaussian.
+    Warped(Box<Generator>, Warp),
 }
 
 impl Generator {
@@ -45,6 +54,8 @@ impl Generator {
             Self::Xor(_) => Xor::DIMS,
             Self::Rdn(_) | Self::Unq(_) => copies::DIMS,
             Self::Wide(g) => g.dims(),
+            Self::Clusters(g) => g.dims(),
+            Self::Warped(inner, _) => inner.dims(),
         }
     }
 
@@ -56,6 +67,8 @@ impl Generator {
             Self::Rdn(g) => g.prior(),
             Self::Unq(g) => g.prior(),
             Self::Wide(g) => g.prior(),
+            Self::Clusters(g) => g.prior(),
+            Self::Warped(inner, _) => inner.prior(),
         }
     }
 
@@ -72,6 +85,12 @@ impl Generator {
             Self::Rdn(g) => g.sample(rng, x1, x2),
             Self::Unq(g) => g.sample(rng, x1, x2),
             Self::Wide(g) => g.sample(rng, x1, x2),
+            Self::Clusters(g) => g.sample(rng, x1, x2),
+            Self::Warped(inner, warp) => {
+                let y = inner.sample(rng, x1, x2);
+                warp.apply(x1, x2);
+                y
+            }
         }
     }
 
@@ -84,6 +103,12 @@ impl Generator {
             Self::Rdn(g) => g.exact(x1, x2, y),
             Self::Unq(g) => g.exact(x1, x2, y),
             Self::Wide(g) => g.exact(x1, x2, y),
+            Self::Clusters(g) => g.exact(x1, x2, y),
+            Self::Warped(inner, warp) => {
+                let [(z1, log_det1), (z2, log_det2)] = warp.invert(x1, x2);
+                let exact = inner.exact(&z1, &z2, y);
+                Pointwise { h1: exact.h1 + log_det1, h2: exact.h2 + log_det2, ..exact }
+            }
         }
     }
 }

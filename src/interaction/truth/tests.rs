@@ -180,3 +180,30 @@ fn wide_modalities_inform_and_the_pair_informs_more() {
     let [i1, i2, i12] = [4, 5, 6].map(|i| moments[i].mean().unwrap());
     assert!(i1 > 0.5 && i2 > 0.5 && i12 > i1.max(i2) && i12 < 10f64.ln(), "{i1} {i2} {i12}");
 }
+
+/// An invertible map leaves i alone; the mean of h is the entropy, which two generators' histograms
+/// would give as well: here the density integrates to one over a grid.
+#[test]
+fn a_warped_generator_keeps_i_and_has_a_density() {
+    let inner = gaussian(Prior::uniform(2).unwrap(), 0.5, 0.5);
+    let warped = Generator::Warped(Box::new(inner.clone()), Warp::new([2, 2], 7));
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (mut z1, mut z2) = ([0f32; 2], [0f32; 2]);
+    for _ in 0..200 {
+        let mut same = rng.clone();
+        let y = inner.sample(&mut rng, &mut z1, &mut z2);
+        let (mut x1, mut x2) = ([0f32; 2], [0f32; 2]);
+        assert_eq!(warped.sample(&mut same, &mut x1, &mut x2), y);
+        let (truth, found) = (inner.exact(&z1, &z2, y), warped.exact(&x1, &x2, y));
+        for (a, b) in [(truth.i1, found.i1), (truth.i2, found.i2), (truth.i12, found.i12)] {
+            assert!((a - b).abs() < 1e-4, "{truth:?} {found:?}");
+        }
+    }
+    let step = 0.05f64;
+    let axis = || (-400..=400).map(|at| f64::from(at) * step);
+    let mass: f64 = axis()
+        .flat_map(|a| axis().map(move |b| [a, b]))
+        .map(|x| (-warped.exact(&x, &[0.0, 0.0], 0).h1).exp() * step * step)
+        .sum();
+    assert!((mass - 1.0).abs() < 2e-3, "{mass}");
+}

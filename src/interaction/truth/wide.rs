@@ -8,6 +8,7 @@ use rand_distr::StandardNormal;
 use crate::error::{Error, Result};
 use crate::interaction::Pointwise;
 
+use super::frame::{dot, orthonormal};
 use super::gaussian::check_noise;
 use super::mixture::{evidence, ln_2pi, square};
 use super::prior::Prior;
@@ -196,35 +197,12 @@ impl Modality {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 /// A unit vector in the first `rank` coordinates.
 fn code(rng: &mut ChaCha8Rng, rank: usize) -> [f64; RANK] {
     let mut code = [0.0; RANK];
     code[..rank].iter_mut().for_each(|value| *value = rng.sample(StandardNormal));
     let norm = dot(&code, &code).sqrt();
     code.map(|value| value / norm)
-}
-
-/// `count` orthonormal vectors of length `dim ≥ count`, by Gram-Schmidt applied twice, which
-/// makes them orthogonal to rounding.
-fn orthonormal(rng: &mut ChaCha8Rng, dim: usize, count: usize) -> Vec<Vec<f64>> {
-    let mut columns: Vec<Vec<f64>> = Vec::with_capacity(count);
-    for _ in 0..count {
-        let mut column: Vec<f64> = (0..dim).map(|_| rng.sample(StandardNormal)).collect();
-        for _ in 0..2 {
-            for earlier in &columns {
-                let along = dot(earlier, &column);
-                column.iter_mut().zip(earlier).for_each(|(value, axis)| *value -= along * axis);
-            }
-            let norm = dot(&column, &column).sqrt();
-            column.iter_mut().for_each(|value| *value /= norm);
-        }
-        columns.push(column);
-    }
-    columns
 }
 
 #[cfg(test)]

@@ -1,0 +1,29 @@
+//! Random orthonormal vectors.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+/// a·b.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// `count` orthonormal vectors of length `dim ≥ count`, by Gram-Schmidt applied twice, which
+/// makes them orthogonal to rounding.
+pub(super) fn orthonormal(rng: &mut ChaCha8Rng, dim: usize, count: usize) -> Vec<Vec<f64>> {
+    let mut columns: Vec<Vec<f64>> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut column: Vec<f64> = (0..dim).map(|_| rng.sample(StandardNormal)).collect();
+        for _ in 0..2 {
+            for earlier in &columns {
+                let along = dot(earlier, &column);
+                column.iter_mut().zip(earlier).for_each(|(value, axis)| *value -= along * axis);
+            }
+            let norm = dot(&column, &column).sqrt();
+            column.iter_mut().for_each(|value| *value /= norm);
+        }
+        columns.push(column);
+    }
+    columns
+}
