@@ -1,10 +1,11 @@
-//! One file for each question about speed and memory. `cargo bench` asks them all,
+//! One file for each question about speed, memory and accuracy. `cargo bench` asks them all,
 //! `cargo bench -- writer` one; what they found stands in `README.md` beside this file.
-//! They drive the release build of the program, and what they print are ratios of one
-//! run: medians of rounds in which both sides take turns.
+//! They drive the release build of the program. What they print about speed are ratios of one run:
+//! medians of rounds in which both sides take turns.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that can't go on has failed")]
 
+mod accuracy;
 mod bed;
 mod end_to_end;
 mod memory;
@@ -13,12 +14,13 @@ mod peers;
 mod writer;
 
 /// The name of each question, and what asks it.
-const QUESTIONS: [(&str, fn()); 5] = [
+const QUESTIONS: [(&str, fn()); 6] = [
     ("models", models::ask),
     ("end-to-end", end_to_end::ask),
     ("writer", writer::ask),
     ("memory", memory::ask),
     ("peers", peers::ask),
+    ("accuracy", accuracy::ask),
 ];
 
 fn main() {

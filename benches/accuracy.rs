@@ -1,0 +1,104 @@
+//! How far are the values from the truth? Every generator with exact densities, as it is and through
+//! an invertible map, 500 to 20 000 training rows, three seeds: `fit` on them, then `annotate` of
+//! 10 000 fresh rows of the same source and of the training rows themselves.
+//!
+//! Errors in nats, against the exact values of each row: root mean square, correlation and mean of
+//! r, u1, u2 and s, and the mean error of i12. `LSMI_ETL_BENCH_ROWS=2000` and
+//! `LSMI_ETL_BENCH_GENERATORS=xor,clusters` ask less.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::bed::{folder, install_runtime, json, number, program, run};
+
+/// A name and the arguments of `synth`.
+const GENERATORS: [(&str, &str); 7] = [
+    ("gaussian", "gaussian --classes 10"),
+    ("imbalanced", "gaussian --prior .4,.3,.1,.05,.05,.02,.02,.02,.02,.02"),
+    ("xor", "xor"),
+    ("rdn", "rdn"),
+    ("unq", "unq"),
+    ("low rank", "wide --d1 64 --d2 128 --classes 5"),
+    ("clusters", "clusters --d1 16 --d2 32 --classes 5"),
+];
+const ROWS: [usize; 3] = [500, 2_000, 20_000];
+const SEEDS: [usize; 3] = [1, 2, 3];
+const FRESH_ROWS: usize = 10_000;
+const PARTS: [&str; 4] = ["r", "u1", "u2", "s"];
+
+pub fn ask() {
+    install_runtime();
+    println!(
+        "  generator, rows          fresh rows: root mean square (correlation, mean error)            i12: mean error"
+    );
+    println!(
+        "                        r                  u1                 u2                 s             fresh  trained"
+    );
+    for warped in [false, true] {
+        for (name, arguments) in GENERATORS.into_iter().filter(|(name, _)| asked_generator(name)) {
+            for rows in ROWS.into_iter().filter(|rows| asked("LSMI_ETL_BENCH_ROWS", &rows.to_string())) {
+                let runs: Vec<[Value; 2]> =
+                    SEEDS.iter().map(|&seed| measure(arguments, warped, rows, seed)).collect();
+                let mean = |of: usize, key: &str| {
+                    runs.iter().map(|run| number(&run[of], key)).sum::<f64>() / runs.len() as f64
+                };
+                let cells: Vec<String> = PARTS
+                    .iter()
+                    .map(|part| {
+                        let [root, correlation, error] =
+                            ["rms", "corr", "mean"].map(|kind| mean(0, &format!("{kind}_{part}")));
+                        format!("{root:.3} ({correlation:.2}, {error:+.3})")
+                    })
+                    .collect();
+                let name = format!("{name}{}, {rows}", if warped { " warped" } else { "" });
+                let [fresh, trained] = [0, 1].map(|of| mean(of, "mean_i12"));
+                println!("  {name:<22}{}  {fresh:+.3}  {trained:+.3}", cells.join("  "));
+            }
+        }
+    }
+}
+
+fn asked_generator(name: &str) -> bool {
+    asked("LSMI_ETL_BENCH_GENERATORS", name)
+}
+
+fn asked(variable: &str, value: &str) -> bool {
+    std::env::var(variable).is_ok_and(|list| list.split(',').any(|one| one == value))
+        || std::env::var(variable).is_err()
+}
+
+/// Errors on fresh rows and on the training rows.
+fn measure(arguments: &str, warped: bool, rows: usize, seed: usize) -> [Value; 2] {
+    let dir = folder().join("accuracy");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir(&dir).unwrap();
+    let (train, fresh, bundle) = (dir.join("train.parquet"), dir.join("fresh.parquet"), dir.join("bundle"));
+    for (path, rows, seed) in [(&train, rows, seed), (&fresh, FRESH_ROWS, seed + 1_000)] {
+        let mut command = program();
+        command.arg("synth").args(arguments.split(' ')).args(warped.then_some("--warp"));
+        command.args(["--truth", "full", "--rows", &rows.to_string(), "--seed", &seed.to_string()]);
+        run(command.arg("-o").arg(path));
+    }
+    let columns = ["--x1", "x1", "--x2", "x2", "--label", "y"];
+    run(program().arg("fit").arg(&train).arg("--bundle").arg(&bundle).args(columns));
+    [fresh, train].map(|input| errors(&input, &bundle))
+}
+
+fn errors(input: &Path, bundle: &Path) -> Value {
+    let output: PathBuf = input.with_extension("annotated.parquet");
+    let mut annotate = program();
+    annotate.arg("annotate").arg(input).arg(&output).arg("--bundle").arg(bundle);
+    run(annotate.args(["--columns", "i12"]));
+    let errors = PARTS.iter().map(|part| {
+        format!(
+            "sqrt(avg(power({part} - true_{part}, 2))) as rms_{part}, coalesce(corr({part}, true_{part}), 0) as \
+             corr_{part}, avg({part} - true_{part}) as mean_{part}"
+        )
+    });
+    let select = errors.chain(["avg(i12 - true_i12) as mean_i12".to_owned()]).collect::<Vec<_>>().join(", ");
+    let mut sql = program();
+    sql.arg("sql").arg(format!("select {select} from '{}'", output.display()));
+    json(sql.args(["--format", "ndjson"]))
+}
