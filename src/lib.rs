@@ -30,7 +30,7 @@
 //!
 //! # Annotating a file
 //!
-//! The bundle comes from `lsmi-etl fit`, from [`fit::fit_file`] or from `lsmi-etl bundle pack`.
+//! The bundle comes from `lsmi-etl fit`, from [`fit::fit_files`] or from `lsmi-etl bundle pack`.
 //!
 //! ```
 //! use std::sync::atomic::AtomicBool;
@@ -38,7 +38,7 @@
 //! use lsmi_etl::annotate::{self, AnnotateOptions, Run};
 //! use lsmi_etl::bundle::Bundle;
 //! use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
-//! # use lsmi_etl::fit::{FitOptions, fit_file};
+//! # use lsmi_etl::fit::{FitOptions, fit_files};
 //! # use lsmi_etl::interaction::truth::{Gaussian, Generator, Prior};
 //! # use lsmi_etl::synth;
 //! # struct Silent;
@@ -64,7 +64,7 @@
 //! #     lineage: Vec::new(),
 //! # };
 //! # synth::write(&generator, &synthetic, &|| false)?;
-//! # fit_file(&input, &bundle_dir, &FitOptions::default(), &Silent)?;
+//! # fit_files(std::slice::from_ref(&input), &bundle_dir, &FitOptions::default(), &Silent)?;
 //! # let output = dir.path().join("out.parquet");
 //! let bundle = Bundle::open(&bundle_dir)?;
 //! let engine = Engine::find(&EngineOptions { engine: EngineChoice::Embedded, ..Default::default() })?;
@@ -94,7 +94,7 @@
 //! use lsmi_etl::evaluate::{EvaluationConstants, Evaluator};
 //! use lsmi_etl::interaction::Quantity;
 //! use lsmi_etl::samples::{ColumnRequest, Fate, Roles};
-//! # use lsmi_etl::fit::{FitOptions, fit_file};
+//! # use lsmi_etl::fit::{FitOptions, fit_files};
 //! # use lsmi_etl::interaction::truth::{Gaussian, Generator, Prior};
 //! # use lsmi_etl::synth;
 //! # struct Silent;
@@ -116,7 +116,7 @@
 //! #     lineage: Vec::new(),
 //! # };
 //! # synth::write(&generator, &synthetic, &|| false)?;
-//! # fit_file(&input, &bundle_dir, &FitOptions::default(), &Silent)?;
+//! # fit_files(std::slice::from_ref(&input), &bundle_dir, &FitOptions::default(), &Silent)?;
 //! let bundle = Bundle::open(&bundle_dir)?;
 //! let engine = Engine::find(&EngineOptions { engine: EngineChoice::Embedded, ..Default::default() })?;
 //!
@@ -160,7 +160,7 @@
 //! use datafusion::prelude::{ParquetReadOptions, SessionContext};
 //! use lsmi_etl::engine::{EngineChoice, EngineOptions};
 //! use lsmi_etl::sql::{ModelOptions, register};
-//! # use lsmi_etl::fit::{FitOptions, fit_file};
+//! # use lsmi_etl::fit::{FitOptions, fit_files};
 //! # use lsmi_etl::interaction::truth::{Gaussian, Generator, Prior};
 //! # use lsmi_etl::synth;
 //! # struct Silent;
@@ -183,7 +183,7 @@
 //! #     lineage: Vec::new(),
 //! # };
 //! # synth::write(&generator, &synthetic, &|| false)?;
-//! # fit_file(&input, &bundle_dir, &FitOptions::default(), &Silent)?;
+//! # fit_files(std::slice::from_ref(&input), &bundle_dir, &FitOptions::default(), &Silent)?;
 //! let context = SessionContext::new();
 //! let engine = EngineOptions { engine: EngineChoice::Embedded, ..Default::default() };
 //! let models = ModelOptions { bundle: bundle_dir, engine, ..ModelOptions::default() };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::annotate::Run;
 use crate::config::EngineArgs;
 use crate::error::{Error, Result};
-use crate::fit::{Recipe, fit_file};
+use crate::fit::{Recipe, fit_files};
 use crate::interaction::truth::{Gaussian, Generator, Prior};
 use crate::sql::{self, Format, SqlRequest};
 use crate::storage::require_local_folder;
@@ -115,7 +115,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let progress = ProgressBar::new(stop);
     let recipe = Recipe { seed: args.seed, ..Recipe::default() };
     let options = crate::fit::FitOptions { recipe, overwrite: true, ..Default::default() };
-    let fitted = fit_file(&train, &bundle_dir, &options, &progress)?;
+    let fitted = fit_files(std::slice::from_ref(&train), &bundle_dir, &options, &progress)?;
     let fit_seconds = start.elapsed().as_secs_f64();
     if let Some(training) = &fitted.bundle.manifest().training {
         output::print(&indented(&fit::table(&training.validation)))?;

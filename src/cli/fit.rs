@@ -1,5 +1,5 @@
-//! The `fit` subcommand: trains density models and classifiers on a Parquet file and writes them
-//! as a bundle.
+//! The `fit` subcommand: trains density models and classifiers on Parquet files and writes them as
+//! a bundle.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -8,20 +8,22 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use tempfile::TempDir;
 
 use crate::bundle::{Figures, Units};
 use crate::config::DEFAULT_BUNDLE;
-use crate::error::Result;
-use crate::fit::{DensityFit, FitOptions, Recipe, fit_file};
+use crate::error::{Error, Place, Result};
+use crate::fit::{DensityFit, FitOptions, Recipe, fit_files};
+use crate::output::{BatchSource, write_stream_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
-use crate::storage::require_local_folder;
+use crate::storage::{StdinChunks, is_stdio, require_local_folder};
 use crate::telemetry::Telemetry;
 
 use super::output;
 use super::progress::ProgressBar;
 
-/// Fit the models on a Parquet file and write them as a bundle
+/// Fit the models on Parquet files and write them as a bundle
 ///
 /// The columns are detected where the schema is unambiguous: exactly two columns of lists of
 /// floats, and one column named y, label, target or class.
@@ -29,10 +31,13 @@ use super::progress::ProgressBar;
 #[command(after_help = "\
 Examples:
   lsmi-etl fit train.parquet
+  lsmi-etl fit data/ more.parquet 's3://bucket/2024/*.parquet'
   lsmi-etl fit train.parquet --bundle models/ --x1 image --x2 text --label y --seed 7")]
 pub(super) struct FitArgs {
-    /// Parquet file to train on
-    train: PathBuf,
+    /// What to train on, as annotate finds its inputs: Parquet files, folders, globs, URLs of object
+    /// stores; - for an Arrow IPC stream from stdin. All rows are one source, sampled uniformly
+    #[arg(required = true, value_name = "INPUT")]
+    train: Vec<PathBuf>,
     /// Folder to write the bundle to
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR")]
     bundle: PathBuf,
@@ -45,7 +50,7 @@ pub(super) struct FitArgs {
     /// Label column: integers (also as whole floats or decimals), strings or booleans
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// Keys of an encrypted file, in the format described for annotate
+    /// Keys of encrypted files, in the format described for annotate
     #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
     parquet_keys: Option<PathBuf>,
     /// Algorithm that fits the density models
@@ -63,6 +68,9 @@ pub(super) struct FitArgs {
     /// taken for an identifier]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MAX_CLASSES as i64))]
     max_classes: Option<u32>,
+    /// What a file does whose content is at fault: fail, or skip it with a warning
+    #[arg(long, value_enum, default_value = "fail", value_name = "WHAT")]
+    on_bad_file: OnBadFileArg,
     /// Random seed of the sample, the split and the initial values
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -83,6 +91,14 @@ enum DensityFitArg {
     Em,
     /// Gradient descent, as in the paper
     Sgd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnBadFileArg {
+    /// The fit fails and names it, before it trains
+    Fail,
+    /// It is left out
+    Skip,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -122,10 +138,14 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
         },
         max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
         max_classes: args.max_classes.map(|n| n as usize),
+        skip_bad_files: args.on_bad_file == OnBadFileArg::Skip,
         overwrite: args.overwrite,
     };
     let progress = ProgressBar::new(stop);
-    let fit = || fit_file(&args.train, &args.bundle, &options, &progress);
+    let fit = || {
+        let (inputs, _stream) = with_stream_file(&args.train, stop)?;
+        fit_files(&inputs, &args.bundle, &options, &progress)
+    };
     let fitted = telemetry.metered_fit(args.metrics.as_deref(), fit);
     progress.finish();
     let fitted = fitted?;
@@ -144,6 +164,20 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     } else {
         output::print(&validation.map(table).unwrap_or_default())
     }
+}
+
+/// The inputs with `-` replaced by a temporary file of stdin's rows, which the folder holds: a fit
+/// reads the labels before it samples the rows.
+fn with_stream_file(inputs: &[PathBuf], stop: &AtomicBool) -> Result<(Vec<PathBuf>, Option<TempDir>)> {
+    if !inputs.iter().any(|input| is_stdio(input)) {
+        return Ok((inputs.to_vec(), None));
+    }
+    let folder =
+        tempfile::tempdir().map_err(|source| Error::CannotCreate { path: std::env::temp_dir(), source })?;
+    let file = folder.path().join("stdin.parquet");
+    write_stream_file(BatchSource::of_stream(StdinChunks::read(stop)?, Place::file("stdin"))?, &file)?;
+    let inputs = inputs.iter().map(|input| if is_stdio(input) { file.clone() } else { input.clone() });
+    Ok((inputs.collect(), Some(folder)))
 }
 
 /// The validation figures as a table.

@@ -1,5 +1,5 @@
 //! Training: two densities and three classifiers from rows in memory. Pure numerics: slices
-//! in, [`crate::bundle`]'s parameters and validation figures out. [`fit_file()`] adds the file
+//! in, [`crate::bundle`]'s parameters and validation figures out. [`fit_files()`] adds the files
 //! and the bundle.
 //!
 //! One tenth of the rows is the test set: the figures are those of the returned models on rows that
@@ -14,7 +14,7 @@ mod classifier;
 mod covariance;
 mod density;
 mod em_steps;
-mod fit_file;
+mod fit_files;
 mod gradient;
 mod inference;
 mod kmeans;
@@ -32,9 +32,10 @@ mod stack;
 #[cfg(test)]
 mod tests;
 mod training;
+mod training_files;
 mod training_set;
 
-pub use fit_file::{FitOptions, FitReport, fit_file};
+pub use fit_files::{FitOptions, FitReport, fit_files};
 pub use progress::FitProgress;
 pub use recipe::{DensityFit, Recipe};
 pub use split::Fold;

@@ -1,10 +1,11 @@
-//! Reservoir sample of training rows from a Parquet file. Memory is bounded by the sample,
-//! not by the file.
+//! Reservoir sample of training rows from Parquet files. Memory is bounded by the sample, not by
+//! the files.
 
 use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 
 use crate::bundle::Class;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
 use crate::samples::{ColumnRequest, Fate, FateCounts, ReadBuffers, Source};
 
@@ -20,29 +21,35 @@ pub(super) struct ReservoirSample {
     dims: [usize; 2],
     x: [Vec<f32>; 2],
     y: Vec<u32>,
-    /// Fates of all rows of the file.
+    /// Fates of all rows of the files.
     pub(super) fates: FateCounts,
+    max_rows: usize,
+    rng: ChaCha8Rng,
 }
 
 impl ReservoirSample {
-    /// Draws at most `max_rows` usable rows uniformly, by reservoir sampling (algorithm R):
-    /// one pass over the file, without its number of usable rows in advance.
-    pub(super) fn draw(
-        input: &Input,
-        request: &ColumnRequest<'_>,
-        max_rows: usize,
-        seed: u64,
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<Self> {
-        let source = Source::new(input, request)?;
-        let mut sample = Self {
+    /// An empty sample of at most `max_rows` rows.
+    pub(super) fn new(request: &ColumnRequest<'_>, max_rows: usize, seed: u64) -> Self {
+        Self {
             columns: [request.x1.0.to_owned(), request.x2.0.to_owned()],
             dims: [request.x1.1, request.x2.1],
             x: [Vec::new(), Vec::new()],
             y: Vec::new(),
             fates: FateCounts::default(),
-        };
-        let mut rng = random_stream(seed, RandomStream::Sample);
+            max_rows,
+            rng: random_stream(seed, RandomStream::Sample),
+        }
+    }
+
+    /// Offers all usable rows of a file, by reservoir sampling (algorithm R): whatever the number of
+    /// rows and files, the sample is uniform over all that were offered.
+    pub(super) fn add(
+        &mut self,
+        input: &Input,
+        request: &ColumnRequest<'_>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<()> {
+        let source = Source::new(input, request)?;
         let mut memory = ReadBuffers::default();
         for row_group in 0..input.metadata().num_row_groups() {
             for found in source.read(row_group, 0..input.rows_in(row_group), BATCH_ROWS)? {
@@ -51,22 +58,22 @@ impl ReservoirSample {
                 }
                 let samples = found?.read(&mut memory)?;
                 for (row, &fate) in samples.fates.iter().enumerate() {
-                    sample.fates.add(fate);
+                    self.fates.add(fate);
                     if fate != Fate::Good {
                         continue;
                     }
-                    let good = sample.fates.good as usize;
-                    let place = if good <= max_rows { good - 1 } else { rng.random_range(0..good) };
-                    if place < max_rows {
-                        let [d1, d2] = sample.dims;
+                    let good = self.fates.good as usize;
+                    let place = if good <= self.max_rows { good - 1 } else { self.rng.random_range(0..good) };
+                    if place < self.max_rows {
+                        let [d1, d2] = self.dims;
                         let x = [row_of(&samples.x1, d1, row), row_of(&samples.x2, d2, row)];
-                        sample.set_row(place, x, samples.class[row]);
+                        self.set_row(place, x, samples.class[row]);
                     }
                 }
                 memory.reuse(samples);
             }
         }
-        Ok(sample)
+        Ok(())
     }
 
     fn set_row(&mut self, place: usize, x: [&[f32]; 2], y: u32) {
@@ -86,15 +93,10 @@ impl ReservoirSample {
     }
 
     /// The sample as a training set.
-    pub(super) fn training_set(&self, input: &Input, classes: &[Class]) -> TrainingSet<'_> {
+    pub(super) fn training_set(&self, place: Place, classes: &[Class]) -> TrainingSet<'_> {
         let modality =
             |m: usize| EmbeddingMatrix { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
-        TrainingSet {
-            place: input.place(),
-            x: [modality(0), modality(1)],
-            y: &self.y,
-            classes: classes.len(),
-        }
+        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len() }
     }
 }
 

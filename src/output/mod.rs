@@ -12,9 +12,11 @@ mod row_writer;
 mod same_columns;
 mod spill;
 mod splice;
+mod stream_file;
 mod writer;
 
 pub use batch_source::{BatchSource, SourceRows};
 pub use row_writer::{NewColumns, RowWriter};
 pub use same_columns::has_columns_of;
+pub use stream_file::write_stream_file;
 pub use writer::{CopyMethod, Writer};

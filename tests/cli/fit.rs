@@ -1,9 +1,15 @@
 //! Fitting as its user sees it: the same seed gives the same bundle, a sample is drawn
 //! where rows are too many, either way of fitting densities works.
 
+use std::fs::{self, File};
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::harness::{fitted, last_json, lsmi, must};
+use arrow::array::{ArrayRef, StringArray};
+use arrow::ipc::writer::StreamWriter;
+
+use crate::harness::files::{embeddings, read, replaced, write};
+use crate::harness::{fitted, last_json, lsmi, must, refused, run};
 
 fn fit(dir: &Path, bundle: &str, more: &[&str]) -> (serde_json::Value, String) {
     let train = fitted().join("train.parquet");
@@ -32,6 +38,78 @@ fn a_cut_is_said_and_recorded() {
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest["training"]["rows_used"], 500);
     assert_eq!(manifest["training"]["rows_seen"], 3000);
+}
+
+/// A folder, a glob, single files and a stream of the same rows in the same order.
+#[test]
+fn many_files_are_one_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = read(&fitted().join("train.parquet"));
+    fs::create_dir_all(dir.path().join("data/b")).unwrap();
+    write(&dir.path().join("data/a.parquet"), &rows.slice(0, 1000));
+    write(&dir.path().join("data/b/c.PARQUET"), &rows.slice(1000, 2000));
+    fs::write(dir.path().join("data/_notes.parquet"), "hidden").unwrap();
+    let mut stream =
+        StreamWriter::try_new(File::create(dir.path().join("rows.arrows")).unwrap(), &rows.schema()).unwrap();
+    stream.write(&rows).unwrap();
+    stream.finish().unwrap();
+
+    let whole = fit(dir.path(), "whole", &["--max-rows", "600"]).0;
+    let inputs: [&[&str]; 4] =
+        [&["data"], &["data/a.parquet", "data"], &["data/**/*.[pP]*"], &["data/a.parquet", "data/b"]];
+    for inputs in inputs {
+        let mut command = lsmi();
+        command.current_dir(dir.path()).arg("fit").args(inputs).args(["--json", "--max-rows", "600"]);
+        let found = last_json(&must(command.args(["--bundle", "many", "--overwrite"])));
+        assert_eq!(found["bundle_sha256"], whole["bundle_sha256"], "{inputs:?}");
+        assert_eq!(found["rows"], 3000);
+    }
+    let mut command = lsmi();
+    command.current_dir(dir.path()).args(["fit", "-", "--json", "--max-rows", "600", "--bundle", "stream"]);
+    let found = last_json(&must(command.stdin(File::open(dir.path().join("rows.arrows")).unwrap())));
+    assert_eq!(found["bundle_sha256"], whole["bundle_sha256"]);
+}
+
+#[test]
+fn a_file_that_does_not_fit_the_others_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = read(&fitted().join("train.parquet")).slice(0, 300);
+    let words: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..300).map(|row| format!("w{}", row % 3))));
+    let short = embeddings(&vec![Some(vec![0.5; 2]); 300], 2);
+    let cases: [(&str, &str, ArrayRef, &[&str]); 2] = [
+        ("y", "words", words, &["words/b.parquet", "\"y\"", "words/a.parquet", "cast"]),
+        ("x1", "short", short, &["short/b.parquet", "\"x1\"", "lists of 2 values"]),
+    ];
+    for (column, folder, array, named) in cases {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        write(&dir.path().join(folder).join("a.parquet"), &rows);
+        write(&dir.path().join(folder).join("b.parquet"), &replaced(&rows, column, array));
+        let fit =
+            |more: &[&str]| run(lsmi().current_dir(dir.path()).args(["fit", folder, "--json"]).args(more));
+        refused(&fit(&[]), 65, named);
+        let skipped = fit(&["--on-bad-file", "skip"]);
+        assert_eq!(
+            (skipped.code, last_json(&skipped)["rows"].as_u64()),
+            (0, Some(300)),
+            "{}",
+            skipped.stderr
+        );
+        assert!(
+            skipped.stderr.contains("b.parquet") && skipped.stderr.contains("left out"),
+            "{}",
+            skipped.stderr
+        );
+        fs::remove_dir_all(dir.path().join("lsmi-bundle")).unwrap();
+    }
+    fs::create_dir(dir.path().join("broken")).unwrap();
+    write(&dir.path().join("broken/b.parquet"), &rows);
+    fs::write(dir.path().join("broken/a.parquet"), "").unwrap();
+    let fit =
+        |more: &[&str]| run(lsmi().current_dir(dir.path()).args(["fit", "broken", "--json"]).args(more));
+    refused(&fit(&[]), 65, &["broken/a.parquet"]);
+    assert_eq!(fit(&["--on-bad-file", "skip"]).code, 0);
+    refused(&run(lsmi().current_dir(dir.path()).args(["fit", "none/"])), 66, &["none"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! The command `fit`: a Parquet file in, a bundle out.
+//! The command `fit`: Parquet files in, a bundle out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::bundle::{Bundle, BundleContents, Class, Label, Modality, Training, Units};
 use crate::error::{Error, Place, Result};
@@ -12,6 +12,7 @@ use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
 use super::training::train;
+use super::training_files::TrainingFiles;
 use super::training_set::LEAST_ROWS;
 
 /// Default maximum of training rows: more seldom change the models.
@@ -20,7 +21,7 @@ const MOST_ROWS: usize = 200_000;
 /// and double precision, and the components' products.
 const TRAINING_FACTOR: usize = 12;
 
-/// Options of [`fit_file`].
+/// Options of [`fit_files`].
 #[derive(Debug, Clone, Default)]
 pub struct FitOptions {
     /// Column of x1; inferred from the schema where unambiguous.
@@ -29,7 +30,7 @@ pub struct FitOptions {
     pub x2: Option<String>,
     /// Column of the label; likewise.
     pub label: Option<String>,
-    /// Decryption keys of an encrypted file.
+    /// Decryption keys of encrypted files.
     pub keys: Option<EncryptionKeys>,
     /// The convention of h.
     pub units: Units,
@@ -40,41 +41,45 @@ pub struct FitOptions {
     /// Maximum number of classes; a tenth of the labelled rows where `None`, since a label with more
     /// is most often an identifier.
     pub max_classes: Option<usize>,
+    /// Whether files whose content is at fault are left out, with a warning, and are no error.
+    pub skip_bad_files: bool,
     /// Whether an existing bundle is replaced.
     pub overwrite: bool,
 }
 
-/// The result of [`fit_file`].
+/// The result of [`fit_files`].
 #[derive(Debug)]
 pub struct FitReport {
     /// The bundle, opened.
     pub bundle: Bundle,
-    /// Fates of all rows of the file.
+    /// Fates of all rows of the files.
     pub fates: FateCounts,
 }
 
-/// Fits all models on a Parquet file and writes the bundle to `dir`.
+/// Fits all models on the rows of Parquet files (files, folders, globs, URLs) and writes the bundle to
+/// `dir`.
 ///
 /// # Errors
-/// Those of reading ([`Error::BadData`], [`Error::NoInput`]), of training ([`train`]) and of
+/// Those of discovery and reading ([`Error::BadData`], [`Error::NoInput`]), of training ([`train`]) and of
 /// writing ([`BundleContents::write`]).
-pub fn fit_file(
-    path: &Path,
+pub fn fit_files(
+    inputs: &[PathBuf],
     dir: &Path,
     options: &FitOptions,
     progress: &dyn FitProgress,
 ) -> Result<FitReport> {
     BundleContents::check_target(dir, options.overwrite)?;
-    let input = Input::open_with(path, options.keys.as_ref())?;
-    input.check_keys()?;
+    let files = TrainingFiles::find(inputs, options.keys.as_ref(), options.skip_bad_files)?;
+    let input = files.first()?;
     let (x1, x2) = embeddings(&input, options)?;
     let label = match &options.label {
         Some(label) => label.clone(),
         None => samples::obvious_label(&input)?.to_owned(),
     };
     let dims = [samples::dimension_of(&input, &x1)?, samples::dimension_of(&input, &x2)?];
-    let counts = samples::count_classes(&input, &label)?;
-    check_classes(&counts, options.max_classes, input.place().column(&label))?;
+    let interrupted = || progress.interrupted();
+    let counts = files.count_classes([(&x1, dims[0]), (&x2, dims[1])], &label, &interrupted)?;
+    check_classes(&counts, options.max_classes, files.place().column(&label))?;
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     tracing::info!(
         "x1 = {x1} ({} values), x2 = {x2} ({} values), label = {label} ({} classes)",
@@ -84,8 +89,8 @@ pub fn fit_file(
     );
     let request = ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
     let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
-    let sample =
-        ReservoirSample::draw(&input, &request, max_rows, options.recipe.seed, &|| progress.interrupted())?;
+    let mut sample = ReservoirSample::new(&request, max_rows, options.recipe.seed);
+    files.for_each(|input| sample.add(input, &request, &interrupted))?;
     if sample.fates.bad() > 0 {
         tracing::warn!(
             "{} of {} rows can't be used and are left out",
@@ -100,7 +105,7 @@ pub fn fit_file(
             sample.fates.good
         );
     }
-    let models = train(&sample.training_set(&input, &classes), &options.recipe, progress)?;
+    let models = train(&sample.training_set(files.place(), &classes), &options.recipe, progress)?;
 
     let modality = |m: usize, column: &str| Modality {
         column: Some(column.to_owned()),

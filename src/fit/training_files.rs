@@ -1,0 +1,142 @@
+//! The Parquet files of a fit: those that `annotate` finds for the same paths, with the columns of
+//! the first in each, and the classes of all.
+
+use std::collections::BTreeMap;
+use std::mem::discriminant;
+use std::path::{Path, PathBuf};
+
+use crate::bundle::Class;
+use crate::error::{Error, Place, Result};
+use crate::parquet_file::{EncryptionKeys, Input};
+use crate::samples;
+use crate::storage::find_files;
+
+/// The files, at least one.
+#[derive(Debug)]
+pub(super) struct TrainingFiles<'a> {
+    files: Vec<PathBuf>,
+    keys: Option<&'a EncryptionKeys>,
+    /// Whether a file whose content is at fault is left out, and not an error.
+    skip_bad: bool,
+    /// The inputs as given, for messages.
+    place: Place,
+}
+
+impl<'a> TrainingFiles<'a> {
+    /// Finds the files of all inputs, each once, in the order of the inputs.
+    ///
+    /// # Errors
+    /// As for [`find_files`]; [`Error::Usage`] without an input.
+    pub(super) fn find(inputs: &[PathBuf], keys: Option<&'a EncryptionKeys>, skip_bad: bool) -> Result<Self> {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for input in inputs {
+            for file in find_files(input)? {
+                // As text: a key with `//` is another than that with `/`.
+                if !files.iter().any(|known| known.as_os_str() == file.as_os_str()) {
+                    files.push(file);
+                }
+            }
+        }
+        let place = match inputs {
+            [] => return Err(Error::Usage("name a Parquet file to train on".into())),
+            [input] => Place::file(input.display()),
+            [first, others @ ..] => Place::file(format!("{} and {} more", first.display(), others.len())),
+        };
+        Ok(Self { files, keys, skip_bad, place })
+    }
+
+    /// The inputs as given.
+    pub(super) fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// The first file that can be opened.
+    ///
+    /// # Errors
+    /// As for [`Input::open_with`].
+    pub(super) fn first(&self) -> Result<Input> {
+        let mut last = None;
+        for file in &self.files {
+            match self.open(file) {
+                Ok(input) => return Ok(input),
+                Err(error) if self.may_skip(&error) => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::Internal("no file to train on".into())))
+    }
+
+    /// Visits the files one after the other.
+    ///
+    /// # Errors
+    /// Those of opening a file and of `visit`, unless bad files are skipped.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&Input) -> Result<()>) -> Result<()> {
+        for file in &self.files {
+            match self.open(file).and_then(|input| visit(&input)) {
+                Err(error) if self.may_skip(&error) => tracing::warn!("{error}; the file is left out"),
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The classes of all files in ascending order, each with its rows. Checks that the embeddings
+    /// have these lengths in every file.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] where a file lacks a column, has embeddings of another length or a label of
+    /// another type than the files before; those of reading; [`Error::Interrupted`].
+    pub(super) fn count_classes(
+        &self,
+        embeddings: [(&str, usize); 2],
+        label: &str,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Vec<(Class, u64)>> {
+        let mut all: BTreeMap<Class, u64> = BTreeMap::new();
+        let mut first: Option<(Class, Place)> = None;
+        self.for_each(|input| {
+            if interrupted() {
+                return Err(Error::Interrupted);
+            }
+            for (column, dim) in embeddings {
+                let found = samples::dimension_of(input, column)?;
+                if found != dim {
+                    let what = format!("holds lists of {found} values, in the first file of {dim}");
+                    return Err(Error::bad_data(input.place().column(column), what));
+                }
+            }
+            let counts = samples::count_classes(input, label)?;
+            let kind = counts.first().map(|(class, _)| class.clone());
+            match (&first, kind) {
+                (Some((class, place)), Some(found)) if discriminant(class) != discriminant(&found) => {
+                    let what = format!(
+                        "holds labels such as {found:?}, {place} such as {class:?}; cast the column to one type"
+                    );
+                    return Err(Error::bad_data(input.place().column(label), what));
+                }
+                (None, Some(found)) => first = Some((found, input.place())),
+                _ => {}
+            }
+            counts.into_iter().for_each(|(class, rows)| *all.entry(class).or_default() += rows);
+            if all.len() > samples::MAX_CLASSES {
+                let what = format!(
+                    "holds more than {} distinct values with the files before; choose the label with --label",
+                    samples::MAX_CLASSES
+                );
+                return Err(Error::bad_data(input.place().column(label), what));
+            }
+            Ok(())
+        })?;
+        Ok(all.into_iter().collect())
+    }
+
+    fn open(&self, file: &Path) -> Result<Input> {
+        let input = Input::open_with(file, self.keys)?;
+        input.check_keys()?;
+        Ok(input)
+    }
+
+    fn may_skip(&self, error: &Error) -> bool {
+        self.skip_bad && matches!(error, Error::BadData { .. })
+    }
+}
