@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::bundle::{Figures, Units};
+use crate::bundle::{Figures, FitWarning, Units};
 use crate::config::DEFAULT_BUNDLE;
 use crate::error::{Error, Place, Result};
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_files};
@@ -115,6 +115,7 @@ struct FitSummary<'a> {
     bad_rows: u64,
     seconds: f64,
     validation: Option<&'a Figures>,
+    warnings: &'a [FitWarning],
 }
 
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
@@ -135,6 +136,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
                 DensityFitArg::Em => DensityFit::Em,
                 DensityFitArg::Sgd => DensityFit::Sgd,
             },
+            ..Recipe::default()
         },
         max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
         max_classes: args.max_classes.map(|n| n as usize),
@@ -150,7 +152,8 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     progress.finish();
     let fitted = fitted?;
     let seconds = start.elapsed().as_secs_f64();
-    let validation = fitted.bundle.manifest().training.as_ref().map(|training| &training.validation);
+    let training = fitted.bundle.manifest().training.as_ref();
+    let validation = training.map(|training| &training.validation);
     tracing::info!("wrote {} in {seconds:.1} s", args.bundle.display());
     if args.json {
         output::json(&FitSummary {
@@ -160,6 +163,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
             bad_rows: fitted.fates.bad(),
             seconds,
             validation,
+            warnings: training.map(|training| training.warnings.as_slice()).unwrap_or_default(),
         })
     } else {
         output::print(&validation.map(table).unwrap_or_default())

@@ -14,6 +14,7 @@ use super::reservoir::ReservoirSample;
 use super::training::train;
 use super::training_files::TrainingFiles;
 use super::training_set::LEAST_ROWS;
+use super::warnings;
 
 /// Default maximum of training rows: more seldom change the models.
 const MOST_ROWS: usize = 200_000;
@@ -105,7 +106,13 @@ pub fn fit_files(
             sample.fates.good
         );
     }
-    let models = train(&sample.training_set(files.place(), &classes), &options.recipe, progress)?;
+    let set = sample.training_set(files.place(), &classes);
+    let mut found = warnings::of_rows(&set, &classes);
+    found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
+    let models = train(&set, &options.recipe, progress)?;
+    let of_models = warnings::of_models(&models.figures, &models.prior);
+    of_models.iter().for_each(|warning| tracing::warn!("{}", warning.text));
+    found.extend(of_models);
 
     let modality = |m: usize, column: &str| Modality {
         column: Some(column.to_owned()),
@@ -122,13 +129,14 @@ pub fn fit_files(
             DensityFit::Sgd => "sgd".into(),
         },
         validation: models.figures.clone(),
+        warnings: found,
     };
     let contents = BundleContents::fitted(
         [modality(0, &x1), modality(1, &x2)],
         Label { column: Some(label), classes, prior: models.prior },
         training,
-        &models.densities,
-        &models.classifiers,
+        &models.models,
+        None,
     );
     Ok(FitReport { bundle: contents.write(dir, options.overwrite)?, fates: sample.fates })
 }

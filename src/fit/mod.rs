@@ -34,6 +34,7 @@ mod tests;
 mod training;
 mod training_files;
 mod training_set;
+mod warnings;
 
 pub use fit_files::{FitOptions, FitReport, fit_files};
 pub use progress::FitProgress;

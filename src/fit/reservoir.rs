@@ -96,7 +96,7 @@ impl ReservoirSample {
     pub(super) fn training_set(&self, place: Place, classes: &[Class]) -> TrainingSet<'_> {
         let modality =
             |m: usize| EmbeddingMatrix { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
-        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len() }
+        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups: None }
     }
 }
 

@@ -1,0 +1,164 @@
+//! What is off about training rows or trained models, in plain sentences: before training, so that
+//! nobody waits for models that the rows can't support, and after it.
+
+use std::collections::HashSet;
+use std::hash::BuildHasher;
+
+use crate::bundle::{Class, Figures, FitWarning};
+use crate::samples::class_examples;
+
+use super::training_set::{EmbeddingMatrix, TrainingSet};
+
+/// Rows per dimension below which covariances are mostly shrinkage.
+const ROWS_PER_DIMENSION: usize = 10;
+/// Rows of a class below which its probabilities are little more than a guess.
+const ROWS_PER_CLASS: u64 = 30;
+/// Largest relative deviation of the norms from each other at which they count as equal.
+const EQUAL_NORMS: f64 = 1e-3;
+/// Share of repeated rows that is worth a word.
+const REPEATED: f64 = 0.01;
+
+/// Warnings about the rows. `classes` are the classes of `set.y`.
+pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code: &str, text: String| warnings.push(FitWarning { code: code.into(), text });
+    let rows = set.y.len();
+    for x in &set.x {
+        if rows < x.dim * ROWS_PER_DIMENSION {
+            warn(
+                "few_rows",
+                format!(
+                    "{rows} rows for the {} values of {:?}: its density is mostly shrinkage, and i and h have errors \
+                     of several tenths of a nat; {} rows are advised, or fewer dimensions (PCA)",
+                    x.dim,
+                    x.column,
+                    x.dim * ROWS_PER_DIMENSION
+                ),
+            );
+        }
+        if have_equal_norms(x) {
+            warn(
+                "equal_norms",
+                format!(
+                    "all vectors of {:?} have the same length: they lie on a sphere, where h compares with that of \
+                     the other modality only up to a constant; fit on vectors before they are normalised, or with \
+                     --units centred",
+                    x.column
+                ),
+            );
+        }
+    }
+    let mut counts = vec![0_u64; set.classes];
+    set.y.iter().for_each(|&class| counts[class as usize] += 1);
+    let rare: Vec<&Class> = classes
+        .iter()
+        .zip(&counts)
+        .filter(|(_, count)| **count < ROWS_PER_CLASS)
+        .map(|(class, _)| class)
+        .collect();
+    if !rare.is_empty() {
+        warn(
+            "rare_classes",
+            format!(
+                "{} of {} classes have fewer than {ROWS_PER_CLASS} rows each ({}): their values are little more \
+                 than guesses; merge them, or give more rows",
+                rare.len(),
+                set.classes,
+                class_examples(&rare)
+            ),
+        );
+    }
+    let repeated = repeated_rows(set);
+    if repeated as f64 > REPEATED * rows as f64 {
+        warn(
+            "repeated_rows",
+            format!(
+                "{repeated} of {rows} rows repeat the embeddings of another: densities and classifiers that have \
+                 seen one know the other; leave copies out"
+            ),
+        );
+    }
+    warnings
+}
+
+/// Warnings about the models, by their validation figures.
+pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
+    let entropy: f64 = prior.iter().map(|p| -p * p.ln()).sum();
+    let mut warnings = Vec::new();
+    for (name, classifier) in ["x1", "x2", "x1 and x2"].iter().zip(&figures.classifiers) {
+        let nats = classifier.cross_entropy_nats;
+        if nats >= entropy {
+            let text = format!(
+                "the classifier of {name} predicts no better ({nats:.3} nats) than the classes' frequencies \
+                 ({entropy:.3}): {name} says nothing about the label that these rows could teach"
+            );
+            warnings.push(FitWarning { code: "no_information".into(), text });
+        }
+    }
+    warnings
+}
+
+fn have_equal_norms(x: &EmbeddingMatrix<'_>) -> bool {
+    let norm = |row: &[f32]| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    let mut norms = x.values.chunks_exact(x.dim).map(norm);
+    let first = norms.next().unwrap_or_default();
+    x.dim > 1 && first > 0.0 && norms.all(|norm| (norm - first).abs() <= EQUAL_NORMS * first)
+}
+
+/// Rows whose embeddings are those of an earlier row, bit by bit.
+fn repeated_rows(set: &TrainingSet<'_>) -> usize {
+    let hasher = foldhash::quality::FixedState::default();
+    let mut known = HashSet::new();
+    let bits = |x: &[f32]| x.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
+    (0..set.y.len())
+        .filter(|&row| !known.insert(hasher.hash_one((bits(set.x[0].row(row)), bits(set.x[1].row(row))))))
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::{ClassifierFigures, DensityFigures};
+    use crate::error::Place;
+
+    fn codes(x1: &[f32], dim: usize, x2: &[f32], y: &[u32]) -> Vec<String> {
+        let x = [
+            EmbeddingMatrix { column: "x1", dim, values: x1 },
+            EmbeddingMatrix { column: "x2", dim: 1, values: x2 },
+        ];
+        let set = TrainingSet { place: Place::file("f"), x, y, classes: 2, groups: None };
+        of_rows(&set, &[Class::Integer(0), Class::Integer(1)]).into_iter().map(|w| w.code).collect()
+    }
+
+    #[test]
+    fn rows_that_carry_the_models_are_no_reason_for_a_warning() {
+        let x1: Vec<f32> = (0..200).map(|at| (at as f32).sin()).collect();
+        let x2: Vec<f32> = (0..100).map(|at| at as f32).collect();
+        let y: Vec<u32> = (0..100).map(|row| row % 2).collect();
+        assert!(codes(&x1, 2, &x2, &y).is_empty());
+        let uneven: Vec<u32> = (0..100).map(|row| u32::from(row > 80)).collect();
+        assert_eq!(codes(&x1, 2, &x2, &uneven), ["rare_classes"]);
+        let wide: Vec<f32> = (0..2000).map(|at| (at as f32).sin()).collect();
+        assert_eq!(codes(&wide, 20, &x2, &y), ["few_rows"]);
+        let circle: Vec<f32> = (0..100).flat_map(|at| [(at as f32).sin(), (at as f32).cos()]).collect();
+        assert_eq!(codes(&circle, 2, &x2, &y), ["equal_norms"]);
+        let twice: Vec<f32> = (0..200).map(|at| ((at / 4) as f32).sin() + (at % 2) as f32).collect();
+        let same: Vec<f32> = (0..100).map(|at| (at / 2) as f32).collect();
+        assert_eq!(codes(&twice, 2, &same, &y), ["repeated_rows"]);
+    }
+
+    #[test]
+    fn a_classifier_that_knows_nothing_is_named() {
+        let classifier =
+            |nats| ClassifierFigures { cross_entropy_nats: nats, ..ClassifierFigures::default() };
+        let figures = Figures {
+            folds: None,
+            trained_rows: 1,
+            measured_rows: 1,
+            densities: [DensityFigures::default(), DensityFigures::default()],
+            classifiers: [classifier(0.5), classifier(0.7), classifier(0.4)],
+        };
+        let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };
+        assert!(warning.code == "no_information" && warning.text.contains("of x2 predicts"), "{warning:?}");
+    }
+}
