@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{EncryptionKeys, Input};
-use crate::samples;
-use crate::storage::find_files;
+use crate::samples::{self, FolderLabel};
+use crate::storage::{find_files, partition_integer};
 
 /// The files, at least one.
 #[derive(Debug)]
@@ -94,6 +94,7 @@ impl<'a> TrainingFiles<'a> {
     ) -> Result<Vec<(Class, u64)>> {
         let mut all: BTreeMap<Class, u64> = BTreeMap::new();
         let mut first: Option<(Class, Place)> = None;
+        let mut folders: BTreeMap<Option<String>, u64> = BTreeMap::new();
         self.for_each(|input| {
             if interrupted() {
                 return Err(Error::Interrupted);
@@ -104,6 +105,12 @@ impl<'a> TrainingFiles<'a> {
                     let what = format!("holds lists of {found} values, in the first file of {dim}");
                     return Err(Error::bad_data(input.place().column(column), what));
                 }
+            }
+            if input.column(label).is_err()
+                && let Some(value) = FolderLabel::text(&input.place().file, label)
+            {
+                *folders.entry(value).or_default() += input.rows();
+                return Ok(());
             }
             let counts = samples::count_classes(input, label)?;
             let kind = counts.first().map(|(class, _)| class.clone());
@@ -127,7 +134,35 @@ impl<'a> TrainingFiles<'a> {
             }
             Ok(())
         })?;
+        self.add_folders(folders, &mut all, first, label)?;
         Ok(all.into_iter().collect())
+    }
+
+    /// Adds the classes of files whose folders name them: integers where all are.
+    fn add_folders(
+        &self,
+        folders: BTreeMap<Option<String>, u64>,
+        all: &mut BTreeMap<Class, u64>,
+        column: Option<(Class, Place)>,
+        label: &str,
+    ) -> Result<()> {
+        let mut known = folders.into_iter().filter_map(|(value, rows)| Some((value?, rows))).peekable();
+        if let (Some((value, _)), Some((_, place))) = (known.peek(), column) {
+            let what = format!(
+                "is a column of {place} and a folder ({label}={value}) of other files; fit on one kind"
+            );
+            return Err(Error::bad_data(self.place.clone().column(label), what));
+        }
+        let known: Vec<(String, u64)> = known.collect();
+        let are_integers = known.iter().all(|(value, _)| partition_integer(value).is_some());
+        for (value, rows) in known {
+            let class = match partition_integer(&value).filter(|_| are_integers) {
+                Some(value) => Class::Integer(value),
+                None => Class::String(value),
+            };
+            *all.entry(class).or_default() += rows;
+        }
+        Ok(())
     }
 
     fn open(&self, file: &Path) -> Result<Input> {

@@ -59,6 +59,11 @@ impl LabelIndex {
         Ok(index)
     }
 
+    /// The type of the classes.
+    pub(super) fn kind(&self) -> LabelType {
+        self.kind
+    }
+
     /// The first few classes, for messages.
     pub fn examples(&self) -> &str {
         &self.examples

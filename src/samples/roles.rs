@@ -16,6 +16,7 @@ use super::embedding_type::EmbeddingType;
 use super::extract::extract;
 use super::fate::{Fate, Modality};
 use super::label::LabelIndex;
+use super::label_source::FolderLabel;
 use super::label_type::LabelPlace;
 use super::probe;
 
@@ -37,7 +38,7 @@ pub struct ColumnRequest<'a> {
 pub struct Roles {
     pub(super) x1: EmbeddingColumn,
     pub(super) x2: EmbeddingColumn,
-    pub(super) label: NamedColumn,
+    pub(super) label: LabelSource,
     index: Arc<LabelIndex>,
 }
 
@@ -45,6 +46,23 @@ pub struct Roles {
 pub(super) struct NamedColumn {
     pub(super) name: String,
     pub(super) position: usize,
+}
+
+/// Where labels are.
+#[derive(Debug, Clone)]
+pub(super) enum LabelSource {
+    Column(NamedColumn),
+    /// The label of this name is the same on all rows.
+    Folder(String, FolderLabel),
+}
+
+impl LabelSource {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Column(column) => &column.name,
+            Self::Folder(name, _) => name,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -74,9 +92,19 @@ impl Roles {
         };
         let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
         let index = LabelIndex::new(request.classes)?;
-        let (position, field) = find(request.label)?;
-        index.check(field.data_type(), &LabelPlace::Rows(place.clone().column(request.label), 0))?;
-        let label = NamedColumn { name: request.label.to_owned(), position };
+        let column = place.clone().column(request.label);
+        let label = match (find(request.label), FolderLabel::text(&place.file, request.label)) {
+            (Ok((position, field)), _) => {
+                index.check(field.data_type(), &LabelPlace::Rows(column, 0))?;
+                LabelSource::Column(NamedColumn { name: request.label.to_owned(), position })
+            }
+            (Err(_), Some(text)) => LabelSource::Folder(
+                request.label.to_owned(),
+                FolderLabel::parse(text.as_deref(), index.kind())
+                    .map_err(|what| Error::bad_data(column, what))?,
+            ),
+            (Err(missing), None) => return Err(missing),
+        };
         Ok(Self { x1, x2, label, index: Arc::new(index) })
     }
 
@@ -93,7 +121,7 @@ impl Roles {
     /// The column that caused a fate, where one did.
     pub fn column_of(&self, fate: Fate) -> Option<&str> {
         let column = match fate {
-            Fate::NullLabel | Fate::UnknownLabel => &self.label,
+            Fate::NullLabel | Fate::UnknownLabel => return Some(self.label.name()),
             Fate::NullEmbedding(modality) | Fate::WrongLength(modality) | Fate::NonFinite(modality) => {
                 match modality {
                     Modality::First => &self.x1.column,
@@ -137,8 +165,12 @@ impl Roles {
         let x1 = embeddings(&self.x1)?;
         let x2 = if self.is_one_column() { x1.clone() } else { embeddings(&self.x2)? };
         let first_row = first_row + rows.start;
-        let at = LabelPlace::Rows(place.column(&self.label.name), first_row);
-        Samples::assemble(&self.index, first_row, x1, x2, read(&self.label), &at)
+        let at = LabelPlace::Rows(place.column(self.label.name()), first_row);
+        let label = match &self.label {
+            LabelSource::Column(column) => read(column),
+            LabelSource::Folder(_, label) => label.column(rows.len()),
+        };
+        Samples::assemble(&self.index, first_row, x1, x2, label, &at)
     }
 
     /// Whether x1 and x2 are the same column.

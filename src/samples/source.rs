@@ -4,17 +4,20 @@
 
 use std::ops::Range;
 
+use arrow::array::ArrayRef;
+
 use crate::error::{Place, Result};
 use crate::parquet_file::{ColumnReader, Input};
 
 use super::deferred::DeferredSamples;
 use super::embedding_type::EmbeddingType;
 use super::extract::extract;
+use super::label_source::FolderLabel;
 use super::label_type::LabelPlace;
 use super::pages::ListPageReader;
 use super::pages::embedding_data::EmbeddingData;
 use super::probe;
-use super::roles::{ColumnRequest, EmbeddingColumn, NamedColumn, Roles};
+use super::roles::{ColumnRequest, EmbeddingColumn, LabelSource, NamedColumn, Roles};
 
 /// A file and its columns of samples. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -86,7 +89,10 @@ impl Source {
         Ok(SampleReader {
             x1: open_embedding(x1)?,
             x2: if self.roles.is_one_column() { None } else { Some(open_embedding(x2)?) },
-            label: open(label)?,
+            label: match label {
+                LabelSource::Column(column) => LabelReader::Column(Box::new(open(column)?)),
+                LabelSource::Folder(_, label) => LabelReader::Folder(label.clone()),
+            },
             source: self.clone(),
             place: self.input.place().row_group(row_group),
             rows,
@@ -101,7 +107,7 @@ pub struct SampleReader {
     place: Place,
     x1: EmbeddingReader,
     x2: Option<EmbeddingReader>,
-    label: ColumnReader,
+    label: LabelReader,
     rows: Range<usize>,
     batch_rows: usize,
 }
@@ -111,7 +117,7 @@ impl SampleReader {
         let x1 = self.x1.read(rows)?;
         let x2 = self.x2.as_mut().map(|reader| reader.read(rows)).transpose()?;
         let label = self.label.read(rows)?;
-        let Roles { label: NamedColumn { name, .. }, .. } = &self.source.roles;
+        let name = self.source.roles.label.name();
         let at = LabelPlace::Rows(self.place.clone().column(name), self.rows.start);
         Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x1, x2, label, at))
     }
@@ -138,6 +144,21 @@ impl std::fmt::Debug for SampleReader {
             .field("place", &self.place)
             .field("rows", &self.rows)
             .finish_non_exhaustive()
+    }
+}
+
+/// The reader of the labels of a row group.
+enum LabelReader {
+    Column(Box<ColumnReader>),
+    Folder(FolderLabel),
+}
+
+impl LabelReader {
+    fn read(&mut self, rows: usize) -> Result<ArrayRef> {
+        match self {
+            Self::Column(reader) => reader.read(rows),
+            Self::Folder(label) => Ok(label.column(rows)),
+        }
     }
 }
 

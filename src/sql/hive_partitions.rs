@@ -1,17 +1,13 @@
 //! Hive partitions: columns whose values are in the paths of the files, as `column=value` folders.
 
-use std::borrow::Cow;
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::scalar::ScalarValue;
-use percent_encoding::percent_decode_str;
+
+use crate::storage::{PartitionValue, partition_integer, partition_values};
 
 use super::table_files::TableFile;
-
-/// The folder name of a null, in Hive and Spark.
-const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The partition columns of a table.
 #[derive(Debug, Default)]
@@ -23,21 +19,19 @@ pub(super) struct HivePartitions {
     pub(super) values: Vec<Vec<ScalarValue>>,
 }
 
-/// A value in a path: `None` is null.
-type PathValue = (String, Option<String>);
-
 impl HivePartitions {
     /// Reads the partitions of files from their paths below the searched folder. A column that the
     /// path of a file lacks is null there.
     pub(super) fn of(files: &[TableFile]) -> Self {
-        let paths: Vec<Vec<PathValue>> = files.iter().map(|file| path_values(&file.relative)).collect();
+        let paths: Vec<Vec<PartitionValue>> =
+            files.iter().map(|file| partition_values(&file.relative)).collect();
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in paths.iter().flatten() {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
         }
-        let value = |path: &[PathValue], column: &str| -> Option<String> {
+        let value = |path: &[PartitionValue], column: &str| -> Option<String> {
             path.iter().find(|(name, _)| name == column).and_then(|(_, value)| value.clone())
         };
         let (mut columns, mut values) = (Vec::new(), vec![Vec::new(); paths.len()]);
@@ -51,39 +45,17 @@ impl HivePartitions {
     }
 }
 
-/// The `column=value` folders of a path, decoded.
-fn path_values(relative: &Path) -> Vec<PathValue> {
-    let folders = relative.parent().into_iter().flat_map(Path::iter);
-    let parts = folders.filter_map(|folder| {
-        let folder = folder.to_string_lossy();
-        let (name, value) = folder.split_once('=')?;
-        let value = (value != NULL).then(|| decode(value).into_owned());
-        (!name.is_empty()).then(|| (decode(name).into_owned(), value))
-    });
-    parts.collect()
-}
-
-/// Writers escape what a path cannot hold as `%XX`.
-fn decode(text: &str) -> Cow<'_, str> {
-    percent_decode_str(text).decode_utf8_lossy()
-}
-
 fn column_type(values: &[Option<String>]) -> DataType {
     let mut known = values.iter().flatten().peekable();
-    match known.peek().is_some() && known.all(|value| is_integer(value)) {
+    match known.peek().is_some() && known.all(|value| partition_integer(value).is_some()) {
         true => DataType::Int64,
         false => DataType::Utf8,
     }
 }
 
-/// Digits after an optional minus, also with leading zeros (`month=01`), that Int64 can hold.
-fn is_integer(text: &str) -> bool {
-    text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_ok()
-}
-
 fn scalar(value: Option<String>, kind: &DataType) -> ScalarValue {
     match kind {
-        DataType::Int64 => ScalarValue::Int64(value.and_then(|text| text.parse().ok())),
+        DataType::Int64 => ScalarValue::Int64(value.as_deref().and_then(partition_integer)),
         _ => ScalarValue::Utf8(value),
     }
 }

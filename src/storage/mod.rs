@@ -22,7 +22,8 @@ mod upload;
 
 pub use self::object_store::{exists, read_error, read_object, store_of};
 pub use discover::{
-    DataFiles, DataNames, FilePair, Files, FoundFile, Share, create_parent_folder, find_files,
+    DataFiles, DataNames, FilePair, Files, FoundFile, PartitionValue, Share, create_parent_folder,
+    find_files, partition_integer, partition_value, partition_values,
 };
 pub use local::LocalFile;
 pub use output::Output;

@@ -1,15 +1,19 @@
 //! Fitting as its user sees it: the same seed gives the same bundle, a sample is drawn
 //! where rows are too many, either way of fitting densities works.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::cast::as_primitive_array;
 use arrow::array::{ArrayRef, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::Int64Type;
 use arrow::ipc::writer::StreamWriter;
 
 use crate::harness::files::{embeddings, read, replaced, write};
-use crate::harness::{fitted, last_json, lsmi, must, refused, run};
+use crate::harness::{fitted, last_json, lsmi, must, query, refused, run};
 
 fn fit(dir: &Path, bundle: &str, more: &[&str]) -> (serde_json::Value, String) {
     let train = fitted().join("train.parquet");
@@ -110,6 +114,54 @@ fn a_file_that_does_not_fit_the_others_is_named() {
     refused(&fit(&[]), 65, &["broken/a.parquet"]);
     assert_eq!(fit(&["--on-bad-file", "skip"]).code, 0);
     refused(&run(lsmi().current_dir(dir.path()).args(["fit", "none/"])), 66, &["none"]);
+}
+
+/// One folder a class, as datasets of images have it: the label is a column of no file.
+#[test]
+fn folders_name_the_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = read(&fitted().join("train.parquet"));
+    let label = rows.schema().index_of("y").unwrap();
+    let y = as_primitive_array::<Int64Type>(rows.column(label)).clone();
+    let classes: BTreeSet<i64> = y.values().iter().copied().collect();
+    for class in &classes {
+        let of_class =
+            filter_record_batch(&rows, &y.iter().map(|y| Some(y == Some(*class))).collect()).unwrap();
+        let mut without = of_class.clone();
+        without.remove_column(label);
+        for (folder, file, rows) in
+            [("columns", "", &of_class), ("numbers", "y=0", &without), ("words", "y=c%20", &without)]
+        {
+            let folder = dir.path().join(folder).join(format!("{file}{class}"));
+            fs::create_dir_all(&folder).unwrap();
+            write(&folder.join("a.parquet"), rows);
+        }
+    }
+    for folder in ["columns", "numbers", "words"] {
+        let mut command = lsmi();
+        command.current_dir(dir.path()).args(["fit", folder, "--label", "y", "--max-rows", "600"]);
+        must(command.args(["--bundle", &format!("{folder}-bundle")]));
+        let mut command = lsmi();
+        command.current_dir(dir.path()).args(["annotate", folder, &format!("{folder}-out"), "--json"]);
+        let done = last_json(&must(command.args(["--bundle", &format!("{folder}-bundle")])));
+        assert_eq!((done["rows"].as_u64(), done["bad_rows"].as_u64()), (Some(3000), Some(0)), "{folder}");
+    }
+    let sums = ["columns", "numbers", "words"].map(|folder| {
+        query(
+            dir.path(),
+            &format!("select sum(r) as r, sum(s) as s, count(distinct y) as y from '{folder}-out'"),
+        )
+    });
+    assert!(sums.iter().all(|sum| sum == &sums[0] && sum["y"] == classes.len()), "{sums:?}");
+    // A folder that is no class of the bundle.
+    fs::rename(dir.path().join("numbers/y=01"), dir.path().join("numbers/y=blue")).unwrap();
+    let mut command = lsmi();
+    command.current_dir(dir.path()).args(["annotate", "numbers/y=blue", "blue"]);
+    refused(
+        &run(command.args(["--bundle", "numbers-bundle"])),
+        65,
+        &["y=blue/a.parquet", "\"blue\"", "integers"],
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod data_files;
 mod found_file;
 mod local;
+mod partitions;
 mod remote;
 mod share;
 
@@ -16,6 +17,7 @@ use super::object_store::{is_url, join_path};
 
 pub use data_files::DataFiles;
 pub use found_file::{DataNames, FoundFile};
+pub use partitions::{PartitionValue, partition_integer, partition_value, partition_values};
 pub use share::Share;
 
 /// An input file and its output.
