@@ -8,6 +8,7 @@ use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts};
 
+use super::held_out_rows::fitted_folds;
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
@@ -100,7 +101,9 @@ pub fn fit_file(
             sample.fates.good
         );
     }
-    let models = train(&sample.training_set(&input, &classes), &options.recipe, progress)?;
+    let set = sample.training_set(&input, &classes);
+    let models = train(&set, &options.recipe, progress)?;
+    let folds = fitted_folds(&set, models.folds, &models.fold_of_row);
 
     let modality = |m: usize, column: &str| Modality {
         column: Some(column.to_owned()),
@@ -123,7 +126,7 @@ pub fn fit_file(
         Label { column: Some(label), classes, prior: models.prior },
         training,
         &models.models,
-        None,
+        folds.as_ref(),
     );
     Ok(FitReport { bundle: contents.write(dir, options.overwrite)?, fates: sample.fates })
 }

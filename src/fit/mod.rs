@@ -16,6 +16,7 @@ mod density;
 mod em_steps;
 mod fit_file;
 mod gradient;
+mod held_out_rows;
 mod inference;
 mod kmeans;
 mod linear;
