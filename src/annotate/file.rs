@@ -182,6 +182,7 @@ impl ComputedOutputs<'_> {
         let row_stats = computation.row_stats();
         let columns = row_stats.summaries(job.computed(), shift.map_or(0.0, |shift| shift.nats()));
         let (fates, unknown_labels) = (row_stats.fates().clone(), row_stats.unknown_labels().to_vec());
+        let trained_rows = job.run.trained_rows(row_stats);
         // A footer that is not encrypted must not reveal values of columns that are.
         let is_open = input.has_plaintext_footer_of_encrypted();
         let moments = columns.iter().map(|(name, column)| (name.clone(), (!is_open).then_some(*column)));
@@ -189,6 +190,7 @@ impl ComputedOutputs<'_> {
         let provenance = Provenance {
             columns: Some(moments.collect::<ColumnMoments>()),
             rows: Some(fates.clone()),
+            trained_rows,
             adjustment: shown.map(|shift| shift.adjustment),
             unshifted: shown.map(|_| row_stats.unshifted()),
             ..Provenance::default()
@@ -206,6 +208,7 @@ impl ComputedOutputs<'_> {
             rows: input.rows(),
             skipped: false,
             fates,
+            trained_rows,
             unknown_labels,
             columns,
             adjustment: shift.map(|shift| shift.adjustment),

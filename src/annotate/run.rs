@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::bundle::Bundle;
 use crate::engine::{Device, Engine};
 use crate::error::{Error, Result};
+use crate::evaluate::{EvaluationConstants, FoldSessions};
 use crate::interaction::Quantity;
 use crate::parquet_file::Input;
 use crate::samples::{ColumnRequest, Source};
@@ -13,6 +14,7 @@ use crate::samples::{ColumnRequest, Source};
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::options::AnnotateOptions;
 use super::progress::{InputStart, Progress};
+use super::row_stats::RowStats;
 use super::summary::ModelsUsed;
 
 /// One run of `annotate` over a file, several files or a stream.
@@ -27,6 +29,7 @@ pub struct Run<'a> {
     workers: usize,
     limit_bytes: u64,
     tuner: BatchSizeTuner<'a>,
+    folds: FoldSessions,
 }
 
 /// The columns that a run reads and those that it adds.
@@ -87,7 +90,8 @@ impl<'a> Run<'a> {
         let neighbours = if is_fixed { Vec::new() } else { workload.neighbours(batch) };
         let candidates = std::iter::once(batch.batch_rows).chain(neighbours).collect();
         let tuner = BatchSizeTuner::new(engine, bundle, workers, candidates, share);
-        Self { bundle, engine, options, progress, stop, batch, workers, limit_bytes, tuner }
+        let folds = FoldSessions::new(engine, bundle, workers);
+        Self { bundle, engine, options, progress, stop, batch, workers, limit_bytes, tuner, folds }
     }
 
     /// The rows of a batch that were chosen by timing, where they were.
@@ -119,6 +123,17 @@ impl<'a> Run<'a> {
     /// Memory that batches may take.
     pub(super) fn limit_bytes(&self) -> u64 {
         self.limit_bytes
+    }
+
+    /// The constants of all batches with these columns.
+    pub(super) fn constants(&self, columns: &[Quantity]) -> EvaluationConstants {
+        EvaluationConstants::new(self.bundle, columns, &self.folds)
+    }
+
+    /// The rows of these statistics that the models were trained on; `None` where the bundle does
+    /// not record its training rows.
+    pub(super) fn trained_rows(&self, stats: &RowStats) -> Option<u64> {
+        self.bundle.training_rows().map(|_| stats.trained_rows())
     }
 
     /// See [`BatchSizeTuner::sessions`].
