@@ -106,7 +106,7 @@ impl RowStats {
         UnshiftedMeans { rows: self.fates.good, means }
     }
 
-    /// Each column's moments after a shift of the four parts.
+    /// The moments of each column that has them, after a shift of the four parts.
     pub(super) fn summaries(
         &self,
         columns: &[Quantity],
@@ -116,7 +116,7 @@ impl RowStats {
             let moments = blocked.moments().shifted(column.shifted_by(shift_nats));
             (column.name().to_owned(), moments.summary())
         };
-        columns.iter().zip(&self.columns).map(shifted).collect()
+        columns.iter().zip(&self.columns).filter(|(column, _)| column.has_moments()).map(shifted).collect()
     }
 
     /// The bad rows by reason, for a message.

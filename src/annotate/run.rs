@@ -1,5 +1,6 @@
 //! A run: the models, the engine, the options and the batch plan that all of its files share.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,8 +8,9 @@ use crate::bundle::Bundle;
 use crate::engine::{Device, Engine};
 use crate::error::{Error, Result};
 use crate::evaluate::{EvaluationConstants, FoldSessions};
-use crate::interaction::Quantity;
+use crate::interaction::{MomentSummary, Quantity};
 use crate::parquet_file::Input;
+use crate::provenance::ColumnMoments;
 use crate::samples::{ColumnRequest, Source};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
@@ -50,6 +52,11 @@ impl RequestedColumns {
     /// The columns that the computed ones reveal something of, the most revealed first.
     pub(super) fn revealed(&self) -> [&str; 3] {
         [&self.label, &self.x1, &self.x2]
+    }
+
+    /// The computed columns with those moments of them that may be shown.
+    pub(super) fn moments(&self, shown: &BTreeMap<String, MomentSummary>) -> ColumnMoments {
+        self.names().into_iter().map(|name| (name.clone(), shown.get(&name).copied())).collect()
     }
 
     /// Names of the computed columns.
@@ -163,9 +170,17 @@ impl<'a> Run<'a> {
     /// The columns of the options, else the bundle's.
     ///
     /// # Errors
-    /// [`Error::Usage`] where neither names one.
+    /// [`Error::Usage`] where neither names one, and where folds are asked for that the bundle does
+    /// not have.
     pub(super) fn requested_columns(&self) -> Result<RequestedColumns> {
         let manifest = self.bundle.manifest();
+        if self.options.extras.contains(&Quantity::Fold) && self.bundle.training_rows().is_none() {
+            return Err(Error::Usage(format!(
+                "--columns fold: the bundle {} has no folds, so which rows its models were trained on is unknown; \
+                 omit the column, or fit again with --folds 5",
+                self.bundle.dir().display()
+            )));
+        }
         let named = |flag: &str, option: &Option<String>, default: &Option<String>| {
             option.clone().or_else(|| default.clone()).ok_or_else(|| {
                 Error::Usage(format!("the bundle names no column for {flag}; give --{flag} COLUMN"))

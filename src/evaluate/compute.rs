@@ -55,7 +55,8 @@ impl EvaluationConstants {
 /// The computed columns of a batch. Values of bad rows are undefined.
 #[derive(Debug)]
 pub struct ComputedColumns {
-    /// One vector per requested column, each as long as the batch.
+    /// One vector per requested column, each as long as the batch; see
+    /// [`output_array`](super::output_array) for the fold.
     pub columns: Vec<Vec<f32>>,
     /// The fate of each row.
     pub fates: Vec<Fate>,
@@ -152,6 +153,14 @@ impl<'a> Evaluator<'a> {
         Ok(ComputedColumns { columns, fates, folds })
     }
 
+    /// The fold of each row as a number; NaN for the main models.
+    fn folds(&self) -> Vec<f32> {
+        let of_rows = self.router.as_ref().map(FoldRouter::folds_of_rows);
+        let of_rows =
+            of_rows.map(|folds| folds.iter().map(|fold| fold.map_or(f32::NAN, f32::from)).collect());
+        of_rows.unwrap_or_else(|| vec![f32::NAN; self.y.len()])
+    }
+
     /// The first good row to which a classifier gives a probability above one.
     fn impossible(&self, fates: &[Fate]) -> Option<(usize, Role, f32)> {
         let classifiers = self.evaluated.log_prob.iter().zip(self.constants.most_log_prob).zip(CLASSIFIERS);
@@ -186,6 +195,7 @@ impl<'a> Evaluator<'a> {
             Quantity::I12 => information(log_p12),
             Quantity::H1 => Ok(h1.clone()),
             Quantity::H2 => Ok(h2.clone()),
+            Quantity::Fold => Ok(self.folds()),
             Quantity::PY => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
         }
     }

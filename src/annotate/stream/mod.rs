@@ -185,7 +185,7 @@ impl StreamOutputs {
         let limit_bytes = (run.limit_bytes() / 2) as usize;
         let splitter = BatchSplitter::new(rows, &roles, run.batch_rows(), limit_bytes, written, run.progress);
         let mut joiner =
-            BatchJoiner::new(policy, writer, self.rejects, columns.computed.len(), to_splitter, run.progress);
+            BatchJoiner::new(policy, writer, self.rejects, &columns.computed, to_splitter, run.progress);
         let constants = run.constants(&columns.computed);
         let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
         let sink = |done| joiner.take(done);
@@ -202,7 +202,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
     let fates = policy.row_stats().fates().clone();
     let trained_rows = job.run.trained_rows(policy.row_stats());
     let provenance = Provenance {
-        columns: Some(columns.iter().map(|(name, column)| (name.clone(), Some(*column))).collect()),
+        columns: Some(job.columns.moments(&columns)),
         rows: Some(fates.clone()),
         trained_rows,
         ..Provenance::default()
