@@ -12,9 +12,9 @@ use tract_onnx::pb::ModelProto;
 use crate::error::{Error, Result};
 
 use super::check;
-use super::manifest::{FilterFile, Manifest, ModelFile};
-use super::open::{MANIFEST, sha256_hex};
+use super::manifest::{FilterFile, MANIFEST, Manifest, ModelFile};
 use super::role::Role;
+use super::sha256::sha256_hex;
 use super::training_rows::RowFilter;
 
 /// Reads a file of a bundle by its name; `None` where it does not exist.

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::figures::Training;
 use super::{Class, Role};
 
+/// The manifest's file name.
+pub const MANIFEST: &str = "bundle.json";
+
 /// The format that this program writes and the newest it reads.
 pub const FORMAT_VERSION: u32 = 2;
 

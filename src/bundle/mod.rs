@@ -27,6 +27,7 @@ mod program;
 mod raw;
 mod role;
 mod row_hash;
+mod sha256;
 mod shared_centre;
 mod training_rows;
 mod validate;
@@ -35,10 +36,10 @@ mod write;
 pub use class::Class;
 pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, Training};
 pub use manifest::{
-    ClassifierOutput, FORMAT_VERSION, FilterFile, Label, Manifest, Modality, ModelFile, ModelKind, RowHash,
-    TrainingRowsFiles, Units,
+    ClassifierOutput, FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, ModelKind,
+    RowHash, TrainingRowsFiles, Units,
 };
-pub use open::{Bundle, MANIFEST};
+pub use open::Bundle;
 pub use output_kind::OutputKind;
 pub use pack::PackRequest;
 pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet, Stack};

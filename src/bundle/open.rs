@@ -6,18 +6,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Result};
 
 use super::files::BundleFiles;
 use super::manifest::{ClassifierOutput, Manifest, Units};
+use super::sha256::sha256_hex;
 use super::training_rows::TrainingRows;
 use super::{Class, OutputKind, Program, RawModel, RawModels, Role, fold, fuse, raw, validate};
-
-/// The manifest's file name.
-pub const MANIFEST: &str = "bundle.json";
 
 /// The classifiers, in the order of their roundings.
 const CLASSIFIERS: [Role; 3] = [Role::Classifier1, Role::Classifier2, Role::Classifier12];
@@ -217,9 +214,4 @@ impl Bundle {
             .collect();
         fuse::fuse(&models, self.dims(), self.classes().len())
     }
-}
-
-/// SHA-256 in lower-case hexadecimal.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_bytes_of_a_filter_are_always_the_same() {
         let bytes = RowFilter::new(&hashes(0, 1000)).unwrap().to_bytes();
-        assert_eq!((bytes.len(), super::super::open::sha256_hex(&bytes).as_str()), (0, ""));
+        assert_eq!((bytes.len(), super::super::sha256::sha256_hex(&bytes).as_str()), (0, ""));
     }
 
     #[test]

@@ -7,8 +7,7 @@ use crate::error::Result;
 
 use super::files::BundleFiles;
 use super::format_1::Format1;
-use super::manifest::{FORMAT_VERSION, Manifest, ModelKind, Units};
-use super::open::MANIFEST;
+use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, ModelKind, Units};
 use super::{Class, Role};
 
 /// The most folds of a bundle.

@@ -13,9 +13,10 @@ use super::classifier::classifier_graph;
 use super::density::density_graph;
 use super::figures::Training;
 use super::manifest::{
-    FORMAT_VERSION, FilterFile, Label, Manifest, Modality, ModelFile, ModelKind, RowHash, TrainingRowsFiles,
+    FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, ModelKind, RowHash,
+    TrainingRowsFiles,
 };
-use super::open::{MANIFEST, sha256_hex};
+use super::sha256::sha256_hex;
 use super::training_rows::RowFilter;
 use super::{Bundle, FittedFolds, ModelSet, OutputKind, RawModel, RawModels, Role, adapt, check, onnx};
 
