@@ -8,19 +8,21 @@
 mod accuracy;
 mod bed;
 mod end_to_end;
+mod folds;
 mod memory;
 mod models;
 mod peers;
 mod writer;
 
 /// The name of each question, and what asks it.
-const QUESTIONS: [(&str, fn()); 6] = [
+const QUESTIONS: [(&str, fn()); 7] = [
     ("models", models::ask),
     ("end-to-end", end_to_end::ask),
     ("writer", writer::ask),
     ("memory", memory::ask),
     ("peers", peers::ask),
     ("accuracy", accuracy::ask),
+    ("folds", folds::ask),
 ];
 
 fn main() {

@@ -91,7 +91,7 @@
 //! use lsmi_etl::bundle::Bundle;
 //! use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
 //! use lsmi_etl::error::{Error, Place};
-//! use lsmi_etl::evaluate::{EvaluationConstants, Evaluator};
+//! use lsmi_etl::evaluate::{EvaluationConstants, Evaluator, FoldSessions};
 //! use lsmi_etl::interaction::Quantity;
 //! use lsmi_etl::samples::{ColumnRequest, Fate, Roles};
 //! # use lsmi_etl::fit::{FitOptions, fit_files};
@@ -138,7 +138,8 @@
 //! let roles = Roles::find(&batch.schema(), &Place::file("a batch"), &request)?;
 //! let samples = roles.samples(&batch, 0..batch.num_rows(), Place::file("the batch"), 0)?;
 //! let session = engine.sessions(&bundle.program(), 1)?.remove(0);
-//! let constants = EvaluationConstants::new(&bundle, &[Quantity::R]);
+//! let folds = FoldSessions::new(&engine, &bundle, 1);
+//! let constants = EvaluationConstants::new(&bundle, &[Quantity::R], &folds);
 //! let bad_data = |row: usize, what: String| {
 //!     Error::bad_data(Place::file("a batch"), format!("row {row}: {what}"))
 //! };

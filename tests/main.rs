@@ -12,6 +12,7 @@ mod digits;
 mod docs;
 mod engines;
 mod faults;
+mod folds;
 mod house;
 mod pipelines;
 mod report;

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use lsmi_etl::bundle::{
-    Affine, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, Label, Mixture, Modality,
-    ModelSet, Stack, Training, Units,
+    Affine, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, FittedFolds, Label, Mixture,
+    Modality, ModelSet, Stack, Training, Units,
 };
 use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
@@ -21,7 +21,29 @@ const HIDDEN: usize = 64;
 /// A bundle for two embeddings of `dim` values: mixtures of `components` Gaussians,
 /// networks of 64 and 64, ten classes. Made anew by every build.
 pub fn bundle(dim: usize, components: usize) -> PathBuf {
-    let dir = folder().join(format!("bundle-{dim}-{components}"));
+    written(dim, components, &format!("bundle-{dim}-{components}"), |_| None)
+}
+
+/// The same with five folds, whose models are the main ones, and the hashes of `rows` training rows.
+pub fn folded_bundle(dim: usize, components: usize, rows: usize) -> PathBuf {
+    let name = format!("bundle-{dim}-{components}-of-{rows}");
+    written(dim, components, &name, |models| {
+        let mut numbers = Numbers(7);
+        let mut fold = || (0..rows / 5).map(|_| numbers.next().to_bits()).collect();
+        Some(FittedFolds {
+            models: vec![models.clone(); 5],
+            rows: std::array::from_fn::<_, 5, _>(|_| fold()).to_vec(),
+        })
+    })
+}
+
+fn written(
+    dim: usize,
+    components: usize,
+    name: &str,
+    folds: impl FnOnce(&ModelSet) -> Option<FittedFolds>,
+) -> PathBuf {
+    let dir = folder().join(name);
     let modality =
         |name: &str| Modality { column: Some(name.to_owned()), dim, units: Units::Raw, mean_h_nats: None };
     let label = Label {
@@ -32,13 +54,10 @@ pub fn bundle(dim: usize, components: usize) -> PathBuf {
     let mut numbers = Numbers(1);
     let densities = [mixture(&mut numbers, dim, components), mixture(&mut numbers, dim, components)];
     let classifiers = [vec![dim], vec![dim], vec![dim, dim]].map(|dims| stack(&mut numbers, dims).into());
-    let draft = BundleContents::fitted(
-        [modality("x1"), modality("x2")],
-        label,
-        training(components),
-        &ModelSet { densities, classifiers },
-        None,
-    );
+    let models = ModelSet { densities, classifiers };
+    let folds = folds(&models);
+    let modalities = [modality("x1"), modality("x2")];
+    let draft = BundleContents::fitted(modalities, label, training(components), &models, folds.as_ref());
     draft.write(&dir, true).unwrap();
     dir
 }

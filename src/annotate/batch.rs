@@ -13,6 +13,8 @@ pub(super) struct Batch {
     pub(super) columns: Vec<Vec<f32>>,
     /// The rows without values, ascending.
     pub(super) bad: Vec<BadRow>,
+    /// Good rows that the models were trained on, evaluated by those of a fold.
+    pub(super) trained_rows: usize,
 }
 
 /// A row without values.

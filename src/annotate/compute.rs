@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::evaluate::EvaluationConstants;
 use crate::interaction::Quantity;
 use crate::parquet_file::Input;
 use crate::provenance::Identity;
@@ -178,7 +177,7 @@ impl<'a> FileComputation<'a> {
         let (run, from) = (self.job.run, self.journal.next());
         if from.row_group < self.job.input.metadata().num_row_groups() {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
-            let constants = EvaluationConstants::new(run.bundle, self.job.computed());
+            let constants = run.constants(self.job.computed());
             let mut tasks = workers::tasks_of_file(&self.source, self.batch_rows, from);
             let tasks = std::iter::from_fn(|| run.progress.time(Stage::Read, || tasks.next()));
             let origin = self.policy.origin().clone();

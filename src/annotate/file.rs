@@ -1,6 +1,7 @@
 //! The annotation of one file in five steps: open, recognise finished work, reserve the
 //! outputs, compute and splice, publish. The output appears under its name when it is whole.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
@@ -11,7 +12,7 @@ use tracing::field::Empty;
 use crate::error::{Error, Result};
 use crate::evaluate::field;
 use crate::output::{CopyMethod, Writer};
-use crate::provenance::{ColumnMoments, Provenance};
+use crate::provenance::Provenance;
 use crate::storage::Staged;
 
 use super::adjust::{self, Shift};
@@ -182,13 +183,16 @@ impl ComputedOutputs<'_> {
         let row_stats = computation.row_stats();
         let columns = row_stats.summaries(job.computed(), shift.map_or(0.0, |shift| shift.nats()));
         let (fates, unknown_labels) = (row_stats.fates().clone(), row_stats.unknown_labels().to_vec());
+        let trained_rows = job.run.trained_rows(row_stats);
         // A footer that is not encrypted must not reveal values of columns that are.
         let is_open = input.has_plaintext_footer_of_encrypted();
-        let moments = columns.iter().map(|(name, column)| (name.clone(), (!is_open).then_some(*column)));
+        let none = BTreeMap::new();
+        let moments = job.columns.moments(if is_open { &none } else { &columns });
         let shown = shift.filter(|_| !is_open);
         let provenance = Provenance {
-            columns: Some(moments.collect::<ColumnMoments>()),
+            columns: Some(moments),
             rows: Some(fates.clone()),
+            trained_rows,
             adjustment: shown.map(|shift| shift.adjustment),
             unshifted: shown.map(|_| row_stats.unshifted()),
             ..Provenance::default()
@@ -206,6 +210,7 @@ impl ComputedOutputs<'_> {
             rows: input.rows(),
             skipped: false,
             fates,
+            trained_rows,
             unknown_labels,
             columns,
             adjustment: shift.map(|shift| shift.adjustment),

@@ -50,7 +50,16 @@ impl Run<'_> {
         let mut sums = Sums::default();
         summaries.iter().flatten().for_each(|summary| sums.add(summary));
         let elapsed = start.elapsed();
-        let Sums { rows, skipped_files, resumed_rows, fates, unknown_labels, moments, output_bytes } = sums;
+        let Sums {
+            rows,
+            skipped_files,
+            resumed_rows,
+            fates,
+            trained_rows,
+            unknown_labels,
+            moments,
+            output_bytes,
+        } = sums;
         Ok(Totals {
             input: files.input().display().to_string(),
             output: files.output().display().to_string(),
@@ -61,6 +70,7 @@ impl Run<'_> {
             resumed_rows,
             rows,
             bad_rows: fates.bad(),
+            trained_rows,
             unknown_labels,
             columns: moments.into_iter().map(|(name, column)| (name, column.summary())).collect(),
             adjustment,
@@ -209,6 +219,7 @@ struct Sums {
     skipped_files: usize,
     resumed_rows: u64,
     fates: FateCounts,
+    trained_rows: Option<u64>,
     unknown_labels: Vec<String>,
     moments: BTreeMap<String, Moments>,
     output_bytes: u64,
@@ -220,6 +231,9 @@ impl Sums {
         self.skipped_files += usize::from(summary.skipped);
         self.resumed_rows += summary.resumed_rows;
         self.fates.merge(&summary.fates);
+        if let Some(rows) = summary.trained_rows {
+            *self.trained_rows.get_or_insert(0) += rows;
+        }
         add_distinct(&mut self.unknown_labels, &summary.unknown_labels);
         for (name, column) in &summary.columns {
             self.moments.entry(name.clone()).or_default().merge(&column.into());

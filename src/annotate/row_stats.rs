@@ -23,6 +23,7 @@ pub(super) struct RowStats {
     /// The first distinct labels that are none of the classes, at most [`UNKNOWN_LABELS`].
     unknown_labels: Vec<String>,
     columns: Vec<BlockedMoments>,
+    trained_rows: u64,
 }
 
 /// The moments of a column in blocks of a fixed length, so that their bits do not depend on
@@ -58,7 +59,7 @@ impl BlockedMoments {
 impl RowStats {
     pub(super) fn new(columns: usize) -> Self {
         let columns = vec![BlockedMoments::default(); columns];
-        Self { fates: FateCounts::default(), unknown_labels: Vec::new(), columns }
+        Self { fates: FateCounts::default(), unknown_labels: Vec::new(), columns, trained_rows: 0 }
     }
 
     /// The first distinct labels that are none of the classes, at most [`UNKNOWN_LABELS`].
@@ -71,12 +72,18 @@ impl RowStats {
         &self.fates
     }
 
+    /// Good rows that the models were trained on, evaluated by those of a fold.
+    pub(super) fn trained_rows(&self) -> u64 {
+        self.trained_rows
+    }
+
     /// Counts a batch and returns its own counts.
     pub(super) fn take(&mut self, batch: &Batch) -> FateCounts {
         let good = (batch.rows - batch.bad.len()) as u64;
         let mut fates = FateCounts { good, ..FateCounts::default() };
         batch.bad.iter().for_each(|bad| fates.add(bad.fate));
         self.fates.merge(&fates);
+        self.trained_rows += batch.trained_rows as u64;
         let unknown = batch.bad.iter().filter(|bad| bad.fate == Fate::UnknownLabel);
         add_distinct(&mut self.unknown_labels, unknown.filter_map(|bad| bad.label.as_ref()));
         for (values, column) in batch.columns.iter().zip(&mut self.columns) {
@@ -99,7 +106,7 @@ impl RowStats {
         UnshiftedMeans { rows: self.fates.good, means }
     }
 
-    /// Each column's moments after a shift of the four parts.
+    /// The moments of each column that has them, after a shift of the four parts.
     pub(super) fn summaries(
         &self,
         columns: &[Quantity],
@@ -109,7 +116,7 @@ impl RowStats {
             let moments = blocked.moments().shifted(column.shifted_by(shift_nats));
             (column.name().to_owned(), moments.summary())
         };
-        columns.iter().zip(&self.columns).map(shifted).collect()
+        columns.iter().zip(&self.columns).filter(|(column, _)| column.has_moments()).map(shifted).collect()
     }
 
     /// The bad rows by reason, for a message.

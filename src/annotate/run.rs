@@ -1,18 +1,22 @@
 //! A run: the models, the engine, the options and the batch plan that all of its files share.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bundle::Bundle;
 use crate::engine::{Device, Engine};
 use crate::error::{Error, Result};
-use crate::interaction::Quantity;
+use crate::evaluate::{EvaluationConstants, FoldSessions};
+use crate::interaction::{MomentSummary, Quantity};
 use crate::parquet_file::Input;
+use crate::provenance::ColumnMoments;
 use crate::samples::{ColumnRequest, Source};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::options::AnnotateOptions;
 use super::progress::{InputStart, Progress};
+use super::row_stats::RowStats;
 use super::summary::ModelsUsed;
 
 /// One run of `annotate` over a file, several files or a stream.
@@ -27,6 +31,7 @@ pub struct Run<'a> {
     workers: usize,
     limit_bytes: u64,
     tuner: BatchSizeTuner<'a>,
+    folds: FoldSessions,
 }
 
 /// The columns that a run reads and those that it adds.
@@ -47,6 +52,11 @@ impl RequestedColumns {
     /// The columns that the computed ones reveal something of, the most revealed first.
     pub(super) fn revealed(&self) -> [&str; 3] {
         [&self.label, &self.x1, &self.x2]
+    }
+
+    /// The computed columns with those moments of them that may be shown.
+    pub(super) fn moments(&self, shown: &BTreeMap<String, MomentSummary>) -> ColumnMoments {
+        self.names().into_iter().map(|name| (name.clone(), shown.get(&name).copied())).collect()
     }
 
     /// Names of the computed columns.
@@ -87,7 +97,8 @@ impl<'a> Run<'a> {
         let neighbours = if is_fixed { Vec::new() } else { workload.neighbours(batch) };
         let candidates = std::iter::once(batch.batch_rows).chain(neighbours).collect();
         let tuner = BatchSizeTuner::new(engine, bundle, workers, candidates, share);
-        Self { bundle, engine, options, progress, stop, batch, workers, limit_bytes, tuner }
+        let folds = FoldSessions::new(engine, bundle, workers);
+        Self { bundle, engine, options, progress, stop, batch, workers, limit_bytes, tuner, folds }
     }
 
     /// The rows of a batch that were chosen by timing, where they were.
@@ -121,6 +132,17 @@ impl<'a> Run<'a> {
         self.limit_bytes
     }
 
+    /// The constants of all batches with these columns.
+    pub(super) fn constants(&self, columns: &[Quantity]) -> EvaluationConstants {
+        EvaluationConstants::new(self.bundle, columns, &self.folds)
+    }
+
+    /// The rows of these statistics that the models were trained on; `None` where the bundle does
+    /// not record its training rows.
+    pub(super) fn trained_rows(&self, stats: &RowStats) -> Option<u64> {
+        self.bundle.training_rows().map(|_| stats.trained_rows())
+    }
+
     /// See [`BatchSizeTuner::sessions`].
     pub(super) fn sessions(&self) -> Result<Sessions> {
         self.tuner.sessions()
@@ -148,9 +170,17 @@ impl<'a> Run<'a> {
     /// The columns of the options, else the bundle's.
     ///
     /// # Errors
-    /// [`Error::Usage`] where neither names one.
+    /// [`Error::Usage`] where neither names one, and where folds are asked for that the bundle does
+    /// not have.
     pub(super) fn requested_columns(&self) -> Result<RequestedColumns> {
         let manifest = self.bundle.manifest();
+        if self.options.extras.contains(&Quantity::Fold) && self.bundle.training_rows().is_none() {
+            return Err(Error::Usage(format!(
+                "--columns fold: the bundle {} has no folds, so which rows its models were trained on is unknown; \
+                 omit the column, or fit again with --folds 5",
+                self.bundle.dir().display()
+            )));
+        }
         let named = |flag: &str, option: &Option<String>, default: &Option<String>| {
             option.clone().or_else(|| default.clone()).ok_or_else(|| {
                 Error::Usage(format!("the bundle names no column for {flag}; give --{flag} COLUMN"))

@@ -5,11 +5,12 @@ use std::cell::{Cell, LazyCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use arrow::array::Float32Array;
+use arrow::array::{ArrayRef, Float32Array};
 use crossbeam_channel::Receiver;
 use parquet::file::metadata::KeyValue;
 
 use crate::error::{Error, Result};
+use crate::evaluate::output_array;
 use crate::interaction::Quantity;
 use crate::output::Writer;
 use crate::parquet_file::Input;
@@ -81,6 +82,7 @@ impl SpliceThread<'_> {
         // here.
         let failure = Cell::new(None);
         let until_failure = |array: Result<Float32Array>| array.map_err(|e| failure.set(Some(e))).ok();
+        let typed = |column: Quantity| move |array: Float32Array| -> ArrayRef { output_array(column, array) };
         let (start, waited) = (Instant::now(), Cell::new(Duration::ZERO));
         let group = LazyCell::new(|| {
             let start = Instant::now();
@@ -91,7 +93,7 @@ impl SpliceThread<'_> {
         let columns = self.columns.iter().enumerate().map_while(|(place, column)| {
             let ComputedRowGroup { start, shift_nats, .. } = (*group)?;
             let shift = column.shifted_by(shift_nats);
-            Some(self.journal.column(start, rows, place, shift).map_while(&until_failure))
+            Some(self.journal.column(start, rows, place, shift).map_while(&until_failure).map(typed(*column)))
         });
         let written = self.writer.row_group(row_group, columns);
         self.progress.spent(Stage::Write, start.elapsed().saturating_sub(waited.get()));

@@ -30,6 +30,10 @@ pub struct Summary {
     pub bad_rows: u64,
     /// Rows by fate.
     pub fates: FateCounts,
+    /// Good rows that the models were trained on, evaluated by models that have not seen them;
+    /// absent where the bundle has no folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_rows: Option<u64>,
     /// The first distinct labels that are none of the bundle's classes, at most six; absent where
     /// there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -88,6 +92,10 @@ pub struct Totals {
     pub bad_rows: u64,
     /// Rows by fate.
     pub fates: FateCounts,
+    /// Good rows that the models were trained on, evaluated by models that have not seen them;
+    /// absent where the bundle has no folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_rows: Option<u64>,
     /// The first distinct labels that are none of the bundle's classes, at most six; absent where
     /// there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -119,6 +127,7 @@ pub(super) struct Outcome {
     pub(super) rows: u64,
     pub(super) skipped: bool,
     pub(super) fates: FateCounts,
+    pub(super) trained_rows: Option<u64>,
     pub(super) unknown_labels: Vec<String>,
     pub(super) columns: BTreeMap<String, interaction::MomentSummary>,
     pub(super) adjustment: Option<Adjustment>,
@@ -158,6 +167,7 @@ impl Summary {
             rows,
             bad_rows: outcome.fates.bad(),
             fates: outcome.fates,
+            trained_rows: outcome.trained_rows,
             unknown_labels: outcome.unknown_labels,
             columns: outcome.columns,
             adjustment: outcome.adjustment,

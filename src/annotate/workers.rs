@@ -53,8 +53,9 @@ impl<T> TaskResult<T> {
             Ok(BadRow { row: row as u32, fate, label })
         });
         let bad = bad.collect::<Result<_>>()?;
+        let trained_rows = computed.trained_rows();
         let (rows, columns) = (computed.fates.len(), computed.columns);
-        Ok((Batch { row_group: group, first_row, rows, columns, bad }, payload))
+        Ok((Batch { row_group: group, first_row, rows, columns, bad, trained_rows }, payload))
     }
 }
 

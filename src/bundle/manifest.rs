@@ -7,14 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::figures::Training;
 use super::{Class, Role};
 
-/// The format that this program writes and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The manifest's file name.
+pub const MANIFEST: &str = "bundle.json";
 
-/// The manifest of a bundle.
+/// The format that this program writes and the newest it reads.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The manifest of a bundle. A file of format 1 is read into the same shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this format; readers reject newer versions.
+    /// Version of the file's format; readers reject newer versions.
     pub format_version: u32,
     /// The program that wrote the bundle, as "name version".
     pub created_by: String,
@@ -22,8 +25,11 @@ pub struct Manifest {
     pub modalities: [Modality; 2],
     /// The label.
     pub label: Label,
-    /// The five ONNX files.
-    pub models: Models,
+    /// The ONNX files: the five main models, and as many for each fold.
+    pub models: Vec<ModelFile>,
+    /// The rows that the models were trained on; present exactly where there are folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_rows: Option<TrainingRowsFiles>,
     /// How the models were fitted; absent for models packed from elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
@@ -71,42 +77,69 @@ pub struct Label {
     pub prior: Vec<f64>,
 }
 
-/// The five models.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Models {
-    /// −ln p(x1).
-    pub density_1: ModelFile,
-    /// −ln p(x2).
-    pub density_2: ModelFile,
-    /// p(y|x1).
-    pub classifier_1: ClassifierFile,
-    /// p(y|x2).
-    pub classifier_2: ClassifierFile,
-    /// p(y|x1, x2).
-    pub classifier_12: ClassifierFile,
-}
-
-/// An ONNX file beside the manifest.
+/// An ONNX file beside the manifest, by the modalities that it reads and the rows that it was
+/// fitted on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
+    /// What it computes.
+    pub kind: ModelKind,
+    /// Indices of the modalities that it reads, ascending from 0.
+    pub modalities: Vec<usize>,
+    /// The fold whose rows it has not seen, from 0; absent for a main model, fitted on all rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
     /// Its name, without a folder.
     pub file: String,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
+    /// Output kind of a classifier; absent for a density.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<ClassifierOutput>,
 }
 
-/// The ONNX file of a classifier, and its output kind.
+/// What a model computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// −ln p(x).
+    Density,
+    /// ln p(y|x), or its logits.
+    Classifier,
+}
+
+/// The rows that the models were trained on, as one filter of row hashes for each fold. A row that
+/// the filter of a fold knows is evaluated by the models that have not seen that fold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ClassifierFile {
+pub struct TrainingRowsFiles {
+    /// The hash of a row.
+    pub hash: RowHash,
+    /// The filters, one for each fold.
+    pub filters: Vec<FilterFile>,
+}
+
+/// The hash of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RowHash {
+    /// XXH3 (64 bit) of the length of x1 as u32, its values as f32, and the same of x2, all
+    /// little-endian, with 0.0 for −0.0.
+    #[serde(rename = "xxh3_64_of_embeddings")]
+    Xxh3OfEmbeddings,
+}
+
+/// A filter beside the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterFile {
+    /// The fold, from 0.
+    pub fold: usize,
     /// Its name, without a folder.
     pub file: String,
+    /// Distinct rows in it.
+    pub rows: u64,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
-    /// Its output kind.
-    pub output: ClassifierOutput,
 }
 
 /// Output kind of a classifier.
@@ -119,26 +152,24 @@ pub enum ClassifierOutput {
     Logits,
 }
 
-impl Models {
-    /// File name and hash of a model, and whether its output needs a log-softmax.
-    pub(super) fn get(&self, role: Role) -> (&str, &str, bool) {
-        let (file, sha256) = match role {
-            Role::Density1 => (&self.density_1.file, &self.density_1.sha256),
-            Role::Density2 => (&self.density_2.file, &self.density_2.sha256),
-            Role::Classifier1 => (&self.classifier_1.file, &self.classifier_1.sha256),
-            Role::Classifier2 => (&self.classifier_2.file, &self.classifier_2.sha256),
-            Role::Classifier12 => (&self.classifier_12.file, &self.classifier_12.sha256),
-        };
-        (file, sha256, self.output(role) == Some(ClassifierOutput::Logits))
+impl Manifest {
+    /// The number of folds; 0 where all models are main models.
+    pub fn folds(&self) -> usize {
+        self.models.iter().filter_map(|model| model.fold).max().map_or(0, |last| last + 1)
     }
 
-    /// Output kind of a classifier; `None` for a density.
-    pub(super) fn output(&self, role: Role) -> Option<ClassifierOutput> {
-        match role {
-            Role::Density1 | Role::Density2 => None,
-            Role::Classifier1 => Some(self.classifier_1.output),
-            Role::Classifier2 => Some(self.classifier_2.output),
-            Role::Classifier12 => Some(self.classifier_12.output),
-        }
+    /// The position and the file of a model.
+    pub(super) fn model(&self, role: Role, fold: Option<usize>) -> Option<(usize, &ModelFile)> {
+        let is_it = |model: &ModelFile| model.role() == Some(role) && model.fold == fold;
+        self.models.iter().enumerate().find(|(_, model)| is_it(model))
+    }
+}
+
+impl ModelFile {
+    /// Its role among the models of two modalities; `None` where they have no such role.
+    pub fn role(&self) -> Option<Role> {
+        let is_density = self.kind == ModelKind::Density;
+        let mut roles = Role::ALL.into_iter();
+        roles.find(|role| role.is_density() == is_density && role.modalities() == self.modalities)
     }
 }

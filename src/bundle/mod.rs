@@ -1,4 +1,4 @@
-//! The bundle: five models and their manifest. Builds, adapts, folds and fuses ONNX graphs;
+//! The bundle: five models, as many for each fold, and their manifest. Builds, adapts, folds and fuses ONNX graphs;
 //! packs, writes and validates bundles. Runs models only to verify a fold, in f64; evaluation
 //! on data belongs to the engine.
 
@@ -10,8 +10,10 @@ mod column_major;
 mod density;
 mod ensemble;
 mod figures;
+mod files;
 mod flops;
 mod fold;
+mod format_1;
 mod fuse;
 mod log_sum_exp;
 mod manifest;
@@ -24,19 +26,26 @@ mod params;
 mod program;
 mod raw;
 mod role;
+mod row_hash;
+mod sha256;
 mod shared_centre;
+mod training_rows;
+mod validate;
 mod write;
 
 pub use class::Class;
 pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, FitWarning, Training};
 pub use manifest::{
-    ClassifierFile, ClassifierOutput, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models, Units,
+    ClassifierOutput, FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, ModelKind,
+    RowHash, TrainingRowsFiles, Units,
 };
-pub use open::{Bundle, MANIFEST};
+pub use open::Bundle;
 pub use output_kind::OutputKind;
 pub use pack::PackRequest;
 pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet, Stack};
 pub use program::{Graph, INPUTS, Program};
 pub use raw::{RawModel, RawModels};
 pub use role::Role;
+pub use row_hash::RowHasher;
+pub use training_rows::TrainingRows;
 pub use write::BundleContents;

@@ -1,30 +1,34 @@
 //! Reader and validator of bundles. Rejects a newer format, an inconsistent field, and a
 //! file that is missing, modified or of another shape.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use prost::Message;
-use sha2::{Digest, Sha256};
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Result};
 
-use super::manifest::{FORMAT_VERSION, Manifest, Units};
-use super::{Class, OutputKind, Program, RawModel, RawModels, Role, check, fold, fuse, raw};
+use super::files::BundleFiles;
+use super::manifest::{ClassifierOutput, Manifest, Units};
+use super::sha256::sha256_hex;
+use super::training_rows::TrainingRows;
+use super::{Class, OutputKind, Program, RawModel, RawModels, Role, fold, fuse, raw, validate};
 
-/// The manifest's file name.
-pub const MANIFEST: &str = "bundle.json";
+/// The classifiers, in the order of their roundings.
+const CLASSIFIERS: [Role; 3] = [Role::Classifier1, Role::Classifier2, Role::Classifier12];
 
-/// A bundle, read and validated.
+/// A bundle, read and validated. A clone shares the models.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    dir: PathBuf,
-    manifest: Manifest,
+    files: BundleFiles,
+    manifest: Arc<Manifest>,
     digest: String,
-    models: Vec<(Role, ModelProto)>,
+    /// The main models.
+    models: Arc<Vec<(Role, ModelProto)>>,
+    training_rows: Option<Arc<TrainingRows>>,
+    log_prob_rounding_nats: [f64; 3],
 }
 
 impl Bundle {
@@ -38,11 +42,12 @@ impl Bundle {
 
     /// As [`Self::open`]; messages name the bundle by `place`.
     pub(super) fn open_as(dir: &Path, place: &Path) -> Result<Self> {
-        Self::read(place, |file| match fs::read(dir.join(file)) {
+        let (dir, bundle) = (dir.to_owned(), place.to_owned());
+        Self::read(place, move |file| match fs::read(dir.join(file)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::Bundle {
-                bundle: place.to_owned(),
+                bundle: bundle.clone(),
                 file: file.to_owned(),
                 field: None,
                 what: format!("cannot be read: {e}"),
@@ -51,57 +56,51 @@ impl Bundle {
     }
 
     /// Reads and validates a bundle through a callback: `read` returns the bytes of a file by
-    /// its name, or `None` where it does not exist. `place` names the bundle in messages.
+    /// its name, or `None` where it does not exist. `place` names the bundle in messages. The
+    /// models of a fold are read again by [`Self::fold_program`].
     ///
     /// # Errors
     /// As for [`Self::open`], and those of `read`.
-    pub fn read(place: &Path, read: impl Fn(&str) -> Result<Option<Vec<u8>>>) -> Result<Self> {
-        let refuse = |file: &str, field: Option<String>, what: String| Error::Bundle {
-            bundle: place.to_owned(),
-            file: file.to_owned(),
-            field,
-            what,
-        };
-        let bytes = read(MANIFEST)?.ok_or_else(|| {
-            let what = "not found; `lsmi-etl fit` writes a bundle, --bundle DIR names another".to_owned();
-            refuse(MANIFEST, None, what)
-        })?;
-        let manifest = parse(&bytes).map_err(|(field, what)| refuse(MANIFEST, field, what))?;
-        validate(&manifest).map_err(|(field, what)| refuse(MANIFEST, Some(field), what))?;
-
-        let dims = [manifest.modalities[0].dim, manifest.modalities[1].dim];
+    pub fn read(
+        place: &Path,
+        read: impl Fn(&str) -> Result<Option<Vec<u8>>> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let files = BundleFiles::new(place, read);
+        let bytes = files.manifest()?;
+        let manifest = validate::manifest(&bytes, &files)?;
         let mut models = Vec::new();
-        for role in Role::ALL {
-            let (file, sha256, _) = manifest.models.get(role);
-            let field = |name: &str| Some(format!("models.{role}.{name}"));
-            if Path::new(file).file_name().is_none_or(|name| name != file) {
-                let what = "must be a file name in the bundle's directory".to_owned();
-                return Err(refuse(MANIFEST, field("file"), what));
+        let mut log_prob_rounding_nats = [0.0_f64; 3];
+        for fold in std::iter::once(None).chain((0..manifest.folds()).map(Some)) {
+            for role in Role::ALL {
+                let model = files.model(&manifest, role, fold)?;
+                let classifier = CLASSIFIERS.iter().position(|classifier| *classifier == role);
+                if let Some(nats) = classifier.and_then(|place| log_prob_rounding_nats.get_mut(place)) {
+                    *nats = nats.max(raw::rounding(&model));
+                }
+                if fold.is_none() {
+                    models.push((role, model));
+                }
             }
-            let bytes = read(file)?.ok_or_else(|| {
-                refuse(file, field("file"), "not found; restore it or fit again".to_owned())
-            })?;
-            let found = sha256_hex(&bytes);
-            if found != sha256 {
-                let what = format!(
-                    "the file has changed since the bundle was made (SHA-256 {found}); restore it, or make the \
-                     bundle again with `lsmi-etl bundle pack`"
-                );
-                return Err(refuse(file, field("sha256"), what));
-            }
-            let model = ModelProto::decode(&bytes[..]).map_err(|e| {
-                refuse(file, field("file"), format!("not an ONNX model: {e}; restore the file"))
-            })?;
-            check::check(role, &model, dims, manifest.label.classes.len())
-                .map_err(|what| refuse(file, field("file"), what))?;
-            models.push((role, model));
         }
-        Ok(Self { dir: place.to_owned(), digest: sha256_hex(&bytes), manifest, models })
+        let training_rows = match &manifest.training_rows {
+            None => None,
+            Some(rows) => {
+                let mut filters = Vec::new();
+                for fold in 0..manifest.folds() {
+                    let mut listed = rows.filters.iter().enumerate();
+                    let filter = listed.find(|(_, filter)| filter.fold == fold);
+                    filters.extend(filter.map(|(place, filter)| files.filter(place, filter)).transpose()?);
+                }
+                Some(Arc::new(TrainingRows::new(filters)))
+            }
+        };
+        let (digest, manifest, models) = (sha256_hex(&bytes), Arc::new(manifest), Arc::new(models));
+        Ok(Self { files, manifest, digest, models, training_rows, log_prob_rounding_nats })
     }
 
     /// The source: a directory, or a URL.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.files.place()
     }
 
     /// The manifest.
@@ -142,95 +141,77 @@ impl Bundle {
         self.models.iter().filter_map(|(role, model)| Some((*role, fold::description(model)?))).collect()
     }
 
-    /// The five models as they were read.
+    /// The five main models as they were read.
     pub(super) fn models(&self) -> &[(Role, ModelProto)] {
         &self.models
     }
 
-    /// The five models one by one, for a check.
+    /// The number of folds; 0 where all models are main models.
+    pub fn folds(&self) -> usize {
+        self.manifest.folds()
+    }
+
+    /// The rows that the models were trained on, where the bundle has folds.
+    pub fn training_rows(&self) -> Option<&TrainingRows> {
+        self.training_rows.as_deref()
+    }
+
+    /// The five main models one by one, for a check.
     pub fn raw_models(&self) -> RawModels {
+        self.raw(None, &self.models)
+    }
+
+    /// The five models of a fold one by one, for a check.
+    ///
+    /// # Errors
+    /// As for [`Self::fold_program`].
+    pub fn fold_raw_models(&self, fold: usize) -> Result<RawModels> {
+        Ok(self.raw(Some(fold), &self.fold_models(fold)?))
+    }
+
+    fn raw(&self, fold: Option<usize>, models: &[(Role, ModelProto)]) -> RawModels {
         let dims = self.dims();
-        let raw = |(role, model): &(Role, ModelProto)| {
-            RawModel::new(*role, model, self.manifest.models.output(*role).map(OutputKind::from), dims)
-        };
-        RawModels { models: self.models.iter().map(raw).collect(), dims, classes: self.classes().len() }
+        let models = models.iter().map(|(role, model)| {
+            let output = self.manifest.model(*role, fold).and_then(|(_, file)| file.output);
+            RawModel::new(*role, model, output.map(OutputKind::from), dims)
+        });
+        RawModels { fold, models: models.collect(), dims, classes: self.classes().len() }
     }
 
     /// By how much ln p(y|x1), ln p(y|x2) and ln p(y|x1, x2) may exceed 0 by rounding, in nats.
     pub fn log_prob_rounding_nats(&self) -> [f64; 3] {
-        let of = |role| self.models.iter().find(|(r, _)| *r == role).map(|(_, model)| raw::rounding(model));
-        [Role::Classifier1, Role::Classifier2, Role::Classifier12].map(|role| of(role).unwrap_or_default())
+        self.log_prob_rounding_nats
     }
 
-    /// The five models as one program for an engine.
+    /// The five main models as one program for an engine.
     pub fn program(&self) -> Program {
-        let models: Vec<_> = self
-            .models
+        self.fused(None, &self.models)
+    }
+
+    /// The five models that have not seen the rows of a fold, as one program for an engine. Reads
+    /// them again.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where a file has changed since the bundle was opened; those of reading;
+    /// [`Error::Internal`] where there is no such fold.
+    pub fn fold_program(&self, fold: usize) -> Result<Program> {
+        Ok(self.fused(Some(fold), &self.fold_models(fold)?))
+    }
+
+    fn fold_models(&self, fold: usize) -> Result<Vec<(Role, ModelProto)>> {
+        let model = |role| Ok((role, self.files.model(&self.manifest, role, Some(fold))?));
+        Role::ALL.into_iter().map(model).collect()
+    }
+
+    fn fused(&self, fold: Option<usize>, models: &[(Role, ModelProto)]) -> Program {
+        let models: Vec<_> = models
             .iter()
-            .map(|(role, model)| fuse::RoleModel {
-                role: *role,
-                model,
-                logits: self.manifest.models.get(*role).2,
+            .map(|(role, model)| {
+                let output = self.manifest.model(*role, fold).and_then(|(_, file)| file.output);
+                let logits = output == Some(ClassifierOutput::Logits);
+                fuse::RoleModel { role: *role, model, logits }
             })
             .collect();
         fuse::fuse(&models, self.dims(), self.classes().len())
     }
-}
-
-/// SHA-256 in lower-case hexadecimal.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-type Refusal<Field> = (Field, String);
-
-fn parse(bytes: &[u8]) -> std::result::Result<Manifest, Refusal<Option<String>>> {
-    // The version first: a newer format may not parse.
-    let value: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|e| (None, format!("not valid JSON: {e}")))?;
-    let version = value.get("format_version").and_then(serde_json::Value::as_u64);
-    if version.is_some_and(|v| v > u64::from(FORMAT_VERSION)) {
-        return Err((
-            Some("format_version".into()),
-            format!(
-                "format {} is newer than this program reads ({FORMAT_VERSION}); update lsmi-etl",
-                version.unwrap_or_default()
-            ),
-        ));
-    }
-    serde_path_to_error::deserialize(value).map_err(|e| {
-        (Some(e.path().to_string()), format!("{}; compare with schemas/bundle.schema.json", e.inner()))
-    })
-}
-
-fn validate(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
-    let refuse = |field: &str, what: &str| Err((field.to_owned(), what.to_owned()));
-    for (m, modality) in manifest.modalities.iter().enumerate() {
-        if modality.dim == 0 {
-            return refuse(&format!("modalities[{m}].dim"), "must be positive");
-        }
-        if modality.units == Units::Centred && modality.mean_h_nats.is_none_or(|h| !h.is_finite()) {
-            return refuse(&format!("modalities[{m}].mean_h_nats"), "centred units need the mean of h");
-        }
-    }
-    if manifest.modalities[0].units != manifest.modalities[1].units {
-        return refuse("modalities[1].units", "both modalities must have the same convention");
-    }
-    let (classes, prior) = (&manifest.label.classes, &manifest.label.prior);
-    let distinct: HashSet<_> = classes.iter().collect();
-    if classes.len() < 2 || distinct.len() != classes.len() {
-        return refuse("label.classes", "must be two or more classes, all different");
-    }
-    let kind = |class: &Class| std::mem::discriminant(class);
-    if classes.iter().any(|c| kind(c) != kind(&classes[0])) {
-        return refuse("label.classes", "must be all integers, all strings or all booleans");
-    }
-    if prior.len() != classes.len() {
-        return refuse("label.prior", "must have one probability a class");
-    }
-    let sum: f64 = prior.iter().sum();
-    if prior.iter().any(|p| p.is_nan() || *p <= 0.0) || (sum - 1.0).abs() > 1e-6 {
-        return refuse("label.prior", "must be positive probabilities that sum to one");
-    }
-    Ok(())
 }

@@ -20,9 +20,11 @@ const HALF_ROUNDING: f64 = 2e-2;
 const LEAST_LOG_PROB_SINGLE: f64 = -80.0;
 const LEAST_LOG_PROB_HALF: f64 = -9.0;
 
-/// The five models of a bundle, each on its own.
+/// Five models of a bundle, each on its own.
 #[derive(Debug, Clone)]
 pub struct RawModels {
+    /// The fold that they have not seen; `None` for the main models.
+    pub fold: Option<usize>,
     /// The models in the order of [`Role::ALL`].
     pub models: Vec<RawModel>,
     /// Dimensions of x1 and x2.

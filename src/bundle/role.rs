@@ -22,7 +22,7 @@ impl Role {
     pub const ALL: [Self; 5] =
         [Self::Density1, Self::Density2, Self::Classifier1, Self::Classifier2, Self::Classifier12];
 
-    /// The model's name, its field in the manifest and the stem of its file.
+    /// The model's name, and the stem of its file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Density1 => "density_1",
@@ -39,6 +39,14 @@ impl Role {
             Self::Density1 | Self::Classifier1 => &[0],
             Self::Density2 | Self::Classifier2 => &[1],
             Self::Classifier12 => &[0, 1],
+        }
+    }
+
+    /// The model's file in a bundle: a main model's, or that of a fold.
+    pub fn file_name(self, fold: Option<usize>) -> String {
+        match fold {
+            None => format!("{self}.onnx"),
+            Some(fold) => format!("fold_{fold}.{self}.onnx"),
         }
     }
 

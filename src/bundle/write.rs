@@ -12,8 +12,12 @@ use crate::error::{Error, Place, Result};
 use super::classifier::classifier_graph;
 use super::density::density_graph;
 use super::figures::Training;
-use super::manifest::{ClassifierFile, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models};
-use super::open::{MANIFEST, sha256_hex};
+use super::manifest::{
+    FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, ModelKind, RowHash,
+    TrainingRowsFiles,
+};
+use super::sha256::sha256_hex;
+use super::training_rows::RowFilter;
 use super::{Bundle, FittedFolds, ModelSet, OutputKind, RawModel, RawModels, Role, adapt, check, onnx};
 
 /// Contents of a bundle before it is written.
@@ -27,21 +31,42 @@ pub struct BundleContents {
     pub training: Option<Training>,
     models: Vec<(Role, ModelProto)>,
     outputs: [OutputKind; 3],
+    folds: Vec<FoldContents>,
+}
+
+/// The models that have not seen the rows of a fold, and the hashes of these rows.
+#[derive(Debug, Clone)]
+struct FoldContents {
+    models: Vec<(Role, ModelProto)>,
+    rows: Vec<u64>,
+}
+
+/// The graphs of five models.
+fn graphs(ModelSet { densities, classifiers }: &ModelSet) -> Vec<(Role, ModelProto)> {
+    let graphs = densities.iter().map(density_graph).chain(classifiers.iter().map(classifier_graph));
+    Role::ALL.into_iter().zip(graphs).collect()
 }
 
 impl BundleContents {
-    /// Contents from fitted models, as folded graphs.
+    /// Contents from fitted models, as folded graphs; `models` are the main ones, `folds` those that
+    /// have not seen the rows of a fold.
     pub fn fitted(
         modalities: [Modality; 2],
         label: Label,
         training: Training,
         models: &ModelSet,
-        _folds: Option<&FittedFolds>,
+        folds: Option<&FittedFolds>,
     ) -> Self {
-        let ModelSet { densities, classifiers } = models;
-        let graphs = densities.iter().map(density_graph).chain(classifiers.iter().map(classifier_graph));
-        let models = Role::ALL.into_iter().zip(graphs).collect();
-        Self { modalities, label, training: Some(training), models, outputs: [OutputKind::LogProb; 3] }
+        let folds = folds.into_iter().flat_map(|folds| folds.models.iter().zip(&folds.rows));
+        let folds = folds.map(|(models, rows)| FoldContents { models: graphs(models), rows: rows.clone() });
+        Self {
+            modalities,
+            label,
+            training: Some(training),
+            models: graphs(models),
+            outputs: [OutputKind::LogProb; 3],
+            folds: folds.collect(),
+        }
     }
 
     /// Contents from external models, in the order of [`Role::ALL`].
@@ -51,7 +76,7 @@ impl BundleContents {
         models: Vec<(Role, ModelProto)>,
         outputs: [OutputKind; 3],
     ) -> Self {
-        Self { modalities, label, training: None, models, outputs }
+        Self { modalities, label, training: None, models, outputs, folds: Vec::new() }
     }
 
     /// The five models one by one, for a check, before the logarithm of probabilities is taken.
@@ -65,7 +90,7 @@ impl BundleContents {
             self.check(*role, model, dir)?;
             Ok(RawModel::new(*role, model, self.output(*role), dims))
         });
-        Ok(RawModels { models: models.collect::<Result<_>>()?, dims, classes })
+        Ok(RawModels { fold: None, models: models.collect::<Result<_>>()?, dims, classes })
     }
 
     /// Checks that a bundle may be written to `dir`, before any work.
@@ -156,36 +181,48 @@ impl BundleContents {
             };
             write().map_err(|source| Error::io(Place::file(dir.join(name).display()), "write", source))
         };
-        let mut files = Vec::new();
-        for (role, mut model) in std::mem::take(&mut self.models) {
-            let file = format!("{role}.onnx");
-            self.check(role, &model, dir)?;
-            if self.output(role) == Some(OutputKind::Prob) {
-                tracing::info!("{role}: {}", adapt::take_logarithm(&mut model));
+        let mut models = Vec::new();
+        let mut filters = Vec::new();
+        let main = (None, std::mem::take(&mut self.models));
+        let (fold_models, fold_rows): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.folds).into_iter().map(|fold| (fold.models, fold.rows)).unzip();
+        let of_folds = fold_models.into_iter().enumerate().map(|(fold, models)| (Some(fold), models));
+        for (fold, contents) in std::iter::once(main).chain(of_folds) {
+            for (role, mut model) in contents {
+                let file = role.file_name(fold);
+                self.check(role, &model, dir)?;
+                let output = self.output(role);
+                if output == Some(OutputKind::Prob) {
+                    tracing::info!("{role}: {}", adapt::take_logarithm(&mut model));
+                }
+                let bytes = onnx::encode(&model);
+                put(&file, &bytes)?;
+                models.push(ModelFile {
+                    kind: if role.is_density() { ModelKind::Density } else { ModelKind::Classifier },
+                    modalities: role.modalities().to_vec(),
+                    fold,
+                    file,
+                    sha256: sha256_hex(&bytes),
+                    output: output.map(OutputKind::packed),
+                });
             }
-            let bytes = onnx::encode(&model);
-            put(&file, &bytes)?;
-            files.push(ModelFile { file, sha256: sha256_hex(&bytes) });
         }
-        let Ok([density_1, density_2, c1, c2, c12]) = <[ModelFile; 5]>::try_from(files) else {
-            return Err(Error::Internal("a bundle has five models".into()));
-        };
-        let classifier = |ModelFile { file, sha256 }, output: OutputKind| {
-            let output = output.packed();
-            ClassifierFile { file, sha256, output }
-        };
+        for (fold, hashes) in fold_rows.iter().enumerate() {
+            let file = format!("fold_{fold}.rows");
+            let filter = RowFilter::new(hashes).map_err(|what| Error::Internal(format!("{file}: {what}")))?;
+            let bytes = filter.to_bytes();
+            put(&file, &bytes)?;
+            filters.push(FilterFile { fold, file, rows: filter.rows(), sha256: sha256_hex(&bytes) });
+        }
+        let has_folds = !filters.is_empty();
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             created_by: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).into(),
             modalities: self.modalities,
             label: self.label,
-            models: Models {
-                density_1,
-                density_2,
-                classifier_1: classifier(c1, self.outputs[0]),
-                classifier_2: classifier(c2, self.outputs[1]),
-                classifier_12: classifier(c12, self.outputs[2]),
-            },
+            models,
+            training_rows: has_folds
+                .then_some(TrainingRowsFiles { hash: RowHash::Xxh3OfEmbeddings, filters }),
             training: self.training,
         };
         let mut json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Internal(e.to_string()))?;

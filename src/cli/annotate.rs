@@ -293,6 +293,7 @@ fn log_totals(totals: &Totals, classes: &[Class]) {
         totals.rows_per_second,
         means(&totals.columns),
     );
+    log_trained(totals.trained_rows, totals.fates.good);
     log_shift(totals.adjustment.as_ref());
     if totals.adjustment.is_some() && bad > 0 {
         tracing::warn!(
@@ -372,8 +373,19 @@ pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
         summary.rows_per_second,
         means(&summary.columns),
     );
+    log_trained(summary.trained_rows, summary.fates.good);
     log_shift(summary.adjustment.as_ref());
     warn_about_bad_rows(&summary.fates, &summary.unknown_labels, classes);
+}
+
+/// Logs the share of the rows that the models were trained on, where there are any.
+fn log_trained(trained_rows: Option<u64>, good_rows: u64) {
+    if let Some(rows) = trained_rows.filter(|rows| *rows > 0) {
+        let share = 100.0 * rows as f64 / good_rows.max(1) as f64;
+        tracing::info!(
+            "{share:.0} % of these rows ({rows}) were trained on; evaluated out of fold, by models that have not seen them"
+        );
+    }
 }
 
 fn log_shift(adjustment: Option<&annotate::Adjustment>) {

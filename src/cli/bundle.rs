@@ -134,7 +134,7 @@ pub(super) struct CheckArgs {
     engine: EngineArgs,
 }
 
-/// Write the models as one fused ONNX graph, as the engine runs them
+/// Write the main models as one fused ONNX graph, as the engine runs them
 ///
 /// Inputs: x1 [n, d1] and x2 [n, d2] (float32) and y [n, 1] (int64, the index of the class in
 /// the bundle's list). Outputs: density_1 and density_2, h = -ln p(x) in nats, and
@@ -267,6 +267,13 @@ fn inspect(args: &InspectArgs) -> Result<()> {
     for (role, description) in &folded {
         text += &format!("  folded   {role}: {description}\n");
     }
+    if let Some(rows) = bundle.training_rows() {
+        text += &format!(
+            "  folds    {}, of {} training rows: each of these rows is evaluated by the models that have not seen it\n",
+            bundle.folds(),
+            rows.rows().sum::<u64>()
+        );
+    }
     if let Some(training) = &manifest.training {
         text += &format!(
             "  trained  on {} of {} rows, seed {}, densities by {}\n",
@@ -287,9 +294,16 @@ fn check(args: &CheckArgs) -> Result<()> {
     let bundle = open_bundle(&args.bundle)?;
     let engine = args.engine.find()?;
     warn(&check_models(&engine, &bundle.raw_models(), &args.bundle)?);
+    for fold in 0..bundle.folds() {
+        warn(&check_models(&engine, &bundle.fold_raw_models(fold)?, &args.bundle)?);
+    }
     check_program(&engine, &bundle)?;
+    let folds = match bundle.folds() {
+        0 => String::new(),
+        folds => format!(", and those of {folds} folds,"),
+    };
     output::print(&format!(
-        "{}: all five models load and run on {}, and return what the manifest says\n",
+        "{}: all five models{folds} load and run on {}, and return what the manifest says\n",
         args.bundle.display(),
         engine.describe()
     ))

@@ -33,7 +33,10 @@ pub struct AnnotateSettings {
     /// Label column [default: the bundle's]
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_LABEL", hide_env = true)]
     pub label: Option<String>,
-    /// Additional columns: i1, i2, i12, h1, h2, p_y
+    /// Additional columns: i1, i2, i12, h1, h2, p_y, fold
+    ///
+    /// The fold is null for rows that the models were not trained on. A row that they were trained on
+    /// is evaluated by the models of its fold, which have not seen it.
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', env = "LSMI_ETL_COLUMNS", hide_env = true)]
     pub columns: Vec<Quantity>,
     /// Keys of encrypted files: a JSON file with footer_key, column_keys and aad_prefix

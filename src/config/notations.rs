@@ -70,7 +70,7 @@ as_on_command_line! {
     Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },
     Device: { "type": "string", "examples": ["cpu", "cuda", "cuda:0,cuda:1"] },
     EngineChoice: { "enum": ["auto", "onnxruntime", "embedded"] },
-    Quantity: { "enum": ["i1", "i2", "i12", "h1", "h2", "p_y"] },
+    Quantity: { "enum": ["i1", "i2", "i12", "h1", "h2", "p_y", "fold"] },
 }
 
 #[cfg(test)]

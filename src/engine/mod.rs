@@ -9,6 +9,8 @@ pub mod measure;
 mod onnxruntime;
 mod options;
 
+use std::sync::Arc;
+
 use crate::bundle::{Program, RawModel};
 use crate::error::{Error, Result};
 
@@ -21,8 +23,9 @@ pub use device::{Device, Gpus};
 pub use onnxruntime::{cuda, install, locate};
 pub use options::{EngineChoice, EngineOptions};
 
-/// An engine, ready to load programs.
-pub struct Engine(EngineKind);
+/// An engine, ready to load programs. A clone is the same engine.
+#[derive(Clone)]
+pub struct Engine(Arc<EngineKind>);
 
 enum EngineKind {
     OnnxRuntime(onnxruntime::OnnxRuntime),
@@ -37,7 +40,7 @@ impl Engine {
     pub fn find(options: &EngineOptions) -> Result<Self> {
         if options.engine == EngineChoice::Embedded {
             return match options.device {
-                Device::Cpu => Ok(Self(EngineKind::Embedded)),
+                Device::Cpu => Ok(Self(Arc::new(EngineKind::Embedded))),
                 Device::Cuda(_) => Err(Error::Engine(
                     "the embedded engine runs on the cpu only; leave out --engine or use --device cpu".into(),
                 )),
@@ -60,7 +63,7 @@ impl Engine {
                 Ok(loaded) => {
                     // A process loads one ONNX Runtime: if this one fails on the GPU, no other can follow.
                     loaded.probe()?;
-                    return Ok(Self(EngineKind::OnnxRuntime(loaded)));
+                    return Ok(Self(Arc::new(EngineKind::OnnxRuntime(loaded))));
                 }
                 Err(e) if named => return Err(e),
                 Err(e) => {
@@ -84,17 +87,17 @@ impl Engine {
                 if on_gpu { " --cuda" } else { "" }
             )));
         }
-        Ok(Self(EngineKind::Embedded))
+        Ok(Self(Arc::new(EngineKind::Embedded)))
     }
 
     /// Whether it is the embedded engine.
     pub fn is_embedded(&self) -> bool {
-        matches!(self.0, EngineKind::Embedded)
+        matches!(*self.0, EngineKind::Embedded)
     }
 
     /// Name, version, device and library.
     pub fn describe(&self) -> EngineDescription {
-        match &self.0 {
+        match &*self.0 {
             EngineKind::OnnxRuntime(runtime) => runtime.describe(),
             EngineKind::Embedded => EngineDescription {
                 name: "embedded".into(),
@@ -107,7 +110,7 @@ impl Engine {
 
     /// The device that runs the models.
     pub fn device(&self) -> Device {
-        match &self.0 {
+        match &*self.0 {
             EngineKind::OnnxRuntime(runtime) => runtime.device(),
             EngineKind::Embedded => Device::Cpu,
         }
@@ -119,7 +122,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Engine`] where the engine can't run the models.
     pub fn sessions(&self, program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
-        match &self.0 {
+        match &*self.0 {
             EngineKind::OnnxRuntime(runtime) => runtime.sessions(program, count, false),
             EngineKind::Embedded => embedded::sessions(program, count),
         }
@@ -130,7 +133,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Engine`] where the engine can't run the model.
     pub fn model_session(&self, model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
-        match &self.0 {
+        match &*self.0 {
             EngineKind::OnnxRuntime(runtime) => runtime.model_session(model, dims),
             EngineKind::Embedded => embedded::model_session(model, dims),
         }
@@ -143,7 +146,7 @@ impl Engine {
     /// [`Error::Engine`] where the engine can't run the models; always for the embedded
     /// engine.
     pub fn staged_sessions(&self, program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
-        match &self.0 {
+        match &*self.0 {
             EngineKind::OnnxRuntime(runtime) => runtime.sessions(program, count, true),
             EngineKind::Embedded => Err(Error::Engine("the embedded engine has no staging buffers".into())),
         }

@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 use crate::interaction::{self, Columns, ModelOutputs, Quantity};
 use crate::samples::{Fate, Samples};
 
+use super::fold_router::FoldRouter;
+use super::fold_sessions::FoldSessions;
+
 /// The classifiers, in the order of a batch's log-probabilities.
 const CLASSIFIERS: [Role; 3] = [Role::Classifier1, Role::Classifier2, Role::Classifier12];
 
@@ -20,17 +23,20 @@ pub struct EvaluationConstants {
     bundle: String,
     /// Zero but for rounding, for each of [`CLASSIFIERS`].
     most_log_prob: [f32; 3],
+    folds: FoldSessions,
 }
 
 impl EvaluationConstants {
-    /// The constants of a bundle for the given columns, in this order.
-    pub fn new(bundle: &Bundle, columns: &[Quantity]) -> Self {
+    /// The constants of a bundle for the given columns, in this order; `folds` are the sessions of
+    /// the same bundle's folds.
+    pub fn new(bundle: &Bundle, columns: &[Quantity], folds: &FoldSessions) -> Self {
         Self {
             log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
             h_offsets: bundle.h_offsets(),
             columns: columns.to_vec(),
             bundle: bundle.dir().display().to_string(),
             most_log_prob: bundle.log_prob_rounding_nats().map(|nats| nats as f32),
+            folds: folds.clone(),
         }
     }
 
@@ -49,10 +55,25 @@ impl EvaluationConstants {
 /// The computed columns of a batch. Values of bad rows are undefined.
 #[derive(Debug)]
 pub struct ComputedColumns {
-    /// One vector per requested column, each as long as the batch.
+    /// One vector per requested column, each as long as the batch; see
+    /// [`output_array`](super::output_array) for the fold.
     pub columns: Vec<Vec<f32>>,
     /// The fate of each row.
     pub fates: Vec<Fate>,
+    /// The fold whose models evaluated each row, since the others were trained on it; `None` for
+    /// the main models. Empty where the bundle has no folds.
+    pub folds: Vec<Option<u8>>,
+}
+
+impl ComputedColumns {
+    /// Good rows that the models were trained on, and that those of a fold evaluated.
+    pub fn trained_rows(&self) -> usize {
+        self.folds
+            .iter()
+            .zip(&self.fates)
+            .filter(|(fold, fate)| fold.is_some() && **fate == Fate::Good)
+            .count()
+    }
 }
 
 /// A session with its output buffers, owned by one worker thread.
@@ -62,20 +83,24 @@ pub struct Evaluator<'a> {
     evaluated: BatchOutputs,
     y: Vec<i64>,
     log_prior: Vec<f64>,
+    /// Where the bundle has folds.
+    router: Option<FoldRouter<'a>>,
 }
 
 impl<'a> Evaluator<'a> {
-    /// Takes ownership of a session.
+    /// Takes ownership of a session of the main models.
     pub fn new(session: Box<dyn Backend>, constants: &'a EvaluationConstants) -> Self {
         let evaluated = BatchOutputs::default();
-        Self { session, constants, evaluated, y: Vec::new(), log_prior: Vec::new() }
+        let router = constants.folds.training_rows().map(|_| FoldRouter::new(&constants.folds));
+        Self { session, constants, evaluated, y: Vec::new(), log_prior: Vec::new(), router }
     }
 
-    /// Computes a batch. `bad_data` makes the error for a row of the batch, since only the caller
+    /// Computes a batch, each good row by models that have not seen it. `bad_data` makes the error for a row of the batch, since only the caller
     /// knows where the rows come from.
     ///
     /// # Errors
-    /// [`Error::Engine`] where the engine fails. The error of `bad_data` where a classifier gives
+    /// [`Error::Engine`] where the engine fails; [`Error::Bundle`] where the models of a fold have
+    /// changed since the bundle was opened. The error of `bad_data` where a classifier gives
     /// a good row a probability above one by more than rounding, so that i exceeds −ln p(y).
     pub fn compute(
         &mut self,
@@ -86,7 +111,7 @@ impl<'a> Evaluator<'a> {
         if rows == 0 {
             // Engines are not called with empty batches.
             let columns = vec![Vec::new(); self.constants.columns.len()];
-            return Ok(ComputedColumns { columns, fates: Vec::new() });
+            return Ok(ComputedColumns { columns, fates: Vec::new(), folds: Vec::new() });
         }
         let log_prior = &self.constants.log_prior;
         self.y.clear();
@@ -96,7 +121,12 @@ impl<'a> Evaluator<'a> {
             samples.class.iter().map(|&class| log_prior.get(class as usize).copied().unwrap_or(f64::NAN)),
         );
         let batch = BatchInputs { rows, x1: &samples.x1, x2: &samples.x2, y: &self.y };
-        self.session.evaluate(&batch, &mut self.evaluated)?;
+        match &mut self.router {
+            None => self.session.evaluate(&batch, &mut self.evaluated)?,
+            Some(router) => {
+                router.evaluate(&batch, &samples.fates, self.session.as_mut(), &mut self.evaluated)?;
+            }
+        }
         if let Some((row, role, log_prob)) = self.impossible(&samples.fates) {
             return Err(bad_data(row, self.constants.describe(role, log_prob)));
         }
@@ -119,7 +149,16 @@ impl<'a> Evaluator<'a> {
         }
         let columns = self.constants.columns.iter();
         let columns = columns.map(|&column| self.column(column, &parts)).collect::<Result<_>>()?;
-        Ok(ComputedColumns { columns, fates })
+        let folds = self.router.as_ref().map(|router| router.folds_of_rows().to_vec()).unwrap_or_default();
+        Ok(ComputedColumns { columns, fates, folds })
+    }
+
+    /// The fold of each row as a number; NaN for the main models.
+    fn folds(&self) -> Vec<f32> {
+        let of_rows = self.router.as_ref().map(FoldRouter::folds_of_rows);
+        let of_rows =
+            of_rows.map(|folds| folds.iter().map(|fold| fold.map_or(f32::NAN, f32::from)).collect());
+        of_rows.unwrap_or_else(|| vec![f32::NAN; self.y.len()])
     }
 
     /// The first good row to which a classifier gives a probability above one.
@@ -156,6 +195,7 @@ impl<'a> Evaluator<'a> {
             Quantity::I12 => information(log_p12),
             Quantity::H1 => Ok(h1.clone()),
             Quantity::H2 => Ok(h2.clone()),
+            Quantity::Fold => Ok(self.folds()),
             Quantity::PY => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
         }
     }

@@ -3,11 +3,14 @@
 
 mod compute;
 mod field;
+mod fold_router;
+mod fold_sessions;
 mod model_check;
 mod open_bundle;
 
 pub use compute::{ComputedColumns, EvaluationConstants, Evaluator};
-pub use field::field;
+pub use field::{field, output_array};
+pub use fold_sessions::FoldSessions;
 pub use model_check::{check_models, check_program};
 pub use open_bundle::open_bundle;
 

@@ -15,7 +15,10 @@ use crate::storage::{is_url, join_path, read_object};
 /// [`Error::Config`](crate::Error::Config) and [`Error::Usage`](crate::Error::Usage).
 pub fn open_bundle(place: &Path) -> Result<Bundle> {
     match is_url(place) {
-        true => Bundle::read(place, |file| read_object(&join_path(place, Path::new(file)))),
+        true => {
+            let url = place.to_owned();
+            Bundle::read(place, move |file| read_object(&join_path(&url, Path::new(file))))
+        }
         false => Bundle::open(place),
     }
 }

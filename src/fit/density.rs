@@ -1,6 +1,7 @@
 //! Training of the densities of both modalities: standardisation, search, refit on training
 //! and held-out rows, validation.
 
+use rand_chacha::ChaCha8Rng;
 use rayon::join;
 
 use crate::bundle::{DensityFigures, Mixture};
@@ -8,6 +9,7 @@ use crate::error::{Error, Result};
 
 use super::em_steps::{self, RowMatrix};
 use super::gradient;
+use super::metrics::mean_and_error;
 use super::mixture::{self, MixtureFit};
 use super::progress::{FitProgress, check_interrupted};
 use super::random::{RandomStream, random_stream};
@@ -62,11 +64,7 @@ fn fit(
                 (fitted, mixture)
             }
             DensityFit::Sgd => {
-                let start = mixture::start(train, held_out, &mut rng)?;
-                let fitted = gradient::descend(start, train, held_out, rng, &|epoch, of, nats| {
-                    progress.epoch(&name, epoch, of, nats);
-                    check_interrupted(progress)
-                })?;
+                let fitted = descend(progress, &name, train, held_out, rng)?;
                 let mixture = mixture::to_raw_units(&fitted.mixture, &search);
                 (fitted, mixture)
             }
@@ -79,14 +77,31 @@ fn fit(
     }
     let measured = gather(x, &parts.measure);
     let nats = mixture.specificity(&measured);
+    let (mean_nats, error) = mean_and_error(&nats);
     let figures = DensityFigures {
-        mean_nats: nats.iter().sum::<f64>() / nats.len() as f64,
+        mean_nats,
+        standard_error_nats: Some(error),
         components: mixture.components(),
         shrinkage_rows: fitted.shrinkage.is_finite().then_some(fitted.shrinkage),
         iterations: fitted.iterations,
         ..DensityFigures::default()
     };
     Ok((mixture, figures))
+}
+
+/// Fits by gradient descent.
+pub(super) fn descend(
+    progress: &dyn FitProgress,
+    name: &str,
+    train: RowMatrix<'_>,
+    held_out: RowMatrix<'_>,
+    mut rng: ChaCha8Rng,
+) -> Result<MixtureFit> {
+    let start = mixture::start(train, held_out, &mut rng)?;
+    gradient::descend(start, train, held_out, rng, &|epoch, of, nats| {
+        progress.epoch(name, epoch, of, nats);
+        check_interrupted(progress)
+    })
 }
 
 /// Refits the selected mixture on training and held-out rows. They are standardised anew,
@@ -106,13 +121,13 @@ fn refit(
 }
 
 /// The density of a modality whose columns are all constant: h is 0.
-fn constant(scaling: &Scaling) -> (MixtureFit, Mixture) {
+pub(super) fn constant(scaling: &Scaling) -> (MixtureFit, Mixture) {
     let mixture = Mixture { dim: 0, log_weights: vec![0.0], means: vec![], factors: vec![], center: vec![] };
     let raw = mixture::to_raw_units(&mixture, scaling);
     let fitted = MixtureFit { mixture, shrinkage: f64::INFINITY, iterations: 0, held_out_nats: 0.0 };
     (fitted, raw)
 }
 
-fn gather(x: &EmbeddingMatrix<'_>, rows: &[usize]) -> Vec<f32> {
+pub(super) fn gather(x: &EmbeddingMatrix<'_>, rows: &[usize]) -> Vec<f32> {
     rows.iter().flat_map(|&row| x.row(row)).copied().collect()
 }

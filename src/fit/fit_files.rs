@@ -8,6 +8,7 @@ use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts};
 
+use super::held_out_rows::fitted_folds;
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
@@ -113,6 +114,7 @@ pub fn fit_files(
     let of_models = warnings::of_models(&models.figures, &models.prior);
     of_models.iter().for_each(|warning| tracing::warn!("{}", warning.text));
     found.extend(of_models);
+    let folds = fitted_folds(&set, models.folds, &models.fold_of_row);
 
     let modality = |m: usize, column: &str| Modality {
         column: Some(column.to_owned()),
@@ -136,7 +138,7 @@ pub fn fit_files(
         Label { column: Some(label), classes, prior: models.prior },
         training,
         &models.models,
-        None,
+        folds.as_ref(),
     );
     Ok(FitReport { bundle: contents.write(dir, options.overwrite)?, fates: sample.fates })
 }

@@ -1,11 +1,38 @@
 //! Validation metrics: cross-entropy, accuracy and expected calibration error.
 
+use crate::bundle::ClassifierFigures;
+
 use super::inference::log_sum_exp;
+
+/// The figures of log-probabilities `[n, C]`; those of the training are left at their defaults.
+pub(crate) fn classifier_figures(log_prob: &[f64], y: &[u32], classes: usize) -> ClassifierFigures {
+    let losses: Vec<f64> = losses(log_prob, y, classes).collect();
+    let (mean, error) = mean_and_error(&losses);
+    ClassifierFigures {
+        cross_entropy_nats: mean,
+        standard_error_nats: Some(error),
+        accuracy: accuracy(log_prob, y, classes),
+        calibration_error: calibration_error(log_prob, y, classes),
+        ..ClassifierFigures::default()
+    }
+}
+
+/// The mean of some values and its standard error; NaN for none.
+pub(crate) fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (square / (n - 1.0).max(1.0) / n).sqrt())
+}
+
+/// −ln p of each label under logits (or log-probabilities) `[n, C]`.
+pub(crate) fn losses(logits: &[f64], y: &[u32], classes: usize) -> impl Iterator<Item = f64> {
+    logits.chunks_exact(classes).zip(y).map(|(row, &y)| log_sum_exp(row) - row[y as usize])
+}
 
 /// Mean −ln p of the labels under logits (or log-probabilities) `[n, C]`; NaN for no rows.
 pub(crate) fn cross_entropy(logits: &[f64], y: &[u32], classes: usize) -> f64 {
-    let losses = logits.chunks_exact(classes).zip(y).map(|(row, &y)| log_sum_exp(row) - row[y as usize]);
-    losses.sum::<f64>() / y.len() as f64
+    losses(logits, y, classes).sum::<f64>() / y.len() as f64
 }
 
 /// Share of rows with the largest entry at their label.

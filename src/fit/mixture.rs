@@ -21,7 +21,9 @@ pub(crate) const COMPONENTS: [usize; 5] = [1, 2, 3, 5, 10];
 /// Candidate shrinkage strengths ν, as a number of rows, from the strongest.
 pub(crate) const SHRINKAGE: [f64; 4] = [f64::INFINITY, 300.0, 30.0, 3.0];
 /// Minimum average number of rows per component.
-const ROWS_PER_COMPONENT: usize = 20;
+pub(crate) const ROWS_PER_COMPONENT: usize = 20;
+/// Maximum number of components of [`from_clusters`].
+pub(crate) const MOST_COMPONENTS: usize = 30;
 const ITERATIONS: usize = 200;
 const PATIENCE: usize = 4;
 /// Minimum improvement of held-out −ln p, in nats per dimension.
@@ -85,6 +87,30 @@ pub(crate) fn search(
         Some(best) if best.held_out_nats.is_finite() => Ok(best),
         _ => Err(Error::Internal("no density could be fitted: −ln p is not finite".into())),
     }
+}
+
+/// Fits from given clusters, with one shared covariance, then with decreasing shrinkage until the
+/// criterion gets worse; returns the least. `on_fit` receives each fit.
+pub(crate) fn from_clusters(
+    train: RowMatrix<'_>,
+    held_out: RowMatrix<'_>,
+    clusters: &[usize],
+    k: usize,
+    check: &dyn Fn() -> Result<()>,
+    on_fit: &mut dyn FnMut(&MixtureFit),
+) -> Result<f64> {
+    let mut start = EmStart::Responsibilities(one_hot(clusters, k));
+    let mut last = f64::INFINITY;
+    for shrinkage in SHRINKAGE {
+        let fitted = expectation_maximisation(train, held_out, start, shrinkage, check)?;
+        on_fit(&fitted);
+        if fitted.held_out_nats >= last {
+            break;
+        }
+        last = fitted.held_out_nats;
+        start = EmStart::Mixture(fitted.mixture);
+    }
+    Ok(last)
 }
 
 /// Refits on other rows: `steps` EM steps from the responsibilities `[n, K]`.

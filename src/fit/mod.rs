@@ -2,30 +2,42 @@
 //! in, [`crate::bundle`]'s parameters and validation figures out. [`fit_files()`] adds the files
 //! and the bundle.
 //!
-//! One tenth of the rows is the test set: the figures are those of the returned models on rows that
-//! training never used. Of the others, one sixth is held out: it selects hyperparameters, stops
-//! networks early and fits the stack weights. After selection, densities and regressions are
-//! refitted with that sixth included.
+//! With cross-fitting, every row is held out in one of the folds: hyper-parameters, stack weights
+//! and figures come of the predictions for it by models that have not seen it, and these models are
+//! kept for its evaluation. The main classifiers are the means of the folds', the main densities are
+//! fitted on all rows.
 //!
-//! Cross-fitting needs no new code: `split::folds` makes k folds, of which one is used here.
+//! Without, one tenth of the rows is the test set: the figures are those of the returned models on
+//! rows that training never used. Of the others, one sixth is held out: it selects hyperparameters,
+//! stops networks early and fits the stack weights. After selection, densities and regressions are
+//! refitted with that sixth included.
 
 mod adamw;
+mod class_rows;
 mod classifier;
+mod classifier_data;
 mod covariance;
+mod cross_density;
+mod cross_fit;
 mod density;
+mod discriminant;
 mod em_steps;
 mod fit_files;
 mod gradient;
+mod held_out_rows;
 mod inference;
 mod kmeans;
 mod linear;
+mod member;
 mod metrics;
 mod mixture;
 mod network;
+mod part_selection;
 mod progress;
 mod random;
 mod recipe;
 mod reservoir;
+mod row_groups;
 mod scaling;
 mod split;
 mod stack;

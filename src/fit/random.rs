@@ -15,6 +15,14 @@ pub(crate) enum RandomStream {
     Network(usize, usize),
     /// The sample of training rows.
     Sample,
+    /// The initialisation of modality m's density in fold f.
+    FoldDensity(usize, usize),
+    /// The split of a fold's training rows for early stopping.
+    Inner(usize),
+    /// The start of classifier i's discriminant analysis of R centres in fold f.
+    Discriminant(usize, usize, usize),
+    /// Initial weights and shuffles of classifier i's network in fold f.
+    FoldNetwork(usize, usize),
 }
 
 /// The generator of a stream for a seed.
@@ -25,6 +33,12 @@ pub(crate) fn random_stream(seed: u64, stream: RandomStream) -> ChaCha8Rng {
         RandomStream::Density(modality) => 1 + modality as u64,
         RandomStream::Network(classifier, decay) => 1000 + 100 * classifier as u64 + decay as u64,
         RandomStream::Sample => 2000,
+        RandomStream::FoldDensity(modality, fold) => 5_000 + 1000 * modality as u64 + fold as u64,
+        RandomStream::Inner(fold) => 10_000 + fold as u64,
+        RandomStream::FoldNetwork(classifier, fold) => 20_000 + 1000 * classifier as u64 + fold as u64,
+        RandomStream::Discriminant(classifier, fold, centres) => {
+            1_000_000 + 100_000 * classifier as u64 + 100 * fold as u64 + centres as u64
+        }
     });
     rng
 }

@@ -1,14 +1,19 @@
 //! Training of all models on a set of rows: splits, densities, classifiers, prior.
 
 use crate::bundle::{Ensemble, Figures, ModelSet};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
+use super::classifier_data::MODALITIES;
+use super::cross_fit::{self, CrossFitted};
+use super::member::FoldContext;
+use super::metrics::cross_entropy;
 use super::progress::FitProgress;
 use super::random::{RandomStream, random_stream};
 use super::recipe::Recipe;
+use super::row_groups::row_groups;
 use super::split::{self, Fold, RowSplit};
 use super::training_set::{TrainingSet, check};
-use super::{classifier, density};
+use super::{classifier, cross_density, density};
 
 /// The result of training.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,17 +30,72 @@ pub struct FittedModels {
     pub figures: Figures,
 }
 
-/// Trains all models on one held-out split. Deterministic for a seed.
+/// Trains all models: cross-fitted on `recipe.folds` folds, or on one held-out split where that is 1.
+/// Deterministic for a seed.
 ///
 /// # Errors
 /// [`Error::BadData`](crate::Error::BadData) for rows that are unsuitable for training,
 /// [`Error::Interrupted`](crate::Error::Interrupted) on interruption by `progress`.
 pub fn train(set: &TrainingSet<'_>, recipe: &Recipe, progress: &dyn FitProgress) -> Result<FittedModels> {
     check(set)?;
+    let groups = row_groups(set);
     let mut rng = random_stream(recipe.seed, RandomStream::Split);
     let rows: Vec<usize> = (0..set.y.len()).collect();
+    if recipe.folds > 1 {
+        let folds = split::grouped_folds(&rows, set.y, &groups, recipe.folds, &mut rng);
+        if folds.len() < 2 {
+            let what = "all rows are of one group or the same; fit with --folds 1";
+            return Err(Error::bad_data(set.place.clone(), what));
+        }
+        let context = FoldContext { set, groups: &groups, recipe, progress };
+        return cross_fit_all(&context, &folds);
+    }
     let fold = split::folds(&rows, set.y, 10, &mut rng).swap_remove(0);
     train_fold(set, &fold, recipe, progress)
+}
+
+/// Trains all models on folds.
+fn cross_fit_all(context: &FoldContext<'_>, folds: &[Fold]) -> Result<FittedModels> {
+    let FoldContext { set, progress, .. } = context;
+    progress.stage("densities");
+    let (first, second) =
+        rayon::join(|| cross_density::fit(context, 0, folds), || cross_density::fit(context, 1, folds));
+    let densities = [first?, second?];
+    progress.stage("classifiers");
+    let [one, two, both] = [0, 1, 2].map(|which| cross_fit::fit(context, which, folds));
+    let mut classifiers = [one?, two?, both?];
+    let of_fold = |fold: usize| ModelSet {
+        densities: densities.each_ref().map(|density| density.folds[fold].clone()),
+        classifiers: classifiers.each_ref().map(|classifier| classifier.stacks[fold].clone().into()),
+    };
+    let models = (0..folds.len()).map(of_fold).collect();
+    let ensembles = classifiers.each_ref().map(CrossFitted::ensemble);
+    for (which, (classifier, ensemble)) in classifiers.iter_mut().zip(&ensembles).enumerate() {
+        classifier.figures.in_sample_nats = Some(in_sample_nats(set, which, ensemble));
+    }
+    let mut fold_of_row = vec![0; set.y.len()];
+    for (at, fold) in folds.iter().enumerate() {
+        fold.held_out.iter().for_each(|&row| fold_of_row[row] = u8::try_from(at).unwrap_or(u8::MAX));
+    }
+    Ok(FittedModels {
+        figures: Figures {
+            folds: Some(folds.len()),
+            trained_rows: set.y.len(),
+            measured_rows: set.y.len(),
+            densities: densities.each_ref().map(|density| density.figures.clone()),
+            classifiers: classifiers.map(|classifier| classifier.figures),
+        },
+        models: ModelSet { densities: densities.map(|density| density.main), classifiers: ensembles },
+        folds: models,
+        fold_of_row,
+        prior: prior(set.y, set.classes),
+    })
+}
+
+/// Mean −ln p(y|x) of the trained rows under the main classifier.
+fn in_sample_nats(set: &TrainingSet<'_>, which: usize, ensemble: &Ensemble) -> f64 {
+    let inputs: Vec<&[f32]> = MODALITIES[which].iter().map(|&modality| set.x[modality].values).collect();
+    cross_entropy(&ensemble.log_prob(&inputs), set.y, set.classes)
 }
 
 /// Trains all models on `fold.train` and measures them on `fold.held_out`.

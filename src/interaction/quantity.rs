@@ -25,13 +25,15 @@ pub enum Quantity {
     H2,
     /// The class prior.
     PY,
+    /// The fold whose models, which have not seen the row, evaluated it.
+    Fold,
 }
 
 impl Quantity {
     /// The four columns that are always added, in their order.
     pub const PARTS: [Self; 4] = [Self::R, Self::U1, Self::U2, Self::S];
     /// The columns that are added on request.
-    pub const EXTRAS: [Self; 6] = [Self::I1, Self::I2, Self::I12, Self::H1, Self::H2, Self::PY];
+    pub const EXTRAS: [Self; 7] = [Self::I1, Self::I2, Self::I12, Self::H1, Self::H2, Self::PY, Self::Fold];
 
     /// The name of the column.
     pub fn name(self) -> &'static str {
@@ -46,6 +48,7 @@ impl Quantity {
             Self::H1 => "h1",
             Self::H2 => "h2",
             Self::PY => "p_y",
+            Self::Fold => "fold",
         }
     }
 
@@ -62,7 +65,15 @@ impl Quantity {
             Self::H1 => "specificity -ln p(x1)",
             Self::H2 => "specificity -ln p(x2)",
             Self::PY => "class prior p(y) of the bundle",
+            Self::Fold => {
+                "fold of a row that was trained on: the models that have not seen it computed its values"
+            }
         }
+    }
+
+    /// Whether it is a number with a mean; else it is an index.
+    pub fn has_moments(self) -> bool {
+        self != Self::Fold
     }
 
     /// The amount that a shift of the dataset adds to it. The identities hold before and

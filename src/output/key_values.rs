@@ -2,7 +2,7 @@
 //! two keys that list all columns. `pandas` lists columns too, but only those that differ
 //! from the Parquet types, and is copied unchanged.
 
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::convert::try_schema_from_ipc_buffer;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -58,7 +58,8 @@ fn huggingface(value: &str, new_fields: &[Field]) -> Option<String> {
     let features = root.get_mut("info")?.get_mut("features")?.as_object_mut()?;
     for field in new_fields {
         let text = |text: &str| OrderedJson::Leaf(text.into());
-        let feature = vec![("dtype".to_owned(), text("float32")), ("_type".to_owned(), text("Value"))];
+        let dtype = if *field.data_type() == DataType::Int32 { "int32" } else { "float32" };
+        let feature = vec![("dtype".to_owned(), text(dtype)), ("_type".to_owned(), text("Value"))];
         features.push((field.name().clone(), OrderedJson::Object(feature)));
     }
     serde_json::to_string(&root).ok()
@@ -67,7 +68,6 @@ fn huggingface(value: &str, new_fields: &[Field]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::DataType;
 
     fn pair(key: &str, value: &str) -> KeyValue {
         KeyValue { key: key.to_owned(), value: Some(value.to_owned()) }

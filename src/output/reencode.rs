@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::Float32Array;
+use arrow::array::Array;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -94,7 +94,7 @@ impl Reencoder {
     pub(super) fn row_group<P, C>(&mut self, index: usize, columns: C) -> Result<()>
     where
         C: IntoIterator<Item = P>,
-        P: IntoIterator<Item = Float32Array>,
+        P: IntoIterator<Item: Array>,
     {
         self.file.check_next(index)?;
         self.encode(index, columns).map_err(|error| {
@@ -122,7 +122,7 @@ impl Reencoder {
     fn encode<P, C>(&mut self, index: usize, columns: C) -> std::result::Result<(), RowGroupError>
     where
         C: IntoIterator<Item = P>,
-        P: IntoIterator<Item = Float32Array>,
+        P: IntoIterator<Item: Array>,
     {
         let input = self.file.input();
         let rows = input.rows_in(index);

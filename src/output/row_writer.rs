@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -38,7 +38,7 @@ enum Destination {
 /// The new columns and key-values of an output.
 #[derive(Debug, Clone, Copy)]
 pub struct NewColumns<'a> {
-    /// The new columns: nullable and all Float32.
+    /// The new columns: nullable, Float32 or Int32.
     pub fields: &'a [Field],
     /// Key-values of the output; they replace the source's of the same keys.
     pub key_values: &'a [KeyValue],
@@ -117,8 +117,7 @@ impl RowWriter {
     /// # Errors
     /// [`Error::Internal`] where they do not fit together; [`Error::Io`]. A reader that
     /// has closed a stream gives one of the kind [`io::ErrorKind::BrokenPipe`].
-    pub fn write(&mut self, rows: &RecordBatch, new: Vec<Float32Array>) -> Result<()> {
-        let new = new.into_iter().map(|column| Arc::new(column) as ArrayRef);
+    pub fn write(&mut self, rows: &RecordBatch, new: Vec<ArrayRef>) -> Result<()> {
         let columns = rows.columns().iter().cloned().chain(new).zip(self.schema.fields());
         let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
             true => Ok(column),

@@ -1,7 +1,7 @@
 //! The writer of a copy with columns added: splices, or re-encodes where the input is
 //! encrypted.
 
-use arrow::array::Float32Array;
+use arrow::array::Array;
 use arrow::datatypes::Field;
 use parquet::file::metadata::KeyValue;
 use schemars::JsonSchema;
@@ -49,8 +49,8 @@ pub enum Writer {
 }
 
 impl Writer {
-    /// Starts a file with the columns of `input` and then `new_fields`, nullable and all
-    /// Float32, which were computed from the columns `like`. `key_values` replace the
+    /// Starts a file with the columns of `input` and then `new_fields`, nullable Float32
+    /// or Int32, which were computed from the columns `like`. `key_values` replace the
     /// input's of the same keys. The output of an encrypted input is encrypted with the
     /// same keys.
     ///
@@ -84,7 +84,7 @@ impl Writer {
     pub fn row_group<P, C>(&mut self, index: usize, columns: C) -> Result<()>
     where
         C: IntoIterator<Item = P>,
-        P: IntoIterator<Item = Float32Array>,
+        P: IntoIterator<Item: Array>,
     {
         match self {
             Self::Splice(writer) => writer.row_group(index, columns),

@@ -46,6 +46,9 @@ pub struct Provenance {
     pub columns: Option<ColumnMoments>,
     /// Rows by fate.
     pub rows: Option<FateCounts>,
+    /// Good rows that the models were trained on, evaluated by models that have not seen them;
+    /// absent where the bundle has no folds.
+    pub trained_rows: Option<u64>,
     /// The means before and after the shift.
     pub adjustment: Option<Adjustment>,
     /// The means of this file alone before the shift.
@@ -78,6 +81,7 @@ impl Provenance {
             units: text(keys::UNITS),
             columns: json(text(keys::COLUMNS)),
             rows: json(text(keys::ROWS)),
+            trained_rows: text(keys::TRAINED_ROWS).and_then(|text| text.parse().ok()),
             adjustment: json(text(keys::ADJUSTMENT)),
             unshifted: text(keys::UNSHIFTED).and_then(|text| text.parse().ok()),
         }
@@ -102,6 +106,7 @@ impl Provenance {
             (keys::UNITS, self.units.clone()),
             (keys::COLUMNS, json(self.columns.as_ref())?),
             (keys::ROWS, json(self.rows.as_ref())?),
+            (keys::TRAINED_ROWS, self.trained_rows.map(|rows| rows.to_string())),
             (keys::ADJUSTMENT, json(self.adjustment.as_ref())?),
             (keys::UNSHIFTED, self.unshifted.map(|means| means.to_string())),
         ];
@@ -199,11 +204,12 @@ mod tests {
             units: Some("raw".to_owned()),
             columns: Some(BTreeMap::from([("r".to_owned(), None)])),
             rows: Some(FateCounts::default()),
+            trained_rows: Some(7),
             adjustment: Some(Adjustment { shift_nats: 0.5, before: means, after: means }),
             unshifted: Some(UnshiftedMeans { rows: 3, means: [0.1 + 0.2, 1.0, 2.0, 3.0] }),
         };
         let pairs = whole.key_values().unwrap();
-        assert_eq!(pairs.len(), 12);
+        assert_eq!(pairs.len(), 13);
         assert!(pairs.iter().all(|pair| pair.key.starts_with("lsmi_etl.")));
         assert_eq!(Provenance::of(&pairs), whole);
         assert!(Provenance::default().key_values().unwrap().is_empty());

@@ -20,6 +20,8 @@ pub(super) const UNITS: &str = "lsmi_etl.units";
 pub(super) const COLUMNS: &str = "lsmi_etl.columns";
 /// JSON of the rows by fate.
 pub(super) const ROWS: &str = "lsmi_etl.rows";
+/// Good rows that the models were trained on, evaluated by those of a fold.
+pub(super) const TRAINED_ROWS: &str = "lsmi_etl.trained_rows";
 /// JSON of an [`Adjustment`](super::Adjustment).
 pub(super) const ADJUSTMENT: &str = "lsmi_etl.adjustment";
 /// The file's [`UnshiftedMeans`](super::UnshiftedMeans), where there was a shift.

@@ -38,6 +38,10 @@ pub struct Origin {
     pub shifts_nats: Vec<f64>,
     /// Rows without values, by reason.
     pub bad_rows: Reasons,
+    /// Rows that the models were trained on, evaluated by models that have not seen them; absent
+    /// where no file tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trained_rows: Option<u64>,
 }
 
 /// Maximum number of listed input hashes.
@@ -51,6 +55,7 @@ pub(super) struct OriginBuilder {
     hashes: Vec<String>,
     shifts_nats: Vec<f64>,
     fates: FateCounts,
+    trained_rows: Option<u64>,
 }
 
 impl OriginBuilder {
@@ -78,6 +83,9 @@ impl OriginBuilder {
             self.shifts_nats.push(shift_nats);
         }
         self.fates.merge(&file.rows.unwrap_or_default());
+        if let Some(rows) = file.trained_rows {
+            *self.trained_rows.get_or_insert(0) += rows;
+        }
     }
 
     pub(super) fn finish(self) -> Origin {
@@ -97,6 +105,7 @@ impl OriginBuilder {
             input_footer_sha256: self.hashes,
             shifts_nats: self.shifts_nats,
             bad_rows: bad.map(|(fate, rows)| (fate.name().to_owned(), rows)).collect(),
+            trained_rows: self.trained_rows,
         }
     }
 }

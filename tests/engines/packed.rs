@@ -218,13 +218,14 @@ fn a_bundle_that_lies_is_found() {
         let bundle = dir.path().join("bundle");
         let manifest = fs::read_to_string(bundle.join("bundle.json")).unwrap();
         let mut manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-        for role in ["classifier_1", "classifier_2", "classifier_12"] {
+        // The main models' places in the manifest: two densities, then the classifiers.
+        for (place, role) in [(2, "classifier_1"), (3, "classifier_2"), (4, "classifier_12")] {
             let bytes = fs::read(models().join(form).join(format!("{role}.onnx"))).unwrap();
             use sha2::Digest;
             let hash = sha2::Sha256::digest(&bytes);
-            manifest["models"][role]["sha256"] =
+            manifest["models"][place]["sha256"] =
                 hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
-            manifest["models"][role]["output"] = "log_prob".into();
+            manifest["models"][place]["output"] = "log_prob".into();
             fs::write(bundle.join(format!("{role}.onnx")), bytes).unwrap();
         }
         fs::write(bundle.join("bundle.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();

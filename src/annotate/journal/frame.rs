@@ -2,9 +2,9 @@
 //! All numbers are little-endian.
 //!
 //! ```text
-//! header  "LSMIJNL1", bytes of JSON u32, JSON, checksum [16]
-//! frame   row group u32, first row u64, rows u32, bytes of bad rows u32, checksum [16],
-//!         each column's rows as f32, bad rows
+//! header  "LSMIJNL2", bytes of JSON u32, JSON, checksum [16]
+//! frame   row group u32, first row u64, rows u32, bytes of bad rows u32, trained rows u32,
+//!         checksum [16], each column's rows as f32, bad rows
 //! bad row row in the batch u32, fate u8, bytes of label u32 (all ones: null), label
 //! ```
 //!
@@ -15,10 +15,12 @@ use sha2::{Digest, Sha256};
 use crate::annotate::batch::{BadRow, Batch};
 use crate::samples::{Fate, FateCounts};
 
-pub(super) const MAGIC: &[u8; 8] = b"LSMIJNL1";
+pub(super) const MAGIC: &[u8; 8] = b"LSMIJNL2";
 pub(super) const CHECKSUM_BYTES: usize = 16;
+/// A frame's fixed part before its checksum.
+const FIELDS_BYTES: usize = 24;
 /// A frame's fixed part.
-pub(super) const HEAD_BYTES: usize = 20 + CHECKSUM_BYTES;
+pub(super) const HEAD_BYTES: usize = FIELDS_BYTES + CHECKSUM_BYTES;
 const NULL_LABEL: u32 = u32::MAX;
 
 /// The fixed part of a frame.
@@ -28,6 +30,7 @@ pub(super) struct Head {
     pub(super) first_row: u64,
     pub(super) rows: u32,
     pub(super) bad_bytes: u32,
+    pub(super) trained_rows: u32,
     pub(super) checksum: [u8; CHECKSUM_BYTES],
 }
 
@@ -39,6 +42,7 @@ impl Head {
             first_row: u64::from_le_bytes(*cursor.take(8)?.first_chunk()?),
             rows: cursor.u32()?,
             bad_bytes: cursor.u32()?,
+            trained_rows: cursor.u32()?,
             checksum: *cursor.0.first_chunk()?,
         })
     }
@@ -74,7 +78,9 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
     out.extend((batch.row_group as u32).to_le_bytes());
     out.extend((batch.first_row as u64).to_le_bytes());
     out.extend((batch.rows as u32).to_le_bytes());
-    out.extend([0; 4 + CHECKSUM_BYTES]);
+    out.extend([0; 4]);
+    out.extend((batch.trained_rows as u32).to_le_bytes());
+    out.extend([0; CHECKSUM_BYTES]);
     for column in &batch.columns {
         out.extend(column.iter().flat_map(|value| value.to_le_bytes()));
     }
@@ -88,14 +94,14 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
     }
     let bad_bytes = (out.len() - body) as u32;
     out[16..20].copy_from_slice(&bad_bytes.to_le_bytes());
-    let sum = checksum(&[&out[..20], &out[HEAD_BYTES..]]);
-    out[20..HEAD_BYTES].copy_from_slice(&sum);
+    let sum = checksum(&[&out[..FIELDS_BYTES], &out[HEAD_BYTES..]]);
+    out[FIELDS_BYTES..HEAD_BYTES].copy_from_slice(&sum);
 }
 
 /// The batch of a frame, where its checksum holds.
 pub(super) fn decode(head_bytes: &[u8; HEAD_BYTES], body: &[u8], columns: usize) -> Option<Batch> {
     let head = Head::parse(head_bytes)?;
-    if checksum(&[head_bytes.get(..20)?, body]) != head.checksum {
+    if checksum(&[head_bytes.get(..FIELDS_BYTES)?, body]) != head.checksum {
         return None;
     }
     let (values, bad) = body.split_at_checked(usize::try_from(head.column_bytes()).ok()? * columns)?;
@@ -109,6 +115,7 @@ pub(super) fn decode(head_bytes: &[u8; HEAD_BYTES], body: &[u8], columns: usize)
             rows => values.chunks_exact(rows * 4).map(floats).collect(),
         },
         bad: bad_rows(bad)?,
+        trained_rows: head.trained_rows as usize,
     })
 }
 

@@ -21,6 +21,7 @@ fn batches() -> Vec<Batch> {
             .map(|c| (0..rows).map(|row| (row_group * 10 + row + c * 100) as f32).collect())
             .collect(),
         bad,
+        trained_rows: rows / 2,
     };
     vec![batch(0, 0, 4, bad), batch(0, 4, 1, vec![]), batch(2, 0, 3, vec![])]
 }

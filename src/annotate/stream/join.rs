@@ -1,6 +1,6 @@
 //! The joiner of a stream: results back into source batches, which are written.
 
-use arrow::array::Float32Array;
+use arrow::array::{ArrayRef, Float32Array};
 use arrow::buffer::NullBuffer;
 use crossbeam_channel::Sender;
 
@@ -10,6 +10,8 @@ use crate::annotate::progress::{Progress, Stage};
 use crate::annotate::rejects::Rejects;
 use crate::annotate::workers::TaskResult;
 use crate::error::Result;
+use crate::evaluate::output_array;
+use crate::interaction::Quantity;
 use crate::output::RowWriter;
 
 use super::split::SourceBatch;
@@ -20,7 +22,7 @@ pub(super) struct BatchJoiner<'a> {
     writer: RowWriter,
     rejects: Option<Rejects>,
     progress: &'a dyn Progress,
-    columns: usize,
+    columns: &'a [Quantity],
     /// The results of a source batch so far.
     parts: Vec<Batch>,
     /// Source batches written.
@@ -42,7 +44,7 @@ impl<'a> BatchJoiner<'a> {
         policy: BadRowPolicy<'a>,
         writer: RowWriter,
         rejects: Option<Rejects>,
-        columns: usize,
+        columns: &'a [Quantity],
         written: Sender<usize>,
         progress: &'a dyn Progress,
     ) -> Self {
@@ -86,7 +88,7 @@ impl<'a> BatchJoiner<'a> {
 }
 
 /// The columns of consecutive results; rows without values are null.
-fn joined(parts: &[Batch], columns: usize) -> Vec<Float32Array> {
+fn joined(parts: &[Batch], columns: &[Quantity]) -> Vec<ArrayRef> {
     let mut valid = Vec::with_capacity(parts.iter().map(|part| part.rows).sum());
     for part in parts {
         let first = valid.len();
@@ -98,13 +100,13 @@ fn joined(parts: &[Batch], columns: usize) -> Vec<Float32Array> {
         }
     }
     let nulls = valid.contains(&false).then(|| NullBuffer::from(valid.as_slice()));
-    let column = |place: usize| {
+    let column = |(place, quantity): (usize, &Quantity)| {
         let values = parts.iter().filter_map(|part| part.columns.get(place)).flatten();
         // A null's value is zero, and not what the models gave for a bad row.
         let values = values.zip(&valid).map(|(value, valid)| if *valid { *value } else { 0.0 });
-        Float32Array::new(values.collect(), nulls.clone())
+        output_array(*quantity, Float32Array::new(values.collect(), nulls.clone()))
     };
-    (0..columns).map(column).collect()
+    columns.iter().enumerate().map(column).collect()
 }
 
 #[cfg(test)]
@@ -112,21 +114,26 @@ mod tests {
     use super::*;
     use crate::annotate::batch::BadRow;
     use crate::samples::Fate;
-    use arrow::array::Array;
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Float32Type, Int32Type};
 
     #[test]
     fn pieces_become_the_columns_of_a_batch() {
         let part = |values: [f32; 2], bad: &[u32]| Batch {
             rows: 2,
-            columns: vec![values.to_vec(), values.map(|value| -value).to_vec()],
+            columns: vec![values.to_vec(), values.map(|value| -value).to_vec(), vec![f32::NAN, 3.0]],
             bad: bad.iter().map(|&row| BadRow { row, fate: Fate::NullLabel, label: None }).collect(),
             ..Batch::default()
         };
-        let columns = joined(&[part([1.0, 2.0], &[]), part([f32::NAN, 4.0], &[0])], 2);
-        assert_eq!(columns.len(), 2);
-        assert_eq!(columns[0], Float32Array::from(vec![Some(1.0), Some(2.0), None, Some(4.0)]));
-        assert_eq!(columns[1].values()[..], [-1.0, -2.0, 0.0, -4.0]);
-        assert!(joined(&[part([1.0, 2.0], &[])], 1)[0].nulls().is_none());
-        assert_eq!(joined(&[], 3).len(), 3);
+        let quantities = [Quantity::R, Quantity::S, Quantity::Fold];
+        let columns = joined(&[part([1.0, 2.0], &[]), part([f32::NAN, 4.0], &[0])], &quantities);
+        assert_eq!(columns.len(), 3);
+        let floats = |column: usize| columns[column].as_primitive::<Float32Type>();
+        assert_eq!(*floats(0), Float32Array::from(vec![Some(1.0), Some(2.0), None, Some(4.0)]));
+        assert_eq!(floats(1).values()[..], [-1.0, -2.0, 0.0, -4.0]);
+        let folds = columns[2].as_primitive::<Int32Type>();
+        assert_eq!(folds.iter().collect::<Vec<_>>(), [None, Some(3), None, Some(3)]);
+        assert!(joined(&[part([1.0, 2.0], &[])], &quantities)[0].nulls().is_none());
+        assert_eq!(joined(&[], &quantities).len(), 3);
     }
 }

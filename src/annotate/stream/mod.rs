@@ -13,7 +13,7 @@ use crossbeam_channel::unbounded;
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{EvaluationConstants, field};
+use crate::evaluate::field;
 use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
 use crate::provenance::{Identity, InputOrigin, Provenance};
@@ -185,8 +185,8 @@ impl StreamOutputs {
         let limit_bytes = (run.limit_bytes() / 2) as usize;
         let splitter = BatchSplitter::new(rows, &roles, run.batch_rows(), limit_bytes, written, run.progress);
         let mut joiner =
-            BatchJoiner::new(policy, writer, self.rejects, columns.computed.len(), to_splitter, run.progress);
-        let constants = EvaluationConstants::new(run.bundle, &columns.computed);
+            BatchJoiner::new(policy, writer, self.rejects, &columns.computed, to_splitter, run.progress);
+        let constants = run.constants(&columns.computed);
         let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
         let sink = |done| joiner.take(done);
         workers::run(splitter, Prefetch::Thread, sessions, &constants, run.queue(), control, sink)?;
@@ -200,9 +200,11 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
     source.file.as_ref().map_or(Ok(()), Input::verify_unchanged)?;
     let columns = policy.row_stats().summaries(&job.columns.computed, 0.0);
     let fates = policy.row_stats().fates().clone();
+    let trained_rows = job.run.trained_rows(policy.row_stats());
     let provenance = Provenance {
-        columns: Some(columns.iter().map(|(name, column)| (name.clone(), Some(*column))).collect()),
+        columns: Some(job.columns.moments(&columns)),
         rows: Some(fates.clone()),
+        trained_rows,
         ..Provenance::default()
     };
     for pair in provenance.key_values()? {
@@ -214,6 +216,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
     let outcome = Outcome {
         rows: fates.rows(),
         fates,
+        trained_rows,
         unknown_labels: policy.row_stats().unknown_labels().to_vec(),
         columns,
         resumed: ResumedWork::default(),

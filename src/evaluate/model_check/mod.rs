@@ -28,11 +28,14 @@ pub fn check_models(engine: &Engine, models: &RawModels, bundle: &Path) -> Resul
         let found = check_model(engine, model, models, &rows)?;
         let found = found.map_err(|what| Error::Bundle {
             bundle: bundle.to_owned(),
-            file: format!("{}.onnx", model.role),
+            file: model.role.file_name(models.fold),
             field: None,
             what,
         })?;
-        warnings.extend(found.into_iter().map(|what| format!("{}: {what}", model.role)));
+        warnings.extend(found.into_iter().map(|what| {
+            let of_fold = models.fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default();
+            format!("{}{of_fold}: {what}", model.role)
+        }));
     }
     Ok(warnings)
 }
@@ -56,45 +59,50 @@ fn check_model(
     })
 }
 
-/// Runs the program of a bundle in batches of two sizes, since a graph with a fixed number of
-/// rows fails at the second, and compares it with the models on their own.
+/// Runs the program of a bundle, and that of each fold, in batches of two sizes, since a graph with a
+/// fixed number of rows fails at the second, and compares them with the models on their own.
 ///
 /// # Errors
-/// [`Error::Engine`] where the engine can't run the program; [`Error::Internal`] where the
-/// fused graph has other values.
+/// [`Error::Engine`] where the engine can't run a program; [`Error::Internal`] where a
+/// fused graph has other values; [`Error::Bundle`] where a file has changed.
 pub fn check_program(engine: &Engine, bundle: &Bundle) -> Result<()> {
-    let program = bundle.program();
-    let mut session = match engine.sessions(&program, 1)?.pop() {
+    check_fused(engine, &bundle.program(), &bundle.raw_models())?;
+    (0..bundle.folds())
+        .try_for_each(|fold| check_fused(engine, &bundle.fold_program(fold)?, &bundle.fold_raw_models(fold)?))
+}
+
+fn check_fused(engine: &Engine, program: &Program, models: &RawModels) -> Result<()> {
+    let mut session = match engine.sessions(program, 1)?.pop() {
         Some(session) => session,
         None => return Err(Error::Internal("an engine gave no session".to_owned())),
     };
-    let rows = ProbeRows::new(bundle.dims());
+    let rows = ProbeRows::new(program.dims);
     let mut out = BatchOutputs::default();
     for count in [1, rows.near()] {
         let y: Vec<i64> = (0..count).map(|row| (row % program.classes) as i64).collect();
         let [x1, x2] = rows.values(0..count);
         session.evaluate(&BatchInputs { rows: count, x1: &x1, x2: &x2, y: &y }, &mut out)?;
     }
-    compare(engine, bundle, &program, &rows, &out)
+    compare(engine, models, program, &rows, &out)
 }
 
 /// Compares the program's outputs on the near rows with those of the models on their own.
 fn compare(
     engine: &Engine,
-    bundle: &Bundle,
+    models: &RawModels,
     program: &Program,
     rows: &ProbeRows,
     out: &BatchOutputs,
 ) -> Result<()> {
     let fused = out.h.iter().chain(&out.log_prob);
-    for (model, fused) in bundle.raw_models().models.iter().zip(fused) {
+    for (model, fused) in models.models.iter().zip(fused) {
         let mut session = engine.model_session(model, program.dims)?;
         let width = if model.role.is_density() { 1 } else { program.classes };
         let Ok(own) = ModelOutput::run(session.as_mut(), rows, width, model.rounding)? else { continue };
         if let Some((row, own, fused)) = own.differs(fused, model, |row| row % program.classes) {
             return Err(Error::Internal(format!(
                 "{} gives {own} on its own and {fused} in the fused graph, on row {row} of the check",
-                model.role
+                model.role.file_name(models.fold)
             )));
         }
     }

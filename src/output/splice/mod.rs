@@ -17,7 +17,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::Float32Array;
+use arrow::array::Array;
 use arrow::datatypes::Field;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -55,7 +55,7 @@ pub struct SpliceWriter {
 
 impl SpliceWriter {
     /// Starts a file with the columns of `input` and then `new_fields`, nullable
-    /// and all Float32. `key_values` replace the input's of the same keys.
+    /// Float32 or Int32. `key_values` replace the input's of the same keys.
     ///
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) where the input has a column of a new name
@@ -91,7 +91,7 @@ impl SpliceWriter {
     pub fn row_group<P, C>(&mut self, index: usize, columns: C) -> Result<()>
     where
         C: IntoIterator<Item = P>,
-        P: IntoIterator<Item = Float32Array>,
+        P: IntoIterator<Item: Array>,
     {
         self.file.check_next(index)?;
         let spliced = self.splice(index, columns).map_err(|error| {
@@ -133,7 +133,7 @@ impl SpliceWriter {
     ) -> std::result::Result<SplicedRowGroup, RowGroupError>
     where
         C: IntoIterator<Item = P>,
-        P: IntoIterator<Item = Float32Array>,
+        P: IntoIterator<Item: Array>,
     {
         let mismatch = |what: &str| RowGroupError::Mismatch(what.to_owned());
         let metadata = Arc::clone(self.file.input().metadata());

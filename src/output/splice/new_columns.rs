@@ -1,21 +1,21 @@
-//! The encoder of the new columns: nullable Float32, compressed as the input's first column.
+//! The encoder of the new columns: nullable Float32 or Int32, compressed as the input's first column.
 //! Both writers append new columns in this way; the splicing one into a row group of
 //! its own, whose column chunks then follow the copied ones.
 
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::{Array, Float32Array};
-use arrow::datatypes::Field;
+use arrow::array::{Array, AsArray, PrimitiveArray};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Int32Type as ArrowInt32Type};
 use parquet::basic::{Compression, Repetition, Type as PhysicalType};
 use parquet::bloom_filter::Sbbf;
-use parquet::data_type::FloatType;
+use parquet::data_type::{self, FloatType, Int32Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
-use parquet::file::writer::{SerializedRowGroupWriter, TrackedWrite};
+use parquet::file::writer::{SerializedColumnWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
 use crate::output::row_group_error::RowGroupError;
@@ -47,7 +47,7 @@ impl NewColumnEncoder {
     ) -> Result<Vec<Chunk>, RowGroupError>
     where
         C: IntoIterator<Item = P>,
-        P: IntoIterator<Item = Float32Array>,
+        P: IntoIterator<Item: Array>,
     {
         // The crate counts from the start of the writer that it is given.
         let shift = offset(out.position())?;
@@ -87,7 +87,7 @@ pub(in crate::output) fn append_columns<W, P, C>(
 where
     W: Write + Send,
     C: IntoIterator<Item = P>,
-    P: IntoIterator<Item = Float32Array>,
+    P: IntoIterator<Item: Array>,
 {
     let mut appended = 0;
     for pieces in columns {
@@ -102,7 +102,7 @@ where
 
 fn append_column<W: Write + Send>(
     writer: &mut SerializedRowGroupWriter<'_, W>,
-    pieces: impl IntoIterator<Item = Float32Array>,
+    pieces: impl IntoIterator<Item: Array>,
     rows: usize,
 ) -> Result<(), RowGroupError> {
     let mut column = writer
@@ -110,15 +110,14 @@ fn append_column<W: Write + Send>(
         .ok_or_else(|| RowGroupError::Mismatch("more columns than fields".to_owned()))?;
     let mut written = 0;
     for piece in pieces {
-        let levels: Vec<i16> = (0..piece.len()).map(|row| i16::from(piece.is_valid(row))).collect();
-        let present: Vec<f32>;
-        let values = if piece.null_count() == 0 {
-            piece.values()
+        let array: &dyn Array = &piece;
+        if let Some(piece) = array.as_primitive_opt::<Float32Type>() {
+            append_piece::<FloatType, _>(&mut column, piece)?;
+        } else if let Some(piece) = array.as_primitive_opt::<ArrowInt32Type>() {
+            append_piece::<Int32Type, _>(&mut column, piece)?;
         } else {
-            present = piece.iter().flatten().collect();
-            &present[..]
-        };
-        column.typed::<FloatType>().write_batch(values, Some(&levels), None)?;
+            return Err(RowGroupError::Mismatch(format!("a new column is {}", piece.data_type())));
+        }
         written += piece.len();
     }
     if written != rows {
@@ -129,6 +128,25 @@ fn append_column<W: Write + Send>(
     Ok(())
 }
 
+fn append_piece<P, A>(
+    column: &mut SerializedColumnWriter<'_>,
+    piece: &PrimitiveArray<A>,
+) -> Result<(), ParquetError>
+where
+    P: data_type::DataType<T = A::Native>,
+    A: ArrowPrimitiveType,
+{
+    let levels: Vec<i16> = (0..piece.len()).map(|row| i16::from(piece.is_valid(row))).collect();
+    let present: Vec<A::Native>;
+    let values = if piece.null_count() == 0 {
+        piece.values()
+    } else {
+        present = piece.iter().flatten().collect();
+        &present[..]
+    };
+    column.typed::<P>().write_batch(values, Some(&levels), None).map(drop)
+}
+
 /// A schema with the new columns behind its own.
 pub(in crate::output) fn extended_schema(
     old: &Type,
@@ -136,7 +154,11 @@ pub(in crate::output) fn extended_schema(
 ) -> ParquetResult<SchemaDescriptor> {
     let mut fields = old.get_fields().to_vec();
     for field in new_fields {
-        let column = Type::primitive_type_builder(field.name(), PhysicalType::FLOAT);
+        let physical = match field.data_type() {
+            DataType::Int32 => PhysicalType::INT32,
+            _ => PhysicalType::FLOAT,
+        };
+        let column = Type::primitive_type_builder(field.name(), physical);
         fields.push(Arc::new(column.with_repetition(Repetition::OPTIONAL).build()?));
     }
     let root = Type::group_type_builder(old.name()).with_fields(fields).build()?;

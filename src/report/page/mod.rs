@@ -213,9 +213,16 @@ fn summary(set: &Dataset) -> String {
         String::new()
     };
     let stronger = if i1 >= i2 { (&x1, i1, &x2, i2) } else { (&x2, i2, &x1, i1) };
+    let trained = match set.origin.trained_rows {
+        Some(rows) if rows > 0 => format!(
+            " {} of these rows were trained on; evaluated out of fold, by models that have not seen them.",
+            percent(rows, set.computed_rows)
+        ),
+        _ => String::new(),
+    };
     format!(
         "“{}” carries {} nats about “{label}” on average, “{}” {}; both together carry {}{share} (the entropy of “{label}” \
-         is {} nats).",
+         is {} nats).{trained}",
         stronger.0,
         fixed(stronger.1, 3),
         stronger.2,

@@ -235,6 +235,12 @@ pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {
         }
     };
     add("rows", &[rows], false);
+    if let Some(trained) = origin.trained_rows {
+        let share = percent(trained, set.computed_rows);
+        let rows =
+            format!("{} ({share}), evaluated out of fold, by models that have not seen them", count(trained));
+        add("rows that were trained on", &[rows], false);
+    }
     add("modalities", &set.modalities(), false);
     add("label", std::slice::from_ref(&set.label), false);
     add("bundle, SHA-256", &origin.bundle_sha256, true);

@@ -15,7 +15,7 @@ use datafusion::arrow::util::display::array_value_to_string;
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{EvaluationConstants, Evaluator, fastest_batch_rows, field, open_bundle};
+use crate::evaluate::{EvaluationConstants, Evaluator, FoldSessions, fastest_batch_rows, field, open_bundle};
 use crate::interaction::Quantity;
 use crate::samples::{
     EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, class_examples, extract,
@@ -140,7 +140,11 @@ impl Estimator {
     fn new(bundle: Bundle, engine: &Engine, sessions: usize) -> Result<Self> {
         Ok(Self {
             index: LabelIndex::new(bundle.classes())?,
-            constants: EvaluationConstants::new(&bundle, &LSMI_FIELDS),
+            constants: EvaluationConstants::new(
+                &bundle,
+                &LSMI_FIELDS,
+                &FoldSessions::new(engine, &bundle, sessions),
+            ),
             pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
             batch_rows: fastest_batch_rows(bundle.dims()),
             has_warned: AtomicBool::new(false),

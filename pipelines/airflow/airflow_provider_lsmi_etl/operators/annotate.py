@@ -32,7 +32,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param x1_column: embedding column of the first modality [default: the bundle's]
     :param x2_column: embedding column of the second modality
     :param label_column: label column [default: the bundle's]
-    :param columns: additional columns: i1, i2, i12, h1, h2, p_y
+    :param columns: additional columns: i1, i2, i12, h1, h2, p_y, fold
     :param on_bad_row: ``null`` or ``fail``
     :param max_bad_rows: maximum number or share (``0.5%``) of bad rows
     :param on_bad_file: ``fail`` (the other files are annotated, then the task fails without retry) or

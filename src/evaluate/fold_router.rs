@@ -1,0 +1,152 @@
+//! The router of rows: a row that the models were trained on is evaluated by those of its fold,
+//! which have not seen it, every other row by the main models. Rows of a fold are gathered into a
+//! batch of their own, and their outputs scattered to the rows' places.
+
+use crate::bundle::RowHasher;
+use crate::engine::{Backend, BatchInputs, BatchOutputs};
+use crate::error::{Error, Result};
+use crate::samples::Fate;
+
+use super::fold_sessions::{FoldSession, FoldSessions};
+
+/// Gathered batches are padded to a multiple of so many rows: in these, ONNX Runtime gives a row
+/// the same bits whatever rows are beside it.
+const ROWS_MULTIPLE: usize = 16;
+
+/// Routes the rows of batches; owned by one worker.
+pub(super) struct FoldRouter<'a> {
+    folds: &'a FoldSessions,
+    /// The sessions that were needed so far, by fold.
+    sessions: Vec<Option<FoldSession>>,
+    hasher: RowHasher,
+    /// The fold of each row of the batch.
+    of_row: Vec<Option<u8>>,
+    gathered: GatheredRows,
+    part: BatchOutputs,
+}
+
+impl<'a> FoldRouter<'a> {
+    pub(super) fn new(folds: &'a FoldSessions) -> Self {
+        Self {
+            folds,
+            sessions: Vec::new(),
+            hasher: RowHasher::default(),
+            of_row: Vec::new(),
+            gathered: GatheredRows::default(),
+            part: BatchOutputs::default(),
+        }
+    }
+
+    /// The fold whose models evaluated each row of the last batch; `None` for the main models.
+    pub(super) fn folds_of_rows(&self) -> &[Option<u8>] {
+        &self.of_row
+    }
+
+    /// Evaluates a batch, its good rows each by the models that have not seen it. `main` is the
+    /// session of the main models.
+    ///
+    /// # Errors
+    /// As for [`Backend::evaluate`] and [`FoldSessions::take`].
+    pub(super) fn evaluate(
+        &mut self,
+        batch: &BatchInputs<'_>,
+        fates: &[Fate],
+        main: &mut dyn Backend,
+        out: &mut BatchOutputs,
+    ) -> Result<()> {
+        let last = self.find_folds(batch, fates);
+        if last.is_none() && batch.rows.is_multiple_of(ROWS_MULTIPLE) {
+            return main.evaluate(batch, out);
+        }
+        for values in out.h.iter_mut().chain(&mut out.log_prob) {
+            values.clear();
+            values.resize(batch.rows, 0.0);
+        }
+        for fold in std::iter::once(None).chain((0..=last.unwrap_or(0)).map(Some)) {
+            self.gathered.gather(batch, &self.of_row, fold);
+            let Some(gathered) = self.gathered.batch() else { continue };
+            match fold {
+                None => main.evaluate(&gathered, &mut self.part)?,
+                Some(fold) => {
+                    let fold = usize::from(fold);
+                    if self.sessions.len() <= fold {
+                        self.sessions.resize_with(fold + 1, || None);
+                    }
+                    let place = self.sessions.get_mut(fold);
+                    let place = place.ok_or_else(|| Error::Internal(format!("no place for fold {fold}")))?;
+                    let session = match place {
+                        Some(session) => session,
+                        None => place.insert(self.folds.take(fold)?),
+                    };
+                    session.session()?.evaluate(&gathered, &mut self.part)?;
+                }
+            }
+            let parts = self.part.h.iter().chain(&self.part.log_prob);
+            for (values, part) in out.h.iter_mut().chain(&mut out.log_prob).zip(parts) {
+                for (&row, value) in self.gathered.rows.iter().zip(part) {
+                    if let Some(slot) = values.get_mut(row) {
+                        *slot = *value;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the fold of each row, and returns the last of them.
+    fn find_folds(&mut self, batch: &BatchInputs<'_>, fates: &[Fate]) -> Option<u8> {
+        self.of_row.clear();
+        let Some(trained) = self.folds.training_rows() else {
+            self.of_row.resize(batch.rows, None);
+            return None;
+        };
+        let [d1, d2] = dims(batch);
+        let hasher = &mut self.hasher;
+        let rows = batch.x1.chunks_exact(d1).zip(batch.x2.chunks_exact(d2)).zip(fates);
+        self.of_row.extend(rows.map(|((x1, x2), fate)| match fate {
+            Fate::Good => trained.fold_of(hasher.hash(x1, x2)).and_then(|fold| u8::try_from(fold).ok()),
+            _ => None,
+        }));
+        self.of_row.iter().copied().max().flatten()
+    }
+}
+
+/// The dimensions of x1 and x2.
+fn dims(batch: &BatchInputs<'_>) -> [usize; 2] {
+    [batch.x1, batch.x2].map(|x| (x.len() / batch.rows.max(1)).max(1))
+}
+
+/// The rows of one fold, or those of none, as a batch of their own.
+#[derive(Debug, Default)]
+struct GatheredRows {
+    /// Their places in the batch that they came from.
+    rows: Vec<usize>,
+    x1: Vec<f32>,
+    x2: Vec<f32>,
+    y: Vec<i64>,
+}
+
+impl GatheredRows {
+    /// Copies the rows of a fold, and the last of them until the batch is long enough.
+    fn gather(&mut self, batch: &BatchInputs<'_>, of_row: &[Option<u8>], fold: Option<u8>) {
+        self.rows.clear();
+        self.rows.extend(of_row.iter().enumerate().filter(|(_, of)| **of == fold).map(|(row, _)| row));
+        self.x1.clear();
+        self.x2.clear();
+        self.y.clear();
+        let Some(last) = self.rows.last() else { return };
+        let [d1, d2] = dims(batch);
+        let padding = self.rows.len().next_multiple_of(ROWS_MULTIPLE) - self.rows.len();
+        for &row in self.rows.iter().chain(std::iter::repeat_n(last, padding)) {
+            self.x1.extend_from_slice(&batch.x1[row * d1..][..d1]);
+            self.x2.extend_from_slice(&batch.x2[row * d2..][..d2]);
+            self.y.push(batch.y[row]);
+        }
+    }
+
+    /// The batch, unless it is empty.
+    fn batch(&self) -> Option<BatchInputs<'_>> {
+        let Self { x1, x2, y, .. } = self;
+        (!y.is_empty()).then_some(BatchInputs { rows: y.len(), x1, x2, y })
+    }
+}

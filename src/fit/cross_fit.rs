@@ -1,0 +1,190 @@
+//! Cross-fitting of a classifier: every fold is predicted by parts that have not seen it. The
+//! hyper-parameters are chosen on the first folds, the stack weights and the parts themselves on all
+//! rows; the folds share them.
+
+use rayon::prelude::*;
+
+use crate::bundle::{ClassifierFigures, Ensemble, Stack};
+use crate::error::{Error, Result};
+
+use super::classifier_data::NAMES;
+use super::inference::{combine, log_softmax};
+use super::linear::RegressionFit;
+use super::member::{Candidates, Choice, FoldContext, FoldRows, Member};
+use super::metrics::{classifier_figures, losses};
+use super::network::{DECAYS, NetworkFit};
+use super::part_selection::{network_worth, select};
+use super::split::Fold;
+
+/// Held-out rows of the search for hyper-parameters, where the folds have so many.
+const SEARCH_ROWS: usize = 1_000;
+/// In the folds of the search, a network must lower the loss by so many standard errors to be
+/// trained in the others.
+const PROMISING: f64 = 0.5;
+
+/// A cross-fitted classifier.
+pub(super) struct CrossFitted {
+    /// The stack of each fold.
+    pub stacks: Vec<Stack>,
+    /// Out-of-fold figures.
+    pub figures: ClassifierFigures,
+}
+
+/// Fits classifier `which` on every fold.
+pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Result<CrossFitted> {
+    let rows = |fold: usize| FoldRows::new(context, which, fold, &folds[fold]);
+    let held_out: usize = folds.iter().map(|fold| fold.held_out.len()).sum();
+    let searched = (SEARCH_ROWS * folds.len()).div_ceil(held_out.max(1)).clamp(1, folds.len());
+
+    let searches: Vec<(FoldRows<'_>, Candidates)> = (0..searched)
+        .into_par_iter()
+        .map(|fold| {
+            let rows = rows(fold);
+            let candidates = rows.search()?;
+            Ok((rows, candidates))
+        })
+        .collect::<Result<_>>()?;
+    let mut choice = choose(&searches);
+    let (decay, networks) = search_networks(&searches)?;
+    let mut members: Vec<Member> = searches
+        .par_iter()
+        .zip(networks)
+        .map(|((rows, candidates), network)| rows.member(&choice, Some(candidates), network))
+        .collect::<Result<_>>()?;
+
+    let y: Vec<u32> = searches.iter().flat_map(|(rows, _)| rows.held_out.y.iter().copied()).collect();
+    let logits = pooled(&members);
+    let classes = context.set.classes;
+    let worth = network_worth(logits.each_ref().map(Vec::as_slice), &y, classes);
+    if worth > PROMISING {
+        choice.decay = Some(decay);
+    } else {
+        members.iter_mut().for_each(Member::drop_network);
+    }
+    drop(searches);
+    let others: Vec<Member> = (searched..folds.len())
+        .into_par_iter()
+        .map(|fold| rows(fold).member(&choice, None, None))
+        .collect::<Result<_>>()?;
+    members.extend(others);
+    finish(context, which, folds, &choice, members)
+}
+
+/// The strength and the number of centres of least pooled held-out loss.
+fn choose(searches: &[(FoldRows<'_>, Candidates)]) -> Choice {
+    let weight = |rows: &FoldRows<'_>| rows.held_out.y.len() as f64;
+    // Candidates that a fold did not reach count as worse than those that it did.
+    let mut strengths: Vec<(f64, usize, f64)> = Vec::new();
+    let mut centres: Vec<(usize, usize, f64)> = Vec::new();
+    for (rows, candidates) in searches {
+        for &(strength, nats) in &candidates.strengths {
+            add(&mut strengths, strength, weight(rows) * nats);
+        }
+        for (number, fit) in &candidates.discriminants {
+            add(&mut centres, *number, weight(rows) * fit.held_out_nats);
+        }
+    }
+    let strength = least(&strengths, searches.len());
+    let regression = searches.iter().find_map(|(_, candidates)| candidates.regression.clone());
+    Choice {
+        regression: regression.zip(strength).map(|(fit, strength)| RegressionFit { strength, ..fit }),
+        centres: least(&centres, searches.len()),
+        decay: None,
+    }
+}
+
+fn add<T: PartialEq>(sums: &mut Vec<(T, usize, f64)>, key: T, nats: f64) {
+    match sums.iter_mut().find(|(known, ..)| *known == key) {
+        Some((_, folds, sum)) => {
+            *folds += 1;
+            *sum += nats;
+        }
+        None => sums.push((key, 1, nats)),
+    }
+}
+
+/// The first candidate of least sum among those of all folds.
+fn least<T: Copy>(sums: &[(T, usize, f64)], folds: usize) -> Option<T> {
+    let finite = sums.iter().filter(|(_, reached, sum)| *reached == folds && sum.is_finite());
+    finite.min_by(|a, b| a.2.total_cmp(&b.2)).map(|(key, ..)| *key)
+}
+
+/// The weight decay of least pooled loss, and its networks.
+fn search_networks(searches: &[(FoldRows<'_>, Candidates)]) -> Result<(f64, Vec<Option<NetworkFit>>)> {
+    let jobs: Vec<(usize, f64)> =
+        DECAYS.iter().flat_map(|&decay| (0..searches.len()).map(move |fold| (fold, decay))).collect();
+    let trained: Vec<(f64, NetworkFit, f64)> = jobs
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|(fold, decay)| {
+            let rows = &searches[fold].0;
+            let fit = rows.network(decay)?;
+            let nats = rows.network_nats(&fit) * rows.held_out.y.len() as f64;
+            Ok((decay, fit, nats))
+        })
+        .collect::<Result<_>>()?;
+    let sum =
+        |decay: f64| trained.iter().filter(|(own, ..)| *own == decay).map(|(.., nats)| nats).sum::<f64>();
+    let best = DECAYS.into_iter().min_by(|a, b| sum(*a).total_cmp(&sum(*b))).unwrap_or(1.0);
+    if !sum(best).is_finite() {
+        return Ok((best, searches.iter().map(|_| None).collect()));
+    }
+    Ok((
+        best,
+        trained.into_iter().filter(|(decay, ..)| *decay == best).map(|(_, fit, _)| Some(fit)).collect(),
+    ))
+}
+
+/// The members' logits, one after the other; empty for a part that not all have.
+fn pooled(members: &[Member]) -> [Vec<f32>; 3] {
+    [0, 1, 2].map(|part| {
+        if members.iter().any(|member| member.logits[part].is_empty()) {
+            return Vec::new();
+        }
+        members.iter().flat_map(|member| member.logits[part].iter().copied()).collect()
+    })
+}
+
+/// Stack weights and figures from all rows.
+fn finish(
+    context: &FoldContext<'_>,
+    which: usize,
+    folds: &[Fold],
+    choice: &Choice,
+    members: Vec<Member>,
+) -> Result<CrossFitted> {
+    let (set, classes) = (context.set, context.set.classes);
+    let logits = pooled(&members);
+    let parts = logits.each_ref().map(Vec::as_slice);
+    let y: Vec<u32> = folds.iter().flat_map(|fold| &fold.held_out).map(|&row| set.y[row]).collect();
+    let betas = select(parts, &y, classes);
+    let mut log_prob = combine(betas, parts);
+    log_prob.par_chunks_exact_mut(classes).for_each(log_softmax);
+    if losses(&log_prob, &y, classes).any(|nats| nats.is_nan()) || log_prob.is_empty() {
+        let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
+        return Err(Error::bad_data(set.place.clone(), what));
+    }
+    let [has_linear, has_network, has_discriminant] = betas.map(|beta| beta > 0.0);
+    let mut epochs: Vec<usize> = members.iter().map(|member| member.epochs).collect();
+    epochs.sort_unstable();
+    let strength = choice.regression.as_ref().map_or(0.0, |fit| fit.strength);
+    let figures = ClassifierFigures {
+        l2: if has_linear { strength } else { 0.0 },
+        weight_decay: choice.decay.filter(|_| has_network).unwrap_or(0.0),
+        epochs: if has_network { epochs[epochs.len() / 2] } else { 0 },
+        betas: [betas[0], betas[1]],
+        discriminant_beta: has_discriminant.then_some(betas[2]),
+        centres: choice.centres.filter(|_| has_discriminant),
+        hidden_units: members.first().and_then(Member::hidden_units).filter(|_| has_network),
+        ..classifier_figures(&log_prob, &y, classes)
+    };
+    let stacks = members.into_iter().map(|member| member.stack(betas)).collect();
+    Ok(CrossFitted { stacks, figures })
+}
+
+impl CrossFitted {
+    /// The main classifier: the mean of the folds' probabilities.
+    pub fn ensemble(&self) -> Ensemble {
+        Ensemble { members: self.stacks.clone() }
+    }
+}

@@ -1,0 +1,266 @@
+//! Mixture discriminant analysis (Hastie and Tibshirani, *Discriminant analysis by Gaussian
+//! mixtures*, Journal of the Royal Statistical Society B 58, 1996): every class is a mixture of R
+//! Gaussians, all with one covariance, so that ln p(x|y) is a log-sum-exp of linear functions of x.
+//!
+//! Expectation-maximisation with responsibilities within a row's own class, from a k-means start
+//! of each class. The covariance of the residuals gets the nonlinear shrinkage of [`shrink`].
+//! A step costs 4·n·d·R operations on the rows, C·R·d² and a few d³.
+
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::linalg::solvers::Solve;
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use crate::bundle::Discriminant;
+use crate::error::{Error, Result};
+
+use super::class_rows::ClassRows;
+use super::covariance::shrink;
+use super::inference::log_softmax;
+use super::kmeans;
+use super::linear::LabelledRows;
+use super::metrics::cross_entropy;
+use super::stack::fit_weights;
+
+/// Candidate numbers of centres of a class, ascending.
+pub(crate) const CENTRES: [usize; 4] = [1, 2, 3, 5];
+/// Minimum number of rows for each centre of a class.
+const ROWS_PER_CENTRE: usize = 10;
+const ITERATIONS: usize = 60;
+const PATIENCE: usize = 4;
+/// Minimum improvement of the held-out cross-entropy, in nats.
+const PROGRESS: f64 = 1e-5;
+/// Maximum dimension for a new shrinkage in every iteration; above, where the eigenvalues cost more
+/// than the iteration, in iterations 0, 1, 3, 7, 15, ….
+const CHEAP_EIGENVALUES: usize = 128;
+
+/// A fitted analysis with its selection criterion.
+#[derive(Debug, Clone)]
+pub(crate) struct DiscriminantFit {
+    /// The analysis of standardised rows.
+    pub part: Discriminant,
+    /// Nats on the held-out rows, with the temperature that suits them best.
+    pub held_out_nats: f64,
+}
+
+/// Centres of all classes and their rows' shares.
+#[derive(Clone)]
+struct Centres {
+    /// Number of each class's centres, at least 1.
+    of_class: Vec<usize>,
+    /// N_cr, class by class.
+    counts: Vec<f64>,
+    /// μ_cr, `[Σ of_class, d]`.
+    means: Vec<f64>,
+}
+
+/// Fits an analysis of `centres` centres a class; a class with few rows gets fewer. The iteration of
+/// the least held-out loss is returned.
+pub(crate) fn fit(
+    rows: &ClassRows,
+    held_out: LabelledRows<'_>,
+    centres: usize,
+    rng: &mut ChaCha8Rng,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<DiscriminantFit> {
+    let mut of_class: Vec<usize> =
+        rows.counts.iter().map(|&count| (count / ROWS_PER_CENTRE).clamp(1, centres)).collect();
+    let mut gamma = start(rows, &of_class, rng);
+    let mut best: Option<DiscriminantFit> = None;
+    let mut covariance = None;
+    let (mut beta, mut since_best) = (None, 0);
+    for iteration in 0..ITERATIONS {
+        check()?;
+        let estimated = estimate(rows, &of_class, &gamma);
+        let shrunk = match covariance.take() {
+            Some(kept) if rows.dim > CHEAP_EIGENVALUES && !(iteration + 1).is_power_of_two() => kept,
+            _ => residual_covariance(rows, &estimated)?,
+        };
+        let (part, filled) = linear_functions(rows, &estimated, &shrunk, centres)?;
+        of_class = filled;
+        covariance = Some(shrunk);
+        let z = part.apply(held_out.x);
+        let [.., fitted] = match beta {
+            Some(beta) => beta,
+            None => *beta.insert(fit_weights([&[], &[], &z], held_out.y, held_out.classes)),
+        };
+        let scaled: Vec<f64> = z.iter().map(|&z| f64::from(z) * f64::from(fitted)).collect();
+        let held_out_nats = cross_entropy(&scaled, held_out.y, held_out.classes);
+        let gain = best.as_ref().map_or(f64::INFINITY, |best| best.held_out_nats - held_out_nats);
+        since_best = if gain > PROGRESS { 0 } else { since_best + 1 };
+        // One centre of each class is its mean, whatever the responsibilities.
+        let done = since_best >= PATIENCE || of_class.iter().all(|&centres| centres == 1);
+        if !done {
+            gamma = responsibilities(rows, &of_class, &part);
+        }
+        if gain > 0.0 {
+            best = Some(DiscriminantFit { part, held_out_nats });
+        }
+        if done {
+            break;
+        }
+    }
+    best.ok_or_else(|| Error::Internal("a discriminant analysis has no finite loss".into()))
+}
+
+/// Responsibilities of each class's k-means clusters: for each class `[n_c, R_c]`.
+fn start(rows: &ClassRows, of_class: &[usize], rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
+    of_class
+        .iter()
+        .enumerate()
+        .map(|(class, &centres)| {
+            if centres == 1 {
+                return vec![1.0; rows.counts[class]];
+            }
+            let x: Vec<f64> = rows.of(class).iter().map(|&value| f64::from(value)).collect();
+            let clusters = kmeans::cluster(&x, rows.dim, centres, rng);
+            let mut gamma = vec![0.0; clusters.len() * centres];
+            clusters.iter().enumerate().for_each(|(row, &cluster)| gamma[row * centres + cluster] = 1.0);
+            gamma
+        })
+        .collect()
+}
+
+/// N_cr and μ_cr from the responsibilities.
+fn estimate(rows: &ClassRows, of_class: &[usize], gamma: &[Vec<f64>]) -> Centres {
+    const BLOCK: usize = 512;
+    let d = rows.dim;
+    let sums: Vec<(Vec<f64>, Vec<f64>)> = (0..of_class.len())
+        .into_par_iter()
+        .map(|class| {
+            let centres = of_class[class];
+            let (mut counts, mut means) = (vec![0.0; centres], vec![0.0; centres * d]);
+            let mut product = vec![0f32; centres * d];
+            let blocks = rows.of(class).chunks(BLOCK * d).zip(gamma[class].chunks(BLOCK * centres));
+            for (x, gamma) in blocks {
+                for gamma in gamma.chunks_exact(centres) {
+                    counts.iter_mut().zip(gamma).for_each(|(count, gamma)| *count += gamma);
+                }
+                let weights: Vec<f32> = gamma.iter().map(|&gamma| gamma as f32).collect();
+                let block = x.len() / d;
+                matmul(
+                    MatMut::from_column_major_slice_mut(&mut product, d, centres),
+                    Accum::Replace,
+                    MatRef::from_column_major_slice(x, d, block),
+                    MatRef::from_row_major_slice(&weights, block, centres),
+                    1.0,
+                    Par::Seq,
+                );
+                means.iter_mut().zip(&product).for_each(|(mean, &sum)| *mean += f64::from(sum));
+            }
+            for (mean, count) in means.chunks_exact_mut(d).zip(&counts) {
+                mean.iter_mut().for_each(|mean| *mean /= count.max(f64::MIN_POSITIVE));
+            }
+            (counts, means)
+        })
+        .collect();
+    let (counts, means): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
+    Centres { of_class: of_class.to_vec(), counts: counts.concat(), means: means.concat() }
+}
+
+/// The shrunk covariance of the rows around their centres: the total scatter minus that between
+/// the centres.
+fn residual_covariance(rows: &ClassRows, centres: &Centres) -> Result<Mat<f64>> {
+    let (d, n, k) = (rows.dim, rows.len(), centres.counts.len());
+    let scaled = Mat::from_fn(d, k, |j, c| centres.counts[c].sqrt() * centres.means[c * d + j]);
+    let mut scatter = rows.scatter.clone();
+    triangular::matmul(
+        &mut scatter,
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        &scaled,
+        BlockStructure::Rectangular,
+        scaled.transpose(),
+        BlockStructure::Rectangular,
+        -1.0,
+        Par::Seq,
+    );
+    let filled = centres.counts.iter().filter(|&&count| count > 0.0).count();
+    let covariance = scatter * faer::Scale(1.0 / n as f64);
+    shrink(covariance.as_ref(), n.saturating_sub(filled).max(1) as f64)
+}
+
+/// The linear functions w_cr = Σ⁻¹μ_cr and b_cr = ln π_cr − ½ μ_cr·w_cr, and how many of each class
+/// are centres of their own. The largest centre comes first, and fills the places that are left.
+fn linear_functions(
+    rows: &ClassRows,
+    centres: &Centres,
+    covariance: &Mat<f64>,
+    repeated: usize,
+) -> Result<(Discriminant, Vec<usize>)> {
+    let (d, k, classes) = (rows.dim, centres.counts.len(), rows.counts.len());
+    let llt = covariance
+        .llt(Side::Lower)
+        .map_err(|why| Error::Internal(format!("a shrunk covariance is not positive: {why:?}")))?;
+    let slopes = llt.solve(MatRef::from_column_major_slice(&centres.means, d, k));
+    let mut part = Discriminant {
+        inputs: d,
+        classes,
+        centres: repeated,
+        weight: Vec::with_capacity(classes * repeated * d),
+        bias: Vec::with_capacity(classes * repeated),
+    };
+    let total = rows.len() as f64 + 0.5 * classes as f64;
+    let (mut first, mut filled) = (0, Vec::with_capacity(classes));
+    for (class, &own) in centres.of_class.iter().enumerate() {
+        let range = first..first + own;
+        first += own;
+        let count: f64 = centres.counts[range.clone()].iter().sum();
+        let prior = (rows.counts[class] as f64 + 0.5) / total;
+        let largest = range
+            .clone()
+            .fold(range.start, |best, at| if centres.counts[at] > centres.counts[best] { at } else { best });
+        // Centres that have lost their rows are left out.
+        let others: Vec<usize> = range.filter(|&at| at != largest && centres.counts[at] >= 0.5).collect();
+        let copies = repeated - others.len();
+        filled.push(1 + others.len());
+        let places = std::iter::once(largest).chain(others).chain(std::iter::repeat_n(largest, copies - 1));
+        for at in places {
+            let share = if count > 0.0 { centres.counts[at] / count } else { 1.0 };
+            let share = if at == largest { share / copies as f64 } else { share };
+            let mean = &centres.means[at * d..][..d];
+            let slope = slopes.col(at);
+            let half: f64 = mean.iter().zip(slope.iter()).map(|(m, w)| 0.5 * m * w).sum();
+            part.weight.extend(slope.iter().map(|&w| w as f32));
+            part.bias.push(((prior * share).ln() - half) as f32);
+        }
+    }
+    Ok((part, filled))
+}
+
+/// Responsibilities of a class's own centres for its rows.
+fn responsibilities(rows: &ClassRows, of_class: &[usize], part: &Discriminant) -> Vec<Vec<f64>> {
+    let (d, r) = (rows.dim, part.centres);
+    (0..of_class.len())
+        .into_par_iter()
+        .map(|class| {
+            let (centres, n) = (of_class[class], rows.counts[class]);
+            if centres == 1 {
+                return vec![1.0; n];
+            }
+            let mut scores = vec![0f32; n * r];
+            matmul(
+                MatMut::from_row_major_slice_mut(&mut scores, n, r),
+                Accum::Replace,
+                MatRef::from_row_major_slice(rows.of(class), n, d),
+                MatRef::from_column_major_slice(&part.weight[class * r * d..][..r * d], d, r),
+                1.0,
+                Par::Seq,
+            );
+            let mut gamma = Vec::with_capacity(n * centres);
+            let mut row = vec![0.0; r];
+            for scores in scores.chunks_exact(r) {
+                let terms = scores.iter().zip(&part.bias[class * r..]);
+                row.iter_mut().zip(terms).for_each(|(row, (score, b))| *row = f64::from(score + b));
+                log_softmax(&mut row);
+                row.iter_mut().for_each(|gamma| *gamma = gamma.exp());
+                // Those after the own centres are copies of the first.
+                row[0] += row[centres..].iter().sum::<f64>();
+                gamma.extend_from_slice(&row[..centres]);
+            }
+            gamma
+        })
+        .collect()
+}

@@ -1,0 +1,234 @@
+//! One fold's classifier: its rows, the candidates of each part, and the parts that were chosen.
+
+use crate::bundle::{Affine, Discriminant, Stack};
+use crate::error::Result;
+
+use super::class_rows::ClassRows;
+use super::classifier_data::{ClassifierData, NAMES, StandardRows};
+use super::discriminant::{self, CENTRES, DiscriminantFit};
+use super::inference::{combine, network};
+use super::linear::{self, RegressionFit};
+use super::metrics::cross_entropy;
+use super::network::{self as mlp, EPOCHS, NetworkFit};
+use super::progress::{FitProgress, check_interrupted};
+use super::random::{RandomStream, random_stream};
+use super::recipe::Recipe;
+use super::split::{Fold, grouped_folds};
+use super::stack::{Parts, fit_weights};
+use super::training_set::TrainingSet;
+
+/// Folds of the training rows of which one stops the network early.
+const INNER: usize = 10;
+/// The search over numbers of centres ends where the loss is so many nats above the least.
+const MUCH_WORSE: f64 = 0.002;
+
+/// What all folds of a fit share.
+pub(super) struct FoldContext<'a> {
+    pub set: &'a TrainingSet<'a>,
+    /// The group of each row.
+    pub groups: &'a [usize],
+    pub recipe: &'a Recipe,
+    pub progress: &'a dyn FitProgress,
+}
+
+/// The rows of one fold for one classifier.
+pub(super) struct FoldRows<'a> {
+    context: &'a FoldContext<'a>,
+    which: usize,
+    fold: usize,
+    data: ClassifierData,
+    train: StandardRows,
+    pub held_out: StandardRows,
+    class_rows: ClassRows,
+    /// Early stopping needs rows of its own: those of the fold must stay unseen.
+    inner: Fold,
+}
+
+/// The chosen hyper-parameters of a classifier.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    /// The regression's strength, with a solution to start from.
+    pub regression: Option<RegressionFit>,
+    /// R.
+    pub centres: Option<usize>,
+    /// The network's weight decay.
+    pub decay: Option<f64>,
+}
+
+/// The candidates of one fold.
+pub(super) struct Candidates {
+    /// Strengths with their held-out loss.
+    pub strengths: Vec<(f64, f64)>,
+    pub regression: Option<RegressionFit>,
+    /// Numbers of centres, each with its fit.
+    pub discriminants: Vec<(usize, DiscriminantFit)>,
+}
+
+/// The parts of one fold with their logits of the held-out rows.
+pub(super) struct Member {
+    data: ClassifierData,
+    linear: Option<Affine>,
+    discriminant: Option<Discriminant>,
+    network: Vec<Affine>,
+    pub epochs: usize,
+    /// Of regression, network and discriminant analysis, `[held-out, C]`; empty for an absent part.
+    pub logits: [Vec<f32>; 3],
+}
+
+impl<'a> FoldRows<'a> {
+    pub fn new(context: &'a FoldContext<'a>, which: usize, fold: usize, rows: &Fold) -> Self {
+        let set = context.set;
+        let data = ClassifierData::measure(set, which, &rows.train);
+        let train = data.rows(set, &rows.train);
+        // Positions among the training rows.
+        let positions: Vec<usize> = (0..rows.train.len()).collect();
+        let groups: Vec<usize> = rows.train.iter().map(|&row| context.groups[row]).collect();
+        let mut rng = random_stream(context.recipe.seed, RandomStream::Inner(fold));
+        let mut inner = grouped_folds(&positions, &train.y, &groups, INNER, &mut rng);
+        Self {
+            held_out: data.rows(set, &rows.held_out),
+            class_rows: ClassRows::new(train.labelled()),
+            inner: inner.swap_remove(0),
+            context,
+            which,
+            fold,
+            data,
+            train,
+        }
+    }
+
+    /// Fits the candidates of regression and discriminant analysis.
+    pub fn search(&self) -> Result<Candidates> {
+        let mut strengths = Vec::new();
+        let name = self.name("regression");
+        let progress = self.context.progress;
+        let regression =
+            linear::search(self.train.labelled(), self.held_out.labelled(), &mut |strength, nats| {
+                strengths.push((strength, nats));
+                progress.epoch(&name, strengths.len(), linear::STRENGTHS.len(), nats);
+                check_interrupted(progress)
+            })?;
+        let mut discriminants: Vec<(usize, DiscriminantFit)> = Vec::new();
+        let name = self.name("discriminant analysis");
+        for (tried, centres) in CENTRES.into_iter().enumerate() {
+            let fitted = self.discriminant(centres)?;
+            progress.epoch(&name, tried + 1, CENTRES.len(), fitted.held_out_nats);
+            let least = discriminants.iter().map(|(_, fit)| fit.held_out_nats).fold(f64::INFINITY, f64::min);
+            // Two centres may say little where three say much, but not less than one.
+            let worse = fitted.held_out_nats > least + MUCH_WORSE;
+            discriminants.push((centres, fitted));
+            if worse {
+                break;
+            }
+        }
+        Ok(Candidates { strengths, regression, discriminants })
+    }
+
+    /// Fits a discriminant analysis.
+    pub fn discriminant(&self, centres: usize) -> Result<DiscriminantFit> {
+        let mut rng = random_stream(
+            self.context.recipe.seed,
+            RandomStream::Discriminant(self.which, self.fold, centres),
+        );
+        let check = || check_interrupted(self.context.progress);
+        discriminant::fit(&self.class_rows, self.held_out.labelled(), centres, &mut rng, &check)
+    }
+
+    /// Trains a network, stopped early on rows that are not the fold's.
+    pub fn network(&self, decay: f64) -> Result<NetworkFit> {
+        let part = |positions: &[usize]| self.train.part(positions);
+        let (train, stop) = (part(&self.inner.train), part(&self.inner.held_out));
+        let name = self.name(&format!("decay {decay}"));
+        let progress = self.context.progress;
+        mlp::train(
+            train.labelled(),
+            stop.labelled(),
+            &self.data.constant,
+            decay,
+            random_stream(self.context.recipe.seed, RandomStream::FoldNetwork(self.which, self.fold)),
+            &|epoch, nats| {
+                progress.epoch(&name, epoch, EPOCHS, nats);
+                check_interrupted(progress)
+            },
+        )
+    }
+
+    /// A network's loss on the fold's rows, with the temperature that suits them best.
+    pub fn network_nats(&self, fit: &NetworkFit) -> f64 {
+        let rows = self.held_out.labelled();
+        let logits = network(&fit.layers, rows.x);
+        let parts: Parts<'_> = [&[], &logits, &[]];
+        cross_entropy(&combine(fit_weights(parts, rows.y, rows.classes), parts), rows.y, rows.classes)
+    }
+
+    /// The chosen parts, of which those that the search has fitted are taken from it.
+    pub fn member(
+        &self,
+        choice: &Choice,
+        candidates: Option<&Candidates>,
+        network_fit: Option<NetworkFit>,
+    ) -> Result<Member> {
+        let linear = choice.regression.as_ref().map(|chosen| {
+            let own = candidates.and_then(|candidates| candidates.regression.as_ref());
+            match own.filter(|own| own.strength == chosen.strength) {
+                Some(own) => own.map.clone(),
+                None => linear::refit(chosen, self.train.labelled()),
+            }
+        });
+        let own = |centres: usize| {
+            let mut all = candidates.iter().flat_map(|candidates| &candidates.discriminants);
+            all.find(|(own, _)| *own == centres).map(|(_, fit)| fit.clone())
+        };
+        let discriminant = match choice.centres {
+            None => None,
+            Some(centres) => Some(own(centres).map_or_else(|| self.discriminant(centres), Ok)?.part),
+        };
+        let trained = match (network_fit, choice.decay) {
+            (Some(fit), _) => Some(fit),
+            (None, Some(decay)) => Some(self.network(decay)?),
+            (None, None) => None,
+        };
+        let (layers, epochs) = trained.map(|fit| (fit.layers, fit.epochs)).unwrap_or_default();
+        let x = &self.held_out.x;
+        let logits = [
+            linear.as_ref().map(|map| map.apply(x)).unwrap_or_default(),
+            network(&layers, x),
+            discriminant.as_ref().map(|part| part.apply(x)).unwrap_or_default(),
+        ];
+        Ok(Member { data: self.data.clone(), linear, discriminant, network: layers, epochs, logits })
+    }
+
+    fn name(&self, part: &str) -> String {
+        format!("{}, fold {}, {part}", NAMES[self.which], self.fold + 1)
+    }
+}
+
+impl Member {
+    /// Takes the network out.
+    pub fn drop_network(&mut self) {
+        self.network.clear();
+        self.logits[1].clear();
+        self.epochs = 0;
+    }
+
+    /// Units of the network's first layer.
+    pub fn hidden_units(&self) -> Option<usize> {
+        self.network.first().map(|layer| layer.outputs)
+    }
+
+    /// The stack of the parts with a weight.
+    pub fn stack(self, betas: [f32; 3]) -> Stack {
+        let ClassifierData { dims, mean, scale, .. } = self.data;
+        let [has_linear, has_network, has_discriminant] = betas.map(|beta| beta > 0.0);
+        Stack {
+            dims,
+            mean,
+            scale,
+            // Without any weight the classifier is uniform; a part has to say of how many classes.
+            linear: self.linear.filter(|_| has_linear || betas == [0.0; 3]),
+            mlp: if has_network { self.network } else { Vec::new() },
+            discriminant: self.discriminant.filter(|_| has_discriminant),
+            betas,
+        }
+    }
+}

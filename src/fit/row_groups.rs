@@ -1,0 +1,70 @@
+//! Groups of related rows, which no split separates: rows of one group id, and rows with identical
+//! embeddings.
+
+use super::training_set::TrainingSet;
+
+/// A group of each row: equal numbers are one group.
+pub(crate) fn row_groups(set: &TrainingSet<'_>) -> Vec<usize> {
+    let rows = set.y.len();
+    let mut parent: Vec<usize> = (0..rows).collect();
+    join_equal(&mut parent, (0..rows).map(|row| embedding_hash(set, row)));
+    if let Some(groups) = set.groups {
+        join_equal(&mut parent, groups.iter().copied());
+    }
+    (0..rows).map(|row| root(&mut parent, row)).collect()
+}
+
+/// Joins the rows of equal keys.
+fn join_equal(parent: &mut [usize], keys: impl Iterator<Item = u64>) {
+    let mut order: Vec<(u64, usize)> = keys.zip(0..).collect();
+    order.sort_unstable();
+    for pair in order.windows(2) {
+        if let [(first, a), (second, b)] = pair
+            && first == second
+        {
+            let (a, b) = (root(parent, *a), root(parent, *b));
+            parent[a.max(b)] = a.min(b);
+        }
+    }
+}
+
+/// The representative of a row's group, with the path to it halved.
+fn root(parent: &mut [usize], mut row: usize) -> usize {
+    while parent[row] != row {
+        parent[row] = parent[parent[row]];
+        row = parent[row];
+    }
+    row
+}
+
+/// A hash of both embeddings' bits. A collision joins two groups, which does no harm.
+fn embedding_hash(set: &TrainingSet<'_>, row: usize) -> u64 {
+    let values = set.x.iter().flat_map(|x| x.row(row));
+    values.fold(0x9e37_79b9_7f4a_7c15, |hash: u64, value| {
+        let mixed = (hash ^ u64::from(value.to_bits())).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        mixed ^ (mixed >> 32)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Place;
+    use crate::fit::EmbeddingMatrix;
+
+    #[test]
+    fn equal_embeddings_and_equal_ids_are_joined() {
+        let (x1, x2) = ([1.0, 2.0, 1.0, 1.0, 5.0, 6.0], [0.0, 0.0, 0.0, 7.0, 8.0, 9.0]);
+        let modality = |values| EmbeddingMatrix { column: "x", dim: 1, values };
+        let mut set = TrainingSet {
+            place: Place::file("test"),
+            x: [modality(&x1), modality(&x2)],
+            y: &[0, 1, 0, 1, 0, 1],
+            classes: 2,
+            groups: None,
+        };
+        assert_eq!(row_groups(&set), [0, 1, 0, 3, 4, 5]);
+        set.groups = Some(&[1, 2, 3, 4, 3, 4]);
+        assert_eq!(row_groups(&set), [0, 1, 0, 3, 0, 3]);
+    }
+}
