@@ -14,6 +14,7 @@ mod classifier;
 mod covariance;
 mod density;
 mod em_steps;
+mod exponential;
 mod fit_file;
 mod gradient;
 mod inference;
@@ -27,6 +28,7 @@ mod random;
 mod recipe;
 mod reservoir;
 mod scaling;
+mod softmax;
 mod split;
 mod stack;
 #[cfg(test)]
