@@ -1,10 +1,14 @@
 //! Validation metrics: cross-entropy, accuracy and expected calibration error.
 
-use super::inference::log_sum_exp;
+use super::lanes::Real;
+use super::softmax::log_sum_exp_rows;
 
 /// Mean −ln p of the labels under logits (or log-probabilities) `[n, C]`; NaN for no rows.
-pub(crate) fn cross_entropy(logits: &[f64], y: &[u32], classes: usize) -> f64 {
-    let losses = logits.chunks_exact(classes).zip(y).map(|(row, &y)| log_sum_exp(row) - row[y as usize]);
+pub(crate) fn cross_entropy<T: Real + Into<f64>>(logits: &[T], y: &[u32], classes: usize) -> f64 {
+    let mut totals = vec![T::ZERO; y.len()];
+    log_sum_exp_rows(logits, classes, &mut totals);
+    let rows = logits.chunks_exact(classes).zip(y).zip(totals);
+    let losses = rows.map(|((row, &y), total)| total.into() - row[y as usize].into());
     losses.sum::<f64>() / y.len() as f64
 }
 

@@ -1,6 +1,6 @@
-//! exp, sums and maxima over slices, in the widest vectors of the processor.
+//! exp, sums, maxima and products over slices, in the widest vectors of the processor.
 //!
-//! The functions are written over fixed groups of lanes, without fused multiply-add, so that the
+//! The functions are written over a fixed number of lanes, without fused multiply-add, so that the
 //! compiler vectorises them and their results are the same bits on every processor.
 
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
@@ -164,6 +164,20 @@ pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     rest.fold(fold_lanes(lanes), |total, (&a, &b)| total + a * b)
 }
 
+/// |a − b|², lane by lane.
+#[inline(always)]
+pub(crate) fn squared_distance<T: Real>(a: &[T], b: &[T]) -> T {
+    let (left, right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = left.remainder().iter().zip(right.remainder());
+    let mut lanes = [T::ZERO; LANES];
+    for (a, b) in left.zip(right) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += (a - b) * (a - b);
+        }
+    }
+    rest.fold(fold_lanes(lanes), |total, (&a, &b)| total + (a - b) * (a - b))
+}
+
 /// The sum of the lanes, by halves.
 #[inline(always)]
 fn fold_lanes<T: Real>(mut lanes: [T; LANES]) -> T {
@@ -245,7 +259,8 @@ mod tests {
             let x: Vec<f64> = (0..n).map(|i| f64::from((i * 37) % 101) - 50.0).collect();
             assert_eq!(sum(&x), x.iter().sum::<f64>());
             assert_eq!(maximum(&x), x.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-            assert_eq!(dot(&x, &x), x.iter().map(|x| x * x).sum::<f64>());
+            let squares = x.iter().map(|x| x * x).sum::<f64>();
+            assert_eq!((dot(&x, &x), squared_distance(&x, &vec![0.0; x.len()])), (squares, squares));
         }
         assert_eq!(maximum(&[f64::NAN, 1.0, f64::NAN]), 1.0);
     }
