@@ -77,6 +77,7 @@ pub(super) fn fit_all(
                 input.labelled(&input.train, &train, set.classes),
                 input.labelled(&input.held_out, &held_out, set.classes),
                 &input.constant,
+                &mlp::HIDDEN,
                 DECAYS[decay],
                 random_stream(recipe.seed, RandomStream::Network(which, decay)),
                 &|epoch, nats| {
