@@ -51,7 +51,9 @@ fn part<'a>(x: &'a [f32], d: usize, rows: usize, rng: &mut ChaCha8Rng) -> Cow<'a
     if n <= rows {
         return Cow::Borrowed(x);
     }
-    sample(rng, n, rows).iter().flat_map(|row| &x[row * d..][..d]).copied().collect()
+    let mut picked = Vec::with_capacity(rows * d);
+    sample(rng, n, rows).iter().for_each(|row| picked.extend_from_slice(&x[row * d..][..d]));
+    Cow::Owned(picked)
 }
 
 /// One run from initial centres `[k, d]`: the sum of squared distances and the final centres.
@@ -85,11 +87,17 @@ fn lloyd(x: &[f32], d: usize, mut centres: Vec<f32>) -> (f64, Vec<f32>) {
 fn partial_sums(x: &[f32], d: usize, centres: &[f32]) -> (f64, Vec<f64>, Vec<f32>) {
     let (mut total, mut counts) = (0.0, vec![0.0; centres.len() / d]);
     let mut sums = vec![0f32; centres.len()];
-    for (row, (cluster, distance)) in x.chunks_exact(d).zip(assign(x, d, centres)) {
-        total += f64::from(distance);
-        counts[cluster] += 1.0;
-        sums[cluster * d..][..d].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-    }
+    let nearest = assign(x, d, centres);
+    vectorised(
+        #[inline(always)]
+        || {
+            for (row, (cluster, distance)) in x.chunks_exact(d).zip(nearest) {
+                total += f64::from(distance);
+                counts[cluster] += 1.0;
+                sums[cluster * d..][..d].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            }
+        },
+    );
     (total, counts, sums)
 }
 
