@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lsmi_etl::bundle::{
     Affine, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, Label, Mixture, Modality,
-    Stack, Training, Units,
+    ModelSet, Stack, Training, Units,
 };
 use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
@@ -31,13 +31,13 @@ pub fn bundle(dim: usize, components: usize) -> PathBuf {
     };
     let mut numbers = Numbers(1);
     let densities = [mixture(&mut numbers, dim, components), mixture(&mut numbers, dim, components)];
-    let classifiers = [vec![dim], vec![dim], vec![dim, dim]].map(|dims| stack(&mut numbers, dims));
+    let classifiers = [vec![dim], vec![dim], vec![dim, dim]].map(|dims| stack(&mut numbers, dims).into());
     let draft = BundleContents::fitted(
         [modality("x1"), modality("x2")],
         label,
         training(components),
-        &densities,
-        &classifiers,
+        &ModelSet { densities, classifiers },
+        None,
     );
     draft.write(&dir, true).unwrap();
     dir
@@ -89,27 +89,20 @@ fn stack(numbers: &mut Numbers, dims: Vec<usize>) -> Stack {
     let linear = affine(width, CLASSES);
     let mlp = vec![affine(width, HIDDEN), affine(HIDDEN, HIDDEN), affine(HIDDEN, CLASSES)];
     let (mean, scale) = (numbers.floats(width, 0.1), vec![1.0; width]);
-    Stack { dims, mean, scale, linear, mlp, betas: [0.5, 0.5] }
+    Stack { dims, mean, scale, linear: Some(linear), mlp, discriminant: None, betas: [0.5, 0.5, 0.0] }
 }
 
 /// Figures of no meaning but for the number of components.
 fn training(components: usize) -> Training {
-    let density = DensityFigures { mean_nats: 0.0, components, shrinkage_rows: None, iterations: 0 };
-    let classifier = ClassifierFigures {
-        cross_entropy_nats: 0.0,
-        accuracy: 0.0,
-        calibration_error: 0.0,
-        l2: 0.0,
-        weight_decay: 0.0,
-        epochs: 0,
-        betas: [0.5; 2],
-    };
+    let density = DensityFigures { components, ..DensityFigures::default() };
+    let classifier = ClassifierFigures { betas: [0.5; 2], ..ClassifierFigures::default() };
     Training {
         rows_seen: 0,
         rows_used: 0,
         seed: 0,
         density_fit: "none: random weights".to_owned(),
         validation: Figures {
+            folds: None,
             trained_rows: 0,
             measured_rows: 0,
             densities: [density.clone(), density],

@@ -337,19 +337,20 @@ impl LayoutPass<'_> {
     /// softmax underflows.
     fn log_softmax(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
         let (x, sizes) = self.column_major(node.input.first()?)?;
-        let [width] = sizes[..] else { return None };
-        if !matches!(integer(node, "axis").unwrap_or(-1), 1 | -1) {
+        let axis = sizes.len().checked_sub(1)?;
+        let of_last = [-1, sizes.len() as i64];
+        if !of_last.contains(&integer(node, "axis").unwrap_or(-1)) {
             return None;
         }
         let [shifted, exp, sum, log] =
             ["shifted", "exp", "sum", "log"].map(|part| format!("{output}:{part}"));
-        let max = self.halved(x.clone(), width, 0, output);
+        let max = self.halved(x.clone(), sizes[axis], axis, output);
         self.push("Sub", &[&x, &max], &shifted, Vec::new());
         self.push("Exp", &[&shifted], &exp, Vec::new());
         if self.opset < 13 {
-            self.push("ReduceSum", &[&exp], &sum, vec![ints_attribute("axes", &[0])]);
+            self.push("ReduceSum", &[&exp], &sum, vec![ints_attribute("axes", &[axis as i64])]);
         } else {
-            let axes = self.integers(format!("{output}:axes"), &[0]);
+            let axes = self.integers(format!("{output}:axes"), &[axis as i64]);
             self.push("ReduceSum", &[&exp, &axes], &sum, Vec::new());
         }
         self.push("Log", &[&sum], &log, Vec::new());

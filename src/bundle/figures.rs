@@ -20,9 +20,13 @@ pub struct Training {
     pub validation: Figures,
 }
 
-/// Validation figures of a fit, all on rows used neither for training nor for selection.
+/// Validation figures of a fit. With cross-fitting, each row's figures are those of the models
+/// that have not seen it; otherwise, all are on rows used neither for training nor for selection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
+    /// Number of folds of the cross-fitting; absent where there was one split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
     /// Rows for training and model selection.
     pub trained_rows: usize,
     /// Test rows, for the figures.
@@ -34,7 +38,7 @@ pub struct Figures {
 }
 
 /// Goodness of fit of a density.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DensityFigures {
     /// Mean −ln p(x) in nats, in the units of x.
     pub mean_nats: f64,
@@ -45,10 +49,33 @@ pub struct DensityFigures {
     pub shrinkage_rows: Option<f64>,
     /// Iterations or epochs until the held-out −ln p was least.
     pub iterations: usize,
+    /// Standard error of `mean_nats`, over rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error_nats: Option<f64>,
+    /// Mean −ln p(x) in nats of the trained rows under the main model: the difference to
+    /// `mean_nats` is the optimism of in-sample values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_sample_nats: Option<f64>,
+    /// What the choice was made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<DensityCandidate>,
+}
+
+/// A candidate of the search for a density.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DensityCandidate {
+    /// Number of Gaussians.
+    pub components: usize,
+    /// Strength of the shrinkage in rows' worth; absent for one shared covariance.
+    pub shrinkage_rows: Option<f64>,
+    /// Mean held-out −ln p(x) in nats.
+    pub mean_nats: f64,
+    /// Its standard error, over rows.
+    pub standard_error_nats: f64,
 }
 
 /// Accuracy and calibration of a classifier.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassifierFigures {
     /// Mean −ln p(y|x) in nats.
     pub cross_entropy_nats: f64,
@@ -56,12 +83,28 @@ pub struct ClassifierFigures {
     pub accuracy: f64,
     /// Expected calibration error over 15 equal bins of the top class's probability.
     pub calibration_error: f64,
-    /// L2 strength of the logistic regression.
+    /// L2 strength of the logistic regression; 0 without one.
     pub l2: f64,
-    /// Weight decay of the network.
+    /// Weight decay of the network; 0 without one.
     pub weight_decay: f64,
     /// Epochs until the network's held-out loss was least.
     pub epochs: usize,
-    /// Weights of regression and network in the stack.
+    /// Weights of regression and network in the stack; 0 for an absent part.
     pub betas: [f32; 2],
+    /// Weight of the discriminant analysis in the stack; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discriminant_beta: Option<f32>,
+    /// R, the discriminant analysis's centres of a class; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub centres: Option<usize>,
+    /// Units of each hidden layer of the network; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden_units: Option<usize>,
+    /// Standard error of `cross_entropy_nats`, over rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error_nats: Option<f64>,
+    /// Mean −ln p(y|x) in nats of the trained rows under the main model: its difference to
+    /// `cross_entropy_nats` is the optimism of in-sample values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_sample_nats: Option<f64>,
 }

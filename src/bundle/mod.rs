@@ -8,6 +8,7 @@ mod class;
 mod classifier;
 mod column_major;
 mod density;
+mod ensemble;
 mod figures;
 mod flops;
 mod fold;
@@ -27,14 +28,14 @@ mod shared_centre;
 mod write;
 
 pub use class::Class;
-pub use figures::{ClassifierFigures, DensityFigures, Figures, Training};
+pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, Training};
 pub use manifest::{
     ClassifierFile, ClassifierOutput, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models, Units,
 };
 pub use open::{Bundle, MANIFEST};
 pub use output_kind::OutputKind;
 pub use pack::PackRequest;
-pub use params::{Affine, Mixture, Stack};
+pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet, Stack};
 pub use program::{Graph, INPUTS, Program};
 pub use raw::{RawModel, RawModels};
 pub use role::Role;

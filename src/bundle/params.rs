@@ -1,5 +1,5 @@
-//! Parameters of the models that `fit` trains, as plain data before their export to ONNX: a
-//! mixture and a stacked classifier.
+//! Parameters of the models that `fit` trains, as plain data before their export to ONNX:
+//! mixtures, and ensembles of stacked classifiers.
 
 /// A KNIFE density (Pichler et al. 2022): a mixture of K Gaussians over d
 /// dimensions, each given by a lower-triangular factor A_k of its precision,
@@ -37,9 +37,32 @@ pub struct Affine {
     pub bias: Vec<f32>,
 }
 
-/// A classifier: standardise, then a multinomial logistic regression and a ReLU
-/// network, stacked: ln p(y|x) = log_softmax(β_lin·z_lin + β_mlp·z_mlp).
-/// The stack weights include the temperature.
+/// Mixture discriminant analysis (Hastie and Tibshirani, *Discriminant analysis by Gaussian
+/// mixtures*, 1996): R centres a class and one covariance for all, so that
+///
+/// ```text
+/// z_c = ln Σ_r exp(w_cr·x + b_cr) = ln p(x, y = c) + a term that is the same for all classes
+/// ```
+///
+/// where b_cr holds the logarithms of the class's prior and of the centre's weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Discriminant {
+    /// Length of x.
+    pub inputs: usize,
+    /// C, the number of classes.
+    pub classes: usize,
+    /// R, the number of centres of each class. A class that needs fewer repeats one.
+    pub centres: usize,
+    /// w_cr, `[C·R, inputs]` row-major: the R rows of a class are adjacent.
+    pub weight: Vec<f32>,
+    /// b_cr, length C·R.
+    pub bias: Vec<f32>,
+}
+
+/// A classifier: standardise, then up to three parts, a multinomial logistic regression, a ReLU
+/// network and a discriminant analysis, stacked:
+/// ln p(y|x) = log_softmax(β_lin·z_lin + β_mlp·z_mlp + β_mda·z_mda).
+/// The stack weights include the temperature. At least one part is present.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
     /// The dimension of each input: one entry for p(y|x_m), two for p(y|x1,x2),
@@ -50,9 +73,50 @@ pub struct Stack {
     /// Training standard deviation of the concatenated inputs, all positive.
     pub scale: Vec<f32>,
     /// z_lin = linear(standardised x): `[C]`.
-    pub linear: Affine,
-    /// z_mlp: affine maps with ReLU between them, the last one to `[C]`.
+    pub linear: Option<Affine>,
+    /// z_mlp: affine maps with ReLU between them, the last one to `[C]`; empty where absent.
     pub mlp: Vec<Affine>,
-    /// (β_lin, β_mlp), both ≥ 0.
-    pub betas: [f32; 2],
+    /// z_mda of the standardised x: `[C]`.
+    pub discriminant: Option<Discriminant>,
+    /// (β_lin, β_mlp, β_mda), all ≥ 0; that of an absent part has no meaning.
+    pub betas: [f32; 3],
+}
+
+impl Stack {
+    /// C, the number of classes; 0 where all parts are absent.
+    pub fn classes(&self) -> usize {
+        let linear = self.linear.iter().chain(self.mlp.last()).map(|map| map.outputs);
+        linear.chain(self.discriminant.iter().map(|part| part.classes)).next().unwrap_or(0)
+    }
+}
+
+/// A classifier as the mean of its members' probabilities: one stack of each fold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ensemble {
+    /// The members, at least one, of equal inputs and classes.
+    pub members: Vec<Stack>,
+}
+
+impl From<Stack> for Ensemble {
+    fn from(stack: Stack) -> Self {
+        Self { members: vec![stack] }
+    }
+}
+
+/// The five models: of all rows, or of the rows outside one fold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSet {
+    /// p(x1) and p(x2).
+    pub densities: [Mixture; 2],
+    /// p(y|x1), p(y|x2) and p(y|x1, x2).
+    pub classifiers: [Ensemble; 3],
+}
+
+/// What cross-fitting adds to a bundle: for each fold the models that have not seen its rows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FittedFolds {
+    /// The models fitted without fold f.
+    pub models: Vec<ModelSet>,
+    /// The hashes of the rows in fold f.
+    pub rows: Vec<Vec<u64>>,
 }

@@ -14,7 +14,7 @@ use super::density::density_graph;
 use super::figures::Training;
 use super::manifest::{ClassifierFile, FORMAT_VERSION, Label, Manifest, Modality, ModelFile, Models};
 use super::open::{MANIFEST, sha256_hex};
-use super::{Bundle, Mixture, OutputKind, RawModel, RawModels, Role, Stack, adapt, check, onnx};
+use super::{Bundle, FittedFolds, ModelSet, OutputKind, RawModel, RawModels, Role, adapt, check, onnx};
 
 /// Contents of a bundle before it is written.
 #[derive(Debug, Clone)]
@@ -35,9 +35,10 @@ impl BundleContents {
         modalities: [Modality; 2],
         label: Label,
         training: Training,
-        densities: &[Mixture; 2],
-        classifiers: &[Stack; 3],
+        models: &ModelSet,
+        _folds: Option<&FittedFolds>,
     ) -> Self {
+        let ModelSet { densities, classifiers } = models;
         let graphs = densities.iter().map(density_graph).chain(classifiers.iter().map(classifier_graph));
         let models = Role::ALL.into_iter().zip(graphs).collect();
         Self { modalities, label, training: Some(training), models, outputs: [OutputKind::LogProb; 3] }

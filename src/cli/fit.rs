@@ -119,6 +119,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
                 DensityFitArg::Em => DensityFit::Em,
                 DensityFitArg::Sgd => DensityFit::Sgd,
             },
+            ..Recipe::default()
         },
         max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
         max_classes: args.max_classes.map(|n| n as usize),

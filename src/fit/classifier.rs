@@ -150,14 +150,16 @@ impl ClassifierData {
     ) -> (Stack, ClassifierFigures) {
         let classes = regression.map.outputs;
         let linear = regression.map.apply(&self.held_out);
-        let betas = fit_weights(&linear, &network(&trained.layers, &self.held_out), held_out, classes);
+        let hidden = network(&trained.layers, &self.held_out);
+        let betas = fit_weights([&linear, &hidden, &[]], held_out, classes);
         let (x, y) = ([self.train.as_slice(), &self.held_out].concat(), [train, held_out].concat());
         let stack = Stack {
             dims: self.dims.clone(),
             mean: self.mean.clone(),
             scale: self.scale.clone(),
-            linear: linear::refit(&regression, self.labelled(&x, &y, classes)),
+            linear: Some(linear::refit(&regression, self.labelled(&x, &y, classes))),
             mlp: trained.layers.clone(),
+            discriminant: None,
             betas,
         };
         let log_prob = stack.log_prob_standardised(&self.measure);
@@ -168,7 +170,8 @@ impl ClassifierData {
             l2: regression.strength,
             weight_decay: trained.decay,
             epochs: trained.epochs,
-            betas,
+            betas: [betas[0], betas[1]],
+            ..ClassifierFigures::default()
         };
         (stack, figures)
     }

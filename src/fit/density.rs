@@ -84,6 +84,7 @@ fn fit(
         components: mixture.components(),
         shrinkage_rows: fitted.shrinkage.is_finite().then_some(fitted.shrinkage),
         iterations: fitted.iterations,
+        ..DensityFigures::default()
     };
     Ok((mixture, figures))
 }

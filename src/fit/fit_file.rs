@@ -122,8 +122,8 @@ pub fn fit_file(
         [modality(0, &x1), modality(1, &x2)],
         Label { column: Some(label), classes, prior: models.prior },
         training,
-        &models.densities,
-        &models.classifiers,
+        &models.models,
+        None,
     );
     Ok(FitReport { bundle: contents.write(dir, options.overwrite)?, fates: sample.fates })
 }

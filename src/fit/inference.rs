@@ -6,7 +6,7 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use crate::bundle::{Affine, Mixture, Stack};
+use crate::bundle::{Affine, Discriminant, Ensemble, Mixture, Stack};
 
 use super::lanes::{Real, dot, maximum, squared_distance, vectorised};
 use super::softmax::log_sum_exp_rows;
@@ -133,9 +133,49 @@ impl Stack {
 
     /// ln p(y|x) of standardised and concatenated rows.
     pub(crate) fn log_prob_standardised(&self, x: &[f32]) -> Vec<f64> {
-        let mut log_prob = combine(self.betas, &self.linear.apply(x), &network(&self.mlp, x));
-        log_prob.chunks_exact_mut(self.linear.outputs.max(1)).for_each(log_softmax);
+        let linear = self.linear.as_ref().map(|map| map.apply(x)).unwrap_or_default();
+        let discriminant = self.discriminant.as_ref().map(|part| part.apply(x)).unwrap_or_default();
+        let mut log_prob = combine(self.betas, [&linear, &network(&self.mlp, x), &discriminant]);
+        log_prob.chunks_exact_mut(self.classes().max(1)).for_each(log_softmax);
         log_prob
+    }
+}
+
+impl Ensemble {
+    /// ln of the members' mean probability in nats for every class: `[n, C]` row-major.
+    ///
+    /// `inputs` are the modalities of this classifier, each `[n, d]` row-major.
+    pub fn log_prob(&self, inputs: &[&[f32]]) -> Vec<f64> {
+        let members: Vec<Vec<f64>> = self.members.iter().map(|member| member.log_prob(inputs)).collect();
+        log_mean_exp(&members)
+    }
+}
+
+/// ln of the mean of exp(v), entry by entry.
+pub(crate) fn log_mean_exp(members: &[Vec<f64>]) -> Vec<f64> {
+    let [rest @ .., last] = members else { return Vec::new() };
+    let count = (members.len() as f64).ln();
+    let mut terms = vec![0.0; members.len()];
+    let mean = |at: usize| {
+        terms.iter_mut().zip(members).for_each(|(term, member)| *term = member[at]);
+        log_sum_exp(&terms) - count
+    };
+    if rest.is_empty() { last.clone() } else { (0..last.len()).map(mean).collect() }
+}
+
+impl Discriminant {
+    /// z `[n, C]` of standardised rows `[n, inputs]`, both row-major.
+    pub(crate) fn apply(&self, x: &[f32]) -> Vec<f32> {
+        let (inputs, outputs) = (self.inputs, self.classes * self.centres);
+        let map = Affine { inputs, outputs, weight: self.weight.clone(), bias: self.bias.clone() };
+        let terms = map.apply(x);
+        terms
+            .par_chunks_exact(self.centres.max(1))
+            .map(|terms| {
+                let top = terms.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                top + terms.iter().map(|term| (term - top).exp()).sum::<f32>().ln()
+            })
+            .collect()
     }
 }
 
@@ -175,10 +215,16 @@ pub(crate) fn network(layers: &[Affine], x: &[f32]) -> Vec<f32> {
     values
 }
 
-/// β_lin·z_lin + β_mlp·z_mlp.
-pub(crate) fn combine(betas: [f32; 2], linear: &[f32], mlp: &[f32]) -> Vec<f64> {
-    let [first, second] = betas.map(f64::from);
-    linear.iter().zip(mlp).map(|(&a, &b)| first * f64::from(a) + second * f64::from(b)).collect()
+/// β_lin·z_lin + β_mlp·z_mlp + β_mda·z_mda; the logits of an absent part are empty.
+pub(crate) fn combine(betas: [f32; 3], parts: [&[f32]; 3]) -> Vec<f64> {
+    let entries = parts.iter().map(|part| part.len()).max().unwrap_or(0);
+    let mut sum = vec![0.0; entries];
+    for (beta, part) in betas.map(f64::from).into_iter().zip(parts) {
+        if beta != 0.0 {
+            sum.iter_mut().zip(part).for_each(|(sum, &z)| *sum += beta * f64::from(z));
+        }
+    }
+    sum
 }
 
 /// x − mean, row by row.
@@ -232,17 +278,18 @@ mod tests {
             dims: vec![1, 2],
             mean: vec![1.0, 0.0, -1.0],
             scale: vec![2.0, 1.0, 0.5],
-            linear: Affine {
+            linear: Some(Affine {
                 inputs: 3,
                 outputs: 2,
                 weight: vec![1., 0., 0., 0., 1., 1.],
                 bias: vec![0.5, 0.],
-            },
+            }),
             mlp: vec![
                 Affine { inputs: 3, outputs: 1, weight: vec![1., 1., 1.], bias: vec![-1.] },
                 Affine { inputs: 1, outputs: 2, weight: vec![2., -1.], bias: vec![0., 1.] },
             ],
-            betas: [0.5, 2.0],
+            discriminant: None,
+            betas: [0.5, 2.0, 0.0],
         };
         // Standardised: row 0 is (1, 2, 4), row 1 is (−1, −1, 0).
         let log_prob = stack.log_prob(&[&[3., -1.], &[2., 1., -1., -1.]]);

@@ -94,6 +94,7 @@ impl ReservoirSample {
             x: [modality(0), modality(1)],
             y: &self.y,
             classes: classes.len(),
+            groups: None,
         }
     }
 }

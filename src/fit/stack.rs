@@ -1,23 +1,28 @@
-//! Stacking of regression and network: two weights, fitted on held-out rows, which include
-//! the temperature scaling (Guo et al. 2017).
+//! Stacking of regression, network and discriminant analysis: a weight for each, fitted on held-out
+//! rows, which include the temperature scaling (Guo et al. 2017).
 
 use super::inference::combine;
 use super::metrics::cross_entropy;
 
-/// (β_lin, β_mlp) ≥ 0 of least cross-entropy under β_lin·z_lin + β_mlp·z_mlp.
+/// Logits `[n, C]` of regression, network and discriminant analysis; empty for an absent part.
+pub(crate) type Parts<'a> = [&'a [f32]; 3];
+
+/// β ≥ 0 of least cross-entropy under β_lin·z_lin + β_mlp·z_mlp + β_mda·z_mda; 0 for an absent part.
 ///
-/// The logits `[n, C]` are of held-out rows. The problem is convex: projected Newton on the
-/// non-negative quadrant.
-pub(crate) fn fit_weights(linear: &[f32], mlp: &[f32], y: &[u32], classes: usize) -> [f32; 2] {
-    let loss = |betas: [f64; 2]| cross_entropy(&combine(betas.map(|b| b as f32), linear, mlp), y, classes);
-    let mut betas = [0.5, 0.5];
+/// The logits are of held-out rows. The problem is convex: projected Newton on the non-negative
+/// orthant.
+pub(crate) fn fit_weights(parts: Parts<'_>, y: &[u32], classes: usize) -> [f32; 3] {
+    let loss = |betas: [f64; 3]| cross_entropy(&combine(betas.map(|b| b as f32), parts), y, classes);
+    let present = parts.map(|part| !part.is_empty());
+    let share = 1.0 / present.iter().filter(|present| **present).count().max(1) as f64;
+    let mut betas = present.map(|present| if present { share } else { 0.0 });
     let mut best = loss(betas);
     for _ in 0..100 {
-        let (gradient, hessian) = slopes(betas, linear, mlp, y, classes);
-        let direction = newton_direction(betas, gradient, hessian);
+        let (gradient, hessian) = slopes(betas, parts, y, classes);
+        let direction = newton_direction(present, betas, gradient, hessian);
         let mut step = 1.0;
         let moved = loop {
-            let trial = [0, 1].map(|i| (betas[i] + step * direction[i]).max(0.0));
+            let trial = [0, 1, 2].map(|i| (betas[i] + step * direction[i]).max(0.0));
             let value = loss(trial);
             if value < best {
                 break Some((trial, value));
@@ -37,51 +42,77 @@ pub(crate) fn fit_weights(linear: &[f32], mlp: &[f32], y: &[u32], classes: usize
     betas.map(|beta| beta as f32)
 }
 
-/// The gradient and the Hessian (its three entries) of the mean cross-entropy.
-fn slopes(betas: [f64; 2], linear: &[f32], mlp: &[f32], y: &[u32], classes: usize) -> ([f64; 2], [f64; 3]) {
-    let (mut gradient, mut hessian) = ([0.0; 2], [0.0; 3]);
-    let mut log_p = combine(betas.map(|b| b as f32), linear, mlp);
-    let rows = linear.chunks_exact(classes).zip(mlp.chunks_exact(classes)).zip(y);
-    for (log_p, ((linear, mlp), &y)) in log_p.chunks_exact_mut(classes).zip(rows) {
+/// The gradient and the Hessian of the mean cross-entropy.
+fn slopes(betas: [f64; 3], parts: Parts<'_>, y: &[u32], classes: usize) -> ([f64; 3], [[f64; 3]; 3]) {
+    let (mut gradient, mut hessian) = ([0.0; 3], [[0.0; 3]; 3]);
+    let mut log_p = combine(betas.map(|b| b as f32), parts);
+    for (row, (log_p, &y)) in log_p.chunks_exact_mut(classes).zip(y).enumerate() {
         super::inference::log_softmax(log_p);
-        let mut mean = [0.0; 2];
-        let mut square = [0.0; 3];
-        for ((log_p, &a), &b) in log_p.iter().zip(linear).zip(mlp) {
-            let (p, a, b) = (log_p.exp(), f64::from(a), f64::from(b));
-            mean[0] += p * a;
-            mean[1] += p * b;
-            square[0] += p * a * a;
-            square[1] += p * a * b;
-            square[2] += p * b * b;
+        let z = parts.map(|part| part.get(row * classes..(row + 1) * classes).unwrap_or(&[]));
+        let mut mean = [0.0; 3];
+        let mut square = [[0.0; 3]; 3];
+        for (class, log_p) in log_p.iter().enumerate() {
+            let p = log_p.exp();
+            let z = z.map(|z| z.get(class).map_or(0.0, |&z| f64::from(z)));
+            for i in 0..3 {
+                mean[i] += p * z[i];
+                for j in 0..=i {
+                    square[i][j] += p * z[i] * z[j];
+                }
+            }
         }
-        gradient[0] += mean[0] - f64::from(linear[y as usize]);
-        gradient[1] += mean[1] - f64::from(mlp[y as usize]);
-        hessian[0] += square[0] - mean[0] * mean[0];
-        hessian[1] += square[1] - mean[0] * mean[1];
-        hessian[2] += square[2] - mean[1] * mean[1];
+        for i in 0..3 {
+            gradient[i] += mean[i] - z[i].get(y as usize).map_or(0.0, |&z| f64::from(z));
+            for j in 0..=i {
+                hessian[i][j] += square[i][j] - mean[i] * mean[j];
+            }
+        }
     }
     let scale = 1.0 / y.len().max(1) as f64;
-    (gradient.map(|g| g * scale), hessian.map(|h| h * scale))
+    let symmetric = |i: usize| [0, 1, 2].map(|j| scale * hessian[i.max(j)][i.min(j)]);
+    (gradient.map(|g| g * scale), [0, 1, 2].map(symmetric))
 }
 
-/// Newton's direction, restricted to the weights that are not fixed at zero.
-fn newton_direction(betas: [f64; 2], gradient: [f64; 2], hessian: [f64; 3]) -> [f64; 2] {
-    // A ridge: the Hessian is singular where both models predict the same.
-    let ridge = 1e-9 * (hessian[0] + hessian[2]) + 1e-12;
-    let (aa, ab, bb) = (hessian[0] + ridge, hessian[1], hessian[2] + ridge);
-    let held = [0, 1].map(|i| betas[i] <= 0.0 && gradient[i] > 0.0);
-    match held {
-        [true, true] => [0.0, 0.0],
-        [true, false] => [0.0, -gradient[1] / bb],
-        [false, true] => [-gradient[0] / aa, 0.0],
-        [false, false] => {
-            let determinant = aa * bb - ab * ab;
-            [
-                (ab * gradient[1] - bb * gradient[0]) / determinant,
-                (ab * gradient[0] - aa * gradient[1]) / determinant,
-            ]
+/// Newton's direction, restricted to the weights that are present and not fixed at zero.
+fn newton_direction(
+    present: [bool; 3],
+    betas: [f64; 3],
+    gradient: [f64; 3],
+    hessian: [[f64; 3]; 3],
+) -> [f64; 3] {
+    // A ridge: the Hessian is singular where two parts predict the same.
+    let ridge = 1e-9 * (0..3).map(|i| hessian[i][i]).sum::<f64>() + 1e-12;
+    let free = [0, 1, 2].map(|i| present[i] && !(betas[i] <= 0.0 && gradient[i] > 0.0));
+    // An identity in the rows and columns of the fixed weights.
+    let mut matrix = hessian;
+    let mut right = [0.0; 3];
+    for i in 0..3 {
+        for j in 0..3 {
+            if !(free[i] && free[j]) {
+                matrix[i][j] = 0.0;
+            }
+        }
+        matrix[i][i] = if free[i] { matrix[i][i] + ridge } else { 1.0 };
+        right[i] = if free[i] { -gradient[i] } else { 0.0 };
+    }
+    solve(matrix, right)
+}
+
+/// The solution of a positive definite system, by elimination.
+fn solve(mut matrix: [[f64; 3]; 3], mut right: [f64; 3]) -> [f64; 3] {
+    for pivot in 0..3 {
+        for row in pivot + 1..3 {
+            let factor = matrix[row][pivot] / matrix[pivot][pivot];
+            let eliminated = matrix[pivot];
+            matrix[row].iter_mut().zip(eliminated).for_each(|(value, above)| *value -= factor * above);
+            right[row] -= factor * right[pivot];
         }
     }
+    for row in (0..3).rev() {
+        let known: f64 = (row + 1..3).map(|column| matrix[row][column] * right[column]).sum();
+        right[row] = (right[row] - known) / matrix[row][row];
+    }
+    right
 }
 
 #[cfg(test)]
@@ -117,18 +148,18 @@ mod tests {
     fn the_temperature_is_found() {
         let (z, y) = drawn(20_000);
         let noise: Vec<f32> = z.iter().rev().copied().collect();
-        let [linear, mlp] = fit_weights(&z, &noise, &y, 3);
-        assert!((linear - 0.5).abs() < 0.04 && mlp.abs() < 0.04, "{linear} {mlp}");
+        let [linear, mlp, absent] = fit_weights([&z, &noise, &[]], &y, 3);
+        assert!((linear - 0.5).abs() < 0.04 && mlp.abs() < 0.04 && absent == 0.0, "{linear} {mlp} {absent}");
     }
 
     #[test]
     fn weights_do_not_turn_negative() {
         let (z, y) = drawn(5_000);
         let against: Vec<f32> = z.iter().map(|z| -z).collect();
-        let betas = fit_weights(&z, &against, &y, 3);
+        let betas = fit_weights([&z, &against, &z], &y, 3);
         assert!(betas.iter().all(|&beta| beta >= 0.0), "{betas:?}");
         // An uninformative second model: the first alone is as good.
-        let only = fit_weights(&against, &against, &y, 3);
-        assert_eq!(only, [0.0, 0.0]);
+        let only = fit_weights([&against, &[], &against], &y, 3);
+        assert_eq!(only, [0.0; 3]);
     }
 }

@@ -1,6 +1,6 @@
 //! Training of all models on a set of rows: splits, densities, classifiers, prior.
 
-use crate::bundle::{Figures, Mixture, Stack};
+use crate::bundle::{Ensemble, Figures, ModelSet};
 use crate::error::Result;
 
 use super::progress::FitProgress;
@@ -13,13 +13,15 @@ use super::{classifier, density};
 /// The result of training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FittedModels {
-    /// p(x1) and p(x2).
-    pub densities: [Mixture; 2],
-    /// p(y|x1), p(y|x2) and p(y|x1, x2).
-    pub classifiers: [Stack; 3],
+    /// The main models, for rows that were not trained on.
+    pub models: ModelSet,
+    /// For each fold the models that have not seen its rows; empty without cross-fitting.
+    pub folds: Vec<ModelSet>,
+    /// The fold of each row; empty without cross-fitting.
+    pub fold_of_row: Vec<u8>,
     /// p(y): class frequencies, with 0.5 added to each count.
     pub prior: Vec<f64>,
-    /// Validation figures on the test set.
+    /// Validation figures, out of fold or on the test set.
     pub figures: Figures,
 }
 
@@ -53,10 +55,15 @@ fn train_fold(
     progress.stage("classifiers");
     let [one, two, both] = classifier::fit_all(set, &parts, recipe, progress)?;
     Ok(FittedModels {
-        densities: [first.0, second.0],
-        classifiers: [one.0, two.0, both.0],
+        models: ModelSet {
+            densities: [first.0, second.0],
+            classifiers: [one.0, two.0, both.0].map(Ensemble::from),
+        },
+        folds: Vec::new(),
+        fold_of_row: Vec::new(),
         prior: prior(set.y, set.classes),
         figures: Figures {
+            folds: None,
             trained_rows: fold.train.len(),
             measured_rows: fold.held_out.len(),
             densities: [first.1, second.1],

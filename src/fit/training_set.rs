@@ -34,6 +34,9 @@ pub struct TrainingSet<'a> {
     pub y: &'a [u32],
     /// C, the number of classes.
     pub classes: usize,
+    /// The group of each row, where rows are related: a group never lies in two folds. Rows with
+    /// identical embeddings are of one group in any case.
+    pub groups: Option<&'a [u64]>,
 }
 
 /// Validates the training rows.

@@ -205,7 +205,7 @@ mod tests {
 
     fn models(calibration_errors: [f64; 3], cross_entropies: [f64; 3]) -> Models {
         let density =
-            || DensityFigures { mean_nats: 1.0, components: 1, shrinkage_rows: None, iterations: 1 };
+            || DensityFigures { mean_nats: 1.0, components: 1, iterations: 1, ..DensityFigures::default() };
         let classifier = |index: usize| ClassifierFigures {
             cross_entropy_nats: cross_entropies[index],
             accuracy: 0.9,
@@ -214,8 +214,10 @@ mod tests {
             weight_decay: 1.0,
             epochs: 1,
             betas: [0.5, 0.5],
+            ..ClassifierFigures::default()
         };
         let validation = Figures {
+            folds: None,
             trained_rows: 900,
             measured_rows: 100,
             densities: [density(), density()],

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use lsmi_etl::bundle::{Affine, BundleContents, Class, Label, Mixture, Modality, Stack, Units};
+use lsmi_etl::bundle::{
+    Affine, BundleContents, Class, Ensemble, Label, Mixture, Modality, ModelSet, Stack, Units,
+};
 
 use crate::harness::{last_json, lsmi, must, runtime};
 
@@ -40,10 +42,12 @@ fn large_bundle(dir: &Path) -> u64 {
             dims,
             mean: vec![0.0; inputs],
             scale: vec![1.0; inputs],
-            linear: affine(inputs, 2),
+            linear: Some(affine(inputs, 2)),
             mlp: vec![affine(inputs, 4), affine(4, 2)],
-            betas: [0.5, 0.5],
+            discriminant: None,
+            betas: [0.5, 0.5, 0.0],
         }
+        .into()
     };
     let modality = |column: &str| Modality {
         column: Some(column.into()),
@@ -71,14 +75,15 @@ fn large_bundle(dir: &Path) -> u64 {
             "classifiers": [classifier_figures, classifier_figures, classifier_figures]
         }
     }));
-    let classifiers = [classifier(vec![DIM]), classifier(vec![DIM]), classifier(vec![DIM, DIM])];
+    let classifiers: [Ensemble; 3] =
+        [classifier(vec![DIM]), classifier(vec![DIM]), classifier(vec![DIM, DIM])];
     let densities = [density.clone(), density];
     let draft = BundleContents::fitted(
         [modality("x1"), modality("x2")],
         label,
         training.unwrap(),
-        &densities,
-        &classifiers,
+        &ModelSet { densities, classifiers },
+        None,
     );
     draft.write(&dir.join("bundle"), false).unwrap();
     let files = std::fs::read_dir(dir.join("bundle")).unwrap();

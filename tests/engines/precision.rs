@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use lsmi_etl::bundle::{
-    Affine, Bundle, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, Label, Mixture,
-    Modality, Stack, Training, Units,
+    Affine, Bundle, BundleContents, Class, ClassifierFigures, DensityFigures, Discriminant, Ensemble,
+    Figures, Label, Mixture, Modality, ModelSet, Stack, Training, Units,
 };
 use lsmi_etl::engine::{BatchInputs, BatchOutputs, Engine, EngineChoice, EngineOptions};
 use rand::{Rng, SeedableRng};
@@ -47,7 +47,8 @@ fn mixture(dim: usize, rng: &mut ChaCha8Rng, shared: bool) -> Mixture {
     Mixture { dim, log_weights: vec![0.3f64.ln(), 0.7f64.ln()], means, factors, center }
 }
 
-fn stack(dims: &[usize], mean: &[f64], rng: &mut ChaCha8Rng) -> Stack {
+/// A member of an ensemble; without centres it has no discriminant analysis.
+fn stack(dims: &[usize], mean: &[f64], rng: &mut ChaCha8Rng, centres: usize) -> Stack {
     let mut affine = |inputs: usize, outputs: usize| Affine {
         inputs,
         outputs,
@@ -55,14 +56,27 @@ fn stack(dims: &[usize], mean: &[f64], rng: &mut ChaCha8Rng) -> Stack {
         bias: (0..outputs).map(|_| normal(rng) as f32).collect(),
     };
     let width = dims.iter().sum();
+    let Affine { inputs, weight, bias, .. } = affine(width, CLASSES * centres);
     Stack {
         dims: dims.to_vec(),
-        linear: affine(width, CLASSES),
+        linear: Some(affine(width, CLASSES)),
         mlp: vec![affine(width, HIDDEN), affine(HIDDEN, HIDDEN), affine(HIDDEN, CLASSES)],
-        mean: mean.iter().map(|&m| m as f32).collect(),
+        discriminant: (centres > 0).then_some(Discriminant {
+            inputs,
+            classes: CLASSES,
+            centres,
+            weight,
+            bias,
+        }),
+        mean: mean.iter().map(|&m| (m + 0.02 * normal(rng)) as f32).collect(),
         scale: vec![2.0; width],
-        betas: [0.7, 1.3],
+        betas: [0.7, 1.3, 0.6],
     }
+}
+
+/// Members of one, two, three, … centres.
+fn ensemble(dims: &[usize], mean: &[f64], rng: &mut ChaCha8Rng, members: usize) -> Ensemble {
+    Ensemble { members: (1..=members).map(|centres| stack(dims, mean, rng, centres)).collect() }
 }
 
 /// Rows of the mixture's components.
@@ -112,7 +126,7 @@ fn apply(map: &Affine, x: &[f64]) -> Vec<f64> {
     rows.map(|(w, b)| f64::from(*b) + w.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum::<f64>()).collect()
 }
 
-fn true_log_prob(stack: &Stack, x: &[f32], y: usize) -> f64 {
+fn true_log_probs(stack: &Stack, x: &[f32]) -> Vec<f64> {
     let standardised = x.iter().zip(&stack.mean).zip(&stack.scale);
     let x: Vec<f64> =
         standardised.map(|((x, m), s)| (f64::from(*x) - f64::from(*m)) / f64::from(*s)).collect();
@@ -123,29 +137,36 @@ fn true_log_prob(stack: &Stack, x: &[f32], y: usize) -> f64 {
         }
         hidden = apply(map, &hidden);
     }
-    let [linear, network] = stack.betas.map(f64::from);
-    let logits: Vec<f64> =
-        apply(&stack.linear, &x).iter().zip(&hidden).map(|(l, h)| linear * l + network * h).collect();
-    logits[y] - log_sum_exp(&logits)
+    let discriminant = match &stack.discriminant {
+        None => vec![0.0; CLASSES],
+        Some(Discriminant { inputs, centres, weight, bias, .. }) => {
+            let (weight, bias) = (weight.clone(), bias.clone());
+            let map = Affine { inputs: *inputs, outputs: bias.len(), weight, bias };
+            apply(&map, &x).chunks_exact(*centres).map(log_sum_exp).collect()
+        }
+    };
+    let [linear, network, beta] = stack.betas.map(f64::from);
+    let parts = apply(stack.linear.as_ref().unwrap(), &x).into_iter().zip(hidden).zip(discriminant);
+    let logits: Vec<f64> = parts.map(|((l, h), z)| linear * l + network * h + beta * z).collect();
+    let total = log_sum_exp(&logits);
+    logits.iter().map(|logit| logit - total).collect()
+}
+
+fn true_log_prob(ensemble: &Ensemble, x: &[f32], y: usize) -> f64 {
+    let members: Vec<f64> = ensemble.members.iter().map(|stack| true_log_probs(stack, x)[y]).collect();
+    log_sum_exp(&members) - (members.len() as f64).ln()
 }
 
 fn training() -> Training {
-    let density = || DensityFigures { mean_nats: 0.0, components: 2, shrinkage_rows: None, iterations: 0 };
-    let classifier = || ClassifierFigures {
-        cross_entropy_nats: 0.0,
-        accuracy: 0.0,
-        calibration_error: 0.0,
-        l2: 0.0,
-        weight_decay: 0.0,
-        epochs: 0,
-        betas: [0.7, 1.3],
-    };
+    let density = || DensityFigures { components: 2, ..DensityFigures::default() };
+    let classifier = ClassifierFigures::default;
     Training {
         rows_seen: 0,
         rows_used: 0,
         seed: 0,
         density_fit: "em".into(),
         validation: Figures {
+            folds: None,
             trained_rows: 0,
             measured_rows: 0,
             densities: [density(), density()],
@@ -154,12 +175,12 @@ fn training() -> Training {
     }
 }
 
-fn written(dir: &Path, densities: &[Mixture; 2], classifiers: &[Stack; 3]) -> Bundle {
+fn written(dir: &Path, models: &ModelSet) -> Bundle {
     let modality = |dim| Modality { column: None, dim, units: Units::Raw, mean_h_nats: None };
-    let modalities = [modality(densities[0].dim), modality(densities[1].dim)];
+    let modalities = [0, 1].map(|m| modality(models.densities[m].dim));
     let classes = (0..CLASSES as i64).map(Class::Integer).collect();
     let label = Label { column: None, classes, prior: vec![1.0 / CLASSES as f64; CLASSES] };
-    let draft = BundleContents::fitted(modalities, label, training(), densities, classifiers);
+    let draft = BundleContents::fitted(modalities, label, training(), models, None);
     draft.write(&dir.join("bundle"), false).unwrap()
 }
 
@@ -185,14 +206,16 @@ fn measure(dim: usize, shared: bool) {
     let densities = [mixture(dim, &mut rng, shared), mixture(SMALL, &mut rng, false)];
     let centers = [densities[0].center.clone(), densities[1].center.clone()];
     let classifiers = [
-        stack(&[dim], &centers[0], &mut rng),
-        stack(&[SMALL], &centers[1], &mut rng),
-        stack(&[dim, SMALL], &centers.concat(), &mut rng),
+        stack(&[dim], &centers[0], &mut rng, 0).into(),
+        ensemble(&[SMALL], &centers[1], &mut rng, 3),
+        ensemble(&[dim, SMALL], &centers.concat(), &mut rng, 2),
     ];
+    let models = ModelSet { densities, classifiers };
+    let ModelSet { densities, classifiers } = &models;
     let [x1, x2] = [0, 1].map(|m| samples(&densities[m], &mut rng));
     let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
     let dir = tempfile::tempdir().unwrap();
-    let program = written(dir.path(), &densities, &classifiers).program();
+    let program = written(dir.path(), &models).program();
     for engine in [EngineChoice::OnnxRuntime, EngineChoice::Embedded] {
         let library = (engine == EngineChoice::OnnxRuntime).then(library);
         let found = Engine::find(&EngineOptions { engine, library, ..EngineOptions::default() }).unwrap();

@@ -7,7 +7,7 @@ use super::super::classifier::classifier_graph;
 use super::super::density::density_graph;
 use super::super::fuse::{RoleModel, fuse};
 use super::super::onnx::GraphBuilder;
-use super::super::{Affine, Mixture, Role, Stack};
+use super::super::{Affine, Discriminant, Ensemble, Mixture, Role, Stack};
 use super::*;
 
 const ROWS: usize = 7;
@@ -33,7 +33,9 @@ fn mixture(dim: usize, components: usize, shared: bool) -> Mixture {
     }
 }
 
-fn stack(dims: &[usize]) -> Stack {
+/// A member of an ensemble: without a discriminant analysis for no centres, without a regression
+/// for two, without a network for three.
+fn stack(dims: &[usize], centres: usize) -> Stack {
     let affine = |inputs: usize, outputs: usize| Affine {
         inputs,
         outputs,
@@ -43,12 +45,26 @@ fn stack(dims: &[usize]) -> Stack {
     let width = dims.iter().sum();
     Stack {
         dims: dims.to_vec(),
-        mean: numbers(width, 3),
-        scale: vec![2.0; width],
-        linear: affine(width, CLASSES),
-        mlp: vec![affine(width, 6), affine(6, CLASSES)],
-        betas: [0.5, 0.5],
+        mean: numbers(width, 3 + centres),
+        scale: vec![2.0 + centres as f32; width],
+        linear: (centres != 2).then(|| affine(width, CLASSES)),
+        mlp: if centres == 3 { vec![] } else { vec![affine(width, 6), affine(6, CLASSES)] },
+        discriminant: (centres > 0).then(|| Discriminant {
+            inputs: width,
+            classes: CLASSES,
+            centres,
+            weight: numbers(width * CLASSES * centres, 11)
+                .iter()
+                .map(|w| w / (width as f32).sqrt())
+                .collect(),
+            bias: numbers(CLASSES * centres, 5),
+        }),
+        betas: [0.5, 0.75, if centres == 1 { 1.0 } else { 1.5 }],
     }
+}
+
+fn ensemble(dims: &[usize], centres: &[usize]) -> Ensemble {
+    Ensemble { members: centres.iter().map(|&centres| stack(dims, centres)).collect() }
 }
 
 /// A program's outputs on rows of its dimensions, and the operators it is made of.
@@ -87,12 +103,63 @@ fn a_fitted_bundle_is_turned_whole() {
     let dims = [100, 96];
     for shared in [false, true] {
         let densities = dims.map(|dim| density_graph(&mixture(dim, 3, shared)));
-        let classifiers = [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims)));
+        let classifiers =
+            [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims, 0).into()));
         let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();
         let roles = Role::ALL.into_iter().zip(&models);
         let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
         // The three inputs and nothing else.
         same(&fuse(&models, dims, CLASSES), 3);
+    }
+}
+
+#[test]
+fn ensembles_are_turned_whole_and_equal_the_inference_in_f64() {
+    let dims = [9, 6];
+    for members in [&[0][..], &[1], &[2], &[3], &[0, 0], &[1, 1, 1], &[3, 3], &[0, 1, 2, 3]] {
+        let ensembles = [&dims[..1], &dims[1..], &dims[..]].map(|dims| ensemble(dims, members));
+        let graphs = ensembles.each_ref().map(classifier_graph);
+        let roles = Role::ALL.into_iter().filter(|role| !role.is_density()).zip(&graphs);
+        let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
+        let program = fuse(&models, dims, CLASSES);
+        same(&program, 3);
+        let (x1, x2) = (numbers(ROWS * dims[0], 3), numbers(ROWS * dims[1], 5));
+        let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
+        let (found, _) = evaluated(&program, [&x1, &x2], &y);
+        let truth = [
+            ensembles[0].log_prob(&[&x1]),
+            ensembles[1].log_prob(&[&x2]),
+            ensembles[2].log_prob(&[&x1, &x2]),
+        ];
+        for (found, truth) in found.iter().zip(&truth) {
+            for (row, found) in found.iter().enumerate() {
+                let truth = truth[row * CLASSES + row % CLASSES];
+                assert!((f64::from(*found) - truth).abs() < 1e-5, "{members:?}, row {row}: {found} {truth}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_class_that_no_member_thinks_possible_keeps_its_log_probability() {
+    let mut member = stack(&[1], 2);
+    member.mean = vec![0.0];
+    member.scale = vec![1.0];
+    member.betas = [0.0, 0.0, 1.0];
+    if let Some(part) = &mut member.discriminant {
+        part.weight = [500.0, 0.0, 0.0, 0.0].repeat(5)[..10].to_vec();
+        part.weight[2..].fill(-500.0);
+        part.bias = vec![0.0; 10];
+    }
+    let ensemble = Ensemble { members: vec![member.clone(), member] };
+    let graph = classifier_graph(&ensemble);
+    let model = RoleModel { role: Role::Classifier1, model: &graph, logits: false };
+    let program = fuse(&[model], [1, 0], CLASSES);
+    let x1 = [2.0; ROWS];
+    for program in [program.column_major(), program] {
+        let (found, _) = evaluated(&program, [&x1, &[]], &[1; ROWS]);
+        let truth = f64::from(-2000.0f32) + 2f64.ln();
+        found[0].iter().for_each(|found| assert!((f64::from(*found) - truth).abs() < 1e-3, "{found}"));
     }
 }
 

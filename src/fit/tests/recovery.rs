@@ -83,16 +83,22 @@ fn draw(prior: &[f64], rng: &mut ChaCha8Rng) -> usize {
 
 fn fit(rows: &ExactRows, classes: usize, recipe: Recipe) -> FittedModels {
     let modality = |m: usize| EmbeddingMatrix { column: ["x1", "x2"][m], dim: rows.dim, values: &rows.x[m] };
-    let set = TrainingSet { place: Place::file("test"), x: [modality(0), modality(1)], y: &rows.y, classes };
+    let set = TrainingSet {
+        place: Place::file("test"),
+        x: [modality(0), modality(1)],
+        y: &rows.y,
+        classes,
+        groups: None,
+    };
     train(&set, &recipe, &Silent).unwrap()
 }
 
 /// i_1, i_2, i_12, h_1, h_2 of each row by the models.
 pub(super) fn estimate(models: &FittedModels, rows: &ExactRows) -> Vec<[f64; 5]> {
     let [x1, x2] = [rows.x[0].as_slice(), rows.x[1].as_slice()];
-    let [one, two, both] = &models.classifiers;
+    let [one, two, both] = &models.models.classifiers;
     let log_prob = [one.log_prob(&[x1]), two.log_prob(&[x2]), both.log_prob(&[x1, x2])];
-    let h = [models.densities[0].specificity(x1), models.densities[1].specificity(x2)];
+    let h = [0, 1].map(|m| models.models.densities[m].specificity([x1, x2][m]));
     let classes = models.prior.len();
     (0..rows.y.len())
         .map(|row| {
@@ -158,7 +164,7 @@ fn a_gaussian_is_recovered() {
 fn gradient_descent_comes_close_and_a_seed_fixes_all() {
     let prior = [0.7, 0.2, 0.1];
     let (rows, fresh) = (gaussian(1_500, &prior, 3), gaussian(4_000, &prior, 4));
-    let recipe = Recipe { seed: 1, density_fit: DensityFit::Sgd };
+    let recipe = Recipe { seed: 1, density_fit: DensityFit::Sgd, ..Recipe::default() };
     let (estimates, [r, ..]) = report(&rows, &fresh, 3, recipe);
     assert!(r.0 < 0.25 && estimates[3].0 < 0.25, "r {} h {}", r.0, estimates[3].0);
     let recipe = Recipe::default();
@@ -219,8 +225,8 @@ fn a_constant_column_changes_no_density() {
             EmbeddingMatrix { column: "x1", dim, values },
             EmbeddingMatrix { column: "x2", dim: 2, values: &rows.x[1] },
         ];
-        let set = TrainingSet { place: Place::file("test"), x, y: &rows.y, classes: 2 };
-        train(&set, &Recipe::default(), &Silent).unwrap().densities[0].specificity(values)
+        let set = TrainingSet { place: Place::file("test"), x, y: &rows.y, classes: 2, groups: None };
+        train(&set, &Recipe::default(), &Silent).unwrap().models.densities[0].specificity(values)
     };
     for (plain, wide) in density(2, &rows.x[0]).iter().zip(density(3, &wider)) {
         assert!((plain - wide).abs() < 1e-9, "{plain} {wide}");
@@ -241,7 +247,7 @@ fn rows_nothing_can_be_learned_from_are_refused() {
         }
         let modality = |column| EmbeddingMatrix { column, dim: 1, values: x };
         let x = [modality("left"), modality("right")];
-        let set = TrainingSet { place: Place::file("f.parquet"), x, y, classes: 2 };
+        let set = TrainingSet { place: Place::file("f.parquet"), x, y, classes: 2, groups: None };
         train(&set, &Recipe::default(), &Stopper(stop)).unwrap_err()
     };
     let y: Vec<u32> = (0..100).map(|i| i % 2).collect();
