@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::bundle::{Affine, Discriminant, Ensemble, Mixture, Stack};
 
 use super::lanes::{Real, dot, maximum, squared_distance, vectorised};
-use super::softmax::log_sum_exp_rows;
+use super::softmax::{log_softmax_rows, log_sum_exp_rows};
 
 /// Rows per matrix product: enough for its peak rate, few enough to stay in the cache.
 const BLOCK: usize = 256;
@@ -136,7 +136,7 @@ impl Stack {
         let linear = self.linear.as_ref().map(|map| map.apply(x)).unwrap_or_default();
         let discriminant = self.discriminant.as_ref().map(|part| part.apply(x)).unwrap_or_default();
         let mut log_prob = combine(self.betas, [&linear, &network(&self.mlp, x), &discriminant]);
-        log_prob.chunks_exact_mut(self.classes().max(1)).for_each(log_softmax);
+        log_softmax_rows(&mut log_prob, self.classes().max(1));
         log_prob
     }
 }
@@ -169,13 +169,12 @@ impl Discriminant {
         let (inputs, outputs) = (self.inputs, self.classes * self.centres);
         let map = Affine { inputs, outputs, weight: self.weight.clone(), bias: self.bias.clone() };
         let terms = map.apply(x);
-        terms
-            .par_chunks_exact(self.centres.max(1))
-            .map(|terms| {
-                let top = terms.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                top + terms.iter().map(|term| (term - top).exp()).sum::<f32>().ln()
-            })
-            .collect()
+        let centres = self.centres.max(1);
+        let mut z = vec![0.0; terms.len() / centres];
+        z.par_chunks_mut(BLOCK)
+            .zip(terms.par_chunks(BLOCK * centres))
+            .for_each(|(z, terms)| log_sum_exp_rows(terms, centres, z));
+        z
     }
 }
 

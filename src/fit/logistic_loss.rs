@@ -23,9 +23,11 @@ use super::softmax::residual_rows;
 const WIDEST: usize = 2048;
 /// Rows that suffice for the inputs' second moments.
 const MOMENT_ROWS: usize = 16_384;
-/// Number of partial sums, and values of x per product: fixed, so that the result does not depend on
-/// the number of threads. A block stays in the cache between its two products.
+/// Maximum number of partial sums, and of their entries together; values of x per product. None
+/// depends on the number of threads, so that the result does not either. A block stays in the cache
+/// between its two products.
 const LANES: usize = 16;
+const LANE_VALUES: usize = 1 << 25;
 const BLOCK_VALUES: usize = 1 << 17;
 
 /// The loss as a function of `[C, d]` weights, followed by C biases.
@@ -67,7 +69,7 @@ impl<'a> LogisticLoss<'a> {
             data,
             penalty: 0.0,
             map: Affine { inputs: d, outputs: c, weight: vec![0.0; c * d], bias: vec![0.0; c] },
-            lanes: (0..LANES).map(|_| lane()).collect(),
+            lanes: (0..(LANE_VALUES / (c * d).max(1)).clamp(4, LANES)).map(|_| lane()).collect(),
             moments: if d <= WIDEST { moments(data) } else { Mat::zeros(0, 0) },
             factor: None,
             spread: 1.0,
@@ -95,7 +97,7 @@ impl Objective for LogisticLoss<'_> {
         self.map.weight.iter_mut().zip(weight).for_each(|(to, &value)| *to = value as f32);
         self.map.bias.iter_mut().zip(bias).for_each(|(to, &value)| *to = value as f32);
         let blocks = self.data.y.len().div_ceil(block_rows(d));
-        let rows = block_rows(d) * blocks.div_ceil(LANES).max(1);
+        let rows = block_rows(d) * blocks.div_ceil(self.lanes.len()).max(1);
         let map = &self.map;
         let parts = self.data.x.par_chunks(rows * d).zip(self.data.y.par_chunks(rows));
         self.lanes.par_iter_mut().zip(parts).for_each(|(lane, (x, y))| lane.add(map, x, y));
