@@ -50,6 +50,13 @@ pub(super) struct FitArgs {
     /// Label column: integers (also as whole floats or decimals), strings or booleans
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
+    /// Number of folds: rows that were trained on are later evaluated by models that have not seen
+    /// them, other rows by the mean of the folds' classifiers. 1 trains one set of models
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=20))]
+    folds: u8,
+    /// Column whose equal values stay in one fold, such as a patient or a video
+    #[arg(long, value_name = "COLUMN")]
+    group: Option<String>,
     /// Keys of encrypted files, in the format described for annotate
     #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
     parquet_keys: Option<PathBuf>,
@@ -125,18 +132,19 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
         x1: args.x1.clone(),
         x2: args.x2.clone(),
         label: args.label.clone(),
+        group: args.group.clone(),
         keys: args.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
         units: match args.units {
             UnitsArg::Raw => Units::Raw,
             UnitsArg::Centred => Units::Centred,
         },
         recipe: Recipe {
+            folds: usize::from(args.folds),
             seed: args.seed,
             density_fit: match args.density_fit {
                 DensityFitArg::Em => DensityFit::Em,
                 DensityFitArg::Sgd => DensityFit::Sgd,
             },
-            ..Recipe::default()
         },
         max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
         max_classes: args.max_classes.map(|n| n as usize),

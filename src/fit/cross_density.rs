@@ -145,6 +145,7 @@ fn of_classes(
     check: &dyn Fn() -> Result<()>,
     on_fit: &mut dyn FnMut(&MixtureFit),
 ) -> Result<()> {
+    let whole = mixture::total_statistics(train)?;
     let mut last = f64::INFINITY;
     for centres in 1..=3 {
         if classes * centres > mixture::MOST_COMPONENTS
@@ -153,7 +154,8 @@ fn of_classes(
             break;
         }
         let clusters = class_clusters(train, y, classes, centres, rng);
-        let fit = mixture::from_clusters(train, held_out, &clusters, classes * centres, check, on_fit)?;
+        let fit =
+            mixture::from_clusters(train, held_out, &whole, &clusters, classes * centres, check, on_fit)?;
         if fit >= last {
             break;
         }

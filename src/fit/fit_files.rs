@@ -32,6 +32,8 @@ pub struct FitOptions {
     pub x2: Option<String>,
     /// Column of the label; likewise.
     pub label: Option<String>,
+    /// Column whose equal values keep rows in one fold.
+    pub group: Option<String>,
     /// Decryption keys of encrypted files.
     pub keys: Option<EncryptionKeys>,
     /// The convention of h.
@@ -91,7 +93,7 @@ pub fn fit_files(
     );
     let request = ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
     let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
-    let mut sample = ReservoirSample::new(&request, max_rows, options.recipe.seed);
+    let mut sample = ReservoirSample::new(&request, options.group.as_deref(), max_rows, options.recipe.seed);
     files.for_each(|input| sample.add(input, &request, &interrupted))?;
     if sample.fates.bad() > 0 {
         tracing::warn!(

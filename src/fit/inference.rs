@@ -3,10 +3,13 @@
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::bundle::{Affine, Discriminant, Ensemble, Mixture, Stack};
+
+use super::lanes::{Real, dot, maximum, squared_distance, vectorised};
+use super::softmax::{log_softmax_rows, log_sum_exp_rows};
 
 /// Rows per matrix product: enough for its peak rate, few enough to stay in the cache.
 const BLOCK: usize = 256;
@@ -22,7 +25,10 @@ impl Mixture {
 
     /// [`Mixture::specificity`] of rows in f64.
     pub(crate) fn specificity_f64(&self, x: &[f64]) -> Vec<f64> {
-        self.log_joint(x).chunks_exact(self.components()).map(|row| -log_sum_exp(row)).collect()
+        let mut h = vec![0.0; x.len() / self.dim];
+        log_sum_exp_rows(&self.log_joint(x), self.components(), &mut h);
+        h.iter_mut().for_each(|value| *value = -*value);
+        h
     }
 
     /// K, the number of components.
@@ -40,33 +46,64 @@ impl Mixture {
                 self.log_weights[component] + log_det - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln()
             })
             .collect();
+        let shared = self.shared_offsets();
         let mut out = vec![0.0; x.len() / d * k];
         out.par_chunks_mut(BLOCK * k).zip(x.par_chunks(BLOCK * d)).for_each(|(out, x)| {
-            let rows = x.len() / d;
-            let mut centred = vec![0.0; x.len()];
-            let mut z = Mat::<f64>::zeros(d, rows);
+            let mut scratch = vec![0.0; 2 * x.len()];
+            let (centred, z) = scratch.split_at_mut(x.len());
             for (component, constant) in constants.iter().enumerate() {
-                let mean = &self.means[component * d..][..d];
-                for (centred, x) in centred.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                    centred.iter_mut().zip(x.iter().zip(mean)).for_each(|(c, (x, m))| *c = x - m);
+                // One product serves all components that share a factor.
+                if component == 0 || shared.is_none() {
+                    centre(x, &self.means[component * d..][..d], centred);
+                    self.whiten(component, centred, z);
                 }
-                triangular::matmul(
-                    &mut z,
-                    BlockStructure::Rectangular,
-                    Accum::Replace,
-                    self.factor(component),
-                    BlockStructure::TriangularLower,
-                    MatRef::from_column_major_slice(&centred, d, rows),
-                    BlockStructure::Rectangular,
-                    1.0,
-                    Par::Seq,
+                let offset = shared.as_ref().map_or(&[][..], |offsets| &offsets[component * d..][..d]);
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (z, out) in z.chunks_exact(d).zip(out.chunks_exact_mut(k)) {
+                            let square = if component == 0 || shared.is_none() {
+                                dot(z, z)
+                            } else {
+                                squared_distance(z, offset)
+                            };
+                            out[component] = constant - 0.5 * square;
+                        }
+                    },
                 );
-                for (row, out) in out.chunks_exact_mut(k).enumerate() {
-                    out[component] = constant - 0.5 * z.col(row).squared_norm_l2();
-                }
             }
         });
         out
+    }
+
+    /// A (μ_k − μ_0), `[K, d]`, where all components have the same factor A.
+    fn shared_offsets(&self) -> Option<Vec<f64>> {
+        let (d, k) = (self.dim, self.components());
+        let size = d * d;
+        let shared = self.factors.chunks_exact(size).all(|factor| factor == &self.factors[..size]);
+        (k > 1 && shared).then(|| {
+            let mut centred = vec![0.0; k * d];
+            let mut offsets = vec![0.0; k * d];
+            centre(&self.means, &self.means[..d], &mut centred);
+            self.whiten(0, &centred, &mut offsets);
+            offsets
+        })
+    }
+
+    /// z = A_k x for rows of x.
+    fn whiten(&self, component: usize, x: &[f64], z: &mut [f64]) {
+        let (d, rows) = (self.dim, x.len() / self.dim);
+        triangular::matmul(
+            MatMut::from_column_major_slice_mut(z, d, rows),
+            BlockStructure::Rectangular,
+            Accum::Replace,
+            self.factor(component),
+            BlockStructure::TriangularLower,
+            MatRef::from_column_major_slice(x, d, rows),
+            BlockStructure::Rectangular,
+            1.0,
+            Par::Seq,
+        );
     }
 
     /// A_k.
@@ -99,7 +136,7 @@ impl Stack {
         let linear = self.linear.as_ref().map(|map| map.apply(x)).unwrap_or_default();
         let discriminant = self.discriminant.as_ref().map(|part| part.apply(x)).unwrap_or_default();
         let mut log_prob = combine(self.betas, [&linear, &network(&self.mlp, x), &discriminant]);
-        log_prob.chunks_exact_mut(self.classes().max(1)).for_each(log_softmax);
+        log_softmax_rows(&mut log_prob, self.classes().max(1));
         log_prob
     }
 }
@@ -132,13 +169,12 @@ impl Discriminant {
         let (inputs, outputs) = (self.inputs, self.classes * self.centres);
         let map = Affine { inputs, outputs, weight: self.weight.clone(), bias: self.bias.clone() };
         let terms = map.apply(x);
-        terms
-            .par_chunks_exact(self.centres.max(1))
-            .map(|terms| {
-                let top = terms.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                top + terms.iter().map(|term| (term - top).exp()).sum::<f32>().ln()
-            })
-            .collect()
+        let centres = self.centres.max(1);
+        let mut z = vec![0.0; terms.len() / centres];
+        z.par_chunks_mut(BLOCK)
+            .zip(terms.par_chunks(BLOCK * centres))
+            .for_each(|(z, terms)| log_sum_exp_rows(terms, centres, z));
+        z
     }
 }
 
@@ -190,16 +226,23 @@ pub(crate) fn combine(betas: [f32; 3], parts: [&[f32]; 3]) -> Vec<f64> {
     sum
 }
 
-/// ln Σ exp(v), with the maximum subtracted.
-pub(crate) fn log_sum_exp(values: &[f64]) -> f64 {
-    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if top == f64::NEG_INFINITY {
-        return top;
+/// x − mean, row by row.
+fn centre(x: &[f64], mean: &[f64], out: &mut [f64]) {
+    for (out, x) in out.chunks_exact_mut(mean.len()).zip(x.chunks_exact(mean.len())) {
+        out.iter_mut().zip(x.iter().zip(mean)).for_each(|(out, (x, m))| *out = x - m);
     }
-    top + values.iter().map(|value| (value - top).exp()).sum::<f64>().ln()
 }
 
-/// Turns logits into log-probabilities in place.
+/// ln Σ exp(v) of one row, with the maximum subtracted; see [`log_sum_exp_rows`] for many rows.
+pub(crate) fn log_sum_exp(values: &[f64]) -> f64 {
+    let top = maximum(values);
+    if top == f64::NEG_INFINITY {
+        return values.iter().fold(top, |top, value| if value.is_nan() { *value } else { top });
+    }
+    top + values.iter().map(|&value| Real::exp(value - top)).sum::<f64>().ln()
+}
+
+/// Turns one row of logits into log-probabilities, in place.
 pub(crate) fn log_softmax(logits: &mut [f64]) {
     let total = log_sum_exp(logits);
     logits.iter_mut().for_each(|logit| *logit -= total);

@@ -9,6 +9,7 @@ use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
 use crate::samples::{ColumnRequest, Fate, FateCounts, ReadBuffers, Source};
 
+use super::group_reader::GroupReader;
 use super::random::{RandomStream, random_stream};
 use super::training_set::{EmbeddingMatrix, TrainingSet};
 
@@ -21,6 +22,9 @@ pub(super) struct ReservoirSample {
     dims: [usize; 2],
     x: [Vec<f32>; 2],
     y: Vec<u32>,
+    /// The group of each row; empty without a group column.
+    groups: Vec<u64>,
+    group: Option<String>,
     /// Fates of all rows of the files.
     pub(super) fates: FateCounts,
     max_rows: usize,
@@ -29,12 +33,14 @@ pub(super) struct ReservoirSample {
 
 impl ReservoirSample {
     /// An empty sample of at most `max_rows` rows.
-    pub(super) fn new(request: &ColumnRequest<'_>, max_rows: usize, seed: u64) -> Self {
+    pub(super) fn new(request: &ColumnRequest<'_>, group: Option<&str>, max_rows: usize, seed: u64) -> Self {
         Self {
             columns: [request.x1.0.to_owned(), request.x2.0.to_owned()],
             dims: [request.x1.1, request.x2.1],
             x: [Vec::new(), Vec::new()],
             y: Vec::new(),
+            groups: Vec::new(),
+            group: group.map(str::to_owned),
             fates: FateCounts::default(),
             max_rows,
             rng: random_stream(seed, RandomStream::Sample),
@@ -52,11 +58,15 @@ impl ReservoirSample {
         let source = Source::new(input, request)?;
         let mut memory = ReadBuffers::default();
         for row_group in 0..input.metadata().num_row_groups() {
-            for found in source.read(row_group, 0..input.rows_in(row_group), BATCH_ROWS)? {
+            let rows = input.rows_in(row_group);
+            let mut groups =
+                self.group.as_deref().map(|group| GroupReader::open(input, group, row_group)).transpose()?;
+            for found in source.read(row_group, 0..rows, BATCH_ROWS)? {
                 if interrupted() {
                     return Err(Error::Interrupted);
                 }
                 let samples = found?.read(&mut memory)?;
+                let groups = groups.as_mut().map(|groups| groups.read(samples.rows)).transpose()?;
                 for (row, &fate) in samples.fates.iter().enumerate() {
                     self.fates.add(fate);
                     if fate != Fate::Good {
@@ -67,7 +77,8 @@ impl ReservoirSample {
                     if place < self.max_rows {
                         let [d1, d2] = self.dims;
                         let x = [row_of(&samples.x1, d1, row), row_of(&samples.x2, d2, row)];
-                        self.set_row(place, x, samples.class[row]);
+                        let group = groups.as_ref().and_then(|groups| groups.get(row)).copied();
+                        self.set_row(place, x, samples.class[row], group);
                     }
                 }
                 memory.reuse(samples);
@@ -76,15 +87,17 @@ impl ReservoirSample {
         Ok(())
     }
 
-    fn set_row(&mut self, place: usize, x: [&[f32]; 2], y: u32) {
+    fn set_row(&mut self, place: usize, x: [&[f32]; 2], y: u32, group: Option<u64>) {
         if place < self.y.len() {
             for ((values, new), dim) in self.x.iter_mut().zip(x).zip(self.dims) {
                 values[place * dim..(place + 1) * dim].copy_from_slice(new);
             }
             self.y[place] = y;
+            self.groups.get_mut(place).into_iter().zip(group).for_each(|(old, new)| *old = new);
         } else {
             self.x.iter_mut().zip(x).for_each(|(values, new)| values.extend_from_slice(new));
             self.y.push(y);
+            self.groups.extend(group);
         }
     }
 
@@ -96,7 +109,8 @@ impl ReservoirSample {
     pub(super) fn training_set(&self, place: Place, classes: &[Class]) -> TrainingSet<'_> {
         let modality =
             |m: usize| EmbeddingMatrix { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
-        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups: None }
+        let groups = self.group.is_some().then_some(self.groups.as_slice());
+        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups }
     }
 }
 
