@@ -184,6 +184,10 @@ impl ComputedOutputs<'_> {
         let columns = row_stats.summaries(job.computed(), shift.map_or(0.0, |shift| shift.nats()));
         let (fates, unknown_labels) = (row_stats.fates().clone(), row_stats.unknown_labels().to_vec());
         let trained_rows = job.run.trained_rows(row_stats);
+        let distribution_shift = match job.run.checked_shift(&columns, &input.place()) {
+            Ok(found) => found,
+            Err(error) => return Err(computation.or_cause(error)?),
+        };
         // A footer that is not encrypted must not reveal values of columns that are.
         let is_open = input.has_plaintext_footer_of_encrypted();
         let none = BTreeMap::new();
@@ -211,6 +215,7 @@ impl ComputedOutputs<'_> {
             skipped: false,
             fates,
             trained_rows,
+            distribution_shift,
             unknown_labels,
             columns,
             adjustment: shift.map(|shift| shift.adjustment),

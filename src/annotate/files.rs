@@ -60,6 +60,7 @@ impl Run<'_> {
             moments,
             output_bytes,
         } = sums;
+        let columns = moments.into_iter().map(|(name, column)| (name, column.summary())).collect();
         Ok(Totals {
             input: files.input().display().to_string(),
             output: files.output().display().to_string(),
@@ -71,8 +72,9 @@ impl Run<'_> {
             rows,
             bad_rows: fates.bad(),
             trained_rows,
+            distribution_shift: self.distribution_shift(&columns),
             unknown_labels,
-            columns: moments.into_iter().map(|(name, column)| (name, column.summary())).collect(),
+            columns,
             adjustment,
             engine: self.engine.describe().to_string(),
             bundle_sha256: self.bundle.digest().to_owned(),

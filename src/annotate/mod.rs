@@ -26,7 +26,7 @@ mod summary;
 mod workers;
 
 pub use bad_files::{BadFile, BadFiles};
-pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow};
+pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow, OnShift};
 pub use plan::Plan;
 pub use progress::{InputStart, Progress, Stage};
 pub use run::Run;

@@ -32,6 +32,17 @@ pub enum OnBadFile {
     Skip,
 }
 
+/// The treatment of rows that the models do not describe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnShift {
+    /// A warning, and the summary says it
+    #[default]
+    Warn,
+    /// The file is bad: it gets no output, and the run fails with exit code 65
+    Fail,
+}
+
 /// Whether the four columns are shifted by one constant of the dataset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -105,6 +116,8 @@ pub struct AnnotateOptions {
     pub max_bad_rows: Option<MaxBadRows>,
     /// A Parquet file that lists bad rows.
     pub rejects: Option<PathBuf>,
+    /// The treatment of rows that the models do not describe.
+    pub on_shift: OnShift,
     /// Whether the columns are shifted.
     pub adjust: Adjust,
     /// Whether an output that exists is replaced.

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bundle::Bundle;
 use crate::engine::{Device, Engine};
-use crate::error::{Error, Result};
-use crate::evaluate::{EvaluationConstants, FoldSessions};
+use crate::error::{Error, Place, Result};
+use crate::evaluate::{self, EvaluationConstants, FoldSessions};
 use crate::interaction::{MomentSummary, Quantity};
 use crate::parquet_file::Input;
 use crate::provenance::ColumnMoments;
 use crate::samples::{ColumnRequest, Source};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
-use super::options::AnnotateOptions;
+use super::options::{AnnotateOptions, OnShift};
 use super::progress::{InputStart, Progress};
 use super::row_stats::RowStats;
 use super::summary::ModelsUsed;
@@ -141,6 +141,28 @@ impl<'a> Run<'a> {
     /// not record its training rows.
     pub(super) fn trained_rows(&self, stats: &RowStats) -> Option<u64> {
         self.bundle.training_rows().map(|_| stats.trained_rows())
+    }
+
+    /// What is off where the models do not describe the rows of these columns.
+    pub(super) fn distribution_shift(&self, columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
+        let manifest = self.bundle.manifest();
+        let validation = manifest.training.as_ref().map(|training| &training.validation);
+        evaluate::distribution_shift(&manifest.label.prior, validation, columns)
+    }
+
+    /// As [`Self::distribution_shift`].
+    ///
+    /// # Errors
+    /// [`Error::BadData`] of the input, with `--on-shift fail`.
+    pub(super) fn checked_shift(
+        &self,
+        columns: &BTreeMap<String, MomentSummary>,
+        input: &Place,
+    ) -> Result<Option<String>> {
+        match (self.distribution_shift(columns), self.options.on_shift) {
+            (Some(what), OnShift::Fail) => Err(Error::bad_data(input.clone(), what)),
+            (found, _) => Ok(found),
+        }
     }
 
     /// See [`BatchSizeTuner::sessions`].

@@ -34,6 +34,10 @@ pub struct Summary {
     /// absent where the bundle has no folds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_rows: Option<u64>,
+    /// What is off where the models do not describe the rows: mean information below zero, or far below
+    /// that of the validation rows of the fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution_shift: Option<String>,
     /// The first distinct labels that are none of the bundle's classes, at most six; absent where
     /// there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -96,6 +100,10 @@ pub struct Totals {
     /// absent where the bundle has no folds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_rows: Option<u64>,
+    /// What is off where the models do not describe the rows: mean information below zero, or far below
+    /// that of the validation rows of the fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution_shift: Option<String>,
     /// The first distinct labels that are none of the bundle's classes, at most six; absent where
     /// there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -128,6 +136,7 @@ pub(super) struct Outcome {
     pub(super) skipped: bool,
     pub(super) fates: FateCounts,
     pub(super) trained_rows: Option<u64>,
+    pub(super) distribution_shift: Option<String>,
     pub(super) unknown_labels: Vec<String>,
     pub(super) columns: BTreeMap<String, interaction::MomentSummary>,
     pub(super) adjustment: Option<Adjustment>,
@@ -168,6 +177,7 @@ impl Summary {
             bad_rows: outcome.fates.bad(),
             fates: outcome.fates,
             trained_rows: outcome.trained_rows,
+            distribution_shift: outcome.distribution_shift,
             unknown_labels: outcome.unknown_labels,
             columns: outcome.columns,
             adjustment: outcome.adjustment,

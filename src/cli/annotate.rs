@@ -294,6 +294,7 @@ fn log_totals(totals: &Totals, classes: &[Class]) {
         means(&totals.columns),
     );
     log_trained(totals.trained_rows, totals.fates.good);
+    warn_about_shift(totals.distribution_shift.as_deref());
     log_shift(totals.adjustment.as_ref());
     if totals.adjustment.is_some() && bad > 0 {
         tracing::warn!(
@@ -374,6 +375,7 @@ pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
         means(&summary.columns),
     );
     log_trained(summary.trained_rows, summary.fates.good);
+    warn_about_shift(summary.distribution_shift.as_deref());
     log_shift(summary.adjustment.as_ref());
     warn_about_bad_rows(&summary.fates, &summary.unknown_labels, classes);
 }
@@ -385,6 +387,12 @@ fn log_trained(trained_rows: Option<u64>, good_rows: u64) {
         tracing::info!(
             "{share:.0} % of these rows ({rows}) were trained on; evaluated out of fold, by models that have not seen them"
         );
+    }
+}
+
+fn warn_about_shift(what: Option<&str>) {
+    if let Some(what) = what {
+        tracing::warn!("{what}");
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow, Quantity};
+use crate::annotate::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow, OnShift, Quantity};
 use crate::error::Result;
 use crate::memory::ByteSize;
 use crate::parquet_file::EncryptionKeys;
@@ -67,6 +67,13 @@ pub struct AnnotateSettings {
     /// annotated. A file with too many bad rows is not a bad file: see --max-bad-rows.
     #[arg(long, value_enum, default_value = "fail", env = "LSMI_ETL_ON_BAD_FILE", hide_env = true)]
     pub on_bad_file: OnBadFile,
+    /// Handling of rows that the models do not describe: mean information below zero, or far below
+    /// that of the fit's validation rows
+    ///
+    /// Another bundle, swapped columns or drift look like that. With warn, the log and the summary say
+    /// it; with fail, the file is a bad file and gets no output.
+    #[arg(long, value_enum, default_value = "warn", env = "LSMI_ETL_ON_SHIFT", hide_env = true)]
+    pub on_shift: OnShift,
     /// Shift r, u1, u2 and s by one constant so that their means are not negative
     ///
     /// As in the reference implementation: if the mean R or S is negative, -min(R, S) is added to r
@@ -136,6 +143,7 @@ impl AnnotateSettings {
             keys: self.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
             extras,
             on_bad_row: self.on_bad_row,
+            on_shift: self.on_shift,
             max_bad_rows: self.max_bad_rows,
             rejects: self.rejects.clone(),
             adjust: self.adjust,

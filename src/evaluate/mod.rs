@@ -2,6 +2,7 @@
 //! functions. Batches in, columns out; no data I/O. Checks the models of a bundle on numbers.
 
 mod compute;
+mod distribution_shift;
 mod field;
 mod fold_router;
 mod fold_sessions;
@@ -9,6 +10,7 @@ mod model_check;
 mod open_bundle;
 
 pub use compute::{ComputedColumns, EvaluationConstants, Evaluator};
+pub use distribution_shift::distribution_shift;
 pub use field::{field, output_array};
 pub use fold_sessions::FoldSessions;
 pub use model_check::{check_models, check_program};

@@ -201,6 +201,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
     let columns = policy.row_stats().summaries(&job.columns.computed, 0.0);
     let fates = policy.row_stats().fates().clone();
     let trained_rows = job.run.trained_rows(policy.row_stats());
+    let distribution_shift = job.run.checked_shift(&columns, &Place::file(job.input.display()))?;
     let provenance = Provenance {
         columns: Some(job.columns.moments(&columns)),
         rows: Some(fates.clone()),
@@ -217,6 +218,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
         rows: fates.rows(),
         fates,
         trained_rows,
+        distribution_shift,
         unknown_labels: policy.row_stats().unknown_labels().to_vec(),
         columns,
         resumed: ResumedWork::default(),

@@ -37,6 +37,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param max_bad_rows: maximum number or share (``0.5%``) of bad rows
     :param on_bad_file: ``fail`` (the other files are annotated, then the task fails without retry) or
         ``skip`` (the other files are annotated; ``bad_files`` of the summary names it) (templated)
+    :param on_shift: ``warn`` or ``fail``: what rows do that the models do not describe (templated)
     :param rejects: file or folder for the bad rows (templated)
     :param adjust: ``none`` or ``dataset``
     :param files_per_job: ``I/N``, a share of the files (templated)
@@ -54,6 +55,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         "label_column",
         "max_bad_rows",
         "on_bad_file",
+        "on_shift",
         "rejects",
         "files_per_job",
         "options",
@@ -73,6 +75,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         on_bad_row: str | None = None,
         max_bad_rows: str | int | None = None,
         on_bad_file: str | None = None,
+        on_shift: str | None = None,
         rejects: str | None = None,
         adjust: str | None = None,
         files_per_job: str | None = None,
@@ -97,6 +100,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.on_bad_row = on_bad_row
         self.max_bad_rows = max_bad_rows
         self.on_bad_file = on_bad_file
+        self.on_shift = on_shift
         self.rejects = rejects
         self.adjust = adjust
         self.files_per_job = files_per_job
@@ -114,6 +118,7 @@ class LsmiAnnotateOperator(LsmiOperator):
             "on-bad-row": self.on_bad_row,
             "max-bad-rows": self.max_bad_rows,
             "on-bad-file": self.on_bad_file,
+            "on-shift": self.on_shift,
             "rejects": self.rejects,
             "adjust": self.adjust,
             "files-per-job": self.files_per_job,

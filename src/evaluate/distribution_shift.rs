@@ -1,0 +1,116 @@
+//! The comparison of computed rows with the rows that the models were validated on: a bundle of other
+//! data, swapped columns and drift give values that look like numbers and mean nothing.
+
+use std::collections::BTreeMap;
+
+use crate::bundle::Figures;
+use crate::interaction::MomentSummary;
+
+/// Fewest rows whose means are compared.
+const LEAST_ROWS: u64 = 30;
+/// Standard errors that a mean must be away.
+const STANDARD_ERRORS: f64 = 5.0;
+/// Share of the information of the validation rows below which these rows are suspect: rows of one
+/// frequent class have less than the average, too.
+const SUSPECT_SHARE: f64 = 0.25;
+/// Fewest nats that must be missing.
+const MISSING_NATS: f64 = 0.2;
+
+/// What is off about the means of r, u1, u2 and s: mean information of a modality or of the pair
+/// below zero, or far below that of the validation rows (entropy of the prior minus held-out mean
+/// −ln p(y|x)). `columns` are the moments of the computed columns by name, shifted or not: i1 = r + u1,
+/// i2 = r + u2 and i12 = r + u1 + u2 + s do not depend on a shift.
+pub fn distribution_shift(
+    prior: &[f64],
+    validation: Option<&Figures>,
+    columns: &BTreeMap<String, MomentSummary>,
+) -> Option<String> {
+    let of = |name: &str| {
+        let column = columns.get(name).filter(|column| column.count >= LEAST_ROWS)?;
+        Some((column.mean?, column.std_error?))
+    };
+    let (r, u1, u2, s) = (of("r")?, of("u1")?, of("u2")?, of("s")?);
+    // The standard error of a sum is at most the sum of the standard errors.
+    let sum = |parts: &[(f64, f64)]| parts.iter().fold((0.0, 0.0), |(m, e), part| (m + part.0, e + part.1));
+    let found = [("i1", sum(&[r, u1])), ("i2", sum(&[r, u2])), ("i12", sum(&[r, u1, u2, s]))];
+    let entropy: f64 = prior.iter().map(|p| -p * p.ln()).sum();
+    let off: Vec<String> = found
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (name, (mean, error)))| {
+            let most = mean + STANDARD_ERRORS * error;
+            let expected = validation.map(|figures| entropy - figures.classifiers[at].cross_entropy_nats);
+            match expected {
+                Some(expected) if most < SUSPECT_SHARE * expected && expected - mean > MISSING_NATS => Some(
+                    format!("mean {name} is {mean:.2} nats, {expected:.2} on the validation rows of fit"),
+                ),
+                _ if most < 0.0 && *mean < -MISSING_NATS => Some(format!("mean {name} is {mean:.2} nats")),
+                _ => None,
+            }
+        })
+        .collect();
+    (!off.is_empty()).then(|| {
+        format!(
+            "{}: the models do not describe these rows; is it another bundle, are columns swapped, or did the data drift?",
+            off.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::{ClassifierFigures, DensityFigures};
+
+    fn columns(r: f64, u1: f64, u2: f64, s: f64, rows: u64) -> BTreeMap<String, MomentSummary> {
+        let summary = |mean| MomentSummary {
+            count: rows,
+            mean: Some(mean),
+            variance: Some(1.0),
+            std_error: Some(0.01),
+            min: None,
+            max: None,
+        };
+        [("r", r), ("u1", u1), ("u2", u2), ("s", s)]
+            .into_iter()
+            .map(|(name, mean)| (name.to_owned(), summary(mean)))
+            .collect()
+    }
+
+    fn shift(columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
+        distribution_shift(&[0.5, 0.5], None, columns)
+    }
+
+    #[test]
+    fn rows_that_the_models_know_pass() {
+        assert_eq!(shift(&columns(0.3, 0.0, 0.1, 0.1, 1000)), None);
+        // Little information is no sign of a shift.
+        assert_eq!(shift(&columns(0.0, -0.05, 0.0, 0.0, 1000)), None);
+        // Too few rows to say.
+        assert_eq!(shift(&columns(-5.0, 0.0, 0.0, 0.0, 10)), None);
+        assert_eq!(shift(&BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn information_below_zero_is_named() {
+        let text = shift(&columns(-5.0, 0.5, 6.0, 0.2, 1000)).unwrap();
+        assert!(text.starts_with("mean i1 is -4.50 nats: ") && text.contains("columns swapped"), "{text}");
+    }
+
+    #[test]
+    fn information_far_below_that_of_the_validation_rows_is_named() {
+        let classifier =
+            |nats| ClassifierFigures { cross_entropy_nats: nats, ..ClassifierFigures::default() };
+        let figures = Figures {
+            folds: None,
+            trained_rows: 1,
+            measured_rows: 1,
+            densities: [DensityFigures::default(), DensityFigures::default()],
+            classifiers: [classifier(0.1), classifier(0.6), classifier(0.05)],
+        };
+        let shift = |columns| distribution_shift(&[0.5, 0.5], Some(&figures), &columns);
+        assert_eq!(shift(columns(0.2, 0.2, 0.0, 0.1, 1000)), None);
+        let text = shift(columns(0.05, 0.0, 0.05, 0.3, 1000)).unwrap();
+        assert!(text.starts_with("mean i1 is 0.05 nats, 0.59 on the validation rows of fit: "), "{text}");
+    }
+}
