@@ -11,6 +11,9 @@ const BAD: f64 = 0.01;
 /// Number of rows below which means are unreliable.
 const FEW: u64 = 100;
 
+/// Nats below zero at which mean information is no estimation error.
+const BELOW_ZERO: f64 = 0.2;
+
 /// The warnings about one or two data sets and their models.
 pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option<&Models>) -> Vec<Warning> {
     let mut all = Vec::new();
@@ -84,6 +87,19 @@ fn origin(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
 }
 
 fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
+    let figures = [("i1", &set.information.i1), ("i2", &set.information.i2), ("i12", &set.information.i12)];
+    for (name, figure) in figures {
+        let (mean, error) = (figure.mean_nats.unwrap_or_default(), figure.std_error_nats.unwrap_or_default());
+        if mean < -(5.0 * error).max(BELOW_ZERO) {
+            warn(
+                "distribution_shift",
+                format!(
+                    "the mean of {name} is {mean:.2} nats: the models do not describe these rows; is it another bundle, \
+                     are columns swapped, or did the data drift?"
+                ),
+            );
+        }
+    }
     let Some(((entropy, i12), error)) =
         set.label_entropy_nats.zip(set.information.i12.mean_nats).zip(set.information.i12.std_error_nats)
     else {
@@ -244,6 +260,8 @@ mod tests {
         assert_eq!(with(|data| data.origin.silent_files = 1), ["unknown_origin"]);
         assert_eq!(with(|data| data.origin.units.push("centred".into())), ["mixed_origin"]);
         assert_eq!(with(|data| data.label_entropy_nats = Some(1.9)), ["more_than_the_label"]);
+        let swapped = |data: &mut Dataset| data.information.i2.mean_nats = Some(-3.0);
+        assert_eq!(with(swapped), ["distribution_shift"]);
         let one_sided = |data: &mut Dataset| {
             data.cases = Some(Cases { first: 0, second: 950, both: 0, between: 50 });
         };

@@ -22,6 +22,23 @@ fn commands(markdown: &str) -> String {
     script
 }
 
+/// The examples of the page on estimates: every claim is a query whose answer is true.
+#[test]
+fn the_claims_about_estimates_hold() {
+    let script = commands(&fs::read_to_string(repository().join("docs/estimates.md")).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let program = lsmi().get_program().to_owned();
+    let programs = std::path::Path::new(&program).parent().unwrap();
+    let path = std::env::join_paths(
+        std::iter::once(programs.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let mut shell = Command::new("sh");
+    shell.current_dir(dir.path()).args(["-e", "-c", &script]).env("PATH", path.unwrap());
+    let ran = must(shell.env_remove("LSMI_ETL_BUNDLE"));
+    let claims = ran.stdout.lines().filter(|line| line.contains("| true")).count();
+    assert!(claims == 5 && !ran.stdout.contains("false"), "{}", ran.stdout);
+}
+
 fn readme() -> String {
     commands(&fs::read_to_string(repository().join("README.md")).unwrap())
 }
