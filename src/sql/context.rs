@@ -12,6 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 
+use super::arrow_tables::CheckedArrowTables;
 use super::errors::convert_error;
 use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
@@ -59,6 +60,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_table_factory("ARROW".to_owned(), Arc::new(CheckedArrowTables))
         .with_analyzer_rule(Arc::new(ZeroOrder))
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();

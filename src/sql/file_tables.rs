@@ -21,6 +21,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Place, Result};
 
+use super::arrow_lengths::check_arrow_files;
 use super::errors::convert_error;
 use super::file_table::{FileTable, ScannedFile, TableReader};
 use super::hive_partitions::HivePartitions;
@@ -91,6 +92,9 @@ async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TablePro
             (TableReader::Parquet, merged, rows)
         }
         other => {
+            if other == TableFormat::Arrow {
+                check_arrow_files(store.as_ref(), &files).await?;
+            }
             let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
             let schema = other_schema(state, &store, format.as_ref(), &files).await?;
             let merged = MergedSchema { schema, conflicts: HashMap::new() };

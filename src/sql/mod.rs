@@ -9,6 +9,8 @@
 //! # Ok::<(), lsmi_etl::Error>(())
 //! ```
 
+mod arrow_lengths;
+mod arrow_tables;
 mod check;
 mod checked_reader;
 mod context;
