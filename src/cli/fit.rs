@@ -48,6 +48,9 @@ pub(super) struct FitArgs {
     /// Keys of an encrypted file, in the format described for annotate
     #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
     parquet_keys: Option<PathBuf>,
+    /// Do not compare pages with their checksums, as described for annotate
+    #[arg(long, env = "LSMI_ETL_NO_PAGE_CHECKSUMS", hide_env = true)]
+    no_page_checksums: bool,
     /// Algorithm that fits the density models
     #[arg(long, value_enum, default_value = "em")]
     density_fit: DensityFitArg,
@@ -109,6 +112,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
         x2: args.x2.clone(),
         label: args.label.clone(),
         keys: args.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
+        no_page_checksums: args.no_page_checksums,
         units: match args.units {
             UnitsArg::Raw => Units::Raw,
             UnitsArg::Centred => Units::Centred,

@@ -31,6 +31,8 @@ pub struct FitOptions {
     pub label: Option<String>,
     /// Decryption keys of an encrypted file.
     pub keys: Option<EncryptionKeys>,
+    /// Whether pages are not compared with their checksums.
+    pub no_page_checksums: bool,
     /// The convention of h.
     pub units: Units,
     /// Training parameters.
@@ -66,6 +68,7 @@ pub fn fit_file(
 ) -> Result<FitReport> {
     BundleContents::check_target(dir, options.overwrite)?;
     let input = Input::open_with(path, options.keys.as_ref())?;
+    let input = input.ignoring_checksums(options.no_page_checksums);
     input.check_keys()?;
     let (x1, x2) = embeddings(&input, options)?;
     let label = match &options.label {

@@ -17,6 +17,7 @@ use super::errors::convert_error;
 use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
+use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
 use super::zero_order::ZeroOrder;
@@ -36,6 +37,8 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     if let Some(threads) = options.threads {
         config = config.with_target_partitions(threads.get());
     }
+
+    config.set_extension(Arc::new(ReadChunks::new(options.no_page_checksums)));
 
     // Under this filter `min` passes over row groups that hold the least Int64.
     config.options_mut().optimizer.enable_aggregate_dynamic_filter_pushdown = false;

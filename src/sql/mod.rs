@@ -27,6 +27,7 @@ mod output;
 mod panics;
 mod parquet_metadata;
 mod parquet_reader;
+mod read_chunks;
 mod request;
 mod scan_functions;
 mod schema_adapter;
@@ -49,6 +50,7 @@ pub use file_tables::register_table;
 pub use functions::{Functions, ModelOptions, register};
 pub use output::{Format, Layout};
 pub(crate) use panics::catch_reader_panics;
+pub(crate) use read_chunks::locate_damage;
 pub use request::{SqlOptions, SqlRequest};
 pub use session::Session;
 

@@ -37,6 +37,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param max_bad_rows: maximum number or share (``0.5%``) of bad rows
     :param on_bad_file: ``fail`` (the other files are annotated, then the task fails without retry) or
         ``skip`` (the other files are annotated; ``bad_files`` of the summary names it) (templated)
+    :param no_page_checksums: do not compare the pages of the input with their checksums
     :param rejects: file or folder for the bad rows (templated)
     :param adjust: ``none`` or ``dataset``
     :param files_per_job: ``I/N``, a share of the files (templated)
@@ -73,6 +74,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         on_bad_row: str | None = None,
         max_bad_rows: str | int | None = None,
         on_bad_file: str | None = None,
+        no_page_checksums: bool = False,
         rejects: str | None = None,
         adjust: str | None = None,
         files_per_job: str | None = None,
@@ -97,6 +99,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.on_bad_row = on_bad_row
         self.max_bad_rows = max_bad_rows
         self.on_bad_file = on_bad_file
+        self.no_page_checksums = no_page_checksums
         self.rejects = rejects
         self.adjust = adjust
         self.files_per_job = files_per_job
@@ -114,6 +117,7 @@ class LsmiAnnotateOperator(LsmiOperator):
             "on-bad-row": self.on_bad_row,
             "max-bad-rows": self.max_bad_rows,
             "on-bad-file": self.on_bad_file,
+            "no-page-checksums": self.no_page_checksums,
             "rejects": self.rejects,
             "adjust": self.adjust,
             "files-per-job": self.files_per_job,
