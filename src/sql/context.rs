@@ -8,11 +8,13 @@ use datafusion::catalog::DynamicFileCatalog;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::optimizer::Analyzer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 
 use super::arrow_tables::CheckedArrowTables;
+use super::decimal_literals::DecimalLiterals;
 use super::errors::convert_error;
 use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
@@ -59,12 +61,15 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     }
     let runtime = runtime.build_arc().map_err(|e| convert_error(e, ""))?;
 
+    let mut rules = Analyzer::new().rules;
+    rules.insert(0, Arc::new(DecimalLiterals));
+    rules.push(Arc::new(ZeroOrder));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_table_factory("ARROW".to_owned(), Arc::new(CheckedArrowTables))
-        .with_analyzer_rule(Arc::new(ZeroOrder))
+        .with_analyzer_rules(rules)
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();
     let context = SessionContext::new_with_state(state);

@@ -15,6 +15,7 @@ mod check;
 mod checked_reader;
 mod context;
 mod copy_target;
+mod decimal_literals;
 mod errors;
 mod file_order;
 mod file_table;
