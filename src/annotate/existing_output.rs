@@ -33,6 +33,7 @@ impl ExistingOutput {
         let Ok(found) = Input::open_with(output, options.keys.as_ref()) else {
             return Ok(Self::Other("which can't be read as an output of annotate".to_owned()));
         };
+        let found = found.ignoring_checksums(options.no_page_checksums);
         Ok(match job.identity.recognise(&found, options.adjust.name()) {
             Recognition::Same(provenance) => Self::Same(provenance),
             Recognition::Other(why) => Self::Other(why),

@@ -110,6 +110,8 @@ pub struct AnnotateOptions {
     pub keys: Option<EncryptionKeys>,
     /// Columns beside r, u1, u2, s.
     pub extras: Vec<Quantity>,
+    /// Whether pages are not compared with their checksums.
+    pub no_page_checksums: bool,
     /// The treatment of bad rows.
     pub on_bad_row: OnBadRow,
     /// Maximum number or share of bad rows before the run fails; unlimited where `None`.

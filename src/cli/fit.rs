@@ -60,6 +60,9 @@ pub(super) struct FitArgs {
     /// Keys of encrypted files, in the format described for annotate
     #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
     parquet_keys: Option<PathBuf>,
+    /// Do not compare pages with their checksums, as described for annotate
+    #[arg(long, env = "LSMI_ETL_NO_PAGE_CHECKSUMS", hide_env = true)]
+    no_page_checksums: bool,
     /// Algorithm that fits the density models
     #[arg(long, value_enum, default_value = "em")]
     density_fit: DensityFitArg,
@@ -134,6 +137,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
         label: args.label.clone(),
         group: args.group.clone(),
         keys: args.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
+        no_page_checksums: args.no_page_checksums,
         units: match args.units {
             UnitsArg::Raw => Units::Raw,
             UnitsArg::Centred => Units::Centred,

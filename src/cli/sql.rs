@@ -79,6 +79,10 @@ pub struct SqlArgs {
     #[arg(long, value_name = "SIZE")]
     pub(super) memory_limit: Option<ByteSize>,
 
+    /// Do not compare the pages of Parquet files with their checksums, as described for annotate
+    #[arg(long, env = "LSMI_ETL_NO_PAGE_CHECKSUMS", hide_env = true)]
+    pub(super) no_page_checksums: bool,
+
     /// Worker threads [default: number of cores]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
@@ -109,6 +113,7 @@ impl SqlArgs {
             },
             options: SqlOptions {
                 threads: self.threads,
+                no_page_checksums: self.no_page_checksums,
                 memory_limit_bytes: Some(usize::try_from(memory).unwrap_or(usize::MAX)),
                 models: ModelOptions {
                     bundle: self.bundle.to_path_buf(),

@@ -57,6 +57,9 @@ pub struct ReportSettings {
     #[arg(long, env = "LSMI_ETL_BUNDLE", value_name = "DIR|URL")]
     #[schemars(with = "Option<PathBuf>")]
     pub bundle: Option<BundlePath>,
+    /// Do not compare pages with their checksums, as described for annotate
+    #[arg(long, env = "LSMI_ETL_NO_PAGE_CHECKSUMS", hide_env = true)]
+    pub no_page_checksums: bool,
     /// Memory limit for grouping (512MiB, 4GiB), beyond which it spills to disk
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<ByteSize>,
@@ -89,6 +92,7 @@ impl Default for ReportSettings {
             link_template: None,
             samples: SAMPLES,
             bundle: None,
+            no_page_checksums: false,
             memory_limit: None,
             threads: None,
         }
@@ -124,6 +128,7 @@ impl ReportSettings {
             title: self.title.clone(),
             session: sql::SqlOptions {
                 threads: self.threads,
+                no_page_checksums: self.no_page_checksums,
                 memory_limit_bytes: self
                     .memory_limit
                     .map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),

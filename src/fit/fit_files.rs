@@ -36,6 +36,8 @@ pub struct FitOptions {
     pub group: Option<String>,
     /// Decryption keys of encrypted files.
     pub keys: Option<EncryptionKeys>,
+    /// Whether pages are not compared with their checksums.
+    pub no_page_checksums: bool,
     /// The convention of h.
     pub units: Units,
     /// Training parameters.
@@ -73,7 +75,12 @@ pub fn fit_files(
     progress: &dyn FitProgress,
 ) -> Result<FitReport> {
     BundleContents::check_target(dir, options.overwrite)?;
-    let files = TrainingFiles::find(inputs, options.keys.as_ref(), options.skip_bad_files)?;
+    let files = TrainingFiles::find(
+        inputs,
+        options.keys.as_ref(),
+        options.no_page_checksums,
+        options.skip_bad_files,
+    )?;
     let input = files.first()?;
     let (x1, x2) = embeddings(&input, options)?;
     let label = match &options.label {

@@ -16,6 +16,7 @@ use crate::storage::{find_files, partition_integer};
 pub(super) struct TrainingFiles<'a> {
     files: Vec<PathBuf>,
     keys: Option<&'a EncryptionKeys>,
+    no_page_checksums: bool,
     /// Whether a file whose content is at fault is left out, and not an error.
     skip_bad: bool,
     /// The inputs as given, for messages.
@@ -27,7 +28,12 @@ impl<'a> TrainingFiles<'a> {
     ///
     /// # Errors
     /// As for [`find_files`]; [`Error::Usage`] without an input.
-    pub(super) fn find(inputs: &[PathBuf], keys: Option<&'a EncryptionKeys>, skip_bad: bool) -> Result<Self> {
+    pub(super) fn find(
+        inputs: &[PathBuf],
+        keys: Option<&'a EncryptionKeys>,
+        no_page_checksums: bool,
+        skip_bad: bool,
+    ) -> Result<Self> {
         let mut files: Vec<PathBuf> = Vec::new();
         for input in inputs {
             for file in find_files(input)? {
@@ -42,7 +48,7 @@ impl<'a> TrainingFiles<'a> {
             [input] => Place::file(input.display()),
             [first, others @ ..] => Place::file(format!("{} and {} more", first.display(), others.len())),
         };
-        Ok(Self { files, keys, skip_bad, place })
+        Ok(Self { files, keys, no_page_checksums, skip_bad, place })
     }
 
     /// The inputs as given.
@@ -166,7 +172,7 @@ impl<'a> TrainingFiles<'a> {
     }
 
     fn open(&self, file: &Path) -> Result<Input> {
-        let input = Input::open_with(file, self.keys)?;
+        let input = Input::open_with(file, self.keys)?.ignoring_checksums(self.no_page_checksums);
         input.check_keys()?;
         Ok(input)
     }

@@ -12,15 +12,24 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 
 use crate::error::{Error, Place, Result};
+use crate::memory::usable_bytes;
 use crate::storage::io_errors;
 
-/// The first bytes of every message since Arrow 0.15.
-const CONTINUATION: [u8; 4] = [0xff; 4];
+use super::ipc_scanner::{CONTINUATION, IpcScanner};
+
+/// What is wrong with a stream that ends without its mark.
+pub(crate) const NO_END: &str = "ends before Arrow's end-of-stream mark: its writer crashed or did not close it, \
+                                 and rows may be missing; write it again";
+/// What is wrong with a stream that has bytes behind its mark.
+pub(crate) const BEHIND_END: &str =
+    "goes on after its end-of-stream mark; send one stream, not several one after the other";
 
 /// Reads record batches from chunks of bytes.
 pub(super) struct IpcReader<I> {
     chunks: I,
     chunk: Buffer,
+    /// Sees each chunk before the decoder.
+    scanner: IpcScanner,
     decoder: StreamDecoder,
     schema: SchemaRef,
     /// Batches that were decoded together with the schema.
@@ -43,8 +52,9 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
             }
         }
         recognise(&head).map_err(|what| Error::bad_data(place.clone(), what))?;
-        let (mut chunk, mut decoder, mut early) =
-            (Buffer::from_vec(head), StreamDecoder::new(), VecDeque::new());
+        let mut scanner = IpcScanner::new(usable_bytes());
+        let mut chunk = scanned(&mut scanner, head, &place)?;
+        let (mut decoder, mut early) = (StreamDecoder::new(), VecDeque::new());
         let schema = loop {
             let batch = decoder.decode(&mut chunk).map_err(|e| damaged(&place, e))?;
             early.extend(batch);
@@ -52,11 +62,11 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
                 break schema;
             }
             match next(&mut chunks, &place)? {
-                Some(bytes) => chunk = Buffer::from_vec(bytes),
+                Some(bytes) => chunk = scanned(&mut scanner, bytes, &place)?,
                 None => return Err(Error::bad_data(place, "ends within its schema; write it again")),
             }
         };
-        Ok(Self { chunks, chunk, decoder, schema, early, ended: false, place })
+        Ok(Self { chunks, chunk, scanner, decoder, schema, early, ended: false, place })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -73,7 +83,7 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
                 return Ok(batch);
             }
             match next(&mut self.chunks, &self.place)? {
-                Some(bytes) => self.chunk = Buffer::from_vec(bytes),
+                Some(bytes) => self.chunk = scanned(&mut self.scanner, bytes, &self.place)?,
                 None => return self.end().map(|()| None),
             }
         }
@@ -87,9 +97,7 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
         if is_whole {
             return Ok(());
         }
-        let what = "ends before Arrow's end-of-stream mark: its writer crashed or did not close it, and rows \
-                    may be missing; write it again";
-        Err(Error::bad_data(self.place.clone(), what))
+        Err(Error::bad_data(self.place.clone(), NO_END))
     }
 }
 
@@ -111,6 +119,16 @@ fn next(chunks: &mut impl Iterator<Item = io::Result<Vec<u8>>>, place: &Place) -
     chunks.next().transpose().map_err(|e| io_errors::io(place.clone(), "read", e))
 }
 
+/// A chunk whose lengths are plausible.
+fn scanned(scanner: &mut IpcScanner, chunk: Vec<u8>, place: &Place) -> Result<Buffer> {
+    scanner.push(&chunk).map_err(|what| undecodable(place, what))?;
+    Ok(Buffer::from_vec(chunk))
+}
+
+fn undecodable(place: &Place, what: impl std::fmt::Display) -> Error {
+    Error::bad_data(place.clone(), format!("cannot be decoded: {what}; write the stream again"))
+}
+
 /// Checks the first bytes; the error names the format, where it is a known one.
 fn recognise(head: &[u8]) -> std::result::Result<(), &'static str> {
     match head.first_chunk::<4>() {
@@ -126,13 +144,8 @@ fn recognise(head: &[u8]) -> std::result::Result<(), &'static str> {
 fn damaged(place: &Place, error: ArrowError) -> Error {
     match error {
         // The decoder's error text for bytes behind the mark.
-        ArrowError::IpcError(text) if text == "Unexpected EOS" => Error::bad_data(
-            place.clone(),
-            "goes on after its end-of-stream mark; send one stream, not several one after the other",
-        ),
-        error => {
-            Error::bad_data(place.clone(), format!("cannot be decoded: {error}; write the stream again"))
-        }
+        ArrowError::IpcError(text) if text == "Unexpected EOS" => Error::bad_data(place.clone(), BEHIND_END),
+        error => undecodable(place, error),
     }
 }
 

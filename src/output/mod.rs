@@ -3,6 +3,8 @@
 
 mod batch_source;
 mod ipc;
+mod ipc_message;
+mod ipc_scanner;
 mod key_values;
 mod ordered_json;
 mod output_file;
@@ -16,6 +18,9 @@ mod stream_file;
 mod writer;
 
 pub use batch_source::{BatchSource, SourceRows};
+pub(crate) use ipc::{BEHIND_END, NO_END};
+pub(crate) use ipc_message::MessageLengths;
+pub(crate) use ipc_scanner::CONTINUATION;
 pub use row_writer::{NewColumns, RowWriter};
 pub use same_columns::has_columns_of;
 pub use stream_file::write_stream_file;

@@ -36,12 +36,14 @@ pub(crate) struct ColumnChunk {
 
 impl ColumnChunk {
     /// A column chunk of a file. None where it is encrypted, and so authenticated by its
-    /// cipher, or where the footer gives it no range.
+    /// cipher, or where the footer gives it no range. With `ignores_checksums` its pages are taken
+    /// for pages without them.
     pub(crate) fn of(
         metadata: &Arc<ParquetMetaData>,
         file: &Place,
         row_group: usize,
         leaf: usize,
+        ignores_checksums: bool,
     ) -> Option<Self> {
         let group = metadata.row_groups().get(row_group)?;
         let chunk = group.columns().get(leaf).filter(|chunk| chunk.crypto_metadata().is_none())?;
@@ -54,6 +56,7 @@ impl ColumnChunk {
             is_compressed: chunk.compression() != Compression::UNCOMPRESSED,
             plain_bytes: u64::try_from(chunk.uncompressed_size()).ok()?,
             max_levels: [chunk.column_descr().max_def_level(), chunk.column_descr().max_rep_level()],
+            ignores_checksums,
         };
         Some(Self { bytes, facts, metadata: Arc::clone(metadata), row_group, leaf })
     }
@@ -180,7 +183,7 @@ fn byte_range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
 }
 
 /// The name of a top-level column; of a column that is nested with others, its path.
-fn column_name(metadata: &ParquetMetaData, leaf: usize) -> String {
+pub(super) fn column_name(metadata: &ParquetMetaData, leaf: usize) -> String {
     let schema = metadata.file_metadata().schema_descr();
     let root = |leaf| schema.get_column_root_idx(leaf);
     let neighbours = [leaf.checked_sub(1), Some(leaf + 1).filter(|next| *next < schema.num_columns())];
@@ -212,7 +215,7 @@ pub(super) fn read_header(
 impl Input {
     /// A column chunk whose pages can be checked.
     pub(crate) fn column_chunk(&self, row_group: usize, leaf: usize) -> Option<ColumnChunk> {
-        ColumnChunk::of(self.metadata(), &self.place(), row_group, leaf)
+        ColumnChunk::of(self.metadata(), &self.place(), row_group, leaf, self.ignores_checksums())
     }
 
     /// Whether some page of the file has a checksum.

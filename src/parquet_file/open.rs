@@ -30,6 +30,7 @@ pub struct Input {
     arrow: ArrowReaderMetadata,
     encryption: Option<Arc<Encryption>>,
     defers_checksums: bool,
+    ignores_checksums: bool,
 }
 
 impl Input {
@@ -81,7 +82,8 @@ impl Input {
         let metadata = Arc::new(metadata);
         let arrow = catch_panics(|| ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()))
             .map_err(|error| io_errors::parquet(place, "read", error))?;
-        Ok(Self { file, arrow, encryption: encryption.map(Arc::new), defers_checksums: false })
+        let encryption = encryption.map(Arc::new);
+        Ok(Self { file, arrow, encryption, defers_checksums: false, ignores_checksums: false })
     }
 
     /// Checks that the keys cover all columns.
@@ -113,6 +115,17 @@ impl Input {
     /// checksums: pages that are read in part only need not be.
     pub fn with_deferred_checksums(&self) -> Self {
         Self { defers_checksums: true, ..self.clone() }
+    }
+
+    /// The same file, whose pages are compared with their checksums or, if `ignores` is set, taken
+    /// for pages without any.
+    #[must_use]
+    pub fn ignoring_checksums(self, ignores: bool) -> Self {
+        Self { ignores_checksums: ignores, ..self }
+    }
+
+    pub(crate) fn ignores_checksums(&self) -> bool {
+        self.ignores_checksums
     }
 
     /// Whether pages may be read in part although they have checksums.

@@ -29,6 +29,15 @@ pub(super) struct ChunkFacts {
     pub(super) plain_bytes: u64,
     /// The highest definition and repetition level.
     pub(super) max_levels: [i16; 2],
+    /// Whether the pages are taken for pages without checksums.
+    pub(super) ignores_checksums: bool,
+}
+
+impl ChunkFacts {
+    /// The checksum to compare a page with.
+    fn checksum(&self, header: &PageHeader) -> Option<u32> {
+        header.checksum.filter(|_| !self.ignores_checksums)
+    }
 }
 
 /// A page of a column chunk, as errors name it.
@@ -99,7 +108,7 @@ impl PageWalk {
             PageKind::Index => PageName::Index,
             PageKind::Data | PageKind::DataV2 => self.next,
         };
-        if header.checksum.is_some() {
+        if facts.checksum(header).is_some() {
             self.has_checksums = Some(true);
         } else if header.is_data() {
             self.has_checksums.get_or_insert(false);
@@ -190,7 +199,7 @@ pub(super) fn check_page(
     header: &PageHeader,
     bytes: &[u8],
 ) -> Result<(), Error> {
-    match header.checksum {
+    match facts.checksum(header) {
         Some(expected) if crc32fast::hash(bytes) != expected => Err(mismatch(facts, page)),
         Some(_) => check_levels(facts, page, header, bytes),
         None => Ok(()),
@@ -230,8 +239,8 @@ struct PageSum {
 }
 
 impl PageSum {
-    fn new(header: &PageHeader) -> Option<Self> {
-        let expected = header.checksum?;
+    fn new(facts: &ChunkFacts, header: &PageHeader) -> Option<Self> {
+        let expected = facts.checksum(header)?;
         Some(Self { header: header.clone(), expected, hasher: Hasher::new(), levels: Vec::new() })
     }
 
@@ -330,7 +339,7 @@ impl PageChecker {
         self.state = if self.walk.checksums() == Some(false) {
             State::Unchecked
         } else {
-            State::Body { page, left: u64::from(header.stored_bytes), sum: PageSum::new(header) }
+            State::Body { page, left: u64::from(header.stored_bytes), sum: PageSum::new(&self.facts, header) }
         };
         Ok(())
     }
@@ -412,6 +421,7 @@ mod tests {
             is_compressed: false,
             plain_bytes,
             max_levels,
+            ignores_checksums: false,
         }
     }
 

@@ -31,6 +31,8 @@ pub use options::ReportOptions;
 pub use origin::{Origin, Reasons};
 pub use page::html;
 
+use datafusion::prelude::SessionContext;
+
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
 use crate::sql;
@@ -60,19 +62,22 @@ pub fn read(options: &ReportOptions, bundle: Option<&Bundle>) -> Result<Report> 
         .enable_all()
         .build()
         .map_err(|e| Error::Internal(format!("cannot start the report's threads: {e}")))?;
-    sql::catch_reader_panics(|| runtime.block_on(read_both(options, first, second, bundle)))?
+    let context = sql::context(&options.session)?;
+    let report =
+        sql::catch_reader_panics(|| runtime.block_on(read_both(&context, options, first, second, bundle)));
+    report.flatten().map_err(|error| runtime.block_on(sql::locate_damage(&context, error)))
 }
 
 async fn read_both(
+    context: &SessionContext,
     options: &ReportOptions,
     first: AnnotatedFiles,
     second: Option<AnnotatedFiles>,
     bundle: Option<&Bundle>,
 ) -> Result<Report> {
-    let context = sql::context(&options.session)?;
-    let mut one = DatasetScan::begin(&context, first, "data").await?;
+    let mut one = DatasetScan::begin(context, first, "data").await?;
     let mut two = match second {
-        Some(files) => Some(DatasetScan::begin(&context, files, "compare").await?),
+        Some(files) => Some(DatasetScan::begin(context, files, "compare").await?),
         None => None,
     };
     // Both data sets share the scales, so that their pictures are comparable.
@@ -80,9 +85,9 @@ async fn read_both(
         Some(two) => row_scales(&one.totals).union(row_scales(&two.totals)),
         None => row_scales(&one.totals),
     };
-    one.scan_rows(&context, &scales, options.samples).await?;
+    one.scan_rows(context, &scales, options.samples).await?;
     if let Some(two) = &mut two {
-        two.scan_rows(&context, &scales, options.samples).await?;
+        two.scan_rows(context, &scales, options.samples).await?;
     }
     let ranges = DisplayRanges::of(one.rows.iter().chain(two.iter().flat_map(|two| &two.rows)));
 

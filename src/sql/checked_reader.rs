@@ -15,17 +15,24 @@ use futures::future::BoxFuture;
 use crate::error::Place;
 use crate::parquet_file::ChunkMap;
 
+use super::read_chunks::{ReadChunks, ReadFile};
+
 /// A reader that checks the pages that pass through it.
 pub(super) struct CheckedReader {
     reader: Box<dyn AsyncFileReader + Send>,
-    file: Place,
+    file: Arc<ReadFile>,
+    read: Arc<ReadChunks>,
     chunks: Option<Arc<ChunkMap>>,
 }
 
 impl CheckedReader {
-    /// Decorates the reader of a file, which errors name as `file`.
-    pub(super) fn new(reader: Box<dyn AsyncFileReader + Send>, file: Place) -> Self {
-        Self { reader, file, chunks: None }
+    /// Decorates the reader of a file, and notes in `read` what is read of it.
+    pub(super) fn new(
+        reader: Box<dyn AsyncFileReader + Send>,
+        file: Arc<ReadFile>,
+        read: Arc<ReadChunks>,
+    ) -> Self {
+        Self { reader, file, read, chunks: None }
     }
 
     async fn chunks(&mut self) -> ParquetResult<Arc<ChunkMap>> {
@@ -37,7 +44,8 @@ impl CheckedReader {
     }
 
     fn map(&mut self, metadata: &Arc<ParquetMetaData>) -> Arc<ChunkMap> {
-        let chunks = Arc::new(ChunkMap::new(metadata, self.file.clone()));
+        let chunks =
+            Arc::new(ChunkMap::new(metadata, Place::file(&self.file.name), self.read.ignores_checksums()));
         self.chunks = Some(Arc::clone(&chunks));
         chunks
     }
@@ -51,6 +59,7 @@ impl AsyncFileReader for CheckedReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
         async move {
             let chunks = self.chunks().await?;
+            self.read.add(&self.file, &chunks, range.start);
             let bytes = self.reader.get_bytes(range.clone()).await?;
             check(&chunks, &range, &bytes)?;
             Ok(bytes)
@@ -61,6 +70,7 @@ impl AsyncFileReader for CheckedReader {
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
         async move {
             let chunks = self.chunks().await?;
+            ranges.iter().for_each(|range| self.read.add(&self.file, &chunks, range.start));
             let found = self.reader.get_byte_ranges(ranges.clone()).await?;
             ranges.iter().zip(&found).try_for_each(|(range, bytes)| check(&chunks, range, bytes))?;
             Ok(found)

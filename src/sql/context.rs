@@ -8,14 +8,18 @@ use datafusion::catalog::DynamicFileCatalog;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::optimizer::Analyzer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 
+use super::arrow_tables::CheckedArrowTables;
+use super::decimal_literals::DecimalLiterals;
 use super::errors::convert_error;
 use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
+use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
 use super::zero_order::ZeroOrder;
@@ -36,6 +40,8 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         config = config.with_target_partitions(threads.get());
     }
 
+    config.set_extension(Arc::new(ReadChunks::new(options.no_page_checksums)));
+
     // Under this filter `min` passes over row groups that hold the least Int64.
     config.options_mut().optimizer.enable_aggregate_dynamic_filter_pushdown = false;
 
@@ -55,11 +61,15 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     }
     let runtime = runtime.build_arc().map_err(|e| convert_error(e, ""))?;
 
+    let mut rules = Analyzer::new().rules;
+    rules.insert(0, Arc::new(DecimalLiterals));
+    rules.push(Arc::new(ZeroOrder));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_analyzer_rule(Arc::new(ZeroOrder))
+        .with_table_factory("ARROW".to_owned(), Arc::new(CheckedArrowTables))
+        .with_analyzer_rules(rules)
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();
     let context = SessionContext::new_with_state(state);

@@ -9,6 +9,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::object_store;
 use datafusion::parquet::errors::ParquetError;
+use tokio::task::JoinError;
 
 use crate::error::{Error, Place};
 use crate::storage::{is_url, read_error};
@@ -85,15 +86,17 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
             e => Error::Usage(normalize_message(&e.to_string())),
         },
         DataFusionError::ObjectStore(e) => store_error(e, inputs),
-        DataFusionError::External(e) => match e.downcast_ref::<object_store::Error>() {
-            Some(e) => store_error(e, inputs),
-            None => Error::Usage(format!("SQL: {}", normalize_message(&e.to_string()))),
+        DataFusionError::External(e) => match (e.downcast_ref(), e.downcast_ref::<JoinError>()) {
+            (Some(e), _) => store_error(e, inputs),
+            (None, Some(e)) if e.is_panic() => reader_panic(e, inputs),
+            _ => Error::Usage(format!("SQL: {}", normalize_message(&e.to_string()))),
         },
         DataFusionError::IoError(e) => {
             Error::io(place(), "read or spill", std::io::Error::new(e.kind(), e.to_string()))
         }
         DataFusionError::ResourcesExhausted(what) => Error::Usage(memory_limit_message(what)),
         DataFusionError::Internal(what) => Error::Internal(normalize_message(what)),
+        DataFusionError::ExecutionJoin(e) if e.is_panic() => reader_panic(e, inputs),
         DataFusionError::ExecutionJoin(e) => Error::Internal(normalize_message(&e.to_string())),
         DataFusionError::SQL(e, _) => {
             let message = e.to_string();
@@ -110,6 +113,12 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
         },
         error => Error::Usage(format!("SQL: {}", normalize_message(&error.message()))),
     }
+}
+
+/// A panic of a task, which a decoder raises at some damaged bytes.
+fn reader_panic(error: &JoinError, inputs: &str) -> Error {
+    let what = format!("cannot be decoded, most likely because it is damaged ({error})");
+    Error::bad_data(place(inputs), what)
 }
 
 fn place(inputs: &str) -> Place {

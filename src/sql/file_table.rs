@@ -32,7 +32,8 @@ use datafusion::scalar::ScalarValue;
 use super::errors::to_datafusion_error;
 use super::merged_schema::Conflict;
 use super::parquet_metadata::INT96_UNIT;
-use super::parquet_reader::{MetadataCache, ReaderFactory};
+use super::parquet_reader::{FileNames, MetadataCache, ReaderFactory};
+use super::read_chunks::ReadChunks;
 use super::scan_functions::{canonical_nan, same_partition};
 use super::schema_adapter::SchemaAdapterFactory;
 
@@ -42,6 +43,7 @@ pub(super) struct FileTable {
     pub(super) store_url: ObjectStoreUrl,
     pub(super) reader: TableReader,
     pub(super) files: Vec<ScannedFile>,
+    pub(super) names: Arc<FileNames>,
     /// Columns of the files and the partition columns, the hidden ones last.
     pub(super) columns: TableSchema,
     /// The columns that queries see: all but the hidden ones.
@@ -182,8 +184,9 @@ impl FileTable {
                     .with_table_parquet_options(options)
                     .with_parquet_file_reader_factory(Arc::new(ReaderFactory::new(
                         store,
-                        &self.store_url,
                         cache,
+                        Arc::clone(&self.names),
+                        state.config().get_extension::<ReadChunks>().unwrap_or_default(),
                     )));
                 let builder = FileScanConfigBuilder::new(self.store_url.clone(), Arc::new(source))
                     .with_expr_adapter(Some(Arc::new(SchemaAdapterFactory)));

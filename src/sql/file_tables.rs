@@ -1,5 +1,6 @@
 //! Tables by the names of files: a path, folder, glob or URL in a query becomes a [`FileTable`].
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -20,7 +21,9 @@ use datafusion::scalar::ScalarValue;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Place, Result};
+use crate::parquet_file::panic_message;
 
+use super::arrow_lengths::check_arrow_files;
 use super::errors::convert_error;
 use super::file_table::{FileTable, ScannedFile, TableReader};
 use super::hive_partitions::HivePartitions;
@@ -91,6 +94,9 @@ async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TablePro
             (TableReader::Parquet, merged, rows)
         }
         other => {
+            if other == TableFormat::Arrow {
+                check_arrow_files(store.as_ref(), &files).await?;
+            }
             let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
             let schema = other_schema(state, &store, format.as_ref(), &files).await?;
             let merged = MergedSchema { schema, conflicts: HashMap::new() };
@@ -147,6 +153,7 @@ fn with_partitions(
         store_url,
         reader,
         files: scanned.collect(),
+        names: Arc::new(files.iter().map(|file| (file.meta.location.clone(), file.name.clone())).collect()),
         columns: TableSchema::builder(file_schema).with_table_partition_cols(columns).build(),
         schema: Arc::new(Schema::new(visible)),
         conflicts,
@@ -163,7 +170,8 @@ async fn parquet_schema(
     let cache = MetadataCache::new(state.runtime_env().cache_manager.get_file_metadata_cache());
     let mut footers = Vec::with_capacity(files.len());
     for file in files {
-        footers.push(file_schema(store, &cache, file).boxed());
+        let footer = AssertUnwindSafe(file_schema(store, &cache, file)).catch_unwind();
+        footers.push(footer.map(|read| read.unwrap_or_else(|panic| Err(damaged(file, panic)))).boxed());
     }
     let mut footers = stream::iter(footers).buffered(CONCURRENT_FOOTERS);
     let (mut merger, mut rows) = (SchemaMerger::default(), Vec::with_capacity(files.len()));
@@ -202,8 +210,7 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
     let (metadata, renamed) = match cache.get(&file.meta) {
         Some(metadata) => (metadata, Vec::new()),
         None => {
-            let read = AssertUnwindSafe(read_footer(store, &file.meta)).catch_unwind().await;
-            let raw = read.map_err(|_| damaged_footer(file))?.map_err(failed)?;
+            let raw = read_footer(store, &file.meta).await.map_err(failed)?;
             if let Some((row_group, column)) = misplaced_chunk(&raw, file.meta.size) {
                 let place = Place::file(&file.name).row_group(row_group).column(column);
                 let what = "is said to lie beyond the end of the file: the file is damaged or cut off";
@@ -223,9 +230,13 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
     Ok(FileFooter { schema, rows: usize::try_from(metadata.file_metadata().num_rows()).ok(), renamed })
 }
 
-/// DataFusion panics at some lengths of a footer.
-fn damaged_footer(file: &TableFile) -> Error {
-    Error::bad_data(Place::file(&file.name), "its footer cannot be read: the file is damaged or cut off")
+/// Readers panic at some lengths and types of a footer.
+fn damaged(file: &TableFile, panic: Box<dyn Any + Send>) -> Error {
+    let what = format!(
+        "its footer cannot be read ({}): the file is damaged or cut off",
+        panic_message(panic.as_ref())
+    );
+    Error::bad_data(Place::file(&file.name), what)
 }
 
 /// The schema of files of another format.
@@ -236,16 +247,19 @@ async fn other_schema(
     files: &[TableFile],
 ) -> Result<SchemaRef> {
     let objects: Vec<ObjectMeta> = files.iter().map(|file| file.meta.clone()).collect();
-    let error = match format.infer_schema(state, store, &objects).await {
+    let first = files.first().ok_or_else(|| Error::Internal("a table without files".to_owned()))?;
+    let infer = async |objects: &[ObjectMeta], file: &TableFile| {
+        let inferred = AssertUnwindSafe(format.infer_schema(state, store, objects)).catch_unwind().await;
+        inferred.map_err(|panic| damaged(file, panic))?.map_err(|e| convert_error(e, &file.name))
+    };
+    let error = match infer(&objects, first).await {
         Ok(schema) => return Ok(schema),
         Err(error) => error,
     };
     for file in files {
-        if let Err(error) = format.infer_schema(state, store, std::slice::from_ref(&file.meta)).await {
-            return Err(convert_error(error, &file.name));
-        }
+        infer(std::slice::from_ref(&file.meta), file).await?;
     }
-    Err(convert_error(error, files.first().map_or("", |file| file.name.as_str())))
+    Err(error)
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@
 //! # Ok::<(), lsmi_etl::Error>(())
 //! ```
 
+mod arrow_lengths;
+mod arrow_tables;
 mod check;
 mod checked_reader;
 mod context;
 mod copy_target;
+mod decimal_literals;
 mod errors;
 mod file_order;
 mod file_table;
@@ -25,6 +28,7 @@ mod output;
 mod panics;
 mod parquet_metadata;
 mod parquet_reader;
+mod read_chunks;
 mod request;
 mod scan_functions;
 mod schema_adapter;
@@ -47,6 +51,7 @@ pub use file_tables::register_table;
 pub use functions::{Functions, ModelOptions, register};
 pub use output::{Format, Layout};
 pub(crate) use panics::catch_reader_panics;
+pub(crate) use read_chunks::locate_damage;
 pub use request::{SqlOptions, SqlRequest};
 pub use session::Session;
 

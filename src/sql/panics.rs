@@ -6,6 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::panic_message;
 
+/// What stands for the file that is not known.
+pub(super) const UNKNOWN_FILE: &str = "a file of the query";
+
 /// Runs work that reads files. What it changes must not be used after an error.
 ///
 /// # Errors
@@ -16,7 +19,7 @@ pub(crate) fn catch_reader_panics<T>(work: impl FnOnce() -> T) -> Result<T> {
             "cannot be decoded, most likely because it is damaged ({}); query the files one by one to find it",
             panic_message(panic.as_ref())
         );
-        Error::bad_data(Place::file("a file of the query"), what)
+        Error::bad_data(Place::file(UNKNOWN_FILE), what)
     })
 }
 

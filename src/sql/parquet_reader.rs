@@ -1,17 +1,18 @@
 //! A reader of Parquet files whose metadata are believable (see [`super::parquet_metadata`]) and
 //! whose pages are compared with their checksums. Footers are cached within the session's limit.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::parquet::{
     CachedParquetMetaData, DefaultParquetFileReaderFactory, ParquetFileReaderFactory,
 };
 use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::{CachedFileMetadataEntry, FileMetadataCache};
+use datafusion::object_store::path::Path;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
@@ -21,10 +22,9 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::error::Place;
-
 use super::checked_reader::CheckedReader;
 use super::parquet_metadata::believable;
+use super::read_chunks::{ReadChunks, ReadFile};
 
 /// A cache of believable metadata.
 #[derive(Debug, Clone)]
@@ -51,16 +51,25 @@ impl MetadataCache {
 #[derive(Debug)]
 pub(super) struct ReaderFactory {
     readers: DefaultParquetFileReaderFactory,
+    store: Arc<dyn ObjectStore>,
     cache: MetadataCache,
-    /// What precedes the location of a file in its name.
-    store_name: String,
+    names: Arc<FileNames>,
+    read: Arc<ReadChunks>,
 }
 
+/// The names of files, as the user named them.
+pub(super) type FileNames = HashMap<Path, String>;
+
 impl ReaderFactory {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, url: &ObjectStoreUrl, cache: MetadataCache) -> Self {
-        // A local file is named by its path.
-        let store_name = url.as_str().strip_prefix("file://").unwrap_or(url.as_str()).to_owned();
-        Self { readers: DefaultParquetFileReaderFactory::new(store), cache, store_name }
+    /// A factory of readers that note in `read` what they read.
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        cache: MetadataCache,
+        names: Arc<FileNames>,
+        read: Arc<ReadChunks>,
+    ) -> Self {
+        let readers = DefaultParquetFileReaderFactory::new(Arc::clone(&store));
+        Self { readers, store, cache, names, read }
     }
 }
 
@@ -73,9 +82,11 @@ impl ParquetFileReaderFactory for ReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let meta = file.object_meta.clone();
-        let place = Place::file(format!("{}{}", self.store_name, meta.location));
+        let name = self.names.get(&meta.location).cloned();
+        let name = name.unwrap_or_else(|| meta.location.to_string());
+        let read_file = Arc::new(ReadFile { store: Arc::clone(&self.store), meta: meta.clone(), name });
         let reader = self.readers.create_reader(partition, file, metadata_size_hint, metrics)?;
-        let reader = Box::new(CheckedReader::new(reader, place));
+        let reader = Box::new(CheckedReader::new(reader, read_file, Arc::clone(&self.read)));
         Ok(Box::new(Reader { reader, meta, cache: self.cache.clone() }))
     }
 }

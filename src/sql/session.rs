@@ -18,6 +18,7 @@ use super::context::interruptible_context;
 use super::file_tables::register_table;
 use super::interrupt::Interrupt;
 use super::panics::catch_reader_panics;
+use super::read_chunks::{ReadChunks, locate_damage};
 use super::request::SqlRequest;
 
 /// Interval at which the stop flag is polled.
@@ -47,13 +48,15 @@ impl Session {
             .build()
             .map_err(|e| Error::Internal(format!("cannot start the query's threads: {e}")))?;
         let interrupt = Interrupt::default();
-        let context = runtime.block_on(async {
-            let context = interruptible_context(&request.options, &interrupt)?;
-            for (name, path) in &request.tables {
-                register_table(&context, name, path).await?;
-            }
-            Ok::<_, Error>(context)
-        })?;
+        let context = catch_reader_panics(|| {
+            runtime.block_on(async {
+                let context = interruptible_context(&request.options, &interrupt)?;
+                for (name, path) in &request.tables {
+                    register_table(&context, name, path).await?;
+                }
+                Ok::<_, Error>(context)
+            })
+        })??;
         Ok(Self { context, runtime, interrupt })
     }
 
@@ -104,7 +107,10 @@ impl Session {
         work: impl FnOnce(&StoppableRun<'_>) -> Result<T>,
     ) -> Result<T> {
         let stopped = Notify::new();
-        thread::scope(|scope| {
+        if let Some(chunks) = self.context.state().config().get_extension::<ReadChunks>() {
+            chunks.clear();
+        }
+        let output = thread::scope(|scope| {
             // The channel closes when the work returns or panics.
             let (_open, work_ends) = mpsc::channel::<Infallible>();
             let stopped = &stopped;
@@ -118,7 +124,8 @@ impl Session {
                 }
             });
             work(&StoppableRun { session: self, stop, stopped })
-        })
+        });
+        output.map_err(|error| self.runtime.block_on(locate_damage(&self.context, error)))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Airflow;
+use crate::harness::files::listing;
 use crate::harness::{Ran, last_json, lsmi, must, repository, run};
 
 const DAGS: &str = "tests/airflow/dags";
@@ -204,6 +205,26 @@ fn a_bad_bundle_fails_without_retry() {
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
     assert!(format!("{}{}", ran.stdout, ran.stderr).contains("78 (bad bundle)"), "{}", ran.stdout);
     assert_eq!(airflow.state("killed").tasks(), [("annotate", "failed", 1)]);
+}
+
+#[test]
+fn a_bad_file_among_others_fails_without_retry_unless_it_is_skipped() {
+    let airflow = Airflow::new(DAGS);
+    let (input, output) = (airflow.data().join("in"), airflow.data().join("out"));
+    fs::create_dir(&input).unwrap();
+    few(&airflow, "in/good.parquet");
+    fs::write(input.join("bad.parquet"), "PAR1").unwrap();
+    for (dag, code, state) in [("bad_file", 1, "failed"), ("bad_file_skipped", 0, "success")] {
+        let ran = airflow.test(dag, DATE);
+        assert_eq!(ran.code, code, "{}\n{}", ran.stdout, ran.stderr);
+        assert_eq!(airflow.state(dag).tasks(), [("annotate", state, 1)]);
+        assert_eq!(listing(&output), ["good.parquet"]);
+        fs::remove_dir_all(&output).unwrap();
+    }
+    let state = airflow.state("bad_file_skipped");
+    let bad = &state.xcom("annotate")["bad_files"];
+    assert_eq!(bad.as_array().unwrap().len(), 1, "{bad}");
+    assert!(bad[0]["input"].as_str().unwrap().ends_with("in/bad.parquet"), "{bad}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod bundles;
 mod failing;
 mod folders;
 mod ipc;
+mod ipc_lengths;
 mod keys;
 mod s3;
 mod stores;

@@ -75,7 +75,7 @@ fn try_read(path: &Path) -> Result<Vec<RecordBatch>, ArrowError> {
 fn refuses(ran: &Ran, file: &str, page: &Page) {
     let place = format!("{file}, row group {}, column {:?}: {} ", page.row_group, page.column, page.name());
     assert_eq!(ran.code, 65, "{place}: {}", ran.stderr);
-    for words in [&place, "does not match its checksum"] {
+    for words in [&format!("ERROR {place}"), "does not match its checksum"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
 }
@@ -120,6 +120,44 @@ fn every_command_finds_it() {
             refuses(&sql(dir, &format!("SELECT {column} FROM 'in.parquet'")), "in.parquet", page);
         }
     }
+}
+
+#[test]
+fn a_run_may_do_without() {
+    let (made, dir) = made();
+    let dir = dir.path();
+    let file = "none_v2_index.parquet";
+    let pages = pages(made.path(), file);
+    let page = pages.iter().rfind(|page| page.column == "x1").unwrap();
+    // The middle of a float.
+    flip(&made.path().join(file), &dir.join("in.parquet"), page.body[1] - 3, 5);
+    refuses(&annotate(dir, "in.parquet", &[]), "in.parquet", page);
+    let without = "--no-page-checksums";
+    let ran = annotate(dir, "in.parquet", &[without]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let bundle = eight_values().display();
+    let line =
+        format!("lsmi-etl annotate in.parquet - --label label {without} --bundle '{bundle}' > /dev/null");
+    must(shell(&line).current_dir(dir));
+    let query = "SELECT x1 FROM 'out.parquet'";
+    refuses(&sql(dir, query), "out.parquet", page);
+    must(lsmi().current_dir(dir).args(["sql", without, query]));
+    must(lsmi().current_dir(dir).args(["sql", query]).env("LSMI_ETL_NO_PAGE_CHECKSUMS", "true"));
+    let fit = ["fit", "in.parquet", "--x1", "x1", "--x2", "x2", "--label", "label", without];
+    let ran = run(lsmi().current_dir(dir).args(fit));
+    assert!(!ran.stderr.contains("checksum"), "{}", ran.stderr);
+    must(lsmi().current_dir(dir).args(["report", "out.parquet", "-o", "report.html", without]));
+
+    let pipeline = format!(
+        "input = 'in.parquet'\noutput = 'again.parquet'\n[annotate]\nbundle = '{bundle}'\nlabel = 'label'\n\
+         no_page_checksums = true\n[[sql]]\nname = 'rows'\nquery = 'SELECT x1 FROM annotated'\n\
+         output = 'x1.ndjson'\n[report]\noutput = 'again.html'\n"
+    );
+    fs::write(dir.join("pipeline.toml"), &pipeline).unwrap();
+    must(lsmi().current_dir(dir).args(["run", "pipeline.toml"]));
+    fs::write(dir.join("pipeline.toml"), pipeline.replace("true", "false")).unwrap();
+    let again = ["run", "pipeline.toml", "--output", "third.parquet"];
+    refuses(&run(lsmi().current_dir(dir).args(again)), "in.parquet", page);
 }
 
 #[test]

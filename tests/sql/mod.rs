@@ -4,6 +4,7 @@
 //! stores.
 
 mod bundles;
+mod damaged;
 mod duckdb;
 mod functions;
 mod layouts;

@@ -101,7 +101,9 @@ struct StreamSource {
 
 impl StreamSource {
     fn open(job: &StreamJob<'_>) -> Result<Self> {
-        let file = (!is_stdio(job.input)).then(|| Input::open(job.input)).transpose()?;
+        let ignores_checksums = job.run.options.no_page_checksums;
+        let open = || Input::open(job.input).map(|file| file.ignoring_checksums(ignores_checksums));
+        let file = (!is_stdio(job.input)).then(open).transpose()?;
         Ok(Self { file })
     }
 

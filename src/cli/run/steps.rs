@@ -99,6 +99,7 @@ impl StepRunner<'_> {
             overwrite: true,
             max_rows: step.max_rows.unwrap_or(default_rows),
             memory_limit: step.memory_limit,
+            no_page_checksums: self.config.annotate.no_page_checksums,
             threads: step.threads,
             bundle: self.config.annotate.bundle.clone(),
             engine: self.config.engine.clone(),
@@ -118,9 +119,10 @@ impl StepRunner<'_> {
             return Ok(None);
         }
         let bundle = settings.bundle.clone().unwrap_or_else(|| self.config.annotate.bundle.clone());
+        let no_page_checksums = settings.no_page_checksums || self.config.annotate.no_page_checksums;
         let args = ReportArgs {
             inputs: vec![self.config.output.clone()],
-            settings: ReportSettings { bundle: Some(bundle), ..settings.clone() },
+            settings: ReportSettings { bundle: Some(bundle), no_page_checksums, ..settings.clone() },
             overwrite: true,
             json: false,
         };

@@ -57,6 +57,24 @@ with dag("lost"):
         sql="SELECT count(*) AS rows FROM annotated",
     )
 
+
+def annotate_folder(**kwargs) -> LsmiAnnotateOperator:
+    return LsmiAnnotateOperator(
+        task_id="annotate",
+        input_path=f"{DATA}/in",
+        output_path=f"{DATA}/out",
+        bundle=f"{DATA}/bundle",
+        no_page_checksums=True,
+        **kwargs,
+    )
+
+
+with dag("bad_file"):
+    annotate_folder()
+
+with dag("bad_file_skipped"):
+    annotate_folder(on_bad_file="{{ params.bad }}", params={"bad": "skip"})
+
 with dag("gate"):
     LsmiSqlOperator(
         task_id="gate",

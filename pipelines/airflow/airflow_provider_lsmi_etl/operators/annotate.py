@@ -38,6 +38,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param on_bad_file: ``fail`` (the other files are annotated, then the task fails without retry) or
         ``skip`` (the other files are annotated; ``bad_files`` of the summary names it) (templated)
     :param on_shift: ``warn`` or ``fail``: what rows do that the models do not describe (templated)
+    :param no_page_checksums: do not compare the pages of the input with their checksums
     :param rejects: file or folder for the bad rows (templated)
     :param adjust: ``none`` or ``dataset``
     :param files_per_job: ``I/N``, a share of the files (templated)
@@ -76,6 +77,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         max_bad_rows: str | int | None = None,
         on_bad_file: str | None = None,
         on_shift: str | None = None,
+        no_page_checksums: bool = False,
         rejects: str | None = None,
         adjust: str | None = None,
         files_per_job: str | None = None,
@@ -101,6 +103,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.max_bad_rows = max_bad_rows
         self.on_bad_file = on_bad_file
         self.on_shift = on_shift
+        self.no_page_checksums = no_page_checksums
         self.rejects = rejects
         self.adjust = adjust
         self.files_per_job = files_per_job
@@ -119,6 +122,7 @@ class LsmiAnnotateOperator(LsmiOperator):
             "max-bad-rows": self.max_bad_rows,
             "on-bad-file": self.on_bad_file,
             "on-shift": self.on_shift,
+            "no-page-checksums": self.no_page_checksums,
             "rejects": self.rejects,
             "adjust": self.adjust,
             "files-per-job": self.files_per_job,
