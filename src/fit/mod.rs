@@ -27,6 +27,7 @@ mod gradient;
 mod inference;
 mod kmeans;
 mod linear;
+mod linear_ensemble;
 mod member;
 mod metrics;
 mod mixture;
