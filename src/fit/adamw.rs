@@ -1,6 +1,8 @@
 //! AdamW (Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019) on flat
 //! parameters, with a learning rate that falls along half a cosine.
 
+use super::lanes::vectorised;
+
 const FIRST_MOMENT: f64 = 0.9;
 const SECOND_MOMENT: f64 = 0.999;
 const EPSILON: f32 = 1e-8;
@@ -63,15 +65,23 @@ impl Parameters {
     /// Applies one step along the gradient.
     pub fn update(&mut self, step: Step) {
         let keep = (1.0 - step.rate * self.decay) as f32;
-        let rate = step.rate as f32;
         let (b1, b2) = (FIRST_MOMENT as f32, SECOND_MOMENT as f32);
+        // Both corrections leave the loop: √(second·c₂) + ε = √c₂·(√second + ε/√c₂).
+        let root = step.second_correction.sqrt();
+        let rate = step.rate as f32 * step.first_correction / root;
+        let epsilon = EPSILON / root;
         let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((value, &slope), (first, second)) in self.values.iter_mut().zip(&self.gradient).zip(moments) {
-            *first = b1 * *first + (1.0 - b1) * slope;
-            *second = b2 * *second + (1.0 - b2) * slope * slope;
-            let scale = (*second * step.second_correction).sqrt() + EPSILON;
-            *value = *value * keep - rate * (*first * step.first_correction) / scale;
-        }
+        let all = self.values.iter_mut().zip(&self.gradient).zip(moments);
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((value, &slope), (first, second)) in all {
+                    *first = b1 * *first + (1.0 - b1) * slope;
+                    *second = b2 * *second + (1.0 - b2) * slope * slope;
+                    *value = *value * keep - rate * *first / (second.sqrt() + epsilon);
+                }
+            },
+        );
     }
 }
 

@@ -58,6 +58,7 @@ pub(super) fn fit_all(
                 input.train.labelled(),
                 input.held_out.labelled(),
                 &input.data.constant,
+                &mlp::HIDDEN,
                 DECAYS[decay],
                 random_stream(recipe.seed, RandomStream::Network(which, decay)),
                 &|epoch, nats| {

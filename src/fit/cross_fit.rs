@@ -9,13 +9,14 @@ use crate::error::{Error, Result};
 
 use super::classifier_data::NAMES;
 use super::discriminant::CENTRES;
-use super::inference::{combine, log_softmax};
+use super::inference::combine;
 use super::linear::RegressionFit;
 use super::linear_ensemble;
 use super::member::{Candidates, Choice, FoldContext, FoldRows, Member};
 use super::metrics::{classifier_figures, losses, mean_and_error};
 use super::network::{DECAYS, NetworkFit};
 use super::part_selection::{network_worth, select};
+use super::softmax::log_softmax_rows;
 use super::split::Fold;
 
 /// Held-out rows of the search for hyper-parameters, where the folds have so many.
@@ -172,7 +173,7 @@ fn finish(
     let y: Vec<u32> = folds.iter().flat_map(|fold| &fold.held_out).map(|&row| set.y[row]).collect();
     let betas = select(parts, &y, classes);
     let mut log_prob = combine(betas, parts);
-    log_prob.par_chunks_exact_mut(classes).for_each(log_softmax);
+    log_softmax_rows(&mut log_prob, classes);
     if losses(&log_prob, &y, classes).any(|nats| nats.is_nan()) || log_prob.is_empty() {
         let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
         return Err(Error::bad_data(set.place.clone(), what));

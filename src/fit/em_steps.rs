@@ -1,19 +1,25 @@
 //! The two steps of expectation-maximisation: responsibilities of the components for each
 //! row, and components from responsibilities. Matrix products dominate the cost.
 
+use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::triangular_inverse::invert_lower_triangular;
-use faer::{Accum, Mat, MatRef, Par, Side};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use rayon::prelude::*;
 
 use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 
 use super::covariance::shrink;
-use super::inference::log_softmax;
+use super::lanes::vectorised;
+use super::softmax::softmax_rows;
 
 /// Maximum dimension for one copy of all covariances per lane, by memory.
 const CHEAP_COPIES: usize = 512;
+/// Rows per product, and lanes of a sum over rows: fixed, so that sums do not depend on the number
+/// of threads.
+const BLOCK: usize = 512;
+const LANES: usize = 8;
 
 /// Standardised varying columns, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -44,10 +50,9 @@ pub(crate) struct ComponentStatistics {
 /// Responsibility of each component for each row, `[n, K]`.
 pub(crate) fn responsibilities(mixture: &Mixture, rows: &[f64]) -> Vec<f64> {
     let mut responsibilities = mixture.log_joint(rows);
-    responsibilities.chunks_exact_mut(mixture.components()).for_each(|row| {
-        log_softmax(row);
-        row.iter_mut().for_each(|gamma| *gamma = gamma.exp());
-    });
+    responsibilities
+        .par_chunks_mut(BLOCK * mixture.components())
+        .for_each(|block| softmax_rows(block, mixture.components()));
     responsibilities
 }
 
@@ -62,15 +67,19 @@ pub(crate) fn shared_factor_responsibilities(mixture: &Mixture, rows: RowMatrix<
         (0..k).map(|c| mixture.log_weights[c] - 0.5 * z.col(c).squared_norm_l2()).collect();
     let slopes: Vec<f64> = (0..k).flat_map(|c| slopes.col(c).iter().copied()).collect();
     let mut responsibilities = vec![0.0; rows.len() * k];
-    responsibilities.par_chunks_exact_mut(k).zip(rows.values.par_chunks_exact(d)).for_each(
+    responsibilities.par_chunks_mut(BLOCK * k).zip(rows.values.par_chunks(BLOCK * d)).for_each(
         |(responsibilities, x)| {
-            for ((gamma, slope), offset) in
-                responsibilities.iter_mut().zip(slopes.chunks_exact(d)).zip(&offsets)
-            {
-                *gamma = offset + x.iter().zip(slope).map(|(x, slope)| x * slope).sum::<f64>();
-            }
-            log_softmax(responsibilities);
-            responsibilities.iter_mut().for_each(|gamma| *gamma = gamma.exp());
+            let rows = x.len() / d;
+            responsibilities.chunks_exact_mut(k).for_each(|row| row.copy_from_slice(&offsets));
+            matmul(
+                MatMut::from_column_major_slice_mut(&mut *responsibilities, k, rows),
+                Accum::Add,
+                MatRef::from_row_major_slice(&slopes, k, d),
+                MatRef::from_column_major_slice(x, d, rows),
+                1.0,
+                Par::Seq,
+            );
+            softmax_rows(responsibilities, k);
         },
     );
     responsibilities
@@ -109,13 +118,30 @@ pub(crate) fn pooled_statistics(
 /// N_k and μ_k, `[K, d]`.
 fn counts_and_means(rows: RowMatrix<'_>, responsibilities: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
     let d = rows.dim;
-    let mut counts = vec![0.0; k];
-    let mut means = vec![0.0; k * d];
-    for (row, responsibilities) in rows.values.chunks_exact(d).zip(responsibilities.chunks_exact(k)) {
-        for (component, &gamma) in responsibilities.iter().enumerate().filter(|(_, gamma)| **gamma > 0.0) {
-            counts[component] += gamma;
-            means[component * d..][..d].iter_mut().zip(row).for_each(|(mean, x)| *mean += gamma * x);
-        }
+    let lane_rows = rows.len().div_ceil(LANES).max(1);
+    let lanes = responsibilities.par_chunks(lane_rows * k).zip(rows.values.par_chunks(lane_rows * d));
+    let lanes: Vec<(Vec<f64>, Vec<f64>)> = lanes
+        .map(|(responsibilities, x)| {
+            let (mut counts, mut sums) = (vec![0.0; k], vec![0.0; k * d]);
+            for row in responsibilities.chunks_exact(k) {
+                counts.iter_mut().zip(row).for_each(|(count, gamma)| *count += gamma);
+            }
+            let rows = x.len() / d;
+            matmul(
+                MatMut::from_column_major_slice_mut(&mut sums, d, k),
+                Accum::Replace,
+                MatRef::from_column_major_slice(x, d, rows),
+                MatRef::from_row_major_slice(responsibilities, rows, k),
+                1.0,
+                Par::Seq,
+            );
+            (counts, sums)
+        })
+        .collect();
+    let (mut counts, mut means) = (vec![0.0; k], vec![0.0; k * d]);
+    for (lane_counts, sums) in lanes {
+        counts.iter_mut().zip(lane_counts).for_each(|(count, part)| *count += part);
+        means.iter_mut().zip(sums).for_each(|(mean, part)| *mean += part);
     }
     for (mean, count) in means.chunks_exact_mut(d).zip(&counts) {
         mean.iter_mut().for_each(|mean| *mean /= count.max(1e-12));
@@ -131,8 +157,7 @@ pub(crate) fn statistics(
 ) -> (Vec<ComponentStatistics>, Mat<f64>) {
     let d = rows.dim;
     let (counts, means) = counts_and_means(rows, responsibilities, k);
-    // A fixed number of lanes: sums do not depend on the number of threads.
-    let (lanes, par) = if d <= CHEAP_COPIES { (8, Par::Seq) } else { (1, Par::rayon(0)) };
+    let (lanes, par) = if d <= CHEAP_COPIES { (LANES, Par::Seq) } else { (1, Par::rayon(0)) };
     let lane_rows = rows.len().div_ceil(lanes).max(1);
     let jobs: Vec<(usize, usize)> = (0..k).flat_map(|c| (0..lanes).map(move |lane| (c, lane))).collect();
     let parts: Vec<Mat<f64>> = jobs
@@ -141,8 +166,8 @@ pub(crate) fn statistics(
             let from = (lane * lane_rows).min(rows.len());
             let to = (from + lane_rows).min(rows.len());
             let part = RowMatrix { values: &rows.values[from * d..to * d], dim: d };
-            let responsibilities = responsibilities[from * k..to * k].iter().skip(component).step_by(k);
-            scatter(part, responsibilities.copied(), &means[component * d..][..d], par)
+            let gamma = responsibilities[from * k..to * k].iter().skip(component).step_by(k);
+            scatter(part, gamma, &means[component * d..][..d], par)
         })
         .collect();
     let mut pooled = Mat::zeros(d, d);
@@ -161,18 +186,37 @@ pub(crate) fn statistics(
 }
 
 /// Σ γ (x − μ)(x − μ)ᵀ, lower half, over the rows with γ above 1e-10.
-fn scatter(
+fn scatter<'a>(
     rows: RowMatrix<'_>,
-    responsibilities: impl Iterator<Item = f64>,
+    mut responsibilities: impl Iterator<Item = &'a f64>,
     mean: &[f64],
     par: Par,
 ) -> Mat<f64> {
-    const BLOCK: usize = 512;
+    const CHUNK: usize = 128;
     let d = rows.dim;
     let mut out = Mat::zeros(d, d);
-    let mut block: Vec<f64> = Vec::with_capacity(BLOCK * d);
-    let mut add = |block: &mut Vec<f64>| {
-        let columns = MatRef::from_column_major_slice(block.as_slice(), d, block.len() / d);
+    let mut block = vec![0.0; BLOCK * d];
+    let mut filled = 0;
+    let mut chunks = rows.values.chunks(CHUNK * d).peekable();
+    while let Some(x) = chunks.next() {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (row, &gamma) in x.chunks_exact(d).zip(&mut responsibilities) {
+                    // Rows far from a component are skipped: in many dimensions most of them.
+                    if gamma > 1e-10 {
+                        let root = gamma.sqrt();
+                        let to = &mut block[filled * d..][..d];
+                        to.iter_mut().zip(row.iter().zip(mean)).for_each(|(to, (x, m))| *to = root * (x - m));
+                        filled += 1;
+                    }
+                }
+            },
+        );
+        if chunks.peek().is_some() && filled <= BLOCK - CHUNK {
+            continue;
+        }
+        let columns = MatRef::from_column_major_slice(&block[..filled * d], d, filled);
         triangular::matmul(
             &mut out,
             BlockStructure::TriangularLower,
@@ -184,19 +228,8 @@ fn scatter(
             1.0,
             par,
         );
-        block.clear();
-    };
-    for (row, gamma) in rows.values.chunks_exact(d).zip(responsibilities) {
-        // Rows far from a component are skipped: in many dimensions most of them.
-        if gamma > 1e-10 {
-            let root = gamma.sqrt();
-            block.extend(row.iter().zip(mean).map(|(x, mean)| root * (x - mean)));
-            if block.len() == BLOCK * d {
-                add(&mut block);
-            }
-        }
+        filled = 0;
     }
-    add(&mut block);
     out
 }
 
@@ -248,8 +281,8 @@ fn inverse_factor(covariance: &Mat<f64>) -> Result<Vec<f64>> {
     let llt = covariance
         .llt(Side::Lower)
         .map_err(|why| Error::Internal(format!("a shrunk covariance is not positive: {why:?}")))?;
-    let mut inverse = Mat::zeros(d, d);
+    let mut inverse = vec![0.0; d * d];
     let par = if d < 128 { Par::Seq } else { Par::rayon(0) };
-    invert_lower_triangular(inverse.as_mut(), llt.L(), par);
-    Ok((0..d).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| inverse[at]).collect())
+    invert_lower_triangular(MatMut::from_row_major_slice_mut(&mut inverse, d, d), llt.L(), par);
+    Ok(inverse)
 }

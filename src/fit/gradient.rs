@@ -11,8 +11,10 @@ use crate::error::Result;
 
 use super::adamw::{Parameters, Schedule};
 use super::em_steps::RowMatrix;
+use super::lanes::{dot, vectorised};
 use super::mixture::{MixtureFit, mean_nats};
 use super::network::{BATCH, EPOCHS, PATIENCE};
+use super::softmax::{log_softmax_rows, softmax_rows};
 
 const LEARNING_RATE: f64 = 3e-3;
 
@@ -134,16 +136,22 @@ impl Training {
     fn responsibilities(&mut self, rows: usize) {
         let (k, d) = (self.components, self.dim);
         let log_determinants = self.log_diagonal.values.chunks_exact(d).map(|row| row.iter().sum::<f32>());
-        let constants: Vec<f32> =
-            log_softmax(&self.weights.values).iter().zip(log_determinants).map(|(w, det)| w + det).collect();
+        let mut constants = self.weights.values.clone();
+        log_softmax_rows(&mut constants, k);
+        constants.iter_mut().zip(log_determinants).for_each(|(constant, det)| *constant += det);
         let z = self.z[..rows * k * d].chunks_exact(k * d);
-        for (gamma, z) in self.gamma.chunks_exact_mut(k).zip(z) {
-            for ((gamma, z), constant) in gamma.iter_mut().zip(z.chunks_exact(d)).zip(&constants) {
-                *gamma = constant - 0.5 * dot(z, z);
-            }
-            let log = log_softmax(gamma);
-            gamma.iter_mut().zip(log).for_each(|(gamma, log)| *gamma = log.exp());
-        }
+        let gamma = &mut self.gamma[..rows * k];
+        vectorised(
+            #[inline(always)]
+            || {
+                for (gamma, z) in gamma.chunks_exact_mut(k).zip(z) {
+                    for ((gamma, z), constant) in gamma.iter_mut().zip(z.chunks_exact(d)).zip(&constants) {
+                        *gamma = constant - 0.5 * dot(z, z);
+                    }
+                }
+            },
+        );
+        softmax_rows(gamma, k);
     }
 
     /// Sets the gradients of all parameters from z and γ. With g = γ_k z_k / n:
@@ -184,17 +192,20 @@ impl Training {
             let factor = &self.factors[at * d..][..d];
             of_mean.iter_mut().zip(factor).for_each(|(slope, a)| *slope -= a * sums[at]);
         }
-        let log_weights = log_softmax(&self.weights.values);
-        for ((slope, log_weight), share) in self.weights.gradient.iter_mut().zip(log_weights).zip(shares) {
-            *slope = log_weight.exp() - share;
+        let mut weights = self.weights.values.clone();
+        softmax_rows(&mut weights, k);
+        for ((slope, weight), share) in self.weights.gradient.iter_mut().zip(weights).zip(shares) {
+            *slope = weight - share;
         }
     }
 
     fn mixture(&self) -> Mixture {
+        let mut log_weights = self.weights.values.clone();
+        log_softmax_rows(&mut log_weights, self.components);
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
         Mixture {
             dim: self.dim,
-            log_weights: wide(&log_softmax(&self.weights.values)),
+            log_weights: wide(&log_weights),
             means: wide(&self.means.values),
             factors: wide(&factors(&self.lower.values, &self.log_diagonal.values, self.dim)),
             center: vec![0.0; self.dim],
@@ -209,16 +220,6 @@ fn factors(lower: &[f32], log_diagonal: &[f32], dim: usize) -> Vec<f32> {
         row[at % dim] = log.exp();
     }
     factors
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn log_softmax(logits: &[f32]) -> Vec<f32> {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total = top + logits.iter().map(|logit| (logit - top).exp()).sum::<f32>().ln();
-    logits.iter().map(|logit| logit - total).collect()
 }
 
 #[cfg(test)]

@@ -3,13 +3,19 @@
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::bundle::{Affine, Discriminant, Ensemble, Mixture, Stack};
 
+use super::lanes::{Real, maximum, squared_distance, vectorised};
+use super::softmax::{log_softmax_rows, log_sum_exp_rows};
+
 /// Rows per matrix product: enough for its peak rate, few enough to stay in the cache.
 const BLOCK: usize = 256;
+/// Maximum dimension for one product with the factors of all components: above, the half of it that
+/// a triangular product saves counts for more.
+const NARROW: usize = 64;
 
 impl Mixture {
     /// Specificity h(x) = −ln p(x) in nats, in f64.
@@ -22,7 +28,10 @@ impl Mixture {
 
     /// [`Mixture::specificity`] of rows in f64.
     pub(crate) fn specificity_f64(&self, x: &[f64]) -> Vec<f64> {
-        self.log_joint(x).chunks_exact(self.components()).map(|row| -log_sum_exp(row)).collect()
+        let mut h = vec![0.0; x.len() / self.dim];
+        log_sum_exp_rows(&self.log_joint(x), self.components(), &mut h);
+        h.iter_mut().for_each(|value| *value = -*value);
+        h
     }
 
     /// K, the number of components.
@@ -40,33 +49,69 @@ impl Mixture {
                 self.log_weights[component] + log_det - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln()
             })
             .collect();
+        // z = A_k (x − c) − A_k (μ_k − c): of components that share a factor the first product serves
+        // all, and few dimensions are one product for all components.
+        let shared = k > 1 && self.factors.chunks_exact(d * d).all(|factor| factor == &self.factors[..d * d]);
+        let stacked = !shared && d <= NARROW;
+        let width = if stacked { k * d } else { d };
+        let offsets = self.offsets();
         let mut out = vec![0.0; x.len() / d * k];
         out.par_chunks_mut(BLOCK * k).zip(x.par_chunks(BLOCK * d)).for_each(|(out, x)| {
             let rows = x.len() / d;
-            let mut centred = vec![0.0; x.len()];
-            let mut z = Mat::<f64>::zeros(d, rows);
-            for (component, constant) in constants.iter().enumerate() {
-                let mean = &self.means[component * d..][..d];
-                for (centred, x) in centred.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                    centred.iter_mut().zip(x.iter().zip(mean)).for_each(|(c, (x, m))| *c = x - m);
-                }
-                triangular::matmul(
-                    &mut z,
-                    BlockStructure::Rectangular,
+            let (mut centred, mut z) = (vec![0.0; rows * d], vec![0.0; rows * width]);
+            centre(x, &self.center, &mut centred);
+            if stacked {
+                matmul(
+                    MatMut::from_column_major_slice_mut(&mut z, width, rows),
                     Accum::Replace,
-                    self.factor(component),
-                    BlockStructure::TriangularLower,
+                    MatRef::from_row_major_slice(&self.factors, width, d),
                     MatRef::from_column_major_slice(&centred, d, rows),
-                    BlockStructure::Rectangular,
                     1.0,
                     Par::Seq,
                 );
-                for (row, out) in out.chunks_exact_mut(k).enumerate() {
-                    out[component] = constant - 0.5 * z.col(row).squared_norm_l2();
+            }
+            for (component, (constant, offset)) in constants.iter().zip(offsets.chunks_exact(d)).enumerate() {
+                if !(stacked || shared && component > 0) {
+                    self.whiten(component, &centred, &mut z);
                 }
+                let from = if stacked { component * d } else { 0 };
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (z, out) in z.chunks_exact(width).zip(out.chunks_exact_mut(k)) {
+                            out[component] = constant - 0.5 * squared_distance(&z[from..from + d], offset);
+                        }
+                    },
+                );
             }
         });
         out
+    }
+
+    /// A_k (μ_k − c), `[K, d]`.
+    fn offsets(&self) -> Vec<f64> {
+        let mut centred = vec![0.0; self.means.len()];
+        centre(&self.means, &self.center, &mut centred);
+        let mut offsets = vec![0.0; self.means.len()];
+        let rows = centred.chunks_exact(self.dim).zip(offsets.chunks_exact_mut(self.dim));
+        rows.enumerate().for_each(|(component, (mean, offset))| self.whiten(component, mean, offset));
+        offsets
+    }
+
+    /// z = A_k x for rows of x.
+    fn whiten(&self, component: usize, x: &[f64], z: &mut [f64]) {
+        let (d, rows) = (self.dim, x.len() / self.dim);
+        triangular::matmul(
+            MatMut::from_column_major_slice_mut(z, d, rows),
+            BlockStructure::Rectangular,
+            Accum::Replace,
+            self.factor(component),
+            BlockStructure::TriangularLower,
+            MatRef::from_column_major_slice(x, d, rows),
+            BlockStructure::Rectangular,
+            1.0,
+            Par::Seq,
+        );
     }
 
     /// A_k.
@@ -99,7 +144,7 @@ impl Stack {
         let linear = self.linear.as_ref().map(|map| map.apply(x)).unwrap_or_default();
         let discriminant = self.discriminant.as_ref().map(|part| part.apply(x)).unwrap_or_default();
         let mut log_prob = combine(self.betas, [&linear, &network(&self.mlp, x), &discriminant]);
-        log_prob.chunks_exact_mut(self.classes().max(1)).for_each(log_softmax);
+        log_softmax_rows(&mut log_prob, self.classes().max(1));
         log_prob
     }
 }
@@ -132,13 +177,12 @@ impl Discriminant {
         let (inputs, outputs) = (self.inputs, self.classes * self.centres);
         let map = Affine { inputs, outputs, weight: self.weight.clone(), bias: self.bias.clone() };
         let terms = map.apply(x);
-        terms
-            .par_chunks_exact(self.centres.max(1))
-            .map(|terms| {
-                let top = terms.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                top + terms.iter().map(|term| (term - top).exp()).sum::<f32>().ln()
-            })
-            .collect()
+        let centres = self.centres.max(1);
+        let mut z = vec![0.0; terms.len() / centres];
+        z.par_chunks_mut(BLOCK)
+            .zip(terms.par_chunks(BLOCK * centres))
+            .for_each(|(z, terms)| log_sum_exp_rows(terms, centres, z));
+        z
     }
 }
 
@@ -190,16 +234,23 @@ pub(crate) fn combine(betas: [f32; 3], parts: [&[f32]; 3]) -> Vec<f64> {
     sum
 }
 
-/// ln Σ exp(v), with the maximum subtracted.
-pub(crate) fn log_sum_exp(values: &[f64]) -> f64 {
-    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if top == f64::NEG_INFINITY {
-        return top;
+/// x − mean, row by row.
+fn centre(x: &[f64], mean: &[f64], out: &mut [f64]) {
+    for (out, x) in out.chunks_exact_mut(mean.len()).zip(x.chunks_exact(mean.len())) {
+        out.iter_mut().zip(x.iter().zip(mean)).for_each(|(out, (x, m))| *out = x - m);
     }
-    top + values.iter().map(|value| (value - top).exp()).sum::<f64>().ln()
 }
 
-/// Turns logits into log-probabilities in place.
+/// ln Σ exp(v) of one row, with the maximum subtracted; see [`log_sum_exp_rows`] for many rows.
+pub(crate) fn log_sum_exp(values: &[f64]) -> f64 {
+    let top = maximum(values);
+    if top == f64::NEG_INFINITY {
+        return values.iter().fold(top, |top, value| if value.is_nan() { *value } else { top });
+    }
+    top + values.iter().map(|&value| Real::exp(value - top)).sum::<f64>().ln()
+}
+
+/// Turns one row of logits into log-probabilities, in place.
 pub(crate) fn log_softmax(logits: &mut [f64]) {
     let total = log_sum_exp(logits);
     logits.iter_mut().for_each(|logit| *logit -= total);

@@ -144,6 +144,7 @@ impl<'a> FoldRows<'a> {
             train.labelled(),
             stop.labelled(),
             &self.data.constant,
+            &mlp::HIDDEN,
             decay,
             random_stream(self.context.recipe.seed, RandomStream::FoldNetwork(self.which, self.fold)),
             &|epoch, nats| {

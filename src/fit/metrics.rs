@@ -2,7 +2,8 @@
 
 use crate::bundle::ClassifierFigures;
 
-use super::inference::log_sum_exp;
+use super::lanes::Real;
+use super::softmax::log_sum_exp_rows;
 
 /// The figures of log-probabilities `[n, C]`; those of the training are left at their defaults.
 pub(crate) fn classifier_figures(log_prob: &[f64], y: &[u32], classes: usize) -> ClassifierFigures {
@@ -26,12 +27,19 @@ pub(crate) fn mean_and_error(values: &[f64]) -> (f64, f64) {
 }
 
 /// −ln p of each label under logits (or log-probabilities) `[n, C]`.
-pub(crate) fn losses(logits: &[f64], y: &[u32], classes: usize) -> impl Iterator<Item = f64> {
-    logits.chunks_exact(classes).zip(y).map(|(row, &y)| log_sum_exp(row) - row[y as usize])
+pub(crate) fn losses<T: Real + Into<f64>>(
+    logits: &[T],
+    y: &[u32],
+    classes: usize,
+) -> impl Iterator<Item = f64> {
+    let mut totals = vec![T::ZERO; y.len()];
+    log_sum_exp_rows(logits, classes, &mut totals);
+    let rows = logits.chunks_exact(classes).zip(y).zip(totals);
+    rows.map(|((row, &y), total)| total.into() - row[y as usize].into())
 }
 
 /// Mean −ln p of the labels under logits (or log-probabilities) `[n, C]`; NaN for no rows.
-pub(crate) fn cross_entropy(logits: &[f64], y: &[u32], classes: usize) -> f64 {
+pub(crate) fn cross_entropy<T: Real + Into<f64>>(logits: &[T], y: &[u32], classes: usize) -> f64 {
     losses(logits, y, classes).sum::<f64>() / y.len() as f64
 }
 

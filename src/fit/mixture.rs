@@ -11,7 +11,8 @@ use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 
 use super::em_steps::{
-    self, RowMatrix, maximise, pooled_statistics, shared_factor_responsibilities, shrink_pooled, statistics,
+    self, ComponentStatistics, RowMatrix, maximise, pooled_statistics, shared_factor_responsibilities,
+    shrink_pooled, statistics,
 };
 use super::kmeans;
 use super::scaling::Scaling;
@@ -23,11 +24,15 @@ pub(crate) const SHRINKAGE: [f64; 4] = [f64::INFINITY, 300.0, 30.0, 3.0];
 /// Minimum average number of rows per component.
 pub(crate) const ROWS_PER_COMPONENT: usize = 20;
 /// Maximum number of components of [`from_clusters`].
-pub(crate) const MOST_COMPONENTS: usize = 30;
+pub(crate) const MOST_COMPONENTS: usize = 100;
+/// Maximum number of components with covariances of their own in [`from_clusters`].
+const MOST_COVARIANCES: usize = 10;
 const ITERATIONS: usize = 200;
 const PATIENCE: usize = 4;
 /// Minimum improvement of held-out −ln p, in nats per dimension.
 const PROGRESS: f64 = 1e-5;
+/// Distance from the value to beat, in nats per dimension, beyond which a fit ends.
+const HOPELESS: f64 = 1e-3;
 /// Maximum dimension for a new shrinkage of the pooled covariance in every iteration; above,
 /// where the eigenvalues cost more than the iteration, in iterations 0, 1, 3, 7, 15, ….
 const CHEAP_EIGENVALUES: usize = 128;
@@ -60,6 +65,12 @@ pub(crate) fn search(
 ) -> Result<MixtureFit> {
     let mut best: Option<MixtureFit> = None;
     let mut without_gain = 0;
+    let mut separate_losses = 0;
+    // A shared covariance needs the total scatter only.
+    let (mut whole, _) = statistics(train, &vec![1.0; train.len()], 1);
+    let Some(whole) = whole.pop() else {
+        return Err(Error::Internal("no statistics of a density's rows".into()));
+    };
     for k in COMPONENTS {
         if k > 1 && train.len() < k * ROWS_PER_COMPONENT || without_gain == 2 {
             break;
@@ -69,7 +80,12 @@ pub(crate) fn search(
         let mut last = f64::INFINITY;
         without_gain += 1;
         for shrinkage in SHRINKAGE {
-            let fitted = expectation_maximisation(train, held_out, start, shrinkage, check)?;
+            // In many dimensions separate covariances are the cost of the search. Where they lost for
+            // two numbers of components, more components have fewer rows each.
+            if shrinkage.is_finite() && separate_losses == 2 && train.dim > CHEAP_EIGENVALUES {
+                break;
+            }
+            let fitted = expectation_maximisation(train, held_out, &whole, start, shrinkage, last, check)?;
             on_fit(&fitted);
             let nats = fitted.held_out_nats;
             if best.as_ref().is_none_or(|best| nats < best.held_out_nats - PROGRESS * train.dim as f64) {
@@ -77,10 +93,11 @@ pub(crate) fn search(
                 without_gain = 0;
             }
             if nats > last {
+                separate_losses += 1;
                 break;
             }
             last = nats;
-            start = EmStart::Mixture(fitted.mixture);
+            start = EmStart::Mixture { mixture: fitted.mixture, shared: shrinkage.is_infinite() };
         }
     }
     match best {
@@ -101,14 +118,22 @@ pub(crate) fn from_clusters(
 ) -> Result<f64> {
     let mut start = EmStart::Responsibilities(one_hot(clusters, k));
     let mut last = f64::INFINITY;
+    let (mut whole, _) = statistics(train, &vec![1.0; train.len()], 1);
+    let Some(whole) = whole.pop() else {
+        return Err(Error::Internal("no statistics of a density's rows".into()));
+    };
     for shrinkage in SHRINKAGE {
-        let fitted = expectation_maximisation(train, held_out, start, shrinkage, check)?;
+        // Each covariance of its own costs d² operations a row in every use of the density.
+        if shrinkage.is_finite() && k > MOST_COVARIANCES {
+            break;
+        }
+        let fitted = expectation_maximisation(train, held_out, &whole, start, shrinkage, last, check)?;
         on_fit(&fitted);
         if fitted.held_out_nats >= last {
             break;
         }
         last = fitted.held_out_nats;
-        start = EmStart::Mixture(fitted.mixture);
+        start = EmStart::Mixture { mixture: fitted.mixture, shared: shrinkage.is_infinite() };
     }
     Ok(last)
 }
@@ -121,13 +146,22 @@ pub(crate) fn refit(
     steps: usize,
 ) -> Result<Mixture> {
     let k = fitted.mixture.components();
+    let shared = fitted.shrinkage.is_infinite();
+    let whole = if shared { statistics(rows, &vec![1.0; rows.len()], 1).0.pop() } else { None };
     let step = |responsibilities: &[f64]| {
-        let (stats, pooled) = statistics(rows, responsibilities, k);
+        let (stats, pooled) = match &whole {
+            Some(whole) => pooled_statistics(whole, rows, responsibilities, k),
+            None => statistics(rows, responsibilities, k),
+        };
         maximise(&stats, &shrink_pooled(&pooled, rows.len(), k)?, fitted.shrinkage)
     };
     let mut mixture = step(&responsibilities)?;
     for _ in 1..steps {
-        responsibilities = em_steps::responsibilities(&mixture, rows.values);
+        responsibilities = if shared {
+            shared_factor_responsibilities(&mixture, rows)
+        } else {
+            em_steps::responsibilities(&mixture, rows.values)
+        };
         mixture = step(&responsibilities)?;
     }
     Ok(mixture)
@@ -200,25 +234,28 @@ pub(crate) fn mean_nats(mixture: &Mixture, rows: RowMatrix<'_>) -> f64 {
 enum EmStart {
     /// Responsibilities, `[n, K]`.
     Responsibilities(Vec<f64>),
-    /// A mixture.
-    Mixture(Mixture),
+    /// A mixture, whose components may share one covariance.
+    Mixture { mixture: Mixture, shared: bool },
 }
 
+/// Fits by EM until the held-out −ln p no longer gets less. `bar` is the value to beat: a fit that
+/// is far from it ends, in many dimensions a fit that does not reach it in the first step.
 fn expectation_maximisation(
     train: RowMatrix<'_>,
     held_out: RowMatrix<'_>,
+    whole: &ComponentStatistics,
     start: EmStart,
     shrinkage: f64,
+    bar: f64,
     check: &dyn Fn() -> Result<()>,
 ) -> Result<MixtureFit> {
     let mut responsibilities = match start {
         EmStart::Responsibilities(responsibilities) => responsibilities,
-        EmStart::Mixture(mixture) => em_steps::responsibilities(&mixture, train.values),
+        EmStart::Mixture { mixture, shared: true } => shared_factor_responsibilities(&mixture, train),
+        EmStart::Mixture { mixture, shared: false } => em_steps::responsibilities(&mixture, train.values),
     };
     let k = responsibilities.len() / train.len();
-    // A shared covariance needs the total scatter only, computed once.
-    let whole = shrinkage.is_infinite().then(|| statistics(train, &vec![1.0; train.len()], 1));
-    let whole = whole.and_then(|(mut stats, _)| stats.pop());
+    let whole = shrinkage.is_infinite().then_some(whole);
     // In many dimensions a step costs seconds, and separate covariances improve the fit in the
     // first step or never.
     let patience = if whole.is_some() || train.dim <= CHEAP_EIGENVALUES { PATIENCE } else { 1 };
@@ -227,7 +264,7 @@ fn expectation_maximisation(
     let mut since_best = 0;
     for iteration in 0..ITERATIONS {
         check()?;
-        let (stats, scatter) = match &whole {
+        let (stats, scatter) = match whole {
             Some(whole) => pooled_statistics(whole, train, &responsibilities, k),
             None => statistics(train, &responsibilities, k),
         };
@@ -241,9 +278,11 @@ fn expectation_maximisation(
         let gain = best.as_ref().map_or(f64::INFINITY, |best| best.held_out_nats - held_out_nats);
         since_best = if gain > PROGRESS * train.dim as f64 { 0 } else { since_best + 1 };
         // One component converges in one step.
-        let done = k == 1 || since_best >= patience;
+        let margin = if patience == 1 { 0.0 } else { HOPELESS * train.dim as f64 };
+        let hopeless = held_out_nats > bar + margin;
+        let done = k == 1 || since_best >= patience || hopeless;
         if !done {
-            responsibilities = match &whole {
+            responsibilities = match whole {
                 Some(_) => shared_factor_responsibilities(&mixture, train),
                 None => em_steps::responsibilities(&mixture, train.values),
             };

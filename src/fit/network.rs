@@ -1,5 +1,5 @@
-//! Network of a classifier: two hidden layers of 64 with ReLU, trained by AdamW with a cosine
-//! schedule, no weight decay on biases, early stopping on held-out cross-entropy.
+//! Network of a classifier: hidden layers with ReLU, trained by AdamW with a cosine schedule, no
+//! weight decay on biases, early stopping on held-out cross-entropy.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -12,12 +12,15 @@ use crate::error::Result;
 
 use super::adamw::{Parameters, Schedule};
 use super::inference::network;
+use super::lanes::vectorised;
 use super::linear::LabelledRows;
 use super::metrics::cross_entropy;
+use super::softmax::residual_rows;
 
 /// Candidate weight decays: no single value suits all data.
 pub(crate) const DECAYS: [f64; 3] = [0.3, 1.0, 3.0];
-const HIDDEN: [usize; 2] = [64, 64];
+/// Widths of the hidden layers, unless the search tries others.
+pub(crate) const HIDDEN: [usize; 2] = [64, 64];
 /// Rows per step.
 pub(crate) const BATCH: usize = 128;
 /// Maximum number of epochs.
@@ -39,25 +42,24 @@ pub(crate) struct NetworkFit {
     pub held_out_nats: f64,
 }
 
-/// Trains one network. Weights of constant columns, which are zero on every training row,
+/// Trains one network with hidden layers of these widths ([`HIDDEN`]). Weights of constant columns, which are zero on every training row,
 /// start at zero and stay there. `on_step` receives each epoch and its held-out
 /// cross-entropy.
 pub(crate) fn train(
     data: LabelledRows<'_>,
     held_out: LabelledRows<'_>,
     constant: &[bool],
+    hidden: &[usize],
     decay: f64,
     mut rng: ChaCha8Rng,
     on_step: &dyn Fn(usize, f64) -> Result<()>,
 ) -> Result<NetworkFit> {
     let rows = data.y.len();
-    let layers = initial(data.width, data.classes, constant, &mut rng);
+    let layers = initial([&[data.width], hidden, &[data.classes]].concat(), constant, &mut rng);
     let mut training = Training::new(&layers, decay, EPOCHS * rows.div_ceil(BATCH));
 
-    let held_out_loss = |layers: &[Affine]| {
-        let logits: Vec<f64> = network(layers, held_out.x).into_iter().map(f64::from).collect();
-        cross_entropy(&logits, held_out.y, held_out.classes)
-    };
+    let held_out_loss =
+        |layers: &[Affine]| cross_entropy(&network(layers, held_out.x), held_out.y, held_out.classes);
     let held_out_nats = held_out_loss(&layers);
     let mut best = NetworkFit { layers, decay, epochs: 0, held_out_nats };
     let mut order: Vec<usize> = (0..rows).collect();
@@ -81,6 +83,7 @@ struct Training {
     schedule: Schedule,
     /// The batch, `[BATCH, width]`.
     input: Vec<f32>,
+    labels: Vec<u32>,
     layers: Vec<Layer>,
 }
 
@@ -101,7 +104,12 @@ impl Training {
     fn new(layers: &[Affine], decay: f64, steps: usize) -> Self {
         let input = vec![0.0; BATCH * layers.first().map_or(0, |layer| layer.inputs)];
         let layers = layers.iter().map(|layer| Layer::new(layer, decay)).collect();
-        Self { schedule: Schedule::new(LEARNING_RATE, steps), input, layers }
+        Self {
+            schedule: Schedule::new(LEARNING_RATE, steps),
+            input,
+            labels: Vec::with_capacity(BATCH),
+            layers,
+        }
     }
 
     fn affines(&self) -> Vec<Affine> {
@@ -117,14 +125,13 @@ impl Training {
         let hidden = self.layers.len().saturating_sub(1);
         let mut input = &self.input;
         for (depth, layer) in self.layers.iter_mut().enumerate() {
-            layer.forward(input, rows);
-            if depth < hidden {
-                layer.values.iter_mut().for_each(|value| *value = value.max(0.0));
-            }
+            layer.forward(input, rows, depth < hidden);
             input = &layer.values;
         }
         if let Some(last) = self.layers.last_mut() {
-            last.residuals(batch.iter().map(|&row| data.y[row]));
+            self.labels.clear();
+            self.labels.extend(batch.iter().map(|&row| data.y[row]));
+            last.residuals(&self.labels);
         }
         let step = self.schedule.next();
         for depth in (0..self.layers.len()).rev() {
@@ -160,35 +167,34 @@ impl Layer {
         Affine { inputs: self.inputs, outputs: self.outputs, weight, bias }
     }
 
-    /// values = W·input + b.
-    fn forward(&mut self, input: &[f32], rows: usize) {
+    /// values = W·input + b, and its positive part where ReLU follows.
+    fn forward(&mut self, input: &[f32], rows: usize, relu: bool) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let values = &mut self.values[..rows * outputs];
-        values.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(&self.bias.values));
         matmul(
-            MatMut::from_column_major_slice_mut(values, outputs, rows),
-            Accum::Add,
+            MatMut::from_column_major_slice_mut(&mut *values, outputs, rows),
+            Accum::Replace,
             MatRef::from_row_major_slice(&self.weight.values, outputs, inputs),
             MatRef::from_column_major_slice(&input[..rows * inputs], inputs, rows),
             1.0,
             Par::Seq,
         );
+        let (bias, floor) = (&self.bias.values, if relu { 0.0 } else { f32::NEG_INFINITY });
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in values.chunks_exact_mut(outputs) {
+                    row.iter_mut().zip(bias).for_each(|(value, bias)| *value = (*value + bias).max(floor));
+                }
+            },
+        );
     }
 
     /// slopes = (softmax(values) − one-hot label) / rows, of the last layer.
-    fn residuals(&mut self, labels: impl ExactSizeIterator<Item = u32>) {
-        let scale = 1.0 / labels.len() as f32;
-        let rows = self.values.chunks_exact(self.outputs).zip(self.slopes.chunks_exact_mut(self.outputs));
-        for ((logits, slopes), label) in rows.zip(labels) {
-            let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let mut total = 0.0;
-            for (slope, logit) in slopes.iter_mut().zip(logits) {
-                *slope = (logit - top).exp();
-                total += *slope;
-            }
-            slopes.iter_mut().for_each(|slope| *slope *= scale / total);
-            slopes[label as usize] -= scale;
-        }
+    fn residuals(&mut self, labels: &[u32]) {
+        let slopes = &mut self.slopes[..labels.len() * self.outputs];
+        slopes.copy_from_slice(&self.values[..labels.len() * self.outputs]);
+        residual_rows(slopes, labels, self.outputs, 1.0 / labels.len() as f32);
     }
 
     /// Gradients of W and b from the slopes and the input.
@@ -203,10 +209,16 @@ impl Layer {
             1.0,
             Par::Seq,
         );
-        self.bias.gradient.fill(0.0);
-        for row in slopes.chunks_exact(outputs) {
-            self.bias.gradient.iter_mut().zip(row).for_each(|(sum, slope)| *sum += slope);
-        }
+        let sums = &mut self.bias.gradient;
+        sums.fill(0.0);
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in slopes.chunks_exact(outputs) {
+                    sums.iter_mut().zip(row).for_each(|(sum, slope)| *sum += slope);
+                }
+            },
+        );
     }
 
     /// Slopes of the layer below: Wᵀ·slopes where its ReLU passed.
@@ -221,15 +233,16 @@ impl Layer {
             1.0,
             Par::Seq,
         );
-        for (slope, value) in slopes.iter_mut().zip(&below.values) {
-            *slope = if *value > 0.0 { *slope } else { 0.0 };
-        }
+        let passed = slopes.iter_mut().zip(&below.values);
+        vectorised(
+            #[inline(always)]
+            || passed.for_each(|(slope, value)| *slope = if *value > 0.0 { *slope } else { 0.0 }),
+        );
     }
 }
 
 /// Weights and biases uniform in ±1/√inputs (PyTorch's default for linear layers).
-fn initial(width: usize, classes: usize, constant: &[bool], rng: &mut ChaCha8Rng) -> Vec<Affine> {
-    let sizes = [width, HIDDEN[0], HIDDEN[1], classes];
+fn initial(sizes: Vec<usize>, constant: &[bool], rng: &mut ChaCha8Rng) -> Vec<Affine> {
     let mut layers: Vec<Affine> = sizes
         .windows(2)
         .map(|size| {
@@ -241,7 +254,7 @@ fn initial(width: usize, classes: usize, constant: &[bool], rng: &mut ChaCha8Rng
         })
         .collect();
     if let Some(first) = layers.first_mut() {
-        for row in first.weight.chunks_exact_mut(width.max(1)) {
+        for row in first.weight.chunks_exact_mut(first.inputs.max(1)) {
             row.iter_mut().zip(constant).filter(|(_, constant)| **constant).for_each(|(w, _)| *w = 0.0);
         }
     }
@@ -276,7 +289,7 @@ mod tests {
         let held_out = LabelledRows { x: &fresh_x[6_000..], width: 3, y: &fresh_y[2_000..], classes: 2 };
         let run = || {
             let rng = random_stream(1, RandomStream::Network(0, 0));
-            train(data, held_out, &[false, false, true], 0.3, rng, &|_, _| Ok(())).unwrap()
+            train(data, held_out, &[false, false, true], &HIDDEN, 0.3, rng, &|_, _| Ok(())).unwrap()
         };
         let trained = run();
         assert!(trained.held_out_nats < 0.15, "{}", trained.held_out_nats);
@@ -288,7 +301,8 @@ mod tests {
     fn gradients_are_the_slopes_of_the_mean_cross_entropy() {
         let (x, y) = ring(5);
         let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
-        let layers = initial(3, 2, &[false; 3], &mut random_stream(2, RandomStream::Network(0, 0)));
+        let layers =
+            initial(vec![3, 64, 64, 2], &[false; 3], &mut random_stream(2, RandomStream::Network(0, 0)));
         let mut training = Training::new(&layers, 0.0, 1);
         training.step(data, &[4, 0, 1, 3]);
         let picked = [4usize, 0, 1, 3];
@@ -321,7 +335,7 @@ mod tests {
         let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
         let rng = random_stream(1, RandomStream::Network(0, 0));
         let stop = |epoch, _| if epoch == 2 { Err(Error::Interrupted) } else { Ok(()) };
-        let ended = train(data, data, &[false; 3], 0.3, rng, &stop);
+        let ended = train(data, data, &[false; 3], &HIDDEN, 0.3, rng, &stop);
         assert!(matches!(ended, Err(Error::Interrupted)));
     }
 }
