@@ -49,29 +49,31 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
     let x = &context.set.x[modality];
     let rows = context.set.y.len();
     let all: Vec<usize> = (0..rows).collect();
+    // Gradient descent chooses for itself, in every fold.
+    let by_descent = context.recipe.density_fit == DensityFit::Sgd;
     let searched = (SEARCH_ROWS * folds.len()).div_ceil(rows.max(1)).clamp(1, folds.len());
+    let searched = if by_descent { folds.len() } else { searched };
     let tried: Vec<Vec<Tried>> = (0..searched)
         .into_par_iter()
         .map(|fold| search(context, modality, fold, &folds[fold]))
         .collect::<Result<_>>()?;
-    let (candidates, best) = choose(&tried);
+    let (candidates, best) = choose(&tried, by_descent);
     let Some(chosen) = best.and_then(|best| tried.first().and_then(|fold| best_of(fold, best))) else {
         return Err(Error::Internal("no density could be fitted: −ln p is not finite".into()));
     };
-    let main = refit(
-        x,
-        &all,
-        &chosen.fit,
-        &mixture::to_raw_units(&chosen.fit.mixture, &chosen.scaling),
-        MAIN_STEPS,
-    )?;
-    let of_folds: Vec<Mixture> = folds
-        .par_iter()
-        .map(|fold| {
+    let raw = |tried: &Tried| mixture::to_raw_units(&tried.fit.mixture, &tried.scaling);
+    let (main, of_folds) = if by_descent {
+        // A descent needs rows to stop on: the main density is that of the first fold.
+        (raw(chosen), tried.iter().flatten().map(raw).collect())
+    } else {
+        let main = refit(x, &all, &chosen.fit, &raw(chosen), MAIN_STEPS)?;
+        let refitted = folds.par_iter().map(|fold| {
             check_interrupted(context.progress)?;
             refit(x, &fold.train, &chosen.fit, &main, FOLD_STEPS)
-        })
-        .collect::<Result<_>>()?;
+        });
+        let refitted = refitted.collect::<Result<Vec<Mixture>>>()?;
+        (main, refitted)
+    };
     let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
     for mixture in of_folds.iter().chain([&main]) {
         if !(finite(&mixture.factors) && finite(&mixture.means) && finite(&mixture.log_weights)) {
@@ -198,8 +200,11 @@ fn best_of(fold: &[Tried], own: Key) -> Option<&Tried> {
     same.min_by(|a, b| a.fit.held_out_nats.total_cmp(&b.fit.held_out_nats))
 }
 
-/// The figures of all candidates, and the best of those that all folds have tried.
-fn choose(tried: &[Vec<Tried>]) -> (Vec<DensityCandidate>, Option<Key>) {
+/// The figures of all candidates, and the best of those that all folds have tried, or the first has.
+fn choose(tried: &[Vec<Tried>], of_first: bool) -> (Vec<DensityCandidate>, Option<Key>) {
+    if of_first {
+        return (Vec::new(), tried.first().and_then(|fold| fold.first()).map(key));
+    }
     let mut keys: Vec<Key> = Vec::new();
     for own in tried.iter().flatten().map(key) {
         if !keys.contains(&own) {

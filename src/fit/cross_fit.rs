@@ -8,12 +8,15 @@ use crate::bundle::{ClassifierFigures, Ensemble, Stack};
 use crate::error::{Error, Result};
 
 use super::classifier_data::NAMES;
-use super::inference::{combine, log_softmax};
+use super::discriminant::CENTRES;
+use super::inference::combine;
 use super::linear::RegressionFit;
+use super::linear_ensemble;
 use super::member::{Candidates, Choice, FoldContext, FoldRows, Member};
-use super::metrics::{classifier_figures, losses};
+use super::metrics::{classifier_figures, losses, mean_and_error};
 use super::network::{DECAYS, NetworkFit};
 use super::part_selection::{network_worth, select};
+use super::softmax::log_softmax_rows;
 use super::split::Fold;
 
 /// Held-out rows of the search for hyper-parameters, where the folds have so many.
@@ -70,25 +73,36 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
     finish(context, which, folds, &choice, members)
 }
 
-/// The strength and the number of centres of least pooled held-out loss.
+/// The strength of least pooled held-out loss, and the number of centres: further centres cost as much
+/// as the first, so that their loss must be lower by more than noise.
 fn choose(searches: &[(FoldRows<'_>, Candidates)]) -> Choice {
     let weight = |rows: &FoldRows<'_>| rows.held_out.y.len() as f64;
     // Candidates that a fold did not reach count as worse than those that it did.
     let mut strengths: Vec<(f64, usize, f64)> = Vec::new();
-    let mut centres: Vec<(usize, usize, f64)> = Vec::new();
     for (rows, candidates) in searches {
         for &(strength, nats) in &candidates.strengths {
             add(&mut strengths, strength, weight(rows) * nats);
         }
-        for (number, fit) in &candidates.discriminants {
-            add(&mut centres, *number, weight(rows) * fit.held_out_nats);
-        }
     }
     let strength = least(&strengths, searches.len());
     let regression = searches.iter().find_map(|(_, candidates)| candidates.regression.clone());
+    let mut chosen: Option<(usize, Vec<f64>)> = None;
+    for centres in CENTRES {
+        let losses: Option<Vec<Vec<f64>>> =
+            searches.iter().map(|(rows, candidates)| rows.discriminant_losses(candidates, centres)).collect();
+        let Some(losses) = losses.map(|losses| losses.concat()) else { break };
+        let better = chosen.as_ref().is_none_or(|(_, least)| {
+            let gains: Vec<f64> = least.iter().zip(&losses).map(|(least, own)| least - own).collect();
+            let (gain, error) = mean_and_error(&gains);
+            gain > error
+        });
+        if better {
+            chosen = Some((centres, losses));
+        }
+    }
     Choice {
         regression: regression.zip(strength).map(|(fit, strength)| RegressionFit { strength, ..fit }),
-        centres: least(&centres, searches.len()),
+        centres: chosen.map(|(centres, _)| centres),
         decay: None,
     }
 }
@@ -159,7 +173,7 @@ fn finish(
     let y: Vec<u32> = folds.iter().flat_map(|fold| &fold.held_out).map(|&row| set.y[row]).collect();
     let betas = select(parts, &y, classes);
     let mut log_prob = combine(betas, parts);
-    log_prob.par_chunks_exact_mut(classes).for_each(log_softmax);
+    log_softmax_rows(&mut log_prob, classes);
     if losses(&log_prob, &y, classes).any(|nats| nats.is_nan()) || log_prob.is_empty() {
         let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
         return Err(Error::bad_data(set.place.clone(), what));
@@ -183,8 +197,11 @@ fn finish(
 }
 
 impl CrossFitted {
-    /// The main classifier: the mean of the folds' probabilities.
+    /// The main classifier: the mean of the folds'.
     pub fn ensemble(&self) -> Ensemble {
-        Ensemble { members: self.stacks.clone() }
+        match linear_ensemble::merge(&self.stacks) {
+            Some(one) => one.into(),
+            None => Ensemble { members: self.stacks.clone() },
+        }
     }
 }

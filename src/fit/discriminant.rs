@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 
 use super::class_rows::ClassRows;
 use super::covariance::shrink;
-use super::inference::log_softmax;
 use super::kmeans;
 use super::linear::LabelledRows;
 use super::metrics::cross_entropy;
+use super::softmax::softmax_rows;
 use super::stack::fit_weights;
 
 /// Candidate numbers of centres of a class, ascending.
@@ -86,7 +86,7 @@ pub(crate) fn fit(
             Some(beta) => beta,
             None => *beta.insert(fit_weights([&[], &[], &z], held_out.y, held_out.classes)),
         };
-        let scaled: Vec<f64> = z.iter().map(|&z| f64::from(z) * f64::from(fitted)).collect();
+        let scaled: Vec<f32> = z.iter().map(|&z| z * fitted).collect();
         let held_out_nats = cross_entropy(&scaled, held_out.y, held_out.classes);
         let gain = best.as_ref().map_or(f64::INFINITY, |best| best.held_out_nats - held_out_nats);
         since_best = if gain > PROGRESS { 0 } else { since_best + 1 };
@@ -249,16 +249,17 @@ fn responsibilities(rows: &ClassRows, of_class: &[usize], part: &Discriminant) -
                 1.0,
                 Par::Seq,
             );
+            let biases = &part.bias[class * r..][..r];
+            for scores in scores.chunks_exact_mut(r) {
+                scores.iter_mut().zip(biases).for_each(|(score, b)| *score += b);
+            }
+            softmax_rows(&mut scores, r);
             let mut gamma = Vec::with_capacity(n * centres);
-            let mut row = vec![0.0; r];
-            for scores in scores.chunks_exact(r) {
-                let terms = scores.iter().zip(&part.bias[class * r..]);
-                row.iter_mut().zip(terms).for_each(|(row, (score, b))| *row = f64::from(score + b));
-                log_softmax(&mut row);
-                row.iter_mut().for_each(|gamma| *gamma = gamma.exp());
+            for shares in scores.chunks_exact(r) {
                 // Those after the own centres are copies of the first.
-                row[0] += row[centres..].iter().sum::<f64>();
-                gamma.extend_from_slice(&row[..centres]);
+                let copies: f32 = shares[centres..].iter().sum();
+                gamma.push(f64::from(shares[0] + copies));
+                gamma.extend(shares[1..centres].iter().map(|&share| f64::from(share)));
             }
             gamma
         })

@@ -11,6 +11,7 @@ use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 
 use super::covariance::shrink;
+use super::lanes::vectorised;
 use super::softmax::softmax_rows;
 
 /// Maximum dimension for one copy of all covariances per lane, by memory.
@@ -165,8 +166,8 @@ pub(crate) fn statistics(
             let from = (lane * lane_rows).min(rows.len());
             let to = (from + lane_rows).min(rows.len());
             let part = RowMatrix { values: &rows.values[from * d..to * d], dim: d };
-            let responsibilities = responsibilities[from * k..to * k].iter().skip(component).step_by(k);
-            scatter(part, responsibilities.copied(), &means[component * d..][..d], par)
+            let gamma = responsibilities[from * k..to * k].iter().skip(component).step_by(k);
+            scatter(part, gamma, &means[component * d..][..d], par)
         })
         .collect();
     let mut pooled = Mat::zeros(d, d);
@@ -185,17 +186,37 @@ pub(crate) fn statistics(
 }
 
 /// Σ γ (x − μ)(x − μ)ᵀ, lower half, over the rows with γ above 1e-10.
-fn scatter(
+fn scatter<'a>(
     rows: RowMatrix<'_>,
-    responsibilities: impl Iterator<Item = f64>,
+    mut responsibilities: impl Iterator<Item = &'a f64>,
     mean: &[f64],
     par: Par,
 ) -> Mat<f64> {
+    const CHUNK: usize = 128;
     let d = rows.dim;
     let mut out = Mat::zeros(d, d);
-    let mut block: Vec<f64> = Vec::with_capacity(BLOCK * d);
-    let mut add = |block: &mut Vec<f64>| {
-        let columns = MatRef::from_column_major_slice(block.as_slice(), d, block.len() / d);
+    let mut block = vec![0.0; BLOCK * d];
+    let mut filled = 0;
+    let mut chunks = rows.values.chunks(CHUNK * d).peekable();
+    while let Some(x) = chunks.next() {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (row, &gamma) in x.chunks_exact(d).zip(&mut responsibilities) {
+                    // Rows far from a component are skipped: in many dimensions most of them.
+                    if gamma > 1e-10 {
+                        let root = gamma.sqrt();
+                        let to = &mut block[filled * d..][..d];
+                        to.iter_mut().zip(row.iter().zip(mean)).for_each(|(to, (x, m))| *to = root * (x - m));
+                        filled += 1;
+                    }
+                }
+            },
+        );
+        if chunks.peek().is_some() && filled <= BLOCK - CHUNK {
+            continue;
+        }
+        let columns = MatRef::from_column_major_slice(&block[..filled * d], d, filled);
         triangular::matmul(
             &mut out,
             BlockStructure::TriangularLower,
@@ -207,19 +228,8 @@ fn scatter(
             1.0,
             par,
         );
-        block.clear();
-    };
-    for (row, gamma) in rows.values.chunks_exact(d).zip(responsibilities) {
-        // Rows far from a component are skipped: in many dimensions most of them.
-        if gamma > 1e-10 {
-            let root = gamma.sqrt();
-            block.extend(row.iter().zip(mean).map(|(x, mean)| root * (x - mean)));
-            if block.len() == BLOCK * d {
-                add(&mut block);
-            }
-        }
+        filled = 0;
     }
-    add(&mut block);
     out
 }
 

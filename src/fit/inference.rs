@@ -8,11 +8,14 @@ use rayon::prelude::*;
 
 use crate::bundle::{Affine, Discriminant, Ensemble, Mixture, Stack};
 
-use super::lanes::{Real, dot, maximum, squared_distance, vectorised};
+use super::lanes::{Real, maximum, squared_distance, vectorised};
 use super::softmax::{log_softmax_rows, log_sum_exp_rows};
 
 /// Rows per matrix product: enough for its peak rate, few enough to stay in the cache.
 const BLOCK: usize = 256;
+/// Maximum dimension for one product with the factors of all components: above, the half of it that
+/// a triangular product saves counts for more.
+const NARROW: usize = 64;
 
 impl Mixture {
     /// Specificity h(x) = −ln p(x) in nats, in f64.
@@ -46,28 +49,37 @@ impl Mixture {
                 self.log_weights[component] + log_det - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln()
             })
             .collect();
-        let shared = self.shared_offsets();
+        // z = A_k (x − c) − A_k (μ_k − c): of components that share a factor the first product serves
+        // all, and few dimensions are one product for all components.
+        let shared = k > 1 && self.factors.chunks_exact(d * d).all(|factor| factor == &self.factors[..d * d]);
+        let stacked = !shared && d <= NARROW;
+        let width = if stacked { k * d } else { d };
+        let offsets = self.offsets();
         let mut out = vec![0.0; x.len() / d * k];
         out.par_chunks_mut(BLOCK * k).zip(x.par_chunks(BLOCK * d)).for_each(|(out, x)| {
-            let mut scratch = vec![0.0; 2 * x.len()];
-            let (centred, z) = scratch.split_at_mut(x.len());
-            for (component, constant) in constants.iter().enumerate() {
-                // One product serves all components that share a factor.
-                if component == 0 || shared.is_none() {
-                    centre(x, &self.means[component * d..][..d], centred);
-                    self.whiten(component, centred, z);
+            let rows = x.len() / d;
+            let (mut centred, mut z) = (vec![0.0; rows * d], vec![0.0; rows * width]);
+            centre(x, &self.center, &mut centred);
+            if stacked {
+                matmul(
+                    MatMut::from_column_major_slice_mut(&mut z, width, rows),
+                    Accum::Replace,
+                    MatRef::from_row_major_slice(&self.factors, width, d),
+                    MatRef::from_column_major_slice(&centred, d, rows),
+                    1.0,
+                    Par::Seq,
+                );
+            }
+            for (component, (constant, offset)) in constants.iter().zip(offsets.chunks_exact(d)).enumerate() {
+                if !(stacked || shared && component > 0) {
+                    self.whiten(component, &centred, &mut z);
                 }
-                let offset = shared.as_ref().map_or(&[][..], |offsets| &offsets[component * d..][..d]);
+                let from = if stacked { component * d } else { 0 };
                 vectorised(
                     #[inline(always)]
                     || {
-                        for (z, out) in z.chunks_exact(d).zip(out.chunks_exact_mut(k)) {
-                            let square = if component == 0 || shared.is_none() {
-                                dot(z, z)
-                            } else {
-                                squared_distance(z, offset)
-                            };
-                            out[component] = constant - 0.5 * square;
+                        for (z, out) in z.chunks_exact(width).zip(out.chunks_exact_mut(k)) {
+                            out[component] = constant - 0.5 * squared_distance(&z[from..from + d], offset);
                         }
                     },
                 );
@@ -76,18 +88,14 @@ impl Mixture {
         out
     }
 
-    /// A (μ_k − μ_0), `[K, d]`, where all components have the same factor A.
-    fn shared_offsets(&self) -> Option<Vec<f64>> {
-        let (d, k) = (self.dim, self.components());
-        let size = d * d;
-        let shared = self.factors.chunks_exact(size).all(|factor| factor == &self.factors[..size]);
-        (k > 1 && shared).then(|| {
-            let mut centred = vec![0.0; k * d];
-            let mut offsets = vec![0.0; k * d];
-            centre(&self.means, &self.means[..d], &mut centred);
-            self.whiten(0, &centred, &mut offsets);
-            offsets
-        })
+    /// A_k (μ_k − c), `[K, d]`.
+    fn offsets(&self) -> Vec<f64> {
+        let mut centred = vec![0.0; self.means.len()];
+        centre(&self.means, &self.center, &mut centred);
+        let mut offsets = vec![0.0; self.means.len()];
+        let rows = centred.chunks_exact(self.dim).zip(offsets.chunks_exact_mut(self.dim));
+        rows.enumerate().for_each(|(component, (mean, offset))| self.whiten(component, mean, offset));
+        offsets
     }
 
     /// z = A_k x for rows of x.

@@ -8,7 +8,7 @@ use super::classifier_data::{ClassifierData, NAMES, StandardRows};
 use super::discriminant::{self, CENTRES, DiscriminantFit};
 use super::inference::{combine, network};
 use super::linear::{self, RegressionFit};
-use super::metrics::cross_entropy;
+use super::metrics::{cross_entropy, losses};
 use super::network::{self as mlp, EPOCHS, NetworkFit};
 use super::progress::{FitProgress, check_interrupted};
 use super::random::{RandomStream, random_stream};
@@ -152,6 +152,17 @@ impl<'a> FoldRows<'a> {
                 check_interrupted(progress)
             },
         )
+    }
+
+    /// The loss of each of the fold's rows under the candidate of so many centres, with the
+    /// temperature that suits them best; `None` where there is no such candidate.
+    pub fn discriminant_losses(&self, candidates: &Candidates, centres: usize) -> Option<Vec<f64>> {
+        let (_, fit) = candidates.discriminants.iter().find(|(own, _)| *own == centres)?;
+        let rows = self.held_out.labelled();
+        let logits = fit.part.apply(rows.x);
+        let parts: Parts<'_> = [&[], &[], &logits];
+        let scaled = combine(fit_weights(parts, rows.y, rows.classes), parts);
+        Some(losses(&scaled, rows.y, rows.classes).collect())
     }
 
     /// A network's loss on the fold's rows, with the temperature that suits them best.

@@ -24,7 +24,9 @@ pub(crate) const SHRINKAGE: [f64; 4] = [f64::INFINITY, 300.0, 30.0, 3.0];
 /// Minimum average number of rows per component.
 pub(crate) const ROWS_PER_COMPONENT: usize = 20;
 /// Maximum number of components of [`from_clusters`].
-pub(crate) const MOST_COMPONENTS: usize = 30;
+pub(crate) const MOST_COMPONENTS: usize = 100;
+/// Maximum number of components with covariances of their own in [`from_clusters`].
+const MOST_COVARIANCES: usize = 10;
 const ITERATIONS: usize = 200;
 const PATIENCE: usize = 4;
 /// Minimum improvement of held-out −ln p, in nats per dimension.
@@ -120,6 +122,10 @@ pub(crate) fn from_clusters(
     let mut start = EmStart::Responsibilities(one_hot(clusters, k));
     let mut last = f64::INFINITY;
     for shrinkage in SHRINKAGE {
+        // Each covariance of its own costs d² operations a row in every use of the density.
+        if shrinkage.is_finite() && k > MOST_COVARIANCES {
+            break;
+        }
         let fitted = expectation_maximisation(train, held_out, whole, start, shrinkage, last, check)?;
         on_fit(&fitted);
         if fitted.held_out_nats >= last {

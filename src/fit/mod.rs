@@ -31,6 +31,7 @@ mod kmeans;
 mod lanes;
 mod lbfgs;
 mod linear;
+mod linear_ensemble;
 mod logistic_loss;
 mod member;
 mod metrics;

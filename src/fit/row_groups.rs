@@ -1,17 +1,25 @@
 //! Groups of related rows, which no split separates: rows of one group id, and rows with identical
 //! embeddings.
 
+use std::collections::HashSet;
+
 use super::training_set::TrainingSet;
 
-/// A group of each row: equal numbers are one group.
+/// A group of each row: equal numbers are one group. Where identical embeddings would join all rows,
+/// there is nothing to learn from them, and only group ids count.
 pub(crate) fn row_groups(set: &TrainingSet<'_>) -> Vec<usize> {
-    let rows = set.y.len();
-    let mut parent: Vec<usize> = (0..rows).collect();
-    join_equal(&mut parent, (0..rows).map(|row| embedding_hash(set, row)));
-    if let Some(groups) = set.groups {
-        join_equal(&mut parent, groups.iter().copied());
-    }
-    (0..rows).map(|row| root(&mut parent, row)).collect()
+    let groups = |with_copies: bool| -> Vec<usize> {
+        let mut parent: Vec<usize> = (0..set.y.len()).collect();
+        if with_copies {
+            join_equal(&mut parent, (0..set.y.len()).map(|row| embedding_hash(set, row)));
+        }
+        if let Some(groups) = set.groups {
+            join_equal(&mut parent, groups.iter().copied());
+        }
+        (0..set.y.len()).map(|row| root(&mut parent, row)).collect()
+    };
+    let all = groups(true);
+    if all.iter().collect::<HashSet<_>>().len() > 1 { all } else { groups(false) }
 }
 
 /// Joins the rows of equal keys.
@@ -54,11 +62,12 @@ mod tests {
 
     #[test]
     fn equal_embeddings_and_equal_ids_are_joined() {
-        let (x1, x2) = ([1.0, 2.0, 1.0, 1.0, 5.0, 6.0], [0.0, 0.0, 0.0, 7.0, 8.0, 9.0]);
-        let modality = |values| EmbeddingMatrix { column: "x", dim: 1, values };
+        const X1: [f32; 6] = [1.0, 2.0, 1.0, 1.0, 5.0, 6.0];
+        const X2: [f32; 6] = [0.0, 0.0, 0.0, 7.0, 8.0, 9.0];
+        let modality = |values: &'static [f32; 6]| EmbeddingMatrix { column: "x", dim: 1, values };
         let mut set = TrainingSet {
             place: Place::file("test"),
-            x: [modality(&x1), modality(&x2)],
+            x: [modality(&X1), modality(&X2)],
             y: &[0, 1, 0, 1, 0, 1],
             classes: 2,
             groups: None,
@@ -66,5 +75,9 @@ mod tests {
         assert_eq!(row_groups(&set), [0, 1, 0, 3, 4, 5]);
         set.groups = Some(&[1, 2, 3, 4, 3, 4]);
         assert_eq!(row_groups(&set), [0, 1, 0, 3, 0, 3]);
+        set.x = [modality(&[1.0; 6]), modality(&[1.0; 6])];
+        assert_eq!(row_groups(&set), [0, 1, 2, 3, 2, 3]);
+        set.groups = None;
+        assert_eq!(row_groups(&set), [0, 1, 2, 3, 4, 5]);
     }
 }

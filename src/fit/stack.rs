@@ -3,6 +3,7 @@
 
 use super::inference::combine;
 use super::metrics::cross_entropy;
+use super::softmax::softmax_rows;
 
 /// Logits `[n, C]` of regression, network and discriminant analysis; empty for an absent part.
 pub(crate) type Parts<'a> = [&'a [f32]; 3];
@@ -45,14 +46,13 @@ pub(crate) fn fit_weights(parts: Parts<'_>, y: &[u32], classes: usize) -> [f32; 
 /// The gradient and the Hessian of the mean cross-entropy.
 fn slopes(betas: [f64; 3], parts: Parts<'_>, y: &[u32], classes: usize) -> ([f64; 3], [[f64; 3]; 3]) {
     let (mut gradient, mut hessian) = ([0.0; 3], [[0.0; 3]; 3]);
-    let mut log_p = combine(betas.map(|b| b as f32), parts);
-    for (row, (log_p, &y)) in log_p.chunks_exact_mut(classes).zip(y).enumerate() {
-        super::inference::log_softmax(log_p);
+    let mut probabilities = combine(betas.map(|b| b as f32), parts);
+    softmax_rows(&mut probabilities, classes);
+    for (row, (probabilities, &y)) in probabilities.chunks_exact(classes).zip(y).enumerate() {
         let z = parts.map(|part| part.get(row * classes..(row + 1) * classes).unwrap_or(&[]));
         let mut mean = [0.0; 3];
         let mut square = [[0.0; 3]; 3];
-        for (class, log_p) in log_p.iter().enumerate() {
-            let p = log_p.exp();
+        for (class, p) in probabilities.iter().enumerate() {
             let z = z.map(|z| z.get(class).map_or(0.0, |&z| f64::from(z)));
             for i in 0..3 {
                 mean[i] += p * z[i];

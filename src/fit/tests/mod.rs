@@ -1,3 +1,4 @@
-//! Integration tests of training.
+//! Tests of training as a whole.
 
-pub(super) mod recovery;
+mod cross_fitting;
+mod recovery;

@@ -5,12 +5,13 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::bundle::ModelSet;
 use crate::error::{Error, Place};
 use crate::fit::inference::{log_softmax, log_sum_exp};
 use crate::fit::random::{RandomStream, random_stream};
 use crate::fit::{DensityFit, EmbeddingMatrix, FitProgress, FittedModels, Recipe, TrainingSet, train};
 
-struct Silent;
+pub(super) struct Silent;
 
 impl FitProgress for Silent {
     fn stage(&self, _: &str) {}
@@ -19,7 +20,7 @@ impl FitProgress for Silent {
 
 /// Rows with their exact i and h.
 pub(super) struct ExactRows {
-    pub dim: usize,
+    pub dims: [usize; 2],
     pub x: [Vec<f32>; 2],
     pub y: Vec<u32>,
     /// i_1, i_2, i_12, h_1, h_2.
@@ -31,7 +32,7 @@ pub(super) struct ExactRows {
 pub(super) fn gaussian(rows: usize, prior: &[f64], seed: u64) -> ExactRows {
     let (rho, sigma, c) = (0.5f64, 0.5f64, prior.len());
     let mut rng = random_stream(seed, RandomStream::Split);
-    let mut out = ExactRows { dim: c, x: [vec![], vec![]], y: vec![], exact: vec![] };
+    let mut out = ExactRows { dims: [c; 2], x: [vec![], vec![]], y: vec![], exact: vec![] };
     for _ in 0..rows {
         let y = draw(prior, &mut rng);
         let mut x = [vec![], vec![]];
@@ -81,8 +82,9 @@ fn draw(prior: &[f64], rng: &mut ChaCha8Rng) -> usize {
         .count()
 }
 
-fn fit(rows: &ExactRows, classes: usize, recipe: Recipe) -> FittedModels {
-    let modality = |m: usize| EmbeddingMatrix { column: ["x1", "x2"][m], dim: rows.dim, values: &rows.x[m] };
+pub(super) fn fit(rows: &ExactRows, classes: usize, recipe: Recipe) -> FittedModels {
+    let modality =
+        |m: usize| EmbeddingMatrix { column: ["x1", "x2"][m], dim: rows.dims[m], values: &rows.x[m] };
     let set = TrainingSet {
         place: Place::file("test"),
         x: [modality(0), modality(1)],
@@ -94,16 +96,21 @@ fn fit(rows: &ExactRows, classes: usize, recipe: Recipe) -> FittedModels {
 }
 
 /// i_1, i_2, i_12, h_1, h_2 of each row by the models.
-pub(super) fn estimate(models: &FittedModels, rows: &ExactRows) -> Vec<[f64; 5]> {
+fn estimate(models: &FittedModels, rows: &ExactRows) -> Vec<[f64; 5]> {
+    estimate_by(&models.models, &models.prior, rows)
+}
+
+/// [`estimate`] by given models.
+pub(super) fn estimate_by(models: &ModelSet, prior: &[f64], rows: &ExactRows) -> Vec<[f64; 5]> {
     let [x1, x2] = [rows.x[0].as_slice(), rows.x[1].as_slice()];
-    let [one, two, both] = &models.models.classifiers;
+    let [one, two, both] = &models.classifiers;
     let log_prob = [one.log_prob(&[x1]), two.log_prob(&[x2]), both.log_prob(&[x1, x2])];
-    let h = [0, 1].map(|m| models.models.densities[m].specificity([x1, x2][m]));
-    let classes = models.prior.len();
+    let h = [0, 1].map(|m| models.densities[m].specificity([x1, x2][m]));
+    let classes = prior.len();
     (0..rows.y.len())
         .map(|row| {
             let y = rows.y[row] as usize;
-            let [i1, i2, i12] = [0, 1, 2].map(|k| log_prob[k][row * classes + y] - models.prior[y].ln());
+            let [i1, i2, i12] = [0, 1, 2].map(|k| log_prob[k][row * classes + y] - prior[y].ln());
             [i1, i2, i12, h[0][row], h[1][row]]
         })
         .collect()
@@ -205,7 +212,7 @@ fn awkward_columns_give_finite_models() {
     for (n, width) in [(300, 14), (60, 100), (40, 1)] {
         let (x, y) = awkward(n, width);
         // The same modality twice.
-        let rows = ExactRows { dim: width, x: [x.clone(), x], y, exact: vec![] };
+        let rows = ExactRows { dims: [width; 2], x: [x.clone(), x], y, exact: vec![] };
         let models = fit(&rows, 3, Recipe::default());
         for row in estimate(&models, &rows) {
             assert!(row.iter().all(|value| value.is_finite()), "{n} rows of {width}: {row:?}");
