@@ -28,6 +28,7 @@ mod group_reader;
 mod held_out_rows;
 mod inference;
 mod kmeans;
+mod labelled_rows;
 mod lanes;
 mod lbfgs;
 mod linear;
