@@ -120,6 +120,8 @@ pub struct AnnotateOptions {
     pub rejects: Option<PathBuf>,
     /// The treatment of rows that the models do not describe.
     pub on_shift: OnShift,
+    /// Whether the label is not read, and the columns are expectations over it.
+    pub label_free: bool,
     /// Whether the columns are shifted.
     pub adjust: Adjust,
     /// Whether an output that exists is replaced.

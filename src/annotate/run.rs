@@ -203,6 +203,10 @@ impl<'a> Run<'a> {
                 self.bundle.dir().display()
             )));
         }
+        if self.options.label_free && self.options.extras.contains(&Quantity::PY) {
+            let what = "--label-free does not go with --columns p_y: no label is read; omit the column";
+            return Err(Error::Usage(what.into()));
+        }
         let named = |flag: &str, option: &Option<String>, default: &Option<String>| {
             option.clone().or_else(|| default.clone()).ok_or_else(|| {
                 Error::Usage(format!("the bundle names no column for {flag}; give --{flag} COLUMN"))
@@ -211,8 +215,15 @@ impl<'a> Run<'a> {
         Ok(RequestedColumns {
             x1: named("x1", &self.options.x1, &manifest.modalities[0].column)?,
             x2: named("x2", &self.options.x2, &manifest.modalities[1].column)?,
-            label: named("label", &self.options.label, &manifest.label.column)?,
-            computed: Quantity::PARTS.into_iter().chain(self.options.extras.iter().copied()).collect(),
+            label: match self.options.label_free {
+                false => named("label", &self.options.label, &manifest.label.column)?,
+                true => String::new(),
+            },
+            computed: Quantity::PARTS
+                .into_iter()
+                .chain(self.options.extras.iter().copied())
+                .chain(self.options.label_free.then_some(Quantity::LabelEntropy))
+                .collect(),
         })
     }
 
@@ -220,7 +231,8 @@ impl<'a> Run<'a> {
     pub(super) fn request<'b>(&'b self, columns: &'b RequestedColumns) -> ColumnRequest<'b> {
         let [d1, d2] = self.bundle.dims();
         let classes = self.bundle.classes();
-        ColumnRequest { x1: (&columns.x1, d1), x2: (&columns.x2, d2), label: &columns.label, classes }
+        let label = (!self.options.label_free).then_some(columns.label.as_str());
+        ColumnRequest { x1: (&columns.x1, d1), x2: (&columns.x2, d2), label, classes }
     }
 
     /// Opens an input with the keys of the options, and checks that they are all it needs.

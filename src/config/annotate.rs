@@ -33,6 +33,12 @@ pub struct AnnotateSettings {
     /// Label column [default: the bundle's]
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_LABEL", hide_env = true)]
     pub label: Option<String>,
+    /// Read no label: r, u1, u2, s and --columns are expectations over the label given both modalities
+    ///
+    /// By p(y|x1,x2) of the bundle's classifier, whose entropy is the column label_entropy. Every class
+    /// is evaluated, so that C classes take up to C times as long.
+    #[arg(long, env = "LSMI_ETL_LABEL_FREE", hide_env = true, conflicts_with = "label")]
+    pub label_free: bool,
     /// Additional columns: i1, i2, i12, h1, h2, p_y, fold
     ///
     /// The fold is null for rows that the models were not trained on. A row that they were trained on
@@ -151,6 +157,7 @@ impl AnnotateSettings {
             no_page_checksums: self.no_page_checksums,
             on_bad_row: self.on_bad_row,
             on_shift: self.on_shift,
+            label_free: self.label_free,
             max_bad_rows: self.max_bad_rows,
             rejects: self.rejects.clone(),
             adjust: self.adjust,

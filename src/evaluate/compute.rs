@@ -76,6 +76,16 @@ impl ComputedColumns {
     }
 }
 
+/// One vector for each requested column, and whether r, u1, u2 and s of each row are finite; or a row
+/// that no classifier can have.
+type Computed = std::result::Result<(Vec<Vec<f32>>, Vec<bool>), ImpossibleRow>;
+
+/// A row to which a classifier gives a probability above one.
+struct ImpossibleRow {
+    row: usize,
+    what: String,
+}
+
 /// A session with its output buffers, owned by one worker thread.
 pub struct Evaluator<'a> {
     session: Box<dyn Backend>,
@@ -95,8 +105,9 @@ impl<'a> Evaluator<'a> {
         Self { session, constants, evaluated, y: Vec::new(), log_prior: Vec::new(), router }
     }
 
-    /// Computes a batch, each good row by models that have not seen it. `bad_data` makes the error for a row of the batch, since only the caller
-    /// knows where the rows come from.
+    /// Computes a batch, each good row by models that have not seen it. With the label's entropy among
+    /// the columns, the samples' classes are not read, and the columns are expectations. `bad_data` makes
+    /// the error for a row of the batch, since only the caller knows where the rows come from.
     ///
     /// # Errors
     /// [`Error::Engine`] where the engine fails; [`Error::Bundle`] where the models of a fold have
@@ -107,19 +118,38 @@ impl<'a> Evaluator<'a> {
         samples: &Samples,
         bad_data: impl FnOnce(usize, String) -> Error,
     ) -> Result<ComputedColumns> {
-        let rows = samples.rows;
-        if rows == 0 {
+        if samples.rows == 0 {
             // Engines are not called with empty batches.
             let columns = vec![Vec::new(); self.constants.columns.len()];
             return Ok(ComputedColumns { columns, fates: Vec::new(), folds: Vec::new() });
         }
+        let computed = match self.constants.columns.contains(&Quantity::LabelEntropy) {
+            false => self.of_classes(samples, &samples.class),
+            true => self.expectations(samples),
+        };
+        let (columns, finite) = match computed? {
+            Ok(computed) => computed,
+            Err(ImpossibleRow { row, what }) => return Err(bad_data(row, what)),
+        };
+        let mut fates = samples.fates.clone();
+        for (fate, finite) in fates.iter_mut().zip(finite) {
+            if *fate == Fate::Good && !finite {
+                *fate = Fate::NonFiniteResult;
+            }
+        }
+        let folds = self.router.as_ref().map(|router| router.folds_of_rows().to_vec()).unwrap_or_default();
+        Ok(ComputedColumns { columns, fates, folds })
+    }
+
+    /// The columns of rows of these classes.
+    fn of_classes(&mut self, samples: &Samples, classes: &[u32]) -> Result<Computed> {
+        let rows = samples.rows;
         let log_prior = &self.constants.log_prior;
         self.y.clear();
-        self.y.extend(samples.class.iter().map(|&class| i64::from(class)));
+        self.y.extend(classes.iter().map(|&class| i64::from(class)));
         self.log_prior.clear();
-        self.log_prior.extend(
-            samples.class.iter().map(|&class| log_prior.get(class as usize).copied().unwrap_or(f64::NAN)),
-        );
+        self.log_prior
+            .extend(classes.iter().map(|&class| log_prior.get(class as usize).copied().unwrap_or(f64::NAN)));
         let batch = BatchInputs { rows, x1: &samples.x1, x2: &samples.x2, y: &self.y };
         match &mut self.router {
             None => self.session.evaluate(&batch, &mut self.evaluated)?,
@@ -128,7 +158,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         if let Some((row, role, log_prob)) = self.impossible(&samples.fates) {
-            return Err(bad_data(row, self.constants.describe(role, log_prob)));
+            return Ok(Err(ImpossibleRow { row, what: self.constants.describe(role, log_prob) }));
         }
         for (h, offset) in self.evaluated.h.iter_mut().zip(self.constants.h_offsets) {
             if offset != 0.0 {
@@ -140,17 +170,41 @@ impl<'a> Evaluator<'a> {
         let BatchOutputs { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
         let outputs = ModelOutputs { h1, h2, log_p1, log_p2, log_p12, log_prior: &self.log_prior };
         interaction::decompose_batch(outputs, Columns { r, u1, u2, s })?;
-
-        let mut fates = samples.fates.clone();
-        for (row, fate) in fates.iter_mut().enumerate() {
-            if *fate == Fate::Good && !parts.iter().all(|part| part[row].is_finite()) {
-                *fate = Fate::NonFiniteResult;
-            }
-        }
         let columns = self.constants.columns.iter();
         let columns = columns.map(|&column| self.column(column, &parts)).collect::<Result<_>>()?;
-        let folds = self.router.as_ref().map(|router| router.folds_of_rows().to_vec()).unwrap_or_default();
-        Ok(ComputedColumns { columns, fates, folds })
+        let finite = (0..rows).map(|row| parts.iter().all(|part| part[row].is_finite())).collect();
+        Ok(Ok((columns, finite)))
+    }
+
+    /// The expectations of the columns over the label, Σ_y p(y|x1,x2) · column(y), and its entropy
+    /// −Σ_y p(y|x1,x2) ln p(y|x1,x2).
+    fn expectations(&mut self, samples: &Samples) -> Result<Computed> {
+        let columns = &self.constants.columns;
+        let mut sums = vec![vec![0.0_f64; samples.rows]; columns.len()];
+        let mut weights = vec![0.0_f64; samples.rows];
+        let mut all_finite = vec![true; samples.rows];
+        for class in 0..self.constants.log_prior.len() as u32 {
+            let (of_class, finite) = match self.of_classes(samples, &vec![class; samples.rows])? {
+                Ok(of_class) => of_class,
+                Err(impossible) => return Ok(Err(impossible)),
+            };
+            let [.., log_p12] = &self.evaluated.log_prob;
+            for (row, (&log_p, weight)) in log_p12.iter().zip(&mut weights).enumerate() {
+                let p = f64::from(log_p).exp();
+                *weight += p;
+                // A class of probability zero adds nothing, however far its values are.
+                if p > 0.0 {
+                    all_finite[row] &= finite[row];
+                    let terms = sums.iter_mut().zip(&of_class);
+                    terms.for_each(|(sum, values)| sum[row] += p * f64::from(values[row]));
+                }
+            }
+        }
+        let mean = |values: Vec<f64>| values.iter().zip(&weights).map(|(sum, p)| (sum / p) as f32).collect();
+        let columns = columns.iter().zip(sums);
+        let columns =
+            columns.map(|(column, sum)| if *column == Quantity::Fold { self.folds() } else { mean(sum) });
+        Ok(Ok((columns.collect(), all_finite)))
     }
 
     /// The fold of each row as a number; NaN for the main models.
@@ -196,6 +250,7 @@ impl<'a> Evaluator<'a> {
             Quantity::H1 => Ok(h1.clone()),
             Quantity::H2 => Ok(h2.clone()),
             Quantity::Fold => Ok(self.folds()),
+            Quantity::LabelEntropy => Ok(log_p12.iter().map(|log_p| -log_p).collect()),
             Quantity::PY => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
         }
     }

@@ -98,7 +98,8 @@ pub fn fit_files(
         dims[1],
         classes.len()
     );
-    let request = ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: &label, classes: &classes };
+    let request =
+        ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: Some(&label), classes: &classes };
     let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
     let mut sample = ReservoirSample::new(&request, options.group.as_deref(), max_rows, options.recipe.seed);
     files.for_each(|input| sample.add(input, &request, &interrupted))?;

@@ -27,6 +27,8 @@ pub enum Quantity {
     PY,
     /// The fold whose models, which have not seen the row, evaluated it.
     Fold,
+    /// Entropy of the label given both modalities: a column of rows whose labels are not read.
+    LabelEntropy,
 }
 
 impl Quantity {
@@ -49,6 +51,7 @@ impl Quantity {
             Self::H2 => "h2",
             Self::PY => "p_y",
             Self::Fold => "fold",
+            Self::LabelEntropy => "label_entropy",
         }
     }
 
@@ -68,6 +71,7 @@ impl Quantity {
             Self::Fold => {
                 "fold of a row that was trained on: the models that have not seen it computed its values"
             }
+            Self::LabelEntropy => "entropy of p(y|x1,x2), over which the other columns are expectations",
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{FieldRef, Schema};
 
 use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
@@ -27,8 +27,9 @@ pub struct ColumnRequest<'a> {
     pub x1: (&'a str, usize),
     /// Column of the second embedding (it may be the first again), and its dimension.
     pub x2: (&'a str, usize),
-    /// Column of the label.
-    pub label: &'a str,
+    /// Column of the label, or a folder of the path. `None` for rows without a label, which are all
+    /// taken for the first class.
+    pub label: Option<&'a str>,
     /// The classes, in the order of the classifiers' outputs.
     pub classes: &'a [Class],
 }
@@ -57,6 +58,26 @@ pub(super) enum LabelSource {
 }
 
 impl LabelSource {
+    /// The column that was found, else the folder of that name.
+    fn find(
+        label: &str,
+        found: Result<(usize, &FieldRef)>,
+        place: &Place,
+        index: &LabelIndex,
+    ) -> Result<Self> {
+        let column = place.clone().column(label);
+        match (found, FolderLabel::text(&place.file, label)) {
+            (Ok((position, field)), _) => {
+                index.check(field.data_type(), &LabelPlace::Rows(column, 0))?;
+                Ok(Self::Column(NamedColumn { name: label.to_owned(), position }))
+            }
+            (Err(_), Some(text)) => FolderLabel::parse(text.as_deref(), index.kind())
+                .map(|value| Self::Folder(label.to_owned(), value))
+                .map_err(|what| Error::bad_data(column, what)),
+            (Err(missing), None) => Err(missing),
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Column(column) => &column.name,
@@ -92,18 +113,9 @@ impl Roles {
         };
         let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
         let index = LabelIndex::new(request.classes)?;
-        let column = place.clone().column(request.label);
-        let label = match (find(request.label), FolderLabel::text(&place.file, request.label)) {
-            (Ok((position, field)), _) => {
-                index.check(field.data_type(), &LabelPlace::Rows(column, 0))?;
-                LabelSource::Column(NamedColumn { name: request.label.to_owned(), position })
-            }
-            (Err(_), Some(text)) => LabelSource::Folder(
-                request.label.to_owned(),
-                FolderLabel::parse(text.as_deref(), index.kind())
-                    .map_err(|what| Error::bad_data(column, what))?,
-            ),
-            (Err(missing), None) => return Err(missing),
+        let label = match request.label {
+            Some(label) => LabelSource::find(label, find(label), place, &index)?,
+            None => LabelSource::Folder(String::new(), FolderLabel(request.classes.first().cloned())),
         };
         Ok(Self { x1, x2, label, index: Arc::new(index) })
     }

@@ -9,6 +9,7 @@ mod delivered_again;
 mod demo;
 mod fit;
 mod interrupt;
+mod label_free;
 mod labels;
 mod scheduler;
 mod spark_vectors;

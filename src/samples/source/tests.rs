@@ -60,7 +60,7 @@ fn classes() -> Vec<Class> {
 }
 
 fn request<'a>(x1: &'a str, x2: &'a str, classes: &'a [Class]) -> ColumnRequest<'a> {
-    ColumnRequest { x1: (x1, D1), x2: (x2, D2), label: "y", classes }
+    ColumnRequest { x1: (x1, D1), x2: (x2, D2), label: Some("y"), classes }
 }
 
 fn good_file(rows: usize) -> (TempDir, PathBuf) {
@@ -175,7 +175,7 @@ fn a_wrong_column_is_no_bad_row() {
     );
     assert!(error(request("x3", "x2", &classes)).contains("the columns are: x1, x2, y"));
     assert!(error(request("y", "x2", &classes)).contains("no embedding"));
-    assert!(error(ColumnRequest { label: "x1", ..request("x1", "x2", &classes) }).contains("no label"));
+    assert!(error(ColumnRequest { label: Some("x1"), ..request("x1", "x2", &classes) }).contains("no label"));
     let integers = [Class::Integer(1)];
     assert!(error(request("x1", "x2", &integers)).contains("holds strings"));
 }
