@@ -211,8 +211,8 @@ fn choose(tried: &[Vec<Tried>], of_first: bool) -> (Vec<DensityCandidate>, Optio
             keys.push(own);
         }
     }
-    let mut best: Option<(Key, f64)> = None;
     let mut candidates = Vec::new();
+    let mut reached: Vec<(Key, f64, Vec<f64>)> = Vec::new();
     for own in keys {
         let fits: Vec<&Tried> = tried.iter().filter_map(|fold| best_of(fold, own)).collect();
         let nats: Vec<f64> = fits.iter().flat_map(|tried| tried.nats.iter().copied()).collect();
@@ -220,14 +220,27 @@ fn choose(tried: &[Vec<Tried>], of_first: bool) -> (Vec<DensityCandidate>, Optio
         let (components, shrinkage) = own;
         let shrinkage_rows = shrinkage.is_finite().then_some(shrinkage);
         candidates.push(DensityCandidate { components, shrinkage_rows, mean_nats, standard_error_nats });
-        if fits.len() == tried.len()
-            && mean_nats.is_finite()
-            && best.is_none_or(|(_, least)| mean_nats < least)
-        {
-            best = Some((own, mean_nats));
+        if fits.len() == tried.len() && mean_nats.is_finite() {
+            reached.push((own, mean_nats, nats));
         }
     }
-    (candidates, best.map(|(key, _)| key))
+    let least = reached.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((_, _, least)) = least else { return (candidates, None) };
+    // Of those that are not worse beyond doubt, the cheapest; of equally cheap ones, the best.
+    let good_enough = reached.iter().filter(|(.., nats)| {
+        let (loss, error) =
+            mean_and_error(&nats.iter().zip(least).map(|(own, least)| own - least).collect::<Vec<_>>());
+        loss <= error
+    });
+    let cheapest = good_enough.min_by(|(a, of_a, _), (b, of_b, _)| {
+        covariances(*a).cmp(&covariances(*b)).then(of_a.total_cmp(of_b))
+    });
+    (candidates, cheapest.map(|(key, ..)| *key))
+}
+
+/// The number of covariances, which is most of the cost of using a density.
+fn covariances((components, shrinkage): Key) -> usize {
+    if shrinkage.is_infinite() { 1 } else { components }
 }
 
 /// Fits a mixture's successor on `rows`, from its responsibilities for them.

@@ -8,13 +8,13 @@ use crate::bundle::{ClassifierFigures, Ensemble, Stack};
 use crate::error::{Error, Result};
 
 use super::classifier_data::NAMES;
-use super::discriminant::CENTRES;
+use super::discriminant::{CENTRES, Shape};
 use super::inference::combine;
 use super::linear::RegressionFit;
 use super::linear_ensemble;
-use super::member::{Candidates, Choice, FoldContext, FoldRows, Member};
+use super::member::{Candidates, Choice, FoldContext, FoldRows, Member, NetworkShape};
 use super::metrics::{classifier_figures, losses, mean_and_error};
-use super::network::{DECAYS, NetworkFit};
+use super::network::{DECAYS, HIDDEN, NetworkFit};
 use super::part_selection::{network_worth, select};
 use super::softmax::log_softmax_rows;
 use super::split::Fold;
@@ -24,6 +24,13 @@ const SEARCH_ROWS: usize = 1_000;
 /// In the folds of the search, a network must lower the loss by so many standard errors to be
 /// trained in the others.
 const PROMISING: f64 = 0.5;
+
+/// With more classes, networks of more than 64 units are tried.
+const MANY_CLASSES: usize = 64;
+const MOST_HIDDEN: usize = 512;
+
+/// A fold of the search.
+type Search<'a> = (FoldRows<'a>, Candidates);
 
 /// A cross-fitted classifier.
 pub(super) struct CrossFitted {
@@ -39,7 +46,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
     let held_out: usize = folds.iter().map(|fold| fold.held_out.len()).sum();
     let searched = (SEARCH_ROWS * folds.len()).div_ceil(held_out.max(1)).clamp(1, folds.len());
 
-    let searches: Vec<(FoldRows<'_>, Candidates)> = (0..searched)
+    let searches: Vec<Search<'_>> = (0..searched)
         .into_par_iter()
         .map(|fold| {
             let rows = rows(fold);
@@ -48,7 +55,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
         })
         .collect::<Result<_>>()?;
     let mut choice = choose(&searches);
-    let (decay, networks) = search_networks(&searches)?;
+    let (shape, networks) = search_networks(&searches, context.set.classes)?;
     let mut members: Vec<Member> = searches
         .par_iter()
         .zip(networks)
@@ -60,7 +67,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
     let classes = context.set.classes;
     let worth = network_worth(logits.each_ref().map(Vec::as_slice), &y, classes);
     if worth > PROMISING {
-        choice.decay = Some(decay);
+        choice.network = Some(shape);
     } else {
         members.iter_mut().for_each(Member::drop_network);
     }
@@ -75,7 +82,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
 
 /// The strength of least pooled held-out loss, and the number of centres: further centres cost as much
 /// as the first, so that their loss must be lower by more than noise.
-fn choose(searches: &[(FoldRows<'_>, Candidates)]) -> Choice {
+fn choose(searches: &[Search<'_>]) -> Choice {
     let weight = |rows: &FoldRows<'_>| rows.held_out.y.len() as f64;
     // Candidates that a fold did not reach count as worse than those that it did.
     let mut strengths: Vec<(f64, usize, f64)> = Vec::new();
@@ -86,24 +93,32 @@ fn choose(searches: &[(FoldRows<'_>, Candidates)]) -> Choice {
     }
     let strength = least(&strengths, searches.len());
     let regression = searches.iter().find_map(|(_, candidates)| candidates.regression.clone());
-    let mut chosen: Option<(usize, Vec<f64>)> = None;
+    let mut chosen: Option<(Shape, Vec<f64>)> = None;
     for centres in CENTRES {
-        let losses: Option<Vec<Vec<f64>>> =
-            searches.iter().map(|(rows, candidates)| rows.discriminant_losses(candidates, centres)).collect();
-        let Some(losses) = losses.map(|losses| losses.concat()) else { break };
+        let of_shapes = [false, true].map(|shrunk| {
+            let shape = Shape { centres, shrunk };
+            let losses: Option<Vec<Vec<f64>>> = searches
+                .iter()
+                .map(|(rows, candidates)| rows.discriminant_losses(candidates, shape))
+                .collect();
+            losses.map(|losses| (shape, losses.concat()))
+        });
+        let sum = |losses: &[f64]| losses.iter().sum::<f64>();
+        let best = of_shapes.into_iter().flatten().min_by(|(_, a), (_, b)| sum(a).total_cmp(&sum(b)));
+        let Some((shape, losses)) = best else { break };
         let better = chosen.as_ref().is_none_or(|(_, least)| {
             let gains: Vec<f64> = least.iter().zip(&losses).map(|(least, own)| least - own).collect();
             let (gain, error) = mean_and_error(&gains);
             gain > error
         });
         if better {
-            chosen = Some((centres, losses));
+            chosen = Some((shape, losses));
         }
     }
     Choice {
         regression: regression.zip(strength).map(|(fit, strength)| RegressionFit { strength, ..fit }),
-        centres: chosen.map(|(centres, _)| centres),
-        decay: None,
+        analysis: chosen.map(|(shape, _)| shape),
+        network: None,
     }
 }
 
@@ -123,30 +138,55 @@ fn least<T: Copy>(sums: &[(T, usize, f64)], folds: usize) -> Option<T> {
     finite.min_by(|a, b| a.2.total_cmp(&b.2)).map(|(key, ..)| *key)
 }
 
-/// The weight decay of least pooled loss, and its networks.
-fn search_networks(searches: &[(FoldRows<'_>, Candidates)]) -> Result<(f64, Vec<Option<NetworkFit>>)> {
-    let jobs: Vec<(usize, f64)> =
-        DECAYS.iter().flat_map(|&decay| (0..searches.len()).map(move |fold| (fold, decay))).collect();
-    let trained: Vec<(f64, NetworkFit, f64)> = jobs
+/// The network of least pooled loss, of each fold of the search. The weight decay is chosen first; with
+/// many classes, a wider network is tried.
+fn search_networks(
+    searches: &[Search<'_>],
+    classes: usize,
+) -> Result<(NetworkShape, Vec<Option<NetworkFit>>)> {
+    let narrow = HIDDEN[0];
+    let mut tried = DECAYS.map(|decay| NetworkShape { hidden: narrow, decay }).to_vec();
+    let mut best = train_networks(searches, &tried)?;
+    let wide = classes.next_power_of_two().clamp(narrow, MOST_HIDDEN);
+    if classes > MANY_CLASSES && wide > narrow {
+        tried = vec![NetworkShape { hidden: wide, ..best.shape }];
+        let wider = train_networks(searches, &tried)?;
+        if wider.nats < best.nats {
+            best = wider;
+        }
+    }
+    let finite = best.nats.is_finite();
+    Ok((best.shape, best.fits.into_iter().map(|fit| Some(fit).filter(|_| finite)).collect()))
+}
+
+/// Networks of one shape, of each fold of the search.
+struct TrainedNetworks {
+    shape: NetworkShape,
+    fits: Vec<NetworkFit>,
+    /// The sum of their losses.
+    nats: f64,
+}
+
+/// The best of some shapes.
+fn train_networks(searches: &[Search<'_>], shapes: &[NetworkShape]) -> Result<TrainedNetworks> {
+    let folds = 0..searches.len();
+    let jobs: Vec<(NetworkShape, usize)> =
+        shapes.iter().flat_map(|&shape| folds.clone().map(move |fold| (shape, fold))).collect();
+    let trained: Vec<(NetworkFit, f64)> = jobs
         .into_par_iter()
         .with_max_len(1)
-        .map(|(fold, decay)| {
+        .map(|(shape, fold)| {
             let rows = &searches[fold].0;
-            let fit = rows.network(decay)?;
+            let fit = rows.network(shape)?;
             let nats = rows.network_nats(&fit) * rows.held_out.y.len() as f64;
-            Ok((decay, fit, nats))
+            Ok((fit, nats))
         })
         .collect::<Result<_>>()?;
-    let sum =
-        |decay: f64| trained.iter().filter(|(own, ..)| *own == decay).map(|(.., nats)| nats).sum::<f64>();
-    let best = DECAYS.into_iter().min_by(|a, b| sum(*a).total_cmp(&sum(*b))).unwrap_or(1.0);
-    if !sum(best).is_finite() {
-        return Ok((best, searches.iter().map(|_| None).collect()));
-    }
-    Ok((
-        best,
-        trained.into_iter().filter(|(decay, ..)| *decay == best).map(|(_, fit, _)| Some(fit)).collect(),
-    ))
+    let by_shape = shapes.iter().zip(trained.chunks(searches.len()));
+    let sums = by_shape.map(|(&shape, fits)| (shape, fits, fits.iter().map(|(_, nats)| nats).sum::<f64>()));
+    let best = sums.min_by(|a, b| a.2.total_cmp(&b.2));
+    let (shape, fits, nats) = best.ok_or_else(|| Error::Internal("no network was trained".into()))?;
+    Ok(TrainedNetworks { shape, fits: fits.iter().map(|(fit, _)| fit.clone()).collect(), nats })
 }
 
 /// The members' logits, one after the other; empty for a part that not all have.
@@ -184,11 +224,11 @@ fn finish(
     let strength = choice.regression.as_ref().map_or(0.0, |fit| fit.strength);
     let figures = ClassifierFigures {
         l2: if has_linear { strength } else { 0.0 },
-        weight_decay: choice.decay.filter(|_| has_network).unwrap_or(0.0),
+        weight_decay: choice.network.filter(|_| has_network).map_or(0.0, |shape| shape.decay),
         epochs: if has_network { epochs[epochs.len() / 2] } else { 0 },
         betas: [betas[0], betas[1]],
         discriminant_beta: has_discriminant.then_some(betas[2]),
-        centres: choice.centres.filter(|_| has_discriminant),
+        centres: choice.analysis.filter(|_| has_discriminant).map(|shape| shape.centres),
         hidden_units: members.first().and_then(Member::hidden_units).filter(|_| has_network),
         ..classifier_figures(&log_prob, &y, classes)
     };

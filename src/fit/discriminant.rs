@@ -20,6 +20,7 @@ use super::class_rows::ClassRows;
 use super::covariance::shrink;
 use super::kmeans;
 use super::linear::LabelledRows;
+use super::mean_shrinkage::shrink_means;
 use super::metrics::cross_entropy;
 use super::softmax::softmax_rows;
 use super::stack::fit_weights;
@@ -35,6 +36,16 @@ const PROGRESS: f64 = 1e-5;
 /// Maximum dimension for a new shrinkage in every iteration; above, where the eigenvalues cost more
 /// than the iteration, in iterations 0, 1, 3, 7, 15, ….
 const CHEAP_EIGENVALUES: usize = 128;
+
+/// The hyper-parameters of an analysis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// R.
+    pub centres: usize,
+    /// Whether the centres are shrunk ([`shrink_means`]). It gains where they lie in few of many
+    /// dimensions, or are many, and loses a little where every dimension matters.
+    pub shrunk: bool,
+}
 
 /// A fitted analysis with its selection criterion.
 #[derive(Debug, Clone)]
@@ -56,17 +67,17 @@ struct Centres {
     means: Vec<f64>,
 }
 
-/// Fits an analysis of `centres` centres a class; a class with few rows gets fewer. The iteration of
+/// Fits an analysis. A class with few rows gets fewer centres than the others. The iteration of
 /// the least held-out loss is returned.
 pub(crate) fn fit(
     rows: &ClassRows,
     held_out: LabelledRows<'_>,
-    centres: usize,
+    shape: Shape,
     rng: &mut ChaCha8Rng,
     check: &dyn Fn() -> Result<()>,
 ) -> Result<DiscriminantFit> {
     let mut of_class: Vec<usize> =
-        rows.counts.iter().map(|&count| (count / ROWS_PER_CENTRE).clamp(1, centres)).collect();
+        rows.counts.iter().map(|&count| (count / ROWS_PER_CENTRE).clamp(1, shape.centres)).collect();
     let mut gamma = start(rows, &of_class, rng);
     let mut best: Option<DiscriminantFit> = None;
     let mut covariance = None;
@@ -78,7 +89,7 @@ pub(crate) fn fit(
             Some(kept) if rows.dim > CHEAP_EIGENVALUES && !(iteration + 1).is_power_of_two() => kept,
             _ => residual_covariance(rows, &estimated)?,
         };
-        let (part, filled) = linear_functions(rows, &estimated, &shrunk, centres)?;
+        let (part, filled) = linear_functions(rows, &estimated, &shrunk, shape)?;
         of_class = filled;
         covariance = Some(shrunk);
         let z = part.apply(held_out.x);
@@ -188,13 +199,17 @@ fn linear_functions(
     rows: &ClassRows,
     centres: &Centres,
     covariance: &Mat<f64>,
-    repeated: usize,
+    Shape { centres: repeated, shrunk }: Shape,
 ) -> Result<(Discriminant, Vec<usize>)> {
     let (d, k, classes) = (rows.dim, centres.counts.len(), rows.counts.len());
     let llt = covariance
         .llt(Side::Lower)
         .map_err(|why| Error::Internal(format!("a shrunk covariance is not positive: {why:?}")))?;
-    let slopes = llt.solve(MatRef::from_column_major_slice(&centres.means, d, k));
+    let mut means = centres.means.clone();
+    if shrunk {
+        shrink_means(&mut means, &centres.counts, llt.L())?;
+    }
+    let slopes = llt.solve(MatRef::from_column_major_slice(&means, d, k));
     let mut part = Discriminant {
         inputs: d,
         classes,
@@ -220,7 +235,7 @@ fn linear_functions(
         for at in places {
             let share = if count > 0.0 { centres.counts[at] / count } else { 1.0 };
             let share = if at == largest { share / copies as f64 } else { share };
-            let mean = &centres.means[at * d..][..d];
+            let mean = &means[at * d..][..d];
             let slope = slopes.col(at);
             let half: f64 = mean.iter().zip(slope.iter()).map(|(m, w)| 0.5 * m * w).sum();
             part.weight.extend(slope.iter().map(|&w| w as f32));

@@ -5,7 +5,7 @@ use crate::error::Result;
 
 use super::class_rows::ClassRows;
 use super::classifier_data::{ClassifierData, NAMES, StandardRows};
-use super::discriminant::{self, CENTRES, DiscriminantFit};
+use super::discriminant::{self, CENTRES, DiscriminantFit, Shape};
 use super::inference::{combine, network};
 use super::linear::{self, RegressionFit};
 use super::metrics::{cross_entropy, losses};
@@ -49,10 +49,18 @@ pub(super) struct FoldRows<'a> {
 pub(super) struct Choice {
     /// The regression's strength, with a solution to start from.
     pub regression: Option<RegressionFit>,
-    /// R.
-    pub centres: Option<usize>,
-    /// The network's weight decay.
-    pub decay: Option<f64>,
+    /// The discriminant analysis.
+    pub analysis: Option<Shape>,
+    /// The network.
+    pub network: Option<NetworkShape>,
+}
+
+/// The hyper-parameters of a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct NetworkShape {
+    /// Units of each of two hidden layers.
+    pub hidden: usize,
+    pub decay: f64,
 }
 
 /// The candidates of one fold.
@@ -60,8 +68,8 @@ pub(super) struct Candidates {
     /// Strengths with their held-out loss.
     pub strengths: Vec<(f64, f64)>,
     pub regression: Option<RegressionFit>,
-    /// Numbers of centres, each with its fit.
-    pub discriminants: Vec<(usize, DiscriminantFit)>,
+    /// Analyses with their fits.
+    pub discriminants: Vec<(Shape, DiscriminantFit)>,
 }
 
 /// The parts of one fold with their logits of the held-out rows.
@@ -108,43 +116,48 @@ impl<'a> FoldRows<'a> {
                 progress.epoch(&name, strengths.len(), linear::STRENGTHS.len(), nats);
                 check_interrupted(progress)
             })?;
-        let mut discriminants: Vec<(usize, DiscriminantFit)> = Vec::new();
+        let mut discriminants: Vec<(Shape, DiscriminantFit)> = Vec::new();
         let name = self.name("discriminant analysis");
-        for (tried, centres) in CENTRES.into_iter().enumerate() {
-            let fitted = self.discriminant(centres)?;
-            progress.epoch(&name, tried + 1, CENTRES.len(), fitted.held_out_nats);
-            let least = discriminants.iter().map(|(_, fit)| fit.held_out_nats).fold(f64::INFINITY, f64::min);
+        let mut least = f64::INFINITY;
+        for centres in CENTRES {
+            let mut own = f64::INFINITY;
+            for shrunk in [false, true] {
+                let shape = Shape { centres, shrunk };
+                let fitted = self.discriminant(shape)?;
+                own = own.min(fitted.held_out_nats);
+                discriminants.push((shape, fitted));
+                progress.epoch(&name, discriminants.len(), 2 * CENTRES.len(), own);
+            }
             // Two centres may say little where three say much, but not less than one.
-            let worse = fitted.held_out_nats > least + MUCH_WORSE;
-            discriminants.push((centres, fitted));
-            if worse {
+            if own > least + MUCH_WORSE {
                 break;
             }
+            least = least.min(own);
         }
         Ok(Candidates { strengths, regression, discriminants })
     }
 
     /// Fits a discriminant analysis.
-    pub fn discriminant(&self, centres: usize) -> Result<DiscriminantFit> {
+    pub fn discriminant(&self, shape: Shape) -> Result<DiscriminantFit> {
         let mut rng = random_stream(
             self.context.recipe.seed,
-            RandomStream::Discriminant(self.which, self.fold, centres),
+            RandomStream::Discriminant(self.which, self.fold, shape.centres),
         );
         let check = || check_interrupted(self.context.progress);
-        discriminant::fit(&self.class_rows, self.held_out.labelled(), centres, &mut rng, &check)
+        discriminant::fit(&self.class_rows, self.held_out.labelled(), shape, &mut rng, &check)
     }
 
     /// Trains a network, stopped early on rows that are not the fold's.
-    pub fn network(&self, decay: f64) -> Result<NetworkFit> {
+    pub fn network(&self, NetworkShape { hidden, decay }: NetworkShape) -> Result<NetworkFit> {
         let part = |positions: &[usize]| self.train.part(positions);
         let (train, stop) = (part(&self.inner.train), part(&self.inner.held_out));
-        let name = self.name(&format!("decay {decay}"));
+        let name = self.name(&format!("{hidden} units, decay {decay}"));
         let progress = self.context.progress;
         mlp::train(
             train.labelled(),
             stop.labelled(),
             &self.data.constant,
-            &mlp::HIDDEN,
+            &[hidden; 2],
             decay,
             random_stream(self.context.recipe.seed, RandomStream::FoldNetwork(self.which, self.fold)),
             &|epoch, nats| {
@@ -154,10 +167,10 @@ impl<'a> FoldRows<'a> {
         )
     }
 
-    /// The loss of each of the fold's rows under the candidate of so many centres, with the
-    /// temperature that suits them best; `None` where there is no such candidate.
-    pub fn discriminant_losses(&self, candidates: &Candidates, centres: usize) -> Option<Vec<f64>> {
-        let (_, fit) = candidates.discriminants.iter().find(|(own, _)| *own == centres)?;
+    /// The loss of each of the fold's rows under a candidate, with the temperature that suits them
+    /// best; `None` where there is no such candidate.
+    pub fn discriminant_losses(&self, candidates: &Candidates, shape: Shape) -> Option<Vec<f64>> {
+        let (_, fit) = candidates.discriminants.iter().find(|(own, _)| *own == shape)?;
         let rows = self.held_out.labelled();
         let logits = fit.part.apply(rows.x);
         let parts: Parts<'_> = [&[], &[], &logits];
@@ -187,17 +200,17 @@ impl<'a> FoldRows<'a> {
                 None => linear::refit(chosen, self.train.labelled()),
             }
         });
-        let own = |centres: usize| {
+        let own = |shape: Shape| {
             let mut all = candidates.iter().flat_map(|candidates| &candidates.discriminants);
-            all.find(|(own, _)| *own == centres).map(|(_, fit)| fit.clone())
+            all.find(|(own, _)| *own == shape).map(|(_, fit)| fit.clone())
         };
-        let discriminant = match choice.centres {
+        let discriminant = match choice.analysis {
             None => None,
-            Some(centres) => Some(own(centres).map_or_else(|| self.discriminant(centres), Ok)?.part),
+            Some(shape) => Some(own(shape).map_or_else(|| self.discriminant(shape), Ok)?.part),
         };
-        let trained = match (network_fit, choice.decay) {
+        let trained = match (network_fit, choice.network) {
             (Some(fit), _) => Some(fit),
-            (None, Some(decay)) => Some(self.network(decay)?),
+            (None, Some(shape)) => Some(self.network(shape)?),
             (None, None) => None,
         };
         let (layers, epochs) = trained.map(|fit| (fit.layers, fit.epochs)).unwrap_or_default();

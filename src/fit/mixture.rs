@@ -18,14 +18,15 @@ use super::kmeans;
 use super::scaling::Scaling;
 
 /// Candidate numbers of components, ascending.
-pub(crate) const COMPONENTS: [usize; 5] = [1, 2, 3, 5, 10];
+pub(crate) const COMPONENTS: [usize; 6] = [1, 2, 3, 5, 10, 20];
 /// Candidate shrinkage strengths ν, as a number of rows, from the strongest.
 pub(crate) const SHRINKAGE: [f64; 4] = [f64::INFINITY, 300.0, 30.0, 3.0];
 /// Minimum average number of rows per component.
 pub(crate) const ROWS_PER_COMPONENT: usize = 20;
 /// Maximum number of components of [`from_clusters`].
 pub(crate) const MOST_COMPONENTS: usize = 100;
-/// Maximum number of components with covariances of their own in [`from_clusters`].
+/// Maximum number of components with covariances of their own: each costs d² operations a row in every
+/// use of the density, where components of one covariance cost d.
 const MOST_COVARIANCES: usize = 10;
 const ITERATIONS: usize = 200;
 const PATIENCE: usize = 4;
@@ -78,7 +79,8 @@ pub(crate) fn search(
         for shrinkage in SHRINKAGE {
             // In many dimensions separate covariances are the cost of the search. Where they lost for
             // two numbers of components, more components have fewer rows each.
-            if shrinkage.is_finite() && separate_losses == 2 && train.dim > CHEAP_EIGENVALUES {
+            let hopeless = separate_losses == 2 && train.dim > CHEAP_EIGENVALUES;
+            if shrinkage.is_finite() && (hopeless || k > MOST_COVARIANCES) {
                 break;
             }
             let fitted = expectation_maximisation(train, held_out, &whole, start, shrinkage, last, check)?;
@@ -122,7 +124,6 @@ pub(crate) fn from_clusters(
     let mut start = EmStart::Responsibilities(one_hot(clusters, k));
     let mut last = f64::INFINITY;
     for shrinkage in SHRINKAGE {
-        // Each covariance of its own costs d² operations a row in every use of the density.
         if shrinkage.is_finite() && k > MOST_COVARIANCES {
             break;
         }

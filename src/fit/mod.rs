@@ -34,6 +34,7 @@ mod lbfgs;
 mod linear;
 mod linear_ensemble;
 mod logistic_loss;
+mod mean_shrinkage;
 mod member;
 mod metrics;
 mod mixture;

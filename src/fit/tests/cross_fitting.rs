@@ -165,3 +165,28 @@ fn groups_and_copies_stay_in_one_fold() {
     let one = train(&set, &Recipe { folds: 1, ..Recipe::default() }, &Silent).unwrap();
     assert!(one.folds.is_empty() && one.fold_of_row.is_empty());
 }
+
+#[test]
+fn folds_that_lack_classes_give_finite_models() {
+    // Of 40 rows with 8 classes, and groups that are the classes.
+    for (n, classes, by_class) in [(40, 8, false), (60, 3, true), (90, 2, true)] {
+        let mut rows = gaussian(n, &vec![1.0 / classes as f64; classes], 5);
+        rows.y.iter_mut().enumerate().for_each(|(row, y)| *y = (row % classes) as u32);
+        let groups: Vec<u64> = rows.y.iter().map(|&class| u64::from(class)).collect();
+        let modality = |m: usize| EmbeddingMatrix { column: "x", dim: classes, values: &rows.x[m] };
+        let set = TrainingSet {
+            place: Place::file("test"),
+            x: [modality(0), modality(1)],
+            y: &rows.y,
+            classes,
+            groups: by_class.then_some(&groups),
+        };
+        let models = train(&set, &Recipe::default(), &Silent).unwrap();
+        assert_eq!(models.folds.len(), if by_class { classes } else { 5 });
+        for fold in models.folds.iter().chain([&models.models]) {
+            for row in estimate_by(fold, &models.prior, &rows) {
+                assert!(row.iter().all(|value| value.is_finite()), "{n} rows, {classes} classes: {row:?}");
+            }
+        }
+    }
+}
