@@ -29,7 +29,7 @@ impl<'a> ColumnNames<'a> {
     }
 }
 
-/// Checks that columns can be added to a schema: each is a nullable Float32 with a unique
+/// Checks that columns can be added to a schema: each is a nullable Float32 or Int32 with a unique
 /// name.
 ///
 /// # Errors
@@ -45,8 +45,8 @@ pub(crate) fn check_new_fields(schema: &Schema, place: &Place, new_fields: &[Fie
         if new_fields.iter().take(index).any(|other| other.name() == name) {
             return Err(Error::Usage(format!("two new columns are called {name:?}; choose other names")));
         }
-        if *field.data_type() != DataType::Float32 || !field.is_nullable() {
-            return Err(Error::Internal(format!("new column {name:?} is no nullable Float32")));
+        if !matches!(field.data_type(), DataType::Float32 | DataType::Int32) || !field.is_nullable() {
+            return Err(Error::Internal(format!("new column {name:?} is no nullable Float32 or Int32")));
         }
     }
     Ok(())
