@@ -159,8 +159,8 @@ mod tests {
     #[test]
     fn the_bytes_of_a_filter_are_always_the_same() {
         let bytes = RowFilter::new(&hashes(0, 1000)).unwrap().to_bytes();
-        let digest = "50c45b70514d45e3db48d1a1314aa699b6c3232d84a89caebafd9a6259c80812";
-        assert_eq!((bytes.len(), super::super::sha256::sha256_hex(&bytes).as_str()), (2848, digest));
+        let hash = "50c45b70514d45e3db48d1a1314aa699b6c3232d84a89caebafd9a6259c80812";
+        assert_eq!((bytes.len(), super::super::sha256::sha256_hex(&bytes).as_str()), (2848, hash));
     }
 
     #[test]

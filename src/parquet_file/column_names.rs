@@ -29,7 +29,7 @@ impl<'a> ColumnNames<'a> {
     }
 }
 
-/// Checks that columns can be added to a schema: each is a nullable Float32 with a unique
+/// Checks that columns can be added to a schema: each is a nullable Float32 or Int32 with a unique
 /// name.
 ///
 /// # Errors

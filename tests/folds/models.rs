@@ -83,7 +83,7 @@ pub(super) fn write(dir: &Path, models: &ModelSet, folds: Option<&FittedFolds>) 
         serde_json::json!({"mean_nats": 1.0, "components": 3, "shrinkage_rows": null, "iterations": 1});
     let classifier = serde_json::json!({
         "cross_entropy_nats": 1.0, "accuracy": 0.5, "calibration_error": 0.0, "l2": 1.0,
-        "weight_decay": 1.0, "epochs": 1, "betas": [0.6, 0.5, 0.0]
+        "weight_decay": 1.0, "epochs": 1, "betas": [0.6, 0.5]
     });
     let training: Training = serde_json::from_value(serde_json::json!({
         "rows_seen": 1, "rows_used": 1, "seed": 0, "density_fit": "em",
