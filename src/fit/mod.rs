@@ -26,6 +26,7 @@ mod fit_file;
 mod gradient;
 mod inference;
 mod kmeans;
+mod labelled_rows;
 mod lanes;
 mod lbfgs;
 mod linear;

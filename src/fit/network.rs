@@ -12,8 +12,8 @@ use crate::error::Result;
 
 use super::adamw::{Parameters, Schedule};
 use super::inference::network;
+use super::labelled_rows::LabelledRows;
 use super::lanes::vectorised;
-use super::linear::LabelledRows;
 use super::metrics::cross_entropy;
 use super::softmax::residual_rows;
 
