@@ -48,6 +48,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
 
     let searches: Vec<Search<'_>> = (0..searched)
         .into_par_iter()
+        .with_min_len(context.folds_of_a_task())
         .map(|fold| {
             let rows = rows(fold);
             let candidates = rows.search()?;
@@ -74,6 +75,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
     drop(searches);
     let others: Vec<Member> = (searched..folds.len())
         .into_par_iter()
+        .with_min_len(context.folds_of_a_task())
         .map(|fold| rows(fold).member(&choice, None, None))
         .collect::<Result<_>>()?;
     members.extend(others);
