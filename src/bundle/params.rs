@@ -90,7 +90,8 @@ impl Stack {
     }
 }
 
-/// A classifier as the mean of its members' probabilities: one stack of each fold.
+/// A classifier as the mean of its members' probabilities: one stack of each fold, or a single one
+/// that stands for all folds where their logits are linear in x.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ensemble {
     /// The members, at least one, of equal inputs and classes.

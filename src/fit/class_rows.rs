@@ -4,7 +4,7 @@
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Par};
 
-use super::linear::LabelledRows;
+use super::labelled_rows::LabelledRows;
 
 /// Standardised rows, class by class.
 pub(crate) struct ClassRows {

@@ -1,6 +1,6 @@
 //! Inputs of one classifier: its modalities, standardised and concatenated.
 
-use super::linear::LabelledRows;
+use super::labelled_rows::LabelledRows;
 use super::scaling::Scaling;
 use super::training_set::{EmbeddingMatrix, TrainingSet};
 

@@ -55,6 +55,7 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
     let searched = if by_descent { folds.len() } else { searched };
     let tried: Vec<Vec<Tried>> = (0..searched)
         .into_par_iter()
+        .with_min_len(context.folds_of_a_task())
         .map(|fold| search(context, modality, fold, &folds[fold]))
         .collect::<Result<_>>()?;
     let (candidates, best) = choose(&tried, by_descent);
@@ -67,7 +68,7 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
         (raw(chosen), tried.iter().flatten().map(raw).collect())
     } else {
         let main = refit(x, &all, &chosen.fit, &raw(chosen), MAIN_STEPS)?;
-        let refitted = folds.par_iter().map(|fold| {
+        let refitted = folds.par_iter().with_min_len(context.folds_of_a_task()).map(|fold| {
             check_interrupted(context.progress)?;
             refit(x, &fold.train, &chosen.fit, &main, FOLD_STEPS)
         });

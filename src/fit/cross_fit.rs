@@ -15,15 +15,12 @@ use super::linear_ensemble;
 use super::member::{Candidates, Choice, FoldContext, FoldRows, Member, NetworkShape};
 use super::metrics::{classifier_figures, losses, mean_and_error};
 use super::network::{DECAYS, HIDDEN, NetworkFit};
-use super::part_selection::{network_worth, select};
+use super::part_selection::{network_is_promising, select};
 use super::softmax::log_softmax_rows;
 use super::split::Fold;
 
 /// Held-out rows of the search for hyper-parameters, where the folds have so many.
 const SEARCH_ROWS: usize = 1_000;
-/// In the folds of the search, a network must lower the loss by so many standard errors to be
-/// trained in the others.
-const PROMISING: f64 = 0.5;
 
 /// With more classes, networks of more than 64 units are tried.
 const MANY_CLASSES: usize = 64;
@@ -48,6 +45,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
 
     let searches: Vec<Search<'_>> = (0..searched)
         .into_par_iter()
+        .with_min_len(context.folds_of_a_task())
         .map(|fold| {
             let rows = rows(fold);
             let candidates = rows.search()?;
@@ -65,8 +63,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
     let y: Vec<u32> = searches.iter().flat_map(|(rows, _)| rows.held_out.y.iter().copied()).collect();
     let logits = pooled(&members);
     let classes = context.set.classes;
-    let worth = network_worth(logits.each_ref().map(Vec::as_slice), &y, classes);
-    if worth > PROMISING {
+    if network_is_promising(logits.each_ref().map(Vec::as_slice), &y, classes) {
         choice.network = Some(shape);
     } else {
         members.iter_mut().for_each(Member::drop_network);
@@ -74,6 +71,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
     drop(searches);
     let others: Vec<Member> = (searched..folds.len())
         .into_par_iter()
+        .with_min_len(context.folds_of_a_task())
         .map(|fold| rows(fold).member(&choice, None, None))
         .collect::<Result<_>>()?;
     members.extend(others);

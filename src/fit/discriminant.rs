@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use super::class_rows::ClassRows;
 use super::covariance::shrink;
 use super::kmeans;
-use super::linear::LabelledRows;
+use super::labelled_rows::LabelledRows;
 use super::mean_shrinkage::shrink_means;
 use super::metrics::cross_entropy;
 use super::softmax::softmax_rows;

@@ -250,13 +250,6 @@ pub(crate) fn log_sum_exp(values: &[f64]) -> f64 {
     top + values.iter().map(|&value| Real::exp(value - top)).sum::<f64>().ln()
 }
 
-/// Turns one row of logits into log-probabilities, in place.
-#[cfg(test)]
-pub(crate) fn log_softmax(logits: &mut [f64]) {
-    let total = log_sum_exp(logits);
-    logits.iter_mut().for_each(|logit| *logit -= total);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -97,7 +97,7 @@ mod tests {
         assert!(difference(&[a.clone(), a.clone()], &a.log_prob(&[&x])) < 1e-5);
         let [of_a, of_b] = [&a, &b].map(|member| member.log_prob(&[&x]));
         let mut truth: Vec<f64> = of_a.iter().zip(&of_b).map(|(a, b)| 0.5 * (a + b)).collect();
-        truth.chunks_exact_mut(3).for_each(crate::fit::inference::log_softmax);
+        crate::fit::softmax::log_softmax_rows(&mut truth, 3);
         assert!(difference(&[a.clone(), b], &truth) < 1e-5);
         let mut bent = a;
         bent.mlp = bent.linear.iter().cloned().collect();

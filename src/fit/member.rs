@@ -22,6 +22,9 @@ const INNER: usize = 10;
 /// The search over numbers of centres ends where the loss is so many nats above the least.
 const MUCH_WORSE: f64 = 0.002;
 
+/// Values of large data, whose folds are not all in memory at a time.
+const LARGE: usize = 1 << 24;
+
 /// What all folds of a fit share.
 pub(super) struct FoldContext<'a> {
     pub set: &'a TrainingSet<'a>,
@@ -29,6 +32,15 @@ pub(super) struct FoldContext<'a> {
     pub groups: &'a [usize],
     pub recipe: &'a Recipe,
     pub progress: &'a dyn FitProgress,
+}
+
+impl FoldContext<'_> {
+    /// Minimum number of folds of one task: of large data at most two are in memory at a time, and
+    /// their products have threads of their own.
+    pub fn folds_of_a_task(&self) -> usize {
+        let values: usize = self.set.x.iter().map(|x| x.values.len()).sum();
+        if values > LARGE { 2 } else { 1 }
+    }
 }
 
 /// The rows of one fold for one classifier.

@@ -33,13 +33,14 @@ pub(crate) fn select(mut parts: Parts<'_>, y: &[u32], classes: usize) -> [f32; 3
     betas
 }
 
-/// How many nats the network's part lowers the loss, in standard errors.
-pub(crate) fn network_worth(parts: Parts<'_>, y: &[u32], classes: usize) -> f64 {
+/// Whether a network may prove to be worth its cost on more rows.
+pub(crate) fn network_is_promising(parts: Parts<'_>, y: &[u32], classes: usize) -> bool {
     let [linear, _, discriminant] = parts;
     let without = [linear, &[], discriminant];
     let betas = [parts, without].map(|parts| fit_weights(parts, y, classes));
     let (gain, error) = gain((parts, betas[0]), (without, betas[1]), y, classes);
-    gain / error.max(f64::MIN_POSITIVE)
+    let (errors, nats) = WORTH[1];
+    gain + error > (errors * error).max(nats)
 }
 
 /// Mean and standard error over rows of what the first stack's loss is lower by.

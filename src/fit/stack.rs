@@ -120,8 +120,8 @@ mod tests {
     use rand::Rng;
 
     use super::*;
-    use crate::fit::inference::log_softmax;
     use crate::fit::random::{RandomStream, random_stream};
+    use crate::fit::softmax::log_softmax_rows;
 
     /// Labels drawn from softmax(z/2), and z itself.
     fn drawn(n: usize) -> (Vec<f32>, Vec<u32>) {
@@ -129,7 +129,7 @@ mod tests {
         let z: Vec<f32> = (0..n * 3).map(|_| 4.0 * rng.random::<f32>()).collect();
         let y = z.chunks_exact(3).map(|z| {
             let mut log_p: Vec<f64> = z.iter().map(|&z| f64::from(z) / 2.0).collect();
-            log_softmax(&mut log_p);
+            log_softmax_rows(&mut log_p, 3);
             let mut left = rng.random::<f64>();
             log_p
                 .iter()

@@ -7,8 +7,9 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::bundle::ModelSet;
 use crate::error::{Error, Place};
-use crate::fit::inference::{log_softmax, log_sum_exp};
+use crate::fit::inference::log_sum_exp;
 use crate::fit::random::{RandomStream, random_stream};
+use crate::fit::softmax::log_softmax_rows;
 use crate::fit::{DensityFit, EmbeddingMatrix, FitProgress, FittedModels, Recipe, TrainingSet, train};
 
 pub(super) struct Silent;
@@ -45,7 +46,7 @@ pub(super) fn gaussian(rows: usize, prior: &[f64], seed: u64) -> ExactRows {
         let variance = sigma * sigma;
         let i = |logits: Vec<f64>| {
             let mut logits: Vec<f64> = logits.iter().zip(prior).map(|(l, p)| l + p.ln()).collect();
-            log_softmax(&mut logits);
+            log_softmax_rows(&mut logits, c);
             logits[y] - prior[y].ln()
         };
         let h = |x: &[f64]| {
