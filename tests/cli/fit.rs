@@ -91,8 +91,8 @@ fn a_file_that_does_not_fit_the_others_is_named() {
         write(&dir.path().join(folder).join("b.parquet"), &replaced(&rows, column, array));
         let fit =
             |more: &[&str]| run(lsmi().current_dir(dir.path()).args(["fit", folder, "--json"]).args(more));
-        refused(&fit(&[]), 65, named);
-        let skipped = fit(&["--on-bad-file", "skip"]);
+        refused(&fit(&["--overwrite"]), 65, named);
+        let skipped = fit(&["--on-bad-file", "skip", "--overwrite"]);
         assert_eq!(
             (skipped.code, last_json(&skipped)["rows"].as_u64()),
             (0, Some(300)),
@@ -104,16 +104,15 @@ fn a_file_that_does_not_fit_the_others_is_named() {
             "{}",
             skipped.stderr
         );
-        fs::remove_dir_all(dir.path().join("lsmi-bundle")).unwrap();
     }
     fs::create_dir(dir.path().join("broken")).unwrap();
     write(&dir.path().join("broken/b.parquet"), &rows);
     fs::write(dir.path().join("broken/a.parquet"), "").unwrap();
     let fit =
         |more: &[&str]| run(lsmi().current_dir(dir.path()).args(["fit", "broken", "--json"]).args(more));
-    refused(&fit(&[]), 65, &["broken/a.parquet"]);
-    assert_eq!(fit(&["--on-bad-file", "skip"]).code, 0);
-    refused(&run(lsmi().current_dir(dir.path()).args(["fit", "none/"])), 66, &["none"]);
+    refused(&fit(&["--overwrite"]), 65, &["broken/a.parquet"]);
+    assert_eq!(fit(&["--on-bad-file", "skip", "--overwrite"]).code, 0);
+    refused(&run(lsmi().current_dir(dir.path()).args(["fit", "none/", "--overwrite"])), 66, &["none"]);
 }
 
 /// One folder a class, as datasets of images have it: the label is a column of no file.

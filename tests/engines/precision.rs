@@ -1,4 +1,5 @@
-//! How far f32 is from f64: h within 2e-5 of itself and i within 1e-4 nats, at 64, 512
+//! How far f32 is from f64: h within 2e-5 of itself (or of d/2, the mean of its quadratic term, where h is
+//! near zero) and i within 1e-4 nats, at 64, 512
 //! and 4096 dimensions, factors of condition 1e4, and embeddings whose mean is far from
 //! zero, in both engines. The truth is the definition, evaluated here in f64.
 
@@ -20,8 +21,7 @@ const ROWS: usize = 24;
 /// The rows are evaluated so many times in one batch: enough for whole blocks of the
 /// embedded engine and a rest.
 const COPIES: usize = 22;
-/// The second modality stays small: it is the first that is measured. Not so small that
-/// its h comes near zero, where an error has nothing to be relative to.
+/// The second modality stays small: it is the first that is measured.
 const SMALL: usize = 32;
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
@@ -233,7 +233,8 @@ fn measure(dim: usize, shared: bool) {
             for m in [0, 1] {
                 let h = true_h(&densities[m], rows[m]);
                 let found = copies(&out.h[m]);
-                for off in found.iter().map(|found| (found - h).abs() / h.abs().max(1.0)) {
+                let size = h.abs().max(densities[m].dim as f64 / 2.0);
+                for off in found.iter().map(|found| (found - h).abs() / size) {
                     assert!(
                         off <= 2e-5,
                         "{engine:?}, d = {dim}, row {row}: h_{} is off by {off:.1e} of {h}",
