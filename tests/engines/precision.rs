@@ -47,28 +47,32 @@ fn mixture(dim: usize, rng: &mut ChaCha8Rng, shared: bool) -> Mixture {
     Mixture { dim, log_weights: vec![0.3f64.ln(), 0.7f64.ln()], means, factors, center }
 }
 
-/// A member of an ensemble; without centres it has no discriminant analysis.
+/// A member of an ensemble; without centres it has no discriminant analysis. What the other members
+/// and the analyses are made of does not come of `rng`: the rows stay as they are.
 fn stack(dims: &[usize], mean: &[f64], rng: &mut ChaCha8Rng, centres: usize) -> Stack {
+    let mut own = ChaCha8Rng::seed_from_u64(centres as u64);
+    let width: usize = dims.iter().sum();
+    let discriminant = (centres > 0).then(|| Discriminant {
+        inputs: width,
+        classes: CLASSES,
+        centres,
+        weight: (0..width * CLASSES * centres)
+            .map(|_| (normal(&mut own) / (width as f64).sqrt()) as f32)
+            .collect(),
+        bias: (0..CLASSES * centres).map(|_| normal(&mut own) as f32).collect(),
+    });
     let mut affine = |inputs: usize, outputs: usize| Affine {
         inputs,
         outputs,
         weight: (0..inputs * outputs).map(|_| (normal(rng) / (inputs as f64).sqrt()) as f32).collect(),
         bias: (0..outputs).map(|_| normal(rng) as f32).collect(),
     };
-    let width = dims.iter().sum();
-    let Affine { inputs, weight, bias, .. } = affine(width, CLASSES * centres);
     Stack {
         dims: dims.to_vec(),
         linear: Some(affine(width, CLASSES)),
         mlp: vec![affine(width, HIDDEN), affine(HIDDEN, HIDDEN), affine(HIDDEN, CLASSES)],
-        discriminant: (centres > 0).then_some(Discriminant {
-            inputs,
-            classes: CLASSES,
-            centres,
-            weight,
-            bias,
-        }),
-        mean: mean.iter().map(|&m| (m + 0.02 * normal(rng)) as f32).collect(),
+        discriminant,
+        mean: mean.iter().map(|&m| (m + 0.02 * normal(&mut own)) as f32).collect(),
         scale: vec![2.0; width],
         betas: [0.7, 1.3, 0.6],
     }
@@ -76,7 +80,12 @@ fn stack(dims: &[usize], mean: &[f64], rng: &mut ChaCha8Rng, centres: usize) -> 
 
 /// Members of one, two, three, … centres.
 fn ensemble(dims: &[usize], mean: &[f64], rng: &mut ChaCha8Rng, members: usize) -> Ensemble {
-    Ensemble { members: (1..=members).map(|centres| stack(dims, mean, rng, centres)).collect() }
+    let first = stack(dims, mean, rng, 1);
+    let others = (2..=members).map(|centres| {
+        let mut own = ChaCha8Rng::seed_from_u64(100 + centres as u64);
+        stack(dims, mean, &mut own, centres)
+    });
+    Ensemble { members: std::iter::once(first).chain(others).collect() }
 }
 
 /// Rows of the mixture's components.
