@@ -86,7 +86,7 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
             e => Error::Usage(normalize_message(&e.to_string())),
         },
         DataFusionError::ObjectStore(e) => store_error(e, inputs),
-        DataFusionError::External(e) => match (e.downcast_ref(), e.downcast_ref::<JoinError>()) {
+        DataFusionError::External(e) => match (e.downcast_ref(), join_error(e.as_ref())) {
             (Some(e), _) => store_error(e, inputs),
             (None, Some(e)) if e.is_panic() => reader_panic(e, inputs),
             _ => Error::Usage(format!("SQL: {}", normalize_message(&e.to_string()))),
@@ -113,6 +113,11 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
         },
         error => Error::Usage(format!("SQL: {}", normalize_message(&error.message()))),
     }
+}
+
+/// The end of a task as an error; that of an exchange's input is shared by all of its outputs.
+fn join_error(error: &(dyn StdError + Send + Sync + 'static)) -> Option<&JoinError> {
+    error.downcast_ref().or_else(|| error.downcast_ref::<Arc<JoinError>>().map(Arc::as_ref))
 }
 
 /// A panic of a task, which a decoder raises at some damaged bytes.
