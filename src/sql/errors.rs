@@ -116,7 +116,7 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
 }
 
 /// The end of a task as an error; that of an exchange's input is shared by all of its outputs.
-fn join_error(error: &(dyn StdError + Send + Sync + 'static)) -> Option<&JoinError> {
+fn join_error<'a>(error: &'a (dyn StdError + Send + Sync + 'static)) -> Option<&'a JoinError> {
     error.downcast_ref().or_else(|| error.downcast_ref::<Arc<JoinError>>().map(Arc::as_ref))
 }
 
