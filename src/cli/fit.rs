@@ -198,7 +198,10 @@ fn with_stream_file(inputs: &[PathBuf], stop: &AtomicBool) -> Result<(Vec<PathBu
 
 /// The validation figures as a table.
 pub(super) fn table(figures: &Figures) -> String {
-    let mut text = format!("on {} rows held out:\n", figures.measured_rows);
+    let mut text = match figures.folds {
+        Some(_) => format!("on {} rows, each by the models that have not seen it:\n", figures.measured_rows),
+        None => format!("on {} rows held out:\n", figures.measured_rows),
+    };
     // Writing to a string does not fail.
     for (m, density) in figures.densities.iter().enumerate() {
         let _ = writeln!(
