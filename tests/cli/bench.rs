@@ -35,7 +35,8 @@ fn every_figure_follows_from_what_was_measured() {
     let dense = number(&report["dense_flops_per_row"]);
     assert_eq!(dense, 2.0 * weights);
     let flops = number(&report["flops_per_row"]);
-    assert!(flops > 0.5 * dense && flops <= dense, "{flops} of {dense}");
+    // Components that share one covariance need its product once.
+    assert!(flops > 0.0 && flops <= dense, "{flops} of {dense}");
 
     let engines = report["engines"].as_array().unwrap();
     let names: Vec<&str> = engines.iter().map(|engine| engine["engine"].as_str().unwrap()).collect();
