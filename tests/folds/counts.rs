@@ -41,7 +41,8 @@ fn of_a_file() {
     assert_eq!(key_value(&output, "lsmi_etl.trained_rows").as_deref(), Some("1998"));
 
     // The report of it, as JSON and as a page.
-    let report = ["report", "out.parquet", "--json", "report.json", "-o", "report.html"];
+    must(lsmi().current_dir(dir.path()).args(["report", "out.parquet", "-o", "report.html"]));
+    let report = ["report", "out.parquet", "--format", "json", "-o", "report.json"];
     must(lsmi().current_dir(dir.path()).args(report));
     let text = std::fs::read_to_string(dir.path().join("report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();

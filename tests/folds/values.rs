@@ -148,7 +148,7 @@ fn the_bytes_depend_on_neither_batch_nor_workers() {
 fn sql_gives_the_bits_of_annotate() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("in.parquet"), &shuffled());
-    let columns = ["--columns", "i1,i2,i12,h1,h2"];
+    let columns = ["--columns", "i1,i2,i12,h1,h2", "--engine", "embedded"];
     must(&mut annotate(dir.path(), "in.parquet", "out.parquet", "folded", &columns));
     let bundle = work().join("folded").display().to_string();
     let differ = COLUMNS.map(|column| format!("v['{column}'] <> {column}")).join(" OR ");
