@@ -1,6 +1,6 @@
 //! The rows of each fold, by the hashes under which a bundle keeps them.
 
-use crate::bundle::{FittedFolds, ModelSet, RowHasher};
+use crate::bundle::{FittedFolds, ModelSet};
 
 use super::training_set::TrainingSet;
 
@@ -15,10 +15,9 @@ pub(super) fn fitted_folds(
         return None;
     }
     let mut rows = vec![Vec::new(); models.len()];
-    let mut hasher = RowHasher::default();
-    for (row, fold) in fold_of_row.iter().enumerate() {
+    for (hash, fold) in set.row_hashes().zip(fold_of_row) {
         if let Some(rows) = rows.get_mut(usize::from(*fold)) {
-            rows.push(hasher.hash(set.x[0].row(row), set.x[1].row(row)));
+            rows.push(hash);
         }
     }
     Some(FittedFolds { models, rows })

@@ -1,5 +1,5 @@
 //! Groups of related rows, which no split separates: rows of one group id, and rows with identical
-//! embeddings.
+//! embeddings: by the hash under which a bundle knows them again, so that no row is known in two folds.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ pub(crate) fn row_groups(set: &TrainingSet<'_>) -> Vec<usize> {
     let groups = |with_copies: bool| -> Vec<usize> {
         let mut parent: Vec<usize> = (0..set.y.len()).collect();
         if with_copies {
-            join_equal(&mut parent, (0..set.y.len()).map(|row| embedding_hash(set, row)));
+            join_equal(&mut parent, set.row_hashes());
         }
         if let Some(groups) = set.groups {
             join_equal(&mut parent, groups.iter().copied());
@@ -45,15 +45,6 @@ fn root(parent: &mut [usize], mut row: usize) -> usize {
     row
 }
 
-/// A hash of both embeddings' bits. A collision joins two groups, which does no harm.
-fn embedding_hash(set: &TrainingSet<'_>, row: usize) -> u64 {
-    let values = set.x.iter().flat_map(|x| x.row(row));
-    values.fold(0x9e37_79b9_7f4a_7c15, |hash: u64, value| {
-        let mixed = (hash ^ u64::from(value.to_bits())).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        mixed ^ (mixed >> 32)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +66,11 @@ mod tests {
         assert_eq!(row_groups(&set), [0, 1, 0, 3, 4, 5]);
         set.groups = Some(&[1, 2, 3, 4, 3, 4]);
         assert_eq!(row_groups(&set), [0, 1, 0, 3, 0, 3]);
+        // A bundle knows no sign of zero.
+        set.groups = None;
+        set.x = [modality(&[0.0, -0.0, 1.0, 2.0, 3.0, 4.0]), modality(&X2)];
+        assert_eq!(row_groups(&set), [0, 0, 2, 3, 4, 5]);
+        set.groups = Some(&[1, 2, 3, 4, 3, 4]);
         set.x = [modality(&[1.0; 6]), modality(&[1.0; 6])];
         assert_eq!(row_groups(&set), [0, 1, 2, 3, 2, 3]);
         set.groups = None;

@@ -1,5 +1,6 @@
 //! Training rows in memory: two embedding matrices and the classes, with their validation.
 
+use crate::bundle::RowHasher;
 use crate::error::{Error, Place, Result};
 
 /// Minimum number of rows, for three non-empty parts.
@@ -37,6 +38,14 @@ pub struct TrainingSet<'a> {
     /// The group of each row, where rows are related: a group never lies in two folds. Rows with
     /// identical embeddings are of one group in any case.
     pub groups: Option<&'a [u64]>,
+}
+
+impl TrainingSet<'_> {
+    /// The hash of each row's embeddings, by which a bundle knows its training rows again.
+    pub(super) fn row_hashes(&self) -> impl Iterator<Item = u64> {
+        let mut hasher = RowHasher::default();
+        (0..self.y.len()).map(move |row| hasher.hash(self.x[0].row(row), self.x[1].row(row)))
+    }
 }
 
 /// Validates the training rows.

@@ -2,7 +2,6 @@
 //! nobody waits for models that the rows can't support, and after it.
 
 use std::collections::HashSet;
-use std::hash::BuildHasher;
 
 use crate::bundle::{Class, Figures, FitWarning};
 use crate::samples::class_examples;
@@ -105,14 +104,10 @@ fn have_equal_norms(x: &EmbeddingMatrix<'_>) -> bool {
     x.dim > 1 && first > 0.0 && norms.all(|norm| (norm - first).abs() <= EQUAL_NORMS * first)
 }
 
-/// Rows whose embeddings are those of an earlier row, bit by bit.
+/// Rows whose embeddings are those of an earlier row.
 fn repeated_rows(set: &TrainingSet<'_>) -> usize {
-    let hasher = foldhash::quality::FixedState::default();
     let mut known = HashSet::new();
-    let bits = |x: &[f32]| x.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
-    (0..set.y.len())
-        .filter(|&row| !known.insert(hasher.hash_one((bits(set.x[0].row(row)), bits(set.x[1].row(row))))))
-        .count()
+    set.row_hashes().filter(|hash| !known.insert(*hash)).count()
 }
 
 #[cfg(test)]
