@@ -1,6 +1,8 @@
 //! Parameters of the models that `fit` trains, as plain data before their export to ONNX:
 //! mixtures, and ensembles of stacked classifiers.
 
+use serde::{Deserialize, Serialize};
+
 /// A KNIFE density (Pichler et al. 2022): a mixture of K Gaussians over d
 /// dimensions, each given by a lower-triangular factor A_k of its precision,
 ///
@@ -9,7 +11,7 @@
 /// ```
 ///
 /// in the units of x itself: standardisation is folded into A_k and μ_k.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mixture {
     /// d, the length of x.
     pub dim: usize,
@@ -25,7 +27,7 @@ pub struct Mixture {
 }
 
 /// An affine map y = W x + b.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Affine {
     /// Length of x.
     pub inputs: usize,
@@ -45,7 +47,7 @@ pub struct Affine {
 /// ```
 ///
 /// where b_cr holds the logarithms of the class's prior and of the centre's weight.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Discriminant {
     /// Length of x.
     pub inputs: usize,
@@ -63,7 +65,7 @@ pub struct Discriminant {
 /// network and a discriminant analysis, stacked:
 /// ln p(y|x) = log_softmax(β_lin·z_lin + β_mlp·z_mlp + β_mda·z_mda).
 /// The stack weights include the temperature. At least one part is present.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stack {
     /// The dimension of each input: one entry for p(y|x_m), two for p(y|x1,x2),
     /// whose inputs are concatenated.

@@ -14,6 +14,7 @@ use crate::bundle::{Figures, FitWarning, Units};
 use crate::config::DEFAULT_BUNDLE;
 use crate::error::{Error, Place, Result};
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_files};
+use crate::memory::ByteSize;
 use crate::output::{BatchSource, write_stream_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
@@ -70,10 +71,17 @@ pub(super) struct FitArgs {
     /// invariant under invertible affine maps of a modality
     #[arg(long, value_enum, default_value = "raw")]
     units: UnitsArg,
-    /// Maximum number of rows to train on, drawn uniformly [default: by the machine's memory,
-    /// at most 200000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(30..))]
+    /// Maximum number of rows to train on, drawn uniformly, or all. More than fit in memory are trained
+    /// on in passes over a copy on disk, beside the bundle [default: what fits in memory, at most
+    /// 200000]
+    #[arg(long, value_name = "N|all", value_parser = max_rows)]
     max_rows: Option<u64>,
+    /// Maximum memory to use [default: a quarter of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<ByteSize>,
+    /// Continue the unfinished fit of the same rows and options beyond memory, where there is one
+    #[arg(long)]
+    resume: bool,
     /// Maximum number of classes of the label [default: a tenth of the rows; a column of more is
     /// taken for an identifier]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MAX_CLASSES as i64))]
@@ -94,6 +102,9 @@ pub(super) struct FitArgs {
     #[arg(long)]
     json: bool,
 }
+
+/// Minimum number of rows to train on.
+const LEAST_ROWS: u64 = 30;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DensityFitArg {
@@ -128,6 +139,15 @@ struct FitSummary<'a> {
     warnings: &'a [FitWarning],
 }
 
+/// A number of rows, or all.
+fn max_rows(text: &str) -> std::result::Result<u64, String> {
+    match text.parse() {
+        Ok(rows) if rows >= LEAST_ROWS => Ok(rows),
+        Err(_) if text == "all" => Ok(u64::MAX),
+        _ => Err(format!("expected a number of rows from {LEAST_ROWS}, or all")),
+    }
+}
+
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     require_local_folder(&args.bundle)?;
@@ -150,7 +170,9 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
                 DensityFitArg::Sgd => DensityFit::Sgd,
             },
         },
-        max_rows: args.max_rows.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+        max_rows: args.max_rows,
+        memory_limit: args.memory_limit.map(|limit| limit.0),
+        resume: args.resume,
         max_classes: args.max_classes.map(|n| n as usize),
         skip_bad_files: args.on_bad_file == OnBadFileArg::Skip,
         overwrite: args.overwrite,

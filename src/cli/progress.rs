@@ -114,6 +114,21 @@ impl fit::FitProgress for ProgressBar<'_> {
         self.log_line(text);
     }
 
+    fn rows(&self, pass: &str, rows: u64, of: u64) {
+        if rows == of || self.bar.length() != Some(of) || self.bar.position() > rows {
+            self.bar.set_style(style(
+                "{spinner} {prefix}  {msg} {wide_bar} {human_pos}/{human_len} rows  {eta} left",
+            ));
+            self.bar.set_length(of);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(rows);
+        if self.terminal {
+            self.bar.set_message(pass.to_owned());
+        }
+        self.log_line(|| format!("{pass}: {rows} of {of} rows, {} s left", self.bar.eta().as_secs()));
+    }
+
     fn interrupted(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }

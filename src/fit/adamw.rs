@@ -1,6 +1,8 @@
 //! AdamW (Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019) on flat
 //! parameters, with a learning rate that falls along half a cosine.
 
+use serde::{Deserialize, Serialize};
+
 use super::lanes::vectorised;
 
 const FIRST_MOMENT: f64 = 0.9;
@@ -8,7 +10,7 @@ const SECOND_MOMENT: f64 = 0.999;
 const EPSILON: f32 = 1e-8;
 
 /// The state of a descent: how many steps it has taken of how many.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Schedule {
     peak: f64,
     steps: usize,
@@ -25,7 +27,7 @@ pub(crate) struct Step {
 }
 
 /// Parameters that share one weight decay, with the moments of their gradients.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Parameters {
     /// The parameters.
     pub values: Vec<f32>,

@@ -1,5 +1,5 @@
-//! Training rows of a classifier in the order of their classes, with their total scatter: what
-//! every step of a discriminant analysis reads.
+//! Training rows of a classifier in the order of their classes, and their total scatter: what every
+//! step of a discriminant analysis reads.
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Par};
@@ -16,6 +16,13 @@ pub(crate) struct ClassRows {
     pub counts: Vec<usize>,
     /// The first row of each class, and n.
     starts: Vec<usize>,
+}
+
+/// What a discriminant analysis needs of all rows together.
+#[derive(Clone)]
+pub(crate) struct ClassTotals {
+    /// Rows of each class.
+    pub counts: Vec<usize>,
     /// Σ x xᵀ, lower half, in f64: its small eigenvalues matter.
     pub scatter: Mat<f64>,
 }
@@ -38,18 +45,30 @@ impl ClassRows {
             values[*at * d..][..d].copy_from_slice(x);
             *at += 1;
         }
-        let scatter = scatter(&values, d);
-        Self { values, dim: d, counts, starts, scatter }
+        Self { values, dim: d, counts, starts }
     }
 
-    /// n.
-    pub fn len(&self) -> usize {
-        self.values.len() / self.dim
+    /// Counts and scatter.
+    pub fn totals(&self) -> ClassTotals {
+        ClassTotals { counts: self.counts.clone(), scatter: scatter(&self.values, self.dim) }
     }
 
     /// The rows of a class, `[n_c, d]`.
     pub fn of(&self, class: usize) -> &[f32] {
         &self.values[self.starts[class] * self.dim..self.starts[class + 1] * self.dim]
+    }
+}
+
+impl ClassTotals {
+    /// n.
+    pub fn rows(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
+    /// Adds those of other rows.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(own, other)| *own += other);
+        self.scatter += &other.scatter;
     }
 }
 

@@ -3,6 +3,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::{DensityCandidate, DensityFigures, Mixture};
 use crate::error::{Error, Result};
@@ -27,6 +28,7 @@ const MAIN_STEPS: usize = 5;
 const FOLD_STEPS: usize = 3;
 
 /// A cross-fitted density.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct CrossFittedDensity {
     /// Of all rows.
     pub main: Mixture,

@@ -3,6 +3,7 @@
 //! rows; the folds share them.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::{ClassifierFigures, Ensemble, Stack};
 use crate::error::{Error, Result};
@@ -18,6 +19,8 @@ use super::network::{DECAYS, HIDDEN, NetworkFit};
 use super::part_selection::{network_is_promising, select};
 use super::softmax::log_softmax_rows;
 use super::split::Fold;
+use super::stack::Parts;
+use super::training_set::TrainingSet;
 
 /// Held-out rows of the search for hyper-parameters, where the folds have so many.
 const SEARCH_ROWS: usize = 1_000;
@@ -30,9 +33,12 @@ const MOST_HIDDEN: usize = 512;
 type Search<'a> = (FoldRows<'a>, Candidates);
 
 /// A cross-fitted classifier.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct CrossFitted {
     /// The stack of each fold.
     pub stacks: Vec<Stack>,
+    /// The shape of the stacks' discriminant analyses.
+    pub analysis: Option<Shape>,
     /// Out-of-fold figures.
     pub figures: ClassifierFigures,
 }
@@ -205,17 +211,10 @@ fn finish(
     choice: &Choice,
     members: Vec<Member>,
 ) -> Result<CrossFitted> {
-    let (set, classes) = (context.set, context.set.classes);
+    let set = context.set;
     let logits = pooled(&members);
-    let parts = logits.each_ref().map(Vec::as_slice);
     let y: Vec<u32> = folds.iter().flat_map(|fold| &fold.held_out).map(|&row| set.y[row]).collect();
-    let betas = select(parts, &y, classes);
-    let mut log_prob = combine(betas, parts);
-    log_softmax_rows(&mut log_prob, classes);
-    if losses(&log_prob, &y, classes).any(|nats| nats.is_nan()) || log_prob.is_empty() {
-        let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
-        return Err(Error::bad_data(set.place.clone(), what));
-    }
+    let (betas, figures) = stacked(set, which, logits.each_ref().map(Vec::as_slice), &y)?;
     let [has_linear, has_network, has_discriminant] = betas.map(|beta| beta > 0.0);
     let mut epochs: Vec<usize> = members.iter().map(|member| member.epochs).collect();
     epochs.sort_unstable();
@@ -224,17 +223,62 @@ fn finish(
         l2: if has_linear { strength } else { 0.0 },
         weight_decay: choice.network.filter(|_| has_network).map_or(0.0, |shape| shape.decay),
         epochs: if has_network { epochs[epochs.len() / 2] } else { 0 },
-        betas: [betas[0], betas[1]],
-        discriminant_beta: has_discriminant.then_some(betas[2]),
         centres: choice.analysis.filter(|_| has_discriminant).map(|shape| shape.centres),
         hidden_units: members.first().and_then(Member::hidden_units).filter(|_| has_network),
-        ..classifier_figures(&log_prob, &y, classes)
+        ..figures
     };
     let stacks = members.into_iter().map(|member| member.stack(betas)).collect();
-    Ok(CrossFitted { stacks, figures })
+    Ok(CrossFitted { stacks, analysis: choice.analysis, figures })
+}
+
+/// Stack weights and their out-of-fold figures from all parts' logits of the same rows.
+pub(super) fn stacked(
+    set: &TrainingSet<'_>,
+    which: usize,
+    parts: Parts<'_>,
+    y: &[u32],
+) -> Result<([f32; 3], ClassifierFigures)> {
+    let betas = select(parts, y, set.classes);
+    let mut log_prob = combine(betas, parts);
+    log_softmax_rows(&mut log_prob, set.classes);
+    if losses(&log_prob, y, set.classes).any(|nats| nats.is_nan()) || log_prob.is_empty() {
+        let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
+        return Err(Error::bad_data(set.place.clone(), what));
+    }
+    let figures = ClassifierFigures {
+        betas: [betas[0], betas[1]],
+        discriminant_beta: (betas[2] > 0.0).then_some(betas[2]),
+        ..classifier_figures(&log_prob, y, set.classes)
+    };
+    Ok((betas, figures))
 }
 
 impl CrossFitted {
+    /// Gives all stacks other weights, with their figures, and leaves out what has none.
+    pub fn adopt(&mut self, betas: [f32; 3], figures: ClassifierFigures) {
+        let [has_linear, has_network, has_discriminant] = betas.map(|beta| beta > 0.0);
+        for stack in &mut self.stacks {
+            stack.betas = betas;
+            // Without any weight the classifier is uniform; a part has to say of how many classes.
+            if has_network || has_discriminant {
+                stack.linear = stack.linear.take().filter(|_| has_linear);
+            }
+            stack.discriminant = stack.discriminant.take().filter(|_| has_discriminant);
+            if !has_network {
+                stack.mlp.clear();
+            }
+        }
+        let ClassifierFigures { l2, weight_decay, epochs, centres, hidden_units, .. } = self.figures;
+        self.figures = ClassifierFigures {
+            l2: if has_linear { l2 } else { 0.0 },
+            weight_decay: if has_network { weight_decay } else { 0.0 },
+            epochs: if has_network { epochs } else { 0 },
+            centres: centres.filter(|_| has_discriminant),
+            hidden_units: hidden_units.filter(|_| has_network),
+            ..figures
+        };
+    }
+
     /// The main classifier: the mean of the folds'.
     pub fn ensemble(&self) -> Ensemble {
         match linear_ensemble::merge(&self.stacks) {

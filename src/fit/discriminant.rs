@@ -12,11 +12,12 @@ use faer::linalg::solvers::Solve;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::Discriminant;
 use crate::error::{Error, Result};
 
-use super::class_rows::ClassRows;
+use super::class_rows::{ClassRows, ClassTotals};
 use super::covariance::shrink;
 use super::kmeans;
 use super::labelled_rows::LabelledRows;
@@ -38,7 +39,7 @@ const PROGRESS: f64 = 1e-5;
 const CHEAP_EIGENVALUES: usize = 128;
 
 /// The hyper-parameters of an analysis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shape {
     /// R.
     pub centres: usize,
@@ -58,7 +59,7 @@ pub(crate) struct DiscriminantFit {
 
 /// Centres of all classes and their rows' shares.
 #[derive(Clone)]
-struct Centres {
+pub(crate) struct Centres {
     /// Number of each class's centres, at least 1.
     of_class: Vec<usize>,
     /// N_cr, class by class.
@@ -67,10 +68,27 @@ struct Centres {
     means: Vec<f64>,
 }
 
+impl Centres {
+    /// Adds those of other rows, as many of each class.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let d = self.means.len() / self.counts.len().max(1);
+        let centres = self.counts.iter_mut().zip(&other.counts);
+        let means = self.means.chunks_exact_mut(d).zip(other.means.chunks_exact(d));
+        for ((count, other_count), (mean, other_mean)) in centres.zip(means) {
+            *count += other_count;
+            if *count > 0.0 {
+                let share = other_count / *count;
+                mean.iter_mut().zip(other_mean).for_each(|(own, other)| *own += share * (other - *own));
+            }
+        }
+    }
+}
+
 /// Fits an analysis. A class with few rows gets fewer centres than the others. The iteration of
 /// the least held-out loss is returned.
 pub(crate) fn fit(
     rows: &ClassRows,
+    totals: &ClassTotals,
     held_out: LabelledRows<'_>,
     shape: Shape,
     rng: &mut ChaCha8Rng,
@@ -87,9 +105,9 @@ pub(crate) fn fit(
         let estimated = estimate(rows, &of_class, &gamma);
         let shrunk = match covariance.take() {
             Some(kept) if rows.dim > CHEAP_EIGENVALUES && !(iteration + 1).is_power_of_two() => kept,
-            _ => residual_covariance(rows, &estimated)?,
+            _ => residual_covariance(totals, &estimated)?,
         };
-        let (part, filled) = linear_functions(rows, &estimated, &shrunk, shape)?;
+        let (part, filled) = linear_functions(totals, &estimated, &shrunk, shape)?;
         of_class = filled;
         covariance = Some(shrunk);
         let z = part.apply(held_out.x);
@@ -135,7 +153,7 @@ fn start(rows: &ClassRows, of_class: &[usize], rng: &mut ChaCha8Rng) -> Vec<Vec<
 }
 
 /// N_cr and μ_cr from the responsibilities.
-fn estimate(rows: &ClassRows, of_class: &[usize], gamma: &[Vec<f64>]) -> Centres {
+pub(crate) fn estimate(rows: &ClassRows, of_class: &[usize], gamma: &[Vec<f64>]) -> Centres {
     const BLOCK: usize = 512;
     let d = rows.dim;
     let sums: Vec<(Vec<f64>, Vec<f64>)> = (0..of_class.len())
@@ -173,10 +191,10 @@ fn estimate(rows: &ClassRows, of_class: &[usize], gamma: &[Vec<f64>]) -> Centres
 
 /// The shrunk covariance of the rows around their centres: the total scatter minus that between
 /// the centres.
-fn residual_covariance(rows: &ClassRows, centres: &Centres) -> Result<Mat<f64>> {
-    let (d, n, k) = (rows.dim, rows.len(), centres.counts.len());
+pub(crate) fn residual_covariance(totals: &ClassTotals, centres: &Centres) -> Result<Mat<f64>> {
+    let (d, n, k) = (totals.scatter.nrows(), totals.rows(), centres.counts.len());
     let scaled = Mat::from_fn(d, k, |j, c| centres.counts[c].sqrt() * centres.means[c * d + j]);
-    let mut scatter = rows.scatter.clone();
+    let mut scatter = totals.scatter.clone();
     triangular::matmul(
         &mut scatter,
         BlockStructure::TriangularLower,
@@ -195,13 +213,13 @@ fn residual_covariance(rows: &ClassRows, centres: &Centres) -> Result<Mat<f64>> 
 
 /// The linear functions w_cr = Σ⁻¹μ_cr and b_cr = ln π_cr − ½ μ_cr·w_cr, and how many of each class
 /// are centres of their own. The largest centre comes first, and fills the places that are left.
-fn linear_functions(
-    rows: &ClassRows,
+pub(crate) fn linear_functions(
+    totals: &ClassTotals,
     centres: &Centres,
     covariance: &Mat<f64>,
     Shape { centres: repeated, shrunk }: Shape,
 ) -> Result<(Discriminant, Vec<usize>)> {
-    let (d, k, classes) = (rows.dim, centres.counts.len(), rows.counts.len());
+    let (d, k, classes) = (totals.scatter.nrows(), centres.counts.len(), totals.counts.len());
     let llt = covariance
         .llt(Side::Lower)
         .map_err(|why| Error::Internal(format!("a shrunk covariance is not positive: {why:?}")))?;
@@ -217,13 +235,13 @@ fn linear_functions(
         weight: Vec::with_capacity(classes * repeated * d),
         bias: Vec::with_capacity(classes * repeated),
     };
-    let total = rows.len() as f64 + 0.5 * classes as f64;
+    let total = totals.rows() as f64 + 0.5 * classes as f64;
     let (mut first, mut filled) = (0, Vec::with_capacity(classes));
     for (class, &own) in centres.of_class.iter().enumerate() {
         let range = first..first + own;
         first += own;
         let count: f64 = centres.counts[range.clone()].iter().sum();
-        let prior = (rows.counts[class] as f64 + 0.5) / total;
+        let prior = (totals.counts[class] as f64 + 0.5) / total;
         let largest = range
             .clone()
             .fold(range.start, |best, at| if centres.counts[at] > centres.counts[best] { at } else { best });
@@ -246,7 +264,7 @@ fn linear_functions(
 }
 
 /// Responsibilities of a class's own centres for its rows.
-fn responsibilities(rows: &ClassRows, of_class: &[usize], part: &Discriminant) -> Vec<Vec<f64>> {
+pub(crate) fn responsibilities(rows: &ClassRows, of_class: &[usize], part: &Discriminant) -> Vec<Vec<f64>> {
     let (d, r) = (rows.dim, part.centres);
     (0..of_class.len())
         .into_par_iter()

@@ -38,6 +38,7 @@ impl RowMatrix<'_> {
 }
 
 /// Sufficient statistics of one component.
+#[derive(Debug, Clone)]
 pub(crate) struct ComponentStatistics {
     /// N_k, the sum of its responsibilities.
     pub count: f64,
@@ -85,17 +86,48 @@ pub(crate) fn shared_factor_responsibilities(mixture: &Mixture, rows: RowMatrix<
     responsibilities
 }
 
-/// [`statistics`] without the scatters of the components: the pooled scatter is the total
-/// scatter minus the scatter between the means.
+impl ComponentStatistics {
+    /// Adds the statistics of other rows (Chan, Golub and LeVeque 1983). A scatter without entries is
+    /// none in both.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let total = self.count + other.count;
+        if other.count <= 0.0 {
+            return;
+        }
+        let share = other.count / total;
+        let offset: Vec<f64> = other.mean.iter().zip(&self.mean).map(|(other, own)| other - own).collect();
+        let between = self.count * share;
+        for column in 0..self.scatter.ncols() {
+            let from = other.scatter.col(column).iter().zip(&offset);
+            let factor = between * offset[column];
+            self.scatter
+                .col_mut(column)
+                .iter_mut()
+                .zip(from)
+                .for_each(|(to, (from, row))| *to += from + factor * row);
+        }
+        self.mean.iter_mut().zip(&offset).for_each(|(mean, offset)| *mean += share * offset);
+        self.count = total;
+    }
+}
+
+/// [`statistics`] without the scatters of the components, and their [`pooled_scatter`].
 pub(crate) fn pooled_statistics(
     whole: &ComponentStatistics,
     rows: RowMatrix<'_>,
     responsibilities: &[f64],
     k: usize,
 ) -> (Vec<ComponentStatistics>, Mat<f64>) {
-    let d = rows.dim;
-    let (counts, means) = counts_and_means(rows, responsibilities, k);
-    let offsets = Mat::from_fn(d, k, |j, c| counts[c].sqrt() * (means[c * d + j] - whole.mean[j]));
+    let components = means(rows, responsibilities, k);
+    let pooled = pooled_scatter(whole, &components);
+    (components, pooled)
+}
+
+/// The sum of the components' scatters: the total scatter minus the scatter between the means.
+pub(crate) fn pooled_scatter(whole: &ComponentStatistics, components: &[ComponentStatistics]) -> Mat<f64> {
+    let offsets = Mat::from_fn(whole.mean.len(), components.len(), |j, c| {
+        components[c].count.sqrt() * (components[c].mean[j] - whole.mean[j])
+    });
     let mut pooled = whole.scatter.clone();
     triangular::matmul(
         &mut pooled,
@@ -108,11 +140,16 @@ pub(crate) fn pooled_statistics(
         -1.0,
         Par::Seq,
     );
-    let components = counts.into_iter().zip(means.chunks_exact(d));
-    let components = components
+    pooled
+}
+
+/// Counts and means of all components, without scatters.
+pub(crate) fn means(rows: RowMatrix<'_>, responsibilities: &[f64], k: usize) -> Vec<ComponentStatistics> {
+    let (counts, means) = counts_and_means(rows, responsibilities, k);
+    let components = counts.into_iter().zip(means.chunks_exact(rows.dim));
+    components
         .map(|(count, mean)| ComponentStatistics { count, mean: mean.to_vec(), scatter: Mat::zeros(0, 0) })
-        .collect();
-    (components, pooled)
+        .collect()
 }
 
 /// N_k and μ_k, `[K, d]`.

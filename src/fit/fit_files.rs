@@ -4,25 +4,23 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::{Bundle, BundleContents, Class, Label, Modality, Training, Units};
 use crate::error::{Error, Place, Result};
-use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts};
 
 use super::held_out_rows::fitted_folds;
+use super::memory_plan::MemoryPlan;
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
-use super::training::train;
+use super::streamed::{StreamedFit, UnfinishedFit};
+use super::training::{Trained, train};
 use super::training_files::TrainingFiles;
 use super::training_set::LEAST_ROWS;
+use super::training_source::TrainingSource;
 use super::warnings;
 
 /// Default maximum of training rows: more seldom change the models.
 const MOST_ROWS: usize = 200_000;
-/// Bytes of memory in training per byte of a row: the sample, standardised copies in single
-/// and double precision, and the components' products.
-const TRAINING_FACTOR: usize = 12;
-
 /// Options of [`fit_files`].
 #[derive(Debug, Clone, Default)]
 pub struct FitOptions {
@@ -42,8 +40,13 @@ pub struct FitOptions {
     pub units: Units,
     /// Training parameters.
     pub recipe: Recipe,
-    /// Maximum number of training rows; derived from the machine's memory where `None`.
-    pub max_rows: Option<usize>,
+    /// Maximum number of training rows; as many as fit in memory, and at most 200 000, where `None`. More
+    /// than fit are trained on in passes over a copy of them on disk.
+    pub max_rows: Option<u64>,
+    /// Bytes of memory; a quarter of the machine's where `None`.
+    pub memory_limit: Option<u64>,
+    /// Whether an unfinished fit of the same rows and options is continued, where there is one.
+    pub resume: bool,
     /// Maximum number of classes; a tenth of the labelled rows where `None`, since a label with more
     /// is most often an identifier.
     pub max_classes: Option<usize>,
@@ -91,6 +94,7 @@ pub fn fit_files(
     let interrupted = || progress.interrupted();
     let counts = files.count_classes([(&x1, dims[0]), (&x2, dims[1])], &label, &interrupted)?;
     check_classes(&counts, options.max_classes, files.place().column(&label))?;
+    let labelled_rows = counts.iter().map(|(_, rows)| rows).sum();
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     tracing::info!(
         "x1 = {x1} ({} values), x2 = {x2} ({} values), label = {label} ({} classes)",
@@ -100,31 +104,13 @@ pub fn fit_files(
     );
     let request =
         ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: Some(&label), classes: &classes };
-    let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
-    let mut sample = ReservoirSample::new(&request, options.group.as_deref(), max_rows, options.recipe.seed);
-    files.for_each(|input| sample.add(input, &request, &interrupted))?;
-    if sample.fates.bad() > 0 {
-        tracing::warn!(
-            "{} of {} rows can't be used and are left out",
-            sample.fates.bad(),
-            sample.fates.rows()
-        );
-    }
-    if (sample.rows() as u64) < sample.fates.good {
-        tracing::info!(
-            "training on {} rows drawn uniformly from {} (--max-rows)",
-            sample.rows(),
-            sample.fates.good
-        );
-    }
-    let set = sample.training_set(files.place(), &classes);
-    let mut found = warnings::of_rows(&set, &classes);
-    found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
-    let models = train(&set, &options.recipe, progress)?;
+    let source =
+        TrainingSource { files: &files, request: &request, group: options.group.as_deref(), labelled_rows };
+    let (trained, unfinished) = train_on(&source, dir, options, progress)?;
+    let Trained { models, folds, rows, fates, warnings: mut found } = trained;
     let of_models = warnings::of_models(&models.figures, &models.prior);
     of_models.iter().for_each(|warning| tracing::warn!("{}", warning.text));
     found.extend(of_models);
-    let folds = fitted_folds(&set, models.folds, &models.fold_of_row);
 
     let modality = |m: usize, column: &str| Modality {
         column: Some(column.to_owned()),
@@ -133,8 +119,8 @@ pub fn fit_files(
         mean_h_nats: Some(models.figures.densities[m].mean_nats),
     };
     let training = Training {
-        rows_seen: sample.fates.rows(),
-        rows_used: sample.rows() as u64,
+        rows_seen: fates.rows(),
+        rows_used: rows as u64,
         seed: options.recipe.seed,
         density_fit: match options.recipe.density_fit {
             DensityFit::Em => "em".into(),
@@ -150,7 +136,65 @@ pub fn fit_files(
         &models.models,
         folds.as_ref(),
     );
-    Ok(FitReport { bundle: contents.write(dir, options.overwrite)?, fates: sample.fates })
+    let bundle = contents.write(dir, options.overwrite)?;
+    unfinished.into_iter().for_each(UnfinishedFit::finish);
+    Ok(FitReport { bundle, fates })
+}
+
+/// Trains in memory, or beyond it where the rows do not fit.
+fn train_on(
+    source: &TrainingSource<'_>,
+    bundle: &Path,
+    options: &FitOptions,
+    progress: &dyn FitProgress,
+) -> Result<(Trained, Option<UnfinishedFit>)> {
+    let recipe = &options.recipe;
+    let memory = MemoryPlan::new(source.dims(), options.memory_limit);
+    if options.memory_limit.is_some() {
+        memory.check()?;
+    }
+    let most_rows = options.max_rows.unwrap_or_else(|| memory.sample_rows().min(MOST_ROWS) as u64);
+    let rows = source.labelled_rows.min(most_rows);
+    if rows <= memory.rows() as u64 || options.max_rows.is_none() {
+        return Ok((train_in_memory(source, most_rows, recipe, progress)?, None));
+    }
+    if recipe.folds < 2 || recipe.density_fit != DensityFit::Em {
+        let what = format!(
+            "{rows} rows do not fit in memory ({} do); for a fit beyond memory leave --folds and --density-fit \
+             at their defaults, or lower --max-rows, or raise --memory-limit",
+            memory.rows()
+        );
+        return Err(Error::Usage(what));
+    }
+    let sample_rows = memory.sample_rows().min(MOST_ROWS);
+    let fit = StreamedFit { source, recipe, memory, most_rows, sample_rows, resume: options.resume };
+    let (trained, unfinished) = fit.run(bundle, progress)?;
+    Ok((trained, Some(unfinished)))
+}
+
+/// Trains on a uniform sample in memory.
+fn train_in_memory(
+    source: &TrainingSource<'_>,
+    most_rows: u64,
+    recipe: &Recipe,
+    progress: &dyn FitProgress,
+) -> Result<Trained> {
+    let most_rows = usize::try_from(most_rows).unwrap_or(usize::MAX);
+    let mut sample = ReservoirSample::new(source.request, most_rows, recipe.seed);
+    let fates = source.read(progress, &mut |row| {
+        sample.offer(row);
+        Ok(())
+    })?;
+    if (sample.rows() as u64) < fates.good {
+        tracing::info!("training on {} rows drawn uniformly from {} (--max-rows)", sample.rows(), fates.good);
+    }
+    let set = sample.training_set(source.place(), source.classes());
+    let found = warnings::of_rows(&set, source.classes());
+    found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
+    let mut models = train(&set, recipe, progress)?;
+    let of_folds = std::mem::take(&mut models.folds);
+    let folds = fitted_folds(&set, of_folds, &models.fold_of_row);
+    Ok(Trained { models, folds, rows: sample.rows(), fates, warnings: found })
 }
 
 /// Fails where a column has too few classes for a label, or so many that it is an identifier.
@@ -185,12 +229,6 @@ fn embeddings(input: &Input, options: &FitOptions) -> Result<(String, String)> {
         (None, None) => samples::obvious_embeddings(input).map(|(x1, x2)| (x1.to_owned(), x2.to_owned())),
         _ => Err(Error::Usage("give both --x1 and --x2, or neither".into())),
     }
-}
-
-/// Rows whose training fits in a quarter of the machine's memory.
-fn default_max_rows(dims: [usize; 2]) -> usize {
-    let row_bytes = (dims[0] + dims[1]) * size_of::<f32>() * TRAINING_FACTOR;
-    (usable_bytes() as usize / 4 / row_bytes.max(1)).clamp(1, MOST_ROWS)
 }
 
 #[cfg(test)]

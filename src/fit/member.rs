@@ -3,7 +3,7 @@
 use crate::bundle::{Affine, Discriminant, Stack};
 use crate::error::Result;
 
-use super::class_rows::ClassRows;
+use super::class_rows::{ClassRows, ClassTotals};
 use super::classifier_data::{ClassifierData, NAMES, StandardRows};
 use super::discriminant::{self, CENTRES, DiscriminantFit, Shape};
 use super::inference::{combine, network};
@@ -52,6 +52,7 @@ pub(super) struct FoldRows<'a> {
     train: StandardRows,
     pub held_out: StandardRows,
     class_rows: ClassRows,
+    totals: ClassTotals,
     /// Early stopping needs rows of its own: those of the fold must stay unseen.
     inner: Fold,
 }
@@ -103,11 +104,13 @@ impl<'a> FoldRows<'a> {
         // Positions among the training rows.
         let positions: Vec<usize> = (0..rows.train.len()).collect();
         let groups: Vec<usize> = rows.train.iter().map(|&row| context.groups[row]).collect();
+        let class_rows = ClassRows::new(train.labelled());
         let mut rng = random_stream(context.recipe.seed, RandomStream::Inner(fold));
         let mut inner = grouped_folds(&positions, &train.y, &groups, INNER, &mut rng);
         Self {
             held_out: data.rows(set, &rows.held_out),
-            class_rows: ClassRows::new(train.labelled()),
+            totals: class_rows.totals(),
+            class_rows,
             inner: inner.swap_remove(0),
             context,
             which,
@@ -156,7 +159,7 @@ impl<'a> FoldRows<'a> {
             RandomStream::Discriminant(self.which, self.fold, shape.centres),
         );
         let check = || check_interrupted(self.context.progress);
-        discriminant::fit(&self.class_rows, self.held_out.labelled(), shape, &mut rng, &check)
+        discriminant::fit(&self.class_rows, &self.totals, self.held_out.labelled(), shape, &mut rng, &check)
     }
 
     /// Trains a network, stopped early on rows that are not the fold's.

@@ -27,7 +27,7 @@ pub(crate) const ROWS_PER_COMPONENT: usize = 20;
 pub(crate) const MOST_COMPONENTS: usize = 100;
 /// Maximum number of components with covariances of their own: each costs d² operations a row in every
 /// use of the density, where components of one covariance cost d.
-const MOST_COVARIANCES: usize = 10;
+pub(crate) const MOST_COVARIANCES: usize = 10;
 const ITERATIONS: usize = 200;
 const PATIENCE: usize = 4;
 /// Minimum improvement of held-out −ln p, in nats per dimension.
@@ -223,6 +223,29 @@ pub(crate) fn to_raw_units(mixture: &Mixture, scaling: &Scaling) -> Mixture {
         }
     }
     raw
+}
+
+/// The inverse of [`to_raw_units`].
+pub(crate) fn to_standard_units(raw: &Mixture, scaling: &Scaling) -> Mixture {
+    let varying = scaling.varying();
+    let mut mixture = Mixture {
+        dim: varying.len(),
+        log_weights: raw.log_weights.clone(),
+        means: Vec::with_capacity(raw.components() * varying.len()),
+        factors: Vec::with_capacity(raw.components() * varying.len().pow(2)),
+        center: vec![0.0; varying.len()],
+    };
+    for component in 0..raw.components() {
+        let mean = &raw.means[component * raw.dim..][..raw.dim];
+        mixture.means.extend(varying.iter().map(|&j| (mean[j] - scaling.mean[j]) / scaling.scale[j]));
+        let factor = raw.factor(component);
+        for &row in &varying {
+            mixture
+                .factors
+                .extend(varying.iter().map(|&column| factor[(row, column)] * scaling.scale[column]));
+        }
+    }
+    mixture
 }
 
 /// Mean −ln p of rows.

@@ -36,6 +36,7 @@ mod linear_ensemble;
 mod logistic_loss;
 mod mean_shrinkage;
 mod member;
+mod memory_plan;
 mod metrics;
 mod mixture;
 mod network;
@@ -45,15 +46,18 @@ mod random;
 mod recipe;
 mod reservoir;
 mod row_groups;
+mod row_reader;
 mod scaling;
 mod softmax;
 mod split;
 mod stack;
+mod streamed;
 #[cfg(test)]
 mod tests;
 mod training;
 mod training_files;
 mod training_set;
+mod training_source;
 mod warnings;
 
 pub use fit_files::{FitOptions, FitReport, fit_files};

@@ -6,6 +6,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::Affine;
 use crate::error::Result;
@@ -56,7 +57,7 @@ pub(crate) fn train(
 ) -> Result<NetworkFit> {
     let rows = data.y.len();
     let layers = initial([&[data.width], hidden, &[data.classes]].concat(), constant, &mut rng);
-    let mut training = Training::new(&layers, decay, EPOCHS * rows.div_ceil(BATCH));
+    let mut training = Training::new(&layers, decay, LEARNING_RATE, EPOCHS * rows.div_ceil(BATCH));
 
     let held_out_loss =
         |layers: &[Affine]| cross_entropy(&network(layers, held_out.x), held_out.y, held_out.classes);
@@ -78,8 +79,9 @@ pub(crate) fn train(
     Ok(best)
 }
 
-/// A network in training, with the buffers of a step.
-struct Training {
+/// A network in training, with the buffers of a step; a regression where it has one layer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Training {
     schedule: Schedule,
     /// The batch, `[BATCH, width]`.
     input: Vec<f32>,
@@ -88,6 +90,7 @@ struct Training {
 }
 
 /// One layer in training.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Layer {
     inputs: usize,
     outputs: usize,
@@ -101,23 +104,20 @@ struct Layer {
 }
 
 impl Training {
-    fn new(layers: &[Affine], decay: f64, steps: usize) -> Self {
+    /// Starts from some layers; the learning rate falls from `rate` to zero in `steps` steps.
+    pub(crate) fn new(layers: &[Affine], decay: f64, rate: f64, steps: usize) -> Self {
         let input = vec![0.0; BATCH * layers.first().map_or(0, |layer| layer.inputs)];
         let layers = layers.iter().map(|layer| Layer::new(layer, decay)).collect();
-        Self {
-            schedule: Schedule::new(LEARNING_RATE, steps),
-            input,
-            labels: Vec::with_capacity(BATCH),
-            layers,
-        }
+        Self { schedule: Schedule::new(rate, steps), input, labels: Vec::with_capacity(BATCH), layers }
     }
 
-    fn affines(&self) -> Vec<Affine> {
+    /// The layers as they are.
+    pub(crate) fn affines(&self) -> Vec<Affine> {
         self.layers.iter().map(Layer::affine).collect()
     }
 
-    /// One step along the gradient of the mean cross-entropy of a batch.
-    fn step(&mut self, data: LabelledRows<'_>, batch: &[usize]) {
+    /// One step along the gradient of the mean cross-entropy of a batch of at most [`BATCH`] rows.
+    pub(crate) fn step(&mut self, data: LabelledRows<'_>, batch: &[usize]) {
         for (to, &row) in self.input.chunks_exact_mut(data.width).zip(batch) {
             to.copy_from_slice(&data.x[row * data.width..][..data.width]);
         }
@@ -303,7 +303,7 @@ mod tests {
         let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
         let layers =
             initial(vec![3, 64, 64, 2], &[false; 3], &mut random_stream(2, RandomStream::Network(0, 0)));
-        let mut training = Training::new(&layers, 0.0, 1);
+        let mut training = Training::new(&layers, 0.0, LEARNING_RATE, 1);
         training.step(data, &[4, 0, 1, 3]);
         let picked = [4usize, 0, 1, 3];
         let x: Vec<f32> = picked.iter().flat_map(|row| &x[row * 3..][..3]).copied().collect();

@@ -9,6 +9,10 @@ pub trait FitProgress: Sync {
     /// Epoch, iteration or candidate `step`, of at most `of`, has ended; `held_out_nats` is
     /// the model's loss on held-out rows.
     fn epoch(&self, model: &str, step: usize, of: usize, held_out_nats: f64);
+    /// A pass over all rows on disk has done `rows` of them, of `of`.
+    fn rows(&self, pass: &str, rows: u64, of: u64) {
+        let _ = (pass, rows, of);
+    }
     /// Whether to interrupt training, which then returns [`Error::Interrupted`].
     fn interrupted(&self) -> bool {
         false

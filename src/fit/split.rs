@@ -101,6 +101,17 @@ pub(crate) fn grouped_folds(
         .collect()
 }
 
+/// The folds of rows that are assigned to one of k each.
+pub(crate) fn assigned_folds(fold_of_row: &[u8], k: usize) -> Vec<Fold> {
+    (0..k)
+        .map(|fold| {
+            let rows = 0..fold_of_row.len();
+            let (held_out, train) = rows.partition(|&row| usize::from(fold_of_row[row]) == fold);
+            Fold { train, held_out }
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

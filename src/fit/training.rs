@@ -1,9 +1,13 @@
 //! Training of all models on a set of rows: splits, densities, classifiers, prior.
 
-use crate::bundle::{Ensemble, Figures, ModelSet};
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{Ensemble, Figures, FitWarning, FittedFolds, ModelSet};
 use crate::error::{Error, Result};
+use crate::samples::FateCounts;
 
 use super::classifier_data::MODALITIES;
+use super::cross_density::{self, CrossFittedDensity};
 use super::cross_fit::{self, CrossFitted};
 use super::member::FoldContext;
 use super::metrics::cross_entropy;
@@ -13,7 +17,7 @@ use super::recipe::Recipe;
 use super::row_groups::row_groups;
 use super::split::{self, Fold, RowSplit};
 use super::training_set::{TrainingSet, check};
-use super::{classifier, cross_density, density};
+use super::{classifier, density};
 
 /// The result of training.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +32,20 @@ pub struct FittedModels {
     pub prior: Vec<f64>,
     /// Validation figures, out of fold or on the test set.
     pub figures: Figures,
+}
+
+/// The result of training on files.
+pub(super) struct Trained {
+    /// The models and figures.
+    pub models: FittedModels,
+    /// What cross-fitting adds to the bundle.
+    pub folds: Option<FittedFolds>,
+    /// Rows that were trained on.
+    pub rows: usize,
+    /// Fates of all rows of the files.
+    pub fates: FateCounts,
+    /// Doubts about the rows.
+    pub warnings: Vec<FitWarning>,
 }
 
 /// Trains all models: cross-fitted on `recipe.folds` folds, or on one held-out split where that is 1.
@@ -48,48 +66,71 @@ pub fn train(set: &TrainingSet<'_>, recipe: &Recipe, progress: &dyn FitProgress)
             return Err(Error::bad_data(set.place.clone(), what));
         }
         let context = FoldContext { set, groups: &groups, recipe, progress };
-        return cross_fit_all(&context, &folds);
+        let models = cross_fit_all(&context, &folds)?;
+        let fitted = models.fitted(set, set.y.len(), prior(set.y, set.classes));
+        return Ok(FittedModels { fold_of_row: fold_of_row(&folds, set.y.len()), ..fitted });
     }
     let fold = split::folds(&rows, set.y, 10, &mut rng).swap_remove(0);
     train_fold(set, &fold, recipe, progress)
 }
 
+/// Cross-fitted densities and classifiers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct CrossFittedModels {
+    /// p(x1) and p(x2).
+    pub densities: [CrossFittedDensity; 2],
+    /// p(y|x1), p(y|x2) and p(y|x1, x2).
+    pub classifiers: [CrossFitted; 3],
+}
+
 /// Trains all models on folds.
-fn cross_fit_all(context: &FoldContext<'_>, folds: &[Fold]) -> Result<FittedModels> {
-    let FoldContext { set, progress, .. } = context;
+pub(super) fn cross_fit_all(context: &FoldContext<'_>, folds: &[Fold]) -> Result<CrossFittedModels> {
+    let FoldContext { progress, .. } = context;
     progress.stage("densities");
     let (first, second) =
         rayon::join(|| cross_density::fit(context, 0, folds), || cross_density::fit(context, 1, folds));
     let densities = [first?, second?];
     progress.stage("classifiers");
     let [one, two, both] = [0, 1, 2].map(|which| cross_fit::fit(context, which, folds));
-    let mut classifiers = [one?, two?, both?];
-    let of_fold = |fold: usize| ModelSet {
-        densities: densities.each_ref().map(|density| density.folds[fold].clone()),
-        classifiers: classifiers.each_ref().map(|classifier| classifier.stacks[fold].clone().into()),
-    };
-    let models = (0..folds.len()).map(of_fold).collect();
-    let ensembles = classifiers.each_ref().map(CrossFitted::ensemble);
-    for (which, (classifier, ensemble)) in classifiers.iter_mut().zip(&ensembles).enumerate() {
-        classifier.figures.in_sample_nats = Some(in_sample_nats(set, which, ensemble));
+    Ok(CrossFittedModels { densities, classifiers: [one?, two?, both?] })
+}
+
+impl CrossFittedModels {
+    /// The models of a bundle. `set` are the rows of the figures, all that were trained on or a sample.
+    pub(super) fn fitted(self, set: &TrainingSet<'_>, trained_rows: usize, prior: Vec<f64>) -> FittedModels {
+        let Self { densities, mut classifiers } = self;
+        let of_fold = |fold: usize| ModelSet {
+            densities: densities.each_ref().map(|density| density.folds[fold].clone()),
+            classifiers: classifiers.each_ref().map(|classifier| classifier.stacks[fold].clone().into()),
+        };
+        let folds: Vec<ModelSet> = (0..densities[0].folds.len()).map(of_fold).collect();
+        let ensembles = classifiers.each_ref().map(CrossFitted::ensemble);
+        for (which, (classifier, ensemble)) in classifiers.iter_mut().zip(&ensembles).enumerate() {
+            classifier.figures.in_sample_nats = Some(in_sample_nats(set, which, ensemble));
+        }
+        FittedModels {
+            figures: Figures {
+                folds: Some(folds.len()),
+                trained_rows,
+                measured_rows: set.y.len(),
+                densities: densities.each_ref().map(|density| density.figures.clone()),
+                classifiers: classifiers.map(|classifier| classifier.figures),
+            },
+            models: ModelSet { densities: densities.map(|density| density.main), classifiers: ensembles },
+            folds,
+            fold_of_row: Vec::new(),
+            prior,
+        }
     }
-    let mut fold_of_row = vec![0; set.y.len()];
+}
+
+/// The fold of each row.
+fn fold_of_row(folds: &[Fold], rows: usize) -> Vec<u8> {
+    let mut fold_of_row = vec![0; rows];
     for (at, fold) in folds.iter().enumerate() {
         fold.held_out.iter().for_each(|&row| fold_of_row[row] = u8::try_from(at).unwrap_or(u8::MAX));
     }
-    Ok(FittedModels {
-        figures: Figures {
-            folds: Some(folds.len()),
-            trained_rows: set.y.len(),
-            measured_rows: set.y.len(),
-            densities: densities.each_ref().map(|density| density.figures.clone()),
-            classifiers: classifiers.map(|classifier| classifier.figures),
-        },
-        models: ModelSet { densities: densities.map(|density| density.main), classifiers: ensembles },
-        folds: models,
-        fold_of_row,
-        prior: prior(set.y, set.classes),
-    })
+    fold_of_row
 }
 
 /// Mean −ln p(y|x) of the trained rows under the main classifier.
@@ -133,8 +174,14 @@ fn train_fold(
 }
 
 fn prior(y: &[u32], classes: usize) -> Vec<f64> {
-    let mut counts = vec![0.5; classes];
-    y.iter().for_each(|&class| counts[class as usize] += 1.0);
+    let mut counts = vec![0; classes];
+    y.iter().for_each(|&class| counts[class as usize] += 1);
+    prior_of(&counts)
+}
+
+/// p(y) from the rows of each class.
+pub(super) fn prior_of(counts: &[u64]) -> Vec<f64> {
+    let counts: Vec<f64> = counts.iter().map(|&count| count as f64 + 0.5).collect();
     let total: f64 = counts.iter().sum();
     counts.into_iter().map(|count| count / total).collect()
 }

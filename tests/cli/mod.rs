@@ -8,6 +8,7 @@ mod columns;
 mod delivered_again;
 mod demo;
 mod fit;
+mod fit_beyond_memory;
 mod interrupt;
 mod label_free;
 mod labels;

@@ -1,0 +1,60 @@
+//! The usable rows of a training file, one after the other.
+
+use crate::error::{Error, Result};
+use crate::parquet_file::Input;
+use crate::samples::{ColumnRequest, Fate, FateCounts, ReadBuffers, Source};
+
+use super::group_reader::GroupReader;
+
+/// Rows per read batch.
+const BATCH_ROWS: usize = 1024;
+
+/// A row to train on.
+pub(super) struct TrainingRow<'a> {
+    /// The two embeddings, finite.
+    pub x: [&'a [f32]; 2],
+    /// The class.
+    pub y: u32,
+    /// The value of the group column, where there is one.
+    pub group: Option<u64>,
+}
+
+/// Visits the usable rows of a file, and counts the fates of all.
+///
+/// # Errors
+/// Those of reading and of `visit`; [`Error::Interrupted`].
+pub(super) fn read_rows(
+    input: &Input,
+    request: &ColumnRequest<'_>,
+    group: Option<&str>,
+    interrupted: &dyn Fn() -> bool,
+    fates: &mut FateCounts,
+    visit: &mut dyn FnMut(&TrainingRow<'_>) -> Result<()>,
+) -> Result<()> {
+    let source = Source::new(input, request)?;
+    let [d1, d2] = [request.x1.1, request.x2.1];
+    let mut memory = ReadBuffers::default();
+    for row_group in 0..input.metadata().num_row_groups() {
+        let rows = input.rows_in(row_group);
+        let mut groups = group.map(|group| GroupReader::open(input, group, row_group)).transpose()?;
+        for found in source.read(row_group, 0..rows, BATCH_ROWS)? {
+            if interrupted() {
+                return Err(Error::Interrupted);
+            }
+            let samples = found?.read(&mut memory)?;
+            let groups = groups.as_mut().map(|groups| groups.read(samples.rows)).transpose()?;
+            for (row, &fate) in samples.fates.iter().enumerate() {
+                fates.add(fate);
+                if fate == Fate::Good {
+                    visit(&TrainingRow {
+                        x: [&samples.x1[row * d1..][..d1], &samples.x2[row * d2..][..d2]],
+                        y: samples.class[row],
+                        group: groups.as_ref().and_then(|groups| groups.get(row)).copied(),
+                    })?;
+                }
+            }
+            memory.reuse(samples);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Training on more rows than fit in memory: models of a sample, refined by passes over all rows.
+//!
+//! All usable rows are written to a folder beside the bundle ([`row_store`]). Hyper-parameters are
+//! chosen, and first models fitted, on a sample of them in memory. Then every pass reads all rows:
+//! expectation-maximisation of the densities and the discriminant analyses, whose sufficient
+//! statistics are kept by fold ([`statistics`]), and epochs of gradient descent for regressions and
+//! networks ([`descent`]). After each the state is saved ([`work_folder`]), from which an interrupted
+//! fit continues.
+//!
+//! A row's fold is a function of its group, or of its embeddings: copies of a row are in one fold.
+
+mod adoption;
+mod common_scale;
+mod density_pass;
+mod descent;
+mod discriminant_pass;
+mod refinement;
+mod row_sample;
+mod row_store;
+mod state;
+mod statistics;
+mod work_folder;
+
+use std::path::Path;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::bundle::{FittedFolds, RowHasher};
+use crate::error::{Error, Result};
+use crate::provenance::InputOrigin;
+
+use super::classifier_data::ClassifierData;
+use super::member::FoldContext;
+use super::memory_plan::MemoryPlan;
+use super::progress::FitProgress;
+use super::recipe::Recipe;
+use super::row_groups::row_groups;
+use super::split::assigned_folds;
+use super::training::{Trained, cross_fit_all, prior_of};
+use super::training_set::check;
+use super::training_source::TrainingSource;
+use super::warnings;
+
+use adoption::Sample;
+use descent::ShuffledRows;
+use row_sample::RowSample;
+use row_store::{RowBlock, RowStore, RowStoreWriter, row_bytes};
+use state::State;
+use work_folder::{StoredRows, WorkFolder};
+
+/// A fit on more rows than fit in memory.
+pub(super) struct StreamedFit<'a> {
+    pub source: &'a TrainingSource<'a>,
+    pub recipe: &'a Recipe,
+    pub memory: MemoryPlan,
+    /// Rows to train on, drawn at random where there are more.
+    pub most_rows: u64,
+    /// Rows of the sample in memory.
+    pub sample_rows: usize,
+    /// Whether to continue an unfinished fit.
+    pub resume: bool,
+}
+
+/// Everything that the stored rows and the models depend on.
+#[derive(Serialize)]
+struct Work<'a> {
+    version: &'a str,
+    inputs: Vec<InputOrigin>,
+    group: Option<&'a str>,
+    recipe: String,
+    most_rows: u64,
+    sample_rows: usize,
+}
+
+impl StreamedFit<'_> {
+    /// Fits the models of a bundle. The folder of the work is removed by [`WorkFolder::finish`] once the bundle
+    /// is written.
+    ///
+    /// # Errors
+    /// Those of reading, of training and of writing the rows.
+    pub(super) fn run(&self, bundle: &Path, progress: &dyn FitProgress) -> Result<(Trained, UnfinishedFit)> {
+        let (mut folder, stored) = WorkFolder::open(bundle, &self.identity()?, self.resume)?;
+        let stored = match stored {
+            Some(stored) => stored,
+            None => {
+                let stored = self.store_rows(&folder, progress)?;
+                folder.save_rows(&stored)?;
+                stored
+            }
+        };
+        let store = RowStore::open(folder.path(), &stored.folds, self.source.dims())?;
+        let sample = RowSample::draw(&store, self.sample_rows, self.recipe.seed, progress)?;
+        let columns = [self.source.request.x1.0, self.source.request.x2.0];
+        let set = sample.training_set(self.source.place(), columns, self.source.classes().len());
+        check(&set)?;
+        let found = warnings::of_rows(&set, self.source.classes());
+        found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
+        let folds = assigned_folds(&sample.folds, store.folds());
+        if folds.iter().any(|fold| fold.held_out.is_empty()) {
+            let what = "the groups leave a fold without rows; fit with fewer --folds";
+            return Err(Error::bad_data(self.source.place(), what));
+        }
+
+        let all: Vec<usize> = (0..set.y.len()).collect();
+        let data = [0, 1, 2].map(|which| ClassifierData::measure(&set, which, &all));
+        let mut state = match folder.load_state::<State>()? {
+            Some(state) => state,
+            None => {
+                let groups = row_groups(&set);
+                let context = FoldContext { set: &set, groups: &groups, recipe: self.recipe, progress };
+                let state = State::new(cross_fit_all(&context, &folds)?, &data);
+                folder.save_state(&state)?;
+                state
+            }
+        };
+        let rows = ShuffledRows {
+            store: &store,
+            classes: set.classes,
+            data: &data,
+            seed: self.recipe.seed,
+            pool_blocks: (self.memory.pool_bytes() / ShuffledRows::block_bytes(store.dims())).clamp(1, 64),
+        };
+        let sampled = Sample { set: &set, folds: &folds };
+        refinement::refine(&sampled, &mut state, &rows, progress, &|state| folder.save_state(state))?;
+        let models = state.models.fitted(&set, store.rows(), prior_of(&stored.classes));
+        let trained = Trained {
+            folds: Some(FittedFolds { models: models.folds.clone(), rows: hashes(&store)? }),
+            models,
+            rows: store.rows(),
+            fates: stored.fates,
+            warnings: found,
+        };
+        Ok((trained, UnfinishedFit(folder)))
+    }
+
+    fn identity(&self) -> Result<String> {
+        let request = self.source.request;
+        let columns = [request.x1.0, request.x2.0, request.label.unwrap_or_default()];
+        let mut inputs = Vec::new();
+        self.source.files.for_each(|input| {
+            inputs.push(InputOrigin::of_file(input, columns)?);
+            Ok(())
+        })?;
+        let work = Work {
+            version: env!("CARGO_PKG_VERSION"),
+            inputs,
+            group: self.source.group,
+            recipe: format!("{:?}", self.recipe),
+            most_rows: self.most_rows,
+            sample_rows: self.sample_rows,
+        };
+        let text = serde_json::to_vec(&work).map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(format!("{:x}", Sha256::digest(text)))
+    }
+
+    fn store_rows(&self, folder: &WorkFolder, progress: &dyn FitProgress) -> Result<StoredRows> {
+        let dims = self.source.dims();
+        let labelled = self.source.labelled_rows;
+        let rows = labelled.min(self.most_rows);
+        let bytes = rows as f64 * row_bytes(dims) as f64;
+        tracing::info!(
+            "training on {rows} rows, more than fit in memory: {} takes {:.1} GB meanwhile",
+            folder.path().display(),
+            bytes / 1e9
+        );
+        progress.stage("rows");
+        let draw = RowDraw { seed: self.recipe.seed, share: rows as f64 / labelled.max(1) as f64 };
+        let mut writer = RowStoreWriter::create(folder.path(), self.recipe.folds)?;
+        let mut hasher = RowHasher::default();
+        let mut classes = vec![0u64; self.source.classes().len()];
+        let mut seen = 0;
+        let fates = self.source.read(progress, &mut |row| {
+            seen += 1;
+            if seen % 8192 == 0 {
+                progress.rows("reading", seen, labelled);
+            }
+            let hash = hasher.hash(row.x[0], row.x[1]);
+            if !draw.takes(seen) {
+                return Ok(());
+            }
+            classes[row.y as usize] += 1;
+            let fold = draw.fold(row.group.unwrap_or(hash), self.recipe.folds);
+            writer.push(fold, hash, row.y, row.x)
+        })?;
+        Ok(StoredRows { identity: self.identity()?, folds: writer.finish()?, classes, fates })
+    }
+}
+
+/// A fit whose bundle is not written yet: until then its folder is kept.
+pub(super) struct UnfinishedFit(WorkFolder);
+
+impl UnfinishedFit {
+    /// Removes the folder.
+    pub(super) fn finish(self) {
+        self.0.finish();
+    }
+}
+
+/// The draw of rows and folds, by hashes: the same in every run.
+struct RowDraw {
+    seed: u64,
+    /// Share of the rows that are taken.
+    share: f64,
+}
+
+impl RowDraw {
+    /// A number in [0, 1) for a key.
+    fn uniform(&self, key: u64, use_: u64) -> f64 {
+        use std::hash::BuildHasher;
+        let hash = foldhash::quality::FixedState::with_seed(self.seed ^ use_).hash_one(key);
+        (hash >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn takes(&self, row: u64) -> bool {
+        self.share >= 1.0 || self.uniform(row, 0x5eed) < self.share
+    }
+
+    fn fold(&self, key: u64, folds: usize) -> usize {
+        ((self.uniform(key, 0xf01d) * folds as f64) as usize).min(folds.saturating_sub(1))
+    }
+}
+
+/// The hashes of each fold's rows.
+fn hashes(store: &RowStore) -> Result<Vec<Vec<u64>>> {
+    let of_fold = |fold| {
+        let mut block = RowBlock::default();
+        let mut hashes = Vec::new();
+        for at in 0..store.blocks(fold) {
+            block.clear();
+            store.read(fold, at, &mut block)?;
+            hashes.extend_from_slice(&block.hashes);
+        }
+        Ok(hashes)
+    };
+    (0..store.folds()).map(of_fold).collect()
+}
