@@ -23,7 +23,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("engine", &["error", "bundle"]),
     ("evaluate", &["error", "interaction", "storage", "bundle", "samples", "engine"]),
     ("synth", &["error", "interaction", "storage"]),
-    ("fit", &["error", "memory", "storage", "parquet_file", "bundle", "samples"]),
+    ("fit", &["error", "memory", "storage", "parquet_file", "bundle", "samples", "provenance"]),
     (
         "annotate",
         &[
