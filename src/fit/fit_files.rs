@@ -34,6 +34,9 @@ pub struct FitOptions {
     pub label: Option<String>,
     /// Column whose equal values keep rows in one fold.
     pub group: Option<String>,
+    /// Columns by whose values the bundle knows its training rows again, instead of by their
+    /// embeddings; none as a rule.
+    pub key: Vec<String>,
     /// Decryption keys of encrypted files.
     pub keys: Option<EncryptionKeys>,
     /// Whether pages are not compared with their checksums.
@@ -75,6 +78,10 @@ pub fn fit_files(
     progress: &dyn FitProgress,
 ) -> Result<FitReport> {
     BundleContents::check_target(dir, options.overwrite)?;
+    if !options.key.is_empty() && options.recipe.folds < 2 {
+        let what = "--key says how training rows are known again, and with --folds 1 they are not; omit one of the two";
+        return Err(Error::Usage(what.into()));
+    }
     let files = TrainingFiles::find(
         inputs,
         options.keys.as_ref(),
@@ -98,8 +105,13 @@ pub fn fit_files(
         dims[1],
         classes.len()
     );
-    let request =
-        ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: Some(&label), classes: &classes };
+    let request = ColumnRequest {
+        x1: (&x1, dims[0]),
+        x2: (&x2, dims[1]),
+        label: Some(&label),
+        classes: &classes,
+        key: &options.key,
+    };
     let max_rows = options.max_rows.unwrap_or_else(|| default_max_rows(dims));
     let mut sample = ReservoirSample::new(&request, options.group.as_deref(), max_rows, options.recipe.seed);
     files.for_each(|input| sample.add(input, &request, &interrupted))?;
@@ -124,7 +136,7 @@ pub fn fit_files(
     let of_models = warnings::of_models(&models.figures, &models.prior);
     of_models.iter().for_each(|warning| tracing::warn!("{}", warning.text));
     found.extend(of_models);
-    let folds = fitted_folds(&set, models.folds, &models.fold_of_row);
+    let folds = fitted_folds(&set, models.folds, &models.fold_of_row, &options.key);
 
     let modality = |m: usize, column: &str| Modality {
         column: Some(column.to_owned()),

@@ -25,6 +25,9 @@ pub(super) struct ReservoirSample {
     /// The group of each row; empty without a group column.
     groups: Vec<u64>,
     group: Option<String>,
+    /// The hash of each row's key; empty without a key.
+    keys: Vec<u64>,
+    is_keyed: bool,
     /// Fates of all rows of the files.
     pub(super) fates: FateCounts,
     max_rows: usize,
@@ -41,6 +44,8 @@ impl ReservoirSample {
             y: Vec::new(),
             groups: Vec::new(),
             group: group.map(str::to_owned),
+            keys: Vec::new(),
+            is_keyed: !request.key.is_empty(),
             fates: FateCounts::default(),
             max_rows,
             rng: random_stream(seed, RandomStream::Sample),
@@ -78,7 +83,8 @@ impl ReservoirSample {
                         let [d1, d2] = self.dims;
                         let x = [row_of(&samples.x1, d1, row), row_of(&samples.x2, d2, row)];
                         let group = groups.as_ref().and_then(|groups| groups.get(row)).copied();
-                        self.set_row(place, x, samples.class[row], group);
+                        let ids = (group, samples.keys.get(row).copied());
+                        self.set_row(place, x, samples.class[row], ids);
                     }
                 }
                 memory.reuse(samples);
@@ -87,17 +93,19 @@ impl ReservoirSample {
         Ok(())
     }
 
-    fn set_row(&mut self, place: usize, x: [&[f32]; 2], y: u32, group: Option<u64>) {
+    fn set_row(&mut self, place: usize, x: [&[f32]; 2], y: u32, (group, key): (Option<u64>, Option<u64>)) {
         if place < self.y.len() {
             for ((values, new), dim) in self.x.iter_mut().zip(x).zip(self.dims) {
                 values[place * dim..(place + 1) * dim].copy_from_slice(new);
             }
             self.y[place] = y;
             self.groups.get_mut(place).into_iter().zip(group).for_each(|(old, new)| *old = new);
+            self.keys.get_mut(place).into_iter().zip(key).for_each(|(old, new)| *old = new);
         } else {
             self.x.iter_mut().zip(x).for_each(|(values, new)| values.extend_from_slice(new));
             self.y.push(y);
             self.groups.extend(group);
+            self.keys.extend(key);
         }
     }
 
@@ -110,7 +118,8 @@ impl ReservoirSample {
         let modality =
             |m: usize| EmbeddingMatrix { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
         let groups = self.group.is_some().then_some(self.groups.as_slice());
-        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups }
+        let keys = self.is_keyed.then_some(self.keys.as_slice());
+        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups, keys }
     }
 }
 
