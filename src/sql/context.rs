@@ -79,6 +79,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     let tables = Arc::clone(context.state().catalog_list());
     context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));
     let threads = options.models.sessions.or(options.threads);
-    register(&context, ModelOptions { sessions: threads, ..options.models.clone() });
+    let functions = register(&context, ModelOptions { sessions: threads, ..options.models.clone() });
+    context.state_ref().write().config_mut().set_extension(Arc::new(functions));
     Ok(context)
 }
