@@ -8,7 +8,7 @@ use crate::memory::usable_bytes;
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts};
 
-use super::held_out_rows::fitted_folds;
+use super::held_out_rows::{fitted_folds, repeated_keys};
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
@@ -131,6 +131,7 @@ pub fn fit_files(
     }
     let set = sample.training_set(files.place(), &classes);
     let mut found = warnings::of_rows(&set, &classes);
+    found.extend(repeated_keys(&set, &options.key));
     found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
     let models = train(&set, &options.recipe, progress)?;
     let of_models = warnings::of_models(&models.figures, &models.prior);
