@@ -98,6 +98,7 @@ fn batches(dim: usize) -> Vec<Samples> {
             class: (0..rows as u32).map(|row| row % 10).collect(),
             fates: vec![Fate::Good; rows],
             label: label.clone(),
+            keys: Vec::new(),
         })
         .collect()
 }

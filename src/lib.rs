@@ -134,7 +134,7 @@
 //! ])?;
 //!
 //! let (x1, x2) = (("image", 2), ("text", 2));
-//! let request = ColumnRequest { x1, x2, label: Some("label"), classes: bundle.classes() };
+//! let request = ColumnRequest { x1, x2, label: Some("label"), classes: bundle.classes(), key: &[] };
 //! let roles = Roles::find(&batch.schema(), &Place::file("a batch"), &request)?;
 //! let samples = roles.samples(&batch, 0..batch.num_rows(), Place::file("the batch"), 0)?;
 //! let session = engine.sessions(&bundle.program(), 1)?.remove(0);

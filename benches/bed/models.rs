@@ -33,6 +33,7 @@ pub fn folded_bundle(dim: usize, components: usize, rows: usize) -> PathBuf {
         Some(FittedFolds {
             models: vec![models.clone(); 5],
             rows: std::array::from_fn::<_, 5, _>(|_| fold()).to_vec(),
+            key: Vec::new(),
         })
     })
 }

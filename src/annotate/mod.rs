@@ -26,11 +26,12 @@ mod summary;
 mod workers;
 
 pub use bad_files::{BadFile, BadFiles};
-pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow, OnShift};
+pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow};
 pub use plan::Plan;
 pub use progress::{InputStart, Progress, Stage};
 pub use run::Run;
 pub use summary::{Summary, Totals};
 
+pub use crate::evaluate::OnShift;
 pub use crate::interaction::Quantity;
 pub use crate::provenance::{Adjustment, Means};

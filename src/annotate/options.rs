@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::OnShift;
 use crate::interaction::Quantity;
 use crate::parquet_file::EncryptionKeys;
 
@@ -30,17 +31,6 @@ pub enum OnBadFile {
     Fail,
     /// The other files are annotated, and a warning names it
     Skip,
-}
-
-/// The treatment of rows that the models do not describe.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OnShift {
-    /// A warning, and the summary says it
-    #[default]
-    Warn,
-    /// The file is bad: it gets no output, and the run fails with exit code 65
-    Fail,
 }
 
 /// Whether the four columns are shifted by one constant of the dataset.

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::bundle::Bundle;
 use crate::engine::{Device, Engine};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{self, EvaluationConstants, FoldSessions};
+use crate::evaluate::{self, EvaluationConstants, FoldSessions, OnShift};
 use crate::interaction::{MomentSummary, Quantity};
 use crate::parquet_file::Input;
 use crate::provenance::ColumnMoments;
 use crate::samples::{ColumnRequest, Source};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
-use super::options::{AnnotateOptions, OnShift};
+use super::options::AnnotateOptions;
 use super::progress::{InputStart, Progress};
 use super::row_stats::RowStats;
 use super::summary::ModelsUsed;
@@ -232,7 +232,8 @@ impl<'a> Run<'a> {
         let [d1, d2] = self.bundle.dims();
         let classes = self.bundle.classes();
         let label = (!self.options.label_free).then_some(columns.label.as_str());
-        ColumnRequest { x1: (&columns.x1, d1), x2: (&columns.x2, d2), label, classes }
+        let key = self.bundle.row_key();
+        ColumnRequest { x1: (&columns.x1, d1), x2: (&columns.x2, d2), label, classes, key }
     }
 
     /// Opens an input with the keys of the options, and checks that they are all it needs.

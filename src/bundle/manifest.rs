@@ -115,6 +115,9 @@ pub enum ModelKind {
 pub struct TrainingRowsFiles {
     /// The hash of a row.
     pub hash: RowHash,
+    /// The columns whose values are hashed, in this order; absent where the embeddings are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
     /// The filters, one for each fold.
     pub filters: Vec<FilterFile>,
 }
@@ -126,6 +129,10 @@ pub enum RowHash {
     /// little-endian, with 0.0 for −0.0.
     #[serde(rename = "xxh3_64_of_embeddings")]
     Xxh3OfEmbeddings,
+    /// XXH3 (64 bit) of the values of the key's columns, each a byte for its kind and its value,
+    /// as docs/design.md lists them: the same for a number in every type.
+    #[serde(rename = "xxh3_64_of_key")]
+    Xxh3OfKey,
 }
 
 /// A filter beside the manifest.

@@ -156,6 +156,12 @@ impl Bundle {
         self.training_rows.as_deref()
     }
 
+    /// The columns by whose values the training rows are known; empty where they are known by their
+    /// embeddings, and where the bundle has no folds.
+    pub fn row_key(&self) -> &[String] {
+        self.manifest.training_rows.as_ref().map(|rows| rows.key.as_slice()).unwrap_or_default()
+    }
+
     /// The five main models one by one, for a check.
     pub fn raw_models(&self) -> RawModels {
         self.raw(None, &self.models)

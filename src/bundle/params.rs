@@ -122,4 +122,6 @@ pub struct FittedFolds {
     pub models: Vec<ModelSet>,
     /// The hashes of the rows in fold f.
     pub rows: Vec<Vec<u64>>,
+    /// The columns whose values the hashes are of; empty where they are of the embeddings.
+    pub key: Vec<String>,
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 
 use super::files::BundleFiles;
 use super::format_1::Format1;
-use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, ModelKind, Units};
+use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, ModelKind, RowHash, Units};
 use super::{Class, Role};
 
 /// The most folds of a bundle.
@@ -134,6 +134,11 @@ fn training_rows(manifest: &Manifest) -> std::result::Result<(), Refusal<String>
             )),
         };
     };
+    if (rows.hash == RowHash::Xxh3OfKey) == rows.key.is_empty() {
+        let what =
+            "must name columns exactly where the hash is xxh3_64_of_key; restore bundle.json, or fit again";
+        return Err(("training_rows.key".to_owned(), what.to_owned()));
+    }
     if folds < 2 {
         return Err(("models".to_owned(), format!("{folds} folds; rows of training need two or more")));
     }

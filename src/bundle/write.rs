@@ -32,6 +32,8 @@ pub struct BundleContents {
     models: Vec<(Role, ModelProto)>,
     outputs: [OutputKind; 3],
     folds: Vec<FoldContents>,
+    /// The columns that the hashes of rows are of; empty for the embeddings.
+    row_key: Vec<String>,
 }
 
 /// The models that have not seen the rows of a fold, and the hashes of these rows.
@@ -57,6 +59,7 @@ impl BundleContents {
         models: &ModelSet,
         folds: Option<&FittedFolds>,
     ) -> Self {
+        let row_key = folds.map(|folds| folds.key.clone()).unwrap_or_default();
         let folds = folds.into_iter().flat_map(|folds| folds.models.iter().zip(&folds.rows));
         let folds = folds.map(|(models, rows)| FoldContents { models: graphs(models), rows: rows.clone() });
         Self {
@@ -66,6 +69,7 @@ impl BundleContents {
             models: graphs(models),
             outputs: [OutputKind::LogProb; 3],
             folds: folds.collect(),
+            row_key,
         }
     }
 
@@ -76,7 +80,7 @@ impl BundleContents {
         models: Vec<(Role, ModelProto)>,
         outputs: [OutputKind; 3],
     ) -> Self {
-        Self { modalities, label, training: None, models, outputs, folds: Vec::new() }
+        Self { modalities, label, training: None, models, outputs, folds: Vec::new(), row_key: Vec::new() }
     }
 
     /// The five models one by one, for a check, before the logarithm of probabilities is taken.
@@ -215,14 +219,14 @@ impl BundleContents {
             filters.push(FilterFile { fold, file, rows: filter.rows(), sha256: sha256_hex(&bytes) });
         }
         let has_folds = !filters.is_empty();
+        let hash = if self.row_key.is_empty() { RowHash::Xxh3OfEmbeddings } else { RowHash::Xxh3OfKey };
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             created_by: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).into(),
             modalities: self.modalities,
             label: self.label,
             models,
-            training_rows: has_folds
-                .then_some(TrainingRowsFiles { hash: RowHash::Xxh3OfEmbeddings, filters }),
+            training_rows: has_folds.then_some(TrainingRowsFiles { hash, key: self.row_key, filters }),
             training: self.training,
         };
         let mut json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Internal(e.to_string()))?;

@@ -273,6 +273,9 @@ fn inspect(args: &InspectArgs) -> Result<()> {
             bundle.folds(),
             rows.rows().sum::<u64>()
         );
+        if !bundle.row_key().is_empty() {
+            text += &format!("           the rows are known by {}\n", bundle.row_key().join(", "));
+        }
     }
     if let Some(training) = &manifest.training {
         text += &format!(

@@ -58,6 +58,11 @@ pub(super) struct FitArgs {
     /// Column whose equal values stay in one fold, such as a patient or a video
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
+    /// Columns by whose values the training rows are known again, such as an id; may be repeated, or a
+    /// list with commas. Annotate then reads these columns, and finds the rows also where their
+    /// embeddings were rounded or recoded [default: known by their embeddings]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    key: Vec<String>,
     /// Keys of encrypted files, in the format described for annotate
     #[arg(long, env = "LSMI_ETL_PARQUET_KEYS", value_name = "FILE")]
     parquet_keys: Option<PathBuf>,
@@ -156,6 +161,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
         x2: args.x2.clone(),
         label: args.label.clone(),
         group: args.group.clone(),
+        key: args.key.clone(),
         keys: args.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
         no_page_checksums: args.no_page_checksums,
         units: match args.units {

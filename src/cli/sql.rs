@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::config::{BundlePath, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
+use crate::evaluate::OnShift;
 use crate::memory::{ByteSize, usable_bytes};
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
 use crate::storage::Staged;
@@ -87,7 +88,15 @@ pub struct SqlArgs {
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
 
-    /// The models of lsmi(x1, x2, y): a folder or a URL; lsmi(x1, x2, y, 'DIR') names others
+    /// What to do if the rows of a query are unlike those that the models of lsmi() were validated on
+    ///
+    /// As for annotate: mean information below zero or far below that of the validation rows of fit,
+    /// as another bundle, swapped columns or drift give. With fail, --output is not written.
+    #[arg(long, value_enum, default_value = "warn", env = "LSMI_ETL_ON_SHIFT", hide_env = true)]
+    pub(super) on_shift: OnShift,
+
+    /// The models of lsmi(x1, x2, y): a folder or a URL; lsmi(x1, x2, y, 'DIR') names others,
+    /// and lsmi(x1, x2, y, 'DIR', id) gives the key by which these know their training rows
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL", hide_env = true)]
     pub(super) bundle: BundlePath,
 
@@ -120,6 +129,7 @@ impl SqlArgs {
                     engine: self.engine.options(),
                     sessions: None,
                 },
+                on_shift: self.on_shift,
             },
         }
     }

@@ -154,7 +154,8 @@ impl<'a> Evaluator<'a> {
         match &mut self.router {
             None => self.session.evaluate(&batch, &mut self.evaluated)?,
             Some(router) => {
-                router.evaluate(&batch, &samples.fates, self.session.as_mut(), &mut self.evaluated)?;
+                let main = self.session.as_mut();
+                router.evaluate(&batch, &samples.fates, &samples.keys, main, &mut self.evaluated)?;
             }
         }
         if let Some((row, role, log_prob)) = self.impossible(&samples.fates) {

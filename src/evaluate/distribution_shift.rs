@@ -3,6 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::bundle::Figures;
 use crate::interaction::MomentSummary;
 
@@ -15,6 +19,17 @@ const STANDARD_ERRORS: f64 = 5.0;
 const SUSPECT_SHARE: f64 = 0.25;
 /// Fewest nats that must be missing.
 const MISSING_NATS: f64 = 0.2;
+
+/// The treatment of rows that the models do not describe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnShift {
+    /// A warning; annotate's summary says it, too
+    #[default]
+    Warn,
+    /// The run fails with exit code 65, and the file gets no output
+    Fail,
+}
 
 /// What is off about the means of r, u1, u2 and s: mean information of a modality or of the pair
 /// below zero, or far below that of the validation rows (entropy of the prior minus held-out mean

@@ -43,7 +43,8 @@ impl<'a> FoldRouter<'a> {
     }
 
     /// Evaluates a batch, its good rows each by the models that have not seen it. `main` is the
-    /// session of the main models.
+    /// session of the main models. Where rows are known by their keys, `keys` are the hashes of
+    /// these; without them every row counts as fresh.
     ///
     /// # Errors
     /// As for [`Backend::evaluate`] and [`FoldSessions::take`].
@@ -51,10 +52,11 @@ impl<'a> FoldRouter<'a> {
         &mut self,
         batch: &BatchInputs<'_>,
         fates: &[Fate],
+        keys: &[u64],
         main: &mut dyn Backend,
         out: &mut BatchOutputs,
     ) -> Result<()> {
-        let last = self.find_folds(batch, fates);
+        let last = self.find_folds(batch, fates, keys);
         if last.is_none() && batch.rows.is_multiple_of(ROWS_MULTIPLE) {
             return main.evaluate(batch, out);
         }
@@ -94,19 +96,26 @@ impl<'a> FoldRouter<'a> {
     }
 
     /// Finds the fold of each row, and returns the last of them.
-    fn find_folds(&mut self, batch: &BatchInputs<'_>, fates: &[Fate]) -> Option<u8> {
+    fn find_folds(&mut self, batch: &BatchInputs<'_>, fates: &[Fate], keys: &[u64]) -> Option<u8> {
         self.of_row.clear();
         let Some(trained) = self.folds.training_rows() else {
             self.of_row.resize(batch.rows, None);
             return None;
         };
-        let [d1, d2] = dims(batch);
-        let hasher = &mut self.hasher;
-        let rows = batch.x1.chunks_exact(d1).zip(batch.x2.chunks_exact(d2)).zip(fates);
-        self.of_row.extend(rows.map(|((x1, x2), fate)| match fate {
-            Fate::Good => trained.fold_of(hasher.hash(x1, x2)).and_then(|fold| u8::try_from(fold).ok()),
-            _ => None,
-        }));
+        let fold_of = |hash| trained.fold_of(hash).and_then(|fold| u8::try_from(fold).ok());
+        if self.folds.are_keyed() {
+            let rows = keys.iter().zip(fates);
+            self.of_row.extend(rows.map(|(key, fate)| (*fate == Fate::Good).then(|| fold_of(*key))?));
+            self.of_row.resize(batch.rows, None);
+        } else {
+            let [d1, d2] = dims(batch);
+            let hasher = &mut self.hasher;
+            let rows = batch.x1.chunks_exact(d1).zip(batch.x2.chunks_exact(d2)).zip(fates);
+            self.of_row.extend(rows.map(|((x1, x2), fate)| match fate {
+                Fate::Good => fold_of(hasher.hash(x1, x2)),
+                _ => None,
+            }));
+        }
         self.of_row.iter().copied().max().flatten()
     }
 }

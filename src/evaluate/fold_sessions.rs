@@ -41,6 +41,11 @@ impl FoldSessions {
         self.0.as_ref()?.bundle.training_rows()
     }
 
+    /// Whether training rows are known by a key, and not by their embeddings.
+    pub(super) fn are_keyed(&self) -> bool {
+        self.0.as_ref().is_some_and(|folds| !folds.bundle.row_key().is_empty())
+    }
+
     /// Borrows a session of a fold.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::error::{Error, Place, Result};
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts};
 
-use super::held_out_rows::fitted_folds;
+use super::held_out_rows::{fitted_folds, repeated_keys};
 use super::memory_plan::MemoryPlan;
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
@@ -32,6 +32,9 @@ pub struct FitOptions {
     pub label: Option<String>,
     /// Column whose equal values keep rows in one fold.
     pub group: Option<String>,
+    /// Columns by whose values the bundle knows its training rows again, instead of by their
+    /// embeddings; none as a rule.
+    pub key: Vec<String>,
     /// Decryption keys of encrypted files.
     pub keys: Option<EncryptionKeys>,
     /// Whether pages are not compared with their checksums.
@@ -78,6 +81,10 @@ pub fn fit_files(
     progress: &dyn FitProgress,
 ) -> Result<FitReport> {
     BundleContents::check_target(dir, options.overwrite)?;
+    if !options.key.is_empty() && options.recipe.folds < 2 {
+        let what = "--key says how training rows are known again, and with --folds 1 they are not; omit one of the two";
+        return Err(Error::Usage(what.into()));
+    }
     let files = TrainingFiles::find(
         inputs,
         options.keys.as_ref(),
@@ -102,8 +109,13 @@ pub fn fit_files(
         dims[1],
         classes.len()
     );
-    let request =
-        ColumnRequest { x1: (&x1, dims[0]), x2: (&x2, dims[1]), label: Some(&label), classes: &classes };
+    let request = ColumnRequest {
+        x1: (&x1, dims[0]),
+        x2: (&x2, dims[1]),
+        label: Some(&label),
+        classes: &classes,
+        key: &options.key,
+    };
     let source =
         TrainingSource { files: &files, request: &request, group: options.group.as_deref(), labelled_rows };
     let (trained, unfinished) = train_on(&source, dir, options, progress)?;
@@ -189,11 +201,12 @@ fn train_in_memory(
         tracing::info!("training on {} rows drawn uniformly from {} (--max-rows)", sample.rows(), fates.good);
     }
     let set = sample.training_set(source.place(), source.classes());
-    let found = warnings::of_rows(&set, source.classes());
+    let mut found = warnings::of_rows(&set, source.classes());
+    found.extend(repeated_keys(&set, source.request.key));
     found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
     let mut models = train(&set, recipe, progress)?;
     let of_folds = std::mem::take(&mut models.folds);
-    let folds = fitted_folds(&set, of_folds, &models.fold_of_row);
+    let folds = fitted_folds(&set, of_folds, &models.fold_of_row, source.request.key);
     Ok(Trained { models, folds, rows: sample.rows(), fates, warnings: found })
 }
 

@@ -21,6 +21,8 @@ pub(super) struct ReservoirSample {
     groups: Vec<u64>,
     /// Rows offered so far.
     offered: usize,
+    /// The hash of each row's key; empty without a key.
+    keys: Vec<u64>,
     max_rows: usize,
     rng: ChaCha8Rng,
 }
@@ -35,6 +37,7 @@ impl ReservoirSample {
             y: Vec::new(),
             groups: Vec::new(),
             offered: 0,
+            keys: Vec::new(),
             max_rows,
             rng: random_stream(seed, RandomStream::Sample),
         }
@@ -58,10 +61,12 @@ impl ReservoirSample {
             }
             self.y[place] = row.y;
             self.groups.get_mut(place).into_iter().zip(row.group).for_each(|(old, new)| *old = new);
+            self.keys.get_mut(place).into_iter().zip(row.key).for_each(|(old, new)| *old = new);
         } else {
             self.x.iter_mut().zip(row.x).for_each(|(values, new)| values.extend_from_slice(new));
             self.y.push(row.y);
             self.groups.extend(row.group);
+            self.keys.extend(row.key);
         }
     }
 
@@ -74,6 +79,7 @@ impl ReservoirSample {
         let modality =
             |m: usize| EmbeddingMatrix { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
         let groups = (self.groups.len() == self.y.len()).then_some(self.groups.as_slice());
-        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups }
+        let keys = (self.keys.len() == self.y.len()).then_some(self.keys.as_slice());
+        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups, keys }
     }
 }

@@ -1,20 +1,21 @@
-//! Groups of related rows, which no split separates: rows of one group id, and rows with identical
-//! embeddings: by the hash under which a bundle knows them again, so that no row is known in two folds.
+//! Groups of related rows, which no split separates: rows of one group id or of one key, and rows with
+//! identical embeddings: by the hash under which a bundle knows them again, so that no row is known in
+//! two folds.
 
 use std::collections::HashSet;
 
 use super::training_set::TrainingSet;
 
 /// A group of each row: equal numbers are one group. Where identical embeddings would join all rows,
-/// there is nothing to learn from them, and only group ids count.
+/// there is nothing to learn from them, and only group ids and keys count.
 pub(crate) fn row_groups(set: &TrainingSet<'_>) -> Vec<usize> {
     let groups = |with_copies: bool| -> Vec<usize> {
         let mut parent: Vec<usize> = (0..set.y.len()).collect();
         if with_copies {
             join_equal(&mut parent, set.row_hashes());
         }
-        if let Some(groups) = set.groups {
-            join_equal(&mut parent, groups.iter().copied());
+        for ids in [set.groups, set.keys].into_iter().flatten() {
+            join_equal(&mut parent, ids.iter().copied());
         }
         (0..set.y.len()).map(|row| root(&mut parent, row)).collect()
     };
@@ -62,8 +63,12 @@ mod tests {
             y: &[0, 1, 0, 1, 0, 1],
             classes: 2,
             groups: None,
+            keys: None,
         };
         assert_eq!(row_groups(&set), [0, 1, 0, 3, 4, 5]);
+        set.keys = Some(&[1, 1, 2, 3, 4, 4]);
+        assert_eq!(row_groups(&set), [0, 0, 0, 3, 4, 4]);
+        set.keys = None;
         set.groups = Some(&[1, 2, 3, 4, 3, 4]);
         assert_eq!(row_groups(&set), [0, 1, 0, 3, 0, 3]);
         // A bundle knows no sign of zero.

@@ -17,6 +17,8 @@ pub(super) struct TrainingRow<'a> {
     pub y: u32,
     /// The value of the group column, where there is one.
     pub group: Option<u64>,
+    /// The hash of the row's key, where the bundle is to know rows by one.
+    pub key: Option<u64>,
 }
 
 /// Visits the usable rows of a file, and counts the fates of all.
@@ -50,6 +52,7 @@ pub(super) fn read_rows(
                         x: [&samples.x1[row * d1..][..d1], &samples.x2[row * d2..][..d2]],
                         y: samples.class[row],
                         group: groups.as_ref().and_then(|groups| groups.get(row)).copied(),
+                        key: samples.keys.get(row).copied(),
                     })?;
                 }
             }

@@ -62,7 +62,7 @@ pub fn train(set: &TrainingSet<'_>, recipe: &Recipe, progress: &dyn FitProgress)
     if recipe.folds > 1 {
         let folds = split::grouped_folds(&rows, set.y, &groups, recipe.folds, &mut rng);
         if folds.len() < 2 {
-            let what = "all rows are of one group, which no fold may separate; fit with --folds 1";
+            let what = "all rows are of one group or key, which no fold may separate; fit with --folds 1";
             return Err(Error::bad_data(set.place.clone(), what));
         }
         let context = FoldContext { set, groups: &groups, recipe, progress };

@@ -38,10 +38,14 @@ pub struct TrainingSet<'a> {
     /// The group of each row, where rows are related: a group never lies in two folds. Rows with
     /// identical embeddings are of one group in any case.
     pub groups: Option<&'a [u64]>,
+    /// The hash of each row's key, where a bundle is to know the rows by it and not by their
+    /// embeddings: rows of one key never lie in two folds.
+    pub keys: Option<&'a [u64]>,
 }
 
 impl TrainingSet<'_> {
-    /// The hash of each row's embeddings, by which a bundle knows its training rows again.
+    /// The hash of each row's embeddings, by which a bundle knows its training rows again unless they
+    /// have keys.
     pub(super) fn row_hashes(&self) -> impl Iterator<Item = u64> {
         let mut hasher = RowHasher::default();
         (0..self.y.len()).map(move |row| hasher.hash(self.x[0].row(row), self.x[1].row(row)))

@@ -121,7 +121,7 @@ mod tests {
             EmbeddingMatrix { column: "x1", dim, values: x1 },
             EmbeddingMatrix { column: "x2", dim: 1, values: x2 },
         ];
-        let set = TrainingSet { place: Place::file("f"), x, y, classes: 2, groups: None };
+        let set = TrainingSet { place: Place::file("f"), x, y, classes: 2, groups: None, keys: None };
         of_rows(&set, &[Class::Integer(0), Class::Integer(1)]).into_iter().map(|w| w.code).collect()
     }
 

@@ -9,6 +9,7 @@ use super::extract::{Embeddings, InvalidEmbedding};
 use super::fate::{Fate, Modality};
 use super::label::LabelIndex;
 use super::label_type::LabelPlace;
+use super::row_key::key_hashes;
 
 /// A batch of samples.
 #[derive(Debug, Clone)]
@@ -27,14 +28,16 @@ pub struct Samples {
     pub fates: Vec<Fate>,
     /// The label column as it is in the file, for reports of bad rows.
     pub label: ArrayRef,
+    /// The hash of each row's key ([`key_hashes`](super::key_hashes)); empty where no key is read.
+    pub keys: Vec<u64>,
 }
 
 impl Samples {
-    /// Assembles samples from the three columns. Every row gets one fate: the label's takes
+    /// Assembles samples from the three columns and those of a key, if any. Every row gets one fate: the label's takes
     /// precedence over x1's, and x1's over x2's.
     ///
     /// # Errors
-    /// As for [`LabelIndex::encode`].
+    /// As for [`LabelIndex::encode`] and [`key_hashes`](super::key_hashes).
     pub fn assemble(
         index: &LabelIndex,
         first_row: usize,
@@ -42,6 +45,7 @@ impl Samples {
         x2: Embeddings,
         label: ArrayRef,
         at: &LabelPlace,
+        key: &[ArrayRef],
     ) -> Result<Self> {
         let rows = label.len();
         let (class, invalid_labels) = index.encode(&label, at)?;
@@ -54,7 +58,8 @@ impl Samples {
                 *slot = fate;
             }
         }
-        Ok(Self { first_row, rows, x1: x1.values, x2: x2.values, class, fates, label })
+        let keys = if key.is_empty() { Vec::new() } else { key_hashes(key, rows)? };
+        Ok(Self { first_row, rows, x1: x1.values, x2: x2.values, class, fates, label, keys })
     }
 }
 

@@ -26,11 +26,12 @@ enum State {
         x2: Option<EmbeddingData>,
         label: ArrayRef,
         at: LabelPlace,
+        key: Vec<ArrayRef>,
     },
 }
 
 impl DeferredSamples {
-    /// A batch of three columns, of which the label's is at `at`; without `x2`, x1 is both embeddings.
+    /// A batch of three columns, of which the label's is at `at`, and those of a key; without `x2`, x1 is both embeddings.
     pub(super) fn new(
         index: &Arc<LabelIndex>,
         first_row: usize,
@@ -38,8 +39,9 @@ impl DeferredSamples {
         x2: Option<EmbeddingData>,
         label: ArrayRef,
         at: LabelPlace,
+        key: Vec<ArrayRef>,
     ) -> Self {
-        Self(State::Deferred { index: Arc::clone(index), first_row, x1, x2, label, at })
+        Self(State::Deferred { index: Arc::clone(index), first_row, x1, x2, label, at, key })
     }
 
     /// Reads the embeddings, unless they are loaded.
@@ -50,10 +52,10 @@ impl DeferredSamples {
     pub fn read(self, buffers: &mut ReadBuffers) -> Result<Samples> {
         match self.0 {
             State::Loaded(samples) => Ok(samples),
-            State::Deferred { index, first_row, x1, x2, label, at } => {
+            State::Deferred { index, first_row, x1, x2, label, at, key } => {
                 let x1 = x1.read(buffers)?;
                 let x2 = x2.map_or_else(|| Ok(x1.clone()), |x2| x2.read(buffers))?;
-                Samples::assemble(&index, first_row, x1, x2, label, &at)
+                Samples::assemble(&index, first_row, x1, x2, label, &at, &key)
             }
         }
     }

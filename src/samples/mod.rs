@@ -14,6 +14,7 @@ mod label_values;
 mod pages;
 mod probe;
 mod roles;
+mod row_key;
 mod source;
 mod spark_vector;
 
@@ -29,4 +30,5 @@ pub use label_type::{LabelPlace, LabelType};
 pub use pages::embedding_data::ReadBuffers;
 pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddings, obvious_label};
 pub use roles::{ColumnRequest, Roles};
+pub use row_key::{check_key_type, key_hashes};
 pub use source::{SampleReader, Source};

@@ -10,6 +10,7 @@ use arrow::datatypes::{FieldRef, Schema};
 use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::ColumnNames;
+use crate::storage::partition_integer;
 
 use super::batch::Samples;
 use super::embedding_type::EmbeddingType;
@@ -19,6 +20,7 @@ use super::label::LabelIndex;
 use super::label_source::FolderLabel;
 use super::label_type::LabelPlace;
 use super::probe;
+use super::row_key::check_key_type;
 
 /// The columns that make a sample, and the dimensions and classes of the models.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,8 @@ pub struct ColumnRequest<'a> {
     pub label: Option<&'a str>,
     /// The classes, in the order of the classifiers' outputs.
     pub classes: &'a [Class],
+    /// Columns, or folders of the path, that are the key of a row; empty where none is read.
+    pub key: &'a [String],
 }
 
 /// The columns of a schema that make samples. Cheap to clone.
@@ -39,7 +43,8 @@ pub struct ColumnRequest<'a> {
 pub struct Roles {
     pub(super) x1: EmbeddingColumn,
     pub(super) x2: EmbeddingColumn,
-    pub(super) label: LabelSource,
+    pub(super) label: ValueSource,
+    pub(super) key: Vec<ValueSource>,
     index: Arc<LabelIndex>,
 }
 
@@ -49,17 +54,17 @@ pub(super) struct NamedColumn {
     pub(super) position: usize,
 }
 
-/// Where labels are.
+/// Where labels or parts of keys are.
 #[derive(Debug, Clone)]
-pub(super) enum LabelSource {
+pub(super) enum ValueSource {
     Column(NamedColumn),
-    /// The label of this name is the same on all rows.
+    /// The value of this name is the same on all rows.
     Folder(String, FolderLabel),
 }
 
-impl LabelSource {
-    /// The column that was found, else the folder of that name.
-    fn find(
+impl ValueSource {
+    /// The label: the column that was found, else the folder of that name.
+    fn label(
         label: &str,
         found: Result<(usize, &FieldRef)>,
         place: &Place,
@@ -75,6 +80,30 @@ impl LabelSource {
                 .map(|value| Self::Folder(label.to_owned(), value))
                 .map_err(|what| Error::bad_data(column, what)),
             (Err(missing), None) => Err(missing),
+        }
+    }
+
+    /// A part of the key, likewise. A folder of digits is an integer, as in SQL.
+    fn key(name: &str, found: Result<(usize, &FieldRef)>, place: &Place) -> Result<Self> {
+        let column = place.clone().column(name);
+        match (found, FolderLabel::text(&place.file, name)) {
+            (Ok((position, field)), _) => {
+                check_key_type(field.data_type(), &column)?;
+                Ok(Self::Column(NamedColumn { name: name.to_owned(), position }))
+            }
+            (Err(_), Some(value)) => {
+                let class = value.map(|value| match partition_integer(&value) {
+                    Some(number) => Class::Integer(number),
+                    None => Class::String(value),
+                });
+                Ok(Self::Folder(name.to_owned(), FolderLabel(class)))
+            }
+            (Err(Error::BadData { place, what }), None) => {
+                let why = "training rows are known again by this column (fit --key): keep it in the data, or fit with \
+                           other columns";
+                Err(Error::BadData { place, what: format!("{what}; {why}") })
+            }
+            (Err(other), None) => Err(other),
         }
     }
 
@@ -114,10 +143,11 @@ impl Roles {
         let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
         let index = LabelIndex::new(request.classes)?;
         let label = match request.label {
-            Some(label) => LabelSource::find(label, find(label), place, &index)?,
-            None => LabelSource::Folder(String::new(), FolderLabel(request.classes.first().cloned())),
+            Some(label) => ValueSource::label(label, find(label), place, &index)?,
+            None => ValueSource::Folder(String::new(), FolderLabel(request.classes.first().cloned())),
         };
-        Ok(Self { x1, x2, label, index: Arc::new(index) })
+        let key = request.key.iter().map(|name| ValueSource::key(name, find(name), place));
+        Ok(Self { x1, x2, label, key: key.collect::<Result<_>>()?, index: Arc::new(index) })
     }
 
     /// The names of x1 and x2.
@@ -178,11 +208,12 @@ impl Roles {
         let x2 = if self.is_one_column() { x1.clone() } else { embeddings(&self.x2)? };
         let first_row = first_row + rows.start;
         let at = LabelPlace::Rows(place.column(self.label.name()), first_row);
-        let label = match &self.label {
-            LabelSource::Column(column) => read(column),
-            LabelSource::Folder(_, label) => label.column(rows.len()),
+        let values = |source: &ValueSource| match source {
+            ValueSource::Column(column) => read(column),
+            ValueSource::Folder(_, value) => value.column(rows.len()),
         };
-        Samples::assemble(&self.index, first_row, x1, x2, label, &at)
+        let key: Vec<_> = self.key.iter().map(values).collect();
+        Samples::assemble(&self.index, first_row, x1, x2, values(&self.label), &at, &key)
     }
 
     /// Whether x1 and x2 are the same column.

@@ -17,7 +17,7 @@ use super::label_type::LabelPlace;
 use super::pages::ListPageReader;
 use super::pages::embedding_data::EmbeddingData;
 use super::probe;
-use super::roles::{ColumnRequest, EmbeddingColumn, LabelSource, NamedColumn, Roles};
+use super::roles::{ColumnRequest, EmbeddingColumn, NamedColumn, Roles, ValueSource};
 
 /// A file and its columns of samples. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -85,14 +85,18 @@ impl Source {
                 None => EmbeddingReader::Arrow(Box::new(open(column)?), *kind, *dim),
             })
         };
-        let Roles { x1, x2, label, .. } = &self.roles;
+        let open_values = |source: &ValueSource| -> Result<ValueReader> {
+            Ok(match source {
+                ValueSource::Column(column) => ValueReader::Column(Box::new(open(column)?)),
+                ValueSource::Folder(_, value) => ValueReader::Folder(value.clone()),
+            })
+        };
+        let Roles { x1, x2, label, key, .. } = &self.roles;
         Ok(SampleReader {
             x1: open_embedding(x1)?,
             x2: if self.roles.is_one_column() { None } else { Some(open_embedding(x2)?) },
-            label: match label {
-                LabelSource::Column(column) => LabelReader::Column(Box::new(open(column)?)),
-                LabelSource::Folder(_, label) => LabelReader::Folder(label.clone()),
-            },
+            label: open_values(label)?,
+            key: key.iter().map(open_values).collect::<Result<_>>()?,
             source: self.clone(),
             place: self.input.place().row_group(row_group),
             rows,
@@ -107,7 +111,8 @@ pub struct SampleReader {
     place: Place,
     x1: EmbeddingReader,
     x2: Option<EmbeddingReader>,
-    label: LabelReader,
+    label: ValueReader,
+    key: Vec<ValueReader>,
     rows: Range<usize>,
     batch_rows: usize,
 }
@@ -117,9 +122,10 @@ impl SampleReader {
         let x1 = self.x1.read(rows)?;
         let x2 = self.x2.as_mut().map(|reader| reader.read(rows)).transpose()?;
         let label = self.label.read(rows)?;
+        let key = self.key.iter_mut().map(|reader| reader.read(rows)).collect::<Result<_>>()?;
         let name = self.source.roles.label.name();
         let at = LabelPlace::Rows(self.place.clone().column(name), self.rows.start);
-        Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x1, x2, label, at))
+        Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x1, x2, label, at, key))
     }
 }
 
@@ -147,17 +153,17 @@ impl std::fmt::Debug for SampleReader {
     }
 }
 
-/// The reader of the labels of a row group.
-enum LabelReader {
+/// The reader of the labels of a row group, or of a part of its keys.
+enum ValueReader {
     Column(Box<ColumnReader>),
     Folder(FolderLabel),
 }
 
-impl LabelReader {
+impl ValueReader {
     fn read(&mut self, rows: usize) -> Result<ArrayRef> {
         match self {
             Self::Column(reader) => reader.read(rows),
-            Self::Folder(label) => Ok(label.column(rows)),
+            Self::Folder(value) => Ok(value.column(rows)),
         }
     }
 }

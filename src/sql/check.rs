@@ -75,6 +75,7 @@ fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<O
             break;
         }
     }
+    run.session().check_shift()?;
     if rows == 0 && expect == Expect::AllTrue {
         return Ok(Some("(no row)".to_owned()));
     }

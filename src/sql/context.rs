@@ -22,6 +22,7 @@ use super::interrupt::{Interrupt, StoppableJoins};
 use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
+use super::zero_lists::ZeroLists;
 use super::zero_order::ZeroOrder;
 
 /// A context in which every quoted path, glob or URL is a table, read as
@@ -70,6 +71,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_default_features()
         .with_table_factory("ARROW".to_owned(), Arc::new(CheckedArrowTables))
         .with_analyzer_rules(rules)
+        .with_optimizer_rule(Arc::new(ZeroLists))
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();
     let context = SessionContext::new_with_state(state);
@@ -77,6 +79,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     let tables = Arc::clone(context.state().catalog_list());
     context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));
     let threads = options.models.sessions.or(options.threads);
-    register(&context, ModelOptions { sessions: threads, ..options.models.clone() });
+    let functions = register(&context, ModelOptions { sessions: threads, ..options.models.clone() });
+    context.state_ref().write().config_mut().set_extension(Arc::new(functions));
     Ok(context)
 }

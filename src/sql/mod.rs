@@ -37,6 +37,7 @@ mod statements;
 mod store_registry;
 mod table_files;
 mod table_format;
+mod zero_lists;
 mod zero_order;
 
 use std::io::Write;

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use crate::evaluate::OnShift;
+
 use super::functions::ModelOptions;
 use super::output::Layout;
 
@@ -17,6 +19,8 @@ pub struct SqlOptions {
     pub no_page_checksums: bool,
     /// The models behind `lsmi(x1, x2, y)`.
     pub models: ModelOptions,
+    /// The treatment of rows of a query that these models do not describe.
+    pub on_shift: OnShift,
 }
 
 /// One or more statements and how to run and print them.

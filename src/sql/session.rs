@@ -13,9 +13,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
+use crate::evaluate::OnShift;
 
 use super::context::interruptible_context;
 use super::file_tables::register_table;
+use super::functions::Functions;
 use super::interrupt::Interrupt;
 use super::panics::catch_reader_panics;
 use super::read_chunks::{ReadChunks, locate_damage};
@@ -30,6 +32,7 @@ pub struct Session {
     context: SessionContext,
     runtime: Runtime,
     interrupt: Interrupt,
+    on_shift: OnShift,
 }
 
 impl Session {
@@ -57,7 +60,7 @@ impl Session {
                 Ok::<_, Error>(context)
             })
         })??;
-        Ok(Self { context, runtime, interrupt })
+        Ok(Self { context, runtime, interrupt, on_shift: request.options.on_shift })
     }
 
     /// The DataFusion session context.
@@ -99,6 +102,25 @@ impl Session {
         names
     }
 
+    /// Says once a statement what is off about the rows that models have evaluated in it.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with `--on-shift fail`.
+    pub(super) fn check_shift(&self) -> Result<()> {
+        for shift in self.take_shifts() {
+            match self.on_shift {
+                OnShift::Warn => tracing::warn!("{shift}"),
+                OnShift::Fail => return Err(shift),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_shifts(&self) -> Vec<Error> {
+        let functions = self.context.state().config().get_extension::<Functions>();
+        functions.map(|functions| functions.take_shifts()).unwrap_or_default()
+    }
+
     /// Runs blocking work until `stop` is set. A separate thread polls the flag, because all runtime
     /// threads may be busy with the query.
     pub(super) fn run_stoppable<T>(
@@ -110,6 +132,8 @@ impl Session {
         if let Some(chunks) = self.context.state().config().get_extension::<ReadChunks>() {
             chunks.clear();
         }
+        // Those of a query that failed.
+        drop(self.take_shifts());
         let output = thread::scope(|scope| {
             // The channel closes when the work returns or panics.
             let (_open, work_ends) = mpsc::channel::<Infallible>();

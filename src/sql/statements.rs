@@ -60,6 +60,7 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
         let stream = stream.map_err(|e| convert_error(e, &tables.join(" or ")))?;
         if stream.schema().fields().is_empty() {
             rows += drain(run, stream, &tables)?;
+            run.session().check_shift()?;
             continue;
         }
         results += 1;
@@ -70,6 +71,7 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
             )));
         }
         rows += write_rows(run, stream, &tables, &layout, out)?;
+        run.session().check_shift()?;
     }
     out.flush().map_err(write_error)?;
     Ok(rows)

@@ -56,5 +56,44 @@ fn external(place: Place, doing: &'static str, source: Box<dyn StdError + Send +
 }
 
 fn damaged(place: Place, error: &dyn StdError) -> Error {
-    Error::bad_data(place, format!("cannot be decoded: {error}; the file is damaged, write it again"))
+    let error = error.to_string();
+    let what = unreadable_encoding(&error)
+        .unwrap_or_else(|| format!("cannot be decoded: {error}; the file is damaged, write it again"));
+    Error::bad_data(place, what)
+}
+
+/// What to do about an encoding that the Parquet crate can't read in a whole file, if that is what an
+/// error of it says. DuckDB writes the differences of 32-bit integers in up to 64 bits, which other
+/// readers take; this one wants them in 32.
+pub(crate) fn unreadable_encoding(error: &str) -> Option<String> {
+    const WIDE: [&str; 3] = ["first value too large", "'min_delta' too large", "Invalid delta bit width"];
+    WIDE.iter().any(|text| error.contains(text)).then(|| {
+        format!(
+            "has an encoding that can't be read: DELTA_BINARY_PACKED with values of more than the type's bits \
+             ({}), as DuckDB writes INTEGER and UINTEGER under PARQUET_VERSION v2; write the column again with \
+             PARQUET_VERSION v1, or as BIGINT",
+            error.rsplit("error: ").next().unwrap_or(error).trim_end()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoding_that_is_not_read_is_no_damage() {
+        let of =
+            |text: &str| parquet(Place::file("f"), "read", ParquetError::General(text.into())).to_string();
+        let error = of("first value too large");
+        assert!(
+            error.contains("can't be read: DELTA_BINARY_PACKED") && !error.contains("damaged"),
+            "{error}"
+        );
+        assert!(error.contains("bits (first value too large), as DuckDB"), "{error}");
+        assert!(
+            of("Invalid delta bit width 33 which is larger than expected 32 ").contains("expected 32), as")
+        );
+        assert!(of("Not enough data to decode 'min_delta'").contains("damaged"));
+    }
 }

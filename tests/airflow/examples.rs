@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use super::{Airflow, is_valid};
-use crate::harness::{lsmi, must, query};
+use super::{Airflow, is_valid, python};
+use crate::harness::{last_json, lsmi, must, query};
 
 const EXAMPLES: &str = "pipelines/airflow/example_dags";
 
@@ -137,4 +138,37 @@ fn new_models_are_promoted_where_they_hold() {
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(data.join("bundles/20260208/bundle.json").exists());
     assert_eq!(fs::read_link(data.join("bundle")).unwrap(), first);
+}
+
+#[test]
+fn the_operator_of_fit_has_the_flags_of_folds() {
+    let arguments = |of: &str| {
+        let script = format!(
+            "import json
+from airflow_provider_lsmi_etl.operators import LsmiFitOperator
+fit = LsmiFitOperator(task_id='fit', train='train.parquet', bundle='models', {of})
+assert {{'group', 'key'}} <= set(fit.template_fields)
+print(json.dumps(fit.command_arguments()))"
+        );
+        let ran = must(
+            Command::new(python()).args(["-c", &script]).env("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR"),
+        );
+        let arguments: Vec<String> = serde_json::from_value(last_json(&ran)).unwrap();
+        arguments
+    };
+    let plain = ["fit", "train.parquet", "--json", "--bundle", "models"];
+    assert_eq!(arguments(""), plain);
+    assert_eq!(arguments("folds=1, key='id'"), [&plain[..], &["--folds", "1", "--key", "id"]].concat());
+    let all = arguments("folds=2, group='patient', key=['source', 'id']");
+    let dir = tempfile::tempdir().unwrap();
+    gaussian(&dir.path().join("rows.parquet"), 400, 1);
+    let query = "COPY (SELECT x1, x2, y, row_number() OVER () AS id, 'a' AS source, row_number() OVER () / 4 AS patient \
+                 FROM 'rows.parquet') TO 'train.parquet'";
+    must(lsmi().current_dir(dir.path()).args(["sql", query]));
+    must(lsmi().current_dir(dir.path()).args(all));
+    let manifest = fs::read(dir.path().join("models/bundle.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let rows = &manifest["training_rows"];
+    assert_eq!(rows["key"], serde_json::json!(["source", "id"]));
+    assert_eq!(rows["filters"].as_array().unwrap().len(), 2);
 }

@@ -3,6 +3,7 @@
 //! models, on the same file.
 
 mod counts;
+mod keys;
 mod models;
 mod refused;
 mod values;
@@ -22,7 +23,7 @@ const COLUMNS: [&str; 9] = ["r", "u1", "u2", "s", "i1", "i2", "i12", "h1", "h2"]
 
 /// A folder with `train.parquet` (3 000 rows with their number as `id`, of which the first 2 000 were
 /// trained on), the bundle `folded`, and the bundles `plain_0` (its main models) to `plain_5` (those
-/// of fold 4), which have no folds.
+/// of fold 4), which have no folds. `keyed` is `folded`, but knows the rows by `id`.
 fn work() -> &'static Path {
     static WORK: OnceLock<PathBuf> = OnceLock::new();
     WORK.get_or_init(|| {
@@ -32,6 +33,7 @@ fn work() -> &'static Path {
             write(&dir.join("train.parquet"), &train);
             let folds = models::folds(&train);
             models::write(&dir.join("folded"), &models::models(0), Some(&folds));
+            models::write(&dir.join("keyed"), &models::models(0), Some(&models::keyed(&train, folds)));
             for seed in 0..=FOLDS as u64 {
                 models::write(&dir.join(format!("plain_{seed}")), &models::models(seed), None);
             }

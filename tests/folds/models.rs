@@ -9,6 +9,7 @@ use lsmi_etl::bundle::{
     Affine, Bundle, BundleContents, Class, Ensemble, FittedFolds, Label, Mixture, Modality, ModelSet,
     RowHasher, Stack, Training, Units,
 };
+use lsmi_etl::samples::key_hashes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -113,7 +114,17 @@ pub(super) fn folds(train: &RecordBatch) -> FittedFolds {
             rows[fold].push(hasher.hash(x1.as_ref().unwrap(), x2.as_ref().unwrap()));
         }
     }
-    FittedFolds { models: (1..=FOLDS as u64).map(models).collect(), rows }
+    FittedFolds { models: (1..=FOLDS as u64).map(models).collect(), rows, key: Vec::new() }
+}
+
+/// The same folds, with the rows known by `id`.
+pub(super) fn keyed(train: &RecordBatch, folds: FittedFolds) -> FittedFolds {
+    let hashes = key_hashes(&[train.column_by_name("id").unwrap().clone()], train.num_rows()).unwrap();
+    let mut rows = vec![Vec::new(); FOLDS];
+    for (id, hash) in hashes.into_iter().enumerate() {
+        rows.get_mut(fold_of(id).unwrap_or(FOLDS)).into_iter().for_each(|rows| rows.push(hash));
+    }
+    FittedFolds { rows, key: vec!["id".to_owned()], ..folds }
 }
 
 /// A column of int32 as options.

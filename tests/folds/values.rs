@@ -14,7 +14,7 @@ use crate::harness::{must, query};
 const ENGINES: [&str; 2] = ["onnxruntime", "embedded"];
 
 /// Rows of the training data in another order, and fewer of them.
-fn shuffled() -> RecordBatch {
+pub(super) fn shuffled() -> RecordBatch {
     let all = read(&work().join("train.parquet"));
     // 1 733 of 3 000 rows: 7 and 3 000 have no common factor.
     let places: UInt32Array = (0..1733_u32).map(|row| (row * 1237 + 11) % 3000).collect();
@@ -28,7 +28,7 @@ fn ids(rows: &RecordBatch) -> Vec<usize> {
 
 /// Checks every value of rows that the bundle with folds has annotated.
 #[track_caller]
-fn are_of_their_own_models(found: &RecordBatch, rows: &RecordBatch, engine: &str) {
+pub(super) fn are_of_their_own_models(found: &RecordBatch, rows: &RecordBatch, engine: &str) {
     let by_hand: Vec<RecordBatch> =
         (0..=FOLDS).map(|set| annotated(rows, &format!("plain_{set}"), &["--engine", engine])).collect();
     let mut differ = 0;

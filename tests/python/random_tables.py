@@ -4,7 +4,8 @@ same rows in memory.
 python random_tables.py PROGRAM SEED TABLES QUESTIONS: makes TABLES tables in the current folder,
 each written in a layout of its own (writer, files, partitions, row groups, pages, dictionaries,
 statistics, null counts), asks QUESTIONS of each, and prints every question that is answered
-differently, with both answers and the layout. The last line is JSON: questions, differences.
+differently, with both answers and the layout. The last line is JSON: questions, differences, and
+questions of tables with an encoding that can't be read, which are neither.
 Needs the packages of requirements.txt.
 """
 
@@ -77,6 +78,8 @@ def without_null_counts(path):
     open(path + ".new", "wb").write(data[:start] + footer + data[-8:])
     try:
         same = pq.read_table(path + ".new").equals(pq.read_table(path))
+        # A stricter reader: what was replaced may have been no count.
+        pl.read_parquet(path + ".new")
     except Exception:
         same = False
     os.replace(path + ".new", path) if same else os.remove(path + ".new")
@@ -234,7 +237,7 @@ def duckdbs(data, questions):
 
 
 def main(program, seed, tables, count):
-    asked = different = 0
+    asked = different = refused = 0
     for at in range(tables):
         rng = random.Random(seed * 1_000_003 + at)
         folder = f"t{at}"
@@ -246,6 +249,11 @@ def main(program, seed, tables, count):
         expected = duckdbs(data, questions)
         found, ran = ours(program, folder, questions)
         asked += count
+        if ran.returncode == 65 and "an encoding that can't be read" in ran.stderr:
+            # What DuckDB makes of k under PARQUET_VERSION v2.
+            asked, refused = asked - count, refused + count
+            shutil.rmtree(folder)
+            continue
         if ran.returncode != 0:
             different += 1
             print(f"seed {seed}, table {at}: exit {ran.returncode}: {ran.stderr.strip()}\n  {done}")
@@ -255,7 +263,7 @@ def main(program, seed, tables, count):
                 different += 1
                 print(f"seed {seed}, table {at}: {text}\n  lsmi-etl {str(a)[:300]}\n  duckdb   {str(b)[:300]}\n  {done}")
         shutil.rmtree(folder)
-    print(json.dumps({"questions": asked, "differences": different}))
+    print(json.dumps({"questions": asked, "differences": different, "refused": refused}))
 
 
 if __name__ == "__main__":

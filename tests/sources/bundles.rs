@@ -51,6 +51,44 @@ fn annotate_writes_the_same_bytes() {
     assert_eq!(last_json(&lsmi(&server, dir, &plan))["rows"], 3000);
 }
 
+/// Rows that the bundle was trained on, by the models of their folds, which are read when the first
+/// row needs them.
+#[test]
+fn rows_that_were_trained_on_have_the_same_bytes() {
+    let (server, dir) = served();
+    let dir = dir.path();
+    fs::copy(fitted().join("train.parquet"), dir.join("train.parquet")).unwrap();
+    let local = bundle().display().to_string();
+    let columns = ["--columns", "fold,i12", "--json"];
+    let annotate = |output: &str, bundle: &str| {
+        let args = [&["annotate", "train.parquet", output, "--bundle", bundle], &columns[..]].concat();
+        last_json(&lsmi(&server, dir, &args))
+    };
+    assert_eq!(annotate("local.parquet", &local)["trained_rows"], 3000);
+    assert_eq!(annotate("remote.parquet", REMOTE)["trained_rows"], 3000);
+    assert!(same(dir, "local.parquet", "remote.parquet"));
+    let query = "SELECT count(DISTINCT fold) AS folds, count(fold) AS rows FROM 'remote.parquet'";
+    let found = last_json(&lsmi(&server, dir, &["sql", "--format", "ndjson", query]));
+    assert_eq!((&found["folds"], &found["rows"]), (&5.into(), &3000.into()));
+
+    // Queries over the bundle of the store give the bits of annotate.
+    let query =
+        format!("SELECT count(*) AS rows FROM 'remote.parquet' WHERE lsmi_s(x1, x2, y, '{REMOTE}') = s");
+    assert_eq!(last_json(&lsmi(&server, dir, &["sql", "--format", "ndjson", &query]))["rows"], 3000);
+
+    // A model of a fold that is gone is named when a row needs it.
+    let file = "models/b/fold_2.density_1.onnx";
+    server.put(file, &dir.join("train.parquet"));
+    let ran = run(server.lsmi().current_dir(dir).args([
+        "annotate",
+        "train.parquet",
+        "out.parquet",
+        "--bundle",
+        REMOTE,
+    ]));
+    refused(&ran, 78, &[REMOTE, "fold_2.density_1.onnx", "has changed"]);
+}
+
 #[test]
 fn sql_and_report_show_the_same_values() {
     let (server, dir) = served();

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use tempfile::TempDir;
 
 use crate::harness::files::{batch, write};
-use crate::harness::{Ran, last_json, lsmi, lsmi_in, must, python, refused, repository};
+use crate::harness::{Ran, last_json, lsmi, lsmi_in, must, python, refused, repository, run};
 
 /// A file with the integers 0..rows as `v`.
 fn numbers(dir: &Path, name: &str, rows: i64) {
@@ -291,6 +293,71 @@ fn statistics_are_not_believed_where_they_mislead() {
         Arc::new(TimestampMicrosecondArray::from(vec![-62_135_596_800_000_000, 0, 253_402_300_799_000_000]));
     columns(dir, "far.parquet", &[("id", id), ("t", far)]);
     assert_eq!(answer(dir, "SELECT id FROM 'far.parquet' WHERE t >= TIMESTAMP '2024-01-01 00:00:00'"), ["3"]);
+}
+
+/// Of a list of four values or more, or of several lists in one, the engine makes a set of bits.
+#[test]
+fn zeros_of_both_signs_are_in_a_list() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let values = [0.0, -0.0, 1.0, f64::INFINITY, f64::NAN, 2.5];
+    let id: ArrayRef = Arc::new(Int64Array::from_iter_values(0..7));
+    let x: ArrayRef = Arc::new(Float64Array::from_iter(values.map(Some).into_iter().chain([None])));
+    let f: ArrayRef = cast(&x, &DataType::Float32).unwrap();
+    columns(dir, "zeros.parquet", &[("id", id), ("x", x), ("f", f)]);
+    for column in ["x", "f"] {
+        for (list, ids) in [
+            ("IN (0.0, 7, 8, 9, 10)", &["0", "1"][..]),
+            ("IN (-0.0, 7, 8, 9, 10)", &["0", "1"]),
+            ("IN (0, 1)", &["0", "1", "2"]),
+            ("NOT IN (-0.0, 7, 8, 9, 10)", &["2", "3", "4", "5"]),
+            ("IN (CAST('-0.0' AS REAL), CAST('nan' AS REAL), 2.5, 9, 10)", &["0", "1", "4", "5"]),
+            ("IN (id - id, 7, 8, 9, 10)", &["0", "1"]),
+        ] {
+            let query = format!("SELECT id FROM 'zeros.parquet' WHERE {column} {list} ORDER BY id");
+            assert_eq!(answer(dir, &query), ids, "{query}");
+            let query = format!("SELECT {column} {list} AS found FROM 'zeros.parquet' ORDER BY id");
+            let found: Vec<String> = (0..6)
+                .map(|id| ids.contains(&id.to_string().as_str()).to_string())
+                .chain(["\"\"".to_owned()])
+                .collect();
+            assert_eq!(answer(dir, &query), found, "{query}");
+        }
+        let lists = format!("{column} IN (9, 10) OR {column} IN (-0.0, 1.0) OR {column} = 2.5");
+        assert_eq!(
+            answer(dir, &format!("SELECT id FROM 'zeros.parquet' WHERE {lists} ORDER BY id")),
+            ["0", "1", "2", "5"]
+        );
+        let chain: Vec<String> = (0..9).map(|value| format!("{column} = {value}")).collect();
+        let chain = format!("SELECT id FROM 'zeros.parquet' WHERE {} ORDER BY id", chain.join(" OR "));
+        assert_eq!(answer(dir, &chain), ["0", "1", "2"]);
+    }
+}
+
+/// DuckDB writes 32-bit integers in a way that the Parquet crate does not read: the file is whole.
+#[test]
+fn wide_differences_of_duckdb_are_no_damage() {
+    let dir = TempDir::new().unwrap();
+    let write = "import duckdb
+duckdb.execute('''COPY (SELECT i AS id, (i * 2654435761 % 4294967296)::UINTEGER AS k FROM range(1000) AS t(i))
+    TO 'wide.parquet' (FORMAT parquet, PARQUET_VERSION v2)''')
+duckdb.execute('''COPY (FROM 'wide.parquet') TO 'again.parquet' (FORMAT parquet, PARQUET_VERSION v1)''')";
+    must(Command::new(python()).current_dir(dir.path()).args(["-c", write]));
+    let ask = |query: &str| run(lsmi().current_dir(dir.path()).args(["sql", "--format", "csv", query]));
+    for query in ["SELECT sum(k) FROM 'wide.parquet'", "SELECT * FROM 'wide.parquet' WHERE k > 7"] {
+        let ran = ask(query);
+        assert_eq!(ran.code, 65, "{}", ran.stderr);
+        let words = [
+            "wide.parquet, row group 0, column \"k\"",
+            "an encoding that can't be read: DELTA_BINARY_PACKED",
+        ];
+        for words in [&words[..], &["PARQUET_VERSION v1, or as BIGINT"]].concat() {
+            assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("damaged"), "{}", ran.stderr);
+    }
+    assert_eq!(ask("SELECT sum(id) AS s, count(*) AS n FROM 'wide.parquet'").stdout, "s,n\n499500,1000\n");
+    assert_eq!(ask("SELECT count(k) AS n FROM 'again.parquet'").stdout, "n\n1000\n");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod refusals;
 mod runtime;
 mod shapes;
 mod shell;
+mod shift;
 mod spilling;
 mod stores;
 mod summaries;

@@ -65,8 +65,8 @@ fn columns_that_do_not_fit_are_named_with_the_bundle() {
 fn calls_that_mean_nothing_say_how_to_write_them() {
     let dir = folder();
     for (call, words) in [
-        ("lsmi(x1, x2)", ["three or four arguments", "lsmi(x1, x2, y)"]),
-        ("lsmi_r(x1)", ["three or four arguments", "lsmi_r(x1, x2, y)"]),
+        ("lsmi(x1, x2)", ["three arguments or more", "lsmi(x1, x2, y)"]),
+        ("lsmi_r(x1)", ["three arguments or more", "lsmi_r(x1, x2, y)"]),
         ("lsmi(x1, x2, y, words)", ["must be a literal", "lsmi(x1, x2, y, 'bundle')"]),
         (
             "lsmi(x1, x2, y, 7)",

@@ -101,6 +101,7 @@ impl StepRunner<'_> {
             memory_limit: step.memory_limit,
             no_page_checksums: self.config.annotate.no_page_checksums,
             threads: step.threads,
+            on_shift: self.config.annotate.on_shift,
             bundle: self.config.annotate.bundle.clone(),
             engine: self.config.engine.clone(),
         }

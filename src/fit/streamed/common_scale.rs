@@ -70,6 +70,7 @@ mod tests {
             y: &[0; 20],
             classes: 3,
             groups: None,
+            keys: None,
         };
         let before = Ensemble::from(stack.clone()).log_prob(&[&x]);
         bring_to(&mut stack, &ClassifierData::measure(&set, 0, &[0, 1, 2, 3, 4, 5, 6, 7]));

@@ -7,7 +7,8 @@
 //! networks ([`descent`]). After each the state is saved ([`work_folder`]), from which an interrupted
 //! fit continues.
 //!
-//! A row's fold is a function of its group, or of its embeddings: copies of a row are in one fold.
+//! A row's fold is a function of its group, else of its key, else of its embeddings: copies of a row are in
+//! one fold.
 
 mod adoption;
 mod common_scale;
@@ -31,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::provenance::InputOrigin;
 
 use super::classifier_data::ClassifierData;
+use super::held_out_rows::repeated_keys;
 use super::member::FoldContext;
 use super::memory_plan::MemoryPlan;
 use super::progress::FitProgress;
@@ -68,6 +70,7 @@ struct Work<'a> {
     version: &'a str,
     inputs: Vec<InputOrigin>,
     group: Option<&'a str>,
+    key: &'a [String],
     recipe: String,
     most_rows: u64,
     sample_rows: usize,
@@ -92,9 +95,11 @@ impl StreamedFit<'_> {
         let store = RowStore::open(folder.path(), &stored.folds, self.source.dims())?;
         let sample = RowSample::draw(&store, self.sample_rows, self.recipe.seed, progress)?;
         let columns = [self.source.request.x1.0, self.source.request.x2.0];
-        let set = sample.training_set(self.source.place(), columns, self.source.classes().len());
+        let is_keyed = !self.source.request.key.is_empty();
+        let set = sample.training_set(self.source.place(), columns, self.source.classes().len(), is_keyed);
         check(&set)?;
-        let found = warnings::of_rows(&set, self.source.classes());
+        let mut found = warnings::of_rows(&set, self.source.classes());
+        found.extend(repeated_keys(&set, self.source.request.key));
         found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
         let folds = assigned_folds(&sample.folds, store.folds());
         if folds.iter().any(|fold| fold.held_out.is_empty()) {
@@ -125,7 +130,11 @@ impl StreamedFit<'_> {
         refinement::refine(&sampled, &mut state, &rows, progress, &|state| folder.save_state(state))?;
         let models = state.models.fitted(&set, store.rows(), prior_of(&stored.classes));
         let trained = Trained {
-            folds: Some(FittedFolds { models: models.folds.clone(), rows: hashes(&store)? }),
+            folds: Some(FittedFolds {
+                models: models.folds.clone(),
+                rows: hashes(&store)?,
+                key: self.source.request.key.to_vec(),
+            }),
             models,
             rows: store.rows(),
             fates: stored.fates,
@@ -146,6 +155,7 @@ impl StreamedFit<'_> {
             version: env!("CARGO_PKG_VERSION"),
             inputs,
             group: self.source.group,
+            key: self.source.request.key,
             recipe: format!("{:?}", self.recipe),
             most_rows: self.most_rows,
             sample_rows: self.sample_rows,
@@ -175,7 +185,7 @@ impl StreamedFit<'_> {
             if seen % 8192 == 0 {
                 progress.rows("reading", seen, labelled);
             }
-            let hash = hasher.hash(row.x[0], row.x[1]);
+            let hash = row.key.unwrap_or_else(|| hasher.hash(row.x[0], row.x[1]));
             if !draw.takes(seen) {
                 return Ok(());
             }

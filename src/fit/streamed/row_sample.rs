@@ -14,6 +14,7 @@ pub(super) struct RowSample {
     dims: [usize; 2],
     x: [Vec<f32>; 2],
     y: Vec<u32>,
+    hashes: Vec<u64>,
     /// The fold of each row.
     pub folds: Vec<u8>,
 }
@@ -27,7 +28,8 @@ impl RowSample {
         let dims = store.dims();
         let share = (rows as f64 / store.rows().max(1) as f64).min(1.0);
         let mut rng = random_stream(seed, RandomStream::Sample);
-        let mut sample = Self { dims, x: [Vec::new(), Vec::new()], y: Vec::new(), folds: Vec::new() };
+        let mut sample =
+            Self { dims, x: [Vec::new(), Vec::new()], y: Vec::new(), hashes: Vec::new(), folds: Vec::new() };
         let mut block = RowBlock::default();
         for fold in 0..store.folds() {
             for at in 0..store.blocks(fold) {
@@ -39,6 +41,7 @@ impl RowSample {
                         to.extend_from_slice(&from[row * dim..][..dim]);
                     }
                     sample.y.push(block.y[row]);
+                    sample.hashes.push(block.hashes[row]);
                     sample.folds.push(u8::try_from(fold).unwrap_or(u8::MAX));
                 }
             }
@@ -46,15 +49,17 @@ impl RowSample {
         Ok(sample)
     }
 
-    /// The sample as a training set.
+    /// The sample as a training set. With `is_keyed` the hashes are those of keys.
     pub(super) fn training_set<'a>(
         &'a self,
         place: Place,
         columns: [&'a str; 2],
         classes: usize,
+        is_keyed: bool,
     ) -> TrainingSet<'a> {
         let modality =
             |m: usize| EmbeddingMatrix { column: columns[m], dim: self.dims[m], values: &self.x[m] };
-        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes, groups: None }
+        let keys = is_keyed.then_some(self.hashes.as_slice());
+        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes, groups: None, keys }
     }
 }

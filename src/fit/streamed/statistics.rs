@@ -109,7 +109,14 @@ fn add_all(
 /// Rows of a block as a training set.
 pub(super) fn training_set(rows: &RowBlock, dims: [usize; 2], classes: usize) -> TrainingSet<'_> {
     let modality = |m: usize| EmbeddingMatrix { column: "", dim: dims[m], values: &rows.x[m] };
-    TrainingSet { place: Place::default(), x: [modality(0), modality(1)], y: &rows.y, classes, groups: None }
+    TrainingSet {
+        place: Place::default(),
+        x: [modality(0), modality(1)],
+        y: &rows.y,
+        classes,
+        groups: None,
+        keys: None,
+    }
 }
 
 /// The sum of some statistics.

@@ -151,6 +151,7 @@ fn groups_and_copies_stay_in_one_fold() {
         y: &rows.y,
         classes: 2,
         groups: Some(&groups),
+        keys: None,
     };
     let models = train(&set, &Recipe { folds: 3, ..Recipe::default() }, &Silent).unwrap();
     assert_eq!((models.folds.len(), models.fold_of_row.len()), (3, 300));
@@ -180,6 +181,7 @@ fn folds_that_lack_classes_give_finite_models() {
             y: &rows.y,
             classes,
             groups: by_class.then_some(&groups),
+            keys: None,
         };
         let models = train(&set, &Recipe::default(), &Silent).unwrap();
         assert_eq!(models.folds.len(), if by_class { classes } else { 5 });

@@ -92,6 +92,7 @@ pub(super) fn fit(rows: &ExactRows, classes: usize, recipe: Recipe) -> FittedMod
         y: &rows.y,
         classes,
         groups: None,
+        keys: None,
     };
     train(&set, &recipe, &Silent).unwrap()
 }
@@ -233,7 +234,8 @@ fn a_constant_column_changes_no_density() {
             EmbeddingMatrix { column: "x1", dim, values },
             EmbeddingMatrix { column: "x2", dim: 2, values: &rows.x[1] },
         ];
-        let set = TrainingSet { place: Place::file("test"), x, y: &rows.y, classes: 2, groups: None };
+        let set =
+            TrainingSet { place: Place::file("test"), x, y: &rows.y, classes: 2, groups: None, keys: None };
         train(&set, &Recipe::default(), &Silent).unwrap().models.densities[0].specificity(values)
     };
     for (plain, wide) in density(2, &rows.x[0]).iter().zip(density(3, &wider)) {
@@ -255,7 +257,7 @@ fn rows_nothing_can_be_learned_from_are_refused() {
         }
         let modality = |column| EmbeddingMatrix { column, dim: 1, values: x };
         let x = [modality("left"), modality("right")];
-        let set = TrainingSet { place: Place::file("f.parquet"), x, y, classes: 2, groups: None };
+        let set = TrainingSet { place: Place::file("f.parquet"), x, y, classes: 2, groups: None, keys: None };
         train(&set, &Recipe::default(), &Stopper(stop)).unwrap_err()
     };
     let y: Vec<u32> = (0..100).map(|i| i % 2).collect();

@@ -60,7 +60,7 @@ fn classes() -> Vec<Class> {
 }
 
 fn request<'a>(x1: &'a str, x2: &'a str, classes: &'a [Class]) -> ColumnRequest<'a> {
-    ColumnRequest { x1: (x1, D1), x2: (x2, D2), label: Some("y"), classes }
+    ColumnRequest { x1: (x1, D1), x2: (x2, D2), label: Some("y"), classes, key: &[] }
 }
 
 fn good_file(rows: usize) -> (TempDir, PathBuf) {

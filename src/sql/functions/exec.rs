@@ -30,8 +30,8 @@ use super::models::{Estimator, ModelRegistry};
 #[derive(Clone)]
 pub(super) struct LsmiExec {
     input: Arc<dyn ExecutionPlan>,
-    /// The arguments x1, x2 and y.
-    args: [Arc<dyn PhysicalExpr>; 3],
+    /// The arguments x1, x2, y and those of the key.
+    args: Vec<Arc<dyn PhysicalExpr>>,
     field: FieldRef,
     registry: Arc<ModelRegistry>,
     estimator: Arc<Estimator>,
@@ -42,7 +42,7 @@ pub(super) struct LsmiExec {
 impl LsmiExec {
     pub(super) fn new(
         input: Arc<dyn ExecutionPlan>,
-        args: [Arc<dyn PhysicalExpr>; 3],
+        args: Vec<Arc<dyn PhysicalExpr>>,
         field: FieldRef,
         registry: Arc<ModelRegistry>,
         estimator: Arc<Estimator>,
@@ -74,13 +74,13 @@ impl fmt::Debug for LsmiExec {
 
 impl DisplayAs for LsmiExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [x1, x2, label] = &self.args;
+        let args = self.args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>().join(", ");
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "LsmiExec: lsmi({x1}, {x2}, {label}), bundle={}", self.estimator.name())
+                write!(f, "LsmiExec: lsmi({args}), bundle={}", self.estimator.name())
             }
             DisplayFormatType::TreeRender => {
-                writeln!(f, "lsmi({x1}, {x2}, {label})")?;
+                writeln!(f, "lsmi({args})")?;
                 writeln!(f, "bundle={}", self.estimator.name())
             }
         }
@@ -184,7 +184,7 @@ impl ExecutionPlan for LsmiExec {
 
 /// The evaluation state of one partition.
 struct PartitionEvaluator {
-    args: [Arc<dyn PhysicalExpr>; 3],
+    args: Vec<Arc<dyn PhysicalExpr>>,
     schema: SchemaRef,
     registry: Arc<ModelRegistry>,
     estimator: Arc<Estimator>,
@@ -194,11 +194,8 @@ struct PartitionEvaluator {
 
 impl PartitionEvaluator {
     fn append(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let [x1, x2, label] = self
-            .args
-            .each_ref()
-            .map(|arg| -> Result<ArrayRef> { arg.evaluate(batch)?.into_array(batch.num_rows()) });
-        let columns = [x1?, x2?, label?];
+        let columns = self.args.iter().map(|arg| arg.evaluate(batch)?.into_array(batch.num_rows()));
+        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let evaluated = {
             let _timer = self.time.timer();
             self.registry.evaluate(&self.estimator, &columns).map_err(to_datafusion_error)?

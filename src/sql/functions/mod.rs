@@ -30,6 +30,8 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
+use crate::error::Error;
+
 use self::models::ModelRegistry;
 
 pub use models::ModelOptions;
@@ -42,6 +44,12 @@ impl Functions {
     /// Rows evaluated by models since [`register`].
     pub fn rows_evaluated(&self) -> u64 {
         self.0.rows()
+    }
+
+    /// What is off about the rows evaluated since the last call, as an error for each bundle: the models
+    /// do not describe them.
+    pub fn take_shifts(&self) -> Vec<Error> {
+        self.0.take_shifts()
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{ArrayRef, Float32Array, StructArray};
+use datafusion::arrow::array::{Array, ArrayRef, Float32Array, StructArray};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{FieldRef, Fields};
 use datafusion::arrow::util::display::array_value_to_string;
@@ -15,10 +15,12 @@ use datafusion::arrow::util::display::array_value_to_string;
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{EvaluationConstants, Evaluator, FoldSessions, fastest_batch_rows, field, open_bundle};
-use crate::interaction::Quantity;
+use crate::evaluate::{
+    EvaluationConstants, Evaluator, FoldSessions, distribution_shift, fastest_batch_rows, field, open_bundle,
+};
+use crate::interaction::{Moments, Quantity};
 use crate::samples::{
-    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, class_examples, extract,
+    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, check_key_type, class_examples, extract,
 };
 
 use super::session_pool::SessionPool;
@@ -35,6 +37,9 @@ pub(super) const LSMI_FIELDS: [Quantity; 9] = [
     Quantity::H1,
     Quantity::H2,
 ];
+
+/// x1, x2 and y, which are followed by the key.
+const ARGUMENTS: usize = 3;
 
 /// The type of `lsmi(…)`: nullable f32 fields, each with its description and unit.
 pub(super) fn fields() -> Fields {
@@ -105,12 +110,24 @@ impl ModelRegistry {
         Ok(estimator)
     }
 
-    /// Evaluates three columns of equal length: the fields of [`LSMI_FIELDS`], all null where a row
-    /// is bad.
-    pub(super) fn evaluate(&self, estimator: &Estimator, columns: &[ArrayRef; 3]) -> Result<StructArray> {
+    /// Evaluates x1, x2, the label and the columns of a key, if any, all of equal length: the fields of
+    /// [`LSMI_FIELDS`], all null where a row is bad.
+    pub(super) fn evaluate(&self, estimator: &Estimator, columns: &[ArrayRef]) -> Result<StructArray> {
         let evaluated = estimator.evaluate(columns)?;
-        self.rows.fetch_add(columns[2].len() as u64, Ordering::Relaxed);
+        self.rows.fetch_add(evaluated.len() as u64, Ordering::Relaxed);
         Ok(evaluated)
+    }
+
+    /// What is off about the rows that were evaluated since the last call, for each bundle.
+    pub(super) fn take_shifts(&self) -> Vec<Error> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shifts: Vec<_> = opened
+            .estimators
+            .iter()
+            .filter_map(|(dir, estimator)| Some((dir, estimator.take_shift()?)))
+            .collect();
+        shifts.sort_by_key(|(dir, _)| dir.to_owned());
+        shifts.into_iter().map(|(_, shift)| shift).collect()
     }
 
     /// Rows evaluated since the functions were registered.
@@ -134,6 +151,10 @@ pub(super) struct Estimator {
     batch_rows: usize,
     /// Whether a warning has named an unknown label.
     has_warned: AtomicBool,
+    /// Whether a warning has said that training rows can't be known without their key.
+    has_warned_of_key: AtomicBool,
+    /// Those of r, u1, u2 and s of the good rows of a query.
+    moments: Mutex<[Moments; 4]>,
 }
 
 impl Estimator {
@@ -148,6 +169,8 @@ impl Estimator {
             pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
             batch_rows: fastest_batch_rows(bundle.dims()),
             has_warned: AtomicBool::new(false),
+            has_warned_of_key: AtomicBool::new(false),
+            moments: Mutex::default(),
             bundle,
         })
     }
@@ -161,8 +184,12 @@ impl Estimator {
     ///
     /// # Errors
     /// [`Error::BadData`] that names the bundle and the column.
-    pub(super) fn check(&self, [x1, x2, label]: [&FieldRef; 3]) -> Result<()> {
+    pub(super) fn check(&self, [x1, x2, label]: [&FieldRef; 3], key: &[FieldRef]) -> Result<()> {
         let place = |field: &FieldRef| self.place().column(field.name());
+        self.check_key_length(key.len())?;
+        for field in key {
+            check_key_type(field.data_type(), &place(field))?;
+        }
         for (field, dim) in [x1, x2].into_iter().zip(self.bundle.dims()) {
             let kind = EmbeddingType::require(field.data_type(), place(field))?;
             kind.check_dimension(dim, place(field))?;
@@ -170,17 +197,33 @@ impl Estimator {
         self.index.check(label.data_type(), &LabelPlace::Query(place(label)))
     }
 
+    /// Checks the number of arguments for a key: none, or all of its columns.
+    fn check_key_length(&self, given: usize) -> Result<()> {
+        let key = self.bundle.row_key();
+        if given == 0 || given == key.len() {
+            return Ok(());
+        }
+        let what = match key {
+            [] => "the bundle knows its training rows by their embeddings; omit the arguments after it"
+                .to_owned(),
+            key => format!("the bundle knows its training rows by {}; give these after it", key.join(", ")),
+        };
+        Err(Error::Usage(format!("{}: {what}", self.place())))
+    }
+
     fn place(&self) -> Place {
         Place::file(format!("lsmi with bundle {}", self.name()))
     }
 
-    fn evaluate(&self, columns: &[ArrayRef; 3]) -> Result<StructArray> {
-        let rows = columns[2].len();
+    fn evaluate(&self, columns: &[ArrayRef]) -> Result<StructArray> {
+        let rows = columns.first().map_or(0, |column| column.len());
+        self.warn_of_key(columns.len() > ARGUMENTS);
         let (values, good) = self.pool.with_session(|session| {
             let mut evaluator = Evaluator::new(session, &self.constants);
             let result = self.compute_batches(&mut evaluator, columns);
             (evaluator.into_session(), result)
         })?;
+        self.count(&values, &good);
         let nulls = NullBuffer::from(good);
         let arrays = values
             .into_iter()
@@ -189,19 +232,41 @@ impl Estimator {
             .map_err(|e| Error::Internal(e.to_string()))
     }
 
+    /// Adds the good rows to the moments of the query.
+    fn count(&self, values: &[Vec<f32>], good: &[bool]) {
+        let mut of_call = [Moments::default(); 4];
+        for (moments, values) in of_call.iter_mut().zip(values) {
+            let values = values.iter().zip(good).filter(|(_, good)| **good);
+            moments.push_slice(&values.map(|(value, _)| *value).collect::<Vec<f32>>());
+        }
+        let mut all = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter_mut().zip(&of_call).for_each(|(all, some)| all.merge(some));
+    }
+
+    /// What is off about the rows counted since the last call.
+    fn take_shift(&self) -> Option<Error> {
+        let moments = std::mem::take(&mut *self.moments.lock().unwrap_or_else(PoisonError::into_inner));
+        let columns = Quantity::PARTS.iter().zip(moments);
+        let columns = columns.map(|(part, moments)| (part.name().to_owned(), moments.summary())).collect();
+        let manifest = self.bundle.manifest();
+        let validation = manifest.training.as_ref().map(|training| &training.validation);
+        distribution_shift(&manifest.label.prior, validation, &columns)
+            .map(|what| Error::bad_data(self.place(), what))
+    }
+
     /// The values of all fields, and whether each row is good.
     fn compute_batches(
         &self,
         evaluator: &mut Evaluator<'_>,
-        columns: &[ArrayRef; 3],
+        columns: &[ArrayRef],
     ) -> Result<(Vec<Vec<f32>>, Vec<bool>)> {
-        let rows = columns[2].len();
+        let rows = columns.first().map_or(0, |column| column.len());
         let mut values = vec![Vec::with_capacity(rows); LSMI_FIELDS.len()];
         let mut good = Vec::with_capacity(rows);
         for start in (0..rows).step_by(self.batch_rows) {
             let length = self.batch_rows.min(rows - start);
-            let [x1, x2, label] = columns.each_ref().map(|column| column.slice(start, length));
-            let samples = self.samples(&x1, &x2, label)?;
+            let columns: Vec<ArrayRef> = columns.iter().map(|column| column.slice(start, length)).collect();
+            let samples = self.samples(&columns)?;
             self.warn_of_unknown(&samples);
             let bad_data = |row: usize, what| {
                 let label = array_value_to_string(&samples.label, row).unwrap_or_default();
@@ -231,13 +296,32 @@ impl Estimator {
         );
     }
 
-    fn samples(&self, x1: &ArrayRef, x2: &ArrayRef, label: ArrayRef) -> Result<Samples> {
+    /// Says once that rows which the models were trained on are not known without their key.
+    fn warn_of_key(&self, has_key: bool) {
+        let key = self.bundle.row_key();
+        if has_key || key.is_empty() || self.has_warned_of_key.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::warn!(
+            "{}: the bundle knows its training rows by {}, which the call does not give: all rows are evaluated as \
+             fresh ones, and those trained on look better than they are; write lsmi(x1, x2, y, '{}', {})",
+            self.place(),
+            key.join(", "),
+            self.name(),
+            key.join(", ")
+        );
+    }
+
+    fn samples(&self, columns: &[ArrayRef]) -> Result<Samples> {
+        let [x1, x2, label, key @ ..] = columns else {
+            return Err(Error::Internal(format!("lsmi has {} columns", columns.len())));
+        };
         let [d1, d2] = self.bundle.dims();
         let read = |array: &ArrayRef, dim: usize| -> Result<Embeddings> {
             extract(array, EmbeddingType::require(array.data_type(), Place::file("lsmi"))?, dim)
         };
         let Place { file, .. } = self.place();
         let at = LabelPlace::Query(Place::file(format!("argument y of {file}")));
-        Samples::assemble(&self.index, 0, read(x1, d1)?, read(x2, d2)?, label, &at)
+        Samples::assemble(&self.index, 0, read(x1, d1)?, read(x2, d2)?, Arc::clone(label), &at, key)
     }
 }

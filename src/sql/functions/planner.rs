@@ -65,12 +65,12 @@ impl ExtensionPlanner for LsmiExtensionPlanner {
         let Some(node) = node.as_any().downcast_ref::<LsmiNode>() else { return Ok(None) };
         let broken = || DataFusionError::Internal(format!("{} can't be planned", node.column().name));
         let ([logical], [input]) = (logical_inputs, physical_inputs) else { return Err(broken()) };
-        let [x1, x2, label, bundle @ ..] = node.args() else { return Err(broken()) };
+        let [x1, x2, label, more @ ..] = node.args() else { return Err(broken()) };
+        let (bundle, key) = more.split_first().map_or((None, more), |(bundle, key)| (literal(bundle), key));
         let lsmi = node.function().inner().downcast_ref::<LsmiFunction>().ok_or_else(broken)?;
-        let bundle = bundle.first().and_then(literal);
         let estimator = lsmi.estimator(bundle).map_err(to_datafusion_error)?;
         let physical = |arg: &Expr| planner.create_physical_expr(arg, logical.schema(), session, context);
-        let args = [physical(x1)?, physical(x2)?, physical(label)?];
+        let args = [x1, x2, label].into_iter().chain(key).map(physical).collect::<Result<_>>()?;
         let registry = Arc::clone(lsmi.registry());
         let operator = LsmiExec::new(Arc::clone(input), args, node.field(), registry, estimator)?;
         Ok(Some(Arc::new(operator)))

@@ -22,6 +22,9 @@ use crate::interaction::Quantity;
 use super::super::errors::to_datafusion_error;
 use super::models::{Estimator, LSMI_FIELDS, ModelRegistry, fields};
 
+/// The place of the bundle among the arguments, where there is one.
+const BUNDLE_PLACE: usize = 3;
+
 /// `lsmi`, or the accessor of one of its fields.
 #[derive(Debug)]
 pub(super) struct LsmiFunction {
@@ -51,11 +54,15 @@ impl LsmiFunction {
             Some(column) => (format!("lsmi_{}", column.name()), format!("{}, in nats", column.description())),
         };
         let documentation =
-            Documentation::builder(DOC_SECTION_OTHER, what, format!("{name}(x1, x2, y[, bundle])"))
+            Documentation::builder(DOC_SECTION_OTHER, what, format!("{name}(x1, x2, y[, bundle[, key, …]])"))
                 .with_argument("x1", "The first embedding: a list of floats, or FixedSizeBinary of float32")
                 .with_argument("x2", "The second embedding")
                 .with_argument("y", "The label: an integer, string or boolean")
                 .with_argument("bundle", "The bundle's folder or URL as a literal; else that of the session")
+                .with_argument(
+                    "key",
+                    "The columns by which the bundle knows its training rows (fit --key), in order",
+                )
                 .build();
         let signature = Signature::user_defined(Volatility::Immutable);
         Self { registry, name, field, signature, documentation }
@@ -88,15 +95,15 @@ impl LsmiFunction {
     }
 
     fn check(&self, args: &ReturnFieldArgs<'_>) -> crate::Result<()> {
-        let ([x1, x2, label] | [x1, x2, label, _]) = args.arg_fields else {
-            return Err(self.usage("it takes three or four arguments"));
+        let [x1, x2, label, more @ ..] = args.arg_fields else {
+            return Err(self.usage("it takes three arguments or more"));
         };
-        let bundle = match args.scalar_arguments.get(3) {
+        let bundle = match args.scalar_arguments.get(BUNDLE_PLACE) {
             None => None,
             Some(Some(value)) => Some(*value),
             Some(None) => return Err(self.usage("the bundle must be a literal, not a column")),
         };
-        self.estimator(bundle)?.check([x1, x2, label])
+        self.estimator(bundle)?.check([x1, x2, label], more.get(1..).unwrap_or_default())
     }
 }
 
@@ -127,13 +134,11 @@ impl ScalarUDFImpl for LsmiFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let array = |value: Option<&ColumnarValue>| -> Result<ArrayRef> {
-            value
-                .ok_or_else(|| to_datafusion_error(self.usage("it takes three or four arguments")))?
-                .to_array(args.number_rows)
-        };
-        let columns = [array(args.args.first())?, array(args.args.get(1))?, array(args.args.get(2))?];
-        let bundle = match args.args.get(3) {
+        // All but the bundle are columns.
+        let columns = args.args.iter().enumerate().filter(|(place, _)| *place != BUNDLE_PLACE);
+        let columns = columns.map(|(_, value)| value.to_array(args.number_rows));
+        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+        let bundle = match args.args.get(BUNDLE_PLACE) {
             Some(ColumnarValue::Scalar(bundle)) => Some(bundle),
             _ => None,
         };

@@ -18,6 +18,11 @@ class LsmiFitOperator(LsmiOperator):
     :param x1_column: embedding column of the first modality [default: detected]
     :param x2_column: embedding column of the second modality
     :param label_column: label column
+    :param folds: number of folds: rows that were trained on are later evaluated by models that have not
+        seen them; 1 trains one set of models
+    :param group: column whose equal values stay in one fold, such as a patient (templated)
+    :param key: column or columns by whose values the training rows are known again, instead of by their
+        embeddings (templated)
     :param units: ``raw`` or ``centred``
     :param density_fit: ``em`` or ``sgd``
     :param max_rows: maximum number of rows to train on
@@ -32,6 +37,8 @@ class LsmiFitOperator(LsmiOperator):
         "x1_column",
         "x2_column",
         "label_column",
+        "group",
+        "key",
         "options",
         *LsmiOperator.template_fields,
     )
@@ -44,6 +51,9 @@ class LsmiFitOperator(LsmiOperator):
         x1_column: str | None = None,
         x2_column: str | None = None,
         label_column: str | None = None,
+        folds: int | None = None,
+        group: str | None = None,
+        key: str | Sequence[str] = (),
         units: str | None = None,
         density_fit: str | None = None,
         max_rows: int | None = None,
@@ -58,6 +68,9 @@ class LsmiFitOperator(LsmiOperator):
         self.x1_column = x1_column
         self.x2_column = x2_column
         self.label_column = label_column
+        self.folds = folds
+        self.group = group
+        self.key = key
         self.units = units
         self.density_fit = density_fit
         self.max_rows = max_rows
@@ -71,10 +84,14 @@ class LsmiFitOperator(LsmiOperator):
             "x1": self.x1_column,
             "x2": self.x2_column,
             "label": self.label_column,
+            "folds": self.folds,
+            "group": self.group,
             "units": self.units,
             "density-fit": self.density_fit,
             "max-rows": self.max_rows,
             "seed": self.seed,
             "overwrite": self.overwrite,
         }
-        return ["fit", self.train, "--json", *typed(flags), *map(str, self.options)]
+        columns = [self.key] if isinstance(self.key, str) else self.key
+        key = [argument for column in columns for argument in ("--key", column)]
+        return ["fit", self.train, "--json", *typed(flags), *key, *map(str, self.options)]
