@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::UInt8Type;
+use arrow::datatypes::Int32Type;
 
 use crate::harness::files::{floats, listing, read};
 use crate::harness::{Ran, last_json, lsmi, lsmi_in, must, query, refused, run};
@@ -73,7 +73,7 @@ fn rows_beyond_memory_are_all_trained_on() {
     assert!(of("r") < 0.2, "{difference}");
     assert_ne!(streamed["bundle_sha256"], whole["bundle_sha256"]);
     let rows = read(&dir.path().join("streamed.parquet"));
-    let folds = rows.column_by_name("fold").unwrap().as_primitive::<UInt8Type>();
+    let folds = rows.column_by_name("fold").unwrap().as_primitive::<Int32Type>();
     assert_eq!(folds.null_count(), 0);
     let counts = (0..5).map(|fold| folds.values().iter().filter(|&&own| own == fold).count());
     assert!(counts.clone().all(|count| (2_200..2_600).contains(&count)), "{:?}", counts.collect::<Vec<_>>());
