@@ -168,6 +168,9 @@ fn train_on(
     let most_rows = options.max_rows.unwrap_or_else(|| memory.sample_rows().min(MOST_ROWS) as u64);
     let rows = source.labelled_rows.min(most_rows);
     if rows <= memory.rows() as u64 || options.max_rows.is_none() {
+        if options.resume {
+            tracing::info!("the rows fit in memory: there is no unfinished fit to resume");
+        }
         return Ok((train_in_memory(source, most_rows, recipe, progress)?, None));
     }
     if recipe.folds < 2 || recipe.density_fit != DensityFit::Em {

@@ -22,6 +22,7 @@ mod state;
 mod statistics;
 mod work_folder;
 
+use std::hash::BuildHasher;
 use std::path::Path;
 
 use serde::Serialize;
@@ -47,7 +48,7 @@ use super::warnings;
 use adoption::Sample;
 use descent::ShuffledRows;
 use row_sample::RowSample;
-use row_store::{RowBlock, RowStore, RowStoreWriter, row_bytes};
+use row_store::{RowStore, RowStoreWriter, row_bytes};
 use state::State;
 use work_folder::{StoredRows, WorkFolder};
 
@@ -215,32 +216,29 @@ struct RowDraw {
 }
 
 impl RowDraw {
-    /// A number in [0, 1) for a key.
-    fn uniform(&self, key: u64, use_: u64) -> f64 {
-        use std::hash::BuildHasher;
-        let hash = foldhash::quality::FixedState::with_seed(self.seed ^ use_).hash_one(key);
+    const SAMPLE: u64 = 1;
+    const FOLD: u64 = 2;
+
+    /// A number in [0, 1) for a key, another for each purpose.
+    fn uniform(&self, key: u64, purpose: u64) -> f64 {
+        let hash = foldhash::quality::FixedState::with_seed(self.seed ^ purpose).hash_one(key);
         (hash >> 11) as f64 / (1u64 << 53) as f64
     }
 
     fn takes(&self, row: u64) -> bool {
-        self.share >= 1.0 || self.uniform(row, 0x5eed) < self.share
+        self.share >= 1.0 || self.uniform(row, Self::SAMPLE) < self.share
     }
 
     fn fold(&self, key: u64, folds: usize) -> usize {
-        ((self.uniform(key, 0xf01d) * folds as f64) as usize).min(folds.saturating_sub(1))
+        ((self.uniform(key, Self::FOLD) * folds as f64) as usize).min(folds.saturating_sub(1))
     }
 }
 
 /// The hashes of each fold's rows.
 fn hashes(store: &RowStore) -> Result<Vec<Vec<u64>>> {
     let of_fold = |fold| {
-        let mut block = RowBlock::default();
         let mut hashes = Vec::new();
-        for at in 0..store.blocks(fold) {
-            block.clear();
-            store.read(fold, at, &mut block)?;
-            hashes.extend_from_slice(&block.hashes);
-        }
+        (0..store.blocks(fold)).try_for_each(|block| store.read_hashes(fold, block, &mut hashes))?;
         Ok(hashes)
     };
     (0..store.folds()).map(of_fold).collect()

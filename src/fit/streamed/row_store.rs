@@ -152,20 +152,41 @@ impl RowStore {
     /// # Errors
     /// [`Error::Io`].
     pub fn read(&self, fold: usize, block: usize, rows: &mut RowBlock) -> Result<()> {
-        let FoldFile { path, file, rows: all } = &self.folds[fold];
-        let n = all.saturating_sub(block * BLOCK_ROWS).min(BLOCK_ROWS);
-        let mut at = (block * BLOCK_ROWS * row_bytes(self.dims)) as u64;
+        self.read_hashes(fold, block, &mut rows.hashes)?;
+        let n = self.rows_of(fold, block);
+        let mut at = self.offset(block) + (n * size_of::<u64>()) as u64;
         let mut next = |bytes: &mut [u8]| {
-            let read = read_exact_at(file, bytes, at);
+            let read = self.read_at(fold, bytes, at);
             at += bytes.len() as u64;
-            read.map_err(|source| read_failed(path, source))
+            read
         };
-        next(cast_slice_mut(extended(&mut rows.hashes, n)))?;
         next(cast_slice_mut(extended(&mut rows.y, n)))?;
         for (x, dim) in rows.x.iter_mut().zip(self.dims) {
             next(cast_slice_mut(extended(x, n * dim)))?;
         }
         Ok(())
+    }
+
+    /// Appends the hashes of a block's rows.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn read_hashes(&self, fold: usize, block: usize, hashes: &mut Vec<u64>) -> Result<()> {
+        let n = self.rows_of(fold, block);
+        self.read_at(fold, cast_slice_mut(extended(hashes, n)), self.offset(block))
+    }
+
+    fn rows_of(&self, fold: usize, block: usize) -> usize {
+        self.folds[fold].rows.saturating_sub(block * BLOCK_ROWS).min(BLOCK_ROWS)
+    }
+
+    fn offset(&self, block: usize) -> u64 {
+        (block * BLOCK_ROWS * row_bytes(self.dims)) as u64
+    }
+
+    fn read_at(&self, fold: usize, bytes: &mut [u8], at: u64) -> Result<()> {
+        let FoldFile { path, file, .. } = &self.folds[fold];
+        read_exact_at(file, bytes, at).map_err(|source| read_failed(path, source))
     }
 }
 
