@@ -4,13 +4,14 @@
 //!
 //! Errors in nats, against the exact values of each row: root mean square, correlation and mean of
 //! r, u1, u2 and s, and the mean error of i12. `LSMI_ETL_BENCH_ROWS=2000` and
-//! `LSMI_ETL_BENCH_GENERATORS=xor,clusters` ask less.
+//! `LSMI_ETL_BENCH_GENERATORS=xor,clusters` ask less. `LSMI_ETL_BENCH_PICTURE=accuracy.svg` also draws them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::accuracy_picture::{Point, draw};
 use super::bed::{folder, install_runtime, json, number, program, run};
 
 /// A name and the arguments of `synth`.
@@ -36,6 +37,7 @@ pub fn ask() {
     println!(
         "                        r                  u1                 u2                 s             fresh  trained"
     );
+    let mut points = Vec::new();
     for warped in [false, true] {
         for (name, arguments) in GENERATORS.into_iter().filter(|(name, _)| asked_generator(name)) {
             for rows in ROWS.into_iter().filter(|rows| asked("LSMI_ETL_BENCH_ROWS", &rows.to_string())) {
@@ -52,11 +54,16 @@ pub fn ask() {
                         format!("{root:.3} ({correlation:.2}, {error:+.3})")
                     })
                     .collect();
+                let errors = ["rms_r", "rms_s"].map(|key| mean(0, key));
+                points.push(Point { generator: name.to_owned(), warped, rows, errors });
                 let name = format!("{name}{}, {rows}", if warped { " warped" } else { "" });
                 let [fresh, trained] = [0, 1].map(|of| mean(of, "mean_i12"));
                 println!("  {name:<22}{}  {fresh:+.3}  {trained:+.3}", cells.join("  "));
             }
         }
+    }
+    if let Ok(path) = std::env::var("LSMI_ETL_BENCH_PICTURE") {
+        fs::write(path, draw(&points)).unwrap();
     }
 }
 

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that can't go on has failed")]
 
 mod accuracy;
+mod accuracy_picture;
 mod bed;
 mod end_to_end;
 mod folds;
