@@ -66,9 +66,16 @@ fn annotate(run: &Run<'_>, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Re
     if existing.is_done(&job, shift.map(|shift| shift.nats()))? {
         return Ok(job.skipped());
     }
-    let outputs = Outputs::reserve(&job, shift).map_err(|error| existing.explain(&job, error))?;
-    let computed = outputs.compute_and_splice()?;
-    computed.publish()
+    let made = Outputs::reserve(&job, shift)
+        .and_then(Outputs::compute_and_splice)
+        .and_then(ComputedOutputs::publish);
+    let Err(error @ Error::OutputExists(_)) = made else { return made };
+    // Another run may have made it since we looked.
+    let existing = ExistingOutput::find(&job)?;
+    if existing.is_done(&job, shift.map(|shift| shift.nats()))? {
+        return Ok(job.skipped());
+    }
+    Err(existing.explain(&job, error))
 }
 
 /// The outputs of a file, under their temporary names, and the computation that fills them.

@@ -39,6 +39,31 @@ fn two_runs_do_not_write_one_output() {
     assert_eq!(names(folder.path()), ["out.parquet"]);
 }
 
+/// Whoever comes second is done already, or told to come back: never that the output is another's.
+#[test]
+fn of_many_pairs_at_once_each_run_is_done_or_told_to_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = fitted().join("in.parquet");
+    let outputs: Vec<_> = (0..40).map(|at| folder.path().join(format!("{at}.parquet"))).collect();
+    let start = |output| {
+        let mut command = annotate(&input, output, &[]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut codes = Vec::new();
+    for outputs in outputs.chunks(4) {
+        let runs: Vec<_> = outputs.iter().flat_map(|output| [start(output), start(output)]).collect();
+        for run in runs {
+            let ran: Ran = run.wait_with_output().unwrap().into();
+            assert!([0, 75].contains(&ran.code), "{}: {}", ran.code, ran.stderr);
+            codes.push(ran.code);
+        }
+    }
+    assert!(codes.chunks(2).all(|pair| pair.contains(&0)), "{codes:?}");
+    let first = std::fs::read(&outputs[0]).unwrap();
+    assert!(outputs.iter().all(|output| std::fs::read(output).unwrap() == first));
+    assert_eq!(names(folder.path()).len(), outputs.len());
+}
+
 #[test]
 fn other_work_is_not_mixed_in() {
     let work = work();
