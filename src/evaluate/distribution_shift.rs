@@ -20,6 +20,10 @@ const SUSPECT_SHARE: f64 = 0.25;
 /// Fewest nats that must be missing.
 const MISSING_NATS: f64 = 0.2;
 
+/// A value of one row, in nats, that no model of these data gives, and the least that it moves a mean.
+const ABSURD: f64 = 100.0;
+const MOVED_NATS: f64 = 0.05;
+
 /// The treatment of rows that the models do not describe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -64,12 +68,26 @@ pub fn distribution_shift(
             }
         })
         .collect();
+    let off: Vec<String> = off.into_iter().chain(absurd(columns)).collect();
     (!off.is_empty()).then(|| {
         format!(
             "{}: the models do not describe these rows; is it another bundle, are columns swapped, or did the data drift?",
             off.join(", ")
         )
     })
+}
+
+/// A single row that decides a mean: its standard error hides that from a comparison of means.
+fn absurd(columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
+    let extreme = |name: &str| {
+        let column = columns.get(name).filter(|column| column.count >= LEAST_ROWS)?;
+        let value = [column.min?, column.max?].into_iter().max_by(|a, b| a.abs().total_cmp(&b.abs()))?;
+        let moved = value / column.count as f64;
+        (value.abs() > ABSURD && moved.abs() > MOVED_NATS).then(|| (name.to_owned(), value, moved))
+    };
+    let found = ["r", "u1", "u2", "s"].into_iter().filter_map(extreme);
+    let (name, value, moved) = found.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
+    Some(format!("one row has {name} = {value:.3e} nats, which alone moves the mean by {moved:.2} nats"))
 }
 
 #[cfg(test)]
@@ -110,6 +128,20 @@ mod tests {
     fn information_below_zero_is_named() {
         let text = shift(&columns(-5.0, 0.5, 6.0, 0.2, 1000)).unwrap();
         assert!(text.starts_with("mean i1 is -4.50 nats: ") && text.contains("columns swapped"), "{text}");
+    }
+
+    #[test]
+    fn a_row_that_decides_a_mean_is_named() {
+        let mut columns = columns(0.3, -7.0, 0.1, 6.0, 1000);
+        let u1 = columns.get_mut("u1").unwrap();
+        (u1.min, u1.std_error) = (Some(-7000.0), Some(7.0));
+        let text = shift(&columns).unwrap();
+        assert!(
+            text.starts_with("one row has u1 = -7.000e3 nats, which alone moves the mean by -7.00"),
+            "{text}"
+        );
+        columns.get_mut("u1").unwrap().min = Some(-40.0);
+        assert_eq!(shift(&columns), None);
     }
 
     #[test]

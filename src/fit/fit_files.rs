@@ -9,6 +9,7 @@ use crate::samples::{self, ColumnRequest, FateCounts};
 
 use super::held_out_rows::{fitted_folds, repeated_keys};
 use super::memory_plan::MemoryPlan;
+use super::outlying_rows::OutlyingRows;
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
@@ -203,8 +204,15 @@ fn train_in_memory(
     if (sample.rows() as u64) < fates.good {
         tracing::info!("training on {} rows drawn uniformly from {} (--max-rows)", sample.rows(), fates.good);
     }
+    let found = OutlyingRows::find(&sample.training_set(source.place(), source.classes()));
+    let mut left_out = None;
+    if let Some((_, rows)) = found {
+        left_out = Some(OutlyingRows::warning(&sample.training_set(source.place(), source.classes()), &rows));
+        sample.remove(&rows);
+    }
     let set = sample.training_set(source.place(), source.classes());
     let mut found = warnings::of_rows(&set, source.classes());
+    found.extend(left_out);
     found.extend(repeated_keys(&set, source.request.key));
     found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
     let mut models = train(&set, recipe, progress)?;

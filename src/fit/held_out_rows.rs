@@ -1,6 +1,6 @@
 //! The rows of each fold, by the hashes under which a bundle keeps them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::bundle::{FitWarning, FittedFolds, ModelSet};
 
@@ -30,19 +30,30 @@ pub(super) fn fitted_folds(
     Some(FittedFolds { models, rows, key: key.to_vec() })
 }
 
-/// A warning where most rows share their key with others: fresh rows of these keys then count as
-/// rows that were trained on.
+/// Rows of one key that are worth a word, as a share of all and at least.
+const LARGEST_SHARE: usize = 100;
+const LARGEST_ROWS: usize = 20;
+
+/// A warning where most rows share their key with others, or many share one: fresh rows of these keys
+/// then count as rows that were trained on.
 pub(super) fn repeated_keys(set: &TrainingSet<'_>, key: &[String]) -> Option<FitWarning> {
     let keys = set.keys?;
-    let distinct = keys.iter().collect::<HashSet<_>>().len();
-    (2 * distinct < keys.len()).then(|| FitWarning {
+    let mut rows: HashMap<u64, usize> = HashMap::new();
+    keys.iter().for_each(|&key| *rows.entry(key).or_default() += 1);
+    let (distinct, largest) = (rows.len(), rows.values().copied().max().unwrap_or(0));
+    let found = if 2 * distinct < keys.len() {
+        format!("{distinct} distinct values in {} rows", keys.len())
+    } else if largest > LARGEST_ROWS && largest > keys.len() / LARGEST_SHARE {
+        format!("one value in {largest} of {} rows (null counts as a value)", keys.len())
+    } else {
+        return None;
+    };
+    Some(FitWarning {
         code: "repeated_keys".into(),
         text: format!(
-            "--key {} has {distinct} distinct values in {} rows: fresh rows of these values will count as trained on, \
-             and rows of one value are in one fold; name columns that tell rows apart (--group keeps related rows \
-             together)",
-            key.join(","),
-            keys.len()
+            "--key {} has {found}: fresh rows of these values will count as trained on, and rows of one value are in \
+             one fold; name columns that tell rows apart (--group keeps related rows together)",
+            key.join(",")
         ),
     })
 }

@@ -40,6 +40,7 @@ mod memory_plan;
 mod metrics;
 mod mixture;
 mod network;
+mod outlying_rows;
 mod part_selection;
 mod progress;
 mod random;

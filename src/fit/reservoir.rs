@@ -70,6 +70,17 @@ impl ReservoirSample {
         }
     }
 
+    /// Leaves rows out, given in ascending order.
+    pub(super) fn remove(&mut self, rows: &[usize]) {
+        let keeps = |row: usize| rows.binary_search(&row).is_err();
+        for (values, dim) in self.x.iter_mut().zip(self.dims) {
+            retain(values, |at| keeps(at / dim));
+        }
+        retain(&mut self.y, keeps);
+        retain(&mut self.groups, keeps);
+        retain(&mut self.keys, keeps);
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.y.len()
     }
@@ -82,4 +93,13 @@ impl ReservoirSample {
         let keys = (self.keys.len() == self.y.len()).then_some(self.keys.as_slice());
         TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups, keys }
     }
+}
+
+/// Keeps the entries at some places.
+pub(super) fn retain<T>(values: &mut Vec<T>, keeps: impl Fn(usize) -> bool) {
+    let mut at = 0;
+    values.retain(|_| {
+        at += 1;
+        keeps(at - 1)
+    });
 }

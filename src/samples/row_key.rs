@@ -62,8 +62,8 @@ fn is_key_type(data_type: &DataType) -> bool {
 /// |---|---|---|
 /// | null | 0 | nothing |
 /// | boolean | 1 | a byte, 0 or 1 |
-/// | integer; float or decimal that is whole | 2 | i128 |
-/// | string or binary | 3 | the length as u64, the bytes |
+/// | integer; float or decimal that is whole; text that spells an integer | 2 | i128 |
+/// | other string or binary | 3 | the length as u64, the bytes |
 /// | other float; NaN is one value | 4 | f64 |
 /// | other decimal | 5 | i256 without trailing zeros, the digits after the point as i8 |
 /// | date, which is its midnight, or timestamp | 6 | nanoseconds since 1970 as i128 |
@@ -150,12 +150,23 @@ fn encoder(column: &ArrayRef) -> Result<Encoder> {
             let values = values.as_binary_view().clone();
             or_null(values.clone(), move |row, bytes| {
                 let value = values.value(row);
+                if let Some(whole) = spelled_integer(value) {
+                    return number(tag::INTEGER, whole, bytes);
+                }
                 bytes.push(tag::BYTES);
                 bytes.extend((value.len() as u64).to_le_bytes());
                 bytes.extend_from_slice(value);
             })
         }
     })
+}
+
+/// The integer that a text spells, with leading zeros or without: a key is often a number in one file and
+/// text in another, and the value of a folder (`day=01`) is either.
+fn spelled_integer(text: &[u8]) -> Option<i128> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let is_number = (1..=38).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
 }
 
 /// An encoder of the rows with a value, and of those without.
@@ -278,7 +289,12 @@ mod tests {
         }
         let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![&b"abcd"[..]]));
         assert_eq!(of(&[cast(&bytes, &DataType::FixedSizeBinary(4)).unwrap()]), of(&[bytes]));
-        assert_ne!(of(&[Arc::new(StringArray::from(vec!["7"]))]), as_type(&[Some(7)], &DataType::Int8));
+        // Text that spells an integer is the integer.
+        let spelled: ArrayRef = Arc::new(StringArray::from(vec!["7", "007", "-7", "0", "7.0", "-", "+7"]));
+        let (spelled, numbers) =
+            (of(&[spelled]), as_type(&[Some(7), Some(7), Some(-7), Some(0)], &DataType::Int8));
+        assert_eq!(spelled[..4], numbers);
+        assert!(spelled[4..].iter().all(|hash| !numbers.contains(hash)));
     }
 
     #[test]

@@ -36,6 +36,7 @@ use super::classifier_data::ClassifierData;
 use super::held_out_rows::repeated_keys;
 use super::member::FoldContext;
 use super::memory_plan::MemoryPlan;
+use super::outlying_rows::OutlyingRows;
 use super::progress::FitProgress;
 use super::recipe::Recipe;
 use super::row_groups::row_groups;
@@ -93,13 +94,22 @@ impl StreamedFit<'_> {
                 stored
             }
         };
-        let store = RowStore::open(folder.path(), &stored.folds, self.source.dims())?;
-        let sample = RowSample::draw(&store, self.sample_rows, self.recipe.seed, progress)?;
+        let mut store = RowStore::open(folder.path(), &stored.folds, self.source.dims())?;
+        let mut sample = RowSample::draw(&store, self.sample_rows, self.recipe.seed, progress)?;
         let columns = [self.source.request.x1.0, self.source.request.x2.0];
         let is_keyed = !self.source.request.key.is_empty();
-        let set = sample.training_set(self.source.place(), columns, self.source.classes().len(), is_keyed);
+        let classes = self.source.classes().len();
+        let mut left_out = None;
+        let drawn = sample.training_set(self.source.place(), columns, classes, is_keyed);
+        if let Some((outlying, rows)) = OutlyingRows::find(&drawn) {
+            left_out = Some(OutlyingRows::warning(&drawn, &rows));
+            sample.remove(&rows);
+            store.leave_out(outlying);
+        }
+        let set = sample.training_set(self.source.place(), columns, classes, is_keyed);
         check(&set)?;
         let mut found = warnings::of_rows(&set, self.source.classes());
+        found.extend(left_out);
         found.extend(repeated_keys(&set, self.source.request.key));
         found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
         let folds = assigned_folds(&sample.folds, store.folds());
@@ -177,7 +187,7 @@ impl StreamedFit<'_> {
         );
         progress.stage("rows");
         let draw = RowDraw { seed: self.recipe.seed, share: rows as f64 / labelled.max(1) as f64 };
-        let mut writer = RowStoreWriter::create(folder.path(), self.recipe.folds)?;
+        let mut writer = RowStoreWriter::create(folder.path(), self.recipe.folds, dims)?;
         let mut hasher = RowHasher::default();
         let mut classes = vec![0u64; self.source.classes().len()];
         let mut seen = 0;

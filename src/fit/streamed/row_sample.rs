@@ -5,6 +5,7 @@ use rand::Rng;
 use crate::error::{Place, Result};
 use crate::fit::progress::{FitProgress, check_interrupted};
 use crate::fit::random::{RandomStream, random_stream};
+use crate::fit::reservoir::retain;
 use crate::fit::training_set::{EmbeddingMatrix, TrainingSet};
 
 use super::row_store::{RowBlock, RowStore};
@@ -47,6 +48,17 @@ impl RowSample {
             }
         }
         Ok(sample)
+    }
+
+    /// Leaves rows out, given in ascending order.
+    pub(super) fn remove(&mut self, rows: &[usize]) {
+        let keeps = |row: usize| rows.binary_search(&row).is_err();
+        for (values, dim) in self.x.iter_mut().zip(self.dims) {
+            retain(values, |at| keeps(at / dim));
+        }
+        retain(&mut self.y, keeps);
+        retain(&mut self.hashes, keeps);
+        retain(&mut self.folds, keeps);
     }
 
     /// The sample as a training set. With `is_keyed` the hashes are those of keys.

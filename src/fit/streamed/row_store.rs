@@ -6,10 +6,15 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use bytemuck::{cast_slice, cast_slice_mut};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Place, Result};
+use crate::fit::outlying_rows::OutlyingRows;
+use crate::fit::reservoir::retain;
 use crate::storage::positioned_io::read_exact_at;
 
+/// Bytes of the checksum at the end of a block.
+const CHECKSUM: usize = 8;
 /// Rows of a block. All blocks of a fold but the last are full.
 pub(super) const BLOCK_ROWS: usize = 1024;
 
@@ -37,11 +42,13 @@ struct FoldFile {
 pub(super) struct RowStore {
     folds: Vec<FoldFile>,
     dims: [usize; 2],
+    left_out: Option<OutlyingRows>,
 }
 
 /// Writes a [`RowStore`].
 pub(super) struct RowStoreWriter {
     folds: Vec<FoldWriter>,
+    dims: [usize; 2],
 }
 
 /// The file of one fold in writing.
@@ -68,14 +75,14 @@ impl RowStoreWriter {
     ///
     /// # Errors
     /// [`Error::CannotCreate`].
-    pub fn create(folder: &Path, folds: usize) -> Result<Self> {
+    pub fn create(folder: &Path, folds: usize, dims: [usize; 2]) -> Result<Self> {
         let open = |fold| {
             let path = path_of(folder, fold);
             let file =
                 File::create(&path).map_err(|source| Error::CannotCreate { path: path.clone(), source })?;
             Ok(FoldWriter { path, file: BufWriter::new(file), rows: 0, block: RowBlock::default() })
         };
-        Ok(Self { folds: (0..folds).map(open).collect::<Result<_>>()? })
+        Ok(Self { folds: (0..folds).map(open).collect::<Result<_>>()?, dims })
     }
 
     /// Adds a row to a fold.
@@ -83,7 +90,8 @@ impl RowStoreWriter {
     /// # Errors
     /// [`Error::Io`].
     pub fn push(&mut self, fold: usize, hash: u64, y: u32, x: [&[f32]; 2]) -> Result<()> {
-        let Some(FoldWriter { path, file, rows, block }) = self.folds.get_mut(fold) else {
+        let Self { folds, dims } = self;
+        let Some(FoldWriter { path, file, rows, block }) = folds.get_mut(fold) else {
             return Err(Error::Internal(format!("no fold {fold} of the training rows")));
         };
         block.hashes.push(hash);
@@ -91,7 +99,7 @@ impl RowStoreWriter {
         block.x.iter_mut().zip(x).for_each(|(to, from)| to.extend_from_slice(from));
         *rows += 1;
         if block.y.len() == BLOCK_ROWS {
-            block.write(file).map_err(|source| write_failed(path, source))?;
+            block.write(file, *dims).map_err(|source| write_failed(path, source))?;
             block.clear();
         }
         Ok(())
@@ -103,7 +111,7 @@ impl RowStoreWriter {
     /// [`Error::Io`].
     pub fn finish(self) -> Result<Vec<usize>> {
         let end = |FoldWriter { path, mut file, rows, block }| {
-            let written = block.write(&mut file).and_then(|()| file.flush());
+            let written = block.write(&mut file, self.dims).and_then(|()| file.flush());
             written
                 .and_then(|()| file.get_ref().sync_data())
                 .map_err(|source| write_failed(&path, source))?;
@@ -124,7 +132,12 @@ impl RowStore {
             let file = File::open(&path).map_err(|source| read_failed(&path, source))?;
             Ok(FoldFile { path, file, rows })
         };
-        Ok(Self { folds: rows.iter().enumerate().map(open).collect::<Result<_>>()?, dims })
+        Ok(Self { folds: rows.iter().enumerate().map(open).collect::<Result<_>>()?, dims, left_out: None })
+    }
+
+    /// From now on, these rows are not read.
+    pub fn leave_out(&mut self, rows: OutlyingRows) {
+        self.left_out = Some(rows);
     }
 
     /// Number of folds.
@@ -147,11 +160,12 @@ impl RowStore {
         self.folds[fold].rows.div_ceil(BLOCK_ROWS)
     }
 
-    /// Appends a block of a fold to `rows`.
+    /// Appends a block of a fold to `rows`, without those that are left out.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`], also where the block is not what was written.
     pub fn read(&self, fold: usize, block: usize, rows: &mut RowBlock) -> Result<()> {
+        let first = rows.len();
         self.read_hashes(fold, block, &mut rows.hashes)?;
         let n = self.rows_of(fold, block);
         let mut at = self.offset(block) + (n * size_of::<u64>()) as u64;
@@ -163,6 +177,14 @@ impl RowStore {
         next(cast_slice_mut(extended(&mut rows.y, n)))?;
         for (x, dim) in rows.x.iter_mut().zip(self.dims) {
             next(cast_slice_mut(extended(x, n * dim)))?;
+        }
+        let mut checksum = [0; CHECKSUM];
+        next(&mut checksum)?;
+        if u64::from_ne_bytes(checksum) != rows.checksum(first, self.dims) {
+            return Err(read_failed(&self.folds[fold].path, std::io::ErrorKind::InvalidData.into()));
+        }
+        if let Some(left_out) = &self.left_out {
+            rows.remove(first, self.dims, |x| left_out.contains(x));
         }
         Ok(())
     }
@@ -181,7 +203,7 @@ impl RowStore {
     }
 
     fn offset(&self, block: usize) -> u64 {
-        (block * BLOCK_ROWS * row_bytes(self.dims)) as u64
+        (block * (BLOCK_ROWS * row_bytes(self.dims) + CHECKSUM)) as u64
     }
 
     fn read_at(&self, fold: usize, bytes: &mut [u8], at: u64) -> Result<()> {
@@ -203,10 +225,35 @@ impl RowBlock {
         self.x.iter_mut().for_each(Vec::clear);
     }
 
-    fn write(&self, file: &mut impl Write) -> std::io::Result<()> {
+    fn write(&self, file: &mut impl Write, dims: [usize; 2]) -> std::io::Result<()> {
         file.write_all(cast_slice(&self.hashes))?;
         file.write_all(cast_slice(&self.y))?;
-        self.x.iter().try_for_each(|x| file.write_all(cast_slice(x)))
+        self.x.iter().try_for_each(|x| file.write_all(cast_slice(x)))?;
+        file.write_all(&self.checksum(0, dims).to_ne_bytes())
+    }
+
+    /// XXH3 of the rows from one on.
+    fn checksum(&self, first: usize, dims: [usize; 2]) -> u64 {
+        let mut hasher = Xxh3::new();
+        hasher.update(cast_slice(&self.hashes[first..]));
+        hasher.update(cast_slice(&self.y[first..]));
+        self.x.iter().zip(dims).for_each(|(x, dim)| hasher.update(cast_slice(&x[first * dim..])));
+        hasher.digest()
+    }
+
+    /// Removes rows from one on.
+    fn remove(&mut self, first: usize, dims: [usize; 2], is_removed: impl Fn([&[f32]; 2]) -> bool) {
+        let [x1, x2] = &self.x;
+        let is_kept = |row: usize| {
+            row < first || !is_removed([&x1[row * dims[0]..][..dims[0]], &x2[row * dims[1]..][..dims[1]]])
+        };
+        let kept: Vec<bool> = (0..self.y.len()).map(is_kept).collect();
+        if kept.iter().all(|kept| *kept) {
+            return;
+        }
+        retain(&mut self.hashes, |row| kept[row]);
+        retain(&mut self.y, |row| kept[row]);
+        self.x.iter_mut().zip(dims).for_each(|(x, dim)| retain(x, |at| kept[at / dim]));
     }
 }
 
@@ -222,6 +269,7 @@ fn write_failed(path: &Path, source: std::io::Error) -> Error {
 }
 
 fn read_failed(path: &Path, source: std::io::Error) -> Error {
+    let source = std::io::Error::new(source.kind(), format!("{source}; fit without --resume to begin anew"));
     Error::Io { place: Place::file(path.display()), doing: "read of the training rows", source }
 }
 
@@ -232,7 +280,7 @@ mod tests {
     #[test]
     fn rows_come_back_by_fold_and_block() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowStoreWriter::create(folder.path(), 2).unwrap();
+        let mut writer = RowStoreWriter::create(folder.path(), 2, [2, 1]).unwrap();
         for i in 0..3000u32 {
             let x = i as f32;
             writer.push((i % 3 == 0).into(), u64::from(i) << 33, i % 7, [&[x, -x], &[x / 2.0]]).unwrap();
@@ -252,6 +300,14 @@ mod tests {
         assert_eq!(block.x[0][1950..], [last as f32, -(last as f32)]);
         store.read(1, 0, &mut block).unwrap();
         assert_eq!((block.len(), block.x[1][1975]), (1976, 2997.0 / 2.0));
+        let mut bytes = std::fs::read(path_of(folder.path(), 1)).unwrap();
+        bytes[9_000] ^= 1;
+        std::fs::write(path_of(folder.path(), 1), &bytes).unwrap();
+        let error = store.read(1, 0, &mut RowBlock::default()).unwrap_err().to_string();
+        assert!(
+            error.contains("rows-1: read of the training rows failed: invalid data; fit without --resume"),
+            "{error}"
+        );
         std::fs::write(path_of(folder.path(), 1), b"short").unwrap();
         let error = store.read(1, 0, &mut block).unwrap_err().to_string();
         assert!(error.contains("rows-1: read of the training rows failed"), "{error}");

@@ -175,7 +175,7 @@ mod tests {
         let (rows, fold_of_row) = rows();
         let set = training_set(&rows, [2, 1], 2);
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowStoreWriter::create(folder.path(), 3).unwrap();
+        let mut writer = RowStoreWriter::create(folder.path(), 3, [2, 1]).unwrap();
         for (row, &fold) in fold_of_row.iter().enumerate() {
             writer
                 .push(fold.into(), row as u64, rows.y[row], [set.x[0].row(row), set.x[1].row(row)])
