@@ -71,7 +71,8 @@ fn estimates(found: &Estimates) -> String {
     let shifts: Vec<String> = std::iter::once(("-inf".to_owned(), by_shift.at_minus_infinity_nats))
         .chain(by_shift.shifts.iter().map(|at| (at.shift_nats.to_string(), at.r_nats)))
         .chain([("inf".to_owned(), by_shift.at_plus_infinity_nats)])
-        .map(|(shift, r)| format!("{shift}: {r:.3}"))
+        // Rounded before it is printed, and without the sign of a zero.
+        .map(|(shift, r)| format!("{shift}: {:.3}", (r * 1e3).round() / 1e3 + 0.0))
         .collect();
     let _ = writeln!(text, "  R in other units, by the nats that they add to h1 - h2:");
     let _ = writeln!(text, "    {}", shifts.join("   "));

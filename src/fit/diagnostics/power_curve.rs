@@ -4,6 +4,8 @@
 
 use std::collections::HashSet;
 
+use rand_chacha::ChaCha8Rng;
+
 use crate::bundle::{PowerPoint, Units};
 use crate::error::{Error, Result};
 use crate::fit::density::gather;
@@ -31,15 +33,11 @@ pub(super) fn refit(
     units: Units,
 ) -> Result<Vec<PowerPoint>> {
     let set = context.set;
-    let all: Vec<usize> = (0..set.y.len()).collect();
-    let mut rng = random_stream(context.recipe.seed, RandomStream::PowerCurve);
-    let parts = split::grouped_folds(&all, set.y, context.groups, PARTS, &mut rng);
+    let all = set.y.len();
     let mut curve = Vec::new();
-    for taken in [1, PARTS / 2] {
-        let mut rows: Vec<usize> =
-            parts.iter().take(taken).flat_map(|part| &part.held_out).copied().collect();
-        rows.sort_unstable();
-        context.progress.stage(&format!("on {} of {} rows (power curve)", rows.len(), all.len()));
+    let mut rng = random_stream(context.recipe.seed, RandomStream::PowerCurve);
+    for rows in nested_parts(set.y, context.groups, fold_of_row, folds, &mut rng) {
+        context.progress.stage(&format!("on {} of {} rows (power curve)", rows.len(), all));
         match refit_on(context, &rows, fold_of_row, folds) {
             Ok(Some(models)) => {
                 let small = OutOfFold::evaluate(context, &models, units, false)?;
@@ -55,8 +53,31 @@ pub(super) fn refit(
             Err(error) => return Err(error),
         }
     }
-    curve.push(point(whole, None, all.len()));
+    curve.push(point(whole, None, all));
     Ok(curve)
+}
+
+/// A quarter of the rows and then a half, which has the quarter in it. Each fold is divided by itself, so that
+/// few groups leave none without rows; and each begins with another of its parts, so that classes of few
+/// rows are not all in the first.
+fn nested_parts(
+    y: &[u32],
+    groups: &[usize],
+    fold_of_row: &[u8],
+    folds: usize,
+    rng: &mut ChaCha8Rng,
+) -> [Vec<usize>; 2] {
+    let mut taken = [Vec::new(), Vec::new()];
+    for fold in 0..folds {
+        let rows: Vec<usize> = (0..y.len()).filter(|&row| usize::from(fold_of_row[row]) == fold).collect();
+        let parts = split::grouped_folds(&rows, y, groups, PARTS, rng);
+        for (rows, count) in taken.iter_mut().zip([1, PARTS / 2]) {
+            let parts = parts.iter().cycle().skip(fold).take(count.min(parts.len()));
+            rows.extend(parts.flat_map(|part| &part.held_out));
+        }
+    }
+    taken.iter_mut().for_each(|rows| rows.sort_unstable());
+    taken
 }
 
 /// The models of some rows, with the folds that these rows are in; `None` where a fold is too small.
@@ -110,5 +131,27 @@ fn point(rows: &OutOfFold, whole: Option<&OutOfFold>, trained_rows: usize) -> Po
             .map(|whole| agreement(used.iter().map(|&row| (rows.parts[row].r, whole.parts[row].r)))),
         s_agreement: whole
             .map(|whole| agreement(used.iter().map(|&row| (rows.parts[row].s, whole.parts[row].s)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_nested_and_in_every_fold_also_of_few_groups() {
+        let y: Vec<u32> = (0..2000).map(|row| row % 4).collect();
+        for of_a_group in [1, 50] {
+            let groups: Vec<usize> = (0..2000).map(|row| row / of_a_group).collect();
+            let fold_of_row: Vec<u8> = groups.iter().map(|group| (group % 5) as u8).collect();
+            let mut rng = random_stream(3, RandomStream::PowerCurve);
+            let [quarter, half] = nested_parts(&y, &groups, &fold_of_row, 5, &mut rng);
+            assert_eq!((quarter.len(), half.len()), (500, 1000));
+            assert!(quarter.iter().all(|row| half.binary_search(row).is_ok()));
+            for fold in 0..5 {
+                let rows = quarter.iter().filter(|row| fold_of_row[**row] == fold).count();
+                assert_eq!(rows, 100, "fold {fold}, groups of {of_a_group}");
+            }
+        }
     }
 }
