@@ -127,6 +127,7 @@ fn training(components: usize) -> Training {
             measured_rows: 0,
             densities: [density.clone(), density],
             classifiers: [classifier.clone(), classifier.clone(), classifier],
+            ..Figures::default()
         },
         warnings: Vec::new(),
     }

@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::estimates::{CalibrationBin, Estimates, LabelFreeCheck, PowerPoint};
+
 /// The training run behind a bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +36,7 @@ pub struct FitWarning {
 
 /// Validation figures of a fit. With cross-fitting, each row's figures are those of the models
 /// that have not seen it; otherwise, all are on rows used neither for training nor for selection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
     /// Number of folds of the cross-fitting; absent where there was one split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +49,15 @@ pub struct Figures {
     pub densities: [DensityFigures; 2],
     /// The classifiers of x1, of x2 and of both.
     pub classifiers: [ClassifierFigures; 3],
+    /// Means with their errors; absent where there was one split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimates: Option<Estimates>,
+    /// Fits on a quarter and on half of the rows, then the whole fit; of `--power-curve`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub power_curve: Vec<PowerPoint>,
+    /// Expectations over the label beside the values of the labels; of `--label-free-check`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_free: Option<LabelFreeCheck>,
 }
 
 /// Goodness of fit of a density.
@@ -95,6 +106,9 @@ pub struct ClassifierFigures {
     pub accuracy: f64,
     /// Expected calibration error over 15 equal bins of the top class's probability.
     pub calibration_error: f64,
+    /// The calibration curve: ten bins of equally many rows, by the top class's probability, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibration: Vec<CalibrationBin>,
     /// L2 strength of the logistic regression; 0 without one.
     pub l2: f64,
     /// Weight decay of the network; 0 without one.

@@ -9,6 +9,7 @@ mod classifier;
 mod column_major;
 mod density;
 mod ensemble;
+mod estimates;
 mod figures;
 mod files;
 mod flops;
@@ -34,6 +35,10 @@ mod validate;
 mod write;
 
 pub use class::Class;
+pub use estimates::{
+    Agreement, CalibrationBin, Estimates, LabelFreeCheck, MeanEstimate, PowerPoint, RedundancyByShift,
+    RedundancyShares, ShiftedRedundancy,
+};
 pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, FitWarning, Training};
 pub use manifest::{
     ClassifierOutput, FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, ModelKind,

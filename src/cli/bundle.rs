@@ -14,7 +14,7 @@ use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
 use crate::storage::{Staged, require_local_folder};
 
-use super::{bench, fit, output};
+use super::{bench, figures, output};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BundleCommand {
@@ -282,7 +282,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
             "  trained  on {} of {} rows, seed {}, densities by {}\n",
             training.rows_used, training.rows_seen, training.seed, training.density_fit
         );
-        text += &fit::table(&training.validation);
+        text += &figures::text(&training.validation);
     }
     output::print(&text)
 }

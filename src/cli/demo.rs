@@ -17,7 +17,7 @@ use crate::storage::require_local_folder;
 use crate::synth::{self, Truth};
 
 use super::progress::ProgressBar;
-use super::{annotate, fit, output, report};
+use super::{annotate, figures, output, report};
 
 /// Number of classes and of dimensions of the Gaussian data of the reference implementation.
 const CLASSES: usize = 10;
@@ -118,7 +118,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let fitted = fit_files(std::slice::from_ref(&train), &bundle_dir, &options, &progress)?;
     let fit_seconds = start.elapsed().as_secs_f64();
     if let Some(training) = &fitted.bundle.manifest().training {
-        output::print(&indented(&fit::table(&training.validation)))?;
+        output::print(&indented(&figures::text(&training.validation)))?;
     }
 
     output::print("\n3. Annotate: add r, u1, u2 and s to every row.\n")?;

@@ -6,6 +6,7 @@ mod bench;
 mod bundle;
 mod demo;
 mod doctor;
+mod figures;
 mod fit;
 mod man;
 mod output;

@@ -154,6 +154,7 @@ mod tests {
             measured_rows: 1,
             densities: [DensityFigures::default(), DensityFigures::default()],
             classifiers: [classifier(0.1), classifier(0.6), classifier(0.05)],
+            ..Figures::default()
         };
         let shift = |columns| distribution_shift(&[0.5, 0.5], Some(&figures), &columns);
         assert_eq!(shift(columns(0.2, 0.2, 0.0, 0.1, 1000)), None);

@@ -7,12 +7,15 @@ use crate::error::{Error, Place, Result};
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts};
 
+use super::diagnostics::Diagnostics;
 use super::held_out_rows::{fitted_folds, repeated_keys};
+use super::member::FoldContext;
 use super::memory_plan::MemoryPlan;
 use super::outlying_rows::OutlyingRows;
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
+use super::row_groups::row_groups;
 use super::streamed::{StreamedFit, UnfinishedFit};
 use super::training::{Trained, train};
 use super::training_files::TrainingFiles;
@@ -56,8 +59,34 @@ pub struct FitOptions {
     pub max_classes: Option<usize>,
     /// Whether files whose content is at fault are left out, with a warning, and are no error.
     pub skip_bad_files: bool,
+    /// Whether parts of the rows are fitted, too: about three quarters of the cost of the fit.
+    pub power_curve: bool,
+    /// Whether expectations over the label are compared with the labels' values.
+    pub label_free_check: bool,
     /// Whether an existing bundle is replaced.
     pub overwrite: bool,
+}
+
+impl FitOptions {
+    fn diagnostics(&self) -> Diagnostics {
+        Diagnostics {
+            units: self.units,
+            power_curve: self.power_curve,
+            label_free_check: self.label_free_check,
+        }
+    }
+
+    /// Fails where a diagnostic needs what the other options exclude.
+    fn check_diagnostics(&self) -> Result<()> {
+        let asked = [("--power-curve", self.power_curve), ("--label-free-check", self.label_free_check)];
+        match asked.into_iter().find(|(_, asked)| *asked) {
+            Some((flag, _)) if self.recipe.folds < 2 => Err(Error::Usage(format!(
+                "{flag} needs values of rows by models that have not seen them, which --folds 1 has not; leave \
+                 --folds at its default"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The result of [`fit_files`].
@@ -82,6 +111,7 @@ pub fn fit_files(
     progress: &dyn FitProgress,
 ) -> Result<FitReport> {
     BundleContents::check_target(dir, options.overwrite)?;
+    options.check_diagnostics()?;
     if !options.key.is_empty() && options.recipe.folds < 2 {
         let what = "--key says how training rows are known again, and with --folds 1 they are not; omit one of the two";
         return Err(Error::Usage(what.into()));
@@ -172,7 +202,7 @@ fn train_on(
         if options.resume {
             tracing::info!("the rows fit in memory: there is no unfinished fit to resume");
         }
-        return Ok((train_in_memory(source, most_rows, recipe, progress)?, None));
+        return Ok((train_in_memory(source, most_rows, options, progress)?, None));
     }
     if recipe.folds < 2 || recipe.density_fit != DensityFit::Em {
         let what = format!(
@@ -182,8 +212,18 @@ fn train_on(
         );
         return Err(Error::Usage(what));
     }
+    if options.power_curve {
+        let what = format!(
+            "{rows} rows do not fit in memory ({} do), where --power-curve refits on parts of them; leave it out, \
+             or lower --max-rows, or raise --memory-limit",
+            memory.rows()
+        );
+        return Err(Error::Usage(what));
+    }
     let sample_rows = memory.sample_rows().min(MOST_ROWS);
-    let fit = StreamedFit { source, recipe, memory, most_rows, sample_rows, resume: options.resume };
+    let diagnostics = options.diagnostics();
+    let resume = options.resume;
+    let fit = StreamedFit { source, recipe, diagnostics, memory, most_rows, sample_rows, resume };
     let (trained, unfinished) = fit.run(bundle, progress)?;
     Ok((trained, Some(unfinished)))
 }
@@ -192,10 +232,11 @@ fn train_on(
 fn train_in_memory(
     source: &TrainingSource<'_>,
     most_rows: u64,
-    recipe: &Recipe,
+    options: &FitOptions,
     progress: &dyn FitProgress,
 ) -> Result<Trained> {
     let most_rows = usize::try_from(most_rows).unwrap_or(usize::MAX);
+    let recipe = &options.recipe;
     let mut sample = ReservoirSample::new(source.request, most_rows, recipe.seed);
     let fates = source.read(progress, &mut |row| {
         sample.offer(row);
@@ -216,6 +257,9 @@ fn train_in_memory(
     found.extend(repeated_keys(&set, source.request.key));
     found.iter().for_each(|warning| tracing::warn!("{}", warning.text));
     let mut models = train(&set, recipe, progress)?;
+    let groups = row_groups(&set);
+    let context = FoldContext { set: &set, groups: &groups, recipe, progress };
+    options.diagnostics().add(&context, &mut models)?;
     let of_folds = std::mem::take(&mut models.folds);
     let folds = fitted_folds(&set, of_folds, &models.fold_of_row, source.request.key);
     Ok(Trained { models, folds, rows: sample.rows(), fates, warnings: found })

@@ -1,6 +1,6 @@
 //! Validation metrics: cross-entropy, accuracy and expected calibration error.
 
-use crate::bundle::ClassifierFigures;
+use crate::bundle::{CalibrationBin, ClassifierFigures};
 
 use super::lanes::Real;
 use super::softmax::log_sum_exp_rows;
@@ -14,6 +14,7 @@ pub(crate) fn classifier_figures(log_prob: &[f64], y: &[u32], classes: usize) ->
         standard_error_nats: Some(error),
         accuracy: accuracy(log_prob, y, classes),
         calibration_error: calibration_error(log_prob, y, classes),
+        calibration: calibration_curve(log_prob, y, classes),
         ..ClassifierFigures::default()
     }
 }
@@ -66,6 +67,31 @@ pub(crate) fn calibration_error(log_prob: &[f64], y: &[u32], classes: usize) -> 
     gaps.sum::<f64>() / y.len() as f64
 }
 
+/// The calibration curve: ten bins of equally many rows, by the largest probability. Bins of equal width,
+/// as of [`calibration_error`], would leave most points to a few rows, since most rows are certain.
+pub(crate) fn calibration_curve(log_prob: &[f64], y: &[u32], classes: usize) -> Vec<CalibrationBin> {
+    const BINS: usize = 10;
+    let rows = log_prob.chunks_exact(classes).zip(y).map(|(row, &y)| {
+        let (class, log_p) = top(row);
+        (log_p.exp(), if class == y as usize { 1.0 } else { 0.0 })
+    });
+    let mut rows: Vec<(f64, f64)> = rows.collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let edge = |bin: usize| bin * rows.len() / BINS;
+    let bins = (0..BINS).filter_map(|bin| rows.get(edge(bin)..edge(bin + 1)));
+    bins.filter(|bin| !bin.is_empty())
+        .map(|bin| {
+            let (mut confidence, mut accuracy) = (0.0, 0.0);
+            for (p, right) in bin {
+                confidence += p;
+                accuracy += right;
+            }
+            let n = bin.len() as f64;
+            CalibrationBin { confidence: confidence / n, accuracy: accuracy / n, rows: bin.len() }
+        })
+        .collect()
+}
+
 fn top(row: &[f64]) -> (usize, f64) {
     let first = (0, f64::NEG_INFINITY);
     row.iter().copied().enumerate().fold(first, |best, entry| if entry.1 > best.1 { entry } else { best })
@@ -73,7 +99,10 @@ fn top(row: &[f64]) -> (usize, f64) {
 
 #[cfg(test)]
 mod tests {
+    use rand::Rng;
+
     use super::*;
+    use crate::fit::random::{RandomStream, random_stream};
 
     #[test]
     fn figures_by_hand() {
@@ -85,5 +114,34 @@ mod tests {
         assert!((cross_entropy(&log_prob, &y, 2) - truth).abs() < 1e-12);
         // Bin of 0.9: 1.8 expected, 1 right; bin of 0.6: 1.2 expected, 2 right.
         assert!((calibration_error(&log_prob, &y, 2) - (0.8 + 0.8) / 4.0).abs() < 1e-12);
+        // Fewer rows than bins: one point a row, ascending.
+        let curve = calibration_curve(&log_prob, &y, 2);
+        let points: Vec<(f64, f64, usize)> =
+            curve.iter().map(|bin| ((bin.confidence * 10.0).round(), bin.accuracy, bin.rows)).collect();
+        assert_eq!(points, [(6.0, 1.0, 1), (6.0, 1.0, 1), (9.0, 1.0, 1), (9.0, 0.0, 1)]);
+    }
+
+    /// Labels drawn with the probabilities that the classifier gives, and with others.
+    #[test]
+    fn known_probabilities_lie_on_the_diagonal() {
+        let mut rng = random_stream(1, RandomStream::Split);
+        let (mut log_prob, mut y, mut bold) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..50_000 {
+            let p: f64 = rng.random_range(0.02..0.98);
+            y.push(u32::from(rng.random_bool(p)));
+            log_prob.extend([(1.0 - p).ln(), p.ln()]);
+            // Twice the log-odds: too certain.
+            let total = p * p + (1.0 - p) * (1.0 - p);
+            bold.extend([((1.0 - p).powi(2) / total).ln(), (p * p / total).ln()]);
+        }
+        let curve = calibration_curve(&log_prob, &y, 2);
+        assert_eq!(curve.iter().map(|bin| bin.rows).collect::<Vec<_>>(), [5_000; 10]);
+        for bin in &curve {
+            let error = (bin.confidence * (1.0 - bin.confidence) / 5_000.0).sqrt();
+            assert!((bin.accuracy - bin.confidence).abs() < 4.0 * error, "{bin:?}");
+        }
+        assert!(curve.windows(2).all(|pair| pair[0].confidence < pair[1].confidence), "{curve:?}");
+        let middle = calibration_curve(&bold, &y, 2)[5];
+        assert!(middle.accuracy < middle.confidence - 0.1, "{middle:?}");
     }
 }

@@ -20,6 +20,7 @@ mod covariance;
 mod cross_density;
 mod cross_fit;
 mod density;
+mod diagnostics;
 mod discriminant;
 mod em_steps;
 mod fit_files;

@@ -23,6 +23,10 @@ pub(crate) enum RandomStream {
     Discriminant(usize, usize, usize),
     /// Initial weights and shuffles of classifier i's network in fold f.
     FoldNetwork(usize, usize),
+    /// The groups of a resample.
+    Bootstrap(usize),
+    /// The parts of the rows of a power curve.
+    PowerCurve,
     /// The order of the rows on disk in an epoch.
     Pools(usize),
     /// The order of a pool's rows for one of the learners, of which there are at most 120.
@@ -43,6 +47,8 @@ pub(crate) fn random_stream(seed: u64, stream: RandomStream) -> ChaCha8Rng {
         RandomStream::Discriminant(classifier, fold, centres) => {
             1_000_000 + 100_000 * classifier as u64 + 100 * fold as u64 + centres as u64
         }
+        RandomStream::PowerCurve => 2001,
+        RandomStream::Bootstrap(resample) => 500_000 + resample as u64,
         RandomStream::Pools(epoch) => 30_000 + epoch as u64,
         RandomStream::Pool { epoch, pool, learner } => {
             (1 << 40) + ((epoch as u64) << 50) + ((pool as u64) << 8) + learner as u64

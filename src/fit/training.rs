@@ -115,6 +115,7 @@ impl CrossFittedModels {
                 measured_rows: set.y.len(),
                 densities: densities.each_ref().map(|density| density.figures.clone()),
                 classifiers: classifiers.map(|classifier| classifier.figures),
+                ..Figures::default()
             },
             models: ModelSet { densities: densities.map(|density| density.main), classifiers: ensembles },
             folds,
@@ -169,11 +170,13 @@ fn train_fold(
             measured_rows: fold.held_out.len(),
             densities: [first.1, second.1],
             classifiers: [one.1, two.1, both.1],
+            ..Figures::default()
         },
     })
 }
 
-fn prior(y: &[u32], classes: usize) -> Vec<f64> {
+/// p(y) of some rows.
+pub(super) fn prior(y: &[u32], classes: usize) -> Vec<f64> {
     let mut counts = vec![0; classes];
     y.iter().for_each(|&class| counts[class as usize] += 1);
     prior_of(&counts)

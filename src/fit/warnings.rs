@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::bundle::{Class, Figures, FitWarning};
+use crate::bundle::{Class, Estimates, Figures, FitWarning, MeanEstimate};
 use crate::samples::class_examples;
 
 use super::training_set::{EmbeddingMatrix, TrainingSet};
@@ -16,6 +16,11 @@ const ROWS_PER_CLASS: u64 = 30;
 const EQUAL_NORMS: f64 = 1e-3;
 /// Share of repeated rows that is worth a word.
 const REPEATED: f64 = 0.01;
+/// Part of R or I12 that the units of the densities may decide without a word.
+const OF_UNITS: f64 = 0.5;
+/// The models' error over that of the rows from which the models are the cause. Of five folds whose models
+/// are alike, one in a hundred is above it.
+const OF_MODELS: f64 = 1.5;
 
 /// Warnings about the rows. `classes` are the classes of `set.y`.
 pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarning> {
@@ -94,7 +99,42 @@ pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
             warnings.push(FitWarning { code: "no_information".into(), text });
         }
     }
+    if let Some(estimates) = &figures.estimates {
+        warnings.extend(units_decide(estimates));
+        warnings.extend(models_decide(estimates));
+    }
     warnings
+}
+
+/// A warning where other units would give another R.
+fn units_decide(estimates: &Estimates) -> Option<FitWarning> {
+    let [low, high] = estimates.redundancy_by_shift.range_nats();
+    let r = estimates.r.mean_nats;
+    let scale = r.abs().max(estimates.i12.mean_nats);
+    let text = format!(
+        "the units of the densities decide R: it is {r:.3} nats by this convention, and from {low:.3} to {high:.3} \
+         where h1 - h2 is shifted, as by another scale of x1 or x2; compare r, u1, u2 and s only with values of one \
+         convention (--units), and rest conclusions on i1, i2 and i12, which have no units"
+    );
+    (high - low > OF_UNITS * scale).then(|| FitWarning { code: "units_decide".into(), text })
+}
+
+/// A warning where the folds' models differ by more than their rows make them.
+fn models_decide(estimates: &Estimates) -> Option<FitWarning> {
+    let is_it = |mean: &MeanEstimate| mean.models_error_nats > OF_MODELS * mean.rows_error_nats;
+    let found: Vec<_> = estimates.means().into_iter().filter(|(_, mean)| is_it(mean)).collect();
+    let of = |(name, mean): &(&str, MeanEstimate)| {
+        format!(
+            "{name} ± {:.4} by the models, {:.4} by the rows",
+            mean.models_error_nats, mean.rows_error_nats
+        )
+    };
+    let text = format!(
+        "the models are most of the error of a mean ({}): the folds' models do not agree, and only more training \
+         rows make it smaller",
+        found.iter().map(of).collect::<Vec<_>>().join("; ")
+    );
+    (!found.is_empty()).then(|| FitWarning { code: "models_decide".into(), text })
 }
 
 fn have_equal_norms(x: &EmbeddingMatrix<'_>) -> bool {
@@ -113,7 +153,9 @@ fn repeated_rows(set: &TrainingSet<'_>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::{ClassifierFigures, DensityFigures};
+    use crate::bundle::{
+        ClassifierFigures, DensityFigures, RedundancyByShift, RedundancyShares, ShiftedRedundancy,
+    };
     use crate::error::Place;
 
     fn codes(x1: &[f32], dim: usize, x2: &[f32], y: &[u32]) -> Vec<String> {
@@ -152,8 +194,53 @@ mod tests {
             measured_rows: 1,
             densities: [DensityFigures::default(), DensityFigures::default()],
             classifiers: [classifier(0.5), classifier(0.7), classifier(0.4)],
+            ..Figures::default()
         };
         let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };
         assert!(warning.code == "no_information" && warning.text.contains("of x2 predicts"), "{warning:?}");
+    }
+
+    fn estimates(r: f64, i1: f64, i2: f64, errors: [f64; 2]) -> Estimates {
+        let mean = |mean_nats: f64| MeanEstimate {
+            mean_nats,
+            rows_error_nats: errors[0],
+            models_error_nats: errors[1],
+            error_nats: errors[0].hypot(errors[1]),
+        };
+        Estimates {
+            rows: 100,
+            groups: 100,
+            r: mean(r),
+            u1: mean(i1 - r),
+            u2: mean(i2 - r),
+            s: mean(0.0),
+            i12: mean(1.0),
+            redundancy_shares: RedundancyShares::default(),
+            redundancy_by_shift: RedundancyByShift {
+                shifts: vec![ShiftedRedundancy { shift_nats: 0.0, r_nats: r }],
+                at_minus_infinity_nats: i1,
+                at_plus_infinity_nats: i2,
+                bounds_nats: [0.0, 1.0],
+            },
+        }
+    }
+
+    #[test]
+    fn units_and_models_that_decide_are_named() {
+        let codes = |r, i1, i2, errors| -> Vec<String> {
+            let figures = Figures { estimates: Some(estimates(r, i1, i2, errors)), ..Figures::default() };
+            of_models(&figures, &[0.5, 0.5]).into_iter().map(|warning| warning.code).collect()
+        };
+        assert!(codes(0.8, 0.9, 0.5, [0.01, 0.014]).is_empty());
+        assert_eq!(codes(0.8, 0.9, 0.3, [0.01, 0.0]), ["units_decide"]);
+        // The range counts, not only its ends: both modalities have the same information.
+        assert_eq!(codes(1.2, 0.5, 0.5, [0.01, 0.0]), ["units_decide"]);
+        assert_eq!(codes(0.8, 0.9, 0.5, [0.01, 0.02]), ["models_decide"]);
+        let text = &of_models(
+            &Figures { estimates: Some(estimates(0.8, 0.9, 0.3, [0.0; 2])), ..Figures::default() },
+            &[0.5, 0.5],
+        )[0]
+        .text;
+        assert!(text.contains("R: it is 0.800 nats by this convention, and from 0.300 to 0.900"), "{text}");
     }
 }

@@ -172,7 +172,7 @@ fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning
                 "calibration",
                 format!(
                     "the classifier of {name} is off by {:.0} points of probability on average (calibration error \
-                     {:.3} on {} rows held out); {parts} inherit such errors",
+                     {:.3} on {} rows that it has not seen); {parts} inherit such errors",
                     100.0 * figures_of.calibration_error,
                     figures_of.calibration_error,
                     figures.measured_rows
@@ -238,6 +238,7 @@ mod tests {
             measured_rows: 100,
             densities: [density(), density()],
             classifiers: [0, 1, 2].map(classifier),
+            ..Figures::default()
         };
         let (bundle, sha256) = ("b".into(), "0".repeat(64));
         Models { bundle, sha256, is_the_files: true, validation: Some(validation) }

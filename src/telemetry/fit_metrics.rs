@@ -50,26 +50,35 @@ impl FitInstruments {
         let nats = || Unit::Other("nats".to_owned());
         Self {
             rows: to.gauge(
-                spec("fit_rows", "Rows used for training, held out, and bad")
-                    .by("use", &["trained", "held_out", "bad"]),
+                spec(
+                    "fit_rows",
+                    "Rows trained on, rows evaluated by models that have not seen them, and bad rows",
+                )
+                .by("use", &["trained", "held_out", "bad"]),
             ),
             density_nats: to.gauge(
-                spec("fit_density", "Mean -ln p of a modality on rows held out")
+                spec("fit_density", "Mean -ln p of a modality on rows that the model has not seen")
                     .unit(nats())
                     .by("modality", &MODALITIES),
             ),
             cross_entropy_nats: to.gauge(
-                spec("fit_cross_entropy", "Mean -ln p of the label on rows held out")
+                spec("fit_cross_entropy", "Mean -ln p of the label on rows that the model has not seen")
                     .unit(nats())
                     .by("classifier", &CLASSIFIERS),
             ),
             accuracy: to.gauge(
-                spec("fit_accuracy", "Share of the rows held out whose label has the highest probability")
-                    .by("classifier", &CLASSIFIERS),
+                spec(
+                    "fit_accuracy",
+                    "Share of rows that the model has not seen whose label has the highest probability",
+                )
+                .by("classifier", &CLASSIFIERS),
             ),
             calibration_error: to.gauge(
-                spec("fit_calibration_error", "Expected calibration error on rows held out")
-                    .by("classifier", &CLASSIFIERS),
+                spec(
+                    "fit_calibration_error",
+                    "Expected calibration error on rows that the model has not seen",
+                )
+                .by("classifier", &CLASSIFIERS),
             ),
         }
     }

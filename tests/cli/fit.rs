@@ -12,7 +12,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
 use arrow::ipc::writer::StreamWriter;
 
-use crate::harness::files::{embeddings, read, replaced, write};
+use crate::harness::files::{embeddings, floats, read, replaced, write};
 use crate::harness::{fitted, last_json, lsmi, must, query, refused, run};
 
 fn fit(dir: &Path, bundle: &str, more: &[&str]) -> (serde_json::Value, String) {
@@ -171,5 +171,112 @@ fn densities_by_gradient_descent_come_close() {
     for m in 0..2 {
         let h = |line: &serde_json::Value| line["validation"]["densities"][m]["mean_nats"].as_f64().unwrap();
         assert!((h(&em) - h(&sgd)).abs() < 0.15, "{} and {}", h(&em), h(&sgd));
+    }
+}
+
+/// The manifest's estimates are the means of the training rows as `annotate` knows them, also in centred units.
+#[test]
+fn estimates_are_the_means_of_the_annotated_training_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("train.parquet"), &read(&fitted().join("train.parquet")).slice(0, 900));
+    let fit = ["fit", "train.parquet", "--bundle", "b", "--units", "centred", "--label-free-check", "--json"];
+    let validation = last_json(&must(lsmi().current_dir(dir).args(fit)))["validation"].clone();
+    let annotate = |output: &str, more: &[&str]| {
+        let mut command = lsmi();
+        command.current_dir(dir).args(["annotate", "train.parquet", output, "--bundle", "b"]).args(more);
+        must(&mut command);
+        let rows = read(&dir.join(output));
+        ["r", "u1", "u2", "s"].map(|name| -> Vec<f64> {
+            floats(&rows, name).values().iter().map(|value| f64::from(*value)).collect()
+        })
+    };
+    let labelled = annotate("out.parquet", &["--columns", "i1,i2,i12"]);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let near = |found: &serde_json::Value, expected: f64, what: &str| {
+        let found = found.as_f64().unwrap();
+        assert!((found - expected).abs() < 2e-4, "{what}: {found} for {expected}");
+    };
+    let estimates = &validation["estimates"];
+    assert_eq!((&estimates["rows"], &estimates["groups"]), (&900.into(), &900.into()));
+    for (name, values) in ["r", "u1", "u2", "s"].iter().zip(&labelled) {
+        let found = &estimates[name];
+        near(&found["mean_nats"], mean(values), name);
+        let deviation = mean(&values.iter().map(|v| (v - mean(values)).powi(2)).collect::<Vec<_>>()).sqrt();
+        let rows_error = found["rows_error_nats"].as_f64().unwrap();
+        assert!((rows_error / (deviation / 30.0) - 1.0).abs() < 0.2, "{found} for {deviation}");
+        assert!(found["error_nats"].as_f64().unwrap() >= rows_error, "{found}");
+    }
+    let select = "select avg(i1) as i1, avg(i2) as i2, avg(i12) as i12, avg(least(i1, i2)) as low, \
+                  avg(case when r = i1 and r <> i2 then 1.0 else 0.0 end) as at_i1 from 'out.parquet'";
+    let annotated = query(dir, select);
+    let expected = |name: &str| annotated[name].as_f64().unwrap();
+    near(&estimates["i12"]["mean_nats"], expected("i12"), "i12");
+    let by_shift = &estimates["redundancy_by_shift"];
+    near(&by_shift["at_minus_infinity_nats"], expected("i1"), "R for small h1");
+    near(&by_shift["at_plus_infinity_nats"], expected("i2"), "R for large h1");
+    near(&by_shift["bounds_nats"][0], expected("low"), "the least R");
+    let shares = &estimates["redundancy_shares"];
+    assert!((shares["i1"].as_f64().unwrap() - expected("at_i1")).abs() < 0.01, "{shares} and {annotated}");
+    for classifier in validation["classifiers"].as_array().unwrap() {
+        let rows: Vec<u64> = classifier["calibration"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|bin| bin["rows"].as_u64().unwrap())
+            .collect();
+        assert_eq!(rows, [90; 10]);
+    }
+
+    let expectations = annotate("free.parquet", &["--label-free"]);
+    let check = &validation["label_free"];
+    assert_eq!(check["rows"], 900);
+    for ((name, free), own) in ["r", "u1", "u2", "s"].iter().zip(&expectations).zip(&labelled) {
+        near(&check[name]["mean_difference_nats"], mean(free) - mean(own), name);
+        let squares: Vec<f64> = free.iter().zip(own).map(|(free, own)| (free - own).powi(2)).collect();
+        near(&check[name]["rmse_nats"], mean(&squares).sqrt(), name);
+        assert!(check[name]["correlation"].as_f64().unwrap() > 0.1, "{check}");
+    }
+}
+
+#[test]
+fn a_power_curve_leads_to_the_whole_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (line, _) = fit(dir.path(), "b", &["--max-rows", "800", "--power-curve"]);
+    let validation = &line["validation"];
+    let curve = validation["power_curve"].as_array().unwrap();
+    let rows: Vec<u64> = curve.iter().map(|point| point["trained_rows"].as_u64().unwrap()).collect();
+    assert!(rows.len() == 3 && rows[2] == 800, "{rows:?}");
+    assert!(rows[0].abs_diff(200) <= 8 && rows[1].abs_diff(400) <= 8, "{rows:?}");
+    for (part, mean) in
+        [("r_nats", "r"), ("u1_nats", "u1"), ("u2_nats", "u2"), ("s_nats", "s"), ("i12_nats", "i12")]
+    {
+        let estimate = validation["estimates"][mean]["mean_nats"].as_f64().unwrap();
+        assert!((curve[2][part].as_f64().unwrap() - estimate).abs() < 1e-9, "{part}: {}", curve[2]);
+    }
+    let agreement = |point: usize, part: &str, of: &str| curve[point][part][of].as_f64().unwrap();
+    for part in ["r_agreement", "s_agreement"] {
+        assert!(curve[2][part].is_null(), "{}", curve[2]);
+        let [quarter, half] = [0, 1].map(|point| agreement(point, part, "rmse_nats"));
+        assert!(quarter > half && half > 0.0, "{part}: {quarter}, then {half}");
+        assert!(agreement(1, part, "correlation") > 0.8, "{}", curve[1]);
+    }
+    let text = must(lsmi().current_dir(dir.path()).args(["bundle", "inspect", "b"])).stdout;
+    for words in ["fits on parts of the rows", "means of 800 rows", "of the models", "h1 - h2", "r is i1 on"]
+    {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+    assert!(!text.contains("expectations without the label"), "{text}");
+}
+
+#[test]
+fn one_split_has_no_estimates() {
+    let dir = tempfile::tempdir().unwrap();
+    let (line, _) = fit(dir.path(), "b", &["--max-rows", "400", "--folds", "1"]);
+    assert!(line["validation"]["estimates"].is_null(), "{line}");
+    for flag in ["--power-curve", "--label-free-check"] {
+        let mut command = lsmi();
+        command.current_dir(dir.path()).arg("fit").arg(fitted().join("train.parquet"));
+        refused(&run(command.args(["--bundle", "c", "--folds", "1", flag])), 64, &[flag, "--folds"]);
     }
 }

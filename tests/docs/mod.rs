@@ -36,7 +36,7 @@ fn the_claims_about_estimates_hold() {
     shell.current_dir(dir.path()).args(["-e", "-c", &script]).env("PATH", path.unwrap());
     let ran = must(shell.env_remove("LSMI_ETL_BUNDLE"));
     let claims = ran.stdout.lines().filter(|line| line.contains("| true")).count();
-    assert!(claims == 6 && !ran.stdout.contains("false"), "{}", ran.stdout);
+    assert!(claims == 7 && !ran.stdout.contains("false"), "{}", ran.stdout);
 }
 
 fn readme() -> String {

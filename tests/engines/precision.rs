@@ -180,6 +180,7 @@ fn training() -> Training {
             measured_rows: 0,
             densities: [density(), density()],
             classifiers: [classifier(), classifier(), classifier()],
+            ..Figures::default()
         },
         warnings: Vec::new(),
     }

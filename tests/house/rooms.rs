@@ -23,7 +23,10 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("engine", &["error", "bundle"]),
     ("evaluate", &["error", "interaction", "storage", "bundle", "samples", "engine"]),
     ("synth", &["error", "interaction", "storage"]),
-    ("fit", &["error", "memory", "storage", "parquet_file", "bundle", "samples", "provenance"]),
+    (
+        "fit",
+        &["error", "memory", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance"],
+    ),
     (
         "annotate",
         &[

@@ -47,9 +47,16 @@ fn everything_is_drawn_and_in_its_box() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let bundle = fitted().join("bundle");
     must(lsmi().current_dir(dir).args(["report", "out.parquet", "-o", "a.html", "--bundle"]).arg(&bundle));
-    let words =
-        ["out.parquet", "Information about the label", "Most synergistic", "calibration error", "embedded"];
-    nothing_wrong(&look(&dir.join("a.html"), "one"), 8, &words);
+    let words = [
+        "out.parquet",
+        "Information about the label",
+        "Most synergistic",
+        "calibration error",
+        "embedded",
+        "have not seen it",
+        "of the models",
+    ];
+    nothing_wrong(&look(&dir.join("a.html"), "one"), 9, &words);
 }
 
 #[test]

@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::provenance::InputOrigin;
 
 use super::classifier_data::ClassifierData;
+use super::diagnostics::Diagnostics;
 use super::held_out_rows::repeated_keys;
 use super::member::FoldContext;
 use super::memory_plan::MemoryPlan;
@@ -41,7 +42,7 @@ use super::progress::FitProgress;
 use super::recipe::Recipe;
 use super::row_groups::row_groups;
 use super::split::assigned_folds;
-use super::training::{Trained, cross_fit_all, prior_of};
+use super::training::{FittedModels, Trained, cross_fit_all, prior_of};
 use super::training_set::check;
 use super::training_source::TrainingSource;
 use super::warnings;
@@ -57,6 +58,8 @@ use work_folder::{StoredRows, WorkFolder};
 pub(super) struct StreamedFit<'a> {
     pub source: &'a TrainingSource<'a>,
     pub recipe: &'a Recipe,
+    /// Of the sample.
+    pub diagnostics: Diagnostics,
     pub memory: MemoryPlan,
     /// Rows to train on, drawn at random where there are more.
     pub most_rows: u64,
@@ -120,11 +123,11 @@ impl StreamedFit<'_> {
 
         let all: Vec<usize> = (0..set.y.len()).collect();
         let data = [0, 1, 2].map(|which| ClassifierData::measure(&set, which, &all));
+        let groups = row_groups(&set);
+        let context = FoldContext { set: &set, groups: &groups, recipe: self.recipe, progress };
         let mut state = match folder.load_state::<State>()? {
             Some(state) => state,
             None => {
-                let groups = row_groups(&set);
-                let context = FoldContext { set: &set, groups: &groups, recipe: self.recipe, progress };
                 let state = State::new(cross_fit_all(&context, &folds)?, &data);
                 folder.save_state(&state)?;
                 state
@@ -140,6 +143,8 @@ impl StreamedFit<'_> {
         let sampled = Sample { set: &set, folds: &folds };
         refinement::refine(&sampled, &mut state, &rows, progress, &|state| folder.save_state(state))?;
         let models = state.models.fitted(&set, store.rows(), prior_of(&stored.classes));
+        let mut models = FittedModels { fold_of_row: sample.folds.clone(), ..models };
+        self.diagnostics.add(&context, &mut models)?;
         let trained = Trained {
             folds: Some(FittedFolds {
                 models: models.folds.clone(),

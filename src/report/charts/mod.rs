@@ -1,6 +1,7 @@
 //! Charts of a report as SVG, each drawn in two widths so that text keeps its size.
 
 mod by_class;
+mod calibration;
 mod category_axis;
 mod class_selection;
 mod density;
@@ -44,5 +45,6 @@ pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
             all.push(density::picture(set, report, &format!("density{suffix}"))?);
         }
     }
+    all.extend(calibration::picture(report, "calibration")?);
     Ok(all)
 }

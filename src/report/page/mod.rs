@@ -1,6 +1,7 @@
 //! The HTML page: text, tables and pictures in one self-contained file. The template escapes all
 //! text.
 
+mod models;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,8 @@ struct View<'a> {
     samples: Vec<SampleList>,
     origins: Vec<Vec<MetadataItem>>,
     models: Vec<Table>,
+    estimates: Option<Table>,
+    estimates_note: Option<String>,
     models_note: Option<String>,
 }
 
@@ -74,6 +77,7 @@ struct PictureNames<'a> {
     classes: Vec<&'a str>,
     dominant: Vec<&'a str>,
     density: Vec<&'a str>,
+    calibration: Vec<&'a str>,
 }
 
 /// Renders the report as one HTML file with the pictures of [`super::pictures`].
@@ -121,6 +125,7 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
             classes: named("classes"),
             dominant: named("dominant"),
             density: named("density"),
+            calibration: named("calibration"),
         },
         means: tables::means(report),
         quantiles: sets.iter().map(|set| tables::quantiles(set, report)).collect(),
@@ -129,8 +134,10 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         cases: sets.iter().filter_map(|set| tables::cases(set, report)).collect(),
         samples: sets.iter().flat_map(|set| tables::samples(set, report)).collect(),
         origins: sets.iter().map(|set| tables::origin(set)).collect(),
-        models: tables::models(report),
-        models_note: models_note(report),
+        models: models::tables(report),
+        estimates: models::estimates(report),
+        estimates_note: models::estimates_note(report),
+        models_note: models::note(report),
     }
 }
 
@@ -284,17 +291,4 @@ fn redundancy_note(set: &Dataset, report: &Report) -> String {
     format!(
         "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); its position depends on the densities through h1 − h2.{decided}{bounds}{densities}"
     )
-}
-
-fn models_note(report: &Report) -> Option<String> {
-    match &report.models {
-        None => Some(
-            "The bundle holds the validation figures of the models: `--bundle DIR` shows them here. No bundle of these data was found."
-                .to_owned(),
-        ),
-        Some(models) if models.validation.is_none() => {
-            Some("The bundle was packed from models that were fitted elsewhere and has no validation figures.".to_owned())
-        }
-        Some(_) => None,
-    }
 }

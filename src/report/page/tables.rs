@@ -8,17 +8,17 @@ use crate::report::numbers::{Dataset, Difference, Figure, Report, Sample};
 /// A table with column headings and row names.
 #[derive(Serialize)]
 pub(super) struct Table {
-    caption: Option<String>,
-    head: Vec<String>,
-    rows: Vec<Row>,
+    pub(super) caption: Option<String>,
+    pub(super) head: Vec<String>,
+    pub(super) rows: Vec<Row>,
 }
 
 #[derive(Serialize)]
-struct Row {
-    name: String,
+pub(super) struct Row {
+    pub(super) name: String,
     /// Style class of the colour chip.
-    chip: Option<&'static str>,
-    cells: Vec<String>,
+    pub(super) chip: Option<&'static str>,
+    pub(super) cells: Vec<String>,
 }
 
 /// A name and a value of the provenance list.
@@ -56,7 +56,7 @@ struct Cell {
     by: bool,
 }
 
-fn head(columns: &[&str]) -> Vec<String> {
+pub(super) fn head(columns: &[&str]) -> Vec<String> {
     columns.iter().map(|column| (*column).to_owned()).collect()
 }
 
@@ -258,36 +258,4 @@ pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {
     );
     add("input footer, SHA-256", &origin.input_footer_sha256, true);
     items
-}
-
-pub(super) fn models(report: &Report) -> Vec<Table> {
-    let Some((models, figures)) = report.models.as_ref().and_then(|m| Some((m, m.validation.as_ref()?)))
-    else {
-        return Vec::new();
-    };
-    let [x1, x2] = report.data.modalities();
-    let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
-    let classifiers = names.iter().zip(&figures.classifiers).map(|(name, figures)| Row {
-        name: format!("classifier of {}", truncate(name, 40)),
-        chip: None,
-        cells: vec![
-            fixed(figures.cross_entropy_nats, 4),
-            format!("{} %", fixed(100.0 * figures.accuracy, 1)),
-            fixed(figures.calibration_error, 3),
-        ],
-    });
-    let densities = [x1, x2].into_iter().zip(&figures.densities).map(|(name, figures)| Row {
-        name: format!("density of {}", truncate(&name, 40)),
-        chip: None,
-        cells: vec![fixed(figures.mean_nats, 2), figures.components.to_string()],
-    });
-    let on = format!("Models of {}, on {} rows held out", models.bundle, count(figures.measured_rows as u64));
-    vec![
-        Table {
-            caption: Some(on),
-            head: head(&["", "cross-entropy", "accuracy", "calibration error"]),
-            rows: classifiers.collect(),
-        },
-        Table { caption: None, head: head(&["", "mean −ln p", "components"]), rows: densities.collect() },
-    ]
 }
