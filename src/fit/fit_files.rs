@@ -126,7 +126,7 @@ pub fn fit_files(
     let (x1, x2) = embeddings(&input, options)?;
     let label = match &options.label {
         Some(label) => label.clone(),
-        None => samples::obvious_label(&input)?.to_owned(),
+        None => samples::obvious_label(&input)?,
     };
     let dims = [samples::dimension_of(&input, &x1)?, samples::dimension_of(&input, &x2)?];
     let interrupted = || progress.interrupted();

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::parquet_file::Input;
 use crate::provenance::Provenance;
 use crate::samples::obvious_label;
-use crate::storage::find_files;
+use crate::storage::{DataFiles, DataNames};
 
 use super::link_template::LinkTemplate;
 use super::origin::{Origin, OriginBuilder};
+use super::path_columns::{PathColumns, is_in_path};
 
 /// Default key columns.
 const KEYS: [&str; 2] = ["id", "key"];
@@ -30,6 +31,8 @@ pub(super) struct AnnotatedFiles {
     /// Input paths as given.
     pub(super) inputs: Vec<PathBuf>,
     pub(super) files: Vec<PathBuf>,
+    /// By input: the columns that its path has and its table lacks.
+    pub(super) path_columns: Vec<PathColumns>,
     pub(super) rows: u64,
     pub(super) label: String,
     /// Columns read for the ranked rows: the key columns, then further columns of the link.
@@ -49,27 +52,29 @@ impl AnnotatedFiles {
     /// Parquet, not annotated, or lacks a named column; [`Error::Usage`] where the label is
     /// ambiguous.
     pub(super) fn new(inputs: &[PathBuf], columns: ColumnOptions<'_>) -> Result<Self> {
-        let mut files = Vec::new();
-        for input in inputs {
-            files.extend(find_files(input)?);
-        }
         let mut origin = OriginBuilder::default();
         let (mut rows, mut has_specificity) = (0, true);
-        let mut first = None;
-        for file in &files {
-            let input = Input::open(file)?;
-            check_annotated(&input)?;
-            rows += input.rows();
-            has_specificity &= has_all(input.schema(), &["h1", "h2"]);
-            origin.add(Provenance::read(&input));
-            first = first.or(Some(input));
+        let (mut files, mut path_columns, mut first) = (Vec::new(), Vec::new(), None);
+        for path in inputs {
+            let mut of_input = None;
+            for found in DataFiles::find(path, DataNames::PARQUET)?.require_any()?.files {
+                let input = Input::open(&found.path)?;
+                check_annotated(&input)?;
+                rows += input.rows();
+                has_specificity &= has_all(input.schema(), &["h1", "h2"]);
+                origin.add(Provenance::read(&input));
+                of_input.get_or_insert_with(|| PathColumns::of(&found, &input));
+                files.push(found.path);
+                first = first.or(Some(input));
+            }
+            path_columns.push(of_input.unwrap_or_default());
         }
         let origin = origin.finish();
         let Some(first) = first else { return Err(Error::Internal("no file was found".to_owned())) };
         let label = label(&first, &origin, columns.label)?;
         let (key, key_columns) = key(&first, columns)?;
         let inputs = inputs.to_vec();
-        Ok(Self { inputs, files, rows, label, key, key_columns, has_specificity, origin })
+        Ok(Self { inputs, files, path_columns, rows, label, key, key_columns, has_specificity, origin })
     }
 
     /// A short name: the last component of the first path.
@@ -113,8 +118,8 @@ fn label(first: &Input, origin: &Origin, named: Option<&str>) -> Result<String> 
         return in_file_or_path(first, name).map(|()| name.to_owned());
     }
     match &origin.labels[..] {
-        [label] if has_all(first.schema(), &[label]) => Ok(label.clone()),
-        _ => obvious_label(first).map(str::to_owned),
+        [label] if has_all(first.schema(), &[label]) || is_in_path(first, label) => Ok(label.clone()),
+        _ => obvious_label(first),
     }
 }
 
@@ -140,10 +145,7 @@ fn key(first: &Input, columns: ColumnOptions<'_>) -> Result<(Vec<String>, usize)
 
 /// Checks that a column is in the file or in a `column=value` folder of its path.
 fn in_file_or_path(input: &Input, column: &str) -> Result<()> {
-    let folder = format!("{column}=");
-    let place: Place = input.place();
-    let in_path = Path::new(&place.file).iter().any(|part| part.to_string_lossy().starts_with(&folder));
-    if in_path { Ok(()) } else { input.column(column).map(|_| ()) }
+    if is_in_path(input, column) { Ok(()) } else { input.column(column).map(|_| ()) }
 }
 
 fn has_all(schema: &Schema, names: &[&str]) -> bool {

@@ -93,10 +93,10 @@ pub(super) async fn class_moments(
 
 /// SQL for the moments by class over all inputs.
 fn moments_query(tables: &[String], files: &AnnotatedFiles) -> String {
-    let label = quoted(&files.label);
     let specificity =
         if files.has_specificity { ", CAST(h1 AS DOUBLE) AS h1, CAST(h2 AS DOUBLE) AS h2" } else { "" };
-    let each = tables.iter().map(|table| {
+    let each = tables.iter().zip(&files.path_columns).map(|(table, path)| {
+        let label = path.sql(&files.label);
         format!(
             "SELECT {label} AS class, CAST(r AS DOUBLE) AS r, CAST(u1 AS DOUBLE) AS u1, \
              CAST(u2 AS DOUBLE) AS u2, CAST(s AS DOUBLE) AS s{specificity} FROM {table}"

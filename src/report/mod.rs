@@ -15,6 +15,7 @@ mod numbers;
 mod options;
 mod origin;
 mod page;
+mod path_columns;
 mod row_accumulator;
 mod row_scan;
 mod sample_list;

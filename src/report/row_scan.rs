@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::sql::convert_error;
 
 use super::annotated_files::AnnotatedFiles;
-use super::class_moments::{class_name, quoted, text};
+use super::class_moments::{class_name, text};
+use super::path_columns::PathColumns;
 use super::row_accumulator::{RowAccumulator, RowScales};
 use super::top_k::RowLocation;
 
@@ -28,10 +29,10 @@ pub(super) async fn scan_rows(
     limit: usize,
 ) -> Result<RowAccumulator> {
     let mut all = RowAccumulator::new(scales, limit);
-    for (table, input) in tables.iter().zip(&files.inputs) {
+    for ((table, input), path) in tables.iter().zip(&files.inputs).zip(&files.path_columns) {
         let name = input.display().to_string();
         let failed = |e| convert_error(e, &name);
-        let frame = context.sql(&rows_query(table, files)).await.map_err(failed)?;
+        let frame = context.sql(&rows_query(table, files, path)).await.map_err(failed)?;
         let streams = frame.execute_stream_partitioned().await.map_err(failed)?;
         let run =
             |stream| tokio::spawn(scan_partition(stream, RowAccumulator::new(scales, limit), name.clone()));
@@ -44,12 +45,12 @@ pub(super) async fn scan_rows(
 }
 
 /// SQL for the four parts, the file, the position, the class and the key columns.
-fn rows_query(table: &str, files: &AnnotatedFiles) -> String {
-    let key = files.key.iter().enumerate().map(|(i, column)| format!(", {} AS key_{i}", quoted(column)));
+fn rows_query(table: &str, files: &AnnotatedFiles, path: &PathColumns) -> String {
+    let key = files.key.iter().enumerate().map(|(i, column)| format!(", {} AS key_{i}", path.sql(column)));
     format!(
         "SELECT CAST(r AS DOUBLE) AS r, CAST(u1 AS DOUBLE) AS u1, CAST(u2 AS DOUBLE) AS u2, \
          CAST(s AS DOUBLE) AS s, input_file_name() AS file, file_row_index() AS at, {} AS class{} FROM {table}",
-        quoted(&files.label),
+        path.sql(&files.label),
         key.collect::<String>()
     )
 }

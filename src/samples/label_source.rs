@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, new_null_arr
 use arrow::datatypes::DataType;
 
 use crate::bundle::Class;
-use crate::storage::{partition_integer, partition_value};
+use crate::storage::{partition_integer, partition_value, partition_values};
 
 use super::label_type::LabelType;
 
@@ -22,6 +22,17 @@ impl FolderLabel {
     /// outer one says that no folder is of this label.
     pub fn text(file: &str, label: &str) -> Option<Option<String>> {
         partition_value(Path::new(file), label)
+    }
+
+    /// The names of the folders with a value in a file's path, each once, from the outermost on.
+    pub(super) fn names(file: &str) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in partition_values(Path::new(file)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// A value in a path as a class of this type.

@@ -8,6 +8,7 @@ use crate::error::{Error, Place, Result};
 use crate::parquet_file::{ColumnReader, Input};
 
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, wrong_dimension};
+use super::label_source::FolderLabel;
 use super::label_type::{LabelPlace, LabelType};
 use super::spark_vector;
 
@@ -49,19 +50,19 @@ pub fn obvious_embeddings(input: &Input) -> Result<(&str, &str)> {
     }
 }
 
-/// The label column: where exactly one has a label's name (y, label, target or class, in any case)
-/// and a label's type. Integers, strings and booleans go before floats, decimals and binary.
+/// The label: the column where exactly one has a label's name (y, label, target or class, in any case)
+/// and a label's type, else the one `label=value` folder of the file's path with such a name. Integers,
+/// strings and booleans go before floats, decimals and binary.
 ///
 /// # Errors
 /// [`Error::Usage`] that lists the candidates and names the flag; [`Error::BadData`] where the only
 /// column of such a name has a type that no label has.
-pub fn obvious_label(input: &Input) -> Result<&str> {
+pub fn obvious_label(input: &Input) -> Result<String> {
     let fields = input.schema().fields().iter();
-    let named: Vec<_> =
-        fields.filter(|field| LABEL_NAMES.contains(&field.name().to_lowercase().as_str())).collect();
+    let named: Vec<_> = fields.filter(|field| is_label_name(field.name())).collect();
     let of_type = |is: fn(&DataType) -> bool| {
         let mut found = named.iter().filter(|field| is(field.data_type()));
-        found.next().filter(|_| found.next().is_none()).map(|field| field.name().as_str())
+        found.next().filter(|_| found.next().is_none()).map(|field| field.name().clone())
     };
     let some = |is: fn(&DataType) -> bool| named.iter().any(|field| is(field.data_type()));
     let is_label = |data_type: &DataType| LabelType::of(data_type).is_some();
@@ -69,16 +70,31 @@ pub fn obvious_label(input: &Input) -> Result<&str> {
     if let Some(label) = found {
         return Ok(label);
     }
+    let folders = FolderLabel::names(&input.place().file);
+    if !some(is_label) {
+        let mut labels = folders.iter().filter(|name| is_label_name(name));
+        if let (Some(label), None) = (labels.next(), labels.next()) {
+            return Ok(label.clone());
+        }
+    }
     if let [field] = named[..] {
         let at = LabelPlace::Rows(input.place().column(field.name()), 0);
         LabelType::require(field.data_type(), &at)?;
     }
-    let candidates = label_columns(input);
+    let mut candidates: Vec<String> = label_columns(input).into_iter().map(str::to_owned).collect();
+    candidates.extend(folders.into_iter().filter(|name| input.column(name).is_err()));
+    let what = match candidates.is_empty() {
+        true => "name the column of the label with --label".to_owned(),
+        false => format!("choose with --label from: {}", candidates.join(", ")),
+    };
     Err(Error::Usage(format!(
-        "{}: not exactly one column of labels is called y, label, target or class; choose with --label from: {}",
-        input.place(),
-        candidates.join(", ")
+        "{}: not exactly one column or folder of labels is called y, label, target or class; {what}",
+        input.place()
     )))
+}
+
+fn is_label_name(name: &str) -> bool {
+    LABEL_NAMES.contains(&name.to_lowercase().as_str())
 }
 
 /// The dimension of an embedding column: of its type, or of its first list that

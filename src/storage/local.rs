@@ -30,6 +30,22 @@ pub struct LocalFile {
     first_error: Arc<Mutex<Option<io::Error>>>,
 }
 
+/// The error of a local input that cannot be opened. A link that leads nowhere is a file with nothing
+/// in it: a fault of the data, of which the other files of a folder know nothing.
+pub fn cannot_open(path: &Path, source: io::Error) -> Error {
+    let place = Place::file(path.display());
+    match is_dangling_link(path) {
+        true => Error::bad_data(place, format!("is a link that leads nowhere ({source}); mend or remove it")),
+        false => Error::NoInput { place, source },
+    }
+}
+
+/// Whether a path is a symbolic link to what is not there, or to itself.
+pub(in crate::storage) fn is_dangling_link(path: &Path) -> bool {
+    let is_missing = |error: io::Error| error.kind() != io::ErrorKind::PermissionDenied;
+    path.is_symlink() && std::fs::metadata(path).is_err_and(is_missing)
+}
+
 /// Metadata that differs between two versions of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileVersion {
@@ -43,9 +59,10 @@ impl LocalFile {
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// [`Error::NoInput`] if it does not exist, is a folder or is not readable.
+    /// [`Error::NoInput`] if it does not exist, is a folder or is not readable; [`Error::BadData`] if
+    /// it is a link that leads nowhere.
     pub fn open(path: &Path) -> Result<Self> {
-        let no_input = |source| Error::NoInput { place: Place::file(path.display()), source };
+        let no_input = |source| cannot_open(path, source);
         let file = File::open(path).map_err(no_input)?;
         let metadata = file.metadata().map_err(no_input)?;
         if metadata.is_dir() {

@@ -25,7 +25,7 @@ pub use discover::{
     DataFiles, DataNames, FilePair, Files, FoundFile, PartitionValue, Share, create_parent_folder,
     find_files, partition_integer, partition_value, partition_values,
 };
-pub use local::LocalFile;
+pub use local::{LocalFile, cannot_open};
 pub use output::Output;
 pub use remote::RemoteFile;
 pub use source_file::SourceFile;

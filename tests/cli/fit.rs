@@ -138,7 +138,7 @@ fn folders_name_the_labels() {
     }
     for folder in ["columns", "numbers", "words"] {
         let mut command = lsmi();
-        command.current_dir(dir.path()).args(["fit", folder, "--label", "y", "--max-rows", "600"]);
+        command.current_dir(dir.path()).args(["fit", folder, "--max-rows", "600"]);
         must(command.args(["--bundle", &format!("{folder}-bundle")]));
         let mut command = lsmi();
         command.current_dir(dir.path()).args(["annotate", folder, &format!("{folder}-out"), "--json"]);
@@ -152,6 +152,23 @@ fn folders_name_the_labels() {
         )
     });
     assert!(sums.iter().all(|sum| sum == &sums[0] && sum["y"] == classes.len()), "{sums:?}");
+    // A report finds the label where fit did, be it below or above the folder that is named.
+    let report = |input: &str, more: &[&str]| -> Vec<String> {
+        let mut command = lsmi();
+        command.current_dir(dir.path()).args(["report", input, "--format", "json"]).args(more);
+        let report: serde_json::Value = serde_json::from_str(&must(&mut command).stdout).unwrap();
+        assert_eq!(report["data"]["label"], "y", "{input}");
+        let data = if more.is_empty() { &report["data"] } else { &report["compare"] };
+        let classes = data["classes"].as_array().unwrap().iter();
+        classes.map(|class| class["class"].as_str().unwrap().to_owned()).collect()
+    };
+    let names: Vec<String> = classes.iter().map(ToString::to_string).collect();
+    for folder in ["columns-out", "numbers-out"] {
+        assert_eq!(report(folder, &[]), names, "{folder}");
+    }
+    assert_eq!(report("words-out", &[]), names.iter().map(|name| format!("c {name}")).collect::<Vec<_>>());
+    assert_eq!(report("numbers-out/y=01/a.parquet", &[]), ["1"]);
+    assert_eq!(report("columns-out", &["--compare", "words-out/y=c%201"]), ["c 1"]);
     // A folder that is no class of the bundle.
     fs::rename(dir.path().join("numbers/y=01"), dir.path().join("numbers/y=blue")).unwrap();
     let mut command = lsmi();

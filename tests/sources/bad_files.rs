@@ -366,6 +366,39 @@ fn other_commands_name_it_and_give_no_numbers_of_the_rest() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_a_bad_file() {
+    use std::os::unix::fs::symlink;
+    let dir = two_good_files();
+    let dir = dir.path();
+    symlink("nowhere", dir.join("in/b.parquet")).unwrap();
+    symlink("itself.parquet", dir.join("in/itself.parquet")).unwrap();
+    // A link whose name says nothing of data is none of the inputs.
+    symlink("nowhere", dir.join("in/notes")).unwrap();
+    let words = ["in/b.parquet", "a link that leads nowhere", "2 of 4 files are bad, the others are done"];
+    refused(&annotate(dir, "in", "out", &["--json"]), 65, &words);
+    assert_good(dir, "out");
+    let skipped = annotate(dir, "in", "skipped", &["--on-bad-file", "skip"]);
+    assert_eq!(skipped.code, 0, "{}", skipped.stderr);
+    assert_eq!(lines(&skipped, "WARN", "in/itself.parquet").len(), 1, "{}", skipped.stderr);
+    assert_good(dir, "skipped");
+
+    let fit = ["fit", "in", "--bundle", "models", "--max-rows", "300"];
+    refused(&lsmi_in(dir, fit), 65, &["in/b.parquet", "a link that leads nowhere"]);
+    let skipped = lsmi_in(dir, fit.iter().chain(&["--on-bad-file", "skip"]));
+    assert_eq!(skipped.code, 0, "{}", skipped.stderr);
+
+    symlink("nowhere", dir.join("good/b.parquet")).unwrap();
+    let words = ["good/b.parquet", "a link that leads nowhere"];
+    refused(&lsmi_in(dir, ["report", "good", "-o", "report.html"]), 65, &words);
+    for files in ["good", "good/*.parquet"] {
+        refused(&lsmi_in(dir, ["sql", &format!("SELECT count(*) FROM '{files}'")]), 65, &words);
+    }
+    // One that is named itself is an input that is not there.
+    refused(&annotate(dir, "in/b.parquet", "one.parquet", &[]), 66, &["in/b.parquet"]);
+}
+
 /// The totals of a run in a bucket.
 fn totals(ran: &Ran) -> Value {
     assert_eq!(ran.code, 65, "{}", ran.stderr);

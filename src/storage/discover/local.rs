@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, Result};
+use crate::storage::local::is_dangling_link;
 
 use super::found_file::{Candidate, DataNames, FoundFile, begins_like_parquet, no_input};
 
@@ -51,6 +52,10 @@ fn walk(
             Ok(metadata) => metadata,
             // A dangling link that does not name a data file is ignored.
             Err(_) if file != Candidate::Data => continue,
+            Err(_) if is_dangling_link(&path) => {
+                found.push(dangling(path, relative));
+                continue;
+            }
             Err(source) => return Err(no_input(&path, source)),
         };
         if metadata.is_dir() {
@@ -63,6 +68,12 @@ fn walk(
     }
     above.pop();
     Ok(())
+}
+
+/// A dangling link that names a data file. It is found, so that its reader names it as a bad file and
+/// the others are read.
+fn dangling(path: PathBuf, relative: PathBuf) -> FoundFile {
+    FoundFile { path, relative, bytes: 0, object: None }
 }
 
 fn is_data(path: &Path, name: Candidate, metadata: &Metadata) -> Result<bool> {
@@ -112,7 +123,16 @@ impl Glob {
             let relative = path.strip_prefix(&self.base).unwrap_or(&path).to_owned();
             let name = names.judge(&relative);
             if name != Candidate::No {
-                let metadata = std::fs::metadata(&path).map_err(|source| no_input(&path, source))?;
+                let metadata = match std::fs::metadata(&path) {
+                    Ok(metadata) => metadata,
+                    Err(_) if is_dangling_link(&path) => {
+                        if name == Candidate::Data {
+                            found.push(dangling(path, relative));
+                        }
+                        continue;
+                    }
+                    Err(source) => return Err(no_input(&path, source)),
+                };
                 if is_data(&path, name, &metadata)? {
                     found.push(FoundFile { path, relative, bytes: metadata.len(), object: None });
                 }
