@@ -22,4 +22,5 @@ pub(crate) use decoder_panics::{catch_panics, next_or_panic, panic_message};
 pub(crate) use encryption::Encryption;
 pub use encryption_keys::EncryptionKeys;
 pub use open::Input;
+pub(crate) use open::not_parquet;
 pub(crate) use page_checker::Checksums;

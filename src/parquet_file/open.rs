@@ -244,14 +244,24 @@ fn footer_kind(file: &SourceFile, place: &Place) -> Result<FooterKind> {
     };
     let head = magic(0)?;
     let tail = magic(file.bytes().saturating_sub(4))?;
-    let what = match (&head[..], &tail[..]) {
-        (b"PAR1", b"PAR1") if file.bytes() >= 12 => return Ok(FooterKind::Plaintext),
-        (b"PARE", b"PARE") if file.bytes() >= 12 => return Ok(FooterKind::Encrypted),
-        ([], _) => "is not a Parquet file: it is empty (0 bytes); write it again or remove it",
-        (b"PAR1" | b"PARE", _) => "is a Parquet file that is cut off: its footer is missing; write it again",
-        _ => "is not a Parquet file",
-    };
-    Err(Error::bad_data(place.clone(), what))
+    match (not_parquet(&head, &tail, file.bytes()), &tail[..]) {
+        (Some(what), _) => Err(Error::bad_data(place.clone(), what)),
+        (None, b"PARE") => Ok(FooterKind::Encrypted),
+        (None, _) => Ok(FooterKind::Plaintext),
+    }
+}
+
+/// What is wrong with a file by its size and its first and last four bytes; none where they are those
+/// of a Parquet file.
+pub(crate) fn not_parquet(head: &[u8], tail: &[u8], bytes: u64) -> Option<&'static str> {
+    match (head, tail) {
+        (b"PAR1", b"PAR1") | (b"PARE", b"PARE") if bytes >= 12 => None,
+        ([], _) => Some("is not a Parquet file: it is empty (0 bytes); write it again or remove it"),
+        (b"PAR1" | b"PARE", _) => {
+            Some("is a Parquet file that is cut off: its footer is missing; write it again")
+        }
+        _ => Some("is not a Parquet file"),
+    }
 }
 
 #[cfg(test)]

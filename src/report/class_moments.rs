@@ -127,11 +127,6 @@ fn moments_query(tables: &[String], files: &AnnotatedFiles) -> String {
     )
 }
 
-/// A column name quoted for SQL.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 fn read(batch: &RecordBatch, has_specificity: bool, rows: &mut Vec<ClassRow>) -> Result<()> {
     let mismatch = || Error::Internal("the moments by class have other columns than requested".to_owned());
     let number = |name: &str, row: usize| -> Result<f64> {

@@ -6,8 +6,6 @@ use std::path::Path;
 use crate::parquet_file::Input;
 use crate::storage::{FoundFile, PartitionValue, partition_integer, partition_value, partition_values};
 
-use super::class_moments::quoted;
-
 /// The values in the path of one input, from the outermost folder on.
 #[derive(Debug, Default)]
 pub(super) struct PathColumns(Vec<PartitionValue>);
@@ -21,10 +19,10 @@ impl PathColumns {
         Self(values.filter(|(name, _)| !is_in_table(name)).collect())
     }
 
-    /// SQL for a column: its name, or the value of the path. Integers are integers, as in SQL's tables.
+    /// SQL for a column: its quoted name, or the value of the path. Integers are integers, as in SQL's tables.
     pub(super) fn sql(&self, column: &str) -> String {
         let Some((_, value)) = self.0.iter().rev().find(|(name, _)| name == column) else {
-            return quoted(column);
+            return format!("\"{}\"", column.replace('"', "\"\""));
         };
         match value.as_deref().map(|text| (text, partition_integer(text))) {
             None => "CAST(NULL AS VARCHAR)".to_owned(),

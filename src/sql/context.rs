@@ -19,6 +19,7 @@ use super::errors::convert_error;
 use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
+use super::numeric_partitions::NumericPartitions;
 use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
@@ -64,6 +65,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
 
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(DecimalLiterals));
+    rules.insert(0, Arc::new(NumericPartitions));
     rules.push(Arc::new(ZeroOrder));
     let state = SessionStateBuilder::new()
         .with_config(config)

@@ -1,7 +1,7 @@
 //! A table of files: its schema, and the plan of a scan. The plan knows of the files their names,
 //! partition values and numbers of rows, and nothing that statistics claim.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -34,7 +34,7 @@ use super::merged_schema::Conflict;
 use super::parquet_metadata::INT96_UNIT;
 use super::parquet_reader::{FileNames, MetadataCache, ReaderFactory};
 use super::read_chunks::ReadChunks;
-use super::scan_functions::{canonical_nan, same_partition};
+use super::scan_functions::{canonical_nan, same_partition, widened};
 use super::schema_adapter::SchemaAdapterFactory;
 
 /// A table of files of one format.
@@ -50,9 +50,20 @@ pub(super) struct FileTable {
     pub(super) schema: SchemaRef,
     /// By column of the files: what a query that reads it is told.
     pub(super) conflicts: HashMap<usize, Conflict>,
-    /// Columns of the files that are partition columns, too, each with the hidden partition column
-    /// of its path's value. A last hidden column holds the file's name.
-    pub(super) checks: HashMap<usize, usize>,
+    /// Columns of the files whose values may not all be values of the table's type.
+    pub(super) inexact: HashSet<usize>,
+    /// Columns of the files that are partition columns, too. Beside these and the inexact ones, a last hidden column holds the file's
+    /// name.
+    pub(super) checks: HashMap<usize, PartitionCheck>,
+}
+
+/// A column of files that their paths have, too.
+#[derive(Debug)]
+pub(super) struct PartitionCheck {
+    /// The hidden partition column of the paths' values.
+    pub(super) hidden: usize,
+    /// The names of the files without the column.
+    pub(super) lacking: Arc<BTreeSet<String>>,
 }
 
 /// How files are read.
@@ -105,11 +116,14 @@ impl TableProvider for FileTable {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, Some(projection))?)));
         }
-        let checked: Vec<usize> =
-            projection.iter().filter_map(|column| self.checks.get(column).copied()).collect();
+        let checked: Vec<usize> = projection
+            .iter()
+            .filter_map(|column| self.checks.get(column))
+            .map(|check| check.hidden)
+            .collect();
         let mut read = projection.clone();
-        if !checked.is_empty() {
-            read.extend(checked);
+        read.extend(&checked);
+        if !checked.is_empty() || projection.iter().any(|column| self.inexact.contains(column)) {
             read.push(self.columns.table_schema().fields().len() - 1);
         }
         let scan = self.scan_files(state, &files, read.clone(), limit).await?;
@@ -127,6 +141,17 @@ impl FileTable {
     fn partition_schema(&self) -> SchemaRef {
         let files = self.columns.file_schema().fields().len();
         Arc::new(Schema::new(self.schema.fields().iter().skip(files).cloned().collect::<Vec<_>>()))
+    }
+
+    /// Whether a column of this name is a partition column of text.
+    pub(super) fn is_text_partition(&self, name: &str) -> bool {
+        let partitions = self.partition_schema();
+        partitions.field_with_name(name).is_ok_and(|field| *field.data_type() == DataType::Utf8)
+    }
+
+    /// Whether a partition column is of text.
+    pub(super) fn has_text_partitions(&self) -> bool {
+        self.partition_schema().fields().iter().any(|field| *field.data_type() == DataType::Utf8)
     }
 
     /// The files whose partition values pass the filters on these columns.
@@ -217,10 +242,17 @@ impl FileTable {
         for (at, which) in projection.iter().enumerate() {
             let name = schema.field(at).name().clone();
             let mut expr = column(at);
-            if let Some(hidden) = self.checks.get(which) {
+            if self.inexact.contains(which) {
+                let function = widened(&name, schema.field(at).data_type());
+                let args = vec![expr, column(read.len() - 1)];
+                let call = ScalarFunctionExpr::try_new(function, args, &schema, Arc::clone(&options))?;
+                expr = Arc::new(call);
+                treated = true;
+            }
+            if let Some(PartitionCheck { hidden, lacking }) = self.checks.get(which) {
                 let partition = read.iter().position(|read| read == hidden).unwrap_or(at);
                 let args = vec![expr, column(partition), column(read.len() - 1)];
-                let check = same_partition(&name);
+                let check = same_partition(&name, lacking);
                 expr = Arc::new(ScalarFunctionExpr::try_new(check, args, &schema, Arc::clone(&options))?);
                 treated = true;
             }

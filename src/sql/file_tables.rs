@@ -1,7 +1,7 @@
 //! Tables by the names of files: a path, folder, glob or URL in a query becomes a [`FileTable`].
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
-use datafusion::object_store::{ObjectMeta, ObjectStore};
+use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::panic_message;
+use crate::parquet_file::{not_parquet, panic_message};
 
 use super::arrow_lengths::check_arrow_files;
 use super::errors::convert_error;
-use super::file_table::{FileTable, ScannedFile, TableReader};
+use super::file_table::{FileTable, PartitionCheck, ScannedFile, TableReader};
 use super::hive_partitions::HivePartitions;
 use super::merged_schema::{MergedSchema, SchemaMerger};
 use super::parquet_metadata::{arrow_schema, believable, misplaced_chunk, read_footer, unique};
@@ -88,10 +88,9 @@ async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TablePro
     let TableFiles { store_url, store, files, format } = find_table_files(state, name).await?;
     let Some(first) = files.first() else { return Err(Error::Internal("a table without files".to_owned())) };
     let partitions = HivePartitions::of(&files);
-    let (reader, merged, rows) = match format {
+    let (reader, schema) = match format {
         TableFormat::Parquet => {
-            let (merged, rows) = parquet_schema(state, store.as_ref(), &files).await?;
-            (TableReader::Parquet, merged, rows)
+            (TableReader::Parquet, parquet_schema(state, store.as_ref(), &files, &partitions).await?)
         }
         other => {
             if other == TableFormat::Arrow {
@@ -99,11 +98,21 @@ async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TablePro
             }
             let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
             let schema = other_schema(state, &store, format.as_ref(), &files).await?;
-            let merged = MergedSchema { schema, conflicts: HashMap::new() };
-            (TableReader::Other(format), merged, vec![None; files.len()])
+            let merged = MergedSchema { schema, conflicts: HashMap::new(), inexact: HashSet::new() };
+            let lacking = Vec::new();
+            (TableReader::Other(format), FilesSchema { merged, rows: vec![None; files.len()], lacking })
         }
     };
-    Ok(Arc::new(with_partitions(store_url, reader, merged, partitions, &files, rows)))
+    Ok(Arc::new(with_partitions(store_url, reader, schema, partitions, &files)))
+}
+
+/// What is known of a table's files.
+struct FilesSchema {
+    merged: MergedSchema,
+    /// The number of rows of each.
+    rows: Vec<Option<usize>>,
+    /// By partition column: for each file, whether it lacks a column of this name. Known of Parquet.
+    lacking: Vec<Vec<bool>>,
 }
 
 /// Puts files, their schema and their partitions together. A partition column that the files have,
@@ -111,22 +120,25 @@ async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TablePro
 fn with_partitions(
     store_url: datafusion::datasource::object_store::ObjectStoreUrl,
     reader: TableReader,
-    merged: MergedSchema,
+    schema: FilesSchema,
     partitions: HivePartitions,
     files: &[TableFile],
-    rows: Vec<Option<usize>>,
 ) -> FileTable {
-    let MergedSchema { schema: file_schema, conflicts } = merged;
+    let FilesSchema { merged: MergedSchema { schema: file_schema, conflicts, inexact }, rows, lacking } =
+        schema;
     let in_files = |column: &FieldRef| file_schema.index_of(column.name()).ok();
     // The order of the partition columns in the table: the visible ones first.
     let mut order: Vec<usize> = (0..partitions.columns.len()).collect();
     order
         .sort_by_key(|&column| partitions.columns.get(column).is_some_and(|field| in_files(field).is_some()));
     let (mut columns, mut visible, mut checks) = (Vec::new(), file_schema.fields().to_vec(), HashMap::new());
-    for field in order.iter().filter_map(|&column| partitions.columns.get(column)) {
+    for (at, field) in order.iter().filter_map(|&at| Some((at, partitions.columns.get(at)?))) {
         match in_files(field) {
             Some(column) => {
-                checks.insert(column, file_schema.fields().len() + columns.len());
+                let hidden = file_schema.fields().len() + columns.len();
+                let lacking = files.iter().zip(lacking.get(at).into_iter().flatten());
+                let lacking = lacking.filter(|(_, lacks)| **lacks).map(|(file, _)| file.name.clone());
+                checks.insert(column, PartitionCheck { hidden, lacking: Arc::new(lacking.collect()) });
                 let hidden = field.as_ref().clone().with_name(format!("partition {}", field.name()));
                 columns.push(Arc::new(hidden));
             }
@@ -136,13 +148,14 @@ fn with_partitions(
             }
         }
     }
-    if !checks.is_empty() {
+    let has_names = !checks.is_empty() || !inexact.is_empty();
+    if has_names {
         columns.push(Arc::new(Field::new("partition file", DataType::Utf8, false)));
     }
     let scanned = files.iter().zip(partitions.values).zip(rows).map(|((file, values), rows)| {
         let mut partition_values: Vec<ScalarValue> =
             order.iter().filter_map(|&column| values.get(column).cloned()).collect();
-        if !checks.is_empty() {
+        if has_names {
             partition_values.push(ScalarValue::Utf8(Some(file.name.clone())));
         }
         let mut scanned = PartitionedFile::new_from_meta(file.meta.clone());
@@ -157,16 +170,18 @@ fn with_partitions(
         columns: TableSchema::builder(file_schema).with_table_partition_cols(columns).build(),
         schema: Arc::new(Schema::new(visible)),
         conflicts,
+        inexact,
         checks,
     }
 }
 
-/// The schema of Parquet files, and the number of rows of each.
+/// The schema of Parquet files.
 async fn parquet_schema(
     state: &SessionState,
     store: &dyn ObjectStore,
     files: &[TableFile],
-) -> Result<(MergedSchema, Vec<Option<usize>>)> {
+    partitions: &HivePartitions,
+) -> Result<FilesSchema> {
     let cache = MetadataCache::new(state.runtime_env().cache_manager.get_file_metadata_cache());
     let mut footers = Vec::with_capacity(files.len());
     for file in files {
@@ -176,41 +191,52 @@ async fn parquet_schema(
     let mut footers = stream::iter(footers).buffered(CONCURRENT_FOOTERS);
     let (mut merger, mut rows) = (SchemaMerger::default(), Vec::with_capacity(files.len()));
     let mut renamed = false;
+    let mut lacking = vec![Vec::new(); partitions.columns.len()];
     let mut names = files.iter();
     while let Some(footer) = footers.try_next().await? {
         let Some(file) = names.next() else { break };
-        for (column, name) in footer.renamed.iter().filter(|_| !renamed) {
-            tracing::warn!("{}: has two columns {column}; the second one is {name} here", file.name);
+        for (column, names) in footer.renamed.iter().filter(|_| !renamed) {
+            tracing::warn!(
+                "{}: has {} columns {column}; here they are {}",
+                file.name,
+                names.len(),
+                names.join(", ")
+            );
         }
         renamed |= !footer.renamed.is_empty();
         merger.add(&file.name, &footer.schema);
+        for (column, lacking) in partitions.columns.iter().zip(&mut lacking) {
+            lacking.push(footer.schema.index_of(column.name()).is_err());
+        }
         rows.push(footer.rows);
     }
     let mut merged = merger.finish();
     if state.config_options().execution.parquet.schema_force_view_types {
         merged.schema = Arc::new(transform_schema_to_view(&merged.schema));
     }
-    Ok((merged, rows))
+    Ok(FilesSchema { merged, rows, lacking })
 }
 
 /// What a table needs of a footer.
 struct FileFooter {
     schema: SchemaRef,
     rows: Option<usize>,
-    /// Columns of one name: the name, and that of the second.
-    renamed: Vec<(String, String)>,
+    /// Columns of one name: the name, and those that they have here.
+    renamed: Vec<(String, Vec<String>)>,
 }
 
 async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &TableFile) -> Result<FileFooter> {
     let failed = |e: DataFusionError| convert_error(e, &file.name);
-    if file.meta.size == 0 {
-        let what = "is empty (0 bytes), not a Parquet file; write it again or remove it";
+    if let (0, Some(what)) = (file.meta.size, not_parquet(&[], &[], 0)) {
         return Err(Error::bad_data(Place::file(&file.name), what));
     }
     let (metadata, renamed) = match cache.get(&file.meta) {
         Some(metadata) => (metadata, Vec::new()),
         None => {
-            let raw = read_footer(store, &file.meta).await.map_err(failed)?;
+            let raw = match read_footer(store, &file.meta).await {
+                Ok(raw) => raw,
+                Err(error) => return Err(no_footer(store, file).await.unwrap_or_else(|| failed(error))),
+            };
             if let Some((row_group, column)) = misplaced_chunk(&raw, file.meta.size) {
                 let place = Place::file(&file.name).row_group(row_group).column(column);
                 let what = "is said to lie beyond the end of the file: the file is damaged or cut off";
@@ -218,8 +244,14 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
             }
             let fields = raw.file_metadata().schema_descr().root_schema().get_fields();
             let unique = unique(raw.file_metadata().schema_descr()).unwrap_or_default();
-            let renamed = fields.iter().map(|field| field.name().to_owned()).zip(unique);
-            let renamed = renamed.filter(|(name, unique)| name != unique).collect();
+            let mut renamed: Vec<(String, Vec<String>)> = Vec::new();
+            for (field, unique) in fields.iter().zip(unique) {
+                match renamed.iter_mut().find(|(name, _)| name == field.name()) {
+                    Some((_, names)) => names.push(unique),
+                    None => renamed.push((field.name().to_owned(), vec![unique])),
+                }
+            }
+            renamed.retain(|(_, names)| names.len() > 1);
             let metadata = believable(raw).map_err(|e| failed(e.into()))?;
             cache.put(&file.meta, &metadata);
             (metadata, renamed)
@@ -228,6 +260,15 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
     let schema = arrow_schema(&metadata).map_err(|e| failed(e.into()))?;
     let schema = Arc::new(Schema::new(schema.fields().clone()));
     Ok(FileFooter { schema, rows: usize::try_from(metadata.file_metadata().num_rows()).ok(), renamed })
+}
+
+/// What is wrong with a file whose footer cannot be read, where its ends say it.
+async fn no_footer(store: &dyn ObjectStore, file: &TableFile) -> Option<Error> {
+    let bytes = file.meta.size;
+    let location = &file.meta.location;
+    let head = store.get_range(location, 0..bytes.min(4)).await.ok()?;
+    let tail = store.get_range(location, bytes.saturating_sub(4)..bytes).await.ok()?;
+    not_parquet(&head, &tail, bytes).map(|what| Error::bad_data(Place::file(&file.name), what))
 }
 
 /// Readers panic at some lengths and types of a footer.
@@ -347,6 +388,62 @@ mod tests {
         let table = dir.path().display();
         let rows = query(&format!("SELECT count(*) AS n FROM '{table}' WHERE year IS NULL")).unwrap();
         assert_eq!(integer(&rows, "n"), 3);
+    }
+
+    #[test]
+    fn a_file_without_the_column_of_its_folder_takes_the_folders_value() {
+        let dir = TempDir::new().unwrap();
+        parquet(&dir, "v=0/1.parquet", 1);
+        let path = dir.path().join("v=3/2.parquet");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let names: Arc<dyn Array> = Arc::new(Int64Array::from(vec![7, 8]));
+        let batch = RecordBatch::try_from_iter([("w", names)]).unwrap();
+        let file = File::create(&path).unwrap();
+        let mut writer =
+            datafusion::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let table = dir.path().display();
+        for (condition, count) in [("v = 3", 2), ("v = 0", 1), ("v IS NULL", 0), ("v >= 0", 3)] {
+            let rows = query(&format!("SELECT count(*) AS n FROM '{table}' WHERE {condition}")).unwrap();
+            assert_eq!(integer(&rows, "n"), count, "{condition}");
+        }
+        let rows = query(&format!("SELECT sum(v) AS v, max(w) AS w FROM '{table}'")).unwrap();
+        assert_eq!((integer(&rows, "v"), integer(&rows, "w")), (6, 8));
+        // What a file says itself is still compared.
+        parquet(&dir, "v=5/3.parquet", 1);
+        let error = query(&format!("SELECT v FROM '{table}'")).unwrap_err();
+        assert!(error.to_string().contains("holds 0 where its folder says v=5"), "{error}");
+    }
+
+    #[test]
+    fn partitions_of_text_are_compared_with_numbers() {
+        let dir = TempDir::new().unwrap();
+        for (folder, rows) in
+            [("1", 1), ("02", 2), ("2.5", 4), ("x%20y", 8), ("__HIVE_DEFAULT_PARTITION__", 16)]
+        {
+            parquet(&dir, &format!("k={folder}/a.parquet"), rows);
+        }
+        let table = dir.path().display();
+        let count = |from: &str| integer(&query(&format!("SELECT count(*) AS n FROM {from}")).unwrap(), "n");
+        for (condition, rows) in [
+            ("k = 2", 2),
+            ("2 = k", 2),
+            ("k = 2.5", 4),
+            ("k > 1", 6),
+            ("k <> 2", 5),
+            ("k IN (1, 2)", 3),
+            ("k BETWEEN 2 AND 3", 6),
+            ("k = '02'", 2),
+            ("k = 'x y'", 8),
+            ("k IS DISTINCT FROM 2", 29),
+        ] {
+            assert_eq!(count(&format!("'{table}' WHERE {condition}")), rows, "{condition}");
+            let renamed = format!("(SELECT t.k, v FROM '{table}' AS t) AS u WHERE {condition}");
+            assert_eq!(count(&renamed), rows, "{renamed}");
+        }
+        // Text that is no partition is an error, as elsewhere.
+        assert!(query("SELECT * FROM (VALUES ('x')) AS t(k) WHERE k = 2").is_err());
     }
 
     #[test]

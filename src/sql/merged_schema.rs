@@ -2,7 +2,7 @@
 //! widened where that loses nothing, and a column whose types do not fit together is an error only
 //! to a query that reads it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
@@ -15,6 +15,9 @@ pub(super) struct MergedSchema {
     pub(super) schema: SchemaRef,
     /// By column: what a query that reads it is told.
     pub(super) conflicts: HashMap<usize, Conflict>,
+    /// Columns of several types, of which some values of one may not be values of the merged type:
+    /// integers and doubles, dates and timestamps of several units.
+    pub(super) inexact: HashSet<usize>,
 }
 
 /// A column whose types in two files do not fit together.
@@ -28,13 +31,13 @@ pub(super) struct Conflict {
 impl Conflict {
     pub(super) fn error(&self) -> Error {
         let Self { column, first, other } = self;
+        let cast = cast(column, &first.1).map(|cast| format!(", with {cast} where it differs"));
         let what = format!(
-            "holds {} here and {} in {}, and neither becomes the other without loss; read the files \
-             apart, with CAST({column} AS {}) where it differs",
+            "holds {} here and {} in {}, and neither becomes the other without loss; read the files apart{}",
             other.1,
             first.1,
             first.0,
-            sql_type(&first.1),
+            cast.unwrap_or_default(),
         );
         Error::bad_data(Place::file(&other.0).column(column), what)
     }
@@ -57,6 +60,8 @@ struct Column {
     /// The number of files that have it.
     files: usize,
     conflict: Option<Conflict>,
+    /// Whether two files have other types.
+    differs: bool,
 }
 
 impl SchemaMerger {
@@ -77,7 +82,13 @@ impl SchemaMerger {
                 None => {
                     self.index.insert(field.name().clone(), self.columns.len());
                     let field = field.as_ref().clone();
-                    self.columns.push(Column { field, file: file.to_owned(), files: 1, conflict: None });
+                    self.columns.push(Column {
+                        field,
+                        file: file.to_owned(),
+                        files: 1,
+                        conflict: None,
+                        differs: false,
+                    });
                 }
             }
         }
@@ -86,22 +97,27 @@ impl SchemaMerger {
 
     /// The merged schema. A column is nullable if it is so in any file, or if one lacks it.
     pub(super) fn finish(self) -> MergedSchema {
-        let mut conflicts = HashMap::new();
+        let (mut conflicts, mut inexact) = (HashMap::new(), HashSet::new());
         let mut fields = Vec::with_capacity(self.columns.len());
         for (at, column) in self.columns.into_iter().enumerate() {
             if let Some(conflict) = column.conflict {
                 conflicts.insert(at, conflict);
             }
+            let kind = column.field.data_type();
+            if column.differs && matches!(kind, DataType::Float64 | DataType::Timestamp(..)) {
+                inexact.insert(at);
+            }
             let nullable = column.field.is_nullable() || column.files < self.files;
             fields.push(column.field.with_nullable(nullable));
         }
-        MergedSchema { schema: Arc::new(Schema::new(fields)), conflicts }
+        MergedSchema { schema: Arc::new(Schema::new(fields)), conflicts, inexact }
     }
 }
 
 impl Column {
     fn add(&mut self, file: &str, field: &FieldRef) {
         self.files += 1;
+        self.differs |= self.field.data_type() != field.data_type();
         let nullable = self.field.is_nullable() || field.is_nullable();
         match widen(self.field.data_type(), field.data_type()) {
             Some(kind) => self.field = self.field.clone().with_data_type(kind).with_nullable(nullable),
@@ -244,19 +260,43 @@ fn widen_fields(one: &Fields, other: &Fields) -> Option<Fields> {
     Some(fields.into())
 }
 
-/// How SQL writes a type, for advice.
-fn sql_type(kind: &DataType) -> String {
-    match kind {
+/// How SQL casts a column to a type, for advice; none for types that no text names.
+fn cast(column: &str, kind: &DataType) -> Option<String> {
+    let is_plain = column.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
+        && !column.starts_with(|first: char| first.is_ascii_digit());
+    let column = if is_plain { column.to_owned() } else { format!("\"{}\"", column.replace('"', "\"\"")) };
+    if let Some(name) = sql_type(kind) {
+        return Some(format!("CAST({column} AS {name})"));
+    }
+    let name = kind.to_string();
+    name.parse::<DataType>()
+        .is_ok_and(|parsed| parsed == *kind)
+        .then(|| format!("arrow_cast({column}, '{name}')"))
+}
+
+/// SQL's own name of a type.
+fn sql_type(kind: &DataType) -> Option<String> {
+    Some(match kind {
         DataType::Int64 => "BIGINT".to_owned(),
         DataType::Int32 => "INT".to_owned(),
+        DataType::Int16 => "SMALLINT".to_owned(),
+        DataType::Int8 => "TINYINT".to_owned(),
+        DataType::UInt64 => "BIGINT UNSIGNED".to_owned(),
+        DataType::UInt32 => "INT UNSIGNED".to_owned(),
+        DataType::UInt16 => "SMALLINT UNSIGNED".to_owned(),
+        DataType::UInt8 => "TINYINT UNSIGNED".to_owned(),
         DataType::Float64 => "DOUBLE".to_owned(),
         DataType::Float32 => "REAL".to_owned(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BYTEA".to_owned(),
         DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Decimal128(precision, scale @ 0..) => format!("DECIMAL({precision}, {scale})"),
+        // Of 38 digits at most, DECIMAL is the smaller type.
+        DataType::Decimal256(precision @ 39.., scale @ 0..) => format!("DECIMAL({precision}, {scale})"),
         DataType::Date32 => "DATE".to_owned(),
-        DataType::Timestamp(..) => "TIMESTAMP".to_owned(),
-        other => other.to_string(),
-    }
+        DataType::Timestamp(TimeUnit::Nanosecond, None) => "TIMESTAMP".to_owned(),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -297,6 +337,29 @@ mod tests {
         for (a, b) in [(Int64, Utf8), (Boolean, Int32), (Float64, Decimal128(5, 2)), (Date32, Int32)] {
             assert_eq!(both(a, b), None);
         }
+    }
+
+    #[test]
+    fn casts_that_are_advised_are_sql() {
+        let ms = TimeUnit::Millisecond;
+        let context = datafusion::prelude::SessionContext::new();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        for (kind, expected) in [
+            (DataType::Binary, "CAST(v AS BYTEA)"),
+            (Decimal128(10, 2), "CAST(v AS DECIMAL(10, 2))"),
+            (DataType::Decimal256(50, 2), "CAST(v AS DECIMAL(50, 2))"),
+            (UInt8, "CAST(v AS TINYINT UNSIGNED)"),
+            (DataType::Duration(ms), "arrow_cast(v, 'Duration(ms)')"),
+            (DataType::Time32(ms), "arrow_cast(v, 'Time32(ms)')"),
+            (Timestamp(ms, Some("UTC".into())), "arrow_cast(v, 'Timestamp(ms, \"UTC\")')"),
+        ] {
+            assert_eq!(cast("v", &kind).as_deref(), Some(expected));
+            let sql = format!("SELECT {expected} FROM (SELECT arrow_cast(NULL, '{kind}') AS v) AS t");
+            runtime.block_on(context.sql(&sql)).unwrap();
+        }
+        assert_eq!(cast("A b", &Int64).as_deref(), Some("CAST(\"A b\" AS BIGINT)"));
+        let map = DataType::Map(Arc::new(Field::new("entries", Struct(Fields::empty()), false)), false);
+        assert_eq!(cast("v", &map), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod functions;
 mod hive_partitions;
 mod interrupt;
 mod merged_schema;
+mod numeric_partitions;
 mod output;
 mod panics;
 mod parquet_metadata;

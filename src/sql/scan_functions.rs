@@ -1,5 +1,6 @@
 //! Functions that a scan or a sort applies to columns. None can be called by name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
@@ -18,6 +19,7 @@ use datafusion::logical_expr::{
 use crate::error::{Error, Place};
 
 use super::errors::to_datafusion_error;
+use super::panics::UNKNOWN_FILE;
 
 /// What is done to a column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,10 +29,14 @@ enum Treatment {
     CanonicalNan,
     /// -0.0 becomes 0.0.
     PositiveZero,
-    /// A file's column that is also its partition column: fails where they differ.
-    SamePartition { column: String },
+    /// A file's column that is also its partition column: fails where they differ. In a file without
+    /// the column, the partition's value.
+    SamePartition { column: String, lacking: Arc<BTreeSet<String>> },
     /// Int64 or UInt64 to Float64; fails past 2⁵³, where values are lost.
     ExactDouble { column: String },
+    /// A column of one type in some files to the type that holds all values; fails where it does not,
+    /// and names the file.
+    Widened { column: String, to: DataType },
 }
 
 /// The scalar function of a treatment.
@@ -50,14 +56,26 @@ pub(super) fn positive_zero() -> Arc<ScalarUDF> {
     function(Treatment::PositiveZero)
 }
 
-/// `same_partition(column, partition value, file name)`.
-pub(super) fn same_partition(column: &str) -> Arc<ScalarUDF> {
-    function(Treatment::SamePartition { column: column.to_owned() })
+/// `same_partition(column, partition value, file name)`; `lacking` are the names of the files without
+/// the column.
+pub(super) fn same_partition(column: &str, lacking: &Arc<BTreeSet<String>>) -> Arc<ScalarUDF> {
+    function(Treatment::SamePartition { column: column.to_owned(), lacking: Arc::clone(lacking) })
 }
 
 /// `exact_double(column)`.
 pub(super) fn exact_double(column: &str) -> Arc<ScalarUDF> {
     function(Treatment::ExactDouble { column: column.to_owned() })
+}
+
+/// `widened(column, file name)`.
+pub(super) fn widened(column: &str, to: &DataType) -> Arc<ScalarUDF> {
+    function(Treatment::Widened { column: column.to_owned(), to: to.clone() })
+}
+
+/// Whether a function is [`widened`].
+pub(super) fn is_widened(function: &ScalarUDF) -> bool {
+    let function = function.inner().downcast_ref::<ScanFunction>();
+    function.is_some_and(|function| matches!(function.treatment, Treatment::Widened { .. }))
 }
 
 fn function(treatment: Treatment) -> Arc<ScalarUDF> {
@@ -72,6 +90,7 @@ impl ScalarUDFImpl for ScanFunction {
             Treatment::PositiveZero => "positive_zero",
             Treatment::SamePartition { .. } => "same_partition",
             Treatment::ExactDouble { .. } => "exact_double",
+            Treatment::Widened { .. } => "widened",
         }
     }
 
@@ -81,6 +100,7 @@ impl ScalarUDFImpl for ScanFunction {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         Ok(match (&self.treatment, types.first()) {
+            (Treatment::Widened { to, .. }, _) => to.clone(),
             (Treatment::ExactDouble { .. }, _) | (_, None) => DataType::Float64,
             (_, Some(column)) => column.clone(),
         })
@@ -101,11 +121,15 @@ impl ScalarUDFImpl for ScanFunction {
         let treated = match (&self.treatment, arrays.as_slice()) {
             (Treatment::CanonicalNan, [column]) => without_signed_nan(column),
             (Treatment::PositiveZero, [column]) => without_signed_zero(column),
-            (Treatment::SamePartition { column: name }, [column, partition, file]) => {
-                check_partition(name, column, partition, file)?;
-                Arc::clone(column)
+            (Treatment::SamePartition { column: name, lacking }, [column, partition, file]) => {
+                let column = with_partition(column, partition, file, lacking)?;
+                check_partition(name, &column, partition, file)?;
+                column
             }
-            (Treatment::ExactDouble { column: name }, [column]) => to_double(name, column)?,
+            (Treatment::ExactDouble { column: name }, [column]) => {
+                to_double(column, Place::file(UNKNOWN_FILE).column(name))?
+            }
+            (Treatment::Widened { column: name, to }, [column, file]) => widen(name, column, to, file)?,
             _ => return Err(to_datafusion_error(Error::Internal(format!("arguments of {}", self.name())))),
         };
         Ok(ColumnarValue::Array(treated))
@@ -155,6 +179,24 @@ fn without_signed_zero(column: &ArrayRef) -> ArrayRef {
     }
 }
 
+/// The column, with the partition's value in rows of files that lack it. All rows of a batch come from
+/// one file.
+fn with_partition(
+    column: &ArrayRef,
+    partition: &ArrayRef,
+    file: &ArrayRef,
+    lacking: &BTreeSet<String>,
+) -> Result<ArrayRef> {
+    if lacking.is_empty() || file.is_empty() {
+        return Ok(Arc::clone(column));
+    }
+    let is_lacking =
+        lacking.contains(&ArrayFormatter::try_new(file, &FormatOptions::new())?.value(0).to_string());
+    // A value of another type stays null, which the check then refuses.
+    let value = is_lacking.then(|| cast(partition, column.data_type()).ok()).flatten();
+    Ok(value.unwrap_or_else(|| Arc::clone(column)))
+}
+
 fn check_partition(name: &str, column: &ArrayRef, partition: &ArrayRef, file: &ArrayRef) -> Result<()> {
     let same: BooleanArray = match cast(partition, column.data_type()) {
         Ok(partition) => not_distinct(&plain(column)?, &plain(&partition)?)?,
@@ -181,7 +223,28 @@ fn plain(column: &ArrayRef) -> Result<ArrayRef> {
     })
 }
 
-fn to_double(name: &str, column: &ArrayRef) -> Result<ArrayRef> {
+/// A column as the table's type. All rows of a batch come from one file.
+fn widen(name: &str, column: &ArrayRef, to: &DataType, file: &ArrayRef) -> Result<ArrayRef> {
+    if column.is_empty() || column.data_type() == to {
+        return Ok(cast(column, to)?);
+    }
+    let file = ArrayFormatter::try_new(file, &FormatOptions::new())?.value(0).to_string();
+    let place = Place::file(file).column(name);
+    if *to == DataType::Float64 {
+        return to_double(column, place);
+    }
+    let array = ColumnarValue::Array(Arc::clone(column)).cast_to(to, None);
+    array.and_then(|array| array.into_array(column.len())).map_err(|error| {
+        let what = format!(
+            "holds {} here and {to} in other files, which cannot hold all of it ({}); read the files apart",
+            column.data_type(),
+            error.strip_backtrace()
+        );
+        to_datafusion_error(Error::bad_data(place, what))
+    })
+}
+
+fn to_double(column: &ArrayRef, place: Place) -> Result<ArrayRef> {
     const LIMIT: u64 = 1 << 53;
     let lost = match column.data_type() {
         DataType::Int64 => column
@@ -199,7 +262,7 @@ fn to_double(name: &str, column: &ArrayRef) -> Result<ArrayRef> {
         let what = format!(
             "holds the integer {value} and is DOUBLE in other files, which cannot hold it; read the files apart"
         );
-        return Err(to_datafusion_error(Error::bad_data(Place::default().column(name), what)));
+        return Err(to_datafusion_error(Error::bad_data(place, what)));
     }
     Ok(cast(column, &DataType::Float64)?)
 }

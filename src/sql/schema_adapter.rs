@@ -14,7 +14,7 @@ use datafusion::physical_expr_adapter::{
 };
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::scan_functions::exact_double;
+use super::scan_functions::{exact_double, is_widened};
 
 /// A factory of [`SchemaAdapter`].
 #[derive(Debug)]
@@ -37,14 +37,26 @@ impl PhysicalExprAdapterFactory for SchemaAdapterFactory {
 impl PhysicalExprAdapter for SchemaAdapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         let adapted = self.adapter.rewrite(expr)?;
-        adapted.transform(|expr| self.exact(expr)).data()
+        adapted.transform_down(|expr| self.exact(expr)).data()
     }
+}
+
+/// The arguments of `widened(CAST(column), file name)` without the cast, which is then done by the
+/// function.
+fn without_cast(expr: &Arc<dyn PhysicalExpr>) -> Option<Vec<Arc<dyn PhysicalExpr>>> {
+    let function = expr.downcast_ref::<ScalarFunctionExpr>().filter(|call| is_widened(call.fun()))?;
+    let [column, file] = function.args() else { return None };
+    let cast = column.downcast_ref::<CastExpr>()?;
+    Some(vec![Arc::clone(cast.expr()), Arc::clone(file)])
 }
 
 impl SchemaAdapter {
     /// Replaces the cast of a whole column, which the adapter has put there. A cast in the query is
     /// left: the table's column is the integer then.
     fn exact(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
+        if let Some(widened) = without_cast(&expr) {
+            return Ok(Transformed::yes(expr.with_new_children(widened)?));
+        }
         let cast = expr.downcast_ref::<CastExpr>();
         let Some(column) = cast.and_then(|cast| cast.expr().downcast_ref::<Column>()) else {
             return Ok(Transformed::no(expr));

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray, UInt64Array,
+    ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -223,8 +224,26 @@ fn columns_that_drift_are_widened_or_named() {
     assert_eq!(answer(dir, "SELECT w FROM 'n' ORDER BY w"), ["0.5", "5.0", "6.0", "\"\"", "\"\"", "\"\""]);
     assert_eq!(answer(dir, "SELECT count(*) FROM 'n' WHERE w > 5"), ["1"]);
     with("n/thu.parquet", Arc::new(Int64Array::from(vec![1, (1 << 53) + 1])));
-    refused(&sql(dir, "SELECT max(w) FROM 'n'"), 65, &["column \"w\"", "9007199254740993"]);
+    let words = ["n/thu.parquet", "column \"w\"", "9007199254740993"];
+    for question in ["SELECT max(w) FROM 'n'", "SELECT count(*) FROM 'n' WHERE w > 5"] {
+        refused(&sql(dir, question), 65, &words);
+    }
     assert_eq!(answer(dir, "SELECT count(*) FROM 'n'"), ["8"]);
+
+    // No nanoseconds hold the year 9999.
+    let days = |days: Vec<i32>| -> ArrayRef { Arc::new(Date32Array::from(days)) };
+    let nanoseconds: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![1, 2]));
+    with("d/mon.parquet", nanoseconds.clone());
+    with("d/tue.parquet", days(vec![0, 1]));
+    let count = "SELECT count(*) FROM 'd' WHERE w < TIMESTAMP '1971-01-01'";
+    assert_eq!(answer(dir, count), ["4"]);
+    with("d/wed.parquet", days(vec![0, 2_932_896]));
+    let words = ["d/wed.parquet", "column \"w\"", "Date32", "Timestamp(ns)", "read the files apart"];
+    refused(&sql(dir, "SELECT max(w) FROM 'd'"), 65, &words);
+    refused(&sql(dir, count), 65, &words);
+    with("m/mon.parquet", nanoseconds);
+    with("m/tue.parquet", Arc::new(TimestampMillisecondArray::from(vec![1, 253_402_300_799_000])));
+    refused(&sql(dir, "SELECT max(w) FROM 'm'"), 65, &["m/tue.parquet", "column \"w\"", "Timestamp(ms)"]);
 
     with("c/mon.parquet", Arc::new(Int64Array::from(vec![5, 6])));
     with("c/tue.parquet", Arc::new(StringArray::from(vec!["5", "x"])));
@@ -257,7 +276,7 @@ fn two_columns_of_one_name_are_both_there() {
     );
     let ran = sql(dir, "SELECT * FROM 'a.parquet'");
     assert_eq!(ran.stdout, "id,v,v_2,v_1\n1,10,x,7\n2,20,y,8\n", "{}", ran.stderr);
-    assert!(ran.stderr.contains("two columns v; the second one is v_2"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("has 2 columns v; here they are v, v_2"), "{}", ran.stderr);
     assert_eq!(answer(dir, "SELECT id FROM 'a.parquet' WHERE v_2 = 'y' AND v > 10"), ["2"]);
 }
 
