@@ -377,7 +377,7 @@ fn a_link_that_leads_nowhere_is_a_bad_file() {
     // A link whose name says nothing of data is none of the inputs.
     symlink("nowhere", dir.join("in/notes")).unwrap();
     let words = ["in/b.parquet", "a link that leads nowhere", "2 of 4 files are bad, the others are done"];
-    refused(&annotate(dir, "in", "out", &["--json"]), 65, &words);
+    refused(&annotate(dir, "in", "out", &[]), 65, &words);
     assert_good(dir, "out");
     let skipped = annotate(dir, "in", "skipped", &["--on-bad-file", "skip"]);
     assert_eq!(skipped.code, 0, "{}", skipped.stderr);
