@@ -81,7 +81,8 @@ pub fn distribution_shift(
 fn absurd(columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
     let extreme = |name: &str| {
         let column = columns.get(name).filter(|column| column.count >= LEAST_ROWS)?;
-        let value = [column.min?, column.max?].into_iter().max_by(|a, b| a.abs().total_cmp(&b.abs()))?;
+        let value =
+            [column.min, column.max].into_iter().flatten().max_by(|a, b| a.abs().total_cmp(&b.abs()))?;
         let moved = value / column.count as f64;
         (value.abs() > ABSURD && moved.abs() > MOVED_NATS).then(|| (name.to_owned(), value, moved))
     };
