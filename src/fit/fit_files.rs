@@ -245,12 +245,11 @@ fn train_in_memory(
     if (sample.rows() as u64) < fates.good {
         tracing::info!("training on {} rows drawn uniformly from {} (--max-rows)", sample.rows(), fates.good);
     }
-    let found = OutlyingRows::find(&sample.training_set(source.place(), source.classes()));
-    let mut left_out = None;
-    if let Some((_, rows)) = found {
-        left_out = Some(OutlyingRows::warning(&sample.training_set(source.place(), source.classes()), &rows));
-        sample.remove(&rows);
-    }
+    let far = OutlyingRows::find(&sample.training_set(source.place(), source.classes()));
+    let left_out = far.map(|far| {
+        sample.remove(&far.rows);
+        far.warning
+    });
     let set = sample.training_set(source.place(), source.classes());
     let mut found = warnings::of_rows(&set, source.classes());
     found.extend(left_out);

@@ -19,6 +19,16 @@ pub(super) struct OutlyingRows {
     modalities: [Distance; 2],
 }
 
+/// The rows of a training set that are left out.
+pub(super) struct LeftOut {
+    /// What finds others like them.
+    pub outlying: OutlyingRows,
+    /// Their places, ascending.
+    pub rows: Vec<usize>,
+    /// What is said about them.
+    pub warning: FitWarning,
+}
+
 /// The distance of an embedding from the centre: the mean over its columns of ((x − median)/IQR)². A
 /// column whose quartiles are equal says nothing.
 #[derive(Debug, Clone)]
@@ -29,9 +39,9 @@ struct Distance {
 }
 
 impl OutlyingRows {
-    /// Finds the rows to leave out of a training set; with them, what finds others like them. `None`
-    /// where there are none. A class keeps its rows where all of them are far.
-    pub(super) fn find(set: &TrainingSet<'_>) -> Option<(Self, Vec<usize>)> {
+    /// Finds the rows to leave out of a training set; `None` where there are none. A class keeps its
+    /// rows where all of them are far.
+    pub(super) fn find(set: &TrainingSet<'_>) -> Option<LeftOut> {
         let outlying = Self { modalities: set.x.each_ref().map(Distance::measure) };
         let is_far = |row: &usize| outlying.contains([set.x[0].row(*row), set.x[1].row(*row)]);
         let far: Vec<usize> = (0..set.y.len()).filter(is_far).collect();
@@ -41,31 +51,13 @@ impl OutlyingRows {
         let mut left = vec![0usize; set.classes];
         set.y.iter().for_each(|&class| left[class as usize] += 1);
         far.iter().for_each(|&row| left[set.y[row] as usize] -= 1);
-        left.iter().all(|&rows| rows > 0).then_some((outlying, far))
+        let warning = warning(set, &far);
+        left.iter().all(|&rows| rows > 0).then_some(LeftOut { outlying, rows: far, warning })
     }
 
     /// Whether a row lies so far away.
     pub(super) fn contains(&self, x: [&[f32]; 2]) -> bool {
         self.modalities.iter().zip(x).any(|(distance, x)| distance.of(x) > distance.limit)
-    }
-
-    /// What is said about rows that are left out.
-    pub(super) fn warning(set: &TrainingSet<'_>, rows: &[usize]) -> FitWarning {
-        let far = |x: &EmbeddingMatrix<'_>| {
-            let values = rows.iter().flat_map(|&row| x.row(row)).copied();
-            values.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
-        };
-        let text = format!(
-            "{} of {} rows lie more than {FAR} times as far from the others as is usual and are left out (values up to \
-             {:e} in {:?}, {:e} in {:?}): are they placeholders?",
-            rows.len(),
-            set.y.len(),
-            far(&set.x[0]),
-            set.x[0].column,
-            far(&set.x[1]),
-            set.x[1].column
-        );
-        FitWarning { code: "outlying_rows".into(), text }
     }
 }
 
@@ -102,6 +94,24 @@ impl Distance {
     }
 }
 
+fn warning(set: &TrainingSet<'_>, rows: &[usize]) -> FitWarning {
+    let far = |x: &EmbeddingMatrix<'_>| {
+        let values = rows.iter().flat_map(|&row| x.row(row)).copied();
+        values.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
+    };
+    let text = format!(
+        "{} of {} rows lie more than {FAR} times as far from the others as is usual and are left out (values up to \
+         {:e} in {:?}, {:e} in {:?}): are they placeholders?",
+        rows.len(),
+        set.y.len(),
+        far(&set.x[0]),
+        set.x[0].column,
+        far(&set.x[1]),
+        set.x[1].column
+    );
+    FitWarning { code: "outlying_rows".into(), text }
+}
+
 #[cfg(test)]
 mod tests {
     use rand::Rng;
@@ -126,9 +136,9 @@ mod tests {
             groups: None,
             keys: None,
         };
-        let (outlying, rows) = OutlyingRows::find(&set)?;
+        let LeftOut { outlying, rows, warning } = OutlyingRows::find(&set)?;
         assert!(rows.iter().all(|&row| outlying.contains([set.x[0].row(row), set.x[1].row(row)])));
-        let text = OutlyingRows::warning(&set, &rows).text;
+        let text = warning.text;
         assert!(text.contains("of 1000 rows lie more than 20 times") && text.contains("in \"a\""), "{text}");
         Some(rows)
     }

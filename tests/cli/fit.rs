@@ -12,7 +12,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
 use arrow::ipc::writer::StreamWriter;
 
-use crate::harness::files::{embeddings, floats, read, replaced, write};
+use crate::harness::files::{embeddings, floats, read, replaced, vectors, write};
 use crate::harness::{fitted, last_json, lsmi, must, query, refused, run};
 
 fn fit(dir: &Path, bundle: &str, more: &[&str]) -> (serde_json::Value, String) {
@@ -295,5 +295,31 @@ fn one_split_has_no_estimates() {
         let mut command = lsmi();
         command.current_dir(dir.path()).arg("fit").arg(fitted().join("train.parquet"));
         refused(&run(command.args(["--bundle", "c", "--folds", "1", flag])), 64, &[flag, "--folds"]);
+    }
+}
+
+/// A placeholder among the rows once made every classifier flat, and a larger one an internal error.
+#[test]
+fn a_placeholder_is_left_out_and_spoils_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = read(&fitted().join("train.parquet")).slice(0, 1000);
+    write(&dir.path().join("clean.parquet"), &rows);
+    let cross_entropy = |line: &serde_json::Value| -> f64 {
+        line["validation"]["classifiers"][0]["cross_entropy_nats"].as_f64().unwrap()
+    };
+    let fit = |input: &str, bundle: &str| {
+        must(lsmi().current_dir(dir.path()).args(["fit", input, "--json", "--bundle", bundle]))
+    };
+    let clean = cross_entropy(&last_json(&fit("clean.parquet", "clean")));
+    for placeholder in [-999.0, 1e30] {
+        let mut x1 = vectors(&rows, "x1");
+        let dim = x1[0].as_ref().unwrap().len();
+        x1[17] = Some(vec![placeholder; dim]);
+        write(&dir.path().join("rows.parquet"), &replaced(&rows, "x1", embeddings(&x1, dim as i32)));
+        let ran = fit("rows.parquet", &format!("with{placeholder}"));
+        assert!(ran.stderr.contains("1 of 1000 rows lie more than 20 times as far"), "{}", ran.stderr);
+        let found = last_json(&ran);
+        assert!((cross_entropy(&found) - clean).abs() < 0.03, "{} {clean}", cross_entropy(&found));
+        assert_eq!(found["validation"]["trained_rows"], 999);
     }
 }

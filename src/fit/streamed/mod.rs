@@ -50,7 +50,7 @@ use super::warnings;
 use adoption::Sample;
 use descent::ShuffledRows;
 use row_sample::RowSample;
-use row_store::{RowStore, RowStoreWriter, row_bytes};
+use row_store::{RowBlock, RowStore, RowStoreWriter, row_bytes};
 use state::State;
 use work_folder::{StoredRows, WorkFolder};
 
@@ -102,13 +102,12 @@ impl StreamedFit<'_> {
         let columns = [self.source.request.x1.0, self.source.request.x2.0];
         let is_keyed = !self.source.request.key.is_empty();
         let classes = self.source.classes().len();
-        let mut left_out = None;
-        let drawn = sample.training_set(self.source.place(), columns, classes, is_keyed);
-        if let Some((outlying, rows)) = OutlyingRows::find(&drawn) {
-            left_out = Some(OutlyingRows::warning(&drawn, &rows));
-            sample.remove(&rows);
-            store.leave_out(outlying);
-        }
+        let far = OutlyingRows::find(&sample.training_set(self.source.place(), columns, classes, is_keyed));
+        let left_out = far.map(|far| {
+            sample.remove(&far.outlying);
+            store.leave_out(far.outlying);
+            far.warning
+        });
         let set = sample.training_set(self.source.place(), columns, classes, is_keyed);
         check(&set)?;
         let mut found = warnings::of_rows(&set, self.source.classes());
@@ -142,17 +141,19 @@ impl StreamedFit<'_> {
         };
         let sampled = Sample { set: &set, folds: &folds };
         refinement::refine(&sampled, &mut state, &rows, progress, &|state| folder.save_state(state))?;
-        let models = state.models.fitted(&set, store.rows(), prior_of(&stored.classes));
+        let hashes = hashes(&store)?;
+        let trained_rows = hashes.iter().map(Vec::len).sum();
+        let models = state.models.fitted(&set, trained_rows, prior_of(&stored.classes));
         let mut models = FittedModels { fold_of_row: sample.folds.clone(), ..models };
         self.diagnostics.add(&context, &mut models)?;
         let trained = Trained {
             folds: Some(FittedFolds {
-                models: models.folds.clone(),
-                rows: hashes(&store)?,
+                models: std::mem::take(&mut models.folds),
+                rows: hashes,
                 key: self.source.request.key.to_vec(),
             }),
             models,
-            rows: store.rows(),
+            rows: trained_rows,
             fates: stored.fates,
             warnings: found,
         };
@@ -249,11 +250,15 @@ impl RowDraw {
     }
 }
 
-/// The hashes of each fold's rows.
+/// The hashes of each fold's rows that were trained on.
 fn hashes(store: &RowStore) -> Result<Vec<Vec<u64>>> {
     let of_fold = |fold| {
-        let mut hashes = Vec::new();
-        (0..store.blocks(fold)).try_for_each(|block| store.read_hashes(fold, block, &mut hashes))?;
+        let (mut rows, mut hashes) = (RowBlock::default(), Vec::new());
+        for block in 0..store.blocks(fold) {
+            rows.clear();
+            store.read(fold, block, &mut rows)?;
+            hashes.extend_from_slice(&rows.hashes);
+        }
         Ok(hashes)
     };
     (0..store.folds()).map(of_fold).collect()

@@ -3,6 +3,7 @@
 use rand::Rng;
 
 use crate::error::{Place, Result};
+use crate::fit::outlying_rows::OutlyingRows;
 use crate::fit::progress::{FitProgress, check_interrupted};
 use crate::fit::random::{RandomStream, random_stream};
 use crate::fit::reservoir::retain;
@@ -13,9 +14,7 @@ use super::row_store::{RowBlock, RowStore};
 /// The sample.
 pub(super) struct RowSample {
     dims: [usize; 2],
-    x: [Vec<f32>; 2],
-    y: Vec<u32>,
-    hashes: Vec<u64>,
+    rows: RowBlock,
     /// The fold of each row.
     pub folds: Vec<u8>,
 }
@@ -29,8 +28,7 @@ impl RowSample {
         let dims = store.dims();
         let share = (rows as f64 / store.rows().max(1) as f64).min(1.0);
         let mut rng = random_stream(seed, RandomStream::Sample);
-        let mut sample =
-            Self { dims, x: [Vec::new(), Vec::new()], y: Vec::new(), hashes: Vec::new(), folds: Vec::new() };
+        let mut sample = Self { dims, rows: RowBlock::default(), folds: Vec::new() };
         let mut block = RowBlock::default();
         for fold in 0..store.folds() {
             for at in 0..store.blocks(fold) {
@@ -38,11 +36,11 @@ impl RowSample {
                 block.clear();
                 store.read(fold, at, &mut block)?;
                 for row in (0..block.len()).filter(|_| rng.random_bool(share)) {
-                    for ((to, from), dim) in sample.x.iter_mut().zip(&block.x).zip(dims) {
+                    for ((to, from), dim) in sample.rows.x.iter_mut().zip(&block.x).zip(dims) {
                         to.extend_from_slice(&from[row * dim..][..dim]);
                     }
-                    sample.y.push(block.y[row]);
-                    sample.hashes.push(block.hashes[row]);
+                    sample.rows.y.push(block.y[row]);
+                    sample.rows.hashes.push(block.hashes[row]);
                     sample.folds.push(u8::try_from(fold).unwrap_or(u8::MAX));
                 }
             }
@@ -50,15 +48,10 @@ impl RowSample {
         Ok(sample)
     }
 
-    /// Leaves rows out, given in ascending order.
-    pub(super) fn remove(&mut self, rows: &[usize]) {
-        let keeps = |row: usize| rows.binary_search(&row).is_err();
-        for (values, dim) in self.x.iter_mut().zip(self.dims) {
-            retain(values, |at| keeps(at / dim));
-        }
-        retain(&mut self.y, keeps);
-        retain(&mut self.hashes, keeps);
-        retain(&mut self.folds, keeps);
+    /// Leaves outlying rows out.
+    pub(super) fn remove(&mut self, outlying: &OutlyingRows) {
+        let kept = self.rows.remove(0, self.dims, outlying);
+        retain(&mut self.folds, |row| kept[row]);
     }
 
     /// The sample as a training set. With `is_keyed` the hashes are those of keys.
@@ -70,8 +63,8 @@ impl RowSample {
         is_keyed: bool,
     ) -> TrainingSet<'a> {
         let modality =
-            |m: usize| EmbeddingMatrix { column: columns[m], dim: self.dims[m], values: &self.x[m] };
-        let keys = is_keyed.then_some(self.hashes.as_slice());
-        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes, groups: None, keys }
+            |m: usize| EmbeddingMatrix { column: columns[m], dim: self.dims[m], values: &self.rows.x[m] };
+        let keys = is_keyed.then_some(self.rows.hashes.as_slice());
+        TrainingSet { place, x: [modality(0), modality(1)], y: &self.rows.y, classes, groups: None, keys }
     }
 }

@@ -166,14 +166,15 @@ impl RowStore {
     /// [`Error::Io`], also where the block is not what was written.
     pub fn read(&self, fold: usize, block: usize, rows: &mut RowBlock) -> Result<()> {
         let first = rows.len();
-        self.read_hashes(fold, block, &mut rows.hashes)?;
-        let n = self.rows_of(fold, block);
-        let mut at = self.offset(block) + (n * size_of::<u64>()) as u64;
+        let FoldFile { path, file, rows: all } = &self.folds[fold];
+        let n = all.saturating_sub(block * BLOCK_ROWS).min(BLOCK_ROWS);
+        let mut at = (block * (BLOCK_ROWS * row_bytes(self.dims) + CHECKSUM)) as u64;
         let mut next = |bytes: &mut [u8]| {
-            let read = self.read_at(fold, bytes, at);
+            let read = read_exact_at(file, bytes, at);
             at += bytes.len() as u64;
-            read
+            read.map_err(|source| read_failed(path, source))
         };
+        next(cast_slice_mut(extended(&mut rows.hashes, n)))?;
         next(cast_slice_mut(extended(&mut rows.y, n)))?;
         for (x, dim) in rows.x.iter_mut().zip(self.dims) {
             next(cast_slice_mut(extended(x, n * dim)))?;
@@ -181,34 +182,12 @@ impl RowStore {
         let mut checksum = [0; CHECKSUM];
         next(&mut checksum)?;
         if u64::from_ne_bytes(checksum) != rows.checksum(first, self.dims) {
-            return Err(read_failed(&self.folds[fold].path, std::io::ErrorKind::InvalidData.into()));
+            return Err(read_failed(path, std::io::ErrorKind::InvalidData.into()));
         }
         if let Some(left_out) = &self.left_out {
-            rows.remove(first, self.dims, |x| left_out.contains(x));
+            rows.remove(first, self.dims, left_out);
         }
         Ok(())
-    }
-
-    /// Appends the hashes of a block's rows.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn read_hashes(&self, fold: usize, block: usize, hashes: &mut Vec<u64>) -> Result<()> {
-        let n = self.rows_of(fold, block);
-        self.read_at(fold, cast_slice_mut(extended(hashes, n)), self.offset(block))
-    }
-
-    fn rows_of(&self, fold: usize, block: usize) -> usize {
-        self.folds[fold].rows.saturating_sub(block * BLOCK_ROWS).min(BLOCK_ROWS)
-    }
-
-    fn offset(&self, block: usize) -> u64 {
-        (block * (BLOCK_ROWS * row_bytes(self.dims) + CHECKSUM)) as u64
-    }
-
-    fn read_at(&self, fold: usize, bytes: &mut [u8], at: u64) -> Result<()> {
-        let FoldFile { path, file, .. } = &self.folds[fold];
-        read_exact_at(file, bytes, at).map_err(|source| read_failed(path, source))
     }
 }
 
@@ -241,19 +220,20 @@ impl RowBlock {
         hasher.digest()
     }
 
-    /// Removes rows from one on.
-    fn remove(&mut self, first: usize, dims: [usize; 2], is_removed: impl Fn([&[f32]; 2]) -> bool) {
+    /// Removes outlying rows from one on; returns which of all rows are kept.
+    pub fn remove(&mut self, first: usize, dims: [usize; 2], outlying: &OutlyingRows) -> Vec<bool> {
         let [x1, x2] = &self.x;
         let is_kept = |row: usize| {
-            row < first || !is_removed([&x1[row * dims[0]..][..dims[0]], &x2[row * dims[1]..][..dims[1]]])
+            row < first
+                || !outlying.contains([&x1[row * dims[0]..][..dims[0]], &x2[row * dims[1]..][..dims[1]]])
         };
         let kept: Vec<bool> = (0..self.y.len()).map(is_kept).collect();
-        if kept.iter().all(|kept| *kept) {
-            return;
+        if kept.contains(&false) {
+            retain(&mut self.hashes, |row| kept[row]);
+            retain(&mut self.y, |row| kept[row]);
+            self.x.iter_mut().zip(dims).for_each(|(x, dim)| retain(x, |at| kept[at / dim]));
         }
-        retain(&mut self.hashes, |row| kept[row]);
-        retain(&mut self.y, |row| kept[row]);
-        self.x.iter_mut().zip(dims).for_each(|(x, dim)| retain(x, |at| kept[at / dim]));
+        kept
     }
 }
 
