@@ -128,6 +128,13 @@ pub enum Error {
     #[error("interrupted; nothing was written under the output's name, run again")]
     Interrupted,
 
+    /// The operating system starts no more threads.
+    #[error(
+        "cannot start a thread: {0}; the limit of processes is reached (ulimit -u, or that of a container), raise it \
+         or give fewer --workers or --threads, and run again"
+    )]
+    NoThread(io::Error),
+
     /// A temporary failure, for example of an object store.
     #[error("{place}: {what}; run again")]
     Transient {
@@ -181,6 +188,7 @@ impl Clone for Error {
                 Self::Io { place: place.clone(), doing, source: reason(source) }
             }
             Self::Interrupted => Self::Interrupted,
+            Self::NoThread(source) => Self::NoThread(reason(source)),
             Self::Transient { place, what } => Self::Transient { place: place.clone(), what: what.clone() },
             Self::Bundle { bundle, file, field, what } => Self::Bundle {
                 bundle: bundle.clone(),
@@ -216,7 +224,7 @@ impl Error {
             Self::Internal(_) => 70,
             Self::OutputExists(_) | Self::OtherOutput { .. } | Self::CannotCreate { .. } => 73,
             Self::Io { .. } => 74,
-            Self::Interrupted | Self::Transient { .. } => 75,
+            Self::Interrupted | Self::NoThread(_) | Self::Transient { .. } => 75,
             Self::Bundle { .. } | Self::Config(_) => 78,
         }
     }

@@ -220,5 +220,6 @@ pub mod sql;
 pub mod storage;
 pub mod synth;
 pub mod telemetry;
+pub mod threads;
 
 pub use error::{Error, Result};

@@ -99,7 +99,14 @@ pub fn annotate(input: &Path, bundle: &Path, more: &[&str]) -> Value {
     let out = folder().join("out.parquet");
     let _ = fs::remove_file(&out);
     let mut command = program();
-    command.arg("annotate").arg(input).arg(&out).args(["--json", "--bundle"]).arg(bundle).args(more);
+    // A bench that was stopped leaves a journal.
+    command
+        .arg("annotate")
+        .arg(input)
+        .arg(&out)
+        .args(["--restart", "--json", "--bundle"])
+        .arg(bundle)
+        .args(more);
     let summary = json(&mut command);
     fs::remove_file(out).unwrap();
     summary

@@ -14,6 +14,7 @@ use crate::evaluate::field;
 use crate::output::{CopyMethod, Writer};
 use crate::provenance::Provenance;
 use crate::storage::Staged;
+use crate::threads::spawn_scoped;
 
 use super::adjust::{self, Shift};
 use super::compute::{FileComputation, FileJob, FilePaths, PageChecks};
@@ -106,7 +107,6 @@ impl<'a> Outputs<'a> {
             CopyMethod::ReEncoded => PageChecks::WhileReading,
         };
         let computation = FileComputation::begin(job, restart, checks)?;
-        Staged::remove_leftovers(output);
         let staged = Staged::create(output, replace)?;
         // An earlier run may have been killed between the renames of the two files.
         let replace = replace || computation.resumed.rows > 0;
@@ -142,9 +142,10 @@ impl<'a> Outputs<'a> {
         let (announce, row_groups) = announcer(shift.map_or(0.0, |shift| shift.nats()));
         let span = Span::current();
         let (computed, spliced) = std::thread::scope(|scope| {
-            let splicing = scope.spawn(|| span.in_scope(|| splice.run(row_groups, run.stop)));
-            let computed = computation.run(announce);
-            (computed, join(splicing))
+            match spawn_scoped(scope, || span.in_scope(|| splice.run(row_groups, run.stop))) {
+                Ok(splicing) => (computation.run(announce), join(splicing)),
+                Err(error) => (Ok(()), Err(error)),
+            }
         });
         match (computed, spliced) {
             // The computation fails, too, after the splice thread has ended.

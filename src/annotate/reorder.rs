@@ -65,6 +65,15 @@ impl<T, F: FnMut(T) -> Result<()>> ReorderBuffer<T, F> {
         state.sink = Some(sink);
     }
 
+    /// Ends delivery with an error that is of no result.
+    pub(super) fn fail(&self, error: Error) {
+        let mut state = self.state();
+        if matches!(state.state, Delivery::Open) {
+            state.state = Delivery::Failed(Some(error));
+        }
+        self.moved.notify_all();
+    }
+
     /// Ends delivery where the calling thread is panicking: no thread must wait for its
     /// result.
     pub(super) fn end_if_panicking(&self) {

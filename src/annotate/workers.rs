@@ -15,6 +15,7 @@ use crate::engine::Backend;
 use crate::error::{Error, Result};
 use crate::evaluate::{ComputedColumns, EvaluationConstants, Evaluator};
 use crate::samples::{DeferredSamples, Fate, ReadBuffers, Source};
+use crate::threads::spawn_scoped;
 
 use super::batch::{BadRow, Batch};
 use super::journal::Position;
@@ -126,13 +127,22 @@ pub(super) fn run<T: Send>(
     let stages = Stages { tasks: Mutex::new(Some(tasks)), order, control };
     let no_panic = std::thread::scope(|scope| {
         let mut threads = Vec::with_capacity(sessions.len() + 1);
-        if let Some((mut tasks, sender)) = ahead {
-            // A closed channel means that the run has ended.
-            threads.push(scope.spawn(move || _ = tasks.all(|task| sender.send(task).is_ok())));
-        }
-        for session in sessions {
-            let stages = &stages;
-            threads.push(scope.spawn(move || stages.work(Evaluator::new(session, constants))));
+        // A closed channel means that the run has ended.
+        let prefetch = ahead.map(|(mut tasks, sender)| {
+            spawn_scoped(scope, move || _ = tasks.all(|task| sender.send(task).is_ok()))
+        });
+        let stages = &stages;
+        let workers = sessions
+            .into_iter()
+            .map(|session| spawn_scoped(scope, move || stages.work(Evaluator::new(session, constants))));
+        for thread in prefetch.into_iter().chain(workers) {
+            match thread {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    stages.end(error);
+                    break;
+                }
+            }
         }
         threads.into_iter().map(|thread| thread.join()).fold(true, |so_far, last| so_far & last.is_ok())
     });
@@ -158,6 +168,13 @@ impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
             let done = task.and_then(|task| compute(&mut worker, task, &mut buffers, self.control));
             self.order.take(number, done);
         }
+    }
+
+    /// Ends the run for a reason that is no task's.
+    fn end(&self, error: Error) {
+        self.order.fail(error);
+        // Closes the channel, which ends the prefetch thread.
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn next_task(&self) -> Option<(usize, Result<Task<T>>)> {

@@ -8,6 +8,7 @@ use std::path::Path;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Place, Result};
+use crate::storage::StagedFolder;
 
 use super::classifier::classifier_graph;
 use super::density::density_graph;
@@ -137,21 +138,10 @@ impl BundleContents {
                 dir.display()
             )));
         }
-        let parent = match dir.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let cannot = |source| Error::CannotCreate { path: dir.to_owned(), source };
-        fs::create_dir_all(parent).map_err(cannot)?;
-        let staged = tempfile::Builder::new().prefix(".lsmi-bundle-").tempdir_in(parent).map_err(cannot)?;
-        self.fill(staged.path(), dir)?;
-        verify(&Bundle::open_as(staged.path(), dir)?)?;
-        if dir.exists() {
-            let old =
-                tempfile::Builder::new().prefix(".lsmi-bundle-old-").tempdir_in(parent).map_err(cannot)?;
-            fs::rename(dir, old.path().join("bundle")).map_err(cannot)?;
-        }
-        fs::rename(staged.keep(), dir).map_err(cannot)?;
+        let staged = StagedFolder::create(dir)?;
+        self.fill(staged.folder(), dir)?;
+        verify(&Bundle::open_as(staged.folder(), dir)?)?;
+        staged.commit()?;
         Bundle::open(dir)
     }
 

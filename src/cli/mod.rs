@@ -26,6 +26,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
 use crate::telemetry::{self, Logs, Telemetry};
+use crate::threads;
 
 pub use run::pipeline_summary_schema;
 
@@ -95,6 +96,8 @@ enum Command {
 
 /// Parses the command line, runs the subcommand and returns the exit code.
 pub fn main() -> ExitCode {
+    let handled = signals::begin();
+    threads::hide_start_panics();
     let parsed = Cli::command().try_get_matches().and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
     let (cli, all) = match parsed {
         Ok(parsed) => parsed,
@@ -105,7 +108,7 @@ pub fn main() -> ExitCode {
         }
     };
     let (command, typed) = all.subcommand().unwrap_or(("", &all));
-    let begun = telemetry::begin(logs(&cli));
+    let begun = telemetry::begin(logs(&cli)).and_then(|telemetry| handled.map(|()| telemetry));
     let done =
         begun.and_then(|telemetry| telemetry.around(command, |telemetry| run(cli.command, typed, telemetry)));
     done.unwrap_or_else(|e| {
@@ -128,6 +131,9 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         | Command::Sql(_) => signals::watch()?,
         _ => signals::end_at_once()?,
     };
+    if matches!(command, Command::Demo(_) | Command::Fit(_) | Command::Synth(_)) {
+        threads::start_pool()?;
+    }
     match command {
         Command::Demo(args) => demo::run(&args, stop),
         Command::Fit(args) => fit::run(&args, telemetry, stop),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressState, ProgressStyle};
 
 use crate::samples::FateCounts;
-use crate::{annotate, fit, telemetry};
+use crate::{annotate, fit, telemetry, threads};
 
 /// The interval between two log lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -102,7 +102,10 @@ impl fit::FitProgress for ProgressBar<'_> {
     fn stage(&self, name: &str) {
         self.bar.set_style(style("{spinner} {prefix}  {msg}"));
         self.bar.set_prefix(format!("fitting {name}"));
-        self.bar.enable_steady_tick(Duration::from_millis(100));
+        // The bar starts a thread for it.
+        if self.terminal && threads::can_start(1).is_ok() {
+            self.bar.enable_steady_tick(Duration::from_millis(100));
+        }
         tracing::info!("fitting {name}");
     }
 

@@ -16,6 +16,9 @@ use super::source_text::{KeyLines, SourceText, join, suggestion};
 const TABLE: &str = "variables";
 /// The built-in variable: the folder of the pipeline file.
 const HERE: &str = "here";
+/// Operations of a template, and how deep its calls may nest: a template that calls itself ends.
+const FUEL: u64 = 1_000_000;
+const DEPTH: usize = 100;
 
 /// The values of variables: from `--set`, else the environment, else the file.
 #[derive(Debug)]
@@ -104,8 +107,13 @@ impl<'a> Variables<'a> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_keep_trailing_newline(true);
+        environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(DEPTH);
         let wrong = |error: &minijinja::Error| {
-            let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+            let what = match error.kind() {
+                ErrorKind::OutOfFuel => format!("takes more than {FUEL} operations; shorten its loops"),
+                kind => error.detail().map_or_else(|| kind.to_string(), str::to_owned),
+            };
             (error.line().unwrap_or(1), what)
         };
         let template = environment.template_from_str(text).map_err(|e| wrong(&e))?;

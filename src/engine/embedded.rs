@@ -7,6 +7,7 @@ use tract_onnx::prelude::*;
 
 use crate::bundle::{Graph, Program, RawModel, Role};
 use crate::error::{Error, Result};
+use crate::threads::spawn_scoped;
 
 use super::backend::{self, Backend, BatchInputs, BatchOutputs, ModelSession};
 
@@ -41,17 +42,17 @@ pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Ba
     let column_major = program.column_major();
     // One thread per plan: planning takes longer than evaluating thousands of rows.
     let plans = std::thread::scope(|scope| {
-        let plan = |graph, rows| scope.spawn(move || plan_graph(graph, program.dims, rows));
+        let plan = |graph, rows| spawn_scoped(scope, move || plan_graph(graph, program.dims, rows));
         let graphs = column_major.graphs.iter();
-        let planning: Vec<_> =
-            graphs.map(|graph| [plan(graph, Some(block_rows)), plan(graph, None)]).collect();
-        let plans = planning.into_iter().map(|[block, any]| {
+        let planning: Result<Vec<_>> =
+            graphs.map(|graph| Ok([plan(graph, Some(block_rows))?, plan(graph, None)?])).collect();
+        let plans = planning?.into_iter().map(|[block, any]| {
             let [block, any] = [block, any]
                 .map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a planning thread panicked")));
             Ok(GraphPlans { block: block??, any: any?? })
         });
-        plans.collect::<TractResult<_>>()
-    });
+        Ok::<_, Error>(plans.collect::<TractResult<_>>())
+    })?;
     let plans = plans.map_err(|e| {
         Error::Engine(format!(
             "the embedded engine cannot run these models: {e:#}; install ONNX Runtime with `lsmi-etl runtime install`"

@@ -1,11 +1,12 @@
 //! Throughput of an engine on rows in memory: an upper bound for annotation, and the
 //! reference that relates the models' cost to the machine's arithmetic rate.
 
-use std::sync::Barrier;
+use std::sync::{Barrier, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::bundle::Program;
 use crate::error::{Error, Result};
+use crate::threads::spawn_scoped;
 
 use super::{Backend, BatchInputs, BatchOutputs, Engine};
 
@@ -17,7 +18,7 @@ const PRODUCT: usize = 1024;
 /// has one thread and evaluates batches of `rows` rows with dimensions `dims`.
 ///
 /// # Errors
-/// [`Error::Engine`] where the engine fails.
+/// [`Error::Engine`] where the engine fails; [`Error::NoThread`].
 pub fn rows_per_second(
     sessions: &mut [Box<dyn Backend>],
     dims: [usize; 2],
@@ -25,15 +26,23 @@ pub fn rows_per_second(
     time: Duration,
 ) -> Result<f64> {
     let start = Barrier::new(sessions.len());
+    // Whether all threads have started: with fewer, none may wait at the barrier.
+    let all_started = RwLock::new(false);
     std::thread::scope(|scope| {
-        let trials: Vec<_> = sessions
+        let mut gate = all_started.write().unwrap_or_else(PoisonError::into_inner);
+        let trials: Result<Vec<_>> = sessions
             .iter_mut()
             .map(|session| {
-                let start = &start;
-                scope.spawn(move || session_rate(session.as_mut(), dims, rows, time, start))
+                let (start, all_started) = (&start, &all_started);
+                spawn_scoped(scope, move || {
+                    let go = *all_started.read().unwrap_or_else(PoisonError::into_inner);
+                    if go { session_rate(session.as_mut(), dims, rows, time, start) } else { Ok(0.0) }
+                })
             })
             .collect();
-        let rates = trials.into_iter().map(|trial| {
+        *gate = trials.is_ok();
+        drop(gate);
+        let rates = trials?.into_iter().map(|trial| {
             trial.join().unwrap_or_else(|_| Err(Error::Internal("a worker thread panicked".to_owned())))
         });
         rates.sum()

@@ -35,15 +35,21 @@ pub(super) fn fit_all(
 ) -> Result<[(Stack, ClassifierFigures); 3]> {
     let inputs = [0, 1, 2].map(|which| SplitRows::new(set, which, parts));
 
-    let regressions = [0, 1, 2].map(|which| {
-        let input = &inputs[which];
+    let check = || check_interrupted(progress);
+    let mut regressions = Vec::with_capacity(3);
+    for (which, input) in inputs.iter().enumerate() {
         let mut tried = 0;
-        linear::search(input.train.labelled(), input.held_out.labelled(), &mut |_, nats| {
-            tried += 1;
-            progress.epoch(&format!("{}, regression", NAMES[which]), tried, linear::STRENGTHS.len(), nats);
-            check_interrupted(progress)
-        })
-    });
+        regressions.push(linear::search(
+            input.train.labelled(),
+            input.held_out.labelled(),
+            &check,
+            &mut |_, nats| {
+                tried += 1;
+                let name = format!("{}, regression", NAMES[which]);
+                progress.epoch(&name, tried, linear::STRENGTHS.len(), nats);
+            },
+        )?);
+    }
 
     // The widest first: a short job last balances the load of the threads.
     let jobs: Vec<(usize, usize)> =
@@ -72,7 +78,6 @@ pub(super) fn fit_all(
 
     let mut fitted = Vec::with_capacity(3);
     for (which, (input, regression)) in inputs.iter().zip(regressions).enumerate() {
-        let regression = regression?;
         let network = trained
             .iter()
             .filter(|(of, trained)| *of == which && trained.held_out_nats.is_finite())
@@ -82,7 +87,7 @@ pub(super) fn fit_all(
             let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
             return Err(Error::bad_data(set.place.clone(), what));
         };
-        fitted.push(input.stack(regression, network));
+        fitted.push(input.stack(regression, network, &check)?);
     }
     fitted.try_into().map_err(|_| Error::Internal("expected three classifiers".into()))
 }
@@ -102,7 +107,12 @@ impl SplitRows {
 
     /// Fits the stack weights on the held-out rows, refits the regression with these rows
     /// included (the network needs them for early stopping), and validates the result.
-    fn stack(&self, regression: linear::RegressionFit, trained: &NetworkFit) -> (Stack, ClassifierFigures) {
+    fn stack(
+        &self,
+        regression: linear::RegressionFit,
+        trained: &NetworkFit,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<(Stack, ClassifierFigures)> {
         let classes = regression.map.outputs;
         let linear = regression.map.apply(&self.held_out.x);
         let hidden = network(&trained.layers, &self.held_out.x);
@@ -112,7 +122,7 @@ impl SplitRows {
             dims: self.data.dims.clone(),
             mean: self.data.mean.clone(),
             scale: self.data.scale.clone(),
-            linear: Some(linear::refit(&regression, learned.labelled())),
+            linear: Some(linear::refit(&regression, learned.labelled(), check)?),
             mlp: trained.layers.clone(),
             discriminant: None,
             betas,
@@ -126,6 +136,6 @@ impl SplitRows {
             hidden_units: trained.layers.first().map(|layer| layer.outputs),
             ..classifier_figures(&log_prob, &self.measure.y, classes)
         };
-        (stack, figures)
+        Ok((stack, figures))
     }
 }

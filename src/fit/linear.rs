@@ -36,11 +36,15 @@ pub(crate) struct RegressionFit {
 
 /// Fits along the regularisation path with warm starts, and returns the regression of the
 /// least held-out cross-entropy. Stops after two consecutive fits without improvement, or one that
-/// is far from the best.
+/// is far from the best. `check` is called in every iteration, and its error ends the search.
+///
+/// # Errors
+/// Of `check`.
 pub(crate) fn search(
     train: LabelledRows<'_>,
     held_out: LabelledRows<'_>,
-    on_step: &mut dyn FnMut(f64, f64) -> Result<()>,
+    check: &dyn Fn() -> Result<()>,
+    on_step: &mut dyn FnMut(f64, f64),
 ) -> Result<Option<RegressionFit>> {
     let mut best: Option<RegressionFit> = None;
     let mut loss = LogisticLoss::new(train);
@@ -56,6 +60,9 @@ pub(crate) fn search(
         let (mut iterations, mut last) = (0, f64::INFINITY);
         let mut unsettled = |w: &[f64]| {
             iterations += 1;
+            if check().is_err() {
+                return false;
+            }
             if iterations % LOOK != 0 {
                 return true;
             }
@@ -65,8 +72,9 @@ pub(crate) fn search(
             !move_on
         };
         solution = minimise(&mut loss, solution, GAINS[0], &mut unsettled);
+        check()?;
         let nats = held_out_nats(&solution);
-        on_step(strength, nats)?;
+        on_step(strength, nats);
         worse += 1;
         if best.as_ref().is_none_or(|best| nats < best.held_out_nats) {
             best = Some(RegressionFit { map: affine(train, &solution), strength, held_out_nats: nats });
@@ -80,13 +88,21 @@ pub(crate) fn search(
 }
 
 /// Refits at the selected strength on more rows, with a warm start.
-pub(crate) fn refit(chosen: &RegressionFit, rows: LabelledRows<'_>) -> Affine {
+///
+/// # Errors
+/// Of `check`, which is called in every iteration.
+pub(crate) fn refit(
+    chosen: &RegressionFit,
+    rows: LabelledRows<'_>,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<Affine> {
     let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
     let w = [wide(&chosen.map.weight), wide(&chosen.map.bias)].concat();
     let mut loss = LogisticLoss::new(rows);
     loss.penalise(chosen.strength, &w);
-    let w = minimise(&mut loss, w, GAINS[1], &mut |_| true);
-    affine(rows, &w)
+    let w = minimise(&mut loss, w, GAINS[1], &mut |_| check().is_ok());
+    check()?;
+    Ok(affine(rows, &w))
 }
 
 /// Zero weights `[C, d]`, and the classes' log-frequencies as biases.

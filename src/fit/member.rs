@@ -125,12 +125,16 @@ impl<'a> FoldRows<'a> {
         let mut strengths = Vec::new();
         let name = self.name("regression");
         let progress = self.context.progress;
-        let regression =
-            linear::search(self.train.labelled(), self.held_out.labelled(), &mut |strength, nats| {
+        let check = || check_interrupted(progress);
+        let regression = linear::search(
+            self.train.labelled(),
+            self.held_out.labelled(),
+            &check,
+            &mut |strength, nats| {
                 strengths.push((strength, nats));
                 progress.epoch(&name, strengths.len(), linear::STRENGTHS.len(), nats);
-                check_interrupted(progress)
-            })?;
+            },
+        )?;
         let mut discriminants: Vec<(Shape, DiscriminantFit)> = Vec::new();
         let name = self.name("discriminant analysis");
         let mut least = f64::INFINITY;
@@ -208,13 +212,15 @@ impl<'a> FoldRows<'a> {
         candidates: Option<&Candidates>,
         network_fit: Option<NetworkFit>,
     ) -> Result<Member> {
-        let linear = choice.regression.as_ref().map(|chosen| {
+        let check = || check_interrupted(self.context.progress);
+        let refitted = choice.regression.as_ref().map(|chosen| {
             let own = candidates.and_then(|candidates| candidates.regression.as_ref());
             match own.filter(|own| own.strength == chosen.strength) {
-                Some(own) => own.map.clone(),
-                None => linear::refit(chosen, self.train.labelled()),
+                Some(own) => Ok(own.map.clone()),
+                None => linear::refit(chosen, self.train.labelled(), &check),
             }
         });
+        let linear = refitted.transpose()?;
         let own = |shape: Shape| {
             let mut all = candidates.iter().flat_map(|candidates| &candidates.discriminants);
             all.find(|(own, _)| *own == shape).map(|(_, fit)| fit.clone())

@@ -32,11 +32,14 @@ pub use options::ReportOptions;
 pub use origin::{Origin, Reasons};
 pub use page::html;
 
+use std::num::NonZeroUsize;
+
 use datafusion::prelude::SessionContext;
 
 use crate::bundle::Bundle;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sql;
+use crate::threads;
 
 use self::annotated_files::{AnnotatedFiles, ColumnOptions};
 use self::dataset_scan::{DatasetScan, DisplayRanges, row_scales};
@@ -55,14 +58,7 @@ pub fn read(options: &ReportOptions, bundle: Option<&Bundle>) -> Result<Report> 
         [] => None,
         inputs => Some(AnnotatedFiles::new(inputs, columns)?),
     };
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = options.session.threads {
-        builder.worker_threads(threads.get());
-    }
-    let runtime = builder
-        .enable_all()
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start the report's threads: {e}")))?;
+    let runtime = threads::runtime(options.session.threads.map(NonZeroUsize::get), "report")?;
     let context = sql::context(&options.session)?;
     let report =
         sql::catch_reader_panics(|| runtime.block_on(read_both(&context, options, first, second, bundle)));

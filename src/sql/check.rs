@@ -7,7 +7,6 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
-use datafusion::sql::parser::DFParser;
 use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 use super::errors::convert_error;
+use super::parse::{parse, with_deep_stack};
 use super::session::{Session, StoppableRun};
 
 /// Maximum number of offending rows shown.
@@ -38,7 +38,7 @@ pub enum Expect {
 /// # Errors
 /// [`Error::Usage`] where the text is not valid SQL.
 pub fn count_statements(sql: &str) -> Result<usize> {
-    DFParser::parse_sql(sql).map(|statements| statements.len()).map_err(|e| convert_error(e, ""))
+    with_deep_stack(|| parse(sql).map(|statements| statements.len()))
 }
 
 impl Session {
@@ -55,6 +55,7 @@ impl Session {
 
 fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<Option<String>> {
     let failed = |e| convert_error(e, "the check's tables");
+    drop(parse(sql)?);
     let frame = run.block_on(run.session().context().sql(sql))?.map_err(|e| convert_error(e, ""))?;
     let mut stream = run.block_on(frame.execute_stream())?.map_err(failed)?;
     if expect == Expect::AllTrue && boolean_columns(&stream.schema()).next().is_none() {

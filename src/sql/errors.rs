@@ -2,6 +2,7 @@
 //! the exit code; the message is reduced to the innermost error.
 
 use std::error::Error as StdError;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use tokio::task::JoinError;
 
 use crate::error::{Error, Place};
 use crate::storage::{io_errors, is_url, read_error};
+use crate::threads::is_start_panic;
 
 /// Converts a DataFusion error.
 ///
@@ -83,6 +85,7 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
             | ArrowError::IpcError(_)
             | ArrowError::ParquetError(_)
             | ArrowError::SchemaError(_) => Error::bad_data(place(), undecodable(&e.to_string())),
+            ArrowError::IoError(_, e) => io_error(e, inputs),
             e => Error::Usage(normalize_message(&e.to_string())),
         },
         DataFusionError::ObjectStore(e) => store_error(e, inputs),
@@ -91,9 +94,7 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
             (None, Some(e)) if e.is_panic() => reader_panic(e, inputs),
             _ => Error::Usage(format!("SQL: {}", normalize_message(&e.to_string()))),
         },
-        DataFusionError::IoError(e) => {
-            Error::io(place(), "read or spill", std::io::Error::new(e.kind(), e.to_string()))
-        }
+        DataFusionError::IoError(e) => io_error(e, inputs),
         DataFusionError::ResourcesExhausted(what) => Error::Usage(memory_limit_message(what)),
         DataFusionError::Internal(what) => Error::Internal(normalize_message(what)),
         DataFusionError::ExecutionJoin(e) if e.is_panic() => reader_panic(e, inputs),
@@ -115,6 +116,23 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
     }
 }
 
+/// A failed read of a file, or a failed write of rows that do not fit in memory.
+fn io_error(error: &io::Error, inputs: &str) -> Error {
+    let text = error.to_string();
+    // Wrapped by DataFusion and Arrow, it has lost its kind.
+    let code = text.rsplit_once("(os error ").and_then(|(_, rest)| rest.split_once(')')?.0.parse().ok());
+    let kind = code.map_or(error.kind(), |code| io::Error::from_raw_os_error(code).kind());
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            let text =
+                format!("{error}; free space there, set TMPDIR to another folder or raise --memory-limit");
+            let place = Place::file(std::env::temp_dir().display());
+            Error::io(place, "write of the query's temporary files", io::Error::new(error.kind(), text))
+        }
+        _ => Error::io(place(inputs), "read or spill", io::Error::new(kind, text)),
+    }
+}
+
 /// The end of a task as an error; that of an exchange's input is shared by all of its outputs.
 fn join_error<'a>(error: &'a (dyn StdError + Send + Sync + 'static)) -> Option<&'a JoinError> {
     error.downcast_ref().or_else(|| error.downcast_ref::<Arc<JoinError>>().map(Arc::as_ref))
@@ -122,6 +140,9 @@ fn join_error<'a>(error: &'a (dyn StdError + Send + Sync + 'static)) -> Option<&
 
 /// A panic of a task, which a decoder raises at some damaged bytes.
 fn reader_panic(error: &JoinError, inputs: &str) -> Error {
+    if is_start_panic(&error.to_string()) {
+        return Error::NoThread(io::ErrorKind::WouldBlock.into());
+    }
     let what = format!("cannot be decoded, most likely because it is damaged ({error})");
     Error::bad_data(place(inputs), what)
 }

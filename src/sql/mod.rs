@@ -29,6 +29,7 @@ mod output;
 mod panics;
 mod parquet_metadata;
 mod parquet_reader;
+mod parse;
 mod read_chunks;
 mod request;
 mod scan_functions;

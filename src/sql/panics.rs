@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::panic_message;
+use crate::threads::is_start_panic;
 
 /// What stands for the file that is not known.
 pub(super) const UNKNOWN_FILE: &str = "a file of the query";
@@ -15,6 +16,9 @@ pub(super) const UNKNOWN_FILE: &str = "a file of the query";
 /// [`Error::BadData`] where the work panicked.
 pub(crate) fn catch_reader_panics<T>(work: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        if is_start_panic(&panic_message(panic.as_ref())) {
+            return Error::NoThread(std::io::ErrorKind::WouldBlock.into());
+        }
         let what = format!(
             "cannot be decoded, most likely because it is damaged ({}); query the files one by one to find it",
             panic_message(panic.as_ref())

@@ -2,6 +2,7 @@
 //! writes the results.
 
 use std::convert::Infallible;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -14,12 +15,14 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
 use crate::evaluate::OnShift;
+use crate::threads::{self, spawn_scoped};
 
 use super::context::interruptible_context;
 use super::file_tables::register_table;
 use super::functions::Functions;
 use super::interrupt::Interrupt;
 use super::panics::catch_reader_panics;
+use super::parse::with_deep_stack;
 use super::read_chunks::{ReadChunks, locate_damage};
 use super::request::SqlRequest;
 
@@ -39,17 +42,10 @@ impl Session {
     /// Opens a session with the tables and limits of a request.
     ///
     /// # Errors
-    /// As for [`register_table`]; [`Error::Internal`] where threads or temporary files
+    /// As for [`register_table`]; [`Error::NoThread`]; [`Error::Internal`] where temporary files
     /// cannot be created.
     pub fn open(request: &SqlRequest) -> Result<Self> {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        if let Some(threads) = request.options.threads {
-            builder.worker_threads(threads.get());
-        }
-        let runtime = builder
-            .enable_all()
-            .build()
-            .map_err(|e| Error::Internal(format!("cannot start the query's threads: {e}")))?;
+        let runtime = threads::runtime(request.options.threads.map(NonZeroUsize::get), "query")?;
         let interrupt = Interrupt::default();
         let context = catch_reader_panics(|| {
             runtime.block_on(async {
@@ -138,7 +134,7 @@ impl Session {
             // The channel closes when the work returns or panics.
             let (_open, work_ends) = mpsc::channel::<Infallible>();
             let stopped = &stopped;
-            scope.spawn(move || {
+            spawn_scoped(scope, move || {
                 while work_ends.recv_timeout(STOP_POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                     if stop.load(Ordering::Relaxed) {
                         self.interrupt.stop();
@@ -146,8 +142,8 @@ impl Session {
                         break;
                     }
                 }
-            });
-            work(&StoppableRun { session: self, stop, stopped })
+            })?;
+            with_deep_stack(|| work(&StoppableRun { session: self, stop, stopped }))
         });
         output.map_err(|error| self.runtime.block_on(locate_damage(&self.context, error)))
     }

@@ -12,7 +12,6 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::DFParser;
 use futures::StreamExt;
 
 use crate::error::{Error, Place, Result};
@@ -21,6 +20,7 @@ use super::copy_target::with_exact_target;
 use super::errors::{convert_error, suggest_table};
 use super::file_order;
 use super::output::{Layout, row_encoder};
+use super::parse::parse;
 use super::session::{Session, StoppableRun};
 use super::table_format::TableFormat;
 
@@ -38,7 +38,7 @@ impl Session {
 }
 
 fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {
-    let statements = DFParser::parse_sql(sql).map_err(|e| convert_error(e, ""))?;
+    let statements = parse(sql)?;
     if statements.is_empty() {
         return Err(Error::Usage("the query is empty; give SQL, or a file of it with -f".to_owned()));
     }

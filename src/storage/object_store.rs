@@ -7,9 +7,10 @@ use std::sync::{Arc, LazyLock, mpsc};
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, ObjectStoreScheme};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::error::{Error, Place, Result};
+use crate::threads;
 
 use super::key_listing::list_keys;
 use super::store_client::{connect, connect_listing, shared_client};
@@ -290,10 +291,9 @@ pub(super) fn block_on<T>(request: impl Future<Output = T>) -> Result<T> {
 
 /// The runtime of all requests.
 pub(super) fn runtime() -> Result<&'static Runtime> {
-    static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
-        Builder::new_multi_thread().worker_threads(THREADS).thread_name("object-store").enable_all().build()
-    });
-    RUNTIME.as_ref().map_err(|error| Error::Internal(format!("no threads for object stores: {error}")))
+    static RUNTIME: LazyLock<Result<Runtime>> =
+        LazyLock::new(|| threads::runtime(Some(THREADS), "object-store"));
+    RUNTIME.as_ref().map_err(Error::clone)
 }
 
 /// The text of a store's error without line breaks.

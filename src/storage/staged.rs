@@ -1,6 +1,5 @@
 //! An output that is published atomically: its name refers to the complete file or to nothing.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use tempfile::{Builder, NamedTempFile};
 use crate::error::{Error, Place, Result};
 
 use super::direct::DirectFile;
+use super::leftovers::{self, SUFFIX, folder_of};
 use super::output::Output;
 use super::store_url::is_url;
 use super::upload::Upload;
@@ -29,7 +29,8 @@ enum Target {
 }
 
 impl Staged {
-    /// Creates the temporary file, or starts the upload if `path` is a URL.
+    /// Creates the temporary file, or starts the upload if `path` is a URL. Removes what killed runs have
+    /// left of this output.
     ///
     /// # Errors
     /// [`Error::OutputExists`] if the output exists and `overwrite` is not given;
@@ -43,25 +44,6 @@ impl Staged {
             Target::Local { temporary: create_temporary(path, overwrite)?, overwrite }
         };
         Ok(Self { path: path.to_owned(), target })
-    }
-
-    /// Deletes temporary files that killed runs have left beside an output. The caller must
-    /// be the only writer of that output. Best effort: a leftover does no harm.
-    pub fn remove_leftovers(path: &Path) {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
-        if is_url(path) {
-            return;
-        }
-        let is_leftover = |file: &str| {
-            let middle = file.strip_prefix(&format!(".{name}.")).and_then(|s| s.strip_suffix(".partial"));
-            // Another output's name may begin with this one's.
-            middle.is_some_and(|random| !random.is_empty() && !random.contains('.'))
-        };
-        for entry in std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
-            if entry.file_name().to_str().is_some_and(is_leftover) {
-                _ = std::fs::remove_file(entry.path());
-            }
-        }
     }
 
     /// The final name.
@@ -117,17 +99,22 @@ fn create_temporary(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
         Ok(_) if !overwrite => return Err(Error::OutputExists(path.to_owned())),
         _ => {}
     }
-    let mut prefix = OsString::from(".");
-    prefix.push(name);
-    prefix.push(".");
+    let prefix = leftovers::prefix(name);
     let mut builder = Builder::new();
-    builder.prefix(&prefix).suffix(".partial");
+    builder.prefix(&prefix).suffix(SUFFIX);
     // Temporary files are private by default; this one becomes the output.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     // Checked first: an error of the temporary file would name that file, not the folder.
-    let folder = std::fs::metadata(folder_of(path));
-    folder.and_then(|_| builder.tempfile_in(folder_of(path))).map_err(cannot)
+    std::fs::metadata(folder_of(path)).map_err(cannot)?;
+    leftovers::sweep(path);
+    let create = || {
+        let file = builder.tempfile_in(folder_of(path))?;
+        let handle = file.as_file().try_clone()?;
+        Ok((file, handle))
+    };
+    // The lock is that of the file itself, which the writers hold open.
+    leftovers::create_locked(create).map(|(file, _)| file).map_err(cannot)
 }
 
 fn publish(temporary: NamedTempFile, path: PathBuf, overwrite: bool) -> Result<()> {
@@ -149,13 +136,6 @@ fn publish(temporary: NamedTempFile, path: PathBuf, overwrite: bool) -> Result<(
 fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Error {
     let place = Place::file(path.display());
     move |source| Error::io(place, doing, source)
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// The folder for temporary files beside an output.
@@ -192,6 +172,22 @@ mod tests {
         staged.commit().unwrap();
         assert_eq!(names(folder.path()), ["out.parquet"]);
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn what_a_dead_writer_has_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let alive = Staged::create(&path, false).unwrap();
+        for name in [".out.dead00.partial", ".out.more.dead00.partial", ".outdead.partial"] {
+            std::fs::write(folder.path().join(name), b"half").unwrap();
+        }
+        let another = Staged::create(&path, false).unwrap();
+        assert_eq!(names(folder.path()).len(), 4, "{:?}", names(folder.path()));
+        drop((alive, another));
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, [".out.more.dead00.partial", ".outdead.partial"]);
     }
 
     #[test]

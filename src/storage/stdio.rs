@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::error::{Error, Place, Result};
+use crate::threads::spawn_detached;
 
 use super::io_errors;
 
@@ -36,7 +37,7 @@ impl<'a> StdinChunks<'a> {
     /// Starts the reading thread.
     ///
     /// # Errors
-    /// [`Error::Usage`] if standard input is a terminal.
+    /// [`Error::Usage`] if standard input is a terminal; [`Error::NoThread`].
     pub fn read(stop: &'a AtomicBool) -> Result<Self> {
         if io::stdin().is_terminal() {
             let what = "stdin is a terminal; send an Arrow IPC stream into it, or name a Parquet file";
@@ -44,7 +45,7 @@ impl<'a> StdinChunks<'a> {
         }
         let (sender, chunks) = bounded(PREFETCHED_CHUNKS);
         // Never joined: a read of a silent pipe blocks forever.
-        std::thread::spawn(move || {
+        spawn_detached(move || {
             let mut buffer = vec![0; CHUNK_BYTES];
             loop {
                 let chunk = match io::stdin().read(&mut buffer) {
@@ -61,7 +62,7 @@ impl<'a> StdinChunks<'a> {
                     return;
                 }
             }
-        });
+        })?;
         Ok(Self { chunks, stop })
     }
 }

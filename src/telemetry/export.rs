@@ -13,9 +13,10 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Tracer};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::error::{Error, Result};
+use crate::threads::{self, spawn_scoped};
 
 use super::export_settings::ExportSettings;
 use super::http_client::CollectorClient;
@@ -35,15 +36,12 @@ impl Export {
     /// Starts the exporters; `None` if no signal is exported.
     ///
     /// # Errors
-    /// [`Error::Config`] where the variables of an exporter are invalid.
+    /// [`Error::Config`] where the variables of an exporter are invalid; [`Error::NoThread`].
     pub(super) fn begin(settings: ExportSettings) -> Result<Option<Self>> {
         if settings == ExportSettings::default() {
             return Ok(None);
         }
-        let runtime =
-            Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
-        let runtime =
-            runtime.map_err(|e| Error::Internal(format!("cannot start the runtime of telemetry: {e}")))?;
+        let runtime = threads::runtime(Some(1), "telemetry")?;
         let client = |signal| -> Result<Arc<dyn HttpClient>> {
             Ok(Arc::new(CollectorClient::new(runtime.handle().clone(), signal)?))
         };
@@ -83,8 +81,16 @@ impl Export {
     pub(super) fn end(self) {
         let Self { runtime, traces, metrics } = self;
         std::thread::scope(|scope| {
-            scope.spawn(move || traces.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)));
-            scope.spawn(move || metrics.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)));
+            // Without threads nothing is flushed: the run itself is over.
+            let flush = [
+                spawn_scoped(scope, move || {
+                    traces.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
+                }),
+                spawn_scoped(scope, move || {
+                    metrics.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
+                }),
+            ];
+            flush.into_iter().flatten().for_each(drop);
         });
         // In the background, since a name lookup may still be blocking.
         runtime.shutdown_background();

@@ -6,6 +6,9 @@
 #![cfg(target_os = "linux")]
 
 mod changed;
+mod disk;
+mod limits;
+mod power;
 mod struck;
 
 use std::fs;
@@ -37,15 +40,18 @@ struct Fault<'a> {
 
 fn shim() -> &'static Path {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
-    SHIM.get_or_init(|| {
-        let source = repository().join("tests/faults/shim.c");
-        let dir = once("shim", &fs::read_to_string(&source).unwrap(), |dir| {
-            fs::create_dir_all(dir).unwrap();
-            let options = ["-shared", "-fPIC", "-O1", "-o"];
-            must(Command::new("cc").args(options).arg(dir.join("shim.so")).arg(&source).arg("-ldl"));
-        });
-        dir.join("shim.so")
-    })
+    SHIM.get_or_init(|| library("shim"))
+}
+
+/// A library out of one C file, to be preloaded.
+fn library(name: &str) -> PathBuf {
+    let source = repository().join("tests/faults").join(name).with_extension("c");
+    let dir = once(name, &fs::read_to_string(&source).unwrap(), |dir| {
+        fs::create_dir_all(dir).unwrap();
+        let options = ["-shared", "-fPIC", "-O1", "-o"];
+        must(Command::new("cc").args(options).arg(dir.join("library.so")).arg(&source).arg("-ldl"));
+    });
+    dir.join("library.so")
 }
 
 /// 300 rows in 3 row groups, with a column of 24 KiB a row that cannot be compressed (enough

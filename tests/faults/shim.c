@@ -12,12 +12,14 @@
  *                halve      the file is cut in half, the call goes on
  *                replace    the file at FAULT_WITH takes the file's name, the call goes on
  *                mkdir      a folder appears at FAULT_WITH, the call goes on
+ *   FAULT_THREADS  how many threads there may be beside the first
  *   FAULT_COUNT  a file for the number of calls, written at the end
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -158,6 +160,34 @@ CUT(ftruncate64, off64_t)
     }
 OPEN(open)
 OPEN(open64)
+
+static atomic_long alive;
+
+struct work {
+    void *(*run)(void *);
+    void *with;
+};
+
+static void *run_counted(void *given) {
+    struct work work = *(struct work *)given;
+    free(given);
+    void *done = work.run(work.with);
+    atomic_fetch_sub(&alive, 1);
+    return done;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *with) {
+    const char *most = getenv("FAULT_THREADS");
+    if (!most) return REAL(pthread_create)(thread, attributes, run, with);
+    struct work *work = malloc(sizeof *work);
+    if (!work || atomic_fetch_add(&alive, 1) >= atol(most)) {
+        atomic_fetch_sub(&alive, 1);
+        free(work);
+        return EAGAIN;
+    }
+    *work = (struct work){run, with};
+    return REAL(pthread_create)(thread, attributes, run_counted, work);
+}
 
 int unlink(const char *path) { return judge_path("unlink", path) == FAIL ? -1 : REAL(unlink)(path); }
 

@@ -10,17 +10,18 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("error", &[]),
     ("memory", &[]),
+    ("threads", &["error"]),
     ("interaction", &["error"]),
-    ("storage", &["error"]),
+    ("storage", &["error", "threads"]),
     ("parquet_file", &["error", "storage"]),
-    ("bundle", &["error"]),
+    ("bundle", &["error", "storage"]),
     ("samples", &["error", "storage", "parquet_file", "bundle"]),
     ("output", &["error", "memory", "storage", "parquet_file"]),
     ("provenance", &["error", "interaction", "parquet_file", "bundle", "samples"]),
-    ("engine", &["error", "bundle"]),
+    ("engine", &["error", "threads", "storage", "bundle"]),
     ("evaluate", &["error", "interaction", "storage", "bundle", "samples", "engine"]),
     ("synth", &["error", "interaction", "storage"]),
     (
@@ -32,6 +33,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
         &[
             "error",
             "memory",
+            "threads",
             "interaction",
             "storage",
             "parquet_file",
@@ -48,6 +50,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
         &[
             "error",
             "memory",
+            "threads",
             "interaction",
             "storage",
             "parquet_file",
@@ -60,15 +63,26 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ),
     (
         "report",
-        &["error", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance", "sql"],
+        &[
+            "error",
+            "threads",
+            "interaction",
+            "storage",
+            "parquet_file",
+            "bundle",
+            "samples",
+            "provenance",
+            "sql",
+        ],
     ),
     ("config", &["error", "memory", "storage", "parquet_file", "engine", "annotate", "sql", "report"]),
-    ("telemetry", &["error", "interaction", "storage", "samples", "fit", "annotate"]),
+    ("telemetry", &["error", "threads", "interaction", "storage", "samples", "fit", "annotate"]),
     (
         "cli",
         &[
             "error",
             "memory",
+            "threads",
             "interaction",
             "storage",
             "parquet_file",

@@ -223,7 +223,7 @@ impl Journal {
         let file = Arc::clone(&self.file);
         let thread = std::thread::Builder::new().name("sync".to_owned());
         let syncing = thread.spawn(move || file.sync_data());
-        self.syncing = Some(syncing.map_err(|e| self.failed("fsync", e))?);
+        self.syncing = Some(syncing.map_err(Error::NoThread)?);
         self.synced = Instant::now();
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! Installation of ONNX Runtime's wheel into the user's data folder, with uv or pip: the
 //! only download of this program from a package index.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
+use crate::storage::StagedFolder;
 
 use super::locate::{SearchEnvironment, installed_in};
 
@@ -67,25 +67,16 @@ fn place(target: &Path, force: bool, fill: impl FnOnce(&Path) -> Result<()>) -> 
     if let Some(library) = installed_in(target).filter(|_| !force) {
         return Ok(Installation { library, already: true });
     }
-    let cannot_create = |source: io::Error| Error::CannotCreate { path: target.to_owned(), source };
-    let parent = target.parent().unwrap_or(target);
-    fs::create_dir_all(parent).map_err(cannot_create)?;
-    // Removed on drop, with its remaining contents.
-    let staging =
-        tempfile::Builder::new().prefix(".installing-").tempdir_in(parent).map_err(cannot_create)?;
-    let fresh = staging.path().join("new");
-    fill(&fresh)?;
-    if installed_in(&fresh).is_none() {
+    let staged = StagedFolder::create(target)?;
+    fill(staged.folder())?;
+    if installed_in(staged.folder()).is_none() {
         return Err(Error::Engine(
             "the package was installed but holds no library for this system; \
              download ONNX Runtime's release and give its folder with --onnxruntime"
                 .to_owned(),
         ));
     }
-    if target.exists() {
-        fs::rename(target, staging.path().join("old")).map_err(cannot_create)?;
-    }
-    fs::rename(&fresh, target).map_err(cannot_create)?;
+    staged.commit()?;
     let library = installed_in(target)
         .ok_or_else(|| Error::Internal("the installed library was not found".to_owned()))?;
     Ok(Installation { library, already: false })
@@ -162,6 +153,8 @@ fn last_lines(text: &str, count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
 
     use super::*;

@@ -20,6 +20,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use crate::bundle::{Program, RawModel};
 use crate::error::{Error, Result};
+use crate::threads::spawn_scoped;
 
 use self::cuda::CudaLibrary;
 use self::locate::LibraryCandidate;
@@ -155,10 +156,10 @@ impl OnnxRuntime {
         let mut sessions = Vec::with_capacity(count);
         for numbers in numbers.chunks(at_once.max(1)) {
             let loaded = std::thread::scope(|scope| {
-                let loading: Vec<_> =
-                    numbers.iter().map(|&number| scope.spawn(move || worker(number))).collect();
-                loading.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
-            });
+                let loading: Result<Vec<_>> =
+                    numbers.iter().map(|&number| spawn_scoped(scope, move || worker(number))).collect();
+                Ok::<_, Error>(loading?.into_iter().map(|thread| thread.join()).collect::<Vec<_>>())
+            })?;
             for session in loaded {
                 let panicked = |_| Error::Internal("a thread that loads the models panicked".to_owned());
                 sessions.push(session.map_err(panicked)?.map_err(loading)?);

@@ -1,0 +1,97 @@
+//! Starting of threads. A limit of processes (`ulimit -u`, a pids cgroup) makes a start fail, which
+//! std, tokio and rayon answer with a panic; here it is an error.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::RwLock;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+use tokio::runtime::{self, Runtime};
+
+use crate::error::{Error, Result};
+
+/// Starts a thread of a scope.
+///
+/// # Errors
+/// [`Error::NoThread`].
+pub fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    Builder::new().spawn_scoped(scope, work).map_err(Error::NoThread)
+}
+
+/// Starts a thread that nobody joins.
+///
+/// # Errors
+/// [`Error::NoThread`].
+pub fn spawn_detached(work: impl FnOnce() + Send + 'static) -> Result<()> {
+    Builder::new().spawn(work).map(drop).map_err(Error::NoThread)
+}
+
+/// Stack of a runtime's threads, which evaluate deep expressions. Memory is taken as it is used.
+const STACK_BYTES: usize = 16 << 20;
+
+/// A runtime with all drivers and this many workers, as many as there are cores by default.
+///
+/// # Errors
+/// [`Error::NoThread`].
+pub fn runtime(workers: Option<usize>, name: &str) -> Result<Runtime> {
+    let workers = workers.unwrap_or_else(available);
+    can_start(workers)?;
+    let mut builder = runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers).thread_name(name).thread_stack_size(STACK_BYTES).enable_all();
+    // Another process may have taken the last threads since the probe.
+    let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
+    built.unwrap_or_else(|_| Err(would_block())).map_err(Error::NoThread)
+}
+
+/// Starts the pool of rayon, as large as there are cores. Without it, rayon starts its pool at the first
+/// use.
+///
+/// # Errors
+/// [`Error::NoThread`].
+pub fn start_pool() -> Result<()> {
+    // An error after this is that the pool has started already.
+    can_start(available())?;
+    let _ = rayon::ThreadPoolBuilder::new().build_global();
+    Ok(())
+}
+
+/// Keeps the panics of tokio for which there is an error from being printed as well.
+pub fn hide_start_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.payload_as_str().is_some_and(is_start_panic) {
+            print(panic);
+        }
+    }));
+}
+
+/// Whether the message of a panic says that a thread could not be started.
+pub fn is_start_panic(message: &str) -> bool {
+    message.contains("OS can't spawn") || message.contains("failed to spawn thread")
+}
+
+/// Starts this many threads at once, and ends them: for what starts its threads itself.
+///
+/// # Errors
+/// [`Error::NoThread`].
+pub fn can_start(threads: usize) -> Result<()> {
+    let gate = RwLock::new(());
+    std::thread::scope(|scope| {
+        // All wait at the gate, so that all live at once.
+        let closed = gate.write();
+        let started: Result<Vec<_>> =
+            (0..threads).map(|_| spawn_scoped(scope, || drop(gate.read()))).collect();
+        drop(closed);
+        started.map(drop)
+    })
+}
+
+fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn would_block() -> std::io::Error {
+    std::io::ErrorKind::WouldBlock.into()
+}
