@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{ROW_GROUPS, ROWS, annotate, annotated, names, work};
 use crate::harness::{Ran, last_json, must};
 
-fn rounds() -> usize {
+pub(super) fn rounds() -> usize {
     std::env::var("LSMI_CRASH_ROUNDS").map_or(12, |rounds| rounds.parse().unwrap())
 }
 

@@ -1,8 +1,10 @@
 //! Runs that end before their time, and what the next one makes of what they left.
 
+mod commands;
 mod fates;
 mod killed;
 mod outputs;
+mod soak;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

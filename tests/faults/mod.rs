@@ -38,7 +38,7 @@ struct Fault<'a> {
     what: &'a str,
 }
 
-fn shim() -> &'static Path {
+pub fn shim() -> &'static Path {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
     SHIM.get_or_init(|| library("shim"))
 }

@@ -2,9 +2,8 @@
 //! and the next run gives what an undisturbed one does. `LSMI_POWER_CUTS` sets how many cuts each command
 //! suffers.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use rand::{Rng, SeedableRng};
@@ -13,6 +12,7 @@ use tempfile::TempDir;
 
 use super::disk::Disk;
 use super::{INPUT, folder, library};
+use crate::harness::files::contents;
 use crate::harness::{bundle, lsmi, run};
 
 const CUT: i32 = 99;
@@ -50,23 +50,6 @@ fn count(log: &[u8]) -> usize {
         at += 48 + word(4) as usize + word(5) as usize;
     }
     lists / 2
-}
-
-/// All files below a folder, by their relative paths.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
 }
 
 /// Cuts the power of a command again and again; `published` are the names under which its outputs

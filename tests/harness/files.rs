@@ -1,8 +1,9 @@
 //! Parquet files written and read back by the tests themselves, through the arrow and
 //! parquet crates and not through the program.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch};
@@ -102,4 +103,21 @@ pub fn copy_folder(from: &Path, to: &Path) {
     for name in listing(from) {
         fs::copy(from.join(&name), to.join(&name)).unwrap();
     }
+}
+
+/// All files below a folder, by their relative paths.
+pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
 }

@@ -46,6 +46,11 @@ impl Script {
 
 impl Server {
     pub fn s3() -> Self {
+        Self::failing_s3("0")
+    }
+
+    /// One of whose requests this share fails with 503.
+    pub fn failing_s3(share: &str) -> Self {
         let settings = |url: &str| {
             vec![
                 ("AWS_ENDPOINT_URL", url.to_owned()),
@@ -54,7 +59,7 @@ impl Server {
                 ("AWS_REGION", "us-east-1".to_owned()),
             ]
         };
-        Self::start(Script::S3, &[], settings)
+        Self::start(Script::S3, &[share], settings)
     }
 
     /// A server of `gs://`. Its address stands in an account's file, as for every server

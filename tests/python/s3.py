@@ -1,7 +1,8 @@
 """A server that speaks S3 on a free port, and a client to look at what it holds. Google's
 XML API is the same but for its headers, and the server takes those too.
 
-serve                     prints the server's URL when it is up; ends when stdin does
+serve [SHARE]             prints the server's URL when it is up; ends when stdin does; this share of
+                          the requests fails with 503
 put URL KEY FILE [ACL]    get URL KEY FILE
 list URL                  every key of the bucket, one a line
 delete URL KEY
@@ -27,8 +28,9 @@ def client(url):
     )
 
 
-def serve():
+def serve(share=0.0):
     import logging
+    import random
     import threading
 
     from moto.server import DomainDispatcherApplication, create_backend_app
@@ -36,7 +38,13 @@ def serve():
 
     moto = DomainDispatcherApplication(create_backend_app)
 
+    numbers = random.Random(1)
+
     def application(environ, start_response):
+        if numbers.random() < share:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return [b""]
         # What Google's clients send; moto looks for a region in it and finds none.
         if environ.get("HTTP_AUTHORIZATION", "").startswith("Bearer"):
             del environ["HTTP_AUTHORIZATION"]
@@ -54,7 +62,7 @@ def serve():
 def main():
     command, *rest = sys.argv[1:]
     if command == "serve":
-        return serve()
+        return serve(*map(float, rest))
     s3 = client(rest[0])
     if command == "put":
         acl = {"ACL": rest[3]} if rest[3:] else {}
