@@ -14,6 +14,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::error::Result;
 
 use super::arrow_tables::CheckedArrowTables;
+use super::bounded_strings::bound_strings;
 use super::decimal_literals::DecimalLiterals;
 use super::errors::convert_error;
 use super::file_tables::FileTableFactory;
@@ -77,6 +78,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();
     let context = SessionContext::new_with_state(state);
+    bound_strings(&context, options.memory_limit_bytes.unwrap_or(usize::MAX));
     let files = FileTableFactory::new(&context);
     let tables = Arc::clone(context.state().catalog_list());
     context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));

@@ -11,6 +11,7 @@
 
 mod arrow_lengths;
 mod arrow_tables;
+mod bounded_strings;
 mod check;
 mod checked_reader;
 mod context;
