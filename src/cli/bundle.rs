@@ -12,6 +12,7 @@ use crate::bundle::{Bundle, Class, Label, Manifest, OutputKind, PackRequest, Uni
 use crate::config::EngineArgs;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
+use crate::printable::shown;
 use crate::storage::{Staged, require_local_folder};
 
 use super::{bench, figures, output};
@@ -207,7 +208,7 @@ fn pack(args: &PackArgs) -> Result<()> {
     warn(&check_models(&engine, &contents.raw_models(&args.bundle)?, &args.bundle)?);
     let verify = |bundle: &Bundle| check_program(&engine, bundle);
     let bundle = contents.write_verified(&args.bundle, args.overwrite, verify)?;
-    tracing::info!("wrote {} (SHA-256 {})", args.bundle.display(), bundle.digest());
+    tracing::info!("wrote {} (SHA-256 {})", shown(&args.bundle), bundle.digest());
     Ok(())
 }
 
@@ -241,7 +242,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
     }
     let mut text = format!(
         "{}\n  sha256   {}\n  made by  {}\n",
-        args.bundle.display(),
+        shown(&args.bundle),
         bundle.digest(),
         manifest.created_by
     );
@@ -284,7 +285,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
         );
         text += &figures::text(&training.validation);
     }
-    output::print(&text)
+    output::text(&text)
 }
 
 fn first_items(items: &[String]) -> String {
@@ -305,9 +306,9 @@ fn check(args: &CheckArgs) -> Result<()> {
         0 => String::new(),
         folds => format!(", and those of {folds} folds,"),
     };
-    output::print(&format!(
+    output::text(&format!(
         "{}: all five models{folds} load and run on {}, and return what the manifest says\n",
-        args.bundle.display(),
+        shown(&args.bundle),
         engine.describe()
     ))
 }

@@ -36,6 +36,7 @@ use datafusion::prelude::SessionContext;
 
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
+use crate::printable::without_secrets;
 use crate::sql;
 
 use self::annotated_files::{AnnotatedFiles, ColumnOptions};
@@ -116,7 +117,7 @@ fn title(data: &Dataset, compare: Option<&Dataset>) -> String {
 
 fn models(bundle: &Bundle, data: &Dataset) -> Models {
     Models {
-        bundle: bundle.dir().display().to_string(),
+        bundle: without_secrets(bundle.dir()),
         sha256: bundle.digest().to_owned(),
         is_the_files: data.origin.bundle_sha256.iter().all(|hash| hash == bundle.digest()),
         validation: bundle.manifest().training.as_ref().map(|training| training.validation.clone()),

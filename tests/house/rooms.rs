@@ -10,11 +10,12 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 19] = [
-    ("error", &[]),
+const ROOMS: [(&str, &[&str]); 20] = [
+    ("printable", &[]),
+    ("error", &["printable"]),
     ("memory", &[]),
     ("interaction", &["error"]),
-    ("storage", &["error"]),
+    ("storage", &["printable", "error"]),
     ("parquet_file", &["error", "storage"]),
     ("bundle", &["error"]),
     ("samples", &["error", "storage", "parquet_file", "bundle"]),
@@ -30,6 +31,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     (
         "annotate",
         &[
+            "printable",
             "error",
             "memory",
             "interaction",
@@ -46,6 +48,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     (
         "sql",
         &[
+            "printable",
             "error",
             "memory",
             "interaction",
@@ -60,13 +63,24 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ),
     (
         "report",
-        &["error", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance", "sql"],
+        &[
+            "printable",
+            "error",
+            "interaction",
+            "storage",
+            "parquet_file",
+            "bundle",
+            "samples",
+            "provenance",
+            "sql",
+        ],
     ),
     ("config", &["error", "memory", "storage", "parquet_file", "engine", "annotate", "sql", "report"]),
-    ("telemetry", &["error", "interaction", "storage", "samples", "fit", "annotate"]),
+    ("telemetry", &["printable", "error", "interaction", "storage", "samples", "fit", "annotate"]),
     (
         "cli",
         &[
+            "printable",
             "error",
             "memory",
             "interaction",
