@@ -183,6 +183,7 @@ fn pack(args: &PackArgs) -> Result<()> {
         Some(_) => return Err(Error::Usage("--centre-on takes two numbers, H1,H2".into())),
     };
     let request = PackRequest {
+        bundle: args.bundle.clone(),
         files: [
             &args.density_1,
             &args.density_2,
@@ -205,7 +206,7 @@ fn pack(args: &PackArgs) -> Result<()> {
     };
     let contents = request.read()?;
     let engine = args.engine.find()?;
-    warn(&check_models(&engine, &contents.raw_models(&args.bundle)?, &args.bundle)?);
+    warn(&check_models(&engine, contents.raw_models(&args.bundle)?)?);
     let verify = |bundle: &Bundle| check_program(&engine, bundle);
     let bundle = contents.write_verified(&args.bundle, args.overwrite, verify)?;
     tracing::info!("wrote {} (SHA-256 {})", shown(&args.bundle), bundle.digest());
@@ -297,9 +298,9 @@ fn first_items(items: &[String]) -> String {
 fn check(args: &CheckArgs) -> Result<()> {
     let bundle = open_bundle(&args.bundle)?;
     let engine = args.engine.find()?;
-    warn(&check_models(&engine, &bundle.raw_models(), &args.bundle)?);
+    warn(&check_models(&engine, bundle.raw_models())?);
     for fold in 0..bundle.folds() {
-        warn(&check_models(&engine, &bundle.fold_raw_models(fold)?, &args.bundle)?);
+        warn(&check_models(&engine, bundle.fold_raw_models(fold)?)?);
     }
     check_program(&engine, &bundle)?;
     let folds = match bundle.folds() {

@@ -6,6 +6,7 @@ mod controls;
 mod secrets;
 mod store_reply;
 
+use std::any::Any;
 use std::fmt;
 use std::path::Path;
 
@@ -15,6 +16,13 @@ pub use secrets::redact;
 /// A message as it may be shown: without secrets, its control characters escaped.
 pub fn message(text: &str) -> String {
     escape_controls(&redact(text)).into_owned()
+}
+
+/// The first line of a panic's message.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it is inconsistent");
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// A path or URL as it may be shown, on one line.

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::panic_message;
+use crate::printable::panic_message;
 
 /// What stands for the file that is not known.
 pub(super) const UNKNOWN_FILE: &str = "a file of the query";
