@@ -1,8 +1,11 @@
-//! The error type of the crate, with the exit code (sysexits.h) of each error. Imports nothing.
+//! The error type of the crate, with the exit code (sysexits.h) of each error. Its messages hold no
+//! secrets of URLs, and no characters that a terminal obeys.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use crate::printable::{escape_line, message, redact, shown};
 
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -10,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// A place in a dataset: a file, with a row group and a column if they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Path or URL as the user writes it.
+    /// Path or URL as the user writes it, without the secrets of a URL.
     pub file: String,
     /// Zero-based row group.
     pub row_group: Option<usize>,
@@ -21,7 +24,7 @@ pub struct Place {
 impl Place {
     /// A whole file.
     pub fn file(file: impl fmt::Display) -> Self {
-        Self { file: file.to_string(), row_group: None, column: None }
+        Self { file: redact(&file.to_string()).into_owned(), row_group: None, column: None }
     }
 
     /// The same place, in a row group.
@@ -41,7 +44,7 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
+        f.write_str(&escape_line(&self.file))?;
         if let Some(row_group) = self.row_group {
             write!(f, ", row group {row_group}")?;
         }
@@ -53,14 +56,12 @@ impl fmt::Display for Place {
 }
 
 /// An error. Messages are lower-case fragments that end with the remedy.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum Error {
     /// The command line is invalid or contradictory.
-    #[error("{0}")]
     Usage(String),
 
     /// An input does not exist or cannot be opened.
-    #[error("{place}: cannot open the input: {source}")]
     NoInput {
         /// The input.
         place: Place,
@@ -69,7 +70,6 @@ pub enum Error {
     },
 
     /// An input has invalid content.
-    #[error("{place}: {what}")]
     BadData {
         /// File, row group and column.
         place: Place,
@@ -79,7 +79,6 @@ pub enum Error {
 
     /// Rows that end the run, although their file is in order: without values, where the run was told
     /// to bear fewer of them or none, or with a value of a model that can't be.
-    #[error("{place}: {what}")]
     BadRows {
         /// File, and the row group and column of a single row.
         place: Place,
@@ -88,15 +87,12 @@ pub enum Error {
     },
 
     /// No engine can run the models on the requested device.
-    #[error("{0}")]
     Engine(String),
 
     /// The output already exists.
-    #[error("{0} exists; write elsewhere or give --overwrite")]
     OutputExists(PathBuf),
 
     /// The output already exists, and is not what this run would write.
-    #[error("{path} exists, {why}; write elsewhere, or give --overwrite to annotate it anew")]
     OtherOutput {
         /// The output.
         path: PathBuf,
@@ -105,7 +101,6 @@ pub enum Error {
     },
 
     /// The output cannot be created.
-    #[error("{path}: cannot create the output: {source}; check that the folder exists and is writable")]
     CannotCreate {
         /// The output.
         path: PathBuf,
@@ -114,7 +109,6 @@ pub enum Error {
     },
 
     /// A read or write failed.
-    #[error("{place}: {doing} failed: {source}")]
     Io {
         /// The file or object.
         place: Place,
@@ -125,7 +119,6 @@ pub enum Error {
     },
 
     /// A signal ended the run before its output was complete.
-    #[error("interrupted; nothing was written under the output's name, run again")]
     Interrupted,
 
     /// The operating system starts no more threads.
@@ -136,7 +129,6 @@ pub enum Error {
     NoThread(io::Error),
 
     /// A temporary failure, for example of an object store.
-    #[error("{place}: {what}; run again")]
     Transient {
         /// The file or object.
         place: Place,
@@ -145,7 +137,6 @@ pub enum Error {
     },
 
     /// A bundle contradicts its manifest, or lacks something this program needs.
-    #[error("bundle {bundle}, {file}{}: {what}", field.as_ref().map(|f| format!(", field {f}")).unwrap_or_default())]
     Bundle {
         /// The directory of the bundle.
         bundle: PathBuf,
@@ -158,12 +149,53 @@ pub enum Error {
     },
 
     /// A configuration file or setting is invalid.
-    #[error("{0}")]
     Config(String),
 
     /// A violated invariant: a bug of this program.
-    #[error("internal error: {0}; please report it")]
     Internal(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Usage(what) | Self::Engine(what) | Self::Config(what) => what.clone(),
+            Self::NoInput { place, source } => format!("{place}: cannot open the input: {source}"),
+            Self::BadData { place, what } | Self::BadRows { place, what } => format!("{place}: {what}"),
+            Self::OutputExists(path) => {
+                format!("{} exists; write elsewhere or give --overwrite", shown(path))
+            }
+            Self::OtherOutput { path, why } => format!(
+                "{} exists, {why}; write elsewhere, or give --overwrite to annotate it anew",
+                shown(path)
+            ),
+            Self::CannotCreate { path, source } => format!(
+                "{}: cannot create the output: {source}; check that the folder exists and is writable",
+                shown(path)
+            ),
+            Self::Io { place, doing, source } => format!("{place}: {doing} failed: {source}"),
+            Self::Interrupted => {
+                "interrupted; nothing was written under the output's name, run again".to_owned()
+            }
+            Self::Transient { place, what } => format!("{place}: {what}; run again"),
+            Self::Bundle { bundle, file, field, what } => {
+                let field = field.as_ref().map(|field| format!(", field {field}")).unwrap_or_default();
+                format!("bundle {}, {file}{field}: {what}", shown(bundle))
+            }
+            Self::Internal(what) => format!("internal error: {what}; please report it"),
+        };
+        f.write_str(&message(&text))
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoInput { source, .. } | Self::CannotCreate { source, .. } | Self::Io { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Clone for Error {

@@ -213,6 +213,7 @@ pub mod interaction;
 pub mod memory;
 pub mod output;
 pub mod parquet_file;
+pub mod printable;
 pub mod provenance;
 pub mod report;
 pub mod samples;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::interaction::{Interaction, Moments, dataset_shift};
+use crate::printable::shown;
 use crate::provenance::{Adjustment, Provenance, UnshiftedMeans};
 use crate::storage::Staged;
 
@@ -85,7 +86,7 @@ impl Run<'_> {
     /// # Errors
     /// As for [`Run::file`].
     pub(super) fn measure(&self, paths: FilePaths<'_>) -> Result<MeasuredFile> {
-        let _span = tracing::info_span!("measure", input = %paths.input.display()).entered();
+        let _span = tracing::info_span!("measure", input = %shown(paths.input)).entered();
         let start = Instant::now();
         let job = FileJob::open(self, paths)?;
         let existing = ExistingOutput::find(&job)?;

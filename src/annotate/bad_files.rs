@@ -34,7 +34,7 @@ impl BadFile {
     fn of(input: &Path, error: Error) -> Result<Self> {
         match error {
             Error::BadData { place: Place { file, row_group, column }, what }
-                if file == input.display().to_string() =>
+                if file == Place::file(input.display()).file =>
             {
                 Ok(Self { input: file, row_group, column, error: what })
             }

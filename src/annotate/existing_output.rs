@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::output::has_columns_of;
 use crate::parquet_file::Input;
+use crate::printable::shown;
 use crate::provenance::{Provenance, Recognition};
 use crate::storage::exists;
 
@@ -38,7 +39,7 @@ impl ExistingOutput {
             Recognition::Same(provenance) => Self::Same(provenance),
             Recognition::Other(why) => Self::Other(why),
             Recognition::Older(provenance) => {
-                let (input, output) = (job.paths.input.display(), output.display());
+                let (input, output) = (shown(job.paths.input), shown(output));
                 tracing::info!("{input} was written again after {output} was made: comparing their columns");
                 let same = has_columns_of(&found, &job.input, &|| job.run.check_stop());
                 if same.map_err(|error| job.input.file().or_input_changed(error))? {

@@ -12,6 +12,7 @@ use tracing::field::Empty;
 use crate::error::{Error, Result};
 use crate::evaluate::field;
 use crate::output::{CopyMethod, Writer};
+use crate::printable::shown;
 use crate::provenance::Provenance;
 use crate::storage::Staged;
 use crate::threads::spawn_scoped;
@@ -53,7 +54,7 @@ impl Run<'_> {
 
     /// Annotates one file, with a span around it.
     pub(super) fn annotate(&self, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
-        let (from, to) = (paths.input.display(), paths.output.display());
+        let (from, to) = (shown(paths.input), shown(paths.output));
         let span = tracing::info_span!("file", input = %from, output = %to, rows = Empty, skipped = Empty);
         let summary = span.in_scope(|| annotate(self, paths, shift))?;
         span.record("rows", summary.rows).record("skipped", summary.skipped);

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::interaction::Moments;
+use crate::printable::without_secrets;
 use crate::provenance::Adjustment;
 use crate::samples::FateCounts;
 use crate::storage::{FilePair, Files, join_path};
@@ -62,8 +63,8 @@ impl Run<'_> {
         } = sums;
         let columns = moments.into_iter().map(|(name, column)| (name, column.summary())).collect();
         Ok(Totals {
-            input: files.input().display().to_string(),
-            output: files.output().display().to_string(),
+            input: without_secrets(files.input()),
+            output: without_secrets(files.output()),
             files: files.pairs().len(),
             input_bytes: files.bytes(),
             skipped_files,

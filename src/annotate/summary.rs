@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::interaction;
 use crate::output::CopyMethod;
+use crate::printable::without_secrets;
 use crate::provenance::Adjustment;
 use crate::samples::FateCounts;
 
@@ -170,8 +171,8 @@ impl Summary {
         let Outcome { rows, skipped, resumed, elapsed, .. } = outcome;
         let computed_rows = if skipped { 0 } else { rows - resumed.rows };
         Self {
-            input: input.display().to_string(),
-            output: output.display().to_string(),
+            input: without_secrets(input),
+            output: without_secrets(output),
             skipped,
             rows,
             bad_rows: outcome.fates.bad(),

@@ -1,4 +1,5 @@
-//! Validation of an ONNX graph against its role: inputs, output, element types and shapes.
+//! Validation of an ONNX graph against its role: inputs, output, element types and shapes, and of what
+//! it would compute.
 //! Messages state the requirement of the role.
 
 use std::collections::HashSet;
@@ -6,7 +7,7 @@ use std::collections::HashSet;
 use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_proto::DataType};
 
 use super::onnx::{declared, type_name};
-use super::{Role, opset};
+use super::{Role, opset, shapes};
 
 /// The inputs without initializers: older graphs list their constants as inputs too.
 pub(super) fn inputs(graph: &GraphProto) -> Vec<ValueInfoProto> {
@@ -34,10 +35,8 @@ pub(super) fn check(
     if opset < opset::OLDEST {
         return Err(format!("opset {opset} is too old; export the model again with opset 17"));
     }
-    let needed: Vec<usize> = role.modalities().iter().map(|&m| dims[m]).collect();
     let inputs = inputs(graph);
-    let total = needed.iter().sum();
-    let needed = if role == Role::Classifier12 && inputs.len() == 1 { vec![total] } else { needed };
+    let needed = input_dims(role, inputs.len(), dims);
     if inputs.len() != needed.len() {
         return Err(format!(
             "the graph has {} inputs, {role} needs {} (float32 [n, d]); export the model with these only",
@@ -53,6 +52,7 @@ pub(super) fn check(
             _ => {}
         }
     }
+    check_graph(role, model, dims)?;
     let [output] = &graph.output[..] else {
         return Err(format!("the graph has {} outputs, {role} needs one", graph.output.len()));
     };
@@ -75,6 +75,23 @@ pub(super) fn check(
             _ => Ok(()),
         }
     }
+}
+
+/// Checks what a model of a role would compute; see [`shapes`].
+pub(super) fn check_graph(
+    role: Role,
+    model: &ModelProto,
+    dims: [usize; 2],
+) -> std::result::Result<(), String> {
+    let inputs = model.graph.as_ref().map(inputs).unwrap_or_default();
+    shapes::check(model, &inputs, &input_dims(role, inputs.len(), dims))
+}
+
+/// The length of each input of a model in a role: the classifier of the pair has one input for each
+/// modality, or one for both.
+fn input_dims(role: Role, inputs: usize, dims: [usize; 2]) -> Vec<usize> {
+    let each: Vec<usize> = role.modalities().iter().map(|&m| dims[m]).collect();
+    if role == Role::Classifier12 && inputs == 1 { vec![each.iter().sum()] } else { each }
 }
 
 /// The declared size of the second of two dimensions; `Err` for another element type or rank.

@@ -30,7 +30,8 @@ impl Program {
             }
             converted
         };
-        Self { graphs: self.graphs.iter().map(converted).collect(), unfused: self.unfused.clone(), ..*self }
+        let graphs = self.graphs.iter().map(converted).collect();
+        Self { origin: self.origin.clone(), graphs, unfused: self.unfused.clone(), ..*self }
     }
 }
 

@@ -32,7 +32,7 @@ impl Program {
         graph.node_ints(output, "ReduceMax", &[&product], ("axes", &[1]), &[("keepdims", 0)]);
         graph.output(output, &[]);
         let graph = Graph { model: graph.finish(), inputs: vec![0], roles: vec![Role::Density1] };
-        Self { graphs: vec![graph], dims: [size, 0], classes: 1, unfused: Vec::new() }
+        Self { origin: None, graphs: vec![graph], dims: [size, 0], classes: 1, unfused: Vec::new() }
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, tensor_proto::DataType};
 
 use super::onnx::{self, int_attribute, value_info};
-use super::program::{Graph, INPUTS, Program};
+use super::program::{Graph, INPUTS, ModelOrigin, Program};
 use super::{Role, log_sum_exp, opset, shared_centre};
 
 /// A model and its role in a program.
@@ -28,7 +28,12 @@ struct UpgradedModel<'a> {
 }
 
 /// The program of five models.
-pub(super) fn fuse(models: &[RoleModel<'_>], dims: [usize; 2], classes: usize) -> Program {
+pub(super) fn fuse(
+    origin: Option<ModelOrigin>,
+    models: &[RoleModel<'_>],
+    dims: [usize; 2],
+    classes: usize,
+) -> Program {
     let newest = models.iter().map(|input| opset::of(input.model)).max().unwrap_or_default();
     let mut unfused = Vec::new();
     let mut groups: Vec<Vec<UpgradedModel<'_>>> = Vec::new();
@@ -66,7 +71,7 @@ pub(super) fn fuse(models: &[RoleModel<'_>], dims: [usize; 2], classes: usize) -
     }
     let mut graphs: Vec<_> = groups.iter().map(|group| join(group, dims)).collect();
     graphs.sort_by_key(|graph| std::cmp::Reverse(graph.roles.len()));
-    Program { graphs, unfused, dims, classes }
+    Program { origin, graphs, unfused, dims, classes }
 }
 
 /// Whether two models can be fused: no functions, and equal versions of every operator set

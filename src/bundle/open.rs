@@ -14,7 +14,7 @@ use super::files::BundleFiles;
 use super::manifest::{ClassifierOutput, Manifest, Units};
 use super::sha256::sha256_hex;
 use super::training_rows::TrainingRows;
-use super::{Class, OutputKind, Program, RawModel, RawModels, Role, fold, fuse, raw, validate};
+use super::{Class, ModelOrigin, OutputKind, Program, RawModel, RawModels, Role, fold, fuse, raw, validate};
 
 /// The classifiers, in the order of their roundings.
 const CLASSIFIERS: [Role; 3] = [Role::Classifier1, Role::Classifier2, Role::Classifier12];
@@ -179,9 +179,13 @@ impl Bundle {
         let dims = self.dims();
         let models = models.iter().map(|(role, model)| {
             let output = self.manifest.model(*role, fold).and_then(|(_, file)| file.output);
-            RawModel::new(*role, model, output.map(OutputKind::from), dims)
+            RawModel::new(self.origin(fold), *role, model, output.map(OutputKind::from), dims)
         });
-        RawModels { fold, models: models.collect(), dims, classes: self.classes().len() }
+        RawModels { models: models.collect(), dims, classes: self.classes().len() }
+    }
+
+    fn origin(&self, fold: Option<usize>) -> ModelOrigin {
+        ModelOrigin { bundle: self.dir().to_owned(), fold }
     }
 
     /// By how much ln p(y|x1), ln p(y|x2) and ln p(y|x1, x2) may exceed 0 by rounding, in nats.
@@ -218,6 +222,6 @@ impl Bundle {
                 fuse::RoleModel { role: *role, model, logits }
             })
             .collect();
-        fuse::fuse(&models, self.dims(), self.classes().len())
+        fuse::fuse(Some(self.origin(fold)), &models, self.dims(), self.classes().len())
     }
 }

@@ -10,11 +10,14 @@ use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 use crate::error::{Error, Place, Result};
 
 use super::manifest::{Label, Modality, Units};
-use super::{BundleContents, OutputKind, Role, adapt, check, fold};
+use super::validate::MOST_VALUES;
+use super::{BundleContents, ModelOrigin, OutputKind, Role, adapt, check, fold};
 
 /// Arguments of `bundle pack`.
 #[derive(Debug, Clone)]
 pub struct PackRequest {
+    /// The bundle to be written, for messages.
+    pub bundle: PathBuf,
     /// The ONNX files in the order of [`Role::ALL`].
     pub files: [PathBuf; 5],
     /// Default columns of x1 and x2.
@@ -38,7 +41,8 @@ impl PackRequest {
     ///
     /// # Errors
     /// [`Error::NoInput`] for a file that can't be read, [`Error::BadData`] for one that is
-    /// no ONNX model or can't be adapted to its role, [`Error::Usage`] for an unknown dimension.
+    /// no ONNX model or can't be adapted to its role, [`Error::Bundle`] for one that can't run,
+    /// [`Error::Usage`] for an unknown dimension.
     pub fn read(self) -> Result<BundleContents> {
         let mut models = Vec::new();
         let mut dims = Vec::new();
@@ -55,6 +59,11 @@ impl PackRequest {
             models.push((role, model));
         }
         let dims = self.find_dims(&dims)?;
+        let origin = ModelOrigin { bundle: self.bundle.clone(), fold: None };
+        for (role, model) in &models {
+            // Folding evaluates a density.
+            check::check_graph(*role, model, dims).map_err(|what| origin.fault(Some(*role), what))?;
+        }
         for ((role, model), dim) in models.iter_mut().zip(dims).filter(|_| self.fold) {
             match fold::fold(model, dim) {
                 Ok(folded) => {
@@ -91,7 +100,15 @@ impl PackRequest {
                 ))
             })
         };
-        Ok([dim(0)?, dim(1)?])
+        let dims = [dim(0)?, dim(1)?];
+        for (m, &dim) in dims.iter().enumerate() {
+            if dim == 0 || dim > MOST_VALUES {
+                let origin = ModelOrigin { bundle: self.bundle.clone(), fold: None };
+                let what = format!("x{} has {dim} values a row, and must have 1 to {MOST_VALUES}", m + 1);
+                return Err(origin.fault(Role::ALL.get(m).copied(), what));
+            }
+        }
+        Ok(dims)
     }
 }
 

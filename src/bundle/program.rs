@@ -1,7 +1,11 @@
 //! A program: the graphs that evaluate the five models of a bundle, and the names of their
 //! inputs.
 
+use std::path::PathBuf;
+
 use tract_onnx::pb::ModelProto;
+
+use crate::error::Error;
 
 use super::onnx;
 use super::role::Role;
@@ -9,9 +13,28 @@ use super::role::Role;
 /// Names of a program's inputs: two `[n, d_m]` f32 and y `[n, 1]` i64.
 pub const INPUTS: [&str; 3] = ["x1", "x2", "y"];
 
+/// Where models come from: what an error about them names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelOrigin {
+    /// The bundle's folder or URL.
+    pub bundle: PathBuf,
+    /// The fold whose rows they have not seen; `None` for the main models.
+    pub fold: Option<usize>,
+}
+
+impl ModelOrigin {
+    /// The error of a model whose graph is at fault; of all of them, where it is not known which.
+    pub fn fault(&self, role: Option<Role>, what: impl Into<String>) -> Error {
+        let file = role.map_or_else(|| "the models".to_owned(), |role| role.file_name(self.fold));
+        Error::Bundle { bundle: self.bundle.clone(), file, field: None, what: what.into() }
+    }
+}
+
 /// The graphs that together evaluate all five models.
 #[derive(Debug, Clone)]
 pub struct Program {
+    /// The bundle that they are of; `None` for a program that only measures.
+    pub origin: Option<ModelOrigin>,
     /// One graph where all models can be fused, else several.
     pub graphs: Vec<Graph>,
     /// The reason for several graphs: one message per model that was not fused.
@@ -37,7 +60,8 @@ pub struct Graph {
 impl Program {
     /// The program without its models, for a session that has loaded them.
     pub(crate) fn clone_shape(&self) -> Self {
-        Self { graphs: self.graphs.iter().map(Graph::clone_shape).collect(), unfused: Vec::new(), ..*self }
+        let graphs = self.graphs.iter().map(Graph::clone_shape).collect();
+        Self { origin: self.origin.clone(), graphs, unfused: Vec::new(), ..*self }
     }
 }
 

@@ -4,7 +4,7 @@
 use tract_onnx::pb::{GraphProto, ModelProto, tensor_proto::DataType};
 
 use super::onnx::producer;
-use super::program::Graph;
+use super::program::{Graph, ModelOrigin};
 use super::{OutputKind, Role, fuse};
 
 /// Operators that only select, cast or shape the values of the one before.
@@ -23,8 +23,6 @@ const LEAST_LOG_PROB_HALF: f64 = -9.0;
 /// Five models of a bundle, each on its own.
 #[derive(Debug, Clone)]
 pub struct RawModels {
-    /// The fold that they have not seen; `None` for the main models.
-    pub fold: Option<usize>,
     /// The models in the order of [`Role::ALL`].
     pub models: Vec<RawModel>,
     /// Dimensions of x1 and x2.
@@ -36,6 +34,8 @@ pub struct RawModels {
 /// A model as it was exported.
 #[derive(Debug, Clone)]
 pub struct RawModel {
+    /// Its bundle and fold.
+    pub origin: ModelOrigin,
     /// Its role.
     pub role: Role,
     /// The graph, with the inputs of a program and all of the model's output.
@@ -51,9 +51,16 @@ pub struct RawModel {
 }
 
 impl RawModel {
-    pub(super) fn new(role: Role, model: &ModelProto, output: Option<OutputKind>, dims: [usize; 2]) -> Self {
+    pub(super) fn new(
+        origin: ModelOrigin,
+        role: Role,
+        model: &ModelProto,
+        output: Option<OutputKind>,
+        dims: [usize; 2],
+    ) -> Self {
         let last_operator = model.graph.as_ref().and_then(last_operator).unwrap_or_default().to_owned();
         Self {
+            origin,
             role,
             graph: fuse::single(role, model, dims),
             output,

@@ -13,6 +13,9 @@ use super::{Class, Role};
 /// The most folds of a bundle.
 const MOST_FOLDS: usize = 100;
 
+/// The most values of an embedding. A batch has 64 rows or more.
+pub(super) const MOST_VALUES: usize = 1 << 20;
+
 /// Parses and validates a manifest.
 ///
 /// # Errors
@@ -54,8 +57,9 @@ fn parse(bytes: &[u8]) -> std::result::Result<Manifest, Refusal<Option<String>>>
 fn validate(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
     let refuse = |field: &str, what: &str| Err((field.to_owned(), what.to_owned()));
     for (m, modality) in manifest.modalities.iter().enumerate() {
-        if modality.dim == 0 {
-            return refuse(&format!("modalities[{m}].dim"), "must be positive");
+        if modality.dim == 0 || modality.dim > MOST_VALUES {
+            let what = format!("is {}, and must be 1 to {MOST_VALUES}; restore bundle.json", modality.dim);
+            return refuse(&format!("modalities[{m}].dim"), &what);
         }
         if modality.units == Units::Centred && modality.mean_h_nats.is_none_or(|h| !h.is_finite()) {
             return refuse(&format!("modalities[{m}].mean_h_nats"), "centred units need the mean of h");

@@ -19,7 +19,9 @@ use super::manifest::{
 };
 use super::sha256::sha256_hex;
 use super::training_rows::RowFilter;
-use super::{Bundle, FittedFolds, ModelSet, OutputKind, RawModel, RawModels, Role, adapt, check, onnx};
+use super::{
+    Bundle, FittedFolds, ModelOrigin, ModelSet, OutputKind, RawModel, RawModels, Role, adapt, check, onnx,
+};
 
 /// Contents of a bundle before it is written.
 #[derive(Debug, Clone)]
@@ -93,9 +95,10 @@ impl BundleContents {
         let (dims, classes) = (self.dims(), self.label.classes.len());
         let models = self.models.iter().map(|(role, model)| {
             self.check(*role, model, dir)?;
-            Ok(RawModel::new(*role, model, self.output(*role), dims))
+            let origin = ModelOrigin { bundle: dir.to_owned(), fold: None };
+            Ok(RawModel::new(origin, *role, model, self.output(*role), dims))
         });
-        Ok(RawModels { fold: None, models: models.collect::<Result<_>>()?, dims, classes })
+        Ok(RawModels { models: models.collect::<Result<_>>()?, dims, classes })
     }
 
     /// Checks that a bundle may be written to `dir`, before any work.

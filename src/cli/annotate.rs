@@ -131,7 +131,7 @@ impl Outcome {
 pub(super) fn run(args: &AnnotateArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<ExitCode> {
     if args.dry_run {
         let plan = plan(args, stop)?;
-        if args.json { output::json(&plan) } else { output::print(&plan_text(&plan)) }?;
+        if args.json { output::json(&plan) } else { output::text(&plan_text(&plan)) }?;
         return check_planned(&plan, &args.settings).map(|()| ExitCode::SUCCESS);
     }
     let outcome = with_observers(&args.settings, telemetry, stop, |observers| {

@@ -14,6 +14,7 @@ use crate::engine::measure::{MatrixProduct, median, rows_per_second};
 use crate::engine::{Backend, Engine};
 use crate::error::Result;
 use crate::evaluate::open_bundle;
+use crate::printable::{shown, without_secrets};
 
 use super::output;
 
@@ -109,7 +110,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     let bundle = open_bundle(&args.bundle)?;
     let dims = bundle.dims();
     let report = BenchReport {
-        bundle: args.bundle.clone(),
+        bundle: without_secrets(&args.bundle).into(),
         bundle_sha256: bundle.digest().to_owned(),
         dimensions: dims,
         classes: bundle.classes().len(),
@@ -122,7 +123,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
             .map(|engine| measure(args, &bundle, engine))
             .collect::<Result<_>>()?,
     };
-    if args.json { output::json(&report) } else { output::print(&table(&report)) }
+    if args.json { output::json(&report) } else { output::text(&table(&report)) }
 }
 
 fn measure(args: &BenchArgs, bundle: &Bundle, engine: &Engine) -> Result<EngineResults> {
@@ -203,7 +204,7 @@ fn table(report: &BenchReport) -> String {
     let [d1, d2] = report.dimensions;
     let mut text = format!(
         "{}: {d1} and {d2} values, {} classes\n  {:.3} MFLOP a row",
-        report.bundle.display(),
+        shown(&report.bundle),
         report.classes,
         report.flops_per_row as f64 / 1e6
     );

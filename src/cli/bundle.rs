@@ -12,6 +12,7 @@ use crate::bundle::{Bundle, Class, Label, Manifest, OutputKind, PackRequest, Uni
 use crate::config::EngineArgs;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
+use crate::printable::shown;
 use crate::storage::{Staged, require_local_folder};
 
 use super::{bench, figures, output};
@@ -182,6 +183,7 @@ fn pack(args: &PackArgs) -> Result<()> {
         Some(_) => return Err(Error::Usage("--centre-on takes two numbers, H1,H2".into())),
     };
     let request = PackRequest {
+        bundle: args.bundle.clone(),
         files: [
             &args.density_1,
             &args.density_2,
@@ -204,10 +206,10 @@ fn pack(args: &PackArgs) -> Result<()> {
     };
     let contents = request.read()?;
     let engine = args.engine.find()?;
-    warn(&check_models(&engine, &contents.raw_models(&args.bundle)?, &args.bundle)?);
+    warn(&check_models(&engine, contents.raw_models(&args.bundle)?)?);
     let verify = |bundle: &Bundle| check_program(&engine, bundle);
     let bundle = contents.write_verified(&args.bundle, args.overwrite, verify)?;
-    tracing::info!("wrote {} (SHA-256 {})", args.bundle.display(), bundle.digest());
+    tracing::info!("wrote {} (SHA-256 {})", shown(&args.bundle), bundle.digest());
     Ok(())
 }
 
@@ -241,7 +243,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
     }
     let mut text = format!(
         "{}\n  sha256   {}\n  made by  {}\n",
-        args.bundle.display(),
+        shown(&args.bundle),
         bundle.digest(),
         manifest.created_by
     );
@@ -284,7 +286,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
         );
         text += &figures::text(&training.validation);
     }
-    output::print(&text)
+    output::text(&text)
 }
 
 fn first_items(items: &[String]) -> String {
@@ -296,18 +298,18 @@ fn first_items(items: &[String]) -> String {
 fn check(args: &CheckArgs) -> Result<()> {
     let bundle = open_bundle(&args.bundle)?;
     let engine = args.engine.find()?;
-    warn(&check_models(&engine, &bundle.raw_models(), &args.bundle)?);
+    warn(&check_models(&engine, bundle.raw_models())?);
     for fold in 0..bundle.folds() {
-        warn(&check_models(&engine, &bundle.fold_raw_models(fold)?, &args.bundle)?);
+        warn(&check_models(&engine, bundle.fold_raw_models(fold)?)?);
     }
     check_program(&engine, &bundle)?;
     let folds = match bundle.folds() {
         0 => String::new(),
         folds => format!(", and those of {folds} folds,"),
     };
-    output::print(&format!(
+    output::text(&format!(
         "{}: all five models{folds} load and run on {}, and return what the manifest says\n",
-        args.bundle.display(),
+        shown(&args.bundle),
         engine.describe()
     ))
 }

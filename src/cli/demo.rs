@@ -91,7 +91,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let (train, input, annotated) = (path("train.parquet"), path("in.parquet"), path("out.parquet"));
     let bundle_dir = path("bundle");
 
-    output::print(&format!(
+    output::text(&format!(
         "1. Data: {CLASSES} classes, two noisy views of {CLASSES} values each, with correlated noise.\n   \
          {} rows to fit on, {} others to annotate, with the exact values of each.\n",
         args.rows, args.rows
@@ -110,7 +110,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
         synth::write(&generator, &options, &|| stop.load(Ordering::Relaxed))?;
     }
 
-    output::print("\n2. Fit: two density models and three classifiers, written as ONNX.\n")?;
+    output::text("\n2. Fit: two density models and three classifiers, written as ONNX.\n")?;
     let start = Instant::now();
     let progress = ProgressBar::new(stop);
     let recipe = Recipe { seed: args.seed, ..Recipe::default() };
@@ -118,28 +118,28 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let fitted = fit_files(std::slice::from_ref(&train), &bundle_dir, &options, &progress)?;
     let fit_seconds = start.elapsed().as_secs_f64();
     if let Some(training) = &fitted.bundle.manifest().training {
-        output::print(&indented(&figures::text(&training.validation)))?;
+        output::text(&indented(&figures::text(&training.validation)))?;
     }
 
-    output::print("\n3. Annotate: add r, u1, u2 and s to every row.\n")?;
+    output::text("\n3. Annotate: add r, u1, u2 and s to every row.\n")?;
     let options = crate::annotate::AnnotateOptions { overwrite: true, ..Default::default() };
     let run = Run::new(&fitted.bundle, &engine, &options, &progress, stop);
     let summary = run.file(&input, &annotated)?;
     progress.finish();
     annotate::log_summary(&summary, fitted.bundle.classes());
 
-    output::print("\n4. Query: the mean of each column by class, in nats.\n")?;
-    output::print(&by_class(&annotated)?)?;
+    output::text("\n4. Query: the mean of each column by class, in nats.\n")?;
+    output::text(&by_class(&annotated)?)?;
 
     let of = |column| accuracy(&annotated, column);
     let truth = ColumnAccuracies { r: of("r")?, u1: of("u1")?, u2: of("u2")?, s: of("s")? };
-    output::print("\n5. Compare with the truth.\n")?;
-    output::print(&comparison(&truth))?;
+    output::text("\n5. Compare with the truth.\n")?;
+    output::text(&comparison(&truth))?;
 
     let page = path("report.html");
     report::write_page(&annotated, &fitted.bundle, "Demo: ten classes, two noisy views", &page)?;
-    output::print(&format!("\n6. Report: {}\n", page.display()))?;
-    output::print(&explanation(dir))?;
+    output::text(&format!("\n6. Report: {}\n", page.display()))?;
+    output::text(&explanation(dir))?;
     if args.json {
         output::json(&DemoSummary {
             engine: summary.engine,

@@ -43,7 +43,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
             let _ = writeln!(text, "  {:<18} {}", library.name, library.location);
         }
     }
-    output::print(&text)?;
+    output::text(&text)?;
     let engine = args.engine.find()?.describe();
     let mut text = format!("\nengine   {engine}\n");
     if let Some(library) = &engine.library {
@@ -51,5 +51,5 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     } else {
         text.push_str("`lsmi-etl runtime install` installs ONNX Runtime, which is faster\n");
     }
-    output::print(&text)
+    output::text(&text)
 }

@@ -40,7 +40,7 @@ pub(super) struct FitArgs {
     #[arg(required = true, value_name = "INPUT")]
     train: Vec<PathBuf>,
     /// Folder to write the bundle to
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR")]
+    #[arg(long, env = "LSMI_ETL_BUNDLE", hide_env_values = true, default_value = DEFAULT_BUNDLE, value_name = "DIR")]
     bundle: PathBuf,
     /// Embedding column of the first modality
     #[arg(long, value_name = "COLUMN")]
@@ -216,7 +216,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
             warnings: training.map(|training| training.warnings.as_slice()).unwrap_or_default(),
         })
     } else {
-        output::print(&validation.map(figures::text).unwrap_or_default())
+        output::text(&validation.map(figures::text).unwrap_or_default())
     }
 }
 

@@ -19,12 +19,15 @@ mod signals;
 mod sql;
 mod synth;
 
+use std::borrow::Cow;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
+use crate::printable::{escape_line, message, redact};
 use crate::telemetry::{self, Logs, Telemetry};
 use crate::threads;
 
@@ -103,7 +106,7 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(e) => {
             // clap returns --help and --version as errors; the exit code is 0 all the same.
-            let _ = e.print();
+            let _ = if e.use_stderr() { print_usage_error(&e) } else { e.print() };
             return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
@@ -115,6 +118,18 @@ pub fn main() -> ExitCode {
         tracing::error!("{e}");
         ExitCode::from(e.exit_code())
     })
+}
+
+/// Prints what is wrong with the arguments, which it quotes: without colours where one of them holds
+/// characters that a terminal obeys, and without secrets.
+fn print_usage_error(error: &clap::Error) -> std::io::Result<()> {
+    let is_plain =
+        std::env::args_os().all(|arg| matches!(escape_line(&arg.to_string_lossy()), Cow::Borrowed(_)));
+    let text = match is_plain && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        true => redact(&error.render().ansi().to_string()).into_owned(),
+        false => message(&error.render().to_string()),
+    };
+    std::io::stderr().write_all(text.as_bytes())
 }
 
 /// Runs a subcommand; `typed` are its parsed arguments with their sources.

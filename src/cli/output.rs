@@ -7,6 +7,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::{Error, Place, Result};
+use crate::printable;
+
+/// Prints text for a person, with names out of data in it: without secrets and control characters.
+pub(super) fn text(text: &str) -> Result<()> {
+    print(&printable::message(text))
+}
 
 /// Prints text unchanged.
 pub(super) fn print(text: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressState, ProgressStyle};
 
+use crate::printable::escape_line;
 use crate::samples::FateCounts;
 use crate::{annotate, fit, telemetry, threads};
 
@@ -70,7 +71,7 @@ impl annotate::Progress for ProgressBar<'_> {
             let _ = out.write_str(&speed(state.per_sec(), row_bytes));
         };
         self.bar.set_style(style(template).with_key("speed", speed));
-        self.bar.set_message(start.file);
+        self.bar.set_message(escape_line(&start.file).into_owned());
         match start.rows {
             Some(rows) => self.bar.set_length(rows),
             None => self.bar.unset_length(),

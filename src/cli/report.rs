@@ -13,6 +13,7 @@ use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
+use crate::printable::{shown, without_secrets};
 use crate::provenance::Provenance;
 use crate::report::{self, Picture, Report, ReportOptions};
 use crate::storage::{Staged, create_parent_folder, find_files, join_path};
@@ -118,10 +119,10 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     }
     let seconds = start.elapsed().as_secs_f64();
     if let Some(path) = output.as_deref().or(settings.svg.as_deref()) {
-        tracing::info!("wrote {} ({} rows, {seconds:.1} s)", path.display(), report.data.rows);
+        tracing::info!("wrote {} ({} rows, {seconds:.1} s)", shown(path), report.data.rows);
     }
     Ok(ReportSummary {
-        output,
+        output: output.map(|path| without_secrets(&path).into()),
         pictures: if settings.svg.is_some() { pictures.len() } else { 0 },
         rows: report.data.rows,
         computed_rows: report.data.computed_rows,

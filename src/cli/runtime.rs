@@ -7,6 +7,7 @@ use crate::engine::cuda;
 use crate::engine::install::{InstallOptions, install};
 use crate::engine::locate::SearchEnvironment;
 use crate::error::{Error, Place, Result};
+use crate::printable::shown;
 
 /// Install ONNX Runtime, which is faster than the embedded engine
 #[derive(Debug, clap::Args)]
@@ -74,6 +75,6 @@ pub fn run(args: &RuntimeArgs) -> Result<()> {
             }
         }
     }
-    writeln!(io::stdout(), "{}", installed.library.display())
+    writeln!(io::stdout(), "{}", shown(&installed.library))
         .map_err(|e| Error::io(Place::file("standard output"), "write", e))
 }

@@ -10,6 +10,7 @@ use crate::config::{BundlePath, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::OnShift;
 use crate::memory::{ByteSize, usable_bytes};
+use crate::printable::shown;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
 use crate::storage::Staged;
 
@@ -195,7 +196,7 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
     let Some(format) = args.format.or_else(|| Format::of(path)) else {
         return Err(Error::Usage(format!(
             "{}: its extension tells no format; give --format, or use .parquet, .arrow, .csv, .ndjson or .md",
-            path.display()
+            shown(path)
         )));
     };
     let request = args.request(sql, format);
@@ -205,7 +206,7 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
     let rows = session.run(&request.sql, &request.layout, &mut out, stop)?;
     drop(out);
     staged.commit()?;
-    tracing::info!("{}: {rows} rows", path.display());
+    tracing::info!("{}: {rows} rows", shown(path));
     Ok(rows)
 }
 

@@ -21,7 +21,7 @@ use super::bundle_path::{BundlePath, DEFAULT_BUNDLE};
 #[serde(default, deny_unknown_fields)]
 pub struct AnnotateSettings {
     /// Bundle of models: a folder or a URL (s3://, gs://, az://, http(s)://)
-    #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL")]
+    #[arg(long, env = "LSMI_ETL_BUNDLE", hide_env_values = true, default_value = DEFAULT_BUNDLE, value_name = "DIR|URL")]
     #[schemars(with = "PathBuf")]
     pub bundle: BundlePath,
     /// Embedding column of the first modality [default: the bundle's]

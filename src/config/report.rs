@@ -54,7 +54,7 @@ pub struct ReportSettings {
     pub samples: u16,
     /// Bundle whose validation figures are shown: a folder or a URL [default: ./lsmi-bundle, if it
     /// computed the files]
-    #[arg(long, env = "LSMI_ETL_BUNDLE", value_name = "DIR|URL")]
+    #[arg(long, env = "LSMI_ETL_BUNDLE", hide_env_values = true, value_name = "DIR|URL")]
     #[schemars(with = "Option<PathBuf>")]
     pub bundle: Option<BundlePath>,
     /// Do not compare pages with their checksums, as described for annotate

@@ -27,6 +27,14 @@ pub struct BatchOutputs {
 }
 
 impl BatchOutputs {
+    /// The values of a role, by its index in `Role::ALL`.
+    pub(super) fn values(&self, role: usize) -> &[f32] {
+        match role {
+            0 | 1 => &self.h[role],
+            classifier => &self.log_prob[classifier - 2],
+        }
+    }
+
     /// The vector of a role, by its index in `Role::ALL`.
     pub(super) fn values_mut(&mut self, role: usize) -> &mut Vec<f32> {
         match role {
@@ -41,7 +49,7 @@ pub trait Backend: Send {
     /// Evaluates a batch into `out`, whose previous contents are overwritten.
     ///
     /// # Errors
-    /// [`Error::Engine`] where the engine fails.
+    /// [`Error::Bundle`] where the graphs can't be run, [`Error::Engine`] where the engine fails.
     fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()>;
 }
 
@@ -50,7 +58,7 @@ pub trait ModelSession {
     /// All of the model's output on a batch, row-major. y is not read.
     ///
     /// # Errors
-    /// [`Error::Engine`] where the engine fails.
+    /// As for [`Backend::evaluate`].
     fn values(&mut self, batch: &BatchInputs<'_>) -> Result<Vec<f32>>;
 }
 

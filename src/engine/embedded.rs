@@ -1,15 +1,20 @@
 //! The embedded engine: tract, pure Rust, on the CPU. Runs the same graphs where no ONNX
 //! Runtime is found, so that a fresh machine needs nothing but cargo.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::unimpl::UnimplementedOp;
 
-use crate::bundle::{Graph, Program, RawModel, Role};
+use crate::bundle::{Graph, ModelOrigin, Program, RawModel, Role};
 use crate::error::{Error, Result};
+use crate::printable::panic_message;
 use crate::threads::spawn_scoped;
 
 use super::backend::{self, Backend, BatchInputs, BatchOutputs, ModelSession};
+use super::fault;
 
 /// Version of the engine, for [`EngineDescription`](super::EngineDescription).
 pub(super) const VERSION: &str = "tract 0.23";
@@ -47,19 +52,49 @@ pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Ba
         let planning: Result<Vec<_>> =
             graphs.map(|graph| Ok([plan(graph, Some(block_rows))?, plan(graph, None)?])).collect();
         let plans = planning?.into_iter().map(|[block, any]| {
-            let [block, any] = [block, any]
-                .map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a planning thread panicked")));
+            let [block, any] = [block, any].map(|thread| {
+                thread.join().map_err(|panic| anyhow::anyhow!("{}", panic_message(panic.as_ref())))
+            });
             Ok(GraphPlans { block: block??, any: any?? })
         });
         Ok::<_, Error>(plans.collect::<TractResult<_>>())
     })?;
-    let plans = plans.map_err(|e| {
-        Error::Engine(format!(
-            "the embedded engine cannot run these models: {e:#}; install ONNX Runtime with `lsmi-etl runtime install`"
-        ))
-    })?;
+    let roles: Vec<Role> = program.graphs.iter().flat_map(|graph| graph.roles.iter().copied()).collect();
+    let plans = plans.map_err(|e| refuse(program.origin.as_ref(), &roles, &e))?;
     let plans = EmbeddedSession { program: Arc::new(program.clone_shape()), plans, block_rows };
     Ok((0..count).map(|_| Box::new(plans.clone()) as Box<dyn Backend>).collect())
+}
+
+/// The error of graphs that can't be planned: the engine's, where it lacks an operator.
+fn refuse(origin: Option<&ModelOrigin>, roles: &[Role], error: &anyhow::Error) -> Error {
+    match error.downcast_ref::<MissingOperator>() {
+        Some(missing) => Error::Engine(format!(
+            "the embedded engine has no operator {missing}; install ONNX Runtime with `lsmi-etl runtime install`, or \
+             export the model without it"
+        )),
+        None => fault::of_graph(origin, roles, &format!("the embedded engine cannot run it: {error:#}")),
+    }
+}
+
+/// An operator that the engine does not have, and the node that needs it.
+#[derive(Debug)]
+struct MissingOperator {
+    operator: String,
+    node: String,
+}
+
+impl fmt::Display for MissingOperator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (node {:?})", self.operator, self.node)
+    }
+}
+
+impl std::error::Error for MissingOperator {}
+
+/// Calls the engine, which panics at graphs that it does not expect.
+fn catch_panics<T>(call: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
+    let caught = catch_unwind(AssertUnwindSafe(call));
+    caught.unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", panic_message(panic.as_ref()))))
 }
 
 /// The plan of a graph for a fixed number of rows, or for any number.
@@ -69,6 +104,11 @@ fn plan_graph(
     rows: Option<usize>,
 ) -> TractResult<Arc<TypedRunnableModel>> {
     let mut model = tract_onnx::onnx().model_for_proto_model(&graph.model)?;
+    if let Some(node) = model.nodes.iter().find(|node| node.op_is::<UnimplementedOp>()) {
+        let name = node.op.name();
+        let operator = name.trim_start_matches("Unimplemented(").trim_end_matches(')').to_owned();
+        return Err(MissingOperator { operator, node: node.name.clone() }.into());
+    }
     if let Some(rows) = rows {
         for (place, &input) in graph.inputs.iter().enumerate() {
             let (kind, width) = match input {
@@ -98,8 +138,9 @@ impl Backend for EmbeddedSession {
                     y: &batch.y[start..end],
                 };
                 let plan = if rows == self.block_rows { &plan.block } else { &plan.any };
-                run(plan, graph, [d1, d2], &block, out).map_err(|e| {
-                    Error::Engine(format!("embedded engine: evaluating {} rows: {e:#}", batch.rows))
+                catch_panics(|| run(plan, graph, [d1, d2], &block, out)).map_err(|e| {
+                    let reason = format!("evaluating {rows} rows in the embedded engine: {e:#}");
+                    fault::of_graph(self.program.origin.as_ref(), &graph.roles, &reason)
                 })?;
             }
         }
@@ -138,6 +179,7 @@ fn inputs(graph: &Graph, [d1, d2]: [usize; 2], batch: &BatchInputs<'_>) -> Tract
 
 /// A model on its own.
 struct EmbeddedModel {
+    origin: ModelOrigin,
     role: Role,
     plan: Arc<TypedRunnableModel>,
     graph: Graph,
@@ -146,14 +188,10 @@ struct EmbeddedModel {
 
 /// Plans a model on its own.
 pub(super) fn model_session(model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
-    let role = model.role;
-    let plan = plan_graph(&model.graph, dims, None).map_err(|e| {
-        Error::Engine(format!(
-            "the embedded engine cannot run {role}: {e:#}; install ONNX Runtime with `lsmi-etl runtime install`, or \
-             export the model without what it names"
-        ))
-    })?;
-    Ok(Box::new(EmbeddedModel { role, plan, graph: model.graph.clone_shape(), dims }))
+    let (origin, role) = (model.origin.clone(), model.role);
+    let plan = catch_panics(|| plan_graph(&model.graph, dims, None));
+    let plan = plan.map_err(|e| refuse(Some(&origin), &[role], &e))?;
+    Ok(Box::new(EmbeddedModel { origin, role, plan, graph: model.graph.clone_shape(), dims }))
 }
 
 impl ModelSession for EmbeddedModel {
@@ -163,8 +201,9 @@ impl ModelSession for EmbeddedModel {
             let output = outputs.first().ok_or_else(|| anyhow::anyhow!("it has no output"))?;
             Ok(output.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
         };
-        run().map_err(|e| {
-            Error::Engine(format!("embedded engine: {} on {} rows: {e:#}", self.role, batch.rows))
+        catch_panics(run).map_err(|e| {
+            let reason = format!("evaluating {} rows in the embedded engine: {e:#}", batch.rows);
+            fault::of_graph(Some(&self.origin), &[self.role], &reason)
         })
     }
 }

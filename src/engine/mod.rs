@@ -5,9 +5,11 @@ mod backend;
 mod description;
 mod device;
 mod embedded;
+mod fault;
 pub mod measure;
 mod onnxruntime;
 mod options;
+mod trial;
 
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ pub use description::EngineDescription;
 pub use device::{Device, Gpus};
 pub use onnxruntime::{cuda, install, locate};
 pub use options::{EngineChoice, EngineOptions};
+pub use trial::within_limit;
 
 /// An engine, ready to load programs. A clone is the same engine.
 #[derive(Clone)]
@@ -116,22 +119,27 @@ impl Engine {
         }
     }
 
-    /// Loads a program into `count` sessions, one per worker. GPUs are assigned round-robin;
-    /// on the CPU all sessions share the weights.
+    /// Loads a program into `count` sessions, one per worker, and tries one on a few rows. GPUs are
+    /// assigned round-robin; on the CPU all sessions share the weights.
     ///
     /// # Errors
-    /// [`Error::Engine`] where the engine can't run the models.
+    /// [`Error::Bundle`] where the graphs can't be run, [`Error::Engine`] where the engine lacks what
+    /// they need.
     pub fn sessions(&self, program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
-        match &*self.0 {
+        let mut sessions = match &*self.0 {
             EngineKind::OnnxRuntime(runtime) => runtime.sessions(program, count, false),
             EngineKind::Embedded => embedded::sessions(program, count),
+        }?;
+        if let Some(last) = sessions.pop() {
+            sessions.push(trial::session(last, program, self.device())?);
         }
+        Ok(sessions)
     }
 
     /// Loads one model of these dimensions on its own.
     ///
     /// # Errors
-    /// [`Error::Engine`] where the engine can't run the model.
+    /// As for [`Self::sessions`].
     pub fn model_session(&self, model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
         match &*self.0 {
             EngineKind::OnnxRuntime(runtime) => runtime.model_session(model, dims),

@@ -1,10 +1,11 @@
 //! Panics of the Parquet and Arrow crates, which do not validate every length and type that a
 //! damaged file can hold, as errors.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parquet::errors::ParquetError;
+
+pub(crate) use crate::printable::panic_message;
 
 /// Decodes, and takes a panic for damage. Nothing that `decode` changes may be used after an
 /// error.
@@ -14,13 +15,6 @@ use parquet::errors::ParquetError;
 pub(crate) fn catch_panics<T, E: From<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let caught = catch_unwind(AssertUnwindSafe(decode));
     caught.unwrap_or_else(|panic| Err(E::from(ParquetError::General(panic_message(panic.as_ref())))))
-}
-
-/// The first line of a panic's message.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it is inconsistent");
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// As [`catch_panics`], for the next item of an iterator.

@@ -6,6 +6,7 @@ use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
+use crate::printable::without_secrets;
 use crate::provenance::Provenance;
 use crate::samples::obvious_label;
 use crate::storage::{DataFiles, DataNames};
@@ -79,9 +80,9 @@ impl AnnotatedFiles {
 
     /// A short name: the last component of the first path.
     pub(super) fn name(&self) -> String {
-        let first = self.inputs.first().map(PathBuf::as_path).unwrap_or(Path::new("data"));
-        let last = first.file_name().map(|name| name.to_string_lossy().into_owned());
-        let name = last.unwrap_or_else(|| first.display().to_string());
+        let first = self.inputs.first().map_or("data".to_owned(), |path| without_secrets(path));
+        let last = Path::new(&first).file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = last.unwrap_or(first);
         match self.inputs.len() {
             0 | 1 => name,
             more => format!("{name} and {} more", more - 1),

@@ -3,6 +3,7 @@
 use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, Place, Result};
+use crate::printable::without_secrets;
 use crate::sql;
 
 use super::annotated_files::AnnotatedFiles;
@@ -88,7 +89,7 @@ impl DatasetScan {
         let density = accumulator.density(shown.r, shown.s);
         Ok(Dataset {
             name: files.name(),
-            inputs: files.inputs.iter().map(|path| path.display().to_string()).collect(),
+            inputs: files.inputs.iter().map(|path| without_secrets(path)).collect(),
             files: files.files.len() as u64,
             rows: files.rows,
             computed_rows: totals.rows,

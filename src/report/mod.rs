@@ -38,6 +38,7 @@ use datafusion::prelude::SessionContext;
 
 use crate::bundle::Bundle;
 use crate::error::Result;
+use crate::printable::without_secrets;
 use crate::sql;
 use crate::threads;
 
@@ -112,7 +113,7 @@ fn title(data: &Dataset, compare: Option<&Dataset>) -> String {
 
 fn models(bundle: &Bundle, data: &Dataset) -> Models {
     Models {
-        bundle: bundle.dir().display().to_string(),
+        bundle: without_secrets(bundle.dir()),
         sha256: bundle.digest().to_owned(),
         is_the_files: data.origin.bundle_sha256.iter().all(|hash| hash == bundle.digest()),
         validation: bundle.manifest().training.as_ref().map(|training| training.validation.clone()),

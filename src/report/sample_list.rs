@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::printable::without_secrets;
 use crate::storage::locate;
 
 use super::annotated_files::AnnotatedFiles;
@@ -44,7 +45,7 @@ impl FileNames {
         let key = |path: &Path| locate(path).ok().map(|location| location.key.to_string());
         let names = files.iter().flat_map(|file| {
             let real = file.canonicalize().ok().and_then(|real| key(&real));
-            key(file).into_iter().chain(real).map(|known| (known, file.display().to_string()))
+            key(file).into_iter().chain(real).map(|known| (known, without_secrets(file)))
         });
         Self(names.collect())
     }

@@ -49,9 +49,10 @@ impl BoundedString {
         let pairs = first.iter().zip(&second);
         Ok(match self.name() {
             "repeat" => pairs.map(|(length, times)| length * times).sum(),
-            "replace" => {
-                pairs.zip(numbers(2)?).map(|((length, from), to)| length * (to / from.max(1.0)).max(1.0)).sum()
-            }
+            "replace" => pairs
+                .zip(numbers(2)?)
+                .map(|((length, from), to)| length * (to / from.max(1.0)).max(1.0))
+                .sum(),
             // The length to pad to, in characters.
             _ => second.iter().sum(),
         })

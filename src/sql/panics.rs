@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::panic_message;
+use crate::printable::panic_message;
 use crate::threads::is_start_panic;
 
 /// What stands for the file that is not known.

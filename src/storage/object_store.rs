@@ -10,6 +10,7 @@ use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt,
 use tokio::runtime::Runtime;
 
 use crate::error::{Error, Place, Result};
+use crate::printable::{redact, shown};
 use crate::threads;
 
 use super::key_listing::list_keys;
@@ -149,7 +150,7 @@ impl Location {
     /// # Errors
     /// [`Error::Usage`] if its key can't be requested.
     pub(super) fn writable_object(&self) -> Result<ObjectPath> {
-        let choose = |why| Error::Usage(format!("{}: {why}; write to another key", self.url.display()));
+        let choose = |why| Error::Usage(format!("{}: {why}; write to another key", shown(&self.url)));
         self.parsed.object_path().map_err(choose)
     }
 
@@ -268,7 +269,7 @@ impl Cause {
 
     /// The error of a cause that is the same for reads and writes.
     fn to_error(self, url: &Path, error: &StoreError) -> Error {
-        let (url, what) = (url.display(), one_line(error));
+        let (url, what) = (shown(url), one_line(error));
         match self {
             Self::Unsupported => {
                 Error::Usage(format!("{url}: this store does not support the request: {what}"))
@@ -296,7 +297,7 @@ pub(super) fn runtime() -> Result<&'static Runtime> {
     RUNTIME.as_ref().map_err(Error::clone)
 }
 
-/// The text of a store's error without line breaks.
+/// The text of a store's error without line breaks and secrets.
 pub(super) fn one_line(error: &StoreError) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    redact(&error.to_string()).split_whitespace().collect::<Vec<_>>().join(" ")
 }

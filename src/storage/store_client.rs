@@ -3,6 +3,7 @@
 //! are retried with back-off, for three minutes or `LSMI_ETL_RETRY_SECONDS`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use object_store::list::PaginatedListStore;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
 
 use crate::error::{Error, Result};
+use crate::printable::shown;
 
 use super::key_listing::KeyEncoder;
 use super::store_url::StoreUrl;
@@ -45,7 +47,12 @@ pub(super) fn connect(url: &StoreUrl) -> Result<Arc<dyn ObjectStore>> {
         ObjectStoreScheme::GoogleCloudStorage => google(url).build().map(|store| Arc::new(store) as _),
         ObjectStoreScheme::MicrosoftAzure => azure(url).build().map(|store| Arc::new(store) as _),
         ObjectStoreScheme::Http => http(url).build().map(|store| Arc::new(store) as _),
-        _ => return Err(Error::Usage(format!("{}: give a local file by its path", url.bucket))),
+        _ => {
+            return Err(Error::Usage(format!(
+                "{}: give a local file by its path",
+                shown(Path::new(&url.bucket))
+            )));
+        }
     };
     store.map_err(|error| wrong_settings(url, &error))
 }
@@ -71,7 +78,7 @@ pub(super) fn connect_listing(url: &StoreUrl) -> Result<Option<Arc<dyn Paginated
 }
 
 fn wrong_settings(url: &StoreUrl, error: &object_store::Error) -> Error {
-    Error::Config(format!("{}: {error}", url.bucket))
+    Error::Config(format!("{}: {error}", shown(Path::new(&url.bucket))))
 }
 
 fn s3(url: &StoreUrl) -> AmazonS3Builder {

@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use url::{Position, Url};
 
 use crate::error::{Error, Place, Result};
+use crate::printable::shown;
 
 /// Whether a path is a URL, such as `s3://bucket/key`.
 pub fn is_url(path: &Path) -> bool {
@@ -76,7 +77,7 @@ pub fn require_local_folder(folder: &Path) -> Result<()> {
     match is_url(folder) {
         true => Err(Error::Usage(format!(
             "{}: this is written to a local folder only; name one, and copy that to the store",
-            folder.display()
+            shown(folder)
         ))),
         false => Ok(()),
     }
@@ -155,7 +156,7 @@ impl StoreUrl {
         let no_store = || {
             Error::Usage(format!(
                 "{} is no URL of a store; use s3://, gs://, az://, https:// or http://, or a path",
-                url.display()
+                shown(url)
             ))
         };
         let not_utf8 =
@@ -169,7 +170,7 @@ impl StoreUrl {
         let (bucket, key) = text.split_at_checked(end).ok_or_else(no_store)?;
         let base = Url::parse(&format!("{bucket}/")).map_err(|_| no_store())?;
         if base.query().is_some() || base.fragment().is_some() {
-            return Err(Error::Usage(format!("{text}: {bucket} is no name of a bucket")));
+            return Err(Error::Usage(format!("{}: this is no name of a bucket", shown(url))));
         }
         let (scheme, _) = ObjectStoreScheme::parse(&base).map_err(|_| no_store())?;
         let key = key.strip_prefix('/').unwrap_or(key).to_owned();
@@ -177,7 +178,7 @@ impl StoreUrl {
     }
 
     fn parse_http(text: &str) -> Result<Self> {
-        let wrong = |what: &str| Error::Usage(format!("{text}: {what}"));
+        let wrong = |what: &str| Error::Usage(format!("{}: {what}", shown(Path::new(text))));
         let parsed = Url::parse(text).map_err(|error| wrong(&format!("not a URL: {error}")))?;
         if parsed.query().is_some() {
             return Err(wrong("a URL with a query (?…) can't be opened; download the file, or write %3F"));

@@ -9,6 +9,7 @@ use object_store::{Error as StoreError, MultipartUpload, ObjectStoreExt};
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
+use crate::printable::shown;
 
 use super::object_store::{self as store, Location};
 use super::output::Output;
@@ -105,7 +106,7 @@ impl Drop for Upload {
         {
             tracing::warn!(
                 "{}: parts of an aborted upload remain in the store: {}",
-                self.0.location.url.display(),
+                shown(&self.0.location.url),
                 store::one_line(&error)
             );
         }

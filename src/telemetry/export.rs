@@ -20,6 +20,7 @@ use crate::threads::{self, spawn_scoped};
 
 use super::export_settings::ExportSettings;
 use super::http_client::CollectorClient;
+use super::span_exporter::RedactingExporter;
 
 /// The timeout of the final flush.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -53,7 +54,7 @@ impl Export {
             let exporter = exporter.with_shared_http_client(client("TRACES")?);
             let exporter = exporter.with_retry_policy(RetryPolicy::disabled()).build().map_err(wrong)?;
             let provider = SdkTracerProvider::builder().with_resource(resource.clone());
-            Ok::<_, Error>(provider.with_batch_exporter(exporter).build())
+            Ok::<_, Error>(provider.with_batch_exporter(RedactingExporter(exporter)).build())
         });
         let traces = traces.transpose()?;
         let metrics = settings.metrics.then(|| {

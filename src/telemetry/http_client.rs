@@ -9,6 +9,7 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
+use crate::printable::redact;
 
 use super::export_settings::variable;
 use super::tls::with_tls;
@@ -48,11 +49,7 @@ fn warn(collector: &str, why: &str) {
 #[async_trait]
 impl HttpClient for CollectorClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, HttpError> {
-        let url = request.uri();
-        // Without user and password, which must not be logged.
-        let host = url.authority().map_or("", |authority| authority.as_str());
-        let host = host.rsplit('@').next().unwrap_or_default();
-        let collector = format!("{}://{host}{}", url.scheme_str().unwrap_or_default(), url.path());
+        let collector = redact(&request.uri().to_string()).into_owned();
         // The threads of the exporters have no runtime of their own.
         let answer = self.runtime.spawn(send(self.http.clone(), request)).await.map_err(HttpError::from);
         match answer.flatten() {

@@ -1,14 +1,21 @@
 //! Subscribers of `tracing`: log lines on stderr, as text or JSON, and spans to a collector. Spans
-//! cost nothing if none are exported.
+//! cost nothing if none are exported. Lines hold no secrets of URLs, whichever crate they come from, and
+//! nothing that a terminal obeys.
 
-use std::io::{IsTerminal, stderr};
+use std::fmt::Debug;
+use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::OnceLock;
 
 use opentelemetry_sdk::trace::Tracer;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::printable::{escape_for_json, message, redact};
 
 /// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,11 +46,15 @@ pub fn shows_progress_bar() -> bool {
 impl Logs {
     /// Starts logging, once per process. The tracer, if any, exports spans and the events in them.
     pub(super) fn begin(self, tracer: Option<Tracer>) {
-        let lines = fmt::layer().with_writer(stderr).with_target(false);
+        let lines = fmt::layer().with_target(false);
         let lines = match FORMAT.get_or_init(|| self.format) {
-            LogFormat::Text => lines.without_time().with_ansi(stderr().is_terminal()).boxed(),
+            LogFormat::Text => {
+                let lines = lines.fmt_fields(debug_fn(text_field).delimited(" ")).with_writer(stderr);
+                lines.without_time().with_ansi(stderr().is_terminal()).boxed()
+            }
             LogFormat::Json => {
-                lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+                let lines = lines.json().flatten_event(true).with_writer(|| JsonLines);
+                lines.with_current_span(false).with_span_list(false).boxed()
             }
         };
         // Only events, so that no spans are created without a collector.
@@ -55,5 +66,29 @@ impl Logs {
             spans.with_filter(Targets::new().with_target("lsmi_etl", tracing::Level::INFO))
         });
         tracing_subscriber::registry().with(lines).with(spans).init();
+    }
+}
+
+/// Writes the message or another field of an event. Colours are written around it.
+fn text_field(out: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let value = message(&format!("{value:?}"));
+    match field.name() {
+        "message" => write!(out, "{value}"),
+        name => write!(out, "{name}={value}"),
+    }
+}
+
+/// Stderr for lines of JSON, each of which is written at once.
+struct JsonLines;
+
+impl Write for JsonLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        stderr().write_all(escape_for_json(&redact(&text)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        stderr().flush()
     }
 }

@@ -11,6 +11,7 @@ mod last_run;
 mod logs;
 mod registry;
 mod run_metrics;
+mod span_exporter;
 mod textfile;
 mod tls;
 

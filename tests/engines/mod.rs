@@ -6,6 +6,7 @@ mod batches;
 mod broken_library;
 mod copies;
 mod cuda;
+mod hostile;
 mod opsets;
 mod packed;
 mod pool;

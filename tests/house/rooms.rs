@@ -10,18 +10,19 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 20] = [
-    ("error", &[]),
+const ROOMS: [(&str, &[&str]); 21] = [
+    ("printable", &[]),
+    ("error", &["printable"]),
     ("memory", &[]),
     ("threads", &["error"]),
     ("interaction", &["error"]),
-    ("storage", &["error", "threads"]),
-    ("parquet_file", &["error", "storage"]),
-    ("bundle", &["error", "storage"]),
+    ("storage", &["printable", "error", "threads"]),
+    ("parquet_file", &["printable", "error", "storage"]),
+    ("bundle", &["printable", "error", "storage"]),
     ("samples", &["error", "storage", "parquet_file", "bundle"]),
     ("output", &["error", "memory", "storage", "parquet_file"]),
     ("provenance", &["error", "interaction", "parquet_file", "bundle", "samples"]),
-    ("engine", &["error", "threads", "storage", "bundle"]),
+    ("engine", &["printable", "error", "threads", "storage", "bundle"]),
     ("evaluate", &["error", "interaction", "storage", "bundle", "samples", "engine"]),
     ("synth", &["error", "interaction", "storage"]),
     (
@@ -31,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     (
         "annotate",
         &[
+            "printable",
             "error",
             "memory",
             "threads",
@@ -48,6 +50,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     (
         "sql",
         &[
+            "printable",
             "error",
             "memory",
             "threads",
@@ -64,6 +67,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     (
         "report",
         &[
+            "printable",
             "error",
             "threads",
             "interaction",
@@ -76,10 +80,11 @@ const ROOMS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("config", &["error", "memory", "storage", "parquet_file", "engine", "annotate", "sql", "report"]),
-    ("telemetry", &["error", "threads", "interaction", "storage", "samples", "fit", "annotate"]),
+    ("telemetry", &["printable", "error", "threads", "interaction", "storage", "samples", "fit", "annotate"]),
     (
         "cli",
         &[
+            "printable",
             "error",
             "memory",
             "threads",

@@ -4,6 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+use sha2::{Digest, Sha256};
+
 use super::odd_rows;
 use crate::harness::files::write;
 use crate::harness::{annotate, chromium, fitted, lsmi, must, python, repository, scratch};
@@ -73,12 +76,28 @@ fn names_are_text_and_links_lead_where_they_should() {
     let html = std::fs::read_to_string(dir.join("a.html")).unwrap().replace("&#x2f;", "/");
     assert_eq!(html.matches("<script").count(), 1, "the page's own");
     assert!(!html.contains("<img"));
+    policy_names_the_sources(&html);
     let encoded = "href=\"https://host/a/";
     let links: Vec<&str> = html.split(encoded).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(links.len(), 40);
     for link in links {
         assert!(link.contains("%22%3E%3Cimg%20src%3Dx") && !link.contains('<'), "{link}");
     }
+}
+
+/// Checks that the policy allows the page's script and style by their hashes, and nothing by its place.
+/// That the browser takes them is seen by what it draws.
+fn policy_names_the_sources(html: &str) {
+    let policy =
+        html.split("Content-Security-Policy\" content=\"").nth(1).unwrap().split('"').next().unwrap();
+    for element in ["style", "script"] {
+        let (start, end) = (format!("<{element}>"), format!("</{element}>"));
+        let source = html.split(&start).nth(1).unwrap().split(&end).next().unwrap();
+        let hash = BASE64_STANDARD.encode(Sha256::digest(source));
+        assert!(policy.contains(&format!("{element}-src 'sha256-{hash}';")), "{policy}");
+    }
+    assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
+    assert!(!html.contains("style=\""), "an attribute, which the policy forbids");
 }
 
 #[test]

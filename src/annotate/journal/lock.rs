@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Place, Result};
+use crate::printable::without_secrets;
 use crate::storage::is_url;
 
 /// `.OUT.lsmi-journal` in the output's folder. Object stores do not support appending: the journal
-/// of a URL is in the system's folder of temporary files, named by the hash of the URL.
+/// of a URL is in the system's folder of temporary files, named by the hash of the URL without its
+/// secrets, which may be others when the run is resumed.
 pub(super) fn path_for(output: &Path) -> Result<PathBuf> {
     if is_url(output) {
-        let name = Sha256::digest(output.as_os_str().as_encoded_bytes());
+        let name = Sha256::digest(without_secrets(output));
         return Ok(std::env::temp_dir().join(format!(".{name:x}.lsmi-journal")));
     }
     let name = output.file_name().ok_or_else(|| Error::CannotCreate {

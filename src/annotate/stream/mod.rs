@@ -16,6 +16,7 @@ use crate::error::{Error, Place, Result};
 use crate::evaluate::field;
 use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
+use crate::printable::{shown, without_secrets};
 use crate::provenance::{Identity, InputOrigin, Provenance};
 use crate::samples::Roles;
 use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
@@ -45,7 +46,7 @@ impl Run<'_> {
     /// it. [`Error::Usage`] where the options need an input that can be read twice;
     /// [`Error::OutputExists`].
     pub fn stream(&self, input: &Path, output: &Path) -> Result<Summary> {
-        let (from, to) = (input.display(), output.display());
+        let (from, to) = (shown(input), shown(output));
         let span = tracing::info_span!("stream", input = %from, output = %to, rows = Empty);
         let summary = span.in_scope(|| annotate(self, input, output))?;
         span.record("rows", summary.rows);
@@ -144,7 +145,7 @@ enum MainOutput {
 
 impl StreamOutputs {
     fn reserve(job: &StreamJob<'_>) -> Result<Self> {
-        let (options, file) = (job.run.options, job.input.display().to_string());
+        let (options, file) = (job.run.options, without_secrets(job.input));
         let main = if is_stdio(job.output) {
             MainOutput::Stdout(Box::new(stdout()?))
         } else {
@@ -180,7 +181,7 @@ impl StreamOutputs {
             MainOutput::Stdout(out) => RowWriter::stream(&rows, added, out, Place::file("stdout"))?,
         };
 
-        run.begin(job.input.display().to_string(), source.file.as_ref().map(Input::rows), 0);
+        run.begin(without_secrets(job.input), source.file.as_ref().map(Input::rows), 0);
         let origin = RowOrigin { place: rows.place().clone(), groups: source.groups() };
         let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), columns.computed.len());
         let (to_splitter, written) = unbounded();

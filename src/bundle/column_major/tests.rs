@@ -109,7 +109,7 @@ fn a_fitted_bundle_is_turned_whole() {
         let roles = Role::ALL.into_iter().zip(&models);
         let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
         // The three inputs and nothing else.
-        same(&fuse(&models, dims, CLASSES), 3);
+        same(&fuse(None, &models, dims, CLASSES), 3);
     }
 }
 
@@ -121,7 +121,7 @@ fn ensembles_are_turned_whole_and_equal_the_inference_in_f64() {
         let graphs = ensembles.each_ref().map(classifier_graph);
         let roles = Role::ALL.into_iter().filter(|role| !role.is_density()).zip(&graphs);
         let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
-        let program = fuse(&models, dims, CLASSES);
+        let program = fuse(None, &models, dims, CLASSES);
         same(&program, 3);
         let (x1, x2) = (numbers(ROWS * dims[0], 3), numbers(ROWS * dims[1], 5));
         let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
@@ -154,7 +154,7 @@ fn a_class_that_no_member_thinks_possible_keeps_its_log_probability() {
     let ensemble = Ensemble { members: vec![member.clone(), member] };
     let graph = classifier_graph(&ensemble);
     let model = RoleModel { role: Role::Classifier1, model: &graph, logits: false };
-    let program = fuse(&[model], [1, 0], CLASSES).column_major();
+    let program = fuse(None, &[model], [1, 0], CLASSES).column_major();
     let (found, _) = evaluated(&program, [&[2.0; ROWS], &[]], &[1; ROWS]);
     let truth = ensemble.log_prob(&[&[2.0]])[1];
     assert!(truth < -1000.0, "{truth}");
@@ -175,7 +175,7 @@ fn classifier(operators: &[&str], weight: &[f32]) -> Program {
     }
     graph.node("logits", "Identity", &[&x], &[]);
     graph.output("logits", &[weight.len() / 2]);
-    fuse(&[RoleModel { role: Role::Classifier1, model: &graph.finish(), logits: true }], [2, 0], 2)
+    fuse(None, &[RoleModel { role: Role::Classifier1, model: &graph.finish(), logits: true }], [2, 0], 2)
 }
 
 #[test]

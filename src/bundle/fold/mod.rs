@@ -11,7 +11,11 @@ mod agreement;
 mod double_precision;
 mod probe;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tract_onnx::pb::{ModelProto, StringStringEntryProto};
+
+use crate::printable::panic_message;
 
 use super::density::density_graph;
 
@@ -22,7 +26,9 @@ const FOLDED: &str = "lsmi_etl.folded";
 /// be folded.
 pub(super) fn fold(model: &ModelProto, dim: usize) -> Result<ModelProto, String> {
     let nodes = model.graph.as_ref().map_or(0, |graph| graph.node.len());
-    let found = probe::mixture(model, dim)?;
+    // The engine panics at graphs that it does not expect.
+    let found = catch_unwind(AssertUnwindSafe(|| probe::mixture(model, dim)));
+    let found = found.unwrap_or_else(|panic| Err(panic_message(panic.as_ref())))?;
     let mut folded = density_graph(&found.mixture);
     let producer = match model.producer_name.as_str() {
         "" => String::new(),

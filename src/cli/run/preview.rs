@@ -1,8 +1,8 @@
 //! Output of `--dry-run` and `--show-config`: the plan of a run and the settings in effect, as
 //! text or JSON.
 
+use std::borrow::Cow;
 use std::fmt::Write;
-use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::annotate::Plan;
 use crate::config::{Config, Setting};
 use crate::error::Result;
+use crate::printable::{redact, shown, without_secrets};
 
 use super::super::{annotate, output};
 
@@ -18,6 +19,8 @@ const MAX_VALUE_CHARS: usize = 60;
 
 /// Prints settings with their origins.
 pub(super) fn print_settings(settings: &[Setting], as_json: bool) -> Result<()> {
+    let mut settings = settings.to_vec();
+    settings.iter_mut().for_each(|setting| redact_value(&mut setting.value));
     if as_json {
         return output::json(&settings);
     }
@@ -30,7 +33,17 @@ pub(super) fn print_settings(settings: &[Setting], as_json: bool) -> Result<()> 
         // Writing to a string does not fail.
         let _ = writeln!(text, "{key:<keys$}  {value:<values$}  {origin}");
     }
-    output::print(&text)
+    output::text(&text)
+}
+
+/// Takes the secrets out of the strings of a value: paths may be URLs, and queries name them.
+fn redact_value(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = redact(text).into_owned(),
+        Value::Array(values) => values.iter_mut().for_each(redact_value),
+        Value::Object(fields) => fields.values_mut().for_each(redact_value),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// A value on one line: strings without quotes, null as a dash.
@@ -52,16 +65,16 @@ fn value_text(value: &Value) -> String {
 struct Preview<'a> {
     annotate: &'a Plan,
     steps: Vec<Step<'a>>,
-    report: Option<Vec<&'a Path>>,
+    report: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
 struct Step<'a> {
     name: &'a str,
     kind: &'static str,
-    sql: &'a str,
+    sql: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<&'a Path>,
+    output: Option<String>,
 }
 
 /// Prints the plan of annotating and the steps after it.
@@ -69,22 +82,25 @@ pub(super) fn print_plan(plan: &Plan, config: &Config, as_json: bool) -> Result<
     let steps = config.queries.iter().map(|query| Step {
         name: &query.step.name,
         kind: if query.step.expect.is_some() { "check" } else { "query" },
-        sql: &query.sql,
-        output: query.step.output.as_deref(),
+        sql: redact(&query.sql),
+        output: query.step.output.as_deref().map(without_secrets),
     });
-    let report = config.report.as_ref().map(|it| it.written().into_iter().chain(it.svg.as_deref()).collect());
+    let report = config
+        .report
+        .as_ref()
+        .map(|it| it.written().into_iter().chain(it.svg.as_deref()).map(without_secrets).collect());
     let preview = Preview { annotate: plan, steps: steps.collect(), report };
     if as_json {
         return output::json(&preview);
     }
     let mut text = format!(
         "annotate {} to {}\n{}",
-        config.input.display(),
-        config.output.display(),
+        shown(&config.input),
+        shown(&config.output),
         annotate::plan_text(plan)
     );
     for step in &preview.steps {
-        let to = step.output.map_or(String::new(), |path| format!(" to {}", path.display()));
+        let to = step.output.as_ref().map_or(String::new(), |path| format!(" to {path}"));
         // Writing to a string does not fail.
         let _ = writeln!(text, "{} {}{to}", step.kind, step.name);
         for line in step.sql.trim().lines() {
@@ -92,7 +108,7 @@ pub(super) fn print_plan(plan: &Plan, config: &Config, as_json: bool) -> Result<
         }
     }
     for path in preview.report.iter().flatten() {
-        let _ = writeln!(text, "report to {}", path.display());
+        let _ = writeln!(text, "report to {path}");
     }
-    output::print(&text)
+    output::text(&text)
 }

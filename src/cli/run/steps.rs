@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::config::{Config, Query, ReportSettings};
 use crate::error::{Error, Place, Result};
+use crate::printable::without_secrets;
 
 use super::super::report::{self, ReportArgs, ReportSummary};
 use super::super::sql::{self, SqlArgs};
@@ -63,7 +64,7 @@ impl StepRunner<'_> {
         let summary = |rows| StepSummary {
             name: step.name.clone(),
             kind,
-            output: step.output.clone(),
+            output: step.output.as_deref().map(|path| without_secrets(path).into()),
             rows,
             seconds: start.elapsed().as_secs_f64(),
         };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, Result};
+use crate::printable::shown;
 use crate::sql::{Format, Layout, Session};
 use crate::storage::Staged;
 
@@ -81,13 +82,13 @@ impl FileSink {
     /// As for [`Staged::commit`].
     pub(super) fn finish(self) -> Result<()> {
         self.staged.commit()?;
-        tracing::info!("{}: {} rows", self.path.display(), self.rows);
+        tracing::info!("{}: {} rows", shown(&self.path), self.rows);
         Ok(())
     }
 
     /// Discards the file.
     pub(super) fn discard(self) {
-        tracing::warn!("{} is discarded, since its result is incomplete", self.path.display());
+        tracing::warn!("{} is discarded, since its result is incomplete", shown(&self.path));
     }
 }
 

@@ -13,23 +13,25 @@ mod weights;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use ort::ErrorCode;
 use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
-use crate::bundle::{Program, RawModel};
+use crate::bundle::{ModelOrigin, Program, RawModel, Role};
 use crate::error::{Error, Result};
 use crate::threads::spawn_scoped;
 
 use self::cuda::CudaLibrary;
 use self::locate::LibraryCandidate;
 use self::pinned::PinnedSessions;
-use self::session::{SingleModelSession, ZeroCopySessions};
+use self::session::{SingleModelSession, ZeroCopySessions, reason};
 use self::weights::SharedWeights;
 use super::backend::{Backend, ModelSession};
 use super::description::EngineDescription;
 use super::device::Device;
+use super::fault;
 use super::options::EngineOptions;
 
 /// Bytes of models that are loaded in parallel, one model per worker. Loading takes ONNX
@@ -118,10 +120,10 @@ impl OnnxRuntime {
 
     /// The session of a model on its own, on the first device.
     pub(super) fn model_session(&self, model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
-        let role = model.role;
+        let (origin, role) = (model.origin.clone(), model.role);
         let load = || self.load_graph(&SharedWeights::new(&model.graph, false)?, self.device.gpu(0));
-        let session = load().map_err(|e| self.refuse(&format!("cannot load {role}"), &e))?;
-        Ok(Box::new(SingleModelSession::new(role, dims, model.graph.clone_shape(), session)))
+        let session = load().map_err(|e| self.not_loaded(Some(&origin), &[role], &e))?;
+        Ok(Box::new(SingleModelSession::new(origin, role, dims, model.graph.clone_shape(), session)))
     }
 
     /// The sessions of `count` workers, distributed over the devices. `staged` selects
@@ -132,7 +134,8 @@ impl OnnxRuntime {
         count: usize,
         staged: bool,
     ) -> Result<Vec<Box<dyn Backend>>> {
-        let loading = |e: ort::Error| self.refuse("cannot load the models", &e);
+        let roles: Vec<Role> = program.graphs.iter().flat_map(|graph| graph.roles.iter().copied()).collect();
+        let loading = |e: ort::Error| self.not_loaded(program.origin.as_ref(), &roles, &e);
         let on_cpu = self.device == Device::Cpu;
         let weights = program.graphs.iter().map(|graph| SharedWeights::new(graph, on_cpu));
         let weights = weights.collect::<ort::Result<Vec<_>>>().map_err(loading)?;
@@ -183,6 +186,27 @@ impl OnnxRuntime {
         Ok(builder.with_disable_cpu_fallback()?)
     }
 
+    /// The error of graphs that are not loaded: the bundle's, unless this library or device lacks
+    /// something.
+    fn not_loaded(&self, origin: Option<&ModelOrigin>, roles: &[Role], error: &ort::Error) -> Error {
+        let lacks = ["is not a registered function/op", "guarantees support", "is under development"];
+        let is_graph = match error.code() {
+            ErrorCode::InvalidGraph | ErrorCode::InvalidProtobuf | ErrorCode::InvalidArgument => true,
+            // An error of a GPU comes as one of these, too.
+            ErrorCode::GenericFailure | ErrorCode::RuntimeException => self.device == Device::Cpu,
+            _ => false,
+        };
+        match is_graph && !lacks.iter().any(|text| error.message().contains(text)) {
+            true => {
+                fault::of_graph(origin, roles, &format!("ONNX Runtime cannot load it: {}", reason(error)))
+            }
+            false => match roles {
+                [role] => self.refuse(&format!("cannot load {role}"), error),
+                _ => self.refuse("cannot load the models", error),
+            },
+        }
+    }
+
     fn refuse(&self, doing: &str, error: &ort::Error) -> Error {
         let advice = match self.device {
             Device::Cpu => "`lsmi-etl doctor` shows which library was found".to_owned(),
@@ -194,9 +218,7 @@ impl OnnxRuntime {
             // missing.
             Device::Cuda(_) => cuda::advice(ep::CUDA::is_available().unwrap_or(true), &self.libraries),
         };
-        // ONNX Runtime's messages may span lines and begin with a location in its source.
-        let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        let reason = reason.split_once("[ONNXRuntimeError] : ").map_or(reason.as_str(), |(_, reason)| reason);
-        Error::Engine(format!("ONNX Runtime ({}): {doing}: {reason}; {advice}", self.library.display()))
+        let (library, reason) = (self.library.display(), reason(error));
+        Error::Engine(format!("ONNX Runtime ({library}): {doing}: {reason}; {advice}"))
     }
 }

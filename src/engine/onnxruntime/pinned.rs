@@ -11,6 +11,7 @@ use ort::value::Tensor;
 
 use crate::bundle::{Graph, INPUTS, Program};
 use crate::engine::backend::{self, Backend, BatchInputs, BatchOutputs};
+use crate::engine::fault;
 use crate::error::{Error, Result};
 
 use super::outputs::take_outputs;
@@ -19,6 +20,7 @@ use super::outputs::take_outputs;
 pub(super) struct PinnedSessions {
     program: Program,
     device: String,
+    is_on_gpu: bool,
     sessions: Vec<BoundSession>,
     times: StageTimes,
 }
@@ -63,7 +65,7 @@ impl PinnedSessions {
         let device = gpu.map_or("cpu".to_owned(), |gpu| format!("cuda:{gpu}"));
         let sessions = sessions.into_iter().map(|(session, graph)| BoundSession::new(session, graph, gpu));
         let sessions = sessions.collect::<ort::Result<_>>()?;
-        Ok(Self { program, device, sessions, times: StageTimes::default() })
+        Ok(Self { program, device, is_on_gpu: gpu.is_some(), sessions, times: StageTimes::default() })
     }
 }
 
@@ -72,7 +74,12 @@ impl Backend for PinnedSessions {
         backend::check(&self.program, batch)?;
         for session in &mut self.sessions {
             session.run(self.program.dims, batch, out, &mut self.times).map_err(|e| {
-                Error::Engine(format!("ONNX Runtime on {}: evaluating {} rows: {e}", self.device, batch.rows))
+                let what = format!("ONNX Runtime on {}: evaluating {} rows: {e}", self.device, batch.rows);
+                match self.is_on_gpu {
+                    // The cause may be the device's.
+                    true => Error::Engine(what),
+                    false => fault::of_graph(self.program.origin.as_ref(), &session.graph.roles, &what),
+                }
             })?;
         }
         self.times.batches += 1;

@@ -3,9 +3,10 @@
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
-use crate::bundle::{Graph, INPUTS, Program, Role};
+use crate::bundle::{Graph, INPUTS, ModelOrigin, Program, Role};
 use crate::engine::backend::{self, Backend, BatchInputs, BatchOutputs, ModelSession};
-use crate::error::{Error, Result};
+use crate::engine::fault;
+use crate::error::Result;
 
 use super::outputs::take_outputs;
 
@@ -25,8 +26,10 @@ impl Backend for ZeroCopySessions {
     fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()> {
         backend::check(&self.program, batch)?;
         for (session, graph) in &mut self.sessions {
-            run(session, graph, self.program.dims, batch, out)
-                .map_err(|e| Error::Engine(format!("ONNX Runtime: evaluating {} rows: {e}", batch.rows)))?;
+            run(session, graph, self.program.dims, batch, out).map_err(|e| {
+                let reason = format!("evaluating {} rows in ONNX Runtime: {}", batch.rows, reason(&e));
+                fault::of_graph(self.program.origin.as_ref(), &graph.roles, &reason)
+            })?;
         }
         Ok(())
     }
@@ -62,6 +65,7 @@ fn inputs<'a>(
 
 /// The session of a model on its own.
 pub(super) struct SingleModelSession {
+    origin: ModelOrigin,
     role: Role,
     dims: [usize; 2],
     graph: Graph,
@@ -69,18 +73,33 @@ pub(super) struct SingleModelSession {
 }
 
 impl SingleModelSession {
-    pub(super) fn new(role: Role, dims: [usize; 2], graph: Graph, session: Session) -> Self {
-        Self { role, dims, graph, session }
+    pub(super) fn new(
+        origin: ModelOrigin,
+        role: Role,
+        dims: [usize; 2],
+        graph: Graph,
+        session: Session,
+    ) -> Self {
+        Self { origin, role, dims, graph, session }
     }
 }
 
 impl ModelSession for SingleModelSession {
     fn values(&mut self, batch: &BatchInputs<'_>) -> Result<Vec<f32>> {
-        let Self { role, dims, graph, session } = self;
+        let Self { origin, role, dims, graph, session } = self;
         let mut run = || -> ort::Result<Vec<f32>> {
             let outputs = session.run(inputs(graph, *dims, batch)?)?;
             Ok(outputs[0].try_extract_tensor::<f32>()?.1.to_vec())
         };
-        run().map_err(|e| Error::Engine(format!("ONNX Runtime: {role} on {} rows: {e}", batch.rows)))
+        run().map_err(|e| {
+            let reason = format!("evaluating {} rows in ONNX Runtime: {}", batch.rows, reason(&e));
+            fault::of_graph(Some(origin), &[*role], &reason)
+        })
     }
+}
+
+/// The text of an error. ONNX Runtime's messages may span lines and begin with a location in its source.
+pub(super) fn reason(error: &ort::Error) -> String {
+    let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    reason.split_once("[ONNXRuntimeError] : ").map_or(reason.clone(), |(_, reason)| reason.to_owned())
 }

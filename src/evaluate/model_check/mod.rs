@@ -6,36 +6,33 @@ mod density;
 mod probe;
 mod rows;
 
-use std::path::Path;
+use std::sync::Arc;
 
 use crate::bundle::{Bundle, Program, RawModel, RawModels};
-use crate::engine::{BatchInputs, BatchOutputs, Engine};
+use crate::engine::{BatchInputs, BatchOutputs, Engine, within_limit};
 use crate::error::{Error, Result};
 
 use self::probe::ModelOutput;
 use self::rows::ProbeRows;
 
 /// Runs every model and compares its output with what the manifest says of it. Returns one
-/// warning for each oddity that is no fault. `bundle` names the bundle in messages.
+/// warning for each oddity that is no fault.
 ///
 /// # Errors
-/// [`Error::Bundle`] that names the model, what its output is and the remedy;
-/// [`Error::Engine`] where the engine can't run a model.
-pub fn check_models(engine: &Engine, models: &RawModels, bundle: &Path) -> Result<Vec<String>> {
-    let rows = ProbeRows::new(models.dims);
+/// [`Error::Bundle`] that names the model, what its output is and the remedy, also where it does not
+/// end in time; [`Error::Engine`] where the engine lacks what a model needs.
+pub fn check_models(engine: &Engine, models: RawModels) -> Result<Vec<String>> {
+    let RawModels { models, dims, classes } = models;
+    let rows = Arc::new(ProbeRows::new(dims));
     let mut warnings = Vec::new();
-    for model in &models.models {
-        let found = check_model(engine, model, models, &rows)?;
-        let found = found.map_err(|what| Error::Bundle {
-            bundle: bundle.to_owned(),
-            file: model.role.file_name(models.fold),
-            field: None,
-            what,
-        })?;
-        warnings.extend(found.into_iter().map(|what| {
-            let of_fold = models.fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default();
-            format!("{}{of_fold}: {what}", model.role)
-        }));
+    for model in models {
+        let (origin, role) = (model.origin.clone(), model.role);
+        let (engine, rows) = (engine.clone(), Arc::clone(&rows));
+        let found = within_limit(move || check_model(&engine, &model, dims, classes, &rows));
+        let found = found.unwrap_or_else(|what| Ok(Err(what)))?;
+        let found = found.map_err(|what| origin.fault(Some(role), what))?;
+        let of_fold = origin.fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default();
+        warnings.extend(found.into_iter().map(|what| format!("{role}{of_fold}: {what}")));
     }
     Ok(warnings)
 }
@@ -44,11 +41,12 @@ pub fn check_models(engine: &Engine, models: &RawModels, bundle: &Path) -> Resul
 fn check_model(
     engine: &Engine,
     model: &RawModel,
-    models: &RawModels,
+    dims: [usize; 2],
+    classes: usize,
     rows: &ProbeRows,
 ) -> Result<std::result::Result<Vec<String>, String>> {
-    let mut session = engine.model_session(model, models.dims)?;
-    let width = if model.role.is_density() { 1 } else { models.classes };
+    let mut session = engine.model_session(model, dims)?;
+    let width = if model.role.is_density() { 1 } else { classes };
     let output = match ModelOutput::run(session.as_mut(), rows, width, model.rounding)? {
         Ok(output) => output,
         Err(what) => return Ok(Err(what)),
@@ -102,7 +100,7 @@ fn compare(
         if let Some((row, own, fused)) = own.differs(fused, model, |row| row % program.classes) {
             return Err(Error::Internal(format!(
                 "{} gives {own} on its own and {fused} in the fused graph, on row {row} of the check",
-                model.role.file_name(models.fold)
+                model.role.file_name(model.origin.fold)
             )));
         }
     }

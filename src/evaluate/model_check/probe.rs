@@ -116,6 +116,13 @@ fn evaluate(
     let values = session.values(&BatchInputs { rows: count, x1: &x1, x2: &x2, y: &[] })?;
     if values.len() != count * width {
         let found = values.len() as f64 / count as f64;
+        if !values.len().is_multiple_of(count) {
+            return Ok(Err(format!(
+                "it gives {} values for {count} rows, whatever the number of rows: export the model with a dynamic \
+                 batch dimension",
+                values.len()
+            )));
+        }
         return Ok(Err(match width {
             1 => format!("it gives {found} values a row, and a density is one number, -ln p(x)"),
             _ => format!("it gives {found} values a row, and the label has {width} classes"),

@@ -69,7 +69,7 @@ pub(super) fn draw(
 ) -> Result<String> {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
-         aria-labelledby=\"{id}-t {id}-d\" style=\"max-width:{width}px\"><title id=\"{id}-t\">{}</title>\
+         aria-labelledby=\"{id}-t {id}-d\" width=\"{width}\"><title id=\"{id}-t\">{}</title>\
          <desc id=\"{id}-d\">{}</desc>",
         escape(title),
         escape(description)

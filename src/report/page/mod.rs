@@ -6,8 +6,10 @@ mod tables;
 
 use std::collections::BTreeMap;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -20,13 +22,18 @@ use super::numbers::{Dataset, Report};
 const PARTS: [(&str, &str); 4] =
     [("r", "Redundant"), ("u1", "Unique"), ("u2", "Unique"), ("s", "Synergistic")];
 
+const STYLE: &str = concat!(include_str!("../charts/palette.css"), include_str!("page.css"));
+const SCRIPT: &str = include_str!("page.js");
+
 /// The template's context.
 #[derive(Serialize)]
 struct View<'a> {
     title: &'a str,
     created_by: &'a str,
     style: &'static str,
+    style_hash: String,
     script: &'static str,
+    script_hash: String,
     is_comparison: bool,
     label: &'a str,
     sets: Vec<DatasetHeader>,
@@ -93,6 +100,12 @@ pub fn html(report: &Report, pictures: &[Picture]) -> Result<String> {
     template.render(view(report, pictures)).map_err(failed)
 }
 
+/// The source of an inline script or style by its hash, as the page's Content-Security-Policy names it:
+/// a browser runs these texts and no other, whatever a name or label might bring into the page.
+fn source_hash(text: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
+}
+
 fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
     let sets: Vec<&Dataset> = std::iter::once(&report.data).chain(&report.compare).collect();
     let named = |start: &str| {
@@ -102,8 +115,10 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
     View {
         title: &report.title,
         created_by: &report.created_by,
-        style: concat!(include_str!("../charts/palette.css"), include_str!("page.css")),
-        script: include_str!("page.js"),
+        style: STYLE,
+        style_hash: source_hash(STYLE),
+        script: SCRIPT,
+        script_hash: source_hash(SCRIPT),
         is_comparison: report.compare.is_some(),
         label: &report.data.label,
         sets: sets

@@ -19,6 +19,7 @@ use crate::evaluate::{
     EvaluationConstants, Evaluator, FoldSessions, distribution_shift, fastest_batch_rows, field, open_bundle,
 };
 use crate::interaction::{Moments, Quantity};
+use crate::printable::without_secrets;
 use crate::samples::{
     EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, check_key_type, class_examples, extract,
 };
@@ -177,7 +178,7 @@ impl Estimator {
 
     /// The bundle's folder or URL, for messages and plans.
     pub(super) fn name(&self) -> String {
-        self.bundle.dir().display().to_string()
+        without_secrets(self.bundle.dir())
     }
 
     /// Checks the argument types against the bundle's dimensions and classes.

@@ -37,7 +37,7 @@ impl TextColumn {
     }
 }
 
-/// Formats a table of at most `limit` characters' width. Also returns the number of columns shown.
+/// Formats a table of one or more columns, of at most `limit` characters' width. Also returns the number of columns shown.
 pub(super) fn table(columns: Vec<TextColumn>, limit: usize) -> Result<(String, usize), ArrowError> {
     let (columns, shown) = fit_columns(columns, limit);
     let fields: Vec<Field> =

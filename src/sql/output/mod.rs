@@ -105,6 +105,31 @@ mod tests {
     }
 
     #[test]
+    fn controls_are_escaped_where_a_person_reads_and_exact_elsewhere() {
+        let odd = "\u{1b}[2J\u{7}\u{0}\u{9b}1m\u{202e}x";
+        let cells: ArrayRef = Arc::new(StringArray::from(vec![odd]));
+        let batch = RecordBatch::try_from_iter([(odd, cells)]).unwrap();
+        let write = |format, width| {
+            let layout = Layout { format, width, ..Layout::default() };
+            let mut rows = row_encoder(&layout, batch.schema()).unwrap();
+            let mut text = Vec::new();
+            rows.encode(&batch, &mut text).unwrap();
+            rows.finish(&mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        for (format, width) in [(Format::Table, None), (Format::Table, Some(80)), (Format::Markdown, None)] {
+            let text = write(format, width);
+            assert_eq!(text.matches("\\u{1b}[2J\\u{7}\\0\\u{9b}1m\\u{202e}x").count(), 2, "{text}");
+            assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        }
+        for format in [Format::Csv, Format::Tsv] {
+            assert_eq!(write(format, None).matches(odd).count(), 2);
+        }
+        let row: serde_json::Value = serde_json::from_str(&write(Format::Ndjson, None)).unwrap();
+        assert_eq!(row[odd], odd);
+    }
+
+    #[test]
     fn a_table_keeps_to_its_width() {
         let layout = Layout { width: Some(40), ..Layout::default() };
         let mut rows = row_encoder(&layout, batch().schema()).unwrap();

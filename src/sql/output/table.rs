@@ -1,5 +1,5 @@
 //! Encoders of text tables: boxed columns and Markdown. Both truncate long lists, such as embeddings,
-//! in their cells.
+//! in their cells, and escape what a terminal would obey.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -11,9 +11,9 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{
     ArrayFormatter, ArrayFormatterFactory, DisplayIndex, FormatOptions, FormatResult,
 };
-use datafusion::arrow::util::pretty::{
-    pretty_format_batches_with_options, pretty_format_batches_with_schema,
-};
+use datafusion::arrow::util::pretty::pretty_format_batches_with_schema;
+
+use crate::printable::escape_controls;
 
 use super::column_widths::{self, TextColumn};
 use super::format::Layout;
@@ -44,13 +44,14 @@ impl TableEncoder {
             .schema
             .fields()
             .iter()
-            .map(|field| TextColumn { name: field.name().clone(), cells: Vec::new() })
+            .map(|field| TextColumn { name: escape_controls(field.name()).into_owned(), cells: Vec::new() })
             .collect();
         let options = cell_options();
         for batch in &self.batches {
             for (column, formatter) in columns.iter_mut().zip(formatters(batch, &options)?) {
                 for row in 0..batch.num_rows() {
-                    column.cells.push(formatter.value(row).to_string());
+                    let cell = formatter.value(row).to_string();
+                    column.cells.push(escape_controls(&cell).into_owned());
                 }
             }
         }
@@ -58,19 +59,15 @@ impl TableEncoder {
     }
 
     fn text(&self) -> Result<String, ArrowError> {
-        if let Some(width) = self.width {
-            let (text, shown) = column_widths::table(self.columns()?, width)?;
-            let all = self.schema.fields().len();
-            if shown < all {
-                tracing::warn!("{shown} of {all} columns fit; a wider terminal or --format csv shows all");
-            }
-            return Ok(text);
+        let all = self.schema.fields().len();
+        if all == 0 {
+            return Ok(pretty_format_batches_with_schema(self.schema.clone(), &[])?.to_string());
         }
-        Ok(if self.batches.is_empty() {
-            pretty_format_batches_with_schema(self.schema.clone(), &[])?.to_string()
-        } else {
-            pretty_format_batches_with_options(&self.batches, &cell_options())?.to_string()
-        })
+        let (text, shown) = column_widths::table(self.columns()?, self.width.unwrap_or(usize::MAX))?;
+        if shown < all {
+            tracing::warn!("{shown} of {all} columns fit; a wider terminal or --format csv shows all");
+        }
+        Ok(text)
     }
 }
 
@@ -146,7 +143,8 @@ impl RowEncoder for MarkdownEncoder {
 fn row(text: &mut Vec<u8>, cells: impl Iterator<Item = String>) {
     for cell in cells {
         text.extend_from_slice(b"| ");
-        text.extend_from_slice(cell.replace('|', "\\|").replace(['\n', '\r'], " ").as_bytes());
+        let line = cell.replace('|', "\\|").replace(['\n', '\r'], " ");
+        text.extend_from_slice(escape_controls(&line).as_bytes());
         text.push(b' ');
     }
     text.extend_from_slice(b"|\n");

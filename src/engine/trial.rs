@@ -1,0 +1,181 @@
+//! Trial runs: models evaluate a few rows before any data is read, within a time limit. What a graph
+//! would do to a run (fail, never end, give values that no row has) is said of the bundle at once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::Builder;
+use std::time::Duration;
+
+use crate::bundle::{ModelOrigin, Program, Role};
+use crate::error::{Error, Result};
+use crate::printable::panic_message;
+
+use super::backend::{Backend, BatchInputs, BatchOutputs};
+use super::device::Device;
+
+/// The time limit, unless `LSMI_ETL_TRIAL_SECONDS` sets another.
+const LIMIT_SECONDS: u64 = 60;
+
+/// Rows of a trial. One is of zeros: where all others are far from the data, it may be near.
+const ROWS: usize = 6;
+const SCALES: [f32; ROWS] = [0.0, 0.01, 0.1, 1.0, 10.0, 1.0];
+
+/// By how much a row may differ by its place in a batch, relative to its value. A model that looks at
+/// other rows differs by more.
+const ROUNDING: f32 = 0.05;
+
+/// Does work on a thread of its own. The thread of work that does not end is left behind: the process
+/// ends soon, as the caller reports an error.
+///
+/// # Errors
+/// What is wrong with the work: it panicked, or did not end within the limit.
+pub fn within_limit<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::result::Result<T, String> {
+    let seconds = std::env::var("LSMI_ETL_TRIAL_SECONDS").ok().and_then(|text| text.parse().ok());
+    within(Duration::from_secs(seconds.unwrap_or(LIMIT_SECONDS)), work)
+}
+
+fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::result::Result<T, String> {
+    let (sender, receiver) = channel();
+    let work = move || {
+        let done = catch_unwind(AssertUnwindSafe(work));
+        // The receiver may have given up.
+        let _ = sender.send(done.map_err(|panic| panic_message(panic.as_ref())));
+    };
+    let thread = Builder::new().name("trial".to_owned()).spawn(work);
+    thread.map_err(|error| format!("no thread for a trial run: {error}"))?;
+    match receiver.recv_timeout(limit) {
+        Ok(done) => done,
+        Err(RecvTimeoutError::Timeout) => Err(format!(
+            "it does not end within {} s on a few rows; export it without loops, or set LSMI_ETL_TRIAL_SECONDS",
+            limit.as_secs_f64()
+        )),
+        Err(RecvTimeoutError::Disconnected) => Err("a trial run ended without a result".to_owned()),
+    }
+}
+
+/// Tries a session of a program on rows in one order and in the opposite one.
+///
+/// # Errors
+/// [`Error::Bundle`] where it fails, does not end, gives nothing but what is no number, or a row's
+/// values depend on its place.
+pub(super) fn session(
+    session: Box<dyn Backend>,
+    program: &Program,
+    device: Device,
+) -> Result<Box<dyn Backend>> {
+    let Some(origin) = &program.origin else { return Ok(session) };
+    let (dims, classes) = (program.dims, program.classes);
+    let tried = within_limit(move || {
+        let mut session = session;
+        let outputs = both_orders(session.as_mut(), dims, classes);
+        (session, outputs)
+    });
+    let (session, outputs) = tried.map_err(|what| origin.fault(only_role(program), what))?;
+    let outputs = outputs.map_err(|error| match error {
+        // For so few rows there is memory, but for what the graph makes of them. A GPU has other causes.
+        Error::Engine(what) if device == Device::Cpu => origin.fault(only_role(program), what),
+        error => error,
+    })?;
+    program
+        .graphs
+        .iter()
+        .flat_map(|graph| &graph.roles)
+        .try_for_each(|role| judge(origin, *role, &outputs))?;
+    Ok(session)
+}
+
+fn only_role(program: &Program) -> Option<Role> {
+    match &program.graphs[..] {
+        [graph] if graph.roles.len() == 1 => graph.roles.first().copied(),
+        _ => None,
+    }
+}
+
+fn both_orders(session: &mut dyn Backend, dims: [usize; 2], classes: usize) -> Result<[BatchOutputs; 2]> {
+    let mut outputs = [BatchOutputs::default(), BatchOutputs::default()];
+    let order: Vec<usize> = (0..ROWS).collect();
+    let reversed: Vec<usize> = order.iter().rev().copied().collect();
+    for (rows, out) in [order, reversed].iter().zip(&mut outputs) {
+        let [x1, x2] = dims.map(|dim| rows.iter().flat_map(|row| values(*row, dim)).collect::<Vec<f32>>());
+        let y: Vec<i64> = rows.iter().map(|row| (row % classes.max(1)) as i64).collect();
+        session.evaluate(&BatchInputs { rows: ROWS, x1: &x1, x2: &x2, y: &y }, out)?;
+    }
+    Ok(outputs)
+}
+
+/// The values of a trial row: arbitrary, of its scale; those of the last are not negative.
+fn values(row: usize, dim: usize) -> impl Iterator<Item = f32> {
+    let scale = SCALES.get(row).copied().unwrap_or(1.0);
+    (0..dim).map(move |place| {
+        let value = ((row * 7_919 + place * 104_729) % 1_009) as f32 / 504.5 - 1.0;
+        scale * if row + 1 == ROWS { value.abs() } else { value }
+    })
+}
+
+fn judge(origin: &ModelOrigin, role: Role, [one, other]: &[BatchOutputs; 2]) -> Result<()> {
+    let (one, other) = (one.values(role as usize), other.values(role as usize));
+    let is_number = |value: &f32| value.is_finite() || (!role.is_density() && *value == f32::NEG_INFINITY);
+    if !one.iter().any(is_number) {
+        let what =
+            format!("it gives {} on every trial row, which is no number; check the export", shown(one));
+        return Err(origin.fault(Some(role), what));
+    }
+    let agree = |a: f32, b: f32| {
+        a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= ROUNDING * (1.0 + a.abs().min(b.abs()))
+    };
+    match one.iter().zip(other.iter().rev()).find(|(a, b)| !agree(**a, **b)) {
+        Some((a, b)) => {
+            let what = format!(
+                "a row's output depends on its place among the rows of its batch (it gives {a} and {b}): export the \
+                 model for inference, with a dynamic batch dimension"
+            );
+            Err(origin.fault(Some(role), what))
+        }
+        None => Ok(()),
+    }
+}
+
+fn shown(values: &[f32]) -> String {
+    values.first().map_or_else(|| "nothing".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_ends_in_time_or_is_given_up() {
+        assert_eq!(within(Duration::from_secs(5), || 3), Ok(3));
+        let late = within(Duration::from_millis(10), || std::thread::sleep(Duration::from_millis(300)));
+        assert!(late.unwrap_err().contains("does not end within 0.01 s"));
+        assert_eq!(within(Duration::from_secs(5), || -> u8 { panic!("odd\ngraph") }), Err("odd".to_owned()));
+    }
+
+    #[test]
+    fn values_of_a_place_and_no_values_are_told_from_those_of_rows() {
+        let origin = ModelOrigin { bundle: "b".into(), fold: None };
+        let of = |role: Role, one: &[f32], other: &[f32]| {
+            let mut outputs = [BatchOutputs::default(), BatchOutputs::default()];
+            outputs[0].values_mut(role as usize).extend(one);
+            outputs[1].values_mut(role as usize).extend(other);
+            judge(&origin, role, &outputs)
+        };
+        of(Role::Density1, &[1.0, 2.0, 900.0], &[900.5, 2.0, 1.0]).unwrap();
+        of(Role::Density1, &[f32::INFINITY, 2.0], &[2.0, f32::INFINITY]).unwrap();
+        of(Role::Classifier1, &[f32::NEG_INFINITY; 2], &[f32::NEG_INFINITY; 2]).unwrap();
+        let error = of(Role::Classifier2, &[-1.0, -2.0], &[-1.0, -2.0]).unwrap_err();
+        assert!(
+            error.to_string().contains("classifier_2.onnx: a row's output depends on its place"),
+            "{error}"
+        );
+        for none in [f32::NAN, f32::INFINITY] {
+            let error = of(Role::Density2, &[none; 2], &[none; 2]).unwrap_err();
+            assert!(error.to_string().contains("density_2.onnx: it gives"), "{error}");
+        }
+    }
+}
