@@ -17,7 +17,7 @@ use crate::memory::ByteSize;
 use crate::output::{BatchSource, write_stream_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
-use crate::storage::{StdinChunks, is_stdio, require_local_folder};
+use crate::storage::{DataNames, Destinations, FileKind, StdinChunks, is_stdio, require_local_folder};
 use crate::telemetry::Telemetry;
 
 use super::figures;
@@ -164,6 +164,7 @@ fn max_rows(text: &str) -> std::result::Result<u64, String> {
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     require_local_folder(&args.bundle)?;
+    destinations(args)?.check()?;
     let options = FitOptions {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
@@ -218,6 +219,17 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     } else {
         output::print(&validation.map(figures::text).unwrap_or_default())
     }
+}
+
+fn destinations(args: &FitArgs) -> Result<Destinations> {
+    let mut paths = Destinations::default();
+    args.train.iter().for_each(|input| paths.searches(input, DataNames::PARQUET));
+    args.parquet_keys.iter().for_each(|keys| paths.reads("the file of keys", keys));
+    paths.writes_folder("the bundle", &args.bundle);
+    if let Some(metrics) = &args.metrics {
+        paths.writes_kind("--metrics", metrics, FileKind::Metrics, args.overwrite)?;
+    }
+    Ok(paths)
 }
 
 /// The inputs with `-` replaced by a temporary file of stdin's rows, which the folder holds: a fit
