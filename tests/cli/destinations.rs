@@ -297,3 +297,18 @@ fn no_step_of_a_pipeline_writes_over_its_inputs() {
         fs::write(dir.join("pipeline.toml"), fs::read(dir.join("pipeline.toml")).unwrap()).unwrap();
     }
 }
+
+#[test]
+fn a_demo_replaces_files_of_demos_only() {
+    let dir = folder();
+    fs::create_dir(dir.path().join("demo")).unwrap();
+    for name in ["train.parquet", "in.parquet", "out.parquet"] {
+        let path = dir.path().join("demo").join(name);
+        fs::copy(dir.path().join("in.parquet"), &path).unwrap();
+        refused(&words(dir.path(), "demo --rows 200 --dir demo"), 73, &[name, "no demo has made"]);
+        fs::remove_file(path).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(words(dir.path(), "demo --rows 200 --dir demo").code, 0);
+    }
+}

@@ -44,6 +44,10 @@ impl WorkFolder {
         let name = bundle.file_name().unwrap_or_else(|| "bundle".as_ref()).to_string_lossy();
         let path = bundle.with_file_name(format!(".{name}.lsmi-fit"));
         let cannot = |source| Error::CannotCreate { path: path.clone(), source };
+        // What it holds is removed later, and that must not be another folder's.
+        if path.is_symlink() {
+            return Err(cannot(io::Error::new(io::ErrorKind::InvalidInput, "it is a link; remove it")));
+        }
         fs::create_dir_all(&path).map_err(cannot)?;
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
