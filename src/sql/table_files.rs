@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreScheme};
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{DataFiles, DataNames, FoundFile, cannot_open, locate, store_base};
+use crate::storage::{DataFiles, DataNames, FoundFile, cannot_open, last_change, locate, store_base};
 
 use super::errors::convert_error;
 use super::table_format::{OTHER_NAMES, TableFormat};
@@ -88,7 +88,8 @@ fn local_object(path: &Path) -> Result<ObjectMeta> {
     let location = locate(path)?.key;
     let no_input = |source| cannot_open(path, source);
     let metadata = std::fs::metadata(path).map_err(no_input)?;
-    let last_modified = metadata.modified().map_err(no_input)?.into();
+    // By this time DataFusion knows the footer of an earlier query again.
+    let last_modified = last_change(&metadata).map_err(no_input)?.into();
     Ok(ObjectMeta { location, last_modified, size: metadata.len(), e_tag: None, version: None })
 }
 

@@ -2,8 +2,9 @@
 //! of a path; an identity is that of the file under all its names.
 
 use std::fs::Metadata;
+use std::io;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use object_store::ObjectMeta;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,16 @@ pub fn may_be_newer(path: &Path, than: &Path) -> bool {
     }
 }
 
+/// The time of the last change of a local file, that of its last write or later.
+///
+/// # Errors
+/// Where the system has no such times.
+pub fn last_change(metadata: &Metadata) -> io::Result<SystemTime> {
+    let written = metadata.modified()?;
+    let newest = FileVersion::of_file(metadata).newest_ns();
+    Ok(newest.map_or(written, |ns| written.max(UNIX_EPOCH + Duration::from_nanos(ns))))
+}
+
 /// When the newest symbolic link in a path was made: what lies behind it may be older.
 fn newest_link_ns(path: &Path) -> Option<u64> {
     let links = path.ancestors().filter_map(|above| above.symlink_metadata().ok());
@@ -134,7 +145,6 @@ impl FileId {
 mod tests {
     use std::fs::{self, File};
     use std::os::unix::fs::symlink;
-    use std::time::Duration;
 
     use super::*;
 
