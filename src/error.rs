@@ -100,6 +100,15 @@ pub enum Error {
         why: String,
     },
 
+    /// The output already exists, and is a file of another kind than is written there.
+    #[error("{path} exists and is {what}; write elsewhere, or give --overwrite to replace it")]
+    OtherKind {
+        /// The output.
+        path: PathBuf,
+        /// Its kind.
+        what: String,
+    },
+
     /// The output cannot be created.
     CannotCreate {
         /// The output.
@@ -213,6 +222,7 @@ impl Clone for Error {
             Self::Engine(what) => Self::Engine(what.clone()),
             Self::OutputExists(path) => Self::OutputExists(path.clone()),
             Self::OtherOutput { path, why } => Self::OtherOutput { path: path.clone(), why: why.clone() },
+            Self::OtherKind { path, what } => Self::OtherKind { path: path.clone(), what: what.clone() },
             Self::CannotCreate { path, source } => {
                 Self::CannotCreate { path: path.clone(), source: reason(source) }
             }
@@ -254,7 +264,10 @@ impl Error {
             Self::NoInput { .. } => 66,
             Self::Engine(_) => 69,
             Self::Internal(_) => 70,
-            Self::OutputExists(_) | Self::OtherOutput { .. } | Self::CannotCreate { .. } => 73,
+            Self::OutputExists(_)
+            | Self::OtherOutput { .. }
+            | Self::OtherKind { .. }
+            | Self::CannotCreate { .. } => 73,
             Self::Io { .. } => 74,
             Self::Interrupted | Self::NoThread(_) | Self::Transient { .. } => 75,
             Self::Bundle { .. } | Self::Config(_) => 78,

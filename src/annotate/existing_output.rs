@@ -1,13 +1,14 @@
 //! The output that is there before a run: whether the same work made it, and if not, why not.
 
 use crate::error::{Error, Result};
-use crate::output::has_columns_of;
+use crate::output::{Extent, has_columns_of};
 use crate::parquet_file::Input;
 use crate::printable::shown;
 use crate::provenance::{Provenance, Recognition};
 use crate::storage::exists;
 
 use super::compute::FileJob;
+use super::rejects::is_rejects;
 
 /// The output that is there already.
 #[derive(Debug)]
@@ -21,8 +22,10 @@ pub(super) enum ExistingOutput {
 }
 
 impl ExistingOutput {
-    /// Looks for the output of a job. Where the input is newer than it, their columns are compared:
-    /// a file that is delivered again is most often the same.
+    /// Looks for the output of a job. It holds the columns of the input from which it was made, so that
+    /// they can be compared with those of the input as it is now: all of them where the input may be
+    /// newer than the output or where that is asked for (a file that is delivered again is most often
+    /// the same), else a sample, since times tell nothing of a folder that was put in another's place.
     ///
     /// # Errors
     /// Of the store; of reading the columns; [`Error::Interrupted`].
@@ -35,19 +38,25 @@ impl ExistingOutput {
             return Ok(Self::Other("which can't be read as an output of annotate".to_owned()));
         };
         let found = found.ignoring_checksums(options.no_page_checksums);
-        Ok(match job.identity.recognise(&found, options.adjust.name()) {
-            Recognition::Same(provenance) => Self::Same(provenance),
-            Recognition::Other(why) => Self::Other(why),
-            Recognition::Older(provenance) => {
-                let (input, output) = (shown(job.paths.input), shown(output));
-                tracing::info!("{input} was written again after {output} was made: comparing their columns");
-                let same = has_columns_of(&found, &job.input, &|| job.run.check_stop());
-                if same.map_err(|error| job.input.file().or_input_changed(error))? {
-                    Self::Same(provenance)
-                } else {
-                    Self::Other(Recognition::INPUT_CHANGED.to_owned())
-                }
-            }
+        let provenance = match job.identity.recognise(&found, options.adjust.name()) {
+            Recognition::Same(provenance) => provenance,
+            Recognition::Other(why) => return Ok(Self::Other(why)),
+        };
+        let (made_of, made) = (job.input.file(), found.file());
+        let may_be_newer = made_of.may_be_newer(made);
+        if may_be_newer {
+            let (input, output) = (shown(job.paths.input), shown(output));
+            tracing::info!("{input} was written again after {output} was made: comparing their columns");
+        }
+        let extent = match options.verify_inputs || may_be_newer {
+            true => Extent::Whole,
+            false if made_of.shares_clock(made) => return Ok(Self::Same(provenance)),
+            false => Extent::Sample,
+        };
+        let same = has_columns_of(&found, &job.input, extent, &|| job.run.check_stop());
+        Ok(match same.map_err(|error| made_of.or_input_changed(error))? {
+            true => Self::Same(provenance),
+            false => Self::Other(Recognition::INPUT_CHANGED.to_owned()),
         })
     }
 
@@ -56,7 +65,7 @@ impl ExistingOutput {
     /// # Errors
     /// Of the store.
     pub(super) fn is_done(&self, job: &FileJob<'_>, shift_nats: Option<f64>) -> Result<bool> {
-        let has_rejects = job.paths.rejects.map_or(Ok(true), exists)?;
+        let has_rejects = job.paths.rejects.map_or(Ok(true), |path| is_rejects(path, job.run.options))?;
         Ok(has_rejects && self.same().is_some_and(|found| found.shift_nats == shift_nats))
     }
 

@@ -110,8 +110,9 @@ impl<'a> Outputs<'a> {
         let computation = FileComputation::begin(job, restart, checks)?;
         let staged = Staged::create(output, replace)?;
         // An earlier run may have been killed between the renames of the two files.
-        let replace = replace || computation.resumed.rows > 0;
-        let rejects = rejects.map(|path| Rejects::create(path, replace, input.place().file, Some(input)));
+        let replaces_own = replace || computation.resumed.rows > 0;
+        let rejects = rejects
+            .map(|path| Rejects::create(path, run.options, replaces_own, input.place().file, Some(input)));
 
         let computed = job.computed();
         let fields: Vec<_> = computed.iter().map(|quantity| field(*quantity)).collect();

@@ -116,6 +116,8 @@ pub struct AnnotateOptions {
     pub adjust: Adjust,
     /// Whether an output that exists is replaced.
     pub overwrite: bool,
+    /// Whether all of an input is compared with the output that was made of it.
+    pub verify_inputs: bool,
     /// Whether the journal of an unfinished run is discarded.
     pub restart: bool,
     /// Workers, each with a session; the machine's cores, or three a GPU, where `None`.

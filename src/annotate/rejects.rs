@@ -13,9 +13,10 @@ use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
-use crate::storage::{Output, Staged};
+use crate::storage::{Output, Staged, exists};
 
 use super::batch::BadRow;
+use super::options::AnnotateOptions;
 
 /// A writer of rejects. The file appears under its name when it is finished.
 pub(super) struct Rejects {
@@ -26,8 +27,16 @@ pub(super) struct Rejects {
 
 impl Rejects {
     /// Begins the rejects of the input called `file`; encrypted with the key of the input's
-    /// footer where the input is encrypted.
-    pub(super) fn create(path: &Path, overwrite: bool, file: String, input: Option<&Input>) -> Result<Self> {
+    /// footer where the input is encrypted. `replaces_own` says that rejects of an earlier run may be
+    /// replaced, but nothing else.
+    pub(super) fn create(
+        path: &Path,
+        options: &AnnotateOptions,
+        replaces_own: bool,
+        file: String,
+        input: Option<&Input>,
+    ) -> Result<Self> {
+        let overwrite = options.overwrite || replaces_own && is_rejects(path, options)?;
         let staged = Staged::create(path, overwrite)?;
         let place = Place::file(path.display());
         let mut properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
@@ -74,6 +83,21 @@ impl Rejects {
         let place = Place::file(self.staged.path().display());
         self.writer.close().map_err(|e| failed(place, e))?;
         self.staged.commit()
+    }
+}
+
+/// Whether there is a file of rejects.
+///
+/// # Errors
+/// Of the store.
+pub(super) fn is_rejects(path: &Path, options: &AnnotateOptions) -> Result<bool> {
+    if !exists(path)? {
+        return Ok(false);
+    }
+    match Input::open_with(path, options.keys.as_ref()) {
+        Ok(found) => Ok(found.schema().fields() == schema().fields()),
+        Err(error @ Error::Transient { .. }) => Err(error),
+        Err(_) => Ok(false),
     }
 }
 

@@ -10,12 +10,27 @@ use prost::Message;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Result};
+use crate::storage::TEXT_BYTES;
 
 use super::check;
 use super::manifest::{FilterFile, MANIFEST, Manifest, ModelFile};
 use super::role::Role;
 use super::sha256::sha256_hex;
 use super::training_rows::RowFilter;
+
+/// Limit of a model: that of its format, Protocol Buffers.
+pub(super) const MODEL_BYTES: u64 = i32::MAX as u64;
+/// Limit of a filter, of two thousand million rows.
+const FILTER_BYTES: u64 = 4 << 30;
+
+/// The limit of a file of a bundle, by its name.
+pub fn most_bytes(file: &str) -> u64 {
+    match Path::new(file).extension().and_then(|ending| ending.to_str()) {
+        Some("onnx") => MODEL_BYTES,
+        Some("rows") => FILTER_BYTES,
+        _ => TEXT_BYTES,
+    }
+}
 
 /// Reads a file of a bundle by its name; `None` where it does not exist.
 type ReadFile = dyn Fn(&str) -> Result<Option<Vec<u8>>> + Send + Sync;

@@ -41,6 +41,7 @@ pub use estimates::{
     RedundancyShares, ShiftedRedundancy,
 };
 pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, FitWarning, Training};
+pub use files::most_bytes;
 pub use manifest::{
     ClassifierOutput, FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, ModelKind,
     RowHash, TrainingRowsFiles, Units,

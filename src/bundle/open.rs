@@ -1,7 +1,6 @@
 //! Reader and validator of bundles. Rejects a newer format, an inconsistent field, and a
 //! file that is missing, modified or of another shape.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,8 +8,9 @@ use std::sync::Arc;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Result};
+use crate::storage::read_regular;
 
-use super::files::BundleFiles;
+use super::files::{BundleFiles, most_bytes};
 use super::manifest::{ClassifierOutput, Manifest, Units};
 use super::sha256::sha256_hex;
 use super::training_rows::TrainingRows;
@@ -43,7 +43,7 @@ impl Bundle {
     /// As [`Self::open`]; messages name the bundle by `place`.
     pub(super) fn open_as(dir: &Path, place: &Path) -> Result<Self> {
         let (dir, bundle) = (dir.to_owned(), place.to_owned());
-        Self::read(place, move |file| match fs::read(dir.join(file)) {
+        Self::read(place, move |file| match read_regular(&dir.join(file), most_bytes(file)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::Bundle {

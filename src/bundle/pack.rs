@@ -1,14 +1,16 @@
 //! `bundle pack`: a bundle from five external ONNX files. External weights are inlined, so
 //! that a bundle is self-contained; densities recognised as mixtures of Gaussians are folded.
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
 use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 
 use crate::error::{Error, Place, Result};
+use crate::storage::{read_range, read_regular};
 
+use super::files::MODEL_BYTES;
 use super::manifest::{Label, Modality, Units};
 use super::validate::MOST_VALUES;
 use super::{BundleContents, ModelOrigin, OutputKind, Role, adapt, check, fold};
@@ -114,7 +116,8 @@ impl PackRequest {
 
 fn read_model(path: &Path) -> Result<ModelProto> {
     let place = || Place::file(path.display());
-    let bytes = fs::read(path).map_err(|source| Error::NoInput { place: place(), source })?;
+    let bytes =
+        read_regular(path, MODEL_BYTES).map_err(|source| Error::NoInput { place: place(), source })?;
     let mut model = ModelProto::decode(&bytes[..])
         .map_err(|e| Error::bad_data(place(), format!("not an ONNX model: {e}")))?;
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -132,7 +135,7 @@ fn inline(tensor: &mut TensorProto, folder: &Path) -> std::result::Result<(), St
         return Ok(());
     }
     let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.clone());
-    let number = |key: &str| entry(key).and_then(|v| v.parse::<usize>().ok());
+    let number = |key: &str| entry(key).and_then(|v| v.parse::<u64>().ok());
     let location = entry("location").ok_or("external weights without a location; export the model again")?;
     let file = Path::new(&location);
     if file.is_absolute() || file.components().any(|c| matches!(c, std::path::Component::ParentDir)) {
@@ -140,13 +143,14 @@ fn inline(tensor: &mut TensorProto, folder: &Path) -> std::result::Result<(), St
             "external weights at {location:?} lie outside the model's folder; move them beside it"
         ));
     }
-    let bytes = fs::read(folder.join(file)).map_err(|e| format!("external weights {location:?}: {e}"))?;
-    let start = number("offset").unwrap_or(0);
-    let end = number("length").map_or(bytes.len(), |length| start.saturating_add(length));
-    let data = bytes.get(start..end).ok_or_else(|| {
-        format!("external weights {location:?} are shorter than the model says; copy the file again")
+    let range = (number("offset").unwrap_or(0), number("length"));
+    let data = read_range(&folder.join(file), range, MODEL_BYTES);
+    tensor.raw_data = data.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            format!("external weights {location:?} are shorter than the model says; copy the file again")
+        }
+        _ => format!("external weights {location:?}: {error}"),
     })?;
-    tensor.raw_data = data.to_vec();
     tensor.data_location = Some(DataLocation::Default as i32);
     tensor.external_data.clear();
     Ok(())

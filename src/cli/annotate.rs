@@ -19,7 +19,7 @@ use crate::evaluate::open_bundle;
 use crate::interaction;
 use crate::output::CopyMethod;
 use crate::samples::{FateCounts, class_examples};
-use crate::storage::{Files, is_stdio};
+use crate::storage::{Destinations, FileKind, FilePair, Files, is_stdio, join_path};
 use crate::telemetry::Telemetry;
 
 use super::output;
@@ -134,8 +134,10 @@ pub(super) fn run(args: &AnnotateArgs, telemetry: &Telemetry, stop: &AtomicBool)
         if args.json { output::json(&plan) } else { output::text(&plan_text(&plan)) }?;
         return check_planned(&plan, &args.settings).map(|()| ExitCode::SUCCESS);
     }
+    let found = discover(args);
+    destinations(args, &found)?.check()?;
     let outcome = with_observers(&args.settings, telemetry, stop, |observers| {
-        let outcome = annotate(args, observers, stop)?;
+        let outcome = annotate(args, found?, observers, stop)?;
         if let Some(outcome) = &outcome {
             output::results(outcome, args.summary.as_deref(), args.json)?;
             outcome.check_bad_files(&args.settings)?;
@@ -186,22 +188,23 @@ pub(super) fn with_observers<T>(
 
 /// The plan of a run, from footers only.
 pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
-    check(args)?;
-    let files = discover(args)?;
+    let found = discover(args);
+    destinations(args, &found)?.check()?;
+    let files = found?.ok_or_else(|| Error::Internal("a stream has no plan".to_owned()))?;
     let (bundle, engine, options) = prepare(args)?;
     let progress = ProgressBar::new(stop);
     let run = Run::new(&bundle, &engine, &options, &progress, stop);
     run.plan(&files)
 }
 
-/// Annotates and logs the summary; `None` where the reader of stdout closed the pipe.
+/// Annotates the files of [`discover`] and logs the summary; `None` where the reader of stdout closed
+/// the pipe.
 pub(super) fn annotate(
     args: &AnnotateArgs,
+    files: Option<Files>,
     observers: Observers<'_>,
     stop: &AtomicBool,
 ) -> Result<Option<Outcome>> {
-    check(args)?;
-    let files = if is_stdio(&args.input) { None } else { Some(discover(args)?) };
     let (bundle, engine, options) = prepare(args)?;
     let run = Run::new(&bundle, &engine, &options, observers.progress, stop);
     let outcome = match files {
@@ -251,7 +254,57 @@ fn check(args: &AnnotateArgs) -> Result<()> {
     Err(Error::Usage(refused.to_owned()))
 }
 
-fn discover(args: &AnnotateArgs) -> Result<Files> {
+/// The paths that are read and written, as far as they are known: where the search for the inputs has
+/// failed, that is reported later, in the metrics, too.
+///
+/// # Errors
+/// [`Error::Usage`] where rejects would be found among the inputs; as for
+/// [`Destinations::writes_kind`].
+pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -> Result<Destinations> {
+    let settings = &args.settings;
+    let mut paths = Destinations::default();
+    paths.reads_folder("a file of the bundle", &settings.bundle);
+    settings.parquet_keys.iter().for_each(|keys| paths.reads("the file of keys", keys));
+    let rejects = settings.rejects.as_deref();
+    match found {
+        Ok(Some(files)) => {
+            for FilePair { input, output, relative, .. } in files.pairs() {
+                paths.reads("an input", input);
+                match files.is_file() {
+                    // It holds all of its input.
+                    true => paths.writes_over("the output", output, input),
+                    false => paths.writes("an output", output),
+                }
+                let Some(rejects) = rejects else { continue };
+                let rejects = if files.is_file() { rejects.to_owned() } else { join_path(rejects, relative) };
+                files.check_outside(&rejects)?;
+                paths.writes("--rejects", &rejects);
+            }
+        }
+        _ => {
+            paths.reads("the input", &args.input);
+            paths.writes("the output", &args.output);
+            rejects.into_iter().for_each(|rejects| paths.writes("--rejects", rejects));
+        }
+    }
+    if let Some(metrics) = &settings.metrics {
+        paths.writes_kind("--metrics", metrics, FileKind::Metrics, settings.overwrite)?;
+    }
+    if let Some(summary) = &args.summary {
+        paths.writes_kind("--summary", summary, FileKind::Summary, settings.overwrite)?;
+    }
+    Ok(paths)
+}
+
+/// Checks the flags and finds the files to annotate; `None` of a stream.
+///
+/// # Errors
+/// [`Error::Usage`] of flags that contradict each other; as for [`Files::discover`].
+pub(super) fn discover(args: &AnnotateArgs) -> Result<Option<Files>> {
+    check(args)?;
+    if is_stdio(&args.input) {
+        return Ok(None);
+    }
     let files = Files::discover(&args.input, &args.output)?;
     let files = if args.settings.if_nothing.is_some() { files } else { files.require_any()? };
     if is_stdio(&args.output) && !files.is_file() {
@@ -261,7 +314,7 @@ fn discover(args: &AnnotateArgs) -> Result<Files> {
         );
         return Err(Error::Usage(what));
     }
-    Ok(args.settings.files_per_job.into_iter().fold(files, Files::share))
+    Ok(Some(args.settings.files_per_job.into_iter().fold(files, Files::share)))
 }
 
 /// The outcome of a stream. A broken pipe on stdout (`| head`) is not an error, but the counts

@@ -13,7 +13,7 @@ use crate::config::EngineArgs;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
 use crate::printable::shown;
-use crate::storage::{Staged, require_local_folder};
+use crate::storage::{Destinations, Staged, require_local_folder};
 
 use super::{bench, figures, output};
 
@@ -204,6 +204,10 @@ fn pack(args: &PackArgs) -> Result<()> {
         outputs,
         fold: !args.no_fold,
     };
+    let mut paths = Destinations::default();
+    request.files.iter().for_each(|file| paths.reads("a model", file));
+    paths.writes_folder("the bundle", &args.bundle);
+    paths.check()?;
     let contents = request.read()?;
     let engine = args.engine.find()?;
     warn(&check_models(&engine, contents.raw_models(&args.bundle)?)?);
@@ -331,6 +335,10 @@ fn export(args: &ExportArgs) -> Result<()> {
             program.graphs.len()
         )));
     };
+    let mut paths = Destinations::default();
+    paths.reads_folder("a file of the bundle", &args.bundle);
+    paths.writes("--output", &args.output);
+    paths.check()?;
     let staged = Staged::create(&args.output, args.overwrite)?;
     let written = staged.writer()?.write_all(&graph.to_bytes());
     written.map_err(|e| Error::io(Place::file(args.output.display()), "write", e))?;

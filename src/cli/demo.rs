@@ -12,8 +12,10 @@ use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::fit::{Recipe, fit_files};
 use crate::interaction::truth::{Gaussian, Generator, Prior};
+use crate::parquet_file::Input;
+use crate::provenance::SYNTH;
 use crate::sql::{self, Format, SqlRequest};
-use crate::storage::require_local_folder;
+use crate::storage::{Destinations, FileKind, require_local_folder};
 use crate::synth::{self, Truth};
 
 use super::progress::ProgressBar;
@@ -25,6 +27,8 @@ const CLASSES: usize = 10;
 const RHO: f64 = 0.5;
 /// Standard deviation of the noise.
 const SIGMA: f64 = 0.5;
+/// The key-value by which the files of a demo are known.
+const LINEAGE: &str = r#"{"generator":"demo"}"#;
 
 /// Run the whole program on synthetic data: fit, annotate, query, compare with the exact values, report
 #[derive(Debug, Args)]
@@ -39,6 +43,9 @@ pub(super) struct DemoArgs {
     /// Random seed of the data and of the fit
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
+    /// Replace files of the demo's names that no demo has made
+    #[arg(long)]
+    overwrite: bool,
     /// Print the summary as one line of JSON, last on stdout
     #[arg(long)]
     json: bool,
@@ -89,7 +96,14 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|source| Error::CannotCreate { path: dir.clone(), source })?;
     let path = |name: &str| dir.join(name);
     let (train, input, annotated) = (path("train.parquet"), path("in.parquet"), path("out.parquet"));
-    let bundle_dir = path("bundle");
+    let (bundle_dir, page) = (path("bundle"), path("report.html"));
+    let mut paths = Destinations::default();
+    for file in [&train, &input, &annotated] {
+        check_target(file, args.overwrite)?;
+        paths.writes("a file of the demo", file);
+    }
+    paths.writes_kind("the report", &page, FileKind::Html, args.overwrite)?;
+    paths.check()?;
 
     output::text(&format!(
         "1. Data: {CLASSES} classes, two noisy views of {CLASSES} values each, with correlated noise.\n   \
@@ -105,7 +119,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
             row_group_rows: None,
             truth,
             overwrite: true,
-            lineage: Vec::new(),
+            lineage: vec![(SYNTH.into(), LINEAGE.into())],
         };
         synth::write(&generator, &options, &|| stop.load(Ordering::Relaxed))?;
     }
@@ -136,7 +150,6 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     output::text("\n5. Compare with the truth.\n")?;
     output::text(&comparison(&truth))?;
 
-    let page = path("report.html");
     report::write_page(&annotated, &fitted.bundle, "Demo: ten classes, two noisy views", &page)?;
     output::text(&format!("\n6. Report: {}\n", page.display()))?;
     output::text(&explanation(dir))?;
@@ -149,6 +162,23 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Checks that a table is that of an earlier demo, if there is one.
+fn check_target(path: &Path, overwrite: bool) -> Result<()> {
+    if overwrite || !path.is_file() {
+        return Ok(());
+    }
+    let made_by_demo = Input::open(path).is_ok_and(|found| {
+        let pairs = found.metadata().file_metadata().key_value_metadata();
+        pairs.into_iter().flatten().any(|pair| pair.key == SYNTH && pair.value.as_deref() == Some(LINEAGE))
+    });
+    match made_by_demo {
+        true => Ok(()),
+        false => {
+            Err(Error::OtherKind { path: path.to_owned(), what: "a file that no demo has made".to_owned() })
+        }
+    }
 }
 
 fn by_class(annotated: &Path) -> Result<String> {

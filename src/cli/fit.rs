@@ -17,7 +17,7 @@ use crate::memory::ByteSize;
 use crate::output::{BatchSource, write_stream_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
-use crate::storage::{StdinChunks, is_stdio, require_local_folder};
+use crate::storage::{DataNames, Destinations, FileKind, StdinChunks, is_stdio, require_local_folder};
 use crate::telemetry::Telemetry;
 
 use super::figures;
@@ -116,6 +116,8 @@ pub(super) struct FitArgs {
     json: bool,
 }
 
+/// The name of the file that holds the rows of stdin.
+const STREAM_FILE: &str = "stdin.parquet";
 /// Minimum number of rows to train on.
 const LEAST_ROWS: u64 = 30;
 
@@ -164,6 +166,7 @@ fn max_rows(text: &str) -> std::result::Result<u64, String> {
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     require_local_folder(&args.bundle)?;
+    destinations(args)?.check()?;
     let options = FitOptions {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
@@ -187,6 +190,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
         max_rows: args.max_rows,
         memory_limit: args.memory_limit.map(|limit| limit.0),
         resume: args.resume,
+        stream: None,
         max_classes: args.max_classes.map(|n| n as usize),
         skip_bad_files: args.on_bad_file == OnBadFileArg::Skip,
         power_curve: args.power_curve,
@@ -195,8 +199,9 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     };
     let progress = ProgressBar::new(stop);
     let fit = || {
-        let (inputs, _stream) = with_stream_file(&args.train, stop)?;
-        fit_files(&inputs, &args.bundle, &options, &progress)
+        let (inputs, stream) = with_stream_file(&args.train, stop)?;
+        let stream = stream.as_ref().map(|folder| folder.path().join(STREAM_FILE));
+        fit_files(&inputs, &args.bundle, &FitOptions { stream, ..options }, &progress)
     };
     let fitted = telemetry.metered_fit(args.metrics.as_deref(), fit);
     progress.finish();
@@ -220,6 +225,17 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     }
 }
 
+fn destinations(args: &FitArgs) -> Result<Destinations> {
+    let mut paths = Destinations::default();
+    args.train.iter().for_each(|input| paths.searches(input, DataNames::PARQUET));
+    args.parquet_keys.iter().for_each(|keys| paths.reads("the file of keys", keys));
+    paths.writes_folder("the bundle", &args.bundle);
+    if let Some(metrics) = &args.metrics {
+        paths.writes_kind("--metrics", metrics, FileKind::Metrics, args.overwrite)?;
+    }
+    Ok(paths)
+}
+
 /// The inputs with `-` replaced by a temporary file of stdin's rows, which the folder holds: a fit
 /// reads the labels before it samples the rows.
 fn with_stream_file(inputs: &[PathBuf], stop: &AtomicBool) -> Result<(Vec<PathBuf>, Option<TempDir>)> {
@@ -228,7 +244,7 @@ fn with_stream_file(inputs: &[PathBuf], stop: &AtomicBool) -> Result<(Vec<PathBu
     }
     let folder =
         tempfile::tempdir().map_err(|source| Error::CannotCreate { path: std::env::temp_dir(), source })?;
-    let file = folder.path().join("stdin.parquet");
+    let file = folder.path().join(STREAM_FILE);
     write_stream_file(BatchSource::of_stream(StdinChunks::read(stop)?, Place::file("stdin"))?, &file)?;
     let inputs = inputs.iter().map(|input| if is_stdio(input) { file.clone() } else { input.clone() });
     Ok((inputs.collect(), Some(folder)))

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Place, Result};
 use crate::printable;
+use crate::storage::Staged;
 
 /// Prints text for a person, with names out of data in it: without secrets and control characters.
 pub(super) fn text(text: &str) -> Result<()> {
@@ -44,5 +45,29 @@ pub(super) fn results(value: &impl Serialize, file: Option<&Path>, to_stdout: bo
 /// Writes a value as JSON to a file (`--summary`).
 pub(super) fn summary(path: &Path, value: &impl Serialize) -> Result<()> {
     let json = serde_json::to_vec(value).map_err(|e| Error::Internal(e.to_string()))?;
-    std::fs::write(path, json).map_err(|source| Error::CannotCreate { path: path.to_owned(), source })
+    match replace(path, &json) {
+        // A file that is mounted alone, as /dev/termination-log in Kubernetes, can't be replaced.
+        Err(error) if path.is_file() && is_about_folder(&error) => {
+            std::fs::write(path, json).map_err(|source| Error::CannotCreate { path: path.to_owned(), source })
+        }
+        written => written,
+    }
+}
+
+fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let staged = Staged::create(path, true)?;
+    let written = staged.writer()?.write_all(content);
+    written.map_err(|e| Error::io(Place::file(path.display()), "write", e))?;
+    staged.commit()
+}
+
+/// Whether no file can be created or renamed in a folder.
+fn is_about_folder(error: &Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
+    match error {
+        Error::CannotCreate { source, .. } | Error::Io { source, .. } => {
+            [CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy].contains(&source.kind())
+        }
+        _ => false,
+    }
 }

@@ -16,7 +16,7 @@ use crate::parquet_file::Input;
 use crate::printable::{shown, without_secrets};
 use crate::provenance::Provenance;
 use crate::report::{self, Picture, Report, ReportOptions};
-use crate::storage::{Staged, create_parent_folder, find_files, join_path};
+use crate::storage::{DataNames, Destinations, Staged, create_parent_folder, find_files, join_path};
 
 use super::output;
 
@@ -83,6 +83,7 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     let start = Instant::now();
     let settings = &args.settings;
     let options = settings.options(&args.inputs)?;
+    destinations(args).check()?;
     // Opened before the inputs are read, so that an output that can't be written fails early.
     let target = target(args)?;
     let bundle = match &settings.bundle {
@@ -142,6 +143,28 @@ pub(super) fn write_page(annotated: &Path, bundle: &Bundle, title: &str, page: &
     let report = report::read(&options, Some(bundle))?;
     let html = report::html(&report, &report::pictures(&report)?)?;
     write(Staged::create(page, true)?, &html)
+}
+
+fn destinations(args: &ReportArgs) -> Destinations {
+    let settings = &args.settings;
+    let mut paths = Destinations::default();
+    for input in args.inputs.iter().chain(&settings.compare) {
+        paths.searches(input, DataNames::PARQUET);
+    }
+    let bundle = settings.bundle.as_deref().unwrap_or(Path::new(DEFAULT_BUNDLE));
+    paths.reads_folder("a file of the bundle", bundle);
+    settings.written().into_iter().for_each(|output| paths.writes("the report", output));
+    for picture in settings.svg.iter().flat_map(|folder| existing_pictures(folder)) {
+        paths.writes("a picture", &picture);
+    }
+    paths
+}
+
+/// The pictures in a local folder, which those of a report of the same names replace.
+pub(super) fn existing_pictures(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_picture = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "svg");
+    entries.map(|entry| entry.path()).filter(is_picture).collect()
 }
 
 fn target(args: &ReportArgs) -> Result<Target> {

@@ -12,7 +12,7 @@ use crate::evaluate::OnShift;
 use crate::memory::{ByteSize, usable_bytes};
 use crate::printable::shown;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
-use crate::storage::Staged;
+use crate::storage::{Destinations, Staged, read_text};
 
 use super::{output, shell};
 
@@ -68,7 +68,7 @@ pub struct SqlArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 
-    /// Replace an existing output
+    /// Replace an existing output, also one of COPY
     #[arg(long)]
     pub(super) overwrite: bool,
 
@@ -123,6 +123,7 @@ impl SqlArgs {
             },
             options: SqlOptions {
                 threads: self.threads,
+                overwrite: self.overwrite,
                 no_page_checksums: self.no_page_checksums,
                 memory_limit_bytes: Some(usize::try_from(memory).unwrap_or(usize::MAX)),
                 models: ModelOptions {
@@ -200,8 +201,13 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
         )));
     };
     let request = args.request(sql, format);
+    let mut paths = Destinations::default();
+    args.file.iter().for_each(|file| paths.reads("the file of statements", file));
+    paths.writes("--output", path);
+    paths.check()?;
     let staged = Staged::create(path, args.overwrite)?;
     let session = Session::open(&request)?;
+    session.check_paths(&request.sql, Some(path))?;
     let mut out = BufWriter::with_capacity(1 << 16, staged.writer()?);
     let rows = session.run(&request.sql, &request.layout, &mut out, stop)?;
     drop(out);
@@ -213,8 +219,9 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
 fn statements(args: &SqlArgs) -> Result<String> {
     match (&args.query, &args.file) {
         (Some(query), _) => Ok(query.clone()),
-        (None, Some(file)) if file != Path::new("-") => std::fs::read_to_string(file)
-            .map_err(|source| Error::NoInput { place: Place::file(file.display()), source }),
+        (None, Some(file)) if file != Path::new("-") => {
+            read_text(file).map_err(|source| Error::NoInput { place: Place::file(file.display()), source })
+        }
         (None, _) => {
             let mut text = String::new();
             io::stdin()

@@ -99,6 +99,14 @@ pub struct AnnotateSettings {
     /// Replace an existing output
     #[arg(long, env = "LSMI_ETL_OVERWRITE", hide_env = true)]
     pub overwrite: bool,
+    /// Compare all of every input with the output that was made of it, before it is taken for done
+    ///
+    /// An output is taken for done where the footer of its input is the same and the input, by its
+    /// times, is older; and where a sample of the columns is the same, a megabyte of blocks from all of
+    /// them. If the input may be newer, all columns are compared in any case. The sample does not tell a
+    /// few changed rows in a folder that was put in another's place with all its times.
+    #[arg(long, env = "LSMI_ETL_VERIFY_INPUTS", hide_env = true)]
+    pub verify_inputs: bool,
     /// Discard the journal of an unfinished run
     #[arg(long, env = "LSMI_ETL_RESTART", hide_env = true)]
     pub restart: bool,
@@ -162,6 +170,7 @@ impl AnnotateSettings {
             rejects: self.rejects.clone(),
             adjust: self.adjust,
             overwrite: self.overwrite,
+            verify_inputs: self.verify_inputs,
             restart: self.restart,
             memory_limit_bytes: self.memory_limit.map(|size| size.0),
             workers: self.workers.map(|n| usize::from(n.get())),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use crate::error::{Error, Place, Result};
+use crate::storage::read_text;
 
 /// The minimum Jaro-Winkler similarity of a suggested name.
 const MIN_SIMILARITY: f64 = 0.7;
@@ -24,7 +25,7 @@ pub(super) type KeyLines = BTreeMap<String, usize>;
 
 impl SourceText {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        match std::fs::read_to_string(path) {
+        match read_text(path) {
             Ok(text) => Ok(Self { path: path.to_owned(), text }),
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
                 Err(Error::Config(format!("{}: it is not UTF-8 text", path.display())))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, most_bytes};
 use crate::error::Result;
 use crate::storage::{is_url, join_path, read_object};
 
@@ -17,7 +17,7 @@ pub fn open_bundle(place: &Path) -> Result<Bundle> {
     match is_url(place) {
         true => {
             let url = place.to_owned();
-            Bundle::read(place, move |file| read_object(&join_path(&url, Path::new(file))))
+            Bundle::read(place, move |file| read_object(&join_path(&url, Path::new(file)), most_bytes(file)))
         }
         false => Bundle::open(place),
     }

@@ -54,6 +54,9 @@ pub struct FitOptions {
     pub memory_limit: Option<u64>,
     /// Whether an unfinished fit of the same rows and options is continued, where there is one.
     pub resume: bool,
+    /// The file among the inputs that holds the rows of a stream, if any: with the same rows it is
+    /// another file in every run.
+    pub stream: Option<PathBuf>,
     /// Maximum number of classes; a tenth of the labelled rows where `None`, since a label with more
     /// is most often an identifier.
     pub max_classes: Option<usize>,
@@ -222,8 +225,8 @@ fn train_on(
     }
     let sample_rows = memory.sample_rows().min(MOST_ROWS);
     let diagnostics = options.diagnostics();
-    let resume = options.resume;
-    let fit = StreamedFit { source, recipe, diagnostics, memory, most_rows, sample_rows, resume };
+    let (resume, stream) = (options.resume, options.stream.as_deref());
+    let fit = StreamedFit { source, recipe, diagnostics, memory, most_rows, sample_rows, resume, stream };
     let (trained, unfinished) = fit.run(bundle, progress)?;
     Ok((trained, Some(unfinished)))
 }

@@ -9,7 +9,7 @@ use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, FolderLabel};
-use crate::storage::{find_files, partition_integer};
+use crate::storage::{find_files_of, partition_integer};
 
 /// The files, at least one.
 #[derive(Debug)]
@@ -27,22 +27,14 @@ impl<'a> TrainingFiles<'a> {
     /// Finds the files of all inputs, each once, in the order of the inputs.
     ///
     /// # Errors
-    /// As for [`find_files`]; [`Error::Usage`] without an input.
+    /// As for [`find_files_of`]; [`Error::Usage`] without an input.
     pub(super) fn find(
         inputs: &[PathBuf],
         keys: Option<&'a EncryptionKeys>,
         no_page_checksums: bool,
         skip_bad: bool,
     ) -> Result<Self> {
-        let mut files: Vec<PathBuf> = Vec::new();
-        for input in inputs {
-            for file in find_files(input)? {
-                // As text: a key with `//` is another than that with `/`.
-                if !files.iter().any(|known| known.as_os_str() == file.as_os_str()) {
-                    files.push(file);
-                }
-            }
-        }
+        let files = find_files_of(inputs)?;
         let place = match inputs {
             [] => return Err(Error::Usage("name a Parquet file to train on".into())),
             [input] => Place::file(input.display()),

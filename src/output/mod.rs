@@ -22,6 +22,6 @@ pub(crate) use ipc::{BEHIND_END, NO_END};
 pub(crate) use ipc_message::MessageLengths;
 pub(crate) use ipc_scanner::CONTINUATION;
 pub use row_writer::{NewColumns, RowWriter};
-pub use same_columns::has_columns_of;
+pub use same_columns::{Extent, has_columns_of};
 pub use stream_file::write_stream_file;
 pub use writer::{CopyMethod, Writer};

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -10,6 +12,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+
+/// Limit of a key file.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Supported lengths of AES-GCM keys in bytes.
 const KEY_BYTES: [usize; 2] = [16, 32];
@@ -41,7 +46,13 @@ impl EncryptionKeys {
     /// content.
     pub fn open(path: &Path) -> Result<Self> {
         let wrong = |what: String| Error::Config(format!("key file {}: {what}", path.display()));
-        let text = std::fs::read(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+        // It may be a pipe, so that keys need not lie on a disk, but it ends.
+        let mut text = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut text));
+        read.map_err(|e| wrong(format!("cannot be read: {e}")))?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(wrong(format!("it has more than {MAX_BYTES} bytes, and is none")));
+        }
         Self::parse(&text).map_err(wrong)
     }
 

@@ -1,13 +1,12 @@
 //! The identity of a piece of work: everything that a computed value depends on. A finished
 //! output is recognised by it through its footer, an unfinished one through its journal.
 
-use std::time::UNIX_EPOCH;
-
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
 use crate::error::Result;
 use crate::parquet_file::Input;
+use crate::storage::FileVersion;
 
 use super::footer::{Provenance, units_name};
 use super::origin::InputOrigin;
@@ -16,7 +15,9 @@ use super::origin::InputOrigin;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     input: InputOrigin,
-    modified_ns: Option<u64>,
+    /// Journals of older versions have none.
+    #[serde(default)]
+    input_version: Option<FileVersion>,
     bundle_sha256: String,
     columns: Vec<String>,
     engine: String,
@@ -38,7 +39,7 @@ impl Identity {
     ) -> Result<Self> {
         Ok(Self {
             input: InputOrigin::of_file(input, read)?,
-            modified_ns: modified_ns(input),
+            input_version: Some(input.file().version().clone()),
             bundle_sha256: bundle.digest().to_owned(),
             columns: computed,
             engine,
@@ -51,15 +52,15 @@ impl Identity {
         &self.columns
     }
 
-    /// Whether another identity differs at most in the time when the input was written.
+    /// Whether another identity differs at most in the version of the input, whose footer is the same.
     pub fn is_same_work(&self, other: &Self) -> bool {
-        *self == Self { modified_ns: self.modified_ns, ..other.clone() }
+        *self == Self { input_version: self.input_version.clone(), ..other.clone() }
     }
 
     /// The parts in which another identity differs, for a message.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         [
-            ("input", self.input == other.input && self.modified_ns == other.modified_ns),
+            ("input", self.input == other.input && self.input_version == other.input_version),
             ("bundle", self.bundle_sha256 == other.bundle_sha256),
             ("choice of columns", self.columns == other.columns),
             ("engine", self.engine == other.engine),
@@ -108,7 +109,6 @@ impl Identity {
         let differences: Vec<String> = differences.into_iter().flatten().collect();
         let found = Box::new(found);
         match &differences[..] {
-            [] if modified_ns(output) < self.modified_ns => Recognition::Older(found),
             [] => Recognition::Same(found),
             some => Recognition::Other(some.join(", ")),
         }
@@ -118,11 +118,8 @@ impl Identity {
 /// What an existing output is to a piece of work.
 #[derive(Debug)]
 pub enum Recognition {
-    /// This work made it, with any shift.
+    /// This work made it, with any shift, of an input with this footer. The columns may be others.
     Same(Box<Provenance>),
-    /// The same, but the input was written again since. Its footer is the same, its columns may not
-    /// be.
-    Older(Box<Provenance>),
     /// Something else: what, for a message.
     Other(String),
 }
@@ -147,11 +144,6 @@ impl Provenance {
     }
 }
 
-fn modified_ns(input: &Input) -> Option<u64> {
-    let since_epoch = input.file().modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since_epoch.and_then(|time| u64::try_from(time.as_nanos()).ok())
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -166,7 +158,7 @@ pub(crate) mod tests {
                 footer_sha256: Some(text("f")),
                 ..InputOrigin::of_stream(["x1", "x2", "y"])
             },
-            modified_ns: Some(1),
+            input_version: None,
             bundle_sha256: text(bundle),
             columns: (0..columns).map(|column| column.to_string()).collect(),
             engine: text("e"),
@@ -178,7 +170,9 @@ pub(crate) mod tests {
     fn differences_are_named() {
         let (mine, mut other) = (identity("a", 2), identity("b", 3));
         assert_eq!(mine.differences(&other), ["bundle", "choice of columns"]);
-        other = Identity { modified_ns: Some(2), ..identity("a", 2) };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let version = crate::storage::SourceFile::open(file.path()).unwrap().version().clone();
+        other = Identity { input_version: Some(version), ..identity("a", 2) };
         assert_eq!(mine.differences(&other), ["input"]);
         assert!(mine.is_same_work(&other) && !mine.is_same_work(&identity("b", 2)));
     }

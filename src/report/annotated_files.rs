@@ -1,5 +1,6 @@
 //! The annotated files of a data set: discovery, validation, and choice of the label and key columns.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
@@ -9,7 +10,7 @@ use crate::parquet_file::Input;
 use crate::printable::without_secrets;
 use crate::provenance::Provenance;
 use crate::samples::obvious_label;
-use crate::storage::{DataFiles, DataNames};
+use crate::storage::{DataFiles, DataNames, PathIdentity};
 
 use super::link_template::LinkTemplate;
 use super::origin::{Origin, OriginBuilder};
@@ -56,9 +57,14 @@ impl AnnotatedFiles {
         let mut origin = OriginBuilder::default();
         let (mut rows, mut has_specificity) = (0, true);
         let (mut files, mut path_columns, mut first) = (Vec::new(), Vec::new(), None);
+        let mut known = HashSet::new();
         for path in inputs {
             let mut of_input = None;
             for found in DataFiles::find(path, DataNames::PARQUET)?.require_any()?.files {
+                if !known.insert(PathIdentity::of(&found.path)) {
+                    let what = "is named twice, and its rows would count twice; name it once";
+                    return Err(Error::Usage(format!("{} {what}", found.path.display())));
+                }
                 let input = Input::open(&found.path)?;
                 check_annotated(&input)?;
                 rows += input.rows();

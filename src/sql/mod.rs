@@ -36,6 +36,7 @@ mod request;
 mod scan_functions;
 mod schema_adapter;
 mod session;
+mod statement_paths;
 mod statements;
 mod store_registry;
 mod table_files;
@@ -58,6 +59,8 @@ pub(crate) use panics::catch_reader_panics;
 pub(crate) use read_chunks::locate_damage;
 pub use request::{SqlOptions, SqlRequest};
 pub use session::Session;
+pub use statement_paths::StatementPaths;
+pub use table_files::data_files_of;
 
 /// Runs a request in a new [`Session`] and streams the rows of each statement to `out`.
 /// Blocks: not for use inside an async runtime.

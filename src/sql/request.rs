@@ -15,6 +15,8 @@ pub struct SqlOptions {
     /// Memory pool for sorting, grouping and joining, in bytes. Beyond it sorts and groups spill
     /// to the system's temporary folder. Unlimited where `None`.
     pub memory_limit_bytes: Option<usize>,
+    /// Whether COPY replaces an existing file.
+    pub overwrite: bool,
     /// Whether pages are not compared with their checksums.
     pub no_page_checksums: bool,
     /// The models behind `lsmi(x1, x2, y)`.

@@ -3,8 +3,10 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use super::panics::catch_reader_panics;
 use super::parse::with_deep_stack;
 use super::read_chunks::{ReadChunks, locate_damage};
 use super::request::SqlRequest;
+use super::statement_paths::check_paths;
 
 /// Interval at which the stop flag is polled.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -36,6 +39,9 @@ pub struct Session {
     runtime: Runtime,
     interrupt: Interrupt,
     on_shift: OnShift,
+    overwrite: bool,
+    /// The files behind tables and views, by the names that they were given.
+    tables_read: Mutex<Vec<String>>,
 }
 
 impl Session {
@@ -56,7 +62,29 @@ impl Session {
                 Ok::<_, Error>(context)
             })
         })??;
-        Ok(Self { context, runtime, interrupt, on_shift: request.options.on_shift })
+        let tables_read = request.tables.iter().map(|(_, path)| path.clone()).collect();
+        Ok(Self {
+            context,
+            runtime,
+            interrupt,
+            on_shift: request.options.on_shift,
+            overwrite: request.options.overwrite,
+            tables_read: Mutex::new(tables_read),
+        })
+    }
+
+    /// Checks that statements write over nothing that they read, before they run; `output` is a file
+    /// that takes their rows.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where an output is an input or another output; [`Error::OutputExists`] where
+    /// COPY would replace a file and may not; [`Error::CannotCreate`] and [`Error::NoInput`] of pipes,
+    /// sockets and devices; of stores.
+    pub fn check_paths(&self, sql: &str, output: Option<&Path>) -> Result<()> {
+        let mut tables = self.tables_read.lock().unwrap_or_else(PoisonError::into_inner);
+        let defined = check_paths(sql, output, &tables, self.overwrite)?;
+        tables.extend(defined);
+        Ok(())
     }
 
     /// The DataFusion session context.

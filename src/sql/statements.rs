@@ -29,10 +29,11 @@ impl Session {
     /// rows. Memory holds one batch, or all rows shown where the layout needs them at once.
     ///
     /// # Errors
-    /// The first statement that fails ends the run; see [`convert_error`]. Rows written before
-    /// remain. [`Error::Interrupted`] soon after `stop` is set;
+    /// As for [`Session::check_paths`]. The first statement that fails ends the run; see
+    /// [`convert_error`]. Rows written before remain. [`Error::Interrupted`] soon after `stop` is set;
     /// [`Error::Io`] where `out` fails.
     pub fn run(&self, sql: &str, layout: &Layout, out: &mut dyn Write, stop: &AtomicBool) -> Result<u64> {
+        self.check_paths(sql, None)?;
         self.run_stoppable(stop, |run| execute(run, sql, layout, out))
     }
 }

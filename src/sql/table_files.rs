@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreScheme};
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{DataFiles, DataNames, FoundFile, cannot_open, locate, store_base};
+use crate::storage::{DataFiles, DataNames, FoundFile, cannot_open, last_change, locate, store_base};
 
 use super::errors::convert_error;
 use super::table_format::{OTHER_NAMES, TableFormat};
@@ -43,7 +43,7 @@ pub(super) async fn find_table_files(state: &SessionState, name: &str) -> Result
     let path = expand_home(name);
     let search = path.clone();
     // The search blocks.
-    let found = tokio::task::spawn_blocking(move || find(&search)).await;
+    let found = tokio::task::spawn_blocking(move || data_files_of(&search)).await;
     let found = found.map_err(|e| Error::Internal(format!("the search for files failed: {e}")))??;
     let is_file = found.is_file();
     let files = found.files.into_iter().map(table_file).collect::<Result<Vec<TableFile>>>()?;
@@ -60,9 +60,12 @@ pub(super) async fn find_table_files(state: &SessionState, name: &str) -> Result
     Ok(TableFiles { store_url, store, files, format })
 }
 
-/// Parquet files if there are any; files of the other formats beside them are notes about them,
-/// such as `dataset_info.json`.
-fn find(path: &Path) -> Result<DataFiles> {
+/// The files of a table: Parquet files if there are any; files of the other formats beside them are
+/// notes about them, such as `dataset_info.json`.
+///
+/// # Errors
+/// As for [`DataFiles::find`] and [`DataFiles::require_any`].
+pub fn data_files_of(path: &Path) -> Result<DataFiles> {
     let parquet = DataFiles::find(path, DataNames::PARQUET)?;
     if !parquet.files.is_empty() {
         return Ok(parquet);
@@ -85,7 +88,8 @@ fn local_object(path: &Path) -> Result<ObjectMeta> {
     let location = locate(path)?.key;
     let no_input = |source| cannot_open(path, source);
     let metadata = std::fs::metadata(path).map_err(no_input)?;
-    let last_modified = metadata.modified().map_err(no_input)?.into();
+    // By this time DataFusion knows the footer of an earlier query again.
+    let last_modified = last_change(&metadata).map_err(no_input)?.into();
     Ok(ObjectMeta { location, last_modified, size: metadata.len(), e_tag: None, version: None })
 }
 
@@ -110,7 +114,7 @@ fn common_format(files: &[TableFile]) -> Result<TableFormat> {
     }
 }
 
-fn expand_home(name: &str) -> PathBuf {
+pub(super) fn expand_home(name: &str) -> PathBuf {
     match (name.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => name.into(),

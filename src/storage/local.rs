@@ -1,11 +1,10 @@
 //! A local file as a Parquet source. Positioned reads let any number of readers share one
 //! descriptor; a version taken at opening detects later writes to the file.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -14,8 +13,10 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::error::{Error, Place, Result};
 
 use super::buffer_pool::BufferPool;
+use super::file_version::FileVersion;
 use super::io_errors;
 use super::positioned_io::read_at;
+use super::regular_file::open_regular;
 
 /// Buffer of [`LocalReader`]s, which read page headers; pages are read by `get_bytes`.
 const HEADER_BYTES: usize = 1 << 10;
@@ -46,29 +47,16 @@ pub(in crate::storage) fn is_dangling_link(path: &Path) -> bool {
     path.is_symlink() && std::fs::metadata(path).is_err_and(is_missing)
 }
 
-/// Metadata that differs between two versions of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileVersion {
-    bytes: u64,
-    modified: Option<SystemTime>,
-    /// Device and inode.
-    identity: (u64, u64),
-}
-
 impl LocalFile {
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// [`Error::NoInput`] if it does not exist, is a folder or is not readable; [`Error::BadData`] if
-    /// it is a link that leads nowhere.
+    /// [`Error::NoInput`] if it does not exist, is no regular file or is not readable;
+    /// [`Error::BadData`] if it is a link that leads nowhere.
     pub fn open(path: &Path) -> Result<Self> {
         let no_input = |source| cannot_open(path, source);
-        let file = File::open(path).map_err(no_input)?;
-        let metadata = file.metadata().map_err(no_input)?;
-        if metadata.is_dir() {
-            return Err(no_input(io::Error::from(io::ErrorKind::IsADirectory)));
-        }
-        let version = FileVersion::of(&metadata);
+        let file = open_regular(path).map_err(no_input)?;
+        let version = FileVersion::of_file(&file.metadata().map_err(no_input)?);
         Ok(Self {
             path: path.to_owned(),
             file: Arc::new(file),
@@ -85,16 +73,16 @@ impl LocalFile {
 
     /// Size at opening.
     pub fn bytes(&self) -> u64 {
-        self.version.bytes
+        self.version.bytes()
     }
 
-    /// Time of the last write, as of opening.
-    pub fn modified(&self) -> Option<SystemTime> {
-        self.version.modified
+    /// The version that was opened.
+    pub fn version(&self) -> &FileVersion {
+        &self.version
     }
 
-    /// Checks that the path still names the file that was opened, and that nothing has been
-    /// written to it since.
+    /// Checks that the path still names the file that was opened, and that it has not been changed
+    /// since.
     ///
     /// # Errors
     /// [`Error::Transient`], because the write ends at some time.
@@ -102,7 +90,7 @@ impl LocalFile {
         let changed = |what: String| Error::Transient { place: Place::file(self.path.display()), what };
         let now = std::fs::metadata(&self.path)
             .map_err(|error| changed(format!("the input can no longer be found ({error})")))?;
-        if FileVersion::of(&now) == self.version {
+        if FileVersion::of_file(&now) == self.version {
             Ok(())
         } else {
             Err(changed("the input was changed while it was read".to_owned()))
@@ -148,19 +136,6 @@ impl LocalFile {
     }
 }
 
-impl FileVersion {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        let identity = {
-            use std::os::unix::fs::MetadataExt;
-            (metadata.dev(), metadata.ino())
-        };
-        #[cfg(not(unix))]
-        let identity = (0, 0);
-        Self { bytes: metadata.len(), modified: metadata.modified().ok(), identity }
-    }
-}
-
 /// Records the first system error: the Parquet crate passes on only its text.
 fn record(first: &Mutex<Option<io::Error>>, error: &io::Error) {
     if let Some(code) = error.raw_os_error().filter(|_| error.kind() != io::ErrorKind::Interrupted) {
@@ -187,7 +162,7 @@ impl Read for LocalReader {
 
 impl Length for LocalFile {
     fn len(&self) -> u64 {
-        self.version.bytes
+        self.version.bytes()
     }
 }
 
@@ -200,7 +175,7 @@ impl ChunkReader for LocalFile {
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         // A damaged footer must not cause an allocation larger than the file.
-        if start.saturating_add(length as u64) > self.version.bytes {
+        if start.saturating_add(length as u64) > self.version.bytes() {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the file's end")));
         }
         self.get_head(start, length, length)

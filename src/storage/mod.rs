@@ -4,15 +4,20 @@
 
 pub(crate) mod block_writer;
 mod buffer_pool;
+mod destinations;
 mod direct;
 mod discover;
+mod file_kind;
+mod file_version;
 pub(crate) mod io_errors;
 mod key_listing;
 mod leftovers;
 mod local;
 mod object_store;
 mod output;
+mod path_identity;
 pub(crate) mod positioned_io;
+mod regular_file;
 mod remote;
 mod source_file;
 mod staged;
@@ -23,12 +28,18 @@ mod store_url;
 mod upload;
 
 pub use self::object_store::{exists, read_error, read_object, store_of};
+pub use destinations::Destinations;
 pub use discover::{
     DataFiles, DataNames, FilePair, Files, FoundFile, PartitionValue, Share, create_parent_folder,
-    find_files, partition_integer, partition_value, partition_values,
+    find_files, find_files_of, partition_integer, partition_value, partition_values,
 };
+pub use file_kind::FileKind;
+pub use file_version::{FileVersion, last_change, may_be_newer};
 pub use local::{LocalFile, cannot_open};
 pub use output::Output;
+pub use path_identity::PathIdentity;
+pub use regular_file::{TEXT_BYTES, read_range, read_regular, read_text};
+pub(crate) use regular_file::{open_at_once, require_regular};
 pub use remote::RemoteFile;
 pub use source_file::SourceFile;
 pub use staged::Staged;

@@ -14,6 +14,7 @@ use crate::printable::{redact, shown};
 use crate::threads;
 
 use super::key_listing::list_keys;
+use super::regular_file::too_large;
 use super::store_client::{connect, connect_listing, shared_client};
 use super::store_url::{StoreUrl, escape_segments, object_path};
 
@@ -40,23 +41,35 @@ pub fn exists(path: &Path) -> Result<bool> {
     }
 }
 
-/// All bytes of an object, or `None` if it does not exist. May be called from asynchronous
-/// code, whose thread it blocks.
+/// All bytes of an object of at most this size, or `None` if it does not exist. May be called from
+/// asynchronous code, whose thread it blocks.
 ///
 /// # Errors
-/// As for [`read_error`] and [`store_of`]; [`Error::BadData`] if its key can't be requested.
-pub fn read_object(url: &Path) -> Result<Option<Vec<u8>>> {
+/// As for [`read_error`] and [`store_of`]; [`Error::BadData`] if its key can't be requested or it is
+/// larger.
+pub fn read_object(url: &Path, most_bytes: u64) -> Result<Option<Vec<u8>>> {
     let location = Location::open(url)?;
     let path = location.object()?;
     let store = location.store;
     let (sender, receiver) = mpsc::channel();
     runtime()?.spawn(async move {
-        let bytes = async { store.get(&path).await?.bytes().await };
+        let read = async {
+            let mut content = Vec::new();
+            let mut chunks = store.get(&path).await?.into_stream();
+            while let Some(chunk) = chunks.try_next().await? {
+                content.extend_from_slice(&chunk);
+                if content.len() as u64 > most_bytes {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(content))
+        };
         // The receiver waits below.
-        let _ = sender.send(bytes.await);
+        let _ = sender.send(read.await);
     });
     match receiver.recv() {
-        Ok(Ok(bytes)) => Ok(Some(bytes.into())),
+        Ok(Ok(Some(content))) => Ok(Some(content)),
+        Ok(Ok(None)) => Err(Error::bad_data(Place::file(url.display()), too_large(most_bytes))),
         Ok(Err(error)) if Cause::of(&error) == Cause::Missing => Ok(None),
         Ok(Err(error)) => Err(read_error(url, &error)),
         Err(_) => Err(Error::Internal("a request ended without an answer".to_owned())),
@@ -133,6 +146,11 @@ impl Location {
     /// Whether the store has keys, which can be listed. HTTP servers have files, and few list them.
     pub(super) fn has_keys(&self) -> bool {
         !matches!(self.parsed.scheme, ObjectStoreScheme::Http)
+    }
+
+    /// Whether both are in one store, perhaps in different buckets.
+    pub(super) fn is_in_store_of(&self, other: &Self) -> bool {
+        self.parsed.scheme == other.parsed.scheme
     }
 
     /// The object, to read it.

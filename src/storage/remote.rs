@@ -4,7 +4,6 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use object_store::path::Path as ObjectPath;
@@ -15,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Place, Result};
 
+use super::file_version::FileVersion;
 use super::object_store::{self as store, Location};
 
 /// Size of the first range request. Each sequential request doubles it, up to
@@ -37,6 +37,7 @@ struct Object {
     location: Location,
     path: ObjectPath,
     meta: ObjectMeta,
+    version: FileVersion,
     first_error: Mutex<Option<String>>,
 }
 
@@ -59,7 +60,8 @@ impl RemoteFile {
         let location = Location::open(url)?;
         let path = location.object()?;
         let meta = location.head()?.map_err(|error| location.read_error(error))?;
-        let object = Object { location, path, meta, first_error: Mutex::new(None) };
+        let version = FileVersion::of_object(&meta);
+        let object = Object { location, path, meta, version, first_error: Mutex::new(None) };
         Ok(Self { object: Arc::new(object), window: Arc::default() })
     }
 
@@ -73,9 +75,16 @@ impl RemoteFile {
         self.object.meta.size
     }
 
-    /// Time of the last write, as of opening.
-    pub fn modified(&self) -> SystemTime {
-        self.object.meta.last_modified.into()
+    /// The version that was opened.
+    pub fn version(&self) -> &FileVersion {
+        &self.object.version
+    }
+
+    /// Whether both are objects of one store that sets their times itself. Servers of HTTP give those
+    /// of their files.
+    pub(super) fn shares_clock(&self, other: &Self) -> bool {
+        let (one, other) = (&self.object.location, &other.object.location);
+        one.has_keys() && one.is_in_store_of(other)
     }
 
     /// Checks that the object has not changed since it was opened.
@@ -84,7 +93,7 @@ impl RemoteFile {
     /// [`Error::Transient`].
     pub fn verify_unchanged(&self) -> Result<()> {
         match self.object.location.head()? {
-            Ok(now) if version(&now) == version(&self.object.meta) => Ok(()),
+            Ok(now) if FileVersion::of_object(&now) == self.object.version => Ok(()),
             Ok(_) => Err(self.transient(CHANGED.to_owned())),
             Err(error) => Err(self.transient(describe(&error))),
         }
@@ -93,7 +102,7 @@ impl RemoteFile {
     /// Whether the object is known to have changed since it was opened.
     pub fn has_changed(&self) -> bool {
         match self.object.location.head() {
-            Ok(Ok(now)) => version(&now) != version(&self.object.meta),
+            Ok(Ok(now)) => FileVersion::of_object(&now) != self.object.version,
             Ok(Err(error)) => matches!(error, StoreError::NotFound { .. }),
             Err(_) => false,
         }
@@ -171,11 +180,6 @@ impl RemoteFile {
 }
 
 const CHANGED: &str = "the input was changed while it was read";
-
-/// Metadata that differs between two versions of an object.
-fn version(meta: &ObjectMeta) -> impl PartialEq + use<> {
-    (meta.size, meta.e_tag.clone(), meta.last_modified)
-}
 
 fn describe(error: &StoreError) -> String {
     match error {

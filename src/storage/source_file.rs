@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use parquet::errors::Result as ParquetResult;
@@ -10,6 +9,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use crate::error::{Error, Place, Result};
 
+use super::file_version::FileVersion;
 use super::local::LocalFile;
 use super::remote::RemoteFile;
 use super::store_url::is_url;
@@ -50,11 +50,25 @@ impl SourceFile {
         self.len()
     }
 
-    /// Time of the last write, as of opening.
-    pub fn modified(&self) -> Option<SystemTime> {
+    /// The version that was opened.
+    pub fn version(&self) -> &FileVersion {
         match self {
-            Self::Local(file) => file.modified(),
-            Self::Remote(file) => Some(file.modified()),
+            Self::Local(file) => file.version(),
+            Self::Remote(file) => file.version(),
+        }
+    }
+
+    /// Whether this file may have been written, or put in its place, after another was written.
+    pub fn may_be_newer(&self, than: &Self) -> bool {
+        self.version().may_be_newer(self.path(), than.version())
+    }
+
+    /// Whether the times of both are set by one clock, and nobody else can set them: then they tell
+    /// for certain which is newer.
+    pub fn shares_clock(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Remote(one), Self::Remote(other)) => one.shares_clock(other),
+            _ => false,
         }
     }
 

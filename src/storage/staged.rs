@@ -11,6 +11,7 @@ use crate::error::{Error, Place, Result};
 use super::direct::DirectFile;
 use super::leftovers::{self, SUFFIX, folder_of};
 use super::output::Output;
+use super::regular_file::require_regular;
 use super::store_url::is_url;
 use super::upload::Upload;
 
@@ -97,6 +98,11 @@ fn create_temporary(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
     match std::fs::symlink_metadata(path) {
         Ok(there) if there.is_dir() => return Err(cannot(io::ErrorKind::IsADirectory.into())),
         Ok(_) if !overwrite => return Err(Error::OutputExists(path.to_owned())),
+        // The rename would take the place of a pipe or device.
+        Ok(_) => match std::fs::metadata(path) {
+            Ok(there) if !there.is_dir() => require_regular(&there).map_err(cannot)?,
+            _ => {}
+        },
         _ => {}
     }
     let prefix = leftovers::prefix(name);

@@ -61,7 +61,7 @@ pub(super) fn escape_segments(key: &str) -> String {
 }
 
 /// A file or object as an [`ObjectStore`](object_store::ObjectStore) names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StoreLocation {
     /// The store: `scheme://bucket/`, `scheme://host/` or `file:///`.
     pub base: Url,

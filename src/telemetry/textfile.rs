@@ -1,12 +1,11 @@
 //! The metrics file for node_exporter's textfile collector. It is replaced atomically; the time of
 //! the last success is carried over when a run fails.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use crate::error::{Error, Place, Result};
-use crate::storage::Staged;
+use crate::storage::{Staged, read_text};
 
 /// The metric that is carried over when a run fails.
 const LAST_SUCCESS: &str = "lsmi_etl_last_success_timestamp_seconds";
@@ -38,7 +37,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
 
 /// The time of the last success in seconds since the epoch, from the file of an earlier run.
 pub(super) fn last_success(path: &Path) -> Option<f64> {
-    let text = fs::read_to_string(path).ok()?;
+    let text = read_text(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(LAST_SUCCESS))?;
     line.rsplit(' ').next()?.parse().ok()
 }

@@ -1,11 +1,12 @@
 //! TLS of the exporters: the CA certificates and the client certificate named by the `OTEL_*`
 //! variables. The system's certificate authorities are always trusted.
 
-use std::fs;
+use std::path::Path;
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
 use crate::error::{Error, Result};
+use crate::storage::{TEXT_BYTES, read_regular};
 
 use super::export_settings::signal_setting;
 
@@ -19,9 +20,11 @@ pub(super) fn with_tls(
     variable: &impl Fn(&str) -> Option<String>,
 ) -> Result<ClientBuilder> {
     let file = |what: &str| {
-        signal_setting(signal, what, variable).map(|(name, path)| match fs::read(&path) {
-            Ok(pem) => Ok((format!("{name}={path}"), pem)),
-            Err(e) => Err(Error::Config(format!("{name}={path}: cannot read the file: {e}"))),
+        signal_setting(signal, what, variable).map(|(name, path)| {
+            match read_regular(Path::new(&path), TEXT_BYTES) {
+                Ok(pem) => Ok((format!("{name}={path}"), pem)),
+                Err(e) => Err(Error::Config(format!("{name}={path}: cannot read the file: {e}"))),
+            }
         })
     };
     let mut client = client;

@@ -104,6 +104,132 @@ fn other_values_under_the_same_footer_are_found() {
     assert_eq!(listing(dir.path()), ["in.parquet", "out.parquet"]);
 }
 
+/// 250 rows, and the same with other values of x2 in some of them, so that their footers are equal.
+fn same_footer(changed: std::ops::Range<usize>) -> [RecordBatch; 2] {
+    let rows = rows(250);
+    let mut x2 = vectors(&rows, "x2");
+    let before = replaced(&rows, "x2", crate::harness::files::embeddings(&x2, 4));
+    x2[changed].iter_mut().for_each(|x2| x2.as_mut().unwrap()[3] += 1.0);
+    [before, replaced(&rows, "x2", crate::harness::files::embeddings(&x2, 4))]
+}
+
+fn is_written_long_ago(path: &Path) {
+    let long_ago = SystemTime::now() - Duration::from_secs(100_000);
+    File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+}
+
+#[test]
+fn an_older_file_in_anothers_place_is_found() {
+    // One changed row, in the middle of a page.
+    let [before, after] = same_footer(120..121);
+    for through_link in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        write_plainly(&path("a.parquet"), &before);
+        write_plainly(&path("b.parquet"), &after);
+        is_written_long_ago(&path("a.parquet"));
+        is_written_long_ago(&path("b.parquet"));
+        match through_link {
+            true => std::os::unix::fs::symlink("a.parquet", path("in.parquet")).unwrap(),
+            false => fs::rename(path("a.parquet"), path("in.parquet")).unwrap(),
+        }
+        assert_eq!(annotate(dir.path(), "in.parquet", "out.parquet", &[]).code, 0);
+        let made = fs::read(path("out.parquet")).unwrap();
+        match through_link {
+            true => {
+                std::os::unix::fs::symlink("b.parquet", path("new")).unwrap();
+                fs::rename(path("new"), path("in.parquet")).unwrap();
+            }
+            false => fs::rename(path("b.parquet"), path("in.parquet")).unwrap(),
+        }
+        for more in [&[][..], &["--if-nothing", "exit99"], &["--adjust", "dataset"]] {
+            let ran = annotate(dir.path(), "in.parquet", "out.parquet", more);
+            assert_eq!(ran.code, 73, "{}", ran.stderr);
+        }
+        refused(
+            &annotate(dir.path(), "in.parquet", "out.parquet", &[]),
+            73,
+            &["out.parquet exists, made from an input that has changed since"],
+        );
+        assert!(fs::read(path("out.parquet")).unwrap() == made);
+        assert_eq!(annotate(dir.path(), "in.parquet", "out.parquet", &["--overwrite"]).code, 0);
+        assert!(fs::read(path("out.parquet")).unwrap() != made);
+    }
+}
+
+#[test]
+fn another_folder_in_the_inputs_place_is_found() {
+    // All its times are from before the output was made: a sample of the columns tells it.
+    let [before, after] = same_footer(0..250);
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for (folder, rows) in [("in", &before), ("next", &after)] {
+        fs::create_dir(path(folder)).unwrap();
+        write_plainly(&path(folder).join("a.parquet"), rows);
+        is_written_long_ago(&path(folder).join("a.parquet"));
+    }
+    assert_eq!(annotate(dir.path(), "in", "out", &[]).code, 0);
+    assert_eq!(annotate(dir.path(), "in", "out", &[]).code, 0);
+    fs::rename(path("in"), path("last")).unwrap();
+    fs::rename(path("next"), path("in")).unwrap();
+    refused(
+        &annotate(dir.path(), "in", "out", &[]),
+        73,
+        &["out/a.parquet exists, made from an input that has"],
+    );
+}
+
+#[test]
+fn all_of_an_input_is_compared_where_that_is_asked_for() {
+    // A column of a megabyte, of which one row has changed: between the blocks of a sample.
+    let rows = rows(250);
+    let text = |changed: usize| -> ArrayRef {
+        let text = |row: usize| format!("{:0>5000}", row + usize::from(row == changed) * 1000);
+        Arc::new(arrow::array::StringArray::from_iter_values((0..250).map(text)))
+    };
+    let with = |changed: usize| {
+        let columns = ["x1", "x2", "y"].map(|name| (name, rows.column_by_name(name).unwrap().clone()));
+        crate::harness::files::batch(&[&columns[..], &[("text", text(changed))]].concat())
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for (folder, changed) in [("in", 1000), ("next", 40)] {
+        fs::create_dir(path(folder)).unwrap();
+        write_plainly(&path(folder).join("a.parquet"), &with(changed));
+        is_written_long_ago(&path(folder).join("a.parquet"));
+    }
+    assert_eq!(annotate(dir.path(), "in", "out", &[]).code, 0);
+    assert_eq!(annotate(dir.path(), "in", "out", &["--verify-inputs"]).code, 0);
+    fs::rename(path("in"), path("last")).unwrap();
+    fs::rename(path("next"), path("in")).unwrap();
+    assert_eq!(
+        annotate(dir.path(), "in", "out", &[]).code,
+        0,
+        "the sample has become larger than the test knows"
+    );
+    let ran = annotate(dir.path(), "in", "out", &["--verify-inputs"]);
+    refused(&ran, 73, &["out/a.parquet exists, made from an input that has changed since"]);
+}
+
+#[test]
+fn other_labels_of_the_same_embeddings_are_found() {
+    let rows = rows(250);
+    let y = rows.column_by_name("y").unwrap();
+    let other = arrow::compute::kernels::cmp::eq(y, &arrow::array::Int64Array::new_scalar(0)).unwrap();
+    let other = arrow::compute::cast(&other, y.data_type()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for (folder, rows) in [("in", &rows), ("next", &replaced(&rows, "y", other))] {
+        fs::create_dir(path(folder)).unwrap();
+        write_plainly(&path(folder).join("a.parquet"), rows);
+    }
+    write_plainly(&path("in/a.parquet"), &replaced(&rows, "y", y.clone()));
+    assert_eq!(annotate(dir.path(), "in", "out", &[]).code, 0);
+    fs::rename(path("in"), path("last")).unwrap();
+    fs::rename(path("next"), path("in")).unwrap();
+    refused(&annotate(dir.path(), "in", "out", &[]), 73, &["made from an input that has changed since"]);
+}
+
 #[test]
 fn an_encrypted_file_that_is_delivered_again() {
     let dir = tempfile::tempdir().unwrap();

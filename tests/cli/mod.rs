@@ -7,6 +7,8 @@ mod bench;
 mod columns;
 mod delivered_again;
 mod demo;
+#[cfg(unix)]
+mod destinations;
 mod fit;
 mod fit_beyond_memory;
 mod interrupt;
@@ -14,5 +16,7 @@ mod label_free;
 mod labels;
 mod scheduler;
 mod spark_vectors;
+#[cfg(unix)]
+mod special_files;
 mod usage;
 mod wrong_input;

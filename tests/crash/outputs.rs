@@ -100,6 +100,47 @@ fn an_input_that_is_written_again_is_computed_anew() {
     assert_eq!(names(folder.path()), ["in.parquet", "out.parquet"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn an_input_in_the_place_of_that_of_an_unfinished_run_is_computed_anew() {
+    // Older by the time of its last write, behind a link that is switched over, and in a folder that is.
+    let work = work();
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(100_000);
+    for way in ["rename", "link", "folder"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["now", "next"] {
+            std::fs::create_dir(path(name)).unwrap();
+            std::fs::copy(&work.input, path(name).join("in.parquet")).unwrap();
+            let file = std::fs::File::options().write(true).open(path(name).join("in.parquet")).unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+        let (input, outputs) = (path("here/in.parquet"), path("out"));
+        match way {
+            "link" => std::os::unix::fs::symlink("now", path("here")).unwrap(),
+            _ => std::fs::rename(path("now"), path("here")).unwrap(),
+        }
+        std::fs::create_dir(&outputs).unwrap();
+        begin_and_kill(&input, &outputs);
+        match way {
+            "rename" => std::fs::rename(path("next/in.parquet"), &input).unwrap(),
+            "link" => {
+                std::os::unix::fs::symlink("next", path("new")).unwrap();
+                std::fs::rename(path("new"), path("here")).unwrap();
+            }
+            _ => {
+                std::fs::rename(path("here"), path("last")).unwrap();
+                std::fs::rename(path("next"), path("here")).unwrap();
+            }
+        }
+        let ran = annotated(&input, &outputs.join("out.parquet"), &["--batch-rows", "64"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stderr.contains("the input was written again since an unfinished run"), "{}", ran.stderr);
+        assert_eq!(last_json(&ran)["resumed_rows"], 0, "{way}");
+        assert!(std::fs::read(outputs.join("out.parquet")).unwrap() == work.undisturbed);
+    }
+}
+
 #[test]
 fn what_is_done_is_not_done_again() {
     let work = work();

@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("bundle", &["printable", "error", "storage"]),
     ("samples", &["error", "storage", "parquet_file", "bundle"]),
     ("output", &["error", "memory", "storage", "parquet_file"]),
-    ("provenance", &["error", "interaction", "parquet_file", "bundle", "samples"]),
+    ("provenance", &["error", "interaction", "storage", "parquet_file", "bundle", "samples"]),
     ("engine", &["printable", "error", "threads", "storage", "bundle"]),
     ("evaluate", &["error", "interaction", "storage", "bundle", "samples", "engine"]),
     ("synth", &["error", "interaction", "storage"]),

@@ -101,6 +101,35 @@ fn the_second_run_has_nothing_to_do_until_something_changes() {
 }
 
 #[test]
+fn an_older_file_in_the_place_of_a_source_is_noticed() {
+    let dir = project(
+        "input = 'raw'\noutput = 'out'\n[tables]\nnames = 'names.csv'\n\
+         [[sql]]\nname = 'a'\noutput = 'a.csv'\nquery = 'SELECT * FROM names'\n\
+         [[sql]]\nname = 'b'\noutput = 'b.csv'\nquery = \"SELECT * FROM 'more.csv'\"\n",
+    );
+    let dir = dir.path();
+    let write = |name: &str, text: &str| {
+        fs::write(dir.join(name), text).unwrap();
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(100_000);
+        fs::File::options().write(true).open(dir.join(name)).unwrap().set_modified(long_ago).unwrap();
+    };
+    let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    write("names.csv", "name\nold\n");
+    write("more.csv", "more\nold\n");
+    assert_eq!(run_in(dir, &[]).code, 0);
+    assert_eq!(run_in(dir, &["--if-nothing", "exit99"]).code, 99);
+    for (source, output) in [("names.csv", "a.csv"), ("more.csv", "b.csv")] {
+        assert!(text(output).contains("old"));
+        write("new.csv", &text(source).replace("old", "new"));
+        fs::rename(dir.join("new.csv"), dir.join(source)).unwrap();
+        let ran = run_in(dir, &["--if-nothing", "exit99"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(text(output).contains("new"), "{}", text(output));
+        assert_eq!(run_in(dir, &["--if-nothing", "exit99"]).code, 99);
+    }
+}
+
+#[test]
 fn a_check_that_fails_ends_the_run_and_fails_again() {
     let dir = project(PIPELINE);
     let dir = dir.path();

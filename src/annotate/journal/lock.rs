@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Place, Result};
 use crate::printable::without_secrets;
-use crate::storage::is_url;
+use crate::storage::{is_url, open_at_once};
 
 /// `.OUT.lsmi-journal` in the output's folder. Object stores do not support appending: the journal
 /// of a URL is in the system's folder of temporary files, named by the hash of the URL without its
@@ -38,8 +38,7 @@ pub(super) fn lock(path: &Path, output: &Path) -> Result<File> {
         // The journal holds labels and values of columns that may be encrypted.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path);
-        let file = file.map_err(cannot)?;
+        let file = open_at_once(&mut options, path).map_err(cannot)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

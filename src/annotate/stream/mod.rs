@@ -152,7 +152,7 @@ impl StreamOutputs {
             MainOutput::File(Staged::create(job.output, options.overwrite)?)
         };
         let rejects = options.rejects.as_deref();
-        let rejects = rejects.map(|path| Rejects::create(path, options.overwrite, file, None));
+        let rejects = rejects.map(|path| Rejects::create(path, options, false, file, None));
         Ok(Self { main, rejects: rejects.transpose()? })
     }
 

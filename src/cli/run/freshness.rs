@@ -1,31 +1,25 @@
-//! Freshness of outputs by modification time, as in make: decides whether an output has to be
-//! made again.
+//! Freshness of outputs by time, as in make: decides whether an output has to be made again.
 
-use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
-use crate::storage::find_files;
+use crate::sql::data_files_of;
+use crate::storage::{is_url, may_be_newer};
 
-/// Whether a file exists and is at least as new as all its sources, which are files, folders or
-/// globs. A source that is in an object store or can't be found counts as newer.
+/// Whether a file exists and is newer than all its sources, which are files, folders or globs: newer
+/// than their last write, and than the rename or link that put them in their places. A source that is
+/// in an object store or can't be found counts as newer.
 pub(super) fn is_fresh<'a>(output: &Path, mut sources: impl Iterator<Item = &'a Path>) -> bool {
-    let Some(made) = modified(output) else { return false };
-    sources.all(|source| match find_files(source) {
-        Ok(files) if !files.is_empty() => {
-            files.iter().all(|file| modified(file).is_some_and(|changed| changed <= made))
-        }
-        _ => false,
-    })
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+    let is_older = |source: &Path| {
+        let found = data_files_of(source);
+        found.is_ok_and(|found| found.files.iter().all(|file| !may_be_newer(&file.path, output)))
+    };
+    sources.all(|source| !is_url(source) && is_older(source))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::fs;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 
@@ -35,21 +29,34 @@ mod tests {
         let at = |name: &str, seconds: u64| {
             let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let time = SystemTime::now() + Duration::from_secs(seconds);
             fs::File::create(&path).unwrap().set_modified(time).unwrap();
             path
         };
-        let (report, one, pipeline) = (at("r.html", 20), at("out/a.parquet", 10), at("p.toml", 20));
+        let (one, pipeline, report) = (at("out/a.parquet", 0), at("p.toml", 20), at("r.html", 30));
         let sources = [dir.path().join("out"), pipeline.clone()];
         let fresh = || is_fresh(&report, sources.iter().map(|path| path.as_path()));
         assert!(fresh());
-        at("out/deep/b.parquet", 21);
+        at("out/deep/b.parquet", 40);
         assert!(!fresh());
         fs::remove_dir_all(dir.path().join("out/deep")).unwrap();
-        at("p.toml", 30);
+        at("p.toml", 40);
         assert!(!fresh());
         assert!(!is_fresh(&dir.path().join("absent.html"), [one.as_path()].into_iter()));
         assert!(!is_fresh(&report, [Path::new("s3://bucket/out/")].into_iter()));
         assert!(!is_fresh(&report, [dir.path().join("gone").as_path()].into_iter()));
+    }
+
+    #[test]
+    fn a_source_that_was_put_in_anothers_place_is_newer_whatever_its_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in ["a.parquet", "b.parquet", "r.html"] {
+            fs::write(path(name), name).unwrap();
+        }
+        let long_ago = SystemTime::now() - Duration::from_secs(10_000);
+        fs::File::options().write(true).open(path("b.parquet")).unwrap().set_modified(long_ago).unwrap();
+        fs::rename(path("b.parquet"), path("a.parquet")).unwrap();
+        assert!(!is_fresh(&path("r.html"), [path("a.parquet").as_path()].into_iter()));
     }
 }

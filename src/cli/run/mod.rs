@@ -1,6 +1,7 @@
 //! The `run` subcommand: annotates, queries, checks and reports as a pipeline file defines. Each
 //! step runs the subcommand of its name with the settings in effect.
 
+mod destinations;
 mod freshness;
 mod preview;
 mod steps;
@@ -17,8 +18,10 @@ use serde::Serialize;
 
 use crate::config::{AnnotateSettings, CommandLine, Config, EngineArgs, InputOutput, load};
 use crate::error::{Error, Result};
+use crate::storage::Files;
 use crate::telemetry::Telemetry;
 
+use self::destinations::destinations;
 use self::steps::{StepRunner, StepSummary};
 use super::annotate::{self, AnnotateArgs, Observers, Outcome, with_observers};
 use super::report::ReportSummary;
@@ -152,13 +155,16 @@ pub(super) fn run(
         summary: None,
         engine: config.engine.clone(),
     };
+    let found = annotate::discover(&annotation);
+    let of_run = (args.pipeline.as_path(), args.summary.as_deref());
+    destinations(of_run, &config, annotate::destinations(&annotation, &found)?)?.check()?;
     if args.dry_run {
         let plan = annotate::plan(&annotation, stop)?;
         preview::print_plan(&plan, &config, args.json)?;
         return annotate::check_planned(&plan, &config.annotate).map(|()| ExitCode::SUCCESS);
     }
     let summary = with_observers(&config.annotate, telemetry, stop, |observers| {
-        let (summary, checked) = run_steps(args, &config, &annotation, observers, stop)?;
+        let (summary, checked) = run_steps(args, &config, (&annotation, found?), observers, stop)?;
         output::results(&summary, args.summary.as_deref(), args.json)?;
         checked.map(|()| summary)
     })?;
@@ -170,12 +176,12 @@ pub(super) fn run(
 fn run_steps(
     args: &RunArgs,
     config: &Config,
-    annotation: &AnnotateArgs,
+    (annotation, files): (&AnnotateArgs, Option<Files>),
     observers: Observers<'_>,
     stop: &AtomicBool,
 ) -> Result<(PipelineSummary, Result<()>)> {
     let start = Instant::now();
-    let Some(outcome) = annotate::annotate(annotation, observers, stop)? else {
+    let Some(outcome) = annotate::annotate(annotation, files, observers, stop)? else {
         return Err(Error::Internal("the output of a pipeline was closed".to_owned()));
     };
     // With if_nothing, an empty input is no error: there are no rows to query or to report on.

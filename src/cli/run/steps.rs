@@ -11,6 +11,8 @@ use serde::Serialize;
 use crate::config::{Config, Query, ReportSettings};
 use crate::error::{Error, Place, Result};
 use crate::printable::without_secrets;
+use crate::sql::StatementPaths;
+use crate::storage::is_url;
 
 use super::super::report::{self, ReportArgs, ReportSummary};
 use super::super::sql::{self, SqlArgs};
@@ -68,8 +70,10 @@ impl StepRunner<'_> {
             rows,
             seconds: start.elapsed().as_secs_f64(),
         };
+        let named = self.named_files(&query.sql)?;
         let tables = self.config.tables.iter().map(|(_, path)| Path::new(path));
-        if self.is_up_to_date(step.output.as_deref(), tables.chain(step.file.as_deref())) {
+        let sources = tables.chain(step.file.as_deref()).chain(named.iter().map(Path::new));
+        if self.is_up_to_date(step.output.as_deref(), sources) {
             tracing::info!("{kind} {}: its output is up to date", step.name);
             return Ok(summary(None));
         }
@@ -86,6 +90,18 @@ impl StepRunner<'_> {
                 Err(Error::bad_data(Place::file(&query.place), what))
             }
         }
+    }
+
+    /// The files that statements name as tables.
+    fn named_files(&self, sql: &str) -> Result<Vec<String>> {
+        let statements = StatementPaths::parse(sql)?;
+        let names = statements.into_iter().flat_map(|statement| statement.reads);
+        // Other names are views, or tables of the pipeline.
+        let is_file = |name: &String| {
+            name.contains(['*', '?', '[']) || is_url(Path::new(name)) || Path::new(name).exists()
+        };
+        let is_table = |name: &String| self.config.tables.iter().any(|(table, _)| table == name);
+        Ok(names.filter(|name| is_file(name) && !is_table(name)).collect())
     }
 
     fn sql_args(&self, query: &Query) -> SqlArgs {

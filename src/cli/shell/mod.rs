@@ -12,11 +12,13 @@ mod line_editor;
 mod meta_command;
 mod sink;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Place, Result};
 use crate::sql::{Layout, Session, SqlRequest};
+use crate::storage::read_text;
 
 use self::line_editor::{Line, LineEditor};
 use self::meta_command::MetaCommand;
@@ -173,7 +175,7 @@ impl Shell<'_> {
                 "{path}: \\i is nested too deep; does the file include itself?"
             )));
         }
-        let text = std::fs::read_to_string(path)
+        let text = read_text(Path::new(path))
             .map_err(|source| Error::NoInput { place: Place::file(path), source })?;
         let mut statement = String::new();
         for line in text.lines() {

@@ -54,6 +54,7 @@ impl FileSink {
         layout: &Layout,
         stop: &AtomicBool,
     ) -> Result<u64> {
+        session.check_paths(sql, Some(&self.path))?;
         let layout = Layout { format: self.format.unwrap_or(layout.format), width: None, ..*layout };
         let before = self.staged.bytes()?;
         let mut out = BufWriter::with_capacity(1 << 16, self.staged.writer()?);

@@ -31,6 +31,7 @@ use sha2::{Digest, Sha256};
 use crate::bundle::{FittedFolds, RowHasher};
 use crate::error::{Error, Result};
 use crate::provenance::InputOrigin;
+use crate::storage::FileVersion;
 
 use super::classifier_data::ClassifierData;
 use super::diagnostics::Diagnostics;
@@ -67,13 +68,15 @@ pub(super) struct StreamedFit<'a> {
     pub sample_rows: usize,
     /// Whether to continue an unfinished fit.
     pub resume: bool,
+    /// The file that holds the rows of a stream.
+    pub stream: Option<&'a Path>,
 }
 
 /// Everything that the stored rows and the models depend on.
 #[derive(Serialize)]
 struct Work<'a> {
     version: &'a str,
-    inputs: Vec<InputOrigin>,
+    inputs: Vec<(InputOrigin, Option<FileVersion>)>,
     group: Option<&'a str>,
     key: &'a [String],
     recipe: String,
@@ -165,7 +168,8 @@ impl StreamedFit<'_> {
         let columns = [request.x1.0, request.x2.0, request.label.unwrap_or_default()];
         let mut inputs = Vec::new();
         self.source.files.for_each(|input| {
-            inputs.push(InputOrigin::of_file(input, columns)?);
+            let version = (self.stream != Some(input.file().path())).then(|| input.file().version().clone());
+            inputs.push((InputOrigin::of_file(input, columns)?, version));
             Ok(())
         })?;
         let work = Work {

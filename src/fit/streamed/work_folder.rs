@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Place, Result};
 use crate::samples::FateCounts;
+use crate::storage::{open_at_once, read_regular};
 
 /// The rows that are in the folder, all of them written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,8 +44,14 @@ impl WorkFolder {
         let name = bundle.file_name().unwrap_or_else(|| "bundle".as_ref()).to_string_lossy();
         let path = bundle.with_file_name(format!(".{name}.lsmi-fit"));
         let cannot = |source| Error::CannotCreate { path: path.clone(), source };
+        // What it holds is removed later, and that must not be another folder's.
+        if path.is_symlink() {
+            return Err(cannot(io::Error::new(io::ErrorKind::InvalidInput, "it is a link; remove it")));
+        }
         fs::create_dir_all(&path).map_err(cannot)?;
-        let lock = File::create(path.join("lock")).map_err(cannot)?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        let lock = open_at_once(&mut options, &path.join("lock")).map_err(cannot)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -121,7 +128,7 @@ impl WorkFolder {
 
     fn load<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.path.join(name);
-        match fs::read(&path) {
+        match read_regular(&path, u64::MAX) {
             Ok(bytes) => Ok(rmp_serde::from_slice(&bytes)
                 .inspect_err(|error| tracing::debug!("{}: {error}", path.display()))
                 .ok()),

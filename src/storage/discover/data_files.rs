@@ -7,13 +7,15 @@ use object_store::ObjectMeta;
 
 use crate::error::Result;
 use crate::storage::object_store::is_url;
+use crate::storage::path_identity::resolve;
+use crate::storage::regular_file::require_regular;
 
 use super::found_file::{DataNames, FoundFile, no_input};
 use super::local::{self, Glob};
 use super::remote::{Prefix, Search};
 
 /// The data files that a path names, ordered by their relative paths.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataFiles {
     /// The path as given.
     pub input: PathBuf,
@@ -23,7 +25,7 @@ pub struct DataFiles {
     names: DataNames,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     File,
     Folder(PathBuf),
@@ -38,8 +40,8 @@ impl DataFiles {
     /// object store. An empty result is no error: see [`Self::require_any`].
     ///
     /// # Errors
-    /// [`Error::NoInput`](crate::Error::NoInput) if `input` does not exist or a folder is not
-    /// readable; [`Error::Usage`](crate::Error::Usage) if it is not a valid glob; for URLs also
+    /// [`Error::NoInput`](crate::Error::NoInput) if `input` does not exist, is a pipe, socket or
+    /// device, or a folder is not readable; [`Error::Usage`](crate::Error::Usage) if it is not a valid glob; for URLs also
     /// [`Error::Transient`](crate::Error::Transient) and [`Error::Config`](crate::Error::Config).
     pub fn find(input: &Path, names: DataNames) -> Result<Self> {
         let (source, mut files) = if is_url(input) {
@@ -53,9 +55,12 @@ impl DataFiles {
         } else {
             match std::fs::metadata(input) {
                 Ok(metadata) if metadata.is_dir() => {
-                    (Source::Folder(local::resolve(input)), local::folder(input, names)?)
+                    (Source::Folder(resolve(input)), local::folder(input, names)?)
                 }
-                Ok(metadata) => (Source::File, vec![Self::one(input, metadata.len(), None)]),
+                Ok(metadata) => {
+                    require_regular(&metadata).map_err(|source| no_input(input, source))?;
+                    (Source::File, vec![Self::one(input, metadata.len(), None)])
+                }
                 Err(_) if local::has_wildcard(input.as_os_str()) => {
                     let glob = Glob::new(input)?;
                     let files = glob.files(names)?;
@@ -89,7 +94,7 @@ impl DataFiles {
     pub(super) fn would_find(&self, path: &Path) -> bool {
         match &self.source {
             Source::File => false,
-            Source::Folder(folder) => !is_url(path) && local::resolve(path).starts_with(folder),
+            Source::Folder(folder) => !is_url(path) && resolve(path).starts_with(folder),
             Source::Glob(glob) => !is_url(path) && glob.matches(path, self.names),
             Source::Prefix(prefix) => prefix.matches(path, self.names),
         }

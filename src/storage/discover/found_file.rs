@@ -1,12 +1,12 @@
 //! A file found by a search, and the filter of file names.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use object_store::ObjectMeta;
 
 use crate::error::{Error, Place};
+use crate::storage::regular_file::open_regular;
 
 /// The first bytes of every Parquet file.
 pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";
@@ -26,7 +26,7 @@ pub struct FoundFile {
 }
 
 /// The names that a search takes for data files.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataNames {
     /// Endings without their dot, in lower case. Those of a file may be in any case.
     endings: &'static [&'static str],
@@ -71,7 +71,7 @@ impl DataNames {
 /// Whether a local file begins like a Parquet file.
 pub(super) fn begins_like_parquet(path: &Path) -> io::Result<bool> {
     let mut head = Vec::with_capacity(PARQUET_MAGIC.len());
-    File::open(path)?.take(PARQUET_MAGIC.len() as u64).read_to_end(&mut head)?;
+    open_regular(path)?.take(PARQUET_MAGIC.len() as u64).read_to_end(&mut head)?;
     Ok(head == PARQUET_MAGIC)
 }
 

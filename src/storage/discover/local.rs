@@ -1,15 +1,15 @@
 //! Search in the local file system, below a folder or by a glob.
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, Result};
-use crate::storage::local::is_dangling_link;
+use crate::storage::path_identity::resolve;
 
-use super::found_file::{Candidate, DataNames, FoundFile, begins_like_parquet, no_input};
+use super::found_file::{Candidate, DataNames, FoundFile};
+use super::walk::{Selection, files_below};
 
 /// Shell rules: `*` matches within one folder and skips hidden files.
 pub(super) const SHELL_RULES: MatchOptions =
@@ -20,124 +20,66 @@ pub(super) fn has_wildcard(path: &OsStr) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
-/// The data files below a folder. Symbolic links are followed except for cycles.
+/// The data files below a folder.
 pub(super) fn folder(folder: &Path, names: DataNames) -> Result<Vec<FoundFile>> {
-    let mut found = Vec::new();
-    walk(folder, Path::new(""), names, &mut Vec::new(), &mut found)?;
-    Ok(found)
+    files_below(folder, &names)
 }
 
-fn walk(
-    folder: &Path,
-    relative: &Path,
-    names: DataNames,
-    above: &mut Vec<PathBuf>,
-    found: &mut Vec<FoundFile>,
-) -> Result<()> {
-    let real = folder.canonicalize().map_err(|source| no_input(folder, source))?;
-    if above.contains(&real) {
-        return Ok(());
+impl Selection for DataNames {
+    fn judge(&self, relative: &Path) -> Candidate {
+        DataNames::judge(*self, relative)
     }
-    above.push(real);
-    for entry in std::fs::read_dir(folder).map_err(|source| no_input(folder, source))? {
-        let name = entry.map_err(|source| no_input(folder, source))?.file_name();
-        let (path, relative) = (folder.join(&name), relative.join(&name));
-        let file = names.judge(&relative);
-        // A folder is searched if a file in it would be a data file.
-        let may_be_folder = names.judge(&relative.join("part")) != Candidate::No;
-        if file == Candidate::No && !may_be_folder {
-            continue;
-        }
-        let metadata = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata,
-            // A dangling link that does not name a data file is ignored.
-            Err(_) if file != Candidate::Data => continue,
-            Err(_) if is_dangling_link(&path) => {
-                found.push(dangling(path, relative));
-                continue;
-            }
-            Err(source) => return Err(no_input(&path, source)),
-        };
-        if metadata.is_dir() {
-            if may_be_folder {
-                walk(&path, &relative, names, above, found)?;
-            }
-        } else if is_data(&path, file, &metadata)? {
-            found.push(FoundFile { path, relative, bytes: metadata.len(), object: None });
-        }
-    }
-    above.pop();
-    Ok(())
-}
 
-/// A dangling link that names a data file. It is found, so that its reader names it as a bad file and
-/// the others are read.
-fn dangling(path: PathBuf, relative: PathBuf) -> FoundFile {
-    FoundFile { path, relative, bytes: 0, object: None }
-}
-
-fn is_data(path: &Path, name: Candidate, metadata: &Metadata) -> Result<bool> {
-    match name {
-        Candidate::Data => Ok(metadata.is_file()),
-        Candidate::Perhaps if metadata.is_file() => {
-            begins_like_parquet(path).map_err(|source| no_input(path, source))
-        }
-        _ => Ok(false),
+    fn may_hold(&self, relative: &Path) -> bool {
+        DataNames::judge(*self, &relative.join("part")) != Candidate::No
     }
 }
 
 /// A glob below a folder: the longest part of the path that exists, in which brackets and the like
 /// are what they are.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Glob {
     base: PathBuf,
     /// The pattern of paths below the base.
-    pattern: String,
+    pattern: Pattern,
+    /// The patterns of the folders on the way, as far as they are known: up to the first `**`.
+    folders: Vec<Pattern>,
+    /// Whether folders below those are searched, too.
+    is_recursive: bool,
 }
 
 impl Glob {
     pub(super) fn new(path: &Path) -> Result<Self> {
-        // The glob crate returns paths without a leading "./".
         let path = path.strip_prefix(".").unwrap_or(path);
         let exists = |above: &&Path| above.as_os_str().is_empty() || above.exists();
         let base = path.ancestors().skip(1).find(exists).unwrap_or(Path::new(""));
-        let pattern = path.strip_prefix(base).unwrap_or(path).to_str().map(str::to_owned);
-        let pattern =
-            pattern.ok_or_else(|| Error::Usage(format!("{}: a glob must be UTF-8", path.display())))?;
-        Ok(Self { base: base.to_owned(), pattern })
+        let pattern = path.strip_prefix(base).unwrap_or(path);
+        let parts: Option<Vec<&str>> = pattern.iter().map(OsStr::to_str).collect();
+        let parts = parts.ok_or_else(|| Error::Usage(format!("{}: a glob must be UTF-8", path.display())))?;
+        let parse = |text: &str| {
+            Pattern::new(text).map_err(|error| Error::Usage(format!("{text}: not a glob: {}", error.msg)))
+        };
+        let known = parts.iter().position(|part| *part == "**").unwrap_or(parts.len().saturating_sub(1));
+        Ok(Self {
+            base: base.to_owned(),
+            pattern: parse(&parts.join("/"))?,
+            folders: parts.iter().take(known).map(|part| parse(part)).collect::<Result<_>>()?,
+            is_recursive: parts.contains(&"**"),
+        })
     }
 
     /// The data files that match.
+    ///
+    /// # Errors
+    /// As for [`files_below`].
     pub(super) fn files(&self, names: DataNames) -> Result<Vec<FoundFile>> {
-        let base = self.base.to_str();
-        let base = base.ok_or_else(|| Error::Usage(format!("{}: not UTF-8", self.base.display())))?;
-        let path = Path::new(&Pattern::escape(base)).join(&self.pattern);
-        let paths = glob::glob_with(&path.to_string_lossy(), SHELL_RULES)
-            .map_err(|error| Error::Usage(format!("{}: not a glob: {}", self.pattern, error.msg)))?;
-        let mut found = Vec::new();
-        for path in paths {
-            let path = path.map_err(|error| {
-                let folder = error.path().to_path_buf();
-                no_input(&folder, error.into())
-            })?;
-            let relative = path.strip_prefix(&self.base).unwrap_or(&path).to_owned();
-            let name = names.judge(&relative);
-            if name != Candidate::No {
-                let metadata = match std::fs::metadata(&path) {
-                    Ok(metadata) => metadata,
-                    Err(_) if is_dangling_link(&path) => {
-                        if name == Candidate::Data {
-                            found.push(dangling(path, relative));
-                        }
-                        continue;
-                    }
-                    Err(source) => return Err(no_input(&path, source)),
-                };
-                if is_data(&path, name, &metadata)? {
-                    found.push(FoundFile { path, relative, bytes: metadata.len(), object: None });
-                }
-            }
+        let base = if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base };
+        if !base.is_dir() {
+            return Ok(Vec::new());
         }
+        let mut found = files_below(base, &Matches { glob: self, names })?;
+        // The paths are as they would be typed: without "./".
+        found.iter_mut().for_each(|file| file.path = self.base.join(&file.relative));
         Ok(found)
     }
 
@@ -146,18 +88,30 @@ impl Glob {
         let base = if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base };
         let base = resolve(base);
         let Ok(relative) = resolve(path).strip_prefix(&base).map(Path::to_owned) else { return false };
-        let pattern = Pattern::new(&self.pattern);
-        names.judge(&relative) != Candidate::No
-            && pattern.is_ok_and(|pattern| pattern.matches_path_with(&relative, SHELL_RULES))
+        Matches { glob: self, names }.judge(&relative) != Candidate::No
     }
 }
 
-/// The absolute path, with symbolic links resolved in the part of it that exists.
-pub(super) fn resolve(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let real = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    match real {
-        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
-        None => path,
+/// The data files that match a glob.
+struct Matches<'a> {
+    glob: &'a Glob,
+    names: DataNames,
+}
+
+impl Selection for Matches<'_> {
+    fn judge(&self, relative: &Path) -> Candidate {
+        match self.glob.pattern.matches_path_with(relative, SHELL_RULES) {
+            true => self.names.judge(relative),
+            false => Candidate::No,
+        }
+    }
+
+    fn may_hold(&self, relative: &Path) -> bool {
+        let Glob { folders, is_recursive, .. } = self.glob;
+        let mut known = folders.iter().zip(relative.iter());
+        let fits = |pattern: &Pattern, name: &OsStr| pattern.matches_path_with(Path::new(name), SHELL_RULES);
+        self.names.may_hold(relative)
+            && (*is_recursive || relative.iter().count() <= folders.len())
+            && known.all(|(pattern, name)| fits(pattern, name))
     }
 }

@@ -8,12 +8,15 @@ mod local;
 mod partitions;
 mod remote;
 mod share;
+mod walk;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
 use super::object_store::{is_url, join_path};
+use super::path_identity::PathIdentity;
 
 pub use data_files::DataFiles;
 pub use found_file::{DataNames, FoundFile};
@@ -37,10 +40,10 @@ pub struct FilePair {
 /// The files of a run, ordered by their paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
-    input: PathBuf,
+    /// The search for the inputs, without its result.
+    search: DataFiles,
     output: PathBuf,
     pairs: Vec<FilePair>,
-    is_file: bool,
 }
 
 impl Files {
@@ -51,7 +54,7 @@ impl Files {
     /// As for [`DataFiles::find`]; [`Error::Usage`] if files of a folder or glob would be written to
     /// a file, among the inputs, or to the same output.
     pub fn discover(input: &Path, output: &Path) -> Result<Self> {
-        let found = DataFiles::find(input, DataNames::PARQUET)?;
+        let mut found = DataFiles::find(input, DataNames::PARQUET)?;
         let is_file = found.is_file();
         if !is_file && std::fs::metadata(output).is_ok_and(|there| !there.is_dir()) {
             return Err(Error::Usage(format!(
@@ -76,13 +79,24 @@ impl Files {
                 a.output.display()
             )));
         }
-        if let Some(pair) = pairs.iter().find(|pair| found.would_find(&pair.output)) {
-            return Err(Error::Usage(format!(
+        found.files.clear();
+        let files = Self { search: found, output: output.into(), pairs };
+        files.pairs.iter().try_for_each(|pair| files.check_outside(&pair.output))?;
+        Ok(files)
+    }
+
+    /// Checks that an output would not be found among the inputs.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_outside(&self, output: &Path) -> Result<()> {
+        match self.search.would_find(output) {
+            true => Err(Error::Usage(format!(
                 "{} would be written among the inputs, and the next run would take it for one; write elsewhere",
-                pair.output.display()
-            )));
+                output.display()
+            ))),
+            false => Ok(()),
         }
-        Ok(Self { input: found.input, output: output.into(), pairs, is_file })
     }
 
     /// Fails if there are no files.
@@ -90,7 +104,7 @@ impl Files {
     /// # Errors
     /// [`Error::NoInput`].
     pub fn require_any(self) -> Result<Self> {
-        if self.pairs.is_empty() { Err(data_files::nothing_found(&self.input)) } else { Ok(self) }
+        if self.pairs.is_empty() { Err(data_files::nothing_found(&self.search.input)) } else { Ok(self) }
     }
 
     /// The files of one share, balanced by bytes. The shares 1/N to N/N hold every file once;
@@ -115,12 +129,12 @@ impl Files {
 
     /// Whether the input was given as one file, so that the output is a file, too.
     pub fn is_file(&self) -> bool {
-        self.is_file
+        self.search.is_file()
     }
 
     /// The input as given.
     pub fn input(&self) -> &Path {
-        &self.input
+        &self.search.input
     }
 
     /// The output as given.
@@ -145,6 +159,18 @@ fn same_output(pairs: &[FilePair]) -> Option<(&FilePair, &FilePair)> {
 pub fn find_files(input: &Path) -> Result<Vec<PathBuf>> {
     let found = DataFiles::find(input, DataNames::PARQUET)?.require_any()?;
     Ok(found.files.into_iter().map(|file| file.path).collect())
+}
+
+/// The Parquet files that several paths name, each once, in the order of the paths.
+///
+/// # Errors
+/// As for [`find_files`].
+pub fn find_files_of(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let (mut files, mut known) = (Vec::new(), HashSet::new());
+    for input in inputs {
+        files.extend(find_files(input)?.into_iter().filter(|file| known.insert(PathIdentity::of(file))));
+    }
+    Ok(files)
 }
 
 /// Creates the parent folder of a file. Object stores have no folders.

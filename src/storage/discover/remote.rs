@@ -20,7 +20,7 @@ pub(super) enum Search {
 }
 
 /// A prefix to list, and the glob that paths below it must match.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Prefix {
     base: PathBuf,
     pattern: Option<Pattern>,

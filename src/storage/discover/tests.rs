@@ -111,6 +111,53 @@ fn links_are_followed_and_circles_are_not() {
     assert_eq!(through.exit_code(), 64);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_is_found_once_whatever_leads_to_it() {
+    use std::os::unix::fs::symlink;
+    let dir = files(&["in/z/deep/f.parquet"]);
+    let path = |name: &str| dir.path().join("in").join(name);
+    // Links before and after the folder by name, to it, to what is above it, and to the file.
+    symlink("z", path("a")).unwrap();
+    symlink(".", path("b")).unwrap();
+    symlink("..", path("z/deep/up")).unwrap();
+    symlink("../..", path("z/deep/top")).unwrap();
+    symlink("z/deep/f.parquet", path("c.parquet")).unwrap();
+    std::fs::hard_link(path("z/deep/f.parquet"), path("z/deep/g.parquet")).unwrap();
+    for input in ["in", "in/**/*.parquet", "in/*/**/*.parquet"] {
+        assert_eq!(outputs(&dir, input), ["z/deep/f.parquet"], "{input}");
+    }
+    // What is named is meant.
+    assert_eq!(outputs(&dir, "in/a/*/*.parquet"), ["deep/f.parquet"]);
+    assert_eq!(outputs(&dir, "in/*.parquet"), ["c.parquet"]);
+    let named = [path("c.parquet"), path("z/deep/f.parquet"), path("a"), dir.path().join("in")];
+    assert_eq!(find_files_of(&named).unwrap(), [path("c.parquet")]);
+}
+
+#[test]
+fn a_glob_looks_into_the_folders_that_it_names() {
+    let dir = files(&[
+        "in/a/x/1.parquet",
+        "in/b/x/1.parquet",
+        "in/b/x/y/2.parquet",
+        "in/b/3.parquet",
+        "in/ä/x/1.parquet",
+    ]);
+    assert_eq!(outputs(&dir, "in/?/x/*.parquet"), ["a/x/1.parquet", "b/x/1.parquet", "ä/x/1.parquet"]);
+    assert_eq!(outputs(&dir, "in/b*/**/*.parquet"), ["b/3.parquet", "b/x/1.parquet", "b/x/y/2.parquet"]);
+    assert_eq!(outputs(&dir, "in/**/y/*.parquet"), ["b/x/y/2.parquet"]);
+    assert_eq!(outputs(&dir, "in//[ab]//x/*.parquet"), ["a/x/1.parquet", "b/x/1.parquet"]);
+    assert_eq!(outputs(&dir, "in/**/x/**/*.parquet").len(), 4);
+    #[cfg(unix)]
+    {
+        // A folder that no file of the pattern can be in is not read.
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(dir.path().join("in/a"), std::fs::Permissions::from_mode(0o000)).unwrap();
+        assert_eq!(outputs(&dir, "in/b*/x/*.parquet"), ["b/x/1.parquet"]);
+        std::fs::set_permissions(dir.path().join("in/a"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
 #[test]
 fn shares_of_a_plan() {
     let names: Vec<String> = (0..7).map(|i| format!("in/{}.parquet", "x".repeat(i * i + 1))).collect();

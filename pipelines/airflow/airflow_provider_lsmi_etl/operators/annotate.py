@@ -43,6 +43,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param adjust: ``none`` or ``dataset``
     :param files_per_job: ``I/N``, a share of the files (templated)
     :param overwrite: replace outputs made from other input or by another bundle
+    :param verify_inputs: compare all of every input with the output made of it, before it is taken for done
     :param skip_if_nothing: skip the task and its downstream tasks if there is nothing to do
     :param options: further command-line arguments (templated)
     """
@@ -82,6 +83,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         adjust: str | None = None,
         files_per_job: str | None = None,
         overwrite: bool = False,
+        verify_inputs: bool = False,
         skip_if_nothing: bool = True,
         options: Sequence[str] = (),
         **kwargs: Any,
@@ -108,6 +110,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.adjust = adjust
         self.files_per_job = files_per_job
         self.overwrite = overwrite
+        self.verify_inputs = verify_inputs
         self.skip_if_nothing = skip_if_nothing
         self.options = options
 
@@ -127,6 +130,7 @@ class LsmiAnnotateOperator(LsmiOperator):
             "adjust": self.adjust,
             "files-per-job": self.files_per_job,
             "overwrite": self.overwrite,
+            "verify-inputs": self.verify_inputs,
             "if-nothing": "exit99" if self.skip_if_nothing else "exit0",
         }
         return ["annotate", self.input_path, self.output_path, "--json", *typed(flags), *map(str, self.options)]

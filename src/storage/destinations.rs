@@ -1,0 +1,297 @@
+//! The paths that a command reads and writes, compared before it starts: no output may take the place
+//! of an input or of another output, by whatever name, nor of a file of another kind without
+//! `--overwrite`.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+use super::discover::{DataFiles, DataNames};
+use super::file_kind::FileKind;
+use super::object_store::read_object;
+use super::path_identity::{PathIdentity, resolve};
+use super::regular_file::{TEXT_BYTES, require_regular};
+use super::stdio::is_stdio;
+use super::store_url::is_url;
+
+/// The paths of a command. Those that are `-` are not compared.
+#[derive(Debug, Default)]
+pub struct Destinations {
+    read: Vec<NamedPath>,
+    searched: Vec<(PathBuf, DataNames)>,
+    written: Vec<NamedPath>,
+    folders: Vec<NamedPath>,
+}
+
+/// A path, and what it is to the command, for messages.
+#[derive(Debug, Clone)]
+struct NamedPath {
+    what: &'static str,
+    path: PathBuf,
+    /// The input that it may replace, because it holds all of it.
+    over: Option<PathBuf>,
+}
+
+impl NamedPath {
+    fn new(what: &'static str, path: &Path) -> Self {
+        Self { what, path: path.to_owned(), over: None }
+    }
+}
+
+impl Destinations {
+    /// Adds a file that is read.
+    pub fn reads(&mut self, what: &'static str, path: &Path) {
+        if !is_stdio(path) {
+            self.read.push(NamedPath::new(what, path));
+        }
+    }
+
+    /// Adds the files of a local folder, such as a bundle.
+    pub fn reads_folder(&mut self, what: &'static str, folder: &Path) {
+        if is_url(folder) {
+            return;
+        }
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            self.reads(what, &entry.path());
+        }
+    }
+
+    /// Adds the data files that a path, glob or URL names. They are listed only where an output is one
+    /// of them perhaps.
+    pub fn searches(&mut self, path: &Path, names: DataNames) {
+        if !is_stdio(path) {
+            self.searched.push((path.to_owned(), names));
+        }
+    }
+
+    /// Adds a file that is written.
+    pub fn writes(&mut self, what: &'static str, path: &Path) {
+        if !is_stdio(path) {
+            self.written.push(NamedPath::new(what, path));
+        }
+    }
+
+    /// Adds a file that is written and holds all of an input, which it may replace.
+    pub fn writes_over(&mut self, what: &'static str, path: &Path, input: &Path) {
+        if !is_stdio(path) {
+            self.written.push(NamedPath { over: Some(input.to_owned()), ..NamedPath::new(what, path) });
+        }
+    }
+
+    /// Adds a file that is written and replaces one of its kind.
+    ///
+    /// # Errors
+    /// [`Error::OtherKind`] where a file of another kind is there, unless `overwrite` is given;
+    /// [`Error::CannotCreate`] where it can't be read; of a store.
+    pub fn writes_kind(
+        &mut self,
+        what: &'static str,
+        path: &Path,
+        kind: FileKind,
+        overwrite: bool,
+    ) -> Result<()> {
+        self.writes(what, path);
+        if overwrite || is_stdio(path) {
+            return Ok(());
+        }
+        let found = match is_url(path) {
+            true => read_object(path, TEXT_BYTES)?.and_then(|content| FileKind::of_content(&content)),
+            false => FileKind::of(path).or_else(|source| match source.kind() {
+                // Whoever writes it says that this can't be.
+                ErrorKind::NotADirectory | ErrorKind::IsADirectory => Ok(None),
+                _ => Err(Error::CannotCreate { path: path.to_owned(), source }),
+            })?,
+        };
+        match found {
+            Some(found) if !kind.may_replace(found) => {
+                Err(Error::OtherKind { path: path.to_owned(), what: format!("{found}, not {kind}") })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a local folder that is written as a whole: what is in it is replaced.
+    pub fn writes_folder(&mut self, what: &'static str, folder: &Path) {
+        self.folders.push(NamedPath::new(what, folder));
+    }
+
+    /// Compares all paths.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where two outputs are one file, or an output is an input;
+    /// [`Error::CannotCreate`] where an output is a pipe, socket or device.
+    pub fn check(mut self) -> Result<()> {
+        for NamedPath { path, .. } in self.written.iter().filter(|output| !is_url(&output.path)) {
+            match std::fs::metadata(path) {
+                Ok(metadata) if !metadata.is_dir() => require_regular(&metadata)
+                    .map_err(|source| Error::CannotCreate { path: path.clone(), source })?,
+                _ => {}
+            }
+        }
+        self.list_searched();
+        let mut known: HashMap<PathIdentity, &NamedPath> = HashMap::new();
+        for input in &self.read {
+            known.entry(PathIdentity::of(&input.path)).or_insert(input);
+        }
+        for output in &self.written {
+            let over = output.over.as_deref().map(PathIdentity::of);
+            match known.entry(PathIdentity::of(&output.path)) {
+                Entry::Vacant(free) => _ = free.insert(output),
+                Entry::Occupied(taken) if over.as_ref() == Some(taken.key()) => {}
+                Entry::Occupied(taken) => return Err(same_file(output, taken.get())),
+            }
+        }
+        self.check_folders()
+    }
+
+    /// Nothing that is read or written may lie in a folder that is replaced.
+    fn check_folders(&self) -> Result<()> {
+        for folder in &self.folders {
+            let within = resolve(&folder.path);
+            let mut others = self.read.iter().chain(&self.written).filter(|other| !is_url(&other.path));
+            if let Some(other) = others.find(|other| resolve(&other.path).starts_with(&within)) {
+                return Err(Error::Usage(format!(
+                    "{}, {}, lies in {}, {}, which is written as a whole; name another folder",
+                    other.path.display(),
+                    other.what,
+                    folder.path.display(),
+                    folder.what
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the files of the searches that may find an output: a search of the local files where one
+    /// exists, of a store where one is an object.
+    fn list_searched(&mut self) {
+        let is_local = |output: &NamedPath| !is_url(&output.path) && output.path.exists();
+        let local = !self.folders.is_empty() || self.written.iter().any(is_local);
+        let remote = self.written.iter().any(|output| is_url(&output.path));
+        for (path, names) in std::mem::take(&mut self.searched) {
+            let is_wanted = if is_url(&path) { remote } else { local };
+            // Whoever reads the files says what is wrong with them.
+            let found = is_wanted.then(|| DataFiles::find(&path, names).ok()).flatten();
+            let files = found.into_iter().flat_map(|found| found.files);
+            self.read.extend(files.map(|file| NamedPath::new("an input", &file.path)));
+        }
+    }
+}
+
+fn same_file(output: &NamedPath, other: &NamedPath) -> Error {
+    let (path, what) = (output.path.display(), output.what);
+    Error::Usage(match output.path == other.path {
+        true => format!("{path} is {} and {what}; name another file", other.what),
+        false => format!(
+            "{path}, {what}, is the same file as {}, {}; name another file",
+            other.path.display(),
+            other.what
+        ),
+    })
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["in.parquet", "out.parquet", "data/1.parquet"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "PAR1 and so on").unwrap();
+        }
+        symlink(folder.path().join("data"), folder.path().join("link")).unwrap();
+        folder
+    }
+
+    fn refused(paths: Destinations, words: &[&str]) {
+        let error = paths.check().unwrap_err();
+        assert_eq!(error.exit_code(), 64, "{error}");
+        for word in words {
+            assert!(error.to_string().contains(word), "no {word} in {error}");
+        }
+    }
+
+    #[test]
+    fn an_output_is_no_input_by_any_name() {
+        let folder = folder();
+        let path = |name: &str| folder.path().join(name);
+        for (input, output) in [("in.parquet", "in.parquet"), ("data/1.parquet", "link/1.parquet")] {
+            let mut paths = Destinations::default();
+            paths.reads("the input", &path(input));
+            paths.writes("--rejects", &path(output));
+            refused(paths, &["the input", "--rejects", "name another file"]);
+        }
+        let mut paths = Destinations::default();
+        paths.searches(&path("link"), DataNames::PARQUET);
+        paths.writes("--output", &path("data/1.parquet"));
+        refused(paths, &["an input", "--output"]);
+        let mut paths = Destinations::default();
+        paths.reads("the input", &path("in.parquet"));
+        paths.writes_over("the output", &path("in.parquet"), &path("in.parquet"));
+        paths.writes("--rejects", &path("new.parquet"));
+        paths.check().unwrap();
+    }
+
+    #[test]
+    fn two_outputs_are_two_files() {
+        let folder = folder();
+        let path = |name: &str| folder.path().join(name);
+        let mut paths = Destinations::default();
+        paths.writes("the output", &path("data/new"));
+        paths.writes("--rejects", &path("link/new"));
+        refused(paths, &["data/new", "link/new", "the same file"]);
+        let mut paths = Destinations::default();
+        paths.writes("the output", Path::new("s3://data/a"));
+        paths.writes("--rejects", Path::new("s3://data/a"));
+        refused(paths, &["the output", "--rejects"]);
+        let mut paths = Destinations::default();
+        paths.writes("the output", Path::new("-"));
+        paths.writes("--output", Path::new("-"));
+        paths.check().unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_replaced_holds_no_other_file() {
+        let folder = folder();
+        let path = |name: &str| folder.path().join(name);
+        let mut paths = Destinations::default();
+        paths.searches(&path("data"), DataNames::PARQUET);
+        paths.writes_folder("--bundle", &path("link"));
+        refused(paths, &["data/1.parquet", "lies in", "--bundle"]);
+        let mut paths = Destinations::default();
+        paths.writes("--metrics", &path("bundle/fit.prom"));
+        paths.writes_folder("--bundle", &path("bundle"));
+        refused(paths, &["fit.prom", "lies in"]);
+    }
+
+    #[test]
+    fn another_kind_is_kept() {
+        let folder = folder();
+        let (path, new) = (folder.path().join("in.parquet"), folder.path().join("new.json"));
+        let mut paths = Destinations::default();
+        let error = paths.writes_kind("--summary", &path, FileKind::Summary, false).unwrap_err();
+        assert_eq!(error.exit_code(), 73);
+        assert!(error.to_string().contains("is a Parquet file, not a summary"), "{error}");
+        paths.writes_kind("--summary", &path, FileKind::Summary, true).unwrap();
+        paths.writes_kind("--summary", &new, FileKind::Summary, false).unwrap();
+        std::fs::write(&new, "{\"seconds\": 1}").unwrap();
+        paths.writes_kind("--summary", &new, FileKind::Summary, false).unwrap();
+    }
+
+    #[test]
+    fn a_device_is_no_output() {
+        let mut paths = Destinations::default();
+        paths.writes("--output", Path::new("/dev/null"));
+        let error = paths.check().unwrap_err();
+        assert_eq!(error.exit_code(), 73, "{error}");
+        assert!(error.to_string().contains("it is a device"), "{error}");
+    }
+}
