@@ -195,7 +195,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     };
     let progress = ProgressBar::new(stop);
     let fit = || {
-        let (inputs, _stream) = with_stream_file(&args.train, stop)?;
+        let (inputs, _stream) = with_stream_file(&args.train, options.memory_limit, stop)?;
         fit_files(&inputs, &args.bundle, &options, &progress)
     };
     let fitted = telemetry.metered_fit(args.metrics.as_deref(), fit);
@@ -222,14 +222,19 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
 
 /// The inputs with `-` replaced by a temporary file of stdin's rows, which the folder holds: a fit
 /// reads the labels before it samples the rows.
-fn with_stream_file(inputs: &[PathBuf], stop: &AtomicBool) -> Result<(Vec<PathBuf>, Option<TempDir>)> {
+fn with_stream_file(
+    inputs: &[PathBuf],
+    limit_bytes: Option<u64>,
+    stop: &AtomicBool,
+) -> Result<(Vec<PathBuf>, Option<TempDir>)> {
     if !inputs.iter().any(|input| is_stdio(input)) {
         return Ok((inputs.to_vec(), None));
     }
     let folder =
         tempfile::tempdir().map_err(|source| Error::CannotCreate { path: std::env::temp_dir(), source })?;
     let file = folder.path().join("stdin.parquet");
-    write_stream_file(BatchSource::of_stream(StdinChunks::read(stop)?, Place::file("stdin"))?, &file)?;
+    let stream = BatchSource::of_stream(StdinChunks::read(stop)?, Place::file("stdin"), limit_bytes)?;
+    write_stream_file(stream, &file)?;
     let inputs = inputs.iter().map(|input| if is_stdio(input) { file.clone() } else { input.clone() });
     Ok((inputs.collect(), Some(folder)))
 }

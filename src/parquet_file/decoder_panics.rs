@@ -12,8 +12,15 @@ use parquet::errors::ParquetError;
 /// # Errors
 /// Those of `decode`; [`ParquetError::General`] with the panic's message.
 pub(crate) fn catch_panics<T, E: From<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    let caught = catch_unwind(AssertUnwindSafe(decode));
-    caught.unwrap_or_else(|panic| Err(E::from(ParquetError::General(panic_message(panic.as_ref())))))
+    caught(decode).unwrap_or_else(|panic| Err(E::from(ParquetError::General(panic))))
+}
+
+/// Runs work on foreign bytes. Nothing that it changes may be used after an error.
+///
+/// # Errors
+/// The message of a panic.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_message(panic.as_ref()))
 }
 
 /// The first line of a panic's message.
