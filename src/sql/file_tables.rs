@@ -27,6 +27,7 @@ use super::arrow_lengths::check_arrow_files;
 use super::errors::convert_error;
 use super::file_table::{FileTable, PartitionCheck, ScannedFile, TableReader};
 use super::hive_partitions::HivePartitions;
+use super::located_source::convert_reader_error;
 use super::merged_schema::{MergedSchema, SchemaMerger};
 use super::parquet_metadata::{arrow_schema, believable, read_footer, unique};
 use super::parquet_reader::MetadataCache;
@@ -287,7 +288,7 @@ async fn other_schema(
     let first = files.first().ok_or_else(|| Error::Internal("a table without files".to_owned()))?;
     let infer = async |objects: &[ObjectMeta], file: &TableFile| {
         let inferred = AssertUnwindSafe(format.infer_schema(state, store, objects)).catch_unwind().await;
-        inferred.map_err(|panic| damaged(file, panic))?.map_err(|e| convert_error(e, &file.name))
+        inferred.map_err(|panic| damaged(file, panic))?.map_err(|e| convert_reader_error(e, &file.name))
     };
     let error = match infer(&objects, first).await {
         Ok(schema) => return Ok(schema),
