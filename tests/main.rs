@@ -13,6 +13,7 @@ mod docs;
 mod engines;
 mod faults;
 mod folds;
+mod fuzz;
 mod house;
 mod pipelines;
 mod report;

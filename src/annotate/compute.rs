@@ -202,12 +202,15 @@ impl<'a> FileComputation<'a> {
 
     /// The error or its cause: [`Error::Transient`] if the input was changed while it was read,
     /// the damage of a page. The journal, whose rows are of two inputs or of a damaged one, is
-    /// then removed.
+    /// then removed: it would bar the way of the file that replaces it.
     pub(super) fn or_cause(self, error: Error) -> Result<Error> {
         let file = self.job.input.file();
         let error = file.or_input_changed(error);
         let damage = self.job.damage(&error);
-        if damage.is_some() || (matches!(error, Error::Transient { .. }) && file.has_changed()) {
+        // Of a row group: its bytes are at fault, and not what the rows are.
+        let is_damaged = matches!(&error, Error::BadData { place, .. } if place.row_group.is_some());
+        if damage.is_some() || is_damaged || (matches!(error, Error::Transient { .. }) && file.has_changed())
+        {
             self.journal.remove()?;
         }
         Ok(damage.unwrap_or(error))

@@ -199,7 +199,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     };
     let progress = ProgressBar::new(stop);
     let fit = || {
-        let (inputs, stream) = with_stream_file(&args.train, stop)?;
+        let (inputs, stream) = with_stream_file(&args.train, options.memory_limit, stop)?;
         let stream = stream.as_ref().map(|folder| folder.path().join(STREAM_FILE));
         fit_files(&inputs, &args.bundle, &FitOptions { stream, ..options }, &progress)
     };
@@ -238,14 +238,19 @@ fn destinations(args: &FitArgs) -> Result<Destinations> {
 
 /// The inputs with `-` replaced by a temporary file of stdin's rows, which the folder holds: a fit
 /// reads the labels before it samples the rows.
-fn with_stream_file(inputs: &[PathBuf], stop: &AtomicBool) -> Result<(Vec<PathBuf>, Option<TempDir>)> {
+fn with_stream_file(
+    inputs: &[PathBuf],
+    limit_bytes: Option<u64>,
+    stop: &AtomicBool,
+) -> Result<(Vec<PathBuf>, Option<TempDir>)> {
     if !inputs.iter().any(|input| is_stdio(input)) {
         return Ok((inputs.to_vec(), None));
     }
     let folder =
         tempfile::tempdir().map_err(|source| Error::CannotCreate { path: std::env::temp_dir(), source })?;
     let file = folder.path().join(STREAM_FILE);
-    write_stream_file(BatchSource::of_stream(StdinChunks::read(stop)?, Place::file("stdin"))?, &file)?;
+    let stream = BatchSource::of_stream(StdinChunks::read(stop)?, Place::file("stdin"), limit_bytes)?;
+    write_stream_file(stream, &file)?;
     let inputs = inputs.iter().map(|input| if is_stdio(input) { file.clone() } else { input.clone() });
     Ok((inputs.collect(), Some(folder)))
 }

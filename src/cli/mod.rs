@@ -10,6 +10,7 @@ mod figures;
 mod fit;
 mod man;
 mod output;
+mod panics;
 mod progress;
 mod report;
 mod run;
@@ -112,8 +113,10 @@ pub fn main() -> ExitCode {
     };
     let (command, typed) = all.subcommand().unwrap_or(("", &all));
     let begun = telemetry::begin(logs(&cli)).and_then(|telemetry| handled.map(|()| telemetry));
-    let done =
-        begun.and_then(|telemetry| telemetry.around(command, |telemetry| run(cli.command, typed, telemetry)));
+    let done = begun.and_then(|telemetry| {
+        let run = |telemetry: &_| panics::as_errors(|| run(cli.command, typed, telemetry));
+        telemetry.around(command, run)
+    });
     done.unwrap_or_else(|e| {
         tracing::error!("{e}");
         ExitCode::from(e.exit_code())

@@ -33,15 +33,17 @@ pub struct SourceRows {
 }
 
 impl<'a> BatchSource<'a> {
-    /// Reads an Arrow IPC stream up to its schema. Its batches are those of the stream.
+    /// Reads an Arrow IPC stream up to its schema. Its batches are those of the stream; one of more
+    /// than `limit_bytes`, by default the memory of the machine, is refused.
     ///
     /// # Errors
     /// [`Error::BadData`] where the bytes are no such stream; [`Error::Io`].
     pub fn of_stream(
         chunks: impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'a,
         place: Place,
+        limit_bytes: Option<u64>,
     ) -> Result<Self> {
-        let reader = IpcReader::open(chunks, place.clone())?;
+        let reader = IpcReader::open(chunks, place.clone(), limit_bytes)?;
         let schema = reader.schema().clone();
         let batches = reader.enumerate();
         let batches = batches.map(|(group, rows)| rows.map(|rows| SourceRows { group, first_row: 0, rows }));

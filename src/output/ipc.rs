@@ -13,6 +13,7 @@ use arrow::ipc::reader::StreamDecoder;
 
 use crate::error::{Error, Place, Result};
 use crate::memory::usable_bytes;
+use crate::parquet_file::caught;
 use crate::storage::io_errors;
 
 use super::ipc_scanner::{CONTINUATION, IpcScanner};
@@ -39,11 +40,12 @@ pub(super) struct IpcReader<I> {
 }
 
 impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
-    /// Reads up to the schema.
+    /// Reads up to the schema. A record batch of more than `limit_bytes`, by default the memory of
+    /// the machine, is refused.
     ///
     /// # Errors
     /// [`Error::BadData`] where the bytes are no Arrow IPC stream; [`Error::Io`].
-    pub(super) fn open(mut chunks: I, place: Place) -> Result<Self> {
+    pub(super) fn open(mut chunks: I, place: Place, limit_bytes: Option<u64>) -> Result<Self> {
         let mut head = Vec::new();
         while head.len() < CONTINUATION.len() {
             match next(&mut chunks, &place)? {
@@ -52,11 +54,12 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
             }
         }
         recognise(&head).map_err(|what| Error::bad_data(place.clone(), what))?;
-        let mut scanner = IpcScanner::new(usable_bytes());
+        let mut scanner =
+            IpcScanner::new(limit_bytes.map_or_else(usable_bytes, |limit| limit.min(usable_bytes())));
         let mut chunk = scanned(&mut scanner, head, &place)?;
         let (mut decoder, mut early) = (StreamDecoder::new(), VecDeque::new());
         let schema = loop {
-            let batch = decoder.decode(&mut chunk).map_err(|e| damaged(&place, e))?;
+            let batch = decode(&mut decoder, &mut chunk, &place)?;
             early.extend(batch);
             if let Some(schema) = decoder.schema() {
                 break schema;
@@ -78,7 +81,7 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
             return Ok(Some(batch));
         }
         loop {
-            let batch = self.decoder.decode(&mut self.chunk).map_err(|e| damaged(&self.place, e))?;
+            let batch = decode(&mut self.decoder, &mut self.chunk, &self.place)?;
             if batch.is_some() {
                 return Ok(batch);
             }
@@ -117,6 +120,13 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> Iterator for IpcReader<I> {
 
 fn next(chunks: &mut impl Iterator<Item = io::Result<Vec<u8>>>, place: &Place) -> Result<Option<Vec<u8>>> {
     chunks.next().transpose().map_err(|e| io_errors::io(place.clone(), "read", e))
+}
+
+/// Decodes a message, or as much of it as the chunk holds. The decoder panics at some metadata that
+/// no writer writes.
+fn decode(decoder: &mut StreamDecoder, chunk: &mut Buffer, place: &Place) -> Result<Option<RecordBatch>> {
+    let decoded = caught(|| decoder.decode(chunk)).map_err(|panic| undecodable(place, panic))?;
+    decoded.map_err(|e| damaged(place, e))
 }
 
 /// A chunk whose lengths are plausible.
@@ -175,7 +185,7 @@ mod tests {
 
     fn read(bytes: &[u8], chunk: usize) -> Result<Vec<usize>> {
         let chunks = bytes.chunks(chunk).map(|chunk| Ok(chunk.to_vec()));
-        let reader = IpcReader::open(chunks, Place::file("stdin"))?;
+        let reader = IpcReader::open(chunks, Place::file("stdin"), None)?;
         assert_eq!(reader.schema().field(0).name(), "n");
         reader.map(|batch| batch.map(|batch| batch.num_rows())).collect()
     }
@@ -227,7 +237,7 @@ mod tests {
     #[test]
     fn what_the_bytes_come_from_may_fail() {
         let chunks = [Ok(stream(&[1]).0[..50].to_vec()), Err(io::Error::other(Error::Interrupted))];
-        let error = IpcReader::open(chunks.into_iter(), Place::file("stdin")).err().unwrap();
+        let error = IpcReader::open(chunks.into_iter(), Place::file("stdin"), None).err().unwrap();
         assert!(matches!(error, Error::Interrupted), "{error}");
     }
 }

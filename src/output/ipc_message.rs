@@ -55,7 +55,7 @@ impl MessageLengths {
         let body_bytes = body_bytes.unwrap_or(said);
         if body_bytes > limit_bytes {
             return Err(format!(
-                "a body is said to have {body_bytes} bytes, and the memory of this machine {limit_bytes}"
+                "a body is said to have {body_bytes} bytes, and there is memory for {limit_bytes}"
             ));
         }
         let is_record_batch = message.header_type() == MessageHeader::RecordBatch;
@@ -124,7 +124,7 @@ impl MessageLengths {
         }
         if total > limit_bytes {
             return Err(format!(
-                "its buffers are said to have {total} bytes uncompressed, and the memory of this machine {limit_bytes}"
+                "its buffers are said to have {total} bytes uncompressed, and there is memory for {limit_bytes}"
             ));
         }
         Ok(())

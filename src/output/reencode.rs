@@ -27,7 +27,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{ColumnReader, Encryption, Input};
+use crate::parquet_file::{ColumnReader, Encryption, Input, catch_panics};
 use crate::storage::block_writer::BlockWriter;
 use crate::storage::{Staged, io_errors, temporary_folder};
 
@@ -136,9 +136,10 @@ impl Reencoder {
                 let mut reader = ColumnReader::open(input, position, name, index, 0..rows, batch)?;
                 for start in (0..rows).step_by(batch) {
                     let array = reader.read(batch.min(rows - start))?;
-                    for (encoder, leaf) in encoders.iter_mut().zip(compute_leaves(field, &array)?) {
-                        encoder.write(&leaf)?;
-                    }
+                    catch_panics(|| -> ParquetResult<()> {
+                        let leaves = compute_leaves(field, &array)?;
+                        encoders.iter_mut().zip(leaves).try_for_each(|(encoder, leaf)| encoder.write(&leaf))
+                    })?;
                 }
             }
             for encoder in encoders {

@@ -17,12 +17,13 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::check_new_fields;
+use crate::parquet_file::{catch_panics, check_new_fields};
 use crate::storage::block_writer::{BlockWriter, FirstError};
 use crate::storage::{Staged, io_errors};
 
 use super::batch_source::BatchSource;
 use super::key_values;
+use super::parquet_types::check_storable;
 
 /// Writes record batches and their new columns.
 pub struct RowWriter {
@@ -32,7 +33,15 @@ pub struct RowWriter {
 
 enum Destination {
     Stream(Box<StreamWriter<BufWriter<CountingWriter>>>, Place),
-    File { writer: Box<ArrowWriter<BlockWriter>>, failure: FirstError, staged: Staged },
+    File(Box<FileDestination>),
+}
+
+struct FileDestination {
+    writer: ArrowWriter<BlockWriter>,
+    failure: FirstError,
+    staged: Staged,
+    /// Where the rows come from.
+    source: Place,
 }
 
 /// The new columns and key-values of an output.
@@ -90,6 +99,7 @@ impl RowWriter {
             .map(|field| Arc::new(field.as_ref().clone().with_data_type(storable(field.data_type()))));
         let storable = storable.collect::<Vec<_>>();
         let schema = Arc::new(Schema::new_with_metadata(storable, schema.metadata().clone()));
+        check_storable(&schema, rows.place())?;
         let no_place = |error: ParquetError| {
             Error::bad_data(rows.place().clone(), format!("cannot become Parquet: {error}; cast that column"))
         };
@@ -108,8 +118,9 @@ impl RowWriter {
         }
         let (sink, failure) = BlockWriter::new(staged.writer()?);
         let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties.build()));
-        let writer = Box::new(writer.map_err(no_place)?);
-        Ok(Self { schema, destination: Destination::File { writer, failure, staged } })
+        let (writer, source) = (writer.map_err(no_place)?, rows.place().clone());
+        let file = FileDestination { writer, failure, staged, source };
+        Ok(Self { schema, destination: Destination::File(Box::new(file)) })
     }
 
     /// Writes a batch and its new columns.
@@ -130,8 +141,9 @@ impl RowWriter {
             Destination::Stream(writer, place) => {
                 writer.write(&batch).and_then(|()| writer.flush()).map_err(|error| stream_error(place, error))
             }
-            Destination::File { writer, failure, staged } => {
-                writer.write(&batch).map_err(|error| file_error(staged, failure, &error))
+            Destination::File(file) => {
+                let written = catch_panics(|| file.writer.write(&batch));
+                written.map_err(|error| file_error(&file.staged, &file.failure, &file.source, &error))
             }
         }
     }
@@ -139,8 +151,8 @@ impl RowWriter {
     /// Adds a key-value that is known at the end only, to the footer of a file. A stream
     /// ignores it, since its metadata is written before its rows.
     pub fn set_key_value(&mut self, key: &str, value: String) {
-        if let Destination::File { writer, .. } = &mut self.destination {
-            writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        if let Destination::File(file) = &mut self.destination {
+            file.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
     }
 
@@ -155,13 +167,14 @@ impl RowWriter {
                 writer.finish().map_err(|error| stream_error(&place, error))?;
                 Ok(writer.get_ref().get_ref().bytes)
             }
-            Destination::File { writer, failure, staged } => {
+            Destination::File(file) => {
+                let FileDestination { writer, failure, staged, source } = *file;
                 // Closing drops the block writer, which writes its last block.
-                let closed = writer.close();
-                if let Some(source) = failure.take() {
-                    return Err(io_errors::io(Place::file(staged.path().display()), "write", source));
+                let closed = catch_panics(|| writer.close());
+                if let Some(error) = failure.take() {
+                    return Err(io_errors::io(Place::file(staged.path().display()), "write", error));
                 }
-                closed.map_err(|error| file_error(&staged, &failure, &error))?;
+                closed.map_err(|error| file_error(&staged, &failure, &source, &error))?;
                 let bytes = staged.bytes()?;
                 staged.commit()?;
                 Ok(bytes)
@@ -220,9 +233,12 @@ fn stream_error(place: &Place, error: ArrowError) -> Error {
     }
 }
 
-fn file_error(staged: &Staged, failure: &FirstError, error: &ParquetError) -> Error {
-    let source = failure.take().unwrap_or_else(|| io::Error::other(error.to_string()));
-    io_errors::io(Place::file(staged.path().display()), "write", source)
+/// A failed write, or values from `source` that Parquet does not hold.
+fn file_error(staged: &Staged, failure: &FirstError, source: &Place, error: &ParquetError) -> Error {
+    match failure.take() {
+        Some(error) => io_errors::io(Place::file(staged.path().display()), "write", error),
+        None => Error::bad_data(source.clone(), format!("cannot become Parquet: {error}")),
+    }
 }
 
 /// Counts the bytes written.

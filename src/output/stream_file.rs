@@ -11,12 +11,15 @@ use crate::error::{Error, Place, Result};
 use crate::storage::io_errors;
 
 use super::BatchSource;
+use super::parquet_types::check_storable;
 
 /// Writes all rows of a stream to a new file, uncompressed.
 ///
 /// # Errors
-/// Those of reading the stream; [`Error::CannotCreate`] and [`Error::Io`] of the file.
+/// Those of reading the stream; [`Error::BadData`] where a type has no place in Parquet;
+/// [`Error::CannotCreate`] and [`Error::Io`] of the file.
 pub fn write_stream_file(stream: BatchSource<'_>, path: &Path) -> Result<()> {
+    check_storable(stream.schema(), stream.place())?;
     let failed = |error| io_errors::parquet(Place::file(path.display()), "write", error);
     let file = File::create_new(path).map_err(|source| Error::CannotCreate { path: path.into(), source })?;
     let properties = WriterProperties::builder()

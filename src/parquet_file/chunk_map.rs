@@ -6,8 +6,10 @@ use std::sync::Arc;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::{Place, Result};
+use crate::storage::io_errors;
 
 use super::column_chunk::{ColumnChunk, column_name};
+use super::footer::{check_offset_indexes, offset_indexes};
 
 /// The column chunks of a file, in the order of their bytes.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub(crate) struct ChunkMap {
     file: Place,
     ignores_checksums: bool,
     chunks: Vec<MappedChunk>,
+    offset_indexes: Vec<Range<u64>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +41,8 @@ impl ChunkMap {
         });
         let mut chunks: Vec<_> = chunks.collect();
         chunks.sort_unstable_by_key(|chunk| chunk.bytes.start);
-        Self { metadata: Arc::clone(metadata), file, ignores_checksums, chunks }
+        let offset_indexes = offset_indexes(metadata);
+        Self { metadata: Arc::clone(metadata), file, ignores_checksums, chunks, offset_indexes }
     }
 
     /// The metadata that name the chunks.
@@ -59,12 +63,15 @@ impl ChunkMap {
     }
 
     /// Checks bytes at `start` of the file that are whole pages of a column chunk with their
-    /// headers. Bytes elsewhere, such as a bloom filter, pass.
+    /// headers, or a page index. Bytes elsewhere, such as a bloom filter, pass.
     ///
     /// # Errors
     /// [`Error::BadData`](crate::Error::BadData) with file, row group, column and page.
     pub(crate) fn check(&self, start: u64, bytes: &[u8]) -> Result<()> {
-        let Some((row_group, leaf)) = self.chunk_at(start) else { return Ok(()) };
+        let Some((row_group, leaf)) = self.chunk_at(start) else {
+            let checked = check_offset_indexes(&self.offset_indexes, start, bytes);
+            return checked.map_err(|error| io_errors::parquet(self.file.clone(), "read", error));
+        };
         let chunk = ColumnChunk::of(&self.metadata, &self.file, row_group, leaf, self.ignores_checksums);
         chunk.map_or(Ok(()), |chunk| chunk.check(start, bytes))
     }

@@ -5,7 +5,6 @@ use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
-use parquet::basic::Compression;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
@@ -53,7 +52,7 @@ impl ColumnChunk {
             values: u64::try_from(chunk.num_values()).ok()?,
             rows: u64::try_from(group.num_rows()).ok()?,
             encodings: chunk.encodings_mask().as_i32().cast_unsigned(),
-            is_compressed: chunk.compression() != Compression::UNCOMPRESSED,
+            codec: chunk.compression(),
             plain_bytes: u64::try_from(chunk.uncompressed_size()).ok()?,
             max_levels: [chunk.column_descr().max_def_level(), chunk.column_descr().max_rep_level()],
             ignores_checksums,
@@ -125,6 +124,7 @@ impl ColumnChunk {
     /// [`Error::BadData`] with file, row group, column and page.
     pub(crate) fn check(&self, start: u64, bytes: &[u8]) -> Result<()> {
         let Some(first) = self.page_at(start, bytes) else { return Ok(()) };
+        self.check_headers(first, bytes)?;
         let mut checker = PageChecker::new(self.facts.clone(), first);
         checker.take(bytes)?;
         if (start..start + bytes.len() as u64) == self.bytes {
@@ -132,6 +132,17 @@ impl ColumnChunk {
         } else {
             checker.finish_page().map(drop)
         }
+    }
+
+    /// Checks the headers of pages, also of those without checksums. It ends at bytes that are no
+    /// header: their decoder knows what they are.
+    fn check_headers(&self, first: PageName, mut bytes: &[u8]) -> Result<()> {
+        let mut walk = PageWalk::from(first);
+        while let Parsed::Complete(header, length) = PageHeader::parse(bytes) {
+            walk.enter(&self.facts, &header, length)?;
+            bytes = bytes.get(length + header.stored_bytes as usize..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// Checks the header of the page at `start`, of which `head` are the first bytes.

@@ -13,8 +13,15 @@ pub(crate) use crate::printable::panic_message;
 /// # Errors
 /// Those of `decode`; [`ParquetError::General`] with the panic's message.
 pub(crate) fn catch_panics<T, E: From<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    let caught = catch_unwind(AssertUnwindSafe(decode));
-    caught.unwrap_or_else(|panic| Err(E::from(ParquetError::General(panic_message(panic.as_ref())))))
+    caught(decode).unwrap_or_else(|panic| Err(E::from(ParquetError::General(panic))))
+}
+
+/// Runs work on foreign bytes. Nothing that it changes may be used after an error.
+///
+/// # Errors
+/// The message of a panic.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_message(panic.as_ref()))
 }
 
 /// As [`catch_panics`], for the next item of an iterator.

@@ -22,6 +22,7 @@ use super::column_names::ColumnNames;
 use super::decoder_panics::catch_panics;
 use super::encryption::{Encryption, is_any_column_encrypted};
 use super::encryption_keys::EncryptionKeys;
+use super::footer::{FooterReader, check_footer};
 
 /// An open Parquet file. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -57,14 +58,15 @@ impl Input {
     fn read(file: SourceFile, path: &Path, keys: Option<&EncryptionKeys>) -> Result<Self> {
         let place = Place::file(path.display());
         let plaintext_footer = footer_kind(&file, &place)? == FooterKind::Plaintext;
+        let parse = |keys, index| parse(&file, plaintext_footer, keys, index);
         let (metadata, encryption) = match keys {
-            Some(keys) => Encryption::read(keys, plaintext_footer, &place, |keys, index| {
-                parse(&file, Some(keys), index)
-            })?,
+            Some(keys) => {
+                Encryption::read(keys, plaintext_footer, &place, |keys, index| parse(Some(keys), index))?
+            }
             None if plaintext_footer => {
-                let whole = parse(&file, None, PageIndexPolicy::Optional).or_else(|error| {
+                let whole = parse(None, PageIndexPolicy::Optional).or_else(|error| {
                     // The page index of encrypted columns is unreadable; their footer is not.
-                    match parse(&file, None, PageIndexPolicy::Skip) {
+                    match parse(None, PageIndexPolicy::Skip) {
                         Ok(footer) if is_any_column_encrypted(&footer) => Ok(footer),
                         _ => Err(io_errors::parquet(place.clone(), "read", error)),
                     }
@@ -79,6 +81,7 @@ impl Input {
             let what = "has encrypted columns; give their keys with --parquet-keys FILE";
             return Err(Error::bad_data(place, what));
         }
+        check_footer(&metadata, file.bytes(), &place)?;
         let metadata = Arc::new(metadata);
         let arrow = catch_panics(|| ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()))
             .map_err(|error| io_errors::parquet(place, "read", error))?;
@@ -212,16 +215,31 @@ impl Input {
 
 fn parse(
     file: &SourceFile,
+    plaintext_footer: bool,
     decryption: Option<Arc<FileDecryptionProperties>>,
     page_index: PageIndexPolicy,
 ) -> ParquetResult<ParquetMetaData> {
     // A mask would lose the encoding statistics, which the copy of a footer needs.
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
     let reader = ParquetMetaDataReader::new()
-        .with_page_index_policy(page_index)
+        .with_page_index_policy(PageIndexPolicy::Skip)
         .with_metadata_options(Some(options))
+        .with_decryption_properties(decryption.clone());
+    let footer = catch_panics(|| match plaintext_footer {
+        true => reader.parse_and_finish(&FooterReader::of_footer(file)),
+        false => reader.parse_and_finish(file),
+    })?;
+    if page_index == PageIndexPolicy::Skip {
+        return Ok(footer);
+    }
+    let index = FooterReader::of_page_index(file, &footer);
+    let mut reader = ParquetMetaDataReader::new_with_metadata(footer)
+        .with_page_index_policy(page_index)
         .with_decryption_properties(decryption);
-    catch_panics(|| reader.parse_and_finish(file))
+    catch_panics(|| {
+        reader.read_page_indexes(&index)?;
+        reader.finish()
+    })
 }
 
 /// The kind of a footer, by the file's magic.

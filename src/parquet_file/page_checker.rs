@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use crc32fast::Hasher;
+use parquet::basic::Compression;
 
 use crate::error::{Error, Place};
 
@@ -23,8 +24,8 @@ pub(super) struct ChunkFacts {
     pub(super) rows: u64,
     /// Parquet's numbers of the encodings, a bit each.
     pub(super) encodings: u32,
-    /// Whether pages are compressed.
-    pub(super) is_compressed: bool,
+    /// The codec of the pages.
+    pub(super) codec: Compression,
     /// Bytes of all pages without compression, headers included.
     pub(super) plain_bytes: u64,
     /// The highest definition and repetition level.
@@ -37,6 +38,24 @@ impl ChunkFacts {
     /// The checksum to compare a page with.
     fn checksum(&self, header: &PageHeader) -> Option<u32> {
         header.checksum.filter(|_| !self.ignores_checksums)
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.codec != Compression::UNCOMPRESSED
+    }
+
+    /// The most bytes that the codec makes of one; none where there is no such number.
+    fn largest_factor(&self) -> Option<u64> {
+        match self.codec {
+            Compression::UNCOMPRESSED => Some(1),
+            // A copy of 64 bytes takes three.
+            Compression::SNAPPY => Some(22),
+            Compression::LZ4 | Compression::LZ4_RAW => Some(255),
+            Compression::GZIP(_) => Some(1032),
+            // A block of 2¹⁷ bytes takes four.
+            Compression::ZSTD(_) => Some(1 << 15),
+            Compression::BROTLI(_) | Compression::LZO => None,
+        }
     }
 }
 
@@ -120,10 +139,8 @@ impl PageWalk {
             self.values += u64::from(header.values.unwrap_or(0));
             self.rows = self.rows.zip(header.rows).map(|(sum, rows)| sum + u64::from(rows));
         }
-        if self.has_checksums == Some(true) && !agrees(facts, header) {
-            return Err(contradiction(facts, page));
-        }
-        Ok(page)
+        let is_right = if self.has_checksums == Some(true) { agrees(facts, header) } else { true };
+        if is_right && is_plausible(facts, header) { Ok(page) } else { Err(contradiction(facts, page)) }
     }
 
     /// Compares the pages with the footer behind the last one.
@@ -154,9 +171,21 @@ impl PageWalk {
     }
 }
 
+/// Whether the page can be what its header says. A decoder allocates what it says, and an allocation
+/// that fails ends the process.
+fn is_plausible(facts: &ChunkFacts, header: &PageHeader) -> bool {
+    /// What a codec's own header may stand for.
+    const SLACK_BYTES: u64 = 1 << 16;
+    let (stored, plain) = (u64::from(header.stored_bytes), u64::from(header.plain_bytes));
+    let most = facts.largest_factor().map_or(u64::MAX, |factor| stored * factor + SLACK_BYTES);
+    // Eight booleans take a byte, and all other values one or more.
+    let values = u64::from(header.values.unwrap_or(0));
+    plain <= most && (header.is_data() || values <= 8 * (plain + 1))
+}
+
 /// Whether a header agrees with itself and the footer.
 fn agrees(facts: &ChunkFacts, header: &PageHeader) -> bool {
-    let is_plain = !facts.is_compressed || !header.is_compressed;
+    let is_plain = !facts.is_compressed() || !header.is_compressed;
     let levels = header
         .level_bytes
         .map_or(0, |[repetition, definition]| u64::from(repetition) + u64::from(definition));
@@ -418,7 +447,7 @@ mod tests {
             values,
             rows: values,
             encodings: 1,
-            is_compressed: false,
+            codec: Compression::UNCOMPRESSED,
             plain_bytes,
             max_levels,
             ignores_checksums: false,

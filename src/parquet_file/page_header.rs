@@ -1,10 +1,10 @@
 //! Page headers, as far as a check of the pages needs them: the Parquet crate keeps its own to
 //! itself. They are structs of Thrift's compact protocol.
 
+use super::thrift::{FALSE, Fields, I32, Read, STRUCT, Stop, TRUE};
+
 /// Longest header that is accepted. Its statistics may hold whole values.
 const MAX_HEADER_BYTES: usize = 16 << 20;
-/// Deepest nesting of structs that is skipped; a page header has three levels.
-const MAX_DEPTH: usize = 8;
 
 /// The kind of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct PageHeader {
     pub(super) plain_bytes: u32,
     /// CRC-32 of the stored bytes.
     pub(super) checksum: Option<u32>,
-    /// Values of a data page, nulls included.
+    /// Values of a data page, nulls included, or of a dictionary page.
     pub(super) values: Option<u32>,
     /// Rows of a data page of version 2.
     pub(super) rows: Option<u32>,
@@ -54,9 +54,9 @@ pub(super) enum Parsed {
 impl PageHeader {
     /// Parses the header at the start of `bytes`.
     pub(super) fn parse(bytes: &[u8]) -> Parsed {
-        let mut fields = Fields { bytes, at: 0, last_id: 0 };
+        let mut fields = Fields::new(bytes, MAX_HEADER_BYTES);
         match read(&mut fields) {
-            Ok(header) => Parsed::Complete(header, fields.at),
+            Ok(header) => Parsed::Complete(header, fields.position()),
             Err(Stop::End) if bytes.len() < MAX_HEADER_BYTES => Parsed::Incomplete,
             Err(_) => Parsed::Invalid,
         }
@@ -68,25 +68,10 @@ impl PageHeader {
     }
 }
 
-/// The reason why a header was not read.
-enum Stop {
-    /// The bytes end.
-    End,
-    Invalid,
-}
-
-type Read<T> = Result<T, Stop>;
-
-/// Types of the compact protocol.
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const I32: u8 = 5;
-const STRUCT: u8 = 12;
-
 fn read(fields: &mut Fields<'_>) -> Read<PageHeader> {
     let (mut kind, mut stored_bytes, mut plain_bytes, mut checksum) = (None, None, None, None);
     let mut data: [Option<DataHeader>; 2] = [None, None];
-    let (mut has_index, mut has_dictionary) = (false, false);
+    let (mut has_index, mut dictionary_values) = (false, None);
     while let Some((id, field_type)) = fields.next()? {
         match (id, field_type) {
             (1, I32) => kind = Some(fields.i32()?),
@@ -95,16 +80,16 @@ fn read(fields: &mut Fields<'_>) -> Read<PageHeader> {
             (4, I32) => checksum = Some(fields.i32()?.cast_unsigned()),
             (5, STRUCT) => data[0] = Some(fields.nested(data_page)?),
             (8, STRUCT) => data[1] = Some(fields.nested(data_page_v2)?),
-            (6, STRUCT) => has_index = fields.skip(STRUCT, 0).map(|()| true)?,
-            (7, STRUCT) => has_dictionary = fields.nested(dictionary_page)?,
-            (_, other) => fields.skip(other, 0)?,
+            (6, STRUCT) => has_index = fields.skip(STRUCT).map(|()| true)?,
+            (7, STRUCT) => dictionary_values = fields.nested(dictionary_page)?,
+            (_, other) => fields.skip(other)?,
         }
     }
     let [v1, v2] = data;
     let (kind, data) = match kind {
         Some(0) if v1.is_some() => (PageKind::Data, v1),
         Some(1) if has_index => (PageKind::Index, None),
-        Some(2) if has_dictionary => (PageKind::Dictionary, None),
+        Some(2) if dictionary_values.is_some() => (PageKind::Dictionary, None),
         Some(3) if v2.is_some() => (PageKind::DataV2, v2),
         _ => return Err(Stop::Invalid),
     };
@@ -113,7 +98,7 @@ fn read(fields: &mut Fields<'_>) -> Read<PageHeader> {
         stored_bytes: stored_bytes.ok_or(Stop::Invalid)?,
         plain_bytes: plain_bytes.ok_or(Stop::Invalid)?,
         checksum,
-        values: data.as_ref().map(|data| data.values),
+        values: data.as_ref().map(|data| data.values).or(dictionary_values),
         rows: data.as_ref().and_then(|data| data.rows),
         encoding: data.as_ref().map(|data| data.encoding),
         level_encodings: data.as_ref().and_then(|data| data.level_encodings),
@@ -140,7 +125,7 @@ fn data_page(fields: &mut Fields<'_>) -> Read<DataHeader> {
             (2, I32) => encoding = Some(fields.u32()?),
             (3, I32) => definition = Some(fields.u32()?),
             (4, I32) => repetition = Some(fields.u32()?),
-            (_, other) => fields.skip(other, 1)?,
+            (_, other) => fields.skip(other)?,
         }
     }
     Ok(DataHeader {
@@ -165,7 +150,7 @@ fn data_page_v2(fields: &mut Fields<'_>) -> Read<DataHeader> {
             (5, I32) => definition = Some(fields.u32()?),
             (6, I32) => repetition = Some(fields.u32()?),
             (7, TRUE | FALSE) => is_compressed = field_type == TRUE,
-            (_, other) => fields.skip(other, 1)?,
+            (_, other) => fields.skip(other)?,
         }
     }
     if nulls.zip(values).is_none_or(|(nulls, values)| nulls > values) {
@@ -181,127 +166,17 @@ fn data_page_v2(fields: &mut Fields<'_>) -> Read<DataHeader> {
     })
 }
 
-/// Whether a dictionary page's part of the header is whole.
-fn dictionary_page(fields: &mut Fields<'_>) -> Read<bool> {
+/// The values of a dictionary page, if its part of the header is whole.
+fn dictionary_page(fields: &mut Fields<'_>) -> Read<Option<u32>> {
     let [mut values, mut encoding] = [None; 2];
     while let Some((id, field_type)) = fields.next()? {
         match (id, field_type) {
             (1, I32) => values = Some(fields.u32()?),
             (2, I32) => encoding = Some(fields.u32()?),
-            (_, other) => fields.skip(other, 1)?,
+            (_, other) => fields.skip(other)?,
         }
     }
-    Ok(values.is_some() && encoding.is_some())
-}
-
-/// The fields of a struct, one after the other.
-struct Fields<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    last_id: i64,
-}
-
-impl Fields<'_> {
-    /// The number and type of the next field; none at the end of the struct.
-    fn next(&mut self) -> Read<Option<(i64, u8)>> {
-        let byte = self.byte()?;
-        let (delta, field_type) = (byte >> 4, byte & 0xf);
-        if field_type == 0 {
-            return Ok(None);
-        }
-        self.last_id = match delta {
-            0 => self.integer()?,
-            delta => self.last_id.checked_add(i64::from(delta)).ok_or(Stop::Invalid)?,
-        };
-        Ok(Some((self.last_id, field_type)))
-    }
-
-    /// Reads a field that is a struct itself.
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
-        let outer = std::mem::take(&mut self.last_id);
-        let nested = read(self)?;
-        self.last_id = outer;
-        Ok(nested)
-    }
-
-    fn byte(&mut self) -> Read<u8> {
-        let byte = *self.bytes.get(self.at).ok_or(Stop::End)?;
-        self.at += 1;
-        Ok(byte)
-    }
-
-    fn varint(&mut self) -> Read<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(Stop::Invalid)
-    }
-
-    /// A signed number in zigzag encoding.
-    fn integer(&mut self) -> Read<i64> {
-        let value = self.varint()?;
-        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
-    }
-
-    fn i32(&mut self) -> Read<i32> {
-        i32::try_from(self.integer()?).map_err(|_| Stop::Invalid)
-    }
-
-    fn u32(&mut self) -> Read<u32> {
-        u32::try_from(self.i32()?).map_err(|_| Stop::Invalid)
-    }
-
-    fn advance(&mut self, bytes: u64) -> Read<()> {
-        let bytes = usize::try_from(bytes).map_err(|_| Stop::Invalid)?;
-        let end = self.at.checked_add(bytes).filter(|end| *end <= MAX_HEADER_BYTES).ok_or(Stop::Invalid)?;
-        if end > self.bytes.len() {
-            return Err(Stop::End);
-        }
-        self.at = end;
-        Ok(())
-    }
-
-    /// Skips the value of a field.
-    fn skip(&mut self, field_type: u8, depth: usize) -> Read<()> {
-        match field_type {
-            TRUE | FALSE => Ok(()),
-            3 => self.advance(1),
-            4..=6 => self.varint().map(drop),
-            7 => self.advance(8),
-            8 => {
-                let bytes = self.varint()?;
-                self.advance(bytes)
-            }
-            9 | 10 if depth < MAX_DEPTH => self.skip_list(depth + 1),
-            STRUCT if depth < MAX_DEPTH => self.nested(|fields| {
-                while let Some((_, field_type)) = fields.next()? {
-                    fields.skip(field_type, depth + 1)?;
-                }
-                Ok(())
-            }),
-            _ => Err(Stop::Invalid),
-        }
-    }
-
-    fn skip_list(&mut self, depth: usize) -> Read<()> {
-        let byte = self.byte()?;
-        let count = match byte >> 4 {
-            15 => self.varint()?,
-            count => u64::from(count),
-        };
-        for _ in 0..count {
-            match byte & 0xf {
-                TRUE | FALSE => self.advance(1)?,
-                element => self.skip(element, depth)?,
-            }
-        }
-        Ok(())
-    }
+    Ok(values.filter(|_| encoding.is_some()))
 }
 
 #[cfg(test)]

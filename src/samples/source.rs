@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use arrow::array::ArrayRef;
 
-use crate::error::{Place, Result};
-use crate::parquet_file::{ColumnReader, Input};
+use crate::error::{Error, Place, Result};
+use crate::parquet_file::{ColumnReader, Input, caught};
 
 use super::deferred::DeferredSamples;
 use super::embedding_type::EmbeddingType;
@@ -137,7 +137,10 @@ impl Iterator for SampleReader {
         if rows == 0 {
             return None;
         }
-        let batch = self.next_batch(rows);
+        let batch = caught(|| self.next_batch(rows)).unwrap_or_else(|panic| {
+            let what = format!("cannot be decoded: {panic}; the file is damaged, write it again");
+            Err(Error::bad_data(self.place.clone(), what))
+        });
         // An error ends the iteration, since later batches are unreliable.
         self.rows.start = if batch.is_ok() { self.rows.start + rows } else { self.rows.end };
         Some(batch)

@@ -52,6 +52,9 @@ fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
             inner => Err(DataFusionError::ArrowError(Box::new(inner), trace)),
         },
         DataFusionError::ParquetError(inner) => match *inner {
+            ParquetError::External(inner) if blames_bytes(inner.as_ref()) => {
+                Err(DataFusionError::ParquetError(Box::new(ParquetError::General(inner.to_string()))))
+            }
             ParquetError::External(inner) => unwrap_own_error(DataFusionError::from(inner)),
             inner => Err(DataFusionError::ParquetError(Box::new(inner))),
         },
@@ -65,6 +68,18 @@ fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
         },
         error => Err(error),
     }
+}
+
+/// Whether the cause of a Parquet error is neither ours nor one of a store, but of decoding: text that
+/// is no UTF-8, or what a decompressor does not take.
+fn blames_bytes(cause: &(dyn StdError + 'static)) -> bool {
+    let known = cause.is::<Error>()
+        || cause.is::<DataFusionError>()
+        || cause.is::<ArrowError>()
+        || cause.is::<object_store::Error>()
+        || cause.is::<ParquetError>();
+    let of_system = cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.raw_os_error().is_some());
+    !known && !of_system
 }
 
 /// This program's own error among the causes of another.

@@ -30,6 +30,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::scalar::ScalarValue;
 
 use super::errors::to_datafusion_error;
+use super::located_source::name_files;
 use super::merged_schema::Conflict;
 use super::parquet_metadata::INT96_UNIT;
 use super::parquet_reader::{FileNames, MetadataCache, ReaderFactory};
@@ -220,7 +221,8 @@ impl FileTable {
             TableReader::Other(format) => {
                 let source = format.file_source(self.columns.clone());
                 let builder = FileScanConfigBuilder::new(self.store_url.clone(), source);
-                format.create_physical_plan(state, config(builder)?).await
+                let scan = format.create_physical_plan(state, config(builder)?).await?;
+                Ok(name_files(scan, &self.names))
             }
         }
     }

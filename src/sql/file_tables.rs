@@ -21,14 +21,15 @@ use datafusion::scalar::ScalarValue;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{not_parquet, panic_message};
+use crate::parquet_file::{check_footer, not_parquet, panic_message};
 
 use super::arrow_lengths::check_arrow_files;
 use super::errors::convert_error;
 use super::file_table::{FileTable, PartitionCheck, ScannedFile, TableReader};
 use super::hive_partitions::HivePartitions;
+use super::located_source::convert_reader_error;
 use super::merged_schema::{MergedSchema, SchemaMerger};
-use super::parquet_metadata::{arrow_schema, believable, misplaced_chunk, read_footer, unique};
+use super::parquet_metadata::{arrow_schema, believable, read_footer, unique};
 use super::parquet_reader::MetadataCache;
 use super::table_files::{TableFile, TableFiles, find_table_files};
 use super::table_format::TableFormat;
@@ -237,11 +238,7 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
                 Ok(raw) => raw,
                 Err(error) => return Err(no_footer(store, file).await.unwrap_or_else(|| failed(error))),
             };
-            if let Some((row_group, column)) = misplaced_chunk(&raw, file.meta.size) {
-                let place = Place::file(&file.name).row_group(row_group).column(column);
-                let what = "is said to lie beyond the end of the file: the file is damaged or cut off";
-                return Err(Error::bad_data(place, what));
-            }
+            check_footer(&raw, file.meta.size, &Place::file(&file.name))?;
             let fields = raw.file_metadata().schema_descr().root_schema().get_fields();
             let unique = unique(raw.file_metadata().schema_descr()).unwrap_or_default();
             let mut renamed: Vec<(String, Vec<String>)> = Vec::new();
@@ -291,7 +288,7 @@ async fn other_schema(
     let first = files.first().ok_or_else(|| Error::Internal("a table without files".to_owned()))?;
     let infer = async |objects: &[ObjectMeta], file: &TableFile| {
         let inferred = AssertUnwindSafe(format.infer_schema(state, store, objects)).catch_unwind().await;
-        inferred.map_err(|panic| damaged(file, panic))?.map_err(|e| convert_error(e, &file.name))
+        inferred.map_err(|panic| damaged(file, panic))?.map_err(|e| convert_reader_error(e, &file.name))
     };
     let error = match infer(&objects, first).await {
         Ok(schema) => return Ok(schema),

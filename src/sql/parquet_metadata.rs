@@ -11,28 +11,55 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema, TimeUnit};
 use datafusion::datasource::physical_plan::parquet::Int96Coercer;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use datafusion::object_store::{ObjectMeta, ObjectStore};
+use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use datafusion::parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema};
 use datafusion::parquet::basic::{LogicalType, SortOrder, Type as PhysicalType};
-use datafusion::parquet::errors::Result as ParquetResult;
+use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, KeyValue, PageIndexPolicy, ParquetMetaData, RowGroupMetaData,
+    ColumnChunkMetaData, FileMetaData, FooterTail, KeyValue, ParquetMetaData, ParquetMetaDataReader,
+    RowGroupMetaData,
 };
 use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
+
+use crate::parquet_file::check_footer_bytes;
 
 /// The unit of INT96 timestamps: the years 1677 to 2262 of nanoseconds do not hold what Spark and
 /// Impala write.
 pub(super) const INT96_UNIT: (TimeUnit, &str) = (TimeUnit::Microsecond, "us");
 
-/// Reads a file's metadata without its page index, as it is in the file.
+/// Bytes at the end of a file that are read at once: most footers are shorter.
+const TAIL_BYTES: u64 = 64 << 10;
+/// The length of a footer and the magic bytes behind it.
+const FOOTER_END: u64 = 8;
+
+/// Reads a file's metadata without its page index, as it is in the file. Its bytes are checked
+/// before they are parsed.
 pub(super) async fn read_footer(
     store: &dyn ObjectStore,
     file: &ObjectMeta,
 ) -> datafusion::error::Result<Arc<ParquetMetaData>> {
-    let footer = DFParquetMetadata::new(store, file).with_page_index_policy(Some(PageIndexPolicy::Skip));
-    footer.fetch_metadata().await
+    let cut_off = || ParquetError::EOF("the file is shorter than its footer".to_owned());
+    let from = file.size.saturating_sub(TAIL_BYTES);
+    let mut tail = store.get_range(&file.location, from..file.size).await?;
+    let end = tail.len().checked_sub(FOOTER_END as usize).ok_or_else(cut_off)?;
+    let ending = tail.split_off(end);
+    let ending = FooterTail::try_from(ending.as_ref())?;
+    if ending.is_encrypted_footer() {
+        let what = "the footer is encrypted, and SQL has no keys".to_owned();
+        return Err(ParquetError::General(what).into());
+    }
+    let length = ending.metadata_length();
+    let footer = match tail.len().checked_sub(length) {
+        Some(start) => tail.split_off(start),
+        None => {
+            let end = file.size.saturating_sub(FOOTER_END);
+            let start = end.checked_sub(length as u64).ok_or_else(cut_off)?;
+            store.get_range(&file.location, start..end).await?
+        }
+    };
+    check_footer_bytes(&footer)?;
+    Ok(Arc::new(ParquetMetaDataReader::decode_metadata(&footer)?))
 }
 
 /// The Arrow schema of a file, as DataFusion will read it.
@@ -40,22 +67,6 @@ pub(super) fn arrow_schema(metadata: &ParquetMetaData) -> ParquetResult<Schema> 
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
     Ok(Int96Coercer::new(file.schema_descr(), &schema, &INT96_UNIT.0).coerce().unwrap_or(schema))
-}
-
-/// The first column chunk that is not where a file of this size can have it. Readers panic at some.
-pub(super) fn misplaced_chunk(metadata: &ParquetMetaData, bytes: u64) -> Option<(usize, String)> {
-    let is_inside = |column: &ColumnChunkMetaData| {
-        let start = column.dictionary_page_offset().filter(|offset| *offset > 0);
-        let start = start.unwrap_or(column.data_page_offset()).min(column.data_page_offset());
-        let length = column.compressed_size();
-        start >= 0
-            && length >= 0
-            && start.checked_add(length).is_some_and(|end| u64::try_from(end).is_ok_and(|end| end <= bytes))
-    };
-    metadata.row_groups().iter().enumerate().find_map(|(at, group)| {
-        let column = group.columns().iter().find(|column| !is_inside(column))?;
-        Some((at, column.column_path().string()))
-    })
 }
 
 /// Leaves out what may mislead, and renames columns of one name.

@@ -108,9 +108,9 @@ impl Session {
     /// The columns of a table or file, in order; empty where it does not exist.
     pub fn columns(&self, table: &str) -> Vec<String> {
         let provider = self.context.table_provider(TableReference::bare(table));
-        match self.runtime.block_on(provider) {
-            Ok(table) => table.schema().fields().iter().map(|field| field.name().clone()).collect(),
-            Err(_) => Vec::new(),
+        match catch_reader_panics(|| self.runtime.block_on(provider)) {
+            Ok(Ok(table)) => table.schema().fields().iter().map(|field| field.name().clone()).collect(),
+            Ok(Err(_)) | Err(_) => Vec::new(),
         }
     }
 

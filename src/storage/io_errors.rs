@@ -57,7 +57,9 @@ fn external(place: Place, doing: &'static str, source: Box<dyn StdError + Send +
 
 fn damaged(place: Place, error: &dyn StdError) -> Error {
     let error = error.to_string();
-    let what = unreadable_encoding(&error)
+    // The crates wrap each other's errors; only the innermost text says something.
+    let error = error.trim_start_matches("Parquet argument error: ").trim_start_matches("Parquet error: ");
+    let what = unreadable_encoding(error)
         .unwrap_or_else(|| format!("cannot be decoded: {error}; the file is damaged, write it again"));
     Error::bad_data(place, what)
 }

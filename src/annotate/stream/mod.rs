@@ -111,7 +111,10 @@ impl StreamSource {
     fn rows<'a>(&'a self, run: &'a Run<'_>) -> Result<BatchSource<'a>> {
         match &self.file {
             Some(file) => Ok(BatchSource::of_file(file, run.batch_rows())),
-            None => BatchSource::of_stream(StdinChunks::read(run.stop)?, Place::file("stdin")),
+            None => {
+                let limit_bytes = run.options.memory_limit_bytes;
+                BatchSource::of_stream(StdinChunks::read(run.stop)?, Place::file("stdin"), limit_bytes)
+            }
         }
     }
 

@@ -21,12 +21,12 @@ use arrow::array::Array;
 use arrow::datatypes::Field;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
 use parquet::file::reader::ChunkReader;
 use parquet::schema::types::SchemaDescPtr;
 
 use crate::error::{Place, Result};
-use crate::parquet_file::{Checksums, Input};
+use crate::parquet_file::{Checksums, Input, catch_panics};
 use crate::storage::block_writer::BlockWriter;
 use crate::storage::{SourceFile, Staged, io_errors};
 
@@ -122,7 +122,8 @@ impl SpliceWriter {
     pub fn finish(mut self) -> Result<u64> {
         let key_values = self.file.take_key_values()?;
         let old = self.file.input().metadata().file_metadata();
-        let written = footer::write(self.out, old, self.schema, key_values, self.row_groups);
+        let (out, schema, row_groups) = (self.out, self.schema, self.row_groups);
+        let written = catch_panics(|| footer::write(out, old, schema, key_values, row_groups));
         self.file.commit(written)
     }
 
@@ -138,17 +139,18 @@ impl SpliceWriter {
         let mismatch = |what: &str| RowGroupError::Mismatch(what.to_owned());
         let metadata = Arc::clone(self.file.input().metadata());
         let group = metadata.row_group(index);
-        let rows = usize::try_from(group.num_rows()).map_err(|_| mismatch("negative rows"))?;
+        let rows = self.file.input().rows_in(index);
         let ordinal = i16::try_from(index).map_err(|_| mismatch("beyond 16 bits"))?;
         let mut chunks = Vec::with_capacity(self.schema.num_columns());
         for position in 0..group.num_columns() {
-            chunks.push(self.copy(index, position)?);
+            chunks.push(catch_panics(|| self.copy(index, position))?);
         }
         chunks.extend(self.new_columns.encode(&mut self.out, columns, rows, ordinal)?);
         for chunk in &mut chunks {
             chunk.write_bloom_filter(&mut self.out)?;
         }
-        Ok(SplicedRowGroup::new(group, ordinal, Arc::clone(&self.schema), chunks)?)
+        let schema = Arc::clone(&self.schema);
+        Ok(catch_panics(|| SplicedRowGroup::new(group, ordinal, schema, chunks))?)
     }
 
     /// Copies the bytes of an old column chunk.
@@ -158,7 +160,7 @@ impl SpliceWriter {
         let metadata = portable(old.row_group(row_group).column(position), order)?;
         let column_index = old.column_index().filter(|_| is_ordered(order));
         let chunk = Chunk {
-            bloom_filter: Sbbf::read_from_column_chunk(&metadata, &self.source)?,
+            bloom_filter: self.bloom_filter(row_group, &metadata)?,
             column_index: column_index.and_then(|all| all.get(row_group)?.get(position)).cloned(),
             offset_index: old.offset_index().and_then(|all| all.get(row_group)?.get(position)).cloned(),
             metadata,
@@ -176,6 +178,20 @@ impl SpliceWriter {
 }
 
 impl SpliceWriter {
+    /// The bloom filter of a column chunk. A damaged one is left out: readers do without.
+    fn bloom_filter(&self, row_group: usize, chunk: &ColumnChunkMetaData) -> ParquetResult<Option<Sbbf>> {
+        match catch_panics(|| Sbbf::read_from_column_chunk(chunk, &self.source)) {
+            Err(error @ ParquetError::External(_)) => Err(error),
+            Err(error) => {
+                let place = self.file.input().place().row_group(row_group);
+                let place = place.column(chunk.column_path().string());
+                tracing::warn!("{place}: its bloom filter is damaged and left out ({error})");
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
     /// Copies the bytes of a column chunk. Pages with checksums pass through this program's
     /// memory and are checked; others need not.
     fn copy_checked(

@@ -1,6 +1,7 @@
 //! Encoders of query results, one file for each family of formats.
 
 mod binary;
+mod caught_encoder;
 mod column_widths;
 mod delimited;
 mod format;
@@ -12,12 +13,17 @@ mod table;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 
+use self::caught_encoder::CaughtEncoder;
 use self::row_encoder::RowEncoder;
 
 pub use format::{Format, Layout};
 
 /// The encoder of a layout's format.
 pub(super) fn row_encoder(layout: &Layout, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {
+    Ok(Box::new(CaughtEncoder::new(|| of_format(layout, schema))?))
+}
+
+fn of_format(layout: &Layout, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {
     Ok(match layout.format {
         Format::Table => Box::new(table::TableEncoder::new(schema, layout)),
         Format::Csv => Box::new(delimited::DelimitedEncoder::new(schema, b',')),

@@ -1,0 +1,87 @@
+//! The Arrow types that Parquet holds, found by writing a row of each column: of some types the
+//! Parquet crate's writer returns an error only when it gets values, and at some it panics.
+
+use std::io;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::{FieldRef, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::errors::Result as ParquetResult;
+
+use crate::error::{Error, Place, Result};
+use crate::parquet_file::catch_panics;
+
+/// Checks that rows of a schema can become Parquet.
+///
+/// # Errors
+/// [`Error::BadData`] with the first column whose type has no place in Parquet.
+pub(crate) fn check_storable(schema: &Schema, place: &Place) -> Result<()> {
+    schema.fields().iter().try_for_each(|field| {
+        catch_panics(|| write_row(field)).map_err(|error| {
+            let kind = field.data_type();
+            let what =
+                format!("has type {kind}, which cannot become Parquet ({error}); cast it or leave it out");
+            Error::bad_data(place.clone().column(field.name()), what)
+        })
+    })
+}
+
+fn write_row(field: &FieldRef) -> ParquetResult<()> {
+    let nullable = Arc::new(Schema::new(vec![field.as_ref().clone().with_nullable(true)]));
+    let row = RecordBatch::try_new(Arc::clone(&nullable), vec![new_null_array(field.data_type(), 1)])?;
+    let mut writer = ArrowWriter::try_new(io::sink(), nullable, None)?;
+    writer.write(&row)?;
+    writer.close()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit, UnionFields, UnionMode};
+
+    fn check(kind: DataType) -> Result<()> {
+        let schema = Schema::new(vec![Field::new("a", DataType::Int64, false), Field::new("b", kind, false)]);
+        check_storable(&schema, &Place::file("stdin"))
+    }
+
+    #[test]
+    fn a_type_without_a_place_in_parquet_is_named_with_its_column() {
+        let fields = UnionFields::from_fields(vec![
+            Field::new("n", DataType::Int32, true),
+            Field::new("t", DataType::Utf8, true),
+        ]);
+        let within = DataType::List(Arc::new(Field::new("item", DataType::FixedSizeBinary(0), true)));
+        for kind in [
+            DataType::Union(fields, UnionMode::Dense),
+            DataType::FixedSizeBinary(0),
+            DataType::Interval(IntervalUnit::MonthDayNano),
+            within,
+        ] {
+            let error = check(kind.clone()).unwrap_err();
+            assert_eq!(error.exit_code(), 65);
+            let expected = format!("stdin, column \"b\": has type {kind}, which cannot become Parquet (");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn others_pass() {
+        let item = |kind| Arc::new(Field::new("item", kind, false));
+        let text = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
+        for kind in [
+            DataType::Null,
+            DataType::Utf8View,
+            DataType::FixedSizeBinary(16),
+            DataType::Decimal256(60, 2),
+            DataType::Interval(IntervalUnit::YearMonth),
+            DataType::Duration(TimeUnit::Nanosecond),
+            DataType::FixedSizeList(item(DataType::Float16), 4),
+            DataType::LargeList(item(DataType::BinaryView)),
+            DataType::Struct(vec![item(text)].into()),
+        ] {
+            check(kind.clone()).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A decorator of DataFusion's readers that names the file in their errors and panics. Without it an
+//! error of Arrow's decoder looks like one of the query.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::object_store::ObjectStore;
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, PhysicalExpr};
+use futures::{FutureExt, StreamExt};
+
+use crate::error::{Error, Place};
+use crate::parquet_file::panic_message;
+
+use super::errors::{convert_error, to_datafusion_error};
+use super::parquet_reader::FileNames;
+
+/// A source whose errors name the file.
+struct LocatedSource {
+    source: Arc<dyn FileSource>,
+    names: Arc<FileNames>,
+}
+
+/// Decorates the source of a scan.
+pub(super) fn name_files(scan: Arc<dyn ExecutionPlan>, names: &Arc<FileNames>) -> Arc<dyn ExecutionPlan> {
+    let config = scan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
+    let Some(config) = config.and_then(|source| source.downcast_ref::<FileScanConfig>()) else { return scan };
+    let mut config = config.clone();
+    let source = Arc::clone(&config.file_source);
+    config.file_source = Arc::new(LocatedSource { source, names: Arc::clone(names) });
+    DataSourceExec::from_data_source(config)
+}
+
+/// The error of a file's reader: its bytes are at fault where it blames nothing else.
+pub(super) fn convert_reader_error(error: DataFusionError, file: &str) -> Error {
+    match convert_error(error, file) {
+        Error::Usage(what) | Error::Internal(what) => undecodable(file, &what),
+        error => error,
+    }
+}
+
+fn undecodable(file: &str, what: &str) -> Error {
+    Error::bad_data(
+        Place::file(file),
+        format!("cannot be decoded: {what}; the file is damaged, write it again"),
+    )
+}
+
+impl LocatedSource {
+    fn with_source(&self, source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        Arc::new(Self { source, names: Arc::clone(&self.names) })
+    }
+}
+
+impl FileSource for LocatedSource {
+    fn create_file_opener(
+        &self,
+        object_store: Arc<dyn ObjectStore>,
+        base_config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        let opener = self.source.create_file_opener(object_store, base_config, partition)?;
+        Ok(Arc::new(LocatedOpener { opener, names: Arc::clone(&self.names) }))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.source.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        self.with_source(self.source.with_batch_size(batch_size))
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.source.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.source.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.source.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        self.source.file_type()
+    }
+
+    fn fmt_extra(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt_extra(kind, f)
+    }
+
+    fn supports_repartitioning(&self) -> bool {
+        self.source.supports_repartitioning()
+    }
+
+    fn repartitioned(
+        &self,
+        target_partitions: usize,
+        repartition_file_min_size: usize,
+        output_ordering: Option<LexOrdering>,
+        config: &FileScanConfig,
+    ) -> Result<Option<FileScanConfig>> {
+        self.source.repartitioned(target_partitions, repartition_file_min_size, output_ordering, config)
+    }
+
+    /// Takes columns only: an error of an expression would be taken for one of the file.
+    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+        if projection.iter().any(|column| column.expr.downcast_ref::<Column>().is_none()) {
+            return Ok(None);
+        }
+        let source = self.source.try_pushdown_projection(projection)?;
+        Ok(source.map(|source| self.with_source(source)))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.source.apply_expressions(f)
+    }
+}
+
+struct LocatedOpener {
+    opener: Arc<dyn FileOpener>,
+    names: Arc<FileNames>,
+}
+
+impl FileOpener for LocatedOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        let location = &file.object_meta.location;
+        let name = self.names.get(location).cloned().unwrap_or_else(|| location.to_string());
+        let located = {
+            let name = name.clone();
+            move |error| to_datafusion_error(convert_reader_error(error, &name))
+        };
+        let panicked = move |panic: Box<dyn Any + Send>| {
+            to_datafusion_error(undecodable(&name, &panic_message(panic.as_ref())))
+        };
+        let opened = self.opener.open(file).map_err(&located)?;
+        let opened = AssertUnwindSafe(opened).catch_unwind();
+        Ok(Box::pin(async move {
+            let batches = opened.await.map_err(&panicked)?.map_err(&located)?;
+            let batches = AssertUnwindSafe(batches).catch_unwind();
+            let batches = batches.map(move |batch| batch.map_err(&panicked)?.map_err(&located));
+            Ok(batches.boxed())
+        }))
+    }
+}
