@@ -101,7 +101,6 @@ pub enum Error {
     },
 
     /// The output already exists, and is a file of another kind than is written there.
-    #[error("{path} exists and is {what}; write elsewhere, or give --overwrite to replace it")]
     OtherKind {
         /// The output.
         path: PathBuf,
@@ -131,10 +130,6 @@ pub enum Error {
     Interrupted,
 
     /// The operating system starts no more threads.
-    #[error(
-        "cannot start a thread: {0}; the limit of processes is reached (ulimit -u, or that of a container), raise it \
-         or give fewer --workers or --threads, and run again"
-    )]
     NoThread(io::Error),
 
     /// A temporary failure, for example of an object store.
@@ -177,6 +172,10 @@ impl fmt::Display for Error {
                 "{} exists, {why}; write elsewhere, or give --overwrite to annotate it anew",
                 shown(path)
             ),
+            Self::OtherKind { path, what } => format!(
+                "{} exists and is {what}; write elsewhere, or give --overwrite to replace it",
+                shown(path)
+            ),
             Self::CannotCreate { path, source } => format!(
                 "{}: cannot create the output: {source}; check that the folder exists and is writable",
                 shown(path)
@@ -185,6 +184,10 @@ impl fmt::Display for Error {
             Self::Interrupted => {
                 "interrupted; nothing was written under the output's name, run again".to_owned()
             }
+            Self::NoThread(source) => format!(
+                "cannot start a thread: {source}; the limit of processes is reached (ulimit -u, or that of a \
+                 container), raise it or give fewer --workers or --threads, and run again"
+            ),
             Self::Transient { place, what } => format!("{place}: {what}; run again"),
             Self::Bundle { bundle, file, field, what } => {
                 let field = field.as_ref().map(|field| format!(", field {field}")).unwrap_or_default();

@@ -57,16 +57,6 @@ pub fn start_pool() -> Result<()> {
     Ok(())
 }
 
-/// Keeps the panics of tokio for which there is an error from being printed as well.
-pub fn hide_start_panics() {
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !panic.payload_as_str().is_some_and(is_start_panic) {
-            print(panic);
-        }
-    }));
-}
-
 /// Whether the message of a panic says that a thread could not be started.
 pub fn is_start_panic(message: &str) -> bool {
     message.contains("OS can't spawn") || message.contains("failed to spawn thread")

@@ -101,7 +101,6 @@ enum Command {
 /// Parses the command line, runs the subcommand and returns the exit code.
 pub fn main() -> ExitCode {
     let handled = signals::begin();
-    threads::hide_start_panics();
     let parsed = Cli::command().try_get_matches().and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
     let (cli, all) = match parsed {
         Ok(parsed) => parsed,

@@ -3,12 +3,17 @@
 
 use crate::error::{Error, Result};
 use crate::parquet_file::caught;
+use crate::threads::is_start_panic;
 
 /// Runs a command.
 ///
 /// # Errors
-/// Those of `command`; [`Error::Internal`] where it panics.
+/// Those of `command`; [`Error::NoThread`] where tokio panics for one; [`Error::Internal`] where it
+/// panics otherwise.
 pub(super) fn as_errors<T>(command: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
-    caught(command).unwrap_or_else(|panic| Err(Error::Internal(format!("{panic} (-v says where)"))))
+    caught(command).unwrap_or_else(|panic| match is_start_panic(&panic) {
+        true => Err(Error::NoThread(std::io::ErrorKind::WouldBlock.into())),
+        false => Err(Error::Internal(format!("{panic} (-v says where)"))),
+    })
 }
