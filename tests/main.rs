@@ -16,6 +16,7 @@ mod folds;
 mod house;
 mod pipelines;
 mod report;
+mod secrets;
 mod sources;
 mod splice;
 mod sql;
