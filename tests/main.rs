@@ -17,6 +17,7 @@ mod fuzz;
 mod house;
 mod pipelines;
 mod report;
+mod secrets;
 mod sources;
 mod splice;
 mod sql;

@@ -22,13 +22,14 @@ mod synth;
 
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
-use crate::printable::{escape_line, message, redact};
+use crate::printable::{escape_line, message, redact, without_secrets};
 use crate::telemetry::{self, Logs, Telemetry};
 use crate::threads;
 
@@ -125,12 +126,20 @@ pub fn main() -> ExitCode {
 /// Prints what is wrong with the arguments, which it quotes: without colours where one of them holds
 /// characters that a terminal obeys, and without secrets.
 fn print_usage_error(error: &clap::Error) -> std::io::Result<()> {
-    let is_plain =
-        std::env::args_os().all(|arg| matches!(escape_line(&arg.to_string_lossy()), Cow::Borrowed(_)));
-    let text = match is_plain && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        true => redact(&error.render().ansi().to_string()).into_owned(),
-        false => message(&error.render().to_string()),
-    };
+    let typed: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let is_plain = typed.iter().all(|arg| matches!(escape_line(arg), Cow::Borrowed(_)));
+    let is_styled = is_plain && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = error.render();
+    let mut text = if is_styled { text.ansi().to_string() } else { text.to_string() };
+    for arg in &typed {
+        // A whole URL, with the blanks that may be in it.
+        let value =
+            arg.split_once('=').filter(|(flag, _)| flag.starts_with("--")).map_or(arg.as_str(), |it| it.1);
+        if value.contains("://") {
+            text = text.replace(value, &without_secrets(Path::new(value)));
+        }
+    }
+    let text = if is_styled { redact(&text).into_owned() } else { message(&text) };
     std::io::stderr().write_all(text.as_bytes())
 }
 

@@ -14,6 +14,11 @@ pub fn escape_line(text: &str) -> Cow<'_, str> {
     escape(text, is_obeyed)
 }
 
+/// The text before the first such character: what can be typed of a name.
+pub fn before_controls(text: &str) -> &str {
+    text.split(is_obeyed).next().unwrap_or_default()
+}
+
 /// Escapes such characters in JSON, in JSON's own way, so that its values stay what they are.
 /// Serializers escape those below a blank, and the line feed ends a line of JSON.
 pub fn escape_for_json(json: &str) -> Cow<'_, str> {
@@ -61,6 +66,7 @@ mod tests {
         }
         assert_eq!(escape_controls("a\n\tb"), "a\n\tb");
         assert_eq!(escape_line("a\n\tb"), "a\\n\\tb");
+        assert_eq!((before_controls("ab\u{1b}c"), before_controls("日本")), ("ab", "日本"));
         assert!(matches!(escape_line("Größe 日本 “x” 👍🏽"), Cow::Borrowed(_)));
     }
 

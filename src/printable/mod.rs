@@ -10,7 +10,7 @@ use std::any::Any;
 use std::fmt;
 use std::path::Path;
 
-pub use controls::{escape_controls, escape_for_json, escape_line};
+pub use controls::{before_controls, escape_controls, escape_for_json, escape_line};
 pub use secrets::redact;
 
 /// A message as it may be shown: without secrets, its control characters escaped.

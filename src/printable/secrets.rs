@@ -65,6 +65,10 @@ pub fn redact(text: &str) -> Cow<'_, str> {
         true => Cow::Owned(redact_urls(&text)),
         false => text,
     };
+    let text = match text.contains("\", ") && text.contains('@') {
+        true => redact_connections(text),
+        false => text,
+    };
     match text.contains('=') {
         true => redact_settings(text),
         false => text,
@@ -106,6 +110,23 @@ fn redact_urls(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// The same for a connection, which an HTTP client logs as ("http", USER:PASSWORD@HOST).
+fn redact_connections(text: Cow<'_, str>) -> Cow<'_, str> {
+    let mut text = text;
+    for start in ["(\"http\", ", "(\"https\", ", "(\\\"http\\\", ", "(\\\"https\\\", "] {
+        let mut from = 0;
+        while let Some(found) = text.get(from..).and_then(|rest| rest.find(start)) {
+            from += found + start.len();
+            let host = text.get(from..).unwrap_or_default();
+            let host = host.get(..host.find(')').unwrap_or(host.len())).unwrap_or_default();
+            if let Some(at) = host.rfind('@') {
+                text.to_mut().replace_range(from..from + at, REDACTED);
+            }
+        }
+    }
+    text
 }
 
 /// The length of the URL that a text begins with: blanks and quotes end it. A quote in a password,
@@ -242,6 +263,11 @@ mod tests {
                 "DefaultEndpointsProtocol=https;AccountKey=***;x",
             ),
             ("sig=PASS", "sig=***"),
+            (
+                r#"to ("http", me:PASS@host:1) and ("https", host)"#,
+                r#"to ("http", ***@host:1) and ("https", host)"#,
+            ),
+            (r#"{"message":"(\"http\", me:PASS@host)"}"#, r#"{"message":"(\"http\", ***@host)"}"#),
             ("'http://me:PA'SS@host/a' failed", "'http://***@host/a' failed"),
             ("'http://host/a' and 'b@c'", "'http://host/a' and 'b@c'"),
             ("two: http://a:PASS@b http://c:PASS@d/?e=PASS", "two: http://***@b http://***@d/?e=***"),

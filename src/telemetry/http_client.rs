@@ -49,7 +49,10 @@ fn warn(collector: &str, why: &str) {
 #[async_trait]
 impl HttpClient for CollectorClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, HttpError> {
-        let collector = redact(&request.uri().to_string()).into_owned();
+        let (scheme, host) = (request.uri().scheme_str(), request.uri().authority());
+        // Without the path, which is a collector's secret at times.
+        let collector = format!("{}://{}", scheme.unwrap_or("http"), host.map_or("", |host| host.as_str()));
+        let collector = redact(&collector).into_owned();
         // The threads of the exporters have no runtime of their own.
         let answer = self.runtime.spawn(send(self.http.clone(), request)).await.map_err(HttpError::from);
         match answer.flatten() {

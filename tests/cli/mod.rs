@@ -5,6 +5,7 @@ mod bad_output;
 mod bad_rows;
 mod bench;
 mod columns;
+mod controls;
 mod delivered_again;
 mod demo;
 #[cfg(unix)]

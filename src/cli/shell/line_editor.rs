@@ -12,7 +12,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use crate::error::{Error, Place, Result};
-use crate::printable::escape_line;
+use crate::printable::{before_controls, escape_line};
 use crate::sql::Session;
 
 use super::complete::complete;
@@ -120,9 +120,10 @@ impl Completer for EditorHelper<'_> {
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let (start, found) = complete(line, pos, self.session);
-        let pairs = found
-            .into_iter()
-            .map(|one| Pair { display: escape_line(&one.shown).into_owned(), replacement: one.replacement });
+        let pairs = found.into_iter().map(|one| Pair {
+            display: escape_line(&one.shown).into_owned(), // The line is drawn as it is.
+            replacement: before_controls(&one.replacement).to_owned(),
+        });
         Ok((start, pairs.collect()))
     }
 }

@@ -189,7 +189,12 @@ impl OnnxRuntime {
     /// The error of graphs that are not loaded: the bundle's, unless this library or device lacks
     /// something.
     fn not_loaded(&self, origin: Option<&ModelOrigin>, roles: &[Role], error: &ort::Error) -> Error {
-        let lacks = ["is not a registered function/op", "guarantees support", "is under development"];
+        let lacks = [
+            "No Op registered for",
+            "is not a registered function/op",
+            "guarantees support",
+            "is under development",
+        ];
         let is_graph = match error.code() {
             ErrorCode::InvalidGraph | ErrorCode::InvalidProtobuf | ErrorCode::InvalidArgument => true,
             // An error of a GPU comes as one of these, too.
