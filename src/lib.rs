@@ -12,8 +12,8 @@
 //! 2. [`interaction`]: the mathematics, pure functions on slices. [`interaction::Quantity`] names
 //!    the columns, [`interaction::decompose_batch`] computes r, u1, u2 and s.
 //! 3. [`storage`]: bytes in and out of files, object stores and pipes. [`storage::Staged`] is an
-//!    output that appears under its name only when it is complete.
-//!    [`parquet_file::Input`]: one open Parquet file.
+//!    output that appears under its name only when it is complete, [`storage::Destinations`] compares
+//!    the paths of a command before it starts. [`parquet_file::Input`]: one open Parquet file.
 //! 4. [`bundle::Bundle`]: five ONNX models and their manifest, fused into one
 //!    [`bundle::Program`].
 //! 5. [`samples`]: rows as embeddings, a class and a fate. [`samples::Roles`] finds the columns,

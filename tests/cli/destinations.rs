@@ -287,6 +287,13 @@ fn no_step_of_a_pipeline_writes_over_its_inputs() {
         let ran = lsmi_in(dir, ["run", "pipeline.toml", "--summary", summary]);
         refused(&ran, 73, &[summary, "exists and is"]);
     }
+    // The folder of the output may be a table, too.
+    let folder = head.replace("new.parquet", "new/a.parquet") + "[tables]\nall = \"new\"\n";
+    fs::create_dir(dir.join("new")).unwrap();
+    fs::write(dir.join("pipeline.toml"), folder).unwrap();
+    for _ in 0..2 {
+        assert_eq!(lsmi_in(dir, ["run", "pipeline.toml"]).code, 0);
+    }
     let all = step("query = \"SELECT count(*) AS n FROM annotated\"\noutput = \"n.csv\"\n")
         + "[report]\noutput = \"r.html\"\n";
     fs::write(dir.join("pipeline.toml"), all).unwrap();

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::storage::Files;
 use crate::telemetry::Telemetry;
 
-use self::destinations::destinations;
+use self::destinations::check_destinations;
 use self::steps::{StepRunner, StepSummary};
 use super::annotate::{self, AnnotateArgs, Observers, Outcome, with_observers};
 use super::report::ReportSummary;
@@ -157,7 +157,7 @@ pub(super) fn run(
     };
     let found = annotate::discover(&annotation);
     let of_run = (args.pipeline.as_path(), args.summary.as_deref());
-    destinations(of_run, &config, annotate::destinations(&annotation, &found)?)?.check()?;
+    check_destinations(of_run, &config, annotate::destinations(&annotation, &found)?)?;
     if args.dry_run {
         let plan = annotate::plan(&annotation, stop)?;
         preview::print_plan(&plan, &config, args.json)?;
