@@ -25,6 +25,9 @@ pub(crate) const NO_END: &str = "ends before Arrow's end-of-stream mark: its wri
 pub(crate) const BEHIND_END: &str =
     "goes on after its end-of-stream mark; send one stream, not several one after the other";
 
+/// A record batch up to this size passes a lower limit of memory: it goes through alone.
+const LEAST_BYTES: u64 = 256 << 20;
+
 /// Reads record batches from chunks of bytes.
 pub(super) struct IpcReader<I> {
     chunks: I,
@@ -54,8 +57,9 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
             }
         }
         recognise(&head).map_err(|what| Error::bad_data(place.clone(), what))?;
-        let mut scanner =
-            IpcScanner::new(limit_bytes.map_or_else(usable_bytes, |limit| limit.min(usable_bytes())));
+        let mut scanner = IpcScanner::new(
+            limit_bytes.map_or_else(usable_bytes, |limit| limit.max(LEAST_BYTES).min(usable_bytes())),
+        );
         let mut chunk = scanned(&mut scanner, head, &place)?;
         let (mut decoder, mut early) = (StreamDecoder::new(), VecDeque::new());
         let schema = loop {

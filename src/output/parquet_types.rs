@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, new_null_array};
-use arrow::datatypes::{FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::errors::Result as ParquetResult;
 
@@ -16,30 +16,57 @@ use crate::parquet_file::catch_panics;
 ///
 /// # Errors
 /// [`Error::BadData`] with the first column whose type has no place in Parquet.
-pub(crate) fn check_storable(schema: &Schema, place: &Place) -> Result<()> {
-    schema.fields().iter().try_for_each(|field| {
-        catch_panics(|| write_row(field)).map_err(|error| {
-            let kind = field.data_type();
-            let what =
-                format!("has type {kind}, which cannot become Parquet ({error}); cast it or leave it out");
-            Error::bad_data(place.clone().column(field.name()), what)
-        })
+pub(super) fn check_storable(schema: &Schema, place: &Place) -> Result<()> {
+    match unstorable_column(schema) {
+        Some((field, what)) => {
+            let what = format!("{what}; cast it or leave it out");
+            Err(Error::bad_data(place.clone().column(field.name()), what))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The first column whose type has no place in Parquet, and what is wrong with it.
+pub(crate) fn unstorable_column(schema: &Schema) -> Option<(&FieldRef, String)> {
+    schema.fields().iter().find_map(|field| {
+        let error = catch_panics(|| write_row(field)).err()?.to_string();
+        let why = error.trim_start_matches("Parquet error: ");
+        Some((field, format!("has type {}, which cannot become Parquet ({why})", field.data_type())))
     })
 }
 
 fn write_row(field: &FieldRef) -> ParquetResult<()> {
-    let nullable = Arc::new(Schema::new(vec![field.as_ref().clone().with_nullable(true)]));
-    let row = RecordBatch::try_new(Arc::clone(&nullable), vec![new_null_array(field.data_type(), 1)])?;
+    let kind = shortened(field.data_type());
+    let row = new_null_array(&kind, 1);
+    let field = field.as_ref().clone().with_data_type(kind).with_nullable(true);
+    let nullable = Arc::new(Schema::new(vec![field]));
+    let row = RecordBatch::try_new(Arc::clone(&nullable), vec![row])?;
     let mut writer = ArrowWriter::try_new(io::sink(), nullable, None)?;
     writer.write(&row)?;
     writer.close()?;
     Ok(())
 }
 
+/// The type with short values: a schema may claim lists so long that a row takes all memory.
+fn shortened(kind: &DataType) -> DataType {
+    let item = |field: &FieldRef| {
+        let kind = shortened(field.data_type());
+        Arc::new(field.as_ref().clone().with_data_type(kind))
+    };
+    match kind {
+        DataType::FixedSizeList(field, length) => DataType::FixedSizeList(item(field), (*length).min(2)),
+        DataType::FixedSizeBinary(length) => DataType::FixedSizeBinary((*length).min(16)),
+        DataType::List(field) => DataType::List(item(field)),
+        DataType::LargeList(field) => DataType::LargeList(item(field)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
+        other => other.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit, UnionFields, UnionMode};
+    use arrow::datatypes::{Field, IntervalUnit, TimeUnit, UnionFields, UnionMode};
 
     fn check(kind: DataType) -> Result<()> {
         let schema = Schema::new(vec![Field::new("a", DataType::Int64, false), Field::new("b", kind, false)]);
@@ -80,6 +107,7 @@ mod tests {
             DataType::FixedSizeList(item(DataType::Float16), 4),
             DataType::LargeList(item(DataType::BinaryView)),
             DataType::Struct(vec![item(text)].into()),
+            DataType::FixedSizeList(item(DataType::FixedSizeBinary(i32::MAX)), i32::MAX),
         ] {
             check(kind.clone()).unwrap_or_else(|error| panic!("{kind}: {error}"));
         }

@@ -8,7 +8,8 @@ use parquet::file::metadata::ParquetMetaData;
 use crate::error::{Place, Result};
 use crate::storage::io_errors;
 
-use super::column_chunk::{ColumnChunk, column_name};
+use super::column_chunk::ColumnChunk;
+use super::column_names::column_name;
 use super::footer::{check_offset_indexes, offset_indexes};
 
 /// The column chunks of a file, in the order of their bytes.

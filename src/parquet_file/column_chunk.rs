@@ -13,6 +13,7 @@ use parquet::file::reader::ChunkReader;
 use crate::error::{Error, Place, Result};
 use crate::storage::{SourceFile, io_errors};
 
+use super::column_names::column_name;
 use super::open::Input;
 use super::page_checker::{CheckedPages, Checksums, ChunkFacts, PageChecker, PageName, PageWalk};
 use super::page_header::{PageHeader, Parsed};
@@ -191,18 +192,6 @@ fn byte_range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
     let start = u64::try_from(dictionary.unwrap_or(chunk.data_page_offset())).ok()?;
     let end = start.checked_add(u64::try_from(chunk.compressed_size()).ok()?)?;
     Some(start..end)
-}
-
-/// The name of a top-level column; of a column that is nested with others, its path.
-pub(super) fn column_name(metadata: &ParquetMetaData, leaf: usize) -> String {
-    let schema = metadata.file_metadata().schema_descr();
-    let root = |leaf| schema.get_column_root_idx(leaf);
-    let neighbours = [leaf.checked_sub(1), Some(leaf + 1).filter(|next| *next < schema.num_columns())];
-    if neighbours.into_iter().flatten().any(|other| root(other) == root(leaf)) {
-        schema.column(leaf).path().string()
-    } else {
-        schema.get_column_root(leaf).name().to_owned()
-    }
 }
 
 /// Reads the page header at the start of a range, and its length. None where there is none.

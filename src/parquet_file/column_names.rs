@@ -1,7 +1,8 @@
-//! Lookup of columns by name, with suggestions for misspelled names, and the check that the
-//! names of new columns are free.
+//! Lookup of columns by name, with suggestions for misspelled names, the check that the names of
+//! new columns are free, and the names of leaf columns in errors.
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::{Error, Place, Result};
 
@@ -61,6 +62,18 @@ fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     };
     let best = names.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
     (similarity(best) > 0.7).then_some(best)
+}
+
+/// The name of a top-level column; of a column that is nested with others, its path.
+pub(super) fn column_name(metadata: &ParquetMetaData, leaf: usize) -> String {
+    let schema = metadata.file_metadata().schema_descr();
+    let root = |leaf| schema.get_column_root_idx(leaf);
+    let neighbours = [leaf.checked_sub(1), Some(leaf + 1).filter(|next| *next < schema.num_columns())];
+    if neighbours.into_iter().flatten().any(|other| root(other) == root(leaf)) {
+        schema.column(leaf).path().string()
+    } else {
+        schema.get_column_root(leaf).name().to_owned()
+    }
 }
 
 #[cfg(test)]

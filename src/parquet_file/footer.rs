@@ -12,7 +12,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::error::{Error, Place, Result};
 use crate::storage::SourceFile;
 
-use super::column_chunk::column_name;
+use super::column_names::column_name;
 use super::thrift::walk_struct;
 
 /// Rows that are decoded at once, at least.

@@ -6,15 +6,21 @@ use datafusion::logical_expr::LogicalPlan;
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::output::unstorable_column;
 use crate::storage::{is_url, locate};
 
 /// The same plan, with the target of a COPY as a URL that stands for exactly the name given.
 ///
 /// # Errors
 /// [`Error::CannotCreate`] where the folder is not writable; [`Error::Usage`] for a key that can't
-/// be written.
+/// be written, and for a column that the format can't hold.
 pub(super) fn with_exact_target(plan: LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Copy(mut copy) = plan else { return Ok(plan) };
+    if copy.file_type.get_ext() == "parquet"
+        && let Some((field, what)) = unstorable_column(copy.input.schema().as_arrow())
+    {
+        return Err(Error::Usage(format!("COPY: column {:?} {what}; cast it or leave it out", field.name())));
+    }
     let target = Path::new(&copy.output_url);
     copy.output_url = if is_url(target) {
         object_url(&copy.output_url)?

@@ -93,13 +93,13 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
     match error {
         DataFusionError::Shared(inner) => classify(inner, inputs),
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => classify(inner, inputs),
-        DataFusionError::ParquetError(e) => Error::bad_data(place(), undecodable(&e.to_string())),
+        DataFusionError::ParquetError(e) => Error::bad_data(place(), io_errors::undecodable(&e.to_string())),
         DataFusionError::ArrowError(e, _) => match e.as_ref() {
+            ArrowError::ParquetError(e) => Error::bad_data(place(), io_errors::undecodable(e)),
             ArrowError::CsvError(_)
             | ArrowError::JsonError(_)
             | ArrowError::IpcError(_)
-            | ArrowError::ParquetError(_)
-            | ArrowError::SchemaError(_) => Error::bad_data(place(), undecodable(&e.to_string())),
+            | ArrowError::SchemaError(_) => Error::bad_data(place(), normalize_message(&e.to_string())),
             ArrowError::IoError(_, e) => io_error(e, inputs),
             e => Error::Usage(normalize_message(&e.to_string())),
         },
@@ -160,11 +160,6 @@ fn reader_panic(error: &JoinError, inputs: &str) -> Error {
     }
     let what = format!("cannot be decoded, most likely because it is damaged ({error})");
     Error::bad_data(place(inputs), what)
-}
-
-/// What is wrong with data that a reader does not take.
-fn undecodable(error: &str) -> String {
-    io_errors::unreadable_encoding(error).unwrap_or_else(|| normalize_message(error))
 }
 
 fn place(inputs: &str) -> Place {

@@ -118,10 +118,9 @@ fn write_rows(
 ) -> Result<u64> {
     let failed = |e: DataFusionError| convert_error(e, &tables.join(" or "));
     let unfit = |e: ArrowError| {
-        Error::Usage(format!(
-            "the result does not fit {}: {e}; cast or leave out the column",
-            layout.format.name()
-        ))
+        let (format, why) = (layout.format.name(), e.to_string());
+        let why = why.trim_start_matches("Not yet implemented: ");
+        Error::Usage(format!("the result does not fit {format}: {why}; cast or leave out the column"))
     };
     let schema = with_short_names(&stream.schema(), tables);
     let mut encoder = row_encoder(layout, schema.clone()).map_err(unfit)?;

@@ -41,13 +41,16 @@ pub(crate) fn internal(what: &str) -> io::Error {
 }
 
 fn external(place: Place, doing: &'static str, source: Box<dyn StdError + Send + Sync>) -> Error {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+
     let source = match source.downcast::<Error>() {
         Ok(error) => return *error,
         Err(source) => source,
     };
     match source.downcast::<io::Error>() {
-        // Decompressors report bad bytes as InvalidData or InvalidInput.
-        Ok(source) if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
+        // Decompressors report bad bytes as InvalidData or InvalidInput; readers of headers, an end
+        // too soon.
+        Ok(source) if matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof) => {
             damaged(place, &*source)
         }
         Ok(source) => io(place, doing, *source),
@@ -56,18 +59,21 @@ fn external(place: Place, doing: &'static str, source: Box<dyn StdError + Send +
 }
 
 fn damaged(place: Place, error: &dyn StdError) -> Error {
-    let error = error.to_string();
+    Error::bad_data(place, undecodable(&error.to_string()))
+}
+
+/// What is wrong with a file of which a decoder says this.
+pub(crate) fn undecodable(error: &str) -> String {
     // The crates wrap each other's errors; only the innermost text says something.
     let error = error.trim_start_matches("Parquet argument error: ").trim_start_matches("Parquet error: ");
-    let what = unreadable_encoding(error)
-        .unwrap_or_else(|| format!("cannot be decoded: {error}; the file is damaged, write it again"));
-    Error::bad_data(place, what)
+    unreadable_encoding(error)
+        .unwrap_or_else(|| format!("cannot be decoded: {error}; the file is damaged, write it again"))
 }
 
 /// What to do about an encoding that the Parquet crate can't read in a whole file, if that is what an
 /// error of it says. DuckDB writes the differences of 32-bit integers in up to 64 bits, which other
 /// readers take; this one wants them in 32.
-pub(crate) fn unreadable_encoding(error: &str) -> Option<String> {
+fn unreadable_encoding(error: &str) -> Option<String> {
     const WIDE: [&str; 3] = ["first value too large", "'min_delta' too large", "Invalid delta bit width"];
     WIDE.iter().any(|text| error.contains(text)).then(|| {
         format!(

@@ -112,7 +112,7 @@ fn rows_of_a_query() {
 fn copied_rows() {
     let make = |to: &Path| {
         let mut command = lsmi();
-        let rows = format!("SELECT y, x1 FROM {} ORDER BY x1[1]", quoted(&work().input));
+        let rows = format!("SELECT y, x1 FROM {} ORDER BY x1[1], x1[2], x1[3], y", quoted(&work().input));
         command.arg("sql").arg(format!("COPY ({rows}) TO {}", quoted(&to.join("rows.parquet"))));
         command
     };
@@ -163,8 +163,7 @@ fn a_pipeline() {
     let pipeline = folder.path().join("pipeline.toml");
     let text = format!(
         "input = {input}\noutput = '{{{{ to }}}}/out.parquet'\n[annotate]\nbundle = {bundle}\n[[sql]]\nname = 'classes'\n\
-         output = '{{{{ to }}}}/classes.csv'\nquery = 'SELECT y, avg(r) AS r FROM annotated GROUP BY y ORDER BY y'\n\
-         [report]\noutput = '{{{{ to }}}}/report.html'\n",
+         output = '{{{{ to }}}}/classes.csv'\nquery = 'SELECT y, avg(r) AS r FROM annotated GROUP BY y ORDER BY y'\n",
         input = quoted(&work().input),
         bundle = quoted(&bundle()),
     );

@@ -95,6 +95,7 @@ fn campaign(target: &str) {
     let unsound = fs::read_to_string(dir.path().join("unsound")).unwrap_or_default();
     failures.extend(unsound.lines().map(str::to_owned));
     println!("{target}: {}", tally(dir.path()));
+    println!("{target}: {}", panics(dir.path()));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -105,6 +106,15 @@ fn tally(dir: &Path) -> String {
     log.split_whitespace().for_each(|end| *ends.entry(end).or_default() += 1);
     let ends: Vec<String> = ends.iter().map(|(end, count)| format!("{end} {count}")).collect();
     format!("{} mutants, {}", log.lines().count(), ends.join(", "))
+}
+
+/// Where decoders panicked, and how often; the programs take these panics for damage.
+fn panics(dir: &Path) -> String {
+    let places = fs::read_to_string(dir.join("panics")).unwrap_or_default();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    places.lines().for_each(|place| *counts.entry(place).or_default() += 1);
+    let counts: Vec<String> = counts.iter().map(|(place, count)| format!("\n  {count} {place}")).collect();
+    format!("panics of decoders that were taken for damage:{}", counts.concat())
 }
 
 fn spawn(task: &str) -> Child {
@@ -159,7 +169,7 @@ fn child() {
     let seeds = seeds(name, &fixture);
     let mut log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
     let mut unsound = File::options().create(true).append(true).open(dir.join("unsound")).unwrap();
-    std::panic::set_hook(Box::new(|_| {}));
+    note_panics(dir.join("panics"));
     for number in from.parse::<u64>().unwrap().. {
         if Instant::now() > end {
             break;
@@ -172,6 +182,18 @@ fn child() {
             Err(what) => writeln!(unsound, "{name} {number}: {what}{}", keep(name, number, &dir)).unwrap(),
         }
     }
+}
+
+/// Notes the places of panics, without their path before the crate.
+fn note_panics(file: PathBuf) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = place.rsplit_once("/registry/src/").map_or(place.as_str(), |(_, place)| place);
+        let place = place.split_once('/').map_or(place, |(_, place)| place);
+        if let Ok(mut file) = File::options().create(true).append(true).open(&file) {
+            _ = writeln!(file, "{place}");
+        }
+    }));
 }
 
 fn run(target: &Target, fixture: &Fixture, bytes: &[u8]) -> Result<String, String> {

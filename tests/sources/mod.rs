@@ -4,6 +4,7 @@
 mod adjusting;
 mod bad_files;
 mod bundles;
+mod damaged;
 mod failing;
 mod folders;
 mod ipc;

@@ -8,8 +8,7 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 
-use crate::error::Place;
-use crate::output::check_storable;
+use crate::output::unstorable_column;
 
 use super::plain_schema::{Dictionaries, PlainSchema};
 use super::row_encoder::RowEncoder;
@@ -73,8 +72,9 @@ pub(super) struct ParquetEncoder(PlainSchema, ArrowWriter<Vec<u8>>);
 impl ParquetEncoder {
     pub(super) fn new(schema: &Schema) -> Result<Self, ArrowError> {
         let plain = PlainSchema::new(schema, Dictionaries::Keep);
-        check_storable(&plain.schema(), &Place::file("the result"))
-            .map_err(|error| ArrowError::NotYetImplemented(error.to_string()))?;
+        if let Some((field, what)) = unstorable_column(&plain.schema()) {
+            return Err(ArrowError::NotYetImplemented(format!("column {:?} {what}", field.name())));
+        }
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
