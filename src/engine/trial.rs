@@ -3,12 +3,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread::Builder;
 use std::time::Duration;
 
 use crate::bundle::{ModelOrigin, Program, Role};
 use crate::error::{Error, Result};
 use crate::printable::panic_message;
+use crate::threads::spawn_detached;
 
 use super::backend::{Backend, BatchInputs, BatchOutputs};
 use super::device::Device;
@@ -25,13 +25,14 @@ const SCALES: [f32; ROWS] = [0.0, 0.01, 0.1, 1.0, 10.0, 1.0];
 const ROUNDING: f32 = 0.05;
 
 /// Does work on a thread of its own. The thread of work that does not end is left behind: the process
-/// ends soon, as the caller reports an error.
+/// ends soon, as the caller reports an error. Gives the result, or what is wrong with the work: it
+/// panicked, or did not end within the limit.
 ///
 /// # Errors
-/// What is wrong with the work: it panicked, or did not end within the limit.
+/// [`Error::NoThread`].
 pub fn within_limit<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> std::result::Result<T, String> {
+) -> Result<std::result::Result<T, String>> {
     let seconds = std::env::var("LSMI_ETL_TRIAL_SECONDS").ok().and_then(|text| text.parse().ok());
     within(Duration::from_secs(seconds.unwrap_or(LIMIT_SECONDS)), work)
 }
@@ -39,23 +40,22 @@ pub fn within_limit<T: Send + 'static>(
 fn within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
-) -> std::result::Result<T, String> {
+) -> Result<std::result::Result<T, String>> {
     let (sender, receiver) = channel();
     let work = move || {
         let done = catch_unwind(AssertUnwindSafe(work));
         // The receiver may have given up.
         let _ = sender.send(done.map_err(|panic| panic_message(panic.as_ref())));
     };
-    let thread = Builder::new().name("trial".to_owned()).spawn(work);
-    thread.map_err(|error| format!("no thread for a trial run: {error}"))?;
-    match receiver.recv_timeout(limit) {
+    spawn_detached(work)?;
+    Ok(match receiver.recv_timeout(limit) {
         Ok(done) => done,
         Err(RecvTimeoutError::Timeout) => Err(format!(
             "it does not end within {} s on a few rows; export it without loops, or set LSMI_ETL_TRIAL_SECONDS",
             limit.as_secs_f64()
         )),
         Err(RecvTimeoutError::Disconnected) => Err("a trial run ended without a result".to_owned()),
-    }
+    })
 }
 
 /// Tries a session of a program on rows in one order and in the opposite one.
@@ -74,7 +74,7 @@ pub(super) fn session(
         let mut session = session;
         let outputs = both_orders(session.as_mut(), dims, classes);
         (session, outputs)
-    });
+    })?;
     let (session, outputs) = tried.map_err(|what| origin.fault(only_role(program), what))?;
     let outputs = outputs.map_err(|error| match error {
         // For so few rows there is memory, but for what the graph makes of them. A GPU has other causes.
@@ -150,10 +150,12 @@ mod tests {
 
     #[test]
     fn work_ends_in_time_or_is_given_up() {
-        assert_eq!(within(Duration::from_secs(5), || 3), Ok(3));
-        let late = within(Duration::from_millis(10), || std::thread::sleep(Duration::from_millis(300)));
+        assert_eq!(within(Duration::from_secs(5), || 3).unwrap(), Ok(3));
+        let late =
+            within(Duration::from_millis(10), || std::thread::sleep(Duration::from_millis(300))).unwrap();
         assert!(late.unwrap_err().contains("does not end within 0.01 s"));
-        assert_eq!(within(Duration::from_secs(5), || -> u8 { panic!("odd\ngraph") }), Err("odd".to_owned()));
+        let odd = within(Duration::from_secs(5), || -> u8 { panic!("odd\ngraph") });
+        assert_eq!(odd.unwrap(), Err("odd".to_owned()));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn check_models(engine: &Engine, models: RawModels) -> Result<Vec<String>> {
     for model in models {
         let (origin, role) = (model.origin.clone(), model.role);
         let (engine, rows) = (engine.clone(), Arc::clone(&rows));
-        let found = within_limit(move || check_model(&engine, &model, dims, classes, &rows));
+        let found = within_limit(move || check_model(&engine, &model, dims, classes, &rows))?;
         let found = found.unwrap_or_else(|what| Ok(Err(what)))?;
         let found = found.map_err(|what| origin.fault(Some(role), what))?;
         let of_fold = origin.fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default();
