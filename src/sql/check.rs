@@ -55,6 +55,7 @@ impl Session {
 
 fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<Option<String>> {
     let failed = |e| convert_error(e, "the check's tables");
+    // Refuses what nests too deep, before DataFusion parses it itself.
     drop(parse(sql)?);
     let frame = run.block_on(run.session().context().sql(sql))?.map_err(|e| convert_error(e, ""))?;
     let mut stream = run.block_on(frame.execute_stream())?.map_err(failed)?;

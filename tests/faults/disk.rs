@@ -172,9 +172,23 @@ fn put(content: &mut Vec<u8>, offset: usize, data: &[u8]) {
     content[offset..offset + data.len()].copy_from_slice(data);
 }
 
-fn events(log: &[u8]) -> Vec<Event> {
-    let (mut events, mut at) = (Vec::new(), 0);
-    let mut names = Vec::new();
+/// The calls of a log: the folder is listed before and after each.
+pub fn calls(log: &Path) -> usize {
+    records(&fs::read(log).unwrap()).iter().filter(|record| record.kind == b'G').count() / 2
+}
+
+/// A record as `power.c` writes it.
+struct Record {
+    kind: u8,
+    file: u64,
+    folder: u64,
+    offset: u64,
+    name: String,
+    data: Vec<u8>,
+}
+
+fn records(log: &[u8]) -> Vec<Record> {
+    let (mut records, mut at) = (Vec::new(), 0);
     while at < log.len() {
         let word = |i: usize| u64::from_ne_bytes(log[at + 8 * i..at + 8 * i + 8].try_into().unwrap());
         let [kind, file, folder, offset, name, data] = [0, 1, 2, 3, 4, 5].map(word);
@@ -182,7 +196,14 @@ fn events(log: &[u8]) -> Vec<Event> {
         let name = String::from_utf8(log[name_at..data_at].to_vec()).unwrap();
         let data = log[data_at..data_at + data as usize].to_vec();
         at = data_at + data.len();
-        let kind = kind as u8;
+        records.push(Record { kind: kind as u8, file, folder, offset, name, data });
+    }
+    records
+}
+
+fn events(log: &[u8]) -> Vec<Event> {
+    let (mut events, mut names) = (Vec::new(), Vec::new());
+    for Record { kind, file, folder, offset, name, data } in records(log) {
         if let b'N' | b'D' = kind {
             names.push(Change { folder, name, file, is_folder: offset == 1, is_gone: kind == b'D' });
             continue;

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
-use super::disk::Disk;
+use super::disk::{Disk, calls};
 use super::{INPUT, folder, library};
 use crate::harness::files::contents;
 use crate::harness::{bundle, lsmi, run};
@@ -37,19 +37,8 @@ fn recorded(make: Make<'_>, at: usize) -> (TempDir, usize, i32) {
         .env("POWER_LOG", &log)
         .env("POWER_AT", at.to_string()));
     assert!(ran.code == 0 || ran.code == CUT, "{}", ran.stderr);
-    let calls = count(&fs::read(&log).unwrap());
+    let calls = calls(&log);
     (dir, calls, ran.code)
-}
-
-/// The calls of a log: the folder is listed before and after each.
-fn count(log: &[u8]) -> usize {
-    let (mut at, mut lists) = (0, 0);
-    while at < log.len() {
-        let word = |i: usize| u64::from_ne_bytes(log[at + 8 * i..at + 8 * i + 8].try_into().unwrap());
-        lists += usize::from(word(0) == u64::from(b'G'));
-        at += 48 + word(4) as usize + word(5) as usize;
-    }
-    lists / 2
 }
 
 /// Cuts the power of a command again and again; `published` are the names under which its outputs
