@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lsmi_etl::bundle::{
     Affine, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, FittedFolds, Label, Mixture,
-    Modality, ModelSet, Stack, Training, Units,
+    Modality, ModelSet, Scales, Stack, Training, Units,
 };
 use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
@@ -95,6 +95,7 @@ fn mixture(numbers: &mut Numbers, dim: usize, components: usize) -> Mixture {
         means: numbers.vector(components * dim, 1.0),
         factors,
         center: numbers.vector(dim, 0.1),
+        scales: Scales::default(),
     }
 }
 

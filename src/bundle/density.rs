@@ -51,7 +51,7 @@ pub(super) fn density_graph(mixture: &Mixture) -> ModelProto {
 
 /// As [`density_graph`], with factors split into `blocks` row blocks.
 pub(super) fn blocked_density_graph(mixture: &Mixture, blocks: usize) -> ModelProto {
-    let (dim, components) = (mixture.dim, mixture.log_weights.len());
+    let dim = mixture.dim;
     let mut graph = GraphBuilder::new(KNIFE);
     graph.input(X, dim);
     let center = graph.floats("center", &[dim], &to_f32(&mixture.center));
@@ -64,10 +64,7 @@ pub(super) fn blocked_density_graph(mixture: &Mixture, blocks: usize) -> ModelPr
         squares(&mut graph, mixture, &centred, &blocks)
     };
 
-    let half = graph.floats("minus_half", &[1], &[-0.5]);
-    let exponent = graph.node("exponent", "Mul", &[&square, &half], &[]);
-    let log_scale = graph.floats("log_scale", &[components], &to_f32(&log_scales(mixture)));
-    let log_density = graph.node("component_log_density", "Add", &[&exponent, &log_scale], &[]);
+    let log_density = log_densities(&mut graph, mixture, &square);
     // Expanded: the embedded engine's ReduceLogSumExp does not subtract the maximum.
     let max = graph.node_ints("max", "ReduceMax", &[&log_density], ("axes", &[1]), &[("keepdims", 1)]);
     let shifted = graph.node("shifted", "Sub", &[&log_density, &max], &[]);
@@ -81,6 +78,29 @@ pub(super) fn blocked_density_graph(mixture: &Mixture, blocks: usize) -> ModelPr
     graph.node(H, "Reshape", &[&negative, &flat], &[]);
     graph.output(H, &[]);
     graph.finish()
+}
+
+/// The log-densities of all components at all scales, each with its weight, `[n, K·J]`. Products
+/// with the scales instead of elementwise operations would lose digits in TF32.
+fn log_densities(graph: &mut GraphBuilder, mixture: &Mixture, square: &str) -> String {
+    let constants = log_scales(mixture);
+    let scales: Vec<_> = mixture.scales.iter().collect();
+    let mut parts = Vec::new();
+    for (scale, (amplitude, precision)) in scales.iter().enumerate() {
+        let name = |part: &str| if scales.len() == 1 { part.into() } else { format!("{part}_at_{scale}") };
+        let half = graph.floats(&name("minus_half"), &[1], &to_f32(&[-0.5 * precision]));
+        let exponent = graph.node(&name("exponent"), "Mul", &[square, &half], &[]);
+        let constants: Vec<f64> = constants.iter().map(|constant| constant + amplitude).collect();
+        let constants = graph.floats(&name("log_scale"), &[constants.len()], &to_f32(&constants));
+        parts.push(graph.node(&name("component_log_density"), "Add", &[&exponent, &constants], &[]));
+    }
+    match &parts[..] {
+        [one] => one.clone(),
+        all => {
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            graph.node("log_densities", "Concat", &all, &[("axis", 1)])
+        }
+    }
 }
 
 /// |z_k|² `[n, K]`, each block the product of its rows of all factors.

@@ -67,6 +67,10 @@ pub struct DensityFigures {
     pub mean_nats: f64,
     /// Number of Gaussians.
     pub components: usize,
+    /// The scales at which each of them is repeated, ascending, fitted out of fold; none where they are
+    /// Gaussians.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scales: Vec<f64>,
     /// Strength of the shrinkage towards the pooled covariance, in rows' worth; absent
     /// where all components share one covariance, and for gradient descent.
     pub shrinkage_rows: Option<f64>,

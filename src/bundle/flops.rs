@@ -80,8 +80,8 @@ fn weights_in_products(graph: &GraphProto) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Mixture;
     use super::super::density::blocked_density_graph;
+    use super::super::{Mixture, Scales};
     use super::*;
 
     #[test]
@@ -101,6 +101,7 @@ mod tests {
             means: vec![0.0; (components * dim) as usize],
             factors: factors.collect(),
             center: vec![0.0; dim as usize],
+            scales: Scales::default(),
         };
         let flops = |blocks| flops(&blocked_density_graph(&mixture, blocks));
         assert_eq!(flops(1), 2 * 3 * 64);

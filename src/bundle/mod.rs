@@ -49,7 +49,7 @@ pub use manifest::{
 pub use open::Bundle;
 pub use output_kind::OutputKind;
 pub use pack::PackRequest;
-pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet, Stack};
+pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet, Scales, Stack};
 pub use program::{Graph, INPUTS, ModelOrigin, Program};
 pub use raw::{RawModel, RawModels};
 pub use role::Role;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// z_k = A_k (x − μ_k),   p(x) = Σ_k w_k |det A_k| (2π)^(−d/2) exp(−|z_k|²/2)
 /// ```
 ///
-/// in the units of x itself: standardisation is folded into A_k and μ_k.
+/// in the units of x itself: standardisation is folded into A_k and μ_k. With [`Scales`], each
+/// component is a scale mixture of Gaussians.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mixture {
     /// d, the length of x.
@@ -24,6 +25,38 @@ pub struct Mixture {
     /// The training mean of x, length d: subtracted before any product, so that
     /// f32 products keep their digits.
     pub center: Vec<f64>,
+    /// The scales at which every component is repeated.
+    pub scales: Scales,
+}
+
+/// The scales of a mixture's components. A scale mixture of normals (Andrews and Mallows 1974) has
+/// heavier tails than a Gaussian: with weights π_j and scales s_j
+///
+/// ```text
+/// Σ_j π_j s_j^(−d') exp(−|z_k|² / 2 s_j²)   takes the place of   exp(−|z_k|²/2)
+/// ```
+///
+/// where d' is the number of columns of x that vary. All components have the same scales.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scales {
+    /// ln π_j − d' ln s_j, length J.
+    pub log_amplitudes: Vec<f64>,
+    /// 1/s_j², length J.
+    pub precisions: Vec<f64>,
+}
+
+impl Default for Scales {
+    /// One scale of 1: plain Gaussians.
+    fn default() -> Self {
+        Self { log_amplitudes: vec![0.0], precisions: vec![1.0] }
+    }
+}
+
+impl Scales {
+    /// ln π_j − d' ln s_j and 1/s_j² of each scale.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.log_amplitudes.iter().copied().zip(self.precisions.iter().copied())
+    }
 }
 
 /// An affine map y = W x + b.

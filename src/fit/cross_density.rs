@@ -16,6 +16,7 @@ use super::mixture::{self, MixtureFit};
 use super::progress::check_interrupted;
 use super::random::{RandomStream, random_stream};
 use super::recipe::DensityFit;
+use super::scales;
 use super::scaling::Scaling;
 use super::split::Fold;
 use super::training_set::EmbeddingMatrix;
@@ -65,7 +66,7 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
         return Err(Error::Internal("no density could be fitted: −ln p is not finite".into()));
     };
     let raw = |tried: &Tried| mixture::to_raw_units(&tried.fit.mixture, &tried.scaling);
-    let (main, of_folds) = if by_descent {
+    let (mut main, mut of_folds) = if by_descent {
         // A descent needs rows to stop on: the main density is that of the first fold.
         (raw(chosen), tried.iter().flatten().map(raw).collect())
     } else {
@@ -84,6 +85,7 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
             return Err(Error::bad_data(place, "the density's parameters overflow; scale the column down"));
         }
     }
+    let scales = scales::fit(x, folds, &mut main, &mut of_folds);
     let held_out = of_folds
         .iter()
         .zip(folds)
@@ -92,6 +94,7 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
     let figures = DensityFigures {
         mean_nats,
         components: main.components(),
+        scales,
         shrinkage_rows: chosen.fit.shrinkage.is_finite().then_some(chosen.fit.shrinkage),
         iterations: chosen.fit.iterations,
         standard_error_nats: Some(error),

@@ -4,7 +4,7 @@
 use rand_chacha::ChaCha8Rng;
 use rayon::join;
 
-use crate::bundle::{DensityFigures, Mixture};
+use crate::bundle::{DensityFigures, Mixture, Scales};
 use crate::error::{Error, Result};
 
 use super::em_steps::{self, RowMatrix};
@@ -122,7 +122,14 @@ fn refit(
 
 /// The density of a modality whose columns are all constant: h is 0.
 pub(super) fn constant(scaling: &Scaling) -> (MixtureFit, Mixture) {
-    let mixture = Mixture { dim: 0, log_weights: vec![0.0], means: vec![], factors: vec![], center: vec![] };
+    let mixture = Mixture {
+        dim: 0,
+        log_weights: vec![0.0],
+        means: vec![],
+        factors: vec![],
+        center: vec![],
+        scales: Scales::default(),
+    };
     let raw = mixture::to_raw_units(&mixture, scaling);
     let fitted = MixtureFit { mixture, shrinkage: f64::INFINITY, iterations: 0, held_out_nats: 0.0 };
     (fitted, raw)

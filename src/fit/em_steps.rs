@@ -7,7 +7,7 @@ use faer::linalg::triangular_inverse::invert_lower_triangular;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use rayon::prelude::*;
 
-use crate::bundle::Mixture;
+use crate::bundle::{Mixture, Scales};
 use crate::error::{Error, Result};
 
 use super::covariance::shrink;
@@ -309,6 +309,7 @@ pub(crate) fn maximise(
         means: components.iter().flat_map(|c| c.mean.iter().copied()).collect(),
         factors: factors.concat(),
         center: vec![0.0; d],
+        scales: Scales::default(),
     })
 }
 

@@ -6,7 +6,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::bundle::Mixture;
+use crate::bundle::{Mixture, Scales};
 use crate::error::Result;
 
 use super::adamw::{Parameters, Schedule};
@@ -209,6 +209,7 @@ impl Training {
             means: wide(&self.means.values),
             factors: wide(&factors(&self.lower.values, &self.log_diagonal.values, self.dim)),
             center: vec![0.0; self.dim],
+            scales: Scales::default(),
         }
     }
 }
@@ -234,6 +235,7 @@ mod tests {
             means: vec![-1.0, 0.5, 0.8, -0.2],
             factors: vec![1.5, 0.0, -0.4, 0.8, 0.9, 0.0, 0.6, 1.2],
             center: vec![0.0; 2],
+            scales: Scales::default(),
         };
         let x = [0.3, -1.1, -0.9, 0.4, 1.4, 0.2, -2.0, 1.5];
         let rows = RowMatrix { values: &x, dim: 2 };

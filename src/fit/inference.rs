@@ -6,7 +6,7 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use crate::bundle::{Affine, Discriminant, Ensemble, Mixture, Stack};
+use crate::bundle::{Affine, Discriminant, Ensemble, Mixture, Scales, Stack};
 
 use super::lanes::{Real, maximum, squared_distance, vectorised};
 use super::softmax::{log_softmax_rows, log_sum_exp_rows};
@@ -29,9 +29,38 @@ impl Mixture {
     /// [`Mixture::specificity`] of rows in f64.
     pub(crate) fn specificity_f64(&self, x: &[f64]) -> Vec<f64> {
         let mut h = vec![0.0; x.len() / self.dim];
-        log_sum_exp_rows(&self.log_joint(x), self.components(), &mut h);
+        let terms = self.scaled(self.log_joint(x));
+        log_sum_exp_rows(&terms, self.components() * self.scales.precisions.len(), &mut h);
         h.iter_mut().for_each(|value| *value = -*value);
         h
+    }
+
+    /// The terms of p(x) at all scales, `[n, K·J]`, from those of [`Mixture::log_joint`].
+    fn scaled(&self, log_joint: Vec<f64>) -> Vec<f64> {
+        if self.scales == Scales::default() {
+            return log_joint;
+        }
+        let constants = self.log_constants();
+        let components = log_joint.chunks_exact(constants.len()).flat_map(|row| row.iter().zip(&constants));
+        // −|z_k|²/2 = joint − constant.
+        components
+            .flat_map(|(joint, constant)| {
+                self.scales
+                    .iter()
+                    .map(move |(amplitude, precision)| constant + amplitude + precision * (joint - constant))
+            })
+            .collect()
+    }
+
+    /// ln w_k + ln|det A_k| − d/2 ln 2π for every component: the term of p(x) at μ_k.
+    pub(crate) fn log_constants(&self) -> Vec<f64> {
+        let d = self.dim;
+        let constant = |component: usize| {
+            let factor = self.factor(component);
+            let log_det: f64 = (0..d).map(|j| factor[(j, j)].ln()).sum();
+            self.log_weights[component] + log_det - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln()
+        };
+        (0..self.components()).map(constant).collect()
     }
 
     /// K, the number of components.
@@ -39,16 +68,10 @@ impl Mixture {
         self.log_weights.len()
     }
 
-    /// ln w_k + ln N(x; μ_k, Σ_k) for every row and component: `[n, K]` row-major.
+    /// ln w_k + ln N(x; μ_k, Σ_k) for every row and component, at a scale of 1: `[n, K]` row-major.
     pub(crate) fn log_joint(&self, x: &[f64]) -> Vec<f64> {
         let (d, k) = (self.dim, self.components());
-        let constants: Vec<f64> = (0..k)
-            .map(|component| {
-                let factor = self.factor(component);
-                let log_det: f64 = (0..d).map(|j| factor[(j, j)].ln()).sum();
-                self.log_weights[component] + log_det - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln()
-            })
-            .collect();
+        let constants = self.log_constants();
         // z = A_k (x − c) − A_k (μ_k − c): of components that share a factor the first product serves
         // all, and few dimensions are one product for all components.
         let shared = k > 1 && self.factors.chunks_exact(d * d).all(|factor| factor == &self.factors[..d * d]);
@@ -262,6 +285,7 @@ mod tests {
             means: vec![-1.0, 2.0],
             factors: vec![2.0, 0.5],
             center: vec![0.0],
+            scales: Scales::default(),
         };
         let normal = |x: f64, mean: f64, sd: f64| {
             (-((x - mean) / sd).powi(2) / 2.0).exp() / (sd * (2.0 * std::f64::consts::PI).sqrt())

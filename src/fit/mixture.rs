@@ -7,7 +7,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::bundle::Mixture;
+use crate::bundle::{Mixture, Scales};
 use crate::error::{Error, Result};
 
 use super::em_steps::{
@@ -204,6 +204,7 @@ pub(crate) fn to_raw_units(mixture: &Mixture, scaling: &Scaling) -> Mixture {
         means: Vec::with_capacity(mixture.components() * dim),
         factors: vec![0.0; mixture.components() * dim * dim],
         center: scaling.mean.clone(),
+        scales: mixture.scales.clone(),
     };
     for component in 0..mixture.components() {
         let mut mean = scaling.mean.clone();
@@ -225,7 +226,7 @@ pub(crate) fn to_raw_units(mixture: &Mixture, scaling: &Scaling) -> Mixture {
     raw
 }
 
-/// The inverse of [`to_raw_units`].
+/// The inverse of [`to_raw_units`], at a scale of 1.
 pub(crate) fn to_standard_units(raw: &Mixture, scaling: &Scaling) -> Mixture {
     let varying = scaling.varying();
     let mut mixture = Mixture {
@@ -234,6 +235,7 @@ pub(crate) fn to_standard_units(raw: &Mixture, scaling: &Scaling) -> Mixture {
         means: Vec::with_capacity(raw.components() * varying.len()),
         factors: Vec::with_capacity(raw.components() * varying.len().pow(2)),
         center: vec![0.0; varying.len()],
+        scales: Scales::default(),
     };
     for component in 0..raw.components() {
         let mean = &raw.means[component * raw.dim..][..raw.dim];

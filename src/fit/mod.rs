@@ -49,6 +49,7 @@ mod recipe;
 mod reservoir;
 mod row_groups;
 mod row_reader;
+mod scales;
 mod scaling;
 mod softmax;
 mod split;

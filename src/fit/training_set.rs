@@ -18,6 +18,11 @@ pub struct EmbeddingMatrix<'a> {
 }
 
 impl<'a> EmbeddingMatrix<'a> {
+    /// n.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len() / self.dim.max(1)
+    }
+
     /// One row.
     pub(crate) fn row(&self, row: usize) -> &'a [f32] {
         &self.values[row * self.dim..][..self.dim]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lsmi_etl::bundle::{
-    Affine, BundleContents, Class, Ensemble, Label, Mixture, Modality, ModelSet, Stack, Units,
+    Affine, BundleContents, Class, Ensemble, Label, Mixture, Modality, ModelSet, Scales, Stack, Units,
 };
 
 use crate::harness::{last_json, lsmi, must, runtime};
@@ -29,6 +29,7 @@ fn large_bundle(dir: &Path) -> u64 {
         means: (0..COMPONENTS * DIM).map(|i| (i % 5) as f64 / 5.0).collect(),
         factors,
         center: vec![0.0; DIM],
+        scales: Scales::default(),
     };
     let affine = |inputs: usize, outputs: usize| Affine {
         inputs,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use lsmi_etl::bundle::{
     Affine, Bundle, BundleContents, Class, ClassifierFigures, DensityFigures, Discriminant, Ensemble,
-    Figures, Label, Mixture, Modality, ModelSet, Stack, Training, Units,
+    Figures, Label, Mixture, Modality, ModelSet, Scales, Stack, Training, Units,
 };
 use lsmi_etl::engine::{BatchInputs, BatchOutputs, Engine, EngineChoice, EngineOptions};
 use rand::{Rng, SeedableRng};
@@ -44,7 +44,14 @@ fn mixture(dim: usize, rng: &mut ChaCha8Rng, shared: bool) -> Mixture {
     }
     let center: Vec<f64> = (0..dim).map(|_| 10.0 * normal(rng)).collect();
     let means = (0..2).flat_map(|_| center.clone()).map(|c| c + 0.5 * normal(rng)).collect();
-    Mixture { dim, log_weights: vec![0.3f64.ln(), 0.7f64.ln()], means, factors, center }
+    Mixture {
+        dim,
+        log_weights: vec![0.3f64.ln(), 0.7f64.ln()],
+        means,
+        factors,
+        center,
+        scales: Scales::default(),
+    }
 }
 
 /// A member of an ensemble; without centres it has no discriminant analysis. What the other members

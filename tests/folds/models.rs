@@ -7,7 +7,7 @@ use arrow::array::AsArray;
 use arrow::array::RecordBatch;
 use lsmi_etl::bundle::{
     Affine, Bundle, BundleContents, Class, Ensemble, FittedFolds, Label, Mixture, Modality, ModelSet,
-    RowHasher, Stack, Training, Units,
+    RowHasher, Scales, Stack, Training, Units,
 };
 use lsmi_etl::samples::key_hashes;
 use rand::{Rng, SeedableRng};
@@ -49,6 +49,7 @@ fn mixture(rng: &mut ChaCha8Rng) -> Mixture {
         means: (0..components * DIM).map(|_| rng.random_range(-1.0..1.0)).collect(),
         factors,
         center: (0..DIM).map(|_| rng.random_range(-0.1..0.1)).collect(),
+        scales: Scales::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::classifier::classifier_graph;
 use super::super::density::density_graph;
 use super::super::fuse::{RoleModel, fuse};
 use super::super::onnx::GraphBuilder;
-use super::super::{Affine, Discriminant, Ensemble, Mixture, Role, Stack};
+use super::super::{Affine, Discriminant, Ensemble, Mixture, Role, Scales, Stack};
 use super::*;
 
 const ROWS: usize = 7;
@@ -30,6 +30,7 @@ fn mixture(dim: usize, components: usize, shared: bool) -> Mixture {
         means: numbers(components * dim, 5).into_iter().map(f64::from).collect(),
         factors: factors.collect(),
         center: numbers(dim, 3).into_iter().map(f64::from).collect(),
+        scales: Scales::default(),
     }
 }
 

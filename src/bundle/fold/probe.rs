@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use tract_onnx::pb::ModelProto;
 
-use super::super::Mixture;
+use super::super::{Mixture, Scales};
 use super::agreement::{self, Agreement, log_sum_exp};
 use super::double_precision::{DensityGraph, TensorValue};
 
@@ -214,8 +214,14 @@ fn extract(
     }
 
     // At the mean of component k, |z_k| is 0: the value equals its constant.
-    let mut mixture =
-        Mixture { dim, log_weights: vec![0.0; components], means, factors, center: vec![0.0; dim] };
+    let mut mixture = Mixture {
+        dim,
+        log_weights: vec![0.0; components],
+        means,
+        factors,
+        center: vec![0.0; dim],
+        scales: Scales::default(),
+    };
     let at_means = |name: &str| -> Result<TensorValue, String> {
         let value = source.plan(&[name.to_owned()], components)?.run(&mixture.means)?.pop().flatten();
         value.ok_or_else(|| "a value of it can't be read".into())

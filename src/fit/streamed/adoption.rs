@@ -9,6 +9,7 @@ use crate::fit::cross_fit::{CrossFitted, stacked};
 use crate::fit::density::gather;
 use crate::fit::inference::{combine, network};
 use crate::fit::metrics::{cross_entropy, mean_and_error};
+use crate::fit::scales;
 use crate::fit::split::Fold;
 use crate::fit::stack::fit_weights;
 use crate::fit::training_set::TrainingSet;
@@ -25,10 +26,11 @@ impl Sample<'_> {
         &self,
         density: &mut CrossFittedDensity,
         modality: usize,
-        main: Mixture,
-        folds: Vec<Mixture>,
+        mut main: Mixture,
+        mut folds: Vec<Mixture>,
     ) {
         let x = &self.set.x[modality];
+        let scales = scales::fit(x, self.folds, &mut main, &mut folds);
         let held_out = |mixtures: &[Mixture]| {
             let rows = mixtures.iter().zip(self.folds);
             let nats: Vec<f64> =
@@ -40,6 +42,7 @@ impl Sample<'_> {
         if after <= before || !before.is_finite() {
             let all: Vec<usize> = (0..self.set.y.len()).collect();
             density.figures.mean_nats = after;
+            density.figures.scales = scales;
             density.figures.standard_error_nats = Some(error);
             density.figures.in_sample_nats = Some(mean_and_error(&main.specificity(&gather(x, &all))).0);
             (density.main, density.folds) = (main, folds);

@@ -139,7 +139,7 @@ mod tests {
     use super::super::discriminant_pass::DiscriminantPass;
     use super::super::row_store::RowStoreWriter;
     use super::*;
-    use crate::bundle::{DensityFigures, Discriminant, Mixture};
+    use crate::bundle::{DensityFigures, Discriminant, Mixture, Scales};
     use crate::fit::classifier_data::ClassifierData;
     use crate::fit::cross_density::CrossFittedDensity;
     use crate::fit::discriminant::Shape;
@@ -190,6 +190,7 @@ mod tests {
             means: vec![1.0, 1.0],
             factors: vec![1.0, 0.0, 0.5, 1.0],
             center: vec![0.0; 2],
+            scales: Scales::default(),
         };
         let density = CrossFittedDensity {
             folds: vec![start.clone(); 3],
@@ -197,6 +198,7 @@ mod tests {
             figures: DensityFigures {
                 mean_nats: 0.0,
                 components: 1,
+                scales: Vec::new(),
                 shrinkage_rows: None,
                 iterations: 1,
                 standard_error_nats: None,
