@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use lsmi_etl::memory::LimitedAllocator;
+
+#[global_allocator]
+static ALLOCATOR: LimitedAllocator = LimitedAllocator;
+
 fn main() -> ExitCode {
     disable_onnxruntime_telemetry();
     lsmi_etl::cli::main()

@@ -179,7 +179,7 @@ impl Bundle {
         let dims = self.dims();
         let models = models.iter().map(|(role, model)| {
             let output = self.manifest.model(*role, fold).and_then(|(_, file)| file.output);
-            RawModel::new(self.origin(fold), *role, model, output.map(OutputKind::from), dims)
+            Arc::new(RawModel::new(self.origin(fold), *role, model, output.map(OutputKind::from), dims))
         });
         RawModels { models: models.collect(), dims, classes: self.classes().len() }
     }
@@ -194,7 +194,7 @@ impl Bundle {
     }
 
     /// The five main models as one program for an engine.
-    pub fn program(&self) -> Program {
+    pub fn program(&self) -> Arc<Program> {
         self.fused(None, &self.models)
     }
 
@@ -204,7 +204,7 @@ impl Bundle {
     /// # Errors
     /// [`Error::Bundle`] where a file has changed since the bundle was opened; those of reading;
     /// [`Error::Internal`] where there is no such fold.
-    pub fn fold_program(&self, fold: usize) -> Result<Program> {
+    pub fn fold_program(&self, fold: usize) -> Result<Arc<Program>> {
         Ok(self.fused(Some(fold), &self.fold_models(fold)?))
     }
 
@@ -213,7 +213,7 @@ impl Bundle {
         Role::ALL.into_iter().map(model).collect()
     }
 
-    fn fused(&self, fold: Option<usize>, models: &[(Role, ModelProto)]) -> Program {
+    fn fused(&self, fold: Option<usize>, models: &[(Role, ModelProto)]) -> Arc<Program> {
         let models: Vec<_> = models
             .iter()
             .map(|(role, model)| {
@@ -222,6 +222,6 @@ impl Bundle {
                 fuse::RoleModel { role: *role, model, logits }
             })
             .collect();
-        fuse::fuse(Some(self.origin(fold)), &models, self.dims(), self.classes().len())
+        Arc::new(fuse::fuse(Some(self.origin(fold)), &models, self.dims(), self.classes().len()))
     }
 }

@@ -1,6 +1,8 @@
 //! The models of a bundle one by one, with all of their output: what a check runs. A program
 //! holds them fused, normalised and reduced to one number per row.
 
+use std::sync::Arc;
+
 use tract_onnx::pb::{GraphProto, ModelProto, tensor_proto::DataType};
 
 use super::onnx::producer;
@@ -24,7 +26,7 @@ const LEAST_LOG_PROB_HALF: f64 = -9.0;
 #[derive(Debug, Clone)]
 pub struct RawModels {
     /// The models in the order of [`Role::ALL`].
-    pub models: Vec<RawModel>,
+    pub models: Vec<Arc<RawModel>>,
     /// Dimensions of x1 and x2.
     pub dims: [usize; 2],
     /// Number of classes.

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use tract_onnx::pb::ModelProto;
 
@@ -96,7 +97,7 @@ impl BundleContents {
         let models = self.models.iter().map(|(role, model)| {
             self.check(*role, model, dir)?;
             let origin = ModelOrigin { bundle: dir.to_owned(), fold: None };
-            Ok(RawModel::new(origin, *role, model, self.output(*role), dims))
+            Ok(Arc::new(RawModel::new(origin, *role, model, self.output(*role), dims)))
         });
         Ok(RawModels { models: models.collect::<Result<_>>()?, dims, classes })
     }

@@ -258,8 +258,7 @@ fn check(args: &AnnotateArgs) -> Result<()> {
 /// failed, that is reported later, in the metrics, too.
 ///
 /// # Errors
-/// [`Error::Usage`] where rejects would be found among the inputs; as for
-/// [`Destinations::writes_kind`].
+/// [`Error::Usage`] where rejects would be found among the inputs.
 pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -> Result<Destinations> {
     let settings = &args.settings;
     let mut paths = Destinations::default();
@@ -288,10 +287,10 @@ pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -
         }
     }
     if let Some(metrics) = &settings.metrics {
-        paths.writes_kind("--metrics", metrics, FileKind::Metrics, settings.overwrite)?;
+        paths.writes_kind("--metrics", metrics, FileKind::Metrics, settings.overwrite);
     }
     if let Some(summary) = &args.summary {
-        paths.writes_kind("--summary", summary, FileKind::Summary, settings.overwrite)?;
+        paths.writes_kind("--summary", summary, FileKind::Summary, settings.overwrite);
     }
     Ok(paths)
 }

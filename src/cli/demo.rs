@@ -102,7 +102,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
         check_target(file, args.overwrite)?;
         paths.writes("a file of the demo", file);
     }
-    paths.writes_kind("the report", &page, FileKind::Html, args.overwrite)?;
+    paths.writes_kind("the report", &page, FileKind::Html, args.overwrite);
     paths.check()?;
 
     output::text(&format!(

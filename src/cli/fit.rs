@@ -166,7 +166,7 @@ fn max_rows(text: &str) -> std::result::Result<u64, String> {
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     require_local_folder(&args.bundle)?;
-    destinations(args)?.check()?;
+    destinations(args).check()?;
     let options = FitOptions {
         x1: args.x1.clone(),
         x2: args.x2.clone(),
@@ -225,15 +225,15 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     }
 }
 
-fn destinations(args: &FitArgs) -> Result<Destinations> {
+fn destinations(args: &FitArgs) -> Destinations {
     let mut paths = Destinations::default();
     args.train.iter().for_each(|input| paths.searches(input, DataNames::PARQUET));
     args.parquet_keys.iter().for_each(|keys| paths.reads("the file of keys", keys));
     paths.writes_folder("the bundle", &args.bundle);
     if let Some(metrics) = &args.metrics {
-        paths.writes_kind("--metrics", metrics, FileKind::Metrics, args.overwrite)?;
+        paths.writes_kind("--metrics", metrics, FileKind::Metrics, args.overwrite);
     }
-    Ok(paths)
+    paths
 }
 
 /// The inputs with `-` replaced by a temporary file of stdin's rows, which the folder holds: a fit

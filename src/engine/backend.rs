@@ -54,7 +54,7 @@ pub trait Backend: Send {
 }
 
 /// A session of one model on its own, for checks.
-pub trait ModelSession {
+pub trait ModelSession: Send {
     /// All of the model's output on a batch, row-major. y is not read.
     ///
     /// # Errors

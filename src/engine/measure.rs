@@ -1,7 +1,7 @@
 //! Throughput of an engine on rows in memory: an upper bound for annotation, and the
 //! reference that relates the models' cost to the machine's arithmetic rate.
 
-use std::sync::{Barrier, PoisonError, RwLock};
+use std::sync::{Arc, Barrier, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::bundle::Program;
@@ -68,7 +68,7 @@ impl MatrixProduct {
     /// # Errors
     /// [`Error::Engine`] where the engine can't run the product.
     pub fn new(engine: &Engine, workers: usize) -> Result<Self> {
-        let program = Program::matrix_product(PRODUCT);
+        let program = Arc::new(Program::matrix_product(PRODUCT));
         let sessions = engine.sessions(&program, workers)?;
         Ok(Self { sessions, flops_per_row: program.flops_per_row() as f64 })
     }
@@ -147,7 +147,7 @@ mod tests {
     fn the_product_is_computed() {
         let embedded = EngineOptions { engine: EngineChoice::Embedded, ..EngineOptions::default() };
         let engine = Engine::find(&embedded).unwrap();
-        let program = Program::matrix_product(4);
+        let program = Arc::new(Program::matrix_product(4));
         let mut session = engine.sessions(&program, 1).unwrap();
         let mut out = BatchOutputs::default();
         let x1 = [1.0, 2.0, 3.0, 4.0, -1.0, 0.0, 0.5, 0.0];

@@ -119,17 +119,20 @@ impl Engine {
         }
     }
 
-    /// Loads a program into `count` sessions, one per worker, and tries one on a few rows. GPUs are
+    /// Loads a program into `count` sessions, one per worker, and tries one on a few rows, both within a
+    /// time limit. GPUs are
     /// assigned round-robin; on the CPU all sessions share the weights.
     ///
     /// # Errors
     /// [`Error::Bundle`] where the graphs can't be run, [`Error::Engine`] where the engine lacks what
     /// they need.
-    pub fn sessions(&self, program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
-        let mut sessions = match &*self.0 {
-            EngineKind::OnnxRuntime(runtime) => runtime.sessions(program, count, false),
-            EngineKind::Embedded => embedded::sessions(program, count),
-        }?;
+    pub fn sessions(&self, program: &Arc<Program>, count: usize) -> Result<Vec<Box<dyn Backend>>> {
+        let (engine, loaded) = (Arc::clone(&self.0), Arc::clone(program));
+        let load = move || match &*engine {
+            EngineKind::OnnxRuntime(runtime) => runtime.sessions(&loaded, count, false),
+            EngineKind::Embedded => embedded::sessions(&loaded, count),
+        };
+        let mut sessions = trial::load(program.origin.as_ref(), trial::only_role(program), load)?;
         if let Some(last) = sessions.pop() {
             sessions.push(trial::session(last, program, self.device())?);
         }
@@ -140,11 +143,13 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Self::sessions`].
-    pub fn model_session(&self, model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
-        match &*self.0 {
-            EngineKind::OnnxRuntime(runtime) => runtime.model_session(model, dims),
-            EngineKind::Embedded => embedded::model_session(model, dims),
-        }
+    pub fn model_session(&self, model: &Arc<RawModel>, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
+        let (engine, loaded) = (Arc::clone(&self.0), Arc::clone(model));
+        let load = move || match &*engine {
+            EngineKind::OnnxRuntime(runtime) => runtime.model_session(&loaded, dims),
+            EngineKind::Embedded => embedded::model_session(&loaded, dims),
+        };
+        trial::load(Some(&model.origin), Some(model.role), load)
     }
 
     /// As [`Engine::sessions`], but every batch is copied through staging buffers, as for a

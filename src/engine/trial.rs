@@ -1,5 +1,5 @@
-//! Trial runs: models evaluate a few rows before any data is read, within a time limit. What a graph
-//! would do to a run (fail, never end, give values that no row has) is said of the bundle at once.
+//! Loading and trial runs within time limits: models evaluate a few rows before any data is read. What a
+//! graph would do to a run (fail, never end, give values that no row has) is said of the bundle at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -15,6 +15,8 @@ use super::device::Device;
 
 /// The time limit, unless `LSMI_ETL_TRIAL_SECONDS` sets another.
 const LIMIT_SECONDS: u64 = 60;
+/// How many times as long the loading may take: engines compute what is constant in a graph.
+const LOADING: u32 = 10;
 
 /// Rows of a trial. One is of zeros: where all others are far from the data, it may be near.
 const ROWS: usize = 6;
@@ -33,13 +35,35 @@ const ROUNDING: f32 = 0.05;
 pub fn within_limit<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<std::result::Result<T, String>> {
+    let limit = limit();
+    let late = "it does not end within {} s on a few rows; export it without loops";
+    within(limit, work, late)
+}
+
+/// Loads models on a thread of its own, as [`within_limit`] does work. Programs that only measure have
+/// no origin and no limit.
+///
+/// # Errors
+/// Those of loading; [`Error::Bundle`] where it does not end; [`Error::NoThread`].
+pub(super) fn load<T: Send + 'static>(
+    origin: Option<&ModelOrigin>,
+    role: Option<Role>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let Some(origin) = origin else { return work() };
+    let late = "it is not loaded within {} s; export it without computations on constants";
+    within(limit() * LOADING, work, late)?.map_err(|what| origin.fault(role, what))?
+}
+
+fn limit() -> Duration {
     let seconds = std::env::var("LSMI_ETL_TRIAL_SECONDS").ok().and_then(|text| text.parse().ok());
-    within(Duration::from_secs(seconds.unwrap_or(LIMIT_SECONDS)), work)
+    Duration::from_secs(seconds.unwrap_or(LIMIT_SECONDS))
 }
 
 fn within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
+    late: &str,
 ) -> Result<std::result::Result<T, String>> {
     let (sender, receiver) = channel();
     let work = move || {
@@ -50,10 +74,10 @@ fn within<T: Send + 'static>(
     spawn_detached(work)?;
     Ok(match receiver.recv_timeout(limit) {
         Ok(done) => done,
-        Err(RecvTimeoutError::Timeout) => Err(format!(
-            "it does not end within {} s on a few rows; export it without loops, or set LSMI_ETL_TRIAL_SECONDS",
-            limit.as_secs_f64()
-        )),
+        Err(RecvTimeoutError::Timeout) => {
+            let what = late.replace("{}", &limit.as_secs_f64().to_string());
+            Err(format!("{what}, or set LSMI_ETL_TRIAL_SECONDS"))
+        }
         Err(RecvTimeoutError::Disconnected) => Err("a trial run ended without a result".to_owned()),
     })
 }
@@ -89,7 +113,7 @@ pub(super) fn session(
     Ok(session)
 }
 
-fn only_role(program: &Program) -> Option<Role> {
+pub(super) fn only_role(program: &Program) -> Option<Role> {
     match &program.graphs[..] {
         [graph] if graph.roles.len() == 1 => graph.roles.first().copied(),
         _ => None,
@@ -150,11 +174,14 @@ mod tests {
 
     #[test]
     fn work_ends_in_time_or_is_given_up() {
-        assert_eq!(within(Duration::from_secs(5), || 3).unwrap(), Ok(3));
-        let late =
-            within(Duration::from_millis(10), || std::thread::sleep(Duration::from_millis(300))).unwrap();
-        assert!(late.unwrap_err().contains("does not end within 0.01 s"));
-        let odd = within(Duration::from_secs(5), || -> u8 { panic!("odd\ngraph") });
+        assert_eq!(within(Duration::from_secs(5), || 3, "").unwrap(), Ok(3));
+        let late = within(
+            Duration::from_millis(10),
+            || std::thread::sleep(Duration::from_millis(300)),
+            "ends in {} s",
+        );
+        assert!(late.unwrap().unwrap_err().starts_with("ends in 0.01 s, or set"));
+        let odd = within(Duration::from_secs(5), || -> u8 { panic!("odd\ngraph") }, "");
         assert_eq!(odd.unwrap(), Err("odd".to_owned()));
     }
 

@@ -28,6 +28,11 @@ pub(crate) const BEHIND_END: &str =
 /// A record batch up to this size passes a lower limit of memory: it goes through alone.
 const LEAST_BYTES: u64 = 256 << 20;
 
+/// The most bytes of a record batch under a limit of memory, by default the memory of the machine.
+pub(crate) fn batch_limit_bytes(limit_bytes: Option<u64>) -> u64 {
+    limit_bytes.map_or_else(usable_bytes, |limit| limit.max(LEAST_BYTES).min(usable_bytes()))
+}
+
 /// Reads record batches from chunks of bytes.
 pub(super) struct IpcReader<I> {
     chunks: I,
@@ -57,9 +62,7 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
             }
         }
         recognise(&head).map_err(|what| Error::bad_data(place.clone(), what))?;
-        let mut scanner = IpcScanner::new(
-            limit_bytes.map_or_else(usable_bytes, |limit| limit.max(LEAST_BYTES).min(usable_bytes())),
-        );
+        let mut scanner = IpcScanner::new(batch_limit_bytes(limit_bytes));
         let mut chunk = scanned(&mut scanner, head, &place)?;
         let (mut decoder, mut early) = (StreamDecoder::new(), VecDeque::new());
         let schema = loop {

@@ -19,7 +19,7 @@ mod stream_file;
 mod writer;
 
 pub use batch_source::{BatchSource, SourceRows};
-pub(crate) use ipc::{BEHIND_END, NO_END};
+pub(crate) use ipc::{BEHIND_END, NO_END, batch_limit_bytes};
 pub(crate) use ipc_message::MessageLengths;
 pub(crate) use ipc_scanner::CONTINUATION;
 pub(crate) use parquet_types::unstorable_column;

@@ -6,12 +6,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use datafusion::arrow::ipc::{Block, root_as_footer};
+use datafusion::execution::memory_pool::MemoryLimit;
+use datafusion::execution::session_state::SessionState;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Place, Result};
-use crate::memory::usable_bytes;
-use crate::output::{BEHIND_END, CONTINUATION, MessageLengths, NO_END};
+use crate::output::{BEHIND_END, CONTINUATION, MessageLengths, NO_END, batch_limit_bytes};
 
 use super::errors::convert_error;
 use super::table_files::TableFile;
@@ -29,8 +30,15 @@ const CONCURRENT: usize = 16;
 ///
 /// # Errors
 /// [`Error::BadData`] for a length that cannot be, and for streams that are not whole; those of reading.
-pub(super) async fn check_arrow_files(store: &dyn ObjectStore, files: &[TableFile]) -> Result<()> {
-    let limit_bytes = usable_bytes();
+pub(super) async fn check_arrow_files(
+    state: &SessionState,
+    store: &dyn ObjectStore,
+    files: &[TableFile],
+) -> Result<()> {
+    let limit_bytes = batch_limit_bytes(match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => Some(bytes as u64),
+        MemoryLimit::Infinite | MemoryLimit::Unknown => None,
+    });
     let mut checks = Vec::with_capacity(files.len());
     for file in files {
         checks.push(check_file(Source { store, file, limit_bytes }).boxed());

@@ -13,10 +13,10 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 
-use super::arrow_tables::CheckedArrowTables;
-use super::bounded_strings::bound_strings;
+use super::bounded_functions::bound_functions;
 use super::decimal_literals::DecimalLiterals;
 use super::errors::convert_error;
+use super::external_tables::ExternalTables;
 use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
@@ -24,6 +24,7 @@ use super::numeric_partitions::NumericPartitions;
 use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
+use super::table_format::TableFormat;
 use super::zero_lists::ZeroLists;
 use super::zero_order::ZeroOrder;
 
@@ -72,13 +73,14 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_table_factory("ARROW".to_owned(), Arc::new(CheckedArrowTables))
+        .with_table_factory("PARQUET".to_owned(), Arc::new(ExternalTables(TableFormat::Parquet)))
+        .with_table_factory("ARROW".to_owned(), Arc::new(ExternalTables(TableFormat::Arrow)))
         .with_analyzer_rules(rules)
         .with_optimizer_rule(Arc::new(ZeroLists))
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();
     let context = SessionContext::new_with_state(state);
-    bound_strings(&context, options.memory_limit_bytes.unwrap_or(usize::MAX));
+    bound_functions(&context, options.memory_limit_bytes.unwrap_or(usize::MAX));
     let files = FileTableFactory::new(&context);
     let tables = Arc::clone(context.state().catalog_list());
     context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));

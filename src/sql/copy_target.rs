@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::output::unstorable_column;
 use crate::storage::{is_url, locate};
 
+use super::redacted::has_secret;
+
 /// The same plan, with the target of a COPY as a URL that stands for exactly the name given.
 ///
 /// # Errors
@@ -20,6 +22,12 @@ pub(super) fn with_exact_target(plan: LogicalPlan) -> Result<LogicalPlan> {
         && let Some((field, what)) = unstorable_column(copy.input.schema().as_arrow())
     {
         return Err(Error::Usage(format!("COPY: column {:?} {what}; cast it or leave it out", field.name())));
+    }
+    if let Some(field) = copy.input.schema().fields().iter().find(|field| has_secret(field.name())) {
+        return Err(Error::Usage(format!(
+            "COPY: the title {} holds a secret; name the column with AS",
+            field.name()
+        )));
     }
     let target = Path::new(&copy.output_url);
     copy.output_url = if is_url(target) {

@@ -86,7 +86,15 @@ impl UrlTableFactory for FileTableFactory {
 }
 
 async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>> {
-    let TableFiles { store_url, store, files, format } = find_table_files(state, name).await?;
+    open_files(state, find_table_files(state, name).await?).await
+}
+
+/// The table of these files.
+///
+/// # Errors
+/// [`Error::BadData`] where a file is not what its name says; those of reading.
+pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Result<Arc<dyn TableProvider>> {
+    let TableFiles { store_url, store, files, format } = found;
     let Some(first) = files.first() else { return Err(Error::Internal("a table without files".to_owned())) };
     let partitions = HivePartitions::of(&files);
     let (reader, schema) = match format {
@@ -95,7 +103,7 @@ async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TablePro
         }
         other => {
             if other == TableFormat::Arrow {
-                check_arrow_files(store.as_ref(), &files).await?;
+                check_arrow_files(state, store.as_ref(), &files).await?;
             }
             let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
             let schema = other_schema(state, &store, format.as_ref(), &files).await?;

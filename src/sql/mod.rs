@@ -10,14 +10,14 @@
 //! ```
 
 mod arrow_lengths;
-mod arrow_tables;
-mod bounded_strings;
+mod bounded_functions;
 mod check;
 mod checked_reader;
 mod context;
 mod copy_target;
 mod decimal_literals;
 mod errors;
+mod external_tables;
 mod file_order;
 mod file_table;
 mod file_tables;
@@ -33,6 +33,7 @@ mod parquet_metadata;
 mod parquet_reader;
 mod parse;
 mod read_chunks;
+mod redacted;
 mod request;
 mod scan_functions;
 mod schema_adapter;

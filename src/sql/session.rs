@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
 use crate::evaluate::OnShift;
+use crate::memory::{AllocationLimit, limit_allocations, usable_bytes};
 use crate::threads::{self, spawn_scoped};
 
 use super::context::interruptible_context;
@@ -42,6 +43,7 @@ pub struct Session {
     overwrite: bool,
     /// The files behind tables and views, by the names that they were given.
     tables_read: Mutex<Vec<String>>,
+    _limit: Option<AllocationLimit>,
 }
 
 impl Session {
@@ -70,6 +72,7 @@ impl Session {
             on_shift: request.options.on_shift,
             overwrite: request.options.overwrite,
             tables_read: Mutex::new(tables_read),
+            _limit: request.options.memory_limit_bytes.map(|bytes| limit_allocations(with_room(bytes))),
         })
     }
 
@@ -182,6 +185,15 @@ pub(super) struct StoppableRun<'a> {
     session: &'a Session,
     stop: &'a AtomicBool,
     stopped: &'a Notify,
+}
+
+/// What a query may allocate in all: beside what its operators account for, there are batches under
+/// way, pages and models.
+fn with_room(limit_bytes: usize) -> usize {
+    const LEAST_ROOM_BYTES: usize = 1 << 30;
+    let all = limit_bytes.saturating_add(LEAST_ROOM_BYTES.max(limit_bytes / 2));
+    let most = usize::try_from(usable_bytes() / 10 * 9).unwrap_or(usize::MAX);
+    all.min(most.max(limit_bytes))
 }
 
 impl StoppableRun<'_> {

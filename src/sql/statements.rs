@@ -21,6 +21,7 @@ use super::errors::{convert_error, suggest_table};
 use super::file_order;
 use super::output::{Layout, row_encoder};
 use super::parse::parse;
+use super::redacted;
 use super::session::{Session, StoppableRun};
 use super::table_format::TableFormat;
 
@@ -57,6 +58,7 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
             _ => *layout,
         };
         let tables = scanned_tables(&plan);
+        let tells = redacted::tells_definitions(&plan);
         let stream = run.block_on(start_stream(context, plan))?;
         let stream = stream.map_err(|e| convert_error(e, &tables.join(" or ")))?;
         if stream.schema().fields().is_empty() {
@@ -71,7 +73,8 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
                 layout.format.name()
             )));
         }
-        rows += write_rows(run, stream, &tables, &layout, out)?;
+        let source = ResultRows { stream, tables: &tables, tells };
+        rows += write_rows(run, source, &layout, out)?;
         run.session().check_shift()?;
     }
     out.flush().map_err(write_error)?;
@@ -108,11 +111,18 @@ fn drain(run: &StoppableRun<'_>, mut stream: SendableRecordBatchStream, tables: 
     Ok(0)
 }
 
+/// The rows of a statement.
+struct ResultRows<'a> {
+    stream: SendableRecordBatchStream,
+    tables: &'a [String],
+    /// Whether they tell definitions, which may hold secrets.
+    tells: bool,
+}
+
 /// Writes one statement's rows and returns their number.
 fn write_rows(
     run: &StoppableRun<'_>,
-    mut stream: SendableRecordBatchStream,
-    tables: &[String],
+    ResultRows { mut stream, tables, tells }: ResultRows<'_>,
     layout: &Layout,
     out: &mut dyn Write,
 ) -> Result<u64> {
@@ -131,6 +141,10 @@ fn write_rows(
         let count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &count)
             .map_err(|e| failed(e.into()))?;
+        let batch = match tells {
+            true => redacted::without_secrets(&batch).map_err(|e| failed(e.into()))?,
+            false => batch,
+        };
         encoder.encode(&batch, &mut text).map_err(unfit)?;
         out.write_all(&text).map_err(write_error)?;
         text.clear();
@@ -152,7 +166,8 @@ fn with_short_names(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
     let names: Vec<String> = schema.fields().iter().map(|field| short(field.name())).collect();
     let fields = schema.fields().iter().zip(&names).map(|(field, name)| {
         let alone = names.iter().filter(|other| *other == name).count() == 1;
-        field.as_ref().clone().with_name(if alone { name } else { field.name() })
+        let name = redacted::title(if alone { name } else { field.name() });
+        field.as_ref().clone().with_name(name)
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

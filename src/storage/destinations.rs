@@ -33,11 +33,13 @@ struct NamedPath {
     path: PathBuf,
     /// The input that it may replace, because it holds all of it.
     over: Option<PathBuf>,
+    /// What a file that is there must be, to be replaced.
+    kind: Option<FileKind>,
 }
 
 impl NamedPath {
     fn new(what: &'static str, path: &Path) -> Self {
-        Self { what, path: path.to_owned(), over: None }
+        Self { what, path: path.to_owned(), over: None, kind: None }
     }
 }
 
@@ -81,35 +83,11 @@ impl Destinations {
         }
     }
 
-    /// Adds a file that is written and replaces one of its kind.
-    ///
-    /// # Errors
-    /// [`Error::OtherKind`] where a file of another kind is there, unless `overwrite` is given;
-    /// [`Error::CannotCreate`] where it can't be read; of a store.
-    pub fn writes_kind(
-        &mut self,
-        what: &'static str,
-        path: &Path,
-        kind: FileKind,
-        overwrite: bool,
-    ) -> Result<()> {
-        self.writes(what, path);
-        if overwrite || is_stdio(path) {
-            return Ok(());
-        }
-        let found = match is_url(path) {
-            true => read_object(path, TEXT_BYTES)?.and_then(|content| FileKind::of_content(&content)),
-            false => FileKind::of(path).or_else(|source| match source.kind() {
-                // Whoever writes it says that this can't be.
-                ErrorKind::NotADirectory | ErrorKind::IsADirectory => Ok(None),
-                _ => Err(Error::CannotCreate { path: path.to_owned(), source }),
-            })?,
-        };
-        match found {
-            Some(found) if !kind.may_replace(found) => {
-                Err(Error::OtherKind { path: path.to_owned(), what: format!("{found}, not {kind}") })
-            }
-            _ => Ok(()),
+    /// Adds a file that is written and replaces one of its kind, or any where `overwrite` is given.
+    pub fn writes_kind(&mut self, what: &'static str, path: &Path, kind: FileKind, overwrite: bool) {
+        if !is_stdio(path) {
+            let kind = (!overwrite).then_some(kind);
+            self.written.push(NamedPath { kind, ..NamedPath::new(what, path) });
         }
     }
 
@@ -118,11 +96,12 @@ impl Destinations {
         self.folders.push(NamedPath::new(what, folder));
     }
 
-    /// Compares all paths.
+    /// Compares all paths, and then the kinds of the files that would be replaced.
     ///
     /// # Errors
     /// [`Error::Usage`] where two outputs are one file, or an output is an input;
-    /// [`Error::CannotCreate`] where an output is a pipe, socket or device.
+    /// [`Error::CannotCreate`] where an output is a pipe, socket or device, or can't be read;
+    /// [`Error::OtherKind`] where a file of another kind is there; of a store.
     pub fn check(mut self) -> Result<()> {
         for NamedPath { path, .. } in self.written.iter().filter(|output| !is_url(&output.path)) {
             match std::fs::metadata(path) {
@@ -144,7 +123,8 @@ impl Destinations {
                 Entry::Occupied(taken) => return Err(same_file(output, taken.get())),
             }
         }
-        self.check_folders()
+        self.check_folders()?;
+        self.written.iter().try_for_each(check_kind)
     }
 
     /// Nothing that is read or written may lie in a folder that is replaced.
@@ -178,6 +158,25 @@ impl Destinations {
             let files = found.into_iter().flat_map(|found| found.files);
             self.read.extend(files.map(|file| NamedPath::new("an input", &file.path)));
         }
+    }
+}
+
+/// An output of a kind takes the place of a file of that kind only.
+fn check_kind(NamedPath { path, kind, .. }: &NamedPath) -> Result<()> {
+    let Some(kind) = kind else { return Ok(()) };
+    let found = match is_url(path) {
+        true => read_object(path, TEXT_BYTES)?.and_then(|content| FileKind::of_content(&content)),
+        false => FileKind::of(path).or_else(|source| match source.kind() {
+            // Whoever writes it says that this can't be.
+            ErrorKind::NotADirectory | ErrorKind::IsADirectory => Ok(None),
+            _ => Err(Error::CannotCreate { path: path.clone(), source }),
+        })?,
+    };
+    match found {
+        Some(found) if !kind.may_replace(found) => {
+            Err(Error::OtherKind { path: path.clone(), what: format!("{found}, not {kind}") })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -276,14 +275,22 @@ mod tests {
     fn another_kind_is_kept() {
         let folder = folder();
         let (path, new) = (folder.path().join("in.parquet"), folder.path().join("new.json"));
-        let mut paths = Destinations::default();
-        let error = paths.writes_kind("--summary", &path, FileKind::Summary, false).unwrap_err();
+        let written = |path: &Path, overwrite| {
+            let mut paths = Destinations::default();
+            paths.writes_kind("--summary", path, FileKind::Summary, overwrite);
+            paths
+        };
+        let error = written(&path, false).check().unwrap_err();
         assert_eq!(error.exit_code(), 73);
         assert!(error.to_string().contains("is a Parquet file, not a summary"), "{error}");
-        paths.writes_kind("--summary", &path, FileKind::Summary, true).unwrap();
-        paths.writes_kind("--summary", &new, FileKind::Summary, false).unwrap();
+        written(&path, true).check().unwrap();
+        written(&new, false).check().unwrap();
         std::fs::write(&new, "{\"seconds\": 1}").unwrap();
-        paths.writes_kind("--summary", &new, FileKind::Summary, false).unwrap();
+        written(&new, false).check().unwrap();
+        // That it is an input matters more than its kind.
+        let mut paths = written(&path, false);
+        paths.reads("the input", &path);
+        refused(paths, &["the input", "--summary"]);
     }
 
     #[test]

@@ -281,6 +281,50 @@ fn a_loop_without_end_is_given_up() {
     }
 }
 
+/// Integers divided by zero end the process; the data decide whether they are.
+#[test]
+fn integers_divided_by_what_the_data_give() {
+    let (product, weight) = logits();
+    let nodes = vec![
+        product,
+        node("Cast", &["logits"], "whole", vec![integer("to", DataType::Int64 as i64)]),
+        node("Div", &["ten", "whole"], "ratio", vec![]),
+        node("Cast", &["ratio"], "float", vec![integer("to", DataType::Float as i64)]),
+        node("LogSoftmax", &["float"], "p", vec![integer("axis", 1)]),
+    ];
+    let model = classifier(nodes, vec![weight, integers("ten", &[10])]);
+    refused_everywhere("classifier_1", &model, &["node \"ratio\" (Div)", "may be zero"], &ENGINES);
+}
+
+/// What is constant in a graph is computed when it is loaded.
+#[test]
+fn a_model_that_takes_hours_to_load_is_given_up() {
+    let (product, weight) = logits();
+    let mut nodes = vec![product, node("ConstantOfShape", &["square"], "p_0", vec![])];
+    for step in 0..24 {
+        let power = format!("p_{step}");
+        nodes.push(node("MatMul", &[&power, &power], &format!("p_{}", step + 1), vec![]));
+    }
+    nodes.push(node("ReduceSum", &["p_24"], "sum", vec![integer("keepdims", 0)]));
+    nodes.push(node("Add", &["logits", "sum"], "shifted", vec![]));
+    nodes.push(node("LogSoftmax", &["shifted"], "p", vec![integer("axis", 1)]));
+    let model = classifier(nodes, vec![weight, integers("square", &[6000, 6000])]);
+    let dir = tempfile::tempdir().unwrap();
+    bundle_with(dir.path(), "classifier_1", &model.encode_to_vec());
+    let input = fitted().join("in.parquet");
+    for engine in ENGINES {
+        let args = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "sent"];
+        let mut command: Command = lsmi();
+        command.env("LSMI_ETL_RUNTIME_DIR", runtime()).env("LSMI_ETL_TRIAL_SECONDS", "1");
+        command.current_dir(dir.path()).args(args).args(["--engine", engine]);
+        let start = std::time::Instant::now();
+        let ran = run(&mut command);
+        assert_eq!(ran.code, 78, "{}", ran.stderr);
+        assert!(ran.stderr.contains("LSMI_ETL_TRIAL_SECONDS"), "{}", ran.stderr);
+        assert!(start.elapsed().as_secs() < 40, "{engine}: {:?}", start.elapsed());
+    }
+}
+
 #[test]
 fn dimensions_that_no_row_has() {
     for dim in [1_u64 << 31, 1 << 32, u64::MAX] {

@@ -6,8 +6,10 @@
 mod bundles;
 mod damaged;
 mod duckdb;
+mod external_tables;
 mod functions;
 mod layouts;
+mod memory;
 mod output;
 mod recipes;
 mod refusals;

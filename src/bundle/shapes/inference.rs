@@ -94,7 +94,7 @@ impl Inference {
 }
 
 /// A node as messages name it.
-fn describe(node: &NodeProto) -> String {
+pub(super) fn describe(node: &NodeProto) -> String {
     let name = match node.name.as_str() {
         "" => node.output.first().map_or("", String::as_str),
         name => name,

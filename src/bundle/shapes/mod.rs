@@ -6,6 +6,7 @@
 //! What is not known, such as the shape of a custom operator's output, is taken for valid.
 
 mod control_flow;
+mod divisors;
 mod elementwise;
 mod inference;
 mod layout;
@@ -34,6 +35,7 @@ pub(super) fn check(model: &ModelProto, inputs: &[ValueInfoProto], dims: &[usize
     };
     let (once, twice) = (sizes(ROWS)?, sizes(2 * ROWS)?);
     let grows = |(one, two): &(&Computed, &Computed)| two.numbers > 2 * one.numbers.max(1);
+    divisors::check(model)?;
     match once.computed.iter().zip(&twice.computed).find(grows) {
         Some((one, two)) => Err(format!(
             "{} gives {} numbers for {ROWS} rows and {} for twice as many, but a model evaluates every row on its \

@@ -90,7 +90,8 @@ pub(super) fn value(tensor: &TensorProto) -> Value {
     Value::new(element, Some(shape)).with_numbers(if is_short { numbers(tensor, element) } else { None })
 }
 
-fn numbers(tensor: &TensorProto, element: Option<DataType>) -> Option<Vec<f64>> {
+/// The numbers of a constant, however long; `None` of an element type that is rare.
+pub(super) fn numbers(tensor: &TensorProto, element: Option<DataType>) -> Option<Vec<f64>> {
     let raw = &tensor.raw_data;
     let listed = raw.is_empty();
     Some(match element? {

@@ -1,7 +1,7 @@
 //! Graphs that no engine should see, and those that only look like them.
 
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType,
+    AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType,
     tensor_proto::DataType,
 };
 
@@ -180,6 +180,83 @@ fn loops_without_end() {
     for bounded in [with(Some(10), passed_on()), with(None, constant(0)), with(None, computed)] {
         bounded.unwrap();
     }
+}
+
+#[test]
+fn integers_divided_by_what_depends_on_the_data() {
+    let to = |g: &mut GraphBuilder, name: &str, input: &str, element: DataType| {
+        g.node(name, "Cast", &[input], &[("to", element as i64)])
+    };
+    for op in ["Div", "Mod"] {
+        refused(&["node \"y\"", "depends on the data and may be zero"], |g| {
+            let whole = to(g, "whole", "x", DataType::Int64);
+            g.node("y", op, &[&whole, &whole], &[]);
+        });
+    }
+    refused(&["node \"y\" (Div)", "may be zero"], |g| {
+        let place = g.node("place", "ArgMax", &["x"], &[("axis", 1)]);
+        let ten = g.integers("ten", &[10]);
+        g.node("y", "Div", &[&ten, &place], &[]);
+    });
+    // Wraps to zero, perhaps.
+    refused(&["node \"y\" (Div)", "may be zero"], |g| {
+        let (whole, one) = (to(g, "whole", "x", DataType::Int64), g.integers("one", &[1]));
+        let above = g.node("above", "Max", &[&whole, &one], &[]);
+        let narrow = to(g, "narrow", &above, DataType::Int32);
+        g.node("y", "Div", &[&narrow, &narrow], &[]);
+    });
+    refused(&["node \"y\" (Div)", "by -1"], |g| {
+        let (whole, minus) = (to(g, "whole", "x", DataType::Int64), g.integers("minus", &[-1]));
+        g.node("y", "Div", &[&whole, &minus], &[]);
+    });
+    checked(|g| {
+        let (whole, one) = (to(g, "whole", "x", DataType::Int64), g.integers("one", &[1]));
+        let above = g.node("above", "Max", &[&whole, &one], &[]);
+        let ratio = g.node("ratio", "Div", &[&whole, &above], &[]);
+        let seven = g.integers("seven", &[7]);
+        let rest = g.node("rest", "Mod", &[&ratio, &seven], &[]);
+        let rest = to(g, "float", &rest, DataType::Float);
+        g.node("y", "Div", &["x", &rest], &[]);
+    })
+    .unwrap();
+    // Hidden in a branch that the data choose, and in a function.
+    let divide = NodeProto {
+        op_type: "Div".into(),
+        input: vec!["whole".into(), "whole".into()],
+        output: vec!["y".into()],
+        ..Default::default()
+    };
+    let branch = || GraphProto {
+        node: vec![divide.clone()],
+        output: vec![value_info("y", DataType::Int64, &[])],
+        ..Default::default()
+    };
+    let mut model = graph(|g| _ = to(g, "whole", "x", DataType::Int64));
+    model.graph.as_mut().unwrap().node.push(NodeProto {
+        op_type: "If".into(),
+        input: vec!["x".into()],
+        output: vec!["z".into()],
+        attribute: vec![of_graph("then_branch", branch()), of_graph("else_branch", branch())],
+        ..Default::default()
+    });
+    assert!(check_model(&model).unwrap_err().contains("may be zero"));
+    let mut model = graph(|g| _ = to(g, "whole", "x", DataType::Int64));
+    model.functions.push(FunctionProto {
+        name: Some("Ratio".into()),
+        domain: Some("own".into()),
+        input: vec!["whole".into()],
+        output: vec!["y".into()],
+        node: vec![divide],
+        ..Default::default()
+    });
+    model.graph.as_mut().unwrap().node.push(NodeProto {
+        op_type: "Ratio".into(),
+        domain: "own".into(),
+        input: vec!["whole".into()],
+        output: vec!["z".into()],
+        ..Default::default()
+    });
+    assert!(check_model(&model).unwrap_err().contains("may be zero"));
 }
 
 #[test]

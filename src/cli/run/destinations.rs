@@ -13,8 +13,7 @@ use super::super::report::existing_pictures;
 /// those of annotating. An output of a step may replace one of the kind that it writes.
 ///
 /// # Errors
-/// As for [`Destinations::check`] and [`Destinations::writes_kind`];
-/// [`Error::Usage`](crate::Error::Usage) of statements that can't be parsed.
+/// As for [`Destinations::check`]; [`Error::Usage`](crate::Error::Usage) of statements that can't be parsed.
 pub(super) fn check_destinations(
     (pipeline, summary): (&Path, Option<&Path>),
     config: &Config,
@@ -25,7 +24,7 @@ pub(super) fn check_destinations(
     let mut steps = Destinations::default();
     all.reads("the pipeline file", pipeline);
     if let Some(summary) = summary {
-        all.writes_kind("--summary", summary, FileKind::Summary, overwrite)?;
+        all.writes_kind("--summary", summary, FileKind::Summary, overwrite);
         steps.writes("--summary", summary);
     }
     for (name, path) in &config.tables {
@@ -44,23 +43,19 @@ pub(super) fn check_destinations(
         }
         if let Some(output) = &step.output {
             let kind = step.format.or_else(|| Format::of(output)).map_or(FileKind::Text, kind_of);
-            all.writes_kind("the output of a step", output, kind, overwrite)?;
+            all.writes_kind("the output of a step", output, kind, overwrite);
             steps.writes("the output of a step", output);
         }
     }
     if let Some(report) = &config.report {
-        add_report(report, overwrite, &mut all, &mut steps)?;
+        add_report(report, overwrite, &mut all, &mut steps);
     }
-    all.check()?;
-    steps.check()
+    // Kinds, which only the first has, come last.
+    steps.check()?;
+    all.check()
 }
 
-fn add_report(
-    report: &ReportSettings,
-    overwrite: bool,
-    all: &mut Destinations,
-    steps: &mut Destinations,
-) -> Result<()> {
+fn add_report(report: &ReportSettings, overwrite: bool, all: &mut Destinations, steps: &mut Destinations) {
     report.compare.iter().for_each(|other| steps.searches(other, DataNames::PARQUET));
     if let Some(bundle) = &report.bundle {
         all.reads_folder("a file of the report's bundle", bundle);
@@ -70,14 +65,13 @@ fn add_report(
             ReportFormat::Html => FileKind::Html,
             ReportFormat::Json => FileKind::Json,
         };
-        all.writes_kind("the report", output, kind, overwrite)?;
+        all.writes_kind("the report", output, kind, overwrite);
         steps.writes("the report", output);
     }
     for picture in report.svg.iter().flat_map(|folder| existing_pictures(folder)) {
-        all.writes_kind("a picture of the report", &picture, FileKind::Svg, overwrite)?;
+        all.writes_kind("a picture of the report", &picture, FileKind::Svg, overwrite);
         steps.writes("a picture of the report", &picture);
     }
-    Ok(())
 }
 
 /// The kind of a file in this format.

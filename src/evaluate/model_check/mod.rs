@@ -40,7 +40,7 @@ pub fn check_models(engine: &Engine, models: RawModels) -> Result<Vec<String>> {
 /// The warnings about a model, or what is wrong with it.
 fn check_model(
     engine: &Engine,
-    model: &RawModel,
+    model: &Arc<RawModel>,
     dims: [usize; 2],
     classes: usize,
     rows: &ProbeRows,
@@ -69,7 +69,7 @@ pub fn check_program(engine: &Engine, bundle: &Bundle) -> Result<()> {
         .try_for_each(|fold| check_fused(engine, &bundle.fold_program(fold)?, &bundle.fold_raw_models(fold)?))
 }
 
-fn check_fused(engine: &Engine, program: &Program, models: &RawModels) -> Result<()> {
+fn check_fused(engine: &Engine, program: &Arc<Program>, models: &RawModels) -> Result<()> {
     let mut session = match engine.sessions(program, 1)?.pop() {
         Some(session) => session,
         None => return Err(Error::Internal("an engine gave no session".to_owned())),

@@ -8,11 +8,12 @@ use crate::error::Result;
 use crate::report::format::{count, fixed, percent, tick};
 use crate::report::numbers::{Class, Dataset, Parts, Report};
 
+use super::axes::styled;
 use super::category_axis::CategoryAxis;
 use super::class_selection::ClassSelection;
 use super::marks::{LineMark, RectMark, TextMark, legend};
 use super::picture::{HALF, PARTS, PHONE, Picture, title_suffix};
-use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px, text_width, truncate_to_width};
+use super::svg::{DrawResult, SvgArea, draw, px, text_width, truncate_to_width};
 
 /// Height of a class's row in pixels.
 const ROW: i32 = 22;
@@ -72,13 +73,9 @@ fn heat(area: &SvgArea<'_>, width: i32, rows: &ClassRows<'_>, largest: f64) -> D
             .map(|(name, _)| truncate_to_width(name, names_width))
             .unwrap_or_default()
     };
-    chart
-        .configure_mesh()
+    styled(&mut chart.configure_mesh())
         .disable_mesh()
-        .light_line_style(plotters::style::TRANSPARENT)
         .axis_style(plotters::style::TRANSPARENT)
-        .label_style(label_style())
-        .set_all_tick_mark_size(px(3))
         .x_label_formatter(&|x| {
             PARTS.get(CategoryAxis::index(*x)).map(|part| (*part).to_owned()).unwrap_or_default()
         })
@@ -165,14 +162,8 @@ fn stacked(area: &SvgArea<'_>, width: i32, lines: &[(String, Parts<u64>, u64)]) 
             .map(|(name, ..)| truncate_to_width(name, names_width))
             .unwrap_or_default()
     };
-    chart
-        .configure_mesh()
+    styled(&mut chart.configure_mesh())
         .disable_y_mesh()
-        .bold_line_style(StyleClass::Grid.color())
-        .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(StyleClass::Axis.color())
-        .label_style(label_style())
-        .set_all_tick_mark_size(px(3))
         .x_labels(6)
         .x_label_formatter(&|x| format!("{} %", tick(100.0 * x)))
         .y_label_formatter(&row)

@@ -8,9 +8,10 @@ use crate::error::Result;
 use crate::report::format::{count, fixed, tick};
 use crate::report::numbers::Report;
 
+use super::axes::styled;
 use super::marks::{LineMark, RectMark, legend};
 use super::picture::{HALF, PHONE, Picture};
-use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px, truncate_to_width};
+use super::svg::{DrawResult, SvgArea, draw, px, truncate_to_width};
 
 /// Style class of each classifier's curve.
 const CLASSES: [&str; 3] = ["u1", "u2", "r"];
@@ -65,13 +66,7 @@ fn body(area: &SvgArea<'_>, width: i32, names: &[String; 3], figures: &Figures) 
         .y_label_area_size(px(MARGINS.0 - 10))
         .x_label_area_size(px(MARGINS.1 - 8))
         .build_cartesian_2d(range.clone(), range)?;
-    chart
-        .configure_mesh()
-        .bold_line_style(StyleClass::Grid.color())
-        .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(StyleClass::Axis.color())
-        .label_style(label_style())
-        .set_all_tick_mark_size(px(3))
+    styled(&mut chart.configure_mesh())
         .x_labels(6)
         .y_labels(6)
         .x_label_formatter(&|x| tick(*x))

@@ -6,9 +6,10 @@ use crate::error::Result;
 use crate::report::format::{count, counted, tick};
 use crate::report::numbers::{Dataset, Density, Report};
 
+use super::axes::styled;
 use super::marks::{LineMark, RectMark};
 use super::picture::{HALF, PHONE, Picture, title_suffix};
-use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px};
+use super::svg::{DrawResult, SvgArea, draw, px};
 
 pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Picture> {
     let shown = &set.density;
@@ -41,13 +42,7 @@ fn body(area: &SvgArea<'_>, shown: &Density, most: u64) -> DrawResult {
         .y_label_area_size(px(54))
         .x_label_area_size(px(38))
         .build_cartesian_2d(left..right, low..high)?;
-    chart
-        .configure_mesh()
-        .bold_line_style(StyleClass::Grid.color())
-        .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(StyleClass::Axis.color())
-        .label_style(label_style())
-        .set_all_tick_mark_size(px(3))
+    styled(&mut chart.configure_mesh())
         .x_labels(7)
         .y_labels(7)
         .x_label_formatter(&|x| tick(*x))

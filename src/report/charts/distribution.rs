@@ -7,9 +7,10 @@ use crate::error::Result;
 use crate::report::format::{count, fixed, percent, tick};
 use crate::report::numbers::{Dataset, Distribution};
 
+use super::axes::styled;
 use super::marks::{LineMark, RectMark, TextMark};
 use super::picture::{PARTS, PHONE, Picture, QUARTER};
-use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px};
+use super::svg::{DrawResult, SvgArea, draw, px};
 
 const TITLES: [&str; 4] = ["redundant r", "unique u1", "unique u2", "synergistic s"];
 const HEIGHT: i32 = 196;
@@ -88,14 +89,8 @@ fn body(
         .y_label_area_size(px(38))
         .x_label_area_size(px(34))
         .build_cartesian_2d(low..high, 0.0..top)?;
-    chart
-        .configure_mesh()
+    styled(&mut chart.configure_mesh())
         .disable_x_mesh()
-        .bold_line_style(StyleClass::Grid.color())
-        .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(StyleClass::Axis.color())
-        .label_style(label_style())
-        .set_all_tick_mark_size(px(3))
         .x_labels(5)
         .y_labels(4)
         .x_label_formatter(&|x| tick(*x))

@@ -8,10 +8,11 @@ use crate::error::Result;
 use crate::report::format::{fixed, number, tick};
 use crate::report::numbers::{Dataset, Figure, Report};
 
+use super::axes::styled;
 use super::category_axis::CategoryAxis;
 use super::marks::{LineMark, RectMark, TextMark, legend};
 use super::picture::{HALF, PARTS, PHONE, Picture, title_suffix};
-use super::svg::{DrawResult, StyleClass, SvgArea, draw, label_style, px, text_width, truncate_to_width};
+use super::svg::{DrawResult, SvgArea, draw, px, text_width, truncate_to_width};
 
 struct Bar {
     name: String,
@@ -101,14 +102,8 @@ fn body(
             .map(|bar| truncate_to_width(&bar.name, names_width))
             .unwrap_or_default()
     };
-    chart
-        .configure_mesh()
+    styled(&mut chart.configure_mesh())
         .disable_y_mesh()
-        .bold_line_style(StyleClass::Grid.color())
-        .light_line_style(plotters::style::TRANSPARENT)
-        .axis_style(StyleClass::Axis.color())
-        .label_style(label_style())
-        .set_all_tick_mark_size(px(3))
         .x_labels(if width < HALF { 5 } else { 7 })
         .x_label_formatter(&|x| tick(*x))
         .y_label_formatter(&row)

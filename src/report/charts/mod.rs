@@ -1,5 +1,6 @@
 //! Charts of a report as SVG, each drawn in two widths so that text keeps its size.
 
+mod axes;
 mod by_class;
 mod calibration;
 mod category_axis;

@@ -1,9 +1,14 @@
-//! Memory sizes: parsing and display of byte counts, and the memory usable by this process.
+//! Memory sizes: parsing and display of byte counts, the memory usable by this process, and a limit on
+//! what it allocates.
+
+mod allocator;
 
 use std::fmt;
 use std::str::FromStr;
 
 use sysinfo::System;
+
+pub use allocator::{AllocationLimit, LimitedAllocator, limit_allocations};
 
 /// A byte count with an optional unit: `512MiB`, `4G`, `1000000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
