@@ -3,7 +3,7 @@
 //! 10 000 fresh rows of the same source and of the training rows themselves.
 //!
 //! Errors in nats, against the exact values of each row: root mean square, correlation and mean of
-//! r, u1, u2 and s, and the mean error of i12. `LSMI_ETL_BENCH_ROWS=2000` and
+//! r, u1, u2 and s, root mean square of h1 and h2, and the mean error of i12. `LSMI_ETL_BENCH_ROWS=2000` and
 //! `LSMI_ETL_BENCH_GENERATORS=xor,clusters` ask less. `LSMI_ETL_BENCH_PICTURE=accuracy.svg` also draws them.
 
 use std::fs;
@@ -32,10 +32,10 @@ const PARTS: [&str; 4] = ["r", "u1", "u2", "s"];
 pub fn ask() {
     install_runtime();
     println!(
-        "  generator, rows          fresh rows: root mean square (correlation, mean error)            i12: mean error"
+        "  generator, rows          fresh rows: root mean square (correlation, mean error)            h1 and h2   i12: mean error"
     );
     println!(
-        "                        r                  u1                 u2                 s             fresh  trained"
+        "                        r                  u1                 u2                 s                           fresh  trained"
     );
     let mut points = Vec::new();
     for warped in [false, true] {
@@ -58,7 +58,9 @@ pub fn ask() {
                 points.push(Point { generator: name.to_owned(), warped, rows, errors });
                 let name = format!("{name}{}, {rows}", if warped { " warped" } else { "" });
                 let [fresh, trained] = [0, 1].map(|of| mean(of, "mean_i12"));
-                println!("  {name:<22}{}  {fresh:+.3}  {trained:+.3}", cells.join("  "));
+                let [h1, h2] = ["rms_h1", "rms_h2"].map(|key| mean(0, key));
+                let cells = cells.join("  ");
+                println!("  {name:<22}{cells}  {h1:.3} {h2:.3}  {fresh:+.3}  {trained:+.3}");
             }
         }
     }
@@ -97,14 +99,16 @@ fn errors(input: &Path, bundle: &Path) -> Value {
     let output: PathBuf = input.with_extension("annotated.parquet");
     let mut annotate = program();
     annotate.arg("annotate").arg(input).arg(&output).arg("--bundle").arg(bundle);
-    run(annotate.args(["--columns", "i12"]));
+    run(annotate.args(["--columns", "i12,h1,h2"]));
     let errors = PARTS.iter().map(|part| {
         format!(
             "sqrt(avg(power({part} - true_{part}, 2))) as rms_{part}, coalesce(corr({part}, true_{part}), 0) as \
              corr_{part}, avg({part} - true_{part}) as mean_{part}"
         )
     });
-    let select = errors.chain(["avg(i12 - true_i12) as mean_i12".to_owned()]).collect::<Vec<_>>().join(", ");
+    let of_h = ["h1", "h2"].map(|h| format!("sqrt(avg(power({h} - true_{h}, 2))) as rms_{h}"));
+    let of_i = "avg(i12 - true_i12) as mean_i12".to_owned();
+    let select = errors.chain(of_h).chain([of_i]).collect::<Vec<_>>().join(", ");
     let mut sql = program();
     sql.arg("sql").arg(format!("select {select} from '{}'", output.display()));
     json(sql.args(["--format", "ndjson"]))

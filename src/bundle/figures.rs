@@ -74,6 +74,9 @@ pub struct DensityFigures {
     /// Strength of the shrinkage towards the pooled covariance, in rows' worth; absent
     /// where all components share one covariance, and for gradient descent.
     pub shrinkage_rows: Option<f64>,
+    /// Factors of the shared covariance; absent where it is not a factor analysis's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factors: Option<usize>,
     /// Iterations or epochs until the held-out −ln p was least.
     pub iterations: usize,
     /// Standard error of `mean_nats`, over rows.
@@ -95,6 +98,9 @@ pub struct DensityCandidate {
     pub components: usize,
     /// Strength of the shrinkage in rows' worth; absent for one shared covariance.
     pub shrinkage_rows: Option<f64>,
+    /// Factors of the shared covariance; absent where it is not a factor analysis's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factors: Option<usize>,
     /// Mean held-out −ln p(x) in nats.
     pub mean_nats: f64,
     /// Its standard error, over rows.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::{DensityCandidate, DensityFigures, Mixture};
 use crate::error::{Error, Result};
 
+use super::covariance_model::CovarianceModel;
 use super::density::{constant, descend, gather};
 use super::em_steps::{self, RowMatrix};
 use super::member::FoldContext;
@@ -95,7 +96,8 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
         mean_nats,
         components: main.components(),
         scales,
-        shrinkage_rows: chosen.fit.shrinkage.is_finite().then_some(chosen.fit.shrinkage),
+        shrinkage_rows: chosen.fit.covariances.shrinkage_rows(),
+        factors: chosen.fit.covariances.factors(),
         iterations: chosen.fit.iterations,
         standard_error_nats: Some(error),
         in_sample_nats: Some(mean_and_error(&main.specificity(&gather(x, &all))).0),
@@ -132,7 +134,7 @@ fn search(context: &FoldContext<'_>, modality: usize, fold: usize, rows: &Fold) 
         return Ok(vec![keep(&fit)]);
     }
     let check = || check_interrupted(progress);
-    let candidates = mixture::COMPONENTS.len() * mixture::SHRINKAGE.len();
+    let candidates = mixture::COMPONENTS.len() * mixture::COVARIANCES.len();
     mixture::search(train, held_out, &mut rng, &check, &mut |fit| {
         progress.epoch(&name, tried.len() + 1, candidates, fit.held_out_nats);
         tried.push(keep(fit));
@@ -193,11 +195,11 @@ fn class_clusters(
     clusters
 }
 
-/// K and ν.
-type Key = (usize, f64);
+/// K, and the estimate of the covariances.
+type Key = (usize, CovarianceModel);
 
 fn key(tried: &Tried) -> Key {
-    (tried.fit.mixture.components(), tried.fit.shrinkage)
+    (tried.fit.mixture.components(), tried.fit.covariances)
 }
 
 /// A fold's best candidate of some hyper-parameters: there may be several starts.
@@ -223,9 +225,14 @@ fn choose(tried: &[Vec<Tried>], of_first: bool) -> (Vec<DensityCandidate>, Optio
         let fits: Vec<&Tried> = tried.iter().filter_map(|fold| best_of(fold, own)).collect();
         let nats: Vec<f64> = fits.iter().flat_map(|tried| tried.nats.iter().copied()).collect();
         let (mean_nats, standard_error_nats) = mean_and_error(&nats);
-        let (components, shrinkage) = own;
-        let shrinkage_rows = shrinkage.is_finite().then_some(shrinkage);
-        candidates.push(DensityCandidate { components, shrinkage_rows, mean_nats, standard_error_nats });
+        let (components, covariances) = own;
+        candidates.push(DensityCandidate {
+            components,
+            shrinkage_rows: covariances.shrinkage_rows(),
+            factors: covariances.factors(),
+            mean_nats,
+            standard_error_nats,
+        });
         if fits.len() == tried.len() && mean_nats.is_finite() {
             reached.push((own, mean_nats, nats));
         }
@@ -239,14 +246,14 @@ fn choose(tried: &[Vec<Tried>], of_first: bool) -> (Vec<DensityCandidate>, Optio
         loss <= error
     });
     let cheapest = good_enough.min_by(|(a, of_a, _), (b, of_b, _)| {
-        covariances(*a).cmp(&covariances(*b)).then(of_a.total_cmp(of_b))
+        covariance_count(*a).cmp(&covariance_count(*b)).then(of_a.total_cmp(of_b))
     });
     (candidates, cheapest.map(|(key, ..)| *key))
 }
 
 /// The number of covariances, which is most of the cost of using a density.
-fn covariances((components, shrinkage): Key) -> usize {
-    if shrinkage.is_infinite() { 1 } else { components }
+fn covariance_count((components, covariances): Key) -> usize {
+    if covariances.is_shared() { 1 } else { components }
 }
 
 /// Fits a mixture's successor on `rows`, from its responsibilities for them.

@@ -7,6 +7,7 @@ use rayon::join;
 use crate::bundle::{DensityFigures, Mixture, Scales};
 use crate::error::{Error, Result};
 
+use super::covariance_model::CovarianceModel;
 use super::em_steps::{self, RowMatrix};
 use super::gradient;
 use super::metrics::mean_and_error;
@@ -53,7 +54,7 @@ fn fit(
         let name = format!("density {}", modality + 1);
         match recipe.density_fit {
             DensityFit::Em => {
-                let candidates = mixture::COMPONENTS.len() * mixture::SHRINKAGE.len();
+                let candidates = mixture::COMPONENTS.len() * mixture::COVARIANCES.len();
                 let mut tried = 0;
                 let check = || check_interrupted(progress);
                 let fitted = mixture::search(train, held_out, &mut rng, &check, &mut |fitted| {
@@ -82,7 +83,8 @@ fn fit(
         mean_nats,
         standard_error_nats: Some(error),
         components: mixture.components(),
-        shrinkage_rows: fitted.shrinkage.is_finite().then_some(fitted.shrinkage),
+        shrinkage_rows: fitted.covariances.shrinkage_rows(),
+        factors: fitted.covariances.factors(),
         iterations: fitted.iterations,
         ..DensityFigures::default()
     };
@@ -131,7 +133,8 @@ pub(super) fn constant(scaling: &Scaling) -> (MixtureFit, Mixture) {
         scales: Scales::default(),
     };
     let raw = mixture::to_raw_units(&mixture, scaling);
-    let fitted = MixtureFit { mixture, shrinkage: f64::INFINITY, iterations: 0, held_out_nats: 0.0 };
+    let fitted =
+        MixtureFit { mixture, covariances: CovarianceModel::Shared, iterations: 0, held_out_nats: 0.0 };
     (fitted, raw)
 }
 

@@ -10,7 +10,6 @@ use rayon::prelude::*;
 use crate::bundle::{Mixture, Scales};
 use crate::error::{Error, Result};
 
-use super::covariance::shrink;
 use super::lanes::vectorised;
 use super::softmax::softmax_rows;
 
@@ -268,12 +267,6 @@ fn scatter<'a>(
         filled = 0;
     }
     out
-}
-
-/// P: the shrunk pooled within-component covariance.
-pub(crate) fn shrink_pooled(scatter: &Mat<f64>, rows: usize, k: usize) -> Result<Mat<f64>> {
-    let covariance = scatter * faer::Scale(1.0 / rows as f64);
-    shrink(covariance.as_ref(), rows.saturating_sub(k).max(1) as f64)
 }
 
 /// The mixture of Σ_k = (S_k + νP)/(N_k + ν); P for every component where ν is infinite.

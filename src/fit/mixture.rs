@@ -10,17 +10,25 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::{Mixture, Scales};
 use crate::error::{Error, Result};
 
+use super::covariance_model::CovarianceModel;
 use super::em_steps::{
     self, ComponentStatistics, RowMatrix, maximise, pooled_statistics, shared_factor_responsibilities,
-    shrink_pooled, statistics,
+    statistics,
 };
 use super::kmeans;
 use super::scaling::Scaling;
 
 /// Candidate numbers of components, ascending.
 pub(crate) const COMPONENTS: [usize; 6] = [1, 2, 3, 5, 10, 20];
-/// Candidate shrinkage strengths ν, as a number of rows, from the strongest.
-pub(crate) const SHRINKAGE: [f64; 4] = [f64::INFINITY, 300.0, 30.0, 3.0];
+/// Candidate covariances, from the strongest shrinkage.
+pub(crate) const COVARIANCES: [CovarianceModel; 4] = [
+    CovarianceModel::Shared,
+    CovarianceModel::Separate(300.0),
+    CovarianceModel::Separate(30.0),
+    CovarianceModel::Separate(3.0),
+];
+/// Candidate numbers of factors of a shared covariance, where there are fewer rows than dimensions.
+const FACTORS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 /// Minimum average number of rows per component.
 pub(crate) const ROWS_PER_COMPONENT: usize = 20;
 /// Maximum number of components of [`from_clusters`].
@@ -43,8 +51,8 @@ const CHEAP_EIGENVALUES: usize = 128;
 pub(crate) struct MixtureFit {
     /// The mixture, in the units of the fitted rows.
     pub mixture: Mixture,
-    /// ν.
-    pub shrinkage: f64,
+    /// The estimate of its covariances.
+    pub covariances: CovarianceModel,
     /// Iterations to the best held-out value.
     pub iterations: usize,
     /// Mean −ln p on the held-out rows, in the units of the fitted rows.
@@ -76,26 +84,34 @@ pub(crate) fn search(
         let mut start = EmStart::Responsibilities(one_hot(&clusters, k));
         let mut last = f64::INFINITY;
         without_gain += 1;
-        for shrinkage in SHRINKAGE {
+        for covariances in COVARIANCES {
             // In many dimensions separate covariances are the cost of the search. Where they lost for
             // two numbers of components, more components have fewer rows each.
             let hopeless = separate_losses == 2 && train.dim > CHEAP_EIGENVALUES;
-            if shrinkage.is_finite() && (hopeless || k > MOST_COVARIANCES) {
+            if !covariances.is_shared() && (hopeless || k > MOST_COVARIANCES) {
                 break;
             }
-            let fitted = expectation_maximisation(train, held_out, &whole, start, shrinkage, last, check)?;
+            let fitted = expectation_maximisation(train, held_out, &whole, start, covariances, last, check)?;
+            // With so few rows, more components than classes seldom gain.
+            let by_factors = match k {
+                1 => factor_analyses(train, held_out, &whole, &fitted, check, on_fit)?,
+                _ => None,
+            };
             on_fit(&fitted);
             let nats = fitted.held_out_nats;
-            if best.as_ref().is_none_or(|best| nats < best.held_out_nats - PROGRESS * train.dim as f64) {
-                best = Some(fitted.clone());
-                without_gain = 0;
+            for fitted in by_factors.iter().chain([&fitted]) {
+                let progress = PROGRESS * train.dim as f64;
+                if best.as_ref().is_none_or(|best| fitted.held_out_nats < best.held_out_nats - progress) {
+                    best = Some(fitted.clone());
+                    without_gain = 0;
+                }
             }
             if nats > last {
                 separate_losses += 1;
                 break;
             }
             last = nats;
-            start = EmStart::Mixture { mixture: fitted.mixture, shared: shrinkage.is_infinite() };
+            start = EmStart::Mixture { mixture: fitted.mixture, shared: covariances.is_shared() };
         }
     }
     match best {
@@ -123,19 +139,49 @@ pub(crate) fn from_clusters(
 ) -> Result<f64> {
     let mut start = EmStart::Responsibilities(one_hot(clusters, k));
     let mut last = f64::INFINITY;
-    for shrinkage in SHRINKAGE {
-        if shrinkage.is_finite() && k > MOST_COVARIANCES {
+    for covariances in COVARIANCES {
+        if !covariances.is_shared() && k > MOST_COVARIANCES {
             break;
         }
-        let fitted = expectation_maximisation(train, held_out, whole, start, shrinkage, last, check)?;
+        let fitted = expectation_maximisation(train, held_out, whole, start, covariances, last, check)?;
+        factor_analyses(train, held_out, whole, &fitted, check, on_fit)?;
         on_fit(&fitted);
         if fitted.held_out_nats >= last {
             break;
         }
         last = fitted.held_out_nats;
-        start = EmStart::Mixture { mixture: fitted.mixture, shared: shrinkage.is_infinite() };
+        start = EmStart::Mixture { mixture: fitted.mixture, shared: covariances.is_shared() };
     }
     Ok(last)
+}
+
+/// With fewer rows than dimensions: the fit of one shared covariance with those of factor analyses in
+/// its place, the number of factors rising until −ln p gets worse; returns the best. `on_fit`
+/// receives each fit.
+fn factor_analyses(
+    train: RowMatrix<'_>,
+    held_out: RowMatrix<'_>,
+    whole: &ComponentStatistics,
+    shared: &MixtureFit,
+    check: &dyn Fn() -> Result<()>,
+    on_fit: &mut dyn FnMut(&MixtureFit),
+) -> Result<Option<MixtureFit>> {
+    if train.len() >= train.dim || shared.covariances != CovarianceModel::Shared {
+        return Ok(None);
+    }
+    let mut best: Option<MixtureFit> = None;
+    for factors in FACTORS.into_iter().filter(|factors| 2 * factors < train.len()) {
+        let start = EmStart::Mixture { mixture: shared.mixture.clone(), shared: true };
+        let covariances = CovarianceModel::Factors(factors);
+        let fitted =
+            expectation_maximisation(train, held_out, whole, start, covariances, f64::INFINITY, check)?;
+        on_fit(&fitted);
+        if best.as_ref().is_some_and(|best| fitted.held_out_nats >= best.held_out_nats) {
+            break;
+        }
+        best = Some(fitted);
+    }
+    Ok(best)
 }
 
 /// Refits on other rows: `steps` EM steps from the responsibilities `[n, K]`.
@@ -146,14 +192,15 @@ pub(crate) fn refit(
     steps: usize,
 ) -> Result<Mixture> {
     let k = fitted.mixture.components();
-    let shared = fitted.shrinkage.is_infinite();
+    let covariances = fitted.covariances;
+    let shared = covariances.is_shared();
     let whole = shared.then(|| total_statistics(rows)).transpose()?;
     let step = |responsibilities: &[f64]| {
         let (stats, pooled) = match &whole {
             Some(whole) => pooled_statistics(whole, rows, responsibilities, k),
             None => statistics(rows, responsibilities, k),
         };
-        maximise(&stats, &shrink_pooled(&pooled, rows.len(), k)?, fitted.shrinkage)
+        maximise(&stats, &covariances.pooled(&pooled, rows.len(), k)?, covariances.shrinkage())
     };
     let mut mixture = step(&responsibilities)?;
     for _ in 1..steps {
@@ -181,11 +228,12 @@ pub(crate) fn start(
         }
         let responsibilities = one_hot(&kmeans::cluster(train.values, train.dim, k, rng), k);
         let (stats, pooled) = statistics(train, &responsibilities, k);
-        let shrinkage = f64::INFINITY;
-        let mixture = maximise(&stats, &shrink_pooled(&pooled, train.len(), k)?, shrinkage)?;
+        let covariances = CovarianceModel::Shared;
+        let pooled = covariances.pooled(&pooled, train.len(), k)?;
+        let mixture = maximise(&stats, &pooled, covariances.shrinkage())?;
         let held_out_nats = mean_nats(&mixture, held_out);
         if best.as_ref().is_none_or(|best| held_out_nats < best.held_out_nats - PROGRESS * train.dim as f64) {
-            best = Some(MixtureFit { mixture, shrinkage, iterations: 0, held_out_nats });
+            best = Some(MixtureFit { mixture, covariances, iterations: 0, held_out_nats });
         }
     }
     best.ok_or_else(|| Error::Internal("no start for a density".into()))
@@ -270,7 +318,7 @@ fn expectation_maximisation(
     held_out: RowMatrix<'_>,
     whole: &ComponentStatistics,
     start: EmStart,
-    shrinkage: f64,
+    covariances: CovarianceModel,
     bar: f64,
     check: &dyn Fn() -> Result<()>,
 ) -> Result<MixtureFit> {
@@ -280,7 +328,7 @@ fn expectation_maximisation(
         EmStart::Mixture { mixture, shared: false } => em_steps::responsibilities(&mixture, train.values),
     };
     let k = responsibilities.len() / train.len();
-    let whole = shrinkage.is_infinite().then_some(whole);
+    let whole = covariances.is_shared().then_some(whole);
     // In many dimensions a step costs seconds, and separate covariances improve the fit in the
     // first step or never.
     let patience = if whole.is_some() || train.dim <= CHEAP_EIGENVALUES { PATIENCE } else { 1 };
@@ -295,9 +343,9 @@ fn expectation_maximisation(
         };
         let shrunk = match pooled.take() {
             Some(kept) if train.dim > CHEAP_EIGENVALUES && !(iteration + 1).is_power_of_two() => kept,
-            _ => shrink_pooled(&scatter, train.len(), k)?,
+            _ => covariances.pooled(&scatter, train.len(), k)?,
         };
-        let mixture = maximise(&stats, &shrunk, shrinkage)?;
+        let mixture = maximise(&stats, &shrunk, covariances.shrinkage())?;
         pooled = Some(shrunk);
         let held_out_nats = mean_nats(&mixture, held_out);
         let gain = best.as_ref().map_or(f64::INFINITY, |best| best.held_out_nats - held_out_nats);
@@ -313,7 +361,7 @@ fn expectation_maximisation(
             };
         }
         if gain > 0.0 {
-            best = Some(MixtureFit { mixture, shrinkage, iterations: iteration + 1, held_out_nats });
+            best = Some(MixtureFit { mixture, covariances, iterations: iteration + 1, held_out_nats });
         }
         if done {
             break;

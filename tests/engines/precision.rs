@@ -50,7 +50,16 @@ fn mixture(dim: usize, rng: &mut ChaCha8Rng, shared: bool) -> Mixture {
         means,
         factors,
         center,
-        scales: Scales::default(),
+        scales: if shared { two_scales(dim) } else { Scales::default() },
+    }
+}
+
+/// Weights of 0.6 and 0.4 at scales of 0.95 and 1.2.
+fn two_scales(dim: usize) -> Scales {
+    let scales = [(0.6f64, 0.95f64), (0.4, 1.2)];
+    Scales {
+        log_amplitudes: scales.iter().map(|(weight, scale)| weight.ln() - dim as f64 * scale.ln()).collect(),
+        precisions: scales.iter().map(|(_, scale)| scale.powi(-2)).collect(),
     }
 }
 
@@ -119,17 +128,19 @@ fn log_sum_exp(terms: &[f64]) -> f64 {
 
 fn true_h(mixture: &Mixture, x: &[f32]) -> f64 {
     let dim = mixture.dim;
+    let scales = mixture.scales.log_amplitudes.iter().zip(&mixture.scales.precisions);
     let terms: Vec<f64> = (0..2)
-        .map(|k| {
+        .flat_map(|k| scales.clone().map(move |scale| (k, scale)))
+        .map(|(k, (amplitude, precision))| {
             let factor = &mixture.factors[k * dim * dim..(k + 1) * dim * dim];
             let mean = &mixture.means[k * dim..(k + 1) * dim];
             let v: Vec<f64> = x.iter().zip(mean).map(|(x, mean)| f64::from(*x) - mean).collect();
             let rows = factor.chunks_exact(dim).enumerate();
             rows.fold(
-                mixture.log_weights[k] - dim as f64 / 2.0 * std::f64::consts::TAU.ln(),
+                mixture.log_weights[k] + amplitude - dim as f64 / 2.0 * std::f64::consts::TAU.ln(),
                 |sum, (i, row)| {
                     let z: f64 = row[..=i].iter().zip(&v).map(|(a, v)| a * v).sum();
-                    sum + row[i].ln() - z * z / 2.0
+                    sum + row[i].ln() - precision * z * z / 2.0
                 },
             )
         })

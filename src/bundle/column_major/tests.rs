@@ -30,7 +30,11 @@ fn mixture(dim: usize, components: usize, shared: bool) -> Mixture {
         means: numbers(components * dim, 5).into_iter().map(f64::from).collect(),
         factors: factors.collect(),
         center: numbers(dim, 3).into_iter().map(f64::from).collect(),
-        scales: Scales::default(),
+        scales: if shared {
+            Scales { log_amplitudes: vec![-0.4, -1.5], precisions: vec![1.2, 0.6] }
+        } else {
+            Scales::default()
+        },
     }
 }
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Mixture;
 use crate::error::{Error, Result};
+use crate::fit::covariance_model::CovarianceModel;
 use crate::fit::cross_density::CrossFittedDensity;
 use crate::fit::em_steps::{
     self, ComponentStatistics, RowMatrix, maximise, pooled_scatter, shared_factor_responsibilities,
-    shrink_pooled,
 };
 use crate::fit::mixture::{mean_nats, to_raw_units, to_standard_units, total_statistics};
 use crate::fit::scaling::Scaling;
@@ -26,8 +26,7 @@ const PROBE_VALUES: usize = 1 << 20;
 pub(super) struct DensityPass {
     modality: usize,
     scaling: Scaling,
-    /// ν, infinite where the components share one covariance.
-    shrinkage: f64,
+    covariances: CovarianceModel,
     state: DensityState,
     folds: Vec<FoldStatistics>,
     /// Whether the folds' statistics that no pass changes are known.
@@ -70,7 +69,11 @@ impl DensityPass {
         let nats = mean_nats(&main, RowMatrix { values: &probe, dim });
         Some(Self {
             modality,
-            shrinkage: density.figures.shrinkage_rows.unwrap_or(f64::INFINITY),
+            // There are more rows than dimensions, and no need for factors.
+            covariances: density
+                .figures
+                .shrinkage_rows
+                .map_or(CovarianceModel::Shared, CovarianceModel::Separate),
             state: DensityState { progress: Progress::new(nats), main, folds: Vec::new() },
             folds: vec![FoldStatistics::default(); density.folds.len()],
             wholes_known: false,
@@ -101,7 +104,7 @@ impl DensityPass {
     }
 
     fn is_shared(&self) -> bool {
-        self.shrinkage.is_infinite()
+        self.covariances.is_shared()
     }
 
     /// The density of the rows with these statistics.
@@ -115,8 +118,8 @@ impl DensityPass {
                 scatters.fold(first, |sum, scatter| sum + scatter)
             }
         };
-        let pooled = shrink_pooled(&pooled, rows.rows, rows.components.len())?;
-        maximise(&rows.components, &pooled, self.shrinkage)
+        let pooled = self.covariances.pooled(&pooled, rows.rows, rows.components.len())?;
+        maximise(&rows.components, &pooled, self.covariances.shrinkage())
     }
 }
 

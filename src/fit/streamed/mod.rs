@@ -191,9 +191,9 @@ impl StreamedFit<'_> {
         let rows = labelled.min(self.most_rows);
         let bytes = rows as f64 * row_bytes(dims) as f64;
         tracing::info!(
-            "training on {rows} rows, more than fit in memory: {} takes {:.1} GB meanwhile",
+            "training on {rows} rows, more than fit in memory: {} takes {:.0} MB meanwhile",
             folder.path().display(),
-            bytes / 1e9
+            (bytes / 1e6).ceil()
         );
         progress.stage("rows");
         let draw = RowDraw { seed: self.recipe.seed, share: rows as f64 / labelled.max(1) as f64 };

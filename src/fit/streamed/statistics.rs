@@ -200,6 +200,7 @@ mod tests {
                 components: 1,
                 scales: Vec::new(),
                 shrinkage_rows: None,
+                factors: None,
                 iterations: 1,
                 standard_error_nats: None,
                 in_sample_nats: None,
