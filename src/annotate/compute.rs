@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::interaction::Quantity;
+use crate::output::check_known_types;
 use crate::parquet_file::Input;
 use crate::provenance::Identity;
 use crate::samples::Source;
@@ -50,6 +51,7 @@ impl<'a> FileJob<'a> {
     pub(super) fn open(run: &'a Run<'a>, paths: FilePaths<'a>) -> Result<Self> {
         let start = Instant::now();
         let input = run.open(paths.input)?;
+        check_known_types(&input)?;
         let columns = run.requested_columns()?;
         let engine = run.engine.describe().to_string();
         let identity = Identity::new(&input, run.bundle, columns.read(), columns.names(), engine)?;

@@ -110,6 +110,7 @@ fn row_group(
 ) -> Result<impl Iterator<Item = Result<SourceRows>> + Send + use<>> {
     let place = input.place().row_group(group);
     let file = CheckedFile::of_row_group(input, group);
+    file.check_lengths()?;
     let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
         .with_row_groups(vec![group])
         .with_batch_size(batch_rows);

@@ -7,10 +7,33 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use parquet::arrow::ArrowWriter;
+use parquet::basic::LogicalType;
 use parquet::errors::Result as ParquetResult;
+use parquet::schema::types::Type;
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::catch_panics;
+use crate::parquet_file::{Input, catch_panics};
+
+/// Checks that the schema of a file can be written again: of a logical type that a later version of the
+/// format has, the Parquet crate keeps no more than that it is there.
+///
+/// # Errors
+/// [`Error::BadData`] with the first column of such a type.
+pub(crate) fn check_known_types(input: &Input) -> Result<()> {
+    let root = input.metadata().file_metadata().schema_descr().root_schema();
+    match root.get_fields().iter().find(|field| is_unknown(field)) {
+        None => Ok(()),
+        Some(field) => Err(Error::bad_data(
+            input.place().column(field.name()),
+            "has a logical type that is not known here, so that it cannot be copied; leave the column out",
+        )),
+    }
+}
+
+fn is_unknown(field: &Type) -> bool {
+    let is_own = matches!(field.get_basic_info().logical_type_ref(), Some(LogicalType::_Unknown { .. }));
+    is_own || (field.is_group() && field.get_fields().iter().any(|field| is_unknown(field)))
+}
 
 /// Checks that rows of a schema can become Parquet.
 ///

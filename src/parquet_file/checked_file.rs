@@ -71,6 +71,14 @@ impl CheckedFile {
         }
     }
 
+    /// Checks the numbers of lengths in the pages of all chunks: their decoders allocate what they say.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with file, row group and column.
+    pub(crate) fn check_lengths(&self) -> Result<(), Error> {
+        self.chunks.iter().try_for_each(|found| found.chunk.check_all_lengths(&self.file))
+    }
+
     /// The file, which reads every range unchecked.
     pub(crate) fn file(&self) -> &SourceFile {
         &self.file

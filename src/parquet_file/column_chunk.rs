@@ -5,6 +5,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
@@ -14,6 +15,7 @@ use crate::error::{Error, Place, Result};
 use crate::storage::{SourceFile, io_errors};
 
 use super::column_names::column_name;
+use super::delta_lengths::{Part, are_possible, has_lengths};
 use super::open::Input;
 use super::page_checker::{CheckedPages, Checksums, ChunkFacts, PageChecker, PageName, PageWalk};
 use super::page_header::{PageHeader, Parsed};
@@ -126,6 +128,10 @@ impl ColumnChunk {
     pub(crate) fn check(&self, start: u64, bytes: &[u8]) -> Result<()> {
         let Some(first) = self.page_at(start, bytes) else { return Ok(()) };
         self.check_headers(first, bytes)?;
+        self.check_lengths(start..start + bytes.len() as u64, || Part {
+            start,
+            bytes: Bytes::copy_from_slice(bytes),
+        })?;
         let mut checker = PageChecker::new(self.facts.clone(), first);
         checker.take(bytes)?;
         if (start..start + bytes.len() as u64) == self.bytes {
@@ -133,6 +139,29 @@ impl ColumnChunk {
         } else {
             checker.finish_page().map(drop)
         }
+    }
+
+    /// Checks the numbers of lengths in the pages of a range, where their encodings have some.
+    fn check_lengths<R: ChunkReader + 'static>(
+        &self,
+        range: Range<u64>,
+        reader: impl FnOnce() -> R,
+    ) -> Result<()> {
+        let rows = usize::try_from(self.facts.rows).unwrap_or(usize::MAX);
+        let chunk = self.metadata.row_group(self.row_group).column(self.leaf);
+        if !has_lengths(chunk) || are_possible(chunk, reader(), range, rows) {
+            return Ok(());
+        }
+        let what = "a page has more lengths of texts than values; the file is damaged, write it again";
+        Err(Error::bad_data(self.facts.place.clone(), what))
+    }
+
+    /// As [`Self::check_lengths`] of all pages, before a decoder reads them.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with file, row group and column.
+    pub(super) fn check_all_lengths(&self, file: &SourceFile) -> Result<()> {
+        self.check_lengths(self.bytes.clone(), || file.clone())
     }
 
     /// Checks the headers of pages, also of those without checksums. It ends at bytes that are no

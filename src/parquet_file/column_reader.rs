@@ -34,6 +34,7 @@ impl ColumnReader {
         let place = input.place().row_group(row_group).column(name);
         let mask = ProjectionMask::roots(input.metadata().file_metadata().schema_descr(), [position]);
         let file = CheckedFile::of_column(input, row_group, position);
+        file.check_lengths()?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
             .with_row_groups(vec![row_group])
             .with_projection(mask)

@@ -7,6 +7,7 @@ mod column_chunk;
 mod column_names;
 mod column_reader;
 mod decoder_panics;
+mod delta_lengths;
 mod encryption;
 mod encryption_keys;
 mod footer;

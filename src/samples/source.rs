@@ -36,6 +36,7 @@ impl Source {
     pub fn new(input: &Input, request: &ColumnRequest<'_>) -> Result<Self> {
         let roles = Roles::find(input.schema(), &input.place(), request)?;
         for EmbeddingColumn { column, kind, dim } in [&roles.x1, &roles.x2] {
+            check_possible(input, column, *dim)?;
             if kind.dimension().is_none() {
                 probe::check_first_lengths(input, &column.name, *dim)?;
             }
@@ -103,6 +104,24 @@ impl Source {
             batch_rows,
         })
     }
+}
+
+/// Checks that a file can hold embeddings so long: a batch takes memory for all of its rows.
+fn check_possible(input: &Input, column: &NamedColumn, dim: usize) -> Result<()> {
+    /// No model takes more, and shorter ones take little memory.
+    const LONG: usize = 1 << 20;
+    let schema = input.metadata().file_metadata().schema_descr();
+    let leaves =
+        (0..schema.num_columns()).filter(|leaf| schema.get_column_root_idx(*leaf) == column.position);
+    let groups = input.metadata().row_groups().iter();
+    let values = leaves.flat_map(|leaf| groups.clone().filter_map(move |group| group.columns().get(leaf)));
+    let most = values.map(|chunk| chunk.num_values()).max().unwrap_or(0);
+    if dim <= LONG || usize::try_from(most).is_ok_and(|most| most >= dim) {
+        return Ok(());
+    }
+    let what =
+        format!("is of embeddings of {dim} values, and no row group has so many; look at how it was written");
+    Err(Error::bad_data(input.place().column(&column.name), what))
 }
 
 /// An iterator over the batches of samples.

@@ -175,6 +175,12 @@ pub(crate) async fn locate_damage(context: &SessionContext, error: Error) -> Err
         return damage;
     }
     match (error, chunks.only_file()) {
+        // The result of a function, where no file is at fault.
+        (Error::BadData { what, .. }, _) if what.contains("offset overflow") => Error::Usage(
+            "the query makes texts or lists of more than 2 GiB in one batch of rows; make them shorter, or lower the \
+             rows: SET datafusion.execution.batch_size = 256"
+                .to_owned(),
+        ),
         (Error::BadData { place, what }, Some(file)) if place.file == UNKNOWN_FILE => {
             Error::bad_data(Place::file(file), what)
         }

@@ -8,6 +8,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArra
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
+use datafusion::common::format::ExplainFormat;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 
@@ -26,6 +27,17 @@ pub(super) fn tells_definitions(plan: &LogicalPlan) -> bool {
         Ok(TreeNodeRecursion::Continue)
     });
     tells
+}
+
+/// The plan of a result that can be searched for URLs: a tree breaks them into lines.
+pub(super) fn unbroken(plan: LogicalPlan) -> LogicalPlan {
+    match plan {
+        LogicalPlan::Explain(mut explain) if has_secret(&explain.plan.display_indent().to_string()) => {
+            explain.explain_format = ExplainFormat::Indent;
+            LogicalPlan::Explain(explain)
+        }
+        plan => plan,
+    }
 }
 
 /// The rows without the secrets of URLs in their texts.
@@ -49,9 +61,9 @@ pub(super) fn title(name: &str) -> Cow<'_, str> {
     if name.contains("://") { redact(name) } else { Cow::Borrowed(name) }
 }
 
-/// Whether the title of a column holds a secret.
-pub(super) fn has_secret(name: &str) -> bool {
-    title(name) != name
+/// Whether a title or a plan holds a secret.
+pub(super) fn has_secret(text: &str) -> bool {
+    title(text) != text
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
         let plan = run
             .block_on(plan)?
             .map_err(|e| suggest_table(convert_error(e, ""), &candidate_tables(run.session())))?;
-        let plan = with_exact_target(plan)?;
+        let plan = redacted::unbroken(with_exact_target(plan)?);
         let layout = match plan {
             // A plan is not cut to the terminal's width.
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => Layout { width: None, ..*layout },

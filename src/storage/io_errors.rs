@@ -49,13 +49,21 @@ fn external(place: Place, doing: &'static str, source: Box<dyn StdError + Send +
     };
     match source.downcast::<io::Error>() {
         // Decompressors report bad bytes as InvalidData or InvalidInput; readers of headers, an end
-        // too soon.
-        Ok(source) if matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof) => {
+        // too soon; zstd, words that the system did not say.
+        Ok(source)
+            if matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof) || is_words(&source) =>
+        {
             damaged(place, &*source)
         }
         Ok(source) => io(place, doing, *source),
         Err(other) => damaged(place, &*other),
     }
+}
+
+/// Whether an I/O error is neither of the system nor one of ours.
+fn is_words(error: &io::Error) -> bool {
+    let is_ours = || error.get_ref().is_some_and(|inner| inner.is::<Error>());
+    error.kind() == io::ErrorKind::Other && error.raw_os_error().is_none() && !is_ours()
 }
 
 fn damaged(place: Place, error: &dyn StdError) -> Error {

@@ -33,7 +33,12 @@ fn they_are_the_tables_of_their_files() {
         ("STORED AS PARQUET LOCATION ('one.parquet', 'in/month=1/a.parquet')", 50),
     ] {
         let ran = ask(dir.path(), &format!("CREATE EXTERNAL TABLE t {table}; SELECT count(y) AS n FROM t"));
-        assert_eq!((ran.code, ran.stdout.trim()), (0, format!("{{\"n\":{n}}}").as_str()), "{table}: {}", ran.stderr);
+        assert_eq!(
+            (ran.code, ran.stdout.trim()),
+            (0, format!("{{\"n\":{n}}}").as_str()),
+            "{table}: {}",
+            ran.stderr
+        );
     }
     let months = "CREATE EXTERNAL TABLE t STORED AS PARQUET PARTITIONED BY (month) LOCATION 'in'; \
                   SELECT DISTINCT month FROM t ORDER BY month DESC LIMIT 1";
@@ -55,7 +60,8 @@ fn claims_about_the_files_are_refused() {
         let ran = ask(dir.path(), &format!("CREATE EXTERNAL TABLE t {table}"));
         refused(&ran, code, &[word]);
     }
-    let insert = "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'one.parquet'; INSERT INTO t SELECT * FROM t";
+    let insert =
+        "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'one.parquet'; INSERT INTO t SELECT * FROM t";
     assert_eq!(ask(dir.path(), insert).code, 64);
 }
 
@@ -72,6 +78,11 @@ fn damage_is_named_as_in_other_tables() {
         let external = "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'bad.parquet'; SELECT * FROM t";
         let external = ask(dir.path(), external);
         assert_eq!(external.code, quoted.code, "{name}: {} {}", external.stderr, quoted.stderr);
-        assert_eq!(external.code == 65, external.stderr.contains("bad.parquet"), "{name}: {}", external.stderr);
+        assert_eq!(
+            external.code == 65,
+            external.stderr.contains("bad.parquet"),
+            "{name}: {}",
+            external.stderr
+        );
     }
 }
