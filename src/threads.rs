@@ -37,12 +37,18 @@ const STACK_BYTES: usize = 16 << 20;
 /// [`Error::NoThread`].
 pub fn runtime(workers: Option<usize>, name: &str) -> Result<Runtime> {
     let workers = workers.unwrap_or_else(available);
-    can_start(workers)?;
+    can_start_with(workers, STACK_BYTES)?;
     let mut builder = runtime::Builder::new_multi_thread();
     builder.worker_threads(workers).thread_name(name).thread_stack_size(STACK_BYTES).enable_all();
     // Another process may have taken the last threads since the probe.
     let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
     built.unwrap_or_else(|_| Err(would_block())).map_err(Error::NoThread)
+}
+
+/// Runs work on a stack that is large enough for it, where that of the thread (`ulimit -s`) is not.
+pub fn with_enough_stack<T>(work: impl FnOnce() -> T) -> T {
+    const ENOUGH_BYTES: usize = 1 << 20;
+    stacker::maybe_grow(ENOUGH_BYTES, STACK_BYTES, work)
 }
 
 /// Starts the pool of rayon, as large as there are cores. Without it, rayon starts its pool at the first
@@ -59,7 +65,9 @@ pub fn start_pool() -> Result<()> {
 
 /// Whether the message of a panic says that a thread could not be started.
 pub fn is_start_panic(message: &str) -> bool {
-    message.contains("OS can't spawn") || message.contains("failed to spawn thread")
+    ["OS can't spawn", "failed to spawn thread", "mmap failed to allocate stack"]
+        .iter()
+        .any(|text| message.contains(text))
 }
 
 /// Starts this many threads at once, and ends them: for what starts its threads itself.
@@ -67,12 +75,23 @@ pub fn is_start_panic(message: &str) -> bool {
 /// # Errors
 /// [`Error::NoThread`].
 pub fn can_start(threads: usize) -> Result<()> {
+    can_start_with(threads, PROBED_STACK_BYTES)
+}
+
+/// The default of the standard library.
+const PROBED_STACK_BYTES: usize = 2 << 20;
+
+/// As [`can_start`], with stacks of this size: tokio hangs where it starts some of its threads only.
+fn can_start_with(threads: usize, stack_bytes: usize) -> Result<()> {
     let gate = RwLock::new(());
     std::thread::scope(|scope| {
         // All wait at the gate, so that all live at once.
         let closed = gate.write();
-        let started: Result<Vec<_>> =
-            (0..threads).map(|_| spawn_scoped(scope, || drop(gate.read()))).collect();
+        let start = |_| {
+            let builder = Builder::new().stack_size(stack_bytes);
+            builder.spawn_scoped(scope, || drop(gate.read())).map_err(Error::NoThread)
+        };
+        let started: Result<Vec<_>> = (0..threads).map(start).collect();
         drop(closed);
         started.map(drop)
     })

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Place, Result};
+use crate::printable::shown;
 use crate::storage::StagedFolder;
 
 use super::classifier::classifier_graph;
@@ -105,10 +106,19 @@ impl BundleContents {
     /// Checks that a bundle may be written to `dir`, before any work.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where `dir` exists without `overwrite`.
+    /// [`Error::OutputExists`] where `dir` exists without `overwrite`; [`Error::Usage`] where it is what
+    /// is never replaced.
     pub fn check_target(dir: &Path, overwrite: bool) -> Result<()> {
         if dir.exists() && !overwrite {
             return Err(Error::OutputExists(dir.to_owned()));
+        }
+        // Only bundles and empty directories are replaced: anything else may be user data.
+        let empty = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+        if dir.exists() && !dir.join(MANIFEST).exists() && !empty() {
+            return Err(Error::Usage(format!(
+                "{} is neither a bundle nor an empty directory; name another directory",
+                shown(dir)
+            )));
         }
         Ok(())
     }
@@ -134,14 +144,6 @@ impl BundleContents {
         verify: impl FnOnce(&Bundle) -> Result<()>,
     ) -> Result<Bundle> {
         Self::check_target(dir, overwrite)?;
-        // Only bundles and empty directories are replaced: anything else may be user data.
-        let empty = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
-        if dir.exists() && !dir.join(MANIFEST).exists() && !empty() {
-            return Err(Error::Usage(format!(
-                "{} is neither a bundle nor an empty directory; name another directory",
-                dir.display()
-            )));
-        }
         let staged = StagedFolder::create(dir)?;
         self.fill(staged.folder(), dir)?;
         verify(&Bundle::open_as(staged.folder(), dir)?)?;

@@ -101,6 +101,10 @@ enum Command {
 
 /// Parses the command line, runs the subcommand and returns the exit code.
 pub fn main() -> ExitCode {
+    threads::with_enough_stack(parse_and_run)
+}
+
+fn parse_and_run() -> ExitCode {
     let handled = signals::begin();
     let parsed = Cli::command().try_get_matches().and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
     let (cli, all) = match parsed {

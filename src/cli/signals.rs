@@ -13,7 +13,7 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::threads::spawn_detached;
 
 /// Time for a command to end by itself. What it leaves then is what a killed one leaves, which
@@ -108,5 +108,5 @@ fn exit_code() -> i32 {
 }
 
 fn registration_failed(error: io::Error) -> Error {
-    Error::Internal(format!("cannot register signal handlers: {error}"))
+    Error::io(Place::file("the process"), "registration of signal handlers", error)
 }

@@ -1,11 +1,12 @@
 //! The system's allocator with a limit on what large allocations take together. Functions of SQL, and
-//! decoders, ask for as much as their arguments say, and the standard library ends the process where an
+//! decoders, ask for as much as their arguments say, and the standard library aborts the process where an
 //! allocation fails; on most machines none does, and the kernel ends it later. A limit ends it with a
-//! message and an exit code, before the memory is taken.
+//! message and an exit code before the memory is taken, and an allocation that fails does so, too.
 //!
 //! The binary installs it; a program that links the library keeps its own.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,8 +16,13 @@ use signal_hook::low_level;
 /// that all threads share is not free.
 const LARGE_BYTES: usize = 64 << 10;
 
-/// `EX_USAGE`, the exit code of a query that needs more than its limit.
-const EXIT_CODE: i32 = 64;
+/// No machine has so much memory: such a size is read from a damaged file.
+const IMPOSSIBLE_BYTES: usize = 1 << 42;
+
+/// Exit codes: of a query that needs more than its limit, of bad data, and of what may work later.
+const USAGE: i32 = 64;
+const BAD_DATA: i32 = 65;
+const TRANSIENT: i32 = 75;
 
 static IN_USE_BYTES: AtomicUsize = AtomicUsize::new(0);
 static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -64,20 +70,48 @@ fn give_back(bytes: usize) {
     }
 }
 
-/// Ends the process: an allocator may not unwind, and who asks for memory expects it. Allocates
-/// nothing.
+/// Ends the process within the limit: an allocator may not unwind, and who asks for memory expects it.
 #[cold]
 fn end(bytes: usize, in_use: usize) -> ! {
-    let megabytes = |bytes: usize| bytes.div_ceil(1_000_000);
-    // Nobody may be reading it.
-    let _ = writeln!(
-        std::io::stderr(),
-        "ERROR the query needs more memory than --memory-limit allows: {} MB at once, beside {} MB in use; \
-         raise the limit, or make shorter texts and lists",
+    if bytes >= IMPOSSIBLE_BYTES {
+        failed(bytes);
+    }
+    say(format_args!(
+        "the query needs more memory than --memory-limit allows: {} MB at once, beside {} MB in use; raise the \
+         limit, or make shorter texts and lists",
         megabytes(bytes),
         megabytes(in_use)
-    );
-    low_level::exit(EXIT_CODE)
+    ));
+    low_level::exit(USAGE)
+}
+
+/// Ends the process where the system has no memory.
+#[cold]
+fn failed(bytes: usize) -> ! {
+    if bytes >= IMPOSSIBLE_BYTES {
+        say(format_args!(
+            "a file cannot be decoded: it says that {} MB are to be reserved, most likely because it is damaged; read \
+             the files one by one to find it",
+            megabytes(bytes)
+        ));
+        low_level::exit(BAD_DATA)
+    }
+    say(format_args!(
+        "there is no memory for {} MB more; raise the limit of the process (ulimit -v, or that of a container), \
+         or give less work at once (--memory-limit, --workers, --threads), and run again",
+        megabytes(bytes)
+    ));
+    low_level::exit(TRANSIENT)
+}
+
+fn megabytes(bytes: usize) -> usize {
+    bytes.div_ceil(1_000_000)
+}
+
+/// Writes an error. Allocates nothing.
+fn say(what: fmt::Arguments<'_>) {
+    // Nobody may be reading it.
+    let _ = writeln!(std::io::stderr(), "ERROR {what}");
 }
 
 // SAFETY: every call goes to `System` with the caller's arguments, whose contract is the same; what is
@@ -89,7 +123,7 @@ unsafe impl GlobalAlloc for LimitedAllocator {
         // SAFETY: see above.
         let memory = unsafe { System.alloc(layout) };
         if memory.is_null() {
-            give_back(bytes);
+            failed(layout.size());
         }
         memory
     }
@@ -100,7 +134,7 @@ unsafe impl GlobalAlloc for LimitedAllocator {
         // SAFETY: see above.
         let memory = unsafe { System.alloc_zeroed(layout) };
         if memory.is_null() {
-            give_back(bytes);
+            failed(layout.size());
         }
         memory
     }
@@ -116,7 +150,10 @@ unsafe impl GlobalAlloc for LimitedAllocator {
         take(new.saturating_sub(old));
         // SAFETY: see above.
         let moved = unsafe { System.realloc(memory, layout, new_size) };
-        give_back(if moved.is_null() { new.saturating_sub(old) } else { old.saturating_sub(new) });
+        if moved.is_null() {
+            failed(new_size);
+        }
+        give_back(old.saturating_sub(new));
         moved
     }
 }

@@ -48,13 +48,20 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// What is usable at least, or where the system does not say.
+const LEAST_BYTES: u64 = 1 << 28;
+
 /// The memory usable by this process: the smaller of the machine's and the cgroup's limit.
 pub fn usable_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let machine = system.total_memory();
+    // Without it, the next call would panic.
+    if machine == 0 {
+        return LEAST_BYTES;
+    }
     let cgroup = system.cgroup_limits().map_or(machine, |limits| limits.total_memory);
-    machine.min(cgroup).max(1 << 28)
+    machine.min(cgroup).max(LEAST_BYTES)
 }
 
 #[cfg(test)]

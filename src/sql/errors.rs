@@ -100,6 +100,9 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
             | ArrowError::JsonError(_)
             | ArrowError::IpcError(_)
             | ArrowError::SchemaError(_) => Error::bad_data(place(), normalize_message(&e.to_string())),
+            ArrowError::IoError(_, e) if is_words_of_a_codec(e) => {
+                Error::bad_data(place(), io_errors::undecodable(&e.to_string()))
+            }
             ArrowError::IoError(_, e) => io_error(e, inputs),
             e => Error::Usage(normalize_message(&e.to_string())),
         },
@@ -111,6 +114,12 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
         },
         DataFusionError::IoError(e) => io_error(e, inputs),
         DataFusionError::ResourcesExhausted(what) => Error::Usage(memory_limit_message(what)),
+        // All that DataFusion says of a COPY whose last write fails.
+        DataFusionError::Internal(what) if what.contains("while finalizing writes") => {
+            let why =
+                io::Error::other("its last bytes can't be written; look for space there, and run it again");
+            Error::io(Place::file("the target of COPY"), "write", why)
+        }
         DataFusionError::Internal(what) => Error::Internal(normalize_message(what)),
         DataFusionError::ExecutionJoin(e) if e.is_panic() => reader_panic(e, inputs),
         DataFusionError::ExecutionJoin(e) => Error::Internal(normalize_message(&e.to_string())),
@@ -129,6 +138,15 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
         },
         error => Error::Usage(format!("SQL: {}", normalize_message(&error.message()))),
     }
+}
+
+/// Whether an I/O error is one of a decompressor, which reads from memory, and not of the system.
+fn is_words_of_a_codec(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+
+    error.raw_os_error().is_none()
+        && matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
+        && !error.to_string().contains("(os error ")
 }
 
 /// A failed read of a file, or a failed write of rows that do not fit in memory.
@@ -294,6 +312,9 @@ mod tests {
         assert_eq!(convert_error(DataFusionError::Shared(Arc::new(parquet())), "x.parquet").exit_code(), 65);
         assert_eq!(convert_error(DataFusionError::Plan("No such function".into()), "").exit_code(), 64);
         assert_eq!(convert_error(DataFusionError::Internal("oops".into()), "").exit_code(), 70);
+        let codec = ArrowError::IoError(String::new(), std::io::Error::other("Src size is incorrect"));
+        let codec = DataFusionError::ArrowError(Box::new(codec), None);
+        assert_eq!(convert_error(codec, "x.arrow").exit_code(), 65);
         let io = DataFusionError::IoError(std::io::Error::other("disk full"));
         assert_eq!(convert_error(io, "x.parquet").exit_code(), 74);
     }
