@@ -9,6 +9,7 @@
 #   DEVICE    the device to measure                    [cuda:0]
 #   DIMS      lengths of the embeddings, both alike    [128 512]
 #   WORKERS   numbers of workers on the device         [1 2 3 4]
+#   SYNTH     more flags for the generator, such as --warp  [none]
 #   ROWS      rows of each file                        [256 MiB of embeddings]
 #   TRAIN     rows that the models are fitted on       [5000]
 #   REPEATS   medians are of so many                   [5]
@@ -21,6 +22,7 @@ set -euo pipefail
 device=${DEVICE:-cuda:0}
 read -ra all_dims <<<"${DIMS:-128 512}"
 read -ra all_workers <<<"${WORKERS:-1 2 3 4}"
+read -ra shape <<<"${SYNTH:-}"
 train=${TRAIN:-5000}
 repeats=${REPEATS:-5}
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -141,7 +143,7 @@ printf '|---|---|---|---|---|---|---|---|---|---|---|---|---|\n'
 
 for dim in "${all_dims[@]}"; do
     rows=${ROWS:-$((256 * 1024 * 1024 / (8 * dim)))}
-    wide=(wide --d1 "$dim" --d2 "$dim" --truth full --overwrite)
+    wide=(wide --d1 "$dim" --d2 "$dim" --truth full --overwrite "${shape[@]}")
     say "$dim: $rows rows"
     "$program" synth "${wide[@]}" --rows "$rows" --seed 1 -o "$work/in-$dim.parquet" >&2
     "$program" synth "${wide[@]}" --rows "$train" --seed 2 -o "$work/train-$dim.parquet" >&2

@@ -91,6 +91,22 @@ pub struct DensityFigures {
     pub candidates: Vec<DensityCandidate>,
 }
 
+impl DensityFigures {
+    /// The number of Gaussians, of their scales and of the covariance's factors, in words.
+    pub fn form(&self) -> String {
+        let counted =
+            |count: usize, name: &str| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
+        let mut text = counted(self.components, "component");
+        if !self.scales.is_empty() {
+            text += &format!(" at {}", counted(self.scales.len(), "scale"));
+        }
+        if let Some(factors) = self.factors {
+            text += &format!(", {}", counted(factors, "factor"));
+        }
+        text
+    }
+}
+
 /// A candidate of the search for a density.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DensityCandidate {

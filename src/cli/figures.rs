@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::bundle::{Agreement, DensityFigures, Estimates, Figures, LabelFreeCheck, PowerPoint};
+use crate::bundle::{Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint};
 
 /// The validation figures, and the diagnostics that there are, as tables.
 pub(super) fn text(figures: &Figures) -> String {
@@ -19,16 +19,6 @@ pub(super) fn text(figures: &Figures) -> String {
     text
 }
 
-/// How many Gaussians a density has, and at how many scales.
-fn parts(density: &DensityFigures) -> String {
-    let counted = |count: usize, name: &str| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
-    let components = counted(density.components, "component");
-    match density.scales.len() {
-        0 => components,
-        scales => format!("{components} at {}", counted(scales, "scale")),
-    }
-}
-
 // Writing to a string does not fail.
 fn models(figures: &Figures) -> String {
     let mut text = match figures.folds {
@@ -41,7 +31,7 @@ fn models(figures: &Figures) -> String {
             "  density {:<13} mean -ln p {:>10.4} nats   {}",
             m + 1,
             density.mean_nats,
-            parts(density)
+            density.form()
         );
     }
     for (name, c) in ["1", "2", "1 and 2"].iter().zip(&figures.classifiers) {

@@ -16,6 +16,8 @@ use super::training_set::EmbeddingMatrix;
 
 /// Maximum number of scales.
 const MOST_SCALES: usize = 3;
+/// Nats per dimension that a scale has to gain: it costs K exponentials a row in every use.
+const WORTH: f64 = 1e-4;
 /// Maximum number of squares |z_k|² in the fit: an error of the scales of one part in a hundred
 /// costs less than the rows' own noise.
 const SQUARES: usize = 1 << 17;
@@ -31,8 +33,8 @@ const BLOCK: usize = 512;
 /// Gives the densities their scales, each fold's fitted together on the rows outside its own training
 /// rows; returns s_j, ascending.
 ///
-/// Of one to three scales it takes the fewest that are not worse than the best beyond one standard
-/// error of −ln p.
+/// Of one to three scales it takes the fewest that are not worse than the best by more than one standard
+/// error of −ln p or what a scale is worth.
 pub(super) fn fit(
     x: &EmbeddingMatrix<'_>,
     folds: &[Fold],
@@ -57,7 +59,8 @@ pub(super) fn fit(
         let nats: Vec<f64> = unseen.iter().flat_map(|rows| rows.nats(&fitted)).collect();
         tried.push((fitted, nats));
     }
-    let Some(chosen) = fewest(tried) else { return Vec::new() };
+    let columns = unseen.iter().map(|rows| rows.columns).fold(0.0, f64::max);
+    let Some(chosen) = fewest(tried, WORTH * columns) else { return Vec::new() };
     main.scales = chosen.of_columns(varying(x, &all));
     for (mixture, fold) in of_folds.iter_mut().zip(folds) {
         mixture.scales = chosen.of_columns(varying(x, &fold.train));
@@ -65,8 +68,9 @@ pub(super) fn fit(
     chosen.ascending()
 }
 
-/// Of candidates in ascending order of cost, the first that is not worse than the best beyond doubt.
-fn fewest(tried: Vec<(ScaleWeights, Vec<f64>)>) -> Option<ScaleWeights> {
+/// Of candidates in ascending order of cost, the first that is not worse than the best beyond doubt,
+/// or by `worth`.
+fn fewest(tried: Vec<(ScaleWeights, Vec<f64>)>, worth: f64) -> Option<ScaleWeights> {
     let finite = |nats: &[f64]| nats.iter().all(|value| value.is_finite());
     let tried: Vec<_> = tried.into_iter().filter(|(_, nats)| finite(nats)).collect();
     let mean = |nats: &[f64]| mean_and_error(nats).0;
@@ -74,7 +78,7 @@ fn fewest(tried: Vec<(ScaleWeights, Vec<f64>)>) -> Option<ScaleWeights> {
     let good_enough = |nats: &[f64]| {
         let (loss, error) =
             mean_and_error(&nats.iter().zip(&least).map(|(own, least)| own - least).collect::<Vec<_>>());
-        loss <= error
+        loss <= error.max(worth)
     };
     tried.into_iter().find(|(_, nats)| good_enough(nats)).map(|(candidate, _)| candidate)
 }

@@ -35,7 +35,7 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
     let densities = [x1, x2].into_iter().zip(&figures.densities).map(|(name, figures)| Row {
         name: format!("density of {}", truncate(&name, 40)),
         chip: None,
-        cells: vec![fixed(figures.mean_nats, 2), figures.components.to_string()],
+        cells: vec![fixed(figures.mean_nats, 2), figures.form()],
     });
     vec![
         Table {
@@ -43,7 +43,7 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
             head: head(&["", "cross-entropy", "accuracy", "calibration error"]),
             rows: classifiers.collect(),
         },
-        Table { caption: None, head: head(&["", "mean −ln p", "components"]), rows: densities.collect() },
+        Table { caption: None, head: head(&["", "mean −ln p", "mixture"]), rows: densities.collect() },
     ]
 }
 
