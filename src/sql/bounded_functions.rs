@@ -200,7 +200,11 @@ impl ScalarUDFImpl for BoundedFunction {
             let what = format!("{} makes {:.1} MB of {kind} in one batch", self.name(), bytes / 1e6);
             return Err(DataFusionError::ResourcesExhausted(what));
         }
-        self.inner.invoke_with_args(args)
+        // Numbers that they do not take are no fault of the program.
+        self.inner.invoke_with_args(args).map_err(|error| match error {
+            DataFusionError::Internal(what) => DataFusionError::Execution(what),
+            error => error,
+        })
     }
 }
 
@@ -241,6 +245,7 @@ mod tests {
                 error.to_string().contains("MB of text") || error.to_string().contains("MB of values");
             assert!(error.exit_code() == 64 && is_named, "{sql}: {error}");
         }
+        assert_eq!(run("SELECT array_resize([1], -1)").unwrap_err().exit_code(), 64);
         for (sql, shown) in [
             ("SELECT repeat('ab', 3) AS a", "ababab"),
             ("SELECT lpad('x', 3, 'ä') AS a", "ääx"),
