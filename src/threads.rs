@@ -73,16 +73,24 @@ pub fn is_start_panic(message: &str) -> bool {
 /// Starts this many threads at once, and ends them: for what starts its threads itself.
 ///
 /// # Errors
-/// [`Error::NoThread`].
+/// [`Error::NoThread`]; [`Error::Usage`] of more than any machine can use.
 pub fn can_start(threads: usize) -> Result<()> {
     can_start_with(threads, PROBED_STACK_BYTES)
 }
+
+/// The kernel has a limit of mappings, beyond which a thread that starts aborts the process.
+const MOST_THREADS: usize = 4096;
 
 /// The default of the standard library.
 const PROBED_STACK_BYTES: usize = 2 << 20;
 
 /// As [`can_start`], with stacks of this size: tokio hangs where it starts some of its threads only.
 fn can_start_with(threads: usize, stack_bytes: usize) -> Result<()> {
+    if threads > MOST_THREADS {
+        let what =
+            format!("{threads} threads are too many; give at most {MOST_THREADS} --workers or --threads");
+        return Err(Error::Usage(what));
+    }
     let gate = RwLock::new(());
     std::thread::scope(|scope| {
         // All wait at the gate, so that all live at once.

@@ -107,7 +107,7 @@ impl BundleContents {
     ///
     /// # Errors
     /// [`Error::OutputExists`] where `dir` exists without `overwrite`; [`Error::Usage`] where it is what
-    /// is never replaced.
+    /// is never replaced; [`Error::CannotCreate`].
     pub fn check_target(dir: &Path, overwrite: bool) -> Result<()> {
         if dir.exists() && !overwrite {
             return Err(Error::OutputExists(dir.to_owned()));
@@ -119,6 +119,10 @@ impl BundleContents {
                 "{} is neither a bundle nor an empty directory; name another directory",
                 shown(dir)
             )));
+        }
+        // A name that is too long, or a folder that is read-only, shows now. Folders that are missing stay so.
+        if dir.parent().is_some_and(|above| above.as_os_str().is_empty() || above.is_dir()) {
+            drop(StagedFolder::create(dir)?);
         }
         Ok(())
     }
