@@ -10,6 +10,7 @@
 #   DIMS      lengths of the embeddings, both alike    [128 512]
 #   WORKERS   numbers of workers on the device         [1 2 3 4]
 #   SYNTH     more flags for the generator, such as --warp  [none]
+#   FIT       more flags for fit, such as --folds 1  [none]
 #   ROWS      rows of each file                        [256 MiB of embeddings]
 #   TRAIN     rows that the models are fitted on       [5000]
 #   REPEATS   medians are of so many                   [5]
@@ -23,6 +24,7 @@ device=${DEVICE:-cuda:0}
 read -ra all_dims <<<"${DIMS:-128 512}"
 read -ra all_workers <<<"${WORKERS:-1 2 3 4}"
 read -ra shape <<<"${SYNTH:-}"
+read -ra fitting <<<"${FIT:-}"
 train=${TRAIN:-5000}
 repeats=${REPEATS:-5}
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -147,7 +149,7 @@ for dim in "${all_dims[@]}"; do
     say "$dim: $rows rows"
     "$program" synth "${wide[@]}" --rows "$rows" --seed 1 -o "$work/in-$dim.parquet" >&2
     "$program" synth "${wide[@]}" --rows "$train" --seed 2 -o "$work/train-$dim.parquet" >&2
-    "$program" fit "$work/train-$dim.parquet" --bundle "$work/bundle-$dim" --overwrite >&2
+    "$program" fit "$work/train-$dim.parquet" --bundle "$work/bundle-$dim" --overwrite "${fitting[@]}" >&2
 
     measure "$dim-cpu" "$dim" cpu default
     for workers in "${all_workers[@]}"; do
