@@ -111,11 +111,15 @@ fn check_chunk(chunk: &ColumnChunkMetaData, rows: u64, file_bytes: u64) -> std::
 }
 
 fn is_inside(chunk: &ColumnChunkMetaData, file_bytes: u64) -> bool {
-    let start = chunk.dictionary_page_offset().filter(|offset| *offset > 0);
-    let start = start.unwrap_or(chunk.data_page_offset()).min(chunk.data_page_offset());
+    let data = chunk.data_page_offset();
     let length = chunk.compressed_size();
-    let end = if start < 0 || length < 0 { None } else { start.checked_add(length) };
-    end.and_then(|end| u64::try_from(end).ok()).is_some_and(|end| end <= file_bytes)
+    let ends_inside = |start: i64| {
+        let end = if start < 0 || length < 0 { None } else { start.checked_add(length) };
+        end.and_then(|end| u64::try_from(end).ok()).is_some_and(|end| end <= file_bytes)
+    };
+    // A reader begins at the dictionary, also where that is said to lie behind the data.
+    let dictionary = chunk.dictionary_page_offset().filter(|offset| *offset > 0);
+    dictionary.is_none_or(ends_inside) && ends_inside(dictionary.unwrap_or(data).min(data))
 }
 
 /// A reader of footers and page indexes that checks their bytes as they pass.
@@ -206,6 +210,13 @@ mod tests {
         );
         assert!(checked(3, &[(3, -4, 100)]).contains("beyond the end"));
         assert!(checked(3, &[(3, i64::MAX, 100)]).contains("beyond the end"));
+        let good = footer(3, &[(3, 104, 100)]);
+        let chunk = good.row_group(0).column(0);
+        for (dictionary, is_right) in [(4, true), (0, true), (950, false)] {
+            let chunk =
+                chunk.clone().into_builder().set_dictionary_page_offset(Some(dictionary)).build().unwrap();
+            assert_eq!(is_inside(&chunk, 1000), is_right, "{dictionary}");
+        }
         let negative = checked(-2, &[(1, 4, 10), (-3, 14, 10)]);
         assert!(negative.starts_with("f, row group 1: has -3 rows by its footer"), "{negative}");
         assert!(checked(8, &[(3, 4, 10), (4, 14, 10)]).contains("8 rows by its footer, and 7 in its row"));
