@@ -66,7 +66,7 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
     let Some(chosen) = best.and_then(|best| tried.first().and_then(|fold| best_of(fold, best))) else {
         return Err(Error::Internal("no density could be fitted: −ln p is not finite".into()));
     };
-    let raw = |tried: &Tried| mixture::to_raw_units(&tried.fit.mixture, &tried.scaling);
+    let raw = |tried: &Tried| tried.scaling.to_raw_units(&tried.fit.mixture);
     let (mut main, mut of_folds) = if by_descent {
         // A descent needs rows to stop on: the main density is that of the first fold.
         (raw(chosen), tried.iter().flatten().map(raw).collect())
@@ -271,5 +271,5 @@ fn refit(
     let raw: Vec<f64> = gather(x, rows).into_iter().map(f64::from).collect();
     let responsibilities = em_steps::responsibilities(from, &raw);
     let values = RowMatrix { values: &scaling.standardise(x, rows), dim: scaling.varying().len() };
-    Ok(mixture::to_raw_units(&mixture::refit(chosen, values, responsibilities, steps)?, &scaling))
+    Ok(scaling.to_raw_units(&mixture::refit(chosen, values, responsibilities, steps)?))
 }

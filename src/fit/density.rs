@@ -66,7 +66,7 @@ fn fit(
             }
             DensityFit::Sgd => {
                 let fitted = descend(progress, &name, train, held_out, rng)?;
-                let mixture = mixture::to_raw_units(&fitted.mixture, &search);
+                let mixture = search.to_raw_units(&fitted.mixture);
                 (fitted, mixture)
             }
         }
@@ -116,10 +116,10 @@ fn refit(
 ) -> Result<Mixture> {
     let learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
     let raw: Vec<f64> = gather(x, &learned).into_iter().map(f64::from).collect();
-    let responsibilities = em_steps::responsibilities(&mixture::to_raw_units(&fitted.mixture, search), &raw);
+    let responsibilities = em_steps::responsibilities(&search.to_raw_units(&fitted.mixture), &raw);
     let scaling = Scaling::measure(x, &learned);
     let rows = RowMatrix { values: &scaling.standardise(x, &learned), dim: scaling.varying().len() };
-    Ok(mixture::to_raw_units(&mixture::refit(fitted, rows, responsibilities, REFIT_STEPS)?, &scaling))
+    Ok(scaling.to_raw_units(&mixture::refit(fitted, rows, responsibilities, REFIT_STEPS)?))
 }
 
 /// The density of a modality whose columns are all constant: h is 0.
@@ -132,7 +132,7 @@ pub(super) fn constant(scaling: &Scaling) -> (MixtureFit, Mixture) {
         center: vec![],
         scales: Scales::default(),
     };
-    let raw = mixture::to_raw_units(&mixture, scaling);
+    let raw = scaling.to_raw_units(&mixture);
     let fitted =
         MixtureFit { mixture, covariances: CovarianceModel::Shared, iterations: 0, held_out_nats: 0.0 };
     (fitted, raw)

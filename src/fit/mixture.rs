@@ -2,12 +2,13 @@
 //! the covariance of every component shrunk towards the pooled one. The numbers of components
 //! and the shrinkage are selected on held-out rows.
 //!
-//! Inputs here are standardised and hold varying columns only; [`to_raw_units`] folds
-//! the standardisation into the result.
+//! Inputs here are standardised and hold varying columns only;
+//! [`Scaling::to_raw_units`](super::scaling::Scaling::to_raw_units) folds the standardisation into
+//! the result.
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::bundle::{Mixture, Scales};
+use crate::bundle::Mixture;
 use crate::error::{Error, Result};
 
 use super::covariance_model::CovarianceModel;
@@ -16,7 +17,6 @@ use super::em_steps::{
     statistics,
 };
 use super::kmeans;
-use super::scaling::Scaling;
 
 /// Candidate numbers of components, ascending.
 pub(crate) const COMPONENTS: [usize; 6] = [1, 2, 3, 5, 10, 20];
@@ -237,65 +237,6 @@ pub(crate) fn start(
         }
     }
     best.ok_or_else(|| Error::Internal("no start for a density".into()))
-}
-
-/// Folds the standardisation into a mixture over the varying columns: z is unchanged, A_k
-/// and μ_k are in the units of x, and constant columns are restored.
-pub(crate) fn to_raw_units(mixture: &Mixture, scaling: &Scaling) -> Mixture {
-    let dim = scaling.mean.len();
-    let varying = scaling.varying();
-    // |z|²/2 is 0 on the constant, so this diagonal adds ln √(2π) − ½ ln 2π = 0 nats.
-    let neutral = (2.0 * std::f64::consts::PI).sqrt();
-    let mut raw = Mixture {
-        dim,
-        log_weights: mixture.log_weights.clone(),
-        means: Vec::with_capacity(mixture.components() * dim),
-        factors: vec![0.0; mixture.components() * dim * dim],
-        center: scaling.mean.clone(),
-        scales: mixture.scales.clone(),
-    };
-    for component in 0..mixture.components() {
-        let mut mean = scaling.mean.clone();
-        for (i, &column) in varying.iter().enumerate() {
-            mean[column] += scaling.scale[column] * mixture.means[component * mixture.dim + i];
-        }
-        raw.means.extend(mean);
-        let factor = mixture.factor(component);
-        let out = &mut raw.factors[component * dim * dim..][..dim * dim];
-        for column in (0..dim).filter(|&column| scaling.constant[column]) {
-            out[column * dim + column] = neutral;
-        }
-        for (i, &row) in varying.iter().enumerate() {
-            for (j, &column) in varying.iter().enumerate().take(i + 1) {
-                out[row * dim + column] = factor[(i, j)] / scaling.scale[column];
-            }
-        }
-    }
-    raw
-}
-
-/// The inverse of [`to_raw_units`], at a scale of 1.
-pub(crate) fn to_standard_units(raw: &Mixture, scaling: &Scaling) -> Mixture {
-    let varying = scaling.varying();
-    let mut mixture = Mixture {
-        dim: varying.len(),
-        log_weights: raw.log_weights.clone(),
-        means: Vec::with_capacity(raw.components() * varying.len()),
-        factors: Vec::with_capacity(raw.components() * varying.len().pow(2)),
-        center: vec![0.0; varying.len()],
-        scales: Scales::default(),
-    };
-    for component in 0..raw.components() {
-        let mean = &raw.means[component * raw.dim..][..raw.dim];
-        mixture.means.extend(varying.iter().map(|&j| (mean[j] - scaling.mean[j]) / scaling.scale[j]));
-        let factor = raw.factor(component);
-        for &row in &varying {
-            mixture
-                .factors
-                .extend(varying.iter().map(|&column| factor[(row, column)] * scaling.scale[column]));
-        }
-    }
-    mixture
 }
 
 /// Mean −ln p of rows.

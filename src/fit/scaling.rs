@@ -1,5 +1,7 @@
 //! Standardisation: mean and standard deviation of every column of a modality, and its
-//! constant columns.
+//! constant columns; and the units of a mixture with and without it.
+
+use crate::bundle::{Mixture, Scales};
 
 use super::training_set::EmbeddingMatrix;
 
@@ -68,6 +70,65 @@ impl Scaling {
             out.extend(varying.iter().map(|&j| (f64::from(values[j]) - self.mean[j]) / self.scale[j]));
         }
         out
+    }
+
+    /// Folds the standardisation into a mixture over the varying columns: z is unchanged, A_k
+    /// and μ_k are in the units of x, and constant columns are restored.
+    pub fn to_raw_units(&self, mixture: &Mixture) -> Mixture {
+        let dim = self.mean.len();
+        let varying = self.varying();
+        // |z|²/2 is 0 on the constant, so this diagonal adds ln √(2π) − ½ ln 2π = 0 nats.
+        let neutral = (2.0 * std::f64::consts::PI).sqrt();
+        let mut raw = Mixture {
+            dim,
+            log_weights: mixture.log_weights.clone(),
+            means: Vec::with_capacity(mixture.components() * dim),
+            factors: vec![0.0; mixture.components() * dim * dim],
+            center: self.mean.clone(),
+            scales: mixture.scales.clone(),
+        };
+        for component in 0..mixture.components() {
+            let mut mean = self.mean.clone();
+            for (i, &column) in varying.iter().enumerate() {
+                mean[column] += self.scale[column] * mixture.means[component * mixture.dim + i];
+            }
+            raw.means.extend(mean);
+            let factor = mixture.factor(component);
+            let out = &mut raw.factors[component * dim * dim..][..dim * dim];
+            for column in (0..dim).filter(|&column| self.constant[column]) {
+                out[column * dim + column] = neutral;
+            }
+            for (i, &row) in varying.iter().enumerate() {
+                for (j, &column) in varying.iter().enumerate().take(i + 1) {
+                    out[row * dim + column] = factor[(i, j)] / self.scale[column];
+                }
+            }
+        }
+        raw
+    }
+
+    /// The inverse of [`Scaling::to_raw_units`], at a scale of 1.
+    pub fn to_standard_units(&self, raw: &Mixture) -> Mixture {
+        let varying = self.varying();
+        let mut mixture = Mixture {
+            dim: varying.len(),
+            log_weights: raw.log_weights.clone(),
+            means: Vec::with_capacity(raw.components() * varying.len()),
+            factors: Vec::with_capacity(raw.components() * varying.len().pow(2)),
+            center: vec![0.0; varying.len()],
+            scales: Scales::default(),
+        };
+        for component in 0..raw.components() {
+            let mean = &raw.means[component * raw.dim..][..raw.dim];
+            mixture.means.extend(varying.iter().map(|&j| (mean[j] - self.mean[j]) / self.scale[j]));
+            let factor = raw.factor(component);
+            for &row in &varying {
+                mixture
+                    .factors
+                    .extend(varying.iter().map(|&column| factor[(row, column)] * self.scale[column]));
+            }
+        }
+        mixture
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fit::cross_density::CrossFittedDensity;
 use crate::fit::em_steps::{
     self, ComponentStatistics, RowMatrix, maximise, pooled_scatter, shared_factor_responsibilities,
 };
-use crate::fit::mixture::{mean_nats, to_raw_units, to_standard_units, total_statistics};
+use crate::fit::mixture::{mean_nats, total_statistics};
 use crate::fit::scaling::Scaling;
 use crate::fit::training_set::TrainingSet;
 
@@ -64,7 +64,7 @@ impl DensityPass {
         if dim == 0 {
             return None;
         }
-        let main = to_standard_units(&density.main, &scaling);
+        let main = scaling.to_standard_units(&density.main);
         let probe = scaling.standardise(x, &rows[..rows.len().min((PROBE_VALUES / dim).max(1))]);
         let nats = mean_nats(&main, RowMatrix { values: &probe, dim });
         Some(Self {
@@ -99,7 +99,7 @@ impl DensityPass {
 
     /// The densities of all rows and of those outside each fold, in the units of x.
     pub(super) fn densities(&self) -> (Mixture, Vec<Mixture>) {
-        let raw = |mixture: &Mixture| to_raw_units(mixture, &self.scaling);
+        let raw = |mixture: &Mixture| self.scaling.to_raw_units(mixture);
         (raw(&self.state.main), self.state.folds.iter().map(raw).collect())
     }
 
