@@ -1,6 +1,5 @@
 //! The `annotate` subcommand: adds r, u1, u2 and s to the rows of Parquet files.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,18 +9,16 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::annotate::{self, Adjust, AnnotateOptions, BadFiles, Plan, Progress, Run, Summary, Totals};
+use crate::annotate::{Adjust, AnnotateOptions, BadFiles, Plan, Progress, Run, Summary, Totals};
 use crate::bundle::{Bundle, Class};
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
-use crate::interaction;
-use crate::output::CopyMethod;
-use crate::samples::{FateCounts, class_examples};
 use crate::storage::{Destinations, FileKind, FilePair, Files, is_stdio, join_path};
 use crate::telemetry::Telemetry;
 
+use super::annotate_texts::{log_summary, log_totals, plan_text};
 use super::output;
 use super::progress::ProgressBar;
 
@@ -329,153 +326,5 @@ fn stream_outcome(summary: Result<Summary>) -> Result<Option<Outcome>> {
             Ok(None)
         }
         summary => Ok(Some(Outcome::One(Box::new(summary?)))),
-    }
-}
-
-/// Logs the summary of several files.
-fn log_totals(totals: &Totals, classes: &[Class]) {
-    let bad = totals.bad_files.len();
-    let of = if bad > 0 { format!(" of {}", totals.files) } else { String::new() };
-    tracing::info!(
-        "{}: {}{of} files, {} rows in {:.1} s ({:.0} rows/s){}",
-        totals.output,
-        totals.files - bad,
-        totals.rows,
-        totals.seconds,
-        totals.rows_per_second,
-        means(&totals.columns),
-    );
-    log_trained(totals.trained_rows, totals.fates.good);
-    warn_about_shift(totals.distribution_shift.as_deref());
-    log_shift(totals.adjustment.as_ref());
-    if totals.adjustment.is_some() && bad > 0 {
-        tracing::warn!(
-            "the shift is that of {} files, without the bad ones; when these are mended, the next run computes it \
-             anew and writes all files again",
-            totals.files - bad
-        );
-    }
-    warn_about_bad_rows(&totals.fates, &totals.unknown_labels, classes);
-}
-
-/// R, U1, U2 and S as text; empty where no row was computed.
-fn means(columns: &BTreeMap<String, interaction::MomentSummary>) -> String {
-    let mean = |name: &str| columns.get(name).and_then(|column| column.mean);
-    match ["r", "u1", "u2", "s"].map(mean) {
-        [Some(r), Some(u1), Some(u2), Some(s)] => {
-            format!("; R {r:.4}  U1 {u1:.4}  U2 {u2:.4}  S {s:.4} nats")
-        }
-        _ => String::new(),
-    }
-}
-
-/// The plan as text.
-pub(super) fn plan_text(plan: &Plan) -> String {
-    let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    let [x1, x2, label] = &plan.reads;
-    let [d1, d2] = plan.dimensions;
-    let bad = match plan.bad_files.len() {
-        0 => String::new(),
-        bad => format!(", of which {bad} can not be annotated"),
-    };
-    format!(
-        "files      {}{bad}\nrows       {} in {} row groups\nreads      {x1} [{d1}], {x2} [{d2}], {label}\n\
-         adds       {}\nto copy    {:.1} MB\nto decode  {:.1} MB\nto add     {:.1} MB\n\
-         engine     {}, {} workers, {} rows a batch, {:.0} rows/s\ntime       about {:.1} s\n",
-        plan.files,
-        plan.rows,
-        plan.row_groups,
-        plan.adds.join(", "),
-        megabytes(plan.bytes_to_copy),
-        megabytes(plan.bytes_to_decode),
-        megabytes(plan.bytes_to_add),
-        plan.engine,
-        plan.workers,
-        plan.batch_rows,
-        plan.engine_rows_per_second,
-        plan.estimated_seconds,
-    )
-}
-
-/// Logs the summary of one file or stream, annotated with models of these classes.
-pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
-    if summary.skipped {
-        tracing::info!("{}: already made from this input by this bundle; nothing to do", summary.output);
-        return;
-    }
-    if summary.written == Some(CopyMethod::ReEncoded) {
-        tracing::warn!(
-            "{}: the input is encrypted, so its columns were encoded anew instead of copied; the output is \
-             encrypted with the same keys",
-            summary.output
-        );
-    }
-    if summary.resumed_rows > 0 {
-        tracing::info!(
-            "{} rows were computed by an earlier run and taken from its journal",
-            summary.resumed_rows
-        );
-    }
-    let peak =
-        summary.peak_memory_bytes.map_or(String::new(), |b| format!(", {} MB of memory", b / 1_000_000));
-    tracing::info!(
-        "{}: {} rows in {:.1} s ({:.0} rows/s{peak}){}",
-        summary.output,
-        summary.rows,
-        summary.seconds,
-        summary.rows_per_second,
-        means(&summary.columns),
-    );
-    log_trained(summary.trained_rows, summary.fates.good);
-    warn_about_shift(summary.distribution_shift.as_deref());
-    log_shift(summary.adjustment.as_ref());
-    warn_about_bad_rows(&summary.fates, &summary.unknown_labels, classes);
-}
-
-/// Logs the share of the rows that the models were trained on, where there are any.
-fn log_trained(trained_rows: Option<u64>, good_rows: u64) {
-    if let Some(rows) = trained_rows.filter(|rows| *rows > 0) {
-        let share = 100.0 * rows as f64 / good_rows.max(1) as f64;
-        tracing::info!(
-            "{share:.0} % of these rows ({rows}) were trained on; evaluated out of fold, by models that have not seen them"
-        );
-    }
-}
-
-fn warn_about_shift(what: Option<&str>) {
-    if let Some(what) = what {
-        tracing::warn!("{what}");
-    }
-}
-
-fn log_shift(adjustment: Option<&annotate::Adjustment>) {
-    if let Some(annotate::Adjustment { shift_nats, before, .. }) = adjustment {
-        let annotate::Means { r, u1, u2, s } = before;
-        tracing::info!("shifted by {shift_nats:.4} nats from R {r:.4}  U1 {u1:.4}  U2 {u2:.4}  S {s:.4}");
-    }
-}
-
-fn warn_about_bad_rows(fates: &FateCounts, unknown_labels: &[String], classes: &[Class]) {
-    if fates.bad() > 0 {
-        let reasons = fates.bad_by_reason();
-        let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);
-        let reasons: Vec<_> = reasons.map(|(fate, rows)| format!("{rows} {fate}")).collect();
-        let labels = label_note(fates, unknown_labels, classes);
-        tracing::warn!("{} rows have no values: {}{labels}", fates.bad(), reasons.join(", "));
-    }
-}
-
-/// The labels that were met beside those that are known, where some are unknown or none is known.
-fn label_note(fates: &FateCounts, unknown_labels: &[String], classes: &[Class]) -> String {
-    let (met, known) = (class_examples(unknown_labels), class_examples(classes));
-    let is_any_known = fates.null_label + fates.unknown_label < fates.rows();
-    match (unknown_labels.is_empty(), is_any_known) {
-        (true, true) => String::new(),
-        (true, false) => format!("; no row has a label, the bundle's classes are {known}: check --label"),
-        (false, true) => format!("; unknown labels: {met}; the bundle's classes: {known}"),
-        (false, false) => format!(
-            "; no row has a label that the bundle knows: its classes are {known}, the labels met {met}; check \
-             --label and --bundle"
-        ),
     }
 }

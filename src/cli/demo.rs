@@ -19,7 +19,7 @@ use crate::storage::{Destinations, FileKind, require_local_folder};
 use crate::synth::{self, Truth};
 
 use super::progress::ProgressBar;
-use super::{annotate, figures, output, report};
+use super::{annotate_texts, figures, output, report};
 
 /// Number of classes and of dimensions of the Gaussian data of the reference implementation.
 const CLASSES: usize = 10;
@@ -140,7 +140,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let run = Run::new(&fitted.bundle, &engine, &options, &progress, stop);
     let summary = run.file(&input, &annotated)?;
     progress.finish();
-    annotate::log_summary(&summary, fitted.bundle.classes());
+    annotate_texts::log_summary(&summary, fitted.bundle.classes());
 
     output::text("\n4. Query: the mean of each column by class, in nats.\n")?;
     output::text(&by_class(&annotated)?)?;

@@ -2,6 +2,7 @@
 //! other room imports this one.
 
 mod annotate;
+mod annotate_texts;
 mod bench;
 mod bundle;
 mod demo;

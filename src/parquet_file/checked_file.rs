@@ -16,8 +16,9 @@ use crate::storage::SourceFile;
 
 use super::column_chunk::{ColumnChunk, read_header};
 use super::open::Input;
-use super::page_checker::{Checksums, PageName, PageWalk, check_page};
+use super::page_checker::Checksums;
 use super::page_header::PageHeader;
+use super::page_walk::{PageName, PageWalk, check_page};
 
 /// A file of which some column chunks are checked. Cheap to clone.
 #[derive(Debug, Clone)]

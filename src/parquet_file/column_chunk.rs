@@ -17,8 +17,9 @@ use crate::storage::{SourceFile, io_errors};
 use super::column_names::column_name;
 use super::delta_lengths::{Part, are_possible, has_lengths};
 use super::open::Input;
-use super::page_checker::{CheckedPages, Checksums, ChunkFacts, PageChecker, PageName, PageWalk};
+use super::page_checker::{CheckedPages, Checksums, PageChecker};
 use super::page_header::{PageHeader, Parsed};
+use super::page_walk::{ChunkFacts, PageName, PageWalk};
 
 /// The length of "PAR1", before which no page starts: some writers give the offset 0 to a
 /// dictionary page that is not there.

@@ -15,6 +15,7 @@ mod level_runs;
 mod open;
 mod page_checker;
 mod page_header;
+mod page_walk;
 mod thrift;
 
 pub(crate) use checked_file::CheckedFile;

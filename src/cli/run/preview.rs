@@ -12,7 +12,7 @@ use crate::config::{Config, Setting};
 use crate::error::Result;
 use crate::printable::{redact, shown, without_secrets};
 
-use super::super::{annotate, output};
+use super::super::{annotate_texts, output};
 
 /// Values longer than this are truncated.
 const MAX_VALUE_CHARS: usize = 60;
@@ -97,7 +97,7 @@ pub(super) fn print_plan(plan: &Plan, config: &Config, as_json: bool) -> Result<
         "annotate {} to {}\n{}",
         shown(&config.input),
         shown(&config.output),
-        annotate::plan_text(plan)
+        annotate_texts::plan_text(plan)
     );
     for step in &preview.steps {
         let to = step.output.as_ref().map_or(String::new(), |path| format!(" to {path}"));
