@@ -4,11 +4,15 @@
 //! a given fold. With 8 bits it would be one in 256, so that with five folds 2 % of fresh rows
 //! counted as trained on, and every batch ran some rows through the models of every fold.
 //!
+//! A training row must not be taken for one of another fold, whose models have seen it. When the filters
+//! are made the rows of all folds are known, and those of other folds that a filter takes for its
+//! own are listed with it: its *strangers*.
+//!
 //! The file of a filter, all numbers little-endian:
 //!
 //! ```text
 //! "LSMIROW1", rows u64, seed u64, segment length s u32, length of segments c u32,
-//! (c + 2 s) fingerprints u16
+//! (c + 2 s) fingerprints u16, then to the end of the file the hashes of strangers u64, ascending
 //! ```
 //!
 //! A row of hash k is in the filter where f = a ^ b ^ c for three of its fingerprints: with
@@ -32,8 +36,9 @@ impl TrainingRows {
         Self { filters }
     }
 
-    /// The fold of a row by its hash ([`RowHasher`](super::RowHasher)); `None` for a fresh row. A
-    /// row that was held out of several folds, a duplicate, has the first of them.
+    /// The fold of a row by its hash ([`RowHasher`](super::RowHasher)), exact for rows that were trained
+    /// on; `None` for a fresh row. A row that was held out of several folds, a duplicate, has the
+    /// first of them.
     pub fn fold_of(&self, hash: u64) -> Option<usize> {
         self.filters.iter().position(|filter| filter.contains(hash))
     }
@@ -49,22 +54,35 @@ impl TrainingRows {
 pub(super) struct RowFilter {
     rows: u64,
     fingerprints: BinaryFuse16,
+    /// Rows of other folds that the fingerprints match, ascending.
+    strangers: Vec<u64>,
 }
 
 impl RowFilter {
-    /// The filter of these hashes, each as often as it likes.
+    /// The filters of the hashes of each fold, each as often as it likes.
     ///
     /// # Errors
-    /// Where the filter can't be built, the reason.
-    pub(super) fn new(hashes: &[u64]) -> Result<Self, String> {
-        let mut distinct = hashes.to_vec();
-        distinct.sort_unstable();
-        distinct.dedup();
-        if u32::try_from(distinct.len()).is_err() {
-            return Err(format!("{} rows are too many for one filter", distinct.len()));
+    /// Where a filter can't be built, its fold and the reason.
+    pub(super) fn of_folds(folds: &[Vec<u64>]) -> Result<Vec<Self>, (usize, String)> {
+        let distinct: Vec<Vec<u64>> = folds.iter().map(|hashes| distinct(hashes.clone())).collect();
+        let filter = |(fold, own): (usize, &Vec<u64>)| {
+            let mut filter = Self::new(own).map_err(|what| (fold, what))?;
+            let others = distinct.iter().enumerate().filter(|(other, _)| *other != fold);
+            let others = others.flat_map(|(_, hashes)| hashes).copied();
+            let strangers = others.filter(|hash| filter.contains(*hash) && own.binary_search(hash).is_err());
+            filter.strangers = self::distinct(strangers.collect());
+            Ok(filter)
+        };
+        distinct.iter().enumerate().map(filter).collect()
+    }
+
+    /// The filter of these hashes, all different.
+    fn new(hashes: &Vec<u64>) -> Result<Self, String> {
+        if u32::try_from(hashes.len()).is_err() {
+            return Err(format!("{} rows are too many for one filter", hashes.len()));
         }
-        let fingerprints = BinaryFuse16::try_from(&distinct).map_err(str::to_owned)?;
-        Ok(Self { rows: distinct.len() as u64, fingerprints })
+        let fingerprints = BinaryFuse16::try_from(hashes).map_err(str::to_owned)?;
+        Ok(Self { rows: hashes.len() as u64, fingerprints, strangers: Vec::new() })
     }
 
     /// Distinct rows.
@@ -73,18 +91,19 @@ impl RowFilter {
     }
 
     fn contains(&self, hash: u64) -> bool {
-        self.rows > 0 && self.fingerprints.contains(&hash)
+        self.rows > 0 && self.fingerprints.contains(&hash) && self.strangers.binary_search(&hash).is_err()
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let BinaryFuse16 { descriptor, fingerprints } = &self.fingerprints;
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + 2 * fingerprints.len());
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + 2 * fingerprints.len() + 8 * self.strangers.len());
         bytes.extend(MAGIC);
         bytes.extend(self.rows.to_le_bytes());
         bytes.extend(descriptor.seed.to_le_bytes());
         bytes.extend(descriptor.segment_length.to_le_bytes());
         bytes.extend(descriptor.segment_count_length.to_le_bytes());
         bytes.extend(fingerprints.iter().flat_map(|fingerprint| fingerprint.to_le_bytes()));
+        bytes.extend(self.strangers.iter().flat_map(|hash| hash.to_le_bytes()));
         bytes
     }
 
@@ -100,20 +119,37 @@ impl RowFilter {
         let (rows, seed) = (u64::from_le_bytes(*rows), u64::from_le_bytes(*seed));
         let lengths = u64::from_le_bytes(*lengths);
         let (segment_length, segment_count_length) = (lengths as u32, (lengths >> 32) as u32);
+        let count = u64::from(segment_count_length) + 2 * u64::from(segment_length);
+        let split = usize::try_from(2 * count).ok().and_then(|at| body.split_at_checked(at));
         // Every place that a hash can have is then within the fingerprints.
         let fits = segment_length.is_power_of_two()
             && segment_count_length > 0
             && segment_count_length.is_multiple_of(segment_length)
-            && body.len() as u64 == 2 * (u64::from(segment_count_length) + 2 * u64::from(segment_length))
-            && u32::try_from(body.len() / 2).is_ok();
-        if !fits {
-            return Err(format!("its {} bytes are not what its header says; restore the file", bytes.len()));
+            && u32::try_from(count).is_ok();
+        let (Some((body, strangers)), true) = (split.map(|(body, rest)| (body, rest.as_chunks())), fits)
+        else {
+            return Err(not_as_its_header(bytes));
+        };
+        let (strangers, rest) = strangers;
+        let strangers: Vec<u64> = strangers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+        if !rest.is_empty() || !strangers.is_sorted() {
+            return Err(not_as_its_header(bytes));
         }
         let segment_length_mask = segment_length - 1;
         let descriptor = Descriptor { seed, segment_length, segment_length_mask, segment_count_length };
         let fingerprints = body.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect();
-        Ok(Self { rows, fingerprints: BinaryFuse16 { descriptor, fingerprints } })
+        Ok(Self { rows, fingerprints: BinaryFuse16 { descriptor, fingerprints }, strangers })
     }
+}
+
+fn not_as_its_header(bytes: &[u8]) -> String {
+    format!("its {} bytes are not what its header says; restore the file", bytes.len())
+}
+
+fn distinct(mut hashes: Vec<u64>) -> Vec<u64> {
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
 }
 
 #[cfg(test)]
@@ -128,15 +164,14 @@ mod tests {
     #[test]
     fn rows_have_their_fold_and_fresh_ones_have_none() {
         let folds: Vec<Vec<u64>> = (0..5).map(|fold| hashes(fold * 100_000, 20_000)).collect();
-        let filters = folds.iter().map(|hashes| RowFilter::new(hashes).unwrap());
-        let read = filters.map(|filter| RowFilter::parse(&filter.to_bytes()).unwrap());
+        let filters = RowFilter::of_folds(&folds).unwrap();
+        // Fingerprints alone take about six of 80 000 rows of other folds for the filter's own.
+        assert!(filters.iter().any(|filter| !filter.strangers.is_empty()));
+        let read = filters.iter().map(|filter| RowFilter::parse(&filter.to_bytes()).unwrap());
         let rows = TrainingRows::new(read.collect());
         assert_eq!(rows.rows().collect::<Vec<_>>(), [20_000; 5]);
         for (fold, hashes) in folds.iter().enumerate() {
-            // One in 65 536 is in an earlier filter, too.
-            let others = hashes.iter().filter(|hash| rows.fold_of(**hash) != Some(fold)).count();
-            assert!(others <= 8, "{others}");
-            assert!(hashes.iter().all(|hash| rows.fold_of(*hash).is_some_and(|found| found <= fold)));
+            assert!(hashes.iter().all(|hash| rows.fold_of(*hash) == Some(fold)), "{fold}");
         }
         let fresh = hashes(10_000_000, 200_000);
         let taken = fresh.iter().filter(|hash| rows.fold_of(**hash).is_some()).count();
@@ -148,7 +183,7 @@ mod tests {
         for count in [0, 1, 2, 3, 10, 100] {
             let hashes = hashes(7, count);
             let twice = [&hashes[..], &hashes[..]].concat();
-            let filter = RowFilter::parse(&RowFilter::new(&twice).unwrap().to_bytes()).unwrap();
+            let filter = RowFilter::parse(&RowFilter::of_folds(&[twice]).unwrap()[0].to_bytes()).unwrap();
             assert_eq!(filter.rows(), count);
             assert!(hashes.iter().all(|hash| filter.contains(*hash)), "{count}");
             assert!((0..1000).filter(|hash| filter.contains(*hash)).count() < 3, "{count}");
@@ -166,7 +201,9 @@ mod tests {
     #[test]
     fn damaged_bytes_are_refused() {
         let whole = RowFilter::new(&hashes(0, 1000)).unwrap().to_bytes();
-        for bytes in [&whole[..0], &whole[..31], &whole[..whole.len() - 2], &[&whole[..], &[0, 0]].concat()] {
+        let descending = [&whole[..], &[1; 8], &[0; 8]].concat();
+        let long = [&whole[..], &[0, 0]].concat();
+        for bytes in [&whole[..0], &whole[..31], &whole[..whole.len() - 2], &long, &descending] {
             assert!(RowFilter::parse(bytes).is_err(), "{}", bytes.len());
         }
         for place in [0, 24, 25, 28, 31] {

@@ -211,9 +211,11 @@ impl BundleContents {
                 });
             }
         }
-        for (fold, hashes) in fold_rows.iter().enumerate() {
-            let file = format!("fold_{fold}.rows");
-            let filter = RowFilter::new(hashes).map_err(|what| Error::Internal(format!("{file}: {what}")))?;
+        let file_of = |fold: usize| format!("fold_{fold}.rows");
+        let of_folds = RowFilter::of_folds(&fold_rows)
+            .map_err(|(fold, what)| Error::Internal(format!("{}: {what}", file_of(fold))))?;
+        for (fold, filter) in of_folds.iter().enumerate() {
+            let file = file_of(fold);
             let bytes = filter.to_bytes();
             put(&file, &bytes)?;
             filters.push(FilterFile { fold, file, rows: filter.rows(), sha256: sha256_hex(&bytes) });
