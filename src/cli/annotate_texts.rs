@@ -8,6 +8,10 @@ use crate::interaction;
 use crate::output::CopyMethod;
 use crate::samples::{FateCounts, class_examples};
 
+/// Fresh rows of which no more than one is taken for a training row: the filters take one in 6 000 with ten
+/// folds, fewer with fewer.
+const CHANCE: u64 = 500;
+
 /// Logs the summary of several files.
 pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
     let bad = totals.bad_files.len();
@@ -111,6 +115,12 @@ pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
 /// Logs the share of the rows that the models were trained on, where there are any.
 fn log_trained(trained_rows: Option<u64>, good_rows: u64) {
     if let Some(rows) = trained_rows.filter(|rows| *rows > 0) {
+        if rows.saturating_mul(CHANCE) < good_rows {
+            let what =
+                "of these rows look like training rows, as one fresh row in some ten thousand does by chance";
+            tracing::info!("{rows} {what}");
+            return;
+        }
         let share = 100.0 * rows as f64 / good_rows.max(1) as f64;
         tracing::info!(
             "{share:.0} % of these rows ({rows}) were trained on; evaluated out of fold, by models that have not seen them"
@@ -133,11 +143,8 @@ fn log_shift(adjustment: Option<&Adjustment>) {
 
 fn warn_about_bad_rows(fates: &FateCounts, unknown_labels: &[String], classes: &[Class]) {
     if fates.bad() > 0 {
-        let reasons = fates.bad_by_reason();
-        let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);
-        let reasons: Vec<_> = reasons.map(|(fate, rows)| format!("{rows} {fate}")).collect();
         let labels = label_note(fates, unknown_labels, classes);
-        tracing::warn!("{} rows have no values: {}{labels}", fates.bad(), reasons.join(", "));
+        tracing::warn!("{} rows have no values: {}{labels}", fates.bad(), fates.reasons());
     }
 }
 

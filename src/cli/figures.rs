@@ -22,6 +22,10 @@ pub(super) fn text(figures: &Figures) -> String {
 // Writing to a string does not fail.
 fn models(figures: &Figures) -> String {
     let mut text = match figures.folds {
+        Some(_) if figures.measured_rows < figures.trained_rows => format!(
+            "on a sample of {} of {} rows, each by the models that have not seen it:\n",
+            figures.measured_rows, figures.trained_rows
+        ),
         Some(_) => format!("on {} rows, each by the models that have not seen it:\n", figures.measured_rows),
         None => format!("on {} rows held out:\n", figures.measured_rows),
     };
@@ -53,8 +57,16 @@ fn estimates(found: &Estimates) -> String {
     for (name, mean) in found.means() {
         let _ = writeln!(
             text,
-            "  {name:<4} {:>8.4} ± {:.4}   of the rows {:.4}, of the models {:.4}",
-            mean.mean_nats, mean.error_nats, mean.rows_error_nats, mean.models_error_nats
+            "  {name:<4} {:>8.4} ± {:.4}   of the rows {:.4}, of the models {}",
+            mean.mean_nats,
+            mean.error_nats,
+            mean.rows_error_nats,
+            // The folds' models differ by no more than their rows make them.
+            if mean.models_error_nats > 0.0 {
+                format!("{:.4}", mean.models_error_nats)
+            } else {
+                "none seen".into()
+            }
         );
     }
     let shares = &found.redundancy_shares;

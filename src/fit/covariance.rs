@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 /// get this variance: f32 graphs keep their precision, and the log-density stays finite for
 /// duplicate columns.
 const FLOOR: f64 = 1e-6;
+/// The same in units of the columns' own variance, which is 1: components may be points.
+pub(crate) const LEAST_VARIANCE: f64 = 1e-10;
 
 /// Shrinks a covariance matrix.
 ///
@@ -44,7 +46,7 @@ pub(crate) fn shrink(sample: MatRef<'_, f64>, rows: f64) -> Result<Mat<f64>> {
 fn shrink_eigenvalues(values: &[f64], rows: f64) -> Vec<f64> {
     let p = values.len();
     let mean = values.iter().map(|v| v.max(0.0)).sum::<f64>() / p as f64;
-    let floor = (FLOOR * mean).max(f64::MIN_POSITIVE);
+    let floor = (FLOOR * mean).max(LEAST_VARIANCE);
     let null = values.iter().filter(|&&v| v <= floor).count();
     let lambda = &values[null..];
     // Below 12 rows (the paper's bound) the spectrum can't be estimated.

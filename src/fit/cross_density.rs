@@ -24,6 +24,9 @@ use super::training_set::EmbeddingMatrix;
 
 /// Held-out rows of the search, where the folds have so many.
 const SEARCH_ROWS: usize = 1_000;
+/// Maximum loss of a cheaper candidate, in nats per dimension, however uncertain it is: a few far rows make
+/// any difference uncertain.
+pub(super) const MOST_LOSS: f64 = 0.01;
 /// EM steps of the refit on all rows.
 const MAIN_STEPS: usize = 5;
 /// EM steps of the refit of a fold, from the responsibilities of the main density.
@@ -62,7 +65,7 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
         .with_min_len(context.folds_of_a_task())
         .map(|fold| search(context, modality, fold, &folds[fold]))
         .collect::<Result<_>>()?;
-    let (candidates, best) = choose(&tried, by_descent);
+    let (candidates, best) = choose(&tried, by_descent, MOST_LOSS * x.dim as f64);
     let Some(chosen) = best.and_then(|best| tried.first().and_then(|fold| best_of(fold, best))) else {
         return Err(Error::Internal("no density could be fitted: −ln p is not finite".into()));
     };
@@ -209,7 +212,8 @@ fn best_of(fold: &[Tried], own: Key) -> Option<&Tried> {
 }
 
 /// The figures of all candidates, and the best of those that all folds have tried, or the first has.
-fn choose(tried: &[Vec<Tried>], of_first: bool) -> (Vec<DensityCandidate>, Option<Key>) {
+/// `most_loss` limits what a cheaper one may lose.
+fn choose(tried: &[Vec<Tried>], of_first: bool, most_loss: f64) -> (Vec<DensityCandidate>, Option<Key>) {
     if of_first {
         return (Vec::new(), tried.first().and_then(|fold| fold.first()).map(key));
     }
@@ -243,7 +247,7 @@ fn choose(tried: &[Vec<Tried>], of_first: bool) -> (Vec<DensityCandidate>, Optio
     let good_enough = reached.iter().filter(|(.., nats)| {
         let (loss, error) =
             mean_and_error(&nats.iter().zip(least).map(|(own, least)| own - least).collect::<Vec<_>>());
-        loss <= error
+        loss <= error.min(most_loss)
     });
     let cheapest = good_enough.min_by(|(a, of_a, _), (b, of_b, _)| {
         covariance_count(*a).cmp(&covariance_count(*b)).then(of_a.total_cmp(of_b))

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::bundle::{Mixture, Scales};
 use crate::error::{Error, Result};
 
+use super::covariance::LEAST_VARIANCE;
 use super::lanes::vectorised;
 use super::softmax::softmax_rows;
 
@@ -309,9 +310,14 @@ pub(crate) fn maximise(
 /// The inverse of the lower Cholesky factor, `[d, d]` row-major.
 fn inverse_factor(covariance: &Mat<f64>) -> Result<Vec<f64>> {
     let d = covariance.nrows();
-    let llt = covariance
-        .llt(Side::Lower)
-        .map_err(|why| Error::Internal(format!("a shrunk covariance is not positive: {why:?}")))?;
+    let mean = covariance.diagonal().column_vector().iter().sum::<f64>() / d.max(1) as f64;
+    // Rounding can make the least eigenvalues negative where the greatest are a million times larger.
+    let ridges = [0.0, 1e-6, 1e-3].map(|ridge| ridge * (mean + LEAST_VARIANCE));
+    let llt = ridges.into_iter().find_map(|ridge| {
+        let raised = Mat::from_fn(d, d, |i, j| covariance[(i, j)] + if i == j { ridge } else { 0.0 });
+        raised.llt(Side::Lower).ok()
+    });
+    let llt = llt.ok_or_else(|| Error::Internal("a shrunk covariance is not positive".into()))?;
     let mut inverse = vec![0.0; d * d];
     let par = if d < 128 { Par::Seq } else { Par::rayon(0) };
     invert_lower_triangular(MatMut::from_row_major_slice_mut(&mut inverse, d, d), llt.L(), par);

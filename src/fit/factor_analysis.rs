@@ -4,6 +4,7 @@
 //! a shrinkage of the eigenvalues it lets every column have a noise of its own.
 
 use faer::linalg::matmul::matmul;
+use faer::reborrow::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatRef, Par, Side};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -11,12 +12,14 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::error::{Error, Result};
 
+use super::covariance::LEAST_VARIANCE;
+
 const ITERATIONS: usize = 30;
 /// Relative change of Ψ that ends the iterations.
 const SETTLED: f64 = 3e-3;
 /// Minimum of a column's own variance, as a share of all of it: likelihoods are greatest at zero
 /// where a column is a sum of others (Heywood cases).
-const LEAST_NOISE: f64 = 0.01;
+const LEAST_NOISE: f64 = 1e-3;
 /// Vectors beyond q in the iteration of the subspace, for its convergence.
 const SPARE: usize = 5;
 
@@ -31,14 +34,13 @@ pub(crate) fn covariance(sample: MatRef<'_, f64>, factors: usize) -> Result<Mat<
     let d = sample.nrows();
     let sample = Mat::from_fn(d, d, |i, j| if i >= j { sample[(i, j)] } else { sample[(j, i)] });
     let mean = sample.diagonal().column_vector().iter().sum::<f64>() / d.max(1) as f64;
-    let variances: Vec<f64> = (0..d).map(|j| sample[(j, j)].max(1e-6 * mean)).collect();
-    let par = if d < 128 { Par::Seq } else { Par::rayon(0) };
+    let variances: Vec<f64> = (0..d).map(|j| sample[(j, j)].max(1e-6 * mean).max(LEAST_VARIANCE)).collect();
     let mut noise: Vec<f64> = variances.iter().map(|variance| 0.5 * variance).collect();
     let mut loadings = Mat::zeros(d, factors);
     let mut basis = start(d, (factors + SPARE).min(d));
     for _ in 0..ITERATIONS {
         let root: Vec<f64> = noise.iter().map(|noise| noise.sqrt()).collect();
-        let (values, vectors) = leading(&sample, &root, basis, par)?;
+        let (values, vectors) = leading(&sample, &root, basis)?;
         loadings =
             Mat::from_fn(d, factors, |i, j| vectors[(i, j)] * (values[j] - 1.0).max(0.0).sqrt() * root[i]);
         basis = vectors;
@@ -54,7 +56,7 @@ pub(crate) fn covariance(sample: MatRef<'_, f64>, factors: usize) -> Result<Mat<
         }
     }
     let mut out = Mat::from_fn(d, d, |i, j| if i == j { noise[i] } else { 0.0 });
-    matmul(&mut out, Accum::Add, &loadings, loadings.transpose(), 1.0, par);
+    matmul(&mut out, Accum::Add, &loadings, loadings.transpose(), 1.0, Par::Seq);
     Ok(out)
 }
 
@@ -67,16 +69,16 @@ fn start(d: usize, columns: usize) -> Mat<f64> {
 /// The leading eigenvalues of Ψ^−½ S Ψ^−½, descending, and their vectors, by two steps of subspace
 /// iteration from those of the call before (Golub and Van Loan, *Matrix Computations*, section 8.2.4).
 /// `root` is the diagonal of Ψ^½.
-fn leading(sample: &Mat<f64>, root: &[f64], mut basis: Mat<f64>, par: Par) -> Result<(Vec<f64>, Mat<f64>)> {
+fn leading(sample: &Mat<f64>, root: &[f64], mut basis: Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let (d, columns) = (basis.nrows(), basis.ncols());
     let image = |basis: &Mat<f64>| {
         let scaled = Mat::from_fn(d, columns, |i, j| basis[(i, j)] / root[i]);
         let mut image = Mat::zeros(d, columns);
-        matmul(&mut image, Accum::Replace, sample, &scaled, 1.0, par);
+        matmul(&mut image, Accum::Replace, sample, &scaled, 1.0, Par::Seq);
         Mat::from_fn(d, columns, |i, j| image[(i, j)] / root[i])
     };
     for _ in 0..2 {
-        basis = image(&basis).qr().compute_thin_Q();
+        basis = orthonormal(image(&basis));
     }
     let small = basis.transpose() * image(&basis);
     let eigen = small
@@ -86,6 +88,24 @@ fn leading(sample: &Mat<f64>, root: &[f64], mut basis: Mat<f64>, par: Par) -> Re
     let ascending = eigen.U();
     let turned = Mat::from_fn(columns, columns, |i, j| ascending[(i, columns - 1 - j)]);
     Ok((values, basis * turned))
+}
+
+/// An orthonormal basis of the columns, by the modified Gram-Schmidt process: in one thread, so that
+/// the bits do not depend on the number of processors. A column that depends on others becomes zero.
+fn orthonormal(mut columns: Mat<f64>) -> Mat<f64> {
+    for at in 0..columns.ncols() {
+        let before = columns.col(at).norm_l2();
+        for known in 0..at {
+            let (left, mut right) = columns.as_mut().split_at_col_mut(at);
+            let (known, own) = (left.rb().col(known), right.rb_mut().col_mut(0));
+            let share: f64 = known.iter().zip(own.rb().iter()).map(|(a, b)| a * b).sum();
+            own.iter_mut().zip(known.iter()).for_each(|(own, known)| *own -= share * known);
+        }
+        let norm = columns.col(at).norm_l2();
+        let factor = if norm > 1e-12 * before { 1.0 / norm } else { 0.0 };
+        columns.col_mut(at).iter_mut().for_each(|value| *value *= factor);
+    }
+    columns
 }
 
 #[cfg(test)]

@@ -27,8 +27,11 @@ pub(crate) const COVARIANCES: [CovarianceModel; 4] = [
     CovarianceModel::Separate(30.0),
     CovarianceModel::Separate(3.0),
 ];
-/// Candidate numbers of factors of a shared covariance, where there are fewer rows than dimensions.
-const FACTORS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+/// Candidate numbers of factors of a shared covariance, where there are few rows for the dimensions; without
+/// any it is diagonal.
+const FACTORS: [usize; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
+/// Rows per dimension from which nonlinear shrinkage has been as good.
+const ROWS_OF_SHRINKAGE: usize = 2;
 /// Minimum average number of rows per component.
 pub(crate) const ROWS_PER_COMPONENT: usize = 20;
 /// Maximum number of components of [`from_clusters`].
@@ -155,7 +158,7 @@ pub(crate) fn from_clusters(
     Ok(last)
 }
 
-/// With fewer rows than dimensions: the fit of one shared covariance with those of factor analyses in
+/// With few rows for the dimensions: the fit of one shared covariance with those of factor analyses in
 /// its place, the number of factors rising until −ln p gets worse; returns the best. `on_fit`
 /// receives each fit.
 fn factor_analyses(
@@ -166,7 +169,7 @@ fn factor_analyses(
     check: &dyn Fn() -> Result<()>,
     on_fit: &mut dyn FnMut(&MixtureFit),
 ) -> Result<Option<MixtureFit>> {
-    if train.len() >= train.dim || shared.covariances != CovarianceModel::Shared {
+    if train.len() >= ROWS_OF_SHRINKAGE * train.dim || shared.covariances != CovarianceModel::Shared {
         return Ok(None);
     }
     let mut best: Option<MixtureFit> = None;

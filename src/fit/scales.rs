@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::bundle::{Mixture, Scales};
 
+use super::cross_density::MOST_LOSS;
 use super::density::gather;
 use super::metrics::mean_and_error;
 use super::scaling::Scaling;
@@ -60,17 +61,17 @@ pub(super) fn fit(
         tried.push((fitted, nats));
     }
     let columns = unseen.iter().map(|rows| rows.columns).fold(0.0, f64::max);
-    let Some(chosen) = fewest(tried, WORTH * columns) else { return Vec::new() };
-    main.scales = chosen.of_columns(varying(x, &all));
+    let Some(chosen) = fewest(tried, [WORTH * columns, MOST_LOSS * columns]) else { return Vec::new() };
+    chosen.apply(main, &Scaling::measure(x, &all));
     for (mixture, fold) in of_folds.iter_mut().zip(folds) {
-        mixture.scales = chosen.of_columns(varying(x, &fold.train));
+        chosen.apply(mixture, &Scaling::measure(x, &fold.train));
     }
     chosen.ascending()
 }
 
-/// Of candidates in ascending order of cost, the first that is not worse than the best beyond doubt,
-/// or by `worth`.
-fn fewest(tried: Vec<(ScaleWeights, Vec<f64>)>, worth: f64) -> Option<ScaleWeights> {
+/// Of candidates in ascending order of cost, the first that is not worse than the best beyond doubt:
+/// by one standard error, within the given range.
+fn fewest(tried: Vec<(ScaleWeights, Vec<f64>)>, [least_loss, most_loss]: [f64; 2]) -> Option<ScaleWeights> {
     let finite = |nats: &[f64]| nats.iter().all(|value| value.is_finite());
     let tried: Vec<_> = tried.into_iter().filter(|(_, nats)| finite(nats)).collect();
     let mean = |nats: &[f64]| mean_and_error(nats).0;
@@ -78,7 +79,7 @@ fn fewest(tried: Vec<(ScaleWeights, Vec<f64>)>, worth: f64) -> Option<ScaleWeigh
     let good_enough = |nats: &[f64]| {
         let (loss, error) =
             mean_and_error(&nats.iter().zip(&least).map(|(own, least)| own - least).collect::<Vec<_>>());
-        loss <= error.max(worth)
+        loss <= error.clamp(least_loss, most_loss)
     };
     tried.into_iter().find(|(_, nats)| good_enough(nats)).map(|(candidate, _)| candidate)
 }
@@ -105,6 +106,18 @@ impl ScaleWeights {
         };
         let log_weights = vec![-(spread.len() as f64).ln(); spread.len()];
         Self { log_weights, scales: spread.iter().map(|scale| scale * common).collect() }
+    }
+
+    /// Gives a density the scales. A single one becomes part of its factors.
+    fn apply(&self, mixture: &mut Mixture, scaling: &Scaling) {
+        let [scale] = self.scales[..] else {
+            mixture.scales = self.of_columns(scaling.varying().len() as f64);
+            return;
+        };
+        let rows = mixture.factors.chunks_exact_mut(mixture.dim).zip(scaling.constant.iter().cycle());
+        for (row, _) in rows.filter(|(_, constant)| !**constant) {
+            row.iter_mut().for_each(|value| *value /= scale);
+        }
     }
 
     /// For a density of so many varying columns.

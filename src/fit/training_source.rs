@@ -34,7 +34,8 @@ impl TrainingSource<'_> {
         self.files
             .for_each(|input| read_rows(input, self.request, self.group, &interrupted, &mut fates, visit))?;
         if fates.bad() > 0 {
-            tracing::warn!("{} of {} rows can't be used and are left out", fates.bad(), fates.rows());
+            let (bad, reasons) = (fates.bad(), fates.reasons());
+            tracing::warn!("{bad} of {} rows can't be used and are left out: {reasons}", fates.rows());
         }
         Ok(fates)
     }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use crate::bundle::{Class, Estimates, Figures, FitWarning, MeanEstimate};
 use crate::samples::class_examples;
 
+use super::scaling::Scaling;
 use super::training_set::{EmbeddingMatrix, TrainingSet};
 
 /// Rows per dimension below which covariances are mostly shrinkage.
@@ -18,6 +19,10 @@ const EQUAL_NORMS: f64 = 1e-3;
 const REPEATED: f64 = 0.01;
 /// Part of R or I12 that the units of the densities may decide without a word.
 const OF_UNITS: f64 = 0.5;
+/// Share of the rows on which one density decides r that is worth a word, where that moves R by this
+/// part of it or of I12.
+const OF_ONE_DENSITY: f64 = 0.97;
+const MOVED: f64 = 0.1;
 /// The models' error over that of the rows from which the models are the cause. Of five folds whose models
 /// are alike, one in a hundred is above it.
 const OF_MODELS: f64 = 1.5;
@@ -40,7 +45,16 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
                 ),
             );
         }
-        if have_equal_norms(x) {
+        if is_constant(x) {
+            warn(
+                "constant",
+                format!(
+                    "no column of {:?} varies in single precision: its density is left out (h is 0), and with it what \
+                     r would be; subtract an offset, or scale the column up, before it is stored",
+                    x.column
+                ),
+            );
+        } else if have_equal_norms(x) {
             warn(
                 "equal_norms",
                 format!(
@@ -100,7 +114,7 @@ pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
         }
     }
     if let Some(estimates) = &figures.estimates {
-        warnings.extend(units_decide(estimates));
+        warnings.extend(units_decide(estimates).or_else(|| one_density_decides(estimates)));
         warnings.extend(models_decide(estimates));
     }
     warnings
@@ -117,6 +131,20 @@ fn units_decide(estimates: &Estimates) -> Option<FitWarning> {
          convention (--units), and rest conclusions on i1, i2 and i12, which have no units"
     );
     (high - low > OF_UNITS * scale).then(|| FitWarning { code: "units_decide".into(), text })
+}
+
+/// A warning where one modality has the lower h on nearly all rows, as the one of fewer dimensions has.
+fn one_density_decides(estimates: &Estimates) -> Option<FitWarning> {
+    let shares = &estimates.redundancy_shares;
+    let ones = [("i1", "h1", "h2", shares.i1), ("i2", "h2", "h1", shares.i2)];
+    let (i, low, high, share) = ones.into_iter().find(|(.., share)| *share >= OF_ONE_DENSITY)?;
+    let [least, most] = estimates.redundancy_by_shift.range_nats();
+    let scale = estimates.r.mean_nats.abs().max(estimates.i12.mean_nats);
+    let text = format!(
+        "r is {i} on {:.1} % of the rows, because {low} is below {high} there, whatever the rows say about the label:          another scale or length of the embeddings could give an R from {least:.3} to {most:.3} nats; where these          mean nothing, fit with --units centred",
+        100.0 * share
+    );
+    (most - least > MOVED * scale).then(|| FitWarning { code: "one_density_decides".into(), text })
 }
 
 /// A warning where the folds' models differ by more than their rows make them.
@@ -141,7 +169,26 @@ fn have_equal_norms(x: &EmbeddingMatrix<'_>) -> bool {
     let norm = |row: &[f32]| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     let mut norms = x.values.chunks_exact(x.dim).map(norm);
     let first = norms.next().unwrap_or_default();
-    x.dim > 1 && first > 0.0 && norms.all(|norm| (norm - first).abs() <= EQUAL_NORMS * first)
+    // Vectors far from zero have nearly equal norms, too: the spread about the mean counts.
+    let tolerance = EQUAL_NORMS * spread(x).min(first);
+    x.dim > 1 && first > 0.0 && norms.all(|norm| (norm - first).abs() <= tolerance)
+}
+
+/// Root mean square distance of the rows from their mean.
+fn spread(x: &EmbeddingMatrix<'_>) -> f64 {
+    let rows = (x.values.len() / x.dim).max(1) as f64;
+    let column = |j: usize| x.values.iter().skip(j).step_by(x.dim).map(|&value| f64::from(value));
+    let variance = |j: usize| {
+        let mean = column(j).sum::<f64>() / rows;
+        column(j).map(|value| (value - mean).powi(2)).sum::<f64>() / rows
+    };
+    (0..x.dim).map(variance).sum::<f64>().sqrt()
+}
+
+/// Whether every column has one value.
+fn is_constant(x: &EmbeddingMatrix<'_>) -> bool {
+    let rows: Vec<usize> = (0..x.len()).collect();
+    Scaling::measure(x, &rows).varying().is_empty()
 }
 
 /// Rows whose embeddings are those of an earlier row.
@@ -236,6 +283,14 @@ mod tests {
         // The range counts, not only its ends: both modalities have the same information.
         assert_eq!(codes(1.2, 0.5, 0.5, [0.01, 0.0]), ["units_decide"]);
         assert_eq!(codes(0.8, 0.9, 0.5, [0.01, 0.02]), ["models_decide"]);
+        let mut one = estimates(0.8, 0.9, 0.5, [0.01, 0.0]);
+        one.redundancy_shares.i2 = 0.98;
+        let figures = Figures { estimates: Some(one), ..Figures::default() };
+        let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };
+        assert!(
+            warning.code == "one_density_decides" && warning.text.starts_with("r is i2 on 98.0 %"),
+            "{warning:?}"
+        );
         let text = &of_models(
             &Figures { estimates: Some(estimates(0.8, 0.9, 0.3, [0.0; 2])), ..Figures::default() },
             &[0.5, 0.5],

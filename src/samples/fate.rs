@@ -103,6 +103,13 @@ impl FateCounts {
         self.bad_by_reason().iter().map(|(_, rows)| rows).sum()
     }
 
+    /// The reasons of bad rows with their numbers, as in "3 null label, 2 null x1".
+    pub fn reasons(&self) -> String {
+        let reasons = self.bad_by_reason();
+        let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);
+        reasons.map(|(fate, rows)| format!("{rows} {fate}")).collect::<Vec<_>>().join(", ")
+    }
+
     /// All rows counted.
     pub fn rows(&self) -> u64 {
         self.good + self.bad()

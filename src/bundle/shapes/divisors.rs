@@ -46,6 +46,8 @@ const INTEGERS: [&str; 9] = [
     "ConvInteger",
     "QLinearMatMul",
 ];
+/// Operators whose inputs and output are of one type, so that one that is known tells the others.
+const SAME_TYPES: [&str; 9] = ["Add", "Sub", "Mul", "Div", "Mod", "Min", "Sum", "Einsum", "MatMul"];
 /// Operators that give no integers.
 const OTHERS: [&str; 13] = [
     "Equal",
@@ -298,7 +300,9 @@ fn infer(node: &NodeProto, inputs: &[Known], is_of_data: bool) -> Vec<Known> {
         op if PASSING.contains(&op) => Known { is_of_data, ..first },
         op if INTEGERS.contains(&op) => computed(true),
         op if OTHERS.contains(&op) => computed(false),
-        _ => computed(inputs.iter().any(|input| input.is_integer)),
+        op if SAME_TYPES.contains(&op) => computed(inputs.iter().any(|input| input.is_integer)),
+        // Further inputs are axes, sizes and other parameters.
+        _ => computed(first.is_integer),
     };
     vec![one]
 }

@@ -219,6 +219,13 @@ fn integers_divided_by_what_depends_on_the_data() {
         g.node("y", "Div", &["x", &rest], &[]);
     })
     .unwrap();
+    // Floats over their sum: the axis is an integer, the sum is none.
+    checked(|g| {
+        let axis = g.integers("axis", &[1]);
+        let sum = g.node("sum", "ReduceSum", &["x", &axis], &[("keepdims", 1)]);
+        g.node("y", "Div", &["x", &sum], &[]);
+    })
+    .unwrap();
     // Hidden in a branch that the data choose, and in a function.
     let divide = NodeProto {
         op_type: "Div".into(),
