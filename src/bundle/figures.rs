@@ -74,7 +74,7 @@ pub struct DensityFigures {
     /// Strength of the shrinkage towards the pooled covariance, in rows' worth; absent
     /// where all components share one covariance, and for gradient descent.
     pub shrinkage_rows: Option<f64>,
-    /// Factors of the shared covariance; absent where it is not a factor analysis's.
+    /// Factors of the shared covariance, 0 where it is diagonal; absent where it is no factor analysis's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factors: Option<usize>,
     /// Iterations or epochs until the held-out −ln p was least.
@@ -100,8 +100,10 @@ impl DensityFigures {
         if !self.scales.is_empty() {
             text += &format!(" at {}", counted(self.scales.len(), "scale"));
         }
-        if let Some(factors) = self.factors {
-            text += &format!(", {}", counted(factors, "factor"));
+        match self.factors {
+            None => {}
+            Some(0) => text += ", diagonal",
+            Some(factors) => text += &format!(", {}", counted(factors, "factor")),
         }
         text
     }
@@ -114,7 +116,7 @@ pub struct DensityCandidate {
     pub components: usize,
     /// Strength of the shrinkage in rows' worth; absent for one shared covariance.
     pub shrinkage_rows: Option<f64>,
-    /// Factors of the shared covariance; absent where it is not a factor analysis's.
+    /// Factors of the shared covariance, 0 where it is diagonal; absent where it is no factor analysis's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factors: Option<usize>,
     /// Mean held-out −ln p(x) in nats.

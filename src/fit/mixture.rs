@@ -27,8 +27,8 @@ pub(crate) const COVARIANCES: [CovarianceModel; 4] = [
     CovarianceModel::Separate(30.0),
     CovarianceModel::Separate(3.0),
 ];
-/// Candidate numbers of factors of a shared covariance, where there are few rows for the dimensions; without
-/// any it is diagonal.
+/// Candidate numbers of factors of a shared covariance: none, so that it is diagonal, and some where there are
+/// few rows for the dimensions.
 const FACTORS: [usize; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
 /// Rows per dimension from which nonlinear shrinkage has been as good.
 const ROWS_OF_SHRINKAGE: usize = 2;
@@ -158,9 +158,9 @@ pub(crate) fn from_clusters(
     Ok(last)
 }
 
-/// With few rows for the dimensions: the fit of one shared covariance with those of factor analyses in
-/// its place, the number of factors rising until −ln p gets worse; returns the best. `on_fit`
-/// receives each fit.
+/// The fit of one shared covariance with others in its place: a diagonal one, which holds where columns
+/// vary in a few rows only, and with few rows for the dimensions factor analyses, the number of
+/// factors rising until −ln p gets worse. Returns the best; `on_fit` receives each fit.
 fn factor_analyses(
     train: RowMatrix<'_>,
     held_out: RowMatrix<'_>,
@@ -169,11 +169,13 @@ fn factor_analyses(
     check: &dyn Fn() -> Result<()>,
     on_fit: &mut dyn FnMut(&MixtureFit),
 ) -> Result<Option<MixtureFit>> {
-    if train.len() >= ROWS_OF_SHRINKAGE * train.dim || shared.covariances != CovarianceModel::Shared {
+    if shared.covariances != CovarianceModel::Shared {
         return Ok(None);
     }
     let mut best: Option<MixtureFit> = None;
-    for factors in FACTORS.into_iter().filter(|factors| 2 * factors < train.len()) {
+    let few_rows = train.len() < ROWS_OF_SHRINKAGE * train.dim;
+    let most = if few_rows { (train.len() - 1) / 2 } else { 0 };
+    for factors in FACTORS.into_iter().filter(|factors| *factors <= most) {
         let start = EmStart::Mixture { mixture: shared.mixture.clone(), shared: true };
         let covariances = CovarianceModel::Factors(factors);
         let fitted =
