@@ -12,7 +12,7 @@ use super::covariance_model::CovarianceModel;
 use super::density::{constant, descend, gather};
 use super::em_steps::{self, RowMatrix};
 use super::member::FoldContext;
-use super::metrics::mean_and_error;
+use super::metrics::{MOST_LOSS, mean_and_error};
 use super::mixture::{self, MixtureFit};
 use super::progress::check_interrupted;
 use super::random::{RandomStream, random_stream};
@@ -24,9 +24,6 @@ use super::training_set::EmbeddingMatrix;
 
 /// Held-out rows of the search, where the folds have so many.
 const SEARCH_ROWS: usize = 1_000;
-/// Maximum loss of a cheaper candidate, in nats per dimension, however uncertain it is: a few far rows make
-/// any difference uncertain.
-pub(super) const MOST_LOSS: f64 = 0.01;
 /// EM steps of the refit on all rows.
 const MAIN_STEPS: usize = 5;
 /// EM steps of the refit of a fold, from the responsibilities of the main density.

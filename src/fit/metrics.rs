@@ -5,6 +5,10 @@ use crate::bundle::{CalibrationBin, ClassifierFigures};
 use super::lanes::Real;
 use super::softmax::log_sum_exp_rows;
 
+/// Maximum loss of a cheaper density, in nats per dimension, however uncertain it is: a few far rows make
+/// any difference uncertain.
+pub(crate) const MOST_LOSS: f64 = 0.01;
+
 /// The figures of log-probabilities `[n, C]`; those of the training are left at their defaults.
 pub(crate) fn classifier_figures(log_prob: &[f64], y: &[u32], classes: usize) -> ClassifierFigures {
     let losses: Vec<f64> = losses(log_prob, y, classes).collect();

@@ -7,9 +7,8 @@ use rayon::prelude::*;
 
 use crate::bundle::{Mixture, Scales};
 
-use super::cross_density::MOST_LOSS;
 use super::density::gather;
-use super::metrics::mean_and_error;
+use super::metrics::{MOST_LOSS, mean_and_error};
 use super::scaling::Scaling;
 use super::softmax::{log_sum_exp_rows, softmax_rows};
 use super::split::Fold;
