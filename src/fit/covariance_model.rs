@@ -2,6 +2,7 @@
 
 use faer::Mat;
 
+use crate::bundle::DensityFigures;
 use crate::error::Result;
 
 use super::covariance::shrink;
@@ -19,6 +20,15 @@ pub(crate) enum CovarianceModel {
 }
 
 impl CovarianceModel {
+    /// That of a fitted density.
+    pub(crate) fn of_figures(figures: &DensityFigures) -> Self {
+        match (figures.shrinkage_rows, figures.factors) {
+            (Some(rows), _) => Self::Separate(rows),
+            (None, Some(factors)) => Self::Factors(factors),
+            (None, None) => Self::Shared,
+        }
+    }
+
     /// Whether all components have one covariance.
     pub(crate) fn is_shared(self) -> bool {
         !matches!(self, Self::Separate(_))

@@ -69,11 +69,7 @@ impl DensityPass {
         let nats = mean_nats(&main, RowMatrix { values: &probe, dim });
         Some(Self {
             modality,
-            // There are more rows than dimensions, and no need for factors.
-            covariances: density
-                .figures
-                .shrinkage_rows
-                .map_or(CovarianceModel::Shared, CovarianceModel::Separate),
+            covariances: CovarianceModel::of_figures(&density.figures),
             state: DensityState { progress: Progress::new(nats), main, folds: Vec::new() },
             folds: vec![FoldStatistics::default(); density.folds.len()],
             wholes_known: false,
