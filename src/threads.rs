@@ -1,6 +1,7 @@
 //! Starting of threads. A limit of processes (`ulimit -u`, a pids cgroup) makes a start fail, which
 //! std, tokio and rayon answer with a panic; here it is an error.
 
+use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::RwLock;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
@@ -57,17 +58,24 @@ pub fn with_enough_stack<T>(work: impl FnOnce() -> T) -> T {
 /// # Errors
 /// [`Error::NoThread`].
 pub fn start_pool() -> Result<()> {
-    // An error after this is that the pool has started already.
     can_start(available())?;
-    let _ = rayon::ThreadPoolBuilder::new().build_global();
-    Ok(())
+    match rayon::ThreadPoolBuilder::new().build_global() {
+        // Another thread or process may have taken the last threads since the probe.
+        Err(failed) if failed.source().is_some() => Err(Error::NoThread(would_block())),
+        // The other error is that the pool has started already.
+        _ => Ok(()),
+    }
 }
 
 /// Whether the message of a panic says that a thread could not be started.
 pub fn is_start_panic(message: &str) -> bool {
-    ["OS can't spawn", "failed to spawn thread", "mmap failed to allocate stack"]
-        .iter()
-        .any(|text| message.contains(text))
+    const STARTS: [&str; 4] = [
+        "OS can't spawn",
+        "failed to spawn thread",
+        "mmap failed to allocate stack",
+        "global thread pool has not been initialized",
+    ];
+    STARTS.iter().any(|text| message.contains(text))
 }
 
 /// Starts this many threads at once, and ends them: for what starts its threads itself.
