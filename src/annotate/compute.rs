@@ -9,18 +9,19 @@ use crate::interaction::Quantity;
 use crate::output::check_known_types;
 use crate::parquet_file::Input;
 use crate::provenance::Identity;
-use crate::samples::Source;
+use crate::samples::{ReadAhead, Source};
 use crate::storage::create_parent_folder;
 
 use super::bad_rows::BadRowPolicy;
 use super::batch_size::Sessions;
+use super::file_tasks::FileTasks;
 use super::journal::Journal;
 use super::progress::Stage;
 use super::row_origin::{Groups, RowOrigin};
 use super::row_stats::RowStats;
 use super::run::{RequestedColumns, Run};
 use super::summary::{Outcome, ResumedWork, Summary};
-use super::workers::{self, Control, Prefetch};
+use super::workers::{self, Control, Prefetch, Schedule};
 
 /// The paths of one file: its input and its outputs.
 #[derive(Debug, Clone, Copy)]
@@ -180,12 +181,14 @@ impl<'a> FileComputation<'a> {
         if from.row_group < self.job.input.metadata().num_row_groups() {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
             let constants = run.constants(self.job.computed());
-            let mut tasks = workers::tasks_of_file(&self.source, self.batch_rows, from);
+            let read_ahead = ReadAhead::new(sessions.len(), run.limit_bytes());
+            let mut tasks = FileTasks::new(&self.source, self.batch_rows, from, &read_ahead);
             let tasks = std::iter::from_fn(|| run.progress.time(Stage::Read, || tasks.next()));
             let origin = self.policy.origin().clone();
             let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
             let prefetch = if self.source.defers_reading() { Prefetch::None } else { Prefetch::Thread };
-            workers::run(tasks, prefetch, sessions, &constants, run.queue(), control, |done| {
+            let schedule = Schedule { prefetch, read_ahead: &read_ahead, queue: run.queue() };
+            workers::run(tasks, schedule, sessions, &constants, control, |done| {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;
                 run.progress.time(Stage::Write, || self.journal.append(&batch))?;

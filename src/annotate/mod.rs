@@ -10,6 +10,7 @@ mod batch_size;
 mod compute;
 mod existing_output;
 mod file;
+mod file_tasks;
 mod files;
 mod journal;
 mod options;

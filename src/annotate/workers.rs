@@ -1,6 +1,7 @@
 //! The worker pool: each worker takes the next task, reads and evaluates its batch, and passes
-//! the result to a reorder buffer. Where locating a batch means reading it, a prefetch thread
-//! does that ahead of the workers. All queues are bounded: back-pressure lets the slowest stage
+//! the result to a reorder buffer. Before that it takes the pages that are to be decompressed ahead of
+//! the batches, so that all workers share this work. Where locating a batch means reading it, a prefetch
+//! thread does that ahead of the workers. All queues are bounded: back-pressure lets the slowest stage
 //! set the pace, and memory does not grow. Tasks come from the row groups of a file or the
 //! record batches of a stream.
 
@@ -9,16 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::util::display::array_value_to_string;
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded, select};
 
 use crate::engine::Backend;
 use crate::error::{Error, Result};
 use crate::evaluate::{ComputedColumns, EvaluationConstants, Evaluator};
-use crate::samples::{DeferredSamples, Fate, ReadBuffers, Source};
+use crate::samples::{DeferredSamples, Fate, PageJob, ReadAhead, ReadBuffers};
 use crate::threads::spawn_scoped;
 
 use super::batch::{BadRow, Batch};
-use super::journal::Position;
 use super::progress::{Progress, Stage};
 use super::reorder::ReorderBuffer;
 use super::row_origin::RowOrigin;
@@ -69,25 +69,6 @@ pub(super) struct Control<'a> {
     pub(super) origin: &'a RowOrigin,
 }
 
-/// The rows of a file from `from` on, in batches of `batch_rows`.
-pub(super) fn tasks_of_file(
-    source: &Source,
-    batch_rows: usize,
-    from: Position,
-) -> impl Iterator<Item = Result<Task<()>>> + Send {
-    let groups = from.row_group..source.input().metadata().num_row_groups();
-    groups.flat_map(move |group| {
-        let first = if group == from.row_group { from.first_row } else { 0 };
-        let (reader, failure) = match source.read(group, first..source.input().rows_in(group), batch_rows) {
-            Ok(reader) => (Some(reader), None),
-            Err(e) => (None, Some(Err(e))),
-        };
-        let batches = reader.into_iter().flatten();
-        let tasks = batches.map(move |samples| samples.map(|samples| Task { group, samples, payload: () }));
-        tasks.chain(failure)
-    })
-}
-
 /// The prefetching of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefetch {
@@ -97,39 +78,57 @@ pub(super) enum Prefetch {
     Thread,
 }
 
+/// How tasks and pages get to the workers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schedule<'a> {
+    pub(super) prefetch: Prefetch,
+    /// The pages that are loaded ahead.
+    pub(super) read_ahead: &'a ReadAhead,
+    /// Tasks that wait for a worker, and results that wait for an earlier one.
+    pub(super) queue: usize,
+}
+
 /// Runs tasks on the workers and passes their results to `sink` in the order of the tasks.
-/// The first error, in any stage, ends the run. At most `queue` prefetched tasks wait for a
-/// worker; at most `queue` results, and one of each worker, wait for an earlier result.
+/// The first error, in any stage, ends the run. At most [`Schedule::queue`] prefetched tasks
+/// wait for a worker; at most as many results, and one of each worker, wait for an earlier result.
 pub(super) fn run<T: Send>(
     tasks: impl Iterator<Item = Result<Task<T>>> + Send,
-    prefetch: Prefetch,
+    schedule: Schedule<'_>,
     sessions: Vec<Box<dyn Backend>>,
     constants: &EvaluationConstants,
-    queue: usize,
     control: Control<'_>,
     sink: impl FnMut(TaskResult<T>) -> Result<()> + Send,
 ) -> Result<()> {
-    let mut ahead = None;
-    let tasks: Tasks<'_, T> = match prefetch {
-        Prefetch::None => Box::new(tasks.enumerate()),
+    let tasks = tasks.enumerate();
+    let (mut ahead, mut located) = (None, None);
+    let prefetched = match schedule.prefetch {
+        Prefetch::None => {
+            located = Some(Box::new(tasks) as Located<'_, T>);
+            None
+        }
         Prefetch::Thread => {
-            let (sender, receiver) = bounded(queue);
+            let (sender, receiver) = bounded(schedule.queue);
             ahead = Some((tasks, sender));
-            let tasks = std::iter::from_fn(move || {
-                let task = receiver.recv().ok()?;
-                control.progress.waiting(receiver.len());
-                Some(task)
-            });
-            Box::new(tasks.enumerate())
+            Some(receiver)
         }
     };
-    let order = ReorderBuffer::new(sessions.len() + queue, sink);
-    let stages = Stages { tasks: Mutex::new(Some(tasks)), order, control };
+    let order = ReorderBuffer::new(sessions.len() + schedule.queue, sink);
+    let tasks = match &prefetched {
+        None => Tasks::Located(Mutex::new(located)),
+        Some(receiver) => Tasks::Prefetched(receiver),
+    };
+    let stages = Stages { tasks, schedule, order, control };
     let no_panic = std::thread::scope(|scope| {
         let mut threads = Vec::with_capacity(sessions.len() + 1);
-        // A closed channel means that the run has ended.
+        let order = &stages.order;
         let prefetch = ahead.map(|(mut tasks, sender)| {
-            spawn_scoped(scope, move || _ = tasks.all(|task| sender.send(task).is_ok()))
+            spawn_scoped(scope, move || {
+                // Nothing is read behind an error.
+                _ = tasks.all(|(number, task)| {
+                    let is_ok = task.is_ok();
+                    !order.is_ended() && sender.send((number, task)).is_ok() && is_ok
+                });
+            })
         });
         let stages = &stages;
         let workers = sessions
@@ -150,12 +149,20 @@ pub(super) fn run<T: Send>(
     if no_panic { done } else { Err(Error::Internal("a worker thread panicked".to_owned())) }
 }
 
-type Tasks<'a, T> = Box<dyn Iterator<Item = (usize, Result<Task<T>>)> + Send + 'a>;
+type Located<'a, T> = Box<dyn Iterator<Item = (usize, Result<Task<T>>)> + Send + 'a>;
+
+/// Where the workers get tasks.
+enum Tasks<'a, T> {
+    /// Each worker locates its own. None when there are no more, or the run has ended.
+    Located(Mutex<Option<Located<'a, T>>>),
+    /// From the prefetch thread.
+    Prefetched(&'a Receiver<(usize, Result<Task<T>>)>),
+}
 
 /// The state that the workers share.
 struct Stages<'a, T, F: FnMut(TaskResult<T>) -> Result<()>> {
-    /// None when there are no more, or the run has ended.
-    tasks: Mutex<Option<Tasks<'a, T>>>,
+    tasks: Tasks<'a, T>,
+    schedule: Schedule<'a>,
     order: ReorderBuffer<TaskResult<T>, F>,
     control: Control<'a>,
 }
@@ -173,22 +180,56 @@ impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
     /// Ends the run for a reason that is no task's.
     fn end(&self, error: Error) {
         self.order.fail(error);
-        // Closes the channel, which ends the prefetch thread.
-        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.close();
     }
 
+    /// Sees to it that nobody gets another task.
+    fn close(&self) {
+        match &self.tasks {
+            Tasks::Located(tasks) => *tasks.lock().unwrap_or_else(PoisonError::into_inner) = None,
+            // The prefetch thread ends before its next task; this one may be waiting for a place.
+            Tasks::Prefetched(tasks) => drop(tasks.try_recv()),
+        }
+    }
+
+    /// The next task. Pages that the next batches need are loaded before.
     fn next_task(&self) -> Option<(usize, Result<Task<T>>)> {
-        if self.order.is_ended() {
-            return None;
+        loop {
+            if self.order.is_ended() {
+                return None;
+            }
+            if let Ok(page) = self.schedule.read_ahead.jobs().try_recv() {
+                self.load(page);
+                continue;
+            }
+            match &self.tasks {
+                Tasks::Located(tasks) => {
+                    let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (number, task) = tasks.as_mut()?.next()?;
+                    let task = self.unless_stopped(task);
+                    if task.is_err() {
+                        *tasks = None;
+                    }
+                    return Some((number, task));
+                }
+                Tasks::Prefetched(tasks) => select! {
+                    recv(self.schedule.read_ahead.jobs()) -> page => self.load(page.ok()?),
+                    recv(tasks) -> task => {
+                        let (number, task) = task.ok()?;
+                        self.control.progress.waiting(tasks.len());
+                        return Some((number, self.unless_stopped(task)));
+                    }
+                },
+            }
         }
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, task) = tasks.as_mut()?.next()?;
-        let stopped = self.control.stop.load(Ordering::Relaxed);
-        let task = if stopped { Err(Error::Interrupted) } else { task };
-        if task.is_err() {
-            *tasks = None;
-        }
-        Some((number, task))
+    }
+
+    fn load(&self, page: PageJob) {
+        self.control.progress.time(Stage::Read, || page.run());
+    }
+
+    fn unless_stopped(&self, task: Result<Task<T>>) -> Result<Task<T>> {
+        if self.control.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { task }
     }
 }
 
@@ -200,8 +241,7 @@ impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Drop for WorkerGuard<'_, '_, T, F
         let Self(stages) = self;
         stages.order.end_if_panicking();
         if stages.order.is_ended() {
-            // Closes the channel, which ends the prefetch thread.
-            *stages.tasks.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            stages.close();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
-use crate::samples::{ColumnRequest, Fate, FateCounts, ReadBuffers, Source};
+use crate::samples::{ColumnRequest, Fate, FateCounts, ReadAhead, ReadBuffers, Source};
 
 use super::group_reader::GroupReader;
 
@@ -39,7 +39,7 @@ pub(super) fn read_rows(
     for row_group in 0..input.metadata().num_row_groups() {
         let rows = input.rows_in(row_group);
         let mut groups = group.map(|group| GroupReader::open(input, group, row_group)).transpose()?;
-        for found in source.read(row_group, 0..rows, BATCH_ROWS)? {
+        for found in source.read(row_group, 0..rows, BATCH_ROWS, &ReadAhead::none())? {
             if interrupted() {
                 return Err(Error::Interrupted);
             }

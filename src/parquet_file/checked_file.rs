@@ -16,7 +16,6 @@ use crate::storage::SourceFile;
 
 use super::column_chunk::{ColumnChunk, read_header};
 use super::open::Input;
-use super::page_checker::Checksums;
 use super::page_header::PageHeader;
 use super::page_walk::{PageName, PageWalk, check_page};
 
@@ -25,7 +24,6 @@ use super::page_walk::{PageName, PageWalk, check_page};
 pub(crate) struct CheckedFile {
     file: SourceFile,
     chunks: Arc<[WalkedChunk]>,
-    defers_checksums: bool,
     first_error: Arc<Mutex<Option<Error>>>,
 }
 
@@ -64,12 +62,7 @@ impl CheckedFile {
         let chunks = leaves.filter_map(|leaf| input.column_chunk(row_group, leaf));
         let mut chunks: Vec<_> = chunks.map(WalkedChunk::new).collect();
         chunks.sort_unstable_by_key(|found| found.chunk.bytes().start);
-        Self {
-            file: input.file().clone(),
-            chunks: chunks.into(),
-            defers_checksums: input.defers_checksums(),
-            first_error: Arc::default(),
-        }
+        Self { file: input.file().clone(), chunks: chunks.into(), first_error: Arc::default() }
     }
 
     /// Checks the numbers of lengths in the pages of all chunks: their decoders allocate what they say.
@@ -78,27 +71,6 @@ impl CheckedFile {
     /// [`Error::BadData`] with file, row group and column.
     pub(crate) fn check_lengths(&self) -> Result<(), Error> {
         self.chunks.iter().try_for_each(|found| found.chunk.check_all_lengths(&self.file))
-    }
-
-    /// The file, which reads every range unchecked.
-    pub(crate) fn file(&self) -> &SourceFile {
-        &self.file
-    }
-
-    /// Whether pages have checksums, and have to be read whole for them.
-    ///
-    /// # Errors
-    /// Those of reading the first page headers.
-    pub(crate) fn needs_whole_pages(&self) -> ParquetResult<bool> {
-        if self.defers_checksums {
-            return Ok(false);
-        }
-        for WalkedChunk { chunk, .. } in self.chunks.iter() {
-            if chunk.checksums(&self.file)? == Checksums::Present {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Takes the first error out, with `place` for one of the system: the Parquet and Arrow
@@ -201,21 +173,6 @@ impl ChunkReader for CheckedFile {
 }
 
 impl CheckedFile {
-    /// Checks the header of the page at `start`, if `head`, the first bytes there, hold it: the
-    /// Parquet crate reads both at once by an offset index.
-    ///
-    /// # Errors
-    /// [`Error::BadData`] in an external error.
-    pub(crate) fn check_head(&self, start: u64, head: &[u8]) -> ParquetResult<()> {
-        match self.chunk_at(start) {
-            Some(found) if found.chunk.has_page_locations() => {
-                let checked = found.chunk.check_header(start, head).map_err(external);
-                checked.inspect_err(|error| self.record(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Keeps a copy of an error of ours, of which the crates would leave the text.
     fn record(&self, error: &ParquetError) {
         if let ParquetError::External(source) = error

@@ -176,20 +176,6 @@ impl ColumnChunk {
         Ok(())
     }
 
-    /// Checks the header of the page at `start`, of which `head` are the first bytes.
-    ///
-    /// # Errors
-    /// [`Error::BadData`] with file, row group, column and page.
-    pub(super) fn check_header(&self, start: u64, head: &[u8]) -> Result<()> {
-        let Some(page) = self.page_at(start, head) else { return Ok(()) };
-        let mut walk = PageWalk::from(page);
-        match PageHeader::parse(head) {
-            Parsed::Complete(header, length) => walk.enter(&self.facts, &header, length).map(drop),
-            Parsed::Incomplete => Ok(()),
-            Parsed::Invalid => Err(walk.unreadable(&self.facts)),
-        }
-    }
-
     /// The name of the page at `start`. None where that is no page's start.
     fn page_at(&self, start: u64, bytes: &[u8]) -> Option<PageName> {
         match self.page_number(start) {

@@ -16,6 +16,7 @@ mod open;
 mod page_checker;
 mod page_header;
 mod page_walk;
+mod raw_pages;
 mod thrift;
 
 pub(crate) use checked_file::CheckedFile;
@@ -29,3 +30,5 @@ pub(crate) use footer::{check_footer, check_footer_bytes};
 pub use open::Input;
 pub(crate) use open::not_parquet;
 pub(crate) use page_checker::Checksums;
+pub(crate) use page_header::PageHeader;
+pub(crate) use raw_pages::{RawPage, RawPages};

@@ -17,7 +17,7 @@ pub(super) enum PageKind {
 
 /// The header of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PageHeader {
+pub(crate) struct PageHeader {
     pub(super) kind: PageKind,
     /// Bytes of the page behind its header.
     pub(super) stored_bytes: u32,
@@ -26,16 +26,16 @@ pub(super) struct PageHeader {
     /// CRC-32 of the stored bytes.
     pub(super) checksum: Option<u32>,
     /// Values of a data page, nulls included, or of a dictionary page.
-    pub(super) values: Option<u32>,
+    pub(crate) values: Option<u32>,
     /// Rows of a data page of version 2.
     pub(super) rows: Option<u32>,
     /// Parquet's number of a data page's encoding.
-    pub(super) encoding: Option<u32>,
+    pub(crate) encoding: Option<u32>,
     /// Parquet's numbers of the encodings of definition and repetition levels, in a page of
     /// version 1.
-    pub(super) level_encodings: Option<[u32; 2]>,
+    pub(crate) level_encodings: Option<[u32; 2]>,
     /// Bytes of repetition and definition levels in front of the values, in a page of version 2.
-    pub(super) level_bytes: Option<[u32; 2]>,
+    pub(crate) level_bytes: Option<[u32; 2]>,
     /// Whether a page of version 2 is compressed, where its column chunk is.
     pub(super) is_compressed: bool,
 }

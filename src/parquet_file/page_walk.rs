@@ -37,7 +37,7 @@ impl ChunkFacts {
         header.checksum.filter(|_| !self.ignores_checksums)
     }
 
-    fn is_compressed(&self) -> bool {
+    pub(super) fn is_compressed(&self) -> bool {
         self.codec != Compression::UNCOMPRESSED
     }
 

@@ -26,6 +26,17 @@ pub enum Float {
     F64,
 }
 
+impl Float {
+    /// Bytes of a value.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
 /// The layout of a column with one embedding in each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmbeddingLayout {

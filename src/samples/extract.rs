@@ -171,7 +171,7 @@ pub(super) fn mark_non_finite(values: &[f32], dim: usize, invalid: &mut Vec<(usi
 /// Whether all values are finite. Adding one to an exponent of all ones carries
 /// into the sign bit; and, add and or vectorise on any processor, where a
 /// comparison that may leave the loop does not.
-fn is_finite(values: &[f32]) -> bool {
+pub(super) fn is_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     const ONE: u32 = 0x0080_0000;
     let all = values.iter().fold(0, |all, value| all | ((value.to_bits() & EXPONENT) + ONE));

@@ -28,6 +28,7 @@ pub use label::LabelIndex;
 pub use label_source::FolderLabel;
 pub use label_type::{LabelPlace, LabelType};
 pub use pages::embedding_data::ReadBuffers;
+pub use pages::read_ahead::{PageJob, ReadAhead};
 pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddings, obvious_label};
 pub use roles::{ColumnRequest, Roles};
 pub use row_key::{check_key_type, key_hashes};

@@ -14,8 +14,9 @@ use super::embedding_type::EmbeddingType;
 use super::extract::extract;
 use super::label_source::FolderLabel;
 use super::label_type::LabelPlace;
-use super::pages::ListPageReader;
+use super::pages::EmbeddingPageReader;
 use super::pages::embedding_data::EmbeddingData;
+use super::pages::read_ahead::ReadAhead;
 use super::probe;
 use super::roles::{ColumnRequest, EmbeddingColumn, NamedColumn, Roles, ValueSource};
 
@@ -54,13 +55,14 @@ impl Source {
         &self.roles
     }
 
-    /// Whether the reader reads page headers and levels only, which is little work, and the
-    /// embeddings are read by [`DeferredSamples::read`].
+    /// Whether the reader locates the embeddings of a batch, which is little work; they are read by
+    /// [`DeferredSamples::read`], and decompressed before that by those who take jobs of [`ReadAhead`].
     pub fn defers_reading(&self) -> bool {
         let Roles { x1, x2, .. } = &self.roles;
-        [x1, x2]
-            .iter()
-            .all(|embedding| ListPageReader::defers_reading(&self.input, embedding.column.position))
+        let defers = |embedding: &EmbeddingColumn| {
+            EmbeddingPageReader::defers_reading(&self.input, embedding.column.position, embedding.dim)
+        };
+        defers(x1) && defers(x2)
     }
 
     /// Reads rows of a row group in batches of `batch_rows` (the last may be shorter). Where
@@ -68,7 +70,13 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
-    pub fn read(&self, row_group: usize, rows: Range<usize>, batch_rows: usize) -> Result<SampleReader> {
+    pub fn read(
+        &self,
+        row_group: usize,
+        rows: Range<usize>,
+        batch_rows: usize,
+        read_ahead: &ReadAhead,
+    ) -> Result<SampleReader> {
         let open = |column: &NamedColumn| {
             ColumnReader::open(
                 &self.input,
@@ -81,7 +89,15 @@ impl Source {
         };
         let open_embedding = |embedding: &EmbeddingColumn| -> Result<EmbeddingReader> {
             let EmbeddingColumn { column, kind, dim } = embedding;
-            Ok(match ListPageReader::open(&self.input, column.position, *dim, row_group, rows.start)? {
+            let pages = EmbeddingPageReader::open(
+                &self.input,
+                column.position,
+                *dim,
+                row_group,
+                rows.start,
+                read_ahead,
+            );
+            Ok(match pages? {
                 Some(pages) => EmbeddingReader::Pages(Box::new(pages)),
                 None => EmbeddingReader::Arrow(Box::new(open(column)?), *kind, *dim),
             })
@@ -137,6 +153,12 @@ pub struct SampleReader {
 }
 
 impl SampleReader {
+    /// Whether all pages of the embeddings were located, so that those of another row group may be.
+    pub fn is_read_ahead(&mut self) -> bool {
+        // Errors are those of the next batch, too.
+        [Some(&mut self.x1), self.x2.as_mut()].into_iter().flatten().all(EmbeddingReader::is_read_ahead)
+    }
+
     fn next_batch(&mut self, rows: usize) -> Result<DeferredSamples> {
         let x1 = self.x1.read(rows)?;
         let x2 = self.x2.as_mut().map(|reader| reader.read(rows)).transpose()?;
@@ -190,14 +212,20 @@ impl ValueReader {
     }
 }
 
-/// The reader of one embedding column of a row group: by pages, where it is a list of f32
-/// without encryption, else Arrow's.
+/// The reader of one embedding column of a row group: by pages, where it can be, else Arrow's.
 enum EmbeddingReader {
-    Pages(Box<ListPageReader>),
+    Pages(Box<EmbeddingPageReader>),
     Arrow(Box<ColumnReader>, EmbeddingType, usize),
 }
 
 impl EmbeddingReader {
+    fn is_read_ahead(&mut self) -> bool {
+        match self {
+            Self::Pages(pages) => pages.is_read_ahead().unwrap_or(false),
+            Self::Arrow(..) => false,
+        }
+    }
+
     fn read(&mut self, rows: usize) -> Result<EmbeddingData> {
         match self {
             Self::Pages(pages) => pages.read(rows),

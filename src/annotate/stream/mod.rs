@@ -18,7 +18,7 @@ use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
 use crate::printable::{shown, without_secrets};
 use crate::provenance::{Identity, InputOrigin, Provenance};
-use crate::samples::Roles;
+use crate::samples::{ReadAhead, Roles};
 use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
 
 use self::join::{BatchJoiner, JoinedStream};
@@ -29,7 +29,7 @@ use super::rejects::Rejects;
 use super::row_origin::{Groups, RowOrigin};
 use super::run::{RequestedColumns, Run};
 use super::summary::{Outcome, ResumedWork, Summary};
-use super::workers::{self, Control, Prefetch};
+use super::workers::{self, Control, Prefetch, Schedule};
 
 /// The row groups of a file that is made of a stream, as they are encoded: a quarter of
 /// the memory within these bounds, since the writer holds one.
@@ -195,7 +195,9 @@ impl StreamOutputs {
         let constants = run.constants(&columns.computed);
         let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
         let sink = |done| joiner.take(done);
-        workers::run(splitter, Prefetch::Thread, sessions, &constants, run.queue(), control, sink)?;
+        let schedule =
+            Schedule { prefetch: Prefetch::Thread, read_ahead: &ReadAhead::none(), queue: run.queue() };
+        workers::run(splitter, schedule, sessions, &constants, control, sink)?;
         joiner.finish()
     }
 }

@@ -2,25 +2,22 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-use parquet::basic::Encoding;
+use half::f16;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::FloatType;
+use parquet::data_type::{DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType};
 use parquet::errors::Result as ParquetResult;
-use parquet::schema::types::ColumnDescPtr;
 
-/// The dictionary page of a column chunk; the crate's [`Page`] cannot be cloned.
-pub(super) struct Dictionary {
-    pub(super) bytes: Bytes,
-    pub(super) values: u32,
-    pub(super) encoding: Encoding,
-    pub(super) sorted: bool,
-}
+use crate::parquet_file::catch_panics;
+use crate::samples::embedding_type::Float;
+
+use super::dictionary::Dictionary;
+use super::leaf::EmbeddingLeaf;
+use super::page_values::to_f32;
 
 /// A decoded page: a pair of levels for each element, null element, null list and empty
 /// list; a value for each element.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct DecodedLevels {
     pub(super) repetition: Vec<i16>,
     pub(super) definition: Vec<i16>,
@@ -29,22 +26,97 @@ pub(super) struct DecodedLevels {
 
 /// Decodes a page of any encoding.
 pub(super) fn decode(
-    column: &ColumnDescPtr,
+    leaf: &EmbeddingLeaf,
     dictionary: Option<&Dictionary>,
-    page: Page,
+    page: &Page,
 ) -> ParquetResult<DecodedLevels> {
-    let dictionary = dictionary.map(|dictionary| Page::DictionaryPage {
-        buf: dictionary.bytes.clone(),
-        num_values: dictionary.values,
-        encoding: dictionary.encoding,
-        is_sorted: dictionary.sorted,
-    });
-    let pages = PagesInMemory(dictionary.into_iter().chain([page]).collect());
-    let mut reader = ColumnReaderImpl::<FloatType>::new(column.clone(), Box::new(pages));
-    let mut levels = DecodedLevels::default();
-    let DecodedLevels { repetition, definition, values } = &mut levels;
-    reader.read_records(usize::MAX, Some(definition), Some(repetition), values)?;
-    Ok(levels)
+    let pages = || PagesInMemory(dictionary.map(Dictionary::page).into_iter().chain([same(page)]).collect());
+    catch_panics(|| match (leaf.is_whole_row, leaf.float) {
+        (false, Float::F16) => read::<FixedLenByteArrayType, _>(leaf, pages(), |values| values.map(half)),
+        (false, Float::F32) => read::<FloatType, _>(leaf, pages(), |values| values),
+        (false, Float::F64) => read::<DoubleType, _>(leaf, pages(), |values| values.map(to_f32)),
+        (true, _) => read::<FixedLenByteArrayType, _>(leaf, pages(), |values| {
+            values.flat_map(|value| floats(&value).collect::<Vec<_>>())
+        }),
+    })
+    .map(|levels| if leaf.is_whole_row { levels.of_elements(leaf) } else { levels })
+}
+
+fn read<T: DataType, V: Iterator<Item = f32>>(
+    leaf: &EmbeddingLeaf,
+    pages: PagesInMemory,
+    convert: impl FnOnce(std::vec::IntoIter<T::T>) -> V,
+) -> ParquetResult<DecodedLevels> {
+    let mut reader = ColumnReaderImpl::<T>::new(leaf.column.clone(), Box::new(pages));
+    let (mut repetition, mut definition, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    reader.read_records(usize::MAX, Some(&mut definition), Some(&mut repetition), &mut values)?;
+    Ok(DecodedLevels { repetition, definition, values: convert(values.into_iter()).collect() })
+}
+
+impl DecodedLevels {
+    /// The levels of elements, from those of values that are whole rows.
+    fn of_elements(self, leaf: &EmbeddingLeaf) -> Self {
+        let mut of_elements = Self { values: self.values, ..Self::default() };
+        let values = of_elements.values.len() / leaf.dim;
+        let definition = if leaf.max_level() == 0 { vec![0; values] } else { self.definition };
+        for level in definition {
+            let elements = if level == leaf.max_level() { leaf.dim } else { 1 };
+            of_elements.repetition.extend((0..elements).map(|element| i16::from(element > 0)));
+            of_elements.definition.extend(std::iter::repeat_n(level, elements));
+        }
+        of_elements
+    }
+}
+
+fn half(value: FixedLenByteArray) -> f32 {
+    value.data().first_chunk::<2>().map_or(f32::NAN, |bytes| f16::from_le_bytes(*bytes).to_f32())
+}
+
+fn floats(value: &FixedLenByteArray) -> impl Iterator<Item = f32> {
+    value.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
+}
+
+/// The same page over the same bytes: the crate's [`Page`] cannot be cloned.
+fn same(page: &Page) -> Page {
+    match page {
+        Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, .. } => {
+            Page::DataPage {
+                buf: buf.clone(),
+                num_values: *num_values,
+                encoding: *encoding,
+                def_level_encoding: *def_level_encoding,
+                rep_level_encoding: *rep_level_encoding,
+                statistics: None,
+            }
+        }
+        Page::DataPageV2 {
+            buf,
+            num_values,
+            encoding,
+            num_nulls,
+            num_rows,
+            def_levels_byte_len,
+            rep_levels_byte_len,
+            is_compressed,
+            ..
+        } => Page::DataPageV2 {
+            buf: buf.clone(),
+            num_values: *num_values,
+            encoding: *encoding,
+            num_nulls: *num_nulls,
+            num_rows: *num_rows,
+            def_levels_byte_len: *def_levels_byte_len,
+            rep_levels_byte_len: *rep_levels_byte_len,
+            is_compressed: *is_compressed,
+            statistics: None,
+        },
+        Page::DictionaryPage { buf, num_values, encoding, is_sorted } => Page::DictionaryPage {
+            buf: buf.clone(),
+            num_values: *num_values,
+            encoding: *encoding,
+            is_sorted: *is_sorted,
+        },
+    }
 }
 
 /// A page reader over pages in memory.

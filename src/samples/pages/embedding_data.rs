@@ -1,31 +1,30 @@
-//! The embeddings of one column of a batch: loaded, or byte ranges of a file that the worker
-//! which computes the batch reads into its own buffers.
+//! The embeddings of one column of a batch: loaded, or segments of pages that the worker which computes
+//! the batch converts into its own buffers.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::buffer::{Buffer, MutableBuffer};
 
 use crate::error::{Place, Result};
 use crate::samples::batch::Samples;
-use crate::samples::extract::Embeddings;
-use crate::storage::io_errors;
+use crate::samples::extract::{Embeddings, mark_non_finite};
+use crate::storage::{SourceFile, io_errors};
 
-use super::header_reader::HeaderReader;
+use super::page_values::Segment;
 
 /// Embeddings of a batch.
 #[derive(Debug)]
 pub(in crate::samples) enum EmbeddingData {
     Loaded(Embeddings),
-    InFile(FileRanges),
+    Segments(Segments),
 }
 
-/// Embeddings that are plain floats in a file.
+/// Embeddings in pages.
 #[derive(Debug)]
-pub(in crate::samples) struct FileRanges {
-    pub(super) file: Arc<HeaderReader>,
-    /// Byte ranges, in the order of the rows.
-    pub(super) ranges: Vec<Range<u64>>,
+pub(in crate::samples) struct Segments {
+    pub(super) file: Arc<SourceFile>,
+    /// In the order of the rows.
+    pub(super) segments: Vec<Segment>,
     pub(super) dim: usize,
     pub(super) place: Place,
 }
@@ -36,20 +35,25 @@ pub struct ReadBuffers(Vec<MutableBuffer>);
 
 impl EmbeddingData {
     pub(in crate::samples) fn read(self, buffers: &mut ReadBuffers) -> Result<Embeddings> {
-        let FileRanges { file, ranges, dim, place } = match self {
+        let Segments { file, segments, dim, place } = match self {
             Self::Loaded(embeddings) => return Ok(embeddings),
-            Self::InFile(ranges) => ranges,
+            Self::Segments(segments) => segments,
         };
-        let lengths = ranges.iter().map(|range| (range.end - range.start) as usize);
-        let mut buffer = buffers.take(lengths.clone().sum());
-        let mut rest = buffer.as_slice_mut();
-        for (range, length) in ranges.iter().zip(lengths) {
-            let (bytes, behind) = rest.split_at_mut(length);
-            let read = file.file().read_exact(range.start, bytes);
-            read.map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
+        let lengths = segments.iter().map(|segment| segment.elements.len());
+        let mut buffer = buffers.take(lengths.clone().sum::<usize>() * size_of::<f32>());
+        let mut rest = buffer.typed_data_mut::<f32>();
+        let mut all_finite = true;
+        for (segment, length) in segments.iter().zip(lengths) {
+            let (values, behind) = rest.split_at_mut(length);
+            let read = segment.read(values, &file);
+            all_finite &= read.map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
             rest = behind;
         }
-        Ok(Embeddings::dense(Buffer::from(buffer).into(), dim))
+        let mut invalid = Vec::new();
+        if !all_finite {
+            mark_non_finite(buffer.typed_data(), dim, &mut invalid);
+        }
+        Ok(Embeddings { values: Buffer::from(buffer).into(), invalid })
     }
 }
 

@@ -1,52 +1,46 @@
-//! A page reader for columns of lists of f32. Arrow's reader decodes three numbers for
-//! every float (a repetition level, a definition level and the value), although the levels
-//! of a page of embeddings repeat. Here a regular page, of lists of the models' dimension,
-//! none of them null, is copied without decoding; where it is not compressed, it is not
-//! even read, but the byte range of its floats is returned (zero-copy). Every other page
-//! goes through the Parquet crate's own decoders, and its rows are assembled from the
-//! levels.
+//! A page reader for columns of embeddings: lists of f16, f32 and f64, and fixed-size binary. Arrow's
+//! reader decodes three numbers for every element (a repetition level, a definition level and the
+//! value), although the levels of a page of embeddings repeat. Here a regular page, of lists of the
+//! models' dimension, none of them null, is recognised by its encoded levels, and its values are
+//! converted by the worker that computes them; where the page is not compressed, they are not even read
+//! before that. Every other page goes through the Parquet crate's own decoders, and its rows are
+//! assembled from the levels.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
-use parquet::basic::{Repetition, Type as PhysicalType};
-use parquet::errors::Result as ParquetResult;
-use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::schema::types::ColumnDescPtr;
-
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{CheckedFile, Input, catch_panics};
-use crate::storage::io_errors;
+use crate::parquet_file::{Input, RawPages};
+use crate::storage::{SourceFile, io_errors};
 
-use self::embedding_data::{EmbeddingData, FileRanges};
-use self::header_reader::HeaderReader;
-use self::page_source::{NextPage, PageSource};
-use self::regular_page::{PageValues, RegularPage};
+use self::embedding_data::{EmbeddingData, Segments};
+use self::leaf::EmbeddingLeaf;
+use self::page_source::{NextPage, PageSource, RegularPage};
+use self::page_values::Segment;
+use self::read_ahead::ReadAhead;
 use self::row_assembler::RowAssembler;
-use super::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
 use super::extract::{Embeddings, mark_non_finite};
 
 mod decoded;
+mod dictionary;
 pub(super) mod embedding_data;
-mod header_reader;
+mod lazy_page;
+mod leaf;
 mod levels;
 mod page_source;
-mod regular_page;
+mod page_values;
+pub(super) mod read_ahead;
 mod row_assembler;
 
-/// Reads a column chunk of lists of f32 as embeddings of one dimension.
-pub(super) struct ListPageReader {
+/// Reads a column chunk of embeddings of one dimension.
+pub(super) struct EmbeddingPageReader {
     pages: PageSource,
-    /// Definition level of an empty list that is not null.
-    empty_level: i16,
     rows: RowAssembler,
     place: Place,
 }
 
-impl ListPageReader {
-    /// Opens a column chunk at row `first_row`. None where the column is no list
-    /// of f32, or is encrypted, and Arrow's reader has to read it.
+impl EmbeddingPageReader {
+    /// Opens a column chunk at row `first_row`. None where Arrow's reader has to read the column: it is
+    /// encrypted, or none of the types above.
     ///
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
@@ -56,44 +50,33 @@ impl ListPageReader {
         dim: usize,
         row_group: usize,
         first_row: usize,
+        read_ahead: &ReadAhead,
     ) -> Result<Option<Self>> {
-        let field = input.schema().field(position);
-        let Some((leaf, column)) = list_leaf(input, position, field.data_type()) else { return Ok(None) };
-        let place = input.place().row_group(row_group).column(field.name());
-        let metadata = input.metadata();
-        let group = metadata.row_group(row_group);
-        if group.column(leaf).crypto_metadata().is_some() {
-            return Ok(None);
-        }
-        let locations = metadata.offset_index().and_then(|all| all.get(row_group)?.get(leaf));
-        let locations = locations.map(|index| index.page_locations().clone());
-        let (chunk, rows) = (group.column(leaf), input.rows_in(row_group));
-        let file = CheckedFile::of_column(input, row_group, position);
-        let pages = catch_panics(|| PageSource::new(file, dim, column, chunk, rows, locations))
-            .map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
-        let root = metadata.file_metadata().schema().get_fields().get(position);
-        let is_optional = root.is_some_and(|root| root.get_basic_info().repetition() == Repetition::OPTIONAL);
-        let empty_level = i16::from(is_optional);
-        let mut lists = Self { pages, empty_level, rows: RowAssembler::new(dim), place };
-        catch_panics(|| lists.skip(first_row))
-            .map_err(|error| io_errors::parquet(lists.place.clone(), "read", error))?;
-        Ok(Some(lists))
+        let Some(leaf) = EmbeddingLeaf::of(input, position, dim) else { return Ok(None) };
+        let Some(pages) = RawPages::of(input, row_group, leaf.position) else { return Ok(None) };
+        let place = input.place().row_group(row_group).column(input.schema().field(position).name());
+        let pages = PageSource::new(pages, leaf, input.rows_in(row_group), read_ahead.clone());
+        let mut reader = Self { pages, rows: RowAssembler::new(dim), place };
+        reader.skip(first_row)?;
+        reader.pages.read_ahead()?;
+        Ok(Some(reader))
     }
 
-    /// Whether only page headers and levels of a column are read, and its values are deferred,
-    /// as they are for most pages of plain values without compression in a local file.
-    pub(super) fn defers_reading(input: &Input, position: usize) -> bool {
-        let leaf = list_leaf(input, position, input.schema().field(position).data_type());
-        let defers = |chunk: &ColumnChunkMetaData| {
-            chunk.crypto_metadata().is_none() && HeaderReader::can_read_in_part(input.file(), chunk)
+    /// Whether batches of a column are located by page headers and levels, which is little work, and
+    /// pages are decompressed by those who help.
+    pub(super) fn defers_reading(input: &Input, position: usize, dim: usize) -> bool {
+        let leaf = EmbeddingLeaf::of(input, position, dim);
+        let is_local = matches!(input.file(), SourceFile::Local(_));
+        let is_plain = |leaf: &EmbeddingLeaf| {
+            let groups = input.metadata().row_groups().iter();
+            groups.clone().all(|group| group.column(leaf.position).crypto_metadata().is_none())
         };
-        let groups = input.metadata().row_groups();
-        leaf.is_some_and(|(leaf, _)| groups.iter().all(|group| defers(group.column(leaf))))
-            && (0..groups.len()).all(|row_group| {
-                // Their checksums are compared before they are used.
-                let file = CheckedFile::of_column(input, row_group, position);
-                file.needs_whole_pages().is_ok_and(|whole| !whole)
-            })
+        is_local && leaf.as_ref().is_some_and(is_plain)
+    }
+
+    /// Whether all pages were located, and those of another row group may be.
+    pub(super) fn is_read_ahead(&mut self) -> Result<bool> {
+        self.pages.is_read_ahead()
     }
 
     /// The next `rows` rows.
@@ -101,23 +84,20 @@ impl ListPageReader {
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
     pub(super) fn read(&mut self, rows: usize) -> Result<EmbeddingData> {
-        let place = self.place.clone();
-        let ranges = catch_panics(|| self.find_ranges(rows))
-            .map_err(|e| io_errors::parquet(place.clone(), "read", e))?;
-        if let Some(ranges) = ranges {
-            let (file, dim) = (Arc::clone(self.pages.file()), self.rows.dim);
-            return Ok(EmbeddingData::InFile(FileRanges { file, ranges, dim, place }));
+        if let Some(segments) = self.find_segments(rows)? {
+            let (file, dim, place) = (Arc::clone(self.pages.file()), self.rows.dim, self.place.clone());
+            return Ok(EmbeddingData::Segments(Segments { file, segments, dim, place }));
         }
         self.rows.reserve(rows);
         while self.rows.complete < rows && !self.is_at_end() {
-            catch_panics(|| self.advance(rows)).map_err(|e| io_errors::parquet(place.clone(), "read", e))?;
+            self.advance(rows)?;
         }
         if self.rows.complete < rows {
             let what = format!(
                 "holds {} rows where the footer promises {rows}; write the file again",
                 self.rows.complete
             );
-            return Err(Error::bad_data(place, what));
+            return Err(Error::bad_data(self.place.clone(), what));
         }
         let (values, mut invalid) = self.rows.take(rows);
         let others = invalid.len();
@@ -132,14 +112,14 @@ impl ListPageReader {
         self.pages.is_at_end() && self.rows.open_row.is_none()
     }
 
-    /// The byte ranges of the next `rows` rows in the file, if all of them are in regular
-    /// pages that were read in part. Otherwise the ranges found so far are read and assembled.
-    fn find_ranges(&mut self, rows: usize) -> ParquetResult<Option<Vec<Range<u64>>>> {
+    /// The segments of pages that are the next `rows` rows, if all of these pages are regular. Otherwise
+    /// the segments found so far are read and assembled.
+    fn find_segments(&mut self, rows: usize) -> Result<Option<Vec<Segment>>> {
         if !self.rows.is_empty() {
             return Ok(None);
         }
-        let mut wanted = (rows * self.rows.dim * 4) as u64;
-        let (mut ranges, mut element_offset) = (Vec::new(), 0);
+        let mut wanted = rows * self.rows.dim;
+        let (mut segments, mut element_offset) = (Vec::new(), 0);
         loop {
             self.pages.load(element_offset)?;
             match &mut self.pages.next {
@@ -147,46 +127,46 @@ impl ListPageReader {
                 Some(NextPage::Regular(RegularPage { element_offset: 0, .. }) | NextPage::End)
                     if wanted == 0 =>
                 {
-                    return Ok(Some(ranges));
+                    return Ok(Some(segments));
                 }
-                Some(NextPage::Regular(RegularPage {
-                    values: PageValues::InFile(range),
-                    element_offset: next,
-                })) if wanted > 0 => {
-                    let taken = wanted.min(range.end - range.start);
-                    ranges.push(range.start..range.start + taken);
-                    range.start += taken;
-                    wanted -= taken;
-                    *next = (*next + (taken / 4) as usize) % self.rows.dim;
-                    element_offset = *next;
-                    if range.is_empty() {
+                Some(NextPage::Regular(page)) if wanted > 0 => {
+                    let taken = page.segment.split_to(wanted);
+                    wanted -= taken.elements.len();
+                    element_offset = (page.element_offset + taken.elements.len()) % self.rows.dim;
+                    page.element_offset = element_offset;
+                    segments.push(taken);
+                    if page.segment.elements.is_empty() {
                         self.pages.next = None;
                     }
                 }
                 _ => {
-                    self.append_ranges(ranges)?;
+                    self.append_segments(segments)?;
                     return Ok(None);
                 }
             }
         }
     }
 
-    /// Reads byte ranges of regular pages and assembles their rows.
-    fn append_ranges(&mut self, ranges: Vec<Range<u64>>) -> ParquetResult<()> {
-        for range in ranges {
-            let values = PageValues::InFile(range);
-            let mut page = RegularPage { values, element_offset: self.rows.element_offset() };
-            while page.values.bytes() > 0 {
-                let more = page.values.bytes() as usize / 4 / self.rows.dim + 2;
-                self.rows.append_regular(&mut page, self.rows.complete + more, self.pages.file())?;
+    /// Assembles the rows of segments of regular pages.
+    fn append_segments(&mut self, segments: Vec<Segment>) -> Result<()> {
+        for segment in segments {
+            let mut page = RegularPage { segment, element_offset: self.rows.element_offset() };
+            while !page.segment.elements.is_empty() {
+                let more = page.segment.elements.len() / self.rows.dim + 2;
+                self.append_regular(&mut page, self.rows.complete + more)?;
             }
         }
         Ok(())
     }
 
+    fn append_regular(&mut self, page: &mut RegularPage, wanted: usize) -> Result<()> {
+        let appended = self.rows.append_regular(page, wanted, self.pages.file());
+        appended.map_err(|error| io_errors::parquet(self.place.clone(), "read", error))
+    }
+
     /// Skips rows; whole pages at once where the page header or the offset index has their
     /// number of rows.
-    fn skip(&mut self, rows: usize) -> ParquetResult<()> {
+    fn skip(&mut self, rows: usize) -> Result<()> {
         let mut left = rows;
         while left > self.rows.complete && !self.is_at_end() {
             let skipped = self.pages.skip_page(self.rows.is_empty().then_some(left))?;
@@ -200,18 +180,19 @@ impl ListPageReader {
     }
 
     /// Assembles more rows, until there are `wanted` or a page is at its end.
-    fn advance(&mut self, wanted: usize) -> ParquetResult<()> {
+    fn advance(&mut self, wanted: usize) -> Result<()> {
         self.pages.load(self.rows.element_offset())?;
         match self.pages.next.take() {
             Some(NextPage::Regular(mut page)) => {
-                self.rows.append_regular(&mut page, wanted, self.pages.file())?;
-                if page.values.bytes() > 0 {
+                self.append_regular(&mut page, wanted)?;
+                if !page.segment.elements.is_empty() {
                     self.pages.next = Some(NextPage::Regular(page));
                 }
             }
-            Some(NextPage::General(page)) => {
-                let levels = self.pages.decode(page)?;
-                self.rows.append_decoded(&levels, self.empty_level, self.pages.max_level())?;
+            Some(NextPage::General(levels)) => {
+                let (empty_level, max_level) = (self.pages.leaf().empty_level, self.pages.leaf().max_level());
+                let appended = self.rows.append_decoded(&levels, empty_level, max_level);
+                appended.map_err(|error| io_errors::parquet(self.place.clone(), "read", error))?;
             }
             Some(NextPage::End) | None => {
                 self.rows.end_row();
@@ -220,22 +201,6 @@ impl ListPageReader {
         }
         Ok(())
     }
-}
-
-/// The leaf column of a top-level list of f32 and its position among the leaves.
-fn list_leaf(input: &Input, position: usize, data_type: &DataType) -> Option<(usize, ColumnDescPtr)> {
-    let kind = EmbeddingType::of(data_type)?;
-    if kind.item != Float::F32 || matches!(kind.layout, EmbeddingLayout::FixedSizeBinary(_)) {
-        return None;
-    }
-    let schema = input.metadata().file_metadata().schema_descr();
-    let mut leaves = (0..schema.num_columns()).filter(|leaf| schema.get_column_root_idx(*leaf) == position);
-    let leaf = leaves.next().filter(|_| leaves.next().is_none())?;
-    let column = schema.column(leaf);
-    let fits = column.physical_type() == PhysicalType::FLOAT
-        && column.max_rep_level() == 1
-        && (1..=3).contains(&column.max_def_level());
-    fits.then_some((leaf, column))
 }
 
 #[cfg(test)]

@@ -1,59 +1,78 @@
-//! A source of the pages of a column chunk, in order, each classified as regular or general.
+//! A source of the pages of a column chunk, in order, each classified as regular or general. It reads
+//! ahead: pages to decompress wait in a queue for those who help.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use parquet::column::page::{Page, PageReader};
-use parquet::errors::Result as ParquetResult;
-use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::page_index::offset_index::PageLocation;
-use parquet::file::serialized_reader::SerializedPageReader;
-use parquet::schema::types::ColumnDescPtr;
+use crate::error::{Error, Result};
+use crate::parquet_file::{RawPage, RawPages};
+use crate::storage::{SourceFile, io_errors};
 
-use crate::parquet_file::CheckedFile;
+use super::decoded::DecodedLevels;
+use super::dictionary::Dictionary;
+use super::lazy_page::{LazyPage, LoadedPage, LoadedValues};
+use super::leaf::EmbeddingLeaf;
+use super::levels::{all_max, all_regular};
+use super::page_values::{PageValues, Segment};
+use super::read_ahead::ReadAhead;
 
-use super::decoded::{self, DecodedLevels, Dictionary};
-use super::header_reader::{HeaderReader, PartialRead};
-use super::regular_page::{PageValues, RegularPage, value_range};
+/// Pages below this size are not left in the file.
+const MIN_IN_FILE_BYTES: u64 = 64 << 10;
+/// Bytes that are read of the levels of a page: some, and for each list a few runs.
+const LEVEL_BYTES: u64 = 4 << 10;
+const LIST_LEVEL_BYTES: u64 = 8;
 
 /// Loads the pages of a column chunk.
 pub(super) struct PageSource {
-    pages: SerializedPageReader<HeaderReader>,
-    file: Arc<HeaderReader>,
-    column: ColumnDescPtr,
-    dim: usize,
-    dictionary: Option<Dictionary>,
+    pages: RawPages,
+    leaf: Arc<EmbeddingLeaf>,
+    rows: usize,
+    dictionary: Option<Arc<Dictionary>>,
+    read_ahead: ReadAhead,
+    /// Pages behind `next`.
+    ahead: VecDeque<Ahead>,
+    ahead_bytes: u64,
     /// The next page, once it is loaded.
     pub(super) next: Option<NextPage>,
+}
+
+/// A page that was located.
+enum Ahead {
+    /// Values that may stay in the file, at these bytes behind the page's header.
+    InFile(RawPage, Range<u64>),
+    Lazy(Arc<LazyPage>),
 }
 
 /// The page behind the assembled rows.
 pub(super) enum NextPage {
     Regular(RegularPage),
-    /// A page that has to be decoded.
-    General(Page),
+    /// A page whose rows have to be assembled.
+    General(DecodedLevels),
     End,
 }
 
+/// The unread part of a page of lists of the models' dimension, none of them null.
+pub(super) struct RegularPage {
+    pub(super) segment: Segment,
+    /// The position of the first element in its list.
+    pub(super) element_offset: usize,
+}
+
 impl PageSource {
-    /// The pages of a column chunk of lists of `dim` floats, in a row group of `rows` rows.
-    pub(super) fn new(
-        file: CheckedFile,
-        dim: usize,
-        column: ColumnDescPtr,
-        chunk: &ColumnChunkMetaData,
-        rows: usize,
-        locations: Option<Vec<PageLocation>>,
-    ) -> ParquetResult<Self> {
-        let file = Arc::new(HeaderReader::new(file, dim, chunk)?);
-        let pages = SerializedPageReader::new(Arc::clone(&file), chunk, rows, locations)?;
-        Ok(Self { pages, file, column, dim, dictionary: None, next: None })
+    /// The pages of a leaf's column chunk, in a row group of `rows` rows.
+    pub(super) fn new(pages: RawPages, leaf: EmbeddingLeaf, rows: usize, read_ahead: ReadAhead) -> Self {
+        let (dictionary, leaf) = (None, Arc::new(leaf));
+        let (ahead, ahead_bytes) = (VecDeque::new(), 0);
+        Self { pages, leaf, rows, dictionary, read_ahead, ahead, ahead_bytes, next: None }
     }
 
-    /// The file.
-    pub(super) fn file(&self) -> &Arc<HeaderReader> {
-        &self.file
+    pub(super) fn file(&self) -> &Arc<SourceFile> {
+        self.pages.file()
+    }
+
+    pub(super) fn leaf(&self) -> &EmbeddingLeaf {
+        &self.leaf
     }
 
     /// Whether all pages were loaded and taken.
@@ -61,86 +80,169 @@ impl PageSource {
         matches!(self.next, Some(NextPage::End))
     }
 
+    /// Whether all pages were located.
+    pub(super) fn is_read_ahead(&mut self) -> Result<bool> {
+        Ok(self.pages.peek()?.is_none())
+    }
+
     /// Skips the next page if it is not loaded, and the page header or the offset index has
     /// its number of rows, at most `most`. Returns that number. Without `most` none is skipped.
-    pub(super) fn skip_page(&mut self, most: Option<usize>) -> ParquetResult<Option<usize>> {
-        let rows = match self.pages.peek_next_page()? {
-            Some(next) if !next.is_dict && self.next.is_none() => {
-                next.num_rows.filter(|rows| most.is_some_and(|most| *rows <= most))
-            }
-            _ => None,
-        };
+    pub(super) fn skip_page(&mut self, most: Option<usize>) -> Result<Option<usize>> {
+        if self.next.is_some() || !self.ahead.is_empty() {
+            return Ok(None);
+        }
+        self.take_other_pages()?;
+        let rows = self.pages.peek()?.and_then(RawPage::rows);
+        let rows = rows.filter(|rows| most.is_some_and(|most| *rows <= most));
         if rows.is_some() {
-            self.pages.skip_next_page()?;
+            self.pages.take()?;
         }
         Ok(rows)
     }
 
     /// Loads the next page, unless it is loaded. It counts as regular if its first value is
     /// element `element_offset` of a list.
-    pub(super) fn load(&mut self, element_offset: usize) -> ParquetResult<()> {
-        while self.next.is_none() {
-            let Some(page) = self.pages.get_next_page()? else {
-                self.next = Some(NextPage::End);
-                break;
-            };
-            // Directly after `get_next_page`, which calls `get_bytes` once for each page that it
-            // returns: a note taken later, or not at all, would be attributed to another page.
-            let partial = self.file.take_partial_read();
-            if let Some(range) = partial.and_then(|read| self.range_in_file(&page, read, element_offset)) {
-                let values = PageValues::InFile(range);
-                self.next = Some(NextPage::Regular(RegularPage { values, element_offset }));
-                break;
+    pub(super) fn load(&mut self, element_offset: usize) -> Result<()> {
+        if self.next.is_some() {
+            return Ok(());
+        }
+        if self.ahead.is_empty() {
+            self.locate()?;
+        }
+        let page = self.ahead.pop_front();
+        if let Some(page) = &page {
+            self.ahead_bytes -= page.memory_bytes();
+        }
+        self.read_ahead()?;
+        self.next = Some(match page {
+            None => NextPage::End,
+            Some(Ahead::InFile(page, body)) => match self.left_in_file(&page, &body, element_offset)? {
+                Some(regular) => NextPage::Regular(regular),
+                None => self.classify(&self.lazy(page, true)?, element_offset)?,
+            },
+            Some(Ahead::Lazy(page)) => self.classify(&page, element_offset)?,
+        });
+        Ok(())
+    }
+
+    /// Locates pages, as far ahead as there is room for them.
+    pub(super) fn read_ahead(&mut self) -> Result<()> {
+        loop {
+            self.take_other_pages()?;
+            let Some(page) = self.pages.peek()? else { return Ok(()) };
+            let bytes = memory_bytes(page);
+            if !self.read_ahead.has_room(self.ahead.len(), self.ahead_bytes, bytes) {
+                return Ok(());
             }
-            let page = match partial {
-                Some(read) => with_bytes(page, self.file.read_whole(read)?),
-                None => page,
-            };
-            if let Page::DictionaryPage { buf, num_values, encoding, is_sorted } = page {
-                let values = num_values;
-                self.dictionary = Some(Dictionary { bytes: buf, values, encoding, sorted: is_sorted });
-                continue;
+            self.locate()?;
+        }
+    }
+
+    fn locate(&mut self) -> Result<()> {
+        self.take_other_pages()?;
+        let Some(page) = self.pages.take()? else { return Ok(()) };
+        let ahead = match page.usable_in_file() {
+            Some(body) if self.is_worth_leaving(&page, &body) => Ahead::InFile(page, body),
+            _ => {
+                let page = Arc::new(self.lazy(page, false)?);
+                self.read_ahead.push(&page);
+                Ahead::Lazy(page)
             }
-            let known = page.buffer().len();
-            let range = value_range(&page, &self.column, self.dim, element_offset, known);
-            self.next = Some(match range {
-                Some(range) => {
-                    let values = PageValues::InMemory(page.buffer().slice(range));
-                    NextPage::Regular(RegularPage { values, element_offset })
-                }
-                None => NextPage::General(page),
-            });
+        };
+        self.ahead_bytes += ahead.memory_bytes();
+        self.ahead.push_back(ahead);
+        Ok(())
+    }
+
+    /// Takes the dictionary, and pages of other kinds, in front of the next data page.
+    fn take_other_pages(&mut self) -> Result<()> {
+        while let Some(page) = self.pages.peek()?.filter(|page| !page.is_data()) {
+            if page.is_dictionary() {
+                let page = page.decompress(page.read()?)?;
+                self.dictionary = Dictionary::of(&self.leaf, page).map(Arc::new);
+            }
+            self.pages.take()?;
         }
         Ok(())
     }
 
-    /// Decodes a page with the dictionary of the column chunk.
-    pub(super) fn decode(&self, page: Page) -> ParquetResult<DecodedLevels> {
-        decoded::decode(&self.column, self.dictionary.as_ref(), page)
+    fn lazy(&self, page: RawPage, now: bool) -> Result<LazyPage> {
+        // A store's bytes are requested in order, by one thread.
+        let is_local = matches!(**self.file(), SourceFile::Local(_));
+        let bytes = if is_local || now { None } else { Some(page.read()?) };
+        Ok(LazyPage::new(page, bytes, &self.leaf, self.dictionary.as_ref(), self.rows))
     }
 
-    /// The highest definition level, that of an element which is not null.
-    pub(super) fn max_level(&self) -> i16 {
-        self.column.max_def_level()
+    fn classify(&self, page: &LazyPage, element_offset: usize) -> Result<NextPage> {
+        let LoadedPage { page: content, values } = page.take()?;
+        let (values, elements) = match values {
+            LoadedValues::Decoded(levels) => return Ok(NextPage::General(levels)),
+            LoadedValues::Dense(values, elements) => (values, elements),
+        };
+        let sections = self.leaf.sections(page.raw.header(), content.buffer());
+        let is_regular = self.leaf.is_whole_row
+            || sections.is_some_and(|sections| {
+                all_regular(sections.repetition_levels, self.leaf.dim, element_offset, elements)
+            });
+        Ok(match is_regular {
+            true => {
+                let segment = Segment { values, elements: 0..elements };
+                NextPage::Regular(RegularPage { segment, element_offset })
+            }
+            false => NextPage::General(page.decode(&content)?),
+        })
     }
 
-    /// The byte range in the file of the values of a page that was read in part, if it is
-    /// regular.
-    fn range_in_file(&self, page: &Page, read: PartialRead, element_offset: usize) -> Option<Range<u64>> {
-        // The page header may precede the page in the bytes that were read.
-        let header = read.length.checked_sub(page.buffer().len())?;
-        let known = read.known.checked_sub(header)?;
-        let range = value_range(page, &self.column, self.dim, element_offset, known)?;
-        let start = read.start + header as u64;
-        Some(start + range.start as u64..start + range.end as u64)
+    fn is_worth_leaving(&self, page: &RawPage, body: &Range<u64>) -> bool {
+        let length = body.end - body.start;
+        let is_plain = page.header().encoding == Some(0) && cfg!(target_endian = "little");
+        is_plain && length >= MIN_IN_FILE_BYTES && self.level_bytes(length) < length / 2
+    }
+
+    /// How many of a page's first bytes hold its levels, if it is regular.
+    fn level_bytes(&self, length: u64) -> u64 {
+        LEVEL_BYTES + length / (self.leaf.float.bytes() * self.leaf.dim) as u64 * LIST_LEVEL_BYTES
+    }
+
+    /// The values of a page in the file, if the page is regular: only its levels are read.
+    fn left_in_file(
+        &self,
+        page: &RawPage,
+        body: &Range<u64>,
+        element_offset: usize,
+    ) -> Result<Option<RegularPage>> {
+        let leaf = &self.leaf;
+        let length = body.end - body.start;
+        let mut head = vec![0; self.level_bytes(length).min(length) as usize];
+        let read = self.file().read_exact(body.start, &mut head);
+        read.map_err(|error| io_errors::parquet(page.place(), "read", error))?;
+        let Some(sections) = leaf.sections(page.header(), &head) else { return Ok(None) };
+        let count = page.header().values.unwrap_or(0) as usize;
+        let elements = count.saturating_mul(leaf.value_elements());
+        let max = u8::try_from(leaf.max_level()).map_err(|e| Error::Internal(e.to_string()))?;
+        let start = sections.values.start as u64;
+        let stored = (elements as u64).saturating_mul(leaf.float.bytes() as u64);
+        let is_regular = count > 0
+            && start.saturating_add(stored) <= length
+            && (leaf.is_whole_row
+                || all_regular(sections.repetition_levels, leaf.dim, element_offset, count))
+            && (max == 0 || all_max(sections.definition_levels, max, count));
+        let values = PageValues::InFile(body.start + start, leaf.float);
+        let segment = Segment { values, elements: 0..elements };
+        Ok(is_regular.then_some(RegularPage { segment, element_offset }))
     }
 }
 
-/// The same page with all of its bytes, which are the last of these.
-fn with_bytes(mut page: Page, bytes: Bytes) -> Page {
-    let start = bytes.len().saturating_sub(page.buffer().len());
-    let (Page::DataPage { buf, .. } | Page::DataPageV2 { buf, .. } | Page::DictionaryPage { buf, .. }) =
-        &mut page;
-    *buf = bytes.slice(start..);
-    page
+impl Ahead {
+    fn memory_bytes(&self) -> u64 {
+        match self {
+            Self::InFile(..) => 0,
+            Self::Lazy(page) => memory_bytes(&page.raw),
+        }
+    }
+}
+
+/// Memory of a page and of what is decoded from it: at most four bytes a value, where a dictionary has them.
+fn memory_bytes(page: &RawPage) -> u64 {
+    page.plain_bytes().max(u64::from(page.header().values.unwrap_or(0)) * 4)
 }

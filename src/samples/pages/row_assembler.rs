@@ -3,10 +3,10 @@
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use crate::samples::extract::InvalidEmbedding;
+use crate::storage::SourceFile;
 
 use super::decoded::DecodedLevels;
-use super::header_reader::HeaderReader;
-use super::regular_page::RegularPage;
+use super::page_source::RegularPage;
 
 /// The rows assembled so far.
 pub(super) struct RowAssembler {
@@ -56,7 +56,7 @@ impl RowAssembler {
         &mut self,
         page: &mut RegularPage,
         wanted: usize,
-        file: &HeaderReader,
+        file: &SourceFile,
     ) -> ParquetResult<()> {
         if page.element_offset == 0 {
             self.end_row();
@@ -65,16 +65,17 @@ impl RowAssembler {
         if rows == 0 {
             return Ok(());
         }
-        let most = ((rows * self.dim - page.element_offset) * 4) as u64;
-        let bytes = page.values.take(most.min(page.values.bytes()) as usize, file)?;
-        self.values.extend(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-        let read = page.element_offset + bytes.len() / 4;
+        let segment = page.segment.split_to(rows * self.dim - page.element_offset);
+        let start = self.values.len();
+        self.values.resize(start + segment.elements.len(), 0.0);
+        segment.read(self.values.get_mut(start..).unwrap_or_default(), file)?;
+        let read = page.element_offset + segment.elements.len();
         page.element_offset = read % self.dim;
         // The last list of a page may continue in the next page.
         let last = read.saturating_sub(1);
         self.complete += last / self.dim;
         self.open_row = Some(OpenRow { length: last % self.dim + 1, ..OpenRow::default() });
-        if page.values.bytes() > 0 {
+        if !page.segment.elements.is_empty() {
             self.end_row();
         }
         Ok(())

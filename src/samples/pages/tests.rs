@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, ListArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeListArray, ListArray, RecordBatch,
+};
 use arrow::compute::cast;
-use arrow::datatypes::{Field, Float32Type};
+use arrow::datatypes::{DataType, Field, Float32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
 use parquet::column::page::Page;
@@ -13,10 +15,18 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
 use crate::parquet_file::ColumnReader;
-use crate::samples::ReadBuffers;
+use crate::samples::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
 use crate::samples::extract::extract;
+use crate::samples::{PageJob, ReadBuffers};
 
+use super::page_values::PageValues;
 use super::*;
+
+impl EmbeddingLayout {
+    fn is_fixed(self) -> bool {
+        matches!(self, Self::FixedSizeList(_) | Self::FixedSizeBinary(_))
+    }
+}
 
 /// The content of a row of a generated file.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +59,9 @@ struct File {
     batch: usize,
     index: bool,
     layout: EmbeddingLayout,
+    float: Float,
     nullable: bool,
+    helped: bool,
 }
 
 prop_compose! {
@@ -74,8 +86,15 @@ prop_compose! {
         page_bytes in 8_usize..2000,
         batch in 1_usize..40,
         index in any::<bool>(),
-        layout in prop_oneof![Just(EmbeddingLayout::List), Just(EmbeddingLayout::LargeList), Just(EmbeddingLayout::FixedSizeList(0))],
+        layout in prop_oneof![
+            Just(EmbeddingLayout::List),
+            Just(EmbeddingLayout::LargeList),
+            Just(EmbeddingLayout::FixedSizeList(0)),
+            Just(EmbeddingLayout::FixedSizeBinary(0)),
+        ],
+        float in prop_oneof![Just(Float::F16), Just(Float::F32), Just(Float::F64)],
         nullable in any::<bool>(),
+        helped in any::<bool>(),
     ) -> File {
         let mut rows = vec![Row::Good; length];
         for (at, row) in odd {
@@ -83,7 +102,7 @@ prop_compose! {
                 *slot = row;
             }
         }
-        File { dim, rows, version, compression, encoding, page_bytes, batch, index, layout, nullable }
+        File { dim, rows, version, compression, encoding, page_bytes, batch, index, layout, float, nullable, helped }
     }
 }
 
@@ -101,29 +120,33 @@ impl File {
                 Row::NullItem(_) => {}
                 Row::Value(value) => items[at % self.dim] = Some(value),
             }
-            // Fixed-size lists have no other length.
-            if matches!(self.layout, EmbeddingLayout::FixedSizeList(_)) {
+            // Fixed-size rows have no other length.
+            if self.layout.is_fixed() {
                 items.resize(self.dim, Some(0.5));
             }
             Some(items)
         });
-        let list = ListArray::from_iter_primitive::<Float32Type, _, _>(lists.collect::<Vec<_>>());
-        let item = Arc::new(Field::new("item", DataType::Float32, self.nullable));
-        let list: ArrayRef = Arc::new(list);
+        let lists = lists.collect::<Vec<_>>();
+        let length = i32::try_from(self.dim).unwrap();
+        if let EmbeddingLayout::FixedSizeBinary(_) = self.layout {
+            let bytes = |items: &Vec<Option<f32>>| -> Vec<u8> {
+                items.iter().flat_map(|item| item.unwrap_or(f32::NAN).to_le_bytes()).collect()
+            };
+            let rows = lists.iter().map(|items| items.as_ref().map(bytes));
+            return Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(rows, length * 4).unwrap());
+        }
+        let of = match self.float {
+            Float::F16 => DataType::Float16,
+            Float::F32 => DataType::Float32,
+            Float::F64 => DataType::Float64,
+        };
+        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(lists));
+        let item = Arc::new(Field::new("item", of.clone(), self.nullable));
         match self.layout {
             EmbeddingLayout::FixedSizeList(_) => {
-                let length = i32::try_from(self.dim).unwrap();
-                let fixed = cast(
-                    &list,
-                    &DataType::FixedSizeList(Arc::new(Field::new("item", DataType::Float32, true)), length),
-                );
-                let (_, length, values, nulls) = fixed
-                    .unwrap()
-                    .as_any()
-                    .downcast_ref::<FixedSizeListArray>()
-                    .unwrap()
-                    .clone()
-                    .into_parts();
+                let to = DataType::FixedSizeList(Arc::new(Field::new("item", of, true)), length);
+                let fixed = cast(&list, &to).unwrap();
+                let (_, length, values, nulls) = fixed.as_fixed_size_list().clone().into_parts();
                 Arc::new(FixedSizeListArray::new(item, length, values, nulls))
             }
             EmbeddingLayout::LargeList => cast(&list, &DataType::LargeList(item)).unwrap(),
@@ -164,11 +187,29 @@ fn generally(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embed
     starts.map(|start| extract(&reader.read(batch.min(rows - start)).unwrap(), kind, dim).unwrap()).collect()
 }
 
+fn open(input: &Input, dim: usize, first: usize, read_ahead: &ReadAhead) -> EmbeddingPageReader {
+    EmbeddingPageReader::open(input, 0, dim, 0, first, read_ahead).unwrap().unwrap()
+}
+
 fn by_pages(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
+    by_pages_with(input, dim, first, batch, &ReadAhead::none())
+}
+
+fn by_pages_with(
+    input: &Input,
+    dim: usize,
+    first: usize,
+    batch: usize,
+    ahead: &ReadAhead,
+) -> Vec<Embeddings> {
     let rows = input.rows_in(0);
-    let mut reader = ListPageReader::open(input, 0, dim, 0, first).unwrap().unwrap();
+    let mut reader = open(input, dim, first, ahead);
     let starts = (first..rows).step_by(batch);
-    let found = starts.map(|start| reader.read(batch.min(rows - start)).unwrap());
+    let found = starts.map(|start| {
+        // Some of the pages are loaded by others, and some by the reader.
+        ahead.jobs().try_iter().step_by(2).for_each(PageJob::run);
+        reader.read(batch.min(rows - start)).unwrap()
+    });
     // All batches are deferred before the first is read.
     let found: Vec<EmbeddingData> = found.collect();
     found.into_iter().map(|found| found.read(&mut ReadBuffers::default()).unwrap()).collect()
@@ -202,7 +243,9 @@ proptest! {
             return Ok(());
         }
         let first = first % file.rows.len();
-        assert_same(file.dim, &generally(&input, file.dim, first, batch), &by_pages(&input, file.dim, first, batch));
+        let ahead = if file.helped { ReadAhead::new(3, 1 << 30) } else { ReadAhead::none() };
+        let by_pages = by_pages_with(&input, file.dim, first, batch, &ahead);
+        assert_same(file.dim, &generally(&input, file.dim, first, batch), &by_pages);
     }
 }
 
@@ -338,7 +381,7 @@ fn regular_pages_are_copied_and_not_decoded() {
     let path = folder.path().join("x.parquet");
     let lists: Vec<List> = (0..30).map(|row| Some(vec![Some(row as f32); 5])).collect();
     write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
-    let mut reader = ListPageReader::open(&Input::open(&path).unwrap(), 0, 5, 0, 0).unwrap().unwrap();
+    let mut reader = open(&Input::open(&path).unwrap(), 5, 0, &ReadAhead::none());
     let mut pages = 0;
     while !reader.is_at_end() {
         reader.pages.load(reader.rows.element_offset()).unwrap();
@@ -369,10 +412,11 @@ fn large_pages_are_left_in_the_file() {
     let cuts = [30_000, 70_000, 100_001, 150_000, 200_000];
     let (_folder, input) = large(&lists, &cuts);
     for batch in [1, 7, 50, 100, 399, 400] {
-        let mut reader = ListPageReader::open(&input, 0, dim, 0, 0).unwrap().unwrap();
+        let mut reader = open(&input, dim, 0, &ReadAhead::none());
         for start in (0..400).step_by(batch) {
             let found = reader.read(batch.min(400 - start)).unwrap();
-            assert!(matches!(found, EmbeddingData::InFile(_)), "{start} in batches of {batch}");
+            let EmbeddingData::Segments(found) = found else { panic!("{start} in batches of {batch}") };
+            assert!(found.segments.iter().all(|segment| matches!(segment.values, PageValues::InFile(..))));
         }
         assert_same(dim, &generally(&input, dim, 0, batch), &by_pages(&input, dim, 0, batch));
     }

@@ -76,7 +76,7 @@ fn good_file(rows: usize) -> (TempDir, PathBuf) {
 }
 
 fn batches(source: &Source, rows: Range<usize>, batch_rows: usize) -> Vec<Samples> {
-    let found = source.read(0, rows, batch_rows).unwrap();
+    let found = source.read(0, rows, batch_rows, &ReadAhead::none()).unwrap();
     found.map(|found| found.unwrap().read(&mut ReadBuffers::default()).unwrap()).collect()
 }
 
@@ -91,7 +91,7 @@ fn any_range_in_any_batches() {
     {
         let mut next = range.start;
         let mut memory = ReadBuffers::default();
-        for samples in source.read(0, range.clone(), batch_rows).unwrap() {
+        for samples in source.read(0, range.clone(), batch_rows, &ReadAhead::none()).unwrap() {
             let samples = samples.unwrap().read(&mut memory).unwrap();
             assert_eq!(samples.first_row, next);
             assert_eq!(samples.rows, batch_rows.min(range.end - next));

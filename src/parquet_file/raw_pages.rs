@@ -1,0 +1,241 @@
+//! The pages of a column chunk as they are stored. One thread walks along their headers, which is
+//! little work; whoever decompresses a page reads its bytes.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::column::page::{Page, PageReader};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::page_index::offset_index::PageLocation;
+use parquet::file::reader::ChunkReader;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use crate::error::{Error, Place, Result};
+use crate::storage::{SourceFile, io_errors};
+
+use super::column_chunk::{ColumnChunk, read_header};
+use super::decoder_panics::catch_panics;
+use super::open::Input;
+use super::page_header::{PageHeader, PageKind};
+use super::page_walk::{PageName, PageWalk, check_page, damaged};
+
+/// The walk along the pages of a column chunk.
+#[derive(Debug)]
+pub(crate) struct RawPages {
+    chunk: Arc<RawChunk>,
+    walk: PageWalk,
+    /// Where the next page begins, if no index says it.
+    at: u64,
+    /// The number of the next data page.
+    number: usize,
+    /// Values in the data pages so far.
+    values: u64,
+    next: Option<RawPage>,
+}
+
+/// What the pages of a column chunk share.
+#[derive(Debug)]
+struct RawChunk {
+    file: Arc<SourceFile>,
+    chunk: ColumnChunk,
+    metadata: ColumnChunkMetaData,
+    rows: usize,
+    locations: Option<Vec<PageLocation>>,
+    defers_checksums: bool,
+}
+
+/// A page as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct RawPage {
+    chunk: Arc<RawChunk>,
+    name: PageName,
+    header: PageHeader,
+    /// Its bytes in the file, with the header.
+    bytes: Range<u64>,
+    header_bytes: usize,
+    /// Rows of a data page, where the header or an index has their number.
+    rows: Option<usize>,
+}
+
+impl RawPages {
+    /// The pages of a leaf's column chunk. None where it is encrypted, or the footer gives it no range.
+    pub(crate) fn of(input: &Input, row_group: usize, leaf: usize) -> Option<Self> {
+        let chunk = input.column_chunk(row_group, leaf)?;
+        let metadata = input.metadata();
+        let locations = metadata.offset_index().and_then(|all| all.get(row_group)?.get(leaf));
+        let at = chunk.bytes().start;
+        let chunk = RawChunk {
+            file: Arc::new(input.file().clone()),
+            chunk,
+            metadata: metadata.row_group(row_group).column(leaf).clone(),
+            rows: input.rows_in(row_group),
+            locations: locations.map(|index| index.page_locations().clone()),
+            defers_checksums: input.defers_checksums(),
+        };
+        let walk = PageWalk::from(PageName::Data(0));
+        Some(Self { chunk: Arc::new(chunk), walk, at, number: 0, values: 0, next: None })
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &Arc<SourceFile> {
+        &self.chunk.file
+    }
+
+    /// The next page, without taking it. None behind the last one.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with file, row group, column and page; [`Error::Io`].
+    pub(crate) fn peek(&mut self) -> Result<Option<&RawPage>> {
+        if self.next.is_none() {
+            self.next = catch_panics(|| Ok::<_, ParquetError>(self.read_next()))
+                .map_err(|error| self.read_error(error))??;
+        }
+        Ok(self.next.as_ref())
+    }
+
+    /// Takes the next page.
+    ///
+    /// # Errors
+    /// As for [`Self::peek`].
+    pub(crate) fn take(&mut self) -> Result<Option<RawPage>> {
+        self.peek()?;
+        Ok(self.next.take())
+    }
+
+    fn read_next(&mut self) -> Result<Option<RawPage>> {
+        let facts = self.chunk.chunk.facts();
+        let (whole, locations) = (self.chunk.chunk.bytes().clone(), self.chunk.locations.as_deref());
+        let start = match locations.filter(|locations| self.is_behind_dictionary(locations)) {
+            Some(locations) => match locations.get(self.number) {
+                Some(page) => u64::try_from(page.offset).unwrap_or(u64::MAX),
+                None => return Ok(None),
+            },
+            None => self.at,
+        };
+        if start >= whole.end || (facts.values > 0 && self.values >= facts.values) {
+            return Ok(None);
+        }
+        let header = read_header(&self.chunk.file, start..whole.end);
+        let Some((header, header_bytes)) = header.map_err(|error| self.read_error(error))? else {
+            return Err(self.walk.unreadable(facts));
+        };
+        let name = self.walk.enter(facts, &header, header_bytes)?;
+        let end = start + header_bytes as u64 + u64::from(header.stored_bytes);
+        if end > whole.end {
+            return Err(damaged(facts, &format!("{name} goes beyond the end of its column chunk")));
+        }
+        self.at = end;
+        if locations.is_none() && end == whole.end {
+            self.walk.finish(facts)?;
+        }
+        let mut rows = header.rows.and_then(|rows| usize::try_from(rows).ok());
+        if header.is_data() {
+            rows = rows.or_else(|| self.chunk.indexed_rows(self.number));
+            self.values += u64::from(header.values.unwrap_or(0));
+            self.number += 1;
+        }
+        let chunk = Arc::clone(&self.chunk);
+        Ok(Some(RawPage { chunk, name, header, bytes: start..end, header_bytes, rows }))
+    }
+
+    /// Whether the next page is one that the index has: a dictionary is before the first of these.
+    fn is_behind_dictionary(&self, locations: &[PageLocation]) -> bool {
+        let first = locations.first().and_then(|page| u64::try_from(page.offset).ok());
+        self.number > 0 || first.is_none_or(|first| self.at >= first)
+    }
+
+    fn read_error(&self, error: ParquetError) -> Error {
+        io_errors::parquet(self.chunk.chunk.facts().place.clone(), "read", error)
+    }
+}
+
+impl RawChunk {
+    fn indexed_rows(&self, page: usize) -> Option<usize> {
+        let locations = self.locations.as_ref()?;
+        let first = locations.get(page)?.first_row_index;
+        let end = locations.get(page + 1).map_or(i64::try_from(self.rows).ok()?, |next| next.first_row_index);
+        usize::try_from(end.checked_sub(first)?).ok()
+    }
+}
+
+impl RawPage {
+    /// Whether it holds the dictionary.
+    pub(crate) fn is_dictionary(&self) -> bool {
+        self.header.kind == PageKind::Dictionary
+    }
+
+    /// Whether it holds values of rows.
+    pub(crate) fn is_data(&self) -> bool {
+        self.header.is_data()
+    }
+
+    /// File, row group and column.
+    pub(crate) fn place(&self) -> Place {
+        self.chunk.chunk.facts().place.clone()
+    }
+
+    /// Its header.
+    pub(crate) fn header(&self) -> &PageHeader {
+        &self.header
+    }
+
+    /// Rows of a data page, where the header or an index has their number.
+    pub(crate) fn rows(&self) -> Option<usize> {
+        self.rows
+    }
+
+    /// Memory that it takes, decompressed.
+    pub(crate) fn plain_bytes(&self) -> u64 {
+        u64::from(self.header.plain_bytes)
+    }
+
+    /// Where its bytes behind the header lie in the file, if they may be used as they are: not
+    /// compressed, and without a checksum that nobody else compares.
+    pub(crate) fn usable_in_file(&self) -> Option<Range<u64>> {
+        let is_compressed = self.chunk.chunk.facts().is_compressed() && self.header.is_compressed;
+        let to_check =
+            self.chunk.chunk.facts().checksum(&self.header).is_some() && !self.chunk.defers_checksums;
+        let is_local = matches!(*self.chunk.file, SourceFile::Local(_));
+        (!is_compressed && !to_check && is_local)
+            .then(|| self.bytes.start + self.header_bytes as u64..self.bytes.end)
+    }
+
+    /// Reads its bytes, and compares them with their checksum.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with file, row group, column and page; [`Error::Io`].
+    pub(crate) fn read(&self) -> Result<Bytes> {
+        let length = usize::try_from(self.bytes.end - self.bytes.start);
+        let length = length.map_err(|_| Error::Internal("a page is longer than the memory".to_owned()))?;
+        let bytes = self.chunk.file.get_bytes(self.bytes.start, length);
+        let bytes = bytes.map_err(|error| self.error(error))?;
+        if !self.chunk.defers_checksums {
+            let body = bytes.get(self.header_bytes..).unwrap_or_default();
+            check_page(self.chunk.chunk.facts(), self.name, &self.header, body)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Decompresses what [`Self::read`] read.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with file, row group, column and page.
+    pub(crate) fn decompress(&self, bytes: Bytes) -> Result<Page> {
+        let page = catch_panics(|| self.single_page(bytes)).map_err(|error| self.error(error))?;
+        page.ok_or_else(|| damaged(self.chunk.chunk.facts(), &format!("{} is no page", self.name)))
+    }
+
+    fn single_page(&self, bytes: Bytes) -> ParquetResult<Option<Page>> {
+        let length = i64::try_from(bytes.len()).map_err(|error| ParquetError::External(Box::new(error)))?;
+        let metadata = self.chunk.metadata.clone().into_builder();
+        let metadata = metadata.set_data_page_offset(0).set_dictionary_page_offset(None);
+        let metadata = metadata.set_total_compressed_size(length).build()?;
+        SerializedPageReader::new(Arc::new(bytes), &metadata, self.chunk.rows, None)?.get_next_page()
+    }
+
+    fn error(&self, error: ParquetError) -> Error {
+        io_errors::parquet(self.chunk.chunk.facts().place.clone(), "read", error)
+    }
+}

@@ -1,0 +1,147 @@
+//! A data page that is read, decompressed and decoded by whoever gets to it first: a worker that has it
+//! from the queue of pages ahead, or the reader of the column when it needs the page.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use bytes::Bytes;
+use parquet::column::page::Page;
+
+use crate::error::Result;
+use crate::parquet_file::{RawPage, caught};
+use crate::storage::io_errors;
+
+use super::decoded::{self, DecodedLevels};
+use super::dictionary::Dictionary;
+use super::leaf::EmbeddingLeaf;
+use super::levels::all_max;
+use super::page_values::PageValues;
+
+/// Parquet's numbers of encodings.
+const PLAIN: u32 = 0;
+const PLAIN_DICTIONARY: u32 = 2;
+const RLE_DICTIONARY: u32 = 8;
+const BYTE_STREAM_SPLIT: u32 = 9;
+
+/// A data page, and its content once somebody has loaded it.
+#[derive(Debug)]
+pub(super) struct LazyPage {
+    pub(super) raw: RawPage,
+    /// Its bytes, if they were read before: those of a store are requested in order.
+    bytes: Option<Bytes>,
+    leaf: Arc<EmbeddingLeaf>,
+    dictionary: Option<Arc<Dictionary>>,
+    /// The most elements that all rows of the row group can have.
+    most_elements: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting,
+    Loaded(Box<Result<LoadedPage>>),
+    Taken,
+}
+
+/// A decompressed data page.
+#[derive(Debug)]
+pub(super) struct LoadedPage {
+    pub(super) page: Page,
+    pub(super) values: LoadedValues,
+}
+
+/// The values of a page.
+#[derive(Debug)]
+pub(super) enum LoadedValues {
+    /// Those of a page without a null, which may be regular, and their number.
+    Dense(PageValues, usize),
+    /// Those of any other page, decoded by the Parquet crate.
+    Decoded(DecodedLevels),
+}
+
+impl LazyPage {
+    /// A page of a column, in a row group of `rows` rows.
+    pub(super) fn new(
+        raw: RawPage,
+        bytes: Option<Bytes>,
+        leaf: &Arc<EmbeddingLeaf>,
+        dictionary: Option<&Arc<Dictionary>>,
+        rows: usize,
+    ) -> Self {
+        let most_elements = rows.saturating_mul(leaf.dim);
+        let (leaf, dictionary) = (Arc::clone(leaf), dictionary.cloned());
+        Self { raw, bytes, leaf, dictionary, most_elements, state: Mutex::new(State::Waiting) }
+    }
+
+    /// Loads the page, unless somebody has done it or is at it.
+    pub(super) fn prepare(&self) {
+        let state = match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(mut state) = state
+            && let State::Waiting = *state
+        {
+            *state = State::Loaded(Box::new(self.load()));
+        }
+    }
+
+    /// Takes the page, and loads it before that if need be.
+    pub(super) fn take(&self) -> Result<LoadedPage> {
+        match std::mem::replace(&mut *self.lock(), State::Taken) {
+            State::Loaded(loaded) => *loaded,
+            State::Waiting | State::Taken => self.load(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load(&self) -> Result<LoadedPage> {
+        let bytes = self.bytes.clone().map_or_else(|| self.raw.read(), Ok)?;
+        let page = self.raw.decompress(bytes)?;
+        let dense = caught(|| self.dense(&page)).unwrap_or_default();
+        let values = match dense {
+            Some((values, elements)) => LoadedValues::Dense(values, elements),
+            None => LoadedValues::Decoded(self.decode(&page)?),
+        };
+        Ok(LoadedPage { page, values })
+    }
+
+    /// The values of a page that has no null, in an encoding of which parts can be converted.
+    fn dense(&self, page: &Page) -> Option<(PageValues, usize)> {
+        let (leaf, header, body) = (&self.leaf, self.raw.header(), page.buffer());
+        let sections = leaf.sections(header, body)?;
+        let count = usize::try_from(header.values?).ok()?;
+        let elements = count.checked_mul(leaf.value_elements())?;
+        let max = u8::try_from(leaf.max_level()).ok()?;
+        let no_null = max == 0 || all_max(sections.definition_levels, max, count);
+        if count == 0 || elements > self.most_elements || !no_null {
+            return None;
+        }
+        let values = body.slice(sections.values);
+        let stored = elements.checked_mul(leaf.float.bytes())?;
+        let values = match header.encoding? {
+            PLAIN if stored <= values.len() => PageValues::Plain(values.slice(..stored), leaf.float),
+            BYTE_STREAM_SPLIT if stored == values.len() && !leaf.is_whole_row => {
+                PageValues::Split(values, leaf.float)
+            }
+            PLAIN_DICTIONARY | RLE_DICTIONARY => {
+                let decoded = self.dictionary.as_ref()?.decode(leaf, &values, count)?;
+                PageValues::Decoded(decoded.into())
+            }
+            _ => return None,
+        };
+        Some((values, elements))
+    }
+
+    /// Decodes any page.
+    ///
+    /// # Errors
+    /// [`Error::BadData`](crate::Error::BadData) with file, row group and column.
+    pub(super) fn decode(&self, page: &Page) -> Result<DecodedLevels> {
+        let decoded = decoded::decode(&self.leaf, self.dictionary.as_deref(), page);
+        decoded.map_err(|error| io_errors::parquet(self.raw.place(), "read", error))
+    }
+}

@@ -1,0 +1,222 @@
+//! The values of a regular page, as they are stored until a batch needs them: conversion to f32 and the
+//! check for NaN and infinity are one pass, into the buffer of the batch.
+
+use std::ops::Range;
+
+use arrow::buffer::ScalarBuffer;
+use bytes::Bytes;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+
+use crate::samples::embedding_type::Float;
+use crate::samples::extract::is_finite;
+use crate::storage::SourceFile;
+
+/// Elements that are converted at once, in the first cache.
+const BLOCK: usize = 2048;
+
+/// The elements of a page.
+#[derive(Debug, Clone)]
+pub(super) enum PageValues {
+    /// Plain values that are left in the file, from this offset on.
+    InFile(u64, Float),
+    /// Plain values.
+    Plain(Bytes, Float),
+    /// BYTE_STREAM_SPLIT: the first bytes of all elements, then their second bytes, and so on.
+    Split(Bytes, Float),
+    /// Values that were decoded from a dictionary.
+    Decoded(ScalarBuffer<f32>),
+}
+
+/// A range of the elements of a page.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    pub(super) values: PageValues,
+    pub(super) elements: Range<usize>,
+}
+
+impl Segment {
+    /// Takes elements from the front.
+    pub(super) fn split_to(&mut self, elements: usize) -> Self {
+        let middle = (self.elements.start + elements).min(self.elements.end);
+        let front = Self { values: self.values.clone(), elements: self.elements.start..middle };
+        self.elements.start = middle;
+        front
+    }
+
+    /// Writes all elements as f32. Returns whether all are finite.
+    ///
+    /// # Errors
+    /// Those of reading the file; [`ParquetError::EOF`] where the page ends too soon.
+    pub(super) fn read(&self, out: &mut [f32], file: &SourceFile) -> ParquetResult<bool> {
+        let Range { start, end } = self.elements.clone();
+        let too_short = || ParquetError::EOF("a page has fewer values than levels".to_owned());
+        match &self.values {
+            PageValues::InFile(offset, Float::F32) => {
+                file.read_exact(offset + start as u64 * 4, bytemuck::cast_slice_mut(out))?;
+                if cfg!(target_endian = "big") {
+                    out.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+                }
+                Ok(is_finite(out))
+            }
+            PageValues::InFile(offset, float) => {
+                let width = float.bytes();
+                let mut block = vec![0; (BLOCK * width).min((end - start) * width)];
+                let mut all_finite = true;
+                for (number, out) in out.chunks_mut(BLOCK).enumerate() {
+                    let block = block.get_mut(..out.len() * width).unwrap_or_default();
+                    file.read_exact(offset + ((start + number * BLOCK) * width) as u64, block)?;
+                    all_finite &= plain(block, *float, out);
+                }
+                Ok(all_finite)
+            }
+            PageValues::Plain(bytes, float) => {
+                let width = float.bytes();
+                let bytes = bytes.get(start * width..end * width).ok_or_else(too_short)?;
+                let blocks = bytes.chunks(BLOCK * width).zip(out.chunks_mut(BLOCK));
+                Ok(blocks.fold(true, |all, (bytes, out)| all & plain(bytes, *float, out)))
+            }
+            PageValues::Split(bytes, float) => split(bytes, *float, start..end, out).ok_or_else(too_short),
+            PageValues::Decoded(values) => {
+                out.copy_from_slice(values.get(start..end).ok_or_else(too_short)?);
+                Ok(is_finite(out))
+            }
+        }
+    }
+}
+
+/// Converts plain values of at most [`BLOCK`] elements.
+fn plain(bytes: &[u8], float: Float, out: &mut [f32]) -> bool {
+    match float {
+        Float::F16 => {
+            let mut halves = [f16::ZERO; BLOCK];
+            let halves = halves.get_mut(..out.len()).unwrap_or_default();
+            for (half, bytes) in halves.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                *half = f16::from_le_bytes(*bytes);
+            }
+            halves.convert_to_f32_slice(out);
+        }
+        Float::F32 => {
+            for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *out = f32::from_le_bytes(*bytes);
+            }
+        }
+        Float::F64 => {
+            for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<8>().0) {
+                *out = to_f32(f64::from_le_bytes(*bytes));
+            }
+        }
+    }
+    is_finite(out)
+}
+
+/// Converts elements of split bytes. None where there are fewer.
+fn split(bytes: &[u8], float: Float, elements: Range<usize>, out: &mut [f32]) -> Option<bool> {
+    let count = bytes.len() / float.bytes();
+    let stream = |number: usize| bytes.get(number * count..(number + 1) * count)?.get(elements.clone());
+    let mut all_finite = true;
+    match float {
+        Float::F16 => {
+            let (low, high) = (stream(0)?, stream(1)?);
+            let blocks = out.chunks_mut(BLOCK).zip(low.chunks(BLOCK).zip(high.chunks(BLOCK)));
+            for (out, (low, high)) in blocks {
+                let mut halves = [f16::ZERO; BLOCK];
+                let halves = halves.get_mut(..out.len()).unwrap_or_default();
+                for (half, (low, high)) in halves.iter_mut().zip(low.iter().zip(high)) {
+                    *half = f16::from_le_bytes([*low, *high]);
+                }
+                halves.convert_to_f32_slice(out);
+                all_finite &= is_finite(out);
+            }
+        }
+        Float::F32 => {
+            let streams = [stream(0)?, stream(1)?, stream(2)?, stream(3)?];
+            for (number, out) in out.chunks_mut(BLOCK).enumerate() {
+                let [a, b, c, d] = streams.map(|stream| block_of(stream, number));
+                for (out, (((a, b), c), d)) in out.iter_mut().zip(a.iter().zip(b).zip(c).zip(d)) {
+                    *out = f32::from_le_bytes([*a, *b, *c, *d]);
+                }
+                all_finite &= is_finite(out);
+            }
+        }
+        Float::F64 => {
+            let low = [stream(0)?, stream(1)?, stream(2)?, stream(3)?];
+            let high = [stream(4)?, stream(5)?, stream(6)?, stream(7)?];
+            for (number, out) in out.chunks_mut(BLOCK).enumerate() {
+                let mut words = [[0_u32; BLOCK]; 2];
+                for (words, streams) in words.iter_mut().zip([low, high]) {
+                    let [a, b, c, d] = streams.map(|stream| block_of(stream, number));
+                    for (word, (((a, b), c), d)) in words.iter_mut().zip(a.iter().zip(b).zip(c).zip(d)) {
+                        *word = u32::from_le_bytes([*a, *b, *c, *d]);
+                    }
+                }
+                let [low, high] = &words;
+                for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
+                    *out = to_f32(f64::from_bits(u64::from(*high) << 32 | u64::from(*low)));
+                }
+                all_finite &= is_finite(out);
+            }
+        }
+    }
+    Some(all_finite)
+}
+
+/// A block of a stream of single bytes.
+fn block_of(stream: &[u8], number: usize) -> &[u8] {
+    let start = (number * BLOCK).min(stream.len());
+    stream.get(start..stream.len().min(start + BLOCK)).unwrap_or_default()
+}
+
+/// f64 as it is read: rounded to f32.
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is documented")]
+pub(super) fn to_f32(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn split_bytes_are_those_of_plain_values(
+            values in proptest::collection::vec(any::<f64>(), 1..6000),
+            from in 0_usize..6000,
+            to in 0_usize..6000,
+        ) {
+            let (from, to) = (from.min(to) % values.len(), from.max(to).min(values.len()));
+            let elements = from.min(to)..to;
+            for float in [Float::F16, Float::F32, Float::F64] {
+                let stored: Vec<Vec<u8>> = values.iter().map(|value| match float {
+                    Float::F16 => f16::from_f64(*value).to_le_bytes().to_vec(),
+                    Float::F32 => (*value as f32).to_le_bytes().to_vec(),
+                    Float::F64 => value.to_le_bytes().to_vec(),
+                }).collect();
+                let expected: Vec<f32> = values.get(elements.clone()).unwrap().iter().map(|value| match float {
+                    Float::F16 => f16::from_f64(*value).to_f32(),
+                    _ => *value as f32,
+                }).collect();
+                let streams: Vec<u8> =
+                    (0..float.bytes()).flat_map(|byte| stored.iter().map(move |value| value[byte])).collect();
+                let file = SourceFile::open(std::path::Path::new(env!("CARGO_MANIFEST_PATH"))).unwrap();
+                for values in [
+                    PageValues::Plain(stored.concat().into(), float),
+                    PageValues::Split(streams.into(), float),
+                    PageValues::Decoded(values.iter().map(|value| match float {
+                        Float::F16 => f16::from_f64(*value).to_f32(),
+                        _ => *value as f32,
+                    }).collect::<Vec<f32>>().into()),
+                ] {
+                    let mut out = vec![0.5; elements.len()];
+                    let finite = Segment { values, elements: elements.clone() }.read(&mut out, &file).unwrap();
+                    prop_assert_eq!(finite, expected.iter().all(|value| value.is_finite()));
+                    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                    let nan_is_nan = out.iter().zip(&expected).all(|(a, b)| a.is_nan() == b.is_nan());
+                    prop_assert!(nan_is_nan && (bits(&out) == bits(&expected) || expected.iter().any(|v| v.is_nan())));
+                }
+            }
+        }
+    }
+}

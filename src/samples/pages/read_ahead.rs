@@ -1,0 +1,65 @@
+//! The pages that are read, decompressed and decoded ahead of the batches that need them, by whoever
+//! has time.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::lazy_page::LazyPage;
+
+/// How far a reader of a column reads ahead, and the queue of the pages for those who help.
+#[derive(Debug, Clone)]
+pub struct ReadAhead {
+    sender: Sender<PageJob>,
+    receiver: Receiver<PageJob>,
+    pages: usize,
+    bytes: u64,
+    most_bytes: u64,
+}
+
+/// A page that somebody may load before it is needed. Nothing is lost where nobody does.
+#[derive(Debug)]
+pub struct PageJob(Arc<LazyPage>);
+
+impl PageJob {
+    /// Loads the page.
+    pub fn run(self) {
+        self.0.prepare();
+    }
+}
+
+impl ReadAhead {
+    /// Each reader of a column keeps enough pages ahead for this number of helpers, within a sixteenth of
+    /// `limit_bytes`.
+    pub fn new(helpers: usize, limit_bytes: u64) -> Self {
+        /// Decompressed bytes for a helper: a few pages of the usual size.
+        const HELPER_BYTES: u64 = 4 << 20;
+        let (sender, receiver) = unbounded();
+        let most_bytes = limit_bytes / 16;
+        let bytes = (helpers as u64 * HELPER_BYTES).min(most_bytes);
+        Self { sender, receiver, pages: helpers + 1, bytes, most_bytes }
+    }
+
+    /// No reading ahead.
+    pub fn none() -> Self {
+        Self { pages: 0, ..Self::new(0, 0) }
+    }
+
+    /// The pages to load.
+    pub fn jobs(&self) -> &Receiver<PageJob> {
+        &self.receiver
+    }
+
+    /// Whether a page of `page_bytes` may be read ahead, beside `pages` others of `bytes` in all. One may,
+    /// however large it is, unless that would take too much of the memory: DuckDB writes pages of whole
+    /// row groups.
+    pub(super) fn has_room(&self, pages: usize, bytes: u64, page_bytes: u64) -> bool {
+        let bytes = bytes.saturating_add(page_bytes);
+        pages < self.pages && (bytes <= self.bytes || (pages == 0 && bytes <= self.most_bytes))
+    }
+
+    pub(super) fn push(&self, page: &Arc<LazyPage>) {
+        // The receiver lives as long as this.
+        _ = self.sender.send(PageJob(Arc::clone(page)));
+    }
+}
