@@ -17,10 +17,10 @@ use crate::harness::files::contents;
 use crate::harness::{bundle, fitted, lsmi, must, run, scratch};
 
 /// A command that writes below a folder.
-type Make<'a> = &'a dyn Fn(&Path) -> Command;
+pub(super) type Make<'a> = &'a dyn Fn(&Path) -> Command;
 
 /// Kills a command at random moments, runs it again, and compares with an undisturbed run.
-fn kill(make: Make<'_>, seed: u64) {
+pub(super) fn kill(make: Make<'_>, seed: u64) {
     let whole = tempfile::tempdir_in(scratch()).unwrap();
     let start = Instant::now();
     must(&mut make(whole.path()));

@@ -4,6 +4,7 @@ mod commands;
 mod fates;
 mod killed;
 mod outputs;
+mod runtime_install;
 mod soak;
 
 use std::path::{Path, PathBuf};
