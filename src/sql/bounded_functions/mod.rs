@@ -1,13 +1,14 @@
 //! Functions that make long strings and lists out of short ones, within the memory limit. Their results
-//! are not among the memory that DataFusion accounts for. What other functions and operators make is
+//! are not among the memory that DataFusion accounts for. What other functions and expressions make is
 //! limited by the [allocator](crate::memory::LimitedAllocator) only, which ends the process.
+
+mod concat_operator;
+mod result_bytes;
+mod slices;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::compute::kernels::length::length;
-use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type};
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
@@ -16,31 +17,49 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
+use self::result_bytes::ResultBytes;
+
+pub(super) use self::concat_operator::BoundedOperators;
+
 /// The functions that have a limit.
-const BOUNDED: [&str; 10] = [
+const BOUNDED: [&str; 17] = [
     "repeat",
     "lpad",
     "rpad",
     "replace",
+    "regexp_replace",
+    "translate",
+    "overlay",
     "concat",
     "concat_ws",
+    "array_to_string",
     "array_repeat",
     "array_resize",
+    "array_append",
+    "array_prepend",
+    "array_concat",
     "range",
     "generate_series",
 ];
 
-/// Bytes of a value of a list.
-const VALUE_BYTES: f64 = 8.0;
+/// How the message of a result that is too large ends.
+pub(super) const IN_ONE_BATCH: &str = "in one batch";
 
 /// Replaces [`BOUNDED`] functions by those whose results for one batch of rows take at most `limit`
 /// bytes.
 pub(super) fn bound_functions(context: &SessionContext, limit: usize) {
     for name in BOUNDED {
         if let Some(inner) = context.state().scalar_functions().get(name) {
-            let bounded = BoundedFunction { inner: inner.as_ref().clone(), limit };
-            context.register_udf(ScalarUDF::new_from_impl(bounded));
+            context.register_udf(bounded(inner, limit));
         }
+    }
+}
+
+/// The function with a limit.
+fn bounded(function: &ScalarUDF, limit: usize) -> ScalarUDF {
+    match function.inner().is::<BoundedFunction>() {
+        true => function.clone(),
+        false => ScalarUDF::new_from_impl(BoundedFunction { inner: function.clone(), limit }),
     }
 }
 
@@ -51,101 +70,24 @@ struct BoundedFunction {
     limit: usize,
 }
 
-/// A number for each row: an argument, or the length of one that is a text.
-enum Numbers {
-    OfAll(f64),
-    OfEach(Vec<f64>),
-}
-
-impl Numbers {
-    /// `None` of what is neither text nor number.
-    fn of(value: &ColumnarValue) -> Option<Self> {
-        // A long text is not repeated for each row.
-        let array = match value {
-            ColumnarValue::Array(array) => array.clone(),
-            ColumnarValue::Scalar(scalar) => scalar.to_array().ok()?,
-        };
-        let array = match array.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => length(&array).ok()?,
-            kind if kind.is_numeric() || kind.is_null() => array,
-            _ => return None,
-        };
-        let array = cast(&array, &DataType::Int64).ok()?;
-        let numbers = array.as_primitive::<Int64Type>();
-        let numbers: Vec<f64> = numbers.iter().map(|number| number.unwrap_or(0) as f64).collect();
-        Some(match (value, &numbers[..]) {
-            (ColumnarValue::Scalar(_), &[number]) => Self::OfAll(number),
-            _ => Self::OfEach(numbers),
+impl BoundedFunction {
+    fn invoke_inner(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        // Numbers that they do not take are no fault of the program.
+        self.inner.invoke_with_args(args).map_err(|error| match error {
+            DataFusionError::Internal(what) => DataFusionError::Execution(what),
+            error => error,
         })
     }
 
-    fn get(&self, row: usize) -> f64 {
-        match self {
-            Self::OfAll(number) => *number,
-            Self::OfEach(numbers) => numbers.get(row).copied().unwrap_or(0.0),
-        }
-    }
-}
-
-impl BoundedFunction {
-    /// A function that takes the place of a call, with this one's limit: a simplified call is one of
-    /// DataFusion's own.
-    fn bounded(&self, function: &ScalarUDF) -> ScalarUDF {
-        match function.inner().is::<Self>() {
-            true => function.clone(),
-            false => ScalarUDF::new_from_impl(Self { inner: function.clone(), limit: self.limit }),
-        }
-    }
-
-    /// About so many bytes the result takes; 0 where the arguments are others than expected.
-    fn result_bytes(&self, args: &ScalarFunctionArgs) -> f64 {
-        let numbers: Vec<Option<Numbers>> = args.args.iter().map(Numbers::of).collect();
-        let number = |argument: usize, row: usize, default: f64| match numbers.get(argument) {
-            Some(Some(numbers)) => numbers.get(row),
-            Some(None) | None => default,
+    /// The error of a result that is too large.
+    fn refuse(&self, bytes: f64) -> DataFusionError {
+        let kind = match self.name() {
+            "array_repeat" | "array_resize" | "array_append" | "array_prepend" | "array_concat" | "range"
+            | "generate_series" => "values",
+            _ => "text",
         };
-        let length = |argument: usize, row: usize| number(argument, row, 0.0).max(0.0);
-        let of_row = |row: usize| match self.name() {
-            "repeat" => length(0, row) * length(1, row),
-            "replace" => length(0, row) * (length(2, row) / length(1, row).max(1.0)).max(1.0),
-            // The length to pad to, in characters.
-            "lpad" | "rpad" => length(1, row),
-            "concat" => (0..numbers.len()).map(|argument| length(argument, row)).sum(),
-            "concat_ws" => {
-                let texts = numbers.len().saturating_sub(1);
-                let between = texts.saturating_sub(1) as f64 * length(0, row);
-                (1..=texts).map(|argument| length(argument, row)).sum::<f64>() + between
-            }
-            "array_repeat" => value_bytes(&args.args) * length(1, row),
-            "array_resize" => VALUE_BYTES * length(1, row),
-            _ => {
-                let (start, end) = match numbers.len() {
-                    1 => (0.0, number(0, row, 0.0)),
-                    _ => (number(0, row, 0.0), number(1, row, 0.0)),
-                };
-                let step = number(2, row, 1.0);
-                let steps = if step == 0.0 { 0.0 } else { (end - start) / step };
-                VALUE_BYTES * steps.max(0.0)
-            }
-        };
-        // Constants give one row, which is made once.
-        let rows = match args.args.iter().any(|value| matches!(value, ColumnarValue::Array(_))) {
-            true => args.number_rows,
-            false => 1,
-        };
-        (0..rows).map(of_row).sum()
-    }
-}
-
-/// The bytes of the first argument for one row.
-fn value_bytes(args: &[ColumnarValue]) -> f64 {
-    match args.first() {
-        Some(ColumnarValue::Scalar(value)) => value.size() as f64,
-        Some(ColumnarValue::Array(array)) => {
-            let bytes = array.to_data().get_slice_memory_size().unwrap_or_default();
-            bytes as f64 / array.len().max(1) as f64
-        }
-        None => 0.0,
+        let what = format!("{} makes {:.1} MB of {kind} {IN_ONE_BATCH}", self.name(), bytes / 1e6);
+        DataFusionError::ResourcesExhausted(what)
     }
 }
 
@@ -178,7 +120,7 @@ impl ScalarUDFImpl for BoundedFunction {
         Ok(match self.inner.simplify(arguments, context)? {
             ExprSimplifyResult::Simplified(Expr::ScalarFunction(mut call)) => {
                 if BOUNDED.contains(&call.func.name()) {
-                    call.func = Arc::new(self.bounded(&call.func));
+                    call.func = Arc::new(bounded(&call.func, self.limit));
                 }
                 ExprSimplifyResult::Simplified(Expr::ScalarFunction(call))
             }
@@ -191,20 +133,15 @@ impl ScalarUDFImpl for BoundedFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let bytes = self.result_bytes(&args);
-        if bytes > self.limit as f64 {
-            let kind = match self.name() {
-                "array_repeat" | "array_resize" | "range" | "generate_series" => "values",
-                _ => "text",
-            };
-            let what = format!("{} makes {:.1} MB of {kind} in one batch", self.name(), bytes / 1e6);
-            return Err(DataFusionError::ResourcesExhausted(what));
+        let expected = ResultBytes::new(self.name(), &args.args);
+        let bytes = expected.of_rows(args.number_rows);
+        if bytes <= self.limit as f64 {
+            return self.invoke_inner(args);
         }
-        // Numbers that they do not take are no fault of the program.
-        self.inner.invoke_with_args(args).map_err(|error| match error {
-            DataFusionError::Internal(what) => DataFusionError::Execution(what),
-            error => error,
-        })
+        match expected.is_bound() {
+            true => self.invoke_in_slices(&expected, &args),
+            false => Err(self.refuse(bytes)),
+        }
     }
 }
 
@@ -233,6 +170,18 @@ mod tests {
             "SELECT max(length(repeat('x', value * 100000))) FROM generate_series(1, 1000)",
             "SELECT max(length(concat(repeat('x', 1000000), value))) FROM generate_series(1, 1000)",
             "SELECT max(length(concat_ws(repeat('x', 1000000), value, value))) FROM generate_series(1, 1000)",
+            "SELECT max(length(repeat('x', 1000000) || value)) FROM generate_series(1, 1000)",
+            "SELECT count(*) FROM generate_series(1, 1000) WHERE value || repeat('x', 1000000) = 'x'",
+            "SELECT length(regexp_replace(repeat('x', 100000), 'x', repeat('y', 100000), 'g'))",
+            "SELECT length(regexp_replace(repeat('x', 1000000), '(x+)', repeat('\\1', 1000)))",
+            "SELECT max(length(regexp_replace(repeat('x', 100000), 'x', value || 'y', 'g'))) FROM generate_series(1, 1000)",
+            "SELECT length(array_to_string(range(1, 100000), repeat('x', 10000)))",
+            "SELECT max(length(array_to_string(range(1, 100), repeat('x', 10000 + value)))) FROM generate_series(1, 1000)",
+            "SELECT max(length(translate(repeat('x', 1000000), 'x', value))) FROM generate_series(1, 1000)",
+            "SELECT max(length(overlay(repeat('x', 1000000) PLACING value::text FROM 2))) FROM generate_series(1, 1000)",
+            "SELECT max(array_length(array_append(range(1, 100000), value))) FROM generate_series(1, 1000)",
+            "SELECT max(array_length(range(1, 100000) || value)) FROM generate_series(1, 1000)",
+            "SELECT max(array_length(array_concat(range(1, 100000), [value]))) FROM generate_series(1, 1000)",
             "SELECT array_length(array_repeat(1, 1000000000))",
             "SELECT array_length(array_repeat(repeat('x', 100000), 10000))",
             "SELECT array_length(array_resize([1], 1000000000, 0))",
@@ -243,7 +192,8 @@ mod tests {
             let error = run(sql).unwrap_err();
             let is_named =
                 error.to_string().contains("MB of text") || error.to_string().contains("MB of values");
-            assert!(error.exit_code() == 64 && is_named, "{sql}: {error}");
+            let has_way = error.to_string().contains("SET datafusion.execution.batch_size");
+            assert!(error.exit_code() == 64 && is_named && has_way, "{sql}: {error}");
         }
         assert_eq!(run("SELECT array_resize([1], -1)").unwrap_err().exit_code(), 64);
         for (sql, shown) in [
@@ -256,6 +206,36 @@ mod tests {
             ("SELECT length(repeat('x', 1000000)) AS a", "1000000"),
             ("SELECT concat('a', NULL, 1, 'b') AS a", "a1b"),
             ("SELECT concat_ws('-', 'a', NULL, 'b') AS a", "a-b"),
+            ("SELECT ('a' || NULL) IS NULL AS a", "true"),
+            ("SELECT 'a' || 1 AS a", "a1"),
+            ("SELECT max(value || 'b' || value) AS a FROM generate_series(1, 3)", "3b3"),
+            (
+                "SELECT value || 'b' AS a, count(*) FROM generate_series(1, 1) GROUP BY value || 'b' ORDER BY value || 'b'",
+                "1b",
+            ),
+            ("SELECT 'a' || arrow_cast('b', 'LargeUtf8') || arrow_cast('c', 'Utf8View') AS a", "abc"),
+            ("SELECT [1] || 2 || [3] AS a", "[1, 2, 3]"),
+            ("SELECT array_prepend(1, [2]) AS a", "[1, 2]"),
+            ("SELECT arrow_cast('a', 'Binary') || arrow_cast('b', 'Binary') AS a", "6162"),
+            ("SELECT regexp_replace('abcb', 'b', 'xy') AS a", "axycb"),
+            ("SELECT regexp_replace('abcb', '(b)', '[\\1]', 'g') AS a", "a[b]c[b]"),
+            ("SELECT translate('abc', 'b', 'z') AS a", "azc"),
+            ("SELECT overlay('abc' PLACING 'xy' FROM 2) AS a", "axy"),
+            ("SELECT array_to_string([1, NULL, 3], '-', '*') AS a", "1-*-3"),
+            ("SELECT array_to_string([[1, 2], [3]], '-') AS a", "1-2-3"),
+            // The bound is beyond the limit, but not what is made; in slices, all rows in order.
+            (
+                "SELECT sum(length(t)) AS a, max(t) = repeat('z', 1000) || '5000' AS b FROM (SELECT \
+                 regexp_replace(repeat('z', 1000) || value, '[ab]', repeat('y', 1000), 'g') AS t, value \
+                 FROM generate_series(1000, 5000)) WHERE t = repeat('z', 1000) || value",
+                "4017004",
+            ),
+            (
+                "SELECT count(*) AS a FROM (SELECT array_to_string(range(0, value % 3), repeat('y', 100000)) AS t, \
+                 value FROM generate_series(1, 300)) WHERE length(t) = CASE value % 3 WHEN 2 THEN 100002 WHEN 1 THEN 1 \
+                 ELSE 0 END",
+                "300",
+            ),
             ("SELECT array_repeat('ab', 2) AS a", "[ab, ab]"),
             ("SELECT array_resize([1], 2, 7) AS a", "[1, 7]"),
             ("SELECT range(3) AS a", "[0, 1, 2]"),
