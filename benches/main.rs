@@ -10,16 +10,18 @@ mod accuracy_picture;
 mod bed;
 mod end_to_end;
 mod folds;
+mod forms;
 mod memory;
 mod models;
 mod peers;
 mod writer;
 
 /// The name of each question, and what asks it.
-const QUESTIONS: [(&str, fn()); 7] = [
+const QUESTIONS: [(&str, fn()); 8] = [
     ("models", models::ask),
     ("end-to-end", end_to_end::ask),
     ("writer", writer::ask),
+    ("forms", forms::ask),
     ("memory", memory::ask),
     ("peers", peers::ask),
     ("accuracy", accuracy::ask),

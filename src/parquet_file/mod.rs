@@ -3,6 +3,7 @@
 
 mod checked_file;
 mod chunk_map;
+mod codec;
 mod column_chunk;
 mod column_names;
 mod column_reader;

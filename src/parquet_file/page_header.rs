@@ -29,6 +29,8 @@ pub(crate) struct PageHeader {
     pub(crate) values: Option<u32>,
     /// Rows of a data page of version 2.
     pub(super) rows: Option<u32>,
+    /// Nulls of a data page of version 2.
+    pub(super) nulls: Option<u32>,
     /// Parquet's number of a data page's encoding.
     pub(crate) encoding: Option<u32>,
     /// Parquet's numbers of the encodings of definition and repetition levels, in a page of
@@ -100,6 +102,7 @@ fn read(fields: &mut Fields<'_>) -> Read<PageHeader> {
         checksum,
         values: data.as_ref().map(|data| data.values).or(dictionary_values),
         rows: data.as_ref().and_then(|data| data.rows),
+        nulls: data.as_ref().and_then(|data| data.nulls),
         encoding: data.as_ref().map(|data| data.encoding),
         level_encodings: data.as_ref().and_then(|data| data.level_encodings),
         level_bytes: data.as_ref().and_then(|data| data.level_bytes),
@@ -111,6 +114,7 @@ fn read(fields: &mut Fields<'_>) -> Read<PageHeader> {
 struct DataHeader {
     values: u32,
     rows: Option<u32>,
+    nulls: Option<u32>,
     encoding: u32,
     level_encodings: Option<[u32; 2]>,
     level_bytes: Option<[u32; 2]>,
@@ -131,6 +135,7 @@ fn data_page(fields: &mut Fields<'_>) -> Read<DataHeader> {
     Ok(DataHeader {
         values: values.ok_or(Stop::Invalid)?,
         rows: None,
+        nulls: None,
         encoding: encoding.ok_or(Stop::Invalid)?,
         level_encodings: Some([definition.ok_or(Stop::Invalid)?, repetition.ok_or(Stop::Invalid)?]),
         level_bytes: None,
@@ -159,6 +164,7 @@ fn data_page_v2(fields: &mut Fields<'_>) -> Read<DataHeader> {
     Ok(DataHeader {
         values: values.ok_or(Stop::Invalid)?,
         rows: Some(rows.ok_or(Stop::Invalid)?),
+        nulls,
         encoding: encoding.ok_or(Stop::Invalid)?,
         level_encodings: None,
         level_bytes: Some([repetition.ok_or(Stop::Invalid)?, definition.ok_or(Stop::Invalid)?]),
@@ -227,6 +233,7 @@ pub(super) mod tests {
                 checksum,
                 values: Some(75),
                 rows: None,
+                nulls: None,
                 encoding: Some(0),
                 level_encodings: Some([3, 3]),
                 level_bytes: None,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -15,6 +16,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use crate::error::{Error, Place, Result};
 use crate::storage::{SourceFile, io_errors};
 
+use super::codec;
 use super::column_chunk::{ColumnChunk, read_header};
 use super::decoder_panics::catch_panics;
 use super::open::Input;
@@ -218,24 +220,98 @@ impl RawPage {
         Ok(bytes)
     }
 
-    /// Decompresses what [`Self::read`] read.
+    /// Decompresses what [`Self::read`] read: the page without its header.
     ///
     /// # Errors
     /// [`Error::BadData`] with file, row group, column and page.
-    pub(crate) fn decompress(&self, bytes: Bytes) -> Result<Page> {
-        let page = catch_panics(|| self.single_page(bytes)).map_err(|error| self.error(error))?;
-        page.ok_or_else(|| damaged(self.chunk.chunk.facts(), &format!("{} is no page", self.name)))
+    pub(crate) fn decompress(&self, bytes: Bytes) -> Result<Bytes> {
+        catch_panics(|| self.body(bytes)).map_err(|error| self.error(error))
     }
 
-    fn single_page(&self, bytes: Bytes) -> ParquetResult<Option<Page>> {
+    fn body(&self, bytes: Bytes) -> ParquetResult<Bytes> {
+        let codec = self.chunk.chunk.facts().codec;
+        let too_short = || ParquetError::EOF("a page ends within its header or levels".to_owned());
+        let stored = bytes.get(self.header_bytes..).ok_or_else(too_short)?;
+        if codec == Compression::UNCOMPRESSED || !self.header.is_compressed {
+            return Ok(bytes.slice(self.header_bytes..));
+        }
+        if !codec::is_fast(codec) {
+            return Ok(self.decoded_by_crate(bytes)?.buffer().clone());
+        }
+        // Levels of version 2 are in front of what is compressed.
+        let levels = self.header.level_bytes.map_or(0, |lengths| lengths.iter().map(|n| *n as usize).sum());
+        let (levels, values) = stored.split_at_checked(levels).ok_or_else(too_short)?;
+        let mut buffer = self.chunk.file.buffers().take(self.header.plain_bytes as usize);
+        let (front, behind) = buffer.bytes_mut().split_at_mut_checked(levels.len()).ok_or_else(too_short)?;
+        front.copy_from_slice(levels);
+        codec::decompress(codec, values, behind)?;
+        Ok(buffer.into_bytes())
+    }
+
+    fn decoded_by_crate(&self, bytes: Bytes) -> ParquetResult<Page> {
         let length = i64::try_from(bytes.len()).map_err(|error| ParquetError::External(Box::new(error)))?;
         let metadata = self.chunk.metadata.clone().into_builder();
         let metadata = metadata.set_data_page_offset(0).set_dictionary_page_offset(None);
         let metadata = metadata.set_total_compressed_size(length).build()?;
-        SerializedPageReader::new(Arc::new(bytes), &metadata, self.chunk.rows, None)?.get_next_page()
+        let page =
+            SerializedPageReader::new(Arc::new(bytes), &metadata, self.chunk.rows, None)?.get_next_page()?;
+        page.ok_or_else(|| ParquetError::EOF("a page is none".to_owned()))
+    }
+
+    /// The decompressed page as the Parquet crate's decoders take it. None where its header has an
+    /// encoding that there is not.
+    pub(crate) fn as_page(&self, body: Bytes) -> Option<Page> {
+        let PageHeader { values, rows, nulls, encoding, level_encodings, level_bytes, .. } = self.header;
+        let (buf, num_values) = (body, values?);
+        if self.is_dictionary() {
+            let encoding = Encoding::PLAIN;
+            return Some(Page::DictionaryPage { buf, num_values, encoding, is_sorted: false });
+        }
+        let encoding = encoding_of(encoding?)?;
+        Some(match level_bytes {
+            Some([rep_levels_byte_len, def_levels_byte_len]) => Page::DataPageV2 {
+                buf,
+                num_values,
+                encoding,
+                num_nulls: nulls?,
+                num_rows: rows?,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                is_compressed: self.header.is_compressed,
+                statistics: None,
+            },
+            None => {
+                let [definition, repetition] = level_encodings?;
+                Page::DataPage {
+                    buf,
+                    num_values,
+                    encoding,
+                    def_level_encoding: encoding_of(definition)?,
+                    rep_level_encoding: encoding_of(repetition)?,
+                    statistics: None,
+                }
+            }
+        })
     }
 
     fn error(&self, error: ParquetError) -> Error {
         io_errors::parquet(self.chunk.chunk.facts().place.clone(), "read", error)
     }
+}
+
+/// An encoding by Parquet's number.
+fn encoding_of(number: u32) -> Option<Encoding> {
+    Some(match number {
+        0 => Encoding::PLAIN,
+        2 => Encoding::PLAIN_DICTIONARY,
+        3 => Encoding::RLE,
+        #[expect(deprecated, reason = "old files have levels in this encoding")]
+        4 => Encoding::BIT_PACKED,
+        5 => Encoding::DELTA_BINARY_PACKED,
+        6 => Encoding::DELTA_LENGTH_BYTE_ARRAY,
+        7 => Encoding::DELTA_BYTE_ARRAY,
+        8 => Encoding::RLE_DICTIONARY,
+        9 => Encoding::BYTE_STREAM_SPLIT,
+        _ => return None,
+    })
 }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 /// The allocator serves smaller buffers as fast as the pool.
 const MIN_POOLED_BYTES: usize = 64 << 10;
-/// Limit of the free list.
-const MAX_FREE_BYTES: usize = 32 << 20;
+/// Limit of the free list: two pages of DuckDB, which writes those of a whole row group.
+const MAX_FREE_BYTES: usize = 128 << 20;
 
 /// A pool of buffers. Clones share one free list.
 #[derive(Debug, Clone, Default)]
-pub(super) struct BufferPool(Arc<Mutex<FreeList>>);
+pub(crate) struct BufferPool(Arc<Mutex<FreeList>>);
 
 #[derive(Debug, Default)]
 struct FreeList {
@@ -21,7 +21,7 @@ struct FreeList {
 
 /// A buffer that returns to its pool on drop.
 #[derive(Debug)]
-pub(super) struct PooledBuffer {
+pub(crate) struct PooledBuffer {
     /// At least `length` bytes.
     memory: Vec<u8>,
     length: usize,
@@ -30,7 +30,7 @@ pub(super) struct PooledBuffer {
 
 impl BufferPool {
     /// A buffer of `length` bytes. It may hold bytes of its previous use.
-    pub(super) fn take(&self, length: usize) -> PooledBuffer {
+    pub(crate) fn take(&self, length: usize) -> PooledBuffer {
         let memory = match self.take_free(length) {
             Some(memory) => memory,
             // Rounded up: the pages of a column chunk differ a little in length.
@@ -62,12 +62,12 @@ impl BufferPool {
 
 impl PooledBuffer {
     /// The bytes, to be overwritten.
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         self.memory.split_at_mut(self.length).0
     }
 
     /// The bytes, zero-copy. The memory returns to the pool when the last slice is dropped.
-    pub(super) fn into_bytes(self) -> Bytes {
+    pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
     }
 }

@@ -104,6 +104,11 @@ impl LocalFile {
         self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// The memory of its pages.
+    pub(super) fn buffers(&self) -> &BufferPool {
+        &self.pool
+    }
+
     /// The file handle.
     pub(super) fn file(&self) -> &File {
         &self.file

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Place, Result};
 
+use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::object_store::{self as store, Location};
 
@@ -39,6 +40,7 @@ struct Object {
     meta: ObjectMeta,
     version: FileVersion,
     first_error: Mutex<Option<String>>,
+    pool: BufferPool,
 }
 
 /// The range of the object in memory, and the prefetch of the range that follows it.
@@ -61,13 +63,25 @@ impl RemoteFile {
         let path = location.object()?;
         let meta = location.head()?.map_err(|error| location.read_error(error))?;
         let version = FileVersion::of_object(&meta);
-        let object = Object { location, path, meta, version, first_error: Mutex::new(None) };
+        let object = Object {
+            location,
+            path,
+            meta,
+            version,
+            first_error: Mutex::new(None),
+            pool: BufferPool::default(),
+        };
         Ok(Self { object: Arc::new(object), window: Arc::default() })
     }
 
     /// The URL as given to [`Self::open`].
     pub fn path(&self) -> &PathBuf {
         &self.object.location.url
+    }
+
+    /// The memory of its pages.
+    pub(super) fn buffers(&self) -> &BufferPool {
+        &self.object.pool
     }
 
     /// Size at opening.

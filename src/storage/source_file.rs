@@ -9,6 +9,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use crate::error::{Error, Place, Result};
 
+use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::local::LocalFile;
 use super::remote::RemoteFile;
@@ -100,6 +101,14 @@ impl SourceFile {
                 self.verify_unchanged().err().unwrap_or(error)
             }
             error => error,
+        }
+    }
+
+    /// Memory for its pages, which is used again.
+    pub(crate) fn buffers(&self) -> &BufferPool {
+        match self {
+            Self::Local(file) => file.buffers(),
+            Self::Remote(file) => file.buffers(),
         }
     }
 

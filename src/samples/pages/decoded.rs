@@ -11,7 +11,6 @@ use parquet::errors::Result as ParquetResult;
 use crate::parquet_file::catch_panics;
 use crate::samples::embedding_type::Float;
 
-use super::dictionary::Dictionary;
 use super::leaf::EmbeddingLeaf;
 use super::page_values::to_f32;
 
@@ -24,18 +23,14 @@ pub(super) struct DecodedLevels {
     pub(super) values: Vec<f32>,
 }
 
-/// Decodes a page of any encoding.
-pub(super) fn decode(
-    leaf: &EmbeddingLeaf,
-    dictionary: Option<&Dictionary>,
-    page: &Page,
-) -> ParquetResult<DecodedLevels> {
-    let pages = || PagesInMemory(dictionary.map(Dictionary::page).into_iter().chain([same(page)]).collect());
+/// Decodes a page of any encoding, behind its dictionary.
+pub(super) fn decode(leaf: &EmbeddingLeaf, pages: VecDeque<Page>) -> ParquetResult<DecodedLevels> {
+    let pages = PagesInMemory(pages);
     catch_panics(|| match (leaf.is_whole_row, leaf.float) {
-        (false, Float::F16) => read::<FixedLenByteArrayType, _>(leaf, pages(), |values| values.map(half)),
-        (false, Float::F32) => read::<FloatType, _>(leaf, pages(), |values| values),
-        (false, Float::F64) => read::<DoubleType, _>(leaf, pages(), |values| values.map(to_f32)),
-        (true, _) => read::<FixedLenByteArrayType, _>(leaf, pages(), |values| {
+        (false, Float::F16) => read::<FixedLenByteArrayType, _>(leaf, pages, |values| values.map(half)),
+        (false, Float::F32) => read::<FloatType, _>(leaf, pages, |values| values),
+        (false, Float::F64) => read::<DoubleType, _>(leaf, pages, |values| values.map(to_f32)),
+        (true, _) => read::<FixedLenByteArrayType, _>(leaf, pages, |values| {
             values.flat_map(|value| floats(&value).collect::<Vec<_>>())
         }),
     })
@@ -74,49 +69,6 @@ fn half(value: FixedLenByteArray) -> f32 {
 
 fn floats(value: &FixedLenByteArray) -> impl Iterator<Item = f32> {
     value.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
-}
-
-/// The same page over the same bytes: the crate's [`Page`] cannot be cloned.
-fn same(page: &Page) -> Page {
-    match page {
-        Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, .. } => {
-            Page::DataPage {
-                buf: buf.clone(),
-                num_values: *num_values,
-                encoding: *encoding,
-                def_level_encoding: *def_level_encoding,
-                rep_level_encoding: *rep_level_encoding,
-                statistics: None,
-            }
-        }
-        Page::DataPageV2 {
-            buf,
-            num_values,
-            encoding,
-            num_nulls,
-            num_rows,
-            def_levels_byte_len,
-            rep_levels_byte_len,
-            is_compressed,
-            ..
-        } => Page::DataPageV2 {
-            buf: buf.clone(),
-            num_values: *num_values,
-            encoding: *encoding,
-            num_nulls: *num_nulls,
-            num_rows: *num_rows,
-            def_levels_byte_len: *def_levels_byte_len,
-            rep_levels_byte_len: *rep_levels_byte_len,
-            is_compressed: *is_compressed,
-            statistics: None,
-        },
-        Page::DictionaryPage { buf, num_values, encoding, is_sorted } => Page::DictionaryPage {
-            buf: buf.clone(),
-            num_values: *num_values,
-            encoding: *encoding,
-            is_sorted: *is_sorted,
-        },
-    }
 }
 
 /// A page reader over pages in memory.

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use half::f16;
-use parquet::basic::Encoding;
 use parquet::column::page::Page;
 
+use crate::parquet_file::RawPage;
 use crate::samples::embedding_type::Float;
 
 use super::leaf::EmbeddingLeaf;
@@ -13,34 +13,26 @@ use super::page_values::to_f32;
 /// The dictionary of a column chunk.
 #[derive(Debug)]
 pub(super) struct Dictionary {
-    bytes: Bytes,
-    values: u32,
-    encoding: Encoding,
-    is_sorted: bool,
+    raw: RawPage,
+    body: Bytes,
     /// Its elements, the ones of a value behind each other.
     table: Vec<f32>,
 }
 
 impl Dictionary {
-    /// Takes a dictionary page. None where the page is another one.
-    pub(super) fn of(leaf: &EmbeddingLeaf, page: Page) -> Option<Self> {
-        let Page::DictionaryPage { buf, num_values, encoding, is_sorted } = page else { return None };
+    /// Takes a decompressed dictionary page.
+    pub(super) fn new(leaf: &EmbeddingLeaf, raw: RawPage, body: Bytes) -> Self {
         let table = match leaf.float {
-            Float::F16 => buf.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            Float::F32 => buf.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Float::F64 => buf.as_chunks::<8>().0.iter().map(|b| to_f32(f64::from_le_bytes(*b))).collect(),
+            Float::F16 => body.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+            Float::F32 => body.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            Float::F64 => body.as_chunks::<8>().0.iter().map(|b| to_f32(f64::from_le_bytes(*b))).collect(),
         };
-        Some(Self { bytes: buf, values: num_values, encoding, is_sorted, table })
+        Self { raw, body, table }
     }
 
     /// The page, as the Parquet crate takes it.
-    pub(super) fn page(&self) -> Page {
-        Page::DictionaryPage {
-            buf: self.bytes.clone(),
-            num_values: self.values,
-            encoding: self.encoding,
-            is_sorted: self.is_sorted,
-        }
+    pub(super) fn page(&self) -> Option<Page> {
+        self.raw.as_page(self.body.clone())
     }
 
     /// The elements of `count` values, of which `bytes` hold the indices. None where there are fewer, or
@@ -49,13 +41,20 @@ impl Dictionary {
         let elements = leaf.value_elements();
         let mut out = Vec::with_capacity(count.checked_mul(elements)?);
         match leaf.is_whole_row {
-            false => for_each_index(bytes, count, |index| {
-                out.push(*self.table.get(index as usize)?);
+            // The largest index is compared once for all of a block, so that the loop is one of loads.
+            false => for_each_block(bytes, count, |indices| {
+                let most = indices.iter().fold(0, |most, index| most.max(*index));
+                self.table.get(most as usize)?;
+                out.extend(
+                    indices.iter().map(|index| self.table.get(*index as usize).copied().unwrap_or(0.0)),
+                );
                 Some(())
             }),
-            true => for_each_index(bytes, count, |index| {
-                let start = (index as usize).checked_mul(elements)?;
-                out.extend_from_slice(self.table.get(start..start.checked_add(elements)?)?);
+            true => for_each_block(bytes, count, |indices| {
+                for index in indices {
+                    let start = (*index as usize).checked_mul(elements)?;
+                    out.extend_from_slice(self.table.get(start..start.checked_add(elements)?)?);
+                }
                 Some(())
             }),
         }?;
@@ -63,15 +62,15 @@ impl Dictionary {
     }
 }
 
-/// Calls `take` with each of `count` indices: a byte with their width in bits, then runs of one index and
-/// groups of eight packed ones. None where they end too soon, or `take` says so.
-fn for_each_index(bytes: &[u8], count: usize, mut take: impl FnMut(u32) -> Option<()>) -> Option<()> {
+/// Indices that are unpacked at once: groups of eight.
+const BLOCK: usize = 512;
+
+/// Calls `take` with `count` indices, in blocks: a byte with their width in bits, then runs of one index
+/// and groups of eight packed ones. None where they end too soon, or `take` says so.
+fn for_each_block(bytes: &[u8], count: usize, mut take: impl FnMut(&[u32]) -> Option<()>) -> Option<()> {
     let (&width, mut bytes) = bytes.split_first()?;
-    let width = usize::from(width);
-    if width > 32 {
-        return None;
-    }
-    let mask = (1_u64 << width) - 1;
+    let (width, unpack) = (usize::from(width), *UNPACK.get(usize::from(width))?);
+    let mut block = [0; BLOCK];
     let mut left = count;
     while left > 0 {
         let header = varint(&mut bytes)?;
@@ -80,53 +79,101 @@ fn for_each_index(bytes: &[u8], count: usize, mut take: impl FnMut(u32) -> Optio
             let (value, behind) = bytes.split_at_checked(width.div_ceil(8))?;
             bytes = behind;
             let index = value.iter().rev().fold(0_u64, |index, byte| index << 8 | u64::from(*byte));
-            let index = u32::try_from(index).ok()?;
-            for _ in 0..length.min(left) {
-                take(index)?;
+            let mut run = length.min(left);
+            left -= run;
+            block.get_mut(..run.min(BLOCK))?.fill(u32::try_from(index).ok()?);
+            while run > 0 {
+                take(block.get(..run.min(BLOCK))?)?;
+                run -= run.min(BLOCK);
             }
-            left -= length.min(left);
         } else {
             // The last groups may be cut off behind the last index.
             let stored = length.checked_mul(width)?;
-            let packed = bytes.get(..stored.min(bytes.len()))?;
-            bytes = bytes.get(packed.len()..)?;
-            let indices = length.checked_mul(8)?.min(left);
-            if (indices * width).div_ceil(8) > packed.len() {
-                return None;
+            let (mut packed, behind) = bytes.split_at(stored.min(bytes.len()));
+            bytes = behind;
+            let mut run = length.checked_mul(8)?.min(left);
+            left -= run;
+            while run > 0 {
+                let indices = run.min(BLOCK);
+                let stored = (indices * width).div_ceil(8);
+                unpack(packed.get(..stored)?, &mut block);
+                packed = packed.get(stored..)?;
+                take(block.get(..indices)?)?;
+                run -= indices;
             }
-            unpack(packed, width, mask, indices, &mut take)?;
-            left -= indices;
         }
     }
     Some(())
 }
 
-/// Unpacks indices of a width: each from the eight bytes in which it begins.
-fn unpack(
-    packed: &[u8],
-    width: usize,
-    mask: u64,
-    count: usize,
-    take: &mut impl FnMut(u32) -> Option<()>,
-) -> Option<()> {
-    // Those that are followed by enough bytes.
-    let followed = (packed.len().saturating_sub(8) * 8).checked_div(width);
-    let whole = followed.map_or(count, |followed| followed.min(count));
-    for number in 0..whole {
-        let bit = number * width;
-        let word = match packed.get(bit / 8..) {
-            Some(bytes) if width > 0 => u64::from_le_bytes(*bytes.first_chunk::<8>()?),
-            _ => 0,
-        };
-        take((word >> (bit % 8) & mask) as u32)?;
+/// Unpacks the indices in at most [`BLOCK`] groups' bytes.
+type Unpack = fn(&[u8], &mut [u32; BLOCK]);
+
+/// By width in bits, so that the shifts are constants.
+const UNPACK: [Unpack; 33] = [
+    unpack::<0>,
+    unpack::<1>,
+    unpack::<2>,
+    unpack::<3>,
+    unpack::<4>,
+    unpack::<5>,
+    unpack::<6>,
+    unpack::<7>,
+    unpack::<8>,
+    unpack::<9>,
+    unpack::<10>,
+    unpack::<11>,
+    unpack::<12>,
+    unpack::<13>,
+    unpack::<14>,
+    unpack::<15>,
+    unpack::<16>,
+    unpack::<17>,
+    unpack::<18>,
+    unpack::<19>,
+    unpack::<20>,
+    unpack::<21>,
+    unpack::<22>,
+    unpack::<23>,
+    unpack::<24>,
+    unpack::<25>,
+    unpack::<26>,
+    unpack::<27>,
+    unpack::<28>,
+    unpack::<29>,
+    unpack::<30>,
+    unpack::<31>,
+    unpack::<32>,
+];
+
+fn unpack<const WIDTH: usize>(packed: &[u8], out: &mut [u32; BLOCK]) {
+    if WIDTH == 0 {
+        out.fill(0);
+        return;
     }
-    for number in whole..count {
-        let bit = number * width;
-        let bytes = packed.get(bit / 8..)?;
-        let word = bytes.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        take((word >> (bit % 8) & mask) as u32)?;
+    let (groups, rest) = packed.as_chunks::<WIDTH>();
+    let mut blocks = out.as_chunks_mut::<8>().0.iter_mut();
+    for (group, out) in groups.iter().zip(&mut blocks) {
+        unpack_group(group, out);
     }
-    Some(())
+    if let Some(out) = blocks.next().filter(|_| !rest.is_empty()) {
+        let mut group = [0; WIDTH];
+        group.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        unpack_group(&group, out);
+    }
+}
+
+#[inline(always)]
+fn unpack_group<const WIDTH: usize>(group: &[u8; WIDTH], out: &mut [u32; 8]) {
+    let mask = (1_u64 << WIDTH) - 1;
+    for (number, out) in out.iter_mut().enumerate() {
+        let (byte, shift) = (number * WIDTH / 8, number * WIDTH % 8);
+        let mut word = 0;
+        for next in 0..(shift + WIDTH).div_ceil(8) {
+            word |= group.get(byte + next).map_or(0, |byte| u64::from(*byte)) << (8 * next);
+        }
+        *out = (word >> shift & mask) as u32;
+    }
 }
 
 /// A little-endian base-128 number.
@@ -150,8 +197,8 @@ mod tests {
 
     fn indices(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
         let mut found = Vec::new();
-        for_each_index(bytes, count, |index| {
-            found.push(index);
+        for_each_block(bytes, count, |block| {
+            found.extend(block);
             Some(())
         })?;
         Some(found)

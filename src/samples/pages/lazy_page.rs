@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bytes::Bytes;
-use parquet::column::page::Page;
 
 use crate::error::Result;
 use crate::parquet_file::{RawPage, caught};
@@ -42,10 +41,10 @@ enum State {
     Taken,
 }
 
-/// A decompressed data page.
+/// A decompressed data page, without its header.
 #[derive(Debug)]
 pub(super) struct LoadedPage {
-    pub(super) page: Page,
+    pub(super) body: Bytes,
     pub(super) values: LoadedValues,
 }
 
@@ -100,18 +99,18 @@ impl LazyPage {
 
     fn load(&self) -> Result<LoadedPage> {
         let bytes = self.bytes.clone().map_or_else(|| self.raw.read(), Ok)?;
-        let page = self.raw.decompress(bytes)?;
-        let dense = caught(|| self.dense(&page)).unwrap_or_default();
+        let body = self.raw.decompress(bytes)?;
+        let dense = caught(|| self.dense(&body)).unwrap_or_default();
         let values = match dense {
             Some((values, elements)) => LoadedValues::Dense(values, elements),
-            None => LoadedValues::Decoded(self.decode(&page)?),
+            None => LoadedValues::Decoded(self.decode(&body)?),
         };
-        Ok(LoadedPage { page, values })
+        Ok(LoadedPage { body, values })
     }
 
     /// The values of a page that has no null, in an encoding of which parts can be converted.
-    fn dense(&self, page: &Page) -> Option<(PageValues, usize)> {
-        let (leaf, header, body) = (&self.leaf, self.raw.header(), page.buffer());
+    fn dense(&self, body: &Bytes) -> Option<(PageValues, usize)> {
+        let (leaf, header) = (&self.leaf, self.raw.header());
         let sections = leaf.sections(header, body)?;
         let count = usize::try_from(header.values?).ok()?;
         let elements = count.checked_mul(leaf.value_elements())?;
@@ -140,8 +139,11 @@ impl LazyPage {
     ///
     /// # Errors
     /// [`Error::BadData`](crate::Error::BadData) with file, row group and column.
-    pub(super) fn decode(&self, page: &Page) -> Result<DecodedLevels> {
-        let decoded = decoded::decode(&self.leaf, self.dictionary.as_deref(), page);
+    pub(super) fn decode(&self, body: &Bytes) -> Result<DecodedLevels> {
+        let dictionary = self.dictionary.as_ref().and_then(|dictionary| dictionary.page());
+        let page = self.raw.as_page(body.clone());
+        let pages = dictionary.into_iter().chain(page).collect();
+        let decoded = decoded::decode(&self.leaf, pages);
         decoded.map_err(|error| io_errors::parquet(self.raw.place(), "read", error))
     }
 }

@@ -158,8 +158,8 @@ impl PageSource {
     fn take_other_pages(&mut self) -> Result<()> {
         while let Some(page) = self.pages.peek()?.filter(|page| !page.is_data()) {
             if page.is_dictionary() {
-                let page = page.decompress(page.read()?)?;
-                self.dictionary = Dictionary::of(&self.leaf, page).map(Arc::new);
+                let body = page.decompress(page.read()?)?;
+                self.dictionary = Some(Arc::new(Dictionary::new(&self.leaf, page.clone(), body)));
             }
             self.pages.take()?;
         }
@@ -174,12 +174,12 @@ impl PageSource {
     }
 
     fn classify(&self, page: &LazyPage, element_offset: usize) -> Result<NextPage> {
-        let LoadedPage { page: content, values } = page.take()?;
+        let LoadedPage { body, values } = page.take()?;
         let (values, elements) = match values {
             LoadedValues::Decoded(levels) => return Ok(NextPage::General(levels)),
             LoadedValues::Dense(values, elements) => (values, elements),
         };
-        let sections = self.leaf.sections(page.raw.header(), content.buffer());
+        let sections = self.leaf.sections(page.raw.header(), &body);
         let is_regular = self.leaf.is_whole_row
             || sections.is_some_and(|sections| {
                 all_regular(sections.repetition_levels, self.leaf.dim, element_offset, elements)
@@ -189,7 +189,7 @@ impl PageSource {
                 let segment = Segment { values, elements: 0..elements };
                 NextPage::Regular(RegularPage { segment, element_offset })
             }
-            false => NextPage::General(page.decode(&content)?),
+            false => NextPage::General(page.decode(&body)?),
         })
     }
 
