@@ -80,6 +80,12 @@ impl ScalarUDFImpl for ConcatOperator {
         "||"
     }
 
+    /// As the operator names its column, so that no alias is needed, which grouping sets do not take.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        let names: Vec<String> = arguments.iter().map(|expr| expr.schema_name().to_string()).collect();
+        Ok(names.join(" || "))
+    }
+
     fn signature(&self) -> &Signature {
         &self.0
     }

@@ -100,6 +100,10 @@ impl ScalarUDFImpl for BoundedFunction {
         self.inner.aliases()
     }
 
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        self.inner.inner().schema_name(arguments)
+    }
+
     fn signature(&self) -> &Signature {
         self.inner.signature()
     }
@@ -212,6 +216,11 @@ mod tests {
             (
                 "SELECT value || 'b' AS a, count(*) FROM generate_series(1, 1) GROUP BY value || 'b' ORDER BY value || 'b'",
                 "1b",
+            ),
+            (
+                "SELECT a || 1 AS a, grouping(a || 1) AS g, count(*) AS n FROM (VALUES ('x'), ('y'), ('y')) AS t(a) GROUP BY \
+                 ROLLUP(a || 1) ORDER BY a",
+                "| x1 | 0 | 1 |\n| y1 | 0 | 2 |\n|    | 1 | 3 |",
             ),
             ("SELECT 'a' || arrow_cast('b', 'LargeUtf8') || arrow_cast('c', 'Utf8View') AS a", "abc"),
             ("SELECT [1] || 2 || [3] AS a", "[1, 2, 3]"),
