@@ -4,16 +4,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-#[cfg(target_os = "linux")]
-use std::{
-    process::Stdio,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use super::commands::kill;
-#[cfg(target_os = "linux")]
+use super::commands::kill_and_wait;
 use super::names;
 use crate::harness::{lsmi, must, once, scratch};
 
@@ -72,10 +67,7 @@ fn python() -> PathBuf {
 /// Makes a package that holds a library alone.
 fn wheel(folder: &Path) -> PathBuf {
     let (capi, info) = ("onnxruntime/capi", "onnxruntime-1.32.0.dist-info");
-    let library = match cfg!(target_os = "macos") {
-        true => format!("{capi}/libonnxruntime.1.32.0.dylib"),
-        false => format!("{capi}/libonnxruntime.so.1.32.0"),
-    };
+    let library = format!("{capi}/libonnxruntime.so.1.32.0");
     fs::create_dir_all(folder.join(capi)).unwrap();
     fs::create_dir(folder.join(info)).unwrap();
     let bytes: Vec<u8> = (0..LIBRARY_BYTES).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect();
@@ -86,14 +78,8 @@ fn wheel(folder: &Path) -> PathBuf {
     fs::write(folder.join(info).join("METADATA"), metadata).unwrap();
     let record = format!("{library},,\n{info}/WHEEL,,\n{info}/METADATA,,\n{info}/RECORD,,\n");
     fs::write(folder.join(info).join("RECORD"), record).unwrap();
-    must(Command::new("python3").current_dir(folder).args([
-        "-m",
-        "zipfile",
-        "-c",
-        WHEEL,
-        "onnxruntime",
-        info,
-    ]));
+    let zip = ["-m", "zipfile", "-c", WHEEL, "onnxruntime", info];
+    must(Command::new("python3").current_dir(folder).args(zip));
     folder.join(WHEEL)
 }
 
@@ -123,13 +109,14 @@ fn an_installed_runtime() {
     let index = Index::new();
     // The first run makes the environment, and is none to time.
     must(&mut index.install(tempfile::tempdir_in(scratch()).unwrap().path()));
-    kill(&|to| index.install(to), 11);
+    // A killed command's installer ends a moment later.
+    let settle = |to: &Path| wait_for(|| installers(&to.join("runtime")).is_empty());
+    kill_and_wait(&|to| index.install(to), &settle, 11);
 }
 
 /// What installs ends with the program, whatever ends that: otherwise it would go on, and fill the folder
 /// again that the next run has removed. What both leave is swept, also where there is nothing to install.
 #[test]
-#[cfg(target_os = "linux")]
 fn an_installer_does_not_outlive_a_killed_install() {
     use std::os::unix::fs::PermissionsExt;
 
@@ -161,7 +148,6 @@ fn an_installer_does_not_outlive_a_killed_install() {
     assert_eq!(names(&runtime), ["cpu"]);
 }
 
-#[cfg(target_os = "linux")]
 fn wait_for(is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {
@@ -171,7 +157,6 @@ fn wait_for(is_so: impl Fn() -> bool) {
 }
 
 /// The processes that have a temporary folder in their arguments, as the installer has.
-#[cfg(target_os = "linux")]
 fn installers(runtime: &Path) -> Vec<String> {
     let folder = format!("{}/.cpu", runtime.display());
     let processes = fs::read_dir("/proc").unwrap().flatten();
