@@ -1,6 +1,7 @@
 //! How close `annotate` comes to its floor in the forms in which people store embeddings: the models'
 //! own time, what the codec takes for these pages, and one pass over the bytes that it makes and the
-//! f32 values of the batches, over all cores.
+//! f32 values of the batches, over all cores. The last columns are the time of what only one thread does
+//! at a time, and the number of cores at which the longest of it takes as long as all the rest.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -59,7 +60,7 @@ pub fn ask() {
             number(&json(&mut bench)["engines"][0]["best"], "rows_per_second")
         };
         let mut found = vec![];
-        let mut codec_rates = vec![];
+        let (mut codec_rates, mut serial) = (vec![], vec![]);
         for _ in 0..ROUNDS {
             into_cache(&path);
             let alone = engine();
@@ -67,20 +68,38 @@ pub fn ask() {
             let copied = plain_bytes.max((ROWS * DIM * 2 * 4) as u64) as f64;
             let floor = ROWS as f64 / (ROWS as f64 / alone + codec_s + copied / copy_rate(cores));
             codec_rates.push(plain_bytes as f64 / codec_s / 1e6);
-            let rate = number(&annotate(&path, &bundle, &["--engine", "onnxruntime"]), "rows_per_second");
+            let metrics = folder().join("metrics.prom");
+            let more = ["--engine", "onnxruntime", "--metrics", metrics.to_str().unwrap()];
+            let rate = number(&annotate(&path, &bundle, &more), "rows_per_second");
+            serial.push(
+                ["locate", "journal", "write"]
+                    .map(|stage| stage_seconds(&metrics, stage) / ROWS as f64 * 1e9),
+            );
             found.push((alone, floor, rate));
         }
         let of = |value: &dyn Fn(&(f64, f64, f64)) -> f64| median(found.iter().map(value).collect());
+        let [locate, journal, copy] =
+            [0, 1, 2].map(|stage| median(serial.iter().map(|of| of[stage]).collect()));
+        let row = cores as f64 / of(&|found| found.2) * 1e9;
         println!(
-            "  {name:<28}  {:>4.2}  {:>11.0}  {:>13.0}  {:>16.0}  {:>8.2}  {:>9.2}",
+            "  {name:<28}  {:>4.2}  {:>11.0}  {:>13.0}  {:>16.0}  {:>8.2}  {:>9.2}  {locate:>17.0}  {journal:>7.0}  \
+             {copy:>5.0}  {:>5.0}",
             std::fs::metadata(&path).unwrap().len() as f64 / 1e9,
             median(codec_rates),
             of(&|found| found.1),
             of(&|found| found.2),
             of(&|found| found.2 / found.1),
             of(&|found| found.2 / found.0),
+            row / locate.max(journal).max(copy),
         );
     }
+}
+
+/// Seconds of a stage, from the metrics of a run.
+fn stage_seconds(metrics: &Path, stage: &str) -> f64 {
+    let text = std::fs::read_to_string(metrics).unwrap();
+    let line = text.lines().find(|line| line.contains(&format!("stage=\"{stage}\""))).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 fn written(plain: &Path) -> Vec<(&'static str, PathBuf)> {

@@ -113,7 +113,8 @@ fn can_start_with(threads: usize, stack_bytes: usize) -> Result<()> {
     })
 }
 
-fn available() -> usize {
+/// Cores that this process may use.
+pub fn available() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

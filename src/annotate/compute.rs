@@ -183,7 +183,7 @@ impl<'a> FileComputation<'a> {
             let constants = run.constants(self.job.computed());
             let read_ahead = ReadAhead::new(sessions.len(), run.limit_bytes());
             let mut tasks = FileTasks::new(&self.source, self.batch_rows, from, &read_ahead);
-            let tasks = std::iter::from_fn(|| run.progress.time(Stage::Read, || tasks.next()));
+            let tasks = std::iter::from_fn(|| run.progress.time(Stage::Locate, || tasks.next()));
             let origin = self.policy.origin().clone();
             let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
             let prefetch = if self.source.defers_reading() { Prefetch::None } else { Prefetch::Thread };
@@ -191,7 +191,7 @@ impl<'a> FileComputation<'a> {
             workers::run(tasks, schedule, sessions, &constants, control, |done| {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;
-                run.progress.time(Stage::Write, || self.journal.append(&batch))?;
+                run.progress.time(Stage::Journal, || self.journal.append(&batch))?;
                 on_append(&self.journal)?;
                 run.progress.advance(&fates);
                 Ok(())

@@ -23,20 +23,29 @@ pub struct InputStart {
 /// A stage of a run. Stages overlap, and the seconds of workers add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// Finding the pages of the next batch and its label, of files; one thread at a time does it.
+    Locate,
     /// Reading and decoding embeddings and labels; in a stream, also waiting for them.
     Read,
     /// The models, and the arithmetic after them.
     Evaluate,
-    /// The journal and the output, and copying the old columns into it.
+    /// Appending results to the journal in their order, of files; one thread at a time does it.
+    Journal,
+    /// The output, and copying the old columns into it; one thread does it.
     Write,
 }
 
 impl Stage {
+    /// All stages, in the order of the data.
+    pub const ALL: [Self; 5] = [Self::Locate, Self::Read, Self::Evaluate, Self::Journal, Self::Write];
+
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Locate => "locate",
             Self::Read => "read",
             Self::Evaluate => "evaluate",
+            Self::Journal => "journal",
             Self::Write => "write",
         }
     }

@@ -9,6 +9,9 @@ use super::group_reader::GroupReader;
 /// Rows per read batch.
 const BATCH_ROWS: usize = 1024;
 
+/// A sixteenth of it may be pages that are decompressed before their rows are read.
+const READ_AHEAD_BYTES: u64 = 1 << 30;
+
 /// A row to train on.
 pub(super) struct TrainingRow<'a> {
     /// The two embeddings, finite.
@@ -35,29 +38,31 @@ pub(super) fn read_rows(
 ) -> Result<()> {
     let source = Source::new(input, request)?;
     let [d1, d2] = [request.x1.1, request.x2.1];
-    let mut memory = ReadBuffers::default();
-    for row_group in 0..input.metadata().num_row_groups() {
-        let rows = input.rows_in(row_group);
-        let mut groups = group.map(|group| GroupReader::open(input, group, row_group)).transpose()?;
-        for found in source.read(row_group, 0..rows, BATCH_ROWS, &ReadAhead::none())? {
-            if interrupted() {
-                return Err(Error::Interrupted);
-            }
-            let samples = found?.read(&mut memory)?;
-            let groups = groups.as_mut().map(|groups| groups.read(samples.rows)).transpose()?;
-            for (row, &fate) in samples.fates.iter().enumerate() {
-                fates.add(fate);
-                if fate == Fate::Good {
-                    visit(&TrainingRow {
-                        x: [&samples.x1[row * d1..][..d1], &samples.x2[row * d2..][..d2]],
-                        y: samples.class[row],
-                        group: groups.as_ref().and_then(|groups| groups.get(row)).copied(),
-                        key: samples.keys.get(row).copied(),
-                    })?;
+    ReadAhead::with_helpers(READ_AHEAD_BYTES, |read_ahead| {
+        let mut memory = ReadBuffers::default();
+        for row_group in 0..input.metadata().num_row_groups() {
+            let rows = input.rows_in(row_group);
+            let mut groups = group.map(|group| GroupReader::open(input, group, row_group)).transpose()?;
+            for found in source.read(row_group, 0..rows, BATCH_ROWS, read_ahead)? {
+                if interrupted() {
+                    return Err(Error::Interrupted);
                 }
+                let samples = found?.read(&mut memory)?;
+                let groups = groups.as_mut().map(|groups| groups.read(samples.rows)).transpose()?;
+                for (row, &fate) in samples.fates.iter().enumerate() {
+                    fates.add(fate);
+                    if fate == Fate::Good {
+                        visit(&TrainingRow {
+                            x: [&samples.x1[row * d1..][..d1], &samples.x2[row * d2..][..d2]],
+                            y: samples.class[row],
+                            group: groups.as_ref().and_then(|groups| groups.get(row)).copied(),
+                            key: samples.keys.get(row).copied(),
+                        })?;
+                    }
+                }
+                memory.reuse(samples);
             }
-            memory.reuse(samples);
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

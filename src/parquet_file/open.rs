@@ -184,8 +184,12 @@ impl Input {
     /// The raw bytes of the footer.
     ///
     /// # Errors
-    /// [`Error::BadData`], [`Error::Io`].
+    /// [`Error::BadData`], [`Error::Io`]; [`Error::Transient`] where the file was changed meanwhile.
     pub fn footer(&self) -> Result<Bytes> {
+        self.read_footer().map_err(|error| self.file.or_input_changed(error))
+    }
+
+    fn read_footer(&self) -> Result<Bytes> {
         let end = self.file.bytes().saturating_sub(8);
         let read = |offset, length| {
             let bytes = self.file.get_bytes(offset, length);

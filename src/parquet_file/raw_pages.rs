@@ -34,6 +34,8 @@ pub(crate) struct RawPages {
     number: usize,
     /// Values in the data pages so far.
     values: u64,
+    /// Up to where the system was told to read the file.
+    announced: u64,
     next: Option<RawPage>,
 }
 
@@ -77,7 +79,7 @@ impl RawPages {
             defers_checksums: input.defers_checksums(),
         };
         let walk = PageWalk::from(PageName::Data(0));
-        Some(Self { chunk: Arc::new(chunk), walk, at, number: 0, values: 0, next: None })
+        Some(Self { chunk: Arc::new(chunk), walk, at, number: 0, values: 0, announced: at, next: None })
     }
 
     /// The file.
@@ -138,8 +140,24 @@ impl RawPages {
             self.values += u64::from(header.values.unwrap_or(0));
             self.number += 1;
         }
+        self.announce(whole.end);
         let chunk = Arc::clone(&self.chunk);
         Ok(Some(RawPage { chunk, name, header, bytes: start..end, header_bytes, rows }))
+    }
+
+    /// Says which bytes are read next, up to the end of the chunk. Several threads read several columns of
+    /// a local file, in which the system sees no sequence of its own.
+    fn announce(&mut self, end: u64) {
+        const AHEAD_BYTES: u64 = 8 << 20;
+        let is_local = matches!(*self.chunk.file, SourceFile::Local(_));
+        // A store is told once, and asked for piece after piece by the readers.
+        let wanted = if is_local { end.min(self.at + AHEAD_BYTES) } else { end };
+        // In pieces of a few MiB, and not a bit for every page.
+        if wanted >= self.announced + AHEAD_BYTES / 2 || (wanted == end && self.announced < end) {
+            let start = if is_local { self.announced.max(self.at) } else { self.announced };
+            self.chunk.file.will_need(start..wanted);
+            self.announced = wanted;
+        }
     }
 
     /// Whether the next page is one that the index has: a dictionary is before the first of these.

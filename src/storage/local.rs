@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -107,6 +108,15 @@ impl LocalFile {
     /// The memory of its pages.
     pub(super) fn buffers(&self) -> &BufferPool {
         &self.pool
+    }
+
+    /// Has the system read a range into its cache, where it can be told so.
+    pub(super) fn will_need(&self, range: Range<u64>) {
+        #[cfg(target_os = "linux")]
+        if let Some(length) = std::num::NonZero::new(range.end.saturating_sub(range.start)) {
+            // Advice: a file system that takes none reads all the same.
+            _ = rustix::fs::fadvise(&self.file, range.start, Some(length), rustix::fs::Advice::WillNeed);
+        }
     }
 
     /// The file handle.

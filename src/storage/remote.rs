@@ -1,7 +1,9 @@
 //! An object in a store as a Parquet source. Sequential reads prefetch the next range, and
 //! every request is conditional on the version of the object that was opened (ETag).
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +25,9 @@ use super::object_store::{self as store, Location};
 const MIN_RANGE_BYTES: u64 = 1 << 18;
 const MAX_RANGE_BYTES: u64 = 1 << 22;
 
+/// Requests in flight where it is known what will be read: with [`MAX_RANGE_BYTES`], 16 MiB for a reader.
+const IN_FLIGHT: usize = 4;
+
 /// A read near the end fetches at least this much of it, since it usually reads the footer.
 const TAIL_BYTES: u64 = 1 << 16;
 
@@ -43,13 +48,28 @@ struct Object {
     pool: BufferPool,
 }
 
-/// The range of the object in memory, and the prefetch of the range that follows it.
+/// The range of the object in memory, and the requests for those that follow it.
 #[derive(Debug, Default)]
 struct Window {
     start: u64,
     bytes: Bytes,
     range_bytes: u64,
-    prefetch: Option<(u64, JoinHandle<object_store::Result<Bytes>>)>,
+    /// Up to where it is known that everything will be read.
+    horizon: u64,
+    requested: VecDeque<Request>,
+}
+
+/// A request in flight. It ends with this value, where nobody waits for it any more.
+#[derive(Debug)]
+struct Request {
+    range: Range<u64>,
+    answer: JoinHandle<object_store::Result<Bytes>>,
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.answer.abort();
+    }
 }
 
 impl RemoteFile {
@@ -155,16 +175,33 @@ impl RemoteFile {
         }
     }
 
+    /// Says that a range will be read, from its start on: it is requested at once, in pieces.
+    pub(super) fn will_need(&self, range: Range<u64>) {
+        let mut window = lock(&self.window);
+        window.horizon = range.end.min(self.bytes());
+        window.requested.clear();
+        let end = window.start + window.bytes.len() as u64;
+        let next = if (window.start..end).contains(&range.start) { end } else { range.start };
+        // Without a runtime to send requests, the read says so.
+        _ = self.request_ahead(&mut window, next);
+    }
+
     fn fetch(&self, window: &mut Window, offset: u64, wanted: u64, follows: bool) -> Result<()> {
         let size = self.bytes();
         window.range_bytes =
             if follows { (window.range_bytes * 2).min(MAX_RANGE_BYTES) } else { MIN_RANGE_BYTES };
-        let (start, answer) = match window.prefetch.take() {
-            Some((start, task)) if start == offset => {
-                let answer = store::block_on(task)?;
-                (start, answer.map_err(|error| Error::Internal(format!("a request ended: {error}")))?)
+        while window.requested.front().is_some_and(|request| request.range.end <= offset) {
+            window.requested.pop_front();
+        }
+        let requested = window.requested.pop_front().filter(|request| request.range.contains(&offset));
+        let (start, answer) = match requested {
+            Some(mut request) => {
+                let answer = store::block_on(&mut request.answer)?;
+                let answer = answer.map_err(|error| Error::Internal(format!("a request ended: {error}")))?;
+                (request.range.start, answer)
             }
-            _ => {
+            None => {
+                window.requested.clear();
                 let end = offset.saturating_add(wanted.max(window.range_bytes)).min(size);
                 let start = if end == size { offset.min(size.saturating_sub(TAIL_BYTES)) } else { offset };
                 (start, store::block_on(self.get(start, end))?)
@@ -175,11 +212,29 @@ impl RemoteFile {
         if end <= offset {
             return Err(self.transient("the store sent less than was requested".to_owned()));
         }
-        if follows && end < size {
-            let task = store::runtime()?.spawn(self.get(end, (end + window.range_bytes).min(size)));
-            window.prefetch = Some((end, task));
-        }
         (window.start, window.bytes) = (start, bytes);
+        if end < window.horizon {
+            self.request_ahead(window, end)?;
+        } else if follows && end < size && window.requested.is_empty() {
+            self.request(window, end, (end + window.range_bytes).min(size))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps some requests in flight, up to the horizon. The first of them is at `next`, if there is none.
+    fn request_ahead(&self, window: &mut Window, next: u64) -> Result<()> {
+        let mut next = window.requested.back().map_or(next, |request| request.range.end);
+        while window.requested.len() < IN_FLIGHT && next < window.horizon {
+            let end = (next + MAX_RANGE_BYTES).min(window.horizon);
+            self.request(window, next, end)?;
+            next = end;
+        }
+        Ok(())
+    }
+
+    fn request(&self, window: &mut Window, start: u64, end: u64) -> Result<()> {
+        let answer = store::runtime()?.spawn(self.get(start, end));
+        window.requested.push_back(Request { range: start..end, answer });
         Ok(())
     }
 

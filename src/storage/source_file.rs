@@ -1,6 +1,7 @@
 //! A readable file, local or in an object store. The Parquet code depends on this type only.
 
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -109,6 +110,15 @@ impl SourceFile {
         match self {
             Self::Local(file) => file.buffers(),
             Self::Remote(file) => file.buffers(),
+        }
+    }
+
+    /// Says that a range will be read, from its start on, and waits for nothing: the system reads it into
+    /// its cache, a store is asked for its first pieces.
+    pub(crate) fn will_need(&self, range: Range<u64>) {
+        match self {
+            Self::Local(file) => file.will_need(range),
+            Self::Remote(file) => file.will_need(range),
         }
     }
 

@@ -33,7 +33,7 @@ impl RunInstruments {
     pub(super) fn new(labels: &[(&'static str, String)], meter: Option<&Meter>) -> Self {
         let mut to = InstrumentRegistry::new(labels, meter);
         let reasons = FateCounts::default().bad_by_reason().map(|(fate, _)| fate.name());
-        let stages = [Stage::Read, Stage::Evaluate, Stage::Write].map(Stage::name);
+        let stages = Stage::ALL.map(Stage::name);
         let parts = Quantity::PARTS.map(|part| part.name());
         let nats = Unit::Other("nats".to_owned());
         let spec = InstrumentSpec::new;

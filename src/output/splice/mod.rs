@@ -207,6 +207,7 @@ impl SpliceWriter {
         if self.out.may_splice(&self.source, bytes) && chunk.checksums(&self.source)? == Checksums::Absent {
             return self.out.copy(&self.source, from, bytes);
         }
+        self.source.will_need(from..from + bytes);
         let mut pages = chunk.check_while_reading(self.source.get_read(from)?);
         let copied = self.out.copy_from(&mut pages, bytes)?;
         let located = |error| ParquetError::External(Box::new(error));

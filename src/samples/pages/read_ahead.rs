@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+
+use crate::error::Result;
+use crate::threads::{available, spawn_scoped};
 
 use super::lazy_page::LazyPage;
 
@@ -43,6 +46,32 @@ impl ReadAhead {
     /// No reading ahead.
     pub fn none() -> Self {
         Self { pages: 0, ..Self::new(0, 0) }
+    }
+
+    /// Runs work beside threads that load the pages which it reads ahead: one fewer than there are cores.
+    ///
+    /// # Errors
+    /// [`Error::NoThread`](crate::Error::NoThread); those of `work`.
+    pub fn with_helpers<T>(limit_bytes: u64, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let helpers = available().saturating_sub(1);
+        let read_ahead = Self::new(helpers, limit_bytes);
+        let (end, ended) = bounded::<()>(0);
+        std::thread::scope(|scope| {
+            // Dropped on the way out, also by an error or a panic: then the helpers end.
+            let _end = end;
+            for _ in 0..helpers {
+                let (jobs, ended) = (read_ahead.jobs(), &ended);
+                spawn_scoped(scope, move || {
+                    loop {
+                        select! {
+                            recv(jobs) -> job => if let Ok(job) = job { job.run() },
+                            recv(ended) -> _ => break,
+                        }
+                    }
+                })?;
+            }
+            work(&read_ahead)
+        })
     }
 
     /// The pages to load.
