@@ -23,10 +23,15 @@ impl AnalyzerRule for DecimalLiterals {
         plan.transform_up_with_subqueries(|plan| {
             let schema = merge_schema(&plan.inputs());
             let names = NamePreserver::new(&plan);
-            let plan = plan.map_expressions(|expr| {
+            let named = |expr: Expr| {
                 let name = names.save(&expr);
                 let rewritten = expr.transform_up(|expr| Ok(rewrite(expr, &schema)))?;
                 Ok(rewritten.update_data(|expr| name.restore(expr)))
+            };
+            let plan = plan.map_expressions(|expr| match expr {
+                // Its expressions have names, not the set.
+                set @ Expr::GroupingSet(_) => set.map_children(named),
+                expr => named(expr),
             })?;
             if plan.transformed { plan.map_data(LogicalPlan::recompute_schema) } else { Ok(plan) }
         })
@@ -170,6 +175,13 @@ mod tests {
                  GROUP BY k HAVING sum(c) = 0.07"
             ),
             "k,s\n1,0.07\n"
+        );
+        assert_eq!(
+            csv(
+                "SELECT c > 0.5 AS k, count(*) AS n FROM (VALUES (0.1::decimal(3, 2)), (2.0::decimal(3, 2))) AS t(c) \
+                 GROUP BY ROLLUP(c > 0.5) ORDER BY k"
+            ),
+            "k,n\nfalse,1\ntrue,1\n,2\n"
         );
     }
 
