@@ -237,6 +237,8 @@ fn fit(fixture: &Fixture, input: &Path) -> Result<()> {
         x1: Some("x1".to_owned()),
         x2: Some("x2".to_owned()),
         label: Some("y".to_owned()),
+        // A column of many labels is refused before the embeddings are read.
+        max_classes: Some(usize::MAX),
         recipe: Recipe { folds: 1, ..Recipe::default() },
         overwrite: true,
         ..FitOptions::default()

@@ -13,7 +13,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 
-use super::bounded_functions::bound_functions;
+use super::bounded_functions::{BoundedOperators, bound_functions};
 use super::decimal_literals::DecimalLiterals;
 use super::errors::convert_error;
 use super::external_tables::ExternalTables;
@@ -69,6 +69,8 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     rules.insert(0, Arc::new(DecimalLiterals));
     rules.insert(0, Arc::new(NumericPartitions));
     rules.push(Arc::new(ZeroOrder));
+    let limit = options.memory_limit_bytes.unwrap_or(usize::MAX);
+    rules.push(Arc::new(BoundedOperators(limit)));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
@@ -80,7 +82,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
         .build();
     let context = SessionContext::new_with_state(state);
-    bound_functions(&context, options.memory_limit_bytes.unwrap_or(usize::MAX));
+    bound_functions(&context, limit);
     let files = FileTableFactory::new(&context);
     let tables = Arc::clone(context.state().catalog_list());
     context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));

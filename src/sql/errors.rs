@@ -16,6 +16,8 @@ use crate::error::{Error, Place};
 use crate::storage::{io_errors, is_url, read_error};
 use crate::threads::is_start_panic;
 
+use super::bounded_functions::IN_ONE_BATCH;
+
 /// Converts a DataFusion error.
 ///
 /// `inputs` names the files being read, for data errors that do not name their file. Errors in the
@@ -194,12 +196,14 @@ fn is_beyond_the_end(error: &object_store::Error) -> bool {
 }
 
 fn memory_limit_message(what: &str) -> String {
-    let way = match what.contains("for HashJoinInput") {
-        true => {
-            "a join by hashing cannot spill; raise the limit, or join by sorting on two threads or more: \
-             SET datafusion.optimizer.prefer_hash_join = false"
-        }
-        false => "this part of it cannot spill; raise the limit or lower --threads",
+    let way = if what.contains("for HashJoinInput") {
+        "a join by hashing cannot spill; raise the limit, or join by sorting on two threads or more: \
+         SET datafusion.optimizer.prefer_hash_join = false"
+    } else if what.ends_with(IN_ONE_BATCH) {
+        "what a function makes is not spilled; raise the limit, or take fewer rows at once: \
+         SET datafusion.execution.batch_size = 256"
+    } else {
+        "this part of it cannot spill; raise the limit or lower --threads"
     };
     format!("the query needs more memory than --memory-limit allows, and {way} ({})", normalize_message(what))
 }

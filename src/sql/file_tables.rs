@@ -33,6 +33,7 @@ use super::parquet_metadata::{arrow_schema, believable, read_footer, unique};
 use super::parquet_reader::MetadataCache;
 use super::table_files::{TableFile, TableFiles, find_table_files};
 use super::table_format::TableFormat;
+use super::value_widths::check_value_widths;
 
 /// Footers that are read at a time.
 const CONCURRENT_FOOTERS: usize = 32;
@@ -213,6 +214,7 @@ async fn parquet_schema(
             );
         }
         renamed |= !footer.renamed.is_empty();
+        check_value_widths(&footer.schema, &file.name)?;
         merger.add(&file.name, &footer.schema);
         for (column, lacking) in partitions.columns.iter().zip(&mut lacking) {
             lacking.push(footer.schema.index_of(column.name()).is_err());
@@ -296,7 +298,9 @@ async fn other_schema(
     let first = files.first().ok_or_else(|| Error::Internal("a table without files".to_owned()))?;
     let infer = async |objects: &[ObjectMeta], file: &TableFile| {
         let inferred = AssertUnwindSafe(format.infer_schema(state, store, objects)).catch_unwind().await;
-        inferred.map_err(|panic| damaged(file, panic))?.map_err(|e| convert_reader_error(e, &file.name))
+        let schema = inferred.map_err(|panic| damaged(file, panic))?;
+        let schema = schema.map_err(|e| convert_reader_error(e, &file.name))?;
+        check_value_widths(&schema, &file.name).map(|()| schema)
     };
     let error = match infer(&objects, first).await {
         Ok(schema) => return Ok(schema),

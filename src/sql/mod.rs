@@ -43,6 +43,7 @@ mod statements;
 mod store_registry;
 mod table_files;
 mod table_format;
+mod value_widths;
 mod zero_lists;
 mod zero_order;
 

@@ -17,10 +17,15 @@ use crate::harness::files::contents;
 use crate::harness::{bundle, fitted, lsmi, must, run, scratch};
 
 /// A command that writes below a folder.
-type Make<'a> = &'a dyn Fn(&Path) -> Command;
+pub(super) type Make<'a> = &'a dyn Fn(&Path) -> Command;
 
 /// Kills a command at random moments, runs it again, and compares with an undisturbed run.
 fn kill(make: Make<'_>, seed: u64) {
+    kill_and_wait(make, &|_| (), seed);
+}
+
+/// The same; `settle` waits for what the killed command has started.
+pub(super) fn kill_and_wait(make: Make<'_>, settle: &dyn Fn(&Path), seed: u64) {
     let whole = tempfile::tempdir_in(scratch()).unwrap();
     let start = Instant::now();
     must(&mut make(whole.path()));
@@ -35,6 +40,7 @@ fn kill(make: Make<'_>, seed: u64) {
         sleep(length.mul_f64(random.random_range(0.0..1.1)));
         child.kill().unwrap();
         child.wait().unwrap();
+        settle(folder.path());
         let left = contents(folder.path());
         for (path, content) in left.iter().filter(|(path, _)| !is_hidden(path)) {
             assert!(undisturbed.get(path) == Some(content), "round {round}: {} is not whole", path.display());

@@ -4,6 +4,8 @@ mod commands;
 mod fates;
 mod killed;
 mod outputs;
+#[cfg(target_os = "linux")]
+mod runtime_install;
 mod soak;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Seeded mutants of sound inputs through the targets of `fuzz`, in processes with a memory limit: each
-//! ends with an exit code that says what is wrong with the bytes, within ten seconds, without a panic
-//! that nobody takes for damage and without an abort. `LSMI_ETL_FUZZ_SECONDS` sets how long each target
+//! ends with an exit code that says what is wrong with the bytes, within ten seconds of a processor, without
+//! a panic that nobody takes for damage and without an abort. `LSMI_ETL_FUZZ_SECONDS` sets how long each target
 //! runs, `LSMI_ETL_FUZZ_FROM` the number of the first mutant, `LSMI_ETL_FUZZ_SEEDS` a folder of more seeds.
 
 mod mutate;
@@ -14,6 +14,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::harness::{bundle, files, rows, scratch};
@@ -22,8 +23,10 @@ use self::mutate::mutant;
 use self::seeds::seeds;
 use self::targets::{Fixture, TARGETS, Target};
 
-/// How long a mutant may take.
+/// How long a mutant may take, in time of processors: other work on the machine does not count.
 const HANG: Duration = Duration::from_secs(10);
+/// How long it may wait for something else.
+const DEADLOCK: Duration = Duration::from_secs(120);
 /// Address space of a process, in KiB.
 const MEMORY_KIB: u64 = 6 << 20;
 /// The variable that makes a test process the child of another: target, first mutant, seconds, folder.
@@ -78,13 +81,17 @@ fn campaign(target: &str) {
     let time = Duration::from_secs(setting("LSMI_ETL_FUZZ_SECONDS", 3));
     let mut from = setting("LSMI_ETL_FUZZ_FROM", 0);
     let dir = tempfile::tempdir().unwrap();
-    // Made before the clock runs.
-    bundle();
+    // Made before the clock runs, and copied, since other tests may make it anew.
+    fs::create_dir(dir.path().join("bundle")).unwrap();
+    for file in fs::read_dir(bundle()).unwrap().map(Result::unwrap) {
+        fs::copy(file.path(), dir.path().join("bundle").join(file.file_name())).unwrap();
+    }
     let (start, mut failures) = (Instant::now(), Vec::new());
     while start.elapsed() < time && failures.len() < 20 {
         let left = (time - start.elapsed()).as_secs().max(1);
+        _ = fs::remove_file(dir.path().join("current"));
         let mut child = spawn(&format!("{target} {from} {left} {}", dir.path().display()));
-        match watch(&mut child, dir.path()) {
+        match watch(&mut child, dir.path(), from) {
             None => break,
             Some((number, what)) => {
                 failures.push(format!("{target} {number}: {what}{}", keep(target, number, dir.path())));
@@ -125,23 +132,37 @@ fn spawn(task: &str) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Waits for the end of a child. Returns the mutant at which it died or hung, and how.
-fn watch(child: &mut Child, dir: &Path) -> Option<(u64, String)> {
+/// Waits for the end of a child that begins with the mutant `from`. Returns the mutant at which it died or
+/// hung, and how.
+fn watch(child: &mut Child, dir: &Path, from: u64) -> Option<(u64, String)> {
     let current = || fs::read_to_string(dir.join("current")).ok()?.parse::<u64>().ok();
-    let mut last = (current(), Instant::now());
+    let mut last = (current(), Instant::now(), processor_time(child));
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return (!status.success()).then(|| (current().unwrap_or(0), format!("died, {status}")));
+            return (!status.success()).then(|| (current().unwrap_or(from), format!("died, {status}")));
         }
         let now = current();
         if now != last.0 {
-            last = (now, Instant::now());
-        } else if last.1.elapsed() > HANG && now.is_some() {
+            last = (now, Instant::now(), processor_time(child));
+        } else if now.is_some() && (last.1.elapsed() > DEADLOCK || processor_time(child) > last.2 + HANG) {
             child.kill().unwrap();
             child.wait().unwrap();
-            return Some((now.unwrap_or(0), format!("takes longer than {HANG:?}")));
+            return Some((now.unwrap_or(from), format!("takes longer than {HANG:?}")));
         }
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The processor time of a child so far, or the time that has passed where the system does not say.
+fn processor_time(child: &Child) -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+    // Behind the name, which may have blanks, fields 14 and 15: of the user and of the system, in 1/100 s.
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+    let ticks: Vec<u64> = fields.filter_map(|ticks| ticks.parse().ok()).collect();
+    match ticks[..] {
+        [user, system] => Duration::from_millis((user + system) * 10),
+        _ => START.elapsed(),
     }
 }
 
@@ -165,7 +186,7 @@ fn child() {
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
     let (work, good) = (tempfile::tempdir().unwrap(), dir.join("good.parquet"));
     files::write(&good, &rows(200));
-    let fixture = Fixture::new(&bundle(), &good, work.path()).unwrap();
+    let fixture = Fixture::new(&dir.join("bundle"), &good, work.path()).unwrap();
     let seeds = seeds(name, &fixture);
     let mut log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
     let mut unsound = File::options().create(true).append(true).open(dir.join("unsound")).unwrap();

@@ -4,7 +4,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
 use super::super::opset;
 use super::value::{Call, Inferred, MOST_NUMBERS, ROWS, Scope, Value};
-use super::{control_flow, elementwise, layout, reductions, tensors};
+use super::{control_flow, elementwise, generators, layout, reductions, tensors};
 
 /// The most numbers of all values together.
 const MOST_IN_ALL: u64 = 1 << 30;
@@ -64,7 +64,8 @@ impl Inference {
         }
         let inputs = node.input.iter().map(|name| scope.get(name).cloned().unwrap_or_default());
         let call = Call { node, inputs: inputs.collect(), opset: self.opset };
-        let infer: [fn(&Call<'_>) -> Inferred; 3] = [elementwise::infer, layout::infer, reductions::infer];
+        let infer: [fn(&Call<'_>) -> Inferred; 4] =
+            [elementwise::infer, generators::infer, layout::infer, reductions::infer];
         for infer in infer {
             if let Some(outputs) = infer(&call)? {
                 return Ok(outputs);

@@ -8,6 +8,7 @@
 mod control_flow;
 mod divisors;
 mod elementwise;
+mod generators;
 mod inference;
 mod layout;
 mod numbers;

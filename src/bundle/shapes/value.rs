@@ -160,3 +160,21 @@ pub(super) fn broadcast(a: &Shape, b: &Shape) -> Result<Shape, String> {
     };
     (0..rank).map(both).collect()
 }
+
+/// Sizes of an attribute as a shape.
+pub(super) fn dims(sizes: &[i64]) -> Result<Shape, String> {
+    sizes.iter().map(|size| size_of(*size as f64)).collect()
+}
+
+pub(super) fn size_of(size: f64) -> Result<Option<u64>, String> {
+    match size >= 0.0 {
+        true => Ok(Some(size as u64)),
+        false => Err(format!("a dimension of {size} values; export the model again")),
+    }
+}
+
+/// The shape that the numbers of an input name.
+pub(super) fn asked(input: &Value) -> Result<Option<Shape>, String> {
+    let sizes = input.numbers.as_ref();
+    sizes.map(|sizes| sizes.iter().map(|size| size_of(*size)).collect()).transpose()
+}

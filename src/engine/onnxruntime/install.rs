@@ -1,13 +1,16 @@
 //! Installation of ONNX Runtime's wheel into the user's data folder, with uv or pip: the
 //! only download of this program from a package index.
 
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
+use crate::printable::shown;
 use crate::storage::StagedFolder;
 
+use super::installer;
 use super::locate::{SearchEnvironment, installed_in};
 
 /// A package and its accepted versions.
@@ -45,8 +48,12 @@ pub struct Installation {
     pub already: bool,
 }
 
+/// Folder in the temporary one for the installer's own temporary files, which are as large as the package:
+/// they go with it if the run is killed, and the system's may be small, or another file system.
+const SCRATCH: &str = ".installer";
+
 /// Installs ONNX Runtime into `<dir>/cpu` or `<dir>/cuda`, atomically: the package is
-/// unpacked into a temporary folder and renamed. Does nothing where it is installed, unless
+/// unpacked into a temporary folder, synced and renamed. Does nothing where it is installed, unless
 /// `force`.
 ///
 /// # Errors
@@ -65,10 +72,16 @@ pub fn install(options: &InstallOptions, environment: &SearchEnvironment) -> Res
 /// library.
 fn place(target: &Path, force: bool, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Installation> {
     if let Some(library) = installed_in(target).filter(|_| !force) {
+        // To sweep what a killed `--force` has left.
+        _ = StagedFolder::create(target);
         return Ok(Installation { library, already: true });
     }
     let staged = StagedFolder::create(target)?;
+    let scratch = staged.folder().join(SCRATCH);
+    let failed = |doing, source| Error::io(Place::file(shown(target)), doing, source);
+    fs::create_dir(&scratch).map_err(|source| failed("create", source))?;
     fill(staged.folder())?;
+    fs::remove_dir_all(&scratch).map_err(|source| failed("remove", source))?;
     if installed_in(staged.folder()).is_none() {
         return Err(Error::Engine(
             "the package was installed but holds no library for this system; \
@@ -76,10 +89,28 @@ fn place(target: &Path, force: bool, fill: impl FnOnce(&Path) -> Result<()>) -> 
                 .to_owned(),
         ));
     }
+    // Installers do not sync: after a power cut the name could stand for empty files.
+    sync_files(staged.folder()).map_err(|source| failed("fsync", source))?;
     staged.commit()?;
     let library = installed_in(target)
         .ok_or_else(|| Error::Internal("the installed library was not found".to_owned()))?;
     Ok(Installation { library, already: false })
+}
+
+/// Syncs all files and folders in a folder; [`StagedFolder`] syncs the folder itself.
+fn sync_files(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sync_files(&entry.path())?;
+        }
+        // Folders can be synced on Unix only.
+        if kind.is_file() || (kind.is_dir() && cfg!(unix)) {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 fn requirement(options: &InstallOptions) -> String {
@@ -108,7 +139,7 @@ fn installers(requirement: &str, target: &Path, dependencies: bool) -> Vec<Comma
             }
             // These settings of the user's would conflict with --target.
             command.arg(requirement).env("PIP_USER", "0").env("PIP_REQUIRE_VIRTUALENV", "0");
-            command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+            command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1").env("TMPDIR", target.join(SCRATCH));
             command
         })
         .collect()
@@ -116,16 +147,14 @@ fn installers(requirement: &str, target: &Path, dependencies: bool) -> Vec<Comma
 
 /// Runs the first command whose program is installed.
 fn run(commands: Vec<Command>) -> Result<()> {
-    for mut command in commands {
+    for command in commands {
         let program = command.get_program().to_string_lossy().into_owned();
-        let cannot_run = |e: io::Error| Error::Engine(format!("cannot run {program}: {e}"));
-        let started = match command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
-            Ok(started) => started,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) => return Err(cannot_run(e)),
-        };
+        if !installer::is_on_path(command.get_program()) {
+            continue;
+        }
         tracing::info!("installing with {program}: this downloads the package and can take minutes");
-        let output = started.wait_with_output().map_err(cannot_run)?;
+        let output =
+            installer::output(command).map_err(|e| Error::Engine(format!("cannot run {program}: {e}")))?;
         if output.status.success() {
             return Ok(());
         }
@@ -153,8 +182,6 @@ fn last_lines(text: &str, count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use tempfile::TempDir;
 
     use super::*;

@@ -3,6 +3,7 @@
 
 pub mod cuda;
 pub mod install;
+mod installer;
 pub(super) mod load_error;
 pub mod locate;
 mod outputs;

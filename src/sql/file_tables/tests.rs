@@ -185,6 +185,21 @@ fn arrow_files_are_tables_too() {
     assert_eq!(integer(&rows, "v"), 10);
 }
 
+/// Without a check, a null of the type takes 6 GB before anything is read.
+#[test]
+fn an_arrow_file_of_absurdly_wide_values_is_damaged() {
+    let dir = TempDir::new().unwrap();
+    let item = Arc::new(Field::new("item", DataType::Float32, false));
+    let wide = Field::new("x1", DataType::FixedSizeList(item, 1_476_395_012), false);
+    let path = dir.path().join("wide.arrows");
+    let file = File::create(&path).unwrap();
+    let schema = Schema::new(vec![wide]);
+    datafusion::arrow::ipc::writer::StreamWriter::try_new(file, &schema).unwrap().finish().unwrap();
+    let error = query(&format!("SELECT * FROM '{}'", path.display())).unwrap_err();
+    assert_eq!(error.exit_code(), 65);
+    assert!(error.to_string().contains("wide.arrows, column \"x1\": has type FixedSizeList"), "{error}");
+}
+
 #[test]
 fn what_is_missing_or_broken_is_named() {
     let dir = TempDir::new().unwrap();
