@@ -79,6 +79,9 @@ impl RawPages {
             defers_checksums: input.defers_checksums(),
         };
         let walk = PageWalk::from(PageName::Data(0));
+        if matches!(*chunk.file, SourceFile::Remote(_)) {
+            chunk.file.will_need(chunk.chunk.bytes().clone());
+        }
         Some(Self { chunk: Arc::new(chunk), walk, at, number: 0, values: 0, announced: at, next: None })
     }
 
@@ -149,12 +152,14 @@ impl RawPages {
     /// a local file, in which the system sees no sequence of its own.
     fn announce(&mut self, end: u64) {
         const AHEAD_BYTES: u64 = 8 << 20;
-        let is_local = matches!(*self.chunk.file, SourceFile::Local(_));
-        // A store is told once, and asked for piece after piece by the readers.
-        let wanted = if is_local { end.min(self.at + AHEAD_BYTES) } else { end };
+        if matches!(*self.chunk.file, SourceFile::Remote(_)) {
+            // A store was told of the whole chunk, and is asked for piece after piece.
+            return;
+        }
+        let wanted = end.min(self.at + AHEAD_BYTES);
         // In pieces of a few MiB, and not a bit for every page.
         if wanted >= self.announced + AHEAD_BYTES / 2 || (wanted == end && self.announced < end) {
-            let start = if is_local { self.announced.max(self.at) } else { self.announced };
+            let start = self.announced.max(self.at);
             self.chunk.file.will_need(start..wanted);
             self.announced = wanted;
         }

@@ -122,7 +122,6 @@ impl<W: Output> BlockWriter<W> {
         if rest == 0 {
             return Ok(spliced);
         }
-        from.will_need(start + spliced..start + bytes);
         Ok(spliced + self.copy_from(&mut from.get_read(start + spliced)?, rest)?)
     }
 

@@ -176,12 +176,15 @@ impl RemoteFile {
     }
 
     /// Says that a range will be read, from its start on: it is requested at once, in pieces.
-    pub(super) fn will_need(&self, range: Range<u64>) {
+    pub(crate) fn will_need(&self, range: Range<u64>) {
         let mut window = lock(&self.window);
         window.horizon = range.end.min(self.bytes());
-        window.requested.clear();
         let end = window.start + window.bytes.len() as u64;
         let next = if (window.start..end).contains(&range.start) { end } else { range.start };
+        // What was requested already is no request more.
+        if window.requested.front().is_some_and(|request| !request.range.contains(&next)) {
+            window.requested.clear();
+        }
         // Without a runtime to send requests, the read says so.
         _ = self.request_ahead(&mut window, next);
     }

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float32Array, Int32Array, Int64Array,
-    ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray,
+    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, FixedSizeBinaryArray, Float32Array, Int32Array,
+    Int64Array, ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, Float32Type, Int8Type};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int8Type};
 use arrow::ipc::CompressionType;
 use arrow::ipc::root_as_message;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
@@ -187,6 +187,20 @@ fn halves() -> RecordBatch {
     replaced(&replaced(&base, "x1", lists("x1")), "x2", lists("x2"))
 }
 
+/// The same with embeddings of double precision, and of the bytes of rows.
+fn doubles() -> RecordBatch {
+    let base = rows(ROWS);
+    let lists = vectors(&base, "x1").into_iter().map(|row| {
+        row.map(|values| values.into_iter().map(|value| Some(f64::from(value))).collect::<Vec<_>>())
+    });
+    let lists = Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(lists)) as ArrayRef;
+    let bytes = vectors(&base, "x2")
+        .into_iter()
+        .map(|row| row.map(|values| values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>()));
+    let bytes = FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, 16).unwrap();
+    replaced(&replaced(&base, "x1", lists), "x2", Arc::new(bytes))
+}
+
 fn write(rows: &RecordBatch, properties: WriterPropertiesBuilder) -> Vec<u8> {
     let properties = properties
         .set_max_row_group_row_count(Some(80))
@@ -226,6 +240,13 @@ fn parquet_files() -> Vec<Vec<u8>> {
                 .set_offset_index_disabled(true),
         ),
         write(&table(), delta),
+        write(&doubles(), properties().set_compression(Compression::SNAPPY)),
+        write(
+            &doubles(),
+            v2().set_encoding(Encoding::BYTE_STREAM_SPLIT)
+                .set_dictionary_enabled(false)
+                .set_compression(Compression::ZSTD(ZstdLevel::default())),
+        ),
     ]
 }
 

@@ -37,7 +37,9 @@ fn serve(file: Vec<u8>, answers: fn(usize) -> Answer) -> (String, Arc<AtomicUsiz
 
 fn answer(mut stream: TcpStream, file: &[u8], how: Answer) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let request = lines.next().unwrap()?;
+    // A client may hang up before it says what it wants.
+    let Some(request) = lines.next() else { return Ok(()) };
+    let request = request?;
     let mut range = None;
     for line in lines {
         let line = line?.to_ascii_lowercase();

@@ -201,13 +201,16 @@ impl SpliceWriter {
         from: u64,
         bytes: u64,
     ) -> ParquetResult<u64> {
+        if let SourceFile::Remote(file) = &self.source {
+            // Everything behind is copied, too.
+            file.will_need(from..file.bytes());
+        }
         let Some(chunk) = self.file.input().column_chunk(row_group, position) else {
             return self.out.copy(&self.source, from, bytes);
         };
         if self.out.may_splice(&self.source, bytes) && chunk.checksums(&self.source)? == Checksums::Absent {
             return self.out.copy(&self.source, from, bytes);
         }
-        self.source.will_need(from..from + bytes);
         let mut pages = chunk.check_while_reading(self.source.get_read(from)?);
         let copied = self.out.copy_from(&mut pages, bytes)?;
         let located = |error| ParquetError::External(Box::new(error));

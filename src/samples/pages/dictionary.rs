@@ -39,7 +39,9 @@ impl Dictionary {
     /// one is beyond the dictionary.
     pub(super) fn decode(&self, leaf: &EmbeddingLeaf, bytes: &[u8], count: usize) -> Option<Vec<f32>> {
         let elements = leaf.value_elements();
-        let mut out = Vec::with_capacity(count.checked_mul(elements)?);
+        // More than a page usually has is not reserved on the word of its header.
+        const USUAL: usize = 1 << 22;
+        let mut out = Vec::with_capacity(count.checked_mul(elements)?.min(USUAL));
         match leaf.is_whole_row {
             // The largest index is compared once for all of a block, so that the loop is one of loads.
             false => for_each_block(bytes, count, |indices| {
