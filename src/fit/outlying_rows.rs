@@ -42,6 +42,10 @@ impl OutlyingRows {
     /// Finds the rows to leave out of a training set; `None` where there are none. A class keeps its
     /// rows where all of them are far.
     pub(super) fn find(set: &TrainingSet<'_>) -> Option<LeftOut> {
+        // The fit says that there are too few.
+        if set.y.is_empty() {
+            return None;
+        }
         let outlying = Self { modalities: set.x.each_ref().map(Distance::measure) };
         let is_far = |row: &usize| outlying.contains([set.x[0].row(*row), set.x[1].row(*row)]);
         let far: Vec<usize> = (0..set.y.len()).filter(is_far).collect();
@@ -141,6 +145,14 @@ mod tests {
         let text = warning.text;
         assert!(text.contains("of 1000 rows lie more than 20 times") && text.contains("in \"a\""), "{text}");
         Some(rows)
+    }
+
+    #[test]
+    fn no_rows_have_none_far_away() {
+        let matrix = |column| EmbeddingMatrix { column, dim: 2, values: &[] };
+        let x = [matrix("a"), matrix("b")];
+        let set = TrainingSet { place: Place::default(), x, y: &[], classes: 2, groups: None, keys: None };
+        assert!(OutlyingRows::find(&set).is_none());
     }
 
     #[test]
