@@ -17,6 +17,7 @@ mod open;
 mod page_checker;
 mod page_header;
 mod page_walk;
+mod raw_page;
 mod raw_pages;
 mod thrift;
 
@@ -32,4 +33,5 @@ pub use open::Input;
 pub(crate) use open::not_parquet;
 pub(crate) use page_checker::Checksums;
 pub(crate) use page_header::PageHeader;
-pub(crate) use raw_pages::{RawPage, RawPages};
+pub(crate) use raw_page::RawPage;
+pub(crate) use raw_pages::RawPages;

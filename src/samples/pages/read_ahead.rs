@@ -92,3 +92,29 @@ impl ReadAhead {
         _ = self.sender.send(PageJob(Arc::clone(page)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn pages_are_bounded_by_number_and_bytes_and_one_may_be_large() {
+        let mib = 1 << 20;
+        let ahead = ReadAhead::new(2, 1 << 30);
+        assert!(ahead.has_room(2, 2 * mib, mib) && !ahead.has_room(3, 3 * mib, mib));
+        assert!(ahead.has_room(1, 7 * mib, mib) && !ahead.has_room(1, 7 * mib, mib + 1));
+        assert!(ahead.has_room(0, 0, 64 * mib) && !ahead.has_room(0, 0, 65 * mib));
+        assert!(!ahead.has_room(1, 1, 64 * mib));
+        assert!(!ReadAhead::none().has_room(0, 0, 1));
+        let little = ReadAhead::new(8, 16 * mib);
+        assert!(little.has_room(0, 0, mib) && !little.has_room(1, mib, 1));
+    }
+
+    #[test]
+    fn helpers_end_with_the_work() {
+        assert_eq!(ReadAhead::with_helpers(1 << 30, |_| Ok(7)).unwrap(), 7);
+        let failed = ReadAhead::with_helpers(1 << 30, |_| Err::<(), _>(Error::Interrupted));
+        assert!(matches!(failed, Err(Error::Interrupted)));
+    }
+}
