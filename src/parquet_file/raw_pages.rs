@@ -136,7 +136,8 @@ impl RawPages {
     /// Whether the next page is one that the index has: a dictionary is before the first of these.
     fn is_behind_dictionary(&self, locations: &[PageLocation]) -> bool {
         let first = locations.first().and_then(|page| u64::try_from(page.offset).ok());
-        self.number > 0 || first.is_none_or(|first| self.at >= first)
+        // Behind a dictionary the index counts, also where the writer has left bytes between them.
+        self.at > self.chunk.chunk.bytes().start || first.is_none_or(|first| self.at >= first)
     }
 
     fn read_error(&self, error: ParquetError) -> Error {
