@@ -1,8 +1,8 @@
 """A server that speaks S3 on a free port, and a client to look at what it holds. Google's
 XML API is the same but for its headers, and the server takes those too.
 
-serve [SHARE [SECONDS]]   prints the server's URL when it is up; ends when stdin does; this share of
-                          the requests fails with 503, and each takes that much longer
+serve [SHARE]             prints the server's URL when it is up; ends when stdin does; this share of
+                          the requests fails with 503
 put URL KEY FILE [ACL]    get URL KEY FILE
 list URL                  every key of the bucket, one a line
 delete URL KEY
@@ -28,11 +28,10 @@ def client(url):
     )
 
 
-def serve(share=0.0, delay=0.0):
+def serve(share=0.0):
     import logging
     import random
     import threading
-    import time
 
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
@@ -42,7 +41,6 @@ def serve(share=0.0, delay=0.0):
     numbers = random.Random(1)
 
     def application(environ, start_response):
-        time.sleep(delay)
         if numbers.random() < share:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response("503 Service Unavailable", [("Content-Length", "0")])

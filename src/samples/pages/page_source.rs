@@ -118,7 +118,7 @@ impl PageSource {
             None => NextPage::End,
             Some(Ahead::InFile(page, body)) => match self.left_in_file(&page, &body, element_offset)? {
                 Some(regular) => NextPage::Regular(regular),
-                None => self.classify(&self.lazy(page, true)?, element_offset)?,
+                None => self.classify(&self.lazy(page)?, element_offset)?,
             },
             Some(Ahead::Lazy(page)) => self.classify(&page, element_offset)?,
         });
@@ -144,7 +144,7 @@ impl PageSource {
         let ahead = match page.usable_in_file() {
             Some(body) if self.is_worth_leaving(&page, &body) => Ahead::InFile(page, body),
             _ => {
-                let page = Arc::new(self.lazy(page, false)?);
+                let page = Arc::new(self.lazy(page)?);
                 self.read_ahead.push(&page);
                 Ahead::Lazy(page)
             }
@@ -166,10 +166,10 @@ impl PageSource {
         Ok(())
     }
 
-    fn lazy(&self, page: RawPage, now: bool) -> Result<LazyPage> {
+    fn lazy(&self, page: RawPage) -> Result<LazyPage> {
         // A store's bytes are requested in order, by one thread.
         let is_local = matches!(**self.file(), SourceFile::Local(_));
-        let bytes = if is_local || now { None } else { Some(page.read()?) };
+        let bytes = if is_local { None } else { Some(page.read()?) };
         Ok(LazyPage::new(page, bytes, &self.leaf, self.dictionary.as_ref(), self.rows))
     }
 
