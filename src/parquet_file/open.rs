@@ -81,11 +81,26 @@ impl Input {
             let what = "has encrypted columns; give their keys with --parquet-keys FILE";
             return Err(Error::bad_data(place, what));
         }
+        Self::checked(file, Arc::new(metadata), encryption.map(Arc::new))
+    }
+
+    /// An open file whose metadata were read before.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] if they do not fit the file.
+    pub(crate) fn with_metadata(file: SourceFile, metadata: Arc<ParquetMetaData>) -> Result<Self> {
+        Self::checked(file, metadata, None)
+    }
+
+    fn checked(
+        file: SourceFile,
+        metadata: Arc<ParquetMetaData>,
+        encryption: Option<Arc<Encryption>>,
+    ) -> Result<Self> {
+        let place = Place::file(file.path().display());
         check_footer(&metadata, file.bytes(), &place)?;
-        let metadata = Arc::new(metadata);
         let arrow = catch_panics(|| ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()))
             .map_err(|error| io_errors::parquet(place, "read", error))?;
-        let encryption = encryption.map(Arc::new);
         Ok(Self { file, arrow, encryption, defers_checksums: false, ignores_checksums: false })
     }
 

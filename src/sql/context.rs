@@ -20,7 +20,9 @@ use super::external_tables::ExternalTables;
 use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
+use super::list_scan::ListScans;
 use super::numeric_partitions::NumericPartitions;
+use super::parquet_reader::MetadataCache;
 use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
 use super::store_registry::StoreRegistry;
@@ -64,6 +66,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(share);
     }
     let runtime = runtime.build_arc().map_err(|e| convert_error(e, ""))?;
+    let cache = MetadataCache::new(runtime.cache_manager.get_file_metadata_cache());
 
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(DecimalLiterals));
@@ -80,6 +83,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_analyzer_rules(rules)
         .with_optimizer_rule(Arc::new(ZeroLists))
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
+        .with_physical_optimizer_rule(Arc::new(ListScans::new(cache, options.no_page_checksums)))
         .build();
     let context = SessionContext::new_with_state(state);
     bound_functions(&context, limit);

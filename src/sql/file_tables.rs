@@ -27,6 +27,7 @@ use super::arrow_lengths::check_arrow_files;
 use super::errors::convert_error;
 use super::file_table::{FileTable, PartitionCheck, ScannedFile, TableReader};
 use super::hive_partitions::HivePartitions;
+use super::list_scan::LocalName;
 use super::located_source::convert_reader_error;
 use super::merged_schema::{MergedSchema, SchemaMerger};
 use super::parquet_metadata::{arrow_schema, believable, read_footer, unique};
@@ -168,7 +169,8 @@ fn with_partitions(
         if has_names {
             partition_values.push(ScalarValue::Utf8(Some(file.name.clone())));
         }
-        let mut scanned = PartitionedFile::new_from_meta(file.meta.clone());
+        let scanned = PartitionedFile::new_from_meta(file.meta.clone());
+        let mut scanned = scanned.with_extension(LocalName(file.name.clone()));
         scanned.partition_values = partition_values;
         ScannedFile { file: scanned, rows }
     });

@@ -24,6 +24,7 @@ mod file_tables;
 pub mod functions;
 mod hive_partitions;
 mod interrupt;
+mod list_scan;
 mod located_source;
 mod merged_schema;
 mod numeric_partitions;

@@ -84,7 +84,7 @@ fn table_file(found: FoundFile) -> Result<TableFile> {
 }
 
 /// A local file as DataFusion's store of local files names it.
-fn local_object(path: &Path) -> Result<ObjectMeta> {
+pub(super) fn local_object(path: &Path) -> Result<ObjectMeta> {
     let location = locate(path)?.key;
     let no_input = |source| cannot_open(path, source);
     let metadata = std::fs::metadata(path).map_err(no_input)?;

@@ -41,7 +41,7 @@ fn three_groups() -> RecordBatch {
 }
 
 /// Overwrites the second half of a column chunk.
-fn damage(path: &Path, row_group: usize, column: usize) {
+pub(super) fn damage(path: &Path, row_group: usize, column: usize) {
     let mut bytes = fs::read(path).unwrap();
     let file = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
     let (start, length) = file.metadata().row_group(row_group).column(column).byte_range();

@@ -9,6 +9,7 @@ mod duckdb;
 mod external_tables;
 mod functions;
 mod layouts;
+mod lists;
 mod memory;
 mod output;
 mod recipes;

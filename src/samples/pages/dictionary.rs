@@ -1,5 +1,6 @@
 //! Dictionary pages, and the data pages whose values are indices into them.
 
+use arrow::buffer::Buffer;
 use bytes::Bytes;
 use half::f16;
 use parquet::column::page::Page;
@@ -15,17 +16,29 @@ use super::page_values::to_f32;
 pub(super) struct Dictionary {
     raw: RawPage,
     body: Bytes,
-    /// Its elements, the ones of a value behind each other.
-    table: Vec<f32>,
+    table: Table,
+}
+
+/// The elements of a dictionary, the ones of a value behind each other.
+#[derive(Debug)]
+enum Table {
+    Half(Vec<f16>),
+    Single(Vec<f32>),
+    Double(Vec<f64>),
 }
 
 impl Dictionary {
     /// Takes a decompressed dictionary page.
     pub(super) fn new(leaf: &EmbeddingLeaf, raw: RawPage, body: Bytes) -> Self {
-        let table = match leaf.float {
-            Float::F16 => body.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            Float::F32 => body.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Float::F64 => body.as_chunks::<8>().0.iter().map(|b| to_f32(f64::from_le_bytes(*b))).collect(),
+        let halves = || body.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes));
+        let singles = || body.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        let doubles = || body.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
+        let table = match (leaf.float, leaf.keeps_type) {
+            (Float::F16, true) => Table::Half(halves().collect()),
+            (Float::F16, false) => Table::Single(halves().map(f16::to_f32).collect()),
+            (Float::F32, _) => Table::Single(singles().collect()),
+            (Float::F64, true) => Table::Double(doubles().collect()),
+            (Float::F64, false) => Table::Single(doubles().map(to_f32).collect()),
         };
         Self { raw, body, table }
     }
@@ -37,31 +50,38 @@ impl Dictionary {
 
     /// The elements of `count` values, of which `bytes` hold the indices. None where there are fewer, or
     /// one is beyond the dictionary.
-    pub(super) fn decode(&self, leaf: &EmbeddingLeaf, bytes: &[u8], count: usize) -> Option<Vec<f32>> {
+    pub(super) fn decode(&self, leaf: &EmbeddingLeaf, bytes: &[u8], count: usize) -> Option<Buffer> {
         let elements = leaf.value_elements();
-        // More than a page usually has is not reserved on the word of its header.
-        const USUAL: usize = 1 << 22;
-        let mut out = Vec::with_capacity(count.checked_mul(elements)?.min(USUAL));
-        match leaf.is_whole_row {
-            // The largest index is compared once for all of a block, so that the loop is one of loads.
-            false => for_each_block(bytes, count, |indices| {
-                let most = indices.iter().fold(0, |most, index| most.max(*index));
-                self.table.get(most as usize)?;
-                out.extend(
-                    indices.iter().map(|index| self.table.get(*index as usize).copied().unwrap_or(0.0)),
-                );
-                Some(())
-            }),
-            true => for_each_block(bytes, count, |indices| {
-                for index in indices {
-                    let start = (*index as usize).checked_mul(elements)?;
-                    out.extend_from_slice(self.table.get(start..start.checked_add(elements)?)?);
-                }
-                Some(())
-            }),
-        }?;
-        Some(out)
+        match &self.table {
+            Table::Half(table) => gather(table, elements, bytes, count).map(Buffer::from),
+            Table::Single(table) => gather(table, elements, bytes, count).map(Buffer::from),
+            Table::Double(table) => gather(table, elements, bytes, count).map(Buffer::from),
+        }
     }
+}
+
+/// The elements of `count` values, each `elements` of them in the table.
+fn gather<T: Copy + Default>(table: &[T], elements: usize, bytes: &[u8], count: usize) -> Option<Vec<T>> {
+    // More than a page usually has is not reserved on the word of its header.
+    const USUAL: usize = 1 << 22;
+    let mut out = Vec::with_capacity(count.checked_mul(elements)?.min(USUAL));
+    match elements {
+        // The largest index is compared once for all of a block, so that the loop is one of loads.
+        1 => for_each_block(bytes, count, |indices| {
+            let most = indices.iter().fold(0, |most, index| most.max(*index));
+            table.get(most as usize)?;
+            out.extend(indices.iter().map(|index| table.get(*index as usize).copied().unwrap_or_default()));
+            Some(())
+        }),
+        _ => for_each_block(bytes, count, |indices| {
+            for index in indices {
+                let start = (*index as usize).checked_mul(elements)?;
+                out.extend_from_slice(table.get(start..start.checked_add(elements)?)?);
+            }
+            Some(())
+        }),
+    }?;
+    Some(out)
 }
 
 /// Indices that are unpacked at once: groups of eight.

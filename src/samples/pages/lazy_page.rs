@@ -127,8 +127,7 @@ impl LazyPage {
                 PageValues::Split(values, leaf.float)
             }
             PLAIN_DICTIONARY | RLE_DICTIONARY => {
-                let decoded = self.dictionary.as_ref()?.decode(leaf, &values, count)?;
-                PageValues::Decoded(decoded.into())
+                PageValues::Decoded(self.dictionary.as_ref()?.decode(leaf, &values, count)?)
             }
             _ => return None,
         };

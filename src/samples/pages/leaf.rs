@@ -23,6 +23,8 @@ pub(super) struct EmbeddingLeaf {
     pub(super) dim: usize,
     /// Whether a value is a whole row, as in fixed-size binary, and not an element of a list.
     pub(super) is_whole_row: bool,
+    /// Whether values are wanted in their own type, and not as f32.
+    pub(super) keeps_type: bool,
     /// The definition level of an empty list that is not null.
     pub(super) empty_level: i16,
 }
@@ -65,7 +67,13 @@ impl EmbeddingLeaf {
                 (is_list && (column.physical_type(), column.type_length()) == physical, false)
             }
         };
-        fits.then_some(Self { position: leaf, column, float: kind.item, dim, is_whole_row, empty_level })
+        let (float, keeps_type) = (kind.item, false);
+        fits.then_some(Self { position: leaf, column, float, dim, is_whole_row, keeps_type, empty_level })
+    }
+
+    /// The same leaf, whose values are wanted in their own type.
+    pub(super) fn keeping_type(self) -> Self {
+        Self { keeps_type: true, ..self }
     }
 
     /// Elements of a value.

@@ -14,7 +14,7 @@ use crate::storage::{SourceFile, io_errors};
 
 use self::embedding_data::{EmbeddingData, Segments};
 use self::leaf::EmbeddingLeaf;
-use self::page_source::{NextPage, PageSource, RegularPage};
+use self::page_source::{NextPage, PageSource, RegularPage, Taken};
 use self::page_values::Segment;
 use self::read_ahead::ReadAhead;
 use self::row_assembler::RowAssembler;
@@ -26,6 +26,7 @@ pub(super) mod embedding_data;
 mod lazy_page;
 mod leaf;
 mod levels;
+pub(super) mod list_pages;
 mod page_source;
 mod page_values;
 pub(super) mod read_ahead;
@@ -118,31 +119,11 @@ impl EmbeddingPageReader {
         if !self.rows.is_empty() {
             return Ok(None);
         }
-        let mut wanted = rows * self.rows.dim;
-        let (mut segments, mut element_offset) = (Vec::new(), 0);
-        loop {
-            self.pages.load(element_offset)?;
-            match &mut self.pages.next {
-                // Only the start of the next list shows that the last one is complete.
-                Some(NextPage::Regular(RegularPage { element_offset: 0, .. }) | NextPage::End)
-                    if wanted == 0 =>
-                {
-                    return Ok(Some(segments));
-                }
-                Some(NextPage::Regular(page)) if wanted > 0 => {
-                    let taken = page.segment.split_to(wanted);
-                    wanted -= taken.elements.len();
-                    element_offset = (page.element_offset + taken.elements.len()) % self.rows.dim;
-                    page.element_offset = element_offset;
-                    segments.push(taken);
-                    if page.segment.elements.is_empty() {
-                        self.pages.next = None;
-                    }
-                }
-                _ => {
-                    self.append_segments(segments)?;
-                    return Ok(None);
-                }
+        match self.pages.take_segments(rows)? {
+            Taken::All(segments) => Ok(Some(segments)),
+            Taken::Some(segments) => {
+                self.append_segments(segments)?;
+                Ok(None)
             }
         }
     }

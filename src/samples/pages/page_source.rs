@@ -59,6 +59,14 @@ pub(super) struct RegularPage {
     pub(super) element_offset: usize,
 }
 
+/// The segments of pages that were asked for.
+pub(super) enum Taken {
+    /// All rows.
+    All(Vec<Segment>),
+    /// Those in front of a page whose rows have to be assembled.
+    Some(Vec<Segment>),
+}
+
 impl PageSource {
     /// The pages of a leaf's column chunk, in a row group of `rows` rows.
     pub(super) fn new(pages: RawPages, leaf: EmbeddingLeaf, rows: usize, read_ahead: ReadAhead) -> Self {
@@ -123,6 +131,60 @@ impl PageSource {
             Some(Ahead::Lazy(page)) => self.classify(&page, element_offset)?,
         });
         Ok(())
+    }
+
+    /// Takes the segments of pages that are the next `rows` rows, as far as these pages are regular. The
+    /// last row taken was complete.
+    pub(super) fn take_segments(&mut self, rows: usize) -> Result<Taken> {
+        let mut wanted = rows * self.leaf.dim;
+        let (mut segments, mut element_offset) = (Vec::new(), 0);
+        loop {
+            self.load(element_offset)?;
+            match &self.next {
+                // Only the start of the next list shows that the last one is complete.
+                Some(NextPage::Regular(RegularPage { element_offset: 0, .. }) | NextPage::End)
+                    if wanted == 0 =>
+                {
+                    return Ok(Taken::All(segments));
+                }
+                _ => {}
+            }
+            let Some(taken) = self.take_of_page(wanted).filter(|_| wanted > 0) else {
+                return Ok(Taken::Some(segments));
+            };
+            wanted -= taken.elements.len();
+            element_offset = (element_offset + taken.elements.len()) % self.leaf.dim;
+            segments.push(taken);
+        }
+    }
+
+    /// Skips rows from the start of a list on, without those pages whose number of rows is known. Returns
+    /// whether the others are regular.
+    pub(super) fn skip_rows(&mut self, rows: usize) -> Result<bool> {
+        let (mut wanted, mut element_offset) = (rows * self.leaf.dim, 0);
+        while wanted > 0 {
+            let whole = (element_offset == 0).then_some(wanted / self.leaf.dim);
+            if let Some(rows) = self.skip_page(whole)? {
+                wanted -= rows * self.leaf.dim;
+                continue;
+            }
+            self.load(element_offset)?;
+            let Some(skipped) = self.take_of_page(wanted) else { return Ok(false) };
+            wanted -= skipped.elements.len();
+            element_offset = (element_offset + skipped.elements.len()) % self.leaf.dim;
+        }
+        Ok(true)
+    }
+
+    /// Takes at most `wanted` elements of the loaded page, if it is regular.
+    fn take_of_page(&mut self, wanted: usize) -> Option<Segment> {
+        let Some(NextPage::Regular(page)) = &mut self.next else { return None };
+        let taken = page.segment.split_to(wanted);
+        page.element_offset = (page.element_offset + taken.elements.len()) % self.leaf.dim;
+        if page.segment.elements.is_empty() {
+            self.next = None;
+        }
+        Some(taken)
     }
 
     /// Locates pages, as far ahead as there is room for them.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use arrow::buffer::ScalarBuffer;
+use arrow::buffer::Buffer;
 use bytes::Bytes;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -25,8 +25,8 @@ pub(super) enum PageValues {
     Plain(Bytes, Float),
     /// BYTE_STREAM_SPLIT: the first bytes of all elements, then their second bytes, and so on.
     Split(Bytes, Float),
-    /// Values that were decoded from a dictionary.
-    Decoded(ScalarBuffer<f32>),
+    /// Values that were decoded from a dictionary: f32, or in their own type where that is wanted.
+    Decoded(Buffer),
 }
 
 /// A range of the elements of a page.
@@ -79,10 +79,55 @@ impl Segment {
             }
             PageValues::Split(bytes, float) => split(bytes, *float, start..end, out).ok_or_else(too_short),
             PageValues::Decoded(values) => {
+                let values = values.typed_data::<f32>();
                 out.copy_from_slice(values.get(start..end).ok_or_else(too_short)?);
                 Ok(is_finite(out))
             }
         }
+    }
+
+    /// Writes all elements as they are in memory in their own type, of `width` bytes.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub(super) fn read_own_type(&self, width: usize, out: &mut [u8], file: &SourceFile) -> ParquetResult<()> {
+        let elements = self.elements.clone();
+        let bytes = elements.start * width..elements.end * width;
+        let too_short = || ParquetError::EOF("a page has fewer values than levels".to_owned());
+        match &self.values {
+            PageValues::InFile(offset, _) => file.read_exact(offset + bytes.start as u64, out)?,
+            PageValues::Plain(values, _) => out.copy_from_slice(values.get(bytes).ok_or_else(too_short)?),
+            PageValues::Split(values, _) => join(values, width, elements, out).ok_or_else(too_short)?,
+            PageValues::Decoded(values) => {
+                out.copy_from_slice(values.get(bytes).ok_or_else(too_short)?);
+                return Ok(());
+            }
+        }
+        if cfg!(target_endian = "big") {
+            out.chunks_mut(width).for_each(<[u8]>::reverse);
+        }
+        Ok(())
+    }
+}
+
+/// Joins the bytes of elements of `width` bytes. None where there are fewer.
+fn join(bytes: &[u8], width: usize, elements: Range<usize>, out: &mut [u8]) -> Option<()> {
+    fn of_width<const WIDTH: usize>(bytes: &[u8], elements: Range<usize>, out: &mut [u8]) -> Option<()> {
+        let count = bytes.len() / WIDTH;
+        for (number, out) in out.as_chunks_mut::<WIDTH>().0.chunks_mut(BLOCK).enumerate() {
+            for byte in 0..WIDTH {
+                let stream = bytes.get(byte * count..(byte + 1) * count)?.get(elements.clone())?;
+                for (out, value) in out.iter_mut().zip(block_of(stream, number)) {
+                    *out.get_mut(byte)? = *value;
+                }
+            }
+        }
+        Some(())
+    }
+    match width {
+        2 => of_width::<2>(bytes, elements, out),
+        4 => of_width::<4>(bytes, elements, out),
+        _ => of_width::<8>(bytes, elements, out),
     }
 }
 
@@ -204,13 +249,22 @@ mod tests {
                 for values in [
                     PageValues::Plain(stored.concat().into(), float),
                     PageValues::Split(streams.into(), float),
-                    PageValues::Decoded(values.iter().map(|value| match float {
+                    PageValues::Decoded(Buffer::from_vec(values.iter().map(|value| match float {
                         Float::F16 => f16::from_f64(*value).to_f32(),
                         _ => *value as f32,
-                    }).collect::<Vec<f32>>().into()),
+                    }).collect::<Vec<f32>>())),
                 ] {
                     let mut out = vec![0.5; elements.len()];
-                    let finite = Segment { values, elements: elements.clone() }.read(&mut out, &file).unwrap();
+                    let segment = Segment { values, elements: elements.clone() };
+                    let finite = segment.read(&mut out, &file).unwrap();
+                    let own = !matches!(segment.values, PageValues::Decoded(_));
+                    let (width, wanted) = match own {
+                        true => (float.bytes(), stored.get(elements.clone()).unwrap().concat()),
+                        false => (4, out.iter().flat_map(|value| value.to_le_bytes()).collect()),
+                    };
+                    let mut own = vec![7; elements.len() * width];
+                    segment.read_own_type(width, &mut own, &file).unwrap();
+                    prop_assert_eq!(own, wanted);
                     prop_assert_eq!(finite, expected.iter().all(|value| value.is_finite()));
                     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
                     let nan_is_nan = out.iter().zip(&expected).all(|(a, b)| a.is_nan() == b.is_nan());

@@ -17,8 +17,9 @@ use proptest::prelude::*;
 use crate::parquet_file::ColumnReader;
 use crate::samples::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
 use crate::samples::extract::extract;
-use crate::samples::{PageJob, ReadBuffers};
+use crate::samples::{ListReader, PageJob, ReadBuffers};
 
+use super::list_pages::ListPages;
 use super::page_values::PageValues;
 use super::*;
 
@@ -247,6 +248,62 @@ proptest! {
         let by_pages = by_pages_with(&input, file.dim, first, batch, &ahead);
         assert_same(file.dim, &generally(&input, file.dim, first, batch), &by_pages);
     }
+
+    #[test]
+    fn lists_are_those_of_the_general_reader(
+        file in any_file(),
+        batches in proptest::collection::vec((0_usize..60, 1_usize..60), 1..8),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        file.write(&path);
+        let input = Input::open(&path).unwrap();
+        if file.rows.is_empty() || !ListReader::reads(input.schema().field(0).data_type()) {
+            return Ok(());
+        }
+        let rows = file.rows.len();
+        let whole = ColumnReader::open(&input, 0, "x", 0, 0..rows, rows).unwrap().read(rows).unwrap();
+        let mut reader = ListReader::open(&input, 0, 0).unwrap();
+        let (mut at, mut batches) = (0, batches.into_iter().cycle());
+        while at < rows {
+            prop_assert_eq!(reader.rows_left(), rows - at);
+            let (skipped, taken) = batches.next().unwrap();
+            let skipped = skipped.saturating_sub(30).min(rows - at);
+            reader.skip(skipped).unwrap();
+            at += skipped;
+            let taken = taken.min(rows - at);
+            if taken == 0 {
+                break;
+            }
+            let read = reader.read(taken).unwrap();
+            prop_assert_eq!(read.data_type(), whole.data_type());
+            prop_assert_eq!(&read, &whole.slice(at, taken));
+            at += taken;
+        }
+    }
+}
+
+#[test]
+fn lists_of_one_length_come_from_pages_up_to_the_first_other_one() {
+    let good = |row: usize| Some(vec![Some(row as f32); 5]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let mut lists: Vec<List> = (0..30).map(good).collect();
+    write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
+    let mut pages = ListPages::open(&Input::open(&path).unwrap(), 0, 0).unwrap();
+    assert_eq!(pages.read(13).unwrap().unwrap().len(), 13);
+    assert_eq!(pages.read(17).unwrap().unwrap().as_list::<i32>().value(16).len(), 5);
+
+    // As many elements as before.
+    lists[20].as_mut().unwrap().push(Some(1.0));
+    lists[21].as_mut().unwrap().pop();
+    write_cut_pages(&path, &lists, &[50, 100]);
+    let mut pages = ListPages::open(&Input::open(&path).unwrap(), 0, 0).unwrap();
+    // The page behind the first 20 rows would have to show that they are complete.
+    assert!(pages.read(19).unwrap().is_some() && pages.read(1).unwrap().is_none());
+    lists[20] = None;
+    write_cut_pages(&path, &lists, &[50, 100]);
+    assert!(ListPages::open(&Input::open(&path).unwrap(), 0, 0).is_none());
 }
 
 type List = Option<Vec<Option<f32>>>;

@@ -24,6 +24,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 
 use super::super::errors::to_datafusion_error;
+use super::ahead;
 use super::models::{Estimator, ModelRegistry};
 
 /// The physical operator of an [`LsmiNode`](super::node::LsmiNode).
@@ -161,6 +162,7 @@ impl ExecutionPlan for LsmiExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
         let evaluator = PartitionEvaluator {
             args: self.args.clone(),
             schema: self.schema(),
@@ -168,12 +170,11 @@ impl ExecutionPlan for LsmiExec {
             estimator: Arc::clone(&self.estimator),
             rows: MetricBuilder::new(&self.metrics).counter("lsmi_rows", partition),
             time: MetricBuilder::new(&self.metrics).subset_time("lsmi_time", partition),
+            compute_time: baseline.elapsed_compute().clone(),
         };
-        let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let batches = input.map(move |batch| {
-            let _timer = baseline.elapsed_compute().timer();
-            Ok(evaluator.append(&batch?)?.record_output(&baseline))
-        });
+        let evaluate = Arc::new(move |batch: &RecordBatch| evaluator.append(batch));
+        let batches = ahead::evaluate(input, self.estimator.spare_threads(), evaluate);
+        let batches = batches.map(move |batch| Ok(batch?.record_output(&baseline)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
 
@@ -190,10 +191,12 @@ struct PartitionEvaluator {
     estimator: Arc<Estimator>,
     rows: Count,
     time: Time,
+    compute_time: Time,
 }
 
 impl PartitionEvaluator {
     fn append(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let _timer = self.compute_time.timer();
         let columns = self.args.iter().map(|arg| arg.evaluate(batch)?.into_array(batch.num_rows()));
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let evaluated = {

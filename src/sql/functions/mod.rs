@@ -13,6 +13,7 @@
 //! the rows of all branches. In a join condition, in grouping sets and in correlated subqueries
 //! each call is evaluated separately.
 
+mod ahead;
 mod dominant;
 mod drop_unread;
 mod evaluate_once;

@@ -24,6 +24,7 @@ use crate::samples::{
     EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, check_key_type, class_examples, extract,
 };
 
+use super::ahead::SpareThreads;
 use super::session_pool::SessionPool;
 
 /// The struct fields of `lsmi(…)`, in order.
@@ -149,6 +150,7 @@ pub(super) struct Estimator {
     index: LabelIndex,
     constants: EvaluationConstants,
     pool: SessionPool,
+    spare_threads: Arc<SpareThreads>,
     batch_rows: usize,
     /// Whether a warning has named an unknown label.
     has_warned: AtomicBool,
@@ -168,6 +170,7 @@ impl Estimator {
                 &FoldSessions::new(engine, &bundle, sessions),
             ),
             pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
+            spare_threads: SpareThreads::new(sessions),
             batch_rows: fastest_batch_rows(bundle.dims()),
             has_warned: AtomicBool::new(false),
             has_warned_of_key: AtomicBool::new(false),
@@ -179,6 +182,11 @@ impl Estimator {
     /// The bundle's folder or URL, for messages and plans.
     pub(super) fn name(&self) -> String {
         without_secrets(self.bundle.dir())
+    }
+
+    /// The threads that could evaluate beside those of the partitions.
+    pub(super) fn spare_threads(&self) -> &Arc<SpareThreads> {
+        &self.spare_threads
     }
 
     /// Checks the argument types against the bundle's dimensions and classes.

@@ -1,0 +1,145 @@
+//! A reader of a column of lists of floats for queries: as Arrow's reader gives it, without decoding the
+//! levels of pages that are regular.
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::concat;
+use arrow::datatypes::DataType;
+
+use crate::error::{Error, Result};
+use crate::parquet_file::{ColumnReader, Input};
+
+use super::embedding_type::{EmbeddingLayout, EmbeddingType};
+use super::pages::list_pages::ListPages;
+
+/// Rows that Arrow's reader decodes at once: as many as a query reads at once.
+const DECODED_ROWS: usize = 8192;
+
+/// A reader of a column of lists in a row group.
+pub struct ListReader {
+    input: Input,
+    position: usize,
+    row_group: usize,
+    /// Rows that were read.
+    at: usize,
+    rows: Rows,
+}
+
+enum Rows {
+    Pages(Box<ListPages>),
+    Decoded(Box<DecodedRows>),
+}
+
+/// The rows that Arrow's reader decodes, from some row on.
+struct DecodedRows {
+    reader: ColumnReader,
+    /// Rows that the reader has left.
+    left: usize,
+    /// Rows that were decoded and not taken.
+    decoded: Option<ArrayRef>,
+}
+
+impl ListReader {
+    /// Whether columns of a type may be read by this reader.
+    pub fn reads(data_type: &DataType) -> bool {
+        use EmbeddingLayout::{FixedSizeList, LargeList, List};
+        EmbeddingType::of(data_type)
+            .is_some_and(|kind| matches!(kind.layout, FixedSizeList(_) | List | LargeList))
+    }
+
+    /// Opens a column in a row group.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
+    pub fn open(input: &Input, position: usize, row_group: usize) -> Result<Self> {
+        let rows = match ListPages::open(input, position, row_group) {
+            Some(pages) => Rows::Pages(Box::new(pages)),
+            None => Rows::Decoded(Box::new(DecodedRows::open(input, position, row_group, 0)?)),
+        };
+        Ok(Self { input: input.clone(), position, row_group, at: 0, rows })
+    }
+
+    /// The rows that are left.
+    pub fn rows_left(&self) -> usize {
+        self.input.rows_in(self.row_group) - self.at
+    }
+
+    /// The next `rows` rows, between one and those that are left, as an array of the column's type.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
+    pub fn read(&mut self, rows: usize) -> Result<ArrayRef> {
+        let found = match &mut self.rows {
+            Rows::Pages(pages) => pages.read(rows)?,
+            Rows::Decoded(_) => None,
+        };
+        let found = match found {
+            Some(found) => found,
+            None => self.decode(rows)?,
+        };
+        self.at += rows;
+        Ok(found)
+    }
+
+    /// Skips rows, at most those that are left: pages whose number of rows is known are not read.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
+    pub fn skip(&mut self, rows: usize) -> Result<()> {
+        let skipped = match &mut self.rows {
+            _ if rows == 0 => true,
+            Rows::Pages(pages) => pages.skip(rows)?,
+            Rows::Decoded(decoded) if rows <= DECODED_ROWS => decoded.read(rows).map(|_| true)?,
+            Rows::Decoded(_) => false,
+        };
+        self.at += rows;
+        if !skipped {
+            let decoded = DecodedRows::open(&self.input, self.position, self.row_group, self.at)?;
+            self.rows = Rows::Decoded(Box::new(decoded));
+        }
+        Ok(())
+    }
+
+    fn decode(&mut self, rows: usize) -> Result<ArrayRef> {
+        if let Rows::Decoded(decoded) = &mut self.rows {
+            return decoded.read(rows);
+        }
+        let mut decoded = DecodedRows::open(&self.input, self.position, self.row_group, self.at)?;
+        let found = decoded.read(rows)?;
+        self.rows = Rows::Decoded(Box::new(decoded));
+        Ok(found)
+    }
+}
+
+impl DecodedRows {
+    fn open(input: &Input, position: usize, row_group: usize, from: usize) -> Result<Self> {
+        let end = input.rows_in(row_group);
+        let name = input.schema().field(position).name();
+        let reader = ColumnReader::open(input, position, name, row_group, from..end, DECODED_ROWS)?;
+        Ok(Self { reader, left: end - from, decoded: None })
+    }
+
+    fn read(&mut self, rows: usize) -> Result<ArrayRef> {
+        let (mut parts, mut wanted) = (Vec::new(), rows);
+        while wanted > 0 {
+            let decoded = match self.decoded.take() {
+                Some(decoded) => decoded,
+                None => {
+                    let next = DECODED_ROWS.min(self.left);
+                    self.left -= next;
+                    self.reader.read(next)?
+                }
+            };
+            let taken = wanted.min(decoded.len());
+            if taken == 0 {
+                return Err(Error::Internal("more rows of a column are read than it has".to_owned()));
+            }
+            parts.push(decoded.slice(0, taken));
+            if taken < decoded.len() {
+                self.decoded = Some(decoded.slice(taken, decoded.len() - taken));
+            }
+            wanted -= taken;
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+        concat(&parts).map_err(|error| Error::Internal(error.to_string()))
+    }
+}

@@ -1,0 +1,134 @@
+//! The lists of floats of the rows of a file.
+
+use std::ops::Range;
+use std::path::Path;
+
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::compute::concat;
+use datafusion::datasource::listing::PartitionedFile;
+
+use crate::error::{Error, Result};
+use crate::parquet_file::Input;
+use crate::samples::ListReader;
+use crate::storage::SourceFile;
+
+use super::super::parquet_reader::MetadataCache;
+use super::super::table_files::local_object;
+use super::LocalName;
+use super::columns::ScannedColumns;
+
+/// The lists of a file.
+pub(super) struct FileLists {
+    input: Input,
+    /// The columns in the file.
+    positions: Vec<usize>,
+    /// The row group that is read.
+    open: Option<RowGroup>,
+}
+
+/// The readers of a row group's lists, all at the same row.
+struct RowGroup {
+    /// Its rows, counted from the start of the file.
+    rows: Range<usize>,
+    readers: Vec<ListReader>,
+}
+
+impl FileLists {
+    /// Opens a file whose metadata are known; none where it has changed since, or has not the table's
+    /// types, and DataFusion's reader decides about it.
+    pub(super) fn open(
+        file: &PartitionedFile,
+        columns: &ScannedColumns,
+        cache: &MetadataCache,
+        ignores_checksums: bool,
+    ) -> Option<Self> {
+        let LocalName(name) = file.extension::<LocalName>()?;
+        let path = Path::new(name);
+        let metadata = cache.get(&file.object_meta)?;
+        let source = SourceFile::open(path).ok()?;
+        if local_object(path).ok()? != file.object_meta {
+            return None;
+        }
+        let input = Input::with_metadata(source, metadata).ok()?.ignoring_checksums(ignores_checksums);
+        let positions = columns.lists().map(|list| {
+            let (position, field) = input.schema().column_with_name(list.name())?;
+            (field.data_type() == list.data_type()).then_some(position)
+        });
+        let positions = positions.collect::<Option<Vec<usize>>>()?;
+        Some(Self { input, positions, open: None })
+    }
+
+    /// The lists of rows, by their numbers in the file. Those of a scan mostly follow each other.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] or [`Error::Io`] with file, row group and column; [`Error::Transient`] where the
+    /// file was changed.
+    pub(super) fn read(&mut self, rows: &[i64]) -> Result<Vec<ArrayRef>> {
+        let read = self.read_runs(rows);
+        read.map_err(|error| self.input.file().or_input_changed(error))
+    }
+
+    fn read_runs(&mut self, rows: &[i64]) -> Result<Vec<ArrayRef>> {
+        let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.positions.len()];
+        for run in rows.chunk_by(|row, next| row.checked_add(1) == Some(*next)) {
+            let first = run.first().and_then(|row| usize::try_from(*row).ok()).unwrap_or(usize::MAX);
+            let (mut at, end) = (first, first.saturating_add(run.len()));
+            while at < end {
+                let group = self.row_group_at(at)?;
+                let taken = end.min(group.rows.end) - at;
+                for (parts, reader) in parts.iter_mut().zip(&mut group.readers) {
+                    parts.push(reader.read(taken)?);
+                }
+                at += taken;
+            }
+        }
+        let joined = parts.into_iter().map(|parts| {
+            let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+            concat(&parts).map_err(|error| Error::Internal(error.to_string()))
+        });
+        joined.collect()
+    }
+
+    /// The row group of a row, with all readers at it.
+    fn row_group_at(&mut self, row: usize) -> Result<&mut RowGroup> {
+        let reached = self.open.take().filter(|group| group.reaches(row));
+        let mut group = match reached {
+            Some(group) => group,
+            None => self.open_row_group(row)?,
+        };
+        for reader in &mut group.readers {
+            reader.skip(row - (group.rows.end - reader.rows_left()))?;
+        }
+        Ok(self.open.insert(group))
+    }
+
+    fn open_row_group(&self, row: usize) -> Result<RowGroup> {
+        let mut start = 0;
+        for number in 0..self.input.metadata().num_row_groups() {
+            let rows = start..start + self.input.rows_in(number);
+            if rows.contains(&row) {
+                let readers =
+                    self.positions.iter().map(|position| ListReader::open(&self.input, *position, number));
+                return Ok(RowGroup { rows, readers: readers.collect::<Result<_>>()? });
+            }
+            start = rows.end;
+        }
+        Err(Error::Internal(format!("{}: a scan has more rows than its file", self.input.place())))
+    }
+
+    /// Checks that the file has not changed since it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Transient`].
+    pub(super) fn finish(&self) -> Result<()> {
+        self.input.verify_unchanged()
+    }
+}
+
+impl RowGroup {
+    /// Whether a row is in it, and none of its readers behind that row.
+    fn reaches(&self, row: usize) -> bool {
+        let at = self.readers.first().map_or(0, |reader| self.rows.end - reader.rows_left());
+        self.rows.contains(&row) && at <= row
+    }
+}
