@@ -1,7 +1,9 @@
 //! How close `annotate` comes to its floor in the forms in which people store embeddings: the models'
-//! own time, what the codec takes for these pages, and one pass over the bytes that it makes and the
-//! f32 values of the batches, over all cores. The last columns are the time of what only one thread does
-//! at a time, and the number of cores at which the longest of it takes as long as all the rest.
+//! own time, what the codec takes for these pages, one pass over the bytes that it makes and the
+//! f32 values of the batches, and where pages are of a dictionary one lookup for each value, over all
+//! cores. The floor with the copy adds what the system takes to copy the file. The last columns are the time
+//! of what only one thread does at a time, and the number of cores at which the longest of it takes as
+//! long as all the rest.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -10,7 +12,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parquet::basic::{Encoding, PageType};
 use parquet::column::page::PageReader;
+use parquet::file::metadata::{ParquetMetaDataOptions, ParquetMetaDataReader};
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{SerializedFileReader, SerializedPageReader};
 
@@ -47,7 +51,7 @@ pub fn ask() {
     let plain = data(ROWS, DIM, None);
     let forms = written(&plain);
     println!(
-        "  form                          GB    codec, MB/s  floor, rows/s  annotate, rows/s  of floor  of models"
+        "  form                          GB    codec, MB/s  floor, rows/s  annotate, rows/s  of floor  with copy  of models"
     );
     let cores = std::thread::available_parallelism().unwrap().get();
     for (name, path) in std::iter::once(("fixed-size-list-f32-plain", plain)).chain(forms) {
@@ -66,7 +70,11 @@ pub fn ask() {
             let alone = engine();
             let (codec_s, plain_bytes) = decompress(&path, cores);
             let copied = plain_bytes.max((ROWS * DIM * 2 * 4) as u64) as f64;
-            let floor = ROWS as f64 / (ROWS as f64 / alone + codec_s + copied / copy_rate(cores));
+            let lookups = (ROWS * DIM * 2) as f64 * dictionary_share(&path);
+            let floor_s =
+                ROWS as f64 / alone + codec_s + copied / copy_rate(cores) + lookups / lookup_rate(cores);
+            let floor = ROWS as f64 / floor_s;
+            let floor_with_copy = ROWS as f64 / (floor_s + copy_seconds(&path) / cores as f64);
             codec_rates.push(plain_bytes as f64 / codec_s / 1e6);
             let metrics = folder().join("metrics.prom");
             let more = ["--engine", "onnxruntime", "--metrics", metrics.to_str().unwrap()];
@@ -75,21 +83,22 @@ pub fn ask() {
                 ["locate", "journal", "write"]
                     .map(|stage| stage_seconds(&metrics, stage) / ROWS as f64 * 1e9),
             );
-            found.push((alone, floor, rate));
+            found.push((alone, floor, floor_with_copy, rate));
         }
-        let of = |value: &dyn Fn(&(f64, f64, f64)) -> f64| median(found.iter().map(value).collect());
+        let of = |value: &dyn Fn(&(f64, f64, f64, f64)) -> f64| median(found.iter().map(value).collect());
         let [locate, journal, copy] =
             [0, 1, 2].map(|stage| median(serial.iter().map(|of| of[stage]).collect()));
-        let row = cores as f64 / of(&|found| found.2) * 1e9;
+        let row = cores as f64 / of(&|found| found.3) * 1e9;
         println!(
-            "  {name:<28}  {:>4.2}  {:>11.0}  {:>13.0}  {:>16.0}  {:>8.2}  {:>9.2}  {locate:>17.0}  {journal:>7.0}  \
+            "  {name:<28}  {:>4.2}  {:>11.0}  {:>13.0}  {:>16.0}  {:>8.2}  {:>9.2}  {:>9.2}  {locate:>17.0}  {journal:>7.0}  \
              {copy:>5.0}  {:>5.0}",
             std::fs::metadata(&path).unwrap().len() as f64 / 1e9,
             median(codec_rates),
             of(&|found| found.1),
-            of(&|found| found.2),
-            of(&|found| found.2 / found.1),
-            of(&|found| found.2 / found.0),
+            of(&|found| found.3),
+            of(&|found| found.3 / found.1),
+            of(&|found| found.3 / found.2),
+            of(&|found| found.3 / found.0),
             row / locate.max(journal).max(copy),
         );
     }
@@ -152,6 +161,61 @@ fn decompress(path: &Path, cores: usize) -> (f64, u64) {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     (start.elapsed().as_secs_f64(), bytes)
+}
+
+/// The share of data pages with embeddings whose values are indices into a dictionary.
+fn dictionary_share(path: &Path) -> f64 {
+    let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+    let reader = ParquetMetaDataReader::new().with_metadata_options(Some(options));
+    let metadata = reader.parse_and_finish(&File::open(path).unwrap()).unwrap();
+    let (mut of_dictionary, mut all) = (0, 0);
+    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let is_embedding = column.column_path().parts().first().is_some_and(|name| name.starts_with('x'));
+        for pages in column.page_encoding_stats().into_iter().flatten().filter(|_| is_embedding) {
+            if pages.page_type != PageType::DICTIONARY_PAGE {
+                all += pages.count;
+                let is_dictionary =
+                    matches!(pages.encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
+                of_dictionary += if is_dictionary { pages.count } else { 0 };
+            }
+        }
+    }
+    f64::from(of_dictionary) / f64::from(all.max(1))
+}
+
+/// Values a second that all cores look up in a table of 255 within their caches.
+fn lookup_rate(cores: usize) -> f64 {
+    const BLOCK: usize = 1 << 14;
+    const TIMES: usize = 4_000;
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                let table = vec![1.0_f32; 256];
+                let indices: Vec<u8> = (0..BLOCK).map(|at| (at * 37) as u8).collect();
+                let mut values = vec![0.0_f32; BLOCK];
+                for _ in 0..TIMES {
+                    let (table, indices) =
+                        (black_box(table.first_chunk::<256>().unwrap()), black_box(&indices));
+                    for (value, index) in values.iter_mut().zip(indices) {
+                        *value = table[usize::from(*index)];
+                    }
+                    black_box(&mut values);
+                }
+            });
+        }
+    });
+    (BLOCK * TIMES * cores) as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Seconds that the system takes to copy a file, without waiting for the disk.
+fn copy_seconds(path: &Path) -> f64 {
+    let copy = folder().join("copy.parquet");
+    let start = Instant::now();
+    std::fs::copy(path, &copy).unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    std::fs::remove_file(copy).unwrap();
+    seconds
 }
 
 /// Bytes a second that all cores copy, each within its cache.

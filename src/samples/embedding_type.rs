@@ -37,6 +37,12 @@ impl Float {
     }
 }
 
+/// f64 as it is read: rounded to f32.
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is documented")]
+pub(super) fn to_f32(value: f64) -> f32 {
+    value as f32
+}
+
 /// The layout of a column with one embedding in each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmbeddingLayout {

@@ -28,6 +28,7 @@ mod store_url;
 mod upload;
 
 pub use self::object_store::{exists, read_error, read_object, store_of};
+pub(crate) use buffer_pool::BufferPool;
 pub use destinations::Destinations;
 pub use discover::{
     DataFiles, DataNames, FilePair, Files, FoundFile, PartitionValue, Share, create_parent_folder,

@@ -9,10 +9,9 @@ use parquet::data_type::{DataType, DoubleType, FixedLenByteArray, FixedLenByteAr
 use parquet::errors::Result as ParquetResult;
 
 use crate::parquet_file::catch_panics;
-use crate::samples::embedding_type::Float;
+use crate::samples::embedding_type::{Float, to_f32};
 
 use super::leaf::EmbeddingLeaf;
-use super::page_values::to_f32;
 
 /// A decoded page: a pair of levels for each element, null element, null list and empty
 /// list; a value for each element.

@@ -1,15 +1,22 @@
-//! Dictionary pages, and the data pages whose values are indices into them.
+//! Dictionary pages, and the data pages whose values are indices into them. Indices are unpacked where
+//! the page is loaded, and looked up where its values are needed.
 
-use arrow::buffer::Buffer;
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use half::f16;
 use parquet::column::page::Page;
 
 use crate::parquet_file::RawPage;
-use crate::samples::embedding_type::Float;
+use crate::samples::embedding_type::{Float, to_f32};
+use crate::samples::extract::is_finite;
 
 use super::leaf::EmbeddingLeaf;
-use super::page_values::to_f32;
+
+/// Values that an index of two bytes can have. Tables are at least that long, so that no lookup of such an
+/// index needs a check.
+const NARROW: usize = 1 << 16;
 
 /// The dictionary of a column chunk.
 #[derive(Debug)]
@@ -17,14 +24,35 @@ pub(super) struct Dictionary {
     raw: RawPage,
     body: Bytes,
     table: Table,
+    /// Elements in it.
+    elements: usize,
+    /// Those of a value.
+    value_elements: usize,
+    all_finite: bool,
 }
 
-/// The elements of a dictionary, the ones of a value behind each other.
+/// The elements of a dictionary, the ones of a value behind each other, and zeros.
 #[derive(Debug)]
 enum Table {
     Half(Vec<f16>),
     Single(Vec<f32>),
     Double(Vec<f64>),
+}
+
+/// The values of a page: indices into its dictionary, none of them beyond it.
+#[derive(Debug, Clone)]
+pub(super) struct Indexed {
+    dictionary: Arc<Dictionary>,
+    indices: Indices,
+}
+
+/// Indices, in the order of bytes in memory.
+#[derive(Debug, Clone)]
+enum Indices {
+    /// Of two bytes.
+    Narrow(Bytes),
+    /// Of four bytes.
+    Wide(Bytes),
 }
 
 impl Dictionary {
@@ -33,14 +61,19 @@ impl Dictionary {
         let halves = || body.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes));
         let singles = || body.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
         let doubles = || body.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
-        let table = match (leaf.float, leaf.keeps_type) {
-            (Float::F16, true) => Table::Half(halves().collect()),
-            (Float::F16, false) => Table::Single(halves().map(f16::to_f32).collect()),
-            (Float::F32, _) => Table::Single(singles().collect()),
-            (Float::F64, true) => Table::Double(doubles().collect()),
-            (Float::F64, false) => Table::Single(doubles().map(to_f32).collect()),
+        let single = |values: Vec<f32>| {
+            let (elements, all_finite) = (values.len(), is_finite(&values));
+            (Table::Single(padded(values)), elements, all_finite)
         };
-        Self { raw, body, table }
+        let (table, elements, all_finite) = match (leaf.float, leaf.keeps_type) {
+            (Float::F16, true) => (Table::Half(padded(halves().collect())), halves().len(), false),
+            (Float::F16, false) => single(halves().map(f16::to_f32).collect()),
+            (Float::F32, _) => single(singles().collect()),
+            (Float::F64, true) => (Table::Double(padded(doubles().collect())), doubles().len(), false),
+            (Float::F64, false) => single(doubles().map(to_f32).collect()),
+        };
+        let value_elements = leaf.value_elements();
+        Self { raw, body, table, elements, value_elements, all_finite }
     }
 
     /// The page, as the Parquet crate takes it.
@@ -48,40 +81,131 @@ impl Dictionary {
         self.raw.as_page(self.body.clone())
     }
 
-    /// The elements of `count` values, of which `bytes` hold the indices. None where there are fewer, or
-    /// one is beyond the dictionary.
-    pub(super) fn decode(&self, leaf: &EmbeddingLeaf, bytes: &[u8], count: usize) -> Option<Buffer> {
-        let elements = leaf.value_elements();
-        match &self.table {
-            Table::Half(table) => gather(table, elements, bytes, count).map(Buffer::from),
-            Table::Single(table) => gather(table, elements, bytes, count).map(Buffer::from),
-            Table::Double(table) => gather(table, elements, bytes, count).map(Buffer::from),
+    /// The `count` values of a page, of which `bytes` hold the indices. None where there are fewer, or one
+    /// is beyond the dictionary.
+    pub(super) fn index(self: &Arc<Self>, bytes: &[u8], count: usize) -> Option<Indexed> {
+        // A page has fewer. More are not reserved on the word of its header.
+        const USUAL: usize = 1 << 22;
+        if count > USUAL && !holds(bytes, count) {
+            return None;
         }
+        let values = self.elements / self.value_elements;
+        let dictionary = Arc::clone(self);
+        let indices = match values <= NARROW {
+            true => {
+                let mut out = self.raw.buffers().take(count.checked_mul(2)?);
+                let mut rest = out.bytes_mut().as_chunks_mut::<2>().0.iter_mut();
+                for_each_block(bytes, count, |indices| {
+                    let most = indices.iter().fold(0, |most, index| most.max(*index));
+                    ((most as usize) < values).then_some(())?;
+                    // None is cut off: they are below the number of values.
+                    rest.by_ref().zip(indices).for_each(|(out, index)| *out = (*index as u16).to_ne_bytes());
+                    Some(())
+                })?;
+                Indices::Narrow(out.into_bytes())
+            }
+            false => {
+                let mut out = self.raw.buffers().take(count.checked_mul(4)?);
+                let mut rest = out.bytes_mut().as_chunks_mut::<4>().0.iter_mut();
+                for_each_block(bytes, count, |indices| {
+                    let most = indices.iter().fold(0, |most, index| most.max(*index));
+                    ((most as usize) < values).then_some(())?;
+                    rest.by_ref().zip(indices).for_each(|(out, index)| *out = index.to_ne_bytes());
+                    Some(())
+                })?;
+                Indices::Wide(out.into_bytes())
+            }
+        };
+        Some(Indexed { dictionary, indices })
     }
 }
 
-/// The elements of `count` values, each `elements` of them in the table.
-fn gather<T: Copy + Default>(table: &[T], elements: usize, bytes: &[u8], count: usize) -> Option<Vec<T>> {
-    // More than a page usually has is not reserved on the word of its header.
-    const USUAL: usize = 1 << 22;
-    let mut out = Vec::with_capacity(count.checked_mul(elements)?.min(USUAL));
-    match elements {
-        // The largest index is compared once for all of a block, so that the loop is one of loads.
-        1 => for_each_block(bytes, count, |indices| {
-            let most = indices.iter().fold(0, |most, index| most.max(*index));
-            table.get(most as usize)?;
-            out.extend(indices.iter().map(|index| table.get(*index as usize).copied().unwrap_or_default()));
-            Some(())
-        }),
-        _ => for_each_block(bytes, count, |indices| {
-            for index in indices {
-                let start = (*index as usize).checked_mul(elements)?;
-                out.extend_from_slice(table.get(start..start.checked_add(elements)?)?);
+/// A table in which indices of two bytes find something.
+fn padded<T: Copy + Default>(mut table: Vec<T>) -> Vec<T> {
+    table.resize(table.len().max(NARROW), T::default());
+    table
+}
+
+impl Indexed {
+    /// Writes elements as f32. Returns whether all are finite; None where there are fewer.
+    pub(super) fn read(&self, elements: Range<usize>, out: &mut [f32]) -> Option<bool> {
+        let Table::Single(table) = &self.dictionary.table else { return None };
+        match self.dictionary.value_elements {
+            1 => self.look_up(table, elements, out.iter_mut(), |out, value| *out = value)?,
+            each => {
+                let values = elements.start / each..elements.end / each;
+                let mut found = vec![0; values.len()];
+                self.copy_indices(values, &mut found)?;
+                for (out, index) in out.chunks_mut(each).zip(found) {
+                    let start = index as usize * each;
+                    out.copy_from_slice(table.get(start..start + each)?);
+                }
             }
-            Some(())
-        }),
-    }?;
-    Some(out)
+        }
+        Some(self.dictionary.all_finite || is_finite(out))
+    }
+
+    /// Writes elements in their own type, as they are in memory. None where there are fewer.
+    pub(super) fn read_own_type(&self, elements: Range<usize>, out: &mut [u8]) -> Option<()> {
+        match &self.dictionary.table {
+            Table::Half(table) => {
+                let out = out.as_chunks_mut::<2>().0.iter_mut();
+                self.look_up(table, elements, out, |out, value| *out = value.to_ne_bytes())
+            }
+            Table::Single(table) => {
+                let out = out.as_chunks_mut::<4>().0.iter_mut();
+                self.look_up(table, elements, out, |out, value| *out = value.to_ne_bytes())
+            }
+            Table::Double(table) => {
+                let out = out.as_chunks_mut::<8>().0.iter_mut();
+                self.look_up(table, elements, out, |out, value| *out = value.to_ne_bytes())
+            }
+        }
+    }
+
+    /// Looks values of one element up.
+    fn look_up<T: Copy + Default, O>(
+        &self,
+        table: &[T],
+        values: Range<usize>,
+        out: impl Iterator<Item = O>,
+        put: impl Fn(O, T),
+    ) -> Option<()> {
+        match &self.indices {
+            Indices::Narrow(indices) => {
+                let table = table.first_chunk::<NARROW>()?;
+                let indices = indices.as_chunks::<2>().0.get(values)?;
+                out.zip(indices).for_each(|(out, index)| {
+                    let index = usize::from(u16::from_ne_bytes(*index));
+                    put(out, table.get(index).copied().unwrap_or_default());
+                });
+            }
+            Indices::Wide(indices) => {
+                let indices = indices.as_chunks::<4>().0.get(values)?;
+                out.zip(indices).for_each(|(out, index)| {
+                    let index = u32::from_ne_bytes(*index) as usize;
+                    put(out, table.get(index).copied().unwrap_or_default());
+                });
+            }
+        }
+        Some(())
+    }
+
+    fn copy_indices(&self, values: Range<usize>, out: &mut [u32]) -> Option<()> {
+        match &self.indices {
+            Indices::Narrow(indices) => {
+                let indices = indices.as_chunks::<2>().0.get(values)?.iter();
+                let indices = indices.map(|index| u32::from(u16::from_ne_bytes(*index)));
+                out.iter_mut().zip(indices).for_each(|(out, index)| *out = index);
+            }
+            Indices::Wide(indices) => {
+                let indices = indices.as_chunks::<4>().0.get(values)?.iter();
+                let indices = indices.map(|index| u32::from_ne_bytes(*index));
+                out.iter_mut().zip(indices).for_each(|(out, index)| *out = index);
+            }
+        }
+        Some(())
+    }
 }
 
 /// Indices that are unpacked at once: groups of eight.
@@ -126,6 +250,31 @@ fn for_each_block(bytes: &[u8], count: usize, mut take: impl FnMut(&[u32]) -> Op
         }
     }
     Some(())
+}
+
+/// Whether there are `count` indices.
+fn holds(bytes: &[u8], count: usize) -> bool {
+    let walk = || -> Option<()> {
+        let (&width, mut bytes) = bytes.split_first()?;
+        let (width, mut left) = (usize::from(width), count);
+        while left > 0 {
+            let header = varint(&mut bytes)?;
+            let length = usize::try_from(header >> 1).ok()?;
+            let (indices, stored, needed) = match header & 1 {
+                0 => (length, width.div_ceil(8), width.div_ceil(8)),
+                _ => {
+                    let (indices, stored) = (length.checked_mul(8)?, length.checked_mul(width)?);
+                    // The last groups may be cut off behind the last index.
+                    (indices, stored, stored.min(left.checked_mul(width)?.div_ceil(8)))
+                }
+            };
+            bytes.get(..needed)?;
+            bytes = bytes.get(stored.min(bytes.len())..)?;
+            left = left.saturating_sub(indices);
+        }
+        Some(())
+    };
+    walk().is_some()
 }
 
 /// Unpacks the indices in at most [`BLOCK`] groups' bytes.
@@ -257,6 +406,7 @@ mod tests {
             }
             prop_assert_eq!(indices(&bytes, expected.len()), Some(expected.clone()));
             prop_assert_eq!(indices(&bytes, expected.len() + 1), None);
+            prop_assert!(holds(&bytes, expected.len()) && !holds(&bytes, expected.len() + 1));
             for cut in 0..bytes.len() {
                 let _ = indices(&bytes[..cut], expected.len());
             }

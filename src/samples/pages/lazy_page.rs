@@ -127,7 +127,7 @@ impl LazyPage {
                 PageValues::Split(values, leaf.float)
             }
             PLAIN_DICTIONARY | RLE_DICTIONARY => {
-                PageValues::Decoded(self.dictionary.as_ref()?.decode(leaf, &values, count)?)
+                PageValues::Indexed(self.dictionary.as_ref()?.index(&values, count)?)
             }
             _ => return None,
         };

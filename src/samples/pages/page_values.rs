@@ -3,15 +3,16 @@
 
 use std::ops::Range;
 
-use arrow::buffer::Buffer;
 use bytes::Bytes;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
-use crate::samples::embedding_type::Float;
+use crate::samples::embedding_type::{Float, to_f32};
 use crate::samples::extract::is_finite;
 use crate::storage::SourceFile;
+
+use super::dictionary::Indexed;
 
 /// Elements that are converted at once, in the first cache.
 const BLOCK: usize = 2048;
@@ -25,8 +26,8 @@ pub(super) enum PageValues {
     Plain(Bytes, Float),
     /// BYTE_STREAM_SPLIT: the first bytes of all elements, then their second bytes, and so on.
     Split(Bytes, Float),
-    /// Values that were decoded from a dictionary: f32, or in their own type where that is wanted.
-    Decoded(Buffer),
+    /// Values in a dictionary.
+    Indexed(Indexed),
 }
 
 /// A range of the elements of a page.
@@ -78,11 +79,7 @@ impl Segment {
                 Ok(blocks.fold(true, |all, (bytes, out)| all & plain(bytes, *float, out)))
             }
             PageValues::Split(bytes, float) => split(bytes, *float, start..end, out).ok_or_else(too_short),
-            PageValues::Decoded(values) => {
-                let values = values.typed_data::<f32>();
-                out.copy_from_slice(values.get(start..end).ok_or_else(too_short)?);
-                Ok(is_finite(out))
-            }
+            PageValues::Indexed(values) => values.read(start..end, out).ok_or_else(too_short),
         }
     }
 
@@ -98,9 +95,8 @@ impl Segment {
             PageValues::InFile(offset, _) => file.read_exact(offset + bytes.start as u64, out)?,
             PageValues::Plain(values, _) => out.copy_from_slice(values.get(bytes).ok_or_else(too_short)?),
             PageValues::Split(values, _) => join(values, width, elements, out).ok_or_else(too_short)?,
-            PageValues::Decoded(values) => {
-                out.copy_from_slice(values.get(bytes).ok_or_else(too_short)?);
-                return Ok(());
+            PageValues::Indexed(values) => {
+                return values.read_own_type(elements, out).ok_or_else(too_short);
             }
         }
         if cfg!(target_endian = "big") {
@@ -213,12 +209,6 @@ fn block_of(stream: &[u8], number: usize) -> &[u8] {
     stream.get(start..stream.len().min(start + BLOCK)).unwrap_or_default()
 }
 
-/// f64 as it is read: rounded to f32.
-#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is documented")]
-pub(super) fn to_f32(value: f64) -> f32 {
-    value as f32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,19 +239,12 @@ mod tests {
                 for values in [
                     PageValues::Plain(stored.concat().into(), float),
                     PageValues::Split(streams.into(), float),
-                    PageValues::Decoded(Buffer::from_vec(values.iter().map(|value| match float {
-                        Float::F16 => f16::from_f64(*value).to_f32(),
-                        _ => *value as f32,
-                    }).collect::<Vec<f32>>())),
                 ] {
                     let mut out = vec![0.5; elements.len()];
                     let segment = Segment { values, elements: elements.clone() };
                     let finite = segment.read(&mut out, &file).unwrap();
-                    let own = !matches!(segment.values, PageValues::Decoded(_));
-                    let (width, wanted) = match own {
-                        true => (float.bytes(), stored.get(elements.clone()).unwrap().concat()),
-                        false => (4, out.iter().flat_map(|value| value.to_le_bytes()).collect()),
-                    };
+                    let width = float.bytes();
+                    let wanted = stored.get(elements.clone()).unwrap().concat();
                     let mut own = vec![7; elements.len() * width];
                     segment.read_own_type(width, &mut own, &file).unwrap();
                     prop_assert_eq!(own, wanted);

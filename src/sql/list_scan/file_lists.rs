@@ -14,8 +14,11 @@ use crate::storage::SourceFile;
 
 use super::super::parquet_reader::MetadataCache;
 use super::super::table_files::local_object;
-use super::LocalName;
 use super::columns::ScannedColumns;
+
+/// The name of a local file, an extension of a scanned file.
+#[derive(Debug, Clone)]
+pub(in crate::sql) struct LocalName(pub(in crate::sql) String);
 
 /// The lists of a file.
 pub(super) struct FileLists {

@@ -20,9 +20,7 @@ mod file_lists;
 mod morsels;
 mod source;
 
-/// The name of a local file, an extension of a scanned file.
-#[derive(Debug, Clone)]
-pub(super) struct LocalName(pub(super) String);
+pub(super) use self::file_lists::LocalName;
 
 /// An optimizer rule for scans of local files. What a predicate or a limit leaves out, DataFusion's reader
 /// decides: it gives the numbers of the rows that it reads.
