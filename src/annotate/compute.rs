@@ -170,6 +170,13 @@ impl<'a> FileComputation<'a> {
         Ok(Self { job, source, batch_rows: journal.batch_rows(), sessions, journal, policy, resumed })
     }
 
+    /// Says that the embeddings of the rows which the journal lacks are read by the models and by the copy.
+    pub(super) fn share_embeddings(&self) {
+        let input = &self.job.input;
+        let row_groups = self.journal.next().row_group..input.metadata().num_row_groups();
+        input.file().read_by_two(self.source.embedding_bytes(row_groups), self.job.paths.output);
+    }
+
     /// Computes the rows that the journal lacks, and calls `on_append` at the start and after every
     /// batch.
     ///

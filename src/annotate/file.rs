@@ -108,6 +108,9 @@ impl<'a> Outputs<'a> {
             CopyMethod::ReEncoded => PageChecks::WhileReading,
         };
         let computation = FileComputation::begin(job, restart, checks)?;
+        if checks == PageChecks::WhileCopying {
+            computation.share_embeddings();
+        }
         let staged = Staged::create(output, replace)?;
         // An earlier run may have been killed between the renames of the two files.
         let replaces_own = replace || computation.resumed.rows > 0;

@@ -65,6 +65,22 @@ impl Source {
         defers(x1) && defers(x2)
     }
 
+    /// The bytes of the embeddings in these row groups, in the order of the file.
+    pub fn embedding_bytes(&self, row_groups: Range<usize>) -> Vec<Range<u64>> {
+        let schema = self.input.metadata().file_metadata().schema_descr();
+        let positions = [self.roles.x1.column.position, self.roles.x2.column.position];
+        let leaves: Vec<usize> = (0..schema.num_columns())
+            .filter(|leaf| positions.contains(&schema.get_column_root_idx(*leaf)))
+            .collect();
+        let chunks = row_groups.flat_map(|row_group| leaves.iter().map(move |leaf| (row_group, *leaf)));
+        let chunks = chunks.filter_map(|(row_group, leaf)| self.input.column_chunk(row_group, leaf));
+        let mut bytes: Vec<Range<u64>> = chunks.map(|chunk| chunk.bytes().clone()).collect();
+        bytes.sort_unstable_by_key(|bytes| bytes.start);
+        // Chunks that overlap are damage, which their reader names.
+        bytes.dedup_by(|next, last| next.start < last.end);
+        bytes
+    }
+
     /// Reads rows of a row group in batches of `batch_rows` (the last may be shorter). Where
     /// possible, the embeddings are deferred: [`DeferredSamples::read`] reads them.
     ///

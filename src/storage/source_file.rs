@@ -12,6 +12,7 @@ use crate::error::{Error, Place, Result};
 
 use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
+use super::leftovers::folder_of;
 use super::local::LocalFile;
 use super::remote::RemoteFile;
 use super::store_url::is_url;
@@ -119,6 +120,17 @@ impl SourceFile {
         match self {
             Self::Local(file) => file.will_need(range),
             Self::Remote(file) => file.will_need(range),
+        }
+    }
+
+    /// Says that two clones will read these ranges, which are in order and apart from each other. A store is
+    /// asked for them once: from one reader to the other they are kept in a file without a name, in the
+    /// folder of `output`, or that for temporary files if it is a URL.
+    pub(crate) fn read_by_two(&self, ranges: Vec<Range<u64>>, output: &Path) {
+        match self {
+            Self::Local(_) => {}
+            Self::Remote(file) if is_url(output) => file.read_by_two(ranges, &std::env::temp_dir()),
+            Self::Remote(file) => file.read_by_two(ranges, folder_of(output)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use object_store::path::Path as ObjectPath;
@@ -16,9 +16,12 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Place, Result};
 
+use self::shared_pieces::SharedPieces;
 use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::object_store::{self as store, Location};
+
+mod shared_pieces;
 
 /// Size of the first range request. Each sequential request doubles it, up to
 /// [`MAX_RANGE_BYTES`].
@@ -46,6 +49,8 @@ struct Object {
     version: FileVersion,
     first_error: Mutex<Option<String>>,
     pool: BufferPool,
+    /// What two clones will read.
+    shared: OnceLock<Arc<SharedPieces>>,
 }
 
 /// The range of the object in memory, and the requests for those that follow it.
@@ -90,6 +95,7 @@ impl RemoteFile {
             version,
             first_error: Mutex::new(None),
             pool: BufferPool::default(),
+            shared: OnceLock::new(),
         };
         Ok(Self { object: Arc::new(object), window: Arc::default() })
     }
@@ -175,6 +181,14 @@ impl RemoteFile {
         }
     }
 
+    /// Says that two clones will read these ranges, in order and apart from each other: they are requested
+    /// once, and kept in a file in `folder` from one reader to the other.
+    pub(super) fn read_by_two(&self, ranges: Vec<Range<u64>>, folder: &Path) {
+        if let Some(shared) = SharedPieces::new(ranges, folder) {
+            _ = self.object.shared.set(shared);
+        }
+    }
+
     /// Says that a range will be read, from its start on: it is requested at once, in pieces.
     pub(crate) fn will_need(&self, range: Range<u64>) {
         let mut window = lock(&self.window);
@@ -207,7 +221,8 @@ impl RemoteFile {
                 window.requested.clear();
                 let end = offset.saturating_add(wanted.max(window.range_bytes)).min(size);
                 let start = if end == size { offset.min(size.saturating_sub(TAIL_BYTES)) } else { offset };
-                (start, store::block_on(self.get(start, end))?)
+                let range = self.requestable(offset, start, end);
+                (range.start, store::block_on(self.get(range))?)
             }
         };
         let bytes = answer.map_err(|error| self.transient(describe(&error)))?;
@@ -219,7 +234,7 @@ impl RemoteFile {
         if end < window.horizon {
             self.request_ahead(window, end)?;
         } else if follows && end < size && window.requested.is_empty() {
-            self.request(window, end, (end + window.range_bytes).min(size))?;
+            self.request(window, end, (end + window.range_bytes).min(size)).map(drop)?;
         }
         Ok(())
     }
@@ -228,26 +243,46 @@ impl RemoteFile {
     fn request_ahead(&self, window: &mut Window, next: u64) -> Result<()> {
         let mut next = window.requested.back().map_or(next, |request| request.range.end);
         while window.requested.len() < IN_FLIGHT && next < window.horizon {
-            let end = (next + MAX_RANGE_BYTES).min(window.horizon);
-            self.request(window, next, end)?;
-            next = end;
+            next = self.request(window, next, (next + MAX_RANGE_BYTES).min(window.horizon))?;
         }
         Ok(())
     }
 
-    fn request(&self, window: &mut Window, start: u64, end: u64) -> Result<()> {
-        let answer = store::runtime()?.spawn(self.get(start, end));
-        window.requested.push_back(Request { range: start..end, answer });
-        Ok(())
+    /// Sends a request from `start` on; returns its end.
+    fn request(&self, window: &mut Window, start: u64, end: u64) -> Result<u64> {
+        let range = self.requestable(start, start, end);
+        let answer = store::runtime()?.spawn(self.get(range.clone()));
+        let end = range.end;
+        window.requested.push_back(Request { range, answer });
+        Ok(end)
     }
 
-    fn get(&self, start: u64, end: u64) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
+    /// The range with `offset` that is requested where a reader wants `start..end`: a piece that two readers
+    /// share, or what is between such pieces.
+    fn requestable(&self, offset: u64, start: u64, end: u64) -> Range<u64> {
+        let Some(shared) = self.object.shared.get() else { return start..end };
+        match shared.piece_at(offset) {
+            Some(piece) => piece,
+            None => offset..shared.next_start(offset).map_or(end, |next| end.min(next)),
+        }
+    }
+
+    fn get(&self, range: Range<u64>) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
         let object = Arc::clone(&self.object);
         // If-Match compares strongly: a weak ETag never matches.
         let tag = object.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
-        let range = Some(GetRange::Bounded(start..end));
-        let options = GetOptions { range, if_match: tag, ..GetOptions::default() };
-        async move { object.location.store.get_opts(&object.path, options).await?.bytes().await }
+        let bounded = Some(GetRange::Bounded(range.clone()));
+        let options = GetOptions { range: bounded, if_match: tag, ..GetOptions::default() };
+        async move {
+            let request =
+                async { object.location.store.get_opts(&object.path, options).await?.bytes().await };
+            match object.shared.get() {
+                Some(shared) if shared.piece_at(range.start) == Some(range.clone()) => {
+                    shared.get(range, request).await
+                }
+                _ => request.await,
+            }
+        }
     }
 }
 
