@@ -3,7 +3,7 @@
 //! f32 values of the batches, and where pages are of a dictionary one lookup for each value, over all
 //! cores. The floor with the copy adds what the system takes to copy the file. The last columns are the time
 //! of what only one thread does at a time, and the number of cores at which the longest of it takes as
-//! long as all the rest.
+//! long as all the rest; and how fast a query with `lsmi_r()` is, of `annotate` from its start to its end.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -51,7 +51,8 @@ pub fn ask() {
     let plain = data(ROWS, DIM, None);
     let forms = written(&plain);
     println!(
-        "  form                          GB    codec, MB/s  floor, rows/s  annotate, rows/s  of floor  with copy  of models"
+        "  form                          GB    codec, MB/s  floor, rows/s  annotate, rows/s  of floor  with copy  of models  \
+         locate, ns a row  journal   copy  cores   sql"
     );
     let cores = std::thread::available_parallelism().unwrap().get();
     for (name, path) in std::iter::once(("fixed-size-list-f32-plain", plain)).chain(forms) {
@@ -64,7 +65,7 @@ pub fn ask() {
             number(&json(&mut bench)["engines"][0]["best"], "rows_per_second")
         };
         let mut found = vec![];
-        let (mut codec_rates, mut serial) = (vec![], vec![]);
+        let (mut codec_rates, mut serial, mut sql) = (vec![], vec![], vec![]);
         for _ in 0..ROUNDS {
             into_cache(&path);
             let alone = engine();
@@ -78,7 +79,9 @@ pub fn ask() {
             codec_rates.push(plain_bytes as f64 / codec_s / 1e6);
             let metrics = folder().join("metrics.prom");
             let more = ["--engine", "onnxruntime", "--metrics", metrics.to_str().unwrap()];
+            let start = Instant::now();
             let rate = number(&annotate(&path, &bundle, &more), "rows_per_second");
+            sql.push(start.elapsed().as_secs_f64() / sql_seconds(&path, &bundle));
             serial.push(
                 ["locate", "journal", "write"]
                     .map(|stage| stage_seconds(&metrics, stage) / ROWS as f64 * 1e9),
@@ -91,7 +94,7 @@ pub fn ask() {
         let row = cores as f64 / of(&|found| found.3) * 1e9;
         println!(
             "  {name:<28}  {:>4.2}  {:>11.0}  {:>13.0}  {:>16.0}  {:>8.2}  {:>9.2}  {:>9.2}  {locate:>17.0}  {journal:>7.0}  \
-             {copy:>5.0}  {:>5.0}",
+             {copy:>5.0}  {:>5.0}  {:>4.2}",
             std::fs::metadata(&path).unwrap().len() as f64 / 1e9,
             median(codec_rates),
             of(&|found| found.1),
@@ -100,8 +103,17 @@ pub fn ask() {
             of(&|found| found.3 / found.2),
             of(&|found| found.3 / found.0),
             row / locate.max(journal).max(copy),
+            median(sql),
         );
     }
+}
+
+/// Seconds of a query that evaluates the models for each row, and of all around it.
+fn sql_seconds(path: &Path, bundle: &Path) -> f64 {
+    let query = format!("SELECT avg(lsmi_r(x1, x2, y)) FROM '{}'", path.display());
+    let start = Instant::now();
+    run(program().args(["sql", "--engine", "onnxruntime", "--bundle"]).arg(bundle).arg(query));
+    start.elapsed().as_secs_f64()
 }
 
 /// Seconds of a stage, from the metrics of a run.

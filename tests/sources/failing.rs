@@ -6,7 +6,20 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::harness::{Ran, fitted, lsmi, run};
+use crate::harness::{Ran, fitted, lsmi, must, run};
+
+/// What a server was asked for and has sent.
+#[derive(Default)]
+struct Traffic {
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Traffic {
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
 
 /// How a request is answered.
 #[derive(Clone, Copy, PartialEq)]
@@ -20,25 +33,27 @@ enum Answer {
 
 /// Serves a file to `GET` and `HEAD`, with ranges, for as long as the process lives.
 /// `answers` says how each request, counted from 0, is answered.
-fn serve(file: Vec<u8>, answers: fn(usize) -> Answer) -> (String, Arc<AtomicUsize>) {
+fn serve(file: Vec<u8>, answers: fn(usize) -> Answer) -> (String, Arc<Traffic>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let requests = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&requests);
+    let traffic = Arc::new(Traffic::default());
+    let counted = Arc::clone(&traffic);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let how = answers(counter.fetch_add(1, Ordering::SeqCst));
+            let how = answers(counted.requests.fetch_add(1, Ordering::SeqCst));
             // A client that has hung up is its own affair.
-            let _ = answer(stream, &file, how);
+            let sent = answer(stream, &file, how).unwrap_or(0);
+            counted.bytes.fetch_add(sent, Ordering::SeqCst);
         }
     });
-    (url, requests)
+    (url, traffic)
 }
 
-fn answer(mut stream: TcpStream, file: &[u8], how: Answer) -> std::io::Result<()> {
+/// Returns the bytes of the file that were sent.
+fn answer(mut stream: TcpStream, file: &[u8], how: Answer) -> std::io::Result<usize> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     // A client may hang up before it says what it wants.
-    let Some(request) = lines.next() else { return Ok(()) };
+    let Some(request) = lines.next() else { return Ok(0) };
     let request = request?;
     let mut range = None;
     for line in lines {
@@ -52,7 +67,8 @@ fn answer(mut stream: TcpStream, file: &[u8], how: Answer) -> std::io::Result<()
         }
     }
     if let Answer::Status(status) = how {
-        return write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+        return Ok(0);
     }
     let (status, start, end) = match range {
         Some((start, end)) => ("206 Partial Content", start, end.min(file.len())),
@@ -67,7 +83,11 @@ fn answer(mut stream: TcpStream, file: &[u8], how: Answer) -> std::io::Result<()
         file.len()
     )?;
     let sent = if how == Answer::Cut { start.midpoint(end) } else { end };
-    if request.starts_with("GET") { stream.write_all(&file[start..sent]) } else { Ok(()) }
+    if !request.starts_with("GET") {
+        return Ok(0);
+    }
+    stream.write_all(&file[start..sent])?;
+    Ok(sent - start)
 }
 
 fn annotate(url: &str, seconds: &str) -> (Ran, tempfile::TempDir) {
@@ -87,11 +107,11 @@ fn requests_that_fail_are_repeated() {
         |request| if request % 3 != 2 { Answer::Status("500 Internal Server Error") } else { Answer::Whole },
     ];
     for answers in two_of_three {
-        let (url, requests) = serve(file.clone(), answers);
+        let (url, traffic) = serve(file.clone(), answers);
         let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert!(dir.path().join("out.parquet").exists());
-        assert!(requests.load(Ordering::SeqCst) >= 9);
+        assert!(traffic.requests() >= 9);
     }
 }
 
@@ -101,23 +121,47 @@ fn a_connection_that_is_cut_is_taken_up_where_it_was() {
     let (whole, _) = serve(fs::read(&input).unwrap(), |_| Answer::Whole);
     let (ran, undisturbed) = annotate(&format!("{whole}/in.parquet"), "60");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let (cut, requests) =
+    let (cut, traffic) =
         serve(
             fs::read(&input).unwrap(),
             |request| if request % 2 == 1 { Answer::Cut } else { Answer::Whole },
         );
     let (ran, dir) = annotate(&format!("{cut}/in.parquet"), "60");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(requests.load(Ordering::SeqCst) >= 4);
+    assert!(traffic.requests() >= 4);
     let output = |dir: &tempfile::TempDir| fs::read(dir.path().join("out.parquet")).unwrap();
     assert!(output(&dir) == output(&undisturbed));
+}
+
+#[test]
+fn the_models_and_the_copy_ask_for_the_embeddings_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let synth = ["synth", "gaussian", "--classes", "4", "--rows", "150000", "-o", "in.parquet"];
+    must(lsmi().current_dir(dir.path()).args(synth));
+    let file = fs::read(dir.path().join("in.parquet")).unwrap();
+    // Several pieces of a column chunk, and a request now and then that fails or is cut.
+    assert!(file.len() > 9 << 20, "{}", file.len());
+    let answers: [fn(usize) -> Answer; 2] = [
+        |_| Answer::Whole,
+        |request| if request % 5 == 3 { Answer::Status("503 Slow Down") } else { Answer::Whole },
+    ];
+    for answers in answers {
+        let (url, traffic) = serve(file.clone(), answers);
+        let (ran, remote) = annotate(&format!("{url}/in.parquet"), "60");
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let sent = traffic.bytes.load(Ordering::SeqCst);
+        assert!(sent < file.len() + file.len() / 5, "{sent} of {}", file.len());
+        let names: Vec<_> =
+            fs::read_dir(remote.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["out.parquet"]);
+    }
 }
 
 #[test]
 fn what_is_forbidden_is_not_asked_for_again() {
     for (status, code) in [("403 Forbidden", 66), ("401 Unauthorized", 66), ("404 Not Found", 66)] {
         let file = fs::read(fitted().join("in.parquet")).unwrap();
-        let (url, requests) = match status {
+        let (url, traffic) = match status {
             "403 Forbidden" => serve(file, |_| Answer::Status("403 Forbidden")),
             "401 Unauthorized" => serve(file, |_| Answer::Status("401 Unauthorized")),
             _ => serve(file, |_| Answer::Status("404 Not Found")),
@@ -125,7 +169,7 @@ fn what_is_forbidden_is_not_asked_for_again() {
         let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
         assert_eq!(ran.code, code, "{status}: {}", ran.stderr);
         // What is not there as a file may be there as a folder.
-        assert!(requests.load(Ordering::SeqCst) <= 2, "{status}");
+        assert!(traffic.requests() <= 2, "{status}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }
