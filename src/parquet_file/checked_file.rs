@@ -73,6 +73,14 @@ impl CheckedFile {
         self.chunks.iter().try_for_each(|found| found.chunk.check_all_lengths(&self.file))
     }
 
+    /// Asks a store for the start of a single chunk, of at most `bytes`, in one piece and not in small ones.
+    pub(crate) fn will_need(&self, bytes: u64) {
+        if let (SourceFile::Remote(_), [found]) = (&self.file, self.chunks.as_ref()) {
+            let chunk = found.chunk.bytes();
+            self.file.will_need(chunk.start..chunk.end.min(chunk.start.saturating_add(bytes)));
+        }
+    }
+
     /// Takes the first error out, with `place` for one of the system: the Parquet and Arrow
     /// crates pass on only its text.
     pub(crate) fn take_error(&self, place: &Place) -> Option<Error> {

@@ -13,6 +13,9 @@ use super::checked_file::CheckedFile;
 use super::decoder_panics::{catch_panics, next_or_panic};
 use super::open::Input;
 
+/// Bytes for the first pages of a chunk: a dictionary and a page of the usual size.
+const FIRST_BYTES: u64 = 4 << 20;
+
 /// A projection of one column, read by the Parquet crate's Arrow reader.
 pub(crate) struct ColumnReader {
     reader: ParquetRecordBatchReader,
@@ -34,6 +37,8 @@ impl ColumnReader {
         let place = input.place().row_group(row_group).column(name);
         let mask = ProjectionMask::roots(input.metadata().file_metadata().schema_descr(), [position]);
         let file = CheckedFile::of_column(input, row_group, position);
+        let is_whole = rows.len() == input.rows_in(row_group);
+        file.will_need(if is_whole { u64::MAX } else { FIRST_BYTES });
         file.check_lengths()?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
             .with_row_groups(vec![row_group])

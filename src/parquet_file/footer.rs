@@ -13,7 +13,7 @@ use crate::error::{Error, Place, Result};
 use crate::storage::SourceFile;
 
 use super::column_names::column_name;
-use super::thrift::walk_struct;
+use super::thrift::{Fields, I32, LIST, Read, STRUCT, Stop, walk_struct};
 
 /// Rows that are decoded at once, at least.
 const BATCH_ROWS: u64 = 8192;
@@ -21,12 +21,65 @@ const BATCH_ROWS: u64 = 8192;
 /// it reads a value.
 const BATCH_BYTES: u64 = 4 << 30;
 
-/// Checks that the lists and strings in a footer's bytes lie within them.
+/// Deepest nesting of a schema. Types and their conversion nest as deep on the stack.
+const MAX_SCHEMA_DEPTH: usize = 128;
+
+/// Checks that the lists and strings in a footer's bytes lie within them, and that its schema is a tree
+/// of the elements that it has.
 ///
 /// # Errors
 /// [`ParquetError::General`].
 pub(crate) fn check_footer_bytes(bytes: &[u8]) -> ParquetResult<()> {
-    check_bytes(bytes, "footer")
+    check_bytes(bytes, "footer")?;
+    let what = "the schema in the footer claims more columns than it has, or nests them too deeply";
+    check_schema(bytes).map_err(|_| ParquetError::General(what.to_owned()))
+}
+
+/// The fields of the format's structs that are looked at.
+const SCHEMA: (i64, u8) = (2, LIST);
+const NUM_CHILDREN: (i64, u8) = (5, I32);
+
+fn check_schema(bytes: &[u8]) -> Read<()> {
+    let mut fields = Fields::new(bytes, bytes.len());
+    while let Some(field) = fields.next()? {
+        if field != SCHEMA {
+            fields.skip(field.1)?;
+            continue;
+        }
+        // Children that are still to come, of each group that is open.
+        let mut open: Vec<u64> = Vec::new();
+        fields.list(|element, element_type, elements| {
+            let children = match element_type {
+                STRUCT => element.nested(children)?,
+                other => return element.skip(other),
+            };
+            if let Some(left) = open.last_mut() {
+                *left -= 1;
+            }
+            match children {
+                0 => {}
+                children if children < elements && open.len() < MAX_SCHEMA_DEPTH => open.push(children),
+                _ => return Err(Stop::Invalid),
+            }
+            while open.last() == Some(&0) {
+                open.pop();
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// The children of an element of a schema.
+fn children(element: &mut Fields<'_>) -> Read<u64> {
+    let mut children = 0;
+    while let Some(field) = element.next()? {
+        match field {
+            NUM_CHILDREN => children = u64::from(element.u32()?),
+            (_, other) => element.skip(other)?,
+        }
+    }
+    Ok(children)
 }
 
 /// As [`check_footer_bytes`], for the offset indexes in bytes at `start` of the file.
@@ -173,6 +226,41 @@ mod tests {
     use parquet::file::metadata::{FileMetaData, RowGroupMetaData};
     use parquet::schema::parser::parse_message_type;
     use parquet::schema::types::SchemaDescriptor;
+
+    /// The bytes of a footer with a version and a schema, of elements with a name and so many children.
+    fn schema_bytes(children: &[u32]) -> Vec<u8> {
+        let varint = |mut value: u32, bytes: &mut Vec<u8>| {
+            while value >= 0x80 {
+                bytes.push(value as u8 | 0x80);
+                value >>= 7;
+            }
+            bytes.push(value as u8);
+        };
+        let mut bytes = vec![1 << 4 | I32, 4, 1 << 4 | LIST, 0xf << 4 | STRUCT];
+        varint(children.len() as u32, &mut bytes);
+        for children in children {
+            bytes.extend([4 << 4 | 8, 1, b'a', 1 << 4 | I32]);
+            // Zigzag.
+            varint(children * 2, &mut bytes);
+            bytes.push(0);
+        }
+        bytes.push(0);
+        bytes
+    }
+
+    #[test]
+    fn a_schema_is_a_tree_of_its_elements() {
+        for fine in [&[][..], &[0], &[2, 0, 0], &[3, 1, 0, 2, 0, 0, 0]] {
+            assert!(check_footer_bytes(&schema_bytes(fine)).is_ok(), "{fine:?}");
+        }
+        for claims in [&[1][..], &[1 << 30, 0], &[1, (1 << 30) - 1]] {
+            let error = check_footer_bytes(&schema_bytes(claims)).unwrap_err().to_string();
+            assert!(error.contains("claims more columns"), "{claims:?}: {error}");
+        }
+        let deep = |depth: usize| [vec![1; depth], vec![0]].concat();
+        assert!(check_footer_bytes(&schema_bytes(&deep(MAX_SCHEMA_DEPTH))).is_ok());
+        assert!(check_footer_bytes(&schema_bytes(&deep(100_000))).is_err());
+    }
 
     /// A footer of one column `a` in row groups of these rows, each with this chunk offset and size.
     fn footer(rows: i64, groups: &[(i64, i64, i64)]) -> ParquetMetaData {

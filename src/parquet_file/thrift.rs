@@ -24,7 +24,7 @@ pub(super) const I32: u8 = 5;
 const I64: u8 = 6;
 const DOUBLE: u8 = 7;
 const BINARY: u8 = 8;
-const LIST: u8 = 9;
+pub(super) const LIST: u8 = 9;
 const SET: u8 = 10;
 const MAP: u8 = 11;
 pub(super) const STRUCT: u8 = 12;
@@ -143,7 +143,7 @@ impl<'a> Fields<'a> {
                 let bytes = self.varint()?;
                 self.advance(bytes)
             }
-            LIST | SET => self.deeper(Self::skip_list),
+            LIST | SET => self.list(|fields, element_type, _| fields.skip_element(element_type)),
             MAP => self.deeper(Self::skip_map),
             STRUCT => self.nested(|fields| {
                 while let Some((_, field_type)) = fields.next()? {
@@ -156,16 +156,16 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn skip_list(&mut self) -> Read<()> {
-        let byte = self.byte()?;
-        let count = match byte >> 4 {
-            15 => self.varint()?,
-            count => u64::from(count),
-        };
-        for _ in 0..count {
-            self.skip_element(byte & 0xf)?;
-        }
-        Ok(())
+    /// Reads a field that is a list: `read` is given the type of the next element and how many there are.
+    pub(super) fn list(&mut self, mut read: impl FnMut(&mut Self, u8, u64) -> Read<()>) -> Read<()> {
+        self.deeper(|fields| {
+            let byte = fields.byte()?;
+            let count = match byte >> 4 {
+                15 => fields.varint()?,
+                count => u64::from(count),
+            };
+            (0..count).try_for_each(|_| read(fields, byte & 0xf, count))
+        })
     }
 
     fn skip_map(&mut self) -> Read<()> {
