@@ -10,6 +10,7 @@ use crate::parquet_file::{ColumnReader, Input};
 
 use super::embedding_type::{EmbeddingLayout, EmbeddingType};
 use super::pages::list_pages::ListPages;
+use super::pages::read_ahead::ReadAhead;
 
 /// Rows that Arrow's reader decodes at once: as many as a query reads at once.
 const DECODED_ROWS: usize = 8192;
@@ -46,12 +47,12 @@ impl ListReader {
             .is_some_and(|kind| matches!(kind.layout, FixedSizeList(_) | List | LargeList))
     }
 
-    /// Opens a column in a row group.
+    /// Opens a column in a row group. Its pages may be loaded by those who take jobs of `read_ahead`.
     ///
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
-    pub fn open(input: &Input, position: usize, row_group: usize) -> Result<Self> {
-        let rows = match ListPages::open(input, position, row_group) {
+    pub fn open(input: &Input, position: usize, row_group: usize, read_ahead: &ReadAhead) -> Result<Self> {
+        let rows = match ListPages::open(input, position, row_group, read_ahead) {
             Some(pages) => Rows::Pages(Box::new(pages)),
             None => Rows::Decoded(Box::new(DecodedRows::open(input, position, row_group, 0)?)),
         };

@@ -74,6 +74,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     rules.push(Arc::new(ZeroOrder));
     let limit = options.memory_limit_bytes.unwrap_or(usize::MAX);
     rules.push(Arc::new(BoundedOperators(limit)));
+    let list_scans = ListScans::new(cache, options.no_page_checksums, limit as u64);
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
@@ -83,7 +84,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_analyzer_rules(rules)
         .with_optimizer_rule(Arc::new(ZeroLists))
         .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
-        .with_physical_optimizer_rule(Arc::new(ListScans::new(cache, options.no_page_checksums)))
+        .with_physical_optimizer_rule(Arc::new(list_scans))
         .build();
     let context = SessionContext::new_with_state(state);
     bound_functions(&context, limit);

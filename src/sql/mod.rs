@@ -39,6 +39,7 @@ mod request;
 mod scan_functions;
 mod schema_adapter;
 mod session;
+mod spare_threads;
 mod statement_paths;
 mod statements;
 mod store_registry;

@@ -25,7 +25,12 @@ pub(in crate::samples) struct ListPages {
 
 impl ListPages {
     /// The pages of a list column in a row group. None where they cannot be regular.
-    pub(in crate::samples) fn open(input: &Input, position: usize, row_group: usize) -> Option<Self> {
+    pub(in crate::samples) fn open(
+        input: &Input,
+        position: usize,
+        row_group: usize,
+        read_ahead: &ReadAhead,
+    ) -> Option<Self> {
         let field = input.schema().fields().get(position)?;
         let (group, rows) = (input.metadata().row_groups().get(row_group)?, input.rows_in(row_group));
         // By the footer alone. The levels of the pages tell whether it is true.
@@ -38,7 +43,7 @@ impl ListPages {
         }
         let leaf = EmbeddingLeaf::of(input, position, length).filter(|leaf| !leaf.is_whole_row)?;
         let pages = RawPages::of(input, row_group, leaf.position)?;
-        let pages = PageSource::new(pages, leaf.keeping_type(), rows, ReadAhead::none());
+        let pages = PageSource::new(pages, leaf.keeping_type(), rows, read_ahead.clone());
         let place = input.place().row_group(row_group).column(field.name());
         Some(Self { pages, list: field.data_type().clone(), place })
     }

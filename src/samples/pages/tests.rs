@@ -263,7 +263,8 @@ proptest! {
         }
         let rows = file.rows.len();
         let whole = ColumnReader::open(&input, 0, "x", 0, 0..rows, rows).unwrap().read(rows).unwrap();
-        let mut reader = ListReader::open(&input, 0, 0).unwrap();
+        let ahead = if file.helped { ReadAhead::new(3, 1 << 30) } else { ReadAhead::none() };
+        let mut reader = ListReader::open(&input, 0, 0, &ahead).unwrap();
         let (mut at, mut batches) = (0, batches.into_iter().cycle());
         while at < rows {
             prop_assert_eq!(reader.rows_left(), rows - at);
@@ -276,6 +277,7 @@ proptest! {
                 break;
             }
             let read = reader.read(taken).unwrap();
+            ahead.jobs().try_iter().step_by(2).for_each(PageJob::run);
             prop_assert_eq!(read.data_type(), whole.data_type());
             prop_assert_eq!(&read, &whole.slice(at, taken));
             at += taken;
@@ -290,7 +292,7 @@ fn lists_of_one_length_come_from_pages_up_to_the_first_other_one() {
     let path = folder.path().join("x.parquet");
     let mut lists: Vec<List> = (0..30).map(good).collect();
     write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
-    let mut pages = ListPages::open(&Input::open(&path).unwrap(), 0, 0).unwrap();
+    let mut pages = ListPages::open(&Input::open(&path).unwrap(), 0, 0, &ReadAhead::none()).unwrap();
     assert_eq!(pages.read(13).unwrap().unwrap().len(), 13);
     assert_eq!(pages.read(17).unwrap().unwrap().as_list::<i32>().value(16).len(), 5);
 
@@ -298,12 +300,12 @@ fn lists_of_one_length_come_from_pages_up_to_the_first_other_one() {
     lists[20].as_mut().unwrap().push(Some(1.0));
     lists[21].as_mut().unwrap().pop();
     write_cut_pages(&path, &lists, &[50, 100]);
-    let mut pages = ListPages::open(&Input::open(&path).unwrap(), 0, 0).unwrap();
+    let mut pages = ListPages::open(&Input::open(&path).unwrap(), 0, 0, &ReadAhead::none()).unwrap();
     // The page behind the first 20 rows would have to show that they are complete.
     assert!(pages.read(19).unwrap().is_some() && pages.read(1).unwrap().is_none());
     lists[20] = None;
     write_cut_pages(&path, &lists, &[50, 100]);
-    assert!(ListPages::open(&Input::open(&path).unwrap(), 0, 0).is_none());
+    assert!(ListPages::open(&Input::open(&path).unwrap(), 0, 0, &ReadAhead::none()).is_none());
 }
 
 type List = Option<Vec<Option<f32>>>;

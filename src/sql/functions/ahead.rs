@@ -2,7 +2,6 @@
 //! group is one partition, however many cores there are.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
@@ -11,56 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, unfold};
 use futures::{FutureExt, Stream, StreamExt};
 
-/// The threads that no partition uses.
-#[derive(Debug)]
-pub(super) struct SpareThreads {
-    threads: usize,
-    partitions: AtomicUsize,
-    batches: AtomicUsize,
-}
-
-/// A batch that is evaluated beside the reading of its partition.
-struct SpareBatch(Arc<SpareThreads>);
-
-/// A partition that is read by a thread of its own.
-struct OpenPartition(Arc<SpareThreads>);
-
-impl SpareThreads {
-    /// Of this number of threads, none is in use.
-    pub(super) fn new(threads: usize) -> Arc<Self> {
-        Arc::new(Self { threads, partitions: AtomicUsize::new(0), batches: AtomicUsize::new(0) })
-    }
-
-    /// Batches that may wait for a spare thread or be evaluated by it: two for each, so that it need not
-    /// wait for a reader that evaluates a batch itself.
-    fn most_batches(&self) -> usize {
-        self.threads.saturating_sub(self.partitions.load(Ordering::Relaxed)) * 2
-    }
-
-    fn open_partition(self: &Arc<Self>) -> OpenPartition {
-        self.partitions.fetch_add(1, Ordering::Relaxed);
-        OpenPartition(Arc::clone(self))
-    }
-
-    fn take(self: &Arc<Self>) -> Option<SpareBatch> {
-        let most = self.most_batches();
-        let more = |batches| (batches < most).then_some(batches + 1);
-        let taken = self.batches.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.is_ok().then(|| SpareBatch(Arc::clone(self)))
-    }
-}
-
-impl Drop for SpareBatch {
-    fn drop(&mut self) {
-        self.0.batches.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for OpenPartition {
-    fn drop(&mut self) {
-        self.0.partitions.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+use super::super::spare_threads::{OpenPartition, SpareBatch, SpareThreads};
 
 /// A partition, and the batches of it that are being evaluated, in order.
 struct Partition<S> {
@@ -85,7 +35,8 @@ where
     unfold(partition, move |mut partition| {
         let evaluate = Arc::clone(&evaluate);
         async move {
-            while let Some((input, OpenPartition(threads))) = &mut partition.open {
+            while let Some((input, open)) = &mut partition.open {
+                let threads = open.threads();
                 if partition.ahead.len() > threads.most_batches() {
                     break;
                 }

@@ -24,7 +24,7 @@ use crate::samples::{
     EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, check_key_type, class_examples, extract,
 };
 
-use super::ahead::SpareThreads;
+use super::super::spare_threads::SpareThreads;
 use super::session_pool::SessionPool;
 
 /// The struct fields of `lsmi(…)`, in order.

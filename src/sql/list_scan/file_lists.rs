@@ -2,23 +2,36 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::compute::concat;
 use datafusion::datasource::listing::PartitionedFile;
+use tokio::task::spawn_blocking;
 
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
-use crate::samples::ListReader;
+use crate::samples::{ListReader, ReadAhead};
 use crate::storage::SourceFile;
 
 use super::super::parquet_reader::MetadataCache;
+use super::super::spare_threads::{OpenPartition, SpareThreads};
 use super::super::table_files::local_object;
 use super::columns::ScannedColumns;
 
 /// The name of a local file, an extension of a scanned file.
 #[derive(Debug, Clone)]
 pub(in crate::sql) struct LocalName(pub(in crate::sql) String);
+
+/// What the partitions of a scan share.
+#[derive(Debug, Clone)]
+pub(super) struct ListScan {
+    pub(super) cache: MetadataCache,
+    pub(super) ignores_checksums: bool,
+    pub(super) threads: Arc<SpareThreads>,
+    /// Limit of the memory of a process.
+    pub(super) limit_bytes: u64,
+}
 
 /// The lists of a file.
 pub(super) struct FileLists {
@@ -27,38 +40,38 @@ pub(super) struct FileLists {
     positions: Vec<usize>,
     /// The row group that is read.
     open: Option<RowGroup>,
+    partition: OpenPartition,
+    limit_bytes: u64,
 }
 
 /// The readers of a row group's lists, all at the same row.
 struct RowGroup {
     /// Its rows, counted from the start of the file.
     rows: Range<usize>,
+    /// The pages that spare threads may load.
+    read_ahead: ReadAhead,
     readers: Vec<ListReader>,
 }
 
 impl FileLists {
     /// Opens a file whose metadata are known; none where it has changed since, or has not the table's
     /// types, and DataFusion's reader decides about it.
-    pub(super) fn open(
-        file: &PartitionedFile,
-        columns: &ScannedColumns,
-        cache: &MetadataCache,
-        ignores_checksums: bool,
-    ) -> Option<Self> {
+    pub(super) fn open(file: &PartitionedFile, columns: &ScannedColumns, scan: &ListScan) -> Option<Self> {
         let LocalName(name) = file.extension::<LocalName>()?;
         let path = Path::new(name);
-        let metadata = cache.get(&file.object_meta)?;
+        let metadata = scan.cache.get(&file.object_meta)?;
         let source = SourceFile::open(path).ok()?;
         if local_object(path).ok()? != file.object_meta {
             return None;
         }
-        let input = Input::with_metadata(source, metadata).ok()?.ignoring_checksums(ignores_checksums);
+        let input = Input::with_metadata(source, metadata).ok()?.ignoring_checksums(scan.ignores_checksums);
         let positions = columns.lists().map(|list| {
             let (position, field) = input.schema().column_with_name(list.name())?;
             (field.data_type() == list.data_type()).then_some(position)
         });
         let positions = positions.collect::<Option<Vec<usize>>>()?;
-        Some(Self { input, positions, open: None })
+        let (partition, limit_bytes) = (scan.threads.open_partition(), scan.limit_bytes);
+        Some(Self { input, positions, open: None, partition, limit_bytes })
     }
 
     /// The lists of rows, by their numbers in the file. Those of a scan mostly follow each other.
@@ -81,6 +94,7 @@ impl FileLists {
                 let taken = end.min(group.rows.end) - at;
                 for (parts, reader) in parts.iter_mut().zip(&mut group.readers) {
                     parts.push(reader.read(taken)?);
+                    group.read_ahead.jobs().try_iter().for_each(|job| _ = spawn_blocking(|| job.run()));
                 }
                 at += taken;
             }
@@ -110,9 +124,13 @@ impl FileLists {
         for number in 0..self.input.metadata().num_row_groups() {
             let rows = start..start + self.input.rows_in(number);
             if rows.contains(&row) {
-                let readers =
-                    self.positions.iter().map(|position| ListReader::open(&self.input, *position, number));
-                return Ok(RowGroup { rows, readers: readers.collect::<Result<_>>()? });
+                let read_ahead = match self.partition.threads().spare() {
+                    0 => ReadAhead::none(),
+                    spare => ReadAhead::new(spare, self.limit_bytes),
+                };
+                let open = |position: &usize| ListReader::open(&self.input, *position, number, &read_ahead);
+                let readers = self.positions.iter().map(open).collect::<Result<_>>()?;
+                return Ok(RowGroup { rows, read_ahead, readers });
             }
             start = rows.end;
         }

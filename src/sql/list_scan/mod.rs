@@ -12,8 +12,10 @@ use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 
+use self::file_lists::ListScan;
 use self::source::ListSource;
 use super::parquet_reader::MetadataCache;
+use super::spare_threads::SpareThreads;
 
 mod columns;
 mod file_lists;
@@ -28,16 +30,21 @@ pub(super) use self::file_lists::LocalName;
 pub(super) struct ListScans {
     cache: MetadataCache,
     ignores_checksums: bool,
+    limit_bytes: u64,
 }
 
 impl ListScans {
     /// Files are read by the metadata of `cache`, and their pages compared with their checksums unless
-    /// those are ignored.
-    pub(super) fn new(cache: MetadataCache, ignores_checksums: bool) -> Self {
-        Self { cache, ignores_checksums }
+    /// those are ignored; some are loaded ahead within a share of `limit_bytes`.
+    pub(super) fn new(cache: MetadataCache, ignores_checksums: bool, limit_bytes: u64) -> Self {
+        Self { cache, ignores_checksums, limit_bytes }
     }
 
-    fn rewrite(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    fn rewrite(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        threads: usize,
+    ) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
         let scan = plan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
         let Some(config) = scan.and_then(|scan| scan.downcast_ref::<FileScanConfig>()) else {
             return Ok(Transformed::no(plan));
@@ -45,8 +52,13 @@ impl ListScans {
         let source = &config.file_source;
         let is_plain = source.downcast_ref::<ParquetSource>().is_some()
             && config.object_store_url.as_str().starts_with("file:");
-        match is_plain.then(|| ListSource::over(source, self.cache.clone(), self.ignores_checksums)).flatten()
-        {
+        let scan = || ListScan {
+            cache: self.cache.clone(),
+            ignores_checksums: self.ignores_checksums,
+            threads: SpareThreads::new(threads),
+            limit_bytes: self.limit_bytes,
+        };
+        match is_plain.then(|| ListSource::over(source, scan())).flatten() {
             None => Ok(Transformed::no(plan)),
             Some(source) => {
                 let mut config = config.clone();
@@ -58,8 +70,13 @@ impl ListScans {
 }
 
 impl PhysicalOptimizerRule for ListScans {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_down(|plan| self.rewrite(plan)).data()
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let threads = config.execution.target_partitions;
+        plan.transform_down(|plan| self.rewrite(plan, threads)).data()
     }
 
     fn name(&self) -> &str {

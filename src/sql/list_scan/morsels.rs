@@ -14,9 +14,8 @@ use futures::stream::{BoxStream, try_unfold};
 use futures::{StreamExt, TryStreamExt};
 
 use super::super::errors::to_datafusion_error;
-use super::super::parquet_reader::MetadataCache;
 use super::columns::ScannedColumns;
-use super::file_lists::FileLists;
+use super::file_lists::{FileLists, ListScan};
 
 /// The work of a partition.
 #[derive(Debug)]
@@ -26,13 +25,12 @@ pub(super) struct ListMorselizer {
     /// That of the columns which are no lists, and of the numbers of rows.
     pub(super) others: Box<dyn Morselizer>,
     pub(super) columns: ScannedColumns,
-    pub(super) cache: MetadataCache,
-    pub(super) ignores_checksums: bool,
+    pub(super) scan: ListScan,
 }
 
 impl Morselizer for ListMorselizer {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
-        match FileLists::open(&file, &self.columns, &self.cache, self.ignores_checksums) {
+        match FileLists::open(&file, &self.columns, &self.scan) {
             None => self.all.plan_file(file),
             Some(lists) => {
                 let others = self.others.plan_file(file)?;

@@ -15,8 +15,8 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr};
 use datafusion_datasource::morsel::Morselizer;
 
-use super::super::parquet_reader::MetadataCache;
 use super::columns::ScannedColumns;
+use super::file_lists::ListScan;
 use super::morsels::ListMorselizer;
 
 /// The column with the numbers of rows in their file, which no other place sees.
@@ -29,17 +29,12 @@ pub(super) struct ListSource {
     /// The same, of the columns that are no lists, and the numbers of rows.
     others: Arc<dyn FileSource>,
     columns: ScannedColumns,
-    cache: MetadataCache,
-    ignores_checksums: bool,
+    scan: ListScan,
 }
 
 impl ListSource {
     /// Over DataFusion's source; none where its projection has no list.
-    pub(super) fn over(
-        all: &Arc<dyn FileSource>,
-        cache: MetadataCache,
-        ignores_checksums: bool,
-    ) -> Option<Self> {
+    pub(super) fn over(all: &Arc<dyn FileSource>, scan: ListScan) -> Option<Self> {
         let projection = all.projection()?;
         let columns = ScannedColumns::split(projection, all.table_schema())?;
         let schema = projection.project_schema(all.table_schema().table_schema()).ok()?;
@@ -49,7 +44,7 @@ impl ListSource {
         let others = ProjectionExprs::from_indices(&columns.others(), &schema);
         let others = ProjectionExprs::new(others.iter().cloned().chain([numbers]));
         let others = all.try_pushdown_projection(&others).ok().flatten()?;
-        Some(Self { all: Arc::clone(all), others, columns, cache, ignores_checksums })
+        Some(Self { all: Arc::clone(all), others, columns, scan })
     }
 }
 
@@ -76,8 +71,7 @@ impl FileSource for ListSource {
             all: morselizer(&self.all)?,
             others: morselizer(&self.others)?,
             columns: self.columns.clone(),
-            cache: self.cache.clone(),
-            ignores_checksums: self.ignores_checksums,
+            scan: self.scan.clone(),
         }))
     }
 
@@ -90,8 +84,7 @@ impl FileSource for ListSource {
             all: self.all.with_batch_size(batch_size),
             others: self.others.with_batch_size(batch_size),
             columns: self.columns.clone(),
-            cache: self.cache.clone(),
-            ignores_checksums: self.ignores_checksums,
+            scan: self.scan.clone(),
         })
     }
 
