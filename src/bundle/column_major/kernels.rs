@@ -5,16 +5,8 @@ use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 
 use super::super::onnx::{floats_tensor, int_attribute};
 use super::super::program::INPUTS;
-use super::LayoutPass;
 use super::operators::integer;
-
-/// Operator: x `[≥ k, n]`, a constant weight `[k, w]`, a constant bias `[w]` and perhaps a value
-/// `[w, n]` to add: `[w, n]`. The first k rows of x are read. Attributes: `transposed`, the weight is
-/// `[w, k]`; `relu`; `components`, the outputs are so many vectors, whose squared norms
-/// `[components, n]` replace them.
-pub(crate) const PRODUCT: &str = "lsmi_etl.Product";
-/// Operator: x `[n, d]` and perhaps a constant centre of d values to subtract: `[d, n]`.
-pub(crate) const TURN: &str = "lsmi_etl.Turn";
+use super::{LayoutPass, PRODUCT, TURN};
 
 impl LayoutPass<'_> {
     /// Whether a value is a constant of `len` f32, in one row.

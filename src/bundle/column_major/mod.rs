@@ -2,7 +2,8 @@
 //! embedded engine then stores products contiguously and sums squares at full vector width;
 //! in row-major layout it scatters the former and sums the latter in short runs, which takes
 //! 40 % more time at 128 dimensions and 25 % more at 512. Unknown operators stay row-major,
-//! behind a transposition.
+//! behind a transposition. Where the engine has kernels for them, affine maps and what follows
+//! them become one operator.
 
 mod kernels;
 mod operators;
@@ -15,7 +16,13 @@ use super::onnx::{integers_tensor, ints_attribute, value_info};
 use super::opset;
 use super::program::{Graph, INPUTS, Program};
 
-pub(crate) use kernels::{PRODUCT, TURN};
+/// Operator: x `[≥ k, n]`, a constant weight `[k, w]`, a constant bias `[w]` and perhaps a value
+/// `[w, n]` to add: `[w, n]`. The first k rows of x are read. Attributes: `transposed`, the weight is
+/// `[w, k]`; `relu`; `components`, the outputs are so many vectors, whose squared norms
+/// `[components, n]` replace them.
+pub(crate) const PRODUCT: &str = "lsmi.Product";
+/// Operator: x `[n, d]` and perhaps a constant centre of d values to subtract: `[d, n]`.
+pub(crate) const TURN: &str = "lsmi.Turn";
 
 /// Elementwise operators.
 const ELEMENTWISE: [&str; 13] =

@@ -213,11 +213,11 @@ fn what_follows_a_product_becomes_a_part_of_it() {
     let count = |op: &str| nodes.iter().filter(|node| node.op_type == op).count();
     let with = |attribute: &str| {
         let has = |node: &&NodeProto| node.attribute.iter().any(|a| a.name == attribute);
-        nodes.iter().filter(|node| node.op_type == kernels::PRODUCT).filter(has).count()
+        nodes.iter().filter(|node| node.op_type == PRODUCT).filter(has).count()
     };
     // Two inputs; y is transposed. Four blocks of each density; the regression and the network's
     // three layers of each classifier, the first of the pair in two parts.
-    assert_eq!((count(kernels::TURN), count("Transpose")), (2, 1));
-    assert_eq!((count(kernels::PRODUCT), with("components"), with("relu")), (8 + 2 * 3 + 2 * 2 + 1, 8, 3));
+    assert_eq!((count(TURN), count("Transpose")), (2, 1));
+    assert_eq!((count(PRODUCT), with("components"), with("relu")), (8 + 2 * 3 + 2 * 2 + 1, 8, 3));
     assert_eq!(["Einsum", "Relu", "Mul"].map(count), [0, 0, 2]);
 }

@@ -2,6 +2,8 @@
 //! Runtime is found, so that a fresh machine needs nothing but cargo.
 
 #[cfg(target_arch = "x86_64")]
+mod affine_map;
+#[cfg(target_arch = "x86_64")]
 mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod operators;

@@ -10,7 +10,8 @@ use tract_onnx::pb::NodeProto;
 
 use crate::bundle::{PRODUCT, TURN};
 
-use super::kernel::{AffineMap, Finish, Instructions};
+use super::affine_map::{AffineMap, Finish, Instructions};
+use super::kernel::apply;
 use super::turn::TurnNode;
 
 /// Whether there are kernels for the operators of column-major programs.
@@ -128,12 +129,12 @@ impl EvalOp for Product {
         let values = plain.as_slice_mut::<f32>()?;
         let lanes = map.instructions.lanes();
         if n >= lanes {
-            map.apply(x, n, added, values);
+            apply(map, x, n, added, values);
         } else if n > 0 {
             // A vector of columns at least.
             let widened = |values: &[f32]| widen(values, n, lanes);
             let mut wide = vec![0.0; rows * lanes];
-            map.apply(&widened(x), lanes, added.map(widened).as_deref(), &mut wide);
+            apply(map, &widened(x), lanes, added.map(widened).as_deref(), &mut wide);
             for (narrow, wide) in values.chunks_exact_mut(n).zip(wide.chunks_exact(lanes)) {
                 narrow.copy_from_slice(&wide[..n]);
             }
