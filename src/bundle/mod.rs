@@ -36,6 +36,8 @@ mod validate;
 mod write;
 
 pub use class::Class;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use column_major::{PRODUCT, TURN};
 pub use estimates::{
     Agreement, CalibrationBin, Estimates, LabelFreeCheck, MeanEstimate, PowerPoint, RedundancyByShift,
     RedundancyShares, ShiftedRedundancy,

@@ -2,8 +2,10 @@
 //! embedded engine then stores products contiguously and sums squares at full vector width;
 //! in row-major layout it scatters the former and sums the latter in short runs, which takes
 //! 40 % more time at 128 dimensions and 25 % more at 512. Unknown operators stay row-major,
-//! behind a transposition.
+//! behind a transposition. Where the engine has kernels for them, affine maps and what follows
+//! them become one operator.
 
+mod kernels;
 mod operators;
 
 use std::collections::HashMap;
@@ -14,6 +16,14 @@ use super::onnx::{integers_tensor, ints_attribute, value_info};
 use super::opset;
 use super::program::{Graph, INPUTS, Program};
 
+/// Operator: x `[≥ k, n]`, a constant weight `[k, w]`, a constant bias `[w]` and perhaps a value
+/// `[w, n]` to add: `[w, n]`. The first k rows of x are read. Attributes: `transposed`, the weight is
+/// `[w, k]`; `relu`; `components`, the outputs are so many vectors, whose squared norms
+/// `[components, n]` replace them.
+pub(crate) const PRODUCT: &str = "lsmi.Product";
+/// Operator: x `[n, d]` and perhaps a constant centre of d values to subtract: `[d, n]`.
+pub(crate) const TURN: &str = "lsmi.Turn";
+
 /// Elementwise operators.
 const ELEMENTWISE: [&str; 13] =
     ["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Relu", "Exp", "Log", "Neg", "Sqrt", "Identity"];
@@ -22,13 +32,13 @@ const REDUCTIONS: [&str; 4] = ["ReduceSum", "ReduceL1", "ReduceMean", "ReduceSum
 
 impl Program {
     /// The program in column-major layout. Its inputs and outputs are unchanged: the same
-    /// values in the same order.
-    pub(crate) fn column_major(&self) -> Self {
+    /// values in the same order. With `kernels`, it has the operators [`PRODUCT`] and [`TURN`].
+    pub(crate) fn column_major(&self, kernels: bool) -> Self {
         let converted = |graph: &Graph| {
             let mut converted = graph.clone();
             let opset = opset::of(&graph.model);
             if let Some(graph) = converted.model.graph.as_mut() {
-                convert(graph, self.dims, opset);
+                convert(graph, self.dims, opset, kernels);
             }
             converted
         };
@@ -38,12 +48,20 @@ impl Program {
 }
 
 /// Converts a graph whose inputs are [`INPUTS`].
-fn convert(graph: &mut GraphProto, [d1, d2]: [usize; 2], opset: i64) {
+fn convert(graph: &mut GraphProto, [d1, d2]: [usize; 2], opset: i64, kernels: bool) {
     // Sub-graphs capture outer values by name, whose layout would have changed.
     if graph.node.iter().flat_map(|node| &node.attribute).any(|a| a.g.is_some() || !a.graphs.is_empty()) {
         return;
     }
+    let read = graph.node.iter().flat_map(|node| &node.input);
+    let mut readers = HashMap::new();
+    for name in read.chain(graph.output.iter().map(|output| &output.name)) {
+        *readers.entry(name.as_str()).or_default() += 1;
+    }
     let mut pass = LayoutPass {
+        kernels,
+        readers,
+        leading: HashMap::new(),
         constants: graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
         inputs: [d1, d2, 1],
         opset,
@@ -73,6 +91,12 @@ fn convert(graph: &mut GraphProto, [d1, d2]: [usize; 2], opset: i64) {
 
 /// State of the conversion of one graph.
 struct LayoutPass<'a> {
+    /// Whether to use [`PRODUCT`] and [`TURN`].
+    kernels: bool,
+    /// How many inputs of nodes and outputs of the graph each value is.
+    readers: HashMap<&'a str, usize>,
+    /// The values that are the first rows of another, and that one.
+    leading: HashMap<String, String>,
     constants: HashMap<&'a str, &'a TensorProto>,
     /// Values per row of each of [`INPUTS`].
     inputs: [usize; 3],
@@ -147,7 +171,11 @@ impl LayoutPass<'_> {
             return existing.clone();
         }
         let output = format!("{name}:turned");
-        self.push("Transpose", &[name], &output, vec![ints_attribute("perm", axes)]);
+        if self.kernels && INPUTS[..2].contains(&name) {
+            self.push(TURN, &[name], &output, Vec::new());
+        } else {
+            self.push("Transpose", &[name], &output, vec![ints_attribute("perm", axes)]);
+        }
         self.transposes.insert(name.to_owned(), output.clone());
         output
     }

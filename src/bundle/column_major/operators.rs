@@ -8,6 +8,9 @@ use super::LayoutPass;
 
 impl LayoutPass<'_> {
     pub(super) fn elementwise(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
+        if let Some(sizes) = self.centred(node, output).or_else(|| self.rectified(node, output)) {
+            return Some(sizes);
+        }
         let others =
             node.input.iter().find_map(|input| self.column_major(input)).map(|(_, sizes)| sizes.len())?;
         let mut sizes = vec![1; others];
@@ -42,6 +45,9 @@ impl LayoutPass<'_> {
         let (x, sizes) = self.column_major(x)?;
         if !node.attribute.iter().all(is_plain) || sizes != [inputs as usize] {
             return None;
+        }
+        if let Some(sizes) = self.affine_map(&x, node, transposed, outputs as usize, output) {
+            return Some(sizes);
         }
         let added = match node.input.get(2).filter(|bias| !bias.is_empty()) {
             None => None,
@@ -78,6 +84,9 @@ impl LayoutPass<'_> {
         }
         let axis = self.integers(format!("{output}:axis"), &[0]);
         self.push("Slice", &[&x, start, end, &axis], output, Vec::new());
+        if start_at == 0 {
+            self.leading.insert(output.to_owned(), x);
+        }
         Some(vec![width.min(end_at as usize) - width.min(start_at as usize)])
     }
 
@@ -132,6 +141,9 @@ impl LayoutPass<'_> {
     pub(super) fn reduce(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
         let (x, mut sizes) = self.column_major(node.input.first()?)?;
         let axis = self.axis(node, sizes.len())?;
+        if let Some(sizes) = self.squared_norms(node, &x, &sizes, axis, output) {
+            return Some(sizes);
+        }
         let mut reduce = node.clone();
         reduce.input = vec![x];
         match reduce.attribute.iter_mut().find(|a| a.name == "axes") {
@@ -211,7 +223,7 @@ impl LayoutPass<'_> {
     }
 }
 
-fn integer(node: &NodeProto, name: &str) -> Option<i64> {
+pub(super) fn integer(node: &NodeProto, name: &str) -> Option<i64> {
     node.attribute.iter().find(|a| a.name == name).map(|a| a.i)
 }
 

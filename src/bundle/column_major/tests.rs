@@ -95,7 +95,7 @@ fn same(program: &Program, transpositions: usize) {
     let (x1, x2) = (numbers(ROWS * d1, 3), numbers(ROWS * d2, 5));
     let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
     let (first, _) = evaluated(program, [&x1, &x2], &y);
-    let (last, operators) = evaluated(&program.column_major(), [&x1, &x2], &y);
+    let (last, operators) = evaluated(&program.column_major(false), [&x1, &x2], &y);
     assert_eq!(first.len(), last.len());
     for (first, last) in first.iter().flatten().zip(last.iter().flatten()) {
         assert!((first - last).abs() <= 1e-5 * first.abs().max(1.0), "{first} {last}");
@@ -159,7 +159,7 @@ fn a_class_that_no_member_thinks_possible_keeps_its_log_probability() {
     let ensemble = Ensemble { members: vec![member.clone(), member] };
     let graph = classifier_graph(&ensemble);
     let model = RoleModel { role: Role::Classifier1, model: &graph, logits: false };
-    let program = fuse(None, &[model], [1, 0], CLASSES).column_major();
+    let program = fuse(None, &[model], [1, 0], CLASSES).column_major(false);
     let (found, _) = evaluated(&program, [&[2.0; ROWS], &[]], &[1; ROWS]);
     let truth = ensemble.log_prob(&[&[2.0]])[1];
     assert!(truth < -1000.0, "{truth}");
@@ -193,8 +193,31 @@ fn an_unknown_operator_is_given_its_rows_first() {
 
 #[test]
 fn far_classes_keep_their_log_probability() {
-    let program = classifier(&["MatMul"], &[500.0, -500.0, 0.0, 0.0]).column_major();
+    let program = classifier(&["MatMul"], &[500.0, -500.0, 0.0, 0.0]).column_major(false);
     let x1: Vec<f32> = [1.0, 0.0].repeat(ROWS);
     let (found, _) = evaluated(&program, [&x1, &[]], &[1; ROWS]);
     assert_eq!(found, [[-1000.0; ROWS]]);
+}
+
+#[test]
+fn what_follows_a_product_becomes_a_part_of_it() {
+    let dims = [100, 96];
+    let densities = dims.map(|dim| density_graph(&mixture(dim, 3, false)));
+    let classifiers =
+        [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims, 0).into()));
+    let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();
+    let roles = Role::ALL.into_iter().zip(&models);
+    let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
+    let program = fuse(None, &models, dims, CLASSES).column_major(true);
+    let nodes = &program.graphs[0].model.graph.as_ref().unwrap().node;
+    let count = |op: &str| nodes.iter().filter(|node| node.op_type == op).count();
+    let with = |attribute: &str| {
+        let has = |node: &&NodeProto| node.attribute.iter().any(|a| a.name == attribute);
+        nodes.iter().filter(|node| node.op_type == PRODUCT).filter(has).count()
+    };
+    // Two inputs; y is transposed. Four blocks of each density; the regression and the network's
+    // three layers of each classifier, the first of the pair in two parts.
+    assert_eq!((count(TURN), count("Transpose")), (2, 1));
+    assert_eq!((count(PRODUCT), with("components"), with("relu")), (8 + 2 * 3 + 2 * 2 + 1, 8, 3));
+    assert_eq!(["Einsum", "Relu", "Mul"].map(count), [0, 0, 2]);
 }

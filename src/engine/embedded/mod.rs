@@ -1,6 +1,15 @@
 //! The embedded engine: tract, pure Rust, on the CPU. Runs the same graphs where no ONNX
 //! Runtime is found, so that a fresh machine needs nothing but cargo.
 
+#[cfg(target_arch = "x86_64")]
+mod affine_map;
+#[cfg(target_arch = "x86_64")]
+mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod operators;
+#[cfg(target_arch = "x86_64")]
+mod turn;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,6 +24,16 @@ use crate::threads::spawn_scoped;
 
 use super::backend::{self, Backend, BatchInputs, BatchOutputs, ModelSession};
 use super::fault;
+#[cfg(target_arch = "x86_64")]
+use operators::{has_kernels, reader};
+#[cfg(not(target_arch = "x86_64"))]
+use tract_onnx::onnx as reader;
+
+/// Whether there are kernels for the operators of column-major programs.
+#[cfg(not(target_arch = "x86_64"))]
+fn has_kernels() -> bool {
+    false
+}
 
 /// Version of the engine, for [`EngineDescription`](super::EngineDescription).
 pub(super) const VERSION: &str = "tract 0.23";
@@ -44,7 +63,7 @@ fn block_rows([d1, d2]: [usize; 2]) -> usize {
 /// Plans a program and returns `count` sessions.
 pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
     let block_rows = block_rows(program.dims);
-    let column_major = program.column_major();
+    let column_major = program.column_major(has_kernels());
     // One thread per plan: planning takes longer than evaluating thousands of rows.
     let plans = std::thread::scope(|scope| {
         let plan = |graph, rows| spawn_scoped(scope, move || plan_graph(graph, program.dims, rows));
@@ -103,7 +122,7 @@ fn plan_graph(
     [d1, d2]: [usize; 2],
     rows: Option<usize>,
 ) -> TractResult<Arc<TypedRunnableModel>> {
-    let mut model = tract_onnx::onnx().model_for_proto_model(&graph.model)?;
+    let mut model = reader().model_for_proto_model(&graph.model)?;
     if let Some(node) = model.nodes.iter().find(|node| node.op_is::<UnimplementedOp>()) {
         let name = node.op.name();
         let operator = name.trim_start_matches("Unimplemented(").trim_end_matches(')').to_owned();
@@ -207,3 +226,6 @@ impl ModelSession for EmbeddedModel {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
