@@ -110,6 +110,30 @@ pub(crate) fn offset_indexes(metadata: &ParquetMetaData) -> Vec<Range<u64>> {
     chunks.filter(|chunk| chunk.crypto_metadata().is_none()).filter_map(range).collect()
 }
 
+/// Checks the pages of offset indexes: they begin with row 0, follow each other, and end within the row
+/// group. A query passes over pages by these numbers.
+///
+/// # Errors
+/// [`ParquetError::General`] with row group and column.
+pub(crate) fn check_indexed_rows(metadata: &ParquetMetaData) -> ParquetResult<()> {
+    let indexes = metadata.offset_index().into_iter().flatten();
+    for (number, (group, indexes)) in metadata.row_groups().iter().zip(indexes).enumerate() {
+        for (leaf, index) in indexes.iter().enumerate() {
+            let rows: Vec<i64> = index.page_locations().iter().map(|page| page.first_row_index).collect();
+            let in_order = rows.is_sorted() && rows.first().is_none_or(|first| *first == 0);
+            if !in_order || rows.last().is_some_and(|last| *last > group.num_rows()) {
+                let name = column_name(metadata, leaf);
+                return Err(ParquetError::General(format!(
+                    "row group {number}, column {name:?}: the page index has pages of rows {:?} in a group of {} rows",
+                    rows.iter().take(8).collect::<Vec<_>>(),
+                    group.num_rows()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Checks the numbers of a footer: rows that are not negative and add up, and column chunks that lie
 /// within the file.
 ///
@@ -152,6 +176,18 @@ fn check_chunk(chunk: &ColumnChunkMetaData, rows: u64, file_bytes: u64) -> std::
     }
     if !is_inside(chunk, file_bytes) {
         return Err("is said to lie beyond the end of the file".to_owned());
+    }
+    let indexes = [
+        (chunk.column_index_offset(), chunk.column_index_length()),
+        (chunk.offset_index_offset(), chunk.offset_index_length()),
+    ];
+    let is_in_file = |(start, length): (Option<i64>, Option<i32>)| {
+        let (Some(start), Some(length)) = (start, length) else { return true };
+        let range = u64::try_from(start).ok().zip(u64::try_from(length).ok());
+        range.is_some_and(|(start, length)| start.checked_add(length).is_some_and(|end| end <= file_bytes))
+    };
+    if !indexes.into_iter().all(is_in_file) {
+        return Err("has a page index that is said to lie beyond the end of the file".to_owned());
     }
     let descriptor = chunk.column_descr();
     let length = u64::try_from(descriptor.type_length()).unwrap_or(0);

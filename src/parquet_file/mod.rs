@@ -28,7 +28,7 @@ pub(crate) use column_reader::ColumnReader;
 pub(crate) use decoder_panics::{catch_panics, caught, next_or_panic, panic_message};
 pub(crate) use encryption::Encryption;
 pub use encryption_keys::EncryptionKeys;
-pub(crate) use footer::{check_footer, check_footer_bytes};
+pub(crate) use footer::{check_footer, check_footer_bytes, check_indexed_rows};
 pub use open::Input;
 pub(crate) use open::not_parquet;
 pub(crate) use page_checker::Checksums;

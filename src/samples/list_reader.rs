@@ -1,5 +1,5 @@
-//! A reader of a column of lists of floats for queries: as Arrow's reader gives it, without decoding the
-//! levels of pages that are regular.
+//! A reader of a column of lists of floats, or of rows of them as binary, for queries: as Arrow's reader
+//! gives it, without decoding the levels of pages that are regular.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
@@ -15,7 +15,7 @@ use super::pages::read_ahead::ReadAhead;
 /// Rows that Arrow's reader decodes at once: as many as a query reads at once.
 const DECODED_ROWS: usize = 8192;
 
-/// A reader of a column of lists in a row group.
+/// A reader of a column of lists, or of fixed-size binary, in a row group.
 pub struct ListReader {
     input: Input,
     position: usize,
@@ -42,9 +42,7 @@ struct DecodedRows {
 impl ListReader {
     /// Whether columns of a type may be read by this reader.
     pub fn reads(data_type: &DataType) -> bool {
-        use EmbeddingLayout::{FixedSizeList, LargeList, List};
-        EmbeddingType::of(data_type)
-            .is_some_and(|kind| matches!(kind.layout, FixedSizeList(_) | List | LargeList))
+        EmbeddingType::of(data_type).is_some_and(|kind| kind.layout != EmbeddingLayout::SparkVector)
     }
 
     /// Opens a column in a row group. Its pages may be loaded by those who take jobs of `read_ahead`.

@@ -41,7 +41,7 @@ fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
     match error {
         DataFusionError::External(inner) => match inner.downcast::<Error>() {
             Ok(error) => Ok(*error),
-            Err(inner) => Err(DataFusionError::External(inner)),
+            Err(inner) => unwrap_known_error(inner),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
             unwrap_own_error(*inner)
@@ -69,6 +69,22 @@ fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
             },
         },
         error => Err(error),
+    }
+}
+
+/// Unwraps an error of the crates of Arrow, Parquet and DataFusion, which wrap each other's.
+fn unwrap_known_error(error: Box<dyn StdError + Send + Sync>) -> Result<Error, DataFusionError> {
+    let error = match error.downcast::<ArrowError>() {
+        Ok(error) => return unwrap_own_error(DataFusionError::ArrowError(error, None)),
+        Err(error) => error,
+    };
+    let error = match error.downcast::<ParquetError>() {
+        Ok(error) => return unwrap_own_error(DataFusionError::ParquetError(error)),
+        Err(error) => error,
+    };
+    match error.downcast::<DataFusionError>() {
+        Ok(error) => unwrap_own_error(*error),
+        Err(error) => Err(DataFusionError::External(error)),
     }
 }
 
@@ -286,6 +302,17 @@ mod tests {
         let wrapped =
             DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(wrapped))), None);
         assert_eq!(convert_error(wrapped, "").to_string(), "a.parquet: truncated");
+    }
+
+    #[test]
+    fn bytes_are_blamed_through_the_errors_of_other_crates() {
+        let inner = ArrowError::ParquetError("Required field type_ is missing".to_owned());
+        let parquet = ParquetError::External(Box::new(inner));
+        let external = DataFusionError::External(Box::new(ParquetError::EOF("cut off".to_owned())));
+        let nested = DataFusionError::External(Box::new(external));
+        for error in [DataFusionError::ParquetError(Box::new(parquet)), nested] {
+            assert_eq!(convert_error(error, "a.parquet").exit_code(), 65);
+        }
     }
 
     #[test]

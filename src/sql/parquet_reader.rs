@@ -22,6 +22,8 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::parquet_file::check_indexed_rows;
+
 use super::checked_reader::CheckedReader;
 use super::parquet_metadata::believable;
 use super::read_chunks::{ReadChunks, ReadFile};
@@ -118,7 +120,9 @@ impl AsyncFileReader for Reader {
             if let Some(metadata) = cached {
                 return Ok(metadata);
             }
-            let metadata = believable(self.reader.get_metadata(options).await?)?;
+            let metadata = self.reader.get_metadata(options).await?;
+            check_indexed_rows(&metadata)?;
+            let metadata = believable(metadata)?;
             self.cache.put(&self.meta, &metadata);
             Ok(metadata)
         }

@@ -147,7 +147,15 @@ impl Indexed {
 
     /// Writes elements in their own type, as they are in memory. None where there are fewer.
     pub(super) fn read_own_type(&self, elements: Range<usize>, out: &mut [u8]) -> Option<()> {
+        let each = self.dictionary.value_elements;
         match &self.dictionary.table {
+            Table::Single(_) if each > 1 => {
+                let mut values = vec![0.0; elements.len()];
+                self.read(elements, &mut values)?;
+                let out = out.as_chunks_mut::<4>().0.iter_mut();
+                out.zip(values).for_each(|(out, value)| *out = value.to_ne_bytes());
+                Some(())
+            }
             Table::Half(table) => {
                 let out = out.as_chunks_mut::<2>().0.iter_mut();
                 self.look_up(table, elements, out, |out, value| *out = value.to_ne_bytes())

@@ -1,4 +1,5 @@
-//! The regular pages of a column of lists of floats, as Arrow's arrays in the column's own type.
+//! The regular pages of a column of lists of floats, or of fixed-size binary, as Arrow's arrays in the
+//! column's own type.
 
 use arrow::array::{ArrayData, ArrayRef, make_array};
 use arrow::buffer::Buffer;
@@ -36,12 +37,17 @@ impl ListPages {
         // By the footer alone. The levels of the pages tell whether it is true.
         let schema = input.metadata().file_metadata().schema_descr();
         let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == position)?;
-        let values = usize::try_from(group.columns().get(leaf)?.num_values()).ok()?;
-        let length = values.checked_div(rows)?;
-        if length == 0 || length > MOST_ELEMENTS || length * rows != values {
+        let length = match field.data_type() {
+            DataType::FixedSizeBinary(bytes) => usize::try_from(*bytes).ok()? / size_of::<f32>(),
+            _ => {
+                let values = usize::try_from(group.columns().get(leaf)?.num_values()).ok()?;
+                values.checked_div(rows).filter(|length| length * rows == values)?
+            }
+        };
+        if length == 0 || length > MOST_ELEMENTS {
             return None;
         }
-        let leaf = EmbeddingLeaf::of(input, position, length).filter(|leaf| !leaf.is_whole_row)?;
+        let leaf = EmbeddingLeaf::of(input, position, length)?;
         let pages = RawPages::of(input, row_group, leaf.position)?;
         let pages = PageSource::new(pages, leaf.keeping_type(), rows, read_ahead.clone());
         let place = input.place().row_group(row_group).column(field.name());
@@ -84,13 +90,16 @@ impl ListPages {
     }
 }
 
-/// Lists of one length, of these values.
+/// Rows of one length, of these values.
 fn lists(
     list: &DataType,
     rows: usize,
     length: usize,
     values: Buffer,
 ) -> std::result::Result<ArrayRef, arrow::error::ArrowError> {
+    if let DataType::FixedSizeBinary(_) = list {
+        return Ok(make_array(ArrayData::builder(list.clone()).len(rows).add_buffer(values).build()?));
+    }
     let unfit = || arrow::error::ArrowError::SchemaError(format!("lists of floats have type {list}"));
     let (DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item)) = list else {
         return Err(unfit());

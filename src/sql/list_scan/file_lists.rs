@@ -141,7 +141,7 @@ impl FileLists {
     ///
     /// # Errors
     /// [`Error::Transient`].
-    pub(super) fn finish(&self) -> Result<()> {
+    pub(super) fn verify_unchanged(&self) -> Result<()> {
         self.input.verify_unchanged()
     }
 }

@@ -87,3 +87,66 @@ impl PhysicalOptimizerRule for ListScans {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, ListArray, RecordBatch};
+    use datafusion::arrow::datatypes::Float32Type;
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::properties::WriterProperties;
+
+    use crate::sql::{Format, Layout, SqlRequest, run};
+
+    const ROWS: usize = 100_000;
+
+    /// A file of small row groups, in which `t` and the elements of `x` are this number.
+    fn write(path: &Path, number: i64) {
+        let list = || Some(vec![Some(number as f32); 2]);
+        let x = ListArray::from_iter_primitive::<Float32Type, _, _>((0..ROWS).map(|_| list()));
+        let t: ArrayRef = Arc::new(Int64Array::from(vec![number; ROWS]));
+        let rows = RecordBatch::try_from_iter([("t", t), ("x", Arc::new(x) as ArrayRef)]).unwrap();
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(500)).build();
+        let file = std::fs::File::create(path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties)).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+    }
+
+    /// What is printed; at its first bytes a file takes another's place.
+    struct Replacing {
+        printed: Vec<u8>,
+        paths: Option<[PathBuf; 2]>,
+    }
+
+    impl Write for Replacing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Some([from, to]) = self.paths.take() {
+                std::fs::rename(from, to)?;
+            }
+            self.printed.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_row_is_of_two_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, other] = ["t.parquet", "other.parquet"].map(|name| dir.path().join(name));
+        write(&path, 1);
+        write(&other, 2);
+        let query = format!("SELECT t, x[1] AS x FROM '{}' LIMIT {}", path.display(), ROWS - 1);
+        let layout = Layout { format: Format::Csv, ..Layout::default() };
+        let mut out = Replacing { printed: Vec::new(), paths: Some([other, path]) };
+        let ended = run(&SqlRequest { layout, ..SqlRequest::new(query) }, &mut out);
+        assert_eq!(ended.unwrap_err().exit_code(), 75);
+        let printed = String::from_utf8(out.printed).unwrap();
+        assert!(printed.lines().skip(1).all(|row| row == "1,1.0"), "{}", printed.lines().last().unwrap());
+    }
+}

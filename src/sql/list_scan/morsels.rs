@@ -64,10 +64,9 @@ impl Morsel for JoinedFile {
         let Self { others, lists, columns } = *self;
         let state = (batches(others), lists, Arc::new(columns));
         try_unfold(state, |(mut others, mut lists, columns)| async move {
-            let Some(batch) = others.try_next().await? else {
-                lists.finish().map_err(to_datafusion_error)?;
-                return Ok(None);
-            };
+            let Some(batch) = others.try_next().await? else { return Ok(None) };
+            // The other reader opens the path again for what it reads: rows of two files must not be one.
+            lists.verify_unchanged().map_err(to_datafusion_error)?;
             let read = lists.read(row_numbers(&batch)?).map_err(to_datafusion_error)?;
             Ok(Some((columns.join(&batch, read)?, (others, lists, columns))))
         })
