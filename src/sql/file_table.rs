@@ -2,6 +2,7 @@
 //! partition values and numbers of rows, and nothing that statistics claim.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -29,7 +30,11 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::scalar::ScalarValue;
 
+use crate::error::{Error, Place};
+use crate::storage::is_url;
+
 use super::errors::to_datafusion_error;
+use super::list_scan::LocalName;
 use super::located_source::name_files;
 use super::merged_schema::Conflict;
 use super::parquet_metadata::INT96_UNIT;
@@ -37,6 +42,7 @@ use super::parquet_reader::{FileNames, MetadataCache, ReaderFactory};
 use super::read_chunks::ReadChunks;
 use super::scan_functions::{canonical_nan, same_partition, widened};
 use super::schema_adapter::SchemaAdapterFactory;
+use super::table_files::local_object;
 
 /// A table of files of one format.
 #[derive(Debug)]
@@ -117,6 +123,7 @@ impl TableProvider for FileTable {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, Some(projection))?)));
         }
+        files.iter().try_for_each(|file| unchanged(&file.file)).map_err(to_datafusion_error)?;
         let checked: Vec<usize> = projection
             .iter()
             .filter_map(|column| self.checks.get(column))
@@ -278,6 +285,23 @@ impl FileTable {
             None => Ok(Arc::new(projection)),
         }
     }
+}
+
+/// Checks that a local file has the size that it had when the table was made: its footer is read by that,
+/// and another file's would look like damage.
+fn unchanged(file: &PartitionedFile) -> crate::Result<()> {
+    let Some(LocalName(name)) =
+        file.extension::<LocalName>().filter(|LocalName(name)| !is_url(Path::new(name)))
+    else {
+        return Ok(());
+    };
+    if local_object(Path::new(name)).is_ok_and(|now| now.size == file.object_meta.size) {
+        return Ok(());
+    }
+    let what = format!(
+        "is not the file that it was when the table was made; name it in quotes ('{name}'), or make the table again"
+    );
+    Err(Error::Transient { place: Place::file(name), what })
 }
 
 /// The number of rows, and nothing of the columns.

@@ -136,6 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn a_table_whose_file_was_replaced_is_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, other] = ["t.parquet", "other.parquet"].map(|name| dir.path().join(name));
+        write(&path, 1);
+        std::fs::copy(&path, &other).unwrap();
+        let longer = std::fs::OpenOptions::new().append(true).open(&other);
+        longer.unwrap().write_all(b"more").unwrap();
+        let tables = vec![("t".to_owned(), path.display().to_string())];
+        let request = SqlRequest { tables, ..SqlRequest::new("SELECT 1 AS one; SELECT x FROM t") };
+        let mut out = Replacing { printed: Vec::new(), paths: Some([other, path]) };
+        let error = run(&request, &mut out).unwrap_err();
+        assert_eq!(error.exit_code(), 75, "{error}");
+        assert!(error.to_string().contains("make the table again"), "{error}");
+    }
+
+    #[test]
     fn no_row_is_of_two_files() {
         let dir = tempfile::tempdir().unwrap();
         let [path, other] = ["t.parquet", "other.parquet"].map(|name| dir.path().join(name));
