@@ -138,6 +138,11 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
                 io::Error::other("its last bytes can't be written; look for space there, and run it again");
             Error::io(Place::file("the target of COPY"), "write", why)
         }
+        // DataFusion reads page indexes itself, and takes their numbers of rows for true.
+        DataFusionError::Internal(what) if what.contains("Invalid ParquetAccessPlan Selection") => {
+            let what = "has a page index whose rows are not those of its footer; the file is damaged, write it again";
+            Error::bad_data(place(), what)
+        }
         DataFusionError::Internal(what) => Error::Internal(normalize_message(what)),
         DataFusionError::ExecutionJoin(e) if e.is_panic() => reader_panic(e, inputs),
         DataFusionError::ExecutionJoin(e) => Error::Internal(normalize_message(&e.to_string())),
@@ -234,6 +239,8 @@ fn store_error(error: &object_store::Error, inputs: &str) -> Error {
             place: Place::file(path),
             source: std::io::Error::new(std::io::ErrorKind::NotFound, source.to_string()),
         },
+        // Its task reserves memory for the range that a damaged page index gives.
+        object_store::Error::JoinError { source } if source.is_panic() => reader_panic(source, inputs),
         e if is_beyond_the_end(e) => Error::bad_data(place(inputs), CUT_OFF),
         e => Error::io(place(inputs), "read", std::io::Error::other(normalize_message(&e.to_string()))),
     }
@@ -313,6 +320,16 @@ mod tests {
         for error in [DataFusionError::ParquetError(Box::new(parquet)), nested] {
             assert_eq!(convert_error(error, "a.parquet").exit_code(), 65);
         }
+    }
+
+    #[test]
+    fn what_a_page_index_makes_of_a_reader_is_damage() {
+        let selection = "assertion failed: Invalid ParquetAccessPlan Selection. Row group 0 has 600 rows";
+        assert_eq!(convert_error(DataFusionError::Internal(selection.to_owned()), "a").exit_code(), 65);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let panicked = runtime.block_on(async { tokio::spawn(async { panic!("capacity overflow") }).await });
+        let panicked = object_store::Error::JoinError { source: panicked.unwrap_err() };
+        assert_eq!(convert_error(DataFusionError::ObjectStore(Box::new(panicked)), "a").exit_code(), 65);
     }
 
     #[test]

@@ -101,7 +101,7 @@ mod tests {
 
     use crate::sql::{Format, Layout, SqlRequest, run};
 
-    const ROWS: usize = 100_000;
+    const ROWS: usize = 1_000_000;
 
     /// A file of small row groups, in which `t` and the elements of `x` are this number.
     fn write(path: &Path, number: i64) {
@@ -109,7 +109,7 @@ mod tests {
         let x = ListArray::from_iter_primitive::<Float32Type, _, _>((0..ROWS).map(|_| list()));
         let t: ArrayRef = Arc::new(Int64Array::from(vec![number; ROWS]));
         let rows = RecordBatch::try_from_iter([("t", t), ("x", Arc::new(x) as ArrayRef)]).unwrap();
-        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(500)).build();
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(5000)).build();
         let file = std::fs::File::create(path).unwrap();
         let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties)).unwrap();
         writer.write(&rows).unwrap();
