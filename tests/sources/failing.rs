@@ -27,6 +27,8 @@ enum Answer {
     Whole,
     /// With a status in place of the file.
     Status(&'static str),
+    /// As if no range had been asked for.
+    NoRange,
     /// With half of the bytes that were promised, and then the connection's end.
     Cut,
 }
@@ -70,7 +72,7 @@ fn answer(mut stream: TcpStream, file: &[u8], how: Answer) -> std::io::Result<us
         write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
         return Ok(0);
     }
-    let (status, start, end) = match range {
+    let (status, start, end) = match range.filter(|_| how != Answer::NoRange) {
         Some((start, end)) => ("206 Partial Content", start, end.min(file.len())),
         None => ("200 OK", 0, file.len()),
     };
@@ -155,6 +157,17 @@ fn the_models_and_the_copy_ask_for_the_embeddings_once() {
             fs::read_dir(remote.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["out.parquet"]);
     }
+}
+
+#[test]
+fn a_server_without_ranges_is_not_asked_again() {
+    let file = fs::read(fitted().join("in.parquet")).unwrap();
+    let (url, traffic) = serve(file, |_| Answer::NoRange);
+    let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
+    assert_eq!(ran.code, 64, "{}", ran.stderr);
+    assert!(ran.stderr.contains("in.parquet") && ran.stderr.contains("download it"), "{}", ran.stderr);
+    assert!(traffic.requests() <= 4, "{}", traffic.requests());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -91,17 +91,19 @@ impl PhysicalOptimizerRule for ListScans {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
+    use std::num::NonZeroUsize;
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
 
-    use datafusion::arrow::array::{ArrayRef, Int64Array, ListArray, RecordBatch};
-    use datafusion::arrow::datatypes::Float32Type;
+    use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, ListArray, RecordBatch};
+    use datafusion::arrow::datatypes::{Float32Type, Int64Type};
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::file::properties::WriterProperties;
+    use futures::StreamExt;
 
-    use crate::sql::{Format, Layout, SqlRequest, run};
+    use crate::sql::{SqlOptions, SqlRequest, context, convert_error, run};
 
-    const ROWS: usize = 1_000_000;
+    const ROWS: usize = 100_000;
 
     /// A file of small row groups, in which `t` and the elements of `x` are this number.
     fn write(path: &Path, number: i64) {
@@ -109,7 +111,7 @@ mod tests {
         let x = ListArray::from_iter_primitive::<Float32Type, _, _>((0..ROWS).map(|_| list()));
         let t: ArrayRef = Arc::new(Int64Array::from(vec![number; ROWS]));
         let rows = RecordBatch::try_from_iter([("t", t), ("x", Arc::new(x) as ArrayRef)]).unwrap();
-        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(5000)).build();
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(500)).build();
         let file = std::fs::File::create(path).unwrap();
         let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties)).unwrap();
         writer.write(&rows).unwrap();
@@ -157,12 +159,30 @@ mod tests {
         let [path, other] = ["t.parquet", "other.parquet"].map(|name| dir.path().join(name));
         write(&path, 1);
         write(&other, 2);
-        let query = format!("SELECT t, x[1] AS x FROM '{}' LIMIT {}", path.display(), ROWS - 1);
-        let layout = Layout { format: Format::Csv, ..Layout::default() };
-        let mut out = Replacing { printed: Vec::new(), paths: Some([other, path]) };
-        let ended = run(&SqlRequest { layout, ..SqlRequest::new(query) }, &mut out);
-        assert_eq!(ended.unwrap_err().exit_code(), 75);
-        let printed = String::from_utf8(out.printed).unwrap();
-        assert!(printed.lines().skip(1).all(|row| row == "1,1.0"), "{}", printed.lines().last().unwrap());
+        let context =
+            context(&SqlOptions { threads: NonZeroUsize::new(1), ..SqlOptions::default() }).unwrap();
+        let query = format!("SELECT t, x FROM '{}' LIMIT {}", path.display(), ROWS - 1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut batches = context.sql(&query).await.unwrap().execute_stream().await.unwrap();
+            let mut replaced = Some([other, path]);
+            let mut read = 0;
+            let error = loop {
+                match batches.next().await.unwrap() {
+                    Ok(batch) => {
+                        let t = batch.column(0).as_primitive::<Int64Type>();
+                        let x = batch.column(1).as_list::<i32>().values().as_primitive::<Float32Type>();
+                        assert!(t.iter().all(|t| t == Some(1)) && x.iter().all(|x| x == Some(1.0)), "{read}");
+                        read += batch.num_rows();
+                    }
+                    Err(error) => break convert_error(error, ""),
+                }
+                if let Some([from, to]) = replaced.take() {
+                    std::fs::rename(from, to).unwrap();
+                }
+            };
+            assert_eq!(error.exit_code(), 75, "{error}");
+            assert!(read > 0 && read < ROWS - 1);
+        });
     }
 }

@@ -47,7 +47,7 @@ struct Object {
     path: ObjectPath,
     meta: ObjectMeta,
     version: FileVersion,
-    first_error: Mutex<Option<String>>,
+    first_error: Mutex<Option<Error>>,
     pool: BufferPool,
     /// What two clones will read.
     shared: OnceLock<Arc<SharedPieces>>,
@@ -150,7 +150,18 @@ impl RemoteFile {
 
     /// Takes the first read error out: the Parquet and Arrow crates pass on only its text.
     pub fn take_read_error(&self) -> Option<Error> {
-        lock(&self.object.first_error).take().map(|what| self.transient(what))
+        lock(&self.object.first_error).take()
+    }
+
+    /// The error of a request: mostly of the moment.
+    fn failed(&self, error: &StoreError) -> Error {
+        let what = describe(error);
+        // The type of this error is private to the `object_store` crate.
+        if what.contains("Range request not supported") || what.contains("non-partial response") {
+            let url = self.path().display();
+            return Error::Usage(format!("{url}: the server does not send parts of a file; download it"));
+        }
+        self.transient(what)
     }
 
     fn transient(&self, what: String) -> Error {
@@ -169,8 +180,8 @@ impl RemoteFile {
             let follows = offset == end && end > 0;
             self.fetch(&mut window, offset, wanted, follows).inspect_err(|error| {
                 lock(&self.object.first_error).get_or_insert_with(|| match error {
-                    Error::Transient { what, .. } => what.clone(),
-                    other => other.to_string(),
+                    Error::Transient { .. } | Error::Usage(_) => error.clone(),
+                    other => self.transient(other.to_string()),
                 });
             })?;
         }
@@ -225,7 +236,7 @@ impl RemoteFile {
                 (range.start, store::block_on(self.get(range))?)
             }
         };
-        let bytes = answer.map_err(|error| self.transient(describe(&error)))?;
+        let bytes = answer.map_err(|error| self.failed(&error))?;
         let end = start + bytes.len() as u64;
         if end <= offset {
             return Err(self.transient("the store sent less than was requested".to_owned()));
