@@ -90,34 +90,34 @@ impl Dictionary {
         if count > USUAL && !holds(bytes, count) {
             return None;
         }
-        let values = self.elements / self.value_elements;
-        let dictionary = Arc::clone(self);
-        let indices = match values <= NARROW {
-            true => {
-                let mut out = self.raw.buffers().take(count.checked_mul(2)?);
-                let mut rest = out.bytes_mut().as_chunks_mut::<2>().0.iter_mut();
-                for_each_block(bytes, count, |indices| {
-                    let most = indices.iter().fold(0, |most, index| most.max(*index));
-                    ((most as usize) < values).then_some(())?;
-                    // None is cut off: they are below the number of values.
-                    rest.by_ref().zip(indices).for_each(|(out, index)| *out = (*index as u16).to_ne_bytes());
-                    Some(())
-                })?;
-                Indices::Narrow(out.into_bytes())
+        let indices = match self.elements / self.value_elements {
+            // None is cut off: they are below the number of values.
+            values if values <= NARROW => {
+                Indices::Narrow(self.unpack(bytes, count, values, |index| (index as u16).to_ne_bytes())?)
             }
-            false => {
-                let mut out = self.raw.buffers().take(count.checked_mul(4)?);
-                let mut rest = out.bytes_mut().as_chunks_mut::<4>().0.iter_mut();
-                for_each_block(bytes, count, |indices| {
-                    let most = indices.iter().fold(0, |most, index| most.max(*index));
-                    ((most as usize) < values).then_some(())?;
-                    rest.by_ref().zip(indices).for_each(|(out, index)| *out = index.to_ne_bytes());
-                    Some(())
-                })?;
-                Indices::Wide(out.into_bytes())
-            }
+            values => Indices::Wide(self.unpack(bytes, count, values, u32::to_ne_bytes)?),
         };
-        Some(Indexed { dictionary, indices })
+        Some(Indexed { dictionary: Arc::clone(self), indices })
+    }
+
+    /// The indices of a page, each as so many bytes. None where one is not below `values`.
+    fn unpack<const WIDTH: usize>(
+        &self,
+        bytes: &[u8],
+        count: usize,
+        values: usize,
+        stored: impl Fn(u32) -> [u8; WIDTH],
+    ) -> Option<Bytes> {
+        let mut out = self.raw.buffers().take(count.checked_mul(WIDTH)?);
+        let mut rest = out.bytes_mut().as_chunks_mut::<WIDTH>().0.iter_mut();
+        for_each_block(bytes, count, |indices| {
+            // The largest is compared once for all of a block.
+            let most = indices.iter().fold(0, |most, index| most.max(*index));
+            ((most as usize) < values).then_some(())?;
+            rest.by_ref().zip(indices).for_each(|(out, index)| *out = stored(*index));
+            Some(())
+        })?;
+        Some(out.into_bytes())
     }
 }
 
