@@ -27,8 +27,10 @@ impl Server {
             Self { address, posted: Arc::clone(&posted), authorizations: Arc::clone(&authorizations) };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // A client that has hung up is its own affair.
-                let _ = answer(stream, &folder, &posted, &authorizations);
+                let (folder, posted) = (folder.clone(), Arc::clone(&posted));
+                let authorizations = Arc::clone(&authorizations);
+                // A client that has hung up, or connects and is silent, is its own affair.
+                std::thread::spawn(move || _ = answer(stream, &folder, &posted, &authorizations));
             }
         });
         server
@@ -61,7 +63,9 @@ fn answer(
         lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
     };
     authorizations.lock().unwrap().extend(header("authorization"));
-    let mut request = head[0].split(' ');
+    // A client may hang up before it says what it wants.
+    let Some(request) = head.first() else { return Ok(()) };
+    let mut request = request.split(' ');
     let (method, path) = (request.next().unwrap(), request.next().unwrap().trim_start_matches('/'));
     if method == "POST" {
         let mut body = vec![0; header("content-length").unwrap().parse().unwrap()];

@@ -42,7 +42,7 @@ fn serve(file: Vec<u8>, answers: fn(usize) -> Answer) -> (String, Arc<Traffic>) 
     let counted = Arc::clone(&traffic);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let how = answers(counted.requests.fetch_add(1, Ordering::SeqCst));
+            let how = || answers(counted.requests.fetch_add(1, Ordering::SeqCst));
             // A client that has hung up is its own affair.
             let sent = answer(stream, &file, how).unwrap_or(0);
             counted.bytes.fetch_add(sent, Ordering::SeqCst);
@@ -52,11 +52,12 @@ fn serve(file: Vec<u8>, answers: fn(usize) -> Answer) -> (String, Arc<Traffic>) 
 }
 
 /// Returns the bytes of the file that were sent.
-fn answer(mut stream: TcpStream, file: &[u8], how: Answer) -> std::io::Result<usize> {
+fn answer(mut stream: TcpStream, file: &[u8], how: impl FnOnce() -> Answer) -> std::io::Result<usize> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     // A client may hang up before it says what it wants.
     let Some(request) = lines.next() else { return Ok(0) };
     let request = request?;
+    let how = how();
     let mut range = None;
     for line in lines {
         let line = line?.to_ascii_lowercase();
