@@ -204,6 +204,8 @@
 pub mod annotate;
 pub mod bundle;
 pub mod cli;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod config;
 pub mod engine;
 pub mod error;

@@ -7,6 +7,8 @@ mod harness;
 
 mod airflow;
 mod cli;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod crash;
 mod digits;
 mod docs;

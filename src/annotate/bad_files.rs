@@ -5,14 +5,14 @@ use std::fmt;
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Place, Result};
 
 use super::options::OnBadFile;
 
 /// An input that could not be annotated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BadFile {
     /// Its path.
     pub input: String,
@@ -31,7 +31,7 @@ impl BadFile {
     ///
     /// # Errors
     /// The error, where it is about anything else.
-    fn of(input: &Path, error: Error) -> Result<Self> {
+    pub(super) fn of(input: &Path, error: Error) -> Result<Self> {
         match error {
             Error::BadData { place: Place { file, row_group, column }, what }
                 if file == Place::file(input.display()).file =>
@@ -66,9 +66,14 @@ impl BadFiles {
     /// The error, where it is not about the content of this input: it ends the run.
     pub(super) fn add(&mut self, input: &Path, error: Error) -> Result<BadFile> {
         let file = BadFile::of(input, error)?;
-        tracing::warn!("{file}; the run goes on without this file");
-        self.0.push(file.clone());
+        self.push(file.clone());
         Ok(file)
+    }
+
+    /// Adds a bad file and warns of it.
+    pub fn push(&mut self, file: BadFile) {
+        tracing::warn!("{file}; the run goes on without this file");
+        self.0.push(file);
     }
 
     /// Whether there are none.

@@ -1,23 +1,22 @@
 //! The annotation of several files, one after the other: each is whole when the next begins,
 //! so that finished files stay when a later one fails. A bad file is left out.
 
-use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
-use crate::interaction::Moments;
-use crate::printable::without_secrets;
 use crate::provenance::Adjustment;
-use crate::samples::FateCounts;
 use crate::storage::{FilePair, Files, join_path};
 
 use super::adjust::{self, MeasuredFile, Shift};
-use super::bad_files::BadFiles;
+use super::bad_files::{BadFile, BadFiles};
 use super::compute::{FileJob, FilePaths};
 use super::options::Adjust;
-use super::row_stats::add_distinct;
 use super::run::Run;
-use super::summary::{self, Summary, Totals};
+use super::summary::{Summary, Totals};
+use super::totals::FilesOutcome;
 
 impl Run<'_> {
     /// Annotates files in their order, and calls `finished` after each. Folders of the
@@ -48,44 +47,47 @@ impl Run<'_> {
             Adjust::Dataset => Some(pass.annotate_adjusted()?),
         };
         let Pass { summaries, bad, .. } = pass;
-        let mut sums = Sums::default();
-        summaries.iter().flatten().for_each(|summary| sums.add(summary));
-        let elapsed = start.elapsed();
-        let Sums {
-            rows,
-            skipped_files,
-            resumed_rows,
-            fates,
-            trained_rows,
-            unknown_labels,
-            moments,
-            output_bytes,
-        } = sums;
-        let columns = moments.into_iter().map(|(name, column)| (name, column.summary())).collect();
-        Ok(Totals {
-            input: without_secrets(files.input()),
-            output: without_secrets(files.output()),
-            files: files.pairs().len(),
-            input_bytes: files.bytes(),
-            skipped_files,
-            bad_files: bad,
-            resumed_rows,
-            rows,
-            bad_rows: fates.bad(),
-            trained_rows,
-            distribution_shift: self.distribution_shift(&columns),
-            unknown_labels,
-            columns,
-            adjustment,
-            engine: self.engine.describe().to_string(),
-            bundle_sha256: self.bundle.digest().to_owned(),
-            output_bytes,
-            seconds: elapsed.as_secs_f64(),
-            rows_per_second: summary::rate(fates.rows().saturating_sub(resumed_rows), elapsed),
-            peak_memory_bytes: summary::peak_memory_bytes(),
-            fates,
-        })
+        let engine = self.engine.describe().to_string();
+        let outcome = FilesOutcome { bad, adjustment, engine, elapsed: start.elapsed(), cluster: None };
+        Ok(Totals::of(files, self.bundle, summaries.iter().flatten(), outcome))
     }
+
+    /// Annotates one file of a folder or glob on its own, as [`Self::files`] does with each: where they
+    /// are divided among processes.
+    ///
+    /// # Errors
+    /// As for [`Self::files`], without a shared constant.
+    pub fn file_of_many(&self, pair: &FilePair) -> Result<FileResult> {
+        let rejects = rejects_of(self, pair);
+        let paths = paths_of(pair, rejects.as_deref());
+        match self.annotate(paths, None) {
+            Ok(summary) => Ok(FileResult::Done(Box::new(summary))),
+            Err(error) => {
+                let file = BadFile::of(paths.input, error)?;
+                FileJob::discard_journal(self, paths);
+                Ok(FileResult::Bad(file))
+            }
+        }
+    }
+}
+
+/// The result of one file of a folder or glob.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileResult {
+    /// It is annotated, or was before.
+    Done(Box<Summary>),
+    /// It could not be annotated, and left nothing behind.
+    Bad(BadFile),
+}
+
+/// The file for the rejects of a file, below the folder that is named for them.
+fn rejects_of(run: &Run<'_>, pair: &FilePair) -> Option<PathBuf> {
+    run.options.rejects.as_deref().map(|folder| join_path(folder, &pair.relative))
+}
+
+fn paths_of<'b>(pair: &'b FilePair, rejects: Option<&'b Path>) -> FilePaths<'b> {
+    FilePaths { input: &pair.input, output: &pair.output, rejects, creates_folders: true }
 }
 
 /// A pass over the files: the summaries of those that are done, by their position, and those that
@@ -172,13 +174,8 @@ impl<F: FnMut(&Summary)> Pass<'_, F> {
         work: impl FnOnce(&Run<'_>, FilePaths<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         self.run.check_stop()?;
-        let rejects = self.run.options.rejects.as_deref().map(|folder| join_path(folder, &pair.relative));
-        let paths = FilePaths {
-            input: &pair.input,
-            output: &pair.output,
-            rejects: rejects.as_deref(),
-            creates_folders: true,
-        };
+        let rejects = rejects_of(self.run, pair);
+        let paths = paths_of(pair, rejects.as_deref());
         match work(self.run, paths) {
             Ok(done) => Ok(Some(done)),
             Err(error) => self.leave_out(paths, error).map(|()| None),
@@ -213,34 +210,4 @@ fn without_output_first(measured: &[Option<MeasuredFile>]) -> Vec<usize> {
 /// The shift of the measured files together.
 fn adjustment(measured: &[Option<MeasuredFile>]) -> Adjustment {
     adjust::adjustment(measured.iter().flatten().map(|file| file.unshifted))
-}
-
-/// Sums over the files that are done.
-#[derive(Debug, Default)]
-struct Sums {
-    rows: u64,
-    skipped_files: usize,
-    resumed_rows: u64,
-    fates: FateCounts,
-    trained_rows: Option<u64>,
-    unknown_labels: Vec<String>,
-    moments: BTreeMap<String, Moments>,
-    output_bytes: u64,
-}
-
-impl Sums {
-    fn add(&mut self, summary: &Summary) {
-        self.rows += summary.rows;
-        self.skipped_files += usize::from(summary.skipped);
-        self.resumed_rows += summary.resumed_rows;
-        self.fates.merge(&summary.fates);
-        if let Some(rows) = summary.trained_rows {
-            *self.trained_rows.get_or_insert(0) += rows;
-        }
-        add_distinct(&mut self.unknown_labels, &summary.unknown_labels);
-        for (name, column) in &summary.columns {
-            self.moments.entry(name.clone()).or_default().merge(&column.into());
-        }
-        self.output_bytes += summary.output_bytes;
-    }
 }

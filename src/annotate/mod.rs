@@ -24,14 +24,17 @@ mod run;
 mod splice;
 mod stream;
 mod summary;
+mod totals;
 mod workers;
 
 pub use bad_files::{BadFile, BadFiles};
+pub use files::FileResult;
 pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow};
 pub use plan::Plan;
 pub use progress::{InputStart, Progress, Stage};
 pub use run::Run;
-pub use summary::{Summary, Totals};
+pub use summary::{ClusterUse, Summary, Totals};
+pub use totals::FilesOutcome;
 
 pub use crate::evaluate::OnShift;
 pub use crate::interaction::Quantity;

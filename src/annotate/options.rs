@@ -87,8 +87,8 @@ impl std::fmt::Display for MaxBadRows {
     }
 }
 
-/// The options of a run.
-#[derive(Debug, Clone, Default)]
+/// The options of a run. As JSON they travel without the keys.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AnnotateOptions {
     /// Column of x1, else the bundle's.
     pub x1: Option<String>,
@@ -97,6 +97,7 @@ pub struct AnnotateOptions {
     /// Column of the label, else the bundle's.
     pub label: Option<String>,
     /// Keys of encrypted inputs.
+    #[serde(skip)]
     pub keys: Option<EncryptionKeys>,
     /// Columns beside r, u1, u2, s.
     pub extras: Vec<Quantity>,

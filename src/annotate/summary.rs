@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::interaction;
 use crate::output::CopyMethod;
@@ -16,7 +16,7 @@ use crate::samples::FateCounts;
 use super::bad_files::BadFiles;
 
 /// The summary of an annotated file; its JSON Schema is in `schemas/`.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// The input as it was given.
     pub input: String,
@@ -46,10 +46,10 @@ pub struct Summary {
     /// Moments of every computed column over good rows, in nats (p_y: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
     /// The shift of the whole dataset, with `--adjust dataset`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjustment: Option<Adjustment>,
     /// How the old columns reached the output; nothing where it was there already.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<CopyMethod>,
     /// Rows that an earlier, unfinished run had computed.
     pub resumed_rows: u64,
@@ -70,6 +70,9 @@ pub struct Summary {
     /// Peak resident memory of the process so far, where the system reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// The use of a cluster, with `--cluster`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterUse>,
 }
 
 /// The summaries of several files in one; fields are those of [`Summary`].
@@ -128,6 +131,18 @@ pub struct Totals {
     /// Peak resident memory of the process so far, where the system reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// The use of a cluster, with `--cluster`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterUse>,
+}
+
+/// What a run used of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClusterUse {
+    /// Executors that annotated its files.
+    pub executors: u64,
+    /// Attempts at its files: as many as there are files, and one more for each that was begun again.
+    pub attempts: u64,
 }
 
 /// The outcome of a file or stream, from which its summary is made.
@@ -192,6 +207,7 @@ impl Summary {
             seconds: elapsed.as_secs_f64(),
             rows_per_second: rate(computed_rows, elapsed),
             peak_memory_bytes: if skipped { None } else { peak_memory_bytes() },
+            cluster: None,
         }
     }
 }

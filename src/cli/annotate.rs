@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use crate::annotate::{Adjust, AnnotateOptions, BadFiles, Plan, Progress, Run, Summary, Totals};
 use crate::bundle::{Bundle, Class};
+#[cfg(feature = "cluster")]
+use crate::config::ClusterArgs;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -18,6 +20,8 @@ use crate::evaluate::open_bundle;
 use crate::storage::{Destinations, FileKind, FilePair, Files, is_stdio, join_path};
 use crate::telemetry::Telemetry;
 
+#[cfg(feature = "cluster")]
+use super::annotate_cluster;
 use super::annotate_texts::{log_summary, log_totals, plan_text};
 use super::output;
 use super::progress::ProgressBar;
@@ -74,6 +78,9 @@ pub(super) struct AnnotateArgs {
     pub(super) summary: Option<PathBuf>,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
 }
 
 /// The summary of annotating.
@@ -116,7 +123,7 @@ impl Outcome {
     }
 
     /// Logs the summary of a run with these classes.
-    fn log(&self, classes: &[Class]) {
+    pub(super) fn log(&self, classes: &[Class]) {
         match self {
             Self::One(summary) => log_summary(summary, classes),
             Self::Many(totals) => log_totals(totals, classes),
@@ -167,8 +174,8 @@ pub(super) fn exit_code(if_nothing: Option<IfNothing>, nothing_to_do: bool) -> E
 /// metrics.
 #[derive(Clone, Copy)]
 pub(super) struct Observers<'a> {
-    bar: &'a ProgressBar<'a>,
-    progress: &'a dyn Progress,
+    pub(super) bar: &'a ProgressBar<'a>,
+    pub(super) progress: &'a dyn Progress,
 }
 
 /// Runs work with a progress bar, and with metrics where a metrics file or an exporter is
@@ -202,6 +209,10 @@ pub(super) fn annotate(
     observers: Observers<'_>,
     stop: &AtomicBool,
 ) -> Result<Option<Outcome>> {
+    #[cfg(feature = "cluster")]
+    if let (Some(address), Some(files)) = (args.cluster.address(), &files) {
+        return annotate_cluster::annotate(args, address, files, observers, stop).map(Some);
+    }
     let (bundle, engine, options) = prepare(args)?;
     let run = Run::new(&bundle, &engine, &options, observers.progress, stop);
     let outcome = match files {
@@ -234,6 +245,8 @@ fn check(args: &AnnotateArgs) -> Result<()> {
     let (from_stdin, to_stdout) = (is_stdio(&args.input), is_stdio(&args.output));
     let settings = &args.settings;
     let adjust = settings.adjust == Adjust::Dataset;
+    #[cfg(feature = "cluster")]
+    check_cluster(args)?;
     let refused = if from_stdin && args.dry_run {
         "--dry-run reads footers, and a stream has none; give a Parquet file"
     } else if (from_stdin || to_stdout) && settings.files_per_job.is_some() {
@@ -245,6 +258,24 @@ fn check(args: &AnnotateArgs) -> Result<()> {
     } else if adjust && settings.files_per_job.is_some() {
         "--adjust dataset needs the means of all rows, and a share of the files is not the dataset; omit \
          --files-per-job"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Usage(refused.to_owned()))
+}
+
+/// Refuses what a cluster can't do.
+#[cfg(feature = "cluster")]
+fn check_cluster(args: &AnnotateArgs) -> Result<()> {
+    if args.cluster.address().is_none() {
+        return Ok(());
+    }
+    let refused = if is_stdio(&args.input) || is_stdio(&args.output) {
+        "--cluster annotates files, and a stream is in this process; omit --cluster"
+    } else if args.dry_run {
+        "--dry-run estimates the time of one machine; omit --cluster"
+    } else if args.settings.adjust == Adjust::Dataset {
+        "--adjust dataset computes all rows before it writes the first file, which a cluster does not; omit --cluster"
     } else {
         return Ok(());
     };

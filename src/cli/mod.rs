@@ -2,9 +2,13 @@
 //! other room imports this one.
 
 mod annotate;
+#[cfg(feature = "cluster")]
+mod annotate_cluster;
 mod annotate_texts;
 mod bench;
 mod bundle;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod demo;
 mod doctor;
 mod figures;
@@ -86,6 +90,10 @@ enum Command {
     /// Pack, inspect, check, benchmark and export bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
+    /// Run the scheduler and the executors of a cluster
+    #[cfg(feature = "cluster")]
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     Synth(synth::SynthArgs),
     Doctor(doctor::DoctorArgs),
     Runtime(runtime::RuntimeArgs),
@@ -160,6 +168,8 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         | Command::Run(_)
         | Command::Synth(_)
         | Command::Sql(_) => signals::watch()?,
+        #[cfg(feature = "cluster")]
+        Command::Cluster(_) => signals::leave()?,
         _ => signals::end_at_once()?,
     };
     if matches!(command, Command::Demo(_) | Command::Fit(_) | Command::Synth(_)) {
@@ -173,6 +183,8 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         Command::Report(args) => report::run(&args),
         Command::Run(args) => return run::run(&args, typed, telemetry, stop),
         Command::Bundle(command) => bundle::run(&command),
+        #[cfg(feature = "cluster")]
+        Command::Cluster(command) => cluster::run(&command, stop),
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Runtime(args) => runtime::run(&args),

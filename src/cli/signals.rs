@@ -42,11 +42,7 @@ pub(super) fn begin() -> Result<()> {
 /// a grace period.
 pub(super) fn watch() -> Result<&'static AtomicBool> {
     let handlers = handlers()?;
-    for (signal, end) in [SIGINT, SIGTERM].into_iter().zip(&handlers.end) {
-        end.store(is_set(&handlers.stop), Ordering::Relaxed);
-        // After the handler that asks for it: the first signal finds it unset.
-        flag::register(signal, Arc::clone(end)).map_err(registration_failed)?;
-    }
+    end_on_second(handlers)?;
     let signals = handlers.signals.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(mut signals) = signals {
         spawn_detached(move || {
@@ -60,6 +56,25 @@ pub(super) fn watch() -> Result<&'static AtomicBool> {
         })?;
     }
     Ok(&handlers.stop)
+}
+
+/// Sets the returned flag on the first SIGINT or SIGTERM and ends the process on the second. For the
+/// processes of a cluster, which take leave of each other.
+#[cfg(feature = "cluster")]
+pub(super) fn leave() -> Result<&'static AtomicBool> {
+    let handlers = handlers()?;
+    end_on_second(handlers)?;
+    Ok(&handlers.stop)
+}
+
+/// Makes the next signal but one end the process.
+fn end_on_second(handlers: &Handlers) -> Result<()> {
+    for (signal, end) in [SIGINT, SIGTERM].into_iter().zip(&handlers.end) {
+        end.store(is_set(&handlers.stop), Ordering::Relaxed);
+        // After the handler that asks for it: the first signal finds it unset.
+        flag::register(signal, Arc::clone(end)).map_err(registration_failed)?;
+    }
+    Ok(())
 }
 
 /// Sets the returned flag on every SIGINT and ends the process on SIGTERM. For the interactive

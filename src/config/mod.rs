@@ -4,6 +4,8 @@
 
 mod annotate;
 mod bundle_path;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod engine;
 mod load;
 mod notations;
@@ -15,6 +17,8 @@ mod variables;
 
 pub use annotate::{AnnotateSettings, IfNothing};
 pub use bundle_path::{BundlePath, DEFAULT_BUNDLE};
+#[cfg(feature = "cluster")]
+pub use cluster::ClusterArgs;
 pub use engine::EngineArgs;
 pub use load::{ANNOTATED, CommandLine, Config, Query, load};
 pub use pipeline::{InputOutput, Pipeline, SqlStep};

@@ -5,7 +5,7 @@ use arrow::array::Array;
 use arrow::datatypes::Field;
 use parquet::file::metadata::KeyValue;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::parquet_file::Input;
@@ -15,7 +15,7 @@ use super::reencode::Reencoder;
 use super::splice::SpliceWriter;
 
 /// How the old columns reach the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyMethod {
     /// Byte for byte.

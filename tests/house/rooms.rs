@@ -10,7 +10,7 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("printable", &[]),
     ("error", &["printable"]),
     ("memory", &[]),
@@ -79,7 +79,26 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "sql",
         ],
     ),
-    ("config", &["error", "memory", "storage", "parquet_file", "engine", "annotate", "sql", "report"]),
+    (
+        "cluster",
+        &[
+            "printable",
+            "error",
+            "memory",
+            "threads",
+            "storage",
+            "parquet_file",
+            "bundle",
+            "samples",
+            "engine",
+            "evaluate",
+            "annotate",
+        ],
+    ),
+    (
+        "config",
+        &["error", "memory", "storage", "parquet_file", "engine", "annotate", "sql", "report", "cluster"],
+    ),
     ("telemetry", &["printable", "error", "threads", "interaction", "storage", "samples", "fit", "annotate"]),
     (
         "cli",
@@ -102,6 +121,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "annotate",
             "sql",
             "report",
+            "cluster",
             "config",
             "telemetry",
         ],

@@ -16,6 +16,8 @@ use clap::{ArgMatches, Args};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
+#[cfg(feature = "cluster")]
+use crate::config::ClusterArgs;
 use crate::config::{AnnotateSettings, CommandLine, Config, EngineArgs, InputOutput, load};
 use crate::error::{Error, Result};
 use crate::storage::Files;
@@ -154,6 +156,8 @@ pub(super) fn run(
         json: false,
         summary: None,
         engine: config.engine.clone(),
+        #[cfg(feature = "cluster")]
+        cluster: ClusterArgs::default(),
     };
     let found = annotate::discover(&annotation);
     let of_run = (args.pipeline.as_path(), args.summary.as_deref());

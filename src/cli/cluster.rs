@@ -1,0 +1,121 @@
+//! The `cluster` subcommands: the processes of a cluster.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use crate::cluster::{ExecutorOptions, HostPort, SchedulerOptions, run_executor, run_scheduler};
+use crate::config::EngineArgs;
+use crate::engine::Device;
+use crate::error::Result;
+use crate::threads::available;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ClusterCommand {
+    Scheduler(SchedulerArgs),
+    Executor(ExecutorArgs),
+}
+
+/// Give the work of commands with --cluster to executors
+///
+/// Jobs are kept in memory: a scheduler that is started again has forgotten them, and their commands
+/// end with exit code 75; run again, they do what is left. SIGTERM and Ctrl-C end it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  lsmi-etl cluster scheduler &
+  lsmi-etl cluster executor --scheduler 127.0.0.1:50050 &
+  lsmi-etl annotate data/ annotated/ --cluster 127.0.0.1:50050")]
+pub(super) struct SchedulerArgs {
+    /// Address to listen on; whoever reaches it can run jobs
+    #[arg(long, default_value = "127.0.0.1:50050", value_name = "IP:PORT")]
+    bind: SocketAddr,
+    /// Host under which executors reach it [default: the address; of 0.0.0.0 the name of the machine]
+    #[arg(long, value_name = "HOST")]
+    advertise: Option<String>,
+    /// Seconds without a sign of life after which an executor is lost, and its files are given to others
+    #[arg(long, default_value = "20", value_name = "SECONDS")]
+    executor_timeout: NonZeroU16,
+}
+
+/// Annotate files that a scheduler gives
+///
+/// It waits for its scheduler, and joins it again after that was started again. On SIGTERM and
+/// Ctrl-C it gives its files back, for others to go on with, and ends.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lsmi-etl cluster executor --scheduler 127.0.0.1:50050
+  lsmi-etl cluster executor --scheduler scheduler:50050 --bind 0.0.0.0:50051 --device cuda:0,cuda:1")]
+pub(super) struct ExecutorArgs {
+    /// Address of the scheduler
+    #[arg(long, value_name = "HOST:PORT")]
+    scheduler: HostPort,
+    /// Files at a time [default: one per core; with GPUs one, which all of them work on]
+    #[arg(long, value_name = "N")]
+    slots: Option<NonZeroU16>,
+    /// Folder of results, until they have been fetched [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    work_dir: Option<PathBuf>,
+    /// Address from which clients fetch results; the scheduler gives work to the next port
+    /// [port 0: any two free ports]
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
+    bind: SocketAddr,
+    /// Host under which it is reached [default: the address from which the scheduler sees it]
+    #[arg(long, value_name = "HOST")]
+    advertise: Option<String>,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// Runs a process of a cluster until it is told to stop.
+pub(super) fn run(command: &ClusterCommand, stop: &AtomicBool) -> Result<()> {
+    match command {
+        ClusterCommand::Scheduler(args) => {
+            warn_of_strangers(args.bind.ip());
+            let advertise = args.advertise.clone().unwrap_or_else(|| reachable(args.bind.ip()));
+            let executor_timeout = Duration::from_secs(args.executor_timeout.get().into());
+            run_scheduler(&SchedulerOptions { bind: args.bind, advertise, executor_timeout }, stop)
+        }
+        ClusterCommand::Executor(args) => {
+            warn_of_strangers(args.bind.ip());
+            let engine = args.engine.find()?;
+            let slots = match (args.slots, engine.device()) {
+                (Some(slots), _) => slots.get().into(),
+                (None, Device::Cpu) => available(),
+                (None, Device::Cuda(_)) => 1,
+            };
+            let options = ExecutorOptions {
+                scheduler: args.scheduler.clone(),
+                bind: args.bind,
+                advertise: args.advertise.clone(),
+                slots,
+                work_dir: args.work_dir.clone(),
+                engine: args.engine.options(),
+            };
+            run_executor(&options, engine, stop)
+        }
+    }
+}
+
+fn warn_of_strangers(ip: IpAddr) {
+    if !ip.is_loopback() {
+        tracing::warn!(
+            "{ip} is reached from other machines, without encryption and without a password: whoever reaches it \
+             can read and write what this process can; keep it in a network of its own"
+        );
+    }
+}
+
+/// The name under which others reach an address of this machine.
+fn reachable(ip: IpAddr) -> String {
+    let name = if ip.is_unspecified() { sysinfo::System::host_name() } else { None };
+    name.unwrap_or_else(|| match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    })
+}

@@ -1,0 +1,202 @@
+//! The annotation of files by a cluster: files become units, outcomes become the results of files.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::annotate::{BadFile, ClusterUse, FileResult, Summary};
+use crate::bundle::Bundle;
+use crate::engine::{Engine, EngineOptions};
+use crate::error::{Error, Place, Result};
+use crate::printable::without_secrets;
+use crate::storage::{FilePair, Files};
+use crate::threads::runtime;
+
+use super::address::{ClusterAddress, HostPort};
+use super::annotate_exec::AnnotateExec;
+use super::bundle_parts;
+use super::client::Client;
+use super::job::{AnnotateJob, absolute};
+use super::local::LocalCluster;
+use super::unit::{self, Unit, UnitOutcome, UnitResult, rows_of};
+
+/// Threads of the client, which waits most of the time.
+const CLIENT_THREADS: usize = 2;
+/// The time that the units of a local cluster have to stop after a signal.
+const LOCAL_UNITS_END: Duration = Duration::from_secs(1);
+
+/// What became of the files.
+#[derive(Debug)]
+pub struct ClusterOutcome {
+    /// The results in the order of the files.
+    pub results: Vec<Result<FileResult>>,
+    /// The engines of the executors, "NAME (VERSION) on DEVICE", joined by commas.
+    pub engine: String,
+    /// What was used of the cluster.
+    pub cluster: ClusterUse,
+}
+
+/// Annotates files by a cluster. `engine` finds the engine of the executors of a local cluster.
+///
+/// # Errors
+/// [`Error::Interrupted`]; [`Error::Transient`] where the cluster is lost: what is done stays; as for
+/// [`Bundle::open`]. Errors of files are among the results.
+pub fn annotate(
+    address: &ClusterAddress,
+    job: &AnnotateJob,
+    bundle: &Bundle,
+    files: &Files,
+    engine: (&EngineOptions, &dyn Fn() -> Result<Engine>),
+    stop: &AtomicBool,
+) -> Result<ClusterOutcome> {
+    let units = units(files)?;
+    let travelling = bundle_parts::travelling_files(bundle)?;
+    if travelling.is_none() {
+        tracing::info!("executors open the bundle themselves: {}", bundle.dir().display());
+    }
+    let plan = |units: &[Unit]| {
+        let bundle = travelling.as_ref().map(bundle_parts::source).transpose()?;
+        let exec = AnnotateExec::of(job, unit::source(units)?, bundle)?;
+        Ok(Arc::new(exec) as Arc<dyn ExecutionPlan>)
+    };
+    let outcomes = match address {
+        ClusterAddress::Scheduler(address) => {
+            let runtime = runtime(Some(CLIENT_THREADS), "cluster")?;
+            let outcomes = runtime.block_on(run_all(address, units, &plan, stop));
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            outcomes
+        }
+        ClusterAddress::Local(executors) => {
+            let (options, find) = engine;
+            let engine = find()?;
+            let runtime = runtime(None, "cluster")?;
+            let local = runtime.block_on(LocalCluster::start(*executors, &engine, options))?;
+            let outcomes = runtime.block_on(run_all(&local.address, units, &plan, stop));
+            local.stop_units(LOCAL_UNITS_END);
+            runtime.shutdown_timeout(Duration::from_millis(200));
+            outcomes
+        }
+    }?;
+    collect(files, outcomes)
+}
+
+/// The units of the files, the largest first: what begins last decides when the run ends.
+fn units(files: &Files) -> Result<Vec<Unit>> {
+    let mut units = Vec::with_capacity(files.pairs().len());
+    for (index, pair) in files.pairs().iter().enumerate() {
+        for path in [&pair.input, &pair.output] {
+            if path.to_str().is_none() {
+                let what = format!("{} is not UTF-8, and can't be named to a cluster", path.display());
+                return Err(Error::Usage(what));
+            }
+        }
+        let pair =
+            FilePair { input: absolute(&pair.input)?, output: absolute(&pair.output)?, ..pair.clone() };
+        units.push((pair.bytes, Unit::new(index, pair, files.is_file())));
+    }
+    units.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    Ok(units.into_iter().map(|(_, unit)| unit).collect())
+}
+
+type MakePlan<'a> = dyn Fn(&[Unit]) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> + 'a;
+
+/// Sends the units until each has an outcome that is no refusal: those that an executor has refused are
+/// sent again, for another one to take, as long as others are done.
+async fn run_all(
+    address: &HostPort,
+    mut units: Vec<Unit>,
+    plan: &MakePlan<'_>,
+    stop: &AtomicBool,
+) -> Result<Vec<UnitOutcome>> {
+    let internal = |e: DataFusionError| Error::Internal(format!("a plan of units: {e}"));
+    let mut done: Vec<UnitOutcome> = Vec::with_capacity(units.len());
+    while !units.is_empty() {
+        let plan = plan(&units).map_err(internal)?;
+        let mut client = Client::connect(address).await?;
+        let mut refused = Vec::new();
+        for batch in client.run(&plan, stop).await? {
+            for outcome in rows_of::<UnitOutcome>(&batch).map_err(internal)? {
+                match &outcome.result {
+                    UnitResult::Refused(reason) => refused.push((outcome.index, reason.clone())),
+                    _ => done.push(outcome),
+                }
+            }
+        }
+        if let Some((_, reason)) = refused.first().filter(|_| refused.len() == units.len()) {
+            return Err(Error::Engine(format!("no executor can annotate {} files: {reason}", units.len())));
+        }
+        if let Some((_, reason)) = refused.first() {
+            tracing::warn!("{} files were refused and are sent again: {reason}", refused.len());
+        }
+        let again: BTreeSet<usize> = refused.iter().map(|(index, _)| *index).collect();
+        units.retain(|unit| again.contains(&unit.index));
+    }
+    Ok(done)
+}
+
+/// The results of the files, in their order.
+fn collect(files: &Files, mut outcomes: Vec<UnitOutcome>) -> Result<ClusterOutcome> {
+    outcomes.sort_by_key(|outcome| outcome.index);
+    let (mut executors, mut engines) = (BTreeSet::new(), BTreeSet::new());
+    let (mut attempts, mut results) = (0, Vec::with_capacity(outcomes.len()));
+    for (pair, outcome) in files.pairs().iter().zip(outcomes) {
+        if files.pairs().get(outcome.index) != Some(pair) {
+            return Err(Error::Internal(format!("{} has no outcome", pair.input.display())));
+        }
+        executors.insert(outcome.executor);
+        engines.insert(outcome.engine);
+        attempts += outcome.attempts;
+        results.push(match outcome.result {
+            UnitResult::File(result) => Ok(as_given(pair, result)),
+            UnitResult::Failed(error) => Err(error_as_given(pair, error.into())),
+            UnitResult::Refused(reason) => Err(Error::Engine(reason)),
+        });
+    }
+    if results.len() != files.pairs().len() {
+        let what = format!("{} of {} files have an outcome", results.len(), files.pairs().len());
+        return Err(Error::Internal(what));
+    }
+    let engine = engines.into_iter().collect::<Vec<_>>().join(", ");
+    Ok(ClusterOutcome {
+        results,
+        engine,
+        cluster: ClusterUse { executors: executors.len() as u64, attempts },
+    })
+}
+
+/// A result with the paths as they were given.
+fn as_given(pair: &FilePair, result: FileResult) -> FileResult {
+    let (input, output) = (without_secrets(&pair.input), without_secrets(&pair.output));
+    match result {
+        FileResult::Done(summary) => FileResult::Done(Box::new(Summary { input, output, ..*summary })),
+        FileResult::Bad(file) => FileResult::Bad(BadFile { input, ..file }),
+    }
+}
+
+/// An error with the place of the input as it was given.
+fn error_as_given(pair: &FilePair, mut error: Error) -> Error {
+    if let Error::NoInput { place, .. }
+    | Error::BadData { place, .. }
+    | Error::BadRows { place, .. }
+    | Error::Io { place, .. }
+    | Error::Transient { place, .. } = &mut error
+    {
+        for path in [&pair.input, &pair.output] {
+            let sent = absolute(path).map(|path| Place::file(path.display()).file);
+            if sent.is_ok_and(|sent| sent == place.file) {
+                place.file = Place::file(path.display()).file;
+            }
+        }
+    }
+    if let Error::OutputExists(path) | Error::OtherOutput { path, .. } | Error::CannotCreate { path, .. } =
+        &mut error
+        && absolute(&pair.output).is_ok_and(|sent| sent == *path)
+    {
+        path.clone_from(&pair.output);
+    }
+    error
+}

@@ -1,0 +1,147 @@
+//! The physical operator that annotates units. A row of its input is a unit, a row of its output the
+//! outcome. A second input is the bundle, where it travels with the plan.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PhysicalExpr,
+    PlanProperties,
+};
+use futures::{StreamExt, TryStreamExt};
+
+use super::attempt::Attempt;
+use super::job::AnnotateJob;
+use super::unit::{Unit, row_batch, rows_of, rows_schema};
+use super::unit_runner::UnitRunner;
+
+/// The operator.
+#[derive(Debug, Clone)]
+pub(super) struct AnnotateExec {
+    /// The job as it travels. It is decoded where it runs: a task that could not be decoded would fail
+    /// before it can say why.
+    job: Arc<[u8]>,
+    units: Arc<dyn ExecutionPlan>,
+    bundle: Option<Arc<dyn ExecutionPlan>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl AnnotateExec {
+    /// An operator of a job.
+    pub(super) fn of(
+        job: &AnnotateJob,
+        units: Arc<dyn ExecutionPlan>,
+        bundle: Option<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Self> {
+        let job = rmp_serde::to_vec_named(job).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        Ok(Self::new(job.into(), units, bundle))
+    }
+
+    /// An operator of an encoded job.
+    fn new(job: Arc<[u8]>, units: Arc<dyn ExecutionPlan>, bundle: Option<Arc<dyn ExecutionPlan>>) -> Self {
+        let partitions = units.output_partitioning().partition_count();
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(rows_schema()),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { job, units, bundle, properties: Arc::new(properties) }
+    }
+
+    /// The operator of an encoded job over these inputs: the units, and perhaps the bundle.
+    ///
+    /// # Errors
+    /// Of another number of inputs.
+    pub(super) fn over(job: Arc<[u8]>, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Self> {
+        let mut inputs = inputs.into_iter();
+        match (inputs.next(), inputs.next(), inputs.next()) {
+            (Some(units), bundle, None) => Ok(Self::new(job, units, bundle)),
+            _ => Err(DataFusionError::Internal("AnnotateExec has one or two inputs".to_owned())),
+        }
+    }
+
+    /// The job as it travels.
+    pub(super) fn job(&self) -> &Arc<[u8]> {
+        &self.job
+    }
+}
+
+impl DisplayAs for AnnotateExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AnnotateExec: units={}", self.units.output_partitioning().partition_count())
+    }
+}
+
+impl ExecutionPlan for AnnotateExec {
+    fn name(&self) -> &str {
+        "AnnotateExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        std::iter::once(&self.units).chain(&self.bundle).collect()
+    }
+
+    /// The bundle is read whole by each task.
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        let bundle = self.bundle.iter().map(|_| Distribution::SinglePartition);
+        std::iter::once(Distribution::UnspecifiedDistribution).chain(bundle).collect()
+    }
+
+    /// Units are divided by the client.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        self.children().iter().map(|_| false).collect()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::over(Arc::clone(&self.job), children)?))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let runner: Arc<UnitRunner> = context
+            .session_config()
+            .get_extension()
+            .ok_or_else(|| DataFusionError::Internal("this process is no executor of lsmi-etl".to_owned()))?;
+        let job: AnnotateJob = rmp_serde::from_slice(&self.job).map_err(|e| {
+            DataFusionError::Execution(format!("the client's job is of another version of lsmi-etl: {e}"))
+        })?;
+        let (job, key) = (Arc::new(job), Arc::clone(&self.job));
+        let attempt = Attempt::of(context.task_id().as_deref());
+        let units = self.units.execute(partition, Arc::clone(&context))?;
+        let bundle = self.bundle.clone();
+        let outcomes = units
+            .map(|batch| batch.and_then(|batch| rows_of::<Unit>(&batch)))
+            .map_ok(|units| futures::stream::iter(units.into_iter().map(Ok)))
+            .try_flatten()
+            .then(move |unit: Result<Unit>| {
+                let (runner, job, key) = (Arc::clone(&runner), Arc::clone(&job), Arc::clone(&key));
+                let (bundle, context) = (bundle.clone(), Arc::clone(&context));
+                async move {
+                    let stream = bundle.map(|bundle| move || bundle.execute(0, Arc::clone(&context)));
+                    let travelling = stream.as_ref().map(|stream| stream as _);
+                    row_batch(&runner.run(&job, &key, unit?, attempt, travelling).await?)
+                }
+            });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(rows_schema(), outcomes)))
+    }
+}

@@ -1,0 +1,197 @@
+//! The client of a scheduler: sends a plan, waits for its end, cancels it, and fetches its rows. What
+//! `execute_physical_plan` of Ballista does, which does not say the job's name, by which it is cancelled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ballista_core::client::BallistaClient;
+use ballista_core::extension::{SessionConfigExt, SessionConfigHelperExt};
+use ballista_core::ids::new_instance_id;
+use ballista_core::serde::protobuf::execute_query_params::Query;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::protobuf::{
+    CancelJobParams, ExecuteQueryParams, GetJobStatusParams, PartitionLocation, RemoveSessionParams,
+    execute_query_result, job_status,
+};
+use ballista_core::utils::{GrpcClientConfig, create_grpc_client_endpoint};
+use ballista_core::version::insert_version_header;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::physical_plan::AsExecutionPlan;
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use futures::TryStreamExt;
+use tonic::transport::Channel;
+
+use crate::error::{Error, Place, Result};
+
+use super::address::HostPort;
+use super::session::{MESSAGE_BYTES, config, physical_codec};
+
+/// The interval at which the state of a job is asked for.
+const POLL: Duration = Duration::from_millis(50);
+/// The time without an answer after which the scheduler is gone.
+const SCHEDULER_GONE: Duration = Duration::from_secs(10);
+/// The time that a cancellation may take.
+const CANCELLATION: Duration = Duration::from_secs(5);
+
+/// A connection to a scheduler.
+pub(super) struct Client {
+    address: HostPort,
+    scheduler: SchedulerGrpcClient<Channel>,
+    session_id: String,
+}
+
+impl Client {
+    /// Connects to a scheduler.
+    ///
+    /// # Errors
+    /// [`Error::Transient`].
+    pub(super) async fn connect(address: &HostPort) -> Result<Self> {
+        let settings = GrpcClientConfig::from(&config().ballista_config());
+        let endpoint = create_grpc_client_endpoint(format!("http://{address}"), Some(&settings));
+        let failed = |e: &dyn std::fmt::Display| Error::Transient {
+            place: Place::file(address),
+            what: format!("cannot connect to the scheduler: {e}"),
+        };
+        let channel = endpoint.map_err(|e| failed(&e))?.connect().await.map_err(|e| failed(&e))?;
+        let scheduler = SchedulerGrpcClient::new(channel)
+            .max_encoding_message_size(MESSAGE_BYTES as usize)
+            .max_decoding_message_size(MESSAGE_BYTES as usize);
+        Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id() })
+    }
+
+    /// Runs a plan and returns its rows. Where the flag is set, the job is cancelled.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; [`Error::Transient`] where the scheduler or all executors are lost.
+    pub(super) async fn run(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        stop: &AtomicBool,
+    ) -> Result<Vec<RecordBatch>> {
+        let job_id = self.submit(plan).await?;
+        tracing::debug!("job {job_id} of {}", self.address);
+        let rows = match self.wait(&job_id, stop).await {
+            Ok(partitions) => self.fetch(partitions, stop).await,
+            Err(error) => Err(error),
+        };
+        if matches!(rows, Err(Error::Interrupted)) {
+            self.cancel(job_id).await;
+        }
+        let session_id = self.session_id.clone();
+        let leave = self.scheduler.remove_session(RemoveSessionParams { session_id });
+        let _ = tokio::time::timeout(CANCELLATION, leave).await;
+        rows
+    }
+
+    async fn submit(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<String> {
+        let codec = physical_codec();
+        let node = PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), codec.as_ref());
+        let mut bytes = Vec::new();
+        let encoded = node.and_then(|node| node.try_encode(&mut bytes));
+        encoded.map_err(|e| Error::Internal(format!("the plan can't be encoded: {e}")))?;
+        let mut request = tonic::Request::new(ExecuteQueryParams {
+            session_id: self.session_id.clone(),
+            settings: config().to_key_value_pairs(),
+            operation_id: new_instance_id(),
+            query: Some(Query::PhysicalPlan(bytes)),
+        });
+        insert_version_header(request.metadata_mut());
+        let answer = self.scheduler.execute_query(request).await;
+        let answer = answer.map_err(|status| self.lost(&status))?.into_inner();
+        match answer.result {
+            Some(execute_query_result::Result::Success(job)) => Ok(job.job_id),
+            Some(execute_query_result::Result::Failure(failure)) => {
+                Err(self.failed(&format!("refuses the job: {failure:?}")))
+            }
+            None => Err(self.failed("gave no answer")),
+        }
+    }
+
+    /// Waits for the end of a job; returns the places of its rows.
+    async fn wait(&mut self, job_id: &str, stop: &AtomicBool) -> Result<Vec<PartitionLocation>> {
+        let mut last_answer = Instant::now();
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let question = GetJobStatusParams { job_id: job_id.to_owned() };
+            let answer = tokio::time::timeout(SCHEDULER_GONE, self.scheduler.get_job_status(question)).await;
+            match answer.map(|answer| answer.map(tonic::Response::into_inner)) {
+                Ok(Ok(answer)) => match answer.status.and_then(|status| status.status) {
+                    Some(job_status::Status::Successful(job)) => return Ok(job.partition_location),
+                    Some(job_status::Status::Failed(job)) => {
+                        return Err(self.failed(&format!("the job failed: {}", job.error)));
+                    }
+                    Some(job_status::Status::Queued(_) | job_status::Status::Running(_)) => {
+                        last_answer = Instant::now();
+                    }
+                    // A scheduler that was started again does not know the job.
+                    None if last_answer.elapsed() > SCHEDULER_GONE => {
+                        return Err(self.failed("the scheduler does not know the job: it was started again"));
+                    }
+                    None => {}
+                },
+                Ok(Err(status)) if last_answer.elapsed() > SCHEDULER_GONE => return Err(self.lost(&status)),
+                Err(_) if last_answer.elapsed() > SCHEDULER_GONE => {
+                    return Err(self.failed("the scheduler does not answer; files that are done stay"));
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn cancel(&mut self, job_id: String) {
+        let cancelled = self.scheduler.cancel_job(CancelJobParams { job_id });
+        match tokio::time::timeout(CANCELLATION, cancelled).await {
+            Ok(Ok(_)) => tracing::info!("the job is cancelled"),
+            Ok(Err(status)) => tracing::warn!("the job could not be cancelled: {}", status.message()),
+            Err(_) => tracing::warn!("the scheduler does not confirm the cancellation of the job"),
+        }
+    }
+
+    /// Fetches the rows of a job, with one connection an executor.
+    async fn fetch(&self, partitions: Vec<PartitionLocation>, stop: &AtomicBool) -> Result<Vec<RecordBatch>> {
+        let mut executors: HashMap<(String, u16), BallistaClient> = HashMap::new();
+        let mut rows = Vec::new();
+        for partition in partitions {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let layout = partition.layout();
+            let (Some(executor), Some(id)) = (partition.executor_meta, partition.partition_id) else {
+                return Err(Error::Internal("a partition without a place".to_owned()));
+            };
+            let key = (executor.host.clone(), executor.port as u16);
+            let lost = |e: &dyn std::fmt::Display| {
+                self.failed(&format!("the outcome of a file is lost with executor {}:{}: {e}", key.0, key.1))
+            };
+            let client = match executors.remove(&key) {
+                Some(client) => client,
+                None => {
+                    let size = MESSAGE_BYTES as usize;
+                    let client = BallistaClient::try_new(&key.0, key.1, size, false, None, 3, 500, 0, 0);
+                    client.await.map_err(|e| lost(&e))?
+                }
+            };
+            let client = executors.entry(key.clone()).or_insert(client);
+            let id = id.into();
+            let stream = client.fetch_partition(&executor.id, &id, partition.file_id, layout, true).await;
+            let batches: Vec<RecordBatch> =
+                stream.map_err(|e| lost(&e))?.try_collect().await.map_err(|e| lost(&e))?;
+            rows.extend(batches);
+        }
+        Ok(rows)
+    }
+
+    fn lost(&self, status: &tonic::Status) -> Error {
+        self.failed(&format!("the scheduler does not answer: {}; files that are done stay", status.message()))
+    }
+
+    fn failed(&self, what: &str) -> Error {
+        Error::Transient { place: Place::file(&self.address), what: what.to_owned() }
+    }
+}

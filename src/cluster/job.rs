@@ -1,0 +1,125 @@
+//! The job of a run: what all of its units share, as it travels with the plan.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::annotate::AnnotateOptions;
+use crate::bundle::Bundle;
+use crate::engine::{Device, Engine, EngineChoice, EngineOptions};
+use crate::error::{Error, Result};
+use crate::storage::is_url;
+
+/// The version of this program, which client and executors must share.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What all units of a run share.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AnnotateJob {
+    /// The version of the client.
+    version: String,
+    /// The bundle.
+    pub(super) bundle: BundleReference,
+    /// The options, without the keys of encrypted files.
+    pub(super) options: AnnotateOptions,
+    /// The file of keys, which each executor has itself.
+    pub(super) keys: Option<PathBuf>,
+    engine: EngineRequest,
+}
+
+/// A bundle by its place and its hash.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct BundleReference {
+    /// Folder or URL.
+    pub(super) place: PathBuf,
+    /// SHA-256 of its manifest.
+    pub(super) sha256: String,
+}
+
+/// The engine that a run asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineRequest {
+    /// "onnxruntime" or "embedded"; any where `None`.
+    engine: Option<String>,
+    /// Whether the models run on GPUs.
+    on_gpu: bool,
+    /// Whether they may use TensorFloat-32.
+    tf32: bool,
+}
+
+impl EngineRequest {
+    /// The engine of these options.
+    pub fn of(options: &EngineOptions) -> Self {
+        let named = options.engine != EngineChoice::Auto;
+        Self {
+            engine: named.then(|| options.engine.to_string()),
+            on_gpu: options.device != Device::Cpu,
+            tf32: options.tf32,
+        }
+    }
+}
+
+impl AnnotateJob {
+    /// A job of these models with these options. Relative paths become absolute: executors have another
+    /// working folder.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the working folder is unknown.
+    pub fn new(
+        bundle: &Bundle,
+        options: &AnnotateOptions,
+        keys: Option<&Path>,
+        engine: EngineRequest,
+    ) -> Result<Self> {
+        let mut options = AnnotateOptions { keys: None, ..options.clone() };
+        options.rejects = options.rejects.as_deref().map(absolute).transpose()?;
+        Ok(Self {
+            version: VERSION.to_owned(),
+            bundle: BundleReference { place: absolute(bundle.dir())?, sha256: bundle.digest().to_owned() },
+            options,
+            keys: keys.map(absolute).transpose()?,
+            engine,
+        })
+    }
+
+    /// Why this executor can't do the job's units, naming both sides.
+    pub(super) fn refusal(&self, executor: &str, engine: &Engine, tf32: bool) -> Option<String> {
+        if self.version != VERSION {
+            return Some(format!(
+                "executor {executor} is lsmi-etl {VERSION}, and the client is {}; run the same version on both",
+                self.version
+            ));
+        }
+        let runs = engine.describe();
+        let on_gpu = engine.device() != Device::Cpu;
+        if self.engine.on_gpu != on_gpu {
+            let (asked, flag) = if self.engine.on_gpu { ("GPUs", "cuda") } else { ("the CPU", "cpu") };
+            return Some(format!(
+                "executor {executor} runs {runs}, and the run asks for {asked}; start executors with --device \
+                 {flag}, or give another --device"
+            ));
+        }
+        let name = if engine.is_embedded() { "embedded" } else { "onnxruntime" };
+        if self.engine.engine.as_deref().is_some_and(|asked| asked != name) {
+            let asked = self.engine.engine.as_deref().unwrap_or_default();
+            return Some(format!("executor {executor} runs {runs}, and the run asks for --engine {asked}"));
+        }
+        if on_gpu && self.engine.tf32 != tf32 {
+            let (has, asks) = if tf32 { ("with", "without") } else { ("without", "with") };
+            return Some(format!("executor {executor} runs {has} --tf32, and the run {asks}"));
+        }
+        None
+    }
+}
+
+/// A path that means the same in any working folder.
+///
+/// # Errors
+/// [`Error::Usage`] where the working folder is unknown.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
+    if is_url(path) {
+        return Ok(path.to_owned());
+    }
+    std::path::absolute(path)
+        .map_err(|e| Error::Usage(format!("{} has no absolute path: {e}", path.display())))
+}

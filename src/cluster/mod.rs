@@ -1,0 +1,34 @@
+//! A cluster: annotate on other machines, by Apache DataFusion Ballista. Its scheduler, its executors and
+//! its client, with an operator of ours that annotates one file; no scheduling, transport or retry of our
+//! own.
+//!
+//! A *unit* is a file with its output. The client discovers the files and sends one plan: [`AnnotateExec`]
+//! over the units in memory, one a partition, the largest first. Ballista gives each partition to an
+//! executor as a task, which annotates the file as `annotate` does on one machine: by the same journal,
+//! splice and publication, so that the output has the same bytes and a unit that is begun again leaves one
+//! file. The unit's outcome is one row, which Ballista brings to the client. Bad data is an outcome; only
+//! errors that may pass fail the task, so that Ballista begins it again, rather elsewhere.
+
+mod address;
+mod annotate;
+mod annotate_exec;
+mod attempt;
+mod bundle_parts;
+mod client;
+mod codec;
+mod executor;
+mod job;
+mod local;
+mod remote_error;
+mod scheduler;
+mod session;
+mod stop;
+mod unit;
+mod unit_runner;
+mod worker;
+
+pub use address::{ClusterAddress, HostPort};
+pub use annotate::{ClusterOutcome, annotate};
+pub use executor::{ExecutorOptions, run_executor};
+pub use job::{AnnotateJob, EngineRequest};
+pub use scheduler::{SchedulerOptions, run_scheduler};

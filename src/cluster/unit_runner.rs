@@ -1,0 +1,261 @@
+//! The runner of units in an executor: its engine, its bundles and its workers. The session's
+//! configuration carries it to the operator.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::future::BoxFuture;
+
+use crate::annotate::AnnotateOptions;
+use crate::bundle::Bundle;
+use crate::engine::{Engine, EngineOptions};
+use crate::error::{Error, Result};
+use crate::evaluate::open_bundle;
+use crate::memory::usable_bytes;
+use crate::parquet_file::EncryptionKeys;
+
+use super::attempt::Attempt;
+use super::bundle_parts;
+use super::job::{AnnotateJob, BundleReference};
+use super::unit::{Unit, UnitOutcome, UnitResult};
+use super::worker::Worker;
+
+/// The time that a refusal takes: other executors get the units that this one refuses.
+const REFUSAL_HOLD: Duration = Duration::from_secs(2);
+/// Bundles that are kept for later jobs.
+const KEPT_BUNDLES: usize = 4;
+
+/// The runner of an executor's units.
+pub(super) struct UnitRunner {
+    /// The executor's address.
+    name: String,
+    engine: Engine,
+    tf32: bool,
+    /// Units at a time.
+    slots: usize,
+    /// Opened bundles by hash, the latest last. One is opened at a time, so that each is fetched once.
+    bundles: tokio::sync::Mutex<Vec<Arc<Bundle>>>,
+    /// Workers without a unit, the latest last.
+    idle: Mutex<Vec<Worker>>,
+    /// The stop flags of all workers.
+    flags: Mutex<Vec<Weak<AtomicBool>>>,
+    is_ending: AtomicBool,
+}
+
+impl fmt::Debug for UnitRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnitRunner").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Gives the bundle that travels with the plan.
+pub(super) type BundleStream<'a> =
+    &'a (dyn Fn() -> DataFusionResult<SendableRecordBatchStream> + Send + Sync);
+
+impl UnitRunner {
+    /// A runner of this many units at a time.
+    pub(super) fn new(name: String, engine: Engine, options: &EngineOptions, slots: usize) -> Self {
+        Self {
+            name,
+            engine,
+            tf32: options.tf32,
+            slots,
+            bundles: tokio::sync::Mutex::default(),
+            idle: Mutex::default(),
+            flags: Mutex::default(),
+            is_ending: AtomicBool::new(false),
+        }
+    }
+
+    /// Annotates a unit.
+    ///
+    /// # Errors
+    /// Where another attempt may succeed: an I/O error, as only these are tried again by Ballista.
+    pub(super) async fn run(
+        &self,
+        job: &AnnotateJob,
+        key: &Arc<[u8]>,
+        unit: Unit,
+        attempt: Attempt,
+        travelling: Option<BundleStream<'_>>,
+    ) -> DataFusionResult<UnitOutcome> {
+        let index = unit.index;
+        let result = match job.refusal(&self.name, &self.engine, self.tf32) {
+            Some(reason) => self.refuse(reason).await,
+            None => match self.worker(job, key, travelling).await? {
+                Ok(worker) => self.annotate(worker, unit, attempt).await?,
+                Err(reason) => self.refuse(reason).await,
+            },
+        };
+        let engine = self.engine.describe().to_string();
+        Ok(UnitOutcome { index, executor: self.name.clone(), engine, attempts: attempt.number(), result })
+    }
+
+    async fn refuse(&self, reason: String) -> UnitResult {
+        tracing::warn!("unit refused: {reason}");
+        tokio::time::sleep(REFUSAL_HOLD).await;
+        UnitResult::Refused(reason)
+    }
+
+    async fn annotate(&self, worker: Worker, unit: Unit, attempt: Attempt) -> DataFusionResult<UnitResult> {
+        let result = worker.annotate(unit).await;
+        // A worker whose unit was stopped ends instead.
+        if !worker.stop_flag().load(Ordering::Relaxed) {
+            self.put_back(worker);
+        }
+        match result {
+            Ok(file) => Ok(UnitResult::File(file)),
+            Err(error) if may_pass(&error) && (!attempt.is_last() || self.is_ending()) => {
+                tracing::warn!("{error}: attempt {} of the unit", attempt.number());
+                Err(DataFusionError::IoError(std::io::Error::other(error.to_string())))
+            }
+            Err(error) => Ok(UnitResult::Failed(error.into())),
+        }
+    }
+
+    /// A worker of a job, or the reason why this executor has none.
+    async fn worker(
+        &self,
+        job: &AnnotateJob,
+        key: &Arc<[u8]>,
+        travelling: Option<BundleStream<'_>>,
+    ) -> DataFusionResult<std::result::Result<Worker, String>> {
+        if let Some(idle) = self.take_idle(key) {
+            return Ok(Ok(idle));
+        }
+        let bundle = match self.bundle(&job.bundle, travelling).await? {
+            Ok(bundle) => bundle,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        Ok(self.start(job, key, bundle).map_err(|e| format!("executor {}: {e}", self.name)))
+    }
+
+    fn start(&self, job: &AnnotateJob, key: &Arc<[u8]>, bundle: Arc<Bundle>) -> Result<Worker> {
+        let keys = job.keys.as_deref().map(EncryptionKeys::open).transpose()?;
+        let (given, slots) = (&job.options, self.slots.max(1));
+        let workers = given.workers.unwrap_or_else(|| (self.engine.device().workers() / slots).max(1));
+        // A quarter of the machine's memory for all slots, as for a run on one machine.
+        let limit = given.memory_limit_bytes.unwrap_or_else(|| usable_bytes() / 4 / slots as u64);
+        let options = AnnotateOptions {
+            keys,
+            workers: Some(workers),
+            memory_limit_bytes: Some(limit),
+            ..given.clone()
+        };
+        let worker = Worker::start(Arc::clone(key), bundle, self.engine.clone(), options)?;
+        let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+        flags.retain(|flag| flag.strong_count() > 0);
+        flags.push(Arc::downgrade(&worker.stop_flag()));
+        Ok(worker)
+    }
+
+    /// A bundle by its hash: one that is open already, that of the plan, or that of its place; or the
+    /// reason why there is none.
+    async fn bundle(
+        &self,
+        wanted: &BundleReference,
+        travelling: Option<BundleStream<'_>>,
+    ) -> DataFusionResult<std::result::Result<Arc<Bundle>, String>> {
+        let mut bundles = self.bundles.lock().await;
+        if let Some(open) = bundles.iter().find(|bundle| bundle.digest() == wanted.sha256) {
+            return Ok(Ok(Arc::clone(open)));
+        }
+        let files = match travelling {
+            Some(stream) => Some(bundle_parts::collect(stream()?).await?),
+            None => None,
+        };
+        let place = wanted.place.clone();
+        let opened = blocking(move || match files {
+            Some(files) => open_files(&place, files),
+            None => open_bundle(&place),
+        });
+        let bundle = match opened.await? {
+            Ok(bundle) => bundle,
+            Err(error) if may_pass(&error) => {
+                return Err(DataFusionError::IoError(std::io::Error::other(error.to_string())));
+            }
+            Err(error) => {
+                return Ok(Err(format!("executor {} has not the client's bundle: {error}", self.name)));
+            }
+        };
+        if bundle.digest() != wanted.sha256 {
+            return Ok(Err(format!(
+                "executor {} finds another bundle at {} ({}) than the client ({})",
+                self.name,
+                wanted.place.display(),
+                bundle.digest(),
+                wanted.sha256
+            )));
+        }
+        let bundle = Arc::new(bundle);
+        if bundles.len() >= KEPT_BUNDLES {
+            bundles.remove(0);
+        }
+        bundles.push(Arc::clone(&bundle));
+        Ok(Ok(bundle))
+    }
+
+    fn take_idle(&self, key: &Arc<[u8]>) -> Option<Worker> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = idle.iter().rposition(|worker| worker.key == *key)?;
+        Some(idle.remove(place))
+    }
+
+    fn put_back(&self, worker: Worker) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(worker);
+        // The models of earlier jobs.
+        while idle.len() > self.slots {
+            idle.remove(0);
+        }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
+    }
+
+    /// Stops all units: their journals stay, and their tasks fail as what may be tried again.
+    pub(super) fn stop_units(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+        flags.iter().filter_map(Weak::upgrade).for_each(|flag| flag.store(true, Ordering::Relaxed));
+    }
+
+    /// Waits for the ends of the workers' threads.
+    pub(super) fn wait(&self, at_most: Duration) {
+        const POLL: Duration = Duration::from_millis(20);
+        let start = std::time::Instant::now();
+        let is_any_left = || {
+            let flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+            flags.iter().any(|flag| flag.strong_count() > 0)
+        };
+        while is_any_left() && start.elapsed() < at_most {
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// Whether another attempt may succeed.
+fn may_pass(error: &Error) -> bool {
+    matches!(error, Error::Transient { .. } | Error::NoThread(_) | Error::Interrupted)
+}
+
+fn open_files(place: &Path, files: HashMap<String, Vec<u8>>) -> Result<Bundle> {
+    Bundle::read(place, move |file| Ok(files.get(file).cloned()))
+}
+
+/// Runs blocking work beside the runtime's threads.
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> BoxFuture<'static, DataFusionResult<T>> {
+    Box::pin(async {
+        tokio::task::spawn_blocking(work).await.map_err(|e| DataFusionError::External(Box::new(e)))
+    })
+}

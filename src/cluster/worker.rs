@@ -1,0 +1,139 @@
+//! A worker thread of an executor: one run of one job, which annotates unit after unit, so that the models
+//! are loaded once for all of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use tokio::sync::oneshot;
+
+use crate::annotate::{AnnotateOptions, FileResult, InputStart, Progress, Run};
+use crate::bundle::Bundle;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::parquet_file::caught;
+use crate::samples::FateCounts;
+use crate::threads::spawn_detached;
+
+use super::unit::Unit;
+
+/// The time that a unit waits for what passes by itself, above all for the end of another attempt at the
+/// same output, before it fails and Ballista begins it again.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A unit to annotate, and where its result goes.
+struct Order {
+    unit: Unit,
+    reply: oneshot::Sender<Result<FileResult>>,
+}
+
+/// A thread that annotates units of one job. It ends when the handle is dropped.
+pub(super) struct Worker {
+    /// The job, as it travelled.
+    pub(super) key: Arc<[u8]>,
+    orders: Sender<Order>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Worker {
+    /// Starts a thread with these models and options.
+    ///
+    /// # Errors
+    /// [`Error::NoThread`].
+    pub(super) fn start(
+        key: Arc<[u8]>,
+        bundle: Arc<Bundle>,
+        engine: Engine,
+        options: AnnotateOptions,
+    ) -> Result<Self> {
+        let (orders, received) = unbounded();
+        let stop = Arc::<AtomicBool>::default();
+        let flag = Arc::clone(&stop);
+        spawn_detached(move || serve(&bundle, &engine, &options, &flag, &received))?;
+        Ok(Self { key, orders, stop })
+    }
+
+    /// Annotates a unit. Where the future is dropped, the unit stops soon, and its journal stays for the
+    /// next attempt.
+    ///
+    /// # Errors
+    /// Of annotating.
+    pub(super) async fn annotate(&self, unit: Unit) -> Result<FileResult> {
+        let (reply, replied) = oneshot::channel();
+        let lost = || Error::Internal("the worker of a unit has ended".to_owned());
+        self.orders.send(Order { unit, reply }).map_err(|_| lost())?;
+        let mut guard = StopOnDrop { stop: &self.stop, is_done: false };
+        let result = replied.await;
+        guard.is_done = true;
+        result.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// The flag that stops its unit.
+    pub(super) fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+}
+
+struct StopOnDrop<'a> {
+    stop: &'a AtomicBool,
+    is_done: bool,
+}
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The work of the thread.
+fn serve(
+    bundle: &Bundle,
+    engine: &Engine,
+    options: &AnnotateOptions,
+    stop: &AtomicBool,
+    orders: &Receiver<Order>,
+) {
+    let run = Run::new(bundle, engine, options, &NoProgress, stop);
+    for Order { unit, reply } in orders {
+        let result = caught(|| patiently(stop, || annotate(&run, &unit)));
+        let result = result.unwrap_or_else(|panic| Err(Error::Internal(panic)));
+        // Nobody waits for a unit that was cancelled.
+        let _ = reply.send(result);
+    }
+}
+
+fn annotate(run: &Run<'_>, unit: &Unit) -> Result<FileResult> {
+    let pair = unit.pair();
+    match unit.is_file {
+        true => run.file(&pair.input, &pair.output).map(|summary| FileResult::Done(Box::new(summary))),
+        false => run.file_of_many(&pair),
+    }
+}
+
+/// Tries again for a while where an error passes by itself.
+fn patiently<T>(stop: &AtomicBool, work: impl Fn() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        match work() {
+            Err(Error::Transient { .. }) if start.elapsed() < PATIENCE => {}
+            result => return result,
+        }
+        std::thread::sleep(PAUSE);
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+    }
+}
+
+/// Progress is the client's.
+struct NoProgress;
+
+impl Progress for NoProgress {
+    fn begin(&self, _: InputStart) {}
+    fn advance(&self, _: &FateCounts) {}
+}
