@@ -1,16 +1,19 @@
 //! `annotate --cluster`: the same files, summary and exit code, computed by the executors of a cluster.
 
+use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::annotate::{BadFiles, FileResult, FilesOutcome, Totals};
-use crate::cluster::{self, AnnotateJob, ClusterAddress, ClusterOutcome, EngineRequest};
+use crate::cluster::{self, AnnotateJob, ClusterAddress, ClusterClient, ClusterOutcome, EngineRequest};
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
-use crate::storage::Files;
+use crate::storage::{Files, is_url};
 
 use super::annotate::{AnnotateArgs, Observers, Outcome};
 use super::annotate_texts::log_summary;
+use super::progress::ProgressBar;
 
 /// Annotates files by a cluster.
 ///
@@ -29,8 +32,11 @@ pub(super) fn annotate(
     let keys = settings.parquet_keys.as_deref();
     let job = AnnotateJob::new(&bundle, &settings.options()?, keys, EngineRequest::of(&engine))?;
     tracing::info!("cluster: {address}, {} files", files.pairs().len());
-    let find_engine = || args.engine.find();
-    let done = cluster::annotate(address, &job, &bundle, files, (&engine, &find_engine), stop);
+    let outputs = OutputCount::of(files);
+    let waiting = || outputs.show(observers.bar);
+    let client =
+        ClusterClient { engine: &engine, find_engine: &|| args.engine.find(), waiting: &waiting, stop };
+    let done = cluster::annotate(address, &job, &bundle, files, &client);
     observers.bar.finish();
     let ClusterOutcome { results, engine, cluster } = done?;
 
@@ -69,4 +75,34 @@ pub(super) fn annotate(
     let outcome = Outcome::Many(Box::new(Totals::of(files, &bundle, summaries.iter(), outcome)));
     outcome.log(bundle.classes());
     Ok(outcome)
+}
+
+/// The interval between two counts.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
+
+/// The count of the outputs that are there, which is all that a client sees of the progress before the
+/// end. Outputs in object stores are not counted: each would be a request.
+struct OutputCount<'a> {
+    of: usize,
+    missing: RefCell<Vec<&'a Path>>,
+    last: Cell<Instant>,
+}
+
+impl<'a> OutputCount<'a> {
+    fn of(files: &'a Files) -> Self {
+        let outputs = files.pairs().iter().map(|pair| pair.output.as_path());
+        let missing: Vec<&Path> = outputs.filter(|output| !is_url(output)).collect();
+        Self { of: missing.len(), missing: RefCell::new(missing), last: Cell::new(Instant::now()) }
+    }
+
+    /// Counts, where the last time is a while ago.
+    fn show(&self, bar: &ProgressBar<'_>) {
+        if self.of == 0 || self.last.get().elapsed() < COUNT_EVERY {
+            return;
+        }
+        let mut missing = self.missing.borrow_mut();
+        missing.retain(|output| !output.exists());
+        bar.files(self.of - missing.len(), self.of);
+        self.last.set(Instant::now());
+    }
 }

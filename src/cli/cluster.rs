@@ -7,17 +7,21 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
-use crate::cluster::{ExecutorOptions, HostPort, SchedulerOptions, run_executor, run_scheduler};
+use crate::cluster::{ExecutorOptions, HostPort, SchedulerOptions, executors, run_executor, run_scheduler};
 use crate::config::EngineArgs;
 use crate::engine::Device;
-use crate::error::Result;
+use crate::error::{Error, Place, Result};
 use crate::threads::available;
+
+use super::output;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClusterCommand {
     Scheduler(SchedulerArgs),
     Executor(ExecutorArgs),
+    Status(StatusArgs),
 }
 
 /// Give the work of commands with --cluster to executors
@@ -72,6 +76,41 @@ pub(super) struct ExecutorArgs {
     engine: EngineArgs,
 }
 
+/// Show whether a scheduler runs and how many executors it has
+///
+/// The exit code is 0 where it has any, and else 75.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lsmi-etl cluster status 127.0.0.1:50050")]
+pub(super) struct StatusArgs {
+    /// Address of the scheduler
+    #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:50050")]
+    scheduler: HostPort,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The answer of `cluster status`.
+#[derive(Debug, Serialize)]
+struct Status {
+    scheduler: String,
+    executors: u64,
+}
+
+fn status(args: &StatusArgs) -> Result<()> {
+    let (scheduler, executors) = (args.scheduler.to_string(), executors(&args.scheduler)?);
+    if args.json {
+        output::json(&Status { scheduler, executors })?;
+    } else {
+        output::text(&format!("scheduler  {scheduler}\nexecutors  {executors}\n"))?;
+    }
+    if executors > 0 {
+        return Ok(());
+    }
+    let what = "has no executor; start one with `lsmi-etl cluster executor`".to_owned();
+    Err(Error::Transient { place: Place::file(&args.scheduler), what })
+}
+
 /// Runs a process of a cluster until it is told to stop.
 pub(super) fn run(command: &ClusterCommand, stop: &AtomicBool) -> Result<()> {
     match command {
@@ -81,6 +120,7 @@ pub(super) fn run(command: &ClusterCommand, stop: &AtomicBool) -> Result<()> {
             let executor_timeout = Duration::from_secs(args.executor_timeout.get().into());
             run_scheduler(&SchedulerOptions { bind: args.bind, advertise, executor_timeout }, stop)
         }
+        ClusterCommand::Status(args) => status(args),
         ClusterCommand::Executor(args) => {
             warn_of_strangers(args.bind.ip());
             let engine = args.engine.find()?;

@@ -47,6 +47,15 @@ impl<'a> ProgressBar<'a> {
         }
     }
 
+    /// Shows how many files are done, of work on other machines.
+    #[cfg(feature = "cluster")]
+    pub(super) fn files(&self, done: usize, of: usize) {
+        self.bar.set_style(style("{spinner} {wide_bar} {human_pos}/{human_len} files"));
+        self.bar.set_length(of as u64);
+        self.bar.set_position(done as u64);
+        self.log_line(|| format!("{done} of {of} files"));
+    }
+
     /// Removes the bar from the screen.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();

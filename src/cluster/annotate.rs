@@ -22,6 +22,7 @@ use super::bundle_parts;
 use super::client::Client;
 use super::job::{AnnotateJob, absolute};
 use super::local::LocalCluster;
+use super::status;
 use super::unit::{self, Unit, UnitOutcome, UnitResult, rows_of};
 
 /// Threads of the client, which waits most of the time.
@@ -40,7 +41,19 @@ pub struct ClusterOutcome {
     pub cluster: ClusterUse,
 }
 
-/// Annotates files by a cluster. `engine` finds the engine of the executors of a local cluster.
+/// The side of the client: what it has beside the job and the files.
+pub struct ClusterClient<'a> {
+    /// The engine of a local cluster, as it is described.
+    pub engine: &'a EngineOptions,
+    /// Finds that engine.
+    pub find_engine: &'a dyn Fn() -> Result<Engine>,
+    /// Is called again and again while the cluster works.
+    pub waiting: &'a dyn Fn(),
+    /// Cancels the job.
+    pub stop: &'a AtomicBool,
+}
+
+/// Annotates files by a cluster.
 ///
 /// # Errors
 /// [`Error::Interrupted`]; [`Error::Transient`] where the cluster is lost: what is done stays; as for
@@ -50,8 +63,7 @@ pub fn annotate(
     job: &AnnotateJob,
     bundle: &Bundle,
     files: &Files,
-    engine: (&EngineOptions, &dyn Fn() -> Result<Engine>),
-    stop: &AtomicBool,
+    client: &ClusterClient<'_>,
 ) -> Result<ClusterOutcome> {
     let units = units(files)?;
     let travelling = bundle_parts::travelling_files(bundle)?;
@@ -66,16 +78,22 @@ pub fn annotate(
     let outcomes = match address {
         ClusterAddress::Scheduler(address) => {
             let runtime = runtime(Some(CLIENT_THREADS), "cluster")?;
-            let outcomes = runtime.block_on(run_all(address, units, &plan, stop));
+            let outcomes = runtime.block_on(async {
+                match status::ask(address).await? {
+                    0 => tracing::warn!("{address} has no executor yet; the run waits for one"),
+                    1 => tracing::info!("{address} has 1 executor"),
+                    executors => tracing::info!("{address} has {executors} executors"),
+                }
+                run_all(address, units, &plan, client).await
+            });
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcomes
         }
         ClusterAddress::Local(executors) => {
-            let (options, find) = engine;
-            let engine = find()?;
+            let engine = (client.find_engine)()?;
             let runtime = runtime(None, "cluster")?;
-            let local = runtime.block_on(LocalCluster::start(*executors, &engine, options))?;
-            let outcomes = runtime.block_on(run_all(&local.address, units, &plan, stop));
+            let local = runtime.block_on(LocalCluster::start(*executors, &engine, client.engine))?;
+            let outcomes = runtime.block_on(run_all(&local.address, units, &plan, client));
             local.stop_units(LOCAL_UNITS_END);
             runtime.shutdown_timeout(Duration::from_millis(200));
             outcomes
@@ -104,36 +122,45 @@ fn units(files: &Files) -> Result<Vec<Unit>> {
 
 type MakePlan<'a> = dyn Fn(&[Unit]) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> + 'a;
 
-/// Sends the units until each has an outcome that is no refusal: those that an executor has refused are
-/// sent again, for another one to take, as long as others are done.
+/// Sends the units until each has an outcome. Those that an executor has refused are sent again, for another
+/// one to take, and those whose outcome was lost with its executor, as long as others are done.
 async fn run_all(
     address: &HostPort,
     mut units: Vec<Unit>,
     plan: &MakePlan<'_>,
-    stop: &AtomicBool,
+    process: &ClusterClient<'_>,
 ) -> Result<Vec<UnitOutcome>> {
     let internal = |e: DataFusionError| Error::Internal(format!("a plan of units: {e}"));
     let mut done: Vec<UnitOutcome> = Vec::with_capacity(units.len());
     while !units.is_empty() {
         let plan = plan(&units).map_err(internal)?;
         let mut client = Client::connect(address).await?;
-        let mut refused = Vec::new();
-        for batch in client.run(&plan, stop).await? {
+        let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
+        for batch in client.run(&plan, process.stop, process.waiting).await? {
             for outcome in rows_of::<UnitOutcome>(&batch).map_err(internal)? {
-                match &outcome.result {
-                    UnitResult::Refused(reason) => refused.push((outcome.index, reason.clone())),
-                    _ => done.push(outcome),
+                match outcome.result {
+                    UnitResult::Refused(reason) => refused.push(reason),
+                    _ => {
+                        known.insert(outcome.index);
+                        done.push(outcome);
+                    }
                 }
             }
         }
-        if let Some((_, reason)) = refused.first().filter(|_| refused.len() == units.len()) {
-            return Err(Error::Engine(format!("no executor can annotate {} files: {reason}", units.len())));
+        let sent = units.len();
+        units.retain(|unit| !known.contains(&unit.index));
+        match (refused.first(), units.len()) {
+            (Some(reason), left) if left == sent && refused.len() == sent => {
+                return Err(Error::Engine(format!("no executor can annotate {left} files: {reason}")));
+            }
+            (None, left) if left == sent => {
+                let what = "the outcomes of all files are lost with their executors; what is done stays";
+                return Err(Error::Transient { place: Place::file(address), what: what.to_owned() });
+            }
+            (Some(reason), left) => tracing::warn!("{left} files are sent again: {reason}"),
+            (None, 0) => {}
+            (None, left) => tracing::warn!("{left} files are sent again, as their outcomes are lost"),
         }
-        if let Some((_, reason)) = refused.first() {
-            tracing::warn!("{} files were refused and are sent again: {reason}", refused.len());
-        }
-        let again: BTreeSet<usize> = refused.iter().map(|(index, _)| *index).collect();
-        units.retain(|unit| again.contains(&unit.index));
     }
     Ok(done)
 }

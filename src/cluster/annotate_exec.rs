@@ -17,7 +17,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 
 use super::attempt::Attempt;
-use super::job::AnnotateJob;
+use super::job::{AnnotateJob, EncodedJob};
 use super::unit::{Unit, row_batch, rows_of, rows_schema};
 use super::unit_runner::UnitRunner;
 
@@ -26,7 +26,7 @@ use super::unit_runner::UnitRunner;
 pub(super) struct AnnotateExec {
     /// The job as it travels. It is decoded where it runs: a task that could not be decoded would fail
     /// before it can say why.
-    job: Arc<[u8]>,
+    job: Arc<EncodedJob>,
     units: Arc<dyn ExecutionPlan>,
     bundle: Option<Arc<dyn ExecutionPlan>>,
     properties: Arc<PlanProperties>,
@@ -39,12 +39,16 @@ impl AnnotateExec {
         units: Arc<dyn ExecutionPlan>,
         bundle: Option<Arc<dyn ExecutionPlan>>,
     ) -> Result<Self> {
-        let job = rmp_serde::to_vec_named(job).map_err(|e| DataFusionError::External(Box::new(e)))?;
-        Ok(Self::new(job.into(), units, bundle))
+        let job = EncodedJob::of(job).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        Ok(Self::new(Arc::new(job), units, bundle))
     }
 
     /// An operator of an encoded job.
-    fn new(job: Arc<[u8]>, units: Arc<dyn ExecutionPlan>, bundle: Option<Arc<dyn ExecutionPlan>>) -> Self {
+    fn new(
+        job: Arc<EncodedJob>,
+        units: Arc<dyn ExecutionPlan>,
+        bundle: Option<Arc<dyn ExecutionPlan>>,
+    ) -> Self {
         let partitions = units.output_partitioning().partition_count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(rows_schema()),
@@ -59,7 +63,7 @@ impl AnnotateExec {
     ///
     /// # Errors
     /// Of another number of inputs.
-    pub(super) fn over(job: Arc<[u8]>, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Self> {
+    pub(super) fn over(job: Arc<EncodedJob>, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Self> {
         let mut inputs = inputs.into_iter();
         match (inputs.next(), inputs.next(), inputs.next()) {
             (Some(units), bundle, None) => Ok(Self::new(job, units, bundle)),
@@ -68,7 +72,7 @@ impl AnnotateExec {
     }
 
     /// The job as it travels.
-    pub(super) fn job(&self) -> &Arc<[u8]> {
+    pub(super) fn job(&self) -> &EncodedJob {
         &self.job
     }
 }
@@ -122,10 +126,7 @@ impl ExecutionPlan for AnnotateExec {
             .session_config()
             .get_extension()
             .ok_or_else(|| DataFusionError::Internal("this process is no executor of lsmi-etl".to_owned()))?;
-        let job: AnnotateJob = rmp_serde::from_slice(&self.job).map_err(|e| {
-            DataFusionError::Execution(format!("the client's job is of another version of lsmi-etl: {e}"))
-        })?;
-        let (job, key) = (Arc::new(job), Arc::clone(&self.job));
+        let job = Arc::clone(&self.job);
         let attempt = Attempt::of(context.task_id().as_deref());
         let units = self.units.execute(partition, Arc::clone(&context))?;
         let bundle = self.bundle.clone();
@@ -134,12 +135,12 @@ impl ExecutionPlan for AnnotateExec {
             .map_ok(|units| futures::stream::iter(units.into_iter().map(Ok)))
             .try_flatten()
             .then(move |unit: Result<Unit>| {
-                let (runner, job, key) = (Arc::clone(&runner), Arc::clone(&job), Arc::clone(&key));
+                let (runner, job) = (Arc::clone(&runner), Arc::clone(&job));
                 let (bundle, context) = (bundle.clone(), Arc::clone(&context));
                 async move {
                     let stream = bundle.map(|bundle| move || bundle.execute(0, Arc::clone(&context)));
                     let travelling = stream.as_ref().map(|stream| stream as _);
-                    row_batch(&runner.run(&job, &key, unit?, attempt, travelling).await?)
+                    row_batch(&runner.run(&job, unit?, attempt, travelling).await?)
                 }
             });
         Ok(Box::pin(RecordBatchStreamAdapter::new(rows_schema(), outcomes)))

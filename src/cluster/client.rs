@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ballista_core::client::BallistaClient;
+use ballista_core::error::BallistaError;
 use ballista_core::extension::{SessionConfigExt, SessionConfigHelperExt};
 use ballista_core::ids::new_instance_id;
 use ballista_core::serde::protobuf::execute_query_params::Query;
@@ -62,7 +63,8 @@ impl Client {
         Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id() })
     }
 
-    /// Runs a plan and returns its rows. Where the flag is set, the job is cancelled.
+    /// Runs a plan and returns its rows, without those that were lost with their executor after they were
+    /// computed. Where the flag is set, the job is cancelled. `waiting` is called again and again.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; [`Error::Transient`] where the scheduler or all executors are lost.
@@ -70,10 +72,11 @@ impl Client {
         &mut self,
         plan: &Arc<dyn ExecutionPlan>,
         stop: &AtomicBool,
+        waiting: &dyn Fn(),
     ) -> Result<Vec<RecordBatch>> {
         let job_id = self.submit(plan).await?;
         tracing::debug!("job {job_id} of {}", self.address);
-        let rows = match self.wait(&job_id, stop).await {
+        let rows = match self.wait(&job_id, stop, waiting).await {
             Ok(partitions) => self.fetch(partitions, stop).await,
             Err(error) => Err(error),
         };
@@ -111,12 +114,18 @@ impl Client {
     }
 
     /// Waits for the end of a job; returns the places of its rows.
-    async fn wait(&mut self, job_id: &str, stop: &AtomicBool) -> Result<Vec<PartitionLocation>> {
+    async fn wait(
+        &mut self,
+        job_id: &str,
+        stop: &AtomicBool,
+        waiting: &dyn Fn(),
+    ) -> Result<Vec<PartitionLocation>> {
         let mut last_answer = Instant::now();
         loop {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
+            waiting();
             let question = GetJobStatusParams { job_id: job_id.to_owned() };
             let answer = tokio::time::timeout(SCHEDULER_GONE, self.scheduler.get_job_status(question)).await;
             match answer.map(|answer| answer.map(tonic::Response::into_inner)) {
@@ -155,7 +164,8 @@ impl Client {
 
     /// Fetches the rows of a job, with one connection an executor.
     async fn fetch(&self, partitions: Vec<PartitionLocation>, stop: &AtomicBool) -> Result<Vec<RecordBatch>> {
-        let mut executors: HashMap<(String, u16), BallistaClient> = HashMap::new();
+        // Those that do not answer are `None`.
+        let mut executors: HashMap<(String, u16), Option<BallistaClient>> = HashMap::new();
         let mut rows = Vec::new();
         for partition in partitions {
             if stop.load(Ordering::Relaxed) {
@@ -165,24 +175,29 @@ impl Client {
             let (Some(executor), Some(id)) = (partition.executor_meta, partition.partition_id) else {
                 return Err(Error::Internal("a partition without a place".to_owned()));
             };
-            let key = (executor.host.clone(), executor.port as u16);
-            let lost = |e: &dyn std::fmt::Display| {
-                self.failed(&format!("the outcome of a file is lost with executor {}:{}: {e}", key.0, key.1))
+            let key = (executor.host, executor.port as u16);
+            let lost = |e: BallistaError| {
+                tracing::warn!("executor {}:{} is gone, with outcomes of files: {e}", key.0, key.1);
             };
-            let client = match executors.remove(&key) {
-                Some(client) => client,
-                None => {
-                    let size = MESSAGE_BYTES as usize;
-                    let client = BallistaClient::try_new(&key.0, key.1, size, false, None, 3, 500, 0, 0);
-                    client.await.map_err(|e| lost(&e))?
-                }
-            };
-            let client = executors.entry(key.clone()).or_insert(client);
+            if !executors.contains_key(&key) {
+                let size = MESSAGE_BYTES as usize;
+                let client = BallistaClient::try_new(&key.0, key.1, size, false, None, 1, 0, 0, 0).await;
+                executors.insert(key.clone(), client.map_err(lost).ok());
+            }
+            let Some(Some(client)) = executors.get_mut(&key) else { continue };
             let id = id.into();
-            let stream = client.fetch_partition(&executor.id, &id, partition.file_id, layout, true).await;
-            let batches: Vec<RecordBatch> =
-                stream.map_err(|e| lost(&e))?.try_collect().await.map_err(|e| lost(&e))?;
-            rows.extend(batches);
+            let fetched =
+                match client.fetch_partition(&executor.id, &id, partition.file_id, layout, true).await {
+                    Ok(stream) => stream.try_collect().await.map_err(BallistaError::from),
+                    Err(error) => Err(error),
+                };
+            match fetched {
+                Ok(batches) => rows.extend::<Vec<RecordBatch>>(batches),
+                Err(error) => {
+                    lost(error);
+                    executors.insert(key, None);
+                }
+            }
         }
         Ok(rows)
     }

@@ -10,6 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 
 use super::annotate_exec::AnnotateExec;
+use super::job::EncodedJob;
 
 /// The first bytes of our operator. Ballista's own begin with the tag of a field of Protocol Buffers.
 const ANNOTATE: &[u8] = b"\0lsmi-etl annotate\0";
@@ -29,7 +30,7 @@ impl PhysicalExtensionCodec for PlanCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match buf.strip_prefix(ANNOTATE) {
-            Some(job) => Ok(Arc::new(AnnotateExec::over(job.into(), inputs.to_vec())?)),
+            Some(job) => Ok(Arc::new(AnnotateExec::over(Arc::new(EncodedJob::read(job)), inputs.to_vec())?)),
             None => self.ballista.try_decode(buf, inputs, ctx, converter),
         }
     }
@@ -43,7 +44,7 @@ impl PhysicalExtensionCodec for PlanCodec {
         match node.downcast_ref::<AnnotateExec>() {
             Some(annotate) => {
                 buf.extend_from_slice(ANNOTATE);
-                buf.extend_from_slice(annotate.job());
+                annotate.job().write(buf);
                 Ok(())
             }
             None => self.ballista.try_encode(node, buf, converter),

@@ -1,7 +1,7 @@
 //! The executor: Ballista's, with our codec and a runner of units.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use ballista_core::config::TaskSchedulingPolicy;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::executor_server::TERMINATING;
 use ballista_executor::metrics::ExecutorMetricCollectionPolicy;
+use tempfile::TempDir;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
@@ -61,8 +62,7 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
             folder.clone()
         }
         None => {
-            let folder = tempfile::Builder::new().prefix("lsmi-etl-executor-").tempdir();
-            temporary = folder.map_err(|e| Error::io(Place::file("a temporary folder"), "create", e))?;
+            temporary = temporary_folder()?;
             temporary.path().to_owned()
         }
     };
@@ -90,9 +90,10 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
             };
             let Some(ended) = ended else {
                 // It has seen the signal, too, and waits for the ends of its tasks.
-                tokio::time::sleep(BEFORE_UNITS_STOP).await;
-                runner.stop_units();
-                let _ = tokio::time::timeout(UNITS_END, process).await;
+                if tokio::time::timeout(BEFORE_UNITS_STOP, &mut process).await.is_err() {
+                    runner.stop_units();
+                    let _ = tokio::time::timeout(UNITS_END, process).await;
+                }
                 return Ok(());
             };
             if stop.load(Ordering::Relaxed) {
@@ -115,11 +116,18 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
     result
 }
 
-fn process_config(
+/// A folder of results that is removed at the end.
+pub(super) fn temporary_folder() -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("lsmi-etl-executor-").tempdir();
+    folder.map_err(|e| Error::io(Place::file("a temporary folder"), "create", e))
+}
+
+/// The configuration of Ballista's executor.
+pub(super) fn process_config(
     options: &ExecutorOptions,
     runner: &Arc<UnitRunner>,
     [port, grpc_port]: [u16; 2],
-    work_dir: &std::path::Path,
+    work_dir: &Path,
 ) -> ExecutorProcessConfig {
     ExecutorProcessConfig {
         bind_host: options.bind.ip().to_string(),
@@ -131,7 +139,6 @@ fn process_config(
         // It waits for the scheduler, however long that takes.
         scheduler_connect_timeout_seconds: u16::MAX,
         vcores: options.slots,
-        // Only tasks that were pushed can be cancelled.
         task_scheduling_policy: TaskSchedulingPolicy::PushStaged,
         work_dir: Some(work_dir.to_string_lossy().into_owned()),
         grpc_max_decoding_message_size: MESSAGE_BYTES,
@@ -148,7 +155,7 @@ fn process_config(
 ///
 /// # Errors
 /// [`Error::Io`].
-fn free_ports(bind: SocketAddr) -> Result<[u16; 2]> {
+pub(super) fn free_ports(bind: SocketAddr) -> Result<[u16; 2]> {
     if bind.port() != 0 {
         return Ok([bind.port(), bind.port().wrapping_add(1)]);
     }

@@ -16,8 +16,6 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What all units of a run share.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AnnotateJob {
-    /// The version of the client.
-    version: String,
     /// The bundle.
     pub(super) bundle: BundleReference,
     /// The options, without the keys of encrypted files.
@@ -25,6 +23,55 @@ pub struct AnnotateJob {
     /// The file of keys, which each executor has itself.
     pub(super) keys: Option<PathBuf>,
     engine: EngineRequest,
+}
+
+/// A job as it travels, after the version of its client, which may be another than that of an executor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EncodedJob {
+    version: String,
+    job: Vec<u8>,
+}
+
+impl EncodedJob {
+    /// Encodes a job of this version.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn of(job: &AnnotateJob) -> Result<Self> {
+        let job = rmp_serde::to_vec_named(job).map_err(|e| Error::Internal(e.to_string()))?;
+        Ok(Self { version: VERSION.to_owned(), job })
+    }
+
+    /// The job.
+    ///
+    /// # Errors
+    /// Why this executor does not know it, naming both sides.
+    pub(super) fn decode(&self, executor: &str) -> std::result::Result<AnnotateJob, String> {
+        if self.version != VERSION {
+            return Err(format!(
+                "executor {executor} is lsmi-etl {VERSION}, and the client is lsmi-etl {}; run the same version \
+                 on both",
+                self.version
+            ));
+        }
+        rmp_serde::from_slice(&self.job).map_err(|e| {
+            format!("executor {executor} is another build of lsmi-etl {VERSION} than the client: {e}")
+        })
+    }
+
+    /// Appends its bytes.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.version.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(&self.job);
+    }
+
+    /// From its bytes.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        let mut parts = bytes.splitn(2, |byte| *byte == 0);
+        let version = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+        Self { version, job: parts.next().unwrap_or_default().to_owned() }
+    }
 }
 
 /// A bundle by its place and its hash.
@@ -74,7 +121,6 @@ impl AnnotateJob {
         let mut options = AnnotateOptions { keys: None, ..options.clone() };
         options.rejects = options.rejects.as_deref().map(absolute).transpose()?;
         Ok(Self {
-            version: VERSION.to_owned(),
             bundle: BundleReference { place: absolute(bundle.dir())?, sha256: bundle.digest().to_owned() },
             options,
             keys: keys.map(absolute).transpose()?,
@@ -84,12 +130,6 @@ impl AnnotateJob {
 
     /// Why this executor can't do the job's units, naming both sides.
     pub(super) fn refusal(&self, executor: &str, engine: &Engine, tf32: bool) -> Option<String> {
-        if self.version != VERSION {
-            return Some(format!(
-                "executor {executor} is lsmi-etl {VERSION}, and the client is {}; run the same version on both",
-                self.version
-            ));
-        }
         let runs = engine.describe();
         let on_gpu = engine.device() != Device::Cpu;
         if self.engine.on_gpu != on_gpu {
@@ -122,4 +162,22 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     }
     std::path::absolute(path)
         .map_err(|e| Error::Usage(format!("{} has no absolute path: {e}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_of_another_version_is_refused_naming_both() {
+        let job = EncodedJob { version: "9.9.9".to_owned(), job: vec![0xc1, 0, 7] };
+        let mut bytes = Vec::new();
+        job.write(&mut bytes);
+        assert_eq!(EncodedJob::read(&bytes), job);
+        let reason = job.decode("a:1").unwrap_err();
+        assert!(["a:1", VERSION, "9.9.9"].iter().all(|side| reason.contains(side)), "{reason}");
+        let unknown = EncodedJob { version: VERSION.to_owned(), ..job };
+        assert!(unknown.decode("a:1").unwrap_err().contains("another build"));
+        assert!(EncodedJob::read(b"").decode("a:1").is_err());
+    }
 }

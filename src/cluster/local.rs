@@ -6,31 +6,15 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_flight::flight_service_server::FlightServiceServer;
-use ballista_core::config::TaskSchedulingPolicy;
-use ballista_core::ids::new_instance_id;
-use ballista_core::registry::BallistaFunctionRegistry;
-use ballista_core::serde::protobuf::ExecutorRegistration;
-use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
-use ballista_core::serde::scheduler::{ExecutorOperatingSystemSpecification, ExecutorSpecification};
-use ballista_core::utils::{GrpcServerConfig, create_grpc_server};
-use ballista_core::{BALLISTA_PROTOCOL_VERSION, RuntimeProducer};
-use ballista_executor::execution_loop::poll_loop;
-use ballista_executor::executor::Executor;
-use ballista_executor::flight_service::BallistaFlightService;
-use ballista_executor::health::ExecutorHealth;
-use ballista_executor::metrics::LoggingMetricsCollector;
-use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use ballista_executor::executor_process::start_executor_process;
 use tempfile::TempDir;
-use tokio_stream::wrappers::TcpListenerStream;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
+use super::executor::{ExecutorOptions, free_ports, process_config, temporary_folder};
 use super::scheduler::{SchedulerOptions, listen, serve};
-use super::session::{MESSAGE_BYTES, codec, executor_config};
 use super::unit_runner::UnitRunner;
 
 /// The time without a sign of life of an executor: all are in one process, which may be busy.
@@ -65,8 +49,7 @@ impl LocalCluster {
             executor_timeout: EXECUTOR_TIMEOUT,
         };
         tokio::spawn(async move {
-            // Executors fetch their tasks: they have no port of their own for them.
-            if let Err(e) = serve(listener, &scheduler, TaskSchedulingPolicy::PullStaged).await {
+            if let Err(e) = serve(listener, &scheduler).await {
                 tracing::error!("{e}");
             }
         });
@@ -75,57 +58,27 @@ impl LocalCluster {
             let name = format!("local:{number}");
             // Cores are divided among all executors.
             let runner = UnitRunner::new(name, engine.clone(), options, usize::from(executors.get()));
-            local.add_executor(Arc::new(runner)).await?;
+            local.add_executor(Arc::new(runner), options)?;
         }
         Ok(local)
     }
 
-    async fn add_executor(&mut self, runner: Arc<UnitRunner>) -> Result<()> {
-        let folder = tempfile::Builder::new().prefix("lsmi-etl-executor-").tempdir();
-        let folder = folder.map_err(|e| Error::io(Place::file("a temporary folder"), "create", e))?;
-        let work_dir = folder.path().to_string_lossy().into_owned();
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = listen(any).await?;
-        let port = listener.local_addr().map_err(|e| Error::io(Place::file(any), "bind", e))?.port();
-        let metadata = ExecutorRegistration {
-            id: new_instance_id(),
-            host: Some(Ipv4Addr::LOCALHOST.to_string()),
-            port: u32::from(port),
-            grpc_port: 0,
-            specification: Some(ExecutorSpecification::default().with_vcores(1).into()),
-            os_info: Some(ExecutorOperatingSystemSpecification::default().into()),
-            ballista_protocol_version: BALLISTA_PROTOCOL_VERSION,
+    fn add_executor(&mut self, runner: Arc<UnitRunner>, engine: &EngineOptions) -> Result<()> {
+        let folder = temporary_folder()?;
+        let options = ExecutorOptions {
+            scheduler: self.address.clone(),
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            advertise: None,
+            slots: 1,
+            work_dir: None,
+            engine: engine.clone(),
         };
-        let environment = Arc::<RuntimeEnv>::default();
-        let runtime_producer: RuntimeProducer = Arc::new(move |_| Ok(Arc::clone(&environment)));
-        let functions = SessionStateBuilder::new().with_default_features().build();
-        let executor = Executor::with_default_execution_engine(
-            metadata,
-            &work_dir,
-            runtime_producer,
-            executor_config(&runner),
-            Arc::new(BallistaFunctionRegistry::from(&functions)),
-            Arc::new(LoggingMetricsCollector::default()),
-            1,
-        );
-        let flight = FlightServiceServer::new(BallistaFlightService::new(work_dir))
-            .max_decoding_message_size(MESSAGE_BYTES as usize)
-            .max_encoding_message_size(MESSAGE_BYTES as usize);
-        tokio::spawn(
-            create_grpc_server(&GrpcServerConfig::default())
-                .add_service(flight)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
-        );
-        let place = || Place::file(&self.address);
-        let url = format!("http://{}", self.address);
-        let scheduler = SchedulerGrpcClient::connect(url).await.map_err(|e| Error::Transient {
-            place: place(),
-            what: format!("cannot connect to the scheduler: {e}"),
-        })?;
-        let scheduler = scheduler
-            .max_decoding_message_size(MESSAGE_BYTES as usize)
-            .max_encoding_message_size(MESSAGE_BYTES as usize);
-        tokio::spawn(poll_loop(scheduler, Arc::new(executor), codec(), None, None, ExecutorHealth::new()));
+        let config = process_config(&options, &runner, free_ports(options.bind)?, folder.path());
+        tokio::spawn(async move {
+            if let Err(e) = start_executor_process(Arc::new(config)).await {
+                tracing::error!("an executor failed: {e}");
+            }
+        });
         self.runners.push(runner);
         self._folders.push(folder);
         Ok(())

@@ -22,13 +22,15 @@ mod local;
 mod remote_error;
 mod scheduler;
 mod session;
+mod status;
 mod stop;
 mod unit;
 mod unit_runner;
 mod worker;
 
 pub use address::{ClusterAddress, HostPort};
-pub use annotate::{ClusterOutcome, annotate};
+pub use annotate::{ClusterClient, ClusterOutcome, annotate};
 pub use executor::{ExecutorOptions, run_executor};
 pub use job::{AnnotateJob, EngineRequest};
 pub use scheduler::{SchedulerOptions, run_scheduler};
+pub use status::executors;

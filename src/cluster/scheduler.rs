@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_scheduler::cluster::BallistaCluster;
-use ballista_scheduler::config::SchedulerConfig;
+use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
 use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::net::TcpListener;
@@ -44,7 +44,7 @@ pub fn run_scheduler(options: &SchedulerOptions, stop: &AtomicBool) -> Result<()
         let listener = listen(options.bind).await?;
         let address = listener.local_addr().unwrap_or(options.bind);
         tracing::info!("scheduler listens on {address}, and is told to executors as {}", options.advertise);
-        let service = serve(listener, options, TaskSchedulingPolicy::PushStaged);
+        let service = serve(listener, options);
         tokio::select! {
             biased;
             () = stopped(stop) => Ok(()),
@@ -61,11 +61,7 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Serves a scheduler.
-pub(super) async fn serve(
-    listener: TcpListener,
-    options: &SchedulerOptions,
-    policy: TaskSchedulingPolicy,
-) -> Result<()> {
+pub(super) async fn serve(listener: TcpListener, options: &SchedulerOptions) -> Result<()> {
     let address = listener.local_addr().unwrap_or(options.bind);
     let failed = |e| Error::Internal(format!("the scheduler at {address} failed: {e}"));
     let timeout = options.executor_timeout.as_secs().max(1);
@@ -73,7 +69,9 @@ pub(super) async fn serve(
         external_host: options.advertise.clone(),
         bind_host: address.ip().to_string(),
         bind_port: address.port(),
-        scheduling_policy: policy,
+        // Only tasks that were pushed can be cancelled, and they begin at once.
+        scheduling_policy: TaskSchedulingPolicy::PushStaged,
+        task_distribution: TaskDistributionPolicy::RoundRobin,
         executor_timeout_seconds: timeout,
         expire_dead_executor_interval_seconds: EXPIRY_SECONDS.min(timeout),
         no_executors_grace_period_seconds: timeout,

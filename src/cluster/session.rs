@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ballista_core::ConfigProducer;
 use ballista_core::config::{BALLISTA_ADAPTIVE_PLANNER_ENABLED, BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK};
 use ballista_core::extension::SessionConfigExt;
-use ballista_core::serde::{BallistaCodec, BallistaLogicalExtensionCodec};
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 
@@ -21,11 +20,6 @@ pub(super) const HEARTBEAT_SECONDS: u64 = 2;
 /// The codec of physical plans.
 pub(super) fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
     Arc::new(PlanCodec::default())
-}
-
-/// The codec of all plans.
-pub(super) fn codec() -> BallistaCodec {
-    BallistaCodec::new(Arc::new(BallistaLogicalExtensionCodec::default()), physical_codec())
 }
 
 /// The session's configuration.

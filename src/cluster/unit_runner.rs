@@ -22,7 +22,7 @@ use crate::parquet_file::EncryptionKeys;
 
 use super::attempt::Attempt;
 use super::bundle_parts;
-use super::job::{AnnotateJob, BundleReference};
+use super::job::{AnnotateJob, BundleReference, EncodedJob};
 use super::unit::{Unit, UnitOutcome, UnitResult};
 use super::worker::Worker;
 
@@ -79,19 +79,20 @@ impl UnitRunner {
     /// Where another attempt may succeed: an I/O error, as only these are tried again by Ballista.
     pub(super) async fn run(
         &self,
-        job: &AnnotateJob,
-        key: &Arc<[u8]>,
+        job: &Arc<EncodedJob>,
         unit: Unit,
         attempt: Attempt,
         travelling: Option<BundleStream<'_>>,
     ) -> DataFusionResult<UnitOutcome> {
         let index = unit.index;
-        let result = match job.refusal(&self.name, &self.engine, self.tf32) {
-            Some(reason) => self.refuse(reason).await,
-            None => match self.worker(job, key, travelling).await? {
-                Ok(worker) => self.annotate(worker, unit, attempt).await?,
-                Err(reason) => self.refuse(reason).await,
-            },
+        if self.is_ending() {
+            // The scheduler does not know yet that the executor leaves.
+            tokio::time::sleep(REFUSAL_HOLD).await;
+            return Err(DataFusionError::IoError(std::io::Error::other("the executor ends")));
+        }
+        let result = match self.worker(job, travelling).await? {
+            Ok(worker) => self.annotate(worker, unit, attempt).await?,
+            Err(reason) => self.refuse(reason).await,
         };
         let engine = self.engine.describe().to_string();
         Ok(UnitOutcome { index, executor: self.name.clone(), engine, attempts: attempt.number(), result })
@@ -122,21 +123,27 @@ impl UnitRunner {
     /// A worker of a job, or the reason why this executor has none.
     async fn worker(
         &self,
-        job: &AnnotateJob,
-        key: &Arc<[u8]>,
+        encoded: &Arc<EncodedJob>,
         travelling: Option<BundleStream<'_>>,
     ) -> DataFusionResult<std::result::Result<Worker, String>> {
-        if let Some(idle) = self.take_idle(key) {
+        if let Some(idle) = self.take_idle(encoded) {
             return Ok(Ok(idle));
+        }
+        let job = match encoded.decode(&self.name) {
+            Ok(job) => job,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if let Some(reason) = job.refusal(&self.name, &self.engine, self.tf32) {
+            return Ok(Err(reason));
         }
         let bundle = match self.bundle(&job.bundle, travelling).await? {
             Ok(bundle) => bundle,
             Err(reason) => return Ok(Err(reason)),
         };
-        Ok(self.start(job, key, bundle).map_err(|e| format!("executor {}: {e}", self.name)))
+        Ok(self.start(&job, encoded, bundle).map_err(|e| format!("executor {}: {e}", self.name)))
     }
 
-    fn start(&self, job: &AnnotateJob, key: &Arc<[u8]>, bundle: Arc<Bundle>) -> Result<Worker> {
+    fn start(&self, job: &AnnotateJob, encoded: &Arc<EncodedJob>, bundle: Arc<Bundle>) -> Result<Worker> {
         let keys = job.keys.as_deref().map(EncryptionKeys::open).transpose()?;
         let (given, slots) = (&job.options, self.slots.max(1));
         let workers = given.workers.unwrap_or_else(|| (self.engine.device().workers() / slots).max(1));
@@ -148,7 +155,7 @@ impl UnitRunner {
             memory_limit_bytes: Some(limit),
             ..given.clone()
         };
-        let worker = Worker::start(Arc::clone(key), bundle, self.engine.clone(), options)?;
+        let worker = Worker::start(Arc::clone(encoded), bundle, self.engine.clone(), options)?;
         let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
         flags.retain(|flag| flag.strong_count() > 0);
         flags.push(Arc::downgrade(&worker.stop_flag()));
@@ -201,9 +208,9 @@ impl UnitRunner {
         Ok(Ok(bundle))
     }
 
-    fn take_idle(&self, key: &Arc<[u8]>) -> Option<Worker> {
+    fn take_idle(&self, job: &EncodedJob) -> Option<Worker> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = idle.iter().rposition(|worker| worker.key == *key)?;
+        let place = idle.iter().rposition(|worker| *worker.job == *job)?;
         Some(idle.remove(place))
     }
 

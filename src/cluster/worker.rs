@@ -16,6 +16,7 @@ use crate::parquet_file::caught;
 use crate::samples::FateCounts;
 use crate::threads::spawn_detached;
 
+use super::job::EncodedJob;
 use super::unit::Unit;
 
 /// The time that a unit waits for what passes by itself, above all for the end of another attempt at the
@@ -32,8 +33,8 @@ struct Order {
 
 /// A thread that annotates units of one job. It ends when the handle is dropped.
 pub(super) struct Worker {
-    /// The job, as it travelled.
-    pub(super) key: Arc<[u8]>,
+    /// The job.
+    pub(super) job: Arc<EncodedJob>,
     orders: Sender<Order>,
     stop: Arc<AtomicBool>,
 }
@@ -44,7 +45,7 @@ impl Worker {
     /// # Errors
     /// [`Error::NoThread`].
     pub(super) fn start(
-        key: Arc<[u8]>,
+        job: Arc<EncodedJob>,
         bundle: Arc<Bundle>,
         engine: Engine,
         options: AnnotateOptions,
@@ -53,7 +54,7 @@ impl Worker {
         let stop = Arc::<AtomicBool>::default();
         let flag = Arc::clone(&stop);
         spawn_detached(move || serve(&bundle, &engine, &options, &flag, &received))?;
-        Ok(Self { key, orders, stop })
+        Ok(Self { job, orders, stop })
     }
 
     /// Annotates a unit. Where the future is dropped, the unit stops soon, and its journal stays for the

@@ -120,8 +120,16 @@ fn visible(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_scheduler_that_is_told_to_stop_ends() {
+fn a_scheduler_knows_its_executors_and_ends_when_it_is_told_to() {
     let mut cluster = Cluster::start(0);
+    let ran = run(lsmi().args(["cluster", "status", "--json", &cluster.address]));
+    assert_eq!((ran.code, &last_json(&ran)["executors"]), (75, &0.into()), "{}", ran.stderr);
+    cluster.add_executor(&[]);
+    let found = within(DEADLINE, || {
+        let ran = run(lsmi().args(["cluster", "status", "--json", &cluster.address]));
+        (ran.code == 0).then(|| last_json(&ran))
+    });
+    assert_eq!(found.unwrap()["executors"], 1);
     let (code, took) = cluster.scheduler.terminate();
     assert_eq!(code, Some(0), "{}", cluster.scheduler.log());
     assert!(took < Duration::from_secs(5), "{took:?}");

@@ -54,7 +54,7 @@ fn the_readmes_commands_work() {
     let environment = airflow::python().ancestors().nth(2).unwrap();
     let script = readme()
         // What is running now.
-        .replace("cargo test --release\n", "")
+        .replace("cargo test --release --all-features\n", "")
         // This line and that of the installation have been run, in this order, for all tests.
         .replace("python3 -m venv venv\n", &format!("ln -s {} venv\n", environment.display()))
         .replace(&format!("{}\n", installation()), "")

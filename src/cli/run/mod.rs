@@ -97,6 +97,9 @@ pub(super) struct RunArgs {
     annotate: AnnotateSettings,
     #[command(flatten)]
     engine: EngineArgs,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 fn parse_assignment(text: &str) -> std::result::Result<(String, String), String> {
@@ -157,7 +160,7 @@ pub(super) fn run(
         summary: None,
         engine: config.engine.clone(),
         #[cfg(feature = "cluster")]
-        cluster: ClusterArgs::default(),
+        cluster: args.cluster.clone(),
     };
     let found = annotate::discover(&annotation);
     let of_run = (args.pipeline.as_path(), args.summary.as_deref());
