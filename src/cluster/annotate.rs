@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
-use datafusion::physical_plan::ExecutionPlan;
 
 use crate::annotate::{BadFile, ClusterUse, FileResult, Summary};
 use crate::bundle::Bundle;
@@ -18,10 +17,11 @@ use crate::threads::runtime;
 
 use super::address::{ClusterAddress, HostPort};
 use super::annotate_exec::AnnotateExec;
-use super::bundle_parts;
+use super::bundle_parts::{self, BundleFiles};
 use super::client::Client;
-use super::job::{AnnotateJob, absolute};
+use super::job::{AnnotateJob, EncodedJob, absolute};
 use super::local::LocalCluster;
+use super::partition::Executors;
 use super::status;
 use super::unit::{self, Unit, UnitOutcome, UnitResult, rows_of};
 
@@ -70,11 +70,7 @@ pub fn annotate(
     if travelling.is_none() {
         tracing::info!("executors open the bundle themselves: {}", bundle.dir().display());
     }
-    let plan = |units: &[Unit]| {
-        let bundle = travelling.as_ref().map(bundle_parts::source).transpose()?;
-        let exec = AnnotateExec::of(job, unit::source(units)?, bundle)?;
-        Ok(Arc::new(exec) as Arc<dyn ExecutionPlan>)
-    };
+    let work = Work { job, bundle: travelling, client };
     let outcomes = match address {
         ClusterAddress::Scheduler(address) => {
             let runtime = runtime(Some(CLIENT_THREADS), "cluster")?;
@@ -84,7 +80,7 @@ pub fn annotate(
                     1 => tracing::info!("{address} has 1 executor"),
                     executors => tracing::info!("{address} has {executors} executors"),
                 }
-                run_all(address, units, &plan, client).await
+                run_all(address, units, &work).await
             });
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcomes
@@ -93,7 +89,7 @@ pub fn annotate(
             let engine = (client.find_engine)()?;
             let runtime = runtime(None, "cluster")?;
             let local = runtime.block_on(LocalCluster::start(*executors, &engine, client.engine))?;
-            let outcomes = runtime.block_on(run_all(&local.address, units, &plan, client));
+            let outcomes = runtime.block_on(run_all(&local.address, units, &work));
             local.stop_units(LOCAL_UNITS_END);
             runtime.shutdown_timeout(Duration::from_millis(200));
             outcomes
@@ -120,30 +116,26 @@ fn units(files: &Files) -> Result<Vec<Unit>> {
     Ok(units.into_iter().map(|(_, unit)| unit).collect())
 }
 
-type MakePlan<'a> = dyn Fn(&[Unit]) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> + 'a;
+/// What all rounds of a run share.
+struct Work<'a> {
+    job: &'a AnnotateJob,
+    /// The files of a bundle that travels.
+    bundle: Option<BundleFiles>,
+    client: &'a ClusterClient<'a>,
+}
 
 /// Sends the units until each has an outcome. Those that an executor has refused are sent again, for another
 /// one to take, and those whose outcome was lost with its executor, as long as others are done.
-async fn run_all(
-    address: &HostPort,
-    mut units: Vec<Unit>,
-    plan: &MakePlan<'_>,
-    process: &ClusterClient<'_>,
-) -> Result<Vec<UnitOutcome>> {
-    let internal = |e: DataFusionError| Error::Internal(format!("a plan of units: {e}"));
+async fn run_all(address: &HostPort, mut units: Vec<Unit>, work: &Work<'_>) -> Result<Vec<UnitOutcome>> {
     let mut done: Vec<UnitOutcome> = Vec::with_capacity(units.len());
     while !units.is_empty() {
-        let plan = plan(&units).map_err(internal)?;
-        let mut client = Client::connect(address).await?;
         let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
-        for batch in client.run(&plan, process.stop, process.waiting).await? {
-            for outcome in rows_of::<UnitOutcome>(&batch).map_err(internal)? {
-                match outcome.result {
-                    UnitResult::Refused(reason) => refused.push(reason),
-                    _ => {
-                        known.insert(outcome.index);
-                        done.push(outcome);
-                    }
+        for outcome in run_round(address, &units, work).await? {
+            match outcome.result {
+                UnitResult::Refused(reason) => refused.push(reason),
+                _ => {
+                    known.insert(outcome.index);
+                    done.push(outcome);
                 }
             }
         }
@@ -163,6 +155,38 @@ async fn run_all(
         }
     }
     Ok(done)
+}
+
+/// Sends the bundle, where it travels, and then the units. Returns the outcomes that are not lost.
+async fn run_round(address: &HostPort, units: &[Unit], work: &Work<'_>) -> Result<Vec<UnitOutcome>> {
+    let internal = |e: DataFusionError| Error::Internal(format!("a plan of units: {e}"));
+    let ClusterClient { stop, waiting, .. } = work.client;
+    let mut client = Client::connect(address).await?;
+    let bundle = match &work.bundle {
+        Some(files) => {
+            client.run(&bundle_parts::source(files).map_err(internal)?, stop, waiting).await?.pop()
+        }
+        None => None,
+    };
+    let job = Arc::new(EncodedJob::of(work.job, bundle.as_ref())?);
+    let exec = AnnotateExec::new(job, unit::source(units).map_err(internal)?);
+    let places = client.run(&(Arc::new(exec) as _), stop, waiting).await?;
+    let (mut executors, mut outcomes) = (Executors::default(), Vec::with_capacity(units.len()));
+    for place in places {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        match executors.fetch(place).await {
+            Ok(batches) => {
+                for batch in &batches {
+                    outcomes.extend(rows_of::<UnitOutcome>(batch).map_err(internal)?);
+                }
+            }
+            Err(why) => tracing::warn!("the outcome of a file is lost: {why}"),
+        }
+    }
+    client.leave().await;
+    Ok(outcomes)
 }
 
 /// The results of the files, in their order.

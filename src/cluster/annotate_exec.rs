@@ -1,5 +1,5 @@
 //! The physical operator that annotates units. A row of its input is a unit, a row of its output the
-//! outcome. A second input is the bundle, where it travels with the plan.
+//! outcome.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{Distribution, EquivalenceProperties};
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -17,7 +17,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 
 use super::attempt::Attempt;
-use super::job::{AnnotateJob, EncodedJob};
+use super::job::EncodedJob;
 use super::unit::{Unit, row_batch, rows_of, rows_schema};
 use super::unit_runner::UnitRunner;
 
@@ -28,27 +28,12 @@ pub(super) struct AnnotateExec {
     /// before it can say why.
     job: Arc<EncodedJob>,
     units: Arc<dyn ExecutionPlan>,
-    bundle: Option<Arc<dyn ExecutionPlan>>,
     properties: Arc<PlanProperties>,
 }
 
 impl AnnotateExec {
-    /// An operator of a job.
-    pub(super) fn of(
-        job: &AnnotateJob,
-        units: Arc<dyn ExecutionPlan>,
-        bundle: Option<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Self> {
-        let job = EncodedJob::of(job).map_err(|e| DataFusionError::External(Box::new(e)))?;
-        Ok(Self::new(Arc::new(job), units, bundle))
-    }
-
-    /// An operator of an encoded job.
-    fn new(
-        job: Arc<EncodedJob>,
-        units: Arc<dyn ExecutionPlan>,
-        bundle: Option<Arc<dyn ExecutionPlan>>,
-    ) -> Self {
+    /// An operator of a job over units.
+    pub(super) fn new(job: Arc<EncodedJob>, units: Arc<dyn ExecutionPlan>) -> Self {
         let partitions = units.output_partitioning().partition_count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(rows_schema()),
@@ -56,18 +41,17 @@ impl AnnotateExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { job, units, bundle, properties: Arc::new(properties) }
+        Self { job, units, properties: Arc::new(properties) }
     }
 
-    /// The operator of an encoded job over these inputs: the units, and perhaps the bundle.
+    /// The operator over these inputs.
     ///
     /// # Errors
-    /// Of another number of inputs.
+    /// Of another number of inputs than one.
     pub(super) fn over(job: Arc<EncodedJob>, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Self> {
-        let mut inputs = inputs.into_iter();
-        match (inputs.next(), inputs.next(), inputs.next()) {
-            (Some(units), bundle, None) => Ok(Self::new(job, units, bundle)),
-            _ => Err(DataFusionError::Internal("AnnotateExec has one or two inputs".to_owned())),
+        match <[Arc<dyn ExecutionPlan>; 1]>::try_from(inputs) {
+            Ok([units]) => Ok(Self::new(job, units)),
+            Err(_) => Err(DataFusionError::Internal("AnnotateExec has one input".to_owned())),
         }
     }
 
@@ -93,18 +77,12 @@ impl ExecutionPlan for AnnotateExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        std::iter::once(&self.units).chain(&self.bundle).collect()
-    }
-
-    /// The bundle is read whole by each task.
-    fn required_input_distribution(&self) -> Vec<Distribution> {
-        let bundle = self.bundle.iter().map(|_| Distribution::SinglePartition);
-        std::iter::once(Distribution::UnspecifiedDistribution).chain(bundle).collect()
+        vec![&self.units]
     }
 
     /// Units are divided by the client.
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        self.children().iter().map(|_| false).collect()
+        vec![false]
     }
 
     fn apply_expressions(
@@ -129,19 +107,13 @@ impl ExecutionPlan for AnnotateExec {
         let job = Arc::clone(&self.job);
         let attempt = Attempt::of(context.task_id().as_deref());
         let units = self.units.execute(partition, Arc::clone(&context))?;
-        let bundle = self.bundle.clone();
         let outcomes = units
             .map(|batch| batch.and_then(|batch| rows_of::<Unit>(&batch)))
             .map_ok(|units| futures::stream::iter(units.into_iter().map(Ok)))
             .try_flatten()
             .then(move |unit: Result<Unit>| {
                 let (runner, job) = (Arc::clone(&runner), Arc::clone(&job));
-                let (bundle, context) = (bundle.clone(), Arc::clone(&context));
-                async move {
-                    let stream = bundle.map(|bundle| move || bundle.execute(0, Arc::clone(&context)));
-                    let travelling = stream.as_ref().map(|stream| stream as _);
-                    row_batch(&runner.run(&job, unit?, attempt, travelling).await?)
-                }
+                async move { row_batch(&runner.run(&job, unit?, attempt).await?) }
             });
         Ok(Box::pin(RecordBatchStreamAdapter::new(rows_schema(), outcomes)))
     }

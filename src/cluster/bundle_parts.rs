@@ -1,5 +1,6 @@
-//! The files of a bundle as record batches, in parts: a local bundle that travels with the plan. It is a
-//! stage of its own, which one executor computes; each executor fetches it once, like any shuffle.
+//! The files of a bundle as record batches, in parts: a local bundle that travels. It is the result of a job
+//! of its own, which one executor keeps and from which the others fetch it once. As a stage of the job of
+//! the units it would make Ballista begin all of them again when that executor is lost.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,11 +10,8 @@ use datafusion::arrow::array::{Array, BinaryArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::error::Result as DataFusionResult;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use futures::TryStreamExt;
 
 use crate::bundle::{Bundle, most_bytes};
 use crate::error::{Error, Result};
@@ -74,7 +72,7 @@ fn read_file(dir: &Path, file: &str) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// A plan of the files. The operator on top makes Ballista compute them in a stage of their own.
+/// A plan of the files.
 pub(super) fn source(files: &BundleFiles) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
     let mut batches = Vec::new();
     for (name, bytes) in files {
@@ -88,14 +86,17 @@ pub(super) fn source(files: &BundleFiles) -> DataFusionResult<Arc<dyn ExecutionP
         }
     }
     let source = MemorySourceConfig::try_new(&[batches], Arc::clone(&PARTS), None)?;
-    Ok(Arc::new(CoalescePartitionsExec::new(DataSourceExec::from_data_source(source))))
+    Ok(DataSourceExec::from_data_source(source))
 }
 
-/// The files of a stream of parts.
-pub(super) async fn collect(mut parts: SendableRecordBatchStream) -> DataFusionResult<BundleFiles> {
+/// The files of their parts.
+///
+/// # Errors
+/// Of other rows.
+pub(super) fn collect(parts: &[RecordBatch]) -> std::result::Result<BundleFiles, String> {
     let mut files = BundleFiles::new();
-    while let Some(batch) = parts.try_next().await? {
-        let wrong = || DataFusionError::Internal("parts of a bundle of another schema".to_owned());
+    for batch in parts {
+        let wrong = || "parts of a bundle of another schema".to_owned();
         let [file, part] = batch.columns() else { return Err(wrong()) };
         let file = file.as_any().downcast_ref::<StringArray>().ok_or_else(wrong)?;
         let part = part.as_any().downcast_ref::<BinaryArray>().ok_or_else(wrong)?;

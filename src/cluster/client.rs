@@ -1,13 +1,10 @@
-//! The client of a scheduler: sends a plan, waits for its end, cancels it, and fetches its rows. What
-//! `execute_physical_plan` of Ballista does, which does not say the job's name, by which it is cancelled.
+//! The client of a scheduler: sends a plan, waits for its end and cancels it. What `execute_physical_plan` of
+//! Ballista does, which does not say the job's name, by which it is cancelled.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ballista_core::client::BallistaClient;
-use ballista_core::error::BallistaError;
 use ballista_core::extension::{SessionConfigExt, SessionConfigHelperExt};
 use ballista_core::ids::new_instance_id;
 use ballista_core::serde::protobuf::execute_query_params::Query;
@@ -18,11 +15,9 @@ use ballista_core::serde::protobuf::{
 };
 use ballista_core::utils::{GrpcClientConfig, create_grpc_client_endpoint};
 use ballista_core::version::insert_version_header;
-use datafusion::arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use futures::TryStreamExt;
 use tonic::transport::Channel;
 
 use crate::error::{Error, Place, Result};
@@ -63,8 +58,8 @@ impl Client {
         Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id() })
     }
 
-    /// Runs a plan and returns its rows, without those that were lost with their executor after they were
-    /// computed. Where the flag is set, the job is cancelled. `waiting` is called again and again.
+    /// Runs a plan and returns the places of its rows. Where the flag is set, the job is cancelled.
+    /// `waiting` is called again and again.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; [`Error::Transient`] where the scheduler or all executors are lost.
@@ -73,20 +68,20 @@ impl Client {
         plan: &Arc<dyn ExecutionPlan>,
         stop: &AtomicBool,
         waiting: &dyn Fn(),
-    ) -> Result<Vec<RecordBatch>> {
+    ) -> Result<Vec<PartitionLocation>> {
         let job_id = self.submit(plan).await?;
         tracing::debug!("job {job_id} of {}", self.address);
-        let rows = match self.wait(&job_id, stop, waiting).await {
-            Ok(partitions) => self.fetch(partitions, stop).await,
-            Err(error) => Err(error),
-        };
-        if matches!(rows, Err(Error::Interrupted)) {
+        let places = self.wait(&job_id, stop, waiting).await;
+        if matches!(places, Err(Error::Interrupted)) {
             self.cancel(job_id).await;
         }
-        let session_id = self.session_id.clone();
-        let leave = self.scheduler.remove_session(RemoveSessionParams { session_id });
+        places
+    }
+
+    /// Ends the session.
+    pub(super) async fn leave(mut self) {
+        let leave = self.scheduler.remove_session(RemoveSessionParams { session_id: self.session_id });
         let _ = tokio::time::timeout(CANCELLATION, leave).await;
-        rows
     }
 
     async fn submit(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<String> {
@@ -160,46 +155,6 @@ impl Client {
             Ok(Err(status)) => tracing::warn!("the job could not be cancelled: {}", status.message()),
             Err(_) => tracing::warn!("the scheduler does not confirm the cancellation of the job"),
         }
-    }
-
-    /// Fetches the rows of a job, with one connection an executor.
-    async fn fetch(&self, partitions: Vec<PartitionLocation>, stop: &AtomicBool) -> Result<Vec<RecordBatch>> {
-        // Those that do not answer are `None`.
-        let mut executors: HashMap<(String, u16), Option<BallistaClient>> = HashMap::new();
-        let mut rows = Vec::new();
-        for partition in partitions {
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            let layout = partition.layout();
-            let (Some(executor), Some(id)) = (partition.executor_meta, partition.partition_id) else {
-                return Err(Error::Internal("a partition without a place".to_owned()));
-            };
-            let key = (executor.host, executor.port as u16);
-            let lost = |e: BallistaError| {
-                tracing::warn!("executor {}:{} is gone, with outcomes of files: {e}", key.0, key.1);
-            };
-            if !executors.contains_key(&key) {
-                let size = MESSAGE_BYTES as usize;
-                let client = BallistaClient::try_new(&key.0, key.1, size, false, None, 1, 0, 0, 0).await;
-                executors.insert(key.clone(), client.map_err(lost).ok());
-            }
-            let Some(Some(client)) = executors.get_mut(&key) else { continue };
-            let id = id.into();
-            let fetched =
-                match client.fetch_partition(&executor.id, &id, partition.file_id, layout, true).await {
-                    Ok(stream) => stream.try_collect().await.map_err(BallistaError::from),
-                    Err(error) => Err(error),
-                };
-            match fetched {
-                Ok(batches) => rows.extend::<Vec<RecordBatch>>(batches),
-                Err(error) => {
-                    lost(error);
-                    executors.insert(key, None);
-                }
-            }
-        }
-        Ok(rows)
     }
 
     fn lost(&self, status: &tonic::Status) -> Error {

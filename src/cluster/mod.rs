@@ -19,6 +19,7 @@ mod codec;
 mod executor;
 mod job;
 mod local;
+mod partition;
 mod remote_error;
 mod scheduler;
 mod session;

@@ -22,6 +22,10 @@ use super::stop::stopped;
 /// The seconds between two looks for executors that are gone.
 const EXPIRY_SECONDS: u64 = 2;
 
+/// The seconds for which results are kept after their job: executors that join later fetch the bundle from
+/// them.
+const RESULTS_KEPT_SECONDS: u64 = 6 * 3600;
+
 /// The settings of a scheduler.
 #[derive(Debug, Clone)]
 pub struct SchedulerOptions {
@@ -80,6 +84,7 @@ pub(super) async fn serve(listener: TcpListener, options: &SchedulerOptions) -> 
         grpc_client_max_message_size: MESSAGE_BYTES,
         override_config_producer: Some(Arc::new(config)),
         override_physical_codec: Some(physical_codec()),
+        finished_job_data_clean_up_interval_seconds: RESULTS_KEPT_SECONDS,
         task_max_failures: MOST_ATTEMPTS,
         // Each lost executor is one.
         stage_max_failures: usize::MAX,

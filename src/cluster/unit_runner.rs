@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::execution::SendableRecordBatchStream;
 use futures::future::BoxFuture;
 
 use crate::annotate::AnnotateOptions;
@@ -23,6 +23,7 @@ use crate::parquet_file::EncryptionKeys;
 use super::attempt::Attempt;
 use super::bundle_parts;
 use super::job::{AnnotateJob, BundleReference, EncodedJob};
+use super::partition::Executors;
 use super::unit::{Unit, UnitOutcome, UnitResult};
 use super::worker::Worker;
 
@@ -54,10 +55,6 @@ impl fmt::Debug for UnitRunner {
     }
 }
 
-/// Gives the bundle that travels with the plan.
-pub(super) type BundleStream<'a> =
-    &'a (dyn Fn() -> DataFusionResult<SendableRecordBatchStream> + Send + Sync);
-
 impl UnitRunner {
     /// A runner of this many units at a time.
     pub(super) fn new(name: String, engine: Engine, options: &EngineOptions, slots: usize) -> Self {
@@ -82,7 +79,6 @@ impl UnitRunner {
         job: &Arc<EncodedJob>,
         unit: Unit,
         attempt: Attempt,
-        travelling: Option<BundleStream<'_>>,
     ) -> DataFusionResult<UnitOutcome> {
         let index = unit.index;
         if self.is_ending() {
@@ -90,7 +86,7 @@ impl UnitRunner {
             tokio::time::sleep(REFUSAL_HOLD).await;
             return Err(DataFusionError::IoError(std::io::Error::other("the executor ends")));
         }
-        let result = match self.worker(job, travelling).await? {
+        let result = match self.worker(job).await? {
             Ok(worker) => self.annotate(worker, unit, attempt).await?,
             Err(reason) => self.refuse(reason).await,
         };
@@ -124,7 +120,6 @@ impl UnitRunner {
     async fn worker(
         &self,
         encoded: &Arc<EncodedJob>,
-        travelling: Option<BundleStream<'_>>,
     ) -> DataFusionResult<std::result::Result<Worker, String>> {
         if let Some(idle) = self.take_idle(encoded) {
             return Ok(Ok(idle));
@@ -136,7 +131,7 @@ impl UnitRunner {
         if let Some(reason) = job.refusal(&self.name, &self.engine, self.tf32) {
             return Ok(Err(reason));
         }
-        let bundle = match self.bundle(&job.bundle, travelling).await? {
+        let bundle = match self.bundle(&job.bundle, encoded.bundle_parts()).await? {
             Ok(bundle) => bundle,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -162,19 +157,27 @@ impl UnitRunner {
         Ok(worker)
     }
 
-    /// A bundle by its hash: one that is open already, that of the plan, or that of its place; or the
+    /// A bundle by its hash: one that is open already, that of its parts, or that of its place; or the
     /// reason why there is none.
     async fn bundle(
         &self,
         wanted: &BundleReference,
-        travelling: Option<BundleStream<'_>>,
+        parts: Option<PartitionLocation>,
     ) -> DataFusionResult<std::result::Result<Arc<Bundle>, String>> {
         let mut bundles = self.bundles.lock().await;
         if let Some(open) = bundles.iter().find(|bundle| bundle.digest() == wanted.sha256) {
             return Ok(Ok(Arc::clone(open)));
         }
-        let files = match travelling {
-            Some(stream) => Some(bundle_parts::collect(stream()?).await?),
+        let files = match parts {
+            Some(parts) => {
+                let fetched = Executors::default().fetch(parts).await;
+                match fetched.and_then(|parts| bundle_parts::collect(&parts)) {
+                    Ok(files) => Some(files),
+                    Err(why) => {
+                        return Ok(Err(format!("executor {} has not the client's bundle: {why}", self.name)));
+                    }
+                }
+            }
             None => None,
         };
         let place = wanted.place.clone();
@@ -210,7 +213,7 @@ impl UnitRunner {
 
     fn take_idle(&self, job: &EncodedJob) -> Option<Worker> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = idle.iter().rposition(|worker| *worker.job == *job)?;
+        let place = idle.iter().rposition(|worker| worker.job.is_same(job))?;
         Some(idle.remove(place))
     }
 
