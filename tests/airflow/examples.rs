@@ -9,7 +9,7 @@ use crate::harness::{last_json, lsmi, must, query};
 
 const EXAMPLES: &str = "pipelines/airflow/example_dags";
 
-fn gaussian(path: &Path, rows: u32, seed: u32) {
+pub fn gaussian(path: &Path, rows: u32, seed: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let (rows, seed) = (rows.to_string(), seed.to_string());
     let args = ["synth", "gaussian", "--classes", "4", "--rows", &rows, "--seed", &seed, "-o"];

@@ -1,6 +1,8 @@
 //! The provider under a real Airflow, with a database of its own for each test: the
 //! example DAGs, and tasks that are killed, can't succeed, or have nothing to do.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod examples;
 mod retries;
 

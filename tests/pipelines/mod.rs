@@ -2,6 +2,8 @@
 //! examples of `pipelines` from their inputs to their reports.
 
 mod digits;
+#[cfg(feature = "cluster")]
+mod kubernetes;
 mod origins;
 mod refused;
 mod whole;

@@ -42,6 +42,8 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param rejects: file or folder for the bad rows (templated)
     :param adjust: ``none`` or ``dataset``
     :param files_per_job: ``I/N``, a share of the files (templated)
+    :param cluster: ``HOST:PORT`` of a scheduler, whose executors annotate the files, or ``local:N`` (templated);
+        needs a program with the feature ``cluster``, see ``executable``
     :param overwrite: replace outputs made from other input or by another bundle
     :param verify_inputs: compare all of every input with the output made of it, before it is taken for done
     :param skip_if_nothing: skip the task and its downstream tasks if there is nothing to do
@@ -60,6 +62,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         "on_shift",
         "rejects",
         "files_per_job",
+        "cluster",
         "options",
         *LsmiOperator.template_fields,
     )
@@ -82,6 +85,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         rejects: str | None = None,
         adjust: str | None = None,
         files_per_job: str | None = None,
+        cluster: str | None = None,
         overwrite: bool = False,
         verify_inputs: bool = False,
         skip_if_nothing: bool = True,
@@ -109,6 +113,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.rejects = rejects
         self.adjust = adjust
         self.files_per_job = files_per_job
+        self.cluster = cluster
         self.overwrite = overwrite
         self.verify_inputs = verify_inputs
         self.skip_if_nothing = skip_if_nothing
@@ -129,6 +134,7 @@ class LsmiAnnotateOperator(LsmiOperator):
             "rejects": self.rejects,
             "adjust": self.adjust,
             "files-per-job": self.files_per_job,
+            "cluster": self.cluster,
             "overwrite": self.overwrite,
             "verify-inputs": self.verify_inputs,
             "if-nothing": "exit99" if self.skip_if_nothing else "exit0",

@@ -20,11 +20,13 @@ class LsmiRunOperator(LsmiOperator):
 
     :param pipeline: pipeline file (templated)
     :param variables: values of the file's variables, as with ``--set`` (templated)
+    :param cluster: ``HOST:PORT`` of a scheduler, whose executors annotate the files, or ``local:N`` (templated);
+        needs a program with the feature ``cluster``, see ``executable``
     :param skip_if_nothing: skip the task and its downstream tasks if there is nothing to do
     :param options: further command-line arguments (templated)
     """
 
-    template_fields: Sequence[str] = ("pipeline", "variables", "options", *LsmiOperator.template_fields)
+    template_fields: Sequence[str] = ("pipeline", "variables", "cluster", "options", *LsmiOperator.template_fields)
     template_fields_renderers = {**LsmiOperator.template_fields_renderers, "variables": "json"}
 
     def __init__(
@@ -32,6 +34,7 @@ class LsmiRunOperator(LsmiOperator):
         *,
         pipeline: str,
         variables: Mapping[str, Any] | None = None,
+        cluster: str | None = None,
         skip_if_nothing: bool = True,
         options: Sequence[str] = (),
         **kwargs: Any,
@@ -39,13 +42,14 @@ class LsmiRunOperator(LsmiOperator):
         super().__init__(**kwargs)
         self.pipeline = pipeline
         self.variables = variables
+        self.cluster = cluster
         self.skip_if_nothing = skip_if_nothing
         self.options = options
 
     def command_arguments(self) -> list[str]:
         variables = self.variables or {}
         set_ = [argument for name, value in variables.items() for argument in ("--set", f"{name}={value}")]
-        flags = {"if-nothing": "exit99" if self.skip_if_nothing else "exit0"}
+        flags = {"cluster": self.cluster, "if-nothing": "exit99" if self.skip_if_nothing else "exit0"}
         return ["run", self.pipeline, "--json", *set_, *typed(flags), *map(str, self.options)]
 
     def result(self, context: Context, stdout: str) -> Any:
