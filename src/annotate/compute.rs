@@ -177,13 +177,11 @@ impl<'a> FileComputation<'a> {
         input.file().read_by_two(self.source.embedding_bytes(row_groups), self.job.paths.output);
     }
 
-    /// Computes the rows that the journal lacks, and calls `on_append` at the start and after every
-    /// batch.
+    /// Computes the rows that the journal lacks.
     ///
     /// # Errors
-    /// Of reading, evaluating and writing the journal; of `on_append`.
-    pub(super) fn run(&mut self, mut on_append: impl FnMut(&Journal) -> Result<()> + Send) -> Result<()> {
-        on_append(&self.journal)?;
+    /// Of reading, evaluating and writing the journal.
+    pub(super) fn run(&mut self) -> Result<()> {
         let (run, from) = (self.job.run, self.journal.next());
         if from.row_group < self.job.input.metadata().num_row_groups() {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
@@ -199,7 +197,6 @@ impl<'a> FileComputation<'a> {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;
                 run.progress.time(Stage::Journal, || self.journal.append(&batch))?;
-                on_append(&self.journal)?;
                 run.progress.advance(&fates);
                 Ok(())
             })?;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
-use crossbeam_channel::{Receiver, unbounded};
 use tracing::Span;
 use tracing::field::Empty;
 
@@ -20,11 +19,10 @@ use crate::threads::spawn_scoped;
 use super::adjust::{self, Shift};
 use super::compute::{FileComputation, FileJob, FilePaths, PageChecks};
 use super::existing_output::ExistingOutput;
-use super::journal::Journal;
 use super::options::Adjust;
 use super::rejects::Rejects;
 use super::run::Run;
-use super::splice::{ComputedRowGroup, SpliceThread};
+use super::splice::SpliceThread;
 use super::summary::{Outcome, ResumedWork, Summary};
 
 impl Run<'_> {
@@ -127,6 +125,7 @@ impl<'a> Outputs<'a> {
         let splice = SpliceThread {
             input,
             columns: computed,
+            shift_nats: shift.map_or(0.0, |shift| shift.nats()),
             journal: computation.journal.reader(),
             writer: Writer::new(input, staged, &fields, &job.columns.revealed(), &provenance.key_values()?)?,
             rejects: rejects.transpose()?,
@@ -135,8 +134,7 @@ impl<'a> Outputs<'a> {
         Ok(Self { job, shift, computation, splice })
     }
 
-    /// Computes the rows and, on a thread beside that, splices each row group as it becomes
-    /// complete.
+    /// Computes the rows and, on a thread beside that, writes them.
     ///
     /// # Errors
     /// The first one of either side; [`Error::Transient`] where the input was changed.
@@ -144,11 +142,14 @@ impl<'a> Outputs<'a> {
         let Self { job, shift, mut computation, splice } = self;
         let (run, input) = (job.run, &job.input);
         run.begin(input.place().file, Some(input.rows()), computation.resumed.rows);
-        let (announce, row_groups) = announcer(shift.map_or(0.0, |shift| shift.nats()));
-        let span = Span::current();
+        let (span, end_of_batches) = (Span::current(), computation.journal.end_of_batches());
         let (computed, spliced) = std::thread::scope(|scope| {
-            match spawn_scoped(scope, || span.in_scope(|| splice.run(row_groups, run.stop))) {
-                Ok(splicing) => (computation.run(announce), join(splicing)),
+            match spawn_scoped(scope, || span.in_scope(|| splice.run(run.stop))) {
+                Ok(splicing) => {
+                    let computed = computation.run();
+                    drop(end_of_batches);
+                    (computed, join(splicing))
+                }
                 Err(error) => (Ok(()), Err(error)),
             }
         });
@@ -158,23 +159,6 @@ impl<'a> Outputs<'a> {
             (Ok(()), Ok(splice)) => Ok(ComputedOutputs(Self { job, shift, computation, splice })),
         }
     }
-}
-
-/// A function that announces the row groups of which the journal holds all rows, and the
-/// channel on which it does so. The channel is unbounded, but holds a few words a row group.
-fn announcer(shift_nats: f64) -> (impl FnMut(&Journal) -> Result<()> + Send, Receiver<ComputedRowGroup>) {
-    let (sender, receiver) = unbounded();
-    let mut announced = 0;
-    let announce = move |journal: &Journal| {
-        while announced < journal.complete_row_groups() {
-            let group =
-                ComputedRowGroup { row_group: announced, start: journal.start(announced), shift_nats };
-            sender.send(group).map_err(|_| Error::Internal("the splice thread has ended".to_owned()))?;
-            announced += 1;
-        }
-        Ok(())
-    };
-    (announce, receiver)
 }
 
 fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {

@@ -1,12 +1,11 @@
 //! The splice thread: copies the old columns of a row group into the output while its new
-//! columns are still computed, and then adds those from the journal.
+//! columns are still computed, and encodes those as the journal grows.
 
-use std::cell::{Cell, LazyCell};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::array::{ArrayRef, Float32Array};
-use crossbeam_channel::Receiver;
+use arrow::buffer::NullBuffer;
 use parquet::file::metadata::KeyValue;
 
 use crate::error::{Error, Result};
@@ -15,24 +14,17 @@ use crate::interaction::Quantity;
 use crate::output::Writer;
 use crate::parquet_file::Input;
 
+use super::batch::Batch;
 use super::journal::Reader;
 use super::progress::{Progress, Stage};
 use super::rejects::Rejects;
 
-/// A row group of which the journal holds all rows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ComputedRowGroup {
-    pub(super) row_group: usize,
-    /// Its offset in the journal.
-    pub(super) start: u64,
-    /// The shift of its rows, in nats.
-    pub(super) shift_nats: f64,
-}
-
-/// Writes row groups as they become complete, and the rows without values in them.
+/// Writes row group after row group, and the rows without values in them.
 pub(super) struct SpliceThread<'a> {
     pub(super) input: &'a Input,
     pub(super) columns: &'a [Quantity],
+    /// The shift of all rows, in nats.
+    pub(super) shift_nats: f64,
     pub(super) journal: Reader,
     pub(super) writer: Writer,
     pub(super) rejects: Option<Rejects>,
@@ -40,18 +32,19 @@ pub(super) struct SpliceThread<'a> {
 }
 
 impl SpliceThread<'_> {
-    /// Writes row group after row group; ends early after the channel is closed or `stop` is set.
-    pub(super) fn run(mut self, ready: Receiver<ComputedRowGroup>, stop: &AtomicBool) -> Result<Self> {
+    /// Writes all row groups; ends early after the journal ends or `stop` is set.
+    pub(super) fn run(mut self, stop: &AtomicBool) -> Result<Self> {
         let mut before = 0;
         for row_group in 0..self.input.metadata().num_row_groups() {
             let rows = self.input.rows_in(row_group);
             let _span = tracing::info_span!("row_group", row_group, rows).entered();
             // The computation has failed, and reports why.
-            let Some(group) = self.row_group(row_group, &ready)? else { return Ok(self) };
+            if !self.row_group(row_group, before)? {
+                return Ok(self);
+            }
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            self.reject(group, before)?;
             before += rows as u64;
         }
         Ok(self)
@@ -70,53 +63,79 @@ impl SpliceThread<'_> {
         self.progress.time(Stage::Write, || self.writer.finish())
     }
 
-    /// Copies the old columns of a row group, waits until its new ones are computed, and
-    /// adds them. None where the computation has failed.
-    fn row_group(
-        &mut self,
-        row_group: usize,
-        ready: &Receiver<ComputedRowGroup>,
-    ) -> Result<Option<ComputedRowGroup>> {
-        let rows = self.input.rows_in(row_group);
-        // The writer takes arrays and no errors: the first error ends the arrays and is recorded
-        // here.
-        let failure = Cell::new(None);
-        let until_failure = |array: Result<Float32Array>| array.map_err(|e| failure.set(Some(e))).ok();
-        let typed = |column: Quantity| move |array: Float32Array| -> ArrayRef { output_array(column, array) };
-        let (start, waited) = (Instant::now(), Cell::new(Duration::ZERO));
-        let group = LazyCell::new(|| {
-            let start = Instant::now();
-            let group = ready.recv().ok();
-            waited.set(start.elapsed());
-            group
+    /// Copies the old columns of a row group and adds the new ones as they are computed; `before` is the
+    /// number of rows of the file before it. False where the journal ends within the row group.
+    fn row_group(&mut self, row_group: usize, before: u64) -> Result<bool> {
+        let Self { input, columns, shift_nats, journal, writer, rejects, progress } = self;
+        let (start, waited_before) = (Instant::now(), journal.waited());
+        let mut left = input.rows_in(row_group);
+        let mut is_ended = false;
+        let written = writer.row_group(row_group, |new| {
+            while left > 0 {
+                let Some(batch) = journal.next()? else {
+                    is_ended = true;
+                    return Err(Error::Internal("the journal ends within a row group".to_owned()));
+                };
+                let fits = batch.row_group == row_group && batch.rows <= left;
+                left = left.checked_sub(batch.rows).filter(|_| fits).ok_or_else(|| {
+                    Error::Internal(format!("the journal has a batch of row group {}", batch.row_group))
+                })?;
+                if let Some(rejects) = rejects {
+                    rejects.push(row_group, before + batch.first_row as u64, &batch.bad)?;
+                }
+                new.append(&arrays(batch, columns, *shift_nats))?;
+            }
+            Ok(())
         });
-        let columns = self.columns.iter().enumerate().map_while(|(place, column)| {
-            let ComputedRowGroup { start, shift_nats, .. } = (*group)?;
-            let shift = column.shifted_by(shift_nats);
-            Some(self.journal.column(start, rows, place, shift).map_while(&until_failure).map(typed(*column)))
-        });
-        let written = self.writer.row_group(row_group, columns);
-        self.progress.spent(Stage::Write, start.elapsed().saturating_sub(waited.get()));
-        self.progress.read(self.input.stored_bytes_in(row_group));
-        match (failure.take(), written) {
-            (Some(error), _) => Err(error),
-            (None, Ok(())) => Ok(*group),
-            // The writer lacks the new columns, which the failed computation did not announce.
-            (None, Err(Error::Internal(_))) if group.is_none() => Ok(None),
-            (None, Err(error)) => Err(error),
+        progress.spent(Stage::Write, start.elapsed().saturating_sub(journal.waited() - waited_before));
+        progress.read(input.stored_bytes_in(row_group));
+        match written {
+            Err(_) if is_ended => Ok(false),
+            written => written.map(|()| true),
         }
     }
+}
 
-    fn reject(
-        &mut self,
-        ComputedRowGroup { row_group, start, .. }: ComputedRowGroup,
-        before: u64,
-    ) -> Result<()> {
-        let Some(rejects) = &mut self.rejects else { return Ok(()) };
-        for found in self.journal.bad(start, self.input.rows_in(row_group)) {
-            let (first_row, bad) = found?;
-            rejects.push(row_group, before + first_row as u64, &bad)?;
+/// The computed columns of a batch as those of the output: shifted, and null in bad rows.
+fn arrays(batch: Batch, columns: &[Quantity], shift_nats: f64) -> Vec<ArrayRef> {
+    let Batch { rows, columns: values, bad, .. } = batch;
+    let valid = (!bad.is_empty()).then(|| {
+        let mut valid = vec![true; rows];
+        for row in bad {
+            if let Some(valid) = valid.get_mut(row.row as usize) {
+                *valid = false;
+            }
         }
-        Ok(())
+        NullBuffer::from(valid)
+    });
+    let array = |(column, mut values): (&Quantity, Vec<f32>)| {
+        let shift = column.shifted_by(shift_nats);
+        if shift != 0.0 {
+            values.iter_mut().for_each(|value| *value = (f64::from(*value) + shift) as f32);
+        }
+        output_array(*column, Float32Array::new(values.into(), valid.clone()))
+    };
+    columns.iter().zip(values).map(array).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Float32Type;
+
+    use crate::annotate::batch::BadRow;
+    use crate::samples::Fate;
+
+    use super::*;
+
+    #[test]
+    fn values_are_shifted_and_bad_rows_null() {
+        let bad = [0, 2].map(|row| BadRow { row, fate: Fate::NullLabel, label: None }).to_vec();
+        let columns = vec![vec![0.0, 1.0, 2.0, 3.0]; 2];
+        let batch = Batch { rows: 4, columns, bad, ..Batch::default() };
+        let shown =
+            |array: &ArrayRef| -> Vec<Option<f32>> { array.as_primitive::<Float32Type>().iter().collect() };
+        let found: Vec<_> = arrays(batch, &[Quantity::R, Quantity::U1], 0.5).iter().map(shown).collect();
+        assert_eq!(found, [[None, Some(1.5), None, Some(3.5)], [None, Some(0.5), None, Some(2.5)]]);
     }
 }

@@ -1,6 +1,7 @@
 //! Outputs with columns added: a copy of a Parquet file, spliced or encoded again, and record
 //! batches of a file or an Arrow IPC stream. Independent of the meaning of the new columns.
 
+mod appended_columns;
 mod batch_source;
 mod ipc;
 mod ipc_message;
@@ -18,6 +19,7 @@ mod splice;
 mod stream_file;
 mod writer;
 
+pub use appended_columns::AppendedColumns;
 pub use batch_source::{BatchSource, SourceRows};
 pub(crate) use ipc::{BEHIND_END, NO_END, batch_limit_bytes};
 pub(crate) use ipc_message::MessageLengths;

@@ -15,8 +15,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::Array;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{ConvertedType, Type as PhysicalType};
@@ -31,10 +30,10 @@ use crate::parquet_file::{ColumnReader, Encryption, Input, catch_panics};
 use crate::storage::block_writer::BlockWriter;
 use crate::storage::{Staged, io_errors, temporary_folder};
 
+use super::appended_columns::{AppendedColumns, extended_schema, statistics_level, writable};
 use super::output_file::{OutputFile, check_row_groups};
 use super::row_group_error::RowGroupError;
 use super::spill::SpillStoreFactory;
-use super::splice::{append_columns, extended_schema, statistics_level, writable};
 
 /// Approximate bytes of a column that are decoded at once.
 const BATCH_BYTES: usize = 8 << 20;
@@ -51,7 +50,7 @@ pub struct Reencoder {
     schema: SchemaRef,
     /// Leaves of each old column.
     leaves: Vec<usize>,
-    new_columns: usize,
+    new_fields: Vec<FieldRef>,
     writer: SerializedFileWriter<BlockWriter>,
     columns: ArrowRowGroupWriterFactory,
 }
@@ -83,21 +82,23 @@ impl Reencoder {
 
         // The schema's metadata is in the key-values already.
         let fields = Arc::new(Schema::new(input.schema().fields().clone()));
+        let new_fields: Vec<FieldRef> = new_fields.iter().cloned().map(Arc::new).collect();
+        let all: Vec<FieldRef> = fields.fields().iter().chain(&new_fields).cloned().collect();
         let spills = Arc::new(SpillStoreFactory { folder: spill_folder });
-        let columns =
-            ArrowRowGroupWriterFactory::new(&writer, fields.clone()).with_page_store_factory(spills);
+        let columns = ArrowRowGroupWriterFactory::new(&writer, Arc::new(Schema::new(all)));
+        let columns = columns.with_page_store_factory(spills);
         let old = SchemaDescriptor::new(Arc::new(old));
         let leaves = (0..fields.fields().len()).map(|root| leaves_of(&old, root).count()).collect();
-        Ok(Self { file, schema: fields, leaves, new_columns: new_fields.len(), writer, columns })
+        Ok(Self { file, schema: fields, leaves, new_fields, writer, columns })
     }
 
-    pub(super) fn row_group<P, C>(&mut self, index: usize, columns: C) -> Result<()>
-    where
-        C: IntoIterator<Item = P>,
-        P: IntoIterator<Item: Array>,
-    {
+    pub(super) fn row_group(
+        &mut self,
+        index: usize,
+        append: impl FnOnce(&mut AppendedColumns) -> Result<()>,
+    ) -> Result<()> {
         self.file.check_next(index)?;
-        self.encode(index, columns).map_err(|error| {
+        self.encode(index, append).map_err(|error| {
             let place = self.file.place().row_group(index);
             error.into_error(index, |error| write_error(&self.file, place, error))
         })?;
@@ -119,11 +120,11 @@ impl Reencoder {
         self.file.commit(written)
     }
 
-    fn encode<P, C>(&mut self, index: usize, columns: C) -> std::result::Result<(), RowGroupError>
-    where
-        C: IntoIterator<Item = P>,
-        P: IntoIterator<Item: Array>,
-    {
+    fn encode(
+        &mut self,
+        index: usize,
+        append: impl FnOnce(&mut AppendedColumns) -> Result<()>,
+    ) -> std::result::Result<(), RowGroupError> {
         let input = self.file.input();
         let rows = input.rows_in(index);
         let mut encoders = self.columns.create_column_writers(index)?.into_iter();
@@ -146,7 +147,10 @@ impl Reencoder {
                 encoder.close()?.append_to_row_group(&mut group)?;
             }
         }
-        append_columns(&mut group, columns, self.new_columns, rows)?;
+        let mut columns =
+            AppendedColumns::new(&self.new_fields, encoders, self.file.place().row_group(index));
+        append(&mut columns)?;
+        columns.finish(&mut group, rows)?;
         group.close()?;
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! The writer of a copy with columns added: splices, or re-encodes where the input is
 //! encrypted.
 
-use arrow::array::Array;
 use arrow::datatypes::Field;
 use parquet::file::metadata::KeyValue;
 use schemars::JsonSchema;
@@ -11,6 +10,7 @@ use crate::error::Result;
 use crate::parquet_file::Input;
 use crate::storage::Staged;
 
+use super::appended_columns::AppendedColumns;
 use super::reencode::Reencoder;
 use super::splice::SpliceWriter;
 
@@ -73,22 +73,22 @@ impl Writer {
         })
     }
 
-    /// Writes the next row group, `index`: its old columns and the new ones, each given as a
-    /// sequence of arrays.
+    /// Writes the next row group, `index`: its old columns, and then the new ones, whose rows
+    /// `append` appends.
     ///
     /// # Errors
     /// [`Error::Internal`](crate::Error::Internal) where row groups come out of order or
     /// the columns have another number of rows than the row group;
     /// [`Error::Io`](crate::Error::Io) and [`Error::BadData`](crate::Error::BadData) of
-    /// the input or the output.
-    pub fn row_group<P, C>(&mut self, index: usize, columns: C) -> Result<()>
-    where
-        C: IntoIterator<Item = P>,
-        P: IntoIterator<Item: Array>,
-    {
+    /// the input or the output; those of `append`.
+    pub fn row_group(
+        &mut self,
+        index: usize,
+        append: impl FnOnce(&mut AppendedColumns) -> Result<()>,
+    ) -> Result<()> {
         match self {
-            Self::Splice(writer) => writer.row_group(index, columns),
-            Self::Reencode(writer) => writer.row_group(index, columns),
+            Self::Splice(writer) => writer.row_group(index, append),
+            Self::Reencode(writer) => writer.row_group(index, append),
         }
     }
 

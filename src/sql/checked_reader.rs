@@ -1,5 +1,6 @@
 //! A decorator of DataFusion's readers of Parquet files that compares pages with their checksums
-//! before they are decoded.
+//! before they are decoded, and a local file with what it was when the scan began: each read opens its
+//! path again.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use futures::future::BoxFuture;
 
 use crate::error::Place;
 use crate::parquet_file::ChunkMap;
+use crate::storage::VersionedPath;
 
 use super::read_chunks::{ReadChunks, ReadFile};
 
@@ -23,6 +25,8 @@ pub(super) struct CheckedReader {
     file: Arc<ReadFile>,
     read: Arc<ReadChunks>,
     chunks: Option<Arc<ChunkMap>>,
+    /// The version of a local file when the scan began.
+    scanned: Option<VersionedPath>,
 }
 
 impl CheckedReader {
@@ -31,8 +35,16 @@ impl CheckedReader {
         reader: Box<dyn AsyncFileReader + Send>,
         file: Arc<ReadFile>,
         read: Arc<ReadChunks>,
+        scanned: Option<VersionedPath>,
     ) -> Self {
-        Self { reader, file, read, chunks: None }
+        Self { reader, file, read, chunks: None, scanned }
+    }
+
+    /// What was read, if it is of the version that the scan began with.
+    fn of_scanned<T>(&self, read: ParquetResult<T>) -> ParquetResult<T> {
+        let unchanged = self.scanned.as_ref().map_or(Ok(()), VersionedPath::verify_unchanged);
+        unchanged.map_err(|error| ParquetError::External(Box::new(error)))?;
+        read
     }
 
     async fn chunks(&mut self) -> ParquetResult<Arc<ChunkMap>> {
@@ -60,7 +72,8 @@ impl AsyncFileReader for CheckedReader {
         async move {
             let chunks = self.chunks().await?;
             self.read.add(&self.file, &chunks, range.start);
-            let bytes = self.reader.get_bytes(range.clone()).await?;
+            let bytes = self.reader.get_bytes(range.clone()).await;
+            let bytes = self.of_scanned(bytes)?;
             check(&chunks, &range, &bytes)?;
             Ok(bytes)
         }
@@ -71,7 +84,8 @@ impl AsyncFileReader for CheckedReader {
         async move {
             let chunks = self.chunks().await?;
             ranges.iter().for_each(|range| self.read.add(&self.file, &chunks, range.start));
-            let found = self.reader.get_byte_ranges(ranges.clone()).await?;
+            let found = self.reader.get_byte_ranges(ranges.clone()).await;
+            let found = self.of_scanned(found)?;
             ranges.iter().zip(&found).try_for_each(|(range, bytes)| check(&chunks, range, bytes))?;
             Ok(found)
         }
@@ -83,7 +97,8 @@ impl AsyncFileReader for CheckedReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         async move {
-            let metadata = self.reader.get_metadata(options).await?;
+            let metadata = self.reader.get_metadata(options).await;
+            let metadata = self.of_scanned(metadata)?;
             self.map(&metadata);
             Ok(metadata)
         }

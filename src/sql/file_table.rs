@@ -31,7 +31,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::scalar::ScalarValue;
 
 use crate::error::{Error, Place};
-use crate::storage::is_url;
+use crate::storage::{VersionedPath, is_url};
 
 use super::errors::to_datafusion_error;
 use super::list_scan::LocalName;
@@ -42,7 +42,6 @@ use super::parquet_reader::{FileNames, MetadataCache, ReaderFactory};
 use super::read_chunks::ReadChunks;
 use super::scan_functions::{canonical_nan, same_partition, widened};
 use super::schema_adapter::SchemaAdapterFactory;
-use super::table_files::local_object;
 
 /// A table of files of one format.
 #[derive(Debug)]
@@ -81,11 +80,32 @@ pub(super) enum TableReader {
 }
 
 /// A file and what is known of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ScannedFile {
     pub(super) file: PartitionedFile,
     /// Known of Parquet.
     pub(super) rows: Option<usize>,
+}
+
+impl ScannedFile {
+    /// The file with the version that it has now, if it is local. It must have the size that it had when
+    /// the table was made: its footer is read by that, and another file's would look like damage.
+    fn versioned(&self) -> crate::Result<Self> {
+        let Self { file, rows } = self;
+        let name = file.extension::<LocalName>().filter(|LocalName(name)| !is_url(Path::new(name)));
+        let Some(LocalName(name)) = name else { return Ok(self.clone()) };
+        match VersionedPath::now(Path::new(name)) {
+            Ok(now) if now.bytes() == file.object_meta.size => {
+                Ok(Self { file: file.clone().with_extension(now), rows: *rows })
+            }
+            _ => {
+                let what = format!(
+                    "is not the file that it was when the table was made; name it in quotes ('{name}'), or make the table again"
+                );
+                Err(Error::Transient { place: Place::file(name), what })
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -123,7 +143,8 @@ impl TableProvider for FileTable {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, Some(projection))?)));
         }
-        files.iter().try_for_each(|file| unchanged(&file.file)).map_err(to_datafusion_error)?;
+        let files: crate::Result<Vec<ScannedFile>> = files.into_iter().map(ScannedFile::versioned).collect();
+        let files = files.map_err(to_datafusion_error)?;
         let checked: Vec<usize> = projection
             .iter()
             .filter_map(|column| self.checks.get(column))
@@ -139,8 +160,7 @@ impl TableProvider for FileTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        let files: Vec<&ScannedFile> = self.files.iter().collect();
-        Some(statistics(&files, &self.schema))
+        Some(statistics(&self.files, &self.schema))
     }
 }
 
@@ -190,7 +210,7 @@ impl FileTable {
     async fn scan_files(
         &self,
         state: &dyn Session,
-        files: &[&ScannedFile],
+        files: &[ScannedFile],
         projection: Vec<usize>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -287,25 +307,8 @@ impl FileTable {
     }
 }
 
-/// Checks that a local file has the size that it had when the table was made: its footer is read by that,
-/// and another file's would look like damage.
-fn unchanged(file: &PartitionedFile) -> crate::Result<()> {
-    let Some(LocalName(name)) =
-        file.extension::<LocalName>().filter(|LocalName(name)| !is_url(Path::new(name)))
-    else {
-        return Ok(());
-    };
-    if local_object(Path::new(name)).is_ok_and(|now| now.size == file.object_meta.size) {
-        return Ok(());
-    }
-    let what = format!(
-        "is not the file that it was when the table was made; name it in quotes ('{name}'), or make the table again"
-    );
-    Err(Error::Transient { place: Place::file(name), what })
-}
-
 /// The number of rows, and nothing of the columns.
-fn statistics(files: &[&ScannedFile], schema: &Schema) -> Statistics {
+fn statistics(files: &[ScannedFile], schema: &Schema) -> Statistics {
     let rows: Option<usize> = files.iter().map(|file| file.rows).sum();
     let rows = rows.map_or(Precision::Absent, Precision::Exact);
     Statistics { num_rows: rows, ..Statistics::new_unknown(schema) }

@@ -1,5 +1,6 @@
-//! A decorator of DataFusion's readers that names the file in their errors and panics. Without it an
-//! error of Arrow's decoder looks like one of the query.
+//! A decorator of DataFusion's readers that names the file in their errors and panics, and compares a
+//! local file with what it was when the scan began. Without it an error of Arrow's decoder looks like one
+//! of the query.
 
 use std::any::Any;
 use std::fmt;
@@ -22,6 +23,7 @@ use futures::{FutureExt, StreamExt};
 
 use crate::error::{Error, Place};
 use crate::parquet_file::panic_message;
+use crate::storage::VersionedPath;
 
 use super::errors::{convert_error, to_datafusion_error};
 use super::parquet_reader::FileNames;
@@ -149,12 +151,17 @@ impl FileOpener for LocatedOpener {
         let panicked = move |panic: Box<dyn Any + Send>| {
             to_datafusion_error(undecodable(&name, &panic_message(panic.as_ref())))
         };
+        let scanned = file.extension::<VersionedPath>().cloned();
+        let unchanged = move || scanned.as_ref().map_or(Ok(()), VersionedPath::verify_unchanged);
         let opened = self.opener.open(file).map_err(&located)?;
         let opened = AssertUnwindSafe(opened).catch_unwind();
         Ok(Box::pin(async move {
             let batches = opened.await.map_err(&panicked)?.map_err(&located)?;
             let batches = AssertUnwindSafe(batches).catch_unwind();
-            let batches = batches.map(move |batch| batch.map_err(&panicked)?.map_err(&located));
+            let batches = batches.map(move |batch| {
+                unchanged().map_err(to_datafusion_error)?;
+                batch.map_err(&panicked)?.map_err(&located)
+            });
             Ok(batches.boxed())
         }))
     }

@@ -23,6 +23,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::parquet_file::check_indexed_rows;
+use crate::storage::VersionedPath;
 
 use super::checked_reader::CheckedReader;
 use super::parquet_metadata::believable;
@@ -84,11 +85,12 @@ impl ParquetFileReaderFactory for ReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let meta = file.object_meta.clone();
+        let scanned = file.extension::<VersionedPath>().cloned();
         let name = self.names.get(&meta.location).cloned();
         let name = name.unwrap_or_else(|| meta.location.to_string());
         let read_file = Arc::new(ReadFile { store: Arc::clone(&self.store), meta: meta.clone(), name });
         let reader = self.readers.create_reader(partition, file, metadata_size_hint, metrics)?;
-        let reader = Box::new(CheckedReader::new(reader, read_file, Arc::clone(&self.read)));
+        let reader = Box::new(CheckedReader::new(reader, read_file, Arc::clone(&self.read), scanned));
         Ok(Box::new(Reader { reader, meta, cache: self.cache.clone() }))
     }
 }

@@ -3,11 +3,13 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use object_store::ObjectMeta;
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Place, Result};
 
 /// The version of a file or object. The time of the last write can be set at will and the size may be
 /// the same; the system alone sets the time of the last change, and a file that is put in another's
@@ -68,6 +70,58 @@ impl FileVersion {
     /// Time of the last write or change.
     fn newest_ns(&self) -> Option<u64> {
         self.modified_ns.max(self.changed_ns)
+    }
+}
+
+/// A path of a local file, and the version of the file that it named at some time.
+#[derive(Debug, Clone)]
+pub struct VersionedPath {
+    path: PathBuf,
+    version: FileVersion,
+}
+
+impl VersionedPath {
+    /// The path with the version that it names now.
+    ///
+    /// # Errors
+    /// As for [`std::fs::metadata`].
+    pub fn now(path: &Path) -> io::Result<Self> {
+        Ok(Self::new(path, &std::fs::metadata(path)?))
+    }
+
+    /// The path with the version of a file that it named when the file was opened.
+    pub(super) fn new(path: &Path, metadata: &Metadata) -> Self {
+        Self { path: path.to_owned(), version: FileVersion::of_file(metadata) }
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The version.
+    pub fn version(&self) -> &FileVersion {
+        &self.version
+    }
+
+    /// Size of the version.
+    pub fn bytes(&self) -> u64 {
+        self.version.bytes()
+    }
+
+    /// Checks that the path still names the same file, and that it has not been changed since.
+    ///
+    /// # Errors
+    /// [`Error::Transient`], because the write ends at some time.
+    pub fn verify_unchanged(&self) -> Result<()> {
+        let changed = |what: String| Error::Transient { place: Place::file(self.path.display()), what };
+        let now = std::fs::metadata(&self.path)
+            .map_err(|error| changed(format!("the input can no longer be found ({error})")))?;
+        if FileVersion::of_file(&now) == self.version {
+            Ok(())
+        } else {
+            Err(changed("the input was changed while it was read".to_owned()))
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::error::{Error, Place, Result};
 
 use super::buffer_pool::BufferPool;
-use super::file_version::FileVersion;
+use super::file_version::{FileVersion, VersionedPath};
 use super::io_errors;
 use super::positioned_io::read_at;
 use super::regular_file::open_regular;
@@ -25,9 +25,8 @@ const HEADER_BYTES: usize = 1 << 10;
 /// An open local file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LocalFile {
-    path: PathBuf,
+    opened: VersionedPath,
     file: Arc<File>,
-    version: FileVersion,
     pool: BufferPool,
     first_error: Arc<Mutex<Option<io::Error>>>,
 }
@@ -57,11 +56,9 @@ impl LocalFile {
     pub fn open(path: &Path) -> Result<Self> {
         let no_input = |source| cannot_open(path, source);
         let file = open_regular(path).map_err(no_input)?;
-        let version = FileVersion::of_file(&file.metadata().map_err(no_input)?);
         Ok(Self {
-            path: path.to_owned(),
+            opened: VersionedPath::new(path, &file.metadata().map_err(no_input)?),
             file: Arc::new(file),
-            version,
             pool: BufferPool::default(),
             first_error: Arc::default(),
         })
@@ -69,33 +66,26 @@ impl LocalFile {
 
     /// The path as given to [`Self::open`].
     pub fn path(&self) -> &Path {
-        &self.path
+        self.opened.path()
     }
 
     /// Size at opening.
     pub fn bytes(&self) -> u64 {
-        self.version.bytes()
+        self.opened.bytes()
     }
 
     /// The version that was opened.
     pub fn version(&self) -> &FileVersion {
-        &self.version
+        self.opened.version()
     }
 
     /// Checks that the path still names the file that was opened, and that it has not been changed
     /// since.
     ///
     /// # Errors
-    /// [`Error::Transient`], because the write ends at some time.
+    /// As for [`VersionedPath::verify_unchanged`].
     pub fn verify_unchanged(&self) -> Result<()> {
-        let changed = |what: String| Error::Transient { place: Place::file(self.path.display()), what };
-        let now = std::fs::metadata(&self.path)
-            .map_err(|error| changed(format!("the input can no longer be found ({error})")))?;
-        if FileVersion::of_file(&now) == self.version {
-            Ok(())
-        } else {
-            Err(changed("the input was changed while it was read".to_owned()))
-        }
+        self.opened.verify_unchanged()
     }
 }
 
@@ -177,7 +167,7 @@ impl Read for LocalReader {
 
 impl Length for LocalFile {
     fn len(&self) -> u64 {
-        self.version.bytes()
+        self.bytes()
     }
 }
 
@@ -190,7 +180,7 @@ impl ChunkReader for LocalFile {
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         // A damaged footer must not cause an allocation larger than the file.
-        if start.saturating_add(length as u64) > self.version.bytes() {
+        if start.saturating_add(length as u64) > self.bytes() {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the file's end")));
         }
         self.get_head(start, length, length)

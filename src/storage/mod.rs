@@ -35,7 +35,7 @@ pub use discover::{
     find_files, find_files_of, partition_integer, partition_value, partition_values,
 };
 pub use file_kind::FileKind;
-pub use file_version::{FileVersion, last_change, may_be_newer};
+pub use file_version::{FileVersion, VersionedPath, last_change, may_be_newer};
 pub use local::{LocalFile, cannot_open};
 pub use output::Output;
 pub use path_identity::PathIdentity;

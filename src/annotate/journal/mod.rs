@@ -8,6 +8,7 @@
 mod frame;
 mod lock;
 mod reader;
+mod watermark;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,6 +23,7 @@ pub(super) use self::reader::Reader;
 
 use self::frame::{CHECKSUM_BYTES, HEAD_BYTES, Head, MAGIC};
 use self::lock::{lock, path_for};
+use self::watermark::Watermark;
 use super::batch::Batch;
 use crate::error::{Error, Place, Result};
 use crate::provenance::Identity;
@@ -55,9 +57,11 @@ pub(super) struct Journal {
     /// Rows of each row group of the input.
     rows: Vec<usize>,
     next: Position,
-    /// Offset in the journal of each row group that has begun.
-    starts: Vec<u64>,
+    /// Offset of the first frame.
+    start: u64,
     end: u64,
+    /// What its reader waits for.
+    watermark: Arc<Watermark>,
     buffer: Vec<u8>,
     synced: Instant,
     /// The last fdatasync, on a thread of its own.
@@ -75,6 +79,15 @@ impl Drop for Journal {
             // The run has an error to report already.
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Ends the journal for its reader when it is dropped, also by a panic.
+pub(super) struct EndOfBatches(Arc<Watermark>);
+
+impl Drop for EndOfBatches {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }
 
@@ -121,7 +134,8 @@ impl Journal {
             }
             Some(header) => {
                 journal.batch_rows = header.batch_rows;
-                journal.begin_row_groups();
+                journal.start = journal.end;
+                journal.skip_empty_row_groups();
                 journal.replay(replay)?;
             }
             None => {
@@ -131,7 +145,8 @@ impl Journal {
                 let header = Header { identity: identity.clone(), batch_rows: journal.batch_rows };
                 let json = serde_json::to_vec(&header).map_err(|e| Error::Internal(e.to_string()))?;
                 journal.write(&frame::header(&json))?;
-                journal.begin_row_groups();
+                journal.start = journal.end;
+                journal.skip_empty_row_groups();
             }
         }
         Ok(journal)
@@ -155,8 +170,9 @@ impl Journal {
             batch_rows,
             rows,
             next: Position { row_group: 0, first_row: 0 },
-            starts: Vec::new(),
+            start: 0,
             end: 0,
+            watermark: Arc::default(),
             buffer: Vec::new(),
             synced: Instant::now(),
             syncing: None,
@@ -181,20 +197,22 @@ impl Journal {
         self.batch_rows
     }
 
-    /// Offset of a row group in the journal, for a [`Reader`].
-    pub(super) fn start(&self, row_group: usize) -> u64 {
-        self.starts.get(row_group).copied().unwrap_or(self.end)
+    /// The reader of the journal while it grows. A journal whose reader was dropped takes no more batches.
+    pub(super) fn reader(&self) -> Reader {
+        self.watermark.advance(self.end);
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        Reader::new(file, path, self.columns, Arc::clone(&self.watermark), self.start)
     }
 
-    /// A reader of the journal while it grows.
-    pub(super) fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.file), self.path.clone(), self.columns)
+    /// What tells the reader, when it is dropped, that no more batches will come.
+    pub(super) fn end_of_batches(&self) -> EndOfBatches {
+        EndOfBatches(Arc::clone(&self.watermark))
     }
 
     /// Adds the next batch.
     ///
     /// # Errors
-    /// [`Error::Internal`] where it is not the next one, [`Error::Io`].
+    /// [`Error::Internal`] where it is not the next one, or nobody reads it any more; [`Error::Io`].
     pub(super) fn append(&mut self, batch: &Batch) -> Result<()> {
         if !self.continues(batch) {
             return Err(Error::Internal(format!(
@@ -208,6 +226,9 @@ impl Journal {
         self.fresh = false;
         self.buffer = buffer;
         self.advance(batch.rows);
+        if !self.watermark.advance(self.end) {
+            return Err(Error::Internal("the splice thread has ended".to_owned()));
+        }
         if self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
     }
 
@@ -252,16 +273,14 @@ impl Journal {
         if self.rows.get(self.next.row_group) == Some(&self.next.first_row) {
             self.next = Position { row_group: self.next.row_group + 1, first_row: 0 };
         }
-        self.begin_row_groups();
+        self.skip_empty_row_groups();
     }
 
     /// Skips row groups without rows: they are complete from the start.
-    fn begin_row_groups(&mut self) {
+    fn skip_empty_row_groups(&mut self) {
         while self.rows.get(self.next.row_group) == Some(&0) {
             self.next.row_group += 1;
         }
-        let begun = (self.next.row_group + 1).min(self.rows.len());
-        self.starts.resize(begun.max(self.starts.len()), self.end);
     }
 
     /// The header, where the file has a complete one.

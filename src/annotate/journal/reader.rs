@@ -1,116 +1,89 @@
-//! A reader of a journal while it grows: columns of a row group, batch by batch, so that a
-//! row group of any size takes the memory of a batch.
+//! A reader of a journal while it grows: batch by batch, in order, so that a row group of any size
+//! takes the memory of a batch.
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use arrow::array::Float32Array;
-use arrow::buffer::NullBuffer;
-
-use crate::annotate::batch::BadRow;
+use crate::annotate::batch::Batch;
 use crate::error::{Error, Place, Result};
 use crate::storage::positioned_io::read_exact_at;
 
 use super::frame::{self, HEAD_BYTES, Head};
+use super::watermark::Watermark;
 
-/// Reads complete row groups.
-#[derive(Debug, Clone)]
+/// What the reader waits for: to be woken for every frame would cost more than to read it.
+const AWAITED_BYTES: u64 = 256 << 10;
+
+/// Reads batches from the first one on.
+#[derive(Debug)]
 pub(in crate::annotate) struct Reader {
     file: Arc<File>,
     path: PathBuf,
     columns: usize,
+    watermark: Arc<Watermark>,
+    /// Offset of the next frame.
+    at: u64,
+    /// The watermark when it was last looked at.
+    end: u64,
+    waited: Duration,
 }
 
 impl Reader {
-    pub(super) fn new(file: Arc<File>, path: PathBuf, columns: usize) -> Self {
-        Self { file, path, columns }
+    pub(super) fn new(
+        file: Arc<File>,
+        path: PathBuf,
+        columns: usize,
+        watermark: Arc<Watermark>,
+        at: u64,
+    ) -> Self {
+        Self { file, path, columns, watermark, at, end: at, waited: Duration::ZERO }
     }
 
-    /// One column of the row group of `rows` rows that begins at `start`, as an array for each
-    /// batch, with `shift` added to each value.
-    pub(in crate::annotate) fn column(
-        &self,
-        start: u64,
-        rows: usize,
-        column: usize,
-        shift: f64,
-    ) -> impl Iterator<Item = Result<Float32Array>> {
-        self.frames(start, rows).map(move |found| {
-            let (at, head) = found?;
-            let bytes = self.bytes(
-                at + HEAD_BYTES as u64 + head.column_bytes() * column as u64,
-                head.column_bytes() as usize,
-            )?;
-            let mut values = frame::floats(&bytes);
-            if shift != 0.0 {
-                values.iter_mut().for_each(|value| *value = (f64::from(*value) + shift) as f32);
-            }
-            let bad = self.bad_in(at, &head)?;
-            let valid = (!bad.is_empty()).then(|| {
-                let mut valid = vec![true; values.len()];
-                for row in bad {
-                    if let Some(valid) = valid.get_mut(row.row as usize) {
-                        *valid = false;
-                    }
-                }
-                NullBuffer::from(valid)
-            });
-            Ok(Float32Array::new(values.into(), valid))
-        })
-    }
-
-    /// The bad rows of a row group, each with the position of its batch in it.
-    pub(in crate::annotate) fn bad(
-        &self,
-        start: u64,
-        rows: usize,
-    ) -> impl Iterator<Item = Result<(usize, Vec<BadRow>)>> {
-        self.frames(start, rows).map(|found| {
-            let (at, head) = found?;
-            Ok((head.first_row as usize, self.bad_in(at, &head)?))
-        })
-    }
-
-    /// The frames of a row group, each with its offset.
-    fn frames(&self, start: u64, rows: usize) -> impl Iterator<Item = Result<(u64, Head)>> {
-        let (mut at, mut left) = (start, rows);
-        std::iter::from_fn(move || {
-            if left == 0 {
-                return None;
-            }
-            let found = self.head(at).map(|head| {
-                let here = at;
-                at += HEAD_BYTES as u64 + head.body_bytes(self.columns);
-                left = left.saturating_sub(head.rows as usize);
-                (here, head)
-            });
-            if found.is_err() {
-                left = 0;
-            }
-            Some(found)
-        })
-    }
-
-    fn head(&self, at: u64) -> Result<Head> {
-        let bytes = self.bytes(at, HEAD_BYTES)?;
-        let head = bytes.first_chunk().and_then(Head::parse).filter(|head| head.rows > 0);
-        head.ok_or_else(|| Error::Internal(format!("the journal has no batch at {at}")))
-    }
-
-    fn bad_in(&self, at: u64, head: &Head) -> Result<Vec<BadRow>> {
-        if head.bad_bytes == 0 {
-            return Ok(Vec::new());
+    /// The next batch, when it is there; `None` where no more will come.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Internal`] where the journal is not what was appended to it.
+    pub(in crate::annotate) fn next(&mut self) -> Result<Option<Batch>> {
+        if self.at == self.end {
+            let start = Instant::now();
+            self.end = self.watermark.wait(self.at + AWAITED_BYTES);
+            self.waited += start.elapsed();
         }
-        let from = at + HEAD_BYTES as u64 + head.column_bytes() * self.columns as u64;
-        let bytes = self.bytes(from, head.bad_bytes as usize)?;
-        frame::bad_rows(&bytes).ok_or_else(|| Error::Internal(format!("the journal's bad rows at {from}")))
+        if self.at == self.end {
+            return Ok(None);
+        }
+        let damaged = || Error::Internal(format!("the journal has no batch at {}", self.at));
+        let mut head = [0; HEAD_BYTES];
+        self.read(&mut head, self.at)?;
+        let bytes = Head::parse(&head).ok_or_else(damaged)?.body_bytes(self.columns);
+        let end = self.at + HEAD_BYTES as u64 + bytes;
+        if end > self.end {
+            return Err(damaged());
+        }
+        let mut body = vec![0; bytes as usize];
+        self.read(&mut body, self.at + HEAD_BYTES as u64)?;
+        let batch = frame::decode(&head, &body, self.columns).filter(|batch| batch.rows > 0);
+        let batch = batch.ok_or_else(damaged)?;
+        self.at = end;
+        Ok(Some(batch))
     }
 
-    fn bytes(&self, at: u64, length: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        read_exact_at(&self.file, &mut bytes, at)
-            .map_err(|e| Error::io(Place::file(self.path.display()), "read", e))?;
-        Ok(bytes)
+    /// The time that was spent waiting for batches.
+    pub(in crate::annotate) fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    fn read(&self, bytes: &mut [u8], at: u64) -> Result<()> {
+        let failed = |e| Error::io(Place::file(self.path.display()), "read", e);
+        read_exact_at(&self.file, bytes, at).map_err(failed)
+    }
+}
+
+impl Drop for Reader {
+    /// The computation ends, too, where its results are no longer written.
+    fn drop(&mut self) {
+        self.watermark.abandon();
     }
 }

@@ -43,7 +43,7 @@ fn full(output: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn what_was_written_is_read_back_by_column() {
+fn what_was_written_is_read_back_while_it_grows() {
     let folder = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&folder.path().join("out"), false).unwrap();
     let [first, second, third] = &batches()[..] else { panic!("three batches") };
@@ -56,16 +56,35 @@ fn what_was_written_is_read_back_by_column() {
     journal.append(third).unwrap();
     assert_eq!(journal.complete_row_groups(), 4);
 
-    let reader = journal.reader();
-    let column = |group: usize, column, shift| -> Vec<Option<f32>> {
-        let pieces = reader.column(journal.start(group), ROWS[group], column, shift);
-        pieces.flat_map(|piece| piece.unwrap().iter().collect::<Vec<_>>()).collect()
-    };
-    assert_eq!(column(0, 1, 0.0), [None, Some(101.0), None, Some(103.0), Some(100.0)]);
-    assert_eq!(column(1, 0, 0.0), []);
-    assert_eq!(column(2, 0, -0.5), [Some(19.5), Some(20.5), Some(21.5)]);
-    let bad: Vec<_> = reader.bad(journal.start(0), 5).map(Result::unwrap).collect();
-    assert_eq!(bad, [(0, first.bad.clone()), (4, vec![])]);
+    let mut resumed = journal.reader();
+    drop(journal.end_of_batches());
+    let read: Vec<Batch> = std::iter::from_fn(|| resumed.next().unwrap()).collect();
+    assert_eq!(read, batches());
+}
+
+#[test]
+fn a_reader_waits_for_batches_and_for_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&folder.path().join("out"), false).unwrap();
+    let mut reader = journal.reader();
+    let read = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| std::iter::from_fn(|| reader.next().unwrap()).collect::<Vec<_>>());
+        let end = journal.end_of_batches();
+        batches().iter().for_each(|batch| journal.append(batch).unwrap());
+        drop(end);
+        reading.join().unwrap()
+    });
+    assert_eq!(read, batches());
+}
+
+#[test]
+fn a_journal_that_nobody_reads_any_more_takes_no_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&folder.path().join("out"), false).unwrap();
+    let [first, second, _] = &batches()[..] else { panic!("three batches") };
+    journal.append(first).unwrap();
+    drop(journal.reader());
+    assert!(journal.append(second).unwrap_err().to_string().contains("splice thread"));
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn add(path: &Path, keys: &EncryptionKeys) -> Result<PathBuf> {
     for group in 0..input.metadata().num_row_groups() {
         let rows = input.rows_in(group);
         let values = Float32Array::from_iter_values((row..row + rows).map(|row| row as f32));
-        writer.row_group(group, [[values]])?;
+        writer.row_group(group, |new| new.append(&[Arc::new(values)]))?;
         row += rows;
     }
     writer.set_key_value("k", "w".to_owned());

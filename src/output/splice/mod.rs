@@ -17,7 +17,6 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::Array;
 use arrow::datatypes::Field;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -28,19 +27,18 @@ use parquet::schema::types::SchemaDescPtr;
 use crate::error::{Place, Result};
 use crate::parquet_file::{Checksums, Input, catch_panics};
 use crate::storage::block_writer::BlockWriter;
-use crate::storage::{SourceFile, Staged, io_errors};
+use crate::storage::{SourceFile, Staged, io_errors, temporary_folder};
 
 use self::chunk::{Chunk, is_ordered, offset, portable};
 use self::footer::SplicedRowGroup;
 use self::new_columns::NewColumnEncoder;
+use super::appended_columns::{AppendedColumns, extended_schema};
 use super::output_file::{OutputFile, check_row_groups};
 use super::row_group_error::RowGroupError;
 
 mod chunk;
 mod footer;
 mod new_columns;
-
-pub(super) use self::new_columns::{append_columns, extended_schema, statistics_level, writable};
 
 /// Writes a copy of an input with more columns, row group by row group.
 pub struct SpliceWriter {
@@ -63,11 +61,12 @@ impl SpliceWriter {
     /// [`Error::Io`](crate::Error::Io).
     pub fn new(input: &Input, staged: Staged, new_fields: &[Field], key_values: &[KeyValue]) -> Result<Self> {
         check_row_groups(input)?;
+        let spill_folder = temporary_folder(staged.path());
         let (file, mut out) = OutputFile::create(input, staged, new_fields, key_values)?;
         let parse = |error| io_errors::parquet(input.place(), "read", error);
         let schema = input.metadata().file_metadata().schema();
         let schema = extended_schema(schema, new_fields).map_err(parse)?;
-        let new_columns = NewColumnEncoder::new(input, new_fields).map_err(parse)?;
+        let new_columns = NewColumnEncoder::new(input, new_fields, &spill_folder).map_err(parse)?;
         // It stays in the block writer's memory: no write can fail yet.
         out.write_all(b"PAR1").map_err(|error| parse(error.into()))?;
         Ok(Self {
@@ -80,21 +79,20 @@ impl SpliceWriter {
         })
     }
 
-    /// Copies the next row group, `index`, and appends its new columns, each given as a sequence of
-    /// arrays.
+    /// Copies the next row group, `index`; `append` then appends the rows of its new columns.
     ///
     /// # Errors
     /// [`Error::Internal`](crate::Error::Internal) where row groups come out of order or
     /// the columns have another number of rows than the row group;
     /// [`Error::Io`](crate::Error::Io) and [`Error::BadData`](crate::Error::BadData) of
-    /// the input or the output.
-    pub fn row_group<P, C>(&mut self, index: usize, columns: C) -> Result<()>
-    where
-        C: IntoIterator<Item = P>,
-        P: IntoIterator<Item: Array>,
-    {
+    /// the input or the output; those of `append`.
+    pub fn row_group(
+        &mut self,
+        index: usize,
+        append: impl FnOnce(&mut AppendedColumns) -> Result<()>,
+    ) -> Result<()> {
         self.file.check_next(index)?;
-        let spliced = self.splice(index, columns).map_err(|error| {
+        let spliced = self.splice(index, append).map_err(|error| {
             // Reading and writing fail through the same calls; the block writer has recorded
             // whether it was a write.
             let read = Place { row_group: Some(index), ..self.file.input().place() };
@@ -127,15 +125,11 @@ impl SpliceWriter {
         self.file.commit(written)
     }
 
-    fn splice<P, C>(
+    fn splice(
         &mut self,
         index: usize,
-        columns: C,
-    ) -> std::result::Result<SplicedRowGroup, RowGroupError>
-    where
-        C: IntoIterator<Item = P>,
-        P: IntoIterator<Item: Array>,
-    {
+        append: impl FnOnce(&mut AppendedColumns) -> Result<()>,
+    ) -> std::result::Result<SplicedRowGroup, RowGroupError> {
         let mismatch = |what: &str| RowGroupError::Mismatch(what.to_owned());
         let metadata = Arc::clone(self.file.input().metadata());
         let group = metadata.row_group(index);
@@ -145,7 +139,9 @@ impl SpliceWriter {
         for position in 0..group.num_columns() {
             chunks.push(catch_panics(|| self.copy(index, position))?);
         }
-        chunks.extend(self.new_columns.encode(&mut self.out, columns, rows, ordinal)?);
+        let mut columns = self.new_columns.begin(ordinal, self.file.place().row_group(index))?;
+        append(&mut columns)?;
+        chunks.extend(self.new_columns.finish(&mut self.out, columns, rows, ordinal)?);
         for chunk in &mut chunks {
             chunk.write_bloom_filter(&mut self.out)?;
         }

@@ -14,6 +14,8 @@ use parquet::file::properties::{
 };
 use tempfile::TempDir;
 
+use crate::error::Error;
+
 use super::*;
 
 const ROWS: usize = 1000;
@@ -53,6 +55,11 @@ fn computed(rows: std::ops::Range<usize>, c: usize) -> Float32Array {
     rows.map(|i| (i % 7 != 3).then_some((i * (c + 1)) as f32)).collect()
 }
 
+/// The new columns of these rows.
+fn columns(rows: std::ops::Range<usize>) -> Vec<ArrayRef> {
+    (0..2).map(|c| Arc::new(computed(rows.clone(), c)) as ArrayRef).collect()
+}
+
 fn splice(path: &Path, key_values: &[KeyValue]) -> Result<PathBuf> {
     let input = Input::open(path)?;
     let output = path.with_file_name("out.parquet");
@@ -60,8 +67,11 @@ fn splice(path: &Path, key_values: &[KeyValue]) -> Result<PathBuf> {
     let mut row = 0;
     for group in 0..input.metadata().num_row_groups() {
         let rows = input.rows_in(group);
-        let pieces = |c| [computed(row..row + rows / 3, c), computed(row + rows / 3..row + rows, c)];
-        writer.row_group(group, (0..2).map(pieces))?;
+        let third = row + rows / 3;
+        writer.row_group(group, |new| {
+            new.append(&columns(row..third))?;
+            new.append(&columns(third..row + rows))
+        })?;
         row += rows;
     }
     writer.finish()?;
@@ -181,19 +191,23 @@ fn nothing_appears_unless_all_is_written() {
     let output = folder.path().join("out");
     let writer =
         || SpliceWriter::new(&input, Staged::create(&output, false).unwrap(), &fields(), &[]).unwrap();
-    let columns = |rows: usize| (0..2).map(move |c| [computed(0..rows, c)]);
-
+    let write = |writer: &mut SpliceWriter, group, rows: usize| {
+        writer.row_group(group, |new| new.append(&columns(0..rows)))
+    };
     assert_eq!(writer().finish().unwrap_err().exit_code(), 70);
-    assert_eq!(writer().row_group(1, columns(GROUP)).unwrap_err().exit_code(), 70);
-    assert_eq!(writer().row_group(0, columns(GROUP - 1)).unwrap_err().exit_code(), 70);
-    assert_eq!(writer().row_group(0, columns(GROUP).take(1)).unwrap_err().exit_code(), 70);
+    assert_eq!(write(&mut writer(), 1, GROUP).unwrap_err().exit_code(), 70);
+    assert_eq!(write(&mut writer(), 0, GROUP - 1).unwrap_err().exit_code(), 70);
+    let too_few = writer().row_group(0, |new| new.append(&columns(0..GROUP)[..1]));
+    assert_eq!(too_few.unwrap_err().exit_code(), 70);
+    let failed = writer().row_group(0, |_| Err(Error::Interrupted));
+    assert_eq!(failed.unwrap_err().exit_code(), 75);
 
     // The input shrinks while it is read.
     let mut shrunk = writer();
-    shrunk.row_group(0, columns(GROUP)).unwrap();
+    write(&mut shrunk, 0, GROUP).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(100).unwrap();
-    let error = shrunk.row_group(1, columns(GROUP)).unwrap_err();
+    let error = write(&mut shrunk, 1, GROUP).unwrap_err();
     assert!(error.to_string().contains("in.parquet, row group 1"), "{error}");
     drop(shrunk);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -207,7 +221,7 @@ fn an_input_that_was_changed_is_noticed_at_the_end() {
     let mut writer = SpliceWriter::new(&input, staged, &fields(), &[]).unwrap();
     for group in 0..4 {
         let rows = input.rows_in(group);
-        writer.row_group(group, (0..2).map(|c| [computed(0..rows, c)])).unwrap();
+        writer.row_group(group, |new| new.append(&columns(0..rows))).unwrap();
     }
     let modified = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_modified(modified).unwrap();

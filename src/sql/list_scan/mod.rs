@@ -155,13 +155,20 @@ mod tests {
 
     #[test]
     fn no_row_is_of_two_files() {
+        for columns in ["t, x", "t"] {
+            no_row_of_two_files(columns);
+        }
+    }
+
+    /// Replaces a file while these of its columns are read.
+    fn no_row_of_two_files(columns: &str) {
         let dir = tempfile::tempdir().unwrap();
         let [path, other] = ["t.parquet", "other.parquet"].map(|name| dir.path().join(name));
         write(&path, 1);
         write(&other, 2);
         let context =
             context(&SqlOptions { threads: NonZeroUsize::new(1), ..SqlOptions::default() }).unwrap();
-        let query = format!("SELECT t, x FROM '{}' LIMIT {}", path.display(), ROWS - 1);
+        let query = format!("SELECT {columns} FROM '{}' LIMIT {}", path.display(), ROWS - 1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut batches = context.sql(&query).await.unwrap().execute_stream().await.unwrap();
@@ -171,8 +178,11 @@ mod tests {
                 match batches.next().await.unwrap() {
                     Ok(batch) => {
                         let t = batch.column(0).as_primitive::<Int64Type>();
-                        let x = batch.column(1).as_list::<i32>().values().as_primitive::<Float32Type>();
-                        assert!(t.iter().all(|t| t == Some(1)) && x.iter().all(|x| x == Some(1.0)), "{read}");
+                        assert!(t.iter().all(|t| t == Some(1)), "{columns}: {read}");
+                        if let Some(x) = batch.column_by_name("x") {
+                            let x = x.as_list::<i32>().values().as_primitive::<Float32Type>();
+                            assert!(x.iter().all(|x| x == Some(1.0)), "{read}");
+                        }
                         read += batch.num_rows();
                     }
                     Err(error) => break convert_error(error, ""),
@@ -181,8 +191,8 @@ mod tests {
                     std::fs::rename(from, to).unwrap();
                 }
             };
-            assert_eq!(error.exit_code(), 75, "{error}");
-            assert!(read > 0 && read < ROWS - 1);
+            assert_eq!(error.exit_code(), 75, "{columns}: {error}");
+            assert!(read > 0 && read < ROWS - 1, "{columns}: {read}");
         });
     }
 }
