@@ -8,6 +8,8 @@
 mod accuracy;
 mod accuracy_picture;
 mod bed;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod end_to_end;
 mod folds;
 mod forms;
@@ -17,7 +19,7 @@ mod peers;
 mod writer;
 
 /// The name of each question, and what asks it.
-const QUESTIONS: [(&str, fn()); 8] = [
+const QUESTIONS: &[(&str, fn())] = &[
     ("models", models::ask),
     ("end-to-end", end_to_end::ask),
     ("writer", writer::ask),
@@ -26,6 +28,8 @@ const QUESTIONS: [(&str, fn()); 8] = [
     ("peers", peers::ask),
     ("accuracy", accuracy::ask),
     ("folds", folds::ask),
+    #[cfg(feature = "cluster")]
+    ("cluster", cluster::ask),
 ];
 
 fn main() {
