@@ -6,11 +6,9 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use schemars::JsonSchema;
-use serde::Serialize;
 
-use crate::annotate::{Adjust, AnnotateOptions, BadFiles, Plan, Progress, Run, Summary, Totals};
-use crate::bundle::{Bundle, Class};
+use crate::annotate::{Adjust, AnnotateOptions, Plan, Progress, Run, Summary};
+use crate::bundle::Bundle;
 #[cfg(feature = "cluster")]
 use crate::config::ClusterArgs;
 use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
@@ -21,8 +19,10 @@ use crate::storage::{Destinations, FileKind, FilePair, Files, is_stdio, join_pat
 use crate::telemetry::Telemetry;
 
 #[cfg(feature = "cluster")]
-use super::annotate_cluster;
-use super::annotate_texts::{log_summary, log_totals, plan_text};
+use super::annotate_cluster::ClusterWork;
+pub(super) use super::annotate_outcome::Outcome;
+use super::annotate_outcome::check_bad_files;
+use super::annotate_texts::{log_summary, plan_text};
 use super::output;
 use super::progress::ProgressBar;
 
@@ -83,54 +83,6 @@ pub(super) struct AnnotateArgs {
     pub(super) cluster: ClusterArgs,
 }
 
-/// The summary of annotating.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum Outcome {
-    /// One file or stream.
-    One(Box<Summary>),
-    /// Several files, or a share of them.
-    Many(Box<Totals>),
-}
-
-impl Outcome {
-    /// Whether there was nothing to compute.
-    pub(super) fn had_nothing_to_do(&self) -> bool {
-        let is_skipped = match self {
-            Self::One(summary) => summary.skipped,
-            Self::Many(totals) => totals.skipped_files + totals.bad_files.len() == totals.files,
-        };
-        is_skipped || self.rows() == 0
-    }
-
-    /// Rows of all files, computed by this run or an earlier one.
-    pub(super) fn rows(&self) -> u64 {
-        match self {
-            Self::One(summary) => summary.rows,
-            Self::Many(totals) => totals.rows,
-        }
-    }
-
-    /// Enforces `--on-bad-file`.
-    ///
-    /// # Errors
-    /// As for [`BadFiles::check`].
-    pub(super) fn check_bad_files(&self, settings: &AnnotateSettings) -> Result<()> {
-        match self {
-            Self::One(_) => Ok(()),
-            Self::Many(totals) => check_bad_files(&totals.bad_files, totals.files, settings),
-        }
-    }
-
-    /// Logs the summary of a run with these classes.
-    pub(super) fn log(&self, classes: &[Class]) {
-        match self {
-            Self::One(summary) => log_summary(summary, classes),
-            Self::Many(totals) => log_totals(totals, classes),
-        }
-    }
-}
-
 /// Runs `lsmi-etl annotate` and returns the exit code.
 pub(super) fn run(args: &AnnotateArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<ExitCode> {
     if args.dry_run {
@@ -160,10 +112,6 @@ pub(super) fn check_planned(plan: &Plan, settings: &AnnotateSettings) -> Result<
     check_bad_files(&plan.bad_files, plan.files as usize, settings)
 }
 
-fn check_bad_files(bad: &BadFiles, of: usize, settings: &AnnotateSettings) -> Result<()> {
-    bad.check(of, settings.on_bad_file, settings.files_per_job.is_some())
-}
-
 /// The exit code of a successful run.
 pub(super) fn exit_code(if_nothing: Option<IfNothing>, nothing_to_do: bool) -> ExitCode {
     let skip = nothing_to_do && if_nothing == Some(IfNothing::Exit99);
@@ -174,8 +122,8 @@ pub(super) fn exit_code(if_nothing: Option<IfNothing>, nothing_to_do: bool) -> E
 /// metrics.
 #[derive(Clone, Copy)]
 pub(super) struct Observers<'a> {
-    pub(super) bar: &'a ProgressBar<'a>,
-    pub(super) progress: &'a dyn Progress,
+    bar: &'a ProgressBar<'a>,
+    progress: &'a dyn Progress,
 }
 
 /// Runs work with a progress bar, and with metrics where a metrics file or an exporter is
@@ -211,7 +159,8 @@ pub(super) fn annotate(
 ) -> Result<Option<Outcome>> {
     #[cfg(feature = "cluster")]
     if let (Some(address), Some(files)) = (args.cluster.address(), &files) {
-        return annotate_cluster::annotate(args, address, files, observers, stop).map(Some);
+        let work = ClusterWork { settings: &args.settings, engine: &args.engine, address, files };
+        return work.annotate(observers.bar, observers.progress, stop).map(Some);
     }
     let (bundle, engine, options) = prepare(args)?;
     let run = Run::new(&bundle, &engine, &options, observers.progress, stop);

@@ -5,76 +5,87 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use crate::annotate::{BadFiles, FileResult, FilesOutcome, Totals};
+use crate::annotate::{BadFiles, FileResult, FilesOutcome, Progress, Totals};
 use crate::cluster::{self, AnnotateJob, ClusterAddress, ClusterClient, ClusterOutcome, EngineRequest};
+use crate::config::{AnnotateSettings, EngineArgs};
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
 use crate::storage::{Files, is_url};
 
-use super::annotate::{AnnotateArgs, Observers, Outcome};
+use super::annotate_outcome::Outcome;
 use super::annotate_texts::log_summary;
 use super::progress::ProgressBar;
 
-/// Annotates files by a cluster.
-///
-/// # Errors
-/// As for [`cluster::annotate`]; the first error of a file that is not about its content.
-pub(super) fn annotate(
-    args: &AnnotateArgs,
-    address: &ClusterAddress,
-    files: &Files,
-    observers: Observers<'_>,
-    stop: &AtomicBool,
-) -> Result<Outcome> {
-    let start = Instant::now();
-    let (settings, engine) = (&args.settings, args.engine.options());
-    let bundle = open_bundle(&settings.bundle)?;
-    let keys = settings.parquet_keys.as_deref();
-    let job = AnnotateJob::new(&bundle, &settings.options()?, keys, EngineRequest::of(&engine))?;
-    tracing::info!("cluster: {address}, {} files", files.pairs().len());
-    let outputs = OutputCount::of(files);
-    let waiting = || outputs.show(observers.bar);
-    let client =
-        ClusterClient { engine: &engine, find_engine: &|| args.engine.find(), waiting: &waiting, stop };
-    let done = cluster::annotate(address, &job, &bundle, files, &client);
-    observers.bar.finish();
-    let ClusterOutcome { results, engine, cluster } = done?;
+/// Files for a cluster.
+pub(super) struct ClusterWork<'a> {
+    pub(super) settings: &'a AnnotateSettings,
+    pub(super) engine: &'a EngineArgs,
+    pub(super) address: &'a ClusterAddress,
+    pub(super) files: &'a Files,
+}
 
-    let is_one = files.is_file() && settings.files_per_job.is_none();
-    let (mut summaries, mut bad, mut first_error) = (Vec::new(), BadFiles::default(), None);
-    for result in results {
-        match result {
-            Ok(FileResult::Done(summary)) => {
-                observers.progress.end(&summary);
-                if !is_one {
-                    log_summary(&summary, bundle.classes());
+impl ClusterWork<'_> {
+    /// Annotates the files.
+    ///
+    /// # Errors
+    /// As for [`cluster::annotate`]; the first error of a file that is not about its content.
+    pub(super) fn annotate(
+        &self,
+        bar: &ProgressBar<'_>,
+        progress: &dyn Progress,
+        stop: &AtomicBool,
+    ) -> Result<Outcome> {
+        let start = Instant::now();
+        let Self { settings, address, files, .. } = *self;
+        let engine = self.engine.options();
+        let bundle = open_bundle(&settings.bundle)?;
+        let keys = settings.parquet_keys.as_deref();
+        let job = AnnotateJob::new(&bundle, &settings.options()?, keys, EngineRequest::of(&engine))?;
+        tracing::info!("cluster: {address}, {} files", files.pairs().len());
+        let outputs = OutputCount::of(files);
+        let waiting = || outputs.show(bar);
+        let client =
+            ClusterClient { engine: &engine, find_engine: &|| self.engine.find(), waiting: &waiting, stop };
+        let done = cluster::annotate(address, &job, &bundle, files, &client);
+        bar.finish();
+        let ClusterOutcome { results, engine, cluster } = done?;
+
+        let is_one = files.is_file() && settings.files_per_job.is_none();
+        let (mut summaries, mut bad, mut first_error) = (Vec::new(), BadFiles::default(), None);
+        for result in results {
+            match result {
+                Ok(FileResult::Done(summary)) => {
+                    progress.end(&summary);
+                    if !is_one {
+                        log_summary(&summary, bundle.classes());
+                    }
+                    summaries.push(*summary);
                 }
-                summaries.push(*summary);
+                Ok(FileResult::Bad(file)) => {
+                    progress.bad(&file);
+                    bad.push(file);
+                }
+                Err(error) if first_error.is_none() => first_error = Some(error),
+                Err(error) => tracing::warn!("{error}"),
             }
-            Ok(FileResult::Bad(file)) => {
-                observers.progress.bad(&file);
-                bad.push(file);
-            }
-            Err(error) if first_error.is_none() => first_error = Some(error),
-            Err(error) => tracing::warn!("{error}"),
         }
-    }
-    if let Some(error) = first_error {
-        return Err(error);
-    }
-    if is_one {
-        let mut summary =
-            summaries.pop().ok_or_else(|| Error::Internal("a file without a result".to_owned()))?;
-        summary.cluster = Some(cluster);
-        let outcome = Outcome::One(Box::new(summary));
+        if let Some(error) = first_error {
+            return Err(error);
+        }
+        if is_one {
+            let mut summary =
+                summaries.pop().ok_or_else(|| Error::Internal("a file without a result".to_owned()))?;
+            summary.cluster = Some(cluster);
+            let outcome = Outcome::One(Box::new(summary));
+            outcome.log(bundle.classes());
+            return Ok(outcome);
+        }
+        let elapsed = start.elapsed();
+        let outcome = FilesOutcome { bad, adjustment: None, engine, elapsed, cluster: Some(cluster) };
+        let outcome = Outcome::Many(Box::new(Totals::of(files, &bundle, summaries.iter(), outcome)));
         outcome.log(bundle.classes());
-        return Ok(outcome);
+        Ok(outcome)
     }
-    let elapsed = start.elapsed();
-    let outcome = FilesOutcome { bad, adjustment: None, engine, elapsed, cluster: Some(cluster) };
-    let outcome = Outcome::Many(Box::new(Totals::of(files, &bundle, summaries.iter(), outcome)));
-    outcome.log(bundle.classes());
-    Ok(outcome)
 }
 
 /// The interval between two counts.

@@ -4,6 +4,7 @@
 mod annotate;
 #[cfg(feature = "cluster")]
 mod annotate_cluster;
+mod annotate_outcome;
 mod annotate_texts;
 mod bench;
 mod bundle;

@@ -23,7 +23,8 @@ use tonic::transport::Channel;
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
-use super::session::{MESSAGE_BYTES, config, physical_codec};
+use super::limits::MESSAGE_BYTES;
+use super::session::{config, physical_codec};
 
 /// The interval at which the state of a job is asked for.
 const POLL: Duration = Duration::from_millis(50);

@@ -17,7 +17,8 @@ use crate::error::{Error, Place, Result};
 use crate::threads::runtime;
 
 use super::address::HostPort;
-use super::session::{HEARTBEAT_SECONDS, MESSAGE_BYTES, executor_config, physical_codec};
+use super::limits::{HEARTBEAT_SECONDS, MESSAGE_BYTES};
+use super::session::{config, physical_codec};
 use super::stop::stopped;
 use super::unit_runner::UnitRunner;
 
@@ -129,6 +130,8 @@ pub(super) fn process_config(
     [port, grpc_port]: [u16; 2],
     work_dir: &Path,
 ) -> ExecutorProcessConfig {
+    // Tasks find the runner of units in their configuration.
+    let task = config().with_extension(Arc::clone(runner));
     ExecutorProcessConfig {
         bind_host: options.bind.ip().to_string(),
         external_host: options.advertise.clone(),
@@ -145,7 +148,7 @@ pub(super) fn process_config(
         grpc_max_encoding_message_size: MESSAGE_BYTES,
         executor_heartbeat_interval_seconds: HEARTBEAT_SECONDS,
         metric_collection_policy: ExecutorMetricCollectionPolicy::Off,
-        override_config_producer: Some(executor_config(runner)),
+        override_config_producer: Some(Arc::new(move || task.clone())),
         override_physical_codec: Some(physical_codec()),
         ..ExecutorProcessConfig::default()
     }

@@ -18,6 +18,7 @@ mod client;
 mod codec;
 mod executor;
 mod job;
+mod limits;
 mod local;
 mod partition;
 mod remote_error;

@@ -8,7 +8,7 @@ use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::arrow::array::RecordBatch;
 use futures::TryStreamExt;
 
-use super::session::MESSAGE_BYTES;
+use super::limits::MESSAGE_BYTES;
 
 /// Connections to executors: one each. One that has failed is not tried again.
 #[derive(Default)]

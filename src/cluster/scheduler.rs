@@ -16,7 +16,8 @@ use crate::error::{Error, Place, Result};
 use crate::threads::runtime;
 
 use super::attempt::MOST_ATTEMPTS;
-use super::session::{MESSAGE_BYTES, config, physical_codec};
+use super::limits::MESSAGE_BYTES;
+use super::session::{config, physical_codec};
 use super::stop::stopped;
 
 /// The seconds between two looks for executors that are gone.

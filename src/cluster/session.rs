@@ -2,20 +2,13 @@
 
 use std::sync::Arc;
 
-use ballista_core::ConfigProducer;
 use ballista_core::config::{BALLISTA_ADAPTIVE_PLANNER_ENABLED, BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK};
 use ballista_core::extension::SessionConfigExt;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 
 use super::codec::PlanCodec;
-use super::unit_runner::UnitRunner;
-
-/// The largest message: a plan with a bundle, or with a million units.
-pub(super) const MESSAGE_BYTES: u32 = 256 << 20;
-
-/// The seconds between two heartbeats of an executor.
-pub(super) const HEARTBEAT_SECONDS: u64 = 2;
+use super::limits::MESSAGE_BYTES;
 
 /// The codec of physical plans.
 pub(super) fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
@@ -31,10 +24,4 @@ pub(super) fn config() -> SessionConfig {
         .set_bool(BALLISTA_ADAPTIVE_PLANNER_ENABLED, false)
         // A unit is a partition, and a task has one.
         .set_usize(BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK, 1)
-}
-
-/// The configuration of tasks in an executor, which carries its runner of units.
-pub(super) fn executor_config(runner: &Arc<UnitRunner>) -> ConfigProducer {
-    let config = config().with_extension(Arc::clone(runner));
-    Arc::new(move || config.clone())
 }

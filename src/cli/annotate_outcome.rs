@@ -1,0 +1,67 @@
+//! What came of annotating, of one file or of several.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::annotate::{BadFiles, Summary, Totals};
+use crate::bundle::Class;
+use crate::config::AnnotateSettings;
+use crate::error::Result;
+
+use super::annotate_texts::{log_summary, log_totals};
+
+/// The summary of annotating.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Outcome {
+    /// One file or stream.
+    One(Box<Summary>),
+    /// Several files, or a share of them.
+    Many(Box<Totals>),
+}
+
+impl Outcome {
+    /// Whether there was nothing to compute.
+    pub(super) fn had_nothing_to_do(&self) -> bool {
+        let is_skipped = match self {
+            Self::One(summary) => summary.skipped,
+            Self::Many(totals) => totals.skipped_files + totals.bad_files.len() == totals.files,
+        };
+        is_skipped || self.rows() == 0
+    }
+
+    /// Rows of all files, computed by this run or an earlier one.
+    pub(super) fn rows(&self) -> u64 {
+        match self {
+            Self::One(summary) => summary.rows,
+            Self::Many(totals) => totals.rows,
+        }
+    }
+
+    /// Enforces `--on-bad-file`.
+    ///
+    /// # Errors
+    /// As for [`BadFiles::check`].
+    pub(super) fn check_bad_files(&self, settings: &AnnotateSettings) -> Result<()> {
+        match self {
+            Self::One(_) => Ok(()),
+            Self::Many(totals) => check_bad_files(&totals.bad_files, totals.files, settings),
+        }
+    }
+
+    /// Logs the summary of a run with these classes.
+    pub(super) fn log(&self, classes: &[Class]) {
+        match self {
+            Self::One(summary) => log_summary(summary, classes),
+            Self::Many(totals) => log_totals(totals, classes),
+        }
+    }
+}
+
+/// Enforces `--on-bad-file`.
+///
+/// # Errors
+/// As for [`BadFiles::check`].
+pub(super) fn check_bad_files(bad: &BadFiles, of: usize, settings: &AnnotateSettings) -> Result<()> {
+    bad.check(of, settings.on_bad_file, settings.files_per_job.is_some())
+}
