@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Cluster, DEADLINE, files, finish, run, start_scheduler, within};
+use super::{Cluster, DEADLINE, EXECUTOR_TIMEOUT, files, finish, run, start_scheduler, within};
 use crate::harness::files::{contents, listing};
 use crate::harness::{bundle, last_json, lsmi, must};
 
 /// A folder of files that take a while, and what one machine makes of it.
-struct Work {
+pub struct Work {
     folder: tempfile::TempDir,
-    input: PathBuf,
-    output: PathBuf,
+    pub input: PathBuf,
+    pub output: PathBuf,
 }
 
 impl Work {
-    fn new(count: usize, rows: usize) -> Self {
+    pub fn new(count: usize, rows: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (input, output) = (folder.path().join("in"), folder.path().join("out"));
         files(&input, count, rows);
@@ -27,7 +27,7 @@ impl Work {
     }
 
     /// Whether the outputs are those of one machine, and nothing is left beside them.
-    fn check(&self) {
+    pub fn check(&self) {
         assert_eq!(contents(&self.output), contents(&self.folder.path().join("one")));
         assert_eq!(listing(&self.output), listing(&self.input));
     }
@@ -42,7 +42,7 @@ impl Work {
     }
 }
 
-fn spawn(command: &mut Command) -> Child {
+pub fn spawn(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -87,7 +87,7 @@ fn without_its_scheduler_a_run_ends_and_the_next_does_what_is_left() {
     assert!(ran.stderr.contains("scheduler") && ran.stderr.contains("run again"), "{}", ran.stderr);
     // The executors find the scheduler again.
     let bind = cluster.address.clone();
-    cluster.scheduler = start_scheduler(&bind);
+    cluster.scheduler = start_scheduler(&bind, EXECUTOR_TIMEOUT);
     let ran = run(&mut cluster.annotate(&work.input, &work.output, &[]));
     assert_eq!(ran.code, 0, "{}\n{}", ran.stderr, cluster.scheduler.log());
     work.check();

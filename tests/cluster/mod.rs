@@ -4,6 +4,7 @@
 mod annotate;
 mod killed;
 mod many;
+mod random_kills;
 mod refused;
 
 use std::io::{BufRead, BufReader};
@@ -17,6 +18,9 @@ use crate::harness::{Ran, bundle, lsmi};
 
 /// The longest that a command may take.
 const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Seconds without a sign of life after which an executor is lost.
+const EXECUTOR_TIMEOUT: u16 = 6;
 
 /// A process whose log is read as it is written. It is killed when the value is dropped.
 struct Process {
@@ -104,7 +108,12 @@ struct Cluster {
 impl Cluster {
     /// A scheduler with this many executors of one slot.
     fn start(executors: usize) -> Self {
-        let scheduler = start_scheduler("127.0.0.1:0");
+        Self::with_executor_timeout(executors, EXECUTOR_TIMEOUT)
+    }
+
+    /// As [`Cluster::start`]; an executor is lost after so many seconds without a sign of life.
+    fn with_executor_timeout(executors: usize, seconds: u16) -> Self {
+        let scheduler = start_scheduler("127.0.0.1:0", seconds);
         let line = scheduler.says("scheduler listens on ");
         let address = line.split("listens on ").nth(1).unwrap().split(',').next().unwrap().to_owned();
         let mut cluster = Self { scheduler, executors: Vec::new(), address };
@@ -124,9 +133,17 @@ impl Cluster {
     }
 }
 
-fn start_scheduler(bind: &str) -> Process {
-    let args = ["cluster", "scheduler", "--executor-timeout", "6", "--bind", bind];
-    Process::start("scheduler", lsmi().args(args))
+fn start_scheduler(bind: &str, executor_timeout: u16) -> Process {
+    let mut command = lsmi();
+    command.args([
+        "cluster",
+        "scheduler",
+        "--executor-timeout",
+        &executor_timeout.to_string(),
+        "--bind",
+        bind,
+    ]);
+    Process::start("scheduler", &mut command)
 }
 
 /// `annotate INPUT OUTPUT --cluster ADDRESS` with the fitted bundle and more arguments.
