@@ -27,6 +27,8 @@ use super::unit::{self, Unit, UnitOutcome, UnitResult, rows_of};
 
 /// Threads of the client, which waits most of the time.
 const CLIENT_THREADS: usize = 2;
+/// Rounds in which no file is done, one after the other, after which the cluster counts as lost.
+const MOST_IDLE_ROUNDS: usize = 10;
 /// The time that the units of a local cluster have to stop after a signal.
 const LOCAL_UNITS_END: Duration = Duration::from_secs(1);
 
@@ -128,12 +130,14 @@ struct Work<'a> {
 /// one to take, and those whose outcome was lost with its executor, as long as others are done.
 async fn run_all(address: &HostPort, mut units: Vec<Unit>, work: &Work<'_>) -> Result<Vec<UnitOutcome>> {
     let mut done: Vec<UnitOutcome> = Vec::with_capacity(units.len());
+    let mut idle_rounds = 0;
     while !units.is_empty() {
         let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
         for outcome in run_round(address, &units, work).await? {
             match outcome.result {
                 UnitResult::Refused(reason) => refused.push(reason),
-                _ => {
+                UnitResult::BundleLost(_) => {}
+                UnitResult::File(_) | UnitResult::Failed(_) => {
                     known.insert(outcome.index);
                     done.push(outcome);
                 }
@@ -141,17 +145,20 @@ async fn run_all(address: &HostPort, mut units: Vec<Unit>, work: &Work<'_>) -> R
         }
         let sent = units.len();
         units.retain(|unit| !known.contains(&unit.index));
-        match (refused.first(), units.len()) {
-            (Some(reason), left) if left == sent && refused.len() == sent => {
+        let left = units.len();
+        idle_rounds = if left == sent { idle_rounds + 1 } else { 0 };
+        match refused.first() {
+            Some(reason) if refused.len() == sent => {
                 return Err(Error::Engine(format!("no executor can annotate {left} files: {reason}")));
             }
-            (None, left) if left == sent => {
-                let what = "the outcomes of all files are lost with their executors; what is done stays";
-                return Err(Error::Transient { place: Place::file(address), what: what.to_owned() });
+            _ if idle_rounds > MOST_IDLE_ROUNDS => {
+                let what =
+                    format!("executors are lost again and again; {left} files are left, the others stay");
+                return Err(Error::Transient { place: Place::file(address), what });
             }
-            (Some(reason), left) => tracing::warn!("{left} files are sent again: {reason}"),
-            (None, 0) => {}
-            (None, left) => tracing::warn!("{left} files are sent again, as their outcomes are lost"),
+            Some(reason) => tracing::warn!("{left} files are sent again: {reason}"),
+            None if left > 0 => tracing::warn!("{left} files are sent again, as executors were lost"),
+            None => {}
         }
     }
     Ok(done)
@@ -204,7 +211,7 @@ fn collect(files: &Files, mut outcomes: Vec<UnitOutcome>) -> Result<ClusterOutco
         results.push(match outcome.result {
             UnitResult::File(result) => Ok(as_given(pair, result)),
             UnitResult::Failed(error) => Err(error_as_given(pair, error.into())),
-            UnitResult::Refused(reason) => Err(Error::Engine(reason)),
+            UnitResult::Refused(reason) | UnitResult::BundleLost(reason) => Err(Error::Engine(reason)),
         });
     }
     if results.len() != files.pairs().len() {

@@ -1,6 +1,6 @@
 //! The executor: Ballista's, with our codec and a runner of units.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,7 +68,7 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
         }
     };
     let ports = free_ports(options.bind)?;
-    let host = options.advertise.clone().unwrap_or_else(|| options.bind.ip().to_string());
+    let host = options.advertise.clone().unwrap_or_else(|| host_of(options.bind.ip()));
     let name = format!("{host}:{}", ports[0]);
     let runner = UnitRunner::new(name.clone(), engine, &options.engine, options.slots);
     let runner = Arc::new(runner);
@@ -117,6 +117,14 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
     result
 }
 
+/// An address as the host of a URL.
+fn host_of(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
 /// A folder of results that is removed at the end.
 pub(super) fn temporary_folder() -> Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("lsmi-etl-executor-").tempdir();
@@ -133,7 +141,7 @@ pub(super) fn process_config(
     // Tasks find the runner of units in their configuration.
     let task = config().with_extension(Arc::clone(runner));
     ExecutorProcessConfig {
-        bind_host: options.bind.ip().to_string(),
+        bind_host: host_of(options.bind.ip()),
         external_host: options.advertise.clone(),
         port,
         grpc_port,

@@ -67,6 +67,8 @@ pub(super) enum UnitResult {
     Failed(RemoteError),
     /// The executor can't do it, for this reason.
     Refused(String),
+    /// The bundle that travels is gone with the executor that kept it.
+    BundleLost(String),
 }
 
 /// One column of encoded rows.

@@ -49,6 +49,14 @@ pub(super) struct UnitRunner {
     is_ending: AtomicBool,
 }
 
+/// Why an executor has no worker for a unit.
+enum NoWorker {
+    /// It can't do the job.
+    Refused(String),
+    /// The bundle that travels is gone.
+    BundleLost(String),
+}
+
 impl fmt::Debug for UnitRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnitRunner").field("name", &self.name).finish_non_exhaustive()
@@ -88,7 +96,11 @@ impl UnitRunner {
         }
         let result = match self.worker(job).await? {
             Ok(worker) => self.annotate(worker, unit, attempt).await?,
-            Err(reason) => self.refuse(reason).await,
+            Err(NoWorker::Refused(reason)) => self.refuse(reason).await,
+            Err(NoWorker::BundleLost(reason)) => {
+                tracing::warn!("{reason}");
+                UnitResult::BundleLost(reason)
+            }
         };
         let engine = self.engine.describe().to_string();
         Ok(UnitOutcome { index, executor: self.name.clone(), engine, attempts: attempt.number(), result })
@@ -120,22 +132,24 @@ impl UnitRunner {
     async fn worker(
         &self,
         encoded: &Arc<EncodedJob>,
-    ) -> DataFusionResult<std::result::Result<Worker, String>> {
+    ) -> DataFusionResult<std::result::Result<Worker, NoWorker>> {
         if let Some(idle) = self.take_idle(encoded) {
             return Ok(Ok(idle));
         }
         let job = match encoded.decode(&self.name) {
             Ok(job) => job,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return Ok(Err(NoWorker::Refused(reason))),
         };
         if let Some(reason) = job.refusal(&self.name, &self.engine, self.tf32) {
-            return Ok(Err(reason));
+            return Ok(Err(NoWorker::Refused(reason)));
         }
         let bundle = match self.bundle(&job.bundle, encoded.bundle_parts()).await? {
             Ok(bundle) => bundle,
-            Err(reason) => return Ok(Err(reason)),
+            Err(none) => return Ok(Err(none)),
         };
-        Ok(self.start(&job, encoded, bundle).map_err(|e| format!("executor {}: {e}", self.name)))
+        Ok(self
+            .start(&job, encoded, bundle)
+            .map_err(|e| NoWorker::Refused(format!("executor {}: {e}", self.name))))
     }
 
     fn start(&self, job: &AnnotateJob, encoded: &Arc<EncodedJob>, bundle: Arc<Bundle>) -> Result<Worker> {
@@ -163,7 +177,7 @@ impl UnitRunner {
         &self,
         wanted: &BundleReference,
         parts: Option<PartitionLocation>,
-    ) -> DataFusionResult<std::result::Result<Arc<Bundle>, String>> {
+    ) -> DataFusionResult<std::result::Result<Arc<Bundle>, NoWorker>> {
         let mut bundles = self.bundles.lock().await;
         if let Some(open) = bundles.iter().find(|bundle| bundle.digest() == wanted.sha256) {
             return Ok(Ok(Arc::clone(open)));
@@ -174,7 +188,8 @@ impl UnitRunner {
                 match fetched.and_then(|parts| bundle_parts::collect(&parts)) {
                     Ok(files) => Some(files),
                     Err(why) => {
-                        return Ok(Err(format!("executor {} has not the client's bundle: {why}", self.name)));
+                        let what = format!("executor {} does not get the client's bundle: {why}", self.name);
+                        return Ok(Err(NoWorker::BundleLost(what)));
                     }
                 }
             }
@@ -191,17 +206,18 @@ impl UnitRunner {
                 return Err(DataFusionError::IoError(std::io::Error::other(error.to_string())));
             }
             Err(error) => {
-                return Ok(Err(format!("executor {} has not the client's bundle: {error}", self.name)));
+                let what = format!("executor {} has not the client's bundle: {error}", self.name);
+                return Ok(Err(NoWorker::Refused(what)));
             }
         };
         if bundle.digest() != wanted.sha256 {
-            return Ok(Err(format!(
+            return Ok(Err(NoWorker::Refused(format!(
                 "executor {} finds another bundle at {} ({}) than the client ({})",
                 self.name,
                 wanted.place.display(),
                 bundle.digest(),
                 wanted.sha256
-            )));
+            ))));
         }
         let bundle = Arc::new(bundle);
         if bundles.len() >= KEPT_BUNDLES {
