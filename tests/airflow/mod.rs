@@ -116,7 +116,7 @@ pub fn python() -> &'static Path {
             shell.current_dir(repository()).args(["-c", &script]).env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
             wheel::compiled(|target| {
                 // The profile that is shipped takes half an hour.
-                shell.env("MATURIN_PEP517_ARGS", "--profile release --locked");
+                shell.env("MATURIN_PEP517_ARGS", wheel::build_arguments().join(" "));
                 must(wheel::cargo(&mut shell, target));
             });
             fs::create_dir(stamp).unwrap();

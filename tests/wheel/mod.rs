@@ -37,10 +37,20 @@ pub fn cargo<'c>(command: &'c mut Command, target: &Path) -> &'c mut Command {
     command.env("CARGO_TARGET_DIR", target)
 }
 
+/// Arguments of maturin: the profile and the features of the program under test. With others nearly all
+/// dependencies would be compiled once more.
+pub fn build_arguments() -> Vec<&'static str> {
+    let mut arguments = vec!["--profile", "release", "--locked"];
+    if cfg!(feature = "cluster") {
+        arguments.extend(["--features", "cluster"]);
+    }
+    arguments
+}
+
 /// Builds the wheel.
 fn wheel(out: &Path) -> PathBuf {
     let mut maturin = Command::new(tools().with_file_name("maturin"));
-    maturin.current_dir(repository()).args(["build", "--profile", "release", "--locked", "--out"]).arg(out);
+    maturin.current_dir(repository()).arg("build").args(build_arguments()).arg("--out").arg(out);
     compiled(|target| drop(must(cargo(&mut maturin, target))));
     let built = out.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     let [wheel] = &built[..] else { panic!("not one wheel: {built:?}") };
