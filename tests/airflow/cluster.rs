@@ -4,7 +4,6 @@ use std::fs;
 
 use super::Airflow;
 use super::examples::gaussian;
-use crate::harness::lsmi;
 
 #[test]
 fn tasks_give_their_files_to_a_cluster() {
@@ -15,13 +14,7 @@ fn tasks_give_their_files_to_a_cluster() {
     }
     let pipeline = "input = 'raw'\noutput = 'again'\n[annotate]\nbundle = 'bundle'\n";
     fs::write(data.join("pipeline.toml"), pipeline).unwrap();
-    let ran =
-        crate::harness::run(airflow.command().env("LSMI_CLUSTER_PROGRAM", lsmi().get_program()).args([
-            "dags",
-            "test",
-            "cluster",
-            "2026-02-01",
-        ]));
+    let ran = airflow.test("cluster", "2026-02-01");
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     let state = airflow.state("cluster");
     assert_eq!(state.tasks(), [("annotate", "success", 1), ("run", "success", 1)]);

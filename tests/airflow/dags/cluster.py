@@ -9,8 +9,6 @@ from airflow.sdk import DAG
 from airflow_provider_lsmi_etl.operators import LsmiAnnotateOperator, LsmiRunOperator
 
 DATA = os.environ["LSMI_DATA"]
-# The program of the wheel is built without the feature.
-PROGRAM = os.environ.get("LSMI_CLUSTER_PROGRAM", "lsmi-etl")
 
 with DAG("cluster", schedule=None, start_date=datetime(2026, 1, 1)):
     annotate = LsmiAnnotateOperator(
@@ -19,9 +17,6 @@ with DAG("cluster", schedule=None, start_date=datetime(2026, 1, 1)):
         output_path=f"{DATA}/annotated",
         bundle=f"{DATA}/bundle",
         cluster="{{ 'local:2' }}",
-        executable=PROGRAM,
     )
-    run = LsmiRunOperator(
-        task_id="run", pipeline=f"{DATA}/pipeline.toml", cwd=DATA, cluster="local:1", executable=PROGRAM
-    )
+    run = LsmiRunOperator(task_id="run", pipeline=f"{DATA}/pipeline.toml", cwd=DATA, cluster="local:1")
     annotate >> run
