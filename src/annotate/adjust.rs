@@ -106,7 +106,7 @@ impl Run<'_> {
             drop(Staged::create(rejects, self.options.overwrite)?);
         }
         self.begin(job.input.place().file, Some(job.input.rows()), resumed.rows);
-        if let Err(error) = computation.run() {
+        if let Err(error) = computation.run().and_then(|()| computation.check_share()) {
             return Err(computation.or_cause(error)?);
         }
         let computed = Some(MeasuringPass { resumed, elapsed: start.elapsed() });

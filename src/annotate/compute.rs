@@ -1,6 +1,7 @@
 //! The job and the computation of one file: its identity, by which finished work is
 //! recognised, and the pass of its rows through the workers into the journal.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::storage::create_parent_folder;
 use super::bad_rows::BadRowPolicy;
 use super::batch_size::Sessions;
 use super::file_tasks::FileTasks;
-use super::journal::Journal;
+use super::journal::{Journal, JournalKey};
 use super::progress::Stage;
 use super::row_origin::{Groups, RowOrigin};
 use super::row_stats::RowStats;
@@ -32,6 +33,8 @@ pub(super) struct FilePaths<'a> {
     pub(super) rejects: Option<&'a Path>,
     /// Whether folders of the outputs are created.
     pub(super) creates_folders: bool,
+    /// Whether a journal is this run's own and resumed, whatever the options say.
+    pub(super) resumes_own: bool,
 }
 
 /// An open input, the columns to compute, and the identity of that work.
@@ -80,6 +83,11 @@ impl<'a> FileJob<'a> {
         }
     }
 
+    /// The journal of its output.
+    pub(super) fn journal_key(&self) -> JournalKey<'a> {
+        JournalKey::of(self.paths.output).waiting(self.run.lock_patience())
+    }
+
     /// Creates the folders of the outputs where that is asked for. An input without the columns
     /// leaves no folder.
     ///
@@ -97,7 +105,7 @@ impl<'a> FileJob<'a> {
     /// The summary of a file that is done. Removes the journal of a run that was killed after it
     /// had renamed its output.
     pub(super) fn skipped(&self) -> Summary {
-        Journal::discard(self.paths.output, &self.identity);
+        Journal::discard(&self.journal_key(), &self.identity);
         let (rows, elapsed) = (self.input.rows(), self.start.elapsed());
         self.summary(Outcome { rows, skipped: true, elapsed, ..Outcome::default() })
     }
@@ -107,7 +115,7 @@ impl<'a> FileJob<'a> {
     pub(super) fn discard_journal(run: &Run<'_>, paths: FilePaths<'_>) {
         // An input that can't be opened has no journal.
         if let Ok(job) = FileJob::open(run, paths) {
-            Journal::discard(paths.output, &job.identity);
+            Journal::discard(&job.journal_key(), &job.identity);
         }
     }
 
@@ -131,9 +139,11 @@ pub(super) enum PageChecks {
     WhileCopying,
 }
 
-/// The computation of one file: its journal, and the policy for its bad rows.
+/// The computation of the rows of one file: their journal, and the policy for bad rows.
 pub(super) struct FileComputation<'a> {
     job: &'a FileJob<'a>,
+    /// All row groups, or those of a part.
+    row_groups: Range<usize>,
     source: Source,
     batch_rows: usize,
     /// The sessions that were loaded to tune the batch.
@@ -144,30 +154,47 @@ pub(super) struct FileComputation<'a> {
 }
 
 impl<'a> FileComputation<'a> {
-    /// Opens the journal and counts its rows.
+    /// Opens the journal of the file and counts its rows.
     ///
     /// # Errors
     /// As for [`FileJob::source`] and [`Journal::open`].
     pub(super) fn begin(job: &'a FileJob<'a>, restart: bool, checks: PageChecks) -> Result<Self> {
+        let all = 0..job.input.metadata().num_row_groups();
+        Self::of_row_groups(job, &job.journal_key(), all, restart, checks)
+    }
+
+    /// As [`Self::begin`], for these row groups of the file and a journal of this key.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    pub(super) fn of_row_groups(
+        job: &'a FileJob<'a>,
+        key: &JournalKey<'_>,
+        row_groups: Range<usize>,
+        restart: bool,
+        checks: PageChecks,
+    ) -> Result<Self> {
         let (run, input) = (job.run, &job.input);
         let source = job.source(checks)?;
         let columns = job.computed().len();
         let origin = RowOrigin { place: input.place(), groups: Groups::OfFile };
         let mut policy = BadRowPolicy::new(run.options, source.roles(), origin, columns);
-        let rows = (0..input.metadata().num_row_groups()).map(|row_group| input.rows_in(row_group));
+        // To the journal of a part the other row groups are empty.
+        let rows_in = |row_group| if row_groups.contains(&row_group) { input.rows_in(row_group) } else { 0 };
+        let rows: Vec<usize> = (0..input.metadata().num_row_groups()).map(rows_in).collect();
         let mut sessions = None;
         let batch_rows = || {
-            let (batch_rows, loaded) = run.choose_batch(input.rows())?;
+            let (batch_rows, loaded) = run.choose_batch(rows.iter().sum::<usize>() as u64)?;
             sessions = loaded;
             Ok(batch_rows)
         };
         let replay = |batch: &_| policy.take(batch).map(drop);
-        let journal =
-            Journal::open(job.paths.output, &job.identity, rows.collect(), batch_rows, restart, replay)?;
+        let journal = Journal::open(key, &job.identity, rows.clone(), batch_rows, restart, replay)?;
         let rows = policy.row_stats().fates().rows();
-        let row_groups = if rows == 0 { 0 } else { journal.complete_row_groups() };
-        let resumed = ResumedWork { rows, row_groups };
-        Ok(Self { job, source, batch_rows: journal.batch_rows(), sessions, journal, policy, resumed })
+        let complete = if rows == 0 { 0 } else { journal.complete_row_groups() };
+        let resumed = ResumedWork { rows, row_groups: complete };
+        let batch_rows = journal.batch_rows();
+        Ok(Self { job, row_groups, source, batch_rows, sessions, journal, policy, resumed })
     }
 
     /// Says that the embeddings of the rows which the journal lacks are read by the models and by the copy.
@@ -182,12 +209,12 @@ impl<'a> FileComputation<'a> {
     /// # Errors
     /// Of reading, evaluating and writing the journal.
     pub(super) fn run(&mut self) -> Result<()> {
-        let (run, from) = (self.job.run, self.journal.next());
-        if from.row_group < self.job.input.metadata().num_row_groups() {
+        let (run, from, end) = (self.job.run, self.journal.next(), self.row_groups.end);
+        if from.row_group < end {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
             let constants = run.constants(self.job.computed());
             let read_ahead = ReadAhead::new(sessions.len(), run.limit_bytes());
-            let mut tasks = FileTasks::new(&self.source, self.batch_rows, from, &read_ahead);
+            let mut tasks = FileTasks::new(&self.source, self.batch_rows, from, end, &read_ahead);
             let tasks = std::iter::from_fn(|| run.progress.time(Stage::Locate, || tasks.next()));
             let origin = self.policy.origin().clone();
             let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
@@ -201,6 +228,14 @@ impl<'a> FileComputation<'a> {
                 Ok(())
             })?;
         }
+        Ok(())
+    }
+
+    /// Checks the share of bad rows, when all rows of the file are computed.
+    ///
+    /// # Errors
+    /// As for [`BadRowPolicy::finish`].
+    pub(super) fn check_share(&self) -> Result<()> {
         self.policy.finish()
     }
 

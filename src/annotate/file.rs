@@ -37,7 +37,7 @@ impl Run<'_> {
     /// another run writes this output.
     pub fn file(&self, input: &Path, output: &Path) -> Result<Summary> {
         let rejects = self.options.rejects.as_deref();
-        let paths = FilePaths { input, output, rejects, creates_folders: false };
+        let paths = FilePaths { input, output, rejects, creates_folders: false, resumes_own: false };
         let summary = match self.options.adjust {
             Adjust::None => self.annotate(paths, None)?,
             Adjust::Dataset => {
@@ -100,7 +100,7 @@ impl<'a> Outputs<'a> {
         // Before anything is computed: the output may exist, or be impossible.
         drop(Staged::create(output, replace)?);
         // With a shift, the measuring pass has discarded the old journal already.
-        let restart = run.options.restart && shift.is_none();
+        let restart = run.options.restart && shift.is_none() && !job.paths.resumes_own;
         let checks = match CopyMethod::of(input) {
             CopyMethod::Spliced => PageChecks::WhileCopying,
             CopyMethod::ReEncoded => PageChecks::WhileReading,
@@ -146,7 +146,7 @@ impl<'a> Outputs<'a> {
         let (computed, spliced) = std::thread::scope(|scope| {
             match spawn_scoped(scope, || span.in_scope(|| splice.run(run.stop))) {
                 Ok(splicing) => {
-                    let computed = computation.run();
+                    let computed = computation.run().and_then(|()| computation.check_share());
                     drop(end_of_batches);
                     (computed, join(splicing))
                 }

@@ -28,14 +28,15 @@ struct OpenGroup {
 }
 
 impl<'a> FileTasks<'a> {
-    /// The rows of a file from `from` on, in batches of `batch_rows`.
+    /// The rows of a file from `from` on, before the row group `end`, in batches of `batch_rows`.
     pub(super) fn new(
         source: &'a Source,
         batch_rows: usize,
         from: Position,
+        end: usize,
         read_ahead: &'a ReadAhead,
     ) -> Self {
-        let groups = from.row_group..source.input().metadata().num_row_groups();
+        let groups = from.row_group..end;
         Self { source, batch_rows, read_ahead, from, groups, current: None, next: None }
     }
 

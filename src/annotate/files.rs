@@ -52,22 +52,42 @@ impl Run<'_> {
         Ok(Totals::of(files, self.bundle, summaries.iter().flatten(), outcome))
     }
 
-    /// Annotates one file of a folder or glob on its own, as [`Self::files`] does with each: where they
-    /// are divided among processes.
+    /// Annotates one of the files of a run on its own, as [`Self::files`] does with each, or as
+    /// [`Self::file`] one that was named itself: where they are divided among processes.
     ///
     /// # Errors
     /// As for [`Self::files`], without a shared constant.
-    pub fn file_of_many(&self, pair: &FilePair) -> Result<FileResult> {
-        let rejects = rejects_of(self, pair);
-        let paths = paths_of(pair, rejects.as_deref());
+    pub fn one_of(&self, pair: &FilePair, is_file: bool) -> Result<FileResult> {
+        let rejects = self.rejects_of(pair, is_file);
+        self.result_of(self.paths_of(pair, is_file, rejects.as_deref()), is_file)
+    }
+
+    pub(super) fn result_of(&self, paths: FilePaths<'_>, is_file: bool) -> Result<FileResult> {
         match self.annotate(paths, None) {
             Ok(summary) => Ok(FileResult::Done(Box::new(summary))),
+            Err(error) if is_file => Err(error),
             Err(error) => {
                 let file = BadFile::of(paths.input, error)?;
                 FileJob::discard_journal(self, paths);
                 Ok(FileResult::Bad(file))
             }
         }
+    }
+
+    /// The file for the rejects of a file; of one of many, below the folder that is named for them.
+    pub(super) fn rejects_of(&self, pair: &FilePair, is_file: bool) -> Option<PathBuf> {
+        let rejects = self.options.rejects.as_deref()?;
+        Some(if is_file { rejects.to_owned() } else { join_path(rejects, &pair.relative) })
+    }
+
+    pub(super) fn paths_of<'b>(
+        &self,
+        pair: &'b FilePair,
+        is_file: bool,
+        rejects: Option<&'b Path>,
+    ) -> FilePaths<'b> {
+        let (input, output) = (&pair.input, &pair.output);
+        FilePaths { input, output, rejects, creates_folders: !is_file, resumes_own: false }
     }
 }
 
@@ -79,15 +99,6 @@ pub enum FileResult {
     Done(Box<Summary>),
     /// It could not be annotated, and left nothing behind.
     Bad(BadFile),
-}
-
-/// The file for the rejects of a file, below the folder that is named for them.
-fn rejects_of(run: &Run<'_>, pair: &FilePair) -> Option<PathBuf> {
-    run.options.rejects.as_deref().map(|folder| join_path(folder, &pair.relative))
-}
-
-fn paths_of<'b>(pair: &'b FilePair, rejects: Option<&'b Path>) -> FilePaths<'b> {
-    FilePaths { input: &pair.input, output: &pair.output, rejects, creates_folders: true }
 }
 
 /// A pass over the files: the summaries of those that are done, by their position, and those that
@@ -174,8 +185,9 @@ impl<F: FnMut(&Summary)> Pass<'_, F> {
         work: impl FnOnce(&Run<'_>, FilePaths<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         self.run.check_stop()?;
-        let rejects = rejects_of(self.run, pair);
-        let paths = paths_of(pair, rejects.as_deref());
+        // A named file of this pass is one of a share of many.
+        let rejects = self.run.rejects_of(pair, false);
+        let paths = self.run.paths_of(pair, false, rejects.as_deref());
         match work(self.run, paths) {
             Ok(done) => Ok(Some(done)),
             Err(error) => self.leave_out(paths, error).map(|()| None),

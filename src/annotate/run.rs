@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::bundle::Bundle;
 use crate::engine::{Device, Engine};
@@ -14,6 +15,7 @@ use crate::provenance::ColumnMoments;
 use crate::samples::{ColumnRequest, Source};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
+use super::journal::LockPatience;
 use super::options::AnnotateOptions;
 use super::progress::{InputStart, Progress};
 use super::row_stats::RowStats;
@@ -30,6 +32,7 @@ pub struct Run<'a> {
     batch: BatchPlan,
     workers: usize,
     limit_bytes: u64,
+    lock_patience: Duration,
     tuner: BatchSizeTuner<'a>,
     folds: FoldSessions,
 }
@@ -98,7 +101,29 @@ impl<'a> Run<'a> {
         let candidates = std::iter::once(batch.batch_rows).chain(neighbours).collect();
         let tuner = BatchSizeTuner::new(engine, bundle, workers, candidates, share);
         let folds = FoldSessions::new(engine, bundle, workers);
-        Self { bundle, engine, options, progress, stop, batch, workers, limit_bytes, tuner, folds }
+        Self {
+            bundle,
+            engine,
+            options,
+            progress,
+            stop,
+            batch,
+            workers,
+            limit_bytes,
+            lock_patience: Duration::ZERO,
+            tuner,
+            folds,
+        }
+    }
+
+    /// As it is; waits so long for another run on the same output to end.
+    #[must_use]
+    pub fn with_lock_patience(self, lock_patience: Duration) -> Self {
+        Self { lock_patience, ..self }
+    }
+
+    pub(super) fn lock_patience(&self) -> LockPatience<'_> {
+        LockPatience { time: self.lock_patience, stop: self.stop }
     }
 
     /// The rows of a batch that were chosen by timing, where they were.

@@ -212,6 +212,24 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// Counts all rows but these as computed by this run.
+    pub(super) fn set_resumed_rows(&mut self, resumed_rows: u64) {
+        let row_groups = self.resumed_row_groups + self.computed_row_groups;
+        self.resumed_rows = resumed_rows;
+        // Those that were resumed whole are not known where parts have joined them.
+        self.resumed_row_groups = 0;
+        self.computed_row_groups = row_groups;
+    }
+
+    /// Says what of a cluster was used, and takes the time of the whole run.
+    pub fn set_cluster(&mut self, cluster: ClusterUse, elapsed: Duration) {
+        self.cluster = Some(cluster);
+        self.seconds = elapsed.as_secs_f64();
+        self.rows_per_second = if self.skipped { 0.0 } else { rate(self.rows - self.resumed_rows, elapsed) };
+    }
+}
+
 /// Rows a second, zero for no time.
 pub(super) fn rate(rows: u64, elapsed: Duration) -> f64 {
     if elapsed.is_zero() { 0.0 } else { rows as f64 / elapsed.as_secs_f64() }

@@ -159,7 +159,8 @@ pub(super) fn annotate(
 ) -> Result<Option<Outcome>> {
     #[cfg(feature = "cluster")]
     if let (Some(address), Some(files)) = (args.cluster.address(), &files) {
-        let work = ClusterWork { settings: &args.settings, engine: &args.engine, address, files };
+        let (settings, engine, unit_bytes) = (&args.settings, &args.engine, args.cluster.unit_bytes());
+        let work = ClusterWork { settings, engine, address, unit_bytes, files };
         return work.annotate(observers.bar, observers.progress, stop).map(Some);
     }
     let (bundle, engine, options) = prepare(args)?;

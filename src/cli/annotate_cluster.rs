@@ -21,6 +21,7 @@ pub(super) struct ClusterWork<'a> {
     pub(super) settings: &'a AnnotateSettings,
     pub(super) engine: &'a EngineArgs,
     pub(super) address: &'a ClusterAddress,
+    pub(super) unit_bytes: u64,
     pub(super) files: &'a Files,
 }
 
@@ -39,13 +40,19 @@ impl ClusterWork<'_> {
         let Self { settings, address, files, .. } = *self;
         let engine = self.engine.options();
         let bundle = open_bundle(&settings.bundle)?;
-        let keys = settings.parquet_keys.as_deref();
-        let job = AnnotateJob::new(&bundle, &settings.options()?, keys, EngineRequest::of(&engine))?;
+        let (options, keys) = (settings.options()?, settings.parquet_keys.as_deref());
+        let job = AnnotateJob::new(&bundle, &options, keys, EngineRequest::of(&engine))?;
         tracing::info!("cluster: {address}, {} files", files.pairs().len());
         let outputs = OutputCount::of(files);
         let waiting = || outputs.show(bar);
-        let client =
-            ClusterClient { engine: &engine, find_engine: &|| self.engine.find(), waiting: &waiting, stop };
+        let client = ClusterClient {
+            engine: &engine,
+            find_engine: &|| self.engine.find(),
+            waiting: &waiting,
+            stop,
+            keys: options.keys.as_ref(),
+            unit_bytes: self.unit_bytes,
+        };
         let done = cluster::annotate(address, &job, &bundle, files, &client);
         bar.finish();
         let ClusterOutcome { results, engine, cluster } = done?;
@@ -75,7 +82,7 @@ impl ClusterWork<'_> {
         if is_one {
             let mut summary =
                 summaries.pop().ok_or_else(|| Error::Internal("a file without a result".to_owned()))?;
-            summary.cluster = Some(cluster);
+            summary.set_cluster(cluster, start.elapsed());
             let outcome = Outcome::One(Box::new(summary));
             outcome.log(bundle.classes());
             return Ok(outcome);

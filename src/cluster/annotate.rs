@@ -1,34 +1,28 @@
 //! The annotation of files by a cluster: files become units, outcomes become the results of files.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use datafusion::error::DataFusionError;
-
-use crate::annotate::{BadFile, ClusterUse, FileResult, Summary};
+use crate::annotate::{BadFile, ClusterUse, FileResult, Summary, divide};
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
+use crate::parquet_file::{EncryptionKeys, Input};
 use crate::printable::without_secrets;
 use crate::storage::{FilePair, Files};
 use crate::threads::runtime;
 
-use super::address::{ClusterAddress, HostPort};
-use super::annotate_exec::AnnotateExec;
-use super::bundle_parts::{self, BundleFiles};
-use super::client::Client;
-use super::job::{AnnotateJob, EncodedJob, absolute};
+use super::address::ClusterAddress;
+use super::bundle_parts;
+use super::job::{AnnotateJob, absolute};
 use super::local::LocalCluster;
-use super::partition::Executors;
+use super::rounds::Work;
 use super::status;
-use super::unit::{self, Unit, UnitOutcome, UnitResult, rows_of};
+use super::unit::{Part, Unit, UnitOutcome, UnitResult, UnitWork};
 
 /// Threads of the client, which waits most of the time.
 const CLIENT_THREADS: usize = 2;
-/// Rounds in which no file is done, one after the other, after which the cluster counts as lost.
-const MOST_IDLE_ROUNDS: usize = 10;
 /// The time that the units of a local cluster have to stop after a signal.
 const LOCAL_UNITS_END: Duration = Duration::from_secs(1);
 
@@ -53,6 +47,10 @@ pub struct ClusterClient<'a> {
     pub waiting: &'a dyn Fn(),
     /// Cancels the job.
     pub stop: &'a AtomicBool,
+    /// The keys of encrypted files.
+    pub keys: Option<&'a EncryptionKeys>,
+    /// Size of a file beyond which its row groups are divided.
+    pub unit_bytes: u64,
 }
 
 /// Annotates files by a cluster.
@@ -67,12 +65,12 @@ pub fn annotate(
     files: &Files,
     client: &ClusterClient<'_>,
 ) -> Result<ClusterOutcome> {
-    let units = units(files)?;
+    let units = units(files, client)?;
     let travelling = bundle_parts::travelling_files(bundle)?;
     if travelling.is_none() {
         tracing::info!("executors open the bundle themselves: {}", bundle.dir().display());
     }
-    let work = Work { job, bundle: travelling, client };
+    let work = |address| Work { address, job, bundle: travelling.as_ref(), client };
     let outcomes = match address {
         ClusterAddress::Scheduler(address) => {
             let runtime = runtime(Some(CLIENT_THREADS), "cluster")?;
@@ -82,7 +80,7 @@ pub fn annotate(
                     1 => tracing::info!("{address} has 1 executor"),
                     executors => tracing::info!("{address} has {executors} executors"),
                 }
-                run_all(address, units, &work).await
+                run(&work(address), units).await
             });
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcomes
@@ -91,7 +89,7 @@ pub fn annotate(
             let engine = (client.find_engine)()?;
             let runtime = runtime(None, "cluster")?;
             let local = runtime.block_on(LocalCluster::start(*executors, &engine, client.engine))?;
-            let outcomes = runtime.block_on(run_all(&local.address, units, &work));
+            let outcomes = runtime.block_on(run(&work(&local.address), units));
             local.stop_units(LOCAL_UNITS_END);
             runtime.shutdown_timeout(Duration::from_millis(200));
             outcomes
@@ -100,8 +98,20 @@ pub fn annotate(
     collect(files, outcomes)
 }
 
+/// Computes the parts of divided files, and then annotates all.
+async fn run(work: &Work<'_>, mut units: Vec<Unit>) -> Result<Outcomes> {
+    let executors = work.compute_parts(&mut units).await?;
+    Ok(Outcomes { outcomes: work.annotate(units).await?, executors })
+}
+
+/// The outcomes of the units, and the executors of their parts.
+struct Outcomes {
+    outcomes: Vec<UnitOutcome>,
+    executors: BTreeSet<String>,
+}
+
 /// The units of the files, the largest first: what begins last decides when the run ends.
-fn units(files: &Files) -> Result<Vec<Unit>> {
+fn units(files: &Files, client: &ClusterClient<'_>) -> Result<Vec<Unit>> {
     let mut units = Vec::with_capacity(files.pairs().len());
     for (index, pair) in files.pairs().iter().enumerate() {
         for path in [&pair.input, &pair.output] {
@@ -112,94 +122,34 @@ fn units(files: &Files) -> Result<Vec<Unit>> {
         }
         let pair =
             FilePair { input: absolute(&pair.input)?, output: absolute(&pair.output)?, ..pair.clone() };
-        units.push((pair.bytes, Unit::new(index, pair, files.is_file())));
+        let (bytes, parts) = (pair.bytes, parts(&pair, client));
+        units.push((bytes, Unit::new(index, pair, files.is_file(), UnitWork::File(parts))));
     }
     units.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     Ok(units.into_iter().map(|(_, unit)| unit).collect())
 }
 
-/// What all rounds of a run share.
-struct Work<'a> {
-    job: &'a AnnotateJob,
-    /// The files of a bundle that travels.
-    bundle: Option<BundleFiles>,
-    client: &'a ClusterClient<'a>,
-}
-
-/// Sends the units until each has an outcome. Those that an executor has refused are sent again, for another
-/// one to take, and those whose outcome was lost with its executor, as long as others are done.
-async fn run_all(address: &HostPort, mut units: Vec<Unit>, work: &Work<'_>) -> Result<Vec<UnitOutcome>> {
-    let mut done: Vec<UnitOutcome> = Vec::with_capacity(units.len());
-    let mut idle_rounds = 0;
-    while !units.is_empty() {
-        let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
-        for outcome in run_round(address, &units, work).await? {
-            match outcome.result {
-                UnitResult::Refused(reason) => refused.push(reason),
-                UnitResult::BundleLost(_) => {}
-                UnitResult::File(_) | UnitResult::Failed(_) => {
-                    known.insert(outcome.index);
-                    done.push(outcome);
-                }
-            }
-        }
-        let sent = units.len();
-        units.retain(|unit| !known.contains(&unit.index));
-        let left = units.len();
-        idle_rounds = if left == sent { idle_rounds + 1 } else { 0 };
-        match refused.first() {
-            Some(reason) if refused.len() == sent => {
-                return Err(Error::Engine(format!("no executor can annotate {left} files: {reason}")));
-            }
-            _ if idle_rounds > MOST_IDLE_ROUNDS => {
-                let what =
-                    format!("executors are lost again and again; {left} files are left, the others stay");
-                return Err(Error::Transient { place: Place::file(address), what });
-            }
-            Some(reason) => tracing::warn!("{left} files are sent again: {reason}"),
-            None if left > 0 => tracing::warn!("{left} files are sent again, as executors were lost"),
-            None => {}
-        }
+/// The parts of a file that is larger than a unit; none of another one, or where they are unknown: what is
+/// wrong with such a file is said when it is annotated.
+fn parts(pair: &FilePair, client: &ClusterClient<'_>) -> Vec<Part> {
+    if pair.bytes <= client.unit_bytes {
+        return Vec::new();
     }
-    Ok(done)
-}
-
-/// Sends the bundle, where it travels, and then the units. Returns the outcomes that are not lost.
-async fn run_round(address: &HostPort, units: &[Unit], work: &Work<'_>) -> Result<Vec<UnitOutcome>> {
-    let internal = |e: DataFusionError| Error::Internal(format!("a plan of units: {e}"));
-    let ClusterClient { stop, waiting, .. } = work.client;
-    let mut client = Client::connect(address).await?;
-    let bundle = match &work.bundle {
-        Some(files) => {
-            client.run(&bundle_parts::source(files).map_err(internal)?, stop, waiting).await?.pop()
-        }
-        None => None,
-    };
-    let job = Arc::new(EncodedJob::of(work.job, bundle.as_ref())?);
-    let exec = AnnotateExec::new(job, unit::source(units).map_err(internal)?);
-    let places = client.run(&(Arc::new(exec) as _), stop, waiting).await?;
-    let (mut executors, mut outcomes) = (Executors::default(), Vec::with_capacity(units.len()));
-    for place in places {
-        if stop.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
-        match executors.fetch(place).await {
-            Ok(batches) => {
-                for batch in &batches {
-                    outcomes.extend(rows_of::<UnitOutcome>(batch).map_err(internal)?);
-                }
-            }
-            Err(why) => tracing::warn!("the outcome of a file is lost: {why}"),
-        }
+    let Ok(input) = Input::open_with(&pair.input, client.keys) else { return Vec::new() };
+    let row_groups = input.metadata().row_groups().iter();
+    let bytes: Vec<u64> = row_groups.map(|group| group.compressed_size().unsigned_abs()).collect();
+    let parts = divide(&bytes, client.unit_bytes);
+    if parts.len() < 2 {
+        return Vec::new();
     }
-    client.leave().await;
-    Ok(outcomes)
+    parts.into_iter().map(|row_groups| Part { row_groups, place: None }).collect()
 }
 
 /// The results of the files, in their order.
-fn collect(files: &Files, mut outcomes: Vec<UnitOutcome>) -> Result<ClusterOutcome> {
+fn collect(files: &Files, outcomes: Outcomes) -> Result<ClusterOutcome> {
+    let Outcomes { mut outcomes, mut executors } = outcomes;
     outcomes.sort_by_key(|outcome| outcome.index);
-    let (mut executors, mut engines) = (BTreeSet::new(), BTreeSet::new());
+    let mut engines = BTreeSet::new();
     let (mut attempts, mut results) = (0, Vec::with_capacity(outcomes.len()));
     for (pair, outcome) in files.pairs().iter().zip(outcomes) {
         if files.pairs().get(outcome.index) != Some(pair) {

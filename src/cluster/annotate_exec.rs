@@ -1,5 +1,5 @@
-//! The physical operator that annotates units. A row of its input is a unit, a row of its output the
-//! outcome.
+//! The physical operator that annotates units. A row of its input is a unit; the rows of its output are the
+//! outcome of a file, or what was computed of a part of one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::attempt::Attempt;
 use super::job::EncodedJob;
-use super::unit::{Unit, row_batch, rows_of, rows_schema};
+use super::unit::{Unit, rows_of, rows_schema};
 use super::unit_runner::UnitRunner;
 
 /// The operator.
@@ -109,12 +109,10 @@ impl ExecutionPlan for AnnotateExec {
         let units = self.units.execute(partition, Arc::clone(&context))?;
         let outcomes = units
             .map(|batch| batch.and_then(|batch| rows_of::<Unit>(&batch)))
-            .map_ok(|units| futures::stream::iter(units.into_iter().map(Ok)))
+            .map_ok(|units| futures::stream::iter(units.into_iter().map(Ok::<Unit, DataFusionError>)))
             .try_flatten()
-            .then(move |unit: Result<Unit>| {
-                let (runner, job) = (Arc::clone(&runner), Arc::clone(&job));
-                async move { row_batch(&runner.run(&job, unit?, attempt).await?) }
-            });
+            .map_ok(move |unit: Unit| Arc::clone(&runner).run(Arc::clone(&job), unit, attempt))
+            .try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(rows_schema(), outcomes)))
     }
 }

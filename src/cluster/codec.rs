@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use ballista_core::serde::BallistaPhysicalExtensionCodec;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use prost::Message;
 
 use super::annotate_exec::AnnotateExec;
 use super::job::EncodedJob;
@@ -30,7 +31,11 @@ impl PhysicalExtensionCodec for PlanCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match buf.strip_prefix(ANNOTATE) {
-            Some(job) => Ok(Arc::new(AnnotateExec::over(Arc::new(EncodedJob::read(job)), inputs.to_vec())?)),
+            // What can't be read is a job that the executor refuses.
+            Some(job) => {
+                let job = Arc::new(EncodedJob::decode(job).unwrap_or_default());
+                Ok(Arc::new(AnnotateExec::over(job, inputs.to_vec())?))
+            }
             None => self.ballista.try_decode(buf, inputs, ctx, converter),
         }
     }
@@ -44,8 +49,7 @@ impl PhysicalExtensionCodec for PlanCodec {
         match node.downcast_ref::<AnnotateExec>() {
             Some(annotate) => {
                 buf.extend_from_slice(ANNOTATE);
-                annotate.job().write(buf);
-                Ok(())
+                annotate.job().encode(buf).map_err(|e| DataFusionError::External(Box::new(e)))
             }
             None => self.ballista.try_encode(node, buf, converter),
         }

@@ -27,14 +27,18 @@ pub struct AnnotateJob {
     engine: EngineRequest,
 }
 
-/// A job as it travels: after the version of its client, which may be another than that of an executor, and
-/// before the place of its bundle.
-#[derive(Debug, Clone)]
+/// A job as it travels. Any version of this program can read whose job it is.
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct EncodedJob {
+    /// The version of the client.
+    #[prost(string, tag = "1")]
     version: String,
+    /// An [`AnnotateJob`].
+    #[prost(bytes = "vec", tag = "2")]
     job: Vec<u8>,
-    /// Where the parts of the bundle are, as Ballista's message; empty where the bundle does not travel.
-    bundle_parts: Vec<u8>,
+    /// Where the parts of the bundle are; nowhere where it does not travel.
+    #[prost(message, optional, tag = "3")]
+    pub(super) bundle_parts: Option<PartitionLocation>,
 }
 
 impl EncodedJob {
@@ -42,9 +46,8 @@ impl EncodedJob {
     ///
     /// # Errors
     /// [`Error::Internal`].
-    pub(super) fn of(job: &AnnotateJob, bundle_parts: Option<&PartitionLocation>) -> Result<Self> {
+    pub(super) fn of(job: &AnnotateJob, bundle_parts: Option<PartitionLocation>) -> Result<Self> {
         let job = rmp_serde::to_vec_named(job).map_err(|e| Error::Internal(e.to_string()))?;
-        let bundle_parts = bundle_parts.map(Message::encode_to_vec).unwrap_or_default();
         Ok(Self { version: VERSION.to_owned(), job, bundle_parts })
     }
 
@@ -57,7 +60,7 @@ impl EncodedJob {
     ///
     /// # Errors
     /// Why this executor does not know it, naming both sides.
-    pub(super) fn decode(&self, executor: &str) -> std::result::Result<AnnotateJob, String> {
+    pub(super) fn open(&self, executor: &str) -> std::result::Result<AnnotateJob, String> {
         if self.version != VERSION {
             return Err(format!(
                 "executor {executor} is lsmi-etl {VERSION}, and the client is lsmi-etl {}; run the same version \
@@ -68,32 +71,6 @@ impl EncodedJob {
         rmp_serde::from_slice(&self.job).map_err(|e| {
             format!("executor {executor} is another build of lsmi-etl {VERSION} than the client: {e}")
         })
-    }
-
-    /// Where the parts of the bundle are; `None` where it does not travel.
-    pub(super) fn bundle_parts(&self) -> Option<PartitionLocation> {
-        // An empty message is no place.
-        PartitionLocation::decode(&*self.bundle_parts).ok().filter(|place| place.executor_meta.is_some())
-    }
-
-    /// Appends its bytes.
-    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(self.version.as_bytes());
-        bytes.push(0);
-        bytes.extend_from_slice(&(self.job.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&self.job);
-        bytes.extend_from_slice(&self.bundle_parts);
-    }
-
-    /// From its bytes. What is cut off is a job that can't be decoded.
-    pub(super) fn read(bytes: &[u8]) -> Self {
-        let mut parts = bytes.splitn(2, |byte| *byte == 0);
-        let version = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
-        let rest = parts.next().unwrap_or_default();
-        let (length, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
-        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let (job, bundle_parts) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-        Self { version, job: job.to_owned(), bundle_parts: bundle_parts.to_owned() }
     }
 }
 
@@ -193,16 +170,13 @@ mod tests {
 
     #[test]
     fn a_job_of_another_version_is_refused_naming_both() {
-        let other =
-            EncodedJob { version: "9.9.9".to_owned(), job: vec![0xc1, 0, 7], bundle_parts: Vec::new() };
-        let mut bytes = Vec::new();
-        other.write(&mut bytes);
-        let read = EncodedJob::read(&bytes);
-        assert!(read.is_same(&other) && read.bundle_parts().is_none());
-        let reason = read.decode("a:1").unwrap_err();
+        let other = EncodedJob { version: "9.9.9".to_owned(), job: vec![0xc1, 0, 7], bundle_parts: None };
+        let read = EncodedJob::decode(&*other.encode_to_vec()).unwrap();
+        assert!(read.is_same(&other) && read.bundle_parts.is_none());
+        let reason = read.open("a:1").unwrap_err();
         assert!(["a:1", VERSION, "9.9.9"].iter().all(|side| reason.contains(side)), "{reason}");
         let unknown = EncodedJob { version: VERSION.to_owned(), ..read };
-        assert!(unknown.decode("a:1").unwrap_err().contains("another build"));
-        assert!(EncodedJob::read(b"").decode("a:1").is_err());
+        assert!(unknown.open("a:1").unwrap_err().contains("another build"));
+        assert!(EncodedJob::default().open("a:1").is_err());
     }
 }

@@ -22,6 +22,7 @@ mod limits;
 mod local;
 mod partition;
 mod remote_error;
+mod rounds;
 mod scheduler;
 mod session;
 mod status;

@@ -1,5 +1,6 @@
 //! A unit of work and its outcome, as rows of record batches.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -17,7 +18,7 @@ use crate::storage::FilePair;
 
 use super::remote_error::RemoteError;
 
-/// A file to annotate.
+/// A file to annotate, or a part of one to compute.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Unit {
     /// Its position among the files of the run.
@@ -28,13 +29,52 @@ pub(super) struct Unit {
     bytes: u64,
     /// Whether it was named itself, and not found in a folder or by a glob.
     pub(super) is_file: bool,
+    pub(super) work: UnitWork,
+}
+
+/// The work of a unit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum UnitWork {
+    /// To compute these row groups.
+    Part(Range<usize>),
+    /// To annotate the file, which is divided into these parts, or into none.
+    File(Vec<Part>),
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Part {
+    /// Its row groups.
+    pub(super) row_groups: Range<usize>,
+    /// Where its rows are, when they are computed: Ballista's `PartitionLocation`, encoded.
+    pub(super) place: Option<Vec<u8>>,
 }
 
 impl Unit {
     /// The unit of a file with absolute paths.
-    pub(super) fn new(index: usize, pair: FilePair, is_file: bool) -> Self {
+    pub(super) fn new(index: usize, pair: FilePair, is_file: bool, work: UnitWork) -> Self {
         let FilePair { input, output, relative, bytes } = pair;
-        Self { index, input, output, relative, bytes, is_file }
+        Self { index, input, output, relative, bytes, is_file, work }
+    }
+
+    /// The parts of its file.
+    pub(super) fn parts(&self) -> &[Part] {
+        match &self.work {
+            UnitWork::File(parts) => parts,
+            UnitWork::Part(_) => &[],
+        }
+    }
+
+    pub(super) fn parts_mut(&mut self) -> &mut [Part] {
+        match &mut self.work {
+            UnitWork::File(parts) => parts,
+            UnitWork::Part(_) => &mut [],
+        }
+    }
+
+    /// The same file as a unit of other work.
+    pub(super) fn with_work(&self, work: UnitWork) -> Self {
+        Self { work, ..self.clone() }
     }
 
     /// Its paths.
@@ -82,17 +122,25 @@ pub(super) fn rows_schema() -> SchemaRef {
 
 /// A batch of one row.
 pub(super) fn row_batch<T: Serialize>(row: &T) -> Result<RecordBatch> {
-    let bytes = rmp_serde::to_vec_named(row).map_err(|e| DataFusionError::External(Box::new(e)))?;
-    let column = BinaryArray::from_vec(vec![&bytes]);
+    bytes_batch(&rmp_serde::to_vec_named(row).map_err(|e| DataFusionError::External(Box::new(e)))?)
+}
+
+/// A batch of one row of these bytes.
+pub(super) fn bytes_batch(bytes: &[u8]) -> Result<RecordBatch> {
+    let column = BinaryArray::from_vec(vec![bytes]);
     Ok(RecordBatch::try_new(rows_schema(), vec![Arc::new(column)])?)
 }
 
 /// The rows of a batch.
 pub(super) fn rows_of<T: DeserializeOwned>(batch: &RecordBatch) -> Result<Vec<T>> {
-    let column = batch.columns().first().and_then(|column| column.as_any().downcast_ref::<BinaryArray>());
-    let column = column.ok_or_else(|| DataFusionError::Internal("rows of another schema".to_owned()))?;
     let decode = |bytes| rmp_serde::from_slice(bytes).map_err(|e| DataFusionError::External(Box::new(e)));
-    column.iter().flatten().map(decode).collect()
+    bytes_of(batch)?.iter().flatten().map(decode).collect()
+}
+
+/// The rows of a batch as they are encoded.
+pub(super) fn bytes_of(batch: &RecordBatch) -> Result<&BinaryArray> {
+    let column = batch.columns().first().and_then(|column| column.as_any().downcast_ref::<BinaryArray>());
+    column.ok_or_else(|| DataFusionError::Internal("rows of another schema".to_owned()))
 }
 
 /// A source of units, one a partition, in their order. Ballista cuts it to the partition of a task.

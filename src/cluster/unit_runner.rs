@@ -9,10 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use ballista_core::serde::protobuf::PartitionLocation;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use futures::future::BoxFuture;
+use futures::future::{self, BoxFuture};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use prost::Message;
+use tokio::sync::mpsc;
 
-use crate::annotate::AnnotateOptions;
+use crate::annotate::{AnnotateOptions, FileResult};
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Result};
@@ -24,13 +28,15 @@ use super::attempt::Attempt;
 use super::bundle_parts;
 use super::job::{AnnotateJob, BundleReference, EncodedJob};
 use super::partition::Executors;
-use super::unit::{Unit, UnitOutcome, UnitResult};
-use super::worker::Worker;
+use super::unit::{Part, Unit, UnitOutcome, UnitResult, UnitWork, bytes_batch, bytes_of, row_batch};
+use super::worker::{Frames, Worker};
 
 /// The time that a refusal takes: other executors get the units that this one refuses.
 const REFUSAL_HOLD: Duration = Duration::from_secs(2);
 /// Bundles that are kept for later jobs.
 const KEPT_BUNDLES: usize = 4;
+/// Frames of a part between its worker and Ballista, of some 50 KB each.
+const FRAMES: usize = 16;
 
 /// The runner of an executor's units.
 pub(super) struct UnitRunner {
@@ -78,72 +84,134 @@ impl UnitRunner {
         }
     }
 
-    /// Annotates a unit.
+    /// Does a unit's work. The rows are the outcome of a file, or the frames of a part and an empty row
+    /// behind them.
     ///
     /// # Errors
     /// Where another attempt may succeed: an I/O error, as only these are tried again by Ballista.
-    pub(super) async fn run(
+    pub(super) fn run(
+        self: Arc<Self>,
+        job: Arc<EncodedJob>,
+        unit: Unit,
+        attempt: Attempt,
+    ) -> BoxStream<'static, DataFusionResult<RecordBatch>> {
+        match unit.work {
+            UnitWork::File(_) => {
+                stream::once(async move { row_batch(&self.file(&job, unit, attempt).await?) }).boxed()
+            }
+            UnitWork::Part(_) => {
+                let (frames, computed) = mpsc::channel(FRAMES);
+                let rows = stream::unfold(computed, |mut computed: mpsc::Receiver<Vec<u8>>| async move {
+                    let frame = computed.recv().await?;
+                    Some((bytes_batch(&frame), computed))
+                });
+                let end = async move { self.part(&job, unit, attempt, frames).await.transpose() };
+                let end = stream::once(end).filter_map(future::ready);
+                stream::select(rows, end).boxed()
+            }
+        }
+    }
+
+    /// Annotates a file.
+    async fn file(
         &self,
         job: &Arc<EncodedJob>,
         unit: Unit,
         attempt: Attempt,
     ) -> DataFusionResult<UnitOutcome> {
         let index = unit.index;
-        if self.is_ending() {
-            // The scheduler does not know yet that the executor leaves.
-            tokio::time::sleep(REFUSAL_HOLD).await;
-            return Err(DataFusionError::IoError(std::io::Error::other("the executor ends")));
-        }
         let result = match self.worker(job).await? {
             Ok(worker) => self.annotate(worker, unit, attempt).await?,
-            Err(NoWorker::Refused(reason)) => self.refuse(reason).await,
-            Err(NoWorker::BundleLost(reason)) => {
-                tracing::warn!("{reason}");
-                UnitResult::BundleLost(reason)
-            }
+            Err(NoWorker::Refused(reason)) => UnitResult::Refused(reason),
+            Err(NoWorker::BundleLost(reason)) => UnitResult::BundleLost(reason),
         };
         let engine = self.engine.describe().to_string();
         Ok(UnitOutcome { index, executor: self.name.clone(), engine, attempts: attempt.number(), result })
     }
 
-    async fn refuse(&self, reason: String) -> UnitResult {
-        tracing::warn!("unit refused: {reason}");
-        tokio::time::sleep(REFUSAL_HOLD).await;
-        UnitResult::Refused(reason)
+    async fn annotate(&self, worker: Worker, unit: Unit, attempt: Attempt) -> DataFusionResult<UnitResult> {
+        let frames = fetch_parts(unit.parts());
+        let result = self.work(worker, unit, Frames::Of(frames), attempt).await?;
+        Ok(match result {
+            Ok(file) => UnitResult::File(
+                file.ok_or_else(|| DataFusionError::Internal("a file without a result".to_owned()))?,
+            ),
+            Err(error) => UnitResult::Failed(error.into()),
+        })
     }
 
-    async fn annotate(&self, worker: Worker, unit: Unit, attempt: Attempt) -> DataFusionResult<UnitResult> {
-        let result = worker.annotate(unit).await;
+    /// Computes a part; `None` where no worker can. What is wrong with its rows is found again, and said,
+    /// where the file is annotated.
+    async fn part(
+        &self,
+        job: &Arc<EncodedJob>,
+        unit: Unit,
+        attempt: Attempt,
+        frames: mpsc::Sender<Vec<u8>>,
+    ) -> DataFusionResult<Option<RecordBatch>> {
+        let Ok(worker) = self.worker(job).await? else { return Ok(None) };
+        if let Err(error) = self.work(worker, unit, Frames::To(frames), attempt).await? {
+            tracing::info!("a part ends early: {error}");
+        }
+        Ok(Some(bytes_batch(&[])?))
+    }
+
+    /// Gives a unit to a worker.
+    async fn work(
+        &self,
+        worker: Worker,
+        unit: Unit,
+        frames: Frames,
+        attempt: Attempt,
+    ) -> DataFusionResult<Result<Option<FileResult>>> {
+        let result = worker.work(unit, frames).await;
         // A worker whose unit was stopped ends instead.
         if !worker.stop_flag().load(Ordering::Relaxed) {
             self.put_back(worker);
         }
         match result {
-            Ok(file) => Ok(UnitResult::File(file)),
             Err(error) if may_pass(&error) && (!attempt.is_last() || self.is_ending()) => {
                 tracing::warn!("{error}: attempt {} of the unit", attempt.number());
                 Err(DataFusionError::IoError(std::io::Error::other(error.to_string())))
             }
-            Err(error) => Ok(UnitResult::Failed(error.into())),
+            result => Ok(result),
         }
     }
 
     /// A worker of a job, or the reason why this executor has none.
-    async fn worker(
+    async fn worker(&self, job: &Arc<EncodedJob>) -> DataFusionResult<std::result::Result<Worker, NoWorker>> {
+        if self.is_ending() {
+            // The scheduler does not know yet that the executor leaves.
+            tokio::time::sleep(REFUSAL_HOLD).await;
+            return Err(DataFusionError::IoError(std::io::Error::other("the executor ends")));
+        }
+        let worker = self.find_worker(job).await?;
+        match &worker {
+            Ok(_) => {}
+            Err(NoWorker::Refused(reason)) => {
+                tracing::warn!("unit refused: {reason}");
+                tokio::time::sleep(REFUSAL_HOLD).await;
+            }
+            Err(NoWorker::BundleLost(reason)) => tracing::warn!("{reason}"),
+        }
+        Ok(worker)
+    }
+
+    async fn find_worker(
         &self,
         encoded: &Arc<EncodedJob>,
     ) -> DataFusionResult<std::result::Result<Worker, NoWorker>> {
         if let Some(idle) = self.take_idle(encoded) {
             return Ok(Ok(idle));
         }
-        let job = match encoded.decode(&self.name) {
+        let job = match encoded.open(&self.name) {
             Ok(job) => job,
             Err(reason) => return Ok(Err(NoWorker::Refused(reason))),
         };
         if let Some(reason) = job.refusal(&self.name, &self.engine, self.tf32) {
             return Ok(Err(NoWorker::Refused(reason)));
         }
-        let bundle = match self.bundle(&job.bundle, encoded.bundle_parts()).await? {
+        let bundle = match self.bundle(&job.bundle, encoded.bundle_parts.clone()).await? {
             Ok(bundle) => bundle,
             Err(none) => return Ok(Err(none)),
         };
@@ -266,6 +334,43 @@ impl UnitRunner {
             std::thread::sleep(POLL);
         }
     }
+}
+
+/// The frames of the parts of a file, as far as they are computed and their executors are there.
+fn fetch_parts(parts: &[Part]) -> mpsc::Receiver<Vec<u8>> {
+    let (frames, fetched) = mpsc::channel(FRAMES);
+    let places: Vec<Vec<u8>> = parts.iter().map_while(|part| part.place.clone()).collect();
+    if !places.is_empty() {
+        tokio::spawn(async move {
+            let mut executors = Executors::default();
+            for place in places {
+                if let Err(why) = fetch_part(&mut executors, &place, &frames).await {
+                    tracing::warn!("the rows of a part are computed again: {why}");
+                    return;
+                }
+            }
+        });
+    }
+    fetched
+}
+
+async fn fetch_part(
+    executors: &mut Executors,
+    place: &[u8],
+    frames: &mpsc::Sender<Vec<u8>>,
+) -> std::result::Result<(), String> {
+    let place = PartitionLocation::decode(place).map_err(|e| e.to_string())?;
+    let mut batches = executors.open(place).await?;
+    while let Some(batch) = batches.try_next().await.map_err(|e| e.to_string())? {
+        let rows: Vec<Vec<u8>> = match bytes_of(&batch) {
+            Ok(rows) => rows.iter().flatten().filter(|row| !row.is_empty()).map(<[u8]>::to_vec).collect(),
+            Err(e) => return Err(e.to_string()),
+        };
+        for row in rows {
+            frames.send(row).await.map_err(|_| "its file has ended".to_owned())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether another attempt may succeed.

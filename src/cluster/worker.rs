@@ -1,12 +1,12 @@
-//! A worker thread of an executor: one run of one job, which annotates unit after unit, so that the models
-//! are loaded once for all of them.
+//! A worker thread of an executor: one run of one job, which does unit after unit, so that the models are
+//! loaded once for all of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::annotate::{AnnotateOptions, FileResult, InputStart, Progress, Run};
 use crate::bundle::Bundle;
@@ -17,21 +17,28 @@ use crate::samples::FateCounts;
 use crate::threads::spawn_detached;
 
 use super::job::EncodedJob;
-use super::unit::Unit;
+use super::unit::{Unit, UnitWork};
 
-/// The time that a unit waits for what passes by itself, above all for the end of another attempt at the
-/// same output, before it fails and Ballista begins it again.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The pause between two tries.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The time that a unit waits for another attempt at the same output to end, before it fails and Ballista
+/// begins it again.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A unit to annotate, and where its result goes.
+/// A unit, and where its result goes: that of a file, nothing of a part.
 struct Order {
     unit: Unit,
-    reply: oneshot::Sender<Result<FileResult>>,
+    frames: Frames,
+    reply: oneshot::Sender<Result<Option<FileResult>>>,
 }
 
-/// A thread that annotates units of one job. It ends when the handle is dropped.
+/// The frames of parts, in the order of their rows.
+pub(super) enum Frames {
+    /// Those of the parts of a file that is annotated.
+    Of(mpsc::Receiver<Vec<u8>>),
+    /// Those of a part that is computed.
+    To(mpsc::Sender<Vec<u8>>),
+}
+
+/// A thread that does the units of one job. It ends when the handle is dropped.
 pub(super) struct Worker {
     /// The job.
     pub(super) job: Arc<EncodedJob>,
@@ -57,15 +64,15 @@ impl Worker {
         Ok(Self { job, orders, stop })
     }
 
-    /// Annotates a unit. Where the future is dropped, the unit stops soon, and its journal stays for the
+    /// Does a unit's work. Where the future is dropped, the unit stops soon, and its journal stays for the
     /// next attempt.
     ///
     /// # Errors
     /// Of annotating.
-    pub(super) async fn annotate(&self, unit: Unit) -> Result<FileResult> {
+    pub(super) async fn work(&self, unit: Unit, frames: Frames) -> Result<Option<FileResult>> {
         let (reply, replied) = oneshot::channel();
         let lost = || Error::Internal("the worker of a unit has ended".to_owned());
-        self.orders.send(Order { unit, reply }).map_err(|_| lost())?;
+        self.orders.send(Order { unit, frames, reply }).map_err(|_| lost())?;
         let mut guard = StopOnDrop { stop: &self.stop, is_done: false };
         let result = replied.await;
         guard.is_done = true;
@@ -99,35 +106,29 @@ fn serve(
     stop: &AtomicBool,
     orders: &Receiver<Order>,
 ) {
-    let run = Run::new(bundle, engine, options, &NoProgress, stop);
-    for Order { unit, reply } in orders {
-        let result = caught(|| patiently(stop, || annotate(&run, &unit)));
+    let run = Run::new(bundle, engine, options, &NoProgress, stop).with_lock_patience(LOCK_PATIENCE);
+    for Order { unit, frames, reply } in orders {
+        let result = caught(|| work(&run, &unit, frames));
         let result = result.unwrap_or_else(|panic| Err(Error::Internal(panic)));
         // Nobody waits for a unit that was cancelled.
         let _ = reply.send(result);
     }
 }
 
-fn annotate(run: &Run<'_>, unit: &Unit) -> Result<FileResult> {
-    let pair = unit.pair();
-    match unit.is_file {
-        true => run.file(&pair.input, &pair.output).map(|summary| FileResult::Done(Box::new(summary))),
-        false => run.file_of_many(&pair),
-    }
-}
-
-/// Tries again for a while where an error passes by itself.
-fn patiently<T>(stop: &AtomicBool, work: impl Fn() -> Result<T>) -> Result<T> {
-    let start = Instant::now();
-    loop {
-        match work() {
-            Err(Error::Transient { .. }) if start.elapsed() < PATIENCE => {}
-            result => return result,
+fn work(run: &Run<'_>, unit: &Unit, frames: Frames) -> Result<Option<FileResult>> {
+    let (pair, is_file) = (unit.pair(), unit.is_file);
+    match (&unit.work, frames) {
+        (UnitWork::Part(row_groups), Frames::To(frames)) => {
+            // The task was cancelled.
+            let emit = |frame| frames.blocking_send(frame).map_err(|_| Error::Interrupted);
+            run.part(&pair, is_file, row_groups.clone(), emit).map(|()| None)
         }
-        std::thread::sleep(PAUSE);
-        if stop.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
+        (UnitWork::File(parts), Frames::Of(mut frames)) if !parts.is_empty() => {
+            let row_groups: Vec<_> = parts.iter().map(|part| part.row_groups.clone()).collect();
+            let frames = std::iter::from_fn(|| frames.blocking_recv());
+            run.file_of_parts(&pair, is_file, &row_groups, frames).map(Some)
         }
+        _ => run.one_of(&pair, is_file).map(Some),
     }
 }
 

@@ -3,6 +3,10 @@
 use clap::Args;
 
 use crate::cluster::ClusterAddress;
+use crate::memory::ByteSize;
+
+/// Size of a file beyond which it is divided, where none is given.
+const UNIT_BYTES: u64 = 8 << 30;
 
 /// The cluster to run on.
 #[derive(Debug, Clone, Default, Args)]
@@ -15,11 +19,19 @@ pub struct ClusterArgs {
     /// or that of a URL, themselves.
     #[arg(long, env = "LSMI_ETL_CLUSTER", value_name = "HOST:PORT|local:N", hide_env = true)]
     cluster: Option<ClusterAddress>,
+    /// Size of a file beyond which its row groups are divided among executors, such as 2GiB [default: 8GiB]
+    #[arg(long, env = "LSMI_ETL_UNIT_BYTES", value_name = "SIZE", hide_env = true)]
+    unit_bytes: Option<ByteSize>,
 }
 
 impl ClusterArgs {
     /// The cluster, where there is one.
     pub fn address(&self) -> Option<&ClusterAddress> {
         self.cluster.as_ref()
+    }
+
+    /// Size of a file beyond which it is divided.
+    pub fn unit_bytes(&self) -> u64 {
+        self.unit_bytes.map_or(UNIT_BYTES, |size| size.0)
     }
 }

@@ -119,6 +119,20 @@ pub(super) fn decode(head_bytes: &[u8; HEAD_BYTES], body: &[u8], columns: usize)
     })
 }
 
+/// The frame of a batch on its own.
+pub(in crate::annotate) fn encode_frame(batch: &Batch) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode(batch, &mut frame);
+    frame
+}
+
+/// The batch of such a frame, where it is whole.
+pub(in crate::annotate) fn decode_frame(frame: &[u8], columns: usize) -> Option<Batch> {
+    let (head, body) = frame.split_first_chunk()?;
+    let whole = Head::parse(head)?.body_bytes(columns) == body.len() as u64;
+    whole.then(|| decode(head, body, columns)).flatten()
+}
+
 /// Values from their bytes.
 pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()

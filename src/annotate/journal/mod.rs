@@ -12,17 +12,18 @@ mod watermark;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::frame::{decode_frame, encode_frame};
+pub(super) use self::lock::{JournalKey, LockPatience};
 pub(super) use self::reader::Reader;
 
 use self::frame::{CHECKSUM_BYTES, HEAD_BYTES, Head, MAGIC};
-use self::lock::{lock, path_for};
 use self::watermark::Watermark;
 use super::batch::Batch;
 use crate::error::{Error, Place, Result};
@@ -92,7 +93,7 @@ impl Drop for EndOfBatches {
 }
 
 impl Journal {
-    /// Opens or creates the journal of an output and locks it. The batches that it holds
+    /// Opens or creates a journal and locks it. The batches that it holds
     /// of the same work are given to `replay` and count as done; with `restart` they are
     /// discarded. `rows` are those of the input's row groups; `batch_rows` is called for a
     /// journal that begins anew, as does one of the same work on an input that was written again.
@@ -101,15 +102,14 @@ impl Journal {
     /// [`Error::Transient`] where another run holds it; [`Error::Config`] where it belongs to other
     /// work; [`Error::CannotCreate`]; errors of `replay`.
     pub(super) fn open(
-        output: &Path,
+        key: &JournalKey<'_>,
         identity: &Identity,
         rows: Vec<usize>,
         batch_rows: impl FnOnce() -> Result<usize>,
         restart: bool,
         replay: impl FnMut(&Batch) -> Result<()>,
     ) -> Result<Self> {
-        let path = path_for(output)?;
-        let file = lock(&path, output)?;
+        let (path, file) = key.lock()?;
         let mut journal = Self::with_file(file, path, identity.columns().len(), rows, 0);
         let mut found = if restart { None } else { journal.header()? };
         if let Some(Header { identity: of, .. }) = &found
@@ -154,9 +154,9 @@ impl Journal {
 
     /// Removes the journal of finished work, left by a run that was killed between the rename of
     /// its output and the removal of its journal, or that of a bad input. Best effort.
-    pub(super) fn discard(output: &Path, identity: &Identity) {
-        let Some(path) = path_for(output).ok().filter(|path| path.exists()) else { return };
-        let Ok(file) = lock(&path, output) else { return };
+    pub(super) fn discard(key: &JournalKey<'_>, identity: &Identity) {
+        let Some(path) = key.path().ok().filter(|path| path.exists()) else { return };
+        let Ok(file) = key.try_lock(&path) else { return };
         let mut journal = Self::with_file(file, path, identity.columns().len(), Vec::new(), 0);
         match journal.header() {
             Ok(Some(header)) if !header.identity.is_same_work(identity) => {}
@@ -259,7 +259,7 @@ impl Journal {
     }
 
     /// Whether a batch begins where the last one ended and stays in its row group.
-    fn continues(&self, batch: &Batch) -> bool {
+    pub(super) fn continues(&self, batch: &Batch) -> bool {
         batch.row_group == self.next.row_group
             && batch.first_row == self.next.first_row
             && batch.rows > 0

@@ -1,5 +1,7 @@
 //! Tests of the journal: truncated, torn, of other work, and resumed.
 
+use std::path::Path;
+
 use crate::annotate::batch::BadRow;
 use crate::provenance::identity;
 use crate::samples::Fate;
@@ -32,14 +34,15 @@ fn open(output: &Path, restart: bool) -> Result<(Journal, Vec<Batch>)> {
         seen.push(batch.clone());
         Ok(())
     };
-    let journal = Journal::open(output, &identity("a", 2), ROWS.to_vec(), || Ok(4), restart, each)?;
+    let journal =
+        Journal::open(&JournalKey::of(output), &identity("a", 2), ROWS.to_vec(), || Ok(4), restart, each)?;
     Ok((journal, seen))
 }
 
 fn full(output: &Path) -> Vec<u8> {
     let (mut journal, _) = open(output, true).unwrap();
     batches().iter().for_each(|batch| journal.append(batch).unwrap());
-    std::fs::read(path_for(output).unwrap()).unwrap()
+    std::fs::read(JournalKey::of(output).path().unwrap()).unwrap()
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn a_journal_that_nobody_reads_any_more_takes_no_batches() {
 fn wherever_it_is_torn_the_batches_before_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
-    let (path, whole, all) = (path_for(&output).unwrap(), full(&output), batches());
+    let (path, whole, all) = (JournalKey::of(&output).path().unwrap(), full(&output), batches());
     let mut kept = 0;
     for bytes in 0..=whole.len() {
         std::fs::write(&path, &whole[..bytes]).unwrap();
@@ -109,7 +112,7 @@ fn wherever_it_is_torn_the_batches_before_are_kept() {
 fn a_flipped_bit_ends_what_is_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
-    let (path, whole) = (path_for(&output).unwrap(), full(&output));
+    let (path, whole) = (JournalKey::of(&output).path().unwrap(), full(&output));
     for at in 0..whole.len() {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
@@ -125,8 +128,16 @@ fn a_journal_of_other_work_is_refused_until_it_is_discarded() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
     full(&output);
-    let other =
-        |restart| Journal::open(&output, &identity("b", 2), ROWS.to_vec(), || Ok(4), restart, |_| Ok(()));
+    let other = |restart| {
+        Journal::open(
+            &JournalKey::of(&output),
+            &identity("b", 2),
+            ROWS.to_vec(),
+            || Ok(4),
+            restart,
+            |_| Ok(()),
+        )
+    };
     let error = other(false).unwrap_err();
     assert_eq!(error.exit_code(), 78);
     assert!(error.to_string().contains("another bundle"), "{error}");
@@ -145,7 +156,10 @@ fn one_run_at_a_time_and_the_batches_of_the_first() {
     drop(journal);
     let not_called = || panic!("the batch of the first is known");
     let later =
-        Journal::open(&output, &identity("a", 2), ROWS.to_vec(), not_called, false, |_| Ok(())).unwrap();
+        Journal::open(&JournalKey::of(&output), &identity("a", 2), ROWS.to_vec(), not_called, false, |_| {
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(later.batch_rows(), 4);
     later.remove().unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -1,0 +1,183 @@
+//! The rounds of a run: units are sent as jobs, again and again, until each has an outcome. One round is
+//! enough unless executors refuse units, or are lost together with the outcomes that they hold: Ballista
+//! begins lost tasks again, and knows neither of these.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ballista_core::serde::protobuf::PartitionLocation;
+use datafusion::error::DataFusionError;
+use prost::Message;
+
+use crate::error::{Error, Place, Result};
+
+use super::address::HostPort;
+use super::annotate::ClusterClient;
+use super::annotate_exec::AnnotateExec;
+use super::bundle_parts::{self, BundleFiles};
+use super::client::Client;
+use super::job::{AnnotateJob, EncodedJob};
+use super::partition::Executors;
+use super::unit::{self, Part, Unit, UnitOutcome, UnitResult, UnitWork, rows_of};
+
+/// Rounds in which no file is done, one after the other, after which the cluster counts as lost.
+const MOST_IDLE_ROUNDS: usize = 10;
+
+/// What all rounds of a run share.
+pub(super) struct Work<'a> {
+    pub(super) address: &'a HostPort,
+    pub(super) job: &'a AnnotateJob,
+    /// The files of a bundle that travels.
+    pub(super) bundle: Option<&'a BundleFiles>,
+    pub(super) client: &'a ClusterClient<'a>,
+}
+
+impl Work<'_> {
+    /// Computes the parts of the units that are divided, and notes where their rows are. A part that no
+    /// executor has computed is left to the unit of its file. Returns the executors that took part.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; [`Error::Transient`] where the scheduler or all executors are lost.
+    pub(super) async fn compute_parts(&self, units: &mut [Unit]) -> Result<BTreeSet<String>> {
+        let mut executors = BTreeSet::new();
+        loop {
+            let missing: Vec<(usize, usize)> = units
+                .iter()
+                .enumerate()
+                .flat_map(|(unit, of)| (0..of.parts().len()).map(move |part| (unit, part)))
+                .filter(|&(unit, part)| part_of(units, unit, part).is_some_and(|part| part.place.is_none()))
+                .collect();
+            if missing.is_empty() {
+                return Ok(executors);
+            }
+            let part_units: Vec<Unit> = missing
+                .iter()
+                .filter_map(|&(unit, part)| {
+                    let row_groups = part_of(units, unit, part)?.row_groups.clone();
+                    Some(units.get(unit)?.with_work(UnitWork::Part(row_groups)))
+                })
+                .collect();
+            tracing::info!("{} parts of files are computed", part_units.len());
+            let mut round = Round::begin(self).await?;
+            let mut is_idle = true;
+            for place in round.send(&part_units).await? {
+                let number = place.partition_id.as_ref().map(|id| id.partition_id as usize);
+                // An executor that refuses a part leaves no rows.
+                let has_rows = place.partition_stats.as_ref().is_some_and(|stats| stats.num_rows > 0);
+                let part = number.and_then(|number| missing.get(number));
+                let Some(&(unit, part)) = part.filter(|_| has_rows) else { continue };
+                executors.extend(place.executor_meta.as_ref().map(|on| format!("{}:{}", on.host, on.port)));
+                if let Some(part) = units.get_mut(unit).and_then(|unit| unit.parts_mut().get_mut(part)) {
+                    part.place = Some(place.encode_to_vec());
+                    is_idle = false;
+                }
+            }
+            round.client.leave().await;
+            if is_idle {
+                tracing::warn!("{} parts of files are computed with their files", part_units.len());
+                return Ok(executors);
+            }
+        }
+    }
+
+    /// Sends the units until each has an outcome. Those that an executor has refused are sent again, for
+    /// another one to take, and those whose outcome was lost with its executor, as long as others are done.
+    ///
+    /// # Errors
+    /// As for [`Self::compute_parts`]; [`Error::Engine`] where all executors refuse what is left.
+    pub(super) async fn annotate(&self, mut units: Vec<Unit>) -> Result<Vec<UnitOutcome>> {
+        let mut done: Vec<UnitOutcome> = Vec::with_capacity(units.len());
+        let mut idle_rounds = 0;
+        while !units.is_empty() {
+            let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
+            for outcome in Round::begin(self).await?.outcomes(&units).await? {
+                match outcome.result {
+                    UnitResult::Refused(reason) => refused.push(reason),
+                    UnitResult::BundleLost(_) => {}
+                    UnitResult::File(_) | UnitResult::Failed(_) => {
+                        known.insert(outcome.index);
+                        done.push(outcome);
+                    }
+                }
+            }
+            let sent = units.len();
+            units.retain(|unit| !known.contains(&unit.index));
+            let left = units.len();
+            idle_rounds = if left == sent { idle_rounds + 1 } else { 0 };
+            match refused.first() {
+                Some(reason) if refused.len() == sent => {
+                    return Err(Error::Engine(format!("no executor can annotate {left} files: {reason}")));
+                }
+                _ if idle_rounds > MOST_IDLE_ROUNDS => {
+                    let what =
+                        format!("executors are lost again and again; {left} files are left, the others stay");
+                    return Err(Error::Transient { place: Place::file(self.address), what });
+                }
+                Some(reason) => tracing::warn!("{left} files are sent again: {reason}"),
+                None if left > 0 => tracing::warn!("{left} files are sent again, as executors were lost"),
+                None => {}
+            }
+        }
+        Ok(done)
+    }
+}
+
+fn part_of(units: &[Unit], unit: usize, part: usize) -> Option<&Part> {
+    units.get(unit)?.parts().get(part)
+}
+
+/// A connection to the scheduler, with the bundle where executors fetch it.
+struct Round<'a> {
+    work: &'a Work<'a>,
+    client: Client,
+    job: Arc<EncodedJob>,
+}
+
+impl<'a> Round<'a> {
+    /// Connects, and sends the bundle, where it travels.
+    async fn begin(work: &'a Work<'a>) -> Result<Self> {
+        let mut client = Client::connect(work.address).await?;
+        let bundle = match work.bundle {
+            Some(files) => {
+                let ClusterClient { stop, waiting, .. } = work.client;
+                client.run(&bundle_parts::source(files).map_err(internal)?, stop, waiting).await?.pop()
+            }
+            None => None,
+        };
+        let job = Arc::new(EncodedJob::of(work.job, bundle)?);
+        Ok(Self { work, client, job })
+    }
+
+    /// Sends units and waits for them. Returns the places of their rows.
+    async fn send(&mut self, units: &[Unit]) -> Result<Vec<PartitionLocation>> {
+        let ClusterClient { stop, waiting, .. } = self.work.client;
+        let exec = AnnotateExec::new(Arc::clone(&self.job), unit::source(units).map_err(internal)?);
+        self.client.run(&(Arc::new(exec) as _), stop, waiting).await
+    }
+
+    /// Sends units of files; returns the outcomes that are not lost.
+    async fn outcomes(mut self, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
+        let places = self.send(units).await?;
+        let (mut executors, mut outcomes) = (Executors::default(), Vec::with_capacity(units.len()));
+        for place in places {
+            if self.work.client.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            match executors.fetch(place).await {
+                Ok(batches) => {
+                    for batch in &batches {
+                        outcomes.extend(rows_of::<UnitOutcome>(batch).map_err(internal)?);
+                    }
+                }
+                Err(why) => tracing::warn!("the outcome of a file is lost: {why}"),
+            }
+        }
+        self.client.leave().await;
+        Ok(outcomes)
+    }
+}
+
+fn internal(error: DataFusionError) -> Error {
+    Error::Internal(format!("a plan of units: {error}"))
+}
