@@ -220,13 +220,14 @@ impl<'a> FileComputation<'a> {
             let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
             let prefetch = if self.source.defers_reading() { Prefetch::None } else { Prefetch::Thread };
             let schedule = Schedule { prefetch, read_ahead: &read_ahead, queue: run.queue() };
-            workers::run(tasks, schedule, sessions, &constants, control, |done| {
+            let sessions = workers::run(tasks, schedule, sessions, &constants, control, |done| {
                 let (batch, ()) = done.into_batch()?;
                 let fates = self.policy.take(&batch)?;
                 run.progress.time(Stage::Journal, || self.journal.append(&batch))?;
                 run.progress.advance(&fates);
                 Ok(())
             })?;
+            run.keep_sessions(sessions);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::bundle::Bundle;
@@ -33,6 +34,8 @@ pub struct Run<'a> {
     workers: usize,
     limit_bytes: u64,
     lock_patience: Duration,
+    /// Sessions that no file uses.
+    idle: Mutex<Sessions>,
     tuner: BatchSizeTuner<'a>,
     folds: FoldSessions,
 }
@@ -111,6 +114,7 @@ impl<'a> Run<'a> {
             workers,
             limit_bytes,
             lock_patience: Duration::ZERO,
+            idle: Mutex::default(),
             tuner,
             folds,
         }
@@ -190,9 +194,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// See [`BatchSizeTuner::sessions`].
+    /// The sessions of the last file, else new ones: see [`BatchSizeTuner::sessions`].
     pub(super) fn sessions(&self) -> Result<Sessions> {
-        self.tuner.sessions()
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        if idle.is_empty() { self.tuner.sessions() } else { Ok(idle) }
+    }
+
+    /// Keeps sessions for the next file: to load models takes longer than to evaluate a small one.
+    pub(super) fn keep_sessions(&self, sessions: Sessions) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = sessions;
     }
 
     /// See [`BatchSizeTuner::choose`].

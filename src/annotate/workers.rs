@@ -89,7 +89,7 @@ pub(super) struct Schedule<'a> {
 }
 
 /// Runs tasks on the workers and passes their results to `sink` in the order of the tasks.
-/// The first error, in any stage, ends the run. At most [`Schedule::queue`] prefetched tasks
+/// The first error, in any stage, ends the run. Returns the sessions, for the next run. At most [`Schedule::queue`] prefetched tasks
 /// wait for a worker; at most as many results, and one of each worker, wait for an earlier result.
 pub(super) fn run<T: Send>(
     tasks: impl Iterator<Item = Result<Task<T>>> + Send,
@@ -98,7 +98,7 @@ pub(super) fn run<T: Send>(
     constants: &EvaluationConstants,
     control: Control<'_>,
     sink: impl FnMut(TaskResult<T>) -> Result<()> + Send,
-) -> Result<()> {
+) -> Result<Vec<Box<dyn Backend>>> {
     let tasks = tasks.enumerate();
     let (mut ahead, mut located) = (None, None);
     let prefetched = match schedule.prefetch {
@@ -118,7 +118,7 @@ pub(super) fn run<T: Send>(
         Some(receiver) => Tasks::Prefetched(receiver),
     };
     let stages = Stages { tasks, schedule, order, control };
-    let no_panic = std::thread::scope(|scope| {
+    let sessions = std::thread::scope(|scope| {
         let mut threads = Vec::with_capacity(sessions.len() + 1);
         let order = &stages.order;
         let prefetch = ahead.map(|(mut tasks, sender)| {
@@ -128,12 +128,13 @@ pub(super) fn run<T: Send>(
                     let is_ok = task.is_ok();
                     !order.is_ended() && sender.send((number, task)).is_ok() && is_ok
                 });
+                None
             })
         });
         let stages = &stages;
-        let workers = sessions
-            .into_iter()
-            .map(|session| spawn_scoped(scope, move || stages.work(Evaluator::new(session, constants))));
+        let workers = sessions.into_iter().map(|session| {
+            spawn_scoped(scope, move || Some(stages.work(Evaluator::new(session, constants))))
+        });
         for thread in prefetch.into_iter().chain(workers) {
             match thread {
                 Ok(thread) => threads.push(thread),
@@ -143,10 +144,13 @@ pub(super) fn run<T: Send>(
                 }
             }
         }
-        threads.into_iter().map(|thread| thread.join()).fold(true, |so_far, last| so_far & last.is_ok())
+        // All threads are waited for, also behind one that panicked.
+        let ended: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        ended.into_iter().collect::<std::thread::Result<Vec<_>>>()
     });
     let done = stages.order.finish();
-    if no_panic { done } else { Err(Error::Internal("a worker thread panicked".to_owned())) }
+    let sessions = sessions.map_err(|_| Error::Internal("a worker thread panicked".to_owned()))?;
+    done.map(|()| sessions.into_iter().flatten().collect())
 }
 
 type Located<'a, T> = Box<dyn Iterator<Item = (usize, Result<Task<T>>)> + Send + 'a>;
@@ -168,13 +172,14 @@ struct Stages<'a, T, F: FnMut(TaskResult<T>) -> Result<()>> {
 }
 
 impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
-    fn work(&self, mut worker: Evaluator<'_>) {
+    fn work(&self, mut worker: Evaluator<'_>) -> Box<dyn Backend> {
         let _guard = WorkerGuard(self);
         let mut buffers = ReadBuffers::default();
         while let Some((number, task)) = self.next_task() {
             let done = task.and_then(|task| compute(&mut worker, task, &mut buffers, self.control));
             self.order.take(number, done);
         }
+        worker.into_session()
     }
 
     /// Ends the run for a reason that is no task's.

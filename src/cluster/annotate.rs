@@ -17,9 +17,9 @@ use super::address::ClusterAddress;
 use super::bundle_parts;
 use super::job::{AnnotateJob, absolute};
 use super::local::LocalCluster;
-use super::rounds::Work;
+use super::rounds::{Outcomes, Work};
 use super::status;
-use super::unit::{Part, Unit, UnitOutcome, UnitResult, UnitWork};
+use super::unit::{Part, Unit, UnitResult, UnitWork};
 
 /// Threads of the client, which waits most of the time.
 const CLIENT_THREADS: usize = 2;
@@ -80,7 +80,7 @@ pub fn annotate(
                     1 => tracing::info!("{address} has 1 executor"),
                     executors => tracing::info!("{address} has {executors} executors"),
                 }
-                run(&work(address), units).await
+                work(address).run(units).await
             });
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcomes
@@ -89,25 +89,13 @@ pub fn annotate(
             let engine = (client.find_engine)()?;
             let runtime = runtime(None, "cluster")?;
             let local = runtime.block_on(LocalCluster::start(*executors, &engine, client.engine))?;
-            let outcomes = runtime.block_on(run(&work(&local.address), units));
+            let outcomes = runtime.block_on(work(&local.address).run(units));
             local.stop_units(LOCAL_UNITS_END);
             runtime.shutdown_timeout(Duration::from_millis(200));
             outcomes
         }
     }?;
     collect(files, outcomes)
-}
-
-/// Computes the parts of divided files, and then annotates all.
-async fn run(work: &Work<'_>, mut units: Vec<Unit>) -> Result<Outcomes> {
-    let executors = work.compute_parts(&mut units).await?;
-    Ok(Outcomes { outcomes: work.annotate(units).await?, executors })
-}
-
-/// The outcomes of the units, and the executors of their parts.
-struct Outcomes {
-    outcomes: Vec<UnitOutcome>,
-    executors: BTreeSet<String>,
 }
 
 /// The units of the files, the largest first: what begins last decides when the run ends.
@@ -147,7 +135,7 @@ fn parts(pair: &FilePair, client: &ClusterClient<'_>) -> Vec<Part> {
 
 /// The results of the files, in their order.
 fn collect(files: &Files, outcomes: Outcomes) -> Result<ClusterOutcome> {
-    let Outcomes { mut outcomes, mut executors } = outcomes;
+    let Outcomes { mut outcomes, executors } = outcomes;
     outcomes.sort_by_key(|outcome| outcome.index);
     let mut engines = BTreeSet::new();
     let (mut attempts, mut results) = (0, Vec::with_capacity(outcomes.len()));
@@ -155,7 +143,6 @@ fn collect(files: &Files, outcomes: Outcomes) -> Result<ClusterOutcome> {
         if files.pairs().get(outcome.index) != Some(pair) {
             return Err(Error::Internal(format!("{} has no outcome", pair.input.display())));
         }
-        executors.insert(outcome.executor);
         engines.insert(outcome.engine);
         attempts += outcome.attempts;
         results.push(match outcome.result {

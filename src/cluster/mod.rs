@@ -8,6 +8,11 @@
 //! splice and publication, so that the output has the same bytes and a unit that is begun again leaves one
 //! file. The unit's outcome is one row, which Ballista brings to the client. Bad data is an outcome; only
 //! errors that may pass fail the task, so that Ballista begins it again, rather elsewhere.
+//!
+//! A file larger than a unit is divided by its row groups. Its *parts* are units of a plan before that one:
+//! each is computed into a journal of its own, whose frames are the rows of its partition. The unit of the
+//! file fetches them, as Ballista's stages fetch each other's, and puts its journal together of them. A
+//! part that is lost costs the time to compute it again, and nothing else depends on it.
 
 mod address;
 mod annotate;

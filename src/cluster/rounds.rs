@@ -24,6 +24,20 @@ use super::unit::{self, Part, Unit, UnitOutcome, UnitResult, UnitWork, rows_of};
 /// Rounds in which no file is done, one after the other, after which the cluster counts as lost.
 const MOST_IDLE_ROUNDS: usize = 10;
 
+/// What came of the units.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    pub(super) outcomes: Vec<UnitOutcome>,
+    /// The executors that took part, by their addresses.
+    pub(super) executors: BTreeSet<String>,
+}
+
+impl Outcomes {
+    fn add_executor(&mut self, place: &PartitionLocation) {
+        self.executors.extend(place.executor_meta.as_ref().map(|on| format!("{}:{}", on.host, on.port)));
+    }
+}
+
 /// What all rounds of a run share.
 pub(super) struct Work<'a> {
     pub(super) address: &'a HostPort,
@@ -34,13 +48,21 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Computes the parts of the units that are divided, and notes where their rows are. A part that no
-    /// executor has computed is left to the unit of its file. Returns the executors that took part.
+    /// Computes the parts of divided files, and then annotates all files.
     ///
     /// # Errors
-    /// [`Error::Interrupted`]; [`Error::Transient`] where the scheduler or all executors are lost.
-    pub(super) async fn compute_parts(&self, units: &mut [Unit]) -> Result<BTreeSet<String>> {
-        let mut executors = BTreeSet::new();
+    /// [`Error::Interrupted`]; [`Error::Transient`] where the scheduler or all executors are lost;
+    /// [`Error::Engine`] where all executors refuse what is left.
+    pub(super) async fn run(&self, mut units: Vec<Unit>) -> Result<Outcomes> {
+        let mut done = Outcomes::default();
+        self.compute_parts(&mut units, &mut done).await?;
+        self.annotate(units, &mut done).await?;
+        Ok(done)
+    }
+
+    /// Computes the parts of the units that are divided, and notes where their rows are. A part that no
+    /// executor has computed is left to the unit of its file.
+    async fn compute_parts(&self, units: &mut [Unit], done: &mut Outcomes) -> Result<()> {
         loop {
             let missing: Vec<(usize, usize)> = units
                 .iter()
@@ -49,7 +71,7 @@ impl Work<'_> {
                 .filter(|&(unit, part)| part_of(units, unit, part).is_some_and(|part| part.place.is_none()))
                 .collect();
             if missing.is_empty() {
-                return Ok(executors);
+                return Ok(());
             }
             let part_units: Vec<Unit> = missing
                 .iter()
@@ -67,7 +89,7 @@ impl Work<'_> {
                 let has_rows = place.partition_stats.as_ref().is_some_and(|stats| stats.num_rows > 0);
                 let part = number.and_then(|number| missing.get(number));
                 let Some(&(unit, part)) = part.filter(|_| has_rows) else { continue };
-                executors.extend(place.executor_meta.as_ref().map(|on| format!("{}:{}", on.host, on.port)));
+                done.add_executor(&place);
                 if let Some(part) = units.get_mut(unit).and_then(|unit| unit.parts_mut().get_mut(part)) {
                     part.place = Some(place.encode_to_vec());
                     is_idle = false;
@@ -76,28 +98,25 @@ impl Work<'_> {
             round.client.leave().await;
             if is_idle {
                 tracing::warn!("{} parts of files are computed with their files", part_units.len());
-                return Ok(executors);
+                return Ok(());
             }
         }
     }
 
     /// Sends the units until each has an outcome. Those that an executor has refused are sent again, for
     /// another one to take, and those whose outcome was lost with its executor, as long as others are done.
-    ///
-    /// # Errors
-    /// As for [`Self::compute_parts`]; [`Error::Engine`] where all executors refuse what is left.
-    pub(super) async fn annotate(&self, mut units: Vec<Unit>) -> Result<Vec<UnitOutcome>> {
-        let mut done: Vec<UnitOutcome> = Vec::with_capacity(units.len());
+    async fn annotate(&self, mut units: Vec<Unit>, done: &mut Outcomes) -> Result<()> {
         let mut idle_rounds = 0;
         while !units.is_empty() {
             let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
-            for outcome in Round::begin(self).await?.outcomes(&units).await? {
+            for (place, outcome) in Round::begin(self).await?.outcomes(&units).await? {
                 match outcome.result {
                     UnitResult::Refused(reason) => refused.push(reason),
                     UnitResult::BundleLost(_) => {}
                     UnitResult::File(_) | UnitResult::Failed(_) => {
                         known.insert(outcome.index);
-                        done.push(outcome);
+                        done.add_executor(&place);
+                        done.outcomes.push(outcome);
                     }
                 }
             }
@@ -119,7 +138,7 @@ impl Work<'_> {
                 None => {}
             }
         }
-        Ok(done)
+        Ok(())
     }
 }
 
@@ -156,18 +175,19 @@ impl<'a> Round<'a> {
         self.client.run(&(Arc::new(exec) as _), stop, waiting).await
     }
 
-    /// Sends units of files; returns the outcomes that are not lost.
-    async fn outcomes(mut self, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
+    /// Sends units of files; returns the outcomes that are not lost, and where they were.
+    async fn outcomes(mut self, units: &[Unit]) -> Result<Vec<(PartitionLocation, UnitOutcome)>> {
         let places = self.send(units).await?;
         let (mut executors, mut outcomes) = (Executors::default(), Vec::with_capacity(units.len()));
         for place in places {
             if self.work.client.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            match executors.fetch(place).await {
+            match executors.fetch(place.clone()).await {
                 Ok(batches) => {
                     for batch in &batches {
-                        outcomes.extend(rows_of::<UnitOutcome>(batch).map_err(internal)?);
+                        let rows = rows_of::<UnitOutcome>(batch).map_err(internal)?;
+                        outcomes.extend(rows.into_iter().map(|outcome| (place.clone(), outcome)));
                     }
                 }
                 Err(why) => tracing::warn!("the outcome of a file is lost: {why}"),

@@ -89,8 +89,6 @@ impl Unit {
 pub(super) struct UnitOutcome {
     /// The unit's position among the files of the run.
     pub(super) index: usize,
-    /// The executor, by its address.
-    pub(super) executor: String,
     /// "NAME (VERSION) on DEVICE".
     pub(super) engine: String,
     /// Attempts until then.

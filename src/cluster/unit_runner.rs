@@ -126,7 +126,7 @@ impl UnitRunner {
             Err(NoWorker::BundleLost(reason)) => UnitResult::BundleLost(reason),
         };
         let engine = self.engine.describe().to_string();
-        Ok(UnitOutcome { index, executor: self.name.clone(), engine, attempts: attempt.number(), result })
+        Ok(UnitOutcome { index, engine, attempts: attempt.number(), result })
     }
 
     async fn annotate(&self, worker: Worker, unit: Unit, attempt: Attempt) -> DataFusionResult<UnitResult> {

@@ -33,7 +33,7 @@ impl Work {
     }
 
     /// Waits until this many outputs are there.
-    fn wait_for(&self, outputs: usize) {
+    pub fn wait_for(&self, outputs: usize) {
         let count = || {
             let entries = std::fs::read_dir(&self.output).into_iter().flatten().flatten();
             entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count()

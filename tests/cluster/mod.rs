@@ -4,8 +4,11 @@
 mod annotate;
 mod killed;
 mod many;
+mod network;
+mod parts;
 mod random_kills;
 mod refused;
+mod slow;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -111,6 +114,13 @@ impl Cluster {
         Self::with_executor_timeout(executors, EXECUTOR_TIMEOUT)
     }
 
+    /// As [`Cluster::start`]; executors are started by these commands.
+    fn start_by(executors: usize, program: impl Fn() -> Command) -> Self {
+        let mut cluster = Self::start(0);
+        (0..executors).for_each(|_| cluster.add_executor_by(program(), &[]));
+        cluster
+    }
+
     /// As [`Cluster::start`]; an executor is lost after so many seconds without a sign of life.
     fn with_executor_timeout(executors: usize, seconds: u16) -> Self {
         let scheduler = start_scheduler("127.0.0.1:0", seconds);
@@ -122,7 +132,10 @@ impl Cluster {
     }
 
     fn add_executor(&mut self, more: &[&str]) {
-        let mut command = lsmi();
+        self.add_executor_by(lsmi(), more);
+    }
+
+    fn add_executor_by(&mut self, mut command: Command, more: &[&str]) {
         command.args(["cluster", "executor", "--slots", "1", "--scheduler", &self.address]).args(more);
         self.executors.push(Process::start("executor", &mut command));
     }
