@@ -136,13 +136,12 @@ fn parts(pair: &FilePair, client: &ClusterClient<'_>) -> Vec<Part> {
 /// The results of the files, in their order.
 fn collect(files: &Files, outcomes: Outcomes) -> Result<ClusterOutcome> {
     let Outcomes { mut outcomes, executors } = outcomes;
-    outcomes.sort_by_key(|outcome| outcome.index);
     let mut engines = BTreeSet::new();
     let (mut attempts, mut results) = (0, Vec::with_capacity(outcomes.len()));
-    for (pair, outcome) in files.pairs().iter().zip(outcomes) {
-        if files.pairs().get(outcome.index) != Some(pair) {
-            return Err(Error::Internal(format!("{} has no outcome", pair.input.display())));
-        }
+    for (index, pair) in files.pairs().iter().enumerate() {
+        let outcome = outcomes
+            .remove(&index)
+            .ok_or_else(|| Error::Internal(format!("{} has no outcome", pair.input.display())))?;
         engines.insert(outcome.engine);
         attempts += outcome.attempts;
         results.push(match outcome.result {
@@ -150,10 +149,6 @@ fn collect(files: &Files, outcomes: Outcomes) -> Result<ClusterOutcome> {
             UnitResult::Failed(error) => Err(error_as_given(pair, error.into())),
             UnitResult::Refused(reason) | UnitResult::BundleLost(reason) => Err(Error::Engine(reason)),
         });
-    }
-    if results.len() != files.pairs().len() {
-        let what = format!("{} of {} files have an outcome", results.len(), files.pairs().len());
-        return Err(Error::Internal(what));
     }
     let engine = engines.into_iter().collect::<Vec<_>>().join(", ");
     Ok(ClusterOutcome {

@@ -1,6 +1,7 @@
 //! The client of a scheduler: sends a plan, waits for its end and cancels it. What `execute_physical_plan` of
 //! Ballista does, which does not say the job's name, by which it is cancelled.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ impl Client {
         Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id() })
     }
 
-    /// Runs a plan and returns the places of its rows. Where the flag is set, the job is cancelled.
+    /// Runs a plan and returns the places of its rows, one a partition, in their order. Where the flag is set, the job is cancelled.
     /// `waiting` is called again and again.
     ///
     /// # Errors
@@ -91,6 +92,7 @@ impl Client {
         let mut bytes = Vec::new();
         let encoded = node.and_then(|node| node.try_encode(&mut bytes));
         encoded.map_err(|e| Error::Internal(format!("the plan can't be encoded: {e}")))?;
+        tracing::debug!("a plan of {} bytes", bytes.len());
         let mut request = tonic::Request::new(ExecuteQueryParams {
             session_id: self.session_id.clone(),
             settings: config().to_key_value_pairs(),
@@ -126,7 +128,7 @@ impl Client {
             let answer = tokio::time::timeout(SCHEDULER_GONE, self.scheduler.get_job_status(question)).await;
             match answer.map(|answer| answer.map(tonic::Response::into_inner)) {
                 Ok(Ok(answer)) => match answer.status.and_then(|status| status.status) {
-                    Some(job_status::Status::Successful(job)) => return Ok(job.partition_location),
+                    Some(job_status::Status::Successful(job)) => return Ok(latest(job.partition_location)),
                     Some(job_status::Status::Failed(job)) => {
                         return Err(self.failed(&format!("the job failed: {}", job.error)));
                     }
@@ -164,5 +166,31 @@ impl Client {
 
     fn failed(&self, what: &str) -> Error {
         Error::Transient { place: Place::file(&self.address), what: what.to_owned() }
+    }
+}
+
+/// The latest place of each partition. Ballista keeps those on a lost executor beside those of the tasks that
+/// were begun again: where that executor was only cut off, its rows would be there twice.
+fn latest(places: Vec<PartitionLocation>) -> Vec<PartitionLocation> {
+    let partition = |place: &PartitionLocation| place.partition_id.as_ref().map(|id| id.partition_id);
+    let places: BTreeMap<_, _> = places.into_iter().map(|place| (partition(&place), place)).collect();
+    places.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ballista_core::serde::protobuf::PartitionId;
+
+    use super::*;
+
+    #[test]
+    fn of_each_partition_the_latest_place_is_kept() {
+        let place = |partition_id, map_partition_id| PartitionLocation {
+            map_partition_id,
+            partition_id: Some(PartitionId { partition_id, ..PartitionId::default() }),
+            ..PartitionLocation::default()
+        };
+        let kept = latest(vec![place(2, 0), place(0, 1), place(2, 2), place(1, 3)]);
+        assert_eq!(kept, [place(0, 1), place(1, 3), place(2, 2)]);
     }
 }

@@ -2,7 +2,7 @@
 //! enough unless executors refuse units, or are lost together with the outcomes that they hold: Ballista
 //! begins lost tasks again, and knows neither of these.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -27,12 +27,22 @@ const MOST_IDLE_ROUNDS: usize = 10;
 /// What came of the units.
 #[derive(Default)]
 pub(super) struct Outcomes {
-    pub(super) outcomes: Vec<UnitOutcome>,
+    /// By the position of the file.
+    pub(super) outcomes: BTreeMap<usize, UnitOutcome>,
     /// The executors that took part, by their addresses.
     pub(super) executors: BTreeSet<String>,
 }
 
 impl Outcomes {
+    /// Keeps the outcome of a file. There may be two, where one seemed lost: that which has found the output
+    /// done says less.
+    fn add(&mut self, outcome: UnitOutcome) {
+        let known = self.outcomes.get(&outcome.index);
+        if known.is_none_or(UnitOutcome::is_skipped) {
+            self.outcomes.insert(outcome.index, outcome);
+        }
+    }
+
     fn add_executor(&mut self, place: &PartitionLocation) {
         self.executors.extend(place.executor_meta.as_ref().map(|on| format!("{}:{}", on.host, on.port)));
     }
@@ -116,7 +126,7 @@ impl Work<'_> {
                     UnitResult::File(_) | UnitResult::Failed(_) => {
                         known.insert(outcome.index);
                         done.add_executor(&place);
-                        done.outcomes.push(outcome);
+                        done.add(outcome);
                     }
                 }
             }

@@ -96,6 +96,13 @@ pub(super) struct UnitOutcome {
     pub(super) result: UnitResult,
 }
 
+impl UnitOutcome {
+    /// Whether the output was there already.
+    pub(super) fn is_skipped(&self) -> bool {
+        matches!(&self.result, UnitResult::File(FileResult::Done(summary)) if summary.skipped)
+    }
+}
+
 /// The result of a unit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum UnitResult {
