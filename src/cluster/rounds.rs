@@ -23,6 +23,8 @@ use super::unit::{self, Part, Unit, UnitOutcome, UnitResult, UnitWork, rows_of};
 
 /// Rounds in which no file is done, one after the other, after which the cluster counts as lost.
 const MOST_IDLE_ROUNDS: usize = 10;
+/// Files of a job. Its plan must fit a message, and the scheduler's memory.
+const JOB_UNITS: usize = 200_000;
 
 /// What came of the units.
 #[derive(Default)]
@@ -119,7 +121,9 @@ impl Work<'_> {
         let mut idle_rounds = 0;
         while !units.is_empty() {
             let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
-            for (place, outcome) in Round::begin(self).await?.outcomes(&units).await? {
+            let now = units.get(..JOB_UNITS).unwrap_or(&units);
+            let sent = now.len();
+            for (place, outcome) in Round::begin(self).await?.outcomes(now).await? {
                 match outcome.result {
                     UnitResult::Refused(reason) => refused.push(reason),
                     UnitResult::BundleLost(_) => {}
@@ -130,9 +134,8 @@ impl Work<'_> {
                     }
                 }
             }
-            let sent = units.len();
             units.retain(|unit| !known.contains(&unit.index));
-            let left = units.len();
+            let left = sent - known.len();
             idle_rounds = if left == sent { idle_rounds + 1 } else { 0 };
             match refused.first() {
                 Some(reason) if refused.len() == sent => {
