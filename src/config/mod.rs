@@ -4,7 +4,6 @@
 
 mod annotate;
 mod bundle_path;
-#[cfg(feature = "cluster")]
 mod cluster;
 mod engine;
 mod load;
@@ -17,7 +16,6 @@ mod variables;
 
 pub use annotate::{AnnotateSettings, IfNothing};
 pub use bundle_path::{BundlePath, DEFAULT_BUNDLE};
-#[cfg(feature = "cluster")]
 pub use cluster::ClusterArgs;
 pub use engine::EngineArgs;
 pub use load::{ANNOTATED, CommandLine, Config, Query, load};

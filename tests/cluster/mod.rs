@@ -6,6 +6,7 @@ mod killed;
 mod many;
 mod random_kills;
 mod refused;
+mod settings;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
