@@ -9,6 +9,8 @@ use clap::Args;
 
 use crate::annotate::{Adjust, AnnotateOptions, Plan, Progress, Run, Summary};
 use crate::bundle::Bundle;
+#[cfg(feature = "cluster")]
+use crate::config::TlsArgs;
 use crate::config::{AnnotateSettings, ClusterArgs, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -78,6 +80,9 @@ pub(super) struct AnnotateArgs {
     pub(super) engine: EngineArgs,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
 }
 
 /// Runs `lsmi-etl annotate` and returns the exit code.
@@ -159,7 +164,8 @@ pub(super) fn annotate(
 ) -> Result<Option<Outcome>> {
     #[cfg(feature = "cluster")]
     if let (Some(address), Some(files)) = (args.cluster.address(), &files) {
-        let work = ClusterWork { settings: &args.settings, engine: &args.engine, address, files };
+        let (settings, engine) = (&args.settings, &args.engine);
+        let work = ClusterWork { settings, engine, address, tls: &args.tls, files };
         return work.annotate(observers.bar, observers.progress, stop).map(Some);
     }
     let (bundle, engine, options) = prepare(args)?;

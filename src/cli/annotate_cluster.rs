@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::annotate::{BadFiles, FileResult, FilesOutcome, Progress, Totals};
 use crate::cluster::{self, AnnotateJob, ClusterAddress, ClusterClient, ClusterOutcome, EngineRequest};
-use crate::config::{AnnotateSettings, EngineArgs};
+use crate::config::{AnnotateSettings, EngineArgs, TlsArgs};
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
 use crate::storage::{Files, is_url};
@@ -21,6 +21,7 @@ pub(super) struct ClusterWork<'a> {
     pub(super) settings: &'a AnnotateSettings,
     pub(super) engine: &'a EngineArgs,
     pub(super) address: &'a ClusterAddress,
+    pub(super) tls: &'a TlsArgs,
     pub(super) files: &'a Files,
 }
 
@@ -37,6 +38,7 @@ impl ClusterWork<'_> {
     ) -> Result<Outcome> {
         let start = Instant::now();
         let Self { settings, address, files, .. } = *self;
+        let tls = self.tls.open()?;
         let engine = self.engine.options();
         let bundle = open_bundle(&settings.bundle)?;
         let keys = settings.parquet_keys.as_deref();
@@ -44,8 +46,13 @@ impl ClusterWork<'_> {
         tracing::info!("cluster: {address}, {} files", files.pairs().len());
         let outputs = OutputCount::of(files);
         let waiting = || outputs.show(bar);
-        let client =
-            ClusterClient { engine: &engine, find_engine: &|| self.engine.find(), waiting: &waiting, stop };
+        let client = ClusterClient {
+            engine: &engine,
+            find_engine: &|| self.engine.find(),
+            tls: tls.as_ref(),
+            waiting: &waiting,
+            stop,
+        };
         let done = cluster::annotate(address, &job, &bundle, files, &client);
         bar.finish();
         let ClusterOutcome { results, engine, cluster } = done?;

@@ -23,6 +23,7 @@ use super::job::{AnnotateJob, EncodedJob, absolute};
 use super::local::LocalCluster;
 use super::partition::Executors;
 use super::status;
+use super::tls::Tls;
 use super::unit::{self, Unit, UnitOutcome, UnitResult, rows_of};
 
 /// Threads of the client, which waits most of the time.
@@ -49,6 +50,8 @@ pub struct ClusterClient<'a> {
     pub engine: &'a EngineOptions,
     /// Finds that engine.
     pub find_engine: &'a dyn Fn() -> Result<Engine>,
+    /// TLS with a scheduler and its executors.
+    pub tls: Option<&'a Tls>,
     /// Is called again and again while the cluster works.
     pub waiting: &'a dyn Fn(),
     /// Cancels the job.
@@ -77,7 +80,7 @@ pub fn annotate(
         ClusterAddress::Scheduler(address) => {
             let runtime = runtime(Some(CLIENT_THREADS), "cluster")?;
             let outcomes = runtime.block_on(async {
-                match status::ask(address).await? {
+                match status::ask(address, client.tls).await? {
                     0 => tracing::warn!("{address} has no executor yet; the run waits for one"),
                     1 => tracing::info!("{address} has 1 executor"),
                     executors => tracing::info!("{address} has {executors} executors"),
@@ -91,6 +94,8 @@ pub fn annotate(
             let engine = (client.find_engine)()?;
             let runtime = runtime(None, "cluster")?;
             let local = runtime.block_on(LocalCluster::start(*executors, &engine, client.engine))?;
+            // The parts of one process are reached by nobody else.
+            let work = Work { client: &ClusterClient { tls: None, ..*client }, ..work };
             let outcomes = runtime.block_on(run_all(&local.address, units, &work));
             local.stop_units(LOCAL_UNITS_END);
             runtime.shutdown_timeout(Duration::from_millis(200));
@@ -167,8 +172,8 @@ async fn run_all(address: &HostPort, mut units: Vec<Unit>, work: &Work<'_>) -> R
 /// Sends the bundle, where it travels, and then the units. Returns the outcomes that are not lost.
 async fn run_round(address: &HostPort, units: &[Unit], work: &Work<'_>) -> Result<Vec<UnitOutcome>> {
     let internal = |e: DataFusionError| Error::Internal(format!("a plan of units: {e}"));
-    let ClusterClient { stop, waiting, .. } = work.client;
-    let mut client = Client::connect(address).await?;
+    let ClusterClient { stop, waiting, tls, .. } = work.client;
+    let mut client = Client::connect(address, *tls).await?;
     let bundle = match &work.bundle {
         Some(files) => {
             client.run(&bundle_parts::source(files).map_err(internal)?, stop, waiting).await?.pop()
@@ -178,7 +183,7 @@ async fn run_round(address: &HostPort, units: &[Unit], work: &Work<'_>) -> Resul
     let job = Arc::new(EncodedJob::of(work.job, bundle.as_ref())?);
     let exec = AnnotateExec::new(job, unit::source(units).map_err(internal)?);
     let places = client.run(&(Arc::new(exec) as _), stop, waiting).await?;
-    let (mut executors, mut outcomes) = (Executors::default(), Vec::with_capacity(units.len()));
+    let (mut executors, mut outcomes) = (Executors::new(*tls), Vec::with_capacity(units.len()));
     for place in places {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);

@@ -25,6 +25,7 @@ use crate::error::{Error, Place, Result};
 use super::address::HostPort;
 use super::limits::MESSAGE_BYTES;
 use super::session::{config, physical_codec};
+use super::tls::{Tls, root};
 
 /// The interval at which the state of a job is asked for.
 const POLL: Duration = Duration::from_millis(50);
@@ -45,14 +46,19 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Transient`].
-    pub(super) async fn connect(address: &HostPort) -> Result<Self> {
+    pub(super) async fn connect(address: &HostPort, tls: Option<&Tls>) -> Result<Self> {
         let settings = GrpcClientConfig::from(&config().ballista_config());
-        let endpoint = create_grpc_client_endpoint(format!("http://{address}"), Some(&settings));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = create_grpc_client_endpoint(format!("{scheme}://{address}"), Some(&settings));
         let failed = |e: &dyn std::fmt::Display| Error::Transient {
             place: Place::file(address),
             what: format!("cannot connect to the scheduler: {e}"),
         };
-        let channel = endpoint.map_err(|e| failed(&e))?.connect().await.map_err(|e| failed(&e))?;
+        let mut endpoint = endpoint.map_err(|e| failed(&e))?;
+        if let Some(tls) = tls {
+            endpoint = tls.secured(endpoint, None).map_err(|e| failed(&root(&e)))?;
+        }
+        let channel = endpoint.connect().await.map_err(|e| failed(&root(&e)))?;
         let scheduler = SchedulerGrpcClient::new(channel)
             .max_encoding_message_size(MESSAGE_BYTES as usize)
             .max_decoding_message_size(MESSAGE_BYTES as usize);

@@ -13,7 +13,8 @@ use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
-use super::executor::{ExecutorOptions, free_ports, process_config, temporary_folder};
+use super::executor::{ExecutorOptions, process_config, temporary_folder};
+use super::ports::Ports;
 use super::scheduler::{SchedulerOptions, listen, serve};
 use super::unit_runner::UnitRunner;
 
@@ -41,15 +42,16 @@ impl LocalCluster {
     ) -> Result<Self> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = listen(any).await?;
-        let port = listener.local_addr().map_err(|e| Error::io(Place::file(any), "bind", e))?.port();
-        let address = HostPort { host: Ipv4Addr::LOCALHOST.to_string(), port };
+        let bound = listener.local_addr().map_err(|e| Error::io(Place::file(any), "bind", e))?;
+        let address = HostPort { host: Ipv4Addr::LOCALHOST.to_string(), port: bound.port() };
         let scheduler = SchedulerOptions {
             bind: any,
             advertise: address.host.clone(),
             executor_timeout: EXECUTOR_TIMEOUT,
+            tls: None,
         };
         tokio::spawn(async move {
-            if let Err(e) = serve(listener, &scheduler).await {
+            if let Err(e) = serve(listener, bound, &scheduler).await {
                 tracing::error!("{e}");
             }
         });
@@ -57,7 +59,7 @@ impl LocalCluster {
         for number in 1..=executors.get() {
             let name = format!("local:{number}");
             // Cores are divided among all executors.
-            let runner = UnitRunner::new(name, engine.clone(), options, usize::from(executors.get()));
+            let runner = UnitRunner::new(name, engine.clone(), options, usize::from(executors.get()), None);
             local.add_executor(Arc::new(runner), options)?;
         }
         Ok(local)
@@ -72,8 +74,9 @@ impl LocalCluster {
             slots: 1,
             work_dir: None,
             engine: engine.clone(),
+            tls: None,
         };
-        let config = process_config(&options, &runner, free_ports(options.bind)?, folder.path());
+        let config = process_config(&options, &runner, &Ports::plain(options.bind)?, folder.path());
         tokio::spawn(async move {
             if let Err(e) = start_executor_process(Arc::new(config)).await {
                 tracing::error!("an executor failed: {e}");

@@ -1,20 +1,32 @@
 //! Fetching a partition of a job's result from the executor that holds it, by Ballista's own client.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ballista_core::client::BallistaClient;
 use ballista_core::error::BallistaError;
+use ballista_core::extension::BallistaConfigGrpcEndpoint;
 use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::arrow::array::RecordBatch;
 use futures::TryStreamExt;
 
 use super::limits::MESSAGE_BYTES;
+use super::tls::Tls;
 
 /// Connections to executors: one each. One that has failed is not tried again.
-#[derive(Default)]
-pub(super) struct Executors(HashMap<(String, u16), Option<BallistaClient>>);
+pub(super) struct Executors {
+    clients: HashMap<(String, u16), Option<BallistaClient>>,
+    /// TLS, as Ballista asks for it.
+    secured: Option<Arc<BallistaConfigGrpcEndpoint>>,
+}
 
 impl Executors {
+    /// No connection yet.
+    pub(super) fn new(tls: Option<&Tls>) -> Self {
+        let secured = |tls: &Tls| Arc::new(BallistaConfigGrpcEndpoint::new(tls.override_of_endpoints(None)));
+        Self { clients: HashMap::new(), secured: tls.map(secured) }
+    }
+
     /// The rows of a partition.
     ///
     /// # Errors
@@ -26,17 +38,20 @@ impl Executors {
         };
         let key = (executor.host, executor.port as u16);
         let gone = |e: &dyn std::fmt::Display| format!("executor {}:{} is gone: {e}", key.0, key.1);
-        if !self.0.contains_key(&key) {
+        if !self.clients.contains_key(&key) {
             let size = MESSAGE_BYTES as usize;
             // It tries once.
-            let client = BallistaClient::try_new(&key.0, key.1, size, false, None, 1, 0, 0, 0).await;
+            let (is_secured, secured) = (self.secured.is_some(), self.secured.clone());
+            let client = BallistaClient::try_new(&key.0, key.1, size, is_secured, secured, 1, 0, 0, 0).await;
             let failed = client.as_ref().err().map(|e| gone(e));
-            self.0.insert(key.clone(), client.ok());
+            self.clients.insert(key.clone(), client.ok());
             if let Some(what) = failed {
                 return Err(what);
             }
         }
-        let Some(Some(client)) = self.0.get_mut(&key) else { return Err(gone(&"it did not answer before")) };
+        let Some(Some(client)) = self.clients.get_mut(&key) else {
+            return Err(gone(&"it did not answer before"));
+        };
         let id = id.into();
         let fetched = match client.fetch_partition(&executor.id, &id, partition.file_id, layout, true).await {
             Ok(stream) => stream.try_collect().await.map_err(BallistaError::from),
@@ -44,7 +59,7 @@ impl Executors {
         };
         fetched.map_err(|e| {
             let what = gone(&e);
-            self.0.insert(key.clone(), None);
+            self.clients.insert(key.clone(), None);
             what
         })
     }

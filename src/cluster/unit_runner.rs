@@ -24,6 +24,7 @@ use super::attempt::Attempt;
 use super::bundle_parts;
 use super::job::{AnnotateJob, BundleReference, EncodedJob};
 use super::partition::Executors;
+use super::tls::Tls;
 use super::unit::{Unit, UnitOutcome, UnitResult};
 use super::worker::Worker;
 
@@ -38,6 +39,7 @@ pub(super) struct UnitRunner {
     name: String,
     engine: Engine,
     tf32: bool,
+    tls: Option<Tls>,
     /// Units at a time.
     slots: usize,
     /// Opened bundles by hash, the latest last. One is opened at a time, so that each is fetched once.
@@ -65,11 +67,18 @@ impl fmt::Debug for UnitRunner {
 
 impl UnitRunner {
     /// A runner of this many units at a time.
-    pub(super) fn new(name: String, engine: Engine, options: &EngineOptions, slots: usize) -> Self {
+    pub(super) fn new(
+        name: String,
+        engine: Engine,
+        options: &EngineOptions,
+        slots: usize,
+        tls: Option<Tls>,
+    ) -> Self {
         Self {
             name,
             engine,
             tf32: options.tf32,
+            tls,
             slots,
             bundles: tokio::sync::Mutex::default(),
             idle: Mutex::default(),
@@ -184,7 +193,7 @@ impl UnitRunner {
         }
         let files = match parts {
             Some(parts) => {
-                let fetched = Executors::default().fetch(parts).await;
+                let fetched = Executors::new(self.tls.as_ref()).fetch(parts).await;
                 match fetched.and_then(|parts| bundle_parts::collect(&parts)) {
                     Ok(files) => Some(files),
                     Err(why) => {

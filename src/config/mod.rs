@@ -12,6 +12,8 @@ mod pipeline;
 mod report;
 mod resolve;
 mod source_text;
+#[cfg(feature = "cluster")]
+mod tls;
 mod variables;
 
 pub use annotate::{AnnotateSettings, IfNothing};
@@ -22,3 +24,5 @@ pub use load::{ANNOTATED, CommandLine, Config, Query, load};
 pub use pipeline::{InputOutput, Pipeline, SqlStep};
 pub use report::{ReportFormat, ReportSettings};
 pub use resolve::{Setting, SettingOrigin};
+#[cfg(feature = "cluster")]
+pub use tls::TlsArgs;

@@ -16,6 +16,8 @@ use clap::{ArgMatches, Args};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
+#[cfg(feature = "cluster")]
+use crate::config::TlsArgs;
 use crate::config::{AnnotateSettings, ClusterArgs, CommandLine, Config, EngineArgs, InputOutput, load};
 use crate::error::{Error, Result};
 use crate::storage::Files;
@@ -97,6 +99,9 @@ pub(super) struct RunArgs {
     engine: EngineArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 fn parse_assignment(text: &str) -> std::result::Result<(String, String), String> {
@@ -158,6 +163,8 @@ pub(super) fn run(
         summary: None,
         engine: config.engine.clone(),
         cluster: config.cluster.clone(),
+        #[cfg(feature = "cluster")]
+        tls: args.tls.clone(),
     };
     let found = annotate::discover(&annotation);
     let of_run = (args.pipeline.as_path(), args.summary.as_deref());
