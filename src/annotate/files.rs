@@ -53,13 +53,13 @@ impl Run<'_> {
     }
 
     /// Annotates one file of a folder or glob on its own, as [`Self::files`] does with each: where they
-    /// are divided among processes.
+    /// are divided among processes. The rejects call the input by this name.
     ///
     /// # Errors
     /// As for [`Self::files`], without a shared constant.
-    pub fn file_of_many(&self, pair: &FilePair) -> Result<FileResult> {
+    pub fn file_of_many(&self, name: &Path, pair: &FilePair) -> Result<FileResult> {
         let rejects = rejects_of(self, pair);
-        let paths = paths_of(pair, rejects.as_deref());
+        let paths = FilePaths { name, ..paths_of(pair, rejects.as_deref()) };
         match self.annotate(paths, None) {
             Ok(summary) => Ok(FileResult::Done(Box::new(summary))),
             Err(error) => {
@@ -87,7 +87,7 @@ fn rejects_of(run: &Run<'_>, pair: &FilePair) -> Option<PathBuf> {
 }
 
 fn paths_of<'b>(pair: &'b FilePair, rejects: Option<&'b Path>) -> FilePaths<'b> {
-    FilePaths { input: &pair.input, output: &pair.output, rejects, creates_folders: true }
+    FilePaths { name: &pair.input, input: &pair.input, output: &pair.output, rejects, creates_folders: true }
 }
 
 /// A pass over the files: the summaries of those that are done, by their position, and those that

@@ -46,6 +46,9 @@ pub(super) struct SchedulerArgs {
     /// Seconds without a sign of life after which an executor is lost, and its files are given to others
     #[arg(long, default_value = "20", value_name = "SECONDS")]
     executor_timeout: NonZeroU16,
+    /// Address of /metrics for Prometheus, /healthz and /readyz, which never have TLS [default: none]
+    #[arg(long, value_name = "IP:PORT")]
+    metrics_bind: Option<SocketAddr>,
     #[command(flatten)]
     tls: TlsArgs,
 }
@@ -77,6 +80,9 @@ pub(super) struct ExecutorArgs {
     /// address, of 0.0.0.0 the name of the machine]
     #[arg(long, value_name = "HOST")]
     advertise: Option<String>,
+    /// Address of /metrics for Prometheus, /healthz and /readyz, which never have TLS [default: none]
+    #[arg(long, value_name = "IP:PORT")]
+    metrics_bind: Option<SocketAddr>,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
@@ -129,7 +135,14 @@ pub(super) fn run(command: &ClusterCommand, stop: &AtomicBool) -> Result<()> {
             warn_of_strangers(args.bind.ip(), tls.as_ref());
             let advertise = args.advertise.clone().unwrap_or_else(|| reachable(args.bind.ip()));
             let executor_timeout = Duration::from_secs(args.executor_timeout.get().into());
-            run_scheduler(&SchedulerOptions { bind: args.bind, advertise, executor_timeout, tls }, stop)
+            let options = SchedulerOptions {
+                bind: args.bind,
+                advertise,
+                executor_timeout,
+                tls,
+                metrics_bind: args.metrics_bind,
+            };
+            run_scheduler(&options, stop)
         }
         ClusterCommand::Status(args) => status(args),
         ClusterCommand::Executor(args) => {
@@ -150,6 +163,7 @@ pub(super) fn run(command: &ClusterCommand, stop: &AtomicBool) -> Result<()> {
                 work_dir: args.work_dir.clone(),
                 engine: args.engine.options(),
                 tls,
+                metrics_bind: args.metrics_bind,
             };
             run_executor(&options, engine, stop)
         }

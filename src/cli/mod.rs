@@ -16,6 +16,8 @@ mod figures;
 mod fit;
 mod man;
 mod output;
+#[cfg(feature = "cluster")]
+mod output_count;
 mod panics;
 mod progress;
 mod report;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 
-use crate::annotate::{BadFile, ClusterUse, FileResult, Summary};
+use crate::annotate::{BadFile, ClusterUse, FileResult, Progress, Summary};
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
@@ -21,6 +21,7 @@ use super::bundle_parts::{self, BundleFiles};
 use super::client::Client;
 use super::job::{AnnotateJob, EncodedJob, absolute};
 use super::local::LocalCluster;
+use super::measures::UnitMeasures;
 use super::partition::Executors;
 use super::status;
 use super::tls::Tls;
@@ -42,6 +43,14 @@ pub struct ClusterOutcome {
     pub engine: String,
     /// What was used of the cluster.
     pub cluster: ClusterUse,
+    measures: Vec<UnitMeasures>,
+}
+
+impl ClusterOutcome {
+    /// Reports what the executors have measured as a run on one machine does.
+    pub fn report(&self, progress: &dyn Progress) {
+        self.measures.iter().for_each(|measures| measures.report(progress));
+    }
 }
 
 /// The side of the client: what it has beside the job and the files.
@@ -115,9 +124,9 @@ fn units(files: &Files) -> Result<Vec<Unit>> {
                 return Err(Error::Usage(what));
             }
         }
-        let pair =
-            FilePair { input: absolute(&pair.input)?, output: absolute(&pair.output)?, ..pair.clone() };
-        units.push((pair.bytes, Unit::new(index, pair, files.is_file())));
+        let (input, output) = (absolute(&pair.input)?, absolute(&pair.output)?);
+        let unit = Unit::new(index, pair.input.clone(), FilePair { input, output, ..pair.clone() });
+        units.push((pair.bytes, unit.of_one_file(files.is_file())));
     }
     units.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     Ok(units.into_iter().map(|(_, unit)| unit).collect())
@@ -205,7 +214,8 @@ async fn run_round(address: &HostPort, units: &[Unit], work: &Work<'_>) -> Resul
 fn collect(files: &Files, mut outcomes: Vec<UnitOutcome>) -> Result<ClusterOutcome> {
     outcomes.sort_by_key(|outcome| outcome.index);
     let (mut executors, mut engines) = (BTreeSet::new(), BTreeSet::new());
-    let (mut attempts, mut results) = (0, Vec::with_capacity(outcomes.len()));
+    let (mut attempts, mut measures) = (0, Vec::with_capacity(outcomes.len()));
+    let mut results = Vec::with_capacity(outcomes.len());
     for (pair, outcome) in files.pairs().iter().zip(outcomes) {
         if files.pairs().get(outcome.index) != Some(pair) {
             return Err(Error::Internal(format!("{} has no outcome", pair.input.display())));
@@ -213,6 +223,7 @@ fn collect(files: &Files, mut outcomes: Vec<UnitOutcome>) -> Result<ClusterOutco
         executors.insert(outcome.executor);
         engines.insert(outcome.engine);
         attempts += outcome.attempts;
+        measures.push(outcome.measures);
         results.push(match outcome.result {
             UnitResult::File(result) => Ok(as_given(pair, result)),
             UnitResult::Failed(error) => Err(error_as_given(pair, error.into())),
@@ -228,6 +239,7 @@ fn collect(files: &Files, mut outcomes: Vec<UnitOutcome>) -> Result<ClusterOutco
         results,
         engine,
         cluster: ClusterUse { executors: executors.len() as u64, attempts },
+        measures,
     })
 }
 

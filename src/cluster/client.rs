@@ -24,7 +24,7 @@ use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
 use super::limits::MESSAGE_BYTES;
-use super::session::{config, physical_codec};
+use super::session::{config, config_with, physical_codec};
 use super::tls::{Tls, root};
 
 /// The interval at which the state of a job is asked for.
@@ -39,6 +39,8 @@ pub(super) struct Client {
     address: HostPort,
     scheduler: SchedulerGrpcClient<Channel>,
     session_id: String,
+    /// TLS, which executors use among each other, too.
+    tls: Option<Tls>,
 }
 
 impl Client {
@@ -62,7 +64,7 @@ impl Client {
         let scheduler = SchedulerGrpcClient::new(channel)
             .max_encoding_message_size(MESSAGE_BYTES as usize)
             .max_decoding_message_size(MESSAGE_BYTES as usize);
-        Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id() })
+        Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id(), tls: tls.cloned() })
     }
 
     /// Runs a plan and returns the places of its rows. Where the flag is set, the job is cancelled.
@@ -99,7 +101,7 @@ impl Client {
         encoded.map_err(|e| Error::Internal(format!("the plan can't be encoded: {e}")))?;
         let mut request = tonic::Request::new(ExecuteQueryParams {
             session_id: self.session_id.clone(),
-            settings: config().to_key_value_pairs(),
+            settings: config_with(self.tls.as_ref()).to_key_value_pairs(),
             operation_id: new_instance_id(),
             query: Some(Query::PhysicalPlan(bytes)),
         });

@@ -10,7 +10,6 @@ use ballista_core::config::TaskSchedulingPolicy;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::executor_server::TERMINATING;
 use ballista_executor::metrics::ExecutorMetricCollectionPolicy;
-use tempfile::TempDir;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
@@ -18,12 +17,14 @@ use crate::threads::runtime;
 
 use super::address::HostPort;
 use super::limits::{HEARTBEAT_SECONDS, MESSAGE_BYTES};
+use super::metrics_server;
 use super::ports::Ports;
 use super::session::{config_with, physical_codec};
 use super::status;
 use super::stop::stopped;
 use super::tls::Tls;
 use super::unit_runner::UnitRunner;
+use super::work_folder::WorkFolder;
 
 /// The pause after which units stop: by then the scheduler knows that the executor leaves, and gives what
 /// they leave to others.
@@ -51,6 +52,8 @@ pub struct ExecutorOptions {
     pub engine: EngineOptions,
     /// TLS with the scheduler, other executors and clients; then `advertise` is needed.
     pub tls: Option<Tls>,
+    /// The address of metrics and probes.
+    pub metrics_bind: Option<SocketAddr>,
 }
 
 /// Runs an executor until the flag is set. It waits for its scheduler, and joins it again after it was
@@ -61,18 +64,7 @@ pub struct ExecutorOptions {
 /// [`Error::Transient`] where Ballista's executor fails; [`Error::NoThread`]; [`Error::Usage`] and
 /// [`Error::Config`] where TLS with the scheduler is impossible.
 pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool) -> Result<()> {
-    let temporary;
-    let work_dir = match &options.work_dir {
-        Some(folder) => {
-            let failed = |e| Error::io(Place::file(folder.display()), "create", e);
-            std::fs::create_dir_all(folder).map_err(failed)?;
-            folder.clone()
-        }
-        None => {
-            temporary = temporary_folder()?;
-            temporary.path().to_owned()
-        }
-    };
+    let work_folder = WorkFolder::open(options.work_dir.as_deref())?;
     let server = options.tls.as_ref().map(Tls::server).transpose()?.map(Arc::new);
     let mut ports = match &server {
         Some(_) => Ports::behind_tls(options.bind)?,
@@ -86,7 +78,7 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
         "executor {name} with {} slots; its scheduler is {}, its folder {}",
         options.slots,
         options.scheduler,
-        work_dir.display()
+        work_folder.path().display()
     );
     let runtime = runtime(None, "executor")?;
     let result = runtime.block_on(async {
@@ -94,13 +86,16 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
             tls.check(&host).await?;
             ports.serve_tls(server)?;
         }
+        if let Some(bind) = options.metrics_bind {
+            metrics_server::start(bind, Arc::clone(runner.metrics()) as _).await?;
+        }
         loop {
             tokio::select! {
                 biased;
                 () = stopped(stop) => return Ok(()),
                 found = wait_for_scheduler(options) => found?,
             }
-            let config = process_config(options, &runner, &ports, &work_dir);
+            let config = process_config(options, &runner, &ports, work_folder.path());
             let process = start_executor_process(Arc::new(config));
             tokio::pin!(process);
             let ended = tokio::select! {
@@ -165,12 +160,6 @@ fn host_of(ip: IpAddr) -> String {
     }
 }
 
-/// A folder of results that is removed at the end.
-pub(super) fn temporary_folder() -> Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("lsmi-etl-executor-").tempdir();
-    folder.map_err(|e| Error::io(Place::file("a temporary folder"), "create", e))
-}
-
 /// The configuration of Ballista's executor.
 pub(super) fn process_config(
     options: &ExecutorOptions,
@@ -202,6 +191,7 @@ pub(super) fn process_config(
         override_create_grpc_client_endpoint: tls.map(|tls| tls.override_of_endpoints(None)),
         override_config_producer: Some(Arc::new(move || task.clone())),
         override_physical_codec: Some(physical_codec()),
+        health: runner.metrics().health(),
         ..ExecutorProcessConfig::default()
     }
 }

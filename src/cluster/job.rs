@@ -12,6 +12,8 @@ use crate::engine::{Device, Engine, EngineChoice, EngineOptions};
 use crate::error::{Error, Result};
 use crate::storage::is_url;
 
+use super::trace_context::TraceContext;
+
 /// The version of this program, which client and executors must share.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -33,22 +35,29 @@ pub struct AnnotateJob {
 pub(super) struct EncodedJob {
     version: String,
     job: Vec<u8>,
+    /// The trace of the run.
+    trace: TraceContext,
     /// Where the parts of the bundle are, as Ballista's message; empty where the bundle does not travel.
     bundle_parts: Vec<u8>,
 }
 
 impl EncodedJob {
-    /// Encodes a job of this version.
+    /// Encodes a job of this version, of the present span.
     ///
     /// # Errors
     /// [`Error::Internal`].
     pub(super) fn of(job: &AnnotateJob, bundle_parts: Option<&PartitionLocation>) -> Result<Self> {
         let job = rmp_serde::to_vec_named(job).map_err(|e| Error::Internal(e.to_string()))?;
         let bundle_parts = bundle_parts.map(Message::encode_to_vec).unwrap_or_default();
-        Ok(Self { version: VERSION.to_owned(), job, bundle_parts })
+        Ok(Self { version: VERSION.to_owned(), job, trace: TraceContext::current(), bundle_parts })
     }
 
-    /// Whether both are the same job, wherever their bundle is.
+    /// The trace of the run.
+    pub(super) fn trace(&self) -> &TraceContext {
+        &self.trace
+    }
+
+    /// Whether both are the same job, of whichever run, wherever their bundle is.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.version == other.version && self.job == other.job
     }
@@ -82,6 +91,7 @@ impl EncodedJob {
         bytes.push(0);
         bytes.extend_from_slice(&(self.job.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&self.job);
+        self.trace.write(bytes);
         bytes.extend_from_slice(&self.bundle_parts);
     }
 
@@ -90,11 +100,19 @@ impl EncodedJob {
         let mut parts = bytes.splitn(2, |byte| *byte == 0);
         let version = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
         let rest = parts.next().unwrap_or_default();
-        let (length, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
-        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let (job, bundle_parts) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-        Self { version, job: job.to_owned(), bundle_parts: bundle_parts.to_owned() }
+        let (job, rest) = split_field(rest);
+        let (parent, rest) = split_field(rest);
+        let (state, bundle_parts) = split_field(rest);
+        let trace = TraceContext::of_fields(parent, state);
+        Self { version, job: job.to_owned(), trace, bundle_parts: bundle_parts.to_owned() }
     }
+}
+
+/// A field after its length, and the rest; all of what is too short.
+fn split_field(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    rest.split_at_checked(length).unwrap_or((rest, &[]))
 }
 
 /// A bundle by its place and its hash.
@@ -193,12 +211,17 @@ mod tests {
 
     #[test]
     fn a_job_of_another_version_is_refused_naming_both() {
-        let other =
-            EncodedJob { version: "9.9.9".to_owned(), job: vec![0xc1, 0, 7], bundle_parts: Vec::new() };
+        let other = EncodedJob {
+            version: "9.9.9".to_owned(),
+            job: vec![0xc1, 0, 7],
+            trace: TraceContext::of_fields(b"00-1-2-01", b""),
+            bundle_parts: Vec::new(),
+        };
         let mut bytes = Vec::new();
         other.write(&mut bytes);
         let read = EncodedJob::read(&bytes);
         assert!(read.is_same(&other) && read.bundle_parts().is_none());
+        assert_eq!(read.trace(), other.trace());
         let reason = read.decode("a:1").unwrap_err();
         assert!(["a:1", VERSION, "9.9.9"].iter().all(|side| reason.contains(side)), "{reason}");
         let unknown = EncodedJob { version: VERSION.to_owned(), ..read };

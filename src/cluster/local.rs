@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ballista_executor::executor_process::start_executor_process;
-use tempfile::TempDir;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
-use super::executor::{ExecutorOptions, process_config, temporary_folder};
+use super::executor::{ExecutorOptions, process_config};
 use super::ports::Ports;
 use super::scheduler::{SchedulerOptions, listen, serve};
 use super::unit_runner::UnitRunner;
+use super::work_folder::WorkFolder;
 
 /// The time without a sign of life of an executor: all are in one process, which may be busy.
 const EXECUTOR_TIMEOUT: Duration = Duration::from_secs(600);
@@ -27,7 +27,7 @@ pub(super) struct LocalCluster {
     pub(super) address: HostPort,
     runners: Vec<Arc<UnitRunner>>,
     /// The folders of results.
-    _folders: Vec<TempDir>,
+    _folders: Vec<WorkFolder>,
 }
 
 impl LocalCluster {
@@ -49,6 +49,7 @@ impl LocalCluster {
             advertise: address.host.clone(),
             executor_timeout: EXECUTOR_TIMEOUT,
             tls: None,
+            metrics_bind: None,
         };
         tokio::spawn(async move {
             if let Err(e) = serve(listener, bound, &scheduler).await {
@@ -66,7 +67,7 @@ impl LocalCluster {
     }
 
     fn add_executor(&mut self, runner: Arc<UnitRunner>, engine: &EngineOptions) -> Result<()> {
-        let folder = temporary_folder()?;
+        let folder = WorkFolder::open(None)?;
         let options = ExecutorOptions {
             scheduler: self.address.clone(),
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -75,6 +76,7 @@ impl LocalCluster {
             work_dir: None,
             engine: engine.clone(),
             tls: None,
+            metrics_bind: None,
         };
         let config = process_config(&options, &runner, &Ports::plain(options.bind)?, folder.path());
         tokio::spawn(async move {

@@ -6,10 +6,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::serde::{BallistaCodec, BallistaLogicalExtensionCodec};
+use ballista_core::utils::get_time_before;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
-use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
+use ballista_scheduler::scheduler_process::start_grpc_service_with_listener;
+use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use crate::error::{Error, Place, Result};
@@ -17,6 +21,8 @@ use crate::threads::runtime;
 
 use super::attempt::MOST_ATTEMPTS;
 use super::limits::MESSAGE_BYTES;
+use super::metrics_server::{self, Observed};
+use super::scheduler_metrics::{SchedulerMetrics, SchedulerState};
 use super::session::{config_with, physical_codec};
 use super::stop::stopped;
 use super::tls::Tls;
@@ -43,6 +49,8 @@ pub struct SchedulerOptions {
     pub executor_timeout: Duration,
     /// TLS with executors and clients.
     pub tls: Option<Tls>,
+    /// The address of metrics and probes.
+    pub metrics_bind: Option<SocketAddr>,
 }
 
 /// Runs a scheduler until the flag is set. Jobs that run then are lost; what their units have published
@@ -126,7 +134,51 @@ pub(super) async fn serve(
         ..SchedulerConfig::default()
     };
     let cluster = BallistaCluster::new_from_config(&config).await.map_err(failed)?;
-    let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config));
-    let scheduler = scheduler.await.map_err(failed)?;
+    let metrics = Arc::new(SchedulerMetrics::new());
+    let codec = BallistaCodec::new(Arc::new(BallistaLogicalExtensionCodec::default()), physical_codec());
+    let mut scheduler: Scheduler = SchedulerServer::new(
+        config.scheduler_endpoint(),
+        cluster,
+        codec,
+        Arc::new(config),
+        Arc::clone(&metrics) as _,
+    );
+    scheduler.init().await.map_err(failed)?;
+    if let Some(bind) = options.metrics_bind {
+        let observed = ObservedScheduler { scheduler: scheduler.clone(), metrics, timeout };
+        metrics_server::start(bind, Arc::new(observed)).await?;
+    }
     start_grpc_service_with_listener(listener, scheduler).await.map_err(failed)
+}
+
+type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
+
+/// A scheduler and its metrics.
+struct ObservedScheduler {
+    scheduler: Scheduler,
+    metrics: Arc<SchedulerMetrics>,
+    /// The seconds without a heartbeat after which an executor is lost.
+    timeout: u64,
+}
+
+impl Observed for ObservedScheduler {
+    fn metrics(&self) -> BoxFuture<'_, String> {
+        Box::pin(async {
+            let lost_before = Duration::from_secs(get_time_before(self.timeout));
+            let executors = self.scheduler.state.executor_manager.get_executors_state().await;
+            let alive = executors.unwrap_or_default().into_iter();
+            let alive = alive.filter(|(_, heartbeat, _)| heartbeat.is_some_and(|time| time > lost_before));
+            let slots: Vec<usize> =
+                alive.map(|(executor, ..)| executor.specification.vcores as usize).collect();
+            self.metrics.text(SchedulerState {
+                executors: slots.len(),
+                slots: slots.iter().sum(),
+                running_jobs: self.scheduler.running_job_number(),
+            })
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.scheduler.is_ready()
+    }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::annotate::FileResult;
 use crate::storage::FilePair;
 
+use super::measures::UnitMeasures;
 use super::remote_error::RemoteError;
 
 /// A file to annotate.
@@ -22,6 +23,8 @@ use super::remote_error::RemoteError;
 pub(super) struct Unit {
     /// Its position among the files of the run.
     pub(super) index: usize,
+    /// Its input as it was given.
+    pub(super) name: PathBuf,
     input: PathBuf,
     output: PathBuf,
     relative: PathBuf,
@@ -31,10 +34,16 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// The unit of a file with absolute paths.
-    pub(super) fn new(index: usize, pair: FilePair, is_file: bool) -> Self {
+    /// The unit of a file with absolute paths, one of many.
+    pub(super) fn new(index: usize, name: PathBuf, pair: FilePair) -> Self {
         let FilePair { input, output, relative, bytes } = pair;
-        Self { index, input, output, relative, bytes, is_file }
+        Self { index, name, input, output, relative, bytes, is_file: false }
+    }
+
+    /// The same, of a file that was named itself or not.
+    #[must_use]
+    pub(super) fn of_one_file(self, is_file: bool) -> Self {
+        Self { is_file, ..self }
     }
 
     /// Its paths.
@@ -55,6 +64,8 @@ pub(super) struct UnitOutcome {
     pub(super) engine: String,
     /// Attempts until then.
     pub(super) attempts: u64,
+    /// What the last attempt has measured.
+    pub(super) measures: UnitMeasures,
     pub(super) result: UnitResult,
 }
 

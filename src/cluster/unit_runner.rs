@@ -12,7 +12,7 @@ use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use futures::future::BoxFuture;
 
-use crate::annotate::AnnotateOptions;
+use crate::annotate::{AnnotateOptions, FileResult};
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Result};
@@ -22,7 +22,9 @@ use crate::parquet_file::EncryptionKeys;
 
 use super::attempt::Attempt;
 use super::bundle_parts;
+use super::executor_metrics::ExecutorMetrics;
 use super::job::{AnnotateJob, BundleReference, EncodedJob};
+use super::measures::UnitMeasures;
 use super::partition::Executors;
 use super::tls::Tls;
 use super::unit::{Unit, UnitOutcome, UnitResult};
@@ -49,6 +51,7 @@ pub(super) struct UnitRunner {
     /// The stop flags of all workers.
     flags: Mutex<Vec<Weak<AtomicBool>>>,
     is_ending: AtomicBool,
+    metrics: Arc<ExecutorMetrics>,
 }
 
 /// Why an executor has no worker for a unit.
@@ -84,14 +87,32 @@ impl UnitRunner {
             idle: Mutex::default(),
             flags: Mutex::default(),
             is_ending: AtomicBool::new(false),
+            metrics: Arc::new(ExecutorMetrics::new(slots)),
         }
     }
 
-    /// Annotates a unit.
+    /// The metrics of the executor.
+    pub(super) fn metrics(&self) -> &Arc<ExecutorMetrics> {
+        &self.metrics
+    }
+
+    /// Annotates a unit, and counts it.
     ///
     /// # Errors
     /// Where another attempt may succeed: an I/O error, as only these are tried again by Ballista.
     pub(super) async fn run(
+        &self,
+        job: &Arc<EncodedJob>,
+        unit: Unit,
+        attempt: Attempt,
+    ) -> DataFusionResult<UnitOutcome> {
+        let _running = self.metrics.begin();
+        let outcome = self.run_uncounted(job, unit, attempt).await;
+        self.metrics.count(outcome.as_ref().ok().map(|outcome| &outcome.result));
+        outcome
+    }
+
+    async fn run_uncounted(
         &self,
         job: &Arc<EncodedJob>,
         unit: Unit,
@@ -103,16 +124,27 @@ impl UnitRunner {
             tokio::time::sleep(REFUSAL_HOLD).await;
             return Err(DataFusionError::IoError(std::io::Error::other("the executor ends")));
         }
+        let mut measures = UnitMeasures::default();
         let result = match self.worker(job).await? {
-            Ok(worker) => self.annotate(worker, unit, attempt).await?,
+            Ok(worker) => {
+                let annotated;
+                (annotated, measures) = worker.annotate(unit, job.trace().clone()).await;
+                self.result(worker, annotated, attempt)?
+            }
             Err(NoWorker::Refused(reason)) => self.refuse(reason).await,
             Err(NoWorker::BundleLost(reason)) => {
                 tracing::warn!("{reason}");
                 UnitResult::BundleLost(reason)
             }
         };
-        let engine = self.engine.describe().to_string();
-        Ok(UnitOutcome { index, executor: self.name.clone(), engine, attempts: attempt.number(), result })
+        Ok(UnitOutcome {
+            index,
+            executor: self.name.clone(),
+            engine: self.engine.describe().to_string(),
+            attempts: attempt.number(),
+            measures,
+            result,
+        })
     }
 
     async fn refuse(&self, reason: String) -> UnitResult {
@@ -121,13 +153,18 @@ impl UnitRunner {
         UnitResult::Refused(reason)
     }
 
-    async fn annotate(&self, worker: Worker, unit: Unit, attempt: Attempt) -> DataFusionResult<UnitResult> {
-        let result = worker.annotate(unit).await;
+    /// What a unit's end means to its task.
+    fn result(
+        &self,
+        worker: Worker,
+        annotated: Result<FileResult>,
+        attempt: Attempt,
+    ) -> DataFusionResult<UnitResult> {
         // A worker whose unit was stopped ends instead.
         if !worker.stop_flag().load(Ordering::Relaxed) {
             self.put_back(worker);
         }
-        match result {
+        match annotated {
             Ok(file) => Ok(UnitResult::File(file)),
             Err(error) if may_pass(&error) && (!attempt.is_last() || self.is_ending()) => {
                 tracing::warn!("{error}: attempt {} of the unit", attempt.number());

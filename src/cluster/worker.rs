@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::oneshot;
 
-use crate::annotate::{AnnotateOptions, FileResult, InputStart, Progress, Run};
+use crate::annotate::{AnnotateOptions, FileResult, Run};
 use crate::bundle::Bundle;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::parquet_file::caught;
-use crate::samples::FateCounts;
 use crate::threads::spawn_detached;
 
 use super::job::EncodedJob;
+use super::measures::{MeasuredProgress, UnitMeasures};
+use super::trace_context::TraceContext;
 use super::unit::Unit;
 
 /// The time that a unit waits for what passes by itself, above all for the end of another attempt at the
@@ -28,8 +29,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// A unit to annotate, and where its result goes.
 struct Order {
     unit: Unit,
-    reply: oneshot::Sender<Result<FileResult>>,
+    trace: TraceContext,
+    reply: oneshot::Sender<Annotated>,
 }
+
+/// The result of a unit, and what was measured until then.
+pub(super) type Annotated = (Result<FileResult>, UnitMeasures);
 
 /// A thread that annotates units of one job. It ends when the handle is dropped.
 pub(super) struct Worker {
@@ -57,19 +62,19 @@ impl Worker {
         Ok(Self { job, orders, stop })
     }
 
-    /// Annotates a unit. Where the future is dropped, the unit stops soon, and its journal stays for the
-    /// next attempt.
-    ///
-    /// # Errors
-    /// Of annotating.
-    pub(super) async fn annotate(&self, unit: Unit) -> Result<FileResult> {
+    /// Annotates a unit of a run with this trace. Where the future is dropped, the unit stops soon, and its
+    /// journal stays for the next attempt.
+    pub(super) async fn annotate(&self, unit: Unit, trace: TraceContext) -> Annotated {
         let (reply, replied) = oneshot::channel();
-        let lost = || Error::Internal("the worker of a unit has ended".to_owned());
-        self.orders.send(Order { unit, reply }).map_err(|_| lost())?;
+        let lost =
+            || (Err(Error::Internal("the worker of a unit has ended".to_owned())), UnitMeasures::default());
+        if self.orders.send(Order { unit, trace, reply }).is_err() {
+            return lost();
+        }
         let mut guard = StopOnDrop { stop: &self.stop, is_done: false };
         let result = replied.await;
         guard.is_done = true;
-        result.unwrap_or_else(|_| Err(lost()))
+        result.unwrap_or_else(|_| lost())
     }
 
     /// The flag that stops its unit.
@@ -99,20 +104,24 @@ fn serve(
     stop: &AtomicBool,
     orders: &Receiver<Order>,
 ) {
-    let run = Run::new(bundle, engine, options, &NoProgress, stop);
-    for Order { unit, reply } in orders {
-        let result = caught(|| patiently(stop, || annotate(&run, &unit)));
+    let progress = MeasuredProgress::default();
+    let run = Run::new(bundle, engine, options, &progress, stop);
+    for Order { unit, trace, reply } in orders {
+        let result = caught(|| trace.around(&unit, || patiently(stop, || annotate(&run, &unit))));
         let result = result.unwrap_or_else(|panic| Err(Error::Internal(panic)));
         // Nobody waits for a unit that was cancelled.
-        let _ = reply.send(result);
+        let _ = reply.send((result, progress.take()));
     }
 }
 
 fn annotate(run: &Run<'_>, unit: &Unit) -> Result<FileResult> {
     let pair = unit.pair();
     match unit.is_file {
-        true => run.file(&pair.input, &pair.output).map(|summary| FileResult::Done(Box::new(summary))),
-        false => run.file_of_many(&pair),
+        true => {
+            let annotated = run.file_called(&unit.name, &pair.input, &pair.output);
+            annotated.map(|summary| FileResult::Done(Box::new(summary)))
+        }
+        false => run.file_of_many(&unit.name, &pair),
     }
 }
 
@@ -129,12 +138,4 @@ fn patiently<T>(stop: &AtomicBool, work: impl Fn() -> Result<T>) -> Result<T> {
             return Err(Error::Interrupted);
         }
     }
-}
-
-/// Progress is the client's.
-struct NoProgress;
-
-impl Progress for NoProgress {
-    fn begin(&self, _: InputStart) {}
-    fn advance(&self, _: &FateCounts) {}
 }

@@ -4,6 +4,7 @@
 mod annotate;
 mod killed;
 mod many;
+mod observed;
 mod random_kills;
 mod refused;
 mod settings;
