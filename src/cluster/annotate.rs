@@ -147,14 +147,16 @@ async fn run_all(address: &HostPort, mut units: Vec<Unit>, work: &Work<'_>) -> R
     let mut idle_rounds = 0;
     while !units.is_empty() {
         let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
-        for outcome in run_round(address, &units, work).await? {
+        let mut outcomes = run_round(address, &units, work).await?;
+        // Of two attempts, the one that wrote the file before the one that found it.
+        outcomes.sort_by_key(UnitOutcome::is_skipped);
+        for outcome in outcomes {
             match outcome.result {
                 UnitResult::Refused(reason) => refused.push(reason),
                 UnitResult::BundleLost(_) => {}
-                UnitResult::File(_) | UnitResult::Failed(_) => {
-                    known.insert(outcome.index);
-                    done.push(outcome);
-                }
+                // An executor that was only cut off may report what another one has done since.
+                UnitResult::File(_) | UnitResult::Failed(_) if !known.insert(outcome.index) => {}
+                UnitResult::File(_) | UnitResult::Failed(_) => done.push(outcome),
             }
         }
         let sent = units.len();

@@ -69,6 +69,13 @@ pub(super) struct UnitOutcome {
     pub(super) result: UnitResult,
 }
 
+impl UnitOutcome {
+    /// Whether there was nothing to do.
+    pub(super) fn is_skipped(&self) -> bool {
+        matches!(&self.result, UnitResult::File(FileResult::Done(summary)) if summary.skipped)
+    }
+}
+
 /// The result of a unit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum UnitResult {
