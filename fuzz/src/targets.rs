@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{ArgMatches, Args, Command};
 use lsmi_etl::annotate::{AnnotateOptions, InputStart, Progress, Run};
 use lsmi_etl::bundle::Bundle;
-use lsmi_etl::config::{self, AnnotateSettings, CommandLine, EngineArgs, InputOutput};
+use lsmi_etl::config::{self, AnnotateSettings, ClusterArgs, CommandLine, EngineArgs, InputOutput};
 use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
 use lsmi_etl::error::{Error, Place, Result};
 use lsmi_etl::fit::{FitOptions, FitProgress, Recipe, fit_files};
@@ -338,12 +338,14 @@ fn pipeline(fixture: &Fixture, bytes: &[u8]) -> Ends {
     let path = fixture.write("pipeline.toml", bytes);
     let (paths, annotate, engine) =
         (InputOutput::default(), AnnotateSettings::default(), EngineArgs::default());
+    let cluster = ClusterArgs::default();
     let command = CommandLine {
         pipeline: &path,
         set: &Default::default(),
         paths: &paths,
         annotate: &annotate,
         engine: &engine,
+        cluster: &cluster,
         matches: &no_arguments(),
     };
     vec![end("load", config::load(command))]
@@ -351,6 +353,7 @@ fn pipeline(fixture: &Fixture, bytes: &[u8]) -> Ends {
 
 fn no_arguments() -> ArgMatches {
     let command = EngineArgs::augment_args(AnnotateSettings::augment_args(Command::new("run")));
+    let command = ClusterArgs::augment_args(command);
     InputOutput::augment_args(command).get_matches_from(["run"])
 }
 

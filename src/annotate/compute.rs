@@ -27,6 +27,8 @@ use super::workers::{self, Control, Prefetch, Schedule};
 /// The paths of one file: its input and its outputs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FilePaths<'a> {
+    /// The input as the rejects name it.
+    pub(super) name: &'a Path,
     pub(super) input: &'a Path,
     pub(super) output: &'a Path,
     /// The file for rows without values.

@@ -8,7 +8,7 @@ use std::thread::ScopedJoinHandle;
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::evaluate::field;
 use crate::output::{CopyMethod, Writer};
 use crate::printable::shown;
@@ -37,7 +37,8 @@ impl Run<'_> {
     /// another run writes this output.
     pub fn file(&self, input: &Path, output: &Path) -> Result<Summary> {
         let rejects = self.options.rejects.as_deref();
-        let paths = FilePaths { input, output, rejects, creates_folders: false, resumes_own: false };
+        let paths =
+            FilePaths { name: input, input, output, rejects, creates_folders: false, resumes_own: false };
         let summary = match self.options.adjust {
             Adjust::None => self.annotate(paths, None)?,
             Adjust::Dataset => {
@@ -94,7 +95,7 @@ impl<'a> Outputs<'a> {
     /// [`FileComputation::begin`].
     fn reserve(job: &'a FileJob<'a>, shift: Option<Shift<'a>>) -> Result<Self> {
         let (run, input) = (job.run, &job.input);
-        let FilePaths { output, rejects, .. } = job.paths;
+        let FilePaths { name, output, rejects, .. } = job.paths;
         let replace = run.options.overwrite || shift.is_some_and(|shift| shift.replaces_output());
         job.create_folders()?;
         // Before anything is computed: the output may exist, or be impossible.
@@ -112,8 +113,8 @@ impl<'a> Outputs<'a> {
         let staged = Staged::create(output, replace)?;
         // An earlier run may have been killed between the renames of the two files.
         let replaces_own = replace || computation.resumed.rows > 0;
-        let rejects = rejects
-            .map(|path| Rejects::create(path, run.options, replaces_own, input.place().file, Some(input)));
+        let name = Place::file(name.display()).file;
+        let rejects = rejects.map(|path| Rejects::create(path, run.options, replaces_own, name, Some(input)));
 
         let computed = job.computed();
         let fields: Vec<_> = computed.iter().map(|quantity| field(*quantity)).collect();

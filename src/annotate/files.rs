@@ -53,13 +53,15 @@ impl Run<'_> {
     }
 
     /// Annotates one of the files of a run on its own, as [`Self::files`] does with each, or as
-    /// [`Self::file`] one that was named itself: where they are divided among processes.
+    /// [`Self::file`] one that was named itself: where they are divided among processes. The rejects name
+    /// the input otherwise than by its path, which may be another on the machine that reads it.
     ///
     /// # Errors
     /// As for [`Self::files`], without a shared constant.
-    pub fn one_of(&self, pair: &FilePair, is_file: bool) -> Result<FileResult> {
+    pub fn one_of(&self, name: &Path, pair: &FilePair, is_file: bool) -> Result<FileResult> {
         let rejects = self.rejects_of(pair, is_file);
-        self.result_of(self.paths_of(pair, is_file, rejects.as_deref()), is_file)
+        let paths = FilePaths { name, ..self.paths_of(pair, is_file, rejects.as_deref()) };
+        self.result_of(paths, is_file)
     }
 
     pub(super) fn result_of(&self, paths: FilePaths<'_>, is_file: bool) -> Result<FileResult> {
@@ -87,7 +89,7 @@ impl Run<'_> {
         rejects: Option<&'b Path>,
     ) -> FilePaths<'b> {
         let (input, output) = (&pair.input, &pair.output);
-        FilePaths { input, output, rejects, creates_folders: !is_file, resumes_own: false }
+        FilePaths { name: input, input, output, rejects, creates_folders: !is_file, resumes_own: false }
     }
 }
 

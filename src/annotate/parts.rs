@@ -6,6 +6,7 @@
 //! the file, which also is the one that judges bad rows.
 
 use std::ops::Range;
+use std::path::Path;
 
 use crate::error::Result;
 use crate::storage::{FilePair, is_url};
@@ -52,19 +53,21 @@ impl Run<'_> {
     }
 
     /// Annotates a file of which parts were computed by [`Self::part`]: `frames` are theirs, part by part
-    /// in the order of their row groups. Rows that are missing are computed.
+    /// in the order of their row groups. Rows that are missing are computed. The rejects name the input as
+    /// [`Self::one_of`] says.
     ///
     /// # Errors
     /// As for [`Self::one_of`].
     pub fn file_of_parts(
         &self,
+        name: &Path,
         pair: &FilePair,
         is_file: bool,
         parts: &[Range<usize>],
         frames: impl Iterator<Item = Vec<u8>>,
     ) -> Result<FileResult> {
         let rejects = self.rejects_of(pair, is_file);
-        let paths = FilePaths { resumes_own: true, ..self.paths_of(pair, is_file, rejects.as_deref()) };
+        let paths = FilePaths { name, resumes_own: true, ..self.paths_of(pair, is_file, rejects.as_deref()) };
         let resumed_rows = self.adopt(paths, frames)?;
         let mut result = self.result_of(paths, is_file)?;
         if let FileResult::Done(summary) = &mut result

@@ -49,8 +49,11 @@ pub struct Plan {
     pub batch_rows: usize,
     /// What all workers together evaluate in a second of rows in memory, from a short trial.
     pub engine_rows_per_second: f64,
-    /// Seconds at that rate.
+    /// Seconds at that rate, of this machine alone.
     pub estimated_seconds: f64,
+    /// The cluster that would annotate the files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
 }
 
 impl Run<'_> {
@@ -77,6 +80,7 @@ impl Run<'_> {
             batch_rows: 0,
             engine_rows_per_second: 0.0,
             estimated_seconds: 0.0,
+            cluster: None,
         };
         for pair in files.pairs() {
             match self.open_for_plan(&pair.input, &columns) {

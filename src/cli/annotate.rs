@@ -10,8 +10,8 @@ use clap::Args;
 use crate::annotate::{Adjust, AnnotateOptions, Plan, Progress, Run, Summary};
 use crate::bundle::Bundle;
 #[cfg(feature = "cluster")]
-use crate::config::ClusterArgs;
-use crate::config::{AnnotateSettings, EngineArgs, IfNothing};
+use crate::config::TlsArgs;
+use crate::config::{AnnotateSettings, ClusterArgs, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
@@ -78,9 +78,11 @@ pub(super) struct AnnotateArgs {
     pub(super) summary: Option<PathBuf>,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
-    #[cfg(feature = "cluster")]
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
 }
 
 /// Runs `lsmi-etl annotate` and returns the exit code.
@@ -146,7 +148,10 @@ pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
     let (bundle, engine, options) = prepare(args)?;
     let progress = ProgressBar::new(stop);
     let run = Run::new(&bundle, &engine, &options, &progress, stop);
-    run.plan(&files)
+    let plan = run.plan(&files)?;
+    #[cfg(feature = "cluster")]
+    let plan = Plan { cluster: args.cluster.address().map(ToString::to_string), ..plan };
+    Ok(plan)
 }
 
 /// Annotates the files of [`discover`] and logs the summary; `None` where the reader of stdout closed
@@ -159,8 +164,14 @@ pub(super) fn annotate(
 ) -> Result<Option<Outcome>> {
     #[cfg(feature = "cluster")]
     if let (Some(address), Some(files)) = (args.cluster.address(), &files) {
-        let (settings, engine, unit_bytes) = (&args.settings, &args.engine, args.cluster.unit_bytes());
-        let work = ClusterWork { settings, engine, address, unit_bytes, files };
+        let work = ClusterWork {
+            settings: &args.settings,
+            engine: &args.engine,
+            address,
+            tls: &args.tls,
+            unit_bytes: args.cluster.unit_bytes(),
+            files,
+        };
         return work.annotate(observers.bar, observers.progress, stop).map(Some);
     }
     let (bundle, engine, options) = prepare(args)?;
@@ -195,7 +206,6 @@ fn check(args: &AnnotateArgs) -> Result<()> {
     let (from_stdin, to_stdout) = (is_stdio(&args.input), is_stdio(&args.output));
     let settings = &args.settings;
     let adjust = settings.adjust == Adjust::Dataset;
-    #[cfg(feature = "cluster")]
     check_cluster(args)?;
     let refused = if from_stdin && args.dry_run {
         "--dry-run reads footers, and a stream has none; give a Parquet file"
@@ -215,21 +225,20 @@ fn check(args: &AnnotateArgs) -> Result<()> {
 }
 
 /// Refuses what a cluster can't do.
-#[cfg(feature = "cluster")]
 fn check_cluster(args: &AnnotateArgs) -> Result<()> {
-    if args.cluster.address().is_none() {
+    if !args.cluster.is_named() {
         return Ok(());
     }
-    let refused = if is_stdio(&args.input) || is_stdio(&args.output) {
-        "--cluster annotates files, and a stream is in this process; omit --cluster"
-    } else if args.dry_run {
-        "--dry-run estimates the time of one machine; omit --cluster"
+    let refused = if cfg!(not(feature = "cluster")) {
+        "this program was built without the feature `cluster`"
+    } else if is_stdio(&args.input) || is_stdio(&args.output) {
+        "a cluster annotates files, and a stream is in this process"
     } else if args.settings.adjust == Adjust::Dataset {
-        "--adjust dataset computes all rows before it writes the first file, which a cluster does not; omit --cluster"
+        "--adjust dataset computes all rows before it writes the first file, which a cluster does not"
     } else {
         return Ok(());
     };
-    Err(Error::Usage(refused.to_owned()))
+    Err(args.cluster.refusal(refused))
 }
 
 /// The paths that are read and written, as far as they are known: where the search for the inputs has

@@ -58,10 +58,14 @@ pub(super) fn plan_text(plan: &Plan) -> String {
         0 => String::new(),
         bad => format!(", of which {bad} can not be annotated"),
     };
+    let cluster = match &plan.cluster {
+        Some(address) => format!(" of this machine alone\ncluster    {address}\n"),
+        None => "\n".to_owned(),
+    };
     format!(
         "files      {}{bad}\nrows       {} in {} row groups\nreads      {x1} [{d1}], {x2} [{d2}], {label}\n\
          adds       {}\nto copy    {:.1} MB\nto decode  {:.1} MB\nto add     {:.1} MB\n\
-         engine     {}, {} workers, {} rows a batch, {:.0} rows/s\ntime       about {:.1} s\n",
+         engine     {}, {} workers, {} rows a batch, {:.0} rows/s\ntime       about {:.1} s{cluster}",
         plan.files,
         plan.rows,
         plan.row_groups,

@@ -9,8 +9,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::cluster::{ExecutorOptions, HostPort, SchedulerOptions, executors, run_executor, run_scheduler};
-use crate::config::EngineArgs;
+use crate::cluster::{
+    ExecutorOptions, HostPort, SchedulerOptions, Tls, executors, run_executor, run_scheduler,
+};
+use crate::config::{EngineArgs, TlsArgs};
 use crate::engine::Device;
 use crate::error::{Error, Place, Result};
 use crate::threads::available;
@@ -44,6 +46,11 @@ pub(super) struct SchedulerArgs {
     /// Seconds without a sign of life after which an executor is lost, and its files are given to others
     #[arg(long, default_value = "20", value_name = "SECONDS")]
     executor_timeout: NonZeroU16,
+    /// Address of /metrics for Prometheus, /healthz and /readyz, which never have TLS [default: none]
+    #[arg(long, value_name = "IP:PORT")]
+    metrics_bind: Option<SocketAddr>,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// Annotate files that a scheduler gives
@@ -69,11 +76,17 @@ pub(super) struct ExecutorArgs {
     /// [port 0: any two free ports]
     #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
     bind: SocketAddr,
-    /// Host under which it is reached [default: the address from which the scheduler sees it]
+    /// Host under which it is reached [default: the address from which the scheduler sees it; with TLS the
+    /// address, of 0.0.0.0 the name of the machine]
     #[arg(long, value_name = "HOST")]
     advertise: Option<String>,
+    /// Address of /metrics for Prometheus, /healthz and /readyz, which never have TLS [default: none]
+    #[arg(long, value_name = "IP:PORT")]
+    metrics_bind: Option<SocketAddr>,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// Show whether a scheduler runs and how many executors it has
@@ -88,6 +101,8 @@ pub(super) struct StatusArgs {
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// The answer of `cluster status`.
@@ -98,7 +113,8 @@ struct Status {
 }
 
 fn status(args: &StatusArgs) -> Result<()> {
-    let (scheduler, executors) = (args.scheduler.to_string(), executors(&args.scheduler)?);
+    let executors = executors(&args.scheduler, args.tls.open()?.as_ref())?;
+    let scheduler = args.scheduler.to_string();
     if args.json {
         output::json(&Status { scheduler, executors })?;
     } else {
@@ -115,14 +131,23 @@ fn status(args: &StatusArgs) -> Result<()> {
 pub(super) fn run(command: &ClusterCommand, stop: &AtomicBool) -> Result<()> {
     match command {
         ClusterCommand::Scheduler(args) => {
-            warn_of_strangers(args.bind.ip());
+            let tls = args.tls.open()?;
+            warn_of_strangers(args.bind.ip(), tls.as_ref());
             let advertise = args.advertise.clone().unwrap_or_else(|| reachable(args.bind.ip()));
             let executor_timeout = Duration::from_secs(args.executor_timeout.get().into());
-            run_scheduler(&SchedulerOptions { bind: args.bind, advertise, executor_timeout }, stop)
+            let options = SchedulerOptions {
+                bind: args.bind,
+                advertise,
+                executor_timeout,
+                tls,
+                metrics_bind: args.metrics_bind,
+            };
+            run_scheduler(&options, stop)
         }
         ClusterCommand::Status(args) => status(args),
         ClusterCommand::Executor(args) => {
-            warn_of_strangers(args.bind.ip());
+            let tls = args.tls.open()?;
+            warn_of_strangers(args.bind.ip(), tls.as_ref());
             let engine = args.engine.find()?;
             let slots = match (args.slots, engine.device()) {
                 (Some(slots), _) => slots.get().into(),
@@ -132,18 +157,21 @@ pub(super) fn run(command: &ClusterCommand, stop: &AtomicBool) -> Result<()> {
             let options = ExecutorOptions {
                 scheduler: args.scheduler.clone(),
                 bind: args.bind,
-                advertise: args.advertise.clone(),
+                // Behind the end of TLS, the scheduler does not see it.
+                advertise: args.advertise.clone().or_else(|| tls.as_ref().map(|_| reachable(args.bind.ip()))),
                 slots,
                 work_dir: args.work_dir.clone(),
                 engine: args.engine.options(),
+                tls,
+                metrics_bind: args.metrics_bind,
             };
             run_executor(&options, engine, stop)
         }
     }
 }
 
-fn warn_of_strangers(ip: IpAddr) {
-    if !ip.is_loopback() {
+fn warn_of_strangers(ip: IpAddr, tls: Option<&Tls>) {
+    if !ip.is_loopback() && tls.is_none() {
         tracing::warn!(
             "{ip} is reached from other machines, without encryption and without a password: whoever reaches it \
              can read and write what this process can; keep it in a network of its own"

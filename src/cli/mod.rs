@@ -16,6 +16,8 @@ mod figures;
 mod fit;
 mod man;
 mod output;
+#[cfg(feature = "cluster")]
+mod output_count;
 mod panics;
 mod progress;
 mod report;
@@ -179,7 +181,10 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
     match command {
         Command::Demo(args) => demo::run(&args, stop),
         Command::Fit(args) => fit::run(&args, telemetry, stop),
-        Command::Annotate(args) => return annotate::run(&args, telemetry, stop),
+        Command::Annotate(mut args) => {
+            args.cluster.locate(typed);
+            return annotate::run(&args, telemetry, stop);
+        }
         Command::Sql(args) => sql::run(&args, stop),
         Command::Report(args) => report::run(&args),
         Command::Run(args) => return run::run(&args, typed, telemetry, stop),

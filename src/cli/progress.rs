@@ -90,6 +90,10 @@ impl annotate::Progress for ProgressBar<'_> {
     }
 
     fn advance(&self, fates: &FateCounts) {
+        // What executors have computed is known after the end.
+        if self.bar.is_finished() {
+            return;
+        }
         self.bar.inc(fates.rows());
         self.log_line(|| {
             let (file, done) = (self.bar.message(), self.bar.position());

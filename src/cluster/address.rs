@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// What `--cluster` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterAddress {
@@ -32,6 +34,18 @@ impl fmt::Display for ClusterAddress {
             Self::Local(executors) => write!(f, "local:{executors}"),
             Self::Scheduler(address) => address.fmt(f),
         }
+    }
+}
+
+impl Serialize for ClusterAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClusterAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

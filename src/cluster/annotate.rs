@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::annotate::{BadFile, ClusterUse, FileResult, Summary, divide};
+use crate::annotate::{BadFile, ClusterUse, FileResult, Progress, Summary, divide};
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
@@ -17,8 +17,10 @@ use super::address::ClusterAddress;
 use super::bundle_parts;
 use super::job::{AnnotateJob, absolute};
 use super::local::LocalCluster;
+use super::measures::UnitMeasures;
 use super::rounds::{Outcomes, Work};
 use super::status;
+use super::tls::Tls;
 use super::unit::{Part, Unit, UnitResult, UnitWork};
 
 /// Threads of the client, which waits most of the time.
@@ -35,6 +37,14 @@ pub struct ClusterOutcome {
     pub engine: String,
     /// What was used of the cluster.
     pub cluster: ClusterUse,
+    measures: Vec<UnitMeasures>,
+}
+
+impl ClusterOutcome {
+    /// Reports what the executors have measured as a run on one machine does.
+    pub fn report(&self, progress: &dyn Progress) {
+        self.measures.iter().for_each(|measures| measures.report(progress));
+    }
 }
 
 /// The side of the client: what it has beside the job and the files.
@@ -43,6 +53,8 @@ pub struct ClusterClient<'a> {
     pub engine: &'a EngineOptions,
     /// Finds that engine.
     pub find_engine: &'a dyn Fn() -> Result<Engine>,
+    /// TLS with a scheduler and its executors.
+    pub tls: Option<&'a Tls>,
     /// Is called again and again while the cluster works.
     pub waiting: &'a dyn Fn(),
     /// Cancels the job.
@@ -70,17 +82,17 @@ pub fn annotate(
     if travelling.is_none() {
         tracing::info!("executors open the bundle themselves: {}", bundle.dir().display());
     }
-    let work = |address| Work { address, job, bundle: travelling.as_ref(), client };
+    let bundle = travelling.as_ref();
     let outcomes = match address {
         ClusterAddress::Scheduler(address) => {
             let runtime = runtime(Some(CLIENT_THREADS), "cluster")?;
             let outcomes = runtime.block_on(async {
-                match status::ask(address).await? {
+                match status::ask(address, client.tls).await? {
                     0 => tracing::warn!("{address} has no executor yet; the run waits for one"),
                     1 => tracing::info!("{address} has 1 executor"),
                     executors => tracing::info!("{address} has {executors} executors"),
                 }
-                work(address).run(units).await
+                Work { address, job, bundle, client }.run(units).await
             });
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcomes
@@ -89,7 +101,10 @@ pub fn annotate(
             let engine = (client.find_engine)()?;
             let runtime = runtime(None, "cluster")?;
             let local = runtime.block_on(LocalCluster::start(*executors, &engine, client.engine))?;
-            let outcomes = runtime.block_on(work(&local.address).run(units));
+            // The parts of one process are reached by nobody else.
+            let client = &ClusterClient { tls: None, ..*client };
+            let work = Work { address: &local.address, job, bundle, client };
+            let outcomes = runtime.block_on(work.run(units));
             local.stop_units(LOCAL_UNITS_END);
             runtime.shutdown_timeout(Duration::from_millis(200));
             outcomes
@@ -108,10 +123,10 @@ fn units(files: &Files, client: &ClusterClient<'_>) -> Result<Vec<Unit>> {
                 return Err(Error::Usage(what));
             }
         }
-        let pair =
-            FilePair { input: absolute(&pair.input)?, output: absolute(&pair.output)?, ..pair.clone() };
-        let (bytes, parts) = (pair.bytes, parts(&pair, client));
-        units.push((bytes, Unit::new(index, pair, files.is_file(), UnitWork::File(parts))));
+        let (input, output) = (absolute(&pair.input)?, absolute(&pair.output)?);
+        let (name, work) = (pair.input.clone(), UnitWork::File(parts(pair, client)));
+        let sent = FilePair { input, output, ..pair.clone() };
+        units.push((pair.bytes, Unit::new(index, name, sent, files.is_file(), work)));
     }
     units.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     Ok(units.into_iter().map(|(_, unit)| unit).collect())
@@ -137,13 +152,15 @@ fn parts(pair: &FilePair, client: &ClusterClient<'_>) -> Vec<Part> {
 fn collect(files: &Files, outcomes: Outcomes) -> Result<ClusterOutcome> {
     let Outcomes { mut outcomes, executors } = outcomes;
     let mut engines = BTreeSet::new();
-    let (mut attempts, mut results) = (0, Vec::with_capacity(outcomes.len()));
+    let (mut attempts, mut measures) = (0, Vec::with_capacity(outcomes.len()));
+    let mut results = Vec::with_capacity(outcomes.len());
     for (index, pair) in files.pairs().iter().enumerate() {
         let outcome = outcomes
             .remove(&index)
             .ok_or_else(|| Error::Internal(format!("{} has no outcome", pair.input.display())))?;
         engines.insert(outcome.engine);
         attempts += outcome.attempts;
+        measures.push(outcome.measures);
         results.push(match outcome.result {
             UnitResult::File(result) => Ok(as_given(pair, result)),
             UnitResult::Failed(error) => Err(error_as_given(pair, error.into())),
@@ -155,6 +172,7 @@ fn collect(files: &Files, outcomes: Outcomes) -> Result<ClusterOutcome> {
         results,
         engine,
         cluster: ClusterUse { executors: executors.len() as u64, attempts },
+        measures,
     })
 }
 

@@ -25,7 +25,8 @@ use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
 use super::limits::MESSAGE_BYTES;
-use super::session::{config, physical_codec};
+use super::session::{config, config_with, physical_codec};
+use super::tls::{Tls, root};
 
 /// The interval at which the state of a job is asked for.
 const POLL: Duration = Duration::from_millis(50);
@@ -39,6 +40,8 @@ pub(super) struct Client {
     address: HostPort,
     scheduler: SchedulerGrpcClient<Channel>,
     session_id: String,
+    /// TLS, which executors use among each other, too.
+    tls: Option<Tls>,
 }
 
 impl Client {
@@ -46,18 +49,23 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Transient`].
-    pub(super) async fn connect(address: &HostPort) -> Result<Self> {
+    pub(super) async fn connect(address: &HostPort, tls: Option<&Tls>) -> Result<Self> {
         let settings = GrpcClientConfig::from(&config().ballista_config());
-        let endpoint = create_grpc_client_endpoint(format!("http://{address}"), Some(&settings));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = create_grpc_client_endpoint(format!("{scheme}://{address}"), Some(&settings));
         let failed = |e: &dyn std::fmt::Display| Error::Transient {
             place: Place::file(address),
             what: format!("cannot connect to the scheduler: {e}"),
         };
-        let channel = endpoint.map_err(|e| failed(&e))?.connect().await.map_err(|e| failed(&e))?;
+        let mut endpoint = endpoint.map_err(|e| failed(&e))?;
+        if let Some(tls) = tls {
+            endpoint = tls.secured(endpoint, None).map_err(|e| failed(&root(&e)))?;
+        }
+        let channel = endpoint.connect().await.map_err(|e| failed(&root(&e)))?;
         let scheduler = SchedulerGrpcClient::new(channel)
             .max_encoding_message_size(MESSAGE_BYTES as usize)
             .max_decoding_message_size(MESSAGE_BYTES as usize);
-        Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id() })
+        Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id(), tls: tls.cloned() })
     }
 
     /// Runs a plan and returns the places of its rows, one a partition, in their order. Where the flag is set, the job is cancelled.
@@ -95,7 +103,7 @@ impl Client {
         tracing::debug!("a plan of {} bytes", bytes.len());
         let mut request = tonic::Request::new(ExecuteQueryParams {
             session_id: self.session_id.clone(),
-            settings: config().to_key_value_pairs(),
+            settings: config_with(self.tls.as_ref()).to_key_value_pairs(),
             operation_id: new_instance_id(),
             query: Some(Query::PhysicalPlan(bytes)),
         });

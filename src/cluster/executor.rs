@@ -1,6 +1,6 @@
 //! The executor: Ballista's, with our codec and a runner of units.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,6 @@ use ballista_core::config::TaskSchedulingPolicy;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::executor_server::TERMINATING;
 use ballista_executor::metrics::ExecutorMetricCollectionPolicy;
-use tempfile::TempDir;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
@@ -18,9 +17,14 @@ use crate::threads::runtime;
 
 use super::address::HostPort;
 use super::limits::{HEARTBEAT_SECONDS, MESSAGE_BYTES};
-use super::session::{config, physical_codec};
+use super::metrics_server;
+use super::ports::Ports;
+use super::session::{config_with, physical_codec};
+use super::status;
 use super::stop::stopped;
+use super::tls::Tls;
 use super::unit_runner::UnitRunner;
+use super::work_folder::WorkFolder;
 
 /// The pause after which units stop: by then the scheduler knows that the executor leaves, and gives what
 /// they leave to others.
@@ -46,6 +50,10 @@ pub struct ExecutorOptions {
     pub work_dir: Option<PathBuf>,
     /// The options of the engine.
     pub engine: EngineOptions,
+    /// TLS with the scheduler, other executors and clients; then `advertise` is needed.
+    pub tls: Option<Tls>,
+    /// The address of metrics and probes.
+    pub metrics_bind: Option<SocketAddr>,
 }
 
 /// Runs an executor until the flag is set. It waits for its scheduler, and joins it again after it was
@@ -53,35 +61,41 @@ pub struct ExecutorOptions {
 ///
 /// # Errors
 /// [`Error::Io`] where the addresses can't be listened on or the folder not be created;
-/// [`Error::Transient`] where Ballista's executor fails; [`Error::NoThread`].
+/// [`Error::Transient`] where Ballista's executor fails; [`Error::NoThread`]; [`Error::Usage`] and
+/// [`Error::Config`] where TLS with the scheduler is impossible.
 pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool) -> Result<()> {
-    let temporary;
-    let work_dir = match &options.work_dir {
-        Some(folder) => {
-            let failed = |e| Error::io(Place::file(folder.display()), "create", e);
-            std::fs::create_dir_all(folder).map_err(failed)?;
-            folder.clone()
-        }
-        None => {
-            temporary = temporary_folder()?;
-            temporary.path().to_owned()
-        }
+    let work_folder = WorkFolder::open(options.work_dir.as_deref())?;
+    let server = options.tls.as_ref().map(Tls::server).transpose()?.map(Arc::new);
+    let mut ports = match &server {
+        Some(_) => Ports::behind_tls(options.bind)?,
+        None => Ports::plain(options.bind)?,
     };
-    let ports = free_ports(options.bind)?;
     let host = options.advertise.clone().unwrap_or_else(|| host_of(options.bind.ip()));
-    let name = format!("{host}:{}", ports[0]);
-    let runner = UnitRunner::new(name.clone(), engine, &options.engine, options.slots);
+    let name = format!("{host}:{}", ports.numbers[0]);
+    let runner = UnitRunner::new(name.clone(), engine, &options.engine, options.slots, options.tls.clone());
     let runner = Arc::new(runner);
     tracing::info!(
         "executor {name} with {} slots; its scheduler is {}, its folder {}",
         options.slots,
         options.scheduler,
-        work_dir.display()
+        work_folder.path().display()
     );
     let runtime = runtime(None, "executor")?;
     let result = runtime.block_on(async {
+        if let (Some(tls), Some(server)) = (&options.tls, &server) {
+            tls.check(&host).await?;
+            ports.serve_tls(server)?;
+        }
+        if let Some(bind) = options.metrics_bind {
+            metrics_server::start(bind, Arc::clone(runner.metrics()) as _).await?;
+        }
         loop {
-            let config = process_config(options, &runner, ports, &work_dir);
+            tokio::select! {
+                biased;
+                () = stopped(stop) => return Ok(()),
+                found = wait_for_scheduler(options) => found?,
+            }
+            let config = process_config(options, &runner, &ports, work_folder.path());
             let process = start_executor_process(Arc::new(config));
             tokio::pin!(process);
             let ended = tokio::select! {
@@ -117,6 +131,27 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
     result
 }
 
+/// Waits until the scheduler answers. Ballista's executor would wait, too, but also for one that it can never
+/// reach, without a word why.
+///
+/// # Errors
+/// [`Error::Config`] where only one of them has TLS, or either refuses the other's certificate.
+async fn wait_for_scheduler(options: &ExecutorOptions) -> Result<()> {
+    let mut is_said = false;
+    loop {
+        match status::ask(&options.scheduler, options.tls.as_ref()).await {
+            Ok(_) => return Ok(()),
+            Err(error @ Error::Transient { .. }) if is_said => tracing::debug!("{error}"),
+            Err(error @ Error::Transient { .. }) => {
+                tracing::warn!("{error}; waiting for it");
+                is_said = true;
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(BEFORE_REJOINING).await;
+    }
+}
+
 /// An address as the host of a URL.
 fn host_of(ip: IpAddr) -> String {
     match ip {
@@ -125,23 +160,19 @@ fn host_of(ip: IpAddr) -> String {
     }
 }
 
-/// A folder of results that is removed at the end.
-pub(super) fn temporary_folder() -> Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("lsmi-etl-executor-").tempdir();
-    folder.map_err(|e| Error::io(Place::file("a temporary folder"), "create", e))
-}
-
 /// The configuration of Ballista's executor.
 pub(super) fn process_config(
     options: &ExecutorOptions,
     runner: &Arc<UnitRunner>,
-    [port, grpc_port]: [u16; 2],
+    ports: &Ports,
     work_dir: &Path,
 ) -> ExecutorProcessConfig {
+    let tls = options.tls.as_ref();
     // Tasks find the runner of units in their configuration.
-    let task = config().with_extension(Arc::clone(runner));
+    let task = config_with(tls).with_extension(Arc::clone(runner));
+    let [port, grpc_port] = ports.numbers;
     ExecutorProcessConfig {
-        bind_host: host_of(options.bind.ip()),
+        bind_host: host_of(ports.ip),
         external_host: options.advertise.clone(),
         port,
         grpc_port,
@@ -156,24 +187,11 @@ pub(super) fn process_config(
         grpc_max_encoding_message_size: MESSAGE_BYTES,
         executor_heartbeat_interval_seconds: HEARTBEAT_SECONDS,
         metric_collection_policy: ExecutorMetricCollectionPolicy::Off,
+        // Without a limit for a request: a status that is late is not sent again.
+        override_create_grpc_client_endpoint: tls.map(|tls| tls.override_of_endpoints(None)),
         override_config_producer: Some(Arc::new(move || task.clone())),
         override_physical_codec: Some(physical_codec()),
+        health: runner.metrics().health(),
         ..ExecutorProcessConfig::default()
     }
-}
-
-/// The two ports of an executor: those that are named, or two that are free.
-///
-/// # Errors
-/// [`Error::Io`].
-pub(super) fn free_ports(bind: SocketAddr) -> Result<[u16; 2]> {
-    if bind.port() != 0 {
-        return Ok([bind.port(), bind.port().wrapping_add(1)]);
-    }
-    let failed = |e| Error::io(Place::file(bind), "bind", e);
-    // Both at once, so that they differ.
-    let listeners = [TcpListener::bind(bind).map_err(failed)?, TcpListener::bind(bind).map_err(failed)?];
-    let [first, second] =
-        listeners.each_ref().map(|listener| listener.local_addr().map(|address| address.port()));
-    Ok([first.map_err(failed)?, second.map_err(failed)?])
 }

@@ -12,6 +12,8 @@ use crate::engine::{Device, Engine, EngineChoice, EngineOptions};
 use crate::error::{Error, Result};
 use crate::storage::is_url;
 
+use super::trace_context::TraceContext;
+
 /// The version of this program, which client and executors must share.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -39,19 +41,22 @@ pub(super) struct EncodedJob {
     /// Where the parts of the bundle are; nowhere where it does not travel.
     #[prost(message, optional, tag = "3")]
     pub(super) bundle_parts: Option<PartitionLocation>,
+    /// The trace of the run.
+    #[prost(message, required, tag = "4")]
+    pub(super) trace: TraceContext,
 }
 
 impl EncodedJob {
-    /// Encodes a job of this version.
+    /// Encodes a job of this version, of the present span.
     ///
     /// # Errors
     /// [`Error::Internal`].
     pub(super) fn of(job: &AnnotateJob, bundle_parts: Option<PartitionLocation>) -> Result<Self> {
         let job = rmp_serde::to_vec_named(job).map_err(|e| Error::Internal(e.to_string()))?;
-        Ok(Self { version: VERSION.to_owned(), job, bundle_parts })
+        Ok(Self { version: VERSION.to_owned(), job, bundle_parts, trace: TraceContext::current() })
     }
 
-    /// Whether both are the same job, wherever their bundle is.
+    /// Whether both are the same job, of whichever run, wherever their bundle is.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.version == other.version && self.job == other.job
     }
@@ -170,9 +175,10 @@ mod tests {
 
     #[test]
     fn a_job_of_another_version_is_refused_naming_both() {
-        let other = EncodedJob { version: "9.9.9".to_owned(), job: vec![0xc1, 0, 7], bundle_parts: None };
+        let other =
+            EncodedJob { version: "9.9.9".to_owned(), job: vec![0xc1, 0, 7], ..EncodedJob::default() };
         let read = EncodedJob::decode(&*other.encode_to_vec()).unwrap();
-        assert!(read.is_same(&other) && read.bundle_parts.is_none());
+        assert!(read.is_same(&other) && read == other);
         let reason = read.open("a:1").unwrap_err();
         assert!(["a:1", VERSION, "9.9.9"].iter().all(|side| reason.contains(side)), "{reason}");
         let unknown = EncodedJob { version: VERSION.to_owned(), ..read };

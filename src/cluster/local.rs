@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ballista_executor::executor_process::start_executor_process;
-use tempfile::TempDir;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
-use super::executor::{ExecutorOptions, free_ports, process_config, temporary_folder};
+use super::executor::{ExecutorOptions, process_config};
+use super::ports::Ports;
 use super::scheduler::{SchedulerOptions, listen, serve};
 use super::unit_runner::UnitRunner;
+use super::work_folder::WorkFolder;
 
 /// The time without a sign of life of an executor: all are in one process, which may be busy.
 const EXECUTOR_TIMEOUT: Duration = Duration::from_secs(600);
@@ -26,7 +27,7 @@ pub(super) struct LocalCluster {
     pub(super) address: HostPort,
     runners: Vec<Arc<UnitRunner>>,
     /// The folders of results.
-    _folders: Vec<TempDir>,
+    _folders: Vec<WorkFolder>,
 }
 
 impl LocalCluster {
@@ -41,15 +42,17 @@ impl LocalCluster {
     ) -> Result<Self> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = listen(any).await?;
-        let port = listener.local_addr().map_err(|e| Error::io(Place::file(any), "bind", e))?.port();
-        let address = HostPort { host: Ipv4Addr::LOCALHOST.to_string(), port };
+        let bound = listener.local_addr().map_err(|e| Error::io(Place::file(any), "bind", e))?;
+        let address = HostPort { host: Ipv4Addr::LOCALHOST.to_string(), port: bound.port() };
         let scheduler = SchedulerOptions {
             bind: any,
             advertise: address.host.clone(),
             executor_timeout: EXECUTOR_TIMEOUT,
+            tls: None,
+            metrics_bind: None,
         };
         tokio::spawn(async move {
-            if let Err(e) = serve(listener, &scheduler).await {
+            if let Err(e) = serve(listener, bound, &scheduler).await {
                 tracing::error!("{e}");
             }
         });
@@ -57,14 +60,14 @@ impl LocalCluster {
         for number in 1..=executors.get() {
             let name = format!("local:{number}");
             // Cores are divided among all executors.
-            let runner = UnitRunner::new(name, engine.clone(), options, usize::from(executors.get()));
+            let runner = UnitRunner::new(name, engine.clone(), options, usize::from(executors.get()), None);
             local.add_executor(Arc::new(runner), options)?;
         }
         Ok(local)
     }
 
     fn add_executor(&mut self, runner: Arc<UnitRunner>, engine: &EngineOptions) -> Result<()> {
-        let folder = temporary_folder()?;
+        let folder = WorkFolder::open(None)?;
         let options = ExecutorOptions {
             scheduler: self.address.clone(),
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -72,8 +75,10 @@ impl LocalCluster {
             slots: 1,
             work_dir: None,
             engine: engine.clone(),
+            tls: None,
+            metrics_bind: None,
         };
-        let config = process_config(&options, &runner, free_ports(options.bind)?, folder.path());
+        let config = process_config(&options, &runner, &Ports::plain(options.bind)?, folder.path());
         tokio::spawn(async move {
             if let Err(e) = start_executor_process(Arc::new(config)).await {
                 tracing::error!("an executor failed: {e}");

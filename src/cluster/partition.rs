@@ -1,20 +1,32 @@
 //! Fetching a partition of a job's result from the executor that holds it, by Ballista's own client.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ballista_core::client::BallistaClient;
+use ballista_core::extension::BallistaConfigGrpcEndpoint;
 use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt;
 
 use super::limits::MESSAGE_BYTES;
+use super::tls::Tls;
 
 /// Connections to executors: one each. One that has failed is not tried again.
-#[derive(Default)]
-pub(super) struct Executors(HashMap<(String, u16), Option<BallistaClient>>);
+pub(super) struct Executors {
+    clients: HashMap<(String, u16), Option<BallistaClient>>,
+    /// TLS, as Ballista asks for it.
+    secured: Option<Arc<BallistaConfigGrpcEndpoint>>,
+}
 
 impl Executors {
+    /// No connection yet.
+    pub(super) fn new(tls: Option<&Tls>) -> Self {
+        let secured = |tls: &Tls| Arc::new(BallistaConfigGrpcEndpoint::new(tls.override_of_endpoints(None)));
+        Self { clients: HashMap::new(), secured: tls.map(secured) }
+    }
+
     /// The rows of a partition.
     ///
     /// # Errors
@@ -25,7 +37,7 @@ impl Executors {
         batches.map_err(|e| {
             let on = on.unwrap_or_default();
             let what = gone(&on, &e);
-            self.0.insert(on, None);
+            self.clients.insert(on, None);
             what
         })
     }
@@ -43,23 +55,24 @@ impl Executors {
             return Err("a partition without a place".to_owned());
         };
         let on = (executor.host, executor.port as u16);
-        if !self.0.contains_key(&on) {
+        if !self.clients.contains_key(&on) {
             let size = MESSAGE_BYTES as usize;
             // It tries once.
-            let client = BallistaClient::try_new(&on.0, on.1, size, false, None, 1, 0, 0, 0).await;
+            let (is_secured, secured) = (self.secured.is_some(), self.secured.clone());
+            let client = BallistaClient::try_new(&on.0, on.1, size, is_secured, secured, 1, 0, 0, 0).await;
             let failed = client.as_ref().err().map(|e| gone(&on, e));
-            self.0.insert(on.clone(), client.ok());
+            self.clients.insert(on.clone(), client.ok());
             if let Some(what) = failed {
                 return Err(what);
             }
         }
-        let Some(Some(client)) = self.0.get_mut(&on) else {
+        let Some(Some(client)) = self.clients.get_mut(&on) else {
             return Err(gone(&on, &"it did not answer before"));
         };
         let opened = client.fetch_partition(&executor.id, &id.into(), partition.file_id, layout, true).await;
         opened.map_err(|e| {
             let what = gone(&on, &e);
-            self.0.insert(on, None);
+            self.clients.insert(on, None);
             what
         })
     }

@@ -169,7 +169,7 @@ struct Round<'a> {
 impl<'a> Round<'a> {
     /// Connects, and sends the bundle, where it travels.
     async fn begin(work: &'a Work<'a>) -> Result<Self> {
-        let mut client = Client::connect(work.address).await?;
+        let mut client = Client::connect(work.address, work.client.tls).await?;
         let bundle = match work.bundle {
             Some(files) => {
                 let ClusterClient { stop, waiting, .. } = work.client;
@@ -191,7 +191,8 @@ impl<'a> Round<'a> {
     /// Sends units of files; returns the outcomes that are not lost, and where they were.
     async fn outcomes(mut self, units: &[Unit]) -> Result<Vec<(PartitionLocation, UnitOutcome)>> {
         let places = self.send(units).await?;
-        let (mut executors, mut outcomes) = (Executors::default(), Vec::with_capacity(units.len()));
+        let (mut executors, mut outcomes) =
+            (Executors::new(self.work.client.tls), Vec::with_capacity(units.len()));
         for place in places {
             if self.work.client.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);

@@ -9,10 +9,22 @@ use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 
 use super::codec::PlanCodec;
 use super::limits::MESSAGE_BYTES;
+use super::tls::Tls;
 
 /// The codec of physical plans.
 pub(super) fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
     Arc::new(PlanCodec::default())
+}
+
+/// The session's configuration of a process with TLS.
+pub(super) fn config_with(tls: Option<&Tls>) -> SessionConfig {
+    let config = config();
+    match tls {
+        Some(tls) => config
+            .with_ballista_use_tls(true)
+            .with_ballista_override_create_grpc_client_endpoint(tls.override_of_endpoints(None)),
+        None => config,
+    }
 }
 
 /// The session's configuration.

@@ -6,6 +6,7 @@ use crate::error::{Error, Place, Result};
 use crate::threads::runtime;
 
 use super::address::HostPort;
+use super::tls::{Tls, root, tls_fault};
 
 /// The longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -13,24 +14,45 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The executors that a scheduler has.
 ///
 /// # Errors
-/// [`Error::Transient`] where it does not answer; [`Error::NoThread`].
-pub fn executors(scheduler: &HostPort) -> Result<u64> {
+/// [`Error::Transient`] where it does not answer; [`Error::Config`] where only one side has TLS, or one
+/// refuses the other's certificate; [`Error::NoThread`].
+pub fn executors(scheduler: &HostPort, tls: Option<&Tls>) -> Result<u64> {
     let runtime = runtime(Some(1), "status")?;
-    let asked = runtime.block_on(ask(scheduler));
+    let asked = runtime.block_on(ask(scheduler, tls));
     runtime.shutdown_timeout(Duration::from_secs(1));
     asked
 }
 
 /// As [`executors`], in the present runtime.
-pub(super) async fn ask(scheduler: &HostPort) -> Result<u64> {
+pub(super) async fn ask(scheduler: &HostPort, tls: Option<&Tls>) -> Result<u64> {
     let failed = |what: String| Error::Transient { place: Place::file(scheduler), what };
-    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build();
-    let client = client.map_err(|e| Error::Internal(format!("the HTTP client: {e}")))?;
-    let answer = client.get(format!("http://{scheduler}/readyz")).send().await;
-    let answer =
-        answer.map_err(|e| failed(format!("cannot connect to the scheduler: {}", root_cause(&e))))?;
-    let text = answer.text().await.map_err(|e| failed(e.to_string()))?;
+    let mut client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT);
+    let mut url = format!("http://{scheduler}/readyz");
+    if let Some(tls) = tls {
+        let secured = tls.http_client(client, (&scheduler.host, scheduler.port)).await;
+        let (secured, place) =
+            secured.map_err(|e| failed(format!("cannot connect to the scheduler: {e}")))?;
+        (client, url) = (secured, format!("https://{place}/readyz"));
+    }
+    let client = client.build().map_err(|e| Error::Config(format!("the HTTP client: {}", root(&e))))?;
+    let answer = client.get(url).send().await.map_err(|e| unreachable(scheduler, &e))?;
+    let text = answer.text().await.map_err(|e| unreachable(scheduler, &e))?;
     count(&text).ok_or_else(|| failed("is no scheduler of a cluster".to_owned()))
+}
+
+/// The error of a connection that fails: for a while, or for as long as the settings are these.
+fn unreachable(scheduler: &HostPort, error: &reqwest::Error) -> Error {
+    let cause = root(error).to_string();
+    if let Some(fault) = tls_fault(error) {
+        return Error::Config(format!("{scheduler}: cannot connect to the scheduler: {fault}"));
+    }
+    // The alert of a server with TLS, read as HTTP.
+    if cause.starts_with("invalid HTTP") {
+        let what = "cannot connect to the scheduler: it answers not in HTTP; where it has TLS, give --tls-ca";
+        return Error::Config(format!("{scheduler}: {what}"));
+    }
+    let what = format!("cannot connect to the scheduler: {cause}");
+    Error::Transient { place: Place::file(scheduler), what }
 }
 
 /// The number in "ready: 2 executors registered" and "not ready: 0/1 executors registered".
@@ -38,10 +60,6 @@ fn count(text: &str) -> Option<u64> {
     let (state, rest) = text.split_once("ready: ")?;
     let number = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     if state.is_empty() || state == "not " { number.parse().ok() } else { None }
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), root_cause)
 }
 
 #[cfg(test)]

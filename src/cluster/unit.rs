@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::annotate::FileResult;
 use crate::storage::FilePair;
 
+use super::measures::UnitMeasures;
 use super::remote_error::RemoteError;
 
 /// A file to annotate, or a part of one to compute.
@@ -23,6 +24,8 @@ use super::remote_error::RemoteError;
 pub(super) struct Unit {
     /// Its position among the files of the run.
     pub(super) index: usize,
+    /// Its input as it was given.
+    pub(super) name: PathBuf,
     input: PathBuf,
     output: PathBuf,
     relative: PathBuf,
@@ -52,9 +55,9 @@ pub(super) struct Part {
 
 impl Unit {
     /// The unit of a file with absolute paths.
-    pub(super) fn new(index: usize, pair: FilePair, is_file: bool, work: UnitWork) -> Self {
+    pub(super) fn new(index: usize, name: PathBuf, pair: FilePair, is_file: bool, work: UnitWork) -> Self {
         let FilePair { input, output, relative, bytes } = pair;
-        Self { index, input, output, relative, bytes, is_file, work }
+        Self { index, name, input, output, relative, bytes, is_file, work }
     }
 
     /// The parts of its file.
@@ -93,6 +96,8 @@ pub(super) struct UnitOutcome {
     pub(super) engine: String,
     /// Attempts until then.
     pub(super) attempts: u64,
+    /// What the last attempt has measured, and those of its parts.
+    pub(super) measures: UnitMeasures,
     pub(super) result: UnitResult,
 }
 

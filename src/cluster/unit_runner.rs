@@ -12,11 +12,10 @@ use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use futures::future::{self, BoxFuture};
-use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use prost::Message;
+use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
 
-use crate::annotate::{AnnotateOptions, FileResult};
+use crate::annotate::AnnotateOptions;
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Result};
@@ -26,17 +25,19 @@ use crate::parquet_file::EncryptionKeys;
 
 use super::attempt::Attempt;
 use super::bundle_parts;
+use super::executor_metrics::ExecutorMetrics;
+use super::fetched_parts::{FRAMES, FetchedParts, PartRow};
 use super::job::{AnnotateJob, BundleReference, EncodedJob};
+use super::measures::UnitMeasures;
 use super::partition::Executors;
-use super::unit::{Part, Unit, UnitOutcome, UnitResult, UnitWork, bytes_batch, bytes_of, row_batch};
-use super::worker::{Frames, Worker};
+use super::tls::Tls;
+use super::unit::{Unit, UnitOutcome, UnitResult, UnitWork, row_batch};
+use super::worker::{Done, Frames, Worker};
 
 /// The time that a refusal takes: other executors get the units that this one refuses.
 const REFUSAL_HOLD: Duration = Duration::from_secs(2);
 /// Bundles that are kept for later jobs.
 const KEPT_BUNDLES: usize = 4;
-/// Frames of a part between its worker and Ballista, of some 50 KB each.
-const FRAMES: usize = 16;
 
 /// The runner of an executor's units.
 pub(super) struct UnitRunner {
@@ -44,6 +45,7 @@ pub(super) struct UnitRunner {
     name: String,
     engine: Engine,
     tf32: bool,
+    tls: Option<Tls>,
     /// Units at a time.
     slots: usize,
     /// Opened bundles by hash, the latest last. One is opened at a time, so that each is fetched once.
@@ -53,6 +55,7 @@ pub(super) struct UnitRunner {
     /// The stop flags of all workers.
     flags: Mutex<Vec<Weak<AtomicBool>>>,
     is_ending: AtomicBool,
+    metrics: Arc<ExecutorMetrics>,
 }
 
 /// Why an executor has no worker for a unit.
@@ -71,21 +74,33 @@ impl fmt::Debug for UnitRunner {
 
 impl UnitRunner {
     /// A runner of this many units at a time.
-    pub(super) fn new(name: String, engine: Engine, options: &EngineOptions, slots: usize) -> Self {
+    pub(super) fn new(
+        name: String,
+        engine: Engine,
+        options: &EngineOptions,
+        slots: usize,
+        tls: Option<Tls>,
+    ) -> Self {
         Self {
             name,
             engine,
             tf32: options.tf32,
+            tls,
             slots,
             bundles: tokio::sync::Mutex::default(),
             idle: Mutex::default(),
             flags: Mutex::default(),
             is_ending: AtomicBool::new(false),
+            metrics: Arc::new(ExecutorMetrics::new(slots)),
         }
     }
 
-    /// Does a unit's work. The rows are the outcome of a file, or the frames of a part and an empty row
-    /// behind them.
+    /// The metrics of the executor.
+    pub(super) fn metrics(&self) -> &Arc<ExecutorMetrics> {
+        &self.metrics
+    }
+
+    /// Does a unit's work, and counts it. The rows are the outcome of a file, or those of a part.
     ///
     /// # Errors
     /// Where another attempt may succeed: an I/O error, as only these are tried again by Ballista.
@@ -103,7 +118,7 @@ impl UnitRunner {
                 let (frames, computed) = mpsc::channel(FRAMES);
                 let rows = stream::unfold(computed, |mut computed: mpsc::Receiver<Vec<u8>>| async move {
                     let frame = computed.recv().await?;
-                    Some((bytes_batch(&frame), computed))
+                    Some((PartRow::Frame(frame).batch(), computed))
                 });
                 let end = async move { self.part(&job, unit, attempt, frames).await.transpose() };
                 let end = stream::once(end).filter_map(future::ready);
@@ -112,32 +127,45 @@ impl UnitRunner {
         }
     }
 
-    /// Annotates a file.
+    /// Annotates a file, and counts it.
     async fn file(
         &self,
         job: &Arc<EncodedJob>,
         unit: Unit,
         attempt: Attempt,
     ) -> DataFusionResult<UnitOutcome> {
+        let _running = self.metrics.begin();
+        let outcome = self.outcome(job, unit, attempt).await;
+        self.metrics.count(outcome.as_ref().ok().map(|outcome| &outcome.result));
+        outcome
+    }
+
+    async fn outcome(
+        &self,
+        job: &Arc<EncodedJob>,
+        unit: Unit,
+        attempt: Attempt,
+    ) -> DataFusionResult<UnitOutcome> {
         let index = unit.index;
+        let mut measures = UnitMeasures::default();
         let result = match self.worker(job).await? {
-            Ok(worker) => self.annotate(worker, unit, attempt).await?,
+            Ok(worker) => {
+                let (frames, of_parts) = FetchedParts::begin(unit.parts(), self.tls.clone());
+                let result;
+                (result, measures) = self.work(worker, job, unit, Frames::Of(frames), attempt).await?;
+                measures.merge(&of_parts.measures());
+                match result {
+                    Ok(file) => UnitResult::File(
+                        file.ok_or_else(|| DataFusionError::Internal("a file without a result".to_owned()))?,
+                    ),
+                    Err(error) => UnitResult::Failed(error.into()),
+                }
+            }
             Err(NoWorker::Refused(reason)) => UnitResult::Refused(reason),
             Err(NoWorker::BundleLost(reason)) => UnitResult::BundleLost(reason),
         };
         let engine = self.engine.describe().to_string();
-        Ok(UnitOutcome { index, engine, attempts: attempt.number(), result })
-    }
-
-    async fn annotate(&self, worker: Worker, unit: Unit, attempt: Attempt) -> DataFusionResult<UnitResult> {
-        let frames = fetch_parts(unit.parts());
-        let result = self.work(worker, unit, Frames::Of(frames), attempt).await?;
-        Ok(match result {
-            Ok(file) => UnitResult::File(
-                file.ok_or_else(|| DataFusionError::Internal("a file without a result".to_owned()))?,
-            ),
-            Err(error) => UnitResult::Failed(error.into()),
-        })
+        Ok(UnitOutcome { index, engine, attempts: attempt.number(), measures, result })
     }
 
     /// Computes a part; `None` where no worker can. What is wrong with its rows is found again, and said,
@@ -149,22 +177,25 @@ impl UnitRunner {
         attempt: Attempt,
         frames: mpsc::Sender<Vec<u8>>,
     ) -> DataFusionResult<Option<RecordBatch>> {
+        let _running = self.metrics.begin();
         let Ok(worker) = self.worker(job).await? else { return Ok(None) };
-        if let Err(error) = self.work(worker, unit, Frames::To(frames), attempt).await? {
+        let (result, measures) = self.work(worker, job, unit, Frames::To(frames), attempt).await?;
+        if let Err(error) = result {
             tracing::info!("a part ends early: {error}");
         }
-        Ok(Some(bytes_batch(&[])?))
+        PartRow::End(measures).batch().map(Some)
     }
 
     /// Gives a unit to a worker.
     async fn work(
         &self,
         worker: Worker,
+        job: &EncodedJob,
         unit: Unit,
         frames: Frames,
         attempt: Attempt,
-    ) -> DataFusionResult<Result<Option<FileResult>>> {
-        let result = worker.work(unit, frames).await;
+    ) -> DataFusionResult<Done> {
+        let (result, measures) = worker.work(unit, job.trace.clone(), frames).await;
         // A worker whose unit was stopped ends instead.
         if !worker.stop_flag().load(Ordering::Relaxed) {
             self.put_back(worker);
@@ -174,7 +205,7 @@ impl UnitRunner {
                 tracing::warn!("{error}: attempt {} of the unit", attempt.number());
                 Err(DataFusionError::IoError(std::io::Error::other(error.to_string())))
             }
-            result => Ok(result),
+            result => Ok((result, measures)),
         }
     }
 
@@ -252,7 +283,7 @@ impl UnitRunner {
         }
         let files = match parts {
             Some(parts) => {
-                let fetched = Executors::default().fetch(parts).await;
+                let fetched = Executors::new(self.tls.as_ref()).fetch(parts).await;
                 match fetched.and_then(|parts| bundle_parts::collect(&parts)) {
                     Ok(files) => Some(files),
                     Err(why) => {
@@ -334,43 +365,6 @@ impl UnitRunner {
             std::thread::sleep(POLL);
         }
     }
-}
-
-/// The frames of the parts of a file, as far as they are computed and their executors are there.
-fn fetch_parts(parts: &[Part]) -> mpsc::Receiver<Vec<u8>> {
-    let (frames, fetched) = mpsc::channel(FRAMES);
-    let places: Vec<Vec<u8>> = parts.iter().map_while(|part| part.place.clone()).collect();
-    if !places.is_empty() {
-        tokio::spawn(async move {
-            let mut executors = Executors::default();
-            for place in places {
-                if let Err(why) = fetch_part(&mut executors, &place, &frames).await {
-                    tracing::warn!("the rows of a part are computed again: {why}");
-                    return;
-                }
-            }
-        });
-    }
-    fetched
-}
-
-async fn fetch_part(
-    executors: &mut Executors,
-    place: &[u8],
-    frames: &mpsc::Sender<Vec<u8>>,
-) -> std::result::Result<(), String> {
-    let place = PartitionLocation::decode(place).map_err(|e| e.to_string())?;
-    let mut batches = executors.open(place).await?;
-    while let Some(batch) = batches.try_next().await.map_err(|e| e.to_string())? {
-        let rows: Vec<Vec<u8>> = match bytes_of(&batch) {
-            Ok(rows) => rows.iter().flatten().filter(|row| !row.is_empty()).map(<[u8]>::to_vec).collect(),
-            Err(e) => return Err(e.to_string()),
-        };
-        for row in rows {
-            frames.send(row).await.map_err(|_| "its file has ended".to_owned())?;
-        }
-    }
-    Ok(())
 }
 
 /// Whether another attempt may succeed.

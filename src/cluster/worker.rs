@@ -8,15 +8,16 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::annotate::{AnnotateOptions, FileResult, InputStart, Progress, Run};
+use crate::annotate::{AnnotateOptions, FileResult, Run};
 use crate::bundle::Bundle;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::parquet_file::caught;
-use crate::samples::FateCounts;
 use crate::threads::spawn_detached;
 
 use super::job::EncodedJob;
+use super::measures::{MeasuredProgress, UnitMeasures};
+use super::trace_context::TraceContext;
 use super::unit::{Unit, UnitWork};
 
 /// The time that a unit waits for another attempt at the same output to end, before it fails and Ballista
@@ -26,9 +27,13 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 /// A unit, and where its result goes: that of a file, nothing of a part.
 struct Order {
     unit: Unit,
+    trace: TraceContext,
     frames: Frames,
-    reply: oneshot::Sender<Result<Option<FileResult>>>,
+    reply: oneshot::Sender<Done>,
 }
+
+/// The result of a unit, and what was measured until then.
+pub(super) type Done = (Result<Option<FileResult>>, UnitMeasures);
 
 /// The frames of parts, in the order of their rows.
 pub(super) enum Frames {
@@ -64,19 +69,19 @@ impl Worker {
         Ok(Self { job, orders, stop })
     }
 
-    /// Does a unit's work. Where the future is dropped, the unit stops soon, and its journal stays for the
-    /// next attempt.
-    ///
-    /// # Errors
-    /// Of annotating.
-    pub(super) async fn work(&self, unit: Unit, frames: Frames) -> Result<Option<FileResult>> {
+    /// Does the work of a unit of a run with this trace. Where the future is dropped, the unit stops soon,
+    /// and its journal stays for the next attempt.
+    pub(super) async fn work(&self, unit: Unit, trace: TraceContext, frames: Frames) -> Done {
         let (reply, replied) = oneshot::channel();
-        let lost = || Error::Internal("the worker of a unit has ended".to_owned());
-        self.orders.send(Order { unit, frames, reply }).map_err(|_| lost())?;
+        let lost =
+            || (Err(Error::Internal("the worker of a unit has ended".to_owned())), UnitMeasures::default());
+        if self.orders.send(Order { unit, trace, frames, reply }).is_err() {
+            return lost();
+        }
         let mut guard = StopOnDrop { stop: &self.stop, is_done: false };
         let result = replied.await;
         guard.is_done = true;
-        result.unwrap_or_else(|_| Err(lost()))
+        result.unwrap_or_else(|_| lost())
     }
 
     /// The flag that stops its unit.
@@ -106,12 +111,13 @@ fn serve(
     stop: &AtomicBool,
     orders: &Receiver<Order>,
 ) {
-    let run = Run::new(bundle, engine, options, &NoProgress, stop).with_lock_patience(LOCK_PATIENCE);
-    for Order { unit, frames, reply } in orders {
-        let result = caught(|| work(&run, &unit, frames));
+    let progress = MeasuredProgress::default();
+    let run = Run::new(bundle, engine, options, &progress, stop).with_lock_patience(LOCK_PATIENCE);
+    for Order { unit, trace, frames, reply } in orders {
+        let result = caught(|| trace.around(&unit, || work(&run, &unit, frames)));
         let result = result.unwrap_or_else(|panic| Err(Error::Internal(panic)));
         // Nobody waits for a unit that was cancelled.
-        let _ = reply.send(result);
+        let _ = reply.send((result, progress.take()));
     }
 }
 
@@ -126,16 +132,8 @@ fn work(run: &Run<'_>, unit: &Unit, frames: Frames) -> Result<Option<FileResult>
         (UnitWork::File(parts), Frames::Of(mut frames)) if !parts.is_empty() => {
             let row_groups: Vec<_> = parts.iter().map(|part| part.row_groups.clone()).collect();
             let frames = std::iter::from_fn(|| frames.blocking_recv());
-            run.file_of_parts(&pair, is_file, &row_groups, frames).map(Some)
+            run.file_of_parts(&unit.name, &pair, is_file, &row_groups, frames).map(Some)
         }
-        _ => run.one_of(&pair, is_file).map(Some),
+        _ => run.one_of(&unit.name, &pair, is_file).map(Some),
     }
-}
-
-/// Progress is the client's.
-struct NoProgress;
-
-impl Progress for NoProgress {
-    fn begin(&self, _: InputStart) {}
-    fn advance(&self, _: &FateCounts) {}
 }

@@ -17,7 +17,7 @@ use super::pipeline::{InputOutput, Pipeline, SqlStep};
 use super::resolve::{Setting, file_settings, resolve};
 use super::source_text::{KeyLines, SourceText, join};
 use super::variables::Variables;
-use super::{AnnotateSettings, EngineArgs, ReportSettings};
+use super::{AnnotateSettings, ClusterArgs, EngineArgs, ReportSettings};
 
 /// The name of the output as an SQL table.
 pub const ANNOTATED: &str = "annotated";
@@ -35,6 +35,8 @@ pub struct CommandLine<'a> {
     pub annotate: &'a AnnotateSettings,
     /// Settings of the engine, likewise.
     pub engine: &'a EngineArgs,
+    /// The cluster, likewise.
+    pub cluster: &'a ClusterArgs,
     /// The source of each value: flag, environment or default.
     pub matches: &'a ArgMatches,
 }
@@ -50,6 +52,8 @@ pub struct Config {
     pub annotate: AnnotateSettings,
     /// The engine.
     pub engine: EngineArgs,
+    /// The cluster.
+    pub cluster: ClusterArgs,
     /// SQL tables and their files, including the output.
     pub tables: Vec<(String, String)>,
     /// Queries and checks.
@@ -103,6 +107,10 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
         resolve("annotate", (command_line.annotate, matches), (&pipeline.annotate, &lines), &mut settings)?;
     let engine =
         resolve("engine", (command_line.engine, matches), (&pipeline.engine, &lines), &mut settings)?;
+    let cluster =
+        resolve("cluster", (command_line.cluster, matches), (&pipeline.cluster, &lines), &mut settings)?;
+    let cluster: ClusterArgs = cluster
+        .of(settings.iter().find(|setting| setting.key == "cluster.scheduler").map(|it| it.origin.clone()));
     settings.extend(file_settings("tables", &pipeline.tables, &lines)?);
     for (index, query) in queries.iter().enumerate() {
         settings.extend(file_settings(&format!("sql[{index}]"), &query.step, &lines)?);
@@ -112,7 +120,8 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     }
     let named = pipeline.tables.into_iter().map(|(name, path)| (name, path.display().to_string()));
     let tables = named.chain([(ANNOTATED.to_owned(), output.display().to_string())]).collect();
-    Ok(Config { input, output, annotate, engine, tables, queries, report: pipeline.report, settings })
+    let report = pipeline.report;
+    Ok(Config { input, output, annotate, engine, cluster, tables, queries, report, settings })
 }
 
 /// Deserializes the file and records the lines of its keys.

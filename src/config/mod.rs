@@ -4,7 +4,6 @@
 
 mod annotate;
 mod bundle_path;
-#[cfg(feature = "cluster")]
 mod cluster;
 mod engine;
 mod load;
@@ -13,14 +12,17 @@ mod pipeline;
 mod report;
 mod resolve;
 mod source_text;
+#[cfg(feature = "cluster")]
+mod tls;
 mod variables;
 
 pub use annotate::{AnnotateSettings, IfNothing};
 pub use bundle_path::{BundlePath, DEFAULT_BUNDLE};
-#[cfg(feature = "cluster")]
 pub use cluster::ClusterArgs;
 pub use engine::EngineArgs;
 pub use load::{ANNOTATED, CommandLine, Config, Query, load};
 pub use pipeline::{InputOutput, Pipeline, SqlStep};
 pub use report::{ReportFormat, ReportSettings};
 pub use resolve::{Setting, SettingOrigin};
+#[cfg(feature = "cluster")]
+pub use tls::TlsArgs;

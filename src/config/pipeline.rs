@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::memory::ByteSize;
 use crate::sql::{Expect, Format};
 
-use super::{AnnotateSettings, EngineArgs, ReportSettings};
+use super::{AnnotateSettings, ClusterArgs, EngineArgs, ReportSettings};
 
 /// A pipeline of lsmi-etl: annotates files, then runs SQL steps in order, then makes a report.
 /// {{ NAME }} in any string is a variable. Paths are relative to the working directory of
@@ -29,6 +29,8 @@ pub struct Pipeline {
     pub annotate: AnnotateSettings,
     /// Engine that runs the models
     pub engine: EngineArgs,
+    /// Cluster to annotate on
+    pub cluster: ClusterArgs,
     /// SQL tables: names of files, folders and globs; `annotated` is the output
     pub tables: BTreeMap<String, PathBuf>,
     /// Queries and checks, run in order

@@ -67,12 +67,7 @@ pub(super) fn resolve<T: Serialize + DeserializeOwned>(
     let mut resolved = Map::new();
     for (key, value) in object(typed)? {
         let path = join(table, &key);
-        let given = match matches.value_source(&key) {
-            Some(ValueSource::CommandLine) => Some(SettingOrigin::Flag(flag(&key))),
-            Some(ValueSource::EnvVariable) => Some(SettingOrigin::Environment(variable(&key))),
-            _ => None,
-        };
-        let (value, origin) = match (given, lines.get(&path), written.remove(&key)) {
+        let (value, origin) = match (given(matches, &key), lines.get(&path), written.remove(&key)) {
             (None, Some(line), Some(written)) => (written, SettingOrigin::File(*line)),
             (given, _, _) => (value, given.unwrap_or(SettingOrigin::Default)),
         };
@@ -100,33 +95,48 @@ fn object<T: Serialize>(table: &T) -> Result<Map<String, Value>> {
     }
 }
 
+/// The flag or the environment variable that gives a key its value.
+pub(super) fn given(matches: &ArgMatches, key: &str) -> Option<SettingOrigin> {
+    match matches.value_source(key) {
+        Some(ValueSource::CommandLine) => Some(SettingOrigin::Flag(flag(key))),
+        Some(ValueSource::EnvVariable) => Some(SettingOrigin::Environment(variable(key))),
+        _ => None,
+    }
+}
+
 /// The name of a key's flag.
 fn flag(key: &str) -> String {
-    format!("--{}", key.replace('_', "-"))
+    format!("--{}", name(key).replace('_', "-"))
 }
 
 /// The name of a key's environment variable.
 fn variable(key: &str) -> String {
-    format!("LSMI_ETL_{}", key.to_ascii_uppercase())
+    format!("LSMI_ETL_{}", name(key).to_ascii_uppercase())
+}
+
+/// The name of a key outside of its table: that of the scheduler is the cluster's.
+fn name(key: &str) -> &str {
+    if key == "scheduler" { "cluster" } else { key }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::{Args, Command};
 
-    use super::super::{AnnotateSettings, EngineArgs, InputOutput};
+    use super::super::{AnnotateSettings, ClusterArgs, EngineArgs, InputOutput};
     use super::*;
 
     /// The displayed origin must be the name that is read.
     #[test]
     fn every_key_has_the_flag_and_the_variable_of_its_name() {
-        let command = EngineArgs::augment_args(AnnotateSettings::augment_args(InputOutput::augment_args(
-            Command::new("run"),
-        )));
+        let command = InputOutput::augment_args(Command::new("run"));
+        let command = EngineArgs::augment_args(AnnotateSettings::augment_args(command));
+        let command = ClusterArgs::augment_args(command);
         let keys = [
             object(&InputOutput::default()).unwrap(),
             object(&AnnotateSettings::default()).unwrap(),
             object(&EngineArgs::default()).unwrap(),
+            object(&ClusterArgs::default()).unwrap(),
         ];
         let keys: Vec<String> = keys.into_iter().flatten().map(|(key, _)| key).collect();
         assert_eq!(keys.len(), command.get_arguments().count());

@@ -41,6 +41,14 @@ pub fn exists(path: &Path) -> Result<bool> {
     }
 }
 
+/// The URLs of all objects below a prefix.
+///
+/// # Errors
+/// As for [`read_error`] and [`store_of`].
+pub fn list_objects(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(Location::open(folder)?.list()?.into_iter().map(|object| object.url).collect())
+}
+
 /// All bytes of an object of at most this size, or `None` if it does not exist. May be called from
 /// asynchronous code, whose thread it blocks.
 ///

@@ -61,6 +61,23 @@ fn an_executor_that_is_killed_leaves_its_files_to_others() {
     assert!(summary["cluster"]["attempts"].as_u64().unwrap() >= 12, "{summary}");
 }
 
+/// As if its network had been cut: it reports what another executor has done since.
+#[test]
+fn an_executor_that_stands_still_for_a_while_does_no_harm() {
+    let work = Work::new(12, 60_000);
+    let cluster = Cluster::start(2);
+    let client = spawn(&mut cluster.annotate(&work.input, &work.output, &[]));
+    work.wait_for(2);
+    let signal = |name: &str| must(Command::new("kill").args([name, &cluster.executors[0].pid()]));
+    signal("-STOP");
+    std::thread::sleep(Duration::from_secs((EXECUTOR_TIMEOUT + 3).into()));
+    signal("-CONT");
+    let ran = finish(client);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stderr, cluster.scheduler.log());
+    work.check();
+    assert_eq!(last_json(&ran)["files"], 12);
+}
+
 #[test]
 fn an_executor_that_is_told_to_stop_gives_its_files_back() {
     let work = Work::new(8, 60_000);

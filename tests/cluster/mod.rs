@@ -5,10 +5,13 @@ mod annotate;
 mod killed;
 mod many;
 mod network;
+mod observed;
 mod parts;
 mod random_kills;
 mod refused;
+mod settings;
 mod slow;
+mod tls;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -63,6 +66,12 @@ impl Process {
         self.child.id().to_string()
     }
 
+    /// Waits for its end; returns the exit code.
+    fn end(&mut self) -> Option<i32> {
+        let status = within(DEADLINE, || self.child.try_wait().unwrap());
+        status.unwrap_or_else(|| panic!("the {} does not end:\n{}", self.what, self.log())).code()
+    }
+
     /// As `kill -9`.
     fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -73,9 +82,7 @@ impl Process {
     fn terminate(&mut self) -> (Option<i32>, Duration) {
         let start = Instant::now();
         assert!(Command::new("kill").args(["-TERM", &self.pid()]).status().unwrap().success());
-        let status = within(DEADLINE, || self.child.try_wait().unwrap());
-        let status = status.unwrap_or_else(|| panic!("the {} does not end:\n{}", self.what, self.log()));
-        (status.code(), start.elapsed())
+        (self.end(), start.elapsed())
     }
 }
 
@@ -106,6 +113,10 @@ struct Cluster {
     scheduler: Process,
     executors: Vec<Process>,
     address: String,
+    /// Arguments of all parts.
+    arguments: Vec<String>,
+    /// The environment of executors and clients.
+    environment: Vec<(String, String)>,
 }
 
 impl Cluster {
@@ -114,39 +125,49 @@ impl Cluster {
         Self::with_executor_timeout(executors, EXECUTOR_TIMEOUT)
     }
 
-    /// As [`Cluster::start`]; executors are started by these commands.
-    fn start_by(executors: usize, program: impl Fn() -> Command) -> Self {
-        let mut cluster = Self::start(0);
-        (0..executors).for_each(|_| cluster.add_executor_by(program(), &[]));
-        cluster
-    }
-
     /// As [`Cluster::start`]; an executor is lost after so many seconds without a sign of life.
     fn with_executor_timeout(executors: usize, seconds: u16) -> Self {
-        let scheduler = start_scheduler("127.0.0.1:0", seconds);
-        let line = scheduler.says("scheduler listens on ");
-        let address = line.split("listens on ").nth(1).unwrap().split(',').next().unwrap().to_owned();
-        let mut cluster = Self { scheduler, executors: Vec::new(), address };
+        Self::with_arguments(executors, seconds, &[])
+    }
+
+    /// As [`Cluster::with_executor_timeout`], with arguments that all parts take.
+    fn with_arguments(executors: usize, seconds: u16, arguments: &[String]) -> Self {
+        let scheduler = Process::start("scheduler", scheduler("127.0.0.1:0", seconds).args(arguments));
+        let address = address_of(&scheduler);
+        let (executors_yet, environment) = (Vec::new(), Vec::new());
+        let arguments = arguments.to_vec();
+        let mut cluster = Self { scheduler, executors: executors_yet, address, arguments, environment };
         (0..executors).for_each(|_| cluster.add_executor(&[]));
         cluster
     }
 
     fn add_executor(&mut self, more: &[&str]) {
-        self.add_executor_by(lsmi(), more);
-    }
-
-    fn add_executor_by(&mut self, mut command: Command, more: &[&str]) {
+        let mut command = lsmi();
         command.args(["cluster", "executor", "--slots", "1", "--scheduler", &self.address]).args(more);
+        command.args(&self.arguments).envs(self.environment.iter().cloned());
         self.executors.push(Process::start("executor", &mut command));
     }
 
     /// `annotate INPUT OUTPUT --cluster …` with the fitted bundle and more arguments.
     fn annotate(&self, input: &Path, output: &Path, more: &[&str]) -> Command {
-        annotate_on(&self.address, input, output, more)
+        let mut command = annotate_on(&self.address, input, output, more);
+        command.args(&self.arguments).envs(self.environment.iter().cloned());
+        command
     }
 }
 
+/// The address on which a scheduler listens.
+fn address_of(scheduler: &Process) -> String {
+    let line = scheduler.says("scheduler listens on ");
+    let address = line.split("listens on ").nth(1).unwrap().split([',', ' ']).next().unwrap();
+    address.to_owned()
+}
+
 fn start_scheduler(bind: &str, executor_timeout: u16) -> Process {
+    Process::start("scheduler", &mut scheduler(bind, executor_timeout))
+}
+
+fn scheduler(bind: &str, executor_timeout: u16) -> Command {
     let mut command = lsmi();
     command.args([
         "cluster",
@@ -156,7 +177,7 @@ fn start_scheduler(bind: &str, executor_timeout: u16) -> Process {
         "--bind",
         bind,
     ]);
-    Process::start("scheduler", &mut command)
+    command
 }
 
 /// `annotate INPUT OUTPUT --cluster ADDRESS` with the fitted bundle and more arguments.

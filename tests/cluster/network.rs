@@ -73,6 +73,8 @@ fn an_executor_whose_network_is_cut_is_done_without_and_disturbs_nothing_afterwa
         scheduler: start_scheduler("10.99.18.1:50950", 6),
         executors: vec![network.executor(0), network.executor(1)],
         address: "10.99.18.1:50950".to_owned(),
+        arguments: Vec::new(),
+        environment: Vec::new(),
     };
     cluster.scheduler.says("scheduler listens on ");
     let joined = || {

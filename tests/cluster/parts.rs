@@ -1,6 +1,7 @@
 //! A file that is larger than a unit is divided by its row groups; what comes of it is what one machine
 //! makes of it.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -140,7 +141,11 @@ fn files_of_an_object_store_are_annotated_and_divided() {
         command.env("TMPDIR", &temporary).env("LSMI_ETL_RETRY_SECONDS", "20");
         command
     };
-    let cluster = Cluster::start_by(2, program);
+    let mut cluster = Cluster::start(0);
+    let text = |text: &OsStr| text.to_str().unwrap().to_owned();
+    cluster.environment =
+        program().get_envs().filter_map(|(name, value)| Some((text(name), text(value?)))).collect();
+    (0..2).for_each(|_| cluster.add_executor(&[]));
     for (output, more) in [("whole", vec![]), ("divided", vec!["--unit-bytes", "500KiB"])] {
         let mut command = program();
         command.args(["annotate", "--json", "--cluster", &cluster.address, "s3://data/in/"]);

@@ -2,8 +2,8 @@
 //! for Prometheus.
 
 mod logs;
-mod otlp;
-mod prometheus;
+pub mod otlp;
+pub mod prometheus;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -15,13 +15,13 @@ use crate::harness::files::{replaced, write};
 use crate::harness::{self, rows};
 
 /// Python with a decoder of OTLP and Prometheus' parser.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<std::path::PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| harness::environment("venv-telemetry", "tests/python/requirements-telemetry.txt"))
 }
 
 /// 250 rows in three row groups, three of them without a label and two of an unknown one.
-fn flawed(path: &Path) {
+pub fn flawed(path: &Path) {
     let rows = rows(250);
     let y = rows.column_by_name("y").unwrap().as_primitive::<Int64Type>();
     let label = |row| match row {

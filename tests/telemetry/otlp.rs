@@ -14,14 +14,14 @@ use super::{flawed, python};
 use crate::harness::{Ran, bundle, last_json, lsmi, refused, repository, run};
 
 /// A collector that is listening.
-struct Collector {
+pub struct Collector {
     process: Child,
     printed: BufReader<ChildStdout>,
-    url: String,
+    pub url: String,
 }
 
 impl Collector {
-    fn answering(status: &str) -> Self {
+    pub fn answering(status: &str) -> Self {
         Self::begin("http", &[status.as_ref()])
     }
 
@@ -41,7 +41,7 @@ impl Collector {
     }
 
     /// All that it was sent; it is away then.
-    fn received(mut self) -> Vec<Value> {
+    pub fn received(mut self) -> Vec<Value> {
         self.end();
         let mut lines = String::new();
         self.printed.read_to_string(&mut lines).unwrap();
@@ -72,7 +72,7 @@ fn annotate(variables: &[(&str, &str)], more: &[&str]) -> (Ran, tempfile::TempDi
 }
 
 /// All values of a message's lists of this name, however deep.
-fn all<'v>(value: &'v Value, name: &str) -> Vec<&'v Value> {
+pub fn all<'v>(value: &'v Value, name: &str) -> Vec<&'v Value> {
     match value {
         Value::Object(fields) => fields
             .iter()
@@ -87,7 +87,7 @@ fn all<'v>(value: &'v Value, name: &str) -> Vec<&'v Value> {
 }
 
 /// What a list of attributes says of a key.
-fn attribute(of: &Value, key: &str) -> Option<String> {
+pub fn attribute(of: &Value, key: &str) -> Option<String> {
     let attributes = of["attributes"].as_array()?;
     let value = &attributes.iter().find(|attribute| attribute["key"] == key)?["value"];
     let value = value.as_object()?.values().next()?;
@@ -95,7 +95,7 @@ fn attribute(of: &Value, key: &str) -> Option<String> {
 }
 
 /// Base64 of an identifier, as Python prints bytes.
-fn base64(hex: &str) -> String {
+pub fn base64(hex: &str) -> String {
     use base64::Engine;
     let bytes: Vec<u8> =
         (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();

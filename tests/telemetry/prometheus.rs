@@ -10,12 +10,13 @@ use super::{flawed, python};
 use crate::harness::files::listing;
 use crate::harness::{annotate, bundle, fitted, last_json, lsmi, must, refused, repository, run};
 
-fn parsed(path: &Path) -> Value {
+/// All of a file, by Prometheus' parser.
+pub fn parsed(path: &Path) -> Value {
     last_json(&must(Command::new(python()).arg(repository().join("tests/python/prometheus.py")).arg(path)))
 }
 
 /// A sample's value, by its name without the program's.
-fn sample(parsed: &Value, name: &str) -> f64 {
+pub fn sample(parsed: &Value, name: &str) -> f64 {
     let samples = &parsed["samples"];
     samples[format!("lsmi_etl_{name}")].as_f64().unwrap_or_else(|| panic!("no {name} in {samples}"))
 }

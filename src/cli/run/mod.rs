@@ -17,8 +17,8 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
 #[cfg(feature = "cluster")]
-use crate::config::ClusterArgs;
-use crate::config::{AnnotateSettings, CommandLine, Config, EngineArgs, InputOutput, load};
+use crate::config::TlsArgs;
+use crate::config::{AnnotateSettings, ClusterArgs, CommandLine, Config, EngineArgs, InputOutput, load};
 use crate::error::{Error, Result};
 use crate::storage::Files;
 use crate::telemetry::Telemetry;
@@ -36,7 +36,7 @@ use super::{output, signals};
 /// from the environment variable NAME, else from the table `variables` of the file; a variable
 /// without a value is an error. The whole file is validated before anything runs.
 ///
-/// For the settings of annotate and of the engine, a flag of this command overrides the
+/// For the settings of annotate, of the engine and of the cluster, a flag of this command overrides the
 /// environment (LSMI_ETL_BUNDLE and so on: LSMI_ETL_ and the name of the flag), which overrides
 /// the file; --show-config prints the values in effect and their origins. Paths are relative to
 /// the working directory, as in all commands; {{ here }} is the folder of the pipeline file.
@@ -97,9 +97,11 @@ pub(super) struct RunArgs {
     annotate: AnnotateSettings,
     #[command(flatten)]
     engine: EngineArgs,
-    #[cfg(feature = "cluster")]
     #[command(flatten)]
     cluster: ClusterArgs,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 fn parse_assignment(text: &str) -> std::result::Result<(String, String), String> {
@@ -145,6 +147,7 @@ pub(super) fn run(
         paths: &args.paths,
         annotate: &args.annotate,
         engine: &args.engine,
+        cluster: &args.cluster,
         matches,
     })?;
     if args.show_config {
@@ -159,8 +162,9 @@ pub(super) fn run(
         json: false,
         summary: None,
         engine: config.engine.clone(),
+        cluster: config.cluster.clone(),
         #[cfg(feature = "cluster")]
-        cluster: args.cluster.clone(),
+        tls: args.tls.clone(),
     };
     let found = annotate::discover(&annotation);
     let of_run = (args.pipeline.as_path(), args.summary.as_deref());
