@@ -19,6 +19,7 @@ mod decimal_literals;
 mod errors;
 mod external_tables;
 mod file_order;
+mod file_scan;
 mod file_table;
 mod file_tables;
 pub mod functions;
