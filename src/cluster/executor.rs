@@ -7,18 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::executor_server::TERMINATING;
 use ballista_executor::metrics::ExecutorMetricCollectionPolicy;
+use datafusion::execution::SessionStateBuilder;
 use tempfile::TempDir;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
+use crate::sql::distributed::runtime_env;
 use crate::threads::runtime;
 
 use super::address::HostPort;
 use super::limits::{HEARTBEAT_SECONDS, MESSAGE_BYTES};
-use super::session::{config, physical_codec};
+use super::query_models::ExecutorModels;
+use super::session::{config, executor_codec};
 use super::stop::stopped;
 use super::unit_runner::UnitRunner;
 
@@ -72,6 +76,7 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
     let name = format!("{host}:{}", ports[0]);
     let runner = UnitRunner::new(name.clone(), engine, &options.engine, options.slots);
     let runner = Arc::new(runner);
+    let sessions = runner.engine().device().workers();
     tracing::info!(
         "executor {name} with {} slots; its scheduler is {}, its folder {}",
         options.slots,
@@ -81,7 +86,7 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
     let runtime = runtime(None, "executor")?;
     let result = runtime.block_on(async {
         loop {
-            let config = process_config(options, &runner, ports, &work_dir);
+            let config = process_config(options, &runner, sessions, ports, &work_dir);
             let process = start_executor_process(Arc::new(config));
             tokio::pin!(process);
             let ended = tokio::select! {
@@ -131,15 +136,19 @@ pub(super) fn temporary_folder() -> Result<TempDir> {
     folder.map_err(|e| Error::io(Place::file("a temporary folder"), "create", e))
 }
 
-/// The configuration of Ballista's executor.
+/// The configuration of Ballista's executor. Queries evaluate models in `sessions` at a time.
 pub(super) fn process_config(
     options: &ExecutorOptions,
     runner: &Arc<UnitRunner>,
+    sessions: usize,
     [port, grpc_port]: [u16; 2],
     work_dir: &Path,
 ) -> ExecutorProcessConfig {
     // Tasks find the runner of units in their configuration.
     let task = config().with_extension(Arc::clone(runner));
+    let models = ExecutorModels::new(Arc::clone(runner), sessions);
+    let functions = SessionStateBuilder::new_with_default_features().build();
+    let folder = work_dir.to_owned();
     ExecutorProcessConfig {
         bind_host: host_of(options.bind.ip()),
         external_host: options.advertise.clone(),
@@ -157,7 +166,9 @@ pub(super) fn process_config(
         executor_heartbeat_interval_seconds: HEARTBEAT_SECONDS,
         metric_collection_policy: ExecutorMetricCollectionPolicy::Off,
         override_config_producer: Some(Arc::new(move || task.clone())),
-        override_physical_codec: Some(physical_codec()),
+        override_physical_codec: Some(executor_codec(Arc::new(models))),
+        override_function_registry: Some(Arc::new(BallistaFunctionRegistry::from(&functions))),
+        override_runtime_producer: Some(Arc::new(move |_| runtime_env(&folder))),
         ..ExecutorProcessConfig::default()
     }
 }

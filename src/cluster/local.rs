@@ -54,16 +54,22 @@ impl LocalCluster {
             }
         });
         let mut local = Self { address, runners: Vec::new(), _folders: Vec::new() };
+        let sessions = (engine.device().workers() / usize::from(executors.get())).max(1);
         for number in 1..=executors.get() {
             let name = format!("local:{number}");
             // Cores are divided among all executors.
             let runner = UnitRunner::new(name, engine.clone(), options, usize::from(executors.get()));
-            local.add_executor(Arc::new(runner), options)?;
+            local.add_executor(Arc::new(runner), sessions, options)?;
         }
         Ok(local)
     }
 
-    fn add_executor(&mut self, runner: Arc<UnitRunner>, engine: &EngineOptions) -> Result<()> {
+    fn add_executor(
+        &mut self,
+        runner: Arc<UnitRunner>,
+        sessions: usize,
+        engine: &EngineOptions,
+    ) -> Result<()> {
         let folder = temporary_folder()?;
         let options = ExecutorOptions {
             scheduler: self.address.clone(),
@@ -73,7 +79,7 @@ impl LocalCluster {
             work_dir: None,
             engine: engine.clone(),
         };
-        let config = process_config(&options, &runner, free_ports(options.bind)?, folder.path());
+        let config = process_config(&options, &runner, sessions, free_ports(options.bind)?, folder.path());
         tokio::spawn(async move {
             if let Err(e) = start_executor_process(Arc::new(config)).await {
                 tracing::error!("an executor failed: {e}");

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use ballista_core::client::BallistaClient;
-use ballista_core::error::BallistaError;
 use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt;
 
 use super::limits::MESSAGE_BYTES;
@@ -20,6 +20,22 @@ impl Executors {
     /// # Errors
     /// Why its executor does not give them.
     pub(super) async fn fetch(&mut self, partition: PartitionLocation) -> Result<Vec<RecordBatch>, String> {
+        let executor = partition.executor_meta.clone();
+        let rows = self.open(partition).await?.try_collect().await;
+        rows.map_err(|e| match executor {
+            Some(executor) => self.gone((executor.host, executor.port as u16), &e),
+            None => e.to_string(),
+        })
+    }
+
+    /// Begins to fetch the rows of a partition.
+    ///
+    /// # Errors
+    /// Why its executor does not give them.
+    pub(super) async fn open(
+        &mut self,
+        partition: PartitionLocation,
+    ) -> Result<SendableRecordBatchStream, String> {
         let layout = partition.layout();
         let (Some(executor), Some(id)) = (partition.executor_meta, partition.partition_id) else {
             return Err("a partition without a place".to_owned());
@@ -38,14 +54,14 @@ impl Executors {
         }
         let Some(Some(client)) = self.0.get_mut(&key) else { return Err(gone(&"it did not answer before")) };
         let id = id.into();
-        let fetched = match client.fetch_partition(&executor.id, &id, partition.file_id, layout, true).await {
-            Ok(stream) => stream.try_collect().await.map_err(BallistaError::from),
-            Err(error) => Err(error),
-        };
-        fetched.map_err(|e| {
-            let what = gone(&e);
-            self.0.insert(key.clone(), None);
-            what
-        })
+        let fetched = client.fetch_partition(&executor.id, &id, partition.file_id, layout, true).await;
+        fetched.map_err(|e| self.gone(key, &e))
+    }
+
+    /// Notes that an executor is gone.
+    fn gone(&mut self, key: (String, u16), error: &dyn std::fmt::Display) -> String {
+        let what = format!("executor {}:{} is gone: {error}", key.0, key.1);
+        self.0.insert(key, None);
+        what
     }
 }

@@ -66,7 +66,22 @@ pub(super) struct PartitionCheck {
 #[derive(Debug)]
 pub(super) enum TableReader {
     Parquet,
-    Other(TableFormat, Arc<dyn FileFormat>),
+    Other(
+        #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only scans that travel name it"))]
+        TableFormat,
+        Arc<dyn FileFormat>,
+    ),
+}
+
+#[cfg(feature = "cluster")]
+impl TableReader {
+    /// The format.
+    pub(super) fn format(&self) -> TableFormat {
+        match self {
+            Self::Parquet => TableFormat::Parquet,
+            Self::Other(format, _) => *format,
+        }
+    }
 }
 
 /// A file and what is known of it.

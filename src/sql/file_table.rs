@@ -15,9 +15,15 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
 
+#[cfg(feature = "cluster")]
+use super::distributed::{ScanDefinition, ScanExec};
+#[cfg(feature = "cluster")]
+use super::distribution::is_distributed;
 use super::errors::to_datafusion_error;
 use super::file_scan::{FileScan, ScannedFile, statistics};
 use super::merged_schema::Conflict;
+#[cfg(feature = "cluster")]
+use super::read_chunks::ReadChunks;
 
 /// A table of files of one format.
 #[derive(Debug)]
@@ -65,6 +71,10 @@ impl TableProvider for FileTable {
         }
         let files: crate::Result<Vec<ScannedFile>> = files.into_iter().map(ScannedFile::versioned).collect();
         let files = files.map_err(to_datafusion_error)?;
+        #[cfg(feature = "cluster")]
+        if is_distributed(state) {
+            return self.travelling_scan(state, &files, projection, limit);
+        }
         self.scan.plan(state, &files, projection, limit).await
     }
 
@@ -74,6 +84,23 @@ impl TableProvider for FileTable {
 }
 
 impl FileTable {
+    /// The scan as an operator that travels.
+    #[cfg(feature = "cluster")]
+    fn travelling_scan(
+        &self,
+        state: &dyn Session,
+        files: &[ScannedFile],
+        projection: &[usize],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let ignores_checksums =
+            state.config().get_extension::<ReadChunks>().is_some_and(|read| read.ignores_checksums());
+        let rows = files.iter().map(|file| file.rows).sum();
+        let definition = ScanDefinition::of(&self.scan, projection, limit, rows, ignores_checksums)?;
+        let partitions = state.config().target_partitions();
+        Ok(Arc::new(ScanExec::over(&self.scan, files, definition, partitions)?))
+    }
+
     /// The partition columns that queries see.
     fn partition_schema(&self) -> SchemaRef {
         let files = self.scan.columns.file_schema().fields().len();

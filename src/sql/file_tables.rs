@@ -112,7 +112,10 @@ pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Resul
             let schema = other_schema(state, &store, format.as_ref(), &files).await?;
             let merged = MergedSchema { schema, conflicts: HashMap::new(), inexact: HashSet::new() };
             let lacking = Vec::new();
-            (TableReader::Other(other, format), FilesSchema { merged, rows: vec![None; files.len()], lacking })
+            (
+                TableReader::Other(other, format),
+                FilesSchema { merged, rows: vec![None; files.len()], lacking },
+            )
         }
     };
     Ok(Arc::new(with_partitions(store_url, reader, schema, partitions, &files)))

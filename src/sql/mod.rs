@@ -16,6 +16,11 @@ mod checked_reader;
 mod context;
 mod copy_target;
 mod decimal_literals;
+#[cfg(feature = "cluster")]
+pub mod distributed;
+mod distribution;
+#[cfg(feature = "cluster")]
+mod elsewhere;
 mod errors;
 mod external_tables;
 mod file_order;
@@ -59,7 +64,7 @@ pub use check::{Expect, count_statements};
 pub use context::context;
 pub use errors::convert_error;
 pub use file_tables::register_table;
-pub use functions::{Functions, ModelOptions, register};
+pub use functions::{Functions, ModelOptions, ModelSource, register};
 pub use output::{Format, Layout};
 pub(crate) use panics::catch_reader_panics;
 pub(crate) use read_chunks::locate_damage;
