@@ -24,6 +24,7 @@ use tonic::transport::Channel;
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
+use super::executor_watch::{ExecutorWatch, executor_lost, is_executor_lost};
 use super::limits::MESSAGE_BYTES;
 use super::remote_error;
 use super::session::{config, physical_codec};
@@ -73,7 +74,7 @@ impl Client {
         waiting: &dyn Fn(),
     ) -> Result<Vec<PartitionLocation>> {
         let plan = encode(plan)?;
-        self.run_encoded(plan, &config(), stop, waiting).await.map(|(_, places)| places)
+        self.run_encoded(plan, &config(), stop, waiting, None).await.map(|(_, places)| places)
     }
 
     /// Runs the encoded plan of a query to its end; returns the job's name and the places of its rows.
@@ -86,7 +87,8 @@ impl Client {
         config: &SessionConfig,
         stop: &AtomicBool,
     ) -> Result<(String, Vec<PartitionLocation>)> {
-        self.run_encoded(plan, config, stop, &|| {}).await
+        let watch = ExecutorWatch::begin(&self.address);
+        self.run_encoded(plan, config, stop, &|| {}, Some(&watch)).await
     }
 
     async fn run_encoded(
@@ -95,11 +97,12 @@ impl Client {
         config: &SessionConfig,
         stop: &AtomicBool,
         waiting: &dyn Fn(),
+        watch: Option<&ExecutorWatch>,
     ) -> Result<(String, Vec<PartitionLocation>)> {
         let job_id = self.submit(plan, config).await?;
         tracing::debug!("job {job_id} of {}", self.address);
-        let places = self.wait(&job_id, stop, waiting).await;
-        if matches!(places, Err(Error::Interrupted)) {
+        let places = self.wait(&job_id, stop, waiting, watch).await;
+        if places.as_ref().is_err_and(|e| matches!(e, Error::Interrupted) || is_executor_lost(e)) {
             self.cancel(job_id.clone()).await;
         }
         places.map(|places| (job_id, places))
@@ -148,11 +151,15 @@ impl Client {
         job_id: &str,
         stop: &AtomicBool,
         waiting: &dyn Fn(),
+        watch: Option<&ExecutorWatch>,
     ) -> Result<Vec<PartitionLocation>> {
         let mut last_answer = Instant::now();
         loop {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
+            }
+            if watch.is_some_and(ExecutorWatch::has_lost) {
+                return Err(executor_lost(&self.address));
             }
             waiting();
             let question = GetJobStatusParams { job_id: job_id.to_owned() };

@@ -1,6 +1,6 @@
-//! A cluster: annotate on other machines, by Apache DataFusion Ballista. Its scheduler, its executors and
-//! its client, with an operator of ours that annotates one file; no scheduling, transport or retry of our
-//! own.
+//! A cluster: annotate and SQL on other machines, by Apache DataFusion Ballista. Its scheduler, its executors
+//! and its client, with an operator of ours that annotates one file, and those of our queries; no scheduling,
+//! transport or retry of our own.
 //!
 //! A *unit* is a file with its output. The client discovers the files and sends one plan: [`AnnotateExec`]
 //! over the units in memory, one a partition, the largest first. Ballista gives each partition to an
@@ -8,6 +8,9 @@
 //! splice and publication, so that the output has the same bytes and a unit that is begun again leaves one
 //! file. The unit's outcome is one row, which Ballista brings to the client. Bad data is an outcome; only
 //! errors that may pass fail the task, so that Ballista begins it again, rather elsewhere.
+//!
+//! A *query* is planned by the client's session; [`QueryCluster`] sends its physical plan, of which Ballista
+//! makes stages and tasks, and fetches the rows. An error of a task fails the query, unless it may pass.
 
 mod address;
 mod annotate;
@@ -17,6 +20,7 @@ mod bundle_parts;
 mod client;
 mod codec;
 mod executor;
+mod executor_watch;
 mod job;
 mod limits;
 mod local;
@@ -27,6 +31,7 @@ mod query_rows;
 mod remote_error;
 mod scheduler;
 mod session;
+mod slots;
 mod status;
 mod stop;
 mod task_errors;

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ballista_core::optimizer::with_ballista_optimizer_rules;
@@ -26,6 +27,7 @@ use crate::threads::runtime;
 use super::address::{ClusterAddress, HostPort};
 use super::bundle_parts;
 use super::client::{Client, encode};
+use super::executor_watch::is_executor_lost;
 use super::job::EngineRequest;
 use super::local::LocalCluster;
 use super::query_models::QueryModels;
@@ -36,8 +38,10 @@ use super::unit_runner::is_bundle_lost;
 
 /// Partitions of a stage for each executor of a cluster, whose slots are not known.
 const PARTITIONS_AN_EXECUTOR: usize = 4;
-/// Times that a query is begun again since the executor that kept its bundle was lost.
-const MOST_TRIES: usize = 3;
+/// Times that a query is begun, where executors are lost on the way.
+const MOST_TRIES: usize = 5;
+/// The pause before a query is begun again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A cluster that runs the queries of sessions.
 pub struct QueryCluster {
@@ -57,7 +61,7 @@ struct Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.cluster.stop_units(std::time::Duration::ZERO);
+        self.cluster.stop_units(Duration::ZERO);
         // It may be dropped by one of another runtime's threads, which must not wait.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -188,10 +192,11 @@ impl PlanRunner for QueryCluster {
                 Err(why) => return Ok(Rows::RunHere(why.to_string())),
             };
             match client.run_query(encoded, config, stop).await {
-                Err(error) if is_bundle_lost(&error) && tries < MOST_TRIES => {
-                    tracing::warn!("{error}; the bundle is sent again");
+                Err(error) if (is_bundle_lost(&error) || is_executor_lost(&error)) && tries < MOST_TRIES => {
+                    tracing::warn!("{error}: the query is begun again");
                     self.sent().clear();
                     client.leave().await;
+                    tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error),
                 Ok((job, places)) => {

@@ -18,6 +18,7 @@ use crate::threads::runtime;
 use super::attempt::MOST_ATTEMPTS;
 use super::limits::MESSAGE_BYTES;
 use super::session::{config, physical_codec};
+use super::slots::CountedSlots;
 use super::stop::stopped;
 
 /// The seconds between two looks for executors that are gone.
@@ -91,7 +92,8 @@ pub(super) async fn serve(listener: TcpListener, options: &SchedulerOptions) -> 
         stage_max_failures: usize::MAX,
         ..SchedulerConfig::default()
     };
-    let cluster = BallistaCluster::new_from_config(&config).await.map_err(failed)?;
+    let jobs = BallistaCluster::new_from_config(&config).await.map_err(failed)?.job_state();
+    let cluster = BallistaCluster::new(Arc::new(CountedSlots::default()), jobs);
     let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config));
     let scheduler = scheduler.await.map_err(failed)?;
     start_grpc_service_with_listener(listener, scheduler).await.map_err(failed)

@@ -17,9 +17,12 @@ use datafusion::physical_plan::{
 };
 use futures::TryStreamExt;
 
+use crate::error::Error;
 use crate::sql::distributed::task_error;
 
 use super::annotate_exec::AnnotateExec;
+use super::attempt::Attempt;
+use super::executor_watch::executor_lost;
 use super::remote_error::{RemoteError, to_text};
 use super::unit_runner::may_pass;
 
@@ -88,6 +91,10 @@ impl ExecutionPlan for TaskErrorsExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if Attempt::of(context.task_id().as_deref()).is_after_loss() {
+            // Rows of the first attempt may be among those of the stage already.
+            return Err(in_text(executor_lost("cluster"), false));
+        }
         let rows = self.input.execute(partition, context).map_err(told)?.map_err(told);
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
@@ -101,6 +108,10 @@ fn told(error: DataFusionError) -> DataFusionError {
         Err(error) => return error,
     };
     let may_pass = may_pass(&error);
+    in_text(error, may_pass)
+}
+
+fn in_text(error: Error, may_pass: bool) -> DataFusionError {
     match to_text(&RemoteError::from(error)) {
         Ok(text) if may_pass => DataFusionError::IoError(std::io::Error::other(text)),
         Ok(text) => DataFusionError::Execution(text),

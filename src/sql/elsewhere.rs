@@ -1,5 +1,5 @@
 //! Queries whose plans are run elsewhere: planning in this session, and its rows from there. Statements that
-//! are no queries, and queries that read no file, are run in this process.
+//! are no queries, and queries that read no file, are run in this process; of COPY, all but the query.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use crate::error::{Error, Result};
 use crate::evaluate::OnShift;
 
+use super::copied_rows::copy_of;
 use super::distributed::{PlanRunner, Rows, Runner, ScanExec};
 use super::file_order::{is_streamed_scan, planning_state};
 use super::functions::Functions;
@@ -26,7 +27,6 @@ pub(super) fn runner_of(context: &SessionContext, plan: &LogicalPlan) -> Option<
         | LogicalPlan::Statement(_)
         | LogicalPlan::Dml(_)
         | LogicalPlan::Ddl(_)
-        | LogicalPlan::Copy(_)
         | LogicalPlan::DescribeTable(_) => false,
         _ => true,
     };
@@ -35,11 +35,27 @@ pub(super) fn runner_of(context: &SessionContext, plan: &LogicalPlan) -> Option<
     Some(Arc::clone(&runner.0))
 }
 
-/// Plans a query and begins it elsewhere.
+/// Begins a query elsewhere, or a copy of its rows, which this process writes.
 ///
 /// # Errors
 /// Those of one machine; as for [`PlanRunner::run`].
 pub(super) fn start(
+    run: &StoppableRun<'_>,
+    runner: &dyn PlanRunner,
+    plan: LogicalPlan,
+) -> Result<DataFusionResult<SendableRecordBatchStream>> {
+    let LogicalPlan::Copy(copy) = plan else { return query(run, runner, plan) };
+    let rows = match query(run, runner, copy.input.as_ref().clone())? {
+        Ok(rows) => rows,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut state = run.session().context().state();
+    // The rows of one partition are written in their order.
+    state.config_mut().options_mut().execution.target_partitions = 1;
+    run.block_on(async { DataFrame::new(state, copy_of(copy, rows)?).execute_stream().await })
+}
+
+fn query(
     run: &StoppableRun<'_>,
     runner: &dyn PlanRunner,
     plan: LogicalPlan,

@@ -14,6 +14,8 @@ mod bounded_functions;
 mod check;
 mod checked_reader;
 mod context;
+#[cfg(feature = "cluster")]
+mod copied_rows;
 mod copy_target;
 mod decimal_literals;
 #[cfg(feature = "cluster")]

@@ -95,7 +95,10 @@ fn candidate_tables(session: &Session) -> Vec<String> {
 }
 
 /// Begins a statement, elsewhere where the session has what runs its queries.
-fn start(
+///
+/// # Errors
+/// Of running elsewhere; those of DataFusion as they are.
+pub(super) fn start(
     run: &StoppableRun<'_>,
     plan: LogicalPlan,
 ) -> Result<datafusion::error::Result<SendableRecordBatchStream>> {
