@@ -20,8 +20,7 @@ use tokio::runtime::Runtime;
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Result};
-use crate::sql::Functions;
-use crate::sql::distributed::{PlanRunner, Rows};
+use crate::sql::distributed::{PlanModels, PlanRunner, Rows};
 use crate::threads::runtime;
 
 use super::address::{ClusterAddress, HostPort};
@@ -178,15 +177,15 @@ impl PlanRunner for QueryCluster {
         &self,
         plan: &Arc<dyn ExecutionPlan>,
         config: &SessionConfig,
-        functions: &Functions,
+        models: &dyn PlanModels,
         stop: &AtomicBool,
     ) -> Result<Rows> {
         let mut tries = 0;
         loop {
             tries += 1;
             let mut client = Client::connect(&self.address).await?;
-            let models = self.models(&mut client, functions.bundles(), stop).await?;
-            functions.set_reference(models.encode()?);
+            let travelling = self.models(&mut client, models.bundles(), stop).await?;
+            models.set_reference(travelling.encode()?);
             let encoded = match encode(plan) {
                 Ok(encoded) => encoded,
                 Err(why) => return Ok(Rows::RunHere(why.to_string())),

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::OnShift;
 
 use super::copied_rows::copy_of;
-use super::distributed::{PlanRunner, Rows, Runner, ScanExec};
+use super::distributed::{PlanModels, PlanRunner, Rows, Runner, ScanExec};
 use super::file_order::{is_streamed_scan, planning_state};
 use super::functions::Functions;
 use super::session::StoppableRun;
@@ -82,7 +82,7 @@ fn query(
                     give --on-shift warn";
         return Err(Error::Usage(what.to_owned()));
     }
-    match run.block_on_stopping(runner.run(&plan, &config, &functions, run.stop()))? {
+    match run.block_on_stopping(runner.run(&plan, &config, functions.as_ref(), run.stop()))? {
         Rows::Of(rows) => Ok(Ok(rows)),
         Rows::RunHere(why) => {
             tracing::info!("the query runs in this process: {why}");

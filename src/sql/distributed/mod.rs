@@ -20,7 +20,7 @@ mod task;
 
 pub use codec::SqlCodec;
 pub use models::ModelOpener;
-pub use runner::{PlanRunner, Rows};
+pub use runner::{PlanModels, PlanRunner, Rows};
 pub use task::{runtime_env, task_error};
 
 pub(super) use definition::ScanDefinition;

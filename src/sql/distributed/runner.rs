@@ -1,6 +1,7 @@
 //! What runs the plans of a session's queries elsewhere.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -10,9 +11,8 @@ use datafusion::optimizer::OptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
+use crate::bundle::Bundle;
 use crate::error::Result;
-
-use super::super::functions::Functions;
 
 /// What became of a plan.
 pub enum Rows {
@@ -20,6 +20,15 @@ pub enum Rows {
     Of(SendableRecordBatchStream),
     /// It can't leave this process, for this reason, and is to be run here.
     RunHere(String),
+}
+
+/// The models of a session, which its plans take along.
+pub trait PlanModels {
+    /// The bundles that queries have opened, by the folders or URLs that they were given.
+    fn bundles(&self) -> Vec<(PathBuf, Arc<Bundle>)>;
+
+    /// Sets what stands for the models in a plan that leaves this process.
+    fn set_reference(&self, reference: Vec<u8>);
 }
 
 /// Runs the physical plans of a session's queries on other machines.
@@ -43,7 +52,7 @@ pub trait PlanRunner: Debug + Send + Sync {
         &self,
         plan: &Arc<dyn ExecutionPlan>,
         config: &SessionConfig,
-        functions: &Functions,
+        models: &dyn PlanModels,
         stop: &AtomicBool,
     ) -> Result<Rows>;
 }

@@ -30,7 +30,8 @@ use crate::printable::without_secrets;
 
 use super::super::errors::to_datafusion_error;
 use super::ahead;
-use super::models::{Estimator, ModelRegistry};
+use super::estimator::Estimator;
+use super::models::ModelRegistry;
 
 /// The physical operator of an [`LsmiNode`](super::node::LsmiNode).
 #[derive(Clone)]

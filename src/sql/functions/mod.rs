@@ -16,6 +16,7 @@
 mod ahead;
 mod dominant;
 mod drop_unread;
+mod estimator;
 mod evaluate_once;
 mod exec;
 mod model_source;
@@ -40,6 +41,8 @@ use crate::error::Error;
 
 #[cfg(not(feature = "cluster"))]
 use self::models::ModelRegistry;
+#[cfg(feature = "cluster")]
+use super::distributed::PlanModels;
 
 #[cfg(feature = "cluster")]
 pub(super) use self::{exec::LsmiExec, models::ModelRegistry, scalar::LsmiFunction};
@@ -63,16 +66,13 @@ impl Functions {
     }
 }
 
-/// What a plan takes along of its models.
 #[cfg(feature = "cluster")]
-impl Functions {
-    /// The bundles that queries have opened, by the folders or URLs that they were given.
-    pub fn bundles(&self) -> Vec<(PathBuf, Arc<Bundle>)> {
+impl PlanModels for Functions {
+    fn bundles(&self) -> Vec<(PathBuf, Arc<Bundle>)> {
         self.0.bundles()
     }
 
-    /// Sets what stands for the models in a plan that leaves this process.
-    pub fn set_reference(&self, reference: Vec<u8>) {
+    fn set_reference(&self, reference: Vec<u8>) {
         self.0.set_reference(reference);
     }
 }

@@ -21,7 +21,8 @@ use crate::error::Error;
 use crate::interaction::Quantity;
 
 use super::super::errors::to_datafusion_error;
-use super::models::{LSMI_FIELDS, ModelRegistry, fields};
+use super::estimator::{LSMI_FIELDS, fields};
+use super::models::ModelRegistry;
 
 /// The place of the bundle among the arguments, where there is one.
 const BUNDLE_PLACE: usize = 3;
