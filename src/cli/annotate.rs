@@ -164,14 +164,8 @@ pub(super) fn annotate(
 ) -> Result<Option<Outcome>> {
     #[cfg(feature = "cluster")]
     if let (Some(address), Some(files)) = (args.cluster.address(), &files) {
-        let work = ClusterWork {
-            settings: &args.settings,
-            engine: &args.engine,
-            address,
-            tls: &args.tls,
-            unit_bytes: args.cluster.unit_bytes(),
-            files,
-        };
+        let work =
+            ClusterWork { settings: &args.settings, engine: &args.engine, address, tls: &args.tls, files };
         return work.annotate(observers.bar, observers.progress, stop).map(Some);
     }
     let (bundle, engine, options) = prepare(args)?;
@@ -229,9 +223,8 @@ fn check_cluster(args: &AnnotateArgs) -> Result<()> {
     if !args.cluster.is_named() {
         return Ok(());
     }
-    let refused = if cfg!(not(feature = "cluster")) {
-        "this program was built without the feature `cluster`"
-    } else if is_stdio(&args.input) || is_stdio(&args.output) {
+    args.cluster.check_feature()?;
+    let refused = if is_stdio(&args.input) || is_stdio(&args.output) {
         "a cluster annotates files, and a stream is in this process"
     } else if args.settings.adjust == Adjust::Dataset {
         "--adjust dataset computes all rows before it writes the first file, which a cluster does not"

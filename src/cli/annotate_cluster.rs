@@ -15,13 +15,15 @@ use super::annotate_texts::log_summary;
 use super::output_count::OutputCount;
 use super::progress::ProgressBar;
 
+/// Size of a file beyond which it is divided, unless another is given.
+const UNIT_BYTES: u64 = 8 << 30;
+
 /// Files for a cluster.
 pub(super) struct ClusterWork<'a> {
     pub(super) settings: &'a AnnotateSettings,
     pub(super) engine: &'a EngineArgs,
     pub(super) address: &'a ClusterAddress,
     pub(super) tls: &'a TlsArgs,
-    pub(super) unit_bytes: u64,
     pub(super) files: &'a Files,
 }
 
@@ -53,7 +55,7 @@ impl ClusterWork<'_> {
             waiting: &waiting,
             stop,
             keys: options.keys.as_ref(),
-            unit_bytes: self.unit_bytes,
+            unit_bytes: settings.unit_bytes.map_or(UNIT_BYTES, |size| size.0),
         };
         let done = cluster::annotate(address, &job, &bundle, files, &client);
         bar.finish();

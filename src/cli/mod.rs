@@ -185,7 +185,10 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
             args.cluster.locate(typed);
             return annotate::run(&args, telemetry, stop);
         }
-        Command::Sql(args) => sql::run(&args, stop),
+        Command::Sql(mut args) => {
+            args.cluster.locate(typed);
+            sql::run(&args, stop)
+        }
         Command::Report(args) => report::run(&args),
         Command::Run(args) => return run::run(&args, typed, telemetry, stop),
         Command::Bundle(command) => bundle::run(&command),

@@ -4,13 +4,21 @@
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "cluster")]
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::config::{BundlePath, DEFAULT_BUNDLE, EngineArgs};
+#[cfg(feature = "cluster")]
+use crate::cluster::QueryCluster;
+#[cfg(feature = "cluster")]
+use crate::config::TlsArgs;
+use crate::config::{BundlePath, ClusterArgs, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::OnShift;
 use crate::memory::{ByteSize, usable_bytes};
 use crate::printable::shown;
+#[cfg(feature = "cluster")]
+use crate::sql::distributed::PlanRunner;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
 use crate::storage::{Destinations, Staged, read_text};
 
@@ -103,6 +111,13 @@ pub struct SqlArgs {
 
     #[command(flatten)]
     pub(super) engine: EngineArgs,
+
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
 }
 
 impl SqlArgs {
@@ -111,9 +126,10 @@ impl SqlArgs {
         self.query.is_none() && self.file.is_none() && io::stdin().is_terminal()
     }
 
-    fn request(&self, sql: String, format: Format) -> SqlRequest {
+    fn request(&self, sql: String, format: Format) -> Result<SqlRequest> {
+        self.cluster.check_feature()?;
         let memory = self.memory_limit.map_or_else(|| usable_bytes() / 2, |size| size.0);
-        SqlRequest {
+        Ok(SqlRequest {
             sql,
             tables: self.tables.clone(),
             layout: Layout {
@@ -132,8 +148,26 @@ impl SqlArgs {
                     sessions: None,
                 },
                 on_shift: self.on_shift,
+                #[cfg(feature = "cluster")]
+                runner: self.runner()?,
             },
-        }
+        })
+    }
+
+    /// The cluster that runs the queries.
+    #[cfg(feature = "cluster")]
+    fn runner(&self) -> Result<Option<Arc<dyn PlanRunner>>> {
+        let Some(address) = self.cluster.address() else { return Ok(None) };
+        let find_engine = || self.engine.find();
+        let cluster = QueryCluster::open(
+            address,
+            &self.engine.options(),
+            &find_engine,
+            self.threads,
+            self.tls.open()?,
+        )?;
+        tracing::info!("cluster: {address}");
+        Ok(Some(Arc::new(cluster)))
     }
 }
 
@@ -147,7 +181,7 @@ pub(super) fn run(args: &SqlArgs, stop: &AtomicBool) -> Result<()> {
         if args.output.is_some() {
             return Err(Error::Usage("--output needs a query; use \\o FILE in the shell".to_owned()));
         }
-        let request = args.request(String::new(), args.format.unwrap_or_default());
+        let request = args.request(String::new(), args.format.unwrap_or_default())?;
         return shell::run(&request, args.overwrite, stop);
     }
     write(args, stop).map(drop)
@@ -164,7 +198,7 @@ pub(super) fn write(args: &SqlArgs, stop: &AtomicBool) -> Result<u64> {
 
 /// Runs a check and returns the rows that violate it, if any.
 pub(super) fn check(args: &SqlArgs, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
-    let request = args.request(statements(args)?, Format::default());
+    let request = args.request(statements(args)?, Format::default())?;
     Session::open(&request)?.check(&request.sql, expect, stop)
 }
 
@@ -174,7 +208,7 @@ fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
         let name = format.name();
         return Err(Error::Usage(format!("{name} is not for a terminal; give --output FILE or a pipe")));
     }
-    let mut request = args.request(sql, format);
+    let mut request = args.request(sql, format)?;
     request.layout.width = output::terminal_width();
     let session = Session::open(&request)?;
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
@@ -200,7 +234,7 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
             shown(path)
         )));
     };
-    let request = args.request(sql, format);
+    let request = args.request(sql, format)?;
     let mut paths = Destinations::default();
     args.file.iter().for_each(|file| paths.reads("the file of statements", file));
     paths.writes("--output", path);

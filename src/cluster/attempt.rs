@@ -30,6 +30,11 @@ impl Attempt {
         self.task + 1 >= MOST_ATTEMPTS
     }
 
+    /// Whether the stage was begun again after an executor was lost.
+    pub(super) fn is_after_loss(self) -> bool {
+        self.stage > 0
+    }
+
     /// Its number, from one.
     pub(super) fn number(self) -> u64 {
         (self.stage + self.task + 1) as u64

@@ -11,12 +11,13 @@ use ballista_core::ids::new_instance_id;
 use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{
-    CancelJobParams, ExecuteQueryParams, GetJobStatusParams, PartitionLocation, RemoveSessionParams,
-    execute_query_result, job_status,
+    CancelJobParams, CleanJobDataParams, ExecuteQueryParams, GetJobStatusParams, PartitionLocation,
+    RemoveSessionParams, execute_query_result, job_status,
 };
 use ballista_core::utils::{GrpcClientConfig, create_grpc_client_endpoint};
 use ballista_core::version::insert_version_header;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use tonic::transport::Channel;
@@ -24,7 +25,9 @@ use tonic::transport::Channel;
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
+use super::executor_watch::{ExecutorWatch, executor_lost, is_executor_lost};
 use super::limits::MESSAGE_BYTES;
+use super::remote_error;
 use super::session::{config, config_with, physical_codec};
 use super::tls::{Tls, root};
 
@@ -79,13 +82,58 @@ impl Client {
         stop: &AtomicBool,
         waiting: &dyn Fn(),
     ) -> Result<Vec<PartitionLocation>> {
-        let job_id = self.submit(plan).await?;
+        let plan = encode(plan)?;
+        self.run_encoded(plan, &config_with(self.tls.as_ref()), stop, waiting, None)
+            .await
+            .map(|(_, places)| places)
+    }
+
+    /// Runs the encoded plan of a query to its end; returns the job's name and the places of its rows.
+    ///
+    /// # Errors
+    /// As for [`Client::run`], and the error of a task.
+    pub(super) async fn run_query(
+        &mut self,
+        plan: Vec<u8>,
+        config: &SessionConfig,
+        stop: &AtomicBool,
+    ) -> Result<(String, Vec<PartitionLocation>)> {
+        let watch = ExecutorWatch::begin(&self.address, self.tls.as_ref());
+        self.run_encoded(plan, config, stop, &|| {}, Some(&watch)).await
+    }
+
+    async fn run_encoded(
+        &mut self,
+        plan: Vec<u8>,
+        config: &SessionConfig,
+        stop: &AtomicBool,
+        waiting: &dyn Fn(),
+        watch: Option<&ExecutorWatch>,
+    ) -> Result<(String, Vec<PartitionLocation>)> {
+        let job_id = self.submit(plan, config).await?;
         tracing::debug!("job {job_id} of {}", self.address);
-        let places = self.wait(&job_id, stop, waiting).await;
-        if matches!(places, Err(Error::Interrupted)) {
-            self.cancel(job_id).await;
+        let places = self.wait(&job_id, stop, waiting, watch).await;
+        if places.as_ref().is_err_and(|e| matches!(e, Error::Interrupted) || is_executor_lost(e)) {
+            self.cancel(job_id.clone()).await;
         }
-        places
+        places.map(|places| (job_id, places))
+    }
+
+    /// Tells the executors to forget the rows of a job.
+    pub(super) async fn forget(&mut self, job_id: String) {
+        let forget =
+            self.scheduler.clean_job_data(CleanJobDataParams { job_id, remove_stage_ids: Vec::new() });
+        let _ = tokio::time::timeout(CANCELLATION, forget).await;
+    }
+
+    /// TLS with the cluster.
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// The scheduler's address.
+    pub(super) fn address(&self) -> &HostPort {
+        &self.address
     }
 
     /// Ends the session.
@@ -94,18 +142,12 @@ impl Client {
         let _ = tokio::time::timeout(CANCELLATION, leave).await;
     }
 
-    async fn submit(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<String> {
-        let codec = physical_codec();
-        let node = PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), codec.as_ref());
-        let mut bytes = Vec::new();
-        let encoded = node.and_then(|node| node.try_encode(&mut bytes));
-        encoded.map_err(|e| Error::Internal(format!("the plan can't be encoded: {e}")))?;
-        tracing::debug!("a plan of {} bytes", bytes.len());
+    async fn submit(&mut self, plan: Vec<u8>, config: &SessionConfig) -> Result<String> {
         let mut request = tonic::Request::new(ExecuteQueryParams {
             session_id: self.session_id.clone(),
-            settings: config_with(self.tls.as_ref()).to_key_value_pairs(),
+            settings: config.to_key_value_pairs(),
             operation_id: new_instance_id(),
-            query: Some(Query::PhysicalPlan(bytes)),
+            query: Some(Query::PhysicalPlan(plan)),
         });
         insert_version_header(request.metadata_mut());
         let answer = self.scheduler.execute_query(request).await;
@@ -125,11 +167,15 @@ impl Client {
         job_id: &str,
         stop: &AtomicBool,
         waiting: &dyn Fn(),
+        watch: Option<&ExecutorWatch>,
     ) -> Result<Vec<PartitionLocation>> {
         let mut last_answer = Instant::now();
         loop {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
+            }
+            if watch.is_some_and(ExecutorWatch::has_lost) {
+                return Err(executor_lost(&self.address));
             }
             waiting();
             let question = GetJobStatusParams { job_id: job_id.to_owned() };
@@ -138,7 +184,7 @@ impl Client {
                 Ok(Ok(answer)) => match answer.status.and_then(|status| status.status) {
                     Some(job_status::Status::Successful(job)) => return Ok(latest(job.partition_location)),
                     Some(job_status::Status::Failed(job)) => {
-                        return Err(self.failed(&format!("the job failed: {}", job.error)));
+                        return Err(self.job_error(&job.error));
                     }
                     Some(job_status::Status::Queued(_) | job_status::Status::Running(_)) => {
                         last_answer = Instant::now();
@@ -159,6 +205,16 @@ impl Client {
         }
     }
 
+    /// The error of a job that has failed.
+    fn job_error(&self, text: &str) -> Error {
+        match remote_error::of_text(text) {
+            Some(error) => error,
+            // One of Ballista's writers, of an expression by which it divides rows.
+            None if text.contains("runtime execution error") => Error::Usage(format!("SQL: {text}")),
+            None => self.failed(&format!("the job failed: {text}")),
+        }
+    }
+
     async fn cancel(&mut self, job_id: String) {
         let cancelled = self.scheduler.cancel_job(CancelJobParams { job_id });
         match tokio::time::timeout(CANCELLATION, cancelled).await {
@@ -175,6 +231,20 @@ impl Client {
     fn failed(&self, what: &str) -> Error {
         Error::Transient { place: Place::file(&self.address), what: what.to_owned() }
     }
+}
+
+/// A plan as it travels.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub(super) fn encode(plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<u8>> {
+    let codec = physical_codec();
+    let node = PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), codec.as_ref());
+    let mut bytes = Vec::new();
+    let encoded = node.and_then(|node| node.try_encode(&mut bytes));
+    encoded.map_err(|e| Error::Internal(format!("the plan can't be encoded: {e}")))?;
+    tracing::debug!("a plan of {} bytes", bytes.len());
+    Ok(bytes)
 }
 
 /// The latest place of each partition. Ballista keeps those on a lost executor beside those of the tasks that

@@ -1,4 +1,4 @@
-//! The codec of plans: Ballista's own, with our operator.
+//! The codec of plans: Ballista's own, with our operators and functions.
 
 use std::sync::Arc;
 
@@ -10,8 +10,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use prost::Message;
 
+use crate::sql::distributed::{ModelOpener, SqlCodec};
+
 use super::annotate_exec::AnnotateExec;
 use super::job::EncodedJob;
+use super::task_errors::with_task_errors;
 
 /// The first bytes of our operator. Ballista's own begin with the tag of a field of Protocol Buffers.
 const ANNOTATE: &[u8] = b"\0lsmi-etl annotate\0";
@@ -20,6 +23,16 @@ const ANNOTATE: &[u8] = b"\0lsmi-etl annotate\0";
 #[derive(Debug, Default)]
 pub(super) struct PlanCodec {
     ballista: BallistaPhysicalExtensionCodec,
+    sql: SqlCodec,
+    /// Whether the plans are run in this process.
+    is_executor: bool,
+}
+
+impl PlanCodec {
+    /// The codec of an executor.
+    pub(super) fn of_executor(opener: Arc<dyn ModelOpener>) -> Self {
+        Self { sql: SqlCodec::new(Some(opener)), is_executor: true, ..Self::default() }
+    }
 }
 
 impl PhysicalExtensionCodec for PlanCodec {
@@ -30,13 +43,18 @@ impl PhysicalExtensionCodec for PlanCodec {
         ctx: &TaskContext,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match buf.strip_prefix(ANNOTATE) {
+        if let Some(job) = buf.strip_prefix(ANNOTATE) {
             // What can't be read is a job that the executor refuses.
-            Some(job) => {
-                let job = Arc::new(EncodedJob::decode(job).unwrap_or_default());
-                Ok(Arc::new(AnnotateExec::over(job, inputs.to_vec())?))
-            }
-            None => self.ballista.try_decode(buf, inputs, ctx, converter),
+            let job = Arc::new(EncodedJob::decode(job).unwrap_or_default());
+            return Ok(Arc::new(AnnotateExec::over(job, inputs.to_vec())?));
+        }
+        if let Some(node) = self.sql.decode(buf, inputs, ctx, self, converter)? {
+            return Ok(node);
+        }
+        let node = self.ballista.try_decode(buf, inputs, ctx, converter)?;
+        match self.is_executor {
+            true => with_task_errors(node),
+            false => Ok(node),
         }
     }
 
@@ -51,16 +69,23 @@ impl PhysicalExtensionCodec for PlanCodec {
                 buf.extend_from_slice(ANNOTATE);
                 annotate.job().encode(buf).map_err(|e| DataFusionError::External(Box::new(e)))
             }
+            None if self.sql.encode(&node, buf, self, converter)? => Ok(()),
             None => self.ballista.try_encode(node, buf, converter),
         }
     }
 
     fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>> {
-        self.ballista.try_decode_udf(name, buf)
+        match self.sql.decode_scalar(name, buf)? {
+            Some(function) => Ok(function),
+            None => self.ballista.try_decode_udf(name, buf),
+        }
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.ballista.try_encode_udf(node, buf)
+        match self.sql.encode_scalar(node, buf)? {
+            true => Ok(()),
+            false => self.ballista.try_encode_udf(node, buf),
+        }
     }
 
     fn try_decode_higher_order_function(&self, name: &str, buf: &[u8]) -> Result<Arc<HigherOrderUDF>> {
@@ -72,11 +97,17 @@ impl PhysicalExtensionCodec for PlanCodec {
     }
 
     fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
-        self.ballista.try_decode_udaf(name, buf)
+        match self.sql.decode_aggregate(name, buf)? {
+            Some(function) => Ok(function),
+            None => self.ballista.try_decode_udaf(name, buf),
+        }
     }
 
     fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.ballista.try_encode_udaf(node, buf)
+        match self.sql.encode_aggregate(node, buf)? {
+            true => Ok(()),
+            false => self.ballista.try_encode_udaf(node, buf),
+        }
     }
 
     fn try_decode_udwf(&self, name: &str, buf: &[u8]) -> Result<Arc<WindowUDF>> {

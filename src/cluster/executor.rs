@@ -7,19 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::executor_server::TERMINATING;
 use ballista_executor::metrics::ExecutorMetricCollectionPolicy;
+use datafusion::execution::SessionStateBuilder;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
+use crate::sql::distributed::runtime_env;
 use crate::threads::runtime;
 
 use super::address::HostPort;
 use super::limits::{HEARTBEAT_SECONDS, MESSAGE_BYTES};
 use super::metrics_server;
 use super::ports::Ports;
-use super::session::{config_with, physical_codec};
+use super::query_models::ExecutorModels;
+use super::session::{config_with, executor_codec};
 use super::status;
 use super::stop::stopped;
 use super::tls::Tls;
@@ -74,6 +78,7 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
     let name = format!("{host}:{}", ports.numbers[0]);
     let runner = UnitRunner::new(name.clone(), engine, &options.engine, options.slots, options.tls.clone());
     let runner = Arc::new(runner);
+    let sessions = runner.engine().device().workers();
     tracing::info!(
         "executor {name} with {} slots; its scheduler is {}, its folder {}",
         options.slots,
@@ -95,7 +100,7 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
                 () = stopped(stop) => return Ok(()),
                 found = wait_for_scheduler(options) => found?,
             }
-            let config = process_config(options, &runner, &ports, work_folder.path());
+            let config = process_config(options, &runner, sessions, &ports, work_folder.path());
             let process = start_executor_process(Arc::new(config));
             tokio::pin!(process);
             let ended = tokio::select! {
@@ -160,10 +165,11 @@ fn host_of(ip: IpAddr) -> String {
     }
 }
 
-/// The configuration of Ballista's executor.
+/// The configuration of Ballista's executor. Queries evaluate models in `sessions` at a time.
 pub(super) fn process_config(
     options: &ExecutorOptions,
     runner: &Arc<UnitRunner>,
+    sessions: usize,
     ports: &Ports,
     work_dir: &Path,
 ) -> ExecutorProcessConfig {
@@ -171,6 +177,9 @@ pub(super) fn process_config(
     // Tasks find the runner of units in their configuration.
     let task = config_with(tls).with_extension(Arc::clone(runner));
     let [port, grpc_port] = ports.numbers;
+    let models = ExecutorModels::new(Arc::clone(runner), sessions);
+    let functions = SessionStateBuilder::new_with_default_features().build();
+    let folder = work_dir.to_owned();
     ExecutorProcessConfig {
         bind_host: host_of(ports.ip),
         external_host: options.advertise.clone(),
@@ -190,7 +199,9 @@ pub(super) fn process_config(
         // Without a limit for a request: a status that is late is not sent again.
         override_create_grpc_client_endpoint: tls.map(|tls| tls.override_of_endpoints(None)),
         override_config_producer: Some(Arc::new(move || task.clone())),
-        override_physical_codec: Some(physical_codec()),
+        override_physical_codec: Some(executor_codec(Arc::new(models))),
+        override_function_registry: Some(Arc::new(BallistaFunctionRegistry::from(&functions))),
+        override_runtime_producer: Some(Arc::new(move |_| runtime_env(&folder))),
         health: runner.metrics().health(),
         ..ExecutorProcessConfig::default()
     }

@@ -26,7 +26,8 @@ pub struct AnnotateJob {
     pub(super) options: AnnotateOptions,
     /// The file of keys, which each executor has itself.
     pub(super) keys: Option<PathBuf>,
-    engine: EngineRequest,
+    /// The engine that it asks for.
+    pub(super) engine: EngineRequest,
 }
 
 /// A job as it travels. Any version of this program can read whose job it is.
@@ -88,6 +89,16 @@ pub(super) struct BundleReference {
     pub(super) sha256: String,
 }
 
+impl BundleReference {
+    /// The reference of a bundle.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the working folder is unknown.
+    pub(super) fn of(bundle: &Bundle) -> Result<Self> {
+        Ok(Self { place: absolute(bundle.dir())?, sha256: bundle.digest().to_owned() })
+    }
+}
+
 /// The engine that a run asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineRequest {
@@ -109,6 +120,29 @@ impl EngineRequest {
             tf32: options.tf32,
         }
     }
+
+    /// Why an executor can't do it, naming both sides.
+    pub(super) fn refusal(&self, executor: &str, engine: &Engine, tf32: bool) -> Option<String> {
+        let runs = engine.describe();
+        let on_gpu = engine.device() != Device::Cpu;
+        if self.on_gpu != on_gpu {
+            let (asked, flag) = if self.on_gpu { ("GPUs", "cuda") } else { ("the CPU", "cpu") };
+            return Some(format!(
+                "executor {executor} runs {runs}, and the run asks for {asked}; start executors with --device \
+                 {flag}, or give another --device"
+            ));
+        }
+        let name = if engine.is_embedded() { "embedded" } else { "onnxruntime" };
+        if self.engine.as_deref().is_some_and(|asked| asked != name) {
+            let asked = self.engine.as_deref().unwrap_or_default();
+            return Some(format!("executor {executor} runs {runs}, and the run asks for --engine {asked}"));
+        }
+        if on_gpu && self.tf32 != tf32 {
+            let (has, asks) = if tf32 { ("with", "without") } else { ("without", "with") };
+            return Some(format!("executor {executor} runs {has} --tf32, and the run {asks}"));
+        }
+        None
+    }
 }
 
 impl AnnotateJob {
@@ -126,34 +160,11 @@ impl AnnotateJob {
         let mut options = AnnotateOptions { keys: None, ..options.clone() };
         options.rejects = options.rejects.as_deref().map(absolute).transpose()?;
         Ok(Self {
-            bundle: BundleReference { place: absolute(bundle.dir())?, sha256: bundle.digest().to_owned() },
+            bundle: BundleReference::of(bundle)?,
             options,
             keys: keys.map(absolute).transpose()?,
             engine,
         })
-    }
-
-    /// Why this executor can't do the job's units, naming both sides.
-    pub(super) fn refusal(&self, executor: &str, engine: &Engine, tf32: bool) -> Option<String> {
-        let runs = engine.describe();
-        let on_gpu = engine.device() != Device::Cpu;
-        if self.engine.on_gpu != on_gpu {
-            let (asked, flag) = if self.engine.on_gpu { ("GPUs", "cuda") } else { ("the CPU", "cpu") };
-            return Some(format!(
-                "executor {executor} runs {runs}, and the run asks for {asked}; start executors with --device \
-                 {flag}, or give another --device"
-            ));
-        }
-        let name = if engine.is_embedded() { "embedded" } else { "onnxruntime" };
-        if self.engine.engine.as_deref().is_some_and(|asked| asked != name) {
-            let asked = self.engine.engine.as_deref().unwrap_or_default();
-            return Some(format!("executor {executor} runs {runs}, and the run asks for --engine {asked}"));
-        }
-        if on_gpu && self.engine.tf32 != tf32 {
-            let (has, asks) = if tf32 { ("with", "without") } else { ("without", "with") };
-            return Some(format!("executor {executor} runs {has} --tf32, and the run {asks}"));
-        }
-        None
     }
 }
 

@@ -57,16 +57,22 @@ impl LocalCluster {
             }
         });
         let mut local = Self { address, runners: Vec::new(), _folders: Vec::new() };
+        let sessions = (engine.device().workers() / usize::from(executors.get())).max(1);
         for number in 1..=executors.get() {
             let name = format!("local:{number}");
             // Cores are divided among all executors.
             let runner = UnitRunner::new(name, engine.clone(), options, usize::from(executors.get()), None);
-            local.add_executor(Arc::new(runner), options)?;
+            local.add_executor(Arc::new(runner), sessions, options)?;
         }
         Ok(local)
     }
 
-    fn add_executor(&mut self, runner: Arc<UnitRunner>, engine: &EngineOptions) -> Result<()> {
+    fn add_executor(
+        &mut self,
+        runner: Arc<UnitRunner>,
+        sessions: usize,
+        engine: &EngineOptions,
+    ) -> Result<()> {
         let folder = WorkFolder::open(None)?;
         let options = ExecutorOptions {
             scheduler: self.address.clone(),
@@ -78,7 +84,8 @@ impl LocalCluster {
             tls: None,
             metrics_bind: None,
         };
-        let config = process_config(&options, &runner, &Ports::plain(options.bind)?, folder.path());
+        let ports = Ports::plain(options.bind)?;
+        let config = process_config(&options, &runner, sessions, &ports, folder.path());
         tokio::spawn(async move {
             if let Err(e) = start_executor_process(Arc::new(config)).await {
                 tracing::error!("an executor failed: {e}");

@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Place};
@@ -27,6 +29,26 @@ pub(super) enum RemoteError {
     Bundle { bundle: PathBuf, file: String, field: Option<String>, what: String },
     Config(String),
     Internal(String),
+}
+
+/// What stands before an error in the text of a task's failure, and behind it.
+const MARKS: [&str; 2] = ["lsmi-etl-error:", ":lsmi-etl-error"];
+
+/// An error as a part of a text.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub(super) fn to_text(error: &RemoteError) -> crate::error::Result<String> {
+    let bytes = rmp_serde::to_vec_named(error).map_err(|e| Error::Internal(e.to_string()))?;
+    Ok(format!("{}{}{}", MARKS[0], BASE64_STANDARD.encode(bytes), MARKS[1]))
+}
+
+/// The error in a text, if there is one.
+pub(super) fn of_text(text: &str) -> Option<Error> {
+    let (_, rest) = text.split_once(MARKS[0])?;
+    let (encoded, _) = rest.split_once(MARKS[1])?;
+    let bytes = BASE64_STANDARD.decode(encoded).ok()?;
+    rmp_serde::from_slice::<RemoteError>(&bytes).ok().map(Error::from)
 }
 
 /// A [`Place`].
@@ -129,6 +151,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn other_texts_have_no_error() {
+        for text in ["", "Job failed", "lsmi-etl-error:", "lsmi-etl-error:AAAA:lsmi-etl-error"] {
+            assert!(of_text(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
     fn an_error_arrives_as_it_left() {
         let place = || Place::file("in/a.parquet").row_group(3).column("x1");
         let full = || io::Error::from_raw_os_error(28);
@@ -146,8 +175,8 @@ mod tests {
         ];
         for error in errors {
             let (text, code) = (error.to_string(), error.exit_code());
-            let bytes = rmp_serde::to_vec_named(&RemoteError::from(error)).unwrap();
-            let error = Error::from(rmp_serde::from_slice::<RemoteError>(&bytes).unwrap());
+            let told = format!("Job failed: {:?}", to_text(&RemoteError::from(error)).unwrap());
+            let error = of_text(&told).unwrap();
             assert_eq!((error.to_string(), error.exit_code()), (text, code));
         }
     }

@@ -24,6 +24,7 @@ use super::limits::MESSAGE_BYTES;
 use super::metrics_server::{self, Observed};
 use super::scheduler_metrics::{SchedulerMetrics, SchedulerState};
 use super::session::{config_with, physical_codec};
+use super::slots::CountedSlots;
 use super::stop::stopped;
 use super::tls::Tls;
 use super::tls_listener::pass_on;
@@ -133,7 +134,8 @@ pub(super) async fn serve(
         stage_max_failures: usize::MAX,
         ..SchedulerConfig::default()
     };
-    let cluster = BallistaCluster::new_from_config(&config).await.map_err(failed)?;
+    let jobs = BallistaCluster::new_from_config(&config).await.map_err(failed)?.job_state();
+    let cluster = BallistaCluster::new(Arc::new(CountedSlots::default()), jobs);
     let metrics = Arc::new(SchedulerMetrics::new());
     let codec = BallistaCodec::new(Arc::new(BallistaLogicalExtensionCodec::default()), physical_codec());
     let mut scheduler: Scheduler = SchedulerServer::new(

@@ -7,13 +7,20 @@ use ballista_core::extension::SessionConfigExt;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 
+use crate::sql::distributed::ModelOpener;
+
 use super::codec::PlanCodec;
 use super::limits::MESSAGE_BYTES;
 use super::tls::Tls;
 
-/// The codec of physical plans.
+/// The codec of physical plans that are only passed on.
 pub(super) fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
     Arc::new(PlanCodec::default())
+}
+
+/// The codec of physical plans that are run.
+pub(super) fn executor_codec(opener: Arc<dyn ModelOpener>) -> Arc<dyn PhysicalExtensionCodec> {
+    Arc::new(PlanCodec::of_executor(opener))
 }
 
 /// The session's configuration of a process with TLS.

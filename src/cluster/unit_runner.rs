@@ -27,7 +27,7 @@ use super::attempt::Attempt;
 use super::bundle_parts;
 use super::executor_metrics::ExecutorMetrics;
 use super::fetched_parts::{FRAMES, FetchedParts, PartRow};
-use super::job::{AnnotateJob, BundleReference, EncodedJob};
+use super::job::{AnnotateJob, BundleReference, EncodedJob, EngineRequest};
 use super::measures::UnitMeasures;
 use super::partition::Executors;
 use super::tls::Tls;
@@ -59,7 +59,7 @@ pub(super) struct UnitRunner {
 }
 
 /// Why an executor has no worker for a unit.
-enum NoWorker {
+pub(super) enum NoWorker {
     /// It can't do the job.
     Refused(String),
     /// The bundle that travels is gone.
@@ -186,6 +186,21 @@ impl UnitRunner {
         PartRow::End(measures).batch().map(Some)
     }
 
+    /// Why this executor can't run models on the engine that is asked for, naming both sides.
+    pub(super) fn refusal(&self, asked: &EngineRequest) -> Option<String> {
+        asked.refusal(&self.name, &self.engine, self.tf32)
+    }
+
+    /// The executor's address.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The engine.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Gives a unit to a worker.
     async fn work(
         &self,
@@ -239,7 +254,7 @@ impl UnitRunner {
             Ok(job) => job,
             Err(reason) => return Ok(Err(NoWorker::Refused(reason))),
         };
-        if let Some(reason) = job.refusal(&self.name, &self.engine, self.tf32) {
+        if let Some(reason) = self.refusal(&job.engine) {
             return Ok(Err(NoWorker::Refused(reason)));
         }
         let bundle = match self.bundle(&job.bundle, encoded.bundle_parts.clone()).await? {
@@ -272,7 +287,7 @@ impl UnitRunner {
 
     /// A bundle by its hash: one that is open already, that of its parts, or that of its place; or the
     /// reason why there is none.
-    async fn bundle(
+    pub(super) async fn bundle(
         &self,
         wanted: &BundleReference,
         parts: Option<PartitionLocation>,
@@ -287,7 +302,7 @@ impl UnitRunner {
                 match fetched.and_then(|parts| bundle_parts::collect(&parts)) {
                     Ok(files) => Some(files),
                     Err(why) => {
-                        let what = format!("executor {} does not get the client's bundle: {why}", self.name);
+                        let what = format!("executor {} {NO_BUNDLE}: {why}", self.name);
                         return Ok(Err(NoWorker::BundleLost(what)));
                     }
                 }
@@ -367,8 +382,16 @@ impl UnitRunner {
     }
 }
 
+/// What is said of a bundle that travels and is gone.
+const NO_BUNDLE: &str = "does not get the client's bundle";
+
+/// Whether a bundle that travels is gone with the executor that kept it.
+pub(super) fn is_bundle_lost(error: &Error) -> bool {
+    matches!(error, Error::Transient { what, .. } if what.contains(NO_BUNDLE))
+}
+
 /// Whether another attempt may succeed.
-fn may_pass(error: &Error) -> bool {
+pub(super) fn may_pass(error: &Error) -> bool {
     matches!(error, Error::Transient { .. } | Error::NoThread(_) | Error::Interrupted)
 }
 

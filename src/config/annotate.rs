@@ -122,6 +122,15 @@ pub struct AnnotateSettings {
     /// Process the I-th of N shares of the files, balanced by bytes: for array jobs
     #[arg(long, value_name = "I/N", env = "LSMI_ETL_FILES_PER_JOB", hide_env = true)]
     pub files_per_job: Option<Share>,
+    /// Size of a file beyond which a cluster divides its row groups among executors, such as 2GiB [default: 8GiB]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "LSMI_ETL_UNIT_BYTES",
+        hide_env = true,
+        hide = cfg!(not(feature = "cluster"))
+    )]
+    pub unit_bytes: Option<ByteSize>,
     /// Exit code if there is nothing to do: no file exists, all are annotated already, or none has
     /// rows [default: 66 if no file exists, else 0]
     #[arg(long, value_enum, value_name = "CODE", env = "LSMI_ETL_IF_NOTHING", hide_env = true)]

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "cluster")]
 use crate::cluster::ClusterAddress;
-use crate::error::Error;
-use crate::memory::ByteSize;
+use crate::error::{Error, Result};
 
 use super::resolve::{SettingOrigin, given};
 
@@ -35,15 +34,6 @@ pub struct ClusterArgs {
     )]
     #[schemars(with = "Option<String>")]
     scheduler: Option<ClusterAddress>,
-    /// Size of a file beyond which its row groups are divided among executors, such as 2GiB [default: 8GiB]
-    #[arg(
-        long,
-        env = "LSMI_ETL_UNIT_BYTES",
-        value_name = "SIZE",
-        hide_env = true,
-        hide = cfg!(not(feature = "cluster"))
-    )]
-    unit_bytes: Option<ByteSize>,
     /// Where the scheduler was named.
     #[arg(skip)]
     #[serde(skip)]
@@ -55,13 +45,6 @@ impl ClusterArgs {
     #[cfg(feature = "cluster")]
     pub fn address(&self) -> Option<&ClusterAddress> {
         self.scheduler.as_ref()
-    }
-
-    /// Size of a file beyond which it is divided.
-    #[cfg(feature = "cluster")]
-    pub fn unit_bytes(&self) -> u64 {
-        const UNIT_BYTES: u64 = 8 << 30;
-        self.unit_bytes.map_or(UNIT_BYTES, |size| size.0)
     }
 
     /// Whether a cluster is named.
@@ -78,6 +61,17 @@ impl ClusterArgs {
     #[must_use]
     pub(super) fn of(self, origin: Option<SettingOrigin>) -> Self {
         Self { origin, ..self }
+    }
+
+    /// Refuses a cluster where this program can run on none.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_feature(&self) -> Result<()> {
+        match self.is_named() && cfg!(not(feature = "cluster")) {
+            true => Err(self.refusal("this program was built without the feature `cluster`")),
+            false => Ok(()),
+        }
     }
 
     /// The error of what a cluster does not do; says where the cluster was named.

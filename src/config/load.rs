@@ -109,8 +109,7 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
         resolve("engine", (command_line.engine, matches), (&pipeline.engine, &lines), &mut settings)?;
     let cluster =
         resolve("cluster", (command_line.cluster, matches), (&pipeline.cluster, &lines), &mut settings)?;
-    let cluster: ClusterArgs = cluster
-        .of(settings.iter().find(|setting| setting.key == "cluster.scheduler").map(|it| it.origin.clone()));
+    let cluster: ClusterArgs = cluster.of(settings.last().map(|setting| setting.origin.clone()));
     settings.extend(file_settings("tables", &pipeline.tables, &lines)?);
     for (index, query) in queries.iter().enumerate() {
         settings.extend(file_settings(&format!("sql[{index}]"), &query.step, &lines)?);

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use super::errors::convert_error;
 use super::parse::{parse, with_deep_stack};
 use super::session::{Session, StoppableRun};
+use super::statements::start;
 
 /// Maximum number of offending rows shown.
 const SHOWN: usize = 20;
@@ -58,7 +59,7 @@ fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<O
     // Refuses what nests too deep, before DataFusion parses it itself.
     drop(parse(sql)?);
     let frame = run.block_on(run.session().context().sql(sql))?.map_err(|e| convert_error(e, ""))?;
-    let mut stream = run.block_on(frame.execute_stream())?.map_err(failed)?;
+    let mut stream = start(run, frame.logical_plan().clone())?.map_err(failed)?;
     if expect == Expect::AllTrue && boolean_columns(&stream.schema()).next().is_none() {
         return Err(Error::Usage(NO_BOOLEAN_COLUMN.to_owned()));
     }

@@ -9,12 +9,16 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::optimizer::Analyzer;
+#[cfg(feature = "cluster")]
+use datafusion::optimizer::Optimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 
 use super::bounded_functions::{BoundedOperators, bound_functions};
 use super::decimal_literals::DecimalLiterals;
+#[cfg(feature = "cluster")]
+use super::distributed::{Runner, SingleTaskJoins};
 use super::errors::convert_error;
 use super::external_tables::ExternalTables;
 use super::file_tables::FileTableFactory;
@@ -41,7 +45,7 @@ pub fn context(options: &SqlOptions) -> Result<SessionContext> {
 
 /// As [`context`], with joins that an interrupt stops.
 pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt) -> Result<SessionContext> {
-    let mut config = SessionConfig::new().with_information_schema(true);
+    let mut config = session_config(options).with_information_schema(true);
     if let Some(threads) = options.threads {
         config = config.with_target_partitions(threads.get());
     }
@@ -75,17 +79,21 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     let limit = options.memory_limit_bytes.unwrap_or(usize::MAX);
     rules.push(Arc::new(BoundedOperators(limit)));
     let list_scans = ListScans::new(cache, options.no_page_checksums, limit as u64);
-    let state = SessionStateBuilder::new()
+    let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_table_factory("PARQUET".to_owned(), Arc::new(ExternalTables(TableFormat::Parquet)))
         .with_table_factory("ARROW".to_owned(), Arc::new(ExternalTables(TableFormat::Arrow)))
-        .with_analyzer_rules(rules)
-        .with_optimizer_rule(Arc::new(ZeroLists))
-        .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
-        .with_physical_optimizer_rule(Arc::new(list_scans))
-        .build();
+        .with_analyzer_rules(rules);
+    let builder = match distributed_rules(options, builder) {
+        Ok(builder) => builder,
+        Err(builder) => builder
+            .with_optimizer_rule(Arc::new(ZeroLists))
+            .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
+            .with_physical_optimizer_rule(Arc::new(list_scans)),
+    };
+    let state = builder.build();
     let context = SessionContext::new_with_state(state);
     bound_functions(&context, limit);
     let files = FileTableFactory::new(&context);
@@ -95,4 +103,37 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     let functions = register(&context, ModelOptions { sessions: threads, ..options.models.clone() });
     context.state_ref().write().config_mut().set_extension(Arc::new(functions));
     Ok(context)
+}
+
+/// The configuration of DataFusion, or that of what runs the plans.
+fn session_config(options: &SqlOptions) -> SessionConfig {
+    #[cfg(feature = "cluster")]
+    if let Some(runner) = &options.runner {
+        let mut config = runner.config();
+        // What a join or a sort learns while it runs does not reach the scans of other tasks.
+        config.options_mut().optimizer.enable_dynamic_filter_pushdown = false;
+        config.options_mut().optimizer.enable_topk_dynamic_filter_pushdown = false;
+        config.options_mut().optimizer.enable_join_dynamic_filter_pushdown = false;
+        config.set_extension(Arc::new(Runner(Arc::clone(runner))));
+        return config;
+    }
+    let _ = options;
+    SessionConfig::new()
+}
+
+/// Adds the rules of plans that leave this process. Those of plans that do not are no part of these: their
+/// operators do not travel.
+fn distributed_rules(
+    options: &SqlOptions,
+    builder: SessionStateBuilder,
+) -> std::result::Result<SessionStateBuilder, SessionStateBuilder> {
+    #[cfg(feature = "cluster")]
+    if let Some(runner) = &options.runner {
+        let mut rules = runner.optimizer_rules(&Optimizer::default().rules);
+        rules.push(Arc::new(ZeroLists));
+        let builder = builder.with_optimizer_rules(rules);
+        return Ok(builder.with_physical_optimizer_rule(Arc::new(SingleTaskJoins)));
+    }
+    let _ = options;
+    Err(builder)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::error::Result;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream_partitioned;
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
@@ -24,13 +24,7 @@ pub(super) async fn stream_in_file_order(
     context: &SessionContext,
     plan: LogicalPlan,
 ) -> Result<SendableRecordBatchStream> {
-    let mut state = context.state();
-    let options = state.config_mut().options_mut();
-    options.optimizer.enable_round_robin_repartition = false;
-    options.execution.enable_file_stream_work_stealing = false;
-    if needs_one_partition(&plan) {
-        options.execution.target_partitions = 1;
-    }
+    let state = planning_state(context, &plan);
     let frame = DataFrame::new(state, plan);
     let task = Arc::new(frame.task_ctx());
     let plan = frame.create_physical_plan().await?;
@@ -50,6 +44,19 @@ pub(super) async fn stream_in_file_order(
         partitions.push(rows.build());
     }
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(partitions).flatten())))
+}
+
+/// The state in which a plan for which [`is_streamed_scan`] holds is planned, so that the rows of its
+/// partitions follow each other.
+pub(super) fn planning_state(context: &SessionContext, plan: &LogicalPlan) -> SessionState {
+    let mut state = context.state();
+    let options = state.config_mut().options_mut();
+    options.optimizer.enable_round_robin_repartition = false;
+    options.execution.enable_file_stream_work_stealing = false;
+    if needs_one_partition(plan) {
+        options.execution.target_partitions = 1;
+    }
+    state
 }
 
 /// Whether a plan is a table scan with projections, filters and limits only, or a copy of one to a

@@ -25,7 +25,8 @@ use crate::parquet_file::{check_footer, not_parquet, panic_message};
 
 use super::arrow_lengths::check_arrow_files;
 use super::errors::convert_error;
-use super::file_table::{FileTable, PartitionCheck, ScannedFile, TableReader};
+use super::file_scan::{FileScan, PartitionCheck, ScannedFile, TableReader};
+use super::file_table::FileTable;
 use super::hive_partitions::HivePartitions;
 use super::list_scan::LocalName;
 use super::located_source::convert_reader_error;
@@ -111,7 +112,10 @@ pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Resul
             let schema = other_schema(state, &store, format.as_ref(), &files).await?;
             let merged = MergedSchema { schema, conflicts: HashMap::new(), inexact: HashSet::new() };
             let lacking = Vec::new();
-            (TableReader::Other(format), FilesSchema { merged, rows: vec![None; files.len()], lacking })
+            (
+                TableReader::Other(other, format),
+                FilesSchema { merged, rows: vec![None; files.len()], lacking },
+            )
         }
     };
     Ok(Arc::new(with_partitions(store_url, reader, schema, partitions, &files)))
@@ -174,17 +178,16 @@ fn with_partitions(
         scanned.partition_values = partition_values;
         ScannedFile { file: scanned, rows }
     });
-    FileTable {
+    let scan = FileScan {
         store_url,
         reader,
-        files: scanned.collect(),
         names: Arc::new(files.iter().map(|file| (file.meta.location.clone(), file.name.clone())).collect()),
         columns: TableSchema::builder(file_schema).with_table_partition_cols(columns).build(),
         schema: Arc::new(Schema::new(visible)),
-        conflicts,
         inexact,
         checks,
-    }
+    };
+    FileTable { scan: Arc::new(scan), files: scanned.collect(), conflicts }
 }
 
 /// The schema of Parquet files.

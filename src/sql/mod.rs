@@ -14,11 +14,19 @@ mod bounded_functions;
 mod check;
 mod checked_reader;
 mod context;
+#[cfg(feature = "cluster")]
+mod copied_rows;
 mod copy_target;
 mod decimal_literals;
+#[cfg(feature = "cluster")]
+pub mod distributed;
+mod distribution;
+#[cfg(feature = "cluster")]
+mod elsewhere;
 mod errors;
 mod external_tables;
 mod file_order;
+mod file_scan;
 mod file_table;
 mod file_tables;
 pub mod functions;
@@ -58,7 +66,7 @@ pub use check::{Expect, count_statements};
 pub use context::context;
 pub use errors::convert_error;
 pub use file_tables::register_table;
-pub use functions::{Functions, ModelOptions, register};
+pub use functions::{Functions, ModelOptions, ModelSource, register};
 pub use output::{Format, Layout};
 pub(crate) use panics::catch_reader_panics;
 pub(crate) use read_chunks::locate_damage;

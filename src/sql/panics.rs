@@ -15,16 +15,18 @@ pub(super) const UNKNOWN_FILE: &str = "a file of the query";
 /// # Errors
 /// [`Error::BadData`] where the work panicked.
 pub(crate) fn catch_reader_panics<T>(work: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        if is_start_panic(&panic_message(panic.as_ref())) {
-            return Error::NoThread(std::io::ErrorKind::WouldBlock.into());
-        }
-        let what = format!(
-            "cannot be decoded, most likely because it is damaged ({}); query the files one by one to find it",
-            panic_message(panic.as_ref())
-        );
-        Error::bad_data(Place::file(UNKNOWN_FILE), what)
-    })
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| reader_panic(&panic_message(panic.as_ref())))
+}
+
+/// The error of a panic of a reader.
+pub(super) fn reader_panic(message: &str) -> Error {
+    if is_start_panic(message) {
+        return Error::NoThread(std::io::ErrorKind::WouldBlock.into());
+    }
+    let what = format!(
+        "cannot be decoded, most likely because it is damaged ({message}); query the files one by one to find it"
+    );
+    Error::bad_data(Place::file(UNKNOWN_FILE), what)
 }
 
 #[cfg(test)]

@@ -108,6 +108,35 @@ impl ReadChunks {
         None
     }
 
+    /// Names the file, row group and column of an error of decoding that does not name them, where
+    /// they can be found. Other errors come back as they are.
+    pub(super) async fn locate(&self, error: Error) -> Error {
+        let is_vague = match &error {
+            Error::BadData { place, .. } => place.row_group.is_none() && place.column.is_none(),
+            // A task of a query that panicked.
+            Error::Internal(_) => true,
+            _ => false,
+        };
+        if !is_vague {
+            return error;
+        }
+        if let Some(damage) = self.find_damage().await {
+            return damage;
+        }
+        match (error, self.only_file()) {
+            // The result of a function, where no file is at fault.
+            (Error::BadData { what, .. }, _) if what.contains("offset overflow") => Error::Usage(
+                "the query makes texts or lists of more than 2 GiB in one batch of rows; make them shorter, or lower \
+                 the rows: SET datafusion.execution.batch_size = 256"
+                    .to_owned(),
+            ),
+            (Error::BadData { place, what }, Some(file)) if place.file == UNKNOWN_FILE => {
+                Error::bad_data(Place::file(file), what)
+            }
+            (error, _) => error,
+        }
+    }
+
     /// The file, if all chunks are of one.
     fn only_file(&self) -> Option<String> {
         let kept = self.kept();
@@ -160,30 +189,10 @@ impl ReadChunk {
     }
 }
 
-/// Names the file, row group and column of an error of decoding that does not name them, where
-/// they can be found. Other errors come back as they are.
+/// As [`ReadChunks::locate`], by the chunks of a session.
 pub(crate) async fn locate_damage(context: &SessionContext, error: Error) -> Error {
-    let is_vague = match &error {
-        Error::BadData { place, .. } => place.row_group.is_none() && place.column.is_none(),
-        // A task of a query that panicked.
-        Error::Internal(_) => true,
-        _ => false,
-    };
-    let chunks = context.state().config().get_extension::<ReadChunks>().filter(|_| is_vague);
-    let Some(chunks) = chunks else { return error };
-    if let Some(damage) = chunks.find_damage().await {
-        return damage;
-    }
-    match (error, chunks.only_file()) {
-        // The result of a function, where no file is at fault.
-        (Error::BadData { what, .. }, _) if what.contains("offset overflow") => Error::Usage(
-            "the query makes texts or lists of more than 2 GiB in one batch of rows; make them shorter, or lower the \
-             rows: SET datafusion.execution.batch_size = 256"
-                .to_owned(),
-        ),
-        (Error::BadData { place, what }, Some(file)) if place.file == UNKNOWN_FILE => {
-            Error::bad_data(Place::file(file), what)
-        }
-        (error, _) => error,
+    match context.state().config().get_extension::<ReadChunks>() {
+        Some(chunks) => chunks.locate(error).await,
+        None => error,
     }
 }

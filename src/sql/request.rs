@@ -1,9 +1,13 @@
 //! A SQL request: statements, named tables, the output's layout and the session's limits.
 
 use std::num::NonZeroUsize;
+#[cfg(feature = "cluster")]
+use std::sync::Arc;
 
 use crate::evaluate::OnShift;
 
+#[cfg(feature = "cluster")]
+use super::distributed::PlanRunner;
 use super::functions::ModelOptions;
 use super::output::Layout;
 
@@ -23,6 +27,9 @@ pub struct SqlOptions {
     pub models: ModelOptions,
     /// The treatment of rows of a query that these models do not describe.
     pub on_shift: OnShift,
+    /// What runs the plans of queries elsewhere than in this process.
+    #[cfg(feature = "cluster")]
+    pub runner: Option<Arc<dyn PlanRunner>>,
 }
 
 /// One or more statements and how to run and print them.

@@ -78,6 +78,12 @@ pub(super) fn is_widened(function: &ScalarUDF) -> bool {
     function.is_some_and(|function| matches!(function.treatment, Treatment::Widened { .. }))
 }
 
+/// The functions that stand in plans, too, and not in scans only.
+#[cfg(feature = "cluster")]
+pub(super) fn functions_of_plans() -> [Arc<ScalarUDF>; 2] {
+    [canonical_nan(), positive_zero()]
+}
+
 fn function(treatment: Treatment) -> Arc<ScalarUDF> {
     let signature = Signature::variadic_any(Volatility::Immutable);
     Arc::new(ScalarUDF::new_from_impl(ScanFunction { treatment, signature }))

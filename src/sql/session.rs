@@ -90,6 +90,12 @@ impl Session {
         Ok(())
     }
 
+    /// The treatment of rows that the models do not describe.
+    #[cfg(feature = "cluster")]
+    pub(super) fn on_shift(&self) -> OnShift {
+        self.on_shift
+    }
+
     /// The DataFusion session context.
     pub fn context(&self) -> &SessionContext {
         &self.context
@@ -200,6 +206,21 @@ impl StoppableRun<'_> {
     /// The session.
     pub(super) fn session(&self) -> &Session {
         self.session
+    }
+
+    /// The flag that ends the work.
+    #[cfg(feature = "cluster")]
+    pub(super) fn stop(&self) -> &AtomicBool {
+        self.stop
+    }
+
+    /// Blocks until a future completes that itself looks at the flag.
+    ///
+    /// # Errors
+    /// Those of the future; as for [`catch_reader_panics`].
+    #[cfg(feature = "cluster")]
+    pub(super) fn block_on_stopping<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
+        catch_reader_panics(|| self.session.runtime.block_on(future))?
     }
 
     /// Blocks until a future completes or the work is stopped.

@@ -17,6 +17,8 @@ use futures::StreamExt;
 use crate::error::{Error, Place, Result};
 
 use super::copy_target::with_exact_target;
+#[cfg(feature = "cluster")]
+use super::elsewhere;
 use super::errors::{convert_error, suggest_table};
 use super::file_order;
 use super::output::{Layout, row_encoder};
@@ -59,8 +61,7 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
         };
         let tables = scanned_tables(&plan);
         let tells = redacted::tells_definitions(&plan);
-        let stream = run.block_on(start_stream(context, plan))?;
-        let stream = stream.map_err(|e| convert_error(e, &tables.join(" or ")))?;
+        let stream = start(run, plan)?.map_err(|e| convert_error(e, &tables.join(" or ")))?;
         if stream.schema().fields().is_empty() {
             rows += drain(run, stream, &tables)?;
             run.session().check_shift()?;
@@ -91,6 +92,22 @@ fn candidate_tables(session: &Session) -> Vec<String> {
             .filter(|name| TableFormat::of_name(name).is_some()),
     );
     names
+}
+
+/// Begins a statement, elsewhere where the session has what runs its queries.
+///
+/// # Errors
+/// Of running elsewhere; those of DataFusion as they are.
+pub(super) fn start(
+    run: &StoppableRun<'_>,
+    plan: LogicalPlan,
+) -> Result<datafusion::error::Result<SendableRecordBatchStream>> {
+    let context = run.session().context();
+    #[cfg(feature = "cluster")]
+    if let Some(runner) = elsewhere::runner_of(context, &plan) {
+        return elsewhere::start(run, runner.as_ref(), plan);
+    }
+    run.block_on(start_stream(context, plan))
 }
 
 async fn start_stream(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::execution::session_state::SessionState;
 use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Place, Result};
 use crate::storage::DataNames;
@@ -13,7 +14,7 @@ use crate::storage::DataNames;
 use super::errors::convert_error;
 
 /// The formats that SQL reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum TableFormat {
     Parquet,
     Csv,

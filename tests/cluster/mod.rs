@@ -1,4 +1,4 @@
-//! Annotate on a cluster: in the process, and of a scheduler and executors as processes that are killed
+//! Annotate and SQL on a cluster: in the process, and of a scheduler and executors as processes that are killed
 //! and started again. Every wait has a deadline, and no process outlives its test.
 
 mod annotate;
@@ -11,6 +11,7 @@ mod random_kills;
 mod refused;
 mod settings;
 mod slow;
+mod sql;
 mod tls;
 
 use std::io::{BufRead, BufReader};

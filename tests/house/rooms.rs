@@ -93,6 +93,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "engine",
             "evaluate",
             "annotate",
+            "sql",
         ],
     ),
     (

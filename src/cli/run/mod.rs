@@ -200,7 +200,13 @@ fn run_steps(
     let checked = outcome.check_bad_files(&config.annotate);
     let has_steps = !is_empty && checked.is_ok();
     let mut nothing_to_do = outcome.had_nothing_to_do() && checked.is_ok();
-    let runner = StepRunner { config, pipeline: &args.pipeline, is_annotated: outcome.had_nothing_to_do() };
+    let runner = StepRunner {
+        config,
+        pipeline: &args.pipeline,
+        is_annotated: outcome.had_nothing_to_do(),
+        #[cfg(feature = "cluster")]
+        tls: &args.tls,
+    };
     let mut done = Vec::new();
     for query in config.queries.iter().filter(|_| has_steps) {
         check_stop(stop)?;

@@ -8,6 +8,8 @@ use std::time::Instant;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+#[cfg(feature = "cluster")]
+use crate::config::TlsArgs;
 use crate::config::{Config, Query, ReportSettings};
 use crate::error::{Error, Place, Result};
 use crate::printable::without_secrets;
@@ -52,6 +54,9 @@ pub(super) struct StepRunner<'a> {
     pub(super) pipeline: &'a Path,
     /// Whether all files had been annotated before this run.
     pub(super) is_annotated: bool,
+    /// TLS with the cluster that runs the queries.
+    #[cfg(feature = "cluster")]
+    pub(super) tls: &'a TlsArgs,
 }
 
 impl StepRunner<'_> {
@@ -121,6 +126,9 @@ impl StepRunner<'_> {
             on_shift: self.config.annotate.on_shift,
             bundle: self.config.annotate.bundle.clone(),
             engine: self.config.engine.clone(),
+            cluster: self.config.cluster.clone(),
+            #[cfg(feature = "cluster")]
+            tls: self.tls.clone(),
         }
     }
 

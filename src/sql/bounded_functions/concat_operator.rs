@@ -25,7 +25,7 @@ pub(in crate::sql) struct BoundedOperators(pub(in crate::sql) usize);
 
 impl AnalyzerRule for BoundedOperators {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let function = bounded(&ScalarUDF::new_from_impl(ConcatOperator::new()), self.0);
+        let function = bounded(&function(), self.0);
         plan.transform_up_with_subqueries(|plan| {
             let schema = merge_schema(&plan.inputs());
             let names = NamePreserver::new(&plan);
@@ -65,6 +65,14 @@ fn is_text(kind: &DataType) -> bool {
     matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// The name of the function.
+pub(super) const NAME: &str = "||";
+
+/// The operator as a function.
+pub(super) fn function() -> ScalarUDF {
+    ScalarUDF::new_from_impl(ConcatOperator::new())
+}
+
 /// `a || b` of two texts of one type: null where one of them is.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ConcatOperator(Signature);
@@ -77,7 +85,7 @@ impl ConcatOperator {
 
 impl ScalarUDFImpl for ConcatOperator {
     fn name(&self) -> &str {
-        "||"
+        NAME
     }
 
     /// As the operator names its column, so that no alias is needed, which grouping sets do not take.

@@ -63,14 +63,31 @@ fn bounded(function: &ScalarUDF, limit: usize) -> ScalarUDF {
     }
 }
 
+/// The function of this name with a limit.
+#[cfg(feature = "cluster")]
+pub(super) fn bounded_named(name: &str, limit: usize) -> Option<ScalarUDF> {
+    if name == concat_operator::NAME {
+        return Some(bounded(&concat_operator::function(), limit));
+    }
+    let all = datafusion::functions::all_default_functions();
+    let all = all.into_iter().chain(datafusion::functions_nested::all_default_nested_functions());
+    all.into_iter().find(|function| function.name() == name).map(|function| bounded(&function, limit))
+}
+
 /// A function with a limit.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct BoundedFunction {
+pub(super) struct BoundedFunction {
     inner: ScalarUDF,
     limit: usize,
 }
 
 impl BoundedFunction {
+    /// Its limit in bytes.
+    #[cfg(feature = "cluster")]
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     fn invoke_inner(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         // Numbers that they do not take are no fault of the program.
         self.inner.invoke_with_args(args).map_err(|error| match error {

@@ -2,6 +2,9 @@
 //! its input. `EXPLAIN ANALYZE` shows its rows and time.
 
 use std::fmt;
+#[cfg(feature = "cluster")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -23,30 +26,34 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use crate::printable::without_secrets;
+
 use super::super::errors::to_datafusion_error;
 use super::ahead;
-use super::models::{Estimator, ModelRegistry};
+use super::estimator::Estimator;
+use super::models::ModelRegistry;
 
 /// The physical operator of an [`LsmiNode`](super::node::LsmiNode).
 #[derive(Clone)]
-pub(super) struct LsmiExec {
+pub(in crate::sql) struct LsmiExec {
     input: Arc<dyn ExecutionPlan>,
     /// The arguments x1, x2, y and those of the key.
     args: Vec<Arc<dyn PhysicalExpr>>,
     field: FieldRef,
     registry: Arc<ModelRegistry>,
-    estimator: Arc<Estimator>,
+    /// The bundle's folder or URL.
+    bundle: PathBuf,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl LsmiExec {
-    pub(super) fn new(
+    pub(in crate::sql) fn new(
         input: Arc<dyn ExecutionPlan>,
         args: Vec<Arc<dyn PhysicalExpr>>,
         field: FieldRef,
         registry: Arc<ModelRegistry>,
-        estimator: Arc<Estimator>,
+        bundle: PathBuf,
     ) -> Result<Self> {
         let input_schema = input.schema();
         let fields = input_schema.fields().iter().cloned().chain([Arc::clone(&field)]);
@@ -60,7 +67,25 @@ impl LsmiExec {
             input.boundedness(),
         );
         let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
-        Ok(Self { input, args, field, registry, estimator, properties, metrics })
+        Ok(Self { input, args, field, registry, bundle, properties, metrics })
+    }
+
+    /// The arguments x1, x2, y and those of the key.
+    #[cfg(feature = "cluster")]
+    pub(in crate::sql) fn args(&self) -> &[Arc<dyn PhysicalExpr>] {
+        &self.args
+    }
+
+    /// The appended column.
+    #[cfg(feature = "cluster")]
+    pub(in crate::sql) fn field(&self) -> &FieldRef {
+        &self.field
+    }
+
+    /// The models, and the folder or URL of their bundle.
+    #[cfg(feature = "cluster")]
+    pub(in crate::sql) fn models(&self) -> (&Arc<ModelRegistry>, &Path) {
+        (&self.registry, &self.bundle)
     }
 }
 
@@ -78,11 +103,11 @@ impl DisplayAs for LsmiExec {
         let args = self.args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>().join(", ");
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "LsmiExec: lsmi({args}), bundle={}", self.estimator.name())
+                write!(f, "LsmiExec: lsmi({args}), bundle={}", without_secrets(&self.bundle))
             }
             DisplayFormatType::TreeRender => {
                 writeln!(f, "lsmi({args})")?;
-                writeln!(f, "bundle={}", self.estimator.name())
+                writeln!(f, "bundle={}", without_secrets(&self.bundle))
             }
         }
     }
@@ -128,18 +153,18 @@ impl ExecutionPlan for LsmiExec {
         let Ok([input]) = <[Arc<dyn ExecutionPlan>; 1]>::try_from(children) else {
             return Err(DataFusionError::Internal("LsmiExec has one input".to_owned()));
         };
-        let LsmiExec { args, field, registry, estimator, properties, .. } = Self::clone(&self);
+        let LsmiExec { args, field, registry, bundle, properties, .. } = Self::clone(&self);
         Ok(Arc::new(match options.children_properties {
             ChildrenPropertiesMode::Keep => Self {
                 input,
                 args,
                 field,
                 registry,
-                estimator,
+                bundle,
                 properties,
                 metrics: ExecutionPlanMetricsSet::new(),
             },
-            ChildrenPropertiesMode::Recompute => Self::new(input, args, field, registry, estimator)?,
+            ChildrenPropertiesMode::Recompute => Self::new(input, args, field, registry, bundle)?,
         }))
     }
 
@@ -162,18 +187,19 @@ impl ExecutionPlan for LsmiExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
+        let estimator = self.registry.estimator(&self.bundle).map_err(to_datafusion_error)?;
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let evaluator = PartitionEvaluator {
             args: self.args.clone(),
             schema: self.schema(),
             registry: Arc::clone(&self.registry),
-            estimator: Arc::clone(&self.estimator),
+            estimator: Arc::clone(&estimator),
             rows: MetricBuilder::new(&self.metrics).counter("lsmi_rows", partition),
             time: MetricBuilder::new(&self.metrics).subset_time("lsmi_time", partition),
             compute_time: baseline.elapsed_compute().clone(),
         };
         let evaluate = Arc::new(move |batch: &RecordBatch| evaluator.append(batch));
-        let batches = ahead::evaluate(input, self.estimator.spare_threads(), evaluate);
+        let batches = ahead::evaluate(input, estimator.spare_threads(), evaluate);
         let batches = batches.map(move |batch| Ok(batch?.record_output(&baseline)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }

@@ -16,8 +16,10 @@
 mod ahead;
 mod dominant;
 mod drop_unread;
+mod estimator;
 mod evaluate_once;
 mod exec;
+mod model_source;
 mod models;
 mod node;
 mod planner;
@@ -25,17 +27,27 @@ mod scalar;
 mod session_pool;
 mod summary;
 
+#[cfg(feature = "cluster")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
+#[cfg(feature = "cluster")]
+use crate::bundle::Bundle;
 use crate::error::Error;
 
+#[cfg(not(feature = "cluster"))]
 use self::models::ModelRegistry;
+#[cfg(feature = "cluster")]
+use super::distributed::PlanModels;
 
-pub use models::ModelOptions;
+#[cfg(feature = "cluster")]
+pub(super) use self::{exec::LsmiExec, models::ModelRegistry, scalar::LsmiFunction};
+
+pub use model_source::{ModelOptions, ModelSource};
 
 /// A handle to a session's functions.
 #[derive(Debug, Clone)]
@@ -52,6 +64,27 @@ impl Functions {
     pub fn take_shifts(&self) -> Vec<Error> {
         self.0.take_shifts()
     }
+}
+
+#[cfg(feature = "cluster")]
+impl PlanModels for Functions {
+    fn bundles(&self) -> Vec<(PathBuf, Arc<Bundle>)> {
+        self.0.bundles()
+    }
+
+    fn set_reference(&self, reference: Vec<u8>) {
+        self.0.set_reference(reference);
+    }
+}
+
+/// `dominant(r, u1, u2, s)`.
+pub(super) fn dominant() -> ScalarUDF {
+    ScalarUDF::new_from_impl(dominant::Dominant::new())
+}
+
+/// `lsmi_summary(r, u1, u2, s)`.
+pub(super) fn lsmi_summary() -> AggregateUDF {
+    AggregateUDF::new_from_impl(summary::LsmiSummary::new())
 }
 
 /// Registers the functions in a session. The first query that needs a bundle or the engine opens
@@ -105,12 +138,12 @@ impl Functions {
 /// # }
 /// ```
 pub fn register(context: &SessionContext, models: ModelOptions) -> Functions {
-    let registry = Arc::new(ModelRegistry::new(models));
+    let registry = Arc::new(ModelRegistry::of_options(models));
     for function in scalar::LsmiFunction::all(&registry) {
         context.register_udf(function);
     }
-    context.register_udf(ScalarUDF::new_from_impl(dominant::Dominant::new()));
-    context.register_udaf(AggregateUDF::new_from_impl(summary::LsmiSummary::new()));
+    context.register_udf(dominant());
+    context.register_udaf(lsmi_summary());
 
     let state = context.state_ref();
     let mut state = state.write();

@@ -11,7 +11,7 @@ use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, ScalarUDF, UserDefinedLogicalNodeCore};
 
-use super::models::fields;
+use super::estimator::fields;
 
 /// The input's columns followed by the column of one `lsmi` call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
+use super::super::distribution::is_distributed;
 use super::super::errors::to_datafusion_error;
 use super::exec::LsmiExec;
 use super::node::LsmiNode;
@@ -68,11 +69,15 @@ impl ExtensionPlanner for LsmiExtensionPlanner {
         let [x1, x2, label, more @ ..] = node.args() else { return Err(broken()) };
         let (bundle, key) = more.split_first().map_or((None, more), |(bundle, key)| (literal(bundle), key));
         let lsmi = node.function().inner().downcast_ref::<LsmiFunction>().ok_or_else(broken)?;
-        let estimator = lsmi.estimator(bundle).map_err(to_datafusion_error)?;
+        let bundle = lsmi.folder(bundle).map_err(to_datafusion_error)?;
+        let registry = Arc::clone(lsmi.registry());
+        if !is_distributed(session) {
+            // An engine that is missing is an error of planning.
+            registry.estimator(&bundle).map_err(to_datafusion_error)?;
+        }
         let physical = |arg: &Expr| planner.create_physical_expr(arg, logical.schema(), session, context);
         let args = [x1, x2, label].into_iter().chain(key).map(physical).collect::<Result<_>>()?;
-        let registry = Arc::clone(lsmi.registry());
-        let operator = LsmiExec::new(Arc::clone(input), args, node.field(), registry, estimator)?;
+        let operator = LsmiExec::new(Arc::clone(input), args, node.field(), registry, bundle)?;
         Ok(Some(Arc::new(operator)))
     }
 }

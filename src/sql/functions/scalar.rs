@@ -3,6 +3,7 @@
 //! into an operator, such as those in a join condition.
 
 use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
@@ -20,14 +21,15 @@ use crate::error::Error;
 use crate::interaction::Quantity;
 
 use super::super::errors::to_datafusion_error;
-use super::models::{Estimator, LSMI_FIELDS, ModelRegistry, fields};
+use super::estimator::{LSMI_FIELDS, fields};
+use super::models::ModelRegistry;
 
 /// The place of the bundle among the arguments, where there is one.
 const BUNDLE_PLACE: usize = 3;
 
 /// `lsmi`, or the accessor of one of its fields.
 #[derive(Debug)]
-pub(super) struct LsmiFunction {
+pub(in crate::sql) struct LsmiFunction {
     registry: Arc<ModelRegistry>,
     name: String,
     /// The accessor's field; `None` for `lsmi` itself, which returns all fields.
@@ -68,7 +70,7 @@ impl LsmiFunction {
         Self { registry, name, field, signature, documentation }
     }
 
-    pub(super) fn registry(&self) -> &Arc<ModelRegistry> {
+    pub(in crate::sql) fn registry(&self) -> &Arc<ModelRegistry> {
         &self.registry
     }
 
@@ -79,15 +81,21 @@ impl LsmiFunction {
         Some(get_field(lsmi.call(args.to_vec()), column.name()))
     }
 
-    /// The models of a call with this bundle argument.
-    pub(super) fn estimator(&self, bundle: Option<&ScalarValue>) -> crate::Result<Arc<Estimator>> {
+    /// The function of this name with other models, if there is one.
+    #[cfg(feature = "cluster")]
+    pub(in crate::sql) fn named(name: &str, registry: &Arc<ModelRegistry>) -> Option<ScalarUDF> {
+        Self::all(registry).into_iter().find(|function| function.name() == name)
+    }
+
+    /// The folder or URL of a call with this bundle argument.
+    pub(super) fn folder(&self, bundle: Option<&ScalarValue>) -> crate::Result<PathBuf> {
         let bundle = bundle.map(|value| {
             value
                 .try_as_str()
                 .flatten()
                 .ok_or_else(|| self.usage("its fourth argument is not a bundle's folder or URL"))
         });
-        self.registry.estimator(bundle.transpose()?)
+        Ok(self.registry.folder(bundle.transpose()?))
     }
 
     fn usage(&self, what: &str) -> Error {
@@ -103,7 +111,10 @@ impl LsmiFunction {
             Some(Some(value)) => Some(*value),
             Some(None) => return Err(self.usage("the bundle must be a literal, not a column")),
         };
-        self.estimator(bundle)?.check([x1, x2, label], more.get(1..).unwrap_or_default())
+        match self.registry.bundle(&self.folder(bundle)?)? {
+            Some(bundle) => bundle.check([x1, x2, label], more.get(1..).unwrap_or_default()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -142,7 +153,8 @@ impl ScalarUDFImpl for LsmiFunction {
             Some(ColumnarValue::Scalar(bundle)) => Some(bundle),
             _ => None,
         };
-        let estimator = self.estimator(bundle).map_err(to_datafusion_error)?;
+        let estimator = self.folder(bundle).and_then(|dir| self.registry.estimator(&dir));
+        let estimator = estimator.map_err(to_datafusion_error)?;
         let all = self.registry.evaluate(&estimator, &columns).map_err(to_datafusion_error)?;
         let one = self.field.and_then(|field| all.column_by_name(field.name()).cloned());
         Ok(ColumnarValue::Array(one.unwrap_or_else(|| Arc::new(all))))

@@ -1,0 +1,110 @@
+//! Queries whose plans are run elsewhere: planning in this session, and its rows from there. Statements that
+//! are no queries, and queries that read no file, are run in this process; of COPY, all but the query.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{DataFrame, SessionContext};
+
+use crate::error::{Error, Result};
+use crate::evaluate::OnShift;
+
+use super::copied_rows::copy_of;
+use super::distributed::{PlanModels, PlanRunner, Rows, Runner, ScanExec};
+use super::file_order::{is_streamed_scan, planning_state};
+use super::functions::Functions;
+use super::session::StoppableRun;
+
+/// What runs a statement, if it is a query and its session has one.
+pub(super) fn runner_of(context: &SessionContext, plan: &LogicalPlan) -> Option<Arc<dyn PlanRunner>> {
+    let is_query = match plan {
+        LogicalPlan::Explain(_)
+        | LogicalPlan::Analyze(_)
+        | LogicalPlan::Statement(_)
+        | LogicalPlan::Dml(_)
+        | LogicalPlan::Ddl(_)
+        | LogicalPlan::DescribeTable(_) => false,
+        _ => true,
+    };
+    let state = context.state();
+    let runner = state.config().get_extension::<Runner>().filter(|_| is_query)?;
+    Some(Arc::clone(&runner.0))
+}
+
+/// Begins a query elsewhere, or a copy of its rows, which this process writes.
+///
+/// # Errors
+/// Those of one machine; as for [`PlanRunner::run`].
+pub(super) fn start(
+    run: &StoppableRun<'_>,
+    runner: &dyn PlanRunner,
+    plan: LogicalPlan,
+) -> Result<DataFusionResult<SendableRecordBatchStream>> {
+    let LogicalPlan::Copy(copy) = plan else { return query(run, runner, plan) };
+    let rows = match query(run, runner, copy.input.as_ref().clone())? {
+        Ok(rows) => rows,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut state = run.session().context().state();
+    // The rows of one partition are written in their order.
+    state.config_mut().options_mut().execution.target_partitions = 1;
+    run.block_on(async { DataFrame::new(state, copy_of(copy, rows)?).execute_stream().await })
+}
+
+fn query(
+    run: &StoppableRun<'_>,
+    runner: &dyn PlanRunner,
+    plan: LogicalPlan,
+) -> Result<DataFusionResult<SendableRecordBatchStream>> {
+    let context = run.session().context();
+    let state = match is_streamed_scan(&plan) {
+        true => planning_state(context, &plan),
+        false => context.state(),
+    };
+    let config = state.config().clone();
+    let functions = config.get_extension::<Functions>();
+    let functions = functions.ok_or_else(|| Error::Internal("a session without functions".to_owned()))?;
+    let frame = DataFrame::new(state, plan);
+    let task = Arc::new(frame.task_ctx());
+    let plan = match run.block_on(frame.create_physical_plan())? {
+        Ok(plan) => plan,
+        Err(error) => return Ok(Err(error)),
+    };
+    if !reads_files(&plan) {
+        return here(run, plan, task);
+    }
+    if run.session().on_shift() == OnShift::Fail && !functions.bundles().is_empty() {
+        let what = "--on-shift fail compares all rows of a query, which are on several machines; omit --cluster, or \
+                    give --on-shift warn";
+        return Err(Error::Usage(what.to_owned()));
+    }
+    match run.block_on_stopping(runner.run(&plan, &config, functions.as_ref(), run.stop()))? {
+        Rows::Of(rows) => Ok(Ok(rows)),
+        Rows::RunHere(why) => {
+            tracing::info!("the query runs in this process: {why}");
+            here(run, plan, task)
+        }
+    }
+}
+
+fn here(
+    run: &StoppableRun<'_>,
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+) -> Result<DataFusionResult<SendableRecordBatchStream>> {
+    run.block_on(async { execute_stream(plan, task) })
+}
+
+fn reads_files(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let mut reads = false;
+    // The visitor is infallible.
+    let _ = plan.apply(|node| {
+        reads |= node.is::<ScanExec>();
+        Ok(if reads { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    reads
+}

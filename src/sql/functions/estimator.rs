@@ -1,0 +1,262 @@
+//! The evaluation of rows by the models of a bundle: its checks, constants and pool of engine sessions.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::array::{Array, ArrayRef, Float32Array, StructArray};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::datatypes::{FieldRef, Fields};
+use datafusion::arrow::util::display::array_value_to_string;
+
+use crate::bundle::Bundle;
+use crate::engine::Engine;
+use crate::error::{Error, Place, Result};
+use crate::evaluate::{
+    EvaluationConstants, Evaluator, FoldSessions, distribution_shift, fastest_batch_rows, field,
+};
+use crate::interaction::{Moments, Quantity};
+use crate::printable::without_secrets;
+use crate::samples::{
+    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, check_key_type, class_examples, extract,
+};
+
+use super::super::spare_threads::SpareThreads;
+use super::session_pool::SessionPool;
+
+/// The struct fields of `lsmi(…)`, in order.
+pub(super) const LSMI_FIELDS: [Quantity; 9] = [
+    Quantity::R,
+    Quantity::U1,
+    Quantity::U2,
+    Quantity::S,
+    Quantity::I1,
+    Quantity::I2,
+    Quantity::I12,
+    Quantity::H1,
+    Quantity::H2,
+];
+
+/// x1, x2 and y, which are followed by the key.
+const ARGUMENTS: usize = 3;
+
+/// The type of `lsmi(…)`: nullable f32 fields, each with its description and unit.
+pub(super) fn fields() -> Fields {
+    LSMI_FIELDS.iter().map(|column| field(*column)).collect()
+}
+
+/// A bundle with its label index.
+pub(super) struct OpenBundle {
+    bundle: Arc<Bundle>,
+    index: LabelIndex,
+}
+
+impl OpenBundle {
+    /// A bundle with its label index.
+    pub(super) fn new(bundle: Arc<Bundle>) -> Result<Self> {
+        Ok(Self { index: LabelIndex::new(bundle.classes())?, bundle })
+    }
+
+    /// The bundle.
+    #[cfg(feature = "cluster")]
+    pub(super) fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    /// The bundle's folder or URL, for messages and plans.
+    fn name(&self) -> String {
+        without_secrets(self.bundle.dir())
+    }
+
+    /// Checks the argument types against the bundle's dimensions and classes.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] that names the bundle and the column.
+    pub(super) fn check(&self, [x1, x2, label]: [&FieldRef; 3], key: &[FieldRef]) -> Result<()> {
+        let place = |field: &FieldRef| self.place().column(field.name());
+        self.check_key_length(key.len())?;
+        for field in key {
+            check_key_type(field.data_type(), &place(field))?;
+        }
+        for (field, dim) in [x1, x2].into_iter().zip(self.bundle.dims()) {
+            let kind = EmbeddingType::require(field.data_type(), place(field))?;
+            kind.check_dimension(dim, place(field))?;
+        }
+        self.index.check(label.data_type(), &LabelPlace::Query(place(label)))
+    }
+
+    /// Checks the number of arguments for a key: none, or all of its columns.
+    fn check_key_length(&self, given: usize) -> Result<()> {
+        let key = self.bundle.row_key();
+        if given == 0 || given == key.len() {
+            return Ok(());
+        }
+        let what = match key {
+            [] => "the bundle knows its training rows by their embeddings; omit the arguments after it"
+                .to_owned(),
+            key => format!("the bundle knows its training rows by {}; give these after it", key.join(", ")),
+        };
+        Err(Error::Usage(format!("{}: {what}", self.place())))
+    }
+
+    fn place(&self) -> Place {
+        Place::file(format!("lsmi with bundle {}", self.name()))
+    }
+}
+
+/// A bundle with its constants and its pool of engine sessions.
+pub(super) struct Estimator {
+    open: Arc<OpenBundle>,
+    constants: EvaluationConstants,
+    pool: SessionPool,
+    spare_threads: Arc<SpareThreads>,
+    batch_rows: usize,
+    /// Whether a warning has named an unknown label.
+    has_warned: AtomicBool,
+    /// Whether a warning has said that training rows can't be known without their key.
+    has_warned_of_key: AtomicBool,
+    /// Those of r, u1, u2 and s of the good rows of a query.
+    moments: Mutex<[Moments; 4]>,
+}
+
+impl Estimator {
+    pub(super) fn new(open: Arc<OpenBundle>, engine: &Engine, sessions: usize) -> Result<Self> {
+        let bundle = &open.bundle;
+        Ok(Self {
+            constants: EvaluationConstants::new(
+                bundle,
+                &LSMI_FIELDS,
+                &FoldSessions::new(engine, bundle, sessions),
+            ),
+            pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
+            spare_threads: SpareThreads::new(sessions),
+            batch_rows: fastest_batch_rows(bundle.dims()),
+            has_warned: AtomicBool::new(false),
+            has_warned_of_key: AtomicBool::new(false),
+            moments: Mutex::default(),
+            open,
+        })
+    }
+
+    /// The threads that could evaluate beside those of the partitions.
+    pub(super) fn spare_threads(&self) -> &Arc<SpareThreads> {
+        &self.spare_threads
+    }
+
+    fn bundle(&self) -> &Bundle {
+        &self.open.bundle
+    }
+
+    fn place(&self) -> Place {
+        self.open.place()
+    }
+
+    /// Evaluates x1, x2, the label and the columns of a key, if any.
+    pub(super) fn evaluate(&self, columns: &[ArrayRef]) -> Result<StructArray> {
+        let rows = columns.first().map_or(0, |column| column.len());
+        self.warn_of_key(columns.len() > ARGUMENTS);
+        let (values, good) = self.pool.with_session(|session| {
+            let mut evaluator = Evaluator::new(session, &self.constants);
+            let result = self.compute_batches(&mut evaluator, columns);
+            (evaluator.into_session(), result)
+        })?;
+        self.count(&values, &good);
+        let nulls = NullBuffer::from(good);
+        let arrays = values
+            .into_iter()
+            .map(|column| -> ArrayRef { Arc::new(Float32Array::new(column.into(), Some(nulls.clone()))) });
+        StructArray::try_new_with_length(fields(), arrays.collect(), Some(nulls.clone()), rows)
+            .map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// Adds the good rows to the moments of the query.
+    fn count(&self, values: &[Vec<f32>], good: &[bool]) {
+        let mut of_call = [Moments::default(); 4];
+        for (moments, values) in of_call.iter_mut().zip(values) {
+            let values = values.iter().zip(good).filter(|(_, good)| **good);
+            moments.push_slice(&values.map(|(value, _)| *value).collect::<Vec<f32>>());
+        }
+        let mut all = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter_mut().zip(&of_call).for_each(|(all, some)| all.merge(some));
+    }
+
+    /// What is off about the rows counted since the last call.
+    pub(super) fn take_shift(&self) -> Option<Error> {
+        let moments = std::mem::take(&mut *self.moments.lock().unwrap_or_else(PoisonError::into_inner));
+        let columns = Quantity::PARTS.iter().zip(moments);
+        let columns = columns.map(|(part, moments)| (part.name().to_owned(), moments.summary())).collect();
+        let manifest = self.bundle().manifest();
+        let validation = manifest.training.as_ref().map(|training| &training.validation);
+        distribution_shift(&manifest.label.prior, validation, &columns)
+            .map(|what| Error::bad_data(self.place(), what))
+    }
+
+    /// The values of all fields, and whether each row is good.
+    fn compute_batches(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        columns: &[ArrayRef],
+    ) -> Result<(Vec<Vec<f32>>, Vec<bool>)> {
+        let rows = columns.first().map_or(0, |column| column.len());
+        let mut values = vec![Vec::with_capacity(rows); LSMI_FIELDS.len()];
+        let mut good = Vec::with_capacity(rows);
+        for start in (0..rows).step_by(self.batch_rows) {
+            let length = self.batch_rows.min(rows - start);
+            let columns: Vec<ArrayRef> = columns.iter().map(|column| column.slice(start, length)).collect();
+            let samples = self.samples(&columns)?;
+            self.warn_of_unknown(&samples);
+            let bad_data = |row: usize, what| {
+                let label = array_value_to_string(&samples.label, row).unwrap_or_default();
+                Error::bad_data(self.place(), format!("a row with the label {label}: {what}"))
+            };
+            let computed = evaluator.compute(&samples, bad_data)?;
+            for (all, some) in values.iter_mut().zip(&computed.columns) {
+                all.extend_from_slice(some);
+            }
+            good.extend(computed.fates.iter().map(|fate| *fate == Fate::Good));
+        }
+        Ok((values, good))
+    }
+
+    /// Names the first unknown label in a warning, once: its rows are null in the result, which
+    /// may be all that a query gives.
+    fn warn_of_unknown(&self, samples: &Samples) {
+        let unknown = samples.fates.iter().position(|fate| *fate == Fate::UnknownLabel);
+        let Some(row) = unknown.filter(|_| !self.has_warned.swap(true, Ordering::Relaxed)) else { return };
+        let label = array_value_to_string(&samples.label, row).unwrap_or_default();
+        tracing::warn!(
+            "{}: label {} is none of the bundle's classes ({}); rows of unknown labels are null",
+            self.place(),
+            class_examples([label]),
+            self.open.index.examples()
+        );
+    }
+
+    /// Says once that rows which the models were trained on are not known without their key.
+    fn warn_of_key(&self, has_key: bool) {
+        let key = self.bundle().row_key();
+        if has_key || key.is_empty() || self.has_warned_of_key.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::warn!(
+            "{}: the bundle knows its training rows by {}, which the call does not give: all rows are evaluated as \
+             fresh ones, and those trained on look better than they are; write lsmi(x1, x2, y, '{}', {})",
+            self.place(),
+            key.join(", "),
+            self.open.name(),
+            key.join(", ")
+        );
+    }
+
+    fn samples(&self, columns: &[ArrayRef]) -> Result<Samples> {
+        let [x1, x2, label, key @ ..] = columns else {
+            return Err(Error::Internal(format!("lsmi has {} columns", columns.len())));
+        };
+        let [d1, d2] = self.bundle().dims();
+        let read = |array: &ArrayRef, dim: usize| -> Result<Embeddings> {
+            extract(array, EmbeddingType::require(array.data_type(), Place::file("lsmi"))?, dim)
+        };
+        let Place { file, .. } = self.place();
+        let at = LabelPlace::Query(Place::file(format!("argument y of {file}")));
+        Samples::assemble(&self.open.index, 0, read(x1, d1)?, read(x2, d2)?, Arc::clone(label), &at, key)
+    }
+}
