@@ -21,7 +21,7 @@ const LOST: &str = "an executor was lost while the query ran";
 
 /// The error of a query that has lost an executor.
 pub(super) fn executor_lost(place: impl std::fmt::Display) -> Error {
-    Error::Transient { place: Place::file(place), what: format!("{LOST}; run it again") }
+    Error::Transient { place: Place::file(place), what: LOST.to_owned() }
 }
 
 /// Whether it is the error of a query that has lost an executor.

@@ -70,7 +70,7 @@ impl JobRows {
     }
 
     fn lost(&self, why: &str) -> DataFusionError {
-        let what = format!("rows of the query are lost: {why}; run it again");
+        let what = format!("rows of the query are lost: {why}");
         let place = Place::file(self.client.address());
         DataFusionError::External(Box::new(Error::Transient { place, what }))
     }

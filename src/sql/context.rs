@@ -86,13 +86,12 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_table_factory("PARQUET".to_owned(), Arc::new(ExternalTables(TableFormat::Parquet)))
         .with_table_factory("ARROW".to_owned(), Arc::new(ExternalTables(TableFormat::Arrow)))
         .with_analyzer_rules(rules);
-    let builder = match distributed_rules(options, builder) {
-        Ok(builder) => builder,
-        Err(builder) => builder
+    let builder = with_rules(options, builder, |builder| {
+        builder
             .with_optimizer_rule(Arc::new(ZeroLists))
             .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
-            .with_physical_optimizer_rule(Arc::new(list_scans)),
-    };
+            .with_physical_optimizer_rule(Arc::new(list_scans))
+    });
     let state = builder.build();
     let context = SessionContext::new_with_state(state);
     bound_functions(&context, limit);
@@ -121,19 +120,20 @@ fn session_config(options: &SqlOptions) -> SessionConfig {
     SessionConfig::new()
 }
 
-/// Adds the rules of plans that leave this process. Those of plans that do not are no part of these: their
-/// operators do not travel.
-fn distributed_rules(
+/// Adds the rules of plans that leave this process, or those of plans that do not, whose operators do not
+/// travel.
+fn with_rules(
     options: &SqlOptions,
     builder: SessionStateBuilder,
-) -> std::result::Result<SessionStateBuilder, SessionStateBuilder> {
+    rules_here: impl FnOnce(SessionStateBuilder) -> SessionStateBuilder,
+) -> SessionStateBuilder {
     #[cfg(feature = "cluster")]
     if let Some(runner) = &options.runner {
         let mut rules = runner.optimizer_rules(&Optimizer::default().rules);
         rules.push(Arc::new(ZeroLists));
         let builder = builder.with_optimizer_rules(rules);
-        return Ok(builder.with_physical_optimizer_rule(Arc::new(SingleTaskJoins)));
+        return builder.with_physical_optimizer_rule(Arc::new(SingleTaskJoins));
     }
     let _ = options;
-    Err(builder)
+    rules_here(builder)
 }

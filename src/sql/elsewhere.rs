@@ -21,17 +21,17 @@ use super::session::StoppableRun;
 
 /// What runs a statement, if it is a query and its session has one.
 pub(super) fn runner_of(context: &SessionContext, plan: &LogicalPlan) -> Option<Arc<dyn PlanRunner>> {
-    let is_query = match plan {
+    let is_other = matches!(
+        plan,
         LogicalPlan::Explain(_)
-        | LogicalPlan::Analyze(_)
-        | LogicalPlan::Statement(_)
-        | LogicalPlan::Dml(_)
-        | LogicalPlan::Ddl(_)
-        | LogicalPlan::DescribeTable(_) => false,
-        _ => true,
-    };
+            | LogicalPlan::Analyze(_)
+            | LogicalPlan::Statement(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Ddl(_)
+            | LogicalPlan::DescribeTable(_)
+    );
     let state = context.state();
-    let runner = state.config().get_extension::<Runner>().filter(|_| is_query)?;
+    let runner = state.config().get_extension::<Runner>().filter(|_| !is_other)?;
     Some(Arc::clone(&runner.0))
 }
 

@@ -66,11 +66,22 @@ fn is_text(kind: &DataType) -> bool {
 }
 
 /// The name of the function.
-pub(super) const NAME: &str = "||";
+const NAME: &str = "||";
 
 /// The operator as a function.
-pub(super) fn function() -> ScalarUDF {
+fn function() -> ScalarUDF {
     ScalarUDF::new_from_impl(ConcatOperator::new())
+}
+
+/// The function of this name with a limit, which may be the operator.
+#[cfg(feature = "cluster")]
+pub(in crate::sql) fn bounded_named(name: &str, limit: usize) -> Option<ScalarUDF> {
+    if name == NAME {
+        return Some(bounded(&function(), limit));
+    }
+    let all = datafusion::functions::all_default_functions();
+    let all = all.into_iter().chain(datafusion::functions_nested::all_default_nested_functions());
+    all.into_iter().find(|function| function.name() == name).map(|function| bounded(&function, limit))
 }
 
 /// `a || b` of two texts of one type: null where one of them is.

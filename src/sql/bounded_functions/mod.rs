@@ -20,6 +20,8 @@ use datafusion::prelude::SessionContext;
 use self::result_bytes::ResultBytes;
 
 pub(super) use self::concat_operator::BoundedOperators;
+#[cfg(feature = "cluster")]
+pub(super) use self::concat_operator::bounded_named;
 
 /// The functions that have a limit.
 const BOUNDED: [&str; 17] = [
@@ -61,17 +63,6 @@ fn bounded(function: &ScalarUDF, limit: usize) -> ScalarUDF {
         true => function.clone(),
         false => ScalarUDF::new_from_impl(BoundedFunction { inner: function.clone(), limit }),
     }
-}
-
-/// The function of this name with a limit.
-#[cfg(feature = "cluster")]
-pub(super) fn bounded_named(name: &str, limit: usize) -> Option<ScalarUDF> {
-    if name == concat_operator::NAME {
-        return Some(bounded(&concat_operator::function(), limit));
-    }
-    let all = datafusion::functions::all_default_functions();
-    let all = all.into_iter().chain(datafusion::functions_nested::all_default_nested_functions());
-    all.into_iter().find(|function| function.name() == name).map(|function| bounded(&function, limit))
 }
 
 /// A function with a limit.

@@ -1,6 +1,6 @@
 //! The definition of a scan as it travels: all but the files, which are rows of the operator's input.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -39,7 +39,7 @@ pub(in crate::sql) struct ScanDefinition {
     inexact: Vec<usize>,
     /// Columns of the files that are partition columns, too: their positions, those of the hidden columns,
     /// and the names of the files that lack them.
-    checks: Vec<(usize, usize, Arc<std::collections::BTreeSet<String>>)>,
+    checks: Vec<(usize, usize, Arc<BTreeSet<String>>)>,
     projection: Vec<usize>,
     limit: Option<usize>,
     /// The rows of all files, where they are known.

@@ -2,10 +2,9 @@
 //! travel, and what makes their rows and errors those of one machine. This room does not know what runs
 //! the plans: a [`PlanRunner`] does.
 //!
-//! A [`ScanExec`](scan_exec::ScanExec) takes the definition of a scan along, and the files of each
-//! partition as rows of its input; where it runs it makes the scan of [`FileScan`](super::file_scan::FileScan)
-//! anew. An [`LsmiExec`](super::functions::exec::LsmiExec) takes along a reference of its models, which a
-//! [`ModelOpener`] opens where the operator runs. Functions travel by name.
+//! A `ScanExec` takes the definition of a scan along, and the files of each partition as rows of its input;
+//! where it runs it makes the scan of `FileScan` anew. An `LsmiExec` takes along a reference of its models,
+//! which a [`ModelOpener`] opens where the operator runs. Functions travel by name.
 
 mod codec;
 mod definition;

@@ -106,7 +106,7 @@ impl FilePiece {
         let now = VersionedPath::now(path)
             .map_err(|source| to_datafusion_error(Error::NoInput { place: place(), source }))?;
         if now.version() != version {
-            let what = "is not the file that it was when the query began; run it again".to_owned();
+            let what = "is not the file that it was when the query began".to_owned();
             return Err(to_datafusion_error(Error::Transient { place: place(), what }));
         }
         let file = file.with_extension(LocalName(path.to_string_lossy().into_owned())).with_extension(now);
