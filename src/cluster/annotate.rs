@@ -1,14 +1,12 @@
 //! The annotation of files by a cluster: files become units, outcomes become the results of files.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::annotate::{BadFile, ClusterUse, FileResult, Progress, Summary, divide};
 use crate::bundle::Bundle;
-use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{EncryptionKeys, Input};
+use crate::parquet_file::Input;
 use crate::printable::without_secrets;
 use crate::storage::{FilePair, Files};
 use crate::threads::runtime;
@@ -18,9 +16,8 @@ use super::bundle_parts;
 use super::job::{AnnotateJob, absolute};
 use super::local::LocalCluster;
 use super::measures::UnitMeasures;
-use super::rounds::{Outcomes, Work};
+use super::rounds::{ClusterClient, Outcomes, Work};
 use super::status;
-use super::tls::Tls;
 use super::unit::{Part, Unit, UnitResult, UnitWork};
 
 /// Threads of the client, which waits most of the time.
@@ -45,24 +42,6 @@ impl ClusterOutcome {
     pub fn report(&self, progress: &dyn Progress) {
         self.measures.iter().for_each(|measures| measures.report(progress));
     }
-}
-
-/// The side of the client: what it has beside the job and the files.
-pub struct ClusterClient<'a> {
-    /// The engine of a local cluster, as it is described.
-    pub engine: &'a EngineOptions,
-    /// Finds that engine.
-    pub find_engine: &'a dyn Fn() -> Result<Engine>,
-    /// TLS with a scheduler and its executors.
-    pub tls: Option<&'a Tls>,
-    /// Is called again and again while the cluster works.
-    pub waiting: &'a dyn Fn(),
-    /// Cancels the job.
-    pub stop: &'a AtomicBool,
-    /// The keys of encrypted files.
-    pub keys: Option<&'a EncryptionKeys>,
-    /// Size of a file beyond which its row groups are divided.
-    pub unit_bytes: u64,
 }
 
 /// Annotates files by a cluster.

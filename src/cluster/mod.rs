@@ -57,11 +57,12 @@ mod work_folder;
 mod worker;
 
 pub use address::{ClusterAddress, HostPort};
-pub use annotate::{ClusterClient, ClusterOutcome, annotate};
+pub use annotate::{ClusterOutcome, annotate};
 pub use certificates::TlsFiles;
 pub use executor::{ExecutorOptions, run_executor};
 pub use job::{AnnotateJob, EngineRequest};
 pub use query::QueryCluster;
+pub use rounds::ClusterClient;
 pub use scheduler::{SchedulerOptions, run_scheduler};
 pub use status::executors;
 pub use tls::Tls;

@@ -4,27 +4,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::error::DataFusionError;
 use prost::Message;
 
+use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Place, Result};
+use crate::parquet_file::EncryptionKeys;
 
 use super::address::HostPort;
-use super::annotate::ClusterClient;
 use super::annotate_exec::AnnotateExec;
 use super::bundle_parts::{self, BundleFiles};
 use super::client::Client;
 use super::job::{AnnotateJob, EncodedJob};
 use super::partition::Executors;
+use super::tls::Tls;
 use super::unit::{self, Part, Unit, UnitOutcome, UnitResult, UnitWork, rows_of};
 
 /// Rounds in which no file is done, one after the other, after which the cluster counts as lost.
 const MOST_IDLE_ROUNDS: usize = 10;
 /// Files of a job. Its plan must fit a message, and the scheduler's memory.
 const JOB_UNITS: usize = 200_000;
+
+/// The side of the client: what it has beside the job and the files.
+pub struct ClusterClient<'a> {
+    /// The engine of a local cluster, as it is described.
+    pub engine: &'a EngineOptions,
+    /// Finds that engine.
+    pub find_engine: &'a dyn Fn() -> Result<Engine>,
+    /// TLS with a scheduler and its executors.
+    pub tls: Option<&'a Tls>,
+    /// Is called again and again while the cluster works.
+    pub waiting: &'a dyn Fn(),
+    /// Cancels the job.
+    pub stop: &'a AtomicBool,
+    /// The keys of encrypted files.
+    pub keys: Option<&'a EncryptionKeys>,
+    /// Size of a file beyond which its row groups are divided.
+    pub unit_bytes: u64,
+}
 
 /// What came of the units.
 #[derive(Default)]
