@@ -182,7 +182,8 @@ impl fmt::Display for Error {
             ),
             Self::Io { place, doing, source } => format!("{place}: {doing} failed: {source}"),
             Self::Interrupted => {
-                "interrupted; nothing was written under the output's name, run again".to_owned()
+                "interrupted; what is finished stays, and nothing unfinished has an output's name; run again"
+                    .to_owned()
             }
             Self::NoThread(source) => format!(
                 "cannot start a thread: {source}; the limit of processes is reached (ulimit -u, or that of a \

@@ -51,9 +51,12 @@ impl<'a> ProgressBar<'a> {
     #[cfg(feature = "cluster")]
     pub(super) fn files(&self, done: usize, of: usize) {
         self.bar.set_style(style("{spinner} {wide_bar} {human_pos}/{human_len} files"));
+        let is_news = self.bar.position() != done as u64;
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);
-        self.log_line(|| format!("{done} of {of} files"));
+        if is_news {
+            self.log_line(|| format!("{done} of {of} files"));
+        }
     }
 
     /// Removes the bar from the screen.

@@ -67,7 +67,7 @@ pub fn annotate(
             let runtime = runtime(Some(CLIENT_THREADS), "cluster")?;
             let outcomes = runtime.block_on(async {
                 match status::ask(address, client.tls).await? {
-                    0 => tracing::warn!("{address} has no executor yet; the run waits for one"),
+                    0 => tracing::warn!("{address} has no executor yet; the run waits two minutes for one: start `lsmi-etl cluster executor`"),
                     1 => tracing::info!("{address} has 1 executor"),
                     executors => tracing::info!("{address} has {executors} executors"),
                 }

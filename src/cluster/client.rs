@@ -25,7 +25,7 @@ use tonic::transport::Channel;
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
-use super::executor_watch::{ExecutorWatch, executor_lost, is_executor_lost};
+use super::executor_watch::{ExecutorWatch, executor_lost, is_of_watch, no_executor};
 use super::limits::MESSAGE_BYTES;
 use super::remote_error;
 use super::session::{config, config_with, physical_codec};
@@ -37,6 +37,15 @@ const POLL: Duration = Duration::from_millis(50);
 const SCHEDULER_GONE: Duration = Duration::from_secs(10);
 /// The time that a cancellation may take.
 const CANCELLATION: Duration = Duration::from_secs(5);
+
+/// What the loss of an executor means to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnLoss {
+    /// Ballista begins its tasks again.
+    Ballista,
+    /// The job ends.
+    End,
+}
 
 /// A connection to a scheduler.
 pub(super) struct Client {
@@ -83,7 +92,7 @@ impl Client {
         waiting: &dyn Fn(),
     ) -> Result<Vec<PartitionLocation>> {
         let plan = encode(plan)?;
-        self.run_encoded(plan, &config_with(self.tls.as_ref()), stop, waiting, None)
+        self.run_encoded(plan, &config_with(self.tls.as_ref()), stop, waiting, OnLoss::Ballista)
             .await
             .map(|(_, places)| places)
     }
@@ -98,8 +107,7 @@ impl Client {
         config: &SessionConfig,
         stop: &AtomicBool,
     ) -> Result<(String, Vec<PartitionLocation>)> {
-        let watch = ExecutorWatch::begin(&self.address, self.tls.as_ref());
-        self.run_encoded(plan, config, stop, &|| {}, Some(&watch)).await
+        self.run_encoded(plan, config, stop, &|| {}, OnLoss::End).await
     }
 
     async fn run_encoded(
@@ -108,12 +116,13 @@ impl Client {
         config: &SessionConfig,
         stop: &AtomicBool,
         waiting: &dyn Fn(),
-        watch: Option<&ExecutorWatch>,
+        on_loss: OnLoss,
     ) -> Result<(String, Vec<PartitionLocation>)> {
+        let watch = ExecutorWatch::begin(&self.address, self.tls.as_ref());
         let job_id = self.submit(plan, config).await?;
         tracing::debug!("job {job_id} of {}", self.address);
-        let places = self.wait(&job_id, stop, waiting, watch).await;
-        if places.as_ref().is_err_and(|e| matches!(e, Error::Interrupted) || is_executor_lost(e)) {
+        let places = self.wait(&job_id, stop, waiting, (&watch, on_loss)).await;
+        if places.as_ref().is_err_and(|e| matches!(e, Error::Interrupted) || is_of_watch(e)) {
             self.cancel(job_id.clone()).await;
         }
         places.map(|places| (job_id, places))
@@ -167,15 +176,18 @@ impl Client {
         job_id: &str,
         stop: &AtomicBool,
         waiting: &dyn Fn(),
-        watch: Option<&ExecutorWatch>,
+        (watch, on_loss): (&ExecutorWatch, OnLoss),
     ) -> Result<Vec<PartitionLocation>> {
         let mut last_answer = Instant::now();
         loop {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            if watch.is_some_and(ExecutorWatch::has_lost) {
+            if on_loss == OnLoss::End && watch.has_lost() {
                 return Err(executor_lost(&self.address));
+            }
+            if watch.has_none() {
+                return Err(no_executor(&self.address));
             }
             waiting();
             let question = GetJobStatusParams { job_id: job_id.to_owned() };

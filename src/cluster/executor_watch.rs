@@ -1,9 +1,10 @@
-//! A watch over the executors of a scheduler during a query. Ballista begins stages again when it loses an
-//! executor, and may take rows of an earlier attempt beside those of the next; so the query is begun again.
+//! A watch over the executors of a scheduler during a job. Where it has none for long, the job ends. Ballista
+//! begins stages of a query again when it loses an executor, and may take rows of an earlier attempt beside
+//! those of the next; so a query is then begun again as a whole.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -15,6 +16,12 @@ use super::tls::Tls;
 
 /// The interval between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
+
+/// The time without an executor after which a job ends.
+pub(super) const NO_EXECUTOR: Duration = Duration::from_secs(120);
+
+/// What is said where there is no executor.
+const NONE: &str = "has had no executor";
 
 /// What is said of an executor that is lost.
 const LOST: &str = "an executor was lost while the query ran";
@@ -29,35 +36,76 @@ pub(super) fn is_executor_lost(error: &Error) -> bool {
     matches!(error, Error::Transient { what, .. } if what.starts_with(LOST))
 }
 
+/// The error of a job that no executor takes.
+pub(super) fn no_executor(place: impl std::fmt::Display) -> Error {
+    let what = format!("{NONE} for {} s; start `lsmi-etl cluster executor`", NO_EXECUTOR.as_secs());
+    Error::Transient { place: Place::file(place), what }
+}
+
+/// Whether it is an error of this watch: the job goes on, and has to be cancelled.
+pub(super) fn is_of_watch(error: &Error) -> bool {
+    matches!(error, Error::Transient { what, .. } if what.starts_with(LOST) || what.starts_with(NONE))
+}
+
 /// A watch, until it is dropped.
 pub(super) struct ExecutorWatch {
-    has_lost: Arc<AtomicBool>,
+    seen: Arc<Seen>,
     looking: JoinHandle<()>,
+}
+
+/// What a watch has seen.
+#[derive(Default)]
+struct Seen {
+    has_lost: AtomicBool,
+    none_since: Mutex<Option<Instant>>,
 }
 
 impl ExecutorWatch {
     /// Begins a watch in the present runtime.
     pub(super) fn begin(address: &HostPort, tls: Option<&Tls>) -> Self {
-        let has_lost = Arc::<AtomicBool>::default();
-        let (flag, address, tls) = (Arc::clone(&has_lost), address.clone(), tls.cloned());
+        let seen = Arc::<Seen>::default();
+        let (seeing, address, tls) = (Arc::clone(&seen), address.clone(), tls.cloned());
         let looking = tokio::spawn(async move {
-            let mut most = 0;
+            let mut last = None;
             loop {
                 if let Ok(executors) = status::ask(&address, tls.as_ref()).await {
-                    if executors < most {
-                        flag.store(true, Ordering::Relaxed);
+                    seeing.note(last, executors);
+                    match last {
+                        Some(last) if executors < last => {
+                            tracing::warn!("{address} has lost an executor; it has {executors}");
+                        }
+                        Some(last) if executors > last => {
+                            tracing::info!("an executor has joined {address}; it has {executors}");
+                        }
+                        _ => {}
                     }
-                    most = most.max(executors);
+                    last = Some(executors);
                 }
                 tokio::time::sleep(INTERVAL).await;
             }
         });
-        Self { has_lost, looking }
+        Self { seen, looking }
     }
 
     /// Whether there are fewer executors than there were.
     pub(super) fn has_lost(&self) -> bool {
-        self.has_lost.load(Ordering::Relaxed)
+        self.seen.has_lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether there has been none for [`NO_EXECUTOR`].
+    pub(super) fn has_none(&self) -> bool {
+        let since = *self.seen.none_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() > NO_EXECUTOR)
+    }
+}
+
+impl Seen {
+    fn note(&self, last: Option<u64>, executors: u64) {
+        if last.is_some_and(|last| executors < last) {
+            self.has_lost.store(true, Ordering::Relaxed);
+        }
+        let mut none_since = self.none_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *none_since = if executors == 0 { none_since.or_else(|| Some(Instant::now())) } else { None };
     }
 }
 

@@ -26,10 +26,7 @@ impl Ports {
     /// # Errors
     /// [`Error::Io`].
     pub(super) fn plain(bind: SocketAddr) -> Result<Self> {
-        if bind.port() != 0 {
-            let numbers = [bind.port(), bind.port().wrapping_add(1)];
-            return Ok(Self { numbers, ip: bind.ip(), listeners: Vec::new() });
-        }
+        // Ballista would say of a port that is taken neither which it is nor whose.
         let (numbers, _) = listen(bind)?;
         Ok(Self { numbers, ip: bind.ip(), listeners: Vec::new() })
     }

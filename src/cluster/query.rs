@@ -93,7 +93,9 @@ impl QueryCluster {
             ClusterAddress::Scheduler(address) => {
                 let executors = status::executors(address, tls.as_ref())?;
                 match executors {
-                    0 => tracing::warn!("{address} has no executor yet; queries wait for one"),
+                    0 => tracing::warn!(
+                        "{address} has no executor yet; queries wait two minutes for one: start `lsmi-etl cluster executor`"
+                    ),
                     1 => tracing::info!("{address} has 1 executor"),
                     executors => tracing::info!("{address} has {executors} executors"),
                 }

@@ -51,7 +51,8 @@ fn unreachable(scheduler: &HostPort, error: &reqwest::Error) -> Error {
         let what = "cannot connect to the scheduler: it answers not in HTTP; where it has TLS, give --tls-ca";
         return Error::Config(format!("{scheduler}: {what}"));
     }
-    let what = format!("cannot connect to the scheduler: {cause}");
+    let what =
+        format!("cannot connect to the scheduler: {cause}; see that `lsmi-etl cluster scheduler` runs there");
     Error::Transient { place: Place::file(scheduler), what }
 }
 

@@ -83,9 +83,14 @@ impl Tls {
         let (Some(identity), Some(authority)) = (&self.identity, &self.authority) else { return Ok(()) };
         let name = self.name_of(host);
         let failed = |e: &dyn fmt::Display| {
-            let what =
-                format!("other parts of the cluster refuse the certificate of --tls-cert as that of {name}");
-            Error::Config(format!("{what}: {e}; give --advertise or --tls-name a name that it has"))
+            let (what, why) =
+                ("other parts of the cluster refuse the certificate of --tls-cert", e.to_string());
+            let advice = if why.contains("not valid for") {
+                "give --advertise or --tls-name a name that it has, in its subjectAltName"
+            } else {
+                "give one of version 3 that --tls-ca has signed, for servers and for clients, and that is valid now"
+            };
+            Error::Config(format!("{what} as that of {name}: {why}; {advice}"))
         };
         let (acceptor, connector) = (
             TlsAcceptor::from(Arc::new(self.server()?)),

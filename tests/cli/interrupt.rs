@@ -29,7 +29,11 @@ fn stopped(mut child: Child, signal: &str) {
     must(Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()));
     let sent = Instant::now();
     let ran = child.wait_with_output().unwrap().into();
-    refused(&ran, 75, &["interrupted; nothing was written under the output's name, run again"]);
+    refused(
+        &ran,
+        75,
+        &["interrupted; what is finished stays, and nothing unfinished has an output's name; run again"],
+    );
     assert!(sent.elapsed() < PROMPT, "it took {:?} to stop", sent.elapsed());
 }
 
