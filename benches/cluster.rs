@@ -15,6 +15,7 @@ const ROUNDS: usize = 3;
 const DIM: usize = 128;
 const FILES: usize = 64;
 const ROWS: usize = 20_000;
+const SMALL_ROUNDS: usize = 1;
 const SMALL_FILES: usize = 10_000;
 const SMALL_ROWS: usize = 100;
 const EXECUTORS: [usize; 4] = [1, 2, 3, 4];
@@ -45,7 +46,7 @@ pub fn ask() {
     let input = copies(&data(SMALL_ROWS, DIM, None), SMALL_FILES);
     let cluster = Cluster::start(cores);
     let mut costs = vec![];
-    for _ in 0..ROUNDS {
+    for _ in 0..SMALL_ROUNDS {
         let alone = seconds(&input, &bundle, &["--workers", "1"]);
         let together = seconds(&input, &bundle, &["--workers", "1", "--cluster", &cluster.address]);
         println!(

@@ -68,6 +68,13 @@ impl Run<'_> {
     ) -> Result<FileResult> {
         let rejects = self.rejects_of(pair, is_file);
         let paths = FilePaths { name, resumes_own: true, ..self.paths_of(pair, is_file, rejects.as_deref()) };
+        if !self.options.restart
+            && let Ok(job) = FileJob::open(self, paths)
+        {
+            for part in parts {
+                Journal::check_work(&JournalKey::of_part(&pair.output, part.clone()), &job.identity)?;
+            }
+        }
         let resumed_rows = self.adopt(paths, frames)?;
         let mut result = self.result_of(paths, is_file)?;
         if let FileResult::Done(summary) = &mut result

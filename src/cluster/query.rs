@@ -195,7 +195,10 @@ impl PlanRunner for QueryCluster {
             models.set_reference(travelling.encode()?);
             let encoded = match encode(plan) {
                 Ok(encoded) => encoded,
-                Err(why) => return Ok(Rows::RunHere(why.to_string())),
+                Err(why) => {
+                    tracing::debug!("{why}");
+                    return Ok(Rows::RunHere("Ballista can't send its plan".to_owned()));
+                }
             };
             match client.run_query(encoded, config, stop).await {
                 Err(error) if (is_bundle_lost(&error) || is_executor_lost(&error)) && tries < MOST_TRIES => {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use ballista_core::serde::protobuf::PartitionLocation;
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::{DataFusionError, Result};
@@ -76,8 +77,11 @@ impl JobRows {
     }
 }
 
-/// The rows under the schema of the client's plan, whose metadata do not travel.
+/// The rows under the schema of the client's plan: its metadata and dictionaries do not travel.
 fn with_schema(batch: &RecordBatch, schema: SchemaRef) -> Result<RecordBatch> {
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &rows)?)
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+    let columns = columns.collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
 }

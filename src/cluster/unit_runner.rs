@@ -36,6 +36,8 @@ use super::worker::{Done, Frames, Worker};
 
 /// The time that a refusal takes: other executors get the units that this one refuses.
 const REFUSAL_HOLD: Duration = Duration::from_secs(2);
+/// As [`REFUSAL_HOLD`], of a part: the parts that are refused are sent again.
+const PART_REFUSAL_HOLD: Duration = Duration::from_millis(100);
 /// Bundles that are kept for later jobs.
 const KEPT_BUNDLES: usize = 4;
 
@@ -148,7 +150,7 @@ impl UnitRunner {
     ) -> DataFusionResult<UnitOutcome> {
         let index = unit.index;
         let mut measures = UnitMeasures::default();
-        let result = match self.worker(job).await? {
+        let result = match self.worker(job, REFUSAL_HOLD).await? {
             Ok(worker) => {
                 let (frames, of_parts) = FetchedParts::begin(unit.parts(), self.tls.clone());
                 let result;
@@ -178,7 +180,7 @@ impl UnitRunner {
         frames: mpsc::Sender<Vec<u8>>,
     ) -> DataFusionResult<Option<RecordBatch>> {
         let _running = self.metrics.begin();
-        let Ok(worker) = self.worker(job).await? else { return Ok(None) };
+        let Ok(worker) = self.worker(job, PART_REFUSAL_HOLD).await? else { return Ok(None) };
         let (result, measures) = self.work(worker, job, unit, Frames::To(frames), attempt).await?;
         if let Err(error) = result {
             tracing::info!("a part ends early: {error}");
@@ -224,8 +226,12 @@ impl UnitRunner {
         }
     }
 
-    /// A worker of a job, or the reason why this executor has none.
-    async fn worker(&self, job: &Arc<EncodedJob>) -> DataFusionResult<std::result::Result<Worker, NoWorker>> {
+    /// A worker of a job, or the reason why this executor has none. A refusal takes a while.
+    async fn worker(
+        &self,
+        job: &Arc<EncodedJob>,
+        refusal_hold: Duration,
+    ) -> DataFusionResult<std::result::Result<Worker, NoWorker>> {
         if self.is_ending() {
             // The scheduler does not know yet that the executor leaves.
             tokio::time::sleep(REFUSAL_HOLD).await;
@@ -236,7 +242,7 @@ impl UnitRunner {
             Ok(_) => {}
             Err(NoWorker::Refused(reason)) => {
                 tracing::warn!("unit refused: {reason}");
-                tokio::time::sleep(REFUSAL_HOLD).await;
+                tokio::time::sleep(refusal_hold).await;
             }
             Err(NoWorker::BundleLost(reason)) => tracing::warn!("{reason}"),
         }

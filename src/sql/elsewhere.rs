@@ -6,7 +6,10 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionContext};
 
@@ -65,6 +68,11 @@ fn query(
         true => planning_state(context, &plan),
         false => context.state(),
     };
+    let mut state = state;
+    // Ballista joins the rows of a subquery, and does not see that there are several.
+    let has_checked_subquery = has_subquery_of_rows(&plan);
+    state.config_mut().options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery |=
+        has_checked_subquery;
     let config = state.config().clone();
     let functions = config.get_extension::<Functions>();
     let functions = functions.ok_or_else(|| Error::Internal("a session without functions".to_owned()))?;
@@ -74,7 +82,14 @@ fn query(
         Ok(plan) => plan,
         Err(error) => return Ok(Err(error)),
     };
-    if !reads_files(&plan) {
+    let kept = match &plan {
+        plan if !reads_files(plan) => return here(run, Arc::clone(plan), task),
+        _ if has_checked_subquery => Some("it has a subquery of one value that might give several"),
+        plan if unites_constants(plan) => Some("it unites rows of files with constants"),
+        _ => None,
+    };
+    if let Some(why) = kept {
+        tracing::info!("the query runs in this process: {why}");
         return here(run, plan, task);
     }
     if run.session().on_shift() == OnShift::Fail && !functions.bundles().is_empty() {
@@ -100,11 +115,36 @@ fn here(
 }
 
 fn reads_files(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    let mut reads = false;
+    has(plan, |node| node.is::<ScanExec>())
+}
+
+/// Whether a union has an arm without a table: Ballista never begins such a stage.
+fn unites_constants(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let is_constant = |node: &dyn ExecutionPlan| node.is::<PlaceholderRowExec>() || node.is::<EmptyExec>();
+    let is_union = |node: &dyn ExecutionPlan| node.is::<UnionExec>() || node.is::<InterleaveExec>();
+    has(plan, is_constant) && has(plan, is_union)
+}
+
+fn has(plan: &Arc<dyn ExecutionPlan>, is_it: impl Fn(&dyn ExecutionPlan) -> bool) -> bool {
     // The visitor is infallible.
-    let _ = plan.apply(|node| {
-        reads |= node.is::<ScanExec>();
-        Ok(if reads { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    plan.exists(|node| Ok(is_it(node.as_ref()))).unwrap_or(true)
+}
+
+/// Whether a plan has a scalar subquery of its own that is not known to give at most one row.
+fn has_subquery_of_rows(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let is_of_rows = |expr: &Expr| match expr {
+        Expr::ScalarSubquery(of) => {
+            of.outer_ref_columns.is_empty() && of.subquery.max_rows().is_none_or(|rows| rows > 1)
+        }
+        _ => false,
+    };
+    // The visitors are infallible.
+    let _ = plan.apply_with_subqueries(|node| {
+        for expr in node.expressions() {
+            found |= expr.exists(|expr| Ok(is_of_rows(expr))).unwrap_or(true);
+        }
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
-    reads
+    found
 }

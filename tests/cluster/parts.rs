@@ -109,6 +109,29 @@ fn parts_of_a_run_that_was_killed_are_resumed() {
 }
 
 #[test]
+fn parts_of_other_work_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    large(folder, 600_000);
+    let (input, output) = (folder.join("in.parquet"), folder.join("two.parquet"));
+    let cluster = Cluster::start(2);
+    let client = spawn(&mut cluster.annotate(&input, &output, &["--unit-bytes", "4MiB"]));
+    let journals = || listing(folder).iter().filter(|name| name.contains("lsmi-journal")).count();
+    assert!(within(DEADLINE, || (journals() >= 3).then_some(())).is_some(), "no parts");
+    must(Command::new("kill").args(["-INT", &client.id().to_string()]));
+    assert_eq!(finish(client).code, 75);
+    let other = ["--unit-bytes", "4MiB", "--columns", "i1,i2"];
+    let ran = run(&mut cluster.annotate(&input, &output, &other));
+    assert_eq!(ran.code, 78, "{}", ran.stderr);
+    assert!(ran.stderr.contains("another choice of columns"), "{}", ran.stderr);
+    let anew = ["--unit-bytes", "4MiB", "--restart"];
+    let ran = run(&mut cluster.annotate(&input, &output, &anew));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(same(folder, "one.parquet", "two.parquet"));
+    assert_eq!(listing(folder), ["in.parquet", "one.parquet", "two.parquet"]);
+}
+
+#[test]
 fn a_part_of_an_executor_that_is_killed_is_computed_again() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -118,6 +118,14 @@ const QUERIES: &[&str] = &[
     "SELECT approx_distinct(k) > 900 AS many, median(k) AS mid FROM 'large.parquet'",
     "SELECT y, r FROM (SELECT y, r FROM 'samples/' ORDER BY r DESC, id LIMIT 100) WHERE y <> 2",
     "SELECT CAST(v AS BIGINT) AS v FROM 'odd.parquet' WHERE k IN (3, 7)",
+    "SELECT 1 AS id UNION ALL SELECT id FROM 'samples/'",
+    "SELECT 'x' AS t, id FROM 'samples/' UNION SELECT 'y', 1",
+    "SELECT sum(id) AS s FROM (SELECT id FROM 'samples/' UNION ALL SELECT 1)",
+    "SELECT id FROM 'samples/' WHERE id IN (SELECT 1 UNION ALL SELECT k FROM 'odd.parquet')",
+    "SELECT id, (SELECT k FROM 'odd.parquet' WHERE k = 3 AND v > 100) AS none FROM 'samples/' WHERE id < 9",
+    "SELECT id FROM 'samples/' WHERE id = (SELECT k FROM 'odd.parquet' ORDER BY k LIMIT 1)",
+    "SELECT arrow_cast(CAST(y AS VARCHAR), 'Dictionary(Int32, Utf8)') AS word, count(*) AS n FROM 'samples/' GROUP BY 1",
+    "SELECT id, arrow_cast(CAST(y AS VARCHAR), 'Dictionary(Int32, Utf8)') AS word FROM 'samples/' ORDER BY id LIMIT 9",
 ];
 
 /// Runs statements in the folder of tables, on a cluster or not.
@@ -217,6 +225,8 @@ fn errors_have_the_message_and_the_code_of_one_machine() {
         of_damaged.as_str(),
         joined.as_str(),
         "SELECT no FROM 'samples/'",
+        "SELECT (SELECT k FROM 'odd.parquet') AS k",
+        "SELECT id FROM 'samples/' WHERE id > (SELECT k FROM 'odd.parquet' ORDER BY k)",
         "SELECT id FROM 'no-such.parquet'",
         // Of one row: which is the first to fail is chance.
         "SELECT sum(CAST(t AS BIGINT)) FROM 'large.parquet' WHERE t = 'text 1'",

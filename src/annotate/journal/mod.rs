@@ -125,12 +125,7 @@ impl Journal {
         }
         match found {
             Some(header) if header.identity != *identity => {
-                return Err(Error::Config(format!(
-                    "{} holds the results of an unfinished run with another {}; finish that one, or give \
-                     --restart to discard them",
-                    journal.path.display(),
-                    header.identity.differences(identity).join(", "),
-                )));
+                return Err(journal.of_other_work(&header, identity));
             }
             Some(header) => {
                 journal.batch_rows = header.batch_rows;
@@ -162,6 +157,31 @@ impl Journal {
             Ok(Some(header)) if !header.identity.is_same_work(identity) => {}
             _ => _ = journal.remove(),
         }
+    }
+
+    /// Checks that a journal, where there is one, is of this work.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub(super) fn check_work(key: &JournalKey<'_>, identity: &Identity) -> Result<()> {
+        let Some(path) = key.path().ok().filter(|path| path.exists()) else { return Ok(()) };
+        let Ok(file) = key.try_lock(&path) else { return Ok(()) };
+        let mut journal = Self::with_file(file, path, identity.columns().len(), Vec::new(), 0);
+        match journal.header()? {
+            Some(header) if header.identity != *identity && !header.identity.is_same_work(identity) => {
+                Err(journal.of_other_work(&header, identity))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn of_other_work(&self, header: &Header, identity: &Identity) -> Error {
+        Error::Config(format!(
+            "{} holds the results of an unfinished run with another {}; finish that one, or give --restart to \
+             discard them",
+            self.path.display(),
+            header.identity.differences(identity).join(", "),
+        ))
     }
 
     fn with_file(file: File, path: PathBuf, columns: usize, rows: Vec<usize>, batch_rows: usize) -> Self {
