@@ -25,8 +25,9 @@ use super::unit::{self, Part, Unit, UnitOutcome, UnitResult, UnitWork, rows_of};
 
 /// Rounds in which no file is done, one after the other, after which the cluster counts as lost.
 const MOST_IDLE_ROUNDS: usize = 10;
-/// Files of a job. Its plan must fit a message, and the scheduler's memory.
-const JOB_UNITS: usize = 200_000;
+/// Files of a job. Its plan must fit a message (some 600 bytes a file, and more of long paths), and the
+/// scheduler's memory.
+const JOB_UNITS: usize = 100_000;
 
 /// The side of the client: what it has beside the job and the files.
 pub struct ClusterClient<'a> {
