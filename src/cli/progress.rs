@@ -19,7 +19,8 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct ProgressBar<'a> {
     bar: indicatif::ProgressBar,
     terminal: bool,
-    last_line: Mutex<Instant>,
+    /// When a line was logged, and which.
+    last_line: Mutex<(Instant, String)>,
     row_bytes: AtomicU64,
     stop: &'a AtomicBool,
 }
@@ -31,19 +32,30 @@ impl<'a> ProgressBar<'a> {
             true => indicatif::ProgressBar::new_spinner(),
             false => indicatif::ProgressBar::hidden(),
         };
-        Self { bar, terminal, last_line: Mutex::new(Instant::now()), row_bytes: AtomicU64::new(0), stop }
+        Self {
+            bar,
+            terminal,
+            last_line: Mutex::new((Instant::now(), String::new())),
+            row_bytes: AtomicU64::new(0),
+            stop,
+        }
     }
 
-    /// Logs a line if there is no bar and the interval has elapsed.
+    /// Logs a line if there is no bar, the interval has elapsed, and it is another than the last.
     fn log_line(&self, text: impl FnOnce() -> String) {
         if self.terminal {
             return;
         }
-        // A time stamp stays valid when its lock is poisoned.
+        // A line stays valid when its lock is poisoned.
         let mut last = self.last_line.lock().unwrap_or_else(|e| e.into_inner());
-        if last.elapsed() >= LINE_EVERY {
-            *last = Instant::now();
-            tracing::info!("{}", text());
+        let (logged, last_text) = &mut *last;
+        if logged.elapsed() < LINE_EVERY {
+            return;
+        }
+        let text = text();
+        if *last_text != text {
+            tracing::info!("{text}");
+            (*logged, *last_text) = (Instant::now(), text);
         }
     }
 
@@ -51,12 +63,9 @@ impl<'a> ProgressBar<'a> {
     #[cfg(feature = "cluster")]
     pub(super) fn files(&self, done: usize, of: usize) {
         self.bar.set_style(style("{spinner} {wide_bar} {human_pos}/{human_len} files"));
-        let is_news = self.bar.position() != done as u64;
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);
-        if is_news {
-            self.log_line(|| format!("{done} of {of} files"));
-        }
+        self.log_line(|| format!("{done} of {of} files"));
     }
 
     /// Removes the bar from the screen.
