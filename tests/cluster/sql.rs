@@ -173,9 +173,9 @@ fn queries_have_the_rows_of_one_machine() {
             }
             assert_eq!(rows, one, "{address}: {query}");
         }
-        // Recursion is the one thing that a cluster can't do.
+        // A recursion, four unions with constants, and a subquery that might give several rows.
         let here: Vec<&str> = log.lines().filter(|line| line.contains("runs in this process")).collect();
-        assert!(here.len() <= 1, "{here:?}");
+        assert_eq!(here.len(), 6, "{here:?}");
     }
 }
 
