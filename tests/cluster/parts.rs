@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use super::killed::spawn;
 use super::{Cluster, DEADLINE, annotate_on, finish, run, within};
@@ -27,6 +27,21 @@ fn alone(folder: &Path, more: &[&str]) {
 /// Whether two files of a folder are equal.
 fn same(folder: &Path, name: &str, other: &str) -> bool {
     std::fs::read(folder.join(name)).unwrap() == std::fs::read(folder.join(other)).unwrap()
+}
+
+fn journals(folder: &Path) -> usize {
+    listing(folder).iter().filter(|name| name.contains("lsmi-journal")).count()
+}
+
+fn wait_for_journals(folder: &Path, count: usize) {
+    assert!(within(DEADLINE, || (journals(folder) >= count).then_some(())).is_some(), "no parts");
+}
+
+/// Stops a client by Ctrl-C while parts are computed.
+fn stop_among_parts(folder: &Path, client: Child) {
+    wait_for_journals(folder, 3);
+    must(Command::new("kill").args(["-INT", &client.id().to_string()]));
+    assert_eq!(finish(client).code, 75);
 }
 
 #[test]
@@ -96,12 +111,8 @@ fn parts_of_a_run_that_was_killed_are_resumed() {
         command.args(more);
         command
     };
-    let client = spawn(&mut annotate(&[]));
-    let journals = || listing(folder).iter().filter(|name| name.contains("lsmi-journal")).count();
-    assert!(within(DEADLINE, || (journals() >= 3).then_some(())).is_some(), "no parts");
-    must(Command::new("kill").args(["-INT", &client.id().to_string()]));
-    assert_eq!(finish(client).code, 75);
-    assert!(journals() >= 2, "{:?}", listing(folder));
+    stop_among_parts(folder, spawn(&mut annotate(&[])));
+    assert!(journals(folder) >= 2, "{:?}", listing(folder));
     let ran = run(&mut annotate(&[]));
     assert_eq!(ran.code, 0, "{}\n{}", ran.stderr, cluster.scheduler.log());
     assert!(same(folder, "one.parquet", "two.parquet"));
@@ -115,11 +126,7 @@ fn parts_of_other_work_are_refused() {
     large(folder, 600_000);
     let (input, output) = (folder.join("in.parquet"), folder.join("two.parquet"));
     let cluster = Cluster::start(2);
-    let client = spawn(&mut cluster.annotate(&input, &output, &["--unit-bytes", "4MiB"]));
-    let journals = || listing(folder).iter().filter(|name| name.contains("lsmi-journal")).count();
-    assert!(within(DEADLINE, || (journals() >= 3).then_some(())).is_some(), "no parts");
-    must(Command::new("kill").args(["-INT", &client.id().to_string()]));
-    assert_eq!(finish(client).code, 75);
+    stop_among_parts(folder, spawn(&mut cluster.annotate(&input, &output, &["--unit-bytes", "4MiB"])));
     let other = ["--unit-bytes", "4MiB", "--columns", "i1,i2"];
     let ran = run(&mut cluster.annotate(&input, &output, &other));
     assert_eq!(ran.code, 78, "{}", ran.stderr);
@@ -139,8 +146,7 @@ fn a_part_of_an_executor_that_is_killed_is_computed_again() {
     let (input, output) = (folder.join("in.parquet"), folder.join("two.parquet"));
     let mut cluster = Cluster::start(2);
     let client = spawn(&mut cluster.annotate(&input, &output, &["--unit-bytes", "4MiB"]));
-    let journals = || listing(folder).iter().filter(|name| name.contains("lsmi-journal")).count();
-    assert!(within(DEADLINE, || (journals() >= 4).then_some(())).is_some(), "no parts");
+    wait_for_journals(folder, 4);
     cluster.executors[0].kill();
     let ran = finish(client);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stderr, cluster.scheduler.log());
