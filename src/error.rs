@@ -140,6 +140,14 @@ pub enum Error {
         what: String,
     },
 
+    /// An executor of a cluster was lost, and with it what it kept for a job.
+    ExecutorLost {
+        /// The scheduler, or the executor that asked.
+        place: Place,
+        /// What is lost.
+        what: String,
+    },
+
     /// A bundle contradicts its manifest, or lacks something this program needs.
     Bundle {
         /// The directory of the bundle.
@@ -189,7 +197,9 @@ impl fmt::Display for Error {
                 "cannot start a thread: {source}; the limit of processes is reached (ulimit -u, or that of a \
                  container), raise it or give fewer --workers or --threads, and run again"
             ),
-            Self::Transient { place, what } => format!("{place}: {what}; run again"),
+            Self::Transient { place, what } | Self::ExecutorLost { place, what } => {
+                format!("{place}: {what}; run again")
+            }
             Self::Bundle { bundle, file, field, what } => {
                 let field = field.as_ref().map(|field| format!(", field {field}")).unwrap_or_default();
                 format!("bundle {}, {file}{field}: {what}", shown(bundle))
@@ -236,6 +246,9 @@ impl Clone for Error {
             Self::Interrupted => Self::Interrupted,
             Self::NoThread(source) => Self::NoThread(reason(source)),
             Self::Transient { place, what } => Self::Transient { place: place.clone(), what: what.clone() },
+            Self::ExecutorLost { place, what } => {
+                Self::ExecutorLost { place: place.clone(), what: what.clone() }
+            }
             Self::Bundle { bundle, file, field, what } => Self::Bundle {
                 bundle: bundle.clone(),
                 file: file.clone(),
@@ -273,7 +286,7 @@ impl Error {
             | Self::OtherKind { .. }
             | Self::CannotCreate { .. } => 73,
             Self::Io { .. } => 74,
-            Self::Interrupted | Self::NoThread(_) | Self::Transient { .. } => 75,
+            Self::Interrupted | Self::NoThread(_) | Self::Transient { .. } | Self::ExecutorLost { .. } => 75,
             Self::Bundle { .. } | Self::Config(_) => 78,
         }
     }

@@ -68,21 +68,22 @@ impl Run<'_> {
     ) -> Result<FileResult> {
         let rejects = self.rejects_of(pair, is_file);
         let paths = FilePaths { name, resumes_own: true, ..self.paths_of(pair, is_file, rejects.as_deref()) };
-        if !self.options.restart
-            && let Ok(job) = FileJob::open(self, paths)
-        {
-            for part in parts {
+        // What is wrong with the input is said when it is annotated.
+        let job = FileJob::open(self, paths).ok();
+        let mut resumed_rows = 0;
+        if let Some(job) = &job {
+            for part in parts.iter().filter(|_| !self.options.restart) {
                 Journal::check_work(&JournalKey::of_part(&pair.output, part.clone()), &job.identity)?;
             }
+            resumed_rows = self.adopt(job, frames)?;
         }
-        let resumed_rows = self.adopt(paths, frames)?;
         let mut result = self.result_of(paths, is_file)?;
         if let FileResult::Done(summary) = &mut result
             && !summary.skipped
         {
             summary.set_resumed_rows(resumed_rows);
         }
-        if let Ok(job) = FileJob::open(self, paths) {
+        if let Some(job) = &job {
             for part in parts {
                 Journal::discard(&JournalKey::of_part(&pair.output, part.clone()), &job.identity);
             }
@@ -92,10 +93,8 @@ impl Run<'_> {
 
     /// Appends frames to the journal of a file, as far as each begins where the last one ends. Returns
     /// the rows that the journal held before.
-    fn adopt(&self, paths: FilePaths<'_>, frames: impl Iterator<Item = Vec<u8>>) -> Result<u64> {
-        // What is wrong with the input is said when it is annotated.
-        let Ok(job) = FileJob::open(self, paths) else { return Ok(0) };
-        if ExistingOutput::find(&job)?.is_done(&job, None)? || job.create_folders().is_err() {
+    fn adopt(&self, job: &FileJob<'_>, frames: impl Iterator<Item = Vec<u8>>) -> Result<u64> {
+        if ExistingOutput::find(job)?.is_done(job, None)? || job.create_folders().is_err() {
             return Ok(0);
         }
         let row_groups = 0..job.input.metadata().num_row_groups();

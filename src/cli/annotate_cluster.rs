@@ -45,7 +45,10 @@ impl ClusterWork<'_> {
         let bundle = open_bundle(&settings.bundle)?;
         let (options, keys) = (settings.options()?, settings.parquet_keys.as_deref());
         let job = AnnotateJob::new(&bundle, &options, keys, EngineRequest::of(&engine))?;
-        tracing::info!("cluster: {address}, {} files", files.pairs().len());
+        match files.pairs().len() {
+            1 => tracing::info!("cluster: {address}, 1 file"),
+            count => tracing::info!("cluster: {address}, {count} files"),
+        }
         let outputs = OutputCount::begin(files)?;
         let waiting = || bar.files(outputs.found(), files.pairs().len());
         let client = ClusterClient {

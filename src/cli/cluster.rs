@@ -1,6 +1,6 @@
 //! The `cluster` subcommands: the processes of a cluster.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -38,7 +38,7 @@ Example:
   lsmi-etl annotate data/ annotated/ --cluster 127.0.0.1:50050")]
 pub(super) struct SchedulerArgs {
     /// Address to listen on; whoever reaches it can run jobs
-    #[arg(long, default_value = "127.0.0.1:50050", value_name = "IP:PORT")]
+    #[arg(long, default_value = "127.0.0.1:50050", value_name = "HOST:PORT", value_parser = listening)]
     bind: SocketAddr,
     /// Host under which executors reach it [default: the address; of 0.0.0.0 the name of the machine]
     #[arg(long, value_name = "HOST")]
@@ -47,7 +47,7 @@ pub(super) struct SchedulerArgs {
     #[arg(long, default_value = "20", value_name = "SECONDS")]
     executor_timeout: NonZeroU16,
     /// Address of /metrics for Prometheus, /healthz and /readyz, which never have TLS [default: none]
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = listening)]
     metrics_bind: Option<SocketAddr>,
     #[command(flatten)]
     tls: TlsArgs,
@@ -74,14 +74,14 @@ pub(super) struct ExecutorArgs {
     work_dir: Option<PathBuf>,
     /// Address from which clients fetch results; the scheduler gives work to the next port
     /// [port 0: any two free ports]
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT", value_parser = listening)]
     bind: SocketAddr,
     /// Host under which it is reached [default: the address from which the scheduler sees it; with TLS the
     /// address, of 0.0.0.0 the name of the machine]
     #[arg(long, value_name = "HOST")]
     advertise: Option<String>,
     /// Address of /metrics for Prometheus, /healthz and /readyz, which never have TLS [default: none]
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = listening)]
     metrics_bind: Option<SocketAddr>,
     #[command(flatten)]
     engine: EngineArgs,
@@ -103,6 +103,15 @@ pub(super) struct StatusArgs {
     json: bool,
     #[command(flatten)]
     tls: TlsArgs,
+}
+
+/// The address of this machine that a host and a port name: the IPv4 one where there are several, as of
+/// `localhost`.
+fn listening(text: &str) -> std::result::Result<SocketAddr, String> {
+    let named = text.to_socket_addrs().map_err(|e| format!("expected HOST:PORT of this machine: {e}"))?;
+    let named: Vec<SocketAddr> = named.collect();
+    let first = named.iter().find(|address| address.is_ipv4()).or(named.first());
+    first.copied().ok_or_else(|| "the name has no address".to_owned())
 }
 
 /// The answer of `cluster status`.

@@ -33,6 +33,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::builder::Resettable;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -118,7 +119,9 @@ pub fn main() -> ExitCode {
 
 fn parse_and_run() -> ExitCode {
     let handled = signals::begin();
-    let parsed = Cli::command().try_get_matches().and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
+    let parsed = without_empty_variables(Cli::command())
+        .try_get_matches()
+        .and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
     let (cli, all) = match parsed {
         Ok(parsed) => parsed,
         Err(e) => {
@@ -137,6 +140,16 @@ fn parse_and_run() -> ExitCode {
         tracing::error!("{e}");
         ExitCode::from(e.exit_code())
     })
+}
+
+/// The command, for which variables of the environment that are set to nothing are unset.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        if value.is_some_and(|value| value.is_empty()) { arg.env(Resettable::Reset) } else { arg }
+    });
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_empty_variables))
 }
 
 /// Prints what is wrong with the arguments, which it quotes: without colours where one of them holds

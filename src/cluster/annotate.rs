@@ -144,6 +144,7 @@ fn collect(files: &Files, outcomes: Outcomes) -> Result<ClusterOutcome> {
             UnitResult::File(result) => Ok(as_given(pair, result)),
             UnitResult::Failed(error) => Err(error_as_given(pair, error.into())),
             UnitResult::Refused(reason) | UnitResult::BundleLost(reason) => Err(Error::Engine(reason)),
+            UnitResult::Able => Err(Error::Internal(format!("{} was not annotated", pair.input.display()))),
         });
     }
     let engine = engines.into_iter().collect::<Vec<_>>().join(", ");
@@ -170,7 +171,8 @@ fn error_as_given(pair: &FilePair, mut error: Error) -> Error {
     | Error::BadData { place, .. }
     | Error::BadRows { place, .. }
     | Error::Io { place, .. }
-    | Error::Transient { place, .. } = &mut error
+    | Error::Transient { place, .. }
+    | Error::ExecutorLost { place, .. } = &mut error
     {
         for path in [&pair.input, &pair.output] {
             let sent = absolute(path).map(|path| Place::file(path.display()).file);

@@ -1,5 +1,7 @@
 //! The attempt of a task, from the name that Ballista gives it.
 
+use crate::error::Error;
+
 /// Attempts at a unit. Ballista counts a failure that may pass, and fails the whole job at the last one;
 /// so the last attempt reports it as the unit's outcome instead.
 pub(super) const MOST_ATTEMPTS: usize = 4;
@@ -39,6 +41,11 @@ impl Attempt {
     pub(super) fn number(self) -> u64 {
         (self.stage + self.task + 1) as u64
     }
+}
+
+/// Whether another attempt may succeed.
+pub(super) fn may_pass(error: &Error) -> bool {
+    matches!(error, Error::Transient { .. } | Error::NoThread(_) | Error::Interrupted)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use tonic::transport::Channel;
 use crate::error::{Error, Place, Result};
 
 use super::address::HostPort;
-use super::executor_watch::{ExecutorWatch, executor_lost, is_of_watch, no_executor};
+use super::executor_watch::{ExecutorWatch, executor_lost, no_executor};
 use super::limits::MESSAGE_BYTES;
 use super::remote_error;
 use super::session::{config, config_with, physical_codec};
@@ -80,8 +80,8 @@ impl Client {
         Ok(Self { address: address.clone(), scheduler, session_id: new_instance_id(), tls: tls.cloned() })
     }
 
-    /// Runs a plan and returns the places of its rows, one a partition, in their order. Where the flag is set, the job is cancelled.
-    /// `waiting` is called again and again.
+    /// Runs a plan and returns the places of its rows, one a partition, in their order. Where the flag is
+    /// set, the job is cancelled. `waiting` is called again and again.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; [`Error::Transient`] where the scheduler or all executors are lost.
@@ -122,9 +122,6 @@ impl Client {
         let job_id = self.submit(plan, config).await?;
         tracing::debug!("job {job_id} of {}", self.address);
         let places = self.wait(&job_id, stop, waiting, (&watch, on_loss)).await;
-        if places.as_ref().is_err_and(|e| matches!(e, Error::Interrupted) || is_of_watch(e)) {
-            self.cancel(job_id.clone()).await;
-        }
         places.map(|places| (job_id, places))
     }
 
@@ -170,7 +167,7 @@ impl Client {
         }
     }
 
-    /// Waits for the end of a job; returns the places of its rows.
+    /// Waits for the end of a job; returns the places of its rows. A job that is given up is cancelled.
     async fn wait(
         &mut self,
         job_id: &str,
@@ -180,14 +177,16 @@ impl Client {
     ) -> Result<Vec<PartitionLocation>> {
         let mut last_answer = Instant::now();
         loop {
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            if on_loss == OnLoss::End && watch.has_lost() {
-                return Err(executor_lost(&self.address));
-            }
-            if watch.has_none() {
-                return Err(no_executor(&self.address));
+            let given_up = if stop.load(Ordering::Relaxed) {
+                Some(Error::Interrupted)
+            } else if on_loss == OnLoss::End && watch.has_lost() {
+                Some(executor_lost(&self.address))
+            } else {
+                watch.has_none().then(|| no_executor(&self.address))
+            };
+            if let Some(error) = given_up {
+                self.cancel(job_id.to_owned()).await;
+                return Err(error);
             }
             waiting();
             let question = GetJobStatusParams { job_id: job_id.to_owned() };

@@ -100,6 +100,7 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
                 () = stopped(stop) => return Ok(()),
                 found = wait_for_scheduler(options) => found?,
             }
+            tracing::info!("joining {}", options.scheduler);
             let config = process_config(options, &runner, sessions, &ports, work_folder.path());
             let process = start_executor_process(Arc::new(config));
             tokio::pin!(process);

@@ -66,6 +66,8 @@ impl ExecutorMetrics {
             Some(UnitResult::Failed(_)) => "failed",
             Some(UnitResult::Refused(_)) => "refused",
             Some(UnitResult::BundleLost(_)) | None => "given_back",
+            // A question is no work.
+            Some(UnitResult::Able) => return,
         };
         self.units.get_or_create(&[("outcome", outcome)]).inc();
     }

@@ -20,31 +20,17 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// The time without an executor after which a job ends.
 pub(super) const NO_EXECUTOR: Duration = Duration::from_secs(120);
 
-/// What is said where there is no executor.
-const NONE: &str = "has had no executor";
-
-/// What is said of an executor that is lost.
-const LOST: &str = "an executor was lost while the query ran";
-
 /// The error of a query that has lost an executor.
 pub(super) fn executor_lost(place: impl std::fmt::Display) -> Error {
-    Error::Transient { place: Place::file(place), what: LOST.to_owned() }
-}
-
-/// Whether it is the error of a query that has lost an executor.
-pub(super) fn is_executor_lost(error: &Error) -> bool {
-    matches!(error, Error::Transient { what, .. } if what.starts_with(LOST))
+    let what = "an executor was lost while the query ran".to_owned();
+    Error::ExecutorLost { place: Place::file(place), what }
 }
 
 /// The error of a job that no executor takes.
 pub(super) fn no_executor(place: impl std::fmt::Display) -> Error {
-    let what = format!("{NONE} for {} s; start `lsmi-etl cluster executor`", NO_EXECUTOR.as_secs());
+    let what =
+        format!("has had no executor for {} s; start `lsmi-etl cluster executor`", NO_EXECUTOR.as_secs());
     Error::Transient { place: Place::file(place), what }
-}
-
-/// Whether it is an error of this watch: the job goes on, and has to be cancelled.
-pub(super) fn is_of_watch(error: &Error) -> bool {
-    matches!(error, Error::Transient { what, .. } if what.starts_with(LOST) || what.starts_with(NONE))
 }
 
 /// A watch, until it is dropped.

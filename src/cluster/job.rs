@@ -150,13 +150,20 @@ impl AnnotateJob {
     /// working folder.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the working folder is unknown.
+    /// [`Error::Usage`] where the working folder is unknown, or the keys are no file.
     pub fn new(
         bundle: &Bundle,
         options: &AnnotateOptions,
         keys: Option<&Path>,
         engine: EngineRequest,
     ) -> Result<Self> {
+        if let Some(keys) = keys.filter(|keys| keys.exists() && !keys.is_file()) {
+            return Err(Error::Usage(format!(
+                "--parquet-keys {} is no regular file, and executors read it themselves; write the keys to a file \
+                 that they see under this path",
+                keys.display()
+            )));
+        }
         let mut options = AnnotateOptions { keys: None, ..options.clone() };
         options.rejects = options.rejects.as_deref().map(absolute).transpose()?;
         Ok(Self {

@@ -26,6 +26,7 @@ mod certificates;
 mod client;
 mod codec;
 mod executor;
+mod executor_bundles;
 mod executor_metrics;
 mod executor_watch;
 mod fetched_parts;

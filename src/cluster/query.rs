@@ -26,7 +26,6 @@ use crate::threads::runtime;
 use super::address::{ClusterAddress, HostPort};
 use super::bundle_parts;
 use super::client::{Client, encode};
-use super::executor_watch::is_executor_lost;
 use super::job::EngineRequest;
 use super::local::LocalCluster;
 use super::query_models::QueryModels;
@@ -34,7 +33,6 @@ use super::query_rows;
 use super::session::config_with;
 use super::status;
 use super::tls::Tls;
-use super::unit_runner::is_bundle_lost;
 
 /// Partitions of a stage for each executor of a cluster, whose slots are not known.
 const PARTITIONS_AN_EXECUTOR: usize = 4;
@@ -201,7 +199,7 @@ impl PlanRunner for QueryCluster {
                 }
             };
             match client.run_query(encoded, config, stop).await {
-                Err(error) if (is_bundle_lost(&error) || is_executor_lost(&error)) && tries < MOST_TRIES => {
+                Err(error @ Error::ExecutorLost { .. }) if tries < MOST_TRIES => {
                     tracing::warn!("{error}: the query is begun again");
                     self.sent().clear();
                     client.leave().await;

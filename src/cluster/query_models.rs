@@ -15,8 +15,9 @@ use crate::sql::ModelSource;
 use crate::sql::distributed::ModelOpener;
 use crate::threads::{runtime, spawn_scoped};
 
+use super::executor_bundles::Unable;
 use super::job::{BundleReference, EngineRequest, VERSION};
-use super::unit_runner::{NoWorker, UnitRunner};
+use super::unit_runner::UnitRunner;
 
 /// The models of a query.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -134,16 +135,16 @@ impl ModelSource for ExecutorSource {
         // The thread is one of a runtime, which can't wait for another.
         let opened = std::thread::scope(|scope| {
             let opening = spawn_scoped(scope, move || {
-                Ok::<_, Error>(runtime(Some(1), "bundle")?.block_on(runner.bundle(reference, parts)))
+                Ok::<_, Error>(runtime(Some(1), "bundle")?.block_on(runner.bundles().open(reference, parts)))
             })?;
             opening.join().map_err(|_| Error::Internal("opening the bundle panicked".to_owned()))?
         })?;
-        let transient = |what| Error::Transient { place: Place::file(runner.name()), what };
+        let place = || Place::file(runner.name());
         match opened {
             Ok(Ok(bundle)) => Ok(bundle),
-            Ok(Err(NoWorker::Refused(reason))) => Err(Error::Engine(reason)),
-            Ok(Err(NoWorker::BundleLost(reason))) => Err(transient(reason)),
-            Err(error) => Err(transient(error.to_string())),
+            Ok(Err(Unable::Refused(reason))) => Err(Error::Engine(reason)),
+            Ok(Err(Unable::BundleLost(what))) => Err(Error::ExecutorLost { place: place(), what }),
+            Err(error) => Err(Error::Transient { place: place(), what: error.to_string() }),
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) enum RemoteError {
     Interrupted,
     NoThread(RemoteReason),
     Transient(RemotePlace, String),
+    ExecutorLost(RemotePlace, String),
     Bundle { bundle: PathBuf, file: String, field: Option<String>, what: String },
     Config(String),
     Internal(String),
@@ -106,6 +107,7 @@ impl From<Error> for RemoteError {
             Error::Interrupted => Self::Interrupted,
             Error::NoThread(source) => Self::NoThread(source.into()),
             Error::Transient { place, what } => Self::Transient(place.into(), what),
+            Error::ExecutorLost { place, what } => Self::ExecutorLost(place.into(), what),
             Error::Bundle { bundle, file, field, what } => Self::Bundle { bundle, file, field, what },
             Error::Config(what) => Self::Config(what),
             Error::Internal(what) => Self::Internal(what),
@@ -133,6 +135,7 @@ impl From<RemoteError> for Error {
             RemoteError::Interrupted => Self::Interrupted,
             RemoteError::NoThread(source) => Self::NoThread(source.into()),
             RemoteError::Transient(place, what) => Self::Transient { place: place.into(), what },
+            RemoteError::ExecutorLost(place, what) => Self::ExecutorLost { place: place.into(), what },
             RemoteError::Bundle { bundle, file, field, what } => Self::Bundle { bundle, file, field, what },
             RemoteError::Config(what) => Self::Config(what),
             RemoteError::Internal(what) => Self::Internal(what),
@@ -171,6 +174,7 @@ mod tests {
             Error::io(place(), "write", full()),
             Error::Interrupted,
             Error::Transient { place: place(), what: "no answer".to_owned() },
+            Error::ExecutorLost { place: place(), what: "lost its rows".to_owned() },
             Error::Internal("never".to_owned()),
         ];
         for error in errors {

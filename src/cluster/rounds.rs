@@ -20,6 +20,7 @@ use super::bundle_parts::{self, BundleFiles};
 use super::client::Client;
 use super::job::{AnnotateJob, EncodedJob};
 use super::partition::Executors;
+use super::status;
 use super::tls::Tls;
 use super::unit::{self, Part, Unit, UnitOutcome, UnitResult, UnitWork, rows_of};
 
@@ -28,6 +29,10 @@ const MOST_IDLE_ROUNDS: usize = 10;
 /// Files of a job. Its plan must fit a message (some 600 bytes a file, and more of long paths), and the
 /// scheduler's memory.
 const JOB_UNITS: usize = 100_000;
+
+/// Files of an executor beyond which executors are asked first whether they can annotate: each file that all
+/// of them refuse takes a while.
+const UNASKED_UNITS: usize = 32;
 
 /// The side of the client: what it has beside the job and the files.
 pub struct ClusterClient<'a> {
@@ -88,9 +93,40 @@ impl Work<'_> {
     /// [`Error::Engine`] where all executors refuse what is left.
     pub(super) async fn run(&self, mut units: Vec<Unit>) -> Result<Outcomes> {
         let mut done = Outcomes::default();
+        self.check(&units).await?;
         self.compute_parts(&mut units, &mut done).await?;
         self.annotate(units, &mut done).await?;
         Ok(done)
+    }
+
+    /// Asks executors whether they can do the job, where it has many files. One that can is enough.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] where all executors refuse.
+    async fn check(&self, units: &[Unit]) -> Result<()> {
+        let executors = status::ask(self.address, self.client.tls).await?;
+        let executors = usize::try_from(executors).unwrap_or(usize::MAX).max(1);
+        // As many as there are slots are needed for all executors to be asked.
+        let numbers = std::iter::successors(Some(executors), |number| number.checked_mul(4));
+        for number in numbers.take_while(|number| number.saturating_mul(UNASKED_UNITS) < units.len()) {
+            let checks = units.iter().take(number).map(|unit| unit.with_work(UnitWork::Check));
+            let checks = checks.collect::<Vec<_>>();
+            let mut refusing = BTreeMap::new();
+            for (place, outcome) in Round::begin(self).await?.outcomes(&checks).await? {
+                match outcome.result {
+                    UnitResult::Refused(reason) => {
+                        refusing.insert(place.executor_meta.map(|on| on.id), reason);
+                    }
+                    _ => return Ok(()),
+                }
+            }
+            if refusing.len() >= executors
+                && let Some(reason) = refusing.into_values().next()
+            {
+                return Err(none_can(units.len(), &reason));
+            }
+        }
+        Ok(())
     }
 
     /// Computes the parts of the units that are divided, and notes where their rows are. A part that no
@@ -147,7 +183,7 @@ impl Work<'_> {
             for (place, outcome) in Round::begin(self).await?.outcomes(now).await? {
                 match outcome.result {
                     UnitResult::Refused(reason) => refused.push(reason),
-                    UnitResult::BundleLost(_) => {}
+                    UnitResult::BundleLost(_) | UnitResult::Able => {}
                     UnitResult::File(_) | UnitResult::Failed(_) => {
                         known.insert(outcome.index);
                         done.add_executor(&place);
@@ -160,7 +196,7 @@ impl Work<'_> {
             idle_rounds = if left == sent { idle_rounds + 1 } else { 0 };
             match refused.first() {
                 Some(reason) if refused.len() == sent => {
-                    return Err(Error::Engine(format!("no executor can annotate {left} files: {reason}")));
+                    return Err(none_can(left, reason));
                 }
                 _ if idle_rounds > MOST_IDLE_ROUNDS => {
                     let what =
@@ -174,6 +210,11 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+fn none_can(files: usize, reason: &str) -> Error {
+    let files = if files == 1 { "the file".to_owned() } else { format!("{files} files") };
+    Error::Engine(format!("no executor can annotate {files}: {reason}"))
 }
 
 fn part_of(units: &[Unit], unit: usize, part: usize) -> Option<&Part> {

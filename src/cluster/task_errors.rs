@@ -21,10 +21,9 @@ use crate::error::Error;
 use crate::sql::distributed::task_error;
 
 use super::annotate_exec::AnnotateExec;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, may_pass};
 use super::executor_watch::executor_lost;
 use super::remote_error::{RemoteError, to_text};
-use super::unit_runner::may_pass;
 
 /// The operator. It is part of no plan that travels.
 #[derive(Debug)]

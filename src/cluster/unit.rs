@@ -19,7 +19,7 @@ use crate::storage::FilePair;
 use super::measures::UnitMeasures;
 use super::remote_error::RemoteError;
 
-/// A file to annotate, or a part of one to compute.
+/// A file to annotate, a part of one to compute, or the question whether an executor can.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Unit {
     /// Its position among the files of the run.
@@ -38,6 +38,8 @@ pub(super) struct Unit {
 /// The work of a unit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum UnitWork {
+    /// To say whether the executor can do the job.
+    Check,
     /// To compute these row groups.
     Part(Range<usize>),
     /// To annotate the file, which is divided into these parts, or into none.
@@ -64,14 +66,14 @@ impl Unit {
     pub(super) fn parts(&self) -> &[Part] {
         match &self.work {
             UnitWork::File(parts) => parts,
-            UnitWork::Part(_) => &[],
+            UnitWork::Check | UnitWork::Part(_) => &[],
         }
     }
 
     pub(super) fn parts_mut(&mut self) -> &mut [Part] {
         match &mut self.work {
             UnitWork::File(parts) => parts,
-            UnitWork::Part(_) => &mut [],
+            UnitWork::Check | UnitWork::Part(_) => &mut [],
         }
     }
 
@@ -111,6 +113,8 @@ impl UnitOutcome {
 /// The result of a unit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum UnitResult {
+    /// The executor can do the job.
+    Able,
     /// The file was annotated, or is bad.
     File(FileResult),
     /// An error that is not about the file's content.

@@ -1,35 +1,30 @@
 //! The runner of units in an executor: its engine, its bundles and its workers. The session's
 //! configuration carries it to the operator.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use ballista_core::serde::protobuf::PartitionLocation;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use futures::future::{self, BoxFuture};
+use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
 
 use crate::annotate::AnnotateOptions;
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
-use crate::error::{Error, Result};
-use crate::evaluate::open_bundle;
+use crate::error::Result;
 use crate::memory::usable_bytes;
 use crate::parquet_file::EncryptionKeys;
 
-use super::attempt::Attempt;
-use super::bundle_parts;
+use super::attempt::{Attempt, may_pass};
+use super::executor_bundles::{ExecutorBundles, Unable};
 use super::executor_metrics::ExecutorMetrics;
 use super::fetched_parts::{FRAMES, FetchedParts, PartRow};
-use super::job::{AnnotateJob, BundleReference, EncodedJob, EngineRequest};
+use super::job::{AnnotateJob, EncodedJob, EngineRequest};
 use super::measures::UnitMeasures;
-use super::partition::Executors;
 use super::tls::Tls;
 use super::unit::{Unit, UnitOutcome, UnitResult, UnitWork, row_batch};
 use super::worker::{Done, Frames, Worker};
@@ -38,8 +33,6 @@ use super::worker::{Done, Frames, Worker};
 const REFUSAL_HOLD: Duration = Duration::from_secs(2);
 /// As [`REFUSAL_HOLD`], of a part: the parts that are refused are sent again.
 const PART_REFUSAL_HOLD: Duration = Duration::from_millis(100);
-/// Bundles that are kept for later jobs.
-const KEPT_BUNDLES: usize = 4;
 
 /// The runner of an executor's units.
 pub(super) struct UnitRunner {
@@ -50,22 +43,13 @@ pub(super) struct UnitRunner {
     tls: Option<Tls>,
     /// Units at a time.
     slots: usize,
-    /// Opened bundles by hash, the latest last. One is opened at a time, so that each is fetched once.
-    bundles: tokio::sync::Mutex<Vec<Arc<Bundle>>>,
+    bundles: ExecutorBundles,
     /// Workers without a unit, the latest last.
     idle: Mutex<Vec<Worker>>,
     /// The stop flags of all workers.
     flags: Mutex<Vec<Weak<AtomicBool>>>,
     is_ending: AtomicBool,
     metrics: Arc<ExecutorMetrics>,
-}
-
-/// Why an executor has no worker for a unit.
-pub(super) enum NoWorker {
-    /// It can't do the job.
-    Refused(String),
-    /// The bundle that travels is gone.
-    BundleLost(String),
 }
 
 impl fmt::Debug for UnitRunner {
@@ -84,12 +68,12 @@ impl UnitRunner {
         tls: Option<Tls>,
     ) -> Self {
         Self {
+            bundles: ExecutorBundles::new(name.clone(), tls.clone()),
             name,
             engine,
             tf32: options.tf32,
             tls,
             slots,
-            bundles: tokio::sync::Mutex::default(),
             idle: Mutex::default(),
             flags: Mutex::default(),
             is_ending: AtomicBool::new(false),
@@ -113,6 +97,9 @@ impl UnitRunner {
         attempt: Attempt,
     ) -> BoxStream<'static, DataFusionResult<RecordBatch>> {
         match unit.work {
+            UnitWork::Check => {
+                stream::once(async move { row_batch(&self.check(&job, &unit, attempt).await?) }).boxed()
+            }
             UnitWork::File(_) => {
                 stream::once(async move { row_batch(&self.file(&job, unit, attempt).await?) }).boxed()
             }
@@ -142,6 +129,23 @@ impl UnitRunner {
         outcome
     }
 
+    /// Says whether this executor can do the job.
+    async fn check(
+        &self,
+        job: &Arc<EncodedJob>,
+        unit: &Unit,
+        attempt: Attempt,
+    ) -> DataFusionResult<UnitOutcome> {
+        let result = match self.worker(job, REFUSAL_HOLD).await? {
+            Ok(worker) => {
+                self.put_back(worker);
+                UnitResult::Able
+            }
+            Err(unable) => unable.into(),
+        };
+        Ok(self.outcome_of(unit.index, attempt, UnitMeasures::default(), result))
+    }
+
     async fn outcome(
         &self,
         job: &Arc<EncodedJob>,
@@ -163,11 +167,20 @@ impl UnitRunner {
                     Err(error) => UnitResult::Failed(error.into()),
                 }
             }
-            Err(NoWorker::Refused(reason)) => UnitResult::Refused(reason),
-            Err(NoWorker::BundleLost(reason)) => UnitResult::BundleLost(reason),
+            Err(unable) => unable.into(),
         };
+        Ok(self.outcome_of(index, attempt, measures, result))
+    }
+
+    fn outcome_of(
+        &self,
+        index: usize,
+        attempt: Attempt,
+        measures: UnitMeasures,
+        result: UnitResult,
+    ) -> UnitOutcome {
         let engine = self.engine.describe().to_string();
-        Ok(UnitOutcome { index, engine, attempts: attempt.number(), measures, result })
+        UnitOutcome { index, engine, attempts: attempt.number(), measures, result }
     }
 
     /// Computes a part; `None` where no worker can. What is wrong with its rows is found again, and said,
@@ -191,6 +204,11 @@ impl UnitRunner {
     /// Why this executor can't run models on the engine that is asked for, naming both sides.
     pub(super) fn refusal(&self, asked: &EngineRequest) -> Option<String> {
         asked.refusal(&self.name, &self.engine, self.tf32)
+    }
+
+    /// Its bundles.
+    pub(super) fn bundles(&self) -> &ExecutorBundles {
+        &self.bundles
     }
 
     /// The executor's address.
@@ -231,7 +249,7 @@ impl UnitRunner {
         &self,
         job: &Arc<EncodedJob>,
         refusal_hold: Duration,
-    ) -> DataFusionResult<std::result::Result<Worker, NoWorker>> {
+    ) -> DataFusionResult<std::result::Result<Worker, Unable>> {
         if self.is_ending() {
             // The scheduler does not know yet that the executor leaves.
             tokio::time::sleep(REFUSAL_HOLD).await;
@@ -240,11 +258,11 @@ impl UnitRunner {
         let worker = self.find_worker(job).await?;
         match &worker {
             Ok(_) => {}
-            Err(NoWorker::Refused(reason)) => {
+            Err(Unable::Refused(reason)) => {
                 tracing::warn!("unit refused: {reason}");
                 tokio::time::sleep(refusal_hold).await;
             }
-            Err(NoWorker::BundleLost(reason)) => tracing::warn!("{reason}"),
+            Err(Unable::BundleLost(reason)) => tracing::warn!("{reason}"),
         }
         Ok(worker)
     }
@@ -252,24 +270,24 @@ impl UnitRunner {
     async fn find_worker(
         &self,
         encoded: &Arc<EncodedJob>,
-    ) -> DataFusionResult<std::result::Result<Worker, NoWorker>> {
+    ) -> DataFusionResult<std::result::Result<Worker, Unable>> {
         if let Some(idle) = self.take_idle(encoded) {
             return Ok(Ok(idle));
         }
         let job = match encoded.open(&self.name) {
             Ok(job) => job,
-            Err(reason) => return Ok(Err(NoWorker::Refused(reason))),
+            Err(reason) => return Ok(Err(Unable::Refused(reason))),
         };
         if let Some(reason) = self.refusal(&job.engine) {
-            return Ok(Err(NoWorker::Refused(reason)));
+            return Ok(Err(Unable::Refused(reason)));
         }
-        let bundle = match self.bundle(&job.bundle, encoded.bundle_parts.clone()).await? {
+        let bundle = match self.bundles.open(&job.bundle, encoded.bundle_parts.clone()).await? {
             Ok(bundle) => bundle,
             Err(none) => return Ok(Err(none)),
         };
         Ok(self
             .start(&job, encoded, bundle)
-            .map_err(|e| NoWorker::Refused(format!("executor {}: {e}", self.name))))
+            .map_err(|e| Unable::Refused(format!("executor {}: {e}", self.name))))
     }
 
     fn start(&self, job: &AnnotateJob, encoded: &Arc<EncodedJob>, bundle: Arc<Bundle>) -> Result<Worker> {
@@ -289,62 +307,6 @@ impl UnitRunner {
         flags.retain(|flag| flag.strong_count() > 0);
         flags.push(Arc::downgrade(&worker.stop_flag()));
         Ok(worker)
-    }
-
-    /// A bundle by its hash: one that is open already, that of its parts, or that of its place; or the
-    /// reason why there is none.
-    pub(super) async fn bundle(
-        &self,
-        wanted: &BundleReference,
-        parts: Option<PartitionLocation>,
-    ) -> DataFusionResult<std::result::Result<Arc<Bundle>, NoWorker>> {
-        let mut bundles = self.bundles.lock().await;
-        if let Some(open) = bundles.iter().find(|bundle| bundle.digest() == wanted.sha256) {
-            return Ok(Ok(Arc::clone(open)));
-        }
-        let files = match parts {
-            Some(parts) => {
-                let fetched = Executors::new(self.tls.as_ref()).fetch(parts).await;
-                match fetched.and_then(|parts| bundle_parts::collect(&parts)) {
-                    Ok(files) => Some(files),
-                    Err(why) => {
-                        let what = format!("executor {} {NO_BUNDLE}: {why}", self.name);
-                        return Ok(Err(NoWorker::BundleLost(what)));
-                    }
-                }
-            }
-            None => None,
-        };
-        let place = wanted.place.clone();
-        let opened = blocking(move || match files {
-            Some(files) => open_files(&place, files),
-            None => open_bundle(&place),
-        });
-        let bundle = match opened.await? {
-            Ok(bundle) => bundle,
-            Err(error) if may_pass(&error) => {
-                return Err(DataFusionError::IoError(std::io::Error::other(error.to_string())));
-            }
-            Err(error) => {
-                let what = format!("executor {} has not the client's bundle: {error}", self.name);
-                return Ok(Err(NoWorker::Refused(what)));
-            }
-        };
-        if bundle.digest() != wanted.sha256 {
-            return Ok(Err(NoWorker::Refused(format!(
-                "executor {} finds another bundle at {} ({}) than the client ({})",
-                self.name,
-                wanted.place.display(),
-                bundle.digest(),
-                wanted.sha256
-            ))));
-        }
-        let bundle = Arc::new(bundle);
-        if bundles.len() >= KEPT_BUNDLES {
-            bundles.remove(0);
-        }
-        bundles.push(Arc::clone(&bundle));
-        Ok(Ok(bundle))
     }
 
     fn take_idle(&self, job: &EncodedJob) -> Option<Worker> {
@@ -388,28 +350,11 @@ impl UnitRunner {
     }
 }
 
-/// What is said of a bundle that travels and is gone.
-const NO_BUNDLE: &str = "does not get the client's bundle";
-
-/// Whether a bundle that travels is gone with the executor that kept it.
-pub(super) fn is_bundle_lost(error: &Error) -> bool {
-    matches!(error, Error::Transient { what, .. } if what.contains(NO_BUNDLE))
-}
-
-/// Whether another attempt may succeed.
-pub(super) fn may_pass(error: &Error) -> bool {
-    matches!(error, Error::Transient { .. } | Error::NoThread(_) | Error::Interrupted)
-}
-
-fn open_files(place: &Path, files: HashMap<String, Vec<u8>>) -> Result<Bundle> {
-    Bundle::read(place, move |file| Ok(files.get(file).cloned()))
-}
-
-/// Runs blocking work beside the runtime's threads.
-fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> BoxFuture<'static, DataFusionResult<T>> {
-    Box::pin(async {
-        tokio::task::spawn_blocking(work).await.map_err(|e| DataFusionError::External(Box::new(e)))
-    })
+impl From<Unable> for UnitResult {
+    fn from(unable: Unable) -> Self {
+        match unable {
+            Unable::Refused(reason) => Self::Refused(reason),
+            Unable::BundleLost(reason) => Self::BundleLost(reason),
+        }
+    }
 }

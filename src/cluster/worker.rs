@@ -134,6 +134,9 @@ fn work(run: &Run<'_>, unit: &Unit, frames: Frames) -> Result<Option<FileResult>
             let frames = std::iter::from_fn(|| frames.blocking_recv());
             run.file_of_parts(&unit.name, &pair, is_file, &row_groups, frames).map(Some)
         }
-        _ => run.one_of(&unit.name, &pair, is_file).map(Some),
+        (UnitWork::File(_), _) => run.one_of(&unit.name, &pair, is_file).map(Some),
+        (UnitWork::Part(_) | UnitWork::Check, _) => {
+            Err(Error::Internal("a unit without its frames".to_owned()))
+        }
     }
 }

@@ -69,7 +69,7 @@ pub struct AnnotateSettings {
     /// if there are several inputs
     #[arg(long, value_name = "PATH", env = "LSMI_ETL_REJECTS", hide_env = true)]
     pub rejects: Option<PathBuf>,
-    /// Maximum number or share (0.5%) of bad rows before the run fails with exit code 65
+    /// Maximum number or share (0.5%) of bad rows of a file before it fails, and the run with exit code 65
     #[arg(long, value_name = "N|P%", env = "LSMI_ETL_MAX_BAD_ROWS", hide_env = true)]
     pub max_bad_rows: Option<MaxBadRows>,
     /// Handling of a bad file of a folder or glob: empty, not Parquet, damaged, without the columns

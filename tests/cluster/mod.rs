@@ -133,7 +133,7 @@ impl Cluster {
 
     /// As [`Cluster::with_executor_timeout`], with arguments that all parts take.
     fn with_arguments(executors: usize, seconds: u16, arguments: &[String]) -> Self {
-        let scheduler = Process::start("scheduler", scheduler("127.0.0.1:0", seconds).args(arguments));
+        let scheduler = Process::start("scheduler", scheduler("localhost:0", seconds).args(arguments));
         let address = address_of(&scheduler);
         let (executors_yet, environment) = (Vec::new(), Vec::new());
         let arguments = arguments.to_vec();

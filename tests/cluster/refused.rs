@@ -1,6 +1,6 @@
 //! What a cluster refuses, and what executors do.
 
-use super::{Cluster, annotate_on, files, run};
+use super::{Cluster, DEADLINE, Process, annotate_on, files, run, within};
 use crate::harness::files::copy_folder;
 use crate::harness::{bundle, fitted, last_json, lsmi, refused};
 
@@ -10,6 +10,8 @@ fn what_a_cluster_cannot_do_is_refused_before_anything_is_sent() {
     let (input, output) = (fitted().join("in.parquet"), folder.path().join("out.parquet"));
     let adjusted = run(&mut annotate_on("127.0.0.1:1", &input, &output, &["--adjust", "dataset"]));
     refused(&adjusted, 64, &["--adjust", "omit --cluster"]);
+    let piped = run(&mut annotate_on("127.0.0.1:1", &input, &output, &["--parquet-keys", "/dev/null"]));
+    refused(&piped, 64, &["--parquet-keys", "/dev/null", "no regular file"]);
     let ran = run(&mut annotate_on("local:0", &input, &output, &[]));
     assert!(ran.code == 64 && ran.stderr.contains("local:N"), "{}", ran.stderr);
 }
@@ -38,6 +40,34 @@ fn an_executor_with_another_engine_leaves_the_files_to_others_and_alone_ends_the
     assert!(ran.stderr.contains("runs embedded") && ran.stderr.contains("onnxruntime"), "{}", ran.stderr);
     let ran = run(&mut cluster.annotate(&input, &folder.path().join("yes"), &["--engine", "embedded"]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+/// Each refused file would take two seconds.
+#[test]
+fn executors_are_asked_before_they_refuse_many_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in");
+    files(&input, 1, 100);
+    for number in 1..100 {
+        std::fs::copy(input.join("0.parquet"), input.join(format!("{number}.parquet"))).unwrap();
+    }
+    let mut cluster = Cluster::start(0);
+    (0..2).for_each(|_| cluster.add_executor(&["--engine", "embedded"]));
+    within(DEADLINE, || (executors(&cluster.address) == 2).then_some(())).unwrap();
+    let ran = run(&mut cluster.annotate(&input, &folder.path().join("no"), &["--engine", "onnxruntime"]));
+    refused(&ran, 69, &["no executor can annotate 100 files", "runs embedded"]);
+    let refusals = |executor: &Process| executor.log().matches("unit refused").count();
+    assert!(cluster.executors.iter().map(refusals).sum::<usize>() <= 10, "{}", ran.stderr);
+    cluster.add_executor(&["--engine", "onnxruntime"]);
+    let ran = run(&mut cluster.annotate(&input, &folder.path().join("yes"), &["--engine", "onnxruntime"]));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(last_json(&ran)["files"], 100);
+}
+
+/// The executors that a scheduler has.
+fn executors(address: &str) -> u64 {
+    let ran = run(lsmi().args(["cluster", "status", "--json", address]));
+    last_json(&ran)["executors"].as_u64().unwrap()
 }
 
 #[cfg(target_os = "linux")]

@@ -44,6 +44,7 @@ fn a_pipeline_file_names_a_cluster_below_the_environment_and_flags() {
     };
     let value = |value: Value, origin: &str| (value, origin.to_owned());
     assert_eq!(shown(&[], None), value(json!("local:1"), "file, line 6"));
+    assert_eq!(shown(&[], Some("")), value(json!("local:1"), "file, line 6"));
     assert_eq!(shown(&[], Some("a:1")), value(json!("a:1"), "environment LSMI_ETL_CLUSTER"));
     assert_eq!(shown(&["--cluster", "b:2"], Some("a:1")), value(json!("b:2"), "flag --cluster"));
 
