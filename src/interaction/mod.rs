@@ -1,13 +1,15 @@
 //! The mathematics of LSMI (Yang, Wang, Hu: *Efficient Quantification of Multimodal
 //! Interaction at Sample Level*, ICML 2025): pointwise information in, redundancy,
-//! uniqueness and synergy out; mergeable moments; exact values of the synthetic data. Pure
-//! functions on numbers and slices: no I/O, no async, no models.
+//! uniqueness and synergy out; the redundancy lattice of more than two modalities; mergeable
+//! moments; exact values of the synthetic data. Pure functions on numbers and slices: no I/O,
+//! no async, no models.
 //! Everything is in nats.
 
 mod adjust;
 mod batch;
 mod case;
 mod decompose;
+pub mod lattice;
 mod moments;
 mod quantity;
 pub mod truth;
