@@ -34,7 +34,8 @@ pub fn ask() {
             let bundles =
                 [bundle(dim, 5), folded_bundle(dim, 5, trained)].map(|dir| Bundle::open(&dir).unwrap());
             let constants = bundles.each_ref().map(|bundle| {
-                EvaluationConstants::new(bundle, &Quantity::PARTS, &FoldSessions::new(&engine, bundle, 1))
+                let folds = FoldSessions::new(&engine, bundle, 1);
+                EvaluationConstants::new(bundle, &Quantity::defaults(2), &folds).unwrap()
             });
             let session = |bundle: &Bundle| engine.sessions(&bundle.program(), 1).unwrap().remove(0);
             let [mut plain, mut folded] =
@@ -78,7 +79,7 @@ fn cpu_ns() -> u64 {
 }
 
 fn batches(dim: usize) -> Vec<Samples> {
-    let rows = fastest_batch_rows([dim, dim]);
+    let rows = fastest_batch_rows(2 * dim);
     let mut state = 1_u64;
     let mut values = || -> Vec<f32> {
         (0..rows * dim)
@@ -93,8 +94,7 @@ fn batches(dim: usize) -> Vec<Samples> {
         .map(|_| Samples {
             first_row: 0,
             rows,
-            x1: values().into(),
-            x2: values().into(),
+            x: vec![values().into(), values().into()],
             class: (0..rows as u32).map(|row| row % 10).collect(),
             fates: vec![Fate::Good; rows],
             label: label.clone(),

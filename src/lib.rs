@@ -133,13 +133,13 @@
 //!     ("label", Arc::new(label) as ArrayRef),
 //! ])?;
 //!
-//! let (x1, x2) = (("image", 2), ("text", 2));
-//! let request = ColumnRequest { x1, x2, label: Some("label"), classes: bundle.classes(), key: &[] };
+//! let x = [("image".to_owned(), 2), ("text".to_owned(), 2)];
+//! let request = ColumnRequest { x: &x, label: Some("label"), classes: bundle.classes(), key: &[] };
 //! let roles = Roles::find(&batch.schema(), &Place::file("a batch"), &request)?;
 //! let samples = roles.samples(&batch, 0..batch.num_rows(), Place::file("the batch"), 0)?;
 //! let session = engine.sessions(&bundle.program(), 1)?.remove(0);
 //! let folds = FoldSessions::new(&engine, &bundle, 1);
-//! let constants = EvaluationConstants::new(&bundle, &[Quantity::R], &folds);
+//! let constants = EvaluationConstants::new(&bundle, &[Quantity::R], &folds)?;
 //! let bad_data = |row: usize, what: String| {
 //!     Error::bad_data(Place::file("a batch"), format!("row {row}: {what}"))
 //! };

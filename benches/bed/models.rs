@@ -58,7 +58,8 @@ fn written(
     let models = ModelSet { densities, classifiers };
     let folds = folds(&models);
     let modalities = [modality("x1"), modality("x2")];
-    let draft = BundleContents::fitted(modalities, label, training(components), &models, folds.as_ref());
+    let draft =
+        BundleContents::fitted(modalities.to_vec(), label, training(components), &models, folds.as_ref());
     draft.write(&dir, true).unwrap();
     dir
 }

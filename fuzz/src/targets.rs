@@ -171,8 +171,7 @@ impl Fixture {
             overwrite,
             workers: Some(1),
             batch_rows: Some(64),
-            x1: Some("x1".to_owned()),
-            x2: Some("x2".to_owned()),
+            x: ["x1", "x2"].map(|name| Some(name.to_owned())).to_vec(),
             label: Some("y".to_owned()),
             ..AnnotateOptions::default()
         };
@@ -278,18 +277,13 @@ fn stream(fixture: &Fixture, bytes: &[u8]) -> Ends {
 /// The rows of a stream as samples, and as a file.
 fn stream_rows(fixture: &Fixture, bytes: &[u8]) -> Result<()> {
     let source = BatchSource::of_stream(chunks(bytes), Place::file("stdin"), None)?;
-    let [d1, d2] = fixture.bundle.dims();
-    let request = ColumnRequest {
-        x1: ("x1", d1),
-        x2: ("x2", d2),
-        label: Some("y"),
-        classes: fixture.bundle.classes(),
-        key: &[],
-    };
+    let x = ["x1", "x2"].map(str::to_owned).into_iter().zip(fixture.bundle.dims()).collect::<Vec<_>>();
+    let request = ColumnRequest { x: &x, label: Some("y"), classes: fixture.bundle.classes(), key: &[] };
     let roles = Roles::find(source.schema(), source.place(), &request)?;
     let staged = Staged::create(&fixture.folder.join("rows.parquet"), true)?;
     let added = NewColumns { fields: &[], key_values: &[] };
-    let mut writer = RowWriter::file(&source, added, staged, &roles.embeddings(), 1 << 20)?;
+    let mut writer =
+        RowWriter::file(&source, added, staged, &roles.embeddings().collect::<Vec<_>>(), 1 << 20)?;
     for batch in source {
         let batch = batch?;
         let place = Place::file("stdin").row_group(batch.group);

@@ -18,9 +18,10 @@ use super::batch_size::Sessions;
 use super::file_tasks::FileTasks;
 use super::journal::{Journal, JournalKey};
 use super::progress::Stage;
+use super::requested_columns::RequestedColumns;
 use super::row_origin::{Groups, RowOrigin};
 use super::row_stats::RowStats;
-use super::run::{RequestedColumns, Run};
+use super::run::Run;
 use super::summary::{Outcome, ResumedWork, Summary};
 use super::workers::{self, Control, Prefetch, Schedule};
 
@@ -60,7 +61,7 @@ impl<'a> FileJob<'a> {
         check_known_types(&input)?;
         let columns = run.requested_columns()?;
         let engine = run.engine.describe().to_string();
-        let identity = Identity::new(&input, run.bundle, columns.read(), columns.names(), engine)?;
+        let identity = Identity::new(&input, run.bundle, columns.identity(), engine)?;
         Ok(Self { run, paths, input, columns, identity, start })
     }
 
@@ -178,7 +179,7 @@ impl<'a> FileComputation<'a> {
     ) -> Result<Self> {
         let (run, input) = (job.run, &job.input);
         let source = job.source(checks)?;
-        let columns = job.computed().len();
+        let columns = job.identity.width();
         let origin = RowOrigin { place: input.place(), groups: Groups::OfFile };
         let mut policy = BadRowPolicy::new(run.options, source.roles(), origin, columns);
         // To the journal of a part the other row groups are empty.
@@ -214,7 +215,7 @@ impl<'a> FileComputation<'a> {
         let (run, from, end) = (self.job.run, self.journal.next(), self.row_groups.end);
         if from.row_group < end {
             let sessions = self.sessions.take().map_or_else(|| run.sessions(), Ok)?;
-            let constants = run.constants(self.job.computed());
+            let constants = run.constants(&self.job.columns.evaluated())?;
             let read_ahead = ReadAhead::new(sessions.len(), run.limit_bytes());
             let mut tasks = FileTasks::new(&self.source, self.batch_rows, from, end, &read_ahead);
             let tasks = std::iter::from_fn(|| run.progress.time(Stage::Locate, || tasks.next()));

@@ -9,7 +9,6 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::evaluate::field;
 use crate::output::{CopyMethod, Writer};
 use crate::printable::shown;
 use crate::provenance::Provenance;
@@ -21,6 +20,7 @@ use super::compute::{FileComputation, FileJob, FilePaths, PageChecks};
 use super::existing_output::ExistingOutput;
 use super::options::Adjust;
 use super::rejects::Rejects;
+use super::requested_columns::ColumnSummaries;
 use super::run::Run;
 use super::splice::SpliceThread;
 use super::summary::{Outcome, ResumedWork, Summary};
@@ -117,7 +117,7 @@ impl<'a> Outputs<'a> {
         let rejects = rejects.map(|path| Rejects::create(path, run.options, replaces_own, name, Some(input)));
 
         let computed = job.computed();
-        let fields: Vec<_> = computed.iter().map(|quantity| field(*quantity)).collect();
+        let fields = job.columns.fields();
         let provenance = Provenance {
             shift_nats: shift.map(|shift| shift.nats()),
             written: Some(CopyMethod::of(input).name().to_owned()),
@@ -179,10 +179,11 @@ impl ComputedOutputs<'_> {
         let Outputs { job, shift, computation, splice } = self.0;
         let input = &job.input;
         let row_stats = computation.row_stats();
-        let columns = row_stats.summaries(job.computed(), shift.map_or(0.0, |shift| shift.nats()));
+        let shift_nats = shift.map_or(0.0, |shift| shift.nats());
+        let ColumnSummaries { columns, information } = job.columns.summaries(row_stats, shift_nats);
         let (fates, unknown_labels) = (row_stats.fates().clone(), row_stats.unknown_labels().to_vec());
         let trained_rows = job.run.trained_rows(row_stats);
-        let distribution_shift = match job.run.checked_shift(&columns, &input.place()) {
+        let distribution_shift = match job.run.checked_shift((&columns, &information), &input.place()) {
             Ok(found) => found,
             Err(error) => return Err(computation.or_cause(error)?),
         };
@@ -216,6 +217,7 @@ impl ComputedOutputs<'_> {
             distribution_shift,
             unknown_labels,
             columns,
+            information,
             adjustment: shift.map(|shift| shift.adjustment),
             written: Some(CopyMethod::of(input)),
             resumed,

@@ -19,6 +19,7 @@ mod plan;
 mod progress;
 mod rejects;
 mod reorder;
+mod requested_columns;
 mod row_origin;
 mod row_stats;
 mod run;
@@ -39,5 +40,5 @@ pub use summary::{ClusterUse, Summary, Totals};
 pub use totals::FilesOutcome;
 
 pub use crate::evaluate::OnShift;
-pub use crate::interaction::Quantity;
+pub use crate::interaction::{ColumnName, Quantity};
 pub use crate::provenance::{Adjustment, Means};

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::OnShift;
-use crate::interaction::Quantity;
+use crate::interaction::ColumnName;
 use crate::parquet_file::EncryptionKeys;
 
 /// The treatment of a row that can not be computed.
@@ -90,17 +90,15 @@ impl std::fmt::Display for MaxBadRows {
 /// The options of a run. As JSON they travel without the keys.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AnnotateOptions {
-    /// Column of x1, else the bundle's.
-    pub x1: Option<String>,
-    /// Column of x2, else the bundle's.
-    pub x2: Option<String>,
+    /// Columns of the modalities in their order; of one that is not named the bundle's.
+    pub x: Vec<Option<String>>,
     /// Column of the label, else the bundle's.
     pub label: Option<String>,
     /// Keys of encrypted inputs.
     #[serde(skip)]
     pub keys: Option<EncryptionKeys>,
-    /// Columns beside r, u1, u2, s.
-    pub extras: Vec<Quantity>,
+    /// Columns beside r, u1 … uM, s.
+    pub extras: Vec<ColumnName>,
     /// Whether pages are not compared with their checksums.
     pub no_page_checksums: bool,
     /// The treatment of bad rows.

@@ -108,7 +108,7 @@ impl Run<'_> {
         let mut journal = Journal::open(&key, &job.identity, rows, batch_rows, self.options.restart, replay)?;
         for frame in frames {
             self.check_stop()?;
-            if let Some(batch) = decode_frame(&frame, job.computed().len())
+            if let Some(batch) = decode_frame(&frame, job.identity.width())
                 && journal.continues(&batch)
             {
                 journal.append(&batch)?;

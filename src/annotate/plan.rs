@@ -12,7 +12,8 @@ use crate::parquet_file::Input;
 use crate::storage::Files;
 
 use super::bad_files::BadFiles;
-use super::run::{RequestedColumns, Run};
+use super::requested_columns::RequestedColumns;
+use super::run::Run;
 
 /// Duration of the engine's calibration.
 const CALIBRATION: Duration = Duration::from_millis(400);
@@ -29,15 +30,15 @@ pub struct Plan {
     pub rows: u64,
     /// Their row groups.
     pub row_groups: u64,
-    /// Columns that are read: x1, x2, label.
-    pub reads: [String; 3],
+    /// Columns that are read: those of the modalities and the label.
+    pub reads: Vec<String>,
     /// Columns that are added.
-    pub adds: Vec<&'static str>,
-    /// Dimensions of x1 and x2.
-    pub dimensions: [usize; 2],
+    pub adds: Vec<String>,
+    /// Dimensions of the modalities.
+    pub dimensions: Vec<usize>,
     /// Bytes of old columns, copied as they are.
     pub bytes_to_copy: u64,
-    /// Bytes of x1, x2 and label, as stored, that are decoded too.
+    /// Bytes of the embeddings and the label, as stored, that are decoded too.
     pub bytes_to_decode: u64,
     /// Bytes of new columns, before compression.
     pub bytes_to_add: u64,
@@ -69,8 +70,8 @@ impl Run<'_> {
             bad_files: BadFiles::default(),
             rows: 0,
             row_groups: 0,
-            reads: columns.read().map(str::to_owned),
-            adds: columns.computed.iter().map(|column| column.name()).collect(),
+            reads: columns.read().into_iter().map(str::to_owned).collect(),
+            adds: columns.names(),
             dimensions: self.bundle.dims(),
             bytes_to_copy: 0,
             bytes_to_decode: 0,
@@ -91,7 +92,7 @@ impl Run<'_> {
         }
         let (batch_rows, sessions) = self.choose_batch(plan.rows)?;
         let mut sessions = sessions.map_or_else(|| self.sessions(), Ok)?;
-        let rate = measure::rows_per_second(&mut sessions, self.bundle.dims(), batch_rows, CALIBRATION)?;
+        let rate = measure::rows_per_second(&mut sessions, &self.bundle.dims(), batch_rows, CALIBRATION)?;
         plan.batch_rows = batch_rows;
         plan.engine_rows_per_second = rate;
         plan.estimated_seconds = if rate > 0.0 { plan.rows as f64 / rate } else { 0.0 };

@@ -80,7 +80,7 @@ impl RowStats {
     /// Counts a batch and returns its own counts.
     pub(super) fn take(&mut self, batch: &Batch) -> FateCounts {
         let good = (batch.rows - batch.bad.len()) as u64;
-        let mut fates = FateCounts { good, ..FateCounts::default() };
+        let mut fates = FateCounts::of_good(good);
         batch.bad.iter().for_each(|bad| fates.add(bad.fate));
         self.fates.merge(&fates);
         self.trained_rows += batch.trained_rows as u64;
@@ -106,15 +106,16 @@ impl RowStats {
         UnshiftedMeans { rows: self.fates.good, means }
     }
 
-    /// The moments of each column that has them, after a shift of the four parts.
+    /// The moments of each of the columns of M modalities that has them, after a shift of the four parts.
     pub(super) fn summaries(
         &self,
         columns: &[Quantity],
+        modalities: usize,
         shift_nats: f64,
     ) -> BTreeMap<String, interaction::MomentSummary> {
         let shifted = |(column, blocked): (&Quantity, &BlockedMoments)| {
             let moments = blocked.moments().shifted(column.shifted_by(shift_nats));
-            (column.name().to_owned(), moments.summary())
+            (column.name(modalities).into_owned(), moments.summary())
         };
         columns.iter().zip(&self.columns).filter(|(column, _)| column.has_moments()).map(shifted).collect()
     }
@@ -152,7 +153,7 @@ mod tests {
             let bad = |row: u32| BadRow {
                 row,
                 fate: if row == 0 {
-                    Fate::NullEmbedding(crate::samples::Modality::First)
+                    Fate::NullEmbedding(crate::samples::Modality(0))
                 } else {
                     Fate::UnknownLabel
                 },

@@ -12,13 +12,13 @@ use crate::error::{Error, Place, Result};
 use crate::evaluate::{self, EvaluationConstants, FoldSessions, OnShift};
 use crate::interaction::{MomentSummary, Quantity};
 use crate::parquet_file::Input;
-use crate::provenance::ColumnMoments;
 use crate::samples::{ColumnRequest, Source};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::journal::LockPatience;
 use super::options::AnnotateOptions;
 use super::progress::{InputStart, Progress};
+use super::requested_columns::RequestedColumns;
 use super::row_stats::RowStats;
 use super::summary::ModelsUsed;
 
@@ -38,37 +38,6 @@ pub struct Run<'a> {
     idle: Mutex<Sessions>,
     tuner: BatchSizeTuner<'a>,
     folds: FoldSessions,
-}
-
-/// The columns that a run reads and those that it adds.
-#[derive(Debug, Clone)]
-pub(super) struct RequestedColumns {
-    pub(super) x1: String,
-    pub(super) x2: String,
-    pub(super) label: String,
-    pub(super) computed: Vec<Quantity>,
-}
-
-impl RequestedColumns {
-    /// x1, x2 and the label.
-    pub(super) fn read(&self) -> [&str; 3] {
-        [&self.x1, &self.x2, &self.label]
-    }
-
-    /// The columns that the computed ones reveal something of, the most revealed first.
-    pub(super) fn revealed(&self) -> [&str; 3] {
-        [&self.label, &self.x1, &self.x2]
-    }
-
-    /// The computed columns with those moments of them that may be shown.
-    pub(super) fn moments(&self, shown: &BTreeMap<String, MomentSummary>) -> ColumnMoments {
-        self.names().into_iter().map(|name| (name.clone(), shown.get(&name).copied())).collect()
-    }
-
-    /// Names of the computed columns.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.computed.iter().map(|quantity| quantity.name().to_owned()).collect()
-    }
 }
 
 impl<'a> Run<'a> {
@@ -96,7 +65,7 @@ impl<'a> Run<'a> {
         let workers = options.workers.unwrap_or_else(|| device.workers()).max(1);
         let limit_bytes = options.memory_limit_bytes.unwrap_or_else(batch_size::default_limit_bytes);
         let profile = DeviceProfile::of(device);
-        let workload = Workload { dims: bundle.dims(), workers, profile, limit_bytes };
+        let workload = Workload { total_dim: bundle.dims().iter().sum(), workers, profile, limit_bytes };
         let batch = workload.plan(options.batch_rows);
         // A GPU's batches are large for another reason than a cache.
         let is_fixed = options.batch_rows.is_some() || device != Device::Cpu;
@@ -162,7 +131,10 @@ impl<'a> Run<'a> {
     }
 
     /// The constants of all batches with these columns.
-    pub(super) fn constants(&self, columns: &[Quantity]) -> EvaluationConstants {
+    ///
+    /// # Errors
+    /// As for [`EvaluationConstants::new`].
+    pub(super) fn constants(&self, columns: &[Quantity]) -> Result<EvaluationConstants> {
         EvaluationConstants::new(self.bundle, columns, &self.folds)
     }
 
@@ -172,23 +144,19 @@ impl<'a> Run<'a> {
         self.bundle.training_rows().map(|_| stats.trained_rows())
     }
 
-    /// What is off where the models do not describe the rows of these columns.
-    pub(super) fn distribution_shift(&self, columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
-        let manifest = self.bundle.manifest();
-        let validation = manifest.training.as_ref().map(|training| &training.validation);
-        evaluate::distribution_shift(&manifest.label.prior, validation, columns)
-    }
-
-    /// As [`Self::distribution_shift`].
+    /// What is off where the models do not describe the rows of these columns and this information.
     ///
     /// # Errors
     /// [`Error::BadData`] of the input, with `--on-shift fail`.
     pub(super) fn checked_shift(
         &self,
-        columns: &BTreeMap<String, MomentSummary>,
+        (columns, information): (&BTreeMap<String, MomentSummary>, &BTreeMap<String, MomentSummary>),
         input: &Place,
     ) -> Result<Option<String>> {
-        match (self.distribution_shift(columns), self.options.on_shift) {
+        let manifest = self.bundle.manifest();
+        let validation = manifest.training.as_ref().map(|training| &training.validation);
+        let found = evaluate::distribution_shift(&manifest.label.prior, validation, columns, information);
+        match (found, self.options.on_shift) {
             (Some(what), OnShift::Fail) => Err(Error::bad_data(input.clone(), what)),
             (found, _) => Ok(found),
         }
@@ -227,48 +195,16 @@ impl<'a> Run<'a> {
     /// The columns of the options, else the bundle's.
     ///
     /// # Errors
-    /// [`Error::Usage`] where neither names one, and where folds are asked for that the bundle does
-    /// not have.
+    /// As for [`RequestedColumns::of`].
     pub(super) fn requested_columns(&self) -> Result<RequestedColumns> {
-        let manifest = self.bundle.manifest();
-        if self.options.extras.contains(&Quantity::Fold) && self.bundle.training_rows().is_none() {
-            return Err(Error::Usage(format!(
-                "--columns fold: the bundle {} has no folds, so which rows its models were trained on is unknown; \
-                 omit the column, or fit again with --folds 5",
-                self.bundle.dir().display()
-            )));
-        }
-        if self.options.label_free && self.options.extras.contains(&Quantity::PY) {
-            let what = "--label-free does not go with --columns p_y: no label is read; omit the column";
-            return Err(Error::Usage(what.into()));
-        }
-        let named = |flag: &str, option: &Option<String>, default: &Option<String>| {
-            option.clone().or_else(|| default.clone()).ok_or_else(|| {
-                Error::Usage(format!("the bundle names no column for {flag}; give --{flag} COLUMN"))
-            })
-        };
-        Ok(RequestedColumns {
-            x1: named("x1", &self.options.x1, &manifest.modalities[0].column)?,
-            x2: named("x2", &self.options.x2, &manifest.modalities[1].column)?,
-            label: match self.options.label_free {
-                false => named("label", &self.options.label, &manifest.label.column)?,
-                true => String::new(),
-            },
-            computed: Quantity::PARTS
-                .into_iter()
-                .chain(self.options.extras.iter().copied())
-                .chain(self.options.label_free.then_some(Quantity::LabelEntropy))
-                .collect(),
-        })
+        RequestedColumns::of(self.bundle, self.options)
     }
 
     /// The columns as samples are read from them.
     pub(super) fn request<'b>(&'b self, columns: &'b RequestedColumns) -> ColumnRequest<'b> {
-        let [d1, d2] = self.bundle.dims();
         let classes = self.bundle.classes();
         let label = (!self.options.label_free).then_some(columns.label.as_str());
-        let key = self.bundle.row_key();
-        ColumnRequest { x1: (&columns.x1, d1), x2: (&columns.x2, d2), label, classes, key }
+        ColumnRequest { x: columns.embeddings(), label, classes, key: self.bundle.row_key() }
     }
 
     /// Opens an input with the keys of the options, and checks that they are all it needs.

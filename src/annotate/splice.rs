@@ -135,7 +135,7 @@ mod tests {
         let batch = Batch { rows: 4, columns, bad, ..Batch::default() };
         let shown =
             |array: &ArrayRef| -> Vec<Option<f32>> { array.as_primitive::<Float32Type>().iter().collect() };
-        let found: Vec<_> = arrays(batch, &[Quantity::R, Quantity::U1], 0.5).iter().map(shown).collect();
+        let found: Vec<_> = arrays(batch, &[Quantity::R, Quantity::U(0)], 0.5).iter().map(shown).collect();
         assert_eq!(found, [[None, Some(1.5), None, Some(3.5)], [None, Some(0.5), None, Some(2.5)]]);
     }
 }

@@ -45,6 +45,10 @@ pub struct Summary {
     pub unknown_labels: Vec<String>,
     /// Moments of every computed column over good rows, in nats (p_y: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
+    /// Of more than two modalities the moments of i of each and of all over good rows, in nats: i_1 …, which
+    /// r, u1 … and s do not give.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub information: BTreeMap<String, interaction::MomentSummary>,
     /// The shift of the whole dataset, with `--adjust dataset`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjustment: Option<Adjustment>,
@@ -115,6 +119,9 @@ pub struct Totals {
     /// Moments of every computed column over the good rows of all files, in nats
     /// (p_y: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
+    /// Of more than two modalities the moments of i of each and of all, as in [`Summary`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub information: BTreeMap<String, interaction::MomentSummary>,
     /// The shift of all files, with `--adjust dataset`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adjustment: Option<Adjustment>,
@@ -155,6 +162,7 @@ pub(super) struct Outcome {
     pub(super) distribution_shift: Option<String>,
     pub(super) unknown_labels: Vec<String>,
     pub(super) columns: BTreeMap<String, interaction::MomentSummary>,
+    pub(super) information: BTreeMap<String, interaction::MomentSummary>,
     pub(super) adjustment: Option<Adjustment>,
     pub(super) written: Option<CopyMethod>,
     pub(super) resumed: ResumedWork,
@@ -196,6 +204,7 @@ impl Summary {
             distribution_shift: outcome.distribution_shift,
             unknown_labels: outcome.unknown_labels,
             columns: outcome.columns,
+            information: outcome.information,
             adjustment: outcome.adjustment,
             written: outcome.written,
             resumed_rows: resumed.rows,

@@ -49,10 +49,14 @@ impl Totals {
             trained_rows,
             unknown_labels,
             moments,
+            information,
             output_bytes,
             peak_memory_bytes,
         } = sums;
-        let columns = moments.into_iter().map(|(name, column)| (name, column.summary())).collect();
+        let summaries = |moments: BTreeMap<String, Moments>| {
+            moments.into_iter().map(|(name, column)| (name, column.summary())).collect()
+        };
+        let (columns, information) = (summaries(moments), summaries(information));
         let manifest = bundle.manifest();
         let validation = manifest.training.as_ref().map(|training| &training.validation);
         // The memory of this process, of files that it annotated itself.
@@ -68,9 +72,10 @@ impl Totals {
             rows,
             bad_rows: fates.bad(),
             trained_rows,
-            distribution_shift: distribution_shift(&manifest.label.prior, validation, &columns),
+            distribution_shift: distribution_shift(&manifest.label.prior, validation, &columns, &information),
             unknown_labels,
             columns,
+            information,
             adjustment,
             engine,
             bundle_sha256: bundle.digest().to_owned(),
@@ -94,6 +99,7 @@ struct Sums {
     trained_rows: Option<u64>,
     unknown_labels: Vec<String>,
     moments: BTreeMap<String, Moments>,
+    information: BTreeMap<String, Moments>,
     output_bytes: u64,
     peak_memory_bytes: Option<u64>,
 }
@@ -108,8 +114,12 @@ impl Sums {
             *self.trained_rows.get_or_insert(0) += rows;
         }
         add_distinct(&mut self.unknown_labels, &summary.unknown_labels);
-        for (name, column) in &summary.columns {
-            self.moments.entry(name.clone()).or_default().merge(&column.into());
+        for (all, some) in
+            [(&mut self.moments, &summary.columns), (&mut self.information, &summary.information)]
+        {
+            for (name, column) in some {
+                all.entry(name.clone()).or_default().merge(&column.into());
+            }
         }
         self.output_bytes += summary.output_bytes;
         self.peak_memory_bytes = self.peak_memory_bytes.max(summary.peak_memory_bytes);

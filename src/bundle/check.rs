@@ -26,7 +26,7 @@ pub(super) fn declared_dims(model: &ModelProto) -> std::result::Result<Vec<Optio
 pub(super) fn check(
     role: Role,
     model: &ModelProto,
-    dims: [usize; 2],
+    dims: &[usize],
     classes: usize,
 ) -> std::result::Result<(), String> {
     let graph =
@@ -78,20 +78,16 @@ pub(super) fn check(
 }
 
 /// Checks what a model of a role would compute; see [`shapes`].
-pub(super) fn check_graph(
-    role: Role,
-    model: &ModelProto,
-    dims: [usize; 2],
-) -> std::result::Result<(), String> {
+pub(super) fn check_graph(role: Role, model: &ModelProto, dims: &[usize]) -> std::result::Result<(), String> {
     let inputs = model.graph.as_ref().map(inputs).unwrap_or_default();
     shapes::check(model, &inputs, &input_dims(role, inputs.len(), dims))
 }
 
-/// The length of each input of a model in a role: the classifier of the pair has one input for each
-/// modality, or one for both.
-fn input_dims(role: Role, inputs: usize, dims: [usize; 2]) -> Vec<usize> {
-    let each: Vec<usize> = role.modalities().iter().map(|&m| dims[m]).collect();
-    if role == Role::Classifier12 && inputs == 1 { vec![each.iter().sum()] } else { each }
+/// The length of each input of a model in a role: a model of several modalities has one input for each
+/// of them, or one for all.
+fn input_dims(role: Role, inputs: usize, dims: &[usize]) -> Vec<usize> {
+    let each: Vec<usize> = role.modalities().members().filter_map(|m| dims.get(m).copied()).collect();
+    if inputs == 1 { vec![each.iter().sum()] } else { each }
 }
 
 /// The declared size of the second of two dimensions; `Err` for another element type or rank.

@@ -92,8 +92,7 @@ impl BundleFiles {
         let refuse = |what| self.refuse(file, Some(format!("{field}.file")), what);
         let model = ModelProto::decode(&bytes[..])
             .map_err(|e| refuse(format!("not an ONNX model: {e}; restore the file")))?;
-        let dims = [manifest.modalities[0].dim, manifest.modalities[1].dim];
-        check::check(role, &model, dims, manifest.label.classes.len()).map_err(refuse)?;
+        check::check(role, &model, &manifest.dims(), manifest.label.classes.len()).map_err(refuse)?;
         Ok(model)
     }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 
 use super::onnx::GraphBuilder;
-use super::{Bundle, Graph, INPUTS, Program, Role};
+use super::{Bundle, Graph, Program, ProgramInput, Role};
 
 /// Operators that change only the shape, order or type of their input.
 const SHAPE_OPERATORS: [&str; 7] =
@@ -23,16 +23,19 @@ impl Program {
     /// floating-point rate. Its only output, in the role of −ln p(x1), has no meaning.
     pub fn matrix_product(size: usize) -> Self {
         let mut graph = GraphBuilder::new("product");
-        let x = graph.input(INPUTS[0], size);
+        let input = ProgramInput::Embedding(0);
+        let x = graph.input(input.name(), size);
         let weight: Vec<f32> = (0..size * size).map(|i| (i % 13) as f32 / 64.0 - 0.1).collect();
         let weight = graph.floats("weight", &[size, size], &weight);
         let product = graph.node("product", "MatMul", &[&x, &weight], &[]);
         // One output per row that depends on the complete product.
-        let output = Role::Density1.name();
+        let dims = vec![size, 0];
+        let roles: Vec<Role> = Role::all(dims.len()).into_iter().take(1).collect();
+        let output = &roles.iter().map(Role::to_string).collect::<String>();
         graph.node_ints(output, "ReduceMax", &[&product], ("axes", &[1]), &[("keepdims", 0)]);
         graph.output(output, &[]);
-        let graph = Graph { model: graph.finish(), inputs: vec![0], roles: vec![Role::Density1] };
-        Self { origin: None, graphs: vec![graph], dims: [size, 0], classes: 1, unfused: Vec::new() }
+        let graph = Graph::new(graph.finish(), vec![input], roles, dims.len());
+        Self { origin: None, graphs: vec![graph], dims, classes: 1, unfused: Vec::new() }
     }
 }
 
@@ -42,9 +45,10 @@ impl Bundle {
     /// blocks. `None` where the bundle does not record K.
     pub fn dense_flops_per_row(&self) -> Option<u64> {
         let fitted = &self.manifest().training.as_ref()?.validation.densities;
-        let dense = |m: usize| 2 * fitted[m].components as u64 * (self.dims()[m] as u64).pow(2);
+        let densities = fitted.iter().zip(self.dims());
+        let dense = densities.map(|(density, dim)| 2 * density.components as u64 * (dim as u64).pow(2));
         let classifiers = self.models().iter().filter(|(role, _)| !role.is_density());
-        Some(dense(0) + dense(1) + classifiers.map(|(_, model)| flops(model)).sum::<u64>())
+        Some(dense.sum::<u64>() + classifiers.map(|(_, model)| flops(model)).sum::<u64>())
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::Role;
 use super::figures::Training;
-use super::manifest::{ClassifierOutput, Label, Manifest, Modality, ModelFile, ModelKind};
+use super::manifest::{ClassifierOutput, Label, Manifest, Modality, ModelFile};
 
 /// The manifest in format 1.
 #[derive(Deserialize)]
@@ -52,13 +52,16 @@ impl From<Format1> for Manifest {
         let classifiers = [classifier_1, classifier_2, classifier_12];
         let classifiers = classifiers.map(|Classifier { file, sha256, output }| (file, sha256, Some(output)));
         let files = densities.into_iter().chain(classifiers);
-        let models = Role::ALL.into_iter().zip(files).map(|(role, (file, sha256, output))| ModelFile {
-            kind: if role.is_density() { ModelKind::Density } else { ModelKind::Classifier },
-            modalities: role.modalities().to_vec(),
+        let modalities = Vec::from(modalities);
+        let roles = Role::all(modalities.len());
+        let models = roles.into_iter().zip(files).map(|(role, (file, sha256, output))| ModelFile {
+            kind: role.kind(),
+            modalities: role.modalities().members().collect(),
             fold: None,
             file,
             sha256,
             output,
+            mean_h_nats: None,
         });
         let models = models.collect();
         Self { format_version, created_by, modalities, label, models, training_rows: None, training }

@@ -1,4 +1,4 @@
-//! Fusion of the five models into one program: shared inputs x1, x2 and the class index y,
+//! Fusion of the models into one program: shared inputs x1, x2, … and the class index y,
 //! one output value per row and model, one graph in the newest of their opsets, so that a
 //! batch is one run of the engine. A model that can't be upgraded to that opset gets a graph
 //! of its own, and the program records the reason.
@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, tensor_proto::DataType};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, tensor_proto::DataType,
+};
 
 use super::onnx::{self, int_attribute, value_info};
-use super::program::{Graph, INPUTS, ModelOrigin, Program};
+use super::program::{Graph, ModelOrigin, Program, ProgramInput};
 use super::{Role, log_sum_exp, opset, shared_centre};
 
 /// A model and its role in a program.
@@ -27,11 +29,11 @@ struct UpgradedModel<'a> {
     logits: bool,
 }
 
-/// The program of five models.
+/// The program of the models of modalities with these dimensions.
 pub(super) fn fuse(
     origin: Option<ModelOrigin>,
     models: &[RoleModel<'_>],
-    dims: [usize; 2],
+    dims: &[usize],
     classes: usize,
 ) -> Program {
     let newest = models.iter().map(|input| opset::of(input.model)).max().unwrap_or_default();
@@ -71,7 +73,7 @@ pub(super) fn fuse(
     }
     let mut graphs: Vec<_> = groups.iter().map(|group| join(group, dims)).collect();
     graphs.sort_by_key(|graph| std::cmp::Reverse(graph.roles.len()));
-    Program { origin, graphs, unfused, dims, classes }
+    Program { origin, graphs, unfused, dims: dims.to_vec(), classes }
 }
 
 /// Whether two models can be fused: no functions, and equal versions of every operator set
@@ -85,27 +87,22 @@ fn can_join(a: &ModelProto, b: &ModelProto) -> bool {
     !alone && !a.opset_import.iter().any(|o| b.opset_import.iter().any(|p| clash(o, p)))
 }
 
-fn join(group: &[UpgradedModel<'_>], dims: [usize; 2]) -> Graph {
+fn join(group: &[UpgradedModel<'_>], dims: &[usize]) -> Graph {
     let mut graph = GraphProto { name: "lsmi".into(), ..Default::default() };
     for model in group {
         append(&mut graph, model);
     }
     let roles: Vec<Role> = group.iter().map(|model| model.role).collect();
     shared_centre::share(&mut graph, dims);
-    let reads = |input: usize| {
-        group.iter().any(|p| match input {
-            2 => !p.role.is_density(),
-            modality => p.role.modalities().contains(&modality),
+    let reads = |input: &ProgramInput| {
+        group.iter().any(|model| match input {
+            ProgramInput::Class => !model.role.is_density(),
+            ProgramInput::Embedding(modality) => model.role.modalities().contains(*modality),
         })
     };
-    let inputs: Vec<usize> = (0..INPUTS.len()).filter(|&input| reads(input)).collect();
-    graph.input = inputs
-        .iter()
-        .map(|&input| match input {
-            2 => value_info(INPUTS[2], DataType::Int64, &[None, Some(1)]),
-            modality => value_info(INPUTS[modality], DataType::Float, &[None, Some(dims[modality])]),
-        })
-        .collect();
+    let embeddings = (0..dims.len()).map(ProgramInput::Embedding);
+    let inputs: Vec<_> = embeddings.chain([ProgramInput::Class]).filter(reads).collect();
+    graph.input = inputs.iter().map(|input| declared_input(*input, dims)).collect();
     let mut model = onnx::model(graph, group.first().map_or(0, |p| opset::of(&p.model)));
     model.ir_version = group.iter().map(|p| p.model.ir_version).fold(model.ir_version, i64::max);
     for import in group.iter().flat_map(|p| &p.model.opset_import) {
@@ -115,35 +112,42 @@ fn join(group: &[UpgradedModel<'_>], dims: [usize; 2]) -> Graph {
         }
     }
     model.functions = group.iter().flat_map(|p| p.model.functions.clone()).collect();
-    Graph { model, inputs, roles }
+    Graph::new(model, inputs, roles, dims.len())
+}
+
+fn declared_input(input: ProgramInput, dims: &[usize]) -> ValueInfoProto {
+    let element = match input {
+        ProgramInput::Embedding(_) => DataType::Float,
+        ProgramInput::Class => DataType::Int64,
+    };
+    value_info(input.name(), element, &[None, Some(input.width(dims))])
 }
 
 /// A model on its own, from the shared inputs to all of its output, which is named by its role.
-pub(super) fn single(role: Role, model: &ModelProto, dims: [usize; 2]) -> Graph {
+pub(super) fn single(role: Role, model: &ModelProto, dims: &[usize]) -> Graph {
     let mut graph = GraphProto { name: "lsmi".into(), ..Default::default() };
     let mut single = model.clone();
     if let Some(own) = model.graph.clone() {
         let output = append_model(&mut graph, role, own);
-        graph.node.push(node("Identity", &[&output], role.name(), None));
+        graph.node.push(node("Identity", &[&output], &role.to_string(), None));
     }
-    let inputs = role.modalities().to_vec();
-    let input = |&m: &usize| value_info(INPUTS[m], DataType::Float, &[None, Some(dims[m])]);
-    graph.input = inputs.iter().map(input).collect();
-    graph.output = vec![onnx::any_shape(role.name())];
+    let inputs: Vec<_> = embeddings(role).collect();
+    graph.input = inputs.iter().map(|input| declared_input(*input, dims)).collect();
+    graph.output = vec![onnx::any_shape(&role.to_string())];
     single.graph = Some(graph);
     // Constants are no inputs here.
     single.ir_version = single.ir_version.max(onnx::IR_VERSION);
-    Graph { model: single, inputs, roles: vec![role] }
+    Graph::new(single, inputs, vec![role], dims.len())
 }
 
 /// Appends a model from the shared inputs to one output number per row.
 fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) {
     let Some(own) = model.model.graph.clone() else { return };
-    let role = model.role;
+    let (role, name) = (model.role, model.role.to_string());
     let result = append_model(graph, role, own);
     if role.is_density() {
-        graph.node.push(node("Identity", &[&result], role.name(), None));
-        graph.output.push(value_info(role.name(), DataType::Float, &[None]));
+        graph.node.push(node("Identity", &[&result], &name, None));
+        graph.output.push(value_info(&name, DataType::Float, &[None]));
     } else {
         let mut log_prob = result;
         if model.logits {
@@ -151,9 +155,10 @@ fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) {
             graph.node.push(node("LogSoftmax", &[&log_prob], &normalised, Some(("axis", 1))));
             log_prob = normalised;
         }
-        // Five outputs per row instead of 2 + 3·C.
-        graph.node.push(node("GatherElements", &[&log_prob, INPUTS[2]], role.name(), Some(("axis", 1))));
-        graph.output.push(value_info(role.name(), DataType::Float, &[None, Some(1)]));
+        // One output per row and classifier instead of C.
+        let class = ProgramInput::Class.name();
+        graph.node.push(node("GatherElements", &[&log_prob, class], &name, Some(("axis", 1))));
+        graph.output.push(value_info(&name, DataType::Float, &[None, Some(1)]));
     }
 }
 
@@ -161,15 +166,15 @@ fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) {
 /// its output.
 fn append_model(graph: &mut GraphProto, role: Role, mut own: GraphProto) -> String {
     let own_inputs = super::check::inputs(&own);
-    let shared: Vec<&str> = role.modalities().iter().map(|&m| INPUTS[m]).collect();
+    let shared: Vec<&str> = embeddings(role).map(ProgramInput::name).collect();
     let mut names = ValueNames { role, inputs: BTreeMap::new() };
     if own_inputs.len() == shared.len() {
         let own_names = own_inputs.iter().map(|input| input.name.clone());
         names.inputs = own_names.zip(shared.iter().map(|&s| s.to_owned())).collect();
     } else {
-        // A classifier of the pair with one input: concatenate the modalities.
-        let pair = names.of(&own_inputs.first().map(|i| i.name.clone()).unwrap_or_default());
-        graph.node.push(node("Concat", &shared, &pair, Some(("axis", 1))));
+        // A model of several modalities with one input: concatenate them.
+        let all = names.of(&own_inputs.first().map(|i| i.name.clone()).unwrap_or_default());
+        graph.node.push(node("Concat", &shared, &all, Some(("axis", 1))));
     }
     let result = names.of(&own.output.first().map(|o| o.name.clone()).unwrap_or_default());
     names.rename(&mut own);
@@ -178,6 +183,11 @@ fn append_model(graph: &mut GraphProto, role: Role, mut own: GraphProto) -> Stri
     graph.initializer.append(&mut own.initializer);
     graph.sparse_initializer.append(&mut own.sparse_initializer);
     result
+}
+
+/// The embeddings that a role reads.
+fn embeddings(role: Role) -> impl Iterator<Item = ProgramInput> {
+    role.modalities().members().map(ProgramInput::Embedding)
 }
 
 fn node(op: &str, inputs: &[&str], output: &str, attribute: Option<(&str, i64)>) -> NodeProto {

@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::interaction::Subset;
+
 use super::figures::Training;
 use super::{Class, Role};
 
@@ -21,11 +23,12 @@ pub struct Manifest {
     pub format_version: u32,
     /// The program that wrote the bundle, as "name version".
     pub created_by: String,
-    /// The two modalities, x1 and x2.
-    pub modalities: [Modality; 2],
+    /// The modalities x1, x2, …: two to four.
+    #[schemars(length(min = 2, max = 4))]
+    pub modalities: Vec<Modality>,
     /// The label.
     pub label: Label,
-    /// The ONNX files: the five main models, and as many for each fold.
+    /// The ONNX files: the main models, and as many for each fold. Two modalities have five.
     pub models: Vec<ModelFile>,
     /// The rows that the models were trained on; present exactly where there are folds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +55,7 @@ pub struct Modality {
     pub mean_h_nats: Option<f64>,
 }
 
-/// Scaling x1 by c adds d·ln c to h1, so comparing h1 with h2 needs a convention.
+/// Scaling x_m by c adds d·ln c to h_m, so comparing h of several modalities needs a convention.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Units {
@@ -96,10 +99,13 @@ pub struct ModelFile {
     /// Output kind of a classifier; absent for a density.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<ClassifierOutput>,
+    /// Mean of h over the training rows, in nats, of a density of several modalities in centred units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_h_nats: Option<f64>,
 }
 
 /// What a model computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelKind {
     /// −ln p(x).
@@ -125,8 +131,8 @@ pub struct TrainingRowsFiles {
 /// The hash of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RowHash {
-    /// XXH3 (64 bit) of the length of x1 as u32, its values as f32, and the same of x2, all
-    /// little-endian, with 0.0 for −0.0.
+    /// XXH3 (64 bit) of the length of x1 as u32, its values as f32, and the same of the other
+    /// modalities, all little-endian, with 0.0 for −0.0.
     #[serde(rename = "xxh3_64_of_embeddings")]
     Xxh3OfEmbeddings,
     /// XXH3 (64 bit) of the values of the key's columns, each a byte for its kind and its value,
@@ -160,6 +166,27 @@ pub enum ClassifierOutput {
 }
 
 impl Manifest {
+    /// Dimensions of the modalities.
+    pub fn dims(&self) -> Vec<usize> {
+        self.modalities.iter().map(|modality| modality.dim).collect()
+    }
+
+    /// The roles of its models.
+    pub fn roles(&self) -> Vec<Role> {
+        Role::all(self.modalities.len())
+    }
+
+    /// The mean of a density's h over the training rows, in nats, where units are centred.
+    pub(super) fn mean_h_nats(&self, density: Role) -> Option<f64> {
+        let mut members = density.modalities().members();
+        let first = self.modalities.get(members.next()?)?;
+        match (first.units, members.next()) {
+            (Units::Raw, _) => None,
+            (Units::Centred, None) => first.mean_h_nats,
+            (Units::Centred, Some(_)) => self.model(density, None)?.1.mean_h_nats,
+        }
+    }
+
     /// The number of folds; 0 where all models are main models.
     pub fn folds(&self) -> usize {
         self.models.iter().filter_map(|model| model.fold).max().map_or(0, |last| last + 1)
@@ -167,16 +194,21 @@ impl Manifest {
 
     /// The position and the file of a model.
     pub(super) fn model(&self, role: Role, fold: Option<usize>) -> Option<(usize, &ModelFile)> {
-        let is_it = |model: &ModelFile| model.role() == Some(role) && model.fold == fold;
+        let modalities = self.modalities.len();
+        let is_it = |model: &ModelFile| model.role(modalities) == Some(role) && model.fold == fold;
         self.models.iter().enumerate().find(|(_, model)| is_it(model))
     }
 }
 
 impl ModelFile {
-    /// Its role among the models of two modalities; `None` where they have no such role.
-    pub fn role(&self) -> Option<Role> {
-        let is_density = self.kind == ModelKind::Density;
-        let mut roles = Role::ALL.into_iter();
-        roles.find(|role| role.is_density() == is_density && role.modalities() == self.modalities)
+    /// Its role among the models of so many modalities; `None` where they have no such role.
+    pub fn role(&self, modalities: usize) -> Option<Role> {
+        let is_ascending = self.modalities.is_sorted_by(|a, b| a < b);
+        let read = Subset::new(self.modalities.iter().copied()).filter(|_| is_ascending)?;
+        let role = match self.kind {
+            ModelKind::Density => Role::density(read),
+            ModelKind::Classifier => Role::classifier(read),
+        };
+        Role::all(modalities).contains(&role).then_some(role)
     }
 }

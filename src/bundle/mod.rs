@@ -1,4 +1,4 @@
-//! The bundle: five models, as many for each fold, and their manifest. Builds, adapts, folds and fuses ONNX graphs;
+//! The bundle: models of all sets of modalities, as many for each fold, and their manifest. Builds, adapts, folds and fuses ONNX graphs;
 //! packs, writes and validates bundles. Runs models only to verify a fold, in f64; evaluation
 //! on data belongs to the engine.
 
@@ -50,9 +50,9 @@ pub use manifest::{
 };
 pub use open::Bundle;
 pub use output_kind::OutputKind;
-pub use pack::PackRequest;
+pub use pack::{PackRequest, PackedModality};
 pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet, Scales, Stack};
-pub use program::{Graph, INPUTS, ModelOrigin, Program};
+pub use program::{Graph, MOST_MODALITIES, ModelOrigin, Program, ProgramInput};
 pub use raw::{RawModel, RawModels};
 pub use role::Role;
 pub use row_hash::RowHasher;

@@ -11,13 +11,10 @@ use crate::error::{Error, Result};
 use crate::storage::read_regular;
 
 use super::files::{BundleFiles, most_bytes};
-use super::manifest::{ClassifierOutput, Manifest, Units};
+use super::manifest::{ClassifierOutput, Manifest};
 use super::sha256::sha256_hex;
 use super::training_rows::TrainingRows;
 use super::{Class, ModelOrigin, OutputKind, Program, RawModel, RawModels, Role, fold, fuse, raw, validate};
-
-/// The classifiers, in the order of their roundings.
-const CLASSIFIERS: [Role; 3] = [Role::Classifier1, Role::Classifier2, Role::Classifier12];
 
 /// A bundle, read and validated. A clone shares the models.
 #[derive(Debug, Clone)]
@@ -28,7 +25,7 @@ pub struct Bundle {
     /// The main models.
     models: Arc<Vec<(Role, ModelProto)>>,
     training_rows: Option<Arc<TrainingRows>>,
-    log_prob_rounding_nats: [f64; 3],
+    log_prob_rounding_nats: Vec<f64>,
 }
 
 impl Bundle {
@@ -69,11 +66,13 @@ impl Bundle {
         let bytes = files.manifest()?;
         let manifest = validate::manifest(&bytes, &files)?;
         let mut models = Vec::new();
-        let mut log_prob_rounding_nats = [0.0_f64; 3];
+        let roles = manifest.roles();
+        let densities = roles.iter().filter(|role| role.is_density()).count();
+        let mut log_prob_rounding_nats = vec![0.0_f64; roles.len() - densities];
         for fold in std::iter::once(None).chain((0..manifest.folds()).map(Some)) {
-            for role in Role::ALL {
+            for (place, role) in roles.iter().copied().enumerate() {
                 let model = files.model(&manifest, role, fold)?;
-                let classifier = CLASSIFIERS.iter().position(|classifier| *classifier == role);
+                let classifier = place.checked_sub(densities);
                 if let Some(nats) = classifier.and_then(|place| log_prob_rounding_nats.get_mut(place)) {
                     *nats = nats.max(raw::rounding(&model));
                 }
@@ -119,21 +118,21 @@ impl Bundle {
         &self.manifest.label.classes
     }
 
-    /// Dimensions of x1 and x2.
-    pub fn dims(&self) -> [usize; 2] {
-        [self.manifest.modalities[0].dim, self.manifest.modalities[1].dim]
+    /// Dimensions of the modalities.
+    pub fn dims(&self) -> Vec<usize> {
+        self.manifest.dims()
     }
 
-    /// The offset to subtract from h_m of each density, in nats: the training mean for
-    /// centred units, else 0.
-    pub fn h_offsets(&self) -> [f64; 2] {
-        [0, 1].map(|m| {
-            let modality = &self.manifest.modalities[m];
-            match modality.units {
-                Units::Raw => 0.0,
-                Units::Centred => modality.mean_h_nats.unwrap_or(0.0),
-            }
-        })
+    /// The number of modalities.
+    pub fn modalities(&self) -> usize {
+        self.manifest.modalities.len()
+    }
+
+    /// The offset to subtract from h_A of each density, in nats: the training mean for centred units,
+    /// else 0.
+    pub fn h_offsets(&self) -> Vec<f64> {
+        let densities = self.manifest.roles().into_iter().filter(|role| role.is_density());
+        densities.map(|role| self.manifest.mean_h_nats(role).unwrap_or(0.0)).collect()
     }
 
     /// Descriptions of the densities that `bundle pack` folded.
@@ -141,7 +140,7 @@ impl Bundle {
         self.models.iter().filter_map(|(role, model)| Some((*role, fold::description(model)?))).collect()
     }
 
-    /// The five main models as they were read.
+    /// The main models as they were read.
     pub(super) fn models(&self) -> &[(Role, ModelProto)] {
         &self.models
     }
@@ -162,12 +161,12 @@ impl Bundle {
         self.manifest.training_rows.as_ref().map(|rows| rows.key.as_slice()).unwrap_or_default()
     }
 
-    /// The five main models one by one, for a check.
+    /// The main models one by one, for a check.
     pub fn raw_models(&self) -> RawModels {
         self.raw(None, &self.models)
     }
 
-    /// The five models of a fold one by one, for a check.
+    /// The models of a fold one by one, for a check.
     ///
     /// # Errors
     /// As for [`Self::fold_program`].
@@ -179,26 +178,26 @@ impl Bundle {
         let dims = self.dims();
         let models = models.iter().map(|(role, model)| {
             let output = self.manifest.model(*role, fold).and_then(|(_, file)| file.output);
-            Arc::new(RawModel::new(self.origin(fold), *role, model, output.map(OutputKind::from), dims))
+            Arc::new(RawModel::new(self.origin(fold), *role, model, output.map(OutputKind::from), &dims))
         });
-        RawModels { models: models.collect(), dims, classes: self.classes().len() }
+        RawModels { models: models.collect(), dims: self.dims(), classes: self.classes().len() }
     }
 
     fn origin(&self, fold: Option<usize>) -> ModelOrigin {
         ModelOrigin { bundle: self.dir().to_owned(), fold }
     }
 
-    /// By how much ln p(y|x1), ln p(y|x2) and ln p(y|x1, x2) may exceed 0 by rounding, in nats.
-    pub fn log_prob_rounding_nats(&self) -> [f64; 3] {
-        self.log_prob_rounding_nats
+    /// By how much ln p(y|x_A) of each classifier may exceed 0 by rounding, in nats.
+    pub fn log_prob_rounding_nats(&self) -> &[f64] {
+        &self.log_prob_rounding_nats
     }
 
-    /// The five main models as one program for an engine.
+    /// The main models as one program for an engine.
     pub fn program(&self) -> Arc<Program> {
         self.fused(None, &self.models)
     }
 
-    /// The five models that have not seen the rows of a fold, as one program for an engine. Reads
+    /// The models that have not seen the rows of a fold, as one program for an engine. Reads
     /// them again.
     ///
     /// # Errors
@@ -210,7 +209,7 @@ impl Bundle {
 
     fn fold_models(&self, fold: usize) -> Result<Vec<(Role, ModelProto)>> {
         let model = |role| Ok((role, self.files.model(&self.manifest, role, Some(fold))?));
-        Role::ALL.into_iter().map(model).collect()
+        self.manifest.roles().into_iter().map(model).collect()
     }
 
     fn fused(&self, fold: Option<usize>, models: &[(Role, ModelProto)]) -> Arc<Program> {
@@ -222,6 +221,6 @@ impl Bundle {
                 fuse::RoleModel { role: *role, model, logits }
             })
             .collect();
-        Arc::new(fuse::fuse(Some(self.origin(fold)), &models, self.dims(), self.classes().len()))
+        Arc::new(fuse::fuse(Some(self.origin(fold)), &models, &self.dims(), self.classes().len()))
     }
 }

@@ -1,6 +1,7 @@
-//! `bundle pack`: a bundle from five external ONNX files. External weights are inlined, so
+//! `bundle pack`: a bundle from external ONNX files. External weights are inlined, so
 //! that a bundle is self-contained; densities recognised as mixtures of Gaussians are folded.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use prost::Message;
 use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 
 use crate::error::{Error, Place, Result};
+use crate::interaction::Subset;
 use crate::storage::{read_range, read_regular};
 
 use super::files::MODEL_BYTES;
@@ -20,22 +22,31 @@ use super::{BundleContents, ModelOrigin, OutputKind, Role, adapt, check, fold};
 pub struct PackRequest {
     /// The bundle to be written, for messages.
     pub bundle: PathBuf,
-    /// The ONNX files in the order of [`Role::ALL`].
-    pub files: [PathBuf; 5],
-    /// Default columns of x1 and x2.
-    pub columns: [Option<String>; 2],
-    /// Dimensions of x1 and x2 where the graphs leave them dynamic.
-    pub dims: [Option<usize>; 2],
+    /// The modalities.
+    pub modalities: Vec<PackedModality>,
+    /// The ONNX files in the order of [`Role::all`].
+    pub files: Vec<PathBuf>,
     /// The convention of h.
     pub units: Units,
-    /// Mean h over the training rows; needed for centred units.
-    pub mean_h_nats: [Option<f64>; 2],
+    /// Mean h over the training rows of the densities of several modalities; needed for centred units.
+    pub mean_h_nats: BTreeMap<Role, f64>,
     /// The label.
     pub label: Label,
-    /// What the outputs of the three classifiers are.
-    pub outputs: [OutputKind; 3],
+    /// What the outputs of the classifiers are, in their order.
+    pub outputs: Vec<OutputKind>,
     /// Whether densities may be folded; otherwise all graphs stay unchanged.
     pub fold: bool,
+}
+
+/// A modality of a bundle to be packed.
+#[derive(Debug, Clone, Default)]
+pub struct PackedModality {
+    /// Its default column.
+    pub column: Option<String>,
+    /// Its dimension, where the graphs leave it dynamic.
+    pub dim: Option<usize>,
+    /// Mean h over the training rows; needed for centred units.
+    pub mean_h_nats: Option<f64>,
 }
 
 impl PackRequest {
@@ -48,8 +59,10 @@ impl PackRequest {
     pub fn read(self) -> Result<BundleContents> {
         let mut models = Vec::new();
         let mut dims = Vec::new();
-        let kinds = [None, None].into_iter().chain(self.outputs.map(Some));
-        for ((role, path), kind) in Role::ALL.into_iter().zip(&self.files).zip(kinds) {
+        let roles = Role::all(self.modalities.len());
+        let mut outputs = self.outputs.iter().copied();
+        for (role, path) in roles.iter().copied().zip(&self.files) {
+            let kind = if role.is_density() { None } else { outputs.next() };
             let refuse =
                 |what: String| Error::bad_data(Place::file(path.display()), format!("{role}: {what}"));
             let mut model = read_model(path)?;
@@ -57,16 +70,17 @@ impl PackRequest {
             for change in changes {
                 tracing::info!("{role}: {change}");
             }
-            dims.push(check::declared_dims(&model).map_err(refuse)?);
+            dims.push((role, check::declared_dims(&model).map_err(refuse)?));
             models.push((role, model));
         }
         let dims = self.find_dims(&dims)?;
         let origin = ModelOrigin { bundle: self.bundle.clone(), fold: None };
         for (role, model) in &models {
             // Folding evaluates a density.
-            check::check_graph(*role, model, dims).map_err(|what| origin.fault(Some(*role), what))?;
+            check::check_graph(*role, model, &dims).map_err(|what| origin.fault(Some(*role), what))?;
         }
-        for ((role, model), dim) in models.iter_mut().zip(dims).filter(|_| self.fold) {
+        for (role, model) in models.iter_mut().filter(|(role, _)| self.fold && role.is_density()) {
+            let dim = role.modalities().members().filter_map(|m| dims.get(m)).sum();
             match fold::fold(model, dim) {
                 Ok(folded) => {
                     tracing::info!("{role} is folded: {}", fold::description(&folded).unwrap_or_default());
@@ -75,42 +89,39 @@ impl PackRequest {
                 Err(why) => tracing::info!("{role} is not folded: {why}"),
             }
         }
-        let modality = |m: usize| Modality {
-            column: self.columns[m].clone(),
-            dim: dims[m],
+        let modalities = self.modalities.into_iter().zip(dims).map(|(packed, dim)| Modality {
+            column: packed.column,
+            dim,
             units: self.units,
-            mean_h_nats: self.mean_h_nats[m],
-        };
-        let modalities = [modality(0), modality(1)];
-        Ok(BundleContents::packed(modalities, self.label, models, self.outputs))
+            mean_h_nats: packed.mean_h_nats,
+        });
+        Ok(BundleContents::packed(modalities.collect(), self.label, models, self.outputs, self.mean_h_nats))
     }
 
-    /// The dimensions of x1 and x2: those of the request, else those that the inputs of any of
-    /// the five models declare.
-    fn find_dims(&self, declared: &[Vec<Option<usize>>]) -> Result<[usize; 2]> {
-        let dim = |m: usize| -> Result<usize> {
-            // The classifier of the pair has one input for each modality, or one for both.
-            let of = |model: usize, input: usize| declared.get(model)?.get(input).copied().flatten();
-            let pair = || of(4, m).filter(|_| declared.get(4).is_some_and(|inputs| inputs.len() == 2));
-            let found = self.dims[m].or_else(|| of(m, 0)).or_else(|| of(m + 2, 0)).or_else(pair);
-            found.ok_or_else(|| {
+    /// The dimensions of the modalities: those of the request, else those that the inputs of any of the
+    /// models declare.
+    fn find_dims(&self, declared: &[(Role, Vec<Option<usize>>)]) -> Result<Vec<usize>> {
+        let dim = |(m, modality): (usize, &PackedModality)| -> Result<usize> {
+            // A model of several modalities has one input for each of them, or one for all.
+            let of = |(role, inputs): &(Role, Vec<Option<usize>>)| {
+                let place = role.modalities().members().position(|member| member == m)?;
+                inputs.get(place).copied().flatten().filter(|_| inputs.len() == role.modalities().len())
+            };
+            let dim = modality.dim.or_else(|| declared.iter().find_map(of)).ok_or_else(|| {
+                let file = self.files.get(m).map(|file| format!("{}: ", file.display())).unwrap_or_default();
                 Error::Usage(format!(
-                    "{}: the graph leaves the dimension of x{} free; give --dim-{}",
-                    self.files[m].display(),
-                    m + 1,
+                    "{file}the graph leaves the dimension of x{0} free; give --dim-{0}",
                     m + 1
                 ))
-            })
-        };
-        let dims = [dim(0)?, dim(1)?];
-        for (m, &dim) in dims.iter().enumerate() {
+            })?;
             if dim == 0 || dim > MOST_VALUES {
                 let origin = ModelOrigin { bundle: self.bundle.clone(), fold: None };
                 let what = format!("x{} has {dim} values a row, and must have 1 to {MOST_VALUES}", m + 1);
-                return Err(origin.fault(Role::ALL.get(m).copied(), what));
+                return Err(origin.fault(Subset::new([m]).map(Role::density), what));
             }
-        }
-        Ok(dims)
+            Ok(dim)
+        };
+        self.modalities.iter().enumerate().map(dim).collect()
     }
 }
 

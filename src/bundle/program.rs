@@ -1,5 +1,4 @@
-//! A program: the graphs that evaluate the five models of a bundle, and the names of their
-//! inputs.
+//! A program: the graphs that evaluate the models of a bundle, and the names of their inputs.
 
 use std::path::PathBuf;
 
@@ -10,8 +9,45 @@ use crate::error::Error;
 use super::onnx;
 use super::role::Role;
 
-/// Names of a program's inputs: two `[n, d_m]` f32 and y `[n, 1]` i64.
-pub const INPUTS: [&str; 3] = ["x1", "x2", "y"];
+/// The most modalities whose lattice is computed.
+pub const MOST_MODALITIES: usize = 4;
+
+/// Names of a program's embeddings.
+const EMBEDDINGS: [&str; MOST_MODALITIES] = ["x1", "x2", "x3", "x4"];
+
+/// An input of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgramInput {
+    /// The embedding of a modality by its index: `[n, d_m]` f32.
+    Embedding(usize),
+    /// The class of each row: `[n, 1]` i64.
+    Class,
+}
+
+impl ProgramInput {
+    /// Its name in every graph.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedding(modality) => EMBEDDINGS.get(modality).copied().unwrap_or_default(),
+            Self::Class => "y",
+        }
+    }
+
+    /// The input of this name.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let embedding = EMBEDDINGS.iter().position(|known| *known == name);
+        let class = (name == Self::Class.name()).then_some(Self::Class);
+        embedding.map(Self::Embedding).or(class)
+    }
+
+    /// Its values per row, with embeddings of these dimensions.
+    pub fn width(self, dims: &[usize]) -> usize {
+        match self {
+            Self::Embedding(modality) => dims.get(modality).copied().unwrap_or(0),
+            Self::Class => 1,
+        }
+    }
+}
 
 /// Where models come from: what an error about them names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +66,7 @@ impl ModelOrigin {
     }
 }
 
-/// The graphs that together evaluate all five models.
+/// The graphs that together evaluate all models.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// The bundle that they are of; `None` for a program that only measures.
@@ -39,8 +75,8 @@ pub struct Program {
     pub graphs: Vec<Graph>,
     /// The reason for several graphs: one message per model that was not fused.
     pub unfused: Vec<String>,
-    /// Dimensions of x1 and x2.
-    pub dims: [usize; 2],
+    /// Dimensions of the modalities.
+    pub dims: Vec<usize>,
     /// Number of classes.
     pub classes: usize,
 }
@@ -51,21 +87,35 @@ pub struct Program {
 pub struct Graph {
     /// The model to load.
     pub model: ModelProto,
-    /// Which of [`INPUTS`] it reads.
-    pub inputs: Vec<usize>,
+    /// What it reads.
+    pub inputs: Vec<ProgramInput>,
     /// The roles it evaluates, in the order of its outputs.
     pub roles: Vec<Role>,
+    /// The place of each role among all of the program's ([`Role::all`]).
+    pub places: Vec<usize>,
 }
 
 impl Program {
     /// The program without its models, for a session that has loaded them.
     pub(crate) fn clone_shape(&self) -> Self {
         let graphs = self.graphs.iter().map(Graph::clone_shape).collect();
-        Self { origin: self.origin.clone(), graphs, unfused: Vec::new(), ..*self }
+        let (origin, dims) = (self.origin.clone(), self.dims.clone());
+        Self { origin, graphs, unfused: Vec::new(), dims, classes: self.classes }
     }
 }
 
 impl Graph {
+    /// A graph of so many modalities.
+    pub(super) fn new(
+        model: ModelProto,
+        inputs: Vec<ProgramInput>,
+        roles: Vec<Role>,
+        modalities: usize,
+    ) -> Self {
+        let places = roles.iter().map(|role| role.index(modalities)).collect();
+        Self { model, inputs, roles, places }
+    }
+
     /// The graph as an ONNX file.
     pub fn to_bytes(&self) -> Vec<u8> {
         onnx::encode(&self.model)
@@ -73,6 +123,11 @@ impl Graph {
 
     /// The graph without its model.
     pub(crate) fn clone_shape(&self) -> Self {
-        Self { model: ModelProto::default(), inputs: self.inputs.clone(), roles: self.roles.clone() }
+        Self {
+            model: ModelProto::default(),
+            inputs: self.inputs.clone(),
+            roles: self.roles.clone(),
+            places: self.places.clone(),
+        }
     }
 }

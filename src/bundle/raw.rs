@@ -22,13 +22,13 @@ const HALF_ROUNDING: f64 = 2e-2;
 const LEAST_LOG_PROB_SINGLE: f64 = -80.0;
 const LEAST_LOG_PROB_HALF: f64 = -9.0;
 
-/// Five models of a bundle, each on its own.
+/// The models of a bundle, each on its own.
 #[derive(Debug, Clone)]
 pub struct RawModels {
-    /// The models in the order of [`Role::ALL`].
+    /// The models in the order of [`Role::all`].
     pub models: Vec<Arc<RawModel>>,
-    /// Dimensions of x1 and x2.
-    pub dims: [usize; 2],
+    /// Dimensions of the modalities.
+    pub dims: Vec<usize>,
     /// Number of classes.
     pub classes: usize,
 }
@@ -58,7 +58,7 @@ impl RawModel {
         role: Role,
         model: &ModelProto,
         output: Option<OutputKind>,
-        dims: [usize; 2],
+        dims: &[usize],
     ) -> Self {
         let last_operator = model.graph.as_ref().and_then(last_operator).unwrap_or_default().to_owned();
         Self {

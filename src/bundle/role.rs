@@ -1,45 +1,53 @@
-//! The five roles of models in a bundle.
+//! The roles of models in a bundle: the densities and classifiers of sets of modalities.
 
 use std::fmt;
 
-/// One of the five models.
+use crate::interaction::Subset;
+
+use super::manifest::ModelKind;
+
+/// A model's role: what it computes, and of which modalities. Densities come first, each kind in the
+/// order of the sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// −ln p(x1).
-    Density1,
-    /// −ln p(x2).
-    Density2,
-    /// ln p(y|x1).
-    Classifier1,
-    /// ln p(y|x2).
-    Classifier2,
-    /// ln p(y|x1, x2).
-    Classifier12,
+pub struct Role {
+    kind: ModelKind,
+    modalities: Subset,
 }
 
 impl Role {
-    /// All roles, in the order of a bundle's files and of an evaluation's outputs.
-    pub const ALL: [Self; 5] =
-        [Self::Density1, Self::Density2, Self::Classifier1, Self::Classifier2, Self::Classifier12];
+    /// −ln p(x_A) of a set A of modalities.
+    pub fn density(modalities: Subset) -> Self {
+        Self { kind: ModelKind::Density, modalities }
+    }
 
-    /// The model's name, and the stem of its file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Density1 => "density_1",
-            Self::Density2 => "density_2",
-            Self::Classifier1 => "classifier_1",
-            Self::Classifier2 => "classifier_2",
-            Self::Classifier12 => "classifier_12",
+    /// ln p(y|x_A) of a set A of modalities.
+    pub fn classifier(modalities: Subset) -> Self {
+        Self { kind: ModelKind::Classifier, modalities }
+    }
+
+    /// The roles that M modalities need, in the order of a bundle's files and of an evaluation's outputs:
+    /// the densities of all sets but the full one, whose density cancels, and the classifiers of all sets.
+    pub fn all(modalities: usize) -> Vec<Self> {
+        let densities = Subset::proper(modalities).into_iter().map(Self::density);
+        densities.chain(Subset::all(modalities).into_iter().map(Self::classifier)).collect()
+    }
+
+    /// The place among [`Role::all`].
+    pub fn index(self, modalities: usize) -> usize {
+        match self.kind {
+            ModelKind::Density => self.modalities.index(modalities),
+            ModelKind::Classifier => Subset::proper(modalities).len() + self.modalities.index(modalities),
         }
     }
 
-    /// Indices of the modalities that it reads.
-    pub fn modalities(self) -> &'static [usize] {
-        match self {
-            Self::Density1 | Self::Classifier1 => &[0],
-            Self::Density2 | Self::Classifier2 => &[1],
-            Self::Classifier12 => &[0, 1],
-        }
+    /// The modalities that it reads.
+    pub fn modalities(self) -> Subset {
+        self.modalities
+    }
+
+    /// Density or classifier.
+    pub fn kind(self) -> ModelKind {
+        self.kind
     }
 
     /// The model's file in a bundle: a main model's, or that of a fold.
@@ -52,12 +60,36 @@ impl Role {
 
     /// Whether it is a density; else it is a classifier.
     pub fn is_density(self) -> bool {
-        matches!(self, Self::Density1 | Self::Density2)
+        self.kind == ModelKind::Density
     }
 }
 
+/// The model's name, and the stem of its file: `density_1`, `classifier_12`.
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        let kind = if self.is_density() { "density" } else { "classifier" };
+        write!(f, "{kind}_{}", self.modalities)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_those_that_the_modalities_need_in_order() {
+        let names = |modalities| Role::all(modalities).iter().map(Role::to_string).collect::<Vec<_>>();
+        assert_eq!(names(2), ["density_1", "density_2", "classifier_1", "classifier_2", "classifier_12"]);
+        assert_eq!(
+            names(3).join(" "),
+            "density_1 density_2 density_3 density_12 density_13 density_23 classifier_1 classifier_2 \
+             classifier_3 classifier_12 classifier_13 classifier_23 classifier_123"
+        );
+        for modalities in 2..=4 {
+            let all = Role::all(modalities);
+            assert!(all.is_sorted());
+            assert!(all.iter().enumerate().all(|(place, role)| role.index(modalities) == place));
+        }
+        assert_eq!(Role::all(3)[0].file_name(Some(2)), "fold_2.density_1.onnx");
     }
 }

@@ -10,18 +10,19 @@ use std::collections::HashMap;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::onnx::{floats_tensor, prune, read_floats};
-use super::program::INPUTS;
+use super::program::ProgramInput;
 
 /// The largest contribution to an output that may move from the product into the bias: f32
 /// keeps 1e-5 of it. For a map with its own centre the difference is small.
 const RAW_SHIFT: f64 = 100.0;
 const CENTRED_SHIFT: f64 = 1.0;
 
-/// Rewrites a graph whose inputs are [`INPUTS`].
-pub(super) fn share(graph: &mut GraphProto, dims: [usize; 2]) {
+/// Rewrites a graph whose inputs are those of a program.
+pub(super) fn share(graph: &mut GraphProto, dims: &[usize]) {
     let rewritten = {
         let values = ValueSources::of(graph);
-        let centred_inputs = [0, 1].map(|m| values.centred_input(graph, m, dims[m]));
+        let centred_inputs: Vec<_> =
+            dims.iter().enumerate().map(|(m, dim)| values.centred_input(graph, m, *dim)).collect();
         let mut maps = HashMap::new();
         for (index, node) in graph.node.iter().enumerate() {
             if let Some(new) = values.rewrite(node, &centred_inputs, dims) {
@@ -88,27 +89,33 @@ impl<'a> ValueSources<'a> {
     }
 
     fn centred_input(&self, graph: &GraphProto, modality: usize, dim: usize) -> CentredInput {
+        let input = ProgramInput::Embedding(modality).name();
         let centred = graph.node.iter().enumerate().find_map(|(index, node)| match &node.input[..] {
-            [x, centre] if node.op_type == "Sub" && x == INPUTS[modality] => Some(CentredInput {
+            [x, centre] if node.op_type == "Sub" && x == input => Some(CentredInput {
                 name: node.output.first()?.clone(),
                 node: Some(index),
                 centre: self.vector(centre, dim)?,
             }),
             _ => None,
         });
-        centred.unwrap_or(CentredInput { name: INPUTS[modality].into(), node: None, centre: vec![0.0; dim] })
+        centred.unwrap_or(CentredInput { name: input.into(), node: None, centre: vec![0.0; dim] })
     }
 
     /// The modalities that a value concatenates, and the centre subtracted from them.
-    fn source(&self, name: &str, dims: [usize; 2]) -> Option<(Vec<usize>, Option<Vec<f32>>)> {
-        if let Some(modality) = INPUTS[..2].iter().position(|&input| input == name) {
+    fn source(&self, name: &str, dims: &[usize]) -> Option<(Vec<usize>, Option<Vec<f32>>)> {
+        let modality = |name: &str| match ProgramInput::of_name(name) {
+            Some(ProgramInput::Embedding(modality)) => Some(modality),
+            _ => None,
+        };
+        if let Some(modality) = modality(name) {
             return Some((vec![modality], None));
         }
         let producer = self.producers.get(name)?;
         match (producer.op_type.as_str(), &producer.input[..]) {
-            ("Concat", [x1, x2]) if x1 == INPUTS[0] && x2 == INPUTS[1] => {
+            ("Concat", inputs) => {
+                let modalities = inputs.iter().map(|input| modality(input)).collect::<Option<Vec<_>>>()?;
                 let axis = producer.attribute.iter().find(|a| a.name == "axis")?.i;
-                matches!(axis, 1 | -1).then_some((vec![0, 1], None))
+                matches!(axis, 1 | -1).then_some((modalities, None))
             }
             ("Sub", [x, centre]) => {
                 let (modalities, None) = self.source(x, dims)? else { return None };
@@ -124,8 +131,8 @@ impl<'a> ValueSources<'a> {
     fn rewrite(
         &self,
         node: &NodeProto,
-        centred_inputs: &[CentredInput; 2],
-        dims: [usize; 2],
+        centred_inputs: &[CentredInput],
+        dims: &[usize],
     ) -> Option<Replacement> {
         let [x, weight_name, bias_name] = &node.input[..] else { return None };
         let is_plain = |a: &tract_onnx::pb::AttributeProto| match a.name.as_str() {
@@ -181,7 +188,7 @@ impl<'a> ValueSources<'a> {
             let weight = if modalities.len() == 1 {
                 weight_name.clone()
             } else {
-                let name = format!("{result}:{}", INPUTS[m]);
+                let name = format!("{result}:{}", ProgramInput::Embedding(m).name());
                 let part: Vec<f32> = if transposed {
                     (0..outputs)
                         .flat_map(|o| weight[o * width + start..o * width + end].iter().copied())
@@ -194,7 +201,11 @@ impl<'a> ValueSources<'a> {
                 name
             };
             let last = place + 1 == modalities.len();
-            let output = if last { result.clone() } else { format!("{result}:of_{}", INPUTS[m]) };
+            let output = if last {
+                result.clone()
+            } else {
+                format!("{result}:of_{}", ProgramInput::Embedding(m).name())
+            };
             let mut map = node.clone();
             map.name = format!("{output}:Gemm");
             map.input = vec![centred_inputs[m].name.clone(), weight, added];

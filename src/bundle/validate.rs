@@ -7,8 +7,8 @@ use crate::error::Result;
 
 use super::files::BundleFiles;
 use super::format_1::Format1;
-use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, ModelKind, RowHash, Units};
-use super::{Class, Role};
+use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Modality, ModelKind, RowHash, Units};
+use super::{Class, MOST_MODALITIES};
 
 /// The most folds of a bundle.
 const MOST_FOLDS: usize = 100;
@@ -56,6 +56,13 @@ fn parse(bytes: &[u8]) -> std::result::Result<Manifest, Refusal<Option<String>>>
 
 fn validate(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
     let refuse = |field: &str, what: &str| Err((field.to_owned(), what.to_owned()));
+    if !(2..=MOST_MODALITIES).contains(&manifest.modalities.len()) {
+        let what = format!(
+            "must be two to {MOST_MODALITIES} modalities, and are {}; pack a bundle for each pair of them",
+            manifest.modalities.len()
+        );
+        return refuse("modalities", &what);
+    }
     for (m, modality) in manifest.modalities.iter().enumerate() {
         if modality.dim == 0 || modality.dim > MOST_VALUES {
             let what = format!("is {}, and must be 1 to {MOST_VALUES}; restore bundle.json", modality.dim);
@@ -65,8 +72,11 @@ fn validate(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
             return refuse(&format!("modalities[{m}].mean_h_nats"), "centred units need the mean of h");
         }
     }
-    if manifest.modalities[0].units != manifest.modalities[1].units {
-        return refuse("modalities[1].units", "both modalities must have the same convention");
+    let units = |modality: &Modality| modality.units;
+    let other = manifest.modalities.windows(2).position(|pair| units(&pair[0]) != units(&pair[1]));
+    if let Some(before) = other {
+        let what = "all modalities must have the same convention";
+        return refuse(&format!("modalities[{}].units", before + 1), what);
     }
     let (classes, prior) = (&manifest.label.classes, &manifest.label.prior);
     let distinct: HashSet<_> = classes.iter().collect();
@@ -92,13 +102,16 @@ fn models(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
     let mut listed = HashSet::new();
     for (place, model) in manifest.models.iter().enumerate() {
         let refuse = |field: &str, what: String| Err((format!("models[{place}].{field}"), what));
-        let Some(role) = model.role() else {
+        let count = manifest.modalities.len();
+        let Some(role) = model.role(count) else {
+            let (kind, sets) = match model.kind {
+                ModelKind::Density => ("density", "sets but the one of all"),
+                ModelKind::Classifier => ("classifier", "sets"),
+            };
             let what = format!(
-                "no {} of these modalities is evaluated: densities read [0] or [1], classifiers [0], [1] or [0, 1]",
-                match model.kind {
-                    ModelKind::Density => "density",
-                    ModelKind::Classifier => "classifier",
-                }
+                "no {kind} of these modalities is evaluated: they must be one of the {sets} of the indices 0 to {}, \
+                 ascending",
+                count - 1
             );
             return refuse("modalities", what);
         };
@@ -106,6 +119,12 @@ fn models(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
             let what =
                 if role.is_density() { "a density has no output kind" } else { "must be log_prob or logits" };
             return refuse("output", what.to_owned());
+        }
+        let is_centred = manifest.modalities.iter().any(|modality| modality.units == Units::Centred);
+        let needs_mean =
+            is_centred && role.is_density() && role.modalities().len() > 1 && model.fold.is_none();
+        if needs_mean && model.mean_h_nats.is_none_or(|h| !h.is_finite()) {
+            return refuse("mean_h_nats", "centred units need the mean of h".to_owned());
         }
         if model.fold.is_some_and(|fold| fold >= MOST_FOLDS) {
             return refuse("fold", format!("must be below {MOST_FOLDS}"));
@@ -115,7 +134,7 @@ fn models(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
         }
     }
     for fold in std::iter::once(None).chain((0..manifest.folds()).map(Some)) {
-        if let Some(role) = Role::ALL.into_iter().find(|role| !listed.contains(&(*role, fold))) {
+        if let Some(role) = manifest.roles().into_iter().find(|role| !listed.contains(&(*role, fold))) {
             let of = fold.map_or("the main models".to_owned(), |fold| format!("fold {fold}"));
             return Err((
                 "models".to_owned(),

@@ -1,6 +1,7 @@
 //! Atomic writer of bundles: a staged directory is renamed to its final name after all its
 //! files are synced to disk.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -16,8 +17,7 @@ use super::classifier::classifier_graph;
 use super::density::density_graph;
 use super::figures::Training;
 use super::manifest::{
-    FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, ModelKind, RowHash,
-    TrainingRowsFiles,
+    FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, RowHash, TrainingRowsFiles,
 };
 use super::sha256::sha256_hex;
 use super::training_rows::RowFilter;
@@ -28,14 +28,17 @@ use super::{
 /// Contents of a bundle before it is written.
 #[derive(Debug, Clone)]
 pub struct BundleContents {
-    /// The two modalities.
-    pub modalities: [Modality; 2],
+    /// The modalities.
+    pub modalities: Vec<Modality>,
     /// The label.
     pub label: Label,
     /// The training, where known.
     pub training: Option<Training>,
     models: Vec<(Role, ModelProto)>,
-    outputs: [OutputKind; 3],
+    /// What the outputs of the classifiers are, in their order.
+    outputs: Vec<OutputKind>,
+    /// Mean h over the training rows of densities of several modalities; needed for centred units.
+    mean_h_nats: BTreeMap<Role, f64>,
     folds: Vec<FoldContents>,
     /// The columns that the hashes of rows are of; empty for the embeddings.
     row_key: Vec<String>,
@@ -48,17 +51,17 @@ struct FoldContents {
     rows: Vec<u64>,
 }
 
-/// The graphs of five models.
+/// The graphs of fitted models.
 fn graphs(ModelSet { densities, classifiers }: &ModelSet) -> Vec<(Role, ModelProto)> {
     let graphs = densities.iter().map(density_graph).chain(classifiers.iter().map(classifier_graph));
-    Role::ALL.into_iter().zip(graphs).collect()
+    Role::all(densities.len()).into_iter().zip(graphs).collect()
 }
 
 impl BundleContents {
     /// Contents from fitted models, as folded graphs; `models` are the main ones, `folds` those that
     /// have not seen the rows of a fold.
     pub fn fitted(
-        modalities: [Modality; 2],
+        modalities: Vec<Modality>,
         label: Label,
         training: Training,
         models: &ModelSet,
@@ -72,23 +75,26 @@ impl BundleContents {
             label,
             training: Some(training),
             models: graphs(models),
-            outputs: [OutputKind::LogProb; 3],
+            outputs: vec![OutputKind::LogProb; models.classifiers.len()],
+            mean_h_nats: BTreeMap::new(),
             folds: folds.collect(),
             row_key,
         }
     }
 
-    /// Contents from external models, in the order of [`Role::ALL`].
+    /// Contents from external models, in the order of [`Role::all`].
     pub(super) fn packed(
-        modalities: [Modality; 2],
+        modalities: Vec<Modality>,
         label: Label,
         models: Vec<(Role, ModelProto)>,
-        outputs: [OutputKind; 3],
+        outputs: Vec<OutputKind>,
+        mean_h_nats: BTreeMap<Role, f64>,
     ) -> Self {
-        Self { modalities, label, training: None, models, outputs, folds: Vec::new(), row_key: Vec::new() }
+        let (training, folds, row_key) = (None, Vec::new(), Vec::new());
+        Self { modalities, label, training, models, outputs, mean_h_nats, folds, row_key }
     }
 
-    /// The five models one by one, for a check, before the logarithm of probabilities is taken.
+    /// The models one by one, for a check, before the logarithm of probabilities is taken.
     /// `dir` is the bundle's name in messages.
     ///
     /// # Errors
@@ -98,7 +104,7 @@ impl BundleContents {
         let models = self.models.iter().map(|(role, model)| {
             self.check(*role, model, dir)?;
             let origin = ModelOrigin { bundle: dir.to_owned(), fold: None };
-            Ok(Arc::new(RawModel::new(origin, *role, model, self.output(*role), dims)))
+            Ok(Arc::new(RawModel::new(origin, *role, model, self.output(*role), &dims)))
         });
         Ok(RawModels { models: models.collect::<Result<_>>()?, dims, classes })
     }
@@ -155,18 +161,18 @@ impl BundleContents {
         Bundle::open(dir)
     }
 
-    fn dims(&self) -> [usize; 2] {
-        [self.modalities[0].dim, self.modalities[1].dim]
+    fn dims(&self) -> Vec<usize> {
+        self.modalities.iter().map(|modality| modality.dim).collect()
     }
 
     /// What the output of a classifier is; `None` for a density.
     fn output(&self, role: Role) -> Option<OutputKind> {
-        let classifiers = Role::ALL.iter().filter(|role| !role.is_density());
-        classifiers.zip(self.outputs).find(|(other, _)| **other == role).map(|(_, output)| output)
+        let roles = Role::all(self.modalities.len()).into_iter().filter(|role| !role.is_density());
+        roles.zip(&self.outputs).find(|(other, _)| *other == role).map(|(_, output)| *output)
     }
 
     fn check(&self, role: Role, model: &ModelProto, dir: &Path) -> Result<()> {
-        check::check(role, model, self.dims(), self.label.classes.len()).map_err(|what| Error::Bundle {
+        check::check(role, model, &self.dims(), self.label.classes.len()).map_err(|what| Error::Bundle {
             bundle: dir.to_owned(),
             file: format!("{role}.onnx"),
             field: None,
@@ -202,12 +208,13 @@ impl BundleContents {
                 let bytes = onnx::encode(&model);
                 put(&file, &bytes)?;
                 models.push(ModelFile {
-                    kind: if role.is_density() { ModelKind::Density } else { ModelKind::Classifier },
-                    modalities: role.modalities().to_vec(),
+                    kind: role.kind(),
+                    modalities: role.modalities().members().collect(),
                     fold,
                     file,
                     sha256: sha256_hex(&bytes),
                     output: output.map(OutputKind::packed),
+                    mean_h_nats: self.mean_h_nats.get(&role).copied(),
                 });
             }
         }

@@ -6,7 +6,7 @@ use crate::annotate::{Adjustment, Means, Plan, Summary, Totals};
 use crate::bundle::Class;
 use crate::interaction;
 use crate::output::CopyMethod;
-use crate::samples::{FateCounts, class_examples};
+use crate::samples::{Fate, FateCounts, class_examples};
 
 /// Fresh rows of which no more than one is taken for a training row: the filters take one in 6 000 with ten
 /// folds, fewer with fewer.
@@ -38,22 +38,23 @@ pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
     warn_about_bad_rows(&totals.fates, &totals.unknown_labels, classes);
 }
 
-/// R, U1, U2 and S as text; empty where no row was computed.
+/// R, U1 … UM and S as text; empty where no row was computed.
 fn means(columns: &BTreeMap<String, interaction::MomentSummary>) -> String {
-    let mean = |name: &str| columns.get(name).and_then(|column| column.mean);
-    match ["r", "u1", "u2", "s"].map(mean) {
-        [Some(r), Some(u1), Some(u2), Some(s)] => {
-            format!("; R {r:.4}  U1 {u1:.4}  U2 {u2:.4}  S {s:.4} nats")
-        }
-        _ => String::new(),
-    }
+    let mean = |name: &&str| Some((name.to_uppercase(), columns.get(*name)?.mean?));
+    let means: Vec<String> = ["r", "u1", "u2", "u3", "u4", "s"]
+        .iter()
+        .filter_map(mean)
+        .map(|(name, mean)| format!("{name} {mean:.4}"))
+        .collect();
+    if means.is_empty() { String::new() } else { format!("; {} nats", means.join("  ")) }
 }
 
 /// The plan as text.
 pub(super) fn plan_text(plan: &Plan) -> String {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    let [x1, x2, label] = &plan.reads;
-    let [d1, d2] = plan.dimensions;
+    let (x, label) = plan.reads.split_at(plan.dimensions.len().min(plan.reads.len()));
+    let x = x.iter().zip(&plan.dimensions).map(|(name, dim)| format!("{name} [{dim}]"));
+    let reads = x.chain(label.iter().cloned()).collect::<Vec<_>>().join(", ");
     let bad = match plan.bad_files.len() {
         0 => String::new(),
         bad => format!(", of which {bad} can not be annotated"),
@@ -63,7 +64,7 @@ pub(super) fn plan_text(plan: &Plan) -> String {
         None => "\n".to_owned(),
     };
     format!(
-        "files      {}{bad}\nrows       {} in {} row groups\nreads      {x1} [{d1}], {x2} [{d2}], {label}\n\
+        "files      {}{bad}\nrows       {} in {} row groups\nreads      {reads}\n\
          adds       {}\nto copy    {:.1} MB\nto decode  {:.1} MB\nto add     {:.1} MB\n\
          engine     {}, {} workers, {} rows a batch, {:.0} rows/s\ntime       about {:.1} s{cluster}",
         plan.files,
@@ -155,7 +156,7 @@ fn warn_about_bad_rows(fates: &FateCounts, unknown_labels: &[String], classes: &
 /// The labels that were met beside those that are known, where some are unknown or none is known.
 fn label_note(fates: &FateCounts, unknown_labels: &[String], classes: &[Class]) -> String {
     let (met, known) = (class_examples(unknown_labels), class_examples(classes));
-    let is_any_known = fates.null_label + fates.unknown_label < fates.rows();
+    let is_any_known = fates.of(Fate::NullLabel) + fates.of(Fate::UnknownLabel) < fates.rows();
     match (unknown_labels.is_empty(), is_any_known) {
         (true, true) => String::new(),
         (true, false) => format!("; no row has a label, the bundle's classes are {known}: check --label"),

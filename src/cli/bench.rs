@@ -65,7 +65,7 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 struct BenchReport {
     bundle: PathBuf,
     bundle_sha256: String,
-    dimensions: [usize; 2],
+    dimensions: Vec<usize>,
     classes: usize,
     /// Floating-point operations per row of the graphs as run.
     flops_per_row: u64,
@@ -134,7 +134,7 @@ fn measure(args: &BenchArgs, bundle: &Bundle, engine: &Engine) -> Result<EngineR
     let mut product = MatrixProduct::new(engine, most)?;
     let mut settings: Vec<(usize, usize)> = Vec::new();
     for &workers in &workers {
-        settings.extend(batches(args, bundle.dims()).into_iter().map(|rows| (workers, rows)));
+        settings.extend(batches(args, &bundle.dims()).into_iter().map(|rows| (workers, rows)));
     }
 
     let slice = Duration::from_secs_f64(args.seconds / ROUNDS as f64);
@@ -146,7 +146,7 @@ fn measure(args: &BenchArgs, bundle: &Bundle, engine: &Engine) -> Result<EngineR
         }
         for (&(workers, rows), found) in settings.iter().zip(&mut rates) {
             let sessions = sessions.get_mut(..workers).unwrap_or_default();
-            found.push(rows_per_second(sessions, bundle.dims(), rows, slice)?);
+            found.push(rows_per_second(sessions, &bundle.dims(), rows, slice)?);
         }
     }
 
@@ -191,20 +191,21 @@ fn workers(args: &BenchArgs) -> Vec<usize> {
     workers
 }
 
-fn batches(args: &BenchArgs, dims: [usize; 2]) -> Vec<usize> {
+fn batches(args: &BenchArgs, dims: &[usize]) -> Vec<usize> {
     if !args.batch_rows.is_empty() {
         return args.batch_rows.iter().map(|&rows| rows as usize).collect();
     }
-    let fits = |rows: &usize| rows * (dims[0] + dims[1]) * 4 <= LARGEST_BYTES;
+    let fits = |rows: &usize| rows * dims.iter().sum::<usize>() * 4 <= LARGEST_BYTES;
     let fitting: Vec<usize> = BATCHES.into_iter().filter(fits).collect();
     if fitting.is_empty() { vec![1] } else { fitting }
 }
 
 fn table(report: &BenchReport) -> String {
-    let [d1, d2] = report.dimensions;
+    let dimensions: Vec<String> = report.dimensions.iter().map(usize::to_string).collect();
     let mut text = format!(
-        "{}: {d1} and {d2} values, {} classes\n  {:.3} MFLOP a row",
+        "{}: {} values, {} classes\n  {:.3} MFLOP a row",
         shown(&report.bundle),
+        dimensions.join(" and "),
         report.classes,
         report.flops_per_row as f64 / 1e6
     );

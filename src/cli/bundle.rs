@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::bundle::{Bundle, Class, Label, Manifest, OutputKind, PackRequest, Units};
+use crate::bundle::{Bundle, Class, Manifest, Role, Units};
 use crate::config::EngineArgs;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
 use crate::printable::shown;
 use crate::storage::{Destinations, Staged, require_local_folder};
 
+use super::pack_args::{PackArgs, pack_request};
 use super::{bench, figures, output};
 
 #[derive(Debug, Subcommand)]
@@ -24,87 +25,6 @@ pub(super) enum BundleCommand {
     Check(CheckArgs),
     Bench(bench::BenchArgs),
     Export(ExportArgs),
-}
-
-/// Make a bundle from five ONNX files
-///
-/// The density models take x [n, d] and return h = -ln p(x), [n] or [n, 1], in nats. The
-/// classifiers take x [n, d], the classifier of the pair x1 and x2 (or both concatenated), and
-/// return log-probabilities, probabilities or logits [n, classes]. Models in half or double
-/// precision are cast to float32 at their edges. Of the label and the probabilities of a
-/// scikit-learn model the probabilities are taken, with or without ZipMap, in the order of
-/// --classes. Every model runs on test rows before the bundle is written: it is refused if its
-/// output is not what was declared.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  lsmi-etl bundle pack models/ --density-1 d1.onnx --density-2 d2.onnx \\
-    --classifier-1 c1.onnx --classifier-2 c2.onnx --classifier-12 c12.onnx \\
-    --classes 0,1,2 --prior 0.5,0.3,0.2 --output logits --x1 image --x2 text --label y")]
-pub(super) struct PackArgs {
-    /// Folder to write the bundle to
-    bundle: PathBuf,
-    /// ONNX file of -ln p(x1)
-    #[arg(long, value_name = "FILE")]
-    density_1: PathBuf,
-    /// ONNX file of -ln p(x2)
-    #[arg(long, value_name = "FILE")]
-    density_2: PathBuf,
-    /// ONNX file of p(y|x1)
-    #[arg(long, value_name = "FILE")]
-    classifier_1: PathBuf,
-    /// ONNX file of p(y|x2)
-    #[arg(long, value_name = "FILE")]
-    classifier_2: PathBuf,
-    /// ONNX file of p(y|x1, x2)
-    #[arg(long, value_name = "FILE")]
-    classifier_12: PathBuf,
-    /// Output of the classifiers: one kind for all, or three for classifiers 1, 2 and 12
-    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', required = true)]
-    output: Vec<OutputArg>,
-    /// Classes in the order of the classifiers' outputs: integers, true and false, or strings
-    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', required = true)]
-    classes: Vec<String>,
-    /// p(y) of each class in the training data; must sum to one
-    #[arg(long, value_name = "P,…", value_delimiter = ',', required = true)]
-    prior: Vec<f64>,
-    /// Default column of x1
-    #[arg(long, value_name = "COLUMN")]
-    x1: Option<String>,
-    /// Default column of x2
-    #[arg(long, value_name = "COLUMN")]
-    x2: Option<String>,
-    /// Default label column
-    #[arg(long, value_name = "COLUMN")]
-    label: Option<String>,
-    /// Dimension of x1, if its graphs leave it dynamic
-    #[arg(long, value_name = "D")]
-    dim_1: Option<usize>,
-    /// Dimension of x2, if its graphs leave it dynamic
-    #[arg(long, value_name = "D")]
-    dim_2: Option<usize>,
-    /// Mean of h over the training data for each modality; selects the centred units
-    #[arg(long, value_name = "H1,H2", value_delimiter = ',', num_args = 1, allow_negative_numbers = true)]
-    centre_on: Option<Vec<f64>>,
-    /// Keep the graphs of the density models as they are. By default a mixture of Gaussians in
-    /// such a graph is folded into a few matrix products, which run several times as fast
-    #[arg(long)]
-    no_fold: bool,
-    /// Replace an existing bundle
-    #[arg(long)]
-    overwrite: bool,
-    #[command(flatten)]
-    engine: EngineArgs,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum OutputArg {
-    /// ln p(y|x), normalised
-    LogProb,
-    /// p(y|x), as after a softmax
-    Prob,
-    /// Unnormalised scores, whose log-softmax is ln p(y|x)
-    Logits,
 }
 
 /// Show the contents of a bundle
@@ -137,9 +57,9 @@ pub(super) struct CheckArgs {
 
 /// Write the main models as one fused ONNX graph, as the engine runs them
 ///
-/// Inputs: x1 [n, d1] and x2 [n, d2] (float32) and y [n, 1] (int64, the index of the class in
-/// the bundle's list). Outputs: density_1 and density_2, h = -ln p(x) in nats, and
-/// classifier_1, classifier_2 and classifier_12, ln p(y|x) of each row's own y.
+/// Inputs: x1 [n, d1], x2 [n, d2] and so on (float32) and y [n, 1] (int64, the index of the class in
+/// the bundle's list). Outputs: density_1, density_2, …, h = -ln p(x) in nats, and classifier_1,
+/// classifier_2, classifier_12, …, ln p(y|x) of each row's own y.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lsmi-etl bundle export lsmi-bundle -o fused.onnx")]
 pub(super) struct ExportArgs {
@@ -165,45 +85,7 @@ pub(super) fn run(command: &BundleCommand) -> Result<()> {
 
 fn pack(args: &PackArgs) -> Result<()> {
     require_local_folder(&args.bundle)?;
-    let outputs = match args.output[..] {
-        [all] => [all; 3],
-        [c1, c2, c12] => [c1, c2, c12],
-        _ => {
-            return Err(Error::Usage("--output takes one kind, or three for classifiers 1, 2 and 12".into()));
-        }
-    };
-    let outputs = outputs.map(|output| match output {
-        OutputArg::LogProb => OutputKind::LogProb,
-        OutputArg::Prob => OutputKind::Prob,
-        OutputArg::Logits => OutputKind::Logits,
-    });
-    let (units, mean_h_nats) = match args.centre_on.as_deref() {
-        None => (Units::Raw, [None; 2]),
-        Some(&[h1, h2]) => (Units::Centred, [Some(h1), Some(h2)]),
-        Some(_) => return Err(Error::Usage("--centre-on takes two numbers, H1,H2".into())),
-    };
-    let request = PackRequest {
-        bundle: args.bundle.clone(),
-        files: [
-            &args.density_1,
-            &args.density_2,
-            &args.classifier_1,
-            &args.classifier_2,
-            &args.classifier_12,
-        ]
-        .map(Clone::clone),
-        columns: [args.x1.clone(), args.x2.clone()],
-        dims: [args.dim_1, args.dim_2],
-        units,
-        mean_h_nats,
-        label: Label {
-            column: args.label.clone(),
-            classes: parse_classes(&args.classes),
-            prior: args.prior.clone(),
-        },
-        outputs,
-        fold: !args.no_fold,
-    };
+    let request = pack_request(args)?;
     let mut paths = Destinations::default();
     request.files.iter().for_each(|file| paths.reads("a model", file));
     paths.writes_folder("the bundle", &args.bundle);
@@ -217,30 +99,23 @@ fn pack(args: &PackArgs) -> Result<()> {
     Ok(())
 }
 
-/// Parses class names: integers if all are, else booleans if all are, else strings.
-fn parse_classes(texts: &[String]) -> Vec<Class> {
-    let integers = texts.iter().map(|t| t.parse().map(Class::Integer)).collect::<std::result::Result<_, _>>();
-    let booleans = texts.iter().map(|t| t.parse().map(Class::Boolean)).collect::<std::result::Result<_, _>>();
-    integers.ok().or(booleans.ok()).unwrap_or_else(|| texts.iter().cloned().map(Class::String).collect())
-}
-
 #[derive(Serialize)]
 struct Inspection<'a> {
     bundle_sha256: &'a str,
     manifest: &'a Manifest,
-    graphs: Vec<Vec<&'static str>>,
+    graphs: Vec<Vec<String>>,
     apart: &'a [String],
-    folded: BTreeMap<&'static str, &'a str>,
+    folded: BTreeMap<String, &'a str>,
 }
 
 fn inspect(args: &InspectArgs) -> Result<()> {
     let bundle = open_bundle(&args.bundle)?;
     let manifest = bundle.manifest();
     let program = bundle.program();
-    let graphs: Vec<Vec<&str>> =
-        program.graphs.iter().map(|graph| graph.roles.iter().map(|role| role.name()).collect()).collect();
+    let graphs: Vec<Vec<String>> =
+        program.graphs.iter().map(|graph| graph.roles.iter().map(Role::to_string).collect()).collect();
     let folded: BTreeMap<_, _> =
-        bundle.folded().into_iter().map(|(role, description)| (role.name(), description)).collect();
+        bundle.folded().into_iter().map(|(role, description)| (role.to_string(), description)).collect();
     let apart = &program.unfused;
     if args.json {
         return output::json(&Inspection { bundle_sha256: bundle.digest(), manifest, graphs, apart, folded });
@@ -252,7 +127,10 @@ fn inspect(args: &InspectArgs) -> Result<()> {
         manifest.created_by
     );
     for (m, modality) in manifest.modalities.iter().enumerate() {
-        let column = modality.column.as_deref().unwrap_or("(name it with --x1 and --x2)");
+        let column = modality.column.as_deref().unwrap_or(match manifest.modalities.len() {
+            2 => "(name it with --x1 and --x2)",
+            _ => "(name it with --x)",
+        });
         let units = match modality.units {
             Units::Raw => "raw",
             Units::Centred => "centred",
@@ -312,10 +190,16 @@ fn check(args: &CheckArgs) -> Result<()> {
         folds => format!(", and those of {folds} folds,"),
     };
     output::text(&format!(
-        "{}: all five models{folds} load and run on {}, and return what the manifest says\n",
+        "{}: all {} models{folds} load and run on {}, and return what the manifest says\n",
         shown(&args.bundle),
+        number(bundle.manifest().roles().len()),
         engine.describe()
     ))
+}
+
+/// A number of models, in words as far as they are short.
+fn number(models: usize) -> String {
+    if models == 5 { "five".to_owned() } else { models.to_string() }
 }
 
 fn warn(warnings: &[String]) {
@@ -329,7 +213,7 @@ fn export(args: &ExportArgs) -> Result<()> {
     let program = bundle.program();
     let [graph] = &program.graphs[..] else {
         return Err(Error::Usage(format!(
-            "{}: the models make {} graphs, not one, since their opsets differ; export all five with one opset and \
+            "{}: the models make {} graphs, not one, since their opsets differ; export all with one opset and \
              pack them again",
             args.bundle.display(),
             program.graphs.len()

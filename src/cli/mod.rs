@@ -18,6 +18,7 @@ mod man;
 mod output;
 #[cfg(feature = "cluster")]
 mod output_count;
+mod pack_args;
 mod panics;
 mod progress;
 mod report;

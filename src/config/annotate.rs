@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow, OnShift, Quantity};
+use crate::annotate::{Adjust, AnnotateOptions, ColumnName, MaxBadRows, OnBadFile, OnBadRow, OnShift};
 use crate::error::Result;
 use crate::memory::ByteSize;
 use crate::parquet_file::EncryptionKeys;
@@ -30,10 +30,14 @@ pub struct AnnotateSettings {
     /// Embedding column of the second modality [default: the bundle's]
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_X2", hide_env = true)]
     pub x2: Option<String>,
+    /// Embedding column, given once for each modality in the bundle's order [default: the bundle's]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', env = "LSMI_ETL_X", hide_env = true)]
+    #[arg(conflicts_with_all = ["x1", "x2"])]
+    pub x: Vec<String>,
     /// Label column [default: the bundle's]
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_LABEL", hide_env = true)]
     pub label: Option<String>,
-    /// Read no label: r, u1, u2, s and --columns are expectations over the label given both modalities
+    /// Read no label: r, u1, u2, s and --columns are expectations over the label given all modalities
     ///
     /// By p(y|x1,x2) of the bundle's classifier, whose entropy is the column label_entropy. Every class
     /// is evaluated, so that C classes take up to C times as long.
@@ -41,10 +45,13 @@ pub struct AnnotateSettings {
     pub label_free: bool,
     /// Additional columns: i1, i2, i12, h1, h2, p_y, fold
     ///
+    /// Of three modalities i_1 to i_123, h_1 to h_23, atoms (all 18 atoms of the redundancy lattice, 166
+    /// of four modalities), or one of them, such as a_1_23.
+    ///
     /// The fold is null for rows that the models were not trained on. A row that they were trained on
     /// is evaluated by the models of its fold, which have not seen it.
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', env = "LSMI_ETL_COLUMNS", hide_env = true)]
-    pub columns: Vec<Quantity>,
+    pub columns: Vec<ColumnName>,
     /// Keys of encrypted files: a JSON file with footer_key, column_keys and aad_prefix
     ///
     /// For example {"footer_key": "30313233343536373839303132333435", "column_keys":
@@ -154,6 +161,14 @@ pub enum IfNothing {
 }
 
 impl AnnotateSettings {
+    /// The columns of the modalities, `None` where one is not named.
+    fn embeddings(&self) -> Vec<Option<String>> {
+        if self.x.is_empty() {
+            return vec![self.x1.clone(), self.x2.clone()];
+        }
+        self.x.iter().cloned().map(Some).collect()
+    }
+
     /// The options of a run, with the keys read from their file.
     ///
     /// # Errors
@@ -162,12 +177,11 @@ impl AnnotateSettings {
         let mut extras = Vec::new();
         for column in &self.columns {
             if !extras.contains(column) {
-                extras.push(*column);
+                extras.push(column.clone());
             }
         }
         Ok(AnnotateOptions {
-            x1: self.x1.clone(),
-            x2: self.x2.clone(),
+            x: self.embeddings(),
             label: self.label.clone(),
             keys: self.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
             extras,

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::annotate::{MaxBadRows, Quantity};
+use crate::annotate::{ColumnName, MaxBadRows};
 use crate::engine::{Device, EngineChoice};
 use crate::memory::ByteSize;
 use crate::storage::Share;
@@ -70,7 +70,7 @@ as_on_command_line! {
     Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },
     Device: { "type": "string", "examples": ["cpu", "cuda", "cuda:0,cuda:1"] },
     EngineChoice: { "enum": ["auto", "onnxruntime", "embedded"] },
-    Quantity: { "enum": ["i1", "i2", "i12", "h1", "h2", "p_y", "fold"] },
+    ColumnName: { "type": "string", "examples": ["i1", "i2", "i12", "h1", "h2", "p_y", "fold", "atoms", "i_123"] },
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(from_value::<ByteSize>(json!(4096)).unwrap(), ByteSize(4096));
         assert_eq!(from_value::<MaxBadRows>(json!(7)).unwrap(), MaxBadRows::Rows(7));
         assert_eq!(serde_json::to_value(MaxBadRows::Percent(0.5)).unwrap(), json!("0.5%"));
-        assert_eq!(from_value::<Quantity>(json!("p_y")).unwrap(), Quantity::PY);
+        assert!(from_value::<ColumnName>(json!("p_y")).unwrap().is_prior());
         let wrong = from_value::<Share>(json!("0/3")).unwrap_err().to_string();
         assert!(wrong.contains("\"0/3\" is wrong: expected I/N"), "{wrong}");
     }
@@ -93,8 +93,10 @@ mod tests {
     #[test]
     fn the_schemas_lists_are_what_is_taken() {
         let listed = |schema: Schema| schema.as_value()["enum"].as_array().unwrap().clone();
-        let columns = listed(schemars::schema_for!(Quantity));
-        assert_eq!(columns, Quantity::EXTRAS.map(|column| json!(column)));
+        let columns = schemars::schema_for!(ColumnName).as_value()["examples"].clone();
+        for column in columns.as_array().unwrap() {
+            assert_eq!(json!(from_value::<ColumnName>(column.clone()).unwrap()), *column);
+        }
         for engine in listed(schemars::schema_for!(EngineChoice)) {
             assert_eq!(json!(from_value::<EngineChoice>(engine.clone()).unwrap()), engine);
         }

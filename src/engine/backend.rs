@@ -1,7 +1,7 @@
 //! The interface of an engine: evaluation of a program on a batch of rows. Independent of
-//! Parquet and of r, u1, u2, s.
+//! Parquet and of the columns.
 
-use crate::bundle::Program;
+use crate::bundle::{Program, Role};
 use crate::error::{Error, Result};
 
 /// Input tensors of a batch, row-major and contiguous.
@@ -9,38 +9,58 @@ use crate::error::{Error, Result};
 pub struct BatchInputs<'a> {
     /// n.
     pub rows: usize,
-    /// `[n, d1]`.
-    pub x1: &'a [f32],
-    /// `[n, d2]`.
-    pub x2: &'a [f32],
+    /// The embeddings, each `[n, d_m]`.
+    pub x: &'a [&'a [f32]],
     /// Class index of each row, in `0..C`.
     pub y: &'a [i64],
 }
 
-/// Outputs of the five models, in nats; each vector has length n.
-#[derive(Debug, Clone, Default)]
+impl<'a> BatchInputs<'a> {
+    /// The embedding of a modality.
+    pub(super) fn embedding(&self, modality: usize) -> &'a [f32] {
+        self.x.get(modality).copied().unwrap_or_default()
+    }
+}
+
+/// Outputs of the models, in nats; each vector has length n.
+#[derive(Debug, Clone)]
 pub struct BatchOutputs {
-    /// h_1 and h_2, −ln p(x_m).
-    pub h: [Vec<f32>; 2],
-    /// ln p(y|x1), ln p(y|x2), ln p(y|x1, x2).
-    pub log_prob: [Vec<f32>; 3],
+    /// By the place of their roles in [`Role::all`].
+    values: Vec<Vec<f32>>,
+    densities: usize,
 }
 
 impl BatchOutputs {
-    /// The values of a role, by its index in `Role::ALL`.
-    pub(super) fn values(&self, role: usize) -> &[f32] {
-        match role {
-            0 | 1 => &self.h[role],
-            classifier => &self.log_prob[classifier - 2],
-        }
+    /// Room for the outputs of the models of so many modalities.
+    pub fn new(modalities: usize) -> Self {
+        let roles = Role::all(modalities);
+        let densities = roles.iter().filter(|role| role.is_density()).count();
+        Self { values: vec![Vec::new(); roles.len()], densities }
     }
 
-    /// The vector of a role, by its index in `Role::ALL`.
-    pub(super) fn values_mut(&mut self, role: usize) -> &mut Vec<f32> {
-        match role {
-            0 | 1 => &mut self.h[role],
-            classifier => &mut self.log_prob[classifier - 2],
-        }
+    /// h_A = −ln p(x_A) of the densities, in their order.
+    pub fn h(&self) -> &[Vec<f32>] {
+        self.values.get(..self.densities).unwrap_or_default()
+    }
+
+    /// As [`Self::h`].
+    pub fn h_mut(&mut self) -> &mut [Vec<f32>] {
+        self.values.get_mut(..self.densities).unwrap_or_default()
+    }
+
+    /// ln p(y|x_A) of the classifiers, in their order: that of all modalities is the last.
+    pub fn log_prob(&self) -> &[Vec<f32>] {
+        self.values.get(self.densities..).unwrap_or_default()
+    }
+
+    /// The outputs of all models.
+    pub fn all(&self) -> &[Vec<f32>] {
+        &self.values
+    }
+
+    /// As [`Self::all`].
+    pub fn all_mut(&mut self) -> &mut [Vec<f32>] {
+        &mut self.values
     }
 }
 
@@ -64,9 +84,8 @@ pub trait ModelSession: Send {
 
 /// Checks the lengths of a batch's slices and the range of its class indices.
 pub(super) fn check(program: &Program, batch: &BatchInputs<'_>) -> Result<()> {
-    let [d1, d2] = program.dims;
-    let fits = batch.x1.len() == batch.rows * d1
-        && batch.x2.len() == batch.rows * d2
+    let fits = batch.x.len() == program.dims.len()
+        && batch.x.iter().zip(&program.dims).all(|(x, dim)| x.len() == batch.rows * dim)
         && batch.y.len() == batch.rows
         && batch.y.iter().all(|y| (0..program.classes as i64).contains(y));
     if fits { Ok(()) } else { Err(Error::Internal("a batch does not have the program's shape".into())) }

@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn the_model_is_that_of_the_node() {
         let origin = ModelOrigin { bundle: "b".into(), fold: Some(2) };
-        let of = |reason: &str| of_graph(Some(&origin), &Role::ALL, reason);
+        let of = |reason: &str| of_graph(Some(&origin), &Role::all(2), reason);
         let error = of("evaluating\n node \"classifier_12/div\": zero");
         assert_eq!(error.exit_code(), 78);
         assert_eq!(

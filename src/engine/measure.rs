@@ -21,7 +21,7 @@ const PRODUCT: usize = 1024;
 /// [`Error::Engine`] where the engine fails; [`Error::NoThread`].
 pub fn rows_per_second(
     sessions: &mut [Box<dyn Backend>],
-    dims: [usize; 2],
+    dims: &[usize],
     rows: usize,
     time: Duration,
 ) -> Result<f64> {
@@ -80,22 +80,23 @@ impl MatrixProduct {
     pub fn flops_per_second(&mut self, workers: usize, time: Duration) -> Result<f64> {
         let workers = workers.min(self.sessions.len());
         let sessions = self.sessions.get_mut(..workers).unwrap_or_default();
-        Ok(rows_per_second(sessions, [PRODUCT, 0], PRODUCT, time)? * self.flops_per_row)
+        Ok(rows_per_second(sessions, &[PRODUCT, 0], PRODUCT, time)? * self.flops_per_row)
     }
 }
 
 fn session_rate(
     session: &mut dyn Backend,
-    [d1, d2]: [usize; 2],
+    dims: &[usize],
     rows: usize,
     time: Duration,
     all: &Barrier,
 ) -> Result<f64> {
     // Arbitrary values of usual magnitude: the speed does not depend on them.
-    let values = |dim: usize| (0..rows * dim).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect::<Vec<f32>>();
-    let (x1, x2, y) = (values(d1), values(d2), vec![0; rows]);
-    let batch = BatchInputs { rows, x1: &x1, x2: &x2, y: &y };
-    let mut out = BatchOutputs::default();
+    let values = |dim: &usize| (0..rows * dim).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect::<Vec<f32>>();
+    let (x, y): (Vec<Vec<f32>>, _) = (dims.iter().map(values).collect(), vec![0; rows]);
+    let x: Vec<&[f32]> = x.iter().map(Vec::as_slice).collect();
+    let batch = BatchInputs { rows, x: &x, y: &y };
+    let mut out = BatchOutputs::new(dims.len());
     // The first batch includes one-time setup. On failure the barrier is still reached, so
     // that the other sessions start.
     let first = session.evaluate(&batch, &mut out);
@@ -121,7 +122,7 @@ mod tests {
 
     impl Backend for Slow {
         fn evaluate(&mut self, batch: &BatchInputs<'_>, _: &mut BatchOutputs) -> Result<()> {
-            assert_eq!((batch.x1.len(), batch.x2.len()), (batch.rows * 3, batch.rows * 2));
+            assert_eq!((batch.x[0].len(), batch.x[1].len()), (batch.rows * 3, batch.rows * 2));
             std::thread::sleep(Duration::from_millis(batch.rows as u64));
             if self.fails { Err(Error::Engine("no".to_owned())) } else { Ok(()) }
         }
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn workers_add_up() {
         let slow = || -> Box<dyn Backend> { Box::new(Slow { fails: false }) };
-        let rate = rows_per_second(&mut [slow(), slow()], [3, 2], 10, Duration::from_millis(50)).unwrap();
+        let rate = rows_per_second(&mut [slow(), slow()], &[3, 2], 10, Duration::from_millis(50)).unwrap();
         // Each can do 1 000 at best.
         assert!(rate > 0.0 && rate <= 2000.0, "{rate}");
     }
@@ -139,7 +140,7 @@ mod tests {
     fn one_that_fails_does_not_stop_the_others_for_good() {
         let mut sessions: [Box<dyn Backend>; 2] =
             [Box::new(Slow { fails: false }), Box::new(Slow { fails: true })];
-        let failed = rows_per_second(&mut sessions, [3, 2], 2, Duration::from_millis(5));
+        let failed = rows_per_second(&mut sessions, &[3, 2], 2, Duration::from_millis(5));
         assert_eq!(failed.unwrap_err().exit_code(), 69);
     }
 
@@ -149,15 +150,15 @@ mod tests {
         let engine = Engine::find(&embedded).unwrap();
         let program = Arc::new(Program::matrix_product(4));
         let mut session = engine.sessions(&program, 1).unwrap();
-        let mut out = BatchOutputs::default();
+        let mut out = BatchOutputs::new(2);
         let x1 = [1.0, 2.0, 3.0, 4.0, -1.0, 0.0, 0.5, 0.0];
-        session[0].evaluate(&BatchInputs { rows: 2, x1: &x1, x2: &[], y: &[0; 2] }, &mut out).unwrap();
+        session[0].evaluate(&BatchInputs { rows: 2, x: &[&x1, &[]], y: &[0; 2] }, &mut out).unwrap();
         let weight = |i: usize, j: usize| ((i * 4 + j) % 13) as f32 / 64.0 - 0.1;
         let expected: Vec<f32> = x1
             .chunks(4)
             .map(|x| (0..4).map(|j| (0..4).map(|i| x[i] * weight(i, j)).sum()).fold(f32::MIN, f32::max))
             .collect();
-        for (found, expected) in out.h[0].iter().zip(expected) {
+        for (found, expected) in out.h()[0].iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
     }

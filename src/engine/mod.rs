@@ -143,11 +143,11 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Self::sessions`].
-    pub fn model_session(&self, model: &Arc<RawModel>, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
-        let (engine, loaded) = (Arc::clone(&self.0), Arc::clone(model));
+    pub fn model_session(&self, model: &Arc<RawModel>, dims: &[usize]) -> Result<Box<dyn ModelSession>> {
+        let (engine, loaded, dims) = (Arc::clone(&self.0), Arc::clone(model), dims.to_vec());
         let load = move || match &*engine {
-            EngineKind::OnnxRuntime(runtime) => runtime.model_session(&loaded, dims),
-            EngineKind::Embedded => embedded::model_session(&loaded, dims),
+            EngineKind::OnnxRuntime(runtime) => runtime.model_session(&loaded, &dims),
+            EngineKind::Embedded => embedded::model_session(&loaded, &dims),
         };
         trial::load(Some(&model.origin), Some(model.role), load)
     }

@@ -93,10 +93,10 @@ pub(super) fn session(
     device: Device,
 ) -> Result<Box<dyn Backend>> {
     let Some(origin) = &program.origin else { return Ok(session) };
-    let (dims, classes) = (program.dims, program.classes);
+    let (dims, classes) = (program.dims.clone(), program.classes);
     let tried = within_limit(move || {
         let mut session = session;
-        let outputs = both_orders(session.as_mut(), dims, classes);
+        let outputs = both_orders(session.as_mut(), &dims, classes);
         (session, outputs)
     })?;
     let (session, outputs) = tried.map_err(|what| origin.fault(only_role(program), what))?;
@@ -105,11 +105,11 @@ pub(super) fn session(
         Error::Engine(what) if device == Device::Cpu => origin.fault(only_role(program), what),
         error => error,
     })?;
-    program
-        .graphs
-        .iter()
-        .flat_map(|graph| &graph.roles)
-        .try_for_each(|role| judge(origin, *role, &outputs))?;
+    let roles = program.graphs.iter().flat_map(|graph| graph.roles.iter().zip(&graph.places));
+    for (role, &place) in roles {
+        let [one, other] = outputs.each_ref().map(|outputs| outputs.all().get(place));
+        judge(origin, *role, one.map_or(&[], Vec::as_slice), other.map_or(&[], Vec::as_slice))?;
+    }
     Ok(session)
 }
 
@@ -120,14 +120,16 @@ pub(super) fn only_role(program: &Program) -> Option<Role> {
     }
 }
 
-fn both_orders(session: &mut dyn Backend, dims: [usize; 2], classes: usize) -> Result<[BatchOutputs; 2]> {
-    let mut outputs = [BatchOutputs::default(), BatchOutputs::default()];
+fn both_orders(session: &mut dyn Backend, dims: &[usize], classes: usize) -> Result<[BatchOutputs; 2]> {
+    let mut outputs = [BatchOutputs::new(dims.len()), BatchOutputs::new(dims.len())];
     let order: Vec<usize> = (0..ROWS).collect();
     let reversed: Vec<usize> = order.iter().rev().copied().collect();
     for (rows, out) in [order, reversed].iter().zip(&mut outputs) {
-        let [x1, x2] = dims.map(|dim| rows.iter().flat_map(|row| values(*row, dim)).collect::<Vec<f32>>());
+        let embedding = |dim: &usize| rows.iter().flat_map(|row| values(*row, *dim)).collect::<Vec<f32>>();
+        let x: Vec<Vec<f32>> = dims.iter().map(embedding).collect();
+        let x: Vec<&[f32]> = x.iter().map(Vec::as_slice).collect();
         let y: Vec<i64> = rows.iter().map(|row| (row % classes.max(1)) as i64).collect();
-        session.evaluate(&BatchInputs { rows: ROWS, x1: &x1, x2: &x2, y: &y }, out)?;
+        session.evaluate(&BatchInputs { rows: ROWS, x: &x, y: &y }, out)?;
     }
     Ok(outputs)
 }
@@ -141,8 +143,7 @@ fn values(row: usize, dim: usize) -> impl Iterator<Item = f32> {
     })
 }
 
-fn judge(origin: &ModelOrigin, role: Role, [one, other]: &[BatchOutputs; 2]) -> Result<()> {
-    let (one, other) = (one.values(role as usize), other.values(role as usize));
+fn judge(origin: &ModelOrigin, role: Role, one: &[f32], other: &[f32]) -> Result<()> {
     let is_number = |value: &f32| value.is_finite() || (!role.is_density() && *value == f32::NEG_INFINITY);
     if !one.iter().any(is_number) {
         let what =
@@ -188,22 +189,18 @@ mod tests {
     #[test]
     fn values_of_a_place_and_no_values_are_told_from_those_of_rows() {
         let origin = ModelOrigin { bundle: "b".into(), fold: None };
-        let of = |role: Role, one: &[f32], other: &[f32]| {
-            let mut outputs = [BatchOutputs::default(), BatchOutputs::default()];
-            outputs[0].values_mut(role as usize).extend(one);
-            outputs[1].values_mut(role as usize).extend(other);
-            judge(&origin, role, &outputs)
-        };
-        of(Role::Density1, &[1.0, 2.0, 900.0], &[900.5, 2.0, 1.0]).unwrap();
-        of(Role::Density1, &[f32::INFINITY, 2.0], &[2.0, f32::INFINITY]).unwrap();
-        of(Role::Classifier1, &[f32::NEG_INFINITY; 2], &[f32::NEG_INFINITY; 2]).unwrap();
-        let error = of(Role::Classifier2, &[-1.0, -2.0], &[-1.0, -2.0]).unwrap_err();
+        let of = |role: Role, one: &[f32], other: &[f32]| judge(&origin, role, one, other);
+        let [density_1, density_2, classifier_1, classifier_2, _] = Role::all(2)[..] else { panic!() };
+        of(density_1, &[1.0, 2.0, 900.0], &[900.5, 2.0, 1.0]).unwrap();
+        of(density_1, &[f32::INFINITY, 2.0], &[2.0, f32::INFINITY]).unwrap();
+        of(classifier_1, &[f32::NEG_INFINITY; 2], &[f32::NEG_INFINITY; 2]).unwrap();
+        let error = of(classifier_2, &[-1.0, -2.0], &[-1.0, -2.0]).unwrap_err();
         assert!(
             error.to_string().contains("classifier_2.onnx: a row's output depends on its place"),
             "{error}"
         );
         for none in [f32::NAN, f32::INFINITY] {
-            let error = of(Role::Density2, &[none; 2], &[none; 2]).unwrap_err();
+            let error = of(density_2, &[none; 2], &[none; 2]).unwrap_err();
             assert!(error.to_string().contains("density_2.onnx: it gives"), "{error}");
         }
     }

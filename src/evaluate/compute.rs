@@ -4,40 +4,48 @@
 use crate::bundle::{Bundle, Role};
 use crate::engine::{Backend, BatchInputs, BatchOutputs};
 use crate::error::{Error, Result};
-use crate::interaction::{self, Columns, ModelOutputs, Quantity};
+use crate::interaction::lattice::SubsetOutputs;
+use crate::interaction::{self, Quantity};
 use crate::samples::{Fate, Samples};
 
+use super::column_plan::{ColumnPlan, Source};
 use super::fold_router::FoldRouter;
 use super::fold_sessions::FoldSessions;
-
-/// The classifiers, in the order of a batch's log-probabilities.
-const CLASSIFIERS: [Role; 3] = [Role::Classifier1, Role::Classifier2, Role::Classifier12];
 
 /// Constants of all batches: the prior, the offsets of h, the requested columns, and what ln p
 /// may be at most.
 #[derive(Debug)]
 pub struct EvaluationConstants {
+    modalities: usize,
     log_prior: Vec<f64>,
-    h_offsets: [f64; 2],
-    columns: Vec<Quantity>,
+    /// By density.
+    h_offsets: Vec<f64>,
+    plan: ColumnPlan,
     bundle: String,
-    /// Zero but for rounding, for each of [`CLASSIFIERS`].
-    most_log_prob: [f32; 3],
+    /// The classifiers, and what their ln p may be: zero but for rounding.
+    most_log_prob: Vec<(Role, f32)>,
     folds: FoldSessions,
 }
 
 impl EvaluationConstants {
     /// The constants of a bundle for the given columns, in this order; `folds` are the sessions of
     /// the same bundle's folds.
-    pub fn new(bundle: &Bundle, columns: &[Quantity], folds: &FoldSessions) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a column that modalities of this number do not have.
+    pub fn new(bundle: &Bundle, columns: &[Quantity], folds: &FoldSessions) -> Result<Self> {
+        let modalities = bundle.modalities();
+        let classifiers = Role::all(modalities).into_iter().filter(|role| !role.is_density());
+        let most = bundle.log_prob_rounding_nats().iter().map(|nats| *nats as f32);
+        Ok(Self {
+            modalities,
             log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
             h_offsets: bundle.h_offsets(),
-            columns: columns.to_vec(),
+            plan: ColumnPlan::new(columns, modalities)?,
             bundle: bundle.dir().display().to_string(),
-            most_log_prob: bundle.log_prob_rounding_nats().map(|nats| nats as f32),
+            most_log_prob: classifiers.zip(most).collect(),
             folds: folds.clone(),
-        }
+        })
     }
 
     /// What is wrong with a probability above one.
@@ -76,7 +84,7 @@ impl ComputedColumns {
     }
 }
 
-/// One vector for each requested column, and whether r, u1, u2 and s of each row are finite; or a row
+/// One vector for each requested column, and whether r, u1 … uM and s of each row are finite; or a row
 /// that no classifier can have.
 type Computed = std::result::Result<(Vec<Vec<f32>>, Vec<bool>), ImpossibleRow>;
 
@@ -100,8 +108,9 @@ pub struct Evaluator<'a> {
 impl<'a> Evaluator<'a> {
     /// Takes ownership of a session of the main models.
     pub fn new(session: Box<dyn Backend>, constants: &'a EvaluationConstants) -> Self {
-        let evaluated = BatchOutputs::default();
-        let router = constants.folds.training_rows().map(|_| FoldRouter::new(&constants.folds));
+        let evaluated = BatchOutputs::new(constants.modalities);
+        let folds = &constants.folds;
+        let router = folds.training_rows().map(|_| FoldRouter::new(folds, constants.modalities));
         Self { session, constants, evaluated, y: Vec::new(), log_prior: Vec::new(), router }
     }
 
@@ -120,10 +129,10 @@ impl<'a> Evaluator<'a> {
     ) -> Result<ComputedColumns> {
         if samples.rows == 0 {
             // Engines are not called with empty batches.
-            let columns = vec![Vec::new(); self.constants.columns.len()];
+            let columns = vec![Vec::new(); self.constants.plan.columns().len()];
             return Ok(ComputedColumns { columns, fates: Vec::new(), folds: Vec::new() });
         }
-        let computed = match self.constants.columns.contains(&Quantity::LabelEntropy) {
+        let computed = match self.constants.plan.columns().contains(&Quantity::LabelEntropy) {
             false => self.of_classes(samples, &samples.class),
             true => self.expectations(samples),
         };
@@ -150,7 +159,8 @@ impl<'a> Evaluator<'a> {
         self.log_prior.clear();
         self.log_prior
             .extend(classes.iter().map(|&class| log_prior.get(class as usize).copied().unwrap_or(f64::NAN)));
-        let batch = BatchInputs { rows, x1: &samples.x1, x2: &samples.x2, y: &self.y };
+        let x: Vec<&[f32]> = samples.x.iter().map(|x| &x[..]).collect();
+        let batch = BatchInputs { rows, x: &x, y: &self.y };
         match &mut self.router {
             None => self.session.evaluate(&batch, &mut self.evaluated)?,
             Some(router) => {
@@ -161,26 +171,29 @@ impl<'a> Evaluator<'a> {
         if let Some((row, role, log_prob)) = self.impossible(&samples.fates) {
             return Ok(Err(ImpossibleRow { row, what: self.constants.describe(role, log_prob) }));
         }
-        for (h, offset) in self.evaluated.h.iter_mut().zip(self.constants.h_offsets) {
+        for (h, &offset) in self.evaluated.h_mut().iter_mut().zip(&self.constants.h_offsets) {
             if offset != 0.0 {
                 h.iter_mut().for_each(|h| *h = (f64::from(*h) - offset) as f32);
             }
         }
-        let mut parts: [Vec<f32>; 4] = std::array::from_fn(|_| vec![0.0; rows]);
-        let [r, u1, u2, s] = &mut parts;
-        let BatchOutputs { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
-        let outputs = ModelOutputs { h1, h2, log_p1, log_p2, log_p12, log_prior: &self.log_prior };
-        interaction::decompose_batch(outputs, Columns { r, u1, u2, s })?;
-        let columns = self.constants.columns.iter();
-        let columns = columns.map(|&column| self.column(column, &parts)).collect::<Result<_>>()?;
-        let finite = (0..rows).map(|row| parts.iter().all(|part| part[row].is_finite())).collect();
+        let plan = &self.constants.plan;
+        let mut atoms = vec![vec![0.0_f32; rows]; plan.atoms().columns()];
+        let mut out: Vec<&mut [f32]> = atoms.iter_mut().map(Vec::as_mut_slice).collect();
+        let h: Vec<&[f32]> = self.evaluated.h().iter().map(Vec::as_slice).collect();
+        let log_p: Vec<&[f32]> = self.evaluated.log_prob().iter().map(Vec::as_slice).collect();
+        let outputs = SubsetOutputs { h: &h, log_p: &log_p, log_prior: &self.log_prior };
+        plan.atoms().decompose_batch(outputs, &mut out)?;
+        let defaults = atoms.get(..plan.defaults()).unwrap_or_default();
+        let finite = (0..rows).map(|row| defaults.iter().all(|atom| atom[row].is_finite())).collect();
+        let sources = plan.sources().iter();
+        let columns = sources.map(|source| self.column(*source, &mut atoms)).collect::<Result<_>>()?;
         Ok(Ok((columns, finite)))
     }
 
     /// The expectations of the columns over the label, Σ_y p(y|x1,x2) · column(y), and its entropy
     /// −Σ_y p(y|x1,x2) ln p(y|x1,x2).
     fn expectations(&mut self, samples: &Samples) -> Result<Computed> {
-        let columns = &self.constants.columns;
+        let columns = self.constants.plan.columns();
         let mut sums = vec![vec![0.0_f64; samples.rows]; columns.len()];
         let mut weights = vec![0.0_f64; samples.rows];
         let mut all_finite = vec![true; samples.rows];
@@ -189,8 +202,8 @@ impl<'a> Evaluator<'a> {
                 Ok(of_class) => of_class,
                 Err(impossible) => return Ok(Err(impossible)),
             };
-            let [.., log_p12] = &self.evaluated.log_prob;
-            for (row, (&log_p, weight)) in log_p12.iter().zip(&mut weights).enumerate() {
+            let of_all = self.evaluated.log_prob().last().map(Vec::as_slice).unwrap_or_default();
+            for (row, (&log_p, weight)) in of_all.iter().zip(&mut weights).enumerate() {
                 let p = f64::from(log_p).exp();
                 *weight += p;
                 // A class of probability zero adds nothing, however far its values are.
@@ -218,8 +231,8 @@ impl<'a> Evaluator<'a> {
 
     /// The first good row to which a classifier gives a probability above one.
     fn impossible(&self, fates: &[Fate]) -> Option<(usize, Role, f32)> {
-        let classifiers = self.evaluated.log_prob.iter().zip(self.constants.most_log_prob).zip(CLASSIFIERS);
-        let of_classifier = |((log_prob, most), role): ((&Vec<f32>, f32), Role)| {
+        let classifiers = self.evaluated.log_prob().iter().zip(&self.constants.most_log_prob);
+        let of_classifier = |(log_prob, &(role, most)): (&Vec<f32>, &(Role, f32))| {
             // One comparison a row, in vectors: the row is looked for only where there is one.
             let above = log_prob.iter().fold(false, |above, &p| above | (p > most));
             let mut rows = log_prob.iter().zip(fates).enumerate().filter(|_| above);
@@ -234,25 +247,25 @@ impl<'a> Evaluator<'a> {
         self.session
     }
 
-    fn column(&self, column: Quantity, [r, u1, u2, s]: &[Vec<f32>; 4]) -> Result<Vec<f32>> {
-        let BatchOutputs { h: [h1, h2], log_prob: [log_p1, log_p2, log_p12] } = &self.evaluated;
-        let information = |log_prob: &[f32]| {
-            let mut i = vec![0.0; log_prob.len()];
-            interaction::pointwise_information(log_prob, &self.log_prior, &mut i).map(|()| i)
-        };
-        match column {
-            Quantity::R => Ok(r.clone()),
-            Quantity::U1 => Ok(u1.clone()),
-            Quantity::U2 => Ok(u2.clone()),
-            Quantity::S => Ok(s.clone()),
-            Quantity::I1 => information(log_p1),
-            Quantity::I2 => information(log_p2),
-            Quantity::I12 => information(log_p12),
-            Quantity::H1 => Ok(h1.clone()),
-            Quantity::H2 => Ok(h2.clone()),
-            Quantity::Fold => Ok(self.folds()),
-            Quantity::LabelEntropy => Ok(log_p12.iter().map(|log_p| -log_p).collect()),
-            Quantity::PY => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
+    /// The values of a column; those of an atom are moved.
+    fn column(&self, source: Source, atoms: &mut [Vec<f32>]) -> Result<Vec<f32>> {
+        let of = |outputs: &[Vec<f32>], place: usize| outputs.get(place).cloned().unwrap_or_default();
+        let log_prob = self.evaluated.log_prob();
+        match source {
+            Source::Atom(place) => Ok(atoms.get_mut(place).map(std::mem::take).unwrap_or_default()),
+            Source::Information(place) => {
+                let log_prob = log_prob.get(place).map(Vec::as_slice).unwrap_or_default();
+                let mut i = vec![0.0; log_prob.len()];
+                interaction::pointwise_information(log_prob, &self.log_prior, &mut i).map(|()| i)
+            }
+            Source::Specificity(place) => Ok(of(self.evaluated.h(), place)),
+            Source::Fold => Ok(self.folds()),
+            Source::LabelEntropy => {
+                let mut negated = log_prob.last().cloned().unwrap_or_default();
+                negated.iter_mut().for_each(|log_p| *log_p = -*log_p);
+                Ok(negated)
+            }
+            Source::Prior => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
         }
     }
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Figures;
-use crate::interaction::MomentSummary;
+use crate::interaction::{MomentSummary, Subset};
 
 /// Fewest rows whose means are compared.
 const LEAST_ROWS: u64 = 30;
@@ -35,30 +35,28 @@ pub enum OnShift {
     Fail,
 }
 
-/// What is off about the means of r, u1, u2 and s: mean information of a modality or of the pair
-/// below zero, or far below that of the validation rows (entropy of the prior minus held-out mean
-/// −ln p(y|x)). `columns` are the moments of the computed columns by name, shifted or not: i1 = r + u1,
-/// i2 = r + u2 and i12 = r + u1 + u2 + s do not depend on a shift.
+/// What is off about the means of the columns: mean information of a modality or of all together below
+/// zero, or far below that of the validation rows (entropy of the prior minus held-out mean −ln p(y|x)).
+/// `columns` are the moments of the computed columns by name, shifted or not; `information` those of i of
+/// each modality and of all, and empty for two modalities, where i1 = r + u1, i2 = r + u2 and
+/// i12 = r + u1 + u2 + s, which do not depend on a shift.
 pub fn distribution_shift(
     prior: &[f64],
     validation: Option<&Figures>,
     columns: &BTreeMap<String, MomentSummary>,
+    information: &BTreeMap<String, MomentSummary>,
 ) -> Option<String> {
-    let of = |name: &str| {
-        let column = columns.get(name).filter(|column| column.count >= LEAST_ROWS)?;
-        Some((column.mean?, column.std_error?))
+    let found = match information.is_empty() {
+        true => information_of_two(columns)?,
+        false => information_of_more(information),
     };
-    let (r, u1, u2, s) = (of("r")?, of("u1")?, of("u2")?, of("s")?);
-    // The standard error of a sum is at most the sum of the standard errors.
-    let sum = |parts: &[(f64, f64)]| parts.iter().fold((0.0, 0.0), |(m, e), part| (m + part.0, e + part.1));
-    let found = [("i1", sum(&[r, u1])), ("i2", sum(&[r, u2])), ("i12", sum(&[r, u1, u2, s]))];
     let entropy: f64 = prior.iter().map(|p| -p * p.ln()).sum();
     let off: Vec<String> = found
         .iter()
-        .enumerate()
-        .filter_map(|(at, (name, (mean, error)))| {
+        .filter_map(|Information { name, classifier, mean, error }| {
             let most = mean + STANDARD_ERRORS * error;
-            let expected = validation.map(|figures| entropy - figures.classifiers[at].cross_entropy_nats);
+            let figures = validation.and_then(|figures| figures.classifiers.get(*classifier));
+            let expected = figures.map(|figures| entropy - figures.cross_entropy_nats);
             match expected {
                 Some(expected) if most < SUSPECT_SHARE * expected && expected - mean > MISSING_NATS => Some(
                     format!("mean {name} is {mean:.2} nats, {expected:.2} on the validation rows of fit"),
@@ -77,6 +75,46 @@ pub fn distribution_shift(
     })
 }
 
+/// The mean information of a set of modalities, and its standard error.
+struct Information {
+    name: String,
+    /// The place of the set's classifier.
+    classifier: usize,
+    mean: f64,
+    error: f64,
+}
+
+/// A mean and its standard error, of enough rows.
+fn mean_of(column: Option<&MomentSummary>) -> Option<(f64, f64)> {
+    let column = column.filter(|column| column.count >= LEAST_ROWS)?;
+    Some((column.mean?, column.std_error?))
+}
+
+fn information_of_two(columns: &BTreeMap<String, MomentSummary>) -> Option<Vec<Information>> {
+    let of = |name: &str| mean_of(columns.get(name));
+    let (r, u1, u2, s) = (of("r")?, of("u1")?, of("u2")?, of("s")?);
+    // The standard error of a sum is at most the sum of the standard errors.
+    let sum = |parts: &[(f64, f64)]| parts.iter().fold((0.0, 0.0), |(m, e), part| (m + part.0, e + part.1));
+    let found = [("i1", sum(&[r, u1])), ("i2", sum(&[r, u2])), ("i12", sum(&[r, u1, u2, s]))];
+    let found = found.into_iter().enumerate().map(|(classifier, (name, (mean, error)))| Information {
+        name: name.to_owned(),
+        classifier,
+        mean,
+        error,
+    });
+    Some(found.collect())
+}
+
+fn information_of_more(information: &BTreeMap<String, MomentSummary>) -> Vec<Information> {
+    let set = |name: &str| name.strip_prefix("i_")?.parse::<Subset>().ok();
+    let modalities = information.keys().filter_map(|name| set(name)).map(Subset::len).max().unwrap_or(0);
+    let found = information.iter().filter_map(|(name, column)| {
+        let (mean, error) = mean_of(Some(column))?;
+        Some(Information { name: name.clone(), classifier: set(name)?.index(modalities), mean, error })
+    });
+    found.collect()
+}
+
 /// A single row that decides a mean: its standard error hides that from a comparison of means.
 fn absurd(columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
     let extreme = |name: &str| {
@@ -86,7 +124,7 @@ fn absurd(columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
         let moved = value / column.count as f64;
         (value.abs() > ABSURD && moved.abs() > MOVED_NATS).then(|| (name.to_owned(), value, moved))
     };
-    let found = ["r", "u1", "u2", "s"].into_iter().filter_map(extreme);
+    let found = ["r", "u1", "u2", "u3", "u4", "s"].into_iter().filter_map(extreme);
     let (name, value, moved) = found.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
     Some(format!("one row has {name} = {value:.3e} nats, which alone moves the mean by {moved:.2} nats"))
 }
@@ -112,7 +150,7 @@ mod tests {
     }
 
     fn shift(columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
-        distribution_shift(&[0.5, 0.5], None, columns)
+        distribution_shift(&[0.5, 0.5], None, columns, &BTreeMap::new())
     }
 
     #[test]
@@ -129,6 +167,19 @@ mod tests {
     fn information_below_zero_is_named() {
         let text = shift(&columns(-5.0, 0.5, 6.0, 0.2, 1000)).unwrap();
         assert!(text.starts_with("mean i1 is -4.50 nats: ") && text.contains("columns swapped"), "{text}");
+    }
+
+    #[test]
+    fn of_three_modalities_the_information_itself_is_compared() {
+        let of = |means: [f64; 4]| {
+            let all = columns(means[0], means[1], means[2], means[3], 1000);
+            let named = [("i_1", "r"), ("i_2", "u1"), ("i_3", "u2"), ("i_123", "s")];
+            let information = named.map(|(i, of)| (i.to_owned(), all[of])).into_iter().collect();
+            distribution_shift(&[0.5, 0.5], None, &columns(-5.0, -5.0, 0.0, 0.0, 1000), &information)
+        };
+        assert_eq!(of([0.1, 0.2, 0.0, 0.4]), None);
+        let text = of([0.1, 0.2, -0.7, 0.4]).unwrap();
+        assert!(text.starts_with("mean i_3 is -0.70 nats: "), "{text}");
     }
 
     #[test]
@@ -157,7 +208,7 @@ mod tests {
             classifiers: [classifier(0.1), classifier(0.6), classifier(0.05)],
             ..Figures::default()
         };
-        let shift = |columns| distribution_shift(&[0.5, 0.5], Some(&figures), &columns);
+        let shift = |columns| distribution_shift(&[0.5, 0.5], Some(&figures), &columns, &BTreeMap::new());
         assert_eq!(shift(columns(0.2, 0.2, 0.0, 0.1, 1000)), None);
         let text = shift(columns(0.02, 0.0, 0.02, 0.3, 1000)).unwrap();
         assert!(text.starts_with("mean i1 is 0.02 nats, 0.59 on the validation rows of fit: "), "{text}");

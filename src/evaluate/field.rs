@@ -8,18 +8,18 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::interaction::Quantity;
 
-/// The field of a quantity's column: nullable f32, with its description and unit as
+/// The field of a quantity's column of so many modalities: nullable f32, with its description and unit as
 /// metadata; the fold is nullable i32, without a unit.
-pub fn field(quantity: Quantity) -> Field {
+pub fn field(quantity: Quantity, modalities: usize) -> Field {
     let (data_type, unit) = match quantity {
         Quantity::Fold => (DataType::Int32, None),
         Quantity::PY => (DataType::Float32, Some("probability")),
         _ => (DataType::Float32, Some("nats")),
     };
-    let description = Some(("description", quantity.description()));
-    let metadata = description.into_iter().chain(unit.map(|unit| ("unit", unit)));
-    let metadata: HashMap<_, _> = metadata.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
-    Field::new(quantity.name(), data_type, true).with_metadata(metadata)
+    let description = Some(("description", quantity.description(modalities)));
+    let metadata = description.into_iter().chain(unit.map(|unit| ("unit", unit.into())));
+    let metadata: HashMap<_, _> = metadata.map(|(key, text)| (key.to_owned(), text.into_owned())).collect();
+    Field::new(quantity.name(modalities), data_type, true).with_metadata(metadata)
 }
 
 /// The array of a quantity's column, of the type of its [`field`], from its values as they are

@@ -26,14 +26,14 @@ pub(super) struct FoldRouter<'a> {
 }
 
 impl<'a> FoldRouter<'a> {
-    pub(super) fn new(folds: &'a FoldSessions) -> Self {
+    pub(super) fn new(folds: &'a FoldSessions, modalities: usize) -> Self {
         Self {
             folds,
             sessions: Vec::new(),
             hasher: RowHasher::default(),
             of_row: Vec::new(),
             gathered: GatheredRows::default(),
-            part: BatchOutputs::default(),
+            part: BatchOutputs::new(modalities),
         }
     }
 
@@ -60,13 +60,14 @@ impl<'a> FoldRouter<'a> {
         if last.is_none() && batch.rows.is_multiple_of(ROWS_MULTIPLE) {
             return main.evaluate(batch, out);
         }
-        for values in out.h.iter_mut().chain(&mut out.log_prob) {
+        for values in out.all_mut() {
             values.clear();
             values.resize(batch.rows, 0.0);
         }
         for fold in std::iter::once(None).chain((0..=last.unwrap_or(0)).map(Some)) {
             self.gathered.gather(batch, &self.of_row, fold);
-            let Some(gathered) = self.gathered.batch() else { continue };
+            let x = self.gathered.embeddings();
+            let Some(gathered) = self.gathered.batch(&x) else { continue };
             match fold {
                 None => main.evaluate(&gathered, &mut self.part)?,
                 Some(fold) => {
@@ -83,8 +84,7 @@ impl<'a> FoldRouter<'a> {
                     session.session()?.evaluate(&gathered, &mut self.part)?;
                 }
             }
-            let parts = self.part.h.iter().chain(&self.part.log_prob);
-            for (values, part) in out.h.iter_mut().chain(&mut out.log_prob).zip(parts) {
+            for (values, part) in out.all_mut().iter_mut().zip(self.part.all()) {
                 for (&row, value) in self.gathered.rows.iter().zip(part) {
                     if let Some(slot) = values.get_mut(row) {
                         *slot = *value;
@@ -108,11 +108,9 @@ impl<'a> FoldRouter<'a> {
             self.of_row.extend(rows.map(|(key, fate)| (*fate == Fate::Good).then(|| fold_of(*key))?));
             self.of_row.resize(batch.rows, None);
         } else {
-            let [d1, d2] = dims(batch);
             let hasher = &mut self.hasher;
-            let rows = batch.x1.chunks_exact(d1).zip(batch.x2.chunks_exact(d2)).zip(fates);
-            self.of_row.extend(rows.map(|((x1, x2), fate)| match fate {
-                Fate::Good => fold_of(hasher.hash(x1, x2)),
+            self.of_row.extend(fates.iter().enumerate().map(|(row, fate)| match fate {
+                Fate::Good => fold_of(hasher.hash(row_of(batch, row))),
                 _ => None,
             }));
         }
@@ -120,9 +118,13 @@ impl<'a> FoldRouter<'a> {
     }
 }
 
-/// The dimensions of x1 and x2.
-fn dims(batch: &BatchInputs<'_>) -> [usize; 2] {
-    [batch.x1, batch.x2].map(|x| (x.len() / batch.rows.max(1)).max(1))
+/// The embeddings of a row.
+fn row_of<'a>(batch: &BatchInputs<'a>, row: usize) -> impl Iterator<Item = &'a [f32]> {
+    let rows = batch.rows.max(1);
+    batch.x.iter().map(move |x| {
+        let dim = x.len() / rows;
+        x.get(row * dim..(row + 1) * dim).unwrap_or_default()
+    })
 }
 
 /// The rows of one fold, or those of none, as a batch of their own.
@@ -130,8 +132,8 @@ fn dims(batch: &BatchInputs<'_>) -> [usize; 2] {
 struct GatheredRows {
     /// Their places in the batch that they came from.
     rows: Vec<usize>,
-    x1: Vec<f32>,
-    x2: Vec<f32>,
+    /// By modality.
+    x: Vec<Vec<f32>>,
     y: Vec<i64>,
 }
 
@@ -140,22 +142,26 @@ impl GatheredRows {
     fn gather(&mut self, batch: &BatchInputs<'_>, of_row: &[Option<u8>], fold: Option<u8>) {
         self.rows.clear();
         self.rows.extend(of_row.iter().enumerate().filter(|(_, of)| **of == fold).map(|(row, _)| row));
-        self.x1.clear();
-        self.x2.clear();
+        self.x.resize_with(batch.x.len(), Vec::new);
+        self.x.iter_mut().for_each(Vec::clear);
         self.y.clear();
         let Some(last) = self.rows.last() else { return };
-        let [d1, d2] = dims(batch);
         let padding = self.rows.len().next_multiple_of(ROWS_MULTIPLE) - self.rows.len();
         for &row in self.rows.iter().chain(std::iter::repeat_n(last, padding)) {
-            self.x1.extend_from_slice(&batch.x1[row * d1..][..d1]);
-            self.x2.extend_from_slice(&batch.x2[row * d2..][..d2]);
+            for (gathered, values) in self.x.iter_mut().zip(row_of(batch, row)) {
+                gathered.extend_from_slice(values);
+            }
             self.y.push(batch.y[row]);
         }
     }
 
-    /// The batch, unless it is empty.
-    fn batch(&self) -> Option<BatchInputs<'_>> {
-        let Self { x1, x2, y, .. } = self;
-        (!y.is_empty()).then_some(BatchInputs { rows: y.len(), x1, x2, y })
+    fn embeddings(&self) -> Vec<&[f32]> {
+        self.x.iter().map(Vec::as_slice).collect()
+    }
+
+    /// The batch of these embeddings, unless it is empty.
+    fn batch<'a>(&'a self, x: &'a [&'a [f32]]) -> Option<BatchInputs<'a>> {
+        let y = &self.y;
+        (!y.is_empty()).then_some(BatchInputs { rows: y.len(), x, y })
     }
 }

@@ -143,13 +143,8 @@ pub fn fit_files(
         dims[1],
         classes.len()
     );
-    let request = ColumnRequest {
-        x1: (&x1, dims[0]),
-        x2: (&x2, dims[1]),
-        label: Some(&label),
-        classes: &classes,
-        key: &options.key,
-    };
+    let x = [(x1.clone(), dims[0]), (x2.clone(), dims[1])];
+    let request = ColumnRequest { x: &x, label: Some(&label), classes: &classes, key: &options.key };
     let source =
         TrainingSource { files: &files, request: &request, group: options.group.as_deref(), labelled_rows };
     let (trained, unfinished) = train_on(&source, dir, options, progress)?;
@@ -176,7 +171,7 @@ pub fn fit_files(
         warnings: found,
     };
     let contents = BundleContents::fitted(
-        [modality(0, &x1), modality(1, &x2)],
+        vec![modality(0, &x1), modality(1, &x2)],
         Label { column: Some(label), classes, prior: models.prior },
         training,
         &models.models,

@@ -48,6 +48,7 @@ mod part_selection;
 mod progress;
 mod random;
 mod recipe;
+mod requested;
 mod reservoir;
 mod row_groups;
 mod row_reader;

@@ -8,6 +8,7 @@ use crate::error::Place;
 use crate::samples::ColumnRequest;
 
 use super::random::{RandomStream, random_stream};
+use super::requested::{columns, dims};
 use super::row_reader::TrainingRow;
 use super::training_set::{EmbeddingMatrix, TrainingSet};
 
@@ -31,8 +32,8 @@ impl ReservoirSample {
     /// An empty sample of at most `max_rows` rows.
     pub(super) fn new(request: &ColumnRequest<'_>, max_rows: usize, seed: u64) -> Self {
         Self {
-            columns: [request.x1.0.to_owned(), request.x2.0.to_owned()],
-            dims: [request.x1.1, request.x2.1],
+            columns: columns(request).map(str::to_owned),
+            dims: dims(request),
             x: [Vec::new(), Vec::new()],
             y: Vec::new(),
             groups: Vec::new(),

@@ -5,6 +5,7 @@ use crate::parquet_file::Input;
 use crate::samples::{ColumnRequest, Fate, FateCounts, ReadAhead, ReadBuffers, Source};
 
 use super::group_reader::GroupReader;
+use super::requested::dims;
 
 /// Rows per read batch.
 const BATCH_ROWS: usize = 1024;
@@ -37,7 +38,7 @@ pub(super) fn read_rows(
     visit: &mut dyn FnMut(&TrainingRow<'_>) -> Result<()>,
 ) -> Result<()> {
     let source = Source::new(input, request)?;
-    let [d1, d2] = [request.x1.1, request.x2.1];
+    let [d1, d2] = dims(request);
     ReadAhead::with_helpers(READ_AHEAD_BYTES, |read_ahead| {
         let mut memory = ReadBuffers::default();
         for row_group in 0..input.metadata().num_row_groups() {
@@ -53,7 +54,7 @@ pub(super) fn read_rows(
                     fates.add(fate);
                     if fate == Fate::Good {
                         visit(&TrainingRow {
-                            x: [&samples.x1[row * d1..][..d1], &samples.x2[row * d2..][..d2]],
+                            x: [&samples.x[0][row * d1..][..d1], &samples.x[1][row * d2..][..d2]],
                             y: samples.class[row],
                             group: groups.as_ref().and_then(|groups| groups.get(row)).copied(),
                             key: samples.keys.get(row).copied(),

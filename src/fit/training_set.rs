@@ -53,7 +53,7 @@ impl TrainingSet<'_> {
     /// have keys.
     pub(super) fn row_hashes(&self) -> impl Iterator<Item = u64> {
         let mut hasher = RowHasher::default();
-        (0..self.y.len()).map(move |row| hasher.hash(self.x[0].row(row), self.x[1].row(row)))
+        (0..self.y.len()).map(move |row| hasher.hash(self.x.iter().map(|x| x.row(row))))
     }
 }
 

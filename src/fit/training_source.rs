@@ -5,6 +5,7 @@ use crate::error::{Place, Result};
 use crate::samples::{ColumnRequest, FateCounts};
 
 use super::progress::FitProgress;
+use super::requested::{columns, dims};
 use super::row_reader::{TrainingRow, read_rows};
 use super::training_files::TrainingFiles;
 
@@ -52,6 +53,11 @@ impl TrainingSource<'_> {
 
     /// The embeddings' lengths.
     pub(super) fn dims(&self) -> [usize; 2] {
-        [self.request.x1.1, self.request.x2.1]
+        dims(self.request)
+    }
+
+    /// The embeddings' columns.
+    pub(super) fn columns(&self) -> [&str; 2] {
+        columns(self.request)
     }
 }

@@ -8,6 +8,7 @@
 mod adjust;
 mod batch;
 mod case;
+mod column_name;
 mod decompose;
 pub mod lattice;
 mod moments;
@@ -17,7 +18,9 @@ pub mod truth;
 pub use adjust::dataset_shift;
 pub use batch::{Columns, ModelOutputs, decompose_batch, pointwise_information};
 pub use case::{Case, Cases};
+pub use column_name::ColumnName;
 pub use decompose::{Interaction, Pointwise, decompose};
+pub use lattice::Subset;
 pub use moments::{MomentSummary, Moments};
 pub use quantity::Quantity;
 

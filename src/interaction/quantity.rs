@@ -1,77 +1,129 @@
-//! The quantities that can be computed as columns: names, descriptions, dataset shift.
+//! The quantities that can be computed as columns: names, descriptions, dataset shift. Names depend on
+//! the number M of modalities: of two, i and h are i1, i12, h1; of more, i_1, i_13, h_13.
 
-use std::str::FromStr;
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use super::lattice::{Antichain, Lattice, Subset};
 
 /// A quantity that can be computed as a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Quantity {
-    /// Redundancy.
+    /// Redundancy: the atom of the lattice's bottom.
     R,
-    /// Uniqueness of x1.
-    U1,
-    /// Uniqueness of x2.
-    U2,
-    /// Synergy.
+    /// Uniqueness of the modality of this index from 0: the atom of the node that is its set alone.
+    U(u8),
+    /// Synergy: the atom of the lattice's top.
     S,
-    /// Pointwise mutual information of x1 and y.
-    I1,
-    /// Pointwise mutual information of x2 and y.
-    I2,
-    /// Pointwise mutual information of (x1, x2) and y.
-    I12,
-    /// Specificity of x1.
-    H1,
-    /// Specificity of x2.
-    H2,
+    /// The atom of a node, by its position among [`Lattice::nodes`].
+    Atom(u8),
+    /// Pointwise mutual information of a set of modalities and y.
+    I(Subset),
+    /// Specificity of a set of modalities.
+    H(Subset),
     /// The class prior.
     PY,
     /// The fold whose models, which have not seen the row, evaluated it.
     Fold,
-    /// Entropy of the label given both modalities: a column of rows whose labels are not read.
+    /// Entropy of the label given all modalities: a column of rows whose labels are not read.
     LabelEntropy,
 }
 
+/// The lattice of so many modalities, where it is computed.
+pub(super) fn lattice(modalities: usize) -> Option<&'static Lattice> {
+    static LATTICES: LazyLock<Vec<Option<Lattice>>> =
+        LazyLock::new(|| (0..=Lattice::MODALITIES).map(|modalities| Lattice::new(modalities).ok()).collect());
+    LATTICES.get(modalities)?.as_ref()
+}
+
 impl Quantity {
-    /// The four columns that are always added, in their order.
-    pub const PARTS: [Self; 4] = [Self::R, Self::U1, Self::U2, Self::S];
-    /// The columns that are added on request.
-    pub const EXTRAS: [Self; 7] = [Self::I1, Self::I2, Self::I12, Self::H1, Self::H2, Self::PY, Self::Fold];
+    /// The columns that are always added, in their order: r, u1 … uM, s.
+    pub fn defaults(modalities: usize) -> Vec<Self> {
+        let unique = (0..modalities).filter_map(|index| u8::try_from(index).ok()).map(Self::U);
+        std::iter::once(Self::R).chain(unique).chain([Self::S]).collect()
+    }
+
+    /// The atoms of all nodes of the lattice, the most redundant first.
+    pub fn atoms(modalities: usize) -> Vec<Self> {
+        let nodes = lattice(modalities).map(Lattice::nodes).unwrap_or_default();
+        (0..nodes.len()).filter_map(|node| u8::try_from(node).ok()).map(Self::Atom).collect()
+    }
+
+    /// The columns that are added on request, beside [`Quantity::atoms`].
+    pub fn extras(modalities: usize) -> Vec<Self> {
+        let information = Subset::all(modalities).into_iter().map(Self::I);
+        let specificity = Subset::proper(modalities).into_iter().map(Self::H);
+        information.chain(specificity).chain([Self::PY, Self::Fold]).collect()
+    }
+
+    /// The node whose atom it is.
+    pub fn node(self, modalities: usize) -> Option<&'static Antichain> {
+        let nodes = lattice(modalities)?.nodes();
+        match self {
+            Self::R => nodes.first(),
+            Self::S => nodes.last(),
+            Self::U(index) => {
+                let set = Subset::new([usize::from(index)])?;
+                nodes.iter().find(|node| node.single() == Some(set))
+            }
+            Self::Atom(node) => nodes.get(usize::from(node)),
+            _ => None,
+        }
+    }
 
     /// The name of the column.
-    pub fn name(self) -> &'static str {
+    pub fn name(self, modalities: usize) -> Cow<'static, str> {
+        const UNIQUE: [&str; 8] = ["u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"];
+        let between = if modalities > 2 { "_" } else { "" };
         match self {
-            Self::R => "r",
-            Self::U1 => "u1",
-            Self::U2 => "u2",
-            Self::S => "s",
-            Self::I1 => "i1",
-            Self::I2 => "i2",
-            Self::I12 => "i12",
-            Self::H1 => "h1",
-            Self::H2 => "h2",
-            Self::PY => "p_y",
-            Self::Fold => "fold",
-            Self::LabelEntropy => "label_entropy",
+            Self::R => "r".into(),
+            Self::U(index) => UNIQUE.get(usize::from(index)).copied().unwrap_or("u").into(),
+            Self::S => "s".into(),
+            Self::Atom(_) => match self.node(modalities) {
+                Some(node) => format!("a_{node}").into(),
+                None => "a".into(),
+            },
+            Self::I(set) => format!("i{between}{set}").into(),
+            Self::H(set) => format!("h{between}{set}").into(),
+            Self::PY => "p_y".into(),
+            Self::Fold => "fold".into(),
+            Self::LabelEntropy => "label_entropy".into(),
         }
     }
 
     /// Description of the column, for the metadata of its field.
-    pub fn description(self) -> &'static str {
+    pub fn description(self, modalities: usize) -> Cow<'static, str> {
+        let of_two = modalities == 2;
+        let all = Subset::full(modalities).map(embeddings).unwrap_or_default();
         match self {
-            Self::R => "redundancy: information about the label that both modalities hold",
-            Self::U1 => "uniqueness of modality 1: i1 - r",
-            Self::U2 => "uniqueness of modality 2: i2 - r",
-            Self::S => "synergy: information that only the pair holds, i12 - i1 - i2 + r",
-            Self::I1 => "pointwise mutual information ln p(y|x1) - ln p(y)",
-            Self::I2 => "pointwise mutual information ln p(y|x2) - ln p(y)",
-            Self::I12 => "pointwise mutual information ln p(y|x1,x2) - ln p(y)",
-            Self::H1 => "specificity -ln p(x1)",
-            Self::H2 => "specificity -ln p(x2)",
-            Self::PY => "class prior p(y) of the bundle",
+            Self::R if of_two => "redundancy: information about the label that both modalities hold".into(),
+            Self::R => "redundancy: information about the label that every modality holds".into(),
+            Self::U(index) if of_two => {
+                format!("uniqueness of modality {0}: i{0} - r", u16::from(index) + 1).into()
+            }
+            Self::U(index) => {
+                let m = u16::from(index) + 1;
+                format!("uniqueness of modality {m}: information of {{{m}}} that no node below it holds")
+                    .into()
+            }
+            Self::S if of_two => "synergy: information that only the pair holds, i12 - i1 - i2 + r".into(),
+            Self::S => "synergy: information that only all modalities together hold".into(),
+            Self::Atom(_) => {
+                let node = self.node(modalities).map(Antichain::braces).unwrap_or_default();
+                format!("atom of {node}: information of this node that no node below it holds").into()
+            }
+            Self::I(set) => {
+                format!("pointwise mutual information ln p(y|{}) - ln p(y)", embeddings(set)).into()
+            }
+            Self::H(set) => format!("specificity -ln p({})", embeddings(set)).into(),
+            Self::PY => "class prior p(y) of the bundle".into(),
             Self::Fold => {
                 "fold of a row that was trained on: the models that have not seen it computed its values"
+                    .into()
             }
-            Self::LabelEntropy => "entropy of p(y|x1,x2), over which the other columns are expectations",
+            Self::LabelEntropy => {
+                format!("entropy of p(y|{all}), over which the other columns are expectations").into()
+            }
         }
     }
 
@@ -80,31 +132,53 @@ impl Quantity {
         self != Self::Fold
     }
 
-    /// The amount that a shift of the dataset adds to it. The identities hold before and
+    /// The amount that a shift of a dataset of two modalities adds to it. The identities hold before and
     /// after.
     pub fn shifted_by(self, shift_nats: f64) -> f64 {
         match self {
             Self::R | Self::S => shift_nats,
-            Self::U1 | Self::U2 => -shift_nats,
+            Self::U(_) => -shift_nats,
             _ => 0.0,
         }
     }
 }
 
-impl std::fmt::Display for Quantity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
+/// The embeddings of a set, as in "x1,x3".
+fn embeddings(set: Subset) -> String {
+    set.members().map(|index| format!("x{}", index + 1)).collect::<Vec<_>>().join(",")
 }
 
-impl FromStr for Quantity {
-    type Err = String;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Parses one of [`Quantity::EXTRAS`].
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::EXTRAS
-            .into_iter()
-            .find(|c| c.name() == text)
-            .ok_or_else(|| format!("expected one of {}", Self::EXTRAS.map(Self::name).join(", ")))
+    fn names(quantities: &[Quantity], modalities: usize) -> String {
+        quantities.iter().map(|quantity| quantity.name(modalities)).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn names_are_those_of_the_number_of_modalities() {
+        assert_eq!(names(&Quantity::defaults(2), 2), "r u1 u2 s");
+        assert_eq!(names(&Quantity::extras(2), 2), "i1 i2 i12 h1 h2 p_y fold");
+        assert_eq!(names(&Quantity::atoms(2), 2), "a_1_2 a_1 a_2 a_12");
+        assert_eq!(names(&Quantity::defaults(3), 3), "r u1 u2 u3 s");
+        assert_eq!(
+            names(&Quantity::extras(3), 3),
+            "i_1 i_2 i_3 i_12 i_13 i_23 i_123 h_1 h_2 h_3 h_12 h_13 h_23 p_y fold"
+        );
+        let atoms = Quantity::atoms(3);
+        assert_eq!((atoms.len(), Quantity::atoms(4).len()), (18, 166));
+        assert_eq!(names(&[atoms[0], atoms[17]], 3), "a_1_2_3 a_123");
+        assert_eq!(Quantity::R.node(3), atoms[0].node(3));
+        assert_eq!(Quantity::U(1).node(3).unwrap().to_string(), "2");
+    }
+
+    #[test]
+    fn descriptions_say_what_two_and_more_modalities_are() {
+        let of = |quantity: Quantity, modalities| quantity.description(modalities).into_owned();
+        assert_eq!(of(Quantity::U(1), 2), "uniqueness of modality 2: i2 - r");
+        assert_eq!(of(Quantity::extras(2)[2], 2), "pointwise mutual information ln p(y|x1,x2) - ln p(y)");
+        assert_eq!(of(Quantity::extras(3)[11], 3), "specificity -ln p(x1,x3)");
+        assert!(of(Quantity::Atom(17), 3).starts_with("atom of {123}:"));
     }
 }

@@ -196,7 +196,7 @@ mod tests {
         let whole = Provenance {
             version: Some("1".to_owned()),
             bundle_sha256: Some("b".to_owned()),
-            input: Some(InputOrigin::of_stream(["x1", "x2", "y"])),
+            input: Some(InputOrigin::of_stream(&["x1", "x2"], "y")),
             adjust: Some("dataset".to_owned()),
             shift_nats: Some(-0.1 - 0.2),
             written: Some("spliced".to_owned()),

@@ -20,36 +20,47 @@ pub struct Identity {
     input_version: Option<FileVersion>,
     bundle_sha256: String,
     columns: Vec<String>,
+    /// Names of what is computed beside the columns, and in no output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    compared: Vec<String>,
     engine: String,
     version: String,
 }
 
+/// The columns that a piece of work reads and those that it computes, by their names.
+#[derive(Debug, Clone)]
+pub struct IdentityColumns<'a> {
+    /// Those of the modalities.
+    pub x: Vec<&'a str>,
+    /// That of the label.
+    pub label: &'a str,
+    /// The new ones.
+    pub computed: Vec<String>,
+    /// What is computed beside them, and in no output.
+    pub compared: Vec<String>,
+}
+
 impl Identity {
-    /// The work on a file: `read` are its columns x1, x2 and label, `computed` the names of
-    /// the new ones, `engine` its description.
+    /// The work on a file; `engine` is the engine's description.
     ///
     /// # Errors
     /// Of reading the file's footer.
-    pub fn new(
-        input: &Input,
-        bundle: &Bundle,
-        read: [&str; 3],
-        computed: Vec<String>,
-        engine: String,
-    ) -> Result<Self> {
+    pub fn new(input: &Input, bundle: &Bundle, columns: IdentityColumns<'_>, engine: String) -> Result<Self> {
+        let IdentityColumns { x, label, computed, compared } = columns;
         Ok(Self {
-            input: InputOrigin::of_file(input, read)?,
+            input: InputOrigin::of_file(input, &x, label)?,
             input_version: Some(input.file().version().clone()),
             bundle_sha256: bundle.digest().to_owned(),
             columns: computed,
+            compared,
             engine,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }
 
-    /// Names of the computed columns.
-    pub fn columns(&self) -> &[String] {
-        &self.columns
+    /// The number of values that are computed for a row.
+    pub fn width(&self) -> usize {
+        self.columns.len() + self.compared.len()
     }
 
     /// Whether another identity differs at most in the version of the input, whose footer is the same.
@@ -62,7 +73,7 @@ impl Identity {
         [
             ("input", self.input == other.input && self.input_version == other.input_version),
             ("bundle", self.bundle_sha256 == other.bundle_sha256),
-            ("choice of columns", self.columns == other.columns),
+            ("choice of columns", self.columns == other.columns && self.compared == other.compared),
             ("engine", self.engine == other.engine),
             ("version of this program", self.version == other.version),
         ]
@@ -84,7 +95,7 @@ impl Identity {
         let Some(version) = &found.version else {
             return Recognition::Other("which annotate has not made".to_owned());
         };
-        let columns = |input: &InputOrigin| [&input.x1, &input.x2, &input.label].map(String::clone);
+        let columns = |input: &InputOrigin| input.x.iter().chain([&input.label]).cloned().collect::<Vec<_>>();
         let of_columns = found.input.as_ref().map(columns);
         let is_same_input = found.input.as_ref() == Some(&self.input);
         let has_columns = self.columns.iter().all(|name| output.column(name).is_ok())
@@ -96,7 +107,7 @@ impl Identity {
             of_columns
                 .as_ref()
                 .filter(|of_columns| **of_columns != columns(&self.input))
-                .map(|[x1, x2, label]| format!("made from the columns {x1}, {x2} and {label}")),
+                .map(|columns| format!("made from the columns {}", listed(columns))),
             (!is_same_input && of_columns.is_none_or(|of_columns| of_columns == columns(&self.input)))
                 .then(|| Recognition::INPUT_CHANGED.to_owned()),
             (found.adjust.as_deref() != Some(adjust)).then(|| {
@@ -112,6 +123,14 @@ impl Identity {
             [] => Recognition::Same(found),
             some => Recognition::Other(some.join(", ")),
         }
+    }
+}
+
+/// Names as in "a, b and c".
+fn listed(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
     }
 }
 
@@ -138,7 +157,7 @@ impl Provenance {
             input: Some(input),
             adjust: Some("none".to_owned()),
             engine: Some(engine),
-            units: Some(units_name(bundle.manifest().modalities[0].units).to_owned()),
+            units: bundle.manifest().modalities.first().map(|first| units_name(first.units).to_owned()),
             ..Self::default()
         }
     }
@@ -156,11 +175,12 @@ pub(crate) mod tests {
                 rows: Some(8),
                 bytes: Some(100),
                 footer_sha256: Some(text("f")),
-                ..InputOrigin::of_stream(["x1", "x2", "y"])
+                ..InputOrigin::of_stream(&["x1", "x2"], "y")
             },
             input_version: None,
             bundle_sha256: text(bundle),
             columns: (0..columns).map(|column| column.to_string()).collect(),
+            compared: Vec::new(),
             engine: text("e"),
             version: text("v"),
         }
@@ -182,7 +202,18 @@ pub(crate) mod tests {
         let file = identity("a", 1).input;
         let json = r#"{"rows":8,"bytes":100,"footer_sha256":"f","x1":"x1","x2":"x2","label":"y"}"#;
         assert_eq!(file.to_json().unwrap(), json);
-        let stream = InputOrigin::of_stream(["x1", "x2", "y"]).to_json().unwrap();
+        let stream = InputOrigin::of_stream(&["x1", "x2"], "y").to_json().unwrap();
         assert_eq!(stream, r#"{"label":"y","x1":"x1","x2":"x2"}"#);
+        for text in [json, &stream] {
+            let read: InputOrigin = serde_json::from_str(text).unwrap();
+            assert_eq!(read.to_json().unwrap(), *text);
+        }
+        assert_eq!(serde_json::from_str::<InputOrigin>(json).unwrap(), file);
+        let three = InputOrigin::of_stream(&["image", "text", "audio"], "y");
+        assert_eq!(
+            serde_json::to_string(&three).unwrap(),
+            r#"{"x1":"image","x2":"text","x3":"audio","label":"y"}"#
+        );
+        assert!(serde_json::from_str::<InputOrigin>(r#"{"x1":"a","label":"y"}"#).is_err());
     }
 }

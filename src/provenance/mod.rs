@@ -9,6 +9,6 @@ mod origin;
 pub use footer::{Adjustment, ColumnMoments, Means, Provenance, UnshiftedMeans};
 #[cfg(test)]
 pub(crate) use identity::tests::identity;
-pub use identity::{Identity, Recognition};
+pub use identity::{Identity, IdentityColumns, Recognition};
 pub use keys::SYNTH;
 pub use origin::InputOrigin;

@@ -110,6 +110,10 @@ fn check_annotated(input: &Input) -> Result<()> {
             ),
         ));
     }
+    if has_all(input.schema(), &["u3"]) {
+        let what = "holds the uniqueness of a third modality, and the report is of two; query the columns with `lsmi-etl sql`";
+        return Err(Error::bad_data(input.place().column("u3"), what));
+    }
     for name in ["r", "u1", "u2", "s"] {
         let (_, field) = input.column(name)?;
         if !field.data_type().is_floating() {

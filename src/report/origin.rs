@@ -65,10 +65,11 @@ impl OriginBuilder {
             self.silent_files += 1;
             return;
         }
-        let (x1, x2, label, hash) = match file.input {
-            Some(input) => (Some(input.x1), Some(input.x2), Some(input.label), input.footer_sha256),
-            None => (None, None, None, None),
+        let (mut x, label, hash) = match file.input {
+            Some(input) => (input.x.into_iter(), Some(input.label), input.footer_sha256),
+            None => (Vec::new().into_iter(), None, None),
         };
+        let (x1, x2) = (x.next(), x.next());
         let Provenance { version, bundle_sha256, engine, units, adjust, .. } = file;
         let values = [version, bundle_sha256, engine, units, adjust, x1, x2, label];
         for (set, value) in self.sets.iter_mut().zip(values) {

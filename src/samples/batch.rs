@@ -1,4 +1,4 @@
-//! A batch of samples: two embeddings, a class and a fate for each row.
+//! A batch of samples: embeddings, a class and a fate for each row.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::ScalarBuffer;
@@ -18,10 +18,8 @@ pub struct Samples {
     pub first_row: usize,
     /// Rows in the batch.
     pub rows: usize,
-    /// `[rows, d1]`, row-major; values of rows that are not good are undefined.
-    pub x1: ScalarBuffer<f32>,
-    /// `[rows, d2]`, likewise.
-    pub x2: ScalarBuffer<f32>,
+    /// By modality `[rows, d_m]`, row-major; values of rows that are not good are undefined.
+    pub x: Vec<ScalarBuffer<f32>>,
     /// The class index of each row; 0 where the label is null or unknown.
     pub class: Vec<u32>,
     /// The fate of each row.
@@ -33,16 +31,15 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Assembles samples from the three columns and those of a key, if any. Every row gets one fate: the label's takes
-    /// precedence over x1's, and x1's over x2's.
+    /// Assembles samples from the columns and those of a key, if any. Every row gets one fate: the label's
+    /// takes precedence over x1's, x1's over x2's, and so on.
     ///
     /// # Errors
     /// As for [`LabelIndex::encode`] and [`key_hashes`](super::key_hashes).
     pub fn assemble(
         index: &LabelIndex,
         first_row: usize,
-        x1: Embeddings,
-        x2: Embeddings,
+        x: Vec<Embeddings>,
         label: ArrayRef,
         at: &LabelPlace,
         key: &[ArrayRef],
@@ -51,15 +48,17 @@ impl Samples {
         let (class, invalid_labels) = index.encode(&label, at)?;
         let mut fates = vec![Fate::Good; rows];
         let of_label = invalid_labels.into_iter();
-        let of_x1 = x1.invalid.iter().map(|(row, invalid)| (*row, fate(*invalid, Modality::First)));
-        let of_x2 = x2.invalid.iter().map(|(row, invalid)| (*row, fate(*invalid, Modality::Second)));
-        for (row, fate) in of_label.chain(of_x1).chain(of_x2) {
+        let of_embeddings = (0..).map(Modality).zip(&x).flat_map(|(modality, x)| {
+            x.invalid.iter().map(move |(row, invalid)| (*row, fate(*invalid, modality)))
+        });
+        for (row, fate) in of_label.chain(of_embeddings) {
             if let Some(slot @ Fate::Good) = fates.get_mut(row) {
                 *slot = fate;
             }
         }
         let keys = if key.is_empty() { Vec::new() } else { key_hashes(key, rows)? };
-        Ok(Self { first_row, rows, x1: x1.values, x2: x2.values, class, fates, label, keys })
+        let x = x.into_iter().map(|x| x.values).collect();
+        Ok(Self { first_row, rows, x, class, fates, label, keys })
     }
 }
 

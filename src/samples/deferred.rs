@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 use super::batch::Samples;
+use super::extract::Embeddings;
 use super::label::LabelIndex;
 use super::label_type::LabelPlace;
 use super::pages::embedding_data::{EmbeddingData, ReadBuffers};
@@ -22,26 +23,33 @@ enum State {
     Deferred {
         index: Arc<LabelIndex>,
         first_row: usize,
-        x1: EmbeddingData,
-        x2: Option<EmbeddingData>,
+        x: Vec<DeferredEmbedding>,
         label: ArrayRef,
         at: LabelPlace,
         key: Vec<ArrayRef>,
     },
 }
 
+/// The embedding of a modality.
+#[derive(Debug)]
+pub(super) enum DeferredEmbedding {
+    /// A column of its own.
+    Own(EmbeddingData),
+    /// The column of an earlier modality, by its index.
+    SameAs(usize),
+}
+
 impl DeferredSamples {
-    /// A batch of three columns, of which the label's is at `at`, and those of a key; without `x2`, x1 is both embeddings.
+    /// A batch of embeddings, a label at `at`, and the columns of a key.
     pub(super) fn new(
         index: &Arc<LabelIndex>,
         first_row: usize,
-        x1: EmbeddingData,
-        x2: Option<EmbeddingData>,
+        x: Vec<DeferredEmbedding>,
         label: ArrayRef,
         at: LabelPlace,
         key: Vec<ArrayRef>,
     ) -> Self {
-        Self(State::Deferred { index: Arc::clone(index), first_row, x1, x2, label, at, key })
+        Self(State::Deferred { index: Arc::clone(index), first_row, x, label, at, key })
     }
 
     /// Reads the embeddings, unless they are loaded.
@@ -52,10 +60,18 @@ impl DeferredSamples {
     pub fn read(self, buffers: &mut ReadBuffers) -> Result<Samples> {
         match self.0 {
             State::Loaded(samples) => Ok(samples),
-            State::Deferred { index, first_row, x1, x2, label, at, key } => {
-                let x1 = x1.read(buffers)?;
-                let x2 = x2.map_or_else(|| Ok(x1.clone()), |x2| x2.read(buffers))?;
-                Samples::assemble(&index, first_row, x1, x2, label, &at, &key)
+            State::Deferred { index, first_row, x, label, at, key } => {
+                let mut read: Vec<Embeddings> = Vec::with_capacity(x.len());
+                for embedding in x {
+                    read.push(match embedding {
+                        DeferredEmbedding::Own(data) => data.read(buffers)?,
+                        DeferredEmbedding::SameAs(earlier) => read
+                            .get(earlier)
+                            .cloned()
+                            .ok_or_else(|| Error::Internal(format!("no embedding {earlier} is read yet")))?,
+                    });
+                }
+                Samples::assemble(&index, first_row, read, label, &at, &key)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Samples: rows of a file or a record batch as two embeddings and a class. Finds the
+//! Samples: rows of a file or a record batch as embeddings and a class. Finds the
 //! columns, reads them in batches, and assigns a fate to every row. Writes nothing.
 
 mod batch;
@@ -7,6 +7,7 @@ mod deferred;
 mod embedding_type;
 mod extract;
 mod fate;
+mod fate_counts;
 mod label;
 mod label_source;
 mod label_type;
@@ -24,7 +25,8 @@ pub use classes::{ClassCounter, MAX_CLASSES, class_examples, count_classes};
 pub use deferred::DeferredSamples;
 pub use embedding_type::{EmbeddingLayout, EmbeddingType, Float};
 pub use extract::{Embeddings, InvalidEmbedding, extract};
-pub use fate::{Fate, FateCounts, Modality};
+pub use fate::{Fate, Modality};
+pub use fate_counts::FateCounts;
 pub use label::LabelIndex;
 pub use label_source::FolderLabel;
 pub use label_type::{LabelPlace, LabelType};

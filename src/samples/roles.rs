@@ -1,4 +1,4 @@
-//! The roles of columns in a schema: x1, x2 and the label. Shared by samples from the pages of
+//! The roles of columns in a schema: the embeddings and the label. Shared by samples from the pages of
 //! a Parquet file and from record batches.
 
 use std::ops::Range;
@@ -14,8 +14,8 @@ use crate::storage::partition_integer;
 
 use super::batch::Samples;
 use super::embedding_type::EmbeddingType;
-use super::extract::extract;
-use super::fate::{Fate, Modality};
+use super::extract::{Embeddings, extract};
+use super::fate::Fate;
 use super::label::LabelIndex;
 use super::label_source::FolderLabel;
 use super::label_type::LabelPlace;
@@ -25,10 +25,8 @@ use super::row_key::check_key_type;
 /// The columns that make a sample, and the dimensions and classes of the models.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnRequest<'a> {
-    /// Column of the first embedding, and its dimension.
-    pub x1: (&'a str, usize),
-    /// Column of the second embedding (it may be the first again), and its dimension.
-    pub x2: (&'a str, usize),
+    /// Column of each embedding (it may be that of another one again), and its dimension.
+    pub x: &'a [(String, usize)],
     /// Column of the label, or a folder of the path. `None` for rows without a label, which are all
     /// taken for the first class.
     pub label: Option<&'a str>,
@@ -41,8 +39,7 @@ pub struct ColumnRequest<'a> {
 /// The columns of a schema that make samples. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Roles {
-    pub(super) x1: EmbeddingColumn,
-    pub(super) x2: EmbeddingColumn,
+    pub(super) x: Vec<EmbeddingColumn>,
     pub(super) label: ValueSource,
     pub(super) key: Vec<ValueSource>,
     index: Arc<LabelIndex>,
@@ -133,26 +130,26 @@ impl Roles {
             let found = ColumnNames(schema).find(name);
             found.map_err(|what| Error::bad_data(place.clone().column(name), what))
         };
-        let embedding = |(name, dim): (&str, usize)| -> Result<EmbeddingColumn> {
+        let embedding = |(name, dim): &(String, usize)| -> Result<EmbeddingColumn> {
             let (position, field) = find(name)?;
             let place = place.clone().column(name);
             let kind = EmbeddingType::require(field.data_type(), place.clone())?;
-            kind.check_dimension(dim, place)?;
-            Ok(EmbeddingColumn { column: NamedColumn { name: name.to_owned(), position }, kind, dim })
+            kind.check_dimension(*dim, place)?;
+            Ok(EmbeddingColumn { column: NamedColumn { name: name.clone(), position }, kind, dim: *dim })
         };
-        let (x1, x2) = (embedding(request.x1)?, embedding(request.x2)?);
+        let x = request.x.iter().map(embedding).collect::<Result<_>>()?;
         let index = LabelIndex::new(request.classes)?;
         let label = match request.label {
             Some(label) => ValueSource::label(label, find(label), place, &index)?,
             None => ValueSource::Folder(String::new(), FolderLabel(request.classes.first().cloned())),
         };
         let key = request.key.iter().map(|name| ValueSource::key(name, find(name), place));
-        Ok(Self { x1, x2, label, key: key.collect::<Result<_>>()?, index: Arc::new(index) })
+        Ok(Self { x, label, key: key.collect::<Result<_>>()?, index: Arc::new(index) })
     }
 
-    /// The names of x1 and x2.
-    pub fn embeddings(&self) -> [&str; 2] {
-        [&self.x1.column.name, &self.x2.column.name]
+    /// The names of the embeddings.
+    pub fn embeddings(&self) -> impl Iterator<Item = &str> {
+        self.x.iter().map(|embedding| embedding.column.name.as_str())
     }
 
     /// The first few classes, for messages.
@@ -165,10 +162,7 @@ impl Roles {
         let column = match fate {
             Fate::NullLabel | Fate::UnknownLabel => return Some(self.label.name()),
             Fate::NullEmbedding(modality) | Fate::WrongLength(modality) | Fate::NonFinite(modality) => {
-                match modality {
-                    Modality::First => &self.x1.column,
-                    Modality::Second => &self.x2.column,
-                }
+                &self.x.get(usize::from(modality.0))?.column
             }
             Fate::Good | Fate::NonFiniteResult => return None,
         };
@@ -181,7 +175,7 @@ impl Roles {
     /// # Errors
     /// [`Error::BadData`].
     pub fn check_lengths(&self, batch: &RecordBatch, place: &Place) -> Result<()> {
-        for EmbeddingColumn { column, kind, dim } in [&self.x1, &self.x2] {
+        for EmbeddingColumn { column, kind, dim } in &self.x {
             probe::check_lengths(batch.column(column.position), *kind, *dim, || {
                 place.clone().column(&column.name)
             })?;
@@ -204,8 +198,11 @@ impl Roles {
         let read = |column: &NamedColumn| batch.column(column.position).slice(rows.start, rows.len());
         let embeddings =
             |EmbeddingColumn { column, kind, dim }: &EmbeddingColumn| extract(&read(column), *kind, *dim);
-        let x1 = embeddings(&self.x1)?;
-        let x2 = if self.is_one_column() { x1.clone() } else { embeddings(&self.x2)? };
+        let mut x: Vec<Embeddings> = Vec::with_capacity(self.x.len());
+        for (modality, column) in self.x.iter().enumerate() {
+            let same = self.same_column(modality).and_then(|earlier| x.get(earlier).cloned());
+            x.push(same.map_or_else(|| embeddings(column), Ok)?);
+        }
         let first_row = first_row + rows.start;
         let at = LabelPlace::Rows(place.column(self.label.name()), first_row);
         let values = |source: &ValueSource| match source {
@@ -213,12 +210,13 @@ impl Roles {
             ValueSource::Folder(_, value) => value.column(rows.len()),
         };
         let key: Vec<_> = self.key.iter().map(values).collect();
-        Samples::assemble(&self.index, first_row, x1, x2, values(&self.label), &at, &key)
+        Samples::assemble(&self.index, first_row, x, values(&self.label), &at, &key)
     }
 
-    /// Whether x1 and x2 are the same column.
-    pub(super) fn is_one_column(&self) -> bool {
-        self.x1.column.position == self.x2.column.position
+    /// The first modality before this one that is the same column, by its index.
+    pub(super) fn same_column(&self, modality: usize) -> Option<usize> {
+        let position = |modality: usize| Some(self.x.get(modality)?.column.position);
+        (0..modality).find(|earlier| position(*earlier) == position(modality))
     }
 
     /// The index of the classes.

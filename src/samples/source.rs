@@ -1,4 +1,4 @@
-//! The source of samples (x1, x2, label) in a Parquet file, read in batches of a row group.
+//! The source of samples (embeddings and label) in a Parquet file, read in batches of a row group.
 //! Pages are read as they are needed, so memory depends on the batch and not on the row
 //! group.
 
@@ -9,7 +9,7 @@ use arrow::array::ArrayRef;
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{ColumnReader, Input, caught};
 
-use super::deferred::DeferredSamples;
+use super::deferred::{DeferredEmbedding, DeferredSamples};
 use super::embedding_type::EmbeddingType;
 use super::extract::extract;
 use super::label_source::FolderLabel;
@@ -36,7 +36,7 @@ impl Source {
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
     pub fn new(input: &Input, request: &ColumnRequest<'_>) -> Result<Self> {
         let roles = Roles::find(input.schema(), &input.place(), request)?;
-        for EmbeddingColumn { column, kind, dim } in [&roles.x1, &roles.x2] {
+        for EmbeddingColumn { column, kind, dim } in &roles.x {
             check_possible(input, column, *dim)?;
             if kind.dimension().is_none() {
                 probe::check_first_lengths(input, &column.name, *dim)?;
@@ -58,17 +58,15 @@ impl Source {
     /// Whether the reader locates the embeddings of a batch, which is little work; they are read by
     /// [`DeferredSamples::read`], and decompressed before that by those who take jobs of [`ReadAhead`].
     pub fn defers_reading(&self) -> bool {
-        let Roles { x1, x2, .. } = &self.roles;
-        let defers = |embedding: &EmbeddingColumn| {
+        self.roles.x.iter().all(|embedding| {
             EmbeddingPageReader::defers_reading(&self.input, embedding.column.position, embedding.dim)
-        };
-        defers(x1) && defers(x2)
+        })
     }
 
     /// The bytes of the embeddings in these row groups, in the order of the file.
     pub fn embedding_bytes(&self, row_groups: Range<usize>) -> Vec<Range<u64>> {
         let schema = self.input.metadata().file_metadata().schema_descr();
-        let positions = [self.roles.x1.column.position, self.roles.x2.column.position];
+        let positions: Vec<usize> = self.roles.x.iter().map(|embedding| embedding.column.position).collect();
         let leaves: Vec<usize> = (0..schema.num_columns())
             .filter(|leaf| positions.contains(&schema.get_column_root_idx(*leaf)))
             .collect();
@@ -124,10 +122,13 @@ impl Source {
                 ValueSource::Folder(_, value) => ValueReader::Folder(value.clone()),
             })
         };
-        let Roles { x1, x2, label, key, .. } = &self.roles;
+        let Roles { x, label, key, .. } = &self.roles;
+        let open_slot = |(modality, embedding)| match self.roles.same_column(modality) {
+            Some(earlier) => Ok(EmbeddingReader::SameAs(earlier)),
+            None => open_embedding(embedding),
+        };
         Ok(SampleReader {
-            x1: open_embedding(x1)?,
-            x2: if self.roles.is_one_column() { None } else { Some(open_embedding(x2)?) },
+            x: x.iter().enumerate().map(open_slot).collect::<Result<_>>()?,
             label: open_values(label)?,
             key: key.iter().map(open_values).collect::<Result<_>>()?,
             source: self.clone(),
@@ -160,8 +161,7 @@ fn check_possible(input: &Input, column: &NamedColumn, dim: usize) -> Result<()>
 pub struct SampleReader {
     source: Source,
     place: Place,
-    x1: EmbeddingReader,
-    x2: Option<EmbeddingReader>,
+    x: Vec<EmbeddingReader>,
     label: ValueReader,
     key: Vec<ValueReader>,
     rows: Range<usize>,
@@ -172,17 +172,16 @@ impl SampleReader {
     /// Whether all pages of the embeddings were located, so that those of another row group may be.
     pub fn is_read_ahead(&mut self) -> bool {
         // Errors are those of the next batch, too.
-        [Some(&mut self.x1), self.x2.as_mut()].into_iter().flatten().all(EmbeddingReader::is_read_ahead)
+        self.x.iter_mut().all(EmbeddingReader::is_read_ahead)
     }
 
     fn next_batch(&mut self, rows: usize) -> Result<DeferredSamples> {
-        let x1 = self.x1.read(rows)?;
-        let x2 = self.x2.as_mut().map(|reader| reader.read(rows)).transpose()?;
+        let x = self.x.iter_mut().map(|reader| reader.read(rows)).collect::<Result<_>>()?;
         let label = self.label.read(rows)?;
         let key = self.key.iter_mut().map(|reader| reader.read(rows)).collect::<Result<_>>()?;
         let name = self.source.roles.label.name();
         let at = LabelPlace::Rows(self.place.clone().column(name), self.rows.start);
-        Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x1, x2, label, at, key))
+        Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x, label, at, key))
     }
 }
 
@@ -228,10 +227,14 @@ impl ValueReader {
     }
 }
 
-/// The reader of one embedding column of a row group: by pages, where it can be, else Arrow's.
+/// The reader of the embeddings of a modality in a row group.
 enum EmbeddingReader {
+    /// By pages, where they can be read so.
     Pages(Box<EmbeddingPageReader>),
+    /// Arrow's.
     Arrow(Box<ColumnReader>, EmbeddingType, usize),
+    /// None: the column is that of an earlier modality.
+    SameAs(usize),
 }
 
 impl EmbeddingReader {
@@ -239,16 +242,18 @@ impl EmbeddingReader {
         match self {
             Self::Pages(pages) => pages.is_read_ahead().unwrap_or(false),
             Self::Arrow(..) => false,
+            Self::SameAs(_) => true,
         }
     }
 
-    fn read(&mut self, rows: usize) -> Result<EmbeddingData> {
-        match self {
-            Self::Pages(pages) => pages.read(rows),
+    fn read(&mut self, rows: usize) -> Result<DeferredEmbedding> {
+        Ok(match self {
+            Self::Pages(pages) => DeferredEmbedding::Own(pages.read(rows)?),
             Self::Arrow(reader, kind, dim) => {
-                extract(&reader.read(rows)?, *kind, *dim).map(EmbeddingData::Loaded)
+                DeferredEmbedding::Own(EmbeddingData::Loaded(extract(&reader.read(rows)?, *kind, *dim)?))
             }
-        }
+            Self::SameAs(earlier) => DeferredEmbedding::SameAs(*earlier),
+        })
     }
 }
 

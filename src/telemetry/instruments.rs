@@ -5,7 +5,7 @@
 use opentelemetry::metrics::Meter;
 use prometheus_client::registry::Unit;
 
-use crate::annotate::{Quantity, Stage};
+use crate::annotate::Stage;
 use crate::samples::FateCounts;
 
 use super::last_run::LastRun;
@@ -32,9 +32,10 @@ impl RunInstruments {
     /// collector.
     pub(super) fn new(labels: &[(&'static str, String)], meter: Option<&Meter>) -> Self {
         let mut to = InstrumentRegistry::new(labels, meter);
-        let reasons = FateCounts::default().bad_by_reason().map(|(fate, _)| fate.name());
+        let reasons = FateCounts::default().bad_by_reason();
+        let reasons: Vec<&str> = reasons.iter().map(|(fate, _)| fate.name()).collect();
         let stages = Stage::ALL.map(Stage::name);
-        let parts = Quantity::PARTS.map(|part| part.name());
+        let parts = ["r", "u1", "u2", "s"];
         let nats = Unit::Other("nats".to_owned());
         let spec = InstrumentSpec::new;
         Self {

@@ -67,7 +67,7 @@ fn onnx_runtime_reads_arrows_buffers_where_they_lie() {
     let engine = Engine::find(&options).unwrap();
     let bundle = Bundle::open(&bundle()).unwrap();
     let mut session = engine.sessions(&bundle.program(), 1).unwrap().remove(0);
-    let mut out = BatchOutputs::default();
+    let mut out = BatchOutputs::new(2);
 
     let rows = 20_000;
     let column = |seed: usize| -> ArrayRef {
@@ -79,7 +79,7 @@ fn onnx_runtime_reads_arrows_buffers_where_they_lie() {
     let mut evaluate = || {
         let kind = EmbeddingType::of(x1.data_type()).unwrap();
         let (e1, e2) = (extract(&x1, kind, 4).unwrap(), extract(&x2, kind, 4).unwrap());
-        let batch = BatchInputs { rows, x1: &e1.values, x2: &e2.values, y: &y };
+        let batch = BatchInputs { rows, x: &[&e1.values, &e2.values], y: &y };
         session.evaluate(&batch, &mut out).unwrap();
         let lies_at = |array: &ArrayRef| {
             array.as_fixed_size_list().values().as_primitive::<Float32Type>().values().as_ptr()

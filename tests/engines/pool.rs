@@ -80,7 +80,7 @@ fn large_bundle(dir: &Path) -> u64 {
         [classifier(vec![DIM]), classifier(vec![DIM]), classifier(vec![DIM, DIM])];
     let densities = [density.clone(), density];
     let draft = BundleContents::fitted(
-        [modality("x1"), modality("x2")],
+        vec![modality("x1"), modality("x2")],
         label,
         training.unwrap(),
         &ModelSet { densities, classifiers },

@@ -209,7 +209,7 @@ fn written(dir: &Path, models: &ModelSet) -> Bundle {
     let modalities = [0, 1].map(|m| modality(models.densities[m].dim));
     let classes = (0..CLASSES as i64).map(Class::Integer).collect();
     let label = Label { column: None, classes, prior: vec![1.0 / CLASSES as f64; CLASSES] };
-    let draft = BundleContents::fitted(modalities, label, training(), models, None);
+    let draft = BundleContents::fitted(modalities.to_vec(), label, training(), models, None);
     draft.write(&dir.join("bundle"), false).unwrap()
 }
 
@@ -249,9 +249,9 @@ fn measure(dim: usize, shared: bool) {
         let library = (engine == EngineChoice::OnnxRuntime).then(library);
         let found = Engine::find(&EngineOptions { engine, library, ..EngineOptions::default() }).unwrap();
         let mut session = found.sessions(&program, 1).unwrap().remove(0);
-        let mut out = BatchOutputs::default();
+        let mut out = BatchOutputs::new(2);
         let (all1, all2, all_y) = (x1.repeat(COPIES), x2.repeat(COPIES), y.repeat(COPIES));
-        let batch = BatchInputs { rows: ROWS * COPIES, x1: &all1, x2: &all2, y: &all_y };
+        let batch = BatchInputs { rows: ROWS * COPIES, x: &[&all1, &all2], y: &all_y };
         session.evaluate(&batch, &mut out).unwrap();
         for row in 0..ROWS {
             let rows = [&x1[row * dim..(row + 1) * dim], &x2[row * SMALL..(row + 1) * SMALL]];
@@ -260,7 +260,7 @@ fn measure(dim: usize, shared: bool) {
             };
             for m in [0, 1] {
                 let h = true_h(&densities[m], rows[m]);
-                let found = copies(&out.h[m]);
+                let found = copies(&out.h()[m]);
                 let size = h.abs().max(densities[m].dim as f64 / 2.0);
                 for off in found.iter().map(|found| (found - h).abs() / size) {
                     assert!(
@@ -273,7 +273,7 @@ fn measure(dim: usize, shared: bool) {
             let pair = rows.concat();
             for (which, x) in [rows[0], rows[1], &pair].into_iter().enumerate() {
                 let truth = true_log_prob(&classifiers[which], x, y[row] as usize);
-                let found = copies(&out.log_prob[which]);
+                let found = copies(&out.log_prob()[which]);
                 for off in found.iter().map(|found| (found - truth).abs()) {
                     assert!(
                         off <= 1e-4,

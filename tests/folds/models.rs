@@ -95,7 +95,8 @@ pub(super) fn write(dir: &Path, models: &ModelSet, folds: Option<&FittedFolds>) 
         }
     }))
     .unwrap();
-    let contents = BundleContents::fitted([modality("x1"), modality("x2")], label, training, models, folds);
+    let contents =
+        BundleContents::fitted(vec![modality("x1"), modality("x2")], label, training, models, folds);
     contents.write(dir, false).unwrap()
 }
 
@@ -112,7 +113,7 @@ pub(super) fn folds(train: &RecordBatch) -> FittedFolds {
     let mut hasher = RowHasher::default();
     for (id, (x1, x2)) in x1.iter().zip(&x2).enumerate() {
         if let Some(fold) = fold_of(id) {
-            rows[fold].push(hasher.hash(x1.as_ref().unwrap(), x2.as_ref().unwrap()));
+            rows[fold].push(hasher.hash([x1, x2].map(|x| x.as_ref().unwrap().as_slice())));
         }
     }
     FittedFolds { models: (1..=FOLDS as u64).map(models).collect(), rows, key: Vec::new() }

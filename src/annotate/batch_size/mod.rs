@@ -22,8 +22,8 @@ pub(super) struct BatchPlan {
 /// A device's preference in batches.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeviceProfile {
-    /// The fastest number of rows for embeddings of these dimensions.
-    batch_rows: fn([usize; 2]) -> usize,
+    /// The fastest number of rows for embeddings of so many values together.
+    batch_rows: fn(usize) -> usize,
     /// Bytes that a worker holds for each byte of a batch's embeddings: the batch, its copy
     /// in the engine, and the largest intermediate results.
     working_factor: u64,
@@ -33,10 +33,8 @@ impl DeviceProfile {
     const CPU: Self = Self { batch_rows: fastest_batch_rows, working_factor: 12 };
     /// A kernel of few rows leaves most of a GPU idle. Intermediate results are in the
     /// GPU's memory: here are the batch and its pinned copy.
-    const GPU: Self = Self {
-        batch_rows: |dims| ((1 << 23) / (dims[0] + dims[1]).max(1)).clamp(8192, 65536),
-        working_factor: 3,
-    };
+    const GPU: Self =
+        Self { batch_rows: |total_dim| ((1 << 23) / total_dim.max(1)).clamp(8192, 65536), working_factor: 3 };
 
     pub(super) fn of(device: Device) -> Self {
         match device {
@@ -49,8 +47,8 @@ impl DeviceProfile {
 /// The parameters that determine a batch plan.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Workload {
-    /// Dimensions of x1 and x2.
-    pub(super) dims: [usize; 2],
+    /// Values of all embeddings of a row.
+    pub(super) total_dim: usize,
     pub(super) workers: usize,
     pub(super) profile: DeviceProfile,
     /// Memory that batches may take.
@@ -62,7 +60,7 @@ impl Workload {
     /// they are given.
     pub(super) fn plan(&self, batch_rows: Option<usize>) -> BatchPlan {
         let is_above = |plan: BatchPlan| self.bytes(plan) > self.limit_bytes;
-        let fastest = || (self.profile.batch_rows)(self.dims);
+        let fastest = || (self.profile.batch_rows)(self.total_dim);
         let mut plan = BatchPlan { batch_rows: batch_rows.unwrap_or_else(fastest), queue: self.workers + 1 };
         while is_above(plan) && plan.queue > 1 {
             plan.queue -= 1;
@@ -83,7 +81,7 @@ impl Workload {
 
     /// Memory in use at once.
     fn bytes(&self, plan: BatchPlan) -> u64 {
-        let row_bytes = 4 * (self.dims[0] + self.dims[1]) as u64 + 64;
+        let row_bytes = 4 * self.total_dim as u64 + 64;
         let queued = (plan.queue + 1) as u64;
         row_bytes * plan.batch_rows as u64 * (queued + self.profile.working_factor * self.workers as u64)
     }
@@ -98,13 +96,13 @@ pub(super) fn default_limit_bytes() -> u64 {
 mod tests {
     use super::*;
 
-    fn workload(dims: [usize; 2], workers: usize, profile: DeviceProfile, limit_bytes: u64) -> Workload {
-        Workload { dims, workers, profile, limit_bytes }
+    fn workload(total_dim: usize, workers: usize, profile: DeviceProfile, limit_bytes: u64) -> Workload {
+        Workload { total_dim, workers, profile, limit_bytes }
     }
 
     #[test]
     fn less_memory_gives_shorter_queues_and_then_smaller_batches() {
-        let plan = |rows, limit_bytes| workload([512, 512], 4, DeviceProfile::CPU, limit_bytes).plan(rows);
+        let plan = |rows, limit_bytes| workload(1024, 4, DeviceProfile::CPU, limit_bytes).plan(rows);
         let ample = plan(None, 1 << 40);
         assert_eq!((ample.batch_rows, ample.queue), (512, 5));
         let less = plan(None, 108 << 20);
@@ -117,7 +115,7 @@ mod tests {
     #[test]
     fn what_is_tried_beside_a_batch_is_within_the_limit() {
         let tried = |limit_bytes| {
-            let workload = workload([512, 512], 4, DeviceProfile::CPU, limit_bytes);
+            let workload = workload(1024, 4, DeviceProfile::CPU, limit_bytes);
             let plan = workload.plan(None);
             (plan.batch_rows, workload.neighbours(plan))
         };
@@ -126,18 +124,19 @@ mod tests {
         assert_eq!(tried(30 << 20), (128, vec![64]));
         assert_eq!(tried(1 << 20), (64, vec![]));
         let uneven = BatchPlan { batch_rows: 192, queue: 1 };
-        assert_eq!(workload([8, 8], 1, DeviceProfile::CPU, 1 << 40).neighbours(uneven), [384]);
+        assert_eq!(workload(16, 1, DeviceProfile::CPU, 1 << 40).neighbours(uneven), [384]);
     }
 
     #[test]
     fn a_gpu_is_given_larger_batches() {
         let gpu = DeviceProfile::of("cuda:0,cuda:1".parse().unwrap());
-        let plan = |dims, workers, limit_bytes| workload(dims, workers, gpu, limit_bytes).plan(None);
-        assert_eq!(plan([512, 512], 6, 1 << 40), BatchPlan { batch_rows: 8192, queue: 7 });
-        assert_eq!(plan([128, 128], 3, 1 << 40).batch_rows, 32768);
-        assert_eq!(plan([4096, 4096], 3, 1 << 40).batch_rows, 8192);
-        assert!(plan([512, 512], 6, 256 << 20).batch_rows < 8192);
+        let plan =
+            |total_dim, workers, limit_bytes| workload(total_dim, workers, gpu, limit_bytes).plan(None);
+        assert_eq!(plan(1024, 6, 1 << 40), BatchPlan { batch_rows: 8192, queue: 7 });
+        assert_eq!(plan(256, 3, 1 << 40).batch_rows, 32768);
+        assert_eq!(plan(8192, 3, 1 << 40).batch_rows, 8192);
+        assert!(plan(1024, 6, 256 << 20).batch_rows < 8192);
         let cpu = DeviceProfile::of(Device::Cpu);
-        assert_eq!(workload([512, 512], 4, cpu, 1 << 40).plan(None).batch_rows, 512);
+        assert_eq!(workload(1024, 4, cpu, 1 << 40).plan(None).batch_rows, 512);
     }
 }

@@ -93,7 +93,7 @@ impl<'a> BatchSizeTuner<'a> {
 
         let mut sessions = self.sessions()?;
         let dims = self.bundle.dims();
-        let mut time = |rows| measure::rows_per_second(&mut sessions, dims, rows, SLICE);
+        let mut time = |rows| measure::rows_per_second(&mut sessions, &dims, rows, SLICE);
         let rate = known.map_or_else(|| time(table), Ok)?;
         let rate = *self.rate.get_or_init(|| rate);
         if !repays(rate) {

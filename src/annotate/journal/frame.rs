@@ -13,7 +13,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::annotate::batch::{BadRow, Batch};
-use crate::samples::{Fate, FateCounts};
+use crate::samples::{Fate, Modality};
 
 pub(super) const MAGIC: &[u8; 8] = b"LSMIJNL2";
 pub(super) const CHECKSUM_BYTES: usize = 16;
@@ -154,15 +154,40 @@ pub(super) fn bad_rows(bytes: &[u8]) -> Option<Vec<BadRow>> {
     Some(rows)
 }
 
-/// A fate's number: its place among the reasons, from 1.
+/// A fate's number: of two modalities its place among the reasons, from 1; then three for each further one.
 fn code(fate: Fate) -> u8 {
-    let reasons = FateCounts::default().bad_by_reason();
-    reasons.iter().position(|(reason, _)| *reason == fate).map_or(0, |place| place as u8 + 1)
+    match fate {
+        Fate::Good => 0,
+        Fate::NullLabel => 1,
+        Fate::UnknownLabel => 2,
+        Fate::NullEmbedding(Modality(m)) => of_embedding(0, m),
+        Fate::WrongLength(Modality(m)) => of_embedding(1, m),
+        Fate::NonFinite(Modality(m)) => of_embedding(2, m),
+        Fate::NonFiniteResult => 9,
+    }
+}
+
+fn of_embedding(kind: u8, modality: u8) -> u8 {
+    match modality {
+        0 | 1 => 3 + 2 * kind + modality,
+        further => (further - 2).saturating_mul(3).saturating_add(10 + kind),
+    }
 }
 
 fn fate(code: u8) -> Option<Fate> {
-    let reasons = FateCounts::default().bad_by_reason();
-    reasons.get(usize::from(code).checked_sub(1)?).map(|(fate, _)| *fate)
+    let (kind, modality) = match code {
+        1 => return Some(Fate::NullLabel),
+        2 => return Some(Fate::UnknownLabel),
+        9 => return Some(Fate::NonFiniteResult),
+        3..=8 => ((code - 3) / 2, Modality((code - 3) % 2)),
+        10..=27 => ((code - 10) % 3, Modality((code - 10) / 3 + 2)),
+        _ => return None,
+    };
+    Some(match kind {
+        0 => Fate::NullEmbedding(modality),
+        1 => Fate::WrongLength(modality),
+        _ => Fate::NonFinite(modality),
+    })
 }
 
 struct Cursor<'a>(&'a [u8]);

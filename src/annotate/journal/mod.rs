@@ -110,7 +110,7 @@ impl Journal {
         replay: impl FnMut(&Batch) -> Result<()>,
     ) -> Result<Self> {
         let (path, file) = key.lock()?;
-        let mut journal = Self::with_file(file, path, identity.columns().len(), rows, 0);
+        let mut journal = Self::with_file(file, path, identity.width(), rows, 0);
         let mut found = if restart { None } else { journal.header()? };
         if let Some(Header { identity: of, .. }) = &found
             && of != identity
@@ -152,7 +152,7 @@ impl Journal {
     pub(super) fn discard(key: &JournalKey<'_>, identity: &Identity) {
         let Some(path) = key.path().ok().filter(|path| path.exists()) else { return };
         let Ok(file) = key.try_lock(&path) else { return };
-        let mut journal = Self::with_file(file, path, identity.columns().len(), Vec::new(), 0);
+        let mut journal = Self::with_file(file, path, identity.width(), Vec::new(), 0);
         match journal.header() {
             Ok(Some(header)) if !header.identity.is_same_work(identity) => {}
             _ => _ = journal.remove(),
@@ -166,7 +166,7 @@ impl Journal {
     pub(super) fn check_work(key: &JournalKey<'_>, identity: &Identity) -> Result<()> {
         let Some(path) = key.path().ok().filter(|path| path.exists()) else { return Ok(()) };
         let Ok(file) = key.try_lock(&path) else { return Ok(()) };
-        let mut journal = Self::with_file(file, path, identity.columns().len(), Vec::new(), 0);
+        let mut journal = Self::with_file(file, path, identity.width(), Vec::new(), 0);
         match journal.header()? {
             Some(header) if header.identity != *identity && !header.identity.is_same_work(identity) => {
                 Err(journal.of_other_work(&header, identity))

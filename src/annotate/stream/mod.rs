@@ -8,12 +8,10 @@ mod split;
 use std::path::Path;
 use std::time::Instant;
 
-use arrow::datatypes::Field;
 use crossbeam_channel::unbounded;
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::evaluate::field;
 use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
 use crate::printable::{shown, without_secrets};
@@ -26,8 +24,9 @@ use self::split::BatchSplitter;
 use super::bad_rows::BadRowPolicy;
 use super::options::Adjust;
 use super::rejects::Rejects;
+use super::requested_columns::{ColumnSummaries, RequestedColumns};
 use super::row_origin::{Groups, RowOrigin};
-use super::run::{RequestedColumns, Run};
+use super::run::Run;
 use super::summary::{Outcome, ResumedWork, Summary};
 use super::workers::{self, Control, Prefetch, Schedule};
 
@@ -127,10 +126,14 @@ impl StreamSource {
         let engine = job.run.engine.describe().to_string();
         match &self.file {
             Some(file) => {
-                let identity = Identity::new(file, bundle, columns.read(), columns.names(), engine)?;
+                let identity = Identity::new(file, bundle, columns.identity(), engine)?;
                 Ok(identity.provenance(bundle, Adjust::None.name()))
             }
-            None => Ok(Provenance::of_stream(bundle, InputOrigin::of_stream(columns.read()), engine)),
+            None => Ok(Provenance::of_stream(
+                bundle,
+                InputOrigin::of_stream(&columns.x(), &columns.label),
+                engine,
+            )),
         }
     }
 }
@@ -172,27 +175,33 @@ impl StreamOutputs {
         let rows = source.rows(run)?;
         let roles = Roles::find(rows.schema(), rows.place(), &run.request(columns))?;
         let provenance = source.provenance(job)?.key_values()?;
-        let fields: Vec<Field> = columns.computed.iter().map(|quantity| field(*quantity)).collect();
+        let fields = columns.fields();
         let sessions = run.sessions()?;
         let added = NewColumns { fields: &fields, key_values: &provenance };
         let writer = match self.main {
             MainOutput::File(staged) => {
                 let [least, most] = ROW_GROUP_BYTES;
                 let row_group_bytes = (run.limit_bytes() / 4).clamp(least, most) as usize;
-                RowWriter::file(&rows, added, staged, &roles.embeddings(), row_group_bytes)?
+                RowWriter::file(
+                    &rows,
+                    added,
+                    staged,
+                    &roles.embeddings().collect::<Vec<_>>(),
+                    row_group_bytes,
+                )?
             }
             MainOutput::Stdout(out) => RowWriter::stream(&rows, added, out, Place::file("stdout"))?,
         };
 
         run.begin(without_secrets(job.input), source.file.as_ref().map(Input::rows), 0);
         let origin = RowOrigin { place: rows.place().clone(), groups: source.groups() };
-        let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), columns.computed.len());
+        let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), columns.evaluated().len());
         let (to_splitter, written) = unbounded();
         let limit_bytes = (run.limit_bytes() / 2) as usize;
         let splitter = BatchSplitter::new(rows, &roles, run.batch_rows(), limit_bytes, written, run.progress);
         let mut joiner =
             BatchJoiner::new(policy, writer, self.rejects, &columns.computed, to_splitter, run.progress);
-        let constants = run.constants(&columns.computed);
+        let constants = run.constants(&columns.evaluated())?;
         let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
         let sink = |done| joiner.take(done);
         let schedule =
@@ -206,10 +215,11 @@ impl StreamOutputs {
 fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource) -> Result<Summary> {
     let JoinedStream { policy, mut writer, rejects, batches } = joined;
     source.file.as_ref().map_or(Ok(()), Input::verify_unchanged)?;
-    let columns = policy.row_stats().summaries(&job.columns.computed, 0.0);
+    let ColumnSummaries { columns, information } = job.columns.summaries(policy.row_stats(), 0.0);
     let fates = policy.row_stats().fates().clone();
     let trained_rows = job.run.trained_rows(policy.row_stats());
-    let distribution_shift = job.run.checked_shift(&columns, &Place::file(job.input.display()))?;
+    let distribution_shift =
+        job.run.checked_shift((&columns, &information), &Place::file(job.input.display()))?;
     let provenance = Provenance {
         columns: Some(job.columns.moments(&columns)),
         rows: Some(fates.clone()),
@@ -227,6 +237,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
         fates,
         trained_rows,
         distribution_shift,
+        information,
         unknown_labels: policy.row_stats().unknown_labels().to_vec(),
         columns,
         resumed: ResumedWork::default(),

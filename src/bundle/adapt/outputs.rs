@@ -4,22 +4,23 @@
 use tract_onnx::pb::{GraphProto, NodeProto, ValueInfoProto, tensor_proto::DataType};
 
 use crate::bundle::onnx::{declared, int_attribute, integers_tensor, producer, type_name, value_info};
-use crate::bundle::{Class, OutputKind, Role, check};
+use crate::bundle::{Class, OutputKind, ProgramInput, Role, check};
 
 use super::class_labels::{self, ClassLabels};
 
-/// Sorts the inputs of a classifier of the pair that names them x2, x1.
+/// Sorts the inputs of a model of several modalities that names them x1, x2, … in another order.
 pub(super) fn order_inputs(role: Role, graph: &mut GraphProto, changes: &mut Vec<String>) {
     let inputs = check::inputs(graph);
-    let ([first, second], Role::Classifier12) = (&inputs[..], role) else { return };
-    if !(first.name.eq_ignore_ascii_case("x2") && second.name.eq_ignore_ascii_case("x1")) {
+    let wanted: Vec<_> = role.modalities().members().map(|m| ProgramInput::Embedding(m).name()).collect();
+    let names: Vec<String> = inputs.iter().map(|input| input.name.to_ascii_lowercase()).collect();
+    let is_all = names.len() == wanted.len() && wanted.iter().all(|name| names.iter().any(|it| it == name));
+    if !is_all || names == wanted {
         return;
     }
-    let place = |name: &str| graph.input.iter().position(|input| input.name == name);
-    if let (Some(a), Some(b)) = (place(&first.name), place(&second.name)) {
-        graph.input.swap(a, b);
-        changes.push("its inputs x2, x1 are taken by their names".to_owned());
-    }
+    changes.push(format!("its inputs {} are taken by their names", names.join(", ")));
+    // The modality's place; inputs that are constants stay behind.
+    let place = |input: &ValueInfoProto| wanted.iter().position(|name| input.name.eq_ignore_ascii_case(name));
+    graph.input.sort_by_key(|input| place(input).unwrap_or(usize::MAX));
 }
 
 /// Reduces a graph to one output. `Err` names the outputs, if none or several can be meant,

@@ -4,7 +4,7 @@
 use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 
 use super::super::onnx::{floats_tensor, int_attribute};
-use super::super::program::INPUTS;
+use super::super::program::ProgramInput;
 use super::operators::integer;
 use super::{LayoutPass, PRODUCT, TURN};
 
@@ -20,8 +20,8 @@ impl LayoutPass<'_> {
     /// An input minus a constant.
     pub(super) fn centred(&mut self, node: &NodeProto, output: &str) -> Option<Vec<usize>> {
         let [x, centre] = &node.input[..] else { return None };
-        let modality = INPUTS[..2].iter().position(|input| input == x)?;
-        let size = self.inputs[modality];
+        let input @ ProgramInput::Embedding(_) = ProgramInput::of_name(x)? else { return None };
+        let size = input.width(self.dims);
         if !self.kernels || node.op_type != "Sub" || !self.is_vector(centre, size) {
             return None;
         }

@@ -14,7 +14,7 @@ use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, tensor_
 
 use super::onnx::{integers_tensor, ints_attribute, value_info};
 use super::opset;
-use super::program::{Graph, INPUTS, Program};
+use super::program::{Graph, Program, ProgramInput};
 
 /// Operator: x `[≥ k, n]`, a constant weight `[k, w]`, a constant bias `[w]` and perhaps a value
 /// `[w, n]` to add: `[w, n]`. The first k rows of x are read. Attributes: `transposed`, the weight is
@@ -38,17 +38,17 @@ impl Program {
             let mut converted = graph.clone();
             let opset = opset::of(&graph.model);
             if let Some(graph) = converted.model.graph.as_mut() {
-                convert(graph, self.dims, opset, kernels);
+                convert(graph, &self.dims, opset, kernels);
             }
             converted
         };
         let graphs = self.graphs.iter().map(converted).collect();
-        Self { origin: self.origin.clone(), graphs, unfused: self.unfused.clone(), ..*self }
+        Self { graphs, unfused: self.unfused.clone(), ..self.clone_shape() }
     }
 }
 
-/// Converts a graph whose inputs are [`INPUTS`].
-fn convert(graph: &mut GraphProto, [d1, d2]: [usize; 2], opset: i64, kernels: bool) {
+/// Converts a graph whose inputs are those of a program.
+fn convert(graph: &mut GraphProto, dims: &[usize], opset: i64, kernels: bool) {
     // Sub-graphs capture outer values by name, whose layout would have changed.
     if graph.node.iter().flat_map(|node| &node.attribute).any(|a| a.g.is_some() || !a.graphs.is_empty()) {
         return;
@@ -63,7 +63,7 @@ fn convert(graph: &mut GraphProto, [d1, d2]: [usize; 2], opset: i64, kernels: bo
         readers,
         leading: HashMap::new(),
         constants: graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
-        inputs: [d1, d2, 1],
+        dims,
         opset,
         converted: HashMap::new(),
         nodes: Vec::new(),
@@ -98,8 +98,8 @@ struct LayoutPass<'a> {
     /// The values that are the first rows of another, and that one.
     leading: HashMap<String, String>,
     constants: HashMap<&'a str, &'a TensorProto>,
-    /// Values per row of each of [`INPUTS`].
-    inputs: [usize; 3],
+    /// Dimensions of the modalities.
+    dims: &'a [usize],
     opset: i64,
     /// The column-major values, each with its sizes other than the rows.
     converted: HashMap<String, Vec<usize>>,
@@ -151,8 +151,8 @@ impl LayoutPass<'_> {
         if let Some(sizes) = self.converted.get(name) {
             return Some((name.to_owned(), sizes.clone()));
         }
-        let input = INPUTS.iter().position(|&input| input == name)?;
-        Some((self.transposed(name, &[1, 0]), vec![self.inputs[input]]))
+        let input = ProgramInput::of_name(name)?;
+        Some((self.transposed(name, &[1, 0]), vec![input.width(self.dims)]))
     }
 
     /// A value in row-major layout, transposed where necessary.
@@ -171,7 +171,7 @@ impl LayoutPass<'_> {
             return existing.clone();
         }
         let output = format!("{name}:turned");
-        if self.kernels && INPUTS[..2].contains(&name) {
+        if self.kernels && matches!(ProgramInput::of_name(name), Some(ProgramInput::Embedding(_))) {
             self.push(TURN, &[name], &output, Vec::new());
         } else {
             self.push("Transpose", &[name], &output, vec![ints_attribute("perm", axes)]);

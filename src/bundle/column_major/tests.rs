@@ -79,8 +79,8 @@ fn evaluated(program: &Program, x: [&[f32]; 2], y: &[i64]) -> (Vec<Vec<f32>>, Ve
     let plan = plan.into_optimized().unwrap().into_runnable().unwrap();
     let inputs = graph.inputs.iter().map(|&input| {
         let tensor = match input {
-            2 => Tensor::from_shape(&[ROWS, 1], y).unwrap(),
-            m => Tensor::from_shape(&[ROWS, program.dims[m]], x[m]).unwrap(),
+            ProgramInput::Class => Tensor::from_shape(&[ROWS, 1], y).unwrap(),
+            ProgramInput::Embedding(m) => Tensor::from_shape(&[ROWS, program.dims[m]], x[m]).unwrap(),
         };
         tensor.into_tvalue()
     });
@@ -91,7 +91,7 @@ fn evaluated(program: &Program, x: [&[f32]; 2], y: &[i64]) -> (Vec<Vec<f32>>, Ve
 }
 
 fn same(program: &Program, transpositions: usize) {
-    let [d1, d2] = program.dims;
+    let [d1, d2] = program.dims[..] else { panic!("{:?}", program.dims) };
     let (x1, x2) = (numbers(ROWS * d1, 3), numbers(ROWS * d2, 5));
     let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
     let (first, _) = evaluated(program, [&x1, &x2], &y);
@@ -111,10 +111,10 @@ fn a_fitted_bundle_is_turned_whole() {
         let classifiers =
             [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims, 0).into()));
         let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();
-        let roles = Role::ALL.into_iter().zip(&models);
+        let roles = Role::all(2).into_iter().zip(&models);
         let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
         // The three inputs and nothing else.
-        same(&fuse(None, &models, dims, CLASSES), 3);
+        same(&fuse(None, &models, &dims, CLASSES), 3);
     }
 }
 
@@ -124,9 +124,9 @@ fn ensembles_are_turned_whole_and_equal_the_inference_in_f64() {
     for members in [&[0][..], &[1], &[2], &[3], &[0, 0], &[1, 1, 1], &[3, 3], &[0, 1, 2, 3]] {
         let ensembles = [&dims[..1], &dims[1..], &dims[..]].map(|dims| ensemble(dims, members));
         let graphs = ensembles.each_ref().map(classifier_graph);
-        let roles = Role::ALL.into_iter().filter(|role| !role.is_density()).zip(&graphs);
+        let roles = Role::all(2).into_iter().filter(|role| !role.is_density()).zip(&graphs);
         let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
-        let program = fuse(None, &models, dims, CLASSES);
+        let program = fuse(None, &models, &dims, CLASSES);
         same(&program, 3);
         let (x1, x2) = (numbers(ROWS * dims[0], 3), numbers(ROWS * dims[1], 5));
         let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
@@ -158,8 +158,8 @@ fn a_class_that_no_member_thinks_possible_keeps_its_log_probability() {
     }
     let ensemble = Ensemble { members: vec![member.clone(), member] };
     let graph = classifier_graph(&ensemble);
-    let model = RoleModel { role: Role::Classifier1, model: &graph, logits: false };
-    let program = fuse(None, &[model], [1, 0], CLASSES).column_major(false);
+    let model = RoleModel { role: Role::all(2)[2], model: &graph, logits: false };
+    let program = fuse(None, &[model], &[1, 0], CLASSES).column_major(false);
     let (found, _) = evaluated(&program, [&[2.0; ROWS], &[]], &[1; ROWS]);
     let truth = ensemble.log_prob(&[&[2.0]])[1];
     assert!(truth < -1000.0, "{truth}");
@@ -180,7 +180,7 @@ fn classifier(operators: &[&str], weight: &[f32]) -> Program {
     }
     graph.node("logits", "Identity", &[&x], &[]);
     graph.output("logits", &[weight.len() / 2]);
-    fuse(None, &[RoleModel { role: Role::Classifier1, model: &graph.finish(), logits: true }], [2, 0], 2)
+    fuse(None, &[RoleModel { role: Role::all(2)[2], model: &graph.finish(), logits: true }], &[2, 0], 2)
 }
 
 #[test]
@@ -206,9 +206,9 @@ fn what_follows_a_product_becomes_a_part_of_it() {
     let classifiers =
         [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims, 0).into()));
     let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();
-    let roles = Role::ALL.into_iter().zip(&models);
+    let roles = Role::all(2).into_iter().zip(&models);
     let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
-    let program = fuse(None, &models, dims, CLASSES).column_major(true);
+    let program = fuse(None, &models, &dims, CLASSES).column_major(true);
     let nodes = &program.graphs[0].model.graph.as_ref().unwrap().node;
     let count = |op: &str| nodes.iter().filter(|node| node.op_type == op).count();
     let with = |attribute: &str| {

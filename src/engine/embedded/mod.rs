@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::unimpl::UnimplementedOp;
 
-use crate::bundle::{Graph, ModelOrigin, Program, RawModel, Role};
+use crate::bundle::{Graph, ModelOrigin, Program, ProgramInput, RawModel, Role};
 use crate::error::{Error, Result};
 use crate::printable::panic_message;
 use crate::threads::spawn_scoped;
@@ -56,17 +56,17 @@ struct GraphPlans {
 
 /// Rows per block: enough to amortise the fixed cost per node, few enough that
 /// intermediate tensors stay in the CPU cache.
-fn block_rows([d1, d2]: [usize; 2]) -> usize {
-    if d1 + d2 <= 512 { 512 } else { 256 }
+fn block_rows(dims: &[usize]) -> usize {
+    if dims.iter().sum::<usize>() <= 512 { 512 } else { 256 }
 }
 
 /// Plans a program and returns `count` sessions.
 pub(super) fn sessions(program: &Program, count: usize) -> Result<Vec<Box<dyn Backend>>> {
-    let block_rows = block_rows(program.dims);
+    let block_rows = block_rows(&program.dims);
     let column_major = program.column_major(has_kernels());
     // One thread per plan: planning takes longer than evaluating thousands of rows.
     let plans = std::thread::scope(|scope| {
-        let plan = |graph, rows| spawn_scoped(scope, move || plan_graph(graph, program.dims, rows));
+        let plan = |graph, rows| spawn_scoped(scope, move || plan_graph(graph, &program.dims, rows));
         let graphs = column_major.graphs.iter();
         let planning: Result<Vec<_>> =
             graphs.map(|graph| Ok([plan(graph, Some(block_rows))?, plan(graph, None)?])).collect();
@@ -117,11 +117,7 @@ fn catch_panics<T>(call: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
 }
 
 /// The plan of a graph for a fixed number of rows, or for any number.
-fn plan_graph(
-    graph: &Graph,
-    [d1, d2]: [usize; 2],
-    rows: Option<usize>,
-) -> TractResult<Arc<TypedRunnableModel>> {
+fn plan_graph(graph: &Graph, dims: &[usize], rows: Option<usize>) -> TractResult<Arc<TypedRunnableModel>> {
     let mut model = reader().model_for_proto_model(&graph.model)?;
     if let Some(node) = model.nodes.iter().find(|node| node.op_is::<UnimplementedOp>()) {
         let name = node.op.name();
@@ -130,12 +126,12 @@ fn plan_graph(
     }
     if let Some(rows) = rows {
         for (place, &input) in graph.inputs.iter().enumerate() {
-            let (kind, width) = match input {
-                0 => (DatumType::F32, d1),
-                1 => (DatumType::F32, d2),
-                _ => (DatumType::I64, 1),
+            let kind = match input {
+                ProgramInput::Embedding(_) => DatumType::F32,
+                ProgramInput::Class => DatumType::I64,
             };
-            model.set_input_fact(place, InferenceFact::dt_shape(kind, tvec![rows, width]))?;
+            let shape = tvec![rows, input.width(dims)];
+            model.set_input_fact(place, InferenceFact::dt_shape(kind, shape))?;
         }
     }
     model.into_optimized()?.into_runnable()
@@ -144,20 +140,19 @@ fn plan_graph(
 impl Backend for EmbeddedSession {
     fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()> {
         backend::check(&self.program, batch)?;
-        let [d1, d2] = self.program.dims;
+        let dims = &self.program.dims;
         for (plan, graph) in self.plans.iter().zip(&self.program.graphs) {
-            graph.roles.iter().for_each(|role| out.values_mut(*role as usize).clear());
+            for &place in &graph.places {
+                out.all_mut().get_mut(place).into_iter().for_each(Vec::clear);
+            }
             for start in (0..batch.rows).step_by(self.block_rows) {
                 let rows = self.block_rows.min(batch.rows - start);
                 let end = start + rows;
-                let block = BatchInputs {
-                    rows,
-                    x1: &batch.x1[start * d1..end * d1],
-                    x2: &batch.x2[start * d2..end * d2],
-                    y: &batch.y[start..end],
-                };
+                let x = batch.x.iter().zip(dims).map(|(x, dim)| &x[start * dim..end * dim]);
+                let x: Vec<&[f32]> = x.collect();
+                let block = BatchInputs { rows, x: &x, y: &batch.y[start..end] };
                 let plan = if rows == self.block_rows { &plan.block } else { &plan.any };
-                catch_panics(|| run(plan, graph, [d1, d2], &block, out)).map_err(|e| {
+                catch_panics(|| run(plan, graph, dims, &block, out)).map_err(|e| {
                     let reason = format!("evaluating {rows} rows in the embedded engine: {e:#}");
                     fault::of_graph(self.program.origin.as_ref(), &graph.roles, &reason)
                 })?;
@@ -171,29 +166,32 @@ impl Backend for EmbeddedSession {
 fn run(
     plan: &Arc<TypedRunnableModel>,
     graph: &Graph,
-    dims: [usize; 2],
+    dims: &[usize],
     batch: &BatchInputs<'_>,
     out: &mut BatchOutputs,
 ) -> TractResult<()> {
     let rows = batch.rows;
     let outputs = plan.run(inputs(graph, dims, batch)?)?;
-    for (value, role) in outputs.iter().zip(&graph.roles) {
+    for ((value, role), &place) in outputs.iter().zip(&graph.roles).zip(&graph.places) {
         let values = value.try_as_plain_ram()?.as_slice::<f32>()?;
         anyhow::ensure!(values.len() == rows, "{role} gave {} values for {rows} rows", values.len());
-        out.values_mut(*role as usize).extend_from_slice(values);
+        if let Some(target) = out.all_mut().get_mut(place) {
+            target.extend_from_slice(values);
+        }
     }
     Ok(())
 }
 
 /// The inputs of a graph. One copy per block: tract's tensors own their values.
-fn inputs(graph: &Graph, [d1, d2]: [usize; 2], batch: &BatchInputs<'_>) -> TractResult<TVec<TValue>> {
-    let rows = batch.rows;
-    let tensor = |&input: &usize| match input {
-        0 => Tensor::from_shape(&[rows, d1], batch.x1),
-        1 => Tensor::from_shape(&[rows, d2], batch.x2),
-        _ => Tensor::from_shape(&[rows, 1], batch.y),
+fn inputs(graph: &Graph, dims: &[usize], batch: &BatchInputs<'_>) -> TractResult<TVec<TValue>> {
+    let tensor = |input: ProgramInput| {
+        let shape = [batch.rows, input.width(dims)];
+        match input {
+            ProgramInput::Embedding(modality) => Tensor::from_shape(&shape, batch.embedding(modality)),
+            ProgramInput::Class => Tensor::from_shape(&shape, batch.y),
+        }
     };
-    graph.inputs.iter().map(|input| Ok(tensor(input)?.into_tvalue())).collect()
+    graph.inputs.iter().map(|input| Ok(tensor(*input)?.into_tvalue())).collect()
 }
 
 /// A model on its own.
@@ -202,21 +200,21 @@ struct EmbeddedModel {
     role: Role,
     plan: Arc<TypedRunnableModel>,
     graph: Graph,
-    dims: [usize; 2],
+    dims: Vec<usize>,
 }
 
 /// Plans a model on its own.
-pub(super) fn model_session(model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
+pub(super) fn model_session(model: &RawModel, dims: &[usize]) -> Result<Box<dyn ModelSession>> {
     let (origin, role) = (model.origin.clone(), model.role);
     let plan = catch_panics(|| plan_graph(&model.graph, dims, None));
     let plan = plan.map_err(|e| refuse(Some(&origin), &[role], &e))?;
-    Ok(Box::new(EmbeddedModel { origin, role, plan, graph: model.graph.clone_shape(), dims }))
+    Ok(Box::new(EmbeddedModel { origin, role, plan, graph: model.graph.clone_shape(), dims: dims.to_vec() }))
 }
 
 impl ModelSession for EmbeddedModel {
     fn values(&mut self, batch: &BatchInputs<'_>) -> Result<Vec<f32>> {
         let run = || -> TractResult<Vec<f32>> {
-            let outputs = self.plan.run(inputs(&self.graph, self.dims, batch)?)?;
+            let outputs = self.plan.run(inputs(&self.graph, &self.dims, batch)?)?;
             let output = outputs.first().ok_or_else(|| anyhow::anyhow!("it has no output"))?;
             Ok(output.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
         };

@@ -86,7 +86,7 @@ fn program(dims: [usize; 2], components: usize, shared: bool, members: usize) ->
         warnings: Vec::new(),
     };
     let dir = tempfile::tempdir().unwrap();
-    let contents = BundleContents::fitted(dims.map(modality), label, training, &models, None);
+    let contents = BundleContents::fitted(dims.map(modality).to_vec(), label, training, &models, None);
     contents.write(&dir.path().join("bundle"), true).unwrap();
     Program::clone(&Bundle::open(&dir.path().join("bundle")).unwrap().program())
 }
@@ -95,13 +95,13 @@ fn program(dims: [usize; 2], components: usize, shared: bool, members: usize) ->
 fn outputs(program: &Program, kernels: bool, rows: usize) -> (Vec<Vec<f32>>, Vec<String>) {
     let converted = program.column_major(kernels);
     let [graph] = &converted.graphs[..] else { panic!("{} graphs", converted.graphs.len()) };
-    let [d1, d2] = program.dims;
+    let [d1, d2] = program.dims[..] else { panic!("{:?}", program.dims) };
     let (x1, x2) = (numbers(rows * d1, 3), numbers(rows * d2, 5));
     let y: Vec<i64> = (0..rows).map(|row| (row % CLASSES) as i64).collect();
-    let batch = BatchInputs { rows, x1: &x1, x2: &x2, y: &y };
+    let batch = BatchInputs { rows, x: &[&x1, &x2], y: &y };
     let both = [None, Some(rows)].map(|fixed| {
-        let plan = plan_graph(graph, program.dims, fixed).unwrap();
-        let values = plan.run(inputs(graph, program.dims, &batch).unwrap()).unwrap();
+        let plan = plan_graph(graph, &program.dims, fixed).unwrap();
+        let values = plan.run(inputs(graph, &program.dims, &batch).unwrap()).unwrap();
         let values =
             values.iter().map(|value| value.try_as_plain_ram().unwrap().as_slice::<f32>().unwrap().to_vec());
         values.collect::<Vec<_>>()

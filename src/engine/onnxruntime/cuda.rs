@@ -168,7 +168,7 @@ pub(super) fn smallest_graph() -> Graph {
         graph: Some(graph),
         ..ModelProto::default()
     };
-    Graph { model, inputs: Vec::new(), roles: Vec::new() }
+    Graph { model, inputs: Vec::new(), roles: Vec::new(), places: Vec::new() }
 }
 
 #[cfg(test)]

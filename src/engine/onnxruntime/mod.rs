@@ -120,11 +120,11 @@ impl OnnxRuntime {
     }
 
     /// The session of a model on its own, on the first device.
-    pub(super) fn model_session(&self, model: &RawModel, dims: [usize; 2]) -> Result<Box<dyn ModelSession>> {
+    pub(super) fn model_session(&self, model: &RawModel, dims: &[usize]) -> Result<Box<dyn ModelSession>> {
         let (origin, role) = (model.origin.clone(), model.role);
         let load = || self.load_graph(&SharedWeights::new(&model.graph, false)?, self.device.gpu(0));
         let session = load().map_err(|e| self.not_loaded(Some(&origin), &[role], &e))?;
-        Ok(Box::new(SingleModelSession::new(origin, role, dims, model.graph.clone_shape(), session)))
+        Ok(Box::new(SingleModelSession::new(origin, role, dims.to_vec(), model.graph.clone_shape(), session)))
     }
 
     /// The sessions of `count` workers, distributed over the devices. `staged` selects

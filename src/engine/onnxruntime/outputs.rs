@@ -12,14 +12,15 @@ pub(super) fn take_outputs(
     rows: usize,
     out: &mut BatchOutputs,
 ) -> ort::Result<()> {
-    for (index, role) in graph.roles.iter().enumerate() {
+    for (index, (role, &place)) in graph.roles.iter().zip(&graph.places).enumerate() {
         let (_, values) = outputs[index].try_extract_tensor::<f32>()?;
         if values.len() != rows {
             return Err(ort::Error::new(format!("{role} gave {} values for {rows} rows", values.len())));
         }
-        let target = out.values_mut(*role as usize);
-        target.clear();
-        target.extend_from_slice(values);
+        if let Some(target) = out.all_mut().get_mut(place) {
+            target.clear();
+            target.extend_from_slice(values);
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 
-use crate::bundle::{Graph, INPUTS, Program};
+use crate::bundle::{Graph, Program, ProgramInput};
 use crate::engine::backend::{self, Backend, BatchInputs, BatchOutputs};
 use crate::engine::fault;
 use crate::error::{Error, Result};
@@ -38,7 +38,8 @@ struct BoundSession {
 }
 
 enum StagingBuffer {
-    Embedding(Tensor<f32>),
+    /// Of the modality of this index.
+    Embedding(usize, Tensor<f32>),
     Class(Tensor<i64>),
 }
 
@@ -73,7 +74,7 @@ impl Backend for PinnedSessions {
     fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()> {
         backend::check(&self.program, batch)?;
         for session in &mut self.sessions {
-            session.run(self.program.dims, batch, out, &mut self.times).map_err(|e| {
+            session.run(&self.program.dims, batch, out, &mut self.times).map_err(|e| {
                 let what = format!("ONNX Runtime on {}: evaluating {} rows: {e}", self.device, batch.rows);
                 match self.is_on_gpu {
                     // The cause may be the device's.
@@ -118,7 +119,7 @@ impl BoundSession {
 
     fn run(
         &mut self,
-        dims: [usize; 2],
+        dims: &[usize],
         batch: &BatchInputs<'_>,
         out: &mut BatchOutputs,
         times: &mut StageTimes,
@@ -127,11 +128,10 @@ impl BoundSession {
             self.resize(dims, batch.rows)?;
         }
         let start = Instant::now();
-        for (&input, tensor) in self.graph.inputs.iter().zip(&mut self.inputs) {
+        for tensor in &mut self.inputs {
             match tensor {
-                StagingBuffer::Embedding(tensor) => {
-                    let values = if input == 0 { batch.x1 } else { batch.x2 };
-                    tensor.try_extract_tensor_mut()?.1.copy_from_slice(values);
+                StagingBuffer::Embedding(modality, tensor) => {
+                    tensor.try_extract_tensor_mut()?.1.copy_from_slice(batch.embedding(*modality));
                 }
                 StagingBuffer::Class(tensor) => tensor.try_extract_tensor_mut()?.1.copy_from_slice(batch.y),
             }
@@ -140,8 +140,8 @@ impl BoundSession {
         // Binding performs the copy: a GPU session transfers its inputs here, not at run time.
         for (&input, tensor) in self.graph.inputs.iter().zip(&self.inputs) {
             match tensor {
-                StagingBuffer::Embedding(tensor) => self.binding.bind_input(INPUTS[input], tensor)?,
-                StagingBuffer::Class(tensor) => self.binding.bind_input(INPUTS[input], tensor)?,
+                StagingBuffer::Embedding(_, tensor) => self.binding.bind_input(input.name(), tensor)?,
+                StagingBuffer::Class(tensor) => self.binding.bind_input(input.name(), tensor)?,
             }
         }
         let copied = Instant::now();
@@ -155,18 +155,20 @@ impl BoundSession {
 
     /// Reallocates the buffers for `rows` rows. All batches of a row group but the last have
     /// the same size, and the allocator reuses freed memory.
-    fn resize(&mut self, [d1, d2]: [usize; 2], rows: usize) -> ort::Result<()> {
+    fn resize(&mut self, dims: &[usize], rows: usize) -> ort::Result<()> {
         self.binding.clear();
         self.inputs.clear();
         self.rows = None;
         for &input in &self.graph.inputs {
+            let shape = [rows, input.width(dims)];
             self.inputs.push(match input {
-                0 => StagingBuffer::Embedding(Tensor::new(&self.allocator, [rows, d1])?),
-                1 => StagingBuffer::Embedding(Tensor::new(&self.allocator, [rows, d2])?),
-                _ => StagingBuffer::Class(Tensor::new(&self.allocator, [rows, 1])?),
+                ProgramInput::Embedding(modality) => {
+                    StagingBuffer::Embedding(modality, Tensor::new(&self.allocator, shape)?)
+                }
+                ProgramInput::Class => StagingBuffer::Class(Tensor::new(&self.allocator, shape)?),
             });
         }
-        // The outputs are 20 bytes a row: pinned memory would gain nothing.
+        // The outputs are 4 bytes a row and model: pinned memory would gain nothing.
         let cpu = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)?;
         for output in self.session.outputs() {
             self.binding.bind_output_to_device(output.name(), &cpu)?;

@@ -3,7 +3,7 @@
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
-use crate::bundle::{Graph, INPUTS, ModelOrigin, Program, Role};
+use crate::bundle::{Graph, ModelOrigin, Program, ProgramInput, Role};
 use crate::engine::backend::{self, Backend, BatchInputs, BatchOutputs, ModelSession};
 use crate::engine::fault;
 use crate::error::Result;
@@ -26,7 +26,7 @@ impl Backend for ZeroCopySessions {
     fn evaluate(&mut self, batch: &BatchInputs<'_>, out: &mut BatchOutputs) -> Result<()> {
         backend::check(&self.program, batch)?;
         for (session, graph) in &mut self.sessions {
-            run(session, graph, self.program.dims, batch, out).map_err(|e| {
+            run(session, graph, &self.program.dims, batch, out).map_err(|e| {
                 let reason = format!("evaluating {} rows in ONNX Runtime: {}", batch.rows, reason(&e));
                 fault::of_graph(self.program.origin.as_ref(), &graph.roles, &reason)
             })?;
@@ -38,7 +38,7 @@ impl Backend for ZeroCopySessions {
 fn run(
     session: &mut Session,
     graph: &Graph,
-    dims: [usize; 2],
+    dims: &[usize],
     batch: &BatchInputs<'_>,
     out: &mut BatchOutputs,
 ) -> ort::Result<()> {
@@ -48,17 +48,17 @@ fn run(
 /// The inputs of a graph by name. Zero-copy: tensors are views of the batch.
 fn inputs<'a>(
     graph: &Graph,
-    [d1, d2]: [usize; 2],
+    dims: &[usize],
     batch: &BatchInputs<'a>,
 ) -> ort::Result<Vec<(&'static str, SessionInputValue<'a>)>> {
     let rows = batch.rows;
-    let tensor = |&input: &usize| -> ort::Result<_> {
+    let tensor = |&input: &ProgramInput| -> ort::Result<_> {
+        let shape = [rows, input.width(dims)];
         let tensor = match input {
-            0 => TensorRef::from_array_view(([rows, d1], batch.x1))?.into_dyn(),
-            1 => TensorRef::from_array_view(([rows, d2], batch.x2))?.into_dyn(),
-            _ => TensorRef::from_array_view(([rows, 1], batch.y))?.into_dyn(),
+            ProgramInput::Embedding(m) => TensorRef::from_array_view((shape, batch.embedding(m)))?.into_dyn(),
+            ProgramInput::Class => TensorRef::from_array_view((shape, batch.y))?.into_dyn(),
         };
-        Ok((INPUTS[input], tensor.into()))
+        Ok((input.name(), tensor.into()))
     };
     graph.inputs.iter().map(tensor).collect()
 }
@@ -67,7 +67,7 @@ fn inputs<'a>(
 pub(super) struct SingleModelSession {
     origin: ModelOrigin,
     role: Role,
-    dims: [usize; 2],
+    dims: Vec<usize>,
     graph: Graph,
     session: Session,
 }
@@ -76,7 +76,7 @@ impl SingleModelSession {
     pub(super) fn new(
         origin: ModelOrigin,
         role: Role,
-        dims: [usize; 2],
+        dims: Vec<usize>,
         graph: Graph,
         session: Session,
     ) -> Self {
@@ -88,7 +88,7 @@ impl ModelSession for SingleModelSession {
     fn values(&mut self, batch: &BatchInputs<'_>) -> Result<Vec<f32>> {
         let Self { origin, role, dims, graph, session } = self;
         let mut run = || -> ort::Result<Vec<f32>> {
-            let outputs = session.run(inputs(graph, *dims, batch)?)?;
+            let outputs = session.run(inputs(graph, dims, batch)?)?;
             Ok(outputs[0].try_extract_tensor::<f32>()?.1.to_vec())
         };
         run().map_err(|e| {

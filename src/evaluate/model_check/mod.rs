@@ -23,12 +23,12 @@ use self::rows::ProbeRows;
 /// end in time; [`Error::Engine`] where the engine lacks what a model needs.
 pub fn check_models(engine: &Engine, models: RawModels) -> Result<Vec<String>> {
     let RawModels { models, dims, classes } = models;
-    let rows = Arc::new(ProbeRows::new(dims));
+    let rows = Arc::new(ProbeRows::new(&dims));
     let mut warnings = Vec::new();
     for model in models {
         let (origin, role) = (model.origin.clone(), model.role);
         let (engine, rows) = (engine.clone(), Arc::clone(&rows));
-        let found = within_limit(move || check_model(&engine, &model, dims, classes, &rows))?;
+        let found = within_limit(move || check_model(&engine, &model, classes, &rows))?;
         let found = found.unwrap_or_else(|what| Ok(Err(what)))?;
         let found = found.map_err(|what| origin.fault(Some(role), what))?;
         let of_fold = origin.fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default();
@@ -41,11 +41,10 @@ pub fn check_models(engine: &Engine, models: RawModels) -> Result<Vec<String>> {
 fn check_model(
     engine: &Engine,
     model: &Arc<RawModel>,
-    dims: [usize; 2],
     classes: usize,
     rows: &ProbeRows,
 ) -> Result<std::result::Result<Vec<String>, String>> {
-    let mut session = engine.model_session(model, dims)?;
+    let mut session = engine.model_session(model, rows.dims())?;
     let width = if model.role.is_density() { 1 } else { classes };
     let output = match ModelOutput::run(session.as_mut(), rows, width, model.rounding)? {
         Ok(output) => output,
@@ -74,12 +73,13 @@ fn check_fused(engine: &Engine, program: &Arc<Program>, models: &RawModels) -> R
         Some(session) => session,
         None => return Err(Error::Internal("an engine gave no session".to_owned())),
     };
-    let rows = ProbeRows::new(program.dims);
-    let mut out = BatchOutputs::default();
+    let rows = ProbeRows::new(&program.dims);
+    let mut out = BatchOutputs::new(program.dims.len());
     for count in [1, rows.near()] {
         let y: Vec<i64> = (0..count).map(|row| (row % program.classes) as i64).collect();
-        let [x1, x2] = rows.values(0..count);
-        session.evaluate(&BatchInputs { rows: count, x1: &x1, x2: &x2, y: &y }, &mut out)?;
+        let x = rows.values(0..count);
+        let x: Vec<&[f32]> = x.iter().map(Vec::as_slice).collect();
+        session.evaluate(&BatchInputs { rows: count, x: &x, y: &y }, &mut out)?;
     }
     compare(engine, models, program, &rows, &out)
 }
@@ -92,9 +92,8 @@ fn compare(
     rows: &ProbeRows,
     out: &BatchOutputs,
 ) -> Result<()> {
-    let fused = out.h.iter().chain(&out.log_prob);
-    for (model, fused) in models.models.iter().zip(fused) {
-        let mut session = engine.model_session(model, program.dims)?;
+    for (model, fused) in models.models.iter().zip(out.all()) {
+        let mut session = engine.model_session(model, &program.dims)?;
         let width = if model.role.is_density() { 1 } else { program.classes };
         let Ok(own) = ModelOutput::run(session.as_mut(), rows, width, model.rounding)? else { continue };
         if let Some((row, own, fused)) = own.differs(fused, model, |row| row % program.classes) {

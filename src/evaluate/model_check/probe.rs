@@ -112,8 +112,9 @@ fn evaluate(
     width: usize,
 ) -> Result<std::result::Result<Vec<Vec<f64>>, String>> {
     let count = which.len();
-    let [x1, x2] = rows.values(which);
-    let values = session.values(&BatchInputs { rows: count, x1: &x1, x2: &x2, y: &[] })?;
+    let x = rows.values(which);
+    let x: Vec<&[f32]> = x.iter().map(Vec::as_slice).collect();
+    let values = session.values(&BatchInputs { rows: count, x: &x, y: &[] })?;
     if values.len() != count * width {
         let found = values.len() as f64 / count as f64;
         if !values.len().is_multiple_of(count) {

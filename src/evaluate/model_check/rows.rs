@@ -22,15 +22,21 @@ pub(super) const DISTANCES: [f32; 3] = [1e3, 1e4, 1e5];
 /// Opposite pairs of points at each distance.
 pub(super) const PAIRS: usize = 4;
 
-/// Rows of both modalities.
+/// Rows of all modalities.
 pub(super) struct ProbeRows {
-    dims: [usize; 2],
-    x: [Vec<f32>; 2],
+    dims: Vec<usize>,
+    x: Vec<Vec<f32>>,
 }
 
 impl ProbeRows {
-    pub(super) fn new(dims: [usize; 2]) -> Self {
-        Self { dims, x: [0, 1].map(|m| modality(m as u64, dims[m])) }
+    pub(super) fn new(dims: &[usize]) -> Self {
+        let x = dims.iter().enumerate().map(|(m, dim)| modality(m as u64, *dim)).collect();
+        Self { dims: dims.to_vec(), x }
+    }
+
+    /// Dimensions of the modalities.
+    pub(super) fn dims(&self) -> &[usize] {
+        &self.dims
     }
 
     /// Number of rows.
@@ -49,15 +55,13 @@ impl ProbeRows {
         GROUPS.into_iter().enumerate().map(group)
     }
 
-    /// The values of some rows, row-major.
-    pub(super) fn values(&self, rows: impl Iterator<Item = usize> + Clone) -> [Vec<f32>; 2] {
-        [0, 1].map(|m| {
-            let row = |row: usize| {
-                let dim = self.dims[m];
-                self.x[m].get(row * dim..(row + 1) * dim).unwrap_or_default().iter().copied()
-            };
+    /// The values of some rows, row-major, by modality.
+    pub(super) fn values(&self, rows: impl Iterator<Item = usize> + Clone) -> Vec<Vec<f32>> {
+        let modality = |(x, &dim): (&Vec<f32>, &usize)| {
+            let row = |row: usize| x.get(row * dim..(row + 1) * dim).unwrap_or_default().iter().copied();
             rows.clone().flat_map(row).collect()
-        })
+        };
+        self.x.iter().zip(&self.dims).map(modality).collect()
     }
 }
 
@@ -97,10 +101,10 @@ mod tests {
 
     #[test]
     fn rows_are_the_same_in_every_run_and_of_their_scales() {
-        let rows = ProbeRows::new([64, 3]);
-        let again = ProbeRows::new([64, 3]);
-        let [x1, x2] = rows.values(0..rows.len());
-        assert_eq!([x1.clone(), x2.clone()], again.values(0..rows.len()));
+        let rows = ProbeRows::new(&[64, 3]);
+        let again = ProbeRows::new(&[64, 3]);
+        let [x1, x2] = <[_; 2]>::try_from(rows.values(0..rows.len())).unwrap();
+        assert_eq!([x1.clone(), x2.clone()][..], again.values(0..rows.len()));
         assert_eq!([x1.len(), x2.len()], [64 * rows.len(), 3 * rows.len()]);
         let lengths: Vec<f32> = x1.chunks(64).map(length).collect();
         assert!(lengths[..8].iter().all(|length| (length - 1.0).abs() < 1e-5), "{lengths:?}");

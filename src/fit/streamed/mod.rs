@@ -102,7 +102,7 @@ impl StreamedFit<'_> {
         };
         let mut store = RowStore::open(folder.path(), &stored.folds, self.source.dims())?;
         let mut sample = RowSample::draw(&store, self.sample_rows, self.recipe.seed, progress)?;
-        let columns = [self.source.request.x1.0, self.source.request.x2.0];
+        let columns = self.source.columns();
         let is_keyed = !self.source.request.key.is_empty();
         let classes = self.source.classes().len();
         let far = OutlyingRows::find(&sample.training_set(self.source.place(), columns, classes, is_keyed));
@@ -165,11 +165,11 @@ impl StreamedFit<'_> {
 
     fn identity(&self) -> Result<String> {
         let request = self.source.request;
-        let columns = [request.x1.0, request.x2.0, request.label.unwrap_or_default()];
+        let (x, label) = (self.source.columns(), request.label.unwrap_or_default());
         let mut inputs = Vec::new();
         self.source.files.for_each(|input| {
             let version = (self.stream != Some(input.file().path())).then(|| input.file().version().clone());
-            inputs.push((InputOrigin::of_file(input, columns)?, version));
+            inputs.push((InputOrigin::of_file(input, &x, label)?, version));
             Ok(())
         })?;
         let work = Work {
@@ -206,7 +206,7 @@ impl StreamedFit<'_> {
             if seen % 8192 == 0 {
                 progress.rows("reading", seen, labelled);
             }
-            let hash = row.key.unwrap_or_else(|| hasher.hash(row.x[0], row.x[1]));
+            let hash = row.key.unwrap_or_else(|| hasher.hash(row.x));
             if !draw.takes(seen) {
                 return Ok(());
             }

@@ -66,9 +66,10 @@ impl ReadBuffers {
 
     /// Takes back the buffers of a batch, unless they are shared.
     pub fn reuse(&mut self, samples: Samples) {
-        for values in [samples.x1, samples.x2] {
+        let most = samples.x.len();
+        for values in samples.x {
             match values.into_inner().into_mutable() {
-                Ok(buffer) if self.0.len() < 2 => self.0.push(buffer),
+                Ok(buffer) if self.0.len() < most => self.0.push(buffer),
                 _ => {}
             }
         }

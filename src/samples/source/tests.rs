@@ -59,8 +59,12 @@ fn classes() -> Vec<Class> {
     ["a", "b"].map(|s| Class::String(s.to_owned())).to_vec()
 }
 
-fn request<'a>(x1: &'a str, x2: &'a str, classes: &'a [Class]) -> ColumnRequest<'a> {
-    ColumnRequest { x1: (x1, D1), x2: (x2, D2), label: Some("y"), classes, key: &[] }
+fn pair(x1: &str, x2: &str) -> [(String, usize); 2] {
+    [(x1.to_owned(), D1), (x2.to_owned(), D2)]
+}
+
+fn request<'a>(x: &'a [(String, usize)], classes: &'a [Class]) -> ColumnRequest<'a> {
+    ColumnRequest { x, label: Some("y"), classes, key: &[] }
 }
 
 fn good_file(rows: usize) -> (TempDir, PathBuf) {
@@ -85,7 +89,7 @@ fn any_range_in_any_batches() {
     let (_folder, path) = good_file(100);
     let input = Input::open(&path).unwrap();
     let classes = classes();
-    let source = Source::new(&input, &request("x1", "x2", &classes)).unwrap();
+    let source = Source::new(&input, &request(&pair("x1", "x2"), &classes)).unwrap();
     for (range, batch_rows) in
         [(0..100, 100), (0..100, 7), (0..100, 1000), (13..14, 1), (41..99, 20), (50..50, 5)]
     {
@@ -96,12 +100,12 @@ fn any_range_in_any_batches() {
             assert_eq!(samples.first_row, next);
             assert_eq!(samples.rows, batch_rows.min(range.end - next));
             for i in 0..samples.rows {
-                assert_eq!(samples.x1[i * D1..(i + 1) * D1], row(next + i, D1));
-                assert_eq!(samples.x2[i * D2..(i + 1) * D2], row(next + i, D2));
+                assert_eq!(samples.x[0][i * D1..(i + 1) * D1], row(next + i, D1));
+                assert_eq!(samples.x[1][i * D2..(i + 1) * D2], row(next + i, D2));
                 assert_eq!(samples.class[i], u32::from((next + i) % 3 == 0));
                 assert_eq!(samples.fates[i], Fate::Good);
             }
-            assert_eq!(samples.x1.len(), samples.rows * D1);
+            assert_eq!(samples.x[0].len(), samples.rows * D1);
             next += samples.rows;
             memory.reuse(samples);
         }
@@ -111,7 +115,6 @@ fn any_range_in_any_batches() {
 
 #[test]
 fn every_row_has_one_fate() {
-    use Modality::{First, Second};
     let mut x1 = good_lists(0..8, D1);
     let mut x2 = good_lists(0..8, D2);
     let mut y = vec![Some("a"); 8];
@@ -128,32 +131,32 @@ fn every_row_has_one_fate() {
     let labels: ArrayRef = Arc::new(StringArray::from(y));
     let (_folder, path) = write(&[vec![("x1", list(x1)), ("x2", list(x2)), ("y", labels)]]);
     let classes = classes();
-    let source = Source::new(&Input::open(&path).unwrap(), &request("x1", "x2", &classes)).unwrap();
+    let source = Source::new(&Input::open(&path).unwrap(), &request(&pair("x1", "x2"), &classes)).unwrap();
     let batches: Vec<Samples> = batches(&source, 0..8, 3);
     let fates: Vec<Fate> = batches.iter().flat_map(|b| b.fates.clone()).collect();
     let expected = [
-        Fate::NullEmbedding(First),
-        Fate::WrongLength(First),
-        Fate::NonFinite(First),
-        Fate::NullEmbedding(Second),
-        Fate::NonFinite(Second),
+        Fate::NullEmbedding(Modality(0)),
+        Fate::WrongLength(Modality(0)),
+        Fate::NonFinite(Modality(0)),
+        Fate::NullEmbedding(Modality(1)),
+        Fate::NonFinite(Modality(1)),
         Fate::NullLabel,
         Fate::UnknownLabel,
         Fate::Good,
     ];
     assert_eq!(fates, expected);
-    assert_eq!(batches[2].x1[D1..], row(7, D1));
+    assert_eq!(batches[2].x[0][D1..], row(7, D1));
 }
 
 #[test]
 fn one_column_can_be_both_modalities() {
     let (_folder, path) = good_file(10);
     let classes = classes();
-    let request = ColumnRequest { x2: ("x1", D1), ..request("x1", "x1", &classes) };
-    let source = Source::new(&Input::open(&path).unwrap(), &request).unwrap();
+    let x = [0, 1].map(|_| ("x1".to_owned(), D1));
+    let source = Source::new(&Input::open(&path).unwrap(), &request(&x, &classes)).unwrap();
     let samples = batches(&source, 0..10, 10).remove(0);
-    assert_eq!(samples.x1, samples.x2);
-    assert_eq!(samples.x1.len(), 10 * D1);
+    assert_eq!(samples.x[0], samples.x[1]);
+    assert_eq!(samples.x[0].len(), 10 * D1);
 }
 
 #[test]
@@ -168,16 +171,19 @@ fn a_wrong_column_is_no_bad_row() {
         assert_eq!(error.exit_code(), 65);
         error.to_string()
     };
-    let wrong = error(request("x1", "x1", &classes));
+    let wrong = error(request(&pair("x1", "x1"), &classes));
     assert!(
         wrong.contains("dimension 3") && wrong.contains("take 2") && wrong.contains("column \"x1\""),
         "{wrong}"
     );
-    assert!(error(request("x3", "x2", &classes)).contains("the columns are: x1, x2, y"));
-    assert!(error(request("y", "x2", &classes)).contains("no embedding"));
-    assert!(error(ColumnRequest { label: Some("x1"), ..request("x1", "x2", &classes) }).contains("no label"));
+    assert!(error(request(&pair("x3", "x2"), &classes)).contains("the columns are: x1, x2, y"));
+    assert!(error(request(&pair("y", "x2"), &classes)).contains("no embedding"));
+    assert!(
+        error(ColumnRequest { label: Some("x1"), ..request(&pair("x1", "x2"), &classes) })
+            .contains("no label")
+    );
     let integers = [Class::Integer(1)];
-    assert!(error(request("x1", "x2", &integers)).contains("holds strings"));
+    assert!(error(request(&pair("x1", "x2"), &integers)).contains("holds strings"));
 }
 
 #[test]
@@ -221,7 +227,7 @@ fn a_damaged_page_names_its_place() {
     let input = Input::open(&path).unwrap();
     let classes = classes();
     // The probe of the first rows fails already.
-    let error = Source::new(&input, &request("x1", "x2", &classes)).unwrap_err();
+    let error = Source::new(&input, &request(&pair("x1", "x2"), &classes)).unwrap_err();
     assert_eq!(error.exit_code(), 65);
     assert!(error.to_string().contains("samples.parquet, row group 0, column \"x2\""), "{error}");
 }

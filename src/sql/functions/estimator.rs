@@ -1,5 +1,6 @@
 //! The evaluation of rows by the models of a bundle: its checks, constants and pool of engine sessions.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,25 +24,22 @@ use crate::samples::{
 use super::super::spare_threads::SpareThreads;
 use super::session_pool::SessionPool;
 
-/// The struct fields of `lsmi(…)`, in order.
-pub(super) const LSMI_FIELDS: [Quantity; 9] = [
-    Quantity::R,
-    Quantity::U1,
-    Quantity::U2,
-    Quantity::S,
-    Quantity::I1,
-    Quantity::I2,
-    Quantity::I12,
-    Quantity::H1,
-    Quantity::H2,
-];
+/// The modalities of `lsmi(…)`.
+pub(super) const MODALITIES: usize = 2;
+
+/// The struct fields of `lsmi(…)`, in order: r, u1, u2, s, i1, i2, i12, h1, h2.
+pub(super) fn lsmi_fields() -> Vec<Quantity> {
+    let extras = Quantity::extras(MODALITIES).into_iter();
+    let pointwise = extras.filter(|extra| matches!(extra, Quantity::I(_) | Quantity::H(_)));
+    Quantity::defaults(MODALITIES).into_iter().chain(pointwise).collect()
+}
 
 /// x1, x2 and y, which are followed by the key.
-const ARGUMENTS: usize = 3;
+const ARGUMENTS: usize = MODALITIES + 1;
 
 /// The type of `lsmi(…)`: nullable f32 fields, each with its description and unit.
 pub(super) fn fields() -> Fields {
-    LSMI_FIELDS.iter().map(|column| field(*column)).collect()
+    lsmi_fields().into_iter().map(|column| field(column, MODALITIES)).collect()
 }
 
 /// A bundle with its label index.
@@ -52,7 +50,18 @@ pub(super) struct OpenBundle {
 
 impl OpenBundle {
     /// A bundle with its label index.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for one of more than two modalities.
     pub(super) fn new(bundle: Arc<Bundle>) -> Result<Self> {
+        if bundle.modalities() != MODALITIES {
+            return Err(Error::Usage(format!(
+                "lsmi(x1, x2, y) is of two modalities, and the bundle {} has {}; annotate the files, and query the \
+                 columns",
+                bundle.dir().display(),
+                bundle.modalities()
+            )));
+        }
         Ok(Self { index: LabelIndex::new(bundle.classes())?, bundle })
     }
 
@@ -124,12 +133,12 @@ impl Estimator {
         Ok(Self {
             constants: EvaluationConstants::new(
                 bundle,
-                &LSMI_FIELDS,
+                &lsmi_fields(),
                 &FoldSessions::new(engine, bundle, sessions),
-            ),
+            )?,
             pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
             spare_threads: SpareThreads::new(sessions),
-            batch_rows: fastest_batch_rows(bundle.dims()),
+            batch_rows: fastest_batch_rows(bundle.dims().iter().sum()),
             has_warned: AtomicBool::new(false),
             has_warned_of_key: AtomicBool::new(false),
             moments: Mutex::default(),
@@ -182,11 +191,12 @@ impl Estimator {
     /// What is off about the rows counted since the last call.
     pub(super) fn take_shift(&self) -> Option<Error> {
         let moments = std::mem::take(&mut *self.moments.lock().unwrap_or_else(PoisonError::into_inner));
-        let columns = Quantity::PARTS.iter().zip(moments);
-        let columns = columns.map(|(part, moments)| (part.name().to_owned(), moments.summary())).collect();
+        let columns = Quantity::defaults(MODALITIES).into_iter().zip(moments);
+        let columns =
+            columns.map(|(part, moments)| (part.name(MODALITIES).into_owned(), moments.summary())).collect();
         let manifest = self.bundle().manifest();
         let validation = manifest.training.as_ref().map(|training| &training.validation);
-        distribution_shift(&manifest.label.prior, validation, &columns)
+        distribution_shift(&manifest.label.prior, validation, &columns, &BTreeMap::new())
             .map(|what| Error::bad_data(self.place(), what))
     }
 
@@ -197,7 +207,7 @@ impl Estimator {
         columns: &[ArrayRef],
     ) -> Result<(Vec<Vec<f32>>, Vec<bool>)> {
         let rows = columns.first().map_or(0, |column| column.len());
-        let mut values = vec![Vec::with_capacity(rows); LSMI_FIELDS.len()];
+        let mut values = vec![Vec::with_capacity(rows); lsmi_fields().len()];
         let mut good = Vec::with_capacity(rows);
         for start in (0..rows).step_by(self.batch_rows) {
             let length = self.batch_rows.min(rows - start);
@@ -251,12 +261,12 @@ impl Estimator {
         let [x1, x2, label, key @ ..] = columns else {
             return Err(Error::Internal(format!("lsmi has {} columns", columns.len())));
         };
-        let [d1, d2] = self.bundle().dims();
-        let read = |array: &ArrayRef, dim: usize| -> Result<Embeddings> {
+        let read = |(array, dim): (&ArrayRef, usize)| -> Result<Embeddings> {
             extract(array, EmbeddingType::require(array.data_type(), Place::file("lsmi"))?, dim)
         };
+        let x = [x1, x2].into_iter().zip(self.bundle().dims()).map(read).collect::<Result<_>>()?;
         let Place { file, .. } = self.place();
         let at = LabelPlace::Query(Place::file(format!("argument y of {file}")));
-        Samples::assemble(&self.open.index, 0, read(x1, d1)?, read(x2, d2)?, Arc::clone(label), &at, key)
+        Samples::assemble(&self.open.index, 0, x, Arc::clone(label), &at, key)
     }
 }

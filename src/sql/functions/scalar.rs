@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::interaction::Quantity;
 
 use super::super::errors::to_datafusion_error;
-use super::estimator::{LSMI_FIELDS, fields};
+use super::estimator::{MODALITIES, fields, lsmi_fields};
 use super::models::ModelRegistry;
 
 /// The place of the bundle among the arguments, where there is one.
@@ -41,7 +41,7 @@ pub(in crate::sql) struct LsmiFunction {
 impl LsmiFunction {
     /// `lsmi` and the accessors of its fields.
     pub(super) fn all(registry: &Arc<ModelRegistry>) -> Vec<ScalarUDF> {
-        let fields = std::iter::once(None).chain(LSMI_FIELDS.map(Some));
+        let fields = std::iter::once(None).chain(lsmi_fields().into_iter().map(Some));
         fields.map(|field| ScalarUDF::new_from_impl(Self::new(Arc::clone(registry), field))).collect()
     }
 
@@ -53,7 +53,10 @@ impl LsmiFunction {
                  i2, i12, h1, h2 in nats, null where the row has no label or embedding that the models take"
                     .to_owned(),
             ),
-            Some(column) => (format!("lsmi_{}", column.name()), format!("{}, in nats", column.description())),
+            Some(column) => {
+                let (name, what) = (column.name(MODALITIES), column.description(MODALITIES));
+                (format!("lsmi_{name}"), format!("{what}, in nats"))
+            },
         };
         let documentation =
             Documentation::builder(DOC_SECTION_OTHER, what, format!("{name}(x1, x2, y[, bundle[, key, …]])"))
@@ -78,7 +81,7 @@ impl LsmiFunction {
     pub(super) fn field_of_call(&self, args: &[Expr]) -> Option<Expr> {
         let column = self.field?;
         let lsmi = ScalarUDF::new_from_impl(Self::new(Arc::clone(&self.registry), None));
-        Some(get_field(lsmi.call(args.to_vec()), column.name()))
+        Some(get_field(lsmi.call(args.to_vec()), column.name(MODALITIES).as_ref()))
     }
 
     /// The function of this name with other models, if there is one.
@@ -139,7 +142,7 @@ impl ScalarUDFImpl for LsmiFunction {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         self.check(&args).map_err(to_datafusion_error)?;
         Ok(Arc::new(match self.field {
-            Some(column) => crate::evaluate::field(column),
+            Some(column) => crate::evaluate::field(column, MODALITIES),
             None => Field::new(&self.name, DataType::Struct(fields()), true),
         }))
     }
@@ -156,7 +159,7 @@ impl ScalarUDFImpl for LsmiFunction {
         let estimator = self.folder(bundle).and_then(|dir| self.registry.estimator(&dir));
         let estimator = estimator.map_err(to_datafusion_error)?;
         let all = self.registry.evaluate(&estimator, &columns).map_err(to_datafusion_error)?;
-        let one = self.field.and_then(|field| all.column_by_name(field.name()).cloned());
+        let one = self.field.and_then(|field| all.column_by_name(&field.name(MODALITIES)).cloned());
         Ok(ColumnarValue::Array(one.unwrap_or_else(|| Arc::new(all))))
     }
 

@@ -1,0 +1,185 @@
+//! The columns that a run reads and those that it adds: those of the options, else the bundle's.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::Field;
+
+use crate::bundle::{Bundle, Modality};
+use crate::error::{Error, Result};
+use crate::evaluate::field;
+use crate::interaction::{ColumnName, MomentSummary, Quantity, Subset};
+use crate::provenance::{ColumnMoments, IdentityColumns};
+
+use super::options::{Adjust, AnnotateOptions};
+use super::row_stats::RowStats;
+
+/// The columns that a run reads and those that it adds.
+#[derive(Debug, Clone)]
+pub(super) struct RequestedColumns {
+    /// The columns of the modalities, and their dimensions.
+    x: Vec<(String, usize)>,
+    pub(super) label: String,
+    pub(super) computed: Vec<Quantity>,
+    /// Of more than two modalities i of each and of all, as far as they are not among the computed columns:
+    /// what rows are compared with the validation rows by, which of two follows from r, u1, u2 and s.
+    compared: Vec<Quantity>,
+}
+
+/// The moments of the columns, and of i of each modality and of all.
+pub(super) struct ColumnSummaries {
+    pub(super) columns: BTreeMap<String, MomentSummary>,
+    /// Empty for two modalities.
+    pub(super) information: BTreeMap<String, MomentSummary>,
+}
+
+impl RequestedColumns {
+    /// The columns of the options, else the bundle's.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where neither names one, and where columns are asked for that the bundle's modalities
+    /// or its models do not have.
+    pub(super) fn of(bundle: &Bundle, options: &AnnotateOptions) -> Result<Self> {
+        let manifest = bundle.manifest();
+        let modalities = manifest.modalities.len();
+        if options.extras.iter().any(ColumnName::is_fold) && bundle.training_rows().is_none() {
+            return Err(Error::Usage(format!(
+                "--columns fold: the bundle {} has no folds, so which rows its models were trained on is unknown; \
+                 omit the column, or fit again with --folds 5",
+                bundle.dir().display()
+            )));
+        }
+        if options.label_free && options.extras.iter().any(ColumnName::is_prior) {
+            let what = "--label-free does not go with --columns p_y: no label is read; omit the column";
+            return Err(Error::Usage(what.into()));
+        }
+        if options.adjust == Adjust::Dataset && modalities != 2 {
+            return Err(Error::Usage(format!(
+                "--adjust dataset shifts the columns of two modalities, and the bundle {} has {modalities}; omit it",
+                bundle.dir().display()
+            )));
+        }
+        let is_of_all = options.x.len() == modalities || options.x.iter().any(Option::is_none);
+        if !options.x.is_empty() && (options.x.len() > modalities || !is_of_all) {
+            return Err(Error::Usage(format!(
+                "{} embedding columns are named, and the bundle {} has {modalities} modalities; give --x COLUMN once \
+                 for each of them, in their order",
+                options.x.len(),
+                bundle.dir().display()
+            )));
+        }
+        let named = |flag: &str, option: Option<&String>, default: &Option<String>| {
+            option.or(default.as_ref()).cloned().ok_or_else(|| {
+                let advice = match flag {
+                    "x1" | "x2" | "label" => format!("give --{flag} COLUMN"),
+                    _ => "give --x COLUMN once for each modality".to_owned(),
+                };
+                Error::Usage(format!("the bundle names no column for {flag}; {advice}"))
+            })
+        };
+        let column = |(m, modality): (usize, &Modality)| {
+            let given = options.x.get(m).and_then(Option::as_ref);
+            Ok((named(&format!("x{}", m + 1), given, &modality.column)?, modality.dim))
+        };
+        let mut computed = Quantity::defaults(modalities);
+        for extra in &options.extras {
+            let quantities = extra.resolve(modalities);
+            let quantities = quantities.map_err(|what| Error::Usage(format!("--columns {extra}: {what}")))?;
+            for quantity in quantities {
+                if !computed.contains(&quantity) {
+                    computed.push(quantity);
+                }
+            }
+        }
+        computed.extend(options.label_free.then_some(Quantity::LabelEntropy));
+        let compared = information(modalities).into_iter().filter(|i| !computed.contains(i)).collect();
+        Ok(Self {
+            x: manifest.modalities.iter().enumerate().map(column).collect::<Result<_>>()?,
+            label: match options.label_free {
+                false => named("label", options.label.as_ref(), &manifest.label.column)?,
+                true => String::new(),
+            },
+            computed,
+            compared,
+        })
+    }
+
+    /// The columns that are evaluated: the computed ones, and behind them those that no output has.
+    pub(super) fn evaluated(&self) -> Vec<Quantity> {
+        [self.computed.as_slice(), &self.compared].concat()
+    }
+
+    /// The moments of the evaluated columns.
+    pub(super) fn summaries(&self, stats: &RowStats, shift_nats: f64) -> ColumnSummaries {
+        let modalities = self.modalities();
+        let all = stats.summaries(&self.evaluated(), modalities, shift_nats);
+        let of = |quantities: &[Quantity]| {
+            let names = quantities.iter().map(|quantity| quantity.name(modalities).into_owned());
+            names.filter_map(|name| Some((name.clone(), *all.get(&name)?))).collect()
+        };
+        ColumnSummaries { columns: of(&self.computed), information: of(&information(modalities)) }
+    }
+
+    /// The columns of the modalities.
+    pub(super) fn x(&self) -> Vec<&str> {
+        self.x.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The number of modalities.
+    pub(super) fn modalities(&self) -> usize {
+        self.x.len()
+    }
+
+    /// The columns of the modalities and the label.
+    pub(super) fn read(&self) -> Vec<&str> {
+        let x = self.x.iter().map(|(name, _)| name.as_str());
+        x.chain([self.label.as_str()]).collect()
+    }
+
+    /// The columns that the computed ones reveal something of, the most revealed first.
+    pub(super) fn revealed(&self) -> Vec<&str> {
+        let x = self.x.iter().map(|(name, _)| name.as_str());
+        std::iter::once(self.label.as_str()).chain(x).collect()
+    }
+
+    /// The fields of the computed columns.
+    pub(super) fn fields(&self) -> Vec<Field> {
+        self.computed.iter().map(|quantity| field(*quantity, self.modalities())).collect()
+    }
+
+    /// The computed columns with those moments of them that may be shown.
+    pub(super) fn moments(&self, shown: &BTreeMap<String, MomentSummary>) -> ColumnMoments {
+        self.names().into_iter().map(|name| (name.clone(), shown.get(&name).copied())).collect()
+    }
+
+    /// Names of the computed columns.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.names_of(&self.computed)
+    }
+
+    /// What a run reads and computes, for its identity.
+    pub(super) fn identity(&self) -> IdentityColumns<'_> {
+        IdentityColumns {
+            x: self.x(),
+            label: &self.label,
+            computed: self.names(),
+            compared: self.names_of(&self.compared),
+        }
+    }
+
+    fn names_of(&self, quantities: &[Quantity]) -> Vec<String> {
+        quantities.iter().map(|quantity| quantity.name(self.modalities()).into_owned()).collect()
+    }
+
+    /// The columns of the modalities with their dimensions, as samples are read from them.
+    pub(super) fn embeddings(&self) -> &[(String, usize)] {
+        &self.x
+    }
+}
+
+/// Of more than two modalities i of each of them and of all.
+fn information(modalities: usize) -> Vec<Quantity> {
+    let sets = Subset::all(modalities)
+        .into_iter()
+        .filter(|set| modalities > 2 && [1, modalities].contains(&set.len()));
+    sets.map(Quantity::I).collect()
+}
