@@ -99,6 +99,8 @@ pub struct AnnotateOptions {
     pub keys: Option<EncryptionKeys>,
     /// Columns beside r, u1 … uM, s.
     pub extras: Vec<ColumnName>,
+    /// Whether every pair of more than two modalities gets the four columns of two.
+    pub pairs: bool,
     /// Whether pages are not compared with their checksums.
     pub no_page_checksums: bool,
     /// The treatment of bad rows.

@@ -90,6 +90,14 @@ impl RequestedColumns {
                 }
             }
         }
+        if options.pairs && modalities == 2 {
+            return Err(Error::Usage(format!(
+                "--pairs is for more than two modalities, and the bundle {} has two, whose r, u1, u2 and s are \
+                 written anyway; omit it",
+                bundle.dir().display()
+            )));
+        }
+        computed.extend(Quantity::pairs(modalities).into_iter().filter(|_| options.pairs));
         computed.extend(options.label_free.then_some(Quantity::LabelEntropy));
         let compared = information(modalities).into_iter().filter(|i| !computed.contains(i)).collect();
         Ok(Self {

@@ -52,6 +52,9 @@ pub struct AnnotateSettings {
     /// is evaluated by the models of its fold, which have not seen it.
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', env = "LSMI_ETL_COLUMNS", hide_env = true)]
     pub columns: Vec<ColumnName>,
+    /// Also r, u and s of every pair of more than two modalities on its own: r_12, u1_12, u2_12, s_12 …
+    #[arg(long, env = "LSMI_ETL_PAIRS", hide_env = true)]
+    pub pairs: bool,
     /// Keys of encrypted files: a JSON file with footer_key, column_keys and aad_prefix
     ///
     /// For example {"footer_key": "30313233343536373839303132333435", "column_keys":
@@ -185,6 +188,7 @@ impl AnnotateSettings {
             label: self.label.clone(),
             keys: self.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
             extras,
+            pairs: self.pairs,
             no_page_checksums: self.no_page_checksums,
             on_bad_row: self.on_bad_row,
             on_shift: self.on_shift,

@@ -177,12 +177,10 @@ impl<'a> Evaluator<'a> {
             }
         }
         let plan = &self.constants.plan;
-        let mut atoms = vec![vec![0.0_f32; rows]; plan.atoms().columns()];
-        let mut out: Vec<&mut [f32]> = atoms.iter_mut().map(Vec::as_mut_slice).collect();
         let h: Vec<&[f32]> = self.evaluated.h().iter().map(Vec::as_slice).collect();
         let log_p: Vec<&[f32]> = self.evaluated.log_prob().iter().map(Vec::as_slice).collect();
         let outputs = SubsetOutputs { h: &h, log_p: &log_p, log_prior: &self.log_prior };
-        plan.atoms().decompose_batch(outputs, &mut out)?;
+        let mut atoms = plan.decompose(outputs)?;
         let defaults = atoms.get(..plan.defaults()).unwrap_or_default();
         let finite = (0..rows).map(|row| defaults.iter().all(|atom| atom[row].is_finite())).collect();
         let sources = plan.sources().iter();

@@ -22,7 +22,7 @@ pub use column_name::ColumnName;
 pub use decompose::{Interaction, Pointwise, decompose};
 pub use lattice::Subset;
 pub use moments::{MomentSummary, Moments};
-pub use quantity::Quantity;
+pub use quantity::{PairPart, Quantity};
 
 #[cfg(test)]
 mod discrete_tables;

@@ -17,6 +17,8 @@ pub enum Quantity {
     S,
     /// The atom of a node, by its position among [`Lattice::nodes`].
     Atom(u8),
+    /// A part of the decomposition of two of more modalities on their own.
+    Pair(Subset, PairPart),
     /// Pointwise mutual information of a set of modalities and y.
     I(Subset),
     /// Specificity of a set of modalities.
@@ -27,6 +29,17 @@ pub enum Quantity {
     Fold,
     /// Entropy of the label given all modalities: a column of rows whose labels are not read.
     LabelEntropy,
+}
+
+/// A part of the decomposition of a pair of modalities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PairPart {
+    /// Redundancy of the two.
+    R,
+    /// Uniqueness of the one of this index from 0.
+    U(u8),
+    /// Synergy of the two.
+    S,
 }
 
 /// The lattice of so many modalities, where it is computed.
@@ -49,7 +62,18 @@ impl Quantity {
         (0..nodes.len()).filter_map(|node| u8::try_from(node).ok()).map(Self::Atom).collect()
     }
 
-    /// The columns that are added on request, beside [`Quantity::atoms`].
+    /// The parts of all pairs of more than two modalities, pair by pair: r, the two u, s.
+    pub fn pairs(modalities: usize) -> Vec<Self> {
+        let pairs = Subset::all(modalities).into_iter().filter(|set| modalities > 2 && set.len() == 2);
+        let parts = |pair: Subset| {
+            let unique = pair.members().filter_map(|index| u8::try_from(index).ok()).map(PairPart::U);
+            let parts: Vec<_> = std::iter::once(PairPart::R).chain(unique).chain([PairPart::S]).collect();
+            parts.into_iter().map(move |part| Self::Pair(pair, part))
+        };
+        pairs.flat_map(parts).collect()
+    }
+
+    /// The columns that are added on request, beside [`Quantity::atoms`] and [`Quantity::pairs`].
     pub fn extras(modalities: usize) -> Vec<Self> {
         let information = Subset::all(modalities).into_iter().map(Self::I);
         let specificity = Subset::proper(modalities).into_iter().map(Self::H);
@@ -83,6 +107,9 @@ impl Quantity {
                 Some(node) => format!("a_{node}").into(),
                 None => "a".into(),
             },
+            Self::Pair(pair, PairPart::R) => format!("r_{pair}").into(),
+            Self::Pair(pair, PairPart::U(index)) => format!("u{}_{pair}", u16::from(index) + 1).into(),
+            Self::Pair(pair, PairPart::S) => format!("s_{pair}").into(),
             Self::I(set) => format!("i{between}{set}").into(),
             Self::H(set) => format!("h{between}{set}").into(),
             Self::PY => "p_y".into(),
@@ -111,6 +138,19 @@ impl Quantity {
             Self::Atom(_) => {
                 let node = self.node(modalities).map(Antichain::braces).unwrap_or_default();
                 format!("atom of {node}: information of this node that no node below it holds").into()
+            }
+            Self::Pair(pair, part) => {
+                let of = embeddings(pair);
+                match part {
+                    PairPart::R => format!("redundancy of {of} alone: information that both hold").into(),
+                    PairPart::U(index) => {
+                        format!("uniqueness of x{} beside the other of {of} alone", u16::from(index) + 1)
+                            .into()
+                    }
+                    PairPart::S => {
+                        format!("synergy of {of} alone: information that only the two hold").into()
+                    }
+                }
             }
             Self::I(set) => {
                 format!("pointwise mutual information ln p(y|{}) - ln p(y)", embeddings(set)).into()
@@ -168,6 +208,11 @@ mod tests {
         );
         let atoms = Quantity::atoms(3);
         assert_eq!((atoms.len(), Quantity::atoms(4).len()), (18, 166));
+        assert_eq!(
+            names(&Quantity::pairs(3), 3),
+            "r_12 u1_12 u2_12 s_12 r_13 u1_13 u3_13 s_13 r_23 u2_23 u3_23 s_23"
+        );
+        assert_eq!((Quantity::pairs(2).len(), Quantity::pairs(4).len()), (0, 24));
         assert_eq!(names(&[atoms[0], atoms[17]], 3), "a_1_2_3 a_123");
         assert_eq!(Quantity::R.node(3), atoms[0].node(3));
         assert_eq!(Quantity::U(1).node(3).unwrap().to_string(), "2");
