@@ -97,6 +97,7 @@ fn batches(dim: usize) -> Vec<Samples> {
             x: vec![values().into(), values().into()],
             class: (0..rows as u32).map(|row| row % 10).collect(),
             fates: vec![Fate::Good; rows],
+            present: Vec::new(),
             label: label.clone(),
             keys: Vec::new(),
         })

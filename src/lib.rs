@@ -93,7 +93,7 @@
 //! use lsmi_etl::error::{Error, Place};
 //! use lsmi_etl::evaluate::{EvaluationConstants, Evaluator, FoldSessions};
 //! use lsmi_etl::interaction::Quantity;
-//! use lsmi_etl::samples::{ColumnRequest, Fate, Roles};
+//! use lsmi_etl::samples::{ColumnRequest, Fate, OnMissingModality, Roles};
 //! # use lsmi_etl::fit::{FitOptions, fit_files};
 //! # use lsmi_etl::interaction::truth::{Gaussian, Generator, Prior};
 //! # use lsmi_etl::synth;
@@ -134,7 +134,8 @@
 //! ])?;
 //!
 //! let x = [("image".to_owned(), 2), ("text".to_owned(), 2)];
-//! let request = ColumnRequest { x: &x, label: Some("label"), classes: bundle.classes(), key: &[] };
+//! let on_missing = OnMissingModality::Null;
+//! let request = ColumnRequest { x: &x, label: Some("label"), classes: bundle.classes(), key: &[], on_missing };
 //! let roles = Roles::find(&batch.schema(), &Place::file("a batch"), &request)?;
 //! let samples = roles.samples(&batch, 0..batch.num_rows(), Place::file("the batch"), 0)?;
 //! let session = engine.sessions(&bundle.program(), 1)?.remove(0);

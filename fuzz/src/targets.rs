@@ -16,7 +16,7 @@ use lsmi_etl::fit::{FitOptions, FitProgress, Recipe, fit_files};
 use lsmi_etl::output::{BatchSource, NewColumns, RowWriter, write_stream_file};
 use lsmi_etl::parquet_file::Input;
 use lsmi_etl::report::{self, ReportOptions};
-use lsmi_etl::samples::{ColumnRequest, FateCounts, Roles};
+use lsmi_etl::samples::{ColumnRequest, FateCounts, OnMissingModality, Roles};
 use lsmi_etl::sql::{self, Format, Layout, SqlOptions, SqlRequest};
 use lsmi_etl::storage::Staged;
 

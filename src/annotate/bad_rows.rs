@@ -2,6 +2,7 @@
 //! rows that are replayed from a journal.
 
 use crate::error::{Error, Result};
+use crate::interaction::Quantity;
 use crate::samples::{Fate, FateCounts, Roles, class_examples};
 
 use super::batch::{BadRow, Batch};
@@ -23,7 +24,7 @@ impl<'a> BadRowPolicy<'a> {
         options: &'a AnnotateOptions,
         roles: &Roles,
         origin: RowOrigin,
-        columns: usize,
+        columns: &[Quantity],
     ) -> Self {
         Self { options, roles: roles.clone(), origin, row_stats: RowStats::new(columns) }
     }

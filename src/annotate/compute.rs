@@ -179,9 +179,9 @@ impl<'a> FileComputation<'a> {
     ) -> Result<Self> {
         let (run, input) = (job.run, &job.input);
         let source = job.source(checks)?;
-        let columns = job.identity.width();
+        let columns = job.columns.evaluated();
         let origin = RowOrigin { place: input.place(), groups: Groups::OfFile };
-        let mut policy = BadRowPolicy::new(run.options, source.roles(), origin, columns);
+        let mut policy = BadRowPolicy::new(run.options, source.roles(), origin, &columns);
         // To the journal of a part the other row groups are empty.
         let rows_in = |row_group| if row_groups.contains(&row_group) { input.rows_in(row_group) } else { 0 };
         let rows: Vec<usize> = (0..input.metadata().num_row_groups()).map(rows_in).collect();

@@ -183,6 +183,7 @@ impl ComputedOutputs<'_> {
         let ColumnSummaries { columns, information } = job.columns.summaries(row_stats, shift_nats);
         let (fates, unknown_labels) = (row_stats.fates().clone(), row_stats.unknown_labels().to_vec());
         let trained_rows = job.run.trained_rows(row_stats);
+        let reduced_rows = row_stats.reduced_rows();
         let distribution_shift = match job.run.checked_shift((&columns, &information), &input.place()) {
             Ok(found) => found,
             Err(error) => return Err(computation.or_cause(error)?),
@@ -196,6 +197,7 @@ impl ComputedOutputs<'_> {
             columns: Some(moments),
             rows: Some(fates.clone()),
             trained_rows,
+            reduced_rows,
             adjustment: shown.map(|shift| shift.adjustment),
             unshifted: shown.map(|_| row_stats.unshifted()),
             ..Provenance::default()
@@ -214,6 +216,7 @@ impl ComputedOutputs<'_> {
             skipped: false,
             fates,
             trained_rows,
+            reduced_rows,
             distribution_shift,
             unknown_labels,
             columns,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::OnShift;
 use crate::interaction::ColumnName;
+use crate::samples::OnMissingModality;
 use crate::parquet_file::EncryptionKeys;
 
 /// The treatment of a row that can not be computed.
@@ -103,6 +104,8 @@ pub struct AnnotateOptions {
     pub pairs: bool,
     /// Whether pages are not compared with their checksums.
     pub no_page_checksums: bool,
+    /// The treatment of rows without some of their embeddings.
+    pub on_missing: OnMissingModality,
     /// The treatment of bad rows.
     pub on_bad_row: OnBadRow,
     /// Maximum number or share of bad rows before the run fails; unlimited where `None`.

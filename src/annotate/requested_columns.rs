@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::field;
 use crate::interaction::{ColumnName, MomentSummary, Quantity, Subset};
 use crate::provenance::{ColumnMoments, IdentityColumns};
+use crate::samples::OnMissingModality;
 
 use super::options::{Adjust, AnnotateOptions};
 use super::row_stats::RowStats;
@@ -21,7 +22,8 @@ pub(super) struct RequestedColumns {
     pub(super) label: String,
     pub(super) computed: Vec<Quantity>,
     /// Of more than two modalities i of each and of all, as far as they are not among the computed columns:
-    /// what rows are compared with the validation rows by, which of two follows from r, u1, u2 and s.
+    /// what rows are compared with the validation rows by, which of two follows from r, u1, u2 and s. Of
+    /// rows that may lack some, how many these are.
     compared: Vec<Quantity>,
 }
 
@@ -99,7 +101,9 @@ impl RequestedColumns {
         }
         computed.extend(Quantity::pairs(modalities).into_iter().filter(|_| options.pairs));
         computed.extend(options.label_free.then_some(Quantity::LabelEntropy));
-        let compared = information(modalities).into_iter().filter(|i| !computed.contains(i)).collect();
+        let mut compared = information(modalities);
+        compared.retain(|i| !computed.contains(i));
+        compared.extend((options.on_missing == OnMissingModality::Reduce).then_some(Quantity::Missing));
         Ok(Self {
             x: manifest.modalities.iter().enumerate().map(column).collect::<Result<_>>()?,
             label: match options.label_free {
@@ -171,6 +175,7 @@ impl RequestedColumns {
             label: &self.label,
             computed: self.names(),
             compared: self.names_of(&self.compared),
+            on_missing: self.compared.contains(&Quantity::Missing).then(|| OnMissingModality::Reduce.name()),
         }
     }
 

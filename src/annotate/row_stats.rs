@@ -24,6 +24,9 @@ pub(super) struct RowStats {
     unknown_labels: Vec<String>,
     columns: Vec<BlockedMoments>,
     trained_rows: u64,
+    /// The place of [`Quantity::Missing`] among the columns.
+    missing: Option<usize>,
+    reduced_rows: u64,
 }
 
 /// The moments of a column in blocks of a fixed length, so that their bits do not depend on
@@ -37,6 +40,16 @@ struct BlockedMoments {
 }
 
 impl BlockedMoments {
+    /// Takes the values that rows have: the others are NaN.
+    fn push_present(&mut self, values: &[f32]) {
+        if values.iter().any(|value| value.is_nan()) {
+            let present: Vec<f32> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+            self.push(&present);
+        } else {
+            self.push(values);
+        }
+    }
+
     fn push(&mut self, mut values: &[f32]) {
         while !values.is_empty() {
             let (now, later) = values.split_at(values.len().min(BLOCK_ROWS - self.block.len()));
@@ -57,9 +70,21 @@ impl BlockedMoments {
 }
 
 impl RowStats {
-    pub(super) fn new(columns: usize) -> Self {
-        let columns = vec![BlockedMoments::default(); columns];
-        Self { fates: FateCounts::default(), unknown_labels: Vec::new(), columns, trained_rows: 0 }
+    /// No rows yet of these columns.
+    pub(super) fn new(columns: &[Quantity]) -> Self {
+        Self {
+            fates: FateCounts::default(),
+            unknown_labels: Vec::new(),
+            columns: vec![BlockedMoments::default(); columns.len()],
+            trained_rows: 0,
+            missing: columns.iter().position(|column| *column == Quantity::Missing),
+            reduced_rows: 0,
+        }
+    }
+
+    /// Good rows that lack a modality; `None` where such rows are bad.
+    pub(super) fn reduced_rows(&self) -> Option<u64> {
+        self.missing.map(|_| self.reduced_rows)
     }
 
     /// The first distinct labels that are none of the classes, at most [`UNKNOWN_LABELS`].
@@ -86,13 +111,19 @@ impl RowStats {
         self.trained_rows += batch.trained_rows as u64;
         let unknown = batch.bad.iter().filter(|bad| bad.fate == Fate::UnknownLabel);
         add_distinct(&mut self.unknown_labels, unknown.filter_map(|bad| bad.label.as_ref()));
-        for (values, column) in batch.columns.iter().zip(&mut self.columns) {
+        for (place, (values, column)) in batch.columns.iter().zip(&mut self.columns).enumerate() {
+            let mut push = |values: &[f32]| {
+                if self.missing == Some(place) {
+                    self.reduced_rows += values.iter().filter(|missing| **missing > 0.0).count() as u64;
+                }
+                column.push_present(values);
+            };
             let mut from = 0;
             for bad in &batch.bad {
-                column.push(values.get(from..bad.row as usize).unwrap_or_default());
+                push(values.get(from..bad.row as usize).unwrap_or_default());
                 from = bad.row as usize + 1;
             }
-            column.push(values.get(from..).unwrap_or_default());
+            push(values.get(from..).unwrap_or_default());
         }
         fates
     }
@@ -148,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_few_distinct_unknown_labels_are_kept() {
-        let mut row_stats = RowStats::new(0);
+        let mut row_stats = RowStats::new(&[]);
         for batch in 0..3 {
             let bad = |row: u32| BadRow {
                 row,
@@ -169,7 +200,7 @@ mod tests {
         let values: Vec<f32> = (0..5000_u32).map(|i| (i * 7919 % 1009) as f32 / 31.0 - 3.0).collect();
         let is_bad = |row: usize| row % 700 < 2;
         let of_batches_of = |rows: usize| {
-            let mut row_stats = RowStats::new(1);
+            let mut row_stats = RowStats::new(&[Quantity::R]);
             for (batch, values) in values.chunks(rows).enumerate() {
                 let first_row = batch * rows;
                 let bad = (0..values.len()).filter(|row| is_bad(first_row + row));

@@ -35,6 +35,9 @@ pub struct Summary {
     /// absent where the bundle has no folds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_rows: Option<u64>,
+    /// Good rows that lack a modality and have values of the others, with `--on-missing-modality reduce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduced_rows: Option<u64>,
     /// What is off where the models do not describe the rows: mean information below zero, or far below
     /// that of the validation rows of the fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +111,9 @@ pub struct Totals {
     /// absent where the bundle has no folds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_rows: Option<u64>,
+    /// Good rows that lack a modality and have values of the others, with `--on-missing-modality reduce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduced_rows: Option<u64>,
     /// What is off where the models do not describe the rows: mean information below zero, or far below
     /// that of the validation rows of the fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,6 +165,7 @@ pub(super) struct Outcome {
     pub(super) skipped: bool,
     pub(super) fates: FateCounts,
     pub(super) trained_rows: Option<u64>,
+    pub(super) reduced_rows: Option<u64>,
     pub(super) distribution_shift: Option<String>,
     pub(super) unknown_labels: Vec<String>,
     pub(super) columns: BTreeMap<String, interaction::MomentSummary>,
@@ -201,6 +208,7 @@ impl Summary {
             bad_rows: outcome.fates.bad(),
             fates: outcome.fates,
             trained_rows: outcome.trained_rows,
+            reduced_rows: outcome.reduced_rows,
             distribution_shift: outcome.distribution_shift,
             unknown_labels: outcome.unknown_labels,
             columns: outcome.columns,

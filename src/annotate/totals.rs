@@ -47,6 +47,7 @@ impl Totals {
             resumed_rows,
             fates,
             trained_rows,
+            reduced_rows,
             unknown_labels,
             moments,
             information,
@@ -72,6 +73,7 @@ impl Totals {
             rows,
             bad_rows: fates.bad(),
             trained_rows,
+            reduced_rows,
             distribution_shift: distribution_shift(&manifest.label.prior, validation, &columns, &information),
             unknown_labels,
             columns,
@@ -97,6 +99,7 @@ struct Sums {
     resumed_rows: u64,
     fates: FateCounts,
     trained_rows: Option<u64>,
+    reduced_rows: Option<u64>,
     unknown_labels: Vec<String>,
     moments: BTreeMap<String, Moments>,
     information: BTreeMap<String, Moments>,
@@ -112,6 +115,9 @@ impl Sums {
         self.fates.merge(&summary.fates);
         if let Some(rows) = summary.trained_rows {
             *self.trained_rows.get_or_insert(0) += rows;
+        }
+        if let Some(rows) = summary.reduced_rows {
+            *self.reduced_rows.get_or_insert(0) += rows;
         }
         add_distinct(&mut self.unknown_labels, &summary.unknown_labels);
         for (all, some) in

@@ -12,6 +12,7 @@ use crate::annotate::{Adjust, AnnotateOptions, ColumnName, MaxBadRows, OnBadFile
 use crate::error::Result;
 use crate::memory::ByteSize;
 use crate::parquet_file::EncryptionKeys;
+use crate::samples::OnMissingModality;
 use crate::storage::Share;
 
 use super::bundle_path::{BundlePath, DEFAULT_BUNDLE};
@@ -72,6 +73,12 @@ pub struct AnnotateSettings {
     /// without checksums. Without it, damage that still decodes goes unnoticed.
     #[arg(long, env = "LSMI_ETL_NO_PAGE_CHECKSUMS", hide_env = true)]
     pub no_page_checksums: bool,
+    /// Handling of a row whose embedding of some modality, and not of all, is null
+    ///
+    /// With reduce, r, u and s are those of the modalities that the row has, by the models of these; the
+    /// uniqueness of a missing one is null, and of a single one r and s are. Such rows are counted.
+    #[arg(long, value_enum, default_value = "null", env = "LSMI_ETL_ON_MISSING_MODALITY", hide_env = true)]
+    pub on_missing_modality: OnMissingModality,
     /// Handling of a bad row (null, NaN, wrong length, unknown label)
     #[arg(long, value_enum, default_value = "null", env = "LSMI_ETL_ON_BAD_ROW", hide_env = true)]
     pub on_bad_row: OnBadRow,
@@ -190,6 +197,7 @@ impl AnnotateSettings {
             extras,
             pairs: self.pairs,
             no_page_checksums: self.no_page_checksums,
+            on_missing: self.on_missing_modality,
             on_bad_row: self.on_bad_row,
             on_shift: self.on_shift,
             label_free: self.label_free,

@@ -19,6 +19,7 @@ pub(super) enum Source {
     Prior,
     Fold,
     LabelEntropy,
+    Missing,
 }
 
 /// The values of a model, by its place.
@@ -96,6 +97,7 @@ impl ColumnPlan {
                 Quantity::PY => Source::Prior,
                 Quantity::Fold => Source::Fold,
                 Quantity::LabelEntropy => Source::LabelEntropy,
+                Quantity::Missing => Source::Missing,
                 Quantity::Pair(set, part) => {
                     let found = pairs.iter().enumerate().find(|(_, pair)| pair.set == *set);
                     let (place, pair) = found.ok_or_else(|| unknown(column))?;

@@ -1,16 +1,19 @@
 //! Evaluation of a batch: the models' outputs of each sample, then their decomposition into
 //! f32 columns.
 
+use std::borrow::Cow;
+
 use crate::bundle::{Bundle, Role};
 use crate::engine::{Backend, BatchInputs, BatchOutputs};
 use crate::error::{Error, Result};
 use crate::interaction::lattice::SubsetOutputs;
-use crate::interaction::{self, Quantity};
-use crate::samples::{Fate, Samples};
+use crate::interaction::{self, Quantity, Subset};
+use crate::samples::{Fate, Modality, Samples};
 
 use super::column_plan::{ColumnPlan, Source};
 use super::fold_router::FoldRouter;
 use super::fold_sessions::FoldSessions;
+use super::reduced::{ReducedColumns, ReducedRow};
 
 /// Constants of all batches: the prior, the offsets of h, the requested columns, and what ln p
 /// may be at most.
@@ -21,6 +24,7 @@ pub struct EvaluationConstants {
     /// By density.
     h_offsets: Vec<f64>,
     plan: ColumnPlan,
+    reduced: ReducedColumns,
     bundle: String,
     /// The classifiers, and what their ln p may be: zero but for rounding.
     most_log_prob: Vec<(Role, f32)>,
@@ -42,6 +46,7 @@ impl EvaluationConstants {
             log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
             h_offsets: bundle.h_offsets(),
             plan: ColumnPlan::new(columns, modalities)?,
+            reduced: ReducedColumns::new(columns, modalities)?,
             bundle: bundle.dir().display().to_string(),
             most_log_prob: classifiers.zip(most).collect(),
             folds: folds.clone(),
@@ -165,10 +170,11 @@ impl<'a> Evaluator<'a> {
             None => self.session.evaluate(&batch, &mut self.evaluated)?,
             Some(router) => {
                 let main = self.session.as_mut();
-                router.evaluate(&batch, &samples.fates, &samples.keys, main, &mut self.evaluated)?;
+                let fates = complete(samples);
+                router.evaluate(&batch, &fates, &samples.keys, main, &mut self.evaluated)?;
             }
         }
-        if let Some((row, role, log_prob)) = self.impossible(&samples.fates) {
+        if let Some((row, role, log_prob)) = self.impossible(samples) {
             return Ok(Err(ImpossibleRow { row, what: self.constants.describe(role, log_prob) }));
         }
         for (h, &offset) in self.evaluated.h_mut().iter_mut().zip(&self.constants.h_offsets) {
@@ -182,9 +188,20 @@ impl<'a> Evaluator<'a> {
         let outputs = SubsetOutputs { h: &h, log_p: &log_p, log_prior: &self.log_prior };
         let mut atoms = plan.decompose(outputs)?;
         let defaults = atoms.get(..plan.defaults()).unwrap_or_default();
-        let finite = (0..rows).map(|row| defaults.iter().all(|atom| atom[row].is_finite())).collect();
+        let mut finite: Vec<bool> =
+            (0..rows).map(|row| defaults.iter().all(|atom| atom[row].is_finite())).collect();
         let sources = plan.sources().iter();
-        let columns = sources.map(|source| self.column(*source, &mut atoms)).collect::<Result<_>>()?;
+        let mut columns: Vec<Vec<f32>> =
+            sources.map(|source| self.column(*source, &mut atoms)).collect::<Result<_>>()?;
+        for (row, (&set, finite)) in samples.present.iter().zip(&mut finite).enumerate() {
+            let log_prior = self.log_prior.get(row).copied().unwrap_or(f64::NAN);
+            let reduced = self.constants.reduced.row(set, row, &self.evaluated, log_prior)?;
+            let Some(ReducedRow { values, is_finite }) = reduced else { continue };
+            *finite = is_finite;
+            for (column, value) in columns.iter_mut().zip(values) {
+                column[row] = value;
+            }
+        }
         Ok(Ok((columns, finite)))
     }
 
@@ -200,9 +217,8 @@ impl<'a> Evaluator<'a> {
                 Ok(of_class) => of_class,
                 Err(impossible) => return Ok(Err(impossible)),
             };
-            let of_all = self.evaluated.log_prob().last().map(Vec::as_slice).unwrap_or_default();
-            for (row, (&log_p, weight)) in of_all.iter().zip(&mut weights).enumerate() {
-                let p = f64::from(log_p).exp();
+            for (row, weight) in weights.iter_mut().enumerate() {
+                let p = self.log_prob_of_present(samples, row).exp();
                 *weight += p;
                 // A class of probability zero adds nothing, however far its values are.
                 if p > 0.0 {
@@ -219,6 +235,14 @@ impl<'a> Evaluator<'a> {
         Ok(Ok((columns.collect(), all_finite)))
     }
 
+    /// ln p(y|x) of all modalities that a row has.
+    fn log_prob_of_present(&self, samples: &Samples, row: usize) -> f64 {
+        let log_prob = self.evaluated.log_prob();
+        let of_set = |set: &Subset| log_prob.get(set.index(self.constants.modalities));
+        let classifier = samples.present.get(row).map_or(log_prob.last(), of_set);
+        classifier.and_then(|values| values.get(row)).map_or(f64::NAN, |log_p| f64::from(*log_p))
+    }
+
     /// The fold of each row as a number; NaN for the main models.
     fn folds(&self) -> Vec<f32> {
         let of_rows = self.router.as_ref().map(FoldRouter::folds_of_rows);
@@ -228,13 +252,14 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The first good row to which a classifier gives a probability above one.
-    fn impossible(&self, fates: &[Fate]) -> Option<(usize, Role, f32)> {
+    fn impossible(&self, samples: &Samples) -> Option<(usize, Role, f32)> {
         let classifiers = self.evaluated.log_prob().iter().zip(&self.constants.most_log_prob);
         let of_classifier = |(log_prob, &(role, most)): (&Vec<f32>, &(Role, f32))| {
             // One comparison a row, in vectors: the row is looked for only where there is one.
             let above = log_prob.iter().fold(false, |above, &p| above | (p > most));
-            let mut rows = log_prob.iter().zip(fates).enumerate().filter(|_| above);
-            let found = rows.find(|(_, (p, fate))| **p > most && **fate == Fate::Good);
+            let mut rows = log_prob.iter().zip(&samples.fates).enumerate().filter(|_| above);
+            let has = |row| samples.present.get(row).is_none_or(|set| role.modalities().is_subset_of(*set));
+            let found = rows.find(|(row, (p, fate))| **p > most && **fate == Fate::Good && has(*row));
             found.map(|(row, (&p, _))| (row, role, p))
         };
         classifiers.filter_map(of_classifier).min_by_key(|(row, ..)| *row)
@@ -263,7 +288,18 @@ impl<'a> Evaluator<'a> {
                 negated.iter_mut().for_each(|log_p| *log_p = -*log_p);
                 Ok(negated)
             }
+            // Rows that lack some are written over.
+            Source::Missing => Ok(vec![0.0; self.y.len()]),
             Source::Prior => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
         }
     }
+}
+
+/// The fates of rows, of which those that lack a modality are no training rows.
+fn complete(samples: &Samples) -> Cow<'_, [Fate]> {
+    let Some(full) = Subset::full(samples.x.len()).filter(|_| !samples.present.is_empty()) else {
+        return Cow::Borrowed(&samples.fates);
+    };
+    let rows = samples.fates.iter().zip(&samples.present);
+    rows.map(|(fate, set)| if *set == full { *fate } else { Fate::NullEmbedding(Modality(0)) }).collect()
 }

@@ -23,13 +23,17 @@ pub fn field(quantity: Quantity, modalities: usize) -> Field {
 }
 
 /// The array of a quantity's column, of the type of its [`field`], from its values as they are
-/// computed: a fold is a whole number, NaN where the main models evaluated the row.
+/// computed: a fold is a whole number, NaN where the main models evaluated the row. Others are NaN where
+/// the modalities that a row has make no such value.
 pub fn output_array(quantity: Quantity, values: Float32Array) -> ArrayRef {
     match quantity {
         Quantity::Fold => {
             #[expect(clippy::cast_possible_truncation, reason = "folds are whole numbers below 100")]
             let folds = values.iter().map(|fold| fold.filter(|fold| !fold.is_nan()).map(|fold| fold as i32));
             Arc::new(folds.collect::<Int32Array>())
+        }
+        _ if values.values().iter().any(|value| value.is_nan()) => {
+            Arc::new(values.iter().map(|value| value.filter(|value| !value.is_nan())).collect::<Float32Array>())
         }
         _ => Arc::new(values),
     }

@@ -9,6 +9,7 @@ mod fold_router;
 mod fold_sessions;
 mod model_check;
 mod open_bundle;
+mod reduced;
 
 pub use compute::{ComputedColumns, EvaluationConstants, Evaluator};
 pub use distribution_shift::{OnShift, distribution_shift};

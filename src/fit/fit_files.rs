@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::bundle::{Bundle, BundleContents, Class, Label, Modality, Training, Units};
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{EncryptionKeys, Input};
-use crate::samples::{self, ColumnRequest, FateCounts};
+use crate::samples::{self, ColumnRequest, FateCounts, OnMissingModality};
 
 use super::diagnostics::Diagnostics;
 use super::held_out_rows::{fitted_folds, repeated_keys};

@@ -29,6 +29,8 @@ pub enum Quantity {
     Fold,
     /// Entropy of the label given all modalities: a column of rows whose labels are not read.
     LabelEntropy,
+    /// The number of modalities that the row lacks.
+    Missing,
 }
 
 /// A part of the decomposition of a pair of modalities.
@@ -115,6 +117,7 @@ impl Quantity {
             Self::PY => "p_y".into(),
             Self::Fold => "fold".into(),
             Self::LabelEntropy => "label_entropy".into(),
+            Self::Missing => "missing_modalities".into(),
         }
     }
 
@@ -164,12 +167,13 @@ impl Quantity {
             Self::LabelEntropy => {
                 format!("entropy of p(y|{all}), over which the other columns are expectations").into()
             }
+            Self::Missing => "number of modalities that the row lacks".into(),
         }
     }
 
-    /// Whether it is a number with a mean; else it is an index.
+    /// Whether it is a number with a mean; else it is an index or a count.
     pub fn has_moments(self) -> bool {
-        self != Self::Fold
+        !matches!(self, Self::Fold | Self::Missing)
     }
 
     /// The amount that a shift of a dataset of two modalities adds to it. The identities hold before and

@@ -49,6 +49,10 @@ pub struct Provenance {
     /// Good rows that the models were trained on, evaluated by models that have not seen them;
     /// absent where the bundle has no folds.
     pub trained_rows: Option<u64>,
+    /// The treatment of rows that lack a modality: `reduce`; absent where they have no values.
+    pub on_missing_modality: Option<String>,
+    /// Good rows that lack a modality.
+    pub reduced_rows: Option<u64>,
     /// The means before and after the shift.
     pub adjustment: Option<Adjustment>,
     /// The means of this file alone before the shift.
@@ -82,6 +86,8 @@ impl Provenance {
             columns: json(text(keys::COLUMNS)),
             rows: json(text(keys::ROWS)),
             trained_rows: text(keys::TRAINED_ROWS).and_then(|text| text.parse().ok()),
+            on_missing_modality: text(keys::ON_MISSING_MODALITY),
+            reduced_rows: text(keys::REDUCED_ROWS).and_then(|text| text.parse().ok()),
             adjustment: json(text(keys::ADJUSTMENT)),
             unshifted: text(keys::UNSHIFTED).and_then(|text| text.parse().ok()),
         }
@@ -107,6 +113,8 @@ impl Provenance {
             (keys::COLUMNS, json(self.columns.as_ref())?),
             (keys::ROWS, json(self.rows.as_ref())?),
             (keys::TRAINED_ROWS, self.trained_rows.map(|rows| rows.to_string())),
+            (keys::ON_MISSING_MODALITY, self.on_missing_modality.clone()),
+            (keys::REDUCED_ROWS, self.reduced_rows.map(|rows| rows.to_string())),
             (keys::ADJUSTMENT, json(self.adjustment.as_ref())?),
             (keys::UNSHIFTED, self.unshifted.map(|means| means.to_string())),
         ];
@@ -204,6 +212,8 @@ mod tests {
             units: Some("raw".to_owned()),
             columns: Some(BTreeMap::from([("r".to_owned(), None)])),
             rows: Some(FateCounts::default()),
+            on_missing_modality: Some("reduce".to_owned()),
+            reduced_rows: Some(3),
             trained_rows: Some(7),
             adjustment: Some(Adjustment { shift_nats: 0.5, before: means, after: means }),
             unshifted: Some(UnshiftedMeans { rows: 3, means: [0.1 + 0.2, 1.0, 2.0, 3.0] }),

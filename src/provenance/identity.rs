@@ -23,6 +23,9 @@ pub struct Identity {
     /// Names of what is computed beside the columns, and in no output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     compared: Vec<String>,
+    /// The treatment of rows that lack a modality, where they are good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_missing_modality: Option<String>,
     engine: String,
     version: String,
 }
@@ -38,6 +41,8 @@ pub struct IdentityColumns<'a> {
     pub computed: Vec<String>,
     /// What is computed beside them, and in no output.
     pub compared: Vec<String>,
+    /// The treatment of rows that lack a modality, where they are good.
+    pub on_missing: Option<&'static str>,
 }
 
 impl Identity {
@@ -46,13 +51,14 @@ impl Identity {
     /// # Errors
     /// Of reading the file's footer.
     pub fn new(input: &Input, bundle: &Bundle, columns: IdentityColumns<'_>, engine: String) -> Result<Self> {
-        let IdentityColumns { x, label, computed, compared } = columns;
+        let IdentityColumns { x, label, computed, compared, on_missing } = columns;
         Ok(Self {
             input: InputOrigin::of_file(input, &x, label)?,
             input_version: Some(input.file().version().clone()),
             bundle_sha256: bundle.digest().to_owned(),
             columns: computed,
             compared,
+            on_missing_modality: on_missing.map(str::to_owned),
             engine,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
@@ -86,7 +92,12 @@ impl Identity {
     /// adjustment.
     pub fn provenance(&self, bundle: &Bundle, adjust: &str) -> Provenance {
         let stream = Provenance::of_stream(bundle, self.input.clone(), self.engine.clone());
-        Provenance { version: Some(self.version.clone()), adjust: Some(adjust.to_owned()), ..stream }
+        Provenance {
+            version: Some(self.version.clone()),
+            adjust: Some(adjust.to_owned()),
+            on_missing_modality: self.on_missing_modality.clone(),
+            ..stream
+        }
     }
 
     /// Recognises an existing output as made by this work, with any shift, or says what it is.
@@ -113,6 +124,8 @@ impl Identity {
             (found.adjust.as_deref() != Some(adjust)).then(|| {
                 format!("made with --adjust {}", found.adjust.as_deref().unwrap_or("of another version"))
             }),
+            (found.on_missing_modality != self.on_missing_modality)
+                .then(|| "made with another --on-missing-modality".to_owned()),
             (!has_columns).then(|| "with other new columns".to_owned()),
             (is_same_input && Some(output.rows()) != self.input.rows)
                 .then(|| "with other rows than it was made with".to_owned()),
@@ -181,6 +194,7 @@ pub(crate) mod tests {
             bundle_sha256: text(bundle),
             columns: (0..columns).map(|column| column.to_string()).collect(),
             compared: Vec::new(),
+            on_missing_modality: None,
             engine: text("e"),
             version: text("v"),
         }

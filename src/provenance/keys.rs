@@ -22,6 +22,10 @@ pub(super) const COLUMNS: &str = "lsmi_etl.columns";
 pub(super) const ROWS: &str = "lsmi_etl.rows";
 /// Good rows that the models were trained on, evaluated by those of a fold.
 pub(super) const TRAINED_ROWS: &str = "lsmi_etl.trained_rows";
+/// `reduce`, where rows that lack a modality have the values of the others.
+pub(super) const ON_MISSING_MODALITY: &str = "lsmi_etl.on_missing_modality";
+/// Good rows that lack a modality.
+pub(super) const REDUCED_ROWS: &str = "lsmi_etl.reduced_rows";
 /// JSON of an [`Adjustment`](super::Adjustment).
 pub(super) const ADJUSTMENT: &str = "lsmi_etl.adjustment";
 /// The file's [`UnshiftedMeans`](super::UnshiftedMeans), where there was a shift.

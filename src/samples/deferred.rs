@@ -11,6 +11,7 @@ use super::batch::Samples;
 use super::extract::Embeddings;
 use super::label::LabelIndex;
 use super::label_type::LabelPlace;
+use super::on_missing::OnMissingModality;
 use super::pages::embedding_data::{EmbeddingData, ReadBuffers};
 
 /// A batch of samples that may have to be read yet.
@@ -22,6 +23,7 @@ enum State {
     Loaded(Samples),
     Deferred {
         index: Arc<LabelIndex>,
+        on_missing: OnMissingModality,
         first_row: usize,
         x: Vec<DeferredEmbedding>,
         label: ArrayRef,
@@ -42,14 +44,14 @@ pub(super) enum DeferredEmbedding {
 impl DeferredSamples {
     /// A batch of embeddings, a label at `at`, and the columns of a key.
     pub(super) fn new(
-        index: &Arc<LabelIndex>,
+        (index, on_missing): (&Arc<LabelIndex>, OnMissingModality),
         first_row: usize,
         x: Vec<DeferredEmbedding>,
         label: ArrayRef,
         at: LabelPlace,
         key: Vec<ArrayRef>,
     ) -> Self {
-        Self(State::Deferred { index: Arc::clone(index), first_row, x, label, at, key })
+        Self(State::Deferred { index: Arc::clone(index), on_missing, first_row, x, label, at, key })
     }
 
     /// Reads the embeddings, unless they are loaded.
@@ -60,7 +62,7 @@ impl DeferredSamples {
     pub fn read(self, buffers: &mut ReadBuffers) -> Result<Samples> {
         match self.0 {
             State::Loaded(samples) => Ok(samples),
-            State::Deferred { index, first_row, x, label, at, key } => {
+            State::Deferred { index, on_missing, first_row, x, label, at, key } => {
                 let mut read: Vec<Embeddings> = Vec::with_capacity(x.len());
                 for embedding in x {
                     read.push(match embedding {
@@ -71,7 +73,7 @@ impl DeferredSamples {
                             .ok_or_else(|| Error::Internal(format!("no embedding {earlier} is read yet")))?,
                     });
                 }
-                Samples::assemble(&index, first_row, read, label, &at, &key)
+                Samples::assemble(&index, first_row, read, label, &at, &key, on_missing)
             }
         }
     }

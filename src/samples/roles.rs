@@ -19,6 +19,7 @@ use super::fate::Fate;
 use super::label::LabelIndex;
 use super::label_source::FolderLabel;
 use super::label_type::LabelPlace;
+use super::on_missing::OnMissingModality;
 use super::probe;
 use super::row_key::check_key_type;
 
@@ -34,6 +35,8 @@ pub struct ColumnRequest<'a> {
     pub classes: &'a [Class],
     /// Columns, or folders of the path, that are the key of a row; empty where none is read.
     pub key: &'a [String],
+    /// The treatment of rows without some embedding.
+    pub on_missing: OnMissingModality,
 }
 
 /// The columns of a schema that make samples. Cheap to clone.
@@ -43,6 +46,7 @@ pub struct Roles {
     pub(super) label: ValueSource,
     pub(super) key: Vec<ValueSource>,
     index: Arc<LabelIndex>,
+    on_missing: OnMissingModality,
 }
 
 #[derive(Debug, Clone)]
@@ -143,8 +147,9 @@ impl Roles {
             Some(label) => ValueSource::label(label, find(label), place, &index)?,
             None => ValueSource::Folder(String::new(), FolderLabel(request.classes.first().cloned())),
         };
+        let on_missing = request.on_missing;
         let key = request.key.iter().map(|name| ValueSource::key(name, find(name), place));
-        Ok(Self { x, label, key: key.collect::<Result<_>>()?, index: Arc::new(index) })
+        Ok(Self { x, label, key: key.collect::<Result<_>>()?, index: Arc::new(index), on_missing })
     }
 
     /// The names of the embeddings.
@@ -210,7 +215,7 @@ impl Roles {
             ValueSource::Folder(_, value) => value.column(rows.len()),
         };
         let key: Vec<_> = self.key.iter().map(values).collect();
-        Samples::assemble(&self.index, first_row, x, values(&self.label), &at, &key)
+        Samples::assemble(&self.index, first_row, x, values(&self.label), &at, &key, self.on_missing)
     }
 
     /// The first modality before this one that is the same column, by its index.
@@ -219,8 +224,8 @@ impl Roles {
         (0..modality).find(|earlier| position(*earlier) == position(modality))
     }
 
-    /// The index of the classes.
-    pub(super) fn index(&self) -> &Arc<LabelIndex> {
-        &self.index
+    /// The index of the classes, and the treatment of rows without some embedding.
+    pub(super) fn assembly(&self) -> (&Arc<LabelIndex>, OnMissingModality) {
+        (&self.index, self.on_missing)
     }
 }

@@ -181,7 +181,7 @@ impl SampleReader {
         let key = self.key.iter_mut().map(|reader| reader.read(rows)).collect::<Result<_>>()?;
         let name = self.source.roles.label.name();
         let at = LabelPlace::Rows(self.place.clone().column(name), self.rows.start);
-        Ok(DeferredSamples::new(self.source.roles.index(), self.rows.start, x, label, at, key))
+        Ok(DeferredSamples::new(self.source.roles.assembly(), self.rows.start, x, label, at, key))
     }
 }
 

@@ -195,13 +195,14 @@ impl StreamOutputs {
 
         run.begin(without_secrets(job.input), source.file.as_ref().map(Input::rows), 0);
         let origin = RowOrigin { place: rows.place().clone(), groups: source.groups() };
-        let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), columns.evaluated().len());
+        let evaluated = columns.evaluated();
+        let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), &evaluated);
         let (to_splitter, written) = unbounded();
         let limit_bytes = (run.limit_bytes() / 2) as usize;
         let splitter = BatchSplitter::new(rows, &roles, run.batch_rows(), limit_bytes, written, run.progress);
         let mut joiner =
             BatchJoiner::new(policy, writer, self.rejects, &columns.computed, to_splitter, run.progress);
-        let constants = run.constants(&columns.evaluated())?;
+        let constants = run.constants(&evaluated)?;
         let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
         let sink = |done| joiner.take(done);
         let schedule =
@@ -224,6 +225,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
         columns: Some(job.columns.moments(&columns)),
         rows: Some(fates.clone()),
         trained_rows,
+        reduced_rows: policy.row_stats().reduced_rows(),
         ..Provenance::default()
     };
     for pair in provenance.key_values()? {
@@ -236,6 +238,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
         rows: fates.rows(),
         fates,
         trained_rows,
+        reduced_rows: policy.row_stats().reduced_rows(),
         distribution_shift,
         information,
         unknown_labels: policy.row_stats().unknown_labels().to_vec(),

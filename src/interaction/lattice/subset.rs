@@ -80,6 +80,11 @@ impl Subset {
         Self { bits: self.bits | other.bits }
     }
 
+    /// The set without the modality of this index; `None` where it has no other.
+    pub fn without(self, index: usize) -> Option<Self> {
+        Self::new(self.members().filter(|&member| member != index))
+    }
+
     /// The others of m modalities; `None` where there are none.
     pub fn complement(self, modalities: usize) -> Option<Self> {
         Self::new((0..modalities).filter(|&index| !self.contains(index)))
@@ -165,6 +170,8 @@ mod tests {
         assert_eq!(set("13").complement(4), Some(set("24")));
         assert_eq!(set("13").complement(3), Some(set("2")));
         assert_eq!(set("12").complement(2), None);
+        assert_eq!((set("13").without(0), set("13").without(1)), (Some(set("3")), Some(set("13"))));
+        assert_eq!(set("2").without(1), None);
         assert_eq!((Subset::new([]), Subset::new([8])), (None, None));
     }
 

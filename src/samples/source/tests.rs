@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use crate::bundle::Class;
-use crate::samples::{Fate, Modality, ReadBuffers, Samples, dimension_of, obvious_embeddings, obvious_label};
+use crate::samples::{Fate, Modality, OnMissingModality, ReadBuffers, Samples, dimension_of, obvious_embeddings, obvious_label};
 
 use super::*;
 
@@ -64,7 +64,7 @@ fn pair(x1: &str, x2: &str) -> [(String, usize); 2] {
 }
 
 fn request<'a>(x: &'a [(String, usize)], classes: &'a [Class]) -> ColumnRequest<'a> {
-    ColumnRequest { x, label: Some("y"), classes, key: &[] }
+    ColumnRequest { x, label: Some("y"), classes, key: &[], on_missing: OnMissingModality::Null }
 }
 
 fn good_file(rows: usize) -> (TempDir, PathBuf) {

@@ -18,7 +18,7 @@ use crate::evaluate::{
 use crate::interaction::{Moments, Quantity};
 use crate::printable::without_secrets;
 use crate::samples::{
-    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, Samples, check_key_type, class_examples, extract,
+    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, OnMissingModality, Samples, check_key_type, class_examples, extract,
 };
 
 use super::super::spare_threads::SpareThreads;
@@ -267,6 +267,6 @@ impl Estimator {
         let x = [x1, x2].into_iter().zip(self.bundle().dims()).map(read).collect::<Result<_>>()?;
         let Place { file, .. } = self.place();
         let at = LabelPlace::Query(Place::file(format!("argument y of {file}")));
-        Samples::assemble(&self.open.index, 0, x, Arc::clone(label), &at, key)
+        Samples::assemble(&self.open.index, 0, x, Arc::clone(label), &at, key, OnMissingModality::Null)
     }
 }
