@@ -17,6 +17,7 @@ mod faults;
 mod folds;
 mod fuzz;
 mod house;
+mod modalities;
 mod pipelines;
 mod report;
 mod secrets;

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::interaction::Subset;
 
+use super::Class;
 use super::figures::Training;
-use super::{Class, Role};
+use super::role::{ModelKind, Role};
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "bundle.json";
@@ -102,16 +103,6 @@ pub struct ModelFile {
     /// Mean of h over the training rows, in nats, of a density of several modalities in centred units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_h_nats: Option<f64>,
-}
-
-/// What a model computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ModelKind {
-    /// −ln p(x).
-    Density,
-    /// ln p(y|x), or its logits.
-    Classifier,
 }
 
 /// The rows that the models were trained on, as one filter of row hashes for each fold. A row that

@@ -45,8 +45,8 @@ pub use estimates::{
 pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, FitWarning, Training};
 pub use files::most_bytes;
 pub use manifest::{
-    ClassifierOutput, FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, ModelKind,
-    RowHash, TrainingRowsFiles, Units,
+    ClassifierOutput, FORMAT_VERSION, FilterFile, Label, MANIFEST, Manifest, Modality, ModelFile, RowHash,
+    TrainingRowsFiles, Units,
 };
 pub use open::Bundle;
 pub use output_kind::OutputKind;
@@ -54,7 +54,7 @@ pub use pack::{PackRequest, PackedModality};
 pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet, Scales, Stack};
 pub use program::{Graph, MOST_MODALITIES, ModelOrigin, Program, ProgramInput};
 pub use raw::{RawModel, RawModels};
-pub use role::Role;
+pub use role::{ModelKind, Role};
 pub use row_hash::RowHasher;
 pub use training_rows::TrainingRows;
 pub use write::BundleContents;

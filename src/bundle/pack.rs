@@ -80,6 +80,10 @@ impl PackRequest {
             check::check_graph(*role, model, &dims).map_err(|what| origin.fault(Some(*role), what))?;
         }
         for (role, model) in models.iter_mut().filter(|(role, _)| self.fold && role.is_density()) {
+            // A mixture is a graph of one x.
+            if model.graph.as_ref().map(check::inputs).is_none_or(|inputs| inputs.len() != 1) {
+                continue;
+            }
             let dim = role.modalities().members().filter_map(|m| dims.get(m)).sum();
             match fold::fold(model, dim) {
                 Ok(folded) => {

@@ -2,9 +2,20 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::interaction::Subset;
 
-use super::manifest::ModelKind;
+/// What a model computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// −ln p(x).
+    Density,
+    /// ln p(y|x), or its logits.
+    Classifier,
+}
 
 /// A model's role: what it computes, and of which modalities. Densities come first, each kind in the
 /// order of the sets.

@@ -7,8 +7,8 @@ use crate::error::Result;
 
 use super::files::BundleFiles;
 use super::format_1::Format1;
-use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Modality, ModelKind, RowHash, Units};
-use super::{Class, MOST_MODALITIES};
+use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Modality, RowHash, Units};
+use super::{Class, MOST_MODALITIES, ModelKind};
 
 /// The most folds of a bundle.
 const MOST_FOLDS: usize = 100;

@@ -3,8 +3,7 @@
 
 use std::fmt;
 
-/// The most modalities that are told apart.
-pub(super) const MOST_MODALITIES: usize = 8;
+use crate::bundle::MOST_MODALITIES;
 
 /// One of the embeddings of a sample, by its index from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,28 +30,11 @@ pub enum Fate {
 }
 
 /// The names of the fates of each embedding.
-const NULL: [&str; MOST_MODALITIES] =
-    ["null_x1", "null_x2", "null_x3", "null_x4", "null_x5", "null_x6", "null_x7", "null_x8"];
-const WRONG_LENGTH: [&str; MOST_MODALITIES] = [
-    "wrong_length_x1",
-    "wrong_length_x2",
-    "wrong_length_x3",
-    "wrong_length_x4",
-    "wrong_length_x5",
-    "wrong_length_x6",
-    "wrong_length_x7",
-    "wrong_length_x8",
-];
-const NON_FINITE: [&str; MOST_MODALITIES] = [
-    "non_finite_x1",
-    "non_finite_x2",
-    "non_finite_x3",
-    "non_finite_x4",
-    "non_finite_x5",
-    "non_finite_x6",
-    "non_finite_x7",
-    "non_finite_x8",
-];
+const NULL: [&str; MOST_MODALITIES] = ["null_x1", "null_x2", "null_x3", "null_x4"];
+const WRONG_LENGTH: [&str; MOST_MODALITIES] =
+    ["wrong_length_x1", "wrong_length_x2", "wrong_length_x3", "wrong_length_x4"];
+const NON_FINITE: [&str; MOST_MODALITIES] =
+    ["non_finite_x1", "non_finite_x2", "non_finite_x3", "non_finite_x4"];
 
 impl Modality {
     fn name(self, names: &'static [&'static str; MOST_MODALITIES]) -> &'static str {

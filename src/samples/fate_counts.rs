@@ -9,7 +9,9 @@ use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::fate::{Fate, MOST_MODALITIES, Modality};
+use crate::bundle::MOST_MODALITIES;
+
+use super::fate::{Fate, Modality};
 
 /// The modalities whose counts are always listed.
 const LISTED: u8 = 2;

@@ -180,7 +180,7 @@ fn fate(code: u8) -> Option<Fate> {
         2 => return Some(Fate::UnknownLabel),
         9 => return Some(Fate::NonFiniteResult),
         3..=8 => ((code - 3) / 2, Modality((code - 3) % 2)),
-        10..=27 => ((code - 10) % 3, Modality((code - 10) / 3 + 2)),
+        10..=15 => ((code - 10) % 3, Modality((code - 10) / 3 + 2)),
         _ => return None,
     };
     Some(match kind {

@@ -1,0 +1,101 @@
+//! Exact models of discrete systems: every atom is that of `dit`, and the columns hold together.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{on, pack, sets, system, systems};
+use crate::harness::{last_json, query, repository};
+
+/// The atoms of a system in bits, by the names of their columns.
+fn truth(name: &str) -> BTreeMap<String, f64> {
+    let mut all = serde_json::Map::new();
+    for file in ["m3_discrete_truth.json", "m4_discrete_truth.json"] {
+        let text = std::fs::read(repository().join("tests/fixtures").join(file)).unwrap();
+        let read: Value = serde_json::from_slice(&text).unwrap();
+        all.extend(read["distributions"].as_object().unwrap().clone());
+    }
+    let of = all.iter().find(|(key, _)| key.replace(' ', "_") == name).unwrap().1;
+    let column = |node: &str| {
+        let mut sets: Vec<String> =
+            node.split(['{', '}']).filter(|set| !set.is_empty()).map(|set| set.replace(',', "")).collect();
+        sets.sort_by_key(|set| (set.len(), set.clone()));
+        format!("a_{}", sets.join("_"))
+    };
+    let atoms = of["atoms"].as_object().unwrap();
+    atoms.iter().map(|(node, values)| (column(node), values[1].as_f64().unwrap())).collect()
+}
+
+#[test]
+fn the_atoms_of_discrete_systems_are_those_of_dit() {
+    for engine in ["onnxruntime", "embedded"] {
+        for of in systems() {
+            let name = of.0.file_name().unwrap().to_str().unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let packed = pack(of, &dir.path().join("bundle"), engine);
+            assert_eq!(packed.code, 0, "{name}: {}", packed.stderr);
+            let input = of.0.join("in.parquet");
+            let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle"];
+            let ran = on(dir.path(), engine, &[&annotate[..], &["--columns", "atoms"]].concat());
+            assert_eq!(ran.code, 0, "{name}: {}", ran.stderr);
+            let truth = truth(name);
+            let sums: Vec<String> =
+                truth.keys().map(|column| format!("sum(p * {column}) / ln(2) AS {column}")).collect();
+            let found = query(dir.path(), &format!("SELECT {} FROM 'out.parquet'", sums.join(", ")));
+            for (column, truth) in &truth {
+                let found = found[column].as_f64().unwrap();
+                assert!((found - truth).abs() < 1e-5, "{engine}, {name}: {column} {found} for {truth}");
+            }
+        }
+    }
+}
+
+#[test]
+fn default_columns_are_atoms_and_information_is_the_sum_of_what_lies_below() {
+    let of = system("shared_xor");
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(pack(of, &dir.path().join("bundle"), "embedded").code, 0);
+    let input = of.0.join("in.parquet");
+    let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--json"];
+    let columns = "atoms,i_1,i_23,i_123,h_1,h_23,p_y";
+    let ran = on(dir.path(), "embedded", &[&annotate[..], &["--columns", columns]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let summary = last_json(&ran);
+    let names: Vec<&String> = summary["information"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["i_1", "i_123", "i_2", "i_3"]);
+    let below_23 = "a_1_2_3 + a_2_3 + a_2_13 + a_2 + a_3_12 + a_3 + a_12_13_23 + a_12_23 + a_13_23 + a_23 \
+                    + a_1_2 + a_1_3 + a_1_23";
+    let differences = [
+        ("r - a_1_2_3", "r"),
+        ("u1 - a_1", "u1"),
+        ("u3 - a_3", "u3"),
+        ("s - a_123", "s"),
+        ("i_1 - (a_1_2_3 + a_1_2 + a_1_3 + a_1_23 + a_1)", "i_1"),
+    ];
+    for (difference, name) in differences {
+        let found = query(dir.path(), &format!("SELECT max(abs({difference})) AS off FROM 'out.parquet'"));
+        assert!(found["off"].as_f64().unwrap() < 1e-5, "{name}: {found}");
+    }
+    // i_23 is the redundancy of {23}: of all nodes with a set within {2, 3}.
+    let sql = format!("SELECT max(abs(i_23 - ({below_23}))) AS off FROM 'out.parquet'");
+    let found = query(dir.path(), &sql);
+    assert!(found["off"].as_f64().unwrap() < 1e-5, "{found}");
+    assert_eq!(sets(3).len(), 7);
+}
+
+#[test]
+fn a_run_is_resumed_and_recognised() {
+    let of = system("cat");
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(pack(of, &dir.path().join("bundle"), "embedded").code, 0);
+    let input = of.0.join("in.parquet");
+    let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--json"];
+    let first = last_json(&on(dir.path(), "embedded", &annotate));
+    assert_eq!((&first["skipped"], &first["rows"]), (&false.into(), &8.into()));
+    assert!(last_json(&on(dir.path(), "embedded", &annotate))["skipped"].as_bool().unwrap());
+    let schema = query(
+        dir.path(),
+        "SELECT count(r) + count(u1) + count(u2) + count(u3) + count(s) AS values FROM 'out.parquet'",
+    );
+    assert_eq!(schema["values"], 40);
+}
