@@ -278,7 +278,8 @@ fn stream(fixture: &Fixture, bytes: &[u8]) -> Ends {
 fn stream_rows(fixture: &Fixture, bytes: &[u8]) -> Result<()> {
     let source = BatchSource::of_stream(chunks(bytes), Place::file("stdin"), None)?;
     let x = ["x1", "x2"].map(str::to_owned).into_iter().zip(fixture.bundle.dims()).collect::<Vec<_>>();
-    let request = ColumnRequest { x: &x, label: Some("y"), classes: fixture.bundle.classes(), key: &[] };
+    let (classes, on_missing) = (fixture.bundle.classes(), OnMissingModality::Null);
+    let request = ColumnRequest { x: &x, label: Some("y"), classes, key: &[], on_missing };
     let roles = Roles::find(source.schema(), source.place(), &request)?;
     let staged = Staged::create(&fixture.folder.join("rows.parquet"), true)?;
     let added = NewColumns { fields: &[], key_values: &[] };

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::OnShift;
 use crate::interaction::ColumnName;
-use crate::samples::OnMissingModality;
 use crate::parquet_file::EncryptionKeys;
+use crate::samples::OnMissingModality;
 
 /// The treatment of a row that can not be computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]

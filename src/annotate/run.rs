@@ -204,7 +204,13 @@ impl<'a> Run<'a> {
     pub(super) fn request<'b>(&'b self, columns: &'b RequestedColumns) -> ColumnRequest<'b> {
         let classes = self.bundle.classes();
         let label = (!self.options.label_free).then_some(columns.label.as_str());
-        ColumnRequest { x: columns.embeddings(), label, classes, key: self.bundle.row_key(), on_missing: self.options.on_missing }
+        ColumnRequest {
+            x: columns.embeddings(),
+            label,
+            classes,
+            key: self.bundle.row_key(),
+            on_missing: self.options.on_missing,
+        }
     }
 
     /// Opens an input with the keys of the options, and checks that they are all it needs.

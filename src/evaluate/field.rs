@@ -32,9 +32,9 @@ pub fn output_array(quantity: Quantity, values: Float32Array) -> ArrayRef {
             let folds = values.iter().map(|fold| fold.filter(|fold| !fold.is_nan()).map(|fold| fold as i32));
             Arc::new(folds.collect::<Int32Array>())
         }
-        _ if values.values().iter().any(|value| value.is_nan()) => {
-            Arc::new(values.iter().map(|value| value.filter(|value| !value.is_nan())).collect::<Float32Array>())
-        }
+        _ if values.values().iter().any(|value| value.is_nan()) => Arc::new(
+            values.iter().map(|value| value.filter(|value| !value.is_nan())).collect::<Float32Array>(),
+        ),
         _ => Arc::new(values),
     }
 }

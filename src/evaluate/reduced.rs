@@ -86,7 +86,8 @@ impl ReducedPlan {
     fn new(columns: &[Quantity], set: Subset, modalities: usize) -> Result<Self> {
         let members: Vec<usize> = set.members().collect();
         let count = members.len();
-        let global = |local: Subset| Subset::new(local.members().filter_map(|index| members.get(index).copied()));
+        let global =
+            |local: Subset| Subset::new(local.members().filter_map(|index| members.get(index).copied()));
         let lattice = Lattice::new(count)?;
         let mut nodes = lattice.default_nodes();
         let defaults = nodes.len();
@@ -124,7 +125,8 @@ impl ReducedPlan {
             source.unwrap_or(ReducedSource::None)
         });
         let sources = sources.collect();
-        let subsets = Subset::all(count).into_iter().filter_map(global).map(|of| of.index(modalities)).collect();
+        let subsets =
+            Subset::all(count).into_iter().filter_map(global).map(|of| of.index(modalities)).collect();
         let atoms = AtomPlan::new(&lattice, &nodes)?;
         Ok(Self { subsets, atoms, defaults, sources })
     }
@@ -215,8 +217,7 @@ mod tests {
         };
         let i = |of: &str| f64::from(outputs.log_prob()[set(of).index(3)][0]) + 1.0;
         let h = |of: &str| f64::from(outputs.h()[set(of).index(3)][0]);
-        let parts =
-            decompose(Pointwise { i1: i("1"), i2: i("3"), i12: i("13"), h1: h("1"), h2: h("3") });
+        let parts = decompose(Pointwise { i1: i("1"), i2: i("3"), i12: i("13"), h1: h("1"), h2: h("3") });
         for (name, truth) in [
             ("r", parts.r),
             ("u1", parts.u1),
@@ -233,7 +234,8 @@ mod tests {
         ] {
             assert!((f64::from(value(name)) - truth).abs() < 1e-6, "{name}: {} {truth}", value(name));
         }
-        for name in ["u2", "a_2", "a_1_2_3", "a_123", "a_12", "r_12", "s_23", "i_2", "i_123", "h_23", "fold"] {
+        for name in ["u2", "a_2", "a_1_2_3", "a_123", "a_12", "r_12", "s_23", "i_2", "i_123", "h_23", "fold"]
+        {
             assert!(value(name).is_nan(), "{name}: {}", value(name));
         }
         assert!(reduced.row(set("123"), 0, &outputs, -1.0).unwrap().is_none());

@@ -144,7 +144,9 @@ pub fn fit_files(
         classes.len()
     );
     let x = [(x1.clone(), dims[0]), (x2.clone(), dims[1])];
-    let request = ColumnRequest { x: &x, label: Some(&label), classes: &classes, key: &options.key };
+    let on_missing = OnMissingModality::Null;
+    let request =
+        ColumnRequest { x: &x, label: Some(&label), classes: &classes, key: &options.key, on_missing };
     let source =
         TrainingSource { files: &files, request: &request, group: options.group.as_deref(), labelled_rows };
     let (trained, unfinished) = train_on(&source, dir, options, progress)?;

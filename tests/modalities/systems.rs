@@ -99,3 +99,26 @@ fn a_run_is_resumed_and_recognised() {
     );
     assert_eq!(schema["values"], 40);
 }
+
+#[test]
+fn pairs_are_decomposed_as_two_modalities_on_their_own() {
+    let of = system("xor_cat");
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(pack(of, &dir.path().join("bundle"), "embedded").code, 0);
+    let input = of.0.join("in.parquet");
+    let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--pairs"];
+    let ran = on(dir.path(), "embedded", &[&annotate[..], &["--columns", "i_1,i_3,i_13,h_1,h_3"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // As the paper has it, of x1 and x3.
+    let expected = "least(h_1, h_3) - least(h_1 - i_1, h_3 - i_3)";
+    let sql = format!(
+        "SELECT max(abs(r_13 - ({expected}))) AS r, max(abs(r_13 + u1_13 - i_1)) AS i_1,
+                max(abs(r_13 + u3_13 - i_3)) AS i_3, max(abs(r_13 + u1_13 + u3_13 + s_13 - i_13)) AS i_13,
+                count(s_12) + count(u2_23) AS others FROM 'out.parquet'"
+    );
+    let found = query(dir.path(), &sql);
+    for name in ["r", "i_1", "i_3", "i_13"] {
+        assert!(found[name].as_f64().unwrap() < 1e-5, "{found}");
+    }
+    assert_eq!(found["others"], 8);
+}

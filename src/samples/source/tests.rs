@@ -12,7 +12,9 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use crate::bundle::Class;
-use crate::samples::{Fate, Modality, OnMissingModality, ReadBuffers, Samples, dimension_of, obvious_embeddings, obvious_label};
+use crate::samples::{
+    Fate, Modality, OnMissingModality, ReadBuffers, Samples, dimension_of, obvious_embeddings, obvious_label,
+};
 
 use super::*;
 

@@ -18,7 +18,8 @@ use crate::evaluate::{
 use crate::interaction::{Moments, Quantity};
 use crate::printable::without_secrets;
 use crate::samples::{
-    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, OnMissingModality, Samples, check_key_type, class_examples, extract,
+    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, OnMissingModality, Samples, check_key_type,
+    class_examples, extract,
 };
 
 use super::super::spare_threads::SpareThreads;
