@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Quantity;
-use super::lattice::{Antichain, Subset};
+use super::lattice::{Antichain, Lattice, Subset};
 
 /// A column, or a group of them, that is added on request: `i12` or `i_12`, `h1`, `a_1_23`, `atoms`, `p_y`,
 /// `fold`.
@@ -67,7 +67,8 @@ impl FromStr for ColumnName {
     fn from_str(text: &str) -> Result<Self, String> {
         let set = |prefix: &str| {
             let rest = text.strip_prefix(prefix)?;
-            rest.strip_prefix('_').unwrap_or(rest).parse().ok()
+            let set: Subset = rest.strip_prefix('_').unwrap_or(rest).parse().ok()?;
+            Some(set).filter(|set| set.members().all(|member| member < Lattice::MODALITIES))
         };
         let kind = match text {
             "atoms" => Some(Kind::Atoms),
@@ -118,7 +119,7 @@ mod tests {
         for (text, modalities) in [("i3", 2), ("h12", 2), ("h_123", 3), ("a_1_23", 2), ("i_4", 3)] {
             assert!(resolved(text, modalities).unwrap_err().contains(text), "{text}");
         }
-        for text in ["i", "i0", "i21", "x", "a_", "a_12_1", "I1", ""] {
+        for text in ["i", "i0", "i5", "i21", "x", "a_", "a_12_1", "I1", ""] {
             assert!(text.parse::<ColumnName>().is_err(), "{text}");
         }
     }

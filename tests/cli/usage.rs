@@ -31,7 +31,7 @@ fn unknown_words() {
         &here(["annotate", "in.parquet", "out.parquet", "--overwite"]),
         &["'--overwite'", "--overwrite"],
     );
-    misspelt(&here(["annotate", "in.parquet", "out.parquet", "--columns", "i3"]), &["'i3'", "i1, i2, i12"]);
+    misspelt(&here(["annotate", "in.parquet", "out.parquet", "--columns", "i5"]), &["'i5'", "i1, i2, i12"]);
     misspelt(&here(["annotate", "a", "b", "--on-bad-row", "drop"]), &["'drop'", "null, fail"]);
     misspelt(&here(["annotate", "a", "b", "--workers", "0"]), &["'0'", "--workers"]);
     misspelt(&here(["annotate", "a", "b", "--batch-rows", "many"]), &["'many'", "--batch-rows"]);

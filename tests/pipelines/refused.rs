@@ -57,7 +57,7 @@ fn values_of_another_type_or_of_none() {
     );
     wrong("[annotate]\nmemory_limit = 'much'\n", 4, "annotate.memory_limit", &["\"much\"", "512MiB"]);
     wrong("[annotate]\nfiles_per_job = '0/3'\n", 4, "annotate.files_per_job", &["I/N"]);
-    wrong("[annotate]\ncolumns = ['i1',\n 'i3']\n", 5, "annotate.columns[1]", &["\"i3\"", "i1, i2, i12"]);
+    wrong("[annotate]\ncolumns = ['i1',\n 'i5']\n", 5, "annotate.columns[1]", &["\"i5\"", "i1, i2, i12"]);
     wrong("[engine]\ndevice = 'tpu'\n", 4, "engine.device", &["cuda"]);
     wrong("[report]\nsamples = 5000\n", 4, "report.samples", &["1000"]);
     wrong("[report]\nlink_template = 'https://host/'\n", 4, "report.link_template", &["no column"]);
