@@ -11,7 +11,7 @@ mod model_check;
 mod open_bundle;
 
 pub use compute::{ComputedColumns, EvaluationConstants, Evaluator};
-pub use distribution_shift::{OnShift, distribution_shift};
+pub use distribution_shift::{OnShift, compared_information, distribution_shift};
 pub use field::{field, output_array};
 pub use fold_sessions::FoldSessions;
 pub use model_check::{check_models, check_program};
