@@ -6,8 +6,8 @@ use arrow::datatypes::Field;
 
 use crate::bundle::{Bundle, Modality};
 use crate::error::{Error, Result};
-use crate::evaluate::field;
-use crate::interaction::{ColumnName, MomentSummary, Quantity, Subset};
+use crate::evaluate::{compared_information, field};
+use crate::interaction::{ColumnName, MomentSummary, Quantity};
 use crate::provenance::{ColumnMoments, IdentityColumns};
 use crate::samples::OnMissingModality;
 
@@ -101,7 +101,7 @@ impl RequestedColumns {
         }
         computed.extend(Quantity::pairs(modalities).into_iter().filter(|_| options.pairs));
         computed.extend(options.label_free.then_some(Quantity::LabelEntropy));
-        let mut compared = information(modalities);
+        let mut compared = compared_information(modalities);
         compared.retain(|i| !computed.contains(i));
         compared.extend((options.on_missing == OnMissingModality::Reduce).then_some(Quantity::Missing));
         Ok(Self {
@@ -128,7 +128,7 @@ impl RequestedColumns {
             let names = quantities.iter().map(|quantity| quantity.name(modalities).into_owned());
             names.filter_map(|name| Some((name.clone(), *all.get(&name)?))).collect()
         };
-        ColumnSummaries { columns: of(&self.computed), information: of(&information(modalities)) }
+        ColumnSummaries { columns: of(&self.computed), information: of(&compared_information(modalities)) }
     }
 
     /// The columns of the modalities.
@@ -187,12 +187,4 @@ impl RequestedColumns {
     pub(super) fn embeddings(&self) -> &[(String, usize)] {
         &self.x
     }
-}
-
-/// Of more than two modalities i of each of them and of all.
-fn information(modalities: usize) -> Vec<Quantity> {
-    let sets = Subset::all(modalities)
-        .into_iter()
-        .filter(|set| modalities > 2 && [1, modalities].contains(&set.len()));
-    sets.map(Quantity::I).collect()
 }

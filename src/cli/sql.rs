@@ -53,8 +53,9 @@ File names end in .parquet, .csv, .tsv, .json, .ndjson or .arrow. URLs are s3://
 for single files, http(s)://; credentials come from the environment, as in annotate. The dialect and
 the functions are those of DataFusion, plus: lsmi(x1, x2, y), a struct of r, u1, u2, s, i1, i2, i12,
 h1 and h2 computed by the models of a bundle; its fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on;
-dominant(r, u1, u2, s); and the aggregate lsmi_summary(r, u1, u2, s). SHOW TABLES, DESCRIBE
-'out.parquet', EXPLAIN and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
+dominant(r, u1, u2, s); the aggregate lsmi_summary(r, u1, u2, s); and lsmi_check(r, u1, u2, s, i1, i2,
+i12). Of three modalities they are lsmi(x1, x2, x3, y), dominant(r, u1, u2, u3, s) and so on. SHOW
+TABLES, DESCRIBE 'out.parquet', EXPLAIN and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
 pub struct SqlArgs {
     /// Query; several statements are separated by semicolons
     #[arg(conflicts_with = "file", value_name = "SQL")]

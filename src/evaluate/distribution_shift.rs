@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Figures;
-use crate::interaction::{MomentSummary, Subset};
+use crate::interaction::{MomentSummary, Quantity, Subset};
 
 /// Fewest rows whose means are compared.
 const LEAST_ROWS: u64 = 30;
@@ -35,10 +35,17 @@ pub enum OnShift {
     Fail,
 }
 
+/// Of more than two modalities i of each of them and of all: what [`distribution_shift`] compares. Of two
+/// they follow from r, u1, u2 and s.
+pub fn compared_information(modalities: usize) -> Vec<Quantity> {
+    let is_compared = |set: &Subset| modalities > 2 && [1, modalities].contains(&set.len());
+    Subset::all(modalities).into_iter().filter(is_compared).map(Quantity::I).collect()
+}
+
 /// What is off about the means of the columns: mean information of a modality or of all together below
 /// zero, or far below that of the validation rows (entropy of the prior minus held-out mean −ln p(y|x)).
-/// `columns` are the moments of the computed columns by name, shifted or not; `information` those of i of
-/// each modality and of all, and empty for two modalities, where i1 = r + u1, i2 = r + u2 and
+/// `columns` are the moments of the computed columns by name, shifted or not; `information` those of
+/// [`compared_information`], and empty for two modalities, where i1 = r + u1, i2 = r + u2 and
 /// i12 = r + u1 + u2 + s, which do not depend on a shift.
 pub fn distribution_shift(
     prior: &[f64],

@@ -12,7 +12,7 @@ mod open_bundle;
 mod reduced;
 
 pub use compute::{ComputedColumns, EvaluationConstants, Evaluator};
-pub use distribution_shift::{OnShift, distribution_shift};
+pub use distribution_shift::{OnShift, compared_information, distribution_shift};
 pub use field::{field, output_array};
 pub use fold_sessions::FoldSessions;
 pub use model_check::{check_models, check_program};

@@ -141,6 +141,40 @@ fn new_models_are_promoted_where_they_hold() {
 }
 
 #[test]
+fn the_operators_name_the_columns_of_all_modalities() {
+    let arguments = |of: &str| {
+        let script = format!(
+            "import json
+from airflow_provider_lsmi_etl.operators import LsmiAnnotateOperator, LsmiFitOperator
+task = {of}
+assert {{'x1_column', 'x2_column', 'x_columns'}} <= set(task.template_fields)
+print(json.dumps(task.command_arguments()))"
+        );
+        let ran = must(
+            Command::new(python()).args(["-c", &script]).env("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR"),
+        );
+        let arguments: Vec<String> = serde_json::from_value(last_json(&ran)).unwrap();
+        arguments
+    };
+    let annotate = "LsmiAnnotateOperator(task_id='a', input_path='rows.parquet', output_path='out.parquet', bundle='models'";
+    let three =
+        arguments(&format!("{annotate}, x_columns=['image', 'text', 'audio'], options=['--workers', '1'])"));
+    let named = ["--x", "image", "--x", "text", "--x", "audio", "--workers", "1"];
+    assert!(three.ends_with(&named.map(str::to_owned)), "{three:?}");
+    assert!(!arguments(&format!("{annotate})")).contains(&"--x".to_owned()));
+    let fit = "LsmiFitOperator(task_id='f', train='rows.parquet', bundle='models', key='id', x_columns=['x1', 'x2', 'x3'])";
+    let named = ["--x", "x1", "--x", "x2", "--x", "x3", "--key", "id"];
+    assert!(arguments(fit).ends_with(&named.map(str::to_owned)));
+
+    let two = arguments(&format!("{annotate}, x_columns=('x1', 'x2'))"));
+    let dir = tempfile::tempdir().unwrap();
+    gaussian(&dir.path().join("rows.parquet"), 100, 1);
+    std::os::unix::fs::symlink(crate::harness::bundle(), dir.path().join("models")).unwrap();
+    let summary = last_json(&must(lsmi().current_dir(dir.path()).args(two)));
+    assert_eq!(summary["rows"], 100, "{summary}");
+}
+
+#[test]
 fn the_operator_of_fit_has_the_flags_of_folds() {
     let arguments = |of: &str| {
         let script = format!(

@@ -2,7 +2,9 @@
 //! (`tests/fixtures/m3_discrete_truth.json`, `m4_discrete_truth.json`), and what goes wrong.
 
 mod missing;
+mod recipes;
 mod refused;
+mod sql;
 mod systems;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use serde::{Deserialize, Serialize};
 
 use super::super::bounded_functions::{BoundedFunction, bounded_named};
-use super::super::functions::{LsmiFunction, dominant, lsmi_summary};
+use super::super::functions::{LsmiFunction, dominant, lsmi_check, lsmi_summary};
 use super::super::scan_functions::functions_of_plans;
 use super::models::Registries;
 
@@ -20,6 +20,7 @@ enum TravellingFunction {
     /// `lsmi` or one of its fields, with its models.
     Lsmi(Vec<u8>),
     Dominant,
+    LsmiCheck,
     /// A function of DataFusion with a limit in bytes.
     Bounded(usize),
     /// One that is applied to columns.
@@ -56,6 +57,8 @@ pub(super) fn encode_scalar(function: &ScalarUDF, bytes: &mut Vec<u8>) -> Result
         TravellingFunction::OfPlans
     } else if *function == dominant() {
         TravellingFunction::Dominant
+    } else if *function == lsmi_check() {
+        TravellingFunction::LsmiCheck
     } else {
         return Ok(false);
     };
@@ -77,6 +80,7 @@ pub(super) fn decode_scalar(
             LsmiFunction::named(name, &registries.decode(&models)?).map(Arc::new)
         }
         Some(TravellingFunction::Dominant) => Some(Arc::new(dominant())),
+        Some(TravellingFunction::LsmiCheck) => Some(Arc::new(lsmi_check())),
         Some(TravellingFunction::Bounded(limit)) => bounded_named(name, limit).map(Arc::new),
         Some(TravellingFunction::OfPlans) => {
             functions_of_plans().into_iter().find(|function| function.name() == name)

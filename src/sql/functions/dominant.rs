@@ -1,4 +1,4 @@
-//! The scalar function `dominant(r, u1, u2, s)`: the name of a sample's largest part.
+//! The scalar function `dominant(r, u1, …, uM, s)`: the name of a sample's largest part.
 
 use std::sync::Arc;
 
@@ -8,24 +8,35 @@ use datafusion::common::cast::as_float64_array;
 use datafusion::error::Result;
 use datafusion::logical_expr::scalar_doc_sections::DOC_SECTION_OTHER;
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
-/// Names of the four parts, in tie-breaking order.
-pub(super) const PARTS: [&str; 4] = ["redundancy", "unique_1", "unique_2", "synergy"];
+use crate::interaction::lattice::Lattice;
 
-/// The index in [`PARTS`] of the largest value, the first of equal ones; `None` where one is NaN.
-pub(super) fn largest(parts: [f64; 4]) -> Option<usize> {
+/// The signature of a function of r, u1 … uM and s, of two to four modalities.
+pub(super) fn signature_of_parts() -> Signature {
+    let of = |modalities: usize| TypeSignature::Exact(vec![DataType::Float64; modalities + 2]);
+    Signature::one_of((2..=Lattice::MODALITIES).map(of).collect(), Volatility::Immutable)
+}
+
+/// Names of so many parts, r, u1 … uM and s, in tie-breaking order.
+pub(super) fn part_names(parts: usize) -> Vec<String> {
+    let unique = (1..parts.saturating_sub(1)).map(|m| format!("unique_{m}"));
+    ["redundancy".to_owned()].into_iter().chain(unique).chain(["synergy".to_owned()]).collect()
+}
+
+/// The place of the largest value, the first of equal ones; `None` where one is NaN.
+pub(super) fn largest(parts: &[f64]) -> Option<usize> {
     if parts.iter().any(|part| part.is_nan()) {
         return None;
     }
-    let mut best = (0, parts[0]);
-    for (place, part) in parts.into_iter().enumerate() {
-        if part > best.1 {
-            best = (place, part);
+    let mut best: Option<(usize, f64)> = None;
+    for (place, &part) in parts.iter().enumerate() {
+        if best.is_none_or(|(_, most)| part > most) {
+            best = Some((place, part));
         }
     }
-    Some(best.0)
+    best.map(|(place, _)| place)
 }
 
 /// The scalar function.
@@ -39,16 +50,16 @@ impl Dominant {
     pub(super) fn new() -> Self {
         let documentation = Documentation::builder(
             DOC_SECTION_OTHER,
-            "The largest of a sample's parts: redundancy, unique_1, unique_2 or synergy, the first of those that are \
-             equal; null where one is null",
+            "The largest of a sample's parts: redundancy, unique_1, unique_2 (… as many as there are modalities) or \
+             synergy, the first of those that are equal; null where one is null",
             "dominant(r, u1, u2, s)",
         )
         .with_argument("r", "Redundancy")
         .with_argument("u1", "Uniqueness of x1")
-        .with_argument("u2", "Uniqueness of x2")
+        .with_argument("u2", "Uniqueness of x2; those of x3 and x4 follow it")
         .with_argument("s", "Synergy")
         .build();
-        Self { signature: Signature::exact(vec![DataType::Float64; 4], Volatility::Immutable), documentation }
+        Self { signature: signature_of_parts(), documentation }
     }
 }
 
@@ -73,11 +84,14 @@ impl ScalarUDFImpl for Dominant {
         let arrays = args.args.iter().map(|value| value.to_array(args.number_rows));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let columns = arrays.iter().map(|array| as_float64_array(array)).collect::<Result<Vec<_>>>()?;
+        let part_names = part_names(columns.len());
         let mut names = StringViewBuilder::with_capacity(args.number_rows);
+        let mut parts = vec![f64::NAN; columns.len()];
         for row in 0..args.number_rows {
-            let part = |place: usize| columns.get(place).filter(|c| c.is_valid(row)).map(|c| c.value(row));
-            let parts = [0, 1, 2, 3].map(|place| part(place).unwrap_or(f64::NAN));
-            names.append_option(largest(parts).and_then(|place| PARTS.get(place)));
+            for (part, column) in parts.iter_mut().zip(&columns) {
+                *part = if column.is_valid(row) { column.value(row) } else { f64::NAN };
+            }
+            names.append_option(largest(&parts).and_then(|place| part_names.get(place)));
         }
         let names: ArrayRef = Arc::new(names.finish());
         Ok(ColumnarValue::Array(names))
@@ -94,10 +108,17 @@ mod tests {
 
     #[test]
     fn the_largest_and_of_equal_ones_the_first() {
-        assert_eq!(largest([0.1, 0.2, 0.3, 0.4]), Some(3));
-        assert_eq!(largest([0.0, -0.0, 0.0, 0.0]), Some(0));
-        assert_eq!(largest([-2.0, -1.0, -1.0, -3.0]), Some(1));
-        assert_eq!(largest([f64::NEG_INFINITY; 4]), Some(0));
-        assert_eq!(largest([0.0, f64::NAN, 1.0, 0.0]), None);
+        assert_eq!(largest(&[0.1, 0.2, 0.3, 0.4]), Some(3));
+        assert_eq!(largest(&[0.0, -0.0, 0.0, 0.0]), Some(0));
+        assert_eq!(largest(&[-2.0, -1.0, -1.0, -3.0]), Some(1));
+        assert_eq!(largest(&[f64::NEG_INFINITY; 4]), Some(0));
+        assert_eq!(largest(&[0.0, f64::NAN, 1.0, 0.0]), None);
+        assert_eq!(largest(&[0.0, 0.1, 0.2, 0.5, 0.4, 0.3]), Some(3));
+    }
+
+    #[test]
+    fn parts_are_named_by_their_number() {
+        assert_eq!(part_names(4), ["redundancy", "unique_1", "unique_2", "synergy"]);
+        assert_eq!(part_names(5)[1..], ["unique_1", "unique_2", "unique_3", "synergy"]);
     }
 }

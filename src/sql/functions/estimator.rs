@@ -1,6 +1,5 @@
 //! The evaluation of rows by the models of a bundle: its checks, constants and pool of engine sessions.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,9 +12,10 @@ use crate::bundle::Bundle;
 use crate::engine::Engine;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{
-    EvaluationConstants, Evaluator, FoldSessions, distribution_shift, fastest_batch_rows, field,
+    EvaluationConstants, Evaluator, FoldSessions, compared_information, distribution_shift,
+    fastest_batch_rows, field,
 };
-use crate::interaction::{Moments, Quantity};
+use crate::interaction::{MomentSummary, Moments, Quantity};
 use crate::printable::without_secrets;
 use crate::samples::{
     EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, OnMissingModality, Samples, check_key_type,
@@ -23,24 +23,12 @@ use crate::samples::{
 };
 
 use super::super::spare_threads::SpareThreads;
+use super::call::{Arguments, CallShape, lsmi_fields};
 use super::session_pool::SessionPool;
 
-/// The modalities of `lsmi(…)`.
-pub(super) const MODALITIES: usize = 2;
-
-/// The struct fields of `lsmi(…)`, in order: r, u1, u2, s, i1, i2, i12, h1, h2.
-pub(super) fn lsmi_fields() -> Vec<Quantity> {
-    let extras = Quantity::extras(MODALITIES).into_iter();
-    let pointwise = extras.filter(|extra| matches!(extra, Quantity::I(_) | Quantity::H(_)));
-    Quantity::defaults(MODALITIES).into_iter().chain(pointwise).collect()
-}
-
-/// x1, x2 and y, which are followed by the key.
-const ARGUMENTS: usize = MODALITIES + 1;
-
-/// The type of `lsmi(…)`: nullable f32 fields, each with its description and unit.
-pub(super) fn fields() -> Fields {
-    lsmi_fields().into_iter().map(|column| field(column, MODALITIES)).collect()
+/// The type of `lsmi(…)` of so many modalities: nullable f32 fields, each with its description and unit.
+pub(super) fn fields(modalities: usize) -> Fields {
+    lsmi_fields(modalities).into_iter().map(|column| field(column, modalities)).collect()
 }
 
 /// A bundle with its label index.
@@ -53,16 +41,8 @@ impl OpenBundle {
     /// A bundle with its label index.
     ///
     /// # Errors
-    /// [`Error::Usage`] for one of more than two modalities.
+    /// As for [`LabelIndex::new`].
     pub(super) fn new(bundle: Arc<Bundle>) -> Result<Self> {
-        if bundle.modalities() != MODALITIES {
-            return Err(Error::Usage(format!(
-                "lsmi(x1, x2, y) is of two modalities, and the bundle {} has {}; annotate the files, and query the \
-                 columns",
-                bundle.dir().display(),
-                bundle.modalities()
-            )));
-        }
         Ok(Self { index: LabelIndex::new(bundle.classes())?, bundle })
     }
 
@@ -77,17 +57,35 @@ impl OpenBundle {
         without_secrets(self.bundle.dir())
     }
 
-    /// Checks the argument types against the bundle's dimensions and classes.
+    /// The places of the arguments of a call.
+    fn shape(&self) -> CallShape {
+        CallShape::of_modalities(self.bundle.modalities())
+    }
+
+    /// Checks the argument types against the bundle's modalities, dimensions and classes.
     ///
     /// # Errors
+    /// [`Error::Usage`] where the call has another number of embeddings or of columns of a key;
     /// [`Error::BadData`] that names the bundle and the column.
-    pub(super) fn check(&self, [x1, x2, label]: [&FieldRef; 3], key: &[FieldRef]) -> Result<()> {
+    pub(super) fn check(&self, args: &Arguments<'_, FieldRef>) -> Result<()> {
+        let Arguments { x, label, key, .. } = *args;
+        if x.len() != self.bundle.modalities() {
+            return Err(Error::Usage(format!(
+                "{}: the call gives {} embeddings before {:?} ({}), and the bundle has {} modalities; write lsmi({})",
+                self.place(),
+                x.len(),
+                label.name(),
+                label.data_type(),
+                self.bundle.modalities(),
+                self.shape().example()
+            )));
+        }
         let place = |field: &FieldRef| self.place().column(field.name());
         self.check_key_length(key.len())?;
         for field in key {
             check_key_type(field.data_type(), &place(field))?;
         }
-        for (field, dim) in [x1, x2].into_iter().zip(self.bundle.dims()) {
+        for (field, dim) in x.iter().zip(self.bundle.dims()) {
             let kind = EmbeddingType::require(field.data_type(), place(field))?;
             kind.check_dimension(dim, place(field))?;
         }
@@ -124,8 +122,8 @@ pub(super) struct Estimator {
     has_warned: AtomicBool,
     /// Whether a warning has said that training rows can't be known without their key.
     has_warned_of_key: AtomicBool,
-    /// Those of r, u1, u2 and s of the good rows of a query.
-    moments: Mutex<[Moments; 4]>,
+    /// Those of the good rows of a query: of r, u1 … uM and s, and of what else rows are compared by.
+    moments: Mutex<Vec<(Quantity, Moments)>>,
 }
 
 impl Estimator {
@@ -134,7 +132,7 @@ impl Estimator {
         Ok(Self {
             constants: EvaluationConstants::new(
                 bundle,
-                &lsmi_fields(),
+                &lsmi_fields(bundle.modalities()),
                 &FoldSessions::new(engine, bundle, sessions),
             )?,
             pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
@@ -160,10 +158,14 @@ impl Estimator {
         self.open.place()
     }
 
-    /// Evaluates x1, x2, the label and the columns of a key, if any.
+    fn modalities(&self) -> usize {
+        self.bundle().modalities()
+    }
+
+    /// Evaluates x1 … xM, the label and the columns of a key, if any.
     pub(super) fn evaluate(&self, columns: &[ArrayRef]) -> Result<StructArray> {
         let rows = columns.first().map_or(0, |column| column.len());
-        self.warn_of_key(columns.len() > ARGUMENTS);
+        self.warn_of_key(columns.len() > self.modalities() + 1);
         let (values, good) = self.pool.with_session(|session| {
             let mut evaluator = Evaluator::new(session, &self.constants);
             let result = self.compute_batches(&mut evaluator, columns);
@@ -174,30 +176,54 @@ impl Estimator {
         let arrays = values
             .into_iter()
             .map(|column| -> ArrayRef { Arc::new(Float32Array::new(column.into(), Some(nulls.clone()))) });
-        StructArray::try_new_with_length(fields(), arrays.collect(), Some(nulls.clone()), rows)
-            .map_err(|e| Error::Internal(e.to_string()))
+        StructArray::try_new_with_length(
+            fields(self.modalities()),
+            arrays.collect(),
+            Some(nulls.clone()),
+            rows,
+        )
+        .map_err(|e| Error::Internal(e.to_string()))
     }
 
     /// Adds the good rows to the moments of the query.
     fn count(&self, values: &[Vec<f32>], good: &[bool]) {
-        let mut of_call = [Moments::default(); 4];
-        for (moments, values) in of_call.iter_mut().zip(values) {
+        let counted = self.counted();
+        let fields = lsmi_fields(self.modalities()).into_iter().zip(values);
+        let of_call = fields.filter(|(field, _)| counted.contains(field)).map(|(field, values)| {
+            let mut moments = Moments::default();
             let values = values.iter().zip(good).filter(|(_, good)| **good);
             moments.push_slice(&values.map(|(value, _)| *value).collect::<Vec<f32>>());
-        }
+            (field, moments)
+        });
+        let of_call: Vec<_> = of_call.collect();
         let mut all = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter_mut().zip(&of_call).for_each(|(all, some)| all.merge(some));
+        if all.is_empty() {
+            all.extend(counted.into_iter().map(|field| (field, Moments::default())));
+        }
+        for (field, moments) in &mut *all {
+            of_call.iter().filter(|(of, _)| of == field).for_each(|(_, some)| moments.merge(some));
+        }
+    }
+
+    /// What is counted of the good rows.
+    fn counted(&self) -> Vec<Quantity> {
+        let defaults = Quantity::defaults(self.modalities());
+        defaults.into_iter().chain(compared_information(self.modalities())).collect()
     }
 
     /// What is off about the rows counted since the last call.
     pub(super) fn take_shift(&self) -> Option<Error> {
         let moments = std::mem::take(&mut *self.moments.lock().unwrap_or_else(PoisonError::into_inner));
-        let columns = Quantity::defaults(MODALITIES).into_iter().zip(moments);
-        let columns =
-            columns.map(|(part, moments)| (part.name(MODALITIES).into_owned(), moments.summary())).collect();
+        let of = |is_information: bool| {
+            let found = moments.iter().filter(|(of, _)| matches!(of, Quantity::I(_)) == is_information);
+            let named = |(of, moments): &(Quantity, Moments)| -> (String, MomentSummary) {
+                (of.name(self.modalities()).into_owned(), moments.summary())
+            };
+            found.map(named).collect()
+        };
         let manifest = self.bundle().manifest();
         let validation = manifest.training.as_ref().map(|training| &training.validation);
-        distribution_shift(&manifest.label.prior, validation, &columns, &BTreeMap::new())
+        distribution_shift(&manifest.label.prior, validation, &of(false), &of(true))
             .map(|what| Error::bad_data(self.place(), what))
     }
 
@@ -208,7 +234,7 @@ impl Estimator {
         columns: &[ArrayRef],
     ) -> Result<(Vec<Vec<f32>>, Vec<bool>)> {
         let rows = columns.first().map_or(0, |column| column.len());
-        let mut values = vec![Vec::with_capacity(rows); lsmi_fields().len()];
+        let mut values = vec![Vec::with_capacity(rows); lsmi_fields(self.modalities()).len()];
         let mut good = Vec::with_capacity(rows);
         for start in (0..rows).step_by(self.batch_rows) {
             let length = self.batch_rows.min(rows - start);
@@ -250,22 +276,23 @@ impl Estimator {
         }
         tracing::warn!(
             "{}: the bundle knows its training rows by {}, which the call does not give: all rows are evaluated as \
-             fresh ones, and those trained on look better than they are; write lsmi(x1, x2, y, '{}', {})",
+             fresh ones, and those trained on look better than they are; write lsmi({}, '{}', {})",
             self.place(),
             key.join(", "),
+            self.open.shape().example(),
             self.open.name(),
             key.join(", ")
         );
     }
 
     fn samples(&self, columns: &[ArrayRef]) -> Result<Samples> {
-        let [x1, x2, label, key @ ..] = columns else {
-            return Err(Error::Internal(format!("lsmi has {} columns", columns.len())));
-        };
+        let few = || Error::Internal(format!("lsmi has {} columns", columns.len()));
+        let (x, rest) = columns.split_at_checked(self.modalities()).ok_or_else(few)?;
+        let (label, key) = rest.split_first().ok_or_else(few)?;
         let read = |(array, dim): (&ArrayRef, usize)| -> Result<Embeddings> {
             extract(array, EmbeddingType::require(array.data_type(), Place::file("lsmi"))?, dim)
         };
-        let x = [x1, x2].into_iter().zip(self.bundle().dims()).map(read).collect::<Result<_>>()?;
+        let x = x.iter().zip(self.bundle().dims()).map(read).collect::<Result<_>>()?;
         let Place { file, .. } = self.place();
         let at = LabelPlace::Query(Place::file(format!("argument y of {file}")));
         Samples::assemble(&self.open.index, 0, x, Arc::clone(label), &at, key, OnMissingModality::Null)

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchemaRef, TableReference};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, TableReference};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection, ScalarUDF, Sort};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::node::LsmiNode;
+use super::node::{LsmiNode, shape_of};
 use super::scalar::LsmiFunction;
 
 /// The analyzer rule. It runs before all optimizer rules, so that filter and projection pushdown
@@ -47,14 +47,15 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         }
         _ => false,
     };
-    let calls = if is_supported { collect_calls(&plan)? } else { Vec::new() };
     let [input] = plan.inputs()[..] else { return Ok(Transformed::no(plan)) };
+    let calls = if is_supported { collect_calls(&plan, input.schema())? } else { Vec::new() };
     // DataFusion decorrelates a subquery only if it supports every node above the references to the
     // outer query.
     if calls.is_empty() || has_outer_reference(input)? {
         return Ok(Transformed::no(plan));
     }
     let own = input.schema().fields().len();
+    let read = Arc::clone(input.schema());
     let mut input = input.clone();
     let mut columns = Vec::new();
     for call in calls {
@@ -71,7 +72,7 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
     let added = input.schema().fields().len() - own;
     let schema = Arc::clone(plan.schema());
-    let expressions = plan.expressions().into_iter().map(|expr| replace_calls(expr, &columns));
+    let expressions = plan.expressions().into_iter().map(|expr| replace_calls(expr, &columns, &read));
     let expressions = expressions.collect::<Result<Vec<_>>>()?;
     let plan = match plan {
         LogicalPlan::Projection(projection) => {
@@ -110,10 +111,10 @@ struct Call {
 }
 
 /// The distinct calls in a plan node's own expressions that depend only on the input's columns.
-fn collect_calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
+fn collect_calls(plan: &LogicalPlan, read: &DFSchema) -> Result<Vec<Call>> {
     let mut calls: Vec<Call> = Vec::new();
     plan.apply_expressions(|expr| {
-        expand_accessors(expr.clone())?.apply(|expr| {
+        expand_accessors(expr.clone(), read)?.apply(|expr| {
             if let Some(call) = as_call(expr)
                 && !calls.contains(&call)
             {
@@ -125,12 +126,15 @@ fn collect_calls(plan: &LogicalPlan) -> Result<Vec<Call>> {
     Ok(calls)
 }
 
-/// Rewrites every accessor as a field access on a call of `lsmi`.
-fn expand_accessors(expr: Expr) -> Result<Expr> {
+/// Rewrites every accessor as a field access on a call of `lsmi`; the arguments are columns of `read`.
+fn expand_accessors(expr: Expr, read: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| {
         let field = match &expr {
             Expr::ScalarFunction(ScalarFunction { func, args }) => {
-                func.inner().downcast_ref::<LsmiFunction>().and_then(|lsmi| lsmi.field_of_call(args))
+                match func.inner().downcast_ref::<LsmiFunction>() {
+                    Some(lsmi) => lsmi.field_of_call(args, shape_of(args, read)?),
+                    None => None,
+                }
             }
             _ => None,
         };
@@ -167,7 +171,7 @@ fn is_column_expression(expr: &Expr) -> bool {
 }
 
 /// Replaces the calls in an expression by their columns.
-fn replace_calls(expr: Expr, columns: &[(Call, Column)]) -> Result<Expr> {
+fn replace_calls(expr: Expr, columns: &[(Call, Column)], read: &DFSchema) -> Result<Expr> {
     let replace = |expr: Expr| {
         let call = as_call(&expr);
         let column = columns.iter().find(|(known, _)| Some(known) == call.as_ref());
@@ -176,7 +180,7 @@ fn replace_calls(expr: Expr, columns: &[(Call, Column)]) -> Result<Expr> {
             None => Transformed::no(expr),
         })
     };
-    expand_accessors(expr)?.transform_up(replace).data()
+    expand_accessors(expr, read)?.transform_up(replace).data()
 }
 
 fn with_name(expr: Expr, table: Option<TableReference>, name: &str) -> Expr {

@@ -1,4 +1,4 @@
-//! The physical operator that evaluates the models and appends `lsmi(x1, x2, y)` to every batch of
+//! The physical operator that evaluates the models and appends `lsmi(x1, …, y)` to every batch of
 //! its input. `EXPLAIN ANALYZE` shows its rows and time.
 
 use std::fmt;
@@ -37,7 +37,7 @@ use super::models::ModelRegistry;
 #[derive(Clone)]
 pub(in crate::sql) struct LsmiExec {
     input: Arc<dyn ExecutionPlan>,
-    /// The arguments x1, x2, y and those of the key.
+    /// The arguments x1 … xM, y and those of the key.
     args: Vec<Arc<dyn PhysicalExpr>>,
     field: FieldRef,
     registry: Arc<ModelRegistry>,
@@ -70,7 +70,7 @@ impl LsmiExec {
         Ok(Self { input, args, field, registry, bundle, properties, metrics })
     }
 
-    /// The arguments x1, x2, y and those of the key.
+    /// The arguments x1 … xM, y and those of the key.
     #[cfg(feature = "cluster")]
     pub(in crate::sql) fn args(&self) -> &[Arc<dyn PhysicalExpr>] {
         &self.args

@@ -6,6 +6,12 @@
 //! | `lsmi_r(x1, x2, y[, 'bundle'])`, `lsmi_u1`, `lsmi_u2`, `lsmi_s`, `lsmi_i1`, `lsmi_i2`, `lsmi_i12`, `lsmi_h1`, `lsmi_h2` | one of its fields |
 //! | `dominant(r, u1, u2, s)` | 'redundancy', 'unique_1', 'unique_2' or 'synergy': the largest |
 //! | `lsmi_summary(r, u1, u2, s)` | an aggregate: a struct of rows, nulls, means, standard errors and shares |
+//! | `lsmi_check(r, u1, u2, s, i1, i2, i12)` | the largest difference between the i and the sums of parts that they are |
+//!
+//! Of three modalities they are `lsmi(x1, x2, x3, y)`, a struct of r, u1, u2, u3, s, i_1 … i_123,
+//! h_1 … h_23, with `lsmi_u3`, `lsmi_i_123` and so on; `dominant` and `lsmi_summary` of r, u1, u2, u3, s;
+//! `lsmi_check` of the 18 atoms and of i_1 … i_123. Of four likewise. The number of modalities is that of
+//! the embeddings, or follows from the number of arguments.
 //!
 //! [`register`] adds them to any DataFusion session. A query evaluates the models once a row, for
 //! any number of fields in SELECT, WHERE, GROUP BY, ORDER BY and window functions, and only for
@@ -14,6 +20,8 @@
 //! each call is evaluated separately.
 
 mod ahead;
+mod call;
+mod check;
 mod dominant;
 mod drop_unread;
 mod estimator;
@@ -77,12 +85,17 @@ impl PlanModels for Functions {
     }
 }
 
-/// `dominant(r, u1, u2, s)`.
+/// `dominant(r, u1, …, s)`.
 pub(super) fn dominant() -> ScalarUDF {
     ScalarUDF::new_from_impl(dominant::Dominant::new())
 }
 
-/// `lsmi_summary(r, u1, u2, s)`.
+/// `lsmi_check(…)`.
+pub(super) fn lsmi_check() -> ScalarUDF {
+    ScalarUDF::new_from_impl(check::LsmiCheck::new())
+}
+
+/// `lsmi_summary(r, u1, …, s)`.
 pub(super) fn lsmi_summary() -> AggregateUDF {
     AggregateUDF::new_from_impl(summary::LsmiSummary::new())
 }
@@ -117,7 +130,7 @@ pub(super) fn lsmi_summary() -> AggregateUDF {
 /// }
 /// ```
 ///
-/// The other two functions need no bundle:
+/// The other functions need no bundle:
 ///
 /// ```
 /// use datafusion::prelude::SessionContext;
@@ -143,6 +156,7 @@ pub fn register(context: &SessionContext, models: ModelOptions) -> Functions {
         context.register_udf(function);
     }
     context.register_udf(dominant());
+    context.register_udf(lsmi_check());
     context.register_udaf(lsmi_summary());
 
     let state = context.state_ref();

@@ -83,7 +83,7 @@ impl ModelRegistry {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evaluates x1, x2, the label and the columns of a key, if any, all of equal length: the fields of
+    /// Evaluates x1 … xM, the label and the columns of a key, if any, all of equal length: the fields of
     /// `lsmi`, all null where a row is bad.
     pub(super) fn evaluate(&self, estimator: &Estimator, columns: &[ArrayRef]) -> Result<StructArray> {
         let evaluated = estimator.evaluate(columns)?;

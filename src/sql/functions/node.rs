@@ -1,4 +1,4 @@
-//! A logical plan node that appends `lsmi(x1, x2, y)` as one column to its input.
+//! A logical plan node that appends `lsmi(x1, …, y)` as one column to its input.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -9,8 +9,11 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, ScalarUDF, UserDefinedLogicalNodeCore};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, Extension, LogicalPlan, ScalarUDF, UserDefinedLogicalNodeCore,
+};
 
+use super::call::CallShape;
 use super::estimator::fields;
 
 /// The input's columns followed by the column of one `lsmi` call.
@@ -19,6 +22,7 @@ pub(super) struct LsmiNode {
     input: LogicalPlan,
     function: Arc<ScalarUDF>,
     args: Vec<Expr>,
+    shape: CallShape,
     column: String,
     schema: DFSchemaRef,
 }
@@ -38,20 +42,22 @@ impl LsmiNode {
             })
             .collect();
         let column = format!("__lsmi_{hash:06x}({})", arguments.join(", "));
-        Self::with_column(input, function, args, column)
+        let shape = shape_of(&args, input.schema())?;
+        Self::with_column(input, function, args, shape, column)
     }
 
     fn with_column(
         input: LogicalPlan,
         function: Arc<ScalarUDF>,
         args: Vec<Expr>,
+        shape: CallShape,
         column: String,
     ) -> Result<Self> {
         let mut all: Vec<_> =
             input.schema().iter().map(|(table, field)| (table.cloned(), Arc::clone(field))).collect();
-        all.push((None, struct_field(&column)));
+        all.push((None, struct_field(&column, shape)));
         let schema = DFSchema::new_with_metadata(all, input.schema().metadata().clone())?;
-        Ok(Self { input, function, args, column, schema: Arc::new(schema) })
+        Ok(Self { input, function, args, shape, column, schema: Arc::new(schema) })
     }
 
     /// The plan as an [`LsmiNode`], if it is one.
@@ -77,14 +83,19 @@ impl LsmiNode {
         &self.function
     }
 
-    /// The call's arguments: x1, x2, y and, optionally, the bundle.
+    /// The call's arguments.
     pub(super) fn args(&self) -> &[Expr] {
         &self.args
     }
 
+    /// The places of the arguments.
+    pub(super) fn shape(&self) -> CallShape {
+        self.shape
+    }
+
     /// The appended column's name and type.
     pub(super) fn field(&self) -> FieldRef {
-        struct_field(&self.column)
+        struct_field(&self.column, self.shape)
     }
 
     /// The node's input.
@@ -98,8 +109,14 @@ impl LsmiNode {
     }
 }
 
-fn struct_field(column: &str) -> FieldRef {
-    Arc::new(Field::new(column, DataType::Struct(fields()), true))
+/// The places of the arguments of a call on the columns of a plan.
+pub(super) fn shape_of(args: &[Expr], schema: &DFSchema) -> Result<CallShape> {
+    let types = args.iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    Ok(CallShape::of(&types))
+}
+
+fn struct_field(column: &str, shape: CallShape) -> FieldRef {
+    Arc::new(Field::new(column, DataType::Struct(fields(shape.modalities())), true))
 }
 
 impl PartialOrd for LsmiNode {
@@ -142,7 +159,7 @@ impl UserDefinedLogicalNodeCore for LsmiNode {
         let Ok([input]) = <[LogicalPlan; 1]>::try_from(inputs) else {
             return Err(DataFusionError::Internal("lsmi's node has one input".to_owned()));
         };
-        Self::with_column(input, Arc::clone(&self.function), exprs, self.column.clone())
+        Self::with_column(input, Arc::clone(&self.function), exprs, self.shape, self.column.clone())
     }
 
     /// Projection pushdown: the required columns of the input. The optimizer adds the columns of

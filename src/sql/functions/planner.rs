@@ -66,17 +66,16 @@ impl ExtensionPlanner for LsmiExtensionPlanner {
         let Some(node) = node.as_any().downcast_ref::<LsmiNode>() else { return Ok(None) };
         let broken = || DataFusionError::Internal(format!("{} can't be planned", node.column().name));
         let ([logical], [input]) = (logical_inputs, physical_inputs) else { return Err(broken()) };
-        let [x1, x2, label, more @ ..] = node.args() else { return Err(broken()) };
-        let (bundle, key) = more.split_first().map_or((None, more), |(bundle, key)| (literal(bundle), key));
+        let args = node.shape().split(node.args()).ok_or_else(broken)?;
         let lsmi = node.function().inner().downcast_ref::<LsmiFunction>().ok_or_else(broken)?;
-        let bundle = lsmi.folder(bundle).map_err(to_datafusion_error)?;
+        let bundle = lsmi.folder(args.bundle.and_then(literal), node.shape()).map_err(to_datafusion_error)?;
         let registry = Arc::clone(lsmi.registry());
         if !is_distributed(session) {
             // An engine that is missing is an error of planning.
             registry.estimator(&bundle).map_err(to_datafusion_error)?;
         }
         let physical = |arg: &Expr| planner.create_physical_expr(arg, logical.schema(), session, context);
-        let args = [x1, x2, label].into_iter().chain(key).map(physical).collect::<Result<_>>()?;
+        let args = args.x.iter().chain([args.label]).chain(args.key).map(physical).collect::<Result<_>>()?;
         let operator = LsmiExec::new(Arc::clone(input), args, node.field(), registry, bundle)?;
         Ok(Some(Arc::new(operator)))
     }

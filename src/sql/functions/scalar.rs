@@ -1,4 +1,4 @@
-//! The scalar function `lsmi(x1, x2, y)` and its accessors `lsmi_r(x1, x2, y)`, …: documentation,
+//! The scalar function `lsmi(x1, …, y)` and its accessors `lsmi_r(x1, …, y)`, …: documentation,
 //! type checks at planning time, and evaluation of calls that [`super::evaluate_once`] cannot move
 //! into an operator, such as those in a join condition.
 
@@ -19,56 +19,86 @@ use datafusion::logical_expr::{
 
 use crate::error::Error;
 use crate::interaction::Quantity;
+use crate::interaction::lattice::Lattice;
 
 use super::super::errors::to_datafusion_error;
-use super::estimator::{MODALITIES, fields, lsmi_fields};
+use super::call::{CallShape, lsmi_fields};
+use super::estimator::fields;
 use super::models::ModelRegistry;
 
-/// The place of the bundle among the arguments, where there is one.
-const BUNDLE_PLACE: usize = 3;
+/// The places of arguments from the fourth on, for messages.
+const ORDINALS: [&str; 3] = ["fourth", "fifth", "sixth"];
 
 /// `lsmi`, or the accessor of one of its fields.
 #[derive(Debug)]
 pub(in crate::sql) struct LsmiFunction {
     registry: Arc<ModelRegistry>,
     name: String,
-    /// The accessor's field; `None` for `lsmi` itself, which returns all fields.
+    /// The accessor's field, which calls of any number of modalities may have; `None` for `lsmi` itself, which
+    /// returns all fields.
     field: Option<Quantity>,
     signature: Signature,
     documentation: Documentation,
 }
 
 impl LsmiFunction {
-    /// `lsmi` and the accessors of its fields.
+    /// `lsmi` and the accessors of its fields, of two to four modalities.
     pub(super) fn all(registry: &Arc<ModelRegistry>) -> Vec<ScalarUDF> {
-        let fields = std::iter::once(None).chain(lsmi_fields().into_iter().map(Some));
-        fields.map(|field| ScalarUDF::new_from_impl(Self::new(Arc::clone(registry), field))).collect()
+        let mut all = vec![Self::lsmi(Arc::clone(registry))];
+        for modalities in 2..=Lattice::MODALITIES {
+            for field in lsmi_fields(modalities) {
+                let name = format!("lsmi_{}", field.name(modalities));
+                if !all.iter().any(|known| known.name == name) {
+                    all.push(Self::accessor(Arc::clone(registry), name, field, modalities));
+                }
+            }
+        }
+        all.into_iter().map(ScalarUDF::new_from_impl).collect()
     }
 
-    fn new(registry: Arc<ModelRegistry>, field: Option<Quantity>) -> Self {
-        let (name, what) = match field {
-            None => (
-                "lsmi".to_owned(),
-                "Redundancy, uniqueness and synergy of a sample by a bundle's models: a struct of r, u1, u2, s, i1, \
-                 i2, i12, h1, h2 in nats, null where the row has no label or embedding that the models take"
-                    .to_owned(),
-            ),
-            Some(column) => {
-                let (name, what) = (column.name(MODALITIES), column.description(MODALITIES));
-                (format!("lsmi_{name}"), format!("{what}, in nats"))
-            },
+    /// `lsmi` itself.
+    fn lsmi(registry: Arc<ModelRegistry>) -> Self {
+        let what = "Redundancy, uniqueness and synergy of a sample by a bundle's models: a struct of r, u1, u2, s, i1, \
+                    i2, i12, h1, h2 in nats, of three modalities of r, u1, u2, u3, s, i_1 … i_123, h_1 … h_23; null \
+                    where the row has no label or embedding that the models take";
+        Self::new(registry, "lsmi".to_owned(), None, 2, what.to_owned())
+    }
+
+    /// The accessor of a field that calls of so many modalities and more have.
+    fn accessor(registry: Arc<ModelRegistry>, name: String, field: Quantity, modalities: usize) -> Self {
+        let what = match field {
+            // Of two modalities these have another formula.
+            Quantity::R | Quantity::U(_) | Quantity::S if modalities == 2 => {
+                format!("{} (of more modalities: {})", field.description(2), field.description(3))
+            }
+            _ => field.description(modalities).into_owned(),
         };
-        let documentation =
-            Documentation::builder(DOC_SECTION_OTHER, what, format!("{name}(x1, x2, y[, bundle[, key, …]])"))
-                .with_argument("x1", "The first embedding: a list of floats, or FixedSizeBinary of float32")
-                .with_argument("x2", "The second embedding")
-                .with_argument("y", "The label: an integer, string or boolean")
-                .with_argument("bundle", "The bundle's folder or URL as a literal; else that of the session")
-                .with_argument(
-                    "key",
-                    "The columns by which the bundle knows its training rows (fit --key), in order",
-                )
-                .build();
+        Self::new(registry, name, Some(field), modalities, format!("{what}, in nats"))
+    }
+
+    fn new(
+        registry: Arc<ModelRegistry>,
+        name: String,
+        field: Option<Quantity>,
+        modalities: usize,
+        what: String,
+    ) -> Self {
+        let args = CallShape::of_modalities(modalities).example();
+        let usage = format!("{name}({args}[, bundle[, key, …]])");
+        let mut documentation = Documentation::builder(DOC_SECTION_OTHER, what, usage)
+            .with_argument("x1", "The first embedding: a list of floats, or FixedSizeBinary of float32")
+            .with_argument("x2", "The second embedding; up to two others follow it");
+        for m in 3..=modalities {
+            documentation = documentation.with_argument(format!("x{m}"), "A further embedding");
+        }
+        let documentation = documentation
+            .with_argument("y", "The label: an integer, string or boolean")
+            .with_argument("bundle", "The bundle's folder or URL as a literal; else that of the session")
+            .with_argument(
+                "key",
+                "The columns by which the bundle knows its training rows (fit --key), in order",
+            )
+            .build();
         let signature = Signature::user_defined(Volatility::Immutable);
         Self { registry, name, field, signature, documentation }
     }
@@ -78,10 +108,10 @@ impl LsmiFunction {
     }
 
     /// An accessor call as a field access on a call of `lsmi`.
-    pub(super) fn field_of_call(&self, args: &[Expr]) -> Option<Expr> {
+    pub(super) fn field_of_call(&self, args: &[Expr], shape: CallShape) -> Option<Expr> {
         let column = self.field?;
-        let lsmi = ScalarUDF::new_from_impl(Self::new(Arc::clone(&self.registry), None));
-        Some(get_field(lsmi.call(args.to_vec()), column.name(MODALITIES).as_ref()))
+        let lsmi = ScalarUDF::new_from_impl(Self::lsmi(Arc::clone(&self.registry)));
+        Some(get_field(lsmi.call(args.to_vec()), column.name(shape.modalities()).as_ref()))
     }
 
     /// The function of this name with other models, if there is one.
@@ -91,34 +121,49 @@ impl LsmiFunction {
     }
 
     /// The folder or URL of a call with this bundle argument.
-    pub(super) fn folder(&self, bundle: Option<&ScalarValue>) -> crate::Result<PathBuf> {
+    pub(super) fn folder(&self, bundle: Option<&ScalarValue>, shape: CallShape) -> crate::Result<PathBuf> {
         let bundle = bundle.map(|value| {
-            value
-                .try_as_str()
-                .flatten()
-                .ok_or_else(|| self.usage("its fourth argument is not a bundle's folder or URL"))
+            value.try_as_str().flatten().ok_or_else(|| {
+                let place = ORDINALS.get(shape.modalities() - 2).unwrap_or(&"last");
+                self.usage(shape, &format!("its {place} argument is not a bundle's folder or URL"))
+            })
         });
         Ok(self.registry.folder(bundle.transpose()?))
     }
 
-    fn usage(&self, what: &str) -> Error {
-        Error::Usage(format!("{}: {what}; write {0}(x1, x2, y) or {0}(x1, x2, y, 'bundle')", self.name))
+    fn usage(&self, shape: CallShape, what: &str) -> Error {
+        let args = shape.example();
+        Error::Usage(format!("{}: {what}; write {0}({args}) or {0}({args}, 'bundle')", self.name))
     }
 
-    fn check(&self, args: &ReturnFieldArgs<'_>) -> crate::Result<()> {
-        let [x1, x2, label, more @ ..] = args.arg_fields else {
-            return Err(self.usage("it takes three arguments or more"));
-        };
-        let bundle = match args.scalar_arguments.get(BUNDLE_PLACE) {
+    fn check(&self, args: &ReturnFieldArgs<'_>, shape: CallShape) -> crate::Result<()> {
+        let modalities = shape.modalities();
+        let known = shape.split(args.arg_fields);
+        let known = known.ok_or_else(|| self.usage(shape, "it takes three arguments or more"))?;
+        let fields = lsmi_fields(modalities);
+        if self.field.is_some_and(|field| !fields.contains(&field)) {
+            let names = fields.iter().map(|field| field.name(modalities)).collect::<Vec<_>>().join(", ");
+            return Err(Error::Usage(format!(
+                "{}({}) is no value of {modalities} modalities; there are {names}",
+                self.name,
+                shape.example()
+            )));
+        }
+        let bundle = match args.scalar_arguments.get(shape.bundle_place()) {
             None => None,
             Some(Some(value)) => Some(*value),
-            Some(None) => return Err(self.usage("the bundle must be a literal, not a column")),
+            Some(None) => return Err(self.usage(shape, "the bundle must be a literal, not a column")),
         };
-        match self.registry.bundle(&self.folder(bundle)?)? {
-            Some(bundle) => bundle.check([x1, x2, label], more.get(1..).unwrap_or_default()),
+        match self.registry.bundle(&self.folder(bundle, shape)?)? {
+            Some(bundle) => bundle.check(&known),
             None => Ok(()),
         }
     }
+}
+
+/// The places of the arguments of a call with arguments of these fields.
+fn shape_of(fields: &[FieldRef]) -> CallShape {
+    CallShape::of(&fields.iter().map(|field| field.data_type().clone()).collect::<Vec<_>>())
 }
 
 impl ScalarUDFImpl for LsmiFunction {
@@ -135,31 +180,35 @@ impl ScalarUDFImpl for LsmiFunction {
         Ok(types.to_vec())
     }
 
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.field.map_or_else(|| DataType::Struct(fields()), |_| DataType::Float32))
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let all = || DataType::Struct(fields(CallShape::of(types).modalities()));
+        Ok(self.field.map_or_else(all, |_| DataType::Float32))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.check(&args).map_err(to_datafusion_error)?;
+        let shape = shape_of(args.arg_fields);
+        self.check(&args, shape).map_err(to_datafusion_error)?;
         Ok(Arc::new(match self.field {
-            Some(column) => crate::evaluate::field(column, MODALITIES),
-            None => Field::new(&self.name, DataType::Struct(fields()), true),
+            Some(column) => crate::evaluate::field(column, shape.modalities()),
+            None => Field::new(&self.name, DataType::Struct(fields(shape.modalities())), true),
         }))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         // All but the bundle are columns.
-        let columns = args.args.iter().enumerate().filter(|(place, _)| *place != BUNDLE_PLACE);
+        let shape = shape_of(&args.arg_fields);
+        let bundle_place = shape.bundle_place();
+        let columns = args.args.iter().enumerate().filter(|(place, _)| *place != bundle_place);
         let columns = columns.map(|(_, value)| value.to_array(args.number_rows));
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-        let bundle = match args.args.get(BUNDLE_PLACE) {
+        let bundle = match args.args.get(bundle_place) {
             Some(ColumnarValue::Scalar(bundle)) => Some(bundle),
             _ => None,
         };
-        let estimator = self.folder(bundle).and_then(|dir| self.registry.estimator(&dir));
+        let estimator = self.folder(bundle, shape).and_then(|dir| self.registry.estimator(&dir));
         let estimator = estimator.map_err(to_datafusion_error)?;
         let all = self.registry.evaluate(&estimator, &columns).map_err(to_datafusion_error)?;
-        let one = self.field.and_then(|field| all.column_by_name(&field.name(MODALITIES)).cloned());
+        let one = self.field.and_then(|field| all.column_by_name(&field.name(shape.modalities())).cloned());
         Ok(ColumnarValue::Array(one.unwrap_or_else(|| Arc::new(all))))
     }
 
@@ -170,7 +219,7 @@ impl ScalarUDFImpl for LsmiFunction {
 
 impl PartialEq for LsmiFunction {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.registry, &other.registry) && self.field == other.field
+        Arc::ptr_eq(&self.registry, &other.registry) && self.name == other.name
     }
 }
 
@@ -178,6 +227,6 @@ impl Eq for LsmiFunction {}
 
 impl Hash for LsmiFunction {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.field.hash(state);
+        self.name.hash(state);
     }
 }

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset
 
 from ..assets import is_known, told, uri
-from .base import LsmiOperator, typed
+from .base import LsmiOperator, repeated, typed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class LsmiAnnotateOperator(LsmiOperator):
-    """Adds r, u1, u2 and s to Parquet files: ``lsmi-etl annotate``.
+    """Adds r, u1, u2 and s (of three modalities r, u1, u2, u3 and s) to Parquet files: ``lsmi-etl annotate``.
 
     Returns the run's summary (rows, bad rows, means). Idempotent: a retry resumes from the
     journal, and a complete output is left unchanged. Suited to task mapping:
@@ -31,8 +31,11 @@ class LsmiAnnotateOperator(LsmiOperator):
         else ``lsmi-bundle``]
     :param x1_column: embedding column of the first modality [default: the bundle's]
     :param x2_column: embedding column of the second modality
+    :param x_columns: embedding columns of all modalities in the bundle's order, in place of ``x1_column`` and
+        ``x2_column`` (templated)
     :param label_column: label column [default: the bundle's]
-    :param columns: additional columns: i1, i2, i12, h1, h2, p_y, fold
+    :param columns: additional columns: i1, i2, i12, h1, h2, p_y, fold; of three modalities i_1 to i_123, h_1 to
+        h_23, atoms
     :param on_bad_row: ``null`` or ``fail``
     :param max_bad_rows: maximum number or share (``0.5%``) of bad rows
     :param on_bad_file: ``fail`` (the other files are annotated, then the task fails without retry) or
@@ -56,6 +59,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         "bundle",
         "x1_column",
         "x2_column",
+        "x_columns",
         "label_column",
         "max_bad_rows",
         "on_bad_file",
@@ -75,6 +79,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         bundle: str | None = None,
         x1_column: str | None = None,
         x2_column: str | None = None,
+        x_columns: Sequence[str] = (),
         label_column: str | None = None,
         columns: Sequence[str] = (),
         on_bad_row: str | None = None,
@@ -103,6 +108,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.bundle = bundle
         self.x1_column = x1_column
         self.x2_column = x2_column
+        self.x_columns = x_columns
         self.label_column = label_column
         self.columns = columns
         self.on_bad_row = on_bad_row
@@ -139,7 +145,8 @@ class LsmiAnnotateOperator(LsmiOperator):
             "verify-inputs": self.verify_inputs,
             "if-nothing": "exit99" if self.skip_if_nothing else "exit0",
         }
-        return ["annotate", self.input_path, self.output_path, "--json", *typed(flags), *map(str, self.options)]
+        named = [*typed(flags), *repeated("x", self.x_columns)]
+        return ["annotate", self.input_path, self.output_path, "--json", *named, *map(str, self.options)]
 
     def result(self, context: Context, stdout: str) -> Any:
         summary = super().result(context, stdout) or {}

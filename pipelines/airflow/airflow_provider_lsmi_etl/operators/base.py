@@ -153,6 +153,11 @@ class LsmiOperator(BaseOperator):
         raise AirflowException(f"lsmi-etl ended with {code} ({PASSING.get(code, 'unknown')}); see the log above")
 
 
+def repeated(flag: str, values: Sequence[str]) -> list[str]:
+    """A command-line flag that is given once for each value."""
+    return [part for value in values for part in (f"--{flag}", str(value))]
+
+
 def typed(flags: Mapping[str, Any]) -> list[str]:
     """Command-line flags; those without a value are omitted."""
     given = ((name, value) for name, value in flags.items() if value is not None and value is not False)

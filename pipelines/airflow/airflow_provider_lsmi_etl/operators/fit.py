@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .base import LsmiOperator, typed
+from .base import LsmiOperator, repeated, typed
 
 
 class LsmiFitOperator(LsmiOperator):
@@ -17,6 +17,7 @@ class LsmiFitOperator(LsmiOperator):
     :param bundle: folder to write the bundle to (templated)
     :param x1_column: embedding column of the first modality [default: detected]
     :param x2_column: embedding column of the second modality
+    :param x_columns: embedding columns of all modalities, in place of ``x1_column`` and ``x2_column`` (templated)
     :param label_column: label column
     :param folds: number of folds: rows that were trained on are later evaluated by models that have not
         seen them; 1 trains one set of models
@@ -36,6 +37,7 @@ class LsmiFitOperator(LsmiOperator):
         "bundle",
         "x1_column",
         "x2_column",
+        "x_columns",
         "label_column",
         "group",
         "key",
@@ -50,6 +52,7 @@ class LsmiFitOperator(LsmiOperator):
         bundle: str,
         x1_column: str | None = None,
         x2_column: str | None = None,
+        x_columns: Sequence[str] = (),
         label_column: str | None = None,
         folds: int | None = None,
         group: str | None = None,
@@ -67,6 +70,7 @@ class LsmiFitOperator(LsmiOperator):
         self.bundle = bundle
         self.x1_column = x1_column
         self.x2_column = x2_column
+        self.x_columns = x_columns
         self.label_column = label_column
         self.folds = folds
         self.group = group
@@ -93,5 +97,5 @@ class LsmiFitOperator(LsmiOperator):
             "overwrite": self.overwrite,
         }
         columns = [self.key] if isinstance(self.key, str) else self.key
-        key = [argument for column in columns for argument in ("--key", column)]
-        return ["fit", self.train, "--json", *typed(flags), *key, *map(str, self.options)]
+        named = [*typed(flags), *repeated("x", self.x_columns), *repeated("key", columns)]
+        return ["fit", self.train, "--json", *named, *map(str, self.options)]

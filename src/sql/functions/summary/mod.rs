@@ -1,4 +1,4 @@
-//! The aggregate function `lsmi_summary(r, u1, u2, s)`: counts, means, standard errors and shares of
+//! The aggregate function `lsmi_summary(r, u1, …, uM, s)`: counts, means, standard errors and shares of
 //! a group of samples, computed in one pass from mergeable partial states.
 
 mod state;
@@ -9,15 +9,16 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::aggregate_doc_sections::DOC_SECTION_STATISTICAL;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
+    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature,
 };
 
-use self::state::{Float64Columns, STATE, SummaryState, fields, results, states};
+use self::state::{Float64Columns, SummaryState, fields, results, state_numbers, states};
+use super::dominant::signature_of_parts;
 
 /// The aggregate function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -32,15 +33,16 @@ impl LsmiSummary {
             DOC_SECTION_STATISTICAL,
             "Summary of a group's samples: a struct of rows (with values), nulls (without values), the means r, u1, \
              u2, s and their standard errors (…_std_error) in nats, and the shares of rows by dominant part \
-             (redundancy_share, unique_1_share, unique_2_share, synergy_share)",
+             (redundancy_share, unique_1_share, unique_2_share, synergy_share); of three modalities also of u3, of \
+             four of u3 and u4",
             "lsmi_summary(r, u1, u2, s)",
         )
         .with_argument("r", "Redundancy")
         .with_argument("u1", "Uniqueness of x1")
-        .with_argument("u2", "Uniqueness of x2")
+        .with_argument("u2", "Uniqueness of x2; those of x3 and x4 follow it")
         .with_argument("s", "Synergy")
         .build();
-        Self { signature: Signature::exact(vec![DataType::Float64; 4], Volatility::Immutable), documentation }
+        Self { signature: signature_of_parts(), documentation }
     }
 }
 
@@ -53,8 +55,8 @@ impl AggregateUDFImpl for LsmiSummary {
         &self.signature
     }
 
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Struct(fields()))
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Struct(fields(types.len())))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -62,19 +64,29 @@ impl AggregateUDFImpl for LsmiSummary {
             let name = format_state_name(args.name, &number.to_string());
             Arc::new(Field::new(name, DataType::Float64, true))
         };
-        Ok((0..STATE).map(field).collect())
+        Ok((0..state_numbers(args.input_fields.len())).map(field).collect())
     }
 
-    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(SummaryAccumulator::default()))
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        match args.exprs.len() {
+            4 => Ok(Box::new(SummaryAccumulator::<4>::default())),
+            5 => Ok(Box::new(SummaryAccumulator::<5>::default())),
+            6 => Ok(Box::new(SummaryAccumulator::<6>::default())),
+            parts => Err(not_of(parts)),
+        }
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
         true
     }
 
-    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(SummaryGroups::default()))
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        match args.exprs.len() {
+            4 => Ok(Box::new(SummaryGroups::<4>::default())),
+            5 => Ok(Box::new(SummaryGroups::<5>::default())),
+            6 => Ok(Box::new(SummaryGroups::<6>::default())),
+            parts => Err(not_of(parts)),
+        }
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -82,25 +94,33 @@ impl AggregateUDFImpl for LsmiSummary {
     }
 }
 
-/// The accumulator of a query without groups.
-#[derive(Debug, Default)]
-struct SummaryAccumulator(SummaryState);
+/// The signature allows no other number.
+fn not_of(parts: usize) -> DataFusionError {
+    DataFusionError::Internal(format!("lsmi_summary has no accumulator of {parts} parts"))
+}
 
-impl Accumulator for SummaryAccumulator {
+/// The accumulator of a query without groups, of N parts.
+#[derive(Debug, Default)]
+struct SummaryAccumulator<const N: usize>(SummaryState<N>);
+
+impl<const N: usize> Accumulator for SummaryAccumulator<N> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let rows = Float64Columns::<4>::of(values)?;
+        let rows = Float64Columns::of(values, N)?;
         // Moments are computed for the batch first, then merged: adding single rows to the sum of
         // millions would lose digits.
-        let mut batch = SummaryState::default();
-        (0..rows.len()).for_each(|row| batch.push(rows.row(row)));
+        let mut batch = SummaryState::<N>::default();
+        (0..rows.len()).for_each(|row| batch.push(rows.parts(row)));
         self.0.merge(&batch);
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let rows = Float64Columns::<STATE>::of(states)?;
-        for numbers in (0..rows.len()).filter_map(|row| rows.row(row)) {
-            self.0.merge(&SummaryState::from_numbers(numbers));
+        let rows = Float64Columns::of(states, state_numbers(N))?;
+        let mut numbers = Vec::new();
+        for row in 0..rows.len() {
+            if let Some(state) = rows.state(row, &mut numbers) {
+                self.0.merge(&state);
+            }
         }
         Ok(())
     }
@@ -118,16 +138,16 @@ impl Accumulator for SummaryAccumulator {
     }
 }
 
-/// The accumulator of all groups at once.
+/// The accumulator of all groups at once, of N parts.
 #[derive(Debug, Default)]
-struct SummaryGroups(Vec<SummaryState>);
+struct SummaryGroups<const N: usize>(Vec<SummaryState<N>>);
 
-impl SummaryGroups {
+impl<const N: usize> SummaryGroups<N> {
     fn for_each_row(
         &mut self,
         group_indices: &[usize],
         total_num_groups: usize,
-        mut each: impl FnMut(usize, &mut SummaryState),
+        mut each: impl FnMut(usize, &mut SummaryState<N>),
     ) {
         self.0.resize(total_num_groups, SummaryState::default());
         for (row, group) in group_indices.iter().enumerate() {
@@ -142,7 +162,7 @@ fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
-impl GroupsAccumulator for SummaryGroups {
+impl<const N: usize> GroupsAccumulator for SummaryGroups<N> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -150,10 +170,10 @@ impl GroupsAccumulator for SummaryGroups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        let rows = Float64Columns::<4>::of(values)?;
+        let rows = Float64Columns::of(values, N)?;
         self.for_each_row(group_indices, total_num_groups, |row, state| {
             if passes(opt_filter, row) {
-                state.push(rows.row(row));
+                state.push(rows.parts(row));
             }
         });
         Ok(())
@@ -165,10 +185,11 @@ impl GroupsAccumulator for SummaryGroups {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        let rows = Float64Columns::<STATE>::of(values)?;
+        let rows = Float64Columns::of(values, state_numbers(N))?;
+        let mut numbers = Vec::new();
         self.for_each_row(group_indices, total_num_groups, |row, state| {
-            if let Some(numbers) = rows.row(row) {
-                state.merge(&SummaryState::from_numbers(numbers));
+            if let Some(of_row) = rows.state(row, &mut numbers) {
+                state.merge(&of_row);
             }
         });
         Ok(())
@@ -179,11 +200,11 @@ impl GroupsAccumulator for SummaryGroups {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let rows = Float64Columns::<4>::of(values)?;
+        let rows = Float64Columns::of(values, N)?;
         let alone = |row: usize| {
-            let mut state = SummaryState::default();
+            let mut state = SummaryState::<N>::default();
             if passes(opt_filter, row) {
-                state.push(rows.row(row));
+                state.push(rows.parts(row));
             }
             state
         };
@@ -199,7 +220,7 @@ impl GroupsAccumulator for SummaryGroups {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.0.capacity() * size_of::<SummaryState>()
+        size_of::<Self>() + self.0.capacity() * size_of::<SummaryState<N>>()
     }
 }
 
@@ -221,16 +242,16 @@ mod tests {
         });
         let values = doubles(columns);
         let groups: Vec<usize> = (0..20).map(|row| row % 3).collect();
-        let mut partial = SummaryGroups::default();
+        let mut partial = SummaryGroups::<4>::default();
         partial.update_batch(&values, &groups, None, 3).unwrap();
-        let mut merged = SummaryGroups::default();
+        let mut merged = SummaryGroups::<4>::default();
         let states = GroupsAccumulator::state(&mut partial, EmitTo::All).unwrap();
         merged.merge_batch(&states, &[0, 1, 2], 3).unwrap();
         let converted = merged.convert_to_state(&values, None).unwrap();
         merged.merge_batch(&converted, &groups, 3).unwrap();
         let all = GroupsAccumulator::evaluate(&mut merged, EmitTo::First(3)).unwrap();
         for group in 0..3 {
-            let mut alone = SummaryAccumulator::default();
+            let mut alone = SummaryAccumulator::<4>::default();
             let rows: Vec<u64> = (group..20).step_by(3).map(|row| row as u64).collect();
             let rows = UInt64Array::from(rows);
             let some: Vec<ArrayRef> = values
@@ -258,7 +279,8 @@ mod tests {
 
     #[test]
     fn no_rows_are_counted_as_none() {
-        let ScalarValue::Struct(none) = Accumulator::evaluate(&mut SummaryAccumulator::default()).unwrap()
+        let ScalarValue::Struct(none) =
+            Accumulator::evaluate(&mut SummaryAccumulator::<4>::default()).unwrap()
         else {
             panic!()
         };

@@ -1,0 +1,147 @@
+//! The recipes and the pipeline file of three modalities, on systems of which the answers are known.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::sql::annotated;
+use super::{pack, system};
+use crate::harness::{lsmi, must, query, repository, run};
+
+const COLUMNS: &str = "atoms,i_1,i_2,i_3,i_12,i_13,i_23,i_123";
+
+/// The rows of a recipe over the outcomes of a system, each with an id and a label.
+fn recipe(name: &str, of: &str) -> Vec<Value> {
+    let dir = annotated(of, COLUMNS);
+    let copy = "COPY (SELECT row_number() OVER (ORDER BY x1, x2, x3, y) AS id, y AS label, * FROM 'out.parquet') \
+                TO 'annotated.parquet'";
+    must(lsmi().current_dir(dir.path()).args(["sql", copy]));
+    let mut command = lsmi();
+    command.current_dir(dir.path()).args(["sql", "--format", "ndjson", "-f"]);
+    command.arg(repository().join("pipelines/sql").join(name)).args(["-t", "annotated=annotated.parquet"]);
+    must(&mut command).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn number(row: &Value, name: &str) -> f64 {
+    row[name].as_f64().unwrap_or_else(|| panic!("no {name} in {row}"))
+}
+
+fn near(row: &Value, name: &str, expected: f64) {
+    assert!((number(row, name) - expected).abs() < 0.002, "{name} is not {expected} in {row}");
+}
+
+/// A bit in nats.
+const BIT: f64 = std::f64::consts::LN_2;
+
+#[test]
+fn a_modality_may_be_dropped_where_others_have_what_it_has() {
+    // x1 and x2 have the bit together, and so do x2 and x3.
+    let rows = recipe("droppable_modalities.sql", "shared_xor");
+    let mut names: Vec<&str> = rows.iter().map(|row| row["dropped"].as_str().unwrap()).collect();
+    assert_eq!((rows.len(), names.pop()), (3, Some("x2")));
+    for (row, cost) in rows.iter().zip([0.0, 0.0, BIT]) {
+        near(row, "cost", cost);
+        near(row, "of_the_others", BIT - cost);
+        near(row, "alone", 0.0);
+        near(row, "together", cost);
+        near(row, "cost ±", 0.0);
+        near(row, "rows_that_lose", if cost > 0.5 { 1.0 } else { 0.0 });
+        assert_eq!(row["rows"], 8);
+    }
+    assert!(
+        recipe("droppable_modalities.sql", "redundant").iter().all(|row| number(row, "cost").abs() < 0.002)
+    );
+}
+
+#[test]
+fn rows_need_all_where_no_pair_tells_their_label() {
+    let rows = recipe("rows_that_need_all.sql", "synergy");
+    assert_eq!(rows.len(), 8);
+    for row in &rows {
+        near(row, "lost", BIT);
+        near(row, "i_123", BIT);
+        near(row, "s", BIT);
+    }
+    assert!(rows.is_sorted_by_key(|row| -number(row, "lost")));
+    for of in ["redundant", "shared_xor", "null"] {
+        assert_eq!(recipe("rows_that_need_all.sql", of), Vec::<Value>::new(), "{of}");
+    }
+}
+
+#[test]
+fn combinations_are_named_by_those_who_hold_the_information() {
+    for (of, atom, held_by) in [
+        ("shared_xor", "a_12_23", "x1+x2 | x2+x3"),
+        ("xor_shared", "a_1_23", "x1 | x2+x3"),
+        ("synergy", "a_123", "x1+x2+x3"),
+        ("redundant", "a_1_2_3", "x1 | x2 | x3"),
+    ] {
+        let rows = recipe("combinations.sql", of);
+        assert_eq!(rows.len(), 18);
+        assert_eq!((&rows[0]["atom"], &rows[0]["held_by"]), (&atom.into(), &held_by.into()), "{of}");
+        near(&rows[0], "nats", BIT);
+        near(&rows[1], "nats", 0.0);
+    }
+}
+
+#[test]
+fn columns_hold_together() {
+    for of in ["cat", "xor_cat"] {
+        let rows = recipe("identities.sql", of);
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(row["rows"], row["with_values"]);
+        assert!(number(row, "largest_difference") < 1e-5, "{of}: {row}");
+    }
+}
+
+#[test]
+fn the_pipeline_of_three_modalities_says_which_combinations_count() {
+    let of = system("shared_xor");
+    let dir = tempfile::tempdir().unwrap();
+    let dir: &Path = dir.path();
+    assert_eq!(pack(of, &dir.join("lsmi-bundle"), "embedded").code, 0);
+    let raw = dir.join("raw/ds=2026-11-23");
+    std::fs::create_dir_all(&raw).unwrap();
+    let input = of.0.join("in.parquet");
+    // Other names than the bundle's.
+    let copy = format!(
+        "COPY (SELECT x1 AS image, x2 AS text, x3 AS audio, y FROM '{}') TO 'raw/ds=2026-11-23/a.parquet'",
+        input.display()
+    );
+    must(lsmi().current_dir(dir).args(["sql", &copy]));
+    let pipeline = repository().join("pipelines/modalities.toml");
+    let args = ["--set", "ds=2026-11-23", "--engine", "embedded", "--json"];
+    let ran = run(lsmi().current_dir(dir).arg("run").arg(&pipeline).args(args));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let combinations = std::fs::read_to_string(dir.join("combinations-2026-11-23.csv")).unwrap();
+    assert!(
+        combinations.lines().nth(1).unwrap().starts_with("a_12_23,x1+x2 | x2+x3,0.693"),
+        "{combinations}"
+    );
+    let droppable = std::fs::read_to_string(dir.join("droppable-2026-11-23.csv")).unwrap();
+    assert!(droppable.lines().nth(3).unwrap().starts_with("x2,8,"), "{droppable}");
+    let found = query(dir, "SELECT count(u3) AS u3, count(a_1_23) AS a FROM 'annotated/'");
+    assert_eq!((&found["u3"], &found["a"]), (&8.into(), &8.into()));
+
+    // Its settings are those of the flags.
+    let show =
+        run(lsmi().current_dir(dir).arg("run").arg(&pipeline).args(["--set", "ds=x", "--show-config"]));
+    assert!(
+        show.stdout.lines().any(|line| line.contains("annotate.x ") && line.contains("audio")),
+        "{}",
+        show.stdout
+    );
+    let few = std::fs::read_to_string(&pipeline).unwrap().replace(", \"audio\"]", "]");
+    std::fs::write(
+        dir.join("few.toml"),
+        few.replace("{{ here }}", &pipeline.parent().unwrap().display().to_string()),
+    )
+    .unwrap();
+    let ran = run(lsmi().current_dir(dir).args(["run", "few.toml", "--set", "ds=2026-11-23"]));
+    assert_eq!(ran.code, 64, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("2 embedding columns") && ran.stderr.contains("3 modalities"),
+        "{}",
+        ran.stderr
+    );
+}
