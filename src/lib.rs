@@ -51,7 +51,7 @@
 //! #     fn advance(&self, _: &lsmi_etl::samples::FateCounts) {}
 //! # }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(2)?, 0.5, 0.5)?);
+//! # let generator = Generator::Gaussian(Gaussian::new(2, Prior::uniform(2)?, 0.5, 0.5)?);
 //! # let dir = tempfile::tempdir()?;
 //! # let (input, bundle_dir) = (dir.path().join("in.parquet"), dir.path().join("bundle"));
 //! # let synthetic = synth::SynthOptions {
@@ -103,7 +103,7 @@
 //! #     fn epoch(&self, _: &str, _: usize, _: usize, _: f64) {}
 //! # }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(2)?, 0.5, 0.5)?);
+//! # let generator = Generator::Gaussian(Gaussian::new(2, Prior::uniform(2)?, 0.5, 0.5)?);
 //! # let dir = tempfile::tempdir()?;
 //! # let (input, bundle_dir) = (dir.path().join("in.parquet"), dir.path().join("bundle"));
 //! # let synthetic = synth::SynthOptions {
@@ -172,7 +172,7 @@
 //! # }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(2)?, 0.5, 0.5)?);
+//! # let generator = Generator::Gaussian(Gaussian::new(2, Prior::uniform(2)?, 0.5, 0.5)?);
 //! # let dir = tempfile::tempdir()?;
 //! # let (input, bundle_dir) = (dir.path().join("in.parquet"), dir.path().join("bundle"));
 //! # let synthetic = synth::SynthOptions {

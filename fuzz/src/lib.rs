@@ -37,7 +37,7 @@ pub fn check(name: &str, bytes: &[u8]) {
 fn fixture() -> Result<Fixture> {
     let folder = std::env::temp_dir().join(format!("lsmi-etl-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("work")).expect("a folder for temporary files");
-    let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(4)?, 0.5, 0.5)?);
+    let generator = Generator::Gaussian(Gaussian::new(2, Prior::uniform(4)?, 0.5, 0.5)?);
     let write = |name: &str, rows: u64, seed: u64| -> Result<PathBuf> {
         let output = folder.join(name);
         let options = SynthOptions {

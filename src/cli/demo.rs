@@ -110,7 +110,7 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
          {} rows to fit on, {} others to annotate, with the exact values of each.\n",
         args.rows, args.rows
     ))?;
-    let generator = Generator::Gaussian(Gaussian::new(Prior::uniform(CLASSES)?, RHO, SIGMA)?);
+    let generator = Generator::Gaussian(Gaussian::new(2, Prior::uniform(CLASSES)?, RHO, SIGMA)?);
     for (output, seed, truth) in [(&train, args.seed, Truth::None), (&input, args.seed + 1, Truth::Columns)] {
         let options = synth::SynthOptions {
             output: output.clone(),

@@ -7,44 +7,48 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::interaction::Pointwise;
-use crate::interaction::truth::Generator;
+use crate::interaction::truth::{Generator, SubsetValues};
 
 /// The rows of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyntheticRows {
-    /// `[n, d1]` row-major.
-    pub x1: Vec<f32>,
-    /// `[n, d2]` row-major.
-    pub x2: Vec<f32>,
+    /// The embeddings of each modality m, `[M]` of `[n, d_m]` row-major.
+    pub x: Vec<Vec<f32>>,
     /// Length n.
     pub y: Vec<i64>,
     /// The exact values of each row, if requested; otherwise empty.
-    pub exact: Vec<Pointwise>,
+    pub exact: Vec<SubsetValues>,
 }
 
 impl SyntheticRows {
     /// Draws the rows of a range, on all threads of rayon.
     pub fn draw(generator: &Generator, seed: u64, range: Range<u64>, with_exact: bool) -> Self {
-        let [d1, d2] = generator.dims();
+        let dims = generator.dims();
         let n = (range.end - range.start) as usize;
-        let mut x1 = vec![0f32; n * d1];
-        let mut x2 = vec![0f32; n * d2];
+        let mut x: Vec<Vec<f32>> = dims.iter().map(|d| vec![0f32; n * d]).collect();
         let seeded = ChaCha8Rng::seed_from_u64(seed);
-        let draw = |row: u64, x1: &mut [f32], x2: &mut [f32]| {
+        let draw = |row: u64, x: &mut [&mut [f32]]| {
             let mut rng = seeded.clone();
             rng.set_stream(row);
-            let y = generator.sample(&mut rng, x1, x2);
-            (y as i64, with_exact.then(|| generator.exact(x1, x2, y)))
+            let y = generator.sample(&mut rng, x);
+            let exact = with_exact.then(|| {
+                let x: Vec<&[f32]> = x.iter().map(|x| &**x).collect();
+                generator.exact(&x, y)
+            });
+            (y as i64, exact)
         };
-        let (y, exact): (Vec<i64>, Vec<Option<Pointwise>>) = x1
-            .par_chunks_mut(d1)
-            .zip(x2.par_chunks_mut(d2))
+        // The place of each row in every modality.
+        let mut rows: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::with_capacity(dims.len())).collect();
+        for (x, &d) in x.iter_mut().zip(&dims) {
+            rows.iter_mut().zip(x.chunks_mut(d)).for_each(|(row, x)| row.push(x));
+        }
+        let (y, exact): (Vec<i64>, Vec<Option<SubsetValues>>) = rows
+            .par_iter_mut()
             .enumerate()
             .with_min_len(64)
-            .map(|(at, (x1, x2))| draw(range.start + at as u64, x1, x2))
+            .map(|(at, x)| draw(range.start + at as u64, x))
             .unzip();
-        Self { x1, x2, y, exact: exact.into_iter().flatten().collect() }
+        Self { x, y, exact: exact.into_iter().flatten().collect() }
     }
 }
 
@@ -56,20 +60,20 @@ mod tests {
     #[test]
     fn rows_do_not_depend_on_batches_or_threads() {
         let prior = Prior::uniform(3).unwrap();
-        let generator = Generator::Gaussian(Gaussian::new(prior, 0.5, 0.5).unwrap());
+        let generator = Generator::Gaussian(Gaussian::new(2, prior, 0.5, 0.5).unwrap());
         let whole = SyntheticRows::draw(&generator, 9, 0..1000, true);
-        assert_eq!((whole.x1.len(), whole.y.len(), whole.exact.len()), (3000, 1000, 1000));
+        assert_eq!((whole.x[0].len(), whole.y.len(), whole.exact.len()), (3000, 1000, 1000));
 
         let late = SyntheticRows::draw(&generator, 9, 700..1000, true);
-        assert_eq!(late.x1, whole.x1[2100..]);
-        assert_eq!(late.x2, whole.x2[2100..]);
+        assert_eq!(late.x[0], whole.x[0][2100..]);
+        assert_eq!(late.x[1], whole.x[1][2100..]);
         assert_eq!(late.y, whole.y[700..]);
         assert_eq!(late.exact, whole.exact[700..]);
 
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert_eq!(pool.install(|| SyntheticRows::draw(&generator, 9, 0..1000, true)), whole);
         assert_ne!(SyntheticRows::draw(&generator, 10, 0..1000, true), whole);
-        assert_ne!(whole.x1[..3], whole.x1[3..6]);
+        assert_ne!(whole.x[0][..3], whole.x[0][3..6]);
         assert!(SyntheticRows::draw(&generator, 9, 0..10, false).exact.is_empty());
     }
 }

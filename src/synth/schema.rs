@@ -6,82 +6,116 @@ use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::interaction::truth::Generator;
-use crate::interaction::{Interaction, Pointwise, decompose};
+use crate::error::{Error, Result};
+use crate::interaction::Quantity;
+use crate::interaction::lattice::{AtomPlan, Lattice};
+use crate::interaction::truth::{Generator, SubsetValues};
 
 use super::rows::SyntheticRows;
 
 /// The exact columns of a file, in nats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Truth {
-    /// None: x1, x2 and y only, for benches.
+    /// None: x1 … xM and y only, for benches.
     None,
-    /// true_r, true_u1, true_u2, true_s.
+    /// true_r, true_u1 … true_uM, true_s.
     #[default]
     Columns,
-    /// These, and true_i1, true_i2, true_i12, true_h1, true_h2.
+    /// These, and i and h of all sets of modalities: true_i1, true_i2, true_i12, true_h1, true_h2 of
+    /// two. Of more, true_i_1 … and true_h_1 …, and all atoms of the lattice, true_a_1_2_3 ….
     Full,
 }
 
-const PARTS: [(&str, fn(&Interaction) -> f64); 4] =
-    [("true_r", |t| t.r), ("true_u1", |t| t.u1), ("true_u2", |t| t.u2), ("true_s", |t| t.s)];
-
-const POINTWISE: [(&str, fn(&Pointwise) -> f64); 5] = [
-    ("true_i1", |p| p.i1),
-    ("true_i2", |p| p.i2),
-    ("true_i12", |p| p.i12),
-    ("true_h1", |p| p.h1),
-    ("true_h2", |p| p.h2),
-];
-
-/// The schema, without nullable columns.
-pub(super) fn schema(generator: &Generator, truth: Truth) -> SchemaRef {
-    let [d1, d2] = generator.dims();
-    let list = |d: usize| DataType::FixedSizeList(element(), d as i32);
-    let mut fields = vec![
-        Field::new("x1", list(d1), false),
-        Field::new("x2", list(d2), false),
-        Field::new("y", DataType::Int64, false),
-    ];
-    let exact = |name: &str| Field::new(name, DataType::Float64, false);
-    if truth != Truth::None {
-        fields.extend(PARTS.iter().map(|(name, _)| exact(name)));
-    }
-    if truth == Truth::Full {
-        fields.extend(POINTWISE.iter().map(|(name, _)| exact(name)));
-    }
-    Arc::new(Schema::new(fields))
+/// The columns of a file.
+#[derive(Debug)]
+pub(super) struct FileColumns {
+    dims: Vec<usize>,
+    /// r, u1 … uM, s; then i and h of the sets; then atoms. Without truth none of them.
+    exact: Vec<Quantity>,
+    /// Of those among them that are atoms, in their order.
+    atoms: AtomPlan,
 }
 
-/// A record batch of [`schema`] with these rows.
-pub(super) fn batch(
-    schema: &SchemaRef,
-    generator: &Generator,
-    truth: Truth,
-    rows: SyntheticRows,
-) -> Result<RecordBatch, ArrowError> {
-    let [d1, d2] = generator.dims();
-    let SyntheticRows { x1, x2, y, exact } = rows;
-    let mut columns: Vec<ArrayRef> = vec![list(x1, d1)?, list(x2, d2)?, Arc::new(Int64Array::from(y))];
-    if truth != Truth::None {
-        let parts: Vec<Interaction> = exact.iter().map(|p| decompose(*p)).collect();
-        columns.extend(PARTS.iter().map(|(_, value)| column(&parts, *value)));
+impl FileColumns {
+    /// The columns of a generator's files.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage) for a truth of more modalities than have a lattice.
+    pub fn new(generator: &Generator, truth: Truth) -> Result<Self> {
+        let dims = generator.dims();
+        let modalities = dims.len();
+        let mut exact = Vec::new();
+        if truth != Truth::None {
+            exact.extend(Quantity::defaults(modalities));
+        }
+        if truth == Truth::Full {
+            let of_sets = |quantity: &Quantity| matches!(quantity, Quantity::I(_) | Quantity::H(_));
+            exact.extend(Quantity::extras(modalities).into_iter().filter(of_sets));
+            if modalities > 2 {
+                exact.extend(Quantity::atoms(modalities));
+            }
+        }
+        let nodes: Vec<_> = exact.iter().filter_map(|quantity| quantity.node(modalities)).cloned().collect();
+        let atoms = AtomPlan::new(&Lattice::new(modalities)?, &nodes)?;
+        Ok(Self { dims, exact, atoms })
     }
-    if truth == Truth::Full {
-        columns.extend(POINTWISE.iter().map(|(_, value)| column(&exact, *value)));
+
+    /// The schema, without nullable columns: x1 … xM, y, and the exact values.
+    pub fn schema(&self) -> SchemaRef {
+        let mut fields: Vec<Field> = self.dims.iter().enumerate().map(|(m, &d)| embedding(m, d)).collect();
+        fields.push(Field::new("y", DataType::Int64, false));
+        let name = |quantity: &Quantity| format!("true_{}", quantity.name(self.dims.len()));
+        fields.extend(self.exact.iter().map(|quantity| Field::new(name(quantity), DataType::Float64, false)));
+        Arc::new(Schema::new(fields))
     }
-    RecordBatch::try_new(Arc::clone(schema), columns)
+
+    /// A record batch of [`FileColumns::schema`] with these rows.
+    ///
+    /// # Errors
+    /// [`Error::Internal`](crate::error::Error::Internal) where the rows are of another generator.
+    pub fn batch(&self, schema: &SchemaRef, rows: SyntheticRows) -> Result<RecordBatch> {
+        let SyntheticRows { x, y, exact } = rows;
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for (x, &d) in x.into_iter().zip(&self.dims) {
+            columns.push(list(x, d).map_err(internal)?);
+        }
+        columns.push(Arc::new(Int64Array::from(y)));
+        columns.extend(self.exact_columns(&exact)?);
+        RecordBatch::try_new(Arc::clone(schema), columns).map_err(internal)
+    }
+
+    fn exact_columns(&self, rows: &[SubsetValues]) -> Result<Vec<ArrayRef>> {
+        let atoms: Vec<Vec<f64>> =
+            rows.iter().map(|row| self.atoms.decompose(&row.i, &row.h)).collect::<Result<_>>()?;
+        let modalities = self.dims.len();
+        let mut position = 0..;
+        let column = |quantity: &Quantity| match quantity {
+            Quantity::I(set) => column(rows, set.index(modalities), |row| &row.i),
+            Quantity::H(set) => column(rows, set.index(modalities), |row| &row.h),
+            _ => column(&atoms, position.next().unwrap_or(0), |row| row),
+        };
+        Ok(self.exact.iter().map(column).collect())
+    }
+}
+
+fn embedding(m: usize, d: usize) -> Field {
+    Field::new(format!("x{}", m + 1), DataType::FixedSizeList(element(), d as i32), false)
 }
 
 fn element() -> FieldRef {
     Arc::new(Field::new("element", DataType::Float32, false))
 }
 
-fn list(values: Vec<f32>, d: usize) -> Result<ArrayRef, ArrowError> {
+fn list(values: Vec<f32>, d: usize) -> std::result::Result<ArrayRef, ArrowError> {
     let values = Arc::new(Float32Array::from(values));
     Ok(Arc::new(FixedSizeListArray::try_new(element(), d as i32, values, None)?))
 }
 
-fn column<T>(rows: &[T], value: fn(&T) -> f64) -> ArrayRef {
-    Arc::new(rows.iter().map(value).map(Some).collect::<Float64Array>())
+fn internal(error: ArrowError) -> Error {
+    Error::Internal(error.to_string())
+}
+
+/// One of several values of each row.
+fn column<T>(rows: &[T], at: usize, values: fn(&T) -> &Vec<f64>) -> ArrayRef {
+    Arc::new(rows.iter().map(|row| values(row)[at]).map(Some).collect::<Float64Array>())
 }

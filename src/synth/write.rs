@@ -18,7 +18,7 @@ use crate::interaction::truth::Generator;
 use crate::storage::Staged;
 
 use super::rows::SyntheticRows;
-use super::schema::{Truth, batch, schema};
+use super::schema::{FileColumns, Truth};
 
 /// Limits of a row group's and a batch's embeddings: one encoded row group and two batches
 /// are in memory at a time.
@@ -84,7 +84,8 @@ fn encode(
     file: impl Write + Send,
 ) -> Result<usize> {
     let failed = |error| parquet_error(&options.output, error);
-    let schema = schema(generator, options.truth);
+    let columns = FileColumns::new(generator, options.truth)?;
+    let schema = columns.schema();
     let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties(generator, options)))
         .map_err(failed)?;
 
@@ -95,8 +96,7 @@ fn encode(
             return Ok(None);
         }
         let rows = SyntheticRows::draw(generator, options.seed, from..to, options.truth != Truth::None);
-        let batch = batch(&schema, generator, options.truth, rows);
-        batch.map(Some).map_err(|error| Error::Internal(error.to_string()))
+        columns.batch(&schema, rows).map(Some)
     };
 
     let mut from = 0;
@@ -129,8 +129,8 @@ fn properties(generator: &Generator, options: &SynthOptions) -> WriterProperties
         .set_column_dictionary_enabled(ColumnPath::from("y"), true)
         .set_max_row_group_row_count(Some(row_group_rows))
         .set_key_value_metadata(Some(lineage));
-    for x in ["x1", "x2"] {
-        let column = ColumnPath::new(vec![x.into(), "list".into(), "element".into()]);
+    for m in 1..=generator.dims().len() {
+        let column = ColumnPath::new(vec![format!("x{m}"), "list".into(), "element".into()]);
         properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
     }
     properties.build()
@@ -138,8 +138,8 @@ fn properties(generator: &Generator, options: &SynthOptions) -> WriterProperties
 
 /// Number of rows whose embeddings fit into `bytes`; at least one.
 fn rows_in(generator: &Generator, bytes: u64) -> u64 {
-    let [d1, d2] = generator.dims();
-    (bytes / (4 * (d1 + d2) as u64)).max(1)
+    let values: usize = generator.dims().iter().sum();
+    (bytes / (4 * values as u64)).max(1)
 }
 
 /// An I/O error such as a full disk is reported as one; any other error of the Parquet crate

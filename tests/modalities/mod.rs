@@ -5,6 +5,7 @@ mod missing;
 mod recipes;
 mod refused;
 mod sql;
+mod synthetic;
 mod systems;
 
 use std::path::{Path, PathBuf};

@@ -1,31 +1,31 @@
 //! A generator of classes in several clusters, which no linear classifier tells apart: each class
-//! is a mixture of Gaussians, and the cluster is common to both modalities.
+//! is a mixture of Gaussians, and the cluster is common to all modalities.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use crate::error::{Error, Result};
-use crate::interaction::Pointwise;
+use crate::error::Result;
 
-use super::frame::{dot, orthonormal};
-use super::gaussian::check_noise;
+use super::frame::{dot, orthonormal, require_positive};
 use super::mixture::{evidence, isotropic, log_sum_exp, square};
+use super::noise::Noise;
 use super::prior::Prior;
+use super::subset_values::SubsetValues;
 
 /// Given the class y and a cluster k of [`CLUSTERS`], each equally probable, x_m is
-/// N(μ_m(y, k), σ²I), and the two modalities are independent. The μ are random unit vectors, so
+/// N(μ_m(y, k), σ²I), and the modalities are independent. The μ are random unit vectors, so for a set
+/// A of modalities
 ///
 /// ```text
-/// ln p(x_m|y)    = ln Σ_k exp((x_m·μ_m(y, k) − ½)/σ²) + terms common to all classes
-/// ln p(x1, x2|y) = ln Σ_k exp((x1·μ_1(y, k) + x2·μ_2(y, k) − 1)/σ²) + terms common to all classes
+/// ln p(x_A|y) = ln Σ_k exp(Σ_m∈A (x_m·μ_m(y, k) − ½)/σ²) + terms common to all classes
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clusters {
     prior: Prior,
-    sigma: f64,
-    /// μ_m(y, k) at `[y · CLUSTERS + k]`.
-    centres: [Vec<Vec<f64>>; 2],
+    noise: Noise,
+    /// μ_m(y, k) at `[m][y · CLUSTERS + k]`.
+    centres: Vec<Vec<Vec<f64>>>,
 }
 
 /// Clusters of a class.
@@ -34,8 +34,8 @@ const CLUSTERS: usize = 2;
 /// Parameters of a clustered distribution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClustersShape {
-    /// Lengths of x1 and x2.
-    pub dims: [usize; 2],
+    /// Lengths of x1 … xM.
+    pub dims: Vec<usize>,
     /// p(y).
     pub prior: Prior,
     /// Standard deviation of the noise.
@@ -48,93 +48,93 @@ impl Clusters {
     /// Draws the centres.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a dimension is zero or the noise impossible.
+    /// [`Error::Usage`](crate::error::Error::Usage) where a dimension is zero or the noise impossible.
     pub fn new(shape: ClustersShape) -> Result<Self> {
         let ClustersShape { dims, prior, sigma, distribution_seed } = shape;
-        check_noise(0.0, sigma)?;
-        if dims.contains(&0) {
-            return Err(Error::Usage("--d1 and --d2 must be positive".into()));
-        }
+        let noise = Noise::new(dims.len(), 0.0, sigma)?;
+        require_positive(&dims)?;
         let mut rng = ChaCha8Rng::seed_from_u64(distribution_seed);
         let count = prior.classes() * CLUSTERS;
-        let centres =
-            dims.map(|dim| (0..count).flat_map(|_| orthonormal(&mut rng, dim, 1)).collect::<Vec<_>>());
-        Ok(Self { prior, sigma, centres })
+        let mut centres_of =
+            |dim: usize| (0..count).flat_map(|_| orthonormal(&mut rng, dim, 1)).collect::<Vec<_>>();
+        let centres = dims.into_iter().map(&mut centres_of).collect();
+        Ok(Self { prior, noise, centres })
     }
 
-    pub(super) fn dims(&self) -> [usize; 2] {
-        [0, 1].map(|m| self.centres[m].first().map_or(0, Vec::len))
+    pub(super) fn dims(&self) -> Vec<usize> {
+        self.centres.iter().map(|centres| centres.first().map_or(0, Vec::len)).collect()
     }
 
     pub(super) fn prior(&self) -> &Prior {
         &self.prior
     }
 
-    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x1: &mut [f32], x2: &mut [f32]) -> usize {
+    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x: &mut [&mut [f32]]) -> usize {
         let y = self.prior.sample(rng);
         let at = y * CLUSTERS + rng.random_range(0..CLUSTERS);
-        for (x, centres) in [x1, x2].into_iter().zip(&self.centres) {
+        for (x, centres) in x.iter_mut().zip(&self.centres) {
             for (x, mean) in x.iter_mut().zip(&centres[at]) {
                 let noise: f64 = rng.sample(StandardNormal);
-                *x = (mean + self.sigma * noise) as f32;
+                *x = (mean + self.noise.sigma() * noise) as f32;
             }
         }
         y
     }
 
-    pub(super) fn exact<T: Copy + Into<f64>>(&self, x1: &[T], x2: &[T], y: usize) -> Pointwise {
-        let variance = self.sigma * self.sigma;
-        let scores = |m: usize, x: &[T]| -> Vec<f64> {
-            let x: Vec<f64> = x.iter().map(|&x| x.into()).collect();
-            self.centres[m].iter().map(|mean| dot(mean, &x) / variance).collect()
-        };
-        let (first, second) = (scores(0, x1), scores(1, x2));
-        let of_class = |scores: &[f64], class: usize| {
-            let terms = scores[class * CLUSTERS..][..CLUSTERS].iter().copied();
-            log_sum_exp(terms) - (CLUSTERS as f64).ln()
-        };
-        let single = |scores: &[f64], x: &[T]| {
-            let (i, mixture) = evidence(&self.prior, y, |class| of_class(scores, class));
-            (i, isotropic(x.len(), square(x) + 1.0, variance) - mixture)
-        };
-        let (i1, h1) = single(&first, x1);
-        let (i2, h2) = single(&second, x2);
-        let both: Vec<f64> = first.iter().zip(&second).map(|(a, b)| a + b).collect();
-        let (i12, _) = evidence(&self.prior, y, |class| of_class(&both, class));
-        Pointwise { i1, i2, i12, h1, h2 }
+    pub(super) fn exact<T: Copy + Into<f64>>(&self, x: &[&[T]], y: usize) -> SubsetValues {
+        let variance = self.noise.variance();
+        let scores: Vec<Vec<f64>> = x
+            .iter()
+            .zip(&self.centres)
+            .map(|(x, centres)| {
+                let x: Vec<f64> = x.iter().map(|&x| x.into()).collect();
+                centres.iter().map(|mean| dot(mean, &x) / variance).collect()
+            })
+            .collect();
+        let bases: Vec<f64> = x.iter().map(|x| isotropic(x.len(), square(x) + 1.0, variance)).collect();
+        SubsetValues::new(x.len(), |set| {
+            let score = |at: usize| set.members().map(|m| scores[m][at]).sum::<f64>();
+            let (i, mixture) = evidence(&self.prior, y, |class| {
+                let of_clusters: [f64; CLUSTERS] = std::array::from_fn(|k| score(class * CLUSTERS + k));
+                log_sum_exp(of_clusters.into_iter()) - (CLUSTERS as f64).ln()
+            });
+            (i, set.members().map(|m| bases[m]).sum::<f64>() - mixture)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::lattice::Subset;
     use super::*;
 
     #[test]
     fn the_densities_are_sums_over_classes_and_clusters() {
         let prior = Prior::new(vec![0.6, 0.3, 0.1]).unwrap();
-        let shape = ClustersShape { dims: [3, 5], prior, sigma: 0.7, distribution_seed: 4 };
+        let shape = ClustersShape { dims: vec![3, 5, 2], prior, sigma: 0.7, distribution_seed: 4 };
         let clusters = Clusters::new(shape).unwrap();
-        let (x1, x2, y) = ([0.3, -0.2, 0.9], [0.1, 0.4, -0.6, 0.2, 0.0], 1);
+        let x: [&[f64]; 3] = [&[0.3, -0.2, 0.9], &[0.1, 0.4, -0.6, 0.2, 0.0], &[0.8, -0.1]];
+        let y = 1;
         let normal = |x: &[f64], mean: &[f64]| -> f64 {
             let terms = x.iter().zip(mean).map(|(x, m)| {
                 (-((x - m) / 0.7f64).powi(2) / 2.0).exp() / (0.7 * (2.0 * std::f64::consts::PI).sqrt())
             });
             terms.product()
         };
-        let given = |class: usize, of: &dyn Fn(usize) -> f64| -> f64 {
-            (0..CLUSTERS).map(|k| of(class * CLUSTERS + k)).sum::<f64>() / CLUSTERS as f64
-        };
-        let total = |of: &dyn Fn(usize) -> f64| -> f64 {
-            clusters.prior.probabilities().iter().enumerate().map(|(class, p)| p * given(class, of)).sum()
-        };
-        let first = |at: usize| normal(&x1, &clusters.centres[0][at]);
-        let second = |at: usize| normal(&x2, &clusters.centres[1][at]);
-        let both = |at: usize| first(at) * second(at);
-        let i = |of: &dyn Fn(usize) -> f64| (given(y, of) / total(of)).ln();
-        let exact = clusters.exact(&x1, &x2, y);
-        let truth = [i(&first), i(&second), i(&both), -total(&first).ln(), -total(&second).ln()];
-        for (found, truth) in [exact.i1, exact.i2, exact.i12, exact.h1, exact.h2].into_iter().zip(truth) {
-            assert!((found - truth).abs() < 1e-12, "{exact:?} {truth}");
+        let exact = clusters.exact(&x, y);
+        for (at, set) in Subset::all(3).into_iter().enumerate() {
+            let given = |class: usize| -> f64 {
+                let of_cluster = |k: usize| {
+                    let factor = |m: usize| normal(x[m], &clusters.centres[m][class * CLUSTERS + k]);
+                    set.members().map(factor).product::<f64>()
+                };
+                (0..CLUSTERS).map(of_cluster).sum::<f64>() / CLUSTERS as f64
+            };
+            let total: f64 =
+                clusters.prior.probabilities().iter().enumerate().map(|(class, p)| p * given(class)).sum();
+            assert!((exact.i[at] - (given(y) / total).ln()).abs() < 1e-12, "{set}: {exact:?}");
+            assert!(exact.h.get(at).is_none_or(|h| (h + total.ln()).abs() < 1e-12), "{set}: {exact:?}");
         }
+        assert_eq!((exact.i.len(), exact.h.len()), (7, 6));
     }
 }

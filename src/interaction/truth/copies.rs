@@ -41,21 +41,21 @@ impl Rdn {
         &self.prior
     }
 
-    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x1: &mut [f32], x2: &mut [f32]) -> usize {
+    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x: &mut [&mut [f32]]) -> usize {
         let y = self.prior.sample(rng);
-        for (k, (x1, x2)) in x1.iter_mut().zip(x2).enumerate() {
+        (0..DIMS[0]).for_each(|k| {
             let u: f64 = rng.sample(StandardNormal);
             let v: f64 = rng.sample(StandardNormal);
-            let x = corner(k, y) + SIGMA * u;
-            *x1 = x as f32;
-            *x2 = (x + COPY_NOISE * v) as f32;
-        }
+            let value = corner(k, y) + SIGMA * u;
+            x[0][k] = value as f32;
+            x[1][k] = (value + COPY_NOISE * v) as f32;
+        });
         y
     }
 
-    pub(super) fn exact<T: Copy + Into<f64>>(&self, x1: &[T], x2: &[T], y: usize) -> Pointwise {
-        let (i1, h1) = corners(&self.prior, x1, y, SIGMA * SIGMA);
-        let (i2, h2) = corners(&self.prior, x2, y, SIGMA * SIGMA + COPY_NOISE * COPY_NOISE);
+    pub(super) fn exact<T: Copy + Into<f64>>(&self, x: &[&[T]], y: usize) -> Pointwise {
+        let (i1, h1) = corners(&self.prior, x[0], y, SIGMA * SIGMA);
+        let (i2, h2) = corners(&self.prior, x[1], y, SIGMA * SIGMA + COPY_NOISE * COPY_NOISE);
         Pointwise { i1, i2, i12: i1, h1, h2 }
     }
 }
@@ -73,20 +73,20 @@ impl Unq {
         &self.prior
     }
 
-    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x1: &mut [f32], x2: &mut [f32]) -> usize {
+    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x: &mut [&mut [f32]]) -> usize {
         let y = self.prior.sample(rng);
-        for (k, (x1, x2)) in x1.iter_mut().zip(x2).enumerate() {
+        (0..DIMS[0]).for_each(|k| {
             let u: f64 = rng.sample(StandardNormal);
             let v: f64 = rng.sample(StandardNormal);
-            *x1 = (corner(k, y) + SIGMA * u) as f32;
-            *x2 = (SIGMA * v) as f32;
-        }
+            x[0][k] = (corner(k, y) + SIGMA * u) as f32;
+            x[1][k] = (SIGMA * v) as f32;
+        });
         y
     }
 
-    pub(super) fn exact<T: Copy + Into<f64>>(&self, x1: &[T], x2: &[T], y: usize) -> Pointwise {
-        let (i1, h1) = corners(&self.prior, x1, y, SIGMA * SIGMA);
-        let h2 = isotropic(x2.len(), square(x2), SIGMA * SIGMA);
+    pub(super) fn exact<T: Copy + Into<f64>>(&self, x: &[&[T]], y: usize) -> Pointwise {
+        let (i1, h1) = corners(&self.prior, x[0], y, SIGMA * SIGMA);
+        let h2 = isotropic(x[1].len(), square(x[1]), SIGMA * SIGMA);
         Pointwise { i1, i2: 0.0, i12: i1, h1, h2 }
     }
 }

@@ -4,6 +4,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use crate::error::{Error, Result};
+
 /// a·b.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
@@ -26,4 +28,15 @@ pub(super) fn orthonormal(rng: &mut ChaCha8Rng, dim: usize, count: usize) -> Vec
         columns.push(column);
     }
     columns
+}
+
+/// Refuses modalities without a dimension.
+///
+/// # Errors
+/// [`Error::Usage`] with the modality.
+pub(super) fn require_positive(dims: &[usize]) -> Result<()> {
+    match dims.iter().position(|&dim| dim == 0) {
+        None => Ok(()),
+        Some(m) => Err(Error::Usage(format!("the dimension of x{} must be positive", m + 1))),
+    }
 }

@@ -1,92 +1,78 @@
 //! The reference implementation's generator: class y sits at the unit vector e_y in
-//! both modalities, and their noise is correlated coordinate by coordinate.
+//! all modalities, and their noise is correlated coordinate by coordinate.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use crate::error::{Error, Result};
-use crate::interaction::Pointwise;
+use crate::error::Result;
 
-use super::mixture::{corners, evidence};
+use super::frame::dot;
+use super::mixture::{evidence, ln_2pi};
+use super::noise::Noise;
 use super::prior::Prior;
+use super::subset_values::SubsetValues;
 
-/// x1 = e_y + σU, x2 = e_y + σ(ρU + √(1−ρ²)V), with U, V standard normal in C
-/// dimensions. x1 + x2 is a sufficient statistic of the pair for y, so
+/// x_m = e_y + σ n_m in C dimensions, with standard normal noise that is correlated by ρ between any
+/// two modalities: n_1 = U, n_2 = ρU + √(1−ρ²)V, and so on by the Cholesky factor. The sum over k
+/// modalities A is a sufficient statistic of them for y, so
 ///
 /// ```text
-/// ln p(y|x_m)     = ln softmax(x_m/σ² + ln p)[y]
-/// ln p(y|x1, x2)  = ln softmax((x1 + x2)/(σ²(1 + ρ)) + ln p)[y]
+/// ln p(y|x_A) = ln softmax(Σ_m∈A x_m/(σ²(1 + (k−1)ρ)) + ln p)[y]
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gaussian {
     prior: Prior,
-    rho: f64,
-    sigma: f64,
+    noise: Noise,
 }
 
 impl Gaussian {
-    /// As many dimensions as classes; `rho` is the noise's correlation between the
+    /// M modalities of as many dimensions as classes; `rho` is the noise's correlation between any two
     /// modalities and `sigma` its standard deviation.
     ///
     /// # Errors
-    /// [`Error::Usage`] where `rho` is not inside (−1, 1) or `sigma` not positive.
-    pub fn new(prior: Prior, rho: f64, sigma: f64) -> Result<Self> {
-        check_noise(rho, sigma)?;
-        Ok(Self { prior, rho, sigma })
+    /// [`Error::Usage`](crate::error::Error::Usage) where `rho` is not inside (−1/(M−1), 1) or `sigma`
+    /// not positive.
+    pub fn new(modalities: usize, prior: Prior, rho: f64, sigma: f64) -> Result<Self> {
+        Ok(Self { prior, noise: Noise::new(modalities, rho, sigma)? })
     }
 
-    pub(super) fn dims(&self) -> [usize; 2] {
-        [self.prior.classes(); 2]
+    pub(super) fn dims(&self) -> Vec<usize> {
+        vec![self.prior.classes(); self.noise.modalities()]
     }
 
     pub(super) fn prior(&self) -> &Prior {
         &self.prior
     }
 
-    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x1: &mut [f32], x2: &mut [f32]) -> usize {
+    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x: &mut [&mut [f32]]) -> usize {
         let y = self.prior.sample(rng);
-        let own = (1.0 - self.rho * self.rho).sqrt();
-        for (k, (x1, x2)) in x1.iter_mut().zip(x2).enumerate() {
+        let mut independent = vec![0.0; x.len()];
+        for k in 0..self.prior.classes() {
             let corner = if k == y { 1.0 } else { 0.0 };
-            let u: f64 = rng.sample(StandardNormal);
-            let v: f64 = rng.sample(StandardNormal);
-            *x1 = (corner + self.sigma * u) as f32;
-            *x2 = (corner + self.sigma * (self.rho * u + own * v)) as f32;
+            independent.iter_mut().for_each(|n: &mut f64| *n = rng.sample(StandardNormal));
+            for (x, factor) in x.iter_mut().zip(self.noise.factor()) {
+                x[k] = (corner + self.noise.sigma() * dot(factor, &independent)) as f32;
+            }
         }
         y
     }
 
-    pub(super) fn exact<T: Copy + Into<f64>>(&self, x1: &[T], x2: &[T], y: usize) -> Pointwise {
-        let variance = self.sigma * self.sigma;
-        let (i1, h1) = corners(&self.prior, x1, y, variance);
-        let (i2, h2) = corners(&self.prior, x2, y, variance);
-        let pair = variance * (1.0 + self.rho);
-        let (i12, _) = evidence(&self.prior, y, |k| (x1[k].into() + x2[k].into()) / pair);
-        Pointwise { i1, i2, i12, h1, h2 }
-    }
-}
-
-/// Checks the two parameters of the noise.
-pub(super) fn check_noise(rho: f64, sigma: f64) -> Result<()> {
-    if !(rho > -1.0 && rho < 1.0) {
-        return Err(Error::Usage(format!("--rho {rho}: a correlation strictly between -1 and 1 is needed")));
-    }
-    if !(sigma > 0.0 && sigma.is_finite()) {
-        return Err(Error::Usage(format!("--sigma {sigma}: a positive standard deviation is needed")));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn impossible_noise_is_refused() {
-        for (rho, sigma) in [(1.0, 0.5), (-1.0, 0.5), (f64::NAN, 0.5), (0.5, 0.0), (0.5, f64::INFINITY)] {
-            let error = Gaussian::new(Prior::uniform(3).unwrap(), rho, sigma).unwrap_err();
-            assert_eq!(error.exit_code(), 64, "{error}");
-        }
+    pub(super) fn exact<T: Copy + Into<f64>>(&self, x: &[&[T]], y: usize) -> SubsetValues {
+        let variance = self.noise.variance();
+        let classes = self.prior.classes();
+        SubsetValues::new(x.len(), |set| {
+            let members: Vec<usize> = set.members().collect();
+            let k = members.len();
+            let along = variance * self.noise.along(k);
+            let values = |axis: usize| members.iter().map(move |&m| -> f64 { x[m][axis].into() });
+            // The −|e_c|²k/(2·along) is the same for all classes c, so it goes into the base.
+            let (i, mixture) = evidence(&self.prior, y, |class| values(class).sum::<f64>() / along);
+            let square: f64 = (0..classes).map(|axis| self.noise.square(values(axis))).sum();
+            let spread = k as f64 * (ln_2pi() + variance.ln()) + self.noise.log_det(k);
+            let corner = k as f64 / self.noise.along(k);
+            let base = 0.5 * (classes as f64 * spread + (square + corner) / variance);
+            (i, base - mixture)
+        })
     }
 }

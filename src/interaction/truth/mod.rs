@@ -1,8 +1,8 @@
 //! Generators of synthetic data with closed-form densities: every row comes with its exact
 //! pointwise information and specificity.
 //!
-//! In each generator (x1, x2) is Gaussian given the class (and a hidden bit or cluster), so p(x1),
-//! p(x2) and p(x1, x2) are mixtures of blocks of one Gaussian, or an invertible map of them.
+//! In each generator (x1, …, xM) is Gaussian given the class (and a hidden bit or cluster), so the
+//! density of every set of modalities is a mixture of blocks of one Gaussian, or an invertible map of it.
 //! Terms common to all classes cancel in i, which leaves one score per class.
 
 mod clusters;
@@ -10,24 +10,27 @@ mod copies;
 mod frame;
 mod gaussian;
 mod mixture;
+mod noise;
 mod prior;
+mod subset_values;
 mod warp;
 mod wide;
 mod xor;
 
 use rand_chacha::ChaCha8Rng;
 
+use super::lattice::Subset;
+
 pub use clusters::{Clusters, ClustersShape};
 pub use copies::{Rdn, Unq};
 pub use gaussian::Gaussian;
 pub use prior::Prior;
+pub use subset_values::SubsetValues;
 pub use warp::Warp;
 pub use wide::{Wide, WideShape};
 pub use xor::Xor;
 
-use super::Pointwise;
-
-/// A distribution of (x1, x2, y) with exact densities.
+/// A distribution of (x1, …, xM, y) with exact densities. Those without a number of modalities have two.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Generator {
     /// The reference implementation's data: correlated noise around class corners.
@@ -47,12 +50,12 @@ pub enum Generator {
 }
 
 impl Generator {
-    /// Lengths of x1 and x2.
-    pub fn dims(&self) -> [usize; 2] {
+    /// Lengths of x1 … xM.
+    pub fn dims(&self) -> Vec<usize> {
         match self {
             Self::Gaussian(g) => g.dims(),
-            Self::Xor(_) => Xor::DIMS,
-            Self::Rdn(_) | Self::Unq(_) => copies::DIMS,
+            Self::Xor(_) => Xor::DIMS.to_vec(),
+            Self::Rdn(_) | Self::Unq(_) => copies::DIMS.to_vec(),
             Self::Wide(g) => g.dims(),
             Self::Clusters(g) => g.dims(),
             Self::Warped(inner, _) => inner.dims(),
@@ -77,41 +80,49 @@ impl Generator {
         self.prior().classes()
     }
 
-    /// Draws one row into x1 and x2, whose lengths are [`Self::dims`], and returns y.
-    pub fn sample(&self, rng: &mut ChaCha8Rng, x1: &mut [f32], x2: &mut [f32]) -> usize {
+    /// Draws one row into x1 … xM, whose lengths are [`Self::dims`], and returns y.
+    pub fn sample(&self, rng: &mut ChaCha8Rng, x: &mut [&mut [f32]]) -> usize {
         match self {
-            Self::Gaussian(g) => g.sample(rng, x1, x2),
-            Self::Xor(g) => g.sample(rng, x1, x2),
-            Self::Rdn(g) => g.sample(rng, x1, x2),
-            Self::Unq(g) => g.sample(rng, x1, x2),
-            Self::Wide(g) => g.sample(rng, x1, x2),
-            Self::Clusters(g) => g.sample(rng, x1, x2),
+            Self::Gaussian(g) => g.sample(rng, x),
+            Self::Xor(g) => g.sample(rng, x),
+            Self::Rdn(g) => g.sample(rng, x),
+            Self::Unq(g) => g.sample(rng, x),
+            Self::Wide(g) => g.sample(rng, x),
+            Self::Clusters(g) => g.sample(rng, x),
             Self::Warped(inner, warp) => {
-                let y = inner.sample(rng, x1, x2);
-                warp.apply(x1, x2);
+                let y = inner.sample(rng, x);
+                warp.apply(x);
                 y
             }
         }
     }
 
-    /// The exact i1, i2, i12, h1 and h2 of a row, evaluated in f64 at the very numbers
-    /// given: for rows of [`Self::sample`], at the f32 that were drawn.
-    pub fn exact<T: Copy + Into<f64>>(&self, x1: &[T], x2: &[T], y: usize) -> Pointwise {
+    /// The exact i and h of a row of x1 … xM, evaluated in f64 at the very numbers given: for rows of
+    /// [`Self::sample`], at the f32 that were drawn.
+    pub fn exact<T: Copy + Into<f64>>(&self, x: &[&[T]], y: usize) -> SubsetValues {
         match self {
-            Self::Gaussian(g) => g.exact(x1, x2, y),
-            Self::Xor(g) => g.exact(x1, x2, y),
-            Self::Rdn(g) => g.exact(x1, x2, y),
-            Self::Unq(g) => g.exact(x1, x2, y),
-            Self::Wide(g) => g.exact(x1, x2, y),
-            Self::Clusters(g) => g.exact(x1, x2, y),
+            Self::Gaussian(g) => g.exact(x, y),
+            Self::Xor(g) => g.exact(x, y).into(),
+            Self::Rdn(g) => g.exact(x, y).into(),
+            Self::Unq(g) => g.exact(x, y).into(),
+            Self::Wide(g) => g.exact(x, y),
+            Self::Clusters(g) => g.exact(x, y),
             Self::Warped(inner, warp) => {
-                let [(z1, log_det1), (z2, log_det2)] = warp.invert(x1, x2);
-                let exact = inner.exact(&z1, &z2, y);
-                Pointwise { h1: exact.h1 + log_det1, h2: exact.h2 + log_det2, ..exact }
+                let (z, log_dets): (Vec<Vec<f64>>, Vec<f64>) = warp.invert(x).unzip();
+                let rows: Vec<&[f64]> = z.iter().map(Vec::as_slice).collect();
+                let mut exact = inner.exact(&rows, y);
+                for (h, set) in exact.h.iter_mut().zip(Subset::proper(x.len())) {
+                    *h += set.members().map(|m| log_dets[m]).sum::<f64>();
+                }
+                exact
             }
         }
     }
 }
 
+#[cfg(test)]
+mod dense_normal;
+#[cfg(test)]
+mod set_tests;
 #[cfg(test)]
 mod tests;

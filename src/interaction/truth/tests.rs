@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::super::{Interaction, Moments, decompose};
+use super::super::{Interaction, Moments, Pointwise, decompose};
 use super::*;
 
 #[derive(Deserialize)]
@@ -41,6 +41,13 @@ fn list(t: Interaction, p: Pointwise) -> [f64; 9] {
     [t.r, t.u1, t.u2, t.s, p.i1, p.i2, p.i12, p.h1, p.h2]
 }
 
+/// The values of two modalities.
+fn pair<T: Copy + Into<f64>>(generator: &Generator, x1: &[T], x2: &[T], y: usize) -> Pointwise {
+    let SubsetValues { i, h } = generator.exact(&[x1, x2], y);
+    assert_eq!((i.len(), h.len()), (3, 2));
+    Pointwise { i1: i[0], i2: i[1], i12: i[2], h1: h[0], h2: h[1] }
+}
+
 impl Values {
     fn list(&self) -> [f64; 9] {
         list(self.parts, self.pointwise)
@@ -52,7 +59,7 @@ fn golden() -> BTreeMap<String, Golden> {
 }
 
 fn gaussian(prior: Prior, rho: f64, sigma: f64) -> Generator {
-    Generator::Gaussian(Gaussian::new(prior, rho, sigma).unwrap())
+    Generator::Gaussian(Gaussian::new(2, prior, rho, sigma).unwrap())
 }
 
 fn generator(name: &str, prior: &[f64]) -> Generator {
@@ -75,12 +82,12 @@ fn population(generator: &Generator, rows: u64) -> [Moments; 9] {
         .map(|part| {
             let mut rng = ChaCha8Rng::seed_from_u64(2025);
             rng.set_stream(part);
-            let [d1, d2] = generator.dims();
-            let (mut x1, mut x2) = (vec![0f32; d1], vec![0f32; d2]);
+            let dims = generator.dims();
+            let (mut x1, mut x2) = (vec![0f32; dims[0]], vec![0f32; dims[1]]);
             let mut moments = [Moments::default(); 9];
             for _ in 0..PART {
-                let y = generator.sample(&mut rng, &mut x1, &mut x2);
-                let p = generator.exact(&x1, &x2, y);
+                let y = generator.sample(&mut rng, &mut [&mut x1, &mut x2]);
+                let p = pair(generator, &x1, &x2, y);
                 moments.iter_mut().zip(list(decompose(p), p)).for_each(|(m, value)| m.push(value));
             }
             moments
@@ -106,7 +113,7 @@ fn golden_rows_are_exact() {
         let generator = generator(&name, &set.prior);
         assert_eq!(generator.prior().probabilities(), set.prior, "{name}");
         for (at, row) in set.rows.iter().enumerate() {
-            let p = generator.exact(&row.x1, &row.x2, row.y);
+            let p = pair(&generator, &row.x1, &row.x2, row.y);
             for (i, (got, expected)) in list(decompose(p), p).into_iter().zip(row.values.list()).enumerate() {
                 assert!(
                     (got - expected).abs() < 1e-10,
@@ -160,7 +167,7 @@ fn single_rows_are_the_tables() {
     ];
     let generator = gaussian(Prior::uniform(2).unwrap(), 0.5, 0.5);
     for (x1, x2, y, expected) in rows {
-        let p = generator.exact::<f64>(&x1, &x2, y);
+        let p = pair::<f64>(&generator, &x1, &x2, y);
         for (got, expected) in list(decompose(p), p).into_iter().zip(expected) {
             assert!((got - expected).abs() < 2e-10, "{x1:?}, {x2:?}: {got} for {expected}");
         }
@@ -170,7 +177,7 @@ fn single_rows_are_the_tables() {
 #[test]
 fn wide_modalities_inform_and_the_pair_informs_more() {
     let shape = WideShape {
-        dims: [64, 96],
+        dims: vec![64, 96],
         prior: Prior::uniform(10).unwrap(),
         rho: 0.5,
         sigma: 0.5,
@@ -186,15 +193,15 @@ fn wide_modalities_inform_and_the_pair_informs_more() {
 #[test]
 fn a_warped_generator_keeps_i_and_has_a_density() {
     let inner = gaussian(Prior::uniform(2).unwrap(), 0.5, 0.5);
-    let warped = Generator::Warped(Box::new(inner.clone()), Warp::new([2, 2], 7));
+    let warped = Generator::Warped(Box::new(inner.clone()), Warp::new(&[2, 2], 7));
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let (mut z1, mut z2) = ([0f32; 2], [0f32; 2]);
     for _ in 0..200 {
         let mut same = rng.clone();
-        let y = inner.sample(&mut rng, &mut z1, &mut z2);
+        let y = inner.sample(&mut rng, &mut [&mut z1, &mut z2]);
         let (mut x1, mut x2) = ([0f32; 2], [0f32; 2]);
-        assert_eq!(warped.sample(&mut same, &mut x1, &mut x2), y);
-        let (truth, found) = (inner.exact(&z1, &z2, y), warped.exact(&x1, &x2, y));
+        assert_eq!(warped.sample(&mut same, &mut [&mut x1, &mut x2]), y);
+        let (truth, found) = (pair(&inner, &z1, &z2, y), pair(&warped, &x1, &x2, y));
         for (a, b) in [(truth.i1, found.i1), (truth.i2, found.i2), (truth.i12, found.i12)] {
             assert!((a - b).abs() < 1e-4, "{truth:?} {found:?}");
         }
@@ -203,7 +210,7 @@ fn a_warped_generator_keeps_i_and_has_a_density() {
     let axis = || (-400..=400).map(|at| f64::from(at) * step);
     let mass: f64 = axis()
         .flat_map(|a| axis().map(move |b| [a, b]))
-        .map(|x| (-warped.exact(&x, &[0.0, 0.0], 0).h1).exp() * step * step)
+        .map(|x| (-pair(&warped, &x, &[0.0, 0.0], 0).h1).exp() * step * step)
         .sum();
     assert!((mass - 1.0).abs() < 2e-3, "{mass}");
 }

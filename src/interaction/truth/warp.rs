@@ -11,14 +11,14 @@ use super::frame::{dot, orthonormal};
 const DELTA: f64 = 1.4;
 const EPSILON: f64 = 0.4;
 
-/// Two maps x_m = B_m w(A_m z_m), with random rotations A_m and B_m and
+/// Maps x_m = B_m w(A_m z_m), with random rotations A_m and B_m and
 /// w(t) = sinh(δ·asinh(t) + ε) elementwise. With t = A_m z_m,
 ///
 /// ```text
 /// h(x_m) = h(z_m) + Σ_j ln w'(t_j),   w'(t) = δ cosh(δ·asinh(t) + ε)/√(1 + t²)
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Warp([ModalityMap; 2]);
+pub struct Warp(Vec<ModalityMap>);
 
 /// The map of one modality.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,27 +31,28 @@ struct ModalityMap {
 
 impl Warp {
     /// Draws the rotations of modalities with these dimensions; a row costs 2·d² products in each.
-    pub fn new(dims: [usize; 2], distribution_seed: u64) -> Self {
+    pub fn new(dims: &[usize], distribution_seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(distribution_seed);
         // Apart from what a generator draws with the same seed.
         rng.set_stream(1);
-        Self(dims.map(|dim| ModalityMap {
+        let mut map = |&dim: &usize| ModalityMap {
             before: orthonormal(&mut rng, dim, dim),
             after: orthonormal(&mut rng, dim, dim),
-        }))
+        };
+        Self(dims.iter().map(&mut map).collect())
     }
 
     /// Maps a row in place.
-    pub(super) fn apply(&self, x1: &mut [f32], x2: &mut [f32]) {
-        for (x, map) in [x1, x2].into_iter().zip(&self.0) {
+    pub(super) fn apply(&self, x: &mut [&mut [f32]]) {
+        for (x, map) in x.iter_mut().zip(&self.0) {
             let z: Vec<f64> = x.iter().map(|&z| f64::from(z)).collect();
             x.iter_mut().zip(map.forward(&z)).for_each(|(x, value)| *x = value as f32);
         }
     }
 
     /// z_m and ln|det ∂x_m/∂z_m| of each modality of a row.
-    pub(super) fn invert<T: Copy + Into<f64>>(&self, x1: &[T], x2: &[T]) -> [(Vec<f64>, f64); 2] {
-        [(x1, &self.0[0]), (x2, &self.0[1])].map(|(x, map)| {
+    pub(super) fn invert<T: Copy + Into<f64>>(&self, x: &[&[T]]) -> impl Iterator<Item = (Vec<f64>, f64)> {
+        x.iter().zip(&self.0).map(|(x, map)| {
             let x: Vec<f64> = x.iter().map(|&x| x.into()).collect();
             map.inverse(&x)
         })
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_inverse_takes_back_the_map() {
-        let map = &Warp::new([8, 2], 3).0[0];
+        let map = &Warp::new(&[8, 2], 3).0[0];
         let z = [0.3, -1.2, 4.0, 0.0, 2.5, -0.7, 0.1, -3.0];
         let (back, _) = map.inverse(&map.forward(&z));
         assert!(z.iter().zip(back).all(|(a, b)| (a - b).abs() < 1e-12));
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_determinant_is_that_of_differences() {
-        let map = &Warp::new([2, 3], 5).0[1];
+        let map = &Warp::new(&[2, 3], 5).0[1];
         let z = [0.4, -1.1, 0.9];
         let (_, log_det) = map.inverse(&map.forward(&z));
         let step = 1e-5;

@@ -1,19 +1,19 @@
 //! A generator of embeddings of any width, with exact densities in time linear in the
-//! width: the Gaussian generator's scheme in a few dimensions, embedded in d1 and d2.
+//! width: the Gaussian generator's scheme in a few dimensions, embedded in many.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use crate::error::{Error, Result};
-use crate::interaction::Pointwise;
+use crate::error::Result;
 
-use super::frame::{dot, orthonormal};
-use super::gaussian::check_noise;
+use super::frame::{dot, orthonormal, require_positive};
 use super::mixture::{evidence, ln_2pi, square};
+use super::noise::Noise;
 use super::prior::Prior;
+use super::subset_values::SubsetValues;
 
-/// Axes that carry the classes, in both modalities.
+/// Axes that carry the classes, in all modalities.
 const RANK: usize = 8;
 /// Further axes of each modality with stronger noise and no information on the class.
 const NUISANCE: usize = 4;
@@ -25,37 +25,37 @@ const AXES: usize = RANK + NUISANCE;
 /// x_m = B_m (c_y + σ n_m) + G_m (τ w_m + σ n'_m) + σ (noise orthogonal to both)
 /// ```
 ///
-/// with unit vectors c_k as class codes, n_1 and n_2 correlated by ρ axis by axis, the
+/// with unit vectors c_k as class codes, any two of the n_m correlated by ρ axis by axis, the
 /// others independent, and τ_j = 4σ, 2σ, 4σ/3, σ. So the class means have rank eight, the
 /// noise is correlated across the modalities where the classes are, and within each
-/// where they are not. With t_m = B_mᵀx_m, g_m = G_mᵀx_m, up to terms common to all
+/// where they are not. With t_m = B_mᵀx_m, for a set A of a modalities and up to terms common to all
 /// classes,
 ///
 /// ```text
-/// ln p(x_m|k)    = (c_k·t_m − |c_k|²/2)/σ²
-/// ln p(x1, x2|k) = (c_k·(t_1 + t_2) − |c_k|²)/(σ²(1 + ρ))
-/// Σ_m            = σ²I + G_m diag(τ²) G_mᵀ
+/// ln p(x_A|k) = (c_k·Σ_m∈A t_m − a|c_k|²/2)/(σ²(1 + (a−1)ρ))
+/// Σ_m         = σ²I + G_m diag(τ²) G_mᵀ
 /// ```
 ///
 /// so a row costs twelve products per dimension. Narrow modalities have fewer axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wide {
     prior: Prior,
-    rho: f64,
-    sigma: f64,
+    noise: Noise,
+    /// Axes of the classes, [`RANK`] or fewer.
+    rank: usize,
     /// c_k, `[C]`.
     codes: Vec<[f64; RANK]>,
-    modalities: [Modality; 2],
+    modalities: Vec<Modality>,
 }
 
 /// Parameters of a wide distribution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WideShape {
-    /// Lengths of x1 and x2.
-    pub dims: [usize; 2],
+    /// Lengths of x1 … xM.
+    pub dims: Vec<usize>,
     /// p(y).
     pub prior: Prior,
-    /// Correlation of the two modalities' noise on the class axes.
+    /// Correlation of any two modalities' noise on the class axes.
     pub rho: f64,
     /// Standard deviation of the noise.
     pub sigma: f64,
@@ -76,65 +76,84 @@ impl Wide {
     /// Draws the distribution's frames and codes.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a dimension is zero or the noise impossible.
+    /// [`Error::Usage`](crate::error::Error::Usage) where a dimension is zero or the noise impossible.
     pub fn new(shape: WideShape) -> Result<Self> {
         let WideShape { dims, prior, rho, sigma, distribution_seed } = shape;
-        check_noise(rho, sigma)?;
-        if dims.contains(&0) {
-            return Err(Error::Usage("--d1 and --d2 must be positive".into()));
-        }
+        let noise = Noise::new(dims.len(), rho, sigma)?;
+        require_positive(&dims)?;
         let mut rng = ChaCha8Rng::seed_from_u64(distribution_seed);
-        let rank = RANK.min(prior.classes()).min(dims[0]).min(dims[1]);
+        let rank = dims.iter().fold(RANK.min(prior.classes()), |rank, &dim| rank.min(dim));
         let codes = (0..prior.classes()).map(|_| code(&mut rng, rank)).collect();
-        let modalities = dims.map(|dim| Modality::draw(&mut rng, dim, rank, sigma));
-        Ok(Self { prior, rho, sigma, codes, modalities })
+        let modalities = dims.iter().map(|&dim| Modality::draw(&mut rng, dim, rank, sigma)).collect();
+        Ok(Self { prior, noise, rank, codes, modalities })
     }
 
-    pub(super) fn dims(&self) -> [usize; 2] {
-        [self.modalities[0].frame.len(), self.modalities[1].frame.len()]
+    pub(super) fn dims(&self) -> Vec<usize> {
+        self.modalities.iter().map(|modality| modality.frame.len()).collect()
     }
 
     pub(super) fn prior(&self) -> &Prior {
         &self.prior
     }
 
-    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x1: &mut [f32], x2: &mut [f32]) -> usize {
+    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x: &mut [&mut [f32]]) -> usize {
         let y = self.prior.sample(rng);
-        let [first, second] = &self.modalities;
-        let noise1 = first.noise(rng, self.sigma, x1);
-        let noise2 = second.noise(rng, self.sigma, x2);
-        let own = (1.0 - self.rho * self.rho).sqrt();
-        let mut move1 = first.nuisance(rng);
-        let mut move2 = second.nuisance(rng);
-        for (axis, code) in self.codes[y].iter().enumerate() {
-            move1[axis] = *code;
-            // The noise of x2 on this axis becomes ρ·n_1 + √(1−ρ²)·n_2.
-            move2[axis] = code + self.rho * noise1[axis] + (own - 1.0) * noise2[axis];
+        let sigma = self.noise.sigma();
+        let noises: Vec<_> =
+            x.iter_mut().zip(&self.modalities).map(|(x, modality)| modality.noise(rng, sigma, x)).collect();
+        let mut moves: Vec<_> = self.modalities.iter().map(|modality| modality.nuisance(rng)).collect();
+        for (m, (moves, factor)) in moves.iter_mut().zip(self.noise.factor()).enumerate() {
+            for (axis, code) in self.codes[y].iter().enumerate() {
+                // The noise of x_m on this axis becomes Σ_j l_mj·n_j; it is n_m so far.
+                let earlier = factor[..m].iter().zip(&noises).map(|(l, noise)| l * noise[axis]);
+                moves[axis] =
+                    earlier.fold(*code, |sum, term| sum + term) + (factor[m] - 1.0) * noises[m][axis];
+            }
         }
-        first.add(&move1, x1);
-        second.add(&move2, x2);
+        for ((modality, moves), x) in self.modalities.iter().zip(&moves).zip(x) {
+            modality.add(moves, x);
+        }
         y
     }
 
-    pub(super) fn exact<T: Copy + Into<f64>>(&self, x1: &[T], x2: &[T], y: usize) -> Pointwise {
-        let variance = self.sigma * self.sigma;
-        let single = |modality: &Modality, x: &[T]| {
-            let on_axes = modality.project(x);
+    pub(super) fn exact<T: Copy + Into<f64>>(&self, x: &[&[T]], y: usize) -> SubsetValues {
+        let variance = self.noise.variance();
+        let parts: Vec<([f64; AXES], f64)> = x
+            .iter()
+            .zip(&self.modalities)
+            .map(|(x, modality)| {
+                let on_axes = modality.project(x);
+                (on_axes, modality.base(square(x), &on_axes, variance))
+            })
+            .collect();
+        SubsetValues::new(x.len(), |set| {
+            let members: Vec<_> = set.members().map(|m| &parts[m]).collect();
+            let (count, along) = (members.len() as f64, variance * self.noise.along(members.len()));
+            let mut sum = [0.0; RANK];
+            for (on_axes, _) in &members {
+                sum.iter_mut().zip(on_axes).for_each(|(a, b)| *a += b);
+            }
             let (i, mixture) = evidence(&self.prior, y, |k| {
                 let code = &self.codes[k];
-                (dot(code, &on_axes) - 0.5 * dot(code, code)) / variance
+                (dot(code, &sum) - 0.5 * count * dot(code, code)) / along
             });
-            (i, modality.base(square(x), &on_axes, variance) - mixture, on_axes)
-        };
-        let (i1, h1, mut sum) = single(&self.modalities[0], x1);
-        let (i2, h2, second) = single(&self.modalities[1], x2);
-        sum.iter_mut().zip(second).for_each(|(a, b)| *a += b);
-        let pair = variance * (1.0 + self.rho);
-        let (i12, _) = evidence(&self.prior, y, |k| {
-            let code = &self.codes[k];
-            (dot(code, &sum) - dot(code, code)) / pair
-        });
-        Pointwise { i1, i2, i12, h1, h2 }
+            // As if the modalities were independent, and what their correlation changes.
+            let apart = members.iter().map(|(_, base)| base).sum::<f64>();
+            (i, apart + self.correlation(&members) - mixture)
+        })
+    }
+
+    /// What the correlation of these modalities adds to the sum of their [`Modality::base`]: on each class
+    /// axis another determinant, and another square.
+    fn correlation(&self, members: &[&([f64; AXES], f64)]) -> f64 {
+        let variance = self.noise.variance();
+        let mut twice = self.rank as f64 * self.noise.log_det(members.len());
+        for axis in 0..self.rank {
+            let values = members.iter().map(|(on_axes, _)| on_axes[axis]);
+            let independent: f64 = values.clone().map(|value| value * value).sum();
+            twice += (self.noise.square(values) - independent) / variance;
+        }
+        0.5 * twice
     }
 }
 

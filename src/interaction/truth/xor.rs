@@ -39,9 +39,9 @@ impl Xor {
         &self.prior
     }
 
-    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x1: &mut [f32], x2: &mut [f32]) -> usize {
+    pub(super) fn sample(&self, rng: &mut ChaCha8Rng, x: &mut [&mut [f32]]) -> usize {
         let bits: [bool; 2] = [rng.random(), rng.random()];
-        for (x, bit) in [x1, x2].into_iter().zip(bits) {
+        for (x, bit) in x.iter_mut().zip(bits) {
             for (axis, x) in x.iter_mut().enumerate() {
                 let noise: f64 = rng.sample(StandardNormal);
                 let mean = match (axis, bit) {
@@ -55,14 +55,14 @@ impl Xor {
         usize::from(bits[0] ^ bits[1])
     }
 
-    pub(super) fn exact<T: Copy + Into<f64>>(&self, x1: &[T], x2: &[T], y: usize) -> Pointwise {
+    pub(super) fn exact<T: Copy + Into<f64>>(&self, x: &[&[T]], y: usize) -> Pointwise {
         // A sign ±1 adds ± tilt_m to ln p(x_m), over a base that both signs share.
-        let [tilt1, tilt2] = [x1, x2].map(|x| A * x[0].into() / VARIANCE);
+        let [tilt1, tilt2] = [0, 1].map(|m| A * x[m][0].into() / VARIANCE);
         let either = |tilt: f64| log_sum_exp([tilt - LN_2, -tilt - LN_2].into_iter());
         let specificity = |x: &[T], tilt| isotropic(x.len(), square(x) + A * A, VARIANCE) - either(tilt);
         // Class 0 has equal signs, class 1 different ones.
         let (i12, _) =
             evidence(&self.prior, y, |k| either(if k == 0 { tilt1 + tilt2 } else { tilt1 - tilt2 }));
-        Pointwise { i1: 0.0, i2: 0.0, i12, h1: specificity(x1, tilt1), h2: specificity(x2, tilt2) }
+        Pointwise { i1: 0.0, i2: 0.0, i12, h1: specificity(x[0], tilt1), h2: specificity(x[1], tilt2) }
     }
 }

@@ -8,14 +8,15 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
-use crate::interaction::decompose;
-use crate::interaction::truth::{Gaussian, Prior, Wide, WideShape, Xor};
+use crate::interaction::lattice::{AtomPlan, Lattice};
+use crate::interaction::truth::{Gaussian, Prior, SubsetValues, Wide, WideShape, Xor};
+use crate::interaction::{Pointwise, decompose};
 
 use super::*;
 
 fn gaussian() -> Generator {
     let prior = Prior::new(vec![0.5, 0.3, 0.2]).unwrap();
-    Generator::Gaussian(Gaussian::new(prior, 0.5, 0.5).unwrap())
+    Generator::Gaussian(Gaussian::new(2, prior, 0.5, 0.5).unwrap())
 }
 
 fn options(folder: &Path, rows: u64) -> SynthOptions {
@@ -75,14 +76,58 @@ fn columns_hold_the_rows_and_their_truth() {
     };
     for row in 0..1000 {
         let y = batch.column(2).as_primitive::<Int64Type>().value(row) as usize;
-        let p = generator.exact(&x(0, row), &x(1, row), y);
-        let t = decompose(p);
+        let exact = generator.exact(&[&x(0, row), &x(1, row)], y);
+        let (SubsetValues { i, h }, [i1, i2, i12]) = (&exact, [0, 1, 2].map(|at| exact.i[at]));
+        let t = decompose(Pointwise { i1, i2, i12, h1: h[0], h2: h[1] });
         assert_eq!(
             ["true_r", "true_u1", "true_u2", "true_s"].map(|name| value(name, row)),
             [t.r, t.u1, t.u2, t.s]
         );
-        assert_eq!(pointwise.map(|name| value(name, row)), [p.i1, p.i2, p.i12, p.h1, p.h2]);
+        assert_eq!(pointwise.map(|name| value(name, row)), [i[0], i[1], i[2], h[0], h[1]]);
     }
+}
+
+#[test]
+fn three_modalities_have_the_values_of_every_set_and_all_atoms() {
+    let folder = tempfile::tempdir().unwrap();
+    let prior = Prior::uniform(3).unwrap();
+    let generator = Generator::Gaussian(Gaussian::new(3, prior, -0.2, 0.5).unwrap());
+    let options = options(folder.path(), 50);
+    write(&generator, &options, &never).unwrap();
+    let (batch, metadata) = read(&options.output);
+    let names: Vec<&str> = batch.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    let expected = "x1 x2 x3 y true_r true_u1 true_u2 true_u3 true_s \
+        true_i_1 true_i_2 true_i_3 true_i_12 true_i_13 true_i_23 true_i_123 \
+        true_h_1 true_h_2 true_h_3 true_h_12 true_h_13 true_h_23 true_a_1_2_3";
+    assert_eq!(names[..23].join(" "), expected);
+    assert_eq!((names.len(), names[39]), (40, "true_a_123"));
+    assert_eq!(metadata.row_group(0).column(2).column_path().string(), "x3.list.element");
+    assert!(metadata.row_group(0).column(2).statistics().is_none());
+
+    let value =
+        |name: &str, row: usize| batch.column_by_name(name).unwrap().as_primitive::<Float64Type>().value(row);
+    let lattice = Lattice::new(3).unwrap();
+    let plan = AtomPlan::new(&lattice, lattice.nodes()).unwrap();
+    for row in 0..50 {
+        let x = [0, 1, 2].map(|at| {
+            batch.column(at).as_fixed_size_list().value(row).as_primitive::<Float32Type>().values().to_vec()
+        });
+        let y = batch.column(3).as_primitive::<Int64Type>().value(row) as usize;
+        let SubsetValues { i, h } = generator.exact(&[&x[0], &x[1], &x[2]], y);
+        let stored = |names: &[&str]| names.iter().map(|name| value(name, row)).collect::<Vec<_>>();
+        assert_eq!(stored(&names[9..16]), i);
+        assert_eq!(stored(&names[16..22]), h);
+        assert_eq!(stored(&names[22..]), plan.decompose(&i, &h).unwrap());
+        for (default, atom) in [("r", "1_2_3"), ("u1", "1"), ("u2", "2"), ("u3", "3"), ("s", "123")] {
+            assert_eq!(value(&format!("true_{default}"), row), value(&format!("true_a_{atom}"), row));
+        }
+    }
+
+    let few = SynthOptions { truth: Truth::Columns, overwrite: true, ..options };
+    write(&generator, &few, &never).unwrap();
+    let names: Vec<String> =
+        read(&few.output).0.schema_ref().fields().iter().map(|f| f.name().clone()).collect();
+    assert_eq!(names[4..].join(" "), "true_r true_u1 true_u2 true_u3 true_s");
 }
 
 #[test]
@@ -137,7 +182,7 @@ fn truth_is_optional_and_xor_has_none_in_one_modality() {
 #[test]
 fn wide_rows_make_small_batches_and_row_groups() {
     let shape = WideShape {
-        dims: [3000, 1096],
+        dims: vec![3000, 1096],
         prior: Prior::uniform(5).unwrap(),
         rho: 0.5,
         sigma: 0.5,
