@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::bundle::{Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint};
+use crate::interaction::Subset;
 
 /// The validation figures, and the diagnostics that there are, as tables.
 pub(super) fn text(figures: &Figures) -> String {
@@ -29,19 +30,22 @@ fn models(figures: &Figures) -> String {
         Some(_) => format!("on {} rows, each by the models that have not seen it:\n", figures.measured_rows),
         None => format!("on {} rows held out:\n", figures.measured_rows),
     };
-    for (m, density) in figures.densities.iter().enumerate() {
+    let sets = Subset::all(figures.modalities());
+    let names: Vec<String> = sets.iter().map(|set| set.listed(|index| (index + 1).to_string())).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0).max(10);
+    for (name, density) in names.iter().zip(&figures.densities) {
         let _ = writeln!(
             text,
-            "  density {:<13} mean -ln p {:>10.4} nats   {}",
-            m + 1,
+            "  density {name:<0$} mean -ln p {1:>10.4} nats   {2}",
+            width + 3,
             density.mean_nats,
             density.form()
         );
     }
-    for (name, c) in ["1", "2", "1 and 2"].iter().zip(&figures.classifiers) {
+    for (name, c) in names.iter().zip(&figures.classifiers) {
         let _ = writeln!(
             text,
-            "  classifier {name:<10} cross-entropy {:>6.4} nats   accuracy {:.4}   calibration error {:.4}",
+            "  classifier {name:<width$} cross-entropy {:>6.4} nats   accuracy {:.4}   calibration error {:.4}",
             c.cross_entropy_nats, c.accuracy, c.calibration_error
         );
     }

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use crate::bundle::{Class, Estimates, Figures, FitWarning, MeanEstimate};
+use crate::interaction::Subset;
 use crate::samples::class_examples;
 
 use super::scaling::Scaling;
@@ -32,19 +33,26 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
     let mut warnings = Vec::new();
     let mut warn = |code: &str, text: String| warnings.push(FitWarning { code: code.into(), text });
     let rows = set.y.len();
-    for x in &set.x {
-        if rows < x.dim * ROWS_PER_DIMENSION {
+    let mut wide: Vec<Subset> = Vec::new();
+    for modalities in Subset::proper(set.x.len()) {
+        let matrices = set.matrices(modalities);
+        let dim = matrices.iter().map(|x| x.dim).sum::<usize>();
+        // What holds for a set holds for those that contain it.
+        let is_known = wide.iter().any(|smaller| smaller.is_subset_of(modalities));
+        if rows < dim * ROWS_PER_DIMENSION && !is_known {
+            wide.push(modalities);
             warn(
                 "few_rows",
                 format!(
-                    "{rows} rows for the {} values of {:?}: its density is mostly shrinkage, and i and h have errors \
+                    "{rows} rows for the {dim} values of {}: {} density is mostly shrinkage, and i and h have errors \
                      of several tenths of a nat; {} rows are advised, or fewer dimensions (PCA)",
-                    x.dim,
-                    x.column,
-                    x.dim * ROWS_PER_DIMENSION
+                    modalities.listed(|index| format!("{:?}", set.x[index].column)),
+                    if modalities.len() > 1 { "their" } else { "its" },
+                    dim * ROWS_PER_DIMENSION
                 ),
             );
         }
+        let [x] = &matrices[..] else { continue };
         if is_constant(x) {
             warn(
                 "constant",
@@ -59,9 +67,9 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
                 "equal_norms",
                 format!(
                     "all vectors of {:?} have the same length: they lie on a sphere, where h compares with that of \
-                     the other modality only up to a constant; fit on vectors before they are normalised, or with \
-                     --units centred",
-                    x.column
+                     {} only up to a constant; fit on vectors before they are normalised, or with --units centred",
+                    x.column,
+                    if set.x.len() > 2 { "other modalities" } else { "the other modality" }
                 ),
             );
         }
@@ -103,7 +111,8 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
 pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
     let entropy: f64 = prior.iter().map(|p| -p * p.ln()).sum();
     let mut warnings = Vec::new();
-    for (name, classifier) in ["x1", "x2", "x1 and x2"].iter().zip(&figures.classifiers) {
+    for (set, classifier) in Subset::all(figures.modalities()).into_iter().zip(&figures.classifiers) {
+        let name = set.listed(|index| format!("x{}", index + 1));
         let nats = classifier.cross_entropy_nats;
         if nats >= entropy {
             let text = format!(
@@ -206,7 +215,7 @@ mod tests {
     use crate::error::Place;
 
     fn codes(x1: &[f32], dim: usize, x2: &[f32], y: &[u32]) -> Vec<String> {
-        let x = [
+        let x = vec![
             EmbeddingMatrix { column: "x1", dim, values: x1 },
             EmbeddingMatrix { column: "x2", dim: 1, values: x2 },
         ];
@@ -239,8 +248,8 @@ mod tests {
             folds: None,
             trained_rows: 1,
             measured_rows: 1,
-            densities: [DensityFigures::default(), DensityFigures::default()],
-            classifiers: [classifier(0.5), classifier(0.7), classifier(0.4)],
+            densities: vec![DensityFigures::default(); 2],
+            classifiers: vec![classifier(0.5), classifier(0.7), classifier(0.4)],
             ..Figures::default()
         };
         let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };

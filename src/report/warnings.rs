@@ -180,7 +180,7 @@ fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning
             );
         }
     }
-    let [one, two, both] = &figures.classifiers;
+    let [one, two, both] = &figures.classifiers[..] else { return };
     let single = one.cross_entropy_nats.min(two.cross_entropy_nats);
     if both.cross_entropy_nats > single {
         warn(
@@ -236,8 +236,8 @@ mod tests {
             folds: None,
             trained_rows: 900,
             measured_rows: 100,
-            densities: [density(), density()],
-            classifiers: [0, 1, 2].map(classifier),
+            densities: vec![density(), density()],
+            classifiers: [0, 1, 2].map(classifier).into(),
             ..Figures::default()
         };
         let (bundle, sha256) = ("b".into(), "0".repeat(64));

@@ -1,4 +1,4 @@
-//! Diagnostics of a cross-fitted fit: the decomposition of its own training rows, each by the models that
+//! Diagnostics of a cross-fitted fit of two modalities: the decomposition of its own training rows, each by the models that
 //! have not seen it, and how far rows, models, densities and labels decide the means.
 
 mod agreement;
@@ -30,12 +30,12 @@ pub(super) struct Diagnostics {
 
 impl Diagnostics {
     /// Adds the diagnostics to the figures of `models`, which were trained on `context.set` or on more rows,
-    /// and know the fold of each of its rows. Without folds nothing is added.
+    /// and know the fold of each of its rows. Nothing is added without folds, nor for more than two modalities.
     ///
     /// # Errors
     /// [`Error::Interrupted`](crate::Error::Interrupted) on interruption.
     pub(super) fn add(&self, context: &FoldContext<'_>, models: &mut FittedModels) -> Result<()> {
-        if models.folds.is_empty() {
+        if models.folds.is_empty() || context.set.x.len() > 2 {
             return Ok(());
         }
         context.progress.stage("estimates");

@@ -2,13 +2,12 @@
 
 use crate::bundle::{ModelSet, Units};
 use crate::error::Result;
-use crate::fit::classifier_data::MODALITIES;
 use crate::fit::density::gather;
 use crate::fit::member::FoldContext;
 use crate::fit::progress::check_interrupted;
 use crate::fit::training::FittedModels;
 use crate::fit::training_set::TrainingSet;
-use crate::interaction::{Interaction, Pointwise, decompose};
+use crate::interaction::{Interaction, Pointwise, Subset, decompose};
 
 /// Probabilities in memory at a time, for each classifier.
 const BLOCK_VALUES: usize = 1 << 21;
@@ -60,7 +59,7 @@ impl OutOfFold {
         let log_prior: Vec<f64> = models.prior.iter().map(|p| p.ln()).collect();
         let offsets = match units {
             Units::Raw => [0.0; 2],
-            Units::Centred => models.figures.densities.each_ref().map(|density| density.mean_nats),
+            Units::Centred => [0, 1].map(|m| models.figures.densities[m].mean_nats),
         };
         let block = (BLOCK_VALUES / set.classes.max(1)).clamp(1, BLOCK_ROWS);
         for (fold, of_fold) in models.folds.iter().enumerate() {
@@ -96,30 +95,30 @@ impl OutOfFold {
 /// The models' outputs for some rows.
 struct Outputs {
     h: [Vec<f64>; 2],
-    /// `[n, C]` each.
-    log_prob: [Vec<f64>; 3],
+    /// `[n, C]` each, of x1, x2 and both.
+    log_prob: Vec<Vec<f64>>,
     classes: usize,
 }
 
 impl Outputs {
     fn of(set: &TrainingSet<'_>, models: &ModelSet, rows: &[usize], offsets: [f64; 2]) -> Self {
-        let x = set.x.each_ref().map(|x| gather(x, rows));
+        let x: Vec<Vec<f32>> = set.x.iter().map(|x| gather(x, rows)).collect();
         let h = [0, 1].map(|m| {
             let mut h = models.densities[m].specificity(&x[m]);
             h.iter_mut().for_each(|h| *h -= offsets[m]);
             h
         });
-        let log_prob = [0, 1, 2].map(|which| {
-            let inputs: Vec<&[f32]> = MODALITIES[which].iter().map(|&m| x[m].as_slice()).collect();
-            models.classifiers[which].log_prob(&inputs)
+        let classifiers = Subset::all(x.len()).into_iter().zip(&models.classifiers);
+        let log_prob = classifiers.map(|(modalities, classifier)| {
+            let inputs: Vec<&[f32]> = modalities.members().map(|m| x[m].as_slice()).collect();
+            classifier.log_prob(&inputs)
         });
-        Self { h, log_prob, classes: set.classes }
+        Self { h, log_prob: log_prob.collect(), classes: set.classes }
     }
 
     /// The point of a row with the label `y`.
     fn point(&self, at: usize, y: usize, log_prior: &[f64]) -> Pointwise {
-        let [i1, i2, i12] =
-            self.log_prob.each_ref().map(|log_prob| log_prob[at * self.classes + y] - log_prior[y]);
+        let [i1, i2, i12] = [0, 1, 2].map(|which| self.log_prob[which][at * self.classes + y] - log_prior[y]);
         Pointwise { i1, i2, i12, h1: self.h[0][at], h2: self.h[1][at] }
     }
 

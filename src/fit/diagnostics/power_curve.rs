@@ -88,7 +88,7 @@ fn refit_on(
     folds: usize,
 ) -> Result<Option<FittedModels>> {
     let whole = context.set;
-    let x = whole.x.each_ref().map(|x| gather(x, rows));
+    let x: Vec<Vec<f32>> = whole.x.iter().map(|x| gather(x, rows)).collect();
     let y: Vec<u32> = rows.iter().map(|&row| whole.y[row]).collect();
     let groups: Vec<usize> = rows.iter().map(|&row| context.groups[row]).collect();
     let of_rows: Vec<u8> = rows.iter().map(|&row| fold_of_row[row]).collect();
@@ -96,10 +96,9 @@ fn refit_on(
     if rows.len() < LEAST_ROWS || !folds.iter().all(|fold| is_trainable(fold, &y)) {
         return Ok(None);
     }
-    let matrix = |m: usize| EmbeddingMatrix { values: &x[m], ..whole.x[m] };
     let set = TrainingSet {
         place: whole.place.clone(),
-        x: [matrix(0), matrix(1)],
+        x: whole.x.iter().zip(&x).map(|(x, values)| EmbeddingMatrix { values, ..*x }).collect(),
         y: &y,
         classes: whole.classes,
         groups: None,

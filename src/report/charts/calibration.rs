@@ -45,8 +45,8 @@ pub(super) fn picture(report: &Report, name: &str) -> Result<Option<Picture>> {
     Ok(Some(picture))
 }
 
-fn curves(figures: &Figures) -> [&[CalibrationBin]; 3] {
-    figures.classifiers.each_ref().map(|classifier| classifier.calibration.as_slice())
+fn curves(figures: &Figures) -> Vec<&[CalibrationBin]> {
+    figures.classifiers.iter().map(|classifier| classifier.calibration.as_slice()).collect()
 }
 
 fn body(area: &SvgArea<'_>, width: i32, names: &[String; 3], figures: &Figures) -> DrawResult {
