@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::bundle::{Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint};
+use crate::bundle::{Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint, RedundancyOfTwo};
 use crate::interaction::Subset;
 
 /// The validation figures, and the diagnostics that there are, as tables.
@@ -58,7 +58,7 @@ fn estimates(found: &Estimates) -> String {
         _ => format!("{} rows", found.rows),
     };
     let mut text = format!("means of {rows} in nats, each with its standard error:\n");
-    for (name, mean) in found.means() {
+    for (name, mean) in found.means.by_symbol() {
         let _ = writeln!(
             text,
             "  {name:<4} {:>8.4} ± {:.4}   of the rows {:.4}, of the models {}",
@@ -73,7 +73,7 @@ fn estimates(found: &Estimates) -> String {
             }
         );
     }
-    let shares = &found.redundancy_shares;
+    let Some(RedundancyOfTwo { shares, by_shift }) = &found.redundancy else { return text };
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let both = if shares.both > 0.0 { format!(", both on {}", percent(shares.both)) } else { String::new() };
     let _ = writeln!(
@@ -83,7 +83,6 @@ fn estimates(found: &Estimates) -> String {
         percent(shares.i2),
         percent(shares.between)
     );
-    let by_shift = &found.redundancy_by_shift;
     let shifts: Vec<String> = std::iter::once(("-inf".to_owned(), by_shift.at_minus_infinity_nats))
         .chain(by_shift.shifts.iter().map(|at| (at.shift_nats.to_string(), at.r_nats)))
         .chain([("inf".to_owned(), by_shift.at_plus_infinity_nats)])

@@ -1,4 +1,4 @@
-//! Diagnostics of a cross-fitted fit of two modalities: the decomposition of its own training rows, each by the models that
+//! Diagnostics of a cross-fitted fit: the decomposition of its own training rows, each by the models that
 //! have not seen it, and how far rows, models, densities and labels decide the means.
 
 mod agreement;
@@ -22,20 +22,20 @@ use out_of_fold::OutOfFold;
 pub(super) struct Diagnostics {
     /// The convention of h.
     pub units: Units,
-    /// Whether to refit on parts of the rows.
+    /// Whether to refit on parts of the rows; of two modalities.
     pub power_curve: bool,
-    /// Whether to compare expectations over the label with the labels' values.
+    /// Whether to compare expectations over the label with the labels' values; of two modalities.
     pub label_free_check: bool,
 }
 
 impl Diagnostics {
     /// Adds the diagnostics to the figures of `models`, which were trained on `context.set` or on more rows,
-    /// and know the fold of each of its rows. Nothing is added without folds, nor for more than two modalities.
+    /// and know the fold of each of its rows. Without folds nothing is added.
     ///
     /// # Errors
     /// [`Error::Interrupted`](crate::Error::Interrupted) on interruption.
     pub(super) fn add(&self, context: &FoldContext<'_>, models: &mut FittedModels) -> Result<()> {
-        if models.folds.is_empty() || context.set.x.len() > 2 {
+        if models.folds.is_empty() {
             return Ok(());
         }
         context.progress.stage("estimates");

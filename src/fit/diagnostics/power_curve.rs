@@ -121,15 +121,17 @@ fn point(rows: &OutOfFold, whole: Option<&OutOfFold>, trained_rows: usize) -> Po
     let mean = |value: &dyn Fn(usize) -> f64| used.iter().map(|&row| value(row)).sum::<f64>() / n;
     PowerPoint {
         trained_rows,
-        r_nats: mean(&|row| rows.parts[row].r),
-        u1_nats: mean(&|row| rows.parts[row].u1),
-        u2_nats: mean(&|row| rows.parts[row].u2),
-        s_nats: mean(&|row| rows.parts[row].s),
-        i12_nats: mean(&|row| rows.points[row].i12),
-        r_agreement: whole
-            .map(|whole| agreement(used.iter().map(|&row| (rows.parts[row].r, whole.parts[row].r)))),
-        s_agreement: whole
-            .map(|whole| agreement(used.iter().map(|&row| (rows.parts[row].s, whole.parts[row].s)))),
+        r_nats: mean(&|row| rows.interaction(row).r),
+        u1_nats: mean(&|row| rows.interaction(row).u1),
+        u2_nats: mean(&|row| rows.interaction(row).u2),
+        s_nats: mean(&|row| rows.interaction(row).s),
+        i12_nats: mean(&|row| rows.information(row)),
+        r_agreement: whole.map(|whole| {
+            agreement(used.iter().map(|&row| (rows.interaction(row).r, whole.interaction(row).r)))
+        }),
+        s_agreement: whole.map(|whole| {
+            agreement(used.iter().map(|&row| (rows.interaction(row).s, whole.interaction(row).s)))
+        }),
     }
 }
 
