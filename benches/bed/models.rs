@@ -53,9 +53,9 @@ fn written(
         prior: vec![1.0 / CLASSES as f64; CLASSES],
     };
     let mut numbers = Numbers(1);
-    let densities = [mixture(&mut numbers, dim, components), mixture(&mut numbers, dim, components)];
+    let densities = (0..2).map(|_| mixture(&mut numbers, dim, components)).collect();
     let classifiers = [vec![dim], vec![dim], vec![dim, dim]].map(|dims| stack(&mut numbers, dims).into());
-    let models = ModelSet { densities, classifiers };
+    let models = ModelSet { densities, classifiers: classifiers.into() };
     let folds = folds(&models);
     let modalities = [modality("x1"), modality("x2")];
     let draft =
@@ -127,8 +127,8 @@ fn training(components: usize) -> Training {
             folds: None,
             trained_rows: 0,
             measured_rows: 0,
-            densities: [density.clone(), density],
-            classifiers: [classifier.clone(), classifier.clone(), classifier],
+            densities: vec![density; 2],
+            classifiers: vec![classifier; 3],
             ..Figures::default()
         },
         warnings: Vec::new(),

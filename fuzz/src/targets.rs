@@ -233,8 +233,7 @@ fn parquet(fixture: &Fixture, bytes: &[u8]) -> Ends {
 
 fn fit(fixture: &Fixture, input: &Path) -> Result<()> {
     let options = FitOptions {
-        x1: Some("x1".to_owned()),
-        x2: Some("x2".to_owned()),
+        x: vec!["x1".to_owned(), "x2".to_owned()],
         label: Some("y".to_owned()),
         // A column of many labels is refused before the embeddings are read.
         max_classes: Some(usize::MAX),

@@ -9,23 +9,24 @@ use super::ensemble::{self, FoldedEnsemble, FoldedScores};
 use super::onnx::GraphBuilder;
 use super::{Affine, Ensemble};
 
-/// Names of the two inputs of the classifier of the pair.
-pub(super) const PAIR: [&str; 2] = ["x1", "x2"];
 /// Name of a classifier's output.
 pub(super) const LOG_PROB: &str = "log_prob";
 
-/// The ONNX graph x `[n, d]` (or x1, x2) → log_prob `[n, C]` = ln p(y|x).
+/// The ONNX graph x `[n, d]` → log_prob `[n, C]` = ln p(y|x). The classifier of several modalities has
+/// the inputs x1, x2, … in their order.
 pub(super) fn classifier_graph(ensemble: &Ensemble) -> ModelProto {
     let folded = ensemble::fold(ensemble);
     let mut graph = GraphBuilder::new("classifier");
     let width = folded.width;
     let x = match ensemble.members.first().map_or(&[][..], |member| &member.dims) {
-        &[d1, d2] => {
-            graph.input(PAIR[0], d1);
-            graph.input(PAIR[1], d2);
-            graph.node("x", "Concat", &PAIR, &[("axis", 1)])
+        [] | [_] => graph.input(X, width),
+        several => {
+            let places = several.iter().enumerate();
+            let names: Vec<String> =
+                places.map(|(place, dim)| graph.input(&format!("{X}{}", place + 1), *dim)).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            graph.node(X, "Concat", &names, &[("axis", 1)])
         }
-        _ => graph.input(X, width),
     };
     let mean = graph.floats("mean", &[width], &folded.centre);
     let centred = graph.node("centred", "Sub", &[&x, &mean], &[]);

@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::estimated_means::EstimatedMeans;
+
 /// Means over the training rows, out of fold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimates {
@@ -11,20 +13,23 @@ pub struct Estimates {
     pub rows: usize,
     /// Groups of related rows, which the bootstrap draws whole; as many as rows where none are related.
     pub groups: usize,
-    /// R, redundancy.
-    pub r: MeanEstimate,
-    /// U1, uniqueness of x1.
-    pub u1: MeanEstimate,
-    /// U2, uniqueness of x2.
-    pub u2: MeanEstimate,
-    /// S, synergy.
-    pub s: MeanEstimate,
-    /// I12, the information of both modalities.
-    pub i12: MeanEstimate,
+    /// The means.
+    #[serde(flatten)]
+    pub means: EstimatedMeans,
+    /// How far the densities decide R; of two modalities.
+    #[serde(flatten)]
+    pub redundancy: Option<RedundancyOfTwo>,
+}
+
+/// How far the densities of two modalities decide R.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RedundancyOfTwo {
     /// Where r lies between i1 and i2.
-    pub redundancy_shares: RedundancyShares,
+    #[serde(rename = "redundancy_shares")]
+    pub shares: RedundancyShares,
     /// What R would be in other units.
-    pub redundancy_by_shift: RedundancyByShift,
+    #[serde(rename = "redundancy_by_shift")]
+    pub by_shift: RedundancyByShift,
 }
 
 /// A mean with its standard errors, in nats.
@@ -76,13 +81,6 @@ pub struct ShiftedRedundancy {
     pub shift_nats: f64,
     /// R.
     pub r_nats: f64,
-}
-
-impl Estimates {
-    /// The means with their names.
-    pub fn means(&self) -> [(&'static str, MeanEstimate); 5] {
-        [("R", self.r), ("U1", self.u1), ("U2", self.u2), ("S", self.s), ("I12", self.i12)]
-    }
 }
 
 impl RedundancyByShift {

@@ -45,10 +45,12 @@ pub struct Figures {
     pub trained_rows: usize,
     /// Test rows, for the figures.
     pub measured_rows: usize,
-    /// The densities of x1 and x2.
-    pub densities: [DensityFigures; 2],
-    /// The classifiers of x1, of x2 and of both.
-    pub classifiers: [ClassifierFigures; 3],
+    /// The densities of all sets of modalities but the full one, by size: of x1 and x2 for two.
+    #[schemars(length(min = 2, max = 14))]
+    pub densities: Vec<DensityFigures>,
+    /// The classifiers of all sets of modalities, by size: of x1, of x2 and of both for two.
+    #[schemars(length(min = 3, max = 15))]
+    pub classifiers: Vec<ClassifierFigures>,
     /// Means with their errors; absent where there was one split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimates: Option<Estimates>,
@@ -58,6 +60,13 @@ pub struct Figures {
     /// Expectations over the label beside the values of the labels; of `--label-free-check`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_free: Option<LabelFreeCheck>,
+}
+
+impl Figures {
+    /// M: M modalities have 2^M − 1 classifiers.
+    pub fn modalities(&self) -> usize {
+        self.classifiers.len().count_ones() as usize
+    }
 }
 
 /// Goodness of fit of a density.

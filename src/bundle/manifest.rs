@@ -100,7 +100,8 @@ pub struct ModelFile {
     /// Output kind of a classifier; absent for a density.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<ClassifierOutput>,
-    /// Mean of h over the training rows, in nats, of a density of several modalities in centred units.
+    /// Mean of h over the training rows, in nats, of a density of several modalities; needed for centred
+    /// units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_h_nats: Option<f64>,
 }

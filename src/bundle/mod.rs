@@ -9,6 +9,7 @@ mod classifier;
 mod column_major;
 mod density;
 mod ensemble;
+mod estimated_means;
 mod estimates;
 mod figures;
 mod files;
@@ -38,9 +39,10 @@ mod write;
 pub use class::Class;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use column_major::{PRODUCT, TURN};
+pub use estimated_means::EstimatedMeans;
 pub use estimates::{
     Agreement, CalibrationBin, Estimates, LabelFreeCheck, MeanEstimate, PowerPoint, RedundancyByShift,
-    RedundancyShares, ShiftedRedundancy,
+    RedundancyOfTwo, RedundancyShares, ShiftedRedundancy,
 };
 pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, FitWarning, Training};
 pub use files::most_bytes;

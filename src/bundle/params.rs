@@ -100,8 +100,8 @@ pub struct Discriminant {
 /// The stack weights include the temperature. At least one part is present.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stack {
-    /// The dimension of each input: one entry for p(y|x_m), two for p(y|x1,x2),
-    /// whose inputs are concatenated.
+    /// The dimension of each input: one entry for each modality that it reads, whose values are
+    /// concatenated.
     pub dims: Vec<usize>,
     /// Training mean of the concatenated inputs.
     pub mean: Vec<f32>,
@@ -139,13 +139,20 @@ impl From<Stack> for Ensemble {
     }
 }
 
-/// The five models: of all rows, or of the rows outside one fold.
+/// The models of all roles: of all rows, or of the rows outside one fold. Five for two modalities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelSet {
-    /// p(x1) and p(x2).
-    pub densities: [Mixture; 2],
-    /// p(y|x1), p(y|x2) and p(y|x1, x2).
-    pub classifiers: [Ensemble; 3],
+    /// p(x_A) of every set A among [`Subset::proper`](crate::interaction::Subset::proper).
+    pub densities: Vec<Mixture>,
+    /// p(y|x_A) of every set A among [`Subset::all`](crate::interaction::Subset::all).
+    pub classifiers: Vec<Ensemble>,
+}
+
+impl ModelSet {
+    /// M: M modalities have 2^M − 1 classifiers.
+    pub fn modalities(&self) -> usize {
+        self.classifiers.len().count_ones() as usize
+    }
 }
 
 /// What cross-fitting adds to a bundle: for each fold the models that have not seen its rows.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use super::files::BundleFiles;
 use super::format_1::Format1;
 use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Modality, RowHash, Units};
-use super::{Class, MOST_MODALITIES, ModelKind};
+use super::{Class, MOST_MODALITIES, ModelKind, Role};
 
 /// The most folds of a bundle.
 const MOST_FOLDS: usize = 100;
@@ -26,6 +26,7 @@ pub(super) fn manifest(bytes: &[u8], files: &BundleFiles) -> Result<Manifest> {
     validate(&manifest).map_err(refuse)?;
     models(&manifest).map_err(refuse)?;
     training_rows(&manifest).map_err(refuse)?;
+    figures(&manifest).map_err(refuse)?;
     Ok(manifest)
 }
 
@@ -143,6 +144,24 @@ fn models(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
         }
     }
     Ok(())
+}
+
+/// Checks that the figures of a fit are of as many models as there are.
+fn figures(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
+    let Some(training) = &manifest.training else { return Ok(()) };
+    let (densities, classifiers): (Vec<Role>, Vec<Role>) =
+        manifest.roles().into_iter().partition(|role| role.is_density());
+    let found = [
+        ("densities", training.validation.densities.len(), densities.len()),
+        ("classifiers", training.validation.classifiers.len(), classifiers.len()),
+    ];
+    match found.into_iter().find(|(_, found, needed)| found != needed) {
+        None => Ok(()),
+        Some((kind, found, needed)) => Err((
+            format!("training.validation.{kind}"),
+            format!("{found} entries for {needed} {kind}; restore bundle.json, or fit again"),
+        )),
+    }
 }
 
 /// Checks that there is one filter of rows for each fold.

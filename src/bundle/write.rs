@@ -52,14 +52,15 @@ struct FoldContents {
 }
 
 /// The graphs of fitted models.
-fn graphs(ModelSet { densities, classifiers }: &ModelSet) -> Vec<(Role, ModelProto)> {
+fn graphs(models: &ModelSet) -> Vec<(Role, ModelProto)> {
+    let ModelSet { densities, classifiers } = models;
     let graphs = densities.iter().map(density_graph).chain(classifiers.iter().map(classifier_graph));
-    Role::all(densities.len()).into_iter().zip(graphs).collect()
+    Role::all(models.modalities()).into_iter().zip(graphs).collect()
 }
 
 impl BundleContents {
     /// Contents from fitted models, as folded graphs; `models` are the main ones, `folds` those that
-    /// have not seen the rows of a fold.
+    /// have not seen the rows of a fold. The means of h are those of `training`.
     pub fn fitted(
         modalities: Vec<Modality>,
         label: Label,
@@ -68,6 +69,10 @@ impl BundleContents {
         folds: Option<&FittedFolds>,
     ) -> Self {
         let row_key = folds.map(|folds| folds.key.clone()).unwrap_or_default();
+        let densities = Role::all(modalities.len()).into_iter().zip(&training.validation.densities);
+        // Those of a single modality are its own.
+        let joint = densities.filter(|(role, _)| role.modalities().len() > 1);
+        let mean_h_nats = joint.map(|(role, figures)| (role, figures.mean_nats)).collect();
         let folds = folds.into_iter().flat_map(|folds| folds.models.iter().zip(&folds.rows));
         let folds = folds.map(|(models, rows)| FoldContents { models: graphs(models), rows: rows.clone() });
         Self {
@@ -76,7 +81,7 @@ impl BundleContents {
             training: Some(training),
             models: graphs(models),
             outputs: vec![OutputKind::LogProb; models.classifiers.len()],
-            mean_h_nats: BTreeMap::new(),
+            mean_h_nats,
             folds: folds.collect(),
             row_key,
         }

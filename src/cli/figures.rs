@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::bundle::{Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint};
+use crate::bundle::{Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint, RedundancyOfTwo};
+use crate::interaction::Subset;
 
 /// The validation figures, and the diagnostics that there are, as tables.
 pub(super) fn text(figures: &Figures) -> String {
@@ -29,19 +30,22 @@ fn models(figures: &Figures) -> String {
         Some(_) => format!("on {} rows, each by the models that have not seen it:\n", figures.measured_rows),
         None => format!("on {} rows held out:\n", figures.measured_rows),
     };
-    for (m, density) in figures.densities.iter().enumerate() {
+    let sets = Subset::all(figures.modalities());
+    let names: Vec<String> = sets.iter().map(|set| set.listed(|index| (index + 1).to_string())).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0).max(10);
+    for (name, density) in names.iter().zip(&figures.densities) {
         let _ = writeln!(
             text,
-            "  density {:<13} mean -ln p {:>10.4} nats   {}",
-            m + 1,
+            "  density {name:<0$} mean -ln p {1:>10.4} nats   {2}",
+            width + 3,
             density.mean_nats,
             density.form()
         );
     }
-    for (name, c) in ["1", "2", "1 and 2"].iter().zip(&figures.classifiers) {
+    for (name, c) in names.iter().zip(&figures.classifiers) {
         let _ = writeln!(
             text,
-            "  classifier {name:<10} cross-entropy {:>6.4} nats   accuracy {:.4}   calibration error {:.4}",
+            "  classifier {name:<width$} cross-entropy {:>6.4} nats   accuracy {:.4}   calibration error {:.4}",
             c.cross_entropy_nats, c.accuracy, c.calibration_error
         );
     }
@@ -54,7 +58,7 @@ fn estimates(found: &Estimates) -> String {
         _ => format!("{} rows", found.rows),
     };
     let mut text = format!("means of {rows} in nats, each with its standard error:\n");
-    for (name, mean) in found.means() {
+    for (name, mean) in found.means.by_symbol() {
         let _ = writeln!(
             text,
             "  {name:<4} {:>8.4} ± {:.4}   of the rows {:.4}, of the models {}",
@@ -69,7 +73,7 @@ fn estimates(found: &Estimates) -> String {
             }
         );
     }
-    let shares = &found.redundancy_shares;
+    let Some(RedundancyOfTwo { shares, by_shift }) = &found.redundancy else { return text };
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let both = if shares.both > 0.0 { format!(", both on {}", percent(shares.both)) } else { String::new() };
     let _ = writeln!(
@@ -79,7 +83,6 @@ fn estimates(found: &Estimates) -> String {
         percent(shares.i2),
         percent(shares.between)
     );
-    let by_shift = &found.redundancy_by_shift;
     let shifts: Vec<String> = std::iter::once(("-inf".to_owned(), by_shift.at_minus_infinity_nats))
         .chain(by_shift.shifts.iter().map(|at| (at.shift_nats.to_string(), at.r_nats)))
         .chain([("inf".to_owned(), by_shift.at_plus_infinity_nats)])

@@ -26,14 +26,15 @@ use super::progress::ProgressBar;
 
 /// Fit the models on Parquet files and write them as a bundle
 ///
-/// The columns are detected where the schema is unambiguous: exactly two columns of lists of
+/// The columns are detected where the schema is unambiguous: two to four columns of lists of
 /// floats, and one column named y, label, target or class.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lsmi-etl fit train.parquet
   lsmi-etl fit data/ more.parquet 's3://bucket/2024/*.parquet'
-  lsmi-etl fit train.parquet --bundle models/ --x1 image --x2 text --label y --seed 7")]
+  lsmi-etl fit train.parquet --bundle models/ --x1 image --x2 text --label y --seed 7
+  lsmi-etl fit train.parquet --x image --x text --x audio")]
 pub(super) struct FitArgs {
     /// What to train on, as annotate finds its inputs: Parquet files, folders, globs, URLs of object
     /// stores; - for an Arrow IPC stream from stdin. All rows are one source, sampled uniformly
@@ -42,6 +43,10 @@ pub(super) struct FitArgs {
     /// Folder to write the bundle to
     #[arg(long, env = "LSMI_ETL_BUNDLE", hide_env_values = true, default_value = DEFAULT_BUNDLE, value_name = "DIR")]
     bundle: PathBuf,
+    /// Embedding column, given once for each of two to four modalities. M of them take 2^M - 2
+    /// densities and 2^M - 1 classifiers
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', conflicts_with_all = ["x1", "x2"])]
+    x: Vec<String>,
     /// Embedding column of the first modality
     #[arg(long, value_name = "COLUMN")]
     x1: Option<String>,
@@ -168,8 +173,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     require_local_folder(&args.bundle)?;
     destinations(args).check()?;
     let options = FitOptions {
-        x1: args.x1.clone(),
-        x2: args.x2.clone(),
+        x: embedding_columns(args)?,
         label: args.label.clone(),
         group: args.group.clone(),
         key: args.key.clone(),
@@ -222,6 +226,15 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
         })
     } else {
         output::text(&validation.map(figures::text).unwrap_or_default())
+    }
+}
+
+/// The columns that are named.
+fn embedding_columns(args: &FitArgs) -> Result<Vec<String>> {
+    match (&args.x1, &args.x2) {
+        (None, None) => Ok(args.x.clone()),
+        (Some(x1), Some(x2)) => Ok(vec![x1.clone(), x2.clone()]),
+        _ => Err(Error::Usage("give both --x1 and --x2, or neither".into())),
     }
 }
 

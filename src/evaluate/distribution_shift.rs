@@ -211,8 +211,8 @@ mod tests {
             folds: None,
             trained_rows: 1,
             measured_rows: 1,
-            densities: [DensityFigures::default(), DensityFigures::default()],
-            classifiers: [classifier(0.1), classifier(0.6), classifier(0.05)],
+            densities: vec![DensityFigures::default(); 2],
+            classifiers: vec![classifier(0.1), classifier(0.6), classifier(0.05)],
             ..Figures::default()
         };
         let shift = |columns| distribution_shift(&[0.5, 0.5], Some(&figures), &columns, &BTreeMap::new());

@@ -1,12 +1,13 @@
-//! Training of the classifiers of x1, of x2 and of both on one split: regressions, networks in
+//! Training of the classifiers of all sets of modalities on one split: regressions, networks in
 //! parallel, selection of the weight decay, stacking, validation.
 
 use rayon::prelude::*;
 
 use crate::bundle::{ClassifierFigures, Stack};
 use crate::error::{Error, Result};
+use crate::interaction::Subset;
 
-use super::classifier_data::{ClassifierData, NAMES, StandardRows};
+use super::classifier_data::{ClassifierData, StandardRows};
 use super::inference::network;
 use super::linear;
 use super::metrics::classifier_figures;
@@ -20,24 +21,26 @@ use super::training_set::TrainingSet;
 
 /// Standardised rows of one classifier.
 struct SplitRows {
+    modalities: Subset,
     data: ClassifierData,
     train: StandardRows,
     held_out: StandardRows,
     measure: StandardRows,
 }
 
-/// Fits p(y|x1), p(y|x2) and p(y|x1, x2).
+/// Fits p(y|x_A) of every set A of modalities.
 pub(super) fn fit_all(
     set: &TrainingSet<'_>,
     parts: &RowSplit,
     recipe: &Recipe,
     progress: &dyn FitProgress,
-) -> Result<[(Stack, ClassifierFigures); 3]> {
-    let inputs = [0, 1, 2].map(|which| SplitRows::new(set, which, parts));
+) -> Result<Vec<(Stack, ClassifierFigures)>> {
+    let sets = Subset::all(set.x.len()).into_iter();
+    let inputs: Vec<SplitRows> = sets.map(|modalities| SplitRows::new(set, modalities, parts)).collect();
 
     let check = || check_interrupted(progress);
-    let mut regressions = Vec::with_capacity(3);
-    for (which, input) in inputs.iter().enumerate() {
+    let mut regressions = Vec::with_capacity(inputs.len());
+    for input in &inputs {
         let mut tried = 0;
         regressions.push(linear::search(
             input.train.labelled(),
@@ -45,28 +48,29 @@ pub(super) fn fit_all(
             &check,
             &mut |_, nats| {
                 tried += 1;
-                let name = format!("{}, regression", NAMES[which]);
+                let name = format!("classifier {}, regression", input.modalities);
                 progress.epoch(&name, tried, linear::STRENGTHS.len(), nats);
             },
         )?);
     }
 
     // The widest first: a short job last balances the load of the threads.
+    let widest_first = (0..inputs.len()).rev();
     let jobs: Vec<(usize, usize)> =
-        [2, 1, 0].into_iter().flat_map(|which| (0..DECAYS.len()).map(move |decay| (which, decay))).collect();
+        widest_first.flat_map(|which| (0..DECAYS.len()).map(move |decay| (which, decay))).collect();
     let trained: Vec<(usize, NetworkFit)> = jobs
         .into_par_iter()
         .with_max_len(1)
         .map(|(which, decay)| {
             let input = &inputs[which];
-            let name = format!("{}, decay {}", NAMES[which], DECAYS[decay]);
+            let name = format!("classifier {}, decay {}", input.modalities, DECAYS[decay]);
             let trained = mlp::train(
                 input.train.labelled(),
                 input.held_out.labelled(),
                 &input.data.constant,
                 &mlp::HIDDEN,
                 DECAYS[decay],
-                random_stream(recipe.seed, RandomStream::Network(which, decay)),
+                random_stream(recipe.seed, RandomStream::Network(input.modalities, decay)),
                 &|epoch, nats| {
                     progress.epoch(&name, epoch, EPOCHS, nats);
                     check_interrupted(progress)
@@ -76,7 +80,7 @@ pub(super) fn fit_all(
         })
         .collect::<Result<_>>()?;
 
-    let mut fitted = Vec::with_capacity(3);
+    let mut fitted = Vec::with_capacity(inputs.len());
     for (which, (input, regression)) in inputs.iter().zip(regressions).enumerate() {
         let network = trained
             .iter()
@@ -84,20 +88,21 @@ pub(super) fn fit_all(
             .map(|(_, trained)| trained)
             .min_by(|a, b| a.held_out_nats.total_cmp(&b.held_out_nats));
         let (Some(regression), Some(network)) = (regression, network) else {
-            let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
+            let what = format!("classifier {} has no finite loss; scale the columns down", input.modalities);
             return Err(Error::bad_data(set.place.clone(), what));
         };
         fitted.push(input.stack(regression, network, &check)?);
     }
-    fitted.try_into().map_err(|_| Error::Internal("expected three classifiers".into()))
+    Ok(fitted)
 }
 
 impl SplitRows {
-    fn new(set: &TrainingSet<'_>, which: usize, parts: &RowSplit) -> Self {
+    fn new(set: &TrainingSet<'_>, modalities: Subset, parts: &RowSplit) -> Self {
         let mut learned = [parts.fit.train.as_slice(), &parts.fit.held_out].concat();
         learned.sort_unstable();
-        let data = ClassifierData::measure(set, which, &learned);
+        let data = ClassifierData::measure(set, modalities, &learned);
         Self {
+            modalities,
             train: data.rows(set, &parts.fit.train),
             held_out: data.rows(set, &parts.fit.held_out),
             measure: data.rows(set, &parts.measure),

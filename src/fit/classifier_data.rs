@@ -1,13 +1,10 @@
 //! Inputs of one classifier: its modalities, standardised and concatenated.
 
+use crate::interaction::Subset;
+
 use super::labelled_rows::LabelledRows;
 use super::scaling::Scaling;
-use super::training_set::{EmbeddingMatrix, TrainingSet};
-
-/// Input modalities of each classifier.
-pub(super) const MODALITIES: [&[usize]; 3] = [&[0], &[1], &[0, 1]];
-/// Names of the classifiers, for progress and messages.
-pub(super) const NAMES: [&str; 3] = ["classifier 1", "classifier 2", "classifier 12"];
+use super::training_set::TrainingSet;
 
 /// The standardisation of a classifier's inputs, measured on some rows.
 #[derive(Debug, Clone)]
@@ -20,14 +17,13 @@ pub(super) struct ClassifierData {
     pub scale: Vec<f32>,
     /// Whether each column is constant.
     pub constant: Vec<bool>,
-    modalities: &'static [usize],
+    modalities: Subset,
 }
 
 impl ClassifierData {
-    /// Measures the inputs of classifier `which` on the rows `learned`.
-    pub fn measure(set: &TrainingSet<'_>, which: usize, learned: &[usize]) -> Self {
-        let modalities = MODALITIES[which];
-        let x: Vec<&EmbeddingMatrix<'_>> = modalities.iter().map(|&modality| &set.x[modality]).collect();
+    /// Measures the inputs of the classifier of some modalities on the rows `learned`.
+    pub fn measure(set: &TrainingSet<'_>, modalities: Subset, learned: &[usize]) -> Self {
+        let x = set.matrices(modalities);
         let scalings: Vec<Scaling> = x.iter().map(|x| Scaling::measure(x, learned)).collect();
         let joined = |of: fn(&Scaling) -> &[f64]| -> Vec<f32> {
             scalings.iter().flat_map(of).map(|&value| value as f32).collect()
@@ -43,9 +39,10 @@ impl ClassifierData {
 
     /// Rows standardised, `[n, d]` row-major, and their classes.
     pub fn rows(&self, set: &TrainingSet<'_>, rows: &[usize]) -> StandardRows {
+        let matrices = set.matrices(self.modalities);
         let mut x = Vec::with_capacity(rows.len() * self.mean.len());
         for &row in rows {
-            let values = self.modalities.iter().flat_map(|&modality| set.x[modality].row(row));
+            let values = matrices.iter().flat_map(|x| x.row(row));
             x.extend(values.zip(self.mean.iter().zip(&self.scale)).map(|(x, (m, s))| (x - m) / s));
         }
         let y = rows.iter().map(|&row| set.y[row]).collect();

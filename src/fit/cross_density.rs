@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::{DensityCandidate, DensityFigures, Mixture};
 use crate::error::{Error, Result};
+use crate::interaction::Subset;
 
 use super::covariance_model::CovarianceModel;
 use super::density::{constant, descend, gather};
@@ -48,9 +49,14 @@ struct Tried {
     nats: Vec<f64>,
 }
 
-/// Fits the density of a modality.
-pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) -> Result<CrossFittedDensity> {
-    let x = &context.set.x[modality];
+/// Fits the density of some modalities.
+pub(super) fn fit(
+    context: &FoldContext<'_>,
+    modalities: Subset,
+    folds: &[Fold],
+) -> Result<CrossFittedDensity> {
+    let joined = context.set.joined(modalities);
+    let x = &joined.matrix();
     let rows = context.set.y.len();
     let all: Vec<usize> = (0..rows).collect();
     // Gradient descent chooses for itself, in every fold.
@@ -60,7 +66,7 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
     let tried: Vec<Vec<Tried>> = (0..searched)
         .into_par_iter()
         .with_min_len(context.folds_of_a_task())
-        .map(|fold| search(context, modality, fold, &folds[fold]))
+        .map(|fold| search(context, (modalities, x), fold, &folds[fold]))
         .collect::<Result<_>>()?;
     let (candidates, best) = choose(&tried, by_descent, MOST_LOSS * x.dim as f64);
     let Some(chosen) = best.and_then(|best| tried.first().and_then(|fold| best_of(fold, best))) else {
@@ -107,9 +113,13 @@ pub(super) fn fit(context: &FoldContext<'_>, modality: usize, folds: &[Fold]) ->
 }
 
 /// The candidates of one fold.
-fn search(context: &FoldContext<'_>, modality: usize, fold: usize, rows: &Fold) -> Result<Vec<Tried>> {
-    let x = &context.set.x[modality];
-    let mut rng = random_stream(context.recipe.seed, RandomStream::FoldDensity(modality, fold));
+fn search(
+    context: &FoldContext<'_>,
+    (modalities, x): (Subset, &EmbeddingMatrix<'_>),
+    fold: usize,
+    rows: &Fold,
+) -> Result<Vec<Tried>> {
+    let mut rng = random_stream(context.recipe.seed, RandomStream::FoldDensity(modalities, fold));
     let scaling = Scaling::measure(x, &rows.train);
     let dim = scaling.varying().len();
     if dim == 0 {
@@ -119,7 +129,7 @@ fn search(context: &FoldContext<'_>, modality: usize, fold: usize, rows: &Fold) 
     }
     let [train, held_out] = [&rows.train, &rows.held_out].map(|rows| scaling.standardise(x, rows));
     let [train, held_out] = [&train, &held_out].map(|values| RowMatrix { values, dim });
-    let name = format!("density {}, fold {}", modality + 1, fold + 1);
+    let name = format!("density {modalities}, fold {}", fold + 1);
     let progress = context.progress;
     // ln|det| of the standardisation.
     let unit: f64 = scaling.varying().iter().map(|&column| scaling.scale[column].ln()).sum();

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::{ClassifierFigures, Ensemble, Stack};
 use crate::error::{Error, Result};
+use crate::interaction::Subset;
 
-use super::classifier_data::NAMES;
 use super::discriminant::{CENTRES, Shape};
 use super::inference::combine;
 use super::linear::RegressionFit;
@@ -43,9 +43,9 @@ pub(super) struct CrossFitted {
     pub figures: ClassifierFigures,
 }
 
-/// Fits classifier `which` on every fold.
-pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Result<CrossFitted> {
-    let rows = |fold: usize| FoldRows::new(context, which, fold, &folds[fold]);
+/// Fits the classifier of some modalities on every fold.
+pub(super) fn fit(context: &FoldContext<'_>, modalities: Subset, folds: &[Fold]) -> Result<CrossFitted> {
+    let rows = |fold: usize| FoldRows::new(context, modalities, fold, &folds[fold]);
     let held_out: usize = folds.iter().map(|fold| fold.held_out.len()).sum();
     let searched = (SEARCH_ROWS * folds.len()).div_ceil(held_out.max(1)).clamp(1, folds.len());
 
@@ -81,7 +81,7 @@ pub(super) fn fit(context: &FoldContext<'_>, which: usize, folds: &[Fold]) -> Re
         .map(|fold| rows(fold).member(&choice, None, None))
         .collect::<Result<_>>()?;
     members.extend(others);
-    finish(context, which, folds, &choice, members)
+    finish(context, modalities, folds, &choice, members)
 }
 
 /// The strength of least pooled held-out loss, and the number of centres: further centres cost as much
@@ -206,7 +206,7 @@ fn pooled(members: &[Member]) -> [Vec<f32>; 3] {
 /// Stack weights and figures from all rows.
 fn finish(
     context: &FoldContext<'_>,
-    which: usize,
+    modalities: Subset,
     folds: &[Fold],
     choice: &Choice,
     members: Vec<Member>,
@@ -214,7 +214,7 @@ fn finish(
     let set = context.set;
     let logits = pooled(&members);
     let y: Vec<u32> = folds.iter().flat_map(|fold| &fold.held_out).map(|&row| set.y[row]).collect();
-    let (betas, figures) = stacked(set, which, logits.each_ref().map(Vec::as_slice), &y)?;
+    let (betas, figures) = stacked(set, modalities, logits.each_ref().map(Vec::as_slice), &y)?;
     let [has_linear, has_network, has_discriminant] = betas.map(|beta| beta > 0.0);
     let mut epochs: Vec<usize> = members.iter().map(|member| member.epochs).collect();
     epochs.sort_unstable();
@@ -234,7 +234,7 @@ fn finish(
 /// Stack weights and their out-of-fold figures from all parts' logits of the same rows.
 pub(super) fn stacked(
     set: &TrainingSet<'_>,
-    which: usize,
+    modalities: Subset,
     parts: Parts<'_>,
     y: &[u32],
 ) -> Result<([f32; 3], ClassifierFigures)> {
@@ -242,7 +242,7 @@ pub(super) fn stacked(
     let mut log_prob = combine(betas, parts);
     log_softmax_rows(&mut log_prob, set.classes);
     if losses(&log_prob, y, set.classes).any(|nats| nats.is_nan()) || log_prob.is_empty() {
-        let what = format!("{} has no finite loss; scale the columns down", NAMES[which]);
+        let what = format!("classifier {modalities} has no finite loss; scale the columns down");
         return Err(Error::bad_data(set.place.clone(), what));
     }
     let figures = ClassifierFigures {

@@ -1,11 +1,11 @@
-//! Training of the densities of both modalities: standardisation, search, refit on training
-//! and held-out rows, validation.
+//! Training of the densities on one split: standardisation, search, refit on training and held-out
+//! rows, validation.
 
 use rand_chacha::ChaCha8Rng;
-use rayon::join;
 
 use crate::bundle::{DensityFigures, Mixture, Scales};
 use crate::error::{Error, Result};
+use crate::interaction::Subset;
 
 use super::covariance_model::CovarianceModel;
 use super::em_steps::{self, RowMatrix};
@@ -22,27 +22,17 @@ use super::training_set::{EmbeddingMatrix, TrainingSet};
 /// EM steps of the refit.
 const REFIT_STEPS: usize = 5;
 
-/// Fits p(x1) and p(x2) in parallel.
-pub(super) fn fit_both(
+/// Fits the density of some modalities.
+pub(super) fn fit(
     set: &TrainingSet<'_>,
-    parts: &RowSplit,
-    recipe: &Recipe,
-    progress: &dyn FitProgress,
-) -> Result<[(Mixture, DensityFigures); 2]> {
-    let (first, second) =
-        join(|| fit(set, 0, parts, recipe, progress), || fit(set, 1, parts, recipe, progress));
-    Ok([first?, second?])
-}
-
-fn fit(
-    set: &TrainingSet<'_>,
-    modality: usize,
+    modalities: Subset,
     parts: &RowSplit,
     recipe: &Recipe,
     progress: &dyn FitProgress,
 ) -> Result<(Mixture, DensityFigures)> {
-    let x = &set.x[modality];
-    let mut rng = random_stream(recipe.seed, RandomStream::Density(modality));
+    let joined = set.joined(modalities);
+    let x = &joined.matrix();
+    let mut rng = random_stream(recipe.seed, RandomStream::Density(modalities));
     let search = Scaling::measure(x, &parts.fit.train);
     let dim = search.varying().len();
     let (fitted, mixture) = if dim == 0 {
@@ -51,7 +41,7 @@ fn fit(
         let [train, held_out] =
             [&parts.fit.train, &parts.fit.held_out].map(|rows| search.standardise(x, rows));
         let [train, held_out] = [&train, &held_out].map(|values| RowMatrix { values, dim });
-        let name = format!("density {}", modality + 1);
+        let name = format!("density {modalities}");
         match recipe.density_fit {
             DensityFit::Em => {
                 let candidates = mixture::COMPONENTS.len() * mixture::COVARIANCES.len();

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bundle::{Bundle, BundleContents, Class, Label, Modality, Training, Units};
+use crate::bundle::{
+    Bundle, BundleContents, Class, DensityFigures, Label, MOST_MODALITIES, Modality, Training, Units,
+};
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts, OnMissingModality};
@@ -28,11 +30,9 @@ const MOST_ROWS: usize = 200_000;
 /// Options of [`fit_files`].
 #[derive(Debug, Clone, Default)]
 pub struct FitOptions {
-    /// Column of x1; inferred from the schema where unambiguous.
-    pub x1: Option<String>,
-    /// Column of x2; likewise.
-    pub x2: Option<String>,
-    /// Column of the label; likewise.
+    /// Columns of the modalities x1, x2, …; inferred from the schema where empty.
+    pub x: Vec<String>,
+    /// Column of the label; inferred from the schema where unambiguous.
     pub label: Option<String>,
     /// Column whose equal values keep rows in one fold.
     pub group: Option<String>,
@@ -79,15 +79,48 @@ impl FitOptions {
         }
     }
 
+    /// The flag of a diagnostic that is asked for, if any.
+    fn diagnostic(&self) -> Option<&'static str> {
+        let asked = [("--power-curve", self.power_curve), ("--label-free-check", self.label_free_check)];
+        asked.into_iter().find(|(_, asked)| *asked).map(|(flag, _)| flag)
+    }
+
     /// Fails where a diagnostic needs what the other options exclude.
     fn check_diagnostics(&self) -> Result<()> {
-        let asked = [("--power-curve", self.power_curve), ("--label-free-check", self.label_free_check)];
-        match asked.into_iter().find(|(_, asked)| *asked) {
-            Some((flag, _)) if self.recipe.folds < 2 => Err(Error::Usage(format!(
+        match self.diagnostic() {
+            Some(flag) if self.recipe.folds < 2 => Err(Error::Usage(format!(
                 "{flag} needs values of rows by models that have not seen them, which --folds 1 has not; leave \
                  --folds at its default"
             ))),
             _ => Ok(()),
+        }
+    }
+
+    /// The columns of the embeddings: those named, else those of the schema.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where they are not two to four, or more than two with a diagnostic of two.
+    fn embeddings(&self, input: &Input) -> Result<Vec<String>> {
+        let columns: Vec<String> = match &self.x[..] {
+            [] => samples::obvious_embeddings(input)?.into_iter().map(str::to_owned).collect(),
+            named => named.to_vec(),
+        };
+        let count = columns.len();
+        if !(2..=MOST_MODALITIES).contains(&count) {
+            return Err(Error::Usage(format!(
+                "a fit needs two to {MOST_MODALITIES} embedding columns, and {count} {} named ({}); give --x COLUMN \
+                 once for each",
+                if count == 1 { "is" } else { "are" },
+                columns.join(", ")
+            )));
+        }
+        match self.diagnostic() {
+            Some(flag) if count > 2 => Err(Error::Usage(format!(
+                "{flag} compares r, u1, u2 and s of two modalities, and these are {count} ({}); leave it out, or \
+                 choose two columns with --x1 and --x2",
+                columns.join(", ")
+            ))),
+            _ => Ok(columns),
         }
     }
 }
@@ -126,24 +159,22 @@ pub fn fit_files(
         options.skip_bad_files,
     )?;
     let input = files.first()?;
-    let (x1, x2) = embeddings(&input, options)?;
+    let columns = options.embeddings(&input)?;
     let label = match &options.label {
         Some(label) => label.clone(),
         None => samples::obvious_label(&input)?,
     };
-    let dims = [samples::dimension_of(&input, &x1)?, samples::dimension_of(&input, &x2)?];
+    let with_dim = |column: String| Ok((column.clone(), samples::dimension_of(&input, &column)?));
+    let x: Vec<(String, usize)> = columns.into_iter().map(with_dim).collect::<Result<_>>()?;
     let interrupted = || progress.interrupted();
-    let counts = files.count_classes([(&x1, dims[0]), (&x2, dims[1])], &label, &interrupted)?;
+    let counts = files.count_classes(&x, &label, &interrupted)?;
     check_classes(&counts, options.max_classes, files.place().column(&label))?;
     let labelled_rows = counts.iter().map(|(_, rows)| rows).sum();
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
-    tracing::info!(
-        "x1 = {x1} ({} values), x2 = {x2} ({} values), label = {label} ({} classes)",
-        dims[0],
-        dims[1],
-        classes.len()
-    );
-    let x = [(x1.clone(), dims[0]), (x2.clone(), dims[1])];
+    let shown = x.iter().enumerate();
+    let shown: Vec<String> =
+        shown.map(|(m, (column, dim))| format!("x{} = {column} ({dim} values)", m + 1)).collect();
+    tracing::info!("{}, label = {label} ({} classes)", shown.join(", "), classes.len());
     let on_missing = OnMissingModality::Null;
     let request =
         ColumnRequest { x: &x, label: Some(&label), classes: &classes, key: &options.key, on_missing };
@@ -155,11 +186,12 @@ pub fn fit_files(
     of_models.iter().for_each(|warning| tracing::warn!("{}", warning.text));
     found.extend(of_models);
 
-    let modality = |m: usize, column: &str| Modality {
-        column: Some(column.to_owned()),
-        dim: dims[m],
+    // The densities of single modalities come first.
+    let modality = |((column, dim), density): (&(String, usize), &DensityFigures)| Modality {
+        column: Some(column.clone()),
+        dim: *dim,
         units: options.units,
-        mean_h_nats: Some(models.figures.densities[m].mean_nats),
+        mean_h_nats: Some(density.mean_nats),
     };
     let training = Training {
         rows_seen: fates.rows(),
@@ -173,7 +205,7 @@ pub fn fit_files(
         warnings: found,
     };
     let contents = BundleContents::fitted(
-        vec![modality(0, &x1), modality(1, &x2)],
+        x.iter().zip(&models.figures.densities).map(modality).collect(),
         Label { column: Some(label), classes, prior: models.prior },
         training,
         &models.models,
@@ -288,14 +320,6 @@ fn check_classes(counts: &[(Class, u64)], max_classes: Option<usize>, place: Pla
         samples::class_examples(counts.iter().map(|(class, _)| class))
     );
     Err(Error::bad_data(place, what))
-}
-
-fn embeddings(input: &Input, options: &FitOptions) -> Result<(String, String)> {
-    match (&options.x1, &options.x2) {
-        (Some(x1), Some(x2)) => Ok((x1.clone(), x2.clone())),
-        (None, None) => samples::obvious_embeddings(input).map(|(x1, x2)| (x1.to_owned(), x2.to_owned())),
-        _ => Err(Error::Usage("give both --x1 and --x2, or neither".into())),
-    }
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ mod tests {
         let of = |keys: Option<&[u64]>| {
             let set = TrainingSet {
                 place: Place::file("f"),
-                x: [x, x],
+                x: vec![x, x],
                 y: &[0, 1, 0, 1, 0],
                 classes: 2,
                 groups: None,

@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn separate_clusters_are_found() {
-        let mut rng = random_stream(1, RandomStream::Density(0));
+        let mut rng = random_stream(1, RandomStream::Density("1".parse().unwrap()));
         let x: Vec<f64> = (0..3000)
             .flat_map(|row| {
                 let centre = 10.0 * (row % 3) as f64;
@@ -187,7 +187,12 @@ mod tests {
 
     #[test]
     fn copies_of_one_row_do_not_hang() {
-        let clusters = cluster(&vec![1.0; 200], 2, 5, &mut random_stream(1, RandomStream::Density(0)));
+        let clusters = cluster(
+            &vec![1.0; 200],
+            2,
+            5,
+            &mut random_stream(1, RandomStream::Density("1".parse().unwrap())),
+        );
         assert_eq!(clusters.len(), 100);
     }
 }

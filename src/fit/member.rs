@@ -2,9 +2,10 @@
 
 use crate::bundle::{Affine, Discriminant, Stack};
 use crate::error::Result;
+use crate::interaction::Subset;
 
 use super::class_rows::{ClassRows, ClassTotals};
-use super::classifier_data::{ClassifierData, NAMES, StandardRows};
+use super::classifier_data::{ClassifierData, StandardRows};
 use super::discriminant::{self, CENTRES, DiscriminantFit, Shape};
 use super::inference::{combine, network};
 use super::linear::{self, RegressionFit};
@@ -46,7 +47,7 @@ impl FoldContext<'_> {
 /// The rows of one fold for one classifier.
 pub(super) struct FoldRows<'a> {
     context: &'a FoldContext<'a>,
-    which: usize,
+    modalities: Subset,
     fold: usize,
     data: ClassifierData,
     train: StandardRows,
@@ -97,9 +98,9 @@ pub(super) struct Member {
 }
 
 impl<'a> FoldRows<'a> {
-    pub fn new(context: &'a FoldContext<'a>, which: usize, fold: usize, rows: &Fold) -> Self {
+    pub fn new(context: &'a FoldContext<'a>, modalities: Subset, fold: usize, rows: &Fold) -> Self {
         let set = context.set;
-        let data = ClassifierData::measure(set, which, &rows.train);
+        let data = ClassifierData::measure(set, modalities, &rows.train);
         let train = data.rows(set, &rows.train);
         // Positions among the training rows.
         let positions: Vec<usize> = (0..rows.train.len()).collect();
@@ -113,7 +114,7 @@ impl<'a> FoldRows<'a> {
             class_rows,
             inner: inner.swap_remove(0),
             context,
-            which,
+            modalities,
             fold,
             data,
             train,
@@ -160,7 +161,7 @@ impl<'a> FoldRows<'a> {
     pub fn discriminant(&self, shape: Shape) -> Result<DiscriminantFit> {
         let mut rng = random_stream(
             self.context.recipe.seed,
-            RandomStream::Discriminant(self.which, self.fold, shape.centres),
+            RandomStream::Discriminant(self.modalities, self.fold, shape.centres),
         );
         let check = || check_interrupted(self.context.progress);
         discriminant::fit(&self.class_rows, &self.totals, self.held_out.labelled(), shape, &mut rng, &check)
@@ -178,7 +179,7 @@ impl<'a> FoldRows<'a> {
             &self.data.constant,
             &[hidden; 2],
             decay,
-            random_stream(self.context.recipe.seed, RandomStream::FoldNetwork(self.which, self.fold)),
+            random_stream(self.context.recipe.seed, RandomStream::FoldNetwork(self.modalities, self.fold)),
             &|epoch, nats| {
                 progress.epoch(&name, epoch, EPOCHS, nats);
                 check_interrupted(progress)
@@ -245,7 +246,7 @@ impl<'a> FoldRows<'a> {
     }
 
     fn name(&self, part: &str) -> String {
-        format!("{}, fold {}, {part}", NAMES[self.which], self.fold + 1)
+        format!("classifier {}, fold {}, {part}", self.modalities, self.fold + 1)
     }
 }
 

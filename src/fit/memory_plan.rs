@@ -1,6 +1,7 @@
 //! How many rows a fit holds in memory.
 
 use crate::error::{Error, Result};
+use crate::interaction::Subset;
 use crate::memory::{ByteSize, usable_bytes};
 
 use super::mixture::MOST_COVARIANCES;
@@ -16,26 +17,32 @@ const BASE: usize = 160 << 20;
 const LEAST_SAMPLE: usize = 2_000;
 
 /// The division of the memory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct MemoryPlan {
     bytes: usize,
-    dims: [usize; 2],
+    dims: Vec<usize>,
 }
 
 impl MemoryPlan {
     /// A plan for embeddings of these lengths, within `limit` bytes or a quarter of the machine's.
-    pub(super) fn new(dims: [usize; 2], limit: Option<u64>) -> Self {
+    pub(super) fn new(dims: Vec<usize>, limit: Option<u64>) -> Self {
         let limit = limit.unwrap_or_else(|| usable_bytes() / 4);
         Self { bytes: usize::try_from(limit).unwrap_or(usize::MAX), dims }
     }
 
+    /// The lengths of the densities' inputs, which are fitted at the same time.
+    fn density_dims(&self) -> impl Iterator<Item = usize> {
+        let dim = |set: Subset| set.members().filter_map(|index| self.dims.get(index)).sum();
+        Subset::proper(self.dims.len()).into_iter().map(dim)
+    }
+
     fn row_bytes(&self) -> usize {
-        ((self.dims[0] + self.dims[1]) * size_of::<f32>()).max(1)
+        (self.density_dims().sum::<usize>() * size_of::<f32>()).max(1)
     }
 
     /// Bytes that do not depend on the number of rows.
     fn fixed_bytes(&self) -> usize {
-        let squares: usize = self.dims.iter().map(|dim| dim * dim).sum();
+        let squares: usize = self.density_dims().map(|dim| dim * dim).sum();
         BASE + COVARIANCE_COPIES * MOST_COVARIANCES * squares * size_of::<f64>()
     }
 
@@ -60,10 +67,10 @@ impl MemoryPlan {
             return Ok(());
         }
         let needed = self.fixed_bytes() + LEAST_SAMPLE * self.row_bytes() * TRAINING_FACTOR;
+        let dims = Subset::full(self.dims.len()).map(|set| set.listed(|index| self.dims[index].to_string()));
         let what = format!(
-            "a fit on embeddings of {} and {} values needs {} of memory; raise --memory-limit",
-            self.dims[0],
-            self.dims[1],
+            "a fit on embeddings of {} values needs {} of memory; raise --memory-limit",
+            dims.unwrap_or_default(),
             ByteSize(needed.next_multiple_of(1 << 20) as u64)
         );
         Err(Error::Usage(what))
@@ -76,11 +83,14 @@ mod tests {
 
     #[test]
     fn rows_follow_the_limit() {
-        let plan = |limit: u64| MemoryPlan::new([128, 128], Some(limit));
+        let plan = |limit: u64| MemoryPlan::new(vec![128, 128], Some(limit));
         assert!((200_000..300_000).contains(&plan(2 << 30).rows()), "{}", plan(2 << 30).rows());
         assert!(plan(2 << 30).check().is_ok());
         assert_eq!(plan(100 << 20).rows(), 0);
         let error = plan(100 << 20).check().unwrap_err().to_string();
-        assert!(error.contains("needs 216MiB of memory"), "{error}");
+        assert!(error.contains("of 128 and 128 values needs 216MiB of memory"), "{error}");
+        // The pairs' densities have rows of twice the length.
+        let of_three = MemoryPlan::new(vec![128; 3], Some(2 << 30)).rows();
+        assert!(of_three * 4 < plan(2 << 30).rows(), "{of_three}");
     }
 }

@@ -1,6 +1,6 @@
-//! Training: two densities and three classifiers from rows in memory. Pure numerics: slices
-//! in, [`crate::bundle`]'s parameters and validation figures out. [`fit_files()`] adds the files
-//! and the bundle.
+//! Training: densities and classifiers of sets of modalities from rows in memory, of two modalities two
+//! densities and three classifiers. Pure numerics: slices in, [`crate::bundle`]'s parameters and
+//! validation figures out. [`fit_files()`] adds the files and the bundle.
 //!
 //! With cross-fitting, every row is held out in one of the folds: hyper-parameters, stack weights
 //! and figures come of the predictions for it by models that have not seen it, and these models are
@@ -48,7 +48,6 @@ mod part_selection;
 mod progress;
 mod random;
 mod recipe;
-mod requested;
 mod reservoir;
 mod row_groups;
 mod row_reader;

@@ -288,7 +288,7 @@ mod tests {
         let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
         let held_out = LabelledRows { x: &fresh_x[6_000..], width: 3, y: &fresh_y[2_000..], classes: 2 };
         let run = || {
-            let rng = random_stream(1, RandomStream::Network(0, 0));
+            let rng = random_stream(1, RandomStream::Network("1".parse().unwrap(), 0));
             train(data, held_out, &[false, false, true], &HIDDEN, 0.3, rng, &|_, _| Ok(())).unwrap()
         };
         let trained = run();
@@ -301,8 +301,11 @@ mod tests {
     fn gradients_are_the_slopes_of_the_mean_cross_entropy() {
         let (x, y) = ring(5);
         let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
-        let layers =
-            initial(vec![3, 64, 64, 2], &[false; 3], &mut random_stream(2, RandomStream::Network(0, 0)));
+        let layers = initial(
+            vec![3, 64, 64, 2],
+            &[false; 3],
+            &mut random_stream(2, RandomStream::Network("1".parse().unwrap(), 0)),
+        );
         let mut training = Training::new(&layers, 0.0, LEARNING_RATE, 1);
         training.step(data, &[4, 0, 1, 3]);
         let picked = [4usize, 0, 1, 3];
@@ -333,7 +336,7 @@ mod tests {
     fn an_interruption_ends_training() {
         let (x, y) = ring(200);
         let data = LabelledRows { x: &x, width: 3, y: &y, classes: 2 };
-        let rng = random_stream(1, RandomStream::Network(0, 0));
+        let rng = random_stream(1, RandomStream::Network("1".parse().unwrap(), 0));
         let stop = |epoch, _| if epoch == 2 { Err(Error::Interrupted) } else { Ok(()) };
         let ended = train(data, data, &[false; 3], &HIDDEN, 0.3, rng, &stop);
         assert!(matches!(ended, Err(Error::Interrupted)));

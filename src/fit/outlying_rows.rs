@@ -16,7 +16,7 @@ const MEASURED_ROWS: usize = 2_000;
 /// The distance beyond which a row is left out.
 #[derive(Debug, Clone)]
 pub(super) struct OutlyingRows {
-    modalities: [Distance; 2],
+    modalities: Vec<Distance>,
 }
 
 /// The rows of a training set that are left out.
@@ -46,8 +46,8 @@ impl OutlyingRows {
         if set.y.is_empty() {
             return None;
         }
-        let outlying = Self { modalities: set.x.each_ref().map(Distance::measure) };
-        let is_far = |row: &usize| outlying.contains([set.x[0].row(*row), set.x[1].row(*row)]);
+        let outlying = Self { modalities: set.x.iter().map(Distance::measure).collect() };
+        let is_far = |row: &usize| outlying.contains(set.x.iter().map(|x| x.row(*row)));
         let far: Vec<usize> = (0..set.y.len()).filter(is_far).collect();
         if far.is_empty() || far.len() > (set.y.len() / ONE_IN).max(FEW) {
             return None;
@@ -60,7 +60,7 @@ impl OutlyingRows {
     }
 
     /// Whether a row lies so far away.
-    pub(super) fn contains(&self, x: [&[f32]; 2]) -> bool {
+    pub(super) fn contains<'a>(&self, x: impl Iterator<Item = &'a [f32]>) -> bool {
         self.modalities.iter().zip(x).any(|(distance, x)| distance.of(x) > distance.limit)
     }
 }
@@ -103,15 +103,13 @@ fn warning(set: &TrainingSet<'_>, rows: &[usize]) -> FitWarning {
         let values = rows.iter().flat_map(|&row| x.row(row)).copied();
         values.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
     };
+    let values: Vec<String> = set.x.iter().map(|x| format!("{:e} in {:?}", far(x), x.column)).collect();
     let text = format!(
         "{} of {} rows lie more than {FAR} times as far from the others as is usual and are left out (values up to \
-         {:e} in {:?}, {:e} in {:?}): are they placeholders?",
+         {}): are they placeholders?",
         rows.len(),
         set.y.len(),
-        far(&set.x[0]),
-        set.x[0].column,
-        far(&set.x[1]),
-        set.x[1].column
+        values.join(", ")
     );
     FitWarning { code: "outlying_rows".into(), text }
 }
@@ -134,14 +132,14 @@ mod tests {
         let matrix = |column, dim, values| EmbeddingMatrix { column, dim, values };
         let set = TrainingSet {
             place: Place::default(),
-            x: [matrix("a", 4, &x), matrix("b", 1, &x2)],
+            x: vec![matrix("a", 4, &x), matrix("b", 1, &x2)],
             y: &y,
             classes: 2,
             groups: None,
             keys: None,
         };
         let LeftOut { outlying, rows, warning } = OutlyingRows::find(&set)?;
-        assert!(rows.iter().all(|&row| outlying.contains([set.x[0].row(row), set.x[1].row(row)])));
+        assert!(rows.iter().all(|&row| outlying.contains(set.x.iter().map(|x| x.row(row)))));
         let text = warning.text;
         assert!(text.contains("of 1000 rows lie more than 20 times") && text.contains("in \"a\""), "{text}");
         Some(rows)
@@ -150,7 +148,7 @@ mod tests {
     #[test]
     fn no_rows_have_none_far_away() {
         let matrix = |column| EmbeddingMatrix { column, dim: 2, values: &[] };
-        let x = [matrix("a"), matrix("b")];
+        let x = vec![matrix("a"), matrix("b")];
         let set = TrainingSet { place: Place::default(), x, y: &[], classes: 2, groups: None, keys: None };
         assert!(OutlyingRows::find(&set).is_none());
     }

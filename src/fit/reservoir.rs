@@ -8,15 +8,14 @@ use crate::error::Place;
 use crate::samples::ColumnRequest;
 
 use super::random::{RandomStream, random_stream};
-use super::requested::{columns, dims};
 use super::row_reader::TrainingRow;
 use super::training_set::{EmbeddingMatrix, TrainingSet};
 
 /// A uniform sample of rows in memory.
 pub(super) struct ReservoirSample {
-    columns: [String; 2],
-    dims: [usize; 2],
-    x: [Vec<f32>; 2],
+    /// The column of each modality and its length.
+    columns: Vec<(String, usize)>,
+    x: Vec<Vec<f32>>,
     y: Vec<u32>,
     /// The group of each row; empty without a group column.
     groups: Vec<u64>,
@@ -32,9 +31,8 @@ impl ReservoirSample {
     /// An empty sample of at most `max_rows` rows.
     pub(super) fn new(request: &ColumnRequest<'_>, max_rows: usize, seed: u64) -> Self {
         Self {
-            columns: columns(request).map(str::to_owned),
-            dims: dims(request),
-            x: [Vec::new(), Vec::new()],
+            columns: request.x.to_vec(),
+            x: vec![Vec::new(); request.x.len()],
             y: Vec::new(),
             groups: Vec::new(),
             offered: 0,
@@ -57,8 +55,8 @@ impl ReservoirSample {
 
     fn set_row(&mut self, place: usize, row: &TrainingRow<'_>) {
         if place < self.y.len() {
-            for ((values, new), dim) in self.x.iter_mut().zip(row.x).zip(self.dims) {
-                values[place * dim..(place + 1) * dim].copy_from_slice(new);
+            for (values, new) in self.x.iter_mut().zip(row.x) {
+                values[place * new.len()..][..new.len()].copy_from_slice(new);
             }
             self.y[place] = row.y;
             self.groups.get_mut(place).into_iter().zip(row.group).for_each(|(old, new)| *old = new);
@@ -74,7 +72,7 @@ impl ReservoirSample {
     /// Leaves rows out, given in ascending order.
     pub(super) fn remove(&mut self, rows: &[usize]) {
         let keeps = |row: usize| rows.binary_search(&row).is_err();
-        for (values, dim) in self.x.iter_mut().zip(self.dims) {
+        for (values, (_, dim)) in self.x.iter_mut().zip(&self.columns) {
             retain(values, |at| keeps(at / dim));
         }
         retain(&mut self.y, keeps);
@@ -88,11 +86,11 @@ impl ReservoirSample {
 
     /// The sample as a training set.
     pub(super) fn training_set(&self, place: Place, classes: &[Class]) -> TrainingSet<'_> {
-        let modality =
-            |m: usize| EmbeddingMatrix { column: &self.columns[m], dim: self.dims[m], values: &self.x[m] };
+        let x = self.columns.iter().zip(&self.x);
+        let x = x.map(|((column, dim), values)| EmbeddingMatrix { column, dim: *dim, values }).collect();
         let groups = (self.groups.len() == self.y.len()).then_some(self.groups.as_slice());
         let keys = (self.keys.len() == self.y.len()).then_some(self.keys.as_slice());
-        TrainingSet { place, x: [modality(0), modality(1)], y: &self.y, classes: classes.len(), groups, keys }
+        TrainingSet { place, x, y: &self.y, classes: classes.len(), groups, keys }
     }
 }
 

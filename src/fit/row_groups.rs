@@ -59,7 +59,7 @@ mod tests {
         let modality = |values: &'static [f32; 6]| EmbeddingMatrix { column: "x", dim: 1, values };
         let mut set = TrainingSet {
             place: Place::file("test"),
-            x: [modality(&X1), modality(&X2)],
+            x: vec![modality(&X1), modality(&X2)],
             y: &[0, 1, 0, 1, 0, 1],
             classes: 2,
             groups: None,
@@ -73,10 +73,10 @@ mod tests {
         assert_eq!(row_groups(&set), [0, 1, 0, 3, 0, 3]);
         // A bundle knows no sign of zero.
         set.groups = None;
-        set.x = [modality(&[0.0, -0.0, 1.0, 2.0, 3.0, 4.0]), modality(&X2)];
+        set.x = vec![modality(&[0.0, -0.0, 1.0, 2.0, 3.0, 4.0]), modality(&X2)];
         assert_eq!(row_groups(&set), [0, 0, 2, 3, 4, 5]);
         set.groups = Some(&[1, 2, 3, 4, 3, 4]);
-        set.x = [modality(&[1.0; 6]), modality(&[1.0; 6])];
+        set.x = vec![modality(&[1.0; 6]), modality(&[1.0; 6])];
         assert_eq!(row_groups(&set), [0, 1, 2, 3, 2, 3]);
         set.groups = None;
         assert_eq!(row_groups(&set), [0, 1, 2, 3, 4, 5]);

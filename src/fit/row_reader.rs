@@ -5,7 +5,6 @@ use crate::parquet_file::Input;
 use crate::samples::{ColumnRequest, Fate, FateCounts, ReadAhead, ReadBuffers, Source};
 
 use super::group_reader::GroupReader;
-use super::requested::dims;
 
 /// Rows per read batch.
 const BATCH_ROWS: usize = 1024;
@@ -15,8 +14,8 @@ const READ_AHEAD_BYTES: u64 = 1 << 30;
 
 /// A row to train on.
 pub(super) struct TrainingRow<'a> {
-    /// The two embeddings, finite.
-    pub x: [&'a [f32]; 2],
+    /// The embedding of each modality, finite.
+    pub x: &'a [&'a [f32]],
     /// The class.
     pub y: u32,
     /// The value of the group column, where there is one.
@@ -38,7 +37,6 @@ pub(super) fn read_rows(
     visit: &mut dyn FnMut(&TrainingRow<'_>) -> Result<()>,
 ) -> Result<()> {
     let source = Source::new(input, request)?;
-    let [d1, d2] = dims(request);
     ReadAhead::with_helpers(READ_AHEAD_BYTES, |read_ahead| {
         let mut memory = ReadBuffers::default();
         for row_group in 0..input.metadata().num_row_groups() {
@@ -50,11 +48,15 @@ pub(super) fn read_rows(
                 }
                 let samples = found?.read(&mut memory)?;
                 let groups = groups.as_mut().map(|groups| groups.read(samples.rows)).transpose()?;
+                let mut x: Vec<&[f32]> = Vec::with_capacity(request.x.len());
                 for (row, &fate) in samples.fates.iter().enumerate() {
                     fates.add(fate);
                     if fate == Fate::Good {
+                        let modalities = samples.x.iter().zip(request.x);
+                        x.clear();
+                        x.extend(modalities.map(|(values, (_, dim))| &values[row * dim..][..*dim]));
                         visit(&TrainingRow {
-                            x: [&samples.x[0][row * d1..][..d1], &samples.x[1][row * d2..][..d2]],
+                            x: &x,
                             y: samples.class[row],
                             group: groups.as_ref().and_then(|groups| groups.get(row)).copied(),
                             key: samples.keys.get(row).copied(),

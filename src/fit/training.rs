@@ -1,12 +1,13 @@
 //! Training of all models on a set of rows: splits, densities, classifiers, prior.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{Ensemble, Figures, FitWarning, FittedFolds, ModelSet};
+use crate::bundle::{Ensemble, Figures, FitWarning, FittedFolds, ModelSet, Stack};
 use crate::error::{Error, Result};
+use crate::interaction::Subset;
 use crate::samples::FateCounts;
 
-use super::classifier_data::MODALITIES;
 use super::cross_density::{self, CrossFittedDensity};
 use super::cross_fit::{self, CrossFitted};
 use super::member::FoldContext;
@@ -77,22 +78,33 @@ pub fn train(set: &TrainingSet<'_>, recipe: &Recipe, progress: &dyn FitProgress)
 /// Cross-fitted densities and classifiers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct CrossFittedModels {
-    /// p(x1) and p(x2).
-    pub densities: [CrossFittedDensity; 2],
-    /// p(y|x1), p(y|x2) and p(y|x1, x2).
-    pub classifiers: [CrossFitted; 3],
+    /// p(x_A) of every set A of modalities but the full one, in the order of [`Subset::proper`].
+    pub densities: Vec<CrossFittedDensity>,
+    /// p(y|x_A) of every set A, in the order of [`Subset::all`].
+    pub classifiers: Vec<CrossFitted>,
 }
 
 /// Trains all models on folds.
 pub(super) fn cross_fit_all(context: &FoldContext<'_>, folds: &[Fold]) -> Result<CrossFittedModels> {
     let FoldContext { progress, .. } = context;
     progress.stage("densities");
-    let (first, second) =
-        rayon::join(|| cross_density::fit(context, 0, folds), || cross_density::fit(context, 1, folds));
-    let densities = [first?, second?];
+    let modalities = context.set.x.len();
+    let densities = each_density(modalities, |set| cross_density::fit(context, set, folds))?;
     progress.stage("classifiers");
-    let [one, two, both] = [0, 1, 2].map(|which| cross_fit::fit(context, which, folds));
-    Ok(CrossFittedModels { densities, classifiers: [one?, two?, both?] })
+    let classifiers = Subset::all(modalities).into_iter().map(|set| cross_fit::fit(context, set, folds));
+    Ok(CrossFittedModels { densities, classifiers: classifiers.collect::<Result<_>>()? })
+}
+
+/// Fits the density of every set of modalities but the full one, in parallel. The widest first: a short
+/// job last balances the load of the threads.
+fn each_density<T: Send>(
+    modalities: usize,
+    fit: impl Fn(Subset) -> Result<T> + Send + Sync,
+) -> Result<Vec<T>> {
+    let sets = Subset::proper(modalities).into_par_iter().rev().with_max_len(1);
+    let mut fitted: Vec<Result<T>> = sets.map(fit).collect();
+    fitted.reverse();
+    fitted.into_iter().collect()
 }
 
 impl CrossFittedModels {
@@ -100,24 +112,32 @@ impl CrossFittedModels {
     pub(super) fn fitted(self, set: &TrainingSet<'_>, trained_rows: usize, prior: Vec<f64>) -> FittedModels {
         let Self { densities, mut classifiers } = self;
         let of_fold = |fold: usize| ModelSet {
-            densities: densities.each_ref().map(|density| density.folds[fold].clone()),
-            classifiers: classifiers.each_ref().map(|classifier| classifier.stacks[fold].clone().into()),
+            densities: densities.iter().map(|density| density.folds[fold].clone()).collect(),
+            classifiers: classifiers
+                .iter()
+                .map(|classifier| classifier.stacks[fold].clone().into())
+                .collect(),
         };
-        let folds: Vec<ModelSet> = (0..densities[0].folds.len()).map(of_fold).collect();
-        let ensembles = classifiers.each_ref().map(CrossFitted::ensemble);
-        for (which, (classifier, ensemble)) in classifiers.iter_mut().zip(&ensembles).enumerate() {
-            classifier.figures.in_sample_nats = Some(in_sample_nats(set, which, ensemble));
+        let folds: Vec<ModelSet> =
+            (0..densities.first().map_or(0, |density| density.folds.len())).map(of_fold).collect();
+        let ensembles: Vec<Ensemble> = classifiers.iter().map(CrossFitted::ensemble).collect();
+        let of_sets = Subset::all(set.x.len()).into_iter().zip(&ensembles);
+        for (classifier, (modalities, ensemble)) in classifiers.iter_mut().zip(of_sets) {
+            classifier.figures.in_sample_nats = Some(in_sample_nats(set, modalities, ensemble));
         }
         FittedModels {
             figures: Figures {
                 folds: Some(folds.len()),
                 trained_rows,
                 measured_rows: set.y.len(),
-                densities: densities.each_ref().map(|density| density.figures.clone()),
-                classifiers: classifiers.map(|classifier| classifier.figures),
+                densities: densities.iter().map(|density| density.figures.clone()).collect(),
+                classifiers: classifiers.into_iter().map(|classifier| classifier.figures).collect(),
                 ..Figures::default()
             },
-            models: ModelSet { densities: densities.map(|density| density.main), classifiers: ensembles },
+            models: ModelSet {
+                densities: densities.into_iter().map(|density| density.main).collect(),
+                classifiers: ensembles,
+            },
             folds,
             fold_of_row: Vec::new(),
             prior,
@@ -135,8 +155,8 @@ fn fold_of_row(folds: &[Fold], rows: usize) -> Vec<u8> {
 }
 
 /// Mean −ln p(y|x) of the trained rows under the main classifier.
-fn in_sample_nats(set: &TrainingSet<'_>, which: usize, ensemble: &Ensemble) -> f64 {
-    let inputs: Vec<&[f32]> = MODALITIES[which].iter().map(|&modality| set.x[modality].values).collect();
+fn in_sample_nats(set: &TrainingSet<'_>, modalities: Subset, ensemble: &Ensemble) -> f64 {
+    let inputs: Vec<&[f32]> = set.matrices(modalities).iter().map(|x| x.values).collect();
     cross_entropy(&ensemble.log_prob(&inputs), set.y, set.classes)
 }
 
@@ -153,14 +173,14 @@ fn train_fold(
         measure: fold.held_out.clone(),
     };
     progress.stage("densities");
-    let [first, second] = density::fit_both(set, &parts, recipe, progress)?;
+    let fitted =
+        each_density(set.x.len(), |modalities| density::fit(set, modalities, &parts, recipe, progress))?;
+    let (densities, density_figures) = fitted.into_iter().unzip();
     progress.stage("classifiers");
-    let [one, two, both] = classifier::fit_all(set, &parts, recipe, progress)?;
+    let fitted = classifier::fit_all(set, &parts, recipe, progress)?;
+    let (classifiers, classifier_figures): (Vec<Stack>, _) = fitted.into_iter().unzip();
     Ok(FittedModels {
-        models: ModelSet {
-            densities: [first.0, second.0],
-            classifiers: [one.0, two.0, both.0].map(Ensemble::from),
-        },
+        models: ModelSet { densities, classifiers: classifiers.into_iter().map(Ensemble::from).collect() },
         folds: Vec::new(),
         fold_of_row: Vec::new(),
         prior: prior(set.y, set.classes),
@@ -168,8 +188,8 @@ fn train_fold(
             folds: None,
             trained_rows: fold.train.len(),
             measured_rows: fold.held_out.len(),
-            densities: [first.1, second.1],
-            classifiers: [one.1, two.1, both.1],
+            densities: density_figures,
+            classifiers: classifier_figures,
             ..Figures::default()
         },
     })

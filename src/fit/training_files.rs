@@ -86,7 +86,7 @@ impl<'a> TrainingFiles<'a> {
     /// another type than the files before; those of reading; [`Error::Interrupted`].
     pub(super) fn count_classes(
         &self,
-        embeddings: [(&str, usize); 2],
+        embeddings: &[(String, usize)],
         label: &str,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Vec<(Class, u64)>> {
@@ -99,7 +99,7 @@ impl<'a> TrainingFiles<'a> {
             }
             for (column, dim) in embeddings {
                 let found = samples::dimension_of(input, column)?;
-                if found != dim {
+                if found != *dim {
                     let what = format!("holds lists of {found} values, in the first file of {dim}");
                     return Err(Error::bad_data(input.place().column(column), what));
                 }

@@ -1,7 +1,10 @@
-//! Training rows in memory: two embedding matrices and the classes, with their validation.
+//! Training rows in memory: an embedding matrix of each modality and the classes, with their validation.
+
+use std::borrow::Cow;
 
 use crate::bundle::RowHasher;
 use crate::error::{Error, Place, Result};
+use crate::interaction::Subset;
 
 /// Minimum number of rows, for three non-empty parts.
 pub(super) const LEAST_ROWS: usize = 30;
@@ -34,8 +37,8 @@ impl<'a> EmbeddingMatrix<'a> {
 pub struct TrainingSet<'a> {
     /// The source of the rows, for messages.
     pub place: Place,
-    /// The two modalities.
-    pub x: [EmbeddingMatrix<'a>; 2],
+    /// The modalities, two or more.
+    pub x: Vec<EmbeddingMatrix<'a>>,
     /// Each row's class, an index below `classes`.
     pub y: &'a [u32],
     /// C, the number of classes.
@@ -48,7 +51,39 @@ pub struct TrainingSet<'a> {
     pub keys: Option<&'a [u64]>,
 }
 
-impl TrainingSet<'_> {
+/// The embeddings of some modalities side by side: what their density is fitted on.
+pub(super) struct JoinedEmbeddings<'a> {
+    column: Cow<'a, str>,
+    dim: usize,
+    values: Cow<'a, [f32]>,
+}
+
+impl JoinedEmbeddings<'_> {
+    /// The values as one matrix.
+    pub fn matrix(&self) -> EmbeddingMatrix<'_> {
+        EmbeddingMatrix { column: &self.column, dim: self.dim, values: &self.values }
+    }
+}
+
+impl<'a> TrainingSet<'a> {
+    /// The matrices of some modalities, in their order.
+    pub(super) fn matrices(&self, modalities: Subset) -> Vec<EmbeddingMatrix<'a>> {
+        modalities.members().filter_map(|index| self.x.get(index).copied()).collect()
+    }
+
+    /// The embeddings of some modalities side by side; a copy where there are several.
+    pub(super) fn joined(&self, modalities: Subset) -> JoinedEmbeddings<'a> {
+        let parts = self.matrices(modalities);
+        if let [x] = parts[..] {
+            return JoinedEmbeddings { column: x.column.into(), dim: x.dim, values: x.values.into() };
+        }
+        let dim = parts.iter().map(|x| x.dim).sum();
+        let mut values = Vec::with_capacity(dim * self.y.len());
+        (0..self.y.len()).for_each(|row| parts.iter().for_each(|x| values.extend_from_slice(x.row(row))));
+        let columns: Vec<&str> = parts.iter().map(|x| x.column).collect();
+        JoinedEmbeddings { column: columns.join(", ").into(), dim, values: values.into() }
+    }
+
     /// The hash of each row's embeddings, by which a bundle knows its training rows again unless they
     /// have keys.
     pub(super) fn row_hashes(&self) -> impl Iterator<Item = u64> {

@@ -5,14 +5,13 @@ use crate::error::{Place, Result};
 use crate::samples::{ColumnRequest, FateCounts};
 
 use super::progress::FitProgress;
-use super::requested::{columns, dims};
 use super::row_reader::{TrainingRow, read_rows};
 use super::training_files::TrainingFiles;
 
 /// Files and columns.
 pub(super) struct TrainingSource<'a> {
     pub files: &'a TrainingFiles<'a>,
-    /// x1, x2, the label and its classes.
+    /// The embeddings, the label and its classes.
     pub request: &'a ColumnRequest<'a>,
     /// Column whose equal values keep rows in one fold.
     pub group: Option<&'a str>,
@@ -52,12 +51,12 @@ impl TrainingSource<'_> {
     }
 
     /// The embeddings' lengths.
-    pub(super) fn dims(&self) -> [usize; 2] {
-        dims(self.request)
+    pub(super) fn dims(&self) -> Vec<usize> {
+        self.request.x.iter().map(|(_, dim)| *dim).collect()
     }
 
     /// The embeddings' columns.
-    pub(super) fn columns(&self) -> [&str; 2] {
-        columns(self.request)
+    pub(super) fn columns(&self) -> Vec<&str> {
+        self.request.x.iter().map(|(column, _)| column.as_str()).collect()
     }
 }

@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use crate::bundle::{Class, Estimates, Figures, FitWarning, MeanEstimate};
+use crate::bundle::{Class, Estimates, Figures, FitWarning, MeanEstimate, RedundancyOfTwo};
+use crate::interaction::Subset;
 use crate::samples::class_examples;
 
 use super::scaling::Scaling;
@@ -32,19 +33,26 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
     let mut warnings = Vec::new();
     let mut warn = |code: &str, text: String| warnings.push(FitWarning { code: code.into(), text });
     let rows = set.y.len();
-    for x in &set.x {
-        if rows < x.dim * ROWS_PER_DIMENSION {
+    let mut wide: Vec<Subset> = Vec::new();
+    for modalities in Subset::proper(set.x.len()) {
+        let matrices = set.matrices(modalities);
+        let dim = matrices.iter().map(|x| x.dim).sum::<usize>();
+        // What holds for a set holds for those that contain it.
+        let is_known = wide.iter().any(|smaller| smaller.is_subset_of(modalities));
+        if rows < dim * ROWS_PER_DIMENSION && !is_known {
+            wide.push(modalities);
             warn(
                 "few_rows",
                 format!(
-                    "{rows} rows for the {} values of {:?}: its density is mostly shrinkage, and i and h have errors \
+                    "{rows} rows for the {dim} values of {}: {} density is mostly shrinkage, and i and h have errors \
                      of several tenths of a nat; {} rows are advised, or fewer dimensions (PCA)",
-                    x.dim,
-                    x.column,
-                    x.dim * ROWS_PER_DIMENSION
+                    modalities.listed(|index| format!("{:?}", set.x[index].column)),
+                    if modalities.len() > 1 { "their" } else { "its" },
+                    dim * ROWS_PER_DIMENSION
                 ),
             );
         }
+        let [x] = &matrices[..] else { continue };
         if is_constant(x) {
             warn(
                 "constant",
@@ -59,9 +67,9 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
                 "equal_norms",
                 format!(
                     "all vectors of {:?} have the same length: they lie on a sphere, where h compares with that of \
-                     the other modality only up to a constant; fit on vectors before they are normalised, or with \
-                     --units centred",
-                    x.column
+                     {} only up to a constant; fit on vectors before they are normalised, or with --units centred",
+                    x.column,
+                    if set.x.len() > 2 { "other modalities" } else { "the other modality" }
                 ),
             );
         }
@@ -103,7 +111,8 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
 pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
     let entropy: f64 = prior.iter().map(|p| -p * p.ln()).sum();
     let mut warnings = Vec::new();
-    for (name, classifier) in ["x1", "x2", "x1 and x2"].iter().zip(&figures.classifiers) {
+    for (set, classifier) in Subset::all(figures.modalities()).into_iter().zip(&figures.classifiers) {
+        let name = set.listed(|index| format!("x{}", index + 1));
         let nats = classifier.cross_entropy_nats;
         if nats >= entropy {
             let text = format!(
@@ -114,17 +123,20 @@ pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
         }
     }
     if let Some(estimates) = &figures.estimates {
-        warnings.extend(units_decide(estimates).or_else(|| one_density_decides(estimates)));
+        if let Some(redundancy) = &estimates.redundancy {
+            let of_units = units_decide(estimates, redundancy);
+            warnings.extend(of_units.or_else(|| one_density_decides(estimates, redundancy)));
+        }
         warnings.extend(models_decide(estimates));
     }
     warnings
 }
 
 /// A warning where other units would give another R.
-fn units_decide(estimates: &Estimates) -> Option<FitWarning> {
-    let [low, high] = estimates.redundancy_by_shift.range_nats();
-    let r = estimates.r.mean_nats;
-    let scale = r.abs().max(estimates.i12.mean_nats);
+fn units_decide(estimates: &Estimates, redundancy: &RedundancyOfTwo) -> Option<FitWarning> {
+    let [low, high] = redundancy.by_shift.range_nats();
+    let r = estimates.means.r.mean_nats;
+    let scale = r.abs().max(estimates.means.i.mean_nats);
     let text = format!(
         "the units of the densities decide R: it is {r:.3} nats by this convention, and from {low:.3} to {high:.3} \
          where h1 - h2 is shifted, as by another scale of x1 or x2; compare r, u1, u2 and s only with values of one \
@@ -134,12 +146,12 @@ fn units_decide(estimates: &Estimates) -> Option<FitWarning> {
 }
 
 /// A warning where one modality has the lower h on nearly all rows, as the one of fewer dimensions has.
-fn one_density_decides(estimates: &Estimates) -> Option<FitWarning> {
-    let shares = &estimates.redundancy_shares;
+fn one_density_decides(estimates: &Estimates, redundancy: &RedundancyOfTwo) -> Option<FitWarning> {
+    let shares = &redundancy.shares;
     let ones = [("i1", "h1", "h2", shares.i1), ("i2", "h2", "h1", shares.i2)];
     let (i, low, high, share) = ones.into_iter().find(|(.., share)| *share >= OF_ONE_DENSITY)?;
-    let [least, most] = estimates.redundancy_by_shift.range_nats();
-    let scale = estimates.r.mean_nats.abs().max(estimates.i12.mean_nats);
+    let [least, most] = redundancy.by_shift.range_nats();
+    let scale = estimates.means.r.mean_nats.abs().max(estimates.means.i.mean_nats);
     let text = format!(
         "r is {i} on {:.1} % of the rows, because {low} is below {high} there, whatever the rows say about the label:          another scale or length of the embeddings could give an R from {least:.3} to {most:.3} nats; where these          mean nothing, fit with --units centred",
         100.0 * share
@@ -150,8 +162,9 @@ fn one_density_decides(estimates: &Estimates) -> Option<FitWarning> {
 /// A warning where the folds' models differ by more than their rows make them.
 fn models_decide(estimates: &Estimates) -> Option<FitWarning> {
     let is_it = |mean: &MeanEstimate| mean.models_error_nats > OF_MODELS * mean.rows_error_nats;
-    let found: Vec<_> = estimates.means().into_iter().filter(|(_, mean)| is_it(mean)).collect();
-    let of = |(name, mean): &(&str, MeanEstimate)| {
+    let means = estimates.means.by_symbol().into_iter();
+    let found: Vec<_> = means.filter(|(_, mean)| is_it(mean)).collect();
+    let of = |(name, mean): &(String, MeanEstimate)| {
         format!(
             "{name} ± {:.4} by the models, {:.4} by the rows",
             mean.models_error_nats, mean.rows_error_nats
@@ -201,12 +214,13 @@ fn repeated_rows(set: &TrainingSet<'_>) -> usize {
 mod tests {
     use super::*;
     use crate::bundle::{
-        ClassifierFigures, DensityFigures, RedundancyByShift, RedundancyShares, ShiftedRedundancy,
+        ClassifierFigures, DensityFigures, EstimatedMeans, RedundancyByShift, RedundancyShares,
+        ShiftedRedundancy,
     };
     use crate::error::Place;
 
     fn codes(x1: &[f32], dim: usize, x2: &[f32], y: &[u32]) -> Vec<String> {
-        let x = [
+        let x = vec![
             EmbeddingMatrix { column: "x1", dim, values: x1 },
             EmbeddingMatrix { column: "x2", dim: 1, values: x2 },
         ];
@@ -239,8 +253,8 @@ mod tests {
             folds: None,
             trained_rows: 1,
             measured_rows: 1,
-            densities: [DensityFigures::default(), DensityFigures::default()],
-            classifiers: [classifier(0.5), classifier(0.7), classifier(0.4)],
+            densities: vec![DensityFigures::default(); 2],
+            classifiers: vec![classifier(0.5), classifier(0.7), classifier(0.4)],
             ..Figures::default()
         };
         let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };
@@ -257,18 +271,16 @@ mod tests {
         Estimates {
             rows: 100,
             groups: 100,
-            r: mean(r),
-            u1: mean(i1 - r),
-            u2: mean(i2 - r),
-            s: mean(0.0),
-            i12: mean(1.0),
-            redundancy_shares: RedundancyShares::default(),
-            redundancy_by_shift: RedundancyByShift {
-                shifts: vec![ShiftedRedundancy { shift_nats: 0.0, r_nats: r }],
-                at_minus_infinity_nats: i1,
-                at_plus_infinity_nats: i2,
-                bounds_nats: [0.0, 1.0],
-            },
+            means: EstimatedMeans::new(&[r, i1 - r, i2 - r, 0.0, 1.0].map(mean)).unwrap(),
+            redundancy: Some(RedundancyOfTwo {
+                shares: RedundancyShares::default(),
+                by_shift: RedundancyByShift {
+                    shifts: vec![ShiftedRedundancy { shift_nats: 0.0, r_nats: r }],
+                    at_minus_infinity_nats: i1,
+                    at_plus_infinity_nats: i2,
+                    bounds_nats: [0.0, 1.0],
+                },
+            }),
         }
     }
 
@@ -284,7 +296,7 @@ mod tests {
         assert_eq!(codes(1.2, 0.5, 0.5, [0.01, 0.0]), ["units_decide"]);
         assert_eq!(codes(0.8, 0.9, 0.5, [0.01, 0.02]), ["models_decide"]);
         let mut one = estimates(0.8, 0.9, 0.5, [0.01, 0.0]);
-        one.redundancy_shares.i2 = 0.98;
+        one.redundancy.as_mut().unwrap().shares.i2 = 0.98;
         let figures = Figures { estimates: Some(one), ..Figures::default() };
         let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };
         assert!(

@@ -4,6 +4,7 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 
+use crate::bundle::MOST_MODALITIES;
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{ColumnReader, Input};
 
@@ -31,23 +32,23 @@ pub fn label_columns(input: &Input) -> Vec<&str> {
     fields.filter(|f| LabelType::is_obvious(f.data_type())).map(|field| field.name().as_str()).collect()
 }
 
-/// The two embedding columns, where there are exactly two.
+/// The embedding columns, where there are as many as a bundle may have modalities: two to four.
 ///
 /// # Errors
 /// [`Error::Usage`] that lists the candidates and names the flags.
-pub fn obvious_embeddings(input: &Input) -> Result<(&str, &str)> {
-    match embedding_columns(input)[..] {
-        [x1, x2] => Ok((x1, x2)),
-        [] => Err(Error::Usage(format!(
-            "{}: no column holds embeddings; name them with --x1 and --x2",
-            input.place()
-        ))),
-        ref some => Err(Error::Usage(format!(
-            "{}: not exactly two columns hold embeddings, but {}; choose with --x1 and --x2",
-            input.place(),
+pub fn obvious_embeddings(input: &Input) -> Result<Vec<&str>> {
+    let found = embedding_columns(input);
+    let what = match &found[..] {
+        [] => "no column holds embeddings; name them with --x1 and --x2".to_owned(),
+        [one] => format!("only the column {one} holds embeddings; name two with --x1 and --x2"),
+        some if some.len() > MOST_MODALITIES => format!(
+            "more than {MOST_MODALITIES} columns hold embeddings: {}; choose with --x1 and --x2, or with --x once for \
+             each",
             some.join(", ")
-        ))),
-    }
+        ),
+        _ => return Ok(found),
+    };
+    Err(Error::Usage(format!("{}: {what}", input.place())))
 }
 
 /// The label: the column where exactly one has a label's name (y, label, target or class, in any case)

@@ -1,12 +1,15 @@
 //! Metrics of a fit: numbers of rows, and the validation figures of its models.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use opentelemetry::metrics::Meter;
 use prometheus_client::registry::Unit;
 
 use crate::error::Result;
 use crate::fit::FitReport;
+use crate::interaction::Subset;
+use crate::interaction::lattice::Lattice;
 
 use super::last_run::LastRun;
 use super::registry::{Gauge, InstrumentRegistry, InstrumentSpec};
@@ -32,8 +35,17 @@ pub(super) fn metered_fit(
     LastRun::new(registry).around(textfile, || fit().inspect(|fitted| instruments.set(fitted)))
 }
 
-const CLASSIFIERS: [&str; 3] = ["1", "2", "1 and 2"];
-const MODALITIES: [&str; 2] = ["1", "2"];
+/// The sets of modalities, and the labels of their models: "1", "1 and 2".
+static SETS: LazyLock<Vec<(Subset, String)>> = LazyLock::new(|| {
+    let named = |set: Subset| (set, set.listed(|index| (index + 1).to_string()));
+    Subset::all(Lattice::MODALITIES).into_iter().map(named).collect()
+});
+
+/// The labels of the sets of so many modalities, in order.
+fn labels(modalities: usize) -> impl Iterator<Item = &'static str> {
+    let is_of_them = move |set: Subset| set.members().all(|index| index < modalities);
+    SETS.iter().filter(move |(set, _)| is_of_them(*set)).map(|(_, label)| label.as_str())
+}
 
 /// The gauges of a fit, unset until the fit has succeeded.
 struct FitInstruments {
@@ -48,6 +60,7 @@ impl FitInstruments {
     fn new(to: &mut InstrumentRegistry<'_>) -> Self {
         let spec = InstrumentSpec::new;
         let nats = || Unit::Other("nats".to_owned());
+        let sets: Vec<&str> = labels(Lattice::MODALITIES).collect();
         Self {
             rows: to.gauge(
                 spec(
@@ -59,26 +72,26 @@ impl FitInstruments {
             density_nats: to.gauge(
                 spec("fit_density", "Mean -ln p of a modality on rows that the model has not seen")
                     .unit(nats())
-                    .by("modality", &MODALITIES),
+                    .by("modality", &sets),
             ),
             cross_entropy_nats: to.gauge(
                 spec("fit_cross_entropy", "Mean -ln p of the label on rows that the model has not seen")
                     .unit(nats())
-                    .by("classifier", &CLASSIFIERS),
+                    .by("classifier", &sets),
             ),
             accuracy: to.gauge(
                 spec(
                     "fit_accuracy",
                     "Share of rows that the model has not seen whose label has the highest probability",
                 )
-                .by("classifier", &CLASSIFIERS),
+                .by("classifier", &sets),
             ),
             calibration_error: to.gauge(
                 spec(
                     "fit_calibration_error",
                     "Expected calibration error on rows that the model has not seen",
                 )
-                .by("classifier", &CLASSIFIERS),
+                .by("classifier", &sets),
             ),
         }
     }
@@ -89,10 +102,10 @@ impl FitInstruments {
         let figures = &training.validation;
         self.rows.set("trained", figures.trained_rows as f64);
         self.rows.set("held_out", figures.measured_rows as f64);
-        for (modality, density) in MODALITIES.into_iter().zip(&figures.densities) {
+        for (modality, density) in labels(figures.modalities()).zip(&figures.densities) {
             self.density_nats.set(modality, density.mean_nats);
         }
-        for (classifier, figures) in CLASSIFIERS.into_iter().zip(&figures.classifiers) {
+        for (classifier, figures) in labels(figures.modalities()).zip(&figures.classifiers) {
             self.cross_entropy_nats.set(classifier, figures.cross_entropy_nats);
             self.accuracy.set(classifier, figures.accuracy);
             self.calibration_error.set(classifier, figures.calibration_error);

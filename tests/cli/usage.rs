@@ -95,7 +95,24 @@ fn fit_on_what_teaches_nothing() {
     let ran = fit(dir, &[("id", ones.clone()), ("y", y.clone())], &[]);
     refused(&ran, 64, &["in.parquet", "no column holds embeddings", "--x1 and --x2"]);
     let three = [("image", x1.clone()), ("text", x2.clone()), ("audio", x1.clone()), ("y", y.clone())];
-    refused(&fit(dir, &three, &[]), 64, &["in.parquet", "image, text, audio", "--x1 and --x2"]);
+    let one = [("image", x1.clone()), ("y", y.clone())];
+    refused(
+        &fit(dir, &one, &[]),
+        64,
+        &["in.parquet", "only the column image holds embeddings", "--x1 and --x2"],
+    );
+    let five = ["a", "b", "c", "d", "e"].map(|name| (name, x1.clone()));
+    let five = [&five[..], &[("y", y.clone())]].concat();
+    refused(
+        &fit(dir, &five, &[]),
+        64,
+        &["in.parquet", "more than 4 columns", "a, b, c, d, e", "--x once for each"],
+    );
+    refused(
+        &fit(dir, &three, &["--x", "image"]),
+        64,
+        &["two to 4 embedding columns, and 1 is named (image)"],
+    );
     refused(&fit(dir, &three, &["--x1", "image"]), 64, &["both --x1 and --x2"]);
     let ran = fit(dir, &three, &["--x1", "image", "--x2", "txt"]);
     refused(&ran, 65, &["in.parquet, column \"txt\"", "did you mean \"text\"?"]);

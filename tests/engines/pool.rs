@@ -76,9 +76,9 @@ fn large_bundle(dir: &Path) -> u64 {
             "classifiers": [classifier_figures, classifier_figures, classifier_figures]
         }
     }));
-    let classifiers: [Ensemble; 3] =
-        [classifier(vec![DIM]), classifier(vec![DIM]), classifier(vec![DIM, DIM])];
-    let densities = [density.clone(), density];
+    let classifiers: Vec<Ensemble> =
+        vec![classifier(vec![DIM]), classifier(vec![DIM]), classifier(vec![DIM, DIM])];
+    let densities = vec![density.clone(), density];
     let draft = BundleContents::fitted(
         vec![modality("x1"), modality("x2")],
         label,

@@ -196,8 +196,8 @@ fn training() -> Training {
             folds: None,
             trained_rows: 0,
             measured_rows: 0,
-            densities: [density(), density()],
-            classifiers: [classifier(), classifier(), classifier()],
+            densities: vec![density(), density()],
+            classifiers: vec![classifier(), classifier(), classifier()],
             ..Figures::default()
         },
         warnings: Vec::new(),
@@ -232,9 +232,9 @@ fn library() -> PathBuf {
 
 fn measure(dim: usize, shared: bool) {
     let mut rng = ChaCha8Rng::seed_from_u64(dim as u64);
-    let densities = [mixture(dim, &mut rng, shared), mixture(SMALL, &mut rng, false)];
+    let densities = vec![mixture(dim, &mut rng, shared), mixture(SMALL, &mut rng, false)];
     let centers = [densities[0].center.clone(), densities[1].center.clone()];
-    let classifiers = [
+    let classifiers = vec![
         stack(&[dim], &centers[0], &mut rng, 0).into(),
         ensemble(&[SMALL], &centers[1], &mut rng, 3),
         ensemble(&[dim, SMALL], &centers.concat(), &mut rng, 2),

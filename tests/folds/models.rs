@@ -23,14 +23,14 @@ pub(super) const FOLDS: usize = 5;
 /// The models of a seed.
 pub(super) fn models(seed: u64) -> ModelSet {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let densities = [mixture(&mut rng), mixture(&mut rng)];
+    let densities = vec![mixture(&mut rng), mixture(&mut rng)];
     let mut classifier = |dims: &[usize], members: usize| Ensemble {
         members: (0..members).map(|_| stack(dims, &mut rng)).collect(),
     };
     // The main classifiers are ensembles, those of folds are not.
     let members = if seed == 0 { FOLDS } else { 1 };
     let classifiers =
-        [classifier(&[DIM], members), classifier(&[DIM], members), classifier(&[DIM, DIM], members)];
+        vec![classifier(&[DIM], members), classifier(&[DIM], members), classifier(&[DIM, DIM], members)];
     ModelSet { densities, classifiers }
 }
 

@@ -3,6 +3,7 @@
 
 mod missing;
 mod recipes;
+mod fitted;
 mod refused;
 mod sql;
 mod synthetic;

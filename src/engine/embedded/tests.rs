@@ -61,9 +61,10 @@ fn stack(dims: &[usize], centres: usize) -> Stack {
 /// The program of a bundle: mixtures of so many components, classifiers of so many members.
 fn program(dims: [usize; 2], components: usize, shared: bool, members: usize) -> Program {
     let models = ModelSet {
-        densities: dims.map(|dim| mixture(dim, components, shared)),
+        densities: dims.map(|dim| mixture(dim, components, shared)).into(),
         classifiers: [&dims[..1], &dims[1..], &dims[..]]
-            .map(|dims| Ensemble { members: (0..members).map(|member| stack(dims, member)).collect() }),
+            .map(|dims| Ensemble { members: (0..members).map(|member| stack(dims, member)).collect() })
+            .into(),
     };
     let modality = |dim: usize| Modality { column: None, dim, units: Units::Raw, mean_h_nats: None };
     let label = Label {
@@ -79,8 +80,8 @@ fn program(dims: [usize; 2], components: usize, shared: bool, members: usize) ->
         seed: 0,
         density_fit: String::new(),
         validation: Figures {
-            densities: [density.clone(), density],
-            classifiers: [classifier.clone(), classifier.clone(), classifier],
+            densities: vec![density; 2],
+            classifiers: vec![classifier; 3],
             ..Figures::default()
         },
         warnings: Vec::new(),

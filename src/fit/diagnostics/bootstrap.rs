@@ -12,36 +12,33 @@ use crate::fit::random::{RandomStream, random_stream};
 /// Resamples of the bootstrap: the error of an error is then five per cent.
 const RESAMPLES: usize = 200;
 
-/// N values of a row.
-pub(super) type Values<const N: usize> = [f64; N];
-
 /// The sums of a group's rows, which lie in one fold.
 #[derive(Clone)]
-struct GroupSums<const N: usize> {
+struct GroupSums {
     fold: u8,
     rows: f64,
-    sums: Values<N>,
+    sums: Vec<f64>,
 }
 
 /// The rows of the means.
-pub(super) struct Rows<'a, const N: usize> {
-    /// Values of each row.
-    pub values: &'a [Values<N>],
+pub(super) struct Rows<'a> {
+    /// Values of each row, as many of each.
+    pub values: &'a [Vec<f64>],
     /// The group of each row.
     pub groups: &'a [usize],
     /// The fold of each row.
     pub folds: &'a [u8],
 }
 
-impl<const N: usize> Rows<'_, N> {
+impl Rows<'_> {
     /// Sums by group, in the order of the groups' first rows.
-    fn group_sums(&self) -> Vec<GroupSums<N>> {
+    fn group_sums(&self) -> Vec<GroupSums> {
         let mut places = HashMap::new();
-        let mut sums: Vec<GroupSums<N>> = Vec::new();
+        let mut sums: Vec<GroupSums> = Vec::new();
         for ((values, group), &fold) in self.values.iter().zip(self.groups).zip(self.folds) {
             let at = *places.entry(*group).or_insert(sums.len());
             if at == sums.len() {
-                sums.push(GroupSums { fold, rows: 0.0, sums: [0.0; N] });
+                sums.push(GroupSums { fold, rows: 0.0, sums: vec![0.0; values.len()] });
             }
             sums[at].rows += 1.0;
             sums[at].sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
@@ -50,37 +47,37 @@ impl<const N: usize> Rows<'_, N> {
     }
 
     /// The means with their errors, and the number of groups.
-    pub(super) fn estimate(&self, seed: u64) -> ([MeanEstimate; N], usize) {
+    pub(super) fn estimate(&self, seed: u64) -> (Vec<MeanEstimate>, usize) {
         let groups = self.group_sums();
         let means = mean_of(groups.iter());
         let of_rows = bootstrap_errors(&groups, seed);
-        let of_models = model_errors(&groups, means);
-        let estimates = std::array::from_fn(|k| MeanEstimate {
-            mean_nats: means[k],
-            rows_error_nats: of_rows[k],
-            models_error_nats: of_models[k],
-            error_nats: of_rows[k].hypot(of_models[k]),
+        let of_models = model_errors(&groups, &means);
+        let errors = means.iter().zip(of_rows).zip(of_models);
+        let estimates = errors.map(|((mean, of_rows), of_models)| MeanEstimate {
+            mean_nats: *mean,
+            rows_error_nats: of_rows,
+            models_error_nats: of_models,
+            error_nats: of_rows.hypot(of_models),
         });
-        (estimates, groups.len())
+        (estimates.collect(), groups.len())
     }
 }
 
 /// The mean over the rows of some groups.
-fn mean_of<'a, const N: usize>(groups: impl Iterator<Item = &'a GroupSums<N>>) -> Values<N> {
-    let (mut rows, mut sums) = (0.0, [0.0; N]);
+fn mean_of<'a>(groups: impl Iterator<Item = &'a GroupSums>) -> Vec<f64> {
+    let (mut rows, mut sums) = (0.0, Vec::new());
     for group in groups {
         rows += group.rows;
+        sums.resize(group.sums.len(), 0.0);
         sums.iter_mut().zip(&group.sums).for_each(|(sum, own)| *sum += own);
     }
-    sums.map(|sum| sum / f64::max(rows, 1.0))
+    sums.into_iter().map(|sum| sum / f64::max(rows, 1.0)).collect()
 }
 
 /// Standard deviations of the means over resamples of the groups.
-fn bootstrap_errors<const N: usize>(groups: &[GroupSums<N>], seed: u64) -> Values<N> {
-    if groups.is_empty() {
-        return [0.0; N];
-    }
-    let resampled: Vec<Values<N>> = (0..RESAMPLES)
+fn bootstrap_errors(groups: &[GroupSums], seed: u64) -> Vec<f64> {
+    let Some(first) = groups.first() else { return Vec::new() };
+    let resampled: Vec<Vec<f64>> = (0..RESAMPLES)
         .into_par_iter()
         .map(|resample| {
             let mut rng = random_stream(seed, RandomStream::Bootstrap(resample));
@@ -88,17 +85,18 @@ fn bootstrap_errors<const N: usize>(groups: &[GroupSums<N>], seed: u64) -> Value
         })
         .collect();
     let n = resampled.len() as f64;
-    std::array::from_fn(|k| {
+    let error = |k: usize| {
         let mean = resampled.iter().map(|means| means[k]).sum::<f64>() / n;
         let square: f64 = resampled.iter().map(|means| (means[k] - mean).powi(2)).sum();
         (square / (n - 1.0)).sqrt()
-    })
+    };
+    (0..first.sums.len()).map(error).collect()
 }
 
 /// The folds' models differ, and so their folds' means differ by more than their rows make them: the
 /// variance beyond that, divided by the number of folds.
-fn model_errors<const N: usize>(groups: &[GroupSums<N>], means: Values<N>) -> Values<N> {
-    let mut by_fold: Vec<Vec<&GroupSums<N>>> = Vec::new();
+fn model_errors(groups: &[GroupSums], means: &[f64]) -> Vec<f64> {
+    let mut by_fold: Vec<Vec<&GroupSums>> = Vec::new();
     for group in groups {
         let fold = usize::from(group.fold);
         if by_fold.len() <= fold {
@@ -110,21 +108,21 @@ fn model_errors<const N: usize>(groups: &[GroupSums<N>], means: Values<N>) -> Va
     by_fold.retain(|fold| fold.len() > 1);
     let k = by_fold.len() as f64;
     if by_fold.len() < 2 {
-        return [0.0; N];
+        return vec![0.0; means.len()];
     }
-    let (mut between, mut within) = ([0.0; N], [0.0; N]);
+    let (mut between, mut within) = (vec![0.0; means.len()], vec![0.0; means.len()]);
     for fold in &by_fold {
         let of_fold = mean_of(fold.iter().copied());
         let rows: f64 = fold.iter().map(|group| group.rows).sum();
         let (count, scale) = (fold.len() as f64, rows * rows);
-        for q in 0..N {
+        for (q, mean) in means.iter().enumerate() {
             let square: f64 =
                 fold.iter().map(|group| (group.sums[q] - of_fold[q] * group.rows).powi(2)).sum();
-            between[q] += (of_fold[q] - means[q]).powi(2) / (k - 1.0);
+            between[q] += (of_fold[q] - mean).powi(2) / (k - 1.0);
             within[q] += square * count / (count - 1.0) / scale / k;
         }
     }
-    std::array::from_fn(|q| ((between[q] - within[q]).max(0.0) / k).sqrt())
+    between.iter().zip(&within).map(|(between, within)| ((between - within).max(0.0) / k).sqrt()).collect()
 }
 
 #[cfg(test)]
@@ -139,7 +137,7 @@ mod tests {
     }
 
     fn estimates(values: &[f64], groups: &[usize], folds: &[u8]) -> MeanEstimate {
-        let values: Vec<[f64; 1]> = values.iter().map(|value| [*value]).collect();
+        let values: Vec<Vec<f64>> = values.iter().map(|value| vec![*value]).collect();
         Rows { values: &values, groups, folds }.estimate(9).0[0]
     }
 

@@ -16,7 +16,7 @@ pub(super) fn check(rows: &OutOfFold) -> Option<LabelFreeCheck> {
         return None;
     }
     let of = |part: fn(&Interaction) -> f64| -> Agreement {
-        agreement(used.iter().map(|&row| (part(&rows.expected[row].parts), part(&rows.parts[row]))))
+        agreement(used.iter().map(|&row| (part(&rows.expected[row].parts), part(&rows.interaction(row)))))
     };
     let entropy: f64 = used.iter().map(|&row| rows.expected[row].entropy).sum();
     Some(LabelFreeCheck {

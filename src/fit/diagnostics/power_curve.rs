@@ -88,7 +88,7 @@ fn refit_on(
     folds: usize,
 ) -> Result<Option<FittedModels>> {
     let whole = context.set;
-    let x = whole.x.each_ref().map(|x| gather(x, rows));
+    let x: Vec<Vec<f32>> = whole.x.iter().map(|x| gather(x, rows)).collect();
     let y: Vec<u32> = rows.iter().map(|&row| whole.y[row]).collect();
     let groups: Vec<usize> = rows.iter().map(|&row| context.groups[row]).collect();
     let of_rows: Vec<u8> = rows.iter().map(|&row| fold_of_row[row]).collect();
@@ -96,10 +96,9 @@ fn refit_on(
     if rows.len() < LEAST_ROWS || !folds.iter().all(|fold| is_trainable(fold, &y)) {
         return Ok(None);
     }
-    let matrix = |m: usize| EmbeddingMatrix { values: &x[m], ..whole.x[m] };
     let set = TrainingSet {
         place: whole.place.clone(),
-        x: [matrix(0), matrix(1)],
+        x: whole.x.iter().zip(&x).map(|(x, values)| EmbeddingMatrix { values, ..*x }).collect(),
         y: &y,
         classes: whole.classes,
         groups: None,
@@ -122,15 +121,17 @@ fn point(rows: &OutOfFold, whole: Option<&OutOfFold>, trained_rows: usize) -> Po
     let mean = |value: &dyn Fn(usize) -> f64| used.iter().map(|&row| value(row)).sum::<f64>() / n;
     PowerPoint {
         trained_rows,
-        r_nats: mean(&|row| rows.parts[row].r),
-        u1_nats: mean(&|row| rows.parts[row].u1),
-        u2_nats: mean(&|row| rows.parts[row].u2),
-        s_nats: mean(&|row| rows.parts[row].s),
-        i12_nats: mean(&|row| rows.points[row].i12),
-        r_agreement: whole
-            .map(|whole| agreement(used.iter().map(|&row| (rows.parts[row].r, whole.parts[row].r)))),
-        s_agreement: whole
-            .map(|whole| agreement(used.iter().map(|&row| (rows.parts[row].s, whole.parts[row].s)))),
+        r_nats: mean(&|row| rows.interaction(row).r),
+        u1_nats: mean(&|row| rows.interaction(row).u1),
+        u2_nats: mean(&|row| rows.interaction(row).u2),
+        s_nats: mean(&|row| rows.interaction(row).s),
+        i12_nats: mean(&|row| rows.information(row)),
+        r_agreement: whole.map(|whole| {
+            agreement(used.iter().map(|&row| (rows.interaction(row).r, whole.interaction(row).r)))
+        }),
+        s_agreement: whole.map(|whole| {
+            agreement(used.iter().map(|&row| (rows.interaction(row).s, whole.interaction(row).s)))
+        }),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::bundle::{Affine, Mixture, Stack};
 use crate::error::Result;
-use crate::fit::classifier_data::{ClassifierData, NAMES};
+use crate::fit::classifier_data::ClassifierData;
 use crate::fit::cross_density::CrossFittedDensity;
 use crate::fit::cross_fit::{CrossFitted, stacked};
 use crate::fit::density::gather;
@@ -13,6 +13,7 @@ use crate::fit::scales;
 use crate::fit::split::Fold;
 use crate::fit::stack::fit_weights;
 use crate::fit::training_set::TrainingSet;
+use crate::interaction::Subset;
 
 /// The rows in memory and their folds.
 pub(super) struct Sample<'a> {
@@ -25,11 +26,12 @@ impl Sample<'_> {
     pub(super) fn adopt_density(
         &self,
         density: &mut CrossFittedDensity,
-        modality: usize,
+        modalities: Subset,
         mut main: Mixture,
         mut folds: Vec<Mixture>,
     ) {
-        let x = &self.set.x[modality];
+        let joined = self.set.joined(modalities);
+        let x = &joined.matrix();
         let scales = scales::fit(x, self.folds, &mut main, &mut folds);
         let held_out = |mixtures: &[Mixture]| {
             let rows = mixtures.iter().zip(self.folds);
@@ -38,7 +40,7 @@ impl Sample<'_> {
             mean_and_error(&nats)
         };
         let (before, (after, error)) = (density.figures.mean_nats, held_out(&folds));
-        tracing::debug!("density {}: {before:.5} nats on the sample, {after:.5} on all rows", modality + 1);
+        tracing::debug!("density {modalities}: {before:.5} nats on the sample, {after:.5} on all rows");
         if after <= before || !before.is_finite() {
             let all: Vec<usize> = (0..self.set.y.len()).collect();
             density.figures.mean_nats = after;
@@ -56,7 +58,7 @@ impl Sample<'_> {
     pub(super) fn adopt_parts(
         &self,
         classifier: &mut CrossFitted,
-        which: usize,
+        modalities: Subset,
         data: &ClassifierData,
         refined: Vec<Stack>,
     ) -> Result<()> {
@@ -67,7 +69,9 @@ impl Sample<'_> {
         let mut logits = [const { Vec::new() }; 3];
         for (part, (before, after)) in before.into_iter().zip(after).enumerate() {
             let [of_sample, of_all] = [&before, &after].map(|logits| part_nats(logits, &y, self.set.classes));
-            tracing::debug!("{}, part {part}: {of_sample:?} nats, {of_all:?} on all rows", NAMES[which]);
+            tracing::debug!(
+                "classifier {modalities}, part {part}: {of_sample:?} nats, {of_all:?} on all rows"
+            );
             if of_all <= of_sample {
                 for (stack, refined) in classifier.stacks.iter_mut().zip(&refined) {
                     match part {
@@ -81,7 +85,7 @@ impl Sample<'_> {
                 logits[part] = before;
             }
         }
-        let (betas, figures) = stacked(self.set, which, logits.each_ref().map(Vec::as_slice), &y)?;
+        let (betas, figures) = stacked(self.set, modalities, logits.each_ref().map(Vec::as_slice), &y)?;
         classifier.adopt(betas, figures);
         Ok(())
     }

@@ -35,6 +35,7 @@ mod tests {
     use crate::bundle::{Affine, Discriminant, Ensemble};
     use crate::error::Place;
     use crate::fit::{EmbeddingMatrix, TrainingSet};
+    use crate::interaction::Subset;
 
     fn numbers(count: usize, step: usize) -> Vec<f32> {
         (0..count).map(|i| (i * step % 23) as f32 / 11.0 - 1.0).collect()
@@ -66,14 +67,15 @@ mod tests {
         let x = numbers(40, 3);
         let set = TrainingSet {
             place: Place::default(),
-            x: [EmbeddingMatrix { column: "x", dim: 2, values: &x }; 2],
+            x: vec![EmbeddingMatrix { column: "x", dim: 2, values: &x }; 2],
             y: &[0; 20],
             classes: 3,
             groups: None,
             keys: None,
         };
         let before = Ensemble::from(stack.clone()).log_prob(&[&x]);
-        bring_to(&mut stack, &ClassifierData::measure(&set, 0, &[0, 1, 2, 3, 4, 5, 6, 7]));
+        let first = Subset::new([0]).unwrap();
+        bring_to(&mut stack, &ClassifierData::measure(&set, first, &[0, 1, 2, 3, 4, 5, 6, 7]));
         assert_ne!(stack.mean, [0.5, -1.0]);
         let after = Ensemble::from(stack).log_prob(&[&x]);
         let difference = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);

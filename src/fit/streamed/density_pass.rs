@@ -14,6 +14,7 @@ use crate::fit::em_steps::{
 use crate::fit::mixture::{mean_nats, total_statistics};
 use crate::fit::scaling::Scaling;
 use crate::fit::training_set::TrainingSet;
+use crate::interaction::Subset;
 
 use super::statistics::{Pass, Progress, sum};
 
@@ -24,7 +25,7 @@ const PROBE_VALUES: usize = 1 << 20;
 
 /// One density between two passes.
 pub(super) struct DensityPass {
-    modality: usize,
+    modalities: Subset,
     scaling: Scaling,
     covariances: CovarianceModel,
     state: DensityState,
@@ -56,8 +57,13 @@ struct FoldStatistics {
 
 impl DensityPass {
     /// Continues from the density of the sample; `None` where all columns are constant.
-    pub(super) fn new(set: &TrainingSet<'_>, modality: usize, density: &CrossFittedDensity) -> Option<Self> {
-        let x = &set.x[modality];
+    pub(super) fn new(
+        set: &TrainingSet<'_>,
+        modalities: Subset,
+        density: &CrossFittedDensity,
+    ) -> Option<Self> {
+        let joined = set.joined(modalities);
+        let x = &joined.matrix();
         let rows: Vec<usize> = (0..set.y.len()).collect();
         let scaling = Scaling::measure(x, &rows);
         let dim = scaling.varying().len();
@@ -68,7 +74,7 @@ impl DensityPass {
         let probe = scaling.standardise(x, &rows[..rows.len().min((PROBE_VALUES / dim).max(1))]);
         let nats = mean_nats(&main, RowMatrix { values: &probe, dim });
         Some(Self {
-            modality,
+            modalities,
             covariances: CovarianceModel::of_figures(&density.figures),
             state: DensityState { progress: Progress::new(nats), main, folds: Vec::new() },
             folds: vec![FoldStatistics::default(); density.folds.len()],
@@ -76,11 +82,6 @@ impl DensityPass {
             probe,
             scaling,
         })
-    }
-
-    /// The modality, counted from 0.
-    pub(super) fn modality(&self) -> usize {
-        self.modality
     }
 
     /// Continues from the state of an interrupted fit.
@@ -121,7 +122,7 @@ impl DensityPass {
 
 impl Pass for DensityPass {
     fn name(&self) -> String {
-        format!("density {}", self.modality + 1)
+        format!("density {}", self.modalities)
     }
 
     fn progress(&self) -> &Progress {
@@ -131,7 +132,7 @@ impl Pass for DensityPass {
     fn add(&mut self, fold: usize, block: &TrainingSet<'_>) -> Result<()> {
         let rows: Vec<usize> = (0..block.y.len()).collect();
         let dim = self.state.main.dim;
-        let values = self.scaling.standardise(&block.x[self.modality], &rows);
+        let values = self.scaling.standardise(&block.joined(self.modalities).matrix(), &rows);
         let x = RowMatrix { values: &values, dim };
         let k = self.state.main.components();
         let components = if self.is_shared() {

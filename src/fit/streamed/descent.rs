@@ -23,6 +23,7 @@ const LEARNING_RATE: f64 = 1e-3;
 /// A regression or a network in training.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Learner {
+    /// The classifier's place among all.
     which: usize,
     fold: usize,
     training: Training,
@@ -40,7 +41,7 @@ pub(super) struct ShuffledRows<'a> {
     pub store: &'a RowStore,
     pub classes: usize,
     /// The standardisation of each classifier's inputs.
-    pub data: &'a [ClassifierData; 3],
+    pub data: &'a [ClassifierData],
     pub seed: u64,
     /// Blocks in memory at a time.
     pub pool_blocks: usize,
@@ -49,17 +50,17 @@ pub(super) struct ShuffledRows<'a> {
 impl DescentState {
     /// Before the first epoch: a regression and a network of each stack that has them. `decays` are
     /// the weight decays of the classifiers' networks.
-    pub(super) fn new(rows: &ShuffledRows<'_>, stacks: [&[Stack]; 3], decays: [f64; 3]) -> Self {
+    pub(super) fn new(rows: &ShuffledRows<'_>, stacks: &[&[Stack]], decays: &[f64]) -> Self {
         let steps = EPOCHS * (rows.store.rows() / BATCH + rows.pools().len() + 1);
         let mut learners = Vec::new();
-        for (which, stacks) in stacks.into_iter().enumerate() {
+        for (which, (stacks, &decay)) in stacks.iter().zip(decays).enumerate() {
             for (fold, stack) in stacks.iter().enumerate() {
                 if let Some(map) = &stack.linear {
                     let training = Training::new(std::slice::from_ref(map), 0.0, LEARNING_RATE, steps);
                     learners.push(Learner { which, fold, training });
                 }
                 if !stack.mlp.is_empty() {
-                    let training = Training::new(&stack.mlp, decays[which], LEARNING_RATE, steps);
+                    let training = Training::new(&stack.mlp, decay, LEARNING_RATE, steps);
                     learners.push(Learner { which, fold, training });
                 }
             }
@@ -91,7 +92,7 @@ impl DescentState {
         let mut parts = transposed(&order);
         parts.iter_mut().for_each(|part| part.shuffle(&mut rng));
         order = transposed(&parts);
-        let (mut current, mut next) = (Pool::default(), Pool::default());
+        let (mut current, mut next) = (Pool::of(rows.store), Pool::of(rows.store));
         current.read(rows.store, order.first().map(Vec::as_slice).unwrap_or_default())?;
         let mut done = 0;
         for at in 0..order.len() {
@@ -123,7 +124,7 @@ impl DescentState {
     }
 
     /// Puts what was learned into the stacks.
-    pub(super) fn write_to(&self, stacks: [&mut [Stack]; 3]) {
+    pub(super) fn write_to(&self, stacks: &mut [Vec<Stack>]) {
         for learner in &self.learners {
             let stack = &mut stacks[learner.which][learner.fold];
             let layers: Vec<Affine> = learner.training.affines();
@@ -136,7 +137,6 @@ impl DescentState {
 }
 
 /// Rows in memory.
-#[derive(Default)]
 struct Pool {
     rows: RowBlock,
     /// The fold of each row.
@@ -144,6 +144,10 @@ struct Pool {
 }
 
 impl Pool {
+    fn of(store: &RowStore) -> Self {
+        Self { rows: RowBlock::new(store.dims().len()), folds: Vec::new() }
+    }
+
     fn read(&mut self, store: &RowStore, blocks: &[(usize, usize)]) -> Result<()> {
         self.rows.clear();
         self.folds.clear();
@@ -165,9 +169,11 @@ impl ShuffledRows<'_> {
         transposed(&blocks.chunks(pools).map(<[_]>::to_vec).collect::<Vec<_>>())
     }
 
-    /// Bytes of memory per block of a pool: two pools, standardised copies for the classifiers.
-    pub(super) fn block_bytes(dims: [usize; 2]) -> usize {
-        4 * BLOCK_ROWS * (dims[0] + dims[1]) * size_of::<f32>()
+    /// Bytes of memory per block of a pool: two pools, standardised copies for the classifiers, of which
+    /// half read a modality.
+    pub(super) fn block_bytes(dims: &[usize]) -> usize {
+        let copies = 2 + (1 << dims.len()) / 2;
+        copies * BLOCK_ROWS * dims.iter().sum::<usize>() * size_of::<f32>()
     }
 }
 

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::Discriminant;
 use crate::error::Result;
 use crate::fit::class_rows::{ClassRows, ClassTotals};
-use crate::fit::classifier_data::{ClassifierData, NAMES, StandardRows};
+use crate::fit::classifier_data::{ClassifierData, StandardRows};
 use crate::fit::discriminant::{
     Centres, Shape, estimate, linear_functions, residual_covariance, responsibilities,
 };
 use crate::fit::metrics::cross_entropy;
 use crate::fit::stack::fit_weights;
 use crate::fit::training_set::TrainingSet;
+use crate::interaction::Subset;
 
 use super::statistics::{Pass, Progress, sum};
 
@@ -24,7 +25,7 @@ const PROBE_VALUES: usize = 1 << 21;
 
 /// One analysis between two passes.
 pub(super) struct DiscriminantPass<'a> {
-    which: usize,
+    modalities: Subset,
     data: &'a ClassifierData,
     shape: Shape,
     state: DiscriminantState,
@@ -52,7 +53,7 @@ impl<'a> DiscriminantPass<'a> {
     /// Continues from the analysis of a fold of the sample, in the units of `data`.
     pub(super) fn new(
         set: &TrainingSet<'_>,
-        which: usize,
+        modalities: Subset,
         data: &'a ClassifierData,
         shape: Shape,
         start: Discriminant,
@@ -64,7 +65,7 @@ impl<'a> DiscriminantPass<'a> {
         let nats = sample_nats(&start, &probe);
         let of_class = distinct_centres(&start);
         Self {
-            which,
+            modalities,
             data,
             shape,
             state: DiscriminantState {
@@ -103,7 +104,7 @@ impl<'a> DiscriminantPass<'a> {
 
 impl Pass for DiscriminantPass<'_> {
     fn name(&self) -> String {
-        format!("{}, discriminant analysis", NAMES[self.which])
+        format!("classifier {}, discriminant analysis", self.modalities)
     }
 
     fn progress(&self) -> &Progress {

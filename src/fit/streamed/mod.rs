@@ -30,6 +30,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bundle::{FittedFolds, RowHasher};
 use crate::error::{Error, Result};
+use crate::interaction::Subset;
 use crate::provenance::InputOrigin;
 use crate::storage::FileVersion;
 
@@ -100,9 +101,9 @@ impl StreamedFit<'_> {
                 stored
             }
         };
-        let mut store = RowStore::open(folder.path(), &stored.folds, self.source.dims())?;
+        let mut store = RowStore::open(folder.path(), &stored.folds, &self.source.dims())?;
         let mut sample = RowSample::draw(&store, self.sample_rows, self.recipe.seed, progress)?;
-        let columns = self.source.columns();
+        let columns = &self.source.columns();
         let is_keyed = !self.source.request.key.is_empty();
         let classes = self.source.classes().len();
         let far = OutlyingRows::find(&sample.training_set(self.source.place(), columns, classes, is_keyed));
@@ -124,7 +125,9 @@ impl StreamedFit<'_> {
         }
 
         let all: Vec<usize> = (0..set.y.len()).collect();
-        let data = [0, 1, 2].map(|which| ClassifierData::measure(&set, which, &all));
+        let sets = Subset::all(set.x.len()).into_iter();
+        let data: Vec<ClassifierData> =
+            sets.map(|modalities| ClassifierData::measure(&set, modalities, &all)).collect();
         let groups = row_groups(&set);
         let context = FoldContext { set: &set, groups: &groups, recipe: self.recipe, progress };
         let mut state = match folder.load_state::<State>()? {
@@ -189,7 +192,7 @@ impl StreamedFit<'_> {
         let dims = self.source.dims();
         let labelled = self.source.labelled_rows;
         let rows = labelled.min(self.most_rows);
-        let bytes = rows as f64 * row_bytes(dims) as f64;
+        let bytes = rows as f64 * row_bytes(&dims) as f64;
         tracing::info!(
             "training on {rows} rows, more than fit in memory: {} takes {:.0} MB meanwhile",
             folder.path().display(),
@@ -197,7 +200,7 @@ impl StreamedFit<'_> {
         );
         progress.stage("rows");
         let draw = RowDraw { seed: self.recipe.seed, share: rows as f64 / labelled.max(1) as f64 };
-        let mut writer = RowStoreWriter::create(folder.path(), self.recipe.folds, dims)?;
+        let mut writer = RowStoreWriter::create(folder.path(), self.recipe.folds, &dims)?;
         let mut hasher = RowHasher::default();
         let mut classes = vec![0u64; self.source.classes().len()];
         let mut seen = 0;
@@ -206,7 +209,7 @@ impl StreamedFit<'_> {
             if seen % 8192 == 0 {
                 progress.rows("reading", seen, labelled);
             }
-            let hash = row.key.unwrap_or_else(|| hasher.hash(row.x));
+            let hash = row.key.unwrap_or_else(|| hasher.hash(row.x.iter().copied()));
             if !draw.takes(seen) {
                 return Ok(());
             }
@@ -257,7 +260,7 @@ impl RowDraw {
 /// The hashes of each fold's rows that were trained on.
 fn hashes(store: &RowStore) -> Result<Vec<Vec<u64>>> {
     let of_fold = |fold| {
-        let (mut rows, mut hashes) = (RowBlock::default(), Vec::new());
+        let (mut rows, mut hashes) = (RowBlock::new(store.dims().len()), Vec::new());
         for block in 0..store.blocks(fold) {
             rows.clear();
             store.read(fold, block, &mut rows)?;

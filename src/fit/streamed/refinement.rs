@@ -4,8 +4,10 @@
 use crate::bundle::Stack;
 use crate::error::Result;
 use crate::fit::classifier_data::ClassifierData;
+use crate::fit::cross_fit::CrossFitted;
 use crate::fit::progress::FitProgress;
 use crate::fit::training_set::TrainingSet;
+use crate::interaction::Subset;
 
 use super::adoption::Sample;
 use super::density_pass::DensityPass;
@@ -23,16 +25,27 @@ pub(super) fn refine(
     keep: &dyn Fn(&State) -> Result<()>,
 ) -> Result<()> {
     progress.stage("densities on all rows");
-    let mut densities = [0, 1].map(|modality| {
-        let mut pass = DensityPass::new(sample.set, modality, &state.models.densities[modality])?;
-        state.densities[modality].clone().into_iter().for_each(|kept| pass.resume(kept));
-        Some(pass)
-    });
-    let mut analyses = [0, 1, 2].map(|which| {
-        let mut pass = analysis(sample.set, state, which, &rows.data[which])?;
-        state.analyses[which].clone().into_iter().for_each(|kept| pass.resume(kept));
-        Some(pass)
-    });
+    let sets = Subset::all(sample.set.x.len());
+    let states = state.models.densities.iter().zip(&state.densities);
+    let mut densities: Vec<Option<DensityPass>> = sets
+        .iter()
+        .zip(states)
+        .map(|(&modalities, (density, kept))| {
+            let mut pass = DensityPass::new(sample.set, modalities, density)?;
+            kept.clone().into_iter().for_each(|kept| pass.resume(kept));
+            Some(pass)
+        })
+        .collect();
+    let states = state.models.classifiers.iter().zip(&state.analyses).zip(rows.data);
+    let mut analyses: Vec<Option<DiscriminantPass<'_>>> = sets
+        .iter()
+        .zip(states)
+        .map(|(&modalities, ((classifier, kept), data))| {
+            let mut pass = analysis(sample.set, classifier, modalities, data)?;
+            kept.clone().into_iter().for_each(|kept| pass.resume(kept));
+            Some(pass)
+        })
+        .collect();
     loop {
         let of_densities = densities.iter_mut().flatten().map(|pass| pass as &mut dyn Pass);
         let of_analyses = analyses.iter_mut().flatten().map(|pass| pass as &mut dyn Pass);
@@ -42,14 +55,14 @@ pub(super) fn refine(
             break;
         }
         statistics::pass(rows.store, rows.classes, &mut unfinished, progress)?;
-        state.densities = densities.each_ref().map(|pass| Some(pass.as_ref()?.state().clone()));
-        state.analyses = analyses.each_ref().map(|pass| Some(pass.as_ref()?.state().clone()));
+        state.densities = densities.iter().map(|pass| Some(pass.as_ref()?.state().clone())).collect();
+        state.analyses = analyses.iter().map(|pass| Some(pass.as_ref()?.state().clone())).collect();
         keep(state)?;
     }
-    for (density, pass) in state.models.densities.iter_mut().zip(densities) {
+    for ((density, &modalities), pass) in state.models.densities.iter_mut().zip(&sets).zip(densities) {
         if let Some(pass) = pass {
             let (main, folds) = pass.densities();
-            sample.adopt_density(density, pass.modality(), main, folds);
+            sample.adopt_density(density, modalities, main, folds);
         }
     }
 
@@ -57,11 +70,11 @@ pub(super) fn refine(
     let mut descent = match state.descent.take() {
         Some(descent) => descent,
         None => {
-            let decays =
-                state.models.classifiers.each_ref().map(|classifier| classifier.figures.weight_decay);
             // A decay is a prior, which more rows outweigh.
             let share = sample.set.y.len() as f64 / rows.store.rows().max(1) as f64;
-            DescentState::new(rows, state.stacks(), decays.map(|decay| decay * share))
+            let decay = |classifier: &CrossFitted| classifier.figures.weight_decay * share;
+            let decays: Vec<f64> = state.models.classifiers.iter().map(decay).collect();
+            DescentState::new(rows, &state.stacks(), &decays)
         }
     };
     descent.run(rows, progress, &mut |descent| {
@@ -69,31 +82,30 @@ pub(super) fn refine(
         keep(state)
     })?;
     let refined = refined_stacks(state, &descent);
-    for (which, (classifier, stacks)) in state.models.classifiers.iter_mut().zip(refined).enumerate() {
-        sample.adopt_parts(classifier, which, &rows.data[which], stacks)?;
+    let classifiers = state.models.classifiers.iter_mut().zip(refined);
+    for ((&modalities, data), (classifier, stacks)) in sets.iter().zip(rows.data).zip(classifiers) {
+        sample.adopt_parts(classifier, modalities, data, stacks)?;
     }
     Ok(())
 }
 
 fn analysis<'a>(
     sample: &TrainingSet<'_>,
-    state: &State,
-    which: usize,
+    classifier: &CrossFitted,
+    modalities: Subset,
     data: &'a ClassifierData,
 ) -> Option<DiscriminantPass<'a>> {
-    let classifier = &state.models.classifiers[which];
-    let start = classifier.stacks.first()?.discriminant.clone()?;
-    Some(DiscriminantPass::new(sample, which, data, classifier.analysis?, start, classifier.stacks.len()))
+    let (start, folds) = (classifier.stacks.first()?.discriminant.clone()?, classifier.stacks.len());
+    Some(DiscriminantPass::new(sample, modalities, data, classifier.analysis?, start, folds))
 }
 
 /// The stacks of each classifier with the parts that were refined.
-fn refined_stacks(state: &State, descent: &DescentState) -> [Vec<Stack>; 3] {
-    let mut stacks = state.stacks().map(<[Stack]>::to_vec);
+fn refined_stacks(state: &State, descent: &DescentState) -> Vec<Vec<Stack>> {
+    let mut stacks: Vec<Vec<Stack>> = state.stacks().into_iter().map(<[Stack]>::to_vec).collect();
     for (stacks, analysis) in stacks.iter_mut().zip(&state.analyses) {
         let parts = analysis.iter().flat_map(|analysis| &analysis.folds);
         stacks.iter_mut().zip(parts).for_each(|(stack, part)| stack.discriminant = Some(part.clone()));
     }
-    let [one, two, both] = &mut stacks;
-    descent.write_to([one, two, both]);
+    descent.write_to(&mut stacks);
     stacks
 }

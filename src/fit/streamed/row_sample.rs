@@ -13,7 +13,7 @@ use super::row_store::{RowBlock, RowStore};
 
 /// The sample.
 pub(super) struct RowSample {
-    dims: [usize; 2],
+    dims: Vec<usize>,
     rows: RowBlock,
     /// The fold of each row.
     pub folds: Vec<u8>,
@@ -26,10 +26,11 @@ impl RowSample {
     /// Those of reading; [`Interrupted`](crate::Error::Interrupted).
     pub(super) fn draw(store: &RowStore, rows: usize, seed: u64, progress: &dyn FitProgress) -> Result<Self> {
         let dims = store.dims();
+        let block = || RowBlock::new(dims.len());
         let share = (rows as f64 / store.rows().max(1) as f64).min(1.0);
         let mut rng = random_stream(seed, RandomStream::Sample);
-        let mut sample = Self { dims, rows: RowBlock::default(), folds: Vec::new() };
-        let mut block = RowBlock::default();
+        let mut sample = Self { dims: dims.to_vec(), rows: block(), folds: Vec::new() };
+        let mut block = block();
         for fold in 0..store.folds() {
             for at in 0..store.blocks(fold) {
                 check_interrupted(progress)?;
@@ -37,7 +38,7 @@ impl RowSample {
                 store.read(fold, at, &mut block)?;
                 for row in (0..block.len()).filter(|_| rng.random_bool(share)) {
                     for ((to, from), dim) in sample.rows.x.iter_mut().zip(&block.x).zip(dims) {
-                        to.extend_from_slice(&from[row * dim..][..dim]);
+                        to.extend_from_slice(&from[row * dim..][..*dim]);
                     }
                     sample.rows.y.push(block.y[row]);
                     sample.rows.hashes.push(block.hashes[row]);
@@ -50,7 +51,7 @@ impl RowSample {
 
     /// Leaves outlying rows out.
     pub(super) fn remove(&mut self, outlying: &OutlyingRows) {
-        let kept = self.rows.remove(0, self.dims, outlying);
+        let kept = self.rows.remove(0, &self.dims, outlying);
         retain(&mut self.folds, |row| kept[row]);
     }
 
@@ -58,13 +59,13 @@ impl RowSample {
     pub(super) fn training_set<'a>(
         &'a self,
         place: Place,
-        columns: [&'a str; 2],
+        columns: &[&'a str],
         classes: usize,
         is_keyed: bool,
     ) -> TrainingSet<'a> {
-        let modality =
-            |m: usize| EmbeddingMatrix { column: columns[m], dim: self.dims[m], values: &self.rows.x[m] };
+        let x = columns.iter().zip(&self.dims).zip(&self.rows.x);
+        let x = x.map(|((column, dim), values)| EmbeddingMatrix { column, dim: *dim, values }).collect();
         let keys = is_keyed.then_some(self.rows.hashes.as_slice());
-        TrainingSet { place, x: [modality(0), modality(1)], y: &self.rows.y, classes, groups: None, keys }
+        TrainingSet { place, x, y: &self.rows.y, classes, groups: None, keys }
     }
 }

@@ -19,14 +19,14 @@ const CHECKSUM: usize = 8;
 pub(super) const BLOCK_ROWS: usize = 1024;
 
 /// Rows in memory: a whole block, or several.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RowBlock {
     /// The hashes by which the bundle knows the rows again.
     pub hashes: Vec<u64>,
     /// The classes.
     pub y: Vec<u32>,
-    /// The embeddings of both modalities, `[n, d]`.
-    pub x: [Vec<f32>; 2],
+    /// The embeddings of each modality, `[n, d]`.
+    pub x: Vec<Vec<f32>>,
 }
 
 /// The file of one fold.
@@ -41,14 +41,14 @@ struct FoldFile {
 #[derive(Debug)]
 pub(super) struct RowStore {
     folds: Vec<FoldFile>,
-    dims: [usize; 2],
+    dims: Vec<usize>,
     left_out: Option<OutlyingRows>,
 }
 
 /// Writes a [`RowStore`].
 pub(super) struct RowStoreWriter {
     folds: Vec<FoldWriter>,
-    dims: [usize; 2],
+    dims: Vec<usize>,
 }
 
 /// The file of one fold in writing.
@@ -66,8 +66,8 @@ pub(super) fn path_of(folder: &Path, fold: usize) -> PathBuf {
 }
 
 /// Bytes of a row in the store.
-pub(super) fn row_bytes(dims: [usize; 2]) -> usize {
-    size_of::<u64>() + size_of::<u32>() + (dims[0] + dims[1]) * size_of::<f32>()
+pub(super) fn row_bytes(dims: &[usize]) -> usize {
+    size_of::<u64>() + size_of::<u32>() + dims.iter().sum::<usize>() * size_of::<f32>()
 }
 
 impl RowStoreWriter {
@@ -75,21 +75,21 @@ impl RowStoreWriter {
     ///
     /// # Errors
     /// [`Error::CannotCreate`].
-    pub fn create(folder: &Path, folds: usize, dims: [usize; 2]) -> Result<Self> {
+    pub fn create(folder: &Path, folds: usize, dims: &[usize]) -> Result<Self> {
         let open = |fold| {
             let path = path_of(folder, fold);
             let file =
                 File::create(&path).map_err(|source| Error::CannotCreate { path: path.clone(), source })?;
-            Ok(FoldWriter { path, file: BufWriter::new(file), rows: 0, block: RowBlock::default() })
+            Ok(FoldWriter { path, file: BufWriter::new(file), rows: 0, block: RowBlock::new(dims.len()) })
         };
-        Ok(Self { folds: (0..folds).map(open).collect::<Result<_>>()?, dims })
+        Ok(Self { folds: (0..folds).map(open).collect::<Result<_>>()?, dims: dims.to_vec() })
     }
 
     /// Adds a row to a fold.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn push(&mut self, fold: usize, hash: u64, y: u32, x: [&[f32]; 2]) -> Result<()> {
+    pub fn push(&mut self, fold: usize, hash: u64, y: u32, x: &[&[f32]]) -> Result<()> {
         let Self { folds, dims } = self;
         let Some(FoldWriter { path, file, rows, block }) = folds.get_mut(fold) else {
             return Err(Error::Internal(format!("no fold {fold} of the training rows")));
@@ -99,7 +99,7 @@ impl RowStoreWriter {
         block.x.iter_mut().zip(x).for_each(|(to, from)| to.extend_from_slice(from));
         *rows += 1;
         if block.y.len() == BLOCK_ROWS {
-            block.write(file, *dims).map_err(|source| write_failed(path, source))?;
+            block.write(file, dims).map_err(|source| write_failed(path, source))?;
             block.clear();
         }
         Ok(())
@@ -111,7 +111,7 @@ impl RowStoreWriter {
     /// [`Error::Io`].
     pub fn finish(self) -> Result<Vec<usize>> {
         let end = |FoldWriter { path, mut file, rows, block }| {
-            let written = block.write(&mut file, self.dims).and_then(|()| file.flush());
+            let written = block.write(&mut file, &self.dims).and_then(|()| file.flush());
             written
                 .and_then(|()| file.get_ref().sync_data())
                 .map_err(|source| write_failed(&path, source))?;
@@ -126,13 +126,14 @@ impl RowStore {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn open(folder: &Path, rows: &[usize], dims: [usize; 2]) -> Result<Self> {
+    pub fn open(folder: &Path, rows: &[usize], dims: &[usize]) -> Result<Self> {
         let open = |(fold, &rows): (usize, &usize)| {
             let path = path_of(folder, fold);
             let file = File::open(&path).map_err(|source| read_failed(&path, source))?;
             Ok(FoldFile { path, file, rows })
         };
-        Ok(Self { folds: rows.iter().enumerate().map(open).collect::<Result<_>>()?, dims, left_out: None })
+        let folds = rows.iter().enumerate().map(open).collect::<Result<_>>()?;
+        Ok(Self { folds, dims: dims.to_vec(), left_out: None })
     }
 
     /// From now on, these rows are not read.
@@ -146,8 +147,8 @@ impl RowStore {
     }
 
     /// The embeddings' lengths.
-    pub fn dims(&self) -> [usize; 2] {
-        self.dims
+    pub fn dims(&self) -> &[usize] {
+        &self.dims
     }
 
     /// Rows of all folds.
@@ -168,7 +169,7 @@ impl RowStore {
         let first = rows.len();
         let FoldFile { path, file, rows: all } = &self.folds[fold];
         let n = all.saturating_sub(block * BLOCK_ROWS).min(BLOCK_ROWS);
-        let mut at = (block * (BLOCK_ROWS * row_bytes(self.dims) + CHECKSUM)) as u64;
+        let mut at = (block * (BLOCK_ROWS * row_bytes(&self.dims) + CHECKSUM)) as u64;
         let mut next = |bytes: &mut [u8]| {
             let read = read_exact_at(file, bytes, at);
             at += bytes.len() as u64;
@@ -176,22 +177,27 @@ impl RowStore {
         };
         next(cast_slice_mut(extended(&mut rows.hashes, n)))?;
         next(cast_slice_mut(extended(&mut rows.y, n)))?;
-        for (x, dim) in rows.x.iter_mut().zip(self.dims) {
+        for (x, dim) in rows.x.iter_mut().zip(&self.dims) {
             next(cast_slice_mut(extended(x, n * dim)))?;
         }
         let mut checksum = [0; CHECKSUM];
         next(&mut checksum)?;
-        if u64::from_ne_bytes(checksum) != rows.checksum(first, self.dims) {
+        if u64::from_ne_bytes(checksum) != rows.checksum(first, &self.dims) {
             return Err(read_failed(path, std::io::ErrorKind::InvalidData.into()));
         }
         if let Some(left_out) = &self.left_out {
-            rows.remove(first, self.dims, left_out);
+            rows.remove(first, &self.dims, left_out);
         }
         Ok(())
     }
 }
 
 impl RowBlock {
+    /// No rows yet, of so many modalities.
+    pub fn new(modalities: usize) -> Self {
+        Self { hashes: Vec::new(), y: Vec::new(), x: vec![Vec::new(); modalities] }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.y.len()
@@ -204,7 +210,7 @@ impl RowBlock {
         self.x.iter_mut().for_each(Vec::clear);
     }
 
-    fn write(&self, file: &mut impl Write, dims: [usize; 2]) -> std::io::Result<()> {
+    fn write(&self, file: &mut impl Write, dims: &[usize]) -> std::io::Result<()> {
         file.write_all(cast_slice(&self.hashes))?;
         file.write_all(cast_slice(&self.y))?;
         self.x.iter().try_for_each(|x| file.write_all(cast_slice(x)))?;
@@ -212,7 +218,7 @@ impl RowBlock {
     }
 
     /// XXH3 of the rows from one on.
-    fn checksum(&self, first: usize, dims: [usize; 2]) -> u64 {
+    fn checksum(&self, first: usize, dims: &[usize]) -> u64 {
         let mut hasher = Xxh3::new();
         hasher.update(cast_slice(&self.hashes[first..]));
         hasher.update(cast_slice(&self.y[first..]));
@@ -221,12 +227,9 @@ impl RowBlock {
     }
 
     /// Removes outlying rows from one on; returns which of all rows are kept.
-    pub fn remove(&mut self, first: usize, dims: [usize; 2], outlying: &OutlyingRows) -> Vec<bool> {
-        let [x1, x2] = &self.x;
-        let is_kept = |row: usize| {
-            row < first
-                || !outlying.contains([&x1[row * dims[0]..][..dims[0]], &x2[row * dims[1]..][..dims[1]]])
-        };
+    pub fn remove(&mut self, first: usize, dims: &[usize], outlying: &OutlyingRows) -> Vec<bool> {
+        let x = |row: usize| self.x.iter().zip(dims).map(move |(x, dim)| &x[row * dim..][..*dim]);
+        let is_kept = |row: usize| row < first || !outlying.contains(x(row));
         let kept: Vec<bool> = (0..self.y.len()).map(is_kept).collect();
         if kept.contains(&false) {
             retain(&mut self.hashes, |row| kept[row]);
@@ -260,16 +263,16 @@ mod tests {
     #[test]
     fn rows_come_back_by_fold_and_block() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowStoreWriter::create(folder.path(), 2, [2, 1]).unwrap();
+        let mut writer = RowStoreWriter::create(folder.path(), 2, &[2, 1]).unwrap();
         for i in 0..3000u32 {
             let x = i as f32;
-            writer.push((i % 3 == 0).into(), u64::from(i) << 33, i % 7, [&[x, -x], &[x / 2.0]]).unwrap();
+            writer.push((i % 3 == 0).into(), u64::from(i) << 33, i % 7, &[&[x, -x], &[x / 2.0]]).unwrap();
         }
         let rows = writer.finish().unwrap();
         assert_eq!(rows, [2000, 1000]);
-        let store = RowStore::open(folder.path(), &rows, [2, 1]).unwrap();
+        let store = RowStore::open(folder.path(), &rows, &[2, 1]).unwrap();
         assert_eq!((store.rows(), store.blocks(0), store.blocks(1)), (3000, 2, 1));
-        let mut block = RowBlock::default();
+        let mut block = RowBlock::new(2);
         store.read(0, 1, &mut block).unwrap();
         assert_eq!(block.len(), 976);
         // The rows that are no multiple of three: 1, 2, 4, 5, …
@@ -283,7 +286,7 @@ mod tests {
         let mut bytes = std::fs::read(path_of(folder.path(), 1)).unwrap();
         bytes[9_000] ^= 1;
         std::fs::write(path_of(folder.path(), 1), &bytes).unwrap();
-        let error = store.read(1, 0, &mut RowBlock::default()).unwrap_err().to_string();
+        let error = store.read(1, 0, &mut RowBlock::new(2)).unwrap_err().to_string();
         assert!(
             error.contains("rows-1: read of the training rows failed: invalid data; fit without --resume"),
             "{error}"

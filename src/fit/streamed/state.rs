@@ -17,24 +17,26 @@ pub(super) struct State {
     /// The models of the sample, with stacks of common standardisations.
     pub models: CrossFittedModels,
     /// The densities after the last pass.
-    pub densities: [Option<DensityState>; 2],
+    pub densities: Vec<Option<DensityState>>,
     /// The discriminant analyses after the last pass.
-    pub analyses: [Option<DiscriminantState>; 3],
+    pub analyses: Vec<Option<DiscriminantState>>,
     /// The regressions and networks after the last epoch.
     pub descent: Option<DescentState>,
 }
 
 impl State {
     /// Before the first pass.
-    pub(super) fn new(mut models: CrossFittedModels, data: &[ClassifierData; 3]) -> Self {
+    pub(super) fn new(mut models: CrossFittedModels, data: &[ClassifierData]) -> Self {
         for (classifier, data) in models.classifiers.iter_mut().zip(data) {
             classifier.stacks.iter_mut().for_each(|stack| common_scale::bring_to(stack, data));
         }
-        Self { models, densities: [None, None], analyses: [None, None, None], descent: None }
+        let densities = models.densities.iter().map(|_| None).collect();
+        let analyses = models.classifiers.iter().map(|_| None).collect();
+        Self { models, densities, analyses, descent: None }
     }
 
     /// The stacks of each classifier.
-    pub(super) fn stacks(&self) -> [&[Stack]; 3] {
-        self.models.classifiers.each_ref().map(|classifier| classifier.stacks.as_slice())
+    pub(super) fn stacks(&self) -> Vec<&[Stack]> {
+        self.models.classifiers.iter().map(|classifier| classifier.stacks.as_slice()).collect()
     }
 }

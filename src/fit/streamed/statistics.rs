@@ -90,7 +90,8 @@ fn add_all(
         let Some(&(fold, first)) = groups.get(at) else { return Ok(()) };
         (first..store.blocks(fold).min(first + GROUP)).try_for_each(|block| store.read(fold, block, rows))
     };
-    let (mut current, mut next) = (RowBlock::default(), RowBlock::default());
+    let block = || RowBlock::new(store.dims().len());
+    let (mut current, mut next) = (block(), block());
     read(0, &mut current)?;
     let mut done = 0;
     for (at, &(fold, _)) in groups.iter().enumerate() {
@@ -107,11 +108,11 @@ fn add_all(
 }
 
 /// Rows of a block as a training set.
-pub(super) fn training_set(rows: &RowBlock, dims: [usize; 2], classes: usize) -> TrainingSet<'_> {
-    let modality = |m: usize| EmbeddingMatrix { column: "", dim: dims[m], values: &rows.x[m] };
+pub(super) fn training_set<'a>(rows: &'a RowBlock, dims: &[usize], classes: usize) -> TrainingSet<'a> {
+    let x = rows.x.iter().zip(dims);
     TrainingSet {
         place: Place::default(),
-        x: [modality(0), modality(1)],
+        x: x.map(|(values, dim)| EmbeddingMatrix { column: "", dim: *dim, values }).collect(),
         y: &rows.y,
         classes,
         groups: None,
@@ -145,6 +146,7 @@ mod tests {
     use crate::fit::discriminant::Shape;
     use crate::fit::random::{RandomStream, random_stream};
     use crate::fit::split::assigned_folds;
+    use crate::interaction::Subset;
 
     struct Silent;
     impl FitProgress for Silent {
@@ -155,7 +157,7 @@ mod tests {
     /// 30 000 rows of two classes in three folds: x1 has two dependent columns, x2 one.
     fn rows() -> (RowBlock, Vec<u8>) {
         let mut rng = random_stream(4, RandomStream::Sample);
-        let mut rows = RowBlock::default();
+        let mut rows = RowBlock::new(2);
         let mut folds = Vec::new();
         for row in 0..30_000u32 {
             let y = row % 2;
@@ -173,15 +175,15 @@ mod tests {
     #[test]
     fn the_models_of_a_fold_are_those_of_the_other_rows() {
         let (rows, fold_of_row) = rows();
-        let set = training_set(&rows, [2, 1], 2);
+        let set = training_set(&rows, &[2, 1], 2);
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowStoreWriter::create(folder.path(), 3, [2, 1]).unwrap();
+        let mut writer = RowStoreWriter::create(folder.path(), 3, &[2, 1]).unwrap();
         for (row, &fold) in fold_of_row.iter().enumerate() {
             writer
-                .push(fold.into(), row as u64, rows.y[row], [set.x[0].row(row), set.x[1].row(row)])
+                .push(fold.into(), row as u64, rows.y[row], &[set.x[0].row(row), set.x[1].row(row)])
                 .unwrap();
         }
-        let store = RowStore::open(folder.path(), &writer.finish().unwrap(), [2, 1]).unwrap();
+        let store = RowStore::open(folder.path(), &writer.finish().unwrap(), &[2, 1]).unwrap();
 
         // One component, from a wrong start; one centre a class.
         let start = Mixture {
@@ -208,12 +210,13 @@ mod tests {
             },
         };
         let all: Vec<usize> = (0..rows.len()).collect();
-        let data = ClassifierData::measure(&set, 2, &all);
+        let [first, both] = [0..1, 0..2].map(|indices| Subset::new(indices).unwrap());
+        let data = ClassifierData::measure(&set, both, &all);
         let shape = Shape { centres: 1, shrunk: false };
         let part =
             Discriminant { inputs: 3, classes: 2, centres: 1, weight: vec![0.0; 6], bias: vec![0.0; 2] };
-        let mut densities = DensityPass::new(&set, 0, &density).unwrap();
-        let mut analyses = DiscriminantPass::new(&set, 2, &data, shape, part, 3);
+        let mut densities = DensityPass::new(&set, first, &density).unwrap();
+        let mut analyses = DiscriminantPass::new(&set, both, &data, shape, part, 3);
         pass(&store, 2, &mut [&mut densities, &mut analyses], &Silent).unwrap();
         assert!(densities.progress().is_finished() && analyses.progress().is_finished());
 

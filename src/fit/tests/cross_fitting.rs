@@ -147,7 +147,7 @@ fn groups_and_copies_stay_in_one_fold() {
     let modality = |m: usize| EmbeddingMatrix { column: "x", dim: 2, values: &rows.x[m] };
     let mut set = TrainingSet {
         place: Place::file("test"),
-        x: [modality(0), modality(1)],
+        x: vec![modality(0), modality(1)],
         y: &rows.y,
         classes: 2,
         groups: Some(&groups),
@@ -177,7 +177,7 @@ fn folds_that_lack_classes_give_finite_models() {
         let modality = |m: usize| EmbeddingMatrix { column: "x", dim: classes, values: &rows.x[m] };
         let set = TrainingSet {
             place: Place::file("test"),
-            x: [modality(0), modality(1)],
+            x: vec![modality(0), modality(1)],
             y: &rows.y,
             classes,
             groups: by_class.then_some(&groups),

@@ -88,7 +88,7 @@ pub(super) fn fit(rows: &ExactRows, classes: usize, recipe: Recipe) -> FittedMod
         |m: usize| EmbeddingMatrix { column: ["x1", "x2"][m], dim: rows.dims[m], values: &rows.x[m] };
     let set = TrainingSet {
         place: Place::file("test"),
-        x: [modality(0), modality(1)],
+        x: vec![modality(0), modality(1)],
         y: &rows.y,
         classes,
         groups: None,
@@ -105,7 +105,7 @@ fn estimate(models: &FittedModels, rows: &ExactRows) -> Vec<[f64; 5]> {
 /// [`estimate`] by given models.
 pub(super) fn estimate_by(models: &ModelSet, prior: &[f64], rows: &ExactRows) -> Vec<[f64; 5]> {
     let [x1, x2] = [rows.x[0].as_slice(), rows.x[1].as_slice()];
-    let [one, two, both] = &models.classifiers;
+    let [one, two, both] = &models.classifiers[..] else { panic!("not of two modalities") };
     let log_prob = [one.log_prob(&[x1]), two.log_prob(&[x2]), both.log_prob(&[x1, x2])];
     let h = [0, 1].map(|m| models.densities[m].specificity([x1, x2][m]));
     let classes = prior.len();
@@ -230,7 +230,7 @@ fn a_constant_column_changes_no_density() {
     let rows = gaussian(600, &[0.5; 2], 5);
     let wider: Vec<f32> = rows.x[0].chunks(2).flat_map(|x| [x[0], 9.0, x[1]]).collect();
     let density = |dim, values: &[f32]| {
-        let x = [
+        let x = vec![
             EmbeddingMatrix { column: "x1", dim, values },
             EmbeddingMatrix { column: "x2", dim: 2, values: &rows.x[1] },
         ];
@@ -256,7 +256,7 @@ fn rows_nothing_can_be_learned_from_are_refused() {
             }
         }
         let modality = |column| EmbeddingMatrix { column, dim: 1, values: x };
-        let x = [modality("left"), modality("right")];
+        let x = vec![modality("left"), modality("right")];
         let set = TrainingSet { place: Place::file("f.parquet"), x, y, classes: 2, groups: None, keys: None };
         train(&set, &Recipe::default(), &Stopper(stop)).unwrap_err()
     };

@@ -85,6 +85,15 @@ impl Subset {
         Self::new(self.members().filter(|&member| member != index))
     }
 
+    /// The names of its modalities as in a sentence: "x1", "x1 and x2", "x1, x2 and x3".
+    pub fn listed(self, name: impl Fn(usize) -> String) -> String {
+        let mut names: Vec<_> = self.members().map(name).collect();
+        match names.pop() {
+            Some(last) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+            last => last.unwrap_or_default(),
+        }
+    }
+
     /// The others of m modalities; `None` where there are none.
     pub fn complement(self, modalities: usize) -> Option<Self> {
         Self::new((0..modalities).filter(|&index| !self.contains(index)))
@@ -141,6 +150,12 @@ mod tests {
 
     fn names(sets: &[Subset]) -> String {
         sets.iter().map(Subset::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_modalities_of_a_set_are_named_in_a_sentence() {
+        let listed = |set: &str| set.parse::<Subset>().unwrap().listed(|index| format!("x{}", index + 1));
+        assert_eq!(["2", "13", "134"].map(listed), ["x2", "x1 and x3", "x1, x3 and x4"]);
     }
 
     #[test]

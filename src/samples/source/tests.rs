@@ -192,7 +192,7 @@ fn a_wrong_column_is_no_bad_row() {
 fn columns_are_chosen_where_there_is_no_doubt() {
     let (_folder, path) = good_file(10);
     let input = Input::open(&path).unwrap();
-    assert_eq!(obvious_embeddings(&input).unwrap(), ("x1", "x2"));
+    assert_eq!(obvious_embeddings(&input).unwrap(), ["x1", "x2"]);
     assert_eq!(obvious_label(&input).unwrap(), "y");
     assert_eq!(dimension_of(&input, "x1").unwrap(), D1);
     assert_eq!(dimension_of(&input, "x2").unwrap(), D2);
@@ -202,7 +202,7 @@ fn columns_are_chosen_where_there_is_no_doubt() {
     let (_folder, path) = write(&[vec![("x", list(vec![None])), ("y", numbers.clone()), ("Label", numbers)]]);
     let input = Input::open(&path).unwrap();
     let message = obvious_embeddings(&input).unwrap_err().to_string();
-    assert!(message.contains("but x; choose with --x1 and --x2"), "{message}");
+    assert!(message.contains("only the column x holds embeddings; name two"), "{message}");
     let message = obvious_label(&input).unwrap_err().to_string();
     assert!(message.ends_with("--label from: y, Label"), "{message}");
     assert!(dimension_of(&input, "x").unwrap_err().to_string().contains("no embedding in any row"));
