@@ -1,9 +1,9 @@
 //! More than two modalities: bundles of the exact models of discrete systems, whose atoms are those of `dit`
 //! (`tests/fixtures/m3_discrete_truth.json`, `m4_discrete_truth.json`), and what goes wrong.
 
+mod fitted;
 mod missing;
 mod recipes;
-mod fitted;
 mod refused;
 mod sql;
 mod synthetic;
