@@ -1,5 +1,5 @@
-//! The estimated means of a fit by their names in JSON, which are those of the columns: of two modalities r,
-//! u1, u2, s and i12, of three r, u1, u2, u3, s and i_123.
+//! The estimated means of a fit with their errors, by their names in JSON, which are those of the columns:
+//! of two modalities r, u1, u2, s and i12, of three r, u1, u2, u3, s and i_123.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,8 +12,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::interaction::{Quantity, Subset};
 
-use super::estimates::MeanEstimate;
 use super::program::MOST_MODALITIES;
+
+/// A mean with its standard errors, in nats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MeanEstimate {
+    /// Mean over the rows.
+    pub mean_nats: f64,
+    /// Standard error that comes of the rows, for these models: a bootstrap over groups of rows.
+    pub rows_error_nats: f64,
+    /// Standard error that comes of the models: the spread of the folds' means beyond that of their
+    /// rows. A lower bound: the folds' models share most of their rows, and a bias of all is not in it.
+    pub models_error_nats: f64,
+    /// Both together.
+    pub error_nats: f64,
+}
 
 /// Means of the default columns, and of the information of all modalities.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,16 +63,36 @@ impl EstimatedMeans {
 
     /// The same with the symbols of means: R, U1, …, S, I12.
     pub fn by_symbol(&self) -> Vec<(String, MeanEstimate)> {
-        let symbol = |column: String| column.to_uppercase().replace('_', "");
-        self.by_column().into_iter().map(|(column, mean)| (symbol(column), mean)).collect()
+        self.by_column().into_iter().map(|(column, mean)| (symbol(&column), mean)).collect()
     }
+}
+
+/// What the means of so many modalities are of.
+fn quantities(modalities: usize) -> Vec<Quantity> {
+    let all = Subset::full(modalities).map(Quantity::I);
+    Quantity::defaults(modalities).into_iter().chain(all).collect()
 }
 
 /// The names of the columns of so many modalities.
 fn columns(modalities: usize) -> Vec<String> {
-    let all = Subset::full(modalities).map(Quantity::I);
-    let quantities = Quantity::defaults(modalities).into_iter().chain(all);
-    quantities.map(|quantity| quantity.name(modalities).into_owned()).collect()
+    let name = |quantity: Quantity| quantity.name(modalities).into_owned();
+    quantities(modalities).into_iter().map(name).collect()
+}
+
+/// The symbol of a mean by the column's name: I12 of i12, I123 of i_123.
+fn symbol(column: &str) -> String {
+    column.to_uppercase().replace('_', "")
+}
+
+fn description(modalities: usize, quantity: Quantity) -> String {
+    let what = match quantity {
+        Quantity::R => "redundancy".to_owned(),
+        Quantity::U(index) => format!("uniqueness of x{}", u16::from(index) + 1),
+        Quantity::S => "synergy".to_owned(),
+        _ if modalities == 2 => "the information of both modalities".to_owned(),
+        _ => "the information of all modalities".to_owned(),
+    };
+    format!("{}, {what}.", symbol(&quantity.name(modalities)))
 }
 
 impl Serialize for EstimatedMeans {
@@ -116,9 +149,17 @@ impl JsonSchema for EstimatedMeans {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mean = generator.subschema_for::<MeanEstimate>().to_value();
-        let all: Vec<String> = (2..=MOST_MODALITIES).flat_map(columns).collect();
-        let properties: serde_json::Map<_, _> =
-            all.into_iter().map(|column| (column, mean.clone())).collect();
+        let all = (2..=MOST_MODALITIES).flat_map(|modalities| {
+            quantities(modalities).into_iter().map(move |quantity| (modalities, quantity))
+        });
+        let described = all.map(|(modalities, quantity)| {
+            let mut schema = mean.clone();
+            if let Some(schema) = schema.as_object_mut() {
+                schema.insert("description".to_owned(), description(modalities, quantity).into());
+            }
+            (quantity.name(modalities).into_owned(), schema)
+        });
+        let properties: serde_json::Map<_, _> = described.collect();
         json_schema!({
             "description": "Means of r, of u1, u2, … of each modality, of s, and of the information of all modalities.",
             "type": "object",

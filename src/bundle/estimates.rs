@@ -32,20 +32,6 @@ pub struct RedundancyOfTwo {
     pub by_shift: RedundancyByShift,
 }
 
-/// A mean with its standard errors, in nats.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct MeanEstimate {
-    /// Mean over the rows.
-    pub mean_nats: f64,
-    /// Standard error that comes of the rows, for these models: a bootstrap over groups of rows.
-    pub rows_error_nats: f64,
-    /// Standard error that comes of the models: the spread of the folds' means beyond that of their
-    /// rows. A lower bound: the folds' models share most of their rows, and a bias of all is not in it.
-    pub models_error_nats: f64,
-    /// Both together.
-    pub error_nats: f64,
-}
-
 /// Shares of the rows by the value of r. They add up to one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RedundancyShares {

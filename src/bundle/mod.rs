@@ -39,10 +39,10 @@ mod write;
 pub use class::Class;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use column_major::{PRODUCT, TURN};
-pub use estimated_means::EstimatedMeans;
+pub use estimated_means::{EstimatedMeans, MeanEstimate};
 pub use estimates::{
-    Agreement, CalibrationBin, Estimates, LabelFreeCheck, MeanEstimate, PowerPoint, RedundancyByShift,
-    RedundancyOfTwo, RedundancyShares, ShiftedRedundancy,
+    Agreement, CalibrationBin, Estimates, LabelFreeCheck, PowerPoint, RedundancyByShift, RedundancyOfTwo,
+    RedundancyShares, ShiftedRedundancy,
 };
 pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, FitWarning, Training};
 pub use files::most_bytes;

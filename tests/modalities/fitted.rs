@@ -204,8 +204,22 @@ fn columns_are_found_and_named_in_their_order() {
     assert_eq!(found["models"].as_array().unwrap().len(), 13 * 6);
     let summary: Value = serde_json::from_slice(&fs::read(work().join("summary.json")).unwrap()).unwrap();
     assert_eq!(&summary["validation"], validation);
-
+    // Means of the training rows are those of their columns, each by the models of its fold.
     let dir = tempfile::tempdir().unwrap();
+    annotate(dir.path(), "train.parquet", "three", "i_123");
+    let estimates = &validation["estimates"];
+    for column in ["r", "u1", "u2", "u3", "s", "i_123"] {
+        let found = query(dir.path(), &format!("SELECT avg({column}) AS mean FROM 'train.parquet'"));
+        let (mean, estimate) = (found["mean"].as_f64().unwrap(), &estimates[column]);
+        assert!(
+            (mean - estimate["mean_nats"].as_f64().unwrap()).abs() < 1e-4,
+            "{column}: {mean}, {estimate}"
+        );
+        let error = estimate["error_nats"].as_f64().unwrap();
+        assert!((0.001..0.1).contains(&error), "{column}: {estimate}");
+    }
+    assert!(estimates["redundancy_shares"].is_null() && estimates["i12"].is_null(), "{estimates}");
+
     let target = dir.path().join("centred");
     let named = ["--x", "audio,image", "--x", "text", "--units", "centred", "--folds", "1"];
     let ran = fit(work(), "train.parquet", target.to_str().unwrap(), &named);
@@ -224,6 +238,20 @@ fn columns_are_found_and_named_in_their_order() {
     let sql = "SELECT avg(h_1) AS h_1, avg(h_12) AS h_12, avg(h_23) AS h_23 FROM 'out.parquet'";
     let means = query(dir.path(), sql);
     assert!(["h_1", "h_12", "h_23"].iter().all(|h| means[h].as_f64().unwrap().abs() < 0.2), "{means}");
+}
+
+#[test]
+fn a_column_given_twice_says_nothing_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("twice");
+    let ran = fit(work(), "train.parquet", target.to_str().unwrap(), &["--x", "image,text,image"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let summary = annotate(dir.path(), "fresh.parquet", target.to_str().unwrap(), "i_1,i_13,i_12,i_123,h_13");
+    assert_eq!(summary["fates"]["good"].as_u64(), Some(4_000), "{summary}");
+    let sql = "SELECT sqrt(avg(power(i_13 - i_1, 2))) AS pair, sqrt(avg(power(i_123 - i_12, 2))) AS whole,
+               avg(abs(i_1 - true_i_1)) AS single FROM 'fresh.parquet'";
+    let found = query(dir.path(), sql);
+    assert!(["pair", "whole", "single"].iter().all(|name| found[name].as_f64().unwrap() < 0.1), "{found}");
 }
 
 #[test]

@@ -97,7 +97,9 @@ impl LayoutPass<'_> {
         let squares = self.nodes[reshape].input.first()?;
         let square = self.producer(squares, "Mul", 1)?;
         let [z, z_again] = &self.nodes[square].input[..] else { return None };
-        let product = self.bare_product(z, 2).filter(|_| z == z_again)?;
+        // What a product adds has one value for each of its outputs, and not for each component.
+        let is_alone = |product: &usize| z == z_again && self.nodes[*product].input.len() == 3;
+        let product = self.bare_product(z, 2).filter(is_alone)?;
         // The two come after the product, whose place so remains.
         [reshape, square].into_iter().for_each(|place| drop(self.nodes.remove(place)));
         self.finish(product, output, "components", components as i64);
