@@ -24,8 +24,8 @@ const GENERATORS: [(&str, &str); 7] = [
     ("low rank", "wide --d1 64 --d2 128 --classes 5"),
     ("clusters", "clusters --d1 16 --d2 32 --classes 5"),
 ];
-const ROWS: [usize; 3] = [500, 2_000, 20_000];
-const SEEDS: [usize; 3] = [1, 2, 3];
+pub const ROWS: [usize; 3] = [500, 2_000, 20_000];
+pub const SEEDS: [usize; 3] = [1, 2, 3];
 const FRESH_ROWS: usize = 10_000;
 const PARTS: [&str; 4] = ["r", "u1", "u2", "s"];
 
@@ -73,42 +73,62 @@ fn asked_generator(name: &str) -> bool {
     asked("LSMI_ETL_BENCH_GENERATORS", name)
 }
 
-fn asked(variable: &str, value: &str) -> bool {
+pub fn asked(variable: &str, value: &str) -> bool {
     std::env::var(variable).is_ok_and(|list| list.split(',').any(|one| one == value))
         || std::env::var(variable).is_err()
 }
 
 /// Errors on fresh rows and on the training rows.
 fn measure(arguments: &str, warped: bool, rows: usize, seed: usize) -> [Value; 2] {
+    let arguments = format!("{arguments}{}", if warped { " --warp" } else { "" });
+    let Fitted { fresh, train, bundle } = fitted(&arguments, rows, seed, "--x1 x1 --x2 x2");
+    let errors = PARTS.iter().map(|part| of_column(part));
+    let of_h = ["h1", "h2"].map(|h| format!("sqrt(avg(power({h} - true_{h}, 2))) as rms_{h}"));
+    let of_i = "avg(i12 - true_i12) as mean_i12".to_owned();
+    let select = errors.chain(of_h).chain([of_i]).collect::<Vec<_>>().join(", ");
+    [fresh, train].map(|input| annotated(&input, &bundle, "i12,h1,h2", &select))
+}
+
+/// What an error is asked of.
+pub struct Fitted {
+    /// Rows of the same source that the models have not seen.
+    pub fresh: PathBuf,
+    pub train: PathBuf,
+    pub bundle: PathBuf,
+}
+
+/// Rows of `synth` with these arguments, and models that were fitted to them, with flags that name the
+/// embeddings.
+pub fn fitted(arguments: &str, rows: usize, seed: usize, embeddings: &str) -> Fitted {
     let dir = folder().join("accuracy");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir(&dir).unwrap();
     let (train, fresh, bundle) = (dir.join("train.parquet"), dir.join("fresh.parquet"), dir.join("bundle"));
     for (path, rows, seed) in [(&train, rows, seed), (&fresh, FRESH_ROWS, seed + 1_000)] {
         let mut command = program();
-        command.arg("synth").args(arguments.split(' ')).args(warped.then_some("--warp"));
+        command.arg("synth").args(arguments.split(' '));
         command.args(["--truth", "full", "--rows", &rows.to_string(), "--seed", &seed.to_string()]);
         run(command.arg("-o").arg(path));
     }
-    let columns = ["--x1", "x1", "--x2", "x2", "--label", "y"];
+    let columns = embeddings.split(' ').chain(["--label", "y"]);
     run(program().arg("fit").arg(&train).arg("--bundle").arg(&bundle).args(columns));
-    [fresh, train].map(|input| errors(&input, &bundle))
+    Fitted { fresh, train, bundle }
 }
 
-fn errors(input: &Path, bundle: &Path) -> Value {
+/// The errors of a column, as expressions of SQL: `rms_`, `corr_` and `mean_`.
+pub fn of_column(part: &str) -> String {
+    format!(
+        "sqrt(avg(power({part} - true_{part}, 2))) as rms_{part}, coalesce(corr({part}, true_{part}), 0) as \
+         corr_{part}, avg({part} - true_{part}) as mean_{part}"
+    )
+}
+
+/// The only row of a query on an input that is annotated with these further columns.
+pub fn annotated(input: &Path, bundle: &Path, columns: &str, select: &str) -> Value {
     let output: PathBuf = input.with_extension("annotated.parquet");
     let mut annotate = program();
     annotate.arg("annotate").arg(input).arg(&output).arg("--bundle").arg(bundle);
-    run(annotate.args(["--columns", "i12,h1,h2"]));
-    let errors = PARTS.iter().map(|part| {
-        format!(
-            "sqrt(avg(power({part} - true_{part}, 2))) as rms_{part}, coalesce(corr({part}, true_{part}), 0) as \
-             corr_{part}, avg({part} - true_{part}) as mean_{part}"
-        )
-    });
-    let of_h = ["h1", "h2"].map(|h| format!("sqrt(avg(power({h} - true_{h}, 2))) as rms_{h}"));
-    let of_i = "avg(i12 - true_i12) as mean_i12".to_owned();
-    let select = errors.chain(of_h).chain([of_i]).collect::<Vec<_>>().join(", ");
+    run(annotate.args(["--columns", columns]));
     let mut sql = program();
     sql.arg("sql").arg(format!("select {select} from '{}'", output.display()));
     json(sql.args(["--format", "ndjson"]))

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that can't go on has failed")]
 
 mod accuracy;
+mod accuracy_of_three;
 mod accuracy_picture;
 mod bed;
 #[cfg(feature = "cluster")]
@@ -27,6 +28,7 @@ const QUESTIONS: &[(&str, fn())] = &[
     ("memory", memory::ask),
     ("peers", peers::ask),
     ("accuracy", accuracy::ask),
+    ("accuracy-of-three", accuracy_of_three::ask),
     ("folds", folds::ask),
     #[cfg(feature = "cluster")]
     ("cluster", cluster::ask),

@@ -7,6 +7,7 @@ use rand_distr::StandardNormal;
 
 use crate::error::Result;
 
+use super::super::lattice::Subset;
 use super::frame::{dot, orthonormal, require_positive};
 use super::mixture::{evidence, isotropic, log_sum_exp, square};
 use super::noise::Noise;
@@ -92,20 +93,19 @@ impl Clusters {
             })
             .collect();
         let bases: Vec<f64> = x.iter().map(|x| isotropic(x.len(), square(x) + 1.0, variance)).collect();
-        SubsetValues::new(x.len(), |set| {
+        let of_set = |set: Subset| {
             let score = |at: usize| set.members().map(|m| scores[m][at]).sum::<f64>();
-            let (i, mixture) = evidence(&self.prior, y, |class| {
+            evidence(&self.prior, y, |class| {
                 let of_clusters: [f64; CLUSTERS] = std::array::from_fn(|k| score(class * CLUSTERS + k));
                 log_sum_exp(of_clusters.into_iter()) - (CLUSTERS as f64).ln()
-            });
-            (i, set.members().map(|m| bases[m]).sum::<f64>() - mixture)
-        })
+            })
+        };
+        SubsetValues::new(x.len(), of_set, |set| set.members().map(|m| bases[m]).sum())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::lattice::Subset;
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ use rand_distr::StandardNormal;
 
 use crate::error::Result;
 
+use super::super::lattice::Subset;
 use super::frame::dot;
 use super::mixture::{evidence, ln_2pi};
 use super::noise::Noise;
@@ -61,18 +62,20 @@ impl Gaussian {
     pub(super) fn exact<T: Copy + Into<f64>>(&self, x: &[&[T]], y: usize) -> SubsetValues {
         let variance = self.noise.variance();
         let classes = self.prior.classes();
-        SubsetValues::new(x.len(), |set| {
-            let members: Vec<usize> = set.members().collect();
-            let k = members.len();
-            let along = variance * self.noise.along(k);
-            let values = |axis: usize| members.iter().map(move |&m| -> f64 { x[m][axis].into() });
+        let members = |set: Subset| set.members().map(|m| x[m]).collect::<Vec<&[T]>>();
+        let of_set = |set: Subset| {
+            let (members, along) = (members(set), variance * self.noise.along(set.len()));
             // The −|e_c|²k/(2·along) is the same for all classes c, so it goes into the base.
-            let (i, mixture) = evidence(&self.prior, y, |class| values(class).sum::<f64>() / along);
-            let square: f64 = (0..classes).map(|axis| self.noise.square(values(axis))).sum();
+            let score = |class: usize| members.iter().map(|x| x[class].into()).sum::<f64>() / along;
+            evidence(&self.prior, y, score)
+        };
+        SubsetValues::new(x.len(), of_set, |set| {
+            let (members, k) = (members(set), set.len());
+            let on_axis = |axis: usize| members.iter().map(move |x| x[axis].into());
+            let square: f64 = (0..classes).map(|axis| self.noise.square(on_axis(axis))).sum();
             let spread = k as f64 * (ln_2pi() + variance.ln()) + self.noise.log_det(k);
             let corner = k as f64 / self.noise.along(k);
-            let base = 0.5 * (classes as f64 * spread + (square + corner) / variance);
-            (i, base - mixture)
+            0.5 * (classes as f64 * spread + (square + corner) / variance)
         })
     }
 }

@@ -15,11 +15,18 @@ pub struct SubsetValues {
 }
 
 impl SubsetValues {
-    /// The values of M modalities, from i and h of a set.
-    pub(super) fn new(modalities: usize, of: impl Fn(Subset) -> (f64, f64)) -> Self {
-        let (i, mut h): (Vec<_>, Vec<_>) = Subset::all(modalities).into_iter().map(of).unzip();
-        // That of all modalities cancels in every atom.
+    /// The values of M modalities: of each set those of [`evidence`](super::mixture::evidence), i and
+    /// ln p(x_A) − base, and of the proper ones −base.
+    pub(super) fn new(
+        modalities: usize,
+        evidence: impl Fn(Subset) -> (f64, f64),
+        minus_base: impl Fn(Subset) -> f64,
+    ) -> Self {
+        let sets = Subset::all(modalities);
+        let (i, mut h): (Vec<_>, Vec<_>) = sets.iter().map(|&set| evidence(set)).unzip();
+        // h of all modalities cancels in every atom.
         h.pop();
+        h.iter_mut().zip(sets).for_each(|(mixture, set)| *mixture = minus_base(set) - *mixture);
         Self { i, h }
     }
 }

@@ -7,6 +7,7 @@ use rand_distr::StandardNormal;
 
 use crate::error::Result;
 
+use super::super::lattice::Subset;
 use super::frame::{dot, orthonormal, require_positive};
 use super::mixture::{evidence, ln_2pi, square};
 use super::noise::Noise;
@@ -126,20 +127,21 @@ impl Wide {
                 (on_axes, modality.base(square(x), &on_axes, variance))
             })
             .collect();
-        SubsetValues::new(x.len(), |set| {
-            let members: Vec<_> = set.members().map(|m| &parts[m]).collect();
-            let (count, along) = (members.len() as f64, variance * self.noise.along(members.len()));
+        let of_set = |set: Subset| {
+            let along = variance * self.noise.along(set.len());
             let mut sum = [0.0; RANK];
-            for (on_axes, _) in &members {
-                sum.iter_mut().zip(on_axes).for_each(|(a, b)| *a += b);
+            for m in set.members() {
+                sum.iter_mut().zip(&parts[m].0).for_each(|(a, b)| *a += b);
             }
-            let (i, mixture) = evidence(&self.prior, y, |k| {
+            evidence(&self.prior, y, |k| {
                 let code = &self.codes[k];
-                (dot(code, &sum) - 0.5 * count * dot(code, code)) / along
-            });
+                (dot(code, &sum) - 0.5 * set.len() as f64 * dot(code, code)) / along
+            })
+        };
+        SubsetValues::new(x.len(), of_set, |set| {
+            let members: Vec<_> = set.members().map(|m| &parts[m]).collect();
             // As if the modalities were independent, and what their correlation changes.
-            let apart = members.iter().map(|(_, base)| base).sum::<f64>();
-            (i, apart + self.correlation(&members) - mixture)
+            members.iter().map(|(_, base)| base).sum::<f64>() + self.correlation(&members)
         })
     }
 
