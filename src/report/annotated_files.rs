@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::Schema;
-
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
 use crate::printable::without_secrets;
@@ -12,14 +10,17 @@ use crate::provenance::Provenance;
 use crate::samples::obvious_label;
 use crate::storage::{DataFiles, DataNames, PathIdentity};
 
+use super::format::list;
 use super::link_template::LinkTemplate;
 use super::origin::{Origin, OriginBuilder};
+use super::parts::part_names;
 use super::path_columns::{PathColumns, is_in_path};
+use super::value_columns::{MOST_MODALITIES, ValueColumns, has_column};
 
 /// Default key columns.
 const KEYS: [&str; 2] = ["id", "key"];
 
-/// Columns to read besides the four parts.
+/// Columns to read besides the values.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ColumnOptions<'a> {
     pub(super) label: Option<&'a str>,
@@ -41,8 +42,8 @@ pub(super) struct AnnotatedFiles {
     pub(super) key: Vec<String>,
     /// Number of key columns.
     pub(super) key_columns: usize,
-    /// Whether every file has h1 and h2.
-    pub(super) has_specificity: bool,
+    /// The columns of values that every file has.
+    pub(super) values: ValueColumns,
     pub(super) origin: Origin,
 }
 
@@ -51,11 +52,11 @@ impl AnnotatedFiles {
     ///
     /// # Errors
     /// [`Error::NoInput`] where nothing is there; [`Error::BadData`] where a file is not
-    /// Parquet, not annotated, or lacks a named column; [`Error::Usage`] where the label is
+    /// Parquet, not annotated, of another number of modalities than the others, or lacks a named column; [`Error::Usage`] where the label is
     /// ambiguous.
     pub(super) fn new(inputs: &[PathBuf], columns: ColumnOptions<'_>) -> Result<Self> {
         let mut origin = OriginBuilder::default();
-        let (mut rows, mut has_specificity) = (0, true);
+        let (mut rows, mut values) = (0, None);
         let (mut files, mut path_columns, mut first) = (Vec::new(), Vec::new(), None);
         let mut known = HashSet::new();
         for path in inputs {
@@ -66,10 +67,11 @@ impl AnnotatedFiles {
                     return Err(Error::Usage(format!("{} {what}", found.path.display())));
                 }
                 let input = Input::open(&found.path)?;
-                check_annotated(&input)?;
+                let provenance = Provenance::read(&input);
+                let of_file = value_columns(&input, &provenance)?;
+                values = Some(common(values, of_file, &input)?);
                 rows += input.rows();
-                has_specificity &= has_all(input.schema(), &["h1", "h2"]);
-                origin.add(Provenance::read(&input));
+                origin.add(provenance);
                 of_input.get_or_insert_with(|| PathColumns::of(&found, &input));
                 files.push(found.path);
                 first = first.or(Some(input));
@@ -77,11 +79,13 @@ impl AnnotatedFiles {
             path_columns.push(of_input.unwrap_or_default());
         }
         let origin = origin.finish();
-        let Some(first) = first else { return Err(Error::Internal("no file was found".to_owned())) };
+        let Some((first, values)) = first.zip(values) else {
+            return Err(Error::Internal("no file was found".to_owned()));
+        };
         let label = label(&first, &origin, columns.label)?;
         let (key, key_columns) = key(&first, columns)?;
         let inputs = inputs.to_vec();
-        Ok(Self { inputs, files, path_columns, rows, label, key, key_columns, has_specificity, origin })
+        Ok(Self { inputs, files, path_columns, rows, label, key, key_columns, values, origin })
     }
 
     /// A short name: the last component of the first path.
@@ -96,32 +100,53 @@ impl AnnotatedFiles {
     }
 }
 
-/// Checks that a file has the four columns as floating-point numbers.
-fn check_annotated(input: &Input) -> Result<()> {
-    let missing: Vec<&str> =
-        ["r", "u1", "u2", "s"].into_iter().filter(|name| !has_all(input.schema(), &[name])).collect();
+/// The columns of values of a file, checked to be floating-point numbers. The number of modalities is the
+/// one that its metadata state, else that of the columns u1, u2 ….
+fn value_columns(input: &Input, provenance: &Provenance) -> Result<ValueColumns> {
+    let has = |name: &str| has_column(input.schema(), name);
+    let unique = (1..).take_while(|modality| has(&format!("u{modality}"))).count();
+    let modalities = provenance.input.as_ref().map_or(unique.max(2), |origin| origin.x.len());
+    if modalities > MOST_MODALITIES {
+        let what =
+            format!("holds values of {modalities} modalities, and a report is of {MOST_MODALITIES} at most");
+        return Err(Error::bad_data(input.place(), what));
+    }
+    let names = part_names(modalities);
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !has(name)).collect();
     if !missing.is_empty() {
         let (noun, verb) = if missing.len() == 1 { ("column", "is") } else { ("columns", "are") };
+        let parts = list(&names, "and");
         return Err(Error::bad_data(
             input.place(),
             format!(
-                "not annotated: {noun} {} {verb} missing; `lsmi-etl annotate` adds r, u1, u2 and s",
+                "not annotated: {noun} {} {verb} missing; `lsmi-etl annotate` adds {parts}",
                 missing.join(", ")
             ),
         ));
     }
-    if has_all(input.schema(), &["u3"]) {
-        let what = "holds the uniqueness of a third modality, and the report is of two; query the columns with `lsmi-etl sql`";
-        return Err(Error::bad_data(input.place().column("u3"), what));
-    }
-    for name in ["r", "u1", "u2", "s"] {
+    for name in names {
         let (_, field) = input.column(name)?;
         if !field.data_type().is_floating() {
             let what = format!("holds {}, and not the numbers that annotate writes", field.data_type());
             return Err(Error::bad_data(input.place().column(name), what));
         }
     }
-    Ok(())
+    Ok(ValueColumns::of(input.schema(), modalities))
+}
+
+/// The columns that a file has in common with the files before it.
+fn common(before: Option<ValueColumns>, of_file: ValueColumns, input: &Input) -> Result<ValueColumns> {
+    match before {
+        None => Ok(of_file),
+        Some(before) if before.modalities == of_file.modalities => Ok(before.and(&of_file)),
+        Some(before) => Err(Error::bad_data(
+            input.place(),
+            format!(
+                "holds values of {} modalities, and the files before it of {}; make a report of each",
+                of_file.modalities, before.modalities
+            ),
+        )),
+    }
 }
 
 fn label(first: &Input, origin: &Origin, named: Option<&str>) -> Result<String> {
@@ -129,7 +154,7 @@ fn label(first: &Input, origin: &Origin, named: Option<&str>) -> Result<String> 
         return in_file_or_path(first, name).map(|()| name.to_owned());
     }
     match &origin.labels[..] {
-        [label] if has_all(first.schema(), &[label]) || is_in_path(first, label) => Ok(label.clone()),
+        [label] if has_column(first.schema(), label) || is_in_path(first, label) => Ok(label.clone()),
         _ => obvious_label(first),
     }
 }
@@ -157,8 +182,4 @@ fn key(first: &Input, columns: ColumnOptions<'_>) -> Result<(Vec<String>, usize)
 /// Checks that a column is in the file or in a `column=value` folder of its path.
 fn in_file_or_path(input: &Input, column: &str) -> Result<()> {
     if is_in_path(input, column) { Ok(()) } else { input.column(column).map(|_| ()) }
-}
-
-fn has_all(schema: &Schema, names: &[&str]) -> bool {
-    names.iter().all(|name| schema.fields().iter().any(|field| field.name() == name))
 }

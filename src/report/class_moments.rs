@@ -9,46 +9,81 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
 use crate::error::{Error, Place, Result};
-use crate::interaction::Moments;
+use crate::interaction::{Moments, Subset};
 use crate::sql::convert_error;
 
 use super::annotated_files::AnnotatedFiles;
-use super::numbers::{Cases, Class, Figure, Information, Parts, Specificity};
+use super::numbers::{Cases, Class, Figure, Specificity};
+use super::parts::{Atoms, Information, Parts, part_names};
+use super::value_columns::ValueColumns;
 
 /// Maximum number of classes. A column with more values is not a class label.
 const MAX_CLASSES: usize = 10_000;
 
-/// Quantities whose moments are computed for every class: name, and SQL over r, u1, u2 and s. The
-/// last three are used only where the files have h1 and h2.
-const QUANTITIES: [(&str, &str); 12] = [
-    ("r", "r"),
-    ("u1", "u1"),
-    ("u2", "u2"),
-    ("s", "s"),
-    ("i1", "r + u1"),
-    ("i2", "r + u2"),
-    ("i12", "r + u1 + u2 + s"),
-    ("least", "r + least(u1, u2)"),
-    ("most", "r + greatest(u1, u2)"),
-    ("h1", "h1"),
-    ("h2", "h2"),
-    ("dh", "h1 - h2"),
-];
+/// The quantities whose moments are computed for every class.
+struct Quantities {
+    modalities: usize,
+    information: Vec<Subset>,
+    /// Columns that are computed once for all quantities: name, and SQL over the columns of values.
+    derived: Vec<(String, String)>,
+    /// Name, and SQL over the columns of values and the derived ones.
+    all: Vec<(String, String)>,
+    /// Where the quantities begin that only some data sets have.
+    bounds: Option<usize>,
+    specificity: Option<usize>,
+    atoms: Option<usize>,
+}
 
-/// Number of quantities that do not need h1 and h2.
-const WITHOUT_H: usize = 9;
+impl Quantities {
+    /// r, u1 … uM, s; the information of sets; the least and the largest of single modalities; h of
+    /// each and h1 − h2; the atoms.
+    fn of(values: &ValueColumns) -> Self {
+        let modalities = values.modalities;
+        let information = values.information();
+        let mut all: Vec<(String, String)> =
+            part_names(modalities).into_iter().map(|name| (name.to_owned(), name.to_owned())).collect();
+        let name = |set: &Subset| format!("i_{set}");
+        all.extend(information.iter().map(|(set, _)| (name(set), name(set))));
+        let singles: Vec<String> =
+            information.iter().filter(|(set, _)| set.len() == 1).map(|(set, _)| name(set)).collect();
+        let bounds = (singles.len() == modalities).then_some(all.len());
+        if bounds.is_some() {
+            all.push(("least".to_owned(), format!("least({})", singles.join(", "))));
+            all.push(("most".to_owned(), format!("greatest({})", singles.join(", "))));
+        }
+        let h = values.specificity();
+        let specificity = (!h.is_empty()).then_some(all.len());
+        if let [h1, h2] = h.as_slice() {
+            all.push(("dh".to_owned(), format!("{h1} - {h2}")));
+        }
+        all.extend(h.into_iter().map(|name| (name.clone(), name)));
+        let atoms = values.has_atoms.then_some(all.len());
+        all.extend(values.atoms().into_iter().enumerate().map(|(node, sql)| (format!("atom_{node}"), sql)));
+        let derived = information.iter().map(|(set, sql)| (name(set), sql.clone()));
+        let derived = derived.filter(|(name, sql)| name != sql).collect();
+        let information = information.into_iter().map(|(set, _)| set).collect();
+        Self { modalities, information, derived, all, bounds, specificity, atoms }
+    }
 
-/// SQL condition of a computed row; false for null, NaN and infinity.
-const COMPUTED: &str = "abs(r) < 1e300 AND abs(u1) < 1e300 AND abs(u2) < 1e300 AND abs(s) < 1e300";
+    fn parts(&self, moments: &[Moments]) -> Parts<Figure> {
+        let parts = moments.iter().take(self.modalities + 2).map(Figure::from);
+        Parts::from_values(parts).unwrap_or_default()
+    }
+
+    fn information(&self, moments: &[Moments]) -> Information<Figure> {
+        let figures = moments.iter().skip(self.modalities + 2).map(Figure::from);
+        Information::new(self.modalities, self.information.iter().copied().zip(figures))
+    }
+}
 
 /// Moments of a data set and its classes.
-#[derive(Debug, Clone)]
 pub(super) struct DatasetMoments {
     pub(super) rows: u64,
     pub(super) classes: Vec<Class>,
     pub(super) label_entropy_nats: Option<f64>,
-    quantities: [Moments; 12],
-    cases: Cases,
+    quantities: Quantities,
+    moments: Vec<Moments>,
+    cases: Option<Cases>,
 }
 
 /// One row of the query's result.
@@ -56,9 +91,10 @@ struct ClassRow {
     class: String,
     order: Option<f64>,
     count: u64,
-    quantities: [Moments; 12],
-    cases: [u64; 3],
-    dominant: [u64; 3],
+    moments: Vec<Moments>,
+    /// Rows with r = i1, r = i2, and both; of two modalities.
+    cases: Vec<u64>,
+    dominant: Parts<u64>,
 }
 
 /// Computes the moments of all classes.
@@ -72,11 +108,12 @@ pub(super) async fn class_moments(
 ) -> Result<DatasetMoments> {
     let inputs = files.inputs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ");
     let failed = |e| convert_error(e, &inputs);
-    let frame = context.sql(&moments_query(tables, files)).await.map_err(failed)?;
+    let quantities = Quantities::of(&files.values);
+    let frame = context.sql(&moments_query(tables, files, &quantities)).await.map_err(failed)?;
     let mut stream = frame.execute_stream().await.map_err(failed)?;
     let mut rows = Vec::new();
     while let Some(batch) = stream.next().await {
-        read(&batch.map_err(failed)?, files.has_specificity, &mut rows)?;
+        read(&batch.map_err(failed)?, &quantities, &mut rows)?;
         if rows.len() > MAX_CLASSES {
             return Err(Error::bad_data(
                 Place::file(&inputs).column(&files.label),
@@ -88,46 +125,64 @@ pub(super) async fn class_moments(
         (Some(a), Some(b)) => a.total_cmp(&b),
         _ => a.class.cmp(&b.class),
     });
-    Ok(DatasetMoments::of(rows))
+    Ok(DatasetMoments::of(rows, quantities))
 }
 
 /// SQL for the moments by class over all inputs.
-fn moments_query(tables: &[String], files: &AnnotatedFiles) -> String {
-    let specificity =
-        if files.has_specificity { ", CAST(h1 AS DOUBLE) AS h1, CAST(h2 AS DOUBLE) AS h2" } else { "" };
-    let each = tables.iter().zip(&files.path_columns).map(|(table, path)| {
-        let label = path.sql(&files.label);
-        format!(
-            "SELECT {label} AS class, CAST(r AS DOUBLE) AS r, CAST(u1 AS DOUBLE) AS u1, \
-             CAST(u2 AS DOUBLE) AS u2, CAST(s AS DOUBLE) AS s{specificity} FROM {table}"
-        )
-    });
+fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantities) -> String {
+    let columns = files.values.read().into_iter().map(|name| format!(", CAST({name} AS DOUBLE) AS {name}"));
+    let columns: String = columns.collect();
+    let each = tables
+        .iter()
+        .zip(&files.path_columns)
+        .map(|(table, path)| format!("SELECT {} AS class{columns} FROM {table}", path.sql(&files.label)));
     let rows = each.collect::<Vec<_>>().join(" UNION ALL ");
-    let used = if files.has_specificity { QUANTITIES.len() } else { WITHOUT_H };
-    let moments = QUANTITIES.iter().take(used).map(|(name, sql)| {
+    let moments = quantities.all.iter().map(|(name, sql)| {
         format!(
             ", avg({sql}) AS {name}_mean, var_pop({sql}) AS {name}_var, min({sql}) AS {name}_min, \
              max({sql}) AS {name}_max"
         )
     });
-    let count = |condition: &str| format!(", sum(CASE WHEN {condition} THEN 1 ELSE 0 END)");
-    let counts = [
-        ("first", "u1 = 0 AND u2 <> 0"),
-        ("second", "u2 = 0 AND u1 <> 0"),
-        ("both", "u1 = 0 AND u2 = 0"),
-        ("most_r", "r >= u1 AND r >= u2 AND r >= s"),
-        ("most_u1", "u1 > r AND u1 >= u2 AND u1 >= s"),
-        ("most_u2", "u2 > r AND u2 > u1 AND u2 >= s"),
-    ]
-    .map(|(name, condition)| format!("{} AS {name}", count(condition)));
+    let derived: String = quantities.derived.iter().map(|(name, sql)| format!(", {sql} AS {name}")).collect();
+    let parts = part_names(files.values.modalities);
+    let conditions = case_conditions(files.values.modalities).into_iter().chain(dominant_conditions(&parts));
+    let counts = conditions
+        .map(|(name, condition)| format!(", sum(CASE WHEN {condition} THEN 1 ELSE 0 END) AS {name}"));
     format!(
-        "SELECT class, count(*) AS n{}{} FROM ({rows}) AS t WHERE {COMPUTED} GROUP BY class",
+        "SELECT class, count(*) AS n{}{} FROM (SELECT *{derived} FROM ({rows}) AS v) AS t WHERE {} GROUP BY class",
         moments.collect::<String>(),
-        counts.concat()
+        counts.collect::<String>(),
+        is_computed(&parts)
     )
 }
 
-fn read(batch: &RecordBatch, has_specificity: bool, rows: &mut Vec<ClassRow>) -> Result<()> {
+/// SQL condition of a computed row; false for null, NaN and infinity.
+fn is_computed(parts: &[&str]) -> String {
+    let finite: Vec<String> = parts.iter().map(|part| format!("abs({part}) < 1e300")).collect();
+    finite.join(" AND ")
+}
+
+/// The cases that determine r of two modalities, and their SQL conditions.
+fn case_conditions(modalities: usize) -> Vec<(String, String)> {
+    let cases =
+        [("first", "u1 = 0 AND u2 <> 0"), ("second", "u2 = 0 AND u1 <> 0"), ("both", "u1 = 0 AND u2 = 0")];
+    let cases = cases.into_iter().filter(|_| modalities == 2);
+    cases.map(|(name, condition)| (name.to_owned(), condition.to_owned())).collect()
+}
+
+/// For every part but the last the SQL condition that it is the largest, the first of equal ones.
+fn dominant_conditions(parts: &[&str]) -> Vec<(String, String)> {
+    let condition = |at: usize, part: &str| {
+        let others = parts.iter().enumerate().filter(|(other, _)| *other != at);
+        let each =
+            others.map(|(other, name)| format!("{part} {} {name}", if other < at { ">" } else { ">=" }));
+        (format!("most_{part}"), each.collect::<Vec<_>>().join(" AND "))
+    };
+    let but_last = parts.len().saturating_sub(1);
+    parts.iter().enumerate().take(but_last).map(|(at, part)| condition(at, part)).collect()
+}
+
+fn read(batch: &RecordBatch, quantities: &Quantities, rows: &mut Vec<ClassRow>) -> Result<()> {
     let mismatch = || Error::Internal("the moments by class have other columns than requested".to_owned());
     let number = |name: &str, row: usize| -> Result<f64> {
         let column = batch.column_by_name(name).ok_or_else(mismatch)?;
@@ -143,23 +198,26 @@ fn read(batch: &RecordBatch, has_specificity: bool, rows: &mut Vec<ClassRow>) ->
     let is_number = class.data_type().is_numeric();
     let order = if is_number { cast(class, &DataType::Float64).ok() } else { None };
     let order = order.as_ref().map(|order| order.as_primitive::<Float64Type>());
+    let parts = part_names(quantities.modalities);
     for row in 0..batch.num_rows() {
         let n = count("n", row)?;
-        let mut quantities = [Moments::default(); 12];
-        let used = if has_specificity { QUANTITIES.len() } else { WITHOUT_H };
-        for ((name, _), moments) in QUANTITIES.iter().zip(&mut quantities).take(used) {
+        let moments = quantities.all.iter().map(|(name, _)| {
             let of = |what: &str| number(&format!("{name}_{what}"), row);
             let state = [n as f64, of("mean")?, of("var")? * n as f64, of("min")?, of("max")?];
-            *moments = Moments::from_state(state);
-        }
-        let class = class_name(class, row)?;
+            Ok(Moments::from_state(state))
+        });
+        let counts = |conditions: Vec<(String, String)>| {
+            conditions.iter().map(|(name, _)| count(name, row)).collect::<Result<Vec<u64>>>()
+        };
+        let dominant = counts(dominant_conditions(&parts))?;
+        let others = n.saturating_sub(dominant.iter().sum());
         rows.push(ClassRow {
-            class,
+            class: class_name(class, row)?,
             order: order.filter(|order| order.is_valid(row)).map(|order| order.value(row)),
             count: n,
-            quantities,
-            cases: [count("first", row)?, count("second", row)?, count("both", row)?],
-            dominant: [count("most_r", row)?, count("most_u1", row)?, count("most_u2", row)?],
+            moments: moments.collect::<Result<_>>()?,
+            cases: counts(case_conditions(quantities.modalities))?,
+            dominant: Parts::from_values(dominant.into_iter().chain([others])).ok_or_else(mismatch)?,
         });
     }
     Ok(())
@@ -189,71 +247,95 @@ pub(super) fn text(array: &dyn Array, row: usize) -> Result<String> {
 }
 
 impl DatasetMoments {
-    fn of(rows: Vec<ClassRow>) -> Self {
-        let mut quantities = [Moments::default(); 12];
-        let mut cases = Cases::default();
+    fn of(rows: Vec<ClassRow>, quantities: Quantities) -> Self {
+        let mut moments = vec![Moments::default(); quantities.all.len()];
+        let mut cases = (quantities.modalities == 2).then(Cases::default);
         let total: u64 = rows.iter().map(|row| row.count).sum();
         let mut entropy = 0.0;
         for row in &rows {
-            for (all, one) in quantities.iter_mut().zip(&row.quantities) {
+            for (all, one) in moments.iter_mut().zip(&row.moments) {
                 all.merge(one);
             }
-            let [first, second, both] = row.cases;
-            cases.first += first;
-            cases.second += second;
-            cases.both += both;
-            cases.between += row.count.saturating_sub(first + second + both);
+            if let (Some(cases), [first, second, both]) = (&mut cases, row.cases.as_slice()) {
+                cases.first += first;
+                cases.second += second;
+                cases.both += both;
+                cases.between += row.count.saturating_sub(first + second + both);
+            }
             let share = row.count as f64 / total as f64;
             entropy -= share * share.ln();
         }
-        let classes = rows.into_iter().map(|row| {
-            let [r, u1, u2] = row.dominant;
-            Class {
-                class: row.class,
-                rows: row.count,
-                parts: parts(&row.quantities),
-                information: information(&row.quantities),
-                dominant: Parts { r, u1, u2, s: row.count.saturating_sub(r + u1 + u2) },
-            }
+        let classes = rows.into_iter().map(|row| Class {
+            class: row.class,
+            rows: row.count,
+            parts: quantities.parts(&row.moments),
+            information: quantities.information(&row.moments),
+            dominant: row.dominant,
         });
         Self {
             rows: total,
             classes: classes.collect(),
             label_entropy_nats: (total > 0).then_some(entropy.max(0.0)),
             quantities,
+            moments,
             cases,
         }
     }
 
     pub(super) fn parts(&self) -> Parts<Figure> {
-        parts(&self.quantities)
+        self.quantities.parts(&self.moments)
     }
 
     pub(super) fn information(&self) -> Information<Figure> {
-        information(&self.quantities)
+        self.quantities.information(&self.moments)
+    }
+
+    /// The atoms of all nodes, where the files have their columns.
+    pub(super) fn atoms(&self) -> Option<Atoms<Figure>> {
+        let atoms = self.moments.get(self.quantities.atoms?..)?;
+        Some(Atoms::new(self.quantities.modalities, atoms.iter().map(Figure::from)))
     }
 
     /// Rows by the case that determined r; `None` where u1 and u2 are shifted.
     pub(super) fn cases(&self, is_adjusted: bool) -> Option<Cases> {
-        (self.rows > 0 && !is_adjusted).then_some(self.cases)
+        self.cases.filter(|_| self.rows > 0 && !is_adjusted)
     }
 
     pub(super) fn bounds(&self, is_adjusted: bool) -> Option<[f64; 2]> {
-        let [.., least, most, _, _, _] = &self.quantities;
-        if is_adjusted { None } else { Some([least.mean()?, most.mean()?]) }
+        let at = self.quantities.bounds.filter(|_| !is_adjusted)?;
+        Some([self.moments.get(at)?.mean()?, self.moments.get(at + 1)?.mean()?])
     }
 
     pub(super) fn specificity(&self) -> Option<Specificity> {
-        let [.., h1, h2, difference] = &self.quantities;
-        let figures = Specificity { h1: h1.into(), h2: h2.into(), difference: difference.into() };
-        (h1.count() > 0).then_some(figures)
+        let (at, modalities) = (self.quantities.specificity?, self.quantities.modalities);
+        // Of two modalities the difference stands before them.
+        let (difference, first) = if modalities == 2 { (self.moments.get(at), at + 1) } else { (None, at) };
+        let h = self.moments.get(first..first + modalities)?;
+        (h.iter().all(|moments| moments.count() > 0)).then(|| Specificity {
+            h: h.iter().map(Figure::from).collect(),
+            difference: difference.map(Figure::from),
+        })
     }
 }
 
-fn parts([r, u1, u2, s, ..]: &[Moments; 12]) -> Parts<Figure> {
-    Parts { r: r.into(), u1: u1.into(), u2: u2.into(), s: s.into() }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn information([_, _, _, _, i1, i2, i12, ..]: &[Moments; 12]) -> Information<Figure> {
-    Information { i1: i1.into(), i2: i2.into(), i12: i12.into() }
+    #[test]
+    fn the_largest_part_is_the_first_of_equal_ones() {
+        let conditions = |modalities: usize| {
+            let all = dominant_conditions(&part_names(modalities));
+            all.into_iter().map(|(name, sql)| format!("{name}: {sql}")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            conditions(2),
+            [
+                "most_r: r >= u1 AND r >= u2 AND r >= s",
+                "most_u1: u1 > r AND u1 >= u2 AND u1 >= s",
+                "most_u2: u2 > r AND u2 > u1 AND u2 >= s"
+            ]
+        );
+        assert_eq!(conditions(3)[3], "most_u3: u3 > r AND u3 > u1 AND u3 > u2 AND u3 >= s");
+    }
 }

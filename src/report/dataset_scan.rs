@@ -9,10 +9,12 @@ use crate::sql;
 use super::annotated_files::AnnotatedFiles;
 use super::bins::BinScale;
 use super::class_moments::{self, DatasetMoments};
-use super::numbers::{Dataset, Figure, Parts, Samples};
+use super::numbers::{Dataset, Figure};
 use super::options::ReportOptions;
+use super::parts::Parts;
 use super::row_accumulator::{RowAccumulator, RowScales};
 use super::row_scan;
+use super::sample::Samples;
 use super::sample_list::{self, FileNames};
 
 /// Maximum number of bins on each axis of the finest density grid.
@@ -64,28 +66,21 @@ impl DatasetScan {
         }
         let is_adjusted = files.origin.is_adjusted();
         let names = FileNames::new(&files.files);
-        let list = |index: usize| {
-            let ranking = accumulator.rankings.get(index);
-            ranking
-                .map(|ranking| sample_list::samples(ranking, &files, &names, options.link.as_ref()))
-                .unwrap_or_default()
-        };
+        let list = |ranking| sample_list::samples(ranking, &files, &names, options.link.as_ref());
+        let (by_part, others) =
+            accumulator.rankings.split_at_checked(accumulator.histograms.len()).unwrap_or_default();
+        let by_part = Parts::from_values(by_part.iter().map(list)).unwrap_or_default();
         let samples = Samples {
             key: files.key.iter().take(files.key_columns).cloned().collect(),
-            redundant: list(0),
-            unique_1: list(1),
-            unique_2: list(2),
-            synergistic: list(3),
-            contradicted: list(4),
+            redundant: by_part.r,
+            unique: by_part.u,
+            synergistic: by_part.s,
+            contradicted: others.first().map(list),
         };
-        let [r, u1, u2, s] = &accumulator.histograms;
-        let shown = &ranges.parts;
-        let distributions = Parts {
-            r: r.distribution(shown.r),
-            u1: u1.distribution(shown.u1),
-            u2: u2.distribution(shown.u2),
-            s: s.distribution(shown.s),
-        };
+        let shown = ranges.of_parts(accumulator.histograms.len());
+        let distributions = accumulator.histograms.iter().zip(shown.each());
+        let distributions = distributions.map(|(histogram, range)| histogram.distribution(*range));
+        let distributions = Parts::from_values(distributions).unwrap_or_default();
         let density = accumulator.density(shown.r, shown.s);
         Ok(Dataset {
             name: files.name(),
@@ -98,6 +93,7 @@ impl DatasetScan {
             label_entropy_nats: totals.label_entropy_nats,
             parts: totals.parts(),
             information: totals.information(),
+            atoms: totals.atoms(),
             redundancy_bounds_nats: totals.bounds(is_adjusted),
             cases: totals.cases(is_adjusted),
             specificity: totals.specificity(),
@@ -112,18 +108,20 @@ impl DatasetScan {
 
 /// Value ranges of the pictures: all data sets without their extreme values.
 pub(super) struct DisplayRanges {
-    parts: Parts<(f64, f64)>,
+    /// None without rows.
+    parts: Option<Parts<(f64, f64)>>,
 }
 
 impl DisplayRanges {
     pub(super) fn of<'a>(all: impl Iterator<Item = &'a RowAccumulator>) -> Self {
-        let join = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
-        let joined = all.filter(|rows| rows.rows > 0).map(RowAccumulator::central_ranges).reduce(|a, b| {
-            Parts { r: join(a.r, b.r), u1: join(a.u1, b.u1), u2: join(a.u2, b.u2), s: join(a.s, b.s) }
-        });
-        Self {
-            parts: joined.unwrap_or(Parts { r: (0.0, 1.0), u1: (0.0, 1.0), u2: (0.0, 1.0), s: (0.0, 1.0) }),
-        }
+        let join = |a: &(f64, f64), b: &(f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+        let ranges = all.filter(|rows| rows.rows > 0).filter_map(RowAccumulator::central_ranges);
+        Self { parts: ranges.reduce(|a, b| a.zip_with(&b, join)) }
+    }
+
+    fn of_parts(&self, parts: usize) -> Parts<(f64, f64)> {
+        let any = || Parts::from_values(vec![(0.0, 1.0); parts]).unwrap_or_default();
+        self.parts.clone().unwrap_or_else(any)
     }
 }
 
@@ -145,7 +143,7 @@ pub(super) fn row_scales(totals: &DatasetMoments) -> RowScales {
         BinScale::coarse(low, high, DENSITY_BINS)
     };
     RowScales {
-        parts: parts.each().map(|figure| of(figure).0),
+        parts: parts.each().map(|figure| of(figure).0).collect(),
         density: [coarse(&parts.r), coarse(&parts.s)],
     }
 }

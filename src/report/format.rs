@@ -66,6 +66,15 @@ pub(super) fn truncate(text: &str, most: usize) -> String {
     format!("{}…", start.trim_end())
 }
 
+/// Words with commas between them and a conjunction before the last: "r, u1 and s".
+pub(super) fn list<T: AsRef<str>>(words: &[T], conjunction: &str) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [before @ .., last] if !before.is_empty() => format!("{} {conjunction} {last}", before.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +99,11 @@ mod tests {
             ("0.5".into(), "\u{2212}2".into(), "0".into(), "100".into())
         );
         assert_eq!((truncate("abc", 3), truncate("abcd", 3)), ("abc".into(), "ab…".into()));
+    }
+
+    #[test]
+    fn words_are_joined() {
+        assert_eq!(list(&["r", "u1", "s"], "and"), "r, u1 and s");
+        assert_eq!((list(&["r"], "and"), list::<&str>(&[], "or")), ("r".to_owned(), String::new()));
     }
 }

@@ -11,33 +11,39 @@ mod dataset_scan;
 mod density_grid;
 mod format;
 mod link_template;
+mod modality_sets;
 mod numbers;
 mod options;
 mod origin;
 mod page;
+mod parts;
 mod path_columns;
 mod row_accumulator;
 mod row_scan;
+mod sample;
 mod sample_list;
 mod top_k;
+mod value_columns;
 mod warnings;
 
 pub use charts::{Picture, pictures};
 pub use link_template::LinkTemplate;
 pub use numbers::{
-    Cases, Class, Dataset, Density, Difference, Differences, Distribution, FORMAT_VERSION, Figure,
-    Information, Models, Parts, Quantile, Report, Sample, Samples, Specificity, Warning,
+    Cases, Class, Dataset, Density, Difference, Differences, Distribution, FORMAT_VERSION, Figure, Models,
+    Quantile, Report, Specificity, Warning,
 };
 pub use options::ReportOptions;
-pub use origin::{Origin, Reasons};
+pub use origin::{ModalityColumns, Origin, Reasons};
 pub use page::html;
+pub use parts::{Atoms, Information, Parts};
+pub use sample::{Sample, Samples};
 
 use std::num::NonZeroUsize;
 
 use datafusion::prelude::SessionContext;
 
 use crate::bundle::Bundle;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::printable::without_secrets;
 use crate::sql;
 use crate::threads;
@@ -59,6 +65,17 @@ pub fn read(options: &ReportOptions, bundle: Option<&Bundle>) -> Result<Report> 
         [] => None,
         inputs => Some(AnnotatedFiles::new(inputs, columns)?),
     };
+    if let Some(second) = &second
+        && second.values.modalities != first.values.modalities
+    {
+        return Err(Error::Usage(format!(
+            "{} has {} modalities and {} has {}; data sets of the same number can be compared",
+            first.name(),
+            first.values.modalities,
+            second.name(),
+            second.values.modalities
+        )));
+    }
     let runtime = threads::runtime(options.session.threads.map(NonZeroUsize::get), "report")?;
     let context = sql::context(&options.session)?;
     let report =
@@ -80,7 +97,7 @@ async fn read_both(
     };
     // Both data sets share the scales, so that their pictures are comparable.
     let scales = match &two {
-        Some(two) => row_scales(&one.totals).union(row_scales(&two.totals)),
+        Some(two) => row_scales(&one.totals).union(&row_scales(&two.totals)),
         None => row_scales(&one.totals),
     };
     one.scan_rows(context, &scales, options.samples).await?;

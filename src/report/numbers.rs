@@ -1,13 +1,17 @@
 //! The report's numbers: the JSON document of `--format json`, from which the page is rendered. The
 //! JSON Schema in `schemas/` is generated from these types.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
 
 use crate::bundle::Figures;
-use crate::interaction::Moments;
+use crate::interaction::{Moments, Quantity, Subset};
 
 use super::origin::Origin;
+use super::parts::{Atoms, Information, Parts, described};
+use super::sample::Samples;
 
 /// Version of the JSON document, incremented when a key changes its meaning.
 pub const FORMAT_VERSION: u32 = 1;
@@ -39,30 +43,6 @@ pub struct Report {
     pub warnings: Vec<Warning>,
 }
 
-/// A value for each of the four parts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Parts<T> {
-    /// Redundancy.
-    pub r: T,
-    /// Uniqueness of modality 1.
-    pub u1: T,
-    /// Uniqueness of modality 2.
-    pub u2: T,
-    /// Synergy.
-    pub s: T,
-}
-
-/// A value for each mutual information.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
-pub struct Information<T> {
-    /// Of modality 1 and the label: r + u1.
-    pub i1: T,
-    /// Of modality 2 and the label: r + u2.
-    pub i2: T,
-    /// Of both and the label: r + u1 + u2 + s.
-    pub i12: T,
-}
-
 /// One data set's numbers. Means, distributions and samples are of computed rows.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Dataset {
@@ -74,7 +54,7 @@ pub struct Dataset {
     pub files: u64,
     /// Rows in the files.
     pub rows: u64,
-    /// Rows that have all four parts.
+    /// Rows that have all parts.
     pub computed_rows: u64,
     /// Rows without values.
     pub bad_rows: u64,
@@ -82,16 +62,21 @@ pub struct Dataset {
     pub label: String,
     /// Entropy of the label over computed rows, the upper bound of its mutual information.
     pub label_entropy_nats: Option<f64>,
-    /// Moments of r, u1, u2 and s.
+    /// Moments of r, u1 … uM and s.
     pub parts: Parts<Figure>,
-    /// Moments of i1, i2 and i12.
+    /// Moments of i1, i2 and i12; of more than two modalities, of those that all files have as columns
+    /// or as sums of atoms.
     pub information: Information<Figure>,
-    /// E min(i1, i2) and E max(i1, i2): the mean of r lies between them for any
-    /// densities, unless the data set was adjusted.
+    /// Moments of the atoms of more than two modalities, where all files have their columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atoms: Option<Atoms<Figure>>,
+    /// E min(i1, i2) and E max(i1, i2), of more than two modalities the least and the largest of all:
+    /// the mean of r lies between them for any densities, unless the data set was adjusted.
     pub redundancy_bounds_nats: Option<[f64; 2]>,
-    /// Rows by the case that determined r; none where the data set was adjusted.
+    /// Rows by the case that determined r; none where the data set was adjusted, or has more than two
+    /// modalities.
     pub cases: Option<Cases>,
-    /// Moments of h1, h2 and h1 − h2, where all files have the columns.
+    /// Moments of h of each modality, where all files have the columns.
     pub specificity: Option<Specificity>,
     /// Distribution of each part.
     pub distributions: Parts<Distribution>,
@@ -151,15 +136,54 @@ pub struct Cases {
     pub between: u64,
 }
 
-/// −ln p of each modality, and their difference.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+/// −ln p of each modality. In JSON the keys are h1, h2 and difference; of more than two modalities
+/// h_1, h_2 …
+#[derive(Debug, Clone, PartialEq)]
 pub struct Specificity {
-    /// −ln p(x1).
-    pub h1: Figure,
-    /// −ln p(x2).
-    pub h2: Figure,
-    /// h1 − h2.
-    pub difference: Figure,
+    /// −ln p of each modality's embedding.
+    pub h: Vec<Figure>,
+    /// h1 − h2 of two modalities.
+    pub difference: Option<Figure>,
+}
+
+impl Specificity {
+    /// The figures with the names of their columns, in order.
+    pub fn named(&self) -> impl Iterator<Item = (Cow<'static, str>, &Figure)> {
+        let modalities = self.h.len();
+        let singles = Subset::all(modalities).into_iter().take(modalities);
+        singles.map(move |set| Quantity::H(set).name(modalities)).zip(&self.h)
+    }
+}
+
+impl Serialize for Specificity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let difference = self.difference.iter().map(|figure| ("difference".into(), figure));
+        serializer.collect_map(self.named().chain(difference))
+    }
+}
+
+impl JsonSchema for Specificity {
+    fn schema_name() -> Cow<'static, str> {
+        "Specificity".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = serde_json::Map::new();
+        for (name, description) in [
+            ("h1", "Of two modalities: −ln p(x1)."),
+            ("h2", "Of two modalities: −ln p(x2)."),
+            ("difference", "Of two modalities: h1 − h2."),
+        ] {
+            properties.insert(name.to_owned(), described::<Figure>(generator, description.to_owned()));
+        }
+        let of_more = "Of more than two modalities: −ln p of this one.";
+        json_schema!({
+            "description": "−ln p of each modality.",
+            "type": "object",
+            "properties": properties,
+            "patternProperties": { "^h_[1-4]$": described::<Figure>(generator, of_more.to_owned()) }
+        })
+    }
 }
 
 /// Distribution of one part.
@@ -210,57 +234,20 @@ pub struct Class {
     pub class: String,
     /// Computed rows.
     pub rows: u64,
-    /// Moments of r, u1, u2 and s.
+    /// Moments of r, u1 … uM and s.
     pub parts: Parts<Figure>,
-    /// Moments of i1, i2 and i12.
+    /// Moments of the mutual informations of the data set.
     pub information: Information<Figure>,
     /// Rows by their largest part, the first of equal ones.
     pub dominant: Parts<u64>,
 }
 
-/// Extreme rows, the most extreme first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
-pub struct Samples {
-    /// Names of the columns in `key`; none where rows are identified by file and position.
-    pub key: Vec<String>,
-    /// Largest r.
-    pub redundant: Vec<Sample>,
-    /// Largest u1.
-    pub unique_1: Vec<Sample>,
-    /// Largest u2.
-    pub unique_2: Vec<Sample>,
-    /// Largest s.
-    pub synergistic: Vec<Sample>,
-    /// Smallest i12: both modalities together contradict the label.
-    pub contradicted: Vec<Sample>,
-}
-
-/// One row.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Sample {
-    /// Values of the key's columns, as text.
-    pub key: Vec<String>,
-    /// The file that holds the row.
-    pub file: String,
-    /// Its position in the file, from zero.
-    pub row: u64,
-    /// The link from `--link-template`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub link: Option<String>,
-    /// Its label.
-    pub class: String,
-    /// r, u1, u2 and s in nats.
-    pub parts: Parts<f64>,
-    /// r + u1 + u2 + s in nats.
-    pub i12: f64,
-}
-
 /// Differences of the means, second data set minus first.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Differences {
-    /// Of r, u1, u2 and s.
+    /// Of r, u1 … uM and s.
     pub parts: Parts<Difference>,
-    /// Of i1, i2 and i12.
+    /// Of the mutual informations that both data sets have.
     pub information: Information<Difference>,
 }
 
@@ -295,40 +282,19 @@ pub struct Warning {
     pub text: String,
 }
 
-impl<T> Parts<T> {
-    /// The four values in order.
-    pub fn each(&self) -> [&T; 4] {
-        [&self.r, &self.u1, &self.u2, &self.s]
-    }
-
-    /// The four values from an array, in order.
-    pub fn from_array([r, u1, u2, s]: [T; 4]) -> Self {
-        Self { r, u1, u2, s }
-    }
-}
-
-impl<T> Information<T> {
-    /// The three values in order.
-    pub fn each(&self) -> [&T; 3] {
-        [&self.i1, &self.i2, &self.i12]
-    }
-}
-
 impl Dataset {
-    /// Names of the two modalities: their columns, where all files agree.
-    pub fn modalities(&self) -> [String; 2] {
-        let named = |columns: &[String], other: &str| match columns {
-            [one] => one.clone(),
-            _ => other.to_owned(),
-        };
-        [named(&self.origin.x1, "x1"), named(&self.origin.x2, "x2")]
+    /// The number of modalities.
+    pub fn modality_count(&self) -> usize {
+        self.parts.modalities()
     }
-}
 
-impl Samples {
-    /// The five lists in order.
-    pub fn each(&self) -> [&Vec<Sample>; 5] {
-        [&self.redundant, &self.unique_1, &self.unique_2, &self.synergistic, &self.contradicted]
+    /// Names of the modalities: their columns, where all files agree.
+    pub fn modalities(&self) -> Vec<String> {
+        let named = |index: usize| match self.origin.x.of(index) {
+            [one] => one.clone(),
+            _ => format!("x{}", index + 1),
+        };
+        (0..self.modality_count()).map(named).collect()
     }
 }
 
@@ -338,11 +304,9 @@ impl Differences {
             nats: a.mean_nats.zip(b.mean_nats).map(|(a, b)| b - a),
             std_error_nats: a.std_error_nats.zip(b.std_error_nats).map(|(a, b)| a.hypot(b)),
         };
-        let (p, q) = (&first.parts, &second.parts);
-        let (i, j) = (&first.information, &second.information);
         Self {
-            parts: Parts { r: of(&p.r, &q.r), u1: of(&p.u1, &q.u1), u2: of(&p.u2, &q.u2), s: of(&p.s, &q.s) },
-            information: Information { i1: of(&i.i1, &j.i1), i2: of(&i.i2, &j.i2), i12: of(&i.i12, &j.i12) },
+            parts: first.parts.zip_with(&second.parts, of),
+            information: first.information.zip_with(&second.information, of),
         }
     }
 }

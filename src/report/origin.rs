@@ -1,12 +1,16 @@
 //! The origin of a data set: the provenance of its files, merged.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
 
+use crate::interaction::lattice::Lattice;
 use crate::provenance::{Adjustment, Provenance};
 use crate::samples::FateCounts;
+
+use super::parts::described;
 
 /// Bad rows by reason, according to the files' metadata; zeros are omitted.
 pub type Reasons = BTreeMap<String, u64>;
@@ -26,10 +30,9 @@ pub struct Origin {
     pub units: Vec<String>,
     /// Adjustments of the data set: none or dataset.
     pub adjust: Vec<String>,
-    /// Columns of modality 1.
-    pub x1: Vec<String>,
-    /// Columns of modality 2.
-    pub x2: Vec<String>,
+    /// Columns of each modality.
+    #[serde(flatten)]
+    pub x: ModalityColumns,
     /// Label columns.
     pub labels: Vec<String>,
     /// SHA-256 of the inputs' footers; the first few.
@@ -44,6 +47,47 @@ pub struct Origin {
     pub trained_rows: Option<u64>,
 }
 
+/// Columns of each modality. In JSON the keys are x1, x2, …; the first two are always there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModalityColumns(pub Vec<Vec<String>>);
+
+impl ModalityColumns {
+    /// The columns of the modality of this index from 0.
+    pub fn of(&self, index: usize) -> &[String] {
+        self.0.get(index).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Serialize for ModalityColumns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let listed = self.0.len().max(2);
+        serializer.collect_map((0..listed).map(|index| (column_key(index), self.of(index))))
+    }
+}
+
+impl JsonSchema for ModalityColumns {
+    fn schema_name() -> Cow<'static, str> {
+        "ModalityColumns".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = serde_json::Map::new();
+        for index in 0..Lattice::MODALITIES {
+            let description = format!("Columns of modality {}.", index + 1);
+            properties.insert(column_key(index), described::<Vec<String>>(generator, description));
+        }
+        json_schema!({
+            "type": "object",
+            "properties": properties,
+            "required": [column_key(0), column_key(1)]
+        })
+    }
+}
+
+fn column_key(index: usize) -> String {
+    format!("x{}", index + 1)
+}
+
 /// Maximum number of listed input hashes.
 const LISTED_INPUTS: usize = 8;
 
@@ -51,7 +95,8 @@ const LISTED_INPUTS: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct OriginBuilder {
     silent_files: u64,
-    sets: [BTreeSet<String>; 8],
+    sets: [BTreeSet<String>; 6],
+    x: Vec<BTreeSet<String>>,
     hashes: Vec<String>,
     shifts_nats: Vec<f64>,
     fates: FateCounts,
@@ -65,15 +110,18 @@ impl OriginBuilder {
             self.silent_files += 1;
             return;
         }
-        let (mut x, label, hash) = match file.input {
-            Some(input) => (input.x.into_iter(), Some(input.label), input.footer_sha256),
-            None => (Vec::new().into_iter(), None, None),
+        let (x, label, hash) = match file.input {
+            Some(input) => (input.x, Some(input.label), input.footer_sha256),
+            None => (Vec::new(), None, None),
         };
-        let (x1, x2) = (x.next(), x.next());
         let Provenance { version, bundle_sha256, engine, units, adjust, .. } = file;
-        let values = [version, bundle_sha256, engine, units, adjust, x1, x2, label];
+        let values = [version, bundle_sha256, engine, units, adjust, label];
         for (set, value) in self.sets.iter_mut().zip(values) {
             set.extend(value);
+        }
+        self.x.resize_with(self.x.len().max(x.len()), BTreeSet::new);
+        for (set, column) in self.x.iter_mut().zip(x) {
+            set.insert(column);
         }
         if self.hashes.len() < LISTED_INPUTS {
             self.hashes.extend(hash);
@@ -90,7 +138,7 @@ impl OriginBuilder {
     }
 
     pub(super) fn finish(self) -> Origin {
-        let [versions, bundle_sha256, engines, units, adjust, x1, x2, labels] =
+        let [versions, bundle_sha256, engines, units, adjust, labels] =
             self.sets.map(|set| set.into_iter().collect());
         let bad = self.fates.bad_by_reason().into_iter().filter(|(_, rows)| *rows > 0);
         Origin {
@@ -100,8 +148,7 @@ impl OriginBuilder {
             engines,
             units,
             adjust,
-            x1,
-            x2,
+            x: ModalityColumns(self.x.into_iter().map(|set| set.into_iter().collect()).collect()),
             labels,
             input_footer_sha256: self.hashes,
             shifts_nats: self.shifts_nats,

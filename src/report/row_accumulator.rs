@@ -3,27 +3,28 @@
 
 use super::bins::{BinScale, Histogram};
 use super::density_grid::DensityGrid;
-use super::numbers::{Density, Parts};
-use super::top_k::{ExtremeRow, Ranking, RowLocation, TopK};
+use super::numbers::Density;
+use super::parts::Parts;
+use super::top_k::{ExtremeRow, Ranking, RowLocation, RowValues, TopK};
 
 /// The bin scales of the second pass.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct RowScales {
-    /// Scales of r, u1, u2 and s.
-    pub(super) parts: [BinScale; 4],
+    /// Scales of r, u1 … uM and s.
+    pub(super) parts: Vec<BinScale>,
     /// Scales of the density grid of r and s.
     pub(super) density: [BinScale; 2],
 }
 
 impl RowScales {
     /// The scales that cover the values of both.
-    pub(super) fn union(self, other: Self) -> Self {
+    pub(super) fn union(self, other: &Self) -> Self {
         let mut both = self;
-        for (mine, theirs) in both.parts.iter_mut().zip(other.parts) {
-            *mine = mine.union(theirs);
+        for (mine, theirs) in both.parts.iter_mut().zip(&other.parts) {
+            *mine = mine.union(*theirs);
         }
-        for (mine, theirs) in both.density.iter_mut().zip(other.density) {
-            *mine = mine.union(theirs);
+        for (mine, theirs) in both.density.iter_mut().zip(&other.density) {
+            *mine = mine.union(*theirs);
         }
         both
     }
@@ -32,19 +33,21 @@ impl RowScales {
 /// Histograms, density grid and rankings of a stream of rows.
 #[derive(Debug, Clone)]
 pub(super) struct RowAccumulator {
-    pub(super) histograms: [Histogram; 4],
+    pub(super) histograms: Vec<Histogram>,
     density: DensityGrid,
-    pub(super) rankings: [TopK; 5],
+    pub(super) rankings: Vec<TopK>,
     pub(super) rows: u64,
 }
 
 impl RowAccumulator {
-    /// An empty accumulator with `limit` rows in each ranking.
-    pub(super) fn new(scales: &RowScales, limit: usize) -> Self {
+    /// An empty accumulator with `limit` rows in each ranking; of the information of all modalities where
+    /// it is known.
+    pub(super) fn new(scales: &RowScales, has_information: bool, limit: usize) -> Self {
+        let rankings = Ranking::all(scales.parts.len(), has_information);
         Self {
-            histograms: scales.parts.map(Histogram::new),
+            histograms: scales.parts.iter().copied().map(Histogram::new).collect(),
             density: DensityGrid::new(scales.density),
-            rankings: Ranking::ALL.map(|ranking| TopK::new(ranking, limit)),
+            rankings: rankings.into_iter().map(|ranking| TopK::new(ranking, limit)).collect(),
             rows: 0,
         }
     }
@@ -57,20 +60,21 @@ impl RowAccumulator {
     #[inline]
     pub(super) fn push<E>(
         &mut self,
-        parts: [f64; 4],
+        values: &RowValues,
         location: &RowLocation,
         mut describe: impl FnMut() -> Result<(String, Vec<String>), E>,
     ) -> Result<(), E> {
         self.rows += 1;
-        for (histogram, value) in self.histograms.iter_mut().zip(parts) {
-            histogram.push(value);
+        for (histogram, value) in self.histograms.iter_mut().zip(&values.parts) {
+            histogram.push(*value);
         }
-        let [r, _, _, s] = parts;
-        self.density.push(r, s);
+        if let [r, .., s] = values.parts.as_slice() {
+            self.density.push(*r, *s);
+        }
         for ranking in &mut self.rankings {
-            if ranking.accepts(parts, location) {
+            if ranking.accepts(values, location) {
                 let (class, key) = describe()?;
-                ranking.insert(ExtremeRow { location: location.clone(), parts, class, key });
+                ranking.insert(ExtremeRow { location: location.clone(), values: values.clone(), class, key });
             }
         }
         Ok(())
@@ -83,10 +87,9 @@ impl RowAccumulator {
         self.rankings.iter_mut().zip(&other.rankings).for_each(|(mine, theirs)| mine.merge(theirs));
     }
 
-    /// The ranges of the four parts that pictures show.
-    pub(super) fn central_ranges(&self) -> Parts<(f64, f64)> {
-        let [r, u1, u2, s] = &self.histograms;
-        Parts { r: r.central_range(), u1: u1.central_range(), u2: u2.central_range(), s: s.central_range() }
+    /// The ranges of the parts that pictures show.
+    pub(super) fn central_ranges(&self) -> Option<Parts<(f64, f64)>> {
+        Parts::from_values(self.histograms.iter().map(Histogram::central_range))
     }
 
     /// The density of r and s in these ranges.
@@ -101,19 +104,20 @@ mod tests {
 
     fn scales() -> RowScales {
         let scale = BinScale::fine(-2.0, 2.0, 0.0, 1.0);
-        RowScales { parts: [scale; 4], density: [BinScale::coarse(-2.0, 2.0, 250.0); 2] }
+        RowScales { parts: vec![scale; 4], density: [BinScale::coarse(-2.0, 2.0, 250.0); 2] }
     }
 
-    fn row(i: u64) -> [f64; 4] {
+    fn row(i: u64) -> RowValues {
         let x = |k: f64| ((i as f64) * k).sin();
-        [x(1.3), x(0.7), x(2.1), x(0.4)]
+        let parts = vec![x(1.3), x(0.7), x(2.1), x(0.4)];
+        RowValues { information: Some(parts.iter().sum()), parts }
     }
 
     fn folded(rows: std::ops::Range<u64>, file: &str) -> RowAccumulator {
-        let mut fold = RowAccumulator::new(&scales(), 3);
+        let mut fold = RowAccumulator::new(&scales(), true, 3);
         for i in rows {
             let location = RowLocation { file: file.into(), row: i };
-            fold.push(row(i), &location, || Ok::<_, ()>((i.to_string(), vec![]))).unwrap();
+            fold.push(&row(i), &location, || Ok::<_, ()>((i.to_string(), vec![]))).unwrap();
         }
         fold
     }
@@ -124,22 +128,23 @@ mod tests {
         halves.merge(&folded(500..1000, "b"));
         let whole = folded(0..1000, "a");
         let classes = |accumulator: &RowAccumulator| {
-            accumulator
-                .rankings
-                .clone()
-                .map(|top| top.rows.iter().map(|row| row.class.clone()).collect::<Vec<_>>())
+            let classes = |top: &TopK| top.rows.iter().map(|row| row.class.clone()).collect::<Vec<_>>();
+            accumulator.rankings.iter().map(classes).collect::<Vec<_>>()
         };
         assert_eq!(classes(&halves), classes(&whole));
-        let cores = whole.central_ranges();
+        let cores = whole.central_ranges().unwrap();
         assert_eq!(halves.density(cores.r, cores.s), whole.density(cores.r, cores.s));
-        assert_eq!(whole.histograms[1].distribution(cores.u1), halves.histograms[1].distribution(cores.u1));
+        assert_eq!(
+            whole.histograms[1].distribution(cores.u[0]),
+            halves.histograms[1].distribution(cores.u[0])
+        );
     }
 
     #[test]
     fn the_furthest_rows_are_kept_in_their_order() {
         let whole = folded(0..1000, "a");
         let mut all: Vec<u64> = (0..1000).collect();
-        let i12 = |i: u64| row(i).iter().sum::<f64>();
+        let i12 = |i: u64| row(i).information.unwrap();
         all.sort_by(|a, b| i12(*a).total_cmp(&i12(*b)));
         let kept: Vec<String> = whole.rankings[4].rows.iter().map(|row| row.class.clone()).collect();
         assert_eq!(kept, all[..3].iter().map(u64::to_string).collect::<Vec<_>>());
@@ -147,12 +152,13 @@ mod tests {
 
     #[test]
     fn of_equal_rows_the_first_is_kept() {
-        let mut fold = RowAccumulator::new(&scales(), 2);
-        let mut later = RowAccumulator::new(&scales(), 2);
+        let mut fold = RowAccumulator::new(&scales(), true, 2);
+        let mut later = RowAccumulator::new(&scales(), true, 2);
+        let values = RowValues { parts: vec![1.0; 4], information: Some(4.0) };
         for (fold, file) in [(&mut later, "b"), (&mut fold, "a")] {
             for row in (0..5).rev() {
                 let location = RowLocation { file: file.into(), row };
-                fold.push([1.0; 4], &location, || Ok::<_, ()>((format!("{file}.{row}"), vec![]))).unwrap();
+                fold.push(&values, &location, || Ok::<_, ()>((format!("{file}.{row}"), vec![]))).unwrap();
             }
         }
         later.merge(&fold);

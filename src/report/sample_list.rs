@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::interaction::Subset;
 use crate::printable::without_secrets;
 use crate::storage::locate;
 
 use super::annotated_files::AnnotatedFiles;
 use super::link_template::LinkTemplate;
-use super::numbers::{Parts, Sample};
+use super::parts::{Information, Parts};
+use super::sample::Sample;
 use super::top_k::{ExtremeRow, TopK};
 
 /// The samples of a ranking, with file names as the user wrote them.
@@ -18,8 +20,9 @@ pub(super) fn samples(
     names: &FileNames,
     link: Option<&LinkTemplate>,
 ) -> Vec<Sample> {
+    let modalities = files.values.modalities;
+    let full = Subset::full(modalities);
     let sample = |row: &ExtremeRow| {
-        let [r, u1, u2, s] = row.parts;
         let value = |name: &str| {
             let column = files.key.iter().position(|column| column == name)?;
             row.key.get(column).map(String::as_str)
@@ -30,8 +33,8 @@ pub(super) fn samples(
             row: row.location.row,
             link: link.map(|template| template.fill(value)),
             class: row.class.clone(),
-            parts: Parts { r, u1, u2, s },
-            i12: r + u1 + u2 + s,
+            parts: Parts::from_values(row.values.parts.iter().copied()).unwrap_or_default(),
+            information: Information::new(modalities, full.zip(row.values.information)),
         }
     };
     ranking.rows.iter().map(sample).collect()

@@ -2,29 +2,34 @@
 
 use std::sync::Arc;
 
+/// The values of a row: r, u1 … uM, s, and the information of all modalities together where it is known.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct RowValues {
+    pub(super) parts: Vec<f64>,
+    pub(super) information: Option<f64>,
+}
+
 /// An order of rows by one quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ranking {
-    Redundant,
-    Unique1,
-    Unique2,
-    Synergistic,
+    /// By the part of this position among r, u1 … uM, s, the largest first.
+    Part(usize),
+    /// By the information of all modalities together, the smallest first.
     Contradicted,
 }
 
 impl Ranking {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Redundant, Self::Unique1, Self::Unique2, Self::Synergistic, Self::Contradicted];
+    /// The rankings by each of so many parts, then by the information where it is known.
+    pub(super) fn all(parts: usize, has_information: bool) -> Vec<Self> {
+        (0..parts).map(Self::Part).chain(has_information.then_some(Self::Contradicted)).collect()
+    }
 
-    /// The sort key of a row; larger ranks first.
+    /// The sort key of a row; larger ranks first. `None` of a row without the value.
     #[inline]
-    fn rank(self, [r, u1, u2, s]: [f64; 4]) -> f64 {
+    fn rank(self, row: &RowValues) -> Option<f64> {
         match self {
-            Self::Redundant => r,
-            Self::Unique1 => u1,
-            Self::Unique2 => u2,
-            Self::Synergistic => s,
-            Self::Contradicted => -(r + u1 + u2 + s),
+            Self::Part(part) => row.parts.get(part).copied(),
+            Self::Contradicted => row.information.map(|information| -information),
         }
     }
 }
@@ -40,7 +45,7 @@ pub(super) struct RowLocation {
 #[derive(Debug, Clone)]
 pub(super) struct ExtremeRow {
     pub(super) location: RowLocation,
-    pub(super) parts: [f64; 4],
+    pub(super) values: RowValues,
     pub(super) class: String,
     pub(super) key: Vec<String>,
 }
@@ -61,10 +66,11 @@ impl TopK {
 
     /// Whether a row ranks high enough to be inserted.
     #[inline]
-    pub(super) fn accepts(&self, parts: [f64; 4], location: &RowLocation) -> bool {
+    pub(super) fn accepts(&self, values: &RowValues, location: &RowLocation) -> bool {
+        let Some(rank) = self.ranking.rank(values) else { return false };
         match self.rows.last() {
             Some(last) if self.rows.len() >= self.limit => {
-                let (rank, lowest) = (self.ranking.rank(parts), self.ranking.rank(last.parts));
+                let lowest = self.ranking.rank(&last.values).unwrap_or(f64::NEG_INFINITY);
                 rank > lowest || rank == lowest && *location < last.location
             }
             _ => self.limit > 0,
@@ -72,10 +78,10 @@ impl TopK {
     }
 
     pub(super) fn insert(&mut self, row: ExtremeRow) {
-        let rank = self.ranking.rank(row.parts);
+        let rank = self.ranking.rank(&row.values);
         let ranking = self.ranking;
         let at = self.rows.partition_point(|other| {
-            let other_rank = ranking.rank(other.parts);
+            let other_rank = ranking.rank(&other.values);
             other_rank > rank || other_rank == rank && other.location < row.location
         });
         self.rows.insert(at, row);

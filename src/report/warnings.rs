@@ -1,6 +1,12 @@
 //! Warnings about the validity of the numbers: poor calibration, one-sided redundancy, missing rows.
 
+use crate::bundle::ClassifierFigures;
+use crate::interaction::Subset;
+
+use super::format::list;
+use super::modality_sets::set_name;
 use super::numbers::{Dataset, Models, Warning};
+use super::parts::part_names;
 
 /// Calibration error above which probabilities are unreliable.
 const CALIBRATION: f64 = 0.05;
@@ -87,8 +93,7 @@ fn origin(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
 }
 
 fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
-    let figures = [("i1", &set.information.i1), ("i2", &set.information.i2), ("i12", &set.information.i12)];
-    for (name, figure) in figures {
+    for (name, figure) in set.information.named() {
         let (mean, error) = (figure.mean_nats.unwrap_or_default(), figure.std_error_nats.unwrap_or_default());
         if mean < -(5.0 * error).max(BELOW_ZERO) {
             warn(
@@ -100,27 +105,30 @@ fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
             );
         }
     }
-    let Some(((entropy, i12), error)) =
-        set.label_entropy_nats.zip(set.information.i12.mean_nats).zip(set.information.i12.std_error_nats)
+    let Some((name, all)) = set.information.named().last().filter(|_| set.information.full().is_some())
     else {
         return;
     };
-    if i12 > entropy + 3.0 * error + 1e-3 {
+    let Some(((entropy, mean), error)) = set.label_entropy_nats.zip(all.mean_nats).zip(all.std_error_nats)
+    else {
+        return;
+    };
+    if mean > entropy + 3.0 * error + 1e-3 {
         warn(
             "more_than_the_label",
             format!(
-                "the mean of i12, {i12:.3} nats, exceeds the entropy of the label, {entropy:.3} nats; either these classes \
+                "the mean of {name}, {mean:.3} nats, exceeds the entropy of the label, {entropy:.3} nats; either these classes \
                  are rarer here than in the training data, or the models were trained on these rows"
             ),
         );
     }
 }
 
-/// r is the i of the modality with the smaller h wherever h1 − h2 does not lie
+/// r of two modalities is the i of the one with the smaller h wherever h1 − h2 does not lie
 /// between 0 and i1 − i2.
 fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     let Some(cases) = set.cases.filter(|_| set.computed_rows > 0) else { return };
-    let [x1, x2] = set.modalities();
+    let Ok([x1, x2]) = <[String; 2]>::try_from(set.modalities()) else { return };
     let rows = set.computed_rows.max(1) as f64;
     let sides = [(cases.first, 1, 2, &x1, &x2), (cases.second, 2, 1, &x2, &x1)];
     let Some((count, near, far, name, other)) =
@@ -128,12 +136,12 @@ fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     else {
         return;
     };
-    let known = match &set.specificity {
-        Some(h) => {
+    let known = match set.specificity.as_ref().map(|specificity| specificity.h.as_slice()) {
+        Some([h1, h2]) => {
             let mean = |figure: &super::numbers::Figure| figure.mean_nats.unwrap_or_default();
-            format!(" (mean h1 {:.1}, h2 {:.1} nats)", mean(&h.h1), mean(&h.h2))
+            format!(" (mean h1 {:.1}, h2 {:.1} nats)", mean(h1), mean(h2))
         }
-        None => String::new(),
+        _ => String::new(),
     };
     let raw = set.origin.units.iter().any(|units| units == "raw");
     let advice = if raw {
@@ -152,7 +160,7 @@ fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     );
 }
 
-fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning>) {
+fn model_warnings(models: &Models, names: &[String], all: &mut Vec<Warning>) {
     let mut warn = |code: &str, text: String| all.push(Warning { code: code.to_owned(), text });
     if !models.is_the_files {
         warn(
@@ -164,55 +172,99 @@ fn model_warnings(models: &Models, [x1, x2]: &[String; 2], all: &mut Vec<Warning
         );
     }
     let Some(figures) = &models.validation else { return };
-    let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
-    let affected = ["r, u1, u2 and s", "r, u1, u2 and s", "s"];
-    for ((name, figures_of), parts) in names.iter().zip(&figures.classifiers).zip(affected) {
+    let modalities = names.len();
+    let classifiers: Vec<(Subset, &ClassifierFigures)> =
+        Subset::all(modalities).into_iter().zip(&figures.classifiers).collect();
+    for (set, figures_of) in &classifiers {
         if figures_of.calibration_error > CALIBRATION {
             warn(
                 "calibration",
                 format!(
-                    "the classifier of {name} is off by {:.0} points of probability on average (calibration error \
-                     {:.3} on {} rows that it has not seen); {parts} inherit such errors",
+                    "the classifier of {} is off by {:.0} points of probability on average (calibration error \
+                     {:.3} on {} rows that it has not seen); {} inherit such errors",
+                    set_name(names, *set, "and"),
                     100.0 * figures_of.calibration_error,
                     figures_of.calibration_error,
-                    figures.measured_rows
+                    figures.measured_rows,
+                    affected(*set, modalities)
                 ),
             );
         }
     }
-    let [one, two, both] = &figures.classifiers;
-    let single = one.cross_entropy_nats.min(two.cross_entropy_nats);
-    if both.cross_entropy_nats > single {
+    for (set, figures_of) in &classifiers {
+        let within = classifiers.iter().filter(|(other, _)| other != set && other.is_subset_of(*set));
+        let best = within.min_by(|a, b| a.1.cross_entropy_nats.total_cmp(&b.1.cross_entropy_nats));
+        let Some((other, best)) =
+            best.filter(|(_, best)| figures_of.cross_entropy_nats > best.cross_entropy_nats)
+        else {
+            continue;
+        };
+        let (nats, best) = (figures_of.cross_entropy_nats, best.cross_entropy_nats);
         warn(
             "weak_pair",
-            format!(
-                "the classifier of both modalities predicts worse ({:.3} nats) than one of them alone ({single:.3}); \
-                 s is too low",
-                both.cross_entropy_nats
-            ),
+            if modalities == 2 {
+                format!(
+                    "the classifier of both modalities predicts worse ({nats:.3} nats) than one of them alone \
+                     ({best:.3}); s is too low"
+                )
+            } else {
+                format!(
+                    "the classifier of {} predicts worse ({nats:.3} nats) than that of {} ({best:.3}); the information \
+                     that they hold together is too low",
+                    set_name(names, *set, "and"),
+                    set_name(names, *other, "and")
+                )
+            },
         );
     }
+}
+
+/// The default columns that the classifier of a set enters: r those of single modalities, u of one its own
+/// and that of all others, s those that lack at most one.
+fn affected(set: Subset, modalities: usize) -> String {
+    let names = part_names(modalities);
+    let lacks_one = set.complement(modalities).filter(|others| others.len() == 1);
+    let is_in = |part: usize| match part {
+        0 => set.len() == 1,
+        part if part <= modalities => {
+            let alone = Subset::new([part - 1]);
+            Some(set) == alone || lacks_one.is_some() && lacks_one == alone
+        }
+        _ => set.len() == modalities || lacks_one.is_some(),
+    };
+    let parts: Vec<&str> =
+        names.into_iter().enumerate().filter(|(part, _)| is_in(*part)).map(|(_, name)| name).collect();
+    if parts.is_empty() { "the atoms".to_owned() } else { list(&parts, "and") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::{ClassifierFigures, DensityFigures, Figures};
+    use crate::bundle::{DensityFigures, Figures};
     use crate::report::Origin;
-    use crate::report::numbers::{Cases, Figure, Information};
+    use crate::report::numbers::{Cases, Figure};
+    use crate::report::parts::{Information, Parts};
 
     fn codes(data: &Dataset, models: Option<&Models>) -> Vec<String> {
         warnings(data, None, models).into_iter().map(|warning| warning.code).collect()
     }
 
+    fn figure(mean: f64) -> Figure {
+        Figure { mean_nats: Some(mean), std_error_nats: Some(0.01), ..Figure::default() }
+    }
+
+    fn information(means: [f64; 3]) -> Information<Figure> {
+        Information::new(2, Subset::all(2).into_iter().zip(means.map(figure)))
+    }
+
     fn data() -> Dataset {
-        let figure = |mean| Figure { mean_nats: Some(mean), std_error_nats: Some(0.01), ..Figure::default() };
         Dataset {
             rows: 1000,
             computed_rows: 1000,
             files: 1,
             label_entropy_nats: Some(2.3),
-            information: Information { i1: figure(1.0), i2: figure(1.0), i12: figure(2.0) },
+            parts: Parts::from_values(vec![figure(0.5); 4]).unwrap(),
+            information: information([1.0, 1.0, 2.0]),
             cases: Some(Cases { first: 400, second: 400, both: 0, between: 200 }),
             origin: Origin { units: vec!["raw".into()], ..Origin::default() },
             ..Dataset::default()
@@ -261,7 +313,7 @@ mod tests {
         assert_eq!(with(|data| data.origin.silent_files = 1), ["unknown_origin"]);
         assert_eq!(with(|data| data.origin.units.push("centred".into())), ["mixed_origin"]);
         assert_eq!(with(|data| data.label_entropy_nats = Some(1.9)), ["more_than_the_label"]);
-        let swapped = |data: &mut Dataset| data.information.i2.mean_nats = Some(-3.0);
+        let swapped = |data: &mut Dataset| data.information = information([1.0, -3.0, 2.0]);
         assert_eq!(with(swapped), ["distribution_shift"]);
         let one_sided = |data: &mut Dataset| {
             data.cases = Some(Cases { first: 0, second: 950, both: 0, between: 50 });
@@ -280,5 +332,13 @@ mod tests {
         assert_eq!(codes(&data(), Some(&poor)), ["calibration", "calibration", "weak_pair"]);
         let other = Models { is_the_files: false, ..models([0.0; 3], [0.5, 0.5, 0.1]) };
         assert_eq!(codes(&data(), Some(&other)), ["other_bundle"]);
+    }
+
+    #[test]
+    fn columns_that_a_classifier_enters() {
+        let of = |set: &str, modalities| affected(set.parse().unwrap(), modalities);
+        assert_eq!([of("1", 2), of("2", 2), of("12", 2)], ["r, u1, u2 and s", "r, u1, u2 and s", "s"]);
+        assert_eq!([of("2", 3), of("13", 3), of("123", 3)], ["r and u2", "u2 and s", "s"]);
+        assert_eq!([of("12", 4), of("124", 4)], ["the atoms", "u3 and s"]);
     }
 }

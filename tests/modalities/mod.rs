@@ -2,6 +2,7 @@
 //! (`tests/fixtures/m3_discrete_truth.json`, `m4_discrete_truth.json`), and what goes wrong.
 
 mod refused;
+mod report;
 mod systems;
 
 use std::path::{Path, PathBuf};

@@ -60,7 +60,4 @@ fn columns_and_commands_of_two_modalities_say_so() {
         &["sql", "--bundle", "bundle", "SELECT lsmi_r(x1, x2, y) FROM 'out.parquet'"],
     );
     refused(&sql, 64, &["two modalities", "has 3"]);
-    let mut report = lsmi();
-    report.current_dir(dir.path()).args(["report", "out.parquet", "-o", "report.html"]);
-    refused(&run(&mut report), 65, &["out.parquet", "u3", "two"]);
 }

@@ -6,13 +6,14 @@ use plotters_backend::text_anchor::HPos;
 
 use crate::error::Result;
 use crate::report::format::{count, fixed, percent, tick};
-use crate::report::numbers::{Class, Dataset, Parts, Report};
+use crate::report::numbers::{Class, Dataset, Report};
+use crate::report::parts::{Parts, part_names};
 
 use super::axes::styled;
 use super::category_axis::CategoryAxis;
 use super::class_selection::ClassSelection;
 use super::marks::{LineMark, RectMark, TextMark, legend};
-use super::picture::{HALF, PARTS, PHONE, Picture, title_suffix};
+use super::picture::{HALF, PHONE, Picture, title_suffix};
 use super::svg::{DrawResult, SvgArea, draw, px, text_width, truncate_to_width};
 
 /// Height of a class's row in pixels.
@@ -27,19 +28,18 @@ pub(super) fn means(set: &Dataset, classes: &ClassSelection, report: &Report, na
     let title = format!("Means by class of {}{}", set.label, title_suffix(set, report));
     let sentence = |(name, class): &(&str, Option<&Class>)| match class {
         Some(class) => {
-            let parts = class.parts.each();
-            let parts = PARTS
-                .iter()
-                .zip(parts)
-                .map(|(part, figure)| format!("{part} {}", fixed(figure.mean_nats.unwrap_or(0.0), 2)));
+            let parts = class.parts.named();
+            let parts =
+                parts.map(|(part, figure)| format!("{part} {}", fixed(figure.mean_nats.unwrap_or(0.0), 2)));
             format!("{name}: {}.", parts.collect::<Vec<_>>().join(", "))
         }
         None => format!("{name}: no rows."),
     };
     let description = rows.iter().map(sentence).collect::<Vec<_>>().join(" ");
     let height = rows.len() as i32 * ROW + 30;
+    let parts = part_names(set.modality_count());
     Picture::new(name, (HALF, PHONE), (title, description), |id, width, said| {
-        draw(id, (width, height), said, |area| heat(area, width, &rows, largest))
+        draw(id, (width, height), said, |area| heat(area, (width, &parts), &rows, largest))
     })
 }
 
@@ -47,8 +47,8 @@ pub(super) fn means(set: &Dataset, classes: &ClassSelection, report: &Report, na
 fn largest_mean(report: &Report, classes: &ClassSelection) -> f64 {
     let sets = std::iter::once(&report.data).chain(&report.compare);
     let classes = sets.flat_map(|set| classes.in_set(set)).filter_map(|(_, class)| class);
-    let means =
-        classes.flat_map(|class| class.parts.each().map(|figure| figure.mean_nats.unwrap_or(0.0).abs()));
+    let figures = classes.flat_map(|class| class.parts.each());
+    let means = figures.map(|figure| figure.mean_nats.unwrap_or(0.0).abs());
     means.fold(1e-9, f64::max)
 }
 
@@ -58,14 +58,19 @@ fn names_width(rows: &ClassRows<'_>, width: i32) -> f64 {
     widest.min(f64::from(width) * 0.3)
 }
 
-fn heat(area: &SvgArea<'_>, width: i32, rows: &ClassRows<'_>, largest: f64) -> DrawResult {
+fn heat(
+    area: &SvgArea<'_>,
+    (width, parts): (i32, &[&'static str]),
+    rows: &ClassRows<'_>,
+    largest: f64,
+) -> DrawResult {
     let names_width = names_width(rows, width);
     let mut chart = ChartBuilder::on(area)
         .margin_right(px(2))
         .y_label_area_size(px(names_width.ceil() as i32 + 12))
         .set_label_area_size(LabelAreaPosition::Top, px(26))
         .build_cartesian_2d(
-            CategoryAxis { count: PARTS.len(), is_vertical: false },
+            CategoryAxis { count: parts.len(), is_vertical: false },
             CategoryAxis { count: rows.len(), is_vertical: true },
         )?;
     let row = |y: &f64| {
@@ -77,14 +82,14 @@ fn heat(area: &SvgArea<'_>, width: i32, rows: &ClassRows<'_>, largest: f64) -> D
         .disable_mesh()
         .axis_style(plotters::style::TRANSPARENT)
         .x_label_formatter(&|x| {
-            PARTS.get(CategoryAxis::index(*x)).map(|part| (*part).to_owned()).unwrap_or_default()
+            parts.get(CategoryAxis::index(*x)).map(|part| (*part).to_owned()).unwrap_or_default()
         })
         .y_label_formatter(&row)
         .draw()?;
     let plotting = chart.plotting_area();
     for (line, (name, class)) in rows.iter().enumerate() {
         let Some(class) = class else { continue };
-        for (column, (part, figure)) in PARTS.iter().zip(class.parts.each()).enumerate() {
+        for (column, (part, figure)) in class.parts.named().enumerate() {
             let Some(mean) = figure.mean_nats else { continue };
             let (x, y) = (column as f64, line as f64);
             let error =
@@ -119,33 +124,33 @@ pub(super) fn dominant(
     name: &str,
 ) -> Result<Picture> {
     let mut lines: Vec<(String, Parts<u64>, u64)> = Vec::new();
-    let total = |get: fn(&Class) -> u64| set.classes.iter().map(get).sum();
-    let all = Parts {
-        r: total(|class| class.dominant.r),
-        u1: total(|class| class.dominant.u1),
-        u2: total(|class| class.dominant.u2),
-        s: total(|class| class.dominant.s),
-    };
+    let all = set.classes.iter().map(|class| class.dominant.clone());
+    let all = all.reduce(|a, b| a.zip_with(&b, |a, b| a + b)).unwrap_or_default();
     lines.push(("all".to_owned(), all, set.computed_rows));
     for (name, class) in classes.in_set(set) {
-        let (dominant, rows) = class.map(|class| (class.dominant, class.rows)).unwrap_or_default();
+        let (dominant, rows) = class.map(|class| (class.dominant.clone(), class.rows)).unwrap_or_default();
         lines.push((name.to_owned(), dominant, rows));
     }
+    let names = part_names(set.modality_count());
     let title = format!("Largest part of each row, by class of {}{}", set.label, title_suffix(set, report));
     let sentence = |(name, parts, rows): &(String, Parts<u64>, u64)| {
-        let shares = PARTS.iter().zip(parts.each()).map(|(part, n)| format!("{part} {}", percent(*n, *rows)));
+        let named = names.iter().zip(parts.each());
+        let shares = named.map(|(part, n)| format!("{part} {}", percent(*n, *rows)));
         format!("{name}: {}.", shares.collect::<Vec<_>>().join(", "))
     };
     let description = lines.iter().map(sentence).collect::<Vec<_>>().join(" ");
     let height = lines.len() as i32 * ROW + 62;
     Picture::new(name, (HALF, PHONE), (title, description), |id, width, said| {
-        draw(id, (width, height), said, |area| stacked(area, width, &lines))
+        draw(id, (width, height), said, |area| stacked(area, (width, &names), &lines))
     })
 }
 
-fn stacked(area: &SvgArea<'_>, width: i32, lines: &[(String, Parts<u64>, u64)]) -> DrawResult {
-    let items =
-        [("r", "r"), ("u1", "u1"), ("u2", "u2"), ("s", "s")].map(|(class, name)| (class, name.to_owned()));
+fn stacked(
+    area: &SvgArea<'_>,
+    (width, parts): (i32, &[&'static str]),
+    lines: &[(String, Parts<u64>, u64)],
+) -> DrawResult {
+    let items: Vec<(&str, String)> = parts.iter().map(|part| (*part, (*part).to_owned())).collect();
     let used = legend(area, &items, 0, width)?;
     let (_, lower) = area.split_vertically(px(used));
     let rows: ClassRows<'_> = lines.iter().map(|(name, ..)| (name.as_str(), None)).collect();
@@ -169,9 +174,9 @@ fn stacked(area: &SvgArea<'_>, width: i32, lines: &[(String, Parts<u64>, u64)]) 
         .y_label_formatter(&row)
         .draw()?;
     let plotting = chart.plotting_area();
-    for (line, (name, parts, rows)) in lines.iter().enumerate() {
+    for (line, (name, dominant, rows)) in lines.iter().enumerate() {
         let mut from = 0.0;
-        for (part, &counted) in PARTS.iter().zip(parts.each()) {
+        for (part, &counted) in parts.iter().zip(dominant.each()) {
             let to = from + counted as f64 / (*rows).max(1) as f64;
             if counted > 0 {
                 plotting.draw(&RectMark {

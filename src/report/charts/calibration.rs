@@ -3,18 +3,19 @@
 
 use plotters::prelude::ChartBuilder;
 
-use crate::bundle::{CalibrationBin, Figures};
+use crate::bundle::{CalibrationBin, ClassifierFigures, Figures};
 use crate::error::Result;
+use crate::interaction::Subset;
 use crate::report::format::{count, fixed, tick};
+use crate::report::modality_sets::set_name;
 use crate::report::numbers::Report;
+use crate::report::parts::unique_name;
 
 use super::axes::styled;
 use super::marks::{LineMark, RectMark, legend};
 use super::picture::{HALF, PHONE, Picture};
 use super::svg::{DrawResult, SvgArea, draw, px, truncate_to_width};
 
-/// Style class of each classifier's curve.
-const CLASSES: [&str; 3] = ["u1", "u2", "r"];
 const HEIGHT: i32 = 300;
 /// Pixels beside the plot and below it.
 const MARGINS: (i32, i32) = (64, 46);
@@ -29,34 +30,51 @@ pub(super) fn picture(report: &Report, name: &str) -> Result<Option<Picture>> {
     if figures.classifiers.iter().all(|classifier| classifier.calibration.is_empty()) {
         return Ok(None);
     }
-    let [x1, x2] = report.data.modalities();
-    let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
-    let sentence = |(name, curve): (&String, &[CalibrationBin])| {
-        let points = curve
+    let curves = curves(report, figures);
+    let sentence = |Curve { name, bins, .. }: &Curve<'_>| {
+        let points = bins
             .iter()
             .map(|bin| format!("{} where it says {}", fixed(bin.accuracy, 2), fixed(bin.confidence, 2)));
         format!("Right by {name}: {}.", points.collect::<Vec<_>>().join(", "))
     };
-    let description = names.iter().zip(curves(figures)).map(sentence).collect::<Vec<_>>().join(" ");
+    let description = curves.iter().map(sentence).collect::<Vec<_>>().join(" ");
     let labels = ("Calibration of the classifiers".to_owned(), description);
     let picture = Picture::new(name, (HALF, PHONE), labels, |id, width, said| {
-        draw(id, (width, HEIGHT), said, |area| body(area, width, &names, figures))
+        draw(id, (width, HEIGHT), said, |area| body(area, width, &curves))
     })?;
     Ok(Some(picture))
 }
 
-fn curves(figures: &Figures) -> [&[CalibrationBin]; 3] {
-    figures.classifiers.each_ref().map(|classifier| classifier.calibration.as_slice())
+/// The curve of one classifier.
+struct Curve<'a> {
+    class: &'static str,
+    name: String,
+    bins: &'a [CalibrationBin],
 }
 
-fn body(area: &SvgArea<'_>, width: i32, names: &[String; 3], figures: &Figures) -> DrawResult {
-    let items: Vec<(&'static str, String)> = CLASSES
-        .into_iter()
-        .zip(names.each_ref().map(|name| truncate_to_width(name, f64::from(width - 32))))
+/// The curves of the classifiers of single modalities and of all; those of other sets would cover them.
+fn curves<'a>(report: &Report, figures: &'a Figures) -> Vec<Curve<'a>> {
+    let names = report.data.modalities();
+    let sets = Subset::all(names.len()).into_iter().zip(&figures.classifiers);
+    let curve = |(set, classifier): (Subset, &'a ClassifierFigures)| {
+        let class = match set.len() {
+            1 => set.members().next().and_then(|index| unique_name(index))?,
+            len if len == names.len() => "r",
+            _ => return None,
+        };
+        Some(Curve { class, name: set_name(&names, set, "and"), bins: &classifier.calibration })
+    };
+    sets.filter_map(curve).collect()
+}
+
+fn body(area: &SvgArea<'_>, width: i32, curves: &[Curve<'_>]) -> DrawResult {
+    let items: Vec<(&'static str, String)> = curves
+        .iter()
+        .map(|curve| (curve.class, truncate_to_width(&curve.name, f64::from(width - 32))))
         .collect();
     let used = legend(area, &items, 0, width)?;
     let (_, lower) = area.split_vertically(px(used));
-    let values = || curves(figures).into_iter().flatten().flat_map(|bin| [bin.confidence, bin.accuracy]);
+    let values = || curves.iter().flat_map(|curve| curve.bins).flat_map(|bin| [bin.confidence, bin.accuracy]);
     let low = (values().fold(1.0, f64::min) * 10.0 - 0.2).floor().max(0.0) / 10.0;
     let margin = 0.02 * (1.0 - low);
     let range = low - margin..1.0 + margin;
@@ -78,10 +96,10 @@ fn body(area: &SvgArea<'_>, width: i32, names: &[String; 3], figures: &Figures) 
     plotting.draw(&LineMark { points: vec![(low, low), (1.0, 1.0)], class: "bound" })?;
     let of_pixels = |pixels: i32| POINT * (1.0 - low + 2.0 * margin) / f64::from(pixels.max(1));
     let (half_x, half_y) = (of_pixels(width - MARGINS.0), of_pixels(HEIGHT - used - MARGINS.1));
-    for ((class, name), curve) in CLASSES.into_iter().zip(names).zip(curves(figures)) {
-        let points = curve.iter().map(|bin| (bin.confidence, bin.accuracy)).collect();
+    for &Curve { class, ref name, bins } in curves {
+        let points = bins.iter().map(|bin| (bin.confidence, bin.accuracy)).collect();
         plotting.draw(&LineMark { points, class })?;
-        for bin in curve {
+        for bin in bins {
             let (x, y) = (bin.confidence, bin.accuracy);
             plotting.draw(&RectMark {
                 points: [(x - half_x, y + half_y), (x + half_x, y - half_y)],

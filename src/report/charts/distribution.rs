@@ -6,22 +6,22 @@ use plotters_backend::text_anchor::HPos;
 use crate::error::Result;
 use crate::report::format::{count, fixed, percent, tick};
 use crate::report::numbers::{Dataset, Distribution};
+use crate::report::parts::part_names;
 
 use super::axes::styled;
 use super::marks::{LineMark, RectMark, TextMark};
-use super::picture::{PARTS, PHONE, Picture, QUARTER};
+use super::picture::{PHONE, Picture, QUARTER, THIRD, part_title};
 use super::svg::{DrawResult, SvgArea, draw, px};
 
-const TITLES: [&str; 4] = ["redundant r", "unique u1", "unique u2", "synergistic s"];
 const HEIGHT: i32 = 196;
 /// A bar higher than this multiple of the next is cut, so that the others remain visible.
 const SPIKE: f64 = 3.0;
 
 pub(super) fn picture(data: &Dataset, compare: Option<&Dataset>, part: usize) -> Result<Picture> {
-    let name = PARTS.get(part).copied().unwrap_or("r");
-    let heading = TITLES.get(part).copied().unwrap_or("");
-    let of =
-        |set: &Dataset| set.distributions.each().get(part).map(|shown| (*shown).clone()).unwrap_or_default();
+    let names = part_names(data.modality_count());
+    let name = names.get(part).copied().unwrap_or("r");
+    let heading = part_title(name);
+    let of = |set: &Dataset| set.distributions.each().nth(part).cloned().unwrap_or_default();
     let (shown, other) = (of(data), compare.map(of));
     let quantiles_text = |set: &Dataset, shown: &Distribution| {
         let quantile = |share: f64| {
@@ -39,14 +39,11 @@ pub(super) fn picture(data: &Dataset, compare: Option<&Dataset>, part: usize) ->
     let sets = std::iter::once((data, &shown)).chain(compare.zip(other.as_ref()));
     let description = sets.map(|(set, shown)| quantiles_text(set, shown)).collect::<Vec<_>>().join(" ");
     let title = format!("Distribution of {name}");
-    Picture::new(
-        &format!("distribution-{name}"),
-        (QUARTER, PHONE),
-        (title, description),
-        |id, width, texts| {
-            draw(id, (width, HEIGHT), texts, |area| body(area, (name, heading), &shown, other.as_ref()))
-        },
-    )
+    // Four in a line, more in two lines of three.
+    let width = if names.len() > 4 { THIRD } else { QUARTER };
+    Picture::new(&format!("distribution-{name}"), (width, PHONE), (title, description), |id, width, texts| {
+        draw(id, (width, HEIGHT), texts, |area| body(area, (name, &heading), &shown, other.as_ref()))
+    })
 }
 
 /// Share of each bin in all rows, including those outside the picture.

@@ -1,58 +1,108 @@
-//! Stacked bars of the means: r, u1, u2 and s add up to the information of each modality and of both
-//! about the label.
+//! Bars of the mean information about the label. Of two modalities r, u1, u2 and s add up to that of each
+//! and of both; of more a bar is the information of a set of them, or a part where no set's is known.
 
 use plotters::prelude::ChartBuilder;
 use plotters_backend::text_anchor::HPos;
 
 use crate::error::Result;
 use crate::report::format::{fixed, number, tick};
+use crate::report::modality_sets::{all_together, set_name};
 use crate::report::numbers::{Dataset, Figure, Report};
+use crate::report::parts::part_names;
 
 use super::axes::styled;
 use super::category_axis::CategoryAxis;
 use super::marks::{LineMark, RectMark, TextMark, legend};
-use super::picture::{HALF, PARTS, PHONE, Picture, title_suffix};
+use super::picture::{HALF, PHONE, Picture, part_title, title_suffix};
 use super::svg::{DrawResult, SvgArea, draw, px, text_width, truncate_to_width};
 
 struct Bar {
     name: String,
-    /// Parts and their means.
-    segments: Vec<(usize, f64)>,
+    segments: Vec<Segment>,
     total: Figure,
 }
+
+struct Segment {
+    /// Its style class.
+    class: &'static str,
+    name: String,
+    mean: f64,
+}
+
+/// Height of the chart of two modalities, and the heights of a bar and of the axis in others.
+const HEIGHT: i32 = 218;
+const LANE: i32 = 30;
+const AXIS: i32 = 42;
 
 pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Picture> {
     let bars = bars(set);
     let range = range(report);
     let title = format!("Mean information about the label{}", title_suffix(set, report));
     let sentence = |bar: &Bar| {
-        let segments = bar
-            .segments
-            .iter()
-            .map(|(part, mean)| format!("{} {}", PARTS.get(*part).unwrap_or(&""), fixed(*mean, 3)));
+        let segments =
+            bar.segments.iter().map(|segment| format!("{} {}", segment.name, fixed(segment.mean, 3)));
         let segments: Vec<String> = segments.collect();
-        format!("{}: {} nats, of {}.", bar.name, number(bar.total.mean_nats, 3), segments.join(", "))
+        let of = if segments.len() > 1 { format!(", of {}", segments.join(", ")) } else { String::new() };
+        format!("{}: {} nats{of}.", bar.name, number(bar.total.mean_nats, 3))
     };
     let description = bars.iter().map(sentence).collect::<Vec<_>>().join(" ");
+    let legend = legend_items(set);
     Picture::new(name, (HALF, PHONE), (title, description), |id, width, said| {
-        draw(id, (width, 218), said, |area| body(area, width, &bars, range, set.label_entropy_nats))
+        let height = if legend.is_empty() { bars.len() as i32 * LANE + AXIS } else { HEIGHT };
+        draw(id, (width, height), said, |area| {
+            body(area, (width, &legend), &bars, range, set.label_entropy_nats)
+        })
     })
 }
 
+/// What the colours are, where a bar has more than one.
+fn legend_items(set: &Dataset) -> Vec<(&'static str, String)> {
+    let parts = part_names(set.modality_count()).into_iter().filter(|_| set.modality_count() == 2);
+    parts.map(|part| (part, part_title(part))).collect()
+}
+
 fn bars(set: &Dataset) -> Vec<Bar> {
-    let mean = |figure: &Figure| figure.mean_nats.unwrap_or(0.0);
-    let [r, u1, u2, s] = set.parts.each().map(mean);
-    let [x1, x2] = set.modalities();
-    let information = &set.information;
-    vec![
-        Bar { name: format!("i1 {x1}"), segments: vec![(0, r), (1, u1)], total: information.i1 },
-        Bar { name: format!("i2 {x2}"), segments: vec![(0, r), (2, u2)], total: information.i2 },
-        Bar {
-            name: "i12 both".into(),
-            segments: vec![(0, r), (1, u1), (2, u2), (3, s)],
-            total: information.i12,
-        },
-    ]
+    let segment = |class: &'static str, figure: &Figure| Segment {
+        class,
+        name: class.to_owned(),
+        mean: figure.mean_nats.unwrap_or(0.0),
+    };
+    let names = set.modalities();
+    if set.modality_count() == 2 {
+        let parts: Vec<_> = set.parts.named().collect();
+        let bars = set.information.named().map(|(name, total)| {
+            let (meaning, without) = match name.as_ref() {
+                "i1" => (names.first().map(String::as_str), vec!["u2", "s"]),
+                "i2" => (names.last().map(String::as_str), vec!["u1", "s"]),
+                _ => (None, Vec::new()),
+            };
+            let held = parts.iter().filter(|(part, _)| !without.contains(part));
+            Bar {
+                name: format!("{name} {}", meaning.unwrap_or(all_together(2))),
+                segments: held.map(|(part, figure)| segment(part, figure)).collect(),
+                total: *total,
+            }
+        });
+        return bars.collect();
+    }
+    let whole = |name: String, class: &'static str, total: &Figure| Bar {
+        segments: vec![Segment { name: name.clone(), ..segment(class, total) }],
+        name,
+        total: *total,
+    };
+    let information = set.information.each().zip(set.information.named());
+    let information: Vec<Bar> = information
+        .map(|((set, figure), (column, _))| {
+            let is_all = set.len() == names.len();
+            let meaning =
+                if is_all { all_together(names.len()).to_owned() } else { set_name(&names, set, "and") };
+            whole(format!("{column} {meaning}"), "rows", figure)
+        })
+        .collect();
+    if information.is_empty() {
+        return set.parts.named().map(|(part, figure)| whole(part_title(part), part, figure)).collect();
+    }
+    information
 }
 
 /// The value range, common to both data sets.
@@ -60,8 +110,9 @@ fn range(report: &Report) -> (f64, f64) {
     let (mut low, mut high) = (0.0f64, 0.0f64);
     for set in std::iter::once(&report.data).chain(&report.compare) {
         for bar in bars(set) {
-            let sum =
-                |keep: fn(&f64) -> bool| bar.segments.iter().map(|(_, mean)| *mean).filter(keep).sum::<f64>();
+            let sum = |keep: fn(&f64) -> bool| {
+                bar.segments.iter().map(|segment| segment.mean).filter(keep).sum::<f64>()
+            };
             low = low.min(sum(|mean| *mean < 0.0));
             high = high.max(sum(|mean| *mean > 0.0));
         }
@@ -72,18 +123,18 @@ fn range(report: &Report) -> (f64, f64) {
 
 fn body(
     area: &SvgArea<'_>,
-    width: i32,
+    (width, items): (i32, &[(&'static str, String)]),
     bars: &[Bar],
     (low, high): (f64, f64),
     entropy: Option<f64>,
 ) -> DrawResult {
-    let names = [("r", "redundant r"), ("u1", "unique u1"), ("u2", "unique u2"), ("s", "synergistic s")];
-    let items = names.map(|(class, name)| (class, name.to_owned()));
-    let used = legend(area, &items, 0, width)?;
+    let used = if items.is_empty() { 0 } else { legend(area, items, 0, width)? };
     let (_, lower) = area.split_vertically(px(used));
 
+    // Sets of modalities have long names.
+    let share = if items.is_empty() { 3.0 } else { 4.0 };
     let names_width =
-        bars.iter().map(|bar| text_width(&bar.name)).fold(0.0, f64::max).min(f64::from(width) / 4.0);
+        bars.iter().map(|bar| text_width(&bar.name)).fold(0.0, f64::max).min(f64::from(width) / share);
     let left = names_width.ceil() as i32 + 12;
     // Margins for the totals' numbers on the right and for a tick label on the left.
     let numbers = 96.0;
@@ -118,7 +169,7 @@ fn body(
     for (index, bar) in bars.iter().enumerate() {
         let lane = |share: f64| index as f64 + share;
         let (mut above, mut below) = (0.0, 0.0);
-        for &(part, mean) in &bar.segments {
+        for &Segment { class, ref name, mean } in &bar.segments {
             let start = if mean < 0.0 { below } else { above };
             let end = start + mean;
             if mean < 0.0 {
@@ -126,11 +177,10 @@ fn body(
             } else {
                 above = end;
             }
-            let name = PARTS.get(part).copied().unwrap_or("r");
             let bits = mean / std::f64::consts::LN_2;
             plotting.draw(&RectMark {
                 points: [(start, lane(0.24)), (end, lane(0.76))],
-                class: name,
+                class,
                 opacity: 1.0,
                 tip: format!("{name}: {} nats, {} bits", fixed(mean, 4), fixed(bits, 4)),
             })?;
@@ -138,11 +188,15 @@ fn body(
             let middle = start + mean / 2.0;
             // The text must fit its segment and not overlap the stroke of the total.
             let room = bar.total.mean_nats.map_or(f64::INFINITY, |total| (total - middle).abs() / per_pixel);
-            if mean.abs() / per_pixel > text_width(&text) + 8.0 && room > text_width(&text) / 2.0 + 4.0 {
+            let is_part = bar.segments.len() > 1;
+            if is_part
+                && mean.abs() / per_pixel > text_width(&text) + 8.0
+                && room > text_width(&text) / 2.0 + 4.0
+            {
                 plotting.draw(&TextMark {
                     point: (middle, lane(0.5)),
                     text,
-                    class: label_class(name),
+                    class: label_class(class),
                     anchor: HPos::Center,
                     offset_px: (0.0, 0.0),
                 })?;

@@ -7,6 +7,7 @@ mod category_axis;
 mod class_selection;
 mod density;
 mod distribution;
+mod lattice;
 mod marks;
 mod means;
 mod picture;
@@ -14,11 +15,12 @@ mod svg;
 
 use crate::error::Result;
 
-use self::picture::PARTS;
 use super::numbers::Report;
+use super::parts::part_names;
 
 pub(super) use class_selection::ClassSelection;
 pub use picture::Picture;
+pub(super) use picture::palette;
 
 /// All charts of a report in page order. The names of those of the second data set end in `-compare`.
 ///
@@ -31,7 +33,11 @@ pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
     for (set, suffix) in sets() {
         all.push(means::picture(set, report, &format!("means{suffix}"))?);
     }
-    for part in 0..PARTS.len() {
+    for (set, suffix) in sets() {
+        all.extend(lattice::picture(set, report, &format!("lattice{suffix}"))?);
+    }
+    let modalities = data.modality_count();
+    for part in 0..part_names(modalities).len() {
         all.push(distribution::picture(data, compare, part)?);
     }
     if data.computed_rows > 0 {
@@ -47,5 +53,6 @@ pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
         }
     }
     all.extend(calibration::picture(report, "calibration")?);
+    all.iter_mut().for_each(|picture| picture.modalities = modalities);
     Ok(all)
 }

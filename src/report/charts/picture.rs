@@ -7,11 +7,19 @@ use crate::report::numbers::{Dataset, Report};
 pub(super) const HALF: i32 = 520;
 /// Width of a chart over a quarter of the page, in pixels.
 pub(super) const QUARTER: i32 = 252;
+/// Width of a chart over a third of the page, in pixels.
+pub(super) const THIRD: i32 = 344;
 /// Width of a chart on a phone, in pixels.
 pub(super) const PHONE: i32 = 346;
 
-/// Names of the parts in order; also their classes in the style sheet.
-pub(super) const PARTS: [&str; 4] = ["r", "u1", "u2", "s"];
+/// Width of a chart over the whole page, in pixels.
+pub(super) const FULL: i32 = 1060;
+
+/// The style sheet of the pictures of so many modalities.
+pub(in crate::report) fn palette(modalities: usize) -> String {
+    let more = if modalities > 2 { include_str!("palette_of_more.css") } else { "" };
+    format!("{}{more}", include_str!("palette.css"))
+}
 
 /// A chart as SVG in two widths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +34,15 @@ pub struct Picture {
     pub wide: String,
     /// SVG element for a phone.
     pub narrow: String,
+    /// The number of modalities, which determines the style sheet.
+    pub(super) modalities: usize,
 }
 
 impl Picture {
     /// The wide SVG as a standalone file, with the palette for light and dark.
     pub fn standalone(&self) -> String {
         let (head, rest) = self.wide.split_once('>').unwrap_or((&self.wide, ""));
-        format!("{head}><style>{}</style>{rest}\n", include_str!("palette.css"))
+        format!("{head}><style>{}</style>{rest}\n", palette(self.modalities))
     }
 
     pub(super) fn new(
@@ -48,6 +58,7 @@ impl Picture {
             name: name.to_owned(),
             title,
             description,
+            modalities: 2,
         })
     }
 }
@@ -55,4 +66,14 @@ impl Picture {
 /// The end of a title: the data set's name in a comparison, otherwise nothing.
 pub(super) fn title_suffix(set: &Dataset, report: &Report) -> String {
     if report.compare.is_some() { format!(", {}", set.name) } else { String::new() }
+}
+
+/// A part in words, with the name of its column.
+pub(super) fn part_title(part: &str) -> String {
+    let kind = match part {
+        "r" => "redundant",
+        "s" => "synergistic",
+        _ => "unique",
+    };
+    format!("{kind} {part}")
 }

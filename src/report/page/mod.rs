@@ -1,7 +1,9 @@
 //! The HTML page: text, tables and pictures in one self-contained file. The template escapes all
 //! text.
 
+mod combinations;
 mod models;
+mod sentences;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -13,16 +15,14 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
+use self::combinations::Combinations;
+use self::sentences::{classes_note, redundancy_note, sentence, subtitle, summary};
 use self::tables::{MetadataItem, SampleList, Table};
-use super::charts::{ClassSelection, Picture};
-use super::format::{count, counted, fixed, number, percent, signed};
+use super::charts::{Picture, palette};
+use super::format::{list, number, signed};
+use super::modality_sets::all_together;
 use super::numbers::{Dataset, Report};
 
-/// Names of the parts and their headings.
-const PARTS: [(&str, &str); 4] =
-    [("r", "Redundant"), ("u1", "Unique"), ("u2", "Unique"), ("s", "Synergistic")];
-
-const STYLE: &str = concat!(include_str!("../charts/palette.css"), include_str!("page.css"));
 const SCRIPT: &str = include_str!("page.js");
 
 /// The template's context.
@@ -30,7 +30,7 @@ const SCRIPT: &str = include_str!("page.js");
 struct View<'a> {
     title: &'a str,
     created_by: &'a str,
-    style: &'static str,
+    style: String,
     style_hash: String,
     script: &'static str,
     script_hash: String,
@@ -43,6 +43,9 @@ struct View<'a> {
     pictures: BTreeMap<&'a str, PictureSvg<'a>>,
     figures: PictureNames<'a>,
     means: Table,
+    is_of_two: bool,
+    combinations: Vec<Combinations>,
+    all: &'static str,
     quantiles: Vec<Table>,
     classes_note: Option<String>,
     redundancy_notes: Vec<String>,
@@ -72,6 +75,7 @@ struct PartCard {
 
 #[derive(Serialize)]
 struct PictureSvg<'a> {
+    title: &'a str,
     wide: &'a str,
     narrow: &'a str,
 }
@@ -80,6 +84,7 @@ struct PictureSvg<'a> {
 #[derive(Serialize)]
 struct PictureNames<'a> {
     means: Vec<&'a str>,
+    lattice: Vec<&'a str>,
     distributions: Vec<&'a str>,
     classes: Vec<&'a str>,
     dominant: Vec<&'a str>,
@@ -106,7 +111,14 @@ fn source_hash(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
 }
 
+/// The page's style sheet, with the colours of the charts.
+fn style(modalities: usize) -> String {
+    let more = if modalities > 2 { include_str!("page_of_more.css") } else { "" };
+    format!("{}{}{more}", palette(modalities), include_str!("page.css"))
+}
+
 fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
+    let style = style(report.data.modality_count());
     let sets: Vec<&Dataset> = std::iter::once(&report.data).chain(&report.compare).collect();
     let named = |start: &str| {
         let names = pictures.iter().map(|picture| picture.name.as_str());
@@ -115,8 +127,8 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
     View {
         title: &report.title,
         created_by: &report.created_by,
-        style: STYLE,
-        style_hash: source_hash(STYLE),
+        style_hash: source_hash(&style),
+        style,
         script: SCRIPT,
         script_hash: source_hash(SCRIPT),
         is_comparison: report.compare.is_some(),
@@ -131,11 +143,15 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         pictures: pictures
             .iter()
             .map(|picture| {
-                (picture.name.as_str(), PictureSvg { wide: &picture.wide, narrow: &picture.narrow })
+                (
+                    picture.name.as_str(),
+                    PictureSvg { title: &picture.title, wide: &picture.wide, narrow: &picture.narrow },
+                )
             })
             .collect(),
         figures: PictureNames {
             means: named("means"),
+            lattice: named("lattice"),
             distributions: named("distribution"),
             classes: named("classes"),
             dominant: named("dominant"),
@@ -143,6 +159,9 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
             calibration: named("calibration"),
         },
         means: tables::means(report),
+        is_of_two: report.data.modality_count() == 2,
+        combinations: sets.iter().filter_map(|set| combinations::of(set, report)).collect(),
+        all: all_together(report.data.modality_count()),
         quantiles: sets.iter().map(|set| tables::quantiles(set, report)).collect(),
         classes_note: classes_note(&report.data),
         redundancy_notes: sets.iter().map(|set| redundancy_note(set, report)).collect(),
@@ -156,53 +175,18 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
     }
 }
 
-/// Capitalizes a fragment and ends it with a full stop. A leading data set name keeps its case.
-fn sentence(fragment: &str) -> String {
-    let mut rest = fragment.chars();
-    match rest.next() {
-        Some(first) if !fragment.contains(": ") || fragment.find(": ") > fragment.find(' ') => {
-            format!("{}{}.", first.to_uppercase(), rest.as_str())
-        }
-        _ => format!("{fragment}."),
-    }
-}
-
-fn subtitle(set: &Dataset) -> String {
-    let [x1, x2] = set.modalities();
-    let files = if set.files == 1 {
-        set.inputs.join(", ")
-    } else {
-        format!("{} files of {}", count(set.files), set.inputs.join(", "))
-    };
-    let bad = match set.bad_rows {
-        0 => String::new(),
-        bad => format!(" ({} without values)", count(bad)),
-    };
-    format!(
-        "{}{bad} from {files}. Modalities {x1} and {x2}; {} of {}.",
-        counted(set.rows, "row", "rows"),
-        counted(set.classes.len() as u64, "class", "classes"),
-        set.label
-    )
-}
-
 fn parts(report: &Report) -> Vec<PartCard> {
-    let [x1, x2] = report.data.modalities();
-    let meanings = [
-        format!("shared by {x1} and {x2}"),
-        format!("only in {x1}"),
-        format!("only in {x2}"),
-        "only in both together".to_owned(),
-    ];
-    let figures = report.data.parts.each();
+    let names = report.data.modalities();
+    let meanings = std::iter::once(format!("shared by {}", list(&names, "and")))
+        .chain(names.iter().map(|name| format!("only in {name}")))
+        .chain([format!("only in {} together", all_together(names.len()))]);
     let mut cards = Vec::new();
-    for (index, ((class, name), meaning)) in PARTS.into_iter().zip(meanings).enumerate() {
-        let Some(figure) = figures.get(index) else { continue };
+    for (index, ((class, figure), meaning)) in report.data.parts.named().zip(meanings).enumerate() {
         let mut lines =
             vec![format!("± {} · {} bits", number(figure.std_error_nats, 3), number(figure.mean_bits, 3))];
         if let (Some(compare), Some(differences)) = (&report.compare, &report.differences)
             && let (Some(other), Some(difference)) =
-                (compare.parts.each().get(index), differences.parts.each().get(index))
+                (compare.parts.each().nth(index), differences.parts.each().nth(index))
         {
             lines.push(format!(
                 "{}: {} ({} ± {})",
@@ -212,98 +196,12 @@ fn parts(report: &Report) -> Vec<PartCard> {
                 number(difference.std_error_nats, 3)
             ));
         }
+        let name = match class {
+            "r" => "Redundant",
+            "s" => "Synergistic",
+            _ => "Unique",
+        };
         cards.push(PartCard { class, name, mean: number(figure.mean_nats, 3), lines, meaning });
     }
     cards
-}
-
-/// The means in one sentence.
-fn summary(set: &Dataset) -> String {
-    let [x1, x2] = set.modalities();
-    let information = &set.information;
-    let (Some(i1), Some(i2), Some(i12), Some(entropy)) = (
-        information.i1.mean_nats,
-        information.i2.mean_nats,
-        information.i12.mean_nats,
-        set.label_entropy_nats,
-    ) else {
-        return "No row has values.".to_owned();
-    };
-    let share = if entropy > 0.0 {
-        format!(", {:.0} % of the label's entropy", 100.0 * i12 / entropy)
-    } else {
-        String::new()
-    };
-    let stronger = if i1 >= i2 { (&x1, i1, &x2, i2) } else { (&x2, i2, &x1, i1) };
-    let trained = match set.origin.trained_rows {
-        Some(rows) if rows > 0 => format!(
-            " {} of these rows were trained on; evaluated out of fold, by models that have not seen them.",
-            percent(rows, set.computed_rows)
-        ),
-        _ => String::new(),
-    };
-    format!(
-        "“{}” carries {} nats about “{label}” on average, “{}” {}; both together carry {}{share} (the entropy of “{label}” \
-         is {} nats).{trained}",
-        stronger.0,
-        fixed(stronger.1, 3),
-        stronger.2,
-        fixed(stronger.3, 3),
-        fixed(i12, 3),
-        fixed(entropy, 3),
-        label = set.label
-    )
-}
-
-fn classes_note(set: &Dataset) -> Option<String> {
-    let left_out = ClassSelection::of(set).left_out;
-    (left_out > 0).then(|| {
-        let shown = set.classes.len() - left_out;
-        format!(
-            "Of {} classes, the {} with the largest mean r and below them the {} with the smallest; the JSON report has the \
-             numbers of all.",
-            count(set.classes.len() as u64),
-            shown / 2,
-            shown - shown / 2
-        )
-    })
-}
-
-/// The origin of r in words.
-fn redundancy_note(set: &Dataset, report: &Report) -> String {
-    let of = if report.compare.is_some() { format!("{}: ", set.name) } else { String::new() };
-    let [x1, x2] = set.modalities();
-    if set.origin.is_adjusted() {
-        return format!(
-            "{of}r, u1, u2 and s were shifted by a constant of the data set (`annotate --adjust dataset`), so the \
-             origin of r cannot be determined."
-        );
-    }
-    let bounds = match set.redundancy_bounds_nats {
-        Some([low, high]) => format!(
-            " For any densities, the mean of r lies between {} and {} nats.",
-            fixed(low, 3),
-            fixed(high, 3)
-        ),
-        None => String::new(),
-    };
-    let decided = match set.cases {
-        Some(cases) => format!(
-            " On {} of the rows r equals one of the two, the i of the modality with the smaller h.",
-            percent(set.computed_rows - cases.between, set.computed_rows)
-        ),
-        None => String::new(),
-    };
-    let densities = match &set.specificity {
-        Some(h) => format!(
-            " h1 is {} nats on average and h2 {}; h1 − h2 has a standard deviation of {}.",
-            number(h.h1.mean_nats, 2),
-            number(h.h2.mean_nats, 2),
-            number(h.difference.std_dev_nats, 2)
-        ),
-        None => " These files do not contain h1 and h2; `annotate --columns h1,h2` adds them.".to_owned(),
-    };
-    format!(
-        "{of}On every row r lies between i1 ({x1}) and i2 ({x2}); its position depends on the densities through h1 − h2.{decided}{bounds}{densities}"
-    )
 }

@@ -1,8 +1,11 @@
 //! The models' tables: their figures, and the means of the training rows by them.
 
 use crate::bundle::Figures;
+use crate::interaction::Subset;
 use crate::report::format::{count, fixed, truncate};
+use crate::report::modality_sets::set_name;
 use crate::report::numbers::{Models, Report};
+use crate::report::parts::part_names;
 
 use super::tables::{Row, Table, head};
 
@@ -21,8 +24,9 @@ fn rows_of(figures: &Figures) -> String {
 
 pub(super) fn tables(report: &Report) -> Vec<Table> {
     let Some((models, figures)) = figures(report) else { return Vec::new() };
-    let [x1, x2] = report.data.modalities();
-    let names = [x1.clone(), x2.clone(), format!("{x1} and {x2}")];
+    let modalities = report.data.modalities();
+    let names: Vec<String> =
+        Subset::all(modalities.len()).into_iter().map(|set| set_name(&modalities, set, "and")).collect();
     let classifiers = names.iter().zip(&figures.classifiers).map(|(name, figures)| Row {
         name: format!("classifier of {}", truncate(name, 40)),
         chip: None,
@@ -32,8 +36,8 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
             fixed(figures.calibration_error, 3),
         ],
     });
-    let densities = [x1, x2].into_iter().zip(&figures.densities).map(|(name, figures)| Row {
-        name: format!("density of {}", truncate(&name, 40)),
+    let densities = names.iter().zip(&figures.densities).map(|(name, figures)| Row {
+        name: format!("density of {}", truncate(name, 40)),
         chip: None,
         cells: vec![fixed(figures.mean_nats, 2), figures.form()],
     });
@@ -52,13 +56,9 @@ pub(super) fn estimates(report: &Report) -> Option<Table> {
     let found = figures(report)?.1.estimates.as_ref()?;
     let rows = found.means().map(|(name, mean)| Row {
         name: name.to_owned(),
-        chip: match name {
-            "R" => Some("r"),
-            "U1" => Some("u1"),
-            "U2" => Some("u2"),
-            "S" => Some("s"),
-            _ => None,
-        },
+        chip: part_names(report.data.modality_count())
+            .into_iter()
+            .find(|part| part.eq_ignore_ascii_case(name)),
         cells: vec![
             format!("{} ± {}", fixed(mean.mean_nats, 3), fixed(mean.error_nats, 3)),
             fixed(mean.rows_error_nats, 3),

@@ -2,8 +2,13 @@
 
 use serde::Serialize;
 
+use crate::interaction::lattice::Lattice;
+use crate::interaction::{Quantity, Subset};
 use crate::report::format::{count, fixed, number, percent, signed, truncate};
-use crate::report::numbers::{Dataset, Difference, Figure, Report, Sample};
+use crate::report::modality_sets::{all_together, set_name};
+use crate::report::numbers::{Dataset, Difference, Figure, Report};
+use crate::report::parts::part_names;
+use crate::report::sample::Sample;
 
 /// A table with column headings and row names.
 #[derive(Serialize)]
@@ -33,12 +38,14 @@ pub(super) struct MetadataItem {
 #[derive(Serialize)]
 pub(super) struct SampleList {
     title: String,
-    meaning: &'static str,
+    meaning: String,
     chip: &'static str,
     /// Heading of the first column.
     key: String,
+    /// Headings of the columns of values.
+    columns: Vec<String>,
     /// The ranked column.
-    by: &'static str,
+    by: String,
     rows: Vec<SampleRow>,
 }
 
@@ -56,6 +63,8 @@ struct Cell {
     by: bool,
 }
 
+const ORDINALS: [&str; Lattice::MODALITIES] = ["first", "second", "third", "fourth"];
+
 pub(super) fn head(columns: &[&str]) -> Vec<String> {
     columns.iter().map(|column| (*column).to_owned()).collect()
 }
@@ -65,53 +74,51 @@ fn caption(set: &Dataset, report: &Report) -> Option<String> {
     report.compare.is_some().then(|| set.name.clone())
 }
 
-const CHIPS: [&str; 4] = ["r", "u1", "u2", "s"];
-
 pub(super) fn means(report: &Report) -> Table {
     let data = &report.data;
-    let [x1, x2] = data.modalities();
-    let names = [
-        ("r", "redundant"),
-        ("u1", &x1),
-        ("u2", &x2),
-        ("s", "synergistic"),
-        ("i1", &x1),
-        ("i2", &x2),
-        ("i12", "both"),
-    ];
-    let figures = |set: &Dataset| -> Vec<Figure> {
-        set.parts.each().into_iter().chain(set.information.each()).copied().collect()
+    let modalities = data.modality_count();
+    let names = data.modalities();
+    // Each row with its figure, that of the other data set and the difference.
+    let compared = |compare: Option<Figure>, difference: Option<Difference>| {
+        report.compare.is_some().then(|| (compare.unwrap_or_default(), difference.unwrap_or_default()))
     };
-    let differences: Option<Vec<Difference>> = report.differences.map(|differences| {
-        differences.parts.each().into_iter().chain(differences.information.each()).copied().collect()
+    let meanings =
+        std::iter::once("redundant".to_owned()).chain(names.clone()).chain(["synergistic".to_owned()]);
+    let parts = data.parts.named().zip(meanings).enumerate().map(|(at, ((name, figure), meaning))| {
+        let compare = report.compare.as_ref().and_then(|set| set.parts.each().nth(at).copied());
+        let difference = report.differences.as_ref().and_then(|set| set.parts.each().nth(at).copied());
+        (name.to_owned(), Some(name), meaning, *figure, compared(compare, difference))
+    });
+    let information = data.information.each().map(|(set, figure)| {
+        let compare = report.compare.as_ref().and_then(|other| other.information.of(set).copied());
+        let difference = report.differences.as_ref().and_then(|other| other.information.of(set).copied());
+        let meaning = if set.len() == modalities {
+            all_together(modalities).to_owned()
+        } else {
+            set_name(&names, set, "and")
+        };
+        let name = Quantity::I(set).name(modalities).into_owned();
+        (name, None, meaning, *figure, compared(compare, difference))
     });
     let with_error =
         |value: Option<f64>, error: Option<f64>| format!("{} ± {}", number(value, 3), number(error, 3));
-    let rows = names.into_iter().enumerate().map(|(index, (name, meaning))| {
-        let of = |set: &Dataset| figures(set).get(index).copied().unwrap_or_default();
-        let figure = of(data);
-        let cells = match (&report.compare, &differences) {
-            (Some(compare), Some(differences)) => {
-                let (other, difference) = (of(compare), differences.get(index).copied().unwrap_or_default());
-                vec![
-                    with_error(figure.mean_nats, figure.std_error_nats),
-                    with_error(other.mean_nats, other.std_error_nats),
-                    format!("{} ± {}", signed(difference.nats, 3), number(difference.std_error_nats, 3)),
-                ]
-            }
-            _ => vec![
+    let rows = parts.chain(information).map(|(name, chip, meaning, figure, compared)| {
+        let cells = match compared {
+            Some((other, difference)) => vec![
+                with_error(figure.mean_nats, figure.std_error_nats),
+                with_error(other.mean_nats, other.std_error_nats),
+                format!("{} ± {}", signed(difference.nats, 3), number(difference.std_error_nats, 3)),
+            ],
+            None => vec![
                 with_error(figure.mean_nats, figure.std_error_nats),
                 with_error(figure.mean_bits, figure.std_error_bits),
                 number(figure.std_dev_nats, 2),
             ],
         };
         // Three columns of means leave no space on a phone.
-        let name = if report.compare.is_some() {
-            name.to_owned()
-        } else {
-            format!("{name}, {}", truncate(meaning, 24))
-        };
-        Row { name, chip: CHIPS.get(index).copied(), cells }
+        let name =
+            if report.compare.is_some() { name } else { format!("{name}, {}", truncate(&meaning, 24)) };
+        Row { name, chip, cells }
     });
     let head = match &report.compare {
         Some(compare) => vec![
@@ -127,7 +134,7 @@ pub(super) fn means(report: &Report) -> Table {
 
 pub(super) fn quantiles(set: &Dataset, report: &Report) -> Table {
     const SHOWN: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
-    let rows = CHIPS.into_iter().zip(set.distributions.each()).map(|(name, shown)| {
+    let rows = set.distributions.named().map(|(name, shown)| {
         let value = |share: f64| shown.quantiles.iter().find(|q| q.share == share).map(|q| q.nats);
         let mut cells: Vec<String> = SHOWN.into_iter().map(|share| number(value(share), 2)).collect();
         cells.push(percent(shown.zero_rows, set.computed_rows));
@@ -142,7 +149,7 @@ pub(super) fn quantiles(set: &Dataset, report: &Report) -> Table {
 
 pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
     let cases = set.cases?;
-    let [x1, x2] = set.modalities();
+    let [x1, x2] = <[String; 2]>::try_from(set.modalities()).ok()?;
     let rows = [
         (format!("r = i1: all information of {x1}"), cases.first),
         (format!("r = i2: all information of {x2}"), cases.second),
@@ -162,56 +169,67 @@ pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
 }
 
 pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<SampleList> {
-    let [x1, x2] = set.modalities();
+    let names = set.modalities();
     let of = if report.compare.is_some() { format!(", {}", set.name) } else { String::new() };
-    let kinds = [
-        ("Most redundant".to_owned(), "Either modality suffices to predict the label.", "r", "r"),
-        (format!("Most unique to {x1}"), "Only the first modality predicts the label.", "u1", "u1"),
-        (format!("Most unique to {x2}"), "Only the second modality predicts the label.", "u2", "u2"),
-        (
-            "Most synergistic".to_owned(),
+    let all = Subset::full(names.len()).map(|all| Quantity::I(all).name(names.len()).into_owned());
+    let columns: Vec<String> = part_names(names.len())
+        .into_iter()
+        .map(str::to_owned)
+        .chain(all.filter(|_| set.samples.contradicted.is_some()))
+        .collect();
+    let (redundant, synergistic, contradicted) = match names.len() {
+        2 => (
+            "Either modality suffices to predict the label.",
             "Each modality alone predicts the label poorly; both together predict it well.",
-            "s",
-            "s",
-        ),
-        (
-            "Most contradicted".to_owned(),
             "Both modalities together contradict the label: a wrong label or a hard sample.",
-            "negative",
-            "i12",
         ),
-    ];
+        _ => (
+            "Any one modality suffices to predict the label.",
+            "Fewer modalities predict the label poorly; all together predict it well.",
+            "All modalities together contradict the label: a wrong label or a hard sample.",
+        ),
+    };
+    let unique = names.iter().zip(ORDINALS).map(|(name, ordinal)| {
+        (format!("Most unique to {name}"), format!("Only the {ordinal} modality predicts the label."))
+    });
+    let kinds = std::iter::once(("Most redundant".to_owned(), redundant.to_owned()))
+        .chain(unique)
+        .chain([("Most synergistic".to_owned(), synergistic.to_owned())])
+        .chain([("Most contradicted".to_owned(), contradicted.to_owned())]);
+    let chips = part_names(names.len()).into_iter().chain(["negative"]);
     let key = match &set.samples.key[..] {
         [] => "row".to_owned(),
         columns => columns.join(" · "),
     };
     kinds
-        .into_iter()
+        .zip(chips)
+        .zip(&columns)
         .zip(set.samples.each())
-        .map(|((title, meaning, chip, by), rows)| SampleList {
+        .map(|((((title, meaning), chip), by), rows)| SampleList {
             title: format!("{title}{of}"),
             meaning,
             chip,
             key: truncate(&key, 24),
-            by,
-            rows: rows.iter().map(|sample| row(sample, by, set)).collect(),
+            columns: columns.clone(),
+            by: by.clone(),
+            rows: rows.iter().map(|sample| row(sample, &columns, by, set)).collect(),
         })
         .collect()
 }
 
-fn row(sample: &Sample, by: &str, set: &Dataset) -> SampleRow {
+fn row(sample: &Sample, columns: &[String], by: &str, set: &Dataset) -> SampleRow {
     let key = match (&sample.key[..], set.files) {
         ([], 1) => count(sample.row),
         ([], _) => format!("{}, row {}", sample.file, count(sample.row)),
         (key, _) => key.join(" · "),
     };
-    let values = ["r", "u1", "u2", "s"].into_iter().zip(sample.parts.each().map(|value| *value));
-    let cells = values.chain(std::iter::once(("i12", sample.i12)));
+    let values = sample.parts.each().chain(sample.information.full());
+    let cells = columns.iter().zip(values);
     SampleRow {
         key: truncate(&key, 80),
         link: sample.link.clone(),
         class: truncate(&sample.class, 40),
-        cells: cells.map(|(name, value)| Cell { text: fixed(value, 2), by: name == by }).collect(),
+        cells: cells.map(|(name, value)| Cell { text: fixed(*value, 2), by: name == by }).collect(),
     }
 }
 

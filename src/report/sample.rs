@@ -1,0 +1,109 @@
+//! The extreme rows of each quantity, as the report lists them.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::interaction::lattice::Lattice;
+
+use super::parts::{Information, Parts, described};
+
+/// Extreme rows, the most extreme first. In JSON the keys are key, redundant, unique_1 … unique_M,
+/// synergistic and contradicted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Samples {
+    /// Names of the columns in `key`; none where rows are identified by file and position.
+    pub key: Vec<String>,
+    /// Largest r.
+    pub redundant: Vec<Sample>,
+    /// Largest u of each modality.
+    pub unique: Vec<Vec<Sample>>,
+    /// Largest s.
+    pub synergistic: Vec<Sample>,
+    /// Smallest information of all modalities together, which contradict the label; none where it is
+    /// not known.
+    pub contradicted: Option<Vec<Sample>>,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Sample {
+    /// Values of the key's columns, as text.
+    pub key: Vec<String>,
+    /// The file that holds the row.
+    pub file: String,
+    /// Its position in the file, from zero.
+    pub row: u64,
+    /// The link from `--link-template`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Its label.
+    pub class: String,
+    /// r, u1 … uM and s in nats.
+    pub parts: Parts<f64>,
+    /// The information of all modalities together in nats, where it is known.
+    #[serde(flatten)]
+    pub information: Information<f64>,
+}
+
+impl Samples {
+    /// The lists in order: redundant, unique to each modality, synergistic, contradicted.
+    pub fn each(&self) -> impl Iterator<Item = &Vec<Sample>> {
+        std::iter::once(&self.redundant)
+            .chain(&self.unique)
+            .chain([&self.synergistic])
+            .chain(&self.contradicted)
+    }
+}
+
+/// Key of the rows that are unique to a modality, counted from 0.
+fn unique_key(index: usize) -> String {
+    format!("unique_{}", index + 1)
+}
+
+impl Serialize for Samples {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("key", &self.key)?;
+        map.serialize_entry("redundant", &self.redundant)?;
+        for (index, list) in self.unique.iter().enumerate() {
+            map.serialize_entry(&unique_key(index), list)?;
+        }
+        map.serialize_entry("synergistic", &self.synergistic)?;
+        if let Some(contradicted) = &self.contradicted {
+            map.serialize_entry("contradicted", contradicted)?;
+        }
+        map.end()
+    }
+}
+
+impl JsonSchema for Samples {
+    fn schema_name() -> Cow<'static, str> {
+        "Samples".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = serde_json::Map::new();
+        let key = "Names of the columns in `key`; none where rows are identified by file and position.";
+        properties.insert("key".to_owned(), described::<Vec<String>>(generator, key.to_owned()));
+        let mut list = |name: String, description: String| {
+            properties.insert(name, described::<Vec<Sample>>(generator, description));
+        };
+        list("redundant".to_owned(), "Largest r.".to_owned());
+        for index in 0..Lattice::MODALITIES {
+            list(unique_key(index), format!("Largest u{}.", index + 1));
+        }
+        list("synergistic".to_owned(), "Largest s.".to_owned());
+        let contradicted = "Smallest information of all modalities together, which contradict the label; absent where \
+                            it is not known.";
+        list("contradicted".to_owned(), contradicted.to_owned());
+        json_schema!({
+            "description": "Extreme rows, the most extreme first.",
+            "type": "object",
+            "properties": properties,
+            "required": ["key", "redundant", "unique_1", "unique_2", "synergistic"]
+        })
+    }
+}

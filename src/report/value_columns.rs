@@ -1,0 +1,179 @@
+//! The columns of values that annotate wrote: how many modalities they are of, which of them all files
+//! have, and the SQL of the quantities that follow from them.
+
+use arrow::datatypes::Schema;
+
+use crate::interaction::lattice::{Antichain, Lattice};
+use crate::interaction::{Quantity, Subset};
+
+use super::parts::part_names;
+
+/// The value columns that all files of a data set have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ValueColumns {
+    /// The number of modalities.
+    pub(super) modalities: usize,
+    /// Sets of more than two modalities whose i is a column.
+    information: Vec<Subset>,
+    /// Whether the atoms of all nodes of more than two modalities are columns.
+    pub(super) has_atoms: bool,
+    /// Whether h of every single modality is a column.
+    pub(super) has_specificity: bool,
+}
+
+impl ValueColumns {
+    /// The columns of a file of so many modalities.
+    pub(super) fn of(schema: &Schema, modalities: usize) -> Self {
+        let has_numbers = |name: &str| {
+            let mut fields = schema.fields().iter();
+            fields.any(|field| field.name() == name && field.data_type().is_floating())
+        };
+        let has = |quantity: Quantity| has_numbers(&quantity.name(modalities));
+        // Of two modalities r, u1, u2 and s hold them all.
+        let is_lattice = modalities > 2;
+        let sets = Subset::all(modalities).into_iter().filter(|_| is_lattice);
+        Self {
+            modalities,
+            information: sets.filter(|set| has(Quantity::I(*set))).collect(),
+            has_atoms: is_lattice && atom_columns(modalities).iter().all(|name| has_numbers(name)),
+            has_specificity: singles(modalities).all(|set| has(Quantity::H(set))),
+        }
+    }
+
+    /// The columns that both have, of the same number of modalities.
+    pub(super) fn and(self, other: &Self) -> Self {
+        let common = self.information.into_iter().filter(|set| other.information.contains(set));
+        Self {
+            modalities: self.modalities,
+            information: common.collect(),
+            has_atoms: self.has_atoms && other.has_atoms,
+            has_specificity: self.has_specificity && other.has_specificity,
+        }
+    }
+
+    /// The columns that the quantities are computed from.
+    pub(super) fn read(&self) -> Vec<String> {
+        let mut columns: Vec<String> = part_names(self.modalities).into_iter().map(str::to_owned).collect();
+        let name = |quantity: Quantity| quantity.name(self.modalities).into_owned();
+        if self.has_specificity {
+            columns.extend(singles(self.modalities).map(Quantity::H).map(name));
+        }
+        columns.extend(self.information.iter().copied().map(Quantity::I).map(name));
+        if self.has_atoms {
+            columns.extend(atom_columns(self.modalities));
+        }
+        columns
+    }
+
+    /// SQL of the information of every set for which it is known, in order.
+    pub(super) fn information(&self) -> Vec<(Subset, String)> {
+        let sets = Subset::all(self.modalities).into_iter();
+        sets.filter_map(|set| Some((set, self.information_of(set)?))).collect()
+    }
+
+    /// SQL of the information of a set, where it is known.
+    pub(super) fn information_of(&self, set: Subset) -> Option<String> {
+        if self.information.contains(&set) {
+            return Some(Quantity::I(set).name(self.modalities).into_owned());
+        }
+        if self.modalities > 2 && !self.has_atoms {
+            return None;
+        }
+        // The sum of the atoms of all nodes up to that of the set.
+        let node = Antichain::from(set);
+        let below = atoms(self.modalities).filter(|(other, _)| *other <= &node);
+        Some(below.map(|(_, column)| column).collect::<Vec<_>>().join(" + "))
+    }
+
+    /// SQL of the information of all modalities together, where it is known.
+    pub(super) fn information_of_all(&self) -> Option<String> {
+        self.information_of(Subset::full(self.modalities)?)
+    }
+
+    /// Columns of the h of each modality, where all files have them.
+    pub(super) fn specificity(&self) -> Vec<String> {
+        let columns = singles(self.modalities).map(|set| Quantity::H(set).name(self.modalities).into_owned());
+        columns.filter(|_| self.has_specificity).collect()
+    }
+
+    /// Columns of the atoms of all nodes in order, where all files have them.
+    pub(super) fn atoms(&self) -> Vec<String> {
+        atoms(self.modalities).map(|(_, column)| column).filter(|_| self.has_atoms).collect()
+    }
+}
+
+/// Whether a file has a column.
+pub(super) fn has_column(schema: &Schema, name: &str) -> bool {
+    schema.fields().iter().any(|field| field.name() == name)
+}
+
+fn singles(modalities: usize) -> impl Iterator<Item = Subset> {
+    (0..modalities).filter_map(|index| Subset::new([index]))
+}
+
+/// Every node of the lattice and the column of its atom: r, u1 … uM and s are always there.
+fn atoms(modalities: usize) -> impl Iterator<Item = (&'static Antichain, String)> {
+    let nodes = Quantity::atoms(modalities).into_iter();
+    nodes.filter_map(move |atom| {
+        let node = atom.node(modalities)?;
+        let mut defaults = Quantity::defaults(modalities).into_iter();
+        let named = defaults.find(|quantity| quantity.node(modalities) == Some(node)).unwrap_or(atom);
+        Some((node, named.name(modalities).into_owned()))
+    })
+}
+
+/// The columns of the atoms that are not among r, u1 … uM and s.
+fn atom_columns(modalities: usize) -> Vec<String> {
+    let names = part_names(modalities);
+    atoms(modalities).map(|(_, column)| column).filter(|column| !names.contains(&column.as_str())).collect()
+}
+
+/// The largest number of modalities of a report.
+pub(super) const MOST_MODALITIES: usize = Lattice::MODALITIES;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::{DataType, Field};
+
+    fn columns(modalities: usize, more: &[&str]) -> ValueColumns {
+        let names = part_names(modalities).into_iter().chain(more.iter().copied());
+        let fields: Vec<Field> = names.map(|name| Field::new(name, DataType::Float32, true)).collect();
+        ValueColumns::of(&Schema::new(fields), modalities)
+    }
+
+    fn sql(columns: &ValueColumns) -> Vec<String> {
+        columns.information().into_iter().map(|(set, sql)| format!("{set}: {sql}")).collect()
+    }
+
+    #[test]
+    fn of_two_modalities_the_parts_hold_all() {
+        let plain = columns(2, &["i1"]);
+        assert_eq!(sql(&plain), ["1: r + u1", "2: r + u2", "12: r + u1 + u2 + s"]);
+        assert_eq!(plain.read(), ["r", "u1", "u2", "s"]);
+        assert!(plain.atoms().is_empty() && plain.specificity().is_empty());
+        assert_eq!(columns(2, &["h1", "h2"]).specificity(), ["h1", "h2"]);
+    }
+
+    #[test]
+    fn of_three_the_files_columns_decide() {
+        assert!(sql(&columns(3, &[])).is_empty());
+        let some = columns(3, &["i_1", "i_123", "h_1", "h_2"]);
+        assert_eq!(sql(&some), ["1: i_1", "123: i_123"]);
+        assert!(!some.has_specificity && !some.has_atoms);
+        let others = atom_columns(3);
+        let names: Vec<&str> = others.iter().map(String::as_str).collect();
+        let all = columns(3, &names);
+        assert_eq!(all.atoms().len(), 18);
+        let information = sql(&all);
+        assert_eq!(information[0], "1: r + a_1_2 + a_1_3 + a_1_23 + u1");
+        assert!(
+            information[6].starts_with("123: r + ") && information[6].ends_with(" + s"),
+            "{information:?}"
+        );
+        assert_eq!(information[6].matches(" + ").count(), 17);
+        assert_eq!(some.clone().and(&all), columns(3, &[]));
+        assert_eq!(all.clone().and(&all), all);
+        assert!(!columns(3, &names[1..]).has_atoms);
+    }
+}
