@@ -20,10 +20,13 @@ use super::value_columns::ValueColumns;
 /// Maximum number of classes. A column with more values is not a class label.
 const MAX_CLASSES: usize = 10_000;
 
-/// The quantities whose moments are computed for every class: name, and SQL over the columns of values.
+/// The quantities whose moments are computed for every class.
 struct Quantities {
     modalities: usize,
     information: Vec<Subset>,
+    /// Columns that are computed once for all quantities: name, and SQL over the columns of values.
+    derived: Vec<(String, String)>,
+    /// Name, and SQL over the columns of values and the derived ones.
     all: Vec<(String, String)>,
     /// Where the quantities begin that only some data sets have.
     bounds: Option<usize>,
@@ -39,9 +42,10 @@ impl Quantities {
         let information = values.information();
         let mut all: Vec<(String, String)> =
             part_names(modalities).into_iter().map(|name| (name.to_owned(), name.to_owned())).collect();
-        all.extend(information.iter().map(|(set, sql)| (format!("i_{set}"), sql.clone())));
-        let singles: Vec<&str> =
-            information.iter().filter(|(set, _)| set.len() == 1).map(|(_, sql)| sql.as_str()).collect();
+        let name = |set: &Subset| format!("i_{set}");
+        all.extend(information.iter().map(|(set, _)| (name(set), name(set))));
+        let singles: Vec<String> =
+            information.iter().filter(|(set, _)| set.len() == 1).map(|(set, _)| name(set)).collect();
         let bounds = (singles.len() == modalities).then_some(all.len());
         if bounds.is_some() {
             all.push(("least".to_owned(), format!("least({})", singles.join(", "))));
@@ -55,8 +59,10 @@ impl Quantities {
         all.extend(h.into_iter().map(|name| (name.clone(), name)));
         let atoms = values.has_atoms.then_some(all.len());
         all.extend(values.atoms().into_iter().enumerate().map(|(node, sql)| (format!("atom_{node}"), sql)));
+        let derived = information.iter().map(|(set, sql)| (name(set), sql.clone()));
+        let derived = derived.filter(|(name, sql)| name != sql).collect();
         let information = information.into_iter().map(|(set, _)| set).collect();
-        Self { modalities, information, all, bounds, specificity, atoms }
+        Self { modalities, information, derived, all, bounds, specificity, atoms }
     }
 
     fn parts(&self, moments: &[Moments]) -> Parts<Figure> {
@@ -137,12 +143,13 @@ fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantit
              max({sql}) AS {name}_max"
         )
     });
+    let derived: String = quantities.derived.iter().map(|(name, sql)| format!(", {sql} AS {name}")).collect();
     let parts = part_names(files.values.modalities);
     let conditions = case_conditions(files.values.modalities).into_iter().chain(dominant_conditions(&parts));
     let counts = conditions
         .map(|(name, condition)| format!(", sum(CASE WHEN {condition} THEN 1 ELSE 0 END) AS {name}"));
     format!(
-        "SELECT class, count(*) AS n{}{} FROM ({rows}) AS t WHERE {} GROUP BY class",
+        "SELECT class, count(*) AS n{}{} FROM (SELECT *{derived} FROM ({rows}) AS v) AS t WHERE {} GROUP BY class",
         moments.collect::<String>(),
         counts.collect::<String>(),
         is_computed(&parts)

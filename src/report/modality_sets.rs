@@ -10,6 +10,15 @@ pub(super) fn set_name(names: &[String], set: Subset, conjunction: &str) -> Stri
     list(&members(names, set), conjunction)
 }
 
+/// All modalities of so many, in words.
+pub(super) fn all_together(modalities: usize) -> &'static str {
+    match modalities {
+        2 => "both",
+        3 => "all three",
+        _ => "all four",
+    }
+}
+
 /// The modalities of a set that are needed together: "image + text".
 pub(super) fn together(names: &[String], set: Subset) -> String {
     members(names, set).join(" + ")

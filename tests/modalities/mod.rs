@@ -5,6 +5,7 @@ mod fitted;
 mod missing;
 mod recipes;
 mod refused;
+mod report;
 mod sql;
 mod synthetic;
 mod systems;

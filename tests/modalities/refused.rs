@@ -54,7 +54,4 @@ fn columns_and_commands_of_two_modalities_say_so() {
     // A column of another dimension: of x3.
     refused(&annotate(&["--x", "x1,x2,y"]), 65, &["column \"y\""]);
     assert_eq!(annotate(&[]).code, 0);
-    let mut report = lsmi();
-    report.current_dir(dir.path()).args(["report", "out.parquet", "-o", "report.html"]);
-    refused(&run(&mut report), 65, &["out.parquet", "u3", "two"]);
 }

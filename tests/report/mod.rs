@@ -2,7 +2,7 @@
 //! it refuses.
 
 mod numbers;
-mod page;
+pub mod page;
 mod refused;
 
 use std::path::Path;

@@ -13,7 +13,7 @@ use crate::harness::{annotate, chromium, fitted, lsmi, must, python, repository,
 
 /// One way of looking at a page, as `browse.py` prints it.
 #[derive(serde::Deserialize)]
-struct Look {
+pub struct Look {
     way: String,
     wrong: Vec<String>,
     pictures: usize,
@@ -21,7 +21,7 @@ struct Look {
 }
 
 /// Looks at a page in every way; its screenshots stay under the target folder.
-fn look(page: &Path, name: &str) -> Vec<Look> {
+pub fn look(page: &Path, name: &str) -> Vec<Look> {
     let shots = scratch().join("screenshots").join(name);
     let script = repository().join("tests/python/browse.py");
     let ran = must(Command::new(python()).arg(script).arg(chromium()).arg(page).arg(&shots));
@@ -31,7 +31,7 @@ fn look(page: &Path, name: &str) -> Vec<Look> {
 }
 
 #[track_caller]
-fn nothing_wrong(looks: &[Look], pictures: usize, words: &[&str]) {
+pub fn nothing_wrong(looks: &[Look], pictures: usize, words: &[&str]) {
     for look in looks {
         assert!(look.wrong.is_empty(), "{}: {:#?}", look.way, look.wrong);
         assert_eq!(look.pictures, pictures, "{}", look.way);

@@ -19,8 +19,8 @@ use super::svg::{DrawResult, SvgArea, draw, px, text_width, truncate_to_width};
 /// The number of modalities whose lattice is drawn: that of four has 166 nodes.
 const MODALITIES: usize = 3;
 
-/// Nodes of one kind, from the most redundant: what its sets have in common, and how many modalities
-/// each of them has.
+/// The kinds of nodes from the most redundant: a kind in words, and how many modalities each of the sets
+/// of its nodes has.
 const KINDS: [(&str, &[usize]); 8] = [
     ("any one suffices", &[1, 1, 1]),
     ("either of two", &[1, 1]),
@@ -78,8 +78,9 @@ fn largest_mean(report: &Report) -> f64 {
 
 /// What a box shows of a node.
 struct Node {
+    /// Its position among the kinds.
     kind: usize,
-    /// Its column among those of its kind.
+    /// The combination: its sets with "or" between them.
     words: String,
     /// The words of each of its sets: its modalities.
     sets: Vec<(String, Vec<String>)>,

@@ -6,7 +6,7 @@ use plotters_backend::text_anchor::HPos;
 
 use crate::error::Result;
 use crate::report::format::{fixed, number, tick};
-use crate::report::modality_sets::set_name;
+use crate::report::modality_sets::{all_together, set_name};
 use crate::report::numbers::{Dataset, Figure, Report};
 use crate::report::parts::part_names;
 
@@ -78,7 +78,7 @@ fn bars(set: &Dataset) -> Vec<Bar> {
             };
             let held = parts.iter().filter(|(part, _)| !without.contains(part));
             Bar {
-                name: format!("{name} {}", meaning.unwrap_or("both")),
+                name: format!("{name} {}", meaning.unwrap_or(all_together(2))),
                 segments: held.map(|(part, figure)| segment(part, figure)).collect(),
                 total: *total,
             }
@@ -90,10 +90,14 @@ fn bars(set: &Dataset) -> Vec<Bar> {
         name,
         total: *total,
     };
-    let information: Vec<Bar> = set
-        .information
-        .each()
-        .map(|(set, figure)| whole(set_name(&names, set, "and"), "rows", figure))
+    let information = set.information.each().zip(set.information.named());
+    let information: Vec<Bar> = information
+        .map(|((set, figure), (column, _))| {
+            let is_all = set.len() == names.len();
+            let meaning =
+                if is_all { all_together(names.len()).to_owned() } else { set_name(&names, set, "and") };
+            whole(format!("{column} {meaning}"), "rows", figure)
+        })
         .collect();
     if information.is_empty() {
         return set.parts.named().map(|(part, figure)| whole(part_title(part), part, figure)).collect();

@@ -1,15 +1,14 @@
-//! What combinations of more than two modalities carry the information: the text around the lattice's
+//! What combinations of more than two modalities carry the information: the text above the lattice's
 //! picture, or a table of the largest atoms where the lattice has too many nodes to be drawn.
 
 use serde::Serialize;
 
 use crate::interaction::lattice::Antichain;
 use crate::report::format::{count, fixed, number};
-use crate::report::modality_sets::combination;
+use crate::report::modality_sets::{all_together, combination};
 use crate::report::numbers::{Dataset, Figure, Report};
 use crate::report::parts::Atoms;
 
-use super::sentences::all_together;
 use super::tables::{Row, Table, head};
 
 /// Combinations named in the sentence.
@@ -42,15 +41,22 @@ pub(super) fn of(set: &Dataset, report: &Report) -> Option<Combinations> {
     let largest = largest(atoms);
     let names = set.modalities();
     let all = set.information.full().and_then(|figure| figure.mean_nats);
-    let named = largest.iter().take(NAMED).map(|(node, figure)| {
-        format!("{} nats from {}", number(figure.mean_nats, 3), combination(&names, node))
-    });
+    let positive = largest.iter().filter(|(_, figure)| figure.mean_nats > Some(0.0)).take(NAMED);
+    let named: Vec<String> = positive
+        .map(|(node, figure)| {
+            format!("{} nats from {}", number(figure.mean_nats, 3), combination(&names, node))
+        })
+        .collect();
+    let named = if named.is_empty() {
+        "no combination is positive".to_owned()
+    } else {
+        format!("the largest are {}", named.join("; "))
+    };
     let text = format!(
-        "{of}Of the {} nats that {} together carry about “{}”, the largest are {}.",
+        "{of}Of the {} nats that {} together carry about “{}”, {named}.",
         number(all, 3),
         all_together(names.len()),
-        set.label,
-        named.collect::<Vec<_>>().join("; ")
+        set.label
     );
     let table = (atoms.modalities() != DRAWN).then(|| table(set, &names, &largest, all, report));
     Some(Combinations { text, table })

@@ -16,10 +16,11 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 
 use self::combinations::Combinations;
-use self::sentences::{all_together, classes_note, redundancy_note, sentence, subtitle, summary};
+use self::sentences::{classes_note, redundancy_note, sentence, subtitle, summary};
 use self::tables::{MetadataItem, SampleList, Table};
 use super::charts::{Picture, palette};
 use super::format::{list, number, signed};
+use super::modality_sets::all_together;
 use super::numbers::{Dataset, Report};
 
 const SCRIPT: &str = include_str!("page.js");

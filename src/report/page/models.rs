@@ -5,6 +5,7 @@ use crate::interaction::Subset;
 use crate::report::format::{count, fixed, truncate};
 use crate::report::modality_sets::set_name;
 use crate::report::numbers::{Models, Report};
+use crate::report::parts::part_names;
 
 use super::tables::{Row, Table, head};
 
@@ -53,15 +54,11 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
 /// The means of the training rows with their errors; `None` for bundles without.
 pub(super) fn estimates(report: &Report) -> Option<Table> {
     let found = figures(report)?.1.estimates.as_ref()?;
-    let rows = found.means.by_symbol().into_iter().map(|(name, mean)| Row {
-        chip: match name.as_str() {
-            "R" => Some("r"),
-            "U1" => Some("u1"),
-            "U2" => Some("u2"),
-            "S" => Some("s"),
-            _ => None,
-        },
-        name,
+    let rows = found.means().map(|(name, mean)| Row {
+        name: name.to_owned(),
+        chip: part_names(report.data.modality_count())
+            .into_iter()
+            .find(|part| part.eq_ignore_ascii_case(name)),
         cells: vec![
             format!("{} ± {}", fixed(mean.mean_nats, 3), fixed(mean.error_nats, 3)),
             fixed(mean.rows_error_nats, 3),
@@ -71,14 +68,14 @@ pub(super) fn estimates(report: &Report) -> Option<Table> {
     Some(Table {
         caption: Some(format!("Means of the {} training rows, nats", count(found.rows as u64))),
         head: head(&["", "mean ± error", "of the rows", "of the models"]),
-        rows: rows.collect(),
+        rows: rows.into(),
     })
 }
 
 /// What the errors are, and what other units would make of R.
 pub(super) fn estimates_note(report: &Report) -> Option<String> {
     let found = figures(report)?.1.estimates.as_ref()?;
-    let [low, high] = found.redundancy.as_ref()?.by_shift.range_nats();
+    let [low, high] = found.redundancy_by_shift.range_nats();
     Some(format!(
         "Each row by the models that have not seen it. The error of the rows is a bootstrap over {} {}; that of the \
          models is the spread of the folds' means beyond it. In other units, which shift h1 − h2, R of these rows lies \

@@ -3,16 +3,8 @@
 use crate::interaction::{Quantity, Subset};
 use crate::report::charts::ClassSelection;
 use crate::report::format::{count, counted, fixed, list, number, percent};
+use crate::report::modality_sets::all_together;
 use crate::report::numbers::{Dataset, Report};
-
-/// All modalities of so many, in words.
-pub(super) fn all_together(modalities: usize) -> &'static str {
-    match modalities {
-        2 => "both",
-        3 => "all three",
-        _ => "all four",
-    }
-}
 
 /// Capitalizes a fragment and ends it with a full stop. A leading data set name keeps its case.
 pub(super) fn sentence(fragment: &str) -> String {

@@ -5,12 +5,10 @@ use serde::Serialize;
 use crate::interaction::lattice::Lattice;
 use crate::interaction::{Quantity, Subset};
 use crate::report::format::{count, fixed, number, percent, signed, truncate};
-use crate::report::modality_sets::set_name;
+use crate::report::modality_sets::{all_together, set_name};
 use crate::report::numbers::{Dataset, Difference, Figure, Report};
 use crate::report::parts::part_names;
 use crate::report::sample::Sample;
-
-use super::sentences::all_together;
 
 /// A table with column headings and row names.
 #[derive(Serialize)]

@@ -1,0 +1,167 @@
+//! Reports on values of three and four modalities: the numbers against the columns, the picture of the
+//! lattice in a browser, and what is not put into one report.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
+use serde_json::Value;
+
+use super::{on, pack, system};
+use crate::harness::files::{batch, listing, write};
+use crate::harness::{lsmi, lsmi_in, must, query, refused};
+use crate::report::page::{look, nothing_wrong};
+
+/// Columns of the atoms of three modalities that are not among r, u1, u2, u3 and s.
+const ATOMS: [&str; 13] = [
+    "a_1_2",
+    "a_1_3",
+    "a_2_3",
+    "a_1_23",
+    "a_2_13",
+    "a_3_12",
+    "a_12_13_23",
+    "a_12_13",
+    "a_12_23",
+    "a_13_23",
+    "a_12",
+    "a_13",
+    "a_23",
+];
+
+/// Rows of three modalities as annotate writes them, with further columns of values.
+fn rows(count: usize, columns: &[&str]) -> RecordBatch {
+    let names = ["r", "u1", "u2", "u3", "s"].iter().chain(columns);
+    let value = |at: usize, row: usize| ((row * (at + 3)) as f32 * 0.37).sin() * 0.3 + 0.1 * at as f32 - 0.3;
+    let mut all: Vec<(&str, ArrayRef)> = names
+        .enumerate()
+        .map(|(at, name)| {
+            let values = (0..count).map(|row| (row % 97 != 5).then(|| value(at, row)));
+            (*name, Arc::new(values.collect::<Float32Array>()) as ArrayRef)
+        })
+        .collect();
+    all.push(("label", Arc::new((0..count).map(|row| Some(row as i64 % 4)).collect::<Int64Array>())));
+    all.push(("id", Arc::new((0..count).map(|row| Some(format!("row {row}"))).collect::<StringArray>())));
+    batch(&all)
+}
+
+fn json(dir: &Path, args: &[&str]) -> Value {
+    let ran = must(lsmi().current_dir(dir).args(["report", "--format", "json"]).args(args));
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+fn close(a: &Value, b: &Value) {
+    let off = (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
+    assert!(off < 1e-5, "{a} {b}");
+}
+
+#[test]
+fn numbers_are_those_of_the_columns() {
+    let of = system("shared_xor");
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    assert_eq!(pack(of, &dir.join("bundle"), "embedded").code, 0);
+    let input = of.0.join("in.parquet");
+    let base = ["annotate", input.to_str().unwrap()];
+    let all = "atoms,h_1,h_2,h_3,i_1,i_2,i_3,i_12,i_13,i_23,i_123";
+    for (output, columns) in [("plain.parquet", "h_1"), ("atoms.parquet", "atoms"), ("all.parquet", all)] {
+        let more = [output, "--bundle", "bundle", "--columns", columns];
+        let ran = on(dir, "embedded", &[&base[..], &more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    let report = json(dir, &["all.parquet"]);
+    let data = &report["data"];
+    for name in ["r", "u1", "u2", "u3", "s"] {
+        let mean = query(dir, &format!("SELECT avg({name}) AS mean FROM 'all.parquet'"));
+        close(&data["parts"][name]["mean_nats"], &mean["mean"]);
+    }
+    for (section, name) in
+        [("atoms", "a_1_23"), ("atoms", "a_123"), ("information", "i_12"), ("specificity", "h_3")]
+    {
+        let mean = query(dir, &format!("SELECT avg({name}) AS mean FROM 'all.parquet'"));
+        close(&data[section][name]["mean_nats"], &mean["mean"]);
+    }
+    assert_eq!(data["atoms"].as_object().unwrap().len(), 18);
+    assert_eq!((&data["origin"]["x3"][0], &data["cases"]), (&"x3".into(), &Value::Null));
+    assert!(data["samples"]["unique_3"][0]["i_123"].is_number(), "{}", data["samples"]);
+
+    // Atoms alone tell every i; r, u and s alone none.
+    let atoms = json(dir, &["atoms.parquet"]);
+    assert_eq!(atoms["data"]["information"].as_object().unwrap().len(), 7);
+    for (name, figure) in data["information"].as_object().unwrap() {
+        close(&atoms["data"]["information"][name]["mean_nats"], &figure["mean_nats"]);
+    }
+    close(&atoms["data"]["redundancy_bounds_nats"][1], &data["redundancy_bounds_nats"][1]);
+    assert_eq!(atoms["data"]["specificity"], Value::Null);
+    let plain = json(dir, &["plain.parquet"]);
+    assert_eq!(plain["data"]["information"], serde_json::json!({}));
+    assert!(plain["data"].get("atoms").is_none() && plain["data"]["samples"].get("contradicted").is_none());
+    assert_eq!(plain["data"]["parts"], data["parts"]);
+    // Only what all files have is reported.
+    let both = json(dir, &["plain.parquet", "all.parquet"]);
+    assert_eq!((&both["data"]["information"], &both["data"]["rows"]), (&serde_json::json!({}), &16.into()));
+
+    let svg = ["report", "all.parquet", "--svg", "pictures"];
+    must(lsmi().current_dir(dir).args(svg));
+    assert!(listing(&dir.join("pictures")).contains(&"lattice.svg".to_owned()));
+    let lattice = std::fs::read_to_string(dir.join("pictures/lattice.svg")).unwrap();
+    assert!(lattice.contains("--u3:") && lattice.contains(">x1 + x2 or x1 + x3 or x2 + x3: "), "{lattice}");
+}
+
+#[test]
+fn of_four_the_largest_atoms_are_listed() {
+    let of = system("random");
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    assert_eq!(pack(of, &dir.join("bundle"), "embedded").code, 0);
+    let input = of.0.join("in.parquet");
+    let annotate =
+        ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--columns", "atoms"];
+    assert_eq!(on(dir, "embedded", &annotate).code, 0);
+    let data = &json(dir, &["out.parquet"])["data"];
+    assert_eq!(data["atoms"].as_object().unwrap().len(), 166);
+    let i_1234 = query(dir, "SELECT avg(a_1234) AS top, avg(s) AS s FROM 'out.parquet'");
+    close(&i_1234["top"], &i_1234["s"]);
+    assert_eq!(data["information"].as_object().unwrap().len(), 15);
+    must(lsmi().current_dir(dir).args(["report", "out.parquet", "-o", "a.html"]));
+    let html = std::fs::read_to_string(dir.join("a.html")).unwrap();
+    assert!(html.contains("The 16 largest of 166 combinations") && html.contains("150 others together"));
+}
+
+#[test]
+fn the_lattice_is_drawn_and_in_its_box() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("a.parquet"), &rows(3000, &ATOMS));
+    must(lsmi().current_dir(dir).args(["report", "a.parquet", "-o", "a.html"]));
+    let words = [
+        "Which combinations carry the information",
+        "any one suffices",
+        "Most unique to x3",
+        "all three together carry",
+        "Without “",
+    ];
+    nothing_wrong(&look(&dir.join("a.html"), "three"), 10, &words);
+
+    write(&dir.join("b.parquet"), &rows(2000, &[]));
+    must(lsmi().current_dir(dir).args(["report", "b.parquet", "-o", "b.html"]));
+    let html = std::fs::read_to_string(dir.join("b.html")).unwrap();
+    assert!(html.contains("--columns atoms") && !html.contains("Most contradicted"), "{html}");
+    must(lsmi().current_dir(dir).args(["report", "a.parquet", "--compare", "b.parquet", "-o", "c.html"]));
+}
+
+#[test]
+fn other_numbers_of_modalities_are_another_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("three.parquet"), &rows(200, &[]));
+    write(&dir.join("two.parquet"), &crate::report::odd_rows(200, 0.0));
+    let ran = lsmi_in(dir, ["report", "two.parquet", "three.parquet", "--label", "label"]);
+    refused(&ran, 65, &["three.parquet", "3 modalities", "of 2"]);
+    let ran = lsmi_in(dir, ["report", "two.parquet", "--compare", "three.parquet"]);
+    refused(&ran, 64, &["two.parquet has 2 modalities", "three.parquet has 3"]);
+    let columns = ["u4", "u5"];
+    write(&dir.join("five.parquet"), &rows(200, &columns));
+    refused(&lsmi_in(dir, ["report", "five.parquet"]), 65, &["five.parquet", "5 modalities", "4 at most"]);
+    assert_eq!(listing(dir), ["five.parquet", "three.parquet", "two.parquet"]);
+}
