@@ -288,8 +288,8 @@ mod tests {
             folds: None,
             trained_rows: 900,
             measured_rows: 100,
-            densities: [density(), density()],
-            classifiers: [0, 1, 2].map(classifier),
+            densities: vec![density(), density()],
+            classifiers: [0, 1, 2].map(classifier).into(),
             ..Figures::default()
         };
         let (bundle, sha256) = ("b".into(), "0".repeat(64));

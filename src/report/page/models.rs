@@ -54,11 +54,11 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
 /// The means of the training rows with their errors; `None` for bundles without.
 pub(super) fn estimates(report: &Report) -> Option<Table> {
     let found = figures(report)?.1.estimates.as_ref()?;
-    let rows = found.means().map(|(name, mean)| Row {
-        name: name.to_owned(),
+    let rows = found.means.by_symbol().into_iter().map(|(name, mean)| Row {
         chip: part_names(report.data.modality_count())
             .into_iter()
-            .find(|part| part.eq_ignore_ascii_case(name)),
+            .find(|part| part.eq_ignore_ascii_case(&name)),
+        name,
         cells: vec![
             format!("{} ± {}", fixed(mean.mean_nats, 3), fixed(mean.error_nats, 3)),
             fixed(mean.rows_error_nats, 3),
@@ -68,20 +68,23 @@ pub(super) fn estimates(report: &Report) -> Option<Table> {
     Some(Table {
         caption: Some(format!("Means of the {} training rows, nats", count(found.rows as u64))),
         head: head(&["", "mean ± error", "of the rows", "of the models"]),
-        rows: rows.into(),
+        rows: rows.collect(),
     })
 }
 
 /// What the errors are, and what other units would make of R.
 pub(super) fn estimates_note(report: &Report) -> Option<String> {
     let found = figures(report)?.1.estimates.as_ref()?;
-    let [low, high] = found.redundancy_by_shift.range_nats();
-    Some(format!(
+    let errors = format!(
         "Each row by the models that have not seen it. The error of the rows is a bootstrap over {} {}; that of the \
-         models is the spread of the folds' means beyond it. In other units, which shift h1 − h2, R of these rows lies \
-         between {} and {} nats.",
+         models is the spread of the folds' means beyond it.",
         count(found.groups as u64),
         if found.groups < found.rows { "groups of rows" } else { "rows" },
+    );
+    let Some(redundancy) = &found.redundancy else { return Some(errors) };
+    let [low, high] = redundancy.by_shift.range_nats();
+    Some(format!(
+        "{errors} In other units, which shift h1 − h2, R of these rows lies between {} and {} nats.",
         fixed(low, 3),
         fixed(high, 3)
     ))
