@@ -14,6 +14,9 @@ use super::picture::{PHONE, Picture, QUARTER, THIRD, part_title};
 use super::svg::{DrawResult, SvgArea, draw, px};
 
 const HEIGHT: i32 = 196;
+/// Pixels on the right; where there is space, half a label of the axis that stands at its end.
+const MARGIN: i32 = 6;
+const WIDE_MARGIN: i32 = 16;
 /// A bar higher than this multiple of the next is cut, so that the others remain visible.
 const SPIKE: f64 = 3.0;
 
@@ -40,9 +43,9 @@ pub(super) fn picture(data: &Dataset, compare: Option<&Dataset>, part: usize) ->
     let description = sets.map(|(set, shown)| quantiles_text(set, shown)).collect::<Vec<_>>().join(" ");
     let title = format!("Distribution of {name}");
     // Four in a line, more in two lines of three.
-    let width = if names.len() > 4 { THIRD } else { QUARTER };
+    let (width, margin) = if names.len() > 4 { (THIRD, WIDE_MARGIN) } else { (QUARTER, MARGIN) };
     Picture::new(&format!("distribution-{name}"), (width, PHONE), (title, description), |id, width, texts| {
-        draw(id, (width, HEIGHT), texts, |area| body(area, (name, &heading), &shown, other.as_ref()))
+        draw(id, (width, HEIGHT), texts, |area| body(area, (name, &heading), margin, &shown, other.as_ref()))
     })
 }
 
@@ -55,6 +58,7 @@ fn shares(shown: &Distribution) -> Vec<f64> {
 fn body(
     area: &SvgArea<'_>,
     (name, heading): (&'static str, &str),
+    margin: i32,
     shown: &Distribution,
     other: Option<&Distribution>,
 ) -> DrawResult {
@@ -81,7 +85,7 @@ fn body(
 
     let (_, lower) = area.split_vertically(px(26));
     let mut chart = ChartBuilder::on(&lower)
-        .margin_right(px(6))
+        .margin_right(px(margin))
         .margin_top(px(8))
         .y_label_area_size(px(38))
         .x_label_area_size(px(34))
