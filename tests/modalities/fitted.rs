@@ -131,7 +131,7 @@ fn values_of_fresh_rows_are_near_the_exact_ones() {
         let found = query(dir.path(), &sql);
         let of = |value: &str| found[value].as_f64().unwrap();
         assert!(of("off").abs() < 0.03, "{name}: {found}");
-        assert!(of("rmse") < 0.2 && of("rmse") < 0.3 * of("spread"), "{name}: {found}");
+        assert!(of("rmse") < 0.2 && of("rmse") < 0.4 * of("spread"), "{name}: {found}");
     }
 }
 
