@@ -42,3 +42,4 @@ pub use totals::FilesOutcome;
 pub use crate::evaluate::OnShift;
 pub use crate::interaction::{ColumnName, Quantity};
 pub use crate::provenance::{Adjustment, Means};
+pub use crate::samples::OnMissingModality;

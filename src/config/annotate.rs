@@ -8,11 +8,12 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::annotate::{Adjust, AnnotateOptions, ColumnName, MaxBadRows, OnBadFile, OnBadRow, OnShift};
+use crate::annotate::{
+    Adjust, AnnotateOptions, ColumnName, MaxBadRows, OnBadFile, OnBadRow, OnMissingModality, OnShift,
+};
 use crate::error::Result;
 use crate::memory::ByteSize;
 use crate::parquet_file::EncryptionKeys;
-use crate::samples::OnMissingModality;
 use crate::storage::Share;
 
 use super::bundle_path::{BundlePath, DEFAULT_BUNDLE};

@@ -219,7 +219,7 @@ mod tests {
             unshifted: Some(UnshiftedMeans { rows: 3, means: [0.1 + 0.2, 1.0, 2.0, 3.0] }),
         };
         let pairs = whole.key_values().unwrap();
-        assert_eq!(pairs.len(), 13);
+        assert_eq!(pairs.len(), 15);
         assert!(pairs.iter().all(|pair| pair.key.starts_with("lsmi_etl.")));
         assert_eq!(Provenance::of(&pairs), whole);
         assert!(Provenance::default().key_values().unwrap().is_empty());

@@ -61,7 +61,7 @@ fn rows_are_reduced_to_the_modalities_that_they_have() {
         assert_eq!((&found["rows"], &found["others"]), (&json!(2), &json!(0)));
         // The others are as they were, and the one without any is null.
         let sql = "SELECT count(*) AS rows, max(abs(a.r - b.r) + abs(a.u3 - b.u3) + abs(a.s - b.s)) AS off
-                   FROM 'reduced.parquet' a JOIN 'null.parquet' b USING (n) WHERE n > 5";
+                   FROM 'reduced.parquet' a JOIN 'null.parquet' b ON a.n = b.n WHERE a.n > 5";
         let found = query(dir.path(), sql);
         assert_eq!((&found["rows"], found["off"].as_f64()), (&json!(3), Some(0.0)));
         let sql = "SELECT count(u1) + count(u3) + count(r) AS values FROM 'reduced.parquet' WHERE n = 5";
