@@ -59,6 +59,7 @@ fn executors_are_asked_before_they_refuse_many_files() {
     let refusals = |executor: &Process| executor.log().matches("unit refused").count();
     assert!(cluster.executors.iter().map(refusals).sum::<usize>() <= 10, "{}", ran.stderr);
     cluster.add_executor(&["--engine", "onnxruntime"]);
+    within(DEADLINE, || (executors(&cluster.address) == 3).then_some(())).unwrap();
     let ran = run(&mut cluster.annotate(&input, &folder.path().join("yes"), &["--engine", "onnxruntime"]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(last_json(&ran)["files"], 100);
