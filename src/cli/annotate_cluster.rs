@@ -43,6 +43,7 @@ impl ClusterWork<'_> {
         let tls = self.tls.open()?;
         let engine = self.engine.options();
         let bundle = open_bundle(&settings.bundle)?;
+        AnnotateJob::check_keys(settings.parquet_keys.as_deref())?;
         let (options, keys) = (settings.options()?, settings.parquet_keys.as_deref());
         let job = AnnotateJob::new(&bundle, &options, keys, EngineRequest::of(&engine))?;
         match files.pairs().len() {

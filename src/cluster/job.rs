@@ -146,24 +146,32 @@ impl EngineRequest {
 }
 
 impl AnnotateJob {
+    /// Checks that executors can read the keys of encrypted files, too.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where they are a pipe or the like.
+    pub fn check_keys(keys: Option<&Path>) -> Result<()> {
+        match keys.filter(|keys| keys.exists() && !keys.is_file()) {
+            None => Ok(()),
+            Some(keys) => Err(Error::Usage(format!(
+                "--parquet-keys {} is no regular file, and executors read it themselves; write the keys to a file \
+                 that they see under this path",
+                keys.display()
+            ))),
+        }
+    }
+
     /// A job of these models with these options. Relative paths become absolute: executors have another
     /// working folder.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the working folder is unknown, or the keys are no file.
+    /// [`Error::Usage`] where the working folder is unknown.
     pub fn new(
         bundle: &Bundle,
         options: &AnnotateOptions,
         keys: Option<&Path>,
         engine: EngineRequest,
     ) -> Result<Self> {
-        if let Some(keys) = keys.filter(|keys| keys.exists() && !keys.is_file()) {
-            return Err(Error::Usage(format!(
-                "--parquet-keys {} is no regular file, and executors read it themselves; write the keys to a file \
-                 that they see under this path",
-                keys.display()
-            )));
-        }
         let mut options = AnnotateOptions { keys: None, ..options.clone() };
         options.rejects = options.rejects.as_deref().map(absolute).transpose()?;
         Ok(Self {
