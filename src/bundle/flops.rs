@@ -41,12 +41,15 @@ impl Program {
 
 impl Bundle {
     /// Floating-point operations per row with every density as one dense product of all its K
-    /// factors, 2·K·d², and the classifiers unchanged: the baseline for the saving of row
+    /// factors, 2·K·d_A² of a set A, and the classifiers unchanged: the baseline for the saving of row
     /// blocks. `None` where the bundle does not record K.
     pub fn dense_flops_per_row(&self) -> Option<u64> {
         let fitted = &self.manifest().training.as_ref()?.validation.densities;
-        let densities = fitted.iter().zip(self.dims());
-        let dense = densities.map(|(density, dim)| 2 * density.components as u64 * (dim as u64).pow(2));
+        let dims = self.dims();
+        let width =
+            |role: Role| role.modalities().members().filter_map(|m| dims.get(m)).sum::<usize>() as u64;
+        let densities = self.manifest().roles().into_iter().filter(|role| role.is_density()).zip(fitted);
+        let dense = densities.map(|(role, density)| 2 * density.components as u64 * width(role).pow(2));
         let classifiers = self.models().iter().filter(|(role, _)| !role.is_density());
         Some(dense.sum::<u64>() + classifiers.map(|(_, model)| flops(model)).sum::<u64>())
     }
