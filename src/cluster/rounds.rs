@@ -176,13 +176,17 @@ impl Work<'_> {
     /// another one to take, and those whose outcome was lost with its executor, as long as others are done.
     async fn annotate(&self, mut units: Vec<Unit>, done: &mut Outcomes) -> Result<()> {
         let mut idle_rounds = 0;
+        let mut refusing = BTreeSet::new();
         while !units.is_empty() {
             let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
             let now = units.get(..JOB_UNITS).unwrap_or(&units);
             let sent = now.len();
             for (place, outcome) in Round::begin(self).await?.outcomes(now).await? {
                 match outcome.result {
-                    UnitResult::Refused(reason) => refused.push(reason),
+                    UnitResult::Refused(reason) => {
+                        refusing.insert(place.executor_meta.map(|on| on.id));
+                        refused.push(reason);
+                    }
                     UnitResult::BundleLost(_) | UnitResult::Able => {}
                     UnitResult::File(_) | UnitResult::Failed(_) => {
                         known.insert(outcome.index);
@@ -194,8 +198,16 @@ impl Work<'_> {
             units.retain(|unit| !known.contains(&unit.index));
             let left = sent - known.len();
             idle_rounds = if left == sent { idle_rounds + 1 } else { 0 };
+            // Few units may all have come to executors that refuse, where another one can.
+            let have_all_refused = !refused.is_empty()
+                && refused.len() == sent
+                && status::ask(self.address, self.client.tls).await.is_ok_and(|executors| {
+                    usize::try_from(executors).is_ok_and(|executors| refusing.len() >= executors)
+                });
             match refused.first() {
-                Some(reason) if refused.len() == sent => {
+                Some(reason)
+                    if have_all_refused || (refused.len() == sent && idle_rounds > MOST_IDLE_ROUNDS) =>
+                {
                     return Err(none_can(left, reason));
                 }
                 _ if idle_rounds > MOST_IDLE_ROUNDS => {

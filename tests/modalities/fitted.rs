@@ -293,21 +293,3 @@ fn rows_beyond_memory_are_all_trained_on() {
         assert!(of("off").abs() < 0.03 && of("rmse") < 0.2, "{name}: {found}");
     }
 }
-
-#[test]
-fn the_dense_bound_counts_the_densities_of_all_sets() {
-    let bundle = work().join("three");
-    let mut command = lsmi();
-    command.args(["bundle", "bench", "--engine", "embedded", "--json", "--seconds", "0.01"]);
-    let report = last_json(&must(command.args(["--workers", "1", "--batch-rows", "128"]).arg(&bundle)));
-    let manifest = manifest(&bundle);
-    let dim = |m: usize| manifest["modalities"][m - 1]["dim"].as_u64().unwrap();
-    let densities = manifest["training"]["validation"]["densities"].as_array().unwrap();
-    let dense = super::sets(3).into_iter().zip(densities).map(|(set, density)| {
-        let width: u64 = set.chars().map(|m| dim(m.to_digit(10).unwrap() as usize)).sum();
-        2 * density["components"].as_u64().unwrap() * width * width
-    });
-    let dense: u64 = dense.sum();
-    let found = report["dense_flops_per_row"].as_u64().unwrap();
-    assert!(found > dense && found < 2 * dense, "{found} for {dense} and the classifiers");
-}
