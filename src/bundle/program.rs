@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::Error;
+use crate::interaction::lattice::Lattice;
 
 use super::onnx;
 use super::role::Role;
 
 /// The most modalities whose lattice is computed.
-pub const MOST_MODALITIES: usize = 4;
+pub const MOST_MODALITIES: usize = Lattice::MODALITIES;
 
 /// Names of a program's embeddings.
 const EMBEDDINGS: [&str; MOST_MODALITIES] = ["x1", "x2", "x3", "x4"];

@@ -41,7 +41,7 @@ pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
 /// R, U1 … UM and S as text; empty where no row was computed.
 fn means(columns: &BTreeMap<String, interaction::MomentSummary>) -> String {
     let mean = |name: &&str| Some((name.to_uppercase(), columns.get(*name)?.mean?));
-    let means: Vec<String> = ["r", "u1", "u2", "u3", "u4", "s"]
+    let means: Vec<String> = interaction::Quantity::DEFAULT_NAMES
         .iter()
         .filter_map(mean)
         .map(|(name, mean)| format!("{name} {mean:.4}"))

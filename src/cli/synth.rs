@@ -56,23 +56,14 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::CommandFactory;
 
+    use super::args::{TestCli, parse};
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: SynthArgs,
-    }
-
-    fn parse(line: &str) -> SynthArgs {
-        Cli::parse_from(std::iter::once("synth").chain(line.split_whitespace())).args
-    }
 
     #[test]
     fn the_command_line_holds_together() {
-        Cli::command().debug_assert();
+        TestCli::command().debug_assert();
     }
 
     #[test]

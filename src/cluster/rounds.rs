@@ -34,6 +34,9 @@ const JOB_UNITS: usize = 100_000;
 /// of them refuse takes a while.
 const UNASKED_UNITS: usize = 32;
 
+/// Questions before units that are sent again: more than a cluster has slots that refuse.
+const MOST_QUESTIONS: usize = 10_000;
+
 /// The side of the client: what it has beside the job and the files.
 pub struct ClusterClient<'a> {
     /// The engine of a local cluster, as it is described.
@@ -104,8 +107,10 @@ impl Work<'_> {
     /// # Errors
     /// [`Error::Engine`] where all executors refuse.
     async fn check(&self, units: &[Unit]) -> Result<()> {
-        let executors = status::ask(self.address, self.client.tls).await?;
-        let executors = usize::try_from(executors).unwrap_or(usize::MAX).max(1);
+        if units.len() <= UNASKED_UNITS {
+            return Ok(());
+        }
+        let executors = self.executors().await?;
         // As many as there are slots are needed for all executors to be asked.
         let numbers = std::iter::successors(Some(executors), |number| number.checked_mul(4));
         for number in numbers.take_while(|number| number.saturating_mul(UNASKED_UNITS) < units.len()) {
@@ -127,6 +132,12 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The executors that the scheduler has, at least one.
+    async fn executors(&self) -> Result<usize> {
+        let executors = status::ask(self.address, self.client.tls).await?;
+        Ok(usize::try_from(executors).unwrap_or(usize::MAX).max(1))
     }
 
     /// Computes the parts of the units that are divided, and notes where their rows are. A part that no
@@ -174,14 +185,19 @@ impl Work<'_> {
 
     /// Sends the units until each has an outcome. Those that an executor has refused are sent again, for
     /// another one to take, and those whose outcome was lost with its executor, as long as others are done.
+    ///
+    /// Before units that were refused go questions, which keep those busy that refuse: few units would else
+    /// come to them again and again. There are more of them in each round, until there is one for each slot.
     async fn annotate(&self, mut units: Vec<Unit>, done: &mut Outcomes) -> Result<()> {
-        let mut idle_rounds = 0;
+        let (mut idle_rounds, mut questions) = (0, 0);
         let mut refusing = BTreeSet::new();
         while !units.is_empty() {
             let (mut known, mut refused) = (BTreeSet::new(), Vec::new());
             let now = units.get(..JOB_UNITS).unwrap_or(&units);
             let sent = now.len();
-            for (place, outcome) in Round::begin(self).await?.outcomes(now).await? {
+            let asked = now.iter().cycle().take(questions).map(|unit| unit.with_work(UnitWork::Check));
+            let round: Vec<Unit> = asked.chain(now.iter().cloned()).collect();
+            for (place, outcome) in Round::begin(self).await?.outcomes(&round).await? {
                 match outcome.result {
                     UnitResult::Refused(reason) => {
                         refusing.insert(place.executor_meta.map(|on| on.id));
@@ -197,27 +213,24 @@ impl Work<'_> {
             }
             units.retain(|unit| !known.contains(&unit.index));
             let left = sent - known.len();
+            if left == 0 {
+                continue;
+            }
             idle_rounds = if left == sent { idle_rounds + 1 } else { 0 };
-            // Few units may all have come to executors that refuse, where another one can.
-            let have_all_refused = !refused.is_empty()
-                && refused.len() == sent
-                && status::ask(self.address, self.client.tls).await.is_ok_and(|executors| {
-                    usize::try_from(executors).is_ok_and(|executors| refusing.len() >= executors)
-                });
+            let executors = self.executors().await?;
+            questions = if refused.is_empty() { 0 } else { (4 * questions).clamp(executors, MOST_QUESTIONS) };
             match refused.first() {
-                Some(reason)
-                    if have_all_refused || (refused.len() == sent && idle_rounds > MOST_IDLE_ROUNDS) =>
-                {
+                Some(reason) if left == sent && refusing.len() >= executors => {
                     return Err(none_can(left, reason));
                 }
-                _ if idle_rounds > MOST_IDLE_ROUNDS => {
+                Some(reason) if idle_rounds > MOST_IDLE_ROUNDS => return Err(none_can(left, reason)),
+                None if idle_rounds > MOST_IDLE_ROUNDS => {
                     let what =
                         format!("executors are lost again and again; {left} files are left, the others stay");
                     return Err(Error::Transient { place: Place::file(self.address), what });
                 }
                 Some(reason) => tracing::warn!("{left} files are sent again: {reason}"),
-                None if left > 0 => tracing::warn!("{left} files are sent again, as executors were lost"),
-                None => {}
+                None => tracing::warn!("{left} files are sent again, as executors were lost"),
             }
         }
         Ok(())

@@ -111,9 +111,9 @@ impl ColumnPlan {
         }
         let nodes = atoms.iter().map(|atom| atom.node(modalities).cloned().ok_or_else(|| unknown(atom)));
         let nodes = nodes.collect::<Result<Vec<_>>>()?;
-        let atoms = AtomPlan::new(&Lattice::new(modalities)?, &nodes)?;
-        let two = Lattice::new(2)?;
-        let of_pair = AtomPlan::new(&two, &two.default_nodes())?;
+        let atoms = AtomPlan::new(Lattice::of(modalities)?, &nodes)?;
+        let two = Lattice::of(2)?;
+        let of_pair = AtomPlan::new(two, &two.default_nodes())?;
         Ok(Self { columns: columns.to_vec(), sources, atoms, defaults, pairs, of_pair })
     }
 

@@ -131,7 +131,7 @@ fn absurd(columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
         let moved = value / column.count as f64;
         (value.abs() > ABSURD && moved.abs() > MOVED_NATS).then(|| (name.to_owned(), value, moved))
     };
-    let found = ["r", "u1", "u2", "u3", "u4", "s"].into_iter().filter_map(extreme);
+    let found = Quantity::DEFAULT_NAMES.into_iter().filter_map(extreme);
     let (name, value, moved) = found.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
     Some(format!("one row has {name} = {value:.3e} nats, which alone moves the mean by {moved:.2} nats"))
 }

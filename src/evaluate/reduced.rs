@@ -88,7 +88,7 @@ impl ReducedPlan {
         let count = members.len();
         let global =
             |local: Subset| Subset::new(local.members().filter_map(|index| members.get(index).copied()));
-        let lattice = Lattice::new(count)?;
+        let lattice = Lattice::of(count)?;
         let mut nodes = lattice.default_nodes();
         let defaults = nodes.len();
         let mut place_of = |node: Antichain| {
@@ -127,7 +127,7 @@ impl ReducedPlan {
         let sources = sources.collect();
         let subsets =
             Subset::all(count).into_iter().filter_map(global).map(|of| of.index(modalities)).collect();
-        let atoms = AtomPlan::new(&lattice, &nodes)?;
+        let atoms = AtomPlan::new(lattice, &nodes)?;
         Ok(Self { subsets, atoms, defaults, sources })
     }
 

@@ -2,7 +2,6 @@
 //! the number M of modalities: of two, i and h are i1, i12, h1; of more, i_1, i_13, h_13.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
 use super::lattice::{Antichain, Lattice, Subset};
 
@@ -44,14 +43,13 @@ pub enum PairPart {
     S,
 }
 
-/// The lattice of so many modalities, where it is computed.
-pub(super) fn lattice(modalities: usize) -> Option<&'static Lattice> {
-    static LATTICES: LazyLock<Vec<Option<Lattice>>> =
-        LazyLock::new(|| (0..=Lattice::MODALITIES).map(|modalities| Lattice::new(modalities).ok()).collect());
-    LATTICES.get(modalities)?.as_ref()
-}
+/// The names of the uniqueness of each modality.
+const UNIQUE: [&str; Lattice::MODALITIES] = ["u1", "u2", "u3", "u4"];
 
 impl Quantity {
+    /// The names of the default columns of as many modalities as there may be; fewer have some of them.
+    pub const DEFAULT_NAMES: [&str; Lattice::MODALITIES + 2] = ["r", "u1", "u2", "u3", "u4", "s"];
+
     /// The columns that are always added, in their order: r, u1 … uM, s.
     pub fn defaults(modalities: usize) -> Vec<Self> {
         let unique = (0..modalities).filter_map(|index| u8::try_from(index).ok()).map(Self::U);
@@ -60,7 +58,7 @@ impl Quantity {
 
     /// The atoms of all nodes of the lattice, the most redundant first.
     pub fn atoms(modalities: usize) -> Vec<Self> {
-        let nodes = lattice(modalities).map(Lattice::nodes).unwrap_or_default();
+        let nodes = Lattice::of(modalities).map(Lattice::nodes).unwrap_or_default();
         (0..nodes.len()).filter_map(|node| u8::try_from(node).ok()).map(Self::Atom).collect()
     }
 
@@ -84,7 +82,7 @@ impl Quantity {
 
     /// The node whose atom it is.
     pub fn node(self, modalities: usize) -> Option<&'static Antichain> {
-        let nodes = lattice(modalities)?.nodes();
+        let nodes = Lattice::of(modalities).ok()?.nodes();
         match self {
             Self::R => nodes.first(),
             Self::S => nodes.last(),
@@ -99,7 +97,6 @@ impl Quantity {
 
     /// The name of the column.
     pub fn name(self, modalities: usize) -> Cow<'static, str> {
-        const UNIQUE: [&str; 8] = ["u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"];
         let between = if modalities > 2 { "_" } else { "" };
         match self {
             Self::R => "r".into(),

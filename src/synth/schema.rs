@@ -56,7 +56,7 @@ impl FileColumns {
             }
         }
         let nodes: Vec<_> = exact.iter().filter_map(|quantity| quantity.node(modalities)).cloned().collect();
-        let atoms = AtomPlan::new(&Lattice::new(modalities)?, &nodes)?;
+        let atoms = AtomPlan::new(Lattice::of(modalities)?, &nodes)?;
         Ok(Self { dims, exact, atoms })
     }
 

@@ -10,14 +10,11 @@ use opentelemetry::metrics::Meter;
 
 use crate::annotate::{BadFile, InputStart, Progress, Stage, Summary};
 use crate::error::Result;
-use crate::interaction::Moments;
+use crate::interaction::{Moments, Quantity};
 use crate::samples::FateCounts;
 
 use super::instruments::RunInstruments;
 use super::textfile;
-
-/// The columns whose means are shown, of up to four modalities.
-const PARTS: [&str; 6] = ["r", "u1", "u2", "u3", "u4", "s"];
 
 /// Runs with progress displayed, and with metrics if a file for Prometheus is named or metrics are
 /// exported. The file is written on success and on failure.
@@ -94,7 +91,7 @@ impl Progress for MeteredProgress<'_> {
             to.peak_memory_bytes.set("", bytes as f64);
         }
         let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        for part in PARTS {
+        for part in Quantity::DEFAULT_NAMES {
             let Some(column) = summary.columns.get(part) else { continue };
             let all = moments.entry(part).or_default();
             all.merge(&column.into());

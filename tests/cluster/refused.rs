@@ -2,7 +2,7 @@
 
 use super::{Cluster, DEADLINE, Process, annotate_on, files, run, within};
 use crate::harness::files::copy_folder;
-use crate::harness::{bundle, fitted, last_json, lsmi, refused};
+use crate::harness::{bundle, fitted, last_json, lsmi, refused, runtime};
 
 #[test]
 fn what_a_cluster_cannot_do_is_refused_before_anything_is_sent() {
@@ -52,12 +52,28 @@ fn executors_are_asked_before_they_refuse_many_files() {
         std::fs::copy(input.join("0.parquet"), input.join(format!("{number}.parquet"))).unwrap();
     }
     let mut cluster = Cluster::start(0);
+    cluster.environment.push(("LSMI_ETL_RUNTIME_DIR".to_owned(), runtime().display().to_string()));
     (0..2).for_each(|_| cluster.add_executor(&["--engine", "embedded"]));
     within(DEADLINE, || (executors(&cluster.address) == 2).then_some(())).unwrap();
     let ran = run(&mut cluster.annotate(&input, &folder.path().join("no"), &["--engine", "onnxruntime"]));
     refused(&ran, 69, &["no executor can annotate 100 files", "runs embedded"]);
     let refusals = |executor: &Process| executor.log().matches("unit refused").count();
     assert!(cluster.executors.iter().map(refusals).sum::<usize>() <= 10, "{}", ran.stderr);
+    // One that can among two that can't, and fewer files left than these have slots.
+    cluster.add_executor(&["--engine", "onnxruntime"]);
+    within(DEADLINE, || (executors(&cluster.address) == 3).then_some(())).unwrap();
+    for (count, output) in [(100, "many"), (3, "few"), (1, "one")] {
+        let some = folder.path().join(format!("in-{output}"));
+        std::fs::create_dir(&some).unwrap();
+        for number in 0..count {
+            let name = format!("{number}.parquet");
+            std::fs::copy(input.join(&name), some.join(&name)).unwrap();
+        }
+        let ran =
+            run(&mut cluster.annotate(&some, &folder.path().join(output), &["--engine", "onnxruntime"]));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(last_json(&ran)["files"], count);
+    }
 }
 
 /// The executors that a scheduler has.

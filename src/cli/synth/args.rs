@@ -120,3 +120,18 @@ impl From<TruthColumns> for Truth {
         }
     }
 }
+
+#[cfg(test)]
+#[derive(Debug, clap::Parser)]
+pub(super) struct TestCli {
+    #[command(flatten)]
+    args: SynthArgs,
+}
+
+/// The arguments of a command line after `synth`.
+#[cfg(test)]
+pub(super) fn parse(line: &str) -> SynthArgs {
+    use clap::Parser;
+
+    TestCli::parse_from(std::iter::once("synth").chain(line.split_whitespace())).args
+}

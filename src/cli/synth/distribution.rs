@@ -155,19 +155,8 @@ fn prior(args: &SynthArgs) -> Result<Prior> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
+    use super::super::args::parse;
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: SynthArgs,
-    }
-
-    fn parse(line: &str) -> SynthArgs {
-        Cli::parse_from(std::iter::once("synth").chain(line.split_whitespace())).args
-    }
 
     #[test]
     fn flags_make_the_generator() {

@@ -50,8 +50,8 @@ impl OutOfFold {
     ) -> Result<Self> {
         let set = context.set;
         let (rows, modalities) = (set.y.len(), set.x.len());
-        let lattice = Lattice::new(modalities)?;
-        let plan = AtomPlan::new(&lattice, &lattice.default_nodes())?;
+        let lattice = Lattice::of(modalities)?;
+        let plan = AtomPlan::new(lattice, &lattice.default_nodes())?;
         let nan = Pointwise { i1: f64::NAN, i2: f64::NAN, i12: f64::NAN, h1: f64::NAN, h2: f64::NAN };
         let mut all = Self {
             values: vec![Vec::new(); rows],

@@ -1,6 +1,7 @@
 //! The redundancy lattice of Williams and Beer: its nodes, their order and the Möbius inversion.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use crate::error::{Error, Result};
 
@@ -32,13 +33,8 @@ impl Lattice {
     /// # Errors
     /// [`Error::Usage`] for another number.
     pub fn new(modalities: usize) -> Result<Self> {
-        let full = Subset::full(modalities).filter(|_| modalities <= Self::MODALITIES).ok_or_else(|| {
-            Error::Usage(format!(
-                "the redundancy lattice is computed for 1 to {} modalities, not for {modalities}: choose \
-                 among them, or ask for pairs only",
-                Self::MODALITIES
-            ))
-        })?;
+        let full = Subset::full(modalities).filter(|_| modalities <= Self::MODALITIES);
+        let full = full.ok_or_else(|| Self::refusal(modalities))?;
         // A node is the family of sets that contain one of its own: a bit per set. The node above
         // another has fewer. From the top, which has the full set alone, every node is reached by
         // adding one set at a time, whose supersets are there already.
@@ -78,6 +74,27 @@ impl Lattice {
             }
         }
         Ok(Self { modalities, nodes: families.into_iter().map(|(_, node)| node).collect(), covers })
+    }
+
+    /// As [`Lattice::new`], of the process: made once.
+    ///
+    /// # Errors
+    /// As for [`Lattice::new`].
+    pub fn of(modalities: usize) -> Result<&'static Self> {
+        static KEPT: LazyLock<Vec<Result<Lattice>>> =
+            LazyLock::new(|| (0..=Lattice::MODALITIES).map(Lattice::new).collect());
+        match KEPT.get(modalities) {
+            Some(kept) => kept.as_ref().map_err(Error::clone),
+            None => Err(Self::refusal(modalities)),
+        }
+    }
+
+    fn refusal(modalities: usize) -> Error {
+        Error::Usage(format!(
+            "the redundancy lattice is computed for 1 to {} modalities, not for {modalities}: choose among them, \
+             or take them in pairs",
+            Self::MODALITIES
+        ))
     }
 
     /// M.

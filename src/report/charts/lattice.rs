@@ -218,7 +218,7 @@ fn wide(area: &SvgArea<'_>, nodes: &[Node], places: &[Place], atoms: &Atoms<Figu
 
 /// The lines between neighbours. They are drawn first, so that boxes cover their ends.
 fn lines_between(area: &SvgArea<'_>, places: &[Place], atoms: &Atoms<Figure>) -> DrawResult {
-    let Ok(lattice) = Lattice::new(atoms.modalities()) else { return Ok(()) };
+    let Ok(lattice) = Lattice::of(atoms.modalities()) else { return Ok(()) };
     for cover in lattice.covers() {
         let (Some(upper), Some(lower)) = (places.get(cover.lower), places.get(cover.upper)) else { continue };
         // Over several columns a line stands above or below its other end.
