@@ -43,25 +43,44 @@ pub(super) fn row_blocks(dim: usize, components: usize) -> usize {
     }
 }
 
-/// The ONNX graph x `[n, d]` → h `[n]`, h = −ln p(x) in nats, of a mixture.
-pub(super) fn density_graph(mixture: &Mixture) -> ModelProto {
-    let products = if has_one_factor(mixture) { 1 } else { mixture.log_weights.len() };
-    blocked_density_graph(mixture, row_blocks(mixture.dim, products))
+/// The row blocks of a factor over modalities of these dimensions. Those of the first modality are
+/// those of its own density: where a factor begins with that density's, they are the same products,
+/// which a fused graph computes once.
+fn row_ranges(dims: &[usize], components: usize) -> Vec<Range<usize>> {
+    let dim: usize = dims.iter().sum();
+    let first = dims.first().copied().unwrap_or(0);
+    let blocks = row_blocks(dim, components);
+    if blocks == 1 || first == dim {
+        return even_blocks(0..dim, blocks);
+    }
+    let beyond = (blocks * (dim - first) / dim.max(1)).max(1);
+    [even_blocks(0..first, row_blocks(first, components)), even_blocks(first..dim, beyond)].concat()
 }
 
-/// As [`density_graph`], with factors split into `blocks` row blocks.
-pub(super) fn blocked_density_graph(mixture: &Mixture, blocks: usize) -> ModelProto {
+/// Rows in so many blocks of about one size.
+pub(super) fn even_blocks(rows: Range<usize>, blocks: usize) -> Vec<Range<usize>> {
+    let bound = |block: usize| rows.start + block * rows.len() / blocks;
+    (0..blocks).map(|block| bound(block)..bound(block + 1)).filter(|rows| !rows.is_empty()).collect()
+}
+
+/// The ONNX graph x `[n, d]` → h `[n]`, h = −ln p(x) in nats, of a mixture over modalities of these
+/// dimensions, whose sum is d.
+pub(super) fn density_graph(mixture: &Mixture, dims: &[usize]) -> ModelProto {
+    let products = if has_one_factor(mixture) { 1 } else { mixture.log_weights.len() };
+    blocked_density_graph(mixture, &row_ranges(dims, products))
+}
+
+/// As [`density_graph`], with factors split into these row blocks.
+pub(super) fn blocked_density_graph(mixture: &Mixture, blocks: &[Range<usize>]) -> ModelProto {
     let dim = mixture.dim;
     let mut graph = GraphBuilder::new(KNIFE);
     graph.input(X, dim);
     let center = graph.floats("center", &[dim], &to_f32(&mixture.center));
     let centred = graph.node(CENTRED, "Sub", &[X, &center], &[]);
-    let blocks = (0..blocks).map(|block| block * dim / blocks..(block + 1) * dim / blocks);
-    let blocks: Vec<_> = blocks.filter(|rows| !rows.is_empty()).collect();
     let square = if has_one_factor(mixture) {
-        squares_of_one_factor(&mut graph, mixture, &centred, &blocks)
+        squares_of_one_factor(&mut graph, mixture, &centred, blocks)
     } else {
-        squares(&mut graph, mixture, &centred, &blocks)
+        squares(&mut graph, mixture, &centred, blocks)
     };
 
     let log_density = log_densities(&mut graph, mixture, &square);

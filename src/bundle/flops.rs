@@ -87,7 +87,7 @@ fn weights_in_products(graph: &GraphProto) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::density::blocked_density_graph;
+    use super::super::density::{blocked_density_graph, even_blocks};
     use super::super::{Mixture, Scales};
     use super::*;
 
@@ -110,7 +110,7 @@ mod tests {
             center: vec![0.0; dim as usize],
             scales: Scales::default(),
         };
-        let flops = |blocks| flops(&blocked_density_graph(&mixture, blocks));
+        let flops = |blocks| flops(&blocked_density_graph(&mixture, &even_blocks(0..8, blocks)));
         assert_eq!(flops(1), 2 * 3 * 64);
         // Rows 0 to 3 read 4 columns, rows 4 to 7 all eight.
         assert_eq!(flops(2), 2 * 3 * (4 * 4 + 4 * 8));

@@ -12,7 +12,7 @@ use tract_onnx::pb::{
 
 use super::onnx::{self, int_attribute, value_info};
 use super::program::{Graph, ModelOrigin, Program, ProgramInput};
-use super::{Role, log_sum_exp, opset, shared_centre};
+use super::{Role, common_nodes, log_sum_exp, member_columns, opset, shared_centre};
 
 /// A model and its role in a program.
 pub(super) struct RoleModel<'a> {
@@ -94,6 +94,8 @@ fn join(group: &[UpgradedModel<'_>], dims: &[usize]) -> Graph {
     }
     let roles: Vec<Role> = group.iter().map(|model| model.role).collect();
     shared_centre::share(&mut graph, dims);
+    member_columns::split(&mut graph, dims);
+    common_nodes::share(&mut graph);
     let reads = |input: &ProgramInput| {
         group.iter().any(|model| match input {
             ProgramInput::Class => !model.role.is_density(),

@@ -245,6 +245,11 @@ pub(super) fn type_name(element: i32) -> &'static str {
     }
 }
 
+/// The integer attribute of a node, where it has it.
+pub(super) fn integer_attribute(node: &NodeProto, name: &str) -> Option<i64> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
+}
+
 /// The node that computes a value; `None` for inputs and constants.
 pub(super) fn producer<'a>(graph: &'a GraphProto, value: &str) -> Option<&'a NodeProto> {
     graph.node.iter().find(|node| node.output.iter().any(|output| output == value))
@@ -268,7 +273,12 @@ pub(super) fn prune(graph: &mut GraphProto) {
 fn add_inputs(node: &NodeProto, read: &mut HashSet<String>) {
     read.extend(node.input.iter().cloned());
     for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
-        read.extend(inner.output.iter().map(|output| output.name.clone()));
-        inner.node.iter().for_each(|node| add_inputs(node, read));
+        add_reads(inner, read);
     }
+}
+
+/// Adds the names that a graph within a node reads, its own and those of the graph around it.
+pub(super) fn add_reads(inner: &GraphProto, read: &mut HashSet<String>) {
+    read.extend(inner.output.iter().map(|output| output.name.clone()));
+    inner.node.iter().for_each(|node| add_inputs(node, read));
 }

@@ -80,12 +80,8 @@ impl PackRequest {
             check::check_graph(*role, model, &dims).map_err(|what| origin.fault(Some(*role), what))?;
         }
         for (role, model) in models.iter_mut().filter(|(role, _)| self.fold && role.is_density()) {
-            // A mixture is a graph of one x.
-            if model.graph.as_ref().map(check::inputs).is_none_or(|inputs| inputs.len() != 1) {
-                continue;
-            }
-            let dim = role.modalities().members().filter_map(|m| dims.get(m)).sum();
-            match fold::fold(model, dim) {
+            let dims: Vec<_> = role.modalities().members().filter_map(|m| dims.get(m).copied()).collect();
+            match fold::fold(model, &dims) {
                 Ok(folded) => {
                     tracing::info!("{role} is folded: {}", fold::description(&folded).unwrap_or_default());
                     *model = folded;

@@ -51,11 +51,16 @@ struct FoldContents {
     rows: Vec<u64>,
 }
 
-/// The graphs of fitted models.
-fn graphs(models: &ModelSet) -> Vec<(Role, ModelProto)> {
+/// The graphs of fitted models of modalities.
+fn graphs(models: &ModelSet, modalities: &[Modality]) -> Vec<(Role, ModelProto)> {
     let ModelSet { densities, classifiers } = models;
-    let graphs = densities.iter().map(density_graph).chain(classifiers.iter().map(classifier_graph));
-    Role::all(models.modalities()).into_iter().zip(graphs).collect()
+    let roles = Role::all(modalities.len());
+    let densities = roles.iter().zip(densities).map(|(role, mixture)| {
+        let dims = role.modalities().members().filter_map(|m| modalities.get(m));
+        density_graph(mixture, &dims.map(|modality| modality.dim).collect::<Vec<_>>())
+    });
+    let graphs: Vec<_> = densities.chain(classifiers.iter().map(classifier_graph)).collect();
+    roles.into_iter().zip(graphs).collect()
 }
 
 impl BundleContents {
@@ -68,21 +73,24 @@ impl BundleContents {
         models: &ModelSet,
         folds: Option<&FittedFolds>,
     ) -> Self {
+        let main = graphs(models, &modalities);
         let row_key = folds.map(|folds| folds.key.clone()).unwrap_or_default();
         let densities = Role::all(modalities.len()).into_iter().zip(&training.validation.densities);
         // Those of a single modality are its own.
         let joint = densities.filter(|(role, _)| role.modalities().len() > 1);
         let mean_h_nats = joint.map(|(role, figures)| (role, figures.mean_nats)).collect();
         let folds = folds.into_iter().flat_map(|folds| folds.models.iter().zip(&folds.rows));
-        let folds = folds.map(|(models, rows)| FoldContents { models: graphs(models), rows: rows.clone() });
+        let folds = folds
+            .map(|(models, rows)| FoldContents { models: graphs(models, &modalities), rows: rows.clone() });
+        let folds: Vec<_> = folds.collect();
         Self {
             modalities,
             label,
             training: Some(training),
-            models: graphs(models),
+            models: main,
             outputs: vec![OutputKind::LogProb; models.classifiers.len()],
             mean_h_nats,
-            folds: folds.collect(),
+            folds,
             row_key,
         }
     }

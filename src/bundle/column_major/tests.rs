@@ -107,7 +107,7 @@ fn same(program: &Program, transpositions: usize) {
 fn a_fitted_bundle_is_turned_whole() {
     let dims = [100, 96];
     for shared in [false, true] {
-        let densities = dims.map(|dim| density_graph(&mixture(dim, 3, shared)));
+        let densities = dims.map(|dim| density_graph(&mixture(dim, 3, shared), &[dim]));
         let classifiers =
             [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims, 0).into()));
         let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();
@@ -202,7 +202,7 @@ fn far_classes_keep_their_log_probability() {
 #[test]
 fn what_follows_a_product_becomes_a_part_of_it() {
     let dims = [100, 96];
-    let densities = dims.map(|dim| density_graph(&mixture(dim, 3, false)));
+    let densities = dims.map(|dim| density_graph(&mixture(dim, 3, false), &[dim]));
     let classifiers =
         [&dims[..1], &dims[1..], &dims[..]].map(|dims| classifier_graph(&stack(dims, 0).into()));
     let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();

@@ -46,7 +46,7 @@ pub(super) fn check(
     };
     let truth = evaluate(source)?;
     let folded: Vec<f64> = x.chunks_exact(dim).map(|x| h(mixture, x)).collect();
-    let single = evaluate(&DensityGraph::new(&density_graph(mixture), dim, false)?)?;
+    let single = evaluate(&DensityGraph::new(&density_graph(mixture, &[dim]), dim, false)?)?;
     let before = evaluate(&DensityGraph::new(model, dim, false)?);
 
     let mut agreement = Agreement { rows: 0, exact_nats: 0.0, single_nats: 0.0 };

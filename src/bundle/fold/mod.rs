@@ -9,6 +9,7 @@
 
 mod agreement;
 mod double_precision;
+mod joined_input;
 mod probe;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,14 +23,15 @@ use super::density::density_graph;
 /// Metadata key of a fold's description.
 const FOLDED: &str = "lsmi_etl.folded";
 
-/// The folded form of a density over `dim` values; `Err` gives the reason why the graph can't
-/// be folded.
-pub(super) fn fold(model: &ModelProto, dim: usize) -> Result<ModelProto, String> {
+/// The folded form of a density over modalities of these dimensions; `Err` gives the reason why the
+/// graph can't be folded.
+pub(super) fn fold(model: &ModelProto, dims: &[usize]) -> Result<ModelProto, String> {
+    let model = &*joined_input::joined(model, dims)?;
     let nodes = model.graph.as_ref().map_or(0, |graph| graph.node.len());
     // The engine panics at graphs that it does not expect.
-    let found = catch_unwind(AssertUnwindSafe(|| probe::mixture(model, dim)));
+    let found = catch_unwind(AssertUnwindSafe(|| probe::mixture(model, dims.iter().sum())));
     let found = found.unwrap_or_else(|panic| Err(panic_message(panic.as_ref())))?;
-    let mut folded = density_graph(&found.mixture);
+    let mut folded = density_graph(&found.mixture, dims);
     let producer = match model.producer_name.as_str() {
         "" => String::new(),
         name => format!(" of {name} {}", model.producer_version).trim_end().to_owned(),

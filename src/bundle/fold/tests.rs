@@ -3,7 +3,7 @@
 use tract_onnx::pb::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 
 use super::super::Mixture;
-use super::super::onnx::GraphBuilder;
+use super::super::onnx::{GraphBuilder, value_info};
 use super::*;
 
 const D: usize = 6;
@@ -78,7 +78,7 @@ fn by_einsum(factors: &[f32], means: &[f32], equation: &str) -> ModelProto {
 
 /// The mixture that was found, after a check that its constants are those of the graph.
 fn found(model: &ModelProto) -> Mixture {
-    fold(model, D).unwrap();
+    fold(model, &[D]).unwrap();
     probe::mixture(model, D).unwrap().mixture
 }
 
@@ -156,10 +156,10 @@ fn what_is_no_mixture_stays_as_it_is() {
     let (triangular, means) = (factors(), numbers(2, K * D));
     // Full factors.
     let full = numbers(5, K * D * D);
-    let why = fold(&by_einsum(&full, &means, "kij,nkj->nki"), D).unwrap_err();
+    let why = fold(&by_einsum(&full, &means, "kij,nkj->nki"), &[D]).unwrap_err();
     assert!(why.contains("not lower triangular"), "{why}");
     // Factors read the other way round are upper triangular.
-    assert!(fold(&by_einsum(&triangular, &means, "kij,nki->nkj"), D).is_err());
+    assert!(fold(&by_einsum(&triangular, &means, "kij,nki->nkj"), &[D]).is_err());
 
     // A mixture, and something small beside it.
     let mut model = by_einsum(&triangular, &means, "kij,nkj->nki");
@@ -175,7 +175,7 @@ fn what_is_no_mixture_stays_as_it_is() {
     let mut sum = step("ReduceSum", &["sine", "one"], "tail");
     sum.attribute.push(super::super::onnx::int_attribute("keepdims", 0));
     graph.node.extend([step("Sin", &["x"], "sine"), sum, step("Add", &["almost", "tail"], "h")]);
-    assert!(fold(&model, D).is_err());
+    assert!(fold(&model, &[D]).is_err());
 
     // A network.
     let mut graph = GraphBuilder::new("network");
@@ -184,12 +184,34 @@ fn what_is_no_mixture_stays_as_it_is() {
     graph.node("product", "MatMul", &["x", "weight"], &[]);
     graph.node("h", "Softplus", &["product"], &[]);
     graph.output("h", &[1]);
-    assert!(fold(&graph.finish(), D).is_err());
+    assert!(fold(&graph.finish(), &[D]).is_err());
 }
 
 #[test]
 fn a_fold_says_what_it_was() {
-    let folded = fold(&by_einsum(&factors(), &numbers(2, K * D), "kij,nkj->nki"), D).unwrap();
+    let folded = fold(&by_einsum(&factors(), &numbers(2, K * D), "kij,nkj->nki"), &[D]).unwrap();
     let said = description(&folded).unwrap();
     assert!(said.starts_with("3 Gaussians found in a graph of 8 nodes"), "{said}");
+}
+
+#[test]
+fn a_density_of_two_inputs_is_one_of_their_columns() {
+    let (factors, means) = (factors(), numbers(2, K * D));
+    let one = by_einsum(&factors, &means, "kij,nkj->nki");
+    let mut two = one.clone();
+    let graph = two.graph.as_mut().unwrap();
+    let inputs = [("a", 2), ("b", D - 2)].map(|(name, dim)| {
+        value_info(name, tract_onnx::pb::tensor_proto::DataType::Float, &[None, Some(dim)])
+    });
+    graph.input = inputs.to_vec();
+    let concatenation = NodeProto {
+        op_type: "Concat".into(),
+        input: vec!["a".into(), "b".into()],
+        output: vec!["x".into()],
+        attribute: vec![super::super::onnx::int_attribute("axis", 1)],
+        ..Default::default()
+    };
+    graph.node.insert(0, concatenation);
+    let [one, two] = [fold(&one, &[2, D - 2]).unwrap(), fold(&two, &[2, D - 2]).unwrap()];
+    assert_eq!(one.graph, two.graph);
 }
