@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use lsmi_etl::bundle::{
     Affine, BundleContents, Class, ClassifierFigures, DensityFigures, Figures, FittedFolds, Label, Mixture,
-    Modality, ModelSet, Scales, Stack, Training, Units,
+    Modality, ModelSet, Role, Scales, Stack, Training, Units,
 };
+use lsmi_etl::interaction::Subset;
 use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
     ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::Dimension, tensor_shape_proto::dimension,
@@ -21,13 +22,24 @@ const HIDDEN: usize = 64;
 /// A bundle for two embeddings of `dim` values: mixtures of `components` Gaussians,
 /// networks of 64 and 64, ten classes. Made anew by every build.
 pub fn bundle(dim: usize, components: usize) -> PathBuf {
-    written(dim, components, &format!("bundle-{dim}-{components}"), |_| None)
+    written(
+        &Shape { modalities: 2, dim, components, nested: false },
+        &format!("bundle-{dim}-{components}"),
+        |_| None,
+    )
+}
+
+/// A bundle for three embeddings. The factors of nested densities of pairs begin with those of their
+/// first modality.
+pub fn bundle_of_three(dim: usize, components: usize, nested: bool) -> PathBuf {
+    let name = format!("bundle-3-{dim}-{components}-{}", if nested { "nested" } else { "apart" });
+    written(&Shape { modalities: 3, dim, components, nested }, &name, |_| None)
 }
 
 /// The same with five folds, whose models are the main ones, and the hashes of `rows` training rows.
 pub fn folded_bundle(dim: usize, components: usize, rows: usize) -> PathBuf {
     let name = format!("bundle-{dim}-{components}-of-{rows}");
-    written(dim, components, &name, |models| {
+    written(&Shape { modalities: 2, dim, components, nested: false }, &name, |models| {
         let mut numbers = Numbers(7);
         let mut fold = || (0..rows / 5).map(|_| numbers.next().to_bits()).collect();
         Some(FittedFolds {
@@ -38,28 +50,45 @@ pub fn folded_bundle(dim: usize, components: usize, rows: usize) -> PathBuf {
     })
 }
 
-fn written(
+/// The shape of a bundle's models.
+struct Shape {
+    modalities: usize,
     dim: usize,
     components: usize,
-    name: &str,
-    folds: impl FnOnce(&ModelSet) -> Option<FittedFolds>,
-) -> PathBuf {
+    nested: bool,
+}
+
+fn written(shape: &Shape, name: &str, folds: impl FnOnce(&ModelSet) -> Option<FittedFolds>) -> PathBuf {
     let dir = folder().join(name);
-    let modality =
-        |name: &str| Modality { column: Some(name.to_owned()), dim, units: Units::Raw, mean_h_nats: None };
+    let Shape { modalities, dim, components, nested } = *shape;
+    let modality = |m: usize| Modality {
+        column: Some(format!("x{}", m + 1)),
+        dim,
+        units: Units::Raw,
+        mean_h_nats: None,
+    };
     let label = Label {
         column: Some("y".to_owned()),
         classes: (0..CLASSES as i64).map(Class::Integer).collect(),
         prior: vec![1.0 / CLASSES as f64; CLASSES],
     };
     let mut numbers = Numbers(1);
-    let densities = (0..2).map(|_| mixture(&mut numbers, dim, components)).collect();
-    let classifiers = [vec![dim], vec![dim], vec![dim, dim]].map(|dims| stack(&mut numbers, dims).into());
-    let models = ModelSet { densities, classifiers: classifiers.into() };
+    let sets: Vec<Subset> = Role::all(modalities).into_iter().map(Role::modalities).collect();
+    let (of_densities, of_classifiers) = sets.split_at((1 << modalities) - 2);
+    let mut densities: Vec<Mixture> = Vec::new();
+    for set in of_densities {
+        let mut density = mixture(&mut numbers, dim * set.len(), components);
+        if let Some(first) = set.members().next().and_then(|m| densities.get(m)).filter(|_| nested) {
+            begin_with(&mut density, first);
+        }
+        densities.push(density);
+    }
+    let classifiers = of_classifiers.iter().map(|set| stack(&mut numbers, vec![dim; set.len()]).into());
+    let models = ModelSet { densities, classifiers: classifiers.collect() };
     let folds = folds(&models);
-    let modalities = [modality("x1"), modality("x2")];
-    let draft =
-        BundleContents::fitted(modalities.to_vec(), label, training(components), &models, folds.as_ref());
+    let training = training(components, &models);
+    let modalities = (0..modalities).map(modality).collect();
+    let draft = BundleContents::fitted(modalities, label, training, &models, folds.as_ref());
     draft.write(&dir, true).unwrap();
     dir
 }
@@ -100,6 +129,19 @@ fn mixture(numbers: &mut Numbers, dim: usize, components: usize) -> Mixture {
     }
 }
 
+/// Makes the first columns of a mixture those of another with as many components.
+fn begin_with(mixture: &mut Mixture, first: &Mixture) {
+    let (dim, width) = (mixture.dim, first.dim);
+    mixture.center[..width].copy_from_slice(&first.center);
+    for component in 0..first.log_weights.len() {
+        mixture.means[component * dim..][..width].copy_from_slice(&first.means[component * width..][..width]);
+        for row in 0..width {
+            let (to, from) = ((component * dim + row) * dim, (component * width + row) * width);
+            mixture.factors[to..][..width].copy_from_slice(&first.factors[from..][..width]);
+        }
+    }
+}
+
 fn stack(numbers: &mut Numbers, dims: Vec<usize>) -> Stack {
     let width: usize = dims.iter().sum();
     let mut affine = |inputs: usize, outputs: usize| Affine {
@@ -115,7 +157,7 @@ fn stack(numbers: &mut Numbers, dims: Vec<usize>) -> Stack {
 }
 
 /// Figures of no meaning but for the number of components.
-fn training(components: usize) -> Training {
+fn training(components: usize, models: &ModelSet) -> Training {
     let density = DensityFigures { components, ..DensityFigures::default() };
     let classifier = ClassifierFigures { betas: [0.5; 2], ..ClassifierFigures::default() };
     Training {
@@ -127,8 +169,8 @@ fn training(components: usize) -> Training {
             folds: None,
             trained_rows: 0,
             measured_rows: 0,
-            densities: vec![density; 2],
-            classifiers: vec![classifier; 3],
+            densities: vec![density; models.densities.len()],
+            classifiers: vec![classifier; models.classifiers.len()],
             ..Figures::default()
         },
         warnings: Vec::new(),
