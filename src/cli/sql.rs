@@ -17,6 +17,7 @@ use crate::error::{Error, Place, Result};
 use crate::evaluate::OnShift;
 use crate::memory::{ByteSize, usable_bytes};
 use crate::printable::shown;
+use crate::samples::OnMissingModality;
 #[cfg(feature = "cluster")]
 use crate::sql::distributed::PlanRunner;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
@@ -105,6 +106,13 @@ pub struct SqlArgs {
     #[arg(long, value_enum, default_value = "warn", env = "LSMI_ETL_ON_SHIFT", hide_env = true)]
     pub(super) on_shift: OnShift,
 
+    /// What lsmi() makes of a row without the embedding of a modality (a null)
+    ///
+    /// As for annotate: null, or with reduce the values of the lattice of the modalities that the row has.
+    /// Fields that are not of these are null.
+    #[arg(long, value_enum, default_value = "null", env = "LSMI_ETL_ON_MISSING_MODALITY", hide_env = true)]
+    pub(super) on_missing_modality: OnMissingModality,
+
     /// The models of lsmi(x1, x2, y): a folder or a URL; lsmi(x1, x2, y, 'DIR') names others,
     /// and lsmi(x1, x2, y, 'DIR', id) gives the key by which these know their training rows
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL", hide_env = true)]
@@ -147,6 +155,7 @@ impl SqlArgs {
                     bundle: self.bundle.to_path_buf(),
                     engine: self.engine.options(),
                     sessions: None,
+                    on_missing: self.on_missing_modality,
                 },
                 on_shift: self.on_shift,
                 #[cfg(feature = "cluster")]
