@@ -60,7 +60,8 @@ impl LsmiFunction {
     fn lsmi(registry: Arc<ModelRegistry>) -> Self {
         let what = "Redundancy, uniqueness and synergy of a sample by a bundle's models: a struct of r, u1, u2, s, i1, \
                     i2, i12, h1, h2 in nats, of three modalities of r, u1, u2, u3, s, i_1 … i_123, h_1 … h_23; null \
-                    where the row has no label or embedding that the models take";
+                    where the row has no label or embedding that the models take; with --on-missing-modality reduce \
+                    a row without some embedding has the values of the others, and null in all other fields";
         Self::new(registry, "lsmi".to_owned(), None, 2, what.to_owned())
     }
 
