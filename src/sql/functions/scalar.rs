@@ -141,6 +141,15 @@ impl LsmiFunction {
         let modalities = shape.modalities();
         let known = shape.split(args.arg_fields);
         let known = known.ok_or_else(|| self.usage(shape, "it takes three arguments or more"))?;
+        let mut columns = args.arg_fields.iter().take(shape.bundle_place());
+        if let Some(place) = columns.position(|field| field.data_type().is_null()) {
+            return Err(Error::Usage(format!(
+                "{}: argument {} is NULL without a type; for an embedding that all rows lack write \
+                 arrow_cast(NULL, 'FixedSizeList(32, Float32)') with its number of values",
+                self.name,
+                place + 1
+            )));
+        }
         let fields = lsmi_fields(modalities);
         if self.field.is_some_and(|field| !fields.contains(&field)) {
             let names = fields.iter().map(|field| field.name(modalities)).collect::<Vec<_>>().join(", ");
