@@ -100,7 +100,7 @@ fn the_functions_give_what_annotate_writes() {
 
         // Of a modality that no row has, its place is kept.
         if modalities == 3 {
-            let none = call.replace("x2", "arrow_cast(NULL, 'FixedSizeList(2, Float32)')");
+            let none = call.replace("x2", "arrow_cast(NULL, 'FixedSizeList(4, Float32)')");
             let sql = format!(
                 "SELECT count(lsmi_u1({none})) AS u1, count(lsmi_u2({none})) AS u2 FROM 'out.parquet'"
             );

@@ -73,11 +73,17 @@ impl Identities {
     }
 
     /// The largest difference of a row between an i and its sum of atoms; not finite where a value is not.
-    /// A row has the modalities of which i is not null. `None` where there are none, or a value of theirs is null.
+    /// A row has the modalities of which i is not null. `None` where there are none, a value of theirs is null, or
+    /// i of a set that it lacks is not.
     fn difference(&self, row: &[Option<f64>]) -> Option<f64> {
         let atoms = self.columns.len().checked_sub(self.of_present.len())?;
-        let has = |modality: &usize| row.get(atoms + modality).is_some_and(Option::is_some);
+        // The sets of one modality are the first.
+        let has = |set: &usize| row.get(atoms + set).is_some_and(Option::is_some);
         let present = Subset::new((0..self.modalities).filter(has))?;
+        let mut lacked = self.of_present.iter().enumerate().filter(|(_, (of, _))| !of.is_subset_of(present));
+        if lacked.any(|(place, _)| has(&place)) {
+            return None;
+        }
         let (_, identities) = self.of_present.iter().find(|(of, _)| *of == present)?;
         let mut most = 0.0;
         for Identity { information, atoms } in identities {
@@ -245,6 +251,7 @@ mod tests {
         assert_eq!(of([None, None, None, None, None, Some(0.75), None]), None);
         assert_eq!(of([Some(1.0), Some(0.5), None, Some(2.0), Some(1.5), Some(0.75), Some(3.25)]), None);
         assert_eq!(of([Some(1.0), Some(0.5), Some(-0.25), Some(2.0), Some(1.5), Some(0.75), None]), None);
+        assert_eq!(of([Some(1.0), Some(0.5), Some(-0.25), Some(2.0), None, Some(0.75), Some(3.25)]), None);
         assert_eq!(of([None; 7]), None);
 
         // x1 and x3 of three: a_1_3, a_1, a_3 and a_13, and at the place of a_1_2_3 their r.
