@@ -7,7 +7,8 @@
 --
 --   lsmi-etl sql -f combinations.sql --table annotated=annotated.parquet
 --
--- The table is one of three modalities, annotated with --columns atoms.
+-- The table is one of three modalities, annotated with --columns atoms. Rows that lack a
+-- modality are left out.
 
 WITH atoms AS (
     SELECT
@@ -26,7 +27,7 @@ WITH atoms AS (
             a_12_13, a_12_23, a_13_23, a_12, a_13, a_23, a_123
         ]) AS nats
     FROM annotated
-    WHERE r IS NOT NULL
+    WHERE a_123 IS NOT NULL
 ), means AS (
     SELECT
         atom,

@@ -7,7 +7,8 @@
 --
 --   lsmi-etl sql -f droppable_modalities.sql --table annotated=annotated.parquet
 --
--- The table is one of three modalities, annotated with --columns i_12,i_13,i_23,i_123.
+-- The table is one of three modalities, annotated with --columns i_12,i_13,i_23,i_123. Rows
+-- that lack a modality are left out.
 
 WITH each AS (
     SELECT
@@ -16,7 +17,7 @@ WITH each AS (
         unnest([u1, u2, u3]) AS alone,
         i_123
     FROM annotated
-    WHERE r IS NOT NULL
+    WHERE i_123 IS NOT NULL
 ), costs AS (
     SELECT dropped, others, alone, i_123 - others AS lost FROM each
 )

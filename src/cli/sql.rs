@@ -17,6 +17,7 @@ use crate::error::{Error, Place, Result};
 use crate::evaluate::OnShift;
 use crate::memory::{ByteSize, usable_bytes};
 use crate::printable::shown;
+use crate::samples::OnMissingModality;
 #[cfg(feature = "cluster")]
 use crate::sql::distributed::PlanRunner;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
@@ -54,7 +55,8 @@ for single files, http(s)://; credentials come from the environment, as in annot
 the functions are those of DataFusion, plus: lsmi(x1, x2, y), a struct of r, u1, u2, s, i1, i2, i12,
 h1 and h2 computed by the models of a bundle; its fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on;
 dominant(r, u1, u2, s); the aggregate lsmi_summary(r, u1, u2, s); and lsmi_check(r, u1, u2, s, i1, i2,
-i12). Of three modalities they are lsmi(x1, x2, x3, y), dominant(r, u1, u2, u3, s) and so on. SHOW
+i12). Of three modalities they are lsmi(x1, x2, x3, y), dominant(r, u1, u2, u3, s) and so on. Rows that
+lack a modality are null, or have the values of the others with --on-missing-modality reduce. SHOW
 TABLES, DESCRIBE 'out.parquet', EXPLAIN and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
 pub struct SqlArgs {
     /// Query; several statements are separated by semicolons
@@ -105,6 +107,13 @@ pub struct SqlArgs {
     #[arg(long, value_enum, default_value = "warn", env = "LSMI_ETL_ON_SHIFT", hide_env = true)]
     pub(super) on_shift: OnShift,
 
+    /// Handling of a row of lsmi() whose embedding of some modality, and not of all, is null
+    ///
+    /// As for annotate: with reduce, the values are those of the modalities that the row has, and fields that
+    /// are not of these are null.
+    #[arg(long, value_enum, default_value = "null", env = "LSMI_ETL_ON_MISSING_MODALITY", hide_env = true)]
+    pub(super) on_missing_modality: OnMissingModality,
+
     /// The models of lsmi(x1, x2, y): a folder or a URL; lsmi(x1, x2, y, 'DIR') names others,
     /// and lsmi(x1, x2, y, 'DIR', id) gives the key by which these know their training rows
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL", hide_env = true)]
@@ -147,6 +156,7 @@ impl SqlArgs {
                     bundle: self.bundle.to_path_buf(),
                     engine: self.engine.options(),
                     sessions: None,
+                    on_missing: self.on_missing_modality,
                 },
                 on_shift: self.on_shift,
                 #[cfg(feature = "cluster")]

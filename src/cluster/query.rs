@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -123,11 +122,11 @@ impl QueryCluster {
     async fn models(
         &self,
         client: &mut Client,
-        bundles: Vec<(PathBuf, Arc<Bundle>)>,
+        of: &dyn PlanModels,
         stop: &AtomicBool,
     ) -> Result<QueryModels> {
-        let mut models = QueryModels::new(self.engine.clone());
-        for (asked, bundle) in bundles {
+        let mut models = QueryModels::new(self.engine.clone(), of.on_missing()?);
+        for (asked, bundle) in of.bundles() {
             let known = self.sent().get(bundle.digest()).cloned();
             let place = match known {
                 Some(place) => Some(place),
@@ -189,7 +188,7 @@ impl PlanRunner for QueryCluster {
         loop {
             tries += 1;
             let mut client = Client::connect(&self.address, self.tls.as_ref()).await?;
-            let travelling = self.models(&mut client, models.bundles(), stop).await?;
+            let travelling = self.models(&mut client, models, stop).await?;
             models.set_reference(travelling.encode()?);
             let encoded = match encode(plan) {
                 Ok(encoded) => encoded,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::Bundle;
 use crate::engine::Engine;
 use crate::error::{Error, Place, Result};
+use crate::samples::OnMissingModality;
 use crate::sql::ModelSource;
 use crate::sql::distributed::ModelOpener;
 use crate::threads::{runtime, spawn_scoped};
@@ -24,6 +25,7 @@ use super::unit_runner::UnitRunner;
 pub(super) struct QueryModels {
     version: String,
     engine: EngineRequest,
+    on_missing: OnMissingModality,
     bundles: Vec<QueryBundle>,
 }
 
@@ -39,8 +41,8 @@ struct QueryBundle {
 
 impl QueryModels {
     /// No bundles yet, on this engine.
-    pub(super) fn new(engine: EngineRequest) -> Self {
-        Self { version: VERSION.to_owned(), engine, bundles: Vec::new() }
+    pub(super) fn new(engine: EngineRequest, on_missing: OnMissingModality) -> Self {
+        Self { version: VERSION.to_owned(), engine, on_missing, bundles: Vec::new() }
     }
 
     /// Adds a bundle under the name by which the query knows it, with the place of its parts where it
@@ -151,5 +153,9 @@ impl ModelSource for ExecutorSource {
     fn engine(&self) -> Result<(Engine, usize)> {
         self.models()?;
         Ok((self.runner.engine().clone(), self.sessions))
+    }
+
+    fn on_missing(&self) -> Result<OnMissingModality> {
+        self.models().map(|models| models.on_missing)
     }
 }

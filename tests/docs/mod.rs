@@ -8,7 +8,7 @@ use crate::airflow;
 use crate::harness::{lsmi, must, python, repository, runtime};
 
 /// The lines between ```sh and ```.
-fn commands(markdown: &str) -> String {
+pub fn commands(markdown: &str) -> String {
     let mut script = String::new();
     let mut inside = false;
     for line in markdown.lines() {

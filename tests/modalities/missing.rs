@@ -1,12 +1,14 @@
 //! Rows that lack a modality: bad by default, and with `--on-missing-modality reduce` of the others.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{on, pack, system};
 use crate::harness::{last_json, lsmi, must, query};
 
 /// The outcomes of `cat`, of which the first lack x3, the next x1 and x2, and one all three.
-fn with_gaps(dir: &std::path::Path) {
+fn with_gaps(dir: &Path) {
     let input = system("cat").0.join("in.parquet");
     let sql = format!(
         "SELECT CASE WHEN n IN (3, 4, 5) THEN NULL ELSE x1 END AS x1,

@@ -3,6 +3,7 @@
 
 mod fitted;
 mod missing;
+mod missing_sql;
 mod recipes;
 mod refused;
 mod report;

@@ -159,6 +159,7 @@ fn calls_of_another_number_of_modalities_name_both() {
         ("lsmi_u4(x1, x2, x3, y)", ["lsmi_u4(x1, x2, x3, y)", "3 modalities; there are r, u1, u2, u3, s"]),
         ("lsmi_u3(x1, x2, y)", ["lsmi_u3(x1, x2, y)", "2 modalities; there are r, u1, u2, s, i1"]),
         ("lsmi(x1, x2, x3, y, 7)", ["fifth argument is not a bundle's", "lsmi(x1, x2, x3, y, 'bundle')"]),
+        ("lsmi(x1, NULL, x3, y)", ["argument 2 is NULL without a type", "arrow_cast(NULL, 'FixedSizeList("]),
         ("lsmi(x1, x2, x3, y, p)", ["must be a literal", "lsmi(x1, x2, x3, y)"]),
         ("lsmi(x1, x2, x3, y, 'bundle', p)", ["knows its training rows by their embeddings", "omit"]),
         ("lsmi_check(r, u1, u2, u3, s)", ["7 columns of two", "25 of three"]),

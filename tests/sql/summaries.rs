@@ -79,13 +79,14 @@ fn a_filter_and_a_window_and_no_rows() {
 }
 
 #[test]
-fn dominant_is_the_first_of_the_largest_and_null_where_one_is() {
+fn dominant_is_the_first_of_the_largest_and_null_where_all_are() {
     let dir = tempfile::tempdir().unwrap();
     let sql = "SELECT dominant(r, u1, u2, s) AS d FROM (VALUES (0, 3.0, -1.0, 2.0, 1.5), (1, -3.0, -1.0, -2.0, -1.5), \
-               (2, 0.0, 1.0, 1.0, 1.0), (3, 0.0, 0.0, 2.5, 2.5), (4, 0.0, 0.1, 0.2, 0.3), (5, 9.0, NULL, 0.0, 0.0)) \
+               (2, 0.0, 1.0, 1.0, 1.0), (3, 0.0, 0.0, 2.5, 2.5), (4, 0.0, 0.1, 0.2, 0.3), (5, NULL, 0.5, NULL, NULL), \
+               (6, NULL, NULL, NULL, NULL), (7, 9.0, CAST('NaN' AS DOUBLE), 0.0, 0.0)) \
                AS t(id, r, u1, u2, s) ORDER BY id";
     let found = ours(dir.path(), sql, &[]);
     let found: Vec<Option<&str>> = found.iter().map(|row| row["d"].as_str()).collect();
-    let expected = ["redundancy", "unique_1", "unique_1", "unique_2", "synergy"].map(Some);
-    assert_eq!(found, [&expected[..], &[None]].concat());
+    let expected = ["redundancy", "unique_1", "unique_1", "unique_2", "synergy", "unique_1"].map(Some);
+    assert_eq!(found, [&expected[..], &[None, None]].concat());
 }

@@ -124,6 +124,7 @@ impl StepRunner<'_> {
             no_page_checksums: self.config.annotate.no_page_checksums,
             threads: step.threads,
             on_shift: self.config.annotate.on_shift,
+            on_missing_modality: self.config.annotate.on_missing_modality,
             bundle: self.config.annotate.bundle.clone(),
             engine: self.config.engine.clone(),
             cluster: self.config.cluster.clone(),

@@ -13,6 +13,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::bundle::Bundle;
 use crate::error::Result;
+use crate::samples::OnMissingModality;
 
 /// What became of a plan.
 pub enum Rows {
@@ -26,6 +27,12 @@ pub enum Rows {
 pub trait PlanModels {
     /// The bundles that queries have opened, by the folders or URLs that they were given.
     fn bundles(&self) -> Vec<(PathBuf, Arc<Bundle>)>;
+
+    /// The treatment of rows that lack a modality.
+    ///
+    /// # Errors
+    /// Where the session evaluates no models.
+    fn on_missing(&self) -> Result<OnMissingModality>;
 
     /// Sets what stands for the models in a plan that leaves this process.
     fn set_reference(&self, reference: Vec<u8>);

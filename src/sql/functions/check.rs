@@ -25,23 +25,36 @@ struct Identities {
     modalities: usize,
     /// The atoms, the most redundant first; behind them i of every set.
     columns: Vec<Quantity>,
-    /// The places of the atoms that add up to each i.
-    below: Vec<Vec<usize>>,
+    /// The identities of a row that has the modalities of a set, for each set: those of the set's own lattice.
+    of_present: Vec<(Subset, Vec<Identity>)>,
+}
+
+/// The places of an i and of the atoms that add up to it.
+#[derive(Debug)]
+struct Identity {
+    information: usize,
+    atoms: Vec<usize>,
 }
 
 impl Identities {
     fn new(modalities: usize) -> Self {
         let atoms = Quantity::atoms(modalities);
         let sets = Subset::all(modalities);
-        let is_below =
-            |atom: &Quantity, set: Subset| atom.node(modalities).is_some_and(|node| node.is_within(set));
-        let below = sets.iter().map(|&set| {
-            let places = atoms.iter().enumerate().filter(|(_, atom)| is_below(atom, set));
-            places.map(|(place, _)| place).collect()
-        });
-        let below = below.collect();
+        let adds_up = |atom: &Quantity, set: Subset, present: Subset| {
+            let node = atom.node(modalities).filter(|node| node.is_within(set));
+            node.is_some_and(|node| node.sets().iter().all(|of| of.is_subset_of(present)))
+        };
+        let of_present = |present: Subset| {
+            let within = sets.iter().enumerate().filter(|(_, set)| set.is_subset_of(present));
+            let identities = within.map(|(place, &set)| {
+                let own = atoms.iter().enumerate().filter(|(_, atom)| adds_up(atom, set, present));
+                Identity { information: atoms.len() + place, atoms: own.map(|(place, _)| place).collect() }
+            });
+            (present, identities.collect())
+        };
+        let of_present = sets.iter().map(|&present| of_present(present)).collect();
         let information = sets.into_iter().map(Quantity::I);
-        Self { modalities, columns: atoms.into_iter().chain(information).collect(), below }
+        Self { modalities, columns: atoms.into_iter().chain(information).collect(), of_present }
     }
 
     /// Those with so many columns, if there are any.
@@ -60,14 +73,30 @@ impl Identities {
     }
 
     /// The largest difference of a row between an i and its sum of atoms; not finite where a value is not.
-    fn difference(&self, row: &[f64]) -> f64 {
-        let (atoms, information) = row.split_at(row.len().saturating_sub(self.below.len()));
-        let off = information.iter().zip(&self.below).map(|(i, below)| {
-            let sum: f64 = below.iter().filter_map(|&place| atoms.get(place)).sum();
-            (i - sum).abs()
-        });
-        // A NaN is kept, which `f64::max` would drop.
-        off.fold(0.0, |most, off| if off > most || off.is_nan() { off } else { most })
+    /// A row has the modalities of which i is not null. `None` where there are none, a value of theirs is null, or
+    /// i of a set that it lacks is not.
+    fn difference(&self, row: &[Option<f64>]) -> Option<f64> {
+        let atoms = self.columns.len().checked_sub(self.of_present.len())?;
+        // The sets of one modality are the first.
+        let has = |set: &usize| row.get(atoms + set).is_some_and(Option::is_some);
+        let present = Subset::new((0..self.modalities).filter(has))?;
+        let mut lacked = self.of_present.iter().enumerate().filter(|(_, (of, _))| !of.is_subset_of(present));
+        if lacked.any(|(place, _)| has(&place)) {
+            return None;
+        }
+        let (_, identities) = self.of_present.iter().find(|(of, _)| *of == present)?;
+        let mut most = 0.0;
+        for Identity { information, atoms } in identities {
+            let mut off = (*row.get(*information)?)?;
+            for place in atoms {
+                off -= (*row.get(*place)?)?;
+            }
+            // A NaN is kept, which `f64::max` would drop.
+            if off.abs() > most || off.is_nan() {
+                most = off.abs();
+            }
+        }
+        Some(most)
     }
 
     /// # Errors
@@ -113,7 +142,8 @@ impl LsmiCheck {
             "How far a sample is from the identities: the largest absolute difference in nats between the information \
              of a set of modalities and the sum of the parts that it is made of (i1 = r + u1, i2 = r + u2, i12 = r + u1 \
              + u2 + s), which are single precision. Of three modalities all 18 atoms and i_1 to i_123, of four all 166 \
-             and i_1 to i_1234, in the order of annotate --columns atoms,i_1,…; null where one is null",
+             and i_1 to i_1234, in the order of annotate --columns atoms,i_1,…. A row that lacks a modality, whose i is \
+             null, is compared with the identities of the others; null where another value is null",
             "lsmi_check(r, u1, u2, s, i1, i2, i12)",
         )
         .with_argument("r", "Redundancy; of more modalities the atoms from a_1_2_3 to a_123 in place of parts")
@@ -170,10 +200,6 @@ impl ScalarUDFImpl for LsmiCheck {
         Ok(Arc::new(Field::new(self.name(), DataType::Float64, true)))
     }
 
-    fn is_strict(&self) -> bool {
-        true
-    }
-
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let identities = Identities::of(args.args.len());
         let identities = identities.ok_or_else(|| Error::Internal("lsmi_check was not checked".to_owned()));
@@ -181,12 +207,12 @@ impl ScalarUDFImpl for LsmiCheck {
         let arrays = args.args.iter().map(|value| value.to_array(args.number_rows));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let columns = arrays.iter().map(|array| as_float64_array(array)).collect::<Result<Vec<_>>>()?;
-        let mut row = vec![0.0; columns.len()];
+        let mut row = vec![None; columns.len()];
         let differences = (0..args.number_rows).map(|at| {
             for (value, column) in row.iter_mut().zip(&columns) {
-                *value = column.is_valid(at).then(|| column.value(at))?;
+                *value = column.is_valid(at).then(|| column.value(at));
             }
-            Some(identities.difference(&row))
+            identities.difference(&row)
         });
         let differences: ArrayRef = Arc::new(differences.collect::<Float64Array>());
         Ok(ColumnarValue::Array(differences))
@@ -209,19 +235,51 @@ mod tests {
     #[test]
     fn parts_of_two_modalities_add_up_to_their_information() {
         let two = Identities::of(7).unwrap();
-        assert_eq!(two.below, [vec![0, 1], vec![0, 2], vec![0, 1, 2, 3]]);
         assert_eq!(two.example(), "r, u1, u2, s, i1, i2, i12");
-        assert_eq!(two.difference(&[1.0, 0.5, -0.25, 2.0, 1.5, 0.75, 3.25]), 0.0);
-        assert_eq!(two.difference(&[1.0, 0.5, -0.25, 2.0, 1.5, 0.5, 3.0]), 0.25);
-        assert!(two.difference(&[f64::NAN, 0.5, -0.25, 2.0, 1.5, 0.5, 3.0]).is_nan());
-        assert!(two.difference(&[1.0, 0.5, -0.25, 2.0, f64::NAN, 0.5, 3.0]).is_nan());
+        let of = |row: [f64; 7]| two.difference(&row.map(Some)).unwrap();
+        assert_eq!(of([1.0, 0.5, -0.25, 2.0, 1.5, 0.75, 3.25]), 0.0);
+        assert_eq!(of([1.0, 0.5, -0.25, 2.0, 1.5, 0.5, 3.0]), 0.25);
+        assert!(of([f64::NAN, 0.5, -0.25, 2.0, 1.5, 0.5, 3.0]).is_nan());
+        assert!(of([1.0, 0.5, -0.25, 2.0, f64::NAN, 0.5, 3.0]).is_nan());
+    }
+
+    #[test]
+    fn a_row_has_the_identities_of_its_modalities() {
+        let two = Identities::of(7).unwrap();
+        let of = |row: [Option<f64>; 7]| two.difference(&row);
+        assert_eq!(of([None, None, Some(0.5), None, None, Some(0.75), None]), Some(0.25));
+        assert_eq!(of([None, None, None, None, None, Some(0.75), None]), None);
+        assert_eq!(of([Some(1.0), Some(0.5), None, Some(2.0), Some(1.5), Some(0.75), Some(3.25)]), None);
+        assert_eq!(of([Some(1.0), Some(0.5), Some(-0.25), Some(2.0), Some(1.5), Some(0.75), None]), None);
+        assert_eq!(of([Some(1.0), Some(0.5), Some(-0.25), Some(2.0), None, Some(0.75), Some(3.25)]), None);
+        assert_eq!(of([None; 7]), None);
+
+        // x1 and x3 of three: a_1_3, a_1, a_3 and a_13, and at the place of a_1_2_3 their r.
+        let three = Identities::of(25).unwrap();
+        let mut row = [None; 25];
+        for (name, value) in [
+            ("r", 1.0),
+            ("a_1_3", 1.0),
+            ("u1", 0.5),
+            ("u3", -2.0),
+            ("a_13", 4.0),
+            ("i_1", 1.5),
+            ("i_3", -1.0),
+            ("i_13", 3.5),
+        ] {
+            let named = |column: &&Quantity| three.names(**column).iter().any(|of| of == name);
+            let column = three.columns.iter().find(named).unwrap();
+            row[three.columns.iter().position(|of| of == column).unwrap()] = Some(value);
+        }
+        assert_eq!(three.difference(&row), Some(0.0));
     }
 
     #[test]
     fn atoms_of_more_modalities_add_up_to_the_information_of_each_set() {
         // The number of nodes up to {1}, {12} and {123}; those of four modalities.
         let counts = |columns| -> Vec<usize> {
-            let mut counts: Vec<_> = Identities::of(columns).unwrap().below.iter().map(Vec::len).collect();
+            let (_, all) = Identities::of(columns).unwrap().of_present.last().unwrap();
+            let mut counts: Vec<_> = all.iter().map(|identity| identity.atoms.len()).collect();
             counts.dedup();
             counts
         };

@@ -25,14 +25,15 @@ pub(super) fn part_names(parts: usize) -> Vec<String> {
     ["redundancy".to_owned()].into_iter().chain(unique).chain(["synergy".to_owned()]).collect()
 }
 
-/// The place of the largest value, the first of equal ones; `None` where one is NaN.
-pub(super) fn largest(parts: &[f64]) -> Option<usize> {
-    if parts.iter().any(|part| part.is_nan()) {
+/// The place of the largest of the parts that a row has, the first of equal ones; `None` where it has none, or
+/// one is NaN.
+pub(super) fn largest(parts: &[Option<f64>]) -> Option<usize> {
+    if parts.iter().flatten().any(|part| part.is_nan()) {
         return None;
     }
     let mut best: Option<(usize, f64)> = None;
-    for (place, &part) in parts.iter().enumerate() {
-        if best.is_none_or(|(_, most)| part > most) {
+    for (place, part) in parts.iter().enumerate() {
+        if let Some(part) = part.filter(|part| best.is_none_or(|(_, most)| *part > most)) {
             best = Some((place, part));
         }
     }
@@ -51,7 +52,8 @@ impl Dominant {
         let documentation = Documentation::builder(
             DOC_SECTION_OTHER,
             "The largest of a sample's parts: redundancy, unique_1, unique_2 (… as many as there are modalities) or \
-             synergy, the first of those that are equal; null where one is null",
+             synergy, the first of those that are equal. Parts that are null, which rows without some modality do not \
+             have, are left out; null where all are",
             "dominant(r, u1, u2, s)",
         )
         .with_argument("r", "Redundancy")
@@ -76,20 +78,16 @@ impl ScalarUDFImpl for Dominant {
         Ok(DataType::Utf8View)
     }
 
-    fn is_strict(&self) -> bool {
-        true
-    }
-
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = args.args.iter().map(|value| value.to_array(args.number_rows));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let columns = arrays.iter().map(|array| as_float64_array(array)).collect::<Result<Vec<_>>>()?;
         let part_names = part_names(columns.len());
         let mut names = StringViewBuilder::with_capacity(args.number_rows);
-        let mut parts = vec![f64::NAN; columns.len()];
+        let mut parts = vec![None; columns.len()];
         for row in 0..args.number_rows {
             for (part, column) in parts.iter_mut().zip(&columns) {
-                *part = if column.is_valid(row) { column.value(row) } else { f64::NAN };
+                *part = column.is_valid(row).then(|| column.value(row));
             }
             names.append_option(largest(&parts).and_then(|place| part_names.get(place)));
         }
@@ -108,12 +106,16 @@ mod tests {
 
     #[test]
     fn the_largest_and_of_equal_ones_the_first() {
-        assert_eq!(largest(&[0.1, 0.2, 0.3, 0.4]), Some(3));
-        assert_eq!(largest(&[0.0, -0.0, 0.0, 0.0]), Some(0));
-        assert_eq!(largest(&[-2.0, -1.0, -1.0, -3.0]), Some(1));
-        assert_eq!(largest(&[f64::NEG_INFINITY; 4]), Some(0));
-        assert_eq!(largest(&[0.0, f64::NAN, 1.0, 0.0]), None);
-        assert_eq!(largest(&[0.0, 0.1, 0.2, 0.5, 0.4, 0.3]), Some(3));
+        let of = |parts: &[f64]| largest(&parts.iter().copied().map(Some).collect::<Vec<_>>());
+        assert_eq!(of(&[0.1, 0.2, 0.3, 0.4]), Some(3));
+        assert_eq!(of(&[0.0, -0.0, 0.0, 0.0]), Some(0));
+        assert_eq!(of(&[-2.0, -1.0, -1.0, -3.0]), Some(1));
+        assert_eq!(of(&[f64::NEG_INFINITY; 4]), Some(0));
+        assert_eq!(of(&[0.0, f64::NAN, 1.0, 0.0]), None);
+        assert_eq!(of(&[0.0, 0.1, 0.2, 0.5, 0.4, 0.3]), Some(3));
+        assert_eq!(largest(&[None, Some(-0.5), None, Some(-0.25), None]), Some(3));
+        assert_eq!(largest(&[None, Some(f64::NAN), None, Some(-0.25), None]), None);
+        assert_eq!(largest(&[None; 4]), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{
     EvaluationConstants, Evaluator, FoldSessions, compared_information, distribution_shift,
-    fastest_batch_rows, field,
+    fastest_batch_rows, field, output_array,
 };
 use crate::interaction::{MomentSummary, Moments, Quantity};
 use crate::printable::without_secrets;
@@ -118,6 +118,7 @@ pub(super) struct Estimator {
     pool: SessionPool,
     spare_threads: Arc<SpareThreads>,
     batch_rows: usize,
+    on_missing: OnMissingModality,
     /// Whether a warning has named an unknown label.
     has_warned: AtomicBool,
     /// Whether a warning has said that training rows can't be known without their key.
@@ -127,7 +128,16 @@ pub(super) struct Estimator {
 }
 
 impl Estimator {
-    pub(super) fn new(open: Arc<OpenBundle>, engine: &Engine, sessions: usize) -> Result<Self> {
+    /// The estimator of a bundle, with so many sessions of the engine.
+    ///
+    /// # Errors
+    /// As for [`EvaluationConstants::new`] and [`Engine::sessions`].
+    pub(super) fn new(
+        open: Arc<OpenBundle>,
+        engine: &Engine,
+        sessions: usize,
+        on_missing: OnMissingModality,
+    ) -> Result<Self> {
         let bundle = &open.bundle;
         Ok(Self {
             constants: EvaluationConstants::new(
@@ -138,6 +148,7 @@ impl Estimator {
             pool: SessionPool::new(engine.sessions(&bundle.program(), sessions)?),
             spare_threads: SpareThreads::new(sessions),
             batch_rows: fastest_batch_rows(bundle.dims().iter().sum()),
+            on_missing,
             has_warned: AtomicBool::new(false),
             has_warned_of_key: AtomicBool::new(false),
             moments: Mutex::default(),
@@ -173,9 +184,9 @@ impl Estimator {
         })?;
         self.count(&values, &good);
         let nulls = NullBuffer::from(good);
-        let arrays = values
-            .into_iter()
-            .map(|column| -> ArrayRef { Arc::new(Float32Array::new(column.into(), Some(nulls.clone()))) });
+        let arrays = lsmi_fields(self.modalities()).into_iter().zip(values).map(|(field, values)| {
+            output_array(field, Float32Array::new(values.into(), Some(nulls.clone())))
+        });
         StructArray::try_new_with_length(
             fields(self.modalities()),
             arrays.collect(),
@@ -191,7 +202,8 @@ impl Estimator {
         let fields = lsmi_fields(self.modalities()).into_iter().zip(values);
         let of_call = fields.filter(|(field, _)| counted.contains(field)).map(|(field, values)| {
             let mut moments = Moments::default();
-            let values = values.iter().zip(good).filter(|(_, good)| **good);
+            // NaN where the modalities that a row has make no such value.
+            let values = values.iter().zip(good).filter(|(value, good)| **good && !value.is_nan());
             moments.push_slice(&values.map(|(value, _)| *value).collect::<Vec<f32>>());
             (field, moments)
         });
@@ -295,6 +307,6 @@ impl Estimator {
         let x = x.iter().zip(self.bundle().dims()).map(read).collect::<Result<_>>()?;
         let Place { file, .. } = self.place();
         let at = LabelPlace::Query(Place::file(format!("argument y of {file}")));
-        Samples::assemble(&self.open.index, 0, x, Arc::clone(label), &at, key, OnMissingModality::Null)
+        Samples::assemble(&self.open.index, 0, x, Arc::clone(label), &at, key, self.on_missing)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | function | result |
 //! |---|---|
-//! | `lsmi(x1, x2, y[, 'bundle'])` | a struct of r, u1, u2, s, i1, i2, i12, h1, h2 (f32, nats) by the bundle's models; null where the row is bad |
+//! | `lsmi(x1, x2, y[, 'bundle'])` | a struct of r, u1, u2, s, i1, i2, i12, h1, h2 (f32, nats) by the bundle's models; null where the row is bad, a field also where the row lacks a modality that it is of |
 //! | `lsmi_r(x1, x2, y[, 'bundle'])`, `lsmi_u1`, `lsmi_u2`, `lsmi_s`, `lsmi_i1`, `lsmi_i2`, `lsmi_i12`, `lsmi_h1`, `lsmi_h2` | one of its fields |
 //! | `dominant(r, u1, u2, s)` | 'redundancy', 'unique_1', 'unique_2' or 'synergy': the largest |
 //! | `lsmi_summary(r, u1, u2, s)` | an aggregate: a struct of rows, nulls, means, standard errors and shares |
@@ -12,6 +12,10 @@
 //! h_1 … h_23, with `lsmi_u3`, `lsmi_i_123` and so on; `dominant` and `lsmi_summary` of r, u1, u2, u3, s;
 //! `lsmi_check` of the 18 atoms and of i_1 … i_123. Of four likewise. The number of modalities is that of
 //! the embeddings, or follows from the number of arguments.
+//!
+//! A row that lacks a modality is bad, or has the values of the others ([`ModelOptions::on_missing`]), as in
+//! annotated files: parts that it does not have are null, which `dominant`, `lsmi_summary` and `lsmi_check`
+//! leave out.
 //!
 //! [`register`] adds them to any DataFusion session. A query evaluates the models once a row, for
 //! any number of fields in SELECT, WHERE, GROUP BY, ORDER BY and window functions, and only for
@@ -46,6 +50,8 @@ use datafusion::prelude::SessionContext;
 #[cfg(feature = "cluster")]
 use crate::bundle::Bundle;
 use crate::error::Error;
+#[cfg(feature = "cluster")]
+use crate::samples::OnMissingModality;
 
 #[cfg(not(feature = "cluster"))]
 use self::models::ModelRegistry;
@@ -78,6 +84,10 @@ impl Functions {
 impl PlanModels for Functions {
     fn bundles(&self) -> Vec<(PathBuf, Arc<Bundle>)> {
         self.0.bundles()
+    }
+
+    fn on_missing(&self) -> crate::Result<OnMissingModality> {
+        self.0.on_missing()
     }
 
     fn set_reference(&self, reference: Vec<u8>) {

@@ -1,4 +1,4 @@
-//! Where a registry's bundles and its engine come from: options of this machine, or what a plan has taken
+//! Where a registry's bundles, its engine and its settings come from: options of this machine, or what a plan has taken
 //! along.
 
 use std::fmt::Debug;
@@ -10,8 +10,9 @@ use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Result;
 use crate::evaluate::open_bundle;
+use crate::samples::OnMissingModality;
 
-/// The default bundle, the engine and the number of sessions of the `lsmi` functions.
+/// The default bundle, the engine, its sessions and the treatment of missing modalities of the `lsmi` functions.
 #[derive(Debug, Clone)]
 pub struct ModelOptions {
     /// Default bundle of calls that name none, a folder or a URL. It is opened when the first such
@@ -22,16 +23,23 @@ pub struct ModelOptions {
     /// Sessions in each bundle's pool, one for each thread that evaluates at a time; the machine's
     /// cores where `None`.
     pub sessions: Option<NonZeroUsize>,
+    /// The treatment of rows that lack a modality.
+    pub on_missing: OnMissingModality,
 }
 
 impl Default for ModelOptions {
-    /// `lsmi-bundle` in the current folder, where `lsmi-etl fit` writes it.
+    /// `lsmi-bundle` in the current folder, where `lsmi-etl fit` writes it; rows that lack a modality are null.
     fn default() -> Self {
-        Self { bundle: PathBuf::from("lsmi-bundle"), engine: EngineOptions::default(), sessions: None }
+        Self {
+            bundle: PathBuf::from("lsmi-bundle"),
+            engine: EngineOptions::default(),
+            sessions: None,
+            on_missing: OnMissingModality::default(),
+        }
     }
 }
 
-/// Opens bundles, and finds the engine that runs their models.
+/// Opens bundles, finds the engine that runs their models, and knows the settings of both.
 pub trait ModelSource: Debug + Send + Sync {
     /// The bundle of a folder or URL. Blocks.
     ///
@@ -44,6 +52,12 @@ pub trait ModelSource: Debug + Send + Sync {
     /// # Errors
     /// As for [`Engine::find`].
     fn engine(&self) -> Result<(Engine, usize)>;
+
+    /// The treatment of rows that lack a modality.
+    ///
+    /// # Errors
+    /// Where the models are unknown.
+    fn on_missing(&self) -> Result<OnMissingModality>;
 }
 
 /// Models of this machine.
@@ -85,5 +99,9 @@ impl ModelSource for LocalModels {
         tracing::info!("engine: {}", engine.describe());
         *found = Some(engine.clone());
         Ok((engine, sessions))
+    }
+
+    fn on_missing(&self) -> Result<OnMissingModality> {
+        Ok(self.options.on_missing)
     }
 }

@@ -11,6 +11,8 @@ use datafusion::arrow::array::{Array, ArrayRef, StructArray};
 #[cfg(feature = "cluster")]
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
+#[cfg(feature = "cluster")]
+use crate::samples::OnMissingModality;
 
 use super::estimator::{Estimator, OpenBundle};
 use super::model_source::{LocalModels, ModelOptions, ModelSource};
@@ -64,19 +66,22 @@ impl ModelRegistry {
 
     /// The models of a bundle.
     pub(super) fn estimator(&self, dir: &Path) -> Result<Arc<Estimator>> {
-        let Some(source) = &self.source else {
-            return Err(Error::Internal("this process evaluates no models".to_owned()));
-        };
+        let source = self.source()?;
         // The lock is held while a bundle is opened, so that two calls of one query open it once.
         let mut opened = self.opened();
         if let Some(known) = opened.estimators.get(dir) {
             return Ok(Arc::clone(known));
         }
-        let bundle = opened.bundle(dir, source.as_ref())?;
+        let bundle = opened.bundle(dir, source)?;
         let (engine, sessions) = source.engine()?;
-        let estimator = Arc::new(Estimator::new(bundle, &engine, sessions)?);
+        let estimator = Arc::new(Estimator::new(bundle, &engine, sessions, source.on_missing()?)?);
         opened.estimators.insert(dir.to_owned(), Arc::clone(&estimator));
         Ok(estimator)
+    }
+
+    fn source(&self) -> Result<&dyn ModelSource> {
+        let source = self.source.as_deref();
+        source.ok_or_else(|| Error::Internal("this process evaluates no models".to_owned()))
     }
 
     fn opened(&self) -> MutexGuard<'_, OpenModels> {
@@ -117,6 +122,14 @@ impl ModelRegistry {
         let opened = self.opened();
         let bundles = opened.bundles.iter();
         bundles.map(|(dir, open)| (dir.clone(), Arc::clone(open.bundle()))).collect()
+    }
+
+    /// The treatment of rows that lack a modality.
+    ///
+    /// # Errors
+    /// As for [`ModelSource::on_missing`]; [`Error::Internal`] where plans are only passed on.
+    pub(in crate::sql) fn on_missing(&self) -> Result<OnMissingModality> {
+        self.source()?.on_missing()
     }
 
     /// The bundle of calls that name none.

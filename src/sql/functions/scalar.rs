@@ -60,7 +60,8 @@ impl LsmiFunction {
     fn lsmi(registry: Arc<ModelRegistry>) -> Self {
         let what = "Redundancy, uniqueness and synergy of a sample by a bundle's models: a struct of r, u1, u2, s, i1, \
                     i2, i12, h1, h2 in nats, of three modalities of r, u1, u2, u3, s, i_1 … i_123, h_1 … h_23; null \
-                    where the row has no label or embedding that the models take";
+                    where the row has no label or embedding that the models take; with --on-missing-modality reduce \
+                    a row without some embedding has the values of the others, and null in all other fields";
         Self::new(registry, "lsmi".to_owned(), None, 2, what.to_owned())
     }
 
@@ -140,6 +141,15 @@ impl LsmiFunction {
         let modalities = shape.modalities();
         let known = shape.split(args.arg_fields);
         let known = known.ok_or_else(|| self.usage(shape, "it takes three arguments or more"))?;
+        let mut columns = args.arg_fields.iter().take(shape.bundle_place());
+        if let Some(place) = columns.position(|field| field.data_type().is_null()) {
+            return Err(Error::Usage(format!(
+                "{}: argument {} is NULL without a type; for an embedding that all rows lack write \
+                 arrow_cast(NULL, 'FixedSizeList(32, Float32)') with its number of values",
+                self.name,
+                place + 1
+            )));
+        }
         let fields = lsmi_fields(modalities);
         if self.field.is_some_and(|field| !fields.contains(&field)) {
             let names = fields.iter().map(|field| field.name(modalities)).collect::<Vec<_>>().join(", ");

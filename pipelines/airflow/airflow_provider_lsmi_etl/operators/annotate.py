@@ -37,6 +37,8 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param columns: additional columns: i1, i2, i12, h1, h2, p_y, fold; of three modalities i_1 to i_123, h_1 to
         h_23, atoms
     :param on_bad_row: ``null`` or ``fail``
+    :param on_missing_modality: ``null`` or ``reduce``: what a row gets whose embedding of some modality is null
+        (templated)
     :param max_bad_rows: maximum number or share (``0.5%``) of bad rows
     :param on_bad_file: ``fail`` (the other files are annotated, then the task fails without retry) or
         ``skip`` (the other files are annotated; ``bad_files`` of the summary names it) (templated)
@@ -61,6 +63,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         "x2_column",
         "x_columns",
         "label_column",
+        "on_missing_modality",
         "max_bad_rows",
         "on_bad_file",
         "on_shift",
@@ -83,6 +86,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         label_column: str | None = None,
         columns: Sequence[str] = (),
         on_bad_row: str | None = None,
+        on_missing_modality: str | None = None,
         max_bad_rows: str | int | None = None,
         on_bad_file: str | None = None,
         on_shift: str | None = None,
@@ -112,6 +116,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.label_column = label_column
         self.columns = columns
         self.on_bad_row = on_bad_row
+        self.on_missing_modality = on_missing_modality
         self.max_bad_rows = max_bad_rows
         self.on_bad_file = on_bad_file
         self.on_shift = on_shift
@@ -133,6 +138,7 @@ class LsmiAnnotateOperator(LsmiOperator):
             "label": self.label_column,
             "columns": ",".join(self.columns) or None,
             "on-bad-row": self.on_bad_row,
+            "on-missing-modality": self.on_missing_modality,
             "max-bad-rows": self.max_bad_rows,
             "on-bad-file": self.on_bad_file,
             "on-shift": self.on_shift,

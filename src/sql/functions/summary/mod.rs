@@ -32,9 +32,9 @@ impl LsmiSummary {
         let documentation = Documentation::builder(
             DOC_SECTION_STATISTICAL,
             "Summary of a group's samples: a struct of rows (with values), nulls (without values), the means r, u1, \
-             u2, s and their standard errors (…_std_error) in nats, and the shares of rows by dominant part \
-             (redundancy_share, unique_1_share, unique_2_share, synergy_share); of three modalities also of u3, of \
-             four of u3 and u4",
+             u2, s and their standard errors (…_std_error) in nats, each over the rows that have the part, and the \
+             shares of rows by dominant part (redundancy_share, unique_1_share, unique_2_share, synergy_share); of \
+             three modalities also of u3, of four of u3 and u4",
             "lsmi_summary(r, u1, u2, s)",
         )
         .with_argument("r", "Redundancy")

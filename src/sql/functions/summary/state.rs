@@ -33,11 +33,13 @@ impl<const N: usize> Default for SummaryState<N> {
 }
 
 impl<const N: usize> SummaryState<N> {
-    /// Adds one sample. A null, NaN or infinity counts as a null.
-    pub(super) fn push(&mut self, row: Option<[f64; N]>) {
-        match row.and_then(|row| largest(&row).map(|place| (row, place))) {
-            Some((row, place)) if row.iter().all(|part| part.is_finite()) => {
-                self.parts.iter_mut().zip(row).for_each(|(moments, part)| moments.push(part));
+    /// Adds one sample with the parts that it has. One without any counts as a null, as does one with NaN or
+    /// infinity.
+    pub(super) fn push(&mut self, row: [Option<f64>; N]) {
+        match largest(&row) {
+            Some(place) if row.iter().flatten().all(|part| part.is_finite()) => {
+                let parts = self.parts.iter_mut().zip(row);
+                parts.for_each(|(moments, part)| part.into_iter().for_each(|part| moments.push(part)));
                 self.count(place);
             }
             _ => self.nulls += 1,
@@ -50,8 +52,9 @@ impl<const N: usize> SummaryState<N> {
         }
     }
 
+    /// Samples with parts, one of which dominates each.
     fn rows(&self) -> u64 {
-        self.parts.first().map_or(0, Moments::count)
+        self.dominant.iter().sum()
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -146,11 +149,12 @@ impl<'a> Float64Columns<'a> {
         self.0.iter().all(|column| column.is_valid(row))
     }
 
-    /// The parts of a row; `None` if one is null.
-    pub(super) fn parts<const N: usize>(&self, row: usize) -> Option<[f64; N]> {
-        let mut parts = [0.0; N];
-        parts.iter_mut().zip(&self.0).for_each(|(part, column)| *part = column.value(row));
-        self.is_valid(row).then_some(parts)
+    /// The parts of a row, of which some may be null.
+    pub(super) fn parts<const N: usize>(&self, row: usize) -> [Option<f64>; N] {
+        let mut parts = [None; N];
+        let columns = parts.iter_mut().zip(&self.0);
+        columns.for_each(|(part, column)| *part = column.is_valid(row).then(|| column.value(row)));
+        parts
     }
 
     /// The state of a row; `None` if a number is null. `numbers` is room for them.
@@ -172,14 +176,25 @@ mod tests {
     #[test]
     fn states_survive_their_way_between_phases() {
         let mut state = SummaryState::default();
-        state.push(Some([0.5, -1.0, 2.0, 0.25]));
-        state.push(Some([1.5, -2.0, 1.0, 0.25]));
-        state.push(None);
-        state.push(Some([f64::NAN, 0.0, 0.0, 0.0]));
-        state.push(Some([f64::INFINITY, 0.0, 0.0, 0.0]));
+        state.push([0.5, -1.0, 2.0, 0.25].map(Some));
+        state.push([1.5, -2.0, 1.0, 0.25].map(Some));
+        state.push([None; 4]);
+        state.push([f64::NAN, 0.0, 0.0, 0.0].map(Some));
+        state.push([None, Some(f64::INFINITY), None, None]);
         assert_eq!(state.to_numbers().len(), state_numbers(4));
         let back = SummaryState::from_numbers(&state.to_numbers());
         assert_eq!((back.parts, back.dominant, back.nulls), (state.parts, [1, 0, 1, 0], 3));
+    }
+
+    #[test]
+    fn a_row_counts_for_the_parts_that_it_has() {
+        let mut state = SummaryState::default();
+        state.push([0.5, -1.0, 2.0, 0.25].map(Some));
+        state.push([None, Some(3.0), None, None]);
+        state.push([None; 4]);
+        let means: Vec<Option<f64>> = state.parts.iter().map(Moments::mean).collect();
+        assert_eq!(means, [Some(0.5), Some(1.0), Some(2.0), Some(0.25)]);
+        assert_eq!((state.rows(), state.dominant, state.nulls), (2, [0, 1, 1, 0], 1));
     }
 
     #[test]
