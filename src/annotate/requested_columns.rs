@@ -56,7 +56,9 @@ impl RequestedColumns {
         }
         if options.adjust == Adjust::Dataset && modalities != 2 {
             return Err(Error::Usage(format!(
-                "--adjust dataset shifts the columns of two modalities, and the bundle {} has {modalities}; omit it",
+                "--adjust dataset is defined for r, u1, u2 and s of two modalities, and the bundle {} has \
+                 {modalities}: of more, one constant among r, u and s changes the information of their sets; omit it, \
+                 or annotate with a bundle of two of them, as fit --x1 COLUMN --x2 COLUMN makes",
                 bundle.dir().display()
             )));
         }

@@ -3,6 +3,7 @@
 //! on data belongs to the engine.
 
 mod adapt;
+mod by_column;
 mod check;
 mod class;
 mod classifier;
@@ -10,7 +11,6 @@ mod column_major;
 mod common_nodes;
 mod density;
 mod ensemble;
-mod estimated_means;
 mod estimates;
 mod figures;
 mod files;
@@ -31,6 +31,7 @@ mod pack;
 mod params;
 mod program;
 mod raw;
+mod redundancy;
 mod role;
 mod row_hash;
 mod sha256;
@@ -40,14 +41,11 @@ mod training_rows;
 mod validate;
 mod write;
 
+pub use by_column::{Agreement, ByColumn, EstimatedMeans, Figure, MeanEstimate};
 pub use class::Class;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use column_major::{PRODUCT, TURN};
-pub use estimated_means::{EstimatedMeans, MeanEstimate};
-pub use estimates::{
-    Agreement, CalibrationBin, Estimates, LabelFreeCheck, PowerPoint, RedundancyByShift, RedundancyOfTwo,
-    RedundancyShares, ShiftedRedundancy,
-};
+pub use estimates::{CalibrationBin, Estimates, LabelFreeCheck, PowerPoint};
 pub use figures::{ClassifierFigures, DensityCandidate, DensityFigures, Figures, FitWarning, Training};
 pub use files::most_bytes;
 pub use manifest::{
@@ -58,8 +56,9 @@ pub use open::Bundle;
 pub use output_kind::OutputKind;
 pub use pack::{PackRequest, PackedModality};
 pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet, Scales, Stack};
-pub use program::{Graph, MOST_MODALITIES, ModelOrigin, Program, ProgramInput};
+pub use program::{Graph, ModelOrigin, Program, ProgramInput};
 pub use raw::{RawModel, RawModels};
+pub use redundancy::{Redundancy, RedundancyByShift, RedundancyCurve, RedundancyShares, ShiftedRedundancy};
 pub use role::{ModelKind, Role};
 pub use row_hash::RowHasher;
 pub use training_rows::TrainingRows;

@@ -10,11 +10,8 @@ use crate::interaction::lattice::Lattice;
 use super::onnx;
 use super::role::Role;
 
-/// The most modalities whose lattice is computed.
-pub const MOST_MODALITIES: usize = Lattice::MODALITIES;
-
 /// Names of a program's embeddings.
-const EMBEDDINGS: [&str; MOST_MODALITIES] = ["x1", "x2", "x3", "x4"];
+const EMBEDDINGS: [&str; Lattice::MODALITIES] = ["x1", "x2", "x3", "x4"];
 
 /// An input of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 
 use crate::error::Result;
+use crate::interaction::lattice::Lattice;
 
 use super::files::BundleFiles;
 use super::format_1::Format1;
 use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Modality, RowHash, Units};
-use super::{Class, MOST_MODALITIES, ModelKind, Role};
+use super::{Class, ModelKind, Role};
 
 /// The most folds of a bundle.
 const MOST_FOLDS: usize = 100;
@@ -57,9 +58,10 @@ fn parse(bytes: &[u8]) -> std::result::Result<Manifest, Refusal<Option<String>>>
 
 fn validate(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
     let refuse = |field: &str, what: &str| Err((field.to_owned(), what.to_owned()));
-    if !(2..=MOST_MODALITIES).contains(&manifest.modalities.len()) {
+    if !(2..=Lattice::MODALITIES).contains(&manifest.modalities.len()) {
         let what = format!(
-            "must be two to {MOST_MODALITIES} modalities, and are {}; pack a bundle for each pair of them",
+            "must be two to {} modalities, and are {}; pack a bundle for each pair of them",
+            Lattice::MODALITIES,
             manifest.modalities.len()
         );
         return refuse("modalities", &what);

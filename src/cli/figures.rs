@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::bundle::{Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint, RedundancyOfTwo};
-use crate::interaction::Subset;
+use crate::bundle::{
+    Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint, Redundancy, RedundancyByShift, RedundancyCurve,
+};
+use crate::interaction::{Quantity, Subset};
 
 /// The validation figures, and the diagnostics that there are, as tables.
 pub(super) fn text(figures: &Figures) -> String {
@@ -73,34 +75,65 @@ fn estimates(found: &Estimates) -> String {
             }
         );
     }
-    let Some(RedundancyOfTwo { shares, by_shift }) = &found.redundancy else { return text };
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let both = if shares.both > 0.0 { format!(", both on {}", percent(shares.both)) } else { String::new() };
-    let _ = writeln!(
-        text,
-        "  r is i1 on {} of the rows, i2 on {}{both}, between them on {}",
-        percent(shares.i1),
-        percent(shares.i2),
-        percent(shares.between)
-    );
-    let shifts: Vec<String> = std::iter::once(("-inf".to_owned(), by_shift.at_minus_infinity_nats))
-        .chain(by_shift.shifts.iter().map(|at| (at.shift_nats.to_string(), at.r_nats)))
-        .chain([("inf".to_owned(), by_shift.at_plus_infinity_nats)])
-        // Rounded before it is printed, and without the sign of a zero.
-        .map(|(shift, r)| format!("{shift}: {:.3}", (r * 1e3).round() / 1e3 + 0.0))
-        .collect();
-    let _ = writeln!(text, "  R in other units, by the nats that they add to h1 - h2:");
-    let _ = writeln!(text, "    {}", shifts.join("   "));
+    if let Some(Redundancy { shares, by_shift }) = &found.redundancy {
+        let names = Quantity::single_names(Quantity::I, shares.at.len());
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let each = names.iter().zip(&shares.at).enumerate().map(|(place, (name, share))| {
+            format!("{name} on {}{}", percent(*share), if place == 0 { " of the rows" } else { "" })
+        });
+        let several = if shares.at.len() == 2 { "both" } else { "several of them" };
+        let several = if shares.several > 0.0 {
+            format!(", {several} on {}", percent(shares.several))
+        } else {
+            String::new()
+        };
+        let each = each.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "  r is {each}{several}, between them on {}", percent(shares.between));
+        text += &other_units(by_shift);
+    }
+    text
+}
+
+/// R by the nats that other units add.
+fn other_units(by_shift: &RedundancyByShift) -> String {
+    let line = |curve: &RedundancyCurve| {
+        let shifts: Vec<String> = std::iter::once(("-inf".to_owned(), curve.at_minus_infinity_nats))
+            .chain(curve.shifts.iter().map(|at| (at.shift_nats.to_string(), at.r_nats)))
+            .chain([("inf".to_owned(), curve.at_plus_infinity_nats)])
+            // Rounded before it is printed, and without the sign of a zero.
+            .map(|(shift, r)| format!("{shift}: {:.3}", (r * 1e3).round() / 1e3 + 0.0))
+            .collect();
+        shifts.join("   ")
+    };
+    let mut text = "  R in other units, by the nats that they add to ".to_owned();
+    if let [curve] = &by_shift.curves[..] {
+        let _ = writeln!(text, "h1 - h2:\n    {}", line(curve));
+        return text;
+    }
+    text += "the h of one modality:\n";
+    for (name, curve) in
+        Quantity::single_names(Quantity::H, by_shift.curves.len()).iter().zip(&by_shift.curves)
+    {
+        let _ = writeln!(text, "    {name}   {}", line(curve));
+    }
+    let [low, high] = by_shift.range_nats;
+    let _ = writeln!(text, "    of several at once: from {low:.3} to {high:.3}");
     text
 }
 
 fn power_curve(points: &[PowerPoint]) -> String {
     let mut text = "fits on parts of the rows, on the same held-out rows; r and s against the whole fit:\n\
-         \x20     rows        R       U1       U2        S      I12   RMSE r   RMSE s   corr r   corr s\n"
+         \x20     rows"
         .to_owned();
+    let symbols = points.first().into_iter().flat_map(|point| point.means.by_symbol());
+    let symbols = symbols.map(|(symbol, _)| symbol);
+    for heading in symbols.chain(["RMSE r", "RMSE s", "corr r", "corr s"].map(str::to_owned)) {
+        let _ = write!(text, " {heading:>8}");
+    }
+    text.push('\n');
     for point in points {
         let _ = write!(text, "  {:>8}", point.trained_rows);
-        for mean in [point.r_nats, point.u1_nats, point.u2_nats, point.s_nats, point.i12_nats] {
+        for (_, mean) in point.means.each() {
             let _ = write!(text, " {mean:>8.4}");
         }
         let agreements = [point.r_agreement, point.s_agreement];
@@ -121,9 +154,8 @@ fn label_free(found: &LabelFreeCheck) -> String {
          \x20          mean difference     RMSE   correlation\n",
         found.rows, found.mean_entropy_nats
     );
-    let parts = [("r", found.r), ("u1", found.u1), ("u2", found.u2), ("s", found.s)];
-    for (name, Agreement { mean_difference_nats, rmse_nats, correlation }) in parts {
-        let correlation = cell(correlation);
+    for (name, Agreement { mean_difference_nats, rmse_nats, correlation }) in found.columns.by_column() {
+        let correlation = cell(*correlation);
         let _ = writeln!(text, "  {name:<4} {mean_difference_nats:>19.4} {rmse_nats:>8.4} {correlation:>13}");
     }
     text

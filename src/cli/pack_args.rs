@@ -7,10 +7,11 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use crate::bundle::{Class, Label, MOST_MODALITIES, OutputKind, PackRequest, PackedModality, Role, Units};
+use crate::bundle::{Class, Label, OutputKind, PackRequest, PackedModality, Role, Units};
 use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::interaction::Subset;
+use crate::interaction::lattice::Lattice;
 
 /// Make a bundle from ONNX files: five of two modalities, thirteen of three
 ///
@@ -152,10 +153,10 @@ pub(super) fn pack_request(args: &PackArgs) -> Result<PackRequest> {
     let mut files = given_files(args)?;
     let sets = files.keys().map(|role| role.modalities());
     let modalities = sets.filter_map(|set| set.members().last()).max().map_or(2, |last| (last + 1).max(2));
-    if modalities > MOST_MODALITIES {
+    if modalities > Lattice::MODALITIES {
         let what = format!(
-            "models of {modalities} modalities are named, and a bundle has at most {MOST_MODALITIES}; pack one for \
-             each pair of them"
+            "models of {modalities} modalities are named, and a bundle has at most {}; pack one for each pair of them",
+            Lattice::MODALITIES
         );
         return Err(Error::Usage(what));
     }

@@ -111,7 +111,9 @@ pub struct AnnotateSettings {
     /// case the means become R = min(I1, I2), the smaller U = 0 and S = I12 - max(I1, I2), which no
     /// longer depend on the density models. All rows of all files are computed before the first file
     /// is written; a file that is added later and changes the constant causes all files to be
-    /// computed and written again. Bad files (--on-bad-file) do not count for the constant.
+    /// computed and written again. Bad files (--on-bad-file) do not count for the constant. For two
+    /// modalities: of more, one constant among r, u1 ... uM and s would change the information of sets of
+    /// them, and the reference has no adjustment; take a bundle of two of them.
     #[arg(long, value_enum, default_value = "none", env = "LSMI_ETL_ADJUST", hide_env = true)]
     pub adjust: Adjust,
     /// Replace an existing output

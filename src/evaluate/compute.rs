@@ -46,7 +46,7 @@ impl EvaluationConstants {
             log_prior: bundle.manifest().label.prior.iter().map(|p| p.ln()).collect(),
             h_offsets: bundle.h_offsets(),
             plan: ColumnPlan::new(columns, modalities)?,
-            reduced: ReducedColumns::new(columns, modalities)?,
+            reduced: ReducedColumns::new(columns, modalities),
             bundle: bundle.dir().display().to_string(),
             most_log_prob: classifiers.zip(most).collect(),
             folds: folds.clone(),

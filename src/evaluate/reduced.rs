@@ -1,7 +1,9 @@
 //! Rows that lack some modality: the columns by the lattice of those that they have.
 
+use std::sync::OnceLock;
+
 use crate::engine::BatchOutputs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::interaction::lattice::{Antichain, AtomPlan, Lattice};
 use crate::interaction::{PairPart, Pointwise, Quantity, Subset, decompose};
 
@@ -9,8 +11,10 @@ use crate::interaction::{PairPart, Pointwise, Quantity, Subset, decompose};
 #[derive(Debug)]
 pub(super) struct ReducedColumns {
     modalities: usize,
-    /// By the place of the set among all proper ones.
-    plans: Vec<ReducedPlan>,
+    columns: Vec<Quantity>,
+    /// By the place of the set among all proper ones; made for the first row that has these modalities, as
+    /// most runs meet none.
+    plans: Vec<OnceLock<Result<ReducedPlan>>>,
 }
 
 /// The columns of rows that have the modalities of one set.
@@ -54,20 +58,17 @@ pub(super) struct ReducedRow {
 }
 
 impl ReducedColumns {
-    /// The plans of these columns of M modalities, for each part of these.
-    ///
-    /// # Errors
-    /// [`Error::Internal`](crate::Error::Internal).
-    pub(super) fn new(columns: &[Quantity], modalities: usize) -> Result<Self> {
-        let sets = Subset::proper(modalities).into_iter();
-        let plans = sets.map(|set| ReducedPlan::new(columns, set, modalities)).collect::<Result<_>>()?;
-        Ok(Self { modalities, plans })
+    /// These columns of M modalities.
+    pub(super) fn new(columns: &[Quantity], modalities: usize) -> Self {
+        let plans = Subset::proper(modalities).into_iter().map(|_| OnceLock::new()).collect();
+        Self { modalities, columns: columns.to_vec(), plans }
     }
 
     /// The values of a row that has the modalities of this set and no others; `None` where it has all.
     ///
     /// # Errors
-    /// As for [`AtomPlan::decompose`].
+    /// [`Error::Internal`] for a column that M modalities do not have; as for
+    /// [`AtomPlan::decompose`].
     pub(super) fn row(
         &self,
         set: Subset,
@@ -75,10 +76,9 @@ impl ReducedColumns {
         outputs: &BatchOutputs,
         log_prior: f64,
     ) -> Result<Option<ReducedRow>> {
-        match self.plans.get(set.index(self.modalities)) {
-            Some(plan) => plan.row(row, outputs, log_prior).map(Some),
-            None => Ok(None),
-        }
+        let Some(plan) = self.plans.get(set.index(self.modalities)) else { return Ok(None) };
+        let plan = plan.get_or_init(|| ReducedPlan::new(&self.columns, set, self.modalities));
+        plan.as_ref().map_err(Error::clone)?.row(row, outputs, log_prior).map(Some)
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
             .chain(Quantity::pairs(3))
             .chain(Quantity::extras(3))
             .collect();
-        let reduced = ReducedColumns::new(&columns, 3).unwrap();
+        let reduced = ReducedColumns::new(&columns, 3);
         let outputs = outputs();
         let row = reduced.row(set("13"), 0, &outputs, -1.0).unwrap().unwrap();
         assert!(row.is_finite);
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn of_one_its_information_is_unique_to_it() {
         let columns = Quantity::defaults(2);
-        let reduced = ReducedColumns::new(&columns, 2).unwrap();
+        let reduced = ReducedColumns::new(&columns, 2);
         let mut outputs = BatchOutputs::new(2);
         outputs.all_mut().iter_mut().for_each(|values| values.push(-0.25));
         let row = reduced.row(set("2"), 0, &outputs, -1.0).unwrap().unwrap();

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bundle::{
-    Bundle, BundleContents, Class, DensityFigures, Label, MOST_MODALITIES, Modality, Training, Units,
-};
+use crate::bundle::{Bundle, BundleContents, Class, DensityFigures, Label, Modality, Training, Units};
 use crate::error::{Error, Place, Result};
+use crate::interaction::lattice::Lattice;
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, ColumnRequest, FateCounts, OnMissingModality};
 
@@ -79,16 +78,11 @@ impl FitOptions {
         }
     }
 
-    /// The flag of a diagnostic that is asked for, if any.
-    fn diagnostic(&self) -> Option<&'static str> {
-        let asked = [("--power-curve", self.power_curve), ("--label-free-check", self.label_free_check)];
-        asked.into_iter().find(|(_, asked)| *asked).map(|(flag, _)| flag)
-    }
-
     /// Fails where a diagnostic needs what the other options exclude.
     fn check_diagnostics(&self) -> Result<()> {
-        match self.diagnostic() {
-            Some(flag) if self.recipe.folds < 2 => Err(Error::Usage(format!(
+        let asked = [("--power-curve", self.power_curve), ("--label-free-check", self.label_free_check)];
+        match asked.into_iter().find(|(_, asked)| *asked) {
+            Some((flag, _)) if self.recipe.folds < 2 => Err(Error::Usage(format!(
                 "{flag} needs values of rows by models that have not seen them, which --folds 1 has not; leave \
                  --folds at its default"
             ))),
@@ -99,29 +93,22 @@ impl FitOptions {
     /// The columns of the embeddings: those named, else those of the schema.
     ///
     /// # Errors
-    /// [`Error::Usage`] where they are not two to four, or more than two with a diagnostic of two.
+    /// [`Error::Usage`] where they are not two to four.
     fn embeddings(&self, input: &Input) -> Result<Vec<String>> {
         let columns: Vec<String> = match &self.x[..] {
             [] => samples::obvious_embeddings(input)?.into_iter().map(str::to_owned).collect(),
             named => named.to_vec(),
         };
         let count = columns.len();
-        if !(2..=MOST_MODALITIES).contains(&count) {
+        if !(2..=Lattice::MODALITIES).contains(&count) {
             return Err(Error::Usage(format!(
-                "a fit needs two to {MOST_MODALITIES} embedding columns, and {count} {} named ({}); give --x COLUMN \
-                 once for each",
+                "a fit needs two to {} embedding columns, and {count} {} named ({}); give --x COLUMN once for each",
+                Lattice::MODALITIES,
                 if count == 1 { "is" } else { "are" },
                 columns.join(", ")
             )));
         }
-        match self.diagnostic() {
-            Some(flag) if count > 2 => Err(Error::Usage(format!(
-                "{flag} compares r, u1, u2 and s of two modalities, and these are {count} ({}); leave it out, or \
-                 choose two columns with --x1 and --x2",
-                columns.join(", ")
-            ))),
-            _ => Ok(columns),
-        }
+        Ok(columns)
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use crate::bundle::{Class, Estimates, Figures, FitWarning, MeanEstimate, RedundancyOfTwo};
-use crate::interaction::Subset;
+use crate::bundle::{Class, Estimates, Figures, FitWarning, MeanEstimate, Redundancy};
+use crate::interaction::{Quantity, Subset};
 use crate::samples::class_examples;
 
 use super::scaling::Scaling;
@@ -133,38 +133,79 @@ pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
 }
 
 /// A warning where other units would give another R.
-fn units_decide(estimates: &Estimates, redundancy: &RedundancyOfTwo) -> Option<FitWarning> {
-    let [low, high] = redundancy.by_shift.range_nats();
-    let r = estimates.means.r.mean_nats;
-    let scale = r.abs().max(estimates.means.i.mean_nats);
+fn units_decide(estimates: &Estimates, redundancy: &Redundancy) -> Option<FitWarning> {
+    let [low, high] = redundancy.by_shift.range_nats;
+    let modalities = estimates.means.modalities();
+    let (r, scale) = r_and_scale(estimates)?;
+    let x: Vec<String> = (1..=modalities).map(|modality| format!("x{modality}")).collect();
+    let shifted = match modalities {
+        2 => "h1 - h2 is shifted".to_owned(),
+        _ => format!(
+            "{} are shifted against each other",
+            listed(&Quantity::single_names(Quantity::H, modalities), "and")
+        ),
+    };
+    let defaults: Vec<String> = Quantity::defaults(modalities)
+        .into_iter()
+        .map(|column| column.name(modalities).into_owned())
+        .collect();
+    let information: Vec<String> = Subset::all(modalities)
+        .into_iter()
+        .map(|set| Quantity::I(set).name(modalities).into_owned())
+        .collect();
     let text = format!(
         "the units of the densities decide R: it is {r:.3} nats by this convention, and from {low:.3} to {high:.3} \
-         where h1 - h2 is shifted, as by another scale of x1 or x2; compare r, u1, u2 and s only with values of one \
-         convention (--units), and rest conclusions on i1, i2 and i12, which have no units"
+         where {shifted}, as by another scale of {}; compare {} only with values of one convention (--units), and \
+         rest conclusions on {}, which have no units",
+        listed(&x, "or"),
+        listed(&defaults, "and"),
+        listed(&information, "and")
     );
     (high - low > OF_UNITS * scale).then(|| FitWarning { code: "units_decide".into(), text })
 }
 
-/// A warning where one modality has the lower h on nearly all rows, as the one of fewer dimensions has.
-fn one_density_decides(estimates: &Estimates, redundancy: &RedundancyOfTwo) -> Option<FitWarning> {
-    let shares = &redundancy.shares;
-    let ones = [("i1", "h1", "h2", shares.i1), ("i2", "h2", "h1", shares.i2)];
-    let (i, low, high, share) = ones.into_iter().find(|(.., share)| *share >= OF_ONE_DENSITY)?;
-    let [least, most] = redundancy.by_shift.range_nats();
-    let scale = estimates.means.r.mean_nats.abs().max(estimates.means.i.mean_nats);
+/// A warning where one modality has the lowest h on nearly all rows, as the one of fewer dimensions has.
+fn one_density_decides(estimates: &Estimates, redundancy: &Redundancy) -> Option<FitWarning> {
+    let modalities = estimates.means.modalities();
+    let mut shares = redundancy.shares.at.iter().enumerate();
+    let (index, share) = shares.find(|(_, share)| **share >= OF_ONE_DENSITY)?;
+    let (i, h) =
+        (Quantity::single_names(Quantity::I, modalities), Quantity::single_names(Quantity::H, modalities));
+    let others: Vec<String> =
+        h.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, h)| h.clone()).collect();
+    let [least, most] = redundancy.by_shift.range_nats;
+    let (_, scale) = r_and_scale(estimates)?;
     let text = format!(
-        "r is {i} on {:.1} % of the rows, because {low} is below {high} there, whatever the rows say about the label:          another scale or length of the embeddings could give an R from {least:.3} to {most:.3} nats; where these          mean nothing, fit with --units centred",
-        100.0 * share
+        "r is {} on {:.1} % of the rows, because {} is below {} there, whatever the rows say about the label: \
+         another scale or length of the embeddings could give an R from {least:.3} to {most:.3} nats; where these \
+         mean nothing, fit with --units centred",
+        i.get(index)?,
+        100.0 * share,
+        h.get(index)?,
+        listed(&others, "and")
     );
     (most - least > MOVED * scale).then(|| FitWarning { code: "one_density_decides".into(), text })
+}
+
+/// R, and the nats that its range is compared with.
+fn r_and_scale(estimates: &Estimates) -> Option<(f64, f64)> {
+    let r = estimates.means.of(Quantity::R)?.mean_nats;
+    Some((r, r.abs().max(estimates.means.of_all()?.mean_nats)))
+}
+
+/// Names in a sentence: "x1, x2 and x3".
+fn listed(names: &[String], conjunction: &str) -> String {
+    match names {
+        [before @ .., last] if !before.is_empty() => format!("{} {conjunction} {last}", before.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// A warning where the folds' models differ by more than their rows make them.
 fn models_decide(estimates: &Estimates) -> Option<FitWarning> {
     let is_it = |mean: &MeanEstimate| mean.models_error_nats > OF_MODELS * mean.rows_error_nats;
-    let means = estimates.means.by_symbol().into_iter();
-    let found: Vec<_> = means.filter(|(_, mean)| is_it(mean)).collect();
-    let of = |(name, mean): &(String, MeanEstimate)| {
+    let found: Vec<_> = estimates.means.by_symbol().filter(|(_, mean)| is_it(mean)).collect();
+    let of = |(name, mean): &(String, &MeanEstimate)| {
         format!(
             "{name} ± {:.4} by the models, {:.4} by the rows",
             mean.models_error_nats, mean.rows_error_nats
@@ -214,8 +255,8 @@ fn repeated_rows(set: &TrainingSet<'_>) -> usize {
 mod tests {
     use super::*;
     use crate::bundle::{
-        ClassifierFigures, DensityFigures, EstimatedMeans, RedundancyByShift, RedundancyShares,
-        ShiftedRedundancy,
+        ClassifierFigures, DensityFigures, EstimatedMeans, RedundancyByShift, RedundancyCurve,
+        RedundancyShares, ShiftedRedundancy,
     };
     use crate::error::Place;
 
@@ -261,6 +302,11 @@ mod tests {
         assert!(warning.code == "no_information" && warning.text.contains("of x2 predicts"), "{warning:?}");
     }
 
+    fn curve(r: f64, at_minus_infinity_nats: f64, at_plus_infinity_nats: f64) -> RedundancyCurve {
+        let shifts = vec![ShiftedRedundancy { shift_nats: 0.0, r_nats: r }];
+        RedundancyCurve { shifts, at_minus_infinity_nats, at_plus_infinity_nats }
+    }
+
     fn estimates(r: f64, i1: f64, i2: f64, errors: [f64; 2]) -> Estimates {
         let mean = |mean_nats: f64| MeanEstimate {
             mean_nats,
@@ -271,15 +317,10 @@ mod tests {
         Estimates {
             rows: 100,
             groups: 100,
-            means: EstimatedMeans::new(&[r, i1 - r, i2 - r, 0.0, 1.0].map(mean)).unwrap(),
-            redundancy: Some(RedundancyOfTwo {
-                shares: RedundancyShares::default(),
-                by_shift: RedundancyByShift {
-                    shifts: vec![ShiftedRedundancy { shift_nats: 0.0, r_nats: r }],
-                    at_minus_infinity_nats: i1,
-                    at_plus_infinity_nats: i2,
-                    bounds_nats: [0.0, 1.0],
-                },
+            means: EstimatedMeans::new([r, i1 - r, i2 - r, 0.0, 1.0].map(mean).into()).unwrap(),
+            redundancy: Some(Redundancy {
+                shares: RedundancyShares { at: vec![0.0; 2], ..RedundancyShares::default() },
+                by_shift: RedundancyByShift::new(vec![curve(r, i1, i2)], &[], [0.0, 1.0]),
             }),
         }
     }
@@ -296,7 +337,7 @@ mod tests {
         assert_eq!(codes(1.2, 0.5, 0.5, [0.01, 0.0]), ["units_decide"]);
         assert_eq!(codes(0.8, 0.9, 0.5, [0.01, 0.02]), ["models_decide"]);
         let mut one = estimates(0.8, 0.9, 0.5, [0.01, 0.0]);
-        one.redundancy.as_mut().unwrap().shares.i2 = 0.98;
+        one.redundancy.as_mut().unwrap().shares.at[1] = 0.98;
         let figures = Figures { estimates: Some(one), ..Figures::default() };
         let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };
         assert!(
@@ -308,6 +349,41 @@ mod tests {
             &[0.5, 0.5],
         )[0]
         .text;
-        assert!(text.contains("R: it is 0.800 nats by this convention, and from 0.300 to 0.900"), "{text}");
+        assert_eq!(
+            text,
+            "the units of the densities decide R: it is 0.800 nats by this convention, and from 0.300 to 0.900 where \
+             h1 - h2 is shifted, as by another scale of x1 or x2; compare r, u1, u2 and s only with values of one \
+             convention (--units), and rest conclusions on i1, i2 and i12, which have no units"
+        );
+    }
+
+    #[test]
+    fn units_of_three_modalities_are_named() {
+        let mean = |mean_nats: f64| MeanEstimate { mean_nats, ..MeanEstimate::default() };
+        let text = |shares: [f64; 3], joint: [f64; 2]| {
+            let estimates = Estimates {
+                rows: 100,
+                groups: 100,
+                means: EstimatedMeans::new([0.8, 0.1, 0.1, 0.1, 0.0, 1.2].map(mean).into()).unwrap(),
+                redundancy: Some(Redundancy {
+                    shares: RedundancyShares { at: shares.into(), several: 0.0, between: 0.0 },
+                    by_shift: RedundancyByShift::new(vec![curve(0.8, 0.7, 0.9); 3], &joint, [0.0, 2.0]),
+                }),
+            };
+            let figures = Figures { estimates: Some(estimates), ..Figures::default() };
+            of_models(&figures, &[0.5; 2]).into_iter().map(|warning| warning.text).collect::<Vec<_>>()
+        };
+        assert!(text([0.3; 3], [0.7, 0.9]).is_empty());
+        let [units] = &text([0.3; 3], [0.25, 0.95])[..] else { panic!("not one warning") };
+        let words = [
+            "from 0.250 to 0.950 where h_1, h_2 and h_3 are shifted against each other, as by another scale of x1, x2 \
+             or x3; compare r, u1, u2, u3 and s",
+            "on i_1, i_2, i_3, i_12, i_13, i_23 and i_123, which",
+        ];
+        assert!(words.iter().all(|words| units.contains(words)), "{units}");
+        let [one] = &text([0.01, 0.99, 0.0], [0.7, 0.9])[..] else { panic!("not one warning") };
+        let words = "r is i_2 on 99.0 % of the rows, because h_2 is below h_1 and h_3 there, whatever the rows say about \
+                     the label: another scale";
+        assert!(one.starts_with(words), "{one}");
     }
 }

@@ -118,6 +118,11 @@ impl Quantity {
         }
     }
 
+    /// The names of the columns of single modalities: h_1, h_2 and h_3 of [`Quantity::H`] and three.
+    pub fn single_names(of: fn(Subset) -> Self, modalities: usize) -> Vec<String> {
+        Subset::singles(modalities).map(|set| of(set).name(modalities).into_owned()).collect()
+    }
+
     /// Description of the column, for the metadata of its field.
     pub fn description(self, modalities: usize) -> Cow<'static, str> {
         let of_two = modalities == 2;
@@ -215,6 +220,8 @@ mod tests {
         );
         assert_eq!((Quantity::pairs(2).len(), Quantity::pairs(4).len()), (0, 24));
         assert_eq!(names(&[atoms[0], atoms[17]], 3), "a_1_2_3 a_123");
+        assert_eq!(Quantity::single_names(Quantity::H, 2), ["h1", "h2"]);
+        assert_eq!(Quantity::single_names(Quantity::I, 3), ["i_1", "i_2", "i_3"]);
         assert_eq!(Quantity::R.node(3), atoms[0].node(3));
         assert_eq!(Quantity::U(1).node(3).unwrap().to_string(), "2");
     }

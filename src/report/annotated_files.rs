@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::interaction::lattice::Lattice;
 use crate::parquet_file::Input;
 use crate::printable::without_secrets;
 use crate::provenance::Provenance;
@@ -15,7 +16,7 @@ use super::link_template::LinkTemplate;
 use super::origin::{Origin, OriginBuilder};
 use super::parts::part_names;
 use super::path_columns::{PathColumns, is_in_path};
-use super::value_columns::{MOST_MODALITIES, ValueColumns, has_column};
+use super::value_columns::{ValueColumns, has_column};
 
 /// Default key columns.
 const KEYS: [&str; 2] = ["id", "key"];
@@ -106,9 +107,11 @@ fn value_columns(input: &Input, provenance: &Provenance) -> Result<ValueColumns>
     let has = |name: &str| has_column(input.schema(), name);
     let unique = (1..).take_while(|modality| has(&format!("u{modality}"))).count();
     let modalities = provenance.input.as_ref().map_or(unique.max(2), |origin| origin.x.len());
-    if modalities > MOST_MODALITIES {
-        let what =
-            format!("holds values of {modalities} modalities, and a report is of {MOST_MODALITIES} at most");
+    if modalities > Lattice::MODALITIES {
+        let what = format!(
+            "holds values of {modalities} modalities, and a report is of {} at most",
+            Lattice::MODALITIES
+        );
         return Err(Error::bad_data(input.place(), what));
     }
     let names = part_names(modalities);

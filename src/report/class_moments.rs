@@ -13,8 +13,9 @@ use crate::interaction::{Moments, Subset};
 use crate::sql::convert_error;
 
 use super::annotated_files::AnnotatedFiles;
-use super::numbers::{Cases, Class, Figure, Specificity};
+use super::numbers::{Class, Figure, Specificity};
 use super::parts::{Atoms, Information, Parts, part_names};
+use super::redundancy_cases::Cases;
 use super::value_columns::ValueColumns;
 
 /// Maximum number of classes. A column with more values is not a class label.
@@ -28,6 +29,8 @@ struct Quantities {
     derived: Vec<(String, String)>,
     /// Name, and SQL over the columns of values and the derived ones.
     all: Vec<(String, String)>,
+    /// SQL conditions of the cases that determine r; none where the columns do not tell them.
+    cases: Vec<String>,
     /// Where the quantities begin that only some data sets have.
     bounds: Option<usize>,
     specificity: Option<usize>,
@@ -62,7 +65,14 @@ impl Quantities {
         let derived = information.iter().map(|(set, sql)| (name(set), sql.clone()));
         let derived = derived.filter(|(name, sql)| name != sql).collect();
         let information = information.into_iter().map(|(set, _)| set).collect();
-        Self { modalities, information, derived, all, bounds, specificity, atoms }
+        let cases = Cases::conditions(modalities, &values.single_information());
+        Self { modalities, information, derived, all, cases, bounds, specificity, atoms }
+    }
+
+    /// The cases' names and SQL conditions.
+    fn named_cases(&self) -> Vec<(String, String)> {
+        let named = self.cases.iter().enumerate();
+        named.map(|(place, condition)| (format!("case_{place}"), condition.clone())).collect()
     }
 
     fn parts(&self, moments: &[Moments]) -> Parts<Figure> {
@@ -92,7 +102,7 @@ struct ClassRow {
     order: Option<f64>,
     count: u64,
     moments: Vec<Moments>,
-    /// Rows with r = i1, r = i2, and both; of two modalities.
+    /// Rows of the cases.
     cases: Vec<u64>,
     dominant: Parts<u64>,
 }
@@ -145,7 +155,7 @@ fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantit
     });
     let derived: String = quantities.derived.iter().map(|(name, sql)| format!(", {sql} AS {name}")).collect();
     let parts = part_names(files.values.modalities);
-    let conditions = case_conditions(files.values.modalities).into_iter().chain(dominant_conditions(&parts));
+    let conditions = quantities.named_cases().into_iter().chain(dominant_conditions(&parts));
     let counts = conditions
         .map(|(name, condition)| format!(", sum(CASE WHEN {condition} THEN 1 ELSE 0 END) AS {name}"));
     format!(
@@ -160,14 +170,6 @@ fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantit
 fn is_computed(parts: &[&str]) -> String {
     let finite: Vec<String> = parts.iter().map(|part| format!("abs({part}) < 1e300")).collect();
     finite.join(" AND ")
-}
-
-/// The cases that determine r of two modalities, and their SQL conditions.
-fn case_conditions(modalities: usize) -> Vec<(String, String)> {
-    let cases =
-        [("first", "u1 = 0 AND u2 <> 0"), ("second", "u2 = 0 AND u1 <> 0"), ("both", "u1 = 0 AND u2 = 0")];
-    let cases = cases.into_iter().filter(|_| modalities == 2);
-    cases.map(|(name, condition)| (name.to_owned(), condition.to_owned())).collect()
 }
 
 /// For every part but the last the SQL condition that it is the largest, the first of equal ones.
@@ -216,7 +218,7 @@ fn read(batch: &RecordBatch, quantities: &Quantities, rows: &mut Vec<ClassRow>) 
             order: order.filter(|order| order.is_valid(row)).map(|order| order.value(row)),
             count: n,
             moments: moments.collect::<Result<_>>()?,
-            cases: counts(case_conditions(quantities.modalities))?,
+            cases: counts(quantities.named_cases())?,
             dominant: Parts::from_values(dominant.into_iter().chain([others])).ok_or_else(mismatch)?,
         });
     }
@@ -249,18 +251,15 @@ pub(super) fn text(array: &dyn Array, row: usize) -> Result<String> {
 impl DatasetMoments {
     fn of(rows: Vec<ClassRow>, quantities: Quantities) -> Self {
         let mut moments = vec![Moments::default(); quantities.all.len()];
-        let mut cases = (quantities.modalities == 2).then(Cases::default);
+        let mut cases = (!quantities.cases.is_empty()).then(Cases::default);
         let total: u64 = rows.iter().map(|row| row.count).sum();
         let mut entropy = 0.0;
         for row in &rows {
             for (all, one) in moments.iter_mut().zip(&row.moments) {
                 all.merge(one);
             }
-            if let (Some(cases), [first, second, both]) = (&mut cases, row.cases.as_slice()) {
-                cases.first += first;
-                cases.second += second;
-                cases.both += both;
-                cases.between += row.count.saturating_sub(first + second + both);
+            if let (Some(cases), Some(of_class)) = (&mut cases, Cases::of(row.count, &row.cases)) {
+                cases.merge(&of_class);
             }
             let share = row.count as f64 / total as f64;
             entropy -= share * share.ln();
@@ -296,9 +295,9 @@ impl DatasetMoments {
         Some(Atoms::new(self.quantities.modalities, atoms.iter().map(Figure::from)))
     }
 
-    /// Rows by the case that determined r; `None` where u1 and u2 are shifted.
+    /// Rows by the case that determined r; `None` where u1 and u2 are shifted, or the columns do not tell it.
     pub(super) fn cases(&self, is_adjusted: bool) -> Option<Cases> {
-        self.cases.filter(|_| self.rows > 0 && !is_adjusted)
+        self.cases.clone().filter(|_| self.rows > 0 && !is_adjusted)
     }
 
     pub(super) fn bounds(&self, is_adjusted: bool) -> Option<[f64; 2]> {

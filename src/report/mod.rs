@@ -18,6 +18,7 @@ mod origin;
 mod page;
 mod parts;
 mod path_columns;
+mod redundancy_cases;
 mod row_accumulator;
 mod row_scan;
 mod sample;
@@ -29,13 +30,14 @@ mod warnings;
 pub use charts::{Picture, pictures};
 pub use link_template::LinkTemplate;
 pub use numbers::{
-    Cases, Class, Dataset, Density, Difference, Differences, Distribution, FORMAT_VERSION, Figure, Models,
-    Quantile, Report, Specificity, Warning,
+    Class, Dataset, Density, Difference, Differences, Distribution, FORMAT_VERSION, Figure, Models, Quantile,
+    Report, Specificity, Warning,
 };
 pub use options::ReportOptions;
 pub use origin::{ModalityColumns, Origin, Reasons};
 pub use page::html;
 pub use parts::{Atoms, Information, Parts};
+pub use redundancy_cases::Cases;
 pub use sample::{Sample, Samples};
 
 use std::num::NonZeroUsize;

@@ -11,6 +11,7 @@ use crate::interaction::{Moments, Quantity, Subset};
 
 use super::origin::Origin;
 use super::parts::{Atoms, Information, Parts, described};
+use super::redundancy_cases::Cases;
 use super::sample::Samples;
 
 /// Version of the JSON document, incremented when a key changes its meaning.
@@ -73,8 +74,8 @@ pub struct Dataset {
     /// E min(i1, i2) and E max(i1, i2), of more than two modalities the least and the largest of all:
     /// the mean of r lies between them for any densities, unless the data set was adjusted.
     pub redundancy_bounds_nats: Option<[f64; 2]>,
-    /// Rows by the case that determined r; none where the data set was adjusted, or has more than two
-    /// modalities.
+    /// Rows by the case that determined r; none where the data set was adjusted, and of more than two
+    /// modalities where not all files have the i of each as a column.
     pub cases: Option<Cases>,
     /// Moments of h of each modality, where all files have the columns.
     pub specificity: Option<Specificity>,
@@ -121,19 +122,6 @@ impl From<&Moments> for Figure {
             max_nats: moments.max(),
         }
     }
-}
-
-/// Rows by the case that determined their redundancy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Cases {
-    /// r = i1: all information of modality 1 is redundant.
-    pub first: u64,
-    /// r = i2.
-    pub second: u64,
-    /// r = i1 = i2.
-    pub both: u64,
-    /// r between i1 and i2.
-    pub between: u64,
 }
 
 /// −ln p of each modality. In JSON the keys are h1, h2 and difference; of more than two modalities

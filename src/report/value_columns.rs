@@ -3,7 +3,7 @@
 
 use arrow::datatypes::Schema;
 
-use crate::interaction::lattice::{Antichain, Lattice};
+use crate::interaction::lattice::Antichain;
 use crate::interaction::{Quantity, Subset};
 
 use super::parts::part_names;
@@ -36,7 +36,7 @@ impl ValueColumns {
             modalities,
             information: sets.filter(|set| has(Quantity::I(*set))).collect(),
             has_atoms: is_lattice && atom_columns(modalities).iter().all(|name| has_numbers(name)),
-            has_specificity: singles(modalities).all(|set| has(Quantity::H(set))),
+            has_specificity: Subset::singles(modalities).all(|set| has(Quantity::H(set))),
         }
     }
 
@@ -56,7 +56,7 @@ impl ValueColumns {
         let mut columns: Vec<String> = part_names(self.modalities).into_iter().map(str::to_owned).collect();
         let name = |quantity: Quantity| quantity.name(self.modalities).into_owned();
         if self.has_specificity {
-            columns.extend(singles(self.modalities).map(Quantity::H).map(name));
+            columns.extend(Subset::singles(self.modalities).map(Quantity::H).map(name));
         }
         columns.extend(self.information.iter().copied().map(Quantity::I).map(name));
         if self.has_atoms {
@@ -90,10 +90,15 @@ impl ValueColumns {
         self.information_of(Subset::full(self.modalities)?)
     }
 
+    /// Columns of the i of each modality of more than two, where all files have them.
+    pub(super) fn single_information(&self) -> Vec<String> {
+        let are_columns = Subset::singles(self.modalities).all(|set| self.information.contains(&set));
+        if are_columns { Quantity::single_names(Quantity::I, self.modalities) } else { Vec::new() }
+    }
+
     /// Columns of the h of each modality, where all files have them.
     pub(super) fn specificity(&self) -> Vec<String> {
-        let columns = singles(self.modalities).map(|set| Quantity::H(set).name(self.modalities).into_owned());
-        columns.filter(|_| self.has_specificity).collect()
+        if self.has_specificity { Quantity::single_names(Quantity::H, self.modalities) } else { Vec::new() }
     }
 
     /// Columns of the atoms of all nodes in order, where all files have them.
@@ -105,10 +110,6 @@ impl ValueColumns {
 /// Whether a file has a column.
 pub(super) fn has_column(schema: &Schema, name: &str) -> bool {
     schema.fields().iter().any(|field| field.name() == name)
-}
-
-fn singles(modalities: usize) -> impl Iterator<Item = Subset> {
-    (0..modalities).filter_map(|index| Subset::new([index]))
 }
 
 /// Every node of the lattice and the column of its atom: r, u1 … uM and s are always there.
@@ -127,9 +128,6 @@ fn atom_columns(modalities: usize) -> Vec<String> {
     let names = part_names(modalities);
     atoms(modalities).map(|(_, column)| column).filter(|column| !names.contains(&column.as_str())).collect()
 }
-
-/// The largest number of modalities of a report.
-pub(super) const MOST_MODALITIES: usize = Lattice::MODALITIES;
 
 #[cfg(test)]
 mod tests {

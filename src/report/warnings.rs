@@ -1,11 +1,11 @@
 //! Warnings about the validity of the numbers: poor calibration, one-sided redundancy, missing rows.
 
 use crate::bundle::ClassifierFigures;
-use crate::interaction::Subset;
+use crate::interaction::{Quantity, Subset};
 
 use super::format::list;
 use super::modality_sets::set_name;
-use super::numbers::{Dataset, Models, Warning};
+use super::numbers::{Dataset, Figure, Models, Warning};
 use super::parts::part_names;
 
 /// Calibration error above which probabilities are unreliable.
@@ -124,22 +124,34 @@ fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     }
 }
 
-/// r of two modalities is the i of the one with the smaller h wherever h1 − h2 does not lie
-/// between 0 and i1 − i2.
+/// r is the i of the modality with the least h wherever it also has the least h − i; of two, wherever h1 − h2
+/// does not lie between 0 and i1 − i2.
 fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
-    let Some(cases) = set.cases.filter(|_| set.computed_rows > 0) else { return };
-    let Ok([x1, x2]) = <[String; 2]>::try_from(set.modalities()) else { return };
+    let Some(cases) = set.cases.as_ref().filter(|_| set.computed_rows > 0) else { return };
+    let names = set.modalities();
     let rows = set.computed_rows.max(1) as f64;
-    let sides = [(cases.first, 1, 2, &x1, &x2), (cases.second, 2, 1, &x2, &x1)];
-    let Some((count, near, far, name, other)) =
-        sides.into_iter().find(|(count, ..)| *count as f64 / rows > ONE_SIDED)
-    else {
+    let mut sides = cases.at.iter().zip(&names).enumerate();
+    let Some((near, (count, name))) = sides.find(|(_, (count, _))| **count as f64 / rows > ONE_SIDED) else {
         return;
     };
-    let known = match set.specificity.as_ref().map(|specificity| specificity.h.as_slice()) {
-        Some([h1, h2]) => {
-            let mean = |figure: &super::numbers::Figure| figure.mean_nats.unwrap_or_default();
-            format!(" (mean h1 {:.1}, h2 {:.1} nats)", mean(h1), mean(h2))
+    let known = match &set.specificity {
+        Some(specificity) => {
+            let mean = |figure: &Figure| figure.mean_nats.unwrap_or_default();
+            let means = specificity.named().map(|(h, figure)| format!("{h} {:.1}", mean(figure)));
+            format!(" (mean {} nats)", means.collect::<Vec<_>>().join(", "))
+        }
+        None => String::new(),
+    };
+    let [i, h] = [Quantity::I, Quantity::H].map(|of| Quantity::single_names(of, names.len()));
+    let of = |columns: &[String], index: usize| columns.get(index).cloned().unwrap_or_default();
+    let (i_near, h_near) = (of(&i, near), of(&h, near));
+    let others: Vec<usize> = (0..names.len()).filter(|index| *index != near).collect();
+    let far: Vec<String> =
+        others.iter().map(|&other| format!("{} ({})", of(&h, other), of(&names, other))).collect();
+    // Of two modalities u is the rest of i; of more, other atoms hold a part of it.
+    let unique = match others[..] {
+        [far] => {
+            format!(": there u{} is 0 and u{} is {} − {i_near}", near + 1, far + 1, of(&i, far))
         }
         _ => String::new(),
     };
@@ -153,9 +165,10 @@ fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     warn(
         "one_sided_redundancy",
         format!(
-            "on {:.0} % of the rows h{near} (−ln p of {name}) lies so far below h{far} ({other}){known} that r is \
-             i{near} itself: there u{near} is 0 and u{far} is i{far} − i{near}{advice}",
-            100.0 * count as f64 / rows
+            "on {:.0} % of the rows {h_near} (−ln p of {name}) lies so far below {}{known} that r is {i_near} \
+             itself{unique}{advice}",
+            100.0 * *count as f64 / rows,
+            list(&far, "and")
         ),
     );
 }
@@ -242,8 +255,8 @@ mod tests {
     use super::*;
     use crate::bundle::{DensityFigures, Figures};
     use crate::report::Origin;
-    use crate::report::numbers::{Cases, Figure};
     use crate::report::parts::{Information, Parts};
+    use crate::report::redundancy_cases::Cases;
 
     fn codes(data: &Dataset, models: Option<&Models>) -> Vec<String> {
         warnings(data, None, models).into_iter().map(|warning| warning.code).collect()
@@ -265,7 +278,7 @@ mod tests {
             label_entropy_nats: Some(2.3),
             parts: Parts::from_values(vec![figure(0.5); 4]).unwrap(),
             information: information([1.0, 1.0, 2.0]),
-            cases: Some(Cases { first: 400, second: 400, both: 0, between: 200 }),
+            cases: Some(Cases { at: vec![400, 400], several: 0, between: 200 }),
             origin: Origin { units: vec!["raw".into()], ..Origin::default() },
             ..Dataset::default()
         }
@@ -316,7 +329,7 @@ mod tests {
         let swapped = |data: &mut Dataset| data.information = information([1.0, -3.0, 2.0]);
         assert_eq!(with(swapped), ["distribution_shift"]);
         let one_sided = |data: &mut Dataset| {
-            data.cases = Some(Cases { first: 0, second: 950, both: 0, between: 50 });
+            data.cases = Some(Cases { at: vec![0, 950], several: 0, between: 50 });
         };
         assert_eq!(with(one_sided), ["one_sided_redundancy"]);
         let mut set = data();

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::bundle::MOST_MODALITIES;
+use crate::interaction::lattice::Lattice;
 
 /// One of the embeddings of a sample, by its index from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,14 +30,14 @@ pub enum Fate {
 }
 
 /// The names of the fates of each embedding.
-const NULL: [&str; MOST_MODALITIES] = ["null_x1", "null_x2", "null_x3", "null_x4"];
-const WRONG_LENGTH: [&str; MOST_MODALITIES] =
+const NULL: [&str; Lattice::MODALITIES] = ["null_x1", "null_x2", "null_x3", "null_x4"];
+const WRONG_LENGTH: [&str; Lattice::MODALITIES] =
     ["wrong_length_x1", "wrong_length_x2", "wrong_length_x3", "wrong_length_x4"];
-const NON_FINITE: [&str; MOST_MODALITIES] =
+const NON_FINITE: [&str; Lattice::MODALITIES] =
     ["non_finite_x1", "non_finite_x2", "non_finite_x3", "non_finite_x4"];
 
 impl Modality {
-    fn name(self, names: &'static [&'static str; MOST_MODALITIES]) -> &'static str {
+    fn name(self, names: &'static [&'static str; Lattice::MODALITIES]) -> &'static str {
         names.get(usize::from(self.0)).copied().unwrap_or("invalid")
     }
 }

@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bundle::MOST_MODALITIES;
+use crate::interaction::lattice::Lattice;
 
 use super::fate::{Fate, Modality};
 
@@ -87,7 +87,7 @@ impl FateCounts {
 
 /// All fates but the good one, in their order.
 fn all_bad() -> Vec<Fate> {
-    let of_each = |fate: fn(Modality) -> Fate| (0..MOST_MODALITIES).map(move |m| fate(Modality(m as u8)));
+    let of_each = |fate: fn(Modality) -> Fate| (0..Lattice::MODALITIES).map(move |m| fate(Modality(m as u8)));
     let embeddings =
         of_each(Fate::NullEmbedding).chain(of_each(Fate::WrongLength)).chain(of_each(Fate::NonFinite));
     [Fate::NullLabel, Fate::UnknownLabel]

@@ -4,8 +4,8 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 
-use crate::bundle::MOST_MODALITIES;
 use crate::error::{Error, Place, Result};
+use crate::interaction::lattice::Lattice;
 use crate::parquet_file::{ColumnReader, Input};
 
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, wrong_dimension};
@@ -41,9 +41,9 @@ pub fn obvious_embeddings(input: &Input) -> Result<Vec<&str>> {
     let what = match &found[..] {
         [] => "no column holds embeddings; name them with --x1 and --x2".to_owned(),
         [one] => format!("only the column {one} holds embeddings; name two with --x1 and --x2"),
-        some if some.len() > MOST_MODALITIES => format!(
-            "more than {MOST_MODALITIES} columns hold embeddings: {}; choose with --x1 and --x2, or with --x once for \
-             each",
+        some if some.len() > Lattice::MODALITIES => format!(
+            "more than {} columns hold embeddings: {}; choose with --x1 and --x2, or with --x once for each",
+            Lattice::MODALITIES,
             some.join(", ")
         ),
         _ => return Ok(found),

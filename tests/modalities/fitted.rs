@@ -214,7 +214,7 @@ fn columns_are_found_and_named_in_their_order() {
         let error = estimate["error_nats"].as_f64().unwrap();
         assert!((0.001..0.1).contains(&error), "{column}: {estimate}");
     }
-    assert!(estimates["redundancy_shares"].is_null() && estimates["i12"].is_null(), "{estimates}");
+    assert!(estimates["i12"].is_null(), "{estimates}");
 
     let target = dir.path().join("centred");
     let named = ["--x", "audio,image", "--x", "text", "--units", "centred", "--folds", "1"];
@@ -251,17 +251,10 @@ fn a_column_given_twice_says_nothing_more() {
 }
 
 #[test]
-fn diagnostics_of_two_modalities_and_wrong_numbers_of_columns_are_refused() {
+fn wrong_numbers_of_columns_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("bundle");
     let fit = |more: &[&str]| fit(work(), "train.parquet", target.to_str().unwrap(), more);
-    for flag in ["--power-curve", "--label-free-check"] {
-        refused(
-            &fit(&[flag]),
-            64,
-            &[flag, "two modalities", "these are 3 (image, text, audio)", "--x1 and --x2"],
-        );
-    }
     refused(&fit(&["--x", "image"]), 64, &["two to 4 embedding columns, and 1 is named (image)"]);
     let five = ["image", "text", "audio", "image", "text"].join(",");
     refused(&fit(&["--x", &five]), 64, &["two to 4", "5 are named"]);
@@ -275,11 +268,14 @@ fn rows_beyond_memory_are_all_trained_on() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("many.parquet"), &rows(9_000, 3));
     let limits = ["--max-rows", "all", "--memory-limit", "162MiB", "--json"];
-    let ran = fit(dir.path(), "many.parquet", "streamed", &limits);
+    let ran = fit(dir.path(), "many.parquet", "refused", &[&limits[..], &["--power-curve"]].concat());
+    refused(&ran, 64, &["9000 rows do not fit in memory", "--power-curve"]);
+    let ran = fit(dir.path(), "many.parquet", "streamed", &[&limits[..], &["--label-free-check"]].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("training on 9000 rows, more than fit in memory"), "{}", ran.stderr);
     let figures = last_json(&ran)["validation"].clone();
     assert_eq!(figures["trained_rows"], 9_000);
+    assert!(figures["label_free"]["u3"]["correlation"].as_f64().unwrap() > 0.1, "{figures}");
     let streamed = dir.path().join("streamed");
     let columns = names().into_iter().filter(|name| name.contains('_')).collect::<Vec<_>>().join(",");
     annotate(dir.path(), "fresh.parquet", streamed.to_str().unwrap(), &columns);

@@ -1,6 +1,7 @@
 //! More than two modalities: bundles of the exact models of discrete systems, whose atoms are those of `dit`
 //! (`tests/fixtures/m3_discrete_truth.json`, `m4_discrete_truth.json`), and what goes wrong.
 
+mod diagnostics;
 mod fitted;
 mod missing;
 mod missing_sql;
@@ -79,6 +80,17 @@ fn pack_command((folder, described): (&Path, &Value), bundle: &Path, engine: &st
     command.args(["--label", "y", "--output", "logits", "--classes", &classes.join(",")]);
     command.args(["--prior", &prior.join(",")]);
     command
+}
+
+/// A system packed into `bundle` of a folder, and its outcomes annotated into `out.parquet` there.
+fn annotated(of: &(PathBuf, Value), dir: &Path, engine: &str, more: &[&str]) -> Ran {
+    let packed = pack(of, &dir.join("bundle"), engine);
+    assert_eq!(packed.code, 0, "{}: {}", of.0.display(), packed.stderr);
+    let input = of.0.join("in.parquet");
+    let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--json"];
+    let ran = on(dir, engine, &[&annotate[..], more].concat());
+    assert_eq!(ran.code, 0, "{}: {}", of.0.display(), ran.stderr);
+    ran
 }
 
 /// A command on a bundle with this engine, in a folder.

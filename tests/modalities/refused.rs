@@ -48,7 +48,11 @@ fn columns_and_commands_of_two_modalities_say_so() {
     );
     refused(&annotate(&["--columns", "h_123"]), 64, &["--columns h_123", "i_123", "h_23"]);
     refused(&annotate(&["--columns", "a_1_4"]), 64, &["--columns a_1_4", "3 modalities"]);
-    refused(&annotate(&["--adjust", "dataset"]), 64, &["--adjust dataset", "two modalities"]);
+    refused(
+        &annotate(&["--adjust", "dataset"]),
+        64,
+        &["--adjust dataset", "two modalities", "has 3", "a bundle of two"],
+    );
     refused(&annotate(&["--x", "x1,x2,nowhere"]), 65, &["nowhere"]);
     assert!(!dir.path().join("out.parquet").exists());
     // A column of another dimension: of x3.

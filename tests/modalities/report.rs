@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
 use serde_json::Value;
 
-use super::{on, pack, system};
+use super::{annotated, on, pack, system};
 use crate::harness::files::{batch, listing, write};
 use crate::harness::{lsmi, lsmi_in, must, query, refused};
 use crate::report::page::{look, nothing_wrong};
@@ -82,7 +82,15 @@ fn numbers_are_those_of_the_columns() {
         close(&data[section][name]["mean_nats"], &mean["mean"]);
     }
     assert_eq!(data["atoms"].as_object().unwrap().len(), 18);
-    assert_eq!((&data["origin"]["x3"][0], &data["cases"]), (&"x3".into(), &Value::Null));
+    assert_eq!(data["origin"]["x3"][0], "x3");
+    let cases = query(
+        dir,
+        "WITH v AS (SELECT *, (r = i_1)::INT + (r = i_2)::INT + (r = i_3)::INT AS equal FROM 'all.parquet')
+         SELECT sum((equal = 1 AND r = i_1)::INT) AS i_1, sum((equal = 1 AND r = i_2)::INT) AS i_2,
+                sum((equal = 1 AND r = i_3)::INT) AS i_3, sum((equal > 1)::INT) AS several,
+                sum((equal = 0)::INT) AS between FROM v",
+    );
+    assert_eq!(data["cases"], cases);
     assert!(data["samples"]["unique_3"][0]["i_123"].is_number(), "{}", data["samples"]);
 
     // Atoms alone tell every i; r, u and s alone none.
@@ -92,7 +100,7 @@ fn numbers_are_those_of_the_columns() {
         close(&atoms["data"]["information"][name]["mean_nats"], &figure["mean_nats"]);
     }
     close(&atoms["data"]["redundancy_bounds_nats"][1], &data["redundancy_bounds_nats"][1]);
-    assert_eq!(atoms["data"]["specificity"], Value::Null);
+    assert_eq!((&atoms["data"]["specificity"], &atoms["data"]["cases"]), (&Value::Null, &Value::Null));
     let plain = json(dir, &["plain.parquet"]);
     assert_eq!(plain["data"]["information"], serde_json::json!({}));
     assert!(plain["data"].get("atoms").is_none() && plain["data"]["samples"].get("contradicted").is_none());
@@ -110,14 +118,9 @@ fn numbers_are_those_of_the_columns() {
 
 #[test]
 fn of_four_the_largest_atoms_are_listed() {
-    let of = system("random");
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    assert_eq!(pack(of, &dir.join("bundle"), "embedded").code, 0);
-    let input = of.0.join("in.parquet");
-    let annotate =
-        ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--columns", "atoms"];
-    assert_eq!(on(dir, "embedded", &annotate).code, 0);
+    annotated(system("random"), dir, "embedded", &["--columns", "atoms"]);
     let data = &json(dir, &["out.parquet"])["data"];
     assert_eq!(data["atoms"].as_object().unwrap().len(), 166);
     let i_1234 = query(dir, "SELECT avg(a_1234) AS top, avg(s) AS s FROM 'out.parquet'");
@@ -142,6 +145,22 @@ fn the_lattice_is_drawn_and_in_its_box() {
         "Without “",
     ];
     nothing_wrong(&look(&dir.join("a.html"), "three"), 10, &words);
+
+    // Where x2 has the least h by far, r is its i, and the report says so.
+    let table = rows(500, &["i_1", "i_3", "h_1", "h_2", "h_3"]);
+    let schema = table.schema();
+    let named = schema.fields().iter().zip(table.columns());
+    let mut columns: Vec<(&str, ArrayRef)> =
+        named.map(|(field, values)| (field.name().as_str(), values.clone())).collect();
+    columns.push(("i_2", table.column_by_name("r").unwrap().clone()));
+    write(&dir.join("one.parquet"), &batch(&columns));
+    must(lsmi().current_dir(dir).args(["report", "one.parquet", "-o", "one.html"]));
+    let html = std::fs::read_to_string(dir.join("one.html")).unwrap();
+    for words in
+        ["r = i_2: all information of x2", "On 100 % of the rows h_2", "r is i_2 itself", "smallest h"]
+    {
+        assert!(html.contains(words), "no {words:?} in {html}");
+    }
 
     write(&dir.join("b.parquet"), &rows(2000, &[]));
     must(lsmi().current_dir(dir).args(["report", "b.parquet", "-o", "b.html"]));

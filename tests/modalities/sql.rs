@@ -3,20 +3,16 @@
 
 use tempfile::TempDir;
 
-use super::{on, pack, sets, system};
+use super::{on, sets, system};
 use crate::harness::files::{read, write};
 use crate::harness::{Ran, annotate, bundle, last_json, query, refused, rows};
 
 /// A folder with the `bundle` of a system, its outcomes as `in.parquet`, and as `out.parquet` with these
 /// columns.
 pub fn annotated(name: &str, columns: &str) -> TempDir {
-    let of = system(name);
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(pack(of, &dir.path().join("bundle"), "embedded").code, 0);
-    std::fs::copy(of.0.join("in.parquet"), dir.path().join("in.parquet")).unwrap();
-    let annotate = ["annotate", "in.parquet", "out.parquet", "--bundle", "bundle", "--columns", columns];
-    let ran = on(dir.path(), "embedded", &annotate);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    std::fs::copy(system(name).0.join("in.parquet"), dir.path().join("in.parquet")).unwrap();
+    super::annotated(system(name), dir.path(), "embedded", &["--columns", columns]);
     dir
 }
 

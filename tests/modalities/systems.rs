@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{on, pack, sets, system, systems};
+use super::{annotated, on, sets, system, systems};
 use crate::harness::{last_json, query, repository};
 
 /// The atoms of a system in bits, by the names of their columns.
@@ -32,12 +32,7 @@ fn the_atoms_of_discrete_systems_are_those_of_dit() {
         for of in systems() {
             let name = of.0.file_name().unwrap().to_str().unwrap();
             let dir = tempfile::tempdir().unwrap();
-            let packed = pack(of, &dir.path().join("bundle"), engine);
-            assert_eq!(packed.code, 0, "{name}: {}", packed.stderr);
-            let input = of.0.join("in.parquet");
-            let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle"];
-            let ran = on(dir.path(), engine, &[&annotate[..], &["--columns", "atoms"]].concat());
-            assert_eq!(ran.code, 0, "{name}: {}", ran.stderr);
+            annotated(of, dir.path(), engine, &["--columns", "atoms"]);
             let truth = truth(name);
             let sums: Vec<String> =
                 truth.keys().map(|column| format!("sum(p * {column}) / ln(2) AS {column}")).collect();
@@ -52,15 +47,9 @@ fn the_atoms_of_discrete_systems_are_those_of_dit() {
 
 #[test]
 fn default_columns_are_atoms_and_information_is_the_sum_of_what_lies_below() {
-    let of = system("shared_xor");
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(pack(of, &dir.path().join("bundle"), "embedded").code, 0);
-    let input = of.0.join("in.parquet");
-    let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--json"];
-    let columns = "atoms,i_1,i_23,i_123,h_1,h_23,p_y";
-    let ran = on(dir.path(), "embedded", &[&annotate[..], &["--columns", columns]].concat());
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let summary = last_json(&ran);
+    let columns = ["--columns", "atoms,i_1,i_23,i_123,h_1,h_23,p_y"];
+    let summary = last_json(&annotated(system("shared_xor"), dir.path(), "embedded", &columns));
     let names: Vec<&String> = summary["information"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["i_1", "i_123", "i_2", "i_3"]);
     let below_23 = "a_1_2_3 + a_2_3 + a_2_13 + a_2 + a_3_12 + a_3 + a_12_13_23 + a_12_23 + a_13_23 + a_23 \
@@ -87,10 +76,9 @@ fn default_columns_are_atoms_and_information_is_the_sum_of_what_lies_below() {
 fn a_run_is_resumed_and_recognised() {
     let of = system("cat");
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(pack(of, &dir.path().join("bundle"), "embedded").code, 0);
+    let first = last_json(&annotated(of, dir.path(), "embedded", &[]));
     let input = of.0.join("in.parquet");
     let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--json"];
-    let first = last_json(&on(dir.path(), "embedded", &annotate));
     assert_eq!((&first["skipped"], &first["rows"]), (&false.into(), &8.into()));
     assert!(last_json(&on(dir.path(), "embedded", &annotate))["skipped"].as_bool().unwrap());
     let schema = query(
@@ -102,13 +90,9 @@ fn a_run_is_resumed_and_recognised() {
 
 #[test]
 fn pairs_are_decomposed_as_two_modalities_on_their_own() {
-    let of = system("xor_cat");
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(pack(of, &dir.path().join("bundle"), "embedded").code, 0);
-    let input = of.0.join("in.parquet");
-    let annotate = ["annotate", input.to_str().unwrap(), "out.parquet", "--bundle", "bundle", "--pairs"];
-    let ran = on(dir.path(), "embedded", &[&annotate[..], &["--columns", "i_1,i_3,i_13,h_1,h_3"]].concat());
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let columns = ["--pairs", "--columns", "i_1,i_3,i_13,h_1,h_3"];
+    annotated(system("xor_cat"), dir.path(), "embedded", &columns);
     // As the paper has it, of x1 and x3.
     let expected = "least(h_1, h_3) - least(h_1 - i_1, h_3 - i_3)";
     let sql = format!(

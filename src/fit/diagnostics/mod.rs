@@ -22,9 +22,9 @@ use out_of_fold::OutOfFold;
 pub(super) struct Diagnostics {
     /// The convention of h.
     pub units: Units,
-    /// Whether to refit on parts of the rows; of two modalities.
+    /// Whether to refit on parts of the rows.
     pub power_curve: bool,
-    /// Whether to compare expectations over the label with the labels' values; of two modalities.
+    /// Whether to compare expectations over the label with the labels' values.
     pub label_free_check: bool,
 }
 

@@ -7,8 +7,10 @@ use crate::fit::member::FoldContext;
 use crate::fit::progress::check_interrupted;
 use crate::fit::training::FittedModels;
 use crate::fit::training_set::{EmbeddingMatrix, TrainingSet};
+use crate::interaction::Subset;
 use crate::interaction::lattice::{AtomPlan, Lattice};
-use crate::interaction::{Interaction, Pointwise, Subset, decompose};
+
+use super::redundancy::SinglePoint;
 
 /// Probabilities in memory at a time, for each classifier.
 const BLOCK_VALUES: usize = 1 << 21;
@@ -20,8 +22,8 @@ const BLOCK_ROWS: usize = 1 << 14;
 pub(super) struct OutOfFold {
     /// r, u1 … uM, s, and the information of all modalities, of each row by the models of its fold.
     pub values: Vec<Vec<f64>>,
-    /// Information and specificity of each row; empty of more than two modalities.
-    pub points: Vec<Pointwise>,
+    /// Information and specificity of single modalities, of each row.
+    pub points: Vec<SinglePoint>,
     /// The fold of each row.
     pub folds: Vec<u8>,
     /// Expectations over the label; empty where they were not asked for.
@@ -29,11 +31,11 @@ pub(super) struct OutOfFold {
 }
 
 /// A row's expectation over the label.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Expectation {
-    /// Σ_y p(y|x1, x2) of the decomposition with the label y.
-    pub parts: Interaction,
-    /// The entropy of p(y|x1, x2) in nats.
+    /// Σ_y p(y|x) of r, u1 … uM and s with the label y, x of all modalities.
+    pub parts: Vec<f64>,
+    /// The entropy of p(y|x) in nats.
     pub entropy: f64,
 }
 
@@ -52,10 +54,9 @@ impl OutOfFold {
         let (rows, modalities) = (set.y.len(), set.x.len());
         let lattice = Lattice::of(modalities)?;
         let plan = AtomPlan::new(lattice, &lattice.default_nodes())?;
-        let nan = Pointwise { i1: f64::NAN, i2: f64::NAN, i12: f64::NAN, h1: f64::NAN, h2: f64::NAN };
         let mut all = Self {
             values: vec![Vec::new(); rows],
-            points: vec![nan; if modalities == 2 { rows } else { 0 }],
+            points: vec![SinglePoint::default(); rows],
             folds: models.fold_of_row.clone(),
             expected: vec![Expectation::default(); if with_expectations { rows } else { 0 }],
         };
@@ -76,11 +77,9 @@ impl OutOfFold {
                     let (i, h) = outputs.point(at, set.y[row] as usize, &log_prior);
                     all.values[row] = plan.decompose(&i, &h)?;
                     all.values[row].extend(i.last());
-                    if let Some(point) = all.points.get_mut(row) {
-                        *point = pair(&i, &h);
-                    }
+                    all.points[row] = SinglePoint::of(modalities, &i, &h);
                     if let Some(expected) = all.expected.get_mut(row) {
-                        *expected = outputs.expectation(at, &log_prior);
+                        *expected = outputs.expectation(at, &log_prior, &plan)?;
                     }
                 }
             }
@@ -93,27 +92,10 @@ impl OutOfFold {
         self.values[row].split_last().is_some_and(|(_, parts)| parts.iter().all(|part| part.is_finite()))
     }
 
-    /// The decomposition of a row of two modalities.
-    pub(super) fn interaction(&self, row: usize) -> Interaction {
-        let part = |at: usize| self.values[row].get(at).copied().unwrap_or(f64::NAN);
-        Interaction { r: part(0), u1: part(1), u2: part(2), s: part(3) }
-    }
-
-    /// The information of all modalities of a row.
-    pub(super) fn information(&self, row: usize) -> f64 {
-        self.values[row].last().copied().unwrap_or(f64::NAN)
-    }
-
     /// The rows whose values are numbers.
     pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
         (0..self.values.len()).filter(|&row| self.is_finite(row))
     }
-}
-
-/// The point of a row of two modalities.
-fn pair(i: &[f64], h: &[f64]) -> Pointwise {
-    let of = |values: &[f64], at: usize| values.get(at).copied().unwrap_or(f64::NAN);
-    Pointwise { i1: of(i, 0), i2: of(i, 1), i12: of(i, 2), h1: of(h, 0), h2: of(h, 1) }
 }
 
 /// The models' outputs for some rows.
@@ -158,28 +140,22 @@ impl Outputs {
         (i.collect(), self.h.iter().map(|h| h[at]).collect())
     }
 
-    fn expectation(&self, at: usize, log_prior: &[f64]) -> Expectation {
-        let mut sum = Expectation::default();
+    fn expectation(&self, at: usize, log_prior: &[f64], plan: &AtomPlan) -> Result<Expectation> {
+        let mut sum = Expectation { parts: vec![0.0; plan.columns()], entropy: 0.0 };
         let mut weight = 0.0;
-        let of_both = self.log_prob.last().map_or(&[][..], |log_prob| &log_prob[at * self.classes..]);
-        for (y, &log_p) in of_both.iter().enumerate().take(self.classes) {
+        let of_all = self.log_prob.last().map_or(&[][..], |log_prob| &log_prob[at * self.classes..]);
+        for (y, &log_p) in of_all.iter().enumerate().take(self.classes) {
             let p = log_p.exp();
             // A class of probability zero adds nothing, however far its values are.
             if p > 0.0 {
                 let (i, h) = self.point(at, y, log_prior);
-                let Interaction { r, u1, u2, s } = decompose(pair(&i, &h));
-                let parts = &mut sum.parts;
-                for (sum, value) in
-                    [(&mut parts.r, r), (&mut parts.u1, u1), (&mut parts.u2, u2), (&mut parts.s, s)]
-                {
-                    *sum += p * value;
-                }
+                let values = plan.decompose(&i, &h)?;
+                sum.parts.iter_mut().zip(values).for_each(|(sum, value)| *sum += p * value);
                 sum.entropy -= p * log_p;
                 weight += p;
             }
         }
-        let Interaction { r, u1, u2, s } = sum.parts;
-        let parts = Interaction { r: r / weight, u1: u1 / weight, u2: u2 / weight, s: s / weight };
-        Expectation { parts, entropy: sum.entropy / weight }
+        sum.parts.iter_mut().for_each(|part| *part /= weight);
+        Ok(Expectation { parts: sum.parts, entropy: sum.entropy / weight })
     }
 }

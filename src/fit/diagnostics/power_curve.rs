@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::bundle::{PowerPoint, Units};
+use crate::bundle::{ByColumn, PowerPoint, Units};
 use crate::error::{Error, Result};
 use crate::fit::density::gather;
 use crate::fit::member::FoldContext;
@@ -41,7 +41,7 @@ pub(super) fn refit(
         match refit_on(context, &rows, fold_of_row, folds) {
             Ok(Some(models)) => {
                 let small = OutOfFold::evaluate(context, &models, units, false)?;
-                curve.push(point(&small, Some(whole), rows.len()));
+                curve.extend(point(&small, Some(whole), rows.len()));
             }
             Ok(None) => tracing::warn!(
                 "the power curve has no point of {} rows: too few rows, groups or classes for {folds} folds",
@@ -53,7 +53,7 @@ pub(super) fn refit(
             Err(error) => return Err(error),
         }
     }
-    curve.push(point(whole, None, all));
+    curve.extend(point(whole, None, all));
     Ok(curve)
 }
 
@@ -114,25 +114,25 @@ fn is_trainable(fold: &Fold, y: &[u32]) -> bool {
     !fold.held_out.is_empty() && classes.len() > 1
 }
 
-fn point(rows: &OutOfFold, whole: Option<&OutOfFold>, trained_rows: usize) -> PowerPoint {
+/// The means of the rows that have values by both fits; `None` where no row has any.
+fn point(rows: &OutOfFold, whole: Option<&OutOfFold>, trained_rows: usize) -> Option<PowerPoint> {
     let used: Vec<usize> =
         rows.rows().filter(|&row| whole.is_none_or(|whole| whole.is_finite(row))).collect();
-    let n = used.len().max(1) as f64;
-    let mean = |value: &dyn Fn(usize) -> f64| used.iter().map(|&row| value(row)).sum::<f64>() / n;
-    PowerPoint {
+    // r, u1 … uM, s, and the information of all modalities.
+    let columns = rows.values[*used.first()?].len();
+    let n = used.len() as f64;
+    let mean = |column: usize| used.iter().map(|&row| rows.values[row][column]).sum::<f64>() / n;
+    let agreement_of = |column: usize| {
+        whole.map(|whole| {
+            agreement(used.iter().map(|&row| (rows.values[row][column], whole.values[row][column])))
+        })
+    };
+    Some(PowerPoint {
         trained_rows,
-        r_nats: mean(&|row| rows.interaction(row).r),
-        u1_nats: mean(&|row| rows.interaction(row).u1),
-        u2_nats: mean(&|row| rows.interaction(row).u2),
-        s_nats: mean(&|row| rows.interaction(row).s),
-        i12_nats: mean(&|row| rows.information(row)),
-        r_agreement: whole.map(|whole| {
-            agreement(used.iter().map(|&row| (rows.interaction(row).r, whole.interaction(row).r)))
-        }),
-        s_agreement: whole.map(|whole| {
-            agreement(used.iter().map(|&row| (rows.interaction(row).s, whole.interaction(row).s)))
-        }),
-    }
+        means: ByColumn::new((0..columns).map(mean).collect())?,
+        r_agreement: agreement_of(0),
+        s_agreement: agreement_of(columns.checked_sub(2)?),
+    })
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ impl Subset {
         sets
     }
 
+    /// The sets of one modality, in order.
+    pub fn singles(modalities: usize) -> impl Iterator<Item = Self> {
+        (0..modalities).filter_map(|index| Self::new([index]))
+    }
+
     /// All non-empty sets but the full one, in order.
     pub fn proper(modalities: usize) -> Vec<Self> {
         let mut sets = Self::all(modalities);

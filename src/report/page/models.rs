@@ -54,7 +54,7 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
 /// The means of the training rows with their errors; `None` for bundles without.
 pub(super) fn estimates(report: &Report) -> Option<Table> {
     let found = figures(report)?.1.estimates.as_ref()?;
-    let rows = found.means.by_symbol().into_iter().map(|(name, mean)| Row {
+    let rows = found.means.by_symbol().map(|(name, mean)| Row {
         chip: part_names(report.data.modality_count())
             .into_iter()
             .find(|part| part.eq_ignore_ascii_case(&name)),
@@ -82,9 +82,13 @@ pub(super) fn estimates_note(report: &Report) -> Option<String> {
         if found.groups < found.rows { "groups of rows" } else { "rows" },
     );
     let Some(redundancy) = &found.redundancy else { return Some(errors) };
-    let [low, high] = redundancy.by_shift.range_nats();
+    let [low, high] = redundancy.by_shift.range_nats;
+    let shifted = match report.data.modality_count() {
+        2 => "h1 − h2",
+        _ => "the h of the modalities against each other",
+    };
     Some(format!(
-        "{errors} In other units, which shift h1 − h2, R of these rows lies between {} and {} nats.",
+        "{errors} In other units, which shift {shifted}, R of these rows lies between {} and {} nats.",
         fixed(low, 3),
         fixed(high, 3)
     ))

@@ -140,10 +140,14 @@ pub(super) fn redundancy_note(set: &Dataset, report: &Report) -> String {
         ),
         None => String::new(),
     };
-    let decided = match set.cases {
+    let decided = match &set.cases {
         Some(cases) => format!(
-            " On {} of the rows r equals one of the two, the i of the modality with the smaller h.",
-            percent(set.computed_rows - cases.between, set.computed_rows)
+            " On {} of the rows r equals one of {}.",
+            percent(set.computed_rows - cases.between, set.computed_rows),
+            match names.len() {
+                2 => "the two, the i of the modality with the smaller h",
+                _ => "them, the i of the modality with the smallest h",
+            }
         ),
         None => String::new(),
     };
@@ -164,9 +168,7 @@ pub(super) fn redundancy_note(set: &Dataset, report: &Report) -> String {
 fn densities_note(set: &Dataset) -> String {
     let Some(specificity) = &set.specificity else {
         let modalities = set.modality_count();
-        let columns: Vec<_> = (0..modalities)
-            .filter_map(|index| Some(Quantity::H(Subset::new([index])?).name(modalities)))
-            .collect();
+        let columns = Quantity::single_names(Quantity::H, modalities);
         let names = columns.join(",");
         return format!(
             " These files do not contain {}; `annotate --columns {names}` adds them.",

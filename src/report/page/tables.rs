@@ -148,15 +148,16 @@ pub(super) fn quantiles(set: &Dataset, report: &Report) -> Table {
 }
 
 pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
-    let cases = set.cases?;
-    let [x1, x2] = <[String; 2]>::try_from(set.modalities()).ok()?;
-    let rows = [
-        (format!("r = i1: all information of {x1}"), cases.first),
-        (format!("r = i2: all information of {x2}"), cases.second),
-        ("r between i1 and i2".to_owned(), cases.between),
-        ("i1 = i2 = r".to_owned(), cases.both),
-    ];
-    let rows = rows.into_iter().map(|(name, rows)| Row {
+    let cases = set.cases.as_ref()?;
+    let names = set.modalities();
+    let at = Quantity::single_names(Quantity::I, names.len()).into_iter().zip(&names).zip(&cases.at);
+    let at = at.map(|((i, name), rows)| (format!("r = {i}: all information of {name}"), *rows));
+    let (between, several) = match names.len() {
+        2 => ("r between i1 and i2", "i1 = i2 = r"),
+        _ => ("r equal to none of them", "r equal to several of them"),
+    };
+    let others = [(between.to_owned(), cases.between), (several.to_owned(), cases.several)];
+    let rows = at.chain(others).map(|(name, rows)| Row {
         name: truncate(&name, 40),
         chip: None,
         cells: vec![count(rows), percent(rows, set.computed_rows)],

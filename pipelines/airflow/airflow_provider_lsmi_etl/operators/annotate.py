@@ -45,7 +45,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param on_shift: ``warn`` or ``fail``: what rows do that the models do not describe (templated)
     :param no_page_checksums: do not compare the pages of the input with their checksums
     :param rejects: file or folder for the bad rows (templated)
-    :param adjust: ``none`` or ``dataset``
+    :param adjust: ``none`` or ``dataset`` (of two modalities)
     :param files_per_job: ``I/N``, a share of the files (templated)
     :param cluster: ``HOST:PORT`` of a scheduler, whose executors annotate the files, or ``local:N`` (templated);
         needs a program with the feature ``cluster``, see ``executable``
