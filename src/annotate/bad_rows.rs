@@ -26,7 +26,8 @@ impl<'a> BadRowPolicy<'a> {
         origin: RowOrigin,
         columns: &[Quantity],
     ) -> Self {
-        Self { options, roles: roles.clone(), origin, row_stats: RowStats::new(columns) }
+        let row_stats = RowStats::new(columns, roles.embeddings().count());
+        Self { options, roles: roles.clone(), origin, row_stats }
     }
 
     /// Where the rows come from.

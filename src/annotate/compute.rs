@@ -10,7 +10,7 @@ use crate::interaction::Quantity;
 use crate::output::check_known_types;
 use crate::parquet_file::Input;
 use crate::provenance::Identity;
-use crate::samples::{ReadAhead, Source};
+use crate::samples::{FateCounts, ReadAhead, Source};
 use crate::storage::create_parent_folder;
 
 use super::bad_rows::BadRowPolicy;
@@ -110,7 +110,8 @@ impl<'a> FileJob<'a> {
     pub(super) fn skipped(&self) -> Summary {
         Journal::discard(&self.journal_key(), &self.identity);
         let (rows, elapsed) = (self.input.rows(), self.start.elapsed());
-        self.summary(Outcome { rows, skipped: true, elapsed, ..Outcome::default() })
+        let fates = FateCounts::of_modalities(self.columns.modalities());
+        self.summary(Outcome { rows, skipped: true, fates, elapsed, ..Outcome::default() })
     }
 
     /// Removes the journal of an input that turned out to be bad: its rows are of no use to the file

@@ -20,6 +20,7 @@ pub(super) const UNKNOWN_LABELS: usize = 6;
 #[derive(Debug, Clone)]
 pub(super) struct RowStats {
     fates: FateCounts,
+    modalities: usize,
     /// The first distinct labels that are none of the classes, at most [`UNKNOWN_LABELS`].
     unknown_labels: Vec<String>,
     columns: Vec<BlockedMoments>,
@@ -70,10 +71,11 @@ impl BlockedMoments {
 }
 
 impl RowStats {
-    /// No rows yet of these columns.
-    pub(super) fn new(columns: &[Quantity]) -> Self {
+    /// No rows yet of these columns and so many modalities.
+    pub(super) fn new(columns: &[Quantity], modalities: usize) -> Self {
         Self {
-            fates: FateCounts::default(),
+            fates: FateCounts::of_modalities(modalities),
+            modalities,
             unknown_labels: Vec::new(),
             columns: vec![BlockedMoments::default(); columns.len()],
             trained_rows: 0,
@@ -104,8 +106,8 @@ impl RowStats {
 
     /// Counts a batch and returns its own counts.
     pub(super) fn take(&mut self, batch: &Batch) -> FateCounts {
-        let good = (batch.rows - batch.bad.len()) as u64;
-        let mut fates = FateCounts::of_good(good);
+        let mut fates = FateCounts::of_modalities(self.modalities);
+        fates.good = (batch.rows - batch.bad.len()) as u64;
         batch.bad.iter().for_each(|bad| fates.add(bad.fate));
         self.fates.merge(&fates);
         self.trained_rows += batch.trained_rows as u64;
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_few_distinct_unknown_labels_are_kept() {
-        let mut row_stats = RowStats::new(&[]);
+        let mut row_stats = RowStats::new(&[], 2);
         for batch in 0..3 {
             let bad = |row: u32| BadRow {
                 row,
@@ -200,7 +202,7 @@ mod tests {
         let values: Vec<f32> = (0..5000_u32).map(|i| (i * 7919 % 1009) as f32 / 31.0 - 3.0).collect();
         let is_bad = |row: usize| row % 700 < 2;
         let of_batches_of = |rows: usize| {
-            let mut row_stats = RowStats::new(&[Quantity::R]);
+            let mut row_stats = RowStats::new(&[Quantity::R], 2);
             for (batch, values) in values.chunks(rows).enumerate() {
                 let first_row = batch * rows;
                 let bad = (0..values.len()).filter(|row| is_bad(first_row + row));

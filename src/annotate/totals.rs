@@ -39,7 +39,7 @@ impl Totals {
         outcome: FilesOutcome,
     ) -> Self {
         let FilesOutcome { bad, adjustment, engine, elapsed, cluster } = outcome;
-        let mut sums = Sums::default();
+        let mut sums = Sums { fates: FateCounts::of_modalities(bundle.modalities()), ..Sums::default() };
         done.for_each(|summary| sums.add(summary));
         let Sums {
             rows,

@@ -184,7 +184,7 @@ pub(super) fn annotate(
     };
     observers.bar.finish();
     let outcome = outcome?;
-    outcome.iter().for_each(|outcome| outcome.log(bundle.classes()));
+    outcome.iter().for_each(|outcome| outcome.log(&bundle));
     Ok(outcome)
 }
 

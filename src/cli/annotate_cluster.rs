@@ -94,13 +94,13 @@ impl ClusterWork<'_> {
                 summaries.pop().ok_or_else(|| Error::Internal("a file without a result".to_owned()))?;
             summary.set_cluster(cluster, start.elapsed());
             let outcome = Outcome::One(Box::new(summary));
-            outcome.log(bundle.classes());
+            outcome.log(&bundle);
             return Ok(outcome);
         }
         let elapsed = start.elapsed();
         let outcome = FilesOutcome { bad, adjustment: None, engine, elapsed, cluster: Some(cluster) };
         let outcome = Outcome::Many(Box::new(Totals::of(files, &bundle, summaries.iter(), outcome)));
-        outcome.log(bundle.classes());
+        outcome.log(&bundle);
         Ok(outcome)
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::annotate::{BadFiles, Summary, Totals};
-use crate::bundle::Class;
+use crate::bundle::Bundle;
 use crate::config::AnnotateSettings;
 use crate::error::Result;
 
@@ -49,11 +49,24 @@ impl Outcome {
         }
     }
 
-    /// Logs the summary of a run with these classes.
-    pub(super) fn log(&self, classes: &[Class]) {
-        match self {
-            Self::One(summary) => log_summary(summary, classes),
-            Self::Many(totals) => log_totals(totals, classes),
+    /// Logs the summary of a run with the models of this bundle.
+    pub(super) fn log(&self, bundle: &Bundle) {
+        let reduced_rows = match self {
+            Self::One(summary) => {
+                log_summary(summary, bundle.classes());
+                summary.reduced_rows
+            }
+            Self::Many(totals) => {
+                log_totals(totals, bundle.classes());
+                totals.reduced_rows
+            }
+        };
+        if reduced_rows > Some(0) && bundle.training_rows().is_some() && bundle.row_key().is_empty() {
+            tracing::warn!(
+                "rows that lack a modality are evaluated as fresh ones: the bundle knows its training rows by the \
+                 hash of all embeddings, so that those among them look better than they are; fit with --key, and \
+                 they are known by it"
+            );
         }
     }
 }

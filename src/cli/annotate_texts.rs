@@ -26,6 +26,7 @@ pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
         means(&totals.columns),
     );
     log_trained(totals.trained_rows, totals.fates.good);
+    log_reduced(totals.reduced_rows, totals.fates.good);
     warn_about_shift(totals.distribution_shift.as_deref());
     log_shift(totals.adjustment.as_ref());
     if totals.adjustment.is_some() && bad > 0 {
@@ -112,6 +113,7 @@ pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
         means(&summary.columns),
     );
     log_trained(summary.trained_rows, summary.fates.good);
+    log_reduced(summary.reduced_rows, summary.fates.good);
     warn_about_shift(summary.distribution_shift.as_deref());
     log_shift(summary.adjustment.as_ref());
     warn_about_bad_rows(&summary.fates, &summary.unknown_labels, classes);
@@ -129,6 +131,16 @@ fn log_trained(trained_rows: Option<u64>, good_rows: u64) {
         let share = 100.0 * rows as f64 / good_rows.max(1) as f64;
         tracing::info!(
             "{share:.0} % of these rows ({rows}) were trained on; evaluated out of fold, by models that have not seen them"
+        );
+    }
+}
+
+/// Logs the rows that lack a modality, where they have values.
+fn log_reduced(reduced_rows: Option<u64>, good_rows: u64) {
+    if let Some(rows) = reduced_rows.filter(|rows| *rows > 0) {
+        tracing::info!(
+            "{rows} of {good_rows} rows with values lack a modality and have the values of the others; each mean is of \
+             the rows that have the column"
         );
     }
 }

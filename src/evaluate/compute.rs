@@ -170,7 +170,7 @@ impl<'a> Evaluator<'a> {
             None => self.session.evaluate(&batch, &mut self.evaluated)?,
             Some(router) => {
                 let main = self.session.as_mut();
-                let fates = complete(samples);
+                let fates = recognisable(samples, self.constants.folds.are_keyed());
                 router.evaluate(&batch, &fates, &samples.keys, main, &mut self.evaluated)?;
             }
         }
@@ -199,7 +199,7 @@ impl<'a> Evaluator<'a> {
             let Some(ReducedRow { values, is_finite }) = reduced else { continue };
             *finite = is_finite;
             for (column, value) in columns.iter_mut().zip(values) {
-                column[row] = value;
+                column[row] = value.unwrap_or(column[row]);
             }
         }
         Ok(Ok((columns, finite)))
@@ -295,9 +295,11 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// The fates of rows, of which those that lack a modality are no training rows.
-fn complete(samples: &Samples) -> Cow<'_, [Fate]> {
-    let Some(full) = Subset::full(samples.x.len()).filter(|_| !samples.present.is_empty()) else {
+/// The fates of rows, of which the good ones may be known as training rows: by their key all, by the hash of
+/// all embeddings those that have all of them.
+fn recognisable(samples: &Samples, are_keyed: bool) -> Cow<'_, [Fate]> {
+    let is_by_hash = !samples.present.is_empty() && !are_keyed;
+    let Some(full) = Subset::full(samples.x.len()).filter(|_| is_by_hash) else {
         return Cow::Borrowed(&samples.fates);
     };
     let rows = samples.fates.iter().zip(&samples.present);

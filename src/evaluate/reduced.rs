@@ -47,12 +47,15 @@ enum ReducedSource {
     Missing(usize),
     /// Not a column of these modalities.
     None,
+    /// Not of the modalities: the value stays as it is.
+    Unchanged,
 }
 
 /// The values of a row.
 pub(super) struct ReducedRow {
-    /// One for each column, NaN where these modalities have none.
-    pub(super) values: Vec<f32>,
+    /// One for each column, NaN where these modalities have none; `None` of a column that does not depend
+    /// on the modalities.
+    pub(super) values: Vec<Option<f32>>,
     /// Whether the atoms that make r, u and s are finite.
     pub(super) is_finite: bool,
 }
@@ -120,7 +123,7 @@ impl ReducedPlan {
                 Quantity::PY => Some(ReducedSource::Prior),
                 Quantity::LabelEntropy => Some(ReducedSource::LabelEntropy(set.index(modalities))),
                 Quantity::Missing => Some(ReducedSource::Missing(modalities - count)),
-                Quantity::Fold => None,
+                Quantity::Fold => Some(ReducedSource::Unchanged),
             };
             source.unwrap_or(ReducedSource::None)
         });
@@ -142,7 +145,7 @@ impl ReducedPlan {
         let all_h: Vec<f64> = proper.iter().map(|place| h(*place)).collect();
         let atoms = self.atoms.decompose(&all_i, &all_h)?;
         let is_finite = atoms.iter().take(self.defaults).all(|atom| atom.is_finite());
-        let values = self.sources.iter().map(|source| match source {
+        let value_of = |source: &ReducedSource| match source {
             ReducedSource::Atom(place) => atoms.get(*place).copied().unwrap_or(f64::NAN),
             ReducedSource::Information(place) => i(*place),
             ReducedSource::Specificity(place) => h(*place),
@@ -159,9 +162,11 @@ impl ReducedPlan {
             ReducedSource::Prior => log_prior.exp(),
             ReducedSource::LabelEntropy(place) => -value(outputs.log_prob(), *place),
             ReducedSource::Missing(count) => *count as f64,
-            ReducedSource::None => f64::NAN,
-        });
-        let values = values.map(|value| value as f32).collect();
+            ReducedSource::None | ReducedSource::Unchanged => f64::NAN,
+        };
+        let is_of_set = |source: &ReducedSource| !matches!(source, ReducedSource::Unchanged);
+        let sources = self.sources.iter();
+        let values = sources.map(|source| is_of_set(source).then(|| value_of(source) as f32)).collect();
         Ok(ReducedRow { values, is_finite })
     }
 }
@@ -213,7 +218,7 @@ mod tests {
         assert!(row.is_finite);
         let value = |name: &str| {
             let place = columns.iter().position(|column| column.name(3) == name).unwrap();
-            row.values[place]
+            row.values[place].unwrap()
         };
         let i = |of: &str| f64::from(outputs.log_prob()[set(of).index(3)][0]) + 1.0;
         let h = |of: &str| f64::from(outputs.h()[set(of).index(3)][0]);
@@ -234,10 +239,11 @@ mod tests {
         ] {
             assert!((f64::from(value(name)) - truth).abs() < 1e-6, "{name}: {} {truth}", value(name));
         }
-        for name in ["u2", "a_2", "a_1_2_3", "a_123", "a_12", "r_12", "s_23", "i_2", "i_123", "h_23", "fold"]
-        {
+        for name in ["u2", "a_2", "a_1_2_3", "a_123", "a_12", "r_12", "s_23", "i_2", "i_123", "h_23"] {
             assert!(value(name).is_nan(), "{name}: {}", value(name));
         }
+        let fold = columns.iter().position(|column| *column == Quantity::Fold).unwrap();
+        assert_eq!(row.values[fold], None);
         assert!(reduced.row(set("123"), 0, &outputs, -1.0).unwrap().is_none());
     }
 
@@ -248,7 +254,8 @@ mod tests {
         let mut outputs = BatchOutputs::new(2);
         outputs.all_mut().iter_mut().for_each(|values| values.push(-0.25));
         let row = reduced.row(set("2"), 0, &outputs, -1.0).unwrap().unwrap();
-        assert!(row.is_finite && row.values[2] == 0.75);
-        assert!([0, 1, 3].iter().all(|place: &usize| row.values[*place].is_nan()), "{:?}", row.values);
+        assert!(row.is_finite && row.values[2] == Some(0.75));
+        let is_none = |place: &usize| row.values[*place].is_some_and(f32::is_nan);
+        assert!([0, 1, 3].iter().all(is_none), "{:?}", row.values);
     }
 }

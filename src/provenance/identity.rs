@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
 use crate::error::Result;
+use crate::interaction::Quantity;
 use crate::parquet_file::Input;
 use crate::storage::FileVersion;
 
@@ -74,12 +75,19 @@ impl Identity {
         *self == Self { input_version: self.input_version.clone(), ..other.clone() }
     }
 
+    /// What is computed beside the columns, apart from what the treatment of a missing modality adds.
+    fn others(&self) -> Vec<&String> {
+        let missing = Quantity::Missing.name(self.input.x.len());
+        self.compared.iter().filter(|name| **name != missing).collect()
+    }
+
     /// The parts in which another identity differs, for a message.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         [
             ("input", self.input == other.input && self.input_version == other.input_version),
             ("bundle", self.bundle_sha256 == other.bundle_sha256),
-            ("choice of columns", self.columns == other.columns && self.compared == other.compared),
+            ("choice of columns", self.columns == other.columns && self.others() == other.others()),
+            ("--on-missing-modality", self.on_missing_modality == other.on_missing_modality),
             ("engine", self.engine == other.engine),
             ("version of this program", self.version == other.version),
         ]
@@ -209,6 +217,18 @@ pub(crate) mod tests {
         other = Identity { input_version: Some(version), ..identity("a", 2) };
         assert_eq!(mine.differences(&other), ["input"]);
         assert!(mine.is_same_work(&other) && !mine.is_same_work(&identity("b", 2)));
+    }
+
+    #[test]
+    fn a_treatment_of_missing_modalities_is_no_choice_of_columns() {
+        let plain = identity("a", 2);
+        let reduced = Identity {
+            compared: vec![Quantity::Missing.name(2).into_owned()],
+            on_missing_modality: Some("reduce".to_owned()),
+            ..plain.clone()
+        };
+        assert_eq!(plain.differences(&reduced), ["--on-missing-modality"]);
+        assert_eq!(reduced.differences(&identity("a", 3)), ["choice of columns", "--on-missing-modality"]);
     }
 
     #[test]

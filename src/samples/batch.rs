@@ -74,6 +74,12 @@ impl Samples {
         let x = x.into_iter().map(|x| x.values).collect();
         Ok(Self { first_row, rows, x, class, fates, present, label, keys })
     }
+
+    /// Whether a good row lacks a modality.
+    pub fn has_reduced(&self) -> bool {
+        let mut rows = self.present.iter().zip(&self.fates);
+        rows.any(|(set, fate)| *fate == Fate::Good && set.len() < self.x.len())
+    }
 }
 
 /// The modalities that each row has, `None` where it has none; empty where no embedding is null.

@@ -56,6 +56,8 @@ pub enum EmbeddingLayout {
     FixedSizeBinary(usize),
     /// Vectors of Spark ML, dense or sparse, of any length.
     SparkVector,
+    /// A column without a type, all of whose rows are null.
+    Nulls,
 }
 
 /// A column type that is an embedding.
@@ -68,6 +70,9 @@ pub struct EmbeddingType {
 }
 
 impl EmbeddingType {
+    /// The type of a modality that no row has: of an Arrow column of type Null.
+    pub const NULLS: Self = Self { item: Float::F32, layout: EmbeddingLayout::Nulls };
+
     /// The embedding type of an Arrow type, if it is one.
     pub fn of(data_type: &DataType) -> Option<Self> {
         let (item, layout) = match data_type {
@@ -111,6 +116,7 @@ impl EmbeddingType {
                     let can_cast = can_cast_types(data_type, &DataType::List(Arc::new(float)));
                     can_cast.then(|| format!("arrow_cast({column}, 'List(Float32)')"))
                 }
+                DataType::Null => Some(format!("arrow_cast({column}, 'List(Float32)')")),
                 _ => None,
             };
             let remedy = remedy.map(|expression| {
@@ -126,7 +132,10 @@ impl EmbeddingType {
     pub fn dimension(&self) -> Option<usize> {
         match self.layout {
             EmbeddingLayout::FixedSizeList(length) | EmbeddingLayout::FixedSizeBinary(length) => Some(length),
-            EmbeddingLayout::List | EmbeddingLayout::LargeList | EmbeddingLayout::SparkVector => None,
+            EmbeddingLayout::List
+            | EmbeddingLayout::LargeList
+            | EmbeddingLayout::SparkVector
+            | EmbeddingLayout::Nulls => None,
         }
     }
 
@@ -165,6 +174,7 @@ impl fmt::Display for EmbeddingType {
             EmbeddingLayout::LargeList => write!(f, "LargeList<{:?}>", self.item),
             EmbeddingLayout::FixedSizeBinary(length) => write!(f, "FixedSizeBinary of {length} × F32"),
             EmbeddingLayout::SparkVector => write!(f, "Spark vector of {:?}", self.item),
+            EmbeddingLayout::Nulls => f.write_str("Null"),
         }
     }
 }
@@ -222,6 +232,7 @@ mod tests {
             DataType::List(item(DataType::Int64)),
             DataType::FixedSizeList(item(DataType::Decimal128(5, 2)), 3),
             DataType::LargeList(item(DataType::Utf8)),
+            DataType::Null,
         ] {
             let error = error(&numbers);
             assert!(error.contains("with arrow_cast(\"X1\", 'List(Float32)'), and"), "{error}");

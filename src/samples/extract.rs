@@ -72,6 +72,10 @@ pub fn extract(array: &ArrayRef, kind: EmbeddingType, dim: usize) -> Result<Embe
             let kind = EmbeddingType::of(vectors.data_type());
             extract(&vectors, *downcast(kind.as_ref())?, dim)
         }
+        EmbeddingLayout::Nulls => {
+            let invalid = (0..array.len()).map(|row| (row, InvalidEmbedding::Null));
+            Ok(Embeddings { values: vec![0.0; array.len() * dim].into(), invalid: invalid.collect() })
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Rows by fate. In JSON each count stands under the name of its fate; those of the first two embeddings
-//! are always there, those of others where there are such rows.
+//! Rows by fate. In JSON each count stands under the name of its fate; those of the embeddings of a run are
+//! always there, at least of two.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,25 +13,34 @@ use crate::interaction::lattice::Lattice;
 
 use super::fate::{Fate, Modality};
 
-/// The modalities whose counts are always listed.
+/// The fewest modalities whose counts are listed.
 const LISTED: u8 = 2;
 
 /// Rows by fate.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FateCounts {
     /// Rows that were computed.
     pub good: u64,
     /// Rows without values; none is zero.
     bad: BTreeMap<Order, u64>,
+    /// The modalities whose counts are listed, zeros too.
+    listed: u8,
+}
+
+impl Default for FateCounts {
+    fn default() -> Self {
+        Self { good: 0, bad: BTreeMap::new(), listed: LISTED }
+    }
 }
 
 /// The place of a reason among all.
 type Order = (u8, u8);
 
 impl FateCounts {
-    /// So many rows that were computed.
-    pub fn of_good(good: u64) -> Self {
-        Self { good, bad: BTreeMap::new() }
+    /// No rows yet of so many modalities, whose counts are listed.
+    pub fn of_modalities(modalities: usize) -> Self {
+        let most = modalities.clamp(usize::from(LISTED), Lattice::MODALITIES);
+        Self { listed: most as u8, ..Self::default() }
     }
 
     /// Counts one row.
@@ -42,9 +51,15 @@ impl FateCounts {
     /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.good += other.good;
+        self.listed = self.listed.max(other.listed);
         for (order, rows) in &other.bad {
             *self.bad.entry(*order).or_default() += rows;
         }
+    }
+
+    /// The modalities whose counts are listed.
+    pub fn modalities(&self) -> usize {
+        usize::from(self.listed)
     }
 
     fn add_rows(&mut self, fate: Fate, rows: u64) {
@@ -77,11 +92,11 @@ impl FateCounts {
         self.good + self.bad()
     }
 
-    /// Every reason with its number of rows: those of two modalities with zeros, those of others where there
-    /// are such rows.
+    /// Every reason with its number of rows: those of the listed modalities with zeros, those of others where
+    /// there are such rows.
     pub fn bad_by_reason(&self) -> Vec<(Fate, u64)> {
         let counted = all_bad().into_iter().map(|fate| (fate, self.of(fate)));
-        counted.filter(|(fate, rows)| *rows > 0 || is_listed(*fate)).collect()
+        counted.filter(|(fate, rows)| *rows > 0 || is_listed(*fate, self.listed)).collect()
     }
 }
 
@@ -110,12 +125,18 @@ fn order(fate: Fate) -> Option<Order> {
     }
 }
 
-fn is_listed(fate: Fate) -> bool {
+/// Whether a fate is listed where those of so many modalities are.
+fn is_listed(fate: Fate, listed: u8) -> bool {
+    modality_of(fate).is_none_or(|Modality(m)| m < listed)
+}
+
+/// The modality whose embedding is at fault.
+fn modality_of(fate: Fate) -> Option<Modality> {
     match fate {
-        Fate::NullEmbedding(Modality(m)) | Fate::WrongLength(Modality(m)) | Fate::NonFinite(Modality(m)) => {
-            m < LISTED
+        Fate::NullEmbedding(modality) | Fate::WrongLength(modality) | Fate::NonFinite(modality) => {
+            Some(modality)
         }
-        _ => true,
+        Fate::Good | Fate::NullLabel | Fate::UnknownLabel | Fate::NonFiniteResult => None,
     }
 }
 
@@ -139,6 +160,8 @@ impl<'de> Deserialize<'de> for FateCounts {
             let fate = all.into_iter().find(|fate| fate.name() == name);
             let fate = fate.ok_or_else(|| D::Error::custom(format!("no fate of a row is named {name:?}")))?;
             counts.add_rows(fate, rows);
+            let listed = modality_of(fate).map_or(0, |Modality(m)| m + 1);
+            counts.listed = counts.listed.max(listed);
         }
         Ok(counts)
     }
@@ -158,7 +181,7 @@ impl JsonSchema for FateCounts {
         };
         let all = || [Fate::Good].into_iter().chain(all_bad());
         let properties: serde_json::Map<_, _> = all().map(count).collect();
-        let required: Vec<&str> = all().filter(|fate| is_listed(*fate)).map(Fate::name).collect();
+        let required: Vec<&str> = all().filter(|fate| is_listed(*fate, LISTED)).map(Fate::name).collect();
         json_schema!({
             "description": "Rows by fate.",
             "type": "object",
@@ -206,7 +229,15 @@ mod tests {
     }
 
     #[test]
-    fn further_modalities_are_listed_where_they_have_rows() {
+    fn the_modalities_of_a_run_are_listed_and_others_where_they_have_rows() {
+        let three = FateCounts::of_modalities(3);
+        let json = serde_json::to_string(&three).unwrap();
+        assert!(json.contains(r#""null_x3":0"#) && !json.contains("x4"), "{json}");
+        assert_eq!(serde_json::from_str::<FateCounts>(&json).unwrap(), three);
+        let mut merged = FateCounts::default();
+        merged.merge(&three);
+        assert_eq!(merged, three);
+
         let mut counts = FateCounts::default();
         assert_eq!(
             serde_json::to_string(&counts).unwrap(),
@@ -217,7 +248,8 @@ mod tests {
         counts.add(Fate::WrongLength(Modality(2)));
         let json = serde_json::to_string(&counts).unwrap();
         assert!(json.contains(r#""wrong_length_x2":0,"wrong_length_x3":1,"non_finite_x1":0"#), "{json}");
-        assert_eq!(serde_json::from_str::<FateCounts>(&json).unwrap(), counts);
+        let read = serde_json::from_str::<FateCounts>(&json).unwrap();
+        assert_eq!((read.of(Fate::WrongLength(Modality(2))), read.bad()), (1, 1));
         assert!(serde_json::from_str::<FateCounts>(r#"{"lost":1}"#).is_err());
         assert_eq!(counts.reasons(), "1 wrong_length_x3");
     }

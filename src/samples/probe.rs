@@ -125,9 +125,8 @@ pub fn dimension_of(input: &Input, name: &str) -> Result<usize> {
 
 /// Fails where none of the file's first lists has the models' dimension: the column is then
 /// the wrong one, and not some of its rows bad.
-pub(super) fn check_first_lengths(input: &Input, name: &str, dim: usize) -> Result<()> {
-    let (position, field) = input.column(name)?;
-    let kind = EmbeddingType::require(field.data_type(), input.place().column(name))?;
+pub(super) fn check_first_lengths(input: &Input, name: &str, kind: EmbeddingType, dim: usize) -> Result<()> {
+    let (position, _) = input.column(name)?;
     let groups = 0..input.metadata().num_row_groups();
     let Some(row_group) = groups.into_iter().find(|group| input.rows_in(*group) > 0) else { return Ok(()) };
     let rows = input.rows_in(row_group).min(PROBE_ROWS);
@@ -161,7 +160,7 @@ fn lengths(lists: &dyn Array, kind: EmbeddingType) -> Result<Vec<Option<usize>>>
             lists.as_list_opt::<i64>().map(|l| usize::try_from(l.value_length(row)).unwrap_or(0))
         }
         EmbeddingLayout::FixedSizeList(length) | EmbeddingLayout::FixedSizeBinary(length) => Some(length),
-        EmbeddingLayout::SparkVector => None,
+        EmbeddingLayout::SparkVector | EmbeddingLayout::Nulls => None,
     };
     match lists.as_struct_opt() {
         Some(vectors) => spark_vector::lengths(vectors),

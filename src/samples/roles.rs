@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 
 use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
@@ -137,7 +137,11 @@ impl Roles {
         let embedding = |(name, dim): &(String, usize)| -> Result<EmbeddingColumn> {
             let (position, field) = find(name)?;
             let place = place.clone().column(name);
-            let kind = EmbeddingType::require(field.data_type(), place.clone())?;
+            let kind = match (field.data_type(), request.on_missing) {
+                // All rows lack it, which as bad rows would leave none.
+                (DataType::Null, OnMissingModality::Reduce) => EmbeddingType::NULLS,
+                (data_type, _) => EmbeddingType::require(data_type, place.clone())?,
+            };
             kind.check_dimension(*dim, place)?;
             Ok(EmbeddingColumn { column: NamedColumn { name: name.clone(), position }, kind, dim: *dim })
         };

@@ -39,7 +39,7 @@ impl Source {
         for EmbeddingColumn { column, kind, dim } in &roles.x {
             check_possible(input, column, *dim)?;
             if kind.dimension().is_none() {
-                probe::check_first_lengths(input, &column.name, *dim)?;
+                probe::check_first_lengths(input, &column.name, *kind, *dim)?;
             }
         }
         Ok(Self { input: input.clone(), roles })

@@ -21,11 +21,12 @@ pub(super) struct InstrumentSpec<'a> {
     unit: Option<Unit>,
     label: &'static str,
     values: &'a [&'static str],
+    later: &'a [&'static str],
 }
 
 impl<'a> InstrumentSpec<'a> {
     pub(super) fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, unit: None, label: "", values: &[] }
+        Self { name, help, unit: None, label: "", values: &[], later: &[] }
     }
 
     pub(super) fn unit(self, unit: Unit) -> Self {
@@ -37,11 +38,21 @@ impl<'a> InstrumentSpec<'a> {
         Self { label, values, ..self }
     }
 
+    /// Values of the label whose series begin when they are first set.
+    pub(super) fn later(self, later: &'a [&'static str]) -> Self {
+        Self { later, ..self }
+    }
+
     fn series(&self) -> Vec<Labels> {
         match self.values {
             [] => vec![Vec::new()],
             values => values.iter().map(|value| vec![(self.label, *value)]).collect(),
         }
+    }
+
+    /// Those that begin when they are first set.
+    fn later_series(&self) -> Vec<Labels> {
+        self.later.iter().map(|value| vec![(self.label, *value)]).collect()
     }
 
     /// Name and unit in OTLP.
@@ -147,7 +158,7 @@ fn observer<M: Send + Sync + 'static>(
             labels.iter().map(|(label, value)| KeyValue::new(*label, *value)).collect::<Vec<_>>();
         (labels, attributes)
     };
-    let series: Vec<_> = spec.series().into_iter().map(attributes).collect();
+    let series: Vec<_> = spec.series().into_iter().chain(spec.later_series()).map(attributes).collect();
     move |observer| {
         for (labels, attributes) in &series {
             if let Some(known) = family.get(labels) {

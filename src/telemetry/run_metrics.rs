@@ -59,9 +59,7 @@ impl Progress for MeteredProgress<'_> {
     fn advance(&self, fates: &FateCounts) {
         self.display.advance(fates);
         self.instruments.rows.add("", fates.rows() as f64);
-        for (fate, rows) in fates.bad_by_reason().into_iter().filter(|(_, rows)| *rows > 0) {
-            self.instruments.bad_rows.add(fate.name(), rows as f64);
-        }
+        self.instruments.add_bad_rows(fates);
     }
 
     fn spent(&self, stage: Stage, time: Duration) {
@@ -86,6 +84,8 @@ impl Progress for MeteredProgress<'_> {
         let to = &self.instruments;
         to.files.add(if summary.skipped { "skipped" } else { "written" }, 1.0);
         to.resumed_rows.add("", summary.resumed_rows as f64);
+        to.reduced_rows.add("", summary.reduced_rows.unwrap_or(0) as f64);
+        to.add_bad_rows(&FateCounts::of_modalities(summary.fates.modalities()));
         to.written_bytes.add("", summary.output_bytes as f64);
         if let Some(bytes) = summary.peak_memory_bytes {
             to.peak_memory_bytes.set("", bytes as f64);

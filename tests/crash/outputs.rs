@@ -76,6 +76,10 @@ fn other_work_is_not_mixed_in() {
     assert!(ran.stderr.contains("another input") && ran.stderr.contains("--restart"), "{}", ran.stderr);
     let ran = annotated(&work.input, &output, &["--columns", "i1"]);
     assert_eq!(ran.code, 78, "{}", ran.stderr);
+    let ran = annotated(&work.input, &output, &["--on-missing-modality", "reduce"]);
+    assert_eq!(ran.code, 78, "{}", ran.stderr);
+    let what = "an unfinished run with another --on-missing-modality; finish";
+    assert!(ran.stderr.contains(what), "{}", ran.stderr);
 
     let ran = annotated(&other, &output, &["--restart"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);

@@ -1,11 +1,17 @@
 //! Rows that lack a modality: bad by default, and with `--on-missing-modality reduce` of the others.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow::array::NullArray;
 use serde_json::{Value, json};
 
 use super::{on, pack, system};
+use crate::harness::files::{read, replaced, write};
 use crate::harness::{last_json, lsmi, must, query};
+use crate::telemetry::prometheus::{parsed, sample};
+
+const REDUCE: [&str; 2] = ["--on-missing-modality", "reduce"];
 
 /// The outcomes of `cat`, of which the first lack x3, the next x1 and x2, and one all three.
 fn with_gaps(dir: &Path) {
@@ -36,8 +42,7 @@ fn rows_are_reduced_to_the_modalities_that_they_have() {
         };
         let null = annotate("null.parquet", &[]);
         assert_eq!((&null["bad_rows"], &null["reduced_rows"]), (&json!(5), &Value::Null));
-        let reduce = ["--on-missing-modality", "reduce"];
-        let reduced = annotate("reduced.parquet", &reduce);
+        let reduced = annotate("reduced.parquet", &REDUCE);
         assert_eq!((&reduced["bad_rows"], &reduced["reduced_rows"]), (&json!(1), &json!(4)));
         assert_eq!(reduced["fates"]["null_x1"], 1);
 
@@ -70,7 +75,7 @@ fn rows_are_reduced_to_the_modalities_that_they_have() {
         assert_eq!(query(dir.path(), sql)["values"], 0);
 
         // The outputs are of other work, each recognised as its own.
-        assert!(annotate("reduced.parquet", &reduce)["skipped"].as_bool().unwrap());
+        assert!(annotate("reduced.parquet", &REDUCE)["skipped"].as_bool().unwrap());
         let base = ["annotate", "in.parquet", "reduced.parquet", "--bundle", "bundle"];
         let other = on(
             dir.path(),
@@ -83,5 +88,111 @@ fn rows_are_reduced_to_the_modalities_that_they_have() {
             std::fs::remove_file(dir.path().join(file)).unwrap();
         }
         std::fs::remove_dir_all(dir.path().join("bundle")).unwrap();
+    }
+}
+
+/// The warning of a run that reduces rows where training rows are known by all embeddings.
+const AS_FRESH: &str = "rows that lack a modality are evaluated as fresh ones";
+
+#[test]
+fn training_rows_that_lack_a_modality_are_known_by_their_key_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    must(lsmi().current_dir(dir).args(["synth", "gaussian", "--rows", "400", "-o", "rows.parquet"]));
+    let number = "SELECT row_number() OVER () AS id, x1, x2, y FROM 'rows.parquet'";
+    must(lsmi().current_dir(dir).args(["sql", number, "--output", "train.parquet"]));
+    let gaps = "SELECT id, x1, CASE WHEN id % 4 > 0 THEN x2 END AS x2, y FROM 'train.parquet'";
+    must(lsmi().current_dir(dir).args(["sql", gaps, "--output", "gaps.parquet"]));
+    for (bundle, key) in [("keyed", &["--key", "id"][..]), ("hashed", &[])] {
+        let fit = ["fit", "train.parquet", "--bundle", bundle, "--folds", "3", "--max-rows", "400"];
+        must(lsmi().current_dir(dir).args(fit).args(["--x1", "x1", "--x2", "x2", "--label", "y"]).args(key));
+        let annotate = |input: &str, more: &[&str]| {
+            let base = ["annotate", input, &format!("{bundle}-{input}"), "--bundle", bundle, "--json"];
+            let ran =
+                on(dir, "embedded", &[&base[..], &["--columns", "i1,fold", "--overwrite"], more].concat());
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+            ran
+        };
+        annotate("train.parquet", &[]);
+        let ran = annotate("gaps.parquet", &REDUCE);
+        let (summary, warnings) = (last_json(&ran), ran.stderr.matches(AS_FRESH).count());
+        assert_eq!(summary["reduced_rows"], 100, "{summary}");
+        assert!(ran.stderr.contains("100 of 400 rows with values lack a modality"), "{}", ran.stderr);
+        // What x1 says is as in the row that had x2, by the models that have not seen it.
+        let sql = format!(
+            "SELECT count(g.fold) AS folds, sum(CASE WHEN g.fold = t.fold THEN 1 ELSE 0 END) AS same,
+                    max(abs(g.u1 - t.i1)) AS off
+             FROM '{bundle}-gaps.parquet' AS g JOIN '{bundle}-train.parquet' AS t ON g.id = t.id
+             WHERE g.id % 4 = 0"
+        );
+        let found = query(dir, &sql);
+        let is_keyed = bundle == "keyed";
+        let known = if is_keyed { 100 } else { 0 };
+        assert_eq!((&found["folds"], found["same"].as_u64()), (&json!(known), Some(known)), "{found}");
+        assert_eq!(found["off"].as_f64().unwrap() < 1e-5, is_keyed, "{found}");
+        assert_eq!(summary["trained_rows"], 300 + known, "{summary}");
+        assert_eq!(warnings, usize::from(!is_keyed), "{}", ran.stderr);
+        assert!(!annotate("train.parquet", &REDUCE).stderr.contains(AS_FRESH));
+
+        // Queries do likewise.
+        let call = if is_keyed { "x1, x2, y, 'keyed', id" } else { "x1, x2, y" };
+        let sql = format!("SELECT max(abs(lsmi_u1({call}) - u1)) AS off FROM '{bundle}-gaps.parquet'");
+        let args = ["sql", "--format", "ndjson", "--bundle", bundle, &sql];
+        let ran = on(dir, "embedded", &[&args[..], &REDUCE].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(last_json(&ran)["off"].as_f64().unwrap() < 1e-5, "{}", ran.stdout);
+        assert_eq!(ran.stderr.matches(AS_FRESH).count(), usize::from(!is_keyed), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn every_modality_of_a_run_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    with_gaps(dir);
+    assert_eq!(pack(system("cat"), &dir.join("bundle"), "embedded").code, 0);
+    let base = ["annotate", "in.parquet", "out.parquet", "--bundle", "bundle", "--overwrite", "--json"];
+    for (more, null, reduced) in [(&[][..], 2.0, 0.0), (&REDUCE[..], 0.0, 4.0)] {
+        let ran = on(dir, "embedded", &[&base[..], &["--metrics", "a.prom"], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let (fates, metrics) = (&last_json(&ran)["fates"], parsed(&dir.join("a.prom")));
+        for reason in ["null_x3", "wrong_length_x3", "non_finite_x3"] {
+            let expected = if reason == "null_x3" { null } else { 0.0 };
+            assert_eq!(fates[reason].as_f64(), Some(expected), "{reason} in {fates}");
+            assert_eq!(sample(&metrics, &format!("bad_rows_total{{reason={reason}}}")), expected, "{reason}");
+        }
+        assert!(fates.get("null_x4").is_none(), "{fates}");
+        assert_eq!(sample(&metrics, "reduced_rows_total"), reduced);
+        // Also where there is nothing to do.
+        let again = ["annotate", "in.parquet", "out.parquet", "--bundle", "bundle", "--json"];
+        let ran = on(dir, "embedded", &[&again[..], &["--metrics", "a.prom"], more].concat());
+        assert_eq!(
+            (&last_json(&ran)["skipped"], &last_json(&ran)["fates"]["null_x3"]),
+            (&json!(true), &json!(0))
+        );
+        assert_eq!(sample(&parsed(&dir.join("a.prom")), "bad_rows_total{reason=non_finite_x3}"), 0.0);
+    }
+}
+
+#[test]
+fn a_column_without_a_type_is_a_modality_that_all_rows_lack() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let of = system("cat");
+    for engine in ["embedded", "onnxruntime"] {
+        assert_eq!(pack(of, &dir.join(engine), engine).code, 0);
+        let rows = read(&of.0.join("in.parquet"));
+        let nulls = replaced(&rows, "x3", Arc::new(NullArray::new(rows.num_rows())));
+        write(&dir.join("in.parquet"), &nulls);
+        let base = ["annotate", "in.parquet", "out.parquet", "--bundle", engine, "--json", "--overwrite"];
+        let ran = on(dir, engine, &[&base[..], &REDUCE].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let (rows, summary) = (rows.num_rows(), last_json(&ran));
+        assert_eq!((&summary["reduced_rows"], &summary["bad_rows"]), (&json!(rows), &json!(0)), "{summary}");
+        let found = query(dir, "SELECT count(r) AS r, count(s) AS s, count(u3) AS u3 FROM 'out.parquet'");
+        assert_eq!(found, json!({ "r": rows, "s": rows, "u3": 0 }));
+        let ran = on(dir, engine, &base);
+        assert_eq!(ran.code, 65, "{}", ran.stderr);
+        assert!(ran.stderr.contains("has type Null") && ran.stderr.contains("arrow_cast"), "{}", ran.stderr);
     }
 }

@@ -9,7 +9,7 @@ use crate::harness::{bundle, files, last_json, lsmi, must, query, rows, run};
 
 /// A folder with `gaps.parquet`, rows of so many modalities that lack each set of them, `out.parquet` as
 /// annotate reduces them, with i and h of all sets, and the bundle.
-fn reduced(modalities: usize, engine: &str) -> (tempfile::TempDir, PathBuf) {
+pub fn reduced(modalities: usize, engine: &str) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (input, bundle) = match modalities {
         2 => {

@@ -167,6 +167,7 @@ fn a_run_is_spans_and_metrics() {
     assert_eq!(value("rows", None), 250.0);
     assert_eq!(value("bad_rows", Some(("reason", "null_label"))), 3.0);
     assert_eq!(value("bad_rows", Some(("reason", "unknown_label"))), 2.0);
+    assert_eq!(value("reduced_rows", None), 0.0);
     assert_eq!(metric("stage")["unit"], "s");
     for stage in ["read", "evaluate", "write"] {
         assert!(value("stage", Some(("stage", stage))) > 0.0, "{stage}");

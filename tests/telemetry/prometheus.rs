@@ -35,6 +35,7 @@ fn says_what_the_summary_says() {
         ("bad_rows_total{reason=null_label}", 3.0),
         ("bad_rows_total{reason=unknown_label}", 2.0),
         ("bad_rows_total{reason=null_x1}", 0.0),
+        ("reduced_rows_total", 0.0),
         ("resumed_rows_total", 0.0),
         ("files_total{outcome=written}", 1.0),
         ("files_total{outcome=skipped}", 0.0),
@@ -46,6 +47,7 @@ fn says_what_the_summary_says() {
     ] {
         assert_eq!(sample(&parsed, name), expected, "{name}");
     }
+    assert!(!parsed["samples"].to_string().contains("null_x3"), "{parsed}");
     let seconds = sample(&parsed, "last_run_duration_seconds");
     for stage in ["read", "evaluate", "write"] {
         let spent = sample(&parsed, &format!("stage_seconds_total{{stage={stage}}}"));

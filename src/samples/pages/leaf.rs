@@ -61,7 +61,7 @@ impl EmbeddingLeaf {
                 let is_binary = column.physical_type() == PhysicalType::FIXED_LEN_BYTE_ARRAY;
                 (is_binary && length == dim && max_repetition == 0 && (0..=1).contains(&max_definition), true)
             }
-            EmbeddingLayout::SparkVector => (false, false),
+            EmbeddingLayout::SparkVector | EmbeddingLayout::Nulls => (false, false),
             EmbeddingLayout::FixedSizeList(_) | EmbeddingLayout::List | EmbeddingLayout::LargeList => {
                 let is_list = max_repetition == 1 && (1..=3).contains(&max_definition);
                 (is_list && (column.physical_type(), column.type_length()) == physical, false)

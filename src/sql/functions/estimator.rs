@@ -123,6 +123,8 @@ pub(super) struct Estimator {
     has_warned: AtomicBool,
     /// Whether a warning has said that training rows can't be known without their key.
     has_warned_of_key: AtomicBool,
+    /// Whether a warning has said that training rows that lack a modality can't be known.
+    has_warned_of_reduced: AtomicBool,
     /// Those of the good rows of a query: of r, u1 … uM and s, and of what else rows are compared by.
     moments: Mutex<Vec<(Quantity, Moments)>>,
 }
@@ -151,6 +153,7 @@ impl Estimator {
             on_missing,
             has_warned: AtomicBool::new(false),
             has_warned_of_key: AtomicBool::new(false),
+            has_warned_of_reduced: AtomicBool::new(false),
             moments: Mutex::default(),
             open,
         })
@@ -253,6 +256,7 @@ impl Estimator {
             let columns: Vec<ArrayRef> = columns.iter().map(|column| column.slice(start, length)).collect();
             let samples = self.samples(&columns)?;
             self.warn_of_unknown(&samples);
+            self.warn_of_reduced(&samples);
             let bad_data = |row: usize, what| {
                 let label = array_value_to_string(&samples.label, row).unwrap_or_default();
                 Error::bad_data(self.place(), format!("a row with the label {label}: {what}"))
@@ -294,6 +298,21 @@ impl Estimator {
             self.open.shape().example(),
             self.open.name(),
             key.join(", ")
+        );
+    }
+
+    /// Says once that rows which lack a modality are not known as training rows by the hash of all embeddings.
+    fn warn_of_reduced(&self, samples: &Samples) {
+        let bundle = self.bundle();
+        let is_by_hash = bundle.training_rows().is_some() && bundle.row_key().is_empty();
+        if !is_by_hash || !samples.has_reduced() || self.has_warned_of_reduced.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::warn!(
+            "{}: rows that lack a modality are evaluated as fresh ones: the bundle knows its training rows by the \
+             hash of all embeddings, so that those among them look better than they are; fit with --key, and they \
+             are known by it",
+            self.place()
         );
     }
 
