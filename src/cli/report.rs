@@ -60,6 +60,8 @@ pub(super) struct ReportSummary {
     rows: u64,
     /// Rows with values.
     computed_rows: u64,
+    /// Rows with values that lack a modality.
+    reduced_rows: u64,
     /// Codes of the warnings.
     warnings: Vec<String>,
     /// Wall-clock seconds.
@@ -127,6 +129,7 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
         pictures: if settings.svg.is_some() { pictures.len() } else { 0 },
         rows: report.data.rows,
         computed_rows: report.data.computed_rows,
+        reduced_rows: report.data.reduced_rows,
         warnings: report.warnings.iter().map(|warning| warning.code.as_str().to_owned()).collect(),
         seconds,
     })

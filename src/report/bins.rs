@@ -172,6 +172,7 @@ impl Histogram {
         Distribution {
             quantiles: SHARES.into_iter().filter_map(quantile).collect(),
             resolution_nats: self.scale.width,
+            rows: self.rows(),
             zero_rows: self.zeros,
             edges_nats: edges,
             counts,

@@ -39,7 +39,7 @@ struct Quantities {
 
 impl Quantities {
     /// r, u1 … uM, s; the information of sets; the least and the largest of single modalities; h of
-    /// each and h1 − h2; the atoms.
+    /// each and h1 − h2; the atoms. Those that belong together are of complete rows only.
     fn of(values: &ValueColumns) -> Self {
         let modalities = values.modalities;
         let information = values.information();
@@ -51,8 +51,8 @@ impl Quantities {
             information.iter().filter(|(set, _)| set.len() == 1).map(|(set, _)| name(set)).collect();
         let bounds = (singles.len() == modalities).then_some(all.len());
         if bounds.is_some() {
-            all.push(("least".to_owned(), format!("least({})", singles.join(", "))));
-            all.push(("most".to_owned(), format!("greatest({})", singles.join(", "))));
+            all.push(("least".to_owned(), of_complete(&format!("least({})", singles.join(", ")))));
+            all.push(("most".to_owned(), of_complete(&format!("greatest({})", singles.join(", ")))));
         }
         let h = values.specificity();
         let specificity = (!h.is_empty()).then_some(all.len());
@@ -61,9 +61,13 @@ impl Quantities {
         }
         all.extend(h.into_iter().map(|name| (name.clone(), name)));
         let atoms = values.has_atoms.then_some(all.len());
-        all.extend(values.atoms().into_iter().enumerate().map(|(node, sql)| (format!("atom_{node}"), sql)));
-        let derived = information.iter().map(|(set, sql)| (name(set), sql.clone()));
-        let derived = derived.filter(|(name, sql)| name != sql).collect();
+        let atom = |node: usize| format!("atom_{node}");
+        let of_atoms = values.atoms().into_iter().enumerate();
+        let of_atoms: Vec<_> = of_atoms.map(|(node, column)| (atom(node), of_complete(&column))).collect();
+        all.extend(of_atoms.iter().map(|(name, _)| (name.clone(), name.clone())));
+        let sums = information.iter().map(|(set, sql)| (name(set), sql.clone()));
+        let by_rank = part_names(modalities).into_iter().map(|part| (ranked(part), known_part(part)));
+        let derived = sums.filter(|(name, sql)| name != sql).chain(of_atoms).chain(by_rank).collect();
         let information = information.into_iter().map(|(set, _)| set).collect();
         let cases = Cases::conditions(modalities, &values.single_information());
         Self { modalities, information, derived, all, cases, bounds, specificity, atoms }
@@ -86,9 +90,27 @@ impl Quantities {
     }
 }
 
+/// SQL of the values of complete rows.
+fn of_complete(sql: &str) -> String {
+    format!("CASE WHEN is_complete THEN {sql} END")
+}
+
+/// The name of a part's values by which rows are ranked.
+fn ranked(part: &str) -> String {
+    format!("ranked_{part}")
+}
+
+/// SQL of a part that is below all others where the row lacks it.
+fn known_part(part: &str) -> String {
+    format!("coalesce({part}, CAST('-Infinity' AS DOUBLE))")
+}
+
 /// Moments of a data set and its classes.
 pub(super) struct DatasetMoments {
+    /// Rows with values.
     pub(super) rows: u64,
+    /// Rows that have all parts.
+    pub(super) complete_rows: u64,
     pub(super) classes: Vec<Class>,
     pub(super) label_entropy_nats: Option<f64>,
     quantities: Quantities,
@@ -101,6 +123,7 @@ struct ClassRow {
     class: String,
     order: Option<f64>,
     count: u64,
+    complete: u64,
     moments: Vec<Moments>,
     /// Rows of the cases.
     cases: Vec<u64>,
@@ -149,35 +172,46 @@ fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantit
     let rows = each.collect::<Vec<_>>().join(" UNION ALL ");
     let moments = quantities.all.iter().map(|(name, sql)| {
         format!(
-            ", avg({sql}) AS {name}_mean, var_pop({sql}) AS {name}_var, min({sql}) AS {name}_min, \
-             max({sql}) AS {name}_max"
+            ", count({sql}) AS {name}_count, avg({sql}) AS {name}_mean, var_pop({sql}) AS {name}_var, \
+             min({sql}) AS {name}_min, max({sql}) AS {name}_max"
         )
     });
     let derived: String = quantities.derived.iter().map(|(name, sql)| format!(", {sql} AS {name}")).collect();
     let parts = part_names(files.values.modalities);
-    let conditions = quantities.named_cases().into_iter().chain(dominant_conditions(&parts));
+    let cases = quantities.named_cases().into_iter();
+    let cases = cases.map(|(name, condition)| (name, format!("is_complete AND ({condition})")));
+    let conditions = cases.chain(dominant_conditions(&parts));
     let counts = conditions
         .map(|(name, condition)| format!(", sum(CASE WHEN {condition} THEN 1 ELSE 0 END) AS {name}"));
     format!(
-        "SELECT class, count(*) AS n{}{} FROM (SELECT *{derived} FROM ({rows}) AS v) AS t WHERE {} GROUP BY class",
+        "SELECT class, count(*) AS n, sum(CASE WHEN is_complete THEN 1 ELSE 0 END) AS n_complete{}{} FROM \
+         (SELECT *{derived} FROM (SELECT *, {} AS is_complete FROM ({rows}) AS v WHERE {}) AS w) AS t GROUP BY class",
         moments.collect::<String>(),
         counts.collect::<String>(),
-        is_computed(&parts)
+        is_complete(&parts),
+        has_values(&parts)
     )
 }
 
-/// SQL condition of a computed row; false for null, NaN and infinity.
-fn is_computed(parts: &[&str]) -> String {
-    let finite: Vec<String> = parts.iter().map(|part| format!("abs({part}) < 1e300")).collect();
-    finite.join(" AND ")
+/// SQL condition of a row with values: some are there, and none is NaN or infinite.
+fn has_values(parts: &[&str]) -> String {
+    let finite = parts.iter().map(|part| format!("coalesce(abs({part}), 0.0) < 1e300"));
+    let some = format!("coalesce({}) IS NOT NULL", parts.join(", "));
+    finite.chain([some]).collect::<Vec<_>>().join(" AND ")
+}
+
+/// SQL condition of a row with values that lacks no modality.
+fn is_complete(parts: &[&str]) -> String {
+    parts.iter().map(|part| format!("{part} IS NOT NULL")).collect::<Vec<_>>().join(" AND ")
 }
 
 /// For every part but the last the SQL condition that it is the largest, the first of equal ones.
 fn dominant_conditions(parts: &[&str]) -> Vec<(String, String)> {
     let condition = |at: usize, part: &str| {
         let others = parts.iter().enumerate().filter(|(other, _)| *other != at);
-        let each =
-            others.map(|(other, name)| format!("{part} {} {name}", if other < at { ">" } else { ">=" }));
+        let each = others.map(|(other, name)| {
+            format!("{} {} {}", ranked(part), if other < at { ">" } else { ">=" }, ranked(name))
+        });
         (format!("most_{part}"), each.collect::<Vec<_>>().join(" AND "))
     };
     let but_last = parts.len().saturating_sub(1);
@@ -205,8 +239,8 @@ fn read(batch: &RecordBatch, quantities: &Quantities, rows: &mut Vec<ClassRow>) 
         let n = count("n", row)?;
         let moments = quantities.all.iter().map(|(name, _)| {
             let of = |what: &str| number(&format!("{name}_{what}"), row);
-            let state = [n as f64, of("mean")?, of("var")? * n as f64, of("min")?, of("max")?];
-            Ok(Moments::from_state(state))
+            let rows = count(&format!("{name}_count"), row)? as f64;
+            Ok(Moments::from_state([rows, of("mean")?, of("var")? * rows, of("min")?, of("max")?]))
         });
         let counts = |conditions: Vec<(String, String)>| {
             conditions.iter().map(|(name, _)| count(name, row)).collect::<Result<Vec<u64>>>()
@@ -217,6 +251,7 @@ fn read(batch: &RecordBatch, quantities: &Quantities, rows: &mut Vec<ClassRow>) 
             class: class_name(class, row)?,
             order: order.filter(|order| order.is_valid(row)).map(|order| order.value(row)),
             count: n,
+            complete: count("n_complete", row)?,
             moments: moments.collect::<Result<_>>()?,
             cases: counts(quantities.named_cases())?,
             dominant: Parts::from_values(dominant.into_iter().chain([others])).ok_or_else(mismatch)?,
@@ -253,16 +288,22 @@ impl DatasetMoments {
         let mut moments = vec![Moments::default(); quantities.all.len()];
         let mut cases = (!quantities.cases.is_empty()).then(Cases::default);
         let total: u64 = rows.iter().map(|row| row.count).sum();
+        let complete: u64 = rows.iter().map(|row| row.complete).sum();
+        // That of the rows whose information it bounds.
+        let of_entropy = |row: &ClassRow| if complete > 0 { row.complete } else { row.count };
+        let rows_of_entropy = rows.iter().map(of_entropy).sum::<u64>() as f64;
         let mut entropy = 0.0;
         for row in &rows {
             for (all, one) in moments.iter_mut().zip(&row.moments) {
                 all.merge(one);
             }
-            if let (Some(cases), Some(of_class)) = (&mut cases, Cases::of(row.count, &row.cases)) {
+            if let (Some(cases), Some(of_class)) = (&mut cases, Cases::of(row.complete, &row.cases)) {
                 cases.merge(&of_class);
             }
-            let share = row.count as f64 / total as f64;
-            entropy -= share * share.ln();
+            let share = of_entropy(row) as f64 / rows_of_entropy;
+            if share > 0.0 {
+                entropy -= share * share.ln();
+            }
         }
         let classes = rows.into_iter().map(|row| Class {
             class: row.class,
@@ -273,6 +314,7 @@ impl DatasetMoments {
         });
         Self {
             rows: total,
+            complete_rows: complete,
             classes: classes.collect(),
             label_entropy_nats: (total > 0).then_some(entropy.max(0.0)),
             quantities,
@@ -297,7 +339,7 @@ impl DatasetMoments {
 
     /// Rows by the case that determined r; `None` where u1 and u2 are shifted, or the columns do not tell it.
     pub(super) fn cases(&self, is_adjusted: bool) -> Option<Cases> {
-        self.cases.clone().filter(|_| self.rows > 0 && !is_adjusted)
+        self.cases.clone().filter(|_| self.complete_rows > 0 && !is_adjusted)
     }
 
     pub(super) fn bounds(&self, is_adjusted: bool) -> Option<[f64; 2]> {
@@ -330,11 +372,11 @@ mod tests {
         assert_eq!(
             conditions(2),
             [
-                "most_r: r >= u1 AND r >= u2 AND r >= s",
-                "most_u1: u1 > r AND u1 >= u2 AND u1 >= s",
-                "most_u2: u2 > r AND u2 > u1 AND u2 >= s"
+                "most_r: ranked_r >= ranked_u1 AND ranked_r >= ranked_u2 AND ranked_r >= ranked_s",
+                "most_u1: ranked_u1 > ranked_r AND ranked_u1 >= ranked_u2 AND ranked_u1 >= ranked_s",
+                "most_u2: ranked_u2 > ranked_r AND ranked_u2 > ranked_u1 AND ranked_u2 >= ranked_s"
             ]
         );
-        assert_eq!(conditions(3)[3], "most_u3: u3 > r AND u3 > u1 AND u3 > u2 AND u3 >= s");
+        assert!(conditions(3)[3].ends_with("ranked_u3 > ranked_u2 AND ranked_u3 >= ranked_s"));
     }
 }

@@ -56,7 +56,7 @@ impl DatasetScan {
     pub(super) fn dataset(self, ranges: &DisplayRanges, options: &ReportOptions) -> Result<Dataset> {
         let Self { files, totals, rows, .. } = self;
         let accumulator = rows.ok_or_else(|| Error::Internal("the second pass did not run".to_owned()))?;
-        if accumulator.rows != totals.rows {
+        if (accumulator.rows, accumulator.complete_rows) != (totals.rows, totals.complete_rows) {
             // The files changed between the passes.
             let names: Vec<String> = files.inputs.iter().map(|path| path.display().to_string()).collect();
             return Err(Error::Transient {
@@ -88,6 +88,7 @@ impl DatasetScan {
             files: files.files.len() as u64,
             rows: files.rows,
             computed_rows: totals.rows,
+            reduced_rows: totals.rows.saturating_sub(totals.complete_rows),
             bad_rows: files.rows.saturating_sub(totals.rows),
             label: files.label.clone(),
             label_entropy_nats: totals.label_entropy_nats,

@@ -44,7 +44,8 @@ pub struct Report {
     pub warnings: Vec<Warning>,
 }
 
-/// One data set's numbers. Means, distributions and samples are of computed rows.
+/// One data set's numbers. The mean and the distribution of a quantity are of the rows that have it; atoms,
+/// bounds, cases, density and samples of complete rows, which lack no modality.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Dataset {
     /// A short name: the last component of the path.
@@ -55,13 +56,16 @@ pub struct Dataset {
     pub files: u64,
     /// Rows in the files.
     pub rows: u64,
-    /// Rows that have all parts.
+    /// Rows with values.
     pub computed_rows: u64,
+    /// Computed rows that lack a modality and have the values of the others.
+    pub reduced_rows: u64,
     /// Rows without values.
     pub bad_rows: u64,
     /// The label's column.
     pub label: String,
-    /// Entropy of the label over computed rows, the upper bound of its mutual information.
+    /// Entropy of the label over complete rows, the upper bound of its mutual information; over computed
+    /// rows where none is complete.
     pub label_entropy_nats: Option<f64>,
     /// Moments of r, u1 … uM and s.
     pub parts: Parts<Figure>,
@@ -94,6 +98,8 @@ pub struct Dataset {
 /// Moments of one quantity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Figure {
+    /// Rows that have the quantity.
+    pub rows: u64,
     /// Mean in nats.
     pub mean_nats: Option<f64>,
     /// Its standard error, in nats.
@@ -113,6 +119,7 @@ pub struct Figure {
 impl From<&Moments> for Figure {
     fn from(moments: &Moments) -> Self {
         Self {
+            rows: moments.count(),
             mean_nats: moments.mean(),
             std_error_nats: moments.std_error(),
             mean_bits: moments.mean().map(|nats| nats / LN_2),
@@ -181,6 +188,8 @@ pub struct Distribution {
     pub quantiles: Vec<Quantile>,
     /// Width of the bins that quantiles are read from.
     pub resolution_nats: f64,
+    /// Rows that have the part.
+    pub rows: u64,
     /// Rows whose value is exactly zero.
     pub zero_rows: u64,
     /// Edges of the bins shown, one more than counts.
@@ -226,7 +235,7 @@ pub struct Class {
     pub parts: Parts<Figure>,
     /// Moments of the mutual informations of the data set.
     pub information: Information<Figure>,
-    /// Rows by their largest part, the first of equal ones.
+    /// Rows by the largest of the parts that they have, the first of equal ones.
     pub dominant: Parts<u64>,
 }
 
@@ -271,6 +280,11 @@ pub struct Warning {
 }
 
 impl Dataset {
+    /// Computed rows that lack no modality.
+    pub fn complete_rows(&self) -> u64 {
+        self.computed_rows.saturating_sub(self.reduced_rows)
+    }
+
     /// The number of modalities.
     pub fn modality_count(&self) -> usize {
         self.parts.modalities()

@@ -30,13 +30,16 @@ impl RowScales {
     }
 }
 
-/// Histograms, density grid and rankings of a stream of rows.
+/// Histograms of a stream of rows, density grid and rankings of the complete ones among them.
 #[derive(Debug, Clone)]
 pub(super) struct RowAccumulator {
     pub(super) histograms: Vec<Histogram>,
     density: DensityGrid,
     pub(super) rankings: Vec<TopK>,
+    /// Rows with values.
     pub(super) rows: u64,
+    /// Rows that have all parts.
+    pub(super) complete_rows: u64,
 }
 
 impl RowAccumulator {
@@ -49,10 +52,11 @@ impl RowAccumulator {
             density: DensityGrid::new(scales.density),
             rankings: rankings.into_iter().map(|ranking| TopK::new(ranking, limit)).collect(),
             rows: 0,
+            complete_rows: 0,
         }
     }
 
-    /// Adds one computed row. `describe` returns its class and key; it is called only for rows that
+    /// Adds one row with values. `describe` returns its class and key; it is called only for rows that
     /// enter a ranking.
     ///
     /// # Errors
@@ -66,9 +70,13 @@ impl RowAccumulator {
     ) -> Result<(), E> {
         self.rows += 1;
         for (histogram, value) in self.histograms.iter_mut().zip(&values.parts) {
-            histogram.push(*value);
+            value.iter().for_each(|value| histogram.push(*value));
         }
-        if let [r, .., s] = values.parts.as_slice() {
+        if values.parts.iter().any(Option::is_none) {
+            return Ok(());
+        }
+        self.complete_rows += 1;
+        if let [Some(r), .., Some(s)] = values.parts.as_slice() {
             self.density.push(*r, *s);
         }
         for ranking in &mut self.rankings {
@@ -82,6 +90,7 @@ impl RowAccumulator {
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
+        self.complete_rows += other.complete_rows;
         self.histograms.iter_mut().zip(&other.histograms).for_each(|(mine, theirs)| mine.merge(theirs));
         self.density.merge(&other.density);
         self.rankings.iter_mut().zip(&other.rankings).for_each(|(mine, theirs)| mine.merge(theirs));
@@ -94,7 +103,7 @@ impl RowAccumulator {
 
     /// The density of r and s in these ranges.
     pub(super) fn density(&self, r: (f64, f64), s: (f64, f64)) -> Density {
-        self.density.density(r, s, self.rows)
+        self.density.density(r, s, self.complete_rows)
     }
 }
 
@@ -109,8 +118,8 @@ mod tests {
 
     fn row(i: u64) -> RowValues {
         let x = |k: f64| ((i as f64) * k).sin();
-        let parts = vec![x(1.3), x(0.7), x(2.1), x(0.4)];
-        RowValues { information: Some(parts.iter().sum()), parts }
+        let parts = [x(1.3), x(0.7), x(2.1), x(0.4)];
+        RowValues { information: Some(parts.iter().sum()), parts: parts.map(Some).to_vec() }
     }
 
     fn folded(rows: std::ops::Range<u64>, file: &str) -> RowAccumulator {
@@ -154,7 +163,7 @@ mod tests {
     fn of_equal_rows_the_first_is_kept() {
         let mut fold = RowAccumulator::new(&scales(), true, 2);
         let mut later = RowAccumulator::new(&scales(), true, 2);
-        let values = RowValues { parts: vec![1.0; 4], information: Some(4.0) };
+        let values = RowValues { parts: vec![Some(1.0); 4], information: Some(4.0) };
         for (fold, file) in [(&mut later, "b"), (&mut fold, "a")] {
             for row in (0..5).rev() {
                 let location = RowLocation { file: file.into(), row };
@@ -164,6 +173,18 @@ mod tests {
         later.merge(&fold);
         let kept: Vec<_> = later.rankings[0].rows.iter().map(|row| row.class.as_str()).collect();
         assert_eq!(kept, ["a.0", "a.1"]);
+    }
+
+    #[test]
+    fn a_row_without_some_part_is_in_the_histograms_of_the_others_only() {
+        let mut fold = folded(0..10, "a");
+        let values = RowValues { parts: vec![None, Some(1.9), None, None], information: None };
+        let location = RowLocation { file: "a".into(), row: 10 };
+        fold.push(&values, &location, || Ok::<_, ()>(("10".to_owned(), vec![]))).unwrap();
+        assert_eq!((fold.rows, fold.complete_rows), (11, 10));
+        let rows = [0, 1].map(|part: usize| fold.histograms[part].distribution((-2.0, 2.0)).rows);
+        assert_eq!(rows, [10, 11]);
+        assert!(fold.rankings[1].rows.iter().all(|row| row.class != "10"));
     }
 
     #[test]

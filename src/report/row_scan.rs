@@ -93,15 +93,14 @@ fn accumulate_batch(accumulator: &mut RowAccumulator, parts: usize, batch: &Reco
     let at = at.as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?;
     // All rows of a batch come from one file.
     let mut location = RowLocation { file: text(file, 0)?.into(), row: 0 };
-    let finite = |array: &Float64Array, row: usize| {
-        array.is_valid(row).then(|| array.value(row)).filter(|value| value.is_finite())
-    };
+    let known = |array: &Float64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     let mut values = RowValues::default();
     for row in 0..batch.num_rows() {
         values.parts.clear();
-        values.parts.extend(parts.iter().map_while(|part| finite(part, row)));
-        if values.parts.len() == parts.len() {
-            values.information = finite(&information, row);
+        values.parts.extend(parts.iter().map(|part| known(part, row)));
+        let mut of_row = values.parts.iter().flatten().peekable();
+        if of_row.peek().is_some() && of_row.all(|value| value.is_finite()) {
+            values.information = known(&information, row).filter(|value| value.is_finite());
             location.row = at.value(row).unsigned_abs();
             accumulator.push(&values, &location, || -> Result<_> {
                 let key = key.iter().map(|column| cell(column, row)).collect::<Result<_>>()?;

@@ -33,7 +33,7 @@ pub(super) fn samples(
             row: row.location.row,
             link: link.map(|template| template.fill(value)),
             class: row.class.clone(),
-            parts: Parts::from_values(row.values.parts.iter().copied()).unwrap_or_default(),
+            parts: Parts::from_values(row.values.parts.iter().copied().flatten()).unwrap_or_default(),
             information: Information::new(modalities, full.zip(row.values.information)),
         }
     };

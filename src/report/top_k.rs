@@ -5,7 +5,8 @@ use std::sync::Arc;
 /// The values of a row: r, u1 … uM, s, and the information of all modalities together where it is known.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct RowValues {
-    pub(super) parts: Vec<f64>,
+    /// `None` where the modalities that the row has make no such value.
+    pub(super) parts: Vec<Option<f64>>,
     pub(super) information: Option<f64>,
 }
 
@@ -28,7 +29,7 @@ impl Ranking {
     #[inline]
     fn rank(self, row: &RowValues) -> Option<f64> {
         match self {
-            Self::Part(part) => row.parts.get(part).copied(),
+            Self::Part(part) => row.parts.get(part).copied().flatten(),
             Self::Contradicted => row.information.map(|information| -information),
         }
     }

@@ -3,7 +3,7 @@
 use crate::bundle::ClassifierFigures;
 use crate::interaction::{Quantity, Subset};
 
-use super::format::list;
+use super::format::{count, counted, list};
 use super::modality_sets::set_name;
 use super::numbers::{Dataset, Figure, Models, Warning};
 use super::parts::part_names;
@@ -30,6 +30,7 @@ pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option
             all.push(Warning { code: code.to_owned(), text: format!("{of}{text}") });
         };
         rows(set, &mut warn);
+        reduced(set, &mut warn);
         origin(set, &mut warn);
         information(set, &mut warn);
         specificity(set, &mut warn);
@@ -59,6 +60,29 @@ fn rows(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
             ),
         );
     }
+}
+
+/// The basis of the numbers where some rows lack a modality.
+fn reduced(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
+    if set.reduced_rows == 0 {
+        return;
+    }
+    let of_complete = match set.complete_rows() {
+        0 => "no row has them all, so that nothing is known of what all carry together".to_owned(),
+        complete => format!(
+            "what is said of combinations of modalities, of the origin of r and of single rows is of {}",
+            counted(complete, "complete row", "complete rows")
+        ),
+    };
+    warn(
+        "reduced_rows",
+        format!(
+            "{} of {} rows with values lack a modality and have the values of the others; each mean is of the rows that \
+             have the column, and {of_complete}",
+            count(set.reduced_rows),
+            count(set.computed_rows)
+        ),
+    );
 }
 
 fn origin(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
@@ -127,11 +151,11 @@ fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
 /// r is the i of the modality with the least h wherever it also has the least h − i; of two, wherever h1 − h2
 /// does not lie between 0 and i1 − i2.
 fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
-    let Some(cases) = set.cases.as_ref().filter(|_| set.computed_rows > 0) else { return };
+    let Some(cases) = set.cases.as_ref().filter(|_| set.complete_rows() > 0) else { return };
     let names = set.modalities();
-    let rows = set.computed_rows.max(1) as f64;
+    let rows = set.complete_rows().max(1) as f64;
     let mut sides = cases.at.iter().zip(&names).enumerate();
-    let Some((near, (count, name))) = sides.find(|(_, (count, _))| **count as f64 / rows > ONE_SIDED) else {
+    let Some((near, (at, name))) = sides.find(|(_, (at, _))| **at as f64 / rows > ONE_SIDED) else {
         return;
     };
     let known = match &set.specificity {
@@ -165,9 +189,10 @@ fn specificity(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     warn(
         "one_sided_redundancy",
         format!(
-            "on {:.0} % of the rows {h_near} (−ln p of {name}) lies so far below {}{known} that r is {i_near} \
+            "on {:.0} % of the {}rows {h_near} (−ln p of {name}) lies so far below {}{known} that r is {i_near} \
              itself{unique}{advice}",
-            100.0 * *count as f64 / rows,
+            100.0 * *at as f64 / rows,
+            if set.reduced_rows > 0 { "complete " } else { "" },
             list(&far, "and")
         ),
     );
@@ -323,6 +348,7 @@ mod tests {
         };
         assert_eq!(with(|data| data.computed_rows = 0), ["no_rows"]);
         assert_eq!(with(|data| (data.rows, data.bad_rows) = (1020, 20)), ["bad_rows"]);
+        assert_eq!(with(|data| data.reduced_rows = 400), ["reduced_rows"]);
         assert_eq!(with(|data| data.origin.silent_files = 1), ["unknown_origin"]);
         assert_eq!(with(|data| data.origin.units.push("centred".into())), ["mixed_origin"]);
         assert_eq!(with(|data| data.label_entropy_nats = Some(1.9)), ["more_than_the_label"]);

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
 use serde_json::Value;
 
+use super::missing_sql::reduced;
 use super::{annotated, on, pack, system};
 use crate::harness::files::{batch, listing, write};
-use crate::harness::{lsmi, lsmi_in, must, query, refused};
+use crate::harness::{last_json, lsmi, lsmi_in, must, query, refused};
 use crate::report::page::{look, nothing_wrong};
 
 /// Columns of the atoms of three modalities that are not among r, u1, u2, u3 and s.
@@ -183,4 +184,99 @@ fn other_numbers_of_modalities_are_another_report() {
     write(&dir.join("five.parquet"), &rows(200, &columns));
     refused(&lsmi_in(dir, ["report", "five.parquet"]), 65, &["five.parquet", "5 modalities", "4 at most"]);
     assert_eq!(listing(dir), ["five.parquet", "three.parquet", "two.parquet"]);
+}
+
+fn codes(report: &Value) -> Vec<&str> {
+    report["warnings"].as_array().unwrap().iter().map(|warning| warning["code"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn rows_that_lack_a_modality_are_named_and_counted_where_they_have_values() {
+    for modalities in [2, 3] {
+        let (dir, bundle) = reduced(modalities, "embedded");
+        let dir = dir.path();
+        // Without the rows that have no values, and with atoms.
+        let gaps = format!("SELECT * FROM 'gaps.parquet' WHERE n < {}", (1 << modalities) - 1);
+        must(lsmi().current_dir(dir).args(["sql", &gaps, "--output", "some.parquet"]));
+        let columns = if modalities == 2 { "i1,h1" } else { "atoms,i_1,i_2,i_3,i_123,h_1,h_2,h_3" };
+        let base = ["annotate", "some.parquet", "a.parquet", "--columns", columns, "--json", "--bundle"];
+        let reduce = [bundle.to_str().unwrap(), "--on-missing-modality", "reduce"];
+        let ran = on(dir, "embedded", &[&base[..], &reduce].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let (summary, found) = (last_json(&ran), json(dir, &["a.parquet"]));
+        let data = &found["data"];
+        for (key, of) in [("computed_rows", "rows"), ("reduced_rows", "reduced_rows")] {
+            assert_eq!(data[key], summary[of], "{key}");
+        }
+        assert_eq!(data["bad_rows"], 0);
+        assert!(codes(&found).contains(&"reduced_rows") && !codes(&found).contains(&"bad_rows"), "{found}");
+        // As annotate's summary: means of the rows that have the column.
+        for (name, moments) in summary["columns"].as_object().unwrap() {
+            let section = match name.as_bytes()[0] {
+                b'i' if modalities > 2 => "information",
+                b'h' if modalities > 2 => "specificity",
+                b'r' | b'u' | b's' => "parts",
+                _ => continue,
+            };
+            close(&data[section][name]["mean_nats"], &moments["mean"]);
+            assert_eq!(data[section][name]["rows"], moments["count"], "{name}");
+            if section == "parts" {
+                assert_eq!(data["distributions"][name]["rows"], moments["count"], "{name}");
+            }
+        }
+        // What belongs together is of complete rows.
+        let complete = query(
+            dir,
+            "SELECT count(*) AS rows, avg(r) AS r, avg(u1) AS u1 FROM 'a.parquet' WHERE s IS NOT NULL AND n = 0",
+        );
+        let counts =
+            data["density"]["counts"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+        let inside: u64 = counts.map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(
+            inside + data["density"]["outside_rows"].as_u64().unwrap(),
+            complete["rows"].as_u64().unwrap()
+        );
+        let cases: u64 = data["cases"].as_object().unwrap().values().map(|rows| rows.as_u64().unwrap()).sum();
+        assert_eq!(cases, complete["rows"].as_u64().unwrap(), "{}", data["cases"]);
+        if modalities == 3 {
+            close(&data["atoms"]["a_1_2_3"]["mean_nats"], &complete["r"]);
+            let atoms = data["atoms"].as_object().unwrap().values();
+            let sum: f64 = atoms.map(|figure| figure["mean_nats"].as_f64().unwrap()).sum();
+            close(&sum.into(), &data["information"]["i_123"]["mean_nats"]);
+        } else {
+            let i1 = complete["r"].as_f64().unwrap() + complete["u1"].as_f64().unwrap();
+            close(&data["information"]["i1"]["mean_nats"], &i1.into());
+        }
+        // Every row has a largest part, among those that it has.
+        let classes = data["classes"].as_array().unwrap();
+        for class in classes {
+            let dominant = class["dominant"].as_object().unwrap().values().map(|rows| rows.as_u64().unwrap());
+            assert_eq!(dominant.sum::<u64>(), class["rows"].as_u64().unwrap());
+        }
+        let all = (1..=modalities).map(|m| format!("u{m}, ")).collect::<String>();
+        let sql = format!("SELECT sum((dominant(r, {all}s) = 'unique_2')::INT) AS twos FROM 'a.parquet'");
+        let twos: u64 = classes.iter().map(|class| class["dominant"]["u2"].as_u64().unwrap()).sum();
+        assert_eq!(query(dir, &sql)["twos"], twos);
+        must(lsmi().current_dir(dir).args(["report", "a.parquet", "-o", "a.html"]));
+        let html = std::fs::read_to_string(dir.join("a.html")).unwrap();
+        for words in
+            ["rows with values lack a modality", "that lack a modality)", "rows that lack no modality"]
+        {
+            assert!(html.contains(words), "{words}");
+        }
+
+        // Where all rows lack some.
+        let some = "SELECT * FROM 'a.parquet' WHERE n > 0";
+        must(lsmi().current_dir(dir).args(["sql", some, "--output", "none.parquet"]));
+        let none = json(dir, &["none.parquet", "--label", "y"]);
+        let data = &none["data"];
+        assert_eq!(data["computed_rows"], data["reduced_rows"]);
+        assert!(codes(&none).contains(&"reduced_rows") && !codes(&none).contains(&"no_rows"), "{none}");
+        assert_eq!((&data["cases"], &data["samples"]["redundant"]), (&Value::Null, &serde_json::json!([])));
+        let mean = query(dir, "SELECT avg(u1) AS u1 FROM 'none.parquet'");
+        close(&data["parts"]["u1"]["mean_nats"], &mean["u1"]);
+        must(lsmi().current_dir(dir).args(["report", "none.parquet", "--label", "y", "-o", "none.html"]));
+        let html = std::fs::read_to_string(dir.join("none.html")).unwrap();
+        assert!(html.contains("No row has") && !html.contains("NaN"), "{html}");
+    }
 }

@@ -102,7 +102,7 @@ fn heat(
                 tip: format!(
                     "{name}, {part}: {}{error} nats over {} rows",
                     fixed(mean, 3),
-                    count(class.rows)
+                    count(figure.rows)
                 ),
             })?;
             plotting.draw(&TextMark {

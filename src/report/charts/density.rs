@@ -8,13 +8,13 @@ use crate::report::numbers::{Dataset, Density, Report};
 
 use super::axes::styled;
 use super::marks::{LineMark, RectMark};
-use super::picture::{HALF, PHONE, Picture, title_suffix};
+use super::picture::{HALF, PHONE, Picture, rows_suffix, title_suffix};
 use super::svg::{DrawResult, SvgArea, draw, px};
 
 pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Picture> {
     let shown = &set.density;
     let most = highest_count(report);
-    let title = format!("Redundancy against synergy{}", title_suffix(set, report));
+    let title = format!("Redundancy against synergy{}{}", rows_suffix(set), title_suffix(set, report));
     let description = format!(
         "Rows by r and s; the fullest bin holds {}. {} outside the picture.",
         counted(shown.counts.iter().flatten().copied().max().unwrap_or(0), "row", "rows"),

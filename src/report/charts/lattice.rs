@@ -13,7 +13,7 @@ use crate::report::numbers::{Dataset, Figure, Report};
 use crate::report::parts::{Atoms, unique_name};
 
 use super::marks::{LineMark, RectMark, TextMark};
-use super::picture::{FULL, PHONE, Picture, title_suffix};
+use super::picture::{FULL, PHONE, Picture, rows_suffix, title_suffix};
 use super::svg::{DrawResult, SvgArea, draw, px, text_width, truncate_to_width};
 
 /// The number of modalities whose lattice is drawn: that of four has 166 nodes.
@@ -45,16 +45,18 @@ const PADDING: i32 = 8;
 /// Pixels of the number in a box of the narrow picture.
 const NUMBER: i32 = 100;
 
-/// The picture; `None` of other numbers of modalities and of files without atoms.
+/// The picture, of complete rows; `None` of other numbers of modalities, and of files without atoms or
+/// without such rows.
 pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Option<Picture>> {
-    let Some(atoms) = set.atoms.as_ref().filter(|atoms| atoms.modalities() == MODALITIES) else {
+    let Some(atoms) = set.atoms.as_ref().filter(|atoms| is_drawn(set, atoms)) else {
         return Ok(None);
     };
     let largest = largest_mean(report);
     let names = set.modalities();
     let nodes: Vec<Node> =
         atoms.each().map(|(node, figure)| Node::new(&names, node, figure, largest)).collect();
-    let title = format!("Information by combination of modalities{}", title_suffix(set, report));
+    let (rows, of) = (rows_suffix(set), title_suffix(set, report));
+    let title = format!("Information by combination of modalities{rows}{of}");
     let sentences = nodes.iter().map(|node| format!("{}: {}.", node.words, node.number));
     let description = sentences.collect::<Vec<_>>().join(" ");
     Picture::new(name, (FULL, PHONE), (title, description), |id, width, said| {
@@ -67,6 +69,10 @@ pub(super) fn picture(set: &Dataset, report: &Report, name: &str) -> Result<Opti
         }
     })
     .map(Some)
+}
+
+fn is_drawn(set: &Dataset, atoms: &Atoms<Figure>) -> bool {
+    atoms.modalities() == MODALITIES && (set.complete_rows() > 0 || set.reduced_rows == 0)
 }
 
 /// The largest absolute mean of any node in either data set, drawn at full opacity.

@@ -48,7 +48,7 @@ pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
         for (set, suffix) in sets() {
             all.push(by_class::dominant(set, &classes, report, &format!("dominant{suffix}"))?);
         }
-        for (set, suffix) in sets() {
+        for (set, suffix) in sets().filter(|(set, _)| set.complete_rows() > 0) {
             all.push(density::picture(set, report, &format!("density{suffix}"))?);
         }
     }

@@ -68,6 +68,11 @@ pub(super) fn title_suffix(set: &Dataset, report: &Report) -> String {
     if report.compare.is_some() { format!(", {}", set.name) } else { String::new() }
 }
 
+/// The end of a title of what is of complete rows only, where there are others.
+pub(super) fn rows_suffix(set: &Dataset) -> &'static str {
+    if set.reduced_rows > 0 { ", of rows that lack no modality" } else { "" }
+}
+
 /// A part in words, with the name of its column.
 pub(super) fn part_title(part: &str) -> String {
     let kind = match part {

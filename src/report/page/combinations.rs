@@ -25,9 +25,9 @@ pub(super) struct Combinations {
     table: Option<Table>,
 }
 
-/// The section; `None` of two modalities, whose parts are all there is.
+/// The section, of complete rows; `None` of two modalities, whose parts are all there is.
 pub(super) fn of(set: &Dataset, report: &Report) -> Option<Combinations> {
-    if set.modality_count() == 2 || set.computed_rows == 0 {
+    if set.modality_count() == 2 || set.complete_rows() == 0 {
         return None;
     }
     let of = if report.compare.is_some() { format!("{}: ", set.name) } else { String::new() };
@@ -52,8 +52,12 @@ pub(super) fn of(set: &Dataset, report: &Report) -> Option<Combinations> {
     } else {
         format!("the largest are {}", named.join("; "))
     };
+    let rows = match set.reduced_rows {
+        0 => String::new(),
+        _ => format!("On the {} rows that lack no modality: ", count(set.complete_rows())),
+    };
     let text = format!(
-        "{of}Of the {} nats that {} together carry about “{}”, {named}.",
+        "{of}{rows}Of the {} nats that {} together carry about “{}”, {named}.",
         number(all, 3),
         all_together(names.len()),
         set.label

@@ -23,10 +23,10 @@ pub(super) fn subtitle(set: &Dataset) -> String {
     } else {
         format!("{} files of {}", count(set.files), set.inputs.join(", "))
     };
-    let bad = match set.bad_rows {
-        0 => String::new(),
-        bad => format!(" ({} without values)", count(bad)),
-    };
+    let bad = (set.bad_rows > 0).then(|| format!("{} without values", count(set.bad_rows)));
+    let reduced = (set.reduced_rows > 0).then(|| format!("{} that lack a modality", count(set.reduced_rows)));
+    let others: Vec<String> = bad.into_iter().chain(reduced).collect();
+    let bad = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
     format!(
         "{}{bad} from {files}. Modalities {}; {} of {}.",
         counted(set.rows, "row", "rows"),
@@ -39,6 +39,15 @@ pub(super) fn subtitle(set: &Dataset) -> String {
 /// The means in one sentence.
 pub(super) fn summary(set: &Dataset) -> String {
     let Some(entropy) = set.label_entropy_nats else { return "No row has values.".to_owned() };
+    if set.complete_rows() == 0 {
+        return format!(
+            "No row has {} modalities, so that nothing is known of what they carry together about “{}”; its entropy is \
+             {} nats.",
+            all_together(set.modality_count()),
+            set.label,
+            fixed(entropy, 3)
+        );
+    }
     let names = set.modalities();
     let mean = |of: Subset| set.information.of(of).and_then(|figure| figure.mean_nats);
     let mut alone: Vec<(&String, f64)> = (0..names.len())
@@ -134,7 +143,8 @@ pub(super) fn redundancy_note(set: &Dataset, report: &Report) -> String {
     }
     let bounds = match set.redundancy_bounds_nats {
         Some([low, high]) => format!(
-            " For any densities, the mean of r lies between {} and {} nats.",
+            " For any densities, the mean of r{} lies between {} and {} nats.",
+            if set.reduced_rows > 0 { " of these rows" } else { "" },
             fixed(low, 3),
             fixed(high, 3)
         ),
@@ -142,8 +152,9 @@ pub(super) fn redundancy_note(set: &Dataset, report: &Report) -> String {
     };
     let decided = match &set.cases {
         Some(cases) => format!(
-            " On {} of the rows r equals one of {}.",
-            percent(set.computed_rows - cases.between, set.computed_rows),
+            " On {} of the rows{} r equals one of {}.",
+            percent(set.complete_rows().saturating_sub(cases.between), set.complete_rows()),
+            if set.reduced_rows > 0 { " that lack no modality" } else { "" },
             match names.len() {
                 2 => "the two, the i of the modality with the smaller h",
                 _ => "them, the i of the modality with the smallest h",

@@ -137,7 +137,7 @@ pub(super) fn quantiles(set: &Dataset, report: &Report) -> Table {
     let rows = set.distributions.named().map(|(name, shown)| {
         let value = |share: f64| shown.quantiles.iter().find(|q| q.share == share).map(|q| q.nats);
         let mut cells: Vec<String> = SHOWN.into_iter().map(|share| number(value(share), 2)).collect();
-        cells.push(percent(shown.zero_rows, set.computed_rows));
+        cells.push(percent(shown.zero_rows, shown.rows));
         Row { name: name.to_owned(), chip: Some(name), cells }
     });
     Table {
@@ -160,11 +160,12 @@ pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
     let rows = at.chain(others).map(|(name, rows)| Row {
         name: truncate(&name, 40),
         chip: None,
-        cells: vec![count(rows), percent(rows, set.computed_rows)],
+        cells: vec![count(rows), percent(rows, set.complete_rows())],
     });
+    let rows_of = if set.reduced_rows > 0 { "rows that lack no modality" } else { "rows" };
     Some(Table {
         caption: caption(set, report),
-        head: head(&["origin of r", "rows", "share"]),
+        head: head(&["origin of r", rows_of, "share"]),
         rows: rows.collect(),
     })
 }
@@ -190,6 +191,7 @@ pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<SampleList> {
             "All modalities together contradict the label: a wrong label or a hard sample.",
         ),
     };
+    let of_rows = if set.reduced_rows > 0 { " Of the rows that lack no modality." } else { "" };
     let unique = names.iter().zip(ORDINALS).map(|(name, ordinal)| {
         (format!("Most unique to {name}"), format!("Only the {ordinal} modality predicts the label."))
     });
@@ -208,7 +210,7 @@ pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<SampleList> {
         .zip(set.samples.each())
         .map(|((((title, meaning), chip), by), rows)| SampleList {
             title: format!("{title}{of}"),
-            meaning,
+            meaning: meaning + of_rows,
             chip,
             key: truncate(&key, 24),
             columns: columns.clone(),
@@ -254,6 +256,11 @@ pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {
         }
     };
     add("rows", &[rows], false);
+    if set.reduced_rows > 0 {
+        let share = percent(set.reduced_rows, set.computed_rows);
+        let rows = format!("{} ({share}), with the values of the others", count(set.reduced_rows));
+        add("rows that lack a modality", &[rows], false);
+    }
     if let Some(trained) = origin.trained_rows {
         let share = percent(trained, set.computed_rows);
         let rows =
