@@ -1,14 +1,21 @@
 -- Which information identifies each class: redundant, unique or synergistic?
 --
 -- Mean redundancy, uniqueness and synergy of each class in nats, each with its standard
--- error, the share of its samples in which each part is largest, and the rows without values.
+-- error, and the share of its samples in which each part is largest. Rows without values or
+-- without a modality are left out; left_out counts them.
 --
 --   lsmi-etl sql -f class_profile.sql --table annotated=digits.parquet
 --
 -- Columns: replace label by the table's own label column.
 
-WITH profiles AS (
-    SELECT label, lsmi_summary(r, u1, u2, s) AS p FROM annotated GROUP BY label
+WITH complete AS (
+    SELECT
+        label, r, s,
+        CASE WHEN r IS NOT NULL THEN u1 END AS u1,
+        CASE WHEN r IS NOT NULL THEN u2 END AS u2
+    FROM annotated
+), profiles AS (
+    SELECT label, lsmi_summary(r, u1, u2, s) AS p FROM complete GROUP BY label
 )
 SELECT
     label,
@@ -25,6 +32,6 @@ SELECT
     round(p['unique_1_share'], 3) AS unique_1,
     round(p['unique_2_share'], 3) AS unique_2,
     round(p['synergy_share'], 3) AS synergy,
-    p['nulls'] AS nulls
+    p['nulls'] AS left_out
 FROM profiles
 ORDER BY label;

@@ -3,6 +3,7 @@
 -- The 10 % of samples with the highest uniqueness of x1, restricted to those on which x1
 -- predicts the label better than the prior (i1 = r + u1 > 0): the teacher has information
 -- that the student's modality lacks. For a teacher with x2, exchange u1 and u2.
+-- Rows that lack a modality are left out.
 --
 --   lsmi-etl sql -f distillation_candidates.sql --table annotated=digits.parquet
 --

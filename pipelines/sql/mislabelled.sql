@@ -3,7 +3,7 @@
 -- The samples whose label both modalities together contradict: the pair's information
 -- about it, i12 = r + u1 + u2 + s, is below -1 nat, so that the models consider the label
 -- less than 1/e times as likely as its prior. The worst come first: review them in this
--- order.
+-- order. Rows that lack a modality are left out.
 --
 --   lsmi-etl sql -f mislabelled.sql --table annotated=digits.parquet
 --

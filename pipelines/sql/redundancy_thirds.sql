@@ -1,7 +1,8 @@
 -- In which third of the samples by redundancy is each sample?
 --
 -- Use it to train on, or weight, samples with redundant modalities (third 3) separately
--- from those without (third 1). Rows without values are excluded.
+-- from those without (third 1). Rows without values or without a
+-- modality are left out.
 --
 --   lsmi-etl sql -f redundancy_thirds.sql --table annotated=digits.parquet
 --

@@ -2,7 +2,8 @@
 --
 -- For each class, the more redundant half of its plain samples. In a plain sample either
 -- modality alone predicts the label: uniqueness and synergy are within a tenth of the
--- redundancy. Hard, one-sided and synergistic samples are kept.
+-- redundancy. Hard, one-sided and synergistic samples are kept, and those
+-- that lack a modality.
 --
 --   lsmi-etl sql -f redundant_rows.sql --table annotated=digits.parquet
 --

@@ -3,6 +3,7 @@
 -- The rows on which the three together predict the label better than the prior (i_123 > 0)
 -- and better than the best pair by more than half a nat: no modality may be missing there.
 -- s is the part of what is lost that no pair has; the rest some pair has, but not the best.
+-- Rows that lack a modality are left out.
 --
 --   lsmi-etl sql -f rows_that_need_all.sql --table annotated=annotated.parquet
 --

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::missing_sql::reduced;
 use super::sql::annotated;
-use super::{pack, system};
+use super::{on, pack, system};
 use crate::harness::{lsmi, must, query, repository, run};
 
 const COLUMNS: &str = "atoms,i_1,i_2,i_3,i_12,i_13,i_23,i_123";
@@ -89,9 +90,75 @@ fn columns_hold_together() {
     for of in ["cat", "xor_cat"] {
         let rows = recipe("identities.sql", of);
         let [row] = &rows[..] else { panic!("{rows:?}") };
-        assert_eq!(row["rows"], row["with_values"]);
+        assert!(number(row, "checked") > 0.0 && row["left_out"] == 0, "{row}");
         assert!(number(row, "largest_difference") < 1e-5, "{of}: {row}");
     }
+}
+
+/// The rows of a recipe over rows some of which lack a modality, and how many these are.
+fn of_reduced(name: &str, modalities: usize) -> (Vec<Value>, Value) {
+    let (dir, bundle) = reduced(modalities, "embedded");
+    let columns = if modalities == 2 { "i12" } else { COLUMNS };
+    let args = ["annotate", "gaps.parquet", "all.parquet", "--columns", columns, "--bundle"];
+    let reduce = [bundle.to_str().unwrap(), "--on-missing-modality", "reduce"];
+    let ran = on(dir.path(), "embedded", &[&args[..], &reduce].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let copy = "COPY (SELECT row_number() OVER (ORDER BY n) AS id, y AS label, * FROM 'all.parquet') \
+                TO 'annotated.parquet'";
+    must(lsmi().current_dir(dir.path()).args(["sql", copy]));
+    let tables = ["annotated", "earlier", "later"].map(|table| format!("{table}=annotated.parquet"));
+    let mut command = lsmi();
+    command.current_dir(dir.path()).args(["sql", "--format", "ndjson", "-f"]);
+    command.arg(repository().join("pipelines/sql").join(name));
+    tables.iter().for_each(|table| _ = command.args(["-t", table]));
+    let rows = must(&mut command).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let all = if modalities == 2 { "i12" } else { "i_123" };
+    let truth = format!(
+        "SELECT count(*) AS rows, count({all}) AS complete, avg({all}) AS i, count(coalesce(r, u1, u2)) AS some,
+                avg(CASE WHEN s IS NOT NULL THEN u1 END) AS u1,
+                stddev(CASE WHEN s IS NOT NULL THEN u1 END) / sqrt(count({all})) AS u1_error
+         FROM 'annotated.parquet'"
+    );
+    (rows, query(dir.path(), &truth))
+}
+
+#[test]
+fn rows_that_lack_a_modality_are_left_out_and_counted() {
+    let (costs, truth) = of_reduced("droppable_modalities.sql", 3);
+    let (all, complete) = (number(&truth, "rows"), number(&truth, "complete"));
+    assert!(complete > 0.0 && complete < number(&truth, "some") && number(&truth, "some") < all, "{truth}");
+    for row in &costs {
+        assert_eq!((number(row, "rows"), number(row, "left_out")), (complete, all - complete), "{row}");
+        near(row, "cost", number(&truth, "i") - number(row, "of_the_others"));
+    }
+    let (atoms, truth) = of_reduced("combinations.sql", 3);
+    let sum: f64 = atoms.iter().map(|row| number(row, "nats")).sum();
+    assert!((sum - number(&truth, "i")).abs() < 0.01, "{sum} {truth}");
+    for row in &atoms {
+        assert_eq!((number(row, "rows"), number(row, "left_out")), (complete, all - complete), "{row}");
+    }
+    // The identities of rows that lack a modality are those of the others.
+    let (identities, truth) = of_reduced("identities.sql", 3);
+    let (checked, left_out) = (number(&identities[0], "checked"), number(&identities[0], "left_out"));
+    assert_eq!((checked + left_out, number(&truth, "rows")), (all, all), "{identities:?}");
+    assert!(checked > complete && left_out > 0.0, "{identities:?}");
+    assert!(number(&identities[0], "largest_difference") < 1e-4, "{identities:?}");
+
+    // Of two modalities.
+    let (profile, truth) = of_reduced("class_profile.sql", 2);
+    let sum = |name: &str| profile.iter().map(|row| number(row, name)).sum::<f64>();
+    let complete = number(&truth, "complete");
+    assert_eq!((sum("rows"), sum("left_out")), (complete, number(&truth, "rows") - complete), "{profile:?}");
+    let mean = profile.iter().map(|row| number(row, "rows") * number(row, "u1")).sum::<f64>() / complete;
+    assert!((mean - number(&truth, "u1")).abs() < 0.001, "{mean} {truth}");
+    let shares = ["redundancy", "unique_1", "unique_2", "synergy"];
+    assert!((shares.iter().map(|name| number(&profile[0], name)).sum::<f64>() - 1.0).abs() < 0.003);
+    let (weights, _) = of_reduced("ensemble_weights.sql", 2);
+    assert!(weights.iter().all(|row| number(row, "left_out") > 0.0), "{weights:?}");
+    let (drift, truth) = of_reduced("drift.sql", 2);
+    near(&drift[1], "earlier", number(&truth, "u1"));
+    near(&drift[1], "std_error", number(&truth, "u1_error") * 2_f64.sqrt());
+    assert_eq!(number(&drift[0], "later_left_out"), number(&truth, "rows") - complete);
 }
 
 #[test]

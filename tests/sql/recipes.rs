@@ -106,7 +106,7 @@ fn a_class_profile_is_the_means_of_the_class() {
     let labels = all.column_by_name("label").unwrap().as_primitive::<Int64Type>();
     assert_eq!(rows.len(), 4);
     for (label, row) in rows.iter().enumerate() {
-        assert_eq!((row["label"].as_u64(), row["nulls"].as_u64()), (Some(label as u64), Some(0)));
+        assert_eq!((row["label"].as_u64(), row["left_out"].as_u64()), (Some(label as u64), Some(0)));
         for name in ["r", "u1", "u2", "s"] {
             let values = floats(&all, name);
             let own: Vec<f64> = (0..3000)
