@@ -22,7 +22,7 @@ use crate::telemetry::Telemetry;
 use super::annotate_cluster::ClusterWork;
 pub(super) use super::annotate_outcome::Outcome;
 use super::annotate_outcome::check_bad_files;
-use super::annotate_texts::{log_summary, plan_text};
+use super::annotate_texts::{log_summary, plan_text, warn_about_many_columns};
 use super::output;
 use super::progress::ProgressBar;
 
@@ -192,7 +192,9 @@ pub(super) fn annotate(
 fn prepare(args: &AnnotateArgs) -> Result<(Bundle, Engine, AnnotateOptions)> {
     let bundle = open_bundle(&args.settings.bundle)?;
     let engine = args.engine.find()?;
-    Ok((bundle, engine, args.settings.options()?))
+    let options = args.settings.options()?;
+    warn_about_many_columns(&options, bundle.modalities());
+    Ok((bundle, engine, options))
 }
 
 /// Refuses combinations of flags that contradict each other.

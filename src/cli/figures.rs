@@ -60,10 +60,11 @@ fn estimates(found: &Estimates) -> String {
         _ => format!("{} rows", found.rows),
     };
     let mut text = format!("means of {rows} in nats, each with its standard error:\n");
+    let width = found.means.by_symbol().map(|(name, _)| name.len()).max().unwrap_or(0).max(4);
     for (name, mean) in found.means.by_symbol() {
         let _ = writeln!(
             text,
-            "  {name:<4} {:>8.4} ± {:.4}   of the rows {:.4}, of the models {}",
+            "  {name:<width$} {:>8.4} ± {:.4}   of the rows {:.4}, of the models {}",
             mean.mean_nats,
             mean.error_nats,
             mean.rows_error_nats,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::bundle::{Figures, FitWarning, Units};
-use crate::config::DEFAULT_BUNDLE;
+use crate::config::{ColumnList, DEFAULT_BUNDLE};
 use crate::error::{Error, Place, Result};
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_files};
 use crate::memory::ByteSize;
@@ -43,10 +43,11 @@ pub(super) struct FitArgs {
     /// Folder to write the bundle to
     #[arg(long, env = "LSMI_ETL_BUNDLE", hide_env_values = true, default_value = DEFAULT_BUNDLE, value_name = "DIR")]
     bundle: PathBuf,
-    /// Embedding column, given once for each of two to four modalities. M of them take 2^M - 2
-    /// densities and 2^M - 1 classifiers
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', conflicts_with_all = ["x1", "x2"])]
-    x: Vec<String>,
+    /// Embedding column, given once for each of two to four modalities, or a list with commas, in
+    /// which a name that has one stands in double quotes. M modalities take 2^M - 2 densities and 2^M - 1
+    /// classifiers
+    #[arg(long, value_name = "COLUMN,…", conflicts_with_all = ["x1", "x2"])]
+    x: Vec<ColumnList>,
     /// Embedding column of the first modality
     #[arg(long, value_name = "COLUMN")]
     x1: Option<String>,
@@ -232,7 +233,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
 /// The columns that are named.
 fn embedding_columns(args: &FitArgs) -> Result<Vec<String>> {
     match (&args.x1, &args.x2) {
-        (None, None) => Ok(args.x.clone()),
+        (None, None) => Ok(ColumnList::names(&args.x)),
         (Some(x1), Some(x2)) => Ok(vec![x1.clone(), x2.clone()]),
         _ => Err(Error::Usage("give both --x1 and --x2, or neither".into())),
     }

@@ -197,6 +197,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         Command::Fit(args) => fit::run(&args, telemetry, stop),
         Command::Annotate(mut args) => {
             args.cluster.locate(typed);
+            args.settings.settle_columns(typed)?;
             return annotate::run(&args, telemetry, stop);
         }
         Command::Sql(mut args) => {

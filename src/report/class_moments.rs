@@ -162,14 +162,8 @@ fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantit
         "SELECT class, count(*) AS n{}{} FROM (SELECT *{derived} FROM ({rows}) AS v) AS t WHERE {} GROUP BY class",
         moments.collect::<String>(),
         counts.collect::<String>(),
-        is_computed(&parts)
+        files.values.is_computed()
     )
-}
-
-/// SQL condition of a computed row; false for null, NaN and infinity.
-fn is_computed(parts: &[&str]) -> String {
-    let finite: Vec<String> = parts.iter().map(|part| format!("abs({part}) < 1e300")).collect();
-    finite.join(" AND ")
 }
 
 /// For every part but the last the SQL condition that it is the largest, the first of equal ones.
