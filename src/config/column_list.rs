@@ -49,7 +49,8 @@ fn unquoted(text: &str) -> Result<(String, Option<&str>), String> {
     let mut name = String::new();
     let mut rest = text;
     loop {
-        let (before, after) = rest.split_once('"').ok_or("a name begins with a quote and does not end with one")?;
+        let (before, after) =
+            rest.split_once('"').ok_or("a name begins with a quote and does not end with one")?;
         name.push_str(before);
         match after.strip_prefix('"') {
             Some(more) => {
@@ -58,7 +59,8 @@ fn unquoted(text: &str) -> Result<(String, Option<&str>), String> {
             }
             None if after.is_empty() => return Ok((name, None)),
             None => {
-                let more = after.strip_prefix(',').ok_or("a quoted name is followed by a comma or by nothing")?;
+                let more =
+                    after.strip_prefix(',').ok_or("a quoted name is followed by a comma or by nothing")?;
                 return Ok((name, Some(more)));
             }
         }

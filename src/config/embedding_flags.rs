@@ -54,9 +54,11 @@ impl Contradiction {
             (SettingOrigin::Flag(list), SettingOrigin::Flag(other), _) => Error::Usage(format!(
                 "{list} cannot be used with {other}: give --x once for each modality, or --x1 and --x2"
             )),
-            (SettingOrigin::Environment(list), SettingOrigin::Environment(other), _) => Error::Usage(format!(
-                "the environment variables {list} and {other} are both set, and name the same columns; unset one of them"
-            )),
+            (SettingOrigin::Environment(list), SettingOrigin::Environment(other), _) => {
+                Error::Usage(format!(
+                    "the environment variables {list} and {other} are both set, and name the same columns; unset one of them"
+                ))
+            }
             (SettingOrigin::File(list), SettingOrigin::File(line), Some(source)) => {
                 let what = format!("line {list} sets {} too, and {why}", join("annotate", LIST));
                 source.error(*line, &join("annotate", key), what)
@@ -89,7 +91,8 @@ impl AnnotateSettings {
         self.clear(overridden);
         for setting in settings {
             if let Some(name) = key(setting).filter(|name| overridden.contains(&name.as_str())) {
-                setting.value = if name == LIST { Vec::<String>::new().into() } else { serde_json::Value::Null };
+                setting.value =
+                    if name == LIST { Vec::<String>::new().into() } else { serde_json::Value::Null };
                 setting.origin = SettingOrigin::Default;
             }
         }

@@ -108,7 +108,11 @@ impl FitOptions {
                 Lattice::MODALITIES,
                 if count == 1 { "is" } else { "are" },
                 columns.join(", "),
-                if count > Lattice::MODALITIES { ", or fit each pair of them, with --x1 and --x2" } else { "" }
+                if count > Lattice::MODALITIES {
+                    ", or fit each pair of them, with --x1 and --x2"
+                } else {
+                    ""
+                }
             )));
         }
         if let Some(what) = repeated_column(columns.iter().map(|column| Some(column.as_str()))) {
