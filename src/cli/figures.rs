@@ -166,3 +166,21 @@ fn label_free(found: &LabelFreeCheck) -> String {
 fn cell(value: Option<f64>) -> String {
     value.map_or_else(|| format!(" {:>8}", "-"), |value| format!(" {value:>8.4}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::{EstimatedMeans, MeanEstimate};
+
+    #[test]
+    fn the_means_of_any_number_of_modalities_stand_in_line() {
+        for modalities in 2..=4 {
+            // r, u of each, s and the information of all.
+            let means = EstimatedMeans::new(vec![MeanEstimate::default(); modalities + 3]).unwrap();
+            let text = estimates(&Estimates { rows: 9, groups: 9, means, redundancy: None });
+            let places: Vec<_> = text.lines().skip(1).map(|line| line.find('±')).collect();
+            assert_eq!(places.len(), modalities + 3, "{text}");
+            assert!(places.iter().all(|place| place.is_some() && place == &places[0]), "{text}");
+        }
+    }
+}
