@@ -150,9 +150,8 @@ impl LsmiFunction {
     /// The error of a call with a column in the place of the bundle. Most often one of the embeddings before
     /// it is none, so that too few were counted: those of the bundle, or all columns before the label.
     fn no_literal(&self, args: &ReturnFieldArgs<'_>, shape: CallShape) -> Error {
-        let behind = args.scalar_arguments.iter().enumerate().skip(shape.bundle_place());
-        let literal =
-            behind.filter_map(|(place, value)| Some((place, value.as_ref()?.try_as_str()??))).next();
+        let mut behind = args.scalar_arguments.iter().enumerate().skip(shape.bundle_place());
+        let literal = behind.find_map(|(place, value)| Some((place, value.as_ref()?.try_as_str()??)));
         let columns = literal.map_or(args.arg_fields.len(), |(place, _)| place);
         let bundle = self.known_bundle(literal.map(|(_, text)| text));
         let is_label = |field: &FieldRef| LabelType::of(field.data_type()).is_some();
