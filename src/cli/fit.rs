@@ -27,7 +27,8 @@ use super::progress::ProgressBar;
 /// Fit the models on Parquet files and write them as a bundle
 ///
 /// The columns are detected where the schema is unambiguous: two to four columns of lists of
-/// floats, and one column named y, label, target or class.
+/// floats, and one column named y, label, target or class. A column of fixed-size binary whose bytes look
+/// like float32 values leaves a doubt: name the columns.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
