@@ -157,6 +157,11 @@ class Program:
             self.process.send_signal(signal.SIGINT)
             self.process.wait()
 
+    def forget(self) -> None:
+        """In a forked process: the program is the parent's, which alone reads its stderr and waits for it."""
+        self._finalizer.detach()
+        self._stderr.close()
+
     def close(self) -> None:
         """Ends the program if it still runs. A copy in a forked process leaves it alone."""
         self._finalizer()
@@ -256,6 +261,13 @@ class _Stderr:
         if level == "ERROR":
             self._error = (message, record.get("place"))
         log.log(_LEVELS.get(str(level), logging.DEBUG), "%s", message)
+
+    def close(self) -> None:
+        """Closes the copy of a process in which the thread does not run."""
+        try:
+            os.close(self._fd)
+        except OSError:
+            pass
 
     def join(self) -> None:
         # What the child has started may hold its stderr open.

@@ -12,7 +12,7 @@ use crossbeam_channel::unbounded;
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::output::{BatchSource, NewColumns, RowWriter};
+use crate::output::{BatchSource, NewColumns, RowWriter, SourceColumns};
 use crate::parquet_file::Input;
 use crate::printable::{shown, without_secrets};
 use crate::provenance::{Identity, InputOrigin, Provenance};
@@ -20,7 +20,7 @@ use crate::samples::{ReadAhead, Roles};
 use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
 
 use self::join::{BatchJoiner, JoinedStream};
-use self::split::BatchSplitter;
+use self::split::{BatchSplitter, TaskRows};
 use super::bad_rows::BadRowPolicy;
 use super::options::Adjust;
 use super::rejects::Rejects;
@@ -190,7 +190,13 @@ impl StreamOutputs {
                     row_group_bytes,
                 )?
             }
-            MainOutput::Stdout(out) => RowWriter::stream(&rows, added, out, Place::file("stdout"))?,
+            MainOutput::Stdout(out) => {
+                let source_columns = match run.options.new_columns_only {
+                    true => SourceColumns::Omitted,
+                    false => SourceColumns::Kept,
+                };
+                RowWriter::stream(&rows, added, source_columns, out, Place::file("stdout"))?
+            }
         };
 
         run.begin(without_secrets(job.input), source.file.as_ref().map(Input::rows), 0);
@@ -199,7 +205,8 @@ impl StreamOutputs {
         let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), &evaluated);
         let (to_splitter, written) = unbounded();
         let limit_bytes = (run.limit_bytes() / 2) as usize;
-        let splitter = BatchSplitter::new(rows, &roles, run.batch_rows(), limit_bytes, written, run.progress);
+        let splitter =
+            BatchSplitter::new(rows, &roles, TaskRows::of(run), limit_bytes, written, run.progress);
         let mut joiner =
             BatchJoiner::new(policy, writer, self.rejects, &columns.computed, to_splitter, run.progress);
         let constants = run.constants(&evaluated)?;
