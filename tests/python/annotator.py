@@ -61,11 +61,18 @@ def raises(kind, *words):
 
 
 def children():
-    """The process ids of this process' children, zombies among them."""
-    out = subprocess.run(
-        ["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False
-    )
-    return [int(line.split()[0]) for line in out.stdout.splitlines() if "lsmi" in line]
+    """The programs that are this process' children, zombies among them."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/cmdline", "rb") as command:
+                state, parent = stat.read().rsplit(")", 1)[1].split()[:2]
+                arguments = command.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == os.getpid() and (state == "Z" or b"\0annotate\0" in arguments):
+            found.append(int(pid))
+    return found
 
 
 def is_gone(pid):
@@ -239,8 +246,11 @@ def schemas():
         assert annotate(batch.slice(0, 3)).schema.equals(schema, check_metadata=True)
         assert annotate(pa.Table.from_batches([batch])).schema.equals(schema, check_metadata=True)
         reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
-        assert annotate.stream(reader).schema.equals(schema, check_metadata=True)
         assert len(children()) == 1
+        assert annotate.stream(reader).schema.equals(schema, check_metadata=True)
+        # It was not read at all.
+        gc.collect()
+        assert not children()
 
 
 def failures():
@@ -395,26 +405,36 @@ def threads():
         assert len(children()) == 1
 
 
+def leaving():
+    """Ends without closing."""
+    annotate = Annotator(BUNDLE)
+    annotate(rows())
+    print(*children(), flush=True)
+
+
+def staying():
+    """Waits to be killed, and so does a copy of it."""
+    annotate = Annotator(BUNDLE)
+    annotate(rows())
+    programs = children()
+    copy = os.fork()
+    if copy:
+        print(copy, *programs, flush=True)
+    time.sleep(600)
+
+
 def orphans():
-    """No program outlives a Python process that is killed, although a forked process holds its pipes open."""
-    script = (
-        "import os, sys, time, subprocess, pyarrow as pa, pyarrow.parquet as pq\n"
-        "from lsmi_etl import Annotator\n"
-        f"annotate = Annotator({BUNDLE!r})\n"
-        f"annotate(pq.read_table({INPUT!r}))\n"
-        "ps = subprocess.run(['ps', '-o', 'pid=,comm=', '--ppid', str(os.getpid())], capture_output=True, text=True)\n"
-        "print(*[line.split()[0] for line in ps.stdout.splitlines() if 'lsmi' in line], flush=True)\n"
-        "time.sleep(600)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as python:
-        [child] = map(int, python.stdout.readline().split())
-        python.kill()
-        python.wait()
-    assert is_gone(child)
-    # One that nobody closes ends with the interpreter.
-    quiet = script.replace("time.sleep(600)\n", "")
-    out = subprocess.run([sys.executable, "-c", quiet], capture_output=True, text=True, check=True)
+    """No program outlives its Python process, which ends or is killed, although a forked copy of it lives on."""
+    script = [sys.executable, __file__]
+    out = subprocess.run([*script, "leaving", *sys.argv[2:]], capture_output=True, text=True, check=True)
     assert is_gone(int(out.stdout)) and not out.stderr, out.stderr
+    with subprocess.Popen([*script, "staying", *sys.argv[2:]], stdout=subprocess.PIPE, text=True) as python:
+        copy, program = map(int, python.stdout.readline().split())
+        python.kill()
+    try:
+        assert is_gone(program)
+    finally:
+        os.kill(copy, signal.SIGKILL)
 
 
 if __name__ == "__main__":
