@@ -66,6 +66,7 @@ class Channel:
             os.close(theirs_out)
         self._out, self._in = ours_out, ours_in
         self._close_fds = weakref.finalize(self, _close, [ours_out, ours_in])
+        _CHANNELS.add(self)
         self._inbox = bytearray()
         self._outbox = bytearray()
         #: Messages and bytes of each batch that was sent and not received.
@@ -137,7 +138,8 @@ class Channel:
         self._program.close()
 
     def forget(self) -> None:
-        """In a forked process: closes its copies of the pipes, which are the parent's."""
+        """In a forked process: closes its copies of the pipes, which are the parent's. The program would not see their
+        end."""
         self._close_fds()
         self._program.forget()
 
@@ -216,6 +218,19 @@ class Channel:
         except subprocess.TimeoutExpired:
             self._program.process.kill()
         return self._program.error()
+
+
+#: All channels, for a process that is forked.
+_CHANNELS: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+def _forget_channels() -> None:
+    for channel in _CHANNELS:
+        channel.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_channels)
 
 
 class _Sink:
