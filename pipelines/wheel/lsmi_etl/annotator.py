@@ -201,7 +201,7 @@ class Annotator:
             for batch in reader:
                 channel.send(_part(batch, channel))
                 waiting.append(batch)
-                while _is_full(channel):
+                while _is_full(channel) or (waiting and channel.is_answering):
                     yield next_joined()
             while waiting:
                 yield next_joined()
