@@ -1,0 +1,313 @@
+"""The program of this package as a child process: where it is, how it starts and ends, and its exit code
+as an exception.
+
+A child runs in a session of its own, so that Ctrl-C reaches Python alone, and gets this process' id in
+``LSMI_ETL_PARENT``: it ends when that process does, however that ends.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Union
+
+from lsmi_etl.errors import LsmiError, NoInput, error_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["CompletedRun", "Program", "arguments", "find_lsmi_etl_bin", "run"]
+
+#: A stream of a child, as :class:`subprocess.Popen` takes it.
+Stream = Union[int, Any, None]
+
+log = logging.getLogger("lsmi_etl")
+
+_LEVELS = {"ERROR": logging.DEBUG, "WARN": logging.WARNING, "INFO": logging.INFO}
+#: Lines of stderr that are kept for a message.
+_KEPT_LINES = 40
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def find_lsmi_etl_bin() -> str:
+    """The path of the program: ``LSMI_ETL_BIN``, else the one that was installed with this package.
+
+    Raises ``FileNotFoundError``, which says where it was looked for.
+    """
+    given = os.environ.get("LSMI_ETL_BIN")
+    if given:
+        if os.path.isfile(given):
+            return given
+        raise FileNotFoundError(f"LSMI_ETL_BIN is {given}, which is not a file; set it to the program, or unset it")
+    name = "lsmi-etl" + (sysconfig.get_config_var("EXE") or "")
+    user = sysconfig.get_preferred_scheme("user") if sys.version_info >= (3, 10) else f"{os.name}_user"
+    package = os.path.dirname(os.path.realpath(__file__))
+    folders = [
+        sysconfig.get_path("scripts"),
+        sysconfig.get_path("scripts", vars={"base": sys.base_prefix}),
+        sysconfig.get_path("scripts", scheme=user),
+        # `pip install --prefix` and `--target`
+        os.path.join(package, *[os.pardir] * 4, "bin"),
+        os.path.join(package, os.pardir, "bin"),
+    ]
+    for folder in folders:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return os.path.normpath(path)
+    looked = ", ".join(os.path.normpath(folder) for folder in folders)
+    raise FileNotFoundError(f"{name} is in none of {looked}; install the wheel again")
+
+
+def arguments(options: Mapping[str, Any]) -> list[str]:
+    """Options as flags: ``True`` is the flag alone, a list repeats it, ``None`` and ``False`` omit it."""
+    flags: list[str] = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            flags.append(flag)
+        elif value is not None and value is not False:
+            values: Iterable[Any] = value if isinstance(value, (list, tuple)) else [value]
+            flags.extend(f"{flag}={os.fspath(one) if isinstance(one, os.PathLike) else one}" for one in values)
+    return flags
+
+
+class Program:
+    """A running child. ``process`` is its :class:`subprocess.Popen`.
+
+    Its log goes to the logger ``lsmi_etl``. With ``terminal`` it goes to stderr, as the program writes it for
+    a terminal, with its progress bar.
+    """
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        *,
+        stdin: Stream = subprocess.DEVNULL,
+        stdout: Stream = subprocess.PIPE,
+        terminal: bool = False,
+    ) -> None:
+        try:
+            program = find_lsmi_etl_bin()
+        except FileNotFoundError as error:
+            raise NoInput(str(error)) from None
+        environment = dict(os.environ, LSMI_ETL_PARENT=str(os.getpid()))
+        environment["LSMI_ETL_LOG_FORMAT"] = "text" if terminal else "json"
+        ours, theirs = _terminal() if terminal else os.pipe()
+        try:
+            self.process = subprocess.Popen(
+                [program, *args],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=theirs,
+                env=environment,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        self._stderr = _Stderr(ours, terminal)
+        self._owner = os.getpid()
+        self._finalizer = weakref.finalize(self, _end, self.process, self._owner)
+
+    def wait(self) -> None:
+        """Waits for the end, and raises the exception of its exit code.
+
+        Ctrl-C interrupts the program, and is raised when the program has ended.
+        """
+        try:
+            self.process.wait()
+        except KeyboardInterrupt:
+            self.interrupt()
+            raise
+        self.check()
+
+    def check(self) -> None:
+        """Raises the exception of the exit code of a program that has ended."""
+        if self.process.returncode:
+            raise self.error()
+
+    def error(self) -> LsmiError:
+        """Waits for the end; the exception of the exit code and of what was written to stderr."""
+        code = self.process.wait()
+        self._stderr.join()
+        message, place = self._stderr.message()
+        if code < 0:
+            last_words = f"; its last words: {message}" if message else ""
+            message = f"lsmi-etl was ended by {_signal_name(-code)}{last_words}"
+        elif not message:
+            message = f"lsmi-etl ended with exit code {code} and without a message"
+        return error_of(code, message, place)
+
+    def interrupt(self) -> None:
+        """Asks the program to end by SIGINT, which leaves a run resumable, and waits for it."""
+        if self._owner == os.getpid() and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait()
+
+    def close(self) -> None:
+        """Ends the program if it still runs. A copy in a forked process leaves it alone."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class CompletedRun:
+    """A program that has succeeded, and its stdout."""
+
+    def __init__(self, args: Sequence[str], stdout: bytes) -> None:
+        self.args = list(args)
+        self.stdout = stdout
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def json(self) -> Any:
+        """What ``--json`` prints: the last line."""
+        lines = self.text.splitlines()
+        return json.loads(lines[-1]) if lines else None
+
+
+def run(args: Sequence[str], *, stdin: Stream = subprocess.DEVNULL, terminal: bool = False) -> CompletedRun:
+    """Runs the program to its end. Failures are :class:`lsmi_etl.errors.LsmiError` by exit code.
+
+    Ctrl-C interrupts it, waits until it has ended, and is raised then.
+    """
+    with Program(args, stdin=stdin, terminal=terminal) as program:
+        pipe = program.process.stdout
+        try:
+            stdout = pipe.read() if pipe is not None else b""
+            program.process.wait()
+        except KeyboardInterrupt:
+            program.interrupt()
+            raise
+        finally:
+            if pipe is not None:
+                pipe.close()
+        program.check()
+        return CompletedRun(args, stdout)
+
+
+class _Stderr:
+    """A reader of a child's stderr, on a thread of its own: a full pipe would block the child."""
+
+    def __init__(self, fd: int, terminal: bool) -> None:
+        self._fd = fd
+        self._terminal = terminal
+        self._lines: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
+        self._error: tuple[str, str | None] | None = None
+        self._thread = threading.Thread(target=self._read, name="lsmi-etl stderr", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        rest = b""
+        while True:
+            try:
+                chunk = os.read(self._fd, 65536)
+            except OSError:
+                # A pseudo-terminal whose other end is closed.
+                chunk = b""
+            if not chunk:
+                break
+            if self._terminal:
+                sys.stderr.write(chunk.decode("utf-8", "replace"))
+                sys.stderr.flush()
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._take(line.decode("utf-8", "replace"))
+        if rest:
+            self._take(rest.decode("utf-8", "replace"))
+        os.close(self._fd)
+
+    def _take(self, line: str) -> None:
+        record = None
+        if line.startswith("{"):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                pass
+        if not isinstance(record, dict) or "message" not in record:
+            self._lines.append(_ANSI.sub("", line).rstrip("\r"))
+            return
+        message, level = str(record["message"]), record.get("level")
+        if level == "ERROR":
+            self._error = (message, record.get("place"))
+        log.log(_LEVELS.get(str(level), logging.DEBUG), "%s", message)
+
+    def join(self) -> None:
+        # What the child has started may hold its stderr open.
+        self._thread.join(timeout=2)
+
+    def message(self) -> tuple[str, str | None]:
+        """The error's message and place."""
+        if self._error is not None:
+            return self._error
+        lines = list(self._lines)
+        starts = [number for number, line in enumerate(lines) if re.match(r"\s*ERROR |error: ", line)]
+        text = "\n".join(lines[starts[-1] :] if starts else lines[-10:])
+        text = re.sub(r"^\s*ERROR |^error: ", "", text)
+        # The usage that follows a message about arguments names flags and not options.
+        return re.split(r"\n\nUsage:|\n\nFor more information", text)[0].strip(), None
+
+
+def _terminal() -> tuple[int, int]:
+    """A pseudo-terminal of the size of this one."""
+    import fcntl
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    try:
+        size = fcntl.ioctl(sys.stderr.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+    except (OSError, ValueError):
+        pass
+    return ours, theirs
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _end(process: subprocess.Popen[bytes], owner: int) -> None:
+    if owner != os.getpid():
+        return
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except OSError:
+                pass
