@@ -122,9 +122,10 @@ def record_batches(data: Any) -> Any:
 
     if isinstance(data, pyarrow.RecordBatchReader):
         return data
-    if isinstance(data, pyarrow.RecordBatch):
-        return pyarrow.RecordBatchReader.from_batches(data.schema, [data])
-    return pyarrow.RecordBatchReader.from_stream(data)
+    if hasattr(data, "__arrow_c_stream__"):
+        return pyarrow.RecordBatchReader.from_stream(data)
+    batch = pyarrow.record_batch(data)
+    return pyarrow.RecordBatchReader.from_batches(batch.schema, [batch])
 
 
 def _is_arrow(data: Any) -> bool:

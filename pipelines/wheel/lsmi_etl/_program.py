@@ -11,6 +11,7 @@ import collections
 import contextlib
 import json
 import logging
+import numbers
 import os
 import re
 import signal
@@ -19,11 +20,11 @@ import sys
 import sysconfig
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Union
 
-from lsmi_etl.errors import LsmiError, NoInput, error_of
+from lsmi_etl.errors import LsmiError, NoInput, Usage, error_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -77,22 +78,28 @@ def find_lsmi_etl_bin() -> str:
 def arguments(options: Mapping[str, Any]) -> list[str]:
     """Options as flags: ``True`` is the flag alone, a list repeats it, ``None`` and ``False`` omit it, and a
     mapping is a list of ``KEY=VALUE``.
+
+    Raises :class:`lsmi_etl.errors.Usage` of a value that is no text, number or path.
     """
     flags: list[str] = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         if value is True:
             flags.append(flag)
+        elif isinstance(value, Mapping):
+            flags.extend(f"{flag}={key}={_text(name, one)}" for key, one in value.items())
+        elif isinstance(value, (list, tuple)):
+            flags.extend(f"{flag}={_text(name, one)}" for one in value)
         elif value is not None and value is not False:
-            if isinstance(value, Mapping):
-                value = [f"{key}={_text(one)}" for key, one in value.items()]
-            values: Iterable[Any] = value if isinstance(value, (list, tuple)) else [value]
-            flags.extend(f"{flag}={_text(one)}" for one in values)
+            flags.append(f"{flag}={_text(name, value)}")
     return flags
 
 
-def _text(value: Any) -> str:
-    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+def _text(name: str, value: Any) -> str:
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(text, (str, numbers.Real)):
+        return str(text)
+    raise Usage(f"the option {name} is a text, a number, a path, or a list of them; {type(value).__name__} is none")
 
 
 class Program:

@@ -78,7 +78,7 @@ def report(source: Source, target: Location | None = None, **options: Any) -> Re
         raise Usage("the target of a report is one path")
     refused = {"output": "name the file as the second argument, target"}
     args = command_line(["report", "--json", f"--output={outputs[0]}"], options, inputs, refused)
-    run = complete(args)
+    run = complete(args, is_shown=False)
     summary = decoded(ReportSummary, run.json)
     if options.get("format") == "json":
         text = run.before_json
@@ -108,7 +108,10 @@ def sql(query: str, **options: Any) -> pyarrow.RecordBatchReader:
         "max_rows": "all rows are read; write LIMIT in the query",
     }
     args = command_line(["sql", "--format=arrow"], options, [query], refused)
-    # It needs pyarrow, which the other commands do without.
-    from lsmi_etl.query import query_reader
+    # Paths take no pyarrow, rows do.
+    try:
+        from lsmi_etl.query import query_reader
+    except ModuleNotFoundError as error:
+        raise Usage(f"sql needs the package {error.name}: pip install 'lsmi-etl[python]'") from None
 
     return query_reader(args)
