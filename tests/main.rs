@@ -19,6 +19,7 @@ mod fuzz;
 mod house;
 mod modalities;
 mod pipelines;
+mod python_commands;
 mod python_package;
 mod report;
 mod secrets;
