@@ -19,6 +19,7 @@ mod fuzz;
 mod house;
 mod modalities;
 mod pipelines;
+mod python_engines;
 mod report;
 mod secrets;
 mod sources;
