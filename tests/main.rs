@@ -20,6 +20,7 @@ mod house;
 mod modalities;
 mod pipelines;
 mod python_engines;
+mod python_commands;
 mod report;
 mod secrets;
 mod sources;

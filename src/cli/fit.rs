@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -148,15 +149,29 @@ enum UnitsArg {
     Centred,
 }
 
-#[derive(Serialize)]
+/// The summary of a fit; its JSON Schema is in `schemas/`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FitSummary")]
 struct FitSummary<'a> {
+    /// The folder of the bundle as given.
     bundle: &'a std::path::Path,
+    /// SHA-256 of the bundle's manifest.
     bundle_sha256: &'a str,
+    /// Rows in the training data.
     rows: u64,
+    /// Rows among them that could not be trained on.
     bad_rows: u64,
+    /// Wall-clock seconds.
     seconds: f64,
+    /// Figures on rows that the models have not seen.
     validation: Option<&'a Figures>,
+    /// What is off about the rows or the models.
     warnings: &'a [FitWarning],
+}
+
+/// The JSON Schema of the summary of `lsmi-etl fit`.
+pub fn fit_summary_schema() -> Schema {
+    schema_for!(FitSummary)
 }
 
 /// A number of rows, or all.

@@ -8,8 +8,10 @@ A child runs in a session of its own, so that Ctrl-C reaches Python alone, and g
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import logging
+import numbers
 import os
 import re
 import signal
@@ -18,11 +20,11 @@ import sys
 import sysconfig
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Union
+from typing import IO, TYPE_CHECKING, Any, Union
 
-from lsmi_etl.errors import LsmiError, NoInput, error_of
+from lsmi_etl.errors import LsmiError, NoInput, Usage, error_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,6 +33,8 @@ __all__ = ["CompletedRun", "Program", "arguments", "find_lsmi_etl_bin", "run"]
 
 #: A stream of a child, as :class:`subprocess.Popen` takes it.
 Stream = Union[int, Any, None]
+#: A receiver of the records of log lines: ``level``, ``message`` and other fields.
+Observer = Callable[[Mapping[str, Any]], None]
 
 log = logging.getLogger("lsmi_etl")
 
@@ -38,6 +42,8 @@ _LEVELS = {"ERROR": logging.DEBUG, "WARN": logging.WARNING, "INFO": logging.INFO
 #: Lines of stderr that are kept for a message.
 _KEPT_LINES = 40
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+#: C0 and C1 controls, line separators and the controls of bidirectional text.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def find_lsmi_etl_bin() -> str:
@@ -70,23 +76,37 @@ def find_lsmi_etl_bin() -> str:
 
 
 def arguments(options: Mapping[str, Any]) -> list[str]:
-    """Options as flags: ``True`` is the flag alone, a list repeats it, ``None`` and ``False`` omit it."""
+    """Options as flags: ``True`` is the flag alone, a list repeats it, ``None`` and ``False`` omit it, and a
+    mapping is a list of ``KEY=VALUE``.
+
+    Raises :class:`lsmi_etl.errors.Usage` of a value that is no text, number or path.
+    """
     flags: list[str] = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         if value is True:
             flags.append(flag)
+        elif isinstance(value, Mapping):
+            flags.extend(f"{flag}={key}={_text(name, one)}" for key, one in value.items())
+        elif isinstance(value, (list, tuple)):
+            flags.extend(f"{flag}={_text(name, one)}" for one in value)
         elif value is not None and value is not False:
-            values: Iterable[Any] = value if isinstance(value, (list, tuple)) else [value]
-            flags.extend(f"{flag}={os.fspath(one) if isinstance(one, os.PathLike) else one}" for one in values)
+            flags.append(f"{flag}={_text(name, value)}")
     return flags
+
+
+def _text(name: str, value: Any) -> str:
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(text, (str, numbers.Real)):
+        return str(text)
+    raise Usage(f"the option {name} is a text, a number, a path, or a list of them; {type(value).__name__} is none")
 
 
 class Program:
     """A running child. ``process`` is its :class:`subprocess.Popen`.
 
-    Its log goes to the logger ``lsmi_etl``. With ``terminal`` it goes to stderr, as the program writes it for
-    a terminal, with its progress bar.
+    Its log goes to the logger ``lsmi_etl``. An ``observer`` gets the record of each line before that, on
+    another thread.
     """
 
     def __init__(
@@ -95,15 +115,15 @@ class Program:
         *,
         stdin: Stream = subprocess.DEVNULL,
         stdout: Stream = subprocess.PIPE,
-        terminal: bool = False,
+        observer: Observer | None = None,
     ) -> None:
         try:
             program = find_lsmi_etl_bin()
         except FileNotFoundError as error:
             raise NoInput(str(error)) from None
         environment = dict(os.environ, LSMI_ETL_PARENT=str(os.getpid()))
-        environment["LSMI_ETL_LOG_FORMAT"] = "text" if terminal else "json"
-        ours, theirs = _terminal() if terminal else os.pipe()
+        environment["LSMI_ETL_LOG_FORMAT"] = "json"
+        ours, theirs = os.pipe()
         try:
             self.process = subprocess.Popen(
                 [program, *args],
@@ -118,7 +138,7 @@ class Program:
             raise
         finally:
             os.close(theirs)
-        self._stderr = _Stderr(ours, terminal)
+        self._stderr = _Stderr(ours, observer)
         self._owner = os.getpid()
         self._finalizer = weakref.finalize(self, _end, self.process, self._owner)
 
@@ -181,22 +201,28 @@ class CompletedRun:
         self.stdout = stdout
 
     @property
-    def text(self) -> str:
-        return self.stdout.decode("utf-8", "replace")
-
-    @property
     def json(self) -> Any:
         """What ``--json`` prints: the last line."""
-        lines = self.text.splitlines()
-        return json.loads(lines[-1]) if lines else None
+        return json.loads(self._parts[1])
+
+    @property
+    def before_json(self) -> str:
+        """What is printed before that."""
+        return self._parts[0].decode("utf-8")
+
+    @property
+    def _parts(self) -> tuple[bytes, bytes]:
+        # Not `splitlines`, which also parts at characters that a string of JSON may hold.
+        before, newline, last = self.stdout.rstrip(b"\n").rpartition(b"\n")
+        return before + newline, last
 
 
-def run(args: Sequence[str], *, stdin: Stream = subprocess.DEVNULL, terminal: bool = False) -> CompletedRun:
+def run(args: Sequence[str], *, stdin: Stream = subprocess.DEVNULL) -> CompletedRun:
     """Runs the program to its end. Failures are :class:`lsmi_etl.errors.LsmiError` by exit code.
 
     Ctrl-C interrupts it, waits until it has ended, and is raised then.
     """
-    with Program(args, stdin=stdin, terminal=terminal) as program:
+    with Program(args, stdin=stdin) as program:
         pipe = program.process.stdout
         try:
             stdout = pipe.read() if pipe is not None else b""
@@ -214,9 +240,9 @@ def run(args: Sequence[str], *, stdin: Stream = subprocess.DEVNULL, terminal: bo
 class _Stderr:
     """A reader of a child's stderr, on a thread of its own: a full pipe would block the child."""
 
-    def __init__(self, fd: int, terminal: bool) -> None:
+    def __init__(self, fd: int, observer: Observer | None) -> None:
         self._fd = fd
-        self._terminal = terminal
+        self._observer = observer
         self._lines: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
         self._error: tuple[str, str | None] | None = None
         self._thread = threading.Thread(target=self._read, name="lsmi-etl stderr", daemon=True)
@@ -225,16 +251,9 @@ class _Stderr:
     def _read(self) -> None:
         rest = b""
         while True:
-            try:
-                chunk = os.read(self._fd, 65536)
-            except OSError:
-                # A pseudo-terminal whose other end is closed.
-                chunk = b""
+            chunk = os.read(self._fd, 65536)
             if not chunk:
                 break
-            if self._terminal:
-                sys.stderr.write(chunk.decode("utf-8", "replace"))
-                sys.stderr.flush()
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self._take(line.decode("utf-8", "replace"))
@@ -252,10 +271,22 @@ class _Stderr:
         if not isinstance(record, dict) or "message" not in record:
             self._lines.append(_ANSI.sub("", line).rstrip("\r"))
             return
-        message, level = str(record["message"]), record.get("level")
+        record["message"] = message = printable(str(record["message"]))
+        level = record.get("level")
         if level == "ERROR":
             self._error = (message, record.get("place"))
+        self._observe(record)
         log.log(_LEVELS.get(str(level), logging.DEBUG), "%s", message)
+
+    def _observe(self, record: Mapping[str, Any]) -> None:
+        if self._observer is None:
+            return
+        try:
+            self._observer(record)
+        except Exception:
+            # A display that fails must not end a run, which waits for this thread to read.
+            log.debug("the display of progress failed", exc_info=True)
+            self._observer = None
 
     def join(self) -> None:
         # What the child has started may hold its stderr open.
@@ -273,19 +304,12 @@ class _Stderr:
         return re.split(r"\n\nUsage:|\n\nFor more information", text)[0].strip(), None
 
 
-def _terminal() -> tuple[int, int]:
-    """A pseudo-terminal of the size of this one."""
-    import fcntl
-    import pty
-    import termios
+def printable(text: str) -> str:
+    """Text in which what a terminal obeys is escaped; line feeds and tabs are kept.
 
-    ours, theirs = pty.openpty()
-    try:
-        size = fcntl.ioctl(sys.stderr.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
-    except (OSError, ValueError):
-        pass
-    return ours, theirs
+    Text lines of the program are, lines of JSON hold what is in the data.
+    """
+    return _CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
 def _signal_name(number: int) -> str:
@@ -298,6 +322,8 @@ def _signal_name(number: int) -> str:
 def _end(process: subprocess.Popen[bytes], owner: int) -> None:
     if owner != os.getpid():
         return
+    # First: a program that waits for a reader then ends at once.
+    _close(process.stdout)
     if process.poll() is None:
         process.terminate()
         try:
@@ -305,9 +331,10 @@ def _end(process: subprocess.Popen[bytes], owner: int) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except OSError:
-                pass
+    _close(process.stdin)
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        with contextlib.suppress(OSError):
+            pipe.close()

@@ -6,6 +6,8 @@ codes is in the README.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "BadBundle",
     "BadData",
@@ -27,10 +29,12 @@ class LsmiError(Exception):
 
     ``message`` is the program's own and ends with the remedy. ``code`` is its exit code; below zero it is
     the number of the signal that ended it. ``place`` says which file, row group and column the failure is
-    about, where that is known.
+    about, where that is known. ``summary`` is that of a run which failed only because files were bad, as a
+    dictionary.
     """
 
     code: int = 70
+    summary: dict[str, Any] | None = None
 
     def __init__(self, message: str, *, code: int | None = None, place: str | None = None) -> None:
         super().__init__(message)
