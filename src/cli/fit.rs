@@ -15,7 +15,7 @@ use crate::config::DEFAULT_BUNDLE;
 use crate::error::{Error, Place, Result};
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_files};
 use crate::memory::ByteSize;
-use crate::output::{BatchSource, write_stream_file};
+use crate::output::{BatchSource, IpcMessages, write_stream_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
 use crate::storage::{DataNames, Destinations, FileKind, StdinChunks, is_stdio, require_local_folder};
@@ -277,7 +277,11 @@ fn with_stream_file(
     let folder =
         tempfile::tempdir().map_err(|source| Error::CannotCreate { path: std::env::temp_dir(), source })?;
     let file = folder.path().join(STREAM_FILE);
-    let stream = BatchSource::of_stream(StdinChunks::read(stop)?, Place::file("stdin"), limit_bytes)?;
+    let stream = BatchSource::of_stream(
+        StdinChunks::read(&[stop], IpcMessages::default())?,
+        Place::file("stdin"),
+        limit_bytes,
+    )?;
     write_stream_file(stream, &file)?;
     let inputs = inputs.iter().map(|input| if is_stdio(input) { file.clone() } else { input.clone() });
     Ok((inputs.collect(), Some(folder)))

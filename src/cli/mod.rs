@@ -20,6 +20,7 @@ mod output;
 mod output_count;
 mod pack_args;
 mod panics;
+mod parent;
 mod progress;
 mod report;
 mod run;
@@ -144,14 +145,19 @@ fn parse_and_run() -> ExitCode {
             return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
+    let is_json = matches!(cli.log_format, LogFormat::Json);
     let (command, typed) = all.subcommand().unwrap_or(("", &all));
+    let handled = handled.and_then(|()| parent::watch());
     let begun = telemetry::begin(logs(&cli)).and_then(|telemetry| handled.map(|()| telemetry));
     let done = begun.and_then(|telemetry| {
         let run = |telemetry: &_| panics::as_errors(|| run(cli.command, typed, telemetry));
         telemetry.around(command, run)
     });
     done.unwrap_or_else(|e| {
-        tracing::error!("{e}");
+        match e.place().filter(|_| is_json) {
+            Some(place) => tracing::error!(place, "{e}"),
+            None => tracing::error!("{e}"),
+        }
         ExitCode::from(e.exit_code())
     })
 }

@@ -208,6 +208,7 @@ impl AnnotateSettings {
             overwrite: self.overwrite,
             verify_inputs: self.verify_inputs,
             restart: self.restart,
+            new_columns_only: false,
             memory_limit_bytes: self.memory_limit.map(|size| size.0),
             workers: self.workers.map(|n| usize::from(n.get())),
             batch_rows: self.batch_rows.map(|n| n.get() as usize),

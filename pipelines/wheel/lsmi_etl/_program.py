@@ -177,6 +177,11 @@ class Program:
             self.process.send_signal(signal.SIGINT)
             self.process.wait()
 
+    def forget(self) -> None:
+        """In a forked process: the program is the parent's, which alone reads its stderr and waits for it."""
+        self._finalizer.detach()
+        self._stderr.close()
+
     def close(self) -> None:
         """Ends the program if it still runs. A copy in a forked process leaves it alone."""
         self._finalizer()
@@ -287,6 +292,13 @@ class _Stderr:
             # A display that fails must not end a run, which waits for this thread to read.
             log.debug("the display of progress failed", exc_info=True)
             self._observer = None
+
+    def close(self) -> None:
+        """Closes the copy of a process in which the thread does not run."""
+        try:
+            os.close(self._fd)
+        except OSError:
+            pass
 
     def join(self) -> None:
         # What the child has started may hold its stderr open.
