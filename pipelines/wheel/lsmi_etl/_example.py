@@ -82,7 +82,8 @@ def _lists(table: pa.Table, name: str) -> list[Any]:
         raise Usage(f"column {name} of the example is {kind}; embeddings are lists of floats")
     if pa.types.is_float16(kind.value_type):
         column = pc.cast(column, pa.list_(pa.float32()))
-    return column.to_pylist()
+    rows: list[Any] = column.to_pylist()
+    return rows
 
 
 def _is_whole(embedding: Any) -> bool:

@@ -42,7 +42,8 @@ class PackedModel:
             self._model = SklearnModel(self.name, kind, model, inputs, opset)
         else:
             self._model = _OnnxModel(self.name, model)
-        self._values = self._model.values()
+        #: What the model returns for the example; None for a file, which is not run here.
+        self._values: Any = self._model.values()
 
     @property
     def classes(self) -> list[Any] | None:

@@ -75,7 +75,7 @@ class TorchModel:
             try:
                 with _evaluating(self._module), _quiet():
                     (self._dynamo if name == "dynamo" else self._torchscript)(path)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - exporters raise what their depths raise
                 failures.append((f"the exporter {name} fails: {_first_line(error)}", error))
                 continue
             if failures:

@@ -104,7 +104,9 @@ def pack(
         "output": ",".join(outputs),
         "centre_on": None if means is None else ",".join(str(float(h)) for h in means),
     }
-    engine = {name: options[name] for name in ("engine", "onnxruntime", "device", "tf32") if name in options}
+    engine: dict[str, Any] = {
+        name: options[name] for name in ("engine", "onnxruntime", "device", "tf32") if name in options
+    }
     with tempfile.TemporaryDirectory(prefix="lsmi-etl-") as folder:
         files = [f"--{model.kind}={model.set}={model.write(folder)}" for model in models]
         # A bundle that differs from its models is not left under the target's name.

@@ -40,7 +40,8 @@ class SentBundle:
         """Where it is on this machine. Only in a task."""
         from pyspark import SparkFiles
 
-        return SparkFiles.get(self.name)
+        path: str = SparkFiles.get(self.name)
+        return path
 
 
 Bundle = Union[str, "os.PathLike[str]", SentBundle]
