@@ -98,7 +98,7 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     }
     let text = |report: &Report| match settings.format {
         // A summary may follow in a line of its own.
-        ReportFormat::Html => Ok(report::html(report, &pictures)? + "\n"),
+        ReportFormat::Html => report::html(report, &pictures).map(|page| page + "\n"),
         ReportFormat::Json => {
             let json = serde_json::to_string_pretty(report).map_err(|e| Error::Internal(e.to_string()))?;
             Ok(json + "\n")
