@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from lsmi_etl._kept import kept_annotator
+from lsmi_etl._kept import annotated, kept_annotator
 from lsmi_etl.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class AnnotateBatches:
         self.options = options
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return kept_annotator(self.bundle, self.options, self.bundle_sha256)(table)
+        extended: pa.Table = annotated(kept_annotator(self.bundle, self.options, self.bundle_sha256), table)
+        return extended
 
 
 def annotate(
@@ -54,12 +55,12 @@ def annotate(
     """
     import datasets
 
-    function = AnnotateBatches(bundle, **({"workers": 1} if num_proc else {}), **options)
+    function = AnnotateBatches(bundle, **{**({"workers": 1} if num_proc else {}), **options})
     arrow = ds.with_format("arrow")
     if isinstance(ds, datasets.IterableDataset):
         return arrow.map(function, batched=True, batch_size=batch_size).with_format(None)
-    annotated = arrow.map(function, batched=True, batch_size=batch_size, num_proc=num_proc)
+    extended = arrow.map(function, batched=True, batch_size=batch_size, num_proc=num_proc)
     form = ds.format
     if form["columns"] is not None and len(form["columns"]) == len(ds.column_names):
         form["columns"] = None
-    return annotated.with_format(form["type"], form["columns"], **form["format_kwargs"])
+    return extended.with_format(form["type"], form["columns"], **form["format_kwargs"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lsmi_etl._kept import kept_annotator
+from lsmi_etl._kept import annotated, kept_annotator
 from lsmi_etl.annotator import Annotator
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def annotate(lf: pl.LazyFrame, bundle: str | os.PathLike[str], **options: Any) -
 
     def annotate_frame(frame: pl.DataFrame) -> pl.DataFrame:
         table = pa.table(frame)
-        annotated = kept_annotator(bundle, options, sha256)(table)
-        added = annotated.select(range(table.num_columns, annotated.num_columns))
+        columns = annotated(kept_annotator(bundle, options, sha256), table)
+        added = columns.select(range(table.num_columns, columns.num_columns))
         return frame.hstack(pl.DataFrame(added))
 
     added = pa.schema([extended.field(place) for place in range(len(given), len(extended))])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from lsmi_etl._kept import annotated
 from lsmi_etl.annotator import Annotator
 
 if TYPE_CHECKING:
@@ -33,11 +34,10 @@ class AnnotateBatches:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         plain = [_without_extension(column) for column in table.columns]
-        annotated = self._annotator(pa.table(plain, names=table.column_names))
-        added = range(table.num_columns, annotated.num_columns)
-        for place in added:
-            table = table.append_column(annotated.field(place), annotated.column(place))
-        return table.replace_schema_metadata(annotated.schema.metadata)
+        extended = annotated(self._annotator, pa.table(plain, names=table.column_names))
+        for place in range(table.num_columns, extended.num_columns):
+            table = table.append_column(extended.field(place), extended.column(place))
+        return table.replace_schema_metadata(extended.schema.metadata)
 
 
 def annotate(
