@@ -56,8 +56,9 @@ def annotate(df: DataFrame, bundle: str | os.PathLike[str], **options: Any) -> D
     columns' fields say in their metadata what they are (``comment``, ``unit``) and which bundle made them
     (``lsmi_etl.bundle_sha256`` and others), which Spark writes to Parquet and reads back.
     """
-    described = schema(df, bundle, **options)
-    there: Bundle = bundle if _is_url(bundle) else send(df.sparkSession, bundle)
+    path = os.fspath(bundle)
+    described = schema(df, path, **options)
+    there: Bundle = path if "://" in path else send(df.sparkSession, path)
     return df.mapInArrow(annotator(there, **options), described)
 
 
@@ -121,7 +122,3 @@ def send(spark: SparkSession, bundle: str | os.PathLike[str]) -> SentBundle:
     archive = shutil.make_archive(os.path.join(folder, name), "zip", bundle)
     spark.addArtifacts(f"{archive}#{name}", archive=True)
     return SentBundle(name)
-
-
-def _is_url(bundle: str | os.PathLike[str]) -> bool:
-    return isinstance(bundle, str) and "://" in bundle
