@@ -66,8 +66,13 @@ class Channel:
             os.close(theirs_out)
         self._out, self._in = ours_out, ours_in
         self._close_fds = weakref.finalize(self, _close, [ours_out, ours_in])
+        _CHANNELS.add(self)
         self._inbox = bytearray()
         self._outbox = bytearray()
+        self._answers, self._either = select.poll(), select.poll()
+        self._answers.register(ours_in, select.POLLIN)
+        self._either.register(ours_in, select.POLLIN)
+        self._either.register(ours_out, select.POLLOUT)
         #: Messages and bytes of each batch that was sent and not received.
         self._sent: collections.deque[tuple[int, int]] = collections.deque()
         self.in_flight_bytes = 0
@@ -88,6 +93,11 @@ class Channel:
     @property
     def batches_in_flight(self) -> int:
         return len(self._sent)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether new columns have begun to arrive."""
+        return bool(self._inbox or self._answers.poll(0))
 
     @property
     def is_alive(self) -> bool:
@@ -137,7 +147,8 @@ class Channel:
         self._program.close()
 
     def forget(self) -> None:
-        """In a forked process: closes its copies of the pipes, which are the parent's."""
+        """In a forked process: closes its copies of the pipes, which are the parent's. The program would not see their
+        end."""
         self._close_fds()
         self._program.forget()
 
@@ -169,7 +180,7 @@ class Channel:
             try:
                 piece = piece[os.write(self._out, piece) :]
             except BlockingIOError:
-                if self._wait(select.POLLOUT) & select.POLLIN:
+                if self._wait(self._either):
                     self._fill()
             except BrokenPipeError:
                 raise self._failure() from None
@@ -179,7 +190,7 @@ class Channel:
             try:
                 self._fill()
             except BlockingIOError:
-                self._wait(0)
+                self._wait(self._answers)
         piece = bytes(self._inbox[:size])
         del self._inbox[:size]
         return piece
@@ -190,22 +201,13 @@ class Channel:
             raise self._failure()
         self._inbox += chunk
 
-    def _wait(self, out_events: int) -> int:
-        """Waits until a pipe is ready; the events of both together."""
-        poll = select.poll()
-        poll.register(self._in, select.POLLIN)
-        if out_events:
-            poll.register(self._out, out_events)
+    def _wait(self, poll: select.poll) -> bool:
+        """Waits until a pipe is ready, or closed, which shows in the read or write that follows. Returns whether it is
+        that of the answers."""
         while True:
             events = poll.poll(_LOOK_MS)
             if events:
-                # A pipe whose other end is closed shows it in the read or write that follows.
-                ready = 0
-                for fd, event in events:
-                    ready |= event if fd == self._in else select.POLLOUT
-                    if fd == self._in and event & select.POLLHUP:
-                        ready |= select.POLLIN
-                return ready
+                return any(fd == self._in for fd, _ in events)
             if self._program.process.poll() is not None:
                 raise self._failure()
 
@@ -216,6 +218,19 @@ class Channel:
         except subprocess.TimeoutExpired:
             self._program.process.kill()
         return self._program.error()
+
+
+#: All channels, for a process that is forked.
+_CHANNELS: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+def _forget_channels() -> None:
+    for channel in _CHANNELS:
+        channel.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_channels)
 
 
 class _Sink:

@@ -264,7 +264,7 @@ class _Stderr:
                 self._take(line.decode("utf-8", "replace"))
         if rest:
             self._take(rest.decode("utf-8", "replace"))
-        os.close(self._fd)
+        self.close()
 
     def _take(self, line: str) -> None:
         record = None
@@ -294,11 +294,10 @@ class _Stderr:
             self._observer = None
 
     def close(self) -> None:
-        """Closes the copy of a process in which the thread does not run."""
-        try:
-            os.close(self._fd)
-        except OSError:
-            pass
+        """Closes the pipe, once: its number may be another file's afterwards."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def join(self) -> None:
         # What the child has started may hold its stderr open.

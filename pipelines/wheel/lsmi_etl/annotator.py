@@ -152,8 +152,6 @@ class Annotator:
         self._reset()
 
     def _forget(self) -> None:
-        for channel in self._channels:
-            channel.forget()
         self._lock, self._channels = threading.Lock(), []
 
     def _abort(self) -> None:
@@ -203,7 +201,7 @@ class Annotator:
             for batch in reader:
                 channel.send(_part(batch, channel))
                 waiting.append(batch)
-                while _is_full(channel):
+                while _is_full(channel) or (waiting and channel.is_answering):
                     yield next_joined()
             while waiting:
                 yield next_joined()
@@ -267,14 +265,14 @@ class Annotator:
 _ANNOTATORS: weakref.WeakSet[Annotator] = weakref.WeakSet()
 
 
-def _forget_channels() -> None:
+def _forget_programs() -> None:
     """In a forked process: the programs are its parent's, and so is the lock, if somebody held it."""
     for annotator in _ANNOTATORS:
         annotator._forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_channels)
+    os.register_at_fork(after_in_child=_forget_programs)
 
 
 def _columns_of(manifest: Mapping[str, Any], setting: Callable[[str], str | None], x: Any) -> list[str]:
