@@ -57,7 +57,7 @@ fn progress_is_drawn_on_a_terminal_and_removed() {
     let ran = must(terminal.arg(environment()).arg(data().join("large.parquet")).arg(data().join("bundle")));
     let drawn = last_json(&ran);
     let lines = drawn["lines"].as_array().unwrap();
-    let is_bar = |line: &&serde_json::Value| line.as_str().unwrap().contains("large.parquet:");
+    let is_bar = |line: &&serde_json::Value| line.as_str().unwrap().ends_with("s left");
     let bars: Vec<_> = lines.iter().filter(is_bar).collect();
     assert!(!bars.is_empty() && bars.iter().all(|bar| bar.as_str().unwrap().starts_with('[')), "{drawn}");
     // Within the terminal's width, and the last is removed before what follows the run.

@@ -16,16 +16,6 @@ fn types_and_style_are_checked() {
     let configuration = repository().join("pyproject.toml");
     let mypy = ["-m", "mypy", "--strict", "-p", "lsmi_etl", "--config-file"];
     must(python(&wheel).args(mypy).arg(&configuration).arg("--cache-dir").arg(cache.path()));
-    let ruff = |arguments: &[&str]| {
-        let mut ruff = python(&wheel);
-        must(
-            ruff.args(["-m", "ruff"])
-                .args(arguments)
-                .args(["--no-cache", "--config"])
-                .arg(&configuration)
-                .arg("."),
-        )
-    };
-    ruff(&["check"]);
-    ruff(&["format", "--check"]);
+    let ruff = ["-m", "ruff", "check", "--no-cache", "--config"];
+    must(python(&wheel).args(ruff).arg(&configuration).arg("."));
 }

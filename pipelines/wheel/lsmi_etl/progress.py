@@ -51,13 +51,17 @@ class TerminalDisplay:
         if record.get("level") != "INFO":
             self.close()
             return
+        width = shutil.get_terminal_size().columns - 1
         text = _text(record)
         share = _share(record)
-        if share is not None:
+        if share is None:
+            text = text[:width]
+        else:
             filled = round(share * BAR)
-            text = f"[{'#' * filled}{'.' * (BAR - filled)}] {text}"
-        width = shutil.get_terminal_size().columns - 1
-        self._write(f"\r\x1b[K{text[:width]}")
+            bar = f"[{'#' * filled}{'.' * (BAR - filled)}] "
+            # Of a long line the end, where the numbers are.
+            text = bar[:width] + text[max(0, len(text) - width + len(bar)) :]
+        self._write(f"\r\x1b[K{text}")
         self._is_drawn = True
 
     def close(self) -> None:
