@@ -21,7 +21,7 @@ def run(engine, how, source, bundle, folder):
     folder.mkdir(parents=True)
     script = pathlib.Path(__file__).with_name("engines.py")
     command = [sys.executable, script, engine, how, source, folder / "out.parquet", bundle]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=1200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     shutil.rmtree(folder, ignore_errors=True)
     if done.returncode:
         sys.exit(f"{engine}, {how}: {done.stderr[-2000:]}")

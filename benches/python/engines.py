@@ -3,8 +3,8 @@ Runtime in a plain function of the engine.
 
     python engines.py ENGINE ours|plain IN OUT BUNDLE
 
-ENGINE is spark, ray, daft, duckdb, polars or datasets. Prints one line of JSON: rows, rows a second from the start of the
-pipeline (the engine itself runs) to the output on disk, and the peak of private memory of all its processes.
+ENGINE is spark, ray, daft, duckdb, duckdb_sql, polars or datasets. Prints one line of JSON: rows, rows a second from
+the start of the pipeline (the engine itself runs) to the output on disk, and the peak of private memory of all processes.
 """
 
 import json
@@ -56,8 +56,7 @@ class Plain:
         return [pa.array(values.astype(np.float32)) for values in (r, i1 - r, i2 - r, i12 - i1 - i2 + r)]
 
     def __call__(self, table):
-        column = lambda name: one_array(table[name])
-        new = self.columns(column("x1"), column("x2"), column("y"))
+        new = self.columns(*(one_array(table[name]) for name in ("x1", "x2", "y")))
         return pa.Table.from_arrays([*table.columns, *new], names=[*table.column_names, *NEW])
 
 

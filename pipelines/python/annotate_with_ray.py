@@ -2,7 +2,8 @@
 
     python annotate_with_ray.py IN OUT BUNDLE
 
-On a cluster IN, OUT and BUNDLE are URLs, or paths that all nodes have. On GPUs: annotate(…, device="cuda", num_gpus=0.5).
+On a cluster IN, OUT and BUNDLE are URLs, or paths that all nodes have.
+On GPUs: annotate(…, device="cuda", num_gpus=0.5).
 """
 
 import sys

@@ -188,7 +188,6 @@ def kinds_of_output(folder):
 
 
 def refusals(folder):
-    import torch
     from torch import nn
 
     densities, classifiers = reference()

@@ -2,8 +2,8 @@
 
     python same_rows.py OUT WANT COLUMN…
 
-OUT is a file or a folder. Rows are matched by the embedding x1, which is unique. Prints the metadata of the column r and
-of the file as one line of JSON, and exits 1 with what differs.
+OUT is a file or a folder. Rows are matched by the embedding x1, which is unique. Prints the metadata of the column r
+and of the file as one line of JSON, and exits 1 with what differs.
 """
 
 import json
