@@ -1,10 +1,12 @@
 """One engine, one run: the columns by the package lsmi_etl, or by what one writes without it, five sessions of ONNX
 Runtime in a plain function of the engine.
 
-    python engines.py ENGINE ours|plain IN OUT BUNDLE
+    python engines.py ENGINE ours|plain|none IN OUT BUNDLE
 
 ENGINE is spark, ray, daft, duckdb, duckdb_sql, polars or datasets. Prints one line of JSON: rows, rows a second from
-the start of the pipeline (the engine itself runs) to the output on disk, and the peak of private memory of all processes.
+the start of the pipeline (the engine runs by then) to the output on disk, and the peak of private memory of all
+processes.
+With none, rows pass through a function that gives them back: what the engine takes by itself.
 """
 
 import json
@@ -60,6 +62,19 @@ class Plain:
         return pa.Table.from_arrays([*table.columns, *new], names=[*table.column_names, *NEW])
 
 
+class Through:
+    """Rows as they are."""
+
+    def __init__(self, bundle, threads=1):
+        pass
+
+    def __call__(self, table):
+        return table
+
+
+FUNCTIONS = {"plain": Plain, "none": Through}
+
+
 def one_array(column):
     if isinstance(column, pa.ChunkedArray):
         return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
@@ -71,14 +86,18 @@ def embeddings(lists):
     return values.reshape(len(lists), -1)
 
 
-_plain = {}
+_kept = {}
 
 
-def kept_plain(bundle, threads=1):
+def kept(how, bundle):
     """The sessions of this process."""
-    if bundle not in _plain:
-        _plain[bundle] = Plain(bundle, threads)
-    return _plain[bundle]
+    if bundle not in _kept:
+        _kept[bundle] = FUNCTIONS[how](bundle)
+    return _kept[bundle]
+
+
+def new_columns(how):
+    return NEW if how == "plain" else []
 
 
 def spark(how, source, target, bundle):
@@ -100,24 +119,16 @@ def spark(how, source, target, bundle):
 
         def plain(batches):
             # By value, so that Spark's workers need no module of this name.
-            sessions = kept_plain(bundle)
+            sessions = kept(how, bundle)
             for batch in batches:
                 yield sessions(pa.Table.from_batches([batch])).to_batches()[0]
 
         from pyspark.sql.types import FloatType, StructField, StructType
 
-        schema = StructType([*df.schema.fields, *(StructField(name, FloatType()) for name in NEW)])
+        schema = StructType([*df.schema.fields, *(StructField(name, FloatType()) for name in new_columns(how))])
         annotated = df.mapInArrow(plain, schema)
     annotated.write.parquet(target)
     return time.perf_counter() - start
-
-
-class PlainActor:
-    def __init__(self, bundle):
-        self.sessions = Plain(bundle)
-
-    def __call__(self, table):
-        return self.sessions(table)
 
 
 def ray(how, source, target, bundle):
@@ -128,7 +139,7 @@ def ray(how, source, target, bundle):
     engine.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=1 << 30)
     start = time.perf_counter()
     engine.data.read_parquet(source).map_batches(
-        AnnotateBatches if how == "ours" else PlainActor,
+        {**FUNCTIONS, "ours": AnnotateBatches}[how],
         batch_format="pyarrow",
         batch_size=BATCH_ROWS,
         compute=engine.data.ActorPoolStrategy(size=2),
@@ -146,6 +157,8 @@ def daft(how, source, target, bundle):
     df = engine.read_parquet(source)
     if how == "ours":
         annotated = annotate(df, bundle)
+    elif how == "none":
+        annotated = df
     else:
         fields = engine.DataType.struct({name: engine.DataType.float32() for name in NEW})
 
@@ -175,9 +188,9 @@ def duckdb(how, source, target, bundle):
     if how == "ours":
         annotate(rows, bundle).write_parquet(target)
     else:
-        sessions = Plain(bundle, threads=2)
+        sessions = FUNCTIONS[how](bundle, threads=2)
         reader = rows.to_arrow_reader(BATCH_ROWS)
-        schema = pa.schema([*reader.schema, *(pa.field(name, pa.float32()) for name in NEW)])
+        schema = pa.schema([*reader.schema, *(pa.field(name, pa.float32()) for name in new_columns(how))])
         batches = (sessions(pa.Table.from_batches([batch])).to_batches()[0] for batch in reader)
         engine.connect().from_arrow(pa.RecordBatchReader.from_batches(schema, batches)).write_parquet(target)
     return time.perf_counter() - start
@@ -194,7 +207,7 @@ def duckdb_sql(how, source, target, bundle):
     connection = engine.connect()
     if how == "ours":
         register(connection, bundle)
-    else:
+    elif how == "plain":
         sessions = Plain(bundle, threads=2)
 
         def lsmi(x1, x2, y):
@@ -203,7 +216,8 @@ def duckdb_sql(how, source, target, bundle):
 
         floats, fields = engine.list_type("FLOAT"), engine.struct_type(dict.fromkeys(NEW, engine.sqltype("FLOAT")))
         connection.create_function("lsmi", lsmi, [floats, floats, engine.sqltype("BIGINT")], fields, type=ARROW)
-    connection.sql(f"SELECT *, unnest(lsmi(x1, x2, y)) FROM '{source}'").write_parquet(target)
+    columns = "*" if how == "none" else "*, unnest(lsmi(x1, x2, y))"
+    connection.sql(f"SELECT {columns} FROM '{source}'").write_parquet(target)
     return time.perf_counter() - start
 
 
@@ -217,8 +231,8 @@ def polars(how, source, target, bundle):
     if how == "ours":
         annotated = annotate(rows, bundle)
     else:
-        sessions = Plain(bundle, threads=2)
-        schema = {**rows.collect_schema(), **dict.fromkeys(NEW, pl.Float32)}
+        sessions = FUNCTIONS[how](bundle, threads=2)
+        schema = {**rows.collect_schema(), **dict.fromkeys(new_columns(how), pl.Float32)}
         annotated = rows.map_batches(lambda df: pl.DataFrame(sessions(pa.table(df))), schema=schema, streamable=True)
     annotated.sink_parquet(target, engine="streaming")
     return time.perf_counter() - start
@@ -238,7 +252,7 @@ def datasets(how, source, target, bundle):
     else:
 
         def plain(table):
-            return kept_plain(bundle)(table)
+            return kept(how, bundle)(table)
 
         annotated = ds.with_format("arrow").map(plain, batched=True, batch_size=BATCH_ROWS, num_proc=2)
     annotated.to_parquet(target)
