@@ -20,6 +20,7 @@ mod house;
 mod modalities;
 mod pipelines;
 mod python_commands;
+mod python_engines;
 mod python_package;
 mod report;
 mod secrets;
