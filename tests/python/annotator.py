@@ -285,9 +285,9 @@ def failures():
             raise AssertionError("null labels are no failure")
         must_be_annotated(annotate(batch.slice(0, 5)), 0, 5)
     # What is found out at the end.
-    with raises(errors.BadData, "bad rows"), Annotator(BUNDLE, max_bad_rows="1%") as annotate:
+    with raises(errors.BadData, "are bad"), Annotator(BUNDLE, max_bad_rows="1%") as annotate:
         annotate(bad)
-    with Annotator(BUNDLE, max_bad_rows="1%") as annotate, raises(errors.BadData, "bad rows"):
+    with Annotator(BUNDLE, max_bad_rows="1%") as annotate, raises(errors.BadData, "are bad"):
         annotate.stream(pa.RecordBatchReader.from_batches(bad.schema, [bad])).read_all()
     assert not children()
 

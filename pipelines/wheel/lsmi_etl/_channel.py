@@ -22,9 +22,10 @@ from lsmi_etl.errors import LsmiError
 
 __all__ = ["Channel"]
 
-#: Bytes of a message, beyond which a batch is sent in several: the program evaluates one while the next is on
-#: its way.
-_MESSAGE_BYTES = 1 << 20
+#: Bytes of a message, beyond which a batch is sent in several. Of a batch whose rows are waited for, the program
+#: evaluates one message while the next is on its way; among others, fewer messages cost less.
+CALL_MESSAGE_BYTES = 1 << 20
+STREAM_MESSAGE_BYTES = 4 << 20
 #: Rows of a message are a multiple of this, which the program's own batches are, too.
 _ROW_STEP = 256
 #: The size of a pipe, as far as the system grants it.
@@ -103,12 +104,12 @@ class Channel:
     def is_alive(self) -> bool:
         return self._owner == os.getpid() and self._program.process.poll() is None
 
-    def send(self, batch: pa.RecordBatch) -> None:
+    def send(self, batch: pa.RecordBatch, message_bytes: int) -> None:
         """Sends a batch of the input's schema, and returns when it is in the pipe."""
         rows, size = batch.num_rows, batch.nbytes
-        step = max(_MESSAGE_BYTES * rows // max(size, 1) // _ROW_STEP, 1) * _ROW_STEP
+        step = -(-rows // (size // message_bytes + 1) // _ROW_STEP) * _ROW_STEP
         messages = 0
-        for first in range(0, rows, step):
+        for first in range(0, rows, step or 1):
             self._writer.write_batch(batch.slice(first, step) if rows > step else batch)
             messages += 1
         self._flush()

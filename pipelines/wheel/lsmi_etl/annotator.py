@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import pyarrow as pa
 
-from lsmi_etl._channel import Channel
+from lsmi_etl._channel import CALL_MESSAGE_BYTES, STREAM_MESSAGE_BYTES, Channel
 from lsmi_etl._program import arguments, run
 from lsmi_etl.errors import LsmiError, Usage
 
@@ -107,7 +107,9 @@ class Annotator:
             reader = pa.RecordBatchReader.from_stream(reader)
         with self._lock:
             channel = self._take(reader.schema)
-        return pa.RecordBatchReader.from_batches(_joined_schema(reader.schema, channel), self._pipelined(reader, channel))
+        return pa.RecordBatchReader.from_batches(
+            _joined_schema(reader.schema, channel), self._pipelined(reader, channel)
+        )
 
     def schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The schema of the output: the fields of the input, the new ones with their metadata, and the ``lsmi_etl.*``
@@ -165,7 +167,7 @@ class Annotator:
         with self._lock:
             channel = self._channel(batch.schema)
             try:
-                channel.send(_part(batch, channel))
+                channel.send(_part(batch, channel), CALL_MESSAGE_BYTES)
                 new = channel.receive()
             except BaseException:
                 self._discard(channel)
@@ -178,7 +180,7 @@ class Annotator:
             channel = self._channel(table.schema)
             try:
                 for batch in table.select(channel.input_schema.names).to_batches():
-                    channel.send(_part(batch, channel))
+                    channel.send(_part(batch, channel), STREAM_MESSAGE_BYTES)
                     while _is_full(channel):
                         new.append(channel.receive())
                 while channel.batches_in_flight:
@@ -186,7 +188,10 @@ class Annotator:
             except BaseException:
                 self._discard(channel)
                 raise
-        chunks = [pa.chunked_array([columns[place] for columns in new], field.type) for place, field in enumerate(channel.schema)]
+        chunks = [
+            pa.chunked_array([columns[place] for columns in new], field.type)
+            for place, field in enumerate(channel.schema)
+        ]
         return pa.Table.from_arrays([*table.columns, *chunks], schema=_joined_schema(table.schema, channel))
 
     def _pipelined(self, reader: pa.RecordBatchReader, channel: Channel) -> Iterator[pa.RecordBatch]:
@@ -199,7 +204,7 @@ class Annotator:
 
         try:
             for batch in reader:
-                channel.send(_part(batch, channel))
+                channel.send(_part(batch, channel), STREAM_MESSAGE_BYTES)
                 waiting.append(batch)
                 while _is_full(channel) or (waiting and channel.is_answering):
                     yield next_joined()
@@ -258,7 +263,6 @@ class Annotator:
         if value is None:
             return os.environ.get(f"LSMI_ETL_{name.upper()}") or None
         return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-
 
 
 #: All Annotators, for a process that is forked.
