@@ -72,15 +72,16 @@ def complete(args: Sequence[str], data: Any | None = None, is_shown: bool = True
     Ctrl-C interrupts the program, waits until it has ended, and is raised then. So is an exception of the
     reader of the data.
     """
+    reader = None if data is None else record_batches(data)
     shown = display() if is_shown else None
     if shown is not None:
         args = [args[0], f"--progress-every={INTERVAL_SECONDS}", *args[1:]]
     observer = shown.record if shown is not None else None
     try:
-        with Program(args, stdin=DEVNULL if data is None else PIPE, observer=observer) as program:
+        with Program(args, stdin=DEVNULL if reader is None else PIPE, observer=observer) as program:
             with _interrupted(program):
-                if data is not None:
-                    _send(data, program.process.stdin)
+                if reader is not None:
+                    _send(reader, program.process.stdin)
                 stdout = program.process.stdout
                 text = stdout.read() if stdout is not None else b""
                 program.process.wait()
@@ -102,11 +103,10 @@ def _interrupted(program: Program) -> Iterator[None]:
         raise
 
 
-def _send(data: Any, pipe: Any) -> None:
-    """Writes Arrow data to a program. One that ends early says why by its exit code."""
+def _send(reader: Any, pipe: Any) -> None:
+    """Writes record batches to a program. One that ends early says why by its exit code."""
     import pyarrow
 
-    reader = record_batches(data)
     with suppress(BrokenPipeError):
         writer = pyarrow.ipc.new_stream(pipe, reader.schema)
         for batch in reader:
@@ -117,9 +117,14 @@ def _send(data: Any, pipe: Any) -> None:
 
 
 def record_batches(data: Any) -> Any:
-    """Arrow data as a ``pyarrow.RecordBatchReader``."""
-    import pyarrow
+    """Arrow data as a ``pyarrow.RecordBatchReader``.
 
+    Raises :class:`lsmi_etl.errors.Usage` where there is no pyarrow.
+    """
+    try:
+        import pyarrow
+    except ModuleNotFoundError as error:
+        raise Usage(f"Arrow data need the package {error.name}: pip install 'lsmi-etl[python]'") from None
     if isinstance(data, pyarrow.RecordBatchReader):
         return data
     if hasattr(data, "__arrow_c_stream__"):

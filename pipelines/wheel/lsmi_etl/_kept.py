@@ -14,8 +14,18 @@ __all__ = ["annotated", "kept_annotator"]
 
 log = logging.getLogger("lsmi_etl")
 
-_lock = threading.Lock()
 _kept: dict[tuple[str, str], tuple[str | None, Annotator]] = {}
+_lock = threading.Lock()
+
+
+def _new_lock() -> None:
+    """In a forked process: a thread that is not here may hold the parent's."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 def kept_annotator(bundle: str | os.PathLike[str], options: dict[str, Any], sha256: str | None = None) -> Annotator:
