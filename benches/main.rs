@@ -17,6 +17,7 @@ mod forms;
 mod memory;
 mod models;
 mod peers;
+mod python;
 mod writer;
 
 /// The name of each question, and what asks it.
@@ -27,6 +28,7 @@ const QUESTIONS: &[(&str, fn())] = &[
     ("forms", forms::ask),
     ("memory", memory::ask),
     ("peers", peers::ask),
+    ("python", python::ask),
     ("accuracy", accuracy::ask),
     ("accuracy-of-three", accuracy_of_three::ask),
     ("folds", folds::ask),

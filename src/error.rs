@@ -273,6 +273,31 @@ impl Error {
         Self::Io { place, doing, source }
     }
 
+    /// What it is about, as the message names it: a file with its row group and column, an output, a file of a
+    /// bundle.
+    pub fn place(&self) -> Option<String> {
+        let place = match self {
+            Self::NoInput { place, .. }
+            | Self::BadData { place, .. }
+            | Self::BadRows { place, .. }
+            | Self::Io { place, .. }
+            | Self::Transient { place, .. }
+            | Self::ExecutorLost { place, .. } => place.to_string(),
+            Self::OutputExists(path)
+            | Self::OtherOutput { path, .. }
+            | Self::OtherKind { path, .. }
+            | Self::CannotCreate { path, .. } => shown(path).to_string(),
+            Self::Bundle { bundle, file, .. } => format!("bundle {}, {file}", shown(bundle)),
+            Self::Usage(_)
+            | Self::Engine(_)
+            | Self::Interrupted
+            | Self::NoThread(_)
+            | Self::Config(_)
+            | Self::Internal(_) => return None,
+        };
+        Some(message(&place))
+    }
+
     /// The exit code of the process (sysexits.h; table in the README).
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -13,7 +13,7 @@ use lsmi_etl::config::{self, AnnotateSettings, ClusterArgs, CommandLine, EngineA
 use lsmi_etl::engine::{Engine, EngineChoice, EngineOptions};
 use lsmi_etl::error::{Error, Place, Result};
 use lsmi_etl::fit::{FitOptions, FitProgress, Recipe, fit_files};
-use lsmi_etl::output::{BatchSource, NewColumns, RowWriter, write_stream_file};
+use lsmi_etl::output::{BatchSource, NewColumns, RowWriter, SourceColumns, write_stream_file};
 use lsmi_etl::parquet_file::Input;
 use lsmi_etl::report::{self, ReportOptions};
 use lsmi_etl::samples::{ColumnRequest, FateCounts, OnMissingModality, Roles};
@@ -249,7 +249,7 @@ fn file_rows(input: &Path) -> Result<()> {
     let input = Input::open(input)?;
     let rows = BatchSource::of_file(&input, 64);
     let added = NewColumns { fields: &[], key_values: &[] };
-    let mut writer = RowWriter::stream(&rows, added, io::sink(), Place::file("stdout"))?;
+    let mut writer = RowWriter::stream(&rows, added, SourceColumns::Kept, io::sink(), Place::file("stdout"))?;
     for batch in rows {
         writer.write(&batch?.rows, Vec::new())?;
     }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -221,7 +222,8 @@ impl<'a> FileComputation<'a> {
             let mut tasks = FileTasks::new(&self.source, self.batch_rows, from, end, &read_ahead);
             let tasks = std::iter::from_fn(|| run.progress.time(Stage::Locate, || tasks.next()));
             let origin = self.policy.origin().clone();
-            let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
+            let ended = AtomicBool::new(false);
+            let control = Control { stop: run.stop, ended: &ended, progress: run.progress, origin: &origin };
             let prefetch = if self.source.defers_reading() { Prefetch::None } else { Prefetch::Thread };
             let schedule = Schedule { prefetch, read_ahead: &read_ahead, queue: run.queue() };
             let sessions = workers::run(tasks, schedule, sessions, &constants, control, |done| {

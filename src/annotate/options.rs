@@ -124,6 +124,8 @@ pub struct AnnotateOptions {
     pub verify_inputs: bool,
     /// Whether the journal of an unfinished run is discarded.
     pub restart: bool,
+    /// Whether a stream is written without the columns of its input.
+    pub new_columns_only: bool,
     /// Workers, each with a session; the machine's cores, or three a GPU, where `None`.
     pub workers: Option<usize>,
     /// Rows a batch; chosen by dimensions, memory, device and timing where `None`.

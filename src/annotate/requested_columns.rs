@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::Field;
 
-use crate::bundle::{Bundle, Modality};
+use crate::bundle::{Bundle, Modality, repeated_column};
 use crate::error::{Error, Result};
 use crate::evaluate::{compared_information, field};
 use crate::interaction::{ColumnName, MomentSummary, Quantity};
@@ -38,8 +38,8 @@ impl RequestedColumns {
     /// The columns of the options, else the bundle's.
     ///
     /// # Errors
-    /// [`Error::Usage`] where neither names one, and where columns are asked for that the bundle's modalities
-    /// or its models do not have.
+    /// [`Error::Usage`] where neither names one, where two modalities have the same, and where columns are
+    /// asked for that the bundle's modalities or its models do not have.
     pub(super) fn of(bundle: &Bundle, options: &AnnotateOptions) -> Result<Self> {
         let manifest = bundle.manifest();
         let modalities = manifest.modalities.len();
@@ -65,9 +65,12 @@ impl RequestedColumns {
         let is_of_all = options.x.len() == modalities || options.x.iter().any(Option::is_none);
         if !options.x.is_empty() && (options.x.len() > modalities || !is_of_all) {
             return Err(Error::Usage(format!(
-                "{} embedding columns are named, and the bundle {} has {modalities} modalities; give --x COLUMN once \
-                 for each of them, in their order",
-                options.x.len(),
+                "{} named, and the bundle {} has {modalities} modalities; give --x COLUMN once for each of them, in \
+                 their order",
+                match options.x.len() {
+                    1 => "1 embedding column is".to_owned(),
+                    count => format!("{count} embedding columns are"),
+                },
                 bundle.dir().display()
             )));
         }
@@ -84,6 +87,12 @@ impl RequestedColumns {
             let given = options.x.get(m).and_then(Option::as_ref);
             Ok((named(&format!("x{}", m + 1), given, &modality.column)?, modality.dim))
         };
+        let x: Vec<(String, usize)> =
+            manifest.modalities.iter().enumerate().map(column).collect::<Result<_>>()?;
+        if let Some(what) = repeated_column(x.iter().map(|(name, _)| Some(name.as_str()))) {
+            let flags = if modalities == 2 { "--x1 and --x2" } else { "--x once for each" };
+            return Err(Error::Usage(format!("{what} with {flags}")));
+        }
         let mut computed = Quantity::defaults(modalities);
         for extra in &options.extras {
             let quantities = extra.resolve(modalities);
@@ -107,7 +116,7 @@ impl RequestedColumns {
         compared.retain(|i| !computed.contains(i));
         compared.extend((options.on_missing == OnMissingModality::Reduce).then_some(Quantity::Missing));
         Ok(Self {
-            x: manifest.modalities.iter().enumerate().map(column).collect::<Result<_>>()?,
+            x,
             label: match options.label_free {
                 false => named("label", options.label.as_ref(), &manifest.label.column)?,
                 true => String::new(),

@@ -65,6 +65,8 @@ impl<T> TaskResult<T> {
 pub(super) struct Control<'a> {
     /// Set by a signal.
     pub(super) stop: &'a AtomicBool,
+    /// Set when the run has ended early, for whoever waits for more rows.
+    pub(super) ended: &'a AtomicBool,
     pub(super) progress: &'a dyn Progress,
     pub(super) origin: &'a RowOrigin,
 }
@@ -190,6 +192,7 @@ impl<T, F: FnMut(TaskResult<T>) -> Result<()>> Stages<'_, T, F> {
 
     /// Sees to it that nobody gets another task.
     fn close(&self) {
+        self.control.ended.store(true, Ordering::Relaxed);
         match &self.tasks {
             Tasks::Located(tasks) => *tasks.lock().unwrap_or_else(PoisonError::into_inner) = None,
             // The prefetch thread ends before its next task; this one may be waiting for a place.

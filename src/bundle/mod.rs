@@ -32,6 +32,7 @@ mod params;
 mod program;
 mod raw;
 mod redundancy;
+mod repeated_column;
 mod role;
 mod row_hash;
 mod sha256;
@@ -59,6 +60,7 @@ pub use params::{Affine, Discriminant, Ensemble, FittedFolds, Mixture, ModelSet,
 pub use program::{Graph, ModelOrigin, Program, ProgramInput};
 pub use raw::{RawModel, RawModels};
 pub use redundancy::{Redundancy, RedundancyByShift, RedundancyCurve, RedundancyShares, ShiftedRedundancy};
+pub use repeated_column::repeated_column;
 pub use role::{ModelKind, Role};
 pub use row_hash::RowHasher;
 pub use training_rows::TrainingRows;

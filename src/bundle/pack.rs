@@ -66,6 +66,9 @@ impl PackRequest {
             let refuse =
                 |what: String| Error::bad_data(Place::file(path.display()), format!("{role}: {what}"));
             let mut model = read_model(path)?;
+            if let Some(what) = adapt::misnamed_inputs(role, self.modalities.len(), &model) {
+                tracing::warn!("{role}: {what}");
+            }
             let changes = adapt::adapt(role, &mut model, kind, &self.label.classes).map_err(refuse)?;
             for change in changes {
                 tracing::info!("{role}: {change}");

@@ -138,11 +138,8 @@ fn models(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
     }
     for fold in std::iter::once(None).chain((0..manifest.folds()).map(Some)) {
         if let Some(role) = manifest.roles().into_iter().find(|role| !listed.contains(&(*role, fold))) {
-            let of = fold.map_or("the main models".to_owned(), |fold| format!("fold {fold}"));
-            return Err((
-                "models".to_owned(),
-                format!("{of} has no {role}; restore bundle.json, or fit again"),
-            ));
+            let of = fold.map_or("the main models have".to_owned(), |fold| format!("fold {fold} has"));
+            return Err(("models".to_owned(), format!("{of} no {role}; restore bundle.json, or fit again")));
         }
     }
     Ok(())

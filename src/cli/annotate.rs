@@ -22,7 +22,7 @@ use crate::telemetry::Telemetry;
 use super::annotate_cluster::ClusterWork;
 pub(super) use super::annotate_outcome::Outcome;
 use super::annotate_outcome::check_bad_files;
-use super::annotate_texts::{log_summary, plan_text};
+use super::annotate_texts::{log_summary, plan_text, warn_about_many_columns};
 use super::output;
 use super::progress::ProgressBar;
 
@@ -40,7 +40,7 @@ const NOTHING_TO_DO: u8 = 99;
 /// GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and so on. `-` is an Arrow IPC
 /// stream on stdin or stdout: its record batches keep their order, lengths and metadata.
 ///
-/// Every flag except --dry-run, --json and --summary can also be set by an environment
+/// Every flag except --dry-run, --json, --summary and --new-columns-only can also be set by an environment
 /// variable: --max-bad-rows by LSMI_ETL_MAX_BAD_ROWS, and so on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -67,6 +67,11 @@ pub(super) struct AnnotateArgs {
     pub(super) output: PathBuf,
     #[command(flatten)]
     pub(super) settings: AnnotateSettings,
+    /// Write the new columns alone to stdout, without those of the input
+    ///
+    /// For a program that has the rows already: batches keep their order and their lengths.
+    #[arg(long)]
+    pub(super) new_columns_only: bool,
     /// Read footers, time the models and print the plan: files, rows, bytes and the estimated time
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -192,7 +197,9 @@ pub(super) fn annotate(
 fn prepare(args: &AnnotateArgs) -> Result<(Bundle, Engine, AnnotateOptions)> {
     let bundle = open_bundle(&args.settings.bundle)?;
     let engine = args.engine.find()?;
-    Ok((bundle, engine, args.settings.options()?))
+    let options = AnnotateOptions { new_columns_only: args.new_columns_only, ..args.settings.options()? };
+    warn_about_many_columns(&options, bundle.modalities());
+    Ok((bundle, engine, options))
 }
 
 /// Refuses combinations of flags that contradict each other.
@@ -203,6 +210,9 @@ fn check(args: &AnnotateArgs) -> Result<()> {
     check_cluster(args)?;
     let refused = if from_stdin && args.dry_run {
         "--dry-run reads footers, and a stream has none; give a Parquet file"
+    } else if args.new_columns_only && !to_stdout {
+        "--new-columns-only leaves the columns of the input out of a stream, and an output file holds all of them; \
+         write to stdout (-), or omit the flag"
     } else if (from_stdin || to_stdout) && settings.files_per_job.is_some() {
         "--files-per-job selects a share of many files, but the input or output is a stream; omit the flag"
     } else if to_stdout && args.json && !args.dry_run {

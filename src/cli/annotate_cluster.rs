@@ -11,7 +11,7 @@ use crate::evaluate::open_bundle;
 use crate::storage::Files;
 
 use super::annotate_outcome::Outcome;
-use super::annotate_texts::log_summary;
+use super::annotate_texts::{log_summary, warn_about_many_columns};
 use super::output_count::OutputCount;
 use super::progress::ProgressBar;
 
@@ -45,6 +45,7 @@ impl ClusterWork<'_> {
         let bundle = open_bundle(&settings.bundle)?;
         AnnotateJob::check_keys(settings.parquet_keys.as_deref())?;
         let (options, keys) = (settings.options()?, settings.parquet_keys.as_deref());
+        warn_about_many_columns(&options, bundle.modalities());
         let job = AnnotateJob::new(&bundle, &options, keys, EngineRequest::of(&engine))?;
         match files.pairs().len() {
             1 => tracing::info!("cluster: {address}, 1 file"),

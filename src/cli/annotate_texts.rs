@@ -1,8 +1,8 @@
 //! What `annotate` says of a plan and of what came of it, on the terminal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use crate::annotate::{Adjustment, Means, Plan, Summary, Totals};
+use crate::annotate::{Adjustment, AnnotateOptions, Means, Plan, Summary, Totals};
 use crate::bundle::Class;
 use crate::interaction;
 use crate::output::CopyMethod;
@@ -11,6 +11,22 @@ use crate::samples::{Fate, FateCounts, class_examples};
 /// Fresh rows of which no more than one is taken for a training row: the filters take one in 6 000 with ten
 /// folds, fewer with fewer.
 const CHANCE: u64 = 500;
+
+/// Columns on request beyond which a warning names their number.
+const MANY_COLUMNS: usize = 100;
+
+/// Warns where the options ask for many columns: the 166 atoms of four modalities.
+pub(super) fn warn_about_many_columns(options: &AnnotateOptions, modalities: usize) {
+    let resolved = options.extras.iter().filter_map(|extra| extra.resolve(modalities).ok());
+    let columns = resolved.flatten().collect::<HashSet<_>>().len();
+    if columns > MANY_COLUMNS {
+        tracing::warn!(
+            "--columns adds {columns} columns of {modalities} modalities, {} bytes a row; those that a query reads can be \
+             named alone, as in --columns a_1_23,i_123",
+            columns * size_of::<f32>()
+        );
+    }
+}
 
 /// Logs the summary of several files.
 pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {

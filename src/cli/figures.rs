@@ -60,10 +60,11 @@ fn estimates(found: &Estimates) -> String {
         _ => format!("{} rows", found.rows),
     };
     let mut text = format!("means of {rows} in nats, each with its standard error:\n");
+    let width = found.means.by_symbol().map(|(name, _)| name.len()).max().unwrap_or(0).max(4);
     for (name, mean) in found.means.by_symbol() {
         let _ = writeln!(
             text,
-            "  {name:<4} {:>8.4} ± {:.4}   of the rows {:.4}, of the models {}",
+            "  {name:<width$} {:>8.4} ± {:.4}   of the rows {:.4}, of the models {}",
             mean.mean_nats,
             mean.error_nats,
             mean.rows_error_nats,
@@ -164,4 +165,22 @@ fn label_free(found: &LabelFreeCheck) -> String {
 /// A number of a column, or a dash.
 fn cell(value: Option<f64>) -> String {
     value.map_or_else(|| format!(" {:>8}", "-"), |value| format!(" {value:>8.4}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::{EstimatedMeans, MeanEstimate};
+
+    #[test]
+    fn the_means_of_any_number_of_modalities_stand_in_line() {
+        for modalities in 2..=4 {
+            // r, u of each, s and the information of all.
+            let means = EstimatedMeans::new(vec![MeanEstimate::default(); modalities + 3]).unwrap();
+            let text = estimates(&Estimates { rows: 9, groups: 9, means, redundancy: None });
+            let places: Vec<_> = text.lines().skip(1).map(|line| line.find('±')).collect();
+            assert_eq!(places.len(), modalities + 3, "{text}");
+            assert!(places.iter().all(|place| place.is_some() && place == &places[0]), "{text}");
+        }
+    }
 }

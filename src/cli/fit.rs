@@ -6,15 +6,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::bundle::{Figures, FitWarning, Units};
-use crate::config::DEFAULT_BUNDLE;
+use crate::config::{ColumnList, DEFAULT_BUNDLE};
 use crate::error::{Error, Place, Result};
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_files};
 use crate::memory::ByteSize;
-use crate::output::{BatchSource, write_stream_file};
+use crate::output::{BatchSource, IpcMessages, write_stream_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
 use crate::storage::{DataNames, Destinations, FileKind, StdinChunks, is_stdio, require_local_folder};
@@ -27,7 +28,8 @@ use super::progress::ProgressBar;
 /// Fit the models on Parquet files and write them as a bundle
 ///
 /// The columns are detected where the schema is unambiguous: two to four columns of lists of
-/// floats, and one column named y, label, target or class.
+/// floats, and one column named y, label, target or class. A column of fixed-size binary whose bytes look
+/// like float32 values leaves a doubt: name the columns.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -43,10 +45,11 @@ pub(super) struct FitArgs {
     /// Folder to write the bundle to
     #[arg(long, env = "LSMI_ETL_BUNDLE", hide_env_values = true, default_value = DEFAULT_BUNDLE, value_name = "DIR")]
     bundle: PathBuf,
-    /// Embedding column, given once for each of two to four modalities. M of them take 2^M - 2
-    /// densities and 2^M - 1 classifiers
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', conflicts_with_all = ["x1", "x2"])]
-    x: Vec<String>,
+    /// Embedding column, given once for each of two to four modalities, or a list with commas, in
+    /// which a name that has one stands in double quotes. M modalities take 2^M - 2 densities and 2^M - 1
+    /// classifiers
+    #[arg(long, value_name = "COLUMN,…", conflicts_with_all = ["x1", "x2"])]
+    x: Vec<ColumnList>,
     /// Embedding column of the first modality
     #[arg(long, value_name = "COLUMN")]
     x1: Option<String>,
@@ -148,15 +151,29 @@ enum UnitsArg {
     Centred,
 }
 
-#[derive(Serialize)]
+/// The summary of a fit; its JSON Schema is in `schemas/`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FitSummary")]
 struct FitSummary<'a> {
+    /// The folder of the bundle as given.
     bundle: &'a std::path::Path,
+    /// SHA-256 of the bundle's manifest.
     bundle_sha256: &'a str,
+    /// Rows in the training data.
     rows: u64,
+    /// Rows among them that could not be trained on.
     bad_rows: u64,
+    /// Wall-clock seconds.
     seconds: f64,
+    /// Figures on rows that the models have not seen.
     validation: Option<&'a Figures>,
+    /// What is off about the rows or the models.
     warnings: &'a [FitWarning],
+}
+
+/// The JSON Schema of the summary of `lsmi-etl fit`.
+pub fn fit_summary_schema() -> Schema {
+    schema_for!(FitSummary)
 }
 
 /// A number of rows, or all.
@@ -232,7 +249,7 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
 /// The columns that are named.
 fn embedding_columns(args: &FitArgs) -> Result<Vec<String>> {
     match (&args.x1, &args.x2) {
-        (None, None) => Ok(args.x.clone()),
+        (None, None) => Ok(ColumnList::names(&args.x)),
         (Some(x1), Some(x2)) => Ok(vec![x1.clone(), x2.clone()]),
         _ => Err(Error::Usage("give both --x1 and --x2, or neither".into())),
     }
@@ -262,7 +279,11 @@ fn with_stream_file(
     let folder =
         tempfile::tempdir().map_err(|source| Error::CannotCreate { path: std::env::temp_dir(), source })?;
     let file = folder.path().join(STREAM_FILE);
-    let stream = BatchSource::of_stream(StdinChunks::read(stop)?, Place::file("stdin"), limit_bytes)?;
+    let stream = BatchSource::of_stream(
+        StdinChunks::read(&[stop], IpcMessages::default())?,
+        Place::file("stdin"),
+        limit_bytes,
+    )?;
     write_stream_file(stream, &file)?;
     let inputs = inputs.iter().map(|input| if is_stdio(input) { file.clone() } else { input.clone() });
     Ok((inputs.collect(), Some(folder)))

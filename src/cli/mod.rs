@@ -20,6 +20,7 @@ mod output;
 mod output_count;
 mod pack_args;
 mod panics;
+mod parent;
 mod progress;
 mod report;
 mod run;
@@ -33,6 +34,7 @@ use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::builder::Resettable;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -43,6 +45,7 @@ use crate::printable::{escape_line, message, redact, without_secrets};
 use crate::telemetry::{self, Logs, Telemetry};
 use crate::threads;
 
+pub use fit::fit_summary_schema;
 pub use run::pipeline_summary_schema;
 
 /// Sample-level multimodal interactions for Parquet datasets
@@ -72,6 +75,17 @@ struct Cli {
     /// Format of log lines
     #[arg(long, global = true, env = "LSMI_ETL_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+    /// Interval of the log lines about progress, where no bar is drawn
+    #[arg(
+        long,
+        global = true,
+        env = "LSMI_ETL_PROGRESS_EVERY",
+        hide_env = true,
+        value_name = "SECONDS",
+        default_value = "5",
+        value_parser = seconds
+    )]
+    progress_every: Duration,
     #[command(subcommand)]
     command: Command,
 }
@@ -131,14 +145,19 @@ fn parse_and_run() -> ExitCode {
             return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
+    let is_json = matches!(cli.log_format, LogFormat::Json);
     let (command, typed) = all.subcommand().unwrap_or(("", &all));
+    let handled = handled.and_then(|()| parent::watch());
     let begun = telemetry::begin(logs(&cli)).and_then(|telemetry| handled.map(|()| telemetry));
     let done = begun.and_then(|telemetry| {
         let run = |telemetry: &_| panics::as_errors(|| run(cli.command, typed, telemetry));
         telemetry.around(command, run)
     });
     done.unwrap_or_else(|e| {
-        tracing::error!("{e}");
+        match e.place().filter(|_| is_json) {
+            Some(place) => tracing::error!(place, "{e}"),
+            None => tracing::error!("{e}"),
+        }
         ExitCode::from(e.exit_code())
     })
 }
@@ -197,6 +216,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         Command::Fit(args) => fit::run(&args, telemetry, stop),
         Command::Annotate(mut args) => {
             args.cluster.locate(typed);
+            args.settings.settle_columns(typed)?;
             return annotate::run(&args, telemetry, stop);
         }
         Command::Sql(mut args) => {
@@ -221,6 +241,14 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
     .map(|()| ExitCode::SUCCESS)
 }
 
+/// A number of seconds from 0.05: a line takes time.
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected a number of seconds from 0.05 to 86400".to_owned()),
+    }
+}
+
 /// The log filter and format; `LSMI_ETL_LOG` takes a filter of `tracing` (`lsmi_etl=debug`).
 fn logs(cli: &Cli) -> Logs {
     // The HTTP client of telemetry warns once of a collector that fails, so that the SDK need not.
@@ -235,5 +263,5 @@ fn logs(cli: &Cli) -> Logs {
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
-    Logs { filter, format }
+    Logs { filter, format, progress_every: cli.progress_every }
 }

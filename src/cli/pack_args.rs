@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use crate::bundle::{Class, Label, OutputKind, PackRequest, PackedModality, Role, Units};
+use crate::bundle::{Class, Label, OutputKind, PackRequest, PackedModality, Role, Units, repeated_column};
 use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::interaction::Subset;
@@ -17,7 +17,9 @@ use crate::interaction::lattice::Lattice;
 ///
 /// The density models take x [n, d] and return h = -ln p(x), [n] or [n, 1], in nats. The
 /// classifiers take x [n, d] and return log-probabilities, probabilities or logits [n, classes].
-/// A model of several modalities takes x1, x2, … (or all concatenated). There is a classifier of
+/// A model of several modalities takes an input for each, or one for all of them concatenated. Inputs
+/// whose names are exactly those of its modalities, such as x1 and x3 of the set 13, are taken by name;
+/// all others by their order, that of the modalities. There is a classifier of
 /// every set of modalities, and a density of every set but the one of all. Models in half or double
 /// precision are cast to float32 at their edges. Of the label and the probabilities of a
 /// scikit-learn model the probabilities are taken, with or without ZipMap, in the order of
@@ -148,7 +150,8 @@ pub(super) fn modality_dim(text: &str) -> std::result::Result<(usize, usize), St
 /// The request.
 ///
 /// # Errors
-/// [`Error::Usage`] where a model is missing or named twice, or numbers of values do not fit.
+/// [`Error::Usage`] where a model is missing or named twice, two modalities have one column, or numbers of
+/// values do not fit.
 pub(super) fn pack_request(args: &PackArgs) -> Result<PackRequest> {
     let mut files = given_files(args)?;
     let sets = files.keys().map(|role| role.modalities());
@@ -239,9 +242,17 @@ fn packed_modalities(
         return Err(Error::Usage(format!("--dim {m}=…: the models are of {modalities} modalities")));
     }
     let short = [&args.x1, &args.x2];
-    Ok((0..modalities)
-        .map(|m| PackedModality {
-            column: args.x.get(m).cloned().or_else(|| short.get(m).and_then(|column| (*column).clone())),
+    let columns: Vec<Option<String>> = (0..modalities)
+        .map(|m| args.x.get(m).cloned().or_else(|| short.get(m).and_then(|column| (*column).clone())))
+        .collect();
+    if let Some(what) = repeated_column(columns.iter().map(Option::as_deref)) {
+        return Err(Error::Usage(what));
+    }
+    Ok(columns
+        .into_iter()
+        .enumerate()
+        .map(|(m, column)| PackedModality {
+            column,
             dim: args
                 .dim
                 .iter()

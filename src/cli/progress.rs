@@ -1,5 +1,5 @@
-//! A progress display for fitting and annotating: a bar where stderr is a terminal, otherwise a
-//! log line every five seconds.
+//! A progress display for fitting and annotating: a bar where stderr is a terminal, otherwise log
+//! lines at intervals.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -10,15 +10,13 @@ use indicatif::{ProgressState, ProgressStyle};
 
 use crate::printable::escape_line;
 use crate::samples::FateCounts;
-use crate::{annotate, fit, telemetry, threads};
-
-/// The interval between two log lines.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+use crate::telemetry::{ProgressFormat, progress_format};
+use crate::{annotate, fit, threads};
 
 /// Displays the progress of fitting and of annotating.
 pub(super) struct ProgressBar<'a> {
     bar: indicatif::ProgressBar,
-    terminal: bool,
+    format: ProgressFormat,
     /// When a line was logged, and which.
     last_line: Mutex<(Instant, String)>,
     row_bytes: AtomicU64,
@@ -27,34 +25,39 @@ pub(super) struct ProgressBar<'a> {
 
 impl<'a> ProgressBar<'a> {
     pub(super) fn new(stop: &'a AtomicBool) -> Self {
-        let terminal = telemetry::shows_progress_bar();
-        let bar = match terminal {
-            true => indicatif::ProgressBar::new_spinner(),
-            false => indicatif::ProgressBar::hidden(),
+        let format = progress_format();
+        let bar = match format {
+            ProgressFormat::Bar => indicatif::ProgressBar::new_spinner(),
+            ProgressFormat::Text(_) | ProgressFormat::Json(_) => indicatif::ProgressBar::hidden(),
         };
         Self {
             bar,
-            terminal,
+            format,
             last_line: Mutex::new((Instant::now(), String::new())),
             row_bytes: AtomicU64::new(0),
             stop,
         }
     }
 
+    fn is_drawn(&self) -> bool {
+        self.format == ProgressFormat::Bar
+    }
+
     /// Logs a line if there is no bar, the interval has elapsed, and it is another than the last.
-    fn log_line(&self, text: impl FnOnce() -> String) {
-        if self.terminal {
-            return;
-        }
+    fn log_line(&self, unit: &str, done: u64, total: Option<u64>, text: impl FnOnce() -> String) {
+        let (ProgressFormat::Text(every) | ProgressFormat::Json(every)) = self.format else { return };
         // A line stays valid when its lock is poisoned.
         let mut last = self.last_line.lock().unwrap_or_else(|e| e.into_inner());
         let (logged, last_text) = &mut *last;
-        if logged.elapsed() < LINE_EVERY {
+        if logged.elapsed() < every {
             return;
         }
         let text = text();
         if *last_text != text {
-            tracing::info!("{text}");
+            match self.format {
+                ProgressFormat::Json(_) => tracing::info!(done, total, unit, "{text}"),
+                _ => tracing::info!("{text}"),
+            }
             (*logged, *last_text) = (Instant::now(), text);
         }
     }
@@ -65,7 +68,7 @@ impl<'a> ProgressBar<'a> {
         self.bar.set_style(style("{spinner} {wide_bar} {human_pos}/{human_len} files"));
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);
-        self.log_line(|| format!("{done} of {of} files"));
+        self.log_line("files", done as u64, Some(of as u64), || format!("{done} of {of} files"));
     }
 
     /// Removes the bar from the screen.
@@ -107,11 +110,12 @@ impl annotate::Progress for ProgressBar<'_> {
             return;
         }
         self.bar.inc(fates.rows());
-        self.log_line(|| {
-            let (file, done) = (self.bar.message(), self.bar.position());
+        let (done, of) = (self.bar.position(), self.bar.length());
+        self.log_line("rows", done, of, || {
+            let file = self.bar.message();
             let speed = speed(self.bar.per_sec(), self.row_bytes.load(Ordering::Relaxed));
             let left = self.bar.eta().as_secs();
-            match self.bar.length() {
+            match of {
                 Some(of) => format!("{file}: {done} of {of} rows, {speed}, {left} s left"),
                 None => format!("{file}: {done} rows, {speed}"),
             }
@@ -129,7 +133,7 @@ impl fit::FitProgress for ProgressBar<'_> {
         self.bar.set_style(style("{spinner} {prefix}  {msg}"));
         self.bar.set_prefix(format!("fitting {name}"));
         // The bar starts a thread for it.
-        if self.terminal && threads::can_start(1).is_ok() {
+        if self.is_drawn() && threads::can_start(1).is_ok() {
             self.bar.enable_steady_tick(Duration::from_millis(100));
         }
         tracing::info!("fitting {name}");
@@ -137,10 +141,10 @@ impl fit::FitProgress for ProgressBar<'_> {
 
     fn epoch(&self, model: &str, step: usize, of: usize, held_out_nats: f64) {
         let text = || format!("{model}: {step}/{of}, held-out loss {held_out_nats:.4} nats");
-        if self.terminal {
+        if self.is_drawn() {
             self.bar.set_message(text());
         }
-        self.log_line(text);
+        self.log_line("steps", step as u64, Some(of as u64), text);
     }
 
     fn rows(&self, pass: &str, rows: u64, of: u64) {
@@ -152,10 +156,12 @@ impl fit::FitProgress for ProgressBar<'_> {
             self.bar.reset_eta();
         }
         self.bar.set_position(rows);
-        if self.terminal {
+        if self.is_drawn() {
             self.bar.set_message(pass.to_owned());
         }
-        self.log_line(|| format!("{pass}: {rows} of {of} rows, {} s left", self.bar.eta().as_secs()));
+        self.log_line("rows", rows, Some(of), || {
+            format!("{pass}: {rows} of {of} rows, {} s left", self.bar.eta().as_secs())
+        });
     }
 
     fn interrupted(&self) -> bool {

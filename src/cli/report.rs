@@ -99,7 +99,8 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
         write_pictures(dir, &pictures, args.overwrite)?;
     }
     let text = |report: &Report| match settings.format {
-        ReportFormat::Html => report::html(report, &pictures),
+        // A summary may follow in a line of its own.
+        ReportFormat::Html => report::html(report, &pictures).map(|page| page + "\n"),
         ReportFormat::Json => {
             let json = serde_json::to_string_pretty(report).map_err(|e| Error::Internal(e.to_string()))?;
             Ok(json + "\n")

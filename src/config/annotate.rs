@@ -17,6 +17,7 @@ use crate::parquet_file::EncryptionKeys;
 use crate::storage::Share;
 
 use super::bundle_path::{BundlePath, DEFAULT_BUNDLE};
+use super::column_list::ColumnList;
 
 /// The columns to read and to add, the handling of bad rows, and the resources of a run.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize, JsonSchema)]
@@ -33,9 +34,13 @@ pub struct AnnotateSettings {
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_X2", hide_env = true)]
     pub x2: Option<String>,
     /// Embedding column, given once for each modality in the bundle's order [default: the bundle's]
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', env = "LSMI_ETL_X", hide_env = true)]
-    #[arg(conflicts_with_all = ["x1", "x2"])]
-    pub x: Vec<String>,
+    ///
+    /// Instead of --x1 and --x2. On the command line and in the environment commas separate names, as in
+    /// image,text,audio; a name with a comma in it stands in double quotes: '"a,b",text'.
+    #[arg(long, value_name = "COLUMN,…", env = "LSMI_ETL_X", hide_env = true)]
+    #[serde(with = "super::column_list")]
+    #[schemars(with = "Vec<String>")]
+    pub x: Vec<ColumnList>,
     /// Label column [default: the bundle's]
     #[arg(long, value_name = "COLUMN", env = "LSMI_ETL_LABEL", hide_env = true)]
     pub label: Option<String>,
@@ -179,7 +184,7 @@ impl AnnotateSettings {
         if self.x.is_empty() {
             return vec![self.x1.clone(), self.x2.clone()];
         }
-        self.x.iter().cloned().map(Some).collect()
+        ColumnList::names(&self.x).into_iter().map(Some).collect()
     }
 
     /// The options of a run, with the keys read from their file.
@@ -210,6 +215,7 @@ impl AnnotateSettings {
             overwrite: self.overwrite,
             verify_inputs: self.verify_inputs,
             restart: self.restart,
+            new_columns_only: false,
             memory_limit_bytes: self.memory_limit.map(|size| size.0),
             workers: self.workers.map(|n| usize::from(n.get())),
             batch_rows: self.batch_rows.map(|n| n.get() as usize),

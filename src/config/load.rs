@@ -103,8 +103,9 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
         let what = "later steps read it, and - can't be read again; name a file or a folder";
         return Err(validator.error("output", what));
     }
-    let annotate =
+    let mut annotate: AnnotateSettings =
         resolve("annotate", (command_line.annotate, matches), (&pipeline.annotate, &lines), &mut settings)?;
+    annotate.settle_columns_of(&mut settings, &source)?;
     let engine =
         resolve("engine", (command_line.engine, matches), (&pipeline.engine, &lines), &mut settings)?;
     let cluster =

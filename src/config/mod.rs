@@ -5,6 +5,8 @@
 mod annotate;
 mod bundle_path;
 mod cluster;
+mod column_list;
+mod embedding_flags;
 mod engine;
 mod load;
 mod notations;
@@ -19,6 +21,7 @@ mod variables;
 pub use annotate::{AnnotateSettings, IfNothing};
 pub use bundle_path::{BundlePath, DEFAULT_BUNDLE};
 pub use cluster::ClusterArgs;
+pub use column_list::ColumnList;
 pub use engine::EngineArgs;
 pub use load::{ANNOTATED, CommandLine, Config, Query, load};
 pub use pipeline::{InputOutput, Pipeline, SqlStep};

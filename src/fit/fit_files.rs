@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bundle::{Bundle, BundleContents, Class, DensityFigures, Label, Modality, Training, Units};
+use crate::bundle::{
+    Bundle, BundleContents, Class, DensityFigures, Label, Modality, Training, Units, repeated_column,
+};
 use crate::error::{Error, Place, Result};
 use crate::interaction::lattice::Lattice;
 use crate::parquet_file::{EncryptionKeys, Input};
@@ -93,7 +95,7 @@ impl FitOptions {
     /// The columns of the embeddings: those named, else those of the schema.
     ///
     /// # Errors
-    /// [`Error::Usage`] where they are not two to four.
+    /// [`Error::Usage`] where they are not two to four different ones; as for [`samples::obvious_embeddings`].
     fn embeddings(&self, input: &Input) -> Result<Vec<String>> {
         let columns: Vec<String> = match &self.x[..] {
             [] => samples::obvious_embeddings(input)?.into_iter().map(str::to_owned).collect(),
@@ -102,11 +104,19 @@ impl FitOptions {
         let count = columns.len();
         if !(2..=Lattice::MODALITIES).contains(&count) {
             return Err(Error::Usage(format!(
-                "a fit needs two to {} embedding columns, and {count} {} named ({}); give --x COLUMN once for each",
+                "a fit needs two to {} embedding columns, and {count} {} named ({}); give --x COLUMN once for each{}",
                 Lattice::MODALITIES,
                 if count == 1 { "is" } else { "are" },
-                columns.join(", ")
+                columns.join(", "),
+                if count > Lattice::MODALITIES {
+                    ", or fit each pair of them, with --x1 and --x2"
+                } else {
+                    ""
+                }
             )));
+        }
+        if let Some(what) = repeated_column(columns.iter().map(|column| Some(column.as_str()))) {
+            return Err(Error::Usage(what));
         }
         Ok(columns)
     }

@@ -22,7 +22,7 @@ pub struct Moments {
 
 /// Summary statistics of a column; null where undefined for its count.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Summary")]
+#[schemars(rename = "ColumnSummary")]
 pub struct MomentSummary {
     /// Samples.
     pub count: u64,

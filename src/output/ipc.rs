@@ -7,7 +7,7 @@ use std::io;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 
@@ -43,6 +43,8 @@ pub(super) struct IpcReader<I> {
     schema: SchemaRef,
     /// Batches that were decoded together with the schema.
     early: VecDeque<RecordBatch>,
+    /// Whether the decoder has had the mark of the message that comes next.
+    is_ahead: bool,
     ended: bool,
     place: Place,
 }
@@ -63,20 +65,29 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
         }
         recognise(&head).map_err(|what| Error::bad_data(place.clone(), what))?;
         let mut scanner = IpcScanner::new(batch_limit_bytes(limit_bytes));
-        let mut chunk = scanned(&mut scanner, head, &place)?;
-        let (mut decoder, mut early) = (StreamDecoder::new(), VecDeque::new());
-        let schema = loop {
-            let batch = decode(&mut decoder, &mut chunk, &place)?;
-            early.extend(batch);
-            if let Some(schema) = decoder.schema() {
+        let chunk = scanned(&mut scanner, head, &place)?;
+        let mut reader = Self {
+            chunks,
+            chunk,
+            scanner,
+            decoder: StreamDecoder::new(),
+            schema: SchemaRef::new(Schema::empty()),
+            early: VecDeque::new(),
+            is_ahead: false,
+            ended: false,
+            place,
+        };
+        reader.schema = loop {
+            let batch = decode(&mut reader.decoder, &mut reader.chunk, &reader.place)?;
+            reader.early.extend(batch);
+            if let Some(schema) = reader.decoder.schema() {
                 break schema;
             }
-            match next(&mut chunks, &place)? {
-                Some(bytes) => chunk = scanned(&mut scanner, bytes, &place)?,
-                None => return Err(Error::bad_data(place, "ends within its schema; write it again")),
+            if !reader.refill()? {
+                return Err(Error::bad_data(reader.place, "ends within its schema; write it again"));
             }
         };
-        Ok(Self { chunks, chunk, scanner, decoder, schema, early, ended: false, place })
+        Ok(reader)
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -92,11 +103,37 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> IpcReader<I> {
             if batch.is_some() {
                 return Ok(batch);
             }
-            match next(&mut self.chunks, &self.place)? {
-                Some(bytes) => self.chunk = scanned(&mut self.scanner, bytes, &self.place)?,
-                None => return self.end().map(|()| None),
+            if !self.refill()? {
+                return self.end().map(|()| None);
             }
         }
+    }
+
+    /// Puts the next bytes in the place of those that the decoder has had; false at the end.
+    ///
+    /// The decoder waits for another byte behind a message without a body, which are a schema and a batch without
+    /// rows, and a writer that waits for the answer sends none. So it gets the mark that begins every message as
+    /// soon as the last one has ended, and the mark in the stream is left out.
+    fn refill(&mut self) -> Result<bool> {
+        if self.scanner.is_between_messages() && !self.is_ahead {
+            self.is_ahead = true;
+            self.chunk = Buffer::from(CONTINUATION);
+            return Ok(true);
+        }
+        let Some(mut bytes) = next(&mut self.chunks, &self.place)? else { return Ok(false) };
+        while self.is_ahead && bytes.len() < CONTINUATION.len() {
+            match next(&mut self.chunks, &self.place)? {
+                Some(more) => bytes.extend(more),
+                None => break,
+            }
+        }
+        let has_mark = self.is_ahead && bytes.starts_with(&CONTINUATION);
+        self.is_ahead = false;
+        self.chunk = scanned(&mut self.scanner, bytes, &self.place)?;
+        if has_mark {
+            self.chunk.advance(CONTINUATION.len());
+        }
+        Ok(true)
     }
 
     /// Fails where the stream ends without its mark.

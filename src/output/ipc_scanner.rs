@@ -15,6 +15,7 @@ pub(super) struct IpcScanner {
     /// Record batches so far; none before the schema has passed.
     batches: Option<usize>,
     limit_bytes: u64,
+    has_ended_one: bool,
 }
 
 #[derive(Debug)]
@@ -43,7 +44,7 @@ struct Body {
 impl IpcScanner {
     /// A scanner that takes no message of more than `limit_bytes`, as it is or uncompressed.
     pub(super) fn new(limit_bytes: u64) -> Self {
-        Self { state: State::Length { bytes: Vec::new() }, batches: None, limit_bytes }
+        Self { state: State::Length { bytes: Vec::new() }, batches: None, limit_bytes, has_ended_one: false }
     }
 
     /// Looks at the next bytes of the stream.
@@ -58,6 +59,11 @@ impl IpcScanner {
             })?;
         }
         Ok(())
+    }
+
+    /// Whether a message has ended, and the next one or the end-of-stream mark has not begun.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.has_ended_one && matches!(&self.state, State::Length { bytes } if bytes.is_empty())
     }
 
     /// Takes what belongs to the state, and returns the rest.
@@ -117,6 +123,7 @@ impl IpcScanner {
         let is_batch = body.lengths.is_record_batch();
         self.batches = Some(self.batches.map_or(0, |batches| batches + usize::from(is_batch)));
         self.state = State::Length { bytes: Vec::new() };
+        self.has_ended_one = true;
         Ok(())
     }
 }

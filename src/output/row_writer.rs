@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
@@ -28,7 +28,17 @@ use super::parquet_types::check_storable;
 /// Writes record batches and their new columns.
 pub struct RowWriter {
     schema: SchemaRef,
+    source_columns: SourceColumns,
     destination: Destination,
+}
+
+/// What becomes of the columns of the source in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceColumns {
+    /// They precede the new columns.
+    Kept,
+    /// The stream has the new columns alone; its schema keeps the source's metadata.
+    Omitted,
 }
 
 enum Destination {
@@ -62,20 +72,25 @@ impl RowWriter {
     pub fn stream(
         rows: &BatchSource<'_>,
         new_columns: NewColumns<'_>,
+        source_columns: SourceColumns,
         out: impl Write + Send + 'static,
         place: Place,
     ) -> Result<Self> {
         let pairs = key_values(rows, new_columns)?;
         let metadata: HashMap<String, String> =
             pairs.into_iter().filter_map(|pair| Some((pair.key, pair.value?))).collect();
-        let schema = Arc::new(extended(rows.schema(), new_columns.fields, metadata));
+        let old = match source_columns {
+            SourceColumns::Kept => rows.schema().fields(),
+            SourceColumns::Omitted => &Fields::empty(),
+        };
+        let schema = Arc::new(extended(old, new_columns.fields, metadata));
         let out = BufWriter::new(CountingWriter { out: Box::new(out), bytes: 0 });
         let writer = StreamWriter::try_new(out, &schema).and_then(|mut writer| {
             writer.flush()?;
             Ok(writer)
         });
         let writer = writer.map_err(|e| stream_error(&place, e))?;
-        Ok(Self { schema, destination: Destination::Stream(Box::new(writer), place) })
+        Ok(Self { schema, source_columns, destination: Destination::Stream(Box::new(writer), place) })
     }
 
     /// Begins a Parquet file: Snappy, row groups of at most `row_group_bytes`, and no
@@ -92,7 +107,7 @@ impl RowWriter {
         row_group_bytes: usize,
     ) -> Result<Self> {
         let pairs = key_values(rows, new_columns)?;
-        let schema = extended(rows.schema(), new_columns.fields, rows.schema().metadata().clone());
+        let schema = extended(rows.schema().fields(), new_columns.fields, rows.schema().metadata().clone());
         let storable = schema
             .fields()
             .iter()
@@ -120,7 +135,11 @@ impl RowWriter {
         let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties.build()));
         let (writer, source) = (writer.map_err(no_place)?, rows.place().clone());
         let file = FileDestination { writer, failure, staged, source };
-        Ok(Self { schema, destination: Destination::File(Box::new(file)) })
+        Ok(Self {
+            schema,
+            source_columns: SourceColumns::Kept,
+            destination: Destination::File(Box::new(file)),
+        })
     }
 
     /// Writes a batch and its new columns.
@@ -129,7 +148,11 @@ impl RowWriter {
     /// [`Error::Internal`] where they do not fit together; [`Error::Io`]. A reader that
     /// has closed a stream gives one of the kind [`io::ErrorKind::BrokenPipe`].
     pub fn write(&mut self, rows: &RecordBatch, new: Vec<ArrayRef>) -> Result<()> {
-        let columns = rows.columns().iter().cloned().chain(new).zip(self.schema.fields());
+        let old = match self.source_columns {
+            SourceColumns::Kept => rows.columns(),
+            SourceColumns::Omitted => &[],
+        };
+        let columns = old.iter().cloned().chain(new).zip(self.schema.fields());
         let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
             true => Ok(column),
             false => cast(&column, field.data_type()),
@@ -221,8 +244,8 @@ fn storable(data_type: &DataType) -> DataType {
     }
 }
 
-fn extended(old: &Schema, new: &[Field], metadata: HashMap<String, String>) -> Schema {
-    let fields = old.fields().iter().cloned().chain(new.iter().cloned().map(Arc::new));
+fn extended(old: &Fields, new: &[Field], metadata: HashMap<String, String>) -> Schema {
+    let fields = old.iter().cloned().chain(new.iter().cloned().map(Arc::new));
     Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata)
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use arrow::datatypes::Schema;
+
 use crate::error::{Error, Result};
 use crate::interaction::lattice::Lattice;
 use crate::parquet_file::Input;
@@ -16,7 +18,8 @@ use super::link_template::LinkTemplate;
 use super::origin::{Origin, OriginBuilder};
 use super::parts::part_names;
 use super::path_columns::{PathColumns, is_in_path};
-use super::value_columns::{ValueColumns, has_column};
+use super::value_columns::ValueColumns;
+use super::written_columns::WrittenColumns;
 
 /// Default key columns.
 const KEYS: [&str; 2] = ["id", "key"];
@@ -69,7 +72,7 @@ impl AnnotatedFiles {
                 }
                 let input = Input::open(&found.path)?;
                 let provenance = Provenance::read(&input);
-                let of_file = value_columns(&input, &provenance)?;
+                let of_file = value_columns(&input, &provenance, first.is_none())?;
                 values = Some(common(values, of_file, &input)?);
                 rows += input.rows();
                 origin.add(provenance);
@@ -101,12 +104,15 @@ impl AnnotatedFiles {
     }
 }
 
-/// The columns of values of a file, checked to be floating-point numbers. The number of modalities is the
-/// one that its metadata state, else that of the columns u1, u2 ….
-fn value_columns(input: &Input, provenance: &Provenance) -> Result<ValueColumns> {
+/// The columns of values of a file, checked to be floating-point numbers. Of the first file, the log says
+/// which column is taken for the user's own.
+fn value_columns(input: &Input, provenance: &Provenance, is_first: bool) -> Result<ValueColumns> {
     let has = |name: &str| has_column(input.schema(), name);
-    let unique = (1..).take_while(|modality| has(&format!("u{modality}"))).count();
-    let modalities = provenance.input.as_ref().map_or(unique.max(2), |origin| origin.x.len());
+    let written = WrittenColumns::new(input.schema(), provenance);
+    let modalities = written.modalities();
+    if let Some(note) = written.note().filter(|_| is_first) {
+        tracing::info!("{}: {note}", input.place());
+    }
     if modalities > Lattice::MODALITIES {
         let what = format!(
             "holds values of {modalities} modalities, and a report is of {} at most",
@@ -134,7 +140,12 @@ fn value_columns(input: &Input, provenance: &Provenance) -> Result<ValueColumns>
             return Err(Error::bad_data(input.place().column(name), what));
         }
     }
-    Ok(ValueColumns::of(input.schema(), modalities))
+    Ok(ValueColumns::of(&written))
+}
+
+/// Whether a file has a column.
+fn has_column(schema: &Schema, name: &str) -> bool {
+    schema.fields().iter().any(|field| field.name() == name)
 }
 
 /// The columns that a file has in common with the files before it.

@@ -189,15 +189,8 @@ fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantit
         moments.collect::<String>(),
         counts.collect::<String>(),
         is_complete(&parts),
-        has_values(&parts)
+        files.values.is_computed()
     )
-}
-
-/// SQL condition of a row with values: some are there, and none is NaN or infinite.
-fn has_values(parts: &[&str]) -> String {
-    let finite = parts.iter().map(|part| format!("coalesce(abs({part}), 0.0) < 1e300"));
-    let some = format!("coalesce({}) IS NOT NULL", parts.join(", "));
-    finite.chain([some]).collect::<Vec<_>>().join(" AND ")
 }
 
 /// SQL condition of a row with values that lacks no modality.

@@ -26,6 +26,7 @@ mod sample_list;
 mod top_k;
 mod value_columns;
 mod warnings;
+mod written_columns;
 
 pub use charts::{Picture, pictures};
 pub use link_template::LinkTemplate;

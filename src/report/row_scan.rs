@@ -48,8 +48,8 @@ pub(super) async fn scan_rows(
     Ok(all)
 }
 
-/// SQL for the parts, the information of all modalities, the file, the position, the class and the key
-/// columns.
+/// SQL for the parts, the information of all modalities, whether the row counts, the file, the position, the
+/// class and the key columns.
 fn rows_query(table: &str, files: &AnnotatedFiles, path: &PathColumns, information: Option<&str>) -> String {
     let columns = files.values.read().into_iter().map(|name| format!("CAST({name} AS DOUBLE) AS {name}"));
     let parts = part_names(files.values.modalities).join(", ");
@@ -57,9 +57,10 @@ fn rows_query(table: &str, files: &AnnotatedFiles, path: &PathColumns, informati
     let read_key =
         files.key.iter().enumerate().map(|(i, column)| format!(", {} AS key_{i}", path.sql(column)));
     format!(
-        "SELECT {parts}, {} AS information, file, at, class{} FROM (SELECT {}, input_file_name() AS file, \
-         file_row_index() AS at, {} AS class{} FROM {table}) AS t",
+        "SELECT {parts}, {} AS information, {} AS is_computed, file, at, class{} FROM (SELECT {}, \
+         input_file_name() AS file, file_row_index() AS at, {} AS class{} FROM {table}) AS t",
         information.unwrap_or("CAST(NULL AS DOUBLE)"),
+        files.values.is_computed(),
         key.collect::<String>(),
         columns.collect::<Vec<_>>().join(", "),
         path.sql(&files.label),
@@ -85,11 +86,12 @@ fn accumulate_batch(accumulator: &mut RowAccumulator, parts: usize, batch: &Reco
     }
     let mismatch = || Error::Internal("the rows have other columns than requested".to_owned());
     let (parts, others) = batch.columns().split_at_checked(parts).ok_or_else(mismatch)?;
-    let [information, file, at, class, key @ ..] = others else { return Err(mismatch()) };
+    let [information, is_computed, file, at, class, key @ ..] = others else { return Err(mismatch()) };
     let numbers =
         |array: &Arc<dyn Array>| array.as_primitive_opt::<Float64Type>().cloned().ok_or_else(mismatch);
     let parts = parts.iter().map(numbers).collect::<Result<Vec<_>>>()?;
     let information = numbers(information)?;
+    let is_computed = is_computed.as_boolean_opt().ok_or_else(mismatch)?;
     let at = at.as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?;
     // All rows of a batch come from one file.
     let mut location = RowLocation { file: text(file, 0)?.into(), row: 0 };
@@ -98,8 +100,7 @@ fn accumulate_batch(accumulator: &mut RowAccumulator, parts: usize, batch: &Reco
     for row in 0..batch.num_rows() {
         values.parts.clear();
         values.parts.extend(parts.iter().map(|part| known(part, row)));
-        let mut of_row = values.parts.iter().flatten().peekable();
-        if of_row.peek().is_some() && of_row.all(|value| value.is_finite()) {
+        if is_computed.is_valid(row) && is_computed.value(row) {
             values.information = known(&information, row).filter(|value| value.is_finite());
             location.row = at.value(row).unsigned_abs();
             accumulator.push(&values, &location, || -> Result<_> {

@@ -1,12 +1,11 @@
 //! The columns of values that annotate wrote: how many modalities they are of, which of them all files
 //! have, and the SQL of the quantities that follow from them.
 
-use arrow::datatypes::Schema;
-
 use crate::interaction::lattice::Antichain;
 use crate::interaction::{Quantity, Subset};
 
 use super::parts::part_names;
+use super::written_columns::WrittenColumns;
 
 /// The value columns that all files of a data set have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +21,17 @@ pub(super) struct ValueColumns {
 }
 
 impl ValueColumns {
-    /// The columns of a file of so many modalities.
-    pub(super) fn of(schema: &Schema, modalities: usize) -> Self {
-        let has_numbers = |name: &str| {
-            let mut fields = schema.fields().iter();
-            fields.any(|field| field.name() == name && field.data_type().is_floating())
-        };
-        let has = |quantity: Quantity| has_numbers(&quantity.name(modalities));
+    /// The columns of a file.
+    pub(super) fn of(written: &WrittenColumns<'_>) -> Self {
+        let modalities = written.modalities();
+        let has = |quantity: Quantity| written.has(&quantity.name(modalities));
         // Of two modalities r, u1, u2 and s hold them all.
         let is_lattice = modalities > 2;
         let sets = Subset::all(modalities).into_iter().filter(|_| is_lattice);
         Self {
             modalities,
             information: sets.filter(|set| has(Quantity::I(*set))).collect(),
-            has_atoms: is_lattice && atom_columns(modalities).iter().all(|name| has_numbers(name)),
+            has_atoms: is_lattice && atom_columns(modalities).iter().all(|name| written.has(name)),
             has_specificity: Subset::singles(modalities).all(|set| has(Quantity::H(set))),
         }
     }
@@ -63,6 +59,13 @@ impl ValueColumns {
             columns.extend(atom_columns(self.modalities));
         }
         columns
+    }
+
+    /// SQL condition of a computed row: r, u1 … uM or s is there, and no column of values is NaN or infinite.
+    pub(super) fn is_computed(&self) -> String {
+        let finite = self.read().into_iter().map(|name| format!("({name} IS NULL OR abs({name}) < 1e300)"));
+        let some = format!("coalesce({}) IS NOT NULL", part_names(self.modalities).join(", "));
+        finite.chain([some]).collect::<Vec<_>>().join(" AND ")
     }
 
     /// SQL of the information of every set for which it is known, in order.
@@ -107,11 +110,6 @@ impl ValueColumns {
     }
 }
 
-/// Whether a file has a column.
-pub(super) fn has_column(schema: &Schema, name: &str) -> bool {
-    schema.fields().iter().any(|field| field.name() == name)
-}
-
 /// Every node of the lattice and the column of its atom: r, u1 … uM and s are always there.
 fn atoms(modalities: usize) -> impl Iterator<Item = (&'static Antichain, String)> {
     let nodes = Quantity::atoms(modalities).into_iter();
@@ -132,12 +130,16 @@ fn atom_columns(modalities: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::{DataType, Field};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use crate::provenance::Provenance;
 
     fn columns(modalities: usize, more: &[&str]) -> ValueColumns {
         let names = part_names(modalities).into_iter().chain(more.iter().copied());
         let fields: Vec<Field> = names.map(|name| Field::new(name, DataType::Float32, true)).collect();
-        ValueColumns::of(&Schema::new(fields), modalities)
+        let columns = ValueColumns::of(&WrittenColumns::new(&Schema::new(fields), &Provenance::default()));
+        assert_eq!(columns.modalities, modalities);
+        columns
     }
 
     fn sql(columns: &ValueColumns) -> Vec<String> {
@@ -150,7 +152,12 @@ mod tests {
         assert_eq!(sql(&plain), ["1: r + u1", "2: r + u2", "12: r + u1 + u2 + s"]);
         assert_eq!(plain.read(), ["r", "u1", "u2", "s"]);
         assert!(plain.atoms().is_empty() && plain.specificity().is_empty());
-        assert_eq!(columns(2, &["h1", "h2"]).specificity(), ["h1", "h2"]);
+        let with_h = columns(2, &["h1", "h2"]);
+        assert_eq!(with_h.specificity(), ["h1", "h2"]);
+        let computed = with_h.is_computed();
+        assert!(computed.starts_with("(r IS NULL OR abs(r) < 1e300) AND (u1 IS NULL OR"), "{computed}");
+        let end = "(h2 IS NULL OR abs(h2) < 1e300) AND coalesce(r, u1, u2, s) IS NOT NULL";
+        assert!(computed.ends_with(end), "{computed}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A probe of a file's schema and first rows: candidates for embedding and label columns, and
 //! the dimension of embeddings.
 
+use std::ops::RangeInclusive;
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 
@@ -19,11 +21,66 @@ const PROBE_ROWS: usize = 1024;
 /// Names by which a label column is recognised.
 const LABEL_NAMES: [&str; 4] = ["y", "label", "target", "class"];
 
-/// The columns that are embeddings beyond doubt.
-pub fn embedding_columns(input: &Input) -> Vec<&str> {
-    let fields = input.schema().fields().iter();
-    let embeddings = fields.filter(|f| EmbeddingType::of(f.data_type()).is_some_and(|e| e.is_obvious()));
-    embeddings.map(|field| field.name().as_str()).collect()
+/// The smallest and the largest magnitude of a usual value of an embedding, and the least share of them.
+const USUAL_SIZES: RangeInclusive<f32> = 1e-6..=1e6;
+const USUAL_SHARE: f64 = 0.9;
+
+/// The columns of a file that are or may be embeddings.
+struct EmbeddingCandidates<'a> {
+    /// Those beyond doubt.
+    obvious: Vec<&'a str>,
+    /// Fixed-size binary whose bytes look like f32 values.
+    doubtful: Vec<&'a str>,
+    /// Columns that only resemble embeddings, with their types: lists of other numbers, other binary.
+    others: Vec<String>,
+}
+
+impl<'a> EmbeddingCandidates<'a> {
+    fn of(input: &'a Input) -> Result<Self> {
+        let mut found = Self { obvious: Vec::new(), doubtful: Vec::new(), others: Vec::new() };
+        for (position, field) in input.schema().fields().iter().enumerate() {
+            let name = field.name().as_str();
+            match EmbeddingType::of(field.data_type()) {
+                Some(embedding) if embedding.is_obvious() => found.obvious.push(name),
+                Some(_) if holds_floats(input, position, name)? => found.doubtful.push(name),
+                _ if resembles_embedding(field.data_type()) && !is_label_name(name) => {
+                    found.others.push(format!("{name} ({})", field.data_type()));
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a column of this type may have been meant as an embedding.
+fn resembles_embedding(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            item.data_type().is_numeric()
+        }
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Whether the bytes of a fixed-size binary column look like f32 values: of the numbers in the first rows
+/// that are not zero, nearly all are of a usual size. Those of identifiers and hashes are of any size.
+fn holds_floats(input: &Input, position: usize, name: &str) -> Result<bool> {
+    let mut groups = 0..input.metadata().num_row_groups();
+    let Some(row_group) = groups.find(|group| input.rows_in(*group) > 0) else { return Ok(false) };
+    let rows = input.rows_in(row_group).min(PROBE_ROWS);
+    let read = ColumnReader::open(input, position, name, row_group, 0..rows, rows)?.read(rows)?;
+    let values = read.as_fixed_size_binary_opt().into_iter().flat_map(|rows| rows.iter().flatten());
+    let (mut usual, mut all) = (0_u32, 0_u32);
+    for bytes in values.flat_map(|row| row.chunks_exact(size_of::<f32>())) {
+        let value = <[u8; 4]>::try_from(bytes).map_or(0.0, f32::from_le_bytes);
+        all += u32::from(value != 0.0);
+        usual += u32::from(USUAL_SIZES.contains(&value.abs()));
+    }
+    Ok(all > 0 && f64::from(usual) >= USUAL_SHARE * f64::from(all))
 }
 
 /// The columns that are labels without a look at their values.
@@ -32,23 +89,41 @@ pub fn label_columns(input: &Input) -> Vec<&str> {
     fields.filter(|f| LabelType::is_obvious(f.data_type())).map(|field| field.name().as_str()).collect()
 }
 
-/// The embedding columns, where there are as many as a bundle may have modalities: two to four.
+/// The embedding columns, where there are as many as a bundle may have modalities, two to four, and no
+/// other column may be one. Logs the columns that only resemble embeddings.
 ///
 /// # Errors
-/// [`Error::Usage`] that lists the candidates and names the flags.
+/// [`Error::Usage`] that lists the candidates and names the flags; those of reading the first rows of a
+/// fixed-size binary column.
 pub fn obvious_embeddings(input: &Input) -> Result<Vec<&str>> {
-    let found = embedding_columns(input);
-    let what = match &found[..] {
+    let EmbeddingCandidates { obvious, doubtful, others } = EmbeddingCandidates::of(input)?;
+    let what = match &obvious[..] {
+        some if !doubtful.is_empty() => format!(
+            "{} may be embeddings, by the sizes of their bytes read as float32; choose with --x once for each from: {}",
+            doubtful.join(", "),
+            some.iter().chain(&doubtful).copied().collect::<Vec<_>>().join(", ")
+        ),
         [] => "no column holds embeddings; name them with --x1 and --x2".to_owned(),
         [one] => format!("only the column {one} holds embeddings; name two with --x1 and --x2"),
         some if some.len() > Lattice::MODALITIES => format!(
-            "more than {} columns hold embeddings: {}; choose with --x1 and --x2, or with --x once for each",
+            "more than {0} columns hold embeddings: {1}; a bundle has at most {0} modalities: choose with --x once for \
+             each, or fit each pair of them, with --x1 and --x2",
             Lattice::MODALITIES,
             some.join(", ")
         ),
-        _ => return Ok(found),
+        _ => {
+            if !others.is_empty() {
+                let others = others.join(", ");
+                tracing::info!("not taken for embeddings: {others}; --x names the columns to take");
+            }
+            return Ok(obvious);
+        }
     };
-    Err(Error::Usage(format!("{}: {what}", input.place())))
+    let others = match others.is_empty() {
+        true => String::new(),
+        false => format!(" (not embeddings: {})", others.join(", ")),
+    };
+    Err(Error::Usage(format!("{}: {what}{others}", input.place())))
 }
 
 /// The label: the column where exactly one has a label's name (y, label, target or class, in any case)

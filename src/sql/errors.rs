@@ -17,6 +17,7 @@ use crate::storage::{io_errors, is_url, read_error};
 use crate::threads::is_start_panic;
 
 use super::bounded_functions::IN_ONE_BATCH;
+use super::function_names::missing_function;
 
 /// Converts a DataFusion error.
 ///
@@ -157,7 +158,10 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
             Some(name) => Error::Usage(format!(
                 "{NO_TABLE}{name}{AFTER_TABLE} in quotes ('{name}'), or --table NAME=PATH names it"
             )),
-            None => Error::Usage(format!("SQL: {}", normalize_message(what))),
+            None => Error::Usage(format!(
+                "SQL: {}",
+                missing_function(what).unwrap_or_else(|| normalize_message(what))
+            )),
         },
         error => Error::Usage(format!("SQL: {}", normalize_message(&error.message()))),
     }

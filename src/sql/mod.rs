@@ -29,6 +29,7 @@ mod file_order;
 mod file_scan;
 mod file_table;
 mod file_tables;
+mod function_names;
 pub mod functions;
 mod hive_partitions;
 mod interrupt;

@@ -46,5 +46,5 @@ pub use source_file::SourceFile;
 pub use staged::Staged;
 pub(crate) use staged::temporary_folder;
 pub use staged_folder::StagedFolder;
-pub use stdio::{StdinChunks, is_stdio, stdout};
+pub use stdio::{Chunker, StdinChunks, is_stdio, stdout};
 pub use store_url::{StoreLocation, is_url, join_path, locate, require_local_folder, store_base};

@@ -11,15 +11,20 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crate::error::{Error, Place, Result};
 use crate::threads::spawn_detached;
 
-use super::io_errors;
-
 /// Whether a path is `-`: standard input or output.
 pub fn is_stdio(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Size of one read from the pipe.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Cuts a stream of bytes into chunks, for whoever knows where its parts end.
+pub trait Chunker: Send + 'static {
+    /// Reads the next chunk; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of reading.
+    fn next(&mut self, input: &mut dyn Read) -> io::Result<Option<Vec<u8>>>;
+}
+
 /// Capacity of the bounded channel between the reading thread and the consumer.
 const PREFETCHED_CHUNKS: usize = 4;
 /// Interval at which a waiting consumer checks the stop flag.
@@ -30,15 +35,15 @@ const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct StdinChunks<'a> {
     chunks: Receiver<io::Result<Vec<u8>>>,
-    stop: &'a AtomicBool,
+    stops: Vec<&'a AtomicBool>,
 }
 
 impl<'a> StdinChunks<'a> {
-    /// Starts the reading thread.
+    /// Starts the thread that reads the chunks. Each of the flags ends the iteration.
     ///
     /// # Errors
     /// [`Error::Usage`] if standard input is a terminal; [`Error::NoThread`].
-    pub fn read(stop: &'a AtomicBool) -> Result<Self> {
+    pub fn read(stops: &[&'a AtomicBool], mut chunker: impl Chunker) -> Result<Self> {
         if io::stdin().is_terminal() {
             let what = "stdin is a terminal; send an Arrow IPC stream into it, or name a Parquet file";
             return Err(Error::Usage(what.to_owned()));
@@ -46,24 +51,15 @@ impl<'a> StdinChunks<'a> {
         let (sender, chunks) = bounded(PREFETCHED_CHUNKS);
         // Never joined: a read of a silent pipe blocks forever.
         spawn_detached(move || {
-            let mut buffer = vec![0; CHUNK_BYTES];
-            loop {
-                let chunk = match io::stdin().read(&mut buffer) {
-                    Ok(0) => return,
-                    Ok(read) => match buffer.get(..read) {
-                        Some(bytes) => Ok(bytes.to_vec()),
-                        None => Err(io_errors::internal("a read returned more bytes than its buffer holds")),
-                    },
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(e) => Err(e),
-                };
+            let mut input = io::stdin().lock();
+            while let Some(chunk) = chunker.next(&mut input).transpose() {
                 let failed = chunk.is_err();
                 if sender.send(chunk).is_err() || failed {
                     return;
                 }
             }
         })?;
-        Ok(Self { chunks, stop })
+        Ok(Self { chunks, stops: stops.to_vec() })
     }
 }
 
@@ -76,7 +72,9 @@ impl Iterator for StdinChunks<'_> {
             match self.chunks.recv_timeout(STOP_CHECK_INTERVAL) {
                 Ok(chunk) => return Some(chunk),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) if self.stop.load(Ordering::Relaxed) => {
+                Err(RecvTimeoutError::Timeout)
+                    if self.stops.iter().any(|stop| stop.load(Ordering::Relaxed)) =>
+                {
                     return Some(Err(io::Error::other(Error::Interrupted)));
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use opentelemetry_sdk::trace::Tracer;
 use tracing::field::Field;
@@ -16,6 +17,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::printable::{escape_for_json, message, redact};
+
+/// The interval between two lines about progress before logging is configured.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,20 +38,39 @@ pub struct Logs {
     pub filter: EnvFilter,
     /// The format of lines.
     pub format: LogFormat,
+    /// The interval between two lines about progress.
+    pub progress_every: Duration,
 }
 
-static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+/// What the process logs: the format of lines, and the interval between those about progress.
+static LINES: OnceLock<(LogFormat, Duration)> = OnceLock::new();
 
-/// Whether a progress bar can be drawn: stderr is a terminal, and log lines are text.
-pub fn shows_progress_bar() -> bool {
-    stderr().is_terminal() && FORMAT.get() != Some(&LogFormat::Json)
+/// How the progress of a run is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressFormat {
+    /// A bar: stderr is a terminal, and log lines are text.
+    Bar,
+    /// A line of text at intervals.
+    Text(Duration),
+    /// An event at intervals, with the numbers in fields.
+    Json(Duration),
+}
+
+/// How this process tells its progress.
+pub fn progress_format() -> ProgressFormat {
+    match LINES.get() {
+        Some((LogFormat::Json, every)) => ProgressFormat::Json(*every),
+        _ if stderr().is_terminal() => ProgressFormat::Bar,
+        Some((LogFormat::Text, every)) => ProgressFormat::Text(*every),
+        None => ProgressFormat::Text(PROGRESS_EVERY),
+    }
 }
 
 impl Logs {
     /// Starts logging, once per process. The tracer, if any, exports spans and the events in them.
     pub(super) fn begin(self, tracer: Option<Tracer>) {
         let lines = fmt::layer().with_target(false);
-        let lines = match FORMAT.get_or_init(|| self.format) {
+        let lines = match LINES.get_or_init(|| (self.format, self.progress_every)).0 {
             LogFormat::Text => {
                 let lines = lines.fmt_fields(debug_fn(text_field).delimited(" ")).with_writer(stderr);
                 lines.without_time().with_ansi(stderr().is_terminal()).boxed()

@@ -31,7 +31,7 @@ use crate::annotate::Progress;
 use crate::error::Result;
 use crate::fit::FitReport;
 
-pub use logs::{LogFormat, Logs, shows_progress_bar};
+pub use logs::{LogFormat, Logs, ProgressFormat, progress_format};
 
 /// The telemetry of the process: the exporters of spans and metrics, if any.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, Int64Array, ListArray, StringArray};
+use arrow::datatypes::Int64Type;
 
 use crate::harness::files::{batch, listing, replaced, write};
 use crate::harness::{Ran, bundle, fitted, lsmi, lsmi_in, must, refused, rows};
@@ -89,6 +90,11 @@ fn fit_on_what_teaches_nothing() {
     refused(&ran, 65, &["in.parquet, column \"y\"", "one class only (1)", "at least two", "--label"]);
     let few: Vec<_> = [("x1", &x1), ("x2", &x2), ("y", &y)].map(|(n, a)| (n, a.slice(0, 29))).into();
     refused(&fit(dir, &few, &[]), 65, &["in.parquet", "29 usable rows are too few", "at least 30"]);
+    let lists = ListArray::from_iter_primitive::<Int64Type, _, _>((0..29).map(|row| Some([Some(row)])));
+    let resembling = [&few[..], &[("tokens", Arc::new(lists) as ArrayRef)]].concat();
+    let ran = fit(dir, &resembling, &[]);
+    refused(&ran, 65, &["29 usable rows are too few"]);
+    assert!(ran.stderr.contains("not taken for embeddings: tokens (List("), "{}", ran.stderr);
     let none: Vec<_> = [("x1", &x1), ("x2", &x2), ("y", &y)].map(|(n, a)| (n, a.slice(0, 0))).into();
     refused(&fit(dir, &none, &[]), 65, &["in.parquet, column \"y\"", "holds no class", "at least two"]);
 
@@ -106,7 +112,7 @@ fn fit_on_what_teaches_nothing() {
     refused(
         &fit(dir, &five, &[]),
         64,
-        &["in.parquet", "more than 4 columns", "a, b, c, d, e", "--x once for each"],
+        &["in.parquet", "more than 4 columns", "a, b, c, d, e", "--x once for each", "each pair of them"],
     );
     refused(
         &fit(dir, &three, &["--x", "image"]),

@@ -3,6 +3,7 @@
 //! the program itself. All of it under the target folder, made when first asked for.
 
 pub mod files;
+pub mod heavy;
 pub mod stores;
 pub mod terminal;
 

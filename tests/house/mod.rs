@@ -34,6 +34,8 @@ fn the_manifests_schema_is_the_types() {
 fn the_summaries_schemas_are_the_types() {
     let summary = schemars::schema_for!(lsmi_etl::annotate::Summary);
     matches_file("schemas/run-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
+    let summary = lsmi_etl::cli::fit_summary_schema();
+    matches_file("schemas/fit-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
     let summary = lsmi_etl::cli::pipeline_summary_schema();
     matches_file("schemas/pipeline-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
 }

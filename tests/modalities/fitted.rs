@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use serde_json::Value;
 
-use crate::harness::files::{batch, embeddings, read, write};
+use crate::harness::files::{batch, embeddings, read, replaced, write};
 use crate::harness::{Ran, build, last_json, lsmi, must, once, query, refused, run};
 
 /// The columns, in the order of the modalities.
@@ -237,12 +237,20 @@ fn columns_are_found_and_named_in_their_order() {
 }
 
 #[test]
-fn a_column_given_twice_says_nothing_more() {
+fn a_column_with_the_values_of_another_says_nothing_more() {
     let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("twice");
-    let ran = fit(work(), "train.parquet", target.to_str().unwrap(), &["--x", "image,text,image"]);
+    let twice = |file: &str| {
+        let rows = read(&work().join(file));
+        let image = rows.column_by_name("image").unwrap().clone();
+        write(&dir.path().join(format!("twice-{file}")), &replaced(&rows, "audio", image));
+    };
+    ["train.parquet", "fresh.parquet"].map(twice);
+    let ran = fit(dir.path(), "twice-train.parquet", "twice", &["--x", "image,text,audio"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let summary = annotate(dir.path(), "fresh.parquet", target.to_str().unwrap(), "i_1,i_13,i_12,i_123,h_13");
+    let base =
+        ["annotate", "twice-fresh.parquet", "fresh.parquet", "--bundle", "twice", "--engine", "embedded"];
+    let columns = ["--columns", "i_1,i_13,i_12,i_123,h_13", "--json"];
+    let summary = last_json(&must(lsmi().current_dir(dir.path()).args(base).args(columns)));
     assert_eq!(summary["fates"]["good"].as_u64(), Some(4_000), "{summary}");
     let sql = "SELECT sqrt(avg(power(i_13 - i_1, 2))) AS pair, sqrt(avg(power(i_123 - i_12, 2))) AS whole,
                avg(abs(i_1 - true_i_1)) AS single FROM 'fresh.parquet'";
@@ -257,7 +265,11 @@ fn wrong_numbers_of_columns_are_refused() {
     let fit = |more: &[&str]| fit(work(), "train.parquet", target.to_str().unwrap(), more);
     refused(&fit(&["--x", "image"]), 64, &["two to 4 embedding columns, and 1 is named (image)"]);
     let five = ["image", "text", "audio", "image", "text"].join(",");
-    refused(&fit(&["--x", &five]), 64, &["two to 4", "5 are named"]);
+    refused(&fit(&["--x", &five]), 64, &["two to 4", "5 are named", "each pair of them, with --x1 and --x2"]);
+    for twice in [&["--x", "image,text,image"][..], &["--x", "image", "--x", "text", "--x", "image"]] {
+        refused(&fit(twice), 64, &["modalities 1 and 3 are both the column \"image\""]);
+    }
+    refused(&fit(&["--x1", "image", "--x2", "image"]), 64, &["modalities 1 and 2 are both", "\"image\""]);
     let both = fit(&["--x", "image", "--x1", "text"]);
     assert!(both.code == 64 && both.stderr.contains("cannot be used with '--x1"), "{}", both.stderr);
     refused(&fit(&["--x", "image,text,sound"]), 65, &["column \"sound\""]);

@@ -1,6 +1,7 @@
 //! More than two modalities: bundles of the exact models of discrete systems, whose atoms are those of `dit`
 //! (`tests/fixtures/m3_discrete_truth.json`, `m4_discrete_truth.json`), and what goes wrong.
 
+mod columns;
 mod diagnostics;
 mod fitted;
 mod missing;

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use serde_json::Value;
 
 use super::missing_sql::reduced;
 use super::{annotated, on, pack, system};
-use crate::harness::files::{batch, listing, write};
+use crate::harness::files::{batch, floats, listing, read, replaced, write};
 use crate::harness::{last_json, lsmi, lsmi_in, must, query, refused};
 use crate::report::page::{look, nothing_wrong};
 
@@ -180,8 +180,12 @@ fn other_numbers_of_modalities_are_another_report() {
     refused(&ran, 65, &["three.parquet", "3 modalities", "of 2"]);
     let ran = lsmi_in(dir, ["report", "two.parquet", "--compare", "three.parquet"]);
     refused(&ran, 64, &["two.parquet has 2 modalities", "three.parquet has 3"]);
-    let columns = ["u4", "u5"];
-    write(&dir.join("five.parquet"), &rows(200, &columns));
+    let some = rows(200, &["u4", "u5"]);
+    let order = ["r", "u1", "u2", "u3", "u4", "u5", "s", "label"];
+    write(
+        &dir.join("five.parquet"),
+        &batch(&order.map(|name| (name, some.column_by_name(name).unwrap().clone()))),
+    );
     refused(&lsmi_in(dir, ["report", "five.parquet"]), 65, &["five.parquet", "5 modalities", "4 at most"]);
     assert_eq!(listing(dir), ["five.parquet", "three.parquet", "two.parquet"]);
 }
@@ -279,4 +283,66 @@ fn rows_that_lack_a_modality_are_named_and_counted_where_they_have_values() {
         let html = std::fs::read_to_string(dir.join("none.html")).unwrap();
         assert!(html.contains("No row has") && !html.contains("NaN"), "{html}");
     }
+}
+
+#[test]
+fn columns_of_the_users_own_are_no_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let some = rows(200, &[]);
+    let column = |name: &str| some.column_by_name(name).unwrap().clone();
+    let own: [(&str, ArrayRef); 3] = [
+        ("double", Arc::new((0..200).map(|row| Some(f64::from(row))).collect::<Float64Array>())),
+        ("text", Arc::new((0..200).map(|row| Some(row.to_string())).collect::<StringArray>())),
+        ("float", column("u3")),
+    ];
+    for (kind, own) in own {
+        // Without metadata, as a query's output is.
+        let two = ["r", "u1", "u2", "s", "label"].map(|name| (name, column(name)));
+        write(&dir.join("two.parquet"), &batch(&[&[("u3", own)], &two[..]].concat()));
+        let ran = must(lsmi().current_dir(dir).args(["report", "two.parquet", "--format", "json"]));
+        let parts = last_json(&ran)["data"]["parts"].clone();
+        assert_eq!(parts.as_object().unwrap().len(), 4, "{kind}: {parts}");
+        assert!(ran.stderr.contains("column u3 ("), "{kind}: {}", ran.stderr);
+        assert!(ran.stderr.contains("the report is of 2 modalities"), "{kind}: {}", ran.stderr);
+    }
+
+    // With metadata, only what they list.
+    let of = system("shared_xor");
+    let input = read(&of.0.join("in.parquet"));
+    let far: ArrayRef = Arc::new(Float64Array::from(vec![749.0; input.num_rows()]));
+    let names = input.schema();
+    let columns = names.fields().iter().zip(input.columns());
+    let mut columns: Vec<(&str, ArrayRef)> =
+        columns.map(|(field, values)| (field.name().as_str(), values.clone())).collect();
+    columns.extend(["i_12", "h_1", "u4"].map(|name| (name, far.clone())));
+    write(&dir.join("in.parquet"), &batch(&columns));
+    assert_eq!(pack(of, &dir.join("bundle"), "embedded").code, 0);
+    let args = ["annotate", "in.parquet", "out.parquet", "--bundle", "bundle", "--columns", "i_1"];
+    let ran = on(dir, "embedded", &args);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let data = &json(dir, &["out.parquet"])["data"];
+    assert_eq!(data["information"].as_object().unwrap().keys().collect::<Vec<_>>(), ["i_1"], "{data}");
+    assert_eq!((&data["specificity"], data["parts"].as_object().unwrap().len()), (&Value::Null, 5));
+}
+
+#[test]
+fn a_row_with_nan_in_one_column_has_no_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let whole = rows(300, &ATOMS);
+    let mut broken: Vec<Option<f32>> = floats(&whole, "a_12_13").iter().collect();
+    (broken[3], broken[7]) = (Some(f32::NAN), Some(f32::INFINITY));
+    write(&dir.join("whole.parquet"), &whole);
+    let broken: ArrayRef = Arc::new(Float32Array::from(broken));
+    write(&dir.join("broken.parquet"), &replaced(&whole, "a_12_13", broken));
+    let rows_of = |report: &Value| report["data"]["computed_rows"].as_u64().unwrap();
+    let (whole, found) = (json(dir, &["whole.parquet"]), json(dir, &["broken.parquet"]));
+    assert_eq!(rows_of(&found), rows_of(&whole) - 2);
+    for (name, figure) in found["data"]["atoms"].as_object().unwrap() {
+        assert!(figure["mean_nats"].is_number() && figure["std_error_nats"].is_number(), "{name}: {figure}");
+    }
+    assert_eq!(found["data"]["information"].as_object().unwrap().len(), 7);
+    must(lsmi().current_dir(dir).args(["report", "broken.parquet", "-o", "broken.html"]));
+    assert!(!std::fs::read_to_string(dir.join("broken.html")).unwrap().contains("NaN nats"));
 }

@@ -158,6 +158,9 @@ fn calls_of_another_number_of_modalities_name_both() {
         ("lsmi(x1, NULL, x3, y)", ["argument 2 is NULL without a type", "arrow_cast(NULL, 'FixedSizeList("]),
         ("lsmi(x1, x2, x3, y, p)", ["must be a literal", "lsmi(x1, x2, x3, y)"]),
         ("lsmi(x1, x2, x3, y, 'bundle', p)", ["knows its training rows by their embeddings", "omit"]),
+        ("lsmi_r(x1)", ["it takes four arguments or more", "write lsmi_r(x1, x2, x3, y)"]),
+        ("lsmi_i123(x1, x2, x3, y)", ["no function lsmi_i123", "did you mean lsmi_i_123?"]),
+        ("lsmi_a_1_23(x1, x2, x3, y)", ["no function lsmi_a_1_23", "annotate --columns a_1_23"]),
         ("lsmi_check(r, u1, u2, u3, s)", ["7 columns of two", "25 of three"]),
         ("lsmi_check(r, u2, u1, s, i_1, i_1, i_1)", ["argument 2 is u2", "place is u1 or a_1;"]),
         ("lsmi_check(r, u1, u2, s, i_1, 'a', x1)", ["no number", "Utf8"]),
@@ -169,6 +172,20 @@ fn calls_of_another_number_of_modalities_name_both() {
     write(&two, &rows(10));
     let sql = format!("SELECT lsmi(x1, x2, x1, y, '{}') FROM 'two.parquet'", bundle().display());
     refused(&ask(&dir, &sql, &[]), 64, &["3 embeddings", "2 modalities; write lsmi(x1, x2, y)"]);
+    // Arguments that are no embeddings, by their types.
+    for (argument, data_type) in [
+        ("arrow_cast([1, 2], 'List(Int64)')", "List("),
+        ("1.5", "Float64"),
+        ("'text'", "Utf8"),
+        ("arrow_cast('text', 'Binary')", "Binary"),
+        ("y", "Int64"),
+    ] {
+        for call in ["lsmi_r(x1, x2, X, y)", "lsmi_r(x1, x2, X, y, 'bundle')", "lsmi(x1, X, x3, y)"] {
+            let call = call.replace('X', argument);
+            let ran = ask(&dir, &format!("SELECT {call} FROM 'in.parquet'"), &[]);
+            refused(&ran, 65, &["lsmi", "column ", "has type ", data_type, "which is no embedding"]);
+        }
+    }
     // An embedding of another length.
     let sql = "SELECT lsmi(x1, x2, [1.0, 2.0, 3.0]::float[3], y) FROM 'in.parquet'";
     let ran = ask(&dir, sql, &[]);

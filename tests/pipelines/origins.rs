@@ -80,6 +80,25 @@ fn flags_go_before_the_environment_that_before_the_file_and_that_before_defaults
 }
 
 #[test]
+fn the_columns_of_one_place_go_before_the_other_notation_of_the_next() {
+    let dir = project(&PIPELINE.replace("workers = 1", "x = ['a', 'b']"));
+    let shown = |more: &[&str], environment: &[(&str, &str)]| {
+        let mut command = lsmi();
+        command.current_dir(dir.path()).args(["run", "pipeline.toml", "--show-config", "--json"]);
+        last_json(&must(command.args(more).envs(environment.iter().copied())))
+    };
+    let plain = shown(&[], &[]);
+    assert_eq!(of(&plain, "annotate.x"), (&json!(["a", "b"]), "file, line 7"));
+    let variable = [("LSMI_ETL_X1", "c")];
+    let changed = shown(&[], &variable);
+    assert_eq!(of(&changed, "annotate.x"), (&json!([]), "default"));
+    assert_eq!(of(&changed, "annotate.x1"), (&json!("c"), "environment LSMI_ETL_X1"));
+    let flagged = shown(&["--x", "d,\"e,f\""], &variable);
+    assert_eq!(of(&flagged, "annotate.x"), (&json!(["d", "e,f"]), "flag --x"));
+    assert_eq!(of(&flagged, "annotate.x1"), (&json!(null), "default"));
+}
+
+#[test]
 fn for_a_person_a_setting_is_a_line() {
     let dir = project(PIPELINE);
     let ran = run_in(dir.path(), &["--show-config", "--workers", "4"]);

@@ -55,6 +55,14 @@ fn values_of_another_type_or_of_none() {
         "annotate.on_bad_row",
         &["null", "fail", "did you mean null?"],
     );
+    for key in ["x1", "x2"] {
+        wrong(
+            &format!("[annotate]\nx = ['a', 'b']\n{key} = 'a'\n"),
+            5,
+            &format!("annotate.{key}"),
+            &["line 4 sets annotate.x too", "x once for each modality"],
+        );
+    }
     wrong("[annotate]\nmemory_limit = 'much'\n", 4, "annotate.memory_limit", &["\"much\"", "512MiB"]);
     wrong("[annotate]\nfiles_per_job = '0/3'\n", 4, "annotate.files_per_job", &["I/N"]);
     wrong("[annotate]\ncolumns = ['i1',\n 'i5']\n", 5, "annotate.columns[1]", &["\"i5\"", "i1, i2, i12"]);

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, Float32Array, RecordBatch};
+use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use arrow::util::pretty::pretty_format_batches;
 
@@ -298,4 +299,24 @@ fn batches_pass_as_they_come_and_a_silent_writer_can_be_left() {
     assert_eq!(ran.code, 75, "{}", ran.stderr);
     assert!(sent.elapsed() < Duration::from_secs(20), "it took {:?} to stop", sent.elapsed());
     drop(stdin);
+}
+
+#[test]
+fn the_new_columns_alone_are_those_of_the_whole_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let batches = [rows(100).slice(0, 0), rows(100), rows(7)];
+    let read = |more: &[&str]| {
+        let output = fed(dir.path(), &stream(&batches), &[&["-", "-"], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        StreamReader::try_new(output.stdout.as_slice(), None).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let (whole, alone) = (read(&[]), read(&["--new-columns-only"]));
+    assert_eq!(alone.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [0, 100, 7]);
+    for (whole, alone) in whole.iter().zip(&alone) {
+        assert_eq!(names(alone.schema_ref()), ["r", "u1", "u2", "s"]);
+        assert_eq!(alone.columns(), &whole.columns()[3..]);
+        assert_eq!(alone.schema().metadata(), whole.schema().metadata());
+    }
+    let ran = Ran::from(fed(dir.path(), &stream(&batches), &["-", "out.parquet", "--new-columns-only"]));
+    refused(&ran, 64, &["--new-columns-only", "stdout"]);
 }

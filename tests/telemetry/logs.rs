@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Ran, annotate, bundle, last_json, lsmi, run};
+use crate::harness::{Ran, annotate, bundle, last_json, lsmi, must, run};
 
 /// The lines of stderr, each of which must be an object.
 fn lines(ran: &Ran) -> Vec<Value> {
@@ -57,4 +57,26 @@ fn levels_are_as_in_text() {
     assert_eq!((quiet.code, quiet.stderr.as_str()), (0, ""));
     let again = annotate(dir.path(), "in.parquet", "out.parquet", &["--log-format", "json"]);
     assert!(lines(&again).iter().any(|line| line["message"].as_str().unwrap().contains("nothing to do")));
+}
+
+#[test]
+fn progress_has_its_numbers_in_fields() {
+    let dir = tempfile::tempdir().unwrap();
+    let synth = ["synth", "gaussian", "--classes", "4", "--rows", "100000", "-o", "in.parquet"];
+    must(lsmi().current_dir(dir.path()).args(synth));
+    // In small batches, which take a while.
+    let slow = ["--batch-rows", "16", "--workers", "1", "--log-format", "json", "--progress-every", "0.05"];
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &slow);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let said = lines(&ran);
+    let progress: Vec<_> = said.iter().filter(|line| line["unit"] == "rows").collect();
+    assert!(!progress.is_empty(), "{}", ran.stderr);
+    let done: Vec<u64> = progress.iter().map(|line| line["done"].as_u64().unwrap()).collect();
+    assert!(done.is_sorted() && done.iter().all(|done| (1..=100_000).contains(done)), "{done:?}");
+    assert!(progress.iter().all(|line| line["total"] == 100_000), "{}", ran.stderr);
+    let text = annotate(dir.path(), "in.parquet", "text.parquet", &[&slow[..4], &slow[6..]].concat());
+    assert!(text.stderr.contains(" of 100000 rows") && !text.stderr.contains("done="), "{}", text.stderr);
+    let never = annotate(dir.path(), "in.parquet", "never.parquet", &["--progress-every", "0"]);
+    assert_eq!(never.code, 64, "{}", never.stderr);
+    assert!(never.stderr.contains("from 0.05"), "{}", never.stderr);
 }

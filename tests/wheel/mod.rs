@@ -85,6 +85,11 @@ fn the_wheel_brings_the_program_and_finds_onnx_runtime_beside_it() {
     // The exit code is the program's own.
     assert_eq!(run(clean(&python).args(["-m", "lsmi_etl", "annotate", "a", "b"])).code, 66);
 
+    // The package's functions take no other package, as long as paths are given.
+    let fails =
+        "import lsmi_etl\ntry: lsmi_etl.annotate('a', 'b')\nexcept lsmi_etl.errors.NoInput: print('none')";
+    assert_eq!(must(clean(&python).args(["-c", fails])).stdout, "none\n");
+
     let demo = must(clean(&venv.join("bin/lsmi-etl")).args(["demo", "--rows", "2000"]));
     assert!(
         demo.stderr.contains("onnxruntime (") || demo.stdout.contains("onnxruntime ("),

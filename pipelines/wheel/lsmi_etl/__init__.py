@@ -1,38 +1,52 @@
-"""lsmi-etl as a Python package: where the program is.
+"""lsmi-etl from Python: pointwise redundancy, uniqueness and synergy of multimodal embeddings.
 
->>> import subprocess
->>> from lsmi_etl import find_lsmi_etl_bin
->>> subprocess.run([find_lsmi_etl_bin(), "annotate", "in.parquet", "out.parquet"], check=True)
+>>> import lsmi_etl
+>>> lsmi_etl.annotate("in.parquet", "out.parquet", bundle="lsmi-bundle")
+>>> with lsmi_etl.Annotator("lsmi-bundle") as annotate:
+...     table = annotate(table)
+
+The work is done by the program ``lsmi-etl``, which this package starts. Except for
+:func:`find_lsmi_etl_bin`, pyarrow is needed: ``pip install 'lsmi-etl[python]'``.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import sysconfig
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["find_lsmi_etl_bin"]
+if TYPE_CHECKING:
+    from lsmi_etl import errors as errors
+    from lsmi_etl._program import find_lsmi_etl_bin as find_lsmi_etl_bin
+    from lsmi_etl.annotator import Annotator as Annotator
+    from lsmi_etl.bundle import Bundle as Bundle
+    from lsmi_etl.commands import annotate as annotate
+    from lsmi_etl.commands import fit as fit
+    from lsmi_etl.commands import report as report
+    from lsmi_etl.commands import sql as sql
+    from lsmi_etl.export import pack as pack
+
+#: The module of each name. They are imported when they are used: to find the program takes no pyarrow.
+_MODULES = {
+    "Annotator": "annotator",
+    "Bundle": "bundle",
+    "annotate": "commands",
+    "find_lsmi_etl_bin": "_program",
+    "fit": "commands",
+    "pack": "export",
+    "report": "commands",
+    "sql": "commands",
+}
+
+__all__ = ["Annotator", "Bundle", "annotate", "errors", "find_lsmi_etl_bin", "fit", "pack", "report", "sql"]
 
 
-def find_lsmi_etl_bin() -> str:
-    """The path of the program that was installed with this package.
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("lsmi_etl.errors")
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"lsmi_etl.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'lsmi_etl' has no attribute {name!r}")
 
-    Raises ``FileNotFoundError``, which says where it was looked for.
-    """
-    name = "lsmi-etl" + (sysconfig.get_config_var("EXE") or "")
-    user = sysconfig.get_preferred_scheme("user") if sys.version_info >= (3, 10) else f"{os.name}_user"
-    package = os.path.dirname(os.path.realpath(__file__))
-    folders = [
-        sysconfig.get_path("scripts"),
-        sysconfig.get_path("scripts", vars={"base": sys.base_prefix}),
-        sysconfig.get_path("scripts", scheme=user),
-        # `pip install --prefix` and `--target`
-        os.path.join(package, *[os.pardir] * 4, "bin"),
-        os.path.join(package, os.pardir, "bin"),
-    ]
-    for folder in folders:
-        path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            return os.path.normpath(path)
-    looked = ", ".join(os.path.normpath(folder) for folder in folders)
-    raise FileNotFoundError(f"{name} is in none of {looked}; install the wheel again")
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -9,7 +9,7 @@ use crate::memory::usable_bytes;
 pub(super) use tuner::{BatchSizeTuner, SHARE, Sessions};
 
 /// Minimum rows of a batch. Below, the fixed cost of an engine call is noticeable.
-const FEWEST_ROWS: usize = 64;
+pub(super) const FEWEST_ROWS: usize = 64;
 
 /// How rows are divided and queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

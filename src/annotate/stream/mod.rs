@@ -6,13 +6,14 @@ mod join;
 mod split;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crossbeam_channel::unbounded;
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::output::{BatchSource, NewColumns, RowWriter};
+use crate::output::{BatchSource, IpcMessages, NewColumns, RowWriter, SourceColumns};
 use crate::parquet_file::Input;
 use crate::printable::{shown, without_secrets};
 use crate::provenance::{Identity, InputOrigin, Provenance};
@@ -20,7 +21,7 @@ use crate::samples::{ReadAhead, Roles};
 use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
 
 use self::join::{BatchJoiner, JoinedStream};
-use self::split::BatchSplitter;
+use self::split::{BatchSplitter, TaskRows};
 use super::bad_rows::BadRowPolicy;
 use super::options::Adjust;
 use super::rejects::Rejects;
@@ -97,6 +98,8 @@ impl<'a> StreamJob<'a> {
 /// Where the rows come from: a file, or the stream on stdin.
 struct StreamSource {
     file: Option<Input>,
+    /// Set when the rows are no longer wanted, which ends the wait for the next of a silent pipe.
+    ended: AtomicBool,
 }
 
 impl StreamSource {
@@ -104,7 +107,7 @@ impl StreamSource {
         let ignores_checksums = job.run.options.no_page_checksums;
         let open = || Input::open(job.input).map(|file| file.ignoring_checksums(ignores_checksums));
         let file = (!is_stdio(job.input)).then(open).transpose()?;
-        Ok(Self { file })
+        Ok(Self { file, ended: AtomicBool::new(false) })
     }
 
     fn rows<'a>(&'a self, run: &'a Run<'_>) -> Result<BatchSource<'a>> {
@@ -112,7 +115,8 @@ impl StreamSource {
             Some(file) => Ok(BatchSource::of_file(file, run.batch_rows())),
             None => {
                 let limit_bytes = run.options.memory_limit_bytes;
-                BatchSource::of_stream(StdinChunks::read(run.stop)?, Place::file("stdin"), limit_bytes)
+                let chunks = StdinChunks::read(&[run.stop, &self.ended], IpcMessages::default())?;
+                BatchSource::of_stream(chunks, Place::file("stdin"), limit_bytes)
             }
         }
     }
@@ -190,7 +194,13 @@ impl StreamOutputs {
                     row_group_bytes,
                 )?
             }
-            MainOutput::Stdout(out) => RowWriter::stream(&rows, added, out, Place::file("stdout"))?,
+            MainOutput::Stdout(out) => {
+                let source_columns = match run.options.new_columns_only {
+                    true => SourceColumns::Omitted,
+                    false => SourceColumns::Kept,
+                };
+                RowWriter::stream(&rows, added, source_columns, out, Place::file("stdout"))?
+            }
         };
 
         run.begin(without_secrets(job.input), source.file.as_ref().map(Input::rows), 0);
@@ -199,11 +209,13 @@ impl StreamOutputs {
         let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), &evaluated);
         let (to_splitter, written) = unbounded();
         let limit_bytes = (run.limit_bytes() / 2) as usize;
-        let splitter = BatchSplitter::new(rows, &roles, run.batch_rows(), limit_bytes, written, run.progress);
+        let splitter =
+            BatchSplitter::new(rows, &roles, TaskRows::of(run), limit_bytes, written, run.progress);
         let mut joiner =
             BatchJoiner::new(policy, writer, self.rejects, &columns.computed, to_splitter, run.progress);
         let constants = run.constants(&evaluated)?;
-        let control = Control { stop: run.stop, progress: run.progress, origin: &origin };
+        let control =
+            Control { stop: run.stop, ended: &source.ended, progress: run.progress, origin: &origin };
         let sink = |done| joiner.take(done);
         let schedule =
             Schedule { prefetch: Prefetch::Thread, read_ahead: &ReadAhead::none(), queue: run.queue() };

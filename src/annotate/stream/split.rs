@@ -3,8 +3,11 @@
 use arrow::array::{Array, RecordBatch};
 use crossbeam_channel::Receiver;
 
+use crate::annotate::batch_size::FEWEST_ROWS;
 use crate::annotate::progress::{Progress, Stage};
+use crate::annotate::run::Run;
 use crate::annotate::workers::Task;
+use crate::engine::Device;
 use crate::error::Result;
 use crate::output::{BatchSource, SourceRows};
 use crate::samples::Roles;
@@ -14,7 +17,7 @@ use crate::samples::Roles;
 pub(super) struct BatchSplitter<'a> {
     rows: BatchSource<'a>,
     roles: &'a Roles,
-    batch_rows: usize,
+    task_rows: TaskRows,
     /// The rest of a batch, from a row on.
     batch: Option<(SourceRows, usize)>,
     checked: bool,
@@ -23,6 +26,27 @@ pub(super) struct BatchSplitter<'a> {
     /// Bytes of batches that have been written.
     written: Receiver<usize>,
     progress: &'a dyn Progress,
+}
+
+/// How source batches are divided. One of fewer rows than the workers take at once is shared equally among them:
+/// whoever sent it may wait for it before it sends the next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TaskRows {
+    most: usize,
+    workers: usize,
+}
+
+impl TaskRows {
+    pub(super) fn of(run: &Run<'_>) -> Self {
+        // A kernel of few rows leaves most of a GPU idle.
+        let workers = if run.engine.device() == Device::Cpu { run.workers() } else { 1 };
+        Self { most: run.batch_rows(), workers }
+    }
+
+    /// Rows of each task of a source batch, a multiple of the fewest that are worth a task.
+    fn of_batch(self, rows: usize) -> usize {
+        rows.div_ceil(self.workers.max(1)).next_multiple_of(FEWEST_ROWS).min(self.most)
+    }
 }
 
 /// A source batch, which is the payload of the last of its tasks.
@@ -35,13 +59,13 @@ impl<'a> BatchSplitter<'a> {
     pub(super) fn new(
         rows: BatchSource<'a>,
         roles: &'a Roles,
-        batch_rows: usize,
+        task_rows: TaskRows,
         limit_bytes: usize,
         written: Receiver<usize>,
         progress: &'a dyn Progress,
     ) -> Self {
         let (batch, checked, in_flight_bytes) = (None, false, 0);
-        Self { rows, roles, batch_rows, batch, checked, limit_bytes, in_flight_bytes, written, progress }
+        Self { rows, roles, task_rows, batch, checked, limit_bytes, in_flight_bytes, written, progress }
     }
 
     fn next_batch(&mut self) -> Result<Option<SourceRows>> {
@@ -73,7 +97,7 @@ impl<'a> BatchSplitter<'a> {
             },
         };
         let rows = batch.rows.num_rows();
-        let to = from.saturating_add(self.batch_rows).min(rows);
+        let to = from.saturating_add(self.task_rows.of_batch(rows)).min(rows);
         let (group, place) = (batch.group, self.rows.place_of(batch.group));
         let samples = self.roles.samples(&batch.rows, from..to, place, batch.first_row)?;
         let payload = if to == rows {

@@ -14,6 +14,11 @@ use super::{Class, OutputKind, Role, check, onnx, opset};
 
 pub(super) use probabilities::take_logarithm;
 
+/// As [`outputs::misnamed_inputs`], before a model is adapted.
+pub(super) fn misnamed_inputs(role: Role, modalities: usize, model: &ModelProto) -> Option<String> {
+    outputs::misnamed_inputs(role, modalities, model.graph.as_ref()?)
+}
+
 /// Adapts a model; returns one message for each change. `kind` is what a classifier's output
 /// is declared to be. `Err` says what is in the way, and names the operator, input or output.
 pub(super) fn adapt(

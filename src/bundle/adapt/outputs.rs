@@ -23,6 +23,28 @@ pub(super) fn order_inputs(role: Role, graph: &mut GraphProto, changes: &mut Vec
     graph.input.sort_by_key(|input| place(input).unwrap_or(usize::MAX));
 }
 
+/// What to say of the inputs of a model of several of so many modalities that are taken by their order although
+/// one of them has the name of another modality.
+pub(super) fn misnamed_inputs(role: Role, modalities: usize, graph: &GraphProto) -> Option<String> {
+    let names: Vec<String> = check::inputs(graph).iter().map(|it| it.name.to_ascii_lowercase()).collect();
+    let wanted: Vec<_> = role.modalities().members().map(|m| ProgramInput::Embedding(m).name()).collect();
+    if wanted.len() < 2
+        || names.len() != wanted.len()
+        || wanted.iter().all(|name| names.iter().any(|it| it == name))
+    {
+        return None;
+    }
+    let is_modality = |name: &str| (0..modalities).any(|m| ProgramInput::Embedding(m).name() == name);
+    let misnamed = names.iter().zip(&wanted).find(|(name, wanted)| name != *wanted && is_modality(name));
+    let (name, of) = misnamed?;
+    Some(format!(
+        "its inputs {} are taken in this order for {}: the one that is called {name} gets {of}; if that is wrong, export \
+         the model with inputs of these names",
+        names.join(", "),
+        wanted.join(", ")
+    ))
+}
+
 /// Reduces a graph to one output. `Err` names the outputs, if none or several can be meant,
 /// or the classes, if they are not the bundle's.
 pub(super) fn select(

@@ -158,6 +158,7 @@ pub(super) fn run(
         input: config.input.clone(),
         output: config.output.clone(),
         settings: config.annotate.clone(),
+        new_columns_only: false,
         dry_run: args.dry_run,
         json: false,
         summary: None,

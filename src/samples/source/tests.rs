@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float32Array, Int64Array, LargeListArray, ListArray, RecordBatch, StringArray, StructArray,
+    ArrayRef, FixedSizeBinaryArray, Float32Array, Int64Array, LargeListArray, ListArray, RecordBatch,
+    StringArray, StructArray,
 };
-use arrow::datatypes::{Float32Type, Float64Type};
+use arrow::datatypes::{Float32Type, Float64Type, Int64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
@@ -197,6 +198,31 @@ fn columns_are_chosen_where_there_is_no_doubt() {
     assert_eq!(dimension_of(&input, "x1").unwrap(), D1);
     assert_eq!(dimension_of(&input, "x2").unwrap(), D2);
     assert_eq!(dimension_of(&input, "y").unwrap_err().exit_code(), 65);
+
+    let lists = || list(good_lists(0..4, 3));
+    let bytes = |row: &dyn Fn(u8) -> Vec<u8>| -> ArrayRef {
+        Arc::new(FixedSizeBinaryArray::try_from_iter((0..4).map(row)).unwrap())
+    };
+    let of = |third: ArrayRef| {
+        let (folder, path) = write(&[vec![("x1", lists()), ("x2", lists()), ("x3", third)]]);
+        (folder, Input::open(&path).unwrap())
+    };
+    // The bytes of f32 values leave a doubt, those of identifiers, counters and hashes do not.
+    let floats = |i: u8| [0.0, f32::from(i) + 0.5, -2.25].map(f32::to_le_bytes).concat();
+    let (_folder, input) = of(bytes(&floats));
+    let message = obvious_embeddings(&input).unwrap_err().to_string();
+    assert!(message.contains("x3 may be embeddings") && message.ends_with("from: x1, x2, x3"), "{message}");
+    let hash =
+        |i: u8| (0..16_u8).map(|at| (i + 1).wrapping_mul(at.wrapping_mul(37) ^ 0xa5)).collect::<Vec<u8>>();
+    let counter = |i: u8| vec![i, 0, 0, 0, 7, 0, 0, 0];
+    let odd = |i: u8| vec![i; 10];
+    let integers: ArrayRef =
+        Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>((0..4).map(|i| Some([Some(i), Some(1)]))));
+    let scalars: ArrayRef = Arc::new(Float32Array::from(vec![0.5; 4]));
+    for third in [bytes(&hash), bytes(&counter), bytes(&odd), integers, scalars] {
+        let (_folder, input) = of(third.clone());
+        assert_eq!(obvious_embeddings(&input).unwrap(), ["x1", "x2"], "{third:?}");
+    }
 
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let (_folder, path) = write(&[vec![("x", list(vec![None])), ("y", numbers.clone()), ("Label", numbers)]]);

@@ -58,7 +58,7 @@ impl OpenBundle {
     }
 
     /// The places of the arguments of a call.
-    fn shape(&self) -> CallShape {
+    pub(super) fn shape(&self) -> CallShape {
         CallShape::of_modalities(self.bundle.modalities())
     }
 

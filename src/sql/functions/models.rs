@@ -1,7 +1,7 @@
 //! A registry of the models behind `lsmi`. The first query that names a bundle opens it; all
 //! threads share its pool of engine sessions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,8 @@ pub(in crate::sql) struct ModelRegistry {
     source: Option<Arc<dyn ModelSource>>,
     opened: Mutex<OpenModels>,
     rows: AtomicU64,
+    /// The warnings of calls that were said: a query is analysed several times.
+    warned: Mutex<HashSet<String>>,
     /// What stands for the models in a plan that leaves this process.
     #[cfg(feature = "cluster")]
     reference: Mutex<Option<Arc<[u8]>>>,
@@ -43,6 +45,7 @@ impl ModelRegistry {
             source,
             opened: Mutex::default(),
             rows: AtomicU64::new(0),
+            warned: Mutex::default(),
             #[cfg(feature = "cluster")]
             reference: Mutex::default(),
         }
@@ -94,6 +97,15 @@ impl ModelRegistry {
         let evaluated = estimator.evaluate(columns)?;
         self.rows.fetch_add(evaluated.len() as u64, Ordering::Relaxed);
         Ok(evaluated)
+    }
+
+    /// Warns of something about a call, unless it has.
+    pub(super) fn warn_once(&self, what: String) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.contains(&what) {
+            tracing::warn!("{what}");
+            warned.insert(what);
+        }
     }
 
     /// What is off about the rows that were evaluated since the last call, for each bundle.

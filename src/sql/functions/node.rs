@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 
 use super::call::CallShape;
 use super::estimator::fields;
+use super::scalar::LsmiFunction;
 
 /// The input's columns followed by the column of one `lsmi` call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +44,17 @@ impl LsmiNode {
             .collect();
         let column = format!("__lsmi_{hash:06x}({})", arguments.join(", "));
         let shape = shape_of(&args, input.schema())?;
+        if let Some(lsmi) = function.inner().downcast_ref::<LsmiFunction>()
+            && let Some((first, second)) = repeated_embedding(&args, shape)
+        {
+            lsmi.registry().warn_once(format!(
+                "lsmi({}): modalities {} and {} are the same expression, so that each has all information of the other; \
+                 give another column for one of them",
+                arguments.join(", "),
+                first + 1,
+                second + 1
+            ));
+        }
         Self::with_column(input, function, args, shape, column)
     }
 
@@ -107,6 +119,13 @@ impl LsmiNode {
     pub(super) fn into_plan(self) -> LogicalPlan {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })
     }
+}
+
+/// The places of two embeddings of a call that are one expression.
+fn repeated_embedding(args: &[Expr], shape: CallShape) -> Option<(usize, usize)> {
+    let x = shape.split(args)?.x;
+    let first = |second: usize, arg: &Expr| x.iter().take(second).position(|earlier| earlier == arg);
+    x.iter().enumerate().find_map(|(second, arg)| Some((first(second, arg)?, second)))
 }
 
 /// The places of the arguments of a call on the columns of a plan.

@@ -17,17 +17,20 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
-use crate::error::Error;
+use crate::error::{Error, Place};
 use crate::interaction::Quantity;
 use crate::interaction::lattice::Lattice;
+use crate::samples::{EmbeddingType, LabelType};
 
 use super::super::errors::to_datafusion_error;
 use super::call::{CallShape, lsmi_fields};
-use super::estimator::fields;
+use super::estimator::{OpenBundle, fields};
 use super::models::ModelRegistry;
 
 /// The places of arguments from the fourth on, for messages.
 const ORDINALS: [&str; 3] = ["fourth", "fifth", "sixth"];
+/// The least number of arguments of two to four modalities.
+const LEAST_ARGUMENTS: [&str; 3] = ["three", "four", "five"];
 
 /// `lsmi`, or the accessor of one of its fields.
 #[derive(Debug)]
@@ -132,15 +135,48 @@ impl LsmiFunction {
         Ok(self.registry.folder(bundle.transpose()?))
     }
 
+    /// The default bundle, or that of a literal, where there is one that opens.
+    fn known_bundle(&self, literal: Option<&str>) -> Option<Arc<OpenBundle>> {
+        self.registry.bundle(&self.registry.folder(literal)).ok().flatten()
+    }
+
     fn usage(&self, shape: CallShape, what: &str) -> Error {
+        // The call as it would be, not as it is.
+        let shape = self.known_bundle(None).map_or(shape, |bundle| bundle.shape());
         let args = shape.example();
         Error::Usage(format!("{}: {what}; write {0}({args}) or {0}({args}, 'bundle')", self.name))
+    }
+
+    /// The error of a call with a column in the place of the bundle. Most often one of the embeddings before
+    /// it is none, so that too few were counted: those of the bundle, or all columns before the label.
+    fn no_literal(&self, args: &ReturnFieldArgs<'_>, shape: CallShape) -> Error {
+        let mut behind = args.scalar_arguments.iter().enumerate().skip(shape.bundle_place());
+        let literal = behind.find_map(|(place, value)| Some((place, value.as_ref()?.try_as_str()??)));
+        let columns = literal.map_or(args.arg_fields.len(), |(place, _)| place);
+        let bundle = self.known_bundle(literal.map(|(_, text)| text));
+        let is_label = |field: &FieldRef| LabelType::of(field.data_type()).is_some();
+        let modalities = match bundle {
+            Some(bundle) => bundle.shape().modalities(),
+            None if args.arg_fields.get(shape.modalities()).is_some_and(is_label) => shape.modalities(),
+            None => columns.saturating_sub(1),
+        };
+        let embeddings = args.arg_fields.iter().take(modalities).filter(|_| columns > modalities);
+        let refused = embeddings.map(|field| {
+            let place = Place::file(&self.name).column(field.name());
+            EmbeddingType::require(field.data_type(), place).err()
+        });
+        let what = "the bundle must be a literal, not a column";
+        refused.flatten().next().unwrap_or_else(|| self.usage(shape, what))
     }
 
     fn check(&self, args: &ReturnFieldArgs<'_>, shape: CallShape) -> crate::Result<()> {
         let modalities = shape.modalities();
         let known = shape.split(args.arg_fields);
-        let known = known.ok_or_else(|| self.usage(shape, "it takes three arguments or more"))?;
+        let known = known.ok_or_else(|| {
+            let modalities = self.known_bundle(None).map_or(modalities, |bundle| bundle.shape().modalities());
+            let least = LEAST_ARGUMENTS.get(modalities - 2).unwrap_or(&"more");
+            self.usage(shape, &format!("it takes {least} arguments or more"))
+        })?;
         let mut columns = args.arg_fields.iter().take(shape.bundle_place());
         if let Some(place) = columns.position(|field| field.data_type().is_null()) {
             return Err(Error::Usage(format!(
@@ -162,7 +198,7 @@ impl LsmiFunction {
         let bundle = match args.scalar_arguments.get(shape.bundle_place()) {
             None => None,
             Some(Some(value)) => Some(*value),
-            Some(None) => return Err(self.usage(shape, "the bundle must be a literal, not a column")),
+            Some(None) => return Err(self.no_literal(args, shape)),
         };
         match self.registry.bundle(&self.folder(bundle, shape)?)? {
             Some(bundle) => bundle.check(&known),

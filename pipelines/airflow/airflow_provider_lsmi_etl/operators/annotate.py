@@ -32,7 +32,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param x1_column: embedding column of the first modality [default: the bundle's]
     :param x2_column: embedding column of the second modality
     :param x_columns: embedding columns of all modalities in the bundle's order, in place of ``x1_column`` and
-        ``x2_column`` (templated)
+        ``x2_column`` (templated); a name with a comma stands in double quotes, as on the command line
     :param label_column: label column [default: the bundle's]
     :param columns: additional columns: i1, i2, i12, h1, h2, p_y, fold; of three modalities i_1 to i_123, h_1 to
         h_23, atoms

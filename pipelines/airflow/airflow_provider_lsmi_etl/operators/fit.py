@@ -17,7 +17,8 @@ class LsmiFitOperator(LsmiOperator):
     :param bundle: folder to write the bundle to (templated)
     :param x1_column: embedding column of the first modality [default: detected]
     :param x2_column: embedding column of the second modality
-    :param x_columns: embedding columns of all modalities, in place of ``x1_column`` and ``x2_column`` (templated)
+    :param x_columns: embedding columns of all modalities, in place of ``x1_column`` and ``x2_column`` (templated);
+        a name with a comma stands in double quotes, as on the command line
     :param label_column: label column
     :param folds: number of folds: rows that were trained on are later evaluated by models that have not
         seen them; 1 trains one set of models

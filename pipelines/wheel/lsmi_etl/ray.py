@@ -1,0 +1,83 @@
+"""Ray Data: a callable class for ``map_batches``, and a dataset with the columns added in one line.
+
+>>> from lsmi_etl.ray import annotate
+>>> annotate(ray.data.read_parquet("in/"), "lsmi-bundle", concurrency=4).write_parquet("out/")
+
+The bundle is a URL, or a folder that is at the same path on every node.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lsmi_etl._kept import annotated
+from lsmi_etl.annotator import Annotator
+
+if TYPE_CHECKING:
+    from ray.data import ActorPoolStrategy, Dataset
+
+__all__ = ["AnnotateBatches", "annotate"]
+
+
+class AnnotateBatches:
+    """An actor of ``ds.map_batches(AnnotateBatches, batch_format="pyarrow", concurrency=…)``.
+
+    The bundle and options (``fn_constructor_kwargs``) are those of :class:`lsmi_etl.Annotator`. An actor uses one
+    thread unless ``workers`` is given: give it as many CPUs (``num_cpus``).
+    """
+
+    def __init__(self, bundle: str | os.PathLike[str], **options: Any) -> None:
+        self._annotator = Annotator(bundle, **{"workers": 1, **options})
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        plain = [_without_extension(column) for column in table.columns]
+        extended = annotated(self._annotator, pa.table(plain, names=table.column_names))
+        for place in range(table.num_columns, extended.num_columns):
+            table = table.append_column(extended.field(place), extended.column(place))
+        return table.replace_schema_metadata(extended.schema.metadata)
+
+
+def annotate(
+    ds: Dataset,
+    bundle: str | os.PathLike[str],
+    *,
+    concurrency: int | tuple[int, int] | None = None,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    batch_size: int | None = 4096,
+    **options: Any,
+) -> Dataset:
+    """``ds`` with r, u1, u2, s and ``columns`` added to every row, by ``concurrency`` actors.
+
+    An actor has ``num_cpus`` (one, unless given) and ``num_gpus``, which may be a fraction: with
+    ``device="cuda", num_gpus=0.5`` two actors share a GPU. Ray sets ``CUDA_VISIBLE_DEVICES`` for each actor, so
+    that ``cuda`` is the GPU that it was given. Further options are those of :class:`lsmi_etl.Annotator`.
+    """
+    workers = {} if num_cpus is None else {"workers": max(1, int(num_cpus))}
+    return ds.map_batches(
+        AnnotateBatches,
+        batch_format="pyarrow",
+        batch_size=batch_size,
+        compute=_actors(concurrency),
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        fn_constructor_kwargs={"bundle": os.fspath(bundle), **workers, **options},
+    )
+
+
+def _actors(concurrency: int | tuple[int, int] | None) -> ActorPoolStrategy:
+    from ray.data import ActorPoolStrategy
+
+    if isinstance(concurrency, tuple):
+        return ActorPoolStrategy(min_size=concurrency[0], max_size=concurrency[1])
+    return ActorPoolStrategy(size=1 if concurrency is None else concurrency)
+
+
+def _without_extension(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Tensors of Ray as the lists that they are stored as."""
+    if isinstance(column.type, pa.BaseExtensionType):
+        return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+    return column

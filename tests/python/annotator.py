@@ -1,0 +1,448 @@
+"""What the tests of the Python package do with an Annotator; each function of a name on the command line is one
+test. `python annotator.py TEST ROWS.parquet ANNOTATED.parquet BUNDLE`: the rows, what `annotate` has made of them, and
+the bundle."""
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from lsmi_etl import Annotator, errors
+
+
+TEST, INPUT, ANNOTATED, BUNDLE = sys.argv[1:5]
+NEW = ["r", "u1", "u2", "s"]
+
+
+def rows():
+    return pq.read_table(INPUT).combine_chunks().to_batches()[0]
+
+
+def expected():
+    return pq.read_table(ANNOTATED).combine_chunks()
+
+
+def must_be_annotated(out, first=0, count=None):
+    """Rows of an output are those of the file: the input's columns as they were, the new ones bit for bit."""
+    out = pa.Table.from_batches([out]) if isinstance(out, pa.RecordBatch) else out
+    count = out.num_rows if count is None else count
+    assert out.num_rows == count, (out.num_rows, count)
+    truth = expected().slice(first, count)
+    assert out.column_names[-4:] == NEW, out.column_names
+    for name in truth.column_names:
+        assert same(out.column(name), truth.column(name)), name
+
+
+def same(ours, theirs):
+    ours, theirs = (pa.concat_arrays(a.chunks) if a.num_chunks else pa.array([], a.type) for a in (ours, theirs))
+    if pa.types.is_floating(ours.type):
+        # Bit for bit, NaN and −0.0 too.
+        ours, theirs = (pa.array(a.fill_null(-1).to_numpy().view("int32")) for a in (ours, theirs))
+    return ours.equals(theirs)
+
+
+@contextlib.contextmanager
+def raises(kind, *words):
+    try:
+        yield
+    except kind as error:
+        for word in words:
+            assert word in str(error), (word, str(error))
+    else:
+        raise AssertionError(f"no {kind.__name__}")
+
+
+def children():
+    """The programs that are this process' children, zombies among them."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/cmdline", "rb") as command:
+                state, parent = stat.read().rsplit(")", 1)[1].split()[:2]
+                arguments = command.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == os.getpid() and (state == "Z" or b"\0annotate\0" in arguments):
+            found.append(int(pid))
+    return found
+
+
+def is_gone(pid):
+    """Whether a process has ended. A zombie has; whoever is to wait for it is not this test's matter."""
+    for _ in range(100):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                if stat.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def batches():
+    batch = rows()
+    with Annotator(BUNDLE) as annotate:
+        must_be_annotated(annotate(batch), 0, batch.num_rows)
+        for first, count in [(0, 1), (1, 1), (7, 2), (10, 3), (100, 63), (100, 64), (33, 257), (5, 1000), (9, 0)]:
+            out = annotate(batch.slice(first, count))
+            assert isinstance(out, pa.RecordBatch)
+            must_be_annotated(out, first, count)
+        assert len(children()) == 1
+    assert not children()
+    with raises(ValueError, "closed"):
+        annotate(batch)
+
+
+def tables():
+    batch = rows()
+    uneven = [batch.slice(0, 1), batch.slice(1, 0), batch.slice(1, 800), batch.slice(801)]
+    table = pa.Table.from_batches(uneven)
+    # Chunks that lie otherwise in every column.
+    label = pa.chunked_array([batch.column("y").slice(0, 500), batch.column("y").slice(500)])
+    crossed = table.set_column(table.schema.get_field_index("y"), table.schema.field("y"), label)
+    with Annotator(BUNDLE) as annotate:
+        for data in (table, crossed):
+            out = annotate(data)
+            assert isinstance(out, pa.Table)
+            must_be_annotated(out)
+        assert annotate(table).column("x1").num_chunks == table.column("x1").num_chunks
+        empty = annotate(batch.schema.empty_table())
+        assert empty.num_rows == 0 and empty.column_names[-4:] == NEW
+        assert empty.schema.equals(annotate.schema(batch.schema), check_metadata=True)
+
+
+def streams():
+    batch = rows()
+    lengths = [0, 1, 0, 1000, 3, 400, 0]
+    with Annotator(BUNDLE) as annotate:
+        for way in (annotate, annotate.stream):
+            cut, first = [], 0
+            for length in lengths:
+                cut.append(batch.slice(first, length))
+                first += length
+            out = way(pa.RecordBatchReader.from_batches(batch.schema, iter(cut)))
+            assert isinstance(out, pa.RecordBatchReader)
+            out = list(out)
+            assert [one.num_rows for one in out] == lengths
+            must_be_annotated(pa.Table.from_batches(out), 0, first)
+            assert list(way(pa.RecordBatchReader.from_batches(batch.schema, iter([])))) == []
+        # A call while a stream is half read, and a stream that nobody reads to its end.
+        half = annotate.stream(pa.RecordBatchReader.from_batches(batch.schema, iter([batch.slice(0, 10)] * 50)))
+        must_be_annotated(half.read_next_batch(), 0, 10)
+        must_be_annotated(annotate(batch.slice(4, 9)), 4, 9)
+        must_be_annotated(half.read_next_batch(), 0, 10)
+        del half
+        gc.collect()
+        assert len(children()) == 1, children()
+
+        def broken():
+            yield batch.slice(0, 10)
+            raise KeyError("of the source")
+
+        with raises(KeyError, "of the source"):
+            annotate.stream(pa.RecordBatchReader.from_batches(batch.schema, broken())).read_all()
+    assert not children()
+
+
+def data_frames():
+    import duckdb
+    import pandas
+    import polars
+
+    table = pq.read_table(INPUT)
+    with Annotator(BUNDLE) as annotate:
+        must_be_annotated(
+            annotate(polars.from_arrow(table)).select([*table.column_names, *NEW]).cast(expected().schema)
+        )
+        out = annotate(duckdb.sql(f"from '{INPUT}'"))
+        must_be_annotated(out.cast(expected().schema))
+        frame = pandas.DataFrame({name: table.column(name).to_pylist() for name in table.column_names})
+        out = annotate(frame)
+        for name in NEW:
+            assert same(out.column(name), expected().column(name)), name
+        # The pandas metadata name the number of rows, which needs no other program.
+        annotate(frame[:10]), annotate(frame[:11])
+        assert list(annotate(frame[5:9]).to_pandas().columns) == [*frame.columns, *NEW]
+        with raises(TypeError):
+            annotate([1, 2, 3])
+
+
+def types():
+    """Columns in the forms that engines give them, and columns that the models do not read."""
+    batch = rows()
+    x1, x2, y = (batch.column(name) for name in ("x1", "x2", "y"))
+    dim = len(x1[0])
+    numbers = pa.array(range(batch.num_rows))
+    extra = {
+        "dictionary": pa.array([f"v{n % 7}" for n in range(batch.num_rows)]).dictionary_encode(),
+        "nested": pa.array([{"a": [n, None], "b": {"c": str(n)}} for n in range(batch.num_rows)]),
+        "view": pa.array(
+            [f"a string that is too long to be inlined, {n}" for n in range(batch.num_rows)], pa.string_view()
+        ),
+        "nothing": pa.nulls(batch.num_rows),
+        "uuid": pa.ExtensionArray.from_storage(
+            pa.uuid(), pa.array([bytes([n % 256] * 16) for n in range(batch.num_rows)], pa.binary(16))
+        ),
+        "runs": pa.RunEndEncodedArray.from_arrays(pa.array([batch.num_rows], pa.int32()), pa.array([1.5])),
+        "number": numbers,
+    }
+    flat = [column.flatten() for column in (x1, x2)]
+    offsets = pa.array(range(0, dim * batch.num_rows + 1, dim))
+    forms = {
+        "fixed": [pa.FixedSizeListArray.from_arrays(values, dim) for values in flat],
+        "list": [pa.ListArray.from_arrays(offsets.cast(pa.int32()), values) for values in flat],
+        "large": [pa.LargeListArray.from_arrays(offsets.cast(pa.int64()), values) for values in flat],
+        "tensor": [
+            pa.FixedShapeTensorArray.from_storage(
+                pa.fixed_shape_tensor(pa.float32(), [dim]), pa.FixedSizeListArray.from_arrays(values, dim)
+            )
+            for values in flat
+        ],
+    }
+    labels = {"plain": y, "dictionary": y.dictionary_encode()}
+    with Annotator(BUNDLE) as annotate:
+        for form, (a, b) in forms.items():
+            for kind, label in labels.items():
+                data = pa.RecordBatch.from_pydict({"x1": a, **extra, "x2": b, "y": label})
+                for first, count in ((0, batch.num_rows), (100, 37)):
+                    out = annotate(data.slice(first, count))
+                    for name in NEW:
+                        assert same(
+                            pa.chunked_array([out.column(name)]), expected().column(name).slice(first, count)
+                        ), (form, kind)
+                    for name in data.schema.names:
+                        assert out.column(name).equals(data.column(name).slice(first, count)), name
+        # Dictionaries that differ from batch to batch, and grow.
+        cut = [batch.slice(0, 5), batch.slice(5, 100), batch.slice(105)]
+        encoded = [
+            pa.RecordBatch.from_pydict(
+                {"x1": one.column("x1"), "x2": one.column("x2"), "y": one.column("y").dictionary_encode()}
+            )
+            for one in cut
+        ]
+        for way in (annotate, annotate.stream):
+            out = way(pa.RecordBatchReader.from_batches(encoded[0].schema, iter(encoded))).read_all()
+            for name in NEW:
+                assert same(out.column(name), expected().column(name)), name
+
+
+def schemas():
+    batch = rows().replace_schema_metadata({"mine": "kept"})
+    with Annotator(BUNDLE, columns=["i1", "i12"]) as annotate:
+        schema = annotate.schema(batch.schema)
+        assert schema.names == [*batch.schema.names, *NEW, "i1", "i12"]
+        assert schema.metadata[b"mine"] == b"kept"
+        assert schema.metadata[b"lsmi_etl.bundle_sha256"] and schema.metadata[b"lsmi_etl.engine"], schema.metadata
+        assert schema.field("r").metadata, schema.field("r")
+        assert annotate(batch.slice(0, 3)).schema.equals(schema, check_metadata=True)
+        assert annotate(pa.Table.from_batches([batch])).schema.equals(schema, check_metadata=True)
+        reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
+        assert len(children()) == 1
+        assert annotate.stream(reader).schema.equals(schema, check_metadata=True)
+        # It was not read at all.
+        gc.collect()
+        assert not children()
+
+
+def failures():
+    batch = rows()
+    with Annotator(BUNDLE) as annotate:
+        with raises(errors.Usage, "'r'", "already"):
+            annotate(annotate(batch))
+        with raises(errors.BadData, '"x2"', "no such column", "x1, y") as _:
+            annotate(batch.select(["x1", "y"]))
+        must_be_annotated(annotate(batch.slice(0, 5)), 0, 5)
+    for kind, options, words in [
+        (errors.Usage, {"nope": 1}, ["--nope"]),
+        (errors.Usage, {"workers": -3}, ["--workers"]),
+        (errors.BadBundle, {"bundle": "/there/is/none"}, ["/there/is/none"]),
+        (errors.EngineUnavailable, {"device": "cuda"}, []),
+        (errors.BadData, {"x1": "nope"}, ["nope", "x1, x2"]),
+    ]:
+        with raises(kind, *words), Annotator(**{"bundle": BUNDLE, **options}) as annotate:
+            annotate(batch)
+    bad = batch.set_column(
+        batch.schema.get_field_index("y"), "y", pa.nulls(batch.num_rows, batch.schema.field("y").type)
+    )
+    with Annotator(BUNDLE) as annotate:
+        assert annotate(bad).column("r").null_count == batch.num_rows
+    with Annotator(BUNDLE, on_bad_row="fail") as annotate:
+        try:
+            annotate(bad)
+        except errors.BadData as error:
+            assert error.code == 65 and "stdin" in error.place, (error, error.place)
+            assert pickle.loads(pickle.dumps(error)).place == error.place
+        else:
+            raise AssertionError("null labels are no failure")
+        must_be_annotated(annotate(batch.slice(0, 5)), 0, 5)
+    # What is found out at the end.
+    with raises(errors.BadData, "are bad"), Annotator(BUNDLE, max_bad_rows="1%") as annotate:
+        annotate(bad)
+    with Annotator(BUNDLE, max_bad_rows="1%") as annotate, raises(errors.BadData, "are bad"):
+        annotate.stream(pa.RecordBatchReader.from_batches(bad.schema, [bad])).read_all()
+    assert not children()
+
+
+def killed():
+    """A program that is killed is noticed at once, and the next call has another one."""
+    batch = rows()
+    big = pa.Table.from_batches([batch] * 2000)
+    with Annotator(BUNDLE) as annotate:
+        annotate(batch)
+        [child] = children()
+        os.kill(child, signal.SIGKILL)
+        try:
+            annotate(batch)
+        except errors.ProgramDied as error:
+            assert error.code == -9 and "SIGKILL" in str(error), error
+        must_be_annotated(annotate(batch))
+        # In the middle of a call.
+        threading.Timer(0.3, lambda: os.kill(children()[0], signal.SIGKILL)).start()
+        start = time.monotonic()
+        with raises(errors.ProgramDied, "SIGKILL"):
+            while True:
+                annotate(big)
+        assert time.monotonic() - start < 30
+        # One that is stopped does not answer, and Ctrl-C ends the wait.
+        annotate(batch)
+        [child] = children()
+        os.kill(child, signal.SIGSTOP)
+        threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        with raises(KeyboardInterrupt):
+            annotate(batch)
+        must_be_annotated(annotate(batch))
+        assert len(children()) == 1
+    assert not children()
+
+
+def interrupted():
+    """Ctrl-C in the middle of a call, of a stream and of a reader."""
+    batch = rows()
+    table = pa.Table.from_batches([batch] * 3000)
+    with Annotator(BUNDLE) as annotate:
+        annotate(batch)
+        for work in (
+            lambda: annotate(table),
+            lambda: annotate.stream(table.to_reader()).read_all(),
+            lambda: annotate(table.to_reader()).read_all(),
+        ):
+            threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+            with raises(KeyboardInterrupt):
+                while True:
+                    work()
+            gc.collect()
+            must_be_annotated(annotate(batch))
+            assert len(children()) == 1, children()
+    assert not children()
+
+
+def in_another_process(annotate):
+    must_be_annotated(annotate(rows().slice(3, 50)), 3, 50)
+    return os.getpid()
+
+
+def processes():
+    """Forked copies and pickled ones have programs of their own, and leave the parent's alone."""
+    batch = rows()
+    with Annotator(BUNDLE) as annotate:
+        must_be_annotated(annotate(batch))
+        half = annotate.stream(pa.RecordBatchReader.from_batches(batch.schema, iter([batch.slice(0, 10)] * 50)))
+        half.read_next_batch()
+        for method in ("fork", "spawn", "forkserver"):
+            context = multiprocessing.get_context(method)
+            with context.Pool(2) as pool:
+                pool.map(in_another_process, [annotate] * 4)
+            must_be_annotated(annotate(batch))
+        child = os.fork()
+        if child == 0:
+            try:
+                in_another_process(annotate)
+                annotate.close()
+                gc.collect()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        # A copy that does nothing, and ends as a script does.
+        child = os.fork()
+        if child == 0:
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        must_be_annotated(annotate(batch))
+        # Its end is seen, although a copy of this process lives on.
+        child = os.fork()
+        if child == 0:
+            time.sleep(600)
+        try:
+            assert half.read_all().num_rows == 490
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    copy = pickle.loads(pickle.dumps(annotate))
+    with copy:
+        must_be_annotated(copy(batch))
+    assert not children()
+
+
+def threads():
+    batch, failed = rows(), []
+    with Annotator(BUNDLE) as annotate:
+
+        def work(number):
+            try:
+                for turn in range(20):
+                    first = (number * 31 + turn * 17) % 500
+                    must_be_annotated(annotate(batch.slice(first, number + 1)), first, number + 1)
+            except (Exception, SystemExit) as error:
+                failed.append(error)
+
+        several = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        [thread.start() for thread in several]
+        [thread.join() for thread in several]
+        assert not failed, failed
+        assert len(children()) == 1
+
+
+def leaving():
+    """Ends without closing."""
+    annotate = Annotator(BUNDLE)
+    annotate(rows())
+    print(*children(), flush=True)
+
+
+def staying():
+    """Waits to be killed, and so does a copy of it."""
+    annotate = Annotator(BUNDLE)
+    annotate(rows())
+    programs = children()
+    copy = os.fork()
+    if copy:
+        print(copy, *programs, flush=True)
+    time.sleep(600)
+
+
+def orphans():
+    """No program outlives its Python process, which ends or is killed, although a forked copy of it lives on."""
+    script = [sys.executable, __file__]
+    out = subprocess.run([*script, "leaving", *sys.argv[2:]], capture_output=True, text=True, check=True)
+    assert is_gone(int(out.stdout)) and not out.stderr, out.stderr
+    with subprocess.Popen([*script, "staying", *sys.argv[2:]], stdout=subprocess.PIPE, text=True) as python:
+        copy, program = map(int, python.stdout.readline().split())
+        python.kill()
+    try:
+        assert is_gone(program)
+    finally:
+        os.kill(copy, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    globals()[TEST]()

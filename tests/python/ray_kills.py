@@ -1,0 +1,55 @@
+"""A Ray pipeline of two actors, one of which is killed, and the lsmi-etl of one of which is killed.
+
+python ray_kills.py IN OUT BUNDLE FOLDER
+"""
+
+import os
+import pathlib
+import signal
+import sys
+
+import ray
+
+from lsmi_etl.ray import AnnotateBatches
+
+
+class Killed(AnnotateBatches):
+    def __init__(self, folder, **options):
+        super().__init__(**options)
+        self.folder = folder
+
+    def __call__(self, table):
+        annotated = super().__call__(table)
+        for victim in ("actor", "program"):
+            try:
+                os.close(os.open(os.path.join(self.folder, victim), os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                continue
+            if victim == "actor":
+                os.kill(os.getpid(), signal.SIGKILL)
+            for task in pathlib.Path("/proc/self/task").iterdir():
+                for child in (task / "children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
+            break
+        return annotated
+
+
+def main():
+    source, target, bundle, folder = sys.argv[1:]
+    ray.init(num_cpus=4, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
+    ds = ray.data.read_parquet(source).map_batches(
+        Killed,
+        batch_format="pyarrow",
+        batch_size=100,
+        compute=ray.data.ActorPoolStrategy(size=2),
+        fn_constructor_kwargs={"folder": folder, "bundle": bundle, "columns": ["i1", "i2", "i12"]},
+    )
+    ds.write_parquet(target)
+    ray.shutdown()
+    killed = sorted(os.listdir(folder))
+    assert killed == ["actor", "program"], killed
+    print("killed:", *killed)
+
+
+if __name__ == "__main__":
+    main()

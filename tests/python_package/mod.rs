@@ -1,0 +1,105 @@
+//! The Python package around the program: the Annotator, in `python/annotator.py`, whose every function is a test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{self, files, lsmi, must, repository};
+
+/// Python with the package, which starts the program under test.
+pub fn python() -> Command {
+    let mut python = Command::new(harness::python());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LSMI_ETL_")) {
+        python.env_remove(name);
+    }
+    for name in ["ORT_DYLIB_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"] {
+        python.env_remove(name);
+    }
+    python.env("LSMI_ETL_BIN", env!("CARGO_BIN_EXE_lsmi-etl"));
+    python.env("LSMI_ETL_RUNTIME_DIR", harness::runtime());
+    python.env("PYTHONPATH", repository().join("pipelines/wheel"));
+    python
+}
+
+/// Rows, and what `annotate` makes of them.
+fn inputs(dir: &Path) -> [PathBuf; 2] {
+    let paths = ["rows.parquet", "annotated.parquet"].map(|name| dir.join(name));
+    let [rows, annotated] = &paths;
+    files::write(rows, &harness::rows(1500));
+    let mut annotate = lsmi();
+    annotate.env("LSMI_ETL_RUNTIME_DIR", harness::runtime());
+    must(annotate.arg("annotate").args([rows, annotated]).arg("--bundle").arg(harness::bundle()));
+    paths
+}
+
+fn passes(test: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let script = repository().join("tests/python/annotator.py");
+    must(
+        python()
+            .current_dir(dir.path())
+            .arg(script)
+            .arg(test)
+            .args(inputs(dir.path()))
+            .arg(harness::bundle()),
+    );
+}
+
+#[test]
+fn batches_of_any_length_have_the_values_of_a_file() {
+    passes("batches");
+}
+
+#[test]
+fn tables_keep_their_chunks() {
+    passes("tables");
+}
+
+#[test]
+fn readers_and_streams_keep_their_batches() {
+    passes("streams");
+}
+
+#[test]
+fn data_frames_are_taken_through_the_arrow_interface() {
+    passes("data_frames");
+}
+
+#[test]
+fn columns_of_every_type_come_back_as_they_were() {
+    passes("types");
+}
+
+#[test]
+fn the_schema_says_what_the_columns_are_and_were_computed_with() {
+    passes("schemas");
+}
+
+#[test]
+fn failures_are_exceptions_by_exit_code() {
+    passes("failures");
+}
+
+#[test]
+fn a_program_that_is_killed_or_stopped_is_no_hang() {
+    passes("killed");
+}
+
+#[test]
+fn an_interrupt_leaves_the_annotator_usable() {
+    passes("interrupted");
+}
+
+#[test]
+fn forked_and_pickled_copies_have_programs_of_their_own() {
+    passes("processes");
+}
+
+#[test]
+fn threads_take_turns() {
+    passes("threads");
+}
+
+#[test]
+fn no_program_outlives_python() {
+    passes("orphans");
+}
