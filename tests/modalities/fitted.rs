@@ -239,12 +239,11 @@ fn columns_are_found_and_named_in_their_order() {
 #[test]
 fn a_column_with_the_values_of_another_says_nothing_more() {
     let dir = tempfile::tempdir().unwrap();
-    let twice = |file: &str| {
+    for file in ["train.parquet", "fresh.parquet"] {
         let rows = read(&work().join(file));
         let image = rows.column_by_name("image").unwrap().clone();
         write(&dir.path().join(format!("twice-{file}")), &replaced(&rows, "audio", image));
-    };
-    ["train.parquet", "fresh.parquet"].map(twice);
+    }
     let ran = fit(dir.path(), "twice-train.parquet", "twice", &["--x", "image,text,audio"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let base =

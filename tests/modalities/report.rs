@@ -299,7 +299,7 @@ fn columns_of_the_users_own_are_no_values() {
     for (kind, own) in own {
         // Without metadata, as a query's output is.
         let two = ["r", "u1", "u2", "s", "label"].map(|name| (name, column(name)));
-        write(&dir.join("two.parquet"), &batch(&[&[("u3", own)], &two[..]].concat()));
+        write(&dir.join("two.parquet"), &batch(&[&[("u3", own)][..], &two[..]].concat()));
         let ran = must(lsmi().current_dir(dir).args(["report", "two.parquet", "--format", "json"]));
         let parts = last_json(&ran)["data"]["parts"].clone();
         assert_eq!(parts.as_object().unwrap().len(), 4, "{kind}: {parts}");

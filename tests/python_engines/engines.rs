@@ -21,6 +21,7 @@ fn with_engine(dir: &Path, name: &str) -> Command {
     let mut command = script(&python(), dir, name);
     command.envs([("RAY_USAGE_STATS_ENABLED", "0"), ("DO_NOT_TRACK", "1"), ("HF_HUB_OFFLINE", "1")]);
     command.env("HF_HOME", dir.join("huggingface")).env("SPARK_LOCAL_DIRS", dir.join("spark"));
+    command.env("RAY_TMPDIR", dir);
     let spark = "--master local-cluster[2,1,1024] --conf spark.ui.enabled=false pyspark-shell";
     command.env("PYSPARK_SUBMIT_ARGS", spark).env("PYSPARK_PYTHON", python());
     command
