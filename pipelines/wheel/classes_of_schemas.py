@@ -115,7 +115,8 @@ class Classes:
         if "$ref" in schema:
             return self.reference(schema["$ref"].rpartition("/")[2], definitions)
         if "anyOf" in schema:
-            kinds = [self.hint(kind, definitions) for kind in schema["anyOf"] if kind != {"type": "null"}]
+            hints = [self.hint(kind, definitions) for kind in schema["anyOf"] if kind != {"type": "null"}]
+            kinds = list(dict.fromkeys(hints))
             hint = kinds[0]
             if len(kinds) > 1:
                 self.typing.add("Union")
@@ -130,6 +131,10 @@ class Classes:
             return self.optional(self.hint({**schema, "type": kind}, definitions))
         if kind == "array":
             return f"list[{self.hint(schema['items'], definitions)}]"
+        if kind == "object" and "properties" in schema:
+            # One of several forms of a value, which have no names.
+            self.typing.add("Any")
+            return "dict[str, Any]"
         if kind == "object":
             return f"dict[str, {self.hint(schema['additionalProperties'], definitions)}]"
         return SCALARS[kind]

@@ -35,6 +35,9 @@ _UNLIKE = "is LSMI_ETL_BIN a program of another version than this package?"
 
 
 def _typed(hint: Any, value: Any, name: str) -> Any:
+    # From Python 3.11 on a class, of which nothing is an instance.
+    if hint is Any:
+        return value
     origin, args = get_origin(hint), get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return decoded(hint, value)

@@ -8,7 +8,7 @@ Generated from the JSON Schemas of the program by ``pipelines/wheel/classes_of_s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 __all__ = [
     "Agreement",
@@ -27,9 +27,6 @@ __all__ = [
     "Modality",
     "ModelFile",
     "PowerPoint",
-    "RedundancyByShift",
-    "RedundancyShares",
-    "ShiftedRedundancy",
     "Training",
     "TrainingRowsFiles",
 ]
@@ -184,46 +181,6 @@ class MeanEstimate:
 
 
 @dataclass(frozen=True)
-class ShiftedRedundancy:
-    """R where a constant is added to h1 − h2 of every row."""
-
-    #: R.
-    r_nats: float
-    #: The constant, in nats.
-    shift_nats: float
-
-
-@dataclass(frozen=True)
-class RedundancyByShift:
-    """R as a function of a shift of h1 − h2. Scaling x1 by c adds d1·ln c to h1 and changes no i, so the shift is all
-    that other units change.
-    """
-
-    #: R for ever smaller h1: the mean of i1.
-    at_minus_infinity_nats: float
-    #: R for ever larger h1: the mean of i2.
-    at_plus_infinity_nats: float
-    #: The least and the largest R that any densities may give: the means of min(i1, i2) and max(i1, i2).
-    bounds_nats: list[float]
-    #: R at some shifts, ascending; at 0 that of the bundle's convention.
-    shifts: list[ShiftedRedundancy]
-
-
-@dataclass(frozen=True)
-class RedundancyShares:
-    """Shares of the rows by the value of r. They add up to one."""
-
-    #: r strictly between i1 and i2: only here a small error of a density moves it.
-    between: float
-    #: r = i1 = i2.
-    both: float
-    #: r = i1, and i2 is another.
-    i1: float
-    #: r = i2, and i1 is another.
-    i2: float
-
-
-@dataclass(frozen=True)
 class Estimates:
     """Means over the training rows, out of fold."""
 
@@ -246,9 +203,9 @@ class Estimates:
     #: I1234, the information of all modalities.
     i_1234: Optional[MeanEstimate] = None
     #: What R would be in other units.
-    redundancy_by_shift: Optional[RedundancyByShift] = None
-    #: Where r lies between i1 and i2.
-    redundancy_shares: Optional[RedundancyShares] = None
+    redundancy_by_shift: dict[str, Any] = field(default_factory=dict)
+    #: Which i r equals.
+    redundancy_shares: dict[str, Any] = field(default_factory=dict)
     #: U3, uniqueness of x3.
     u3: Optional[MeanEstimate] = None
     #: U4, uniqueness of x4.
@@ -273,40 +230,52 @@ class LabelFreeCheck:
     fold.
     """
 
-    #: Mean entropy of p(y|x1, x2): the less it is, the nearer expectation and value.
+    #: Mean entropy of the label given all modalities: the less it is, the nearer expectation and value.
     mean_entropy_nats: float
-    #: r: the expectation against the value.
+    #: R, redundancy.
     r: Agreement
     #: Rows.
     rows: int
-    #: s.
+    #: S, synergy.
     s: Agreement
-    #: u1.
+    #: U1, uniqueness of x1.
     u1: Agreement
-    #: u2.
+    #: U2, uniqueness of x2.
     u2: Agreement
+    #: U3, uniqueness of x3.
+    u3: Optional[Agreement] = None
+    #: U4, uniqueness of x4.
+    u4: Optional[Agreement] = None
 
 
 @dataclass(frozen=True)
 class PowerPoint:
     """Means of a fit on a part of the rows, on the same held-out rows as those of the whole fit."""
 
-    #: Mean of i12.
-    i12_nats: float
-    #: Mean of r.
+    #: R, redundancy.
     r_nats: float
-    #: Mean of s.
+    #: S, synergy.
     s_nats: float
     #: Rows that were trained on.
     trained_rows: int
-    #: Mean of u1.
+    #: U1, uniqueness of x1.
     u1_nats: float
-    #: Mean of u2.
+    #: U2, uniqueness of x2.
     u2_nats: float
+    #: I12, the information of both modalities.
+    i12_nats: Optional[float] = None
+    #: I1234, the information of all modalities.
+    i_1234_nats: Optional[float] = None
+    #: I123, the information of all modalities.
+    i_123_nats: Optional[float] = None
     #: The rows' r beside that of the whole fit; absent for the whole fit.
     r_agreement: Optional[Agreement] = None
     #: The rows' s, likewise.
     s_agreement: Optional[Agreement] = None
+    #: U3, uniqueness of x3.
+    u3_nats: Optional[float] = None
+    #: U4, uniqueness of x4.
+    u4_nats: Optional[float] = None
 
 
 @dataclass(frozen=True)

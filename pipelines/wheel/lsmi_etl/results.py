@@ -275,6 +275,8 @@ class ReportSummary:
     computed_rows: int
     #: Pictures written as separate files.
     pictures: int
+    #: Rows with values that lack a modality.
+    reduced_rows: int
     #: Rows in the annotated files.
     rows: int
     #: Wall-clock seconds.
