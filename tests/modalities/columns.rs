@@ -93,7 +93,7 @@ fn a_name_with_a_comma_stands_in_quotes() {
 fn flags_override_variables_of_the_other_notation() {
     let dir = folder();
     let dir = dir.path();
-    done(&annotate(dir, &["--x1", "x1", "--x2", "x2"], &[("LSMI_ETL_X", "nowhere,x2,x3")]));
+    done(&annotate(dir, &["--x1", "x1"], &[("LSMI_ETL_X", "nowhere,x2,x3")]));
     done(&annotate(dir, &["--x", "x1,x2,x3"], &[("LSMI_ETL_X1", "nowhere")]));
     // A flag and a variable of one notation are both taken.
     done(&annotate(dir, &["--x1", "x1"], &[("LSMI_ETL_X2", "x2")]));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::missing_sql::reduced;
 use super::{annotated, on, pack, system};
 use crate::harness::files::{batch, floats, listing, read, replaced, write};
-use crate::harness::{last_json, lsmi, lsmi_in, must, query, refused};
+use crate::harness::{lsmi, lsmi_in, must, query, refused};
 use crate::report::page::{look, nothing_wrong};
 
 /// Columns of the atoms of three modalities that are not among r, u1, u2, u3 and s.
@@ -301,7 +301,8 @@ fn columns_of_the_users_own_are_no_values() {
         let two = ["r", "u1", "u2", "s", "label"].map(|name| (name, column(name)));
         write(&dir.join("two.parquet"), &batch(&[&[("u3", own)][..], &two[..]].concat()));
         let ran = must(lsmi().current_dir(dir).args(["report", "two.parquet", "--format", "json"]));
-        let parts = last_json(&ran)["data"]["parts"].clone();
+        let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let parts = &found["data"]["parts"];
         assert_eq!(parts.as_object().unwrap().len(), 4, "{kind}: {parts}");
         assert!(ran.stderr.contains("column u3 ("), "{kind}: {}", ran.stderr);
         assert!(ran.stderr.contains("the report is of 2 modalities"), "{kind}: {}", ran.stderr);
