@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::missing_sql::reduced;
 use super::{annotated, on, pack, system};
 use crate::harness::files::{batch, floats, listing, read, replaced, write};
-use crate::harness::{lsmi, lsmi_in, must, query, refused};
+use crate::harness::{last_json, lsmi, lsmi_in, must, query, refused};
 use crate::report::page::{look, nothing_wrong};
 
 /// Columns of the atoms of three modalities that are not among r, u1, u2, u3 and s.
