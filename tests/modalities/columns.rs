@@ -96,7 +96,8 @@ fn flags_override_variables_of_the_other_notation() {
     done(&annotate(dir, &["--x1", "x1"], &[("LSMI_ETL_X", "nowhere,x2,x3")]));
     done(&annotate(dir, &["--x", "x1,x2,x3"], &[("LSMI_ETL_X1", "nowhere")]));
     // A flag and a variable of one notation are both taken.
-    done(&annotate(dir, &["--x1", "x1"], &[("LSMI_ETL_X2", "x2")]));
+    let two = annotate(dir, &["--x1", "x1"], &[("LSMI_ETL_X2", "x2")]);
+    refused(&two, 64, &["2 embedding columns are named", "3 modalities"]);
     let both = annotate(dir, &[], &[("LSMI_ETL_X", "x1,x2,x3"), ("LSMI_ETL_X2", "x2")]);
     refused(&both, 64, &["LSMI_ETL_X and LSMI_ETL_X2 are both set", "unset one"]);
     let both = annotate(dir, &["--x", "x1,x2,x3", "--x1", "x1"], &[("LSMI_ETL_X2", "x2")]);
