@@ -54,7 +54,7 @@ fn a_missing_or_changed_file_of_a_fold_by_name() {
 fn folds_that_are_not_whole() {
     let remove = |m: &mut Value, place: usize| _ = m["models"].as_array_mut().unwrap().remove(place);
     let changes: [(&dyn Fn(&mut Value), &[&str]); 12] = [
-        (&|m| remove(m, 0), &["field models", "the main models has no density_1"]),
+        (&|m| remove(m, 0), &["field models", "the main models have no density_1"]),
         (&|m| remove(m, 12), &["field models", "fold 1 has no classifier_1"]),
         (
             &|m| m["models"][7]["fold"] = json!(1),
