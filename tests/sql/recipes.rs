@@ -207,7 +207,7 @@ fn drift_is_seen_where_there_is_some_and_only_there() {
     // The same day in two halves.
     for (file, rest) in [("even", 0), ("odd", 1)] {
         let sql = format!("COPY (SELECT * FROM 'clean.parquet' WHERE id % 2 = {rest}) TO '{file}.parquet'");
-        must(lsmi().current_dir(folder()).args(["sql", &sql]));
+        must(lsmi().current_dir(folder()).args(["sql", "--overwrite", &sql]));
     }
     let same = recipe("drift.sql", &[("earlier", "even.parquet"), ("later", "odd.parquet")]);
     assert!(same.iter().all(|row| number(row, "z").abs() < 4.0), "{same:?}");
