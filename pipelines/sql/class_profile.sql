@@ -4,6 +4,8 @@
 -- error, and the share of its samples in which each part is largest. Rows without values or
 -- without a modality are left out; left_out counts them.
 --
+-- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+--
 --   lsmi-etl sql -f class_profile.sql --table annotated=digits.parquet
 --
 -- Columns: replace label by the table's own label column.

@@ -5,6 +5,8 @@
 -- that the student's modality lacks. For a teacher with x2, exchange u1 and u2.
 -- Rows that lack a modality are left out.
 --
+-- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+--
 --   lsmi-etl sql -f distillation_candidates.sql --table annotated=digits.parquet
 --
 -- Columns: replace id and label by the table's own columns.

@@ -4,6 +4,8 @@
 -- their ratio z: |z| > 3 is significant. Annotate both tables with the same bundle. Rows
 -- without values or without a modality are left out; the last columns count them.
 --
+-- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+--
 --   lsmi-etl sql -f drift.sql --table earlier=day=2026-01-31 --table later=day=2026-02-01
 
 WITH earlier_complete AS (

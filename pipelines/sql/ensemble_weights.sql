@@ -5,6 +5,8 @@
 -- as zero. The three weights of a class add up to one. Rows without values or without a
 -- modality are left out; left_out counts them.
 --
+-- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+--
 --   lsmi-etl sql -f ensemble_weights.sql --table annotated=digits.parquet
 --
 -- Columns: replace label by the table's own label column.

@@ -5,6 +5,8 @@
 -- less than 1/e times as likely as its prior. The worst come first: review them in this
 -- order. Rows that lack a modality are left out.
 --
+-- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+--
 --   lsmi-etl sql -f mislabelled.sql --table annotated=digits.parquet
 --
 -- Columns: replace id and label by the table's own columns.

@@ -4,6 +4,8 @@
 -- from those without (third 1). Rows without values or without a
 -- modality are left out.
 --
+-- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+--
 --   lsmi-etl sql -f redundancy_thirds.sql --table annotated=digits.parquet
 --
 -- Columns: replace id and label by the table's own columns.

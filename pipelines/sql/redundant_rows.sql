@@ -5,6 +5,8 @@
 -- redundancy. Hard, one-sided and synergistic samples are kept, and those
 -- that lack a modality.
 --
+-- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+--
 --   lsmi-etl sql -f redundant_rows.sql --table annotated=digits.parquet
 --
 -- Columns: replace id and label by the table's own columns.

@@ -37,16 +37,19 @@ _MODULES = {
     "sql": "commands",
 }
 
+#: Modules that are reached without an import of their own. Each imports its engine when it is used.
+_SUBMODULES = ("daft", "datasets", "duckdb", "errors", "polars", "ray", "spark")
+
 __all__ = ["Annotator", "Bundle", "annotate", "errors", "find_lsmi_etl_bin", "fit", "pack", "report", "sql"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return importlib.import_module("lsmi_etl.errors")
+    if name in _SUBMODULES:
+        return importlib.import_module(f"lsmi_etl.{name}")
     if name in _MODULES:
         return getattr(importlib.import_module(f"lsmi_etl.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'lsmi_etl' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, *_SUBMODULES])
