@@ -65,7 +65,7 @@ impl<T> TaskResult<T> {
 pub(super) struct Control<'a> {
     /// Set by a signal.
     pub(super) stop: &'a AtomicBool,
-    /// Set when the run has ended early, for whoever waits for more rows.
+    /// Set when the run has ended early: ends a blocked read of more rows.
     pub(super) ended: &'a AtomicBool,
     pub(super) progress: &'a dyn Progress,
     pub(super) origin: &'a RowOrigin,

@@ -28,8 +28,8 @@ pub(super) struct BatchSplitter<'a> {
     progress: &'a dyn Progress,
 }
 
-/// How source batches are divided. One of fewer rows than the workers take at once is shared equally among them:
-/// whoever sent it may wait for it before it sends the next.
+/// The division of source batches into tasks. A batch of fewer rows than the workers take at once is shared equally
+/// among them: its sender may wait for the answer before it sends the next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TaskRows {
     most: usize,
