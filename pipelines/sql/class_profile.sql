@@ -4,18 +4,21 @@
 -- error, and the share of its samples in which each part is largest. Rows without values or
 -- without a modality are left out; left_out counts them.
 --
--- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+-- Of two modalities. On a table of more, whose r, u1, u2 and s do not add up to i, the query
+-- ends with an error: u3 would be ambiguous.
 --
 --   lsmi-etl sql -f class_profile.sql --table annotated=digits.parquet
 --
 -- Columns: replace label by the table's own label column.
 
-WITH complete AS (
+WITH two_modalities AS (
+    SELECT *, NULL AS u3 FROM annotated
+), complete AS (
     SELECT
         label, r, s,
         CASE WHEN r IS NOT NULL THEN u1 END AS u1,
         CASE WHEN r IS NOT NULL THEN u2 END AS u2
-    FROM annotated
+    FROM two_modalities
 ), profiles AS (
     SELECT label, lsmi_summary(r, u1, u2, s) AS p FROM complete GROUP BY label
 )

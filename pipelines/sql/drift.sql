@@ -4,22 +4,27 @@
 -- their ratio z: |z| > 3 is significant. Annotate both tables with the same bundle. Rows
 -- without values or without a modality are left out; the last columns count them.
 --
--- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+-- Of two modalities. On a table of more, whose r, u1, u2 and s do not add up to i, the query
+-- ends with an error: u3 would be ambiguous.
 --
 --   lsmi-etl sql -f drift.sql --table earlier=day=2026-01-31 --table later=day=2026-02-01
 
-WITH earlier_complete AS (
+WITH earlier_of_two AS (
+    SELECT *, NULL AS u3 FROM earlier
+), later_of_two AS (
+    SELECT *, NULL AS u3 FROM later
+), earlier_complete AS (
     SELECT
         r, s,
         CASE WHEN r IS NOT NULL THEN u1 END AS u1,
         CASE WHEN r IS NOT NULL THEN u2 END AS u2
-    FROM earlier
+    FROM earlier_of_two
 ), later_complete AS (
     SELECT
         r, s,
         CASE WHEN r IS NOT NULL THEN u1 END AS u1,
         CASE WHEN r IS NOT NULL THEN u2 END AS u2
-    FROM later
+    FROM later_of_two
 ), earlier_p AS (
     SELECT lsmi_summary(r, u1, u2, s) AS e FROM earlier_complete
 ), later_p AS (

@@ -1,10 +1,8 @@
 -- In which third of the samples by redundancy is each sample?
 --
 -- Use it to train on, or weight, samples with redundant modalities (third 3) separately
--- from those without (third 1). Rows without values or without a
--- modality are left out.
---
--- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+-- from those without (third 1). Of any number of modalities: r is what each of them holds.
+-- Rows without values or without a modality are left out.
 --
 --   lsmi-etl sql -f redundancy_thirds.sql --table annotated=digits.parquet
 --
@@ -12,5 +10,5 @@
 
 SELECT id, label, r, ntile(3) OVER (ORDER BY r, id) AS third
 FROM annotated
-WHERE r IS NOT NULL
+WHERE s IS NOT NULL
 ORDER BY third, r, id;

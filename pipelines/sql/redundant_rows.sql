@@ -5,15 +5,18 @@
 -- redundancy. Hard, one-sided and synergistic samples are kept, and those
 -- that lack a modality.
 --
--- Of two modalities: with more, r, u1, u2 and s do not add up to i.
+-- Of two modalities. On a table of more, whose r, u1, u2 and s do not add up to i, the query
+-- ends with an error: u3 would be ambiguous.
 --
 --   lsmi-etl sql -f redundant_rows.sql --table annotated=digits.parquet
 --
 -- Columns: replace id and label by the table's own columns.
 
-WITH plain AS (
+WITH two_modalities AS (
+    SELECT *, NULL AS u3 FROM annotated
+), plain AS (
     SELECT id, label, r, u1, u2, s, ntile(2) OVER (PARTITION BY label ORDER BY r DESC, id) AS half
-    FROM annotated
+    FROM two_modalities
     WHERE r > 0 AND greatest(abs(u1), abs(u2), abs(s)) <= 0.1 * r
 )
 SELECT id, label, r, u1, u2, s

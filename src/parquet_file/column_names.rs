@@ -54,7 +54,7 @@ pub(crate) fn check_new_fields(schema: &Schema, place: &Place, new_fields: &[Fie
 }
 
 /// The most similar name (Jaro-Winkler), above a threshold. Case counts half.
-fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let similarity = |other: &str| {
         let same_case = strsim::jaro_winkler(name, other);
         let any_case = strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());

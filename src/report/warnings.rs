@@ -138,11 +138,13 @@ fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
         return;
     };
     if mean > entropy + 3.0 * error + 1e-3 {
+        // Both are of complete rows.
+        let rows = if set.reduced_rows > 0 { "the rows that have all modalities" } else { "these rows" };
         warn(
             "more_than_the_label",
             format!(
-                "the mean of {name}, {mean:.3} nats, exceeds the entropy of the label, {entropy:.3} nats; either these classes \
-                 are rarer here than in the training data, or the models were trained on these rows"
+                "the mean of {name}, {mean:.3} nats, exceeds the entropy of the label, {entropy:.3} nats; either the classes \
+                 have other frequencies in {rows} than in the training data, or the models were trained on {rows}"
             ),
         );
     }
@@ -352,6 +354,13 @@ mod tests {
         assert_eq!(with(|data| data.origin.silent_files = 1), ["unknown_origin"]);
         assert_eq!(with(|data| data.origin.units.push("centred".into())), ["mixed_origin"]);
         assert_eq!(with(|data| data.label_entropy_nats = Some(1.9)), ["more_than_the_label"]);
+        let mut gaps = Dataset { label_entropy_nats: Some(1.9), reduced_rows: 400, ..data() };
+        let texts = |data: &Dataset| warnings(data, None, None).into_iter().map(|warning| warning.text);
+        assert!(
+            texts(&gaps).last().unwrap().contains("frequencies in the rows that have all modalities than")
+        );
+        gaps.reduced_rows = 0;
+        assert!(texts(&gaps).last().unwrap().contains("frequencies in these rows than"));
         let swapped = |data: &mut Dataset| data.information = information([1.0, -3.0, 2.0]);
         assert_eq!(with(swapped), ["distribution_shift"]);
         let one_sided = |data: &mut Dataset| {

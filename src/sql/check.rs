@@ -16,12 +16,12 @@ use crate::error::{Error, Result};
 use super::errors::convert_error;
 use super::parse::{parse, with_deep_stack};
 use super::session::{Session, StoppableRun};
-use super::statements::start;
+use super::statements::{start, unplanned};
 
 /// Maximum number of offending rows shown.
 const SHOWN: usize = 20;
 
-const NO_BOOLEAN_COLUMN: &str =
+pub(super) const NO_BOOLEAN_COLUMN: &str =
     "the query has no boolean column that could be true; write one, such as count(*) > 0 AS some_rows";
 
 /// Expectation of a query's rows.
@@ -58,7 +58,8 @@ fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<O
     let failed = |e| convert_error(e, "the check's tables");
     // Refuses what nests too deep, before DataFusion parses it itself.
     drop(parse(sql)?);
-    let frame = run.block_on(run.session().context().sql(sql))?.map_err(|e| convert_error(e, ""))?;
+    let frame = run.block_on(run.session().context().sql(sql))?;
+    let frame = frame.map_err(|e| unplanned(e, run.session(), sql))?;
     let mut stream = start(run, frame.logical_plan().clone())?.map_err(failed)?;
     if expect == Expect::AllTrue && boolean_columns(&stream.schema()).next().is_none() {
         return Err(Error::Usage(NO_BOOLEAN_COLUMN.to_owned()));

@@ -18,6 +18,7 @@ use crate::threads::is_start_panic;
 
 use super::bounded_functions::IN_ONE_BATCH;
 use super::function_names::missing_function;
+use super::missing_column::missing_column;
 
 /// Converts a DataFusion error.
 ///
@@ -163,6 +164,10 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
                 missing_function(what).unwrap_or_else(|| normalize_message(what))
             )),
         },
+        DataFusionError::SchemaError(e, _) => Error::Usage(format!(
+            "SQL: {}",
+            missing_column(e).unwrap_or_else(|| normalize_message(&error.message()))
+        )),
         error => Error::Usage(format!("SQL: {}", normalize_message(&error.message()))),
     }
 }
@@ -266,19 +271,33 @@ pub(super) fn suggest_table(error: Error, names: &[String]) -> Error {
     let nearest =
         names.iter().map(|name| (best_similarity(name), name)).filter(|(score, _)| *score > MIN_SIMILARITY);
     match nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
-        Some((_, name)) => {
-            Error::Usage(format!("{NO_TABLE}{table} (did you mean {}?){AFTER_TABLE}{rest}", quoted(name)))
-        }
+        Some((_, name)) => Error::Usage(format!(
+            "{NO_TABLE}{table} (did you mean {}?){AFTER_TABLE}{rest}",
+            quoted_table(name)
+        )),
         None => error,
     }
 }
 
 /// A table name, quoted where SQL requires it.
-fn quoted(name: &str) -> String {
-    match name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit()) {
+fn quoted_table(name: &str) -> String {
+    match is_bare(name) {
         true => name.to_owned(),
         false => format!("'{}'", name.replace('\'', "''")),
     }
+}
+
+/// A name of a column or table, quoted where SQL requires it.
+pub(super) fn quoted_name(name: &str) -> String {
+    match is_bare(name) {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
+fn is_bare(name: &str) -> bool {
+    name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
+        && !name.bytes().next().is_none_or(|b| b.is_ascii_digit())
 }
 
 const NO_TABLE: &str = "there is no table ";

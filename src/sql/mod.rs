@@ -11,6 +11,7 @@
 
 mod arrow_lengths;
 mod bounded_functions;
+mod caret;
 mod check;
 mod checked_reader;
 mod context;
@@ -36,12 +37,14 @@ mod interrupt;
 mod list_scan;
 mod located_source;
 mod merged_schema;
+mod missing_column;
 mod numeric_partitions;
 mod output;
 mod panics;
 mod parquet_metadata;
 mod parquet_reader;
 mod parse;
+mod planning;
 mod read_chunks;
 mod redacted;
 mod request;

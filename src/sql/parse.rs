@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{Error, Result};
 
+use super::caret::with_caret;
 use super::errors::convert_error;
 
 /// Operators in a row, each of which nests the ones before it. [`STACK_BYTES`] and the stacks of
@@ -30,7 +31,7 @@ pub(super) fn parse(sql: &str) -> Result<VecDeque<Statement>> {
              columns as several"
         )));
     }
-    DFParser::parse_sql(sql).map_err(|e| convert_error(e, ""))
+    DFParser::parse_sql(sql).map_err(|e| with_caret(convert_error(e, ""), sql))
 }
 
 /// Runs work on a stack that holds the deepest statement.

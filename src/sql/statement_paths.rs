@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use crate::error::{Error, Place, Result};
 use crate::storage::{DataNames, Destinations, exists, is_url, require_regular};
 
+use super::caret::with_caret;
 use super::errors::convert_error;
 use super::table_files::expand_home;
 use super::table_format::OTHER_NAMES;
@@ -31,7 +32,7 @@ impl StatementPaths {
     /// # Errors
     /// [`Error::Usage`] where the statements can't be parsed.
     pub fn parse(sql: &str) -> Result<Vec<Self>> {
-        let statements = DFParser::parse_sql(sql).map_err(|e| convert_error(e, ""))?;
+        let statements = DFParser::parse_sql(sql).map_err(|e| with_caret(convert_error(e, ""), sql))?;
         statements.iter().map(Self::of).collect()
     }
 

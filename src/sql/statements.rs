@@ -16,6 +16,7 @@ use futures::StreamExt;
 
 use crate::error::{Error, Place, Result};
 
+use super::caret::with_caret;
 use super::copy_target::with_exact_target;
 #[cfg(feature = "cluster")]
 use super::elsewhere;
@@ -50,9 +51,7 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
     let (mut rows, mut results) = (0, 0);
     for statement in statements {
         let plan = async { context.state().statement_to_plan(statement).await };
-        let plan = run
-            .block_on(plan)?
-            .map_err(|e| suggest_table(convert_error(e, ""), &candidate_tables(run.session())))?;
+        let plan = run.block_on(plan)?.map_err(|e| unplanned(e, run.session(), sql))?;
         let plan = redacted::unbroken(with_exact_target(plan)?);
         let layout = match plan {
             // A plan is not cut to the terminal's width.
@@ -80,6 +79,11 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
     }
     out.flush().map_err(write_error)?;
     Ok(rows)
+}
+
+/// What is wrong with a statement that cannot be planned, and where.
+pub(super) fn unplanned(error: DataFusionError, session: &Session, sql: &str) -> Error {
+    with_caret(suggest_table(convert_error(error, ""), &candidate_tables(session)), sql)
 }
 
 /// Candidates for a misspelt table name: registered tables, and data files in the current folder.
@@ -195,6 +199,12 @@ fn write_error(source: std::io::Error) -> Error {
         Ok(error) => error,
         Err(source) => Error::io(Place::file("the query's output"), "write", source),
     }
+}
+
+/// The schema of a plan's rows as they are written.
+pub(super) fn short_schema(plan: &LogicalPlan) -> SchemaRef {
+    let schema = Arc::new(Schema::clone(plan.schema().as_arrow()));
+    with_short_names(&schema, &scanned_tables(plan))
 }
 
 /// The names of all tables that a plan scans.

@@ -193,6 +193,9 @@ fn recipes_have_the_rows_of_one_machine() {
                      a_12 a_13 a_23 a_123";
         let three = three.chain(atoms.split(' ')).enumerate();
         let three = three.map(|(at, name)| format!(", r + {at} * s AS {name}")).collect::<String>();
+        // A recipe of two refuses a table that has u3.
+        let is_of_two = std::fs::read_to_string(recipe).unwrap().contains("NULL AS u3");
+        let three = if is_of_two { String::new() } else { three };
         let view = format!("SELECT *, y AS label {three} FROM 'samples/'");
         let folder = tempfile::tempdir().unwrap();
         let table = folder.path().join("annotated.parquet");

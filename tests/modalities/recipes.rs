@@ -7,20 +7,29 @@ use serde_json::Value;
 use super::missing_sql::reduced;
 use super::sql::annotated;
 use super::{on, pack, system};
-use crate::harness::{lsmi, must, query, repository, run};
+use crate::harness::{Ran, lsmi, must, query, repository, run};
 
 const COLUMNS: &str = "atoms,i_1,i_2,i_3,i_12,i_13,i_23,i_123";
 
 /// The rows of a recipe over the outcomes of a system, each with an id and a label.
 fn recipe(name: &str, of: &str) -> Vec<Value> {
+    let ran = recipe_over(name, of);
+    assert_eq!(ran.code, 0, "{name}: {}", ran.stderr);
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn recipe_over(name: &str, of: &str) -> Ran {
     let dir = annotated(of, COLUMNS);
     let copy = "COPY (SELECT row_number() OVER (ORDER BY x1, x2, x3, y) AS id, y AS label, * FROM 'out.parquet') \
                 TO 'annotated.parquet'";
     must(lsmi().current_dir(dir.path()).args(["sql", copy]));
     let mut command = lsmi();
     command.current_dir(dir.path()).args(["sql", "--format", "ndjson", "-f"]);
-    command.arg(repository().join("pipelines/sql").join(name)).args(["-t", "annotated=annotated.parquet"]);
-    must(&mut command).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    command.arg(repository().join("pipelines/sql").join(name));
+    for table in ["annotated", "earlier", "later"] {
+        command.args(["-t", &format!("{table}=annotated.parquet")]);
+    }
+    run(&mut command)
 }
 
 fn number(row: &Value, name: &str) -> f64 {
@@ -52,6 +61,24 @@ fn a_modality_may_be_dropped_where_others_have_what_it_has() {
     assert!(
         recipe("droppable_modalities.sql", "redundant").iter().all(|row| number(row, "cost").abs() < 0.002)
     );
+}
+
+#[test]
+fn recipes_of_two_modalities_refuse_a_table_of_three() {
+    let of_two = [
+        "class_profile.sql",
+        "distillation_candidates.sql",
+        "drift.sql",
+        "ensemble_weights.sql",
+        "mislabelled.sql",
+        "redundant_rows.sql",
+    ];
+    for name in of_two {
+        let ran = recipe_over(name, "synergy");
+        assert_eq!(ran.code, 64, "{name}: {}", ran.stdout);
+        assert!(ran.stderr.contains("u3 which would be ambiguous"), "{name}: {}", ran.stderr);
+    }
+    assert_eq!(recipe("redundancy_thirds.sql", "synergy").len(), 8);
 }
 
 #[test]
@@ -137,6 +164,8 @@ fn rows_that_lack_a_modality_are_left_out_and_counted() {
     for row in &atoms {
         assert_eq!((number(row, "rows"), number(row, "left_out")), (complete, all - complete), "{row}");
     }
+    let (thirds, _) = of_reduced("redundancy_thirds.sql", 3);
+    assert_eq!(thirds.len() as f64, complete);
     // The identities of rows that lack a modality are those of the others.
     let (identities, truth) = of_reduced("identities.sql", 3);
     let (checked, left_out) = (number(&identities[0], "checked"), number(&identities[0], "left_out"));

@@ -92,7 +92,7 @@ fn an_output_appears_whole_or_not_at_all() {
     refused(&output("no/such/folder/a.csv", "SELECT 1"), 73, &["no/such/folder/a.csv"]);
     refused(&output("a.xlsx", "SELECT 1"), 64, &["--format"]);
     refused(&output("a.parquet", "SELECT 1; SELECT 2"), 64, &["parquet holds one result"]);
-    refused(&output("a.csv", "SELECT 1 AS a; SELECT b"), 64, &["no field named b"]);
+    refused(&output("a.csv", "SELECT 1 AS a; SELECT b"), 64, &["there is no column b"]);
     refused(&output("a.csv", "SELECT * FROM 'gone.parquet'"), 66, &["gone.parquet"]);
     assert_eq!(listing(dir.path()), ["in.parquet"]);
     let made = output("a.parquet", "CREATE VIEW v AS SELECT 1 AS a; SELECT a FROM v");

@@ -45,7 +45,7 @@ fn a_statement_may_take_several_lines_and_an_error_does_not_end_it() {
             types("\\timing\r"),
             see("timing is on"),
             types("SELECT wieght FROM 'samples.csv';\r"),
-            see("ERROR.*no field named wieght. Did you mean.*weight"),
+            see("ERROR.*there is no column wieght; did you mean weight"),
             types("\\nonsense\r"),
             see(r"unknown command \\nonsense"),
             types("SELECT 3 AS three; SELECT 4 AS four;\r"),

@@ -237,7 +237,7 @@ fn a_query_of_what_is_not_there_says_so() {
     let path = parquet(&dir, "a.parquet", 1);
     let column = query(&format!("SELECT vv FROM '{path}'")).unwrap_err();
     assert_eq!(column.exit_code(), 64);
-    assert!(column.to_string().contains("no field named vv. Did you mean"), "{column}");
+    assert!(column.to_string().contains("there is no column vv; did you mean v?"), "{column}");
     let syntax = query("SELEC 1").unwrap_err();
     assert_eq!(syntax.exit_code(), 64);
     assert!(syntax.to_string().contains("SELEC"), "{syntax}");

@@ -1,0 +1,95 @@
+//! What to say of a column that a query names and no table has.
+
+use std::collections::HashSet;
+
+use datafusion::common::{Column, SchemaError};
+
+use crate::interaction::lattice::Lattice;
+use crate::interaction::{ColumnName, Quantity};
+use crate::parquet_file::most_similar;
+
+use super::errors::quoted_name;
+
+/// The most names that a message lists.
+const LISTED: usize = 40;
+
+/// The message for a missing column; `None` of other errors.
+pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
+    let SchemaError::FieldNotFound { field, valid_fields } = error else { return None };
+    let names = names(valid_fields);
+    let texts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hint = match annotated(&field.name) {
+        Some(hint) if !names.is_empty() => hint,
+        _ => {
+            let meant = most_similar(&field.name, &texts);
+            meant.map(|near| format!("did you mean {near}? ")).unwrap_or_default()
+        }
+    };
+    let listed = texts.get(..LISTED).unwrap_or(&texts);
+    let more = match texts.len() - listed.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let are = match listed {
+        [] => "no table is named in FROM".to_owned(),
+        listed => format!("the columns are: {}{more}", listed.join(", ")),
+    };
+    Some(format!("there is no column {}; {hint}{are}", field.flat_name()))
+}
+
+/// The names as a query writes them; with their tables where several tables have columns.
+fn names(columns: &[Column]) -> Vec<String> {
+    let tables: HashSet<_> = columns.iter().map(|column| &column.relation).collect();
+    let name = |column: &Column| match &column.relation {
+        Some(table) if tables.len() > 1 => {
+            format!("{}.{}", quoted_name(table.table()), quoted_name(&column.name))
+        }
+        _ => quoted_name(&column.name),
+    };
+    columns.iter().map(name).collect()
+}
+
+/// A hint at the command that adds the column, where it is one of `annotate`.
+fn annotated(name: &str) -> Option<String> {
+    let is_default =
+        |modalities| Quantity::defaults(modalities).iter().any(|part| part.name(modalities) == name);
+    if (2..=Lattice::MODALITIES).any(is_default) {
+        return Some("`lsmi-etl annotate` adds it; ".to_owned());
+    }
+    name.parse::<ColumnName>().ok().map(|_| format!("`lsmi-etl annotate --columns {name}` adds it; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(name: &str, valid: &[(&str, &str)]) -> String {
+        let valid_fields = valid.iter().map(|(table, name)| Column::new(Some(*table), *name)).collect();
+        let field = Box::new(Column::new_unqualified(name));
+        missing_column(&SchemaError::FieldNotFound { field, valid_fields }).unwrap()
+    }
+
+    #[test]
+    fn the_nearest_column_is_named_as_a_query_writes_it() {
+        let table = [("a.parquet", "r"), ("a.parquet", "Weight"), ("a.parquet", "x1")];
+        assert_eq!(
+            message("wieght", &table),
+            "there is no column wieght; did you mean \"Weight\"? the columns are: r, \"Weight\", x1"
+        );
+        assert!(message("qq", &table).ends_with("column qq; the columns are: r, \"Weight\", x1"));
+        let two = message("idd", &[("a", "id"), ("b.csv", "id")]);
+        assert!(two.ends_with("did you mean a.id? the columns are: a.id, \"b.csv\".id"), "{two}");
+        assert!(message("b", &[]).ends_with("no table is named in FROM"));
+        let many: Vec<_> = (0..50).map(|_| ("t", "c")).collect();
+        assert!(message("d", &many).ends_with(", c and 10 more"));
+    }
+
+    #[test]
+    fn columns_of_annotate_are_not_taken_for_slips() {
+        let table = [("t", "a_23"), ("t", "p_x")];
+        assert!(
+            message("i_23", &table).contains("; `lsmi-etl annotate --columns i_23` adds it; the columns")
+        );
+        assert!(message("u1", &table).contains("; `lsmi-etl annotate` adds it; the columns"));
+    }
+}

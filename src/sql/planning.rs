@@ -1,0 +1,145 @@
+//! Planning of statements that do not run: their tables, columns, functions and types are checked against
+//! the tables' schemas.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::logical_expr::dml::CopyTo;
+use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, Statement};
+
+use crate::error::{Error, Result};
+
+use super::check::{Expect, NO_BOOLEAN_COLUMN};
+use super::errors::convert_error;
+use super::parse::parse;
+use super::session::{Session, StoppableRun};
+use super::statements::{short_schema, unplanned};
+
+impl Session {
+    /// Names a table without rows: the output of a query that has not run.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the name is taken.
+    pub fn register_empty(&self, name: &str, schema: SchemaRef) -> Result<()> {
+        let table: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema));
+        let named = self.context().register_table(TableReference::bare(name), table);
+        named.map(drop).map_err(|e| convert_error(e, name))
+    }
+
+    /// Plans statements in order and runs none but definitions of views and external tables and settings, of
+    /// which later ones make use. Returns the schema of the last result.
+    ///
+    /// # Errors
+    /// As [`Session::run`] would give before a statement's first row; [`Error::Usage`] where `expect` asks for a
+    /// boolean column and there is none.
+    pub fn plan(&self, sql: &str, expect: Option<Expect>, stop: &AtomicBool) -> Result<Option<SchemaRef>> {
+        self.run_stoppable(stop, |run| {
+            let schema = plan_all(run, sql)?;
+            let is_boolean =
+                |schema: &SchemaRef| schema.fields().iter().any(|it| *it.data_type() == DataType::Boolean);
+            if expect == Some(Expect::AllTrue) && !schema.as_ref().is_some_and(is_boolean) {
+                return Err(Error::Usage(NO_BOOLEAN_COLUMN.to_owned()));
+            }
+            Ok(schema)
+        })
+    }
+}
+
+fn plan_all(run: &StoppableRun<'_>, sql: &str) -> Result<Option<SchemaRef>> {
+    let mut last = None;
+    for statement in parse(sql)? {
+        let context = run.session().context();
+        let planned = async {
+            let plan = context.state().statement_to_plan(statement).await?;
+            plan_one(run.session(), plan).await
+        };
+        let schema = run.block_on(planned)?.map_err(|e| unplanned(e, run.session(), sql))?;
+        last = schema.or(last);
+    }
+    Ok(last)
+}
+
+/// Checks a plan; where it is a definition, makes it. Returns the schema of its rows.
+async fn plan_one(session: &Session, plan: LogicalPlan) -> datafusion::error::Result<Option<SchemaRef>> {
+    let context = session.context();
+    let checked = |plan: &LogicalPlan| context.state().optimize(plan);
+    match plan {
+        LogicalPlan::Copy(CopyTo { input, output_url, .. }) => {
+            let schema = short_schema(&checked(&input)?);
+            // What it writes may be read by a later statement.
+            let _ = session.register_empty(&output_url, schema);
+            Ok(None)
+        }
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(CreateMemoryTable { name, input, .. })) => {
+            let schema = Arc::new(Schema::clone(checked(&input)?.schema().as_arrow()));
+            context.register_table(name, Arc::new(EmptyTable::new(schema)))?;
+            Ok(None)
+        }
+        plan @ (LogicalPlan::Ddl(_) | LogicalPlan::Statement(Statement::SetVariable(_))) => {
+            context.execute_logical_plan(plan).await?;
+            Ok(None)
+        }
+        LogicalPlan::Statement(_) | LogicalPlan::Dml(_) => Ok(None),
+        plan => Ok(Some(short_schema(&checked(&plan)?))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SqlRequest;
+    use super::*;
+    use datafusion::arrow::datatypes::Field;
+
+    fn planned(sql: &str) -> Result<Option<SchemaRef>> {
+        let session = Session::open(&SqlRequest::new("")).unwrap();
+        let fields = vec![Field::new("r", DataType::Float32, true), Field::new("y", DataType::Utf8, true)];
+        session.register_empty("annotated", Arc::new(Schema::new(fields))).unwrap();
+        session.plan(sql, None, &AtomicBool::new(false))
+    }
+
+    fn names(sql: &str) -> String {
+        let schema = planned(sql).unwrap().unwrap();
+        schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn statements_are_planned_and_none_is_run() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let target = dir.path().join("o.csv").display().to_string();
+        let sql = format!(
+            "CREATE VIEW v AS SELECT avg(r) AS mean, y FROM annotated GROUP BY y; COPY v TO '{target}'; \
+             CREATE TABLE t AS SELECT * FROM '{target}'; SELECT mean, upper(y) AS label FROM t"
+        );
+        assert_eq!(names(&sql), "mean label");
+        assert_eq!(names("SELECT avg(r) FROM annotated"), "avg(r)");
+        assert!(!std::path::Path::new(&target).exists());
+    }
+
+    #[test]
+    fn names_and_types_are_checked() {
+        for (sql, what) in [
+            ("SELECT avg(rr) FROM annotated", "there is no column rr; did you mean r?"),
+            ("SELECT avgg(r) FROM annotated", "invalid function 'avgg'"),
+            ("SELECT 1 FROM annotatet", "did you mean annotated?"),
+            ("SELECT sqrt(y, r, y) FROM annotated", "sqrt"),
+            ("SELECT r FROM annotated WHERE y", "Boolean"),
+            ("SELECT dominant(r, r, r) FROM annotated", "dominant"),
+        ] {
+            let error = planned(sql).unwrap_err();
+            assert_eq!(error.exit_code(), 64, "{sql}: {error}");
+            assert!(error.to_string().to_lowercase().contains(&what.to_lowercase()), "{sql}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_check_needs_what_may_be_true() {
+        let session = Session::open(&SqlRequest::new("")).unwrap();
+        let of = |sql: &str| session.plan(sql, Some(Expect::AllTrue), &AtomicBool::new(false));
+        assert!(of("SELECT 1 > 0 AS holds").is_ok());
+        assert_eq!(of("SELECT 1 AS one").unwrap_err().to_string(), NO_BOOLEAN_COLUMN);
+    }
+}
