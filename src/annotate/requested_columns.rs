@@ -27,6 +27,14 @@ pub(super) struct RequestedColumns {
     compared: Vec<Quantity>,
 }
 
+/// The fields of the columns that a run with these options adds, in their order.
+///
+/// # Errors
+/// [`Error::Usage`] of columns that the bundle does not have, and of options that contradict it.
+pub fn new_fields(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<Field>> {
+    RequestedColumns::of(bundle, options).map(|columns| columns.fields())
+}
+
 /// The moments of the columns, and of i of each modality and of all.
 pub(super) struct ColumnSummaries {
     pub(super) columns: BTreeMap<String, MomentSummary>,
