@@ -58,8 +58,8 @@ impl RequestedColumns {
                 bundle.dir().display()
             )));
         }
-        if options.label_free && options.extras.iter().any(ColumnName::is_prior) {
-            let what = "--label-free does not go with --columns p_y: no label is read; omit the column";
+        if options.label_free && options.extras.iter().any(ColumnName::is_of_label) {
+            let what = "--label-free does not go with --columns prior_y, p_y1 and so on: no label is read; omit them";
             return Err(Error::Usage(what.into()));
         }
         if options.adjust == Adjust::Dataset && modalities != 2 {
