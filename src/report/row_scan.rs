@@ -51,7 +51,7 @@ pub(super) async fn scan_rows(
 /// SQL for the parts, the information of all modalities, whether the row counts, the file, the position, the
 /// class and the key columns.
 fn rows_query(table: &str, files: &AnnotatedFiles, path: &PathColumns, information: Option<&str>) -> String {
-    let columns = files.values.read().into_iter().map(|name| format!("CAST({name} AS DOUBLE) AS {name}"));
+    let columns = files.values.read().into_iter().map(|name| files.value(&name));
     let parts = part_names(files.values.modalities).join(", ");
     let key = (0..files.key.len()).map(|i| format!(", key_{i}"));
     let read_key =
