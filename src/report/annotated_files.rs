@@ -48,6 +48,8 @@ pub(super) struct AnnotatedFiles {
     pub(super) key_columns: usize,
     /// The columns of values that every file has.
     pub(super) values: ValueColumns,
+    /// The columns of embeddings that every file has.
+    pub(super) embeddings: Vec<String>,
     pub(super) origin: Origin,
 }
 
@@ -62,7 +64,7 @@ impl AnnotatedFiles {
         let mut origin = OriginBuilder::default();
         let (mut rows, mut values) = (0, None);
         let (mut files, mut path_columns, mut first) = (Vec::new(), Vec::new(), None);
-        let mut known = HashSet::new();
+        let (mut known, mut columns_of_all) = (HashSet::new(), None);
         for path in inputs {
             let mut of_input = None;
             for found in DataFiles::find(path, DataNames::PARQUET)?.require_any()?.files {
@@ -76,6 +78,7 @@ impl AnnotatedFiles {
                 values = Some(common(values, of_file, &input)?);
                 rows += input.rows();
                 origin.add(provenance);
+                columns_of_all = Some(columns_in_common(columns_of_all, input.schema()));
                 of_input.get_or_insert_with(|| PathColumns::of(&found, &input));
                 files.push(found.path);
                 first = first.or(Some(input));
@@ -88,8 +91,11 @@ impl AnnotatedFiles {
         };
         let label = label(&first, &origin, columns.label)?;
         let (key, key_columns) = key(&first, columns)?;
+        let columns_of_all = columns_of_all.unwrap_or_default();
+        let embeddings = origin.x.0.iter().flatten().filter(|column| columns_of_all.contains(*column));
+        let embeddings = embeddings.cloned().collect();
         let inputs = inputs.to_vec();
-        Ok(Self { inputs, files, path_columns, rows, label, key, key_columns, values, origin })
+        Ok(Self { inputs, files, path_columns, rows, label, key, key_columns, values, embeddings, origin })
     }
 
     /// A short name: the last component of the first path.
@@ -141,6 +147,15 @@ fn value_columns(input: &Input, provenance: &Provenance, is_first: bool) -> Resu
         }
     }
     Ok(ValueColumns::of(&written))
+}
+
+/// The names of the columns that a file has in common with the files before it.
+fn columns_in_common(before: Option<HashSet<String>>, schema: &Schema) -> HashSet<String> {
+    let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    match before {
+        None => names,
+        Some(before) => before.into_iter().filter(|name| names.contains(name)).collect(),
+    }
 }
 
 /// Whether a file has a column.
