@@ -12,6 +12,7 @@ mod bundle;
 mod cluster;
 mod demo;
 mod doctor;
+mod failure;
 mod figures;
 mod fit;
 mod man;
@@ -45,6 +46,9 @@ use crate::printable::{escape_line, message, redact, without_secrets};
 use crate::telemetry::{self, Logs, Telemetry};
 use crate::threads;
 
+use self::failure::Failure;
+
+pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
 pub use run::pipeline_summary_schema;
 
@@ -106,6 +110,7 @@ enum Command {
     Sql(sql::SqlArgs),
     Report(report::ReportArgs),
     Run(run::RunArgs),
+    Validate(run::ValidateArgs),
     /// Pack, inspect, check, benchmark and export bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
@@ -142,6 +147,9 @@ fn parse_and_run() -> ExitCode {
         Err(e) => {
             // clap returns --help and --version as errors; the exit code is 0 all the same.
             let _ = if e.use_stderr() { print_usage_error(&e) } else { e.print() };
+            if e.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
+                Failure::of_arguments(&message(&e.render().to_string())).print();
+            }
             return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
@@ -157,6 +165,9 @@ fn parse_and_run() -> ExitCode {
         match e.place().filter(|_| is_json) {
             Some(place) => tracing::error!(place, "{e}"),
             None => tracing::error!("{e}"),
+        }
+        if failure::is_json(typed) {
+            Failure::of(&e).print();
         }
         ExitCode::from(e.exit_code())
     })
@@ -202,6 +213,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         | Command::Fit(_)
         | Command::Annotate(_)
         | Command::Run(_)
+        | Command::Validate(_)
         | Command::Synth(_)
         | Command::Sql(_) => signals::watch()?,
         #[cfg(feature = "cluster")]
@@ -225,6 +237,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         }
         Command::Report(args) => report::run(&args),
         Command::Run(args) => return run::run(&args, typed, telemetry, stop),
+        Command::Validate(args) => run::validate(&args, typed, stop),
         Command::Bundle(command) => bundle::run(&command),
         #[cfg(feature = "cluster")]
         Command::Cluster(command) => cluster::run(&command, stop),
