@@ -53,6 +53,8 @@ pub(super) struct AnnotatedFiles {
     pub(super) values: ValueColumns,
     /// The prefix of their names.
     pub(super) prefix: ColumnPrefix,
+    /// The columns of embeddings that every file has.
+    pub(super) embeddings: Vec<String>,
     pub(super) origin: Origin,
 }
 
@@ -67,7 +69,7 @@ impl AnnotatedFiles {
         let mut origin = OriginBuilder::default();
         let (mut rows, mut values) = (0, None);
         let (mut files, mut path_columns, mut first) = (Vec::new(), Vec::new(), None);
-        let mut known = HashSet::new();
+        let (mut known, mut columns_of_all) = (HashSet::new(), None);
         for path in inputs {
             let mut of_input = None;
             for found in DataFiles::find(path, DataNames::PARQUET)?.require_any()?.files {
@@ -81,6 +83,7 @@ impl AnnotatedFiles {
                 values = Some(common(values, of_file, &input)?);
                 rows += input.rows();
                 origin.add(provenance);
+                columns_of_all = Some(columns_in_common(columns_of_all, input.schema()));
                 of_input.get_or_insert_with(|| PathColumns::of(&found, &input));
                 files.push(found.path);
                 first = first.or(Some(input));
@@ -93,8 +96,23 @@ impl AnnotatedFiles {
         };
         let label = label(&first, &origin, columns.label)?;
         let (key, key_columns) = key(&first, columns)?;
+        let columns_of_all = columns_of_all.unwrap_or_default();
+        let embeddings = origin.x.0.iter().flatten().filter(|column| columns_of_all.contains(*column));
+        let embeddings = embeddings.cloned().collect();
         let (inputs, prefix) = (inputs.to_vec(), columns.prefix.clone());
-        Ok(Self { prefix, inputs, files, path_columns, rows, label, key, key_columns, values, origin })
+        Ok(Self {
+            prefix,
+            inputs,
+            files,
+            path_columns,
+            rows,
+            label,
+            key,
+            key_columns,
+            values,
+            embeddings,
+            origin,
+        })
     }
 
     /// SQL of a column of values as a double, by its name without the prefix.
@@ -164,6 +182,15 @@ fn other_prefixes(input: &Input, prefix: &ColumnPrefix) -> String {
         false => format!("--prefix {other} reads others that it has; "),
     };
     others.map(flag).collect()
+}
+
+/// The names of the columns that a file has in common with the files before it.
+fn columns_in_common(before: Option<HashSet<String>>, schema: &Schema) -> HashSet<String> {
+    let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    match before {
+        None => names,
+        Some(before) => before.into_iter().filter(|name| names.contains(name)).collect(),
+    }
 }
 
 /// Whether a file has a column.

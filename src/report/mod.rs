@@ -20,6 +20,7 @@ mod parts;
 mod path_columns;
 mod redundancy_cases;
 mod row_accumulator;
+mod row_query;
 mod row_scan;
 mod sample;
 mod sample_list;

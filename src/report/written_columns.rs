@@ -31,6 +31,12 @@ impl<'a> WrittenColumns<'a> {
         self.find(name).is_some_and(|(_, field)| self.is_written(name, field))
     }
 
+    /// Whether the file's metadata list a column of whole numbers.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        let is_listed = self.provenance.columns.as_ref().is_some_and(|listed| listed.contains_key(name));
+        is_listed && self.find(name).is_some_and(|(_, field)| field.data_type().is_integer())
+    }
+
     fn is_written(&self, name: &str, field: &Field) -> bool {
         match &self.provenance.columns {
             Some(listed) => listed.contains_key(name) && field.data_type().is_floating(),
