@@ -8,6 +8,7 @@ use crate::bundle::{
 use crate::error::{Error, Place, Result};
 use crate::interaction::lattice::Lattice;
 use crate::parquet_file::{EncryptionKeys, Input};
+use crate::printable::counted;
 use crate::samples::{self, ColumnRequest, FateCounts, OnMissingModality};
 
 use super::diagnostics::Diagnostics;
@@ -169,9 +170,10 @@ pub fn fit_files(
     let labelled_rows = counts.iter().map(|(_, rows)| rows).sum();
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     let shown = x.iter().enumerate();
-    let shown: Vec<String> =
-        shown.map(|(m, (column, dim))| format!("x{} = {column} ({dim} values)", m + 1)).collect();
-    tracing::info!("{}, label = {label} ({} classes)", shown.join(", "), classes.len());
+    let shown: Vec<String> = shown
+        .map(|(m, (column, dim))| format!("x{} = {column} ({})", m + 1, counted(*dim, "value")))
+        .collect();
+    tracing::info!("{}, label = {label} ({})", shown.join(", "), counted(classes.len(), "class"));
     let on_missing = OnMissingModality::Null;
     let request =
         ColumnRequest { x: &x, label: Some(&label), classes: &classes, key: &options.key, on_missing };

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use object_store::ObjectMeta;
 
 use crate::error::Result;
+use crate::storage::near_names::no_input;
 use crate::storage::object_store::is_url;
 use crate::storage::path_identity::resolve;
 use crate::storage::regular_file::require_regular;
 
-use super::found_file::{DataNames, FoundFile, no_input};
+use super::found_file::{DataNames, FoundFile};
 use super::local::{self, Glob};
 use super::remote::{Prefix, Search};
 
