@@ -35,6 +35,7 @@ pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow};
 pub use parts::divide;
 pub use plan::Plan;
 pub use progress::{InputStart, Progress, Stage};
+pub use requested_columns::new_fields;
 pub use run::Run;
 pub use summary::{ClusterUse, Summary, Totals};
 pub use totals::FilesOutcome;

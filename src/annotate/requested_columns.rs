@@ -27,6 +27,14 @@ pub(super) struct RequestedColumns {
     compared: Vec<Quantity>,
 }
 
+/// The fields of the columns that a run with these options adds, in their order.
+///
+/// # Errors
+/// [`Error::Usage`] of columns that the bundle does not have, and of options that contradict it.
+pub fn new_fields(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<Field>> {
+    RequestedColumns::of(bundle, options).map(|columns| columns.fields())
+}
+
 /// The moments of the columns, and of i of each modality and of all.
 pub(super) struct ColumnSummaries {
     pub(super) columns: BTreeMap<String, MomentSummary>,
@@ -50,8 +58,8 @@ impl RequestedColumns {
                 bundle.dir().display()
             )));
         }
-        if options.label_free && options.extras.iter().any(ColumnName::is_prior) {
-            let what = "--label-free does not go with --columns p_y: no label is read; omit the column";
+        if options.label_free && options.extras.iter().any(ColumnName::is_of_label) {
+            let what = "--label-free does not go with --columns prior_y, p_y1 and so on: no label is read; omit them";
             return Err(Error::Usage(what.into()));
         }
         if options.adjust == Adjust::Dataset && modalities != 2 {

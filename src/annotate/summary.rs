@@ -46,7 +46,7 @@ pub struct Summary {
     /// there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_labels: Vec<String>,
-    /// Moments of every computed column over good rows, in nats (p_y: probability).
+    /// Moments of every computed column over good rows, in nats (prior_y, p_y1 and so on: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
     /// Of more than two modalities the moments of i of each and of all over good rows, in nats: i_1 …, which
     /// r, u1 … and s do not give.
@@ -123,7 +123,7 @@ pub struct Totals {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_labels: Vec<String>,
     /// Moments of every computed column over the good rows of all files, in nats
-    /// (p_y: probability).
+    /// (prior_y, p_y1 and so on: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
     /// Of more than two modalities the moments of i of each and of all, as in [`Summary`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -168,6 +168,11 @@ pub(super) fn annotate(
     observers: Observers<'_>,
     stop: &AtomicBool,
 ) -> Result<Option<Outcome>> {
+    if args.settings.asks_for_former_prior() {
+        tracing::warn!(
+            "--columns p_y is the prior of the label, and is written by its new name prior_y; p_y12 is what the models say"
+        );
+    }
     #[cfg(feature = "cluster")]
     if let (Some(address), Some(files)) = (args.cluster.address(), &files) {
         let work =

@@ -12,6 +12,7 @@ mod bundle;
 mod cluster;
 mod demo;
 mod doctor;
+mod failure;
 mod figures;
 mod fit;
 mod man;
@@ -42,6 +43,9 @@ use crate::error::Result;
 use crate::telemetry::{self, Logs, Telemetry};
 use crate::threads;
 
+use self::failure::Failure;
+
+pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
 pub use run::pipeline_summary_schema;
 
@@ -103,6 +107,7 @@ enum Command {
     Sql(sql::SqlArgs),
     Report(report::ReportArgs),
     Run(run::RunArgs),
+    Validate(run::ValidateArgs),
     /// Pack, inspect, check, benchmark and export bundles of models
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
@@ -156,6 +161,9 @@ fn parse_and_run() -> ExitCode {
             Some(place) => tracing::error!(place, "{e}"),
             None => tracing::error!("{e}"),
         }
+        if failure::is_json(typed) {
+            Failure::of(&e).print();
+        }
         ExitCode::from(e.exit_code())
     })
 }
@@ -180,6 +188,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         | Command::Fit(_)
         | Command::Annotate(_)
         | Command::Run(_)
+        | Command::Validate(_)
         | Command::Synth(_)
         | Command::Sql(_) => signals::watch()?,
         #[cfg(feature = "cluster")]
@@ -203,6 +212,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         }
         Command::Report(args) => report::run(&args),
         Command::Run(args) => return run::run(&args, typed, telemetry, stop),
+        Command::Validate(args) => run::validate(&args, typed, stop),
         Command::Bundle(command) => bundle::run(&command),
         #[cfg(feature = "cluster")]
         Command::Cluster(command) => cluster::run(&command, stop),

@@ -152,17 +152,27 @@ impl SqlArgs {
                 overwrite: self.overwrite,
                 no_page_checksums: self.no_page_checksums,
                 memory_limit_bytes: Some(usize::try_from(memory).unwrap_or(usize::MAX)),
-                models: ModelOptions {
-                    bundle: self.bundle.to_path_buf(),
-                    engine: self.engine.options(),
-                    sessions: None,
-                    on_missing: self.on_missing_modality,
-                },
+                models: self.models(),
                 on_shift: self.on_shift,
                 #[cfg(feature = "cluster")]
                 runner: self.runner()?,
             },
         })
+    }
+
+    /// The request of statements that are planned in this process, over these tables.
+    pub(super) fn planning(&self, tables: Vec<(String, String)>, sql: String) -> SqlRequest {
+        let options = SqlOptions { models: self.models(), ..SqlOptions::default() };
+        SqlRequest { tables, options, ..SqlRequest::new(sql) }
+    }
+
+    fn models(&self) -> ModelOptions {
+        ModelOptions {
+            bundle: self.bundle.to_path_buf(),
+            engine: self.engine.options(),
+            sessions: None,
+            on_missing: self.on_missing_modality,
+        }
     }
 
     /// The cluster that runs the queries.

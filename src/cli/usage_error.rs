@@ -11,6 +11,8 @@ use clap::error::ContextKind;
 
 use crate::printable::{escape_line, message, redact, without_secrets};
 
+use super::failure::Failure;
+
 /// The command, whose options take numbers below zero for values, which they may refuse, and not for flags
 /// that do not exist.
 pub(super) fn with_negative_numbers(command: clap::Command) -> clap::Command {
@@ -22,21 +24,31 @@ pub(super) fn with_negative_numbers(command: clap::Command) -> clap::Command {
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, with_negative_numbers))
 }
 
-/// Prints it to stderr.
+/// Prints it to stderr, and where `--json` is given, as an object to stdout.
 pub(super) fn print(error: clap::Error) -> std::io::Result<()> {
+    let error = without_dashes(error);
     let typed: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let is_plain = typed.iter().all(|arg| matches!(escape_line(arg), Cow::Borrowed(_)));
     let is_styled = is_plain && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    std::io::stderr().write_all(text(error, &typed, is_styled).as_bytes())
+    std::io::stderr().write_all(text(&error, &typed, is_styled).as_bytes())?;
+    if typed.iter().any(|arg| arg == "--json") {
+        Failure::of_arguments(&text(&error, &typed, false)).print();
+    }
+    Ok(())
 }
 
-/// The text, which quotes what was `typed`: without colours where that holds characters that a terminal
-/// obeys, and without secrets.
-fn text(mut error: clap::Error, typed: &[String], is_styled: bool) -> String {
+/// The error without the tip to write `-- --flag`, which would make a path of a flag.
+fn without_dashes(mut error: clap::Error) -> clap::Error {
     let is_of_dashes = |tip: &str| tip.contains("to pass '") && tip.contains("as a value");
     if error.get(ContextKind::Suggested).is_some_and(|tips| is_of_dashes(&tips.to_string())) {
         error.remove(ContextKind::Suggested);
     }
+    error
+}
+
+/// The text, which quotes what was `typed`: without colours where that holds characters that a terminal
+/// obeys, and without secrets.
+fn text(error: &clap::Error, typed: &[String], is_styled: bool) -> String {
     let rendered = error.render();
     let mut text = if is_styled { rendered.ansi().to_string() } else { rendered.to_string() };
     if let Some(cause) = error.source()
@@ -83,7 +95,7 @@ mod tests {
             .arg(number("share").value_parser(value_parser!(f64)));
         let args = std::iter::once("p").chain(args.iter().copied());
         let error = with_negative_numbers(command).try_get_matches_from(args).unwrap_err();
-        text(error, &[], false)
+        text(&without_dashes(error), &[], false)
     }
 
     #[test]

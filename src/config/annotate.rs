@@ -50,10 +50,13 @@ pub struct AnnotateSettings {
     /// is evaluated, so that C classes take up to C times as long.
     #[arg(long, env = "LSMI_ETL_LABEL_FREE", hide_env = true, conflicts_with = "label")]
     pub label_free: bool,
-    /// Additional columns: i1, i2, i12, h1, h2, p_y, fold
+    /// Additional columns: i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, fold
     ///
     /// Of three modalities i_1 to i_123, h_1 to h_23, atoms (all 18 atoms of the redundancy lattice, 166
     /// of four modalities), or one of them, such as a_1_23.
+    ///
+    /// prior_y is the share of the label's class among the training rows; p_y1, p_y2 and p_y12 (of three p_y_1 to
+    /// p_y_123) are the probabilities that the models give to the label.
     ///
     /// The fold is null for rows that the models were not trained on. A row that they were trained on
     /// is evaluated by the models of its fold, which have not seen it.
@@ -185,6 +188,11 @@ impl AnnotateSettings {
             return vec![self.x1.clone(), self.x2.clone()];
         }
         ColumnList::names(&self.x).into_iter().map(Some).collect()
+    }
+
+    /// Whether the prior is asked for by its former name.
+    pub fn asks_for_former_prior(&self) -> bool {
+        self.columns.iter().any(ColumnName::is_former_prior)
     }
 
     /// The options of a run, with the keys read from their file.

@@ -70,7 +70,7 @@ as_on_command_line! {
     Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },
     Device: { "type": "string", "examples": ["cpu", "cuda", "cuda:0,cuda:1"] },
     EngineChoice: { "enum": ["auto", "onnxruntime", "embedded"] },
-    ColumnName: { "type": "string", "examples": ["i1", "i2", "i12", "h1", "h2", "p_y", "fold", "atoms", "i_123"] },
+    ColumnName: { "type": "string", "examples": ["i1", "i2", "i12", "h1", "h2", "prior_y", "p_y12", "fold", "atoms", "i_123"] },
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(from_value::<ByteSize>(json!(4096)).unwrap(), ByteSize(4096));
         assert_eq!(from_value::<MaxBadRows>(json!(7)).unwrap(), MaxBadRows::Rows(7));
         assert_eq!(serde_json::to_value(MaxBadRows::Percent(0.5)).unwrap(), json!("0.5%"));
-        assert!(from_value::<ColumnName>(json!("p_y")).unwrap().is_prior());
+        assert!(from_value::<ColumnName>(json!("p_y")).unwrap().is_former_prior());
         let wrong = from_value::<Share>(json!("0/3")).unwrap_err().to_string();
         assert!(wrong.contains("\"0/3\" is wrong: expected I/N"), "{wrong}");
     }

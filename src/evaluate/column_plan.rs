@@ -17,6 +17,8 @@ pub(super) enum Source {
     /// The density of a set of modalities, by its place.
     Specificity(usize),
     Prior,
+    /// The classifier of a set of modalities, by its place.
+    Posterior(usize),
     Fold,
     LabelEntropy,
     Missing,
@@ -94,7 +96,8 @@ impl ColumnPlan {
             sources.push(match column {
                 Quantity::I(set) => Source::Information(set.index(modalities)),
                 Quantity::H(set) => Source::Specificity(set.index(modalities)),
-                Quantity::PY => Source::Prior,
+                Quantity::Prior => Source::Prior,
+                Quantity::Posterior(set) => Source::Posterior(set.index(modalities)),
                 Quantity::Fold => Source::Fold,
                 Quantity::LabelEntropy => Source::LabelEntropy,
                 Quantity::Missing => Source::Missing,

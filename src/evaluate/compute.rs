@@ -291,6 +291,10 @@ impl<'a> Evaluator<'a> {
             // Rows that lack some are written over.
             Source::Missing => Ok(vec![0.0; self.y.len()]),
             Source::Prior => Ok(self.log_prior.iter().map(|p| p.exp() as f32).collect()),
+            Source::Posterior(place) => {
+                let log_prob = log_prob.get(place).map(Vec::as_slice).unwrap_or_default();
+                Ok(log_prob.iter().map(|log_p| f64::from(*log_p).exp() as f32).collect())
+            }
         }
     }
 }

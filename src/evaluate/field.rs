@@ -13,7 +13,7 @@ use crate::interaction::Quantity;
 pub fn field(quantity: Quantity, modalities: usize) -> Field {
     let (data_type, unit) = match quantity {
         Quantity::Fold => (DataType::Int32, None),
-        Quantity::PY => (DataType::Float32, Some("probability")),
+        Quantity::Prior | Quantity::Posterior(_) => (DataType::Float32, Some("probability")),
         _ => (DataType::Float32, Some("nats")),
     };
     let description = Some(("description", quantity.description(modalities)));

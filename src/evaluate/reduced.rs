@@ -41,6 +41,8 @@ enum ReducedSource {
     /// By the places of the two modalities and of both.
     Pair([usize; 3], PairPart, [u8; 2]),
     Prior,
+    /// By the place of the classifier.
+    Posterior(usize),
     /// By the place of the set's classifier.
     LabelEntropy(usize),
     /// The number of modalities that are missing.
@@ -120,7 +122,8 @@ impl ReducedPlan {
                 Quantity::I(of) => within(*of).map(ReducedSource::Information),
                 Quantity::H(of) => within(*of).map(ReducedSource::Specificity),
                 Quantity::Pair(of, part) => pair(*of, *part, set, modalities),
-                Quantity::PY => Some(ReducedSource::Prior),
+                Quantity::Prior => Some(ReducedSource::Prior),
+                Quantity::Posterior(of) => within(*of).map(ReducedSource::Posterior),
                 Quantity::LabelEntropy => Some(ReducedSource::LabelEntropy(set.index(modalities))),
                 Quantity::Missing => Some(ReducedSource::Missing(modalities - count)),
                 Quantity::Fold => Some(ReducedSource::Unchanged),
@@ -160,6 +163,7 @@ impl ReducedPlan {
                 }
             }
             ReducedSource::Prior => log_prior.exp(),
+            ReducedSource::Posterior(place) => value(outputs.log_prob(), *place).exp(),
             ReducedSource::LabelEntropy(place) => -value(outputs.log_prob(), *place),
             ReducedSource::Missing(count) => *count as f64,
             ReducedSource::None | ReducedSource::Unchanged => f64::NAN,
@@ -235,11 +239,13 @@ mod tests {
             ("u3_13", parts.u2),
             ("i_13", i("13")),
             ("h_13", h("13")),
-            ("p_y", (-1.0_f64).exp()),
+            ("prior_y", (-1.0_f64).exp()),
+            ("p_y_13", (i("13") - 1.0).exp()),
         ] {
             assert!((f64::from(value(name)) - truth).abs() < 1e-6, "{name}: {} {truth}", value(name));
         }
-        for name in ["u2", "a_2", "a_1_2_3", "a_123", "a_12", "r_12", "s_23", "i_2", "i_123", "h_23"] {
+        for name in ["u2", "a_2", "a_1_2_3", "a_123", "a_12", "r_12", "s_23", "i_2", "i_123", "h_23", "p_y_2"]
+        {
             assert!(value(name).is_nan(), "{name}: {}", value(name));
         }
         let fold = columns.iter().position(|column| *column == Quantity::Fold).unwrap();

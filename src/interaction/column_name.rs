@@ -6,8 +6,11 @@ use std::str::FromStr;
 use super::Quantity;
 use super::lattice::{Antichain, Lattice, Subset};
 
-/// A column, or a group of them, that is added on request: `i12` or `i_12`, `h1`, `a_1_23`, `atoms`, `p_y`,
-/// `fold`.
+/// The former name of `prior_y`.
+const FORMER_PRIOR: &str = "p_y";
+
+/// A column, or a group of them, that is added on request: `i12` or `i_12`, `h1`, `a_1_23`, `atoms`, `prior_y`,
+/// `p_y12`, `fold`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ColumnName {
     text: String,
@@ -21,6 +24,7 @@ enum Kind {
     Atom(Antichain),
     Atoms,
     Prior,
+    Posterior(Subset),
     Fold,
 }
 
@@ -36,7 +40,8 @@ impl ColumnName {
             Kind::Atom(node) => {
                 Quantity::atoms(modalities).into_iter().find(|atom| atom.node(modalities) == Some(node))
             }
-            Kind::Prior => Some(Quantity::PY),
+            Kind::Prior => Some(Quantity::Prior),
+            Kind::Posterior(set) => Some(Quantity::Posterior(*set)),
             Kind::Fold => Some(Quantity::Fold),
             Kind::Atoms => return Ok(Quantity::atoms(modalities)),
         };
@@ -55,9 +60,14 @@ impl ColumnName {
         self.kind == Kind::Fold
     }
 
-    /// Whether it is the class prior.
-    pub fn is_prior(&self) -> bool {
-        self.kind == Kind::Prior
+    /// Whether it is a probability of the row's label, which has to be read.
+    pub fn is_of_label(&self) -> bool {
+        matches!(self.kind, Kind::Prior | Kind::Posterior(_))
+    }
+
+    /// Whether it is the prior by its former name, which reads as the posterior's.
+    pub fn is_former_prior(&self) -> bool {
+        self.text == FORMER_PRIOR
     }
 }
 
@@ -72,17 +82,18 @@ impl FromStr for ColumnName {
         };
         let kind = match text {
             "atoms" => Some(Kind::Atoms),
-            "p_y" => Some(Kind::Prior),
+            "prior_y" | FORMER_PRIOR => Some(Kind::Prior),
             "fold" => Some(Kind::Fold),
             _ => None,
         };
         let kind = kind
             .or_else(|| set("i").map(Kind::Information))
             .or_else(|| set("h").map(Kind::Specificity))
+            .or_else(|| set("p_y").map(Kind::Posterior))
             .or_else(|| text.strip_prefix("a_")?.parse().ok().map(Kind::Atom));
         kind.map(|kind| Self { text: text.to_owned(), kind }).ok_or_else(|| {
-            "expected one of i1, i2, i12, h1, h2, p_y, fold; of more than two modalities of i_1, i_123, h_23 …, \
-             a_1_23 …, atoms, p_y, fold"
+            "expected one of i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, fold; of more than two modalities of \
+             i_1, i_123, h_23 …, a_1_23 …, atoms, prior_y, p_y_1 …, fold"
                 .to_owned()
         })
     }

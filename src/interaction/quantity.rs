@@ -22,8 +22,10 @@ pub enum Quantity {
     I(Subset),
     /// Specificity of a set of modalities.
     H(Subset),
-    /// The class prior.
-    PY,
+    /// The prior of the row's label.
+    Prior,
+    /// The probability of the row's label given a set of modalities.
+    Posterior(Subset),
     /// The fold whose models, which have not seen the row, evaluated it.
     Fold,
     /// Entropy of the label given all modalities: a column of rows whose labels are not read.
@@ -77,7 +79,8 @@ impl Quantity {
     pub fn extras(modalities: usize) -> Vec<Self> {
         let information = Subset::all(modalities).into_iter().map(Self::I);
         let specificity = Subset::proper(modalities).into_iter().map(Self::H);
-        information.chain(specificity).chain([Self::PY, Self::Fold]).collect()
+        let posterior = Subset::all(modalities).into_iter().map(Self::Posterior);
+        information.chain(specificity).chain([Self::Prior]).chain(posterior).chain([Self::Fold]).collect()
     }
 
     /// The node whose atom it is.
@@ -111,7 +114,8 @@ impl Quantity {
             Self::Pair(pair, PairPart::S) => format!("s_{pair}").into(),
             Self::I(set) => format!("i{between}{set}").into(),
             Self::H(set) => format!("h{between}{set}").into(),
-            Self::PY => "p_y".into(),
+            Self::Prior => "prior_y".into(),
+            Self::Posterior(set) => format!("p_y{between}{set}").into(),
             Self::Fold => "fold".into(),
             Self::LabelEntropy => "label_entropy".into(),
             Self::Missing => "missing_modalities".into(),
@@ -161,7 +165,8 @@ impl Quantity {
                 format!("pointwise mutual information ln p(y|{}) - ln p(y)", embeddings(set)).into()
             }
             Self::H(set) => format!("specificity -ln p({})", embeddings(set)).into(),
-            Self::PY => "class prior p(y) of the bundle".into(),
+            Self::Prior => "prior p(y) of the label, the bundle's share of its class".into(),
+            Self::Posterior(set) => format!("probability p(y|{}) of the label", embeddings(set)).into(),
             Self::Fold => {
                 "fold of a row that was trained on: the models that have not seen it computed its values"
                     .into()
@@ -205,12 +210,13 @@ mod tests {
     #[test]
     fn names_are_those_of_the_number_of_modalities() {
         assert_eq!(names(&Quantity::defaults(2), 2), "r u1 u2 s");
-        assert_eq!(names(&Quantity::extras(2), 2), "i1 i2 i12 h1 h2 p_y fold");
+        assert_eq!(names(&Quantity::extras(2), 2), "i1 i2 i12 h1 h2 prior_y p_y1 p_y2 p_y12 fold");
         assert_eq!(names(&Quantity::atoms(2), 2), "a_1_2 a_1 a_2 a_12");
         assert_eq!(names(&Quantity::defaults(3), 3), "r u1 u2 u3 s");
         assert_eq!(
             names(&Quantity::extras(3), 3),
-            "i_1 i_2 i_3 i_12 i_13 i_23 i_123 h_1 h_2 h_3 h_12 h_13 h_23 p_y fold"
+            "i_1 i_2 i_3 i_12 i_13 i_23 i_123 h_1 h_2 h_3 h_12 h_13 h_23 prior_y p_y_1 p_y_2 p_y_3 p_y_12 p_y_13 p_y_23 \
+             p_y_123 fold"
         );
         let atoms = Quantity::atoms(3);
         assert_eq!((atoms.len(), Quantity::atoms(4).len()), (18, 166));

@@ -17,7 +17,7 @@ use crate::samples::FateCounts;
 use super::keys;
 use super::origin::InputOrigin;
 
-/// The moments of every computed column over good rows, in nats (p_y: probability), by the
+/// The moments of every computed column over good rows, in nats (prior_y, p_y1 and so on: probability), by the
 /// column's name; without moments where the footer is plain text and the columns are
 /// encrypted.
 pub type ColumnMoments = BTreeMap<String, Option<interaction::MomentSummary>>;

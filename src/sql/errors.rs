@@ -19,6 +19,7 @@ use crate::threads::is_start_panic;
 use super::bounded_functions::IN_ONE_BATCH;
 use super::function_names::missing_function;
 use super::missing_column::missing_column;
+use super::quoted_names::quoted_table;
 
 /// Converts a DataFusion error.
 ///
@@ -277,27 +278,6 @@ pub(super) fn suggest_table(error: Error, names: &[String]) -> Error {
         )),
         None => error,
     }
-}
-
-/// A table name, quoted where SQL requires it.
-fn quoted_table(name: &str) -> String {
-    match is_bare(name) {
-        true => name.to_owned(),
-        false => format!("'{}'", name.replace('\'', "''")),
-    }
-}
-
-/// A name of a column or table, quoted where SQL requires it.
-pub(super) fn quoted_name(name: &str) -> String {
-    match is_bare(name) {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
-}
-
-fn is_bare(name: &str) -> bool {
-    name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
-        && !name.bytes().next().is_none_or(|b| b.is_ascii_digit())
 }
 
 const NO_TABLE: &str = "there is no table ";

@@ -45,7 +45,7 @@ mod tests {
         assert!(
             of("lsmi_a_1_23").ends_with("`lsmi-etl annotate --columns a_1_23` adds it to a file as a column")
         );
-        assert!(of("lsmi_atoms").ends_with("as columns") && of("lsmi_p_y").ends_with("a column"));
+        assert!(of("lsmi_atoms").ends_with("as columns") && of("lsmi_p_y12").ends_with("a column"));
         assert_eq!((of("lsmi_rr"), of("median2")), (String::new(), String::new()));
     }
 }

@@ -8,7 +8,7 @@ use crate::interaction::lattice::Lattice;
 use crate::interaction::{ColumnName, Quantity};
 use crate::parquet_file::most_similar;
 
-use super::errors::quoted_name;
+use super::quoted_names::quoted_name;
 
 /// The most names that a message lists.
 const LISTED: usize = 40;
@@ -18,10 +18,12 @@ pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
     let SchemaError::FieldNotFound { field, valid_fields } = error else { return None };
     let names = names(valid_fields);
     let texts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let bare: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
     let hint = match annotated(&field.name) {
         Some(hint) if !names.is_empty() => hint,
         _ => {
-            let meant = most_similar(&field.name, &texts);
+            let meant = most_similar(&field.name, &bare);
+            let meant = meant.and_then(|near| texts.get(bare.iter().position(|name| *name == near)?));
             meant.map(|near| format!("did you mean {near}? ")).unwrap_or_default()
         }
     };
@@ -62,9 +64,13 @@ fn annotated(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::common::TableReference;
 
     fn message(name: &str, valid: &[(&str, &str)]) -> String {
-        let valid_fields = valid.iter().map(|(table, name)| Column::new(Some(*table), *name)).collect();
+        let valid_fields = valid
+            .iter()
+            .map(|(table, name)| Column::new(Some(TableReference::bare(*table)), *name))
+            .collect();
         let field = Box::new(Column::new_unqualified(name));
         missing_column(&SchemaError::FieldNotFound { field, valid_fields }).unwrap()
     }

@@ -45,6 +45,7 @@ mod parquet_metadata;
 mod parquet_reader;
 mod parse;
 mod planning;
+mod quoted_names;
 mod read_chunks;
 mod redacted;
 mod request;

@@ -42,7 +42,7 @@ fn are_null_and_counted_and_disturb_no_other() {
     let (rows, bad) = flawed();
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("in.parquet"), &rows);
-    let more = ["--json", "--summary", "summary.json", "--columns", "i1,i2,i12,h1,h2,p_y"];
+    let more = ["--json", "--summary", "summary.json", "--columns", "i1,i2,i12,h1,h2,prior_y"];
     let ran = annotate(dir.path(), "in.parquet", "out.parquet", &more);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let summary = last_json(&ran);
@@ -64,7 +64,7 @@ fn are_null_and_counted_and_disturb_no_other() {
 
     let disturbed = read(&dir.path().join("out.parquet"));
     let alone = annotated(&self::rows(250), &more[3..]);
-    for name in ["r", "u1", "u2", "s", "i1", "i2", "i12", "h1", "h2", "p_y"] {
+    for name in ["r", "u1", "u2", "s", "i1", "i2", "i12", "h1", "h2", "prior_y"] {
         let (disturbed, alone) = (floats(&disturbed, name), floats(&alone, name));
         for row in 0..250 {
             assert_eq!(disturbed.is_null(row), bad.contains(&row), "{name}, row {row}");

@@ -91,7 +91,7 @@ fn the_exported_graph_gives_what_annotate_gives() {
 
     let sample = rows(20);
     write(&dir.join("in.parquet"), &sample);
-    let ran = annotate(dir, "in.parquet", "out.parquet", &["--columns", "h1,h2,i1,i2,i12,p_y"]);
+    let ran = annotate(dir, "in.parquet", "out.parquet", &["--columns", "h1,h2,i1,i2,i12,prior_y"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let annotated = read(&dir.join("out.parquet"));
 
@@ -107,13 +107,13 @@ fn the_exported_graph_gives_what_annotate_gives() {
         Tensor::from_shape(&[20, 1], &labels).unwrap().into_tvalue(),
     );
     let outputs = plan.run(inputs).unwrap();
-    let p_y = floats(&annotated, "p_y");
+    let prior_y = floats(&annotated, "prior_y");
     for (output, column) in outputs.iter().zip(["h1", "h2", "i1", "i2", "i12"]) {
         let expected = floats(&annotated, column);
         let found = output.try_as_plain_ram().unwrap();
         for (row, found) in found.as_slice::<f32>().unwrap().iter().enumerate() {
             // A classifier gives ln p(y|x), the column ln p(y|x) - ln p(y).
-            let prior = if column.starts_with('i') { p_y.value(row).ln() } else { 0.0 };
+            let prior = if column.starts_with('i') { prior_y.value(row).ln() } else { 0.0 };
             assert!((found - prior - expected.value(row)).abs() < 1e-4, "{column} of row {row}");
         }
     }

@@ -255,14 +255,17 @@ fn the_identities_hold_on_every_row() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("in.parquet"), &rows(3000));
     // A column that is asked for twice is there once.
-    let more = ["--columns", "i1,i2,i12,h1,h2,p_y,i1", "--json"];
+    let more = ["--columns", "i1,i2,i12,h1,h2,prior_y,i1", "--json"];
     let ran = annotate(dir.path(), "in.parquet", "out.parquet", &more);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let output = read(&dir.path().join("out.parquet"));
-    assert_eq!(names(&output.schema())[3..], ["r", "u1", "u2", "s", "i1", "i2", "i12", "h1", "h2", "p_y"]);
+    assert_eq!(
+        names(&output.schema())[3..],
+        ["r", "u1", "u2", "s", "i1", "i2", "i12", "h1", "h2", "prior_y"]
+    );
     let column = |name| floats(&output, name).values().iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
     let [r, u1, u2, s] = PARTS.map(column);
-    let [i1, i2, i12, h1, h2, p_y] = ["i1", "i2", "i12", "h1", "h2", "p_y"].map(column);
+    let [i1, i2, i12, h1, h2, prior_y] = ["i1", "i2", "i12", "h1", "h2", "prior_y"].map(column);
     let y = output.column_by_name("y").unwrap().as_primitive::<Int64Type>();
     let manifest: serde_json::Value =
         serde_json::from_slice(&std::fs::read(bundle().join("bundle.json")).unwrap()).unwrap();
@@ -274,7 +277,7 @@ fn the_identities_hold_on_every_row() {
         let least = h1[row].min(h2[row]) - (h1[row] - i1[row]).min(h2[row] - i2[row]);
         assert!(near(r[row], least), "row {row}: r is the definition's");
         let prior = manifest["label"]["prior"][y.value(row) as usize].as_f64().unwrap();
-        assert!((p_y[row] - prior).abs() < 1e-6, "row {row}: p(y)");
+        assert!((prior_y[row] - prior).abs() < 1e-6, "row {row}: p(y)");
     }
     let summary = last_json(&ran);
     let mean = r.iter().sum::<f64>() / 3000.0;

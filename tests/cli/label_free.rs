@@ -43,12 +43,12 @@ fn rows_without_labels_get_expectations() {
             &select,
         ]));
         let ran =
-            annotate(dir.path(), "class.parquet", "c.parquet", &["--columns", "i12,p_y", "--overwrite"]);
+            annotate(dir.path(), "class.parquet", "c.parquet", &["--columns", "i12,prior_y", "--overwrite"]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         let one = read(&dir.path().join("c.parquet"));
-        let [i12, p_y, r, s] = ["i12", "p_y", "r", "s"].map(|name| floats(&one, name));
+        let [i12, prior_y, r, s] = ["i12", "prior_y", "r", "s"].map(|name| floats(&one, name));
         for row in 0..500 {
-            let log_p = f64::from(i12.value(row)) + f64::from(p_y.value(row)).ln();
+            let log_p = f64::from(i12.value(row)) + f64::from(prior_y.value(row)).ln();
             weights[row] += log_p.exp();
             entropy[row] -= log_p.exp() * log_p;
             for (sum, column) in sums.iter_mut().zip([&r, &s, &i12]) {
@@ -70,9 +70,9 @@ fn what_needs_a_label_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("in.parquet"), &read(&fitted().join("train.parquet")).slice(0, 50));
     refused(
-        &annotate(dir.path(), "in.parquet", "o", &["--label-free", "--columns", "p_y"]),
+        &annotate(dir.path(), "in.parquet", "o", &["--label-free", "--columns", "prior_y"]),
         64,
-        &["p_y", "--label-free"],
+        &["prior_y", "--label-free"],
     );
     assert_eq!(annotate(dir.path(), "in.parquet", "o", &["--label-free", "--label", "y"]).code, 64);
     // An output of the one kind is not the other's.

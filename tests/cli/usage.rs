@@ -53,6 +53,34 @@ fn unknown_words() {
 }
 
 #[test]
+fn a_failure_is_an_object_where_json_is_asked_for() {
+    let failure = |ran: &Ran| -> serde_json::Value {
+        serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap()
+    };
+    let absent = here(["annotate", "absent.parquet", "out.parquet", "--json"]);
+    let told = failure(&absent);
+    assert_eq!((&told["code"], &told["place"]), (&66.into(), &"absent.parquet".into()), "{told}");
+    assert!(absent.stderr.contains(told["error"].as_str().unwrap()));
+    let column = failure(&here(["fit", "in.parquet", "--label", "yy", "--json"]));
+    assert_eq!(
+        (&column["code"], &column["place"]),
+        (&65.into(), &"in.parquet, column \"yy\"".into()),
+        "{column}"
+    );
+    assert!(column["advice"].as_str().unwrap().starts_with("did you mean \"y\"?"), "{column}");
+    let nested = failure(&here(["bundle", "inspect", "absent", "--json"]));
+    assert_eq!(
+        (&nested["code"], &nested["place"]),
+        (&78.into(), &"bundle absent, bundle.json".into()),
+        "{nested}"
+    );
+    let flag = failure(&here(["report", "in.parquet", "--colour", "--json"]));
+    assert_eq!((&flag["code"], &flag["place"]), (&64.into(), &serde_json::Value::Null), "{flag}");
+    assert!(flag["error"].as_str().unwrap().contains("'--colour'"), "{flag}");
+    assert_eq!(here(["annotate", "absent.parquet", "out.parquet"]).stdout, "");
+}
+
+#[test]
 fn a_bundle_without_column_names_wants_flags() {
     let dir = tempfile::tempdir().unwrap();
     let onnx = |name: &str| bundle().join(format!("{name}.onnx")).to_str().unwrap().to_owned();

@@ -67,7 +67,7 @@ const WITHIN: [(&str, &[&str]); 4] = [
 #[test]
 fn of_three_views_more_tell_more_and_none_more_than_there_is() {
     let sets = ["i_1", "i_2", "i_3", "i_12", "i_13", "i_23", "i_123"];
-    let bounds = sets.map(|set| format!("max({set} + ln(p_y)) AS {set}")).join(", ");
+    let bounds = sets.map(|set| format!("max({set} + ln(prior_y)) AS {set}")).join(", ");
     let most = ask(&format!("SELECT count(r) AS rows, {bounds} FROM 'digits3.parquet'"));
     assert_eq!(most["rows"], 597);
     for set in sets {
@@ -85,7 +85,7 @@ fn of_three_views_more_tell_more_and_none_more_than_there_is() {
             assert!(mean > -3.0 * error - 0.02, "{more} is below {less}: {gain}");
         }
     }
-    let means = ask("SELECT avg(i_123) AS all, avg(-ln(p_y)) AS entropy FROM 'digits3.parquet'");
+    let means = ask("SELECT avg(i_123) AS all, avg(-ln(prior_y)) AS entropy FROM 'digits3.parquet'");
     let of = |name: &str| means[name].as_f64().unwrap();
     assert!(
         of("all") > 2.1 && of("all") < of("entropy") && (of("entropy") - 10f64.ln()).abs() < 0.01,

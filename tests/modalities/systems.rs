@@ -48,7 +48,7 @@ fn the_atoms_of_discrete_systems_are_those_of_dit() {
 #[test]
 fn default_columns_are_atoms_and_information_is_the_sum_of_what_lies_below() {
     let dir = tempfile::tempdir().unwrap();
-    let columns = ["--columns", "atoms,i_1,i_23,i_123,h_1,h_23,p_y"];
+    let columns = ["--columns", "atoms,i_1,i_23,i_123,h_1,h_23,prior_y"];
     let summary = last_json(&annotated(system("shared_xor"), dir.path(), "embedded", &columns));
     let names: Vec<&String> = summary["information"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["i_1", "i_123", "i_2", "i_3"]);

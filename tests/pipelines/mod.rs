@@ -5,6 +5,7 @@ mod digits;
 #[cfg(feature = "cluster")]
 mod kubernetes;
 mod origins;
+mod planned;
 mod refused;
 mod whole;
 

@@ -118,7 +118,7 @@ fn what_is_shown_is_what_holds() {
     let ran = must(
         lsmi()
             .current_dir(dir.path())
-            .args(["run", "pipeline.toml", "--json", "--columns", "p_y", "--output", "flag.parquet"])
+            .args(["run", "pipeline.toml", "--json", "--columns", "prior_y", "--output", "flag.parquet"])
             .env("LSMI_ETL_COLUMNS", "h1")
             .env("LSMI_ETL_ENGINE", "embedded"),
     );
@@ -127,7 +127,7 @@ fn what_is_shown_is_what_holds() {
     assert_eq!(annotate["output"], "flag.parquet");
     assert!(annotate["engine"].as_str().unwrap().starts_with("embedded"), "{annotate}");
     let columns: Vec<&String> = annotate["columns"].as_object().unwrap().keys().collect();
-    assert_eq!(columns, ["p_y", "r", "s", "u1", "u2"]);
+    assert_eq!(columns, ["prior_y", "r", "s", "u1", "u2"]);
     assert!(dir.path().join("in.parquet.html").exists());
     // The same variables count for the subcommand itself.
     let ran = must(

@@ -80,12 +80,12 @@ def fit():
 
 
 def annotate():
-    command_line("annotate", INPUT, "cli.parquet", "--bundle", BUNDLE, "--columns=i1,p_y", "--batch-rows=512")
-    options = {"bundle": lsmi_etl.Bundle.open(BUNDLE), "columns": ["i1", "p_y"], "batch_rows": 512}
+    command_line("annotate", INPUT, "cli.parquet", "--bundle", BUNDLE, "--columns=i1,prior_y", "--batch-rows=512")
+    options = {"bundle": lsmi_etl.Bundle.open(BUNDLE), "columns": ["i1", "prior_y"], "batch_rows": 512}
     summary = lsmi_etl.annotate(INPUT, "out.parquet", **options)
     assert pathlib.Path("out.parquet").read_bytes() == pathlib.Path("cli.parquet").read_bytes()
     assert isinstance(summary, results.Summary) and not summary.skipped and summary.written == "spliced"
-    assert summary.rows == summary.fates.good == summary.columns["p_y"].count == 3000
+    assert summary.rows == summary.fates.good == summary.columns["prior_y"].count == 3000
     assert lsmi_etl.annotate(INPUT, "out.parquet", **options).skipped
     # It is a success, as it is for a scheduler.
     assert lsmi_etl.annotate(INPUT, "out.parquet", if_nothing="exit99", **options).skipped

@@ -124,7 +124,7 @@ fn a_stream_becomes_a_file_with_its_lineage() {
     let dir = dir.path();
     let rows = rows(1000);
     let stream = stream(&[rows.slice(0, 300), rows.slice(300, 0), rows.slice(300, 700)]);
-    let more = ["-", "out.parquet", "--columns", "i1,h2,p_y", "--summary", "summary.json", "--json"];
+    let more = ["-", "out.parquet", "--columns", "i1,h2,prior_y", "--summary", "summary.json", "--json"];
     let ran: Ran = fed(dir, &stream, &more).into();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let summary: serde_json::Value =
@@ -138,7 +138,7 @@ fn a_stream_becomes_a_file_with_its_lineage() {
     assert_eq!(summary["output_bytes"], fs::metadata(&out).unwrap().len());
     let made = read(&out);
     assert_eq!(made.columns()[..3], rows.columns()[..]);
-    assert_eq!(names(made.schema_ref()), ["x1", "x2", "y", "r", "u1", "u2", "s", "i1", "h2", "p_y"]);
+    assert_eq!(names(made.schema_ref()), ["x1", "x2", "y", "r", "u1", "u2", "s", "i1", "h2", "prior_y"]);
     assert_eq!(key_value(&out, "lsmi_etl.adjust").unwrap(), "none");
     let columns: serde_json::Value =
         serde_json::from_str(&key_value(&out, "lsmi_etl.columns").unwrap()).unwrap();

@@ -3,10 +3,12 @@
 
 mod destinations;
 mod freshness;
+mod pipeline_args;
+mod planned;
 mod preview;
 mod steps;
+mod validate;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,25 +18,26 @@ use clap::{ArgMatches, Args};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
-#[cfg(feature = "cluster")]
-use crate::config::TlsArgs;
-use crate::config::{AnnotateSettings, ClusterArgs, CommandLine, Config, EngineArgs, InputOutput, load};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::storage::Files;
 use crate::telemetry::Telemetry;
 
-use self::destinations::check_destinations;
-use self::steps::{StepRunner, StepSummary};
+use self::pipeline_args::PipelineArgs;
+use self::steps::StepSummary;
 use super::annotate::{self, AnnotateArgs, Observers, Outcome, with_observers};
 use super::report::ReportSummary;
 use super::{output, signals};
+
+pub(super) use self::validate::{ValidateArgs, run as validate};
 
 /// Annotate, query, check and report as defined in a pipeline file
 ///
 /// The file is TOML: an input and an output, and tables that hold the flags of the subcommands
 /// by name. {{ NAME }} in any string is a variable. Its value comes from --set NAME=VALUE, else
 /// from the environment variable NAME, else from the table `variables` of the file; a variable
-/// without a value is an error. The whole file is validated before anything runs.
+/// without a value is an error. The whole file is validated before anything runs, its queries against the
+/// columns that annotating will write.
 ///
 /// For the settings of annotate, of the engine and of the cluster, a flag of this command overrides the
 /// environment (LSMI_ETL_BUNDLE and so on: LSMI_ETL_ and the name of the flag), which overrides
@@ -73,12 +76,8 @@ A pipeline file:
 
 The JSON Schema is schemas/pipeline.schema.json; more examples are in pipelines/.")]
 pub(super) struct RunArgs {
-    /// Pipeline file
-    #[arg(value_name = "PIPELINE.toml")]
-    pipeline: PathBuf,
-    /// Set a variable; may be repeated
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_assignment)]
-    set: Vec<(String, String)>,
+    #[command(flatten)]
+    of: PipelineArgs,
     /// Read footers, time the models and print the plan
     #[arg(long)]
     dry_run: bool,
@@ -91,24 +90,6 @@ pub(super) struct RunArgs {
     /// Write the summary as JSON to a file
     #[arg(long, value_name = "PATH")]
     summary: Option<PathBuf>,
-    #[command(flatten)]
-    paths: InputOutput,
-    #[command(flatten)]
-    annotate: AnnotateSettings,
-    #[command(flatten)]
-    engine: EngineArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[cfg(feature = "cluster")]
-    #[command(flatten)]
-    tls: TlsArgs,
-}
-
-fn parse_assignment(text: &str) -> std::result::Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as NAME=VALUE".to_owned()),
-    }
 }
 
 /// The summary of `lsmi-etl run`; its JSON Schema is in `schemas/`.
@@ -140,36 +121,14 @@ pub(super) fn run(
     telemetry: &Telemetry,
     stop: &AtomicBool,
 ) -> Result<ExitCode> {
-    let set: BTreeMap<String, String> = args.set.iter().cloned().collect();
-    let config = load(CommandLine {
-        pipeline: &args.pipeline,
-        set: &set,
-        paths: &args.paths,
-        annotate: &args.annotate,
-        engine: &args.engine,
-        cluster: &args.cluster,
-        matches,
-    })?;
+    let config = args.of.config(matches)?;
     if args.show_config {
         preview::print_settings(&config.settings, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let annotation = AnnotateArgs {
-        input: config.input.clone(),
-        output: config.output.clone(),
-        settings: config.annotate.clone(),
-        new_columns_only: false,
-        dry_run: args.dry_run,
-        json: false,
-        summary: None,
-        engine: config.engine.clone(),
-        cluster: config.cluster.clone(),
-        #[cfg(feature = "cluster")]
-        tls: args.tls.clone(),
-    };
+    let annotation = AnnotateArgs { dry_run: args.dry_run, ..args.of.annotation(&config) };
     let found = annotate::discover(&annotation);
-    let of_run = (args.pipeline.as_path(), args.summary.as_deref());
-    check_destinations(of_run, &config, annotate::destinations(&annotation, &found)?)?;
+    args.of.check(&config, (&annotation, &found), args.summary.as_deref(), stop)?;
     if args.dry_run {
         let plan = annotate::plan(&annotation, stop)?;
         preview::print_plan(&plan, &config, args.json)?;
@@ -201,13 +160,7 @@ fn run_steps(
     let checked = outcome.check_bad_files(&config.annotate);
     let has_steps = !is_empty && checked.is_ok();
     let mut nothing_to_do = outcome.had_nothing_to_do() && checked.is_ok();
-    let runner = StepRunner {
-        config,
-        pipeline: &args.pipeline,
-        is_annotated: outcome.had_nothing_to_do(),
-        #[cfg(feature = "cluster")]
-        tls: &args.tls,
-    };
+    let runner = args.of.steps(config, outcome.had_nothing_to_do());
     let mut done = Vec::new();
     for query in config.queries.iter().filter(|_| has_steps) {
         check_stop(stop)?;
@@ -226,10 +179,10 @@ fn run_steps(
     };
     nothing_to_do &= report.is_none();
     if nothing_to_do {
-        tracing::info!("{}: nothing to do", args.pipeline.display());
+        tracing::info!("{}: nothing to do", args.of.pipeline.display());
     }
     let summary = PipelineSummary {
-        pipeline: args.pipeline.clone(),
+        pipeline: args.of.pipeline.clone(),
         nothing_to_do,
         annotate: outcome,
         steps: done,

@@ -109,7 +109,8 @@ impl StepRunner<'_> {
         Ok(names.filter(|name| is_file(name) && !is_table(name)).collect())
     }
 
-    fn sql_args(&self, query: &Query) -> SqlArgs {
+    /// The arguments of `lsmi-etl sql` that a step stands for.
+    pub(super) fn sql_args(&self, query: &Query) -> SqlArgs {
         let Query { step, sql, .. } = query;
         let default_rows = if step.output.is_some() { 0 } else { MAX_ROWS };
         SqlArgs {

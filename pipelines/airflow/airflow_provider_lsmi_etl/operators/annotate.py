@@ -34,7 +34,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param x_columns: embedding columns of all modalities in the bundle's order, in place of ``x1_column`` and
         ``x2_column`` (templated); a name with a comma stands in double quotes, as on the command line
     :param label_column: label column [default: the bundle's]
-    :param columns: additional columns: i1, i2, i12, h1, h2, p_y, fold; of three modalities i_1 to i_123, h_1 to
+    :param columns: additional columns: i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, fold; of three modalities i_1 to i_123, h_1 to
         h_23, atoms
     :param on_bad_row: ``null`` or ``fail``
     :param on_missing_modality: ``null`` or ``reduce``: what a row gets whose embedding of some modality is null
