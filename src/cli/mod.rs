@@ -16,6 +16,7 @@ mod failure;
 mod figures;
 mod fit;
 mod man;
+mod message_table;
 mod output;
 #[cfg(feature = "cluster")]
 mod output_count;
@@ -47,6 +48,7 @@ use self::failure::Failure;
 
 pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
+pub use message_table::message_table;
 pub use run::pipeline_summary_schema;
 
 /// Sample-level multimodal interactions for Parquet datasets

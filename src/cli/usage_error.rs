@@ -51,8 +51,9 @@ fn without_dashes(mut error: clap::Error) -> clap::Error {
 fn text(error: &clap::Error, typed: &[String], is_styled: bool) -> String {
     let rendered = error.render();
     let mut text = if is_styled { rendered.ansi().to_string() } else { rendered.to_string() };
+    let value = error.get(ContextKind::InvalidValue).map(ToString::to_string).unwrap_or_default();
     if let Some(cause) = error.source()
-        && let Some(words) = words(cause)
+        && let Some(words) = words(cause, &value)
     {
         text = text.replacen(&format!(": {cause}"), &format!(": {words}"), 1);
     }
@@ -68,7 +69,7 @@ fn text(error: &clap::Error, typed: &[String], is_styled: bool) -> String {
 }
 
 /// What an option expects whose value is no such number.
-fn words(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+fn words(cause: &(dyn std::error::Error + 'static), value: &str) -> Option<&'static str> {
     if cause.is::<ParseFloatError>() {
         return Some("expected a number");
     }
@@ -76,6 +77,9 @@ fn words(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         IntErrorKind::Zero => "expected a whole number from 1",
         IntErrorKind::PosOverflow => "expected a smaller number",
         IntErrorKind::NegOverflow => "expected a larger number",
+        _ if value.starts_with('-') && value.parse::<f64>().is_ok() => {
+            "expected a number that is not negative"
+        }
         _ => "expected a whole number",
     })
 }
@@ -102,7 +106,7 @@ mod tests {
     fn numbers_are_refused_in_words() {
         for (value, words) in [
             ("0", "expected a whole number from 1"),
-            ("-1", "expected a whole number"),
+            ("-1", "expected a number that is not negative"),
             ("many", "expected a whole number"),
             ("70000", "expected a smaller number"),
         ] {

@@ -16,7 +16,7 @@ const MOST_ENTRIES: usize = 10_000;
 /// path that is.
 pub fn no_input(path: &Path, source: io::Error) -> Error {
     let is_missing = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
-    let near = if is_missing { near_path(path, |_| true) } else { None };
+    let near = if is_missing && !path.exists() { near_path(path, |_| true) } else { None };
     let source = match near {
         Some(near) => io::Error::new(source.kind(), format!("{source}; did you mean '{}'?", shown(&near))),
         None => source,
