@@ -205,6 +205,7 @@ impl ComputedOutputs<'_> {
             reduced_rows,
             adjustment: shown.map(|shift| shift.adjustment),
             unshifted: shown.map(|_| row_stats.unshifted()),
+            prefix: job.columns.prefix().clone(),
             ..Provenance::default()
         };
         let output_bytes = match splice.publish(provenance.key_values()?) {

@@ -41,6 +41,6 @@ pub use summary::{ClusterUse, Summary, Totals};
 pub use totals::FilesOutcome;
 
 pub use crate::evaluate::OnShift;
-pub use crate::interaction::{ColumnName, Quantity};
+pub use crate::interaction::{ColumnName, ColumnPrefix, Quantity};
 pub use crate::provenance::{Adjustment, Means};
 pub use crate::samples::OnMissingModality;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::OnShift;
-use crate::interaction::ColumnName;
+use crate::interaction::{ColumnName, ColumnPrefix};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::OnMissingModality;
 
@@ -100,6 +100,9 @@ pub struct AnnotateOptions {
     pub keys: Option<EncryptionKeys>,
     /// Columns beside r, u1 … uM, s.
     pub extras: Vec<ColumnName>,
+    /// Prefix of the names of the new columns.
+    #[serde(default, skip_serializing_if = "ColumnPrefix::is_empty")]
+    pub prefix: ColumnPrefix,
     /// Whether every pair of more than two modalities gets the four columns of two.
     pub pairs: bool,
     /// Whether pages are not compared with their checksums.

@@ -7,7 +7,7 @@ use arrow::datatypes::Field;
 use crate::bundle::{Bundle, Modality, repeated_column};
 use crate::error::{Error, Result};
 use crate::evaluate::{compared_information, field};
-use crate::interaction::{ColumnName, MomentSummary, Quantity};
+use crate::interaction::{ColumnName, ColumnPrefix, MomentSummary, Quantity};
 use crate::provenance::{ColumnMoments, IdentityColumns};
 use crate::samples::OnMissingModality;
 
@@ -20,6 +20,7 @@ pub(super) struct RequestedColumns {
     /// The columns of the modalities, and their dimensions.
     x: Vec<(String, usize)>,
     pub(super) label: String,
+    prefix: ColumnPrefix,
     pub(super) computed: Vec<Quantity>,
     /// Of more than two modalities i of each and of all, as far as they are not among the computed columns:
     /// what rows are compared with the validation rows by, which of two follows from r, u1, u2 and s. Of
@@ -129,6 +130,7 @@ impl RequestedColumns {
                 false => named("label", options.label.as_ref(), &manifest.label.column)?,
                 true => String::new(),
             },
+            prefix: options.prefix.clone(),
             computed,
             compared,
         })
@@ -155,6 +157,11 @@ impl RequestedColumns {
         self.x.iter().map(|(name, _)| name.as_str()).collect()
     }
 
+    /// The prefix of the names of the new columns.
+    pub(super) fn prefix(&self) -> &ColumnPrefix {
+        &self.prefix
+    }
+
     /// The number of modalities.
     pub(super) fn modalities(&self) -> usize {
         self.x.len()
@@ -174,17 +181,23 @@ impl RequestedColumns {
 
     /// The fields of the computed columns.
     pub(super) fn fields(&self) -> Vec<Field> {
-        self.computed.iter().map(|quantity| field(*quantity, self.modalities())).collect()
+        let field = |quantity: &Quantity| {
+            let field = field(*quantity, self.modalities());
+            let name = self.prefix.name(field.name());
+            field.with_name(name)
+        };
+        self.computed.iter().map(field).collect()
     }
 
     /// The computed columns with those moments of them that may be shown.
     pub(super) fn moments(&self, shown: &BTreeMap<String, MomentSummary>) -> ColumnMoments {
-        self.names().into_iter().map(|name| (name.clone(), shown.get(&name).copied())).collect()
+        let names = self.names_of(&self.computed).into_iter();
+        names.map(|name| (name.clone(), shown.get(&name).copied())).collect()
     }
 
-    /// Names of the computed columns.
+    /// Names of the computed columns, as the output has them.
     pub(super) fn names(&self) -> Vec<String> {
-        self.names_of(&self.computed)
+        self.names_of(&self.computed).iter().map(|name| self.prefix.name(name)).collect()
     }
 
     /// What a run reads and computes, for its identity.
@@ -192,6 +205,7 @@ impl RequestedColumns {
         IdentityColumns {
             x: self.x(),
             label: &self.label,
+            prefix: &self.prefix,
             computed: self.names(),
             compared: self.names_of(&self.compared),
             on_missing: self.compared.contains(&Quantity::Missing).then(|| OnMissingModality::Reduce.name()),

@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::config::AnnotateSettings;
 use crate::error::Result;
 
-use super::annotate_texts::{log_summary, log_totals};
+use super::annotate_texts::{are_trained, log_summary, log_totals};
 
 /// The summary of annotating.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -51,17 +51,20 @@ impl Outcome {
 
     /// Logs the summary of a run with the models of this bundle.
     pub(super) fn log(&self, bundle: &Bundle) {
-        let reduced_rows = match self {
+        let (reduced, trained, good) = match self {
             Self::One(summary) => {
                 log_summary(summary, bundle.classes());
-                summary.reduced_rows
+                (summary.reduced_rows, summary.trained_rows, summary.fates.good)
             }
             Self::Many(totals) => {
                 log_totals(totals, bundle.classes());
-                totals.reduced_rows
+                (totals.reduced_rows, totals.trained_rows, totals.fates.good)
             }
         };
-        if reduced_rows > Some(0) && bundle.training_rows().is_some() && bundle.row_key().is_empty() {
+        let is_by_hash = bundle.training_rows().is_some() && bundle.row_key().is_empty();
+        // Where none of the other rows was trained on, neither were these.
+        let may_be_trained = reduced == Some(good) || are_trained(trained.unwrap_or(0), good);
+        if is_by_hash && reduced > Some(0) && may_be_trained {
             tracing::warn!(
                 "rows that lack a modality are evaluated as fresh ones: the bundle knows its training rows by the \
                  hash of all embeddings, so that those among them look better than they are; fit with --key, and \

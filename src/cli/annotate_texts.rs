@@ -53,7 +53,7 @@ pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
             counted(totals.files - bad, "file")
         );
     }
-    warn_about_bad_rows(&totals.fates, &totals.unknown_labels, classes);
+    warn_about_bad_rows(&totals.fates, totals.reduced_rows, &totals.unknown_labels, classes);
 }
 
 /// Throughput as text, where there is any.
@@ -146,13 +146,18 @@ pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
     log_reduced(summary.reduced_rows, summary.fates.good);
     warn_about_shift(summary.distribution_shift.as_deref());
     log_shift(summary.adjustment.as_ref());
-    warn_about_bad_rows(&summary.fates, &summary.unknown_labels, classes);
+    warn_about_bad_rows(&summary.fates, summary.reduced_rows, &summary.unknown_labels, classes);
+}
+
+/// Whether so many of the good rows look like training rows that it is not by chance.
+pub(super) fn are_trained(rows: u64, good_rows: u64) -> bool {
+    rows > 0 && rows.saturating_mul(CHANCE) >= good_rows
 }
 
 /// Logs the share of the rows that the models were trained on, where there are any.
 fn log_trained(trained_rows: Option<u64>, good_rows: u64) {
     if let Some(rows) = trained_rows.filter(|rows| *rows > 0) {
-        if rows.saturating_mul(CHANCE) < good_rows {
+        if !are_trained(rows, good_rows) {
             let what =
                 "of these rows look like training rows, as one fresh row in some ten thousand does by chance";
             tracing::info!("{rows} {what}");
@@ -188,12 +193,26 @@ fn log_shift(adjustment: Option<&Adjustment>) {
     }
 }
 
-fn warn_about_bad_rows(fates: &FateCounts, unknown_labels: &[String], classes: &[Class]) {
-    if fates.bad() > 0 {
-        let labels = label_note(fates, unknown_labels, classes);
-        let have = if fates.bad() == 1 { "has" } else { "have" };
-        tracing::warn!("{} {have} no values: {}{labels}", counted(fates.bad(), "row"), fates.reasons());
+/// `reduced_rows` is none where rows that lack a modality have no values.
+fn warn_about_bad_rows(
+    fates: &FateCounts,
+    reduced_rows: Option<u64>,
+    unknown_labels: &[String],
+    classes: &[Class],
+) {
+    if fates.bad() == 0 {
+        return;
     }
+    let labels = label_note(fates, unknown_labels, classes);
+    let lacks = |(fate, rows): &(Fate, u64)| matches!(fate, Fate::NullEmbedding(_)) && *rows > 0;
+    let reduce = if reduced_rows.is_none() && fates.bad_by_reason().iter().any(lacks) {
+        "; with --on-missing-modality reduce, rows that lack a modality have the values of the others"
+    } else {
+        ""
+    };
+    let have = if fates.bad() == 1 { "has" } else { "have" };
+    let rows = counted(fates.bad(), "row");
+    tracing::warn!("{rows} {have} no values: {}{labels}{reduce}", fates.reasons());
 }
 
 /// The labels that were met beside those that are known, where some are unknown or none is known.

@@ -1,4 +1,7 @@
-//! The JSON object of a command that fails, where `--json` is given: the last line on stdout.
+//! The JSON object of a command that fails, where `--json` is given: the last line on stdout. A run that
+//! fails after its summary, since files of a folder are bad, has that.
+
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use schemars::{JsonSchema, Schema, schema_for};
@@ -47,15 +50,22 @@ impl Failure {
         Self { error, code, place, advice }
     }
 
-    /// Prints it.
+    /// Prints it, unless there is a result.
     pub(super) fn print(&self) {
+        if output::has_result() {
+            return;
+        }
         // The exit code tells of the failure; that of the output cannot be told anywhere.
         let _ = output::json(self);
     }
 }
 
-/// Whether the flag `--json` of a command is given.
+/// Whether the flag `--json` of a command is given, and stdout is not for the rows of a stream.
 pub(super) fn is_json(matches: &ArgMatches) -> bool {
+    let output = matches.try_get_one::<PathBuf>("output").ok().flatten();
+    if output.is_some_and(|output| output == Path::new("-")) {
+        return false;
+    }
     let here = matches.try_get_one::<bool>("json").ok().flatten().is_some_and(|json| *json);
     here || matches.subcommand().is_some_and(|(_, matches)| is_json(matches))
 }

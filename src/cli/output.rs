@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -29,8 +30,17 @@ pub(super) fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
+/// Whether [`json`] has printed a result: a run whose files are bad, in part, has a summary and fails.
+static HAS_RESULT: AtomicBool = AtomicBool::new(false);
+
+/// Whether a result has been printed as JSON.
+pub(super) fn has_result() -> bool {
+    HAS_RESULT.load(Ordering::Relaxed)
+}
+
 /// Prints a value as one line of JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<()> {
+    HAS_RESULT.store(true, Ordering::Relaxed);
     let mut line = serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))?;
     line.push('\n');
     print(&line)

@@ -186,7 +186,7 @@ fn default_bundle(args: &ReportArgs) -> Option<Bundle> {
     let bundle = dir.is_dir().then(|| open_bundle(dir).ok()).flatten()?;
     let first = find_files(args.inputs.first()?).ok()?.into_iter().next()?;
     let input = Input::open(&first).ok()?;
-    let made_by = Provenance::read(&input).bundle_sha256?;
+    let made_by = Provenance::read(&input, &args.settings.prefix.clone().unwrap_or_default()).bundle_sha256?;
     (made_by == bundle.digest()).then_some(bundle)
 }
 

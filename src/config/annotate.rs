@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::annotate::{
-    Adjust, AnnotateOptions, ColumnName, MaxBadRows, OnBadFile, OnBadRow, OnMissingModality, OnShift,
+    Adjust, AnnotateOptions, ColumnName, ColumnPrefix, MaxBadRows, OnBadFile, OnBadRow, OnMissingModality,
+    OnShift,
 };
 use crate::error::Result;
 use crate::memory::ByteSize;
@@ -62,6 +63,12 @@ pub struct AnnotateSettings {
     /// is evaluated by the models of its fold, which have not seen it.
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', env = "LSMI_ETL_COLUMNS", hide_env = true)]
     pub columns: Vec<ColumnName>,
+    /// Prefix of the names of all new columns, such as img_txt_
+    ///
+    /// A table can then be annotated by several bundles: each set of columns has its prefix, and its own keys
+    /// of origin in the footer. `report --prefix` reads one of them.
+    #[arg(long, value_name = "PREFIX", env = "LSMI_ETL_PREFIX", hide_env = true)]
+    pub prefix: Option<ColumnPrefix>,
     /// Also r, u and s of every pair of more than two modalities on its own: r_12, u1_12, u2_12, s_12 …
     #[arg(long, env = "LSMI_ETL_PAIRS", hide_env = true)]
     pub pairs: bool,
@@ -211,6 +218,7 @@ impl AnnotateSettings {
             label: self.label.clone(),
             keys: self.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
             extras,
+            prefix: self.prefix.clone().unwrap_or_default(),
             pairs: self.pairs,
             no_page_checksums: self.no_page_checksums,
             on_missing: self.on_missing_modality,

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::annotate::{ColumnName, MaxBadRows};
+use crate::annotate::{ColumnName, ColumnPrefix, MaxBadRows};
 use crate::engine::{Device, EngineChoice};
 use crate::memory::ByteSize;
 use crate::storage::Share;
@@ -70,6 +70,7 @@ as_on_command_line! {
     Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },
     Device: { "type": "string", "examples": ["cpu", "cuda", "cuda:0,cuda:1"] },
     EngineChoice: { "enum": ["auto", "onnxruntime", "embedded"] },
+    ColumnPrefix: { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$|\\{\\{", "examples": ["img_txt_"] },
     ColumnName: { "type": "string", "examples": ["i1", "i2", "i12", "h1", "h2", "prior_y", "p_y12", "fold", "atoms", "i_123"] },
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::annotate::ColumnPrefix;
 use crate::error::Result;
 use crate::memory::ByteSize;
 use crate::report::{LinkTemplate, ReportOptions};
@@ -41,6 +42,9 @@ pub struct ReportSettings {
     /// Label column [default: from the metadata of the files]
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
+    /// Prefix of the columns of values, as given to annotate
+    #[arg(long, value_name = "PREFIX", env = "LSMI_ETL_PREFIX", hide_env = true)]
+    pub prefix: Option<ColumnPrefix>,
     /// Columns that identify a sample [default: id and key if present, else the row number]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     pub key: Vec<String>,
@@ -88,6 +92,7 @@ impl Default for ReportSettings {
             compare: Vec::new(),
             title: None,
             label: None,
+            prefix: None,
             key: Vec::new(),
             link_template: None,
             samples: SAMPLES,
@@ -122,6 +127,7 @@ impl ReportSettings {
             inputs: inputs.to_vec(),
             compare: self.compare.clone(),
             label: self.label.clone(),
+            prefix: self.prefix.clone().unwrap_or_default(),
             key: self.key.clone(),
             link: self.link_template.as_deref().map(LinkTemplate::parse).transpose()?,
             samples: usize::from(self.samples),

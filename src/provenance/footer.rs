@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Units;
 use crate::error::{Error, Result};
-use crate::interaction::{self, Interaction};
+use crate::interaction::{self, ColumnPrefix, Interaction};
 use crate::parquet_file::Input;
 use crate::samples::FateCounts;
 
@@ -26,6 +26,8 @@ pub type ColumnMoments = BTreeMap<String, Option<interaction::MomentSummary>>;
 /// none that can be read; files of older versions lack the newer ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Provenance {
+    /// The prefix of the columns that it is of, and a part of the keys.
+    pub prefix: ColumnPrefix,
     /// The version of this program.
     pub version: Option<String>,
     /// SHA-256 of the bundle's manifest.
@@ -60,14 +62,23 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Reads the footer of a file.
-    pub fn read(input: &Input) -> Self {
-        let pairs = input.metadata().file_metadata().key_value_metadata();
-        Self::of(pairs.map(Vec::as_slice).unwrap_or_default())
+    /// Reads what the footer of a file says of the columns of a prefix.
+    pub fn read(input: &Input, prefix: &ColumnPrefix) -> Self {
+        Self::of(key_values_of(input), prefix)
     }
 
-    fn of(pairs: &[KeyValue]) -> Self {
+    /// The prefixes of the columns of a file that its footer knows, sorted.
+    pub fn prefixes(input: &Input) -> Vec<ColumnPrefix> {
+        let of = |pair: &KeyValue| keys::prefix_of(&pair.key, keys::BUNDLE_SHA256)?.parse().ok();
+        let mut found: Vec<ColumnPrefix> = key_values_of(input).iter().filter_map(of).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    fn of(pairs: &[KeyValue], prefix: &ColumnPrefix) -> Self {
         let text = |key: &str| {
+            let key = keys::of(prefix, key);
             let mut found = pairs.iter().filter(|pair| pair.key == key);
             found.find_map(|pair| pair.value.clone())
         };
@@ -75,6 +86,7 @@ impl Provenance {
             text.and_then(|text| serde_json::from_str(&text).ok())
         }
         Self {
+            prefix: prefix.clone(),
             version: text(keys::VERSION),
             bundle_sha256: text(keys::BUNDLE_SHA256),
             input: json(text(keys::INPUT)),
@@ -119,8 +131,12 @@ impl Provenance {
             (keys::UNSHIFTED, self.unshifted.map(|means| means.to_string())),
         ];
         let pairs = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        Ok(pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
+        Ok(pairs.map(|(key, value)| KeyValue::new(keys::of(&self.prefix, key), value)).collect())
     }
+}
+
+fn key_values_of(input: &Input) -> &[KeyValue] {
+    input.metadata().file_metadata().key_value_metadata().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn json<T: Serialize>(value: Option<&T>) -> Result<Option<String>> {
@@ -202,6 +218,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let means = Means { r: 0.1 + 0.2, u1: -1.0 / 3.0, u2: 0.0, s: 1e-300 };
         let whole = Provenance {
+            prefix: ColumnPrefix::default(),
             version: Some("1".to_owned()),
             bundle_sha256: Some("b".to_owned()),
             input: Some(InputOrigin::of_stream(&["x1", "x2"], "y")),
@@ -221,9 +238,20 @@ mod tests {
         let pairs = whole.key_values().unwrap();
         assert_eq!(pairs.len(), 15);
         assert!(pairs.iter().all(|pair| pair.key.starts_with("lsmi_etl.")));
-        assert_eq!(Provenance::of(&pairs), whole);
+        assert_eq!(Provenance::of(&pairs, &ColumnPrefix::default()), whole);
         assert!(Provenance::default().key_values().unwrap().is_empty());
-        assert_eq!(Provenance::of(&[]), Provenance::default());
+        assert_eq!(Provenance::of(&[], &ColumnPrefix::default()), Provenance::default());
+
+        // Those of a prefix stand beside them.
+        let prefix: ColumnPrefix = "img_".parse().unwrap();
+        let of_prefix =
+            Provenance { prefix: prefix.clone(), bundle_sha256: Some("c".to_owned()), ..whole.clone() };
+        let both = [pairs, of_prefix.key_values().unwrap()].concat();
+        assert_eq!(both[15].key, "lsmi_etl.img_.version");
+        assert_eq!(Provenance::of(&both, &prefix), of_prefix);
+        assert_eq!(Provenance::of(&both, &ColumnPrefix::default()), whole);
+        let prefixes = both.iter().filter_map(|pair| keys::prefix_of(&pair.key, keys::BUNDLE_SHA256));
+        assert_eq!(prefixes.collect::<Vec<_>>(), ["", "img_"]);
     }
 
     #[test]

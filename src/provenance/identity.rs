@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
 use crate::error::Result;
-use crate::interaction::Quantity;
+use crate::interaction::{ColumnPrefix, Quantity};
 use crate::parquet_file::Input;
 use crate::storage::FileVersion;
 
@@ -20,7 +20,10 @@ pub struct Identity {
     #[serde(default)]
     input_version: Option<FileVersion>,
     bundle_sha256: String,
+    /// As the output has them.
     columns: Vec<String>,
+    #[serde(default, skip_serializing_if = "ColumnPrefix::is_empty")]
+    prefix: ColumnPrefix,
     /// Names of what is computed beside the columns, and in no output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     compared: Vec<String>,
@@ -38,7 +41,9 @@ pub struct IdentityColumns<'a> {
     pub x: Vec<&'a str>,
     /// That of the label.
     pub label: &'a str,
-    /// The new ones.
+    /// The prefix of the new ones.
+    pub prefix: &'a ColumnPrefix,
+    /// The new ones, as the output has them.
     pub computed: Vec<String>,
     /// What is computed beside them, and in no output.
     pub compared: Vec<String>,
@@ -52,12 +57,13 @@ impl Identity {
     /// # Errors
     /// Of reading the file's footer.
     pub fn new(input: &Input, bundle: &Bundle, columns: IdentityColumns<'_>, engine: String) -> Result<Self> {
-        let IdentityColumns { x, label, computed, compared, on_missing } = columns;
+        let IdentityColumns { x, label, prefix, computed, compared, on_missing } = columns;
         Ok(Self {
             input: InputOrigin::of_file(input, &x, label)?,
             input_version: Some(input.file().version().clone()),
             bundle_sha256: bundle.digest().to_owned(),
             columns: computed,
+            prefix: prefix.clone(),
             compared,
             on_missing_modality: on_missing.map(str::to_owned),
             engine,
@@ -99,7 +105,7 @@ impl Identity {
     /// The provenance of the output before its rows are computed; `adjust` is the name of the
     /// adjustment.
     pub fn provenance(&self, bundle: &Bundle, adjust: &str) -> Provenance {
-        let stream = Provenance::of_stream(bundle, self.input.clone(), self.engine.clone());
+        let stream = Provenance::of_stream(bundle, self.input.clone(), self.engine.clone(), &self.prefix);
         Provenance {
             version: Some(self.version.clone()),
             adjust: Some(adjust.to_owned()),
@@ -110,7 +116,7 @@ impl Identity {
 
     /// Recognises an existing output as made by this work, with any shift, or says what it is.
     pub fn recognise(&self, output: &Input, adjust: &str) -> Recognition {
-        let found = Provenance::read(output);
+        let found = Provenance::read(output, &self.prefix);
         let Some(version) = &found.version else {
             return Recognition::Other("which annotate has not made".to_owned());
         };
@@ -171,8 +177,9 @@ impl Recognition {
 
 impl Provenance {
     /// The provenance of rows out of a stream.
-    pub fn of_stream(bundle: &Bundle, input: InputOrigin, engine: String) -> Self {
+    pub fn of_stream(bundle: &Bundle, input: InputOrigin, engine: String, prefix: &ColumnPrefix) -> Self {
         Self {
+            prefix: prefix.clone(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             bundle_sha256: Some(bundle.digest().to_owned()),
             input: Some(input),
@@ -201,6 +208,7 @@ pub(crate) mod tests {
             input_version: None,
             bundle_sha256: text(bundle),
             columns: (0..columns).map(|column| column.to_string()).collect(),
+            prefix: ColumnPrefix::default(),
             compared: Vec::new(),
             on_missing_modality: None,
             engine: text("e"),

@@ -1,4 +1,10 @@
-//! The names of the key-values. No other room contains these strings.
+//! The names of the key-values. No other room contains these strings. Those of columns with a prefix have it
+//! behind the first point: `lsmi_etl.img_txt_.version`.
+
+use crate::interaction::ColumnPrefix;
+
+/// What all names begin with.
+const PROGRAM: &str = "lsmi_etl.";
 
 /// The version of this program.
 pub(super) const VERSION: &str = "lsmi_etl.version";
@@ -33,3 +39,20 @@ pub(super) const UNSHIFTED: &str = "lsmi_etl.unshifted";
 
 /// The generator and settings of synthetic data, in files that `synth` writes.
 pub const SYNTH: &str = "lsmi_etl.synth";
+
+/// The name of a key-value of the columns of a prefix.
+pub(super) fn of(prefix: &ColumnPrefix, key: &str) -> String {
+    match key.strip_prefix(PROGRAM) {
+        Some(rest) if !prefix.is_empty() => format!("{PROGRAM}{prefix}.{rest}"),
+        _ => key.to_owned(),
+    }
+}
+
+/// The prefix in a name of this key, empty where there is none; `None` of another name.
+pub(super) fn prefix_of<'a>(name: &'a str, key: &str) -> Option<&'a str> {
+    if name == key {
+        return Some("");
+    }
+    let rest = name.strip_prefix(PROGRAM)?.strip_suffix(key.strip_prefix(PROGRAM)?)?;
+    rest.strip_suffix('.')
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
+use crate::interaction::ColumnPrefix;
 use crate::interaction::lattice::Lattice;
 use crate::parquet_file::Input;
 use crate::printable::without_secrets;
@@ -30,6 +31,8 @@ pub(super) struct ColumnOptions<'a> {
     pub(super) label: Option<&'a str>,
     pub(super) key: &'a [String],
     pub(super) link: Option<&'a LinkTemplate>,
+    /// The prefix of the columns of values.
+    pub(super) prefix: &'a ColumnPrefix,
 }
 
 /// Validated files of a data set, with their columns and provenance.
@@ -48,6 +51,10 @@ pub(super) struct AnnotatedFiles {
     pub(super) key_columns: usize,
     /// The columns of values that every file has.
     pub(super) values: ValueColumns,
+    /// The prefix of their names.
+    pub(super) prefix: ColumnPrefix,
+    /// The columns of embeddings that every file has.
+    pub(super) embeddings: Vec<String>,
     pub(super) origin: Origin,
 }
 
@@ -62,7 +69,7 @@ impl AnnotatedFiles {
         let mut origin = OriginBuilder::default();
         let (mut rows, mut values) = (0, None);
         let (mut files, mut path_columns, mut first) = (Vec::new(), Vec::new(), None);
-        let mut known = HashSet::new();
+        let (mut known, mut columns_of_all) = (HashSet::new(), None);
         for path in inputs {
             let mut of_input = None;
             for found in DataFiles::find(path, DataNames::PARQUET)?.require_any()?.files {
@@ -71,11 +78,12 @@ impl AnnotatedFiles {
                     return Err(Error::Usage(format!("{} {what}", found.path.display())));
                 }
                 let input = Input::open(&found.path)?;
-                let provenance = Provenance::read(&input);
+                let provenance = Provenance::read(&input, columns.prefix);
                 let of_file = value_columns(&input, &provenance, first.is_none())?;
                 values = Some(common(values, of_file, &input)?);
                 rows += input.rows();
                 origin.add(provenance);
+                columns_of_all = Some(columns_in_common(columns_of_all, input.schema()));
                 of_input.get_or_insert_with(|| PathColumns::of(&found, &input));
                 files.push(found.path);
                 first = first.or(Some(input));
@@ -88,8 +96,28 @@ impl AnnotatedFiles {
         };
         let label = label(&first, &origin, columns.label)?;
         let (key, key_columns) = key(&first, columns)?;
-        let inputs = inputs.to_vec();
-        Ok(Self { inputs, files, path_columns, rows, label, key, key_columns, values, origin })
+        let columns_of_all = columns_of_all.unwrap_or_default();
+        let embeddings = origin.x.0.iter().flatten().filter(|column| columns_of_all.contains(*column));
+        let embeddings = embeddings.cloned().collect();
+        let (inputs, prefix) = (inputs.to_vec(), columns.prefix.clone());
+        Ok(Self {
+            prefix,
+            inputs,
+            files,
+            path_columns,
+            rows,
+            label,
+            key,
+            key_columns,
+            values,
+            embeddings,
+            origin,
+        })
+    }
+
+    /// SQL of a column of values as a double, by its name without the prefix.
+    pub(super) fn value(&self, name: &str) -> String {
+        format!("CAST(\"{}\" AS DOUBLE) AS {name}", self.prefix.name(name))
     }
 
     /// A short name: the last component of the first path.
@@ -107,7 +135,8 @@ impl AnnotatedFiles {
 /// The columns of values of a file, checked to be floating-point numbers. Of the first file, the log says
 /// which column is taken for the user's own.
 fn value_columns(input: &Input, provenance: &Provenance, is_first: bool) -> Result<ValueColumns> {
-    let has = |name: &str| has_column(input.schema(), name);
+    let prefix = &provenance.prefix;
+    let has = |name: &str| has_column(input.schema(), &prefix.name(name));
     let written = WrittenColumns::new(input.schema(), provenance);
     let modalities = written.modalities();
     if let Some(note) = written.note().filter(|_| is_first) {
@@ -121,26 +150,47 @@ fn value_columns(input: &Input, provenance: &Provenance, is_first: bool) -> Resu
         return Err(Error::bad_data(input.place(), what));
     }
     let names = part_names(modalities);
-    let missing: Vec<&str> = names.iter().copied().filter(|name| !has(name)).collect();
+    let missing: Vec<String> = names.iter().filter(|name| !has(name)).map(|name| prefix.name(name)).collect();
     if !missing.is_empty() {
         let (noun, verb) = if missing.len() == 1 { ("column", "is") } else { ("columns", "are") };
         let parts = list(&names, "and");
         return Err(Error::bad_data(
             input.place(),
             format!(
-                "not annotated: {noun} {} {verb} missing; `lsmi-etl annotate` adds {parts}",
-                missing.join(", ")
+                "not annotated: {noun} {} {verb} missing; {}`lsmi-etl annotate` adds {parts}",
+                missing.join(", "),
+                other_prefixes(input, prefix)
             ),
         ));
     }
     for name in names {
-        let (_, field) = input.column(name)?;
+        let name = prefix.name(name);
+        let (_, field) = input.column(&name)?;
         if !field.data_type().is_floating() {
             let what = format!("holds {}, and not the numbers that annotate writes", field.data_type());
             return Err(Error::bad_data(input.place().column(name), what));
         }
     }
     Ok(ValueColumns::of(&written))
+}
+
+/// The prefixes of columns that a file has, where it lacks those of the one that is asked for.
+fn other_prefixes(input: &Input, prefix: &ColumnPrefix) -> String {
+    let others = Provenance::prefixes(input).into_iter().filter(|other| other != prefix);
+    let flag = |other: ColumnPrefix| match other.is_empty() {
+        true => "omit --prefix for those that it has; ".to_owned(),
+        false => format!("--prefix {other} reads others that it has; "),
+    };
+    others.map(flag).collect()
+}
+
+/// The names of the columns that a file has in common with the files before it.
+fn columns_in_common(before: Option<HashSet<String>>, schema: &Schema) -> HashSet<String> {
+    let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    match before {
+        None => names,
+        Some(before) => before.into_iter().filter(|name| names.contains(name)).collect(),
+    }
 }
 
 /// Whether a file has a column.

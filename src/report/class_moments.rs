@@ -163,7 +163,7 @@ pub(super) async fn class_moments(
 
 /// SQL for the moments by class over all inputs.
 fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantities) -> String {
-    let columns = files.values.read().into_iter().map(|name| format!(", CAST({name} AS DOUBLE) AS {name}"));
+    let columns = files.values.read().into_iter().map(|name| format!(", {}", files.value(&name)));
     let columns: String = columns.collect();
     let each = tables
         .iter()

@@ -71,6 +71,7 @@ impl DatasetScan {
             accumulator.rankings.split_at_checked(accumulator.histograms.len()).unwrap_or_default();
         let by_part = Parts::from_values(by_part.iter().map(list)).unwrap_or_default();
         let samples = Samples {
+            limit: options.samples,
             key: files.key.iter().take(files.key_columns).cloned().collect(),
             redundant: by_part.r,
             unique: by_part.u,

@@ -20,6 +20,7 @@ mod parts;
 mod path_columns;
 mod redundancy_cases;
 mod row_accumulator;
+mod row_query;
 mod row_scan;
 mod sample;
 mod sample_list;
@@ -61,8 +62,12 @@ use self::dataset_scan::{DatasetScan, DisplayRanges, row_scales};
 /// [`Error::NoInput`], [`Error::BadData`] where a file is not annotated, [`Error::Usage`]
 /// where columns are ambiguous or memory is too small; and the errors of reading.
 pub fn read(options: &ReportOptions, bundle: Option<&Bundle>) -> Result<Report> {
-    let columns =
-        ColumnOptions { label: options.label.as_deref(), key: &options.key, link: options.link.as_ref() };
+    let columns = ColumnOptions {
+        label: options.label.as_deref(),
+        key: &options.key,
+        link: options.link.as_ref(),
+        prefix: &options.prefix,
+    };
     let first = AnnotatedFiles::new(&options.inputs, columns)?;
     let second = match &options.compare[..] {
         [] => None,

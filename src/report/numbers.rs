@@ -15,7 +15,7 @@ use super::redundancy_cases::Cases;
 use super::sample::Samples;
 
 /// Version of the JSON document, incremented when a key changes its meaning.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Nats per bit.
 const LN_2: f64 = std::f64::consts::LN_2;

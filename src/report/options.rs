@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::interaction::ColumnPrefix;
 use crate::sql::SqlOptions;
 
 use super::link_template::LinkTemplate;
@@ -15,6 +16,8 @@ pub struct ReportOptions {
     pub compare: Vec<PathBuf>,
     /// Label column; by default the one that annotate read.
     pub label: Option<String>,
+    /// Prefix of the columns of values.
+    pub prefix: ColumnPrefix,
     /// Columns that identify a sample; by default `id` and `key`, where present.
     pub key: Vec<String>,
     /// Template of a sample's link.

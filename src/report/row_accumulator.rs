@@ -5,7 +5,7 @@ use super::bins::{BinScale, Histogram};
 use super::density_grid::DensityGrid;
 use super::numbers::Density;
 use super::parts::Parts;
-use super::top_k::{ExtremeRow, Ranking, RowLocation, RowValues, TopK};
+use super::top_k::{ExtremeRow, Ranking, RowDescription, RowLocation, RowValues, TopK};
 
 /// The bin scales of the second pass.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl RowAccumulator {
     /// An empty accumulator with `limit` rows in each ranking; of the information of all modalities where
     /// it is known.
     pub(super) fn new(scales: &RowScales, has_information: bool, limit: usize) -> Self {
-        let rankings = Ranking::all(scales.parts.len(), has_information);
+        let rankings = Ranking::all(scales.parts.len().saturating_sub(2), has_information);
         Self {
             histograms: scales.parts.iter().copied().map(Histogram::new).collect(),
             density: DensityGrid::new(scales.density),
@@ -56,8 +56,7 @@ impl RowAccumulator {
         }
     }
 
-    /// Adds one row with values. `describe` returns its class and key; it is called only for rows that
-    /// enter a ranking.
+    /// Adds one row with values. `describe` is called only for rows that enter a ranking.
     ///
     /// # Errors
     /// Those of `describe`.
@@ -66,7 +65,7 @@ impl RowAccumulator {
         &mut self,
         values: &RowValues,
         location: &RowLocation,
-        mut describe: impl FnMut() -> Result<(String, Vec<String>), E>,
+        mut describe: impl FnMut() -> Result<RowDescription, E>,
     ) -> Result<(), E> {
         self.rows += 1;
         for (histogram, value) in self.histograms.iter_mut().zip(&values.parts) {
@@ -81,8 +80,12 @@ impl RowAccumulator {
         }
         for ranking in &mut self.rankings {
             if ranking.accepts(values, location) {
-                let (class, key) = describe()?;
-                ranking.insert(ExtremeRow { location: location.clone(), values: values.clone(), class, key });
+                let description = describe()?;
+                ranking.insert(ExtremeRow {
+                    location: location.clone(),
+                    values: values.clone(),
+                    description,
+                });
             }
         }
         Ok(())
@@ -119,14 +122,19 @@ mod tests {
     fn row(i: u64) -> RowValues {
         let x = |k: f64| ((i as f64) * k).sin();
         let parts = [x(1.3), x(0.7), x(2.1), x(0.4)];
-        RowValues { information: Some(parts.iter().sum()), parts: parts.map(Some).to_vec() }
+        let information = Some(parts.iter().sum());
+        RowValues { information, parts: parts.map(Some).to_vec(), ..RowValues::default() }
+    }
+
+    fn described(class: String) -> Result<RowDescription, ()> {
+        Ok(RowDescription { class, ..RowDescription::default() })
     }
 
     fn folded(rows: std::ops::Range<u64>, file: &str) -> RowAccumulator {
         let mut fold = RowAccumulator::new(&scales(), true, 3);
         for i in rows {
             let location = RowLocation { file: file.into(), row: i };
-            fold.push(&row(i), &location, || Ok::<_, ()>((i.to_string(), vec![]))).unwrap();
+            fold.push(&row(i), &location, || described(i.to_string())).unwrap();
         }
         fold
     }
@@ -137,7 +145,8 @@ mod tests {
         halves.merge(&folded(500..1000, "b"));
         let whole = folded(0..1000, "a");
         let classes = |accumulator: &RowAccumulator| {
-            let classes = |top: &TopK| top.rows.iter().map(|row| row.class.clone()).collect::<Vec<_>>();
+            let classes =
+                |top: &TopK| top.rows.iter().map(|row| row.description.class.clone()).collect::<Vec<_>>();
             accumulator.rankings.iter().map(classes).collect::<Vec<_>>()
         };
         assert_eq!(classes(&halves), classes(&whole));
@@ -155,7 +164,8 @@ mod tests {
         let mut all: Vec<u64> = (0..1000).collect();
         let i12 = |i: u64| row(i).information.unwrap();
         all.sort_by(|a, b| i12(*a).total_cmp(&i12(*b)));
-        let kept: Vec<String> = whole.rankings[4].rows.iter().map(|row| row.class.clone()).collect();
+        let kept: Vec<String> =
+            whole.rankings[4].rows.iter().map(|row| row.description.class.clone()).collect();
         assert_eq!(kept, all[..3].iter().map(u64::to_string).collect::<Vec<_>>());
     }
 
@@ -163,28 +173,28 @@ mod tests {
     fn of_equal_rows_the_first_is_kept() {
         let mut fold = RowAccumulator::new(&scales(), true, 2);
         let mut later = RowAccumulator::new(&scales(), true, 2);
-        let values = RowValues { parts: vec![Some(1.0); 4], information: Some(4.0) };
+        let values = RowValues { parts: vec![Some(1.0); 4], information: Some(4.0), ..RowValues::default() };
         for (fold, file) in [(&mut later, "b"), (&mut fold, "a")] {
             for row in (0..5).rev() {
                 let location = RowLocation { file: file.into(), row };
-                fold.push(&values, &location, || Ok::<_, ()>((format!("{file}.{row}"), vec![]))).unwrap();
+                fold.push(&values, &location, || described(format!("{file}.{row}"))).unwrap();
             }
         }
         later.merge(&fold);
-        let kept: Vec<_> = later.rankings[0].rows.iter().map(|row| row.class.as_str()).collect();
+        let kept: Vec<_> = later.rankings[0].rows.iter().map(|row| row.description.class.as_str()).collect();
         assert_eq!(kept, ["a.0", "a.1"]);
     }
 
     #[test]
     fn a_row_without_some_part_is_in_the_histograms_of_the_others_only() {
         let mut fold = folded(0..10, "a");
-        let values = RowValues { parts: vec![None, Some(1.9), None, None], information: None };
+        let values = RowValues { parts: vec![None, Some(1.9), None, None], ..RowValues::default() };
         let location = RowLocation { file: "a".into(), row: 10 };
-        fold.push(&values, &location, || Ok::<_, ()>(("10".to_owned(), vec![]))).unwrap();
+        fold.push(&values, &location, || described("10".to_owned())).unwrap();
         assert_eq!((fold.rows, fold.complete_rows), (11, 10));
         let rows = [0, 1].map(|part: usize| fold.histograms[part].distribution((-2.0, 2.0)).rows);
         assert_eq!(rows, [10, 11]);
-        assert!(fold.rankings[1].rows.iter().all(|row| row.class != "10"));
+        assert!(fold.rankings[1].rows.iter().all(|row| row.description.class != "10"));
     }
 
     #[test]

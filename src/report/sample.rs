@@ -10,20 +10,23 @@ use crate::interaction::lattice::Lattice;
 
 use super::parts::{Information, Parts, described};
 
-/// Extreme rows, the most extreme first. In JSON the keys are key, redundant, unique_1 … unique_M,
+/// Extreme rows, the most extreme first. In JSON the keys are key, limit, redundant, unique_1 … unique_M,
 /// synergistic and contradicted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Samples {
     /// Names of the columns in `key`; none where rows are identified by file and position.
     pub key: Vec<String>,
-    /// Largest r.
+    /// The number of rows that a list may hold.
+    pub limit: usize,
+    /// Largest r of rows with r > 0 and, where it is known, the information of each modality > 0.
     pub redundant: Vec<Sample>,
-    /// Largest u of each modality.
+    /// Largest u of each modality, of rows with u > 0 and, where it is known, the information of that
+    /// modality > 0.
     pub unique: Vec<Vec<Sample>>,
-    /// Largest s.
+    /// Largest s of rows with s > 0 and, where it is known, the information of all modalities > 0.
     pub synergistic: Vec<Sample>,
-    /// Smallest information of all modalities together, which contradict the label; none where it is
-    /// not known.
+    /// Smallest information of all modalities together of rows where it is < 0, so that they contradict
+    /// the label; none where it is not known.
     pub contradicted: Option<Vec<Sample>>,
 }
 
@@ -36,6 +39,12 @@ pub struct Sample {
     pub file: String,
     /// Its position in the file, from zero.
     pub row: u64,
+    /// Whether the models were trained on it, where the files have the column fold. Its values are then
+    /// those of the models that have not seen it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trained_on: Option<bool>,
+    /// A SQL query of the row, for `lsmi-etl sql`.
+    pub query: String,
     /// The link from `--link-template`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
@@ -67,6 +76,7 @@ impl Serialize for Samples {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("key", &self.key)?;
+        map.serialize_entry("limit", &self.limit)?;
         map.serialize_entry("redundant", &self.redundant)?;
         for (index, list) in self.unique.iter().enumerate() {
             map.serialize_entry(&unique_key(index), list)?;
@@ -88,22 +98,30 @@ impl JsonSchema for Samples {
         let mut properties = serde_json::Map::new();
         let key = "Names of the columns in `key`; none where rows are identified by file and position.";
         properties.insert("key".to_owned(), described::<Vec<String>>(generator, key.to_owned()));
+        let limit = "The number of rows that a list may hold.";
+        properties.insert("limit".to_owned(), described::<usize>(generator, limit.to_owned()));
         let mut list = |name: String, description: String| {
             properties.insert(name, described::<Vec<Sample>>(generator, description));
         };
-        list("redundant".to_owned(), "Largest r.".to_owned());
-        for index in 0..Lattice::MODALITIES {
-            list(unique_key(index), format!("Largest u{}.", index + 1));
+        let redundant =
+            "Largest r of rows with r > 0 and, where it is known, the information of each modality > 0.";
+        list("redundant".to_owned(), redundant.to_owned());
+        for index in 1..=Lattice::MODALITIES {
+            let unique =
+                format!("Largest u{index} of rows with u{index} > 0 and, where it is known, i{index} > 0.");
+            list(unique_key(index - 1), unique);
         }
-        list("synergistic".to_owned(), "Largest s.".to_owned());
-        let contradicted = "Smallest information of all modalities together, which contradict the label; absent where \
-                            it is not known.";
+        let synergistic =
+            "Largest s of rows with s > 0 and, where it is known, the information of all modalities > 0.";
+        list("synergistic".to_owned(), synergistic.to_owned());
+        let contradicted = "Smallest information of all modalities together of rows where it is < 0, so that they \
+                            contradict the label; absent where it is not known.";
         list("contradicted".to_owned(), contradicted.to_owned());
         json_schema!({
             "description": "Extreme rows, the most extreme first.",
             "type": "object",
             "properties": properties,
-            "required": ["key", "redundant", "unique_1", "unique_2", "synergistic"]
+            "required": ["key", "limit", "redundant", "unique_1", "unique_2", "synergistic"]
         })
     }
 }

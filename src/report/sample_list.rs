@@ -10,6 +10,7 @@ use crate::storage::locate;
 use super::annotated_files::AnnotatedFiles;
 use super::link_template::LinkTemplate;
 use super::parts::{Information, Parts};
+use super::row_query::row_query;
 use super::sample::Sample;
 use super::top_k::{ExtremeRow, TopK};
 
@@ -25,14 +26,17 @@ pub(super) fn samples(
     let sample = |row: &ExtremeRow| {
         let value = |name: &str| {
             let column = files.key.iter().position(|column| column == name)?;
-            row.key.get(column).map(String::as_str)
+            row.description.key.get(column).map(String::as_str)
         };
+        let file = names.name(&row.location.file);
         Sample {
-            key: row.key.iter().take(files.key_columns).cloned().collect(),
-            file: names.name(&row.location.file),
+            key: row.description.key.iter().take(files.key_columns).cloned().collect(),
+            query: row_query(&file, row.location.row, &files.embeddings),
+            file,
             row: row.location.row,
+            trained_on: row.description.is_trained,
             link: link.map(|template| template.fill(value)),
-            class: row.class.clone(),
+            class: row.description.class.clone(),
             parts: Parts::from_values(row.values.parts.iter().copied().flatten()).unwrap_or_default(),
             information: Information::new(modalities, full.zip(row.values.information)),
         }

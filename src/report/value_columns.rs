@@ -18,6 +18,8 @@ pub(super) struct ValueColumns {
     pub(super) has_atoms: bool,
     /// Whether h of every single modality is a column.
     pub(super) has_specificity: bool,
+    /// Whether the fold of the rows that the models were trained on is a column.
+    pub(super) has_fold: bool,
 }
 
 impl ValueColumns {
@@ -33,6 +35,7 @@ impl ValueColumns {
             information: sets.filter(|set| has(Quantity::I(*set))).collect(),
             has_atoms: is_lattice && atom_columns(modalities).iter().all(|name| written.has(name)),
             has_specificity: Subset::singles(modalities).all(|set| has(Quantity::H(set))),
+            has_fold: written.lists(&Quantity::Fold.name(modalities)),
         }
     }
 
@@ -44,6 +47,7 @@ impl ValueColumns {
             information: common.collect(),
             has_atoms: self.has_atoms && other.has_atoms,
             has_specificity: self.has_specificity && other.has_specificity,
+            has_fold: self.has_fold && other.has_fold,
         }
     }
 
@@ -86,6 +90,19 @@ impl ValueColumns {
         let node = Antichain::from(set);
         let below = atoms(self.modalities).filter(|(other, _)| *other <= &node);
         Some(below.map(|(_, column)| column).collect::<Vec<_>>().join(" + "))
+    }
+
+    /// SQL of the information of each modality, where it is known.
+    pub(super) fn information_of_singles(&self) -> Vec<Option<String>> {
+        Subset::singles(self.modalities).map(|set| self.information_of(set)).collect()
+    }
+
+    /// SQL of whether the models were trained on a row; null where the files do not tell.
+    pub(super) fn is_trained(&self) -> String {
+        match self.has_fold {
+            true => format!("{} IS NOT NULL", Quantity::Fold.name(self.modalities)),
+            false => "CAST(NULL AS BOOLEAN)".to_owned(),
+        }
     }
 
     /// SQL of the information of all modalities together, where it is known.
@@ -166,6 +183,7 @@ mod tests {
         let some = columns(3, &["i_1", "i_123", "h_1", "h_2"]);
         assert_eq!(sql(&some), ["1: i_1", "123: i_123"]);
         assert!(!some.has_specificity && !some.has_atoms);
+        assert_eq!(some.information_of_singles(), [Some("i_1".to_owned()), None, None]);
         let others = atom_columns(3);
         let names: Vec<&str> = others.iter().map(String::as_str).collect();
         let all = columns(3, &names);

@@ -20,19 +20,26 @@ pub(super) struct WrittenColumns<'a> {
 impl<'a> WrittenColumns<'a> {
     /// The columns of a file with this provenance.
     pub(super) fn new(schema: &'a Schema, provenance: &'a Provenance) -> Self {
-        let r = schema.fields().iter().find(|field| field.name() == "r");
+        let r = provenance.prefix.name("r");
+        let r = schema.fields().iter().find(|field| *field.name() == r);
         let value_type = r.map(|field| field.data_type()).filter(|data_type| data_type.is_floating());
         Self { schema, provenance, value_type }
     }
 
     /// Whether a column of numbers is one of annotate's.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.find(name).is_some_and(|(_, field)| self.is_written(field))
+        self.find(name).is_some_and(|(_, field)| self.is_written(name, field))
     }
 
-    fn is_written(&self, field: &Field) -> bool {
+    /// Whether the file's metadata list a column of whole numbers.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        let is_listed = self.provenance.columns.as_ref().is_some_and(|listed| listed.contains_key(name));
+        is_listed && self.find(name).is_some_and(|(_, field)| field.data_type().is_integer())
+    }
+
+    fn is_written(&self, name: &str, field: &Field) -> bool {
         match &self.provenance.columns {
-            Some(listed) => listed.contains_key(field.name()) && field.data_type().is_floating(),
+            Some(listed) => listed.contains_key(name) && field.data_type().is_floating(),
             None => Some(field.data_type()) == self.value_type,
         }
     }
@@ -62,9 +69,9 @@ impl<'a> WrittenColumns<'a> {
         let (name, before) = (format!("u{modality}"), format!("u{}", modality - 1));
         let Some((position, field)) = self.find(&name) else { return Some("it is missing".to_owned()) };
         if self.provenance.columns.is_some() {
-            return (!self.is_written(field)).then(|| "the file's metadata do not list it".to_owned());
+            return (!self.is_written(&name, field)).then(|| "the file's metadata do not list it".to_owned());
         }
-        if !self.is_written(field) {
+        if !self.is_written(&name, field) {
             return Some("its type is not that of r".to_owned());
         }
         if self.find(&before).is_none_or(|(other, _)| other + 1 != position) {
@@ -77,8 +84,9 @@ impl<'a> WrittenColumns<'a> {
     }
 
     fn find(&self, name: &str) -> Option<(usize, &'a Field)> {
+        let name = self.provenance.prefix.name(name);
         let fields = self.schema.fields().iter().enumerate();
-        let mut fields = fields.filter(|(_, field)| field.name() == name);
+        let mut fields = fields.filter(|(_, field)| *field.name() == name);
         fields.next().map(|(position, field)| (position, field.as_ref()))
     }
 }

@@ -56,6 +56,8 @@ mod spare_threads;
 mod statement_paths;
 mod statements;
 mod store_registry;
+mod summarize;
+mod summarized_rows;
 mod table_files;
 mod table_format;
 mod value_widths;

@@ -29,6 +29,7 @@ use super::parse::with_deep_stack;
 use super::read_chunks::{ReadChunks, locate_damage};
 use super::request::SqlRequest;
 use super::statement_paths::check_paths;
+use super::summarized_rows::summarized;
 
 /// Interval at which the stop flag is polled.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -85,7 +86,8 @@ impl Session {
     /// sockets and devices; of stores.
     pub fn check_paths(&self, sql: &str, output: Option<&Path>) -> Result<()> {
         let mut tables = self.tables_read.lock().unwrap_or_else(PoisonError::into_inner);
-        let defined = check_paths(sql, output, &tables, self.overwrite)?;
+        let rows = summarized(sql).map(|rows| format!("SELECT * FROM {rows}"));
+        let defined = check_paths(rows.as_deref().unwrap_or(sql), output, &tables, self.overwrite)?;
         tables.extend(defined);
         Ok(())
     }

@@ -26,6 +26,7 @@ use super::output::{Layout, row_encoder};
 use super::parse::parse;
 use super::redacted;
 use super::session::{Session, StoppableRun};
+use super::summarize::summarize;
 use super::table_format::TableFormat;
 
 impl Session {
@@ -37,6 +38,8 @@ impl Session {
     /// [`convert_error`]. Rows written before remain. [`Error::Interrupted`] soon after `stop` is set;
     /// [`Error::Io`] where `out` fails.
     pub fn run(&self, sql: &str, layout: &Layout, out: &mut dyn Write, stop: &AtomicBool) -> Result<u64> {
+        let of_columns = self.run_stoppable(stop, |run| summarize(run, sql))?;
+        let sql = of_columns.as_deref().unwrap_or(sql);
         self.check_paths(sql, None)?;
         self.run_stoppable(stop, |run| execute(run, sql, layout, out))
     }

@@ -58,6 +58,10 @@ fn are_null_and_counted_and_disturb_no_other() {
     assert_eq!(summary["columns"]["r"]["count"], 239);
     let warning = ran.stderr.lines().find(|line| line.starts_with(" WARN")).unwrap();
     assert!(warning.contains("11 rows have no values: 3 null_label, 2 unknown_label"), "{warning}");
+    assert!(
+        warning.contains("with --on-missing-modality reduce, rows that lack a modality have"),
+        "{warning}"
+    );
     let written: Value =
         serde_json::from_slice(&std::fs::read(dir.path().join("summary.json")).unwrap()).unwrap();
     assert_eq!(written, summary);

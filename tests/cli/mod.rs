@@ -15,6 +15,7 @@ mod fit_beyond_memory;
 mod interrupt;
 mod label_free;
 mod labels;
+mod prefix;
 mod scheduler;
 mod spark_vectors;
 #[cfg(unix)]

@@ -85,7 +85,7 @@ pub fn must(command: &mut Command) -> Ran {
 }
 
 /// Checks that a run was refused: this exit code, one line of error with all of these
-/// words in it, and no result.
+/// words in it, and no result: with `--json` stdout holds the failure.
 #[track_caller]
 pub fn refused(ran: &Ran, code: i32, words: &[&str]) {
     assert_eq!(ran.code, code, "{}", ran.stderr);
@@ -94,7 +94,11 @@ pub fn refused(ran: &Ran, code: i32, words: &[&str]) {
     for word in words {
         assert!(error.contains(word), "no {word:?} in {error:?}");
     }
-    assert_eq!(ran.stdout, "");
+    let is_failure = |line: &str| {
+        let failure: Option<serde_json::Value> = serde_json::from_str(line).ok();
+        failure.is_some_and(|failure| failure["code"] == code && failure["error"].is_string())
+    };
+    assert!(ran.stdout.lines().count() <= 1 && ran.stdout.lines().all(is_failure), "{}", ran.stdout);
 }
 
 /// The last line of stdout as JSON: what `--json` promises.

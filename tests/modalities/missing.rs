@@ -103,6 +103,11 @@ fn training_rows_that_lack_a_modality_are_known_by_their_key_only() {
     must(lsmi().current_dir(dir).args(["sql", number, "--output", "train.parquet"]));
     let gaps = "SELECT id, x1, CASE WHEN id % 4 > 0 THEN x2 END AS x2, y FROM 'train.parquet'";
     must(lsmi().current_dir(dir).args(["sql", gaps, "--output", "gaps.parquet"]));
+    let fresh = ["synth", "gaussian", "--rows", "400", "--seed", "7", "-o", "others.parquet"];
+    must(lsmi().current_dir(dir).args(fresh));
+    let gaps = "SELECT id + 1000 AS id, x1, CASE WHEN id % 4 > 0 THEN x2 END AS x2, y
+                FROM (SELECT row_number() OVER () AS id, x1, x2, y FROM 'others.parquet')";
+    must(lsmi().current_dir(dir).args(["sql", gaps, "--output", "fresh.parquet"]));
     for (bundle, key) in [("keyed", &["--key", "id"][..]), ("hashed", &[])] {
         let fit = ["fit", "train.parquet", "--bundle", bundle, "--folds", "3", "--max-rows", "400"];
         must(lsmi().current_dir(dir).args(fit).args(["--x1", "x1", "--x2", "x2", "--label", "y"]).args(key));
@@ -133,6 +138,16 @@ fn training_rows_that_lack_a_modality_are_known_by_their_key_only() {
         assert_eq!(summary["trained_rows"], 300 + known, "{summary}");
         assert_eq!(warnings, usize::from(!is_keyed), "{}", ran.stderr);
         assert!(!annotate("train.parquet", &REDUCE).stderr.contains(AS_FRESH));
+        // Where none of the complete rows was trained on, those that lack a modality are fresh.
+        let ran = annotate("fresh.parquet", &REDUCE);
+        assert_eq!(
+            (&last_json(&ran)["reduced_rows"], &last_json(&ran)["trained_rows"]),
+            (&json!(100), &json!(0))
+        );
+        assert!(!ran.stderr.contains(AS_FRESH), "{}", ran.stderr);
+        assert!(annotate("gaps.parquet", &[]).stderr.contains("--on-missing-modality reduce"));
+        let ran = annotate("gaps.parquet", &REDUCE);
+        assert!(!ran.stderr.contains("--on-missing-modality reduce"), "{}", ran.stderr);
 
         // Queries do likewise.
         let call = if is_keyed { "x1, x2, y, 'keyed', id" } else { "x1, x2, y" };

@@ -92,7 +92,7 @@ fn numbers_are_those_of_the_columns() {
                 sum((equal = 0)::INT) AS between FROM v",
     );
     assert_eq!(data["cases"], cases);
-    assert!(data["samples"]["unique_3"][0]["i_123"].is_number(), "{}", data["samples"]);
+    assert_eq!(data["samples"]["unique_3"], serde_json::json!([]), "no row of these has i_3 > 0");
 
     // Atoms alone tell every i; r, u and s alone none.
     let atoms = json(dir, &["atoms.parquet"]);
@@ -127,6 +127,9 @@ fn of_four_the_largest_atoms_are_listed() {
     let i_1234 = query(dir, "SELECT avg(a_1234) AS top, avg(s) AS s FROM 'out.parquet'");
     close(&i_1234["top"], &i_1234["s"]);
     assert_eq!(data["information"].as_object().unwrap().len(), 15);
+    let mut samples = data["samples"].as_object().unwrap().values().filter_map(Value::as_array).flatten();
+    let sample = samples.find(|sample| sample.is_object()).unwrap();
+    assert!(sample["i_1234"].is_number() && sample["parts"]["u4"].is_number(), "{sample}");
     must(lsmi().current_dir(dir).args(["report", "out.parquet", "-o", "a.html"]));
     let html = std::fs::read_to_string(dir.join("a.html")).unwrap();
     assert!(html.contains("The 16 largest of 166 combinations") && html.contains("150 others together"));
@@ -167,6 +170,8 @@ fn the_lattice_is_drawn_and_in_its_box() {
     must(lsmi().current_dir(dir).args(["report", "b.parquet", "-o", "b.html"]));
     let html = std::fs::read_to_string(dir.join("b.html")).unwrap();
     assert!(html.contains("--columns atoms") && !html.contains("Most contradicted"), "{html}");
+    assert!(html.contains("Largest u3") && html.contains("the third modality alone speaks"), "{html}");
+    assert!(!html.contains("Most unique"), "{html}");
     must(lsmi().current_dir(dir).args(["report", "a.parquet", "--compare", "b.parquet", "-o", "c.html"]));
 }
 

@@ -98,7 +98,7 @@ def batches():
             must_be_annotated(out, first, count)
         assert len(children()) == 1
     assert not children()
-    with raises(ValueError, "closed"):
+    with raises(errors.Usage, "closed"):
         annotate(batch)
 
 
@@ -172,8 +172,10 @@ def data_frames():
         # The pandas metadata name the number of rows, which needs no other program.
         annotate(frame[:10]), annotate(frame[:11])
         assert list(annotate(frame[5:9]).to_pandas().columns) == [*frame.columns, *NEW]
-        with raises(TypeError):
+        with raises(errors.Usage, "pyarrow.table"):
             annotate([1, 2, 3])
+        with raises(errors.Usage, "collect it"):
+            annotate(polars.LazyFrame({"a": [1]}))
 
 
 def types():
@@ -262,8 +264,8 @@ def failures():
             annotate(batch.select(["x1", "y"]))
         must_be_annotated(annotate(batch.slice(0, 5)), 0, 5)
     for kind, options, words in [
-        (errors.Usage, {"nope": 1}, ["--nope"]),
-        (errors.Usage, {"workers": -3}, ["--workers"]),
+        (errors.Usage, {"nope": 1}, ["'nope'"]),
+        (errors.Usage, {"workers": -3}, ["workers"]),
         (errors.BadBundle, {"bundle": "/there/is/none"}, ["/there/is/none"]),
         (errors.EngineUnavailable, {"device": "cuda"}, []),
         (errors.BadData, {"x1": "nope"}, ["nope", "x1, x2"]),
@@ -279,7 +281,8 @@ def failures():
         try:
             annotate(bad)
         except errors.BadData as error:
-            assert error.code == 65 and "stdin" in error.place, (error, error.place)
+            assert error.code == 65 and error.place.startswith("the data"), (error, error.place)
+            assert error.message.startswith("the data") and "give on_bad_row null" in error.message, error
             assert pickle.loads(pickle.dumps(error)).place == error.place
         else:
             raise AssertionError("null labels are no failure")

@@ -71,6 +71,59 @@ CHECK = r"""(() => {
   return { wrong, pictures: pictures.length, height: page.scrollHeight, text: document.body.innerText };
 })()"""
 
+# What a reader does with the tables of classes, the lists of samples and the contents. Returns what is wrong, and leaves
+# the page as it was but for the order of the classes.
+USE = r"""(async () => {
+  const wrong = [];
+  for (const link of document.querySelectorAll(".toc a"))
+    if (!document.querySelector(link.hash)) wrong.push(`no section ${link.hash}`);
+  for (const details of document.querySelectorAll(".classes")) {
+    const wasOpen = details.open, rows = () => [...details.querySelectorAll("tbody tr")];
+    details.open = true;
+    const number = cell => Number(cell.textContent.replace(/\u202f/g, "").replace("\u2212", "-"));
+    const column = index => rows().map(row => number(row.cells[index])).filter(value => !isNaN(value));
+    const before = rows().map(row => row.cells[0].textContent);
+    for (const [clicks, sign] of [[1, -1], [1, 1]]) {
+      for (let i = 0; i < clicks; i++) details.querySelectorAll("thead button")[2].click();
+      const values = column(2);
+      if (!values.every((value, i) => i === 0 || sign * (value - values[i - 1]) >= 0)) wrong.push("r is not sorted");
+    }
+    if (rows().length !== before.length) wrong.push("sorting loses rows");
+    details.querySelectorAll("thead button")[0].click();
+    const input = details.querySelector("input");
+    if (!!input !== before.length > 10) wrong.push(`${before.length} rows and ${input ? "a" : "no"} filter`);
+    if (input) {
+      input.value = before[before.length - 1].toUpperCase();
+      input.dispatchEvent(new Event("input"));
+      const shown = rows().filter(row => row.getClientRects().length).map(row => row.cells[0].textContent);
+      const isWanted = name => name.toUpperCase().includes(input.value);
+      // Of very many classes only some are in the document before.
+      if (!shown.every(isWanted) || !before.filter(isWanted).every(name => shown.includes(name)))
+        wrong.push(`the filter shows ${shown} for ${input.value}`);
+      input.value = "";
+      input.dispatchEvent(new Event("input"));
+      if (rows().length !== before.length) wrong.push("the filter does not end");
+    }
+    details.open = wasOpen;
+  }
+  for (const list of document.querySelectorAll(".samples > div")) {
+    const buttons = list.querySelectorAll(".copy"), commands = list.querySelectorAll(".sql code");
+    const rows = list.querySelectorAll("tbody tr").length;
+    if (buttons.length !== rows || commands.length !== rows)
+      wrong.push(`${rows} rows with ${buttons.length} buttons and ${commands.length} commands`);
+  }
+  const button = document.querySelector(".copy");
+  if (button) {
+    const command = document.querySelector(".samples .sql code").textContent;
+    button.click();
+    await new Promise(done => setTimeout(done, 100));
+    const copied = await navigator.clipboard.readText();
+    if (button.textContent !== "copied" || copied !== command) wrong.push(`${button.textContent}: ${copied} for ${command}`);
+  }
+  scrollTo(0, 0);
+  return wrong;
+})()"""
+
 
 class Tab:
     """One page, spoken to over the DevTools protocol."""
@@ -111,6 +164,9 @@ def look(tab: Tab, page: pathlib.Path, shot: pathlib.Path, width: int, scheme: s
     found = found["result"]["value"]
     if scripts and scheme != "print":
         hover(tab, found["wrong"])
+        found["wrong"] += tab.call(
+            "Runtime.evaluate", expression=USE, returnByValue=True, awaitPromise=True, userGesture=True
+        )["result"]["value"]
     for event in tab.events:
         params = event.get("params", {})
         match event.get("method"):
@@ -174,7 +230,8 @@ def main() -> None:
             tab = Tab(f"ws://127.0.0.1:{number}/devtools/page/{target}")
             for domain in ["Page", "Runtime", "Log", "Network"]:
                 tab.call(f"{domain}.enable")
-            ways = list(itertools.product([1280, 768, 390], ["light", "dark"], [True]))
+            tab.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+            ways = list(itertools.product([2560, 1280, 768, 390], ["light", "dark"], [True]))
             ways += [(1280, "light", False), (390, "dark", False), (718, "print", True)]
             for width, scheme, scripts in ways:
                 way = f"{width}-{scheme}" + ("" if scripts else "-no-scripts")

@@ -103,15 +103,16 @@ def main() -> None:
     same("rows in the density", int(np.sum(density["counts"])) + density["outside_rows"], good)
 
     ends = {
-        "redundant": "-r",
-        "unique_1": "-u1",
-        "unique_2": "-u2",
-        "synergistic": "-s",
-        "contradicted": "r + u1 + u2 + s",
+        "redundant": ("-r", "r > 0 AND r + u1 > 0 AND r + u2 > 0"),
+        "unique_1": ("-u1", "u1 > 0 AND r + u1 > 0"),
+        "unique_2": ("-u2", "u2 > 0 AND r + u2 > 0"),
+        "synergistic": ("-s", "s > 0 AND r + u1 + u2 + s > 0"),
+        "contradicted": ("r + u1 + u2 + s", "r + u1 + u2 + s < 0"),
     }
-    for name, order in ends.items():
-        found = data["samples"][name]
-        expected = duckdb.sql(f"SELECT {order} FROM {rows} ORDER BY 1 LIMIT {len(found)}").fetchall()
+    for name, (order, condition) in ends.items():
+        found, limit = data["samples"][name], data["samples"]["limit"]
+        expected = duckdb.sql(f"SELECT {order} FROM {rows} WHERE {condition} ORDER BY 1 LIMIT {limit}").fetchall()
+        same(f"{name} rows", len(found), len(expected))
         for sample, (rank,) in zip(found, expected):
             values = {part: sample["parts"][part] for part in PARTS}
             same(f"{name} {sample['row']}", float(eval(order, {}, values)), rank)

@@ -110,16 +110,17 @@ def annotate():
 
 def failures():
     run = lsmi_etl.annotate
-    raised(errors.Usage, ["'--bundel'", "--bundle"], run, INPUT, "o.parquet", bundel=BUNDLE)
+    raised(errors.Usage, ["'bundel'", "'bundle'"], run, INPUT, "o.parquet", bundel=BUNDLE)
     raised(errors.Usage, ["dry_run"], run, INPUT, "o.parquet", dry_run=True)
     raised(errors.Usage, ["one input"], run, [INPUT, INPUT], "o.parquet")
     raised(errors.Usage, ["an int"], run, 7, "o.parquet")
     raised(errors.Usage, ["a reader"], run, "-", "o.parquet")
-    raised(errors.Usage, ["Table"], lsmi_etl.sql, "SELECT 1", table={"t": pyarrow.table({})})
+    raised(errors.Usage, ["Table", "write the data to one"], lsmi_etl.sql, "SELECT 1", table={"t": pyarrow.table({})})
     raised(errors.Usage, ["empty"], lsmi_etl.fit, [], "b")
     raised(errors.NoInput, ["nowhere.parquet"], run, "nowhere.parquet", "o.parquet", bundle=BUNDLE)
     raised(errors.BadBundle, ["nowhere"], run, INPUT, "o.parquet", bundle="nowhere")
     raised(errors.BadBundle, ["bundle.json"], lsmi_etl.Bundle.open, ".")
+    raised(errors.BadBundle, ["is a file"], lsmi_etl.Bundle.open, INPUT)
     raised(errors.EngineUnavailable, ["GPU"], run, INPUT, "o.parquet", bundle=BUNDLE, device="cuda")
     table = pyarrow.parquet.read_table(INPUT)
     raised(errors.BadData, ['"y"'], run, table.drop_columns(["y"]), "o.parquet", bundle=BUNDLE)

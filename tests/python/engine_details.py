@@ -50,6 +50,11 @@ def of_duckdb():
     same(connection.sql(f"SELECT unnest({cast}) FROM rows").to_arrow_table(), "lsmi() of casts")
     nulls = connection.sql("SELECT lsmi(x1, NULL, y), lsmi(x1, x2, 7) FROM rows LIMIT 1").fetchall()
     assert all(value is None for struct in nulls[0] for value in struct.values()), nulls
+    fields = connection.sql(f"SELECT lsmi_i1(x1, x2, y) = lsmi(x1, x2, y).i1 AS same FROM rows").fetchall()
+    assert {row[0] for row in fields} <= {True, None}, fields
+    # Again, with other options.
+    register(connection, BUNDLE, columns=["h1"])
+    assert connection.sql(f"SELECT lsmi_h1(x1, x2, y) FROM rows LIMIT 1").fetchall()
     register(connection, BUNDLE, name="expected", label_free=True)
     free = connection.sql("SELECT unnest(expected(x1, x2)) FROM rows").to_arrow_table()
     assert free.column_names[:4] == NEW and free["r"].null_count == 0

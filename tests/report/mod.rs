@@ -4,6 +4,7 @@
 mod numbers;
 pub mod page;
 mod refused;
+mod samples;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The page in headless Chromium: at 1280, 768 and 390 pixels and in print, light and
+//! The page in headless Chromium: at 2560, 1280, 768 and 390 pixels and in print, light and
 //! dark, with scripts and without.
 
 use std::path::Path;
@@ -26,7 +26,7 @@ pub fn look(page: &Path, name: &str) -> Vec<Look> {
     let script = repository().join("tests/python/browse.py");
     let ran = must(Command::new(python()).arg(script).arg(chromium()).arg(page).arg(&shots));
     let looks: Vec<Look> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(looks.len(), 9);
+    assert_eq!(looks.len(), 11);
     looks
 }
 
@@ -72,7 +72,9 @@ fn names_are_text_and_links_lead_where_they_should() {
     let report = ["report", "a.parquet", "-o", "a.html", "--title", title, "--link-template", link];
     must(lsmi().current_dir(dir).args(report));
     let looks = look(&dir.join("a.html"), "odd");
-    nothing_wrong(&looks, 8, &[title, "<script>alert(1)</script>", "Of 40 classes", "onerror=alert(1)"]);
+    let words =
+        [title, "<script>alert(1)</script>", "Of 40 classes", "onerror=alert(1)", "Means of 40 classes"];
+    nothing_wrong(&looks, 8, &words);
     let html = std::fs::read_to_string(dir.join("a.html")).unwrap().replace("&#x2f;", "/");
     assert_eq!(html.matches("<script").count(), 1, "the page's own");
     assert!(!html.contains("<img"));
@@ -110,4 +112,29 @@ fn two_data_sets_side_by_side() {
     must(lsmi().current_dir(dir).args(report));
     let words = ["monday.parquet", "tuesday.parquet", "difference", "+0.3"];
     nothing_wrong(&look(&dir.join("a.html"), "two"), 12, &words);
+}
+
+#[test]
+fn ten_thousand_classes_stay_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write(&dir.join("rows.parquet"), &odd_rows(20_000, 0.0));
+    let sql = "SELECT r, u1, u2, s, id, concat('class ', row_number() OVER () % 10000) AS label FROM 'rows.parquet'";
+    must(lsmi().current_dir(dir).args(["sql", sql, "--output", "many.parquet"]));
+    must(lsmi().current_dir(dir).args(["report", "many.parquet", "-o", "a.html"]));
+    let looks = look(&dir.join("a.html"), "many");
+    let words = ["Of 10\u{202f}000 classes", "the table has all", "Means of 10\u{202f}000 classes"];
+    nothing_wrong(&looks, 8, &words);
+    for look in looks {
+        let rows = look.text.lines().filter(|line| line.starts_with("class ")).count();
+        let is_printed = look.way.contains("print");
+        assert_eq!(is_printed, look.text.contains("The first 200 rows"), "{}", look.way);
+        let is_right = match (is_printed, look.way.contains("no-scripts")) {
+            (true, _) => (200..300).contains(&rows),
+            (false, true) => rows >= 10_000,
+            // A script keeps the first of them, of which it can sort and filter all.
+            (false, false) => (500..600).contains(&rows) && look.text.contains("the first 500 of 10000"),
+        };
+        assert!(is_right, "{}: {rows} rows", look.way);
+    }
 }

@@ -43,6 +43,8 @@ fn a_statement_may_take_several_lines_and_an_error_does_not_end_it() {
             see(r"\| two \|"),
             see(r"\| 2   \|"),
             types("\\timing\r"),
+            see("timing is off"),
+            types(".timer on\r"),
             see("timing is on"),
             types("SELECT wieght FROM 'samples.csv';\r"),
             see("ERROR.*there is no column wieght; did you mean weight"),
@@ -93,7 +95,7 @@ fn tab_completes_files_columns_functions_and_tables() {
             types("\\ti\t"),
             see("timing"),
             types("\r"),
-            see("timing is on"),
+            see("timing is off"),
         ],
     );
 }

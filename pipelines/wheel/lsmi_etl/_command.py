@@ -142,7 +142,8 @@ def _article(name: str) -> str:
 
 
 def _with_summary(error: LsmiError, stdout: bytes) -> LsmiError:
-    """A run whose files are bad, in part, has printed a summary all the same."""
+    """A run whose files are bad, in part, has printed a summary all the same; any other the failure."""
     if stdout.startswith(b"{"):
-        error.summary = CompletedRun([], stdout).json
+        printed = CompletedRun([], stdout).json
+        error.summary = None if "error" in printed else printed
     return error

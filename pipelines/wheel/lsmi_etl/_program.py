@@ -99,6 +99,8 @@ def _text(name: str, value: Any) -> str:
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if isinstance(text, (str, numbers.Real)):
         return str(text)
+    if hasattr(text, "__arrow_c_stream__"):
+        raise Usage(f"the option {name} names a file, and not a {type(value).__name__}; write the data to one first")
     raise Usage(f"the option {name} is a text, a number, a path, or a list of them; {type(value).__name__} is none")
 
 

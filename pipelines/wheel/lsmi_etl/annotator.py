@@ -92,9 +92,9 @@ class Annotator:
         if not isinstance(data, pa.Table):
             # pandas before 2.2 has the second alone.
             if not any(hasattr(data, name) for name in ("__arrow_c_stream__", "__dataframe__")):
-                raise TypeError(
-                    f"{type(data).__name__} is no pyarrow batch, table or reader and has no __arrow_c_stream__; make it "
-                    "a table with pyarrow.table"
+                raise Usage(
+                    f"{type(data).__name__} is no pyarrow batch, table or reader and has no __arrow_c_stream__; "
+                    + ("collect it" if hasattr(data, "collect") else "make it a table with pyarrow.table")
                 )
             data = pa.table(data)
         return self._table(data)
@@ -224,7 +224,7 @@ class Annotator:
 
     def _take(self, schema: pa.Schema) -> Channel:
         if self._closed:
-            raise ValueError("the Annotator is closed; make another one")
+            raise Usage("the Annotator is closed; make another one")
         for place, channel in enumerate(self._channels):
             if channel.input_schema.equals(_sent_schema(schema, channel.input_schema.names), check_metadata=True):
                 del self._channels[place]
@@ -315,7 +315,7 @@ def _joined_schema(schema: pa.Schema, channel: Channel) -> pa.Schema:
     new = channel.schema
     for field in new:
         if schema.get_all_field_indices(field.name):
-            raise Usage(f"there is a column {field.name!r} already; rename it or leave it out of the input")
+            raise Usage(f"there is a column {field.name!r} already; prefix=\"name_\" gives the new columns other names")
     return pa.schema([*schema, *new], {**(schema.metadata or {}), **(new.metadata or {})})
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -65,7 +66,8 @@ def register(
     """Makes the models a function of SQL: ``lsmi(x1, x2, y)`` is a struct with r, u1, u2, s and ``columns``.
 
     Its arguments are the embeddings of all modalities in the bundle's order, ``FLOAT[]`` or a type that is cast to it,
-    and the label. The options are those of :class:`lsmi_etl.Annotator`.
+    and the label. Each field is a function, too: ``lsmi_r(x1, x2, y)``. The options are those of
+    :class:`lsmi_etl.Annotator`. A second call replaces the functions of that name.
     """
     import duckdb
     from duckdb.func import ARROW, SPECIAL
@@ -83,7 +85,13 @@ def register(
     places = [inspect.Parameter(f"a{place}", inspect.Parameter.POSITIONAL_ONLY) for place in range(len(arguments))]
     evaluate.__signature__ = inspect.Signature(places)  # type: ignore[attr-defined]
     # Rows with nulls have a fate of their own, as elsewhere.
+    with suppress(duckdb.InvalidInputException):
+        connection.remove_function(name)
     connection.create_function(name, evaluate, arguments, duckdb.struct_type(fields), type=ARROW, null_handling=SPECIAL)
+    parameters = ", ".join(place.name for place in places)
+    for field in fields:
+        value = f'struct_extract("{name}"({parameters}), \'{field}\')'
+        connection.execute(f'CREATE OR REPLACE TEMP MACRO "{name}_{field}"({parameters}) AS {value}')
 
 
 _SQL_TYPES = {"bool": "BOOLEAN", "int64": "BIGINT", "string": "VARCHAR", "float": "FLOAT", "int32": "INTEGER"}

@@ -6,6 +6,7 @@ codes is in the README.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = [
@@ -122,8 +123,21 @@ _BY_CODE: dict[int, type[LsmiError]] = {
 
 
 def error_of(code: int, message: str, place: str | None = None) -> LsmiError:
-    """The exception of an exit code."""
-    return _BY_CODE.get(code, ProgramDied)(message, code=code, place=place)
+    """The exception of an exit code. The program's words for options and rows become those of this package: flags
+    are named as options, and its stdin is the data."""
+    place = None if place is None else _STDIN.sub("the data", place)
+    return _BY_CODE.get(code, ProgramDied)(_of_package(message), code=code, place=place)
+
+
+_STDIN = re.compile(r"^stdin\b")
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)")
+
+
+def _of_package(message: str) -> str:
+    parts = _STDIN.sub("the data", message).split("`")
+    # Between backticks stand commands.
+    parts[::2] = [_FLAG.sub(lambda flag: flag[1].replace("-", "_"), part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _unpickled(kind: type[LsmiError], message: str, code: int, place: str | None) -> LsmiError:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lsmi_etl._kept import annotated, kept_annotator
 from lsmi_etl.annotator import Annotator
+from lsmi_etl.errors import Usage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,6 +30,8 @@ def annotate(lf: pl.LazyFrame, bundle: str | os.PathLike[str], **options: Any) -
     """
     import polars as pl
 
+    if not isinstance(lf, pl.LazyFrame):
+        raise Usage(f"a {type(lf).__name__} is no lazy frame; annotate(df.lazy(), bundle).collect() annotates a DataFrame")
     bundle = os.fspath(bundle)
     extended = _extended_schema(lf, bundle, options)
     sha256 = (extended.metadata or {}).get(b"lsmi_etl.bundle_sha256", b"").decode()

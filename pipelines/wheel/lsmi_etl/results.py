@@ -146,7 +146,7 @@ class Summary:
     bad_rows: int
     #: SHA-256 of the bundle's manifest.
     bundle_sha256: str
-    #: Moments of every computed column over good rows, in nats (p_y: probability).
+    #: Moments of every computed column over good rows, in nats (prior_y, p_y1 and so on: probability).
     columns: dict[str, ColumnSummary]
     #: Row groups of which this run computed rows.
     computed_row_groups: int
@@ -218,7 +218,7 @@ class Totals:
     bad_rows: int
     #: SHA-256 of the bundle's manifest.
     bundle_sha256: str
-    #: Moments of every computed column over the good rows of all files, in nats (p_y: probability).
+    #: Moments of every computed column over the good rows of all files, in nats (prior_y, p_y1 and so on: probability).
     columns: dict[str, ColumnSummary]
     #: "NAME (VERSION) on DEVICE".
     engine: str

@@ -137,6 +137,7 @@ impl StreamSource {
                 bundle,
                 InputOrigin::of_stream(&columns.x(), &columns.label),
                 engine,
+                columns.prefix(),
             )),
         }
     }
@@ -238,6 +239,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
         rows: Some(fates.clone()),
         trained_rows,
         reduced_rows: policy.row_stats().reduced_rows(),
+        prefix: job.columns.prefix().clone(),
         ..Provenance::default()
     };
     for pair in provenance.key_values()? {

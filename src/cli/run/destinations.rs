@@ -80,6 +80,6 @@ fn kind_of(format: Format) -> FileKind {
         Format::Parquet => FileKind::Parquet,
         Format::Arrow | Format::ArrowFile => FileKind::Arrow,
         Format::Json | Format::Ndjson => FileKind::Json,
-        Format::Table | Format::Csv | Format::Tsv | Format::Markdown => FileKind::Text,
+        Format::Table | Format::Line | Format::Csv | Format::Tsv | Format::Markdown => FileKind::Text,
     }
 }

@@ -148,9 +148,10 @@ impl StepRunner<'_> {
         }
         let bundle = settings.bundle.clone().unwrap_or_else(|| self.config.annotate.bundle.clone());
         let no_page_checksums = settings.no_page_checksums || self.config.annotate.no_page_checksums;
+        let prefix = settings.prefix.clone().or_else(|| self.config.annotate.prefix.clone());
         let args = ReportArgs {
             inputs: vec![self.config.output.clone()],
-            settings: ReportSettings { bundle: Some(bundle), no_page_checksums, ..settings.clone() },
+            settings: ReportSettings { bundle: Some(bundle), no_page_checksums, prefix, ..settings.clone() },
             overwrite: true,
             json: false,
         };

@@ -22,7 +22,7 @@ impl Candidate {
     }
 }
 
-const KEYWORDS: [&str; 71] = [
+const KEYWORDS: [&str; 72] = [
     "ALL",
     "ANALYZE",
     "AND",
@@ -84,6 +84,7 @@ const KEYWORDS: [&str; 71] = [
     "SET",
     "SHOW",
     "STORED",
+    "SUMMARIZE",
     "TABLE",
     "TABLES",
     "THEN",
@@ -100,7 +101,7 @@ const KEYWORDS: [&str; 71] = [
 /// they replace.
 pub(super) fn complete(line: &str, position: usize, session: &Session) -> (usize, Vec<Candidate>) {
     let (before, after) = line.split_at_checked(position).unwrap_or((line, ""));
-    if before.trim_start().starts_with('\\') {
+    if before.trim_start().starts_with(['\\', '.']) {
         return command(before, session);
     }
     if let (_, EndState::Quoted(quote, start)) = scan(before) {
@@ -129,7 +130,10 @@ fn names(typed: &str, line: &str, session: &Session) -> Vec<Candidate> {
         typed.chars().flat_map(char::to_lowercase).eq(head.take(typed.chars().count()))
     };
     let mut found = Vec::new();
-    let columns = tables(line).into_iter().flat_map(|table| columns(table, session));
+    let named: Vec<String> = tables(line).into_iter().map(str::to_owned).collect();
+    // Before FROM is typed, those of the tables that have a name.
+    let tables_of_columns = if named.is_empty() && !typed.is_empty() { session.tables() } else { named };
+    let columns = tables_of_columns.iter().flat_map(|table| columns(table, session));
     for name in columns.filter(|name| begins(name)) {
         let candidate = Candidate { replacement: quoted(&name), shown: name };
         if !found.contains(&candidate) {
@@ -256,6 +260,7 @@ mod tests {
         let (start, found) = replacements("SELECT avg(l|) FROM samples", &session);
         assert_eq!((start, found[0].as_str()), (11, "label"));
         assert_eq!(replacements("SELECT ke| FROM samples", &session).1, ["\"Key\""]);
+        assert_eq!(replacements("SELECT redu|", &session).1, ["redundancy"]);
     }
 
     #[test]

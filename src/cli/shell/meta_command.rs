@@ -1,4 +1,5 @@
-//! Meta-commands of the shell (`\d`, `\o FILE`): their parser and their help.
+//! Meta-commands of the shell (`\d`, `.tables`): their parser and their help. Those after a backslash are as in psql, those
+//! after a point as in duckdb and sqlite.
 
 use clap::ValueEnum;
 
@@ -19,20 +20,23 @@ pub(super) enum MetaCommand {
     /// Output to a file, or back to stdout.
     Output(Option<String>),
     Format(Option<Format>),
+    /// Between a line for each value and the table.
+    Expanded,
     /// Maximum number of rows that a table prints; 0 for all.
     Rows(usize),
     Include(String),
 }
 
 /// The names of the commands, for help and completion.
-pub(super) const COMMANDS: [(&str, &str, &str); 10] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 11] = [
     ("\\d", "[NAME]", "list tables and views, or the columns of a table or a file"),
     ("\\df", "[TEXT]", "list functions, or those with TEXT in their names"),
-    ("\\f", "FORMAT", "set the output format: table, csv, tsv, json, ndjson, markdown, …"),
+    ("\\f", "FORMAT", "set the output format: table, line, csv, tsv, json, ndjson, markdown, …"),
+    ("\\x", "", "show a line for each value, or the table again"),
     ("\\pset", "format F | rows N", "set the format, or the number of rows that a table prints, 0 for all"),
     ("\\o", "[FILE]", "write results to FILE; without FILE, close it and print results here"),
     ("\\i", "FILE", "execute the statements in a file"),
-    ("\\timing", "[on|off]", "print the duration of each statement"),
+    ("\\timing", "[on|off]", "print the number of rows and the duration of each statement"),
     ("\\?", "", "print this help; also \\h and help"),
     ("\\q", "", "quit; also quit, exit and Ctrl-D"),
     ("\\h", "", "help"),
@@ -49,7 +53,8 @@ pub(super) fn help() -> String {
         text.push_str(&format!("  {usage:26}{what}\n"));
     }
     text.push_str(
-        "\nTab completes names and, in quotes, files. Ctrl-C cancels a query or clears the input; \
+        "\n.tables, .schema [NAME], .mode FORMAT, .read FILE, .output [FILE], .maxrows N, .timer on|off, .help and .quit \
+         do the same.\n\nTab completes names and, in quotes, files. Ctrl-C cancels a query or clears the input; \
          the arrow keys and\nCtrl-R search the history.\n",
     );
     text
@@ -61,7 +66,7 @@ pub(super) fn help() -> String {
 /// [`Error::Usage`] for an unknown command after a backslash.
 pub(super) fn parse(text: &str) -> Result<Option<MetaCommand>> {
     let text = text.trim();
-    let Some(rest) = text.strip_prefix('\\') else {
+    let Some(rest) = text.strip_prefix(['\\', '.']) else {
         return Ok(match text.trim_end_matches(';').trim_end().to_ascii_lowercase().as_str() {
             "help" => Some(MetaCommand::Help),
             "quit" | "exit" => Some(MetaCommand::Quit),
@@ -72,7 +77,12 @@ pub(super) fn parse(text: &str) -> Result<Option<MetaCommand>> {
     let name = name.trim_end_matches(';');
     let argument = argument.trim().trim_end_matches(';').trim_end();
     let argument = (!argument.is_empty()).then(|| argument.to_owned());
+    let name = match text.starts_with('.') {
+        true => of_point(name)?,
+        false => name,
+    };
     Ok(Some(match (name, argument) {
+        ("x", _) => MetaCommand::Expanded,
         ("q" | "quit" | "exit", _) => MetaCommand::Quit,
         ("?" | "h" | "help", _) => MetaCommand::Help,
         ("d", name) => MetaCommand::Describe(name.map(unquoted)),
@@ -83,10 +93,28 @@ pub(super) fn parse(text: &str) -> Result<Option<MetaCommand>> {
         ("f", None) => MetaCommand::Format(None),
         ("f", Some(value)) => MetaCommand::Format(Some(format(&value)?)),
         ("pset", Some(setting)) => set(&setting)?,
+        ("maxrows", Some(rows)) => set(&format!("rows {rows}"))?,
         ("i", Some(file)) => MetaCommand::Include(unquoted(file)),
-        ("i" | "pset", None) => return Err(Error::Usage(format!("\\{name} needs an argument; see \\?"))),
+        ("i" | "pset" | "maxrows", None) => {
+            return Err(Error::Usage(format!("\\{name} needs an argument; see \\?")));
+        }
         _ => return Err(Error::Usage(format!("unknown command \\{name}; \\? lists all"))),
     }))
+}
+
+/// The command after a backslash that one after a point is.
+fn of_point(name: &str) -> Result<&str> {
+    Ok(match name {
+        "tables" | "schema" | "columns" => "d",
+        "functions" => "df",
+        "mode" => "f",
+        "read" => "i",
+        "output" | "once" => "o",
+        "timer" => "timing",
+        "maxrows" => "maxrows",
+        "help" | "quit" | "exit" => name,
+        _ => return Err(Error::Usage(format!("unknown command .{name}; .help lists all"))),
+    })
 }
 
 fn set(setting: &str) -> Result<MetaCommand> {
@@ -142,7 +170,14 @@ mod tests {
         assert_eq!(command("\\o"), Some(MetaCommand::Output(None)));
         assert_eq!(command("\\pset format CSV"), Some(MetaCommand::Format(Some(Format::Csv))));
         assert_eq!(command("\\timing on"), Some(MetaCommand::Timing(Some(true))));
-        for wrong in ["\\x", "\\f xlsx", "\\i", "\\timing perhaps", "\\pset rows few"] {
+        assert_eq!(command("\\x"), Some(MetaCommand::Expanded));
+        assert_eq!(command(".tables"), Some(MetaCommand::Describe(None)));
+        assert_eq!(command(".mode line"), Some(MetaCommand::Format(Some(Format::Line))));
+        assert_eq!(command(".read a.sql;"), Some(MetaCommand::Include("a.sql".to_owned())));
+        assert_eq!(command(".maxrows 5"), Some(MetaCommand::Rows(5)));
+        assert_eq!(command(".timer off"), Some(MetaCommand::Timing(Some(false))));
+        assert_eq!(command(".quit"), Some(MetaCommand::Quit));
+        for wrong in [".nope", "\\y", "\\f xlsx", "\\i", "\\timing perhaps", "\\pset rows few"] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 64, "{wrong}");
         }
     }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::sql::{Layout, Session, SqlRequest};
+use crate::sql::{Format, Layout, Session, SqlRequest};
 use crate::storage::{no_input, read_text};
 
 use self::line_editor::{Line, LineEditor};
@@ -36,7 +36,7 @@ const MAX_INCLUDE_DEPTH: usize = 16;
 pub(super) fn run(request: &SqlRequest, overwrite: bool, stop: &AtomicBool) -> Result<()> {
     let session = Session::open(request)?;
     let mut shell =
-        Shell { session: &session, layout: request.layout, file: None, timing: false, overwrite, stop };
+        Shell { session: &session, layout: request.layout, file: None, timing: true, overwrite, stop };
     output::print(concat!(
         "lsmi-etl ",
         env!("CARGO_PKG_VERSION"),
@@ -101,6 +101,11 @@ impl Shell<'_> {
             MetaCommand::Format(Some(format)) => self.layout.format = format,
             MetaCommand::Format(None) => {
                 output::print(&format!("format is {}\n", self.layout.format.name()))?
+            }
+            MetaCommand::Expanded => {
+                self.layout.format =
+                    if self.layout.format == Format::Line { Format::Table } else { Format::Line };
+                output::print(&format!("format is {}\n", self.layout.format.name()))?;
             }
             MetaCommand::Rows(rows) => self.layout.max_table_rows = (rows > 0).then_some(rows),
             MetaCommand::Output(path) => {

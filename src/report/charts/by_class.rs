@@ -39,7 +39,9 @@ pub(super) fn means(set: &Dataset, classes: &ClassSelection, report: &Report, na
     let height = rows.len() as i32 * ROW + 30;
     let parts = part_names(set.modality_count());
     Picture::new(name, (HALF, PHONE), (title, description), |id, width, said| {
-        draw(id, (width, height), said, |area| heat(area, (width, &parts), &rows, largest))
+        draw(id, (width, height), said, |area| {
+            heat(area, (width, &parts), (&rows, classes.before_gap()), largest)
+        })
     })
 }
 
@@ -61,7 +63,7 @@ fn names_width(rows: &ClassRows<'_>, width: i32) -> f64 {
 fn heat(
     area: &SvgArea<'_>,
     (width, parts): (i32, &[&'static str]),
-    rows: &ClassRows<'_>,
+    (rows, before_gap): (&ClassRows<'_>, Option<usize>),
     largest: f64,
 ) -> DrawResult {
     let names_width = names_width(rows, width);
@@ -114,6 +116,10 @@ fn heat(
             })?;
         }
     }
+    let end = parts.len() as f64;
+    if let Some(gap) = before_gap.map(|classes| classes as f64) {
+        plotting.draw(&LineMark { points: vec![(0.0, gap), (end, gap)], class: "zero" })?;
+    }
     Ok(())
 }
 
@@ -141,14 +147,14 @@ pub(super) fn dominant(
     let description = lines.iter().map(sentence).collect::<Vec<_>>().join(" ");
     let height = lines.len() as i32 * ROW + 62;
     Picture::new(name, (HALF, PHONE), (title, description), |id, width, said| {
-        draw(id, (width, height), said, |area| stacked(area, (width, &names), &lines))
+        draw(id, (width, height), said, |area| stacked(area, (width, &names), (&lines, classes.before_gap())))
     })
 }
 
 fn stacked(
     area: &SvgArea<'_>,
     (width, parts): (i32, &[&'static str]),
-    lines: &[(String, Parts<u64>, u64)],
+    (lines, before_gap): (&[(String, Parts<u64>, u64)], Option<usize>),
 ) -> DrawResult {
     let items: Vec<(&str, String)> = parts.iter().map(|part| (*part, (*part).to_owned())).collect();
     let used = legend(area, &items, 0, width)?;
@@ -193,10 +199,12 @@ fn stacked(
             from = to;
         }
     }
-    // A line between the total and the classes.
+    // Lines between the total and the classes, and where classes are omitted.
     let end = category_axis.range().end;
-    if end > 1.0 {
-        plotting.draw(&LineMark { points: vec![(0.0, 1.0), (1.0, 1.0)], class: "zero" })?;
+    let total = (end > 1.0).then_some(1.0);
+    let gap = before_gap.map(|classes| 1.0 + classes as f64);
+    for at in total.into_iter().chain(gap) {
+        plotting.draw(&LineMark { points: vec![(0.0, at), (1.0, at)], class: "zero" })?;
     }
     Ok(())
 }

@@ -26,6 +26,11 @@ impl ClassSelection {
         Self { names: classes.into_iter().map(|class| class.class.clone()).collect(), left_out }
     }
 
+    /// The number of classes before those that are omitted, where some are.
+    pub(super) fn before_gap(&self) -> Option<usize> {
+        (self.left_out > 0).then_some(MOST_CLASSES / 2)
+    }
+
     /// The selected classes of a data set; `None` for those that it lacks.
     pub(super) fn in_set<'a>(&'a self, set: &'a Dataset) -> Vec<(&'a str, Option<&'a Class>)> {
         let found = |name: &'_ String| set.classes.iter().find(|class| class.class == *name);

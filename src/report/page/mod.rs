@@ -1,23 +1,27 @@
 //! The HTML page: text, tables and pictures in one self-contained file. The template escapes all
 //! text.
 
+mod classes;
 mod combinations;
 mod models;
+mod samples;
 mod sentences;
 mod tables;
 
 use std::collections::BTreeMap;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use minijinja::{AutoEscape, Environment};
+use minijinja::{AutoEscape, Environment, HtmlEscape, Value};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
+use self::classes::ClassTable;
 use self::combinations::Combinations;
+use self::samples::SampleList;
 use self::sentences::{classes_note, redundancy_note, sentence, subtitle, summary};
-use self::tables::{MetadataItem, SampleList, Table};
+use self::tables::{MetadataItem, Table};
 use super::charts::{Picture, palette};
 use super::format::{list, number, signed};
 use super::modality_sets::all_together;
@@ -50,7 +54,9 @@ struct View<'a> {
     classes_note: Option<String>,
     redundancy_notes: Vec<String>,
     cases: Vec<Table>,
+    class_tables: Vec<ClassTable>,
     samples: Vec<SampleList>,
+    training_note: Option<String>,
     origins: Vec<Vec<MetadataItem>>,
     models: Vec<Table>,
     estimates: Option<Table>,
@@ -100,9 +106,23 @@ pub fn html(report: &Report, pictures: &[Picture]) -> Result<String> {
     let failed = |e: minijinja::Error| Error::Internal(format!("the report's template: {e:#}"));
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("code", with_code);
     environment.add_template("page.html", include_str!("page.html")).map_err(failed)?;
     let template = environment.get_template("page.html").map_err(failed)?;
     template.render(view(report, pictures)).map_err(failed)
+}
+
+/// Escaped text in which what stands between backticks is code.
+fn with_code(text: &str) -> Value {
+    let mut pieces = text.split('`').map(|piece| HtmlEscape(piece).to_string());
+    let mut html = pieces.next().unwrap_or_default();
+    while let Some(code) = pieces.next() {
+        match pieces.next() {
+            Some(after) => html += &format!("<code>{code}</code>{after}"),
+            None => html += &format!("`{code}"),
+        }
+    }
+    Value::from_safe_string(html)
 }
 
 /// The source of an inline script or style by its hash, as the page's Content-Security-Policy names it:
@@ -166,7 +186,9 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         classes_note: classes_note(&report.data),
         redundancy_notes: sets.iter().map(|set| redundancy_note(set, report)).collect(),
         cases: sets.iter().filter_map(|set| tables::cases(set, report)).collect(),
-        samples: sets.iter().flat_map(|set| tables::samples(set, report)).collect(),
+        class_tables: sets.iter().map(|set| classes::table(set, report)).collect(),
+        samples: sets.iter().flat_map(|set| samples::lists(set, report)).collect(),
+        training_note: samples::training_note(&sets),
         origins: sets.iter().map(|set| tables::origin(set)).collect(),
         models: models::tables(report),
         estimates: models::estimates(report),
@@ -204,4 +226,16 @@ fn parts(report: &Report) -> Vec<PartCard> {
         cards.push(PartCard { class, name, mean: number(figure.mean_nats, 3), lines, meaning });
     }
     cards
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_what_stands_between_backticks() {
+        let html = |text: &str| with_code(text).to_string();
+        assert_eq!(html("run `a <b>` or `c`."), "run <code>a &lt;b&gt;</code> or <code>c</code>.");
+        assert_eq!((html("a`b <i>"), html("")), ("a`b &lt;i&gt;".to_owned(), String::new()));
+    }
 }

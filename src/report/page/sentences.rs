@@ -122,8 +122,7 @@ pub(super) fn classes_note(set: &Dataset) -> Option<String> {
     (left_out > 0).then(|| {
         let shown = set.classes.len() - left_out;
         format!(
-            "Of {} classes, the {} with the largest mean r and below them the {} with the smallest; the JSON report has the \
-             numbers of all.",
+            "Of {} classes, the {} with the largest mean r and below them the {} with the smallest; the table has all.",
             count(set.classes.len() as u64),
             shown / 2,
             shown - shown / 2

@@ -2,13 +2,10 @@
 
 use serde::Serialize;
 
-use crate::interaction::lattice::Lattice;
-use crate::interaction::{Quantity, Subset};
+use crate::interaction::Quantity;
 use crate::report::format::{count, fixed, number, percent, signed, truncate};
 use crate::report::modality_sets::{all_together, set_name};
 use crate::report::numbers::{Dataset, Difference, Figure, Report};
-use crate::report::parts::part_names;
-use crate::report::sample::Sample;
 
 /// A table with column headings and row names.
 #[derive(Serialize)]
@@ -33,37 +30,6 @@ pub(super) struct MetadataItem {
     value: String,
     is_code: bool,
 }
-
-/// The table of a ranking's samples.
-#[derive(Serialize)]
-pub(super) struct SampleList {
-    title: String,
-    meaning: String,
-    chip: &'static str,
-    /// Heading of the first column.
-    key: String,
-    /// Headings of the columns of values.
-    columns: Vec<String>,
-    /// The ranked column.
-    by: String,
-    rows: Vec<SampleRow>,
-}
-
-#[derive(Serialize)]
-struct SampleRow {
-    key: String,
-    link: Option<String>,
-    class: String,
-    cells: Vec<Cell>,
-}
-
-#[derive(Serialize)]
-struct Cell {
-    text: String,
-    by: bool,
-}
-
-const ORDINALS: [&str; Lattice::MODALITIES] = ["first", "second", "third", "fourth"];
 
 pub(super) fn head(columns: &[&str]) -> Vec<String> {
     columns.iter().map(|column| (*column).to_owned()).collect()
@@ -168,72 +134,6 @@ pub(super) fn cases(set: &Dataset, report: &Report) -> Option<Table> {
         head: head(&["origin of r", rows_of, "share"]),
         rows: rows.collect(),
     })
-}
-
-pub(super) fn samples(set: &Dataset, report: &Report) -> Vec<SampleList> {
-    let names = set.modalities();
-    let of = if report.compare.is_some() { format!(", {}", set.name) } else { String::new() };
-    let all = Subset::full(names.len()).map(|all| Quantity::I(all).name(names.len()).into_owned());
-    let columns: Vec<String> = part_names(names.len())
-        .into_iter()
-        .map(str::to_owned)
-        .chain(all.filter(|_| set.samples.contradicted.is_some()))
-        .collect();
-    let (redundant, synergistic, contradicted) = match names.len() {
-        2 => (
-            "Either modality suffices to predict the label.",
-            "Each modality alone predicts the label poorly; both together predict it well.",
-            "Both modalities together contradict the label: a wrong label or a hard sample.",
-        ),
-        _ => (
-            "Any one modality suffices to predict the label.",
-            "Fewer modalities predict the label poorly; all together predict it well.",
-            "All modalities together contradict the label: a wrong label or a hard sample.",
-        ),
-    };
-    let of_rows = if set.reduced_rows > 0 { " Of the rows that lack no modality." } else { "" };
-    let unique = names.iter().zip(ORDINALS).map(|(name, ordinal)| {
-        (format!("Most unique to {name}"), format!("Only the {ordinal} modality predicts the label."))
-    });
-    let kinds = std::iter::once(("Most redundant".to_owned(), redundant.to_owned()))
-        .chain(unique)
-        .chain([("Most synergistic".to_owned(), synergistic.to_owned())])
-        .chain([("Most contradicted".to_owned(), contradicted.to_owned())]);
-    let chips = part_names(names.len()).into_iter().chain(["negative"]);
-    let key = match &set.samples.key[..] {
-        [] => "row".to_owned(),
-        columns => columns.join(" · "),
-    };
-    kinds
-        .zip(chips)
-        .zip(&columns)
-        .zip(set.samples.each())
-        .map(|((((title, meaning), chip), by), rows)| SampleList {
-            title: format!("{title}{of}"),
-            meaning: meaning + of_rows,
-            chip,
-            key: truncate(&key, 24),
-            columns: columns.clone(),
-            by: by.clone(),
-            rows: rows.iter().map(|sample| row(sample, &columns, by, set)).collect(),
-        })
-        .collect()
-}
-
-fn row(sample: &Sample, columns: &[String], by: &str, set: &Dataset) -> SampleRow {
-    let key = match (&sample.key[..], set.files) {
-        ([], 1) => count(sample.row),
-        ([], _) => format!("{}, row {}", sample.file, count(sample.row)),
-        (key, _) => key.join(" · "),
-    };
-    let values = sample.parts.each().chain(sample.information.full());
-    let cells = columns.iter().zip(values);
-    SampleRow {
-        key: truncate(&key, 80),
-        link: sample.link.clone(),
-        class: truncate(&sample.class, 40),
-        cells: cells.map(|(name, value)| Cell { text: fixed(*value, 2), by: name == by }).collect(),
-    }
 }
 
 pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {

@@ -20,6 +20,8 @@ pub enum Format {
     /// Boxed columns; long lists are truncated
     #[default]
     Table,
+    /// A line for each value; fields of structs are values
+    Line,
     /// Comma-separated values with a header
     Csv,
     /// Tab-separated values with a header
@@ -59,6 +61,7 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Self::Table => "table",
+            Self::Line => "line",
             Self::Csv => "csv",
             Self::Tsv => "tsv",
             Self::Json => "json",

@@ -4,8 +4,10 @@ mod binary;
 mod caught_encoder;
 mod column_widths;
 mod delimited;
+mod flat_columns;
 mod format;
 mod json;
+mod line;
 mod plain_schema;
 mod row_encoder;
 mod table;
@@ -26,6 +28,7 @@ pub(super) fn row_encoder(layout: &Layout, schema: SchemaRef) -> Result<Box<dyn 
 fn of_format(layout: &Layout, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {
     Ok(match layout.format {
         Format::Table => Box::new(table::TableEncoder::new(schema, layout)),
+        Format::Line => Box::new(line::LineEncoder::default()),
         Format::Csv => Box::new(delimited::DelimitedEncoder::new(schema, b',')),
         Format::Tsv => Box::new(delimited::DelimitedEncoder::new(schema, b'\t')),
         Format::Json => Box::new(json::JsonArrayEncoder::new()),
@@ -69,6 +72,15 @@ mod tests {
         }
         rows.finish(&mut text).unwrap();
         String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_a_value() {
+        let text = write(Format::Line, &[batch()], None);
+        let first =
+            "label = 7\n    r = 0.5\n name = a|b,c\n   x1 = [0.0, 0.5, 1.0, …] (9)\n\nlabel = 8\n    r = \n";
+        assert!(text.starts_with(first), "{text}");
+        assert_eq!(text.lines().count(), 9);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{
@@ -16,12 +16,15 @@ use datafusion::arrow::util::pretty::pretty_format_batches_with_schema;
 use crate::printable::escape_controls;
 
 use super::column_widths::{self, TextColumn};
+use super::flat_columns::flat_columns;
 use super::format::Layout;
 use super::row_encoder::RowEncoder;
 
 /// Lists longer than this show their first [`LISTED_VALUES`] values and their length.
 const LONGEST_LIST: usize = 8;
 const LISTED_VALUES: usize = 3;
+/// A struct of more fields than these is shown as rows, where it is of the only row.
+const MOST_FIELDS_OF_A_CELL: usize = 4;
 
 /// An encoder of boxed columns. It buffers all rows, because every row affects the column widths.
 pub(super) struct TableEncoder {
@@ -48,7 +51,7 @@ impl TableEncoder {
             .collect();
         let options = cell_options();
         for batch in &self.batches {
-            for (column, formatter) in columns.iter_mut().zip(formatters(batch, &options)?) {
+            for (column, formatter) in columns.iter_mut().zip(formatters(batch.columns(), &options)?) {
                 for row in 0..batch.num_rows() {
                     let cell = formatter.value(row).to_string();
                     column.cells.push(escape_controls(&cell).into_owned());
@@ -58,12 +61,41 @@ impl TableEncoder {
         Ok(columns)
     }
 
+    /// Whether the only row has a struct of many fields, which no cell can show.
+    fn is_one_row_of_fields(&self) -> bool {
+        let is_wide = |field: &FieldRef| match field.data_type() {
+            DataType::Struct(fields) => fields.len() > MOST_FIELDS_OF_A_CELL,
+            _ => false,
+        };
+        self.rows == 1 && self.schema.fields().iter().any(is_wide)
+    }
+
+    /// A row for each value of the only row.
+    fn values(&self) -> Result<Vec<TextColumn>, ArrowError> {
+        let mut names = TextColumn { name: "column".to_owned(), cells: Vec::new() };
+        let mut values = TextColumn { name: "value".to_owned(), cells: Vec::new() };
+        let options = cell_options();
+        for batch in &self.batches {
+            let (flat, arrays): (Vec<String>, Vec<ArrayRef>) = flat_columns(batch)?.into_iter().unzip();
+            names.cells.extend(flat.iter().map(|name| escape_controls(name).into_owned()));
+            for formatter in formatters(&arrays, &options)? {
+                values.cells.push(escape_controls(&formatter.value(0).to_string()).into_owned());
+            }
+        }
+        Ok(vec![names, values])
+    }
+
     fn text(&self) -> Result<String, ArrowError> {
         let all = self.schema.fields().len();
         if all == 0 {
             return Ok(pretty_format_batches_with_schema(self.schema.clone(), &[])?.to_string());
         }
-        let (text, shown) = column_widths::table(self.columns()?, self.width.unwrap_or(usize::MAX))?;
+        let columns = match self.is_one_row_of_fields() {
+            true => self.values()?,
+            false => self.columns()?,
+        };
+        let (all, limit) = (columns.len(), self.width.unwrap_or(usize::MAX));
+        let (text, shown) = column_widths::table(columns, limit)?;
         if shown < all {
             tracing::warn!("{shown} of {all} columns fit; a wider terminal or --format csv shows all");
         }
@@ -126,7 +158,7 @@ impl RowEncoder for MarkdownEncoder {
     fn encode(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.header(text);
         let options = cell_options();
-        let columns = formatters(batch, &options)?;
+        let columns = formatters(batch.columns(), &options)?;
         for index in 0..batch.num_rows() {
             let cells = columns.iter().map(|column| column.value(index).try_to_string());
             row(text, cells.collect::<Result<Vec<_>, _>>()?.into_iter());
@@ -150,8 +182,9 @@ fn row(text: &mut Vec<u8>, cells: impl Iterator<Item = String>) {
     text.extend_from_slice(b"|\n");
 }
 
-fn formatters<'a>(
-    batch: &'a RecordBatch,
+/// Formatters of the cells of columns.
+pub(super) fn formatters<'a>(
+    columns: &'a [ArrayRef],
     options: &FormatOptions<'a>,
 ) -> Result<Vec<ArrayFormatter<'a>>, ArrowError> {
     let formatter =
@@ -159,10 +192,11 @@ fn formatters<'a>(
             Some(formatter) => Ok(formatter),
             None => ArrayFormatter::try_new(column, options),
         };
-    batch.columns().iter().map(formatter).collect()
+    columns.iter().map(formatter).collect()
 }
 
-fn cell_options() -> FormatOptions<'static> {
+/// How cells are written.
+pub(super) fn cell_options() -> FormatOptions<'static> {
     FormatOptions::default().with_display_error(true).with_formatter_factory(Some(&ListFormatterFactory))
 }
 

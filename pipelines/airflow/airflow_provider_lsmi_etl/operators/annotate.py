@@ -37,6 +37,7 @@ class LsmiAnnotateOperator(LsmiOperator):
     :param columns: additional columns: i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, fold; of three modalities i_1 to i_123, h_1 to
         h_23, atoms
     :param on_bad_row: ``null`` or ``fail``
+    :param prefix: prefix of the names of all new columns, such as ``img_txt_``
     :param on_missing_modality: ``null`` or ``reduce``: what a row gets whose embedding of some modality is null
         (templated)
     :param max_bad_rows: maximum number or share (``0.5%``) of bad rows
@@ -63,6 +64,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         "x2_column",
         "x_columns",
         "label_column",
+        "prefix",
         "on_missing_modality",
         "max_bad_rows",
         "on_bad_file",
@@ -86,6 +88,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         label_column: str | None = None,
         columns: Sequence[str] = (),
         on_bad_row: str | None = None,
+        prefix: str | None = None,
         on_missing_modality: str | None = None,
         max_bad_rows: str | int | None = None,
         on_bad_file: str | None = None,
@@ -116,6 +119,7 @@ class LsmiAnnotateOperator(LsmiOperator):
         self.label_column = label_column
         self.columns = columns
         self.on_bad_row = on_bad_row
+        self.prefix = prefix
         self.on_missing_modality = on_missing_modality
         self.max_bad_rows = max_bad_rows
         self.on_bad_file = on_bad_file
@@ -138,6 +142,7 @@ class LsmiAnnotateOperator(LsmiOperator):
             "label": self.label_column,
             "columns": ",".join(self.columns) or None,
             "on-bad-row": self.on_bad_row,
+            "prefix": self.prefix,
             "on-missing-modality": self.on_missing_modality,
             "max-bad-rows": self.max_bad_rows,
             "on-bad-file": self.on_bad_file,
