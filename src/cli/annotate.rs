@@ -15,6 +15,7 @@ use crate::config::{AnnotateSettings, ClusterArgs, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
+use crate::printable::counted;
 use crate::storage::{Destinations, FileKind, FilePair, Files, is_stdio, join_path};
 use crate::telemetry::Telemetry;
 
@@ -302,10 +303,9 @@ pub(super) fn discover(args: &AnnotateArgs) -> Result<Option<Files>> {
     let files = Files::discover(&args.input, &args.output)?;
     let files = if args.settings.if_nothing.is_some() { files } else { files.require_any()? };
     if is_stdio(&args.output) && !files.is_file() {
-        let (input, files) = (args.input.display(), files.pairs().len());
-        let what = format!(
-            "{input} is {files} files, and a stream holds the rows of one; name a folder to write to"
-        );
+        let (input, files) = (args.input.display(), counted(files.pairs().len(), "file"));
+        let what =
+            format!("{input} is {files}, and a stream holds the rows of one; name a folder to write to");
         return Err(Error::Usage(what));
     }
     Ok(Some(args.settings.files_per_job.into_iter().fold(files, Files::share)))

@@ -13,7 +13,7 @@ use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
-use crate::printable::{shown, without_secrets};
+use crate::printable::{counted, shown, without_secrets};
 use crate::provenance::Provenance;
 use crate::report::{self, Picture, Report, ReportOptions};
 use crate::storage::{DataNames, Destinations, Staged, create_parent_folder, find_files, join_path};
@@ -123,7 +123,8 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     }
     let seconds = start.elapsed().as_secs_f64();
     if let Some(path) = output.as_deref().or(settings.svg.as_deref()) {
-        tracing::info!("wrote {} ({} rows, {seconds:.1} s)", shown(path), report.data.rows);
+        let rows = counted(report.data.rows, "row");
+        tracing::info!("wrote {} ({rows}, {seconds:.1} s)", shown(path));
     }
     Ok(ReportSummary {
         output: output.map(|path| without_secrets(&path).into()),

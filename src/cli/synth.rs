@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::printable::counted;
 use crate::provenance;
 use crate::synth::{SynthOptions, write};
 
@@ -42,10 +43,10 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
     let written = write(&generator, &options, should_stop)?;
     let seconds = start.elapsed().as_secs_f64();
     tracing::info!(
-        "wrote {}: {} rows in {} row groups, {} bytes, {seconds:.1} s",
+        "wrote {}: {} in {}, {} bytes, {seconds:.1} s",
         args.output.display(),
-        written.rows,
-        written.row_groups,
+        counted(written.rows, "row"),
+        counted(written.row_groups, "row group"),
         written.bytes
     );
     if args.json {

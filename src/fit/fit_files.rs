@@ -8,7 +8,8 @@ use crate::bundle::{
 use crate::error::{Error, Place, Result};
 use crate::interaction::lattice::Lattice;
 use crate::parquet_file::{EncryptionKeys, Input};
-use crate::samples::{self, ColumnRequest, FateCounts, OnMissingModality};
+use crate::printable::counted;
+use crate::samples::{self, ColumnRequest, FateCounts, FolderLabel, OnMissingModality};
 
 use super::diagnostics::Diagnostics;
 use super::held_out_rows::{fitted_folds, repeated_keys};
@@ -143,7 +144,6 @@ pub fn fit_files(
     options: &FitOptions,
     progress: &dyn FitProgress,
 ) -> Result<FitReport> {
-    BundleContents::check_target(dir, options.overwrite)?;
     options.check_diagnostics()?;
     if !options.key.is_empty() && options.recipe.folds < 2 {
         let what = "--key says how training rows are known again, and with --folds 1 they are not; omit one of the two";
@@ -163,15 +163,21 @@ pub fn fit_files(
     };
     let with_dim = |column: String| Ok((column.clone(), samples::dimension_of(&input, &column)?));
     let x: Vec<(String, usize)> = columns.into_iter().map(with_dim).collect::<Result<_>>()?;
+    if FolderLabel::text(&input.place().file, &label).is_none() {
+        input.column(&label)?;
+    }
+    // A slip in the command is the graver fault.
+    BundleContents::check_target(dir, options.overwrite)?;
     let interrupted = || progress.interrupted();
     let counts = files.count_classes(&x, &label, &interrupted)?;
     check_classes(&counts, options.max_classes, files.place().column(&label))?;
     let labelled_rows = counts.iter().map(|(_, rows)| rows).sum();
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     let shown = x.iter().enumerate();
-    let shown: Vec<String> =
-        shown.map(|(m, (column, dim))| format!("x{} = {column} ({dim} values)", m + 1)).collect();
-    tracing::info!("{}, label = {label} ({} classes)", shown.join(", "), classes.len());
+    let shown: Vec<String> = shown
+        .map(|(m, (column, dim))| format!("x{} = {column} ({})", m + 1, counted(*dim, "value")))
+        .collect();
+    tracing::info!("{}, label = {label} ({})", shown.join(", "), counted(classes.len(), "class"));
     let on_missing = OnMissingModality::Null;
     let request =
         ColumnRequest { x: &x, label: Some(&label), classes: &classes, key: &options.key, on_missing };

@@ -86,11 +86,14 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
         warn(
             "rare_classes",
             format!(
-                "{} of {} classes have fewer than {ROWS_PER_CLASS} rows each ({}): their values are little more \
-                 than guesses; merge them, or give more rows",
+                "{} of {} classes {} fewer than {ROWS_PER_CLASS} rows ({}): {} values are little more than guesses; \
+                 merge {}, or give more rows",
                 rare.len(),
                 set.classes,
-                class_examples(&rare)
+                if rare.len() == 1 { "has" } else { "have" },
+                class_examples(&rare),
+                if rare.len() == 1 { "its" } else { "their" },
+                if rare.len() == 1 { "it with another" } else { "them" }
             ),
         );
     }

@@ -4,6 +4,7 @@
 
 pub(crate) mod block_writer;
 mod buffer_pool;
+mod credentials;
 mod destinations;
 mod direct;
 mod discover;
@@ -13,6 +14,7 @@ pub(crate) mod io_errors;
 mod key_listing;
 mod leftovers;
 mod local;
+mod near_names;
 mod object_store;
 mod output;
 mod path_identity;
@@ -37,6 +39,7 @@ pub use discover::{
 pub use file_kind::FileKind;
 pub use file_version::{FileVersion, VersionedPath, last_change, may_be_newer};
 pub use local::{LocalFile, cannot_open};
+pub use near_names::{near_path, no_input};
 pub use output::Output;
 pub use path_identity::PathIdentity;
 pub use regular_file::{TEXT_BYTES, read_range, read_regular, read_text};

@@ -43,6 +43,11 @@ fn the_summaries_schemas_are_the_types() {
 }
 
 #[test]
+fn the_table_of_messages_is_that_of_the_errors() {
+    matches_file("docs/messages.md", lsmi_etl::cli::message_table().trim_end());
+}
+
+#[test]
 fn the_pipelines_schema_is_the_types() {
     let schema = schemars::schema_for!(lsmi_etl::config::Pipeline);
     matches_file("schemas/pipeline.schema.json", &serde_json::to_string_pretty(&schema).unwrap());

@@ -27,7 +27,17 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("synth", &["error", "interaction", "storage"]),
     (
         "fit",
-        &["error", "memory", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance"],
+        &[
+            "printable",
+            "error",
+            "memory",
+            "interaction",
+            "storage",
+            "parquet_file",
+            "bundle",
+            "samples",
+            "provenance",
+        ],
     ),
     (
         "annotate",
