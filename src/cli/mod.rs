@@ -15,6 +15,7 @@ mod doctor;
 mod failure;
 mod figures;
 mod fit;
+mod inspect;
 mod man;
 mod output;
 #[cfg(feature = "cluster")]
@@ -50,6 +51,7 @@ use self::failure::Failure;
 
 pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
+pub use inspect::inspect_summary_schema;
 pub use run::pipeline_summary_schema;
 
 /// Sample-level multimodal interactions for Parquet datasets
@@ -105,6 +107,7 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Inspect(inspect::InspectArgs),
     Fit(fit::FitArgs),
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
@@ -225,6 +228,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
     }
     match command {
         Command::Demo(args) => demo::run(&args, stop),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Fit(args) => fit::run(&args, telemetry, stop),
         Command::Annotate(mut args) => {
             args.cluster.locate(typed);

@@ -43,6 +43,7 @@ mod memory_plan;
 mod metrics;
 mod mixture;
 mod network;
+mod outlook;
 mod outlying_rows;
 mod part_selection;
 mod progress;
@@ -66,6 +67,7 @@ mod training_source;
 mod warnings;
 
 pub use fit_files::{FitOptions, FitReport, fit_files};
+pub use outlook::{Outlook, RequestedColumns};
 pub use progress::FitProgress;
 pub use recipe::{DensityFit, Recipe};
 pub use split::Fold;

@@ -35,7 +35,7 @@ pub use list_reader::ListReader;
 pub use on_missing::OnMissingModality;
 pub use pages::embedding_data::ReadBuffers;
 pub use pages::read_ahead::{PageJob, ReadAhead};
-pub use probe::{dimension_of, label_columns, obvious_embeddings, obvious_label};
+pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddings, obvious_label};
 pub use roles::{ColumnRequest, Roles};
 pub use row_key::{check_key_type, key_hashes};
 pub use source::{SampleReader, Source};

@@ -10,7 +10,7 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("printable", &[]),
     ("error", &["printable"]),
     ("memory", &[]),
@@ -29,6 +29,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
         "fit",
         &["error", "memory", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance"],
     ),
+    ("inspect", &["error", "storage", "parquet_file", "bundle", "samples", "fit"]),
     (
         "annotate",
         &[
@@ -119,6 +120,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "evaluate",
             "synth",
             "fit",
+            "inspect",
             "annotate",
             "sql",
             "report",
