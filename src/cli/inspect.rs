@@ -183,7 +183,7 @@ fn classes(label: &LabelColumn) -> String {
     classes.sort_by_key(|class| std::cmp::Reverse(class.rows));
     let more = if classes.len() > SHOWN { ", …" } else { "" };
     let shown: Vec<String> =
-        classes.iter().take(SHOWN).map(|class| format!("{} ({})", class.class, class.rows)).collect();
+        classes.iter().take(SHOWN).map(|class| format!("{} ({})", class.value, class.rows)).collect();
     let without = match label.rows_without {
         0 => String::new(),
         rows => format!(", {} without", counted(rows, "row")),

@@ -29,6 +29,7 @@ mod run;
 mod runtime;
 mod shell;
 mod signals;
+mod split;
 mod sql;
 mod synth;
 
@@ -53,6 +54,7 @@ pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
 pub use inspect::inspect_summary_schema;
 pub use run::pipeline_summary_schema;
+pub use split::split_summary_schema;
 
 /// Sample-level multimodal interactions for Parquet datasets
 ///
@@ -108,6 +110,7 @@ enum LogFormat {
 enum Command {
     Demo(demo::DemoArgs),
     Inspect(inspect::InspectArgs),
+    Split(split::SplitArgs),
     Fit(fit::FitArgs),
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
@@ -217,6 +220,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         | Command::Annotate(_)
         | Command::Run(_)
         | Command::Validate(_)
+        | Command::Split(_)
         | Command::Synth(_)
         | Command::Sql(_) => signals::watch()?,
         #[cfg(feature = "cluster")]
@@ -229,6 +233,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
     match command {
         Command::Demo(args) => demo::run(&args, stop),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Split(args) => split::run(&args, stop),
         Command::Fit(args) => fit::run(&args, telemetry, stop),
         Command::Annotate(mut args) => {
             args.cluster.locate(typed);

@@ -27,7 +27,6 @@ mod em_steps;
 mod factor_analysis;
 mod fit_files;
 mod gradient;
-mod group_reader;
 mod held_out_rows;
 mod inference;
 mod kmeans;

@@ -143,7 +143,7 @@ fn label_column(outlook: &Outlook, rows: u64) -> Option<LabelColumn> {
     Some(LabelColumn {
         column: outlook.label.clone()?,
         rows_without: rows.saturating_sub(outlook.labelled_rows()),
-        classes: classes.map(|(class, rows)| ClassRows { class: class.clone(), rows: *rows }).collect(),
+        classes: classes.map(|(class, rows)| ClassRows { value: class.clone(), rows: *rows }).collect(),
     })
     .filter(|label| !label.classes.is_empty())
 }

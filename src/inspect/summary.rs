@@ -116,15 +116,15 @@ pub struct LabelColumn {
     pub column: String,
     /// Rows without a label.
     pub rows_without: u64,
-    /// The classes in ascending order.
+    /// The label of the class.s in ascending order.
     pub classes: Vec<ClassRows>,
 }
 
 /// The rows of a class.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ClassRows {
-    /// The class.
-    pub class: Class,
+    /// The label of the class.
+    pub value: Class,
     /// Its rows.
     pub rows: u64,
 }

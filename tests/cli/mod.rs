@@ -12,6 +12,7 @@ mod demo;
 mod destinations;
 mod fit;
 mod fit_beyond_memory;
+mod inspect;
 mod interrupt;
 mod label_free;
 mod labels;
@@ -19,5 +20,6 @@ mod scheduler;
 mod spark_vectors;
 #[cfg(unix)]
 mod special_files;
+mod split;
 mod usage;
 mod wrong_input;

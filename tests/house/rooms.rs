@@ -10,7 +10,7 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 23] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     ("printable", &[]),
     ("error", &["printable"]),
     ("memory", &[]),
@@ -30,6 +30,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
         &["error", "memory", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance"],
     ),
     ("inspect", &["error", "storage", "parquet_file", "bundle", "samples", "fit"]),
+    ("split", &["error", "storage", "parquet_file", "samples", "output"]),
     (
         "annotate",
         &[
@@ -121,6 +122,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "synth",
             "fit",
             "inspect",
+            "split",
             "annotate",
             "sql",
             "report",
