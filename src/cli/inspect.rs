@@ -106,8 +106,12 @@ fn page(found: &Inspection) -> std::result::Result<String, std::fmt::Error> {
     let codecs: Vec<String> =
         found.codecs.iter().map(|codec| format!("{} ({})", codec.codec, size(codec.bytes))).collect();
     writeln!(text, "  codecs      {}", codecs.join(", "))?;
-    let columns: Vec<String> =
-        found.columns.iter().map(|column| format!("{} ({})", column.column, column.data_type)).collect();
+    let columns = found.columns.iter().map(|column| {
+        // What is in a list is said below, and is long.
+        let data_type = column.data_type.split('(').next().unwrap_or_default();
+        format!("{} ({data_type})", column.column)
+    });
+    let columns: Vec<String> = columns.collect();
     writeln!(text, "  columns     {}", columns.join(", "))?;
     for difference in &found.differences {
         writeln!(text, "  differs     {} {}", difference.file, difference.what)?;
@@ -206,12 +210,11 @@ fn outlook(fit: &FitOutlook) -> std::result::Result<String, std::fmt::Error> {
         )?;
     }
     if let Some(label) = &fit.label {
-        writeln!(
-            text,
-            "  label       {label}, {} classes in {}",
-            fit.classes,
-            counted(fit.labelled_rows, "row")
-        )?;
+        let classes = match fit.classes {
+            0 => String::new(),
+            classes => format!(", {classes} classes in {}", counted(fit.labelled_rows, "row")),
+        };
+        writeln!(text, "  label       {label}{classes}")?;
     }
     match (&fit.obstacle, &fit.warnings[..]) {
         (Some(obstacle), _) => writeln!(text, "and would end with an error: {obstacle}")?,

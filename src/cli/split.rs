@@ -9,6 +9,7 @@ use schemars::{Schema, schema_for};
 
 use crate::error::Result;
 use crate::parquet_file::EncryptionKeys;
+use crate::printable::shown;
 use crate::split::{Part, Split, SplitOptions, split};
 use crate::storage::{DataNames, Destinations, FileKind};
 
@@ -94,7 +95,7 @@ pub(super) fn run(args: &SplitArgs, stop: &AtomicBool) -> Result<()> {
     let inputs = std::slice::from_ref(&args.data);
     let found = split(inputs, &args.out, &options, &|| stop.load(Ordering::Relaxed))?;
     for part in &found.parts {
-        tracing::info!("wrote {}: {} rows ({:.1} %)", part.file.display(), part.rows, 100.0 * part.share);
+        tracing::info!("wrote {}: {} rows ({:.1} %)", shown(&part.file), part.rows, 100.0 * part.share);
     }
     tracing::info!("{} rows in {:.1} s", found.rows, start.elapsed().as_secs_f64());
     output::results(&found, args.summary.as_deref(), args.json)?;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::fit::{EmbeddingMatrix, Outlook, RequestedColumns};
 use crate::parquet_file::{EncryptionKeys, Input};
-use crate::samples::{self, EmbeddingType};
+use crate::samples::{self, EmbeddingType, FolderLabel};
 use crate::storage::{find_files_of, is_stdio};
 
 use self::column_sample::{ColumnSample, SampledRows};
@@ -55,7 +55,7 @@ impl InspectOptions {
 ///
 /// # Errors
 /// Those of discovery and of reading: [`Error::NoInput`], [`Error::BadData`] of a file that is damaged,
-/// [`Error::Usage`] where a named column does not exist or is no embedding.
+/// and of a named column that does not exist; [`Error::Usage`] of a stream.
 pub fn inspect(inputs: &[PathBuf], options: &InspectOptions) -> Result<Inspection> {
     if inputs.iter().any(|input| is_stdio(input)) {
         return Err(Error::Usage("a stream can be read once only; write it to a Parquet file first".into()));
@@ -68,6 +68,12 @@ pub fn inspect(inputs: &[PathBuf], options: &InspectOptions) -> Result<Inspectio
     let Some(first) = first.or_else(|| files.first().map(open)).transpose()? else {
         return Err(Error::Internal("no file to inspect".into()));
     };
+    options.x.iter().try_for_each(|name| first.column(name).map(|_| ()))?;
+    if let Some(label) = &options.label
+        && FolderLabel::text(&first.place().file, label).is_none()
+    {
+        first.column(label)?;
+    }
     let outlook = Outlook::find(
         inputs,
         options.keys.as_ref(),
@@ -75,7 +81,7 @@ pub fn inspect(inputs: &[PathBuf], options: &InspectOptions) -> Result<Inspectio
         RequestedColumns { x: &options.x, label: options.label.as_deref(), max_classes: None },
     )?;
     let mut columns = samples::embedding_columns(&first)?;
-    let is_new = |name: &&str| first.column(name).is_ok() && !columns.contains(name);
+    let is_new = |name: &&str| !columns.contains(name);
     let named: Vec<&str> = options.x.iter().map(String::as_str).filter(is_new).collect();
     columns.extend(named);
     let mut samples: Vec<ColumnSample> = columns.into_iter().map(|name| empty_sample(&first, name)).collect();

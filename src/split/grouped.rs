@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Place, Result};
 
-use super::Part;
-use super::allotment::hash;
+use super::choice::hash;
+use super::part::Part;
 
 /// Maximum of groups and their strata: they are held in memory, about 40 bytes each.
 const MOST: usize = 1 << 24;

@@ -4,7 +4,10 @@
 //! each part.
 
 mod allotment;
+mod choice;
 mod grouped;
+mod options;
+mod part;
 mod part_files;
 mod strata;
 mod summary;
@@ -15,7 +18,7 @@ use arrow::array::{Array, StringArray};
 
 use crate::error::{Error, Result};
 use crate::output::BatchSource;
-use crate::parquet_file::{EncryptionKeys, Input};
+use crate::parquet_file::Input;
 use crate::samples::{ValueReader, value_hash, values_as_text};
 use crate::storage::{find_files_of, is_stdio, partition_values};
 
@@ -24,81 +27,13 @@ use self::grouped::GroupCounts;
 use self::part_files::PartFiles;
 use self::strata::Strata;
 
+pub use options::SplitOptions;
+pub use part::Part;
 pub use summary::{PartSummary, Split, StratumRows};
 
 /// Approximate bytes of a batch, and its most rows.
 const BATCH_BYTES: u64 = 8 << 20;
 const BATCH_ROWS: u64 = 8192;
-
-/// A part of the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// What models are fitted on.
-    Train,
-    /// What they are tried on.
-    Test,
-    /// What is chosen by.
-    Validation,
-}
-
-impl Part {
-    /// All parts.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Test, Self::Validation];
-
-    /// The name of the part and of its file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Test => "test",
-            Self::Validation => "validation",
-        }
-    }
-
-    /// The part's file in a folder.
-    pub fn file(self, folder: &Path) -> PathBuf {
-        crate::storage::join_path(folder, Path::new(&format!("{}.parquet", self.name())))
-    }
-}
-
-/// Options of [`split`].
-#[derive(Debug, Clone, Default)]
-pub struct SplitOptions {
-    /// Share of the rows of the test part, between 0 and 1.
-    pub test: f64,
-    /// Share of the validation part; there is none where it is 0.
-    pub validation: f64,
-    /// Column of whose every value each part gets its share.
-    pub by: Option<String>,
-    /// Column whose equal values stay in one part.
-    pub group: Option<String>,
-    /// Seed of the choice.
-    pub seed: u64,
-    /// Decryption keys of encrypted files.
-    pub keys: Option<EncryptionKeys>,
-    /// Whether pages are not compared with their checksums.
-    pub no_page_checksums: bool,
-    /// Whether existing parts are replaced.
-    pub overwrite: bool,
-}
-
-impl SplitOptions {
-    /// The parts that there are.
-    pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
-        let has_validation = self.validation > 0.0;
-        Part::ALL.into_iter().filter(move |part| *part != Part::Validation || has_validation)
-    }
-
-    /// The share of each part.
-    fn shares(&self) -> [f64; 3] {
-        [1.0 - self.test - self.validation, self.test, self.validation]
-    }
-
-    fn open(&self, file: &Path) -> Result<Input> {
-        let input = Input::open_with(file, self.keys.as_ref())?.ignoring_checksums(self.no_page_checksums);
-        input.check_keys()?;
-        Ok(input)
-    }
-}
 
 /// Divides the rows of Parquet files (files, folders, globs, URLs) and writes a file for each part to a
 /// folder. All columns are kept, and the rows' order. The files appear when all of them are complete.

@@ -8,11 +8,13 @@ use arrow::compute::filter_record_batch;
 use crate::error::{Error, Result};
 use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
+use crate::printable::without_secrets;
 use crate::samples;
-use crate::storage::{Staged, create_parent_folder, exists};
+use crate::storage::{FileEnding, Staged, create_parent_folder, exists};
 
+use super::options::SplitOptions;
+use super::part::Part;
 use super::summary::PartSummary;
-use super::{Part, SplitOptions};
 
 /// Bytes of a row group of a part, which is in memory while it is written.
 const ROW_GROUP_BYTES: usize = 64 << 20;
@@ -33,13 +35,8 @@ impl PartFiles {
     /// Begins the files, with the columns and key-values of the first input; encrypted with the key of
     /// its footer where it is encrypted.
     pub(super) fn create(first: &Input, folder: &Path, options: &SplitOptions) -> Result<Self> {
-        if folder.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet")) {
-            let what = format!(
-                "{} is the folder of train.parquet and test.parquet; name it without .parquet",
-                folder.display()
-            );
-            return Err(Error::Usage(what));
-        }
+        let what = "it is the folder of train.parquet and test.parquet";
+        FileEnding::check(folder, None, what, "name it without an ending")?;
         let stale = Part::Validation.file(folder);
         if options.validation == 0.0 && exists(&stale)? {
             let what = format!(
@@ -88,7 +85,7 @@ impl PartFiles {
         let published = closed.into_iter().map(|(part, path, of_part, file)| {
             Ok(PartSummary {
                 part: part.name().to_owned(),
-                file: path,
+                file: without_secrets(&path).into(),
                 rows: of_part,
                 share: of_part as f64 / rows.max(1) as f64,
                 bytes: file.publish()?,

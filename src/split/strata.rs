@@ -10,7 +10,8 @@ use super::summary::StratumRows;
 /// Distinct values in the order of their first rows; a null is one.
 #[derive(Debug, Default)]
 pub(super) struct Strata {
-    index: HashMap<Option<String>, usize>,
+    values: HashMap<String, usize>,
+    null: Option<usize>,
     rows: Vec<u64>,
 }
 
@@ -35,9 +36,13 @@ impl Strata {
                 return Err(Error::bad_data(place(), what));
             }
             None => {
-                self.index.insert(value.map(str::to_owned), self.rows.len());
+                let at = self.rows.len();
+                match value {
+                    Some(value) => _ = self.values.insert(value.to_owned(), at),
+                    None => self.null = Some(at),
+                }
                 self.rows.push(0);
-                self.rows.len() - 1
+                at
             }
         };
         self.rows.get_mut(at).into_iter().for_each(|sum| *sum += rows);
@@ -46,11 +51,7 @@ impl Strata {
 
     /// The place of a value.
     pub(super) fn find(&self, value: Option<&str>) -> Option<usize> {
-        // Without a column there is one stratum, and a look-up of a value takes an owned key.
-        match (value, self.rows.len()) {
-            (None, 1) if self.index.contains_key(&None) => Some(0),
-            (value, _) => self.index.get(&value.map(str::to_owned)).copied(),
-        }
+        value.map_or(self.null, |value| self.values.get(value).copied())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -64,12 +65,12 @@ impl Strata {
 
     /// What each part got of them, in the order of the values; numbers come first, by their size.
     pub(super) fn summary(&self, written: &[[u64; 3]]) -> Vec<StratumRows> {
-        let mut all: Vec<StratumRows> = self
-            .index
-            .iter()
+        let null = self.null.map(|at| (None, at));
+        let values = self.values.iter().map(|(value, at)| (Some(value.clone()), *at)).chain(null);
+        let mut all: Vec<StratumRows> = values
             .filter_map(|(value, at)| {
-                let [train, test, validation] = *written.get(*at)?;
-                Some(StratumRows { value: value.clone(), train, test, validation })
+                let [train, test, validation] = *written.get(at)?;
+                Some(StratumRows { value, train, test, validation })
             })
             .collect();
         let number = |row: &StratumRows| {

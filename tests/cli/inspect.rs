@@ -120,5 +120,7 @@ fn the_fits_own_words_are_told() {
     fs::write(dir.path().join("bad.parquet"), "no").unwrap();
     refused(&lsmi_in(dir.path(), ["inspect", "bad.parquet"]), 65, &["bad.parquet", "not a Parquet file"]);
     refused(&lsmi_in(dir.path(), ["inspect", "none.parquet"]), 66, &["none.parquet"]);
+    refused(&lsmi_in(dir.path(), ["inspect", "ids.parquet", "--x", "x1,nope"]), 65, &["nope", "x1"]);
+    refused(&lsmi_in(dir.path(), ["inspect", "ids.parquet", "--label", "nope"]), 65, &["nope", "x1"]);
     refused(&lsmi_in(dir.path(), ["inspect", "-"]), 64, &["stream", "Parquet file first"]);
 }

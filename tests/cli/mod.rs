@@ -10,6 +10,7 @@ mod delivered_again;
 mod demo;
 #[cfg(unix)]
 mod destinations;
+mod endings;
 mod fit;
 mod fit_beyond_memory;
 mod inspect;

@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 24] = [
         &["error", "memory", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance"],
     ),
     ("inspect", &["error", "storage", "parquet_file", "bundle", "samples", "fit"]),
-    ("split", &["error", "storage", "parquet_file", "samples", "output"]),
+    ("split", &["printable", "error", "storage", "parquet_file", "samples", "output"]),
     (
         "annotate",
         &[
