@@ -13,7 +13,7 @@ use crate::config::EngineArgs;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
 use crate::printable::{counted, shown};
-use crate::storage::{Destinations, Staged, require_local_folder};
+use crate::storage::{Destinations, FileEnding, Staged, require_local_folder};
 
 use super::pack_args::{PackArgs, pack_request};
 use super::{bench, figures, output};
@@ -212,6 +212,12 @@ fn warn(warnings: &[String]) {
 }
 
 fn export(args: &ExportArgs) -> Result<()> {
+    FileEnding::check(
+        &args.output,
+        Some(FileEnding::Onnx),
+        "the models are written as ONNX",
+        "name it .onnx",
+    )?;
     let bundle = open_bundle(&args.bundle)?;
     let program = bundle.program();
     let [graph] = &program.graphs[..] else {

@@ -15,6 +15,7 @@ mod doctor;
 mod failure;
 mod figures;
 mod fit;
+mod inspect;
 mod man;
 mod message_table;
 mod output;
@@ -29,6 +30,7 @@ mod run;
 mod runtime;
 mod shell;
 mod signals;
+mod split;
 mod sql;
 mod synth;
 mod usage_error;
@@ -48,8 +50,10 @@ use self::failure::Failure;
 
 pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
+pub use inspect::inspect_summary_schema;
 pub use message_table::message_table;
 pub use run::pipeline_summary_schema;
+pub use split::split_summary_schema;
 
 /// Sample-level multimodal interactions for Parquet datasets
 ///
@@ -104,6 +108,8 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Inspect(inspect::InspectArgs),
+    Split(split::SplitArgs),
     Fit(fit::FitArgs),
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
@@ -191,6 +197,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         | Command::Annotate(_)
         | Command::Run(_)
         | Command::Validate(_)
+        | Command::Split(_)
         | Command::Synth(_)
         | Command::Sql(_) => signals::watch()?,
         #[cfg(feature = "cluster")]
@@ -202,6 +209,8 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
     }
     match command {
         Command::Demo(args) => demo::run(&args, stop),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Split(args) => split::run(&args, stop),
         Command::Fit(args) => fit::run(&args, telemetry, stop),
         Command::Annotate(mut args) => {
             args.cluster.locate(typed);

@@ -84,6 +84,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
 pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     let start = Instant::now();
     let settings = &args.settings;
+    settings.check_ending()?;
     let options = settings.options(&args.inputs)?;
     destinations(args).check()?;
     // Opened before the inputs are read, so that an output that can't be written fails early.
@@ -93,12 +94,12 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
         None => default_bundle(args),
     };
     let report = report::read(&options, bundle.as_ref())?;
-    let is_drawn = settings.svg.is_some() || settings.format == ReportFormat::Html;
+    let is_drawn = settings.svg.is_some() || settings.format() == ReportFormat::Html;
     let pictures = if is_drawn { report::pictures(&report)? } else { Vec::new() };
     if let Some(dir) = &settings.svg {
         write_pictures(dir, &pictures, args.overwrite)?;
     }
-    let text = |report: &Report| match settings.format {
+    let text = |report: &Report| match settings.format() {
         // A summary may follow in a line of its own.
         ReportFormat::Html => report::html(report, &pictures).map(|page| page + "\n"),
         ReportFormat::Json => {

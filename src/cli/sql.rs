@@ -21,7 +21,7 @@ use crate::samples::OnMissingModality;
 #[cfg(feature = "cluster")]
 use crate::sql::distributed::PlanRunner;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
-use crate::storage::{Destinations, Staged, no_input, read_text};
+use crate::storage::{Destinations, FileEnding, Staged, no_input, read_text};
 
 use super::{output, shell};
 
@@ -250,10 +250,13 @@ fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
 
 fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Result<u64> {
     let Some(format) = args.format.or_else(|| Format::of(path)) else {
-        return Err(Error::Usage(format!(
-            "{}: its extension tells no format; give --format, or use .parquet, .arrow, .csv, .ndjson or .md",
-            shown(path)
-        )));
+        let what = match FileEnding::of(path) {
+            Some(FileEnding::Compressed) => {
+                "compressed text is not written; write Parquet, which is compressed, or"
+            }
+            _ => "its extension tells no format; give --format, or use .parquet, .arrow,",
+        };
+        return Err(Error::Usage(format!("{}: {what} .csv, .ndjson or .md", shown(path))));
     };
     let request = args.request(sql, format)?;
     let mut paths = Destinations::default();

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::printable::counted;
 use crate::provenance;
+use crate::storage::FileEnding;
 use crate::synth::{SynthOptions, write};
 
 use super::output;
@@ -29,6 +30,7 @@ struct SynthRunSummary {
 /// [`Error::Usage`] where flags contradict each other; else those of [`write`].
 pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<()> {
     let start = Instant::now();
+    FileEnding::check_parquet(&args.output, "synthetic data")?;
     let (generator, parameters) = distribution::generator(args)?;
     let lineage = serde_json::to_string(&parameters).map_err(|error| Error::Internal(error.to_string()))?;
     let options = SynthOptions {

@@ -84,6 +84,16 @@ fn holds_floats(input: &Input, position: usize, name: &str) -> Result<bool> {
     Ok(all > 0 && f64::from(usual) >= USUAL_SHARE * f64::from(all))
 }
 
+/// The columns that are embeddings, and those of fixed-size binary whose bytes look like them.
+///
+/// # Errors
+/// Those of reading the first rows of a fixed-size binary column.
+pub fn embedding_columns(input: &Input) -> Result<Vec<&str>> {
+    let EmbeddingCandidates { mut obvious, doubtful, .. } = EmbeddingCandidates::of(input)?;
+    obvious.extend(doubtful);
+    Ok(obvious)
+}
+
 /// The columns that are labels without a look at their values.
 pub fn label_columns(input: &Input) -> Vec<&str> {
     let fields = input.schema().fields().iter();

@@ -8,6 +8,7 @@ mod credentials;
 mod destinations;
 mod direct;
 mod discover;
+mod file_ending;
 mod file_kind;
 mod file_version;
 pub(crate) mod io_errors;
@@ -36,6 +37,7 @@ pub use discover::{
     DataFiles, DataNames, FilePair, Files, FoundFile, PartitionValue, Share, create_parent_folder,
     find_files, find_files_of, partition_integer, partition_value, partition_values,
 };
+pub use file_ending::FileEnding;
 pub use file_kind::FileKind;
 pub use file_version::{FileVersion, VersionedPath, last_change, may_be_newer};
 pub use local::{LocalFile, cannot_open};

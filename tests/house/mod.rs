@@ -36,6 +36,10 @@ fn the_summaries_schemas_are_the_types() {
     matches_file("schemas/run-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
     let summary = lsmi_etl::cli::fit_summary_schema();
     matches_file("schemas/fit-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
+    let summary = lsmi_etl::cli::inspect_summary_schema();
+    matches_file("schemas/inspect-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
+    let summary = lsmi_etl::cli::split_summary_schema();
+    matches_file("schemas/split-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
     let summary = lsmi_etl::cli::pipeline_summary_schema();
     matches_file("schemas/pipeline-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
     let failure = lsmi_etl::cli::failure_schema();

@@ -10,7 +10,7 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     ("printable", &[]),
     ("error", &["printable"]),
     ("memory", &[]),
@@ -39,6 +39,8 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "provenance",
         ],
     ),
+    ("inspect", &["error", "storage", "parquet_file", "bundle", "samples", "fit"]),
+    ("split", &["printable", "error", "storage", "parquet_file", "samples", "output"]),
     (
         "annotate",
         &[
@@ -129,6 +131,8 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "evaluate",
             "synth",
             "fit",
+            "inspect",
+            "split",
             "annotate",
             "sql",
             "report",
