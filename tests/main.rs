@@ -22,6 +22,7 @@ mod pipelines;
 mod python_commands;
 mod python_engines;
 mod python_package;
+mod release;
 mod report;
 mod secrets;
 mod sources;

@@ -15,6 +15,7 @@ mod doctor;
 mod failure;
 mod figures;
 mod fit;
+mod help;
 mod inspect;
 mod man;
 mod message_table;
@@ -34,11 +35,13 @@ mod split;
 mod sql;
 mod synth;
 mod usage_error;
+mod version;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::Resettable;
+use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -54,6 +57,7 @@ pub use inspect::inspect_summary_schema;
 pub use message_table::message_table;
 pub use run::pipeline_summary_schema;
 pub use split::split_summary_schema;
+pub use version::version_schema;
 
 /// Sample-level multimodal interactions for Parquet datasets
 ///
@@ -70,7 +74,9 @@ Start with `lsmi-etl demo`. With your own data: `lsmi-etl fit train.parquet`, th
 
 Exit codes: 0 done, 64 usage, 65 bad data, 66 no input, 69 engine unavailable, 70 internal,
 73 output exists or can't be created, 74 I/O error, 75 interrupted or transient (run again),
-78 bad bundle or configuration."
+78 bad bundle or configuration.
+
+`lsmi-etl --version --json` says what the program was built from."
 )]
 struct Cli {
     /// Log more to stderr: -v debug messages, -vv everything
@@ -144,11 +150,15 @@ pub fn main() -> ExitCode {
 
 fn parse_and_run() -> ExitCode {
     let handled = signals::begin();
-    let parsed = usage_error::with_negative_numbers(without_empty_variables(Cli::command()))
+    let command = without_empty_variables(help::arrange(Cli::command()));
+    let parsed = usage_error::with_negative_numbers(command)
         .try_get_matches()
         .and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
     let (cli, all) = match parsed {
         Ok(parsed) => parsed,
+        Err(e) if e.kind() == ErrorKind::DisplayVersion && version::is_json(std::env::args_os()) => {
+            return version::print().map_or_else(|e| ExitCode::from(e.exit_code()), |()| ExitCode::SUCCESS);
+        }
         Err(e) => {
             // clap returns --help and --version as errors; the exit code is 0 all the same.
             let is_error = e.use_stderr();
@@ -230,7 +240,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Runtime(args) => runtime::run(&args),
-        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, help::arrange(Cli::command())),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lsmi-etl", &mut script);

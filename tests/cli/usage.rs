@@ -62,6 +62,17 @@ fn unknown_words() {
 }
 
 #[test]
+fn the_build_is_an_object_where_json_is_asked_for() {
+    let ran = must(lsmi().args(["--version", "--json"]));
+    let build: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(build["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(build["engines"], serde_json::json!(["onnxruntime", "embedded"]));
+    assert_eq!(build["arch"], std::env::consts::ARCH);
+    assert!(build["features"].is_array() && build.get("commit").is_some(), "{build}");
+    assert!(must(lsmi().arg("--version")).stdout.starts_with("lsmi-etl "));
+}
+
+#[test]
 fn a_failure_is_an_object_where_json_is_asked_for() {
     let failure = |ran: &Ran| -> serde_json::Value {
         serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap()

@@ -44,6 +44,8 @@ fn the_summaries_schemas_are_the_types() {
     matches_file("schemas/pipeline-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
     let failure = lsmi_etl::cli::failure_schema();
     matches_file("schemas/failure.schema.json", &serde_json::to_string_pretty(&failure).unwrap());
+    let version = lsmi_etl::cli::version_schema();
+    matches_file("schemas/version.schema.json", &serde_json::to_string_pretty(&version).unwrap());
 }
 
 #[test]
