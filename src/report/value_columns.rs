@@ -97,14 +97,6 @@ impl ValueColumns {
         Subset::singles(self.modalities).map(|set| self.information_of(set)).collect()
     }
 
-    /// SQL of whether the models were trained on a row; null where the files do not tell.
-    pub(super) fn is_trained(&self) -> String {
-        match self.has_fold {
-            true => format!("{} IS NOT NULL", Quantity::Fold.name(self.modalities)),
-            false => "CAST(NULL AS BOOLEAN)".to_owned(),
-        }
-    }
-
     /// SQL of the information of all modalities together, where it is known.
     pub(super) fn information_of_all(&self) -> Option<String> {
         self.information_of(Subset::full(self.modalities)?)
