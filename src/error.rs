@@ -184,10 +184,15 @@ impl fmt::Display for Error {
                 "{} exists and is {what}; write elsewhere, or give --overwrite to replace it",
                 shown(path)
             ),
-            Self::CannotCreate { path, source } => format!(
-                "{}: cannot create the output: {source}; check that the folder exists and is writable",
-                shown(path)
-            ),
+            Self::CannotCreate { path, source } => {
+                let is_url = path.to_string_lossy().contains("://");
+                let folder = if is_url {
+                    "bucket exists and may be written to"
+                } else {
+                    "folder exists and is writable"
+                };
+                format!("{}: cannot create the output: {source}; check that the {folder}", shown(path))
+            }
             Self::Io { place, doing, source } => format!("{place}: {doing} failed: {source}"),
             Self::Interrupted => {
                 "interrupted; what is finished stays, and nothing unfinished has an output's name; run again"

@@ -23,7 +23,7 @@
 //! 6. [`engine::Engine`]: ONNX Runtime, or the embedded engine, each session a
 //!    [`engine::Backend`]. [`evaluate::Evaluator`]: a batch of samples through a session and the
 //!    mathematics.
-//! 7. [`synth`], [`fit`], [`annotate`], [`sql`], [`report`]: the work of the subcommands.
+//! 7. [`synth`], [`fit`], [`inspect`], [`split`], [`annotate`], [`sql`], [`report`]: the work of the subcommands.
 //!    [`annotate::Run`] annotates files and streams, [`sql::register`] adds the SQL functions to
 //!    a DataFusion session.
 //! 8. [`config`], [`telemetry`], [`cli`]: settings, logs and metrics, the command line.
@@ -212,6 +212,7 @@ pub mod engine;
 pub mod error;
 pub mod evaluate;
 pub mod fit;
+pub mod inspect;
 pub mod interaction;
 pub mod memory;
 pub mod output;
@@ -220,6 +221,7 @@ pub mod printable;
 pub mod provenance;
 pub mod report;
 pub mod samples;
+pub mod split;
 pub mod sql;
 pub mod storage;
 pub mod synth;

@@ -45,8 +45,10 @@ MODULES = [
     ),
     Module(
         "results",
-        "The summaries of fit, annotate and report.",
+        "The summaries of inspect, split, fit, annotate and report.",
         [
+            Root("inspect-summary", None, "InspectSummary"),
+            Root("split-summary", None, "SplitSummary"),
             Root("fit-summary", None, "FitSummary"),
             Root("run-summary", None, "Summary"),
             Root("pipeline-summary", "Totals", "Totals"),

@@ -64,7 +64,12 @@ impl Run<'_> {
 fn annotate(run: &Run<'_>, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
     let job = FileJob::open(run, paths)?;
     let existing = ExistingOutput::find(&job)?;
-    if existing.is_done(&job, shift.map(|shift| shift.nats()))? {
+    // A column that is not there is a graver fault than an output that is.
+    let is_done = existing.is_done(&job, shift.map(|shift| shift.nats())).map_err(|error| match error {
+        Error::OtherOutput { .. } => job.source(PageChecks::WhileCopying).err().unwrap_or(error),
+        other => other,
+    })?;
+    if is_done {
         return Ok(job.skipped());
     }
     let made = Outputs::reserve(&job, shift)

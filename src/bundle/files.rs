@@ -10,7 +10,8 @@ use prost::Message;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Result};
-use crate::storage::TEXT_BYTES;
+use crate::printable::shown;
+use crate::storage::{TEXT_BYTES, near_path};
 
 use super::check;
 use super::manifest::{FilterFile, MANIFEST, Manifest, ModelFile};
@@ -70,7 +71,9 @@ impl BundleFiles {
     /// The bytes of the manifest.
     pub(super) fn manifest(&self) -> Result<Vec<u8>> {
         (self.read)(MANIFEST)?.ok_or_else(|| {
-            let what = "not found; `lsmi-etl fit` writes a bundle, --bundle DIR names another".to_owned();
+            let near = near_path(&self.place, |folder| folder.join(MANIFEST).is_file());
+            let near = near.map(|near| format!("did you mean {}? ", shown(&near))).unwrap_or_default();
+            let what = format!("not found; {near}`lsmi-etl fit` writes a bundle, --bundle DIR names another");
             self.refuse(MANIFEST, None, what)
         })
     }

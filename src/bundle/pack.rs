@@ -10,7 +10,7 @@ use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 
 use crate::error::{Error, Place, Result};
 use crate::interaction::Subset;
-use crate::storage::{read_range, read_regular};
+use crate::storage::{no_input, read_range, read_regular};
 
 use super::files::MODEL_BYTES;
 use super::manifest::{Label, Modality, Units};
@@ -130,8 +130,7 @@ impl PackRequest {
 
 fn read_model(path: &Path) -> Result<ModelProto> {
     let place = || Place::file(path.display());
-    let bytes =
-        read_regular(path, MODEL_BYTES).map_err(|source| Error::NoInput { place: place(), source })?;
+    let bytes = read_regular(path, MODEL_BYTES).map_err(|source| no_input(path, source))?;
     let mut model = ModelProto::decode(&bytes[..])
         .map_err(|e| Error::bad_data(place(), format!("not an ONNX model: {e}")))?;
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -1,7 +1,7 @@
 //! The `annotate` subcommand: adds r, u1, u2 and s to the rows of Parquet files.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
@@ -15,7 +15,8 @@ use crate::config::{AnnotateSettings, ClusterArgs, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
-use crate::storage::{Destinations, FileKind, FilePair, Files, is_stdio, join_path};
+use crate::printable::counted;
+use crate::storage::{Destinations, FileEnding, FileKind, FilePair, Files, is_stdio, join_path};
 use crate::telemetry::Telemetry;
 
 #[cfg(feature = "cluster")]
@@ -260,6 +261,11 @@ pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -
     paths.reads_folder("a file of the bundle", &settings.bundle);
     settings.parquet_keys.iter().for_each(|keys| paths.reads("the file of keys", keys));
     let rejects = settings.rejects.as_deref();
+    if let Ok(files) = found
+        && files.as_ref().is_none_or(Files::is_file)
+    {
+        check_endings(&args.output, rejects)?;
+    }
     match found {
         Ok(Some(files)) => {
             for FilePair { input, output, relative, .. } in files.pairs() {
@@ -290,6 +296,17 @@ pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -
     Ok(paths)
 }
 
+/// Both outputs are Parquet; a stream is Arrow's.
+fn check_endings(output: &Path, rejects: Option<&Path>) -> Result<()> {
+    if let Some(FileEnding::ArrowFile | FileEnding::ArrowStream) = FileEnding::of(output) {
+        let advice =
+            "name it .parquet, or write - for a stream of Arrow: lsmi-etl annotate IN - > out.arrows";
+        FileEnding::check(output, Some(FileEnding::Parquet), "an output is written as Parquet", advice)?;
+    }
+    FileEnding::check_parquet(output, "an output")?;
+    rejects.map_or(Ok(()), |rejects| FileEnding::check_parquet(rejects, "a file of rejects (--rejects)"))
+}
+
 /// Checks the flags and finds the files to annotate; `None` of a stream.
 ///
 /// # Errors
@@ -302,10 +319,9 @@ pub(super) fn discover(args: &AnnotateArgs) -> Result<Option<Files>> {
     let files = Files::discover(&args.input, &args.output)?;
     let files = if args.settings.if_nothing.is_some() { files } else { files.require_any()? };
     if is_stdio(&args.output) && !files.is_file() {
-        let (input, files) = (args.input.display(), files.pairs().len());
-        let what = format!(
-            "{input} is {files} files, and a stream holds the rows of one; name a folder to write to"
-        );
+        let (input, files) = (args.input.display(), counted(files.pairs().len(), "file"));
+        let what =
+            format!("{input} is {files}, and a stream holds the rows of one; name a folder to write to");
         return Err(Error::Usage(what));
     }
     Ok(Some(args.settings.files_per_job.into_iter().fold(files, Files::share)))

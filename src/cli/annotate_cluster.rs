@@ -8,6 +8,7 @@ use crate::cluster::{self, AnnotateJob, ClusterAddress, ClusterClient, ClusterOu
 use crate::config::{AnnotateSettings, EngineArgs, TlsArgs};
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
+use crate::printable::counted;
 use crate::storage::Files;
 
 use super::annotate_outcome::Outcome;
@@ -47,10 +48,7 @@ impl ClusterWork<'_> {
         let (options, keys) = (settings.options()?, settings.parquet_keys.as_deref());
         warn_about_many_columns(&options, bundle.modalities());
         let job = AnnotateJob::new(&bundle, &options, keys, EngineRequest::of(&engine))?;
-        match files.pairs().len() {
-            1 => tracing::info!("cluster: {address}, 1 file"),
-            count => tracing::info!("cluster: {address}, {count} files"),
-        }
+        tracing::info!("cluster: {address}, {}", counted(files.pairs().len(), "file"));
         let outputs = OutputCount::begin(files)?;
         let waiting = || bar.files(outputs.found(), files.pairs().len());
         let client = ClusterClient {

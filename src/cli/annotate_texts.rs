@@ -6,6 +6,7 @@ use crate::annotate::{Adjustment, AnnotateOptions, Means, Plan, Summary, Totals}
 use crate::bundle::Class;
 use crate::interaction;
 use crate::output::CopyMethod;
+use crate::printable::counted;
 use crate::samples::{Fate, FateCounts, class_examples};
 
 /// Fresh rows of which no more than one is taken for a training row: the filters take one in 6 000 with ten
@@ -31,14 +32,14 @@ pub(super) fn warn_about_many_columns(options: &AnnotateOptions, modalities: usi
 /// Logs the summary of several files.
 pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
     let bad = totals.bad_files.len();
-    let of = if bad > 0 { format!(" of {}", totals.files) } else { String::new() };
+    let files = counted(totals.files, "file");
+    let of = if bad > 0 { format!("{} of {files}", totals.files - bad) } else { files };
     tracing::info!(
-        "{}: {}{of} files, {} rows in {:.1} s ({:.0} rows/s){}",
+        "{}: {of}, {} in {:.1} s{}{}",
         totals.output,
-        totals.files - bad,
-        totals.rows,
+        counted(totals.rows, "row"),
         totals.seconds,
-        totals.rows_per_second,
+        in_brackets(&[rate(totals.rows_per_second)]),
         means(&totals.columns),
     );
     log_trained(totals.trained_rows, totals.fates.good);
@@ -47,12 +48,22 @@ pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
     log_shift(totals.adjustment.as_ref());
     if totals.adjustment.is_some() && bad > 0 {
         tracing::warn!(
-            "the shift is that of {} files, without the bad ones; when these are mended, the next run computes it \
-             anew and writes all files again",
-            totals.files - bad
+            "the shift is that of {}, without the bad ones; when these are mended, the next run computes it anew and \
+             writes all files again",
+            counted(totals.files - bad, "file")
         );
     }
     warn_about_bad_rows(&totals.fates, totals.reduced_rows, &totals.unknown_labels, classes);
+}
+
+/// Throughput as text, where there is any.
+fn rate(rows_per_second: f64) -> Option<String> {
+    (rows_per_second >= 1.0).then(|| format!("{rows_per_second:.0} rows/s"))
+}
+
+fn in_brackets(parts: &[Option<String>]) -> String {
+    let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// R, U1 … UM and S as text; empty where no row was computed.
@@ -81,19 +92,19 @@ pub(super) fn plan_text(plan: &Plan) -> String {
         None => "\n".to_owned(),
     };
     format!(
-        "files      {}{bad}\nrows       {} in {} row groups\nreads      {reads}\n\
+        "files      {}{bad}\nrows       {} in {}\nreads      {reads}\n\
          adds       {}\nto copy    {:.1} MB\nto decode  {:.1} MB\nto add     {:.1} MB\n\
-         engine     {}, {} workers, {} rows a batch, {:.0} rows/s\ntime       about {:.1} s{cluster}",
+         engine     {}, {}, {} a batch, {:.0} rows/s\ntime       about {:.1} s{cluster}",
         plan.files,
         plan.rows,
-        plan.row_groups,
+        counted(plan.row_groups, "row group"),
         plan.adds.join(", "),
         megabytes(plan.bytes_to_copy),
         megabytes(plan.bytes_to_decode),
         megabytes(plan.bytes_to_add),
         plan.engine,
-        plan.workers,
-        plan.batch_rows,
+        counted(plan.workers, "worker"),
+        counted(plan.batch_rows, "row"),
         plan.engine_rows_per_second,
         plan.estimated_seconds,
     )
@@ -114,18 +125,21 @@ pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
     }
     if summary.resumed_rows > 0 {
         tracing::info!(
-            "{} rows were computed by an earlier run and taken from its journal",
-            summary.resumed_rows
+            "{} computed by an earlier run and taken from its journal",
+            if summary.resumed_rows == 1 {
+                "1 row was".to_owned()
+            } else {
+                format!("{} rows were", summary.resumed_rows)
+            }
         );
     }
-    let peak =
-        summary.peak_memory_bytes.map_or(String::new(), |b| format!(", {} MB of memory", b / 1_000_000));
+    let peak = summary.peak_memory_bytes.map(|bytes| format!("{} MB of memory", bytes / 1_000_000));
     tracing::info!(
-        "{}: {} rows in {:.1} s ({:.0} rows/s{peak}){}",
+        "{}: {} in {:.1} s{}{}",
         summary.output,
-        summary.rows,
+        counted(summary.rows, "row"),
         summary.seconds,
-        summary.rows_per_second,
+        in_brackets(&[rate(summary.rows_per_second), peak]),
         means(&summary.columns),
     );
     log_trained(summary.trained_rows, summary.fates.good);
@@ -196,7 +210,9 @@ fn warn_about_bad_rows(
     } else {
         ""
     };
-    tracing::warn!("{} rows have no values: {}{labels}{reduce}", fates.bad(), fates.reasons());
+    let have = if fates.bad() == 1 { "has" } else { "have" };
+    let rows = counted(fates.bad(), "row");
+    tracing::warn!("{rows} {have} no values: {}{labels}{reduce}", fates.reasons());
 }
 
 /// The labels that were met beside those that are known, where some are unknown or none is known.

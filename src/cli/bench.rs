@@ -14,7 +14,7 @@ use crate::engine::measure::{MatrixProduct, median, rows_per_second};
 use crate::engine::{Backend, Engine};
 use crate::error::Result;
 use crate::evaluate::open_bundle;
-use crate::printable::{shown, without_secrets};
+use crate::printable::{counted, shown, without_secrets};
 
 use super::output;
 
@@ -228,12 +228,8 @@ fn table(report: &BenchReport) -> String {
             );
         }
         for product in &measured.products {
-            let one = if product.workers == 1 { "" } else { "s" };
-            _ = writeln!(
-                text,
-                "  a dense product on {} worker{one}: {:.1} GFLOP/s",
-                product.workers, product.gflops
-            );
+            let workers = counted(product.workers, "worker");
+            _ = writeln!(text, "  a dense product on {workers}: {:.1} GFLOP/s", product.gflops);
         }
         if let (Some(bound), Some(ratio)) =
             (measured.dense_bound_rows_per_second, measured.ratio_to_dense_bound)

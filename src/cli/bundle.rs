@@ -12,8 +12,8 @@ use crate::bundle::{Bundle, Class, Manifest, Role, Units};
 use crate::config::EngineArgs;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
-use crate::printable::shown;
-use crate::storage::{Destinations, Staged, require_local_folder};
+use crate::printable::{counted, shown};
+use crate::storage::{Destinations, FileEnding, Staged, require_local_folder};
 
 use super::pack_args::{PackArgs, pack_request};
 use super::{bench, figures, output};
@@ -135,13 +135,13 @@ fn inspect(args: &InspectArgs) -> Result<()> {
             Units::Raw => "raw",
             Units::Centred => "centred",
         };
-        text += &format!("  x{}       {column}, {} values, {units} units\n", m + 1, modality.dim);
+        text += &format!("  x{}       {column}, {}, {units} units\n", m + 1, counted(modality.dim, "value"));
     }
     let label = &manifest.label;
     text += &format!(
-        "  label    {}, {} classes: {}\n",
+        "  label    {}, {}: {}\n",
         label.column.as_deref().unwrap_or("(name it with --label)"),
-        label.classes.len(),
+        counted(label.classes.len(), "class"),
         first_items(&label.classes.iter().map(Class::to_string).collect::<Vec<_>>())
     );
     text += &format!("  graphs   {}\n", graphs.iter().map(|g| g.join(" + ")).collect::<Vec<_>>().join("; "));
@@ -163,8 +163,11 @@ fn inspect(args: &InspectArgs) -> Result<()> {
     }
     if let Some(training) = &manifest.training {
         text += &format!(
-            "  trained  on {} of {} rows, seed {}, densities by {}\n",
-            training.rows_used, training.rows_seen, training.seed, training.density_fit
+            "  trained  on {} of {}, seed {}, densities by {}\n",
+            training.rows_used,
+            counted(training.rows_seen, "row"),
+            training.seed,
+            training.density_fit
         );
         text += &figures::text(&training.validation);
     }
@@ -209,6 +212,12 @@ fn warn(warnings: &[String]) {
 }
 
 fn export(args: &ExportArgs) -> Result<()> {
+    FileEnding::check(
+        &args.output,
+        Some(FileEnding::Onnx),
+        "the models are written as ONNX",
+        "name it .onnx",
+    )?;
     let bundle = open_bundle(&args.bundle)?;
     let program = bundle.program();
     let [graph] = &program.graphs[..] else {

@@ -130,12 +130,14 @@ pub(super) fn run(args: &DemoArgs, stop: &AtomicBool) -> Result<()> {
     let recipe = Recipe { seed: args.seed, ..Recipe::default() };
     let options = crate::fit::FitOptions { recipe, overwrite: true, ..Default::default() };
     let fitted = fit_files(std::slice::from_ref(&train), &bundle_dir, &options, &progress)?;
+    progress.finish();
     let fit_seconds = start.elapsed().as_secs_f64();
     if let Some(training) = &fitted.bundle.manifest().training {
         output::text(&indented(&figures::text(&training.validation)))?;
     }
 
     output::text("\n3. Annotate: add r, u1, u2 and s to every row.\n")?;
+    let progress = ProgressBar::new(stop);
     let options = crate::annotate::AnnotateOptions { overwrite: true, ..Default::default() };
     let run = Run::new(&fitted.bundle, &engine, &options, &progress, stop);
     let summary = run.file(&input, &annotated)?;

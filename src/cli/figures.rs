@@ -6,6 +6,7 @@ use crate::bundle::{
     Agreement, Estimates, Figures, LabelFreeCheck, PowerPoint, Redundancy, RedundancyByShift, RedundancyCurve,
 };
 use crate::interaction::{Quantity, Subset};
+use crate::printable::counted;
 
 /// The validation figures, and the diagnostics that there are, as tables.
 pub(super) fn text(figures: &Figures) -> String {
@@ -26,11 +27,15 @@ pub(super) fn text(figures: &Figures) -> String {
 fn models(figures: &Figures) -> String {
     let mut text = match figures.folds {
         Some(_) if figures.measured_rows < figures.trained_rows => format!(
-            "on a sample of {} of {} rows, each by the models that have not seen it:\n",
-            figures.measured_rows, figures.trained_rows
+            "on a sample of {} of {}, each by the models that have not seen it:\n",
+            figures.measured_rows,
+            counted(figures.trained_rows, "row")
         ),
-        Some(_) => format!("on {} rows, each by the models that have not seen it:\n", figures.measured_rows),
-        None => format!("on {} rows held out:\n", figures.measured_rows),
+        Some(_) => {
+            let rows = counted(figures.measured_rows, "row");
+            format!("on {rows}, each by the models that have not seen it:\n")
+        }
+        None => format!("on {} held out:\n", counted(figures.measured_rows, "row")),
     };
     let sets = Subset::all(figures.modalities());
     let names: Vec<String> = sets.iter().map(|set| set.listed(|index| (index + 1).to_string())).collect();
@@ -56,8 +61,10 @@ fn models(figures: &Figures) -> String {
 
 fn estimates(found: &Estimates) -> String {
     let rows = match found.groups {
-        groups if groups < found.rows => format!("{} rows in {groups} groups", found.rows),
-        _ => format!("{} rows", found.rows),
+        groups if groups < found.rows => {
+            format!("{} in {}", counted(found.rows, "row"), counted(groups, "group"))
+        }
+        _ => counted(found.rows, "row"),
     };
     let mut text = format!("means of {rows} in nats, each with its standard error:\n");
     let width = found.means.by_symbol().map(|(name, _)| name.len()).max().unwrap_or(0).max(4);

@@ -18,7 +18,9 @@ use crate::memory::ByteSize;
 use crate::output::{BatchSource, IpcMessages, write_stream_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
-use crate::storage::{DataNames, Destinations, FileKind, StdinChunks, is_stdio, require_local_folder};
+use crate::storage::{
+    DataNames, Destinations, FileEnding, FileKind, StdinChunks, is_stdio, require_local_folder,
+};
 use crate::telemetry::Telemetry;
 
 use super::figures;
@@ -188,6 +190,12 @@ fn max_rows(text: &str) -> std::result::Result<u64, String> {
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     require_local_folder(&args.bundle)?;
+    FileEnding::check(
+        &args.bundle,
+        None,
+        "a bundle is a folder",
+        "name it without an ending, with --bundle",
+    )?;
     destinations(args).check()?;
     let options = FitOptions {
         x: embedding_columns(args)?,

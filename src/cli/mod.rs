@@ -15,7 +15,9 @@ mod doctor;
 mod failure;
 mod figures;
 mod fit;
+mod inspect;
 mod man;
+mod message_table;
 mod output;
 #[cfg(feature = "cluster")]
 mod output_count;
@@ -28,12 +30,11 @@ mod run;
 mod runtime;
 mod shell;
 mod signals;
+mod split;
 mod sql;
 mod synth;
+mod usage_error;
 
-use std::borrow::Cow;
-use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -42,7 +43,6 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, Value
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
-use crate::printable::{escape_line, message, redact, without_secrets};
 use crate::telemetry::{self, Logs, Telemetry};
 use crate::threads;
 
@@ -50,7 +50,10 @@ use self::failure::Failure;
 
 pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
+pub use inspect::inspect_summary_schema;
+pub use message_table::message_table;
 pub use run::pipeline_summary_schema;
+pub use split::split_summary_schema;
 
 /// Sample-level multimodal interactions for Parquet datasets
 ///
@@ -105,6 +108,8 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Inspect(inspect::InspectArgs),
+    Split(split::SplitArgs),
     Fit(fit::FitArgs),
     Annotate(annotate::AnnotateArgs),
     Sql(sql::SqlArgs),
@@ -139,18 +144,16 @@ pub fn main() -> ExitCode {
 
 fn parse_and_run() -> ExitCode {
     let handled = signals::begin();
-    let parsed = without_empty_variables(Cli::command())
+    let parsed = usage_error::with_negative_numbers(without_empty_variables(Cli::command()))
         .try_get_matches()
         .and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
     let (cli, all) = match parsed {
         Ok(parsed) => parsed,
         Err(e) => {
             // clap returns --help and --version as errors; the exit code is 0 all the same.
-            let _ = if e.use_stderr() { print_usage_error(&e) } else { e.print() };
-            if e.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
-                Failure::of_arguments(&message(&e.render().to_string())).print();
-            }
-            return if e.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
+            let is_error = e.use_stderr();
+            let _ = if is_error { usage_error::print(e) } else { e.print() };
+            return if is_error { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
     let is_json = matches!(cli.log_format, LogFormat::Json);
@@ -183,26 +186,6 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_empty_variables))
 }
 
-/// Prints what is wrong with the arguments, which it quotes: without colours where one of them holds
-/// characters that a terminal obeys, and without secrets.
-fn print_usage_error(error: &clap::Error) -> std::io::Result<()> {
-    let typed: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let is_plain = typed.iter().all(|arg| matches!(escape_line(arg), Cow::Borrowed(_)));
-    let is_styled = is_plain && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text = error.render();
-    let mut text = if is_styled { text.ansi().to_string() } else { text.to_string() };
-    for arg in &typed {
-        // A whole URL, with the blanks that may be in it.
-        let value =
-            arg.split_once('=').filter(|(flag, _)| flag.starts_with("--")).map_or(arg.as_str(), |it| it.1);
-        if value.contains("://") {
-            text = text.replace(value, &without_secrets(Path::new(value)));
-        }
-    }
-    let text = if is_styled { redact(&text).into_owned() } else { message(&text) };
-    std::io::stderr().write_all(text.as_bytes())
-}
-
 /// Runs a subcommand; `typed` are its parsed arguments with their sources.
 fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<ExitCode> {
     // Commands that write outputs poll the stop flag between batches; the interactive shell
@@ -214,6 +197,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         | Command::Annotate(_)
         | Command::Run(_)
         | Command::Validate(_)
+        | Command::Split(_)
         | Command::Synth(_)
         | Command::Sql(_) => signals::watch()?,
         #[cfg(feature = "cluster")]
@@ -225,6 +209,8 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
     }
     match command {
         Command::Demo(args) => demo::run(&args, stop),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Split(args) => split::run(&args, stop),
         Command::Fit(args) => fit::run(&args, telemetry, stop),
         Command::Annotate(mut args) => {
             args.cluster.locate(typed);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressState, ProgressStyle};
 
-use crate::printable::escape_line;
+use crate::printable::{counted, escape_line};
 use crate::samples::FateCounts;
 use crate::telemetry::{ProgressFormat, progress_format};
 use crate::{annotate, fit, threads};
@@ -71,9 +71,23 @@ impl<'a> ProgressBar<'a> {
         self.log_line("files", done as u64, Some(of as u64), || format!("{done} of {of} files"));
     }
 
+    /// The time that is left as text; nothing before it can be told.
+    fn left(&self) -> String {
+        match self.bar.per_sec() > 0.0 {
+            true => format!("{} s left", self.bar.eta().as_secs()),
+            false => String::new(),
+        }
+    }
+
     /// Removes the bar from the screen.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for ProgressBar<'_> {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -113,18 +127,26 @@ impl annotate::Progress for ProgressBar<'_> {
         let (done, of) = (self.bar.position(), self.bar.length());
         self.log_line("rows", done, of, || {
             let file = self.bar.message();
-            let speed = speed(self.bar.per_sec(), self.row_bytes.load(Ordering::Relaxed));
-            let left = self.bar.eta().as_secs();
+            let (rate, row_bytes) = (self.bar.per_sec(), self.row_bytes.load(Ordering::Relaxed));
+            let (speed, left) = (speed(rate, row_bytes), self.left());
             match of {
-                Some(of) => format!("{file}: {done} of {of} rows, {speed}, {left} s left"),
-                None => format!("{file}: {done} rows, {speed}"),
+                Some(of) => line(format!("{file}: {done} of {of} rows"), &[&speed, &left]),
+                None => line(format!("{file}: {}", counted(done, "row")), &[&speed]),
             }
         });
     }
 }
 
-/// Throughput in rows and in bytes of embeddings per second.
+/// A line of what there is to say.
+fn line(begin: String, parts: &[&str]) -> String {
+    parts.iter().filter(|part| !part.is_empty()).fold(begin, |line, part| format!("{line}, {part}"))
+}
+
+/// Throughput in rows and in bytes of embeddings per second; nothing before there is any.
 fn speed(rows: f64, row_bytes: u64) -> String {
+    if rows < 1.0 {
+        return String::new();
+    }
     format!("{rows:.0} rows/s, {:.2} GB/s", rows * row_bytes as f64 / 1e9)
 }
 
@@ -160,7 +182,7 @@ impl fit::FitProgress for ProgressBar<'_> {
             self.bar.set_message(pass.to_owned());
         }
         self.log_line("rows", rows, Some(of), || {
-            format!("{pass}: {rows} of {of} rows, {} s left", self.bar.eta().as_secs())
+            line(format!("{pass}: {rows} of {of} rows"), &[&self.left()])
         });
     }
 

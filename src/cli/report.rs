@@ -13,7 +13,7 @@ use crate::config::{DEFAULT_BUNDLE, ReportFormat, ReportSettings};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
-use crate::printable::{shown, without_secrets};
+use crate::printable::{counted, shown, without_secrets};
 use crate::provenance::Provenance;
 use crate::report::{self, Picture, Report, ReportOptions};
 use crate::storage::{DataNames, Destinations, Staged, create_parent_folder, find_files, join_path};
@@ -84,6 +84,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
 pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     let start = Instant::now();
     let settings = &args.settings;
+    settings.check_ending()?;
     let options = settings.options(&args.inputs)?;
     destinations(args).check()?;
     // Opened before the inputs are read, so that an output that can't be written fails early.
@@ -93,12 +94,12 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
         None => default_bundle(args),
     };
     let report = report::read(&options, bundle.as_ref())?;
-    let is_drawn = settings.svg.is_some() || settings.format == ReportFormat::Html;
+    let is_drawn = settings.svg.is_some() || settings.format() == ReportFormat::Html;
     let pictures = if is_drawn { report::pictures(&report)? } else { Vec::new() };
     if let Some(dir) = &settings.svg {
         write_pictures(dir, &pictures, args.overwrite)?;
     }
-    let text = |report: &Report| match settings.format {
+    let text = |report: &Report| match settings.format() {
         // A summary may follow in a line of its own.
         ReportFormat::Html => report::html(report, &pictures).map(|page| page + "\n"),
         ReportFormat::Json => {
@@ -123,7 +124,8 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     }
     let seconds = start.elapsed().as_secs_f64();
     if let Some(path) = output.as_deref().or(settings.svg.as_deref()) {
-        tracing::info!("wrote {} ({} rows, {seconds:.1} s)", shown(path), report.data.rows);
+        let rows = counted(report.data.rows, "row");
+        tracing::info!("wrote {} ({rows}, {seconds:.1} s)", shown(path));
     }
     Ok(ReportSummary {
         output: output.map(|path| without_secrets(&path).into()),

@@ -16,12 +16,12 @@ use crate::config::{BundlePath, ClusterArgs, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::OnShift;
 use crate::memory::{ByteSize, usable_bytes};
-use crate::printable::shown;
+use crate::printable::{counted, shown};
 use crate::samples::OnMissingModality;
 #[cfg(feature = "cluster")]
 use crate::sql::distributed::PlanRunner;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
-use crate::storage::{Destinations, Staged, read_text};
+use crate::storage::{Destinations, FileEnding, Staged, no_input, read_text};
 
 use super::{output, shell};
 
@@ -250,10 +250,13 @@ fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
 
 fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Result<u64> {
     let Some(format) = args.format.or_else(|| Format::of(path)) else {
-        return Err(Error::Usage(format!(
-            "{}: its extension tells no format; give --format, or use .parquet, .arrow, .csv, .ndjson or .md",
-            shown(path)
-        )));
+        let what = match FileEnding::of(path) {
+            Some(FileEnding::Compressed) => {
+                "compressed text is not written; write Parquet, which is compressed, or"
+            }
+            _ => "its extension tells no format; give --format, or use .parquet, .arrow,",
+        };
+        return Err(Error::Usage(format!("{}: {what} .csv, .ndjson or .md", shown(path))));
     };
     let request = args.request(sql, format)?;
     let mut paths = Destinations::default();
@@ -267,7 +270,7 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
     let rows = session.run(&request.sql, &request.layout, &mut out, stop)?;
     drop(out);
     staged.commit()?;
-    tracing::info!("{}: {rows} rows", shown(path));
+    tracing::info!("{}: {}", shown(path), counted(rows, "row"));
     Ok(rows)
 }
 
@@ -275,7 +278,7 @@ fn statements(args: &SqlArgs) -> Result<String> {
     match (&args.query, &args.file) {
         (Some(query), _) => Ok(query.clone()),
         (None, Some(file)) if file != Path::new("-") => {
-            read_text(file).map_err(|source| Error::NoInput { place: Place::file(file.display()), source })
+            read_text(file).map_err(|source| no_input(file, source))
         }
         (None, _) => {
             let mut text = String::new();

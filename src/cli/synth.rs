@@ -8,7 +8,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::printable::counted;
 use crate::provenance;
+use crate::storage::FileEnding;
 use crate::synth::{SynthOptions, write};
 
 use super::output;
@@ -28,6 +30,7 @@ struct SynthRunSummary {
 /// [`Error::Usage`] where flags contradict each other; else those of [`write`].
 pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<()> {
     let start = Instant::now();
+    FileEnding::check_parquet(&args.output, "synthetic data")?;
     let (generator, parameters) = distribution::generator(args)?;
     let lineage = serde_json::to_string(&parameters).map_err(|error| Error::Internal(error.to_string()))?;
     let options = SynthOptions {
@@ -42,10 +45,10 @@ pub fn run(args: &SynthArgs, should_stop: &(dyn Fn() -> bool + Sync)) -> Result<
     let written = write(&generator, &options, should_stop)?;
     let seconds = start.elapsed().as_secs_f64();
     tracing::info!(
-        "wrote {}: {} rows in {} row groups, {} bytes, {seconds:.1} s",
+        "wrote {}: {} in {}, {} bytes, {seconds:.1} s",
         args.output.display(),
-        written.rows,
-        written.row_groups,
+        counted(written.rows, "row"),
+        counted(written.row_groups, "row group"),
         written.bytes
     );
     if args.json {

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::memory::ByteSize;
 use crate::report::{LinkTemplate, ReportOptions};
 use crate::sql;
+use crate::storage::FileEnding;
 
 use super::bundle_path::BundlePath;
 
@@ -26,9 +27,9 @@ pub struct ReportSettings {
     /// --svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Output format
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ReportFormat,
+    /// Output format [default: by the ending of --output, else html]
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
     /// Write only the pictures, as SVG files in a folder
     #[arg(long, value_name = "DIR")]
     pub svg: Option<PathBuf>,
@@ -87,7 +88,7 @@ impl Default for ReportSettings {
     fn default() -> Self {
         Self {
             output: None,
-            format: ReportFormat::default(),
+            format: None,
             svg: None,
             compare: Vec::new(),
             title: None,
@@ -108,9 +109,31 @@ impl ReportSettings {
     /// The maximum number of samples per list.
     pub const MOST_SAMPLES: u16 = 1000;
 
+    /// The format asked for, else that of the output's ending, else a page.
+    pub fn format(&self) -> ReportFormat {
+        let ending = self.output.as_deref().and_then(FileEnding::of);
+        self.format.unwrap_or(match ending {
+            Some(FileEnding::Json) => ReportFormat::Json,
+            _ => ReportFormat::Html,
+        })
+    }
+
+    /// Checks that the ending of the output tells no other format.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage).
+    pub fn check_ending(&self) -> Result<()> {
+        let (format, what) = match self.format() {
+            ReportFormat::Html => (FileEnding::Html, "the report is a page"),
+            ReportFormat::Json => (FileEnding::Json, "the report is JSON (--format json)"),
+        };
+        let advice = "name it .html, or .json for the numbers";
+        self.output.as_deref().map_or(Ok(()), |output| FileEnding::check(output, Some(format), what, advice))
+    }
+
     /// The file to write, `-` for stdout; `None` if only pictures are written.
     pub fn written(&self) -> Option<&Path> {
-        let default = match (self.format, &self.svg) {
+        let default = match (self.format(), &self.svg) {
             (ReportFormat::Json, _) => Some("-"),
             (ReportFormat::Html, Some(_)) => None,
             (ReportFormat::Html, None) => Some("report.html"),

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-use crate::error::{Error, Place, Result};
-use crate::storage::read_text;
+use crate::error::{Error, Result};
+use crate::storage::{no_input, read_text};
 
 /// The minimum Jaro-Winkler similarity of a suggested name.
 const MIN_SIMILARITY: f64 = 0.7;
@@ -30,7 +30,7 @@ impl SourceText {
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
                 Err(Error::Config(format!("{}: it is not UTF-8 text", path.display())))
             }
-            Err(source) => Err(Error::NoInput { place: Place::file(path.display()), source }),
+            Err(source) => Err(no_input(path, source)),
         }
     }
 

@@ -2,18 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bundle::{
-    Bundle, BundleContents, Class, DensityFigures, Label, Modality, Training, Units, repeated_column,
-};
-use crate::error::{Error, Place, Result};
-use crate::interaction::lattice::Lattice;
-use crate::parquet_file::{EncryptionKeys, Input};
-use crate::samples::{self, ColumnRequest, FateCounts, OnMissingModality};
+use crate::bundle::{Bundle, BundleContents, Class, DensityFigures, Label, Modality, Training, Units};
+use crate::error::{Error, Result};
+use crate::parquet_file::EncryptionKeys;
+use crate::printable::counted;
+use crate::samples::{ColumnRequest, FateCounts, OnMissingModality};
 
 use super::diagnostics::Diagnostics;
 use super::held_out_rows::{fitted_folds, repeated_keys};
 use super::member::FoldContext;
 use super::memory_plan::MemoryPlan;
+use super::outlook::{MOST_ROWS, Outlook, RequestedColumns};
 use super::outlying_rows::OutlyingRows;
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
@@ -22,12 +21,9 @@ use super::row_groups::row_groups;
 use super::streamed::{StreamedFit, UnfinishedFit};
 use super::training::{Trained, train};
 use super::training_files::TrainingFiles;
-use super::training_set::LEAST_ROWS;
 use super::training_source::TrainingSource;
 use super::warnings;
 
-/// Default maximum of training rows: more seldom change the models.
-const MOST_ROWS: usize = 200_000;
 /// Options of [`fit_files`].
 #[derive(Debug, Clone, Default)]
 pub struct FitOptions {
@@ -91,35 +87,6 @@ impl FitOptions {
             _ => Ok(()),
         }
     }
-
-    /// The columns of the embeddings: those named, else those of the schema.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where they are not two to four different ones; as for [`samples::obvious_embeddings`].
-    fn embeddings(&self, input: &Input) -> Result<Vec<String>> {
-        let columns: Vec<String> = match &self.x[..] {
-            [] => samples::obvious_embeddings(input)?.into_iter().map(str::to_owned).collect(),
-            named => named.to_vec(),
-        };
-        let count = columns.len();
-        if !(2..=Lattice::MODALITIES).contains(&count) {
-            return Err(Error::Usage(format!(
-                "a fit needs two to {} embedding columns, and {count} {} named ({}); give --x COLUMN once for each{}",
-                Lattice::MODALITIES,
-                if count == 1 { "is" } else { "are" },
-                columns.join(", "),
-                if count > Lattice::MODALITIES {
-                    ", or fit each pair of them, with --x1 and --x2"
-                } else {
-                    ""
-                }
-            )));
-        }
-        if let Some(what) = repeated_column(columns.iter().map(|column| Some(column.as_str()))) {
-            return Err(Error::Usage(what));
-        }
-        Ok(columns)
-    }
 }
 
 /// The result of [`fit_files`].
@@ -143,7 +110,6 @@ pub fn fit_files(
     options: &FitOptions,
     progress: &dyn FitProgress,
 ) -> Result<FitReport> {
-    BundleContents::check_target(dir, options.overwrite)?;
     options.check_diagnostics()?;
     if !options.key.is_empty() && options.recipe.folds < 2 {
         let what = "--key says how training rows are known again, and with --folds 1 they are not; omit one of the two";
@@ -155,23 +121,23 @@ pub fn fit_files(
         options.no_page_checksums,
         options.skip_bad_files,
     )?;
-    let input = files.first()?;
-    let columns = options.embeddings(&input)?;
-    let label = match &options.label {
-        Some(label) => label.clone(),
-        None => samples::obvious_label(&input)?,
-    };
-    let with_dim = |column: String| Ok((column.clone(), samples::dimension_of(&input, &column)?));
-    let x: Vec<(String, usize)> = columns.into_iter().map(with_dim).collect::<Result<_>>()?;
     let interrupted = || progress.interrupted();
-    let counts = files.count_classes(&x, &label, &interrupted)?;
-    check_classes(&counts, options.max_classes, files.place().column(&label))?;
-    let labelled_rows = counts.iter().map(|(_, rows)| rows).sum();
+    let requested =
+        RequestedColumns { x: &options.x, label: options.label.as_deref(), max_classes: options.max_classes };
+    let outlook = Outlook::of_files(&files, requested, &interrupted)?;
+    let labelled_rows = outlook.labelled_rows();
+    let Outlook { x, label: Some(label), classes: counts, obstacle: None, .. } = outlook else {
+        let unknown = || Error::Internal("a fit has neither columns nor an obstacle".into());
+        return Err(outlook.obstacle.unwrap_or_else(unknown));
+    };
+    // A slip in the command is the graver fault.
+    BundleContents::check_target(dir, options.overwrite)?;
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     let shown = x.iter().enumerate();
-    let shown: Vec<String> =
-        shown.map(|(m, (column, dim))| format!("x{} = {column} ({dim} values)", m + 1)).collect();
-    tracing::info!("{}, label = {label} ({} classes)", shown.join(", "), classes.len());
+    let shown: Vec<String> = shown
+        .map(|(m, (column, dim))| format!("x{} = {column} ({})", m + 1, counted(*dim, "value")))
+        .collect();
+    tracing::info!("{}, label = {label} ({})", shown.join(", "), counted(classes.len(), "class"));
     let on_missing = OnMissingModality::Null;
     let request =
         ColumnRequest { x: &x, label: Some(&label), classes: &classes, key: &options.key, on_missing };
@@ -291,60 +257,4 @@ fn train_in_memory(
     let of_folds = std::mem::take(&mut models.folds);
     let folds = fitted_folds(&set, of_folds, &models.fold_of_row, source.request.key);
     Ok(Trained { models, folds, rows: sample.rows(), fates, warnings: found })
-}
-
-/// Fails where a column has too few classes for a label, or so many that it is an identifier.
-fn check_classes(counts: &[(Class, u64)], max_classes: Option<usize>, place: Place) -> Result<()> {
-    let found = counts.len();
-    if found < 2 {
-        let found =
-            counts.first().map_or("no class".to_owned(), |(class, _)| format!("one class only ({class})"));
-        let what = format!("holds {found}; a label needs at least two, choose another column with --label");
-        return Err(Error::bad_data(place, what));
-    }
-    let rows: u64 = counts.iter().map(|(_, rows)| rows).sum();
-    let most = max_classes.unwrap_or_else(|| usize::try_from(rows / 10).unwrap_or(usize::MAX).max(2));
-    if found <= most || rows < LEAST_ROWS as u64 {
-        return Ok(());
-    }
-    let limit = match max_classes {
-        Some(most) => format!("more than --max-classes {most}"),
-        None => "more classes than a tenth of the rows".to_owned(),
-    };
-    let what = format!(
-        "holds {found} distinct values in {rows} rows ({}), {limit}: it looks like an identifier; choose the label \
-         with --label, or allow so many classes with --max-classes {found}",
-        samples::class_examples(counts.iter().map(|(class, _)| class))
-    );
-    Err(Error::bad_data(place, what))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_has_at_most_a_tenth_of_the_rows_as_classes() {
-        let counts = |classes: i64, rows: u64| -> Vec<(Class, u64)> {
-            (0..classes).map(|class| (Class::Integer(class), rows)).collect()
-        };
-        let check =
-            |counts: &[(Class, u64)], most| check_classes(counts, most, Place::file("f").column("id"));
-        let text = |counts: &[(Class, u64)], most| check(counts, most).unwrap_err().to_string();
-        assert!(check(&counts(60, 10), None).is_ok());
-        let error = text(&counts(60, 9), None);
-        assert!(
-            error.contains("column \"id\": holds 60 distinct values in 540 rows (0, 1, 2, 3, 4, …)"),
-            "{error}"
-        );
-        assert!(error.contains("more classes than a tenth of the rows"), "{error}");
-        assert!(error.ends_with("--max-classes 60"), "{error}");
-        assert!(check(&counts(60, 9), Some(60)).is_ok());
-        assert!(text(&counts(60, 10), Some(59)).contains("more than --max-classes 59"));
-        // Too few rows are another error.
-        assert!(check(&counts(29, 1), None).is_ok());
-        assert!(check(&counts(30, 1), None).is_err());
-        assert!(text(&counts(1, 100), None).contains("one class only (0)"));
-        assert!(text(&[], None).contains("no class;"));
-    }
 }

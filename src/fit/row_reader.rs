@@ -1,13 +1,15 @@
 //! The usable rows of a training file, one after the other.
 
+use arrow::array::Array;
+
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
-use crate::samples::{ColumnRequest, Fate, FateCounts, ReadAhead, ReadBuffers, Source};
-
-use super::group_reader::GroupReader;
+use crate::samples::{
+    ColumnRequest, Fate, FateCounts, ReadAhead, ReadBuffers, Source, ValueReader, value_hash,
+};
 
 /// Rows per read batch.
-const BATCH_ROWS: usize = 1024;
+const BATCH_ROWS: usize = ValueReader::BATCH_ROWS;
 
 /// A sixteenth of it may be pages that are decompressed before their rows are read.
 const READ_AHEAD_BYTES: u64 = 1 << 30;
@@ -41,7 +43,7 @@ pub(super) fn read_rows(
         let mut memory = ReadBuffers::default();
         for row_group in 0..input.metadata().num_row_groups() {
             let rows = input.rows_in(row_group);
-            let mut groups = group.map(|group| GroupReader::open(input, group, row_group)).transpose()?;
+            let mut groups = group.map(|group| ValueReader::open(input, group, row_group)).transpose()?;
             for found in source.read(row_group, 0..rows, BATCH_ROWS, read_ahead)? {
                 if interrupted() {
                     return Err(Error::Interrupted);
@@ -58,7 +60,9 @@ pub(super) fn read_rows(
                         visit(&TrainingRow {
                             x: &x,
                             y: samples.class[row],
-                            group: groups.as_ref().and_then(|groups| groups.get(row)).copied(),
+                            group: groups
+                                .as_ref()
+                                .map(|groups| value_hash(groups.is_valid(row).then(|| groups.value(row)))),
                             key: samples.keys.get(row).copied(),
                         })?;
                     }

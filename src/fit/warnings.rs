@@ -30,9 +30,20 @@ const OF_MODELS: f64 = 1.5;
 
 /// Warnings about the rows. `classes` are the classes of `set.y`.
 pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarning> {
+    let mut counts = vec![0_u64; set.classes];
+    set.y.iter().for_each(|&class| counts[class as usize] += 1);
+    of_sample(set, set.y.len(), classes, &counts)
+}
+
+/// Warnings about `rows` rows, of `counts` in each of `classes`, whose embeddings are known by a sample.
+pub(super) fn of_sample(
+    set: &TrainingSet<'_>,
+    rows: usize,
+    classes: &[Class],
+    counts: &[u64],
+) -> Vec<FitWarning> {
     let mut warnings = Vec::new();
     let mut warn = |code: &str, text: String| warnings.push(FitWarning { code: code.into(), text });
-    let rows = set.y.len();
     let mut wide: Vec<Subset> = Vec::new();
     for modalities in Subset::proper(set.x.len()) {
         let matrices = set.matrices(modalities);
@@ -74,11 +85,9 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
             );
         }
     }
-    let mut counts = vec![0_u64; set.classes];
-    set.y.iter().for_each(|&class| counts[class as usize] += 1);
     let rare: Vec<&Class> = classes
         .iter()
-        .zip(&counts)
+        .zip(counts)
         .filter(|(_, count)| **count < ROWS_PER_CLASS)
         .map(|(class, _)| class)
         .collect();
@@ -86,15 +95,18 @@ pub(super) fn of_rows(set: &TrainingSet<'_>, classes: &[Class]) -> Vec<FitWarnin
         warn(
             "rare_classes",
             format!(
-                "{} of {} classes have fewer than {ROWS_PER_CLASS} rows each ({}): their values are little more \
-                 than guesses; merge them, or give more rows",
+                "{} of {} classes {} fewer than {ROWS_PER_CLASS} rows ({}): {} values are little more than guesses; \
+                 merge {}, or give more rows",
                 rare.len(),
-                set.classes,
-                class_examples(&rare)
+                classes.len(),
+                if rare.len() == 1 { "has" } else { "have" },
+                class_examples(&rare),
+                if rare.len() == 1 { "its" } else { "their" },
+                if rare.len() == 1 { "it with another" } else { "them" }
             ),
         );
     }
-    let repeated = repeated_rows(set);
+    let (repeated, rows) = (repeated_rows(set), set.y.len());
     if repeated as f64 > REPEATED * rows as f64 {
         warn(
             "repeated_rows",

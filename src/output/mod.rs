@@ -27,7 +27,7 @@ pub(crate) use ipc_message::MessageLengths;
 pub use ipc_messages::IpcMessages;
 pub(crate) use ipc_scanner::CONTINUATION;
 pub(crate) use parquet_types::{check_known_types, unstorable_column};
-pub use row_writer::{NewColumns, RowWriter, SourceColumns};
+pub use row_writer::{ClosedRows, NewColumns, RowWriter, SourceColumns};
 pub use same_columns::{Extent, has_columns_of};
 pub use stream_file::write_stream_file;
 pub use writer::{CopyMethod, Writer};

@@ -12,6 +12,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type as PhysicalType};
+use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -54,6 +55,13 @@ struct FileDestination {
     source: Place,
 }
 
+/// Rows that are written completely. A file that is not published is removed.
+#[derive(Debug)]
+pub struct ClosedRows {
+    staged: Option<Staged>,
+    bytes: u64,
+}
+
 /// The new columns and key-values of an output.
 #[derive(Debug, Clone, Copy)]
 pub struct NewColumns<'a> {
@@ -94,7 +102,8 @@ impl RowWriter {
     }
 
     /// Begins a Parquet file: Snappy, row groups of at most `row_group_bytes`, and no
-    /// dictionaries for the values of the columns in `dense`, all of which differ.
+    /// dictionaries for the values of the columns in `dense`, all of which differ; encrypted where
+    /// `encryption` says how.
     ///
     /// # Errors
     /// [`Error::Usage`] where there is a column of a new name already; [`Error::Io`];
@@ -105,6 +114,7 @@ impl RowWriter {
         staged: Staged,
         dense: &[&str],
         row_group_bytes: usize,
+        encryption: Option<Arc<FileEncryptionProperties>>,
     ) -> Result<Self> {
         let pairs = key_values(rows, new_columns)?;
         let schema = extended(rows.schema().fields(), new_columns.fields, rows.schema().metadata().clone());
@@ -122,6 +132,9 @@ impl RowWriter {
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_bytes(Some(row_group_bytes.max(1)))
             .set_key_value_metadata(Some(pairs));
+        if let Some(encryption) = encryption {
+            properties = properties.with_file_encryption_properties(encryption);
+        }
         let leaves = ArrowSchemaConverter::new().convert(&schema).map_err(no_place)?;
         for leaf in leaves.columns() {
             let Some(root) = leaf.path().parts().first() else { continue };
@@ -182,13 +195,20 @@ impl RowWriter {
     /// Writes the end; a file gets its name. Returns the size in bytes.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::OutputExists`] where a file of this name has appeared
-    /// meanwhile; [`Error::Transient`] of a store.
+    /// As for [`RowWriter::close`] and [`ClosedRows::publish`].
     pub fn finish(self) -> Result<u64> {
+        self.close()?.publish()
+    }
+
+    /// Writes the end; a file has no name yet, so that several can be published together.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::BadData`] of values that Parquet does not hold.
+    pub fn close(self) -> Result<ClosedRows> {
         match self.destination {
             Destination::Stream(mut writer, place) => {
                 writer.finish().map_err(|error| stream_error(&place, error))?;
-                Ok(writer.get_ref().get_ref().bytes)
+                Ok(ClosedRows { staged: None, bytes: writer.get_ref().get_ref().bytes })
             }
             Destination::File(file) => {
                 let FileDestination { writer, failure, staged, source } = *file;
@@ -199,10 +219,21 @@ impl RowWriter {
                 }
                 closed.map_err(|error| file_error(&staged, &failure, &source, &error))?;
                 let bytes = staged.bytes()?;
-                staged.commit()?;
-                Ok(bytes)
+                Ok(ClosedRows { staged: Some(staged), bytes })
             }
         }
+    }
+}
+
+impl ClosedRows {
+    /// Gives a file its name. Returns the size in bytes.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where a file of this name has appeared meanwhile; [`Error::Io`];
+    /// [`Error::Transient`] of a store.
+    pub fn publish(self) -> Result<u64> {
+        self.staged.map_or(Ok(()), Staged::commit)?;
+        Ok(self.bytes)
     }
 }
 

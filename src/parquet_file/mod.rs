@@ -12,6 +12,7 @@ mod delta_lengths;
 mod encryption;
 mod encryption_keys;
 mod footer;
+mod foreign_format;
 mod level_runs;
 mod open;
 mod page_checker;
@@ -29,8 +30,8 @@ pub(crate) use decoder_panics::{catch_panics, caught, next_or_panic, panic_messa
 pub(crate) use encryption::Encryption;
 pub use encryption_keys::EncryptionKeys;
 pub(crate) use footer::{check_footer, check_footer_bytes, check_indexed_rows};
+pub(crate) use foreign_format::{HEAD_BYTES, not_parquet};
 pub use open::Input;
-pub(crate) use open::not_parquet;
 pub(crate) use page_checker::Checksums;
 pub(crate) use page_header::PageHeader;
 pub(crate) use raw_page::RawPage;

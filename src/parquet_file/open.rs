@@ -23,6 +23,7 @@ use super::decoder_panics::catch_panics;
 use super::encryption::{Encryption, is_any_column_encrypted};
 use super::encryption_keys::EncryptionKeys;
 use super::footer::{FooterReader, check_footer};
+use super::foreign_format::{HEAD_BYTES, not_parquet};
 
 /// An open Parquet file. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -268,36 +269,22 @@ enum FooterKind {
     Encrypted,
 }
 
-/// Reads the magic at both ends. Its errors distinguish a truncated Parquet file from another
-/// format.
+/// Reads both ends. Its errors distinguish a truncated Parquet file from another format.
 fn footer_kind(file: &SourceFile, place: &Place) -> Result<FooterKind> {
-    let magic = |offset: u64| -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(4);
+    let read = |offset: u64, length: u64| -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
         let reader =
             file.get_read(offset).map_err(|error| io_errors::parquet(place.clone(), "read", error))?;
-        let read = reader.take(4).read_to_end(&mut bytes);
+        let read = reader.take(length).read_to_end(&mut bytes);
         read.map_err(|source| io_errors::io(place.clone(), "read", source))?;
         Ok(bytes)
     };
-    let head = magic(0)?;
-    let tail = magic(file.bytes().saturating_sub(4))?;
-    match (not_parquet(&head, &tail, file.bytes()), &tail[..]) {
+    let head = read(0, HEAD_BYTES)?;
+    let tail = read(file.bytes().saturating_sub(4), 4)?;
+    match (not_parquet(file.path(), &head, &tail, file.bytes()), &tail[..]) {
         (Some(what), _) => Err(Error::bad_data(place.clone(), what)),
         (None, b"PARE") => Ok(FooterKind::Encrypted),
         (None, _) => Ok(FooterKind::Plaintext),
-    }
-}
-
-/// What is wrong with a file by its size and its first and last four bytes; none where they are those
-/// of a Parquet file.
-pub(crate) fn not_parquet(head: &[u8], tail: &[u8], bytes: u64) -> Option<&'static str> {
-    match (head, tail) {
-        (b"PAR1", b"PAR1") | (b"PARE", b"PARE") if bytes >= 12 => None,
-        ([], _) => Some("is not a Parquet file: it is empty (0 bytes); write it again or remove it"),
-        (b"PAR1" | b"PARE", _) => {
-            Some("is a Parquet file that is cut off: its footer is missing; write it again")
-        }
-        _ => Some("is not a Parquet file"),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Imports nothing.
 
 mod controls;
+mod counted;
 mod secrets;
 mod store_reply;
 
@@ -11,6 +12,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use controls::{before_controls, escape_controls, escape_for_json, escape_line};
+pub use counted::counted;
 pub use secrets::redact;
 
 /// A message as it may be shown: without secrets, its control characters escaped.

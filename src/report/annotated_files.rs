@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
+use crate::interaction::ColumnPrefix;
 use crate::interaction::lattice::Lattice;
-use crate::interaction::{ColumnPrefix, Quantity};
 use crate::parquet_file::Input;
 use crate::printable::without_secrets;
 use crate::provenance::Provenance;
@@ -113,15 +113,6 @@ impl AnnotatedFiles {
             embeddings,
             origin,
         })
-    }
-
-    /// SQL of whether the models were trained on a row; null where the files do not tell.
-    pub(super) fn is_trained(&self) -> String {
-        let fold = Quantity::Fold.name(self.values.modalities);
-        match self.values.has_fold {
-            true => format!("\"{}\" IS NOT NULL", self.prefix.name(&fold)),
-            false => "CAST(NULL AS BOOLEAN)".to_owned(),
-        }
     }
 
     /// SQL of a column of values as a double, by its name without the prefix.

@@ -76,7 +76,7 @@ fn rows_query(table: &str, files: &AnnotatedFiles, path: &PathColumns, informati
         files.values.is_computed(),
         key.collect::<String>(),
         columns.collect::<Vec<_>>().join(", "),
-        files.is_trained(),
+        files.values.is_trained(&files.prefix),
         path.sql(&files.label),
         read_key.collect::<String>()
     )

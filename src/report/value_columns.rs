@@ -2,7 +2,7 @@
 //! have, and the SQL of the quantities that follow from them.
 
 use crate::interaction::lattice::Antichain;
-use crate::interaction::{Quantity, Subset};
+use crate::interaction::{ColumnPrefix, Quantity, Subset};
 
 use super::parts::part_names;
 use super::written_columns::WrittenColumns;
@@ -95,6 +95,14 @@ impl ValueColumns {
     /// SQL of the information of each modality, where it is known.
     pub(super) fn information_of_singles(&self) -> Vec<Option<String>> {
         Subset::singles(self.modalities).map(|set| self.information_of(set)).collect()
+    }
+
+    /// SQL of whether the models were trained on a row; null where the files do not tell.
+    pub(super) fn is_trained(&self, prefix: &ColumnPrefix) -> String {
+        match self.has_fold {
+            true => format!("\"{}\" IS NOT NULL", prefix.name(&Quantity::Fold.name(self.modalities))),
+            false => "CAST(NULL AS BOOLEAN)".to_owned(),
+        }
     }
 
     /// SQL of the information of all modalities together, where it is known.

@@ -1,6 +1,7 @@
 //! The index of the bundle's classes: encodes a label column as class numbers.
 
 use std::collections::HashMap;
+use std::sync::Once;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
@@ -17,7 +18,8 @@ use super::label_values::{LabelValue, for_each_value, unfit};
 /// the keys are the bundle's and not an attacker's.
 type ClassNumbers<T> = HashMap<T, u32, foldhash::fast::RandomState>;
 
-/// Class indices by label value.
+/// Class indices by label value. Integers and the strings of their digits are the same label: writers of CSV
+/// and JSON make one of the other.
 #[derive(Debug, Clone)]
 pub struct LabelIndex {
     kind: LabelType,
@@ -49,8 +51,16 @@ impl LabelIndex {
                 }
                 Class::Boolean(false) => index.booleans[0].replace(number),
                 Class::Boolean(true) => index.booleans[1].replace(number),
-                Class::Integer(value) => index.integers.insert(*value, number),
-                Class::String(value) => index.strings.insert(value.clone(), number),
+                Class::Integer(value) => {
+                    index.strings.insert(value.to_string(), number);
+                    index.integers.insert(*value, number)
+                }
+                Class::String(value) => {
+                    if let Some(value) = integer_of(value) {
+                        index.integers.insert(value, number);
+                    }
+                    index.strings.insert(value.clone(), number)
+                }
             };
             if before.is_some() {
                 return Err(config(format!("hold {class} twice")));
@@ -69,7 +79,7 @@ impl LabelIndex {
         &self.examples
     }
 
-    /// Fails where a column of this type can hold none of the classes.
+    /// Fails where a column of this type is none of the classes' type.
     ///
     /// # Errors
     /// [`Error::BadData`].
@@ -85,6 +95,47 @@ impl LabelIndex {
             at.cast(self.kind.cast()),
         );
         Err(Error::bad_data(at.place().clone(), what))
+    }
+
+    /// As [`Self::check`], but takes strings for integers and integers for strings, where a class can be
+    /// written as both: of a few rows, [`Self::check_known`] says whether they are.
+    ///
+    /// # Errors
+    /// [`Error::BadData`].
+    pub(super) fn check_readable(&self, data_type: &DataType, at: &LabelPlace) -> Result<()> {
+        let found = LabelType::require(data_type, at)?;
+        let is_number = match (found, self.kind) {
+            (LabelType::String, LabelType::Integer) => true,
+            (LabelType::Integer, LabelType::String) => !self.integers.is_empty(),
+            _ => false,
+        };
+        if is_number { Ok(()) } else { self.check(data_type, at) }
+    }
+
+    /// Fails where rows have labels of another type than the classes' and none is a class: the column is then
+    /// the wrong one, and not some of its rows bad. Says where labels of another type are read as classes.
+    ///
+    /// # Errors
+    /// [`Error::BadData`].
+    pub(super) fn check_known(&self, labels: &ArrayRef, at: &LabelPlace) -> Result<()> {
+        static SAID: Once = Once::new();
+        let Some(found) = LabelType::of(labels.data_type()).filter(|found| *found != self.kind) else {
+            return Ok(());
+        };
+        let (_, invalid) = self.encode(labels, at)?;
+        let unknown = invalid.iter().filter(|(_, fate)| *fate == Fate::UnknownLabel).count();
+        if unknown > 0 && invalid.len() == labels.len() {
+            return self.check(labels.data_type(), at);
+        }
+        SAID.call_once(|| {
+            tracing::info!(
+                "{}: {} are read as the bundle's classes, which are {}: '7' is 7",
+                at.place(),
+                found.plural(),
+                self.kind.plural()
+            );
+        });
+        Ok(())
     }
 
     /// Class indices of a batch, and the rows that have none, ascending; their
@@ -116,6 +167,11 @@ impl LabelIndex {
         })?;
         refused.map_or(Ok((indices, invalid)), Err)
     }
+}
+
+/// The integer that a string is, where it is written as programs write integers.
+fn integer_of(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|value: &i64| value.to_string() == text)
 }
 
 #[cfg(test)]
@@ -206,6 +262,28 @@ mod tests {
         let booleans: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]));
         let only_true = encode(&[Class::Boolean(true)], booleans);
         assert_eq!(only_true, (vec![0, 0, 0], vec![(1, Fate::UnknownLabel), (2, Fate::NullLabel)]));
+    }
+
+    #[test]
+    fn digits_are_the_integers_that_they_write() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["7", "-3", "07", "+7", "cat", "7.0"]));
+        let unknown = |rows: &[usize]| rows.iter().map(|row| (*row, Fate::UnknownLabel)).collect::<Vec<_>>();
+        let integers = [Class::Integer(7), Class::Integer(-3)];
+        let (indices, invalid) = encode(&integers, Arc::clone(&texts));
+        assert_eq!((indices, invalid), (vec![0, 1, 0, 0, 0, 0], unknown(&[2, 3, 4, 5])));
+        let strings = ["07", "cat", "7"].map(|text| Class::String(text.to_owned()));
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![7, 0]));
+        assert_eq!(encode(&strings, Arc::clone(&numbers)), (vec![2, 0], unknown(&[1])));
+
+        let index = LabelIndex::new(&integers).unwrap();
+        assert!(index.check_readable(&DataType::Utf8, &at()).is_ok());
+        assert!(index.check_readable(&DataType::Boolean, &at()).is_err());
+        assert!(index.check_known(&texts, &at()).is_ok());
+        let error = index.check_known(&texts.slice(2, 4), &at()).unwrap_err().to_string();
+        assert!(error.contains("holds strings, the bundle's classes are integers"), "{error}");
+        let words = LabelIndex::new(&[Class::String("cat".to_owned())]).unwrap();
+        assert!(words.check_readable(&DataType::Int8, &at()).is_err());
+        assert!(words.check_known(&texts.slice(0, 2), &at()).is_ok());
     }
 
     #[test]

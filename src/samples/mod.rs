@@ -20,6 +20,7 @@ mod roles;
 mod row_key;
 mod source;
 mod spark_vector;
+mod value_reader;
 
 pub use batch::Samples;
 pub use classes::{ClassCounter, MAX_CLASSES, class_examples, count_classes};
@@ -35,7 +36,8 @@ pub use list_reader::ListReader;
 pub use on_missing::OnMissingModality;
 pub use pages::embedding_data::ReadBuffers;
 pub use pages::read_ahead::{PageJob, ReadAhead};
-pub use probe::{dimension_of, label_columns, obvious_embeddings, obvious_label};
+pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddings, obvious_label};
 pub use roles::{ColumnRequest, Roles};
 pub use row_key::{check_key_type, key_hashes};
 pub use source::{SampleReader, Source};
+pub use value_reader::{ValueReader, value_hash, values_as_text};

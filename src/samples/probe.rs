@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, Place, Result};
@@ -11,6 +11,7 @@ use crate::interaction::lattice::Lattice;
 use crate::parquet_file::{ColumnReader, Input};
 
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, wrong_dimension};
+use super::label::LabelIndex;
 use super::label_source::FolderLabel;
 use super::label_type::{LabelPlace, LabelType};
 use super::spark_vector;
@@ -81,6 +82,16 @@ fn holds_floats(input: &Input, position: usize, name: &str) -> Result<bool> {
         usual += u32::from(USUAL_SIZES.contains(&value.abs()));
     }
     Ok(all > 0 && f64::from(usual) >= USUAL_SHARE * f64::from(all))
+}
+
+/// The columns that are embeddings, and those of fixed-size binary whose bytes look like them.
+///
+/// # Errors
+/// Those of reading the first rows of a fixed-size binary column.
+pub fn embedding_columns(input: &Input) -> Result<Vec<&str>> {
+    let EmbeddingCandidates { mut obvious, doubtful, .. } = EmbeddingCandidates::of(input)?;
+    obvious.extend(doubtful);
+    Ok(obvious)
 }
 
 /// The columns that are labels without a look at their values.
@@ -201,12 +212,32 @@ pub fn dimension_of(input: &Input, name: &str) -> Result<usize> {
 /// Fails where none of the file's first lists has the models' dimension: the column is then
 /// the wrong one, and not some of its rows bad.
 pub(super) fn check_first_lengths(input: &Input, name: &str, kind: EmbeddingType, dim: usize) -> Result<()> {
+    match first_rows(input, name)? {
+        Some((place, lists)) => check_lengths(&lists, kind, dim, || place),
+        None => Ok(()),
+    }
+}
+
+/// Fails where the file's first labels are of another type than the classes' and none is a class.
+pub(super) fn check_first_labels(input: &Input, name: &str, index: &LabelIndex) -> Result<()> {
+    let (_, field) = input.column(name)?;
+    if LabelType::of(field.data_type()) == Some(index.kind()) {
+        return Ok(());
+    }
+    match first_rows(input, name)? {
+        Some((_, labels)) => index.check_known(&labels, &LabelPlace::Rows(input.place().column(name), 0)),
+        None => Ok(()),
+    }
+}
+
+/// The first rows of a column, with their place; none where the file has no rows.
+fn first_rows(input: &Input, name: &str) -> Result<Option<(Place, ArrayRef)>> {
     let (position, _) = input.column(name)?;
-    let groups = 0..input.metadata().num_row_groups();
-    let Some(row_group) = groups.into_iter().find(|group| input.rows_in(*group) > 0) else { return Ok(()) };
+    let mut groups = 0..input.metadata().num_row_groups();
+    let Some(row_group) = groups.find(|group| input.rows_in(*group) > 0) else { return Ok(None) };
     let rows = input.rows_in(row_group).min(PROBE_ROWS);
-    let lists = ColumnReader::open(input, position, name, row_group, 0..rows, rows)?.read(rows)?;
-    check_lengths(&lists, kind, dim, || input.place().row_group(row_group).column(name))
+    let values = ColumnReader::open(input, position, name, row_group, 0..rows, rows)?.read(rows)?;
+    Ok(Some((input.place().row_group(row_group).column(name), values)))
 }
 
 /// Fails where there are lists and none has the models' dimension.

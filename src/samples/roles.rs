@@ -74,7 +74,7 @@ impl ValueSource {
         let column = place.clone().column(label);
         match (found, FolderLabel::text(&place.file, label)) {
             (Ok((position, field)), _) => {
-                index.check(field.data_type(), &LabelPlace::Rows(column, 0))?;
+                index.check_readable(field.data_type(), &LabelPlace::Rows(column, 0))?;
                 Ok(Self::Column(NamedColumn { name: label.to_owned(), position }))
             }
             (Err(_), Some(text)) => FolderLabel::parse(text.as_deref(), index.kind())
@@ -178,18 +178,24 @@ impl Roles {
         Some(&column.name)
     }
 
-    /// Fails where no list of a batch has the models' dimension: the column is then the
-    /// wrong one, and not some of its rows bad.
+    /// Fails where no list of the first batch has the models' dimension, or labels of another type than the
+    /// classes' are none of them: the column is then the wrong one, and not some of its rows bad.
     ///
     /// # Errors
     /// [`Error::BadData`].
-    pub fn check_lengths(&self, batch: &RecordBatch, place: &Place) -> Result<()> {
+    pub fn check_first(&self, batch: &RecordBatch, place: &Place) -> Result<()> {
         for EmbeddingColumn { column, kind, dim } in &self.x {
             probe::check_lengths(batch.column(column.position), *kind, *dim, || {
                 place.clone().column(&column.name)
             })?;
         }
-        Ok(())
+        match &self.label {
+            ValueSource::Column(NamedColumn { name, position }) => {
+                let at = LabelPlace::Rows(place.clone().column(name), 0);
+                self.index.check_known(batch.column(*position), &at)
+            }
+            ValueSource::Folder(..) => Ok(()),
+        }
     }
 
     /// The samples of a range of rows of a batch of this schema. `place` and `first_row` are those

@@ -28,8 +28,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Finds the columns, checks their types and, where lists may have any length,
-    /// the length of the file's first ones.
+    /// Finds the columns, checks their types and, where lists may have any length, the length of the file's
+    /// first ones; of labels of another type than the classes', whether the first are classes.
     ///
     /// # Errors
     /// [`Error::BadData`] where a column is missing, or of a type or dimension
@@ -41,6 +41,9 @@ impl Source {
             if kind.dimension().is_none() {
                 probe::check_first_lengths(input, &column.name, *kind, *dim)?;
             }
+        }
+        if let ValueSource::Column(column) = &roles.label {
+            probe::check_first_labels(input, &column.name, roles.assembly().0)?;
         }
         Ok(Self { input: input.clone(), roles })
     }

@@ -21,7 +21,7 @@ use datafusion::scalar::ScalarValue;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{check_footer, not_parquet, panic_message};
+use crate::parquet_file::{HEAD_BYTES, check_footer, not_parquet, panic_message};
 
 use super::arrow_lengths::check_arrow_files;
 use super::errors::convert_error;
@@ -243,7 +243,7 @@ struct FileFooter {
 
 async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &TableFile) -> Result<FileFooter> {
     let failed = |e: DataFusionError| convert_error(e, &file.name);
-    if let (0, Some(what)) = (file.meta.size, not_parquet(&[], &[], 0)) {
+    if let (0, Some(what)) = (file.meta.size, not_parquet(Path::new(&file.name), &[], &[], 0)) {
         return Err(Error::bad_data(Place::file(&file.name), what));
     }
     let (metadata, renamed) = match cache.get(&file.meta) {
@@ -278,9 +278,10 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
 async fn no_footer(store: &dyn ObjectStore, file: &TableFile) -> Option<Error> {
     let bytes = file.meta.size;
     let location = &file.meta.location;
-    let head = store.get_range(location, 0..bytes.min(4)).await.ok()?;
+    let head = store.get_range(location, 0..bytes.min(HEAD_BYTES)).await.ok()?;
     let tail = store.get_range(location, bytes.saturating_sub(4)..bytes).await.ok()?;
-    not_parquet(&head, &tail, bytes).map(|what| Error::bad_data(Place::file(&file.name), what))
+    not_parquet(Path::new(&file.name), &head, &tail, bytes)
+        .map(|what| Error::bad_data(Place::file(&file.name), what))
 }
 
 /// Readers panic at some lengths and types of a footer.

@@ -1,7 +1,7 @@
 //! What a statement SUMMARIZE is of, which SQL's parser does not know.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 /// The words that begin a query and no name of a table.
 const QUERIES: [&str; 3] = ["select", "with", "values"];
@@ -22,12 +22,17 @@ pub(super) fn summarized(sql: &str) -> Option<String> {
     if rest.iter().any(|token| token.token == Token::SemiColon) {
         return None;
     }
-    let (line, column) = (first.span.start.line as usize, first.span.start.column as usize);
-    let text = sql.split_inclusive('\n').skip(line.checked_sub(1)?).collect::<String>();
-    let text: String = text.chars().skip(column.checked_sub(1)?).collect();
-    let text = text.trim_end().trim_end_matches(';').trim_end().to_owned();
+    let text = sql.get(offset(sql, first.span.start)?..offset(sql, rest.last()?.span.end)?)?;
     let is_query = QUERIES.iter().any(|query| is_word(&first.token, query));
-    Some(if is_query { format!("({text}) AS summarized") } else { text })
+    Some(if is_query { format!("({text}) AS summarized") } else { text.to_owned() })
+}
+
+/// The byte of a text at which a place is, whose line and column count from 1.
+fn offset(text: &str, place: Location) -> Option<usize> {
+    let (line, column) = (usize::try_from(place.line).ok()?, usize::try_from(place.column).ok()?);
+    let before: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
+    let chars = text.get(before..)?.chars().take(column.checked_sub(1)?);
+    Some(before + chars.map(char::len_utf8).sum::<usize>())
 }
 
 #[cfg(test)]
@@ -40,6 +45,7 @@ mod tests {
             assert_eq!(summarized(sql), None, "{sql}");
         }
         assert_eq!(summarized("SUMMARIZE 'a b.parquet';").as_deref(), Some("'a b.parquet'"));
+        assert_eq!(summarized("SUMMARIZE v ; -- all").as_deref(), Some("v"));
         let query = summarized("\n summarize\n  SELECT 1 AS a;").unwrap();
         assert_eq!(query, "(SELECT 1 AS a) AS summarized");
     }

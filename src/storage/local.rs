@@ -16,6 +16,7 @@ use crate::error::{Error, Place, Result};
 use super::buffer_pool::BufferPool;
 use super::file_version::{FileVersion, VersionedPath};
 use super::io_errors;
+use super::near_names::no_input;
 use super::positioned_io::read_at;
 use super::regular_file::open_regular;
 
@@ -37,7 +38,7 @@ pub fn cannot_open(path: &Path, source: io::Error) -> Error {
     let place = Place::file(path.display());
     match is_dangling_link(path) {
         true => Error::bad_data(place, format!("is a link that leads nowhere ({source}); mend or remove it")),
-        false => Error::NoInput { place, source },
+        false => no_input(path, source),
     }
 }
 

@@ -4,15 +4,18 @@
 
 pub(crate) mod block_writer;
 mod buffer_pool;
+mod credentials;
 mod destinations;
 mod direct;
 mod discover;
+mod file_ending;
 mod file_kind;
 mod file_version;
 pub(crate) mod io_errors;
 mod key_listing;
 mod leftovers;
 mod local;
+mod near_names;
 mod object_store;
 mod output;
 mod path_identity;
@@ -34,9 +37,11 @@ pub use discover::{
     DataFiles, DataNames, FilePair, Files, FoundFile, PartitionValue, Share, create_parent_folder,
     find_files, find_files_of, partition_integer, partition_value, partition_values,
 };
+pub use file_ending::FileEnding;
 pub use file_kind::FileKind;
 pub use file_version::{FileVersion, VersionedPath, last_change, may_be_newer};
 pub use local::{LocalFile, cannot_open};
+pub use near_names::{near_path, no_input};
 pub use output::Output;
 pub use path_identity::PathIdentity;
 pub use regular_file::{TEXT_BYTES, read_range, read_regular, read_text};

@@ -13,6 +13,7 @@ use crate::error::{Error, Place, Result};
 use crate::printable::{redact, shown};
 use crate::threads;
 
+use super::credentials::Cloud;
 use super::key_listing::list_keys;
 use super::regular_file::too_large;
 use super::store_client::{connect, connect_listing, shared_client};
@@ -267,6 +268,8 @@ impl Location {
 enum Cause {
     Missing,
     Forbidden,
+    /// The machine's metadata service gives no credentials, and the environment has none.
+    NoCredentials(Cloud),
     Exists,
     Unsupported,
     /// The request itself is wrong, for example its region or a malformed key.
@@ -276,6 +279,9 @@ enum Cause {
 
 impl Cause {
     fn of(error: &StoreError) -> Self {
+        if let Some(cloud) = no_credentials(&error.to_string()) {
+            return Self::NoCredentials(cloud);
+        }
         match error {
             StoreError::NotFound { .. } => Self::Missing,
             StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Self::Forbidden,
@@ -301,9 +307,16 @@ impl Cause {
                 Error::Usage(format!("{url}: this store does not support the request: {what}"))
             }
             Self::BadRequest => Error::Config(format!("{url}: {what}")),
+            Self::NoCredentials(cloud) => Error::Config(format!("{url}: {}", cloud.advice())),
             _ => Error::Transient { place: Place::file(url), what },
         }
     }
+}
+
+/// The cloud whose metadata service refused credentials or did not answer; not where its own fault may pass.
+fn no_credentials(text: &str) -> Option<Cloud> {
+    let cloud = Cloud::asked_for_credentials(text)?;
+    (!matches!(http_status(text), Some(429 | 500..))).then_some(cloud)
 }
 
 /// The HTTP status in the text of an error.

@@ -17,6 +17,7 @@ use object_store::{ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
 use crate::error::{Error, Result};
 use crate::printable::shown;
 
+use super::credentials::{require_azure, require_google, require_s3};
 use super::key_listing::KeyEncoder;
 use super::store_url::StoreUrl;
 
@@ -40,12 +41,12 @@ pub(super) fn shared_client(url: &StoreUrl) -> Result<Arc<dyn ObjectStore>> {
 ///
 /// # Errors
 /// [`Error::Usage`] if it names no store; [`Error::Config`] if the settings in the environment are
-/// inconsistent.
+/// inconsistent, or hold no credentials where the machine has none of its own.
 pub(super) fn connect(url: &StoreUrl) -> Result<Arc<dyn ObjectStore>> {
     let store: object_store::Result<Arc<dyn ObjectStore>> = match url.scheme {
-        ObjectStoreScheme::AmazonS3 => s3(url).build().map(|store| Arc::new(store) as _),
-        ObjectStoreScheme::GoogleCloudStorage => google(url).build().map(|store| Arc::new(store) as _),
-        ObjectStoreScheme::MicrosoftAzure => azure(url).build().map(|store| Arc::new(store) as _),
+        ObjectStoreScheme::AmazonS3 => s3(url)?.build().map(|store| Arc::new(store) as _),
+        ObjectStoreScheme::GoogleCloudStorage => google(url)?.build().map(|store| Arc::new(store) as _),
+        ObjectStoreScheme::MicrosoftAzure => azure(url)?.build().map(|store| Arc::new(store) as _),
         ObjectStoreScheme::Http => http(url).build().map(|store| Arc::new(store) as _),
         _ => {
             return Err(Error::Usage(format!(
@@ -64,13 +65,13 @@ pub(super) fn connect(url: &StoreUrl) -> Result<Arc<dyn ObjectStore>> {
 pub(super) fn connect_listing(url: &StoreUrl) -> Result<Option<Arc<dyn PaginatedListStore>>> {
     let store: object_store::Result<Arc<dyn PaginatedListStore>> = match url.scheme {
         ObjectStoreScheme::AmazonS3 => {
-            s3(url).with_http_connector(KeyEncoder::S3).build().map(|store| Arc::new(store) as _)
+            s3(url)?.with_http_connector(KeyEncoder::S3).build().map(|store| Arc::new(store) as _)
         }
         ObjectStoreScheme::GoogleCloudStorage => {
-            google(url).with_http_connector(KeyEncoder::S3).build().map(|store| Arc::new(store) as _)
+            google(url)?.with_http_connector(KeyEncoder::S3).build().map(|store| Arc::new(store) as _)
         }
         ObjectStoreScheme::MicrosoftAzure => {
-            azure(url).with_http_connector(KeyEncoder::AZURE).build().map(|store| Arc::new(store) as _)
+            azure(url)?.with_http_connector(KeyEncoder::AZURE).build().map(|store| Arc::new(store) as _)
         }
         _ => return Ok(None),
     };
@@ -78,25 +79,36 @@ pub(super) fn connect_listing(url: &StoreUrl) -> Result<Option<Arc<dyn Paginated
 }
 
 fn wrong_settings(url: &StoreUrl, error: &object_store::Error) -> Error {
-    Error::Config(format!("{}: {error}", shown(Path::new(&url.bucket))))
+    let what = match error.to_string() {
+        what if what.ends_with("Account must be specified") => {
+            "no storage account: set AZURE_STORAGE_ACCOUNT_NAME, or name it in the URL \
+             (abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/KEY)"
+                .to_owned()
+        }
+        what => format!("{what}; correct the variables of the environment (AWS_…, GOOGLE_…, AZURE_…)"),
+    };
+    Error::Config(format!("{}: {what}", shown(Path::new(&url.bucket))))
 }
 
-fn s3(url: &StoreUrl) -> AmazonS3Builder {
+fn s3(url: &StoreUrl) -> Result<AmazonS3Builder> {
     let builder = AmazonS3Builder::from_env().with_url(&url.bucket).with_retry(retry());
     // An endpoint without TLS was configured on purpose.
     let endpoint = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|key| std::env::var(key).ok());
-    match endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+    require_s3(url, &builder)?;
+    Ok(match endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
         true => builder.with_allow_http(true),
         false => builder,
-    }
+    })
 }
 
-fn google(url: &StoreUrl) -> GoogleCloudStorageBuilder {
-    GoogleCloudStorageBuilder::from_env().with_url(&url.bucket).with_retry(retry())
+fn google(url: &StoreUrl) -> Result<GoogleCloudStorageBuilder> {
+    let builder = GoogleCloudStorageBuilder::from_env().with_url(&url.bucket).with_retry(retry());
+    require_google(url, &builder).map(|()| builder)
 }
 
-fn azure(url: &StoreUrl) -> MicrosoftAzureBuilder {
-    MicrosoftAzureBuilder::from_env().with_url(&url.bucket).with_retry(retry())
+fn azure(url: &StoreUrl) -> Result<MicrosoftAzureBuilder> {
+    let builder = MicrosoftAzureBuilder::from_env().with_url(&url.bucket).with_retry(retry());
+    require_azure(url, &builder).map(|()| builder)
 }
 
 fn http(url: &StoreUrl) -> HttpBuilder {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::harness::terminal::{on_a_terminal, see};
 use crate::harness::{last_json, lsmi_in, run, shell};
 
 #[derive(Deserialize)]
@@ -38,6 +39,14 @@ struct Accuracy {
 struct Seconds {
     fit: f64,
     annotate: f64,
+}
+
+#[test]
+fn a_terminal_keeps_no_bar_of_a_fit_that_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = on_a_terminal(dir.path(), 100, &["demo", "--rows", "2000"], &[see("Compare with the truth")]);
+    let last = |text: &str| ran.stdout.rfind(text).unwrap_or_else(|| panic!("no {text} in {}", ran.stdout));
+    assert!(last("fitting ") < last("3. Annotate"), "{}", ran.stdout);
 }
 
 #[test]

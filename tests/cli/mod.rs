@@ -10,8 +10,10 @@ mod delivered_again;
 mod demo;
 #[cfg(unix)]
 mod destinations;
+mod endings;
 mod fit;
 mod fit_beyond_memory;
+mod inspect;
 mod interrupt;
 mod label_free;
 mod labels;
@@ -20,5 +22,6 @@ mod scheduler;
 mod spark_vectors;
 #[cfg(unix)]
 mod special_files;
+mod split;
 mod usage;
 mod wrong_input;

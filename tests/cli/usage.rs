@@ -34,8 +34,17 @@ fn unknown_words() {
     );
     misspelt(&here(["annotate", "in.parquet", "out.parquet", "--columns", "i5"]), &["'i5'", "i1, i2, i12"]);
     misspelt(&here(["annotate", "a", "b", "--on-bad-row", "drop"]), &["'drop'", "null, fail"]);
-    misspelt(&here(["annotate", "a", "b", "--workers", "0"]), &["'0'", "--workers"]);
-    misspelt(&here(["annotate", "a", "b", "--batch-rows", "many"]), &["'many'", "--batch-rows"]);
+    let number = |flag: &str, value: &str| here(["annotate", "a", "b", flag, value]);
+    misspelt(&number("--workers", "0"), &["'0' for '--workers <N>': expected a whole number from 1"]);
+    misspelt(
+        &number("--workers", "-1"),
+        &["'-1' for '--workers <N>': expected a number that is not negative"],
+    );
+    misspelt(&number("--batch-rows", "many"), &["'many' for '--batch-rows <N>': expected a whole number"]);
+    misspelt(&number("--max-bad-rows", "-5"), &["'-5'", "such as 0.5%"]);
+    let unknown = here(["annotate", "a", "b", "--quorum"]);
+    misspelt(&unknown, &["'--quorum'"]);
+    assert!(!unknown.stderr.contains("tip"), "{}", unknown.stderr);
     // An empty name is no folder: it must not mean this one.
     misspelt(&here(["annotate", "a", "b", "--bundle", ""]), &["a value is required", "--bundle"]);
     misspelt(&here(["report", "a", "--bundle", ""]), &["a value is required", "--bundle"]);

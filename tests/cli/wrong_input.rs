@@ -3,12 +3,12 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type};
 
 use crate::harness::files::{batch, embeddings, listing, replaced, vectors, write};
-use crate::harness::{annotate, fitted, lsmi_in, refused, rows};
+use crate::harness::{annotate, bundle, fitted, lsmi, lsmi_in, must, refused, rows, run, shell};
 
 #[test]
 fn no_such_file() {
@@ -19,13 +19,120 @@ fn no_such_file() {
 }
 
 #[test]
+fn a_slip_is_answered_with_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(fitted().join("bundle"), dir.path().join("bundle")).unwrap();
+    fs::create_dir(dir.path().join("data")).unwrap();
+    fs::copy(fitted().join("in.parquet"), dir.path().join("data/train.parquet")).unwrap();
+    fs::write(dir.path().join("nightly.toml"), "").unwrap();
+    fs::write(dir.path().join("means.sql"), "SELECT 1").unwrap();
+    let near = |path: &str| format!("did you mean '{path}'?");
+    let ran = |args: &[&str], code: i32, words: &str| refused(&lsmi_in(dir.path(), args), code, &[words]);
+    ran(&["annotate", "data/trian.parquet", "out.parquet"], 66, &near("data/train.parquet"));
+    ran(&["fit", "dta/train.parquet"], 66, &near("data/train.parquet"));
+    ran(&["report", "daat", "-o", "r.html"], 66, &near("data"));
+    ran(&["sql", "SELECT 1 FROM 'data/tran.parquet'"], 66, &near("data/train.parquet"));
+    ran(&["run", "nighty.toml"], 66, &near("nightly.toml"));
+    ran(&["sql", "-f", "mean.sql"], 66, &near("means.sql"));
+    ran(&["bundle", "inspect", "bundel"], 78, "not found; did you mean bundle? `lsmi-etl fit`");
+    let far = lsmi_in(dir.path(), ["annotate", "elsewhere.parquet", "out.parquet"]);
+    refused(&far, 66, &["elsewhere.parquet"]);
+    assert!(!far.stderr.contains("did you mean"), "{}", far.stderr);
+}
+
+#[test]
+fn another_format_is_named_with_the_way_to_parquet() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(fitted().join("in.parquet"), dir.path().join("in.parquet")).unwrap();
+    let sql = |args: &[&str]| must(lsmi().current_dir(dir.path()).arg("sql").args(args));
+    sql(&["--output", "in.arrow", "SELECT * FROM 'in.parquet'"]);
+    fs::copy(dir.path().join("in.arrow"), dir.path().join("misnamed.parquet")).unwrap();
+    let arrow = "is not a Parquet file but an Arrow file (Feather); ";
+    for command in [&["fit", "in.arrow"][..], &["report", "in.arrow", "-o", "r.html"]] {
+        refused(&lsmi_in(dir.path(), command), 65, &["in.arrow", arrow]);
+    }
+    let ran = annotate(dir.path(), "in.arrow", "out.parquet", &[]);
+    refused(&ran, 65, &[arrow, "write it as Parquet: lsmi-etl sql --output in-new.parquet"]);
+    let way = &ran.stderr[ran.stderr.find("lsmi-etl sql").unwrap()..];
+    must(shell(way.lines().next().unwrap()).current_dir(dir.path()));
+    assert_eq!(annotate(dir.path(), "in-new.parquet", "out.parquet", &[]).code, 0);
+    let ran = lsmi_in(dir.path(), ["sql", "SELECT 1 FROM 'misnamed.parquet'"]);
+    refused(&ran, 65, &[arrow, "name it misnamed.arrow, and write it as Parquet"]);
+    fs::write(
+        dir.path().join("lfs.parquet"),
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+    )
+    .unwrap();
+    refused(&annotate(dir.path(), "lfs.parquet", "o.parquet", &[]), 65, &["lfs.parquet", "git lfs pull"]);
+}
+
+#[test]
+fn a_store_without_credentials_is_said_to_have_none() {
+    let dir = tempfile::tempdir().unwrap();
+    // Nobody listens there, as on a machine of no cloud.
+    let nobody = "http://127.0.0.1:9";
+    let without = |arguments: &[&str]| {
+        let mut command = lsmi();
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+        command.env("AWS_METADATA_ENDPOINT", nobody).env("LSMI_ETL_RETRY_SECONDS", "0");
+        run(command.current_dir(dir.path()).args(arguments).arg("--bundle").arg(bundle()))
+    };
+    let words = ["s3://data/in.parquet", "no credentials", "AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE=true"];
+    refused(&without(&["annotate", "s3://data/in.parquet", "out.parquet"]), 78, &words);
+    refused(&without(&["sql", "SELECT 1 FROM 's3://data/in.parquet'"]), 78, &words);
+    let local = fitted().join("in.parquet");
+    let upload = without(&["annotate", local.to_str().unwrap(), "s3://data/out.parquet"]);
+    refused(&upload, 78, &["s3://data/out.parquet", "no credentials"]);
+    assert!(listing(dir.path()).is_empty());
+}
+
+#[test]
+fn a_slip_comes_before_an_output_that_exists() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["in.parquet", "train.parquet", "annotated.parquet"] {
+        let from = if name == "train.parquet" { name } else { "in.parquet" };
+        fs::copy(fitted().join(from), dir.path().join(name)).unwrap();
+    }
+    fs::create_dir(dir.path().join("made")).unwrap();
+    fs::copy(fitted().join("bundle/bundle.json"), dir.path().join("made/bundle.json")).unwrap();
+    let fit = |args: &[&str]| {
+        lsmi_in(dir.path(), ["fit", "--bundle", "made"].into_iter().chain(args.iter().copied()))
+    };
+    refused(&fit(&["absent.parquet"]), 66, &["absent.parquet"]);
+    refused(&fit(&["train.parquet", "--label", "lable"]), 65, &["\"lable\"", "no such column"]);
+    refused(&fit(&["train.parquet", "--x1", "x1", "--x2", "x22"]), 65, &["\"x22\"", "no such column"]);
+    refused(&fit(&["train.parquet"]), 73, &["made exists"]);
+    let over = |input: &str, more: &[&str]| annotate(dir.path(), input, "annotated.parquet", more);
+    refused(&over("absent.parquet", &[]), 66, &["absent.parquet"]);
+    refused(&over("in.parquet", &["--x1", "x11"]), 65, &["\"x11\"", "no such column"]);
+    refused(&over("in.parquet", &[]), 73, &["annotated.parquet exists"]);
+    let sql = |query: &str| lsmi_in(dir.path(), ["sql", "--output", "annotated.parquet", query]);
+    refused(&sql("SELECT r FROM 'absent.parquet'"), 66, &["absent.parquet"]);
+    refused(&sql("SELECT rr FROM 'in.parquet'"), 64, &["no column rr"]);
+    refused(&sql("SELECT y FROM 'in.parquet'"), 73, &["annotated.parquet exists"]);
+}
+
+#[test]
 fn a_folder_is_no_file() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("in.parquet")).unwrap();
     refused(
         &annotate(dir.path(), "in.parquet", "out.parquet", &[]),
         66,
-        &["in.parquet", "no *.parquet file is there"],
+        &["in.parquet", "no *.parquet file is there; names that begin"],
+    );
+    fs::write(dir.path().join("in.parquet/data-00000-of-00002.arrow"), "").unwrap();
+    fs::write(dir.path().join("in.parquet/data-00001-of-00002.arrow"), "").unwrap();
+    fs::write(dir.path().join("in.parquet/dataset_info.json"), "{}").unwrap();
+    refused(
+        &annotate(dir.path(), "in.parquet", "out.parquet", &[]),
+        66,
+        &[
+            "no *.parquet file is there, but 2 files named *.arrow; write Parquet",
+            "FROM 'in.parquet/*.arrow'",
+        ],
     );
 }
 
@@ -132,7 +239,7 @@ fn columns_of_types_that_do_not_fit() {
     let days = cast(&cast(y, &DataType::Int32).unwrap(), &DataType::Date32).unwrap();
     let what = ["in.parquet, column \"y\"", "Date32", "no label", "CAST(y AS VARCHAR)"];
     refused(&run("y", days), 65, &what);
-    let string = cast(y, &DataType::Utf8).unwrap();
+    let string: ArrayRef = Arc::new(StringArray::from(vec!["cat"; 10]));
     refused(&run("y", string), 65, &["column \"y\"", "holds strings", "classes are integers"]);
     let scalar: ArrayRef = Arc::new(Float64Array::from(vec![1.0; 10]));
     refused(&run("x1", scalar), 65, &["column \"x1\"", "Float64", "no embedding", "FixedSizeList"]);

@@ -36,10 +36,19 @@ fn the_summaries_schemas_are_the_types() {
     matches_file("schemas/run-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
     let summary = lsmi_etl::cli::fit_summary_schema();
     matches_file("schemas/fit-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
+    let summary = lsmi_etl::cli::inspect_summary_schema();
+    matches_file("schemas/inspect-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
+    let summary = lsmi_etl::cli::split_summary_schema();
+    matches_file("schemas/split-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
     let summary = lsmi_etl::cli::pipeline_summary_schema();
     matches_file("schemas/pipeline-summary.schema.json", &serde_json::to_string_pretty(&summary).unwrap());
     let failure = lsmi_etl::cli::failure_schema();
     matches_file("schemas/failure.schema.json", &serde_json::to_string_pretty(&failure).unwrap());
+}
+
+#[test]
+fn the_table_of_messages_is_that_of_the_errors() {
+    matches_file("docs/messages.md", lsmi_etl::cli::message_table().trim_end());
 }
 
 #[test]

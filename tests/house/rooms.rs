@@ -10,7 +10,7 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     ("printable", &[]),
     ("error", &["printable"]),
     ("memory", &[]),
@@ -27,8 +27,20 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("synth", &["error", "interaction", "storage"]),
     (
         "fit",
-        &["error", "memory", "interaction", "storage", "parquet_file", "bundle", "samples", "provenance"],
+        &[
+            "printable",
+            "error",
+            "memory",
+            "interaction",
+            "storage",
+            "parquet_file",
+            "bundle",
+            "samples",
+            "provenance",
+        ],
     ),
+    ("inspect", &["error", "storage", "parquet_file", "bundle", "samples", "fit"]),
+    ("split", &["printable", "error", "storage", "parquet_file", "samples", "output"]),
     (
         "annotate",
         &[
@@ -119,6 +131,8 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "evaluate",
             "synth",
             "fit",
+            "inspect",
+            "split",
             "annotate",
             "sql",
             "report",

@@ -193,6 +193,7 @@ impl StreamOutputs {
                     staged,
                     &roles.embeddings().collect::<Vec<_>>(),
                     row_group_bytes,
+                    None,
                 )?
             }
             MainOutput::Stdout(out) => {

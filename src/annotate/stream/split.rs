@@ -72,7 +72,7 @@ impl<'a> BatchSplitter<'a> {
         let batch = self.progress.time(Stage::Read, || self.rows.next()).transpose()?;
         let Some(batch) = batch else { return Ok(None) };
         if !self.checked && batch.rows.num_rows() > 0 {
-            self.roles.check_lengths(&batch.rows, self.rows.place())?;
+            self.roles.check_first(&batch.rows, self.rows.place())?;
             self.checked = true;
         }
         let bytes = bytes_of(&batch.rows);

@@ -48,6 +48,7 @@ pub(super) fn check_destinations(
         }
     }
     if let Some(report) = &config.report {
+        report.check_ending()?;
         add_report(report, overwrite, &mut all, &mut steps);
     }
     // Kinds, which only the first has, come last.
@@ -61,7 +62,7 @@ fn add_report(report: &ReportSettings, overwrite: bool, all: &mut Destinations, 
         all.reads_folder("a file of the report's bundle", bundle);
     }
     if let Some(output) = report.written() {
-        let kind = match report.format {
+        let kind = match report.format() {
             ReportFormat::Html => FileKind::Html,
             ReportFormat::Json => FileKind::Json,
         };

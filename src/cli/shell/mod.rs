@@ -16,9 +16,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::sql::{Format, Layout, Session, SqlRequest};
-use crate::storage::read_text;
+use crate::storage::{no_input, read_text};
 
 use self::line_editor::{Line, LineEditor};
 use self::meta_command::MetaCommand;
@@ -180,8 +180,7 @@ impl Shell<'_> {
                 "{path}: \\i is nested too deep; does the file include itself?"
             )));
         }
-        let text = read_text(Path::new(path))
-            .map_err(|source| Error::NoInput { place: Place::file(path), source })?;
+        let text = read_text(Path::new(path)).map_err(|source| no_input(Path::new(path), source))?;
         let mut statement = String::new();
         for line in text.lines() {
             let begins = lexer::is_blank(&statement);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, Result};
-use crate::printable::shown;
+use crate::printable::{counted, shown};
 use crate::sql::{Format, Layout, Session};
 use crate::storage::Staged;
 
@@ -83,7 +83,7 @@ impl FileSink {
     /// As for [`Staged::commit`].
     pub(super) fn finish(self) -> Result<()> {
         self.staged.commit()?;
-        tracing::info!("{}: {} rows", shown(&self.path), self.rows);
+        tracing::info!("{}: {}", shown(&self.path), counted(self.rows, "row"));
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::storage::FileEnding;
+
 /// Output format of a query's rows.
 #[derive(
     Debug,
@@ -43,17 +45,17 @@ pub enum Format {
 impl Format {
     /// The format that a file name's ending denotes.
     pub fn of(path: &Path) -> Option<Self> {
-        Some(match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "csv" => Self::Csv,
-            "tsv" => Self::Tsv,
-            "json" => Self::Json,
-            "ndjson" | "jsonl" => Self::Ndjson,
-            "md" => Self::Markdown,
-            "txt" => Self::Table,
-            "arrows" => Self::Arrow,
-            "arrow" | "feather" | "ipc" => Self::ArrowFile,
-            "parquet" | "pq" => Self::Parquet,
-            _ => return None,
+        Some(match FileEnding::of(path)? {
+            FileEnding::Csv => Self::Csv,
+            FileEnding::Tsv => Self::Tsv,
+            FileEnding::Json => Self::Json,
+            FileEnding::Ndjson => Self::Ndjson,
+            FileEnding::Markdown => Self::Markdown,
+            FileEnding::Text => Self::Table,
+            FileEnding::ArrowStream => Self::Arrow,
+            FileEnding::ArrowFile => Self::ArrowFile,
+            FileEnding::Parquet => Self::Parquet,
+            FileEnding::Html | FileEnding::Svg | FileEnding::Onnx | FileEnding::Compressed => return None,
         })
     }
 

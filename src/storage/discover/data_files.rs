@@ -1,16 +1,19 @@
 //! A search for data files: what a path, glob or URL names.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use object_store::ObjectMeta;
 
 use crate::error::Result;
+use crate::printable::{counted, shown};
+use crate::storage::near_names::no_input;
 use crate::storage::object_store::is_url;
 use crate::storage::path_identity::resolve;
 use crate::storage::regular_file::require_regular;
 
-use super::found_file::{DataNames, FoundFile, no_input};
+use super::found_file::{DataNames, FoundFile};
 use super::local::{self, Glob};
 use super::remote::{Prefix, Search};
 
@@ -103,6 +106,23 @@ impl DataFiles {
 
 /// The error of a search without a result.
 pub(super) fn nothing_found(input: &Path) -> crate::Error {
-    let what = "no *.parquet file is there; names that begin with . or _ do not count";
+    let what = match other_files(input) {
+        Some((ending, files)) => format!(
+            "no *.parquet file is there, but {} named *.{ending}; write Parquet: lsmi-etl sql --output FILE.parquet \
+             \"SELECT * FROM '{}'\"",
+            counted(files, "file"),
+            shown(&input.join(format!("*.{ending}")))
+        ),
+        None => "no *.parquet file is there; names that begin with . or _ do not count".to_owned(),
+    };
     no_input(input, io::Error::new(io::ErrorKind::NotFound, what))
+}
+
+/// The most frequent ending in a folder of files that SQL reads, with their number.
+fn other_files(folder: &Path) -> Option<(&'static str, usize)> {
+    const ENDINGS: [&str; 6] = ["arrow", "feather", "csv", "tsv", "json", "jsonl"];
+    let names: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name()).collect();
+    let is_of = |name: &OsString, ending| Path::new(name).extension().is_some_and(|found| found == ending);
+    let number = |ending: &'static str| (ending, names.iter().filter(|name| is_of(name, ending)).count());
+    ENDINGS.into_iter().map(number).max_by_key(|(_, files)| *files).filter(|(_, files)| *files > 0)
 }

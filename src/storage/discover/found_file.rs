@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use object_store::ObjectMeta;
 
-use crate::error::{Error, Place};
 use crate::storage::regular_file::open_regular;
 
 /// The first bytes of every Parquet file.
@@ -73,8 +72,4 @@ pub(super) fn begins_like_parquet(path: &Path) -> io::Result<bool> {
     let mut head = Vec::with_capacity(PARQUET_MAGIC.len());
     open_regular(path)?.take(PARQUET_MAGIC.len() as u64).read_to_end(&mut head)?;
     Ok(head == PARQUET_MAGIC)
-}
-
-pub(super) fn no_input(path: &Path, source: io::Error) -> Error {
-    Error::NoInput { place: Place::file(path.display()), source }
 }

@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::printable::counted;
 
 use super::object_store::{is_url, join_path};
 use super::path_identity::PathIdentity;
@@ -58,9 +59,9 @@ impl Files {
         let is_file = found.is_file();
         if !is_file && std::fs::metadata(output).is_ok_and(|there| !there.is_dir()) {
             return Err(Error::Usage(format!(
-                "{} is {} files and {} is a file; name a folder to write to",
+                "{} is {} and {} is a file; name a folder to write to",
                 input.display(),
-                found.files.len(),
+                counted(found.files.len(), "file"),
                 output.display()
             )));
         }

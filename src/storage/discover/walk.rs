@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::storage::file_version::FileId;
 use crate::storage::local::is_dangling_link;
+use crate::storage::near_names::no_input;
 use crate::storage::regular_file::require_regular;
 
-use super::found_file::{Candidate, FoundFile, begins_like_parquet, no_input};
+use super::found_file::{Candidate, FoundFile, begins_like_parquet};
 
 /// What a walk takes, by paths below the folder.
 pub(super) trait Selection {

@@ -1,0 +1,96 @@
+//! The files of the parts, which appear under their names when all of them are complete.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+
+use crate::error::{Error, Result};
+use crate::output::{BatchSource, NewColumns, RowWriter};
+use crate::parquet_file::Input;
+use crate::printable::without_secrets;
+use crate::samples;
+use crate::storage::{FileEnding, Staged, create_parent_folder, exists};
+
+use super::options::SplitOptions;
+use super::part::Part;
+use super::summary::PartSummary;
+
+/// Bytes of a row group of a part, which is in memory while it is written.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+
+/// The files of the parts, being written.
+pub(super) struct PartFiles {
+    files: Vec<PartFile>,
+}
+
+struct PartFile {
+    part: Part,
+    path: PathBuf,
+    rows: u64,
+    writer: RowWriter,
+}
+
+impl PartFiles {
+    /// Begins the files, with the columns and key-values of the first input; encrypted with the key of
+    /// its footer where it is encrypted.
+    pub(super) fn create(first: &Input, folder: &Path, options: &SplitOptions) -> Result<Self> {
+        let what = "it is the folder of train.parquet and test.parquet";
+        FileEnding::check(folder, None, what, "name it without an ending")?;
+        let stale = Part::Validation.file(folder);
+        if options.validation == 0.0 && exists(&stale)? {
+            let what = format!(
+                "{} is the part of another split, whose rows would be in the new parts, too; remove it, or give \
+                 --validation",
+                stale.display()
+            );
+            return Err(Error::Usage(what));
+        }
+        create_parent_folder(&Part::Train.file(folder))?;
+        let dense = samples::embedding_columns(first)?;
+        let encryption = first.uniform_encryption()?;
+        let files = options.parts().map(|part| {
+            let path = part.file(folder);
+            let staged = Staged::create(&path, options.overwrite)?;
+            let rows = BatchSource::of_file(first, 1);
+            let unchanged = NewColumns { fields: &[], key_values: &[] };
+            let writer =
+                RowWriter::file(&rows, unchanged, staged, &dense, ROW_GROUP_BYTES, encryption.clone())?;
+            Ok(PartFile { part, path, rows: 0, writer })
+        });
+        Ok(Self { files: files.collect::<Result<_>>()? })
+    }
+
+    /// Writes each row of a batch to its part.
+    pub(super) fn write(&mut self, rows: &RecordBatch, parts: &[Part]) -> Result<()> {
+        for file in &mut self.files {
+            let is_of_part: BooleanArray = parts.iter().map(|part| Some(*part == file.part)).collect();
+            let chosen =
+                filter_record_batch(rows, &is_of_part).map_err(|error| Error::Internal(error.to_string()))?;
+            if chosen.num_rows() > 0 {
+                file.rows += chosen.num_rows() as u64;
+                file.writer.write(&chosen, Vec::new())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes all files, then gives them their names.
+    pub(super) fn finish(self, rows: u64) -> Result<Vec<PartSummary>> {
+        let closed = self.files.into_iter().map(|file| {
+            let PartFile { part, path, rows, writer } = file;
+            Ok((part, path, rows, writer.close()?))
+        });
+        let closed = closed.collect::<Result<Vec<_>>>()?;
+        let published = closed.into_iter().map(|(part, path, of_part, file)| {
+            Ok(PartSummary {
+                part: part.name().to_owned(),
+                file: without_secrets(&path).into(),
+                rows: of_part,
+                share: of_part as f64 / rows.max(1) as f64,
+                bytes: file.publish()?,
+            })
+        });
+        published.collect()
+    }
+}

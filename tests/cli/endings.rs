@@ -1,0 +1,47 @@
+//! The ending of an output's name says its format, or the output is refused.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::{Ran, fitted, lsmi, lsmi_in, must, refused, run};
+
+fn annotate(dir: &Path, args: &[&str]) -> Ran {
+    let mut command = lsmi();
+    command.current_dir(dir).arg("annotate").arg(fitted().join("in.parquet"));
+    run(command.args(args).arg("--bundle").arg(fitted().join("bundle")))
+}
+
+#[test]
+fn what_is_written_as_parquet_has_no_other_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&["out.csv"], &["out.csv", "written as Parquet", "lsmi-etl sql --output"]),
+        (&["out.feather"], &["out.feather", "written as Parquet", "- > out.arrows"]),
+        (&["out.parquet.gz"], &["no .gz file"]),
+        (&["out.parquet", "--rejects", "bad.ndjson"], &["bad.ndjson", "--rejects", "lsmi-etl sql --output"]),
+    ];
+    for (args, words) in cases {
+        refused(&annotate(dir, args), 64, words);
+    }
+    refused(&lsmi_in(dir, ["synth", "wide", "-o", "x.csv"]), 64, &["x.csv", "written as Parquet"]);
+    let fit = ["fit", fitted().join("train.parquet").to_str().unwrap(), "--bundle", "models.parquet"]
+        .map(str::to_owned);
+    refused(&lsmi_in(dir, fit), 64, &["models.parquet", "a bundle is a folder"]);
+    refused(&lsmi_in(dir, ["sql", "SELECT 1", "--output", "x.csv.gz"]), 64, &["x.csv.gz", "compressed"]);
+    assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
+}
+
+#[test]
+fn a_reports_ending_is_its_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    assert_eq!(annotate(dir, &["out.parquet"]).code, 0);
+    must(lsmi().current_dir(dir).args(["report", "out.parquet", "-o", "numbers.json"]));
+    let numbers: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.join("numbers.json")).unwrap()).unwrap();
+    assert_eq!(numbers["data"]["rows"], 3000);
+    let both = ["report", "out.parquet", "-o", "x.json", "--format", "html"];
+    refused(&lsmi_in(dir, both), 64, &["x.json", "the report is a page"]);
+    refused(&lsmi_in(dir, ["report", "out.parquet", "-o", "x.csv"]), 64, &["x.csv", ".html", ".json"]);
+}

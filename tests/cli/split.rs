@@ -1,0 +1,152 @@
+//! `split`: parts by shares, strata and groups, complete or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
+
+use crate::harness::files::{batch, embeddings, key_value, listing, names, read, write};
+use crate::harness::{last_json, lsmi, lsmi_in, must, refused};
+
+/// 1 000 rows with an id, a label of which every tenth is rare, a patient of four rows, and embeddings.
+fn rows() -> RecordBatch {
+    let x: Vec<Option<Vec<f32>>> = (0..1000).map(|row| Some(vec![row as f32, 1.0])).collect();
+    let label = (0..1000).map(|row| if row % 10 == 0 { "rare" } else { "usual" });
+    let patient = (0..1000).map(|row| Some(format!("p{}", row / 4)));
+    batch(&[
+        ("id", Arc::new(Int64Array::from_iter_values(0..1000)) as ArrayRef),
+        ("label", Arc::new(StringArray::from_iter_values(label))),
+        ("patient", Arc::new(StringArray::from_iter(patient))),
+        ("x", embeddings(&x, 2)),
+    ])
+}
+
+fn ids(path: &Path) -> Vec<i64> {
+    read(path).column_by_name("id").unwrap().as_primitive::<Int64Type>().values().to_vec()
+}
+
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("data")).unwrap();
+    write(&dir.path().join("data/1.parquet"), &rows().slice(0, 350));
+    write(&dir.path().join("data/2.parquet"), &rows().slice(350, 650));
+    dir
+}
+
+fn split(dir: &Path, args: &[&str]) -> serde_json::Value {
+    last_json(&must(lsmi().current_dir(dir).args(["split", "data", "--json"]).args(args)))
+}
+
+#[test]
+fn strata_give_exact_shares_and_rows_are_kept_as_they_are() {
+    let dir = folder();
+    let found = split(dir.path(), &["out", "--test", "0.2", "--validation", "0.1", "--by", "label"]);
+    assert_eq!(listing(&dir.path().join("out")), ["test.parquet", "train.parquet", "validation.parquet"]);
+    let counts: BTreeMap<&str, u64> = found["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| (part["part"].as_str().unwrap(), part["rows"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(counts, [("test", 200), ("train", 700), ("validation", 100)].into());
+    assert_eq!(
+        found["strata"],
+        serde_json::json!([
+            {"value": "rare", "train": 70, "test": 20, "validation": 10},
+            {"value": "usual", "train": 630, "test": 180, "validation": 90}
+        ])
+    );
+    let all = rows();
+    let mut seen = Vec::new();
+    for (part, count) in counts {
+        let path = dir.path().join(format!("out/{part}.parquet"));
+        let (ids, part) = (ids(&path), read(&path));
+        assert_eq!(ids.len() as u64, count);
+        assert!(ids.is_sorted(), "the order is not the input's");
+        assert_eq!(
+            (names(part.schema_ref()), part.schema().fields()),
+            (names(all.schema_ref()), all.schema().fields())
+        );
+        for (at, id) in ids.iter().enumerate() {
+            assert_eq!(part.slice(at, 1).columns(), all.slice(*id as usize, 1).columns());
+        }
+        assert_eq!(key_value(&path, "written_by").as_deref(), Some("the tests"));
+        seen.extend(ids);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..1000).collect::<Vec<_>>());
+
+    // The same seed gives the same parts, another one others.
+    let test = ids(&dir.path().join("out/test.parquet"));
+    let more = ["--test", "0.2", "--validation", "0.1", "--by", "label"];
+    split(dir.path(), &[&["again"], &more[..]].concat());
+    split(dir.path(), &[&["other", "--seed", "1"], &more[..]].concat());
+    assert_eq!(ids(&dir.path().join("again/test.parquet")), test);
+    assert_ne!(ids(&dir.path().join("other/test.parquet")), test);
+}
+
+#[test]
+fn a_group_is_in_one_part() {
+    let dir = folder();
+    let found = split(dir.path(), &["out", "--test", "0.25", "--by", "label", "--group", "patient"]);
+    assert_eq!(found["groups"], 250);
+    let of = |part: &str| ids(&dir.path().join(format!("out/{part}.parquet")));
+    let patients = |part: &str| of(part).into_iter().map(|id| id / 4).collect::<BTreeSet<_>>();
+    assert!(patients("train").is_disjoint(&patients("test")));
+    let (train, test) = (of("train").len(), of("test").len());
+    assert_eq!(train + test, 1000);
+    assert!(test.abs_diff(250) <= 8, "{test}");
+    let rare = of("test").into_iter().filter(|id| id % 10 == 0).count();
+    assert!(rare.abs_diff(25) <= 2, "{rare}");
+}
+
+#[test]
+fn nothing_is_replaced_or_half_written() {
+    let dir = folder();
+    let run = |args: &[&str]| lsmi_in(dir.path(), [&["split"], args].concat());
+    assert_eq!(run(&["data", "out"]).code, 0);
+    let before = fs::read(dir.path().join("out/test.parquet")).unwrap();
+    refused(&run(&["data", "out", "--seed", "1"]), 73, &["train.parquet", "exists"]);
+    assert_eq!(fs::read(dir.path().join("out/test.parquet")).unwrap(), before);
+    assert_eq!(run(&["data", "out", "--seed", "1", "--overwrite"]).code, 0);
+    assert_ne!(fs::read(dir.path().join("out/test.parquet")).unwrap(), before);
+    // A part of another split would hold rows of the new ones.
+    assert_eq!(run(&["data", "three", "--validation", "0.1"]).code, 0);
+    refused(&run(&["data", "three", "--overwrite"]), 64, &["validation.parquet", "remove it"]);
+
+    let cut = fs::read(dir.path().join("data/2.parquet")).unwrap();
+    fs::write(dir.path().join("data/2.parquet"), &cut[..cut.len() / 2]).unwrap();
+    refused(&run(&["data", "late"]), 65, &["data/2.parquet"]);
+    assert_eq!(listing(&dir.path().join("late")), [""; 0]);
+}
+
+#[test]
+fn what_can_not_be_split_is_named() {
+    let dir = folder();
+    write(&dir.path().join("three.parquet"), &rows().slice(0, 3));
+    fs::create_dir_all(dir.path().join("hive/day=1")).unwrap();
+    write(&dir.path().join("hive/day=1/a.parquet"), &rows());
+    fs::create_dir(dir.path().join("mixed")).unwrap();
+    write(&dir.path().join("mixed/1.parquet"), &rows());
+    write(&dir.path().join("mixed/2.parquet"), &rows().project(&[0, 2, 1, 3]).unwrap());
+    let cases: [(&[&str], i32, &[&str]); 10] = [
+        (&["data", "out.parquet"], 64, &["out.parquet is the folder", "without .parquet"]),
+        (&["data", "o", "--test", "1"], 64, &["--test", "between 0 and 1"]),
+        (&["data", "o", "--test", "0.7", "--validation", "0.3"], 64, &["--validation", "left to train on"]),
+        (&["data", "o", "--test", "nan"], 64, &["--test"]),
+        (&["data", "o", "--by", "lable"], 65, &["lable", "label"]),
+        (&["data", "o", "--group", "x"], 65, &["\"x\"", "no group"]),
+        (&["three.parquet", "o", "--test", "0.1"], 64, &["3 rows", "test part without rows"]),
+        (&["hive", "o"], 65, &["day=", "lsmi-etl sql --output"]),
+        (&["mixed", "o"], 65, &["mixed/2.parquet", "patient", "label"]),
+        (&["-", "o"], 64, &["stream"]),
+    ];
+    for (args, code, words) in cases {
+        refused(&lsmi_in(dir.path(), [&["split"], args].concat()), code, words);
+    }
+    let single: Vec<String> = listing(dir.path()).into_iter().filter(|name| name == "o").collect();
+    assert!(single.is_empty() || listing(&dir.path().join("o")).is_empty());
+}
