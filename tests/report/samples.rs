@@ -130,6 +130,13 @@ fn rows_that_trained_the_models_are_marked() {
         "{html}"
     );
 
+    // With a prefix it is the column of that prefix.
+    let input = fitted().join("in.parquet");
+    let prefix = ["--columns", "fold", "--prefix", "a_"];
+    assert_eq!(annotate(dir, input.to_str().unwrap(), "prefix.parquet", &prefix).code, 0);
+    let report = json(dir, &["prefix.parquet", "--prefix", "a_"]);
+    assert_eq!(report["data"]["samples"]["redundant"][0]["trained_on"], json!(false));
+
     // A column of that name that annotate did not write tells nothing.
     let sql = "SELECT r, u1, u2, s, y, 1 AS fold FROM 'plain.parquet'";
     must(lsmi().current_dir(dir).args(["sql", sql, "--output", "own.parquet"]));
