@@ -283,7 +283,7 @@ fn stream_rows(fixture: &Fixture, bytes: &[u8]) -> Result<()> {
     let staged = Staged::create(&fixture.folder.join("rows.parquet"), true)?;
     let added = NewColumns { fields: &[], key_values: &[] };
     let mut writer =
-        RowWriter::file(&source, added, staged, &roles.embeddings().collect::<Vec<_>>(), 1 << 20)?;
+        RowWriter::file(&source, added, staged, &roles.embeddings().collect::<Vec<_>>(), 1 << 20, None)?;
     for batch in source {
         let batch = batch?;
         let place = Place::file("stdin").row_group(batch.group);

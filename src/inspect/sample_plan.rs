@@ -62,7 +62,7 @@ mod tests {
             let shares = (0..rows).step_by(777).flat_map(|start| plan.within(start..rows.min(start + 777)));
             assert_eq!(shares.map(|range| range.end - range.start).sum::<u64>(), taken);
         }
-        assert_eq!(SamplePlan::new(10, 10).ranges, [0..10]);
+        assert!(SamplePlan::new(10, 10).ranges.iter().eq(std::iter::once(&(0..10))));
         assert_eq!(SamplePlan::new(0, 10), SamplePlan::default());
     }
 }

@@ -24,7 +24,11 @@ fn what_is_written_as_parquet_has_no_other_ending() {
     for (args, words) in cases {
         refused(&annotate(dir, args), 64, words);
     }
-    refused(&lsmi_in(dir, ["synth", "wide", "-o", "x.csv"]), 64, &["x.csv", "written as Parquet"]);
+    refused(
+        &lsmi_in(dir, ["synth", "wide", "-o", "x.csv", "--rows", "10"]),
+        64,
+        &["x.csv", "written as Parquet"],
+    );
     let fit = ["fit", fitted().join("train.parquet").to_str().unwrap(), "--bundle", "models.parquet"]
         .map(str::to_owned);
     refused(&lsmi_in(dir, fit), 64, &["models.parquet", "a bundle is a folder"]);

@@ -133,7 +133,7 @@ fn what_can_not_be_split_is_named() {
     write(&dir.path().join("mixed/1.parquet"), &rows());
     write(&dir.path().join("mixed/2.parquet"), &rows().project(&[0, 2, 1, 3]).unwrap());
     let cases: [(&[&str], i32, &[&str]); 10] = [
-        (&["data", "out.parquet"], 64, &["out.parquet is the folder", "without .parquet"]),
+        (&["data", "out.parquet"], 64, &["out.parquet: it is the folder", "without an ending"]),
         (&["data", "o", "--test", "1"], 64, &["--test", "between 0 and 1"]),
         (&["data", "o", "--test", "0.7", "--validation", "0.3"], 64, &["--validation", "left to train on"]),
         (&["data", "o", "--test", "nan"], 64, &["--test"]),

@@ -1,29 +1,268 @@
-"""The summaries of fit, annotate and report.
+"""The summaries of inspect, split, fit, annotate and report.
 
 Generated from the JSON Schemas of the program by ``pipelines/wheel/classes_of_schemas.py``.
 """
 
-# ruff: noqa: UP045
+# ruff: noqa: UP007, UP045
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Optional
+from typing import Literal, Optional, Union
 
 from lsmi_etl.manifest import Figures, FitWarning
 
 __all__ = [
     "Adjustment",
     "BadFile",
+    "ClassRows",
     "ClusterUse",
+    "CodecBytes",
     "ColumnSummary",
+    "ColumnType",
+    "EmbeddingColumn",
     "FateCounts",
+    "FileDifference",
+    "FitOutlook",
     "FitSummary",
+    "InspectSummary",
+    "LabelColumn",
     "Means",
+    "ModalityColumn",
+    "NearDuplicates",
+    "Norms",
+    "PartSummary",
     "ReportSummary",
+    "SampleSize",
+    "SplitSummary",
+    "StratumRows",
     "Summary",
     "Totals",
 ]
+
+
+@dataclass(frozen=True)
+class CodecBytes:
+    """Compressed size of the column chunks of a codec."""
+
+    #: Compressed bytes.
+    bytes: int
+    #: The codec's name, such as SNAPPY.
+    codec: str
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """A column and its Arrow type."""
+
+    #: The name.
+    column: str
+    #: The type in Arrow.
+    type: str
+
+
+@dataclass(frozen=True)
+class FileDifference:
+    """A file whose columns differ from those of the first."""
+
+    #: The file.
+    file: str
+    #: What it lacks, has more, or has of another type.
+    what: str
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Euclidean norms of vectors."""
+
+    #: The largest.
+    max: float
+    #: Their mean.
+    mean: float
+    #: The smallest.
+    min: float
+
+
+@dataclass(frozen=True)
+class EmbeddingColumn:
+    """An embedding column, by the sample."""
+
+    #: The name.
+    column: str
+    #: Dimensions that have one value in all rows.
+    constant_dims: int
+    #: Values of an embedding; 0 where the first file has none.
+    dim: int
+    #: Rows with NaN, an infinity or a null among their values.
+    non_finite_rows: int
+    #: Rows that are null, or whose file lacks the column.
+    null_rows: int
+    #: Dimensions that vary and equal an earlier one in all rows.
+    repeated_dims: int
+    #: The type in Arrow.
+    type: str
+    #: Rows of another number of values.
+    wrong_length_rows: int
+    #: Euclidean norms; null without a row.
+    norms: Optional[Norms] = None
+
+
+@dataclass(frozen=True)
+class ModalityColumn:
+    """An embedding column that a fit would take."""
+
+    #: The column.
+    column: str
+    #: Values of an embedding.
+    dim: int
+
+
+@dataclass(frozen=True)
+class FitOutlook:
+    """The columns that a fit would take, and what it would say."""
+
+    #: Number of classes.
+    classes: int
+    #: Rows with a label.
+    labelled_rows: int
+    #: What a fit would warn of.
+    warnings: list[FitWarning]
+    #: The modalities; empty where they are not clear.
+    x: list[ModalityColumn]
+    #: The label, where it is clear.
+    label: Optional[str] = None
+    #: The error with which a fit would end before it trains.
+    obstacle: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class ClassRows:
+    """The rows of a class."""
+
+    #: Its rows.
+    rows: int
+    #: The label of the class.
+    value: Union[bool, int, str]
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """The label's column."""
+
+    #: The label of the class.s in ascending order.
+    classes: list[ClassRows]
+    #: The column, or the folders' name.
+    column: str
+    #: Rows without a label.
+    rows_without: int
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Rows of the sample that are closer to another than 1 % of the usual distance, in every modality; with fewer than
+    16 values in all, identical rows only.
+    """
+
+    #: Rows that were compared.
+    compared_rows: int
+    #: Rows among them that equal another.
+    identical_rows: int
+    #: Rows that have a near duplicate.
+    rows: int
+    #: Rows among them whose near duplicate is in another file.
+    rows_across_files: int
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """The size of a sample."""
+
+    #: The places in the data that they are read from, at equal distances.
+    places: int
+    #: Its rows.
+    rows: int
+    #: Whether these are all rows.
+    whole: bool
+
+
+@dataclass(frozen=True)
+class InspectSummary:
+    """What a dataset holds."""
+
+    #: Size of all files.
+    bytes: int
+    #: The codecs of the column chunks, by size.
+    codecs: list[CodecBytes]
+    #: The columns of the first file.
+    columns: list[ColumnType]
+    #: Files whose columns differ from those of the first, at most ten.
+    differences: list[FileDifference]
+    #: Embedding columns.
+    embeddings: list[EmbeddingColumn]
+    #: Number of files.
+    files: int
+    #: What a fit would take.
+    fit: FitOutlook
+    #: Row groups of all files.
+    row_groups: int
+    #: Rows of all files.
+    rows: int
+    #: The rows whose embeddings were read.
+    sample: SampleSize
+    #: The label, counted in all rows.
+    label: Optional[LabelColumn] = None
+    #: Rows of the sample that are nearly another; null where there is nothing to compare.
+    near_duplicates: Optional[NearDuplicates] = None
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """A part."""
+
+    #: Size of the file.
+    bytes: int
+    #: Its file.
+    file: str
+    #: train, test or validation.
+    part: str
+    #: Its rows.
+    rows: int
+    #: Its share of all rows.
+    share: float
+
+
+@dataclass(frozen=True)
+class StratumRows:
+    """The rows of a value."""
+
+    #: Rows of the test part.
+    test: int
+    #: Rows of the training part.
+    train: int
+    #: Rows of the validation part.
+    validation: int
+    #: The value as text; null of rows without one.
+    value: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """The parts of a dataset."""
+
+    #: The parts: train, test and perhaps validation.
+    parts: list[PartSummary]
+    #: Rows of all parts.
+    rows: int
+    #: The seed of the choice.
+    seed: int
+    #: The rows of each value of the strata's column; empty without one.
+    strata: list[StratumRows]
+    #: The column of the strata.
+    by: Optional[str] = None
+    #: The column of the groups.
+    group: Optional[str] = None
+    #: Number of groups; null without a column of groups.
+    groups: Optional[int] = None
 
 
 @dataclass(frozen=True)
