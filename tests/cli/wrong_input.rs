@@ -108,10 +108,6 @@ fn a_slip_comes_before_an_output_that_exists() {
     refused(&over("absent.parquet", &[]), 66, &["absent.parquet"]);
     refused(&over("in.parquet", &["--x1", "x11"]), 65, &["\"x11\"", "no such column"]);
     refused(&over("in.parquet", &[]), 73, &["annotated.parquet exists"]);
-    let sql = |query: &str| lsmi_in(dir.path(), ["sql", "--output", "annotated.parquet", query]);
-    refused(&sql("SELECT r FROM 'absent.parquet'"), 66, &["absent.parquet"]);
-    refused(&sql("SELECT rr FROM 'in.parquet'"), 64, &["no column rr"]);
-    refused(&sql("SELECT y FROM 'in.parquet'"), 73, &["annotated.parquet exists"]);
 }
 
 #[test]
