@@ -357,7 +357,10 @@ mod tests {
         let mut gaps = Dataset { label_entropy_nats: Some(1.9), reduced_rows: 400, ..data() };
         let texts = |data: &Dataset| warnings(data, None, None).into_iter().map(|warning| warning.text);
         assert!(
-            texts(&gaps).next_back().unwrap().contains("frequencies in the rows that have all modalities than")
+            texts(&gaps)
+                .next_back()
+                .unwrap()
+                .contains("frequencies in the rows that have all modalities than")
         );
         gaps.reduced_rows = 0;
         assert!(texts(&gaps).next_back().unwrap().contains("frequencies in these rows than"));

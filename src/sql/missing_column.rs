@@ -58,7 +58,9 @@ fn annotated(name: &str) -> Option<String> {
     if (2..=Lattice::MODALITIES).any(is_default) {
         return Some("`lsmi-etl annotate` adds it; ".to_owned());
     }
-    name.parse::<ColumnName>().ok().map(|_| format!("`lsmi-etl annotate --columns {name}` adds it; "))
+    let column: ColumnName = name.parse().ok()?;
+    let asked = if column.is_former_prior() { "prior_y" } else { name };
+    Some(format!("`lsmi-etl annotate --columns {asked}` adds it; "))
 }
 
 #[cfg(test)]
@@ -96,6 +98,7 @@ mod tests {
         assert!(
             message("i_23", &table).contains("; `lsmi-etl annotate --columns i_23` adds it; the columns")
         );
+        assert!(message("p_y", &table).contains("`lsmi-etl annotate --columns prior_y` adds it"));
         assert!(message("u1", &table).contains("; `lsmi-etl annotate` adds it; the columns"));
     }
 }

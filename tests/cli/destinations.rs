@@ -188,7 +188,14 @@ fn no_report_is_an_input() {
             "report out.parquet --bundle models --overwrite -o models/bundle.json",
         ],
     );
-    all_refused(dir, 73, &["report out.parquet -o in.parquet"]);
+    symlink("out.parquet", dir.join("page.html")).unwrap();
+    all_refused(
+        dir,
+        64,
+        &["report out.parquet --overwrite -o page.html", "report out.parquet -o in.parquet"],
+    );
+    fs::write(dir.join("other.html"), "kept").unwrap();
+    all_refused(dir, 73, &["report out.parquet -o other.html"]);
 }
 
 #[test]
@@ -264,8 +271,8 @@ fn no_step_of_a_pipeline_writes_over_its_inputs() {
         (step("query = \"COPY (SELECT 1) TO 'models/bundle.json'\""), 64, "bundle.json"),
         (
             format!("{head}[report]\noutput = \"out.parquet\"\n"),
-            73,
-            "out.parquet exists and is a Parquet file",
+            64,
+            "out.parquet: the report is a page, and no .parquet file",
         ),
         (format!("{head}[report]\noutput = \"in.parquet\"\n"), 64, "in.parquet"),
         (format!("{head}overwrite = true\n[report]\noutput = \"in.parquet\"\n"), 64, "in.parquet"),
