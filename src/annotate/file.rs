@@ -64,12 +64,7 @@ impl Run<'_> {
 fn annotate(run: &Run<'_>, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
     let job = FileJob::open(run, paths)?;
     let existing = ExistingOutput::find(&job)?;
-    // A column that is not there is a graver fault than an output that is.
-    let is_done = existing.is_done(&job, shift.map(|shift| shift.nats())).map_err(|error| match error {
-        Error::OtherOutput { .. } => job.source(PageChecks::WhileCopying).err().unwrap_or(error),
-        other => other,
-    })?;
-    if is_done {
+    if existing.is_done(&job, shift.map(|shift| shift.nats()))? {
         return Ok(job.skipped());
     }
     let made = Outputs::reserve(&job, shift)
@@ -81,6 +76,8 @@ fn annotate(run: &Run<'_>, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Re
     if existing.is_done(&job, shift.map(|shift| shift.nats()))? {
         return Ok(job.skipped());
     }
+    // A column that is not there is a graver fault than an output that is.
+    job.source(PageChecks::WhileReading)?;
     Err(existing.explain(&job, error))
 }
 
