@@ -179,7 +179,10 @@ fn a_name_that_is_taken_is_refused() {
     };
     let taken = new(&["r", "word"]);
     assert_eq!(taken.exit_code(), 64);
-    assert!(taken.to_string().contains("\"word\"") && taken.to_string().contains("rename it"), "{taken}");
+    assert!(
+        taken.to_string().contains("\"word\"") && taken.to_string().contains("--prefix NAME_"),
+        "{taken}"
+    );
     assert_eq!(new(&["r", "r"]).exit_code(), 64);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
