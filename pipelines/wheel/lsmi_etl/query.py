@@ -59,7 +59,7 @@ class _Output:
 
     def read(self, size: int = -1) -> bytes:
         if self.closed:
-            raise Usage("the reader of the query is closed")
+            raise ValueError("the reader of the query is closed")
         try:
             data: bytes = self._pipe.read(size)
             is_end = len(data) < size or size < 0 or (self._last, data) == END_OF_STREAM
