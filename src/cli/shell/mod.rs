@@ -36,7 +36,7 @@ const MAX_INCLUDE_DEPTH: usize = 16;
 pub(super) fn run(request: &SqlRequest, overwrite: bool, stop: &AtomicBool) -> Result<()> {
     let session = Session::open(request)?;
     let mut shell =
-        Shell { session: &session, layout: request.layout, file: None, timing: true, overwrite, stop };
+        Shell { session: &session, layout: request.layout, file: None, timing: None, overwrite, stop };
     output::print(concat!(
         "lsmi-etl ",
         env!("CARGO_PKG_VERSION"),
@@ -71,7 +71,8 @@ struct Shell<'a> {
     session: &'a Session,
     layout: Layout,
     file: Option<FileSink>,
-    timing: bool,
+    /// Whether rows and time stand under each result; under tables alone where it is not set.
+    timing: Option<bool>,
     overwrite: bool,
     stop: &'a AtomicBool,
 }
@@ -95,8 +96,9 @@ impl Shell<'_> {
             MetaCommand::Describe(Some(name)) => self.describe(&name)?,
             MetaCommand::Functions(text) => self.functions(text.as_deref().unwrap_or_default())?,
             MetaCommand::Timing(value) => {
-                self.timing = value.unwrap_or(!self.timing);
-                output::print(if self.timing { "timing is on\n" } else { "timing is off\n" })?;
+                let timing = value.unwrap_or(!self.timing.unwrap_or(true));
+                self.timing = Some(timing);
+                output::print(if timing { "timing is on\n" } else { "timing is off\n" })?;
             }
             MetaCommand::Format(Some(format)) => self.layout.format = format,
             MetaCommand::Format(None) => {
@@ -131,7 +133,8 @@ impl Shell<'_> {
                 ran?
             }
         };
-        if self.timing {
+        let is_for_reading = matches!(self.layout.format, Format::Table | Format::Line);
+        if self.timing.unwrap_or(is_for_reading) {
             let noun = if rows == 1 { "row" } else { "rows" };
             output::print(&format!("{rows} {noun} in {:.3} s\n", started.elapsed().as_secs_f64()))?;
         }
