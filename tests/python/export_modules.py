@@ -234,7 +234,7 @@ def refusals(folder):
     raises(Usage, ["exporter is 'new'"], lambda: pack(exporter="new"))
     raises(LsmiError, ["at least two"], lambda: pack(example=batch([v[:1] for v in x])))
     raises(Usage, ["lists of floats"], lambda: pack(example=pa.table({"x1": [1.0, 2.0], "x2": [1.0, 2.0]})))
-    raises(Usage, ["no-such-flag"], lambda: pack(no_such_flag=True))
+    raises(Usage, ["no_such_flag"], lambda: pack(no_such_flag=True))
     # What is not -ln p(x): the program finds it.
     negated = lambda module: nn.Sequential(module, Negated())
 
