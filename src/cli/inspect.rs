@@ -12,6 +12,7 @@ use crate::inspect::{
     EmbeddingColumn, FitOutlook, InspectOptions, Inspection, LabelColumn, NearDuplicates, inspect,
 };
 use crate::parquet_file::EncryptionKeys;
+use crate::printable::counted;
 use crate::storage::{DataNames, Destinations, FileKind};
 
 use super::output;
@@ -225,10 +226,6 @@ fn outlook(fit: &FitOutlook) -> std::result::Result<String, std::fmt::Error> {
         }
     }
     Ok(text)
-}
-
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A number of bytes in the largest unit that it fills.

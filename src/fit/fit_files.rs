@@ -12,7 +12,7 @@ use super::diagnostics::Diagnostics;
 use super::held_out_rows::{fitted_folds, repeated_keys};
 use super::member::FoldContext;
 use super::memory_plan::MemoryPlan;
-use super::outlook::{MOST_ROWS, Outlook, RequestedColumns};
+use super::outlook::{FitColumns, MOST_ROWS, Outlook};
 use super::outlying_rows::OutlyingRows;
 use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
@@ -123,7 +123,7 @@ pub fn fit_files(
     )?;
     let interrupted = || progress.interrupted();
     let requested =
-        RequestedColumns { x: &options.x, label: options.label.as_deref(), max_classes: options.max_classes };
+        FitColumns { x: &options.x, label: options.label.as_deref(), max_classes: options.max_classes };
     let outlook = Outlook::of_files(&files, requested, &interrupted)?;
     let labelled_rows = outlook.labelled_rows();
     let Outlook { x, label: Some(label), classes: counts, obstacle: None, .. } = outlook else {

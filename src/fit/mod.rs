@@ -66,7 +66,7 @@ mod training_source;
 mod warnings;
 
 pub use fit_files::{FitOptions, FitReport, fit_files};
-pub use outlook::{Outlook, RequestedColumns};
+pub use outlook::{FitColumns, Outlook};
 pub use progress::FitProgress;
 pub use recipe::{DensityFit, Recipe};
 pub use split::Fold;

@@ -19,7 +19,7 @@ pub(super) const MOST_ROWS: usize = 200_000;
 
 /// The columns that are asked for; those that are not are inferred from the schema.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RequestedColumns<'a> {
+pub struct FitColumns<'a> {
     /// Columns of the modalities; inferred where empty.
     pub x: &'a [String],
     /// Column of the label.
@@ -51,7 +51,7 @@ impl Outlook {
         inputs: &[PathBuf],
         keys: Option<&EncryptionKeys>,
         no_page_checksums: bool,
-        requested: RequestedColumns<'_>,
+        requested: FitColumns<'_>,
     ) -> Result<Self> {
         let files = TrainingFiles::find(inputs, keys, no_page_checksums, false)?;
         Self::of_files(&files, requested, &|| false)
@@ -63,7 +63,7 @@ impl Outlook {
     /// Those of opening the first file.
     pub(super) fn of_files(
         files: &TrainingFiles<'_>,
-        requested: RequestedColumns<'_>,
+        requested: FitColumns<'_>,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Self> {
         let mut found =

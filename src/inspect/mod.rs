@@ -11,7 +11,7 @@ mod summary;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::fit::{EmbeddingMatrix, Outlook, RequestedColumns};
+use crate::fit::{EmbeddingMatrix, FitColumns, Outlook};
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, EmbeddingType, FolderLabel};
 use crate::storage::{find_files_of, is_stdio};
@@ -78,7 +78,7 @@ pub fn inspect(inputs: &[PathBuf], options: &InspectOptions) -> Result<Inspectio
         inputs,
         options.keys.as_ref(),
         options.no_page_checksums,
-        RequestedColumns { x: &options.x, label: options.label.as_deref(), max_classes: None },
+        FitColumns { x: &options.x, label: options.label.as_deref(), max_classes: None },
     )?;
     let mut columns = samples::embedding_columns(&first)?;
     let is_new = |name: &&str| !columns.contains(name);

@@ -76,7 +76,7 @@ fn columns_are_those_of_the_settings_and_outputs_are_tables_of_later_steps() {
     let checked: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
     assert_eq!((&checked["files"], &checked["steps"]), (&1.into(), &serde_json::json!(["a", "b"])));
     let text = validated(sound, &[]);
-    assert_eq!(text.stdout, "pipeline.toml is valid: 1 input file, 2 steps of SQL\n");
+    assert_eq!(text.stdout, "pipeline.toml is valid: 1 input file, 2 SQL steps\n");
     let later = sound.replace("max(mean)", "max(means)");
     refused(&validated(&later, &[]), 78, &["sql[1].query", "there is no column means; did you mean mean?"]);
 

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args};
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::printable::shown;
+use crate::printable::{counted, shown};
 
 use super::super::{annotate, output};
 use super::pipeline_args::PipelineArgs;
@@ -61,15 +61,11 @@ pub(crate) fn run(args: &ValidateArgs, matches: &ArgMatches, stop: &AtomicBool) 
     if args.json {
         return output::json(&checked);
     }
-    let counted = |count: usize, one: &str, many: &str| match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    };
     output::text(&format!(
         "{} is valid: {}, {}{}\n",
         shown(&args.of.pipeline),
-        counted(files, "input file", "input files"),
-        counted(checked.steps.len(), "step of SQL", "steps of SQL"),
+        counted(files, "input file"),
+        counted(checked.steps.len(), "SQL step"),
         if checked.report { ", a report" } else { "" }
     ))
 }
