@@ -143,6 +143,12 @@ enum Command {
     },
 }
 
+/// The program and its commands as `--help` arranges them, for manual pages and the reference.
+#[must_use]
+pub fn command() -> clap::Command {
+    help::arrange(Cli::command())
+}
+
 /// Parses the command line, runs the subcommand and returns the exit code.
 pub fn main() -> ExitCode {
     threads::with_enough_stack(parse_and_run)
@@ -150,7 +156,7 @@ pub fn main() -> ExitCode {
 
 fn parse_and_run() -> ExitCode {
     let handled = signals::begin();
-    let command = without_empty_variables(help::arrange(Cli::command()));
+    let command = without_empty_variables(self::command());
     let parsed = usage_error::with_negative_numbers(command)
         .try_get_matches()
         .and_then(|all| Ok((Cli::from_arg_matches(&all)?, all)));
@@ -240,7 +246,7 @@ fn run(command: Command, typed: &ArgMatches, telemetry: &Telemetry) -> Result<Ex
         Command::Synth(args) => synth::run(&args, &|| stop.load(std::sync::atomic::Ordering::Relaxed)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Runtime(args) => runtime::run(&args),
-        Command::Man(args) => man::run(&args, help::arrange(Cli::command())),
+        Command::Man(args) => man::run(&args, self::command()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lsmi-etl", &mut script);

@@ -1,4 +1,4 @@
-//! The contract with schedulers (`pipelines/SCHEDULING.md`): what is printed last, where
+//! The contract with schedulers (`docs/scheduling.md`): what is printed last, where
 //! the summary goes, every exit code, signals, shares, and the same command again.
 
 use std::collections::BTreeSet;
@@ -63,7 +63,7 @@ fn the_summary_goes_where_airflow_looks_for_it() {
 
 /// The exit codes of the page's table but for those that can't be brought about.
 fn documented() -> BTreeSet<i32> {
-    let page = fs::read_to_string(repository().join("pipelines/SCHEDULING.md")).unwrap();
+    let page = fs::read_to_string(repository().join("docs/scheduling.md")).unwrap();
     let codes = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok());
     codes.filter(|code| *code != 70).collect()
 }
