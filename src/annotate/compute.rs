@@ -58,9 +58,9 @@ impl<'a> FileJob<'a> {
     /// As for [`Run::open`] and [`Run::requested_columns`].
     pub(super) fn open(run: &'a Run<'a>, paths: FilePaths<'a>) -> Result<Self> {
         let start = Instant::now();
-        let input = run.open(paths.input)?;
-        check_known_types(&input)?;
         let columns = run.requested_columns()?;
+        let input = run.open(paths.input, &columns)?;
+        check_known_types(&input)?;
         let engine = run.engine.describe().to_string();
         let identity = Identity::new(&input, run.bundle, columns.identity(), engine)?;
         Ok(Self { run, paths, input, columns, identity, start })

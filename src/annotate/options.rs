@@ -103,6 +103,9 @@ pub struct AnnotateOptions {
     /// Prefix of the names of the new columns.
     #[serde(default, skip_serializing_if = "ColumnPrefix::is_empty")]
     pub prefix: ColumnPrefix,
+    /// Whether columns of an earlier annotate are replaced.
+    #[serde(default)]
+    pub replace_columns: bool,
     /// Whether every pair of more than two modalities gets the four columns of two.
     pub pairs: bool,
     /// Whether pages are not compared with their checksums.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::engine::measure;
 use crate::error::Result;
-use crate::parquet_file::Input;
+use crate::parquet_file::{Input, check_new_fields};
 use crate::storage::Files;
 
 use super::bad_files::BadFiles;
@@ -101,8 +101,9 @@ impl Run<'_> {
 
     /// Opens an input and checks its columns.
     fn open_for_plan(&self, input: &Path, columns: &RequestedColumns) -> Result<Input> {
-        let input = self.open(input)?;
+        let input = self.open(input, columns)?;
         self.source(&input, columns)?;
+        check_new_fields(input.schema(), &input.place(), &columns.fields())?;
         Ok(input)
     }
 }

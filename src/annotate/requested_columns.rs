@@ -8,6 +8,7 @@ use crate::bundle::{Bundle, Modality, repeated_column};
 use crate::error::{Error, Result};
 use crate::evaluate::{compared_information, field};
 use crate::interaction::{ColumnName, ColumnPrefix, MomentSummary, Quantity};
+use crate::parquet_file::Input;
 use crate::provenance::{ColumnMoments, IdentityColumns};
 use crate::samples::OnMissingModality;
 
@@ -34,6 +35,17 @@ pub(super) struct RequestedColumns {
 /// [`Error::Usage`] of columns that the bundle does not have, and of options that contradict it.
 pub fn new_fields(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<Field>> {
     RequestedColumns::of(bundle, options).map(|columns| columns.fields())
+}
+
+/// The input with those of its columns that a run with these options keeps.
+///
+/// # Errors
+/// As for [`new_fields`]; [`Error::Usage`] of columns that are not replaced.
+pub fn kept_columns(bundle: &Bundle, options: &AnnotateOptions, input: &Input) -> Result<Input> {
+    match options.replace_columns {
+        true => RequestedColumns::of(bundle, options)?.without_replaced(input),
+        false => Ok(input.clone()),
+    }
 }
 
 /// The moments of the columns, and of i of each modality and of all.

@@ -213,15 +213,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Opens an input with the keys of the options, and checks that they are all it needs.
+    /// Opens an input with the keys of the options, and checks that they are all it needs. It lacks the columns that
+    /// the new ones replace.
     ///
     /// # Errors
-    /// As for [`Input::open_with`] and [`Input::check_keys`].
-    pub(super) fn open(&self, input: &Path) -> Result<Input> {
+    /// As for [`Input::open_with`], [`Input::check_keys`] and [`RequestedColumns::without_replaced`].
+    pub(super) fn open(&self, input: &Path, columns: &RequestedColumns) -> Result<Input> {
         let opened = Input::open_with(input, self.options.keys.as_ref())?;
         let opened = opened.ignoring_checksums(self.options.no_page_checksums);
         opened.check_keys()?;
-        Ok(opened)
+        if self.options.replace_columns { columns.without_replaced(&opened) } else { Ok(opened) }
     }
 
     /// The samples of an input.

@@ -87,6 +87,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
             "output",
             "columns",
             "prefix",
+            "replace-columns",
             "adjust",
             "unit-bytes",
             "rejects",

@@ -69,6 +69,13 @@ pub struct AnnotateSettings {
     /// of origin in the footer. `report --prefix` reads one of them.
     #[arg(long, value_name = "PREFIX", env = "LSMI_ETL_PREFIX", hide_env = true)]
     pub prefix: Option<ColumnPrefix>,
+    /// Replace the columns of an earlier annotate, in place of an error
+    ///
+    /// Those of the same prefix that an earlier annotate has written are left out of the output, also those that this
+    /// one does not write, and the new ones stand behind all others; likewise columns of other origin that have the
+    /// name of a new one and hold numbers.
+    #[arg(long, env = "LSMI_ETL_REPLACE_COLUMNS", hide_env = true)]
+    pub replace_columns: bool,
     /// Also r, u and s of every pair of more than two modalities on its own: r_12, u1_12, u2_12, s_12 …
     #[arg(long, env = "LSMI_ETL_PAIRS", hide_env = true)]
     pub pairs: bool,
@@ -219,6 +226,7 @@ impl AnnotateSettings {
             keys: self.parquet_keys.as_deref().map(EncryptionKeys::open).transpose()?,
             extras,
             prefix: self.prefix.clone().unwrap_or_default(),
+            replace_columns: self.replace_columns,
             pairs: self.pairs,
             no_page_checksums: self.no_page_checksums,
             on_missing: self.on_missing_modality,

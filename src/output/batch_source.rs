@@ -2,9 +2,10 @@
 //! is converted to one.
 
 use std::io;
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{Error, Place, Result};
@@ -12,6 +13,8 @@ use crate::parquet_file::{CheckedFile, Input, catch_panics, next_or_panic};
 use crate::storage::io_errors;
 
 use super::ipc::IpcReader;
+use super::key_values;
+use super::omitted_columns::OmittedColumns;
 
 /// The record batches of a stream or a file, in their order.
 pub struct BatchSource<'a> {
@@ -64,6 +67,36 @@ impl<'a> BatchSource<'a> {
         });
         let (schema, place) = (input.schema().clone(), input.place());
         Self { schema, place, is_file: true, batches: Box::new(batches) }
+    }
+
+    /// The rows without these columns, and without what the schema's metadata say of them.
+    #[must_use]
+    pub fn without(self, omitted: &OmittedColumns) -> Self {
+        if omitted.is_empty() {
+            return self;
+        }
+        let fields = self.schema.fields().iter().enumerate();
+        let kept: Vec<usize> =
+            fields.map(|(column, _)| column).filter(|column| !omitted.columns.contains(column)).collect();
+        let fields: Vec<_> =
+            kept.iter().filter_map(|column| self.schema.fields().get(*column)).cloned().collect();
+        let metadata = self.schema.metadata().iter().filter(|(key, _)| !omitted.keys.contains(key));
+        let names: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let metadata = metadata
+            .map(|(key, value)| (key.clone(), key_values::without_columns(key, value, omitted, &names)));
+        let schema: SchemaRef = Arc::new(Schema::new_with_metadata(fields, metadata.collect()));
+        let batches = {
+            let schema = Arc::clone(&schema);
+            self.batches.map(move |batch| {
+                let batch = batch?;
+                let columns = kept.iter().filter_map(|column| batch.rows.columns().get(*column)).cloned();
+                let count = RecordBatchOptions::new().with_row_count(Some(batch.rows.num_rows()));
+                let rows = RecordBatch::try_new_with_options(Arc::clone(&schema), columns.collect(), &count);
+                let rows = rows.map_err(|error| Error::Internal(error.to_string()))?;
+                Ok(SourceRows { rows, ..batch })
+            })
+        };
+        Self { schema, batches: Box::new(batches), ..self }
     }
 
     /// The columns.

@@ -1,6 +1,9 @@
 //! The key-value metadata of an output: that of the input, with the new columns added to the
-//! two keys that list all columns. `pandas` lists columns too, but only those that differ
-//! from the Parquet types, and is copied unchanged.
+//! keys that list all columns, and those that are replaced left out. `pandas` lists columns too, but only those that
+//! differ from the Parquet types, and gets none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::convert::try_schema_from_ipc_buffer;
@@ -9,9 +12,13 @@ use base64::prelude::BASE64_STANDARD;
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::file::metadata::KeyValue;
 
+use super::omitted_columns::OmittedColumns;
 use super::ordered_json::OrderedJson;
 
 const HUGGINGFACE_KEY: &str = "huggingface";
+const PANDAS_KEY: &str = "pandas";
+/// The schema of Spark, by which it reads a file that has it.
+const SPARK_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
 
 /// The output's key-values. Those in `added` replace the input's of the same keys.
 ///
@@ -32,6 +39,7 @@ pub(super) fn extend(
             (HUGGINGFACE_KEY, Some(value)) => {
                 Some(huggingface(value, new_fields).unwrap_or_else(|| value.clone()))
             }
+            (SPARK_KEY, Some(value)) => Some(spark(value, new_fields).unwrap_or_else(|| value.clone())),
             (_, value) => value.clone(),
         };
         pairs.push(KeyValue { key: pair.key.clone(), value });
@@ -40,13 +48,70 @@ pub(super) fn extend(
     Ok(pairs)
 }
 
+/// The key-values of a file without some of its columns, whose names are `names`.
+///
+/// # Errors
+/// As for [`extend`].
+pub(super) fn without(
+    old: &[KeyValue],
+    omitted: &OmittedColumns,
+    names: &[&str],
+) -> Result<Vec<KeyValue>, String> {
+    let is_kept = |pair: &&KeyValue| !omitted.keys.contains(&pair.key);
+    let mut pairs = Vec::new();
+    for pair in old.iter().filter(is_kept) {
+        let value = match (pair.key.as_str(), &pair.value) {
+            (ARROW_SCHEMA_META_KEY, Some(value)) => {
+                let schema = decoded(value)?;
+                let fields = schema.fields().iter().enumerate();
+                let fields = fields.filter(|(column, _)| !omitted.columns.contains(column));
+                let fields: Vec<_> = fields.map(|(_, field)| Arc::clone(field)).collect();
+                Some(encode_arrow_schema(&Schema::new_with_metadata(fields, schema.metadata().clone())))
+            }
+            (key, Some(value)) => Some(without_columns(key, value, omitted, names)),
+            (_, None) => None,
+        };
+        pairs.push(KeyValue { key: pair.key.clone(), value });
+    }
+    Ok(pairs)
+}
+
+/// The value of a key that may list columns, whose names are `names`, without those that are omitted.
+pub(super) fn without_columns(key: &str, value: &str, omitted: &OmittedColumns, names: &[&str]) -> String {
+    let gone: Vec<&str> = omitted.columns.iter().filter_map(|column| names.get(*column).copied()).collect();
+    unlisted(key, value, &gone).unwrap_or_else(|| value.to_owned())
+}
+
+/// As [`without_columns`]; `None` of another key or shape.
+fn unlisted(key: &str, value: &str, gone: &[&str]) -> Option<String> {
+    let mut root: OrderedJson = serde_json::from_str(value).ok()?;
+    let is_gone = |name: Option<&str>| name.is_some_and(|name| gone.contains(&name));
+    match key {
+        HUGGINGFACE_KEY => {
+            let features = root.get_mut("info")?.get_mut("features")?.as_object_mut()?;
+            features.retain(|(name, _)| !is_gone(Some(name)));
+        }
+        PANDAS_KEY => {
+            root.get_mut("columns")?.as_array_mut()?.retain_mut(|column| !is_gone(column.text("field_name")))
+        }
+        SPARK_KEY => {
+            root.get_mut("fields")?.as_array_mut()?.retain_mut(|column| !is_gone(column.text("name")))
+        }
+        _ => return None,
+    }
+    serde_json::to_string(&root).ok()
+}
+
+fn decoded(encoded: &str) -> Result<Schema, String> {
+    let damaged = |error: &dyn std::fmt::Display| format!("has a damaged Arrow schema: {error}");
+    let bytes = BASE64_STANDARD.decode(encoded).map_err(|error| damaged(&error))?;
+    try_schema_from_ipc_buffer(&bytes).map_err(|error| damaged(&error))
+}
+
 /// The Arrow schema as the writer of the input declared it (not as the Parquet
 /// crate reconciles it with the Parquet types), with more fields.
 fn arrow_schema(encoded: &str, new_fields: &[Field]) -> Result<String, String> {
-    let bytes =
-        BASE64_STANDARD.decode(encoded).map_err(|error| format!("has a damaged Arrow schema: {error}"))?;
-    let schema =
-        try_schema_from_ipc_buffer(&bytes).map_err(|error| format!("has a damaged Arrow schema: {error}"))?;
+    let schema = decoded(encoded)?;
     let fields = schema.fields().iter().cloned().chain(new_fields.iter().cloned().map(Into::into));
     Ok(encode_arrow_schema(&Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
 }
@@ -61,6 +126,26 @@ fn huggingface(value: &str, new_fields: &[Field]) -> Option<String> {
         let dtype = if *field.data_type() == DataType::Int32 { "int32" } else { "float32" };
         let feature = vec![("dtype".to_owned(), text(dtype)), ("_type".to_owned(), text("Value"))];
         features.push((field.name().clone(), OrderedJson::Object(feature)));
+    }
+    serde_json::to_string(&root).ok()
+}
+
+/// The schema that Spark reads a file by, with the new columns: it would not see them otherwise. `None` where the
+/// value has an unknown shape.
+fn spark(value: &str, new_fields: &[Field]) -> Option<String> {
+    let mut root: OrderedJson = serde_json::from_str(value).ok()?;
+    let fields = root.get_mut("fields")?.as_array_mut()?;
+    for field in new_fields {
+        let data_type = if *field.data_type() == DataType::Int32 { "integer" } else { "float" };
+        // Spark shows the description under another name.
+        let comment = field.metadata().get("description").map(|text| ("comment", text.as_str()));
+        let metadata = field.metadata().iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let metadata =
+            metadata.filter(|(key, _)| *key != "description").chain(comment).collect::<BTreeMap<_, _>>();
+        let column = serde_json::json!(
+            {"name": field.name(), "type": data_type, "nullable": true, "metadata": metadata}
+        );
+        fields.push(serde_json::from_value(column).ok()?);
     }
     serde_json::to_string(&root).ok()
 }
@@ -103,6 +188,25 @@ mod tests {
             &features.replace("2.5}]}", r#"2.5}],"r":{"dtype":"float32","_type":"Value"}}"#)
         );
         assert_eq!((&out[3].value, out[4].value.as_deref()), (&None, Some("new")));
+    }
+
+    #[test]
+    fn spark_reads_the_new_columns_and_not_the_omitted_ones() {
+        let field = r#"{"name":"id","type":"long","nullable":true,"metadata":{}}"#;
+        let schema = |fields: &str| format!(r#"{{"type":"struct","fields":[{fields}]}}"#);
+        let new = Field::new("r", DataType::Float32, true)
+            .with_metadata([("description".to_owned(), "d".to_owned())].into());
+        let out = extend(&[pair(SPARK_KEY, &schema(field))], &[new], &[]).unwrap();
+        let added = r#"{"name":"r","type":"float","nullable":true,"metadata":{"comment":"d"}}"#;
+        let as_json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(as_json(out[0].value.as_ref().unwrap()), as_json(&schema(&format!("{field},{added}"))));
+        let omitted = OmittedColumns { columns: vec![1], keys: vec!["mine".to_owned()] };
+        let old =
+            [out[0].clone(), pair("mine", "x"), pair(PANDAS_KEY, r#"{"columns":[{"field_name":"r"}]}"#)];
+        let left = without(&old, &omitted, &["id", "r"]).unwrap();
+        assert_eq!(left.len(), 2);
+        assert_eq!(as_json(left[0].value.as_ref().unwrap()), as_json(&schema(field)));
+        assert_eq!(left[1].value.as_deref(), Some(r#"{"columns":[]}"#));
     }
 
     #[test]

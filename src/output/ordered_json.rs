@@ -24,6 +24,21 @@ impl OrderedJson {
         }
     }
 
+    pub(super) fn as_array_mut(&mut self) -> Option<&mut Vec<OrderedJson>> {
+        match self {
+            Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The text of a member.
+    pub(super) fn text(&mut self, key: &str) -> Option<&str> {
+        match self.get_mut(key)? {
+            Self::Leaf(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut OrderedJson> {
         self.as_object_mut()?.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
     }

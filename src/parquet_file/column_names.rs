@@ -40,7 +40,8 @@ pub(crate) fn check_new_fields(schema: &Schema, place: &Place, new_fields: &[Fie
         let name = field.name();
         if schema.fields().iter().any(|old| old.name() == name) {
             return Err(Error::Usage(format!(
-                "{place}: there is a column {name:?} already; --prefix NAME_ gives the new columns other names, or leave it out of the input"
+                "{place}: there is a column {name:?} already; --replace-columns computes it anew, --prefix NAME_ gives the new \
+                 columns other names"
             )));
         }
         if new_fields.iter().take(index).any(|other| other.name() == name) {

@@ -76,6 +76,18 @@ impl Provenance {
         found
     }
 
+    /// The columns of a prefix that key-values say annotate has written, as the file has them.
+    pub fn written_columns(pairs: &[KeyValue], prefix: &ColumnPrefix) -> Vec<String> {
+        let columns = Self::of(pairs, prefix).columns.unwrap_or_default();
+        columns.keys().map(|name| prefix.name(name)).collect()
+    }
+
+    /// The names of those key-values that are of the columns of a prefix.
+    pub fn keys_of(pairs: &[KeyValue], prefix: &ColumnPrefix) -> Vec<String> {
+        let own = keys::ALL.map(|key| keys::of(prefix, key));
+        pairs.iter().filter(|pair| own.contains(&pair.key)).map(|pair| pair.key.clone()).collect()
+    }
+
     fn of(pairs: &[KeyValue], prefix: &ColumnPrefix) -> Self {
         let text = |key: &str| {
             let key = keys::of(prefix, key);

@@ -37,6 +37,25 @@ pub(super) const ADJUSTMENT: &str = "lsmi_etl.adjustment";
 /// The file's [`UnshiftedMeans`](super::UnshiftedMeans), where there was a shift.
 pub(super) const UNSHIFTED: &str = "lsmi_etl.unshifted";
 
+/// All of them that are of computed columns.
+pub(super) const ALL: [&str; 15] = [
+    VERSION,
+    BUNDLE_SHA256,
+    INPUT,
+    ADJUST,
+    SHIFT_NATS,
+    WRITTEN,
+    ENGINE,
+    UNITS,
+    COLUMNS,
+    ROWS,
+    TRAINED_ROWS,
+    ON_MISSING_MODALITY,
+    REDUCED_ROWS,
+    ADJUSTMENT,
+    UNSHIFTED,
+];
+
 /// The generator and settings of synthetic data, in files that `synth` writes.
 pub const SYNTH: &str = "lsmi_etl.synth";
 

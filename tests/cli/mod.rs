@@ -18,6 +18,7 @@ mod interrupt;
 mod label_free;
 mod labels;
 mod prefix;
+mod replaced;
 mod scheduler;
 mod spark_vectors;
 #[cfg(unix)]

@@ -255,6 +255,23 @@ def schemas():
         assert not children()
 
 
+def replacing():
+    """Columns of an earlier call make way, those of another prefix stay."""
+    batch = rows()
+    with Annotator(BUNDLE, columns=["i1"]) as annotate, Annotator(BUNDLE, prefix="b_") as prefixed:
+        first = prefixed(annotate(batch))
+    assert first.schema.names[-9:] == [*NEW, "i1", "b_r", "b_u1", "b_u2", "b_s"], first.schema.names
+    with Annotator(BUNDLE, replace_columns=True) as annotate:
+        for again in (
+            annotate(first),
+            annotate(pa.Table.from_batches([first])),
+            annotate.stream(pa.RecordBatchReader.from_batches(first.schema, [first])).read_all(),
+        ):
+            assert again.schema.names[-8:] == ["b_r", "b_u1", "b_u2", "b_s", *NEW], again.schema.names
+            must_be_annotated(again.select([*batch.schema.names, *NEW]))
+            assert b"lsmi_etl.b_.bundle_sha256" in again.schema.metadata
+
+
 def failures():
     batch = rows()
     with Annotator(BUNDLE) as annotate:
@@ -263,6 +280,7 @@ def failures():
         with raises(errors.BadData, '"x2"', "no such column", "x1, y") as _:
             annotate(batch.select(["x1", "y"]))
         must_be_annotated(annotate(batch.slice(0, 5)), 0, 5)
+    replacing()
     for kind, options, words in [
         (errors.Usage, {"nope": 1}, ["'nope'"]),
         (errors.Usage, {"workers": -3}, ["workers"]),

@@ -80,6 +80,14 @@ fn spark_annotates_on_two_executors() {
 }
 
 #[test]
+fn spark_reads_the_columns_that_the_program_has_added_to_its_files() {
+    let dir = folder();
+    let mut command = with_engine(dir.path(), "tests/python/spark_reads.py");
+    let ran = must(command.arg(input()).arg(bundle()).arg(lsmi().get_program()));
+    assert!(ran.stdout.contains("Spark reads all columns"), "{}\n{}", ran.stdout, ran.stderr);
+}
+
+#[test]
 fn spark_survives_the_loss_of_a_worker_a_program_and_an_executor() {
     survives("tests/python/spark_kills.py", "killed: executor program worker");
 }

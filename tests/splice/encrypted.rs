@@ -100,3 +100,15 @@ fn rejects_of_an_encrypted_file_are_encrypted() {
     must(with_keys(dir, "one_key").args(["--rejects", "bad.parquet"]));
     assert!(fs::read(dir.join("bad.parquet")).unwrap().starts_with(b"PARE"));
 }
+
+#[test]
+fn columns_of_an_encrypted_file_are_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    must(script("encrypted.py").arg("write").arg(dir));
+    must(&mut with_keys(dir, "one_key"));
+    let mut again = annotate(dir, "out_one_key.parquet", "again.parquet");
+    again.args(["--parquet-keys", "one_key.json", "--replace-columns"]);
+    refused(&run(&mut again), 64, &["is encrypted", "--prefix"]);
+    assert!(!dir.join("again.parquet").exists());
+}

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import collections
+import json
 import os
 import threading
 import weakref
@@ -107,15 +108,14 @@ class Annotator:
             reader = pa.RecordBatchReader.from_stream(reader)
         with self._lock:
             channel = self._take(reader.schema)
-        return pa.RecordBatchReader.from_batches(
-            _joined_schema(reader.schema, channel), self._pipelined(reader, channel)
-        )
+        joined = _Joined(reader.schema, channel, self._replaces())
+        return pa.RecordBatchReader.from_batches(joined.schema, self._pipelined(reader, channel, joined))
 
     def schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The schema of the output: the fields of the input, the new ones with their metadata, and the ``lsmi_etl.*``
         keys, which say what the values were computed with."""
         with self._lock:
-            return _joined_schema(input_schema, self._channel(input_schema))
+            return _Joined(input_schema, self._channel(input_schema), self._replaces()).schema
 
     def close(self) -> None:
         """Ends the programs. What they find wrong with all rows together (``--max-bad-rows`` as a share,
@@ -172,7 +172,8 @@ class Annotator:
             except BaseException:
                 self._discard(channel)
                 raise
-        return pa.RecordBatch.from_arrays([*batch.columns, *new], schema=_joined_schema(batch.schema, channel))
+        joined = _Joined(batch.schema, channel, self._replaces())
+        return pa.RecordBatch.from_arrays([*joined.kept(batch.columns), *new], schema=joined.schema)
 
     def _table(self, table: pa.Table) -> pa.Table:
         new: list[list[pa.Array]] = []
@@ -192,15 +193,17 @@ class Annotator:
             pa.chunked_array([columns[place] for columns in new], field.type)
             for place, field in enumerate(channel.schema)
         ]
-        return pa.Table.from_arrays([*table.columns, *chunks], schema=_joined_schema(table.schema, channel))
+        joined = _Joined(table.schema, channel, self._replaces())
+        return pa.Table.from_arrays([*joined.kept(table.columns), *chunks], schema=joined.schema)
 
-    def _pipelined(self, reader: pa.RecordBatchReader, channel: Channel) -> Iterator[pa.RecordBatch]:
-        schema = _joined_schema(reader.schema, channel)
+    def _pipelined(
+        self, reader: pa.RecordBatchReader, channel: Channel, joined: _Joined
+    ) -> Iterator[pa.RecordBatch]:
         waiting: collections.deque[pa.RecordBatch] = collections.deque()
 
         def next_joined() -> pa.RecordBatch:
             new = channel.receive()
-            return pa.RecordBatch.from_arrays([*waiting.popleft().columns, *new], schema=schema)
+            return pa.RecordBatch.from_arrays([*joined.kept(waiting.popleft().columns), *new], schema=joined.schema)
 
         try:
             for batch in reader:
@@ -258,6 +261,12 @@ class Annotator:
             self._reads = _columns_of(manifest, self._setting, self._options.get("x"))
         return self._reads
 
+    def _replaces(self) -> str | None:
+        """The prefix of the columns that are replaced; ``None`` where none are."""
+        if (self._setting("replace_columns") or "False").lower() in ("false", "0", ""):
+            return None
+        return self._setting("prefix") or ""
+
     def _setting(self, name: str) -> str | None:
         value = self._options.get(name)
         if value is None:
@@ -310,13 +319,41 @@ def _part(batch: pa.RecordBatch, channel: Channel) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=sent)
 
 
-def _joined_schema(schema: pa.Schema, channel: Channel) -> pa.Schema:
-    """The schema of an output."""
-    new = channel.schema
-    for field in new:
-        if schema.get_all_field_indices(field.name):
-            raise Usage(f"there is a column {field.name!r} already; prefix=\"name_\" gives the new columns other names")
-    return pa.schema([*schema, *new], {**(schema.metadata or {}), **(new.metadata or {})})
+class _Joined:
+    """An output: the columns of the input, apart from those of ``replaced``, a prefix, and the new ones."""
+
+    def __init__(self, schema: pa.Schema, channel: Channel, replaced: str | None) -> None:
+        new, metadata = channel.schema, dict(schema.metadata or {})
+        gone: set[str] = set()
+        if replaced is not None:
+            gone = {*new.names, *_written_columns(metadata, replaced)}
+            metadata = {key: value for key, value in metadata.items() if not _is_key(key.decode(), replaced)}
+        self._places = [place for place, name in enumerate(schema.names) if name not in gone]
+        fields = [schema.field(place) for place in self._places]
+        for field in new:
+            if any(field.name == old.name for old in fields):
+                raise Usage(
+                    f"there is a column {field.name!r} already; replace_columns=True computes it anew, "
+                    'prefix="name_" gives the new columns other names'
+                )
+        self.schema = pa.schema([*fields, *new], {**metadata, **(new.metadata or {})})
+
+    def kept(self, columns: Sequence[Any]) -> list[Any]:
+        """The columns of an input that its output has."""
+        return [columns[place] for place in self._places]
+
+
+def _written_columns(metadata: Mapping[bytes, bytes], prefix: str) -> list[str]:
+    """The columns that the program has written with this prefix, as the metadata of a schema say."""
+    key = f"lsmi_etl.{prefix}.columns" if prefix else "lsmi_etl.columns"
+    written = json.loads(metadata.get(key.encode(), b"{}"))
+    return [prefix + name for name in written]
+
+
+def _is_key(key: str, prefix: str) -> bool:
+    """Whether a key of a schema's metadata is of the columns of this prefix."""
+    parts = key.split(".")
+    return parts[0] == "lsmi_etl" and parts[1:-1] == ([prefix] if prefix else []) and parts[-1] != "synth"
 
 
 def _is_full(channel: Channel) -> bool:

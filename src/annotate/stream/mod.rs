@@ -5,6 +5,7 @@
 mod join;
 mod split;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -105,7 +106,13 @@ struct StreamSource {
 impl StreamSource {
     fn open(job: &StreamJob<'_>) -> Result<Self> {
         let ignores_checksums = job.run.options.no_page_checksums;
-        let open = || Input::open(job.input).map(|file| file.ignoring_checksums(ignores_checksums));
+        let open = || {
+            let file = Input::open(job.input)?.ignoring_checksums(ignores_checksums);
+            match job.run.options.replace_columns {
+                true => job.columns.without_replaced(&file),
+                false => Ok(file),
+            }
+        };
         let file = (!is_stdio(job.input)).then(open).transpose()?;
         Ok(Self { file, ended: AtomicBool::new(false) })
     }
@@ -178,8 +185,12 @@ impl StreamOutputs {
     ) -> Result<JoinedStream<'a>> {
         let (run, columns) = (job.run, &job.columns);
         let rows = source.rows(run)?;
+        let rows = if run.options.replace_columns { columns.rows_without_replaced(rows)? } else { rows };
         let roles = Roles::find(rows.schema(), rows.place(), &run.request(columns))?;
-        let provenance = source.provenance(job)?.key_values()?;
+        let provenance = source.provenance(job)?;
+        // The moments of the columns are not known yet: of a file they are written last, of a stream never.
+        let named = matches!(self.main, MainOutput::Stdout(_)).then(|| columns.moments(&BTreeMap::new()));
+        let provenance = Provenance { columns: named, ..provenance }.key_values()?;
         let fields = columns.fields();
         let sessions = run.sessions()?;
         let added = NewColumns { fields: &fields, key_values: &provenance };

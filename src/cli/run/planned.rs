@@ -10,7 +10,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
 
-use crate::annotate::{AnnotateOptions, new_fields};
+use crate::annotate::{AnnotateOptions, kept_columns, new_fields};
 use crate::config::{ANNOTATED, Config, Query};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::open_bundle;
@@ -89,6 +89,7 @@ impl EmptyOutput {
         let pairs = files.pairs();
         for FilePair { input, relative, .. } in pairs.first().into_iter().chain(pairs.last()) {
             let Ok(input) = Input::open_with(input, options.keys.as_ref()) else { return Ok(None) };
+            let Ok(input) = kept_columns(&bundle, options, &input) else { return Ok(None) };
             let old = input.schema().fields().iter();
             let is_kept = |name: &String| !fields.iter().any(|new| new.name() == name);
             let old = old.filter(|field| is_kept(field.name())).cloned();

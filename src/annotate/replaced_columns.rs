@@ -1,0 +1,77 @@
+//! The columns of a source that the new ones replace, with `--replace-columns`.
+
+use arrow::datatypes::Schema;
+use parquet::file::metadata::KeyValue;
+
+use crate::error::{Error, Place, Result};
+use crate::output::{BatchSource, OmittedColumns};
+use crate::parquet_file::Input;
+use crate::provenance::Provenance;
+
+use super::requested_columns::RequestedColumns;
+
+impl RequestedColumns {
+    /// The input as if annotate had never written the columns that this run replaces.
+    ///
+    /// # Errors
+    /// As for [`Self::replaced`] and [`OmittedColumns::of`].
+    pub(super) fn without_replaced(&self, input: &Input) -> Result<Input> {
+        let pairs = input.metadata().file_metadata().key_value_metadata();
+        let pairs = pairs.map(Vec::as_slice).unwrap_or_default();
+        self.replaced(input.schema(), pairs, &input.place())?.of(input)
+    }
+
+    /// The rows of a stream as if annotate had never written the columns that this run replaces.
+    ///
+    /// # Errors
+    /// As for [`Self::replaced`].
+    pub(super) fn rows_without_replaced<'a>(&self, rows: BatchSource<'a>) -> Result<BatchSource<'a>> {
+        let metadata = rows.schema().metadata().iter();
+        let pairs: Vec<_> = metadata.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+        let omitted = self.replaced(rows.schema(), &pairs, rows.place())?;
+        Ok(rows.without(&omitted))
+    }
+
+    /// The columns of a source that this run replaces: those of its prefix that annotate has written by what the
+    /// key-values say, whether this run computes them or not, and others that have the name of a new one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where such a column holds no numbers, or is read.
+    fn replaced(&self, schema: &Schema, pairs: &[KeyValue], place: &Place) -> Result<OmittedColumns> {
+        let (written, new) = (Provenance::written_columns(pairs, self.prefix()), self.names());
+        let mut omitted =
+            OmittedColumns { columns: Vec::new(), keys: Provenance::keys_of(pairs, self.prefix()) };
+        let mut stale = Vec::new();
+        for (position, field) in schema.fields().iter().enumerate() {
+            let name = field.name();
+            let is_written = written.contains(name);
+            if !is_written && !new.contains(name) {
+                continue;
+            }
+            if self.read().contains(&name.as_str()) {
+                return Err(Error::Usage(format!(
+                    "{place}, column {name:?}: is read and would be replaced by a new one; --prefix NAME_ gives the new \
+                     columns other names"
+                )));
+            }
+            if !is_written && !field.data_type().is_numeric() {
+                return Err(Error::Usage(format!(
+                    "{place}, column {name:?}: annotate has not written it and it holds {}, so that --replace-columns \
+                     leaves it; rename it, or give --prefix NAME_",
+                    field.data_type()
+                )));
+            }
+            if !new.contains(name) {
+                stale.push(name.as_str());
+            }
+            omitted.columns.push(position);
+        }
+        if !stale.is_empty() {
+            let stale = stale.join(", ");
+            tracing::info!(
+                "{place}: leaves out {stale} of the earlier annotate; --columns computes these anew, too"
+            );
+        }
+        Ok(omitted)
+    }
+}
