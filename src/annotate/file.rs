@@ -128,6 +128,7 @@ impl<'a> Outputs<'a> {
         let splice = SpliceThread {
             input,
             columns: computed,
+            classes: job.columns.classes(),
             shift_nats: shift.map_or(0.0, |shift| shift.nats()),
             journal: computation.journal.reader(),
             writer: Writer::new(input, staged, &fields, &job.columns.revealed(), &provenance.key_values()?)?,

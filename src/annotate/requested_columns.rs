@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::Field;
 
-use crate::bundle::{Bundle, Modality, repeated_column};
+use crate::bundle::{Bundle, Class, Modality, repeated_column};
 use crate::error::{Error, Result};
 use crate::evaluate::{compared_information, field};
 use crate::interaction::{ColumnName, ColumnPrefix, MomentSummary, Quantity};
@@ -22,6 +22,8 @@ pub(super) struct RequestedColumns {
     x: Vec<(String, usize)>,
     pub(super) label: String,
     prefix: ColumnPrefix,
+    /// The bundle's.
+    classes: Vec<Class>,
     pub(super) computed: Vec<Quantity>,
     /// Of more than two modalities i of each and of all, as far as they are not among the computed columns:
     /// what rows are compared with the validation rows by, which of two follows from r, u1, u2 and s. Of
@@ -143,6 +145,7 @@ impl RequestedColumns {
                 true => String::new(),
             },
             prefix: options.prefix.clone(),
+            classes: manifest.label.classes.clone(),
             computed,
             compared,
         })
@@ -174,6 +177,11 @@ impl RequestedColumns {
         &self.prefix
     }
 
+    /// The classes of the label, in the order of the models' outputs.
+    pub(super) fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
     /// The number of modalities.
     pub(super) fn modalities(&self) -> usize {
         self.x.len()
@@ -194,7 +202,7 @@ impl RequestedColumns {
     /// The fields of the computed columns.
     pub(super) fn fields(&self) -> Vec<Field> {
         let field = |quantity: &Quantity| {
-            let field = field(*quantity, self.modalities());
+            let field = field(*quantity, self.modalities(), &self.classes);
             let name = self.prefix.name(field.name());
             field.with_name(name)
         };

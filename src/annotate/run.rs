@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::engine::{Device, Engine};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{self, EvaluationConstants, FoldSessions, OnShift};
-use crate::interaction::{MomentSummary, Quantity};
+use crate::interaction::{ColumnName, MomentSummary, Quantity};
 use crate::parquet_file::Input;
 use crate::samples::{ColumnRequest, Source};
 
@@ -71,8 +71,12 @@ impl<'a> Run<'a> {
         let is_fixed = options.batch_rows.is_some() || device != Device::Cpu;
         let neighbours = if is_fixed { Vec::new() } else { workload.neighbours(batch) };
         let candidates = std::iter::once(batch.batch_rows).chain(neighbours).collect();
-        let tuner = BatchSizeTuner::new(engine, bundle, workers, candidates, share);
-        let folds = FoldSessions::new(engine, bundle, workers);
+        let models = match options.extras.iter().any(ColumnName::is_of_top_class) {
+            true => bundle.clone().with_top_classes(),
+            false => bundle.clone(),
+        };
+        let folds = FoldSessions::new(engine, &models, workers);
+        let tuner = BatchSizeTuner::new(engine, models, workers, candidates, share);
         Self {
             bundle,
             engine,

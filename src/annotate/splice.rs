@@ -8,6 +8,7 @@ use arrow::array::{ArrayRef, Float32Array};
 use arrow::buffer::NullBuffer;
 use parquet::file::metadata::KeyValue;
 
+use crate::bundle::Class;
 use crate::error::{Error, Result};
 use crate::evaluate::output_array;
 use crate::interaction::Quantity;
@@ -23,6 +24,8 @@ use super::rejects::Rejects;
 pub(super) struct SpliceThread<'a> {
     pub(super) input: &'a Input,
     pub(super) columns: &'a [Quantity],
+    /// The classes of the label.
+    pub(super) classes: &'a [Class],
     /// The shift of all rows, in nats.
     pub(super) shift_nats: f64,
     pub(super) journal: Reader,
@@ -66,7 +69,7 @@ impl SpliceThread<'_> {
     /// Copies the old columns of a row group and adds the new ones as they are computed; `before` is the
     /// number of rows of the file before it. False where the journal ends within the row group.
     fn row_group(&mut self, row_group: usize, before: u64) -> Result<bool> {
-        let Self { input, columns, shift_nats, journal, writer, rejects, progress } = self;
+        let Self { input, columns, classes, shift_nats, journal, writer, rejects, progress } = self;
         let (start, waited_before) = (Instant::now(), journal.waited());
         let mut left = input.rows_in(row_group);
         let mut is_ended = false;
@@ -83,7 +86,7 @@ impl SpliceThread<'_> {
                 if let Some(rejects) = rejects {
                     rejects.push(row_group, before + batch.first_row as u64, &batch.bad)?;
                 }
-                new.append(&arrays(batch, columns, *shift_nats))?;
+                new.append(&arrays(batch, columns, classes, *shift_nats))?;
             }
             Ok(())
         });
@@ -97,7 +100,7 @@ impl SpliceThread<'_> {
 }
 
 /// The computed columns of a batch as those of the output: shifted, and null in bad rows.
-fn arrays(batch: Batch, columns: &[Quantity], shift_nats: f64) -> Vec<ArrayRef> {
+fn arrays(batch: Batch, columns: &[Quantity], classes: &[Class], shift_nats: f64) -> Vec<ArrayRef> {
     let Batch { rows, columns: values, bad, .. } = batch;
     let valid = (!bad.is_empty()).then(|| {
         let mut valid = vec![true; rows];
@@ -113,7 +116,7 @@ fn arrays(batch: Batch, columns: &[Quantity], shift_nats: f64) -> Vec<ArrayRef> 
         if shift != 0.0 {
             values.iter_mut().for_each(|value| *value = (f64::from(*value) + shift) as f32);
         }
-        output_array(*column, Float32Array::new(values.into(), valid.clone()))
+        output_array(*column, Float32Array::new(values.into(), valid.clone()), classes)
     };
     columns.iter().zip(values).map(array).collect()
 }
@@ -135,7 +138,8 @@ mod tests {
         let batch = Batch { rows: 4, columns, bad, ..Batch::default() };
         let shown =
             |array: &ArrayRef| -> Vec<Option<f32>> { array.as_primitive::<Float32Type>().iter().collect() };
-        let found: Vec<_> = arrays(batch, &[Quantity::R, Quantity::U(0)], 0.5).iter().map(shown).collect();
+        let found: Vec<_> =
+            arrays(batch, &[Quantity::R, Quantity::U(0)], &[], 0.5).iter().map(shown).collect();
         assert_eq!(found, [[None, Some(1.5), None, Some(3.5)], [None, Some(0.5), None, Some(2.5)]]);
     }
 }

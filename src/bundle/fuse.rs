@@ -35,6 +35,7 @@ pub(super) fn fuse(
     models: &[RoleModel<'_>],
     dims: &[usize],
     classes: usize,
+    tops: bool,
 ) -> Program {
     let newest = models.iter().map(|input| opset::of(input.model)).max().unwrap_or_default();
     let mut unfused = Vec::new();
@@ -71,7 +72,7 @@ pub(super) fn fuse(
             }
         }
     }
-    let mut graphs: Vec<_> = groups.iter().map(|group| join(group, dims)).collect();
+    let mut graphs: Vec<_> = groups.iter().map(|group| join(group, dims, tops)).collect();
     graphs.sort_by_key(|graph| std::cmp::Reverse(graph.roles.len()));
     Program { origin, graphs, unfused, dims: dims.to_vec(), classes }
 }
@@ -87,10 +88,15 @@ fn can_join(a: &ModelProto, b: &ModelProto) -> bool {
     !alone && !a.opset_import.iter().any(|o| b.opset_import.iter().any(|p| clash(o, p)))
 }
 
-fn join(group: &[UpgradedModel<'_>], dims: &[usize]) -> Graph {
+fn join(group: &[UpgradedModel<'_>], dims: &[usize], tops: bool) -> Graph {
     let mut graph = GraphProto { name: "lsmi".into(), ..Default::default() };
+    let mut log_probs = Vec::new();
     for model in group {
-        append(&mut graph, model);
+        log_probs.extend(append(&mut graph, model).map(|log_prob| (model.role, log_prob)));
+    }
+    log_probs.retain(|_| tops);
+    for (role, log_prob) in &log_probs {
+        append_top_class(&mut graph, *role, log_prob);
     }
     let roles: Vec<Role> = group.iter().map(|model| model.role).collect();
     shared_centre::share(&mut graph, dims);
@@ -115,6 +121,7 @@ fn join(group: &[UpgradedModel<'_>], dims: &[usize]) -> Graph {
     }
     model.functions = group.iter().flat_map(|p| p.model.functions.clone()).collect();
     Graph::new(model, inputs, roles, dims.len())
+        .with_top_classes(log_probs.iter().map(|(role, _)| *role), dims.len())
 }
 
 fn declared_input(input: ProgramInput, dims: &[usize]) -> ValueInfoProto {
@@ -142,14 +149,16 @@ pub(super) fn single(role: Role, model: &ModelProto, dims: &[usize]) -> Graph {
     Graph::new(single, inputs, vec![role], dims.len())
 }
 
-/// Appends a model from the shared inputs to one output number per row.
-fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) {
-    let Some(own) = model.model.graph.clone() else { return };
+/// Appends a model from the shared inputs to one output number per row. Returns the value of ln p of every class, of a
+/// classifier.
+fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) -> Option<String> {
+    let own = model.model.graph.clone()?;
     let (role, name) = (model.role, model.role.to_string());
     let result = append_model(graph, role, own);
     if role.is_density() {
         graph.node.push(node("Identity", &[&result], &name, None));
         graph.output.push(value_info(&name, DataType::Float, &[None]));
+        None
     } else {
         let mut log_prob = result;
         if model.logits {
@@ -161,7 +170,18 @@ fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) {
         let class = ProgramInput::Class.name();
         graph.node.push(node("GatherElements", &[&log_prob, class], &name, Some(("axis", 1))));
         graph.output.push(value_info(&name, DataType::Float, &[None, Some(1)]));
+        Some(log_prob)
     }
+}
+
+/// Appends two outputs of a classifier, one number per row each: the place of the most probable class, of several the
+/// first, and its ln p.
+fn append_top_class(graph: &mut GraphProto, role: Role, log_prob: &str) {
+    let [place, class, top] = ["place", "class", "log_p"].map(|part| format!("{role}/top_{part}"));
+    graph.node.push(node("ArgMax", &[log_prob], &place, Some(("axis", 1))));
+    graph.node.push(node("Cast", &[&place], &class, Some(("to", DataType::Float as i64))));
+    graph.node.push(node("GatherElements", &[log_prob, &place], &top, Some(("axis", 1))));
+    graph.output.extend([class, top].map(|name| value_info(&name, DataType::Float, &[None, Some(1)])));
 }
 
 /// Appends a model's graph, prefixed by its role, with the shared inputs; returns the name of

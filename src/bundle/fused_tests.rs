@@ -47,7 +47,7 @@ fn nested(dim: usize, components: usize, one_factor: bool) -> Mixture {
 fn fused(models: &[(Role, ModelProto)], dims: &[usize]) -> Program {
     let models: Vec<_> =
         models.iter().map(|(role, model)| RoleModel { role: *role, model, logits: false }).collect();
-    fuse(None, &models, dims, CLASSES)
+    fuse(None, &models, dims, CLASSES, false)
 }
 
 fn nodes(program: &Program) -> &[NodeProto] {

@@ -26,6 +26,8 @@ pub struct Bundle {
     models: Arc<Vec<(Role, ModelProto)>>,
     training_rows: Option<Arc<TrainingRows>>,
     log_prob_rounding_nats: Vec<f64>,
+    /// Whether programs give the most probable class, too.
+    tops: bool,
 }
 
 impl Bundle {
@@ -103,7 +105,7 @@ impl Bundle {
             }
         };
         let (digest, manifest, models) = (sha256_hex(&bytes), Arc::new(manifest), Arc::new(models));
-        Ok(Self { files, manifest, digest, models, training_rows, log_prob_rounding_nats })
+        Ok(Self { files, manifest, digest, models, training_rows, log_prob_rounding_nats, tops: false })
     }
 
     /// The source: a directory, or a URL.
@@ -201,6 +203,12 @@ impl Bundle {
         &self.log_prob_rounding_nats
     }
 
+    /// The same bundle, whose programs also give the most probable class of every classifier.
+    #[must_use]
+    pub fn with_top_classes(self) -> Self {
+        Self { tops: true, ..self }
+    }
+
     /// The main models as one program for an engine.
     pub fn program(&self) -> Arc<Program> {
         self.fused(None, &self.models)
@@ -230,6 +238,6 @@ impl Bundle {
                 fuse::RoleModel { role: *role, model, logits }
             })
             .collect();
-        Arc::new(fuse::fuse(Some(self.origin(fold)), &models, &self.dims(), self.classes().len()))
+        Arc::new(fuse::fuse(Some(self.origin(fold)), &models, &self.dims(), self.classes().len(), self.tops))
     }
 }

@@ -79,17 +79,17 @@ pub struct Program {
     pub classes: usize,
 }
 
-/// One graph of a program. Its outputs are named by role and hold one f32 per row:
-/// h of a density, ln p(y|x) at the row's y of a classifier.
+/// One graph of a program. Its outputs hold one f32 per row: h of a density, ln p(y|x) at the row's y of a classifier,
+/// and where that is asked for the place and the ln p of the classifier's most probable class.
 #[derive(Debug, Clone)]
 pub struct Graph {
     /// The model to load.
     pub model: ModelProto,
     /// What it reads.
     pub inputs: Vec<ProgramInput>,
-    /// The roles it evaluates, in the order of its outputs.
+    /// The roles whose outputs they are, in their order.
     pub roles: Vec<Role>,
-    /// The place of each role among all of the program's ([`Role::all`]).
+    /// The place of each output among all of the program's: those of [`Role::all`], then two for each classifier.
     pub places: Vec<usize>,
 }
 
@@ -112,6 +112,22 @@ impl Graph {
     ) -> Self {
         let places = roles.iter().map(|role| role.index(modalities)).collect();
         Self { model, inputs, roles, places }
+    }
+
+    /// The graph with two more outputs for each of these classifiers: the place of the most probable class as a
+    /// number, and its ln p. Their places follow those of all roles.
+    pub(super) fn with_top_classes(
+        mut self,
+        classifiers: impl Iterator<Item = Role>,
+        modalities: usize,
+    ) -> Self {
+        let first = Role::all(modalities).len();
+        for role in classifiers {
+            let place = first + 2 * role.modalities().index(modalities);
+            self.roles.extend([role; 2]);
+            self.places.extend([place, place + 1]);
+        }
+        self
     }
 
     /// The graph as an ONNX file.

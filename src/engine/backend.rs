@@ -25,9 +25,11 @@ impl<'a> BatchInputs<'a> {
 /// Outputs of the models, in nats; each vector has length n.
 #[derive(Debug, Clone)]
 pub struct BatchOutputs {
-    /// By the place of their roles in [`Role::all`].
+    /// By the place of their roles in [`Role::all`], and behind them two for each classifier's most probable class,
+    /// which are empty unless the program gives them.
     values: Vec<Vec<f32>>,
     densities: usize,
+    roles: usize,
 }
 
 impl BatchOutputs {
@@ -35,7 +37,8 @@ impl BatchOutputs {
     pub fn new(modalities: usize) -> Self {
         let roles = Role::all(modalities);
         let densities = roles.iter().filter(|role| role.is_density()).count();
-        Self { values: vec![Vec::new(); roles.len()], densities }
+        let classifiers = roles.len() - densities;
+        Self { values: vec![Vec::new(); roles.len() + 2 * classifiers], densities, roles: roles.len() }
     }
 
     /// h_A = −ln p(x_A) of the densities, in their order.
@@ -50,7 +53,14 @@ impl BatchOutputs {
 
     /// ln p(y|x_A) of the classifiers, in their order: that of all modalities is the last.
     pub fn log_prob(&self) -> &[Vec<f32>] {
-        self.values.get(self.densities..).unwrap_or_default()
+        self.values.get(self.densities..self.roles).unwrap_or_default()
+    }
+
+    /// The most probable class by a classifier, as a place among the classes, and its ln p; empty where the program
+    /// does not give them.
+    pub fn top_class(&self, classifier: usize) -> [&[f32]; 2] {
+        let place = self.roles + 2 * classifier;
+        [place, place + 1].map(|place| self.values.get(place).map(Vec::as_slice).unwrap_or_default())
     }
 
     /// The outputs of all models.

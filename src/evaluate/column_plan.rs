@@ -19,6 +19,8 @@ pub(super) enum Source {
     Prior,
     /// The classifier of a set of modalities, by its place.
     Posterior(usize),
+    TopClass,
+    TopProbability,
     Fold,
     LabelEntropy,
     Missing,
@@ -98,6 +100,8 @@ impl ColumnPlan {
                 Quantity::H(set) => Source::Specificity(set.index(modalities)),
                 Quantity::Prior => Source::Prior,
                 Quantity::Posterior(set) => Source::Posterior(set.index(modalities)),
+                Quantity::TopClass => Source::TopClass,
+                Quantity::TopProbability => Source::TopProbability,
                 Quantity::Fold => Source::Fold,
                 Quantity::LabelEntropy => Source::LabelEntropy,
                 Quantity::Missing => Source::Missing,

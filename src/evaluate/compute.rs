@@ -212,6 +212,7 @@ impl<'a> Evaluator<'a> {
         let mut sums = vec![vec![0.0_f64; samples.rows]; columns.len()];
         let mut weights = vec![0.0_f64; samples.rows];
         let mut all_finite = vec![true; samples.rows];
+        let mut last = Vec::new();
         for class in 0..self.constants.log_prior.len() as u32 {
             let (of_class, finite) = match self.of_classes(samples, &vec![class; samples.rows])? {
                 Ok(of_class) => of_class,
@@ -227,11 +228,16 @@ impl<'a> Evaluator<'a> {
                     terms.for_each(|(sum, values)| sum[row] += p * f64::from(values[row]));
                 }
             }
+            last = of_class;
         }
         let mean = |values: Vec<f64>| values.iter().zip(&weights).map(|(sum, p)| (sum / p) as f32).collect();
-        let columns = columns.iter().zip(sums);
-        let columns =
-            columns.map(|(column, sum)| if *column == Quantity::Fold { self.folds() } else { mean(sum) });
+        let columns = columns.iter().zip(sums).zip(last);
+        let columns = columns.map(|((column, sum), values)| match column {
+            Quantity::Fold => self.folds(),
+            // The same for every label.
+            Quantity::TopClass | Quantity::TopProbability => values,
+            _ => mean(sum),
+        });
         Ok(Ok((columns.collect(), all_finite)))
     }
 
@@ -282,6 +288,13 @@ impl<'a> Evaluator<'a> {
                 interaction::pointwise_information(log_prob, &self.log_prior, &mut i).map(|()| i)
             }
             Source::Specificity(place) => Ok(of(self.evaluated.h(), place)),
+            Source::TopClass | Source::TopProbability => {
+                let [class, log_p] = self.evaluated.top_class(log_prob.len().saturating_sub(1));
+                Ok(match source {
+                    Source::TopClass => class.to_vec(),
+                    _ => log_p.iter().map(|log_p| f64::from(*log_p).exp() as f32).collect(),
+                })
+            }
             Source::Fold => Ok(self.folds()),
             Source::LabelEntropy => {
                 let mut negated = log_prob.last().cloned().unwrap_or_default();

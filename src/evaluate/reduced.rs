@@ -45,6 +45,10 @@ enum ReducedSource {
     Posterior(usize),
     /// By the place of the set's classifier.
     LabelEntropy(usize),
+    /// By the place of the set's classifier.
+    TopClass(usize),
+    /// By the place of the set's classifier.
+    TopProbability(usize),
     /// The number of modalities that are missing.
     Missing(usize),
     /// Not a column of these modalities.
@@ -125,6 +129,8 @@ impl ReducedPlan {
                 Quantity::Prior => Some(ReducedSource::Prior),
                 Quantity::Posterior(of) => within(*of).map(ReducedSource::Posterior),
                 Quantity::LabelEntropy => Some(ReducedSource::LabelEntropy(set.index(modalities))),
+                Quantity::TopClass => Some(ReducedSource::TopClass(set.index(modalities))),
+                Quantity::TopProbability => Some(ReducedSource::TopProbability(set.index(modalities))),
                 Quantity::Missing => Some(ReducedSource::Missing(modalities - count)),
                 Quantity::Fold => Some(ReducedSource::Unchanged),
             };
@@ -140,6 +146,10 @@ impl ReducedPlan {
     fn row(&self, row: usize, outputs: &BatchOutputs, log_prior: f64) -> Result<ReducedRow> {
         let value = |of: &[Vec<f32>], place: usize| {
             of.get(place).and_then(|values| values.get(row)).map_or(f64::NAN, |value| f64::from(*value))
+        };
+        let top = |place: usize| {
+            let of_row = |values: &[f32]| values.get(row).map_or(f64::NAN, |value| f64::from(*value));
+            outputs.top_class(place).map(of_row)
         };
         let i = |place: usize| value(outputs.log_prob(), place) - log_prior;
         let h = |place: usize| value(outputs.h(), place);
@@ -165,6 +175,8 @@ impl ReducedPlan {
             ReducedSource::Prior => log_prior.exp(),
             ReducedSource::Posterior(place) => value(outputs.log_prob(), *place).exp(),
             ReducedSource::LabelEntropy(place) => -value(outputs.log_prob(), *place),
+            ReducedSource::TopClass(place) => top(*place)[0],
+            ReducedSource::TopProbability(place) => top(*place)[1].exp(),
             ReducedSource::Missing(count) => *count as f64,
             ReducedSource::None | ReducedSource::Unchanged => f64::NAN,
         };

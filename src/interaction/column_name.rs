@@ -10,7 +10,7 @@ use super::lattice::{Antichain, Lattice, Subset};
 const FORMER_PRIOR: &str = "p_y";
 
 /// A column, or a group of them, that is added on request: `i12` or `i_12`, `h1`, `a_1_23`, `atoms`, `prior_y`,
-/// `p_y12`, `fold`.
+/// `p_y12`, `top_class`, `fold`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ColumnName {
     text: String,
@@ -25,6 +25,8 @@ enum Kind {
     Atoms,
     Prior,
     Posterior(Subset),
+    TopClass,
+    TopProbability,
     Fold,
 }
 
@@ -42,6 +44,8 @@ impl ColumnName {
             }
             Kind::Prior => Some(Quantity::Prior),
             Kind::Posterior(set) => Some(Quantity::Posterior(*set)),
+            Kind::TopClass => Some(Quantity::TopClass),
+            Kind::TopProbability => Some(Quantity::TopProbability),
             Kind::Fold => Some(Quantity::Fold),
             Kind::Atoms => return Ok(Quantity::atoms(modalities)),
         };
@@ -58,6 +62,11 @@ impl ColumnName {
     /// Whether it is the fold of a trained row.
     pub fn is_fold(&self) -> bool {
         self.kind == Kind::Fold
+    }
+
+    /// Whether it is of the most probable class, for which the models are evaluated at every class.
+    pub fn is_of_top_class(&self) -> bool {
+        matches!(self.kind, Kind::TopClass | Kind::TopProbability)
     }
 
     /// Whether it is a probability of the row's label, which has to be read.
@@ -83,6 +92,8 @@ impl FromStr for ColumnName {
         let kind = match text {
             "atoms" => Some(Kind::Atoms),
             "prior_y" | FORMER_PRIOR => Some(Kind::Prior),
+            "top_class" => Some(Kind::TopClass),
+            "p_top" => Some(Kind::TopProbability),
             "fold" => Some(Kind::Fold),
             _ => None,
         };
@@ -92,8 +103,8 @@ impl FromStr for ColumnName {
             .or_else(|| set("p_y").map(Kind::Posterior))
             .or_else(|| text.strip_prefix("a_")?.parse().ok().map(Kind::Atom));
         kind.map(|kind| Self { text: text.to_owned(), kind }).ok_or_else(|| {
-            "expected one of i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, fold; of more than two modalities of \
-             i_1, i_123, h_23 …, a_1_23 …, atoms, prior_y, p_y_1 …, fold"
+            "expected one of i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, top_class, p_top, fold; of more than two \
+             modalities of i_1, i_123, h_23 …, a_1_23 …, atoms, prior_y, p_y_1 …, top_class, p_top, fold"
                 .to_owned()
         })
     }

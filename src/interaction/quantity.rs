@@ -26,6 +26,10 @@ pub enum Quantity {
     Prior,
     /// The probability of the row's label given a set of modalities.
     Posterior(Subset),
+    /// The class that is most probable given all modalities, by its place among the bundle's classes.
+    TopClass,
+    /// The probability of that class.
+    TopProbability,
     /// The fold whose models, which have not seen the row, evaluated it.
     Fold,
     /// Entropy of the label given all modalities: a column of rows whose labels are not read.
@@ -80,7 +84,12 @@ impl Quantity {
         let information = Subset::all(modalities).into_iter().map(Self::I);
         let specificity = Subset::proper(modalities).into_iter().map(Self::H);
         let posterior = Subset::all(modalities).into_iter().map(Self::Posterior);
-        information.chain(specificity).chain([Self::Prior]).chain(posterior).chain([Self::Fold]).collect()
+        information
+            .chain(specificity)
+            .chain([Self::Prior])
+            .chain(posterior)
+            .chain([Self::TopClass, Self::TopProbability, Self::Fold])
+            .collect()
     }
 
     /// The node whose atom it is.
@@ -116,6 +125,8 @@ impl Quantity {
             Self::H(set) => format!("h{between}{set}").into(),
             Self::Prior => "prior_y".into(),
             Self::Posterior(set) => format!("p_y{between}{set}").into(),
+            Self::TopClass => "top_class".into(),
+            Self::TopProbability => "p_top".into(),
             Self::Fold => "fold".into(),
             Self::LabelEntropy => "label_entropy".into(),
             Self::Missing => "missing_modalities".into(),
@@ -167,6 +178,8 @@ impl Quantity {
             Self::H(set) => format!("specificity -ln p({})", embeddings(set)).into(),
             Self::Prior => "prior p(y) of the label, the bundle's share of its class".into(),
             Self::Posterior(set) => format!("probability p(y|{}) of the label", embeddings(set)).into(),
+            Self::TopClass => format!("class of the largest p(y|{all})").into(),
+            Self::TopProbability => format!("largest p(y|{all}), that of top_class").into(),
             Self::Fold => {
                 "fold of a row that was trained on: the models that have not seen it computed its values"
                     .into()
@@ -180,7 +193,7 @@ impl Quantity {
 
     /// Whether it is a number with a mean; else it is an index or a count.
     pub fn has_moments(self) -> bool {
-        !matches!(self, Self::Fold | Self::Missing)
+        !matches!(self, Self::Fold | Self::Missing | Self::TopClass)
     }
 
     /// The amount that a shift of a dataset of two modalities adds to it. The identities hold before and
@@ -210,13 +223,16 @@ mod tests {
     #[test]
     fn names_are_those_of_the_number_of_modalities() {
         assert_eq!(names(&Quantity::defaults(2), 2), "r u1 u2 s");
-        assert_eq!(names(&Quantity::extras(2), 2), "i1 i2 i12 h1 h2 prior_y p_y1 p_y2 p_y12 fold");
+        assert_eq!(
+            names(&Quantity::extras(2), 2),
+            "i1 i2 i12 h1 h2 prior_y p_y1 p_y2 p_y12 top_class p_top fold"
+        );
         assert_eq!(names(&Quantity::atoms(2), 2), "a_1_2 a_1 a_2 a_12");
         assert_eq!(names(&Quantity::defaults(3), 3), "r u1 u2 u3 s");
         assert_eq!(
             names(&Quantity::extras(3), 3),
             "i_1 i_2 i_3 i_12 i_13 i_23 i_123 h_1 h_2 h_3 h_12 h_13 h_23 prior_y p_y_1 p_y_2 p_y_3 p_y_12 p_y_13 p_y_23 \
-             p_y_123 fold"
+             p_y_123 top_class p_top fold"
         );
         let atoms = Quantity::atoms(3);
         assert_eq!((atoms.len(), Quantity::atoms(4).len()), (18, 166));

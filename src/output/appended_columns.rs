@@ -1,4 +1,4 @@
-//! The encoder of the new columns of a row group: nullable Float32 or Int32. They are appended batch by
+//! The encoder of the new columns of a row group, of the types of [`check_new_fields`](crate::parquet_file). They are appended batch by
 //! batch, while later rows are still computed; encoded pages wait in a spill store until the column
 //! chunk is complete, so that memory does not grow with the row group.
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
-use parquet::basic::{Compression, Repetition, Type as PhysicalType};
+use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::properties::EnabledStatistics;
 use parquet::file::writer::SerializedRowGroupWriter;
@@ -80,11 +80,14 @@ impl AppendedColumns {
 pub(super) fn extended_schema(old: &Type, new_fields: &[Field]) -> ParquetResult<SchemaDescriptor> {
     let mut fields = old.get_fields().to_vec();
     for field in new_fields {
-        let physical = match field.data_type() {
-            DataType::Int32 => PhysicalType::INT32,
-            _ => PhysicalType::FLOAT,
+        let (physical, logical) = match field.data_type() {
+            DataType::Boolean => (PhysicalType::BOOLEAN, None),
+            DataType::Int32 => (PhysicalType::INT32, None),
+            DataType::Int64 => (PhysicalType::INT64, None),
+            DataType::Utf8 => (PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
+            _ => (PhysicalType::FLOAT, None),
         };
-        let column = Type::primitive_type_builder(field.name(), physical);
+        let column = Type::primitive_type_builder(field.name(), physical).with_logical_type(logical);
         fields.push(Arc::new(column.with_repetition(Repetition::OPTIONAL).build()?));
     }
     let root = Type::group_type_builder(old.name()).with_fields(fields).build()?;

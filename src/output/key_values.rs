@@ -123,7 +123,13 @@ fn huggingface(value: &str, new_fields: &[Field]) -> Option<String> {
     let features = root.get_mut("info")?.get_mut("features")?.as_object_mut()?;
     for field in new_fields {
         let text = |text: &str| OrderedJson::Leaf(text.into());
-        let dtype = if *field.data_type() == DataType::Int32 { "int32" } else { "float32" };
+        let dtype = match field.data_type() {
+            DataType::Boolean => "bool",
+            DataType::Int32 => "int32",
+            DataType::Int64 => "int64",
+            DataType::Utf8 => "string",
+            _ => "float32",
+        };
         let feature = vec![("dtype".to_owned(), text(dtype)), ("_type".to_owned(), text("Value"))];
         features.push((field.name().clone(), OrderedJson::Object(feature)));
     }
@@ -136,7 +142,13 @@ fn spark(value: &str, new_fields: &[Field]) -> Option<String> {
     let mut root: OrderedJson = serde_json::from_str(value).ok()?;
     let fields = root.get_mut("fields")?.as_array_mut()?;
     for field in new_fields {
-        let data_type = if *field.data_type() == DataType::Int32 { "integer" } else { "float" };
+        let data_type = match field.data_type() {
+            DataType::Boolean => "boolean",
+            DataType::Int32 => "integer",
+            DataType::Int64 => "long",
+            DataType::Utf8 => "string",
+            _ => "float",
+        };
         // Spark shows the description under another name.
         let comment = field.metadata().get("description").map(|text| ("comment", text.as_str()));
         let metadata = field.metadata().iter().map(|(key, value)| (key.as_str(), value.as_str()));

@@ -30,8 +30,8 @@ impl<'a> ColumnNames<'a> {
     }
 }
 
-/// Checks that columns can be added to a schema: each is a nullable Float32 or Int32 with a unique
-/// name.
+/// Checks that columns can be added to a schema: each is nullable, of a type that computed columns
+/// have (Float32, Int32, Int64, Boolean, Utf8), with a unique name.
 ///
 /// # Errors
 /// [`Error::Usage`] if a name is taken; [`Error::Internal`].
@@ -47,8 +47,15 @@ pub(crate) fn check_new_fields(schema: &Schema, place: &Place, new_fields: &[Fie
         if new_fields.iter().take(index).any(|other| other.name() == name) {
             return Err(Error::Usage(format!("two new columns are called {name:?}; choose other names")));
         }
-        if !matches!(field.data_type(), DataType::Float32 | DataType::Int32) || !field.is_nullable() {
-            return Err(Error::Internal(format!("new column {name:?} is no nullable Float32 or Int32")));
+        let is_known = matches!(
+            field.data_type(),
+            DataType::Float32 | DataType::Int32 | DataType::Int64 | DataType::Boolean | DataType::Utf8
+        );
+        if !is_known || !field.is_nullable() {
+            return Err(Error::Internal(format!(
+                "new column {name:?} is {}, or not nullable",
+                field.data_type()
+            )));
         }
     }
     Ok(())

@@ -24,5 +24,6 @@ mod spark_vectors;
 #[cfg(unix)]
 mod special_files;
 mod split;
+mod top_class;
 mod usage;
 mod wrong_input;

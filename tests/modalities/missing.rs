@@ -46,6 +46,16 @@ fn rows_are_reduced_to_the_modalities_that_they_have() {
         assert_eq!((&reduced["bad_rows"], &reduced["reduced_rows"]), (&json!(1), &json!(4)));
         assert_eq!(reduced["fates"]["null_x1"], 1);
 
+        // The most probable class given the modalities that a row has.
+        let top = ["annotate", "in.parquet", "top.parquet", "--bundle", "bundle", "--columns"];
+        let columns = ["top_class,p_top,p_y_12,p_y_3", REDUCE[0], REDUCE[1], "--overwrite"];
+        assert_eq!(on(dir.path(), engine, &[&top[..], &columns].concat()).code, 0);
+        let sql = "SELECT count(*) AS rows, bool_and(p_top >= given) AS largest,
+                       bool_and(top_class <> y OR p_top = given) AS of_the_label
+                   FROM (SELECT *, CASE WHEN n IN (1, 2) THEN p_y_12 ELSE p_y_3 END AS given FROM 'top.parquet')
+                   WHERE n IN (1, 2, 3, 4)";
+        assert_eq!(query(dir.path(), sql), json!({"rows": 4, "largest": true, "of_the_label": true}));
+
         // x1 and x2 as the only two modalities.
         let r = "least(h_1, h_2) - least(h_1 - i_1, h_2 - i_2)";
         let sql = format!(

@@ -29,7 +29,7 @@ pub(in crate::annotate) type Sessions = Vec<Box<dyn Backend>>;
 /// Chooses the batch of a run, once for all of its files.
 pub(in crate::annotate) struct BatchSizeTuner<'a> {
     engine: &'a Engine,
-    bundle: &'a Bundle,
+    bundle: Bundle,
     workers: usize,
     /// Rows of the batches to time, the table's first. A single candidate is never timed.
     candidates: Vec<usize>,
@@ -44,7 +44,7 @@ pub(in crate::annotate) struct BatchSizeTuner<'a> {
 impl<'a> BatchSizeTuner<'a> {
     pub(in crate::annotate) fn new(
         engine: &'a Engine,
-        bundle: &'a Bundle,
+        bundle: Bundle,
         workers: usize,
         candidates: Vec<usize>,
         share: f64,

@@ -9,6 +9,7 @@ use crate::annotate::batch::Batch;
 use crate::annotate::progress::{Progress, Stage};
 use crate::annotate::rejects::Rejects;
 use crate::annotate::workers::TaskResult;
+use crate::bundle::Class;
 use crate::error::Result;
 use crate::evaluate::output_array;
 use crate::interaction::Quantity;
@@ -23,6 +24,8 @@ pub(super) struct BatchJoiner<'a> {
     rejects: Option<Rejects>,
     progress: &'a dyn Progress,
     columns: &'a [Quantity],
+    /// The classes of the label.
+    classes: &'a [Class],
     /// The results of a source batch so far.
     parts: Vec<Batch>,
     /// Source batches written.
@@ -44,12 +47,12 @@ impl<'a> BatchJoiner<'a> {
         policy: BadRowPolicy<'a>,
         writer: RowWriter,
         rejects: Option<Rejects>,
-        columns: &'a [Quantity],
+        (columns, classes): (&'a [Quantity], &'a [Class]),
         written: Sender<usize>,
         progress: &'a dyn Progress,
     ) -> Self {
         let (parts, batches) = (Vec::new(), 0);
-        Self { policy, writer, rejects, progress, columns, parts, batches, written }
+        Self { policy, writer, rejects, progress, columns, classes, parts, batches, written }
     }
 
     /// Ends the join after the last result.
@@ -76,7 +79,7 @@ impl<'a> BatchJoiner<'a> {
         self.progress.advance(&fates);
         self.parts.push(batch);
         if let Some(SourceBatch { rows, bytes }) = whole {
-            let columns = joined(&self.parts, self.columns);
+            let columns = joined(&self.parts, self.columns, self.classes);
             self.progress.time(Stage::Write, || self.writer.write(&rows, columns))?;
             self.parts.clear();
             self.batches += 1;
@@ -88,7 +91,7 @@ impl<'a> BatchJoiner<'a> {
 }
 
 /// The columns of consecutive results; rows without values are null.
-fn joined(parts: &[Batch], columns: &[Quantity]) -> Vec<ArrayRef> {
+fn joined(parts: &[Batch], columns: &[Quantity], classes: &[Class]) -> Vec<ArrayRef> {
     let mut valid = Vec::with_capacity(parts.iter().map(|part| part.rows).sum());
     for part in parts {
         let first = valid.len();
@@ -104,7 +107,7 @@ fn joined(parts: &[Batch], columns: &[Quantity]) -> Vec<ArrayRef> {
         let values = parts.iter().filter_map(|part| part.columns.get(place)).flatten();
         // A null's value is zero, and not what the models gave for a bad row.
         let values = values.zip(&valid).map(|(value, valid)| if *valid { *value } else { 0.0 });
-        output_array(*quantity, Float32Array::new(values.collect(), nulls.clone()))
+        output_array(*quantity, Float32Array::new(values.collect(), nulls.clone()), classes)
     };
     columns.iter().enumerate().map(column).collect()
 }
@@ -126,14 +129,14 @@ mod tests {
             ..Batch::default()
         };
         let quantities = [Quantity::R, Quantity::S, Quantity::Fold];
-        let columns = joined(&[part([1.0, 2.0], &[]), part([f32::NAN, 4.0], &[0])], &quantities);
+        let columns = joined(&[part([1.0, 2.0], &[]), part([f32::NAN, 4.0], &[0])], &quantities, &[]);
         assert_eq!(columns.len(), 3);
         let floats = |column: usize| columns[column].as_primitive::<Float32Type>();
         assert_eq!(*floats(0), Float32Array::from(vec![Some(1.0), Some(2.0), None, Some(4.0)]));
         assert_eq!(floats(1).values()[..], [-1.0, -2.0, 0.0, -4.0]);
         let folds = columns[2].as_primitive::<Int32Type>();
         assert_eq!(folds.iter().collect::<Vec<_>>(), [None, Some(3), None, Some(3)]);
-        assert!(joined(&[part([1.0, 2.0], &[])], &quantities)[0].nulls().is_none());
-        assert_eq!(joined(&[], &quantities).len(), 3);
+        assert!(joined(&[part([1.0, 2.0], &[])], &quantities, &[])[0].nulls().is_none());
+        assert_eq!(joined(&[], &quantities, &[]).len(), 3);
     }
 }

@@ -224,8 +224,14 @@ impl StreamOutputs {
         let limit_bytes = (run.limit_bytes() / 2) as usize;
         let splitter =
             BatchSplitter::new(rows, &roles, TaskRows::of(run), limit_bytes, written, run.progress);
-        let mut joiner =
-            BatchJoiner::new(policy, writer, self.rejects, &columns.computed, to_splitter, run.progress);
+        let mut joiner = BatchJoiner::new(
+            policy,
+            writer,
+            self.rejects,
+            (&columns.computed, columns.classes()),
+            to_splitter,
+            run.progress,
+        );
         let constants = run.constants(&evaluated)?;
         let control =
             Control { stop: run.stop, ended: &source.ended, progress: run.progress, origin: &origin };

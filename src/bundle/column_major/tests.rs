@@ -114,7 +114,7 @@ fn a_fitted_bundle_is_turned_whole() {
         let roles = Role::all(2).into_iter().zip(&models);
         let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
         // The three inputs and nothing else.
-        same(&fuse(None, &models, &dims, CLASSES), 3);
+        same(&fuse(None, &models, &dims, CLASSES, false), 3);
     }
 }
 
@@ -126,7 +126,7 @@ fn ensembles_are_turned_whole_and_equal_the_inference_in_f64() {
         let graphs = ensembles.each_ref().map(classifier_graph);
         let roles = Role::all(2).into_iter().filter(|role| !role.is_density()).zip(&graphs);
         let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
-        let program = fuse(None, &models, &dims, CLASSES);
+        let program = fuse(None, &models, &dims, CLASSES, false);
         same(&program, 3);
         let (x1, x2) = (numbers(ROWS * dims[0], 3), numbers(ROWS * dims[1], 5));
         let y: Vec<i64> = (0..ROWS).map(|row| (row % CLASSES) as i64).collect();
@@ -159,7 +159,7 @@ fn a_class_that_no_member_thinks_possible_keeps_its_log_probability() {
     let ensemble = Ensemble { members: vec![member.clone(), member] };
     let graph = classifier_graph(&ensemble);
     let model = RoleModel { role: Role::all(2)[2], model: &graph, logits: false };
-    let program = fuse(None, &[model], &[1, 0], CLASSES).column_major(false);
+    let program = fuse(None, &[model], &[1, 0], CLASSES, false).column_major(false);
     let (found, _) = evaluated(&program, [&[2.0; ROWS], &[]], &[1; ROWS]);
     let truth = ensemble.log_prob(&[&[2.0]])[1];
     assert!(truth < -1000.0, "{truth}");
@@ -180,7 +180,13 @@ fn classifier(operators: &[&str], weight: &[f32]) -> Program {
     }
     graph.node("logits", "Identity", &[&x], &[]);
     graph.output("logits", &[weight.len() / 2]);
-    fuse(None, &[RoleModel { role: Role::all(2)[2], model: &graph.finish(), logits: true }], &[2, 0], 2)
+    fuse(
+        None,
+        &[RoleModel { role: Role::all(2)[2], model: &graph.finish(), logits: true }],
+        &[2, 0],
+        2,
+        false,
+    )
 }
 
 #[test]
@@ -208,7 +214,7 @@ fn what_follows_a_product_becomes_a_part_of_it() {
     let models: Vec<ModelProto> = densities.into_iter().chain(classifiers).collect();
     let roles = Role::all(2).into_iter().zip(&models);
     let models: Vec<_> = roles.map(|(role, model)| RoleModel { role, model, logits: false }).collect();
-    let program = fuse(None, &models, &dims, CLASSES).column_major(true);
+    let program = fuse(None, &models, &dims, CLASSES, false).column_major(true);
     let nodes = &program.graphs[0].model.graph.as_ref().unwrap().node;
     let count = |op: &str| nodes.iter().filter(|node| node.op_type == op).count();
     let with = |attribute: &str| {

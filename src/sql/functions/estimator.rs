@@ -28,7 +28,7 @@ use super::session_pool::SessionPool;
 
 /// The type of `lsmi(…)` of so many modalities: nullable f32 fields, each with its description and unit.
 pub(super) fn fields(modalities: usize) -> Fields {
-    lsmi_fields(modalities).into_iter().map(|column| field(column, modalities)).collect()
+    lsmi_fields(modalities).into_iter().map(|column| field(column, modalities, &[])).collect()
 }
 
 /// A bundle with its label index.
@@ -188,7 +188,7 @@ impl Estimator {
         self.count(&values, &good);
         let nulls = NullBuffer::from(good);
         let arrays = lsmi_fields(self.modalities()).into_iter().zip(values).map(|(field, values)| {
-            output_array(field, Float32Array::new(values.into(), Some(nulls.clone())))
+            output_array(field, Float32Array::new(values.into(), Some(nulls.clone())), &[])
         });
         StructArray::try_new_with_length(
             fields(self.modalities()),

@@ -235,7 +235,7 @@ impl ScalarUDFImpl for LsmiFunction {
         let shape = shape_of(args.arg_fields);
         self.check(&args, shape).map_err(to_datafusion_error)?;
         Ok(Arc::new(match self.field {
-            Some(column) => crate::evaluate::field(column, shape.modalities()),
+            Some(column) => crate::evaluate::field(column, shape.modalities(), &[]),
             None => Field::new(&self.name, DataType::Struct(fields(shape.modalities())), true),
         }))
     }
