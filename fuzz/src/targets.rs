@@ -211,7 +211,10 @@ fn parquet(fixture: &Fixture, bytes: &[u8]) -> Ends {
     // An annotated file has the new columns already.
     if bytes.windows(6).any(|found| found == b"lsmi_e") {
         let options = ReportOptions { inputs: vec![input], samples: 3, ..ReportOptions::default() };
-        ends.push(end("report", report::read(&options, None)));
+        ends.push(end(
+            "report",
+            report::open(&options).and_then(|files| report::read(files, &options, None)),
+        ));
         return ends;
     }
     let annotated = end("annotate", fixture.annotate(&input, &output, true));

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
@@ -14,7 +15,7 @@ use crate::config::TlsArgs;
 use crate::config::{AnnotateSettings, ClusterArgs, EngineArgs, IfNothing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::evaluate::open_bundle;
+use crate::evaluate::SharedBundle;
 use crate::printable::counted;
 use crate::storage::{Destinations, FileEnding, FileKind, FilePair, Files, is_stdio, join_path};
 use crate::telemetry::Telemetry;
@@ -68,6 +69,9 @@ pub(super) struct AnnotateArgs {
     pub(super) output: PathBuf,
     #[command(flatten)]
     pub(super) settings: AnnotateSettings,
+    /// The bundle, where a pipeline has opened it.
+    #[arg(skip)]
+    pub(super) shared: SharedBundle,
     /// Write the new columns alone to stdout, without those of the input
     ///
     /// For a program that has the rows already: batches keep their order and their lengths.
@@ -200,8 +204,8 @@ pub(super) fn annotate(
 }
 
 /// Opens the bundle, finds the engine and reads the encryption keys.
-fn prepare(args: &AnnotateArgs) -> Result<(Bundle, Engine, AnnotateOptions)> {
-    let bundle = open_bundle(&args.settings.bundle)?;
+fn prepare(args: &AnnotateArgs) -> Result<(Arc<Bundle>, Engine, AnnotateOptions)> {
+    let bundle = args.shared.open(&args.settings.bundle)?;
     let engine = args.engine.find()?;
     let options = AnnotateOptions { new_columns_only: args.new_columns_only, ..args.settings.options()? };
     warn_about_many_columns(&options, bundle.modalities());

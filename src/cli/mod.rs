@@ -26,6 +26,7 @@ mod pack_args;
 mod panics;
 mod parent;
 mod progress;
+mod query_progress;
 mod report;
 mod run;
 mod runtime;

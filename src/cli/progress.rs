@@ -28,7 +28,9 @@ impl<'a> ProgressBar<'a> {
         let format = progress_format();
         let bar = match format {
             ProgressFormat::Bar => indicatif::ProgressBar::new_spinner(),
-            ProgressFormat::Text(_) | ProgressFormat::Json(_) => indicatif::ProgressBar::hidden(),
+            ProgressFormat::Text(_) | ProgressFormat::Json(_) | ProgressFormat::Quiet => {
+                indicatif::ProgressBar::hidden()
+            }
         };
         Self {
             bar,
@@ -89,6 +91,18 @@ impl Drop for ProgressBar<'_> {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// Whether progress is drawn.
+pub(super) fn draws_progress() -> bool {
+    progress_format() == ProgressFormat::Bar
+}
+
+/// A line on the terminal of a text that is set.
+pub(super) fn text_line() -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new_spinner();
+    bar.set_style(style("{spinner} {wide_msg}"));
+    bar
 }
 
 fn style(template: &str) -> ProgressStyle {

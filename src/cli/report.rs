@@ -87,13 +87,14 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     settings.check_ending()?;
     let options = settings.options(&args.inputs)?;
     destinations(args).check()?;
-    // Opened before the inputs are read, so that an output that can't be written fails early.
-    let target = target(args)?;
+    let files = report::open(&options)?;
     let bundle = match &settings.bundle {
         Some(bundle) => Some(open_bundle(bundle)?),
         None => default_bundle(args),
     };
-    let report = report::read(&options, bundle.as_ref())?;
+    // Opened before the rows are read, so that an output that can't be written fails early.
+    let target = target(args)?;
+    let report = report::read(files, &options, bundle.as_ref())?;
     let is_drawn = settings.svg.is_some() || settings.format() == ReportFormat::Html;
     let pictures = if is_drawn { report::pictures(&report)? } else { Vec::new() };
     if let Some(dir) = &settings.svg {
@@ -146,7 +147,7 @@ pub(super) fn write_page(annotated: &Path, bundle: &Bundle, title: &str, page: &
         title: Some(title.to_owned()),
         ..ReportOptions::default()
     };
-    let report = report::read(&options, Some(bundle))?;
+    let report = report::read(report::open(&options)?, &options, Some(bundle))?;
     let html = report::html(&report, &report::pictures(&report)?)?;
     write(Staged::create(page, true)?, &html)
 }

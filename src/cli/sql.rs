@@ -4,7 +4,6 @@
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-#[cfg(feature = "cluster")]
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -14,7 +13,7 @@ use crate::cluster::QueryCluster;
 use crate::config::TlsArgs;
 use crate::config::{BundlePath, ClusterArgs, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::OnShift;
+use crate::evaluate::{OnShift, SharedBundle};
 use crate::memory::{ByteSize, usable_bytes};
 use crate::printable::{counted, shown};
 use crate::samples::OnMissingModality;
@@ -23,6 +22,7 @@ use crate::sql::distributed::PlanRunner;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
 use crate::storage::{Destinations, FileEnding, Staged, no_input, read_text};
 
+use super::query_progress::QueryProgressBar;
 use super::{output, shell};
 
 /// Query files with SQL: a quoted path, folder, glob or URL is a table
@@ -119,6 +119,10 @@ pub struct SqlArgs {
     #[arg(long, env = "LSMI_ETL_BUNDLE", default_value = DEFAULT_BUNDLE, value_name = "DIR|URL", hide_env = true)]
     pub(super) bundle: BundlePath,
 
+    /// The bundle, where a pipeline has opened it.
+    #[arg(skip)]
+    pub(super) shared: SharedBundle,
+
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 
@@ -154,6 +158,7 @@ impl SqlArgs {
                 memory_limit_bytes: Some(usize::try_from(memory).unwrap_or(usize::MAX)),
                 models: self.models(),
                 on_shift: self.on_shift,
+                progress: QueryProgressBar::on_terminal(self.output.is_some()),
                 #[cfg(feature = "cluster")]
                 runner: self.runner()?,
             },
@@ -172,6 +177,7 @@ impl SqlArgs {
             engine: self.engine.options(),
             sessions: None,
             on_missing: self.on_missing_modality,
+            shared: self.shared.clone(),
         }
     }
 
@@ -263,9 +269,16 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
     args.file.iter().for_each(|file| paths.reads("the file of statements", file));
     paths.writes("--output", path);
     paths.check()?;
-    let staged = Staged::create(path, args.overwrite)?;
     let session = Session::open(&request)?;
     session.check_paths(&request.sql, Some(path))?;
+    let staged = match Staged::create(path, args.overwrite) {
+        Ok(staged) => staged,
+        // A fault of the query is told first.
+        Err(error) => {
+            session.plan(&request.sql, None, stop)?;
+            return Err(error);
+        }
+    };
     let mut out = BufWriter::with_capacity(1 << 16, staged.writer()?);
     let rows = session.run(&request.sql, &request.layout, &mut out, stop)?;
     drop(out);

@@ -51,7 +51,7 @@ pub struct AnnotateSettings {
     /// is evaluated, so that C classes take up to C times as long.
     #[arg(long, env = "LSMI_ETL_LABEL_FREE", hide_env = true, conflicts_with = "label")]
     pub label_free: bool,
-    /// Additional columns: i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, fold
+    /// Additional columns: i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, top_class, p_top, fold
     ///
     /// Of three modalities i_1 to i_123, h_1 to h_23, atoms (all 18 atoms of the redundancy lattice, 166
     /// of four modalities), or one of them, such as a_1_23.

@@ -16,7 +16,7 @@ pub use distribution_shift::{OnShift, compared_information, distribution_shift};
 pub use field::{field, output_array};
 pub use fold_sessions::FoldSessions;
 pub use model_check::{check_models, check_program};
-pub use open_bundle::open_bundle;
+pub use open_bundle::{SharedBundle, open_bundle};
 
 /// The fastest batch size in rows for embeddings of so many values together: few enough that
 /// intermediate results stay in a core's cache, enough to amortise the fixed cost of a batch

@@ -59,6 +59,9 @@ pub(super) const ALL: [&str; 15] = [
 /// The generator and settings of synthetic data, in files that `synth` writes.
 pub const SYNTH: &str = "lsmi_etl.synth";
 
+/// The inputs and options of a split, in its parts.
+pub const SPLIT: &str = "lsmi_etl.split";
+
 /// The name of a key-value of the columns of a prefix.
 pub(super) fn of(prefix: &ColumnPrefix, key: &str) -> String {
     match key.strip_prefix(PROGRAM) {

@@ -10,5 +10,5 @@ pub use footer::{Adjustment, ColumnMoments, Means, Provenance, UnshiftedMeans};
 #[cfg(test)]
 pub(crate) use identity::tests::identity;
 pub use identity::{Identity, IdentityColumns, Recognition};
-pub use keys::SYNTH;
+pub use keys::{SPLIT, SYNTH};
 pub use origin::InputOrigin;

@@ -55,13 +55,18 @@ use crate::threads;
 use self::annotated_files::{AnnotatedFiles, ColumnOptions};
 use self::dataset_scan::{DatasetScan, DisplayRanges, row_scales};
 
-/// Reads the data and computes the report's numbers. Blocks on a new runtime: not for use inside an
-/// async runtime.
+/// The files of a report, whose footers are read.
+pub struct ReportFiles {
+    first: AnnotatedFiles,
+    second: Option<AnnotatedFiles>,
+}
+
+/// Finds the files and reads their footers.
 ///
 /// # Errors
-/// [`Error::NoInput`], [`Error::BadData`] where a file is not annotated, [`Error::Usage`]
-/// where columns are ambiguous or memory is too small; and the errors of reading.
-pub fn read(options: &ReportOptions, bundle: Option<&Bundle>) -> Result<Report> {
+/// [`Error::NoInput`], [`Error::BadData`] where a file is not annotated, [`Error::Usage`] where columns are
+/// ambiguous.
+pub fn open(options: &ReportOptions) -> Result<ReportFiles> {
     let columns = ColumnOptions {
         label: options.label.as_deref(),
         key: &options.key,
@@ -84,6 +89,16 @@ pub fn read(options: &ReportOptions, bundle: Option<&Bundle>) -> Result<Report> 
             second.values.modalities
         )));
     }
+    Ok(ReportFiles { first, second })
+}
+
+/// Reads the data and computes the report's numbers. Blocks on a new runtime: not for use inside an
+/// async runtime.
+///
+/// # Errors
+/// [`Error::Usage`] where memory is too small; those of reading.
+pub fn read(files: ReportFiles, options: &ReportOptions, bundle: Option<&Bundle>) -> Result<Report> {
+    let ReportFiles { first, second } = files;
     let runtime = threads::runtime(options.session.threads.map(NonZeroUsize::get), "report")?;
     let context = sql::context(&options.session)?;
     let report =

@@ -7,6 +7,7 @@ mod allotment;
 mod choice;
 mod grouped;
 mod options;
+mod origin;
 mod part;
 mod part_files;
 mod strata;
@@ -24,6 +25,7 @@ use crate::storage::{find_files_of, is_stdio, partition_values};
 
 use self::allotment::Allotment;
 use self::grouped::GroupCounts;
+use self::origin::InputsDigest;
 use self::part_files::PartFiles;
 use self::strata::Strata;
 
@@ -36,7 +38,8 @@ const BATCH_BYTES: u64 = 8 << 20;
 const BATCH_ROWS: u64 = 8192;
 
 /// Divides the rows of Parquet files (files, folders, globs, URLs) and writes a file for each part to a
-/// folder. All columns are kept, and the rows' order. The files appear when all of them are complete.
+/// folder. All columns are kept, and the rows' order. The files appear when all of them are complete,
+/// one after the other; where a run ended in between, the same call completes the parts.
 /// `should_stop` is polled between batches.
 ///
 /// # Errors
@@ -56,12 +59,21 @@ pub fn split(
     let files = find_files_of(inputs)?;
     let [first, ..] = &files[..] else { return Err(Error::Internal("no file to split".into())) };
     let first = options.open(first)?;
-    let mut parts = PartFiles::create(&first, folder, options)?;
+    let mut digest = InputsDigest::default();
+    // Faults of the inputs are told before that a part exists.
+    for file in &files {
+        let input = options.open(file)?;
+        digest.add(&input)?;
+        check_same_columns(&first, &input)?;
+        for name in options.by.iter().chain(&options.group) {
+            input.column(name)?;
+        }
+    }
+    let mut parts = PartFiles::create(&first, folder, options, digest.origin(options)?)?;
     let mut strata = Strata::default();
     let mut groups = options.group.is_some().then(GroupCounts::default);
     for file in &files {
         let input = options.open(file)?;
-        check_same_columns(&first, &input)?;
         count(&input, options, &mut strata, groups.as_mut(), should_stop)?;
     }
     let group_count = groups.as_ref().map(GroupCounts::groups);

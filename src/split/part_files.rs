@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use parquet::file::metadata::KeyValue;
 
 use crate::error::{Error, Result};
 use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
-use crate::printable::without_secrets;
+use crate::printable::{shown, without_secrets};
 use crate::samples;
 use crate::storage::{FileEnding, Staged, create_parent_folder, exists};
 
 use super::options::SplitOptions;
+use super::origin::is_of;
 use super::part::Part;
 use super::summary::PartSummary;
 
@@ -34,7 +36,12 @@ struct PartFile {
 impl PartFiles {
     /// Begins the files, with the columns and key-values of the first input; encrypted with the key of
     /// its footer where it is encrypted.
-    pub(super) fn create(first: &Input, folder: &Path, options: &SplitOptions) -> Result<Self> {
+    pub(super) fn create(
+        first: &Input,
+        folder: &Path,
+        options: &SplitOptions,
+        origin: KeyValue,
+    ) -> Result<Self> {
         let what = "it is the folder of train.parquet and test.parquet";
         FileEnding::check(folder, None, what, "name it without an ending")?;
         let stale = Part::Validation.file(folder);
@@ -49,11 +56,13 @@ impl PartFiles {
         create_parent_folder(&Part::Train.file(folder))?;
         let dense = samples::embedding_columns(first)?;
         let encryption = first.uniform_encryption()?;
+        let overwrite = options.overwrite || is_incomplete(folder, options, &origin)?;
+        let key_values = [origin];
         let files = options.parts().map(|part| {
             let path = part.file(folder);
-            let staged = Staged::create(&path, options.overwrite)?;
+            let staged = Staged::create(&path, overwrite)?;
             let rows = BatchSource::of_file(first, 1);
-            let unchanged = NewColumns { fields: &[], key_values: &[] };
+            let unchanged = NewColumns { fields: &[], key_values: &key_values };
             let writer =
                 RowWriter::file(&rows, unchanged, staged, &dense, ROW_GROUP_BYTES, encryption.clone())?;
             Ok(PartFile { part, path, rows: 0, writer })
@@ -93,4 +102,23 @@ impl PartFiles {
         });
         published.collect()
     }
+}
+
+/// Whether some of the parts are there, and not all, and those are of the same split: a run ended while it
+/// published them.
+fn is_incomplete(folder: &Path, options: &SplitOptions, origin: &KeyValue) -> Result<bool> {
+    let paths: Vec<PathBuf> = options.parts().map(|part| part.file(folder)).collect();
+    let mut there = Vec::new();
+    for path in &paths {
+        if exists(path)? {
+            there.push(path);
+        }
+    }
+    let is_incomplete = !there.is_empty()
+        && there.len() < paths.len()
+        && there.iter().all(|path| is_of(path, origin, options));
+    if is_incomplete {
+        tracing::info!("completing the parts in {}, of which a run has left some", shown(folder));
+    }
+    Ok(is_incomplete)
 }

@@ -29,8 +29,10 @@ use super::numeric_partitions::NumericPartitions;
 use super::parquet_reader::MetadataCache;
 use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
+use super::running_scans::{NoteScans, RunningScans};
 use super::store_registry::StoreRegistry;
 use super::table_format::TableFormat;
+use super::told_differences::ToldDifferences;
 use super::zero_lists::ZeroLists;
 use super::zero_order::ZeroOrder;
 
@@ -51,6 +53,9 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     }
 
     config.set_extension(Arc::new(ReadChunks::new(options.no_page_checksums)));
+    config.set_extension(Arc::new(ToldDifferences::default()));
+    let scans = Arc::new(RunningScans::default());
+    config.set_extension(Arc::clone(&scans));
 
     // Under this filter `min` passes over row groups that hold the least Int64.
     config.options_mut().optimizer.enable_aggregate_dynamic_filter_pushdown = false;
@@ -91,6 +96,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
             .with_optimizer_rule(Arc::new(ZeroLists))
             .with_physical_optimizer_rule(Arc::new(StoppableJoins(interrupt.clone())))
             .with_physical_optimizer_rule(Arc::new(list_scans))
+            .with_physical_optimizer_rule(Arc::new(NoteScans(scans)))
     });
     let state = builder.build();
     let context = SessionContext::new_with_state(state);

@@ -21,17 +21,22 @@ use super::distributed::{ScanDefinition, ScanExec};
 use super::distribution::is_distributed;
 use super::errors::to_datafusion_error;
 use super::file_scan::{FileScan, ScannedFile, statistics};
-use super::merged_schema::Conflict;
+use super::merged_schema::{Conflict, Difference};
 #[cfg(feature = "cluster")]
 use super::read_chunks::ReadChunks;
+use super::told_differences::ToldDifferences;
 
 /// A table of files of one format.
 #[derive(Debug)]
 pub(super) struct FileTable {
+    /// The path or URL of the files, for messages.
+    pub(super) name: String,
     pub(super) scan: Arc<FileScan>,
     pub(super) files: Vec<ScannedFile>,
     /// By column of the files: what a query that reads it is told.
     pub(super) conflicts: HashMap<usize, Conflict>,
+    /// By column of the files: how they differ.
+    pub(super) differences: HashMap<usize, Difference>,
 }
 
 #[async_trait]
@@ -64,6 +69,10 @@ impl TableProvider for FileTable {
         let projection = projection.unwrap_or(&all);
         if let Some(conflict) = projection.iter().find_map(|column| self.conflicts.get(column)) {
             return Err(to_datafusion_error(conflict.error()));
+        }
+        if let Some(told) = state.config().get_extension::<ToldDifferences>() {
+            let of = |column: &usize| Some((*column, self.differences.get(column)?));
+            told.warn(&self.name, projection.iter().filter_map(of));
         }
         let files = self.files_that_pass(state, filters)?;
         if files.is_empty() {

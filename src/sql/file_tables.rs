@@ -1,7 +1,7 @@
 //! Tables by the names of files: a path, folder, glob or URL in a query becomes a [`FileTable`].
 
 use std::any::Any;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TablePro
 /// # Errors
 /// [`Error::BadData`] where a file is not what its name says; those of reading.
 pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Result<Arc<dyn TableProvider>> {
-    let TableFiles { store_url, store, files, format } = found;
+    let TableFiles { name, store_url, store, files, format } = found;
     let Some(first) = files.first() else { return Err(Error::Internal("a table without files".to_owned())) };
     let partitions = HivePartitions::of(&files);
     let (reader, schema) = match format {
@@ -110,7 +110,7 @@ pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Resul
             }
             let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
             let schema = other_schema(state, &store, format.as_ref(), &files).await?;
-            let merged = MergedSchema { schema, conflicts: HashMap::new(), inexact: HashSet::new() };
+            let merged = MergedSchema::of(schema);
             let lacking = Vec::new();
             (
                 TableReader::Other(other, format),
@@ -118,7 +118,7 @@ pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Resul
             )
         }
     };
-    Ok(Arc::new(with_partitions(store_url, reader, schema, partitions, &files)))
+    Ok(Arc::new(with_partitions(name, store_url, reader, schema, partitions, &files)))
 }
 
 /// What is known of a table's files.
@@ -133,14 +133,15 @@ struct FilesSchema {
 /// Puts files, their schema and their partitions together. A partition column that the files have,
 /// too, is theirs, and its path's value a hidden column for comparison.
 fn with_partitions(
+    name: String,
     store_url: datafusion::datasource::object_store::ObjectStoreUrl,
     reader: TableReader,
     schema: FilesSchema,
     partitions: HivePartitions,
     files: &[TableFile],
 ) -> FileTable {
-    let FilesSchema { merged: MergedSchema { schema: file_schema, conflicts, inexact }, rows, lacking } =
-        schema;
+    let FilesSchema { merged, rows, lacking } = schema;
+    let MergedSchema { schema: file_schema, conflicts, inexact, mut differences } = merged;
     let in_files = |column: &FieldRef| file_schema.index_of(column.name()).ok();
     // The order of the partition columns in the table: the visible ones first.
     let mut order: Vec<usize> = (0..partitions.columns.len()).collect();
@@ -153,6 +154,8 @@ fn with_partitions(
                 let hidden = file_schema.fields().len() + columns.len();
                 let lacking = files.iter().zip(lacking.get(at).into_iter().flatten());
                 let lacking = lacking.filter(|(_, lacks)| **lacks).map(|(file, _)| file.name.clone());
+                // The paths tell what a file lacks.
+                differences.remove(&column);
                 checks.insert(column, PartitionCheck { hidden, lacking: Arc::new(lacking.collect()) });
                 let hidden = field.as_ref().clone().with_name(format!("partition {}", field.name()));
                 columns.push(Arc::new(hidden));
@@ -187,7 +190,7 @@ fn with_partitions(
         inexact,
         checks,
     };
-    FileTable { scan: Arc::new(scan), files: scanned.collect(), conflicts }
+    FileTable { name, scan: Arc::new(scan), files: scanned.collect(), conflicts, differences }
 }
 
 /// The schema of Parquet files.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 
 use super::caret::with_caret;
 use super::errors::convert_error;
+use super::summarized_rows::without_summarize;
 
 /// Operators in a row, each of which nests the ones before it. [`STACK_BYTES`] and the stacks of
 /// the query's threads hold this many.
@@ -19,12 +20,14 @@ const MOST_OPERATORS: usize = 5_000;
 /// Stack for statements of the most operators. Memory is taken as it is used.
 const STACK_BYTES: usize = 256 << 20;
 
-/// Parses statements. The result may nest deeply: it has to be used and dropped within
+/// Parses statements; SUMMARIZE is the query of what it is of. The result may nest deeply: it has to be used and dropped within
 /// [`with_deep_stack`].
 ///
 /// # Errors
 /// [`Error::Usage`] where the text is not valid SQL, or chains more than 5 000 operators.
 pub(super) fn parse(sql: &str) -> Result<VecDeque<Statement>> {
+    let (sql, _) = without_summarize(sql);
+    let sql = sql.as_ref();
     if longest_chain(sql) > MOST_OPERATORS {
         return Err(Error::Usage(format!(
             "SQL: more than {MOST_OPERATORS} operators in a row; write a list as IN (…), rows as VALUES and a sum of \

@@ -15,9 +15,8 @@ use crate::error::{Error, Result};
 
 use super::check::{Expect, NO_BOOLEAN_COLUMN};
 use super::errors::convert_error;
-use super::parse::parse;
 use super::session::{Session, StoppableRun};
-use super::statements::{short_schema, unplanned};
+use super::statements::{parsed, planned, short_schema, unplanned};
 
 impl Session {
     /// Names a table without rows: the output of a query that has not run.
@@ -51,13 +50,10 @@ impl Session {
 
 fn plan_all(run: &StoppableRun<'_>, sql: &str) -> Result<Option<SchemaRef>> {
     let mut last = None;
-    for statement in parse(sql)? {
-        let context = run.session().context();
-        let planned = async {
-            let plan = context.state().statement_to_plan(statement).await?;
-            plan_one(run.session(), plan).await
-        };
-        let schema = run.block_on(planned)?.map_err(|e| unplanned(e, run.session(), sql))?;
+    for (statement, rows) in parsed(sql)? {
+        let plan = planned(run, statement, rows.as_deref(), sql)?;
+        let schema =
+            run.block_on(plan_one(run.session(), plan))?.map_err(|e| unplanned(e, run.session(), sql))?;
         last = schema.or(last);
     }
     Ok(last)
@@ -116,6 +112,8 @@ mod tests {
         );
         assert_eq!(names(&sql), "mean label");
         assert_eq!(names("SELECT avg(r) FROM annotated"), "avg(r)");
+        assert!(names("SUMMARIZE annotated").starts_with("column_name column_type min max"));
+        assert!(names("DESCRIBE annotated").starts_with("column_name data_type"));
         assert!(!std::path::Path::new(&target).exists());
     }
 
@@ -124,6 +122,7 @@ mod tests {
         for (sql, what) in [
             ("SELECT avg(rr) FROM annotated", "there is no column rr; did you mean r?"),
             ("SELECT avgg(r) FROM annotated", "invalid function 'avgg'"),
+            ("SUMMARIZE annotatet", "did you mean annotated?"),
             ("SELECT 1 FROM annotatet", "did you mean annotated?"),
             ("SELECT sqrt(y, r, y) FROM annotated", "sqrt"),
             ("SELECT r FROM annotated WHERE y", "Boolean"),

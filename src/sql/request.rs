@@ -1,7 +1,6 @@
 //! A SQL request: statements, named tables, the output's layout and the session's limits.
 
 use std::num::NonZeroUsize;
-#[cfg(feature = "cluster")]
 use std::sync::Arc;
 
 use crate::evaluate::OnShift;
@@ -10,6 +9,7 @@ use crate::evaluate::OnShift;
 use super::distributed::PlanRunner;
 use super::functions::ModelOptions;
 use super::output::Layout;
+use super::progress::QueryProgress;
 
 /// Limits and models of a session.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,8 @@ pub struct SqlOptions {
     pub models: ModelOptions,
     /// The treatment of rows of a query that these models do not describe.
     pub on_shift: OnShift,
+    /// What is told of the statements that run.
+    pub progress: Option<Arc<dyn QueryProgress>>,
     /// What runs the plans of queries elsewhere than in this process.
     #[cfg(feature = "cluster")]
     pub runner: Option<Arc<dyn PlanRunner>>,

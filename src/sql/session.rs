@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -26,12 +26,13 @@ use super::functions::Functions;
 use super::interrupt::Interrupt;
 use super::panics::catch_reader_panics;
 use super::parse::with_deep_stack;
+use super::progress::{QueryProgress, QueryRows};
 use super::read_chunks::{ReadChunks, locate_damage};
 use super::request::SqlRequest;
+use super::running_scans::RunningScans;
 use super::statement_paths::check_paths;
-use super::summarized_rows::summarized;
 
-/// Interval at which the stop flag is polled.
+/// Interval at which the stop flag is polled and progress is told.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A DataFusion session with a runtime for its queries. Tables and views created by one statement
@@ -42,6 +43,7 @@ pub struct Session {
     interrupt: Interrupt,
     on_shift: OnShift,
     overwrite: bool,
+    progress: Option<Arc<dyn QueryProgress>>,
     /// The files behind tables and views, by the names that they were given.
     tables_read: Mutex<Vec<String>>,
     _limit: Option<AllocationLimit>,
@@ -72,6 +74,7 @@ impl Session {
             interrupt,
             on_shift: request.options.on_shift,
             overwrite: request.options.overwrite,
+            progress: request.options.progress.clone(),
             tables_read: Mutex::new(tables_read),
             _limit: request.options.memory_limit_bytes.map(|bytes| limit_allocations(with_room(bytes))),
         })
@@ -86,8 +89,7 @@ impl Session {
     /// sockets and devices; of stores.
     pub fn check_paths(&self, sql: &str, output: Option<&Path>) -> Result<()> {
         let mut tables = self.tables_read.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = summarized(sql).map(|rows| format!("SELECT * FROM {rows}"));
-        let defined = check_paths(rows.as_deref().unwrap_or(sql), output, &tables, self.overwrite)?;
+        let defined = check_paths(sql, output, &tables, self.overwrite)?;
         tables.extend(defined);
         Ok(())
     }
@@ -151,13 +153,44 @@ impl Session {
         Ok(())
     }
 
+    /// Begins to tell the progress of a statement.
+    pub(super) fn begin_progress(&self) {
+        if let Some(scans) = self.context.state().config().get_extension::<RunningScans>() {
+            scans.clear();
+        }
+        if let Some(progress) = &self.progress {
+            progress.begin();
+        }
+    }
+
+    /// Tells that rows are about to be written.
+    pub(super) fn output_begins(&self) {
+        if let Some(progress) = &self.progress {
+            progress.output();
+        }
+    }
+
+    fn end_progress(&self) {
+        if let Some(scans) = self.context.state().config().get_extension::<RunningScans>() {
+            scans.clear();
+        }
+        if let Some(progress) = &self.progress {
+            progress.end();
+        }
+    }
+
+    fn rows_evaluated(&self) -> u64 {
+        let functions = self.context.state().config().get_extension::<Functions>();
+        functions.map_or(0, |functions| functions.rows_evaluated())
+    }
+
     fn take_shifts(&self) -> Vec<Error> {
         let functions = self.context.state().config().get_extension::<Functions>();
         functions.map(|functions| functions.take_shifts()).unwrap_or_default()
     }
 
-    /// Runs blocking work until `stop` is set. A separate thread polls the flag, because all runtime
-    /// threads may be busy with the query.
+    /// Runs blocking work until `stop` is set. A separate thread polls the flag and tells progress, because all
+    /// runtime threads may be busy with the query.
     pub(super) fn run_stoppable<T>(
         &self,
         stop: &AtomicBool,
@@ -169,6 +202,9 @@ impl Session {
         }
         // Those of a query that failed.
         drop(self.take_shifts());
+        self.begin_progress();
+        let evaluated_before = self.rows_evaluated();
+        let scans = self.context.state().config().get_extension::<RunningScans>();
         let output = thread::scope(|scope| {
             // The channel closes when the work returns or panics.
             let (_open, work_ends) = mpsc::channel::<Infallible>();
@@ -180,10 +216,16 @@ impl Session {
                         stopped.notify_one();
                         break;
                     }
+                    if let Some(progress) = &self.progress {
+                        let (read, of) = scans.as_ref().map_or((0, None), |scans| scans.rows());
+                        let evaluated = self.rows_evaluated() - evaluated_before;
+                        progress.advance(QueryRows { read, of, evaluated });
+                    }
                 }
             })?;
             with_deep_stack(|| work(&StoppableRun { session: self, stop, stopped }))
         });
+        self.end_progress();
         output.map_err(|error| self.runtime.block_on(locate_damage(&self.context, error)))
     }
 }

@@ -12,6 +12,7 @@ use crate::storage::{DataNames, Destinations, exists, is_url, require_regular};
 
 use super::caret::with_caret;
 use super::errors::convert_error;
+use super::summarized_rows::without_summarize;
 use super::table_files::expand_home;
 use super::table_format::OTHER_NAMES;
 
@@ -32,6 +33,8 @@ impl StatementPaths {
     /// # Errors
     /// [`Error::Usage`] where the statements can't be parsed.
     pub fn parse(sql: &str) -> Result<Vec<Self>> {
+        let (sql, _) = without_summarize(sql);
+        let sql = sql.as_ref();
         let statements = DFParser::parse_sql(sql).map_err(|e| with_caret(convert_error(e, ""), sql))?;
         statements.iter().map(Self::of).collect()
     }

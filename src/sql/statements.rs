@@ -1,6 +1,7 @@
 //! Sequential execution of statements. The rows of each are streamed to the writer.
 
 use std::io::Write;
+use std::iter::repeat;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -12,6 +13,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 
 use crate::error::{Error, Place, Result};
@@ -27,6 +29,7 @@ use super::parse::parse;
 use super::redacted;
 use super::session::{Session, StoppableRun};
 use super::summarize::summarize;
+use super::summarized_rows::without_summarize;
 use super::table_format::TableFormat;
 
 impl Session {
@@ -38,23 +41,60 @@ impl Session {
     /// [`convert_error`]. Rows written before remain. [`Error::Interrupted`] soon after `stop` is set;
     /// [`Error::Io`] where `out` fails.
     pub fn run(&self, sql: &str, layout: &Layout, out: &mut dyn Write, stop: &AtomicBool) -> Result<u64> {
-        let of_columns = self.run_stoppable(stop, |run| summarize(run, sql))?;
-        let sql = of_columns.as_deref().unwrap_or(sql);
-        self.check_paths(sql, None)?;
+        self.check_paths(sql, None).map_err(|error| self.graver(error, sql, stop))?;
         self.run_stoppable(stop, |run| execute(run, sql, layout, out))
+    }
+
+    /// The fault of a statement that cannot be planned, which is told before that its output exists. Of several
+    /// statements, later ones may need what earlier ones define, and nothing is planned.
+    fn graver(&self, error: Error, sql: &str, stop: &AtomicBool) -> Error {
+        if !matches!(error, Error::OutputExists(_)) {
+            return error;
+        }
+        let plan_alone = |run: &StoppableRun<'_>| {
+            let mut statements = parsed(sql)?;
+            let (Some((statement, rows)), true) = (statements.pop(), statements.is_empty()) else {
+                return Ok(());
+            };
+            let plan = planned(run, statement, rows.as_deref(), sql)?;
+            let optimized = run.session().context().state().optimize(&plan);
+            optimized.map(drop).map_err(|e| unplanned(e, run.session(), sql))
+        };
+        self.run_stoppable(stop, plan_alone).err().unwrap_or(error)
+    }
+}
+
+/// The statements of a text, and what each summarises.
+pub(super) fn parsed(sql: &str) -> Result<Vec<(Statement, Option<String>)>> {
+    let (_, rows) = without_summarize(sql);
+    Ok(parse(sql)?.into_iter().zip(rows.into_iter().chain(repeat(None))).collect())
+}
+
+/// Plans a statement, or the summary of its rows.
+pub(super) fn planned(
+    run: &StoppableRun<'_>,
+    statement: Statement,
+    rows: Option<&str>,
+    sql: &str,
+) -> Result<LogicalPlan> {
+    let context = run.session().context();
+    let plan = async { context.state().statement_to_plan(statement).await };
+    let plan = run.block_on(plan)?.map_err(|e| unplanned(e, run.session(), sql))?;
+    match rows {
+        Some(rows) => summarize(run, rows, &plan),
+        None => Ok(plan),
     }
 }
 
 fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {
-    let statements = parse(sql)?;
+    let statements = parsed(sql)?;
     if statements.is_empty() {
         return Err(Error::Usage("the query is empty; give SQL, or a file of it with -f".to_owned()));
     }
-    let context = run.session().context();
     let (mut rows, mut results) = (0, 0);
-    for statement in statements {
-        let plan = async { context.state().statement_to_plan(statement).await };
-        let plan = run.block_on(plan)?.map_err(|e| unplanned(e, run.session(), sql))?;
+    for (statement, summarized) in statements {
+        run.session().begin_progress();
+        let plan = planned(run, statement, summarized.as_deref(), sql)?;
         let plan = redacted::unbroken(with_exact_target(plan)?);
         let layout = match plan {
             // A plan is not cut to the terminal's width.
@@ -170,6 +210,9 @@ fn write_rows(
             false => batch,
         };
         encoder.encode(&batch, &mut text).map_err(unfit)?;
+        if !text.is_empty() {
+            run.session().output_begins();
+        }
         out.write_all(&text).map_err(write_error)?;
         text.clear();
         written += batch.num_rows() as u64;
@@ -178,6 +221,7 @@ fn write_rows(
         }
     }
     encoder.finish(&mut text).map_err(unfit)?;
+    run.session().output_begins();
     out.write_all(&text).map_err(write_error)?;
     Ok(written)
 }

@@ -2,33 +2,32 @@
 //! range and moments. It is rewritten as one aggregation over the rows.
 
 use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::logical_expr::LogicalPlan;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-use super::caret::with_caret;
 use super::errors::convert_error;
 use super::parse::parse;
 use super::quoted_names::quoted_name;
 use super::session::StoppableRun;
-use super::summarized_rows::summarized;
 
 /// Titles of the columns of the result behind the name and the type, which are texts.
 const TITLES: [&str; 10] =
     ["min", "max", "approx_unique", "avg", "std", "q25", "q50", "q75", "count", "null_percentage"];
 
-/// The query that a text stands for, which is one statement SUMMARIZE; `None` of any other.
+/// The plan of the summary of `rows`, as they stand behind FROM, whose plan is `of`.
 ///
 /// # Errors
-/// Of planning what is summarised.
-pub(super) fn summarize(run: &StoppableRun<'_>, sql: &str) -> Result<Option<String>> {
-    let Some(rows) = summarized(sql) else { return Ok(None) };
-    let query = format!("SELECT * FROM {rows}");
-    let Some(statement) = parse(&query)?.pop_front() else { return Ok(None) };
+/// Of planning.
+pub(super) fn summarize(run: &StoppableRun<'_>, rows: &str, of: &LogicalPlan) -> Result<LogicalPlan> {
+    let fields = of.schema().as_arrow().fields();
+    let query = query_of(rows, fields.iter().map(AsRef::as_ref));
+    let Some(statement) = parse(&query)?.pop_front() else {
+        return Err(Error::Internal("the query of a summary is empty".to_owned()));
+    };
     let context = run.session().context();
     let plan = async { context.state().statement_to_plan(statement).await };
-    let plan = run.block_on(plan)?.map_err(|e| with_caret(convert_error(e, ""), sql))?;
-    let fields = plan.schema().as_arrow().fields();
-    Ok(Some(query_of(&rows, fields.iter().map(AsRef::as_ref))))
+    run.block_on(plan)?.map_err(|e| convert_error(e, ""))
 }
 
 fn query_of<'a>(rows: &str, fields: impl Iterator<Item = &'a Field>) -> String {
@@ -134,6 +133,21 @@ mod tests {
             assert_eq!(lines[4], "b,Boolean,false,true,2,,,,,,4,0.0");
             assert_eq!(lines.len(), 6);
         }
+    }
+
+    #[test]
+    fn it_is_one_of_several_statements() {
+        let text = csv("SELECT 1 AS one; SUMMARIZE SELECT t FROM v; SELECT 2 AS two").unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..2], ["one", "1"]);
+        assert!(lines[3].starts_with("t,Utf8"), "{text}");
+        assert_eq!(lines[4..], ["two", "2"]);
+    }
+
+    #[test]
+    fn columns_may_be_named_as_words_of_sql() {
+        let text = csv("SUMMARIZE SELECT n AS \"order\", t AS \"Group\" FROM v").unwrap();
+        assert!(text.contains("\norder,Int64,1,4") && text.contains("\nGroup,Utf8"), "{text}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ use super::table_format::{OTHER_NAMES, TableFormat};
 
 /// The files behind a table name, at least one, ordered by their paths.
 pub(super) struct TableFiles {
+    /// The name that they were searched by.
+    pub(super) name: String,
     pub(super) store_url: ObjectStoreUrl,
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) files: Vec<TableFile>,
@@ -57,7 +59,7 @@ pub(super) async fn find_table_files(state: &SessionState, name: &str) -> Result
         },
         _ => common_format(&files)?,
     };
-    Ok(TableFiles { store_url, store, files, format })
+    Ok(TableFiles { name: name.to_owned(), store_url, store, files, format })
 }
 
 /// The files of a table: Parquet files if there are any; files of the other formats beside them are

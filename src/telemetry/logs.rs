@@ -10,7 +10,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::Tracer;
 use tracing::field::Field;
 use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -42,8 +42,15 @@ pub struct Logs {
     pub progress_every: Duration,
 }
 
-/// What the process logs: the format of lines, and the interval between those about progress.
-static LINES: OnceLock<(LogFormat, Duration)> = OnceLock::new();
+/// What the process logs.
+static LINES: OnceLock<Lines> = OnceLock::new();
+
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    format: LogFormat,
+    progress_every: Duration,
+    is_quiet: bool,
+}
 
 /// How the progress of a run is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +61,17 @@ pub enum ProgressFormat {
     Text(Duration),
     /// An event at intervals, with the numbers in fields.
     Json(Duration),
+    /// Not at all: only errors are logged.
+    Quiet,
 }
 
 /// How this process tells its progress.
 pub fn progress_format() -> ProgressFormat {
     match LINES.get() {
-        Some((LogFormat::Json, every)) => ProgressFormat::Json(*every),
+        Some(Lines { is_quiet: true, .. }) => ProgressFormat::Quiet,
+        Some(Lines { format: LogFormat::Json, progress_every, .. }) => ProgressFormat::Json(*progress_every),
         _ if stderr().is_terminal() => ProgressFormat::Bar,
-        Some((LogFormat::Text, every)) => ProgressFormat::Text(*every),
+        Some(Lines { progress_every, .. }) => ProgressFormat::Text(*progress_every),
         None => ProgressFormat::Text(PROGRESS_EVERY),
     }
 }
@@ -70,7 +80,12 @@ impl Logs {
     /// Starts logging, once per process. The tracer, if any, exports spans and the events in them.
     pub(super) fn begin(self, tracer: Option<Tracer>) {
         let lines = fmt::layer().with_target(false);
-        let lines = match LINES.get_or_init(|| (self.format, self.progress_every)).0 {
+        let set = LINES.get_or_init(|| Lines {
+            format: self.format,
+            progress_every: self.progress_every,
+            is_quiet: self.filter.max_level_hint().is_some_and(|most| most < LevelFilter::WARN),
+        });
+        let lines = match set.format {
             LogFormat::Text => {
                 let lines = lines.fmt_fields(debug_fn(text_field).delimited(" ")).with_writer(stderr);
                 lines.without_time().with_ansi(stderr().is_terminal()).boxed()

@@ -39,6 +39,34 @@ fn an_output_that_exists_is_kept() {
 }
 
 #[test]
+fn a_fault_of_the_command_comes_before_an_output_that_exists() {
+    let dir = with_input();
+    for name in ["out.csv", "out.html", "out.json"] {
+        fs::write(dir.path().join(name), "precious").unwrap();
+    }
+    fs::create_dir(dir.path().join("parts")).unwrap();
+    fs::write(dir.path().join("parts/train.parquet"), "precious").unwrap();
+    let copy = "COPY (SELECT nope FROM 'in.parquet') TO 'out.csv'";
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["sql", "-o", "out.csv", "SELEC 1"], 64, "SELEC"),
+        (&["sql", "-o", "out.csv", "SELECT nope FROM 'in.parquet'"], 64, "there is no column nope"),
+        (&["sql", "-o", "out.csv", "SELECT 1 FROM 'inn.parquet'"], 66, "inn.parquet"),
+        (&["sql", "-o", "out.csv", "SELECT 1 FROM 'in.parquet'"], 73, "out.csv exists"),
+        (&["sql", copy], 64, "there is no column nope"),
+        (&["report", "inn.parquet", "-o", "out.html"], 66, "inn.parquet"),
+        (&["report", "in.parquet", "-o", "out.html"], 65, "in.parquet"),
+        (&["split", "in.parquet", "parts", "--by", "nope"], 65, "nope"),
+        (&["split", "in.parquet", "parts"], 73, "train.parquet exists"),
+    ];
+    for (args, code, word) in cases {
+        refused(&lsmi_in(dir.path(), args), code, &[word]);
+    }
+    for name in ["out.csv", "out.html", "parts/train.parquet"] {
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"precious");
+    }
+}
+
+#[test]
 fn the_input_can_be_replaced_by_its_output() {
     let dir = with_input();
     refused(&annotate(dir.path(), "in.parquet", "in.parquet", &[]), 73, &["in.parquet exists"]);

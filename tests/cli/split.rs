@@ -120,7 +120,33 @@ fn nothing_is_replaced_or_half_written() {
     let cut = fs::read(dir.path().join("data/2.parquet")).unwrap();
     fs::write(dir.path().join("data/2.parquet"), &cut[..cut.len() / 2]).unwrap();
     refused(&run(&["data", "late"]), 65, &["data/2.parquet"]);
-    assert_eq!(listing(&dir.path().join("late")), [""; 0]);
+    assert!(!dir.path().join("late").exists());
+}
+
+#[test]
+fn parts_that_a_killed_run_has_left_are_completed_by_the_same_command() {
+    let dir = folder();
+    let run = |args: &[&str]| {
+        lsmi_in(dir.path(), [&["split", "data", "out", "--validation", "0.1"], args].concat())
+    };
+    assert_eq!(run(&[]).code, 0);
+    let part = |name: &str| dir.path().join(format!("out/{name}.parquet"));
+    let bytes = || ["train", "test", "validation"].map(|name| fs::read(part(name)).unwrap());
+    let whole = bytes();
+    // As if it had ended before the second, and before the third name was given.
+    for missing in [&["test", "validation"][..], &["validation"]] {
+        missing.iter().for_each(|name| fs::remove_file(part(name)).unwrap());
+        refused(&run(&["--seed", "7"]), 73, &["train.parquet", "exists"]);
+        let ran = run(&[]);
+        assert!(ran.code == 0 && ran.stderr.contains("completing the parts in out"), "{}", ran.stderr);
+        assert!(bytes() == whole);
+    }
+    refused(&run(&[]), 73, &["train.parquet", "exists"]);
+    // What is not a part of it is kept.
+    fs::remove_file(part("test")).unwrap();
+    fs::write(part("train"), "precious").unwrap();
+    refused(&run(&[]), 73, &["train.parquet", "exists"]);
+    assert_eq!(fs::read(part("train")).unwrap(), b"precious");
 }
 
 #[test]

@@ -40,7 +40,7 @@ const ROOMS: [(&str, &[&str]); 24] = [
         ],
     ),
     ("inspect", &["error", "storage", "parquet_file", "bundle", "samples", "fit"]),
-    ("split", &["printable", "error", "storage", "parquet_file", "samples", "output"]),
+    ("split", &["printable", "error", "storage", "parquet_file", "samples", "output", "provenance"]),
     (
         "annotate",
         &[
@@ -145,7 +145,8 @@ const ROOMS: [(&str, &[&str]); 24] = [
 
 /// Names that are no keys of an annotated file's footer: the metadata of a folded ONNX model,
 /// the key-value of a synthetic file, the prefix of the OTLP instruments.
-const OTHER_NAMES: [&str; 3] = ["\"lsmi_etl.folded\"", "\"lsmi_etl.synth\"", "\"lsmi_etl.{}\""];
+const OTHER_NAMES: [&str; 4] =
+    ["\"lsmi_etl.split\"", "\"lsmi_etl.folded\"", "\"lsmi_etl.synth\"", "\"lsmi_etl.{}\""];
 
 #[test]
 fn a_room_imports_only_rooms_above_it() {

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::harness::files::listing;
-use crate::harness::{Ran, lsmi, refused, run};
+use crate::harness::{Ran, fitted, lsmi, refused, run};
 
 use super::{project, run_in};
 
@@ -87,6 +87,27 @@ fn columns_are_those_of_the_settings_and_outputs_are_tables_of_later_steps() {
 }
 
 #[test]
+fn summaries_are_queries() {
+    let steps = "\
+        [[sql]]\nname = 'a'\nquery = 'SUMMARIZE annotated'\noutput = 'a.csv'\n\
+        [[sql]]\nname = 'b'\nquery = 'DESCRIBE annotated'\noutput = 'b.csv'\n\
+        [[sql]]\nname = 'c'\nquery = \"SUMMARIZE SELECT s FROM annotated; SELECT avg FROM 'a.csv'\"\n";
+    let dir = project(&format!("{ENDS}{steps}"));
+    let ran = run_in(dir.path(), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let written = fs::read_to_string(dir.path().join("a.csv")).unwrap();
+    assert!(
+        written.starts_with("column_name,column_type,min") && written.contains("\nu1,Float32,"),
+        "{written}"
+    );
+    refused(
+        &validated("[[sql]]\nname = 'a'\nquery = 'SUMMARIZE annotatet'\n", &[]),
+        78,
+        &["did you mean annotated?"],
+    );
+}
+
+#[test]
 fn partitions_are_columns_of_the_output() {
     let dir = project(&format!(
         "{ENDS}[[sql]]\nname = 'a'\nquery = 'SELECT ds, count(r) FROM annotated GROUP BY ds'\noutput = 'a.csv'\n"
@@ -105,6 +126,10 @@ fn without_an_input_or_with_a_bad_one() {
     let validate = || run(lsmi().current_dir(dir.path()).args(["validate", "pipeline.toml", "--json"]));
     // Annotating says what is wrong with it.
     assert_eq!(validate().code, 0);
+    // Where another can be read, its columns are known.
+    fs::copy(fitted().join("in.parquet"), dir.path().join("raw/later.parquet")).unwrap();
+    refused(&validate(), 78, &["4 queries cannot run"]);
+    fs::remove_file(dir.path().join("raw/later.parquet")).unwrap();
     fs::remove_file(dir.path().join("raw/in.parquet")).unwrap();
     let ran = validate();
     assert_eq!(ran.code, 66, "{}", ran.stderr);

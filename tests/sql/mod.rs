@@ -11,6 +11,7 @@ mod functions;
 mod layouts;
 mod lists;
 mod memory;
+mod mixed_folders;
 mod output;
 mod recipes;
 mod refusals;

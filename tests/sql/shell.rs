@@ -11,8 +11,7 @@ use tempfile::TempDir;
 use crate::harness::terminal::{absent, on_a_terminal, see, types, types_until};
 use crate::harness::{Ran, lsmi};
 
-/// The next line can be read: a line that shows nothing must be waited for, because
-/// rustyline forgets what comes together with the end of another.
+/// The next line can be read.
 const PROMPT: &str = "\nlsmi> ";
 
 /// A folder with `samples.csv`: three rows of `label` and `weight`.
@@ -60,6 +59,62 @@ fn a_statement_may_take_several_lines_and_an_error_does_not_end_it() {
             see(r"\| 3 \|"),
         ],
     );
+}
+
+#[test]
+fn the_lines_of_a_statement_have_a_prompt_that_says_what_is_open() {
+    shell(
+        folder().path(),
+        &[],
+        &[
+            types("SELECT 'a\r"),
+            see(r"\n \.\.'> "),
+            types("b' AS t,\r"),
+            see(r"\n \.\.\.> "),
+            types("\\timing off\r"),
+            see("timing is off"),
+            see(r"\n \.\.\.> "),
+            types("(1 +\r"),
+            see(r"\n \.\.\(> "),
+            types("/* one\r"),
+            see(r"\n \.\.\*> "),
+            types("more */ 41) AS n;\r"),
+            see(r"\| a"),
+            see(r"\| 42 \|"),
+            see(PROMPT),
+            // An unfinished statement is dropped, and columns of tables on other lines are completed.
+            types("SELECT nonsense(\r"),
+            see(r"\n \.\.\(> "),
+            types("\x03"),
+            see(PROMPT),
+            types("SELECT sum(v.weight) AS total FROM 'samples.csv' AS v\r"),
+            see(r"\n \.\.\.> "),
+            types("WHERE v.lab\t"),
+            see("label"),
+            types(" = 1;\r"),
+            see(r"\| 2.0 "),
+        ],
+    );
+}
+
+#[test]
+fn a_long_query_shows_how_far_it_is_until_its_rows_come() {
+    let endless = "SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 100000000) AS b \
+                   WHERE a.value * b.value = 0;\r";
+    let steps =
+        [types(endless), see(r"\n. [2-9] s"), see(r"[3-9] s"), types_until("\x03", "cancelled"), see(PROMPT)];
+    let after = [types("SELECT 5 AS five;\r"), see(r"\| 5    \|")];
+    shell(folder().path(), &[], &[&steps[..], &after].concat());
+    // Nothing of it where only errors are wanted.
+    let dir = folder();
+    let ran = on_a_terminal(
+        dir.path(),
+        100,
+        &["--quiet", "sql"],
+        &[see("lsmi> "), types(endless), types_until("\x03", PROMPT), types("\x04")],
+    );
+    assert_eq!(ran.code, 0);
+    assert!(!ran.stdout.contains(" s  ") && !ran.stdout.contains("⠁"), "{}", ran.stdout);
 }
 
 #[test]
@@ -174,6 +229,8 @@ fn tables_functions_files_and_help_are_shown() {
     )
     .unwrap();
     fs::write(dir.path().join("loop.sql"), "\\i loop.sql\n").unwrap();
+    fs::write(dir.path().join("wrong.sql"), "SELECT 5 AS five;\n\nSELECT 1,\n  nope;\n").unwrap();
+    fs::write(dir.path().join("absent.sql"), "-- one\nSELECT * FROM 'no.csv';\n").unwrap();
     shell(
         dir.path(),
         &[],
@@ -198,6 +255,20 @@ fn tables_functions_files_and_help_are_shown() {
             see("two\n2\nthree\n3"),
             types("\\i loop.sql\r"),
             see("too deep"),
+            types(".read wrong.sql\r"),
+            see(r"wrong.sql, line 3: SQL: there is no column nope"),
+            types(".read absent.sql\r"),
+            see(r"absent.sql, line 2: the statement has failed"),
+            see("no.csv: cannot open the input"),
+            types("\\d nope\r"),
+            see("there is no table nope"),
+            see(r"\nlsmi> "),
+            types(".once once.csv\r"),
+            see(PROMPT),
+            types("SELECT 1 AS one;\r"),
+            see("once.csv: 1 row"),
+            types("SELECT 2 AS two;\r"),
+            see("two\n2\n"),
             types("\\i no.sql\r"),
             see("no.sql: cannot open the input"),
         ],

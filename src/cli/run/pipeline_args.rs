@@ -11,6 +11,7 @@ use clap::{ArgMatches, Args};
 use crate::config::TlsArgs;
 use crate::config::{AnnotateSettings, ClusterArgs, CommandLine, Config, EngineArgs, InputOutput, load};
 use crate::error::Result;
+use crate::evaluate::SharedBundle;
 use crate::storage::Files;
 
 use super::super::annotate::{self, AnnotateArgs};
@@ -35,6 +36,9 @@ pub(super) struct PipelineArgs {
     engine: EngineArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
+    /// The bundle, which all steps share.
+    #[arg(skip)]
+    bundle: SharedBundle,
     #[cfg(feature = "cluster")]
     #[command(flatten)]
     tls: TlsArgs,
@@ -64,6 +68,7 @@ impl PipelineArgs {
             input: config.input.clone(),
             output: config.output.clone(),
             settings: config.annotate.clone(),
+            shared: self.bundle.clone(),
             new_columns_only: false,
             dry_run: false,
             json: false,
@@ -81,6 +86,7 @@ impl PipelineArgs {
             config,
             pipeline: &self.pipeline,
             is_annotated,
+            bundle: &self.bundle,
             #[cfg(feature = "cluster")]
             tls: &self.tls,
         }

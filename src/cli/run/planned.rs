@@ -13,7 +13,6 @@ use tempfile::TempDir;
 use crate::annotate::{AnnotateOptions, kept_columns, new_fields};
 use crate::config::{ANNOTATED, Config, Query};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
 use crate::sql::{Session, SqlRequest};
 use crate::storage::{FilePair, Files, create_parent_folder, io_errors};
@@ -22,8 +21,8 @@ use super::steps::StepRunner;
 
 /// Checks all queries, in their order, and reports all that is wrong with them.
 ///
-/// Where an input cannot be read its columns are unknown, and nothing is checked: annotating says what is wrong
-/// with it.
+/// Where no input can be read their columns are unknown, and nothing is checked: annotating says what is wrong
+/// with them.
 ///
 /// # Errors
 /// [`Error::Config`] of queries that cannot be planned, each with its place in the file; [`Error::NoInput`]
@@ -34,7 +33,7 @@ pub(super) fn check_queries(steps: &StepRunner<'_>, files: &Files, stop: &Atomic
         return Ok(());
     }
     let options = config.annotate.options()?;
-    let Some(annotated) = EmptyOutput::write(config, files, &options)? else { return Ok(()) };
+    let Some(annotated) = EmptyOutput::write(steps, files, &options)? else { return Ok(()) };
     let mut written: Vec<(String, SchemaRef)> = Vec::new();
     let mut faults = Vec::new();
     for query in &config.queries {
@@ -78,18 +77,23 @@ struct EmptyOutput {
 }
 
 impl EmptyOutput {
-    /// Those of the first and the last file, whose columns may differ; `None` where they cannot be read.
-    fn write(config: &Config, files: &Files, options: &AnnotateOptions) -> Result<Option<Self>> {
-        let bundle = open_bundle(&config.annotate.bundle)?;
+    /// Those of the first and the last file that can be read, whose columns may differ; `None` where none can.
+    fn write(steps: &StepRunner<'_>, files: &Files, options: &AnnotateOptions) -> Result<Option<Self>> {
+        let config = steps.config;
+        let bundle = steps.bundle.open(&config.annotate.bundle)?;
         let fields = new_fields(&bundle, options)?;
         let failed = |e: std::io::Error| Error::io(Place::file(std::env::temp_dir().display()), "write", e);
         let folder = tempfile::tempdir().map_err(failed)?;
         let name = config.output.file_name().map_or_else(|| PathBuf::from(ANNOTATED), PathBuf::from);
         let output = folder.path().join(name);
         let pairs = files.pairs();
-        for FilePair { input, relative, .. } in pairs.first().into_iter().chain(pairs.last()) {
-            let Ok(input) = Input::open_with(input, options.keys.as_ref()) else { return Ok(None) };
-            let Ok(input) = kept_columns(&bundle, options, &input) else { return Ok(None) };
+        let open = |pair: &FilePair| {
+            let input = Input::open_with(&pair.input, options.keys.as_ref()).ok()?;
+            Some((pair.relative.clone(), kept_columns(&bundle, options, &input).ok()?))
+        };
+        let Some(first) = pairs.iter().find_map(open) else { return Ok(None) };
+        let last = pairs.iter().rev().find_map(open);
+        for (relative, input) in [first].into_iter().chain(last) {
             let old = input.schema().fields().iter();
             let is_kept = |name: &String| !fields.iter().any(|new| new.name() == name);
             let old = old.filter(|field| is_kept(field.name())).cloned();

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::config::TlsArgs;
 use crate::config::{Config, Query, ReportSettings};
 use crate::error::{Error, Place, Result};
+use crate::evaluate::SharedBundle;
 use crate::printable::without_secrets;
 use crate::sql::StatementPaths;
 use crate::storage::is_url;
@@ -54,6 +55,8 @@ pub(super) struct StepRunner<'a> {
     pub(super) pipeline: &'a Path,
     /// Whether all files had been annotated before this run.
     pub(super) is_annotated: bool,
+    /// The bundle, which annotating, the check of queries and the queries share.
+    pub(super) bundle: &'a SharedBundle,
     /// TLS with the cluster that runs the queries.
     #[cfg(feature = "cluster")]
     pub(super) tls: &'a TlsArgs,
@@ -127,6 +130,7 @@ impl StepRunner<'_> {
             on_shift: self.config.annotate.on_shift,
             on_missing_modality: self.config.annotate.on_missing_modality,
             bundle: self.config.annotate.bundle.clone(),
+            shared: self.bundle.clone(),
             engine: self.config.engine.clone(),
             cluster: self.config.cluster.clone(),
             #[cfg(feature = "cluster")]

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::sql::{Format, Session};
+use crate::sql::{Format, Session, quoted_name};
 
 use super::lexer::{EndState, is_word, scan, tables};
 use super::meta_command::{COMMANDS, formats};
@@ -135,7 +135,7 @@ fn names(typed: &str, line: &str, session: &Session) -> Vec<Candidate> {
     let tables_of_columns = if named.is_empty() && !typed.is_empty() { session.tables() } else { named };
     let columns = tables_of_columns.iter().flat_map(|table| columns(table, session));
     for name in columns.filter(|name| begins(name)) {
-        let candidate = Candidate { replacement: quoted(&name), shown: name };
+        let candidate = Candidate { replacement: quoted_name(&name), shown: name };
         if !found.contains(&candidate) {
             found.push(candidate);
         }
@@ -144,7 +144,7 @@ fn names(typed: &str, line: &str, session: &Session) -> Vec<Candidate> {
         return found;
     }
     let tables = session.tables().into_iter().filter(|name| begins(name));
-    found.extend(tables.map(|name| Candidate { replacement: quoted(&name), shown: name }));
+    found.extend(tables.map(|name| Candidate { replacement: quoted_name(&name), shown: name }));
     let functions = session.functions().into_iter().filter(|name| begins(name));
     found.extend(functions.map(|name| Candidate { replacement: format!("{name}("), shown: name }));
     let lower = typed.chars().any(char::is_lowercase);
@@ -160,15 +160,6 @@ fn columns(table: &str, session: &Session) -> Vec<String> {
     match table.contains("://") {
         true => Vec::new(),
         false => session.columns(table),
-    }
-}
-
-/// A name, quoted if SQL requires it.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
-    match name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
     }
 }
 

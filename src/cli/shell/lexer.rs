@@ -8,6 +8,8 @@ pub(super) enum EndState {
     Statement,
     /// Within a statement, or before one.
     Open,
+    /// Within a statement and a parenthesis or bracket.
+    Parenthesis,
     /// Within a quote of this kind, whose content begins at this byte.
     Quoted(char, usize),
     /// Within a block comment.
@@ -68,8 +70,26 @@ pub(super) fn scan(text: &str) -> (Vec<Token<'_>>, EndState) {
             }
         };
     }
-    let end = if tokens.last() == Some(&Token::Sign(';')) { EndState::Statement } else { EndState::Open };
+    let end = match tokens.last() {
+        Some(Token::Sign(';')) => EndState::Statement,
+        _ if is_within(&tokens) => EndState::Parenthesis,
+        _ => EndState::Open,
+    };
     (tokens, end)
+}
+
+/// Whether a parenthesis or bracket of the last statement is open.
+fn is_within(tokens: &[Token<'_>]) -> bool {
+    let statement = tokens.rsplit(|token| *token == Token::Sign(';')).next().unwrap_or_default();
+    let mut depth = 0_usize;
+    for token in statement {
+        match token {
+            Token::Sign('(' | '[' | '{') => depth += 1,
+            Token::Sign(')' | ']' | '}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depth > 0
 }
 
 /// The tables that a text probably reads: names after `FROM`, `JOIN` and similar keywords, and

@@ -19,6 +19,8 @@ pub(super) enum MetaCommand {
     Timing(Option<bool>),
     /// Output to a file, or back to stdout.
     Output(Option<String>),
+    /// Output of the next statements alone to a file.
+    Once(String),
     Format(Option<Format>),
     /// Between a line for each value and the table.
     Expanded,
@@ -53,7 +55,7 @@ pub(super) fn help() -> String {
         text.push_str(&format!("  {usage:26}{what}\n"));
     }
     text.push_str(
-        "\n.tables, .schema [NAME], .mode FORMAT, .read FILE, .output [FILE], .maxrows N, .timer on|off, .help and .quit \
+        "\n.tables, .schema [NAME], .mode FORMAT, .read FILE, .output [FILE], .once FILE, .maxrows N, .timer on|off, .help and .quit \
          do the same.\n\nTab completes names and, in quotes, files. Ctrl-C cancels a query or clears the input; \
          the arrow keys and\nCtrl-R search the history.\n",
     );
@@ -85,17 +87,18 @@ pub(super) fn parse(text: &str) -> Result<Option<MetaCommand>> {
         ("x", _) => MetaCommand::Expanded,
         ("q" | "quit" | "exit", _) => MetaCommand::Quit,
         ("?" | "h" | "help", _) => MetaCommand::Help,
-        ("d", name) => MetaCommand::Describe(name.map(unquoted)),
+        ("d" | "dt" | "dv" | "d+", name) => MetaCommand::Describe(name.map(unquoted)),
         ("df", text) => MetaCommand::Functions(text.map(unquoted)),
         ("timing", None) => MetaCommand::Timing(None),
         ("timing", Some(value)) => MetaCommand::Timing(Some(switch(&value)?)),
         ("o", file) => MetaCommand::Output(file.map(unquoted)),
+        ("once", Some(file)) => MetaCommand::Once(unquoted(file)),
         ("f", None) => MetaCommand::Format(None),
         ("f", Some(value)) => MetaCommand::Format(Some(format(&value)?)),
         ("pset", Some(setting)) => set(&setting)?,
         ("maxrows", Some(rows)) => set(&format!("rows {rows}"))?,
         ("i", Some(file)) => MetaCommand::Include(unquoted(file)),
-        ("i" | "pset" | "maxrows", None) => {
+        ("i" | "pset" | "maxrows" | "once", None) => {
             return Err(Error::Usage(format!("\\{name} needs an argument; see \\?")));
         }
         _ => return Err(Error::Usage(format!("unknown command \\{name}; \\? lists all"))),
@@ -109,9 +112,9 @@ fn of_point(name: &str) -> Result<&str> {
         "functions" => "df",
         "mode" => "f",
         "read" => "i",
-        "output" | "once" => "o",
+        "output" => "o",
         "timer" => "timing",
-        "maxrows" => "maxrows",
+        "maxrows" | "once" => name,
         "help" | "quit" | "exit" => name,
         _ => return Err(Error::Usage(format!("unknown command .{name}; .help lists all"))),
     })
@@ -174,10 +177,12 @@ mod tests {
         assert_eq!(command(".tables"), Some(MetaCommand::Describe(None)));
         assert_eq!(command(".mode line"), Some(MetaCommand::Format(Some(Format::Line))));
         assert_eq!(command(".read a.sql;"), Some(MetaCommand::Include("a.sql".to_owned())));
+        assert_eq!(command(".once a.csv"), Some(MetaCommand::Once("a.csv".to_owned())));
+        assert_eq!(command("\\dt"), Some(MetaCommand::Describe(None)));
         assert_eq!(command(".maxrows 5"), Some(MetaCommand::Rows(5)));
         assert_eq!(command(".timer off"), Some(MetaCommand::Timing(Some(false))));
         assert_eq!(command(".quit"), Some(MetaCommand::Quit));
-        for wrong in [".nope", "\\y", "\\f xlsx", "\\i", "\\timing perhaps", "\\pset rows few"] {
+        for wrong in [".nope", ".once", "\\y", "\\f xlsx", "\\i", "\\timing perhaps", "\\pset rows few"] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 64, "{wrong}");
         }
     }

@@ -35,8 +35,15 @@ const MAX_INCLUDE_DEPTH: usize = 16;
 /// statement are logged, and the shell continues.
 pub(super) fn run(request: &SqlRequest, overwrite: bool, stop: &AtomicBool) -> Result<()> {
     let session = Session::open(request)?;
-    let mut shell =
-        Shell { session: &session, layout: request.layout, file: None, timing: None, overwrite, stop };
+    let mut shell = Shell {
+        session: &session,
+        layout: request.layout,
+        file: None,
+        is_once: false,
+        timing: None,
+        overwrite,
+        stop,
+    };
     output::print(concat!(
         "lsmi-etl ",
         env!("CARGO_PKG_VERSION"),
@@ -71,6 +78,8 @@ struct Shell<'a> {
     session: &'a Session,
     layout: Layout,
     file: Option<FileSink>,
+    /// Whether the file takes the next statements alone.
+    is_once: bool,
     /// Whether rows and time stand under each result; under tables alone where it is not set.
     timing: Option<bool>,
     overwrite: bool,
@@ -110,8 +119,14 @@ impl Shell<'_> {
                 output::print(&format!("format is {}\n", self.layout.format.name()))?;
             }
             MetaCommand::Rows(rows) => self.layout.max_table_rows = (rows > 0).then_some(rows),
+            MetaCommand::Once(path) => {
+                self.close()?;
+                self.file = Some(FileSink::create(&path, self.overwrite)?);
+                self.is_once = true;
+            }
             MetaCommand::Output(path) => {
                 self.close()?;
+                self.is_once = false;
                 self.file = path.map(|path| FileSink::create(&path, self.overwrite)).transpose()?;
             }
             MetaCommand::Include(path) => return self.include(&path, depth + 1),
@@ -126,6 +141,7 @@ impl Shell<'_> {
             Some(mut file) => {
                 let ran = file.run(self.session, sql, &self.layout, self.stop);
                 match file.state() {
+                    SinkState::Open if self.is_once && ran.is_ok() => file.finish()?,
                     SinkState::Open => self.file = Some(file),
                     SinkState::Full => file.finish()?,
                     SinkState::Broken => file.discard(),
@@ -164,7 +180,12 @@ impl Shell<'_> {
     fn describe(&self, name: &str) -> Result<()> {
         let known = self.session.tables().iter().any(|table| table == &name.to_ascii_lowercase());
         let name = if known { name.to_ascii_lowercase() } else { name.to_owned() };
-        self.show(&format!("DESCRIBE \"{}\"", name.replace('"', "\"\""))).map(drop)
+        let shown = self.show(&format!("DESCRIBE \"{}\"", name.replace('"', "\"\""))).map(drop);
+        // Nobody has typed the line that a caret would be under.
+        shown.map_err(|error| match error {
+            Error::Usage(text) => Error::Usage(text.lines().next().unwrap_or_default().to_owned()),
+            error => error,
+        })
     }
 
     fn functions(&self, text: &str) -> Result<()> {
@@ -184,11 +205,14 @@ impl Shell<'_> {
             )));
         }
         let text = read_text(Path::new(path)).map_err(|source| no_input(Path::new(path), source))?;
-        let mut statement = String::new();
-        for line in text.lines() {
-            let begins = lexer::is_blank(&statement);
+        let (mut statement, mut first) = (String::new(), 1);
+        for (line, number) in text.lines().zip(1..) {
+            let begins = lexer::is_blank(&statement) && lexer::is_complete(&statement);
+            if begins {
+                (first, statement) = (number, String::new());
+            }
             if begins && !matches!(meta_command::parse(line), Ok(None)) {
-                if self.execute(line, depth)? == Flow::Quit {
+                if self.execute_of_file(line, depth, (path, number))? == Flow::Quit {
                     return Ok(Flow::Quit);
                 }
                 continue;
@@ -196,11 +220,26 @@ impl Shell<'_> {
             statement.push_str(line);
             statement.push('\n');
             if !lexer::is_blank(&statement) && lexer::is_complete(&statement) {
-                self.execute(&std::mem::take(&mut statement), depth)?;
+                self.execute_of_file(&std::mem::take(&mut statement), depth, (path, first))?;
             }
         }
         // The last statement may lack its semicolon.
-        self.execute(&statement, depth)
+        self.execute_of_file(&statement, depth, (path, first))
+    }
+
+    /// Executes what begins at a line of a file, which an error names.
+    fn execute_of_file(&mut self, text: &str, depth: usize, (path, line): (&str, usize)) -> Result<Flow> {
+        // A file that this one includes has named its own line.
+        let is_named = matches!(meta_command::parse(text), Ok(Some(MetaCommand::Include(_))));
+        self.execute(text, depth).map_err(|error| match error {
+            error if is_named => error,
+            Error::Usage(text) => Error::Usage(format!("{path}, line {line}: {text}")),
+            Error::Interrupted => Error::Interrupted,
+            error => {
+                tracing::error!("{path}, line {line}: the statement has failed");
+                error
+            }
+        })
     }
 
     /// Publishes the output file, if any.

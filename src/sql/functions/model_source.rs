@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::bundle::Bundle;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Result;
-use crate::evaluate::open_bundle;
+use crate::evaluate::SharedBundle;
 use crate::samples::OnMissingModality;
 
 /// The default bundle, the engine, its sessions and the treatment of missing modalities of the `lsmi` functions.
@@ -25,6 +25,8 @@ pub struct ModelOptions {
     pub sessions: Option<NonZeroUsize>,
     /// The treatment of rows that lack a modality.
     pub on_missing: OnMissingModality,
+    /// The default bundle of others that use it, too, once one of them has opened it.
+    pub shared: SharedBundle,
 }
 
 impl Default for ModelOptions {
@@ -35,6 +37,7 @@ impl Default for ModelOptions {
             engine: EngineOptions::default(),
             sessions: None,
             on_missing: OnMissingModality::default(),
+            shared: SharedBundle::default(),
         }
     }
 }
@@ -44,7 +47,7 @@ pub trait ModelSource: Debug + Send + Sync {
     /// The bundle of a folder or URL. Blocks.
     ///
     /// # Errors
-    /// As for [`open_bundle`].
+    /// As for [`open_bundle`](crate::evaluate::open_bundle).
     fn bundle(&self, dir: &Path) -> Result<Arc<Bundle>>;
 
     /// The engine, and the number of sessions in each bundle's pool.
@@ -85,7 +88,7 @@ impl LocalModels {
 
 impl ModelSource for LocalModels {
     fn bundle(&self, dir: &Path) -> Result<Arc<Bundle>> {
-        open_bundle(dir).map(Arc::new)
+        self.options.shared.open(dir)
     }
 
     fn engine(&self) -> Result<(Engine, usize)> {

@@ -3,6 +3,7 @@
 //! to a query that reads it.
 
 mod cast;
+mod difference;
 mod widen;
 
 use std::collections::{HashMap, HashSet};
@@ -13,7 +14,10 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef}
 use crate::error::{Error, Place};
 
 use self::cast::cast;
+use self::difference::seen_type;
 use self::widen::widen;
+
+pub(super) use self::difference::Difference;
 
 /// The schema of a table's files.
 #[derive(Debug)]
@@ -24,6 +28,15 @@ pub(super) struct MergedSchema {
     /// Columns of several types, of which some values of one may not be values of the merged type:
     /// integers and doubles, dates and timestamps of several units.
     pub(super) inexact: HashSet<usize>,
+    /// By column: how the files differ in it. Of a conflict, its error tells it.
+    pub(super) differences: HashMap<usize, Difference>,
+}
+
+impl MergedSchema {
+    /// Of files of which no difference is known.
+    pub(super) fn of(schema: SchemaRef) -> Self {
+        Self { schema, conflicts: HashMap::new(), inexact: HashSet::new(), differences: HashMap::new() }
+    }
 }
 
 /// A column whose types in two files do not fit together.
@@ -55,6 +68,7 @@ pub(super) struct SchemaMerger {
     columns: Vec<Column>,
     index: HashMap<String, usize>,
     files: usize,
+    first: String,
     last: Option<SchemaRef>,
 }
 
@@ -65,6 +79,10 @@ struct Column {
     file: String,
     /// The number of files that have it.
     files: usize,
+    /// The first file that lacks it.
+    lacking: Option<String>,
+    /// Its types as queries see them, each with the first file that has it.
+    types: Vec<(DataType, String)>,
     conflict: Option<Conflict>,
     /// Whether two files have other types.
     differs: bool,
@@ -74,6 +92,9 @@ impl SchemaMerger {
     /// Adds the schema of a file.
     pub(super) fn add(&mut self, file: &str, schema: &SchemaRef) {
         self.files += 1;
+        if self.files == 1 {
+            file.clone_into(&mut self.first);
+        }
         if self.last.as_ref().is_some_and(|last| last == schema) {
             schema.fields().iter().for_each(|field| {
                 if let Some(column) = self.index.get(field.name()).and_then(|&at| self.columns.get_mut(at)) {
@@ -89,13 +110,20 @@ impl SchemaMerger {
                     self.index.insert(field.name().clone(), self.columns.len());
                     let field = field.as_ref().clone();
                     self.columns.push(Column {
+                        types: vec![(seen_type(field.data_type()), file.to_owned())],
                         field,
                         file: file.to_owned(),
                         files: 1,
+                        lacking: (self.files > 1).then(|| self.first.clone()),
                         conflict: None,
                         differs: false,
                     });
                 }
+            }
+        }
+        for column in &mut self.columns {
+            if column.lacking.is_none() && schema.index_of(column.field.name()).is_err() {
+                column.lacking = Some(file.to_owned());
             }
         }
         self.last = Some(Arc::clone(schema));
@@ -103,7 +131,7 @@ impl SchemaMerger {
 
     /// The merged schema. A column is nullable if it is so in any file, or if one lacks it.
     pub(super) fn finish(self) -> MergedSchema {
-        let (mut conflicts, mut inexact) = (HashMap::new(), HashSet::new());
+        let (mut conflicts, mut inexact, mut differences) = (HashMap::new(), HashSet::new(), HashMap::new());
         let mut fields = Vec::with_capacity(self.columns.len());
         for (at, column) in self.columns.into_iter().enumerate() {
             if let Some(conflict) = column.conflict {
@@ -113,10 +141,15 @@ impl SchemaMerger {
             if column.differs && matches!(kind, DataType::Float64 | DataType::Timestamp(..)) {
                 inexact.insert(at);
             }
+            let lacking = column.lacking.map(|file| (self.files - column.files, file));
+            let read_as = seen_type(kind);
+            if let Some(difference) = Difference::new(column.field.name(), lacking, column.types, read_as) {
+                differences.insert(at, difference);
+            }
             let nullable = column.field.is_nullable() || column.files < self.files;
             fields.push(column.field.with_nullable(nullable));
         }
-        MergedSchema { schema: Arc::new(Schema::new(fields)), conflicts, inexact }
+        MergedSchema { schema: Arc::new(Schema::new(fields)), conflicts, inexact, differences }
     }
 }
 
@@ -124,6 +157,10 @@ impl Column {
     fn add(&mut self, file: &str, field: &FieldRef) {
         self.files += 1;
         self.differs |= self.field.data_type() != field.data_type();
+        let seen = seen_type(field.data_type());
+        if !self.types.iter().any(|(kind, _)| *kind == seen) {
+            self.types.push((seen, file.to_owned()));
+        }
         let nullable = self.field.is_nullable() || field.is_nullable();
         match widen(self.field.data_type(), field.data_type()) {
             Some(kind) => self.field = self.field.clone().with_data_type(kind).with_nullable(nullable),
@@ -165,6 +202,9 @@ mod tests {
             .collect();
         assert_eq!(shown, ["a Int64 false", "v Int64 false", "w Utf8 true"]);
         assert_eq!(merged.conflicts.len(), 1);
+        let told = |at: usize| merged.differences[&at].to_string();
+        assert_eq!(told(0), "a is Int32 in mon, Int64 in tue, and read as Int64");
+        assert_eq!(told(2), "w is missing in mon, and null there");
         let error = merged.conflicts[&1].error().to_string();
         for word in ["tue", "column \"v\"", "mon", "Utf8", "Int64", "CAST(v AS BIGINT)"] {
             assert!(error.contains(word), "{error}");
