@@ -26,12 +26,19 @@ if [ "$target" = aarch64-unknown-linux-gnu ] && [ "$host" != "$target" ]; then
     export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 fi
-cargo build --profile "$profile" --locked --features "$features" --bin lsmi-etl --target "$target"
+# Without --target, a build for this machine shares its dependencies with every other build here.
+programs=$build/$profile
+arguments=(--profile "$profile" --locked --features "$features" --bin lsmi-etl)
+if [ "$target" != "$host" ]; then
+    programs=$build/$target/$profile
+    arguments+=(--target "$target")
+fi
+cargo build "${arguments[@]}"
 
 # Only this script's own folder is replaced.
 rm -rf "dist/$name"
 mkdir -p "dist/$name"
-cp "$build/$target/$profile/lsmi-etl" LICENSE README.md "dist/$name/"
+cp "$programs/lsmi-etl" LICENSE README.md "dist/$name/"
 python3 pipelines/release/inventory.py "$target" "dist/$name" "$features"
 # Pages and completions are the same on every target: of another one, the program on PATH writes them, or WRITER.
 if [ "$target" = "$host" ]; then writer=./dist/$name/lsmi-etl; else writer=${WRITER:-lsmi-etl}; fi

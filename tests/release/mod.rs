@@ -1,16 +1,25 @@
 //! What a release holds beside the program: the licences of its dependencies, which `deny.toml` allows,
-//! and their inventory.
+//! and their inventory; and its recipes for package managers.
+
+mod recipes;
 
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{must, python, repository};
+use crate::harness::{self, must, python, repository};
 
 /// The target that this suite was compiled for.
 fn target() -> String {
     let told = must(Command::new("rustc").arg("-vV")).stdout;
     told.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
+}
+
+/// What a file of a release says, read by its format's own parser (`tests/python/check_release.py`).
+fn reader(arguments: &[&str]) -> Value {
+    let python = harness::environment("venv-release", "tests/python/requirements-release.txt");
+    let script = repository().join("tests/python/check_release.py");
+    serde_json::from_str(&must(Command::new(python).arg(script).args(arguments)).stdout).unwrap()
 }
 
 /// The dependencies of this target, which have been downloaded to compile the suite.
@@ -67,6 +76,8 @@ fn the_inventory_names_what_is_linked() {
     inventory.arg(script).arg(target()).arg(dir.path()).arg("cluster").env("CARGO_NET_OFFLINE", "true");
     must(&mut inventory);
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let valid = reader(&["inventory", dir.path().join("lsmi-etl.cdx.json").to_str().unwrap()]);
+    assert_eq!(valid["error"], Value::Null);
     let bom: Value = serde_json::from_str(&read("lsmi-etl.cdx.json")).unwrap();
     assert_eq!(bom["metadata"]["component"]["version"], env!("CARGO_PKG_VERSION"));
     let components = bom["components"].as_array().unwrap();
