@@ -109,8 +109,7 @@ pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Resul
                 check_arrow_files(state, store.as_ref(), &files).await?;
             }
             let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
-            let schema = other_schema(state, &store, format.as_ref(), &files).await?;
-            let merged = MergedSchema::of(schema);
+            let merged = other_schema(state, &store, (other, format.as_ref()), &files).await?;
             let lacking = Vec::new();
             (
                 TableReader::Other(other, format),
@@ -300,9 +299,9 @@ fn damaged(file: &TableFile, panic: Box<dyn Any + Send>) -> Error {
 async fn other_schema(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
-    format: &dyn FileFormat,
+    (kind, format): (TableFormat, &dyn FileFormat),
     files: &[TableFile],
-) -> Result<SchemaRef> {
+) -> Result<MergedSchema> {
     let objects: Vec<ObjectMeta> = files.iter().map(|file| file.meta.clone()).collect();
     let first = files.first().ok_or_else(|| Error::Internal("a table without files".to_owned()))?;
     let infer = async |objects: &[ObjectMeta], file: &TableFile| {
@@ -311,14 +310,44 @@ async fn other_schema(
         let schema = schema.map_err(|e| convert_reader_error(e, &file.name))?;
         check_value_widths(&schema, &file.name).map(|()| schema)
     };
-    let error = match infer(&objects, first).await {
-        Ok(schema) => return Ok(schema),
-        Err(error) => error,
-    };
-    for file in files {
-        infer(std::slice::from_ref(&file.meta), file).await?;
+    let (mut merger, mut columns): (_, Option<SchemaRef>) = (SchemaMerger::default(), None);
+    for file in files.iter().filter(|_| files.len() > 1) {
+        let schema = infer(std::slice::from_ref(&file.meta), file).await?;
+        // An empty file has no columns and no rows.
+        if schema.fields().is_empty() {
+            continue;
+        }
+        let columns = columns.get_or_insert_with(|| Arc::clone(&schema));
+        if kind.is_by_position() {
+            check_same_names(columns, first, &schema, file)?;
+        }
+        merger.add(&file.name, &schema);
     }
-    Err(error)
+    Ok(MergedSchema::with_lacking(infer(&objects, first).await?, merger))
+}
+
+/// Values of delimited files are known by their position: in files of other columns they would be mixed up.
+fn check_same_names(
+    columns: &SchemaRef,
+    first: &TableFile,
+    schema: &SchemaRef,
+    file: &TableFile,
+) -> Result<()> {
+    let names = |schema: &SchemaRef| -> Vec<String> {
+        schema.fields().iter().map(|field| field.name().clone()).collect()
+    };
+    let (expected, found) = (names(columns), names(schema));
+    if expected == found {
+        return Ok(());
+    }
+    let what = format!(
+        "has the columns {}, and {} has {}; files of one table have the same, in the same order: query them apart, \
+         and put them together with UNION ALL BY NAME",
+        found.join(", "),
+        first.name,
+        expected.join(", ")
+    );
+    Err(Error::bad_data(Place::file(&file.name), what))
 }
 
 #[cfg(test)]

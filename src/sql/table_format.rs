@@ -33,6 +33,11 @@ pub(super) const OTHER_NAMES: DataNames =
 const HEAD_BYTES: u64 = 64;
 
 impl TableFormat {
+    /// Whether a value's column is known by its position alone.
+    pub(super) fn is_by_position(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv)
+    }
+
     /// The format that a file name's ending denotes.
     pub(super) fn of_name(file: &str) -> Option<Self> {
         let ending = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())?.1;

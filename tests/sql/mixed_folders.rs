@@ -63,6 +63,32 @@ fn types_that_do_not_fit_are_an_error_that_names_both_files() {
 }
 
 #[test]
+fn delimited_files_of_other_columns_are_refused_and_lines_of_json_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("a.csv", "label,weight\n1,0.5\n"),
+        ("b.csv", "weight,label\n2,7\n"),
+        ("c.csv", "label\n3\n"),
+        ("d.csv", "label,weight\n4,8\n"),
+        ("e.csv", ""),
+        ("a.ndjson", "{\"a\":1}\n"),
+        ("b.ndjson", "{\"b\":\"x\"}\n"),
+    ] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    for (name, columns) in [("b", "weight, label"), ("c", "label")] {
+        let ran = csv(dir.path(), &format!("SELECT * FROM '[a{name}].csv'"));
+        let what = format!("{name}.csv: has the columns {columns}, and a.csv has label, weight");
+        refused(&ran, 65, &[&what, "UNION ALL BY NAME"]);
+    }
+    let ran = csv(dir.path(), "SELECT * FROM '[ade].csv' ORDER BY label");
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "label,weight\n1,0.5\n4,8.0\n"), "{}", ran.stderr);
+    let ran = csv(dir.path(), "SELECT a, b FROM '*.ndjson' ORDER BY a");
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "a,b\n1,\n,x\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("a is missing in b.ndjson, and null there"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_partition_is_no_missing_column() {
     let dir = tempfile::tempdir().unwrap();
     for (day, columns) in [("1", &["day", "id"][..]), ("2", &["id"])] {
