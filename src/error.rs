@@ -185,13 +185,14 @@ impl fmt::Display for Error {
                 shown(path)
             ),
             Self::CannotCreate { path, source } => {
-                let is_url = path.to_string_lossy().contains("://");
-                let folder = if is_url {
-                    "bucket exists and may be written to"
+                let advice = if path.to_string_lossy().contains("://") {
+                    "check that the bucket exists and may be written to"
+                } else if source.kind() == io::ErrorKind::IsADirectory {
+                    "name a file in it"
                 } else {
-                    "folder exists and is writable"
+                    "check that the folder exists and is writable"
                 };
-                format!("{}: cannot create the output: {source}; check that the {folder}", shown(path))
+                format!("{}: cannot create the output: {source}; {advice}", shown(path))
             }
             Self::Io { place, doing, source } => format!("{place}: {doing} failed: {source}"),
             Self::Interrupted => {

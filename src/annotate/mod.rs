@@ -18,6 +18,7 @@ mod parts;
 mod plan;
 mod progress;
 mod rejects;
+mod rejects_format;
 mod reorder;
 mod replaced_columns;
 mod requested_columns;

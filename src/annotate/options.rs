@@ -116,7 +116,7 @@ pub struct AnnotateOptions {
     pub on_bad_row: OnBadRow,
     /// Maximum number or share of bad rows before the run fails; unlimited where `None`.
     pub max_bad_rows: Option<MaxBadRows>,
-    /// A Parquet file that lists bad rows.
+    /// A file that lists bad rows: Parquet, or CSV or lines of JSON by its name.
     pub rejects: Option<PathBuf>,
     /// The treatment of rows that the models do not describe.
     pub on_shift: OnShift,

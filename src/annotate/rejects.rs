@@ -1,27 +1,23 @@
-//! The rejects file: rows without values as a Parquet file, with the place, the reason and the
-//! label of each.
+//! The rejects file: rows without values, with the place, the reason and the label of each.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
-use crate::storage::{Output, Staged, exists};
+use crate::storage::{Staged, exists};
 
 use super::batch::BadRow;
 use super::options::AnnotateOptions;
+use super::rejects_format::{RejectsFormat, RejectsWriter, refuse_text_of_encrypted};
 
 /// A writer of rejects. The file appears under its name when it is finished.
 pub(super) struct Rejects {
     staged: Staged,
-    writer: ArrowWriter<Box<dyn Output>>,
+    writer: RejectsWriter,
     file: String,
 }
 
@@ -39,12 +35,13 @@ impl Rejects {
         let overwrite = options.overwrite || replaces_own && is_rejects(path, options)?;
         let staged = Staged::create(path, overwrite)?;
         let place = Place::file(path.display());
-        let mut properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
-        if let Some(encryption) = input.map(Input::uniform_encryption).transpose()?.flatten() {
-            properties = properties.with_file_encryption_properties(encryption);
+        let encryption = input.map(Input::uniform_encryption).transpose()?.flatten();
+        let format = RejectsFormat::of(path);
+        if encryption.is_some() && format != RejectsFormat::Parquet {
+            return Err(refuse_text_of_encrypted(path));
         }
-        let writer = ArrowWriter::try_new(staged.writer()?, schema(), Some(properties.build()))
-            .map_err(|e| failed(place, e))?;
+        let writer = RejectsWriter::begin(format, staged.writer()?, schema(), encryption);
+        let writer = writer.map_err(|e| Error::io(place, "write", e))?;
         Ok(Self { staged, writer, file })
     }
 
@@ -75,13 +72,13 @@ impl Rejects {
         );
         let batch = batch.map_err(|e| Error::Internal(e.to_string()))?;
         let place = Place::file(self.staged.path().display());
-        self.writer.write(&batch).map_err(|e| failed(place, e))
+        self.writer.write(&batch).map_err(|e| Error::io(place, "write", e))
     }
 
     /// Writes the footer and renames the file.
     pub(super) fn finish(self) -> Result<()> {
         let place = Place::file(self.staged.path().display());
-        self.writer.close().map_err(|e| failed(place, e))?;
+        self.writer.close().map_err(|e| Error::io(place, "write", e))?;
         self.staged.commit()
     }
 }
@@ -94,15 +91,15 @@ pub(super) fn is_rejects(path: &Path, options: &AnnotateOptions) -> Result<bool>
     if !exists(path)? {
         return Ok(false);
     }
+    let format = RejectsFormat::of(path);
+    if format != RejectsFormat::Parquet {
+        return format.is_head_of(path, &schema());
+    }
     match Input::open_with(path, options.keys.as_ref()) {
         Ok(found) => Ok(found.schema().fields() == schema().fields()),
         Err(error @ Error::Transient { .. }) => Err(error),
         Err(_) => Ok(false),
     }
-}
-
-fn failed(place: Place, error: ParquetError) -> Error {
-    Error::io(place, "write", std::io::Error::other(error))
 }
 
 fn schema() -> Arc<Schema> {

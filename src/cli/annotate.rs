@@ -300,7 +300,7 @@ pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -
     Ok(paths)
 }
 
-/// Both outputs are Parquet; a stream is Arrow's.
+/// The output is Parquet, a stream is Arrow's; rejects are Parquet, CSV or lines of JSON.
 fn check_endings(output: &Path, rejects: Option<&Path>) -> Result<()> {
     if let Some(FileEnding::ArrowFile | FileEnding::ArrowStream) = FileEnding::of(output) {
         let advice =
@@ -308,7 +308,13 @@ fn check_endings(output: &Path, rejects: Option<&Path>) -> Result<()> {
         FileEnding::check(output, Some(FileEnding::Parquet), "an output is written as Parquet", advice)?;
     }
     FileEnding::check_parquet(output, "an output")?;
-    rejects.map_or(Ok(()), |rejects| FileEnding::check_parquet(rejects, "a file of rejects (--rejects)"))
+    match rejects.map(|rejects| (rejects, FileEnding::of(rejects))) {
+        None | Some((_, Some(FileEnding::Csv | FileEnding::Ndjson))) => Ok(()),
+        Some((rejects, _)) => {
+            let what = "rejects (--rejects) are written as Parquet, CSV or lines of JSON";
+            FileEnding::check(rejects, Some(FileEnding::Parquet), what, "name it .parquet, .csv or .ndjson")
+        }
+    }
 }
 
 /// Checks the flags and finds the files to annotate; `None` of a stream.

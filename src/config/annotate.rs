@@ -106,8 +106,10 @@ pub struct AnnotateSettings {
     /// Handling of a bad row (null, NaN, wrong length, unknown label)
     #[arg(long, value_enum, default_value = "null", env = "LSMI_ETL_ON_BAD_ROW", hide_env = true)]
     pub on_bad_row: OnBadRow,
-    /// Write the bad rows to a Parquet file (file, row_group, row, reason, label), or to a folder
+    /// Write the bad rows to a file (file, row_group, row, reason, label), or to a folder of Parquet files
     /// if there are several inputs
+    ///
+    /// The file is Parquet, or CSV or lines of JSON where its name ends in .csv or .ndjson.
     #[arg(long, value_name = "PATH", env = "LSMI_ETL_REJECTS", hide_env = true)]
     pub rejects: Option<PathBuf>,
     /// Maximum number or share (0.5%) of bad rows of a file before it fails, and the run with exit code 65

@@ -68,8 +68,9 @@ pub(super) fn of_sample(
             warn(
                 "constant",
                 format!(
-                    "no column of {:?} varies in single precision: its density is left out (h is 0), and with it what \
-                     r would be; subtract an offset, or scale the column up, before it is stored",
+                    "no value of {:?} varies between rows in single precision: its density is left out (h is 0), and \
+                     with it what r would be; leave the column out, or subtract an offset or scale it up before it is \
+                     stored",
                     x.column
                 ),
             );
@@ -129,7 +130,8 @@ pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
         if nats >= entropy {
             let text = format!(
                 "the classifier of {name} predicts no better ({nats:.3} nats) than the classes' frequencies \
-                 ({entropy:.3}): {name} says nothing about the label that these rows could teach"
+                 ({entropy:.3}): either nothing of the label is told by {name}, or these rows are too few to \
+                 learn it"
             );
             warnings.push(FitWarning { code: "no_information".into(), text });
         }

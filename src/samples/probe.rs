@@ -206,7 +206,11 @@ pub fn dimension_of(input: &Input, name: &str) -> Result<usize> {
             }
         }
     }
-    Err(Error::bad_data(place, "holds no embedding in any row; choose another column"))
+    let what = match input.rows() {
+        0 => "the file has no rows; name one that has",
+        _ => "holds no embedding in any row; choose another column",
+    };
+    Err(Error::bad_data(place, what))
 }
 
 /// Fails where none of the file's first lists has the models' dimension: the column is then

@@ -130,12 +130,12 @@ impl Roles {
     /// [`Error::BadData`] where a column is missing, or of a type or dimension
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
     pub fn find(schema: &Schema, place: &Place, request: &ColumnRequest<'_>) -> Result<Self> {
-        let find = |name: &str| {
+        let find = |name: &str, flag: &str| {
             let found = ColumnNames(schema).find(name);
-            found.map_err(|what| Error::bad_data(place.clone().column(name), what))
+            found.map_err(|what| Error::bad_data(place.clone().column(name), format!("{what}{flag}")))
         };
         let embedding = |(name, dim): &(String, usize)| -> Result<EmbeddingColumn> {
-            let (position, field) = find(name)?;
+            let (position, field) = find(name, "; --x1, --x2 or --x names another")?;
             let place = place.clone().column(name);
             let kind = match (field.data_type(), request.on_missing) {
                 // All rows lack it, which as bad rows would leave none.
@@ -148,11 +148,11 @@ impl Roles {
         let x = request.x.iter().map(embedding).collect::<Result<_>>()?;
         let index = LabelIndex::new(request.classes)?;
         let label = match request.label {
-            Some(label) => ValueSource::label(label, find(label), place, &index)?,
+            Some(label) => ValueSource::label(label, find(label, "; --label names another"), place, &index)?,
             None => ValueSource::Folder(String::new(), FolderLabel(request.classes.first().cloned())),
         };
         let on_missing = request.on_missing;
-        let key = request.key.iter().map(|name| ValueSource::key(name, find(name), place));
+        let key = request.key.iter().map(|name| ValueSource::key(name, find(name, ""), place));
         Ok(Self { x, label, key: key.collect::<Result<_>>()?, index: Arc::new(index), on_missing })
     }
 

@@ -260,8 +260,7 @@ fn store_error(error: &object_store::Error, inputs: &str) -> Error {
 pub(super) fn suggest_table(error: Error, names: &[String]) -> Error {
     const MIN_SIMILARITY: f64 = 0.8;
     let Error::Usage(message) = &error else { return error };
-    let Some((table, rest)) =
-        message.strip_prefix(NO_TABLE).and_then(|message| message.split_once(AFTER_TABLE))
+    let Some((table, _)) = message.strip_prefix(NO_TABLE).and_then(|message| message.split_once(AFTER_TABLE))
     else {
         return error;
     };
@@ -272,10 +271,7 @@ pub(super) fn suggest_table(error: Error, names: &[String]) -> Error {
     let nearest =
         names.iter().map(|name| (best_similarity(name), name)).filter(|(score, _)| *score > MIN_SIMILARITY);
     match nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
-        Some((_, name)) => Error::Usage(format!(
-            "{NO_TABLE}{table} (did you mean {}?){AFTER_TABLE}{rest}",
-            quoted_table(name)
-        )),
+        Some((_, name)) => Error::Usage(format!("{NO_TABLE}{table}; did you mean {}?", quoted_table(name))),
         None => error,
     }
 }
@@ -386,7 +382,7 @@ mod tests {
             let names = ["samples", "out.parquet", "notes.csv"].map(str::to_owned);
             suggest_table(convert_error(plan, ""), &names).to_string()
         };
-        assert!(missing("sample").starts_with("there is no table sample (did you mean samples?); a file's"));
+        assert!(missing("sample").starts_with("there is no table sample ; did you mean samples?"));
         assert!(missing("out").contains("did you mean 'out.parquet'?"));
         assert!(!missing("elsewhere").contains("did you mean"));
     }

@@ -95,6 +95,14 @@ impl Staged {
 fn create_temporary(path: &Path, overwrite: bool) -> Result<NamedTempFile> {
     let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
     let name = path.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidFilename.into()))?;
+    if path
+        .as_os_str()
+        .as_encoded_bytes()
+        .last()
+        .is_some_and(|last| std::path::is_separator(char::from(*last)))
+    {
+        return Err(cannot(io::Error::new(io::ErrorKind::IsADirectory, "the name is that of a folder")));
+    }
     match std::fs::symlink_metadata(path) {
         Ok(there) if there.is_dir() => return Err(cannot(io::ErrorKind::IsADirectory.into())),
         Ok(_) if !overwrite => return Err(Error::OutputExists(path.to_owned())),

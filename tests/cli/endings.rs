@@ -19,7 +19,7 @@ fn what_is_written_as_parquet_has_no_other_ending() {
         (&["out.csv"], &["out.csv", "written as Parquet", "lsmi-etl sql --output"]),
         (&["out.feather"], &["out.feather", "written as Parquet", "- > out.arrows"]),
         (&["out.parquet.gz"], &["no .gz file"]),
-        (&["out.parquet", "--rejects", "bad.ndjson"], &["bad.ndjson", "--rejects", "lsmi-etl sql --output"]),
+        (&["out.parquet", "--rejects", "bad.md"], &["bad.md", "--rejects", ".parquet, .csv or .ndjson"]),
     ];
     for (args, words) in cases {
         refused(&annotate(dir, args), 64, words);
@@ -34,6 +34,54 @@ fn what_is_written_as_parquet_has_no_other_ending() {
     refused(&lsmi_in(dir, fit), 64, &["models.parquet", "a bundle is a folder"]);
     refused(&lsmi_in(dir, ["sql", "SELECT 1", "--output", "x.csv.gz"]), 64, &["x.csv.gz", "compressed"]);
     assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
+}
+
+/// Rejects are written in the format of their name, and the same run again finds them.
+#[test]
+fn rejects_have_the_format_of_their_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    must(lsmi().current_dir(dir).args(["sql", "--output", "in.parquet"]).arg(format!(
+        "SELECT x1, x2, CASE WHEN row_number() OVER () IN (3, 5) THEN NULL WHEN row_number() OVER () = 9 THEN 77 ELSE y END \
+         AS y FROM (SELECT * FROM '{}' LIMIT 20)",
+        fitted().join("in.parquet").display()
+    )));
+    let lines = [
+        (
+            "csv",
+            "file,row_group,row,reason,label\nin.parquet,0,2,null_label,\nin.parquet,0,4,null_label,\n\
+                 in.parquet,0,8,unknown_label,77\n",
+        ),
+        (
+            "ndjson",
+            "{\"file\":\"in.parquet\",\"row_group\":0,\"row\":2,\"reason\":\"null_label\"}\n\
+                    {\"file\":\"in.parquet\",\"row_group\":0,\"row\":4,\"reason\":\"null_label\"}\n\
+                    {\"file\":\"in.parquet\",\"row_group\":0,\"row\":8,\"reason\":\"unknown_label\",\"label\":\"77\"}\n",
+        ),
+    ];
+    for (ending, expected) in lines {
+        let (output, rejects) = (format!("{ending}.parquet"), format!("bad.{ending}"));
+        let annotate = || {
+            let mut command = lsmi();
+            command.current_dir(dir).args([
+                "annotate",
+                "in.parquet",
+                &output,
+                "--rejects",
+                &rejects,
+                "--json",
+            ]);
+            must(command.arg("--bundle").arg(fitted().join("bundle")))
+        };
+        annotate();
+        assert_eq!(fs::read_to_string(dir.join(&rejects)).unwrap(), expected);
+        assert!(annotate().stdout.contains("\"skipped\":true"));
+        // Another file of that name is not replaced.
+        fs::write(dir.join(&rejects), "mine").unwrap();
+        let mut command = lsmi();
+        command.current_dir(dir).args(["annotate", "in.parquet", &output, "--rejects", &rejects]);
+        assert_eq!(run(command.arg("--bundle").arg(fitted().join("bundle"))).code, 73);
+    }
 }
 
 #[test]

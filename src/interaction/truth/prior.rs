@@ -29,7 +29,10 @@ impl Prior {
     /// sum is off one by more than 1e-9.
     pub fn new(probabilities: Vec<f64>) -> Result<Self> {
         if probabilities.len() < 2 {
-            return Err(Error::Usage(format!("{} classes: give at least two", probabilities.len())));
+            return Err(Error::Usage(format!(
+                "{} classes are too few: give at least two (--classes)",
+                probabilities.len()
+            )));
         }
         if let Some(p) = probabilities.iter().find(|p| !(**p > 0.0 && p.is_finite())) {
             return Err(Error::Usage(format!("the prior has a probability of {p}: each must be positive")));
