@@ -323,7 +323,10 @@ async fn other_schema(
         }
         merger.add(&file.name, &schema);
     }
-    Ok(MergedSchema::with_lacking(infer(&objects, first).await?, merger))
+    match columns {
+        Some(_) => Ok(merger.finish().of_texts()),
+        None => Ok(MergedSchema::of(infer(&objects, first).await?)),
+    }
 }
 
 /// Values of delimited files are known by their position: in files of other columns they would be mixed up.

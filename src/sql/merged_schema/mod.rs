@@ -33,17 +33,14 @@ pub(super) struct MergedSchema {
 }
 
 impl MergedSchema {
-    /// A schema that a reader has made of files, with the columns that some of them lack.
-    pub(super) fn with_lacking(schema: SchemaRef, files: SchemaMerger) -> Self {
-        let count = files.files;
-        let lacking = files.columns.into_iter().filter_map(|column| {
-            let at = schema.index_of(column.field.name()).ok()?;
-            let lacking = (count - column.files, column.lacking?);
-            let read_as = schema.fields().get(at)?.data_type().clone();
-            Some((at, Difference::new(column.field.name(), Some(lacking), Vec::new(), read_as)?))
-        });
-        let differences = lacking.collect();
-        Self { schema, conflicts: HashMap::new(), inexact: HashSet::new(), differences }
+    /// Of files of which no difference is known.
+    pub(super) fn of(schema: SchemaRef) -> Self {
+        Self { schema, conflicts: HashMap::new(), inexact: HashSet::new(), differences: HashMap::new() }
+    }
+
+    /// Of files of text, whose values are read in the merged type from the start.
+    pub(super) fn of_texts(self) -> Self {
+        Self { inexact: HashSet::new(), ..self }
     }
 }
 
