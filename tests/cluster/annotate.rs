@@ -58,6 +58,32 @@ fn one_file_has_the_summary_of_one_file() {
     assert_eq!(lasting(last_json(&ran)), lasting(last_json(&alone)));
 }
 
+/// Columns with a prefix, those of an earlier run replaced, and the most probable class.
+#[test]
+fn the_choice_of_columns_travels() {
+    let folder = tempfile::tempdir().unwrap();
+    work(folder.path());
+    let mut input = folder.path().join("one");
+    for (step, options) in [
+        &["--prefix", "b_", "--columns", "i1,top_class,p_top"][..],
+        &["--prefix", "b_", "--columns", "i2", "--replace-columns"],
+        &["--replace-columns", "--columns", "top_class"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (alone, two) =
+            (folder.path().join(format!("alone{step}")), folder.path().join(format!("two{step}")));
+        let mut one = lsmi();
+        one.args(["annotate", "--json", "--bundle"]).arg(bundle()).arg(&input).arg(&alone).args(options);
+        must(&mut one);
+        let ran = run(&mut annotate_on("local:2", &input, &two, options));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(contents(&two), contents(&alone), "{options:?}");
+        input = alone;
+    }
+}
+
 #[test]
 fn processes_make_the_same_files_and_paths_may_be_relative() {
     let folder = tempfile::tempdir().unwrap();
