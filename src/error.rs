@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::printable::{escape_line, message, redact, shown};
 
@@ -277,6 +277,22 @@ impl Error {
     /// it an [`Error::NoInput`].
     pub fn io(place: Place, doing: &'static str, source: io::Error) -> Self {
         Self::Io { place, doing, source }
+    }
+
+    /// The same error of a file by another name, such as one that holds what came through stdin.
+    #[must_use]
+    pub fn of_file_called(mut self, path: &Path, name: &str) -> Self {
+        let path = path.display().to_string();
+        match &mut self {
+            Self::NoInput { place, .. }
+            | Self::BadData { place, .. }
+            | Self::BadRows { place, .. }
+            | Self::Io { place, .. }
+            | Self::Transient { place, .. } => place.file = place.file.replace(&path, name),
+            Self::Usage(what) => *what = what.replace(&path, name),
+            _ => {}
+        }
+        self
     }
 
     /// What it is about, as the message names it: a file with its row group and column, an output, a file of a

@@ -230,7 +230,11 @@ pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> R
     let fit = || {
         let (inputs, stream) = with_stream_file(&args.train, options.memory_limit, stop)?;
         let stream = stream.as_ref().map(|folder| folder.path().join(STREAM_FILE));
-        fit_files(&inputs, &args.bundle, &FitOptions { stream, ..options }, &progress)
+        let options = FitOptions { stream, ..options };
+        fit_files(&inputs, &args.bundle, &options, &progress).map_err(|error| match &options.stream {
+            Some(file) => error.of_file_called(file, "stdin"),
+            None => error,
+        })
     };
     let fitted = telemetry.metered_fit(args.metrics.as_deref(), fit);
     progress.finish();

@@ -72,6 +72,12 @@ fn many_files_are_one_source() {
     command.current_dir(dir.path()).args(["fit", "-", "--json", "--max-rows", "600", "--bundle", "stream"]);
     let found = last_json(&must(command.stdin(File::open(dir.path().join("rows.arrows")).unwrap())));
     assert_eq!(found["bundle_sha256"], whole["bundle_sha256"]);
+    // An error names the stream, and not the file that holds its rows meanwhile.
+    let mut command = lsmi();
+    command.current_dir(dir.path()).args(["fit", "-", "--label", "none", "--bundle", "stream-without"]);
+    let ran = run(command.stdin(File::open(dir.path().join("rows.arrows")).unwrap()));
+    refused(&ran, 65, &["stdin, column \"none\"", "no such column"]);
+    assert!(!ran.stderr.contains("stdin.parquet"), "{}", ran.stderr);
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn fit_leaves_bad_rows_out_and_says_so() {
 fn wrong_queries() {
     refused(&here(["sql", "SELECT * FROM 'absent.parquet'"]), 66, &["absent.parquet"]);
     refused(&here(["sql", "SELEKT 1"]), 64, &["SQL", "SELEKT"]);
-    refused(&here(["sql", "SELECT r FROM in.parquet"]), 64, &["no table", "stands in quotes"]);
+    refused(&here(["sql", "SELECT r FROM in.parquet"]), 64, &["no table", "did you mean 'in.parquet'?"]);
     refused(&here(["sql", "SELECT nothing FROM 'in.parquet'"]), 64, &["SQL", "nothing"]);
     refused(&here(["sql", "-f", "absent.sql"]), 66, &["absent.sql"]);
     let dir = tempfile::tempdir().unwrap();

@@ -138,7 +138,7 @@ fn the_guides_to_sql_and_reports_work() {
 
 #[test]
 fn the_guides_to_models_work() {
-    page_works("docs/modalities.md", &["classifier 123", "| in_any_two"]);
+    page_works("docs/modalities.md", &["classifier 1, 2 and 3", "| in_any_two"]);
     page_works("docs/bundles.md", &["density 1"]);
     page_works("docs/engines.md", &["engine   onnxruntime"]);
     page_works("docs/install.md", &["\"version\""]);

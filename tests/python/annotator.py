@@ -466,4 +466,6 @@ def orphans():
 
 
 if __name__ == "__main__":
+    # A shell that runs the tests in the background has it ignored, and so would they.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     globals()[TEST]()

@@ -287,4 +287,6 @@ def long_run():
     lsmi_etl.annotate(FOLDER / "large.parquet", "out.parquet", **SLOW)
 
 
+# A shell that runs the tests in the background has it ignored, and so would they.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 globals()[sys.argv[1]]()
