@@ -179,9 +179,11 @@ format = 'json'
 fn a_bundle_that_the_store_does_not_hold_is_named() {
     let (server, dir) = served();
     let absent = "s3://data/models/none";
+    let models = bundle().display().to_string();
+    lsmi(&server, dir.path(), &["annotate", "in.parquet", "annotated.parquet", "--bundle", &models]);
     for args in [
         &["annotate", "in.parquet", "out.parquet", "--bundle", absent][..],
-        &["report", "in.parquet", "-o", "report.html", "--bundle", absent],
+        &["report", "annotated.parquet", "-o", "report.html", "--bundle", absent],
         &["bundle", "check", absent],
     ] {
         let ran = run(server.lsmi().current_dir(dir.path()).args(args));
