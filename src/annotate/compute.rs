@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::interaction::Quantity;
 use crate::output::check_known_types;
-use crate::parquet_file::Input;
+use crate::parquet_file::{Input, check_new_fields};
 use crate::provenance::Identity;
 use crate::samples::{FateCounts, ReadAhead, Source};
 use crate::storage::create_parent_folder;
@@ -61,6 +61,8 @@ impl<'a> FileJob<'a> {
         let columns = run.requested_columns()?;
         let input = run.open(paths.input, &columns)?;
         check_known_types(&input)?;
+        // Before an output that exists, which would bar the way to this fault.
+        check_new_fields(input.schema(), &input.place(), &columns.fields())?;
         let engine = run.engine.describe().to_string();
         let identity = Identity::new(&input, run.bundle, columns.identity(), engine)?;
         Ok(Self { run, paths, input, columns, identity, start })

@@ -4,6 +4,7 @@ use arrow::datatypes::Schema;
 use parquet::file::metadata::KeyValue;
 
 use crate::error::{Error, Place, Result};
+use crate::interaction::Quantity;
 use crate::output::{BatchSource, OmittedColumns};
 use crate::parquet_file::Input;
 use crate::provenance::Provenance;
@@ -41,11 +42,14 @@ impl RequestedColumns {
         let (written, new) = (Provenance::written_columns(pairs, self.prefix()), self.names());
         let mut omitted =
             OmittedColumns { columns: Vec::new(), keys: Provenance::keys_of(pairs, self.prefix()) };
-        let mut stale = Vec::new();
+        let (mut stale, mut left) = (Vec::new(), Vec::new());
         for (position, field) in schema.fields().iter().enumerate() {
             let name = field.name();
             let is_written = written.contains(name);
             if !is_written && !new.contains(name) {
+                if field.data_type().is_floating() && self.names_of_all().contains(name) {
+                    left.push(name.as_str());
+                }
                 continue;
             }
             if self.read().contains(&name.as_str()) {
@@ -72,6 +76,21 @@ impl RequestedColumns {
                 "{place}: leaves out {stale} of the earlier annotate; --columns computes these anew, too"
             );
         }
+        if !left.is_empty() && !omitted.columns.is_empty() {
+            tracing::warn!(
+                "{place}: {} have names of annotate's columns and stay, since the file does not say that it wrote them; \
+                 they may be of other models than the new ones",
+                left.join(", ")
+            );
+        }
         Ok(omitted)
+    }
+
+    /// The names of all columns that there may be of this prefix.
+    fn names_of_all(&self) -> Vec<String> {
+        let modalities = self.modalities();
+        let all =
+            [Quantity::extras(modalities), Quantity::atoms(modalities), Quantity::pairs(modalities)].concat();
+        all.iter().map(|quantity| self.prefix().name(&quantity.name(modalities))).collect()
     }
 }

@@ -269,6 +269,11 @@ pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -
         && files.as_ref().is_none_or(Files::is_file)
     {
         check_endings(&args.output, rejects)?;
+    } else if let Some(rejects) = rejects
+        && let Some(FileEnding::Csv | FileEnding::Ndjson) = FileEnding::of(rejects)
+    {
+        let what = "the rejects (--rejects) of several files are a folder of Parquet files";
+        FileEnding::check(rejects, None, what, "name a folder without an ending")?;
     }
     match found {
         Ok(Some(files)) => {

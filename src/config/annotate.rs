@@ -58,7 +58,7 @@ pub struct AnnotateSettings {
     ///
     /// prior_y is the share of the label's class among the training rows; p_y1, p_y2 and p_y12 (of three p_y_1 to
     /// p_y_123) are the probabilities that the models give to the label. top_class is the class that the joint model
-    /// finds most probable, in the type of the label, and p_top its probability.
+    /// finds most probable, an integer, string or boolean, and p_top its probability.
     ///
     /// The fold is null for rows that the models were not trained on. A row that they were trained on
     /// is evaluated by the models of its fold, which have not seen it.

@@ -48,6 +48,32 @@ pub(super) fn extend(
     Ok(pairs)
 }
 
+/// The key-values with those of an Arrow schema's own metadata brought in line with them: pyarrow takes these for the
+/// file's. `own` are the names of the output's own, which the schema gets, too.
+///
+/// # Errors
+/// As for [`extend`].
+pub(super) fn with_schema_metadata(
+    mut pairs: Vec<KeyValue>,
+    own: &[String],
+) -> Result<Vec<KeyValue>, String> {
+    let Some(at) = pairs.iter().position(|pair| pair.key == ARROW_SCHEMA_META_KEY) else { return Ok(pairs) };
+    let Some(schema) = pairs.get(at).and_then(|pair| pair.value.as_deref()).map(decoded).transpose()? else {
+        return Ok(pairs);
+    };
+    let mut metadata = schema.metadata().clone();
+    for pair in pairs.iter().filter(|pair| pair.key != ARROW_SCHEMA_META_KEY) {
+        if own.contains(&pair.key) || metadata.contains_key(&pair.key) {
+            metadata.insert(pair.key.clone(), pair.value.clone().unwrap_or_default());
+        }
+    }
+    let encoded = encode_arrow_schema(&Schema::new_with_metadata(schema.fields().clone(), metadata));
+    if let Some(pair) = pairs.get_mut(at) {
+        pair.value = Some(encoded);
+    }
+    Ok(pairs)
+}
+
 /// The key-values of a file without some of its columns, whose names are `names`.
 ///
 /// # Errors
@@ -66,7 +92,9 @@ pub(super) fn without(
                 let fields = schema.fields().iter().enumerate();
                 let fields = fields.filter(|(column, _)| !omitted.columns.contains(column));
                 let fields: Vec<_> = fields.map(|(_, field)| Arc::clone(field)).collect();
-                Some(encode_arrow_schema(&Schema::new_with_metadata(fields, schema.metadata().clone())))
+                let mut metadata = schema.metadata().clone();
+                metadata.retain(|key, _| !omitted.keys.contains(key));
+                Some(encode_arrow_schema(&Schema::new_with_metadata(fields, metadata)))
             }
             (key, Some(value)) => Some(without_columns(key, value, omitted, names)),
             (_, None) => None,
@@ -219,6 +247,25 @@ mod tests {
         assert_eq!(left.len(), 2);
         assert_eq!(as_json(left[0].value.as_ref().unwrap()), as_json(&schema(field)));
         assert_eq!(left[1].value.as_deref(), Some(r#"{"columns":[]}"#));
+    }
+
+    #[test]
+    fn the_metadata_of_an_arrow_schema_are_those_of_the_file() {
+        let metadata =
+            [("huggingface", "old"), ("lsmi_etl.adjust", "none"), ("lsmi_etl.rows", "{}"), ("mine", "x")];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let schema =
+            Schema::new_with_metadata(vec![Field::new("r", DataType::Float32, true)], metadata.into());
+        let old = [pair(ARROW_SCHEMA_META_KEY, &encode_arrow_schema(&schema))];
+        let keys = vec!["lsmi_etl.adjust".to_owned(), "lsmi_etl.rows".to_owned()];
+        let mut pairs = without(&old, &OmittedColumns { columns: Vec::new(), keys }, &["r"]).unwrap();
+        pairs.extend([pair("huggingface", "new"), pair("lsmi_etl.adjust", "dataset"), pair("other", "y")]);
+        let pairs = with_schema_metadata(pairs, &["lsmi_etl.adjust".to_owned()]).unwrap();
+        let read = decoded(pairs[0].value.as_ref().unwrap()).unwrap();
+        let mut found: Vec<_> =
+            read.metadata().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        found.sort_unstable();
+        assert_eq!(found, [("huggingface", "new"), ("lsmi_etl.adjust", "dataset"), ("mine", "x")]);
     }
 
     #[test]

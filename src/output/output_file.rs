@@ -22,6 +22,8 @@ pub(super) struct OutputFile {
     staged: Staged,
     failure: FirstError,
     key_values: Vec<KeyValue>,
+    /// The names of those that are not the input's.
+    own_keys: Vec<String>,
     row_groups: usize,
 }
 
@@ -40,10 +42,11 @@ impl OutputFile {
     ) -> Result<(Self, BlockWriter)> {
         check_new_fields(input.schema(), &input.place(), new_fields)?;
         let old = input.metadata().file_metadata().key_value_metadata();
+        let own_keys = key_values.iter().map(|pair| pair.key.clone()).collect();
         let key_values = key_values::extend(old.map_or(&[], Vec::as_slice), new_fields, key_values)
             .map_err(|what| Error::bad_data(input.place(), what))?;
         let (sink, failure) = BlockWriter::new(staged.writer()?);
-        Ok((Self { input: input.clone(), staged, failure, key_values, row_groups: 0 }, sink))
+        Ok((Self { input: input.clone(), staged, failure, key_values, own_keys, row_groups: 0 }, sink))
     }
 
     /// The input.
@@ -81,6 +84,7 @@ impl OutputFile {
     /// Replaces or adds a key-value of the footer.
     pub(super) fn set_key_value(&mut self, key: &str, value: String) {
         self.key_values.retain(|old| old.key != key);
+        self.own_keys.push(key.to_owned());
         self.key_values.push(KeyValue::new(key.to_owned(), value));
     }
 
@@ -94,7 +98,9 @@ impl OutputFile {
             let what = format!("{} of {expected} row groups were written", self.row_groups);
             return Err(Error::Internal(what));
         }
-        Ok(std::mem::take(&mut self.key_values))
+        let key_values = std::mem::take(&mut self.key_values);
+        key_values::with_schema_metadata(key_values, &self.own_keys)
+            .map_err(|what| Error::bad_data(self.input.place(), what))
     }
 
     /// Makes sure that the footer was `written` and the input is unchanged, and gives the

@@ -88,8 +88,9 @@ pub fn class_examples<T: std::fmt::Display>(classes: impl IntoIterator<Item = T>
 fn visible(text: &str) -> String {
     const CHARACTERS: usize = 40;
     match text.char_indices().nth(CHARACTERS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
-        None if text.is_empty() || text.trim() != text => format!("{text:?}"),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)).replace('\n', "\\n"),
+        // In a list, such a label would pass for several, or for a line of its own.
+        None if text.is_empty() || text.trim() != text || text.contains([',', '\n']) => format!("{text:?}"),
         None => text.to_owned(),
     }
 }

@@ -382,7 +382,7 @@ mod tests {
             let names = ["samples", "out.parquet", "notes.csv"].map(str::to_owned);
             suggest_table(convert_error(plan, ""), &names).to_string()
         };
-        assert!(missing("sample").starts_with("there is no table sample ; did you mean samples?"));
+        assert!(missing("sample").starts_with("there is no table sample; did you mean samples?"));
         assert!(missing("out").contains("did you mean 'out.parquet'?"));
         assert!(!missing("elsewhere").contains("did you mean"));
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float32Array, Float64Array, RecordBatch, StringArray};
@@ -16,7 +16,7 @@ use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 
 use crate::harness::files::{batch, floats, key_value, names, read};
-use crate::harness::{Ran, bundle, fitted, last_json, lsmi, must, refused, run};
+use crate::harness::{Ran, bundle, fitted, last_json, lsmi, must, python, refused, run};
 
 const SWAPPED: [&str; 4] = ["--x1", "x2", "--x2", "x1"];
 
@@ -56,7 +56,7 @@ fn columns_of_an_earlier_run_make_way() {
     assert!(ran.stderr.contains("leaves out i1, i12, p_y12 of the earlier annotate"), "{}", ran.stderr);
     let (again, other) = (read(&dir.join("again.parquet")), read(&dir.join("other.parquet")));
     assert_eq!((again.schema().fields(), again.columns()), (other.schema().fields(), other.columns()));
-    for key in ["lsmi_etl.columns", "lsmi_etl.rows", "ARROW:schema"] {
+    for key in ["lsmi_etl.columns", "lsmi_etl.rows", "lsmi_etl.bundle_sha256"] {
         let of = |name: &str| key_value(&dir.join(name), key);
         assert_eq!(of("again.parquet"), of("other.parquet"), "{key}");
     }
@@ -168,6 +168,33 @@ fn streamed(ran: &[u8]) -> RecordBatch {
     let reader = StreamReader::try_new(ran, None).unwrap();
     let (schema, batches) = (reader.schema(), reader.map(Result::unwrap).collect::<Vec<_>>());
     arrow::compute::concat_batches(&schema, &batches).unwrap()
+}
+
+/// pyarrow takes the metadata in the Arrow schema for those of the file.
+#[test]
+fn the_arrow_schema_says_what_the_footer_says() {
+    let dir = folder();
+    let dir = dir.path();
+    let script = "
+import sys, pyarrow as pa, pyarrow.parquet as pq
+pq.write_table(pa.ipc.open_stream(sys.argv[1]).read_all(), 'copy.parquet')
+";
+    let mut first = lsmi();
+    first.current_dir(dir).args(["annotate", "in.parquet", "-", "--columns", "i1", "--bundle"]).arg(bundle());
+    std::fs::write(dir.join("first.arrows"), first.output().unwrap().stdout).unwrap();
+    must(Command::new(python()).current_dir(dir).args(["-c", script, "first.arrows"]));
+    let options = ["--columns", "i2", "--adjust", "dataset"];
+    let ran = replace(dir, "copy.parquet", "again.parquet", &options);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let script = "
+import pyarrow.parquet as pq
+schema, footer = pq.read_schema('again.parquet').metadata, pq.read_metadata('again.parquet').metadata
+ours = {key: value for key, value in footer.items() if key.startswith(b'lsmi_etl.')}
+assert len(ours) > 9 and ours[b'lsmi_etl.adjust'] == b'dataset', ours
+assert {key: value for key, value in schema.items() if key.startswith(b'lsmi_etl.')} == ours, schema
+print('the same')
+";
+    assert!(must(Command::new(python()).current_dir(dir).args(["-c", script])).stdout.contains("the same"));
 }
 
 #[test]

@@ -13,8 +13,8 @@ const INTRODUCTION: &str = "\
 # Columns and footer keys
 
 This page is made from the program (`LSMI_ETL_REGENERATE=1`, tests/README.md). The columns are nullable 32-bit floats in nats,
-but for probabilities (`prior_y`, `p_y…`), the integers `fold` and `missing_modalities`, and `top_class`, which has the
-type of the label; a bad row is null in all of them. Their fields carry the descriptions below as metadata
+but for probabilities (`prior_y`, `p_y…`), the integers `fold` and `missing_modalities`, and `top_class`, a
+class as a 64-bit integer, a string or a boolean; a bad row is null in all of them. Their fields carry the descriptions below as metadata
 (`ARROW:schema`). `--prefix` stands before every name, in the keys behind `lsmi_etl.` (`lsmi_etl.img_txt_.version`).
 [The method](method.md) defines the quantities, [What the numbers mean](estimates.md) interprets them.
 ";
