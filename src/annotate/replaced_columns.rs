@@ -12,7 +12,7 @@ use crate::provenance::Provenance;
 use super::requested_columns::RequestedColumns;
 
 impl RequestedColumns {
-    /// The input as if annotate had never written the columns that this run replaces.
+    /// The input as if annotate had never written the columns that this run replaces, if it does.
     ///
     /// # Errors
     /// As for [`Self::replaced`] and [`OmittedColumns::of`].
@@ -22,7 +22,7 @@ impl RequestedColumns {
         self.replaced(input.schema(), pairs, &input.place())?.of(input)
     }
 
-    /// The rows of a stream as if annotate had never written the columns that this run replaces.
+    /// The rows of a stream likewise.
     ///
     /// # Errors
     /// As for [`Self::replaced`].
@@ -39,6 +39,9 @@ impl RequestedColumns {
     /// # Errors
     /// [`Error::Usage`] where such a column holds no numbers, or is read.
     fn replaced(&self, schema: &Schema, pairs: &[KeyValue], place: &Place) -> Result<OmittedColumns> {
+        if !self.replaces {
+            return Ok(OmittedColumns::default());
+        }
         let (written, new) = (Provenance::written_columns(pairs, self.prefix()), self.names());
         let mut omitted =
             OmittedColumns { columns: Vec::new(), keys: Provenance::keys_of(pairs, self.prefix()) };

@@ -22,6 +22,8 @@ pub(super) struct RequestedColumns {
     x: Vec<(String, usize)>,
     pub(super) label: String,
     prefix: ColumnPrefix,
+    /// Whether columns of an earlier run make way.
+    pub(super) replaces: bool,
     /// The bundle's.
     classes: Vec<Class>,
     pub(super) computed: Vec<Quantity>,
@@ -44,10 +46,7 @@ pub fn new_fields(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<Fiel
 /// # Errors
 /// As for [`new_fields`]; [`Error::Usage`] of columns that are not replaced.
 pub fn kept_columns(bundle: &Bundle, options: &AnnotateOptions, input: &Input) -> Result<Input> {
-    match options.replace_columns {
-        true => RequestedColumns::of(bundle, options)?.without_replaced(input),
-        false => Ok(input.clone()),
-    }
+    RequestedColumns::of(bundle, options)?.without_replaced(input)
 }
 
 /// The moments of the columns, and of i of each modality and of all.
@@ -145,6 +144,7 @@ impl RequestedColumns {
                 true => String::new(),
             },
             prefix: options.prefix.clone(),
+            replaces: options.replace_columns,
             classes: manifest.label.classes.clone(),
             computed,
             compared,

@@ -226,7 +226,7 @@ impl<'a> Run<'a> {
         let opened = Input::open_with(input, self.options.keys.as_ref())?;
         let opened = opened.ignoring_checksums(self.options.no_page_checksums);
         opened.check_keys()?;
-        if self.options.replace_columns { columns.without_replaced(&opened) } else { Ok(opened) }
+        columns.without_replaced(&opened)
     }
 
     /// The samples of an input.

@@ -60,10 +60,7 @@ impl<'a> FoldRouter<'a> {
         if last.is_none() && batch.rows.is_multiple_of(ROWS_MULTIPLE) {
             return main.evaluate(batch, out);
         }
-        for values in out.all_mut() {
-            values.clear();
-            values.resize(batch.rows, 0.0);
-        }
+        out.all_mut().iter_mut().for_each(Vec::clear);
         for fold in std::iter::once(None).chain((0..=last.unwrap_or(0)).map(Some)) {
             self.gathered.gather(batch, &self.of_row, fold);
             let x = self.gathered.embeddings();
@@ -84,7 +81,9 @@ impl<'a> FoldRouter<'a> {
                     session.session()?.evaluate(&gathered, &mut self.part)?;
                 }
             }
-            for (values, part) in out.all_mut().iter_mut().zip(self.part.all()) {
+            let given = out.all_mut().iter_mut().zip(self.part.all()).filter(|(_, part)| !part.is_empty());
+            for (values, part) in given {
+                values.resize(batch.rows, 0.0);
                 for (&row, value) in self.gathered.rows.iter().zip(part) {
                     if let Some(slot) = values.get_mut(row) {
                         *slot = *value;

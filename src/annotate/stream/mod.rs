@@ -108,10 +108,7 @@ impl StreamSource {
         let ignores_checksums = job.run.options.no_page_checksums;
         let open = || {
             let file = Input::open(job.input)?.ignoring_checksums(ignores_checksums);
-            match job.run.options.replace_columns {
-                true => job.columns.without_replaced(&file),
-                false => Ok(file),
-            }
+            job.columns.without_replaced(&file)
         };
         let file = (!is_stdio(job.input)).then(open).transpose()?;
         Ok(Self { file, ended: AtomicBool::new(false) })
@@ -184,8 +181,7 @@ impl StreamOutputs {
         source: &'a StreamSource,
     ) -> Result<JoinedStream<'a>> {
         let (run, columns) = (job.run, &job.columns);
-        let rows = source.rows(run)?;
-        let rows = if run.options.replace_columns { columns.rows_without_replaced(rows)? } else { rows };
+        let rows = columns.rows_without_replaced(source.rows(run)?)?;
         let roles = Roles::find(rows.schema(), rows.place(), &run.request(columns))?;
         let provenance = source.provenance(job)?;
         // The moments of the columns are not known yet: of a file they are written last, of a stream never.
