@@ -7,16 +7,19 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::bed::models::bundle;
-use super::bed::{ROUNDS, annotate, data, folder, install_runtime, json, median, number, program, python};
+use super::bed::{
+    ROUNDS, annotate, data, folder, install_runtime, json, median, number, program, python, python_path,
+};
 
 pub fn ask() {
     install_runtime();
-    streams();
-    batches();
+    let package = python_path();
+    streams(&package);
+    batches(&package);
 }
 
 /// Runs a part of the script.
-fn script(part: &str, input: &Path, bundle: &Path) -> Value {
+fn script(package: &Path, part: &str, input: &Path, bundle: &Path) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut script = Command::new(python("requirements.txt"));
     let settings = program();
@@ -26,18 +29,18 @@ fn script(part: &str, input: &Path, bundle: &Path) -> Value {
             None => script.env_remove(name),
         };
     }
-    script.env("LSMI_ETL_BIN", settings.get_program()).env("PYTHONPATH", root.join("pipelines/wheel"));
+    script.env("LSMI_ETL_BIN", settings.get_program()).env("PYTHONPATH", package);
     script.arg(root.join("benches/peers/annotator.py")).arg(part).arg(input).arg(bundle);
     json(script.current_dir(folder()))
 }
 
-fn streams() {
+fn streams(package: &Path) {
     println!("  dim  annotate rows/s  Annotator.stream rows/s  ratio");
     for (dim, rows) in [(128, 1_200_000), (512, 300_000)] {
         let (bundle, input) = (bundle(dim, 5), data(rows, dim, None));
         let (mut files, mut streams, mut ratios) = (vec![], vec![], vec![]);
         for _ in 0..ROUNDS {
-            let stream = number(&script("stream", &input, &bundle), "rows_per_second");
+            let stream = number(&script(package, "stream", &input, &bundle), "rows_per_second");
             let file = number(&annotate(&input, &bundle, &["--engine", "onnxruntime"]), "rows_per_second");
             files.push(file);
             streams.push(stream);
@@ -47,7 +50,7 @@ fn streams() {
     }
 }
 
-fn batches() {
+fn batches(package: &Path) {
     println!("  dim  first answer s  1 row ms  1 000 rows ms  models alone ms  ratio");
     for dim in [128, 512] {
         let (bundle, input) = (bundle(dim, 5), data(20_000, dim, None));
@@ -57,7 +60,7 @@ fn batches() {
             let mut bench = program();
             bench.args(["bundle", "bench", "--json", "--engine", "onnxruntime", "--batch-rows", "512"]);
             let rate = number(&json(bench.arg(&bundle))["engines"][0]["best"], "rows_per_second");
-            let calls = script("batches", &input, &bundle);
+            let calls = script(package, "batches", &input, &bundle);
             let models = 1e6 / rate;
             start.push(number(&calls, "start_seconds"));
             one.push(number(&calls, "one_row_ms"));

@@ -3,7 +3,7 @@
 
 use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::RwLock;
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use tokio::runtime::{self, Runtime};
@@ -50,6 +50,28 @@ pub fn runtime(workers: Option<usize>, name: &str) -> Result<Runtime> {
 pub fn with_enough_stack<T>(work: impl FnOnce() -> T) -> T {
     const ENOUGH_BYTES: usize = 1 << 20;
     stacker::maybe_grow(ENOUGH_BYTES, STACK_BYTES, work)
+}
+
+/// A value that each process makes for itself: threads, and what waits for them, do not survive a fork.
+#[derive(Debug)]
+pub struct PerProcess<T: 'static>(Mutex<Option<(u32, &'static T)>>);
+
+impl<T> PerProcess<T> {
+    /// No value yet.
+    #[expect(clippy::new_without_default, reason = "a default is not const")]
+    pub const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// The value of this process, which lives as long as that.
+    pub fn get(&self, make: impl FnOnce() -> T) -> &'static T {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = std::process::id();
+        match *made {
+            Some((owner, value)) if owner == process => value,
+            _ => made.insert((process, Box::leak(Box::new(make())))).1,
+        }
+    }
 }
 
 /// Starts the pool of rayon, as large as there are cores. Without it, rayon starts its pool at the first

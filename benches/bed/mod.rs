@@ -124,3 +124,23 @@ pub fn python(requirements: &str) -> PathBuf {
     }
     python
 }
+
+/// A folder for `PYTHONPATH` with the Python package and its native module, compiled like the program.
+pub fn python_path() -> PathBuf {
+    let package = folder().join("python-package");
+    let link = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/wheel/link_package.py");
+    let mut command = Command::new("python3");
+    command.arg(link).arg(&package).args(["--release", "--locked"]);
+    if cfg!(feature = "cluster") {
+        command.args(["--features", "cluster"]);
+    }
+    // What cargo tells its benches would have build scripts run again.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_")) {
+        if name != "CARGO_HOME" {
+            command.env_remove(name);
+        }
+    }
+    let target = Path::new(env!("CARGO_BIN_EXE_lsmi-etl")).ancestors().nth(2);
+    run(command.env("CARGO_TARGET_DIR", target.unwrap()));
+    package
+}

@@ -17,7 +17,7 @@ BATCH_ROWS = 4096
 def stream():
     file = pq.ParquetFile(INPUT, memory_map=True)
     with Annotator(BUNDLE, engine="onnxruntime") as annotate:
-        # The program is started, as the time of `annotate` does not hold its start.
+        # The models are loaded, as the time of `annotate` does not hold its start.
         annotate.schema(file.schema_arrow)
         start, rows = time.perf_counter(), 0
         batches = file.iter_batches(batch_size=BATCH_ROWS)

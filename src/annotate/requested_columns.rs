@@ -41,6 +41,22 @@ pub fn new_fields(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<Fiel
     RequestedColumns::of(bundle, options).map(|columns| columns.fields())
 }
 
+/// The columns that a run with these options reads, without repetitions.
+///
+/// # Errors
+/// As for [`new_fields`].
+pub fn columns_read(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<String>> {
+    let columns = RequestedColumns::of(bundle, options)?;
+    let mut names: Vec<String> = Vec::new();
+    let key = bundle.row_key().iter().map(String::as_str);
+    for name in columns.read().into_iter().chain(key).filter(|name| !name.is_empty()) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
 /// The input with those of its columns that a run with these options keeps.
 ///
 /// # Errors

@@ -204,7 +204,7 @@ pub(super) fn annotate(
 }
 
 /// Opens the bundle, finds the engine and reads the encryption keys.
-fn prepare(args: &AnnotateArgs) -> Result<(Arc<Bundle>, Engine, AnnotateOptions)> {
+pub(super) fn prepare(args: &AnnotateArgs) -> Result<(Arc<Bundle>, Engine, AnnotateOptions)> {
     let bundle = args.shared.open(&args.settings.bundle)?;
     let engine = args.engine.find()?;
     let options = AnnotateOptions { new_columns_only: args.new_columns_only, ..args.settings.options()? };
@@ -213,7 +213,7 @@ fn prepare(args: &AnnotateArgs) -> Result<(Arc<Bundle>, Engine, AnnotateOptions)
 }
 
 /// Refuses combinations of flags that contradict each other.
-fn check(args: &AnnotateArgs) -> Result<()> {
+pub(super) fn check(args: &AnnotateArgs) -> Result<()> {
     let (from_stdin, to_stdout) = (is_stdio(&args.input), is_stdio(&args.output));
     let settings = &args.settings;
     let adjust = settings.adjust == Adjust::Dataset;

@@ -6,6 +6,7 @@ mod annotate;
 mod annotate_cluster;
 mod annotate_outcome;
 mod annotate_texts;
+mod batch_annotator;
 mod bench;
 mod bundle;
 #[cfg(feature = "cluster")]
@@ -52,6 +53,7 @@ use crate::threads;
 
 use self::failure::Failure;
 
+pub use batch_annotator::BatchAnnotator;
 pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
 pub use inspect::inspect_summary_schema;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
 use std::path::Path;
@@ -35,6 +36,12 @@ pub(super) fn print(error: clap::Error) -> std::io::Result<()> {
         Failure::of_arguments(&text(&error, &typed, false)).print();
     }
     Ok(())
+}
+
+/// The text without colours, for who prints it elsewhere.
+pub(super) fn plain_text(error: clap::Error, typed: &[OsString]) -> String {
+    let typed: Vec<String> = typed.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    text(&without_dashes(error), &typed, false)
 }
 
 /// The error without the tip to write `-- --flag`, which would make a path of a flag.

@@ -27,9 +27,19 @@ pub struct EngineArgs {
     /// Allow TensorFloat-32 in matrix products on a GPU
     #[arg(long, env = "LSMI_ETL_TF32", hide_env = true)]
     tf32: bool,
+    /// The program beside which the library is searched for, where that is not this process' own.
+    #[arg(skip)]
+    #[serde(skip)]
+    program: Option<PathBuf>,
 }
 
 impl EngineArgs {
+    /// These settings, by which the library is searched for beside this program.
+    #[must_use]
+    pub fn beside(self, program: Option<PathBuf>) -> Self {
+        Self { program, ..self }
+    }
+
     /// The library or folder given by `--onnxruntime`.
     pub fn library(&self) -> Option<&Path> {
         self.onnxruntime.as_deref()
@@ -70,6 +80,7 @@ impl EngineArgs {
             library: self.onnxruntime.clone(),
             device: self.device,
             tf32: self.tf32,
+            program: self.program.clone(),
         }
     }
 }

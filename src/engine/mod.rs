@@ -49,7 +49,7 @@ impl Engine {
                 )),
             };
         }
-        let environment = SearchEnvironment::current();
+        let environment = SearchEnvironment::of(options.program.clone());
         let explicit = options.library.as_deref();
         // A path from the user that holds no library is an error: no search follows.
         locate::first_found(explicit, &environment)?;

@@ -51,4 +51,6 @@ pub struct EngineOptions {
     pub device: Device,
     /// Whether a GPU may use TensorFloat-32 in matrix products.
     pub tf32: bool,
+    /// The program beside which the library is searched for; the executable of this process where `None`.
+    pub program: Option<PathBuf>,
 }

@@ -1,11 +1,14 @@
-//! A source of record batches with all columns: an Arrow IPC stream, or a Parquet file that
-//! is converted to one.
+//! A source of record batches with all columns: an Arrow IPC stream, a Parquet file that is
+//! converted to one, or another thread.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{Error, Place, Result};
@@ -15,6 +18,9 @@ use crate::storage::io_errors;
 use super::ipc::IpcReader;
 use super::key_values;
 use super::omitted_columns::OmittedColumns;
+
+/// The interval at which a wait for a silent sender looks whether its rows are still wanted.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The record batches of a stream or a file, in their order.
 pub struct BatchSource<'a> {
@@ -51,6 +57,29 @@ impl<'a> BatchSource<'a> {
         let batches = reader.enumerate();
         let batches = batches.map(|(group, rows)| rows.map(|rows| SourceRows { group, first_row: 0, rows }));
         Ok(Self { schema, place, is_file: false, batches: Box::new(batches) })
+    }
+
+    /// The batches that another thread sends, all of this schema, until it drops the sender or one of the
+    /// flags is set.
+    pub fn of_channel(
+        schema: SchemaRef,
+        rows: Receiver<RecordBatch>,
+        place: Place,
+        ends: [&'a AtomicBool; 2],
+    ) -> Self {
+        let next = move || {
+            while !ends.iter().any(|end| end.load(Ordering::Relaxed)) {
+                match rows.recv_timeout(LOOK) {
+                    Ok(batch) => return Some(batch),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                }
+            }
+            None
+        };
+        let batches = std::iter::from_fn(next).enumerate();
+        let batches = batches.map(|(group, rows)| Ok(SourceRows { group, first_row: 0, rows }));
+        Self { schema, place, is_file: false, batches: Box::new(batches) }
     }
 
     /// The rows of a Parquet file, in batches of `batch_rows` of which the last of a row

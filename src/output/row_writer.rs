@@ -1,5 +1,5 @@
 //! The writer of record batches with columns added: an Arrow IPC stream, flushed after every
-//! batch, or a Parquet file, which gets its name when it is complete.
+//! batch, a Parquet file, which gets its name when it is complete, or a channel to another thread.
 
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
@@ -10,6 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
+use crossbeam_channel::Sender;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type as PhysicalType};
 use parquet::encryption::encrypt::FileEncryptionProperties;
@@ -45,6 +46,7 @@ pub enum SourceColumns {
 enum Destination {
     Stream(Box<StreamWriter<BufWriter<CountingWriter>>>, Place),
     File(Box<FileDestination>),
+    Channel(Sender<RecordBatch>),
 }
 
 struct FileDestination {
@@ -99,6 +101,25 @@ impl RowWriter {
         });
         let writer = writer.map_err(|e| stream_error(&place, e))?;
         Ok(Self { schema, source_columns, destination: Destination::Stream(Box::new(writer), place) })
+    }
+
+    /// Begins to send the new columns to another thread: a batch without rows, which tells the schema, and
+    /// then one for each batch of the source.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is a column of a new name already; [`Error::Io`] of the kind
+    /// [`io::ErrorKind::BrokenPipe`] where nobody receives them.
+    pub fn channel(
+        rows: &BatchSource<'_>,
+        new_columns: NewColumns<'_>,
+        annotated: Sender<RecordBatch>,
+    ) -> Result<Self> {
+        let pairs = key_values(rows, new_columns)?;
+        let metadata = pairs.into_iter().filter_map(|pair| Some((pair.key, pair.value?))).collect();
+        let schema = Arc::new(extended(&Fields::empty(), new_columns.fields, metadata));
+        send(&annotated, RecordBatch::new_empty(schema.clone()))?;
+        let source_columns = SourceColumns::Omitted;
+        Ok(Self { schema, source_columns, destination: Destination::Channel(annotated) })
     }
 
     /// Begins a Parquet file: Snappy, row groups of at most `row_group_bytes`, and no
@@ -181,6 +202,7 @@ impl RowWriter {
                 let written = catch_panics(|| file.writer.write(&batch));
                 written.map_err(|error| file_error(&file.staged, &file.failure, &file.source, &error))
             }
+            Destination::Channel(annotated) => send(annotated, batch),
         }
     }
 
@@ -221,6 +243,8 @@ impl RowWriter {
                 let bytes = staged.bytes()?;
                 Ok(ClosedRows { staged: Some(staged), bytes })
             }
+            // What was sent is written nowhere.
+            Destination::Channel(_) => Ok(ClosedRows { staged: None, bytes: 0 }),
         }
     }
 }
@@ -293,6 +317,11 @@ fn file_error(staged: &Staged, failure: &FirstError, source: &Place, error: &Par
         Some(error) => io_errors::io(Place::file(staged.path().display()), "write", error),
         None => Error::bad_data(source.clone(), format!("cannot become Parquet: {error}")),
     }
+}
+
+fn send(annotated: &Sender<RecordBatch>, batch: RecordBatch) -> Result<()> {
+    let closed = |_| Error::io(Place::file("the annotated rows"), "write", io::ErrorKind::BrokenPipe.into());
+    annotated.send(batch).map_err(closed)
 }
 
 /// Counts the bytes written.

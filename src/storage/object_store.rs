@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, mpsc};
+use std::sync::{Arc, mpsc};
 
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::error::{Error, Place, Result};
 use crate::printable::{redact, shown};
-use crate::threads;
+use crate::threads::{self, PerProcess};
 
 use super::credentials::Cloud;
 use super::key_listing::list_keys;
@@ -331,9 +331,8 @@ pub(super) fn block_on<T>(request: impl Future<Output = T>) -> Result<T> {
 
 /// The runtime of all requests.
 pub(super) fn runtime() -> Result<&'static Runtime> {
-    static RUNTIME: LazyLock<Result<Runtime>> =
-        LazyLock::new(|| threads::runtime(Some(THREADS), "object-store"));
-    RUNTIME.as_ref().map_err(Error::clone)
+    static RUNTIME: PerProcess<Result<Runtime>> = PerProcess::new();
+    RUNTIME.get(|| threads::runtime(Some(THREADS), "object-store")).as_ref().map_err(Error::clone)
 }
 
 /// The text of a store's error without line breaks and secrets.

@@ -16,6 +16,7 @@ use object_store::{ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
 
 use crate::error::{Error, Result};
 use crate::printable::shown;
+use crate::threads::PerProcess;
 
 use super::credentials::{require_azure, require_google, require_s3};
 use super::key_listing::KeyEncoder;
@@ -27,8 +28,8 @@ use super::store_url::StoreUrl;
 /// # Errors
 /// As for [`connect`].
 pub(super) fn shared_client(url: &StoreUrl) -> Result<Arc<dyn ObjectStore>> {
-    static CLIENTS: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>> = Mutex::new(BTreeMap::new());
-    let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    static CLIENTS: PerProcess<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>> = PerProcess::new();
+    let mut clients = CLIENTS.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(client) = clients.get(&url.bucket) {
         return Ok(Arc::clone(client));
     }

@@ -2,6 +2,7 @@
 //! `OTEL_*` variables name one), and a metrics file for Prometheus. One set of instruments feeds
 //! both exports. A failing export must not end a run or delay it by more than a few seconds.
 
+mod collected;
 mod export;
 mod export_settings;
 mod fit_metrics;
@@ -31,10 +32,11 @@ use crate::annotate::Progress;
 use crate::error::Result;
 use crate::fit::FitReport;
 
+pub use collected::{collect_logs, take_log_lines};
 pub use logs::{LogFormat, Logs, ProgressFormat, progress_format};
 
 /// The telemetry of the process: the exporters of spans and metrics, if any.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Telemetry {
     export: Option<Export>,
 }

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::harness::{self, Ran, fitted, lsmi, must, repository, run};
+use crate::harness::{self, Ran, fitted, lsmi, must, package, repository, run};
 use crate::wheel;
 
 /// An Airflow with its home, its DAGs and the data they work on.
@@ -116,8 +116,8 @@ pub fn python() -> &'static Path {
             shell.current_dir(repository()).args(["-c", &script]).env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
             wheel::compiled(|target| {
                 // The profile that is shipped takes half an hour.
-                shell.env("MATURIN_PEP517_ARGS", wheel::build_arguments().join(" "));
-                must(wheel::cargo(&mut shell, target));
+                shell.env("MATURIN_PEP517_ARGS", package::build_arguments().join(" "));
+                must(package::cargo(&mut shell, target));
             });
             fs::create_dir(stamp).unwrap();
         });
@@ -127,7 +127,13 @@ pub fn python() -> &'static Path {
 
 /// What the environment depends on: the line that makes it, the program, and the packages' files.
 fn key(line: &str) -> String {
-    let patterns = ["pyproject.toml", "pipelines/wheel/**/*.py", "pipelines/airflow/**/*.*", MORE];
+    let patterns = [
+        "pyproject.toml",
+        "pipelines/wheel/**/*.py",
+        "pipelines/wheel/native/**/*.*",
+        "pipelines/airflow/**/*.*",
+        MORE,
+    ];
     let find = |pattern| glob::glob(repository().join(pattern).to_str().unwrap()).unwrap();
     let files = patterns.iter().flat_map(find).map(Result::unwrap);
     let sources = files.filter(|path| !path.components().any(|part| part.as_os_str() == "__pycache__"));

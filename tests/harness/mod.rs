@@ -4,6 +4,7 @@
 
 pub mod files;
 pub mod heavy;
+pub mod package;
 pub mod stores;
 pub mod terminal;
 

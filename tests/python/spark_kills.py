@@ -1,16 +1,15 @@
-"""A Spark job on two executors in which a Python worker, an lsmi-etl of another, and an executor are killed.
+"""A Spark job on two executors in which a Python worker, and an executor of another, are killed.
 
     python spark_kills.py IN OUT BUNDLE FOLDER
 
 Each is killed once, after a batch of a task has been annotated: FOLDER has a file for each that was. The job must end
-with all rows, and leave no lsmi-etl.
+with all rows.
 """
 
 import os
 import pathlib
 import signal
 import sys
-import time
 
 from pyspark.sql import SparkSession
 
@@ -20,17 +19,6 @@ from lsmi_etl import spark as lsmi_spark
 def parent(pid):
     """The parent of a process."""
     return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-
-
-def children(pid):
-    found = []
-    for folder in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            if parent(folder.name) == pid:
-                found.append(int(folder.name))
-        except OSError:
-            pass
-    return found
 
 
 def once(folder, victim):
@@ -53,33 +41,15 @@ def killing(annotate_batches, folder):
     def batches_and_kills(batches):
         from pyspark import TaskContext
 
-        # Three of the tasks, the first time that they run.
-        victims = {1: "worker", 2: "program", 3: "executor"}
+        # Two of the tasks, the first time that they run.
+        victims = {1: "worker", 3: "executor"}
         victim = victims.get(TaskContext.get().partitionId())
         for batch in annotate_batches(batches):
             yield batch
-            pids = victim and {
-                "worker": [os.getpid()],
-                "program": children(os.getpid()),
-                "executor": [java(os.getpid())],
-            }
-            if victim and pids[victim] and once(folder, victim):
-                for pid in pids[victim]:
-                    os.kill(pid, signal.SIGKILL)
+            if victim and once(folder, victim):
+                os.kill(os.getpid() if victim == "worker" else java(os.getpid()), signal.SIGKILL)
 
     return batches_and_kills
-
-
-def programs_of(bundle_name):
-    """Processes that annotate with a bundle of Spark's files."""
-    found = []
-    for folder in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            if bundle_name in (folder / "cmdline").read_text() and "annotate" in (folder / "cmdline").read_text():
-                found.append(folder.name)
-        except OSError:
-            pass
-    return found
 
 
 def main():
@@ -93,11 +63,7 @@ def main():
     df.mapInArrow(annotate_batches, lsmi_spark.schema(df, bundle, columns=["i1", "i2", "i12"])).write.parquet(target)
     spark.stop()
     killed = sorted(os.listdir(folder))
-    assert killed == ["executor", "program", "worker"], killed
-    deadline = time.monotonic() + 20
-    while programs_of(sent.name) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not programs_of(sent.name), "an lsmi-etl is left"
+    assert killed == ["executor", "worker"], killed
     print("killed:", *killed)
 
 

@@ -25,7 +25,7 @@ fn python(dir: &Path) -> Command {
             None => command.env_remove(name),
         };
     }
-    command.current_dir(dir).env("PYTHONPATH", repository().join("pipelines/wheel"));
+    command.current_dir(dir).env("PYTHONPATH", harness::package::python_path());
     command.env("LSMI_ETL_BIN", program.get_program()).env("LSMI_ETL_RUNTIME_DIR", runtime());
     command
 }

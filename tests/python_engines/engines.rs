@@ -88,8 +88,8 @@ fn spark_reads_the_columns_that_the_program_has_added_to_its_files() {
 }
 
 #[test]
-fn spark_survives_the_loss_of_a_worker_a_program_and_an_executor() {
-    survives("tests/python/spark_kills.py", "killed: executor program worker");
+fn spark_survives_the_loss_of_a_worker_and_an_executor() {
+    survives("tests/python/spark_kills.py", "killed: executor worker");
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn ray_annotates_with_two_actors() {
 }
 
 #[test]
-fn ray_survives_the_loss_of_an_actor_and_a_program() {
-    survives("tests/python/ray_kills.py", "killed: actor program");
+fn ray_survives_the_loss_of_an_actor() {
+    survives("tests/python/ray_kills.py", "killed: actor");
 }
 
 fn survives(name: &str, says: &str) {

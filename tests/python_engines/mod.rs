@@ -8,7 +8,7 @@ mod export;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{lsmi, repository, runtime};
+use crate::harness::{lsmi, package, repository, runtime};
 
 /// A script of the repository in a folder, with its package, this program and ONNX Runtime.
 fn script(python: &Path, dir: &Path, script: &str) -> Command {
@@ -22,6 +22,6 @@ fn script(python: &Path, dir: &Path, script: &str) -> Command {
         };
     }
     command.env("LSMI_ETL_BIN", program.get_program()).env("LSMI_ETL_RUNTIME_DIR", runtime());
-    command.env("PYTHONPATH", repository().join("pipelines/wheel")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("PYTHONPATH", package::python_path()).env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }

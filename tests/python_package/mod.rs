@@ -16,7 +16,7 @@ pub fn python() -> Command {
     }
     python.env("LSMI_ETL_BIN", env!("CARGO_BIN_EXE_lsmi-etl"));
     python.env("LSMI_ETL_RUNTIME_DIR", harness::runtime());
-    python.env("PYTHONPATH", repository().join("pipelines/wheel"));
+    python.env("PYTHONPATH", harness::package::python_path());
     python
 }
 
@@ -80,8 +80,8 @@ fn failures_are_exceptions_by_exit_code() {
 }
 
 #[test]
-fn a_program_that_is_killed_or_stopped_is_no_hang() {
-    passes("killed");
+fn batches_are_read_where_they_lie() {
+    passes("buffers");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_interrupt_leaves_the_annotator_usable() {
 }
 
 #[test]
-fn forked_and_pickled_copies_have_programs_of_their_own() {
+fn forked_and_pickled_copies_have_threads_of_their_own() {
     passes("processes");
 }
 
@@ -100,6 +100,6 @@ fn threads_take_turns() {
 }
 
 #[test]
-fn no_program_outlives_python() {
-    passes("orphans");
+fn a_script_may_end_in_the_middle_of_a_stream() {
+    passes("leaving");
 }

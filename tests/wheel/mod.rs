@@ -6,6 +6,7 @@ mod container;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::package::{build_arguments, cargo};
 use crate::harness::{self, must, repository, run};
 
 /// Python with maturin and a linter for Containerfiles.
@@ -25,33 +26,18 @@ pub fn compiled(work: impl FnOnce(&Path)) {
     work(target.path());
 }
 
-/// A command in which cargo builds in a target folder as it does when a person calls it.
-pub fn cargo<'c>(command: &'c mut Command, target: &Path) -> &'c mut Command {
-    // Build scripts that look at what cargo tells its tests would run again, and all that
-    // depends on them be compiled anew.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_")) {
-        if name != "CARGO_HOME" {
-            command.env_remove(name);
-        }
-    }
-    command.env("CARGO_TARGET_DIR", target)
-}
-
-/// Arguments of maturin: the profile and the features of the program under test. With others nearly all
-/// dependencies would be compiled once more.
-pub fn build_arguments() -> Vec<&'static str> {
-    let mut arguments = vec!["--profile", "release", "--locked"];
-    if cfg!(feature = "cluster") {
-        arguments.extend(["--features", "cluster"]);
-    }
-    arguments
-}
-
 /// Builds the wheel.
 fn wheel(out: &Path) -> PathBuf {
-    let mut maturin = Command::new(tools().with_file_name("maturin"));
-    maturin.current_dir(repository()).arg("build").args(build_arguments()).arg("--out").arg(out);
-    compiled(|target| drop(must(cargo(&mut maturin, target))));
+    let mut backend = Command::new(tools());
+    let path = std::env::join_paths(
+        [tools().parent().unwrap().to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    )
+    .unwrap();
+    backend.current_dir(repository()).arg("pipelines/wheel/build_backend.py").arg(out);
+    backend.env("MATURIN_PEP517_ARGS", build_arguments().join(" ")).env("PATH", path);
+    compiled(|target| drop(must(cargo(&mut backend, target))));
     let built = out.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     let [wheel] = &built[..] else { panic!("not one wheel: {built:?}") };
     wheel.clone()
@@ -89,6 +75,24 @@ fn the_wheel_brings_the_program_and_finds_onnx_runtime_beside_it() {
     let fails =
         "import lsmi_etl\ntry: lsmi_etl.annotate('a', 'b')\nexcept lsmi_etl.errors.NoInput: print('none')";
     assert_eq!(must(clean(&python).args(["-c", fails])).stdout, "none\n");
+
+    // The native module reads where pyarrow keeps batches, with ONNX Runtime of the same environment.
+    must(Command::new(&python).args(pip).arg(format!("{}[python]", wheel.display())));
+    must(clean(&venv.join("bin/lsmi-etl")).args([
+        "synth",
+        "gaussian",
+        "--rows",
+        "2000",
+        "-o",
+        "train.parquet",
+    ]));
+    must(clean(&venv.join("bin/lsmi-etl")).args(["fit", "train.parquet"]));
+    let annotates = "import lsmi_etl, logging, pyarrow.parquet\nlogging.basicConfig(level='INFO')\n\
+                     rows = pyarrow.parquet.read_table('train.parquet')\n\
+                     with lsmi_etl.Annotator('lsmi-bundle') as annotate: print(annotate(rows).column_names[-4:])";
+    let annotated = must(clean(&python).args(["-c", annotates]));
+    assert_eq!(annotated.stdout, "['r', 'u1', 'u2', 's']\n");
+    assert!(annotated.stderr.contains("engine: onnxruntime ("), "{}", annotated.stderr);
 
     let demo = must(clean(&venv.join("bin/lsmi-etl")).args(["demo", "--rows", "2000"]));
     assert!(

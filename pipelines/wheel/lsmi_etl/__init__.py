@@ -5,7 +5,7 @@
 >>> with lsmi_etl.Annotator("lsmi-bundle") as annotate:
 ...     table = annotate(table)
 
-The work is done by the program ``lsmi-etl``, which this package starts. Except for
+The commands run the program ``lsmi-etl`` of the wheel, and the Annotator runs the models in this process. Except for
 :func:`find_lsmi_etl_bin`, pyarrow is needed: ``pip install 'lsmi-etl[python]'``.
 """
 

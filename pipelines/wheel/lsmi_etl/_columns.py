@@ -8,7 +8,7 @@ from typing import Any, Union
 
 import pyarrow as pa
 
-from lsmi_etl._kept import annotated, kept_annotator
+from lsmi_etl._kept import kept_annotator
 from lsmi_etl.annotator import Annotator
 from lsmi_etl.bundle import Bundle
 from lsmi_etl.errors import BadData
@@ -58,7 +58,7 @@ class ColumnFunction:
         if len(arrays) != len(self._inputs):
             raise BadData(f"the function takes {', '.join(self.names)}, {len(self._inputs)} columns; got {len(arrays)}")
         batch = pa.record_batch(arrays, names=self._inputs)
-        extended = annotated(kept_annotator(self.path, self._options, self.sha256), batch)
+        extended = kept_annotator(self.path, self._options, self.sha256)(batch)
         added: Sequence[pa.Array] = extended.columns[len(arrays) :]
         return pa.StructArray.from_arrays(added, fields=list(self.type))
 

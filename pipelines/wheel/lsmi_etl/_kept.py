@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from typing import Any
 
 from lsmi_etl.annotator import Annotator
-from lsmi_etl.errors import ProgramDied
 
-__all__ = ["annotated", "kept_annotator"]
-
-log = logging.getLogger("lsmi_etl")
+__all__ = ["kept_annotator"]
 
 _kept: dict[tuple[str, str], tuple[str | None, Annotator]] = {}
 _lock = threading.Lock()
@@ -42,17 +38,3 @@ def kept_annotator(bundle: str | os.PathLike[str], options: dict[str, Any], sha2
             annotator = Annotator(bundle, **options)
             _kept[key] = (sha256, annotator)
         return annotator
-
-
-def annotated(annotator: Annotator, data: Any) -> Any:
-    """``annotator(data)``, and once more by a new program where a signal has ended the one that was at it.
-
-    Few engines call a function again that has failed, and a batch has the same result each time.
-    """
-    try:
-        return annotator(data)
-    except ProgramDied as error:
-        if error.code >= 0:
-            raise
-        log.warning("%s; the batch is annotated again", error)
-        return annotator(data)

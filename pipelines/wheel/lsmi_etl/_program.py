@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Union
 
+from lsmi_etl._log import log_record, record_of
 from lsmi_etl.errors import LsmiError, NoInput, Usage, error_of
 
 if TYPE_CHECKING:
@@ -38,12 +39,9 @@ Observer = Callable[[Mapping[str, Any]], None]
 
 log = logging.getLogger("lsmi_etl")
 
-_LEVELS = {"ERROR": logging.DEBUG, "WARN": logging.WARNING, "INFO": logging.INFO}
 #: Lines of stderr that are kept for a message.
 _KEPT_LINES = 40
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-#: C0 and C1 controls, line separators and the controls of bidirectional text.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def find_lsmi_etl_bin() -> str:
@@ -269,21 +267,14 @@ class _Stderr:
         self.close()
 
     def _take(self, line: str) -> None:
-        record = None
-        if line.startswith("{"):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                pass
-        if not isinstance(record, dict) or "message" not in record:
+        record = record_of(line)
+        if record is None:
             self._lines.append(_ANSI.sub("", line).rstrip("\r"))
             return
-        record["message"] = message = printable(str(record["message"]))
-        level = record.get("level")
-        if level == "ERROR":
-            self._error = (message, record.get("place"))
+        if record.get("level") == "ERROR":
+            self._error = (record["message"], record.get("place"))
         self._observe(record)
-        log.log(_LEVELS.get(str(level), logging.DEBUG), "%s", message)
+        log_record(record)
 
     def _observe(self, record: Mapping[str, Any]) -> None:
         if self._observer is None:
@@ -312,17 +303,7 @@ class _Stderr:
         lines = list(self._lines)
         starts = [number for number, line in enumerate(lines) if re.match(r"\s*ERROR |error: ", line)]
         text = "\n".join(lines[starts[-1] :] if starts else lines[-10:])
-        text = re.sub(r"^\s*ERROR |^error: ", "", text)
-        # The usage that follows a message about arguments names flags and not options.
-        return re.split(r"\n\nUsage:|\n\nFor more information", text)[0].strip(), None
-
-
-def printable(text: str) -> str:
-    """Text in which what a terminal obeys is escaped; line feeds and tabs are kept.
-
-    Text lines of the program are, lines of JSON hold what is in the data.
-    """
-    return _CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text)
+        return re.sub(r"^\s*ERROR ", "", text).strip(), None
 
 
 def _signal_name(number: int) -> str:

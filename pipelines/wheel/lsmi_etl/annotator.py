@@ -14,26 +14,27 @@ import json
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
 import pyarrow as pa
 
-from lsmi_etl._channel import CALL_MESSAGE_BYTES, STREAM_MESSAGE_BYTES, Channel
-from lsmi_etl._program import arguments, run
+from lsmi_etl._channel import Channel, open_models
 from lsmi_etl.errors import LsmiError, Usage
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from lsmi_etl._native import Models
+
 __all__ = ["Annotator"]
 
-#: Programs of different input schemas that are kept running.
+#: Channels of different input schemas that are kept open.
 _KEPT_CHANNELS = 4
 #: Bytes of batches that a stream has sent and not received, beside two batches of any size.
 _IN_FLIGHT_BYTES = 16 << 20
-#: A key of the schema that the program extends by the new columns. Others it hands through.
+#: A key of the schema that is extended by the new columns. Others are handed through.
 _EXTENDED_KEY = b"huggingface"
 
 Path = Union[str, "os.PathLike[str]"]
@@ -50,9 +51,11 @@ class Annotator:
     Rows come out as they went in, in the same order and batches, with the new columns behind the others. The values
     are those that ``lsmi-etl annotate`` writes to a file, bit for bit.
 
-    The program starts with the first batch, within a fraction of a second, and is kept for the next; another input
-    schema has its own. Calls from several threads take turns. A forked process starts its own programs, and pickling
-    carries the options. After an exception, Ctrl-C among them, the Annotator can be used again.
+    The models run in this process, on threads of their own, and read batches where they lie: a batch must not change
+    until its rows are given back. They are loaded with the first batch, within a fraction of a second, and kept for the
+    next. Calls from several threads take turns. A forked process has threads of its own (with ``device="cuda"`` it must
+    be spawned: CUDA does not survive a fork), and pickling carries the options. After an exception, Ctrl-C among them,
+    the Annotator can be used again.
 
     Failures are the exceptions of :mod:`lsmi_etl.errors`.
     """
@@ -76,7 +79,8 @@ class Annotator:
         self._lock = threading.Lock()
         self._channels: list[Channel] = []
         self._closed = False
-        self._reads: list[str] | None = None
+        self._opened: Models | None = None
+        self._last_joined: _Joined | None = None
         _ANNOTATORS.add(self)
 
     def __call__(self, data: Any) -> Any:
@@ -101,24 +105,24 @@ class Annotator:
         return self._table(data)
 
     def stream(self, reader: Any) -> pa.RecordBatchReader:
-        """Annotates a reader, several batches at a time. The program that does it is the stream's own, and ends with
+        """Annotates a reader, several batches at a time. The threads that do it are the stream's own, and end with
         it; ``--max-bad-rows``, ``--on-shift`` and ``--rejects`` count its rows alone.
         """
         if not isinstance(reader, pa.RecordBatchReader):
             reader = pa.RecordBatchReader.from_stream(reader)
         with self._lock:
             channel = self._take(reader.schema)
-        joined = _Joined(reader.schema, channel, self._replaces())
+        joined = self._joined(reader.schema, channel)
         return pa.RecordBatchReader.from_batches(joined.schema, self._pipelined(reader, channel, joined))
 
     def schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The schema of the output: the fields of the input, the new ones with their metadata, and the ``lsmi_etl.*``
         keys, which say what the values were computed with."""
         with self._lock:
-            return _Joined(input_schema, self._channel(input_schema), self._replaces()).schema
+            return self._joined(input_schema, self._channel(input_schema)).schema
 
     def close(self) -> None:
-        """Ends the programs. What they find wrong with all rows together (``--max-bad-rows`` as a share,
+        """Ends the threads. What they find wrong with all rows together (``--max-bad-rows`` as a share,
         ``--on-shift fail``) is raised."""
         with self._lock:
             self._closed = True
@@ -167,12 +171,12 @@ class Annotator:
         with self._lock:
             channel = self._channel(batch.schema)
             try:
-                channel.send(_part(batch, channel), CALL_MESSAGE_BYTES)
+                channel.send(_part(batch, channel))
                 new = channel.receive()
             except BaseException:
                 self._discard(channel)
                 raise
-        joined = _Joined(batch.schema, channel, self._replaces())
+        joined = self._joined(batch.schema, channel)
         return pa.RecordBatch.from_arrays([*joined.kept(batch.columns), *new], schema=joined.schema)
 
     def _table(self, table: pa.Table) -> pa.Table:
@@ -181,7 +185,7 @@ class Annotator:
             channel = self._channel(table.schema)
             try:
                 for batch in table.select(channel.input_schema.names).to_batches():
-                    channel.send(_part(batch, channel), STREAM_MESSAGE_BYTES)
+                    channel.send(_part(batch, channel))
                     while _is_full(channel):
                         new.append(channel.receive())
                 while channel.batches_in_flight:
@@ -193,7 +197,7 @@ class Annotator:
             pa.chunked_array([columns[place] for columns in new], field.type)
             for place, field in enumerate(channel.schema)
         ]
-        joined = _Joined(table.schema, channel, self._replaces())
+        joined = self._joined(table.schema, channel)
         return pa.Table.from_arrays([*joined.kept(table.columns), *chunks], schema=joined.schema)
 
     def _pipelined(
@@ -207,7 +211,7 @@ class Annotator:
 
         try:
             for batch in reader:
-                channel.send(_part(batch, channel), STREAM_MESSAGE_BYTES)
+                channel.send(_part(batch, channel))
                 waiting.append(batch)
                 while _is_full(channel) or (waiting and channel.is_answering):
                     yield next_joined()
@@ -216,6 +220,13 @@ class Annotator:
             channel.end()
         finally:
             channel.abort()
+
+    def _joined(self, schema: pa.Schema, channel: Channel) -> _Joined:
+        """The output of an input schema. That of the last one is kept: to make it takes as long as a few rows."""
+        known = self._last_joined
+        if known is None or known.new is not channel.schema or not known.input_schema.equals(schema, check_metadata=True):
+            known = self._last_joined = _Joined(schema, channel, self._models().replaced_prefix)
+        return known
 
     def _channel(self, schema: pa.Schema) -> Channel:
         """The channel of an input schema, which is started where there is none. The lock is held."""
@@ -238,73 +249,45 @@ class Annotator:
         return self._start(schema)
 
     def _start(self, schema: pa.Schema) -> Channel:
-        args = arguments(self._options)
-        reads = self._read_columns()
+        models = self._models()
+        reads = models.columns_read()
         if all(schema.get_field_index(name) >= 0 for name in reads):
             try:
-                return Channel(args, _sent_schema(schema, reads))
+                return Channel(models, _sent_schema(schema, reads))
             except LsmiError:
                 # Its message is to name all columns that there are.
                 if len(reads) == len(schema):
                     raise
-        return Channel(args, _sent_schema(schema, schema.names))
+        return Channel(models, _sent_schema(schema, schema.names))
 
     def _discard(self, channel: Channel) -> None:
         if channel in self._channels:
             self._channels.remove(channel)
         channel.abort()
 
-    def _read_columns(self) -> list[str]:
-        """The columns that the program reads, by the options, its environment variables and the bundle."""
-        if self._reads is None:
-            manifest = run(["bundle", "inspect", "--json", self._setting("bundle") or "lsmi-bundle"]).json["manifest"]
-            self._reads = _columns_of(manifest, self._setting, self._options.get("x"))
-        return self._reads
-
-    def _replaces(self) -> str | None:
-        """The prefix of the columns that are replaced; ``None`` where none are."""
-        if (self._setting("replace_columns") or "False").lower() in ("false", "0", ""):
-            return None
-        return self._setting("prefix") or ""
-
-    def _setting(self, name: str) -> str | None:
-        value = self._options.get(name)
-        if value is None:
-            return os.environ.get(f"LSMI_ETL_{name.upper()}") or None
-        return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    def _models(self) -> Models:
+        """The bundle with the options, opened at the first use. The lock is held."""
+        if self._opened is None:
+            self._opened = open_models(self._options)
+        return self._opened
 
 
 #: All Annotators, for a process that is forked.
 _ANNOTATORS: weakref.WeakSet[Annotator] = weakref.WeakSet()
 
 
-def _forget_programs() -> None:
-    """In a forked process: the programs are its parent's, and so is the lock, if somebody held it."""
+def _forget_channels() -> None:
+    """In a forked process: the threads are its parent's, and so is the lock, if somebody held it."""
     for annotator in _ANNOTATORS:
         annotator._forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_programs)
-
-
-def _columns_of(manifest: Mapping[str, Any], setting: Callable[[str], str | None], x: Any) -> list[str]:
-    """The columns that the program reads, without repetitions. Where this is wrong, the program says what it lacks,
-    and gets all columns."""
-    modalities, label = manifest["modalities"], manifest["label"]
-    given = [x] if isinstance(x, str) else list(x or [])
-    names = [
-        setting(f"x{number}") or (given[number - 1] if number <= len(given) else None) or modality.get("column")
-        for number, modality in enumerate(modalities, 1)
-    ]
-    if (setting("label_free") or "False").lower() in ("false", "0", ""):
-        names.append(setting("label") or label.get("column"))
-    names.extend((manifest.get("training_rows") or {}).get("key") or [])
-    return list(dict.fromkeys(name for name in names if name))
+    os.register_at_fork(after_in_child=_forget_channels)
 
 
 def _sent_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    """The part of a schema that the program gets. Metadata such as pandas' differ from batch to batch."""
+    """The part of a schema that is sent. Metadata such as pandas' differ from batch to batch."""
     places = [schema.get_field_index(name) for name in names]
     fields = list(schema) if names == schema.names else [schema.field(place) for place in places if place >= 0]
     metadata = schema.metadata or {}
@@ -312,7 +295,7 @@ def _sent_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
 
 
 def _part(batch: pa.RecordBatch, channel: Channel) -> pa.RecordBatch:
-    """The columns of a batch that the program gets."""
+    """The columns of a batch that are sent."""
     sent = channel.input_schema
     is_whole = sent.names == batch.schema.names
     columns = batch.columns if is_whole else [batch.column(batch.schema.get_field_index(name)) for name in sent.names]
@@ -323,6 +306,7 @@ class _Joined:
     """An output: the columns of the input, apart from those of ``replaced``, a prefix, and the new ones."""
 
     def __init__(self, schema: pa.Schema, channel: Channel, replaced: str | None) -> None:
+        self.input_schema, self.new = schema, channel.schema
         new, metadata = channel.schema, dict(schema.metadata or {})
         gone: set[str] = set()
         if replaced is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from lsmi_etl._kept import annotated, kept_annotator
+from lsmi_etl._kept import kept_annotator
 from lsmi_etl.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class AnnotateBatches:
         self.options = options
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        extended: pa.Table = annotated(kept_annotator(self.bundle, self.options, self.bundle_sha256), table)
+        extended: pa.Table = kept_annotator(self.bundle, self.options, self.bundle_sha256)(table)
         return extended
 
 
@@ -50,7 +50,7 @@ def annotate(
 ) -> AnyDataset:
     """``ds`` with r, u1, u2, s and ``columns`` added to every row, in the format that it had.
 
-    A streaming dataset (``IterableDataset``) is annotated as it is read. ``num_proc`` processes each start the program
+    A streaming dataset (``IterableDataset``) is annotated as it is read. ``num_proc`` processes each load the models
     with one worker, unless ``workers`` is given. Further options are those of :class:`lsmi_etl.Annotator`.
     """
     import datasets

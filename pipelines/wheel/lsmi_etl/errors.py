@@ -125,12 +125,23 @@ _BY_CODE: dict[int, type[LsmiError]] = {
 def error_of(code: int, message: str, place: str | None = None) -> LsmiError:
     """The exception of an exit code. The program's words for options and rows become those of this package: flags
     are named as options, and its stdin is the data."""
+    if message.startswith("error: "):
+        message = _of_arguments(message)
     place = None if place is None else _STDIN.sub("the data", place)
     return _BY_CODE.get(code, ProgramDied)(_of_package(message), code=code, place=place)
 
 
 _STDIN = re.compile(r"^stdin\b")
 _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)")
+
+
+def _of_arguments(text: str) -> str:
+    """What the parser of arguments prints, on one line: without the usage, which names flags and not options, and
+    without the placeholders of their values."""
+    text = re.split(r"\n\nUsage:|\n\nFor more information", text)[0].removeprefix("error: ")
+    text = re.sub(r"'(--[\w-]+)[ =\[]*<[^']*'", r"'\1'", text)
+    text = re.sub(r"\n\s*(?:tip: |\[(?=possible values))", "; ", text)
+    return re.sub(r"\s+", " ", text).replace("]; ", "; ").removesuffix("]").strip()
 
 
 def _of_package(message: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lsmi_etl._kept import annotated, kept_annotator
+from lsmi_etl._kept import kept_annotator
 from lsmi_etl.annotator import Annotator
 from lsmi_etl.errors import Usage
 
@@ -39,7 +39,7 @@ def annotate(lf: pl.LazyFrame, bundle: str | os.PathLike[str], **options: Any) -
 
     def annotate_frame(frame: pl.DataFrame) -> pl.DataFrame:
         table = pa.table(frame)
-        columns = annotated(kept_annotator(bundle, options, sha256), table)
+        columns = kept_annotator(bundle, options, sha256)(table)
         added = columns.select(range(table.num_columns, columns.num_columns))
         return frame.hstack(pl.DataFrame(added))
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lsmi_etl._kept import annotated
 from lsmi_etl.annotator import Annotator
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class AnnotateBatches:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         plain = [_without_extension(column) for column in table.columns]
-        extended = annotated(self._annotator, pa.table(plain, names=table.column_names))
+        extended = self._annotator(pa.table(plain, names=table.column_names))
         for place in range(table.num_columns, extended.num_columns):
             table = table.append_column(extended.field(place), extended.column(place))
         return table.replace_schema_metadata(extended.schema.metadata)

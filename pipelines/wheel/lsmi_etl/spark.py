@@ -3,7 +3,7 @@
 >>> from lsmi_etl.spark import annotate
 >>> annotate(spark.read.parquet("in/"), "lsmi-bundle").write.parquet("out/")
 
-The package is installed where Spark's Python workers run. Each task has a program of its own.
+The package is installed where Spark's Python workers run. Each of them loads the models once.
 """
 
 from __future__ import annotations

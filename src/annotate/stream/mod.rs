@@ -1,26 +1,28 @@
-//! Streams: rows that are read from or written to Arrow IPC. Batches are split into tasks,
-//! joined again, and written with their new columns as soon as these are computed. There is
-//! no journal: a stream can't be read twice.
+//! Streams: rows that are read from or written to Arrow IPC, or exchanged with another thread. Batches
+//! are split into tasks, joined again, and written with their new columns as soon as these are computed.
+//! There is no journal: a stream can't be read twice.
 
+mod ends;
 mod join;
 mod split;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use crossbeam_channel::unbounded;
+use arrow::array::RecordBatch;
+use crossbeam_channel::{Sender, unbounded};
 use tracing::field::Empty;
 
 use crate::error::{Error, Place, Result};
-use crate::output::{BatchSource, IpcMessages, NewColumns, RowWriter, SourceColumns};
+use crate::output::{NewColumns, RowWriter, SourceColumns};
 use crate::parquet_file::Input;
 use crate::printable::{shown, without_secrets};
 use crate::provenance::{Identity, InputOrigin, Provenance};
 use crate::samples::{ReadAhead, Roles};
-use crate::storage::{Staged, StdinChunks, is_stdio, stdout};
+use crate::storage::{Staged, is_stdio, stdout};
 
+use self::ends::{StreamEnds, StreamSource};
 use self::join::{BatchJoiner, JoinedStream};
 use self::split::{BatchSplitter, TaskRows};
 use super::bad_rows::BadRowPolicy;
@@ -31,6 +33,8 @@ use super::row_origin::{Groups, RowOrigin};
 use super::run::Run;
 use super::summary::{Outcome, ResumedWork, Summary};
 use super::workers::{self, Control, Prefetch, Schedule};
+
+pub use self::ends::BatchExchange;
 
 /// The row groups of a file that is made of a stream, as they are encoded: a quarter of
 /// the memory within these bounds, since the writer holds one.
@@ -49,19 +53,34 @@ impl Run<'_> {
     pub fn stream(&self, input: &Path, output: &Path) -> Result<Summary> {
         let (from, to) = (shown(input), shown(output));
         let span = tracing::info_span!("stream", input = %from, output = %to, rows = Empty);
-        let summary = span.in_scope(|| annotate(self, input, output))?;
+        let summary = span.in_scope(|| annotate(self, StreamEnds::Paths { input, output }))?;
         span.record("rows", summary.rows);
+        self.progress.end(&summary);
+        Ok(summary)
+    }
+
+    /// Annotates the record batches of another thread of this process. They keep their order and their
+    /// lengths, and are not copied; the new columns alone are given back.
+    ///
+    /// # Errors
+    /// As for [`Run::stream`]; [`Error::Io`] of the kind [`BrokenPipe`](std::io::ErrorKind::BrokenPipe)
+    /// where nobody receives the new columns.
+    pub fn exchange(&self, batches: BatchExchange) -> Result<Summary> {
+        let summary = annotate(self, StreamEnds::Exchange(batches))?;
         self.progress.end(&summary);
         Ok(summary)
     }
 }
 
-fn annotate(run: &Run<'_>, input: &Path, output: &Path) -> Result<Summary> {
+fn annotate(run: &Run<'_>, ends: StreamEnds<'_>) -> Result<Summary> {
     check_options(run)?;
-    let job = StreamJob::new(run, input, output)?;
+    let [input, output] = ends.paths().map(Path::to_owned);
+    let job = StreamJob::new(run, &input, &output)?;
     // Before anything is read: the outputs may exist, or be impossible.
-    let outputs = StreamOutputs::reserve(&job)?;
-    let source = StreamSource::open(&job)?;
+    let outputs = StreamOutputs::reserve(&job, &ends)?;
+    let source = job.source(&ends)?;
+    // The exchange's own ends would keep its channels open behind a failure.
+    drop(ends);
     let joined = outputs.compute_and_write(&job, &source)?;
     publish(joined, &job, &source)
 }
@@ -94,45 +113,19 @@ impl<'a> StreamJob<'a> {
         let start = Instant::now();
         Ok(Self { run, input, output, columns: run.requested_columns()?, start })
     }
-}
 
-/// Where the rows come from: a file, or the stream on stdin.
-struct StreamSource {
-    file: Option<Input>,
-    /// Set when the rows are no longer wanted, which ends the wait for the next of a silent pipe.
-    ended: AtomicBool,
-}
-
-impl StreamSource {
-    fn open(job: &StreamJob<'_>) -> Result<Self> {
-        let ignores_checksums = job.run.options.no_page_checksums;
-        let open = || {
-            let file = Input::open(job.input)?.ignoring_checksums(ignores_checksums);
-            job.columns.without_replaced(&file)
-        };
-        let file = (!is_stdio(job.input)).then(open).transpose()?;
-        Ok(Self { file, ended: AtomicBool::new(false) })
+    fn source(&self, ends: &StreamEnds<'_>) -> Result<StreamSource> {
+        let ignores_checksums = self.run.options.no_page_checksums;
+        StreamSource::new(ends, |input| {
+            let file = Input::open(input)?.ignoring_checksums(ignores_checksums);
+            self.columns.without_replaced(&file)
+        })
     }
 
-    fn rows<'a>(&'a self, run: &'a Run<'_>) -> Result<BatchSource<'a>> {
-        match &self.file {
-            Some(file) => Ok(BatchSource::of_file(file, run.batch_rows())),
-            None => {
-                let limit_bytes = run.options.memory_limit_bytes;
-                let chunks = StdinChunks::read(&[run.stop, &self.ended], IpcMessages::default())?;
-                BatchSource::of_stream(chunks, Place::file("stdin"), limit_bytes)
-            }
-        }
-    }
-
-    fn groups(&self) -> Groups {
-        if self.file.is_some() { Groups::OfFile } else { Groups::OfStream }
-    }
-
-    fn provenance(&self, job: &StreamJob<'_>) -> Result<Provenance> {
-        let (bundle, columns) = (job.run.bundle, &job.columns);
-        let engine = job.run.engine.describe().to_string();
-        match &self.file {
+    fn provenance(&self, source: &StreamSource) -> Result<Provenance> {
+        let (bundle, columns) = (self.run.bundle, &self.columns);
+        let engine = self.run.engine.describe().to_string();
+        match source.file() {
             Some(file) => {
                 let identity = Identity::new(file, bundle, columns.identity(), engine)?;
                 Ok(identity.provenance(bundle, Adjust::None.name()))
@@ -147,7 +140,7 @@ impl StreamSource {
     }
 }
 
-/// The outputs of a stream: a file under its temporary name or stdout, and the rejects.
+/// The outputs of a stream: a file under its temporary name, stdout or a channel, and the rejects.
 struct StreamOutputs {
     main: MainOutput,
     rejects: Option<Rejects>,
@@ -156,15 +149,16 @@ struct StreamOutputs {
 enum MainOutput {
     File(Staged),
     Stdout(Box<dyn std::io::Write + Send>),
+    Channel(Sender<RecordBatch>),
 }
 
 impl StreamOutputs {
-    fn reserve(job: &StreamJob<'_>) -> Result<Self> {
+    fn reserve(job: &StreamJob<'_>, ends: &StreamEnds<'_>) -> Result<Self> {
         let (options, file) = (job.run.options, without_secrets(job.input));
-        let main = if is_stdio(job.output) {
-            MainOutput::Stdout(Box::new(stdout()?))
-        } else {
-            MainOutput::File(Staged::create(job.output, options.overwrite)?)
+        let main = match ends {
+            StreamEnds::Exchange(exchange) => MainOutput::Channel(exchange.annotated.clone()),
+            StreamEnds::Paths { output, .. } if is_stdio(output) => MainOutput::Stdout(Box::new(stdout()?)),
+            StreamEnds::Paths { output, .. } => MainOutput::File(Staged::create(output, options.overwrite)?),
         };
         let rejects = options.rejects.as_deref();
         let rejects = rejects.map(|path| Rejects::create(path, options, false, file, None));
@@ -181,11 +175,12 @@ impl StreamOutputs {
         source: &'a StreamSource,
     ) -> Result<JoinedStream<'a>> {
         let (run, columns) = (job.run, &job.columns);
-        let rows = columns.rows_without_replaced(source.rows(run)?)?;
+        let rows = columns.rows_without_replaced(source.batches(run)?)?;
         let roles = Roles::find(rows.schema(), rows.place(), &run.request(columns))?;
-        let provenance = source.provenance(job)?;
+        let provenance = job.provenance(source)?;
         // The moments of the columns are not known yet: of a file they are written last, of a stream never.
-        let named = matches!(self.main, MainOutput::Stdout(_)).then(|| columns.moments(&BTreeMap::new()));
+        let is_file = matches!(self.main, MainOutput::File(_));
+        let named = (!is_file).then(|| columns.moments(&BTreeMap::new()));
         let provenance = Provenance { columns: named, ..provenance }.key_values()?;
         let fields = columns.fields();
         let sessions = run.sessions()?;
@@ -210,10 +205,11 @@ impl StreamOutputs {
                 };
                 RowWriter::stream(&rows, added, source_columns, out, Place::file("stdout"))?
             }
+            MainOutput::Channel(annotated) => RowWriter::channel(&rows, added, annotated)?,
         };
 
-        run.begin(without_secrets(job.input), source.file.as_ref().map(Input::rows), 0);
-        let origin = RowOrigin { place: rows.place().clone(), groups: source.groups() };
+        run.begin(without_secrets(job.input), source.file().map(Input::rows), 0);
+        let origin = RowOrigin { place: rows.place().clone(), groups: groups_of(source) };
         let evaluated = columns.evaluated();
         let policy = BadRowPolicy::new(run.options, &roles, origin.clone(), &evaluated);
         let (to_splitter, written) = unbounded();
@@ -239,15 +235,19 @@ impl StreamOutputs {
     }
 }
 
+/// How rows are named in errors.
+fn groups_of(source: &StreamSource) -> Groups {
+    if source.file().is_some() { Groups::OfFile } else { Groups::OfStream }
+}
+
 /// Writes the end of the stream or the footer of the file, and renames it.
 fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource) -> Result<Summary> {
     let JoinedStream { policy, mut writer, rejects, batches } = joined;
-    source.file.as_ref().map_or(Ok(()), Input::verify_unchanged)?;
+    source.file().map_or(Ok(()), Input::verify_unchanged)?;
     let ColumnSummaries { columns, information } = job.columns.summaries(policy.row_stats(), 0.0);
     let fates = policy.row_stats().fates().clone();
     let trained_rows = job.run.trained_rows(policy.row_stats());
-    let distribution_shift =
-        job.run.checked_shift((&columns, &information), &Place::file(job.input.display()))?;
+    let distribution_shift = job.run.checked_shift((&columns, &information), &source.place())?;
     let provenance = Provenance {
         columns: Some(job.columns.moments(&columns)),
         rows: Some(fates.clone()),
@@ -261,7 +261,7 @@ fn publish(joined: JoinedStream<'_>, job: &StreamJob<'_>, source: &StreamSource)
     }
     rejects.map_or(Ok(()), Rejects::finish)?;
     let output_bytes = writer.finish()?;
-    let row_groups = source.file.as_ref().map(|file| file.metadata().num_row_groups());
+    let row_groups = source.file().map(|file| file.metadata().num_row_groups());
     let outcome = Outcome {
         rows: fates.rows(),
         fates,

@@ -114,10 +114,15 @@ pub struct SearchEnvironment {
 impl SearchEnvironment {
     /// The environment of this process. Empty variables count as unset.
     pub fn current() -> Self {
+        Self::of(None)
+    }
+
+    /// The environment of this process, as this program would find it.
+    pub fn of(program: Option<PathBuf>) -> Self {
         let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
             ort_dylib_path: path("ORT_DYLIB_PATH"),
-            executable: env::current_exe().ok(),
+            executable: program.or_else(|| env::current_exe().ok()),
             virtual_env: path("VIRTUAL_ENV"),
             conda_prefix: path("CONDA_PREFIX"),
             runtime_dir: path("LSMI_ETL_RUNTIME_DIR")
