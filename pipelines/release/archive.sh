@@ -15,7 +15,7 @@ profile=${PROFILE:-dist}
 features=${FEATURES-cluster}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
 name=lsmi-etl-$version-$target
-build=${CARGO_TARGET_DIR:-target}
+build=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 
 # The commit is stated only where no change is uncommitted, and only if there is git at all.
 if [ -z "$(git status --porcelain --untracked-files=no 2>&1)" ]; then
@@ -26,19 +26,28 @@ if [ "$target" = aarch64-unknown-linux-gnu ] && [ "$host" != "$target" ]; then
     export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 fi
-# Without --target, a build for this machine shares its dependencies with every other build here.
-programs=$build/$profile
-arguments=(--profile "$profile" --locked --features "$features" --bin lsmi-etl)
-if [ "$target" != "$host" ]; then
-    programs=$build/$target/$profile
-    arguments+=(--target "$target")
-fi
-cargo build "${arguments[@]}"
+# Panics name source files. Without the folders of this machine, the same commit gives the same program elsewhere.
+folders=("$(rustc --print sysroot)" "$(realpath "${CARGO_HOME:-$HOME/.cargo}")" "$(pwd -P)" "$build")
+names=(/rust /cargo /lsmi-etl /target)
+for i in "${!folders[@]}"; do
+    RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=${folders[i]}=${names[i]}"
+    CFLAGS="${CFLAGS:-} -ffile-prefix-map=${folders[i]}=${names[i]}"
+done
+export RUSTFLAGS CFLAGS
+# --target, for this machine too, keeps these flags from the builds that lie in the same folder.
+cargo build --profile "$profile" --locked --features "$features" --bin lsmi-etl --target "$target"
+program=$build/$target/$profile/lsmi-etl
+for folder in "${folders[@]}"; do
+    if grep -aqF "$folder/" "$program"; then
+        echo "error: $program names the folder $folder; map it to another name in $0" >&2
+        exit 70
+    fi
+done
 
 # Only this script's own folder is replaced.
 rm -rf "dist/$name"
 mkdir -p "dist/$name"
-cp "$programs/lsmi-etl" LICENSE README.md "dist/$name/"
+cp "$program" LICENSE README.md "dist/$name/"
 python3 pipelines/release/inventory.py "$target" "dist/$name" "$features"
 # Pages and completions are the same on every target: of another one, the program on PATH writes them, or WRITER.
 if [ "$target" = "$host" ]; then writer=./dist/$name/lsmi-etl; else writer=${WRITER:-lsmi-etl}; fi
