@@ -19,7 +19,10 @@ if [ "$target" = aarch64-unknown-linux-gnu ] && [ "$(uname -m)" != aarch64 ]; th
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 fi
 # Panics and assertions name source files: under these names instead of this machine's folders.
-for map in "$(rustc --print sysroot)=/rust" "${CARGO_HOME:-$HOME/.cargo}=/cargo" "$PWD=/lsmi-etl"; do
+build=${CARGO_TARGET_DIR:-target}
+mkdir -p "$build"
+build=$(cd -P "$build" && pwd)
+for map in "$(rustc --print sysroot)=/rust" "${CARGO_HOME:-$HOME/.cargo}=/cargo" "$PWD=/lsmi-etl" "$build=/target"; do
     RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$map"
     CFLAGS="${CFLAGS:-} -ffile-prefix-map=$map"
 done
