@@ -81,3 +81,20 @@ fn the_inventory_names_what_is_linked() {
     let licences = read("THIRD-PARTY-LICENSES.txt");
     assert!(licences.contains("parquet ") && licences.contains("Apache License"));
 }
+
+#[test]
+fn what_is_shipped_does_not_name_the_folders_of_the_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    let rust = "fn main() { print!(\"{}\", file!()) }";
+    let c = "#include <stdio.h>\nint main(void) { return printf(__FILE__) < 0; }";
+    for (source, text, compiler) in [("a.rs", rust, "rustc $RUSTFLAGS"), ("a.c", c, "cc $CFLAGS")] {
+        std::fs::write(home.join(source), text).unwrap();
+        let mut shipped = Command::new(repository().join("pipelines/release/compile.sh"));
+        shipped.env("CARGO_HOME", &home).env("CARGO_TARGET_DIR", dir.path()).env_remove("RUSTFLAGS");
+        let here = format!("cd $CARGO_TARGET_DIR && {compiler} -o p $CARGO_HOME/{source} && ./p");
+        let ran = must(shipped.arg(target()).args(["sh", "-c", &here]));
+        assert_eq!(ran.stdout, format!("/cargo/{source}"));
+    }
+}
