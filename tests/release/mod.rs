@@ -92,7 +92,10 @@ fn what_is_shipped_does_not_name_the_folders_of_the_machine() {
     for (source, text, compiler) in [("a.rs", rust, "rustc $RUSTFLAGS"), ("a.c", c, "cc $CFLAGS")] {
         std::fs::write(home.join(source), text).unwrap();
         let mut shipped = Command::new(repository().join("pipelines/release/compile.sh"));
-        shipped.env("CARGO_HOME", &home).env("CARGO_TARGET_DIR", dir.path()).env_remove("RUSTFLAGS");
+        shipped
+            .env("CARGO_HOME", &home)
+            .env("CARGO_TARGET_DIR", dir.path().join("build"))
+            .env_remove("RUSTFLAGS");
         let here = format!("cd $CARGO_TARGET_DIR && {compiler} -o p $CARGO_HOME/{source} && ./p");
         let ran = must(shipped.arg(target()).args(["sh", "-c", &here]));
         assert_eq!(ran.stdout, format!("/cargo/{source}"));
