@@ -312,9 +312,18 @@ class _Stderr:
         lines = list(self._lines)
         starts = [number for number, line in enumerate(lines) if re.match(r"\s*ERROR |error: ", line)]
         text = "\n".join(lines[starts[-1] :] if starts else lines[-10:])
-        text = re.sub(r"^\s*ERROR |^error: ", "", text)
-        # The usage that follows a message about arguments names flags and not options.
-        return re.split(r"\n\nUsage:|\n\nFor more information", text)[0].strip(), None
+        if text.startswith("error: "):
+            return of_arguments(text), None
+        return re.sub(r"^\s*ERROR ", "", text).strip(), None
+
+
+def of_arguments(text: str) -> str:
+    """What the parser of arguments prints, on one line: without the usage, which names flags and not options, and
+    without the placeholders of their values."""
+    text = re.split(r"\n\nUsage:|\n\nFor more information", text)[0].removeprefix("error: ")
+    text = re.sub(r"'(--[\w-]+)[ =\[]*<[^']*'", r"'\1'", text)
+    text = re.sub(r"\n\s*(?:tip: |\[(?=possible values))", "; ", text)
+    return re.sub(r"\s+", " ", text).replace("]; ", "; ").removesuffix("]").strip()
 
 
 def printable(text: str) -> str:
