@@ -108,7 +108,9 @@ impl StreamSource {
         let ignores_checksums = job.run.options.no_page_checksums;
         let open = || {
             let file = Input::open(job.input)?.ignoring_checksums(ignores_checksums);
-            job.columns.without_replaced(&file)
+            let (file, replaced) = job.columns.without_replaced(&file)?;
+            replaced.log();
+            Ok::<_, Error>(file)
         };
         let file = (!is_stdio(job.input)).then(open).transpose()?;
         Ok(Self { file, ended: AtomicBool::new(false) })
