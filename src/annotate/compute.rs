@@ -19,6 +19,7 @@ use super::batch_size::Sessions;
 use super::file_tasks::FileTasks;
 use super::journal::{Journal, JournalKey};
 use super::progress::Stage;
+use super::replaced_columns::ReplacedColumns;
 use super::requested_columns::RequestedColumns;
 use super::row_origin::{Groups, RowOrigin};
 use super::row_stats::RowStats;
@@ -47,6 +48,7 @@ pub(super) struct FileJob<'a> {
     pub(super) paths: FilePaths<'a>,
     pub(super) input: Input,
     pub(super) columns: RequestedColumns,
+    pub(super) replaced: ReplacedColumns,
     pub(super) identity: Identity,
     pub(super) start: Instant,
 }
@@ -59,13 +61,13 @@ impl<'a> FileJob<'a> {
     pub(super) fn open(run: &'a Run<'a>, paths: FilePaths<'a>) -> Result<Self> {
         let start = Instant::now();
         let columns = run.requested_columns()?;
-        let input = run.open(paths.input, &columns)?;
+        let (input, replaced) = run.open(paths.input, &columns)?;
         check_known_types(&input)?;
         // Before an output that exists, which would bar the way to this fault.
         check_new_fields(input.schema(), &input.place(), &columns.fields())?;
         let engine = run.engine.describe().to_string();
         let identity = Identity::new(&input, run.bundle, columns.identity(), engine)?;
-        Ok(Self { run, paths, input, columns, identity, start })
+        Ok(Self { run, paths, input, columns, replaced, identity, start })
     }
 
     /// The samples of the input.

@@ -117,6 +117,7 @@ impl<'a> Outputs<'a> {
         let replaces_own = replace || computation.resumed.rows > 0;
         let name = Place::file(name.display()).file;
         let rejects = rejects.map(|path| Rejects::create(path, run.options, replaces_own, name, Some(input)));
+        job.replaced.log();
 
         let computed = job.computed();
         let fields = job.columns.fields();

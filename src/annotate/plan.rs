@@ -101,7 +101,7 @@ impl Run<'_> {
 
     /// Opens an input and checks its columns.
     fn open_for_plan(&self, input: &Path, columns: &RequestedColumns) -> Result<Input> {
-        let input = self.open(input, columns)?;
+        let (input, _) = self.open(input, columns)?;
         self.source(&input, columns)?;
         check_new_fields(input.schema(), &input.place(), &columns.fields())?;
         Ok(input)

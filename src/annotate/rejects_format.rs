@@ -4,9 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::csv;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use parquet::arrow::ArrowWriter;
@@ -62,7 +61,7 @@ impl RejectsFormat {
 /// A writer of one of the formats.
 pub(super) enum RejectsWriter {
     Parquet(Box<ArrowWriter<Box<dyn Output>>>),
-    Csv(Box<csv::Writer<BufWriter<Box<dyn Output>>>>),
+    Csv(BufWriter<Box<dyn Output>>),
     Ndjson(Box<LineDelimitedWriter<BufWriter<Box<dyn Output>>>>),
 }
 
@@ -84,10 +83,10 @@ impl RejectsWriter {
                 Self::Parquet(Box::new(writer.map_err(of_parquet)?))
             }
             RejectsFormat::Csv => {
-                let mut writer = csv::Writer::new(BufWriter::new(out));
-                // The header, also of no rejects.
-                writer.write(&RecordBatch::new_empty(schema)).map_err(of_arrow)?;
-                Self::Csv(Box::new(writer))
+                let mut out = BufWriter::new(out);
+                let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                writeln!(out, "{}", names.join(","))?;
+                Self::Csv(out)
             }
             RejectsFormat::Ndjson => Self::Ndjson(Box::new(LineDelimitedWriter::new(BufWriter::new(out)))),
         })
@@ -96,7 +95,7 @@ impl RejectsWriter {
     pub(super) fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         match self {
             Self::Parquet(writer) => writer.write(batch).map_err(of_parquet),
-            Self::Csv(writer) => writer.write(batch).map_err(of_arrow),
+            Self::Csv(out) => out.write_all(csv_lines(batch).as_bytes()),
             Self::Ndjson(writer) => writer.write(batch).map_err(of_arrow),
         }
     }
@@ -105,12 +104,41 @@ impl RejectsWriter {
     pub(super) fn close(self) -> io::Result<()> {
         match self {
             Self::Parquet(writer) => writer.close().map(drop).map_err(of_parquet),
-            Self::Csv(writer) => writer.into_inner().flush(),
+            Self::Csv(mut out) => out.flush(),
             Self::Ndjson(mut writer) => {
                 writer.finish().map_err(of_arrow)?;
                 writer.into_inner().flush()
             }
         }
+    }
+}
+
+/// The rows as lines of CSV in which an empty text is `""` and null is nothing, which Arrow's writer does not tell apart.
+fn csv_lines(batch: &RecordBatch) -> String {
+    let mut lines = String::new();
+    for row in 0..batch.num_rows() {
+        for (position, column) in batch.columns().iter().enumerate() {
+            if position > 0 {
+                lines.push(',');
+            }
+            if column.is_null(row) {
+                continue;
+            }
+            if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
+                lines.push_str(&numbers.value(row).to_string());
+            } else if let Some(texts) = column.as_string_opt::<i32>() {
+                push_text(&mut lines, texts.value(row));
+            }
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+fn push_text(line: &mut String, text: &str) {
+    match text.is_empty() || text.contains([',', '"', '\n', '\r']) {
+        true => line.push_str(&format!("\"{}\"", text.replace('"', "\"\""))),
+        false => line.push_str(text),
     }
 }
 
@@ -131,4 +159,24 @@ pub(super) fn refuse_text_of_encrypted(path: &Path) -> Error {
         "{}: the input is encrypted, and its rejects are encrypted with it, which a text is not; name it .parquet",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn an_empty_label_is_told_from_none() {
+        let labels = [Some(""), None, Some("a,b"), Some("say \"a\""), Some("c"), Some("two\nlines")];
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("row", Arc::new(Int64Array::from_iter_values(0..6)) as _, false),
+            ("label", Arc::new(StringArray::from_iter(labels)) as _, true),
+        ])
+        .unwrap();
+        assert_eq!(csv_lines(&batch), "0,\"\"\n1,\n2,\"a,b\"\n3,\"say \"\"a\"\"\"\n4,c\n5,\"two\nlines\"\n");
+    }
 }

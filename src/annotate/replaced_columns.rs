@@ -11,26 +11,50 @@ use crate::provenance::Provenance;
 
 use super::requested_columns::RequestedColumns;
 
+/// The columns of a source that a run replaces, and what a user may not expect of that.
+#[derive(Debug, Default)]
+pub(super) struct ReplacedColumns {
+    omitted: OmittedColumns,
+    /// Columns of an earlier annotate that are replaced by none.
+    stale: Option<String>,
+    /// Columns that stay although they look like annotate's.
+    left: Option<String>,
+}
+
+impl ReplacedColumns {
+    /// Logs what is left out and what stays, where the output is about to be written.
+    pub(super) fn log(&self) {
+        if let Some(stale) = &self.stale {
+            tracing::info!("{stale}");
+        }
+        if let Some(left) = &self.left {
+            tracing::warn!("{left}");
+        }
+    }
+}
+
 impl RequestedColumns {
-    /// The input as if annotate had never written the columns that this run replaces, if it does.
+    /// The input as if annotate had never written the columns that this run replaces, if it does; and these columns.
     ///
     /// # Errors
     /// As for [`Self::replaced`] and [`OmittedColumns::of`].
-    pub(super) fn without_replaced(&self, input: &Input) -> Result<Input> {
+    pub(super) fn without_replaced(&self, input: &Input) -> Result<(Input, ReplacedColumns)> {
         let pairs = input.metadata().file_metadata().key_value_metadata();
         let pairs = pairs.map(Vec::as_slice).unwrap_or_default();
-        self.replaced(input.schema(), pairs, &input.place())?.of(input)
+        let replaced = self.replaced(input.schema(), pairs, &input.place())?;
+        Ok((replaced.omitted.of(input)?, replaced))
     }
 
-    /// The rows of a stream likewise.
+    /// The rows of a stream likewise, which is about to be written.
     ///
     /// # Errors
     /// As for [`Self::replaced`].
     pub(super) fn rows_without_replaced<'a>(&self, rows: BatchSource<'a>) -> Result<BatchSource<'a>> {
         let metadata = rows.schema().metadata().iter();
         let pairs: Vec<_> = metadata.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
-        let omitted = self.replaced(rows.schema(), &pairs, rows.place())?;
-        Ok(rows.without(&omitted))
+        let replaced = self.replaced(rows.schema(), &pairs, rows.place())?;
+        replaced.log();
+        Ok(rows.without(&replaced.omitted))
     }
 
     /// The columns of a source that this run replaces: those of its prefix that annotate has written by what the
@@ -38,9 +62,9 @@ impl RequestedColumns {
     ///
     /// # Errors
     /// [`Error::Usage`] where such a column holds no numbers, or is read.
-    fn replaced(&self, schema: &Schema, pairs: &[KeyValue], place: &Place) -> Result<OmittedColumns> {
+    fn replaced(&self, schema: &Schema, pairs: &[KeyValue], place: &Place) -> Result<ReplacedColumns> {
         if !self.replaces {
-            return Ok(OmittedColumns::default());
+            return Ok(ReplacedColumns::default());
         }
         let (written, new) = (Provenance::written_columns(pairs, self.prefix()), self.names());
         let mut omitted =
@@ -73,20 +97,18 @@ impl RequestedColumns {
             }
             omitted.columns.push(position);
         }
-        if !stale.is_empty() {
+        let stale = (!stale.is_empty()).then(|| {
             let stale = stale.join(", ");
-            tracing::info!(
-                "{place}: leaves out {stale} of the earlier annotate; --columns computes these anew, too"
-            );
-        }
-        if !left.is_empty() && !omitted.columns.is_empty() {
-            tracing::warn!(
+            format!("{place}: leaves out {stale} of the earlier annotate; --columns computes these anew, too")
+        });
+        let left = (!left.is_empty() && !omitted.columns.is_empty()).then(|| {
+            format!(
                 "{place}: {} have names of annotate's columns and stay, since the file does not say that it wrote them; \
                  they may be of other models than the new ones",
                 left.join(", ")
-            );
-        }
-        Ok(omitted)
+            )
+        });
+        Ok(ReplacedColumns { omitted, stale, left })
     }
 
     /// The names of all columns that there may be of this prefix.

@@ -62,7 +62,7 @@ pub fn columns_read(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<St
 /// # Errors
 /// As for [`new_fields`]; [`Error::Usage`] of columns that are not replaced.
 pub fn kept_columns(bundle: &Bundle, options: &AnnotateOptions, input: &Input) -> Result<Input> {
-    RequestedColumns::of(bundle, options)?.without_replaced(input)
+    RequestedColumns::of(bundle, options)?.without_replaced(input).map(|(input, _)| input)
 }
 
 /// The moments of the columns, and of i of each modality and of all.

@@ -18,6 +18,7 @@ use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions
 use super::journal::LockPatience;
 use super::options::AnnotateOptions;
 use super::progress::{InputStart, Progress};
+use super::replaced_columns::ReplacedColumns;
 use super::requested_columns::RequestedColumns;
 use super::row_stats::RowStats;
 use super::summary::ModelsUsed;
@@ -218,11 +219,11 @@ impl<'a> Run<'a> {
     }
 
     /// Opens an input with the keys of the options, and checks that they are all it needs. It lacks the columns that
-    /// the new ones replace.
+    /// the new ones replace, which are returned with it.
     ///
     /// # Errors
     /// As for [`Input::open_with`], [`Input::check_keys`] and [`RequestedColumns::without_replaced`].
-    pub(super) fn open(&self, input: &Path, columns: &RequestedColumns) -> Result<Input> {
+    pub(super) fn open(&self, input: &Path, columns: &RequestedColumns) -> Result<(Input, ReplacedColumns)> {
         let opened = Input::open_with(input, self.options.keys.as_ref())?;
         let opened = opened.ignoring_checksums(self.options.no_page_checksums);
         opened.check_keys()?;

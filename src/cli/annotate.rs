@@ -153,7 +153,9 @@ pub(super) fn with_observers<T>(
 /// The plan of a run, from footers only.
 pub(super) fn plan(args: &AnnotateArgs, stop: &AtomicBool) -> Result<Plan> {
     let found = discover(args);
-    destinations(args, &found)?.check()?;
+    let paths = destinations(args, &found)?;
+    paths.check_stores()?;
+    paths.check()?;
     let files = found?.ok_or_else(|| Error::Internal("a stream has no plan".to_owned()))?;
     let (bundle, engine, options) = prepare(args)?;
     let progress = ProgressBar::new(stop);

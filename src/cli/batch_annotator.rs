@@ -17,7 +17,7 @@ use crate::samples::FateCounts;
 use crate::telemetry::Telemetry;
 
 use super::annotate::{AnnotateArgs, Outcome, check, destinations, prepare};
-use super::{Cli, Command, output, usage_error};
+use super::{Cli, Command, environment, output, usage_error};
 
 /// The models and options of `annotate`, for any number of exchanges of record batches.
 pub struct BatchAnnotator {
@@ -39,6 +39,7 @@ impl BatchAnnotator {
         let fixed = ["lsmi-etl", "annotate", "-", "-", "--new-columns-only"].map(OsString::from);
         let typed: Vec<OsString> = fixed.into_iter().chain(flags).collect();
         let mut args = parse(&typed)?;
+        environment::warn_of_unknown(&super::command());
         args.engine = args.engine.beside(program);
         check(&args)?;
         destinations(&args, &Ok(None))?.check()?;

@@ -14,7 +14,7 @@ use crate::bundle::{Figures, FitWarning, Units};
 use crate::config::{ColumnList, DEFAULT_BUNDLE};
 use crate::error::{Error, Place, Result};
 use crate::fit::{DensityFit, FitOptions, Recipe, fit_files};
-use crate::memory::ByteSize;
+use crate::memory::MemoryLimit;
 use crate::output::{BatchSource, IpcMessages, write_stream_file};
 use crate::parquet_file::EncryptionKeys;
 use crate::samples::MAX_CLASSES;
@@ -93,7 +93,7 @@ pub(super) struct FitArgs {
     max_rows: Option<u64>,
     /// Maximum memory to use [default: a quarter of the machine's]
     #[arg(long, value_name = "SIZE")]
-    memory_limit: Option<ByteSize>,
+    memory_limit: Option<MemoryLimit>,
     /// Continue the unfinished fit of the same rows and options beyond memory, where there is one
     #[arg(long)]
     resume: bool,

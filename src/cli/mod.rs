@@ -13,6 +13,7 @@ mod bundle;
 mod cluster;
 mod demo;
 mod doctor;
+mod environment;
 mod failure;
 mod figures;
 mod fit;
@@ -54,6 +55,7 @@ use crate::threads;
 use self::failure::Failure;
 
 pub use batch_annotator::BatchAnnotator;
+pub use environment::{OTHER_VARIABLES, is_known_variable};
 pub use failure::failure_schema;
 pub use fit::fit_summary_schema;
 pub use inspect::inspect_summary_schema;
@@ -179,6 +181,9 @@ fn parse_and_run() -> ExitCode {
     let (command, typed) = all.subcommand().unwrap_or(("", &all));
     let handled = handled.and_then(|()| parent::watch());
     let begun = telemetry::begin(logs(&cli)).and_then(|telemetry| handled.map(|()| telemetry));
+    if begun.is_ok() {
+        environment::warn_of_unknown(&self::command());
+    }
     let done = begun.and_then(|telemetry| {
         let run = |telemetry: &_| panics::as_errors(|| run(cli.command, typed, telemetry));
         telemetry.around(command, run)

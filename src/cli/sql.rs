@@ -14,13 +14,13 @@ use crate::config::TlsArgs;
 use crate::config::{BundlePath, ClusterArgs, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{OnShift, SharedBundle};
-use crate::memory::{ByteSize, usable_bytes};
+use crate::memory::{MemoryLimit, usable_bytes};
 use crate::printable::{counted, shown};
 use crate::samples::OnMissingModality;
 #[cfg(feature = "cluster")]
 use crate::sql::distributed::PlanRunner;
-use crate::sql::{Expect, Format, Layout, ModelOptions, Session, SqlOptions, SqlRequest};
-use crate::storage::{Destinations, FileEnding, Staged, no_input, read_text};
+use crate::sql::{Expect, Format, Layout, ModelOptions, Results, Session, SqlOptions, SqlRequest};
+use crate::storage::{Destinations, Staged, no_input, read_text};
 
 use super::query_progress::QueryProgressBar;
 use super::{output, shell};
@@ -90,7 +90,7 @@ pub struct SqlArgs {
     /// Memory limit for sorting, grouping and joining (512MiB, 4GiB), beyond which sorts and
     /// groups spill to disk [default: half of the machine's memory]
     #[arg(long, value_name = "SIZE")]
-    pub(super) memory_limit: Option<ByteSize>,
+    pub(super) memory_limit: Option<MemoryLimit>,
 
     /// Do not compare the pages of Parquet files with their checksums, as described for annotate
     #[arg(long, env = "LSMI_ETL_NO_PAGE_CHECKSUMS", hide_env = true)]
@@ -255,22 +255,14 @@ fn to_stdout(args: &SqlArgs, sql: String, stop: &AtomicBool) -> Result<u64> {
 }
 
 fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Result<u64> {
-    let Some(format) = args.format.or_else(|| Format::of(path)) else {
-        let what = match FileEnding::of(path) {
-            Some(FileEnding::Compressed) => {
-                "compressed text is not written; write Parquet, which is compressed, or"
-            }
-            _ => "its extension tells no format; give --format, or use .parquet, .arrow,",
-        };
-        return Err(Error::Usage(format!("{}: {what} .csv, .ndjson or .md", shown(path))));
-    };
+    let format = Format::of_output(path, args.format)?;
     let request = args.request(sql, format)?;
     let mut paths = Destinations::default();
     args.file.iter().for_each(|file| paths.reads("the file of statements", file));
     paths.writes("--output", path);
     paths.check()?;
     let session = Session::open(&request)?;
-    session.check_paths(&request.sql, Some(path))?;
+    session.check_paths(&request.sql, Some(path), stop)?;
     let staged = match Staged::create(path, args.overwrite) {
         Ok(staged) => staged,
         // A fault of the query is told first.
@@ -280,7 +272,8 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
         }
     };
     let mut out = BufWriter::with_capacity(1 << 16, staged.writer()?);
-    let rows = session.run(&request.sql, &request.layout, &mut out, stop)?;
+    let output = (&mut out as &mut dyn Write, &mut Results::of_file());
+    let rows = session.run_into(&request.sql, &request.layout, output, stop)?;
     drop(out);
     staged.commit()?;
     tracing::info!("{}: {}", shown(path), counted(rows, "row"));

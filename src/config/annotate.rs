@@ -13,7 +13,7 @@ use crate::annotate::{
     OnShift,
 };
 use crate::error::Result;
-use crate::memory::ByteSize;
+use crate::memory::{ByteSize, MemoryLimit};
 use crate::parquet_file::EncryptionKeys;
 use crate::storage::Share;
 
@@ -157,7 +157,7 @@ pub struct AnnotateSettings {
     pub restart: bool,
     /// Memory limit for batches, such as 2GiB [default: a quarter of the machine's memory]
     #[arg(long, value_name = "SIZE", env = "LSMI_ETL_MEMORY_LIMIT", hide_env = true)]
-    pub memory_limit: Option<ByteSize>,
+    pub memory_limit: Option<MemoryLimit>,
     /// Number of workers, each with a single-threaded session [default: cores; three per GPU]
     #[arg(long, value_name = "N", env = "LSMI_ETL_WORKERS", hide_env = true)]
     pub workers: Option<NonZeroU16>,

@@ -12,7 +12,7 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::annotate::{ColumnName, ColumnPrefix, MaxBadRows};
 use crate::engine::{Device, EngineChoice};
-use crate::memory::ByteSize;
+use crate::memory::{ByteSize, MemoryLimit};
 use crate::storage::Share;
 
 /// Parses a string, or a number that would be a string on the command line.
@@ -66,6 +66,7 @@ macro_rules! as_on_command_line {
 
 as_on_command_line! {
     ByteSize: { "type": ["string", "integer"], "examples": ["512MiB", "4GB"] },
+    MemoryLimit: { "type": ["string", "integer"], "examples": ["512MiB", "4GB"], "description": "A size of at least 1MiB" },
     MaxBadRows: { "type": ["string", "integer"], "examples": [100, "0.5%"] },
     Share: { "type": "string", "pattern": "[0-9]+/[0-9]+|\\{\\{", "examples": ["2/20"] },
     Device: { "type": "string", "examples": ["cpu", "cuda", "cuda:0,cuda:1"] },
@@ -87,6 +88,8 @@ mod tests {
         assert_eq!(from_value::<MaxBadRows>(json!(7)).unwrap(), MaxBadRows::Rows(7));
         assert_eq!(serde_json::to_value(MaxBadRows::Percent(0.5)).unwrap(), json!("0.5%"));
         assert!(from_value::<ColumnName>(json!("p_y")).unwrap().is_former_prior());
+        let wrong = from_value::<MemoryLimit>(json!(5)).unwrap_err().to_string();
+        assert!(wrong.contains("did you mean 5GB?"), "{wrong}");
         let wrong = from_value::<Share>(json!("0/3")).unwrap_err().to_string();
         assert!(wrong.contains("\"0/3\" is wrong: expected I/N"), "{wrong}");
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::memory::ByteSize;
+use crate::memory::MemoryLimit;
 use crate::sql::{Expect, Format};
 
 use super::{AnnotateSettings, ClusterArgs, EngineArgs, ReportSettings};
@@ -73,7 +73,7 @@ pub struct SqlStep {
     /// Maximum number of rows that a table prints per result; 0 for all [default: 1000 on stdout, else all]
     pub max_rows: Option<usize>,
     /// Memory limit for sorting, grouping and joining (512MiB, 4GiB), beyond which they spill to disk
-    pub memory_limit: Option<ByteSize>,
+    pub memory_limit: Option<MemoryLimit>,
     /// Worker threads [default: number of cores]
     pub threads: Option<NonZeroUsize>,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::annotate::ColumnPrefix;
 use crate::error::Result;
-use crate::memory::ByteSize;
+use crate::memory::MemoryLimit;
 use crate::report::{LinkTemplate, ReportOptions};
 use crate::sql;
 use crate::storage::FileEnding;
@@ -67,7 +67,7 @@ pub struct ReportSettings {
     pub no_page_checksums: bool,
     /// Memory limit for grouping (512MiB, 4GiB), beyond which it spills to disk
     #[arg(long, value_name = "SIZE")]
-    pub memory_limit: Option<ByteSize>,
+    pub memory_limit: Option<MemoryLimit>,
     /// Worker threads [default: number of cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,

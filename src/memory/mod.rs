@@ -37,6 +37,41 @@ impl FromStr for ByteSize {
     }
 }
 
+/// A limit of memory: a byte count of at least [`MemoryLimit::LEAST`], since less holds no batch of rows, and is more
+/// likely a number whose unit was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryLimit(pub u64);
+
+impl MemoryLimit {
+    /// The least limit.
+    pub const LEAST: ByteSize = ByteSize(1 << 20);
+}
+
+impl FromStr for MemoryLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size: ByteSize = text.parse()?;
+        if size.0 >= Self::LEAST.0 {
+            return Ok(Self(size.0));
+        }
+        let least = Self::LEAST;
+        let bytes = if size.0 == 1 { "byte" } else { "bytes" };
+        let meant = match text.trim().parse::<f64>() {
+            Ok(number) if number < 100.0 => format!("; did you mean {}GB?", text.trim()),
+            Ok(_) => format!("; did you mean {}MB?", text.trim()),
+            Err(_) => String::new(),
+        };
+        Err(format!("{} {bytes} are less than the least limit, {least}{meant}", size.0))
+    }
+}
+
+impl fmt::Display for MemoryLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ByteSize(self.0).fmt(f)
+    }
+}
+
 impl fmt::Display for ByteSize {
     /// The largest unit that needs no fraction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,6 +115,23 @@ mod tests {
         assert_eq!(bytes("1.5 KB"), Ok(1500));
         for wrong in ["", "G", "-1", "4X", "1e3", "0"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_limit_without_its_unit_is_refused() {
+        let limit = |text: &str| text.parse::<MemoryLimit>().map(|limit| limit.0);
+        assert_eq!(
+            (limit("1MiB"), limit("1048576"), limit("4GB")),
+            (Ok(1 << 20), Ok(1 << 20), Ok(4_000_000_000))
+        );
+        for (text, said) in [
+            ("5", "5 bytes are less than the least limit, 1MiB; did you mean 5GB?"),
+            ("0.5", "expected a size such as 512MiB or 4GB"),
+            ("512", "512 bytes are less than the least limit, 1MiB; did you mean 512MB?"),
+            ("1MB", "1000000 bytes are less than the least limit, 1MiB"),
+        ] {
+            assert_eq!(limit(text).unwrap_err(), said);
         }
     }
 }

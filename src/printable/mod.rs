@@ -1,10 +1,11 @@
 //! Text for a person to read: errors, log lines, tables, prompts. Names, paths and cells of foreign
-//! files are data; what a terminal would obey in them is escaped, and secrets in URLs are left out.
-//! Imports nothing.
+//! files are data; what a terminal would obey in them is escaped, names stand in SQL as its parser takes
+//! them, and secrets in URLs are left out. Imports nothing.
 
 mod controls;
 mod counted;
 mod secrets;
+mod sql_names;
 mod store_reply;
 
 use std::any::Any;
@@ -14,6 +15,7 @@ use std::path::Path;
 pub use controls::{before_controls, escape_controls, escape_for_json, escape_line};
 pub use counted::counted;
 pub use secrets::redact;
+pub use sql_names::{is_reserved, quoted_name, quoted_table};
 
 /// A message as it may be shown: without secrets, its control characters escaped.
 pub fn message(text: &str) -> String {

@@ -118,7 +118,7 @@ impl Identity {
     pub fn recognise(&self, output: &Input, adjust: &str) -> Recognition {
         let found = Provenance::read(output, &self.prefix);
         let Some(version) = &found.version else {
-            return Recognition::Other("which annotate has not made".to_owned());
+            return Recognition::Other(of_another_prefix(output, &self.prefix));
         };
         let columns = |input: &InputOrigin| input.x.iter().chain([&input.label]).cloned().collect::<Vec<_>>();
         let of_columns = found.input.as_ref().map(columns);
@@ -150,6 +150,22 @@ impl Identity {
             [] => Recognition::Same(found),
             some => Recognition::Other(some.join(", ")),
         }
+    }
+}
+
+/// What an output is that annotate has not made with this prefix.
+fn of_another_prefix(output: &Input, prefix: &ColumnPrefix) -> String {
+    let named = |prefix: &ColumnPrefix| match prefix.is_empty() {
+        true => "without a prefix".to_owned(),
+        false => format!("of the prefix {prefix}"),
+    };
+    match &Provenance::prefixes(output)[..] {
+        [] => "which annotate has not made".to_owned(),
+        prefixes => format!(
+            "with annotate's columns {}, and this run's are {} (to have both, annotate that file into a new one)",
+            listed(&prefixes.iter().map(named).collect::<Vec<_>>()),
+            named(prefix)
+        ),
     }
 }
 

@@ -7,8 +7,8 @@ use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, Field};
 
 use crate::error::{Error, Place, Result};
+use crate::printable::quoted_name;
 
-use super::label_type::identifier;
 use super::spark_vector;
 
 /// The accepted types, for messages.
@@ -105,7 +105,7 @@ impl EmbeddingType {
     /// of them where there is one.
     pub fn require(data_type: &DataType, place: Place) -> Result<Self> {
         Self::of(data_type).ok_or_else(|| {
-            let column = place.column.as_deref().map(identifier).unwrap_or_default();
+            let column = place.column.as_deref().map(quoted_name).unwrap_or_default();
             let remedy = match data_type {
                 DataType::Struct(fields) => {
                     let field = fields.iter().find(|field| Self::of(field.data_type()).is_some());

@@ -129,13 +129,24 @@ impl LabelIndex {
         }
         SAID.call_once(|| {
             tracing::info!(
-                "{}: {} are read as the bundle's classes, which are {}: '7' is 7",
+                "{}: {} are read as the bundle's classes, which are {}{}",
                 at.place(),
                 found.plural(),
-                self.kind.plural()
+                self.kind.plural(),
+                self.example()
             );
         });
         Ok(())
+    }
+
+    /// The first class that is written both as a number and as a string, as both.
+    fn example(&self) -> String {
+        let first = self.integers.iter().min_by_key(|(_, number)| **number).map(|(value, _)| value);
+        match (first, self.kind) {
+            (Some(value), LabelType::String) => format!(": {value} is '{value}'"),
+            (Some(value), _) => format!(": '{value}' is {value}"),
+            (None, _) => String::new(),
+        }
     }
 
     /// Class indices of a batch, and the rows that have none, ascending; their

@@ -4,6 +4,7 @@ use arrow::datatypes::DataType;
 
 use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
+use crate::printable::quoted_name;
 
 /// The accepted types, for messages.
 const ACCEPTED: &str = "integers, whole floats, decimals of scale 0, strings (also as binary) and booleans, \
@@ -144,7 +145,7 @@ impl LabelPlace {
     /// the column cast.
     pub(super) fn cast(&self, cast: LabelCast) -> String {
         let place = self.place();
-        let column = identifier(place.column.as_deref().unwrap_or("y"));
+        let column = quoted_name(place.column.as_deref().unwrap_or("y"));
         let expression = match cast {
             LabelCast::Boolean => format!("CAST({column} AS BOOLEAN)"),
             LabelCast::Integer => format!("CAST({column} AS BIGINT)"),
@@ -159,16 +160,6 @@ impl LabelPlace {
             }
             Self::Rows(..) | Self::Query(_) => expression,
         }
-    }
-}
-
-/// A column's name in SQL, quoted where it has to be.
-pub(super) fn identifier(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
-    if name.starts_with(|c: char| !c.is_ascii_digit()) && name.chars().all(is_plain) {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
     }
 }
 

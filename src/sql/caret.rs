@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::Error;
+
+use super::lexer::tokens;
 
 /// Characters of the line that are shown, around the mark.
 const SHOWN_CHARS: usize = 100;
@@ -40,38 +41,46 @@ fn marked(text: &str, line: usize, column: usize, length: usize) -> Option<Strin
 
 /// Line, column and length of what the message is about: the parser names the place, the planner the word.
 fn place(message: &str, sql: &str) -> Option<(usize, usize, usize)> {
-    // A text that is no SQL has no words.
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
+    let tokens = tokens(sql);
     let length = |line: usize, column: usize| {
         let starts = |at: &&_| is_at(at, line, column);
         let token = tokens.iter().map(|token| (&token.token, token.span.start)).find(|(_, at)| starts(&at));
         token.map_or(1, |(token, _)| token.to_string().chars().count())
     };
-    if let Some((_, rest)) = message.rsplit_once(" at Line: ") {
-        let (line, column) = rest.split_once(", Column: ")?;
-        let digits =
-            |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
-        let (line, column) = (digits(line)?, digits(column)?);
+    if let Some((line, column)) = parsers_place(message) {
         return Some((line, column, length(line, column)));
     }
-    let name = named(message)?;
+    let (name, is_one_of_several) = named(message)?;
     let is_word = |token: &Token| match token {
         Token::Word(word) => word.value.eq_ignore_ascii_case(name),
         Token::SingleQuotedString(text) => text == name,
-        _ => false,
+        Token::Whitespace(_) => false,
+        sign => sign.to_string() == name,
     };
-    let found = tokens.iter().find(|token| is_word(&token.token))?;
+    let mut all = tokens.iter().filter(|token| is_word(&token.token));
+    let found = all.next()?;
+    if is_one_of_several && all.next().is_some() {
+        return None;
+    }
     let at = found.span.start;
     let (line, column) = (usize::try_from(at.line).ok()?, usize::try_from(at.column).ok()?);
     Some((line, column, found.token.to_string().chars().count()))
+}
+
+/// Line and column, from 1, at which the parser says that it stopped.
+pub(super) fn parsers_place(message: &str) -> Option<(usize, usize)> {
+    let (_, rest) = message.rsplit_once(" at Line: ")?;
+    let (line, column) = rest.split_once(", Column: ")?;
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    Some((digits(line)?, digits(column)?))
 }
 
 fn is_at(at: &datafusion::sql::sqlparser::tokenizer::Location, line: usize, column: usize) -> bool {
     usize::try_from(at.line) == Ok(line) && usize::try_from(at.column) == Ok(column)
 }
 
-/// The name that a message begins with.
-fn named(message: &str) -> Option<&str> {
+/// The name or sign that a message begins with, and whether it may stand at other places, too, that are in order.
+fn named(message: &str) -> Option<(&str, bool)> {
     let message = message.strip_prefix("SQL: ").unwrap_or(message);
     let after = |prefix: &str, ends: &[char]| {
         let rest = message.strip_prefix(prefix)?;
@@ -79,12 +88,23 @@ fn named(message: &str) -> Option<&str> {
     };
     let quoted = |prefix: &str| after(prefix, &['\'']);
     let bare = |prefix: &str| after(prefix, &[';', ' ']);
-    let name = quoted("invalid function '")
+    let missing = quoted("invalid function '")
         .or_else(|| bare("there is no column "))
         .or_else(|| bare("there is no function "))
-        .or_else(|| bare("there is no table "))?;
-    // Behind the name of its table.
-    Some(name.rsplit('.').next().unwrap_or(name).trim_matches('"'))
+        .or_else(|| bare("there is no table "))
+        .or_else(|| bare("there is no type "))
+        .or_else(|| bare("column "));
+    if let Some(name) = missing {
+        // Behind the name of its table.
+        return Some((name.rsplit('.').next().unwrap_or(name).trim_matches('"'), false));
+    }
+    if let Some(name) = bare("function ").or_else(|| bare("operator ")) {
+        return Some((name, true));
+    }
+    // The word of a statement.
+    bare("")
+        .filter(|word| word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase()))
+        .map(|word| (word, true))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+use super::caret::with_caret;
 use super::errors::convert_error;
 use super::parse::{parse, with_deep_stack};
 use super::session::{Session, StoppableRun};
@@ -50,7 +51,8 @@ impl Session {
     /// See [`convert_error`]; [`Error::Usage`] where no column is boolean;
     /// [`Error::Interrupted`] soon after `stop` is set.
     pub fn check(&self, sql: &str, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
-        self.run_stoppable(stop, |run| offending_rows(run, sql, expect))
+        let checked = self.run_stoppable(stop, |run| offending_rows(run, sql, expect));
+        checked.map_err(|error| self.with_advice(error, sql))
     }
 }
 
@@ -60,7 +62,8 @@ fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<O
     drop(parse(sql)?);
     let frame = run.block_on(run.session().context().sql(sql))?;
     let frame = frame.map_err(|e| unplanned(e, run.session(), sql))?;
-    let mut stream = start(run, frame.logical_plan().clone())?.map_err(failed)?;
+    let started = start(run, frame.logical_plan().clone())?;
+    let mut stream = started.map_err(|e| with_caret(failed(e), sql))?;
     if expect == Expect::AllTrue && boolean_columns(&stream.schema()).next().is_none() {
         return Err(Error::Usage(NO_BOOLEAN_COLUMN.to_owned()));
     }
@@ -146,6 +149,7 @@ mod tests {
     #[test]
     fn statements_are_counted_and_their_errors_told() {
         assert_eq!(count_statements("SELECT 1; SELECT 2 -- and\n;").unwrap(), 2);
+        assert_eq!(count_statements("SUMMARIZE t; SELECT $$a;b$$, $t$;$$;$t$; SELECT 2").unwrap(), 3);
         assert_eq!(count_statements("SELEKT 1").unwrap_err().exit_code(), 64);
     }
 }

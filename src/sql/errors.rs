@@ -13,13 +13,14 @@ use datafusion::parquet::errors::ParquetError;
 use tokio::task::JoinError;
 
 use crate::error::{Error, Place};
+use crate::printable::quoted_table;
 use crate::storage::{io_errors, is_url, read_error};
 use crate::threads::is_start_panic;
 
 use super::bounded_functions::IN_ONE_BATCH;
 use super::function_names::missing_function;
 use super::missing_column::missing_column;
-use super::quoted_names::quoted_table;
+use super::plain_sentences::plain_sentence;
 
 /// Converts a DataFusion error.
 ///
@@ -125,13 +126,13 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
                 Error::bad_data(place(), io_errors::undecodable(&e.to_string()))
             }
             ArrowError::IoError(_, e) => io_error(e, inputs),
-            e => Error::Usage(normalize_message(&e.to_string())),
+            e => refused(&e.to_string()),
         },
         DataFusionError::ObjectStore(e) => store_error(e, inputs),
         DataFusionError::External(e) => match (e.downcast_ref(), join_error(e.as_ref())) {
             (Some(e), _) => store_error(e, inputs),
             (None, Some(e)) if e.is_panic() => reader_panic(e, inputs),
-            _ => Error::Usage(format!("SQL: {}", normalize_message(&e.to_string()))),
+            _ => refused(&e.to_string()),
         },
         DataFusionError::IoError(e) => io_error(e, inputs),
         DataFusionError::ResourcesExhausted(what) => Error::Usage(memory_limit_message(what)),
@@ -160,17 +161,20 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
             Some(name) => Error::Usage(format!(
                 "{NO_TABLE}{name}{AFTER_TABLE} in quotes ('{name}'), or --table NAME=PATH names it"
             )),
-            None => Error::Usage(format!(
-                "SQL: {}",
-                missing_function(what).unwrap_or_else(|| normalize_message(what))
-            )),
+            None => refused(what),
         },
         DataFusionError::SchemaError(e, _) => Error::Usage(format!(
             "SQL: {}",
             missing_column(e).unwrap_or_else(|| normalize_message(&error.message()))
         )),
-        error => Error::Usage(format!("SQL: {}", normalize_message(&error.message()))),
+        error => refused(&error.message()),
     }
+}
+
+/// The error of a query that can't be planned, or not be evaluated.
+fn refused(what: &str) -> Error {
+    let sentence = missing_function(what).or_else(|| plain_sentence(what));
+    Error::Usage(format!("SQL: {}", sentence.unwrap_or_else(|| normalize_message(what))))
 }
 
 /// Whether an I/O error is one of a decompressor, which reads from memory, and not of the system.
@@ -286,8 +290,12 @@ fn missing_table(message: &str) -> Option<&str> {
     Some(name.strip_prefix("public.").unwrap_or(name))
 }
 
-/// Normalizes a message: one line, lower-case start, no trailing full stop.
+/// What DataFusion puts behind errors that it thinks to be its own.
+const BUG_REPORT: &str = "This issue was likely caused by a bug in DataFusion's code";
+
+/// Normalizes a message: one line, lower-case start, no trailing full stop, nothing of DataFusion's bug reports.
 fn normalize_message(message: &str) -> String {
+    let message = message.split(BUG_REPORT).next().unwrap_or(message).trim_end();
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = line.trim_end_matches('.');
     let mut rest = line.chars();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{TableProvider, UrlTableFactory};
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
@@ -37,8 +38,8 @@ use super::table_files::{TableFile, TableFiles, find_table_files};
 use super::table_format::TableFormat;
 use super::value_widths::check_value_widths;
 
-/// Footers that are read at a time.
-const CONCURRENT_FOOTERS: usize = 32;
+/// Files whose footers or first rows are read at a time.
+const CONCURRENT_FILES: usize = 32;
 
 /// Registers a file, folder, glob or object store URL as a named table.
 ///
@@ -109,7 +110,7 @@ pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Resul
                 check_arrow_files(state, store.as_ref(), &files).await?;
             }
             let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
-            let merged = other_schema(state, &store, (other, format.as_ref()), &files).await?;
+            let merged = other_schema(state, &store, (other, &format), &files).await?;
             let lacking = Vec::new();
             (
                 TableReader::Other(other, format),
@@ -205,7 +206,7 @@ async fn parquet_schema(
         let footer = AssertUnwindSafe(file_schema(store, &cache, file)).catch_unwind();
         footers.push(footer.map(|read| read.unwrap_or_else(|panic| Err(damaged(file, panic)))).boxed());
     }
-    let mut footers = stream::iter(footers).buffered(CONCURRENT_FOOTERS);
+    let mut footers = stream::iter(footers).buffered(CONCURRENT_FILES);
     let (mut merger, mut rows) = (SchemaMerger::default(), Vec::with_capacity(files.len()));
     let mut renamed = false;
     let mut lacking = vec![Vec::new(); partitions.columns.len()];
@@ -299,34 +300,55 @@ fn damaged(file: &TableFile, panic: Box<dyn Any + Send>) -> Error {
 async fn other_schema(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
-    (kind, format): (TableFormat, &dyn FileFormat),
+    (kind, format): (TableFormat, &Arc<dyn FileFormat>),
     files: &[TableFile],
 ) -> Result<MergedSchema> {
-    let objects: Vec<ObjectMeta> = files.iter().map(|file| file.meta.clone()).collect();
     let first = files.first().ok_or_else(|| Error::Internal("a table without files".to_owned()))?;
-    let infer = async |objects: &[ObjectMeta], file: &TableFile| {
-        let inferred = AssertUnwindSafe(format.infer_schema(state, store, objects)).catch_unwind().await;
-        let schema = inferred.map_err(|panic| damaged(file, panic))?;
-        let schema = schema.map_err(|e| convert_reader_error(e, &file.name))?;
-        check_value_widths(&schema, &file.name).map(|()| schema)
-    };
     let (mut merger, mut columns): (_, Option<SchemaRef>) = (SchemaMerger::default(), None);
-    for file in files.iter().filter(|_| files.len() > 1) {
-        let schema = infer(std::slice::from_ref(&file.meta), file).await?;
-        // An empty file has no columns and no rows.
-        if schema.fields().is_empty() {
-            continue;
+    if files.len() > 1 {
+        let state = Arc::new(state.clone());
+        // On the threads of the query: to parse the rows takes longer than to read them. They arrive in the order of
+        // the files, so that the first fault is the same each time.
+        let inferred = stream::iter(files.iter().cloned()).map(|file| {
+            let (state, store, format) = (Arc::clone(&state), Arc::clone(store), Arc::clone(format));
+            let objects = vec![file.meta.clone()];
+            SpawnedTask::spawn(async move {
+                inferred_schema(&state, &store, format.as_ref(), (&objects, &file)).await
+            })
+        });
+        let mut inferred = inferred.buffered(CONCURRENT_FILES).zip(stream::iter(files));
+        while let Some((schema, file)) = inferred.next().await {
+            let schema =
+                schema.map_err(|e| Error::Internal(format!("the look into {} failed: {e}", file.name)))??;
+            // An empty file has no columns and no rows.
+            if schema.fields().is_empty() {
+                continue;
+            }
+            let columns = columns.get_or_insert_with(|| Arc::clone(&schema));
+            if kind.is_by_position() {
+                check_same_names(columns, first, &schema, file)?;
+            }
+            merger.add(&file.name, &schema);
         }
-        let columns = columns.get_or_insert_with(|| Arc::clone(&schema));
-        if kind.is_by_position() {
-            check_same_names(columns, first, &schema, file)?;
-        }
-        merger.add(&file.name, &schema);
     }
-    match columns {
-        Some(_) => Ok(merger.finish().of_texts()),
-        None => Ok(MergedSchema::of(infer(&objects, first).await?)),
+    if columns.is_some() {
+        return Ok(merger.finish().of_texts());
     }
+    let objects: Vec<ObjectMeta> = files.iter().map(|file| file.meta.clone()).collect();
+    Ok(MergedSchema::of(inferred_schema(state, store, format.as_ref(), (&objects, first)).await?))
+}
+
+/// The schema of objects by their first rows; `file` names them.
+async fn inferred_schema(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    format: &dyn FileFormat,
+    (objects, file): (&[ObjectMeta], &TableFile),
+) -> Result<SchemaRef> {
+    let inferred = AssertUnwindSafe(format.infer_schema(state, store, objects)).catch_unwind().await;
+    let schema = inferred.map_err(|panic| damaged(file, panic))?;
+    let schema = schema.map_err(|e| convert_reader_error(e, &file.name))?;
+    check_value_widths(&schema, &file.name).map(|()| schema)
 }
 
 /// Values of delimited files are known by their position: in files of other columns they would be mixed up.

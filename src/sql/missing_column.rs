@@ -7,8 +7,7 @@ use datafusion::common::{Column, SchemaError};
 use crate::interaction::lattice::Lattice;
 use crate::interaction::{ColumnName, Quantity};
 use crate::parquet_file::most_similar;
-
-use super::quoted_names::quoted_name;
+use crate::printable::quoted_name;
 
 /// The most names that a message lists.
 const LISTED: usize = 40;

@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 
 use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::{Error, Result};
 
 use super::caret::with_caret;
 use super::errors::convert_error;
+use super::lexer::tokens;
 use super::summarized_rows::without_summarize;
 
 /// Operators in a row, each of which nests the ones before it. [`STACK_BYTES`] and the stacks of
@@ -45,11 +45,9 @@ pub(super) fn with_deep_stack<T>(work: impl FnOnce() -> T) -> T {
 /// The most operators that follow each other in one expression or chain of queries. A comma, a bracket
 /// and the parts of CASE begin another; comparisons do not nest without AND and OR.
 fn longest_chain(sql: &str) -> usize {
-    // A text that is none is reported by the parser.
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     let (mut open, mut longest) = (vec![0_usize], 0);
-    for token in tokens {
-        match token {
+    for token in tokens(sql) {
+        match token.token {
             Token::LParen | Token::LBracket => open.push(0),
             Token::RParen | Token::RBracket => _ = open.pop(),
             Token::Comma | Token::SemiColon => _ = open.last_mut().map(|chain| *chain = 0),

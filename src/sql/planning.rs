@@ -45,6 +45,41 @@ impl Session {
             }
             Ok(schema)
         })
+        .map_err(|error| self.with_advice(error, sql))
+    }
+}
+
+impl Session {
+    /// Plans statements as [`Session::plan`] does, and undoes their definitions.
+    ///
+    /// # Errors
+    /// As for [`Session::plan`].
+    pub(super) fn plan_and_forget(&self, sql: &str, stop: &AtomicBool) -> Result<()> {
+        let tables = |run: &StoppableRun<'_>| {
+            let names = self.tables();
+            let find = async {
+                let mut found = Vec::with_capacity(names.len());
+                for name in names {
+                    let table = self.context().table_provider(TableReference::bare(name.as_str())).await;
+                    found.extend(table.ok().map(|table| (name, table)));
+                }
+                found
+            };
+            run.block_on(find)
+        };
+        self.run_stoppable(stop, |run| {
+            let before = tables(run)?;
+            let planned = plan_all(run, sql);
+            let forget = |e| convert_error(e, "");
+            for name in self.tables() {
+                self.context().deregister_table(TableReference::bare(name)).map_err(forget)?;
+            }
+            for (name, table) in before {
+                self.context().register_table(TableReference::bare(name), table).map_err(forget)?;
+            }
+            planned.map(drop)
+        })
+        .map_err(|error| self.with_advice(error, sql))
     }
 }
 
@@ -125,7 +160,7 @@ mod tests {
             ("SUMMARIZE annotatet", "did you mean annotated?"),
             ("SELECT 1 FROM annotatet", "did you mean annotated?"),
             ("SELECT sqrt(y, r, y) FROM annotated", "sqrt"),
-            ("SELECT r FROM annotated WHERE y", "Boolean"),
+            ("SELECT r FROM annotated WHERE y", "WHERE takes what is true or false"),
             ("SELECT dominant(r, r, r) FROM annotated", "dominant"),
         ] {
             let error = planned(sql).unwrap_err();

@@ -3,10 +3,9 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -29,8 +28,8 @@ use super::parse::with_deep_stack;
 use super::progress::{QueryProgress, QueryRows};
 use super::read_chunks::{ReadChunks, locate_damage};
 use super::request::SqlRequest;
+use super::reserved_columns::with_quotes_advised;
 use super::running_scans::RunningScans;
-use super::statement_paths::check_paths;
 
 /// Interval at which the stop flag is polled and progress is told.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -80,18 +79,19 @@ impl Session {
         })
     }
 
-    /// Checks that statements write over nothing that they read, before they run; `output` is a file
-    /// that takes their rows.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where an output is an input or another output; [`Error::OutputExists`] where
-    /// COPY would replace a file and may not; [`Error::CannotCreate`] and [`Error::NoInput`] of pipes,
-    /// sockets and devices; of stores.
-    pub fn check_paths(&self, sql: &str, output: Option<&Path>) -> Result<()> {
-        let mut tables = self.tables_read.lock().unwrap_or_else(PoisonError::into_inner);
-        let defined = check_paths(sql, output, &tables, self.overwrite)?;
-        tables.extend(defined);
-        Ok(())
+    /// The files behind tables and views, by the names that they were given.
+    pub(super) fn tables_read(&self) -> MutexGuard<'_, Vec<String>> {
+        self.tables_read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether COPY replaces an existing file.
+    pub(super) fn overwrites(&self) -> bool {
+        self.overwrite
+    }
+
+    /// Adds to the parser's error what the columns of the statement's tables say of it.
+    pub(super) fn with_advice(&self, error: Error, sql: &str) -> Error {
+        with_quotes_advised(error, sql, |table| self.columns(table))
     }
 
     /// The treatment of rows that the models do not describe.

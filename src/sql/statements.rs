@@ -24,7 +24,7 @@ use super::copy_target::with_exact_target;
 use super::elsewhere;
 use super::errors::{convert_error, suggest_table};
 use super::file_order;
-use super::output::{Layout, row_encoder};
+use super::output::{Layout, Results, row_encoder};
 use super::parse::parse;
 use super::redacted;
 use super::session::{Session, StoppableRun};
@@ -41,26 +41,22 @@ impl Session {
     /// [`convert_error`]. Rows written before remain. [`Error::Interrupted`] soon after `stop` is set;
     /// [`Error::Io`] where `out` fails.
     pub fn run(&self, sql: &str, layout: &Layout, out: &mut dyn Write, stop: &AtomicBool) -> Result<u64> {
-        self.check_paths(sql, None).map_err(|error| self.graver(error, sql, stop))?;
-        self.run_stoppable(stop, |run| execute(run, sql, layout, out))
+        self.run_into(sql, layout, (out, &mut Results::of_stream()), stop)
     }
 
-    /// The fault of a statement that cannot be planned, which is told before that its output exists. Of several
-    /// statements, later ones may need what earlier ones define, and nothing is planned.
-    fn graver(&self, error: Error, sql: &str, stop: &AtomicBool) -> Error {
-        if !matches!(error, Error::OutputExists(_)) {
-            return error;
-        }
-        let plan_alone = |run: &StoppableRun<'_>| {
-            let mut statements = parsed(sql)?;
-            let (Some((statement, rows)), true) = (statements.pop(), statements.is_empty()) else {
-                return Ok(());
-            };
-            let plan = planned(run, statement, rows.as_deref(), sql)?;
-            let optimized = run.session().context().state().optimize(&plan);
-            optimized.map(drop).map_err(|e| unplanned(e, run.session(), sql))
-        };
-        self.run_stoppable(stop, plan_alone).err().unwrap_or(error)
+    /// Runs statements as [`Session::run`] does, with output to what holds the results of earlier ones.
+    ///
+    /// # Errors
+    /// As for [`Session::run`]; [`Error::Usage`] for a result that can't follow the earlier ones.
+    pub fn run_into(
+        &self,
+        sql: &str,
+        layout: &Layout,
+        (out, results): (&mut dyn Write, &mut Results),
+        stop: &AtomicBool,
+    ) -> Result<u64> {
+        self.check_paths(sql, None, stop)?;
+        self.run_stoppable(stop, |run| execute(run, sql, layout, (out, results)))
     }
 }
 
@@ -86,12 +82,17 @@ pub(super) fn planned(
     }
 }
 
-fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Write) -> Result<u64> {
+fn execute(
+    run: &StoppableRun<'_>,
+    sql: &str,
+    layout: &Layout,
+    (out, results): (&mut dyn Write, &mut Results),
+) -> Result<u64> {
     let statements = parsed(sql)?;
     if statements.is_empty() {
         return Err(Error::Usage("the query is empty; give SQL, or a file of it with -f".to_owned()));
     }
-    let (mut rows, mut results) = (0, 0);
+    let mut rows = 0;
     for (statement, summarized) in statements {
         run.session().begin_progress();
         let plan = planned(run, statement, summarized.as_deref(), sql)?;
@@ -103,21 +104,18 @@ fn execute(run: &StoppableRun<'_>, sql: &str, layout: &Layout, out: &mut dyn Wri
         };
         let tables = scanned_tables(&plan);
         let tells = redacted::tells_definitions(&plan);
-        let stream = start(run, plan)?.map_err(|e| convert_error(e, &tables.join(" or ")))?;
+        let stream =
+            start(run, plan)?.map_err(|e| with_caret(convert_error(e, &tables.join(" or ")), sql))?;
         if stream.schema().fields().is_empty() {
             rows += drain(run, stream, &tables)?;
             run.session().check_shift()?;
             continue;
         }
-        results += 1;
-        if results > 1 && layout.format.is_binary() {
-            return Err(Error::Usage(format!(
-                "{} holds one result and these statements have several; run them one by one",
-                layout.format.name()
-            )));
-        }
-        let source = ResultRows { stream, tables: &tables, tells };
+        let schema = with_short_names(&stream.schema(), &tables);
+        let header = results.next_has_header(layout.format, &schema)?;
+        let source = ResultRows { stream, tables: &tables, tells, schema: schema.clone(), header };
         rows += write_rows(run, source, &layout, out)?;
+        results.hold(&schema);
         run.session().check_shift()?;
     }
     out.flush().map_err(write_error)?;
@@ -181,12 +179,16 @@ struct ResultRows<'a> {
     tables: &'a [String],
     /// Whether they tell definitions, which may hold secrets.
     tells: bool,
+    /// Their schema as it is written.
+    schema: SchemaRef,
+    /// Whether they begin with a header, in a format that has one.
+    header: bool,
 }
 
 /// Writes one statement's rows and returns their number.
 fn write_rows(
     run: &StoppableRun<'_>,
-    ResultRows { mut stream, tables, tells }: ResultRows<'_>,
+    ResultRows { mut stream, tables, tells, schema, header }: ResultRows<'_>,
     layout: &Layout,
     out: &mut dyn Write,
 ) -> Result<u64> {
@@ -196,8 +198,7 @@ fn write_rows(
         let why = why.trim_start_matches("Not yet implemented: ");
         Error::Usage(format!("the result does not fit {format}: {why}; cast or leave out the column"))
     };
-    let schema = with_short_names(&stream.schema(), tables);
-    let mut encoder = row_encoder(layout, schema.clone()).map_err(unfit)?;
+    let mut encoder = row_encoder(layout, schema.clone(), header).map_err(unfit)?;
     let mut text = Vec::new();
     let mut written = 0;
     while let Some(batch) = run.block_on(stream.next())? {

@@ -5,10 +5,10 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::logical_expr::LogicalPlan;
 
 use crate::error::{Error, Result};
+use crate::printable::quoted_name;
 
 use super::errors::convert_error;
 use super::parse::parse;
-use super::quoted_names::quoted_name;
 use super::session::StoppableRun;
 
 /// Titles of the columns of the result behind the name and the type, which are texts.

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::lexer::{is_space, offset, tokens};
 
 /// The words that begin a query and no name of a table.
 const QUERIES: [&str; 3] = ["select", "with", "values"];
@@ -11,13 +12,11 @@ const QUERIES: [&str; 3] = ["select", "with", "values"];
 /// A text in which each SUMMARIZE is the query of all that it is of, and for each statement, as it stands behind
 /// FROM, what is summarised.
 pub(super) fn without_summarize(sql: &str) -> (Cow<'_, str>, Vec<Option<String>>) {
-    // A text that is no SQL is reported by the parser.
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
+    let tokens = tokens(sql);
     let (mut text, mut end) = (String::new(), 0);
     let mut of_statements = Vec::new();
     for statement in tokens.split(|token| token.token == Token::SemiColon) {
-        let is_blank = |token: &Token| matches!(token, Token::Whitespace(_) | Token::EOF);
-        let words: Vec<_> = statement.iter().filter(|token| !is_blank(&token.token)).collect();
+        let words: Vec<_> = statement.iter().filter(|token| !is_space(&token.token)).collect();
         let Some(first) = words.first() else { continue };
         let rows = summarized(sql, &words);
         let span =
@@ -43,14 +42,6 @@ fn summarized(sql: &str, words: &[&TokenWithSpan]) -> Option<String> {
     let text = sql.get(offset(sql, first.span.start)?..offset(sql, rest.last()?.span.end)?)?;
     let is_query = QUERIES.iter().any(|query| is_word(&first.token, query));
     Some(if is_query { format!("({text}) AS summarized") } else { text.to_owned() })
-}
-
-/// The byte of a text at which a place is, whose line and column count from 1.
-fn offset(text: &str, place: Location) -> Option<usize> {
-    let (line, column) = (usize::try_from(place.line).ok()?, usize::try_from(place.column).ok()?);
-    let before: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
-    let chars = text.get(before..)?.chars().take(column.checked_sub(1)?);
-    Some(before + chars.map(char::len_utf8).sum::<usize>())
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! of an input or of another output, by whatever name, nor of a file of another kind without
 //! `--overwrite`.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,11 @@ use crate::error::{Error, Result};
 
 use super::discover::{DataFiles, DataNames};
 use super::file_kind::FileKind;
-use super::object_store::read_object;
+use super::object_store::{exists, read_object};
 use super::path_identity::{PathIdentity, resolve};
 use super::regular_file::{TEXT_BYTES, require_regular};
 use super::stdio::is_stdio;
-use super::store_url::is_url;
+use super::store_url::{StoreUrl, is_url};
 
 /// The paths of a command. Those that are `-` are not compared.
 #[derive(Debug, Default)]
@@ -125,6 +125,21 @@ impl Destinations {
         }
         self.check_folders()?;
         self.written.iter().try_for_each(check_kind)
+    }
+
+    /// Asks the store of each output for it, which writes nothing: whether there are credentials, and whether the
+    /// store takes them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there are none; as for [`exists`].
+    pub fn check_stores(&self) -> Result<()> {
+        let mut asked = HashSet::new();
+        for NamedPath { path, .. } in self.written.iter().filter(|output| is_url(&output.path)) {
+            if asked.insert(StoreUrl::parse(path)?.bucket) {
+                exists(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Nothing that is read or written may lie in a folder that is replaced.

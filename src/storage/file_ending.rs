@@ -35,6 +35,14 @@ pub enum FileEnding {
     Onnx,
     /// A compressed file of whatever format.
     Compressed,
+    /// A document for print or a word processor.
+    Document,
+    /// A workbook of a spreadsheet program.
+    Spreadsheet,
+    /// A picture of pixels.
+    Bitmap,
+    /// A table of a format that is not written here.
+    ForeignTable,
 }
 
 impl FileEnding {
@@ -55,6 +63,24 @@ impl FileEnding {
             "svg" => Self::Svg,
             "onnx" => Self::Onnx,
             "gz" | "zst" | "bz2" | "xz" | "lz4" | "zip" => Self::Compressed,
+            "pdf" | "doc" | "docx" | "odt" | "rtf" | "tex" | "ps" => Self::Document,
+            "xlsx" | "xls" | "xlsm" | "ods" | "numbers" => Self::Spreadsheet,
+            "png" | "jpg" | "jpeg" | "gif" | "webp" | "tif" | "tiff" | "bmp" => Self::Bitmap,
+            "avro" | "orc" | "h5" | "hdf5" | "npy" | "npz" | "pkl" | "db" | "sqlite" | "duckdb" => {
+                Self::ForeignTable
+            }
+            _ => return None,
+        })
+    }
+
+    /// What leads to a format that no command writes; `None` of those that one does.
+    pub fn way_to(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Compressed => "compressed text is not written; Parquet is compressed",
+            Self::Document => "documents are not written; a browser prints a page (.html) as one",
+            Self::Spreadsheet => "workbooks are not written; spreadsheet programs open .csv",
+            Self::Bitmap => "bitmaps are not written; lsmi-etl report --svg writes pictures",
+            Self::ForeignTable => "this format is not written; most programs read .parquet or .csv",
             _ => return None,
         })
     }
@@ -69,7 +95,8 @@ impl FileEnding {
             Some(told) if Some(told) != written => {
                 let ending = path.extension().unwrap_or_default().to_string_lossy();
                 let path = without_secrets(path);
-                Err(Error::Usage(format!("{path}: {what}, and no .{ending} file; {advice}")))
+                let way = told.way_to().map(|way| format!(" ({way})")).unwrap_or_default();
+                Err(Error::Usage(format!("{path}: {what}, and no .{ending} file; {advice}{way}")))
             }
             _ => Ok(()),
         }
@@ -96,7 +123,15 @@ mod tests {
         for name in ["out.parquet", "out.PQ", "out", "out.v2", "-", "s3://bucket/out.parquet", ".csv"] {
             check(name).unwrap();
         }
-        for name in ["out.csv", "out.NDJSON", "out.arrow", "s3://bucket/out.csv", "out.parquet.gz"] {
+        for name in [
+            "out.csv",
+            "out.NDJSON",
+            "out.arrow",
+            "s3://bucket/out.csv",
+            "out.parquet.gz",
+            "out.xlsx",
+            "out.pdf",
+        ] {
             let error = check(name).unwrap_err();
             assert_eq!(error.exit_code(), 64, "{error}");
             let words = ["the output is written as Parquet", "name it .parquet", "lsmi-etl sql --output"];

@@ -233,6 +233,15 @@ fn no_output_of_sql_is_an_input() {
     refused(&sql(&["COPY (SELECT 1 AS a) TO 'x.csv'; COPY (SELECT 2 AS a) TO 'x.csv'"]), 64, &["x.csv"]);
     // What is not read is kept, too, if nobody says otherwise.
     refused(&sql(&["COPY (SELECT 1 AS a) TO 'in.parquet'"]), 73, &["in.parquet exists", "--overwrite"]);
+    // A fault of another statement is graver; it may need what an earlier one defines or writes.
+    let several = |last: &str| {
+        format!(
+            "CREATE VIEW v AS SELECT 1 AS a; COPY (SELECT a FROM v) TO 'in.parquet'; \
+             COPY (SELECT a FROM v) TO 'a.csv'; SELECT {last} FROM v, 'a.csv' AS c"
+        )
+    };
+    refused(&sql(&[&several("v.b")]), 64, &["there is no column v.b"]);
+    refused(&sql(&[&several("v.a")]), 73, &["in.parquet exists"]);
     fs::remove_file(dir.join("q.sql")).unwrap();
     fs::remove_file(dir.join("hard.parquet")).unwrap();
     assert!(contents(dir) == before, "{:?}", listing(dir));

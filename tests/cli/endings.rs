@@ -15,7 +15,9 @@ fn annotate(dir: &Path, args: &[&str]) -> Ran {
 fn what_is_written_as_parquet_has_no_other_ending() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let cases: [(&[&str], &[&str]); 4] = [
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&["out.xlsx"], &["written as Parquet, and no .xlsx file", "spreadsheet programs open .csv"]),
+        (&["out.pdf"], &["written as Parquet, and no .pdf file"]),
         (&["out.csv"], &["out.csv", "written as Parquet", "lsmi-etl sql --output"]),
         (&["out.feather"], &["out.feather", "written as Parquet", "- > out.arrows"]),
         (&["out.parquet.gz"], &["no .gz file"]),
@@ -33,6 +35,11 @@ fn what_is_written_as_parquet_has_no_other_ending() {
         .map(str::to_owned);
     refused(&lsmi_in(dir, fit), 64, &["models.parquet", "a bundle is a folder"]);
     refused(&lsmi_in(dir, ["sql", "SELECT 1", "--output", "x.csv.gz"]), 64, &["x.csv.gz", "compressed"]);
+    for format in [&[][..], &["--format", "csv"]] {
+        let query = [&["sql", "SELECT 1", "--output", "x.ods"], format].concat();
+        refused(&lsmi_in(dir, query), 64, &["x.ods", "workbooks are not written", ".csv"]);
+    }
+    refused(&lsmi_in(dir, ["sql", "SELECT 1", "--output", "x.unknown"]), 64, &["give --format", ".parquet"]);
     assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
 }
 
@@ -96,4 +103,11 @@ fn a_reports_ending_is_its_format() {
     let both = ["report", "out.parquet", "-o", "x.json", "--format", "html"];
     refused(&lsmi_in(dir, both), 64, &["x.json", "the report is a page"]);
     refused(&lsmi_in(dir, ["report", "out.parquet", "-o", "x.csv"]), 64, &["x.csv", ".html", ".json"]);
+    refused(
+        &lsmi_in(dir, ["report", "out.parquet", "-o", "x.pdf"]),
+        64,
+        &["no .pdf file", "a browser prints"],
+    );
+    refused(&lsmi_in(dir, ["report", "out.parquet", "-o", "x.png"]), 64, &["no .png file", "report --svg"]);
+    refused(&lsmi_in(dir, ["report", "out.parquet", "-o", "x.xlsx"]), 64, &["no .xlsx file"]);
 }

@@ -154,7 +154,7 @@ fn digits_are_the_integers_of_the_bundle() {
     let ran = annotate(dir.path(), "in.parquet", "out.parquet", &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let said =
-        "in.parquet, column \"y\": strings are read as the bundle's classes, which are integers: '7' is 7";
+        "in.parquet, column \"y\": strings are read as the bundle's classes, which are integers: '0' is 0";
     assert!(ran.stderr.contains(said), "{}", ran.stderr);
     // The same values as of integers; lsmi() wants the cast, which a query can write.
     let compare =

@@ -54,7 +54,9 @@ fn a_table_holds_the_columns_of_several_runs() {
     let done = annotate(dir, "plain.parquet", "both.parquet", &swapped);
     assert_eq!(last_json(&done)["skipped"], true, "{}", done.stderr);
     let other = annotate(dir, "plain.parquet", "both.parquet", &["--prefix", "other_"]);
-    assert_eq!(other.code, 73, "{}", other.stderr);
+    let columns = "exists, with annotate's columns without a prefix and of the prefix swapped_, and this run's are of \
+                   the prefix other_";
+    refused(&other, 73, &["both.parquet", columns, "--overwrite"]);
     let plan = must(lsmi().current_dir(dir).args([
         "annotate",
         "in.parquet",

@@ -65,6 +65,13 @@ fn columns_of_an_earlier_run_make_way() {
     // The same again is nothing to do, and a row that has changed in a kept column is another input.
     let done = replace(dir, "first.parquet", "again.parquet", &SWAPPED);
     assert_eq!(last_json(&done)["skipped"], true, "{}", done.stderr);
+    assert!(!done.stderr.contains("leaves out"), "{}", done.stderr);
+    // A dry run writes nothing, and of the two passes of an adjustment one does.
+    let dry = replace(dir, "first.parquet", "dry.parquet", &["--dry-run"]);
+    assert!(dry.code == 0 && !dry.stderr.contains("leaves out"), "{}", dry.stderr);
+    let adjusted = replace(dir, "first.parquet", "adjusted.parquet", &["--adjust", "dataset"]);
+    assert_eq!(adjusted.code, 0, "{}", adjusted.stderr);
+    assert_eq!(adjusted.stderr.matches("leaves out i1, i12, p_y12").count(), 1, "{}", adjusted.stderr);
     let verified =
         replace(dir, "first.parquet", "again.parquet", &[&SWAPPED[..], &["--verify-inputs"]].concat());
     assert_eq!(last_json(&verified)["skipped"], true, "{}", verified.stderr);

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, Int64Array, ListArray, StringArray};
 use arrow::datatypes::Int64Type;
 
 use crate::harness::files::{batch, listing, replaced, write};
-use crate::harness::{Ran, bundle, fitted, lsmi, lsmi_in, must, refused, rows};
+use crate::harness::{Ran, bundle, fitted, lsmi, lsmi_in, must, refused, rows, run};
 
 /// A usage error that the parser of the command line reports: it points at the help.
 #[track_caller]
@@ -249,5 +249,39 @@ fn manual_pages_are_written_for_every_command() {
     for page in ["lsmi-etl.1", "lsmi-etl-annotate.1", "lsmi-etl-bundle-pack.1"] {
         let page = std::fs::read_to_string(dir.path().join("man/man1").join(page)).unwrap();
         assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS"), "{page}");
+    }
+}
+
+#[test]
+fn a_memory_limit_without_its_unit_is_refused() {
+    let said = "5 bytes are less than the least limit, 1MiB; did you mean 5GB?";
+    for command in [
+        &["annotate", "in.parquet", "out.parquet"][..],
+        &["fit", "train.parquet"],
+        &["sql", "SELECT 1"],
+        &["report", "in.parquet"],
+    ] {
+        let ran = lsmi_in(fitted(), [command, &["--memory-limit", "5"]].concat());
+        misspelt(&ran, &[said]);
+    }
+    let mut of_environment = lsmi();
+    of_environment.current_dir(fitted()).args(["annotate", "in.parquet", "out.parquet"]);
+    misspelt(&run(of_environment.env("LSMI_ETL_MEMORY_LIMIT", "5")), &[said]);
+    let dir = tempfile::tempdir().unwrap();
+    let pipeline = "input = 'in.parquet'\noutput = 'out'\n[annotate]\nmemory_limit = 5\n";
+    std::fs::write(dir.path().join("p.toml"), pipeline).unwrap();
+    refused(&lsmi_in(dir.path(), ["validate", "p.toml"]), 78, &["p.toml", "memory_limit", said]);
+}
+
+#[test]
+fn a_variable_that_nothing_reads_is_told_once() {
+    for command in [&["sql", "SELECT 1 AS a", "--format", "csv"][..], &["doctor"]] {
+        let mut program = lsmi();
+        program.args(command).env("LSMI_ETL_MEMORY_LIMT", "4GB").env("LSMI_ETL_FUZZ_SECONDS", "1");
+        let ran = must(&mut program);
+        let said = "the environment variable LSMI_ETL_MEMORY_LIMT is unknown and has no effect; did you mean \
+                    LSMI_ETL_MEMORY_LIMIT?";
+        assert_eq!(ran.stderr.matches(said).count(), 1, "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches("is unknown and has no effect").count(), 1, "{}", ran.stderr);
     }
 }

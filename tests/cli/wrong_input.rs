@@ -85,6 +85,19 @@ fn a_store_without_credentials_is_said_to_have_none() {
     let local = fitted().join("in.parquet");
     let upload = without(&["annotate", local.to_str().unwrap(), "s3://data/out.parquet"]);
     refused(&upload, 78, &["s3://data/out.parquet", "no credentials"]);
+    // A dry run, too, of all that would be written.
+    let local = local.to_str().unwrap();
+    let planned = without(&["annotate", local, "s3://data/out.parquet", "--dry-run"]);
+    refused(&planned, 78, &["s3://data/out.parquet", "no credentials"]);
+    let rejects = without(&["annotate", local, "out.parquet", "--rejects", "s3://data/bad.csv", "--dry-run"]);
+    refused(&rejects, 78, &["s3://data/bad.csv", "no credentials"]);
+    let report =
+        format!("input = '{local}'\noutput = 'out.parquet'\n[report]\noutput = 's3://data/r.html'\n");
+    fs::write(dir.path().join("p.toml"), report).unwrap();
+    for more in [&["--dry-run"][..], &[]] {
+        refused(&without(&[&["run", "p.toml"], more].concat()), 78, &["s3://data/r.html", "no credentials"]);
+    }
+    fs::remove_file(dir.path().join("p.toml")).unwrap();
     assert!(listing(dir.path()).is_empty());
 }
 

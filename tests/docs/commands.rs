@@ -1,9 +1,14 @@
 //! `docs/commands.md`: the commands with their options, made from the definitions of the command line.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
 
+use lsmi_etl::cli::is_known_variable;
+
+use crate::harness::repository;
 use crate::house::matches_file;
 
 const INTRODUCTION: &str = "\
@@ -22,6 +27,11 @@ fn the_reference_of_commands_is_the_command_line() {
     let mut page = INTRODUCTION.to_owned();
     page += "\n## Options of all commands\n\n";
     options(&mut page, program.get_arguments().filter(|arg| arg.is_global_set()));
+    page += "\n## Variables of the environment\n\nBeside those of options. A variable whose name begins with `LSMI_ETL_` and that is \
+             none of these is warned of, with the name that is most like it.\n\n";
+    for (name, what) in lsmi_etl::cli::OTHER_VARIABLES {
+        writeln!(page, "- `{name}`: {what}").unwrap();
+    }
     for command in program.get_subcommands() {
         section(&mut page, command, "lsmi-etl", 2);
     }
@@ -132,4 +142,36 @@ fn prose(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// All files below a folder.
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files_below(&path, found) } else { found.push(path) }
+    }
+}
+
+/// A variable that is read or documented anywhere is one that the program does not warn of.
+#[test]
+fn every_variable_of_the_environment_is_known() {
+    let program = lsmi_etl::cli::command();
+    let (mut files, mut unknown) = (Vec::new(), BTreeSet::new());
+    for folder in ["src", "tests", "pipelines", "benches", "fuzz", "docs"] {
+        files_below(&repository().join(folder), &mut files);
+    }
+    for file in files {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        for (at, prefix) in text.match_indices("LSMI_ETL_") {
+            let rest = text[at + prefix.len()..].chars();
+            let is_part = |c: &char| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_';
+            let name = format!("{prefix}{}", rest.take_while(is_part).collect::<String>());
+            // Names with a hole, and those that are wrong on purpose.
+            let is_name = !name.ends_with('_') && !name.ends_with("_LIMT") && !name.ends_with("QQQQ");
+            if is_name && !is_known_variable(&program, &name) {
+                unknown.insert(format!("{name} in {}", file.display()));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
 }

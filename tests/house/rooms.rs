@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 24] = [
     ("storage", &["printable", "error", "threads"]),
     ("parquet_file", &["printable", "error", "storage"]),
     ("bundle", &["printable", "error", "interaction", "storage"]),
-    ("samples", &["error", "threads", "interaction", "storage", "parquet_file", "bundle"]),
+    ("samples", &["printable", "error", "threads", "interaction", "storage", "parquet_file", "bundle"]),
     ("output", &["error", "memory", "storage", "parquet_file"]),
     ("provenance", &["error", "interaction", "storage", "parquet_file", "bundle", "samples"]),
     ("engine", &["printable", "error", "threads", "storage", "bundle"]),

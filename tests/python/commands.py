@@ -156,6 +156,32 @@ def failures():
     assert dataclasses.asdict(decoded(results.BadFile, newer))["row_group"] is None
 
 
+def messages():
+    """Words of the command line are words of Python, on one line, and commands stay as they are."""
+    absent = raised(errors.BadBundle, ["nope"], lsmi_etl.annotate, INPUT, "out.parquet", bundle="nope")
+    assert absent.message.endswith("`lsmi-etl fit` writes a bundle, bundle=DIR names another"), absent.message
+    pathlib.Path("a.csv").write_text("x1\n1\n")
+    text = raised(errors.BadData, ["a.csv"], lsmi_etl.fit, "a.csv", bundle="b")
+    assert "lsmi-etl sql --output a-new.parquet \"SELECT * FROM 'a.csv'\"" in text.message, text.message
+    for options, message in [
+        ({"enginee": "cpu"}, "unexpected argument 'enginee' found; a similar argument exists: 'engine'"),
+        ({"engine": "tpu"}, "invalid value 'tpu' for 'engine': expected auto, onnxruntime or embedded"),
+        ({"workers": 0}, "invalid value '0' for 'workers': expected a whole number from 1"),
+        (
+            {"on_shift": "wran"},
+            "invalid value 'wran' for 'on_shift'; possible values: warn, fail; a similar value exists: 'warn'",
+        ),
+        (
+            {"memory_limit": 5},
+            "invalid value '5' for 'memory_limit': 5 bytes are less than the least limit, 1MiB; did you mean 5GB?",
+        ),
+    ]:
+        error = raised(errors.Usage, [], lsmi_etl.annotate, INPUT, "out.parquet", **options)
+        assert error.message == message, error.message
+    raised(errors.Usage, ["densities are empty", "1, 2"], lsmi_etl.pack, {}, {}, example=None)
+    raised(errors.Usage, ["classifiers are empty", "1, 2, 12"], lsmi_etl.pack, {"1": None}, {}, example=None)
+
+
 def queries():
     lsmi_etl.annotate(INPUT, "out.parquet", bundle=BUNDLE)
     table = lsmi_etl.sql("-- classes\nSELECT y, avg(r) AS r FROM t GROUP BY y", table={"t": "out.parquet"}).read_all()

@@ -72,6 +72,11 @@ fn failures_are_exceptions_by_exit_code() {
 }
 
 #[test]
+fn messages_are_of_python_and_on_one_line() {
+    check("messages");
+}
+
+#[test]
 fn rows_of_a_query_stream_and_end_with_their_reader() {
     check("queries");
 }

@@ -159,12 +159,12 @@ fn little_memory_is_enough() {
     let dir = tempfile::tempdir().unwrap();
     let rows = rows(2000);
     let batches: Vec<RecordBatch> = (0..40).map(|i| rows.slice(i * 50, 50)).collect();
-    // Less than one batch takes: they go through one by one.
-    let ran = fed(dir.path(), &stream(&batches), &["-", "out.parquet", "--memory-limit", "1000"]);
+    // The least limit, which pages and sessions take: batches go through one by one.
+    let ran = fed(dir.path(), &stream(&batches), &["-", "out.parquet", "--memory-limit", "1MiB"]);
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     assert_eq!(read(&dir.path().join("out.parquet")).num_rows(), 2000);
     // An error in the midst of it ends all stages.
-    let ran = fed(dir.path(), &stream(&batches)[..60_000], &["-", "-", "--memory-limit", "1000"]);
+    let ran = fed(dir.path(), &stream(&batches)[..60_000], &["-", "-", "--memory-limit", "1MiB"]);
     assert_eq!(ran.status.code(), Some(65), "{}", String::from_utf8_lossy(&ran.stderr));
 }
 

@@ -102,3 +102,29 @@ fn a_partition_is_no_missing_column() {
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "day,id\n1,1\n2,2\n"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("differ"), "{}", ran.stderr);
 }
+
+/// The first rows of many files are read at the same time, and what is made of them is as if one after the other.
+#[test]
+fn many_files_of_text_have_the_types_of_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |folder: &str, name: String, text: String| {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+        fs::write(dir.path().join(folder).join(name), text).unwrap();
+    };
+    for file in 0..100 {
+        let value = if file == 97 { "0.5".to_owned() } else { file.to_string() };
+        write("csv", format!("{file:03}.csv"), format!("id,v\n{file},{value}\n"));
+        write("lines", format!("{file:03}.ndjson"), format!("{{\"id\": {file}, \"v\": {value}}}\n"));
+    }
+    for folder in ["csv", "lines"] {
+        let sql =
+            format!("SELECT count(*) AS n, sum(v) AS sum, arrow_typeof(max(v)) AS type FROM '{folder}'");
+        let ran = csv(dir.path(), &sql);
+        assert_eq!(ran.stdout, "n,sum,type\n100,4853.5,Float64\n", "{}", ran.stderr);
+    }
+    // The first file of other columns is named, however many there are.
+    for file in [40, 41, 99] {
+        write("csv", format!("{file:03}.csv"), format!("id,w\n{file},1\n"));
+    }
+    refused(&csv(dir.path(), "SELECT count(*) FROM 'csv'"), 65, &["csv/040.csv", "has the columns id, w"]);
+}

@@ -90,7 +90,7 @@ fn an_output_appears_whole_or_not_at_all() {
     let output = |name: &str, sql: &str| lsmi_in(dir.path(), ["sql", "--output", name, sql]);
     refused(&output("in.parquet", "SELECT 1"), 73, &["in.parquet exists", "--overwrite"]);
     refused(&output("no/such/folder/a.csv", "SELECT 1"), 73, &["no/such/folder/a.csv"]);
-    refused(&output("a.xlsx", "SELECT 1"), 64, &["--format"]);
+    refused(&output("a.unknown", "SELECT 1"), 64, &["--format"]);
     refused(&output("a.parquet", "SELECT 1; SELECT 2"), 64, &["parquet holds one result"]);
     refused(&output("a.csv", "SELECT 1 AS a; SELECT b"), 64, &["there is no column b"]);
     refused(&output("a.csv", "SELECT * FROM 'gone.parquet'"), 66, &["gone.parquet"]);
@@ -137,4 +137,20 @@ fn what_does_not_fit_a_format_says_so() {
     let whole = fs::read(dir.path().join("in.parquet")).unwrap();
     fs::write(dir.path().join("cut.parquet"), &whole[..whole.len() / 2]).unwrap();
     refused(&lsmi_in(dir.path(), ["sql", "SELECT * FROM 'cut.parquet'"]), 65, &["cut.parquet"]);
+}
+
+/// One header, or one value, is of one result.
+#[test]
+fn a_file_takes_results_that_are_one_table() {
+    let dir = folder();
+    let write = |name: &str, sql: &str| lsmi_in(dir.path(), ["sql", "--output", name, sql]);
+    assert_eq!(write("same.csv", "SELECT 1 AS a, 2 AS b; SELECT 3 AS a, 4 AS b").code, 0);
+    assert_eq!(fs::read_to_string(dir.path().join("same.csv")).unwrap(), "a,b\n1,2\n3,4\n");
+    let other = write("other.csv", "SELECT 1 AS a; SELECT 2 AS b");
+    refused(&other, 64, &["csv has one header", "other columns (b) than the file (a)"]);
+    refused(&write("two.json", "SELECT 1 AS a; SELECT 2 AS a"), 64, &["json holds one result"]);
+    assert_eq!(write("lines.ndjson", "SELECT 1 AS a; SELECT 2 AS b").code, 0);
+    let lines = fs::read_to_string(dir.path().join("lines.ndjson")).unwrap();
+    assert_eq!(lines, "{\"a\":1}\n{\"b\":2}\n");
+    assert_eq!(listing(dir.path()), ["in.parquet", "lines.ndjson", "same.csv"]);
 }

@@ -90,3 +90,20 @@ fn a_bundle_that_is_not_there_matters_only_where_it_is_needed() {
     let ran = run(lsmi().current_dir(dir.path()).args(["sql", "--format", "csv", sql]));
     assert_eq!((ran.code, ran.stdout.lines().count()), (0, 2), "{}", ran.stderr);
 }
+
+#[test]
+fn files_are_not_changed_and_a_word_of_sql_is_quoted() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.csv"), "top,r\n1,0.5\n").unwrap();
+    for (sql, words) in [
+        ("INSERT INTO 'a.csv' VALUES (2, 1.5)", ["SQL: INSERT adds rows", "UNION ALL", "    ^^^^^^"]),
+        ("DELETE FROM 'a.csv' WHERE r > 1", ["SQL: DELETE takes rows", "WHERE r > 0", "    ^^^^^^"]),
+        ("UPDATE 'a.csv' SET r = 1", ["SQL: UPDATE changes", "REPLACE", "    ^^^^^^"]),
+        ("SELECT top FROM 'a.csv'", ["top is a word of SQL", "in quotes: \"top\"", "               ^^^^"]),
+    ] {
+        let ran = run(lsmi().current_dir(dir.path()).args(["sql", sql]));
+        refused(&ran, 64, &words);
+    }
+    let ran = run(lsmi().current_dir(dir.path()).args(["sql", "SELECT tip FROM 'a.csv'"]));
+    refused(&ran, 64, &["did you mean \"top\"?"]);
+}

@@ -196,10 +196,21 @@ fn results_go_to_a_file_and_back() {
             types("SELECT nope;\r"),
             see("ERROR.*nope"),
             absent(&file("out.csv")),
+            // One header, and one set of columns.
             types("SELECT 8 AS eight;\r"),
+            see(r"ERROR csv has one header.*\(eight\).*\(seven\).*\.output FILE"),
+            absent(&file("out.csv")),
+            types("SELECT 9 AS seven;\r"),
             see(PROMPT),
             types("\\o\r"),
             see("out.csv: 2 rows"),
+            // One value, and so one result.
+            types("\\o one.json\r"),
+            see(PROMPT),
+            types("SELECT 1 AS a;\r"),
+            see("one.json: 1 row"),
+            types("\\o book.xlsx\r"),
+            see("ERROR book.xlsx: workbooks are not written"),
             types("\\o samples.csv\r"),
             see("samples.csv exists"),
             types("\\o one.parquet\r"),
@@ -216,7 +227,8 @@ fn results_go_to_a_file_and_back() {
             see("not for a terminal"),
         ],
     );
-    assert_eq!(fs::read_to_string(file("out.csv")).unwrap(), "seven\n7\neight\n8\n");
+    assert_eq!(fs::read_to_string(file("out.csv")).unwrap(), "seven\n7\n9\n");
+    assert_eq!(fs::read_to_string(file("one.json")).unwrap(), "[{\"a\":1}]\n");
     assert!(file("one.parquet").exists());
 }
 
@@ -229,6 +241,9 @@ fn tables_functions_files_and_help_are_shown() {
     )
     .unwrap();
     fs::write(dir.path().join("loop.sql"), "\\i loop.sql\n").unwrap();
+    fs::write(dir.path().join("dots.sql"), ".read dots.sql\n").unwrap();
+    fs::write(dir.path().join("dollar.sql"), "SELECT $$a;\nb$$ AS d, $t$;$$;$t$ AS t;\nSELECT 6 AS six;\n")
+        .unwrap();
     fs::write(dir.path().join("wrong.sql"), "SELECT 5 AS five;\n\nSELECT 1,\n  nope;\n").unwrap();
     fs::write(dir.path().join("absent.sql"), "-- one\nSELECT * FROM 'no.csv';\n").unwrap();
     shell(
@@ -254,7 +269,9 @@ fn tables_functions_files_and_help_are_shown() {
             types("\\i more.sql\r"),
             see("two\n2\nthree\n3"),
             types("\\i loop.sql\r"),
-            see("too deep"),
+            see(r"loop.sql: \\i is nested too deep"),
+            types(".read dots.sql\r"),
+            see(r"dots.sql: \.read is nested too deep"),
             types(".read wrong.sql\r"),
             see(r"wrong.sql, line 3: SQL: there is no column nope"),
             types(".read absent.sql\r"),
@@ -263,6 +280,18 @@ fn tables_functions_files_and_help_are_shown() {
             types("\\d nope\r"),
             see("there is no table nope"),
             see(r"\nlsmi> "),
+            types(".read dollar.sql\r"),
+            see("d,t\n\"a;\nb\",;\\$\\$;\nsix\n6\n"),
+            types("SELECT $$x;$$ AS x;\r"),
+            see("x\nx;\n"),
+            // It is for the next statement, also where that fails.
+            types(".once failed.csv\r"),
+            see(PROMPT),
+            types("SELECT nope;\r"),
+            see("ERROR.*nope"),
+            types("SELECT 0 AS nought;\r"),
+            see("nought\n0\n"),
+            absent(&dir.path().join("failed.csv")),
             types(".once once.csv\r"),
             see(PROMPT),
             types("SELECT 1 AS one;\r"),

@@ -132,7 +132,9 @@ def error_of(code: int, message: str, place: str | None = None) -> LsmiError:
 
 
 _STDIN = re.compile(r"^stdin\b")
-_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)")
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: (?=[A-Z]{2}[A-Z_]*\b))?")
+#: Commands stand between backticks, or after a colon and up to the end of the clause.
+_COMMAND = re.compile(r"(`[^`]*`|\blsmi-etl [a-z]+ (?:\"[^\"]*\"|'[^']*'|[^;\n])*)")
 
 
 def _of_arguments(text: str) -> str:
@@ -145,10 +147,14 @@ def _of_arguments(text: str) -> str:
 
 
 def _of_package(message: str) -> str:
-    parts = _STDIN.sub("the data", message).split("`")
-    # Between backticks stand commands.
-    parts[::2] = [_FLAG.sub(lambda flag: flag[1].replace("-", "_"), part) for part in parts[::2]]
-    return "`".join(parts)
+    parts = _COMMAND.split(_STDIN.sub("the data", message))
+    parts[::2] = [_FLAG.sub(_option, part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _option(flag: re.Match[str]) -> str:
+    """A flag as an option; before the placeholder of a value, as it is given: ``bundle=DIR``."""
+    return flag[1].replace("-", "_") + ("=" if flag[0].endswith(" ") else "")
 
 
 def _unpickled(kind: type[LsmiError], message: str, code: int, place: str | None) -> LsmiError:

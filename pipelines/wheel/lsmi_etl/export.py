@@ -76,6 +76,12 @@ def pack(
     """
     if exporter not in EXPORTERS:
         raise Usage(f"exporter is {exporter!r}; it is one of {', '.join(EXPORTERS)}")
+    for name, models_given, sets in [
+        ("densities", densities, "1, 2"),
+        ("classifiers", classifiers, "1, 2, 12"),
+    ]:
+        if not models_given:
+            raise Usage(f"{name} are empty; give a model for each set of modalities: of two modalities {sets}")
     if os.path.exists(os.path.join(target, "bundle.json")) and not options.get("overwrite"):
         raise OutputExists(f"there is a bundle in {os.fspath(target)}; write elsewhere or give overwrite=True")
     given = [("density", modalities_of(key), model) for key, model in densities.items()]

@@ -118,7 +118,9 @@ impl<'a> StreamJob<'a> {
         let ignores_checksums = self.run.options.no_page_checksums;
         StreamSource::new(ends, |input| {
             let file = Input::open(input)?.ignoring_checksums(ignores_checksums);
-            self.columns.without_replaced(&file)
+            let (file, replaced) = self.columns.without_replaced(&file)?;
+            replaced.log();
+            Ok(file)
         })
     }
 

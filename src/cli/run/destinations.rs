@@ -10,14 +10,16 @@ use crate::storage::{DataNames, Destinations, FileKind};
 use super::super::report::existing_pictures;
 
 /// Compares the paths of the pipeline file and of the steps after annotating with each other and with
-/// those of annotating. An output of a step may replace one of the kind that it writes.
+/// those of annotating. An output of a step may replace one of the kind that it writes. The stores of outputs
+/// are asked for them where the pipeline is about to run, or to be planned.
 ///
 /// # Errors
-/// As for [`Destinations::check`]; [`Error::Usage`](crate::Error::Usage) of statements that can't be parsed.
+/// As for [`Destinations::check`] and [`Destinations::check_stores`]; [`Error::Usage`](crate::Error::Usage) of statements that can't be parsed.
 pub(super) fn check_destinations(
     (pipeline, summary): (&Path, Option<&Path>),
     config: &Config,
     mut all: Destinations,
+    asks_stores: bool,
 ) -> Result<()> {
     let overwrite = config.annotate.overwrite;
     // What is annotated may lie in a folder that is a table: it is written before the steps read that.
@@ -50,6 +52,9 @@ pub(super) fn check_destinations(
     if let Some(report) = &config.report {
         report.check_ending()?;
         add_report(report, overwrite, &mut all, &mut steps);
+    }
+    if asks_stores {
+        all.check_stores()?;
     }
     // Kinds, which only the first has, come last.
     steps.check()?;

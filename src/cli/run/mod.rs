@@ -128,7 +128,7 @@ pub(super) fn run(
     }
     let annotation = AnnotateArgs { dry_run: args.dry_run, ..args.of.annotation(&config) };
     let found = annotate::discover(&annotation);
-    args.of.check(&config, (&annotation, &found), args.summary.as_deref(), stop)?;
+    args.of.check(&config, (&annotation, &found), (args.summary.as_deref(), true), stop)?;
     if args.dry_run {
         let plan = annotate::plan(&annotation, stop)?;
         preview::print_plan(&plan, &config, args.json)?;

@@ -100,10 +100,11 @@ impl PipelineArgs {
         &self,
         config: &Config,
         (annotation, found): (&AnnotateArgs, &Result<Option<Files>>),
-        summary: Option<&Path>,
+        (summary, asks_stores): (Option<&Path>, bool),
         stop: &AtomicBool,
     ) -> Result<()> {
-        check_destinations((&self.pipeline, summary), config, annotate::destinations(annotation, found)?)?;
+        let paths = annotate::destinations(annotation, found)?;
+        check_destinations((&self.pipeline, summary), config, paths, asks_stores)?;
         match found {
             Ok(Some(files)) => check_queries(&self.steps(config, false), files, stop),
             _ => Ok(()),

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &ValidateArgs, matches: &ArgMatches, stop: &AtomicBool) 
     let config = args.of.config(matches)?;
     let annotation = args.of.annotation(&config);
     let found = annotate::discover(&annotation);
-    args.of.check(&config, (&annotation, &found), None, stop)?;
+    args.of.check(&config, (&annotation, &found), (None, false), stop)?;
     let files = found?.map_or(0, |files| files.pairs().len());
     let steps: Vec<&str> = config.queries.iter().map(|query| query.step.name.as_str()).collect();
     let checked = Checked { pipeline: &args.of.pipeline, files, report: config.report.is_some(), steps };

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use crate::sql::{Format, Session, quoted_name};
+use crate::printable::quoted_name;
+use crate::sql::{EndState, Format, Session, end_state, is_word, tables_named};
 
-use super::lexer::{EndState, is_word, scan, tables};
 use super::meta_command::{COMMANDS, formats};
 
 /// A candidate: the text to display, and its replacement for the typed text.
@@ -104,7 +104,10 @@ pub(super) fn complete(line: &str, position: usize, session: &Session) -> (usize
     if before.trim_start().starts_with(['\\', '.']) {
         return command(before, session);
     }
-    if let (_, EndState::Quoted(quote, start)) = scan(before) {
+    if let EndState::Quoted(quote, start) = end_state(before) {
+        if quote == '$' {
+            return (start, Vec::new());
+        }
         let typed = before.get(start..).unwrap_or_default();
         let close = if after.starts_with(quote) { String::new() } else { quote.to_string() };
         let mut found = files(typed, &close, |name| Format::of(Path::new(name)).is_some());
@@ -130,7 +133,7 @@ fn names(typed: &str, line: &str, session: &Session) -> Vec<Candidate> {
         typed.chars().flat_map(char::to_lowercase).eq(head.take(typed.chars().count()))
     };
     let mut found = Vec::new();
-    let named: Vec<String> = tables(line).into_iter().map(str::to_owned).collect();
+    let named = tables_named(line);
     // Before FROM is typed, those of the tables that have a name.
     let tables_of_columns = if named.is_empty() && !typed.is_empty() { session.tables() } else { named };
     let columns = tables_of_columns.iter().flat_map(|table| columns(table, session));

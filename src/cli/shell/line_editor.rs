@@ -13,10 +13,9 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use crate::error::{Error, Place, Result};
 use crate::printable::{before_controls, escape_line};
-use crate::sql::Session;
+use crate::sql::{EndState, Session, end_state, is_complete};
 
 use super::complete::complete;
-use super::lexer::{self, EndState, scan};
 use super::meta_command;
 
 const HISTORY_ENTRIES: usize = 10_000;
@@ -89,7 +88,7 @@ impl<'a> LineEditor<'a> {
                 return Ok(Line::Text(line));
             }
             self.statement.push_str(&line);
-            if lexer::is_complete(&self.statement) {
+            if is_complete(&self.statement) {
                 let statement = std::mem::take(&mut self.statement);
                 self.add_history(&statement)?;
                 return Ok(Line::Text(statement));
@@ -122,7 +121,7 @@ impl<'a> LineEditor<'a> {
 /// Whether a line after an unfinished statement, which may be empty, is a command to the shell. Malformed ones
 /// are, too: the shell reports their errors.
 fn is_command(statement: &str, line: &str) -> bool {
-    match scan(statement).1 {
+    match end_state(statement) {
         _ if statement.is_empty() => !matches!(meta_command::parse(line), Ok(None)),
         EndState::Quoted(..) | EndState::Comment => false,
         _ => line.trim_start().starts_with('\\'),
@@ -134,8 +133,9 @@ fn prompt(statement: &str) -> &'static str {
     if statement.is_empty() {
         return PROMPT;
     }
-    match scan(statement).1 {
+    match end_state(statement) {
         EndState::Quoted('\'', _) => " ..'> ",
+        EndState::Quoted('$', _) => " ..$> ",
         EndState::Quoted(..) => " ..\"> ",
         EndState::Comment => " ..*> ",
         EndState::Parenthesis => " ..(> ",
@@ -211,6 +211,8 @@ mod tests {
             ("SELECT (1)\n", " ...> "),
             ("SELECT ('a\n", " ..'> "),
             ("SELECT \"a\n", " ..\"> "),
+            ("SELECT $$a;\n", " ..$> "),
+            ("SELECT $t$a;$$;\n", " ..$> "),
             ("SELECT 1 /* a\n", " ..*> "),
             ("SELECT 1 -- it's\n", " ...> "),
         ] {

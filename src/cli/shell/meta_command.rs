@@ -26,7 +26,11 @@ pub(super) enum MetaCommand {
     Expanded,
     /// Maximum number of rows that a table prints; 0 for all.
     Rows(usize),
-    Include(String),
+    /// A file to execute, and the command as it was typed.
+    Include {
+        command: String,
+        path: String,
+    },
 }
 
 /// The names of the commands, for help and completion.
@@ -79,9 +83,9 @@ pub(super) fn parse(text: &str) -> Result<Option<MetaCommand>> {
     let name = name.trim_end_matches(';');
     let argument = argument.trim().trim_end_matches(';').trim_end();
     let argument = (!argument.is_empty()).then(|| argument.to_owned());
-    let name = match text.starts_with('.') {
-        true => of_point(name)?,
-        false => name,
+    let (typed, name) = match text.starts_with('.') {
+        true => (format!(".{name}"), of_point(name)?),
+        false => (format!("\\{name}"), name),
     };
     Ok(Some(match (name, argument) {
         ("x", _) => MetaCommand::Expanded,
@@ -90,18 +94,18 @@ pub(super) fn parse(text: &str) -> Result<Option<MetaCommand>> {
         ("d" | "dt" | "dv" | "d+", name) => MetaCommand::Describe(name.map(unquoted)),
         ("df", text) => MetaCommand::Functions(text.map(unquoted)),
         ("timing", None) => MetaCommand::Timing(None),
-        ("timing", Some(value)) => MetaCommand::Timing(Some(switch(&value)?)),
+        ("timing", Some(value)) => MetaCommand::Timing(Some(switch(&typed, &value)?)),
         ("o", file) => MetaCommand::Output(file.map(unquoted)),
         ("once", Some(file)) => MetaCommand::Once(unquoted(file)),
         ("f", None) => MetaCommand::Format(None),
         ("f", Some(value)) => MetaCommand::Format(Some(format(&value)?)),
-        ("pset", Some(setting)) => set(&setting)?,
-        ("maxrows", Some(rows)) => set(&format!("rows {rows}"))?,
-        ("i", Some(file)) => MetaCommand::Include(unquoted(file)),
+        ("pset", Some(setting)) => set(&typed, &setting)?,
+        ("maxrows", Some(rows)) => MetaCommand::Rows(row_count(&typed, &rows)?),
+        ("i", Some(file)) => MetaCommand::Include { command: typed, path: unquoted(file) },
         ("i" | "pset" | "maxrows" | "once", None) => {
-            return Err(Error::Usage(format!("\\{name} needs an argument; see \\?")));
+            return Err(Error::Usage(format!("{typed} needs an argument; \\? lists what each takes")));
         }
-        _ => return Err(Error::Usage(format!("unknown command \\{name}; \\? lists all"))),
+        _ => return Err(Error::Usage(format!("unknown command {typed}; \\? lists all"))),
     }))
 }
 
@@ -120,17 +124,18 @@ fn of_point(name: &str) -> Result<&str> {
     })
 }
 
-fn set(setting: &str) -> Result<MetaCommand> {
+fn set(typed: &str, setting: &str) -> Result<MetaCommand> {
     let (name, value) = setting.split_once(char::is_whitespace).unwrap_or((setting, ""));
     match (name, value.trim()) {
         ("format", "") => Ok(MetaCommand::Format(None)),
         ("format", value) => Ok(MetaCommand::Format(Some(format(value)?))),
-        ("rows", value) => match value.parse() {
-            Ok(rows) => Ok(MetaCommand::Rows(rows)),
-            Err(_) => Err(Error::Usage("\\pset rows takes a number; 0 for all".to_owned())),
-        },
-        (name, _) => Err(Error::Usage(format!("\\pset sets format or rows, not {name}"))),
+        ("rows", value) => Ok(MetaCommand::Rows(row_count(&format!("{typed} rows"), value)?)),
+        (name, _) => Err(Error::Usage(format!("{typed} sets format or rows, not {name}"))),
     }
+}
+
+fn row_count(typed: &str, value: &str) -> Result<usize> {
+    value.parse().map_err(|_| Error::Usage(format!("{typed} takes a number; 0 for all")))
 }
 
 /// The names of the formats.
@@ -143,11 +148,11 @@ fn format(value: &str) -> Result<Format> {
         .map_err(|_| Error::Usage(format!("unknown format {value}; use one of {}", formats().join(", "))))
 }
 
-fn switch(value: &str) -> Result<bool> {
+fn switch(typed: &str, value: &str) -> Result<bool> {
     match value.to_ascii_lowercase().as_str() {
         "on" | "true" | "1" => Ok(true),
         "off" | "false" | "0" => Ok(false),
-        _ => Err(Error::Usage("\\timing takes on, off or nothing".to_owned())),
+        _ => Err(Error::Usage(format!("{typed} takes on, off or nothing"))),
     }
 }
 
@@ -176,7 +181,10 @@ mod tests {
         assert_eq!(command("\\x"), Some(MetaCommand::Expanded));
         assert_eq!(command(".tables"), Some(MetaCommand::Describe(None)));
         assert_eq!(command(".mode line"), Some(MetaCommand::Format(Some(Format::Line))));
-        assert_eq!(command(".read a.sql;"), Some(MetaCommand::Include("a.sql".to_owned())));
+        assert_eq!(
+            command(".read a.sql;"),
+            Some(MetaCommand::Include { command: ".read".to_owned(), path: "a.sql".to_owned() })
+        );
         assert_eq!(command(".once a.csv"), Some(MetaCommand::Once("a.csv".to_owned())));
         assert_eq!(command("\\dt"), Some(MetaCommand::Describe(None)));
         assert_eq!(command(".maxrows 5"), Some(MetaCommand::Rows(5)));
@@ -184,6 +192,16 @@ mod tests {
         assert_eq!(command(".quit"), Some(MetaCommand::Quit));
         for wrong in [".nope", ".once", "\\y", "\\f xlsx", "\\i", "\\timing perhaps", "\\pset rows few"] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 64, "{wrong}");
+        }
+        for (wrong, begins) in [
+            (".read", ".read needs"),
+            ("\\i", "\\i needs"),
+            (".timer perhaps", ".timer takes"),
+            (".maxrows few", ".maxrows takes"),
+            ("\\pset rows few", "\\pset rows takes"),
+        ] {
+            let error = parse(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(begins), "{error}");
         }
     }
 

@@ -7,7 +7,6 @@
 //! formats and commands, no completion of files or columns, and not the errors of this program.
 
 mod complete;
-mod lexer;
 mod line_editor;
 mod meta_command;
 mod sink;
@@ -17,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::sql::{Format, Layout, Session, SqlRequest};
+use crate::sql::{Format, Layout, Session, SqlRequest, is_blank, is_complete};
 use crate::storage::{no_input, read_text};
 
 use self::line_editor::{Line, LineEditor};
@@ -25,7 +24,7 @@ use self::meta_command::MetaCommand;
 use self::sink::{FileSink, SinkState};
 use super::output;
 
-/// The maximum depth of nested \i commands.
+/// The maximum depth of files that execute files.
 const MAX_INCLUDE_DEPTH: usize = 16;
 
 /// Runs the shell until the user quits. Ctrl-C sets `stop`.
@@ -78,7 +77,7 @@ struct Shell<'a> {
     session: &'a Session,
     layout: Layout,
     file: Option<FileSink>,
-    /// Whether the file takes the next statements alone.
+    /// Whether the file takes the next statements alone, also where they fail.
     is_once: bool,
     /// Whether rows and time stand under each result; under tables alone where it is not set.
     timing: Option<bool>,
@@ -91,7 +90,7 @@ impl Shell<'_> {
     fn execute(&mut self, text: &str, depth: usize) -> Result<Flow> {
         match meta_command::parse(text)? {
             Some(command) => return self.run_command(command, depth),
-            None if lexer::is_blank(text) => {}
+            None if is_blank(text) => {}
             None => self.run_sql(text)?,
         }
         Ok(Flow::Continue)
@@ -129,7 +128,7 @@ impl Shell<'_> {
                 self.is_once = false;
                 self.file = path.map(|path| FileSink::create(&path, self.overwrite)).transpose()?;
             }
-            MetaCommand::Include(path) => return self.include(&path, depth + 1),
+            MetaCommand::Include { command, path } => return self.include((&command, &path), depth + 1),
         }
         Ok(Flow::Continue)
     }
@@ -141,10 +140,10 @@ impl Shell<'_> {
             Some(mut file) => {
                 let ran = file.run(self.session, sql, &self.layout, self.stop);
                 match file.state() {
-                    SinkState::Open if self.is_once && ran.is_ok() => file.finish()?,
-                    SinkState::Open => self.file = Some(file),
+                    SinkState::Open if !self.is_once => self.file = Some(file),
                     SinkState::Full => file.finish()?,
-                    SinkState::Broken => file.discard(),
+                    SinkState::Open if ran.is_ok() => file.finish()?,
+                    SinkState::Open | SinkState::Broken => file.discard(),
                 }
                 ran?
             }
@@ -198,16 +197,16 @@ impl Shell<'_> {
     }
 
     /// Executes a file of statements and meta-commands, up to the first that fails.
-    fn include(&mut self, path: &str, depth: usize) -> Result<Flow> {
+    fn include(&mut self, (command, path): (&str, &str), depth: usize) -> Result<Flow> {
         if depth > MAX_INCLUDE_DEPTH {
             return Err(Error::Usage(format!(
-                "{path}: \\i is nested too deep; does the file include itself?"
+                "{path}: {command} is nested too deep; does the file execute itself?"
             )));
         }
         let text = read_text(Path::new(path)).map_err(|source| no_input(Path::new(path), source))?;
         let (mut statement, mut first) = (String::new(), 1);
         for (line, number) in text.lines().zip(1..) {
-            let begins = lexer::is_blank(&statement) && lexer::is_complete(&statement);
+            let begins = is_blank(&statement) && is_complete(&statement);
             if begins {
                 (first, statement) = (number, String::new());
             }
@@ -219,7 +218,7 @@ impl Shell<'_> {
             }
             statement.push_str(line);
             statement.push('\n');
-            if !lexer::is_blank(&statement) && lexer::is_complete(&statement) {
+            if !is_blank(&statement) && is_complete(&statement) {
                 self.execute_of_file(&std::mem::take(&mut statement), depth, (path, first))?;
             }
         }
@@ -230,7 +229,7 @@ impl Shell<'_> {
     /// Executes what begins at a line of a file, which an error names.
     fn execute_of_file(&mut self, text: &str, depth: usize, (path, line): (&str, usize)) -> Result<Flow> {
         // A file that this one includes has named its own line.
-        let is_named = matches!(meta_command::parse(text), Ok(Some(MetaCommand::Include(_))));
+        let is_named = matches!(meta_command::parse(text), Ok(Some(MetaCommand::Include { .. })));
         self.execute(text, depth).map_err(|error| match error {
             error if is_named => error,
             Error::Usage(text) => Error::Usage(format!("{path}, line {line}: {text}")),

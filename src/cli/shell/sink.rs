@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, Result};
 use crate::printable::{counted, shown};
-use crate::sql::{Format, Layout, Session};
+use crate::sql::{Format, Layout, Results, Session};
 use crate::storage::Staged;
 
 use super::super::output;
@@ -16,6 +16,7 @@ pub(super) struct FileSink {
     path: PathBuf,
     staged: Staged,
     format: Option<Format>,
+    results: Results,
     rows: u64,
     state: SinkState,
 }
@@ -35,11 +36,13 @@ impl FileSink {
     /// Creates the staged file.
     ///
     /// # Errors
-    /// As for [`Staged::create`].
+    /// As for [`Staged::create`] and [`Format::of_output`].
     pub(super) fn create(path: &str, overwrite: bool) -> Result<Self> {
         let path = PathBuf::from(path);
+        let format = Format::of(&path);
+        Format::of_output(&path, Some(format.unwrap_or_default()))?;
         let staged = Staged::create(&path, overwrite)?;
-        Ok(Self { format: Format::of(&path), path, staged, rows: 0, state: SinkState::Open })
+        Ok(Self { format, path, staged, results: Results::of_file(), rows: 0, state: SinkState::Open })
     }
 
     /// Runs statements with output to the file, in the format of its extension or else of the
@@ -54,17 +57,17 @@ impl FileSink {
         layout: &Layout,
         stop: &AtomicBool,
     ) -> Result<u64> {
-        session.check_paths(sql, Some(&self.path))?;
+        session.check_paths(sql, Some(&self.path), stop)?;
         let layout = Layout { format: self.format.unwrap_or(layout.format), width: None, ..*layout };
         let before = self.staged.bytes()?;
         let mut out = BufWriter::with_capacity(1 << 16, self.staged.writer()?);
-        let ran = session.run(sql, &layout, &mut out, stop);
+        let ran = session.run_into(sql, &layout, (&mut out, &mut self.results), stop);
         let flushed = out.flush();
         drop(out);
         let wrote = flushed.is_err() || self.staged.bytes().map_or(true, |now| now > before);
         self.state = match &ran {
             Err(_) if wrote => SinkState::Broken,
-            Ok(_) if wrote && layout.format.is_binary() => SinkState::Full,
+            Ok(_) if wrote && layout.format.is_one_value() => SinkState::Full,
             _ => SinkState::Open,
         };
         let rows = ran?;

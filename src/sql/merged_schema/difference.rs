@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field};
 
-use crate::printable::counted;
-
-use super::super::quoted_names::quoted_name;
+use crate::printable::{counted, quoted_name};
 
 /// A column that some files lack, or that has several types.
 #[derive(Debug, Clone)]

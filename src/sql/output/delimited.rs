@@ -19,8 +19,8 @@ pub(super) struct DelimitedEncoder {
 }
 
 impl DelimitedEncoder {
-    pub(super) fn new(schema: SchemaRef, delimiter: u8) -> Self {
-        Self { schema, delimiter, header: true }
+    pub(super) fn new(schema: SchemaRef, delimiter: u8, header: bool) -> Self {
+        Self { schema, delimiter, header }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::error::{Error, Result};
+use crate::printable::shown;
 use crate::storage::FileEnding;
 
 /// Output format of a query's rows.
@@ -55,8 +57,34 @@ impl Format {
             FileEnding::ArrowStream => Self::Arrow,
             FileEnding::ArrowFile => Self::ArrowFile,
             FileEnding::Parquet => Self::Parquet,
-            FileEnding::Html | FileEnding::Svg | FileEnding::Onnx | FileEnding::Compressed => return None,
+            FileEnding::Html
+            | FileEnding::Svg
+            | FileEnding::Onnx
+            | FileEnding::Compressed
+            | FileEnding::Document
+            | FileEnding::Spreadsheet
+            | FileEnding::Bitmap
+            | FileEnding::ForeignTable => return None,
         })
+    }
+
+    /// The format of a file of this name: the one asked for, else that of its ending.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the ending tells a format that is not written, or there is neither.
+    pub fn of_output(path: &Path, asked: Option<Self>) -> Result<Self> {
+        let unwritten = FileEnding::of(path).filter(|_| Self::of(path).is_none());
+        let what = match unwritten {
+            Some(ending) => ending.way_to().unwrap_or("the rows of a query are not written so"),
+            None => match asked.or_else(|| Self::of(path)) {
+                Some(format) => return Ok(format),
+                None => "its extension tells no format; give --format",
+            },
+        };
+        Err(Error::Usage(format!(
+            "{}: {what}; a name in .parquet, .arrow, .csv, .ndjson or .md tells what is written",
+            shown(path)
+        )))
     }
 
     /// The format's name on the command line.
@@ -78,6 +106,16 @@ impl Format {
     /// Whether the format is binary and therefore holds one result only.
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Arrow | Self::ArrowFile | Self::Parquet)
+    }
+
+    /// Whether a file of the format is one value, and so one result.
+    pub fn is_one_value(self) -> bool {
+        self.is_binary() || self == Self::Json
+    }
+
+    /// Whether the format has a header of columns and rows of fields.
+    pub(in crate::sql) fn is_delimited(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv)
     }
 }
 

@@ -9,6 +9,7 @@ mod format;
 mod json;
 mod line;
 mod plain_schema;
+mod results;
 mod row_encoder;
 mod table;
 
@@ -19,18 +20,23 @@ use self::caught_encoder::CaughtEncoder;
 use self::row_encoder::RowEncoder;
 
 pub use format::{Format, Layout};
+pub use results::Results;
 
-/// The encoder of a layout's format.
-pub(super) fn row_encoder(layout: &Layout, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {
-    Ok(Box::new(CaughtEncoder::new(|| of_format(layout, schema))?))
+/// The encoder of a layout's format, of CSV and TSV with or without a header.
+pub(super) fn row_encoder(
+    layout: &Layout,
+    schema: SchemaRef,
+    header: bool,
+) -> Result<Box<dyn RowEncoder>, ArrowError> {
+    Ok(Box::new(CaughtEncoder::new(|| of_format(layout, schema, header))?))
 }
 
-fn of_format(layout: &Layout, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {
+fn of_format(layout: &Layout, schema: SchemaRef, header: bool) -> Result<Box<dyn RowEncoder>, ArrowError> {
     Ok(match layout.format {
         Format::Table => Box::new(table::TableEncoder::new(schema, layout)),
         Format::Line => Box::new(line::LineEncoder::default()),
-        Format::Csv => Box::new(delimited::DelimitedEncoder::new(schema, b',')),
-        Format::Tsv => Box::new(delimited::DelimitedEncoder::new(schema, b'\t')),
+        Format::Csv => Box::new(delimited::DelimitedEncoder::new(schema, b',', header)),
+        Format::Tsv => Box::new(delimited::DelimitedEncoder::new(schema, b'\t', header)),
         Format::Json => Box::new(json::JsonArrayEncoder::new()),
         Format::Ndjson => Box::new(json::JsonLinesEncoder::new()),
         Format::Markdown => Box::new(table::MarkdownEncoder::new(schema)),
@@ -65,7 +71,7 @@ mod tests {
 
     fn write(format: Format, batches: &[RecordBatch], max_table_rows: Option<usize>) -> String {
         let mut rows =
-            row_encoder(&Layout { format, max_table_rows, width: None }, batch().schema()).unwrap();
+            row_encoder(&Layout { format, max_table_rows, width: None }, batch().schema(), true).unwrap();
         let mut text = Vec::new();
         for batch in batches {
             rows.encode(batch, &mut text).unwrap();
@@ -129,7 +135,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([(odd, cells)]).unwrap();
         let write = |format, width| {
             let layout = Layout { format, width, ..Layout::default() };
-            let mut rows = row_encoder(&layout, batch.schema()).unwrap();
+            let mut rows = row_encoder(&layout, batch.schema(), true).unwrap();
             let mut text = Vec::new();
             rows.encode(&batch, &mut text).unwrap();
             rows.finish(&mut text).unwrap();
@@ -150,7 +156,7 @@ mod tests {
     #[test]
     fn a_table_keeps_to_its_width() {
         let layout = Layout { width: Some(40), ..Layout::default() };
-        let mut rows = row_encoder(&layout, batch().schema()).unwrap();
+        let mut rows = row_encoder(&layout, batch().schema(), true).unwrap();
         let mut text = Vec::new();
         rows.encode(&batch(), &mut text).unwrap();
         rows.finish(&mut text).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use object_store::ObjectMeta;
 
 use crate::error::Result;
-use crate::printable::{counted, shown};
+use crate::printable::{counted, quoted_table, shown};
 use crate::storage::near_names::no_input;
 use crate::storage::object_store::is_url;
 use crate::storage::path_identity::resolve;
@@ -109,9 +109,9 @@ pub(super) fn nothing_found(input: &Path) -> crate::Error {
     let what = match other_files(input) {
         Some((ending, files)) => format!(
             "no *.parquet file is there, but {} named *.{ending}; write Parquet: lsmi-etl sql --output FILE.parquet \
-             \"SELECT * FROM '{}'\"",
+             \"SELECT * FROM {}\"",
             counted(files, "file"),
-            shown(&input.join(format!("*.{ending}")))
+            quoted_table(&shown(&input.join(format!("*.{ending}"))).to_string())
         ),
         None => "no *.parquet file is there; names that begin with . or _ do not count".to_owned(),
     };

@@ -1,0 +1,209 @@
+//! Plain sentences for what DataFusion's planner and its expressions refuse: what is not possible, and what is
+//! written instead. They begin with the word of the statement that they are about.
+
+/// Statements that change files.
+const CHANGES: [(&str, &str); 3] = [
+    (
+        "Insert into not implemented",
+        "INSERT adds rows to tables of CREATE TABLE, and to no files; write all rows to another file: \
+         COPY (SELECT * FROM 'a.parquet' UNION ALL SELECT * FROM 'b.parquet') TO 'c.parquet'",
+    ),
+    (
+        "DELETE not supported",
+        "DELETE takes rows out of tables of CREATE TABLE, and of no files; write the rows to keep to another file: \
+         COPY (SELECT * FROM 'a.parquet' WHERE r > 0) TO 'b.parquet'",
+    ),
+    (
+        "UPDATE not supported",
+        "UPDATE changes tables of CREATE TABLE, and no files; write the changed rows to another file: \
+         COPY (SELECT * REPLACE (2 * r AS r) FROM 'a.parquet') TO 'b.parquet'",
+    ),
+];
+
+/// What there is where a statement is none of it.
+const STATEMENTS: &str = "SELECT, SUMMARIZE, DESCRIBE, SHOW TABLES, EXPLAIN, COPY (SELECT …) TO 'file', CREATE VIEW, \
+                          CREATE TABLE … AS, CREATE EXTERNAL TABLE, DROP and SET";
+
+/// Operators between two types in a message.
+const OPERATORS: [&str; 16] =
+    ["=", "!=", "<>", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "||", "AND", "OR", "IS DISTINCT FROM"];
+
+/// The most signatures of a function that a sentence lists.
+const LISTED: usize = 6;
+
+/// The sentence for a message of DataFusion; `None` where there is none.
+pub(super) fn plain_sentence(message: &str) -> Option<String> {
+    statement(message)
+        .or_else(|| call(message))
+        .or_else(|| operands(message))
+        .or_else(|| condition(message))
+        .or_else(|| ungrouped(message))
+        .or_else(|| value(message))
+}
+
+fn statement(message: &str) -> Option<String> {
+    if let Some((_, sentence)) = CHANGES.iter().find(|(begins, _)| message.starts_with(begins)) {
+        return Some((*sentence).to_owned());
+    }
+    let (_, statement) = message.split_once("Unsupported SQL statement: ")?;
+    let word = statement.split_whitespace().next()?.trim_end_matches(';').to_ascii_uppercase();
+    Some(format!("{word} is none of the statements that are possible: {STATEMENTS}"))
+}
+
+/// A function that does not take its arguments.
+fn call(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("No function matches the given name and argument types '")?;
+    let (call, rest) = rest.split_once("'.")?;
+    let (name, arguments) = call.split_once('(')?;
+    let arguments = arguments.strip_suffix(')')?;
+    let (_, candidates) = rest.split_once("Candidate functions:")?;
+    let candidates: Vec<&str> = candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let listed = candidates.get(..LISTED).unwrap_or(&candidates).join(", ");
+    let more = if candidates.len() > LISTED { ", …" } else { "" };
+    let what = match arguments {
+        "" => "needs arguments".to_owned(),
+        arguments => format!("does not take ({arguments})"),
+    };
+    let way = match arguments {
+        "" => "",
+        list if list.contains("List(") => {
+            "; x1[1] is an element of a list, and unnest(x1) makes rows of its elements"
+        }
+        _ => "; CAST(… AS DOUBLE) or AS VARCHAR converts an argument",
+    };
+    Some(format!("function {name} {what}; it is {listed}{more}{way}"))
+}
+
+/// Two operands of types that an operator does not take together.
+fn operands(message: &str) -> Option<String> {
+    if let Some((_, rest)) = message.split_once("There isn't a common type to coerce ") {
+        let (types, rest) = rest.split_once(" in ")?;
+        let operator = rest.split_whitespace().next()?;
+        return Some(format!(
+            "operator {operator} takes texts, and these are {types}; CAST(… AS VARCHAR) makes a text"
+        ));
+    }
+    let is_arithmetic = message.contains("Cannot coerce arithmetic expression ");
+    let (_, rest) = message
+        .split_once("Cannot coerce arithmetic expression ")
+        .or_else(|| message.split_once("Cannot infer common argument type for comparison operation "))
+        .or_else(|| message.split_once("Cannot infer common argument type for logical boolean operation "))?;
+    let types = rest.split(" to valid types").next()?;
+    let (left, operator, right) = OPERATORS.iter().find_map(|operator| {
+        let (left, right) = types.split_once(&format!(" {operator} "))?;
+        Some((left, operator, right))
+    })?;
+    let way = match is_arithmetic {
+        true => {
+            "CAST(… AS DOUBLE) makes a number of a text, x1[1] is an element of a list, and || joins texts"
+        }
+        false => "CAST(… AS DOUBLE) or AS VARCHAR converts one of them, and x1[1] is an element of a list",
+    };
+    Some(format!("operator {operator} does not take {left} and {right}; {way}"))
+}
+
+/// A condition that is neither true nor false.
+fn condition(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("Cannot create filter with non-boolean predicate '")?;
+    let (expression, data_type) = rest.split_once("' returning ")?;
+    Some(format!(
+        "WHERE takes what is true or false, and {expression} is {data_type}; compare it, as in {expression} = …"
+    ))
+}
+
+/// A column that is neither grouped by nor aggregated.
+fn ungrouped(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("olumn in SELECT must be in GROUP BY or an aggregate function")?;
+    let (_, rest) = rest.split_once("column \"")?;
+    let (name, _) = rest.split_once("\" must appear")?;
+    Some(format!(
+        "column {name} is neither in GROUP BY nor within an aggregate; add it there, or take avg({name}) or \
+         first_value({name})"
+    ))
+}
+
+/// A value that can't be computed.
+fn value(message: &str) -> Option<String> {
+    if message.starts_with("Divide by zero") {
+        return Some("a whole number is divided by zero; nullif(divisor, 0) gives NULL there".to_owned());
+    }
+    if message.contains("nsupported interval argument") {
+        let way = "INTERVAL takes a text, as INTERVAL '1 day'; a column of that name stands in quotes: \"interval\"";
+        return Some(way.to_owned());
+    }
+    if let Some((_, rest)) = message.split_once("Cannot cast string ") {
+        let (text, rest) = rest.rsplit_once(" to value of ")?;
+        let data_type = rest.trim_end_matches(" type");
+        return Some(format!("{text} is no {data_type}; TRY_CAST gives NULL where a value is none"));
+    }
+    let (_, name) = message.split_once("Unsupported SQL type ")?;
+    Some(format!(
+        "there is no type {name}; there are BOOLEAN, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(10, 2), VARCHAR, DATE, \
+         TIMESTAMP, and lists of them as FLOAT[]"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::{Layout, Session, SqlRequest};
+
+    /// The message of a statement that fails, with its caret.
+    fn failed(sql: &str) -> String {
+        let session = Session::open(&SqlRequest::new("")).unwrap();
+        let go = AtomicBool::new(false);
+        let view = "CREATE VIEW v AS SELECT 0.5 AS r, 'a' AS name, make_array(1, 2) AS x1, 7 AS label";
+        session.run(view, &Layout::default(), &mut Vec::new(), &go).unwrap();
+        let error = session.run(sql, &Layout::default(), &mut Vec::new(), &go).unwrap_err();
+        assert_eq!(error.exit_code(), 64, "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn what_is_refused_is_told_with_its_place_and_the_way() {
+        for (sql, begins, way, marked) in [
+            ("INSERT INTO v SELECT * FROM v", "SQL: INSERT adds rows to", "UNION ALL", "INSERT"),
+            ("DELETE FROM v WHERE r > 1", "SQL: DELETE takes rows", "WHERE r > 0", "DELETE"),
+            ("UPDATE v SET r = 1", "SQL: UPDATE changes", "REPLACE", "UPDATE"),
+            ("VACUUM", "SQL: VACUUM is none of the statements", "SUMMARIZE", "VACUUM"),
+            ("SELECT r * 'a' FROM v", "SQL: operator * does not take Float64 and Utf8; ", "CAST(", "*"),
+            ("SELECT x1 + name FROM v", "SQL: operator + does not take List(", "x1[1]", "+"),
+            ("SELECT avg(x1) FROM v", "SQL: function avg does not take (List(", "unnest(x1)", "avg"),
+            (
+                "SELECT abs(r, 2) FROM v",
+                "SQL: function abs does not take (Float64, Int64); it is abs(",
+                "CAST(",
+                "abs",
+            ),
+            ("SELECT abs() FROM v", "SQL: function abs needs arguments; it is abs(", "", "abs"),
+            ("SELECT sqrt(x1) FROM v", "SQL: function sqrt does not take (List(", "x1[1]", "sqrt"),
+            (
+                "SELECT * FROM v WHERE label LIKE 1",
+                "SQL: operator LIKE takes texts, and these are",
+                "VARCHAR",
+                "LIKE",
+            ),
+            ("SELECT r FROM v GROUP BY label", "SQL: column v.r is neither in GROUP BY", "avg(v.r)", "r"),
+            ("SELECT CAST(r AS FOO) FROM v", "SQL: there is no type FOO; ", "DOUBLE", "FOO"),
+        ] {
+            let message = failed(sql);
+            assert!(message.starts_with(begins) && message.contains(way), "{message}");
+            assert!(!message.contains("github") && !message.contains("Error during"), "{message}");
+            let lines: Vec<&str> = message.lines().collect();
+            let [_, line, caret] = lines[..] else { panic!("{message}") };
+            let at = caret.find('^').unwrap();
+            assert_eq!(&line[at..at + caret.trim().len()], marked, "{message}");
+        }
+        for (sql, begins) in [
+            ("SELECT * FROM v WHERE r", "SQL: WHERE takes what is true or false, and v.r is Float64; "),
+            ("SELECT label / (label - 7) FROM v", "SQL: a whole number is divided by zero; nullif("),
+            ("SELECT CAST(name AS INT) FROM v", "SQL: 'a' is no Int32; TRY_CAST"),
+            ("SELECT interval FROM v", "SQL: INTERVAL takes a text, as INTERVAL '1 day'; a column"),
+            ("SELECT r * 1, r * 'a' FROM v", "SQL: operator * does not take Float64 and Utf8; "),
+        ] {
+            let message = failed(sql);
+            assert!(message.starts_with(begins), "{message}");
+        }
+    }
+}
