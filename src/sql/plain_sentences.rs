@@ -1,6 +1,8 @@
 //! Plain sentences for what DataFusion's planner and its expressions refuse: what is not possible, and what is
 //! written instead. They begin with the word of the statement that they are about.
 
+use crate::printable::quoted_name;
+
 /// Statements that change files.
 const CHANGES: [(&str, &str); 3] = [
     (
@@ -45,9 +47,23 @@ fn statement(message: &str) -> Option<String> {
     if let Some((_, sentence)) = CHANGES.iter().find(|(begins, _)| message.starts_with(begins)) {
         return Some((*sentence).to_owned());
     }
-    let (_, statement) = message.split_once("Unsupported SQL statement: ")?;
+    if message.contains("Unsupported logical plan: Statement(Transaction") {
+        return Some(
+            "there are no transactions: a statement is done when it ends; leave them out".to_owned(),
+        );
+    }
+    if let Some((_, ending)) = message.split_once("no registered file format with ext ") {
+        return Some(format!(
+            "COPY writes no .{ending} files; a name in .parquet, .csv, .json or .arrow tells what is written, or STORED AS \
+             PARQUET"
+        ));
+    }
+    let (statement, _) = match message.split_once("Unsupported SQL statement: ") {
+        Some((_, statement)) => (statement, ""),
+        None => message.split_once(" not supported for ")?,
+    };
     let word = statement.split_whitespace().next()?.trim_end_matches(';').to_ascii_uppercase();
-    Some(format!("{word} is none of the statements that are possible: {STATEMENTS}"))
+    Some(format!("{word} is none of the statements that are possible here: {STATEMENTS}"))
 }
 
 /// A function that does not take its arguments.
@@ -107,7 +123,7 @@ fn condition(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("Cannot create filter with non-boolean predicate '")?;
     let (expression, data_type) = rest.split_once("' returning ")?;
     Some(format!(
-        "WHERE takes what is true or false, and {expression} is {data_type}; compare it, as in {expression} = …"
+        "WHERE takes what is true or false, and {expression} is {data_type}; compare it with a value"
     ))
 }
 
@@ -115,7 +131,9 @@ fn condition(message: &str) -> Option<String> {
 fn ungrouped(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("olumn in SELECT must be in GROUP BY or an aggregate function")?;
     let (_, rest) = rest.split_once("column \"")?;
-    let (name, _) = rest.split_once("\" must appear")?;
+    let (path, _) = rest.split_once("\" must appear")?;
+    // Behind the name of its table, which may be a file's.
+    let name = quoted_name(path.rsplit('.').next().unwrap_or(path));
     Some(format!(
         "column {name} is neither in GROUP BY nor within an aggregate; add it there, or take avg({name}) or \
          first_value({name})"
@@ -166,6 +184,8 @@ mod tests {
             ("INSERT INTO v SELECT * FROM v", "SQL: INSERT adds rows to", "UNION ALL", "INSERT"),
             ("DELETE FROM v WHERE r > 1", "SQL: DELETE takes rows", "WHERE r > 0", "DELETE"),
             ("UPDATE v SET r = 1", "SQL: UPDATE changes", "REPLACE", "UPDATE"),
+            ("TRUNCATE TABLE v", "SQL: TRUNCATE is none of the statements", "COPY", "TRUNCATE"),
+            ("COPY v TO 'x.ods'", "SQL: COPY writes no .ods files; ", ".csv", "COPY"),
             ("VACUUM", "SQL: VACUUM is none of the statements", "SUMMARIZE", "VACUUM"),
             ("SELECT r * 'a' FROM v", "SQL: operator * does not take Float64 and Utf8; ", "CAST(", "*"),
             ("SELECT x1 + name FROM v", "SQL: operator + does not take List(", "x1[1]", "+"),
@@ -184,7 +204,7 @@ mod tests {
                 "VARCHAR",
                 "LIKE",
             ),
-            ("SELECT r FROM v GROUP BY label", "SQL: column v.r is neither in GROUP BY", "avg(v.r)", "r"),
+            ("SELECT r FROM v GROUP BY label", "SQL: column r is neither in GROUP BY", "avg(r)", "r"),
             ("SELECT CAST(r AS FOO) FROM v", "SQL: there is no type FOO; ", "DOUBLE", "FOO"),
         ] {
             let message = failed(sql);
@@ -199,6 +219,7 @@ mod tests {
             ("SELECT * FROM v WHERE r", "SQL: WHERE takes what is true or false, and v.r is Float64; "),
             ("SELECT label / (label - 7) FROM v", "SQL: a whole number is divided by zero; nullif("),
             ("SELECT CAST(name AS INT) FROM v", "SQL: 'a' is no Int32; TRY_CAST"),
+            ("COMMIT", "SQL: there are no transactions: "),
             ("SELECT interval FROM v", "SQL: INTERVAL takes a text, as INTERVAL '1 day'; a column"),
             ("SELECT r * 1, r * 'a' FROM v", "SQL: operator * does not take Float64 and Utf8; "),
         ] {

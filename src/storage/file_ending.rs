@@ -95,7 +95,9 @@ impl FileEnding {
             Some(told) if Some(told) != written => {
                 let ending = path.extension().unwrap_or_default().to_string_lossy();
                 let path = without_secrets(path);
-                let way = told.way_to().map(|way| format!(" ({way})")).unwrap_or_default();
+                // Nobody means a folder to be a document.
+                let way = told.way_to().filter(|_| written.is_some());
+                let way = way.map(|way| format!(" ({way})")).unwrap_or_default();
                 Err(Error::Usage(format!("{path}: {what}, and no .{ending} file; {advice}{way}")))
             }
             _ => Ok(()),

@@ -197,12 +197,12 @@ fn fit_keeps_a_bundle_that_exists() {
 
     // Only a bundle is replaced: a file or another folder is somebody's data.
     std::fs::create_dir(dir.join("photos")).unwrap();
-    std::fs::write(dir.join("photos/one.jpg"), "precious").unwrap();
-    for there in ["photos", "photos/one.jpg"] {
+    std::fs::write(dir.join("photos/one.raw"), "precious").unwrap();
+    for there in ["photos", "photos/one.raw"] {
         let ran = lsmi_in(dir, ["fit", "in.parquet", "--bundle", there, "--overwrite"]);
         refused(&ran, 64, &[there, "neither a bundle nor an empty directory", "name another"]);
     }
-    assert_eq!(std::fs::read(dir.join("photos/one.jpg")).unwrap(), b"precious");
+    assert_eq!(std::fs::read(dir.join("photos/one.raw")).unwrap(), b"precious");
     assert_eq!(listing(dir), ["in.parquet", "models", "photos"]);
 }
 

@@ -95,14 +95,24 @@ fn a_bundle_that_is_not_there_matters_only_where_it_is_needed() {
 fn files_are_not_changed_and_a_word_of_sql_is_quoted() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.csv"), "top,r\n1,0.5\n").unwrap();
-    for (sql, words) in [
-        ("INSERT INTO 'a.csv' VALUES (2, 1.5)", ["SQL: INSERT adds rows", "UNION ALL", "    ^^^^^^"]),
-        ("DELETE FROM 'a.csv' WHERE r > 1", ["SQL: DELETE takes rows", "WHERE r > 0", "    ^^^^^^"]),
-        ("UPDATE 'a.csv' SET r = 1", ["SQL: UPDATE changes", "REPLACE", "    ^^^^^^"]),
-        ("SELECT top FROM 'a.csv'", ["top is a word of SQL", "in quotes: \"top\"", "               ^^^^"]),
+    for (sql, words, marked) in [
+        ("INSERT INTO 'a.csv' VALUES (2, 1.5)", ["SQL: INSERT adds rows", "UNION ALL"], "\n    ^^^^^^\n"),
+        ("DELETE FROM 'a.csv' WHERE r > 1", ["SQL: DELETE takes rows", "WHERE r > 0"], "\n    ^^^^^^\n"),
+        ("UPDATE 'a.csv' SET r = 1", ["SQL: UPDATE changes", "REPLACE"], "\n    ^^^^^^\n"),
+        (
+            "SELECT r + 'a' FROM 'a.csv'",
+            ["operator + does not take Float64 and Utf8", "CAST("],
+            "\n             ^\n",
+        ),
+        (
+            "SELECT top FROM 'a.csv'",
+            ["top is a word of SQL", "in quotes: \"top\""],
+            "\n               ^^^^\n",
+        ),
     ] {
         let ran = run(lsmi().current_dir(dir.path()).args(["sql", sql]));
         refused(&ran, 64, &words);
+        assert!(ran.stderr.contains(marked), "{}", ran.stderr);
     }
     let ran = run(lsmi().current_dir(dir.path()).args(["sql", "SELECT tip FROM 'a.csv'"]));
     refused(&ran, 64, &["did you mean \"top\"?"]);
