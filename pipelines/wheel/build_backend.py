@@ -25,6 +25,8 @@ from maturin import (  # noqa: F401, hooks that are maturin's own
 ARGUMENTS = "MATURIN_PEP517_ARGS"
 #: What the wheel installs beside Python.
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "scripts")
+# Maturin asks for it before there is a program.
+os.makedirs(SCRIPTS, exist_ok=True)
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
@@ -47,7 +49,6 @@ def _compile_program():
     )
     messages = map(json.loads, built.stdout.splitlines())
     [program] = [message["executable"] for message in messages if message.get("executable")]
-    os.makedirs(SCRIPTS, exist_ok=True)
     shutil.copy(program, SCRIPTS)
 
 
