@@ -203,5 +203,5 @@ fn an_arrow_table_is_blamed_and_not_its_query() {
     }
     // An error of the query stays one.
     let ran = run(lsmi().current_dir(dir).args(["sql", "SELECT 1 / (x1[1] - x1[1])::INT FROM 't.arrow'"]));
-    refused(&ran, 64, &["ivide by zero"]);
+    refused(&ran, 64, &["divided by zero"]);
 }
