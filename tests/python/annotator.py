@@ -398,6 +398,17 @@ def processes():
         assert os.waitpid(child, 0)[1] == 0
         must_be_annotated(annotate(batch))
         assert half.read_all().num_rows == 490
+    # What holds the connections to a store has threads of its own, too.
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", BUNDLE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            port = server.stdout.readline().split("port ")[1].split()[0]
+            with Annotator(f"http://127.0.0.1:{port}/") as remote:
+                must_be_annotated(remote(batch))
+                with multiprocessing.get_context("fork").Pool(2) as pool:
+                    pool.map(in_another_process, [remote] * 4)
+        finally:
+            server.kill()
     copy = pickle.loads(pickle.dumps(annotate))
     with copy:
         must_be_annotated(copy(batch))
