@@ -100,7 +100,7 @@ fn parse(typed: &[OsString]) -> Result<AnnotateArgs> {
     }
 }
 
-/// Whoever exchanges batches counts them.
+/// No progress display: the caller of an exchange counts its batches.
 struct Unobserved;
 
 impl Progress for Unobserved {

@@ -31,7 +31,7 @@ pub const OTHER_VARIABLES: [(&str, &str); 5] = [
 const OF_CLUSTERS: [&str; 4] =
     ["LSMI_ETL_TLS_CERT", "LSMI_ETL_TLS_KEY", "LSMI_ETL_TLS_CA", "LSMI_ETL_TLS_NAME"];
 
-/// Variables that nobody sets by hand: those between the Python package and the program, and those of tests,
+/// Variables that are not set by hand: those between the Python package and the program, and those of tests,
 /// benchmarks and fuzzing.
 const INTERNAL: [&str; 11] = [
     "LSMI_ETL_PARENT",

@@ -95,7 +95,7 @@ impl FileEnding {
             Some(told) if Some(told) != written => {
                 let ending = path.extension().unwrap_or_default().to_string_lossy();
                 let path = without_secrets(path);
-                // Nobody means a folder to be a document.
+                // A folder is not meant to be a document.
                 let way = told.way_to().filter(|_| written.is_some());
                 let way = way.map(|way| format!(" ({way})")).unwrap_or_default();
                 Err(Error::Usage(format!("{path}: {what}, and no .{ending} file; {advice}{way}")))

@@ -320,7 +320,7 @@ def buffers():
         out = annotate(data)
         for name in NEW:
             assert same(pa.chunked_array([out.column(name)]), expected().column(name)), name
-        # Whoever reads the stream keeps nothing, so that the threads release the last of each batch.
+        # The reader keeps no batch, so that the threads drop the last reference to each.
         made = (
             pa.RecordBatch.from_arrays(
                 [

@@ -277,7 +277,7 @@ _ANNOTATORS: weakref.WeakSet[Annotator] = weakref.WeakSet()
 
 
 def _forget_channels() -> None:
-    """In a forked process: the threads are its parent's, and so is the lock, if somebody held it."""
+    """In a forked process: the threads are its parent's, and so is the lock, if one of them held it."""
     for annotator in _ANNOTATORS:
         annotator._forget()
 

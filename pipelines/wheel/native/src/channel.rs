@@ -122,7 +122,7 @@ impl Channel {
         let mut exchange = self.take(py)?;
         exchange.rows = None;
         while !exchange.thread.is_finished() {
-            // Whoever sends is gone when the thread is.
+            // Disconnected when the thread has ended: it owns the sender.
             if py.detach(|| exchange.annotated.recv_timeout(LOOK)) == Err(RecvTimeoutError::Disconnected) {
                 break;
             }
@@ -143,7 +143,7 @@ impl Drop for Channel {
     fn drop(&mut self) {
         let exchange = self.exchange.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if self.owner == process::id() {
-            // Its threads may wait for the interpreter's lock, to release what Python owns.
+            // Its threads may wait for the GIL, to release buffers that Python owns.
             let abort = || exchange.into_iter().for_each(Exchange::abort);
             let _ = Python::try_attach(|py| py.detach(abort));
         } else {

@@ -1,8 +1,7 @@
 //! The native module `lsmi_etl._native`: record batches of pyarrow through the models, in Python's process and
 //! without a copy. What the flags mean, and all values and messages, are the library's.
 //!
-//! Threads that have not to do with Python's objects run without the interpreter's lock, and whoever waits for
-//! them lets go of it.
+//! The worker threads run without the GIL, and every wait for them releases it.
 
 mod channel;
 mod failure;
