@@ -2,8 +2,9 @@
 
     python compare.py IN BUNDLE FOLDER [--rounds N] [ENGINE…]
 
-Prints medians: rows a second of the engine alone, of both ways, their ratio, the ratio of the time that they add to the
-engine's own, and the peaks of memory in MB.
+Prints medians: rows a second of the engine alone, of a plain function of numpy or pandas (where the engine has it), of
+one of Arrow data, and of lsmi_etl; its ratio to either; the ratio of the time that it and the one of Arrow data add to
+the engine's own; the peaks of memory in MB.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import subprocess
 import sys
 
 HOWS = ["none", "plain", "ours"]
+#: Engines whose documentation begins with pandas or numpy.
+OF_NUMPY = ["spark", "ray", "datasets"]
 ENGINES = ["spark", "ray", "daft", "duckdb", "duckdb_sql", "polars", "datasets"]
 
 
@@ -39,19 +42,26 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     source, bundle, folder = (path.resolve() for path in (args.source, args.bundle, args.folder / "run"))
-    print(
-        "  engine      engine alone   plain rows/s   ours rows/s  ratio  of added time   plain MB   ours MB", flush=True
-    )
+    print("  engine      engine alone  numpy rows/s  plain rows/s  ours rows/s  of numpy  of plain  of added time", end="")
+    print("  plain MB  ours MB", flush=True)
     for engine in args.engines or ENGINES:
-        rounds = [{how: run(engine, how, source, bundle, folder) for how in HOWS} for _ in range(args.rounds)]
-        median = {how: statistics.median(one[how]["rows_per_second"] for one in rounds) for how in HOWS}
-        ratio = statistics.median(one["ours"]["rows_per_second"] / one["plain"]["rows_per_second"] for one in rounds)
-        added = {how: 1 / median[how] - 1 / median["none"] for how in ("plain", "ours")}
-        of_added = added["plain"] / added["ours"] if added["ours"] > 0 else float("inf")
-        peak = {how: statistics.median(one[how]["peak_bytes"] for one in rounds) / 1e6 for how in HOWS}
+        hows = [*HOWS, "numpy"] if engine in OF_NUMPY else HOWS
+        rounds = [{how: run(engine, how, source, bundle, folder) for how in hows} for _ in range(args.rounds)]
+        rate = {how: statistics.median(one[how]["rows_per_second"] for one in rounds) for how in hows}
+        peak = {how: statistics.median(one[how]["peak_bytes"] for one in rounds) / 1e6 for how in hows}
+
+        def ratio(how):
+            if how not in hows:
+                return "-"
+            ratios = (one["ours"]["rows_per_second"] / one[how]["rows_per_second"] for one in rounds)
+            return f"{statistics.median(ratios):.2f}"
+
+        added = {how: 1 / rate[how] - 1 / rate["none"] for how in ("plain", "ours")}
+        of_added = f"{added['plain'] / added['ours']:.2f}" if added["ours"] > 0 else "-"
+        numpy = f"{rate['numpy']:.0f}" if "numpy" in hows else "-"
         print(
-            f"  {engine:<10}  {median['none']:>12.0f}  {median['plain']:>13.0f}  {median['ours']:>12.0f}"
-            f"  {ratio:>5.2f}  {of_added:>13.2f}  {peak['plain']:>9.0f}  {peak['ours']:>8.0f}",
+            f"  {engine:<10}  {rate['none']:>12.0f}  {numpy:>12}  {rate['plain']:>12.0f}  {rate['ours']:>11.0f}"
+            f"  {ratio('numpy'):>8}  {ratio('plain'):>8}  {of_added:>13}  {peak['plain']:>8.0f}  {peak['ours']:>7.0f}",
             flush=True,
         )
 

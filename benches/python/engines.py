@@ -1,12 +1,14 @@
 """One engine, one run: the columns by the package lsmi_etl, or by what one writes without it, five sessions of ONNX
 Runtime in a plain function of the engine.
 
-    python engines.py ENGINE ours|plain|none IN OUT BUNDLE
+    python engines.py ENGINE ours|plain|numpy|none IN OUT BUNDLE
 
 ENGINE is spark, ray, daft, duckdb, duckdb_sql, polars or datasets. Prints one line of JSON: rows, rows a second from
 the start of the pipeline (the engine runs by then) to the output on disk, and the peak of private memory of all
 processes.
-With none, rows pass through a function that gives them back: what the engine takes by itself.
+The plain function is given Arrow data. With numpy it is given what the documentation of the engine begins with: frames
+of pandas in Spark, arrays of numpy in Ray and datasets, the only ones that have it. With none, rows pass through a
+function that gives them back: what the engine takes by itself.
 """
 
 import json
@@ -42,10 +44,13 @@ class Plain:
 
     def columns(self, x1, x2, y):
         """Of Arrow arrays of lists and integers."""
+        new = self.values(*(embeddings(x) for x in (x1, x2)), y.to_numpy(zero_copy_only=False))
+        return [pa.array(values) for values in new]
+
+    def values(self, x1, x2, y):
+        """Of arrays of numpy, as such."""
         import numpy as np
 
-        x1, x2 = (embeddings(x) for x in (x1, x2))
-        y = y.to_numpy(zero_copy_only=False)
         inputs = [(x1,), (x2,), (x1,), (x2,), (x1, x2)]
         h1, h2, *log_p = [
             session.run(None, dict(zip([one.name for one in session.get_inputs()], x)))[0]
@@ -55,11 +60,22 @@ class Plain:
         h1, h2 = h1.ravel().astype(np.float64), h2.ravel().astype(np.float64)
         i1, i2, i12 = (p[rows, y].astype(np.float64) - self.log_prior[y] for p in log_p)
         r = np.minimum(h1, h2) - np.minimum(h1 - i1, h2 - i2)
-        return [pa.array(values.astype(np.float32)) for values in (r, i1 - r, i2 - r, i12 - i1 - i2 + r)]
+        return [values.astype(np.float32) for values in (r, i1 - r, i2 - r, i12 - i1 - i2 + r)]
 
     def __call__(self, table):
         new = self.columns(*(one_array(table[name]) for name in ("x1", "x2", "y")))
         return pa.Table.from_arrays([*table.columns, *new], names=[*table.column_names, *NEW])
+
+
+class PlainOfNumpy(Plain):
+    """The same of a dictionary of arrays, or of a frame of pandas."""
+
+    def __call__(self, batch):
+        import numpy as np
+
+        x1, x2, y = (np.asarray(batch[name]) for name in ("x1", "x2", "y"))
+        x1, x2 = (x if x.ndim == 2 else np.stack(x) for x in (x1, x2))
+        return {**batch, **dict(zip(NEW, self.values(x1, x2, y)))}
 
 
 class Through:
@@ -72,7 +88,7 @@ class Through:
         return table
 
 
-FUNCTIONS = {"plain": Plain, "none": Through}
+FUNCTIONS = {"plain": Plain, "numpy": PlainOfNumpy, "none": Through}
 
 
 def one_array(column):
@@ -97,7 +113,7 @@ def kept(how, bundle):
 
 
 def new_columns(how):
-    return NEW if how == "plain" else []
+    return [] if how == "none" else NEW
 
 
 def spark(how, source, target, bundle):
@@ -123,10 +139,15 @@ def spark(how, source, target, bundle):
             for batch in batches:
                 yield sessions(pa.Table.from_batches([batch])).to_batches()[0]
 
+        def plain_of_frames(frames):
+            sessions = kept(how, bundle)
+            for frame in frames:
+                yield frame.assign(**{name: values for name, values in sessions(frame).items() if name in NEW})
+
         from pyspark.sql.types import FloatType, StructField, StructType
 
         schema = StructType([*df.schema.fields, *(StructField(name, FloatType()) for name in new_columns(how))])
-        annotated = df.mapInArrow(plain, schema)
+        annotated = df.mapInPandas(plain_of_frames, schema) if how == "numpy" else df.mapInArrow(plain, schema)
     annotated.write.parquet(target)
     return time.perf_counter() - start
 
@@ -140,7 +161,7 @@ def ray(how, source, target, bundle):
     start = time.perf_counter()
     engine.data.read_parquet(source).map_batches(
         {**FUNCTIONS, "ours": AnnotateBatches}[how],
-        batch_format="pyarrow",
+        batch_format="numpy" if how == "numpy" else "pyarrow",
         batch_size=BATCH_ROWS,
         compute=engine.data.ActorPoolStrategy(size=2),
         fn_constructor_kwargs={"bundle": bundle},
@@ -251,10 +272,10 @@ def datasets(how, source, target, bundle):
         annotated = annotate(ds, bundle, num_proc=2)
     else:
 
-        def plain(table):
-            return kept(how, bundle)(table)
+        def plain(batch):
+            return kept(how, bundle)(batch)
 
-        annotated = ds.with_format("arrow").map(plain, batched=True, batch_size=BATCH_ROWS, num_proc=2)
+        annotated = ds.with_format("numpy" if how == "numpy" else "arrow").map(plain, batched=True, batch_size=BATCH_ROWS, num_proc=2)
     annotated.to_parquet(target)
     return time.perf_counter() - start
 

@@ -6,6 +6,9 @@ use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::{Error, Place, Result};
 
+/// The most names that a message lists.
+const LISTED: usize = 40;
+
 /// The names of a schema's top-level columns.
 pub(crate) struct ColumnNames<'a>(pub(crate) &'a Schema);
 
@@ -26,8 +29,19 @@ impl<'a> ColumnNames<'a> {
         let names: Vec<&str> = self.0.fields().iter().map(|field| field.name().as_str()).collect();
         let hint =
             most_similar(name, &names).map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
-        format!("there is no such column; {hint}the columns are: {}", names.join(", "))
+        let listed = listed_columns(&names).unwrap_or_else(|| "there are no columns at all".to_owned());
+        format!("there is no such column; {hint}{listed}")
     }
+}
+
+/// The columns in a message, the first of many; `None` where there are none.
+pub(crate) fn listed_columns(names: &[&str]) -> Option<String> {
+    let listed = names.get(..LISTED).unwrap_or(names);
+    let more = match names.len() - listed.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!listed.is_empty()).then(|| format!("the columns are: {}{more}", listed.join(", ")))
 }
 
 /// Checks that columns can be added to a schema: each is nullable, of a type that computed columns
@@ -103,5 +117,18 @@ mod tests {
         let far = columns.find("qqqq").unwrap_err();
         assert!(far.starts_with("there is no such column; the columns are: image_emb"), "{far}");
         assert!(columns.find("id").unwrap_err().contains("several"));
+        let none = ColumnNames(&Schema::empty()).find("x1").unwrap_err();
+        assert_eq!(none, "there is no such column; there are no columns at all");
+    }
+
+    #[test]
+    fn of_a_wide_table_the_first_columns_are_listed() {
+        let names: Vec<String> = (0..1000).map(|number| format!("c{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let listed = listed_columns(&names).unwrap();
+        assert!(
+            listed.starts_with("the columns are: c0, c1") && listed.ends_with("c39 and 960 more"),
+            "{listed}"
+        );
     }
 }

@@ -24,7 +24,7 @@ mod thrift;
 
 pub(crate) use checked_file::CheckedFile;
 pub(crate) use chunk_map::ChunkMap;
-pub(crate) use column_names::{ColumnNames, check_new_fields, most_similar};
+pub(crate) use column_names::{ColumnNames, check_new_fields, listed_columns, most_similar};
 pub(crate) use column_reader::ColumnReader;
 pub(crate) use decoder_panics::{catch_panics, caught, next_or_panic, panic_message};
 pub(crate) use encryption::Encryption;

@@ -6,11 +6,8 @@ use datafusion::common::{Column, SchemaError};
 
 use crate::interaction::lattice::Lattice;
 use crate::interaction::{ColumnName, Quantity};
-use crate::parquet_file::most_similar;
+use crate::parquet_file::{listed_columns, most_similar};
 use crate::printable::quoted_name;
-
-/// The most names that a message lists.
-const LISTED: usize = 40;
 
 /// The message for a missing column; `None` of other errors.
 pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
@@ -26,15 +23,7 @@ pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
             meant.map(|near| format!("did you mean {near}? ")).unwrap_or_default()
         }
     };
-    let listed = texts.get(..LISTED).unwrap_or(&texts);
-    let more = match texts.len() - listed.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let are = match listed {
-        [] => "no table is named in FROM".to_owned(),
-        listed => format!("the columns are: {}{more}", listed.join(", ")),
-    };
+    let are = listed_columns(&texts).unwrap_or_else(|| "no table is named in FROM".to_owned());
     Some(format!("there is no column {}; {hint}{are}", field.flat_name()))
 }
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 
+import lsmi_etl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from lsmi_etl import Annotator, errors
@@ -237,6 +238,7 @@ def schemas():
         assert schema.names == [*batch.schema.names, *NEW, "i1", "i12"]
         assert schema.metadata[b"mine"] == b"kept"
         assert schema.metadata[b"lsmi_etl.bundle_sha256"] and schema.metadata[b"lsmi_etl.engine"], schema.metadata
+        assert schema.metadata[b"lsmi_etl.version"].decode() == lsmi_etl.__version__, schema.metadata
         assert schema.field("r").metadata, schema.field("r")
         assert annotate(batch.slice(0, 3)).schema.equals(schema, check_metadata=True)
         assert annotate(pa.Table.from_batches([batch])).schema.equals(schema, check_metadata=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lsmi_etl import errors as errors
+    from lsmi_etl._native import __version__ as __version__
     from lsmi_etl._program import find_lsmi_etl_bin as find_lsmi_etl_bin
     from lsmi_etl.annotator import Annotator as Annotator
     from lsmi_etl.bundle import Bundle as Bundle
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Annotator": "annotator",
     "Bundle": "bundle",
+    "__version__": "_native",
     "annotate": "commands",
     "find_lsmi_etl_bin": "_program",
     "fit": "commands",
