@@ -162,7 +162,7 @@ fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) -> Option<String> {
     } else {
         let mut log_prob = result;
         if model.logits {
-            let normalised = format!("{role}/log_prob");
+            let normalised = added(role, "log_prob");
             graph.node.push(node("LogSoftmax", &[&log_prob], &normalised, Some(("axis", 1))));
             log_prob = normalised;
         }
@@ -177,7 +177,7 @@ fn append(graph: &mut GraphProto, model: &UpgradedModel<'_>) -> Option<String> {
 /// Appends two outputs of a classifier, one number per row each: the place of the most probable class, of several the
 /// first, and its ln p.
 fn append_top_class(graph: &mut GraphProto, role: Role, log_prob: &str) {
-    let [place, class, top] = ["place", "class", "log_p"].map(|part| format!("{role}/top_{part}"));
+    let [place, class, top] = ["place", "class", "log_p"].map(|part| added(role, &format!("top_{part}")));
     graph.node.push(node("ArgMax", &[log_prob], &place, Some(("axis", 1))));
     graph.node.push(node("Cast", &[&place], &class, Some(("to", DataType::Float as i64))));
     graph.node.push(node("GatherElements", &[log_prob, &place], &top, Some(("axis", 1))));
@@ -205,6 +205,11 @@ fn append_model(graph: &mut GraphProto, role: Role, mut own: GraphProto) -> Stri
     graph.initializer.append(&mut own.initializer);
     graph.sparse_initializer.append(&mut own.sparse_initializer);
     result
+}
+
+/// The name of a value that is added to a model's own, whose names begin with the role and a slash.
+fn added(role: Role, value: &str) -> String {
+    format!("{role}:{value}")
 }
 
 /// The embeddings that a role reads.

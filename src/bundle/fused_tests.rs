@@ -188,3 +188,28 @@ fn random_values_are_not_shared() {
     let program = fused(&[(role, graph.finish())], &[6, 0]);
     assert_eq!(nodes(&program).iter().filter(|node| node.op_type == "RandomNormalLike").count(), 2);
 }
+
+#[test]
+fn logits_are_normalised_whatever_a_model_calls_them() {
+    let role = Role::classifier(Subset::new([0]).unwrap());
+    for name in ["log_prob", "logits"] {
+        let mut graph = GraphBuilder::new("classifier");
+        let x = graph.input("x", 6);
+        let weight = graph.floats("head", &[6, CLASSES], &numbers(6 * CLASSES, 5));
+        graph.node(name, "MatMul", &[&x, &weight], &[]);
+        graph.output(name, &[CLASSES]);
+        let model = graph.finish();
+        let of = |logits| {
+            outputs(&fuse(None, &[RoleModel { role, model: &model, logits }], &[6, 4], CLASSES, false))
+        };
+        let (raw, normalised) = (of(false), of(true));
+        let rows = numbers(ROWS * 6, 3);
+        for (row, (raw, normalised)) in raw[0].1.iter().zip(&normalised[0].1).enumerate() {
+            let x = &rows[row * 6..][..6];
+            let weight = numbers(6 * CLASSES, 5);
+            let logit = |class: usize| (0..6).map(|i| x[i] * weight[i * CLASSES + class]).sum::<f32>();
+            let normaliser = (0..CLASSES).map(|class| logit(class).exp()).sum::<f32>().ln();
+            assert!((raw - normaliser - normalised).abs() < 1e-5, "{name}, row {row}: {raw}, {normalised}");
+        }
+    }
+}
