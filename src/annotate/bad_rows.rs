@@ -1,8 +1,11 @@
 //! The policy for bad rows: enforces `--on-bad-row` and `--max-bad-rows` on computed rows and on
 //! rows that are replayed from a journal.
 
-use crate::error::{Error, Result};
+use std::path::Path;
+
+use crate::error::{Error, Place, Result};
 use crate::interaction::Quantity;
+use crate::printable::counted;
 use crate::samples::{Fate, FateCounts, Roles, class_examples};
 
 use super::batch::{BadRow, Batch};
@@ -62,9 +65,8 @@ impl<'a> BadRowPolicy<'a> {
     /// # Errors
     /// [`Error::BadRows`].
     pub(super) fn finish(&self) -> Result<()> {
-        let (bad, rows) = (self.row_stats.fates().bad() as f64, self.row_stats.fates().rows() as f64);
         match self.options.max_bad_rows {
-            Some(MaxBadRows::Percent(most)) if bad * 100.0 > most * rows => Err(self.too_many_bad()),
+            Some(most) if most.is_exceeded_by(self.row_stats.fates()) => Err(self.too_many_bad()),
             _ => Ok(()),
         }
     }
@@ -87,7 +89,7 @@ impl<'a> BadRowPolicy<'a> {
              it{kept}",
             self.row_stats.fates().bad(),
             self.row_stats.fates().rows(),
-            self.row_stats.reasons(),
+            self.row_stats.fates().reasons(),
         );
         Error::BadRows { place: self.origin.place.clone(), what }
     }
@@ -111,4 +113,30 @@ impl<'a> BadRowPolicy<'a> {
         };
         Error::BadRows { place, what }
     }
+}
+
+/// Enforces both options on the rows of an output that an earlier run has made.
+///
+/// # Errors
+/// [`Error::BadRows`] of the input.
+pub(super) fn check_done(
+    options: &AnnotateOptions,
+    fates: &FateCounts,
+    input: &Place,
+    output: &Path,
+) -> Result<()> {
+    let broken = match options.max_bad_rows.filter(|most| most.is_exceeded_by(fates)) {
+        Some(most) => format!("more than --max-bad-rows {most}; correct them or raise it"),
+        None if options.on_bad_row == OnBadRow::Fail && fates.bad() > 0 => {
+            "which --on-bad-row fail does not accept; correct them, or give --on-bad-row null".to_owned()
+        }
+        None => return Ok(()),
+    };
+    let (bad, rows) = (fates.bad(), counted(fates.rows(), "row"));
+    let what = format!(
+        "{} is made already, and {bad} of {rows} are bad ({}), {broken}",
+        output.display(),
+        fates.reasons()
+    );
+    Err(Error::BadRows { place: input.clone(), what })
 }

@@ -10,11 +10,11 @@ use crate::error::{Error, Result};
 use crate::interaction::Quantity;
 use crate::output::check_known_types;
 use crate::parquet_file::{Input, check_new_fields};
-use crate::provenance::Identity;
+use crate::provenance::{Identity, Provenance};
 use crate::samples::{FateCounts, ReadAhead, Source};
 use crate::storage::create_parent_folder;
 
-use super::bad_rows::BadRowPolicy;
+use super::bad_rows::{self, BadRowPolicy};
 use super::batch_size::Sessions;
 use super::file_tasks::FileTasks;
 use super::journal::{Journal, JournalKey};
@@ -110,13 +110,33 @@ impl<'a> FileJob<'a> {
         self.paths.rejects.map_or(Ok(()), create_parent_folder)
     }
 
-    /// The summary of a file that is done. Removes the journal of a run that was killed after it
-    /// had renamed its output.
-    pub(super) fn skipped(&self) -> Summary {
+    /// The summary of a file that is done, from the footer of its output. Removes the journal of a run that
+    /// was killed after it had renamed its output.
+    ///
+    /// # Errors
+    /// Where this run does not accept such rows: as for [`bad_rows::check_done`] and [`Run::checked_shift`].
+    pub(super) fn skipped(&self, done: &Provenance) -> Result<Summary> {
         Journal::discard(&self.journal_key(), &self.identity);
-        let (rows, elapsed) = (self.input.rows(), self.start.elapsed());
-        let fates = FateCounts::of_modalities(self.columns.modalities());
-        self.summary(Outcome { rows, skipped: true, fates, elapsed, ..Outcome::default() })
+        let place = self.input.place();
+        let fates = done.rows.clone();
+        let fates = fates.unwrap_or_else(|| FateCounts::of_modalities(self.columns.modalities()));
+        bad_rows::check_done(self.run.options, &fates, &place, self.paths.output)?;
+        let columns = done.columns.iter().flatten();
+        let columns = columns.filter_map(|(name, moments)| Some((name.clone(), (*moments)?))).collect();
+        let information = done.information.clone().unwrap_or_default();
+        Ok(self.summary(Outcome {
+            rows: self.input.rows(),
+            skipped: true,
+            trained_rows: done.trained_rows,
+            reduced_rows: done.reduced_rows,
+            distribution_shift: self.run.checked_shift((&columns, &information), &place)?,
+            adjustment: done.adjustment,
+            elapsed: self.start.elapsed(),
+            fates,
+            columns,
+            information,
+            ..Outcome::default()
+        }))
     }
 
     /// Removes the journal of an input that turned out to be bad: its rows are of no use to the file

@@ -60,13 +60,14 @@ impl ExistingOutput {
         })
     }
 
-    /// Whether the output exists with all that belongs to it, made by the same work with this shift.
+    /// The provenance of the output, where it exists with all that belongs to it, made by the same work with
+    /// this shift.
     ///
     /// # Errors
     /// Of the store.
-    pub(super) fn is_done(&self, job: &FileJob<'_>, shift_nats: Option<f64>) -> Result<bool> {
+    pub(super) fn done(&self, job: &FileJob<'_>, shift_nats: Option<f64>) -> Result<Option<&Provenance>> {
         let has_rejects = job.paths.rejects.map_or(Ok(true), |path| is_rejects(path, job.run.options))?;
-        Ok(has_rejects && self.same().is_some_and(|found| found.shift_nats == shift_nats))
+        Ok(self.same().filter(|found| has_rejects && found.shift_nats == shift_nats))
     }
 
     /// The provenance of the output, where the same work made it.

@@ -64,8 +64,8 @@ impl Run<'_> {
 fn annotate(run: &Run<'_>, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
     let job = FileJob::open(run, paths)?;
     let existing = ExistingOutput::find(&job)?;
-    if existing.is_done(&job, shift.map(|shift| shift.nats()))? {
-        return Ok(job.skipped());
+    if let Some(done) = existing.done(&job, shift.map(|shift| shift.nats()))? {
+        return job.skipped(done);
     }
     let made = Outputs::reserve(&job, shift)
         .and_then(Outputs::compute_and_splice)
@@ -73,8 +73,8 @@ fn annotate(run: &Run<'_>, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Re
     let Err(error @ Error::OutputExists(_)) = made else { return made };
     // Another run may have made it since we looked.
     let existing = ExistingOutput::find(&job)?;
-    if existing.is_done(&job, shift.map(|shift| shift.nats()))? {
-        return Ok(job.skipped());
+    if let Some(done) = existing.done(&job, shift.map(|shift| shift.nats()))? {
+        return job.skipped(done);
     }
     // A column that is not there is a graver fault than an output that is.
     job.source(PageChecks::WhileReading)?;
@@ -199,6 +199,7 @@ impl ComputedOutputs<'_> {
         let shown = shift.filter(|_| !is_open);
         let provenance = Provenance {
             columns: Some(moments),
+            information: (!is_open && !information.is_empty()).then(|| information.clone()),
             rows: Some(fates.clone()),
             trained_rows,
             reduced_rows,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::OnShift;
 use crate::interaction::{ColumnName, ColumnPrefix};
 use crate::parquet_file::EncryptionKeys;
-use crate::samples::OnMissingModality;
+use crate::samples::{FateCounts, OnMissingModality};
 
 /// The treatment of a row that can not be computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,16 @@ pub enum MaxBadRows {
     Rows(u64),
     /// A percentage, checked when all rows are computed.
     Percent(f64),
+}
+
+impl MaxBadRows {
+    /// Whether more of all rows are bad.
+    pub(super) fn is_exceeded_by(self, fates: &FateCounts) -> bool {
+        match self {
+            Self::Rows(most) => fates.bad() > most,
+            Self::Percent(most) => fates.bad() as f64 * 100.0 > most * fates.rows() as f64,
+        }
+    }
 }
 
 impl FromStr for MaxBadRows {

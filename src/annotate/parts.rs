@@ -34,7 +34,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let rejects = self.rejects_of(pair, is_file);
         let job = FileJob::open(self, self.paths_of(pair, is_file, rejects.as_deref()))?;
-        if ExistingOutput::find(&job)?.is_done(&job, None)? {
+        if ExistingOutput::find(&job)?.done(&job, None)?.is_some() {
             return Ok(());
         }
         job.create_folders()?;
@@ -94,7 +94,7 @@ impl Run<'_> {
     /// Appends frames to the journal of a file, as far as each begins where the last one ends. Returns
     /// the rows that the journal held before.
     fn adopt(&self, job: &FileJob<'_>, frames: impl Iterator<Item = Vec<u8>>) -> Result<u64> {
-        if ExistingOutput::find(job)?.is_done(job, None)? || job.create_folders().is_err() {
+        if ExistingOutput::find(job)?.done(job, None)?.is_some() || job.create_folders().is_err() {
             return Ok(0);
         }
         let row_groups = 0..job.input.metadata().num_row_groups();

@@ -152,14 +152,6 @@ impl RowStats {
         };
         columns.iter().zip(&self.columns).filter(|(column, _)| column.has_moments()).map(shifted).collect()
     }
-
-    /// The bad rows by reason, for a message.
-    pub(super) fn reasons(&self) -> String {
-        let reasons = self.fates.bad_by_reason();
-        let reasons = reasons.iter().filter(|(_, rows)| *rows > 0);
-        let reasons: Vec<_> = reasons.map(|(fate, rows): &(Fate, u64)| format!("{rows} {fate}")).collect();
-        reasons.join(", ")
-    }
 }
 
 /// Adds labels that are not among those kept, up to [`UNKNOWN_LABELS`].

@@ -22,8 +22,8 @@ pub struct Summary {
     pub input: String,
     /// The output as it was given.
     pub output: String,
-    /// Whether the output was there already, made by the same work: nothing was done,
-    /// and rows are not counted by fate nor columns summarised.
+    /// Whether the output was there already, made by the same work: nothing was done, and counts and moments are
+    /// those of its footer.
     pub skipped: bool,
     /// Rows in the file.
     pub rows: u64,
@@ -91,8 +91,8 @@ pub struct Totals {
     pub output: String,
     /// Files of this run.
     pub files: usize,
-    /// Files whose output was there already, made of the same input by the same bundle.
-    /// Their rows are counted in `rows`, and nowhere else.
+    /// Files whose output was there already, made of the same input by the same bundle. Counts and moments of
+    /// their rows are those of its footer.
     pub skipped_files: usize,
     /// Files that could not be annotated, with their faults. Their rows are counted nowhere.
     #[serde(default, skip_serializing_if = "BadFiles::is_empty")]

@@ -43,6 +43,7 @@ impl Totals {
         done.for_each(|summary| sums.add(summary));
         let Sums {
             rows,
+            computed_rows,
             skipped_files,
             resumed_rows,
             fates,
@@ -83,7 +84,7 @@ impl Totals {
             bundle_sha256: bundle.digest().to_owned(),
             output_bytes,
             seconds: elapsed.as_secs_f64(),
-            rows_per_second: summary::rate(fates.rows().saturating_sub(resumed_rows), elapsed),
+            rows_per_second: summary::rate(computed_rows, elapsed),
             peak_memory_bytes: own,
             cluster,
             fates,
@@ -95,6 +96,7 @@ impl Totals {
 #[derive(Debug, Default)]
 struct Sums {
     rows: u64,
+    computed_rows: u64,
     skipped_files: usize,
     resumed_rows: u64,
     fates: FateCounts,
@@ -110,6 +112,7 @@ struct Sums {
 impl Sums {
     fn add(&mut self, summary: &Summary) {
         self.rows += summary.rows;
+        self.computed_rows += if summary.skipped { 0 } else { summary.rows - summary.resumed_rows };
         self.skipped_files += usize::from(summary.skipped);
         self.resumed_rows += summary.resumed_rows;
         self.fates.merge(&summary.fates);

@@ -114,6 +114,8 @@ pub(super) fn plan_text(plan: &Plan) -> String {
 pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
     if summary.skipped {
         tracing::info!("{}: already made from this input by this bundle; nothing to do", summary.output);
+        warn_about_shift(summary.distribution_shift.as_deref());
+        warn_about_bad_rows(&summary.fates, summary.reduced_rows, &summary.unknown_labels, classes);
         return;
     }
     if summary.written == Some(CopyMethod::ReEncoded) {

@@ -46,6 +46,9 @@ pub struct Provenance {
     pub units: Option<String>,
     /// The computed columns.
     pub columns: Option<ColumnMoments>,
+    /// Of more than two modalities the moments of i of each and of all, which the columns do not give; absent where
+    /// the footer is plain text and the columns are encrypted.
+    pub information: Option<BTreeMap<String, interaction::MomentSummary>>,
     /// Rows by fate.
     pub rows: Option<FateCounts>,
     /// Good rows that the models were trained on, evaluated by models that have not seen them;
@@ -108,6 +111,7 @@ impl Provenance {
             engine: text(keys::ENGINE),
             units: text(keys::UNITS),
             columns: json(text(keys::COLUMNS)),
+            information: json(text(keys::INFORMATION)),
             rows: json(text(keys::ROWS)),
             trained_rows: text(keys::TRAINED_ROWS).and_then(|text| text.parse().ok()),
             on_missing_modality: text(keys::ON_MISSING_MODALITY),
@@ -135,6 +139,7 @@ impl Provenance {
             (keys::ENGINE, self.engine.clone()),
             (keys::UNITS, self.units.clone()),
             (keys::COLUMNS, json(self.columns.as_ref())?),
+            (keys::INFORMATION, json(self.information.as_ref())?),
             (keys::ROWS, json(self.rows.as_ref())?),
             (keys::TRAINED_ROWS, self.trained_rows.map(|rows| rows.to_string())),
             (keys::ON_MISSING_MODALITY, self.on_missing_modality.clone()),
@@ -224,6 +229,8 @@ impl FromStr for UnshiftedMeans {
 
 #[cfg(test)]
 mod tests {
+    use crate::interaction::Moments;
+
     use super::*;
 
     #[test]
@@ -240,6 +247,7 @@ mod tests {
             engine: Some("e (1) on cpu".to_owned()),
             units: Some("raw".to_owned()),
             columns: Some(BTreeMap::from([("r".to_owned(), None)])),
+            information: Some(BTreeMap::from([("i_1".to_owned(), Moments::default().summary())])),
             rows: Some(FateCounts::default()),
             on_missing_modality: Some("reduce".to_owned()),
             reduced_rows: Some(3),
@@ -248,7 +256,7 @@ mod tests {
             unshifted: Some(UnshiftedMeans { rows: 3, means: [0.1 + 0.2, 1.0, 2.0, 3.0] }),
         };
         let pairs = whole.key_values().unwrap();
-        assert_eq!(pairs.len(), 15);
+        assert_eq!(pairs.len(), 16);
         assert!(pairs.iter().all(|pair| pair.key.starts_with("lsmi_etl.")));
         assert_eq!(Provenance::of(&pairs, &ColumnPrefix::default()), whole);
         assert!(Provenance::default().key_values().unwrap().is_empty());
@@ -259,7 +267,7 @@ mod tests {
         let of_prefix =
             Provenance { prefix: prefix.clone(), bundle_sha256: Some("c".to_owned()), ..whole.clone() };
         let both = [pairs, of_prefix.key_values().unwrap()].concat();
-        assert_eq!(both[15].key, "lsmi_etl.img_.version");
+        assert_eq!(both[16].key, "lsmi_etl.img_.version");
         assert_eq!(Provenance::of(&both, &prefix), of_prefix);
         assert_eq!(Provenance::of(&both, &ColumnPrefix::default()), whole);
         let prefixes = both.iter().filter_map(|pair| keys::prefix_of(&pair.key, keys::BUNDLE_SHA256));

@@ -24,6 +24,8 @@ pub(super) const ENGINE: &str = "lsmi_etl.engine";
 pub(super) const UNITS: &str = "lsmi_etl.units";
 /// JSON of the computed columns and their moments.
 pub(super) const COLUMNS: &str = "lsmi_etl.columns";
+/// JSON of the moments of i of each modality and of all, of more than two modalities.
+pub(super) const INFORMATION: &str = "lsmi_etl.information";
 /// JSON of the rows by fate.
 pub(super) const ROWS: &str = "lsmi_etl.rows";
 /// Good rows that the models were trained on, evaluated by those of a fold.
@@ -38,7 +40,7 @@ pub(super) const ADJUSTMENT: &str = "lsmi_etl.adjustment";
 pub(super) const UNSHIFTED: &str = "lsmi_etl.unshifted";
 
 /// All of them that are of computed columns.
-pub(super) const ALL: [&str; 15] = [
+pub(super) const ALL: [&str; 16] = [
     VERSION,
     BUNDLE_SHA256,
     INPUT,
@@ -48,6 +50,7 @@ pub(super) const ALL: [&str; 15] = [
     ENGINE,
     UNITS,
     COLUMNS,
+    INFORMATION,
     ROWS,
     TRAINED_ROWS,
     ON_MISSING_MODALITY,

@@ -84,8 +84,12 @@ impl Progress for MeteredProgress<'_> {
         let to = &self.instruments;
         to.files.add(if summary.skipped { "skipped" } else { "written" }, 1.0);
         to.resumed_rows.add("", summary.resumed_rows as f64);
-        to.reduced_rows.add("", summary.reduced_rows.unwrap_or(0) as f64);
         to.add_bad_rows(&FateCounts::of_modalities(summary.fates.modalities()));
+        if summary.skipped {
+            // Its counts and means are those of an earlier run.
+            return;
+        }
+        to.reduced_rows.add("", summary.reduced_rows.unwrap_or(0) as f64);
         to.written_bytes.add("", summary.output_bytes as f64);
         if let Some(bytes) = summary.peak_memory_bytes {
             to.peak_memory_bytes.set("", bytes as f64);

@@ -78,6 +78,45 @@ fn are_null_and_counted_and_disturb_no_other() {
 }
 
 #[test]
+fn of_an_output_that_is_there_count_as_those_of_a_run() {
+    let (rows, _) = flawed();
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("in.parquet"), &rows);
+    let again = |more: &[&str]| annotate(dir.path(), "in.parquet", "out.parquet", more);
+    let made = last_json(&again(&["--json"]));
+    let kept = again(&["--json", "--max-bad-rows", "11"]);
+    assert_eq!(kept.code, 0, "{}", kept.stderr);
+    assert!(
+        kept.stderr.contains("nothing to do") && kept.stderr.contains("11 rows have no values"),
+        "{}",
+        kept.stderr
+    );
+    let skipped = last_json(&kept);
+    assert_eq!(skipped["skipped"], true);
+    for field in ["rows", "bad_rows", "fates", "columns"] {
+        assert_eq!(skipped[field], made[field], "{field}");
+    }
+    assert_eq!(skipped["rows_per_second"], 0.0);
+    let what = ["in.parquet", "out.parquet is made already", "11 of 250 rows are bad (3 null_label"];
+    for (limit, more) in [("10", "more than --max-bad-rows 10"), ("4%", "more than --max-bad-rows 4%")] {
+        let ran = again(&["--max-bad-rows", limit]);
+        refused(&ran, 65, &[&what[..], &[more]].concat());
+    }
+    refused(&again(&["--on-bad-row", "fail"]), 65, &[&what[..], &["--on-bad-row null"]].concat());
+
+    let folder = |more: &[&str]| {
+        std::fs::create_dir_all(dir.path().join("in")).unwrap();
+        std::fs::copy(dir.path().join("in.parquet"), dir.path().join("in/a.parquet")).unwrap();
+        annotate(dir.path(), "in", "out", more)
+    };
+    let made = last_json(&folder(&["--json"]));
+    let kept = last_json(&folder(&["--json"]));
+    assert_eq!((&kept["skipped_files"], &kept["bad_rows"]), (&json!(1), &json!(11)));
+    assert_eq!((&kept["fates"], &kept["columns"]), (&made["fates"], &made["columns"]));
+    refused(&folder(&["--max-bad-rows", "10"]), 65, &["in/a.parquet", "11 of 250 rows are bad"]);
+}
+
+#[test]
 fn end_the_run_where_asked() {
     let dir = tempfile::tempdir().unwrap();
     let rows = rows(250);

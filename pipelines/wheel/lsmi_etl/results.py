@@ -409,8 +409,8 @@ class Summary:
     rows_per_second: float
     #: Wall-clock seconds.
     seconds: float
-    #: Whether the output was there already, made by the same work: nothing was done, and rows are not counted by fate
-    #: nor columns summarised.
+    #: Whether the output was there already, made by the same work: nothing was done, and counts and moments are those
+    #: of its footer.
     skipped: bool
     #: The shift of the whole dataset, with `--adjust dataset`.
     adjustment: Optional[Adjustment] = None
@@ -481,8 +481,8 @@ class Totals:
     rows_per_second: float
     #: Wall-clock seconds.
     seconds: float
-    #: Files whose output was there already, made of the same input by the same bundle. Their rows are counted in
-    #: `rows`, and nowhere else.
+    #: Files whose output was there already, made of the same input by the same bundle. Counts and moments of their rows
+    #: are those of its footer.
     skipped_files: int
     #: The shift of all files, with `--adjust dataset`.
     adjustment: Optional[Adjustment] = None
