@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
 use std::path::Path;
 
-use clap::error::ContextKind;
+use clap::error::{ContextKind, ErrorKind};
 
 use crate::printable::{escape_line, message, redact, without_secrets};
 
@@ -64,6 +64,14 @@ fn text(error: &clap::Error, typed: &[String], is_styled: bool) -> String {
     {
         text = text.replacen(&format!(": {cause}"), &format!(": {words}"), 1);
     }
+    if let Some(variable) = variable_of(error, typed) {
+        text = text.replacen(&variable.named, &format!("{} ({})", variable.named, variable.name), 1);
+    }
+    if is_one_too_many(error) {
+        let tip = "\n\n  tip: quote a glob, a query or a name with spaces, which the shell makes several arguments of";
+        let place = text.find("\n\nUsage").unwrap_or(text.trim_end().len());
+        text.insert_str(place, tip);
+    }
     for arg in typed {
         // A whole URL, with the blanks that may be in it.
         let value =
@@ -73,6 +81,32 @@ fn text(error: &clap::Error, typed: &[String], is_styled: bool) -> String {
         }
     }
     if is_styled { redact(&text).into_owned() } else { message(&text) }
+}
+
+/// A variable of the environment whose value is refused, and its option as the message names it.
+struct Variable {
+    name: String,
+    named: String,
+}
+
+/// The variable, where an option is refused that nobody has typed.
+fn variable_of(error: &clap::Error, typed: &[String]) -> Option<Variable> {
+    let option = error.get(ContextKind::InvalidArg)?.to_string();
+    error.get(ContextKind::InvalidValue)?;
+    let flag = option.split_whitespace().next().filter(|flag| flag.starts_with("--"))?;
+    let is_typed =
+        |arg: &String| arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    if typed.iter().any(is_typed) {
+        return None;
+    }
+    let name = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
+    Some(Variable { name: format!("LSMI_ETL_{name}"), named: format!("'{option}'") })
+}
+
+/// Whether there are more arguments than the command takes, none of which looks like a flag.
+fn is_one_too_many(error: &clap::Error) -> bool {
+    let value = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    error.kind() == ErrorKind::UnknownArgument && !value.starts_with('-')
 }
 
 /// What an option expects whose value is no such number.
@@ -100,13 +134,35 @@ mod tests {
     use super::*;
 
     fn said(args: &[&str]) -> String {
+        said_of(args, args)
+    }
+
+    fn said_of(args: &[&str], args_typed: &[&str]) -> String {
         let number = |name| Arg::new(name).long(name);
         let command = Command::new("p")
             .arg(number("workers").value_parser(value_parser!(NonZeroU16)))
             .arg(number("share").value_parser(value_parser!(f64)));
         let args = std::iter::once("p").chain(args.iter().copied());
         let error = with_negative_numbers(command).try_get_matches_from(args).unwrap_err();
-        text(&without_dashes(error), &[], false)
+        let typed: Vec<String> = args_typed.iter().map(|arg| (*arg).to_owned()).collect();
+        text(&without_dashes(error), &typed, false)
+    }
+
+    #[test]
+    fn a_value_that_nobody_typed_is_of_a_variable() {
+        let text = said_of(&["--workers", "two"], &[]);
+        assert!(
+            text.starts_with("error: invalid value 'two' for '--workers <workers>' (LSMI_ETL_WORKERS): "),
+            "{text}"
+        );
+        assert!(!said(&["--workers=two"]).contains("LSMI_ETL_"));
+    }
+
+    #[test]
+    fn one_argument_too_many_is_most_often_a_glob() {
+        let text = said(&["b.parquet"]);
+        assert!(text.contains("unexpected argument 'b.parquet' found\n\n  tip: quote a glob"), "{text}");
+        assert!(!said(&["--quorum"]).contains("tip: quote"));
     }
 
     #[test]

@@ -335,7 +335,46 @@ pub(super) fn runtime() -> Result<&'static Runtime> {
     RUNTIME.get(|| threads::runtime(Some(THREADS), "object-store")).as_ref().map_err(Error::clone)
 }
 
-/// The text of a store's error without line breaks and secrets.
+/// The text of a store's error without line breaks, secrets and what only its crate's authors know: the request, how
+/// often it was tried, and the innermost cause.
 pub(super) fn one_line(error: &StoreError) -> String {
-    redact(&error.to_string()).split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = redact(&error.to_string()).split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    plain_request(&text, &redact(&innermost.to_string())).unwrap_or(text)
+}
+
+/// What a failed request says in plain words, where it is one that was answered by nobody.
+fn plain_request(text: &str, innermost: &str) -> Option<String> {
+    let (_, request) = text.split_once("Error performing ")?;
+    let (request, reason) = request.split_once(" - ")?;
+    let reason = reason.strip_prefix("HTTP error: ")?;
+    let (request, tries) = match request.split_once(", after ") {
+        Some((request, retries)) => (request, retries.split(' ').next()?.parse::<u32>().ok()? + 1),
+        None => (request, 1),
+    };
+    let tried = if tries > 1 { format!(", tried {tries} times") } else { String::new() };
+    let cause = if reason.contains(innermost) { String::new() } else { format!(" ({innermost})") };
+    Some(format!("no answer to {request}{tried}: {reason}{cause}; check the address and the network"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_an_answer_is_said_in_plain_words() {
+        let text = "Generic S3 error: Error performing HEAD http://127.0.0.1:1/b/x.parquet in 2.5s, after 10 retries, \
+                    max_retries: 10, retry_timeout: 180s - HTTP error: error sending request";
+        let plain = plain_request(text, "Connection refused (os error 111)").unwrap();
+        assert_eq!(
+            plain,
+            "no answer to HEAD http://127.0.0.1:1/b/x.parquet in 2.5s, tried 11 times: error sending request \
+             (Connection refused (os error 111)); check the address and the network"
+        );
+        let answered = "Generic S3 error: Error performing GET http://h/x in 1ms - Server returned non-2xx status code: 503";
+        assert_eq!(plain_request(answered, "x"), None);
+    }
 }

@@ -50,10 +50,11 @@ pub(super) fn connect(url: &StoreUrl) -> Result<Arc<dyn ObjectStore>> {
         ObjectStoreScheme::MicrosoftAzure => azure(url)?.build().map(|store| Arc::new(store) as _),
         ObjectStoreScheme::Http => http(url).build().map(|store| Arc::new(store) as _),
         _ => {
-            return Err(Error::Usage(format!(
-                "{}: give a local file by its path",
-                shown(Path::new(&url.bucket))
-            )));
+            let slash = if url.bucket.ends_with('/') { "" } else { "/" };
+            let path = format!("{}{slash}{}", url.bucket, url.key);
+            let what =
+                format!("{}: give a local file by its path, without the scheme", shown(Path::new(&path)));
+            return Err(Error::Usage(what));
         }
     };
     store.map_err(|error| wrong_settings(url, &error))

@@ -143,6 +143,16 @@ fn a_folder_is_no_file() {
             "FROM 'in.parquet/*.arrow'",
         ],
     );
+    // The graver fault is the input without data, not the output that is a file.
+    fs::write(dir.path().join("there.parquet"), "").unwrap();
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    let empty = annotate(dir.path(), "empty", "there.parquet", &[]);
+    refused(&empty, 66, &["empty", "no *.parquet file is there"]);
+    // The bundle in place of the input.
+    fs::create_dir(dir.path().join("models")).unwrap();
+    fs::write(dir.path().join("models/bundle.json"), "{}").unwrap();
+    let ran = annotate(dir.path(), "models", "out.parquet", &[]);
+    refused(&ran, 66, &["models", "is a bundle of models, not data; `lsmi-etl bundle inspect` shows it"]);
 }
 
 #[test]

@@ -107,6 +107,9 @@ impl DataFiles {
 /// The error of a search without a result.
 pub(super) fn nothing_found(input: &Path) -> crate::Error {
     let what = match other_files(input) {
+        _ if input.join(BUNDLE_MANIFEST).is_file() => {
+            "is a bundle of models, not data; `lsmi-etl bundle inspect` shows it, and --bundle names it".to_owned()
+        }
         Some((ending, files)) => format!(
             "no *.parquet file is there, but {} named *.{ending}; write Parquet: lsmi-etl sql --output FILE.parquet \
              \"SELECT * FROM {}\"",
@@ -117,6 +120,9 @@ pub(super) fn nothing_found(input: &Path) -> crate::Error {
     };
     no_input(input, io::Error::new(io::ErrorKind::NotFound, what))
 }
+
+/// The file that makes a folder a bundle.
+const BUNDLE_MANIFEST: &str = "bundle.json";
 
 /// The most frequent ending in a folder of files that SQL reads, with their number.
 fn other_files(folder: &Path) -> Option<(&'static str, usize)> {

@@ -57,7 +57,9 @@ impl Files {
     pub fn discover(input: &Path, output: &Path) -> Result<Self> {
         let mut found = DataFiles::find(input, DataNames::PARQUET)?;
         let is_file = found.is_file();
-        if !is_file && std::fs::metadata(output).is_ok_and(|there| !there.is_dir()) {
+        // An input without files is the graver fault: the caller says what it is.
+        if !found.files.is_empty() && !is_file && std::fs::metadata(output).is_ok_and(|there| !there.is_dir())
+        {
             return Err(Error::Usage(format!(
                 "{} is {} and {} is a file; name a folder to write to",
                 input.display(),
