@@ -16,6 +16,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
 
 use crate::error::{Error, Place, Result};
+use crate::printable::push_field;
 use crate::storage::{FileEnding, Output, SourceFile, io_errors};
 
 /// Bytes of the head of a file in which its format is looked for.
@@ -113,7 +114,7 @@ impl RejectsWriter {
     }
 }
 
-/// The rows as lines of CSV in which an empty text is `""` and null is nothing, which Arrow's writer does not tell apart.
+/// The rows as lines of CSV.
 fn csv_lines(batch: &RecordBatch) -> String {
     let mut lines = String::new();
     for row in 0..batch.num_rows() {
@@ -127,19 +128,12 @@ fn csv_lines(batch: &RecordBatch) -> String {
             if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
                 lines.push_str(&numbers.value(row).to_string());
             } else if let Some(texts) = column.as_string_opt::<i32>() {
-                push_text(&mut lines, texts.value(row));
+                push_field(&mut lines, texts.value(row), ',');
             }
         }
         lines.push('\n');
     }
     lines
-}
-
-fn push_text(line: &mut String, text: &str) {
-    match text.is_empty() || text.contains([',', '"', '\n', '\r']) {
-        true => line.push_str(&format!("\"{}\"", text.replace('"', "\"\""))),
-        false => line.push_str(text),
-    }
 }
 
 fn of_parquet(error: ParquetError) -> io::Error {

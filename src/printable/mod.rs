@@ -4,6 +4,7 @@
 
 mod controls;
 mod counted;
+mod delimited_field;
 mod secrets;
 mod sql_names;
 mod store_reply;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 pub use controls::{before_controls, escape_controls, escape_for_json, escape_line};
 pub use counted::counted;
+pub use delimited_field::push_field;
 pub use secrets::redact;
 pub use sql_names::{is_reserved, quoted_name, quoted_table};
 

@@ -35,8 +35,8 @@ fn of_format(layout: &Layout, schema: SchemaRef, header: bool) -> Result<Box<dyn
     Ok(match layout.format {
         Format::Table => Box::new(table::TableEncoder::new(schema, layout)),
         Format::Line => Box::new(line::LineEncoder::default()),
-        Format::Csv => Box::new(delimited::DelimitedEncoder::new(schema, b',', header)),
-        Format::Tsv => Box::new(delimited::DelimitedEncoder::new(schema, b'\t', header)),
+        Format::Csv => Box::new(delimited::DelimitedEncoder::new(schema, ',', header)),
+        Format::Tsv => Box::new(delimited::DelimitedEncoder::new(schema, '\t', header)),
         Format::Json => Box::new(json::JsonArrayEncoder::new()),
         Format::Ndjson => Box::new(json::JsonLinesEncoder::new()),
         Format::Markdown => Box::new(table::MarkdownEncoder::new(schema)),
@@ -51,9 +51,10 @@ mod tests {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{
-        ArrayRef, FixedSizeListArray, Float64Array, Int64Array, RecordBatch, StringArray,
+        ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int64Array, NullArray, RecordBatch,
+        StringArray,
     };
-    use datafusion::arrow::datatypes::Float32Type;
+    use datafusion::arrow::datatypes::{Float32Type, Int32Type};
 
     use super::*;
 
@@ -99,6 +100,30 @@ mod tests {
         assert_eq!(lines[2], "8,,\"say \"\"hi\"\"\",");
         assert_eq!(write(Format::Csv, &[], None), "label,r,name,x1\n");
         assert!(write(Format::Tsv, &[batch()], None).starts_with("label\tr\tname\tx1\n7\t0.5\ta|b,c\t"));
+    }
+
+    #[test]
+    fn csv_tells_an_empty_text_from_null() {
+        let encoded = |columns: Vec<(&str, ArrayRef)>| {
+            let batch = RecordBatch::try_from_iter_with_nullable(
+                columns.into_iter().map(|(name, column)| (name, column, true)),
+            )
+            .unwrap();
+            let layout = Layout { format: Format::Csv, ..Layout::default() };
+            let mut text = Vec::new();
+            row_encoder(&layout, batch.schema(), true).unwrap().encode(&batch, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let texts = || Arc::new(StringArray::from(vec![Some(""), None, Some("a")])) as ArrayRef;
+        let keys: DictionaryArray<Int32Type> = [Some("b"), Some(""), None].into_iter().collect();
+        let columns = vec![
+            ("t", texts()),
+            ("k", Arc::new(keys) as ArrayRef),
+            ("n", Arc::new(NullArray::new(3)) as ArrayRef),
+        ];
+        assert_eq!(encoded(columns), "t,k,n\n\"\",b,\n,\"\",\na,,\n");
+        // An empty line would be no row.
+        assert_eq!(encoded(vec![("t", texts())]), "t\n\"\"\n\"\"\na\n");
     }
 
     #[test]
