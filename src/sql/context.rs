@@ -52,6 +52,9 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         config = config.with_target_partitions(threads.get());
     }
 
+    // A range of a CSV file would begin with the rest of a row where a quoted field has line breaks.
+    config.options_mut().catalog.newlines_in_values = true;
+
     config.set_extension(Arc::new(ReadChunks::new(options.no_page_checksums)));
     config.set_extension(Arc::new(ToldDifferences::default()));
     let scans = Arc::new(RunningScans::default());
@@ -90,6 +93,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_default_features()
         .with_table_factory("PARQUET".to_owned(), Arc::new(ExternalTables(TableFormat::Parquet)))
         .with_table_factory("ARROW".to_owned(), Arc::new(ExternalTables(TableFormat::Arrow)))
+        .with_table_factory("CSV".to_owned(), Arc::new(ExternalTables(TableFormat::Csv)))
         .with_analyzer_rules(rules);
     let builder = with_rules(options, builder, |builder| {
         builder

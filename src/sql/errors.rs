@@ -72,7 +72,8 @@ fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
                 None => Err(DataFusionError::Shared(shared)),
             },
         },
-        error => Err(error),
+        // In the error of a store.
+        error => own_error(&error).cloned().map_or(Err(error), Ok),
     }
 }
 

@@ -1,10 +1,12 @@
-//! `CREATE EXTERNAL TABLE … STORED AS PARQUET` or `ARROW`: the same tables as quoted names. DataFusion's
-//! own would be read without the checks of footers, lengths, checksums and panics.
+//! `CREATE EXTERNAL TABLE … STORED AS PARQUET`, `ARROW` or `CSV`: the same tables as quoted names. DataFusion's
+//! own would be read without the checks of footers, lengths, checksums, quotes and panics. Of CSV, clauses say what the
+//! files do not, and then the table is DataFusion's.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider, TableProviderFactory};
+use datafusion::datasource::provider::DefaultTableFactory;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::CreateExternalTable;
@@ -31,8 +33,17 @@ impl TableProviderFactory for ExternalTables {
         let Some(session) = state.as_any().downcast_ref::<SessionState>() else {
             return Err(DataFusionError::Internal("a session of another kind".to_owned()));
         };
-        refuse_clauses(table).map_err(to_datafusion_error)?;
-        let files = self.files(session, &table.locations).await.map_err(to_datafusion_error)?;
+        let files = match clause_of(table) {
+            None => self.files(session, &table.locations).await,
+            Some(clause) => Err(refuse(table, clause)),
+        };
+        let files = match files {
+            // Of another ending, too.
+            Err(_) if self.0 == TableFormat::Csv => {
+                return DefaultTableFactory::new().create(state, table).await;
+            }
+            files => files.map_err(to_datafusion_error)?,
+        };
         let opened = open_files(session, files).await.map_err(to_datafusion_error)?;
         let schema = opened.schema();
         match table.table_partition_cols.iter().find(|column| schema.index_of(column).is_err()) {
@@ -73,8 +84,8 @@ impl ExternalTables {
     }
 }
 
-/// The files say what these clauses would claim, and a false claim gives wrong rows.
-fn refuse_clauses(table: &CreateExternalTable) -> crate::error::Result<()> {
+/// A clause about what the files themselves say.
+fn clause_of(table: &CreateExternalTable) -> Option<&'static str> {
     let given = [
         (!table.schema.fields().is_empty(), "columns"),
         (!table.order_exprs.is_empty(), "WITH ORDER"),
@@ -83,12 +94,14 @@ fn refuse_clauses(table: &CreateExternalTable) -> crate::error::Result<()> {
         (!table.column_defaults.is_empty(), "DEFAULT"),
         (table.unbounded, "UNBOUNDED"),
     ];
-    match given.into_iter().find(|(is_given, _)| *is_given) {
-        None => Ok(()),
-        Some((_, clause)) => Err(Error::Usage(format!(
-            "{}: an external table STORED AS {} takes no {clause}: its files say what it is; leave it out, and \
-             cast or sort in the query",
-            table.name, table.file_type
-        ))),
-    }
+    given.into_iter().find(|(is_given, _)| *is_given).map(|(_, clause)| clause)
+}
+
+/// A false claim would give wrong rows.
+fn refuse(table: &CreateExternalTable, clause: &str) -> Error {
+    Error::Usage(format!(
+        "{}: an external table STORED AS {} takes no {clause}: its files say what it is; leave it out, and cast or sort in \
+         the query",
+        table.name, table.file_type
+    ))
 }

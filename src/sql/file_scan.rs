@@ -66,11 +66,7 @@ pub(super) struct PartitionCheck {
 #[derive(Debug)]
 pub(super) enum TableReader {
     Parquet,
-    Other(
-        #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only scans that travel name it"))]
-        TableFormat,
-        Arc<dyn FileFormat>,
-    ),
+    Other(TableFormat, Arc<dyn FileFormat>),
 }
 
 #[cfg(feature = "cluster")]
@@ -177,11 +173,11 @@ impl FileScan {
                     .with_expr_adapter(Some(Arc::new(SchemaAdapterFactory)));
                 Ok(DataSourceExec::from_data_source(config(builder)?))
             }
-            TableReader::Other(_, format) => {
+            TableReader::Other(kind, format) => {
                 let source = format.file_source(self.columns.clone());
                 let builder = FileScanConfigBuilder::new(self.store_url.clone(), source);
                 let scan = format.create_physical_plan(state, config(builder)?).await?;
-                Ok(name_files(scan, &self.names))
+                Ok(name_files(scan, &self.names, *kind))
             }
         }
     }

@@ -16,7 +16,7 @@ use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
-use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -25,17 +25,20 @@ use crate::error::{Error, Place, Result};
 use crate::parquet_file::{HEAD_BYTES, check_footer, not_parquet, panic_message};
 
 use super::arrow_lengths::check_arrow_files;
+use super::csv_schema::csv_schema;
 use super::errors::convert_error;
 use super::file_scan::{FileScan, PartitionCheck, ScannedFile, TableReader};
 use super::file_table::FileTable;
 use super::hive_partitions::HivePartitions;
+use super::inferred_types::unfit_value;
 use super::list_scan::LocalName;
 use super::located_source::convert_reader_error;
 use super::merged_schema::{MergedSchema, SchemaMerger};
-use super::parquet_metadata::{arrow_schema, believable, read_footer, unique};
+use super::parquet_metadata::{arrow_schema, believable, names_of, read_footer};
 use super::parquet_reader::MetadataCache;
 use super::table_files::{TableFile, TableFiles, find_table_files};
 use super::table_format::TableFormat;
+use super::unique_names::unique;
 use super::value_widths::check_value_widths;
 
 /// Files whose footers or first rows are read at a time.
@@ -258,7 +261,7 @@ async fn file_schema(store: &dyn ObjectStore, cache: &MetadataCache, file: &Tabl
             };
             check_footer(&raw, file.meta.size, &Place::file(&file.name))?;
             let fields = raw.file_metadata().schema_descr().root_schema().get_fields();
-            let unique = unique(raw.file_metadata().schema_descr()).unwrap_or_default();
+            let unique = unique(&names_of(raw.file_metadata().schema_descr())).unwrap_or_default();
             let mut renamed: Vec<(String, Vec<String>)> = Vec::new();
             for (field, unique) in fields.iter().zip(unique) {
                 match renamed.iter_mut().find(|(name, _)| name == field.name()) {
@@ -311,10 +314,7 @@ async fn other_schema(
         // the files, so that the first fault is the same each time.
         let inferred = stream::iter(files.iter().cloned()).map(|file| {
             let (state, store, format) = (Arc::clone(&state), Arc::clone(store), Arc::clone(format));
-            let objects = vec![file.meta.clone()];
-            SpawnedTask::spawn(async move {
-                inferred_schema(&state, &store, format.as_ref(), (&objects, &file)).await
-            })
+            SpawnedTask::spawn(async move { inferred_schema(&state, &store, (kind, &format), &file).await })
         });
         let mut inferred = inferred.buffered(CONCURRENT_FILES).zip(stream::iter(files));
         while let Some((schema, file)) = inferred.next().await {
@@ -325,7 +325,7 @@ async fn other_schema(
                 continue;
             }
             let columns = columns.get_or_insert_with(|| Arc::clone(&schema));
-            if kind.is_by_position() {
+            if kind.delimiter().is_some() {
                 check_same_names(columns, first, &schema, file)?;
             }
             merger.add(&file.name, &schema);
@@ -334,21 +334,36 @@ async fn other_schema(
     if columns.is_some() {
         return Ok(merger.finish().of_texts());
     }
-    let objects: Vec<ObjectMeta> = files.iter().map(|file| file.meta.clone()).collect();
-    Ok(MergedSchema::of(inferred_schema(state, store, format.as_ref(), (&objects, first)).await?))
+    if files.iter().all(|file| file.meta.size == 0) {
+        let what = "is empty, without even the names of columns; write it again";
+        return Err(Error::bad_data(Place::file(&first.name), what));
+    }
+    Ok(MergedSchema::of(inferred_schema(state, store, (kind, format), first).await?))
 }
 
-/// The schema of objects by their first rows; `file` names them.
+/// The schema of a file by its first rows.
 async fn inferred_schema(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
-    format: &dyn FileFormat,
-    (objects, file): (&[ObjectMeta], &TableFile),
+    (kind, format): (TableFormat, &Arc<dyn FileFormat>),
+    file: &TableFile,
 ) -> Result<SchemaRef> {
-    let inferred = AssertUnwindSafe(format.infer_schema(state, store, objects)).catch_unwind().await;
-    let schema = inferred.map_err(|panic| damaged(file, panic))?;
-    let schema = schema.map_err(|e| convert_reader_error(e, &file.name))?;
+    let objects = [file.meta.clone()];
+    let inferred = async {
+        match kind.delimiter() {
+            Some(delimiter) => csv_schema(store.as_ref(), file, delimiter).await,
+            None => format
+                .infer_schema(state, store, &objects)
+                .await
+                .map_err(|e| convert_inferred_error(e, kind, &file.name)),
+        }
+    };
+    let schema = AssertUnwindSafe(inferred).catch_unwind().await.map_err(|panic| damaged(file, panic))??;
     check_value_widths(&schema, &file.name).map(|()| schema)
+}
+
+fn convert_inferred_error(error: DataFusionError, kind: TableFormat, file: &str) -> Error {
+    unfit_value(&error, kind, &Schema::empty(), file).unwrap_or_else(|| convert_reader_error(error, file))
 }
 
 /// Values of delimited files are known by their position: in files of other columns they would be mixed up.

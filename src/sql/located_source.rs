@@ -7,6 +7,7 @@ use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource};
@@ -26,21 +27,29 @@ use crate::parquet_file::panic_message;
 use crate::storage::VersionedPath;
 
 use super::errors::{convert_error, to_datafusion_error};
+use super::inferred_types::unfit_value;
 use super::parquet_reader::FileNames;
+use super::quote_checked_store::QuoteCheckedStore;
+use super::table_format::TableFormat;
 
 /// A source whose errors name the file.
 struct LocatedSource {
     source: Arc<dyn FileSource>,
     names: Arc<FileNames>,
+    format: TableFormat,
 }
 
-/// Decorates the source of a scan.
-pub(super) fn name_files(scan: Arc<dyn ExecutionPlan>, names: &Arc<FileNames>) -> Arc<dyn ExecutionPlan> {
+/// Decorates the source of a scan of files of this format.
+pub(super) fn name_files(
+    scan: Arc<dyn ExecutionPlan>,
+    names: &Arc<FileNames>,
+    format: TableFormat,
+) -> Arc<dyn ExecutionPlan> {
     let config = scan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
     let Some(config) = config.and_then(|source| source.downcast_ref::<FileScanConfig>()) else { return scan };
     let mut config = config.clone();
     let source = Arc::clone(&config.file_source);
-    config.file_source = Arc::new(LocatedSource { source, names: Arc::clone(names) });
+    config.file_source = Arc::new(LocatedSource { source, names: Arc::clone(names), format });
     DataSourceExec::from_data_source(config)
 }
 
@@ -61,7 +70,7 @@ fn undecodable(file: &str, what: &str) -> Error {
 
 impl LocatedSource {
     fn with_source(&self, source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
-        Arc::new(Self { source, names: Arc::clone(&self.names) })
+        Arc::new(Self { source, names: Arc::clone(&self.names), format: self.format })
     }
 }
 
@@ -72,8 +81,16 @@ impl FileSource for LocatedSource {
         base_config: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
+        let names = Arc::clone(&self.names);
+        let object_store: Arc<dyn ObjectStore> = match self.format.delimiter() {
+            Some(delimiter) => {
+                Arc::new(QuoteCheckedStore { store: object_store, names: Arc::clone(&names), delimiter })
+            }
+            None => object_store,
+        };
         let opener = self.source.create_file_opener(object_store, base_config, partition)?;
-        Ok(Arc::new(LocatedOpener { opener, names: Arc::clone(&self.names) }))
+        let schema = Arc::clone(self.table_schema().file_schema());
+        Ok(Arc::new(LocatedOpener { opener, names, format: self.format, schema }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -138,6 +155,8 @@ impl FileSource for LocatedSource {
 struct LocatedOpener {
     opener: Arc<dyn FileOpener>,
     names: Arc<FileNames>,
+    format: TableFormat,
+    schema: SchemaRef,
 }
 
 impl FileOpener for LocatedOpener {
@@ -145,8 +164,11 @@ impl FileOpener for LocatedOpener {
         let location = &file.object_meta.location;
         let name = self.names.get(location).cloned().unwrap_or_else(|| location.to_string());
         let located = {
-            let name = name.clone();
-            move |error| to_datafusion_error(convert_reader_error(error, &name))
+            let (name, schema, format) = (name.clone(), Arc::clone(&self.schema), self.format);
+            move |error| {
+                let unfit = unfit_value(&error, format, &schema, &name);
+                to_datafusion_error(unfit.unwrap_or_else(|| convert_reader_error(error, &name)))
+            }
         };
         let panicked = move |panic: Box<dyn Any + Send>| {
             to_datafusion_error(undecodable(&name, &panic_message(panic.as_ref())))

@@ -6,7 +6,6 @@
 //! bounds are in no defined order; for bounds of the deprecated kind, which compare bytes as signed;
 //! and for chunks without a null count, which the format leaves optional.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema, TimeUnit};
@@ -23,6 +22,8 @@ use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
 use crate::parquet_file::check_footer_bytes;
+
+use super::unique_names::unique;
 
 /// The unit of INT96 timestamps: the years 1677 to 2262 of nanoseconds do not hold what Spark and
 /// Impala write.
@@ -129,7 +130,7 @@ fn may_mislead(column: &ColumnChunkMetaData) -> bool {
 
 /// The file's metadata with unique column names, if they were not: `v`, `v_1`.
 fn unique_names(file: &FileMetaData) -> ParquetResult<Option<FileMetaData>> {
-    let Some(names) = unique(file.schema_descr()) else { return Ok(None) };
+    let Some(names) = unique(&names_of(file.schema_descr())) else { return Ok(None) };
     let fields = file.schema_descr().root_schema().get_fields();
     let arrow = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
     let renamed = arrow.fields().iter().zip(&names);
@@ -152,24 +153,9 @@ fn unique_names(file: &FileMetaData) -> ParquetResult<Option<FileMetaData>> {
     )))
 }
 
-/// Names of a file's columns, if two are equal in the file: the second `v` is `v_1`.
-pub(super) fn unique(schema: &SchemaDescriptor) -> Option<Vec<String>> {
-    let fields = schema.root_schema().get_fields();
-    let taken: HashSet<&str> = fields.iter().map(|field| field.name()).collect();
-    if taken.len() == fields.len() {
-        return None;
-    }
-    let mut met = HashSet::new();
-    let mut names: Vec<String> = Vec::with_capacity(fields.len());
-    for name in fields.iter().map(|field| field.name()) {
-        let is_free = |name: &String| !taken.contains(name.as_str()) && !names.contains(name);
-        let unique = match met.insert(name) {
-            true => Some(name.to_owned()),
-            false => (1..).map(|number| format!("{name}_{number}")).find(is_free),
-        };
-        names.push(unique?);
-    }
-    Some(names)
+/// The names of a file's columns.
+pub(super) fn names_of(schema: &SchemaDescriptor) -> Vec<&str> {
+    schema.root_schema().get_fields().iter().map(|field| field.name()).collect()
 }
 
 fn rename(field: &TypePtr, name: &str) -> ParquetResult<TypePtr> {

@@ -33,9 +33,13 @@ pub(super) const OTHER_NAMES: DataNames =
 const HEAD_BYTES: u64 = 64;
 
 impl TableFormat {
-    /// Whether a value's column is known by its position alone.
-    pub(super) fn is_by_position(self) -> bool {
-        matches!(self, Self::Csv | Self::Tsv)
+    /// What is between the fields of a row, whose columns are known by their position alone.
+    pub(super) fn delimiter(self) -> Option<u8> {
+        match self {
+            Self::Csv => Some(b','),
+            Self::Tsv => Some(b'\t'),
+            Self::Parquet | Self::Json | Self::Arrow => None,
+        }
     }
 
     /// The format that a file name's ending denotes.

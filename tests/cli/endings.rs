@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{Ran, fitted, lsmi, lsmi_in, must, refused, run};
+use crate::harness::{Ran, fitted, lsmi, lsmi_in, must, query, refused, run};
 
 fn annotate(dir: &Path, args: &[&str]) -> Ran {
     let mut command = lsmi();
@@ -89,6 +89,29 @@ fn rejects_have_the_format_of_their_name() {
         command.current_dir(dir).args(["annotate", "in.parquet", &output, "--rejects", &rejects]);
         assert_eq!(run(command.arg("--bundle").arg(fitted().join("bundle"))).code, 73);
     }
+}
+
+/// Labels are text of any kind, and SQL reads the rows that were written.
+#[test]
+fn rejects_with_line_breaks_are_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let rows = format!(
+        "(SELECT *, row_number() OVER () AS n FROM '{}' LIMIT 900) AS t",
+        fitted().join("in.parquet").display()
+    );
+    let train = format!("SELECT x1, x2, 'class ' || CAST(y AS VARCHAR) AS y FROM {rows}");
+    let input = format!(
+        "SELECT x1, x2, CASE WHEN n % 3 = 0 THEN 'two' || chr(10) || '7,\"lines\"' ELSE 'class ' || CAST(y AS VARCHAR) END AS y FROM {rows}"
+    );
+    for (name, sql) in [("train.parquet", train), ("in.parquet", input)] {
+        must(lsmi().current_dir(dir).args(["sql", "--output", name, &sql]));
+    }
+    must(lsmi().current_dir(dir).args(["fit", "train.parquet", "--folds", "1"]));
+    must(lsmi().current_dir(dir).args(["annotate", "in.parquet", "out.parquet", "--rejects", "bad.csv"]));
+    let sql = "SELECT count(*) AS n, count(DISTINCT label) AS labels, min(label) AS label FROM 'bad.csv'";
+    let expected = serde_json::json!({"n": 300, "labels": 1, "label": "two\n7,\"lines\""});
+    assert_eq!(query(dir, sql), expected);
 }
 
 #[test]

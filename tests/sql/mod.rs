@@ -4,6 +4,7 @@
 //! stores.
 
 mod bundles;
+mod csv;
 mod damaged;
 mod duckdb;
 mod external_tables;

@@ -1,0 +1,128 @@
+//! Values of CSV and JSON that are not of the types that were inferred from the first rows: what they are told as, and
+//! how the file is read nevertheless.
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::error::DataFusionError;
+
+use crate::error::{Error, Place};
+use crate::printable::quoted_name;
+
+use super::table_format::TableFormat;
+
+/// The rows of a file by which the types of its columns are inferred.
+pub(super) const INFERRED_ROWS: usize = 1000;
+
+/// The most columns that a statement in a message names.
+const LISTED: usize = 12;
+
+/// The error of a value that is not of its column's type, where it is one.
+pub(super) fn unfit_value(
+    error: &DataFusionError,
+    format: TableFormat,
+    schema: &Schema,
+    file: &str,
+) -> Option<Error> {
+    match format {
+        TableFormat::Csv => of_csv(&error.to_string(), "", schema, file),
+        TableFormat::Tsv => of_csv(&error.to_string(), " OPTIONS ('format.delimiter' E'\\t')", schema, file),
+        TableFormat::Json => of_json(&error.to_string(), file),
+        TableFormat::Parquet | TableFormat::Arrow => None,
+    }
+}
+
+fn of_csv(text: &str, options: &str, schema: &Schema, file: &str) -> Option<Error> {
+    let (_, rest) = text.split_once("Error while parsing value '")?;
+    let (value, rest) = rest.split_once("' as type '")?;
+    let (data_type, rest) = rest.split_once("' for column ")?;
+    let (column, rest) = rest.split_once(" at line ")?;
+    let row: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let column: usize = column.parse().ok()?;
+    let field = schema.fields().get(column)?;
+    let shown = |(at, field): (usize, &Field)| {
+        let data_type = if at == column { "VARCHAR" } else { sql_type(field.data_type()) };
+        format!("{} {data_type}", quoted_name(field.name()))
+    };
+    let fields = schema.fields().iter().map(AsRef::as_ref).enumerate();
+    let columns: Vec<String> = match schema.fields().len() {
+        0..=LISTED => fields.map(shown).collect(),
+        _ => vec!["…".to_owned(), shown((column, field)), "…".to_owned()],
+    };
+    let what = format!(
+        "{value:?} in row {row} is no {data_type}, the type of the column's values in the first {INFERRED_ROWS} rows; to \
+         read them as text, name the types of all columns: CREATE EXTERNAL TABLE t ({}) STORED AS CSV LOCATION '{}'{options}",
+        columns.join(", "),
+        file.replace('\'', "''"),
+    );
+    Some(Error::bad_data(Place::file(file).column(field.name()), what))
+}
+
+fn of_json(text: &str, file: &str) -> Option<Error> {
+    let bad = |what: String| Some(Error::bad_data(Place::file(file), what));
+    if text.contains("Truncated record") || text.contains("EOF while parsing") {
+        return bad("ends within a value: the file is cut off, write it again".to_owned());
+    }
+    let (_, rest) = text.split_once("whilst decoding field ")?;
+    bad(format!(
+        "field {}, the type of its values in the first {INFERRED_ROWS} rows; write values of one type, as texts where \
+         they differ",
+        rest.replace("whilst decoding field ", "")
+    ))
+}
+
+/// The type of SQL that stands for an inferred type.
+fn sql_type(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "BOOLEAN",
+        DataType::Int64 => "BIGINT",
+        DataType::Float64 => "DOUBLE",
+        DataType::Date32 => "DATE",
+        DataType::Timestamp(..) => "TIMESTAMP",
+        _ => "VARCHAR",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::TimeUnit;
+    use datafusion::arrow::error::ArrowError;
+
+    use super::*;
+
+    fn told(error: ArrowError, format: TableFormat, columns: &[(&str, DataType)]) -> Option<String> {
+        let fields = columns.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        unfit_value(&error.into(), format, &schema, "it's.csv").map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_late_value_is_told_with_the_statement_that_reads_it() {
+        let late = || {
+            ArrowError::ParseError(
+                "Error while parsing value 'abc' as type 'Int64' for column 1 at line 1501. Row data: '[1500,abc]'"
+                    .to_owned(),
+            )
+        };
+        let time = DataType::Timestamp(TimeUnit::Second, None);
+        let columns =
+            [("id", DataType::Float64), ("V", DataType::Int64), ("at", time), ("t", DataType::Utf8)];
+        assert_eq!(
+            told(late(), TableFormat::Tsv, &columns).unwrap(),
+            "it's.csv, column \"V\": \"abc\" in row 1501 is no Int64, the type of the column's values in the first 1000 \
+             rows; to read them as text, name the types of all columns: CREATE EXTERNAL TABLE t (id DOUBLE, \"V\" \
+             VARCHAR, at TIMESTAMP, t VARCHAR) STORED AS CSV LOCATION 'it''s.csv' OPTIONS ('format.delimiter' E'\\t')"
+        );
+        let many = vec![("v", DataType::Int64); 13];
+        assert!(told(late(), TableFormat::Csv, &many).unwrap().contains("t (…, v VARCHAR, …) STORED"));
+        assert_eq!(told(late(), TableFormat::Arrow, &columns), None);
+    }
+
+    #[test]
+    fn a_field_of_json_is_named() {
+        let json = |text: &str| told(ArrowError::JsonError(text.to_owned()), TableFormat::Json, &[]);
+        let unfit =
+            json("whilst decoding field 'a': whilst decoding field 'b': failed to parse \"x\" as Int64");
+        assert!(unfit.unwrap().contains("csv: field 'a': 'b': failed to parse \"x\" as Int64, the type of"));
+        assert!(json("Truncated record whilst reading object").unwrap().contains("is cut off"));
+        assert_eq!(json("expected value at line 1 column 5"), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! Files of CSV, TSV and JSON lines: line breaks and quotes in fields, types that the first rows do not tell, headers.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use crate::harness::{Ran, lsmi, lsmi_in, must, refused};
+
+fn ask(dir: &Path, sql: &str) -> Ran {
+    lsmi_in(dir, ["sql", "--format", "csv", sql])
+}
+
+fn answer(dir: &Path, sql: &str) -> String {
+    must(lsmi().current_dir(dir).args(["sql", "--format", "csv", sql])).stdout
+}
+
+/// A row in each field of whose text there is what looks like a row.
+fn with_line_breaks(rows: usize, delimiter: char) -> String {
+    (0..rows).fold(format!("id{delimiter}caption\n"), |mut text, row| {
+        writeln!(text, "{row}{delimiter}\"one of {row}, in quotes \"\"so\"\"\n7{delimiter}two\"").unwrap();
+        text
+    })
+}
+
+#[test]
+fn line_breaks_in_fields_make_no_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(dir.join("a.csv"), with_line_breaks(60_000, ',')).unwrap();
+    fs::write(dir.join("a.tsv"), with_line_breaks(60_000, '\t')).unwrap();
+    assert!(fs::metadata(dir.join("a.csv")).unwrap().len() > 2 << 20);
+    let numbers =
+        "count(*) AS rows, sum(id) AS sum, min(length(caption)) AS least, max(length(caption)) AS most";
+    for threads in ["1", "2", "7"] {
+        for (table, sql) in [
+            ("'a.csv'", ""),
+            ("'a.tsv'", ""),
+            ("t", "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'a.csv'; "),
+        ] {
+            let sql = format!("{sql}SELECT {numbers} FROM {table}");
+            let ran =
+                must(lsmi().current_dir(dir).args(["sql", "--format", "csv", "--threads", threads, &sql]));
+            let expected = "rows,sum,least,most\n60000,1799970000,30,34\n";
+            assert_eq!(ran.stdout, expected, "{table} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn an_open_quote_is_named_by_its_line_wherever_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for rows in [3, 900, 50_000] {
+        let whole = with_line_breaks(rows, ',');
+        fs::write(dir.join("a.csv"), format!("{whole}1,\"open\n2,x\n3,y\n")).unwrap();
+        let line = format!("in line {} is not closed", 2 * rows + 2);
+        refused(&ask(dir, "SELECT count(*) FROM 'a.csv'"), 65, &["a.csv: ", &line]);
+        fs::write(dir.join("b.csv"), format!("{whole}1,5\" disk\n2,\"x\"\n")).unwrap();
+        assert_eq!(answer(dir, "SELECT count(*) AS n FROM 'b.csv'"), format!("n\n{}\n", rows + 2));
+    }
+    // What a query does not read it does not find.
+    assert_eq!(answer(dir, "SELECT id FROM 'a.csv' LIMIT 1"), "id\n0\n");
+}
+
+#[test]
+fn a_late_value_of_another_type_is_told_with_the_way_to_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (name, delimiter) in [("late.csv", ','), ("late.tsv", '\t')] {
+        let rows = (0..2000).map(|row| format!("{row}{delimiter}{row}\n"));
+        let text: String = rows.chain([format!("2000{delimiter}abc\n")]).collect();
+        fs::write(dir.join(name), format!("id{delimiter}V\n{text}")).unwrap();
+        let ran = ask(dir, &format!("SELECT sum(\"V\") FROM '{name}'"));
+        refused(
+            &ran,
+            65,
+            &["\"V\"", "\"abc\" in row 2001 is no Int64", "first 1000 rows", "CREATE EXTERNAL TABLE"],
+        );
+        assert!(!ran.stderr.contains("damaged"), "{}", ran.stderr);
+        let way = &ran.stderr[ran.stderr.find("CREATE").unwrap()..];
+        let read =
+            answer(dir, &format!("{}; SELECT count(\"V\") AS n, max(\"V\") AS v FROM t", way.trim_end()));
+        assert_eq!(read, "n,v\n2001,abc\n");
+    }
+    let lines: String = (0..2000).map(|row| format!("{{\"a\":{row}}}\n")).collect();
+    fs::write(dir.join("late.ndjson"), format!("{lines}{{\"a\":\"x\"}}\n")).unwrap();
+    fs::write(dir.join("early.json"), "{\"a\":1}\n{\"a\":\"x\"}\n").unwrap();
+    for name in ["late.ndjson", "early.json"] {
+        let ran = ask(dir, &format!("SELECT max(a) FROM '{name}'"));
+        refused(&ran, 65, &[name, "field 'a'", "first 1000 rows", "values of one type"]);
+    }
+    fs::write(dir.join("cut.ndjson"), format!("{lines}{{\"a\":1")).unwrap();
+    fs::write(dir.join("short.ndjson"), "{\"a\":1}\n{\"a\":1").unwrap();
+    for name in ["cut.ndjson", "short.ndjson"] {
+        let ran = ask(dir, &format!("SELECT max(a) FROM '{name}'"));
+        refused(&ran, 65, &[name, "cut off"]);
+        assert!(!ran.stderr.contains("line 1"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn headers_are_unique_or_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(dir.join("twice.csv"), "id,id,v\n1,2,3\n").unwrap();
+    assert_eq!(answer(dir, "SELECT * FROM 'twice.csv'"), "id,id_1,v\n1,2,3\n");
+    fs::write(dir.join("blank.csv"), "\n").unwrap();
+    refused(&ask(dir, "SELECT * FROM 'blank.csv'"), 65, &["blank.csv", "no header"]);
+    fs::create_dir(dir.join("parts")).unwrap();
+    for ending in ["csv", "json", "ndjson"] {
+        let empty = format!("empty.{ending}");
+        fs::write(dir.join(&empty), "").unwrap();
+        refused(&ask(dir, &format!("SELECT * FROM '{empty}'")), 65, &[&empty, "is empty"]);
+    }
+    fs::write(dir.join("parts/a.csv"), "").unwrap();
+    fs::write(dir.join("parts/b.csv"), "v\n1\n").unwrap();
+    assert_eq!(answer(dir, "SELECT * FROM 'parts'"), "v\n1\n");
+}
+
+#[test]
+fn an_empty_text_is_written_and_null_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let sql =
+        "SELECT * FROM (VALUES (1, 'a,b', 0.5), (2, '', NULL), (3, NULL, 1.0)) AS t(id, s, r) ORDER BY id";
+    must(lsmi().current_dir(dir).args(["sql", "--output", "out.csv", sql]));
+    let written = fs::read_to_string(dir.join("out.csv")).unwrap();
+    assert_eq!(written, "id,s,r\n1,\"a,b\",0.5\n2,\"\",\n3,,1.0\n");
+    assert_eq!(answer(dir, sql), written);
+}
