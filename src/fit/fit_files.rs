@@ -131,6 +131,7 @@ pub fn fit_files(
         return Err(outlook.obstacle.unwrap_or_else(unknown));
     };
     // A slip in the command is the graver fault.
+    check_group(options.group.as_deref(), &x, &label)?;
     BundleContents::check_target(dir, options.overwrite)?;
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     let shown = x.iter().enumerate();
@@ -177,6 +178,21 @@ pub fn fit_files(
     let bundle = contents.write(dir, options.overwrite)?;
     unfinished.into_iter().for_each(UnfinishedFit::finish);
     Ok(FitReport { bundle, fates })
+}
+
+/// Fails where the group of a row is its label or an embedding.
+fn check_group(group: Option<&str>, x: &[(String, usize)], label: &str) -> Result<()> {
+    let why = match group {
+        Some(group) if group == label => {
+            "is the label: the rows of a class would be in one fold, whose models have not seen the class"
+        }
+        Some(group) if x.iter().any(|(column, _)| column == group) => "is an embedding, which groups no rows",
+        _ => return Ok(()),
+    };
+    Err(Error::Usage(format!(
+        "--group {} {why}; name a column of what rows share, such as a patient or a video, or leave it out",
+        group.unwrap_or_default()
+    )))
 }
 
 /// Trains in memory, or beyond it where the rows do not fit.

@@ -69,6 +69,11 @@ impl Outlook {
         let mut found =
             Self { x: Vec::new(), label: None, classes: Vec::new(), obstacle: None, place: files.place() };
         let input = files.first()?;
+        if input.rows() == 0 {
+            let what = "has no rows; give rows to fit on";
+            found.obstacle = Some(Error::bad_data(files.place(), what));
+            return Ok(found);
+        }
         let x = embeddings(&input, requested.x);
         let label = match requested.label {
             Some(label) => Ok(label.to_owned()),

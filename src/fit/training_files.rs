@@ -48,20 +48,22 @@ impl<'a> TrainingFiles<'a> {
         self.place.clone()
     }
 
-    /// The first file that can be opened.
+    /// The first file that can be opened and has rows, or the first that has none.
     ///
     /// # Errors
     /// As for [`Input::open_with`].
     pub(super) fn first(&self) -> Result<Input> {
-        let mut last = None;
+        let (mut empty, mut last) = (None, None);
         for file in &self.files {
             match self.open(file) {
-                Ok(input) => return Ok(input),
+                Ok(input) if input.rows() > 0 => return Ok(input),
+                Ok(input) => _ = empty.get_or_insert(input),
                 Err(error) if self.may_skip(&error) => last = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        Err(last.unwrap_or_else(|| Error::Internal("no file to train on".into())))
+        let no_file = || Error::Internal("no file to train on".into());
+        empty.ok_or_else(|| last.unwrap_or_else(no_file))
     }
 
     /// Visits the files one after the other.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::compute::can_cast_types;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef};
 
 use crate::error::{Error, Place, Result};
 use crate::printable::quoted_name;
@@ -105,25 +105,11 @@ impl EmbeddingType {
     /// of them where there is one.
     pub fn require(data_type: &DataType, place: Place) -> Result<Self> {
         Self::of(data_type).ok_or_else(|| {
-            let column = place.column.as_deref().map(quoted_name).unwrap_or_default();
-            let remedy = match data_type {
-                DataType::Struct(fields) => {
-                    let field = fields.iter().find(|field| Self::of(field.data_type()).is_some());
-                    field.map(|field| format!("{column}['{}']", field.name().replace('\'', "''")))
-                }
-                DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
-                    let float = Field::new_list_field(DataType::Float32, true);
-                    let can_cast = can_cast_types(data_type, &DataType::List(Arc::new(float)));
-                    can_cast.then(|| format!("arrow_cast({column}, 'List(Float32)')"))
-                }
-                DataType::Null => Some(format!("arrow_cast({column}, 'List(Float32)')")),
-                _ => None,
-            };
-            let remedy = remedy.map(|expression| {
-                format!("; a query gives one with {expression}, and `lsmi-etl sql --output FILE` writes it to a file")
-            });
-            let remedy = remedy.unwrap_or_default();
-            let what = format!("has type {data_type}, which is no embedding; accepted are {ACCEPTED}{remedy}");
+            let expression = embedding_of(place.column.as_deref().unwrap_or_default(), data_type);
+            let remedy =
+                expression.map(|expression| format!("; {}", advice(&[expression]))).unwrap_or_default();
+            let what =
+                format!("has type {data_type}, which is no embedding; accepted are {ACCEPTED}{remedy}");
             Error::bad_data(place, what)
         })
     }
@@ -179,10 +165,43 @@ impl fmt::Display for EmbeddingType {
     }
 }
 
+/// The expression that makes an embedding of a column by its type, where there is one.
+pub(super) fn embedding_of(column: &str, data_type: &DataType) -> Option<String> {
+    let column = quoted_name(column);
+    match data_type {
+        DataType::Struct(fields) => fields.iter().find_map(|field| embedding_of_field(&column, field)),
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+            let float = Field::new_list_field(DataType::Float32, true);
+            let can_cast = can_cast_types(data_type, &DataType::List(Arc::new(float)));
+            can_cast.then(|| format!("arrow_cast({column}, 'List(Float32)')"))
+        }
+        DataType::Null => Some(format!("arrow_cast({column}, 'List(Float32)')")),
+        // As JSON or Python writes lists, with commas or without.
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(format!(
+            "arrow_cast(string_to_array(btrim(regexp_replace({column}, '[\\[\\],\\s]+', ' ', 'g')), ' '), 'List(Float32)')"
+        )),
+        _ => None,
+    }
+}
+
+/// The expression of a field of a struct that is an embedding.
+pub(super) fn embedding_of_field(column: &str, field: &FieldRef) -> Option<String> {
+    EmbeddingType::of(field.data_type()).map(|_| format!("{column}['{}']", field.name().replace('\'', "''")))
+}
+
+/// What to do with expressions that make embeddings.
+pub(super) fn advice(expressions: &[String]) -> String {
+    format!(
+        "a query gives one with {}, and `lsmi-etl sql --output FILE` writes it to a file",
+        expressions.join(", ")
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use arrow::datatypes::Fields;
+
+    use super::*;
 
     #[test]
     fn types_that_are_embeddings() {
@@ -237,6 +256,11 @@ mod tests {
             let error = error(&numbers);
             assert!(error.contains("with arrow_cast(\"X1\", 'List(Float32)'), and"), "{error}");
         }
+        let texts = error(&DataType::Utf8);
+        assert!(
+            texts.contains(r#"regexp_replace("X1", '[\[\],\s]+', ' ', 'g')), ' '), 'List(Float32)'), and"#),
+            "{texts}"
+        );
         for other in [DataType::Float32, DataType::List(item(DataType::Struct(Fields::empty())))] {
             assert!(error(&other).ends_with("little-endian f32"), "{}", error(&other));
         }

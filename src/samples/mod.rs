@@ -4,10 +4,12 @@
 mod batch;
 mod classes;
 mod deferred;
+mod embedding_query;
 mod embedding_type;
 mod extract;
 mod fate;
 mod fate_counts;
+mod first_rows;
 mod label;
 mod label_source;
 mod label_type;

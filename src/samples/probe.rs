@@ -3,21 +3,20 @@
 
 use std::ops::RangeInclusive;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, Place, Result};
 use crate::interaction::lattice::Lattice;
 use crate::parquet_file::{ColumnReader, Input};
 
-use super::embedding_type::{EmbeddingLayout, EmbeddingType, wrong_dimension};
+use super::embedding_query::embeddings_of;
+use super::embedding_type::{EmbeddingLayout, EmbeddingType, advice, wrong_dimension};
+use super::first_rows::{PROBE_ROWS, first_rows};
 use super::label::LabelIndex;
 use super::label_source::FolderLabel;
 use super::label_type::{LabelPlace, LabelType};
 use super::spark_vector;
-
-/// Rows that are read to distinguish a wrong column from bad rows.
-const PROBE_ROWS: usize = 1024;
 
 /// Names by which a label column is recognised.
 const LABEL_NAMES: [&str; 4] = ["y", "label", "target", "class"];
@@ -134,7 +133,9 @@ pub fn obvious_embeddings(input: &Input) -> Result<Vec<&str>> {
         true => String::new(),
         false => format!(" (not embeddings: {})", others.join(", ")),
     };
-    Err(Error::Usage(format!("{}: {what}{others}", input.place())))
+    let made = if obvious.len() < 2 { embeddings_of(input) } else { Vec::new() };
+    let made = if made.is_empty() { String::new() } else { format!("; {}", advice(&made)) };
+    Err(Error::Usage(format!("{}: {what}{others}{made}", input.place())))
 }
 
 /// The label: the column where exactly one has a label's name (y, label, target or class, in any case)
@@ -232,16 +233,6 @@ pub(super) fn check_first_labels(input: &Input, name: &str, index: &LabelIndex) 
         Some((_, labels)) => index.check_known(&labels, &LabelPlace::Rows(input.place().column(name), 0)),
         None => Ok(()),
     }
-}
-
-/// The first rows of a column, with their place; none where the file has no rows.
-fn first_rows(input: &Input, name: &str) -> Result<Option<(Place, ArrayRef)>> {
-    let (position, _) = input.column(name)?;
-    let mut groups = 0..input.metadata().num_row_groups();
-    let Some(row_group) = groups.find(|group| input.rows_in(*group) > 0) else { return Ok(None) };
-    let rows = input.rows_in(row_group).min(PROBE_ROWS);
-    let values = ColumnReader::open(input, position, name, row_group, 0..rows, rows)?.read(rows)?;
-    Ok(Some((input.place().row_group(row_group).column(name), values)))
 }
 
 /// Fails where there are lists and none has the models' dimension.

@@ -53,21 +53,34 @@ pub fn split(
     should_stop: &dyn Fn() -> bool,
 ) -> Result<Split> {
     check_shares(options)?;
+    if let (Some(by), Some(group)) = (&options.by, &options.group)
+        && by == group
+    {
+        return Err(Error::Usage(format!(
+            "--by {by} gives each part its share of every value, and --group {group} puts all rows of a value in one part; \
+             name another column or leave one out"
+        )));
+    }
     if inputs.iter().any(|input| is_stdio(input)) {
         return Err(Error::Usage("a stream can be read once only; write it to a Parquet file first".into()));
     }
     let files = find_files_of(inputs)?;
     let [first, ..] = &files[..] else { return Err(Error::Internal("no file to split".into())) };
     let first = options.open(first)?;
-    let mut digest = InputsDigest::default();
+    let (mut digest, mut rows) = (InputsDigest::default(), 0);
     // Faults of the inputs are told before that a part exists.
     for file in &files {
         let input = options.open(file)?;
         digest.add(&input)?;
+        rows += input.rows();
         check_same_columns(&first, &input)?;
         for name in options.by.iter().chain(&options.group) {
             input.column(name)?;
         }
+    }
+    if rows == 0 {
+        let what = "has no rows; give rows to split";
+        return Err(Error::bad_data(first.place(), what));
     }
     let mut parts = PartFiles::create(&first, folder, options, digest.origin(options)?)?;
     let mut strata = Strata::default();

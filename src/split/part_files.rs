@@ -11,7 +11,7 @@ use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
 use crate::printable::{shown, without_secrets};
 use crate::samples;
-use crate::storage::{FileEnding, Staged, create_parent_folder, exists};
+use crate::storage::{FileEnding, NewFolders, Staged, exists};
 
 use super::options::SplitOptions;
 use super::origin::is_of;
@@ -24,6 +24,8 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 /// The files of the parts, being written.
 pub(super) struct PartFiles {
     files: Vec<PartFile>,
+    /// Behind the files, which leave the folder first.
+    _folders: NewFolders,
 }
 
 struct PartFile {
@@ -53,7 +55,7 @@ impl PartFiles {
             );
             return Err(Error::Usage(what));
         }
-        create_parent_folder(&Part::Train.file(folder))?;
+        let folders = NewFolders::above(&Part::Train.file(folder))?;
         let dense = samples::embedding_columns(first)?;
         let encryption = first.uniform_encryption()?;
         let overwrite = options.overwrite || is_incomplete(folder, options, &origin)?;
@@ -67,7 +69,7 @@ impl PartFiles {
                 RowWriter::file(&rows, unchanged, staged, &dense, ROW_GROUP_BYTES, encryption.clone())?;
             Ok(PartFile { part, path, rows: 0, writer })
         });
-        Ok(Self { files: files.collect::<Result<_>>()? })
+        Ok(Self { files: files.collect::<Result<_>>()?, _folders: folders })
     }
 
     /// Writes each row of a batch to its part.

@@ -329,3 +329,78 @@ fn a_placeholder_is_left_out_and_spoils_nothing() {
         assert_eq!(found["validation"]["trained_rows"], 999);
     }
 }
+
+/// A folder with rows under other names: embeddings as text, as parts of a struct and as columns of numbers.
+fn unlike_embeddings() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let train = fitted().join("train.parquet");
+    let values = |x: &str| (1..=4).map(|k| format!("CAST({x}[{k}] AS VARCHAR)")).collect::<Vec<_>>();
+    let (commas, blanks) = (values("x1").join(" || ', ' || "), values("x2").join(" || '  ' || chr(10) || "));
+    let scalars: Vec<String> = (0..4).map(|k| format!("x1[{}] AS \"E{k}\"", k + 1)).collect();
+    let files = [
+        (
+            "text.csv",
+            format!("'[' || {commas} || ']' AS \"X1\", '[ ' || {blanks} || ' ]' AS x2, 'a, b' AS caption"),
+        ),
+        ("struct.parquet", "named_struct('image', x1, 'text', x2) AS emb".to_owned()),
+        ("numbers.parquet", scalars.join(", ")),
+    ];
+    for (name, columns) in files {
+        let sql = format!("SELECT {columns}, y FROM '{}' LIMIT 300", train.display());
+        must(lsmi().current_dir(dir.path()).args(["sql", "--output", name, &sql]));
+    }
+    must(lsmi().current_dir(dir.path()).args([
+        "sql",
+        "--output",
+        "text.parquet",
+        "SELECT * FROM 'text.csv'",
+    ]));
+    dir
+}
+
+/// The expressions that a message gives between two words.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from:?} in {text}"));
+    rest.split_once(to).unwrap_or_else(|| panic!("no {to:?} in {rest}")).0
+}
+
+#[test]
+fn what_is_said_of_no_embeddings_makes_some() {
+    let dir = unlike_embeddings();
+    for (name, columns) in [("text", 2), ("struct", 2), ("numbers", 1)] {
+        let ran =
+            run(lsmi().current_dir(dir.path()).args(["fit", &format!("{name}.parquet"), "--label", "y"]));
+        refused(&ran, 64, &[name, "no column holds embeddings", "lsmi-etl sql --output FILE"]);
+        let mut made = between(&ran.stderr, "a query gives one with ", ", and `lsmi-etl sql").to_owned();
+        assert!(!made.contains("caption"), "{made}");
+        if columns == 1 {
+            assert_eq!(made, "make_array(\"E0\", \"E1\", …)");
+            made =
+                "make_array(\"E0\", \"E1\", \"E2\", \"E3\") AS a, make_array(\"E3\", \"E1\") AS b".to_owned();
+        }
+        let sql = format!("SELECT {made}, y FROM '{name}.parquet'");
+        must(lsmi().current_dir(dir.path()).args(["sql", "--output", "made.parquet", "--overwrite", &sql]));
+        must(lsmi().current_dir(dir.path()).args(["fit", "made.parquet", "--folds", "1", "--overwrite"]));
+        let lists = read(&dir.path().join("made.parquet"));
+        assert_eq!(lists.num_columns(), 3, "{:?}", lists.schema());
+    }
+    let named = ["fit", "text.parquet", "--x1", "X1", "--x2", "x2", "--label", "y"];
+    refused(&run(lsmi().current_dir(dir.path()).args(named)), 65, &["\"X1\"", "regexp_replace(\"X1\""]);
+}
+
+#[test]
+fn a_group_is_neither_the_label_nor_an_embedding() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = fitted().join("train.parquet");
+    for (group, words) in [("y", "is the label"), ("x1", "is an embedding")] {
+        let mut command = lsmi();
+        command.current_dir(dir.path()).arg("fit").arg(&train).args(["--label", "y", "--group", group]);
+        refused(&run(&mut command), 64, &[&format!("--group {group} {words}"), "patient"]);
+    }
+    write(&dir.path().join("none.parquet"), &read(&train).slice(0, 0));
+    let fit = |inputs: &[&str]| run(lsmi().current_dir(dir.path()).arg("fit").args(inputs));
+    refused(&fit(&["none.parquet"]), 65, &["none.parquet: has no rows"]);
+    // Beside others it is none of their faults.
+    write(&dir.path().join("some.parquet"), &read(&train).slice(0, 300));
+    assert_eq!(fit(&["none.parquet", "some.parquet", "--folds", "1"]).code, 0);
+}

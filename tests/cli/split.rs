@@ -158,7 +158,10 @@ fn what_can_not_be_split_is_named() {
     fs::create_dir(dir.path().join("mixed")).unwrap();
     write(&dir.path().join("mixed/1.parquet"), &rows());
     write(&dir.path().join("mixed/2.parquet"), &rows().project(&[0, 2, 1, 3]).unwrap());
-    let cases: [(&[&str], i32, &[&str]); 10] = [
+    write(&dir.path().join("none.parquet"), &rows().slice(0, 0));
+    let cases: [(&[&str], i32, &[&str]); 12] = [
+        (&["none.parquet", "o"], 65, &["none.parquet: has no rows"]),
+        (&["data", "new/o", "--by", "label", "--group", "label"], 64, &["--by label", "one part"]),
         (&["data", "out.parquet"], 64, &["out.parquet: it is the folder", "without an ending"]),
         (&["data", "o", "--test", "1"], 64, &["--test", "between 0 and 1"]),
         (&["data", "o", "--test", "0.7", "--validation", "0.3"], 64, &["--validation", "left to train on"]),
@@ -173,6 +176,5 @@ fn what_can_not_be_split_is_named() {
     for (args, code, words) in cases {
         refused(&lsmi_in(dir.path(), [&["split"], args].concat()), code, words);
     }
-    let single: Vec<String> = listing(dir.path()).into_iter().filter(|name| name == "o").collect();
-    assert!(single.is_empty() || listing(&dir.path().join("o")).is_empty());
+    assert_eq!(listing(dir.path()), ["data", "hive", "mixed", "none.parquet", "three.parquet"]);
 }
