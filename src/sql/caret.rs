@@ -86,10 +86,8 @@ fn named(message: &str) -> Option<(&str, bool)> {
         let rest = message.strip_prefix(prefix)?;
         Some(rest.split(ends).next().unwrap_or(rest))
     };
-    let quoted = |prefix: &str| after(prefix, &['\'']);
     let bare = |prefix: &str| after(prefix, &[';', ' ']);
-    let missing = quoted("invalid function '")
-        .or_else(|| bare("there is no column "))
+    let missing = bare("there is no column ")
         .or_else(|| bare("there is no function "))
         .or_else(|| bare("there is no table "))
         .or_else(|| bare("there is no type "))
@@ -124,7 +122,7 @@ mod tests {
         let parsed = "SQL: expected: an SQL statement, found: SELEC at Line: 1, Column: 3";
         assert_eq!(shown(parsed, "  SELEC 1"), "\n    SELEC 1\n    ^^^^^");
         assert_eq!(
-            shown("SQL: invalid function 'avgg'. Did you mean 'avg'?", "SELECT AVGG(r) FROM t"),
+            shown("SQL: there is no function avgg; did you mean avg?", "SELECT AVGG(r) FROM t"),
             "\n    SELECT AVGG(r) FROM t\n           ^^^^"
         );
         assert_eq!(

@@ -15,13 +15,15 @@ pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
     let names = names(valid_fields);
     let texts: Vec<&str> = names.iter().map(String::as_str).collect();
     let bare: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
-    let hint = match annotated(&field.name) {
-        Some(hint) if !names.is_empty() => hint,
-        _ => {
-            let meant = most_similar(&field.name, &bare);
-            let meant = meant.and_then(|near| texts.get(bare.iter().position(|name| *name == near)?));
-            meant.map(|near| format!("did you mean {near}? ")).unwrap_or_default()
-        }
+    let written = |near: &str| texts.get(bare.iter().position(|name| *name == near)?);
+    let meant = |near: &&str| format!("did you mean {near}? ");
+    // A name with a dot was taken for one of a table.
+    let dotted = field.relation.is_some().then(|| field.flat_name());
+    let dotted = dotted.and_then(|name| bare.iter().copied().find(|bare| bare.eq_ignore_ascii_case(&name)));
+    let hint = match (dotted.and_then(written), annotated(&field.name)) {
+        (Some(near), _) => meant(near),
+        (None, Some(hint)) if !names.is_empty() => hint,
+        _ => most_similar(&field.name, &bare).and_then(written).map(meant).unwrap_or_default(),
     };
     let are = listed_columns(&texts).unwrap_or_else(|| "no table is named in FROM".to_owned());
     Some(format!("there is no column {}; {hint}{are}", field.flat_name()))
@@ -76,6 +78,10 @@ mod tests {
         let two = message("idd", &[("a", "id"), ("b.csv", "id")]);
         assert!(two.ends_with("did you mean a.id? the columns are: a.id, \"b.csv\".id"), "{two}");
         assert!(message("b", &[]).ends_with("no table is named in FROM"));
+        let field = Box::new(Column::new(Some(TableReference::bare("emb")), "img"));
+        let valid_fields = vec![Column::new(Some(TableReference::bare("t")), "emb.Img")];
+        let dotted = missing_column(&SchemaError::FieldNotFound { field, valid_fields }).unwrap();
+        assert!(dotted.starts_with("there is no column emb.img; did you mean \"emb.Img\"? the"), "{dotted}");
         let many: Vec<_> = (0..50).map(|_| ("t", "c")).collect();
         assert!(message("d", &many).ends_with(", c and 10 more"));
     }

@@ -25,6 +25,7 @@ mod decimal_literals;
 #[cfg(feature = "cluster")]
 pub mod distributed;
 mod distribution;
+mod dropped_tables;
 #[cfg(feature = "cluster")]
 mod elsewhere;
 mod errors;

@@ -58,6 +58,11 @@ fn statement(message: &str) -> Option<String> {
              PARQUET"
         ));
     }
+    if message.contains("unable to get file extension") {
+        let way = "COPY knows no format of this target; name a file in .parquet, .csv, .json or .arrow, or write STORED AS \
+                   PARQUET behind a folder's name";
+        return Some(way.to_owned());
+    }
     let (statement, _) = match message.split_once("Unsupported SQL statement: ") {
         Some((_, statement)) => (statement, ""),
         None => message.split_once(" not supported for ")?,
@@ -186,6 +191,7 @@ mod tests {
             ("UPDATE v SET r = 1", "SQL: UPDATE changes", "REPLACE", "UPDATE"),
             ("TRUNCATE TABLE v", "SQL: TRUNCATE is none of the statements", "COPY", "TRUNCATE"),
             ("COPY v TO 'x.ods'", "SQL: COPY writes no .ods files; ", ".csv", "COPY"),
+            ("COPY v TO 'x/'", "SQL: COPY knows no format of this target; ", "STORED AS PARQUET", "COPY"),
             ("VACUUM", "SQL: VACUUM is none of the statements", "SUMMARIZE", "VACUUM"),
             ("SELECT r * 'a' FROM v", "SQL: operator * does not take Float64 and Utf8; ", "CAST(", "*"),
             ("SELECT x1 + name FROM v", "SQL: operator + does not take List(", "x1[1]", "+"),

@@ -156,7 +156,7 @@ mod tests {
     fn names_and_types_are_checked() {
         for (sql, what) in [
             ("SELECT avg(rr) FROM annotated", "there is no column rr; did you mean r?"),
-            ("SELECT avgg(r) FROM annotated", "invalid function 'avgg'"),
+            ("SELECT avgg(r) FROM annotated", "there is no function avgg; did you mean avg?"),
             ("SUMMARIZE annotatet", "did you mean annotated?"),
             ("SELECT 1 FROM annotatet", "did you mean annotated?"),
             ("SELECT sqrt(y, r, y) FROM annotated", "sqrt"),

@@ -20,10 +20,12 @@ use crate::error::{Error, Place, Result};
 
 use super::caret::with_caret;
 use super::copy_target::with_exact_target;
+use super::dropped_tables::refuse_drop_of_file;
 #[cfg(feature = "cluster")]
 use super::elsewhere;
 use super::errors::{convert_error, suggest_table};
 use super::file_order;
+use super::function_names::suggest_function;
 use super::output::{Layout, Results, row_encoder};
 use super::parse::parse;
 use super::redacted;
@@ -76,6 +78,7 @@ pub(super) fn planned(
     let context = run.session().context();
     let plan = async { context.state().statement_to_plan(statement).await };
     let plan = run.block_on(plan)?.map_err(|e| unplanned(e, run.session(), sql))?;
+    refuse_drop_of_file(run, &plan).map_err(|error| with_caret(error, sql))?;
     match rows {
         Some(rows) => summarize(run, rows, &plan),
         None => Ok(plan),
@@ -124,7 +127,8 @@ fn execute(
 
 /// What is wrong with a statement that cannot be planned, and where.
 pub(super) fn unplanned(error: DataFusionError, session: &Session, sql: &str) -> Error {
-    with_caret(suggest_table(convert_error(error, ""), &candidate_tables(session)), sql)
+    let error = suggest_table(convert_error(error, ""), &candidate_tables(session));
+    with_caret(suggest_function(error, &session.functions()), sql)
 }
 
 /// Candidates for a misspelt table name: registered tables, and data files in the current folder.

@@ -49,7 +49,7 @@ fn all_faults_of_queries_are_told_at_once_and_nothing_is_run() {
         "4 queries cannot run",
         "pipeline.toml, line 5, sql[0].query: SQL: there is no column rr; did you mean r?",
         "    avg(rr) AS mean\n        ^^\n",
-        "line 14, sql[1].query: SQL: invalid function 'dominated'. Did you mean 'dominant'?",
+        "line 14, sql[1].query: SQL: there is no function dominated; did you mean dominant?",
         "line 19, sql[2].query: the query has no boolean column",
         "line 23, sql[3].query: SQL: there is no column i12; `lsmi-etl annotate --columns i12` adds it",
     ];
