@@ -42,4 +42,4 @@ pub use probe::{dimension_of, embedding_columns, label_columns, obvious_embeddin
 pub use roles::{ColumnRequest, Roles};
 pub use row_key::{check_key_type, key_hashes};
 pub use source::{SampleReader, Source};
-pub use value_reader::{ValueReader, value_hash, values_as_text};
+pub use value_reader::{ValueReader, value_hash, values_as_bytes};

@@ -89,7 +89,7 @@ mod tests {
     fn strata(rows: &[u64]) -> Strata {
         let mut strata = Strata::default();
         for (value, rows) in rows.iter().enumerate() {
-            strata.add(Some(&value.to_string()), *rows, Place::default).unwrap();
+            strata.add(Some(value.to_string().as_bytes()), *rows, Place::default).unwrap();
         }
         strata
     }

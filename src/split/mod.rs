@@ -15,12 +15,12 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, StringArray};
+use arrow::array::{Array, BinaryArray};
 
 use crate::error::{Error, Result};
 use crate::output::BatchSource;
 use crate::parquet_file::Input;
-use crate::samples::{ValueReader, value_hash, values_as_text};
+use crate::samples::{ValueReader, value_hash, values_as_bytes};
 use crate::storage::{find_files_of, is_stdio, partition_values};
 
 use self::allotment::Allotment;
@@ -107,7 +107,7 @@ pub fn split(
                 let Some(name) = name else { return Ok(None) };
                 let place = input.place().row_group(batch.group).column(name);
                 let (position, _) = input.column(name)?;
-                values_as_text(batch.rows.column(position), &place).map(Some)
+                values_as_bytes(batch.rows.column(position), &place).map(Some)
             };
             let (by, group) = (column(&options.by)?, column(&options.group)?);
             let mut of_rows = Vec::with_capacity(batch.rows.num_rows());
@@ -241,7 +241,7 @@ fn count(
 }
 
 /// A row's value; none where it is null.
-fn value(values: Option<&StringArray>, row: usize) -> Option<&str> {
+fn value(values: Option<&BinaryArray>, row: usize) -> Option<&[u8]> {
     values.filter(|values| values.is_valid(row)).map(|values| values.value(row))
 }
 

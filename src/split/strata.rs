@@ -10,7 +10,7 @@ use super::summary::StratumRows;
 /// Distinct values in the order of their first rows; a null is one.
 #[derive(Debug, Default)]
 pub(super) struct Strata {
-    values: HashMap<String, usize>,
+    values: HashMap<Vec<u8>, usize>,
     null: Option<usize>,
     rows: Vec<u64>,
 }
@@ -22,7 +22,7 @@ impl Strata {
     /// [`Error::BadData`] where there are too many.
     pub(super) fn add(
         &mut self,
-        value: Option<&str>,
+        value: Option<&[u8]>,
         rows: u64,
         place: impl FnOnce() -> Place,
     ) -> Result<usize> {
@@ -50,7 +50,7 @@ impl Strata {
     }
 
     /// The place of a value.
-    pub(super) fn find(&self, value: Option<&str>) -> Option<usize> {
+    pub(super) fn find(&self, value: Option<&[u8]>) -> Option<usize> {
         value.map_or(self.null, |value| self.values.get(value).copied())
     }
 
@@ -66,7 +66,7 @@ impl Strata {
     /// What each part got of them, in the order of the values; numbers come first, by their size.
     pub(super) fn summary(&self, written: &[[u64; 3]]) -> Vec<StratumRows> {
         let null = self.null.map(|at| (None, at));
-        let values = self.values.iter().map(|(value, at)| (Some(value.clone()), *at)).chain(null);
+        let values = self.values.iter().map(|(value, at)| (Some(shown(value)), *at)).chain(null);
         let mut all: Vec<StratumRows> = values
             .filter_map(|(value, at)| {
                 let [train, test, validation] = *written.get(at)?;
@@ -78,5 +78,13 @@ impl Strata {
         };
         all.sort_by(|a, b| number(a).total_cmp(&number(b)).then_with(|| a.value.cmp(&b.value)));
         all
+    }
+}
+
+/// A value as a summary has it: bytes that are no text as hexadecimal digits.
+fn shown(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.iter().fold("0x".to_owned(), |digits, byte| format!("{digits}{byte:02x}")),
     }
 }

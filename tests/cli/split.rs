@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 
 use crate::harness::files::{batch, embeddings, key_value, listing, names, read, write};
@@ -86,6 +86,33 @@ fn strata_give_exact_shares_and_rows_are_kept_as_they_are() {
     split(dir.path(), &[&["other", "--seed", "1"], &more[..]].concat());
     assert_eq!(ids(&dir.path().join("again/test.parquet")), test);
     assert_ne!(ids(&dir.path().join("other/test.parquet")), test);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_strata_and_groups_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let stratum = (0..1000).map(|row| if row % 10 == 0 { &b"\x81"[..] } else { b"\x80" });
+    let group: Vec<Vec<u8>> = (0..1000).map(|row: i32| vec![128 + (row % 50) as u8; 4]).collect();
+    let columns: [(&str, ArrayRef); 3] = [
+        ("id", Arc::new(Int64Array::from_iter_values(0..1000))),
+        ("s", Arc::new(BinaryArray::from_iter_values(stratum))),
+        ("g", Arc::new(BinaryArray::from_iter_values(group))),
+    ];
+    write(&dir.join("data"), &batch(&columns));
+    let found = split(dir, &["by", "--test", "0.2", "--by", "s"]);
+    assert_eq!(
+        found["strata"],
+        serde_json::json!([
+            {"value": "0x80", "train": 720, "test": 180, "validation": 0},
+            {"value": "0x81", "train": 80, "test": 20, "validation": 0}
+        ])
+    );
+    assert_eq!(split(dir, &["grouped", "--test", "0.2", "--group", "g"])["groups"], 50);
+    let groups =
+        |part: &str| ids(&dir.join("grouped").join(part)).iter().map(|id| id % 50).collect::<BTreeSet<_>>();
+    let (train, test) = (groups("train.parquet"), groups("test.parquet"));
+    assert_eq!((train.len(), test.len(), train.intersection(&test).count()), (40, 10, 0));
 }
 
 #[test]
