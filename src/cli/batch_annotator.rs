@@ -39,7 +39,7 @@ impl BatchAnnotator {
         let fixed = ["lsmi-etl", "annotate", "-", "-", "--new-columns-only"].map(OsString::from);
         let typed: Vec<OsString> = fixed.into_iter().chain(flags).collect();
         let mut args = parse(&typed)?;
-        environment::warn_of_unknown(&super::command());
+        environment::warn_of_ineffective(&super::command());
         args.engine = args.engine.beside(program);
         check(&args)?;
         destinations(&args, &Ok(None))?.check()?;

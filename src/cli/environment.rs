@@ -1,7 +1,7 @@
 //! The variables of the environment whose names begin with `LSMI_ETL_`, and a warning of those that nothing reads.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::parquet_file::most_similar;
 use crate::printable::escape_line;
@@ -18,7 +18,7 @@ pub const OTHER_VARIABLES: [(&str, &str); 5] = [
     ("LSMI_ETL_RUNTIME_DIR", "The folder of `lsmi-etl runtime install`"),
     (
         "LSMI_ETL_RETRY_SECONDS",
-        "How long a request to an object store is tried again, in seconds, 180 by default",
+        "How long a request to an object store is tried again, in seconds; up to ten times within 180 seconds by default",
     ),
     (
         "LSMI_ETL_TRIAL_SECONDS",
@@ -47,10 +47,15 @@ const INTERNAL: [&str; 11] = [
     "LSMI_ETL_BENCH_PICTURE",
 ];
 
-/// Warns of each variable with the program's prefix that it does not know, since it has no effect.
-pub(super) fn warn_of_unknown(command: &clap::Command) {
+/// The variables of no option that are numbers of seconds.
+const SECONDS: [&str; 2] = ["LSMI_ETL_RETRY_SECONDS", "LSMI_ETL_TRIAL_SECONDS"];
+
+/// Warns of each variable with the program's prefix that has no effect: of those that it does not know, and of
+/// numbers that are none.
+pub(super) fn warn_of_ineffective(command: &clap::Command) {
     let set = std::env::vars_os().map(|(name, _)| name);
-    for warning in warnings(command, set) {
+    let numbers = SECONDS.iter().filter_map(|name| no_number(name, &std::env::var_os(name)?));
+    for warning in warnings(command, set).into_iter().chain(numbers) {
         tracing::warn!("{warning}");
     }
 }
@@ -87,6 +92,18 @@ fn warnings(command: &clap::Command, set: impl Iterator<Item = OsString>) -> Vec
     unknown.iter().filter_map(warning).collect()
 }
 
+/// The warning of a variable that takes a number of seconds and has another value.
+fn no_number(name: &str, value: &OsStr) -> Option<String> {
+    let is_number = value.to_str().is_some_and(|text| text.parse::<u64>().is_ok());
+    (!is_number).then(|| {
+        let value = value.to_string_lossy();
+        format!(
+            "the environment variable {name} takes a whole number of seconds; {:?} has no effect",
+            escape_line(&value)
+        )
+    })
+}
+
 /// Adds the variables of the options of a command and of its own commands.
 fn of_options(command: &clap::Command, names: &mut BTreeSet<String>) {
     let of_args = command.get_arguments().filter_map(|arg| arg.get_env());
@@ -100,6 +117,16 @@ mod tests {
 
     fn warned(set: &[&str]) -> Vec<String> {
         warnings(&super::super::command(), set.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn seconds_are_numbers() {
+        for value in ["zz", "-1", "1.5", "", "1s"] {
+            let warning = no_number("LSMI_ETL_RETRY_SECONDS", OsStr::new(value)).unwrap();
+            let told = ["LSMI_ETL_RETRY_SECONDS takes a whole number of seconds", &format!("{value:?}")];
+            assert!(told.iter().all(|words| warning.contains(words)), "{warning}");
+        }
+        assert_eq!(no_number("LSMI_ETL_RETRY_SECONDS", OsStr::new("600")), None);
     }
 
     #[test]

@@ -141,11 +141,11 @@ fn explained(error: &Error) -> Explained {
         ),
         Error::Interrupted => ("Interrupted", "a signal ended the run", "run again"),
         Error::NoThread(_) => {
-            ("NoThread", "the limit of processes is reached", "raise it, or fewer --workers")
+            ("NoThread", "the limit of processes or memory is reached", "raise it, or fewer --workers")
         }
         Error::Transient { .. } => (
             "Transient",
-            "a store did not answer for LSMI_ETL_RETRY_SECONDS, another run writes the output, the input was changed",
+            "a store did not answer, for LSMI_ETL_RETRY_SECONDS where that is set; a limit of open files or memory is reached; another run writes the output, the input was changed",
             "run again",
         ),
         Error::ExecutorLost { .. } => ("ExecutorLost", "a machine of the cluster is gone", "run again"),

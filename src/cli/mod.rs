@@ -182,7 +182,7 @@ fn parse_and_run() -> ExitCode {
     let handled = handled.and_then(|()| parent::watch());
     let begun = telemetry::begin(logs(&cli)).and_then(|telemetry| handled.map(|()| telemetry));
     if begun.is_ok() {
-        environment::warn_of_unknown(&self::command());
+        environment::warn_of_ineffective(&self::command());
     }
     let done = begun.and_then(|telemetry| {
         let run = |telemetry: &_| panics::as_errors(|| run(cli.command, typed, telemetry));

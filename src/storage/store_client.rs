@@ -1,6 +1,6 @@
 //! Clients of object stores. Credentials and settings come from the environment variables that the
 //! stores' own tools read (`AWS_…`, `GOOGLE_…`, `AZURE_…`). Failed requests that may succeed later
-//! are retried with back-off, for three minutes or `LSMI_ETL_RETRY_SECONDS`.
+//! are retried with back-off: up to ten times within three minutes, or for `LSMI_ETL_RETRY_SECONDS`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -120,6 +120,13 @@ fn http(url: &StoreUrl) -> HttpBuilder {
 
 fn retry() -> RetryConfig {
     let seconds = std::env::var("LSMI_ETL_RETRY_SECONDS").ok().and_then(|text| text.parse().ok());
-    let default = RetryConfig::default();
-    RetryConfig { retry_timeout: seconds.map_or(default.retry_timeout, Duration::from_secs), ..default }
+    match seconds {
+        // The time alone is the limit that was asked for.
+        Some(seconds) => RetryConfig {
+            retry_timeout: Duration::from_secs(seconds),
+            max_retries: usize::MAX,
+            ..RetryConfig::default()
+        },
+        None => RetryConfig::default(),
+    }
 }
