@@ -1,11 +1,15 @@
 //! The error type of the crate, with the exit code (sysexits.h) of each error. Its messages hold no
 //! secrets of URLs, and no characters that a terminal obeys.
 
+mod shortage;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::printable::{escape_line, message, redact, shown};
+
+pub(crate) use shortage::shortage;
 
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -169,6 +173,10 @@ pub enum Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(what) = self.shortage() {
+            let place = self.place().unwrap_or_default();
+            return f.write_str(&message(&format!("{place}: {what}; run again")));
+        }
         let text = match self {
             Self::Usage(what) | Self::Engine(what) | Self::Config(what) => what.clone(),
             Self::NoInput { place, source } => format!("{place}: cannot open the input: {source}"),
@@ -200,8 +208,8 @@ impl fmt::Display for Error {
                     .to_owned()
             }
             Self::NoThread(source) => format!(
-                "cannot start a thread: {source}; the limit of processes is reached (ulimit -u, or that of a \
-                 container), raise it or give fewer --workers or --threads, and run again"
+                "cannot start a thread: {source}; the limit of processes or of memory is reached (ulimit -u or \
+                 -v, or that of a container), raise it or give fewer --workers or --threads, and run again"
             ),
             Self::Transient { place, what } | Self::ExecutorLost { place, what } => {
                 format!("{place}: {what}; run again")
@@ -320,9 +328,20 @@ impl Error {
         Some(message(&place))
     }
 
+    /// What the system had none left of, if that is why something failed.
+    fn shortage(&self) -> Option<String> {
+        match self {
+            Self::NoInput { source, .. } | Self::CannotCreate { source, .. } | Self::Io { source, .. } => {
+                shortage(source)
+            }
+            _ => None,
+        }
+    }
+
     /// The exit code of the process (sysexits.h; table in the README).
     pub fn exit_code(&self) -> u8 {
         match self {
+            error if error.shortage().is_some() => 75,
             Self::Usage(_) => 64,
             Self::BadData { .. } | Self::BadRows { .. } => 65,
             Self::NoInput { .. } => 66,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tract_onnx::pb::ModelProto;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result, shortage};
 use crate::storage::read_regular;
 
 use super::files::{BundleFiles, most_bytes};
@@ -53,6 +53,9 @@ impl Bundle {
                     .to_owned(),
             }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) if shortage(&source).is_some() => {
+                Err(Error::io(Place::file(bundle.join(file).display()), "read", source))
+            }
             Err(e) => Err(Error::Bundle {
                 bundle: bundle.clone(),
                 file: file.to_owned(),
