@@ -20,7 +20,7 @@ use crate::samples::OnMissingModality;
 #[cfg(feature = "cluster")]
 use crate::sql::distributed::PlanRunner;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Results, Session, SqlOptions, SqlRequest};
-use crate::storage::{Destinations, Staged, no_input, read_text};
+use crate::storage::{Destinations, Staged, no_input, read_text, without_mark};
 
 use super::query_progress::QueryProgressBar;
 use super::{output, shell};
@@ -291,7 +291,7 @@ fn statements(args: &SqlArgs) -> Result<String> {
             io::stdin()
                 .read_to_string(&mut text)
                 .map_err(|e| Error::io(Place::file("standard input"), "read", e))?;
-            Ok(text)
+            Ok(without_mark(text))
         }
     }
 }

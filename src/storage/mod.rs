@@ -46,7 +46,7 @@ pub use near_names::{near_path, no_input};
 pub use new_folders::NewFolders;
 pub use output::Output;
 pub use path_identity::PathIdentity;
-pub use regular_file::{TEXT_BYTES, read_range, read_regular, read_text};
+pub use regular_file::{TEXT_BYTES, read_range, read_regular, read_text, without_mark};
 pub(crate) use regular_file::{open_at_once, require_regular};
 pub use remote::RemoteFile;
 pub use source_file::SourceFile;

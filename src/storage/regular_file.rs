@@ -73,13 +73,23 @@ pub fn read_range(path: &Path, (offset, length): (u64, Option<u64>), most_bytes:
     Ok(content)
 }
 
-/// As [`read_regular`], of text.
+/// As [`read_regular`], of text, without the mark that some editors put in front (BOM).
 ///
 /// # Errors
 /// As for [`read_regular`]; [`io::ErrorKind::InvalidData`] if it is not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let bytes = read_regular(path, TEXT_BYTES)?;
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))?;
+    Ok(without_mark(text))
+}
+
+/// A text without the mark that some editors put in front (BOM).
+pub fn without_mark(text: String) -> String {
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
 }
 
 /// Fails if the metadata is not that of a regular file.

@@ -13,6 +13,11 @@ pub fn types(text: &str) -> Value {
     json!({"type": text})
 }
 
+/// Types bytes that may be no text.
+pub fn types_bytes(bytes: &[u8]) -> Value {
+    json!({"bytes": bytes})
+}
+
 /// Waits until a regular expression is shown, after what was waited for before.
 pub fn see(pattern: &str) -> Value {
     json!({"see": pattern})

@@ -6,6 +6,7 @@ The steps are a list of objects, done in their order:
 
     {"type": TEXT}              typed as it is
     {"see": REGEX}              must come, after what the last such step saw
+    {"bytes": [BYTE, …]}        typed as they are
     {"type": TEXT, "until": REGEX}   typed once a second until it comes
     {"absent": PATH}            must not be there now
 
@@ -81,6 +82,8 @@ class Terminal:
                 if self.see(step["until"], 1):
                     return
             raise Failed(f"never saw {step['until']}")
+        if "bytes" in step:
+            os.write(self.end, bytes(step["bytes"]))
         if "type" in step:
             os.write(self.end, step["type"].encode())
         if "see" in step and not self.see(step["see"], PATIENCE):

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::terminal::{absent, on_a_terminal, see, types, types_until};
+use crate::harness::terminal::{absent, on_a_terminal, see, types, types_bytes, types_until};
 use crate::harness::{Ran, lsmi};
 
 /// The next line can be read.
@@ -29,6 +29,22 @@ fn shell(dir: &Path, args: &[&str], steps: &[Value]) -> Ran {
     let ran = on_a_terminal(dir, 100, &args, &all);
     assert_eq!(ran.code, 0, "{}", ran.stdout);
     ran
+}
+
+#[test]
+fn a_line_that_is_no_text_ends_neither_the_shell_nor_its_output() {
+    let dir = folder();
+    let one = |sql: &str| [types(sql), see("lsmi> ")];
+    let steps = [
+        &one(".output o.csv\r")[..],
+        &one("SELECT 1 AS a;\r"),
+        &[types_bytes(b"SELECT '\xff"), see("ERROR.*the line is no UTF-8 text"), see("lsmi> ")],
+        &one("SELECT 2 AS a;\r"),
+        &one(".output\r"),
+        &[types("SELECT 3 AS c;\r"), see(r"\| 3 \|")],
+    ];
+    shell(dir.path(), &[], &steps.concat());
+    assert_eq!(fs::read_to_string(dir.path().join("o.csv")).unwrap(), "a\n1\n2\n");
 }
 
 #[test]

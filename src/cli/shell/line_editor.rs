@@ -81,6 +81,12 @@ impl<'a> LineEditor<'a> {
                     return Ok(Line::Cleared);
                 }
                 Err(ReadlineError::Eof) => return Ok(Line::End),
+                // What was typed is gone; the shell and what it has collected stay.
+                Err(ReadlineError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                    tracing::error!("the line is no UTF-8 text; type it again");
+                    self.statement.clear();
+                    return Ok(Line::Cleared);
+                }
                 Err(error) => return Err(terminal_error(error)),
             };
             if is_command(&self.statement, &line) {
