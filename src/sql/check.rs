@@ -7,6 +7,7 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,8 +59,10 @@ impl Session {
 
 fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<Option<String>> {
     let failed = |e| convert_error(e, "the check's tables");
-    // Refuses what nests too deep, before DataFusion parses it itself.
-    drop(parse(sql)?);
+    // Refuses what nests too deep, before DataFusion parses it itself; and its own way to write.
+    if parse(sql)?.iter().any(|statement| matches!(statement, Statement::CopyTo(_))) {
+        return Err(Error::Usage("a check is a query; COPY writes, which a query step does".to_owned()));
+    }
     let frame = run.block_on(run.session().context().sql(sql))?;
     let frame = frame.map_err(|e| unplanned(e, run.session(), sql))?;
     let started = start(run, frame.logical_plan().clone())?;

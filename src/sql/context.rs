@@ -17,6 +17,7 @@ use crate::error::Result;
 
 use super::bounded_functions::{BoundedOperators, bound_functions};
 use super::decimal_literals::DecimalLiterals;
+use super::definitions::NamedTables;
 #[cfg(feature = "cluster")]
 use super::distributed::{Runner, SingleTaskJoins};
 use super::errors::convert_error;
@@ -107,6 +108,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     bound_functions(&context, limit);
     let files = FileTableFactory::new(&context);
     let tables = Arc::clone(context.state().catalog_list());
+    context.state_ref().write().config_mut().set_extension(Arc::new(NamedTables(Arc::clone(&tables))));
     context.register_catalog_list(Arc::new(DynamicFileCatalog::new(tables, Arc::new(files))));
     let threads = options.models.sessions.or(options.threads);
     let functions = register(&context, ModelOptions { sessions: threads, ..options.models.clone() });

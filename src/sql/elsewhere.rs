@@ -1,5 +1,5 @@
 //! Queries whose plans are run elsewhere: planning in this session, and its rows from there. Statements that
-//! are no queries, and queries that read no file, are run in this process; of COPY, all but the query.
+//! are no queries, and queries that read no file, are run in this process.
 
 use std::sync::Arc;
 
@@ -16,7 +16,6 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use crate::error::{Error, Result};
 use crate::evaluate::OnShift;
 
-use super::copied_rows::copy_of;
 use super::distributed::{PlanModels, PlanRunner, Rows, Runner, ScanExec};
 use super::file_order::{is_streamed_scan, planning_state};
 use super::functions::Functions;
@@ -38,27 +37,11 @@ pub(super) fn runner_of(context: &SessionContext, plan: &LogicalPlan) -> Option<
     Some(Arc::clone(&runner.0))
 }
 
-/// Begins a query elsewhere, or a copy of its rows, which this process writes.
+/// Begins a query elsewhere.
 ///
 /// # Errors
 /// Those of one machine; as for [`PlanRunner::run`].
 pub(super) fn start(
-    run: &StoppableRun<'_>,
-    runner: &dyn PlanRunner,
-    plan: LogicalPlan,
-) -> Result<DataFusionResult<SendableRecordBatchStream>> {
-    let LogicalPlan::Copy(copy) = plan else { return query(run, runner, plan) };
-    let rows = match query(run, runner, copy.input.as_ref().clone())? {
-        Ok(rows) => rows,
-        Err(error) => return Ok(Err(error)),
-    };
-    let mut state = run.session().context().state();
-    // The rows of one partition are written in their order.
-    state.config_mut().options_mut().execution.target_partitions = 1;
-    run.block_on(async { DataFrame::new(state, copy_of(copy, rows)?).execute_stream().await })
-}
-
-fn query(
     run: &StoppableRun<'_>,
     runner: &dyn PlanRunner,
     plan: LogicalPlan,

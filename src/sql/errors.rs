@@ -12,7 +12,7 @@ use datafusion::object_store;
 use datafusion::parquet::errors::ParquetError;
 use tokio::task::JoinError;
 
-use crate::error::{Error, Place};
+use crate::error::{Error, Place, shortage};
 use crate::printable::quoted_table;
 use crate::storage::{io_errors, is_url, read_error};
 use crate::threads::is_start_panic;
@@ -137,12 +137,6 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
         },
         DataFusionError::IoError(e) => io_error(e, inputs),
         DataFusionError::ResourcesExhausted(what) => Error::Usage(memory_limit_message(what)),
-        // All that DataFusion says of a COPY whose last write fails.
-        DataFusionError::Internal(what) if what.contains("while finalizing writes") => {
-            let why =
-                io::Error::other("its last bytes can't be written; look for space there, and run it again");
-            Error::io(Place::file("the target of COPY"), "write", why)
-        }
         // DataFusion reads page indexes itself, and takes their numbers of rows for true.
         DataFusionError::Internal(what) if what.contains("Invalid ParquetAccessPlan Selection") => {
             let what = "has a page index whose rows are not those of its footer; the file is damaged, write it again";
@@ -191,8 +185,11 @@ fn is_words_of_a_codec(error: &io::Error) -> bool {
 fn io_error(error: &io::Error, inputs: &str) -> Error {
     let text = error.to_string();
     // Wrapped by DataFusion and Arrow, it has lost its kind.
-    let code = text.rsplit_once("(os error ").and_then(|(_, rest)| rest.split_once(')')?.0.parse().ok());
-    let kind = code.map_or(error.kind(), |code| io::Error::from_raw_os_error(code).kind());
+    let told = system_error(&text);
+    let kind = told.as_ref().map_or(error.kind(), io::Error::kind);
+    if let Some(short) = told.filter(|told| shortage(told).is_some()) {
+        return Error::io(place(inputs), "read or spill", short);
+    }
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             let text =
@@ -202,6 +199,12 @@ fn io_error(error: &io::Error, inputs: &str) -> Error {
         }
         _ => Error::io(place(inputs), "read or spill", io::Error::new(kind, text)),
     }
+}
+
+/// The error of the operating system that a text ends with.
+fn system_error(text: &str) -> Option<io::Error> {
+    let (_, rest) = text.rsplit_once("(os error ")?;
+    rest.split_once(')')?.0.parse().ok().map(io::Error::from_raw_os_error)
 }
 
 /// The end of a task as an error; that of an exchange's input is shared by all of its outputs.
@@ -257,7 +260,11 @@ fn store_error(error: &object_store::Error, inputs: &str) -> Error {
         // Its task reserves memory for the range that a damaged page index gives.
         object_store::Error::JoinError { source } if source.is_panic() => reader_panic(source, inputs),
         e if is_beyond_the_end(e) => Error::bad_data(place(inputs), CUT_OFF),
-        e => Error::io(place(inputs), "read", std::io::Error::other(normalize_message(&e.to_string()))),
+        e => {
+            let told = system_error(&e.to_string()).filter(|told| shortage(told).is_some());
+            let source = told.unwrap_or_else(|| io::Error::other(normalize_message(&e.to_string())));
+            Error::io(place(inputs), "read", source)
+        }
     }
 }
 

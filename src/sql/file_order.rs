@@ -18,8 +18,7 @@ const BUFFERED_BATCHES: usize = 4;
 ///
 /// Partitions are consecutive ranges of the files. All run concurrently, so that a selective filter
 /// uses every core; a bounded channel holds each back until its rows are due. A limit runs as
-/// one partition, because it would otherwise take rows of any partition; so does `COPY`, whose
-/// writer takes rows as they arrive.
+/// one partition, because it would otherwise take rows of any partition.
 pub(super) async fn stream_in_file_order(
     context: &SessionContext,
     plan: LogicalPlan,
@@ -59,12 +58,10 @@ pub(super) fn planning_state(context: &SessionContext, plan: &LogicalPlan) -> Se
     state
 }
 
-/// Whether a plan is a table scan with projections, filters and limits only, or a copy of one to a
-/// file.
+/// Whether a plan is a table scan with projections, filters and limits only.
 pub(super) fn is_streamed_scan(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::TableScan(_) => true,
-        LogicalPlan::Copy(copy) => is_streamed_scan(&copy.input),
         LogicalPlan::Projection(_)
         | LogicalPlan::Filter(_)
         | LogicalPlan::Limit(_)
@@ -74,8 +71,7 @@ pub(super) fn is_streamed_scan(plan: &LogicalPlan) -> bool {
 }
 
 fn needs_one_partition(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::Copy(_))
-        || plan.inputs().into_iter().any(needs_one_partition)
+    matches!(plan, LogicalPlan::Limit(_)) || plan.inputs().into_iter().any(needs_one_partition)
 }
 
 #[cfg(test)]

@@ -16,12 +16,13 @@ mod check;
 mod checked_paths;
 mod checked_reader;
 mod context;
-#[cfg(feature = "cluster")]
-mod copied_rows;
-mod copy_target;
+mod copy;
+mod copy_folder;
+mod copy_options;
 mod csv_quotes;
 mod csv_schema;
 mod decimal_literals;
+mod definitions;
 #[cfg(feature = "cluster")]
 pub mod distributed;
 mod distribution;
@@ -58,6 +59,7 @@ mod read_chunks;
 mod redacted;
 mod request;
 mod reserved_columns;
+mod result_rows;
 mod running_scans;
 mod scan_functions;
 mod schema_adapter;

@@ -52,17 +52,6 @@ fn statement(message: &str) -> Option<String> {
             "there are no transactions: a statement is done when it ends; leave them out".to_owned(),
         );
     }
-    if let Some((_, ending)) = message.split_once("no registered file format with ext ") {
-        return Some(format!(
-            "COPY writes no .{ending} files; a name in .parquet, .csv, .json or .arrow tells what is written, or STORED AS \
-             PARQUET"
-        ));
-    }
-    if message.contains("unable to get file extension") {
-        let way = "COPY knows no format of this target; name a file in .parquet, .csv, .json or .arrow, or write STORED AS \
-                   PARQUET behind a folder's name";
-        return Some(way.to_owned());
-    }
     let (statement, _) = match message.split_once("Unsupported SQL statement: ") {
         Some((_, statement)) => (statement, ""),
         None => message.split_once(" not supported for ")?,

@@ -8,15 +8,15 @@ use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::logical_expr::dml::CopyTo;
 use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, Statement};
 
 use crate::error::{Error, Result};
 
 use super::check::{Expect, NO_BOOLEAN_COLUMN};
+use super::definitions;
 use super::errors::convert_error;
 use super::session::{Session, StoppableRun};
-use super::statements::{parsed, planned, short_schema, unplanned};
+use super::statements::{Parsed, parsed, planned, short_schema, unplanned};
 
 impl Session {
     /// Names a table without rows: the output of a query that has not run.
@@ -85,11 +85,15 @@ impl Session {
 
 fn plan_all(run: &StoppableRun<'_>, sql: &str) -> Result<Option<SchemaRef>> {
     let mut last = None;
-    for (statement, rows) in parsed(sql)? {
-        let plan = planned(run, statement, rows.as_deref(), sql)?;
+    for Parsed { statement, summarized, copy } in parsed(sql)? {
+        let plan = planned(run, statement, summarized.as_deref(), sql)?;
         let schema =
             run.block_on(plan_one(run.session(), plan))?.map_err(|e| unplanned(e, run.session(), sql))?;
-        last = schema.or(last);
+        match (copy, schema) {
+            // What a COPY writes may be read by a later statement.
+            (Some(copy), Some(schema)) => _ = run.session().register_empty(copy.target(), schema),
+            (_, schema) => last = schema.or(last),
+        }
     }
     Ok(last)
 }
@@ -99,19 +103,13 @@ async fn plan_one(session: &Session, plan: LogicalPlan) -> datafusion::error::Re
     let context = session.context();
     let checked = |plan: &LogicalPlan| context.state().optimize(plan);
     match plan {
-        LogicalPlan::Copy(CopyTo { input, output_url, .. }) => {
-            let schema = short_schema(&checked(&input)?);
-            // What it writes may be read by a later statement.
-            let _ = session.register_empty(&output_url, schema);
-            Ok(None)
-        }
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(CreateMemoryTable { name, input, .. })) => {
             let schema = Arc::new(Schema::clone(checked(&input)?.schema().as_arrow()));
             context.register_table(name, Arc::new(EmptyTable::new(schema)))?;
             Ok(None)
         }
         plan @ (LogicalPlan::Ddl(_) | LogicalPlan::Statement(Statement::SetVariable(_))) => {
-            context.execute_logical_plan(plan).await?;
+            definitions::context_of(context, &plan).execute_logical_plan(plan).await?;
             Ok(None)
         }
         LogicalPlan::Statement(_) | LogicalPlan::Dml(_) => Ok(None),

@@ -6,29 +6,28 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
-use futures::StreamExt;
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 
 use super::caret::with_caret;
-use super::copy_target::with_exact_target;
+use super::copy::{self, CopyTarget, Copying};
+use super::definitions::{self, Definition};
 use super::dropped_tables::refuse_drop_of_file;
 #[cfg(feature = "cluster")]
 use super::elsewhere;
 use super::errors::{convert_error, suggest_table};
 use super::file_order;
 use super::function_names::suggest_function;
-use super::output::{Layout, Results, row_encoder};
+use super::output::{Encoding, Layout, Results};
 use super::parse::parse;
 use super::redacted;
+use super::result_rows::{ResultRows, write_error};
 use super::session::{Session, StoppableRun};
 use super::summarize::summarize;
 use super::summarized_rows::without_summarize;
@@ -62,10 +61,28 @@ impl Session {
     }
 }
 
-/// The statements of a text, and what each summarises.
-pub(super) fn parsed(sql: &str) -> Result<Vec<(Statement, Option<String>)>> {
+/// A statement of a text.
+pub(super) struct Parsed {
+    /// The statement; of a COPY its query.
+    pub(super) statement: Statement,
+    /// What it summarises.
+    pub(super) summarized: Option<String>,
+    /// Where its rows go, of a COPY.
+    pub(super) copy: Option<CopyTarget>,
+}
+
+/// The statements of a text.
+///
+/// # Errors
+/// As for [`parse`]; [`Error::Usage`] for a COPY that can't be written.
+pub(super) fn parsed(sql: &str) -> Result<Vec<Parsed>> {
     let (_, rows) = without_summarize(sql);
-    Ok(parse(sql)?.into_iter().zip(rows.into_iter().chain(repeat(None))).collect())
+    let statements = parse(sql)?.into_iter().zip(rows.into_iter().chain(repeat(None)));
+    let parsed = |(statement, summarized)| {
+        let Copying { statement, copy } = Copying::of(statement).map_err(|e| with_caret(e, sql))?;
+        Ok(Parsed { statement, summarized, copy })
+    };
+    statements.map(parsed).collect()
 }
 
 /// Plans a statement, or the summary of its rows.
@@ -75,9 +92,18 @@ pub(super) fn planned(
     rows: Option<&str>,
     sql: &str,
 ) -> Result<LogicalPlan> {
-    let context = run.session().context();
-    let plan = async { context.state().statement_to_plan(statement).await };
-    let plan = run.block_on(plan)?.map_err(|e| unplanned(e, run.session(), sql))?;
+    let state = run.session().context().state();
+    let mut statement = statement;
+    let definition = Definition::take(&mut statement);
+    let plan = run.block_on(state.statement_to_plan(statement))?;
+    let plan = match definition {
+        Some(definition) => {
+            let normalize = state.config_options().sql_parser.enable_ident_normalization;
+            plan.and_then(|plan| definition.put(plan, normalize))
+        }
+        None => plan,
+    };
+    let plan = plan.map_err(|e| unplanned(e, run.session(), sql))?;
     refuse_drop_of_file(run, &plan).map_err(|error| with_caret(error, sql))?;
     match rows {
         Some(rows) => summarize(run, rows, &plan),
@@ -96,32 +122,35 @@ fn execute(
         return Err(Error::Usage("the query is empty; give SQL, or a file of it with -f".to_owned()));
     }
     let mut rows = 0;
-    for (statement, summarized) in statements {
+    for Parsed { statement, summarized, copy } in statements {
         run.session().begin_progress();
-        let plan = planned(run, statement, summarized.as_deref(), sql)?;
-        let plan = redacted::unbroken(with_exact_target(plan)?);
+        let plan = redacted::unbroken(planned(run, statement, summarized.as_deref(), sql)?);
         let layout = match plan {
             // A plan is not cut to the terminal's width.
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => Layout { width: None, ..*layout },
             _ => *layout,
         };
-        let tables = scanned_tables(&plan);
-        let tells = redacted::tells_definitions(&plan);
-        let stream =
-            start(run, plan)?.map_err(|e| with_caret(convert_error(e, &tables.join(" or ")), sql))?;
-        if stream.schema().fields().is_empty() {
-            rows += drain(run, stream, &tables)?;
+        let source = match copy {
+            Some(copy) => {
+                results.next_has_header(layout.format, &copy::count_schema())?;
+                let count = copy.write(run, ResultRows::start(run, plan, sql)?)?;
+                ResultRows::of_batch(copy::count(count)?)
+            }
+            None => ResultRows::start(run, plan, sql)?,
+        };
+        let schema = Arc::clone(source.schema());
+        if schema.fields().is_empty() {
+            source.drain(run)?;
             run.session().check_shift()?;
             continue;
         }
-        let schema = with_short_names(&stream.schema(), &tables);
         let header = results.next_has_header(layout.format, &schema)?;
-        let source = ResultRows { stream, tables: &tables, tells, schema: schema.clone(), header };
-        rows += write_rows(run, source, &layout, out)?;
+        let encoding = Encoding { header, ..Encoding::of(layout) };
+        rows += source.write(run, encoding, (&mut *out, "the query's output"))?;
         results.hold(&schema);
         run.session().check_shift()?;
     }
-    out.flush().map_err(write_error)?;
+    out.flush().map_err(|e| write_error("the query's output", e))?;
     Ok(rows)
 }
 
@@ -165,74 +194,15 @@ async fn start_stream(
 ) -> datafusion::error::Result<SendableRecordBatchStream> {
     match file_order::is_streamed_scan(&plan) {
         true => file_order::stream_in_file_order(context, plan).await,
-        false => context.execute_logical_plan(plan).await?.execute_stream().await,
-    }
-}
-
-/// Runs a statement without result columns to completion.
-fn drain(run: &StoppableRun<'_>, mut stream: SendableRecordBatchStream, tables: &[String]) -> Result<u64> {
-    while let Some(batch) = run.block_on(stream.next())? {
-        batch.map_err(|e| convert_error(e, &tables.join(" or ")))?;
-    }
-    Ok(0)
-}
-
-/// The rows of a statement.
-struct ResultRows<'a> {
-    stream: SendableRecordBatchStream,
-    tables: &'a [String],
-    /// Whether they tell definitions, which may hold secrets.
-    tells: bool,
-    /// Their schema as it is written.
-    schema: SchemaRef,
-    /// Whether they begin with a header, in a format that has one.
-    header: bool,
-}
-
-/// Writes one statement's rows and returns their number.
-fn write_rows(
-    run: &StoppableRun<'_>,
-    ResultRows { mut stream, tables, tells, schema, header }: ResultRows<'_>,
-    layout: &Layout,
-    out: &mut dyn Write,
-) -> Result<u64> {
-    let failed = |e: DataFusionError| convert_error(e, &tables.join(" or "));
-    let unfit = |e: ArrowError| {
-        let (format, why) = (layout.format.name(), e.to_string());
-        let why = why.trim_start_matches("Not yet implemented: ");
-        Error::Usage(format!("the result does not fit {format}: {why}; cast or leave out the column"))
-    };
-    let mut encoder = row_encoder(layout, schema.clone(), header).map_err(unfit)?;
-    let mut text = Vec::new();
-    let mut written = 0;
-    while let Some(batch) = run.block_on(stream.next())? {
-        let batch = batch.map_err(failed)?;
-        let count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &count)
-            .map_err(|e| failed(e.into()))?;
-        let batch = match tells {
-            true => redacted::without_secrets(&batch).map_err(|e| failed(e.into()))?,
-            false => batch,
-        };
-        encoder.encode(&batch, &mut text).map_err(unfit)?;
-        if !text.is_empty() {
-            run.session().output_begins();
-        }
-        out.write_all(&text).map_err(write_error)?;
-        text.clear();
-        written += batch.num_rows() as u64;
-        if encoder.is_full() {
-            break;
+        false => {
+            let context = definitions::context_of(context, &plan);
+            context.execute_logical_plan(plan).await?.execute_stream().await
         }
     }
-    encoder.finish(&mut text).map_err(unfit)?;
-    run.session().output_begins();
-    out.write_all(&text).map_err(write_error)?;
-    Ok(written)
 }
 
 /// Renames DataFusion's `avg(out.parquet.r)` to `avg(r)` where the short name remains unique.
-fn with_short_names(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
+pub(super) fn with_short_names(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
     let short = |name: &str| {
         tables.iter().fold(name.to_owned(), |name, table| name.replace(&format!("{table}."), ""))
     };
@@ -245,14 +215,6 @@ fn with_short_names(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn write_error(source: std::io::Error) -> Error {
-    // An upload's error carries its own cause.
-    match source.downcast::<Error>() {
-        Ok(error) => error,
-        Err(source) => Error::io(Place::file("the query's output"), "write", source),
-    }
-}
-
 /// The schema of a plan's rows as they are written.
 pub(super) fn short_schema(plan: &LogicalPlan) -> SchemaRef {
     let schema = Arc::new(Schema::clone(plan.schema().as_arrow()));
@@ -260,7 +222,7 @@ pub(super) fn short_schema(plan: &LogicalPlan) -> SchemaRef {
 }
 
 /// The names of all tables that a plan scans.
-fn scanned_tables(plan: &LogicalPlan) -> Vec<String> {
+pub(super) fn scanned_tables(plan: &LogicalPlan) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     // The visitor is infallible.
     let _ = plan.apply_with_subqueries(|node| {
@@ -279,6 +241,8 @@ fn scanned_tables(plan: &LogicalPlan) -> Vec<String> {
 mod tests {
     use std::io;
     use std::num::NonZeroUsize;
+
+    use datafusion::arrow::record_batch::RecordBatch;
 
     use super::super::{Format, SqlOptions, SqlRequest, run};
     use super::*;

@@ -36,7 +36,7 @@ pub(crate) use buffer_pool::BufferPool;
 pub use destinations::Destinations;
 pub use discover::{
     DataFiles, DataNames, FilePair, Files, FoundFile, PartitionValue, Share, create_parent_folder,
-    find_files, find_files_of, partition_integer, partition_value, partition_values,
+    find_files, find_files_of, partition_folder, partition_integer, partition_value, partition_values,
 };
 pub use file_ending::FileEnding;
 pub use file_kind::FileKind;

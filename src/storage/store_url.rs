@@ -114,8 +114,15 @@ pub fn locate(path: &Path) -> Result<StoreLocation> {
         true => path.canonicalize(),
         false => std::path::absolute(path),
     };
-    let key = ObjectPath::from_absolute_path(absolute.map_err(failed)?)
-        .map_err(|why| Error::bad_data(place(), format!("{why}; rename the file")))?;
+    let key = ObjectPath::from_absolute_path(absolute.map_err(failed)?).map_err(|why| {
+        let has_control = path.to_string_lossy().contains(char::is_control);
+        let what = match has_control {
+            true => "SQL reads no file with a tab, a line feed or another control character in its path"
+                .to_owned(),
+            false => why.to_string(),
+        };
+        Error::bad_data(place(), format!("{what}; rename it"))
+    })?;
     Ok(StoreLocation { base: store_base(path)?, key })
 }
 
@@ -128,12 +135,6 @@ impl StoreLocation {
             "file" => Path::new("/").join(key.as_ref()),
             _ => join_path(Path::new(self.base.as_str()), Path::new(key.as_ref())),
         }
-    }
-
-    /// The URL of the object by the rules of URLs, with its special characters escaped, as
-    /// DataFusion reads it.
-    pub fn escaped_url(&self) -> String {
-        format!("{}{}", self.base, escape(self.key.as_ref().as_bytes()))
     }
 }
 

@@ -116,13 +116,20 @@ fn rows_of_a_query() {
 
 #[test]
 fn copied_rows() {
-    let make = |to: &Path| {
-        let mut command = lsmi();
-        let rows = format!("SELECT y, x1 FROM {} ORDER BY x1[1], x1[2], x1[3], y", quoted(&work().input));
-        command.arg("sql").arg(format!("COPY ({rows}) TO {}", quoted(&to.join("rows.parquet"))));
-        command
-    };
-    kill(&make, 6);
+    for (seed, name, how) in [
+        (6, "rows.parquet", ""),
+        (11, "rows.csv", ""),
+        (12, "rows.arrow", ""),
+        (13, "rows", "STORED AS PARQUET PARTITIONED BY (y)"),
+    ] {
+        let make = |to: &Path| {
+            let mut command = lsmi();
+            let rows = format!("SELECT y, x1 FROM {} ORDER BY x1[1], x1[2], x1[3], y", quoted(&work().input));
+            command.arg("sql").arg(format!("COPY ({rows}) TO {} {how}", quoted(&to.join(name))));
+            command
+        };
+        kill(&make, seed);
+    }
 }
 
 #[test]

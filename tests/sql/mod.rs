@@ -4,6 +4,7 @@
 //! stores.
 
 mod bundles;
+mod copies;
 mod csv;
 mod damaged;
 mod duckdb;
@@ -13,6 +14,7 @@ mod layouts;
 mod lists;
 mod memory;
 mod mixed_folders;
+mod names;
 mod output;
 mod recipes;
 mod refusals;

@@ -10,6 +10,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 
 use crate::output::unstorable_column;
 
+use super::encoding::ParquetOptions;
 use super::plain_schema::{Dictionaries, PlainSchema};
 use super::row_encoder::RowEncoder;
 
@@ -66,19 +67,22 @@ impl RowEncoder for ArrowFileEncoder {
     }
 }
 
-/// Parquet, compressed with zstd.
+/// Parquet, compressed with zstd where no option says otherwise.
 pub(super) struct ParquetEncoder(PlainSchema, ArrowWriter<Vec<u8>>);
 
 impl ParquetEncoder {
-    pub(super) fn new(schema: &Schema) -> Result<Self, ArrowError> {
+    pub(super) fn new(schema: &Schema, options: ParquetOptions) -> Result<Self, ArrowError> {
         let plain = PlainSchema::new(schema, Dictionaries::Keep);
         if let Some((field, what)) = unstorable_column(&plain.schema()) {
             return Err(ArrowError::NotYetImplemented(format!("column {:?} {what}", field.name())));
         }
         let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .build();
+            .set_compression(options.compression.unwrap_or(Compression::ZSTD(ZstdLevel::default())))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+        let properties = match options.row_group_rows {
+            Some(rows) => properties.set_max_row_group_row_count(Some(rows)).build(),
+            None => properties.build(),
+        };
         let writer = ArrowWriter::try_new(Vec::new(), plain.schema(), Some(properties))?;
         Ok(Self(plain, writer))
     }

@@ -103,6 +103,17 @@ impl Format {
         }
     }
 
+    /// The ending of the format's files.
+    pub(in crate::sql) fn ending(self) -> &'static str {
+        match self {
+            Self::Table | Self::Line => "txt",
+            Self::Markdown => "md",
+            Self::Arrow => "arrows",
+            Self::ArrowFile => "arrow",
+            Self::Csv | Self::Tsv | Self::Json | Self::Ndjson | Self::Parquet => self.name(),
+        }
+    }
+
     /// Whether the format is binary and therefore holds one result only.
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Arrow | Self::ArrowFile | Self::Parquet)

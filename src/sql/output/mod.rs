@@ -4,6 +4,7 @@ mod binary;
 mod caught_encoder;
 mod column_widths;
 mod delimited;
+mod encoding;
 mod flat_columns;
 mod format;
 mod json;
@@ -17,32 +18,34 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 
 use self::caught_encoder::CaughtEncoder;
-use self::row_encoder::RowEncoder;
 
+pub(super) use encoding::Encoding;
 pub use format::{Format, Layout};
 pub use results::Results;
+pub(super) use row_encoder::RowEncoder;
 
-/// The encoder of a layout's format, of CSV and TSV with or without a header.
-pub(super) fn row_encoder(
-    layout: &Layout,
-    schema: SchemaRef,
-    header: bool,
-) -> Result<Box<dyn RowEncoder>, ArrowError> {
-    Ok(Box::new(CaughtEncoder::new(|| of_format(layout, schema, header))?))
+/// The encoder of a result.
+pub(super) fn row_encoder(encoding: &Encoding, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {
+    Ok(Box::new(CaughtEncoder::new(|| of_format(encoding, schema))?))
 }
 
-fn of_format(layout: &Layout, schema: SchemaRef, header: bool) -> Result<Box<dyn RowEncoder>, ArrowError> {
+fn of_format(encoding: &Encoding, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {
+    let Encoding { layout, header, delimiter, parquet } = encoding;
+    let delimited = |usual| {
+        let delimiter = delimiter.map_or(usual, char::from);
+        delimited::DelimitedEncoder::new(schema.clone(), delimiter, *header)
+    };
     Ok(match layout.format {
         Format::Table => Box::new(table::TableEncoder::new(schema, layout)),
         Format::Line => Box::new(line::LineEncoder::default()),
-        Format::Csv => Box::new(delimited::DelimitedEncoder::new(schema, ',', header)),
-        Format::Tsv => Box::new(delimited::DelimitedEncoder::new(schema, '\t', header)),
+        Format::Csv => Box::new(delimited(',')),
+        Format::Tsv => Box::new(delimited('\t')),
         Format::Json => Box::new(json::JsonArrayEncoder::new()),
         Format::Ndjson => Box::new(json::JsonLinesEncoder::new()),
         Format::Markdown => Box::new(table::MarkdownEncoder::new(schema)),
         Format::Arrow => Box::new(binary::ArrowStreamEncoder::new(&schema)?),
         Format::ArrowFile => Box::new(binary::ArrowFileEncoder::new(&schema)?),
-        Format::Parquet => Box::new(binary::ParquetEncoder::new(&schema)?),
+        Format::Parquet => Box::new(binary::ParquetEncoder::new(&schema, *parquet)?),
     })
 }
 
@@ -71,8 +74,8 @@ mod tests {
     }
 
     fn write(format: Format, batches: &[RecordBatch], max_table_rows: Option<usize>) -> String {
-        let mut rows =
-            row_encoder(&Layout { format, max_table_rows, width: None }, batch().schema(), true).unwrap();
+        let layout = Layout { format, max_table_rows, width: None };
+        let mut rows = row_encoder(&Encoding::of(layout), batch().schema()).unwrap();
         let mut text = Vec::new();
         for batch in batches {
             rows.encode(batch, &mut text).unwrap();
@@ -160,7 +163,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([(odd, cells)]).unwrap();
         let write = |format, width| {
             let layout = Layout { format, width, ..Layout::default() };
-            let mut rows = row_encoder(&layout, batch.schema(), true).unwrap();
+            let mut rows = row_encoder(&Encoding::of(layout), batch.schema()).unwrap();
             let mut text = Vec::new();
             rows.encode(&batch, &mut text).unwrap();
             rows.finish(&mut text).unwrap();
@@ -181,7 +184,7 @@ mod tests {
     #[test]
     fn a_table_keeps_to_its_width() {
         let layout = Layout { width: Some(40), ..Layout::default() };
-        let mut rows = row_encoder(&layout, batch().schema(), true).unwrap();
+        let mut rows = row_encoder(&Encoding::of(layout), batch().schema()).unwrap();
         let mut text = Vec::new();
         rows.encode(&batch(), &mut text).unwrap();
         rows.finish(&mut text).unwrap();

@@ -108,7 +108,8 @@ impl DataFiles {
 pub(super) fn nothing_found(input: &Path) -> crate::Error {
     let what = match other_files(input) {
         _ if input.join(BUNDLE_MANIFEST).is_file() => {
-            "is a bundle of models, not data; `lsmi-etl bundle inspect` shows it, and --bundle names it".to_owned()
+            "is a bundle of models, not data; `lsmi-etl bundle inspect` shows it, and --bundle names it"
+                .to_owned()
         }
         Some((ending, files)) => format!(
             "no *.parquet file is there, but {} named *.{ending}; write Parquet: lsmi-etl sql --output FILE.parquet \

@@ -21,7 +21,9 @@ use super::path_identity::PathIdentity;
 
 pub use data_files::DataFiles;
 pub use found_file::{DataNames, FoundFile};
-pub use partitions::{PartitionValue, partition_integer, partition_value, partition_values};
+pub use partitions::{
+    PartitionValue, partition_folder, partition_integer, partition_value, partition_values,
+};
 pub use share::Share;
 
 /// An input file and its output.

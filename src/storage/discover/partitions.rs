@@ -3,7 +3,24 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// What the names of folders hold escaped: separators, and what shells and other systems give a meaning.
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b'%')
+    .add(b'/')
+    .add(b'\\')
+    .add(b'=')
+    .add(b':')
+    .add(b'"')
+    .add(b'*')
+    .add(b'?')
+    .add(b'[')
+    .add(b']')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'|');
 
 /// The folder name of a null, in Hive and Spark.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -21,6 +38,15 @@ pub fn partition_values(file: &Path) -> Vec<PartitionValue> {
         (!name.is_empty()).then(|| (decode(name).into_owned(), value))
     });
     parts.collect()
+}
+
+/// The `column=value` folder of a value; `None` is null.
+pub fn partition_folder(column: &str, value: Option<&str>) -> String {
+    let escaped = |text| utf8_percent_encode(text, ESCAPED);
+    match value {
+        Some(value) => format!("{}={}", escaped(column), escaped(value)),
+        None => format!("{}={NULL}", escaped(column)),
+    }
 }
 
 /// The value of one column in a file's path: that of the innermost such folder.
@@ -43,6 +69,17 @@ pub fn partition_integer(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_of_values_are_read_back() {
+        for value in ["cat", "a/b", "50%", "x=y", "é 1", "*?[0]", ".", ""] {
+            let file = Path::new(&partition_folder("a/=", Some(value))).join("rows.parquet");
+            assert_eq!(partition_values(&file), [("a/=".to_owned(), Some(value.to_owned()))]);
+            assert_eq!(file.components().count(), 2, "{}", file.display());
+        }
+        let file = Path::new(&partition_folder("k", None)).join("rows.parquet");
+        assert_eq!(partition_values(&file), [("k".to_owned(), None)]);
+    }
 
     #[test]
     fn values_of_folders() {
