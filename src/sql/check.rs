@@ -17,8 +17,9 @@ use crate::error::{Error, Result};
 use super::caret::with_caret;
 use super::errors::convert_error;
 use super::parse::{parse, with_deep_stack};
+use super::result_rows::start;
 use super::session::{Session, StoppableRun};
-use super::statements::{start, unplanned};
+use super::statements::unplanned;
 
 /// Maximum number of offending rows shown.
 const SHOWN: usize = 20;

@@ -15,8 +15,9 @@ use crate::error::{Error, Result};
 use super::check::{Expect, NO_BOOLEAN_COLUMN};
 use super::definitions;
 use super::errors::convert_error;
+use super::result_rows::short_schema;
 use super::session::{Session, StoppableRun};
-use super::statements::{Parsed, parsed, planned, short_schema, unplanned};
+use super::statements::{Parsed, parsed, planned, unplanned};
 
 impl Session {
     /// Names a table without rows: the output of a query that has not run.

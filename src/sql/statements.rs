@@ -5,24 +5,17 @@ use std::iter::repeat;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 
 use crate::error::{Error, Result};
 
 use super::caret::with_caret;
 use super::copy::{self, CopyTarget, Copying};
-use super::definitions::{self, Definition};
+use super::definitions::Definition;
 use super::dropped_tables::refuse_drop_of_file;
-#[cfg(feature = "cluster")]
-use super::elsewhere;
 use super::errors::{convert_error, suggest_table};
-use super::file_order;
 use super::function_names::suggest_function;
 use super::output::{Encoding, Layout, Results};
 use super::parse::parse;
@@ -169,71 +162,6 @@ fn candidate_tables(session: &Session) -> Vec<String> {
             .filter_map(|file| file.file_name().into_string().ok())
             .filter(|name| TableFormat::of_name(name).is_some()),
     );
-    names
-}
-
-/// Begins a statement, elsewhere where the session has what runs its queries.
-///
-/// # Errors
-/// Of running elsewhere; those of DataFusion as they are.
-pub(super) fn start(
-    run: &StoppableRun<'_>,
-    plan: LogicalPlan,
-) -> Result<datafusion::error::Result<SendableRecordBatchStream>> {
-    let context = run.session().context();
-    #[cfg(feature = "cluster")]
-    if let Some(runner) = elsewhere::runner_of(context, &plan) {
-        return elsewhere::start(run, runner.as_ref(), plan);
-    }
-    run.block_on(start_stream(context, plan))
-}
-
-async fn start_stream(
-    context: &SessionContext,
-    plan: LogicalPlan,
-) -> datafusion::error::Result<SendableRecordBatchStream> {
-    match file_order::is_streamed_scan(&plan) {
-        true => file_order::stream_in_file_order(context, plan).await,
-        false => {
-            let context = definitions::context_of(context, &plan);
-            context.execute_logical_plan(plan).await?.execute_stream().await
-        }
-    }
-}
-
-/// Renames DataFusion's `avg(out.parquet.r)` to `avg(r)` where the short name remains unique.
-pub(super) fn with_short_names(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
-    let short = |name: &str| {
-        tables.iter().fold(name.to_owned(), |name, table| name.replace(&format!("{table}."), ""))
-    };
-    let names: Vec<String> = schema.fields().iter().map(|field| short(field.name())).collect();
-    let fields = schema.fields().iter().zip(&names).map(|(field, name)| {
-        let alone = names.iter().filter(|other| *other == name).count() == 1;
-        let name = redacted::title(if alone { name } else { field.name() });
-        field.as_ref().clone().with_name(name)
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// The schema of a plan's rows as they are written.
-pub(super) fn short_schema(plan: &LogicalPlan) -> SchemaRef {
-    let schema = Arc::new(Schema::clone(plan.schema().as_arrow()));
-    with_short_names(&schema, &scanned_tables(plan))
-}
-
-/// The names of all tables that a plan scans.
-pub(super) fn scanned_tables(plan: &LogicalPlan) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    // The visitor is infallible.
-    let _ = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            let name = scan.table_name.table().to_owned();
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
     names
 }
 
