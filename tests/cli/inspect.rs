@@ -104,9 +104,9 @@ fn the_fits_own_words_are_told() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         last_json(&ran)
     };
-    write(&dir.path().join("none.parquet"), &rows.slice(0, 0));
+    write(&dir.path().join("empty.parquet"), &rows.slice(0, 0));
     for (args, words) in [
-        (vec!["none.parquet"], "none.parquet: has no rows"),
+        (vec!["empty.parquet"], "empty.parquet: has no rows"),
         (vec!["one.parquet"], "only the column x1 holds embeddings"),
         (vec!["ids.parquet"], "looks like an identifier"),
         (vec!["few.parquet"], "too few to fit on"),
