@@ -6,8 +6,8 @@ use datafusion::arrow::array::{Array, AsArray, BooleanArray};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::sql::parser::Statement;
+use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
 use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 
 use super::caret::with_caret;
 use super::errors::convert_error;
+use super::output::cell_options;
 use super::parse::{parse, with_deep_stack};
 use super::result_rows::start;
 use super::session::{Session, StoppableRun};
@@ -93,7 +94,7 @@ fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<O
     if offending == 0 {
         return Ok(None);
     }
-    let table = pretty_format_batches(&shown).map_err(|e| failed(e.into()))?;
+    let table = pretty_format_batches_with_options(&shown, &cell_options()).map_err(|e| failed(e.into()))?;
     let more = if offending > SHOWN { "\n(and more)" } else { "" };
     Ok(Some(format!("{table}{more}")))
 }
@@ -136,6 +137,12 @@ mod tests {
         let many = offending(&format!("{sql} 9"), Expect::NoRows).unwrap();
         assert!(many.ends_with("(and more)"), "{many}");
         assert_eq!(many.lines().count(), SHOWN + 4 + 1, "{many}");
+    }
+
+    #[test]
+    fn long_lists_are_shortened() {
+        let rows = offending("SELECT range(0, 2000) AS x", Expect::NoRows).unwrap();
+        assert!(rows.contains("| [0, 1, 2, …] (2000) |"), "{rows}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) use encoding::Encoding;
 pub use format::{Format, Layout};
 pub use results::Results;
 pub(super) use row_encoder::RowEncoder;
+pub(super) use table::cell_options;
 
 /// The encoder of a result.
 pub(super) fn row_encoder(encoding: &Encoding, schema: SchemaRef) -> Result<Box<dyn RowEncoder>, ArrowError> {

@@ -196,7 +196,7 @@ pub(super) fn formatters<'a>(
 }
 
 /// How cells are written.
-pub(super) fn cell_options() -> FormatOptions<'static> {
+pub(in crate::sql) fn cell_options() -> FormatOptions<'static> {
     FormatOptions::default().with_display_error(true).with_formatter_factory(Some(&ListFormatterFactory))
 }
 
