@@ -1,18 +1,18 @@
 //! The annotated files of a data set: discovery, validation, and choice of the label and key columns.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::interaction::ColumnPrefix;
 use crate::interaction::lattice::Lattice;
 use crate::parquet_file::Input;
 use crate::printable::without_secrets;
 use crate::provenance::Provenance;
 use crate::samples::obvious_label;
-use crate::storage::{DataFiles, DataNames, PathIdentity};
+use crate::storage::{DataFiles, DataNames, PathIdentity, partition_value};
 
 use super::format::list;
 use super::link_template::LinkTemplate;
@@ -44,6 +44,7 @@ pub(super) struct AnnotatedFiles {
     /// By input: the columns that its path has and its table lacks.
     pub(super) path_columns: Vec<PathColumns>,
     pub(super) rows: u64,
+    /// Empty where annotate has read none, and none is named.
     pub(super) label: String,
     /// Columns read for the ranked rows: the key columns, then further columns of the link.
     pub(super) key: Vec<String>,
@@ -70,8 +71,9 @@ impl AnnotatedFiles {
         let (mut rows, mut values) = (0, None);
         let (mut files, mut path_columns, mut first) = (Vec::new(), Vec::new(), None);
         let (mut known, mut columns_of_all) = (HashSet::new(), None);
+        let (mut labels, mut tables) = (BTreeMap::new(), Vec::new());
         for path in inputs {
-            let mut of_input = None;
+            let (mut of_input, mut table) = (None, None);
             for found in DataFiles::find(path, DataNames::PARQUET)?.require_any()?.files {
                 if !known.insert(PathIdentity::of(&found.path)) {
                     let what = "is named twice, and its rows would count twice; name it once";
@@ -82,20 +84,34 @@ impl AnnotatedFiles {
                 let of_file = value_columns(&input, &provenance, first.is_none())?;
                 values = Some(common(values, of_file, &input)?);
                 rows += input.rows();
+                if let Some(input_origin) = &provenance.input {
+                    labels.entry(input_origin.label.clone()).or_insert_with(|| input.place());
+                }
                 origin.add(provenance);
+                let names = input.schema().fields().iter().map(|field| field.name().clone());
+                table.get_or_insert_with(|| InputColumns::of(&input)).columns.extend(names);
                 columns_of_all = Some(columns_in_common(columns_of_all, input.schema()));
                 of_input.get_or_insert_with(|| PathColumns::of(&found, &input));
                 files.push(found.path);
                 first = first.or(Some(input));
             }
             path_columns.push(of_input.unwrap_or_default());
+            tables.extend(table);
         }
         let origin = origin.finish();
         let Some((first, values)) = first.zip(values) else {
             return Err(Error::Internal("no file was found".to_owned()));
         };
-        let label = label(&first, &origin, columns.label)?;
+        let label = label(&first, &labels, columns.label)?;
         let (key, key_columns) = key(&first, columns)?;
+        tables
+            .iter()
+            .filter(|_| !label.is_empty())
+            .try_for_each(|table| table.require(&label, "the label"))?;
+        for (place, column) in key.iter().enumerate() {
+            let what = if place < key_columns { "the key" } else { "the link" };
+            tables.iter().try_for_each(|table| table.require(column, what))?;
+        }
         let columns_of_all = columns_of_all.unwrap_or_default();
         let embeddings = origin.x.0.iter().flatten().filter(|column| columns_of_all.contains(*column));
         let embeddings = embeddings.cloned().collect();
@@ -213,13 +229,54 @@ fn common(before: Option<ValueColumns>, of_file: ValueColumns, input: &Input) ->
     }
 }
 
-fn label(first: &Input, origin: &Origin, named: Option<&str>) -> Result<String> {
-    if let Some(name) = named {
-        return in_file_or_path(first, name).map(|()| name.to_owned());
+/// The columns of one input's table.
+struct InputColumns {
+    /// The first file.
+    place: Place,
+    columns: HashSet<String>,
+}
+
+impl InputColumns {
+    fn of(first: &Input) -> Self {
+        Self { place: first.place(), columns: HashSet::new() }
     }
-    match &origin.labels[..] {
-        [label] if has_column(first.schema(), label) || is_in_path(first, label) => Ok(label.clone()),
-        _ => obvious_label(first),
+
+    /// Checks that a column is in a file of the input or in its path.
+    fn require(&self, column: &str, what: &str) -> Result<()> {
+        let in_path = || partition_value(Path::new(&self.place.file), column).is_some();
+        if self.columns.contains(column) || in_path() {
+            return Ok(());
+        }
+        let what = format!(
+            "there is no such column, which is {what} of the report; name one that all files have, or make a report of \
+             each"
+        );
+        Err(Error::bad_data(self.place.clone().column(column), what))
+    }
+}
+
+/// The label that is named, else the one that annotate read, by the first file of each; empty where it read none.
+fn label(first: &Input, read: &BTreeMap<String, Place>, named: Option<&str>) -> Result<String> {
+    if let Some(name) = named {
+        return require_column(first, name).map(|()| name.to_owned());
+    }
+    let labels: Vec<&String> = read.keys().collect();
+    match &labels[..] {
+        // Of values that are expectations over the label.
+        [label] if label.is_empty() => Ok(obvious_label(first).unwrap_or_default()),
+        [label] if has_column(first.schema(), label) || is_in_path(first, label) => Ok((*label).clone()),
+        [] | [_] => obvious_label(first),
+        _ => obvious_label(first).map_err(|_| {
+            let each = read.iter().map(|(label, place)| match label.as_str() {
+                "" => format!("{place} without a label"),
+                label => format!("{place} with the label {label}"),
+            });
+            let each = each.collect::<Vec<_>>().join(", ");
+            Error::Usage(format!(
+                "the files were annotated differently: {each}; make a report of each, or name a label that all have \
+                 with --label"
+            ))
+        }),
     }
 }
 
@@ -238,12 +295,15 @@ fn key(first: &Input, columns: ColumnOptions<'_>) -> Result<(Vec<String>, usize)
         }
     }
     for column in &key {
-        in_file_or_path(first, column)?;
+        require_column(first, column)?;
     }
     Ok((key, key_columns))
 }
 
 /// Checks that a column is in the file or in a `column=value` folder of its path.
-fn in_file_or_path(input: &Input, column: &str) -> Result<()> {
+///
+/// # Errors
+/// [`Error::BadData`].
+pub fn require_column(input: &Input, column: &str) -> Result<()> {
     if is_in_path(input, column) { Ok(()) } else { input.column(column).map(|_| ()) }
 }

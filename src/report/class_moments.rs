@@ -165,10 +165,9 @@ pub(super) async fn class_moments(
 fn moments_query(tables: &[String], files: &AnnotatedFiles, quantities: &Quantities) -> String {
     let columns = files.values.read().into_iter().map(|name| format!(", {}", files.value(&name)));
     let columns: String = columns.collect();
-    let each = tables
-        .iter()
-        .zip(&files.path_columns)
-        .map(|(table, path)| format!("SELECT {} AS class{columns} FROM {table}", path.sql(&files.label)));
+    let each = tables.iter().zip(&files.path_columns).map(|(table, path)| {
+        format!("SELECT {} AS class{columns} FROM {table}", path.label_sql(&files.label))
+    });
     let rows = each.collect::<Vec<_>>().join(" UNION ALL ");
     let moments = quantities.all.iter().map(|(name, sql)| {
         format!(

@@ -65,6 +65,7 @@ impl DatasetScan {
             });
         }
         let is_adjusted = files.origin.is_adjusted();
+        let has_label = !files.label.is_empty();
         let names = FileNames::new(&files.files);
         let list = |ranking| sample_list::samples(ranking, &files, &names, options.link.as_ref());
         let (by_part, others) =
@@ -92,7 +93,7 @@ impl DatasetScan {
             reduced_rows: totals.rows.saturating_sub(totals.complete_rows),
             bad_rows: files.rows.saturating_sub(totals.rows),
             label: files.label.clone(),
-            label_entropy_nats: totals.label_entropy_nats,
+            label_entropy_nats: totals.label_entropy_nats.filter(|_| has_label),
             parts: totals.parts(),
             information: totals.information(),
             atoms: totals.atoms(),
@@ -101,7 +102,7 @@ impl DatasetScan {
             specificity: totals.specificity(),
             distributions,
             density,
-            classes: totals.classes,
+            classes: if has_label { totals.classes } else { Vec::new() },
             samples,
             origin: files.origin,
         })

@@ -62,7 +62,7 @@ pub struct Dataset {
     pub reduced_rows: u64,
     /// Rows without values.
     pub bad_rows: u64,
-    /// The label's column.
+    /// The label's column; empty where annotate has read none (`--label-free`), so that there are no classes.
     pub label: String,
     /// Entropy of the label over complete rows, the upper bound of its mutual information; over computed
     /// rows where none is complete.
@@ -87,7 +87,7 @@ pub struct Dataset {
     pub distributions: Parts<Distribution>,
     /// Joint distribution of r and s.
     pub density: Density,
-    /// Every class, in the order of its values.
+    /// Every class, in the order of its values; none without a label.
     pub classes: Vec<Class>,
     /// The extreme rows of each quantity.
     pub samples: Samples,
@@ -283,6 +283,11 @@ impl Dataset {
     /// Computed rows that lack no modality.
     pub fn complete_rows(&self) -> u64 {
         self.computed_rows.saturating_sub(self.reduced_rows)
+    }
+
+    /// The label in a sentence.
+    pub(super) fn quoted_label(&self) -> String {
+        if self.label.is_empty() { "the label".to_owned() } else { format!("“{}”", self.label) }
     }
 
     /// The number of modalities.

@@ -19,6 +19,11 @@ impl PathColumns {
         Self(values.filter(|(name, _)| !is_in_table(name)).collect())
     }
 
+    /// SQL for the label: that of its column, or of one class of all rows where there is none.
+    pub(super) fn label_sql(&self, label: &str) -> String {
+        if label.is_empty() { "''".to_owned() } else { self.sql(label) }
+    }
+
     /// SQL for a column: its quoted name, or the value of the path. Integers are integers, as in SQL's tables.
     pub(super) fn sql(&self, column: &str) -> String {
         let Some((_, value)) = self.0.iter().rev().find(|(name, _)| name == column) else {

@@ -77,7 +77,7 @@ fn rows_query(table: &str, files: &AnnotatedFiles, path: &PathColumns, informati
         key.collect::<String>(),
         columns.collect::<Vec<_>>().join(", "),
         files.values.is_trained(&files.prefix),
-        path.sql(&files.label),
+        path.label_sql(&files.label),
         read_key.collect::<String>()
     )
 }

@@ -48,7 +48,7 @@ pub struct Sample {
     /// The link from `--link-template`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// Its label.
+    /// Its label; empty without one.
     pub class: String,
     /// r, u1 … uM and s in nats.
     pub parts: Parts<f64>,

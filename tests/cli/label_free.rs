@@ -66,6 +66,33 @@ fn rows_without_labels_get_expectations() {
 }
 
 #[test]
+fn a_report_of_expectations_needs_no_label() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rows = read(&fitted().join("train.parquet")).slice(0, 300);
+    rows.remove_column(rows.schema().index_of("y").unwrap());
+    write(&dir.path().join("in.parquet"), &rows);
+    let done = annotate(dir.path(), "in.parquet", "out.parquet", &["--label-free", "--columns", "i1,i2,i12"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    must(lsmi().current_dir(dir.path()).args(["report", "out.parquet", "-o", "r.json"]));
+    must(lsmi().current_dir(dir.path()).args(["report", "out.parquet", "-o", "r.html"]));
+    let json = std::fs::read(dir.path().join("r.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let data = &json["data"];
+    assert_eq!((&data["label"], &data["classes"]), (&"".into(), &serde_json::json!([])));
+    assert_eq!(
+        (&data["label_entropy_nats"], &data["computed_rows"]),
+        (&serde_json::Value::Null, &300.into())
+    );
+    let found = read(&dir.path().join("out.parquet"));
+    let mean = floats(&found, "r").values().iter().map(|r| f64::from(*r)).sum::<f64>() / 300.0;
+    assert!((data["parts"]["r"]["mean_nats"].as_f64().unwrap() - mean).abs() < 1e-6, "{data}");
+    let page = std::fs::read_to_string(dir.path().join("r.html")).unwrap();
+    assert!(page.contains("no label was read, so that the values are expectations over it"));
+    assert!(page.contains("nats about the label on average") && !page.contains("id=\"classes\""));
+    assert!(!page.contains("“”") && !page.contains("the entropy of"), "{page}");
+}
+
+#[test]
 fn what_needs_a_label_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("in.parquet"), &read(&fitted().join("train.parquet")).slice(0, 50));

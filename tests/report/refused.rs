@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::odd_rows;
-use crate::harness::files::{listing, write};
-use crate::harness::{Ran, lsmi_in, refused, rows};
+use crate::harness::files::{batch, listing, write};
+use crate::harness::{Ran, annotate, lsmi_in, refused, rows};
 
 fn report(dir: &Path, args: &[&str]) -> Ran {
     lsmi_in(dir, ["report"].iter().chain(args))
@@ -46,6 +46,31 @@ fn columns_that_are_not_there_and_links_that_lead_astray() {
     refused(&report(dir, &["a.parquet", "--link-template", "https://h/id"]), 64, &["names no column"]);
     refused(&report(dir, &["a.parquet", "--bundle", "none"]), 78, &["none"]);
     assert_eq!(listing(dir), ["a.parquet"]);
+}
+
+#[test]
+fn files_of_different_labels_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let names = ["topic", "kind"];
+    for name in names {
+        let rows = rows(150);
+        let named = [("x1", "x1"), ("x2", "x2"), (name, "y")];
+        let columns = named.map(|(name, of)| (name, rows.column_by_name(of).unwrap().clone()));
+        write(&dir.join(format!("{name}.parquet")), &batch(&columns));
+        let (input, output) = (format!("{name}.parquet"), format!("{name}-out.parquet"));
+        assert_eq!(annotate(dir, &input, &output, &["--label", name]).code, 0);
+    }
+    let both = ["topic-out.parquet", "kind-out.parquet"];
+    refused(
+        &report(dir, &both),
+        64,
+        &["topic-out.parquet with the label topic", "kind-out.parquet with the label kind", "--label"],
+    );
+    let named = report(dir, &[&both[..], &["--label", "topic"]].concat());
+    refused(&named, 65, &["kind-out.parquet, column \"topic\"", "the label of the report"]);
+    let key = report(dir, &[&both[..], &["--label", "r", "--key", "topic"]].concat());
+    refused(&key, 65, &["kind-out.parquet, column \"topic\"", "the key of the report"]);
 }
 
 #[test]

@@ -138,7 +138,10 @@ pub(super) fn dominant(
         lines.push((name.to_owned(), dominant, rows));
     }
     let names = part_names(set.modality_count());
-    let title = format!("Largest part of each row, by class of {}{}", set.label, title_suffix(set, report));
+    let title = match set.label.as_str() {
+        "" => format!("Largest part of each row{}", title_suffix(set, report)),
+        label => format!("Largest part of each row, by class of {label}{}", title_suffix(set, report)),
+    };
     let sentence = |(name, parts, rows): &(String, Parts<u64>, u64)| {
         let named = names.iter().zip(parts.each());
         let shares = named.map(|(part, n)| format!("{part} {}", percent(*n, *rows)));

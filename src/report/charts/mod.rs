@@ -42,7 +42,7 @@ pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
     }
     if data.computed_rows > 0 {
         let classes = ClassSelection::of(data);
-        for (set, suffix) in sets() {
+        for (set, suffix) in sets().filter(|(set, _)| !set.classes.is_empty()) {
             all.push(by_class::means(set, &classes, report, &format!("classes{suffix}"))?);
         }
         for (set, suffix) in sets() {

@@ -57,10 +57,10 @@ pub(super) fn of(set: &Dataset, report: &Report) -> Option<Combinations> {
         _ => format!("On the {} rows that lack no modality: ", count(set.complete_rows())),
     };
     let text = format!(
-        "{of}{rows}Of the {} nats that {} together carry about “{}”, {named}.",
+        "{of}{rows}Of the {} nats that {} together carry about {}, {named}.",
         number(all, 3),
         all_together(names.len()),
-        set.label
+        set.quoted_label()
     );
     let table = (atoms.modalities() != DRAWN).then(|| table(set, &names, &largest, all, report));
     Some(Combinations { text, table })

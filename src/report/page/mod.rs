@@ -144,6 +144,7 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         let names = pictures.iter().map(|picture| picture.name.as_str());
         names.filter(|name| name.starts_with(start)).collect()
     };
+    let with_classes = sets.iter().filter(|set| !set.classes.is_empty());
     View {
         title: &report.title,
         created_by: &report.created_by,
@@ -186,7 +187,7 @@ fn view<'a>(report: &'a Report, pictures: &'a [Picture]) -> View<'a> {
         classes_note: classes_note(&report.data),
         redundancy_notes: sets.iter().map(|set| redundancy_note(set, report)).collect(),
         cases: sets.iter().filter_map(|set| tables::cases(set, report)).collect(),
-        class_tables: sets.iter().map(|set| classes::table(set, report)).collect(),
+        class_tables: with_classes.map(|set| classes::table(set, report)).collect(),
         samples: sets.iter().flat_map(|set| samples::lists(set, report)).collect(),
         training_note: samples::training_note(&sets),
         origins: sets.iter().map(|set| tables::origin(set)).collect(),

@@ -27,25 +27,33 @@ pub(super) fn subtitle(set: &Dataset) -> String {
     let reduced = (set.reduced_rows > 0).then(|| format!("{} that lack a modality", count(set.reduced_rows)));
     let others: Vec<String> = bad.into_iter().chain(reduced).collect();
     let bad = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
+    let classes = match set.label.as_str() {
+        "" => "no label was read, so that the values are expectations over it, and nothing is by class"
+            .to_owned(),
+        label => format!("{} of {label}", counted(set.classes.len() as u64, "class", "classes")),
+    };
     format!(
-        "{}{bad} from {files}. Modalities {}; {} of {}.",
+        "{}{bad} from {files}. Modalities {}; {classes}.",
         counted(set.rows, "row", "rows"),
-        list(&set.modalities(), "and"),
-        counted(set.classes.len() as u64, "class", "classes"),
-        set.label
+        list(&set.modalities(), "and")
     )
 }
 
 /// The means in one sentence.
 pub(super) fn summary(set: &Dataset) -> String {
-    let Some(entropy) = set.label_entropy_nats else { return "No row has values.".to_owned() };
+    if set.computed_rows == 0 {
+        return "No row has values.".to_owned();
+    }
+    let label = set.quoted_label();
+    let bound = |before: &str, after: &str| {
+        let entropy = set.label_entropy_nats.map(|entropy| fixed(entropy, 3));
+        entropy.map_or_else(String::new, |entropy| format!("{before}{entropy} nats{after}"))
+    };
     if set.complete_rows() == 0 {
         return format!(
-            "No row has {} modalities, so that nothing is known of what they carry together about “{}”; its entropy is \
-             {} nats.",
+            "No row has {} modalities, so that nothing is known of what they carry together about {label}{}.",
             all_together(set.modality_count()),
-            set.label,
-            fixed(entropy, 3)
+            bound("; its entropy is ", "")
         );
     }
     let names = set.modalities();
@@ -56,24 +64,21 @@ pub(super) fn summary(set: &Dataset) -> String {
     let full = Subset::full(names.len());
     let Some(all) = full.and_then(mean).filter(|_| alone.len() == names.len()) else {
         return format!(
-            "How much each modality alone and {} together carry about “{}” is not in these files; its entropy, the \
-             upper bound, is {} nats. `lsmi-etl annotate --columns atoms` adds what tells it.",
+            "How much each modality alone and {} together carry about {label} is not in these files{}. \
+             `lsmi-etl annotate --columns atoms` adds what tells it.",
             all_together(names.len()),
-            set.label,
-            fixed(entropy, 3)
+            bound("; its entropy, the upper bound, is ", "")
         );
     };
     alone.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let share = if entropy > 0.0 {
-        format!(", {:.0} % of the label's entropy", 100.0 * all / entropy)
-    } else {
-        String::new()
+    let share = match set.label_entropy_nats {
+        Some(entropy) if entropy > 0.0 => format!(", {:.0} % of the label's entropy", 100.0 * all / entropy),
+        _ => String::new(),
     };
-    let label = &set.label;
     let each = alone.iter().enumerate().map(|(place, (name, mean))| {
         let mean = fixed(*mean, 3);
         if place == 0 {
-            format!("“{name}” carries {mean} nats about “{label}” on average")
+            format!("“{name}” carries {mean} nats about {label} on average")
         } else {
             format!("“{name}” {mean}")
         }
@@ -86,11 +91,11 @@ pub(super) fn summary(set: &Dataset) -> String {
         _ => String::new(),
     };
     format!(
-        "{}; {} together carry {}{share} (the entropy of “{label}” is {} nats).{}{trained}",
+        "{}; {} together carry {}{share}{}.{}{trained}",
         each.collect::<Vec<_>>().join(", "),
         all_together(names.len()),
         fixed(all, 3),
-        fixed(entropy, 3),
+        bound(&format!(" (the entropy of {label} is "), ")"),
         without_one(set, &names).unwrap_or_default()
     )
 }

@@ -168,7 +168,11 @@ pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {
         add("rows that were trained on", &[rows], false);
     }
     add("modalities", &set.modalities(), false);
-    add("label", std::slice::from_ref(&set.label), false);
+    let label = match set.label.as_str() {
+        "" => "none was read; the values are expectations over it (annotate --label-free)",
+        label => label,
+    };
+    add("label", &[label.to_owned()], false);
     add("bundle, SHA-256", &origin.bundle_sha256, true);
     add("engine", &origin.engines, false);
     add("units of h", &origin.units, false);
