@@ -279,6 +279,15 @@ pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -
     }
     match found {
         Ok(Some(files)) => {
+            // A file that is annotated alone, in this process, is written into a folder that is there.
+            let is_alone = settings.files_per_job.is_none() && !args.cluster.is_named();
+            let creates = !files.is_file() || !is_alone;
+            if let Some(rejects) = rejects.filter(|_| !files.is_file()) {
+                let mut apart = Destinations::default();
+                apart.reserves("the annotated files", &args.output);
+                apart.writes("--rejects", rejects);
+                apart.check()?;
+            }
             for FilePair { input, output, relative, .. } in files.pairs() {
                 paths.reads("an input", input);
                 match files.is_file() {
@@ -286,10 +295,18 @@ pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -
                     true => paths.writes_over("the output", output, input),
                     false => paths.writes("an output", output),
                 }
+                output
+                    .parent()
+                    .filter(|_| creates)
+                    .into_iter()
+                    .for_each(|folder| paths.creates_folder(folder));
                 let Some(rejects) = rejects else { continue };
                 let rejects = if files.is_file() { rejects.to_owned() } else { join_path(rejects, relative) };
                 files.check_outside(&rejects)?;
-                paths.writes("--rejects", &rejects);
+                match creates {
+                    true => paths.writes("--rejects", &rejects),
+                    false => paths.writes_beside("--rejects", &rejects),
+                }
             }
         }
         _ => {

@@ -88,6 +88,7 @@ pub(super) fn run(args: &SplitArgs, stop: &AtomicBool) -> Result<()> {
         overwrite: args.overwrite,
     };
     options.parts().for_each(|part| paths.writes("a part", &part.file(&args.out)));
+    paths.creates_folder(&args.out);
     if let Some(summary) = &args.summary {
         paths.writes_kind("--summary", summary, FileKind::Summary, args.overwrite);
     }

@@ -2,6 +2,7 @@
 //! of an input or of another output, by whatever name, nor of a file of another kind without
 //! `--overwrite`.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use super::discover::{DataFiles, DataNames};
 use super::file_kind::FileKind;
 use super::object_store::{exists, read_object};
+use super::output_folders::{lies_in, require_folder};
 use super::path_identity::{PathIdentity, resolve};
 use super::regular_file::{TEXT_BYTES, require_regular};
 use super::stdio::is_stdio;
@@ -24,28 +26,34 @@ pub struct Destinations {
     searched: Vec<(PathBuf, DataNames)>,
     written: Vec<NamedPath>,
     folders: Vec<NamedPath>,
+    /// Folders that are created for outputs.
+    created: Vec<PathBuf>,
+    /// Folders of data sets that are written elsewhere.
+    datasets: Vec<NamedPath>,
 }
 
 /// A path, and what it is to the command, for messages.
 #[derive(Debug, Clone)]
 struct NamedPath {
-    what: &'static str,
+    what: Cow<'static, str>,
     path: PathBuf,
     /// The input that it may replace, because it holds all of it.
     over: Option<PathBuf>,
     /// What a file that is there must be, to be replaced.
     kind: Option<FileKind>,
+    /// Whether its folder must be there.
+    needs_folder: bool,
 }
 
 impl NamedPath {
-    fn new(what: &'static str, path: &Path) -> Self {
-        Self { what, path: path.to_owned(), over: None, kind: None }
+    fn new(what: impl Into<Cow<'static, str>>, path: &Path) -> Self {
+        Self { what: what.into(), path: path.to_owned(), over: None, kind: None, needs_folder: false }
     }
 }
 
 impl Destinations {
     /// Adds a file that is read.
-    pub fn reads(&mut self, what: &'static str, path: &Path) {
+    pub fn reads(&mut self, what: impl Into<Cow<'static, str>>, path: &Path) {
         if !is_stdio(path) {
             self.read.push(NamedPath::new(what, path));
         }
@@ -70,37 +78,66 @@ impl Destinations {
     }
 
     /// Adds a file that is written.
-    pub fn writes(&mut self, what: &'static str, path: &Path) {
+    pub fn writes(&mut self, what: impl Into<Cow<'static, str>>, path: &Path) {
         if !is_stdio(path) {
             self.written.push(NamedPath::new(what, path));
         }
     }
 
-    /// Adds a file that is written and holds all of an input, which it may replace.
-    pub fn writes_over(&mut self, what: &'static str, path: &Path, input: &Path) {
+    /// Adds a file that is written into a folder that is there.
+    pub fn writes_beside(&mut self, what: impl Into<Cow<'static, str>>, path: &Path) {
         if !is_stdio(path) {
-            self.written.push(NamedPath { over: Some(input.to_owned()), ..NamedPath::new(what, path) });
+            self.written.push(NamedPath { needs_folder: true, ..NamedPath::new(what, path) });
         }
     }
 
-    /// Adds a file that is written and replaces one of its kind, or any where `overwrite` is given.
-    pub fn writes_kind(&mut self, what: &'static str, path: &Path, kind: FileKind, overwrite: bool) {
+    /// Adds a folder that is created for outputs, with those that it lies in.
+    pub fn creates_folder(&mut self, folder: &Path) {
+        if !is_url(folder) && self.created.last().is_none_or(|last| last != folder) {
+            self.created.push(folder.to_owned());
+        }
+    }
+
+    /// Adds the folder of a data set that is written by another step: what else lies in it would be read as
+    /// a part of it.
+    pub fn reserves(&mut self, what: impl Into<Cow<'static, str>>, folder: &Path) {
+        self.datasets.push(NamedPath::new(what, folder));
+    }
+
+    /// Adds a file that is written and holds all of an input, which it may replace.
+    pub fn writes_over(&mut self, what: impl Into<Cow<'static, str>>, path: &Path, input: &Path) {
+        if !is_stdio(path) {
+            let over = Some(input.to_owned());
+            self.written.push(NamedPath { over, needs_folder: true, ..NamedPath::new(what, path) });
+        }
+    }
+
+    /// Adds a file that is written into a folder that is there, and replaces one of its kind, or any where
+    /// `overwrite` is given.
+    pub fn writes_kind(
+        &mut self,
+        what: impl Into<Cow<'static, str>>,
+        path: &Path,
+        kind: FileKind,
+        overwrite: bool,
+    ) {
         if !is_stdio(path) {
             let kind = (!overwrite).then_some(kind);
-            self.written.push(NamedPath { kind, ..NamedPath::new(what, path) });
+            self.written.push(NamedPath { kind, needs_folder: true, ..NamedPath::new(what, path) });
         }
     }
 
     /// Adds a local folder that is written as a whole: what is in it is replaced.
-    pub fn writes_folder(&mut self, what: &'static str, folder: &Path) {
+    pub fn writes_folder(&mut self, what: impl Into<Cow<'static, str>>, folder: &Path) {
         self.folders.push(NamedPath::new(what, folder));
     }
 
-    /// Compares all paths, and then the kinds of the files that would be replaced.
+    /// Compares all paths, looks for the folders of outputs, and then at the kinds of the files that would be replaced.
     ///
     /// # Errors
-    /// [`Error::Usage`] where two outputs are one file, or an output is an input;
-    /// [`Error::CannotCreate`] where an output is a pipe, socket or device, or can't be read;
+    /// [`Error::Usage`] where two outputs are one file, or an output is an input, or lies in a data set;
+    /// [`Error::CannotCreate`] where an output is a pipe, socket or device, or can't be read, and where its
+    /// folder is not there;
     /// [`Error::OtherKind`] where a file of another kind is there; of a store.
     pub fn check(mut self) -> Result<()> {
         for NamedPath { path, .. } in self.written.iter().filter(|output| !is_url(&output.path)) {
@@ -124,6 +161,9 @@ impl Destinations {
             }
         }
         self.check_folders()?;
+        self.check_datasets()?;
+        let mut in_folders = self.written.iter().filter(|output| output.needs_folder);
+        in_folders.try_for_each(|output| require_folder(&output.path, &self.created))?;
         self.written.iter().try_for_each(check_kind)
     }
 
@@ -154,6 +194,22 @@ impl Destinations {
                     other.what,
                     folder.path.display(),
                     folder.what
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing else may lie in a data set that another step writes.
+    fn check_datasets(&self) -> Result<()> {
+        for NamedPath { what, path: folder, .. } in &self.datasets {
+            if let Some(output) = self.written.iter().find(|output| lies_in(&output.path, folder)) {
+                return Err(Error::Usage(format!(
+                    "{}, {}, would be written among {what} in {}, and the next run would take it for one of them; write \
+                     elsewhere",
+                    output.path.display(),
+                    output.what,
+                    folder.display()
                 )));
             }
         }
@@ -196,7 +252,7 @@ fn check_kind(NamedPath { path, kind, .. }: &NamedPath) -> Result<()> {
 }
 
 fn same_file(output: &NamedPath, other: &NamedPath) -> Error {
-    let (path, what) = (output.path.display(), output.what);
+    let (path, what) = (output.path.display(), &output.what);
     Error::Usage(match output.path == other.path {
         true => format!("{path} is {} and {what}; name another file", other.what),
         false => format!(

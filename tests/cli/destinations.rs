@@ -141,6 +141,40 @@ fn what_is_no_output_of_its_kind_is_kept() {
 }
 
 #[test]
+fn folders_of_outputs_are_there_before_anything_is_computed() {
+    let dir = folder();
+    let dir = dir.path();
+    all_refused(
+        dir,
+        73,
+        &[
+            "annotate in.parquet new.parquet --bundle models --summary no/s.json",
+            "annotate in.parquet new.parquet --bundle models --metrics no/s.prom",
+            "annotate in.parquet new.parquet --bundle models --rejects no/bad.parquet",
+            "annotate in.parquet no/new.parquet --bundle models",
+            "annotate in new --bundle models --summary no/s.json",
+            "split in parts --summary no/s.json",
+            "fit in.parquet --bundle new --metrics no/fit.prom",
+            "report out.parquet -o no/r.html",
+        ],
+    );
+    // Those that the run creates need not be.
+    let ran = words(dir, "annotate in new/deep --bundle models --summary new/s.json --rejects bad/deep");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let ran = words(dir, "split in parts --summary parts/s.json");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // What an annotated folder holds is annotated.
+    all_refused(
+        dir,
+        64,
+        &[
+            "annotate in other --bundle models --rejects other/bad",
+            "annotate in other --bundle models --rejects other",
+        ],
+    );
+}
+
+#[test]
 fn a_bundle_takes_the_place_of_no_input() {
     let dir = folder();
     let dir = dir.path();
