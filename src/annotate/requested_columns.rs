@@ -8,9 +8,9 @@ use crate::bundle::{Bundle, Class, Modality, repeated_column};
 use crate::error::{Error, Result};
 use crate::evaluate::{compared_information, field};
 use crate::interaction::{ColumnName, ColumnPrefix, MomentSummary, Quantity};
-use crate::parquet_file::Input;
+use crate::parquet_file::{Input, check_new_fields};
 use crate::provenance::{ColumnMoments, IdentityColumns};
-use crate::samples::OnMissingModality;
+use crate::samples::{ColumnRequest, OnMissingModality, Roles};
 
 use super::options::{Adjust, AnnotateOptions};
 use super::row_stats::RowStats;
@@ -57,12 +57,18 @@ pub fn columns_read(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<St
     Ok(names)
 }
 
-/// The input with those of its columns that a run with these options keeps.
+/// The input with those of its columns that a run with these options keeps, where it can be annotated by what its
+/// footer says.
 ///
 /// # Errors
-/// As for [`new_fields`]; [`Error::Usage`] of columns that are not replaced.
+/// As for [`new_fields`]; [`Error::BadData`] where a column that is read is missing or of another type;
+/// [`Error::Usage`] of columns that are not replaced.
 pub fn kept_columns(bundle: &Bundle, options: &AnnotateOptions, input: &Input) -> Result<Input> {
-    RequestedColumns::of(bundle, options)?.without_replaced(input).map(|(input, _)| input)
+    let columns = RequestedColumns::of(bundle, options)?;
+    let (input, _) = columns.without_replaced(input)?;
+    Roles::find(input.schema(), &input.place(), &columns.request(bundle, options))?;
+    check_new_fields(input.schema(), &input.place(), &columns.fields())?;
+    Ok(input)
 }
 
 /// The moments of the columns, and of i of each modality and of all.
@@ -252,8 +258,14 @@ impl RequestedColumns {
         quantities.iter().map(|quantity| quantity.name(self.modalities()).into_owned()).collect()
     }
 
-    /// The columns of the modalities with their dimensions, as samples are read from them.
-    pub(super) fn embeddings(&self) -> &[(String, usize)] {
-        &self.x
+    /// The columns as samples are read from them.
+    pub(super) fn request<'a>(&'a self, bundle: &'a Bundle, options: &AnnotateOptions) -> ColumnRequest<'a> {
+        ColumnRequest {
+            x: &self.x,
+            label: (!options.label_free).then_some(self.label.as_str()),
+            classes: bundle.classes(),
+            key: bundle.row_key(),
+            on_missing: options.on_missing,
+        }
     }
 }

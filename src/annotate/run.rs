@@ -12,7 +12,7 @@ use crate::error::{Error, Place, Result};
 use crate::evaluate::{self, EvaluationConstants, FoldSessions, OnShift};
 use crate::interaction::{ColumnName, MomentSummary, Quantity};
 use crate::parquet_file::Input;
-use crate::samples::{ColumnRequest, Source};
+use crate::samples::Source;
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::journal::LockPatience;
@@ -205,19 +205,6 @@ impl<'a> Run<'a> {
         RequestedColumns::of(self.bundle, self.options)
     }
 
-    /// The columns as samples are read from them.
-    pub(super) fn request<'b>(&'b self, columns: &'b RequestedColumns) -> ColumnRequest<'b> {
-        let classes = self.bundle.classes();
-        let label = (!self.options.label_free).then_some(columns.label.as_str());
-        ColumnRequest {
-            x: columns.embeddings(),
-            label,
-            classes,
-            key: self.bundle.row_key(),
-            on_missing: self.options.on_missing,
-        }
-    }
-
     /// Opens an input with the keys of the options, and checks that they are all it needs. It lacks the columns that
     /// the new ones replace, which are returned with it.
     ///
@@ -235,6 +222,6 @@ impl<'a> Run<'a> {
     /// # Errors
     /// As for [`Source::new`].
     pub(super) fn source(&self, input: &Input, columns: &RequestedColumns) -> Result<Source> {
-        Source::new(input, &self.request(columns))
+        Source::new(input, &columns.request(self.bundle, self.options))
     }
 }

@@ -14,7 +14,7 @@ use crate::report::LinkTemplate;
 use crate::sql::{self, Format};
 
 use super::pipeline::{InputOutput, Pipeline, SqlStep};
-use super::resolve::{Setting, file_settings, resolve};
+use super::resolve::{Setting, SettingOrigin, file_settings, resolve};
 use super::source_text::{KeyLines, SourceText, join};
 use super::variables::Variables;
 use super::{AnnotateSettings, ClusterArgs, EngineArgs, ReportSettings};
@@ -44,6 +44,8 @@ pub struct CommandLine<'a> {
 /// The complete configuration of a run.
 #[derive(Debug)]
 pub struct Config {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
     /// The input to annotate.
     pub input: PathBuf,
     /// The output.
@@ -62,6 +64,26 @@ pub struct Config {
     pub report: Option<ReportSettings>,
     /// Every setting with its origin, for `--show-config`.
     pub settings: Vec<Setting>,
+    /// What is wrong with steps and the report, each with its place in the file.
+    pub faults: Vec<String>,
+}
+
+impl Config {
+    /// The file, the line and the key of a setting that the file makes, or the flag or variable that makes it; `None`
+    /// of a default.
+    pub fn place(&self, key: &str) -> Option<String> {
+        let origin = self.settings.iter().find(|setting| setting.key == key).map(|setting| &setting.origin);
+        match origin? {
+            SettingOrigin::File(line) => Some(format!("{}, line {line}, {key}", self.pipeline.display())),
+            SettingOrigin::Default => None,
+            origin => Some(origin.to_string()),
+        }
+    }
+
+    /// What an output is, with the place that names it.
+    pub fn with_place(&self, what: &str, key: &str) -> String {
+        self.place(key).map_or_else(|| what.to_owned(), |place| format!("{what} ({place})"))
+    }
 }
 
 /// An SQL step with its statements.
@@ -71,23 +93,29 @@ pub struct Query {
     pub step: SqlStep,
     /// The statements.
     pub sql: String,
+    /// The key of its table: `sql[0]`.
+    pub table: String,
     /// The file, the line and the key of its SQL, for messages.
     pub place: String,
+    /// Whether it is among the faults, so that its SQL is not to be planned.
+    pub is_faulty: bool,
 }
 
 /// Reads a pipeline file, substitutes its variables and resolves all settings.
 ///
 /// # Errors
 /// [`Error::NoInput`] where the file does not exist; [`Error::Usage`] where `--set` names an unknown
-/// variable; else [`Error::Config`], which names the line and the key.
+/// variable; else [`Error::Config`], which names the line and the key. What is wrong with steps and the report is among
+/// the [faults](Config::faults).
 pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     let source = SourceText::open(command_line.pipeline)?;
     let mut variables = Variables::new(command_line.set, command_line.pipeline);
     let (pipeline, lines) = parse(&source, &mut variables)?;
     let validator = Validator { source: &source, lines: &lines };
-    let queries = validator.queries(&pipeline)?;
-    validator.check_report(&pipeline)?;
-    validator.check_tables(&pipeline)?;
+    let mut faults = Vec::new();
+    let queries = validator.queries(&pipeline, &mut faults);
+    validator.check_report(&pipeline, &mut faults);
+    validator.check_tables(&pipeline, &mut faults);
 
     let mut settings = variables.settings();
     let matches = command_line.matches;
@@ -118,10 +146,24 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     if let Some(report) = &pipeline.report {
         settings.extend(file_settings("report", report, &lines)?);
     }
-    let named = pipeline.tables.into_iter().map(|(name, path)| (name, path.display().to_string()));
+    let named = pipeline.tables.into_iter().filter(|(name, _)| name != ANNOTATED);
+    let named = named.map(|(name, path)| (name, path.display().to_string()));
     let tables = named.chain([(ANNOTATED.to_owned(), output.display().to_string())]).collect();
     let report = pipeline.report;
-    Ok(Config { input, output, annotate, engine, cluster, tables, queries, report, settings })
+    let pipeline = command_line.pipeline.to_owned();
+    Ok(Config {
+        pipeline,
+        input,
+        output,
+        annotate,
+        engine,
+        cluster,
+        tables,
+        queries,
+        report,
+        settings,
+        faults,
+    })
 }
 
 /// Deserializes the file and records the lines of its keys.
@@ -156,21 +198,34 @@ impl Validator<'_> {
         self.source.error(self.line(key), key, what)
     }
 
-    fn queries(&self, pipeline: &Pipeline) -> Result<Vec<Query>> {
+    fn fault(&self, faults: &mut Vec<String>, key: &str, what: impl std::fmt::Display) {
+        faults.push(self.error(key, what).to_string());
+    }
+
+    fn queries(&self, pipeline: &Pipeline, faults: &mut Vec<String>) -> Vec<Query> {
         let mut names = BTreeMap::new();
         let mut queries = Vec::new();
         for (index, step) in pipeline.sql.iter().enumerate() {
             let table = format!("sql[{index}]");
             if let Some(first) = names.insert(step.name.as_str(), self.line(&table)) {
                 let what = format!("the step of line {first} is called {} too", step.name);
-                return Err(self.error(&join(&table, "name"), what));
+                self.fault(faults, &join(&table, "name"), what);
             }
-            queries.push(self.query(&table, step)?);
+            let before = faults.len();
+            let (key, sql) = self.statements(&table, step).unwrap_or_else(|error| {
+                faults.push(error.to_string());
+                (table.clone(), String::new())
+            });
+            self.check_step(&table, step, faults);
+            let place = self.source.place(self.line(&key), &key);
+            let is_faulty = faults.len() > before;
+            queries.push(Query { step: step.clone(), sql, table, place, is_faulty });
         }
-        Ok(queries)
+        queries
     }
 
-    fn query(&self, table: &str, step: &SqlStep) -> Result<Query> {
+    /// The key and the text of a step's statements.
+    fn statements(&self, table: &str, step: &SqlStep) -> Result<(String, String)> {
         let both = "a step has either a query or a file";
         let (key, sql) = match (&step.query, &step.file) {
             (Some(query), None) => ("query", query.clone()),
@@ -183,14 +238,17 @@ impl Validator<'_> {
         };
         let key = join(table, key);
         match sql::count_statements(&sql) {
-            Err(error) => return Err(self.error(&key, error)),
-            Ok(0) => return Err(self.error(&key, "it has no statement")),
-            Ok(1) => {}
-            Ok(_) if step.expect.is_none() => {}
-            Ok(count) => {
-                return Err(self.error(&key, format!("a check is one statement, and this has {count}")));
+            Err(error) => Err(self.error(&key, error)),
+            Ok(0) => Err(self.error(&key, "it has no statement")),
+            Ok(count) if step.expect.is_some() && count > 1 => {
+                Err(self.error(&key, format!("a check is one statement, and this has {count}")))
             }
+            Ok(_) => Ok((key, sql)),
         }
+    }
+
+    /// Checks the keys of a step against each other.
+    fn check_step(&self, table: &str, step: &SqlStep, faults: &mut Vec<String>) {
         let is_check = step.expect.is_some();
         let has_format = |output: &PathBuf| step.format.is_some() || Format::of(output).is_some();
         let no_format = "its extension tells no format; set format, or use .parquet, .csv, .ndjson or .md";
@@ -203,29 +261,25 @@ impl Validator<'_> {
             ("message", !is_check && step.message.is_some(), cannot_fail),
         ] {
             if is_there {
-                return Err(self.error(&join(table, key), what));
+                self.fault(faults, &join(table, key), what);
             }
         }
-        let place = self.source.place(self.line(&key), &key);
-        Ok(Query { step: step.clone(), sql, place })
     }
 
-    fn check_report(&self, pipeline: &Pipeline) -> Result<()> {
-        let Some(report) = &pipeline.report else { return Ok(()) };
-        if let Some(link) = &report.link_template {
-            LinkTemplate::parse(link).map_err(|e| self.error("report.link_template", e))?;
+    fn check_report(&self, pipeline: &Pipeline, faults: &mut Vec<String>) {
+        let Some(report) = &pipeline.report else { return };
+        if let Some(Err(error)) = report.link_template.as_deref().map(LinkTemplate::parse) {
+            self.fault(faults, "report.link_template", error);
         }
         if report.samples > ReportSettings::MOST_SAMPLES {
             let what = format!("at most {} samples are listed", ReportSettings::MOST_SAMPLES);
-            return Err(self.error("report.samples", what));
+            self.fault(faults, "report.samples", what);
         }
-        Ok(())
     }
 
-    fn check_tables(&self, pipeline: &Pipeline) -> Result<()> {
-        match pipeline.tables.contains_key(ANNOTATED) {
-            true => Err(self.error(&join("tables", ANNOTATED), "this is the output's name; use another")),
-            false => Ok(()),
+    fn check_tables(&self, pipeline: &Pipeline, faults: &mut Vec<String>) {
+        if pipeline.tables.contains_key(ANNOTATED) {
+            self.fault(faults, &join("tables", ANNOTATED), "this is the output's name; use another");
         }
     }
 }

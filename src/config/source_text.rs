@@ -79,6 +79,11 @@ impl SourceText {
             self.error(line, key, format!("{found:?} is none of {or}{}", similar_name(found, &known)))
         } else if message.starts_with("missing field") {
             self.error(line, &join(key, found), "it is missing")
+        } else if message == "duplicate key" {
+            let name = error.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+            self.error(line, &join(key, name), "duplicate key: it is above in the same table, too; omit one")
+        } else if message.starts_with("invalid type: map, expected a sequence") && key == "sql" {
+            self.error(line, key, "write [[sql]]: each step is a table of its own, and there may be several")
         } else {
             self.error(line, key, message.replace('\n', " ").trim_end_matches('.'))
         }

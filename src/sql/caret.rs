@@ -10,11 +10,13 @@ use super::lexer::tokens;
 
 /// Characters of the line that are shown, around the mark.
 const SHOWN_CHARS: usize = 100;
+/// What follows the name of a file that is not there.
+const CANNOT_OPEN: &str = ": cannot open the input: ";
 /// What precedes the text of the line.
 const MARGIN: &str = "    ";
 
 /// Adds the line of a statement that an error of it is about, as far as its words tell the place.
-pub(super) fn with_caret(error: Error, sql: &str) -> Error {
+pub fn with_caret(error: Error, sql: &str) -> Error {
     let Error::Usage(text) = error else { return error };
     match place(&text, sql).and_then(|(line, column, length)| marked(sql, line, column, length)) {
         Some(marked) if !text.contains('\n') => Error::Usage(format!("{text}\n{marked}")),
@@ -96,6 +98,9 @@ fn named(message: &str) -> Option<(&str, bool)> {
         // Behind the name of its table.
         return Some((name.rsplit('.').next().unwrap_or(name).trim_matches('"'), false));
     }
+    if let Some((file, _)) = message.split_once(CANNOT_OPEN) {
+        return Some((file, false));
+    }
     if let Some(name) = bare("function ").or_else(|| bare("operator ")) {
         return Some((name, true));
     }
@@ -128,6 +133,10 @@ mod tests {
         assert_eq!(
             shown("there is no table t; …", "SELECT 1 FROM t"),
             "\n    SELECT 1 FROM t\n                  ^"
+        );
+        assert_eq!(
+            shown("no.csv: cannot open the input: …", "SELECT 1 FROM 'no.csv'"),
+            "\n    SELECT 1 FROM 'no.csv'\n                  ^^^^^^^^"
         );
         let of_table = "there is no column t.\"K\"; the columns are: k";
         assert_eq!(shown(of_table, "SELECT t.\"K\""), "\n    SELECT t.\"K\"\n             ^^^");

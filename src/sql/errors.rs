@@ -154,7 +154,7 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
         }
         DataFusionError::Plan(what) => match missing_table(what) {
             Some(name) => Error::Usage(format!(
-                "{NO_TABLE}{name}{AFTER_TABLE} in quotes ('{name}'), or --table NAME=PATH names it"
+                "{NO_TABLE}{name}{AFTER_TABLE} in quotes ('{name}'), or {TABLE_FLAG} names it"
             )),
             None => refused(what),
         },
@@ -287,6 +287,9 @@ pub(super) fn suggest_table(error: Error, names: &[String]) -> Error {
         None => error,
     }
 }
+
+/// The flag that names a table, in messages.
+pub const TABLE_FLAG: &str = "--table NAME=PATH";
 
 const NO_TABLE: &str = "there is no table ";
 const AFTER_TABLE: &str = "; a file's name stands";

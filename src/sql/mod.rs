@@ -83,9 +83,10 @@ use std::sync::atomic::AtomicBool;
 
 use crate::error::Result;
 
+pub use caret::with_caret;
 pub use check::{Expect, count_statements};
 pub use context::context;
-pub use errors::convert_error;
+pub use errors::{TABLE_FLAG, convert_error};
 pub use file_tables::register_table;
 pub use functions::{Functions, ModelOptions, ModelSource, register};
 pub use lexer::{EndState, end_state, is_blank, is_complete, is_word, tables_named};

@@ -1,6 +1,7 @@
 //! Pipeline files: what is refused before anything runs, which of several values holds, and the
 //! examples of `pipelines` from their inputs to their reports.
 
+mod checked;
 mod digits;
 #[cfg(feature = "cluster")]
 mod kubernetes;

@@ -46,7 +46,7 @@ query = 'SELECT i12 FROM annotated'
 #[test]
 fn all_faults_of_queries_are_told_at_once_and_nothing_is_run() {
     let words = [
-        "4 queries cannot run",
+        "4 faults",
         "pipeline.toml, line 5, sql[0].query: SQL: there is no column rr; did you mean r?",
         "    avg(rr) AS mean\n        ^^\n",
         "line 14, sql[1].query: SQL: there is no function dominated; did you mean dominant?",
@@ -128,7 +128,7 @@ fn without_an_input_or_with_a_bad_one() {
     assert_eq!(validate().code, 0);
     // Where another can be read, its columns are known.
     fs::copy(fitted().join("in.parquet"), dir.path().join("raw/later.parquet")).unwrap();
-    refused(&validate(), 78, &["4 queries cannot run"]);
+    refused(&validate(), 78, &["4 faults"]);
     fs::remove_file(dir.path().join("raw/later.parquet")).unwrap();
     fs::remove_file(dir.path().join("raw/in.parquet")).unwrap();
     let ran = validate();

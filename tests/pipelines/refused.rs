@@ -24,7 +24,8 @@ fn wrong(more: &str, line: usize, key: &str, words: &[&str]) {
 #[test]
 fn what_is_no_toml() {
     refused(&with("[annotate\n", &[]), 78, &["pipeline.toml, line 3: "]);
-    refused(&with("input = 'twice'\n", &[]), 78, &["pipeline.toml, line 3: ", "duplicate key"]);
+    refused(&with("input = 'twice'\n", &[]), 78, &["pipeline.toml, line 3, input: duplicate key"]);
+    wrong("[sql]\nname = 'a'\nquery = 'SELECT 1'\n", 3, "sql", &["write [[sql]]"]);
     let dir = project("");
     let absent = run(lsmi().current_dir(dir.path()).args(["run", "absent.toml"]));
     refused(&absent, 66, &["absent.toml"]);

@@ -178,7 +178,7 @@ impl StreamOutputs {
     ) -> Result<JoinedStream<'a>> {
         let (run, columns) = (job.run, &job.columns);
         let rows = columns.rows_without_replaced(source.batches(run)?)?;
-        let roles = Roles::find(rows.schema(), rows.place(), &run.request(columns))?;
+        let roles = Roles::find(rows.schema(), rows.place(), &columns.request(run.bundle, run.options))?;
         let provenance = job.provenance(source)?;
         // The moments of the columns are not known yet: of a file they are written last, of a stream never.
         let is_file = matches!(self.main, MainOutput::File(_));

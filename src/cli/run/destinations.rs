@@ -2,56 +2,52 @@
 
 use std::path::Path;
 
-use crate::config::{ANNOTATED, Config, ReportFormat, ReportSettings};
-use crate::error::Result;
+use crate::config::{ANNOTATED, Config, Query, ReportFormat, ReportSettings};
+use crate::error::{Error, Result};
 use crate::sql::{Format, StatementPaths};
 use crate::storage::{DataNames, Destinations, FileKind};
 
 use super::super::report::existing_pictures;
 
 /// Compares the paths of the pipeline file and of the steps after annotating with each other and with
-/// those of annotating. An output of a step may replace one of the kind that it writes. The stores of outputs
-/// are asked for them where the pipeline is about to run, or to be planned.
+/// those of annotating. An output of a step may replace one of the kind that it writes, and none may lie among the
+/// annotated files, where these are several. The stores of outputs are asked for them where the pipeline is about
+/// to run, or to be planned.
 ///
 /// # Errors
-/// As for [`Destinations::check`] and [`Destinations::check_stores`]; [`Error::Usage`](crate::Error::Usage) of statements that can't be parsed.
+/// As for [`Destinations::check`] and [`Destinations::check_stores`]; [`Error::Usage`] of an ending that tells another
+/// format than the report's, and of statements that can't be parsed.
 pub(super) fn check_destinations(
     (pipeline, summary): (&Path, Option<&Path>),
     config: &Config,
     mut all: Destinations,
-    asks_stores: bool,
+    (has_many, asks_stores): (bool, bool),
 ) -> Result<()> {
     let overwrite = config.annotate.overwrite;
     // What is annotated may lie in a folder that is a table: it is written before the steps read that.
     let mut steps = Destinations::default();
+    if has_many {
+        steps.reserves("the annotated files", &config.output);
+    }
     all.reads("the pipeline file", pipeline);
     if let Some(summary) = summary {
         all.writes_kind("--summary", summary, FileKind::Summary, overwrite);
         steps.writes("--summary", summary);
     }
+    if let Some(metrics) = &config.annotate.metrics {
+        steps.writes(config.with_place("the metrics", "annotate.metrics"), metrics);
+    }
     for (name, path) in &config.tables {
         if name != ANNOTATED {
-            steps.reads("a table", Path::new(path));
+            steps.reads(format!("the table {name}"), Path::new(path));
             steps.searches(Path::new(path), DataNames::PARQUET);
         }
     }
     for query in &config.queries {
-        let step = &query.step;
-        step.file.iter().for_each(|file| all.reads("the file of a step", file));
-        for statement in StatementPaths::parse(&query.sql)? {
-            let Some(target) = statement.writes.filter(|target| !target.ends_with('/')) else { continue };
-            all.writes("the target of a COPY", Path::new(&target));
-            steps.writes("the target of a COPY", Path::new(&target));
-        }
-        if let Some(output) = &step.output {
-            let kind = step.format.or_else(|| Format::of(output)).map_or(FileKind::Text, kind_of);
-            all.writes_kind("the output of a step", output, kind, overwrite);
-            steps.writes("the output of a step", output);
-        }
+        add_step(query, config, &mut all, &mut steps)?;
     }
     if let Some(report) = &config.report {
-        report.check_ending()?;
-        add_report(report, overwrite, &mut all, &mut steps);
+        add_report(report, config, &mut all, &mut steps)?;
     }
     if asks_stores {
         all.check_stores()?;
@@ -61,7 +57,40 @@ pub(super) fn check_destinations(
     all.check()
 }
 
-fn add_report(report: &ReportSettings, overwrite: bool, all: &mut Destinations, steps: &mut Destinations) {
+fn add_step(query: &Query, config: &Config, all: &mut Destinations, steps: &mut Destinations) -> Result<()> {
+    let Query { step, sql, table, .. } = query;
+    step.file.iter().for_each(|file| all.reads(format!("the file of the step {}", step.name), file));
+    let statements = if query.is_faulty { Vec::new() } else { StatementPaths::parse(sql)? };
+    for target in statements.into_iter().filter_map(|statement| statement.writes) {
+        let path = Path::new(&target);
+        all.creates_folder(if target.ends_with('/') { path } else { path.parent().unwrap_or(path) });
+        if !target.ends_with('/') {
+            let what = format!("the target of a COPY ({})", query.place);
+            all.writes(what.clone(), path);
+            steps.writes(what, path);
+        }
+    }
+    if let Some(output) = &step.output {
+        let kind = step.format.or_else(|| Format::of(output)).map_or(FileKind::Text, kind_of);
+        let what =
+            config.with_place(&format!("the output of the step {}", step.name), &format!("{table}.output"));
+        all.writes_kind(what.clone(), output, kind, config.annotate.overwrite);
+        steps.writes(what, output);
+    }
+    Ok(())
+}
+
+fn add_report(
+    report: &ReportSettings,
+    config: &Config,
+    all: &mut Destinations,
+    steps: &mut Destinations,
+) -> Result<()> {
+    let overwrite = config.annotate.overwrite;
+    report.check_ending().map_err(|error| match config.place("report.output") {
+        Some(place) => Error::Usage(format!("{place}: {error}")),
+        None => error,
+    })?;
     report.compare.iter().for_each(|other| steps.searches(other, DataNames::PARQUET));
     if let Some(bundle) = &report.bundle {
         all.reads_folder("a file of the report's bundle", bundle);
@@ -71,13 +100,19 @@ fn add_report(report: &ReportSettings, overwrite: bool, all: &mut Destinations, 
             ReportFormat::Html => FileKind::Html,
             ReportFormat::Json => FileKind::Json,
         };
-        all.writes_kind("the report", output, kind, overwrite);
-        steps.writes("the report", output);
+        let what = config.with_place("the report", "report.output");
+        all.writes_kind(what.clone(), output, kind, overwrite);
+        steps.writes(what, output);
     }
     for picture in report.svg.iter().flat_map(|folder| existing_pictures(folder)) {
         all.writes_kind("a picture of the report", &picture, FileKind::Svg, overwrite);
         steps.writes("a picture of the report", &picture);
     }
+    if let Some(folder) = &report.svg {
+        all.creates_folder(folder);
+        steps.writes(config.with_place("the pictures of the report", "report.svg"), folder);
+    }
+    Ok(())
 }
 
 /// The kind of a file in this format.

@@ -1,11 +1,15 @@
 //! The `run` subcommand: annotates, queries, checks and reports as a pipeline file defines. Each
 //! step runs the subcommand of its name with the settings in effect.
 
+mod checked;
 mod destinations;
+mod empty_output;
+mod faults;
 mod freshness;
 mod pipeline_args;
 mod planned;
 mod preview;
+mod reported;
 mod steps;
 mod validate;
 
@@ -23,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::storage::Files;
 use crate::telemetry::Telemetry;
 
+use self::faults::Faults;
 use self::pipeline_args::PipelineArgs;
 use self::steps::StepSummary;
 use super::annotate::{self, AnnotateArgs, Observers, Outcome, with_observers};
@@ -123,12 +128,14 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let config = args.of.config(matches)?;
     if args.show_config {
+        Faults::of(&config.faults).into_result()?;
         preview::print_settings(&config.settings, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let annotation = AnnotateArgs { dry_run: args.dry_run, ..args.of.annotation(&config) };
     let found = annotate::discover(&annotation);
-    args.of.check(&config, (&annotation, &found), (args.summary.as_deref(), true), stop)?;
+    let steps = args.of.steps(&config, false);
+    checked::check(&steps, (&annotation, &found), (args.summary.as_deref(), true), stop)?;
     if args.dry_run {
         let plan = annotate::plan(&annotation, stop)?;
         preview::print_plan(&plan, &config, args.json)?;

@@ -1,9 +1,8 @@
 //! The arguments that `run` and `validate` share: a pipeline file, its variables, and flags that override its
-//! settings; and the checks before anything runs.
+//! settings.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
 
 use clap::{ArgMatches, Args};
 
@@ -12,11 +11,8 @@ use crate::config::TlsArgs;
 use crate::config::{AnnotateSettings, ClusterArgs, CommandLine, Config, EngineArgs, InputOutput, load};
 use crate::error::Result;
 use crate::evaluate::SharedBundle;
-use crate::storage::Files;
 
-use super::super::annotate::{self, AnnotateArgs};
-use super::destinations::check_destinations;
-use super::planned::check_queries;
+use super::super::annotate::AnnotateArgs;
 use super::steps::StepRunner;
 
 /// A pipeline file, its variables, and flags that override its settings.
@@ -89,25 +85,6 @@ impl PipelineArgs {
             bundle: &self.bundle,
             #[cfg(feature = "cluster")]
             tls: &self.tls,
-        }
-    }
-
-    /// Compares the paths of all steps, and plans the queries where inputs were found.
-    ///
-    /// # Errors
-    /// As for [`check_destinations`] and [`check_queries`].
-    pub(super) fn check(
-        &self,
-        config: &Config,
-        (annotation, found): (&AnnotateArgs, &Result<Option<Files>>),
-        (summary, asks_stores): (Option<&Path>, bool),
-        stop: &AtomicBool,
-    ) -> Result<()> {
-        let paths = annotate::destinations(annotation, found)?;
-        check_destinations((&self.pipeline, summary), config, paths, asks_stores)?;
-        match found {
-            Ok(Some(files)) => check_queries(&self.steps(config, false), files, stop),
-            _ => Ok(()),
         }
     }
 }

@@ -1,0 +1,104 @@
+//! What is wrong with a pipeline, collected so that all of it is told at once.
+
+use crate::error::{Error, Result};
+
+/// The faults of a pipeline.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Error>);
+
+impl Faults {
+    /// Those with these texts, which name their places.
+    pub(super) fn of(texts: &[String]) -> Self {
+        Self(texts.iter().cloned().map(Error::Config).collect())
+    }
+
+    /// Adds what a check has found.
+    ///
+    /// # Errors
+    /// Those that are no fault of the pipeline: of stores, of the machine, and interruptions.
+    pub(super) fn add(&mut self, found: Result<()>) -> Result<()> {
+        match found {
+            Ok(()) => Ok(()),
+            Err(error) if is_fault(&error) => {
+                self.0.push(error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds a fault of what stands at a place of the pipeline file.
+    ///
+    /// # Errors
+    /// As for [`Self::add`].
+    pub(super) fn add_at(&mut self, place: Option<String>, error: Error) -> Result<()> {
+        self.add(Err(match place {
+            Some(place) if is_fault(&error) => Error::Config(format!("{place}: {error}")),
+            _ => error,
+        }))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A single fault as it is, and several as one.
+    ///
+    /// # Errors
+    /// Those.
+    pub(super) fn into_result(mut self) -> Result<()> {
+        match self.0.len() {
+            0 => Ok(()),
+            1 => self.0.pop().map_or(Ok(()), Err),
+            count => {
+                let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+                Err(Error::Config(format!("{count} faults:\n{}", texts.join("\n"))))
+            }
+        }
+    }
+}
+
+/// Whether an error is about what a pipeline says, or names.
+fn is_fault(error: &Error) -> bool {
+    match error {
+        Error::Usage(_)
+        | Error::NoInput { .. }
+        | Error::BadData { .. }
+        | Error::OtherKind { .. }
+        | Error::CannotCreate { .. }
+        | Error::Bundle { .. }
+        | Error::Config(_) => true,
+        Error::BadRows { .. }
+        | Error::Engine(_)
+        | Error::OutputExists(_)
+        | Error::OtherOutput { .. }
+        | Error::Io { .. }
+        | Error::Interrupted
+        | Error::NoThread(_)
+        | Error::Transient { .. }
+        | Error::ExecutorLost { .. }
+        | Error::Internal(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_fault_keeps_its_exit_code_and_several_are_of_the_pipeline() {
+        let usage = || Error::Usage("no".to_owned());
+        let mut faults = Faults::default();
+        assert!(faults.is_empty());
+        faults.add(Ok(())).unwrap();
+        faults.add(Err(usage())).unwrap();
+        assert_eq!(faults.add(Err(Error::Interrupted)).unwrap_err().exit_code(), 75);
+        assert_eq!(faults.into_result().unwrap_err().exit_code(), 64);
+
+        let mut faults = Faults::of(&["p.toml, line 1: wrong".to_owned()]);
+        faults.add_at(Some("p.toml, line 2, x".to_owned()), usage()).unwrap();
+        let error = faults.into_result().unwrap_err();
+        assert_eq!(error.exit_code(), 78);
+        assert_eq!(error.to_string(), "2 faults:\np.toml, line 1: wrong\np.toml, line 2, x: no");
+    }
+}

@@ -1,0 +1,189 @@
+//! What is wrong with a pipeline as a whole is told before anything runs, all at once and with its place, by
+//! `validate`, `run --dry-run` and `run` alike.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::files::{listing, write};
+use crate::harness::{Ran, lsmi, refused, rows, run};
+
+use super::{project, run_in};
+
+const ENDS: &str = "input = 'raw'\noutput = 'out'\n";
+const STEP: &str = "[[sql]]\nname = 'a'\nquery = 'SELECT count(*) AS n FROM annotated'\n";
+
+/// What each of the commands that check says of a pipeline in a folder.
+fn all_of(dir: &Path) -> [Ran; 3] {
+    let before = listing(dir);
+    let validated = run(lsmi().current_dir(dir).args(["validate", "pipeline.toml"]));
+    let all = [validated, run_in(dir, &["--dry-run"]), run_in(dir, &[])];
+    assert_eq!(listing(dir), before);
+    all
+}
+
+/// Checks that all commands refuse a pipeline of these lines alike, and write nothing.
+#[track_caller]
+fn wrong(pipeline: &str, code: i32, words: &[&str]) {
+    let dir = project(pipeline);
+    for ran in all_of(dir.path()) {
+        refused(&ran, code, words);
+    }
+}
+
+/// Checks that all commands refuse a pipeline of `ENDS` and more.
+#[track_caller]
+fn wrong_more(more: &str, code: i32, words: &[&str]) {
+    wrong(&format!("{ENDS}{more}"), code, words);
+}
+
+#[test]
+fn nothing_else_is_written_among_the_annotated_files() {
+    let among = "would be written among the annotated files in out";
+    for name in ["out/x.parquet", "out/deep/x.parquet", "./out/x.parquet"] {
+        let step = format!("{STEP}output = '{name}'\n");
+        let place = "the output of the step a (pipeline.toml, line 6, sql[0].output)";
+        wrong_more(&step, 64, &[name, place, among]);
+    }
+    wrong_more(
+        "[report]\noutput = 'out/r.html'\n",
+        64,
+        &["the report (pipeline.toml, line 4, report.output)", among],
+    );
+    wrong_more("[report]\nsvg = 'out/svg'\n", 64, &["report.svg", among]);
+    wrong_more("[annotate]\nrejects = 'out/rejects'\n", 64, &["--rejects", among]);
+    wrong_more("[annotate]\nmetrics = 'out/a.prom'\n", 64, &["annotate.metrics", among]);
+    let copy = "[[sql]]\nname = 'a'\nquery = \"COPY (SELECT 1 AS n) TO 'out/x.parquet'\"\n";
+    wrong_more(copy, 64, &["the target of a COPY", among]);
+    let dir = project(ENDS);
+    refused(&run_in(dir.path(), &["--summary", "out/s.json"]), 64, &["--summary", among]);
+    refused(&run_in(dir.path(), &["--rejects", "out/r"]), 64, &["--rejects", among]);
+    // Beside one file that is annotated there may be others.
+    let one = format!("input = 'raw/in.parquet'\noutput = 'a.parquet'\n{STEP}output = 'b.parquet'\n");
+    let dir = project(&one);
+    for _ in 0..2 {
+        let ran = run_in(dir.path(), &["--summary", "s.json"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn folders_of_outputs_are_there() {
+    let step = |output: &str| format!("{STEP}output = '{output}'\n");
+    wrong_more(&step("no/x.csv"), 73, &["no/x.csv", "cannot create the output"]);
+    wrong_more("[report]\noutput = 'no/r.html'\n", 73, &["no/r.html"]);
+    wrong_more("[annotate]\nmetrics = 'no/a.prom'\n", 73, &["no/a.prom"]);
+    wrong("input = 'raw/in.parquet'\noutput = 'outd/'\n", 73, &["outd/", "the name is that of a folder"]);
+    wrong("input = 'raw/in.parquet'\noutput = 'no/o.parquet'\n", 73, &["no/o.parquet"]);
+    let dir = project(ENDS);
+    refused(&run_in(dir.path(), &["--summary", "no/s.json"]), 73, &["no/s.json"]);
+    // COPY creates folders.
+    let copy = "[[sql]]\nname = 'a'\nquery = \"COPY (SELECT 1 AS n) TO 'new/x.csv'\"\n";
+    let dir = project(&format!("{ENDS}{copy}{}", step("new/y.csv").replace("'a'", "'b'")));
+    let ran = run_in(dir.path(), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn the_bundle_and_the_columns_that_it_is_asked_for() {
+    wrong_more("[annotate]\nbundle = 'none'\n", 78, &["pipeline.toml, line 4, annotate.bundle: ", "none"]);
+    let place = "pipeline.toml, line 4, annotate.columns: ";
+    wrong_more("[annotate]\ncolumns = ['i_123']\n", 78, &[place, "i_123"]);
+    for key in ["x1", "x2", "label"] {
+        let place = format!("pipeline.toml, line 4, annotate.{key}: raw/in.parquet, column \"nocol\": ");
+        wrong_more(&format!("[annotate]\n{key} = 'nocol'\n"), 78, &[&place, "there is no such column"]);
+    }
+    let place = "pipeline.toml, line 4, annotate.x: raw/in.parquet, column \"nocol\": ";
+    wrong_more("[annotate]\nx = ['x1', 'nocol']\n", 78, &[place]);
+    // Of the bundle's own columns the input is at fault.
+    let dir = project(ENDS);
+    let only = rows(20).project(&[0]).unwrap();
+    write(&dir.path().join("raw/in.parquet"), &only);
+    for ran in all_of(dir.path()) {
+        refused(&ran, 65, &["raw/in.parquet, column ", "there is no such column"]);
+    }
+}
+
+#[test]
+fn what_a_report_names_is_there() {
+    let report = "\
+        [report]\nkey = ['nokey', 'y']\nlabel = 'nolabel'\ncompare = ['nofile.parquet']\n\
+        link_template = 'https://host/{idd}/{y}'\nbundle = 'none'\n";
+    wrong_more(
+        report,
+        78,
+        &[
+            "5 faults:\n",
+            "pipeline.toml, line 5, report.label: the annotated files, column \"nolabel\": there is no such column",
+            "pipeline.toml, line 4, report.key: the annotated files, column \"nokey\": there is no such column",
+            "pipeline.toml, line 7, report.link_template: the annotated files, column \"idd\": ",
+            "pipeline.toml, line 6, report.compare: nofile.parquet: ",
+            "pipeline.toml, line 8, report.bundle: ",
+        ],
+    );
+    wrong_more("[report]\nkey = ['y', 'r2']\n", 78, &["line 4, report.key", "\"r2\""]);
+    // Folders of the path are columns, of the output, too.
+    let dir = project("input = 'raw'\noutput = 'out/ds=3'\n[report]\nkey = ['ds', 'r']\nlabel = 'ds'\n");
+    let ran = run_in(dir.path(), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let more = "\
+        [annotate]\nmetrics = 'no/a.prom'\n\
+        [tables]\ncustomers = 'nofile.parquet'\n\
+        [[sql]]\nname = 'a'\nquery = 'SELEKT 1'\noutput = 'a.csv'\n\
+        [[sql]]\nname = 'b'\nquery = 'SELECT rr FROM annotated'\n\
+        [[sql]]\nname = 'c'\nquery = \"SELECT 1 FROM 'mising.parquet'\"\n\
+        [[sql]]\nname = 'd'\nquery = \"SELECT * FROM customers, 'a.csv'\"\n\
+        [report]\nlabel = 'nolabel'\nsamples = 2000\n";
+    let words = [
+        "7 faults:\n",
+        "line 9, sql[0].query: SQL: ",
+        "    SELEKT 1\n    ^^^^^^\n",
+        "line 22, report.samples: at most 1000",
+        "no/a.prom: cannot create the output",
+        "line 6, tables.customers: nofile.parquet: cannot open the input",
+        "line 13, sql[1].query: SQL: there is no column rr; did you mean r?",
+        "line 16, sql[2].query: mising.parquet: cannot open the input",
+        "    SELECT 1 FROM 'mising.parquet'\n                  ^^^^^^^^^^^^^^^^\n",
+        "line 21, report.label: ",
+    ];
+    wrong_more(more, 78, &words);
+    let table = "[[sql]]\nname = 'e'\nquery = 'SELECT 1 FROM custom'\n";
+    wrong_more(
+        table,
+        78,
+        &["line 5, sql[0].query", "there is no table custom", "[tables] with NAME = 'PATH' names it"],
+    );
+}
+
+#[test]
+fn the_steps_of_one_output_are_named() {
+    let two = format!("{STEP}output = 'x.csv'\n{}output = 'x.csv'\n", STEP.replace("'a'", "'b'"));
+    wrong_more(
+        &two,
+        64,
+        &["x.csv is the output of the step a (pipeline.toml, line 6, sql[0].output) and the output of \
+                            the step b (pipeline.toml, line 10, sql[1].output)"],
+    );
+}
+
+#[test]
+fn what_the_pipeline_makes_need_not_be_there() {
+    let more = "\
+        [tables]\nfirst = 'out/in.parquet'\n\
+        [[sql]]\nname = 'a'\nquery = 'SELECT count(*) AS n FROM first'\n\
+        [[sql]]\nname = 'b'\nquery = \"COPY (SELECT r FROM annotated) TO 'r.csv'\"\n\
+        [[sql]]\nname = 'c'\nquery = \"SELECT count(*) AS n FROM 'r.csv'\"\n\
+        [[sql]]\nname = 'd'\nquery = \"SELECT count(*) AS n FROM 'out/in.parquet'\"\n";
+    let dir = project(&format!("{ENDS}{more}"));
+    let [validated, planned, ran] = {
+        let dir = dir.path();
+        let validated = run(lsmi().current_dir(dir).args(["validate", "pipeline.toml"]));
+        [validated, run_in(dir, &["--dry-run"]), run_in(dir, &[])]
+    };
+    for ran in [validated, planned, ran] {
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
