@@ -122,7 +122,7 @@ fn what_a_report_names_is_there() {
     );
     wrong_more("[report]\nkey = ['y', 'r2']\n", 78, &["line 4, report.key", "\"r2\""]);
     // Folders of the path are columns, of the output, too.
-    let dir = project("input = 'raw'\noutput = 'out/ds=3'\n[report]\nkey = ['ds', 'r']\nlabel = 'ds'\n");
+    let dir = project("input = 'raw'\noutput = 'out/ds=3'\n[report]\nkey = ['ds', 'y']\nlabel = 'ds'\n");
     let ran = run_in(dir.path(), &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
