@@ -159,6 +159,28 @@ fn all_faults_are_told_at_once() {
 }
 
 #[test]
+fn what_is_known_without_the_columns_is_told_with_what_is_wrong_with_them() {
+    let more = "\
+        [annotate]\nx1 = 'nocol'\n\
+        [tables]\ncustomers = 'nofile.parquet'\n\
+        [[sql]]\nname = 'a'\nquery = 'SELECT rr FROM annotated'\n\
+        [[sql]]\nname = 'b'\nquery = \"SELECT * FROM 'mising.parquet'\"\n";
+    let words = [
+        "3 faults:\n",
+        "line 4, annotate.x1: ",
+        "line 6, tables.customers: ",
+        "line 12, sql[1].query: mising",
+    ];
+    wrong_more(more, 78, &words);
+    // Where there is nothing to annotate, no step follows, and none is checked.
+    let dir = project(&format!("{ENDS}{more}").replace("x1 = 'nocol'", "if_nothing = 'exit0'"));
+    std::fs::remove_file(dir.path().join("raw/in.parquet")).unwrap();
+    for ran in all_of(dir.path()) {
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn the_steps_of_one_output_are_named() {
     let two = format!("{STEP}output = 'x.csv'\n{}output = 'x.csv'\n", STEP.replace("'a'", "'b'"));
     wrong_more(

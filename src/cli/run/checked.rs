@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::config::{ColumnList, Config};
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
-use crate::storage::Files;
+use crate::storage::{FilePair, Files};
 
 use super::super::annotate::{self, AnnotateArgs};
 use super::destinations::check_destinations;
@@ -24,8 +24,8 @@ use super::steps::StepRunner;
 /// report over the columns that annotating will write. The stores of outputs are asked for them where
 /// `asks_stores` says so.
 ///
-/// Where no input can be read their columns are unknown, and neither queries nor the report's columns are
-/// checked: annotating says what is wrong with them.
+/// Where no input can be read their columns are unknown, and neither queries of the output nor the report's columns
+/// are checked: annotating says what is wrong with them.
 ///
 /// # Errors
 /// A single fault as it is; [`Error::Config`] of several. Of stores, and [`Error::Interrupted`].
@@ -51,11 +51,12 @@ pub(super) fn check(
             }
         }
     }
-    if let Some(annotated) = &annotated {
-        check_queries(steps, annotated, &mut faults, stop)?;
-    }
-    if let Some(report) = &config.report {
-        check_report((config, report), annotated.as_ref(), asks_stores, &mut faults)?;
+    // Without files, no step is taken.
+    if !found.as_ref().is_ok_and(|files| files.as_ref().is_some_and(|files| files.pairs().is_empty())) {
+        check_queries(steps, annotated.as_ref(), &mut faults, stop)?;
+        if let Some(report) = &config.report {
+            check_report((config, report), annotated.as_ref(), asks_stores, &mut faults)?;
+        }
     }
     // Alone, this is told by what observes annotating, too.
     if let (Err(error), false) = (found, faults.is_empty()) {
@@ -76,27 +77,22 @@ fn annotated_columns(
         Err(error) => return faults.add_at(flagged(config, &error), error).map(|()| None),
     };
     let mut first_fault = None;
-    let mut open = |path: &Path| {
-        let input = Input::open_with(path, options.keys.as_ref()).ok()?;
+    let mut open = |pair: &FilePair| {
+        let input = Input::open_with(&pair.input, options.keys.as_ref()).ok()?;
         let kept = kept_columns(bundle, &options, &input);
-        kept.map_err(|error| first_fault.get_or_insert(error).clone()).ok()
+        let kept = kept.map_err(|error| first_fault.get_or_insert(error).clone()).ok()?;
+        Some((pair.relative.clone(), kept))
     };
-    let pairs = files.pairs();
-    let first = pairs.iter().find_map(|pair| Some((pair.relative.clone(), open(&pair.input)?)));
-    let last = pairs.iter().rev().find_map(|pair| Some((pair.relative.clone(), open(&pair.input)?)));
-    match (first, last) {
-        (Some(first), Some(last)) => {
-            let label = match options.label_free {
-                true => None,
-                false => options.label.clone().or_else(|| bundle.manifest().label.column.clone()),
-            };
-            EmptyOutput::write(config, [first, last], &fields, label).map(Some)
-        }
-        _ => {
-            let named = first_fault.map(|error| (read_by(config, &options, &error), error));
-            named.map_or(Ok(()), |(place, error)| faults.add_at(place, error)).map(|()| None)
-        }
-    }
+    let Some(first) = files.pairs().iter().find_map(&mut open) else {
+        let Some(error) = first_fault else { return Ok(None) };
+        return faults.add_at(read_by(config, &options, &error), error).map(|()| None);
+    };
+    let last = files.pairs().iter().rev().find_map(open);
+    let label = match options.label_free {
+        true => None,
+        false => options.label.clone().or_else(|| bundle.manifest().label.column.clone()),
+    };
+    EmptyOutput::write(config, [first].into_iter().chain(last), &fields, label).map(Some)
 }
 
 /// The place of the setting whose flag an error names first.

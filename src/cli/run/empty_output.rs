@@ -9,7 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
 
-use crate::config::{ANNOTATED, Config};
+use crate::config::Config;
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::Input;
 use crate::storage::{create_parent_folder, io_errors};
@@ -18,7 +18,7 @@ use crate::storage::{create_parent_folder, io_errors};
 pub(super) struct EmptyOutput {
     _folder: TempDir,
     /// The output, a file or a folder.
-    output: PathBuf,
+    pub(super) output: PathBuf,
     /// The first file.
     pub(super) first: Input,
     /// The column of the label; `None` where none is read.
@@ -26,14 +26,14 @@ pub(super) struct EmptyOutput {
 }
 
 impl EmptyOutput {
-    /// Those of two inputs, whose columns may differ, by their paths below the input's folder; of one file the
+    /// Those of some inputs, whose columns may differ, by their paths below the input's folder; of one file the
     /// path is empty.
     ///
     /// # Errors
     /// Of writing.
     pub(super) fn write(
         config: &Config,
-        inputs: [(PathBuf, Input); 2],
+        inputs: impl Iterator<Item = (PathBuf, Input)>,
         fields: &[Field],
         label: Option<String>,
     ) -> Result<Self> {
@@ -55,15 +55,6 @@ impl EmptyOutput {
             .first()
             .map_or(Err(Error::Internal("no output is empty".to_owned())), |it| Input::open(it))?;
         Ok(Self { _folder: folder, output, first, label })
-    }
-
-    /// Those of the pipeline's tables that `is_sound` leaves in, with these files in place of the output.
-    pub(super) fn tables(&self, config: &Config, is_sound: impl Fn(&str) -> bool) -> Vec<(String, String)> {
-        let here = |(name, path): &(String, String)| match name == ANNOTATED {
-            true => (name.clone(), self.output.display().to_string()),
-            false => (name.clone(), path.clone()),
-        };
-        config.tables.iter().filter(|(name, _)| is_sound(name)).map(here).collect()
     }
 }
 

@@ -16,18 +16,20 @@ use super::empty_output::EmptyOutput;
 use super::faults::Faults;
 use super::steps::StepRunner;
 
-/// Checks all tables and queries, in their order, and adds all that is wrong with them.
+/// Checks all tables and queries, in their order, and adds all that is wrong with them. Where the columns of the
+/// output are unknown, only queries of other tables are planned.
 ///
 /// # Errors
 /// As for [`Faults::add`].
 pub(super) fn check_queries(
     steps: &StepRunner<'_>,
-    annotated: &EmptyOutput,
+    annotated: Option<&EmptyOutput>,
     faults: &mut Faults,
     stop: &AtomicBool,
 ) -> Result<()> {
     let config = steps.config;
     let mut known = Known { made: vec![config.output.clone()], ..Known::default() };
+    known.unknown.extend(annotated.is_none().then(|| ANNOTATED.to_owned()));
     let Some(query) = config.queries.first() else { return Ok(()) };
     for (name, path) in config.tables.iter().filter(|(name, _)| name != ANNOTATED) {
         let request = steps.sql_args(query).planning(vec![(name.clone(), path.clone())], String::new());
@@ -39,7 +41,12 @@ pub(super) fn check_queries(
         }
     }
     for query in &config.queries {
-        let tables = annotated.tables(config, |name| !known.is_unknown(name));
+        let tables = config.tables.iter().filter(|(name, _)| !known.is_unknown(name)).cloned();
+        let in_place = |(name, path): (String, String)| match annotated.filter(|_| name == ANNOTATED) {
+            Some(annotated) => (name, annotated.output.display().to_string()),
+            None => (name, path),
+        };
+        let tables = tables.map(in_place).collect();
         let schema = match query.is_faulty {
             true => None,
             false => known.plan((steps, tables), query, faults, stop)?,
