@@ -14,6 +14,9 @@ pub(crate) use shortage::shortage;
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The name of rows in memory in place of a file's.
+const IN_MEMORY: &str = "the data";
+
 /// A place in a dataset: a file, with a row group and a column if they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
@@ -29,6 +32,17 @@ impl Place {
     /// A whole file.
     pub fn file(file: impl fmt::Display) -> Self {
         Self { file: redact(&file.to_string()).into_owned(), row_group: None, column: None }
+    }
+
+    /// Rows in the memory of a program that links this library.
+    pub fn in_memory() -> Self {
+        Self::file(IN_MEMORY)
+    }
+
+    /// Whether it is those rows, or a batch of them.
+    pub fn is_in_memory(&self) -> bool {
+        let batch = self.file.strip_prefix(IN_MEMORY);
+        batch.is_some_and(|batch| batch.is_empty() || batch.starts_with(", record batch "))
     }
 
     /// The same place, in a row group.

@@ -212,9 +212,16 @@ fn warn_about_bad_rows(
     } else {
         ""
     };
+    let is_of_all =
+        |(fate, rows): &(Fate, u64)| matches!(fate, Fate::WrongLength(_)) && *rows == fates.rows();
+    let lengths = if fates.bad_by_reason().iter().any(is_of_all) {
+        "; no embedding has the length that the models take: check --x1, --x2 and --bundle"
+    } else {
+        ""
+    };
     let have = if fates.bad() == 1 { "has" } else { "have" };
     let rows = counted(fates.bad(), "row");
-    tracing::warn!("{rows} {have} no values: {}{labels}{reduce}", fates.reasons());
+    tracing::warn!("{rows} {have} no values: {}{labels}{lengths}{reduce}", fates.reasons());
 }
 
 /// The labels that were met beside those that are known, where some are unknown or none is known.

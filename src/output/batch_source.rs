@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -16,7 +16,6 @@ use crate::parquet_file::{CheckedFile, Input, catch_panics, next_or_panic};
 use crate::storage::io_errors;
 
 use super::ipc::IpcReader;
-use super::key_values;
 use super::omitted_columns::OmittedColumns;
 
 /// The interval at which a wait for a silent sender looks whether its rows are still wanted.
@@ -104,16 +103,8 @@ impl<'a> BatchSource<'a> {
         if omitted.is_empty() {
             return self;
         }
-        let fields = self.schema.fields().iter().enumerate();
-        let kept: Vec<usize> =
-            fields.map(|(column, _)| column).filter(|column| !omitted.columns.contains(column)).collect();
-        let fields: Vec<_> =
-            kept.iter().filter_map(|column| self.schema.fields().get(*column)).cloned().collect();
-        let metadata = self.schema.metadata().iter().filter(|(key, _)| !omitted.keys.contains(key));
-        let names: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let metadata = metadata
-            .map(|(key, value)| (key.clone(), key_values::without_columns(key, value, omitted, &names)));
-        let schema: SchemaRef = Arc::new(Schema::new_with_metadata(fields, metadata.collect()));
+        let (kept, schema) = omitted.kept(&self.schema);
+        let schema: SchemaRef = Arc::new(schema);
         let batches = {
             let schema = Arc::clone(&schema);
             self.batches.map(move |batch| {
@@ -131,6 +122,11 @@ impl<'a> BatchSource<'a> {
     /// The columns.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Whether the rows are those of a file, and not of a stream or another thread.
+    pub fn is_file(&self) -> bool {
+        self.is_file
     }
 
     /// The stream or file, as a place for errors.

@@ -1,8 +1,9 @@
-//! A Parquet file without some of its columns: what a copy that replaces them is made of. The bytes of the file are
-//! as they are; its metadata no longer know the columns.
+//! A Parquet file, or a schema, without some of its columns: what a copy that replaces them is made of. The bytes of
+//! the file are as they are; its metadata no longer know the columns.
 
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{
     FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData, SortingColumn,
@@ -42,6 +43,19 @@ impl OmittedColumns {
             .map_err(|error| io_errors::parquet(input.place(), "read", error))?;
         let projected = Input::with_metadata(input.file().clone(), Arc::new(metadata))?;
         Ok(projected.ignoring_checksums(input.ignores_checksums()))
+    }
+
+    /// The positions of those columns of a schema that are kept, and the schema of these, whose metadata say nothing
+    /// of the others.
+    pub fn kept(&self, schema: &Schema) -> (Vec<usize>, Schema) {
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let kept: Vec<usize> = (0..names.len()).filter(|column| !self.columns.contains(column)).collect();
+        let fields = kept.iter().filter_map(|column| schema.fields().get(*column)).cloned();
+        let metadata = schema.metadata().iter().filter(|(key, _)| !self.keys.contains(key));
+        let metadata =
+            metadata.map(|(key, value)| (key.clone(), key_values::without_columns(key, value, self, &names)));
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.collect());
+        (kept, schema)
     }
 
     fn metadata(&self, old: &ParquetMetaData, key_values: Vec<KeyValue>) -> ParquetResult<ParquetMetaData> {

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 
 use crate::bundle::Class;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 
 use super::classes::class_examples;
 use super::fate::Fate;
@@ -118,25 +118,30 @@ impl LabelIndex {
     /// # Errors
     /// [`Error::BadData`].
     pub(super) fn check_known(&self, labels: &ArrayRef, at: &LabelPlace) -> Result<()> {
-        static SAID: Once = Once::new();
-        let Some(found) = LabelType::of(labels.data_type()).filter(|found| *found != self.kind) else {
+        if LabelType::of(labels.data_type()) == Some(self.kind) {
             return Ok(());
-        };
+        }
         let (_, invalid) = self.encode(labels, at)?;
         let unknown = invalid.iter().filter(|(_, fate)| *fate == Fate::UnknownLabel).count();
         if unknown > 0 && invalid.len() == labels.len() {
             return self.check(labels.data_type(), at);
         }
+        self.log_type(labels.data_type(), at.place());
+        Ok(())
+    }
+
+    /// Logs that labels of this type, where it is another than the classes', are read as classes.
+    pub(super) fn log_type(&self, data_type: &DataType, place: &Place) {
+        static SAID: Once = Once::new();
+        let Some(found) = LabelType::of(data_type).filter(|found| *found != self.kind) else { return };
         SAID.call_once(|| {
             tracing::info!(
-                "{}: {} are read as the bundle's classes, which are {}{}",
-                at.place(),
+                "{place}: {} are read as the bundle's classes, which are {}{}",
                 found.plural(),
                 self.kind.plural(),
                 self.example()
             );
         });
-        Ok(())
     }
 
     /// The first class that is written both as a number and as a string, as both.
@@ -188,7 +193,6 @@ fn integer_of(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Place;
     use arrow::array::{
         BinaryArray, BooleanArray, DictionaryArray, Float64Array, Int64Array, StringArray, UInt64Array,
     };

@@ -102,6 +102,21 @@ pub(super) enum LabelCast {
     Hexadecimal,
 }
 
+impl LabelCast {
+    /// The cast of a column of `data`, a table or batch of pyarrow.
+    fn of_python(self, column: &str) -> String {
+        let to = match self {
+            Self::Boolean => "bool",
+            Self::Integer => "int64",
+            Self::String => "string",
+            Self::Hexadecimal => {
+                return format!("[value and value.hex() for value in data[{column:?}].to_pylist()]");
+            }
+        };
+        format!("pyarrow.compute.cast(data[{column:?}], {to:?})")
+    }
+}
+
 /// The cast that makes a label of a type that is none, if there is one.
 fn cast_of(data_type: &DataType) -> Option<LabelCast> {
     match data_type {
@@ -142,10 +157,14 @@ impl LabelPlace {
     }
 
     /// A cast as the user writes it: an expression in a query, a command that writes a file with
-    /// the column cast.
+    /// the column cast, one of Python for rows in memory.
     pub(super) fn cast(&self, cast: LabelCast) -> String {
         let place = self.place();
-        let column = quoted_name(place.column.as_deref().unwrap_or("y"));
+        let name = place.column.as_deref().unwrap_or("y");
+        if place.is_in_memory() {
+            return cast.of_python(name);
+        }
+        let column = quoted_name(name);
         let expression = match cast {
             LabelCast::Boolean => format!("CAST({column} AS BOOLEAN)"),
             LabelCast::Integer => format!("CAST({column} AS BIGINT)"),
@@ -191,6 +210,7 @@ mod tests {
     fn types_that_are_none_are_named_with_the_cast_that_helps() {
         let at = LabelPlace::Rows(Place::file("it's.parquet").column("Day"), 0);
         let in_query = LabelPlace::Query(Place::file("lsmi").column("day"));
+        let in_memory = LabelPlace::Rows(Place::in_memory().column("day"), 0);
         let list = DataType::List(Arc::new(Field::new_list_field(DataType::Int8, true)));
         for (data_type, cast) in [
             (DataType::Date32, Some("VARCHAR")),
@@ -210,6 +230,10 @@ mod tests {
                 assert!(error.ends_with(&query), "{error}");
                 let error = LabelType::require(&data_type, &in_query).unwrap_err().to_string();
                 assert!(error.ends_with(&format!("cast it: CAST(day AS {cast})")), "{error}");
+                let error = LabelType::require(&data_type, &in_memory).unwrap_err().to_string();
+                let to = if cast == "BIGINT" { "int64" } else { "string" };
+                let python = format!("cast it: pyarrow.compute.cast(data[\"day\"], \"{to}\")");
+                assert!(error.ends_with(&python), "{error}");
             }
         }
     }

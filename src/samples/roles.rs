@@ -178,7 +178,7 @@ impl Roles {
         Some(&column.name)
     }
 
-    /// Fails where no list of the first batch has the models' dimension, or labels of another type than the
+    /// Fails where no list of a file's first batch has the models' dimension, or labels of another type than the
     /// classes' are none of them: the column is then the wrong one, and not some of its rows bad.
     ///
     /// # Errors
@@ -195,6 +195,13 @@ impl Roles {
                 self.index.check_known(batch.column(*position), &at)
             }
             ValueSource::Folder(..) => Ok(()),
+        }
+    }
+
+    /// Logs that labels of another type than the classes' are read as classes, where they are.
+    pub fn log_label_type(&self, batch: &RecordBatch, place: &Place) {
+        if let ValueSource::Column(NamedColumn { name, position }) = &self.label {
+            self.index.log_type(batch.column(*position).data_type(), &place.clone().column(name));
         }
     }
 

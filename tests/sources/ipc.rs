@@ -5,9 +5,13 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, Float32Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, ListArray, RecordBatch, StringArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Field};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use arrow::util::pretty::pretty_format_batches;
@@ -240,16 +244,62 @@ fn what_does_not_go_with_a_stream_is_refused() {
 }
 
 #[test]
-fn wrong_dimensions_are_told_from_bad_rows() {
+fn lists_of_another_length_are_bad_rows_and_types_of_another_length_are_refused() {
     let dir = streams();
+    let dir = dir.path();
     // The bundle takes 4 values, these have 8.
-    for name in ["plain", "list_double"] {
-        let stream = dir.path().join(format!("{name}.arrows"));
-        let ran: Ran =
-            piped(dir.path(), &stream, &["-", "out.parquet", "--label", "label"], &bundle()).into();
-        refused(&ran, 65, &["stdin", "column \"x1\"", "dimension 8", "take 4"]);
-        assert!(!dir.path().join("out.parquet").exists());
-    }
+    let annotate = |name: &str| -> Ran {
+        let to = ["-", "out.parquet", "--label", "label", "--json"];
+        piped(dir, &dir.join(format!("{name}.arrows")), &to, &bundle()).into()
+    };
+    refused(&annotate("plain"), 65, &["stdin", "column \"x1\"", "dimension 8", "take 4"]);
+    assert!(!dir.join("out.parquet").exists());
+    let ran = annotate("list_double");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(last_json(&ran)["fates"]["wrong_length_x1"], 500);
+    let warned =
+        "500 rows have no values: 500 wrong_length_x1; no embedding has the length that the models take";
+    assert!(ran.stderr.contains(warned), "{}", ran.stderr);
+    assert_eq!(floats(&read(&dir.join("out.parquet")), "r").null_count(), 500);
+}
+
+#[test]
+fn the_cuts_between_batches_decide_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let good = rows(20);
+    let lists = |name: &str| cast(good.column_by_name(name).unwrap(), &list_type()).unwrap();
+    let short = lists("x1").slice(0, 1).as_list::<i32>().value(0).slice(0, 2);
+    let short: ArrayRef = Arc::new(ListArray::new(
+        Arc::new(Field::new_list_field(DataType::Float32, true)),
+        OffsetBuffer::from_lengths([2]),
+        short,
+        None,
+    ));
+    let texts = cast(good.column_by_name("y").unwrap(), &DataType::Utf8).unwrap();
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["cat"]));
+    let batch = |x1: ArrayRef, x2: ArrayRef, y: ArrayRef| {
+        RecordBatch::try_from_iter([("x1", x1), ("x2", x2), ("y", y)]).unwrap()
+    };
+    let good = batch(lists("x1"), lists("x2"), texts.clone());
+    let of_length = batch(short, lists("x2").slice(0, 1), texts.slice(0, 1));
+    let of_label = batch(lists("x1").slice(0, 1), lists("x2").slice(0, 1), text);
+    let nulls = |batches: &[RecordBatch]| {
+        let ran = fed(dir, &stream(batches), &["-", "out.parquet", "--overwrite"]);
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let out = read(&dir.join("out.parquet"));
+        (0..out.num_rows()).filter(|row| floats(&out, "r").is_null(*row)).collect::<Vec<_>>()
+    };
+    let [length, label, rest] = [of_length, of_label, good];
+    assert_eq!(nulls(&[length.clone(), label.clone(), rest.clone()]), [0, 1]);
+    assert_eq!(nulls(&[label.clone(), length.clone(), rest.clone()]), [0, 1]);
+    assert_eq!(nulls(&[rest.clone(), length.clone(), label.clone()]), [20, 21]);
+    let whole = concat_batches(rest.schema_ref(), [&length, &label, &rest]).unwrap();
+    assert_eq!(nulls(&[whole]), [0, 1]);
+}
+
+fn list_type() -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(DataType::Float32, true)))
 }
 
 #[test]

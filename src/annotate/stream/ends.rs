@@ -84,7 +84,7 @@ impl StreamSource {
         match &self.rows {
             StreamRows::File(file) => file.place(),
             StreamRows::Stdin => Place::file("stdin"),
-            StreamRows::Channel(..) => Place::file("the data"),
+            StreamRows::Channel(..) => Place::in_memory(),
         }
     }
 

@@ -18,5 +18,5 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
 /// The exception of data that Arrow's C data interface does not carry.
 pub(crate) fn not_carried(py: Python<'_>, failed: &PyErr) -> PyErr {
     let what = format!("cannot be read: {}; cast that column, or select others", failed.value(py));
-    exception(py, &Error::bad_data(Place::file("the data"), what))
+    exception(py, &Error::bad_data(Place::in_memory(), what))
 }
