@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import collections
 import os
+import threading
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,12 @@ except ImportError as error:
 
 __all__ = ["Channel", "open_models"]
 
+#: Held while models are loaded. A fork waits for it: a library that is being loaded holds locks, and a child would have
+#: the locks without the threads that release them. The thread that loads may fork itself, in a handler of a signal.
+_loading = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
+
 
 def open_models(options: Mapping[str, Any]) -> _native.Models:
     """The models of a bundle with the options of ``annotate``. ONNX Runtime is that which the program finds."""
@@ -37,7 +44,8 @@ def open_models(options: Mapping[str, Any]) -> _native.Models:
     except FileNotFoundError:
         program = None
     try:
-        return _native.Models(flags, program)
+        with _loading:
+            return _native.Models(flags, program)
     finally:
         _log()
 
@@ -54,7 +62,8 @@ class Channel:
         self._sent: collections.deque[int] = collections.deque()
         self.in_flight_bytes = 0
         try:
-            self._native = models.channel(schema)
+            with _loading:
+                self._native = models.channel(schema)
         finally:
             _log()
         #: The new columns, and the metadata of an output.
