@@ -37,7 +37,7 @@ pub use options::{Adjust, AnnotateOptions, MaxBadRows, OnBadFile, OnBadRow};
 pub use parts::divide;
 pub use plan::Plan;
 pub use progress::{InputStart, Progress, Stage};
-pub use requested_columns::{columns_read, kept_columns, new_fields};
+pub use requested_columns::{columns_read, kept_columns, kept_in_memory, new_fields};
 pub use run::Run;
 pub use stream::BatchExchange;
 pub use summary::{ClusterUse, Summary, Totals};

@@ -50,11 +50,20 @@ impl RequestedColumns {
     /// # Errors
     /// As for [`Self::replaced`].
     pub(super) fn rows_without_replaced<'a>(&self, rows: BatchSource<'a>) -> Result<BatchSource<'a>> {
-        let metadata = rows.schema().metadata().iter();
+        let replaced = self.replaced_of_schema(rows.schema(), rows.place())?;
+        Ok(rows.without(&replaced))
+    }
+
+    /// The columns of a schema that this run replaces, which is logged.
+    ///
+    /// # Errors
+    /// As for [`Self::replaced`].
+    pub(super) fn replaced_of_schema(&self, schema: &Schema, place: &Place) -> Result<OmittedColumns> {
+        let metadata = schema.metadata().iter();
         let pairs: Vec<_> = metadata.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
-        let replaced = self.replaced(rows.schema(), &pairs, rows.place())?;
+        let replaced = self.replaced(schema, &pairs, place)?;
         replaced.log();
-        Ok(rows.without(&replaced.omitted))
+        Ok(replaced.omitted)
     }
 
     /// The columns of a source that this run replaces: those of its prefix that annotate has written by what the

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, Schema};
 
 use crate::bundle::{Bundle, Class, Modality, repeated_column};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::evaluate::{compared_information, field};
 use crate::interaction::{ColumnName, ColumnPrefix, MomentSummary, Quantity};
 use crate::parquet_file::{Input, check_new_fields};
@@ -69,6 +69,22 @@ pub fn kept_columns(bundle: &Bundle, options: &AnnotateOptions, input: &Input) -
     Roles::find(input.schema(), &input.place(), &columns.request(bundle, options))?;
     check_new_fields(input.schema(), &input.place(), &columns.fields())?;
     Ok(input)
+}
+
+/// The positions of those columns of rows in memory that a run with these options keeps, and the schema of these: the
+/// new columns follow them.
+///
+/// # Errors
+/// As for [`new_fields`]; [`Error::Usage`] of columns that are not replaced, and of those that have a new one's name.
+pub fn kept_in_memory(
+    bundle: &Bundle,
+    options: &AnnotateOptions,
+    schema: &Schema,
+) -> Result<(Vec<usize>, Schema)> {
+    let (columns, place) = (RequestedColumns::of(bundle, options)?, Place::in_memory());
+    let kept = columns.replaced_of_schema(schema, &place)?.kept(schema);
+    check_new_fields(&kept.1, &place, &columns.fields())?;
+    Ok(kept)
 }
 
 /// The moments of the columns, and of i of each modality and of all.

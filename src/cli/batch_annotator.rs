@@ -6,9 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arrow::datatypes::Schema;
 use clap::FromArgMatches;
+use clap::parser::ValueSource;
 
-use crate::annotate::{AnnotateOptions, BatchExchange, InputStart, Progress, Run, columns_read};
+use crate::annotate::{
+    AnnotateOptions, BatchExchange, InputStart, Progress, Run, columns_read, kept_in_memory,
+};
 use crate::bundle::Bundle;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -56,9 +60,12 @@ impl BatchAnnotator {
         columns_read(&self.bundle, &self.options)
     }
 
-    /// The prefix of the columns of an earlier run that make way; `None` where none do.
-    pub fn replaced_prefix(&self) -> Option<&str> {
-        self.options.replace_columns.then(|| self.options.prefix.as_str())
+    /// The positions of those columns of a schema that the output has, before the new ones, and the schema of these.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is a column of a new name, or one that `--replace-columns` does not replace.
+    pub fn kept_columns(&self, schema: &Schema) -> Result<(Vec<usize>, Schema)> {
+        kept_in_memory(&self.bundle, &self.options, schema)
     }
 
     /// Annotates the batches of an exchange, until their sender is dropped or `stop` is set.
@@ -84,11 +91,22 @@ impl std::fmt::Debug for BatchAnnotator {
     }
 }
 
+/// Flags that say what is shown of a run.
+const OF_A_TERMINAL: [&str; 4] = ["quiet", "verbose", "log_format", "progress_every"];
+
 /// The arguments of `annotate`.
 fn parse(typed: &[OsString]) -> Result<AnnotateArgs> {
     let refused = |error| Error::Usage(usage_error::plain_text(error, typed));
     let command = usage_error::with_negative_numbers(super::without_empty_variables(super::command()));
     let all = command.try_get_matches_from(typed).map_err(refused)?;
+    let is_typed = |id: &&&str| all.value_source(id) == Some(ValueSource::CommandLine);
+    if let Some(id) = OF_A_TERMINAL.iter().find(is_typed) {
+        let flag = id.replace('_', "-");
+        return Err(Error::Usage(format!(
+            "--{flag} is about the output on a terminal, and there is none; omit it: the level of the log is that of \
+             its receiver"
+        )));
+    }
     let cli = Cli::from_arg_matches(&all).map_err(refused)?;
     match (cli.command, all.subcommand()) {
         (Command::Annotate(mut args), Some((_, typed))) => {

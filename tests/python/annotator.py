@@ -4,6 +4,7 @@ the bundle."""
 
 import contextlib
 import gc
+import json
 import multiprocessing
 import os
 import pickle
@@ -15,6 +16,10 @@ import threading
 import time
 
 import lsmi_etl
+import lsmi_etl.datasets
+import lsmi_etl.duckdb
+import lsmi_etl.polars
+import lsmi_etl.ray
 import pyarrow as pa
 import pyarrow.parquet as pq
 from lsmi_etl import Annotator, errors
@@ -166,10 +171,13 @@ def data_frames():
         # The pandas metadata name the number of rows, which needs no other program.
         annotate(frame[:10]), annotate(frame[:11])
         assert list(annotate(frame[5:9]).to_pandas().columns) == [*frame.columns, *NEW]
-        with raises(errors.Usage, "pyarrow.table"):
-            annotate([1, 2, 3])
-        with raises(errors.Usage, "collect it"):
-            annotate(polars.LazyFrame({"a": [1]}))
+        assert same(annotate.stream(frame).read_all().column("r"), expected().column("r"))
+        for way in (annotate, annotate.stream):
+            for data in ([1, 2, 3], None):
+                with raises(errors.Usage, "pyarrow.table"):
+                    way(data)
+            with raises(errors.Usage, "collect it"):
+                way(polars.LazyFrame({"a": [1]}))
 
 
 def types():
@@ -249,8 +257,58 @@ def schemas():
         assert not running()
 
 
+def cuts():
+    """The rows that are bad are null wherever a chunk or batch begins, and a type of another length is refused."""
+    lists = pa.list_(pa.float32())
+    schema = pa.schema([("x1", lists), ("x2", lists), ("y", pa.string())])
+    good = pa.Table.from_batches([rows()]).select(schema.names).slice(0, 50).cast(schema)
+    short = pa.table({"x1": [[1.0, 2.0]], "x2": [[1.0, 2.0, 3.0, 4.0]], "y": ["1"]}, schema=schema)
+    other = pa.table({"x1": [[1.0, 2.0, 3.0, 4.0]], "x2": [[1.0, 2.0, 3.0, 4.0]], "y": ["cat"]}, schema=schema)
+    truth = expected().column("r").slice(0, 50)
+    for parts in ([short, other, good], [other, short, good], [good, short, other], [short], [other]):
+        whole = pa.concat_tables(parts)
+        for table in (whole, whole.combine_chunks()):
+            for way in (lambda t: annotate(t), lambda t: annotate.stream(t.to_reader()).read_all()):
+                with Annotator(BUNDLE) as annotate:
+                    r = way(table).column("r")
+                    first = 50 if parts[0] is good else 0
+                    assert r.slice(first, 2).null_count == min(2, len(r)) and r.null_count == r.slice(first, 2).null_count
+                    if good in parts:
+                        assert same(r.slice(0 if first else 2, 50), truth)
+    with Annotator(BUNDLE) as annotate, raises(errors.BadData, "x1", "dimension 2", "take 4"):
+        annotate(short.set_column(0, "x1", short.column("x1").cast(pa.list_(pa.float32(), 2))))
+
+
+def engines():
+    """Engines that keep their own columns, and the new ones of the Annotator, also where these replace some."""
+    import duckdb
+    import polars
+
+    table = pa.Table.from_batches([rows()])
+    names = table.column_names
+    old = pa.array([-99.0] * table.num_rows)
+    # Some of the old columns lie before the others, and not all that are new were there.
+    for before, behind in (["r"], []), ([], ["s", "r"]), ([], NEW), (NEW, []):
+        earlier = pa.table({**dict.fromkeys(before, old), **dict(zip(names, table.columns)), **dict.fromkeys(behind, old)})
+        relation = duckdb.from_arrow(earlier)
+        outputs = {
+            "polars": lsmi_etl.polars.annotate(polars.from_arrow(earlier).lazy(), BUNDLE, replace_columns=True).collect(),
+            "ray": lsmi_etl.ray.AnnotateBatches(BUNDLE, replace_columns=True)(earlier),
+            "duckdb": lsmi_etl.duckdb.annotate(relation, BUNDLE, replace_columns=True).to_arrow_table(),
+            "datasets": lsmi_etl.datasets.AnnotateBatches(BUNDLE, replace_columns=True)(earlier),
+        }
+        for engine, out in outputs.items():
+            out = pa.table(out)
+            assert out.column_names == [*names, *NEW], (engine, out.column_names)
+            must_be_annotated(out.cast(expected().schema))
+        planned = lsmi_etl.polars.annotate(polars.from_arrow(earlier).lazy(), BUNDLE, replace_columns=True)
+        assert planned.collect_schema().names() == [*names, *NEW]
+        with raises(errors.Usage, "already"):
+            lsmi_etl.ray.AnnotateBatches(BUNDLE)(earlier)
+
+
 def replacing():
-    """Columns of an earlier call make way, those of another prefix stay."""
+    """Columns of an earlier call make way, those of another prefix stay, and so does what the program has not written."""
     batch = rows()
     with Annotator(BUNDLE, columns=["i1"]) as annotate, Annotator(BUNDLE, prefix="b_") as prefixed:
         first = prefixed(annotate(batch))
@@ -264,20 +322,44 @@ def replacing():
             assert again.schema.names[-8:] == ["b_r", "b_u1", "b_u2", "b_s", *NEW], again.schema.names
             must_be_annotated(again.select([*batch.schema.names, *NEW]))
             assert b"lsmi_etl.b_.bundle_sha256" in again.schema.metadata
+        listed = json.dumps({"info": {"features": dict.fromkeys(first.schema.names, {"dtype": "x", "_type": "Value"})}})
+        again = annotate(first.replace_schema_metadata({**first.schema.metadata, b"huggingface": listed}))
+        features = json.loads(again.schema.metadata[b"huggingface"])["info"]["features"]
+        assert list(features) == again.schema.names, features
+        assert features["b_r"]["dtype"] == "x" and features["r"]["dtype"] == "float32", features
+        layout = annotate.layout(first.schema)
+        assert [first.schema.names[place] for place in layout.kept] == again.schema.names[:-4]
+        assert layout.new.names == NEW and layout.schema.names == again.schema.names
+
+        count = batch.num_rows
+        for column in (pa.array(["mine"] * count), pa.array([True] * count), pa.array([[1]] * count)):
+            with raises(errors.Usage, '"r"', "annotate has not written it", "prefix=NAME_"):
+                annotate(batch.append_column("r", column))
+        # What others have written under the program's key, and keys that are no text.
+        data = batch.append_column("zz", pa.array(["a"] * count))
+        for written in (b'{"x1":1,"y":2,"zz":3}', b'["zz"]', b"no json", b"[1]", b"null", b"\xff"):
+            out = annotate(data.replace_schema_metadata({b"lsmi_etl.columns": written, b"\xff\xfe": b"x"}))
+            assert out.schema.names == [*data.schema.names, *NEW], (written, out.schema.names)
+            assert out.schema.metadata[b"\xff\xfe"] == b"x"
+        with raises(errors.Usage, '"x1"', "is read"):
+            annotate(data.replace_schema_metadata({b"lsmi_etl.columns": b'{"x1": null}'}))
 
 
 def failures():
     batch = rows()
     with Annotator(BUNDLE) as annotate:
-        with raises(errors.Usage, "'r'", "already"):
+        with raises(errors.Usage, '"r"', "already", "replace_columns", "prefix=NAME_"):
             annotate(annotate(batch))
         with raises(errors.BadData, '"x2"', "no such column", "x1, y") as _:
             annotate(batch.select(["x1", "y"]))
         must_be_annotated(annotate(batch.slice(0, 5)), 0, 5)
-    replacing()
     for kind, options, words in [
         (errors.Usage, {"nope": 1}, ["'nope'"]),
         (errors.Usage, {"workers": -3}, ["workers"]),
+        (errors.Usage, {"prefix": "\ud800"}, ["prefix"]),
+        (errors.Usage, {"prefix": "a\0b"}, ["prefix"]),
+        (errors.Usage, {"quiet": True}, ["quiet", "level of the log"]),
+        (errors.Usage, {"verbose": True}, ["verbose", "level of the log"]),
         (errors.BadBundle, {"bundle": "/there/is/none"}, ["/there/is/none"]),
         (errors.EngineUnavailable, {"device": "cuda"}, []),
         (errors.BadData, {"x1": "nope"}, ["nope", "x1, x2"]),
@@ -298,6 +380,17 @@ def failures():
             assert pickle.loads(pickle.dumps(error)).place == error.place
         else:
             raise AssertionError("null labels are no failure")
+        must_be_annotated(annotate(batch.slice(0, 5)), 0, 5)
+    with Annotator(BUNDLE) as annotate:
+        place = batch.schema.get_field_index("y")
+        halves = batch.set_column(place, "y", pa.array([0.5] * batch.num_rows))
+        with raises(errors.BadData, '"y"', "0.5", 'pyarrow.compute.cast(data["y"], "string")'):
+            annotate(halves)
+        classes = pa.array([0, 1, 2, 3])
+        indices = pa.array([99] * batch.num_rows, pa.int8())
+        invalid = pa.DictionaryArray.from_arrays(indices, classes, safe=False)
+        with raises(errors.BadData, '"y"', "no valid array"):
+            annotate(batch.set_column(place, "y", invalid))
         must_be_annotated(annotate(batch.slice(0, 5)), 0, 5)
     # What is found out at the end.
     with raises(errors.BadData, "are bad"), Annotator(BUNDLE, max_bad_rows="1%") as annotate:
@@ -415,6 +508,45 @@ def processes():
     with copy:
         must_be_annotated(copy(batch))
     assert not running()
+
+
+def forks():
+    """A process may fork while other threads of it load models, and its children load theirs: also where each error
+    has a backtrace, which the standard library of Rust makes under a lock."""
+    for backtrace in ("0", "1"):
+        environment = {**os.environ, "RUST_BACKTRACE": backtrace}
+        out = subprocess.run([sys.executable, __file__, "forking", *sys.argv[2:]], env=environment)
+        assert out.returncode == 0, (backtrace, out)
+
+
+def forking():
+    batch, ended = rows().slice(0, 50), threading.Event()
+    kept = Annotator(BUNDLE)
+    kept(batch)
+
+    def load():
+        while not ended.is_set():
+            with Annotator(BUNDLE) as annotate:
+                annotate(batch)
+            list(kept.stream(pa.RecordBatchReader.from_batches(batch.schema, [batch])))
+
+    loading = [threading.Thread(target=load) for _ in range(2)]
+    [thread.start() for thread in loading]
+    try:
+        for turn in range(30):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                try:
+                    must_be_annotated((kept if turn % 2 else Annotator(BUNDLE))(batch), 0, 50)
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            status = os.waitpid(child, 0)[1]
+            assert status == 0, (turn, status)
+    finally:
+        ended.set()
+        [thread.join() for thread in loading]
 
 
 def threads():

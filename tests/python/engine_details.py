@@ -28,6 +28,20 @@ def same(found, what, columns=NEW, want=None):
     print(f"{what}: {', '.join(columns)} are those of annotate")
 
 
+def earlier():
+    """The rows with columns of another run, of which some lie before the others."""
+    table = pq.read_table(SOURCE)
+    old = pa.array([-99.0] * table.num_rows)
+    return pa.table({"s": old, **dict(zip(table.column_names, table.columns)), "r": old})
+
+
+def same_anew(found, what):
+    """Old columns have made way, and the new ones have the new values."""
+    found = found if isinstance(found, pa.Table) else pa.table(found)
+    assert found.column_names == [*pq.read_schema(SOURCE).names, *NEW], (what, found.column_names)
+    same(found, f"{what}, replaced")
+
+
 def other_bundle(path):
     """The bundle with another prior: other values of i, and another hash."""
     shutil.copytree(BUNDLE, path, dirs_exist_ok=True)
@@ -110,6 +124,10 @@ def of_datasets():
     stream = datasets.load_dataset("parquet", data_files=SOURCE, split="train", streaming=True)
     rows = list(annotate(stream, BUNDLE, batch_size=1000))
     same(pa.Table.from_pylist(rows), "datasets, streaming")
+    old = datasets.Dataset(earlier())
+    same_anew(annotate(old, BUNDLE, replace_columns=True).with_format("arrow")[:], "datasets")
+    rows = list(annotate(old.to_iterable_dataset(), BUNDLE, batch_size=1000, replace_columns=True))
+    same_anew(pa.Table.from_pylist(rows), "datasets, streaming")
 
 
 def of_daft():
@@ -126,6 +144,7 @@ def of_daft():
     )
     embedded = rows.with_column("x1", daft.col("x1").cast(daft.DataType.embedding(daft.DataType.float32(), 4)))
     same(annotate(embedded, BUNDLE).to_arrow(), "daft, embeddings")
+    same_anew(annotate(daft.from_arrow(earlier()), BUNDLE, replace_columns=True, batch_size=500).to_arrow(), "daft")
     struct = rows.select(lsmi(BUNDLE)).limit(2).to_pylist()
     assert list(struct[0]) == ["lsmi"] and list(struct[0]["lsmi"]) == NEW, struct
 
@@ -142,6 +161,9 @@ def of_ray():
     found = pa.concat_tables(ray.get(annotate(ds, BUNDLE, concurrency=1).to_arrow_refs()))
     same(found.select(NEW), "ray, tensors")
     assert isinstance(found["x1"].type, pa.BaseExtensionType)
+    old = ray.data.from_arrow(earlier())
+    anew = annotate(old, BUNDLE, concurrency=1, replace_columns=True)
+    same_anew(pa.concat_tables(ray.get(anew.to_arrow_refs())), "ray")
     ray.shutdown()
 
 

@@ -80,6 +80,21 @@ fn failures_are_exceptions_by_exit_code() {
 }
 
 #[test]
+fn columns_of_an_earlier_call_make_way_and_others_stay() {
+    passes("replacing");
+}
+
+#[test]
+fn engines_have_the_new_values_of_replaced_columns() {
+    passes("engines");
+}
+
+#[test]
+fn the_cuts_between_chunks_decide_nothing() {
+    passes("cuts");
+}
+
+#[test]
 fn batches_are_read_where_they_lie() {
     passes("buffers");
 }
@@ -92,6 +107,11 @@ fn an_interrupt_leaves_the_annotator_usable() {
 #[test]
 fn forked_and_pickled_copies_have_threads_of_their_own() {
     passes("processes");
+}
+
+#[test]
+fn a_process_forks_while_its_threads_load_models() {
+    passes("forks");
 }
 
 #[test]

@@ -48,10 +48,9 @@ class ColumnFunction:
             self._options["label"] = "label"
         types = [pa.list_(pa.float32())] * len(x) + ([self.label_type] if self.label_type is not None else [])
         with Annotator(self.path, **self._options) as annotator:
-            extended = annotator.schema(pa.schema(list(zip(self._inputs, types))))
-        added = [extended.field(place) for place in range(len(types), len(extended))]
-        self.type = pa.struct(added)
-        self.metadata = extended.metadata
+            layout = annotator.layout(pa.schema(list(zip(self._inputs, types))))
+        self.type = pa.struct(list(layout.new))
+        self.metadata = layout.schema.metadata
 
     def __call__(self, *columns: _Column) -> pa.StructArray:
         arrays = [_one_array(column) for column in columns]
@@ -59,7 +58,7 @@ class ColumnFunction:
             raise BadData(f"the function takes {', '.join(self.names)}, {len(self._inputs)} columns; got {len(arrays)}")
         batch = pa.record_batch(arrays, names=self._inputs)
         extended = kept_annotator(self.path, self._options, self.sha256)(batch)
-        added: Sequence[pa.Array] = extended.columns[len(arrays) :]
+        added: Sequence[pa.Array] = extended.columns[-self.type.num_fields :]
         return pa.StructArray.from_arrays(added, fields=list(self.type))
 
 

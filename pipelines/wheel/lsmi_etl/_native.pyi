@@ -16,9 +16,8 @@ class Models:
     def columns_read(self) -> list[str]:
         """The columns that are read, without repetitions."""
 
-    @property
-    def replaced_prefix(self) -> str | None:
-        """The prefix of the columns of an earlier run that make way; ``None`` where none do."""
+    def kept_columns(self, schema: pa.Schema) -> tuple[list[int], dict[str, str]]:
+        """The places of those columns that the output has, before the new ones, and the metadata of these."""
 
     def channel(self, schema: pa.Schema) -> Channel:
         """Starts to annotate batches of a schema."""

@@ -77,7 +77,7 @@ def arguments(options: Mapping[str, Any]) -> list[str]:
     """Options as flags: ``True`` is the flag alone, a list repeats it, ``None`` and ``False`` omit it, and a
     mapping is a list of ``KEY=VALUE``.
 
-    Raises :class:`lsmi_etl.errors.Usage` of a value that is no text, number or path.
+    Raises :class:`lsmi_etl.errors.Usage` of a value that is no text, number or path, or that no argument can hold.
     """
     flags: list[str] = []
     for name, value in options.items():
@@ -90,7 +90,17 @@ def arguments(options: Mapping[str, Any]) -> list[str]:
             flags.extend(f"{flag}={_text(name, one)}" for one in value)
         elif value is not None and value is not False:
             flags.append(f"{flag}={_text(name, value)}")
+    for flag in flags:
+        if "\0" in flag or not _is_encodable(flag):
+            raise Usage(f"the option {flag[2:]!a} has a character that no argument of a program can have")
     return flags
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        return bool(os.fsencode(text))
+    except UnicodeEncodeError:
+        return False
 
 
 def _text(name: str, value: Any) -> str:

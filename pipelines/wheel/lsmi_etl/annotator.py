@@ -10,17 +10,17 @@
 from __future__ import annotations
 
 import collections
-import json
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
 import pyarrow as pa
 
 from lsmi_etl._channel import Channel, open_models
+from lsmi_etl._layout import KeptColumns, Layout
 from lsmi_etl.errors import LsmiError, Usage
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lsmi_etl._native import Models
 
-__all__ = ["Annotator"]
+__all__ = ["Annotator", "Layout"]
 
 #: Channels of different input schemas that are kept open.
 _KEPT_CHANNELS = 4
@@ -80,7 +80,7 @@ class Annotator:
         self._channels: list[Channel] = []
         self._closed = False
         self._opened: Models | None = None
-        self._last_joined: _Joined | None = None
+        self._last_kept: KeptColumns | None = None
         _ANNOTATORS.add(self)
 
     def __call__(self, data: Any) -> Any:
@@ -95,13 +95,7 @@ class Annotator:
             schema = self.schema(data.schema)
             return pa.RecordBatchReader.from_batches(schema, (self._batch(batch) for batch in data))
         if not isinstance(data, pa.Table):
-            # pandas before 2.2 has the second alone.
-            if not any(hasattr(data, name) for name in ("__arrow_c_stream__", "__dataframe__")):
-                raise Usage(
-                    f"{type(data).__name__} is no pyarrow batch, table or reader and has no __arrow_c_stream__; "
-                    + ("collect it" if hasattr(data, "collect") else "make it a table with pyarrow.table")
-                )
-            data = pa.table(data)
+            data = _table_of(data)
         return self._table(data)
 
     def stream(self, reader: Any) -> pa.RecordBatchReader:
@@ -109,17 +103,24 @@ class Annotator:
         it; ``--max-bad-rows``, ``--on-shift`` and ``--rejects`` count its rows alone.
         """
         if not isinstance(reader, pa.RecordBatchReader):
-            reader = pa.RecordBatchReader.from_stream(reader)
+            has_stream = hasattr(reader, "__arrow_c_stream__")
+            reader = pa.RecordBatchReader.from_stream(reader) if has_stream else _table_of(reader).to_reader()
         with self._lock:
-            channel = self._take(reader.schema)
-        joined = self._joined(reader.schema, channel)
-        return pa.RecordBatchReader.from_batches(joined.schema, self._pipelined(reader, channel, joined))
+            kept = self._kept(reader.schema)
+            channel = self._take(kept.schema)
+        schema = kept.layout(channel).schema
+        return pa.RecordBatchReader.from_batches(schema, self._pipelined(reader, channel, kept, schema))
 
     def schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The schema of the output: the fields of the input, the new ones with their metadata, and the ``lsmi_etl.*``
         keys, which say what the values were computed with."""
+        return self.layout(input_schema).schema
+
+    def layout(self, input_schema: pa.Schema) -> Layout:
+        """Which columns the output of an input has: those of the input that it keeps, and the new ones."""
         with self._lock:
-            return self._joined(input_schema, self._channel(input_schema)).schema
+            kept = self._kept(input_schema)
+            return kept.layout(self._channel(kept.schema))
 
     def close(self) -> None:
         """Ends the threads. What they find wrong with all rows together (``--max-bad-rows`` as a share,
@@ -169,20 +170,23 @@ class Annotator:
 
     def _batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         with self._lock:
-            channel = self._channel(batch.schema)
+            kept = self._kept(batch.schema)
+            channel = self._channel(kept.schema)
+            batch = kept.of(batch)
             try:
                 channel.send(_part(batch, channel))
                 new = channel.receive()
             except BaseException:
                 self._discard(channel)
                 raise
-        joined = self._joined(batch.schema, channel)
-        return pa.RecordBatch.from_arrays([*joined.kept(batch.columns), *new], schema=joined.schema)
+        return pa.RecordBatch.from_arrays([*batch.columns, *new], schema=kept.layout(channel).schema)
 
     def _table(self, table: pa.Table) -> pa.Table:
         new: list[list[pa.Array]] = []
         with self._lock:
-            channel = self._channel(table.schema)
+            kept = self._kept(table.schema)
+            channel = self._channel(kept.schema)
+            table = kept.of(table)
             try:
                 for batch in table.select(channel.input_schema.names).to_batches():
                     channel.send(_part(batch, channel))
@@ -197,20 +201,19 @@ class Annotator:
             pa.chunked_array([columns[place] for columns in new], field.type)
             for place, field in enumerate(channel.schema)
         ]
-        joined = self._joined(table.schema, channel)
-        return pa.Table.from_arrays([*joined.kept(table.columns), *chunks], schema=joined.schema)
+        return pa.Table.from_arrays([*table.columns, *chunks], schema=kept.layout(channel).schema)
 
     def _pipelined(
-        self, reader: pa.RecordBatchReader, channel: Channel, joined: _Joined
+        self, reader: pa.RecordBatchReader, channel: Channel, kept: KeptColumns, schema: pa.Schema
     ) -> Iterator[pa.RecordBatch]:
         waiting: collections.deque[pa.RecordBatch] = collections.deque()
 
         def next_joined() -> pa.RecordBatch:
             new = channel.receive()
-            return pa.RecordBatch.from_arrays([*joined.kept(waiting.popleft().columns), *new], schema=joined.schema)
+            return pa.RecordBatch.from_arrays([*waiting.popleft().columns, *new], schema=schema)
 
         try:
-            for batch in reader:
+            for batch in map(kept.of, reader):
                 channel.send(_part(batch, channel))
                 waiting.append(batch)
                 while _is_full(channel) or (waiting and channel.is_answering):
@@ -221,11 +224,11 @@ class Annotator:
         finally:
             channel.abort()
 
-    def _joined(self, schema: pa.Schema, channel: Channel) -> _Joined:
-        """The output of an input schema. That of the last one is kept: to make it takes as long as a few rows."""
-        known = self._last_joined
-        if known is None or known.new is not channel.schema or not known.input_schema.equals(schema, check_metadata=True):
-            known = self._last_joined = _Joined(schema, channel, self._models().replaced_prefix)
+    def _kept(self, schema: pa.Schema) -> KeptColumns:
+        """What the output of an input schema keeps; the last one is known. The lock is held."""
+        known = self._last_kept
+        if known is None or not known.input_schema.equals(schema, check_metadata=True):
+            known = self._last_kept = KeptColumns(schema, self._models())
         return known
 
     def _channel(self, schema: pa.Schema) -> Channel:
@@ -286,6 +289,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_channels)
 
 
+def _table_of(data: Any) -> pa.Table:
+    # pandas before 2.2 has the second alone.
+    if not any(hasattr(data, name) for name in ("__arrow_c_stream__", "__dataframe__")):
+        raise Usage(
+            f"{type(data).__name__} is no pyarrow batch, table or reader and has no __arrow_c_stream__; "
+            + ("collect it" if hasattr(data, "collect") else "make it a table with pyarrow.table")
+        )
+    return pa.table(data)
+
+
 def _sent_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
     """The part of a schema that is sent. Metadata such as pandas' differ from batch to batch."""
     places = [schema.get_field_index(name) for name in names]
@@ -300,44 +313,6 @@ def _part(batch: pa.RecordBatch, channel: Channel) -> pa.RecordBatch:
     is_whole = sent.names == batch.schema.names
     columns = batch.columns if is_whole else [batch.column(batch.schema.get_field_index(name)) for name in sent.names]
     return pa.RecordBatch.from_arrays(columns, schema=sent)
-
-
-class _Joined:
-    """An output: the columns of the input, apart from those of ``replaced``, a prefix, and the new ones."""
-
-    def __init__(self, schema: pa.Schema, channel: Channel, replaced: str | None) -> None:
-        self.input_schema, self.new = schema, channel.schema
-        new, metadata = channel.schema, dict(schema.metadata or {})
-        gone: set[str] = set()
-        if replaced is not None:
-            gone = {*new.names, *_written_columns(metadata, replaced)}
-            metadata = {key: value for key, value in metadata.items() if not _is_key(key.decode(), replaced)}
-        self._places = [place for place, name in enumerate(schema.names) if name not in gone]
-        fields = [schema.field(place) for place in self._places]
-        for field in new:
-            if any(field.name == old.name for old in fields):
-                raise Usage(
-                    f"there is a column {field.name!r} already; replace_columns=True computes it anew, "
-                    'prefix="name_" gives the new columns other names'
-                )
-        self.schema = pa.schema([*fields, *new], {**metadata, **(new.metadata or {})})
-
-    def kept(self, columns: Sequence[Any]) -> list[Any]:
-        """The columns of an input that its output has."""
-        return [columns[place] for place in self._places]
-
-
-def _written_columns(metadata: Mapping[bytes, bytes], prefix: str) -> list[str]:
-    """The columns that the program has written with this prefix, as the metadata of a schema say."""
-    key = f"lsmi_etl.{prefix}.columns" if prefix else "lsmi_etl.columns"
-    written = json.loads(metadata.get(key.encode(), b"{}"))
-    return [prefix + name for name in written]
-
-
-def _is_key(key: str, prefix: str) -> bool:
-    """Whether a key of a schema's metadata is of the columns of this prefix."""
-    parts = key.split(".")
-    return parts[0] == "lsmi_etl" and parts[1:-1] == ([prefix] if prefix else []) and parts[-1] != "synth"
 
 
 def _is_full(channel: Channel) -> bool:

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from lsmi_etl._columns import ColumnFunction
+from lsmi_etl.annotator import Annotator
 
 if TYPE_CHECKING:
     from daft import DataFrame, Expression, Series
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["annotate", "lsmi"]
 
 
+#: The options of :func:`lsmi` that are not of an Annotator.
+_OF_DAFT = ("cpus", "gpus", "max_concurrency", "use_process", "batch_size")
+
+
 def annotate(df: DataFrame, bundle: str | os.PathLike[str], **options: Any) -> DataFrame:
     """``df`` with r, u1, u2, s and ``columns`` added to every row. The options are those of :func:`lsmi`."""
     import daft
 
-    return df.select(*(daft.col(name) for name in df.column_names), lsmi(bundle, unnest=True, **options))
+    with Annotator(bundle, **{name: value for name, value in options.items() if name not in _OF_DAFT}) as annotator:
+        kept = annotator.layout(df.schema().to_pyarrow_schema()).kept
+    names = df.column_names
+    return df.select(*(daft.col(names[place]) for place in kept), lsmi(bundle, unnest=True, **options))
 
 
 def lsmi(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lsmi_etl._kept import kept_annotator
+from lsmi_etl._layout import Layout
 from lsmi_etl.annotator import Annotator
 from lsmi_etl.errors import Usage
 
@@ -33,19 +34,17 @@ def annotate(lf: pl.LazyFrame, bundle: str | os.PathLike[str], **options: Any) -
     if not isinstance(lf, pl.LazyFrame):
         raise Usage(f"a {type(lf).__name__} is no lazy frame; annotate(df.lazy(), bundle).collect() annotates a DataFrame")
     bundle = os.fspath(bundle)
-    extended = _extended_schema(lf, bundle, options)
-    sha256 = (extended.metadata or {}).get(b"lsmi_etl.bundle_sha256", b"").decode()
-    given = lf.collect_schema()
+    layout = _layout(lf, bundle, options)
+    sha256 = (layout.schema.metadata or {}).get(b"lsmi_etl.bundle_sha256", b"").decode()
+    given = list(lf.collect_schema().items())
+    kept = dict(given[place] for place in layout.kept)
 
     def annotate_frame(frame: pl.DataFrame) -> pl.DataFrame:
-        table = pa.table(frame)
-        columns = kept_annotator(bundle, options, sha256)(table)
-        added = columns.select(range(table.num_columns, columns.num_columns))
-        return frame.hstack(pl.DataFrame(added))
+        columns = kept_annotator(bundle, options, sha256)(pa.table(frame))
+        return frame.select(list(kept)).hstack(pl.DataFrame(columns.select(layout.new.names)))
 
-    added = pa.schema([extended.field(place) for place in range(len(given), len(extended))])
-    types = pl.DataFrame(added.empty_table()).schema
-    return lf.map_batches(annotate_frame, schema={**given, **types}, streamable=True)
+    types = pl.DataFrame(layout.new.empty_table()).schema
+    return lf.map_batches(annotate_frame, schema={**kept, **types}, streamable=True)
 
 
 def parquet_options(lf: pl.LazyFrame, bundle: str | os.PathLike[str], **options: Any) -> dict[str, Any]:
@@ -54,11 +53,11 @@ def parquet_options(lf: pl.LazyFrame, bundle: str | os.PathLike[str], **options:
 
     >>> annotate(lf, "lsmi-bundle").sink_parquet("out.parquet", **parquet_options(lf, "lsmi-bundle"))
     """
-    extended = _extended_schema(lf, bundle, options)
+    extended = _layout(lf, bundle, options).schema
     metadata = {key.decode(): value.decode() for key, value in (extended.metadata or {}).items()}
     return {"arrow_schema": extended.remove_metadata(), "metadata": metadata}
 
 
-def _extended_schema(lf: pl.LazyFrame, bundle: str | os.PathLike[str], options: dict[str, Any]) -> pa.Schema:
+def _layout(lf: pl.LazyFrame, bundle: str | os.PathLike[str], options: dict[str, Any]) -> Layout:
     with Annotator(bundle, **options) as annotator:
-        return annotator.schema(pa.table(lf.collect_schema().to_frame()).schema)
+        return annotator.layout(pa.table(lf.collect_schema().to_frame()).schema)

@@ -33,9 +33,12 @@ class AnnotateBatches:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         plain = [_without_extension(column) for column in table.columns]
-        extended = self._annotator(pa.table(plain, names=table.column_names))
-        for place in range(table.num_columns, extended.num_columns):
-            table = table.append_column(extended.field(place), extended.column(place))
+        stored = pa.table(plain, names=table.column_names)
+        layout = self._annotator.layout(stored.schema)
+        extended = self._annotator(stored)
+        table = table.select(layout.kept)
+        for field in layout.new:
+            table = table.append_column(field, extended.column(field.name))
         return table.replace_schema_metadata(extended.schema.metadata)
 
 

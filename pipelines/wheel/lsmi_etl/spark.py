@@ -95,12 +95,11 @@ def schema(df: DataFrame, bundle: str | os.PathLike[str], **options: Any) -> Str
     from pyspark.sql.types import StructField, StructType
 
     with Annotator(bundle, **options) as annotate_one:
-        extended = annotate_one.schema(to_arrow_schema(df.schema))
-    lineage = {key.decode(): value.decode() for key, value in (extended.metadata or {}).items()}
+        layout = annotate_one.layout(to_arrow_schema(df.schema))
+    lineage = {key.decode(): value.decode() for key, value in (layout.schema.metadata or {}).items()}
     lineage = {key: value for key, value in lineage.items() if key.startswith("lsmi_etl.")}
-    fields = list(df.schema.fields)
-    for place in range(len(fields), len(extended)):
-        field = extended.field(place)
+    fields = [df.schema.fields[place] for place in layout.kept]
+    for field in layout.new:
         about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
         if "description" in about:
             about["comment"] = about["description"]

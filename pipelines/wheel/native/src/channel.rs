@@ -12,6 +12,7 @@ use arrow_pyarrow::{FromPyArrow, ToPyArrow};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use lsmi_etl::annotate::BatchExchange;
 use lsmi_etl::cli::BatchAnnotator;
+use lsmi_etl::error::Place;
 use lsmi_etl::{Error, Result};
 use pyo3::prelude::*;
 
@@ -101,6 +102,7 @@ impl Channel {
     /// Sends a batch of the input's schema. It is not copied, and must not change until its columns are received.
     fn send(&self, py: Python<'_>, batch: &Bound<'_, PyAny>) -> PyResult<()> {
         let batch = RecordBatch::from_pyarrow_bound(batch).map_err(|failed| not_carried(py, &failed))?;
+        py.detach(|| check(&batch)).map_err(|error| exception(py, &error))?;
         let exchange = self.take(py)?;
         let sent = exchange.rows.as_ref().is_some_and(|rows| rows.send(batch).is_ok());
         if !sent {
@@ -137,6 +139,18 @@ impl Channel {
             py.detach(|| exchange.abort());
         }
     }
+}
+
+/// Checks the values that others point to: offsets of lists, indices of dictionaries, UTF-8. Arrays that come through
+/// the C data interface are not checked, and pyarrow makes invalid ones with `safe=False`.
+fn check(batch: &RecordBatch) -> Result<()> {
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        column.to_data().validate_values().map_err(|invalid| {
+            let place = Place::in_memory().column(field.name());
+            Error::bad_data(place, format!("is no valid array of Arrow: {invalid}; make it anew"))
+        })?;
+    }
+    Ok(())
 }
 
 impl Drop for Channel {

@@ -1,5 +1,6 @@
 //! The models of a bundle with the options of `annotate`.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,10 +34,15 @@ impl Models {
         self.annotator.columns_read().map_err(|error| exception(py, &error))
     }
 
-    /// The prefix of the columns of an earlier run that make way; `None` where none do.
-    #[getter]
-    fn replaced_prefix(&self) -> Option<&str> {
-        self.annotator.replaced_prefix()
+    /// The places of those columns of a schema that the output has, before the new ones, and the metadata of these.
+    fn kept_columns(
+        &self,
+        py: Python<'_>,
+        schema: &Bound<'_, PyAny>,
+    ) -> PyResult<(Vec<usize>, HashMap<String, String>)> {
+        let schema = Schema::from_pyarrow_bound(schema).map_err(|failed| not_carried(py, &failed))?;
+        let kept = self.annotator.kept_columns(&schema).map_err(|error| exception(py, &error))?;
+        Ok((kept.0, kept.1.metadata))
     }
 
     /// Starts to annotate batches of a schema.
