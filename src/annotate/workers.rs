@@ -123,7 +123,7 @@ pub(super) fn run<T: Send>(
     let sessions = std::thread::scope(|scope| {
         let mut threads = Vec::with_capacity(sessions.len() + 1);
         let order = &stages.order;
-        let prefetch = ahead.map(|(mut tasks, sender)| {
+        let prefetch = ahead.into_iter().map(|(mut tasks, sender)| {
             spawn_scoped(scope, move || {
                 // Nothing is read behind an error.
                 _ = tasks.all(|(number, task)| {
@@ -137,7 +137,8 @@ pub(super) fn run<T: Send>(
         let workers = sessions.into_iter().map(|session| {
             spawn_scoped(scope, move || Some(stages.work(Evaluator::new(session, constants))))
         });
-        for thread in prefetch.into_iter().chain(workers) {
+        // The prefetch thread starts last: when it asks for the first task, all threads have started.
+        for thread in workers.chain(prefetch) {
             match thread {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {

@@ -103,12 +103,10 @@ impl RowWriter {
         Ok(Self { schema, source_columns, destination: Destination::Stream(Box::new(writer), place) })
     }
 
-    /// Begins to send the new columns to another thread: a batch without rows, which tells the schema, and
-    /// then one for each batch of the source.
+    /// Begins to send the new columns to another thread, a batch for each one of the source.
     ///
     /// # Errors
-    /// [`Error::Usage`] where there is a column of a new name already; [`Error::Io`] of the kind
-    /// [`io::ErrorKind::BrokenPipe`] where nobody receives them.
+    /// [`Error::Usage`] where there is a column of a new name already.
     pub fn channel(
         rows: &BatchSource<'_>,
         new_columns: NewColumns<'_>,
@@ -117,7 +115,6 @@ impl RowWriter {
         let pairs = key_values(rows, new_columns)?;
         let metadata = pairs.into_iter().filter_map(|pair| Some((pair.key, pair.value?))).collect();
         let schema = Arc::new(extended(&Fields::empty(), new_columns.fields, metadata));
-        send(&annotated, RecordBatch::new_empty(schema.clone()))?;
         let source_columns = SourceColumns::Omitted;
         Ok(Self { schema, source_columns, destination: Destination::Channel(annotated) })
     }
@@ -174,6 +171,16 @@ impl RowWriter {
             source_columns: SourceColumns::Kept,
             destination: Destination::File(Box::new(file)),
         })
+    }
+
+    /// A batch without rows that tells another thread the schema, and the channel to it, where one is the destination.
+    pub fn schema_message(&self) -> Option<(RecordBatch, Sender<RecordBatch>)> {
+        match &self.destination {
+            Destination::Channel(annotated) => {
+                Some((RecordBatch::new_empty(Arc::clone(&self.schema)), annotated.clone()))
+            }
+            Destination::Stream(..) | Destination::File(_) => None,
+        }
     }
 
     /// Writes a batch and its new columns.

@@ -218,6 +218,17 @@ impl StreamOutputs {
         let limit_bytes = (run.limit_bytes() / 2) as usize;
         let splitter =
             BatchSplitter::new(rows, &roles, TaskRows::of(run), limit_bytes, written, run.progress);
+        // The receiver of the schema may fork the process, in which glibc must not be starting a thread: the child
+        // would free a thread's memory twice. All threads have started when the first task is asked for.
+        let mut schema = writer.schema_message();
+        let tell_schema = move || {
+            if let Some((schema, annotated)) = schema.take() {
+                // A receiver that has gone is met by the first batch.
+                let _ = annotated.send(schema);
+            }
+            None
+        };
+        let tasks = std::iter::from_fn(tell_schema).chain(splitter);
         let mut joiner = BatchJoiner::new(
             policy,
             writer,
@@ -232,7 +243,7 @@ impl StreamOutputs {
         let sink = |done| joiner.take(done);
         let schedule =
             Schedule { prefetch: Prefetch::Thread, read_ahead: &ReadAhead::none(), queue: run.queue() };
-        workers::run(splitter, schedule, sessions, &constants, control, sink)?;
+        workers::run(tasks, schedule, sessions, &constants, control, sink)?;
         joiner.finish()
     }
 }
