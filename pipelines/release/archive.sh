@@ -3,8 +3,7 @@
 #   pipelines/release/archive.sh [TARGET]        (default: the target of this machine)
 # writes dist/lsmi-etl-VERSION-TARGET.tar.gz and .sha256. In it are the program, its manual pages and
 # completions, LICENSE, the licences of its dependencies and their inventory (CycloneDX).
-# FEATURES="" leaves out the feature cluster; PROFILE=release is a quicker trial. What another target than this
-# machine's needs is in compile.sh.
+# FEATURES="" leaves out the feature cluster; PROFILE=release is a quicker trial. What a target needs is in compile.sh.
 set -euo pipefail
 cd -P "$(dirname "$0")/../.."
 
@@ -14,26 +13,24 @@ profile=${PROFILE:-dist}
 features=${FEATURES-cluster}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
 name=lsmi-etl-$version-$target
-build=${CARGO_TARGET_DIR:-target}
 
 # --target, for this machine too, keeps the flags of compile.sh from other builds in the same folder.
 pipelines/release/compile.sh "$target" \
     cargo build --profile "$profile" --locked --features "$features" --bin lsmi-etl --target "$target"
-program=$build/$target/$profile/lsmi-etl
-for folder in "${CARGO_HOME:-$HOME/.cargo}" "$PWD" "$(cd -P "$build" && pwd)"; do
-    if grep -aqF "$folder/" "$program"; then
-        echo "error: $program names the folder $folder; give it another name in pipelines/release/compile.sh" >&2
-        exit 70
-    fi
-done
+program=${CARGO_TARGET_DIR:-target}/$target/$profile/lsmi-etl
+python3 pipelines/release/check.py "$program"
 
 # Only this script's own folder is replaced.
 rm -rf "dist/$name"
 mkdir -p "dist/$name"
 cp "$program" LICENSE README.md "dist/$name/"
 python3 pipelines/release/inventory.py "$target" "dist/$name" "$features"
-# Pages and completions are the same on every target: of another one, the program on PATH writes them, or WRITER.
-if [ "$target" = "$host" ]; then writer=./dist/$name/lsmi-etl; else writer=${WRITER:-lsmi-etl}; fi
+# Pages and completions are the same on every target: the program of this machine's archive writes them.
+writer=dist/lsmi-etl-$version-$host/lsmi-etl
+if [ ! -x "$writer" ]; then
+    echo "error: $writer: not found; make the archive of $host first" >&2
+    exit 66
+fi
 "$writer" man -o "dist/$name/man"
 mkdir "dist/$name/completions"
 for shell in bash zsh fish; do

@@ -2,8 +2,8 @@
 # Runs a command that compiles what is shipped for one target, and that is told this target by `--target`:
 #   pipelines/release/compile.sh TARGET COMMAND [ARGUMENT...]
 # The commit, the target's C compiler and linker, and names for folders are in the environment of COMMAND.
-# Another target than this machine's needs `rustup target add TARGET` and a C compiler and linker for it
-# (for aarch64 Linux the package gcc-aarch64-linux-gnu). macOS needs Apple's SDK: run this on a Mac.
+# It needs `rustup target add TARGET`; for Linux, an active virtual environment with
+# pipelines/release/requirements.txt; for macOS, Apple's SDK: run this on a Mac.
 set -euo pipefail
 cd -P "$(dirname "$0")/../.."
 
@@ -14,10 +14,20 @@ if [ -z "$(git status --porcelain --untracked-files=no 2>&1)" ]; then
     LSMI_ETL_COMMIT=$(git rev-parse HEAD)
     export LSMI_ETL_COMMIT
 fi
-if [ "$target" = aarch64-unknown-linux-gnu ] && [ "$(uname -m)" != aarch64 ]; then
-    export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
-    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-fi
+case $target in
+    *-unknown-linux-gnu)
+        if ! command -v cargo-zigbuild > /dev/null; then
+            echo "error: cargo-zigbuild: not found; install pipelines/release/requirements.txt, for example with" >&2
+            echo "  python3 -m venv dist/venv && . dist/venv/bin/activate && pip install -r pipelines/release/requirements.txt" >&2
+            exit 69
+        fi
+        # The oldest glibc that a program runs with. 2.28 is that of RHEL 8 and Debian 10.
+        export ZIG_TARGET=${target/-unknown/}.2.28
+        variable=${target//-/_}
+        export "CC_$variable=$PWD/pipelines/release/zig-cc.sh"
+        export "CARGO_TARGET_${variable^^}_LINKER=$PWD/pipelines/release/zig-cc.sh"
+        ;;
+esac
 # Panics and assertions name source files: under these names instead of this machine's folders.
 build=${CARGO_TARGET_DIR:-target}
 mkdir -p "$build"

