@@ -74,6 +74,9 @@ build:
     - cp completions/lsmi-etl.bash $PREFIX/share/bash-completion/completions/lsmi-etl
     - cp completions/lsmi-etl.zsh $PREFIX/share/zsh/site-functions/_lsmi-etl
     - cp completions/lsmi-etl.fish $PREFIX/share/fish/vendor_completions.d/
+  # The program stays that of the archive, and patchelf, which would have to come from a channel, is not needed.
+  dynamic_linking:
+    binary_relocation: false
 
 {requirements}tests:
   - script:
