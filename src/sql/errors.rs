@@ -73,7 +73,7 @@ fn unwrap_own_error(error: DataFusionError) -> Result<Error, DataFusionError> {
             },
         },
         // In the error of a store.
-        error => own_error(&error).cloned().map_or(Err(error), Ok),
+        error => own_error(&error).cloned().ok_or(error),
     }
 }
 

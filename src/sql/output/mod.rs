@@ -115,7 +115,7 @@ mod tests {
             .unwrap();
             let layout = Layout { format: Format::Csv, ..Layout::default() };
             let mut text = Vec::new();
-            row_encoder(&layout, batch.schema(), true).unwrap().encode(&batch, &mut text).unwrap();
+            row_encoder(&Encoding::of(layout), batch.schema()).unwrap().encode(&batch, &mut text).unwrap();
             String::from_utf8(text).unwrap()
         };
         let texts = || Arc::new(StringArray::from(vec![Some(""), None, Some("a")])) as ArrayRef;
