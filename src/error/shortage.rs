@@ -1,11 +1,24 @@
 //! Errors of the operating system that say nothing of a file: what it had none left of.
 
+use std::error::Error as StdError;
 use std::io;
 
 /// What the system had none left of, if an I/O error says so, and what to do.
 pub(crate) fn shortage(error: &io::Error) -> Option<String> {
-    let way = way(error)?;
-    Some(format!("{error}: {way}"))
+    let cause = cause(error)?;
+    Some(format!("{cause}: {}", way(cause)?))
+}
+
+/// The error of the system that says so: what creates temporary files wraps it.
+pub(super) fn cause(error: &io::Error) -> Option<&io::Error> {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(found) = next {
+        match found.downcast_ref::<io::Error>() {
+            Some(cause) if way(cause).is_some() => return Some(cause),
+            _ => next = found.source(),
+        }
+    }
+    None
 }
 
 #[cfg(unix)]

@@ -91,7 +91,7 @@ fn options_are_followed_or_refused_by_name() {
         ("'c.csv' OPTIONS ('format.delimiter' '::')", &["format.delimiter", "::"]),
         ("'c.parquet' OPTIONS ('format.has_header' 'true')", &["format.has_header of parquet"]),
         ("'c.parquet' OPTIONS ('format.compression' 'zip')", &["format.compression", "zip", "zstd"]),
-        ("'c' STORED AS AVRO", &["avro", "PARQUET"]),
+        ("'c' STORED AS AVRO", &["AVRO", "PARQUET"]),
         ("'c'", &["STORED AS"]),
     ] {
         refused(&copy(to), 64, words);
