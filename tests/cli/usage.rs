@@ -144,7 +144,7 @@ fn fit_on_what_teaches_nothing() {
     refused(&ran, 65, &["29 usable rows are too few"]);
     assert!(ran.stderr.contains("not taken for embeddings: tokens (List("), "{}", ran.stderr);
     let none: Vec<_> = [("x1", &x1), ("x2", &x2), ("y", &y)].map(|(n, a)| (n, a.slice(0, 0))).into();
-    refused(&fit(dir, &none, &[]), 65, &["in.parquet, column \"y\"", "holds no class", "at least two"]);
+    refused(&fit(dir, &none, &[]), 65, &["in.parquet", "has no rows", "give rows to fit on"]);
 
     let ran = fit(dir, &[("id", ones.clone()), ("y", y.clone())], &[]);
     refused(&ran, 64, &["in.parquet", "no column holds embeddings", "--x1 and --x2"]);
