@@ -232,9 +232,10 @@ fn the_pipeline_of_three_modalities_says_which_combinations_count() {
     )
     .unwrap();
     let ran = run(lsmi().current_dir(dir).args(["run", "few.toml", "--set", "ds=2026-11-23"]));
-    assert_eq!(ran.code, 64, "{}", ran.stderr);
+    assert_eq!(ran.code, 78, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("2 embedding columns") && ran.stderr.contains("3 modalities"),
+        ran.stderr.contains("few.toml, line 13, annotate.x: 2 embedding columns")
+            && ran.stderr.contains("3 modalities"),
         "{}",
         ran.stderr
     );

@@ -159,7 +159,10 @@ fn calls_of_another_number_of_modalities_name_both() {
         ("lsmi(x1, x2, x3, y, p)", ["must be a literal", "lsmi(x1, x2, x3, y)"]),
         ("lsmi(x1, x2, x3, y, 'bundle', p)", ["knows its training rows by their embeddings", "omit"]),
         ("lsmi_r(x1)", ["it takes four arguments or more", "write lsmi_r(x1, x2, x3, y)"]),
-        ("lsmi_i123(x1, x2, x3, y)", ["no function lsmi_i123", "did you mean lsmi_i_123?"]),
+        (
+            "lsmi_i123(x1, x2, x3, y)",
+            ["no function lsmi_i123", "did you mean lsmi_i_123(x1, x2, x3, y), of 3 modalities?"],
+        ),
         ("lsmi_a_1_23(x1, x2, x3, y)", ["no function lsmi_a_1_23", "annotate --columns a_1_23"]),
         ("lsmi_check(r, u1, u2, u3, s)", ["7 columns of two", "25 of three"]),
         ("lsmi_check(r, u2, u1, s, i_1, i_1, i_1)", ["argument 2 is u2", "place is u1 or a_1;"]),

@@ -76,9 +76,14 @@ fn folders_of_outputs_are_there() {
     wrong("input = 'raw/in.parquet'\noutput = 'no/o.parquet'\n", 73, &["no/o.parquet"]);
     let dir = project(ENDS);
     refused(&run_in(dir.path(), &["--summary", "no/s.json"]), 73, &["no/s.json"]);
-    // COPY creates folders.
-    let copy = "[[sql]]\nname = 'a'\nquery = \"COPY (SELECT 1 AS n) TO 'new/x.csv'\"\n";
-    let dir = project(&format!("{ENDS}{copy}{}", step("new/y.csv").replace("'a'", "'b'")));
+    let copy =
+        |target: &str| format!("[[sql]]\nname = 'a'\nquery = \"COPY (SELECT 1 AS n) TO '{target}'\"\n");
+    wrong_more(&copy("new/x.csv"), 73, &["new/x.csv", "cannot create the output"]);
+    // A COPY of partitions creates its folder.
+    let parts = copy("new")
+        .replace("'new'", "'new' STORED AS CSV PARTITIONED BY (n)")
+        .replace("1 AS n", "1 AS n, 2 AS m");
+    let dir = project(&format!("{ENDS}{parts}{}", step("new/y.csv").replace("'a'", "'b'")));
     let ran = run_in(dir.path(), &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }

@@ -63,12 +63,20 @@ fn add_step(query: &Query, config: &Config, all: &mut Destinations, steps: &mut 
     let statements = if query.is_faulty { Vec::new() } else { StatementPaths::parse(sql)? };
     for target in statements.into_iter().filter_map(|statement| statement.writes) {
         let path = Path::new(&target);
-        all.creates_folder(if target.ends_with('/') { path } else { path.parent().unwrap_or(path) });
-        if !target.ends_with('/') {
-            let what = format!("the target of a COPY ({})", query.place);
-            all.writes(what.clone(), path);
-            steps.writes(what, path);
+        if target.ends_with('/') {
+            all.creates_folder(path);
+            continue;
         }
+        let what = format!("the target of a COPY ({})", query.place);
+        match Format::of(path) {
+            Some(_) if !path.is_dir() => all.writes_beside(what.clone(), path),
+            // Of partitions.
+            _ => {
+                all.creates_folder(path);
+                all.writes(what.clone(), path);
+            }
+        }
+        steps.writes(what, path);
     }
     if let Some(output) = &step.output {
         let kind = step.format.or_else(|| Format::of(output)).map_or(FileKind::Text, kind_of);
