@@ -252,7 +252,7 @@ impl std::error::Error for Error {
 impl Clone for Error {
     /// The same message and exit code. An operating system's reason keeps its kind and text.
     fn clone(&self) -> Self {
-        let reason = |source: &io::Error| match shortage::cause(source).unwrap_or(source).raw_os_error() {
+        let reason = |source: &io::Error| match source.raw_os_error() {
             Some(code) => io::Error::from_raw_os_error(code),
             None => io::Error::new(source.kind(), source.to_string()),
         };

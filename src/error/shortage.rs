@@ -1,24 +1,20 @@
 //! Errors of the operating system that say nothing of a file: what it had none left of.
 
-use std::error::Error as StdError;
 use std::io;
 
 /// What the system had none left of, if an I/O error says so, and what to do.
 pub(crate) fn shortage(error: &io::Error) -> Option<String> {
-    let cause = cause(error)?;
-    Some(format!("{cause}: {}", way(cause)?))
+    let cause = io::Error::from_raw_os_error(code(error)?);
+    Some(format!("{cause}: {}", way(&cause)?))
 }
 
-/// The error of the system that says so: what creates temporary files wraps it.
-pub(super) fn cause(error: &io::Error) -> Option<&io::Error> {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(found) = next {
-        match found.downcast_ref::<io::Error>() {
-            Some(cause) if way(cause).is_some() => return Some(cause),
-            _ => next = found.source(),
-        }
-    }
-    None
+/// The system's code of an error. What creates temporary files keeps it in the text only.
+fn code(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().or_else(|| {
+        let text = error.to_string();
+        let (_, code) = text.split_once("(os error ")?;
+        code.split_once(')')?.0.parse().ok()
+    })
 }
 
 #[cfg(unix)]
@@ -71,5 +67,7 @@ mod tests {
             }
         }
         assert!(shortage(&io::ErrorKind::NotFound.into()).is_none());
+        let wrapped = io::Error::other("Too many open files (os error 24) at path \"/a/.b.partial\"");
+        assert!(shortage(&wrapped).unwrap().contains("ulimit -n"));
     }
 }
