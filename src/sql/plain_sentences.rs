@@ -180,7 +180,7 @@ mod tests {
             ("UPDATE v SET r = 1", "SQL: UPDATE changes", "REPLACE", "UPDATE"),
             ("TRUNCATE TABLE v", "SQL: TRUNCATE is none of the statements", "COPY", "TRUNCATE"),
             ("COPY v TO 'x.ods'", "SQL: COPY writes no .ods files; ", ".csv", "COPY"),
-            ("COPY v TO 'x/'", "SQL: COPY knows no format of this target; ", "STORED AS PARQUET", "COPY"),
+            ("COPY v TO 'x/'", "SQL: COPY to x/ needs STORED AS ", "PARQUET, CSV", "COPY"),
             ("VACUUM", "SQL: VACUUM is none of the statements", "SUMMARIZE", "VACUUM"),
             ("SELECT r * 'a' FROM v", "SQL: operator * does not take Float64 and Utf8; ", "CAST(", "*"),
             ("SELECT x1 + name FROM v", "SQL: operator + does not take List(", "x1[1]", "+"),
