@@ -89,7 +89,7 @@ struct Variable {
     named: String,
 }
 
-/// The variable, where an option is refused that nobody has typed.
+/// The variable, where the refused option was not typed.
 fn variable_of(error: &clap::Error, typed: &[String]) -> Option<Variable> {
     let option = error.get(ContextKind::InvalidArg)?.to_string();
     error.get(ContextKind::InvalidValue)?;
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_nobody_typed_is_of_a_variable() {
+    fn a_value_that_was_not_typed_is_of_a_variable() {
         let text = said_of(&["--workers", "two"], &[]);
         assert!(
             text.starts_with("error: invalid value 'two' for '--workers <workers>' (LSMI_ETL_WORKERS): "),

@@ -346,7 +346,7 @@ pub(super) fn one_line(error: &StoreError) -> String {
     plain_request(&text, &redact(&innermost.to_string())).unwrap_or(text)
 }
 
-/// What a failed request says in plain words, where it is one that was answered by nobody.
+/// What a failed request says in plain words, where no server answered it.
 fn plain_request(text: &str, innermost: &str) -> Option<String> {
     let (_, request) = text.split_once("Error performing ")?;
     let (request, reason) = request.split_once(" - ")?;
