@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Result};
 use crate::report::LinkTemplate;
 use crate::sql::{self, Format};
 
+use super::faults::Faults;
+use super::keys::deserialize;
 use super::pipeline::{InputOutput, Pipeline, SqlStep};
 use super::resolve::{Setting, SettingOrigin, file_settings, resolve};
 use super::source_text::{KeyLines, SourceText, join};
@@ -65,7 +66,7 @@ pub struct Config {
     /// Every setting with its origin, for `--show-config`.
     pub settings: Vec<Setting>,
     /// What is wrong with steps and the report, each with its place in the file.
-    pub faults: Vec<String>,
+    pub faults: Faults,
 }
 
 impl Config {
@@ -112,7 +113,7 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     let mut variables = Variables::new(command_line.set, command_line.pipeline);
     let (pipeline, lines) = parse(&source, &mut variables)?;
     let validator = Validator { source: &source, lines: &lines };
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     let queries = validator.queries(&pipeline, &mut faults);
     validator.check_report(&pipeline, &mut faults);
     validator.check_tables(&pipeline, &mut faults);
@@ -121,15 +122,22 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     let matches = command_line.matches;
     let paths = InputOutput { input: pipeline.input, output: pipeline.output };
     let paths = resolve("", (command_line.paths, matches), (&paths, &lines), &mut settings)?;
-    let require = |key: &str, path: Option<PathBuf>| {
-        let missing =
-            || source.error(1, key, format!("it is missing; write it into the file or give --{key}"));
-        path.ok_or_else(missing)
+    for (key, path) in [("input", &paths.input), ("output", &paths.output)] {
+        if path.is_none() {
+            faults.push(source.error(
+                1,
+                key,
+                format!("it is missing; write it into the file or give --{key}"),
+            ));
+        }
+    }
+    let Some((input, output)) = paths.input.zip(paths.output) else {
+        return Err(faults.into_error());
     };
-    let (input, output) = (require("input", paths.input)?, require("output", paths.output)?);
     if output == Path::new("-") {
         let what = "later steps read it, and - can't be read again; name a file or a folder";
-        return Err(validator.error("output", what));
+        validator.fault(&mut faults, "output", what);
+        return Err(faults.into_error());
     }
     let mut annotate: AnnotateSettings =
         resolve("annotate", (command_line.annotate, matches), (&pipeline.annotate, &lines), &mut settings)?;
@@ -174,12 +182,7 @@ fn parse(source: &SourceText, variables: &mut Variables<'_>) -> Result<(Pipeline
     let mut lines = KeyLines::new();
     source.collect_lines("", &root, &mut lines);
     variables.render_all(source, &mut root, &lines)?;
-    let mut track = serde_path_to_error::Track::new();
-    let deserializer = serde_path_to_error::Deserializer::new(ValueDeserializer::from(root), &mut track);
-    let pipeline = Pipeline::deserialize(deserializer).map_err(|e| {
-        let path = track.path().to_string();
-        source.explain(if path == "." { "" } else { &path }, &e)
-    })?;
+    let pipeline = deserialize(source, root)?;
     Ok((pipeline, lines))
 }
 
@@ -198,11 +201,11 @@ impl Validator<'_> {
         self.source.error(self.line(key), key, what)
     }
 
-    fn fault(&self, faults: &mut Vec<String>, key: &str, what: impl std::fmt::Display) {
-        faults.push(self.error(key, what).to_string());
+    fn fault(&self, faults: &mut Faults, key: &str, what: impl std::fmt::Display) {
+        faults.push(self.error(key, what));
     }
 
-    fn queries(&self, pipeline: &Pipeline, faults: &mut Vec<String>) -> Vec<Query> {
+    fn queries(&self, pipeline: &Pipeline, faults: &mut Faults) -> Vec<Query> {
         let mut names = BTreeMap::new();
         let mut queries = Vec::new();
         for (index, step) in pipeline.sql.iter().enumerate() {
@@ -213,7 +216,7 @@ impl Validator<'_> {
             }
             let before = faults.len();
             let (key, sql) = self.statements(&table, step).unwrap_or_else(|error| {
-                faults.push(error.to_string());
+                faults.push(error);
                 (table.clone(), String::new())
             });
             self.check_step(&table, step, faults);
@@ -248,7 +251,7 @@ impl Validator<'_> {
     }
 
     /// Checks the keys of a step against each other.
-    fn check_step(&self, table: &str, step: &SqlStep, faults: &mut Vec<String>) {
+    fn check_step(&self, table: &str, step: &SqlStep, faults: &mut Faults) {
         let is_check = step.expect.is_some();
         let has_format = |output: &PathBuf| step.format.is_some() || Format::of(output).is_some();
         let no_format = "its extension tells no format; set format, or use .parquet, .csv, .ndjson or .md";
@@ -266,7 +269,7 @@ impl Validator<'_> {
         }
     }
 
-    fn check_report(&self, pipeline: &Pipeline, faults: &mut Vec<String>) {
+    fn check_report(&self, pipeline: &Pipeline, faults: &mut Faults) {
         let Some(report) = &pipeline.report else { return };
         if let Some(Err(error)) = report.link_template.as_deref().map(LinkTemplate::parse) {
             self.fault(faults, "report.link_template", error);
@@ -277,7 +280,7 @@ impl Validator<'_> {
         }
     }
 
-    fn check_tables(&self, pipeline: &Pipeline, faults: &mut Vec<String>) {
+    fn check_tables(&self, pipeline: &Pipeline, faults: &mut Faults) {
         if pipeline.tables.contains_key(ANNOTATED) {
             self.fault(faults, &join("tables", ANNOTATED), "this is the output's name; use another");
         }

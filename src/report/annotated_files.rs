@@ -307,3 +307,11 @@ fn key(first: &Input, columns: ColumnOptions<'_>) -> Result<(Vec<String>, usize)
 pub fn require_column(input: &Input, column: &str) -> Result<()> {
     if is_in_path(input, column) { Ok(()) } else { input.column(column).map(|_| ()) }
 }
+
+/// Checks that a file has the columns of values of a prefix.
+///
+/// # Errors
+/// [`Error::BadData`].
+pub fn require_values(input: &Input, prefix: &ColumnPrefix) -> Result<()> {
+    value_columns(input, &Provenance::read(input, prefix), false).map(drop)
+}

@@ -29,7 +29,7 @@ mod value_columns;
 mod warnings;
 mod written_columns;
 
-pub use annotated_files::require_column;
+pub use annotated_files::{require_column, require_values};
 pub use charts::{Picture, pictures};
 pub use link_template::LinkTemplate;
 pub use numbers::{

@@ -126,10 +126,39 @@ fn what_a_report_names_is_there() {
         ],
     );
     wrong_more("[report]\nkey = ['y', 'r2']\n", 78, &["line 4, report.key", "\"r2\""]);
+    let without =
+        "report.prefix: the annotated files: not annotated: columns p_r, p_u1, p_u2, p_s are missing";
+    wrong_more("[report]\nprefix = 'p_'\n", 78, &["line 4, ", without]);
+    wrong_more("[annotate]\nprefix = 'q_'\n[report]\nprefix = 'p_'\n", 78, &["line 6, ", without]);
     // Folders of the path are columns, of the output, too.
     let dir = project("input = 'raw'\noutput = 'out/ds=3'\n[report]\nkey = ['ds', 'y']\nlabel = 'ds'\n");
     let ran = run_in(dir.path(), &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn all_keys_at_fault_are_told_at_once() {
+    let more = "\
+        [annotate]\nbundel = 'b'\nworkers = 'two'\ncolumns = ['i1', 'i5']\n\
+        [engine]\ndevice = 'tpu'\n\
+        [[sql]]\nname = 'a'\nquerry = 'SELECT 1'\n\
+        [[sql]]\nname = 'b'\nexpect = 'none'\nquery = 'SELECT rr FROM annotated'\n\
+        [report]\nsamples = 'many'\ncolour = 'red'\n";
+    let words = [
+        "8 faults:\n",
+        "line 4, annotate.bundel: there is no such key; did you mean bundle?",
+        "line 5, annotate.workers: ",
+        "line 6, annotate.columns[1]: \"i5\" is wrong: expected one of i1, ",
+        "line 8, engine.device: \"tpu\" is wrong: expected cpu, ",
+        "line 11, sql[0].querry: there is no such key; did you mean query?",
+        "line 14, sql[1].expect: \"none\" is none of no_rows, all_true",
+        "line 17, report.samples: ",
+        "line 18, report.colour: there is no such key",
+    ];
+    wrong_more(more, 78, &words);
+    // Settings that are missing, and steps.
+    let step = "[[sql]]\nname = 'a'\nquery = 'SELEKT 1'\n";
+    wrong(step, 78, &["3 faults:\n", "sql[0].query: ", "input: it is missing", "output: it is missing"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::annotate::{AnnotateOptions, kept_columns, new_fields};
 use crate::bundle::Bundle;
-use crate::config::{ColumnList, Config};
+use crate::config::{ColumnList, Config, Faults};
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
 use crate::storage::{FilePair, Files};
@@ -15,7 +15,6 @@ use crate::storage::{FilePair, Files};
 use super::super::annotate::{self, AnnotateArgs};
 use super::destinations::check_destinations;
 use super::empty_output::EmptyOutput;
-use super::faults::Faults;
 use super::planned::check_queries;
 use super::reported::check_report;
 use super::steps::StepRunner;
@@ -36,7 +35,7 @@ pub(super) fn check(
     stop: &AtomicBool,
 ) -> Result<()> {
     let config = steps.config;
-    let mut faults = Faults::of(&config.faults);
+    let mut faults = config.faults.clone();
     let has_many = found.as_ref().is_ok_and(|files| files.as_ref().is_some_and(|files| !files.is_file()));
     let paths = annotate::destinations(annotation, found);
     faults.add(paths.and_then(|paths| {

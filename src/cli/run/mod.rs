@@ -4,7 +4,6 @@
 mod checked;
 mod destinations;
 mod empty_output;
-mod faults;
 mod freshness;
 mod pipeline_args;
 mod planned;
@@ -27,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::storage::Files;
 use crate::telemetry::Telemetry;
 
-use self::faults::Faults;
 use self::pipeline_args::PipelineArgs;
 use self::steps::StepSummary;
 use super::annotate::{self, AnnotateArgs, Observers, Outcome, with_observers};
@@ -128,7 +126,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let config = args.of.config(matches)?;
     if args.show_config {
-        Faults::of(&config.faults).into_result()?;
+        config.faults.clone().into_result()?;
         preview::print_settings(&config.settings, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }

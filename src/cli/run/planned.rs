@@ -7,13 +7,12 @@ use std::sync::atomic::AtomicBool;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::config::{ANNOTATED, Query};
+use crate::config::{ANNOTATED, Faults, Query};
 use crate::error::{Error, Result};
 use crate::sql::{Session, StatementPaths, TABLE_FLAG, with_caret};
 use crate::storage::lies_in;
 
 use super::empty_output::EmptyOutput;
-use super::faults::Faults;
 use super::steps::StepRunner;
 
 /// Checks all tables and queries, in their order, and adds all that is wrong with them. Where the columns of the

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use crate::config::{Config, ReportSettings};
+use crate::config::{Config, Faults, ReportSettings};
 use crate::error::{Error, Result};
 use crate::evaluate::open_bundle;
 use crate::parquet_file::Input;
-use crate::report::{LinkTemplate, require_column};
+use crate::report::{LinkTemplate, require_column, require_values};
 use crate::storage::{find_files, is_url, lies_in};
 
 use super::empty_output::EmptyOutput;
-use super::faults::Faults;
 
 /// Looks for the columns of the report in the output, where they are known, and in the files that it compares with.
 ///
@@ -23,6 +22,10 @@ pub(super) fn check_report(
     faults: &mut Faults,
 ) -> Result<()> {
     if let Some(annotated) = annotated {
+        let prefix = report.prefix.as_ref().or(config.annotate.prefix.as_ref()).cloned().unwrap_or_default();
+        if let Err(error) = require_values(&annotated.first, &prefix) {
+            faults.add_at(config.place("report.prefix"), without_file(error))?;
+        }
         for (key, column) in columns(report) {
             if let Err(error) = require_column(&annotated.first, &column) {
                 faults.add_at(config.place(key), without_file(error))?;
@@ -74,8 +77,8 @@ fn check_compared(other: &Path, report: &ReportSettings, label: Option<&str>) ->
 fn without_file(error: Error) -> Error {
     match error {
         Error::BadData { place, what } => {
-            let column = place.column.unwrap_or_default();
-            Error::Usage(format!("the annotated files, column {column:?}: {what}"))
+            let column = place.column.map(|column| format!(", column {column:?}")).unwrap_or_default();
+            Error::Usage(format!("the annotated files{column}: {what}"))
         }
         error => error,
     }

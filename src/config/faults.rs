@@ -3,20 +3,25 @@
 use crate::error::{Error, Result};
 
 /// The faults of a pipeline.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Error>);
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Vec<Error>);
 
 impl Faults {
-    /// Those with these texts, which name their places.
-    pub(super) fn of(texts: &[String]) -> Self {
-        Self(texts.iter().cloned().map(Error::Config).collect())
+    /// Adds one that names its place.
+    pub(super) fn push(&mut self, fault: Error) {
+        self.0.push(fault);
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Adds what a check has found.
     ///
     /// # Errors
     /// Those that are no fault of the pipeline: of stores, of the machine, and interruptions.
-    pub(super) fn add(&mut self, found: Result<()>) -> Result<()> {
+    pub fn add(&mut self, found: Result<()>) -> Result<()> {
         match found {
             Ok(()) => Ok(()),
             Err(error) if is_fault(&error) => {
@@ -31,14 +36,15 @@ impl Faults {
     ///
     /// # Errors
     /// As for [`Self::add`].
-    pub(super) fn add_at(&mut self, place: Option<String>, error: Error) -> Result<()> {
+    pub fn add_at(&mut self, place: Option<String>, error: Error) -> Result<()> {
         self.add(Err(match place {
             Some(place) if is_fault(&error) => Error::Config(format!("{place}: {error}")),
             _ => error,
         }))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -46,15 +52,17 @@ impl Faults {
     ///
     /// # Errors
     /// Those.
-    pub(super) fn into_result(mut self) -> Result<()> {
-        match self.0.len() {
-            0 => Ok(()),
-            1 => self.0.pop().map_or(Ok(()), Err),
-            count => {
-                let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-                Err(Error::Config(format!("{count} faults:\n{}", texts.join("\n"))))
-            }
+    pub fn into_result(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.into_error()) }
+    }
+
+    /// A single fault as it is, and several as one.
+    pub(super) fn into_error(self) -> Error {
+        if let [error] = &self.0[..] {
+            return error.clone();
         }
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        Error::Config(format!("{} faults:\n{}", texts.len(), texts.join("\n")))
     }
 }
 
@@ -95,7 +103,8 @@ mod tests {
         assert_eq!(faults.add(Err(Error::Interrupted)).unwrap_err().exit_code(), 75);
         assert_eq!(faults.into_result().unwrap_err().exit_code(), 64);
 
-        let mut faults = Faults::of(&["p.toml, line 1: wrong".to_owned()]);
+        let mut faults = Faults::default();
+        faults.push(Error::Config("p.toml, line 1: wrong".to_owned()));
         faults.add_at(Some("p.toml, line 2, x".to_owned()), usage()).unwrap();
         let error = faults.into_result().unwrap_err();
         assert_eq!(error.exit_code(), 78);
