@@ -11,6 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::optimizer::Analyzer;
 #[cfg(feature = "cluster")]
 use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
@@ -31,6 +32,7 @@ use super::parquet_reader::MetadataCache;
 use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
 use super::running_scans::{NoteScans, RunningScans};
+use super::source_functions::SourceFunctions;
 use super::store_registry::StoreRegistry;
 use super::table_format::TableFormat;
 use super::told_differences::ToldDifferences;
@@ -87,6 +89,8 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     rules.push(Arc::new(ZeroOrder));
     let limit = options.memory_limit_bytes.unwrap_or(usize::MAX);
     rules.push(Arc::new(BoundedOperators(limit)));
+    let mut physical_rules = PhysicalOptimizer::new().rules;
+    physical_rules.insert(0, Arc::new(SourceFunctions));
     let list_scans = ListScans::new(cache, options.no_page_checksums, limit as u64);
     let builder = SessionStateBuilder::new()
         .with_config(config)
@@ -95,7 +99,8 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_table_factory("PARQUET".to_owned(), Arc::new(ExternalTables(TableFormat::Parquet)))
         .with_table_factory("ARROW".to_owned(), Arc::new(ExternalTables(TableFormat::Arrow)))
         .with_table_factory("CSV".to_owned(), Arc::new(ExternalTables(TableFormat::Csv)))
-        .with_analyzer_rules(rules);
+        .with_analyzer_rules(rules)
+        .with_physical_optimizer_rules(physical_rules);
     let builder = with_rules(options, builder, |builder| {
         builder
             .with_optimizer_rule(Arc::new(ZeroLists))

@@ -30,6 +30,8 @@ use super::errors::{convert_error, to_datafusion_error};
 use super::inferred_types::unfit_value;
 use super::parquet_reader::FileNames;
 use super::quote_checked_store::QuoteCheckedStore;
+use super::scan_functions::is_canonical_nan_of_column;
+use super::source_functions::is_file_name;
 use super::table_format::TableFormat;
 
 /// A source whose errors name the file.
@@ -135,9 +137,14 @@ impl FileSource for LocatedSource {
         self.source.repartitioned(target_partitions, repartition_file_min_size, output_ordering, config)
     }
 
-    /// Takes columns only: an error of an expression would be taken for one of the file.
+    /// Takes what can't fail: an error of an expression would be taken for one of the file.
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
-        if projection.iter().any(|column| column.expr.downcast_ref::<Column>().is_none()) {
+        let cannot_fail = |expr: &Arc<dyn PhysicalExpr>| {
+            expr.downcast_ref::<Column>().is_some()
+                || is_canonical_nan_of_column(expr.as_ref())
+                || is_file_name(expr.as_ref())
+        };
+        if !projection.iter().all(|column| cannot_fail(&column.expr)) {
             return Ok(None);
         }
         let source = self.source.try_pushdown_projection(projection)?;

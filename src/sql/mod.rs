@@ -64,6 +64,7 @@ mod running_scans;
 mod scan_functions;
 mod schema_adapter;
 mod session;
+mod source_functions;
 mod spare_threads;
 mod statement_paths;
 mod statements;

@@ -148,6 +148,12 @@ fn value(message: &str) -> Option<String> {
         let data_type = rest.trim_end_matches(" type");
         return Some(format!("{text} is no {data_type}; TRY_CAST gives NULL where a value is none"));
     }
+    if let Some((function, _)) = message.split_once(" is source dependent") {
+        return Some(format!(
+            "{function} is known only where a file is read, and the numbers of rows only of Parquet; write it into a \
+             SELECT of its own, as (SELECT *, {function} AS place FROM 'FILE')"
+        ));
+    }
     let (_, name) = message.split_once("Unsupported SQL type ")?;
     Some(format!(
         "there is no type {name}; there are BOOLEAN, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(10, 2), VARCHAR, DATE, \

@@ -15,6 +15,9 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::PhysicalExpr;
 
 use crate::error::{Error, Place};
 
@@ -76,6 +79,13 @@ pub(super) fn widened(column: &str, to: &DataType) -> Arc<ScalarUDF> {
 pub(super) fn is_widened(function: &ScalarUDF) -> bool {
     let function = function.inner().downcast_ref::<ScanFunction>();
     function.is_some_and(|function| matches!(function.treatment, Treatment::Widened { .. }))
+}
+
+/// Whether an expression is [`canonical_nan`] of a column.
+pub(super) fn is_canonical_nan_of_column(expr: &dyn PhysicalExpr) -> bool {
+    let call = ScalarFunctionExpr::try_downcast_func::<ScanFunction>(expr);
+    let call = call.filter(|call| *call.fun() == *canonical_nan());
+    call.is_some_and(|call| call.args().iter().all(|arg| arg.downcast_ref::<Column>().is_some()))
 }
 
 /// The functions that stand in plans, too, and not in scans only.

@@ -145,3 +145,11 @@ fn rows_that_trained_the_models_are_marked() {
         None
     );
 }
+
+#[test]
+fn values_are_keys_too() {
+    let dir = tempfile::tempdir().unwrap();
+    write_parts(&dir.path().join("a.parquet"), &[[0.5, 0.0, 0.0, 0.25]; 2]);
+    let samples = super::json(dir.path(), &["a.parquet", "--key", "r,s,label"])["data"]["samples"].clone();
+    assert_eq!(samples["redundant"][0]["key"], json!(["0.5", "0.25", "a"]), "{samples}");
+}

@@ -47,6 +47,35 @@ fn count(dir: &Path, table: &str) -> i64 {
 }
 
 #[test]
+fn a_column_may_be_read_twice_beside_the_name_of_its_file() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    columns(dir, "t/a.parquet", &[("v", Arc::new(Float64Array::from(vec![0.5, 1.5])))]);
+    columns(dir, "t/b.parquet", &[("v", Arc::new(Int64Array::from(vec![2])))]);
+    fs::write(dir.join("t.csv"), "v\n0.5\n").unwrap();
+    let rows = |of: &str, row: &str| {
+        let name = "reverse(split_part(reverse(input_file_name()), '/', 1))";
+        answer(
+            dir,
+            &format!("SELECT v, v + 1 AS more, {name} AS file{row} FROM '{of}' WHERE v * v > 0 ORDER BY v"),
+        )
+    };
+    let row = ", file_row_index() AS at";
+    assert_eq!(rows("t", row), ["0.5,1.5,a.parquet,0", "1.5,2.5,a.parquet,1", "2.0,3.0,b.parquet,0"]);
+    assert_eq!(rows("t.csv", ""), ["0.5,1.5,t.csv"]);
+    // Without a condition, which moves the function to the scan.
+    let both =
+        "SELECT v, -v AS less, file_row_index() + 1 AS n, input_file_name() LIKE '%b.parquet' AS b FROM 't'";
+    assert_eq!(answer(dir, both), ["0.5,-0.5,1,false", "1.5,-1.5,2,false", "2.0,-2.0,1,true"]);
+    let csv = "SELECT v + v AS twice, length(input_file_name()) > 5 AS named FROM 't.csv'";
+    assert_eq!(answer(dir, csv), ["1.0,true"]);
+    for (function, from) in [("input_file_name()", "(VALUES (1))"), ("file_row_index()", "'t.csv'")] {
+        let ran = sql(dir, &format!("SELECT {function} FROM {from}"));
+        refused(&ran, 64, &[&format!("{function} is known only where a file is read"), "FROM 'FILE'"]);
+    }
+}
+
+#[test]
 fn an_existing_name_is_no_pattern() {
     let dir = TempDir::new().unwrap();
     let dir = dir.path();
