@@ -109,12 +109,15 @@ impl Dictionary {
         stored: impl Fn(u32) -> [u8; WIDTH],
     ) -> Option<Bytes> {
         let mut out = self.raw.buffers().take(count.checked_mul(WIDTH)?);
-        let mut rest = out.bytes_mut().as_chunks_mut::<WIDTH>().0.iter_mut();
+        let mut rest = out.bytes_mut().as_chunks_mut::<WIDTH>().0;
         for_each_block(bytes, count, |indices| {
             // The largest is compared once for all of a block.
             let most = indices.iter().fold(0, |most, index| most.max(*index));
             ((most as usize) < values).then_some(())?;
-            rest.by_ref().zip(indices).for_each(|(out, index)| *out = stored(*index));
+            // Of slices, since a loop over an iterator that is taken by reference is not vectorised.
+            let block;
+            (block, rest) = std::mem::take(&mut rest).split_at_mut_checked(indices.len())?;
+            block.iter_mut().zip(indices).for_each(|(out, index)| *out = stored(*index));
             Some(())
         })?;
         Some(out.into_bytes())
