@@ -155,17 +155,23 @@ def spark(how, source, target, bundle):
 def ray(how, source, target, bundle):
     import ray as engine
 
-    from lsmi_etl.ray import AnnotateBatches
+    from lsmi_etl.ray import annotate
 
     engine.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=1 << 30)
     start = time.perf_counter()
-    engine.data.read_parquet(source).map_batches(
-        {**FUNCTIONS, "ours": AnnotateBatches}[how],
-        batch_format="numpy" if how == "numpy" else "pyarrow",
-        batch_size=BATCH_ROWS,
-        compute=engine.data.ActorPoolStrategy(size=2),
-        fn_constructor_kwargs={"bundle": bundle},
-    ).write_parquet(target)
+    ds = engine.data.read_parquet(source)
+    if how == "ours":
+        annotated = annotate(ds, bundle)
+    else:
+        # A class, and actors of it, as Ray's documentation has it for models.
+        annotated = ds.map_batches(
+            FUNCTIONS[how],
+            batch_format="numpy" if how == "numpy" else "pyarrow",
+            batch_size=BATCH_ROWS,
+            compute=engine.data.ActorPoolStrategy(size=2),
+            fn_constructor_kwargs={"bundle": bundle},
+        )
+    annotated.write_parquet(target)
     return time.perf_counter() - start
 
 

@@ -1,4 +1,4 @@
-"""Annotates Parquet files with Ray Data, by two actors.
+"""Annotates Parquet files with Ray Data.
 
     python annotate_with_ray.py IN OUT BUNDLE
 
@@ -13,6 +13,5 @@ import ray
 from lsmi_etl.ray import annotate
 
 source, target, bundle = sys.argv[1:]
-# Reading needs a CPU beside the actors.
 ray.init(num_cpus=4)
-annotate(ray.data.read_parquet(source), bundle, concurrency=2, columns=["i1", "i2", "i12"]).write_parquet(target)
+annotate(ray.data.read_parquet(source), bundle, columns=["i1", "i2", "i12"]).write_parquet(target)

@@ -1,4 +1,4 @@
-"""A Ray pipeline of two actors, one of which is killed.
+"""Ray pipelines of two actors and of tasks: an actor is killed, and a process that runs tasks.
 
 python ray_kills.py IN OUT BUNDLE FOLDER
 """
@@ -9,7 +9,7 @@ import sys
 
 import ray
 
-from lsmi_etl.ray import AnnotateBatches
+from lsmi_etl.ray import AnnotateBatches, annotate
 
 
 class Killed(AnnotateBatches):
@@ -18,28 +18,34 @@ class Killed(AnnotateBatches):
         self.folder = folder
 
     def __call__(self, table):
-        annotated = super().__call__(table)
-        try:
-            os.close(os.open(os.path.join(self.folder, "actor"), os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return annotated
-        os.kill(os.getpid(), signal.SIGKILL)
+        return killed_once(super().__call__(table), self.folder, "actor")
+
+
+def killed_once(table, folder, name):
+    try:
+        os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return table
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main():
     source, target, bundle, folder = sys.argv[1:]
     ray.init(num_cpus=4, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
-    ds = ray.data.read_parquet(source).map_batches(
+    batches = {"batch_format": "pyarrow", "batch_size": 100}
+    columns = ["i1", "i2", "i12"]
+    by_actors = ray.data.read_parquet(source).map_batches(
         Killed,
-        batch_format="pyarrow",
-        batch_size=100,
         compute=ray.data.ActorPoolStrategy(size=2),
-        fn_constructor_kwargs={"folder": folder, "bundle": bundle, "columns": ["i1", "i2", "i12"]},
+        fn_constructor_kwargs={"folder": folder, "bundle": bundle, "columns": columns},
+        **batches,
     )
-    ds.write_parquet(target)
+    by_actors.write_parquet(target)
+    by_tasks = annotate(ray.data.read_parquet(source), bundle, columns=columns)
+    by_tasks.map_batches(killed_once, fn_args=(folder, "task"), **batches).write_parquet(f"{target}-tasks")
     ray.shutdown()
     killed = sorted(os.listdir(folder))
-    assert killed == ["actor"], killed
+    assert killed == ["actor", "task"], killed
     print("killed:", *killed)
 
 

@@ -93,22 +93,24 @@ fn spark_survives_the_loss_of_a_worker_and_an_executor() {
 }
 
 #[test]
-fn ray_annotates_with_two_actors() {
+fn ray_annotates_in_tasks() {
     assert_eq!(kept(&example("ray", "out")), (true, true));
 }
 
 #[test]
-fn ray_survives_the_loss_of_an_actor() {
-    survives("tests/python/ray_kills.py", "killed: actor");
+fn ray_survives_the_loss_of_an_actor_and_of_a_process_of_tasks() {
+    let dir = survives("tests/python/ray_kills.py", "killed: actor task");
+    same_rows(dir.path(), "out-tasks");
 }
 
-fn survives(name: &str, says: &str) {
+fn survives(name: &str, says: &str) -> tempfile::TempDir {
     let dir = folder();
     std::fs::create_dir(dir.path().join("kills")).unwrap();
     let mut command = with_engine(dir.path(), name);
     let ran = must(command.arg(input()).arg("out").arg(bundle()).arg(dir.path().join("kills")));
     assert!(ran.stdout.contains(says), "{}\n{}", ran.stdout, ran.stderr);
     same_rows(dir.path(), "out");
+    dir
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """Ray Data: a callable class for ``map_batches``, and a dataset with the columns added in one line.
 
 >>> from lsmi_etl.ray import annotate
->>> annotate(ray.data.read_parquet("in/"), "lsmi-bundle", concurrency=4).write_parquet("out/")
+>>> annotate(ray.data.read_parquet("in/"), "lsmi-bundle").write_parquet("out/")
 
 The bundle is a URL, or a folder that is at the same path on every node.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from lsmi_etl._kept import kept_annotator
 from lsmi_etl.annotator import Annotator
 
 if TYPE_CHECKING:
@@ -32,14 +33,7 @@ class AnnotateBatches:
         self._annotator = Annotator(bundle, **{"workers": 1, **options})
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        plain = [_without_extension(column) for column in table.columns]
-        stored = pa.table(plain, names=table.column_names)
-        layout = self._annotator.layout(stored.schema)
-        extended = self._annotator(stored)
-        table = table.select(layout.kept)
-        for field in layout.new:
-            table = table.append_column(field, extended.column(field.name))
-        return table.replace_schema_metadata(extended.schema.metadata)
+        return _extended(table, self._annotator)
 
 
 def annotate(
@@ -52,22 +46,42 @@ def annotate(
     batch_size: int | None = 4096,
     **options: Any,
 ) -> Dataset:
-    """``ds`` with r, u1, u2, s and ``columns`` added to every row, by ``concurrency`` actors.
+    """``ds`` with r, u1, u2, s and ``columns`` added to every row.
 
-    An actor has ``num_cpus`` (one, unless given) and ``num_gpus``, which may be a fraction: with
+    On CPUs by tasks, which Ray fuses with those that read and write, so that rows are not copied between processes. A
+    process keeps its models from task to task. With ``concurrency`` or ``num_gpus`` by so many actors (one, unless
+    given): models on a GPU stay there.
+
+    A task or an actor has ``num_cpus`` (one, unless given), an actor ``num_gpus``, which may be a fraction: with
     ``device="cuda", num_gpus=0.5`` two actors share a GPU. Ray sets ``CUDA_VISIBLE_DEVICES`` for each actor, so
     that ``cuda`` is the GPU that it was given. Further options are those of :class:`lsmi_etl.Annotator`.
     """
-    workers = {} if num_cpus is None else {"workers": max(1, int(num_cpus))}
+    options = {"workers": 1 if num_cpus is None else max(1, int(num_cpus)), **options}
+    shared = {"batch_format": "pyarrow", "batch_size": batch_size, "num_cpus": num_cpus}
+    if concurrency is None and num_gpus is None:
+        return ds.map_batches(_annotate_in_task, fn_args=(os.fspath(bundle), options), **shared)
     return ds.map_batches(
         AnnotateBatches,
-        batch_format="pyarrow",
-        batch_size=batch_size,
         compute=_actors(concurrency),
-        num_cpus=num_cpus,
         num_gpus=num_gpus,
-        fn_constructor_kwargs={"bundle": os.fspath(bundle), **workers, **options},
+        fn_constructor_kwargs={"bundle": os.fspath(bundle), **options},
+        **shared,
     )
+
+
+def _annotate_in_task(table: pa.Table, bundle: str, options: dict[str, Any]) -> pa.Table:
+    return _extended(table, kept_annotator(bundle, options))
+
+
+def _extended(table: pa.Table, annotator: Annotator) -> pa.Table:
+    plain = [_without_extension(column) for column in table.columns]
+    stored = pa.table(plain, names=table.column_names)
+    layout = annotator.layout(stored.schema)
+    extended = annotator(stored)
+    table = table.select(layout.kept)
+    for field in layout.new:
+        table = table.append_column(field, extended.column(field.name))
+    return table.replace_schema_metadata(extended.schema.metadata)
 
 
 def _actors(concurrency: int | tuple[int, int] | None) -> ActorPoolStrategy:
