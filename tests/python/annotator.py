@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -305,6 +306,24 @@ def engines():
         assert planned.collect_schema().names() == [*names, *NEW]
         with raises(errors.Usage, "already"):
             lsmi_etl.ray.AnnotateBatches(BUNDLE)(earlier)
+
+
+def keeping():
+    """A process keeps the models of a bundle until another one lies there."""
+    from lsmi_etl._kept import kept_annotator
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = shutil.copytree(BUNDLE, os.path.join(folder, "bundle"))
+        first = kept_annotator(bundle, {})
+        must_be_annotated(first(rows()))
+        assert kept_annotator(bundle, {}) is first and kept_annotator(bundle, {"workers": 1}) is not first
+        shutil.rmtree(bundle)
+        with raises(errors.BadBundle, bundle):
+            kept_annotator(bundle, {})(rows())
+        shutil.copytree(BUNDLE, bundle)
+        second = kept_annotator(bundle, {})
+        assert second is not first and kept_annotator(bundle, {}) is second
+        must_be_annotated(second(rows()))
 
 
 def replacing():

@@ -85,6 +85,11 @@ fn columns_of_an_earlier_call_make_way_and_others_stay() {
 }
 
 #[test]
+fn models_are_kept_until_another_bundle_lies_there() {
+    passes("keeping");
+}
+
+#[test]
 fn engines_have_the_new_values_of_replaced_columns() {
     passes("engines");
 }

@@ -27,14 +27,25 @@ if hasattr(os, "register_at_fork"):
 def kept_annotator(bundle: str | os.PathLike[str], options: dict[str, Any], sha256: str | None = None) -> Annotator:
     """The annotator of this process for a bundle and options. It ends with the process.
 
-    ``sha256`` is that of the bundle: where another one has taken the place of the bundle, its models are loaded.
+    Where another bundle has taken the place of this one, its models are loaded: ``sha256`` tells which it is, and where
+    that is not known, the manifest of a folder. A bundle at a URL is taken for the same as before.
     """
     key = (os.fspath(bundle), repr(sorted(options.items())))
+    version = sha256 or _written(bundle)
     with _lock:
         known, annotator = _kept.get(key, (None, None))
-        if annotator is None or known != sha256:
+        if annotator is None or known != version:
             if annotator is not None:
                 annotator.close()
             annotator = Annotator(bundle, **options)
-            _kept[key] = (sha256, annotator)
+            _kept[key] = (version, annotator)
         return annotator
+
+
+def _written(bundle: str | os.PathLike[str]) -> str | None:
+    """What tells the manifest of a folder from one that is written there later."""
+    try:
+        manifest = os.stat(os.path.join(bundle, "bundle.json"))
+    except OSError:
+        return None
+    return f"{manifest.st_ino} {manifest.st_mtime_ns} {manifest.st_size}"
