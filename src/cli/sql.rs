@@ -272,8 +272,10 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
         }
     };
     let mut out = BufWriter::with_capacity(1 << 16, staged.writer()?);
-    let output = (&mut out as &mut dyn Write, &mut Results::of_file());
+    let mut results = Results::of_file();
+    let output = (&mut out as &mut dyn Write, &mut results);
     let rows = session.run_into(&request.sql, &request.layout, output, stop)?;
+    results.require_any()?;
     drop(out);
     staged.commit()?;
     tracing::info!("{}: {}", shown(path), counted(rows, "row"));

@@ -32,6 +32,7 @@ use super::parquet_reader::MetadataCache;
 use super::read_chunks::ReadChunks;
 use super::request::SqlOptions;
 use super::running_scans::{NoteScans, RunningScans};
+use super::source_columns::SourceColumns;
 use super::source_functions::SourceFunctions;
 use super::store_registry::StoreRegistry;
 use super::table_format::TableFormat;
@@ -86,6 +87,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(DecimalLiterals));
     rules.insert(0, Arc::new(NumericPartitions));
+    rules.insert(0, Arc::new(SourceColumns));
     rules.push(Arc::new(ZeroOrder));
     let limit = options.memory_limit_bytes.unwrap_or(usize::MAX);
     rules.push(Arc::new(BoundedOperators(limit)));

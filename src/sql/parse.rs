@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 
 use super::caret::with_caret;
 use super::errors::convert_error;
+use super::from_first::select_all;
 use super::lexer::tokens;
 use super::summarized_rows::without_summarize;
 
@@ -34,7 +35,9 @@ pub(super) fn parse(sql: &str) -> Result<VecDeque<Statement>> {
              columns as several"
         )));
     }
-    DFParser::parse_sql(sql).map_err(|e| with_caret(convert_error(e, ""), sql))
+    let mut statements = DFParser::parse_sql(sql).map_err(|e| with_caret(convert_error(e, ""), sql))?;
+    statements.iter_mut().for_each(select_all);
+    Ok(statements)
 }
 
 /// Runs work on a stack that holds the deepest statement.

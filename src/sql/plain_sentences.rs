@@ -37,6 +37,7 @@ const LISTED: usize = 6;
 pub(super) fn plain_sentence(message: &str) -> Option<String> {
     statement(message)
         .or_else(|| call(message))
+        .or_else(|| elsewhere(message))
         .or_else(|| operands(message))
         .or_else(|| condition(message))
         .or_else(|| ungrouped(message))
@@ -56,12 +57,22 @@ fn statement(message: &str) -> Option<String> {
         Some((_, statement)) => (statement, ""),
         None => message.split_once(" not supported for ")?,
     };
-    let word = statement.split_whitespace().next()?.trim_end_matches(';').to_ascii_uppercase();
+    let word = statement.split_whitespace().next()?.trim_end_matches(';');
+    // Functions are not supported for types, either, and their names are not in capitals.
+    (word == word.to_ascii_uppercase() && !word.starts_with('[')).then_some(())?;
     Some(format!("{word} is none of the statements that are possible here: {STATEMENTS}"))
 }
 
 /// A function that does not take its arguments.
 fn call(message: &str) -> Option<String> {
+    let sum =
+        message.split_once("[return_type] SUM not supported for ").map(|(_, data_type)| ("sum", data_type));
+    let avg = || message.split_once("AvgAccumulator for (").and_then(|(_, rest)| rest.split_once(" --> "));
+    if let Some((name, data_type)) = sum.or_else(|| avg().map(|(data_type, _)| ("avg", data_type))) {
+        return Some(format!(
+            "function {name} does not take {data_type}; CAST(… AS DOUBLE) converts an argument"
+        ));
+    }
     let (_, rest) = message.split_once("No function matches the given name and argument types '")?;
     let (call, rest) = rest.split_once("'.")?;
     let (name, arguments) = call.split_once('(')?;
@@ -82,6 +93,17 @@ fn call(message: &str) -> Option<String> {
         _ => "; CAST(… AS DOUBLE) or AS VARCHAR converts an argument",
     };
     Some(format!("function {name} {what}; it is {listed}{more}{way}"))
+}
+
+/// What other engines call, and a quoted path is here; and a field behind a dot.
+fn elsewhere(message: &str) -> Option<String> {
+    if message.contains("Dot access not supported") {
+        return Some(
+            "a field of a struct that a function gives stands in brackets: lsmi(x1, x2, y)['r']".to_owned(),
+        );
+    }
+    let (name, _) = message.split_once("able function '")?.1.split_once("' not found")?;
+    Some(format!("there is no table function {name}; a path in quotes is a table: FROM 'rows.parquet'"))
 }
 
 /// Two operands of types that an operator does not take together.
@@ -220,6 +242,10 @@ mod tests {
             ("SELECT * FROM v WHERE r", "SQL: WHERE takes what is true or false, and v.r is Float64; "),
             ("SELECT label / (label - 7) FROM v", "SQL: a whole number is divided by zero; nullif("),
             ("SELECT CAST(name AS INT) FROM v", "SQL: 'a' is no Int32; TRY_CAST"),
+            ("SELECT sum(NULL) FROM v", "SQL: function sum does not take Null; CAST(… AS DOUBLE)"),
+            ("SELECT avg(NULL) FROM v", "SQL: function avg does not take Null; "),
+            ("SELECT named_struct('r', r).r FROM v", "SQL: a field of a struct that a function gives"),
+            ("SELECT * FROM read_parquet('a')", "SQL: there is no table function read_parquet; a path"),
             ("COMMIT", "SQL: there are no transactions: "),
             ("SELECT interval FROM v", "SQL: INTERVAL takes a text, as INTERVAL '1 day'; a column"),
             ("SELECT r * 1, r * 'a' FROM v", "SQL: operator * does not take Float64 and Utf8; "),

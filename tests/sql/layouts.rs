@@ -69,7 +69,26 @@ fn a_column_may_be_read_twice_beside_the_name_of_its_file() {
     assert_eq!(answer(dir, both), ["0.5,-0.5,1,false", "1.5,-1.5,2,false", "2.0,-2.0,1,true"]);
     let csv = "SELECT v + v AS twice, length(input_file_name()) > 5 AS named FROM 't.csv'";
     assert_eq!(answer(dir, csv), ["1.0,true"]);
-    for (function, from) in [("input_file_name()", "(VALUES (1))"), ("file_row_index()", "'t.csv'")] {
+    // Whatever becomes of the query, the function is of the table that it is written over.
+    columns(dir, "a.parquet", &[("v", Arc::new(Int64Array::from_iter_values(0..100)))]);
+    columns(dir, "b.parquet", &[("w", Arc::new(Int64Array::from_iter_values(1..4)))]);
+    let below = "SELECT r FROM (SELECT file_row_index() AS r FROM 'a.parquet') WHERE r < 5";
+    for (query, rows) in [
+        (format!("SELECT count(*) FROM 'a.parquet' WHERE file_row_index() IN ({below})"), "5"),
+        (format!("SELECT count(*) FROM 'a.parquet' WHERE file_row_index() NOT IN ({below})"), "95"),
+        ("SELECT count(*) FROM 'a.parquet' AS x WHERE EXISTS (SELECT 1 FROM 'b.parquet' WHERE x.v = file_row_index())".to_owned(), "3"),
+        ("SELECT max(file_row_index()) FROM 'a.parquet' AS x WHERE v IN (SELECT w FROM 'b.parquet')".to_owned(), "3"),
+        ("SELECT sum(n) FROM (SELECT input_file_name(), count(*) AS n FROM 't' WHERE v > 1 GROUP BY 1)".to_owned(), "2"),
+        ("SELECT w FROM 'b.parquet' ORDER BY -file_row_index() LIMIT 1".to_owned(), "3"),
+    ] {
+        assert_eq!(answer(dir, &query), [rows], "{query}");
+    }
+    for (function, from) in [
+        ("input_file_name()", "(VALUES (1))"),
+        ("file_row_index()", "'t.csv'"),
+        ("input_file_name()", "'a.parquet' JOIN 'b.parquet' ON v = w WHERE input_file_name() LIKE '%a%'"),
+        ("file_row_index()", "'a.parquet' JOIN 'b.parquet' ON v = file_row_index()"),
+    ] {
         let ran = sql(dir, &format!("SELECT {function} FROM {from}"));
         refused(&ran, 64, &[&format!("{function} is known only where a file is read"), "FROM 'FILE'"]);
     }

@@ -154,3 +154,38 @@ fn a_file_takes_results_that_are_one_table() {
     assert_eq!(lines, "{\"a\":1}\n{\"b\":2}\n");
     assert_eq!(listing(dir.path()), ["in.parquet", "lines.ndjson", "same.csv"]);
 }
+
+#[test]
+fn from_without_select_is_all_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(dir.join("a.csv"), "a,b\n1,x\n2,y\n").unwrap();
+    for query in [
+        "FROM 'a.csv'",
+        "FROM 'a.csv' ORDER BY a",
+        "SELECT * FROM (FROM 'a.csv')",
+        "WITH t AS (FROM 'a.csv') FROM t",
+    ] {
+        let ran = lsmi_in(dir, ["sql", "--format", "csv", query]);
+        assert_eq!(ran.stdout, "a,b\n1,x\n2,y\n", "{query}: {}", ran.stderr);
+    }
+    assert_eq!(lsmi_in(dir, ["sql", "COPY (FROM 'a.csv') TO 'b.csv'"]).code, 0);
+    assert_eq!(fs::read_to_string(dir.join("b.csv")).unwrap(), "a,b\n1,x\n2,y\n");
+}
+
+#[test]
+fn statements_without_rows_replace_no_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(dir.join("a.csv"), "a\n1\n").unwrap();
+    fs::write(dir.join("b.csv"), "a\n1\n").unwrap();
+    for sql in [
+        "SET datafusion.execution.batch_size = 1024",
+        "CREATE VIEW v AS SELECT 1 AS a",
+        "SELECT FROM 'b.csv'",
+    ] {
+        let ran = lsmi_in(dir, ["sql", "--output", "a.csv", "--overwrite", sql]);
+        refused(&ran, 64, &["the statements give no rows for the output"]);
+        assert_eq!(fs::read_to_string(dir.join("a.csv")).unwrap(), "a\n1\n", "{sql}");
+    }
+}

@@ -53,6 +53,20 @@ impl Results {
         )))
     }
 
+    /// Checks that there was a result, before a file without any takes the place of another.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn require_any(&self) -> Result<()> {
+        match &self.columns {
+            Some(_) => Ok(()),
+            None => Err(Error::Usage(
+                "the statements give no rows for the output; end them with a SELECT, or leave the output out"
+                    .to_owned(),
+            )),
+        }
+    }
+
     /// Notes that a result of these columns is written.
     pub(in crate::sql) fn hold(&mut self, schema: &Schema) {
         self.columns = Some(names(schema));
