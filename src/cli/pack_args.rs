@@ -189,6 +189,12 @@ pub(super) fn pack_request(args: &PackArgs) -> Result<PackRequest> {
             return Err(Error::Usage(what));
         }
     };
+    let sum: f64 = args.prior.iter().sum();
+    if (sum - 1.0).abs() > 1e-6 {
+        let what =
+            format!("--prior takes probabilities that sum to 1, and these sum to {sum}; divide them by it");
+        return Err(Error::Usage(what));
+    }
     Ok(PackRequest {
         bundle: args.bundle.clone(),
         modalities: packed_modalities(args, modalities, &means)?,

@@ -68,9 +68,10 @@ fn text(error: &clap::Error, typed: &[String], is_styled: bool) -> String {
         text = text.replacen(&variable.named, &format!("{} ({})", variable.named, variable.name), 1);
     }
     if is_one_too_many(error) {
-        let tip = "\n\n  tip: quote a glob, a query or a name with spaces, which the shell makes several arguments of";
+        let value = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+        let tip = format!("\n\n  tip: {}", surplus_tip(typed, &value));
         let place = text.find("\n\nUsage").unwrap_or(text.trim_end().len());
-        text.insert_str(place, tip);
+        text.insert_str(place, &tip);
     }
     for arg in typed {
         // A whole URL, with the blanks that may be in it.
@@ -103,6 +104,22 @@ fn variable_of(error: &clap::Error, typed: &[String]) -> Option<Variable> {
     Some(Variable { name: format!("LSMI_ETL_{name}"), named: format!("'{option}'") })
 }
 
+/// What is probably meant by an argument that is one too many.
+fn surplus_tip(typed: &[String], value: &str) -> String {
+    let at = typed.iter().rposition(|arg| arg == value);
+    let before = |steps: usize| at.and_then(|at| typed.get(at.checked_sub(steps)?));
+    match before(2).zip(before(1)) {
+        Some((option, first)) if option == "--set" => format!("write --set {first}={value}"),
+        Some((option, first))
+            if option.starts_with("--") && !option.contains('=') && !first.starts_with('-') =>
+        {
+            format!("{option} takes one value; of several names it is {option} {first},{value}")
+        }
+        _ => "quote a glob, a query or a name with spaces, which the shell makes several arguments of"
+            .to_owned(),
+    }
+}
+
 /// Whether there are more arguments than the command takes, none of which looks like a flag.
 fn is_one_too_many(error: &clap::Error) -> bool {
     let value = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
@@ -132,6 +149,19 @@ mod tests {
     use clap::{Arg, Command, value_parser};
 
     use super::*;
+
+    #[test]
+    fn a_surplus_argument_is_answered_by_what_stands_before_it() {
+        let tip = |args: &[&str], value| {
+            surplus_tip(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), value)
+        };
+        assert!(
+            tip(&["annotate", "a", "b", "--columns", "i1", "i2"], "i2").ends_with("it is --columns i1,i2")
+        );
+        assert_eq!(tip(&["run", "p.toml", "--set", "ds", "1"], "1"), "write --set ds=1");
+        assert!(tip(&["annotate", "a", "b", "c"], "c").starts_with("quote a glob"));
+        assert!(tip(&["annotate", "--x1=a", "b", "c"], "c").starts_with("quote a glob"));
+    }
 
     fn said(args: &[&str]) -> String {
         said_of(args, args)

@@ -9,8 +9,9 @@ use crate::samples::Fate;
 
 use super::fold_sessions::{FoldSession, FoldSessions};
 
-/// Gathered batches are padded to a multiple of so many rows: in these, ONNX Runtime gives a row
-/// the same bits whatever rows are beside it.
+/// Gathered batches are padded to a multiple of so many rows: in these, ONNX Runtime computes all rows by
+/// the same code, and none by that for the rest of a vector. The last bits of a density still depend on
+/// whether the row's place is even or odd.
 const ROWS_MULTIPLE: usize = 16;
 
 /// Routes the rows of batches; owned by one worker.

@@ -75,8 +75,11 @@ pub(crate) fn check_new_fields(schema: &Schema, place: &Place, new_fields: &[Fie
     Ok(())
 }
 
-/// The most similar name (Jaro-Winkler), above a threshold. Case counts half.
+/// The name of another case, else the most similar (Jaro-Winkler), above a threshold. Case counts half.
 pub(crate) fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    if let Some(of_other_case) = names.iter().find(|other| other.to_lowercase() == name.to_lowercase()) {
+        return Some(of_other_case);
+    }
     let similarity = |other: &str| {
         let same_case = strsim::jaro_winkler(name, other);
         let any_case = strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
@@ -114,6 +117,9 @@ mod tests {
             "there is no such column; did you mean \"image_emb\"? the columns are: image_emb, text_emb, Label, id, id"
         );
         assert!(columns.find("label").unwrap_err().contains("\"Label\""));
+        assert!(columns.find("LABEL").unwrap_err().contains("did you mean \"Label\"?"));
+        let short = Schema::new(vec![Field::new("y", DataType::Int64, true)]);
+        assert!(ColumnNames(&short).find("Y").unwrap_err().contains("did you mean \"y\"?"));
         let far = columns.find("qqqq").unwrap_err();
         assert!(far.starts_with("there is no such column; the columns are: image_emb"), "{far}");
         assert!(columns.find("id").unwrap_err().contains("several"));

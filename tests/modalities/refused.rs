@@ -27,6 +27,8 @@ fn models_that_are_missing_or_too_many_are_named() {
     let mut all = pack_command((folder, described), &bundle, "embedded");
     refused(&run(all.args(["--x", "x4"])), 64, &["--x names 4 columns", "3 modalities"]);
     refused(&of(&["--density".to_owned(), "12345=x".to_owned()]), 64, &["5 modalities", "at most 4"]);
+    let mut counts = pack_command((folder, described), &bundle, "embedded");
+    refused(&run(counts.args(["--prior", "50"])), 64, &["--prior", "sum to 1, and these sum to 51"]);
     assert!(!bundle.exists());
 }
 
