@@ -294,8 +294,14 @@ fn key(first: &Input, columns: ColumnOptions<'_>) -> Result<(Vec<String>, usize)
             key.push(column.to_owned());
         }
     }
-    for column in &key {
-        require_column(first, column)?;
+    for (place, column) in key.iter().enumerate() {
+        let option = if place < key_columns { "--key" } else { "--link-template" };
+        require_column(first, column).map_err(|error| match error {
+            Error::BadData { place, what } => {
+                Error::BadData { place, what: format!("{option} names it, and {what}") }
+            }
+            error => error,
+        })?;
     }
     Ok((key, key_columns))
 }

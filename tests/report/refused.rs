@@ -40,8 +40,12 @@ fn columns_that_are_not_there_and_links_that_lead_astray() {
     let dir = dir.path();
     write(&dir.join("a.parquet"), &odd_rows(200, 0.0));
     refused(&report(dir, &["a.parquet", "--label", "lable"]), 65, &["\"lable\"", "did you mean \"label\"?"]);
-    refused(&report(dir, &["a.parquet", "--key", "idd"]), 65, &["\"idd\"", "\"id\""]);
-    refused(&report(dir, &["a.parquet", "--link-template", "https://h/{file}"]), 65, &["\"file\""]);
+    refused(&report(dir, &["a.parquet", "--key", "idd"]), 65, &["--key names it", "\"idd\"", "\"id\""]);
+    refused(
+        &report(dir, &["a.parquet", "--link-template", "https://h/{file}"]),
+        65,
+        &["--link-template names it", "\"file\""],
+    );
     refused(&report(dir, &["a.parquet", "--link-template", "javascript:{id}"]), 64, &["--link-template"]);
     refused(&report(dir, &["a.parquet", "--link-template", "https://h/id"]), 64, &["names no column"]);
     refused(&report(dir, &["a.parquet", "--bundle", "none"]), 78, &["none"]);
