@@ -7,14 +7,14 @@ use arrow::datatypes::DataType;
 use crate::parquet_file::Input;
 use crate::printable::quoted_name;
 
-use super::embedding_type::{embedding_of, embedding_of_field};
+use super::embedding_type::{EmbeddingType, embedding_of, embedding_of_field};
 use super::first_rows::first_rows;
 
 /// The fewest columns of one number each that may be the values of an embedding.
 const LEAST_SCALARS: usize = 4;
 
-/// The expressions that make embeddings of what a file without two of them has instead: texts that look like lists,
-/// embeddings within structs, and columns of one number each.
+/// The expressions that make embeddings of what a file without two of them has instead: lists of integers, texts that look
+/// like lists, embeddings within structs, and columns of one number each.
 pub(super) fn embeddings_of(input: &Input) -> Vec<String> {
     let (mut found, mut scalars) = (Vec::new(), Vec::new());
     for field in input.schema().fields() {
@@ -25,6 +25,9 @@ pub(super) fn embeddings_of(input: &Input) -> Vec<String> {
             }
             text if text.is_string() && holds_lists(input, name) => {
                 found.extend(embedding_of(name, text));
+            }
+            list if list.is_list() && EmbeddingType::of(list).is_none() => {
+                found.extend(embedding_of(name, list));
             }
             number if number.is_floating() => scalars.push(quoted_name(name)),
             _ => {}

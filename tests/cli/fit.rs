@@ -344,6 +344,15 @@ fn unlike_embeddings() -> tempfile::TempDir {
         ),
         ("struct.parquet", "named_struct('image', x1, 'text', x2) AS emb".to_owned()),
         ("numbers.parquet", scalars.join(", ")),
+        (
+            "integers.parquet",
+            ["x1", "x2"]
+                .map(|x| {
+                    let value = |k: usize| format!("CAST(round({x}[{k}] * 100) AS BIGINT)");
+                    format!("make_array({}) AS {x}", [1, 2, 3, 4].map(value).join(", "))
+                })
+                .join(", "),
+        ),
     ];
     for (name, columns) in files {
         let sql = format!("SELECT {columns}, y FROM '{}' LIMIT 300", train.display());
@@ -367,7 +376,7 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
 #[test]
 fn what_is_said_of_no_embeddings_makes_some() {
     let dir = unlike_embeddings();
-    for (name, columns) in [("text", 2), ("struct", 2), ("numbers", 1)] {
+    for (name, columns) in [("text", 2), ("struct", 2), ("numbers", 1), ("integers", 2)] {
         let ran =
             run(lsmi().current_dir(dir.path()).args(["fit", &format!("{name}.parquet"), "--label", "y"]));
         refused(&ran, 64, &[name, "no column holds embeddings", "lsmi-etl sql --output FILE"]);
