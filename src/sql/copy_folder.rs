@@ -7,17 +7,16 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::{Error, Result};
 use crate::printable::shown;
 use crate::storage::{StagedFolder, partition_folder};
 
-use super::output::{Encoding, Format, RowEncoder, row_encoder};
+use super::output::{CellOptions, Cells, Encoding, Format, RowEncoder, row_encoder};
 use super::result_rows::{ResultRows, unfit, write_error};
 use super::session::StoppableRun;
 
@@ -116,19 +115,19 @@ impl Partitions {
             return Ok(vec![(PathBuf::new(), rows)]);
         }
         let columns = batch.project(&self.by)?;
-        let (schema, options) = (columns.schema(), FormatOptions::default());
-        let formatters = columns.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
-        let formatters = formatters.collect::<std::result::Result<Vec<_>, _>>()?;
+        let (schema, options) = (columns.schema(), CellOptions::default());
+        let cells = schema.fields().iter().zip(columns.columns());
+        let cells = cells.map(|(field, column)| Ok((field, Cells::of(field, column.as_ref(), &options)?)));
+        let mut cells = cells.collect::<std::result::Result<Vec<_>, ArrowError>>()?;
+        let mut value = String::new();
         let mut of_folder: BTreeMap<PathBuf, Vec<u32>> = BTreeMap::new();
         for row in 0..batch.num_rows() {
             let mut folder = PathBuf::new();
-            for ((field, column), formatter) in schema.fields().iter().zip(columns.columns()).zip(&formatters)
-            {
-                let value = match column.is_null(row) {
-                    true => None,
-                    false => Some(formatter.value(row).try_to_string()?),
-                };
-                folder.push(partition_folder(field.name(), value.as_deref()));
+            for (field, cells) in &mut cells {
+                value.clear();
+                cells.push(row, &mut value)?;
+                let value = (!cells.is_null(row)).then_some(value.as_str());
+                folder.push(partition_folder(field.name(), value));
             }
             let row = u32::try_from(row).map_err(|e| ArrowError::ComputeError(e.to_string()))?;
             of_folder.entry(folder).or_default().push(row);

@@ -120,7 +120,7 @@ fn a_folder_appears_as_a_whole_and_only_where_none_is() {
     fs::create_dir(dir.join("empty")).unwrap();
     let ran = sql(dir, &["COPY (SELECT [1, 2] AS l) TO 'empty' STORED AS CSV"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(fs::read_to_string(dir.join("empty/rows.csv")).unwrap(), "l\n\"[1, 2]\"\n");
+    assert_eq!(fs::read_to_string(dir.join("empty/rows.csv")).unwrap(), "l\n\"[1,2]\"\n");
     for (to, code, word) in [
         ("'no/such/' STORED AS CSV", 73, "no/such"),
         ("'f' STORED AS CSV PARTITIONED BY (z)", 64, "PARTITIONED BY (z)"),

@@ -85,6 +85,30 @@ fn text_goes_to_files_too() {
 }
 
 #[test]
+fn lists_structs_and_maps_are_json_in_csv() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let sql = "SELECT make_array(1, NULL) AS a, make_array('x', 'y, z') AS d, make_array(NULL) AS n, make_array() AS e, \
+               {'k': 1, 's': 'a\"b'} AS s, MAP {'m': 0.5} AS m, CAST(NULL AS FLOAT[]) AS z";
+    let fields = [
+        "\"[1,null]\"",
+        "\"[\"\"x\"\",\"\"y, z\"\"]\"",
+        "[null]",
+        "[]",
+        "\"{\"\"k\"\":1,\"\"s\"\":\"\"a\\\"\"b\"\"}\"",
+        "\"{\"\"m\"\":0.5}\"",
+        "",
+    ];
+    let expected = format!("a,d,n,e,s,m,z\n{}\n", fields.join(","));
+    assert_eq!(must(lsmi().current_dir(dir).args(["sql", "--format", "csv", sql])).stdout, expected);
+    must(lsmi().current_dir(dir).args(["sql", "-o", "output.csv", sql]));
+    must(lsmi().current_dir(dir).args(["sql", &format!("COPY ({sql}) TO 'copy.csv'")]));
+    for name in ["output.csv", "copy.csv"] {
+        assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), expected, "{name}");
+    }
+}
+
+#[test]
 fn an_output_appears_whole_or_not_at_all() {
     let dir = folder();
     let output = |name: &str, sql: &str| lsmi_in(dir.path(), ["sql", "--output", name, sql]);

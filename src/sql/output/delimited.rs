@@ -1,15 +1,12 @@
-//! An encoder of CSV and TSV, with a header even for no rows. Lists and structs are written as text,
-//! because these formats do not support them.
+//! An encoder of CSV and TSV, with a header even for no rows.
 
-use datafusion::arrow::array::Array;
-use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::printable::push_field;
 
+use super::cells::{CellOptions, Cells};
 use super::row_encoder::RowEncoder;
 
 pub(super) struct DelimitedEncoder {
@@ -36,34 +33,19 @@ impl DelimitedEncoder {
     }
 }
 
-/// The values of a column as text.
-struct Cells<'a> {
-    formatter: ArrayFormatter<'a>,
-    nulls: Option<NullBuffer>,
-}
-
-impl<'a> Cells<'a> {
-    fn of(column: &'a dyn Array, options: &FormatOptions<'a>) -> Result<Self, ArrowError> {
-        Ok(Self { formatter: ArrayFormatter::try_new(column, options)?, nulls: column.logical_nulls() })
-    }
-
-    fn is_null(&self, row: usize) -> bool {
-        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
-    }
-}
-
 impl RowEncoder for DelimitedEncoder {
     fn encode(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         let mut lines = String::new();
         self.header(&mut lines);
-        let options = FormatOptions::default();
-        let columns = batch.columns().iter().map(|column| Cells::of(column.as_ref(), &options));
-        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let (schema, options) = (batch.schema(), CellOptions::default());
+        let columns = schema.fields().iter().zip(batch.columns());
+        let columns = columns.map(|(field, column)| Cells::of(field, column.as_ref(), &options));
+        let mut columns = columns.collect::<Result<Vec<_>, _>>()?;
         // Readers pass over empty lines.
         let is_alone = columns.len() == 1;
         let mut value = String::new();
         for row in 0..batch.num_rows() {
-            for (position, cells) in columns.iter().enumerate() {
+            for (position, cells) in columns.iter_mut().enumerate() {
                 if position > 0 {
                     lines.push(self.delimiter);
                 }
@@ -71,7 +53,7 @@ impl RowEncoder for DelimitedEncoder {
                     continue;
                 }
                 value.clear();
-                cells.formatter.value(row).write(&mut value)?;
+                cells.push(row, &mut value)?;
                 push_field(&mut lines, &value, self.delimiter);
             }
             lines.push('\n');

@@ -2,6 +2,7 @@
 
 mod binary;
 mod caught_encoder;
+mod cells;
 mod column_widths;
 mod delimited;
 mod encoding;
@@ -19,6 +20,7 @@ use datafusion::arrow::error::ArrowError;
 
 use self::caught_encoder::CaughtEncoder;
 
+pub(super) use cells::{CellOptions, Cells};
 pub(super) use encoding::Encoding;
 pub use format::{Format, Layout};
 pub use results::Results;
@@ -100,7 +102,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[0], "label,r,name,x1");
-        assert_eq!(lines[1], "7,0.5,\"a|b,c\",\"[0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]\"");
+        assert_eq!(lines[1], "7,0.5,\"a|b,c\",\"[0.0,0.5,1.0,1.5,2.0,2.5,3.0,3.5,4.0]\"");
         assert_eq!(lines[2], "8,,\"say \"\"hi\"\"\",");
         assert_eq!(write(Format::Csv, &[], None), "label,r,name,x1\n");
         assert!(write(Format::Tsv, &[batch()], None).starts_with("label\tr\tname\tx1\n7\t0.5\ta|b,c\t"));
