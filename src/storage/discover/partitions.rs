@@ -25,6 +25,9 @@ const ESCAPED: &AsciiSet = &CONTROLS
 /// The folder name of a null, in Hive and Spark.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
+/// The text of that name, as a value.
+const ESCAPED_NULL: &str = "%5F_HIVE_DEFAULT_PARTITION__";
+
 /// A column and its value in a path; `None` is null.
 pub type PartitionValue = (String, Option<String>);
 
@@ -44,6 +47,8 @@ pub fn partition_values(file: &Path) -> Vec<PartitionValue> {
 pub fn partition_folder(column: &str, value: Option<&str>) -> String {
     let escaped = |text| utf8_percent_encode(text, ESCAPED);
     match value {
+        // A folder's name is compared with that of null before it is decoded.
+        Some(NULL) => format!("{}={ESCAPED_NULL}", escaped(column)),
         Some(value) => format!("{}={}", escaped(column), escaped(value)),
         None => format!("{}={NULL}", escaped(column)),
     }
@@ -72,7 +77,7 @@ mod tests {
 
     #[test]
     fn folders_of_values_are_read_back() {
-        for value in ["cat", "a/b", "50%", "x=y", "é 1", "*?[0]", ".", ""] {
+        for value in ["cat", "a/b", "50%", "x=y", "é 1", "*?[0]", ".", "", NULL] {
             let file = Path::new(&partition_folder("a/=", Some(value))).join("rows.parquet");
             assert_eq!(partition_values(&file), [("a/=".to_owned(), Some(value.to_owned()))]);
             assert_eq!(file.components().count(), 2, "{}", file.display());
