@@ -27,6 +27,7 @@ impl StagedFolder {
     /// [`Error::CannotCreate`].
     pub fn create(path: &Path) -> Result<Self> {
         let cannot = |source| Error::CannotCreate { path: path.to_owned(), source };
+        let path = &behind_link(path).map_err(cannot)?;
         let name = path.file_name().ok_or_else(|| cannot(std::io::ErrorKind::InvalidFilename.into()))?;
         fs::create_dir_all(folder_of(path)).map_err(cannot)?;
         leftovers::sweep(path);
@@ -69,6 +70,13 @@ impl StagedFolder {
         let above = File::open(folder_of(&path)).and_then(|above| sync(&above));
         above.map_err(|source| failed("fsync", source))
     }
+}
+
+/// The path of the folder that a link leads to; otherwise the same path. A rename would take the link for the folder.
+fn behind_link(path: &Path) -> std::io::Result<PathBuf> {
+    // A slash at the end would follow the link.
+    let plain: PathBuf = path.components().collect();
+    if plain.is_symlink() { plain.canonicalize() } else { Ok(plain) }
 }
 
 /// Exchanges two folders' names, so that there is no moment without the folder.
