@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use clap::ValueEnum;
+use datafusion::parquet::basic::Compression;
 use datafusion::sql::parser::CopyToStatement;
 
 use crate::error::{Error, Result};
 use crate::storage::FileEnding;
 
+use super::csv_options::{DELIMITERS, delimiter, has_header, option_name};
 use super::output::{Encoding, Format, Layout};
 
 const FORMATS: &str = "PARQUET, CSV, TSV, JSON, NDJSON or ARROW";
@@ -21,8 +23,7 @@ pub(super) fn encoding(copy: &CopyToStatement) -> Result<Encoding> {
     let mut encoding = Encoding::of(Layout { format, ..Layout::default() });
     for (key, value) in &copy.options {
         let value = value.clone().into_string().unwrap_or_else(|| value.to_string());
-        let key = key.to_ascii_lowercase();
-        set(&mut encoding, key.strip_prefix("format.").unwrap_or(&key), &value)?;
+        set(&mut encoding, &option_name(key), &value)?;
     }
     Ok(encoding)
 }
@@ -58,19 +59,18 @@ fn set(encoding: &mut Encoding, key: &str, value: &str) -> Result<()> {
     let wrong = |takes: &str| Error::Usage(format!("SQL: COPY: format.{key} takes {takes}, not {value:?}"));
     match key {
         "has_header" if format.is_delimited() => {
-            encoding.header = value.to_ascii_lowercase().parse().map_err(|_| wrong("true or false"))?;
+            encoding.header = has_header(value).ok_or_else(|| wrong("true or false"))?;
         }
         "delimiter" if format.is_delimited() => {
-            let &[delimiter] = value.replace("\\t", "\t").as_bytes() else {
-                return Err(wrong("one ASCII character"));
-            };
-            encoding.delimiter = Some(delimiter);
+            encoding.delimiter = Some(delimiter(value).ok_or_else(|| wrong(DELIMITERS))?);
         }
         "compression" if is_parquet => {
             // Some codecs want a level.
-            let codec = value.parse().or_else(|_| format!("{value}(3)").parse());
+            let codec = value.parse().or_else(|_| format!("{value}(3)").parse()).ok();
+            // The writer has no LZO.
+            let codec = codec.filter(|codec| *codec != Compression::LZO);
             let takes = "zstd, zstd(LEVEL), snappy, gzip(LEVEL), brotli(LEVEL), lz4_raw or uncompressed";
-            encoding.parquet.compression = Some(codec.map_err(|_| wrong(takes))?);
+            encoding.parquet.compression = Some(codec.ok_or_else(|| wrong(takes))?);
         }
         "max_row_group_size" if is_parquet => {
             let rows = value.parse().ok().filter(|rows| *rows > 0);

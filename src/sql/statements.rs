@@ -20,6 +20,7 @@ use super::function_names::suggest_function;
 use super::output::{Encoding, Layout, Results};
 use super::parse::parse;
 use super::redacted;
+use super::repeated_clauses::refuse_repeated;
 use super::result_rows::{ResultRows, write_error};
 use super::session::{Session, StoppableRun};
 use super::summarize::summarize;
@@ -72,7 +73,8 @@ pub(super) fn parsed(sql: &str) -> Result<Vec<Parsed>> {
     let (_, rows) = without_summarize(sql);
     let statements = parse(sql)?.into_iter().zip(rows.into_iter().chain(repeat(None)));
     let parsed = |(statement, summarized)| {
-        let Copying { statement, copy } = Copying::of(statement).map_err(|e| with_caret(e, sql))?;
+        let checked = refuse_repeated(&statement).and_then(|()| Copying::of(statement));
+        let Copying { statement, copy } = checked.map_err(|e| with_caret(e, sql))?;
         Ok(Parsed { statement, summarized, copy })
     };
     statements.map(parsed).collect()

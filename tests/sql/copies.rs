@@ -91,6 +91,14 @@ fn options_are_followed_or_refused_by_name() {
         ("'c.csv' OPTIONS ('format.delimiter' '::')", &["format.delimiter", "::"]),
         ("'c.parquet' OPTIONS ('format.has_header' 'true')", &["format.has_header of parquet"]),
         ("'c.parquet' OPTIONS ('format.compression' 'zip')", &["format.compression", "zip", "zstd"]),
+        ("'c.csv' OPTIONS (DELIMITER '\"')", &["format.delimiter", "no quote"]),
+        ("'c.csv' OPTIONS (DELIMITER '\n')", &["format.delimiter", "no line break"]),
+        ("'c.csv' OPTIONS (DELIMITER ',', 'format.delimiter' ';')", &["delimiter twice"]),
+        (
+            "'c.parquet' OPTIONS (COMPRESSION 'lzo')",
+            &["format.compression", "lzo", "zstd, zstd(LEVEL), snappy"],
+        ),
+        ("'c' STORED AS CSV PARTITIONED BY (a, a)", &["PARTITIONED BY has a twice"]),
         ("'c' STORED AS AVRO", &["AVRO", "PARQUET"]),
         ("'c'", &["STORED AS"]),
     ] {
@@ -130,6 +138,36 @@ fn a_folder_appears_as_a_whole_and_only_where_none_is() {
         refused(&sql(dir, &[&format!("COPY (SELECT 1 AS a) TO {to}")]), code, &[word]);
     }
     assert_eq!(listing(dir), ["empty", "parts"]);
+}
+
+#[test]
+fn partitions_of_any_value_are_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let rows = "SELECT * FROM (VALUES (1, '__HIVE_DEFAULT_PARTITION__', [NULL]), (2, NULL, []), (3, 'x', NULL)) \
+                AS t(v, k, l)";
+    let ran = sql(dir, &[&format!("COPY ({rows}) TO 'parts' STORED AS PARQUET PARTITIONED BY (k, l)")]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let read = sql(dir, &["--format", "csv", "SELECT v, k, l FROM 'parts' ORDER BY v"]);
+    assert_eq!(read.stdout, "v,k,l\n1,__HIVE_DEFAULT_PARTITION__,[null]\n2,,[]\n3,x,\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_behind_a_link_is_written_and_the_link_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::os::unix::fs::symlink("nowhere", dir.join("broken")).unwrap();
+    for (link, to) in [("with", "with/"), ("without", "without")] {
+        fs::create_dir(dir.join(format!("real {link}"))).unwrap();
+        std::os::unix::fs::symlink(format!("real {link}"), dir.join(link)).unwrap();
+        let ran = sql(dir, &[&format!("COPY (SELECT 1 AS a) TO '{to}' STORED AS CSV")]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(fs::read_to_string(dir.join(format!("real {link}/rows.csv"))).unwrap(), "a\n1\n");
+        assert!(dir.join(link).is_symlink());
+    }
+    refused(&sql(dir, &["COPY (SELECT 1 AS a) TO 'broken/' STORED AS CSV"]), 73, &["broken"]);
+    assert_eq!(listing(dir), ["broken", "real with", "real without", "with", "without"]);
 }
 
 #[test]
