@@ -17,6 +17,7 @@ use super::errors::convert_error;
 use super::inferred_types::INFERRED_ROWS;
 use super::located_source::convert_reader_error;
 use super::table_files::TableFile;
+use super::table_format::CsvLayout;
 use super::unique_names::unique;
 
 /// The most bytes that are read for it, if a row ends within.
@@ -30,13 +31,13 @@ const MOST_BYTES: usize = 64 << 20;
 pub(super) async fn csv_schema(
     store: &dyn ObjectStore,
     file: &TableFile,
-    delimiter: u8,
+    CsvLayout { delimiter, has_header }: CsvLayout,
 ) -> Result<SchemaRef> {
     if file.meta.size == 0 {
         return Ok(Arc::new(Schema::empty()));
     }
     let head = first_rows(store, file, delimiter).await?;
-    let format = Format::default().with_header(true).with_delimiter(delimiter);
+    let format = Format::default().with_header(has_header).with_delimiter(delimiter);
     let inferred = format.infer_schema(head.as_slice(), Some(INFERRED_ROWS));
     let (schema, _) = inferred.map_err(|e| convert_reader_error(DataFusionError::from(e), &file.name))?;
     if schema.fields().is_empty() {

@@ -111,7 +111,7 @@ impl FileTable {
     }
 
     /// The partition columns that queries see.
-    fn partition_schema(&self) -> SchemaRef {
+    pub(super) fn partition_schema(&self) -> SchemaRef {
         let files = self.scan.columns.file_schema().fields().len();
         Arc::new(Schema::new(self.scan.schema.fields().iter().skip(files).cloned().collect::<Vec<_>>()))
     }

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{TableProvider, UrlTableFactory};
-use datafusion::common::runtime::SpawnedTask;
-use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use datafusion::datasource::table_schema::TableSchema;
@@ -25,14 +23,13 @@ use crate::error::{Error, Place, Result};
 use crate::parquet_file::{HEAD_BYTES, check_footer, not_parquet, panic_message};
 
 use super::arrow_lengths::check_arrow_files;
-use super::csv_schema::csv_schema;
+use super::declared_columns::DeclaredColumns;
 use super::errors::convert_error;
 use super::file_scan::{FileScan, PartitionCheck, ScannedFile, TableReader};
+use super::file_schema::other_schema;
 use super::file_table::FileTable;
 use super::hive_partitions::HivePartitions;
-use super::inferred_types::unfit_value;
 use super::list_scan::LocalName;
-use super::located_source::convert_reader_error;
 use super::merged_schema::{MergedSchema, SchemaMerger};
 use super::parquet_metadata::{arrow_schema, believable, names_of, read_footer};
 use super::parquet_reader::MetadataCache;
@@ -41,7 +38,7 @@ use super::table_format::TableFormat;
 use super::unique_names::unique;
 use super::value_widths::check_value_widths;
 
-/// Files whose footers or first rows are read at a time.
+/// Files whose footers are read at a time.
 const CONCURRENT_FILES: usize = 32;
 
 /// Registers a file, folder, glob or object store URL as a named table.
@@ -93,17 +90,23 @@ impl UrlTableFactory for FileTableFactory {
 }
 
 async fn open_table(state: &SessionState, name: &str) -> Result<Arc<dyn TableProvider>> {
-    open_files(state, find_table_files(state, name).await?).await
+    let files = find_table_files(state, name, None).await?;
+    Ok(Arc::new(open_files(state, files, &DeclaredColumns::default()).await?))
 }
 
-/// The table of these files.
+/// The table of these files. Those of text are read as the declared columns, where there are any.
 ///
 /// # Errors
-/// [`Error::BadData`] where a file is not what its name says; those of reading.
-pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Result<Arc<dyn TableProvider>> {
+/// [`Error::BadData`] where a file is not what its name says; [`Error::Usage`] where it has not the declared columns;
+/// those of reading.
+pub(super) async fn open_files(
+    state: &SessionState,
+    found: TableFiles,
+    declared: &DeclaredColumns,
+) -> Result<FileTable> {
     let TableFiles { name, store_url, store, files, format } = found;
     let Some(first) = files.first() else { return Err(Error::Internal("a table without files".to_owned())) };
-    let partitions = HivePartitions::of(&files);
+    let partitions = HivePartitions::of(&files, declared);
     let (reader, schema) = match format {
         TableFormat::Parquet => {
             (TableReader::Parquet, parquet_schema(state, store.as_ref(), &files, &partitions).await?)
@@ -113,7 +116,8 @@ pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Resul
                 check_arrow_files(state, store.as_ref(), &files).await?;
             }
             let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
-            let merged = other_schema(state, &store, (other, &format), &files).await?;
+            let columns = declared.of_files(&partitions.columns);
+            let merged = other_schema(state, &store, (other, &format), (&files, &columns)).await?;
             let lacking = Vec::new();
             (
                 TableReader::Other(other, format),
@@ -121,7 +125,7 @@ pub(super) async fn open_files(state: &SessionState, found: TableFiles) -> Resul
             )
         }
     };
-    Ok(Arc::new(with_partitions(name, store_url, reader, schema, partitions, &files)))
+    Ok(with_partitions(name, store_url, reader, schema, partitions, &files))
 }
 
 /// What is known of a table's files.
@@ -297,97 +301,6 @@ fn damaged(file: &TableFile, panic: Box<dyn Any + Send>) -> Error {
         panic_message(panic.as_ref())
     );
     Error::bad_data(Place::file(&file.name), what)
-}
-
-/// The schema of files of another format.
-async fn other_schema(
-    state: &SessionState,
-    store: &Arc<dyn ObjectStore>,
-    (kind, format): (TableFormat, &Arc<dyn FileFormat>),
-    files: &[TableFile],
-) -> Result<MergedSchema> {
-    let first = files.first().ok_or_else(|| Error::Internal("a table without files".to_owned()))?;
-    let (mut merger, mut columns): (_, Option<SchemaRef>) = (SchemaMerger::default(), None);
-    if files.len() > 1 {
-        let state = Arc::new(state.clone());
-        // On the threads of the query: to parse the rows takes longer than to read them. They arrive in the order of
-        // the files, so that the first fault is the same each time.
-        let inferred = stream::iter(files.iter().cloned()).map(|file| {
-            let (state, store, format) = (Arc::clone(&state), Arc::clone(store), Arc::clone(format));
-            SpawnedTask::spawn(async move { inferred_schema(&state, &store, (kind, &format), &file).await })
-        });
-        let mut inferred = inferred.buffered(CONCURRENT_FILES).zip(stream::iter(files));
-        while let Some((schema, file)) = inferred.next().await {
-            let schema =
-                schema.map_err(|e| Error::Internal(format!("the look into {} failed: {e}", file.name)))??;
-            // An empty file has no columns and no rows.
-            if schema.fields().is_empty() {
-                continue;
-            }
-            let columns = columns.get_or_insert_with(|| Arc::clone(&schema));
-            if kind.delimiter().is_some() {
-                check_same_names(columns, first, &schema, file)?;
-            }
-            merger.add(&file.name, &schema);
-        }
-    }
-    if columns.is_some() {
-        return Ok(merger.finish().of_texts());
-    }
-    if files.iter().all(|file| file.meta.size == 0) {
-        let what = "is empty, without even the names of columns; write it again";
-        return Err(Error::bad_data(Place::file(&first.name), what));
-    }
-    Ok(MergedSchema::of(inferred_schema(state, store, (kind, format), first).await?))
-}
-
-/// The schema of a file by its first rows.
-async fn inferred_schema(
-    state: &SessionState,
-    store: &Arc<dyn ObjectStore>,
-    (kind, format): (TableFormat, &Arc<dyn FileFormat>),
-    file: &TableFile,
-) -> Result<SchemaRef> {
-    let objects = [file.meta.clone()];
-    let inferred = async {
-        match kind.delimiter() {
-            Some(delimiter) => csv_schema(store.as_ref(), file, delimiter).await,
-            None => format
-                .infer_schema(state, store, &objects)
-                .await
-                .map_err(|e| convert_inferred_error(e, kind, &file.name)),
-        }
-    };
-    let schema = AssertUnwindSafe(inferred).catch_unwind().await.map_err(|panic| damaged(file, panic))??;
-    check_value_widths(&schema, &file.name).map(|()| schema)
-}
-
-fn convert_inferred_error(error: DataFusionError, kind: TableFormat, file: &str) -> Error {
-    unfit_value(&error, kind, &Schema::empty(), file).unwrap_or_else(|| convert_reader_error(error, file))
-}
-
-/// Values of delimited files are known by their position: in files of other columns they would be mixed up.
-fn check_same_names(
-    columns: &SchemaRef,
-    first: &TableFile,
-    schema: &SchemaRef,
-    file: &TableFile,
-) -> Result<()> {
-    let names = |schema: &SchemaRef| -> Vec<String> {
-        schema.fields().iter().map(|field| field.name().clone()).collect()
-    };
-    let (expected, found) = (names(columns), names(schema));
-    if expected == found {
-        return Ok(());
-    }
-    let what = format!(
-        "has the columns {}, and {} has {}; files of one table have the same, in the same order: query them apart, \
-         and put them together with UNION ALL BY NAME",
-        found.join(", "),
-        first.name,
-        expected.join(", ")
-    );
-    Err(Error::bad_data(Place::file(&file.name), what))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use datafusion::scalar::ScalarValue;
 
 use crate::storage::{PartitionValue, partition_integer, partition_values};
 
+use super::declared_columns::DeclaredColumns;
 use super::table_files::TableFile;
 
 /// The partition columns of a table.
@@ -21,8 +22,8 @@ pub(super) struct HivePartitions {
 
 impl HivePartitions {
     /// Reads the partitions of files from their paths below the searched folder. A column that the
-    /// path of a file lacks is null there.
-    pub(super) fn of(files: &[TableFile]) -> Self {
+    /// path of a file lacks is null there; one that is declared as text is text.
+    pub(super) fn of(files: &[TableFile], declared: &DeclaredColumns) -> Self {
         let paths: Vec<Vec<PartitionValue>> =
             files.iter().map(|file| partition_values(&file.relative)).collect();
         let mut names: Vec<&str> = Vec::new();
@@ -37,7 +38,7 @@ impl HivePartitions {
         let (mut columns, mut values) = (Vec::new(), vec![Vec::new(); paths.len()]);
         for name in names {
             let column: Vec<Option<String>> = paths.iter().map(|path| value(path, name)).collect();
-            let kind = column_type(&column);
+            let kind = if declared.is_text(name) { DataType::Utf8 } else { column_type(&column) };
             columns.push(Arc::new(Field::new(name, kind.clone(), true)));
             values.iter_mut().zip(column).for_each(|(values, value)| values.push(scalar(value, &kind)));
         }
@@ -79,7 +80,7 @@ mod tests {
                 version: None,
             },
         };
-        HivePartitions::of(&paths.iter().map(file).collect::<Vec<_>>())
+        HivePartitions::of(&paths.iter().map(file).collect::<Vec<_>>(), &DeclaredColumns::default())
     }
 
     fn shown(paths: &[&str]) -> String {

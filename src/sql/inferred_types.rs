@@ -7,7 +7,8 @@ use datafusion::error::DataFusionError;
 use crate::error::{Error, Place};
 use crate::printable::quoted_name;
 
-use super::table_format::TableFormat;
+use super::merged_schema::sql_type;
+use super::table_format::{CsvLayout, TableFormat};
 
 /// The rows of a file by which the types of its columns are inferred.
 pub(super) const INFERRED_ROWS: usize = 1000;
@@ -23,14 +24,19 @@ pub(super) fn unfit_value(
     file: &str,
 ) -> Option<Error> {
     match format {
-        TableFormat::Csv => of_csv(&error.to_string(), "", schema, file),
-        TableFormat::Tsv => of_csv(&error.to_string(), " OPTIONS ('format.delimiter' E'\\t')", schema, file),
-        TableFormat::Json => of_json(&error.to_string(), file),
+        TableFormat::Csv(layout) => {
+            let text = error.to_string();
+            of_csv(&text, layout, schema, file).or_else(|| of_null(&text, file))
+        }
+        TableFormat::Json => {
+            let text = error.to_string();
+            of_json(&text, file).or_else(|| of_null(&text, file))
+        }
         TableFormat::Parquet | TableFormat::Arrow => None,
     }
 }
 
-fn of_csv(text: &str, options: &str, schema: &Schema, file: &str) -> Option<Error> {
+fn of_csv(text: &str, layout: CsvLayout, schema: &Schema, file: &str) -> Option<Error> {
     let (_, rest) = text.split_once("Error while parsing value '")?;
     let (value, rest) = rest.split_once("' as type '")?;
     let (data_type, rest) = rest.split_once("' for column ")?;
@@ -39,7 +45,12 @@ fn of_csv(text: &str, options: &str, schema: &Schema, file: &str) -> Option<Erro
     let column: usize = column.parse().ok()?;
     let field = schema.fields().get(column)?;
     let shown = |(at, field): (usize, &Field)| {
-        let data_type = if at == column { "VARCHAR" } else { sql_type(field.data_type()) };
+        let data_type = match field.data_type() {
+            _ if at == column => None,
+            DataType::Timestamp(..) => Some("TIMESTAMP".to_owned()),
+            other => sql_type(other),
+        };
+        let data_type = data_type.as_deref().unwrap_or("VARCHAR");
         format!("{} {data_type}", quoted_name(field.name()))
     };
     let fields = schema.fields().iter().map(AsRef::as_ref).enumerate();
@@ -48,12 +59,36 @@ fn of_csv(text: &str, options: &str, schema: &Schema, file: &str) -> Option<Erro
         _ => vec!["…".to_owned(), shown((column, field)), "…".to_owned()],
     };
     let what = format!(
-        "{value:?} in row {row} is no {data_type}, the type of the column's values in the first {INFERRED_ROWS} rows; to \
-         read them as text, name the types of all columns: CREATE EXTERNAL TABLE t ({}) STORED AS CSV LOCATION '{}'{options}",
+        "{value:?} in row {row} is no {data_type}, the column's type, as declared or that of the values in the first \
+         {INFERRED_ROWS} rows; to read them as text, declare it so: CREATE EXTERNAL TABLE t ({}) STORED AS CSV LOCATION \
+         '{}'{}",
         columns.join(", "),
         file.replace('\'', "''"),
+        options(layout),
     );
     Some(Error::bad_data(Place::file(file).column(field.name()), what))
+}
+
+/// A null where none may be.
+fn of_null(text: &str, file: &str) -> Option<Error> {
+    let what = "has no value somewhere in a column that is declared NOT NULL; declare it without";
+    let is_null =
+        text.contains("declared as non-nullable") || text.contains("unmasked nulls in non-nullable");
+    is_null.then(|| Error::bad_data(Place::file(file), what))
+}
+
+/// The clause of options with which CREATE EXTERNAL TABLE reads a layout.
+fn options(layout: CsvLayout) -> String {
+    let delimiter = match layout.delimiter {
+        b',' => None,
+        b'\t' => Some("'format.delimiter' E'\\t'".to_owned()),
+        other => Some(format!("'format.delimiter' '{}'", char::from(other).to_string().replace('\'', "''"))),
+    };
+    let header = (!layout.has_header).then(|| "'format.has_header' 'false'".to_owned());
+    match delimiter.into_iter().chain(header).collect::<Vec<_>>() {
+        none if none.is_empty() => String::new(),
+        options => format!(" OPTIONS ({})", options.join(", ")),
+    }
 }
 
 fn of_json(text: &str, file: &str) -> Option<Error> {
@@ -63,22 +98,10 @@ fn of_json(text: &str, file: &str) -> Option<Error> {
     }
     let (_, rest) = text.split_once("whilst decoding field ")?;
     bad(format!(
-        "field {}, the type of its values in the first {INFERRED_ROWS} rows; write values of one type, as texts where \
-         they differ",
+        "field {}, its type, as declared or that of its values in the first {INFERRED_ROWS} rows; write values of one \
+         type, as texts where they differ",
         rest.replace("whilst decoding field ", "")
     ))
-}
-
-/// The type of SQL that stands for an inferred type.
-fn sql_type(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Boolean => "BOOLEAN",
-        DataType::Int64 => "BIGINT",
-        DataType::Float64 => "DOUBLE",
-        DataType::Date32 => "DATE",
-        DataType::Timestamp(..) => "TIMESTAMP",
-        _ => "VARCHAR",
-    }
 }
 
 #[cfg(test)]
@@ -106,13 +129,17 @@ mod tests {
         let columns =
             [("id", DataType::Float64), ("V", DataType::Int64), ("at", time), ("t", DataType::Utf8)];
         assert_eq!(
-            told(late(), TableFormat::Tsv, &columns).unwrap(),
-            "it's.csv, column \"V\": \"abc\" in row 1501 is no Int64, the type of the column's values in the first 1000 \
-             rows; to read them as text, name the types of all columns: CREATE EXTERNAL TABLE t (id DOUBLE, \"V\" \
-             VARCHAR, at TIMESTAMP, t VARCHAR) STORED AS CSV LOCATION 'it''s.csv' OPTIONS ('format.delimiter' E'\\t')"
+            told(late(), TableFormat::Csv(CsvLayout::TSV), &columns).unwrap(),
+            "it's.csv, column \"V\": \"abc\" in row 1501 is no Int64, the column's type, as declared or that of \
+             the values in the first 1000 rows; to read them as text, declare it so: CREATE EXTERNAL TABLE t (id DOUBLE, \
+             \"V\" VARCHAR, at TIMESTAMP, t VARCHAR) STORED AS CSV LOCATION 'it''s.csv' OPTIONS ('format.delimiter' E'\\t')"
         );
         let many = vec![("v", DataType::Int64); 13];
-        assert!(told(late(), TableFormat::Csv, &many).unwrap().contains("t (…, v VARCHAR, …) STORED"));
+        assert!(
+            told(late(), TableFormat::Csv(CsvLayout::CSV), &many)
+                .unwrap()
+                .contains("t (…, v VARCHAR, …) STORED")
+        );
         assert_eq!(told(late(), TableFormat::Arrow, &columns), None);
     }
 
@@ -121,7 +148,7 @@ mod tests {
         let json = |text: &str| told(ArrowError::JsonError(text.to_owned()), TableFormat::Json, &[]);
         let unfit =
             json("whilst decoding field 'a': whilst decoding field 'b': failed to parse \"x\" as Int64");
-        assert!(unfit.unwrap().contains("csv: field 'a': 'b': failed to parse \"x\" as Int64, the type of"));
+        assert!(unfit.unwrap().contains("csv: field 'a': 'b': failed to parse \"x\" as Int64, its type"));
         assert!(json("Truncated record whilst reading object").unwrap().contains("is cut off"));
         assert_eq!(json("expected value at line 1 column 5"), None);
     }

@@ -32,7 +32,7 @@ use super::parquet_reader::FileNames;
 use super::quote_checked_store::QuoteCheckedStore;
 use super::scan_functions::is_canonical_nan_of_column;
 use super::source_functions::is_file_name;
-use super::table_format::TableFormat;
+use super::table_format::{CsvLayout, TableFormat};
 
 /// A source whose errors name the file.
 struct LocatedSource {
@@ -63,7 +63,8 @@ pub(super) fn convert_reader_error(error: DataFusionError, file: &str) -> Error 
     }
 }
 
-fn undecodable(file: &str, what: &str) -> Error {
+/// The error of a file whose reader fails or panics with these words.
+pub(super) fn undecodable(file: &str, what: &str) -> Error {
     Error::bad_data(
         Place::file(file),
         format!("cannot be decoded: {what}; the file is damaged, write it again"),
@@ -84,8 +85,8 @@ impl FileSource for LocatedSource {
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
         let names = Arc::clone(&self.names);
-        let object_store: Arc<dyn ObjectStore> = match self.format.delimiter() {
-            Some(delimiter) => {
+        let object_store: Arc<dyn ObjectStore> = match self.format.csv() {
+            Some(CsvLayout { delimiter, .. }) => {
                 Arc::new(QuoteCheckedStore { store: object_store, names: Arc::clone(&names), delimiter })
             }
             None => object_store,

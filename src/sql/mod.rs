@@ -23,6 +23,7 @@ mod csv_options;
 mod csv_quotes;
 mod csv_schema;
 mod decimal_literals;
+mod declared_columns;
 mod definitions;
 #[cfg(feature = "cluster")]
 pub mod distributed;
@@ -34,6 +35,7 @@ mod errors;
 mod external_tables;
 mod file_order;
 mod file_scan;
+mod file_schema;
 mod file_table;
 mod file_tables;
 mod from_first;

@@ -34,13 +34,18 @@ pub(super) struct TableFile {
     pub(super) meta: ObjectMeta,
 }
 
-/// Finds the files behind a table name.
+/// Finds the files behind a table name. A file that is named itself, and tells its format neither by its name nor by its
+/// content, has the `otherwise` one.
 ///
 /// # Errors
 /// [`Error::NoInput`] where nothing is there; [`Error::BadData`] where files have several formats
 /// or none; [`Error::Usage`] for what cannot be a table; for URLs also [`Error::Config`] and
 /// [`Error::Transient`].
-pub(super) async fn find_table_files(state: &SessionState, name: &str) -> Result<TableFiles> {
+pub(super) async fn find_table_files(
+    state: &SessionState,
+    name: &str,
+    otherwise: Option<TableFormat>,
+) -> Result<TableFiles> {
     check_http(name)?;
     let path = expand_home(name);
     let search = path.clone();
@@ -55,7 +60,7 @@ pub(super) async fn find_table_files(state: &SessionState, name: &str) -> Result
     let format = match files.first() {
         Some(file) if is_file => match file_format(file) {
             Some(format) => format,
-            None => TableFormat::of_content(store.as_ref(), &file.meta, &file.name).await?,
+            None => TableFormat::of_content(store.as_ref(), &file.meta, &file.name, otherwise).await?,
         },
         _ => common_format(&files)?,
     };

@@ -17,12 +17,23 @@ use super::errors::convert_error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum TableFormat {
     Parquet,
-    Csv,
-    /// CSV with tabs.
-    Tsv,
+    Csv(CsvLayout),
     /// Lines, or one array.
     Json,
     Arrow,
+}
+
+/// How the fields of delimited text are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CsvLayout {
+    pub(super) delimiter: u8,
+    /// Whether the first line names the columns.
+    pub(super) has_header: bool,
+}
+
+impl CsvLayout {
+    pub(super) const CSV: Self = Self { delimiter: b',', has_header: true };
+    pub(super) const TSV: Self = Self { delimiter: b'\t', has_header: true };
 }
 
 /// The endings of the other formats, beside [`DataNames::PARQUET`].
@@ -33,11 +44,21 @@ pub(super) const OTHER_NAMES: DataNames =
 const HEAD_BYTES: u64 = 64;
 
 impl TableFormat {
-    /// What is between the fields of a row, whose columns are known by their position alone.
-    pub(super) fn delimiter(self) -> Option<u8> {
+    /// Its name, for plans.
+    #[cfg(feature = "cluster")]
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Csv => Some(b','),
-            Self::Tsv => Some(b'\t'),
+            Self::Parquet => "Parquet",
+            Self::Csv(_) => "CSV",
+            Self::Json => "JSON",
+            Self::Arrow => "Arrow",
+        }
+    }
+
+    /// The layout of text whose columns are known by their position alone.
+    pub(super) fn csv(self) -> Option<CsvLayout> {
+        match self {
+            Self::Csv(layout) => Some(layout),
             Self::Parquet | Self::Json | Self::Arrow => None,
         }
     }
@@ -47,8 +68,8 @@ impl TableFormat {
         let ending = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())?.1;
         Some(match ending.to_ascii_lowercase().as_str() {
             "parquet" | "pq" => Self::Parquet,
-            "csv" => Self::Csv,
-            "tsv" => Self::Tsv,
+            "csv" => Self::Csv(CsvLayout::CSV),
+            "tsv" => Self::Csv(CsvLayout::TSV),
             "json" | "ndjson" | "jsonl" => Self::Json,
             "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
             _ => return None,
@@ -56,15 +77,21 @@ impl TableFormat {
     }
 
     /// The format of a file whose name does not tell it.
-    pub(super) async fn of_content(store: &dyn ObjectStore, file: &ObjectMeta, name: &str) -> Result<Self> {
+    pub(super) async fn of_content(
+        store: &dyn ObjectStore,
+        file: &ObjectMeta,
+        name: &str,
+        otherwise: Option<Self>,
+    ) -> Result<Self> {
         let head = head(store, file, name).await?;
         match head.get(..4) {
             Some(b"PAR1") => Ok(Self::Parquet),
             Some(b"ARRO") => Ok(Self::Arrow),
-            _ => Err(Error::bad_data(
-                Place::file(name),
-                "not a file that SQL can read; its name must end in one of .parquet, .csv, .tsv, .json, .ndjson, .arrow",
-            )),
+            _ => otherwise.ok_or_else(|| {
+                let what = "not a file that SQL can read; its name must end in one of .parquet, .csv, .tsv, .json, \
+                            .ndjson, .arrow";
+                Error::bad_data(Place::file(name), what)
+            }),
         }
     }
 
@@ -76,18 +103,18 @@ impl TableFormat {
         first: &ObjectMeta,
         name: &str,
     ) -> Result<Arc<dyn FileFormat>> {
-        let (factory, option) = match self {
-            Self::Parquet => ("parquet", None),
-            Self::Csv => ("csv", None),
-            Self::Tsv => ("csv", Some(("format.delimiter", "\t"))),
-            Self::Json if holds_array(&head(store, first, name).await?) => {
-                ("json", Some(("format.newline_delimited", "false")))
+        let (factory, options) = match self {
+            Self::Parquet => ("parquet", HashMap::new()),
+            Self::Csv(CsvLayout { delimiter, has_header }) => {
+                let delimiter = ("format.delimiter".to_owned(), char::from(delimiter).to_string());
+                ("csv", HashMap::from([delimiter, ("format.has_header".to_owned(), has_header.to_string())]))
             }
-            Self::Json => ("json", None),
-            Self::Arrow => ("arrow", None),
+            Self::Json => {
+                let is_lines = !holds_array(&head(store, first, name).await?);
+                ("json", HashMap::from([("format.newline_delimited".to_owned(), is_lines.to_string())]))
+            }
+            Self::Arrow => ("arrow", HashMap::new()),
         };
-        let options: HashMap<_, _> =
-            option.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let factory = state
             .get_file_format_factory(factory)
             .ok_or_else(|| Error::Internal(format!("DataFusion was built without {factory}")))?;

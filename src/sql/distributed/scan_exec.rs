@@ -103,7 +103,7 @@ impl ScanExec {
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let partitions = self.files.output_partitioning().partition_count();
-        write!(f, "ScanExec: format={:?}, partitions={partitions}", self.definition.format())?;
+        write!(f, "ScanExec: format={}, partitions={partitions}", self.definition.format().name())?;
         let names: Vec<String> = self.schema().fields().iter().map(|field| field.name().clone()).collect();
         write!(f, ", projection=[{}]", names.join(", "))?;
         if let Some(limit) = self.definition.limit() {

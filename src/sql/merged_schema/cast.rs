@@ -17,7 +17,7 @@ pub(super) fn cast(column: &str, kind: &DataType) -> Option<String> {
 }
 
 /// SQL's own name of a type.
-fn sql_type(kind: &DataType) -> Option<String> {
+pub(in crate::sql) fn sql_type(kind: &DataType) -> Option<String> {
     Some(match kind {
         DataType::Int64 => "BIGINT".to_owned(),
         DataType::Int32 => "INT".to_owned(),

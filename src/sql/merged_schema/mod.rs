@@ -17,6 +17,7 @@ use self::cast::cast;
 use self::difference::seen_type;
 use self::widen::widen;
 
+pub(super) use self::cast::sql_type;
 pub(super) use self::difference::Difference;
 
 /// The schema of a table's files.
