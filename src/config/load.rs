@@ -240,13 +240,15 @@ impl Validator<'_> {
             (None, None) => return Err(self.error(table, format!("{both}, and this one has neither"))),
         };
         let key = join(table, key);
-        match sql::count_statements(&sql) {
-            Err(error) => Err(self.error(&key, error)),
-            Ok(0) => Err(self.error(&key, "it has no statement")),
-            Ok(count) if step.expect.is_some() && count > 1 => {
-                Err(self.error(&key, format!("a check is one statement, and this has {count}")))
-            }
-            Ok(_) => Ok((key, sql)),
+        let wrong = match sql::count_statements(&sql) {
+            Err(error) => Some(error.to_string()),
+            Ok(0) => Some("it has no statement".to_owned()),
+            Ok(_) if step.expect.is_some() => sql::require_query(&sql).err().map(|error| error.to_string()),
+            Ok(_) => None,
+        };
+        match wrong {
+            Some(what) => Err(self.error(&key, what)),
+            None => Ok((key, sql)),
         }
     }
 

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
 use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement as SqlStatement};
 use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use super::parse::{parse, with_deep_stack};
 use super::result_rows::start;
 use super::session::{Session, StoppableRun};
 use super::statements::unplanned;
+use super::summarized_rows::without_summarize;
 
 /// Maximum number of offending rows shown.
 const SHOWN: usize = 20;
@@ -46,12 +48,69 @@ pub fn count_statements(sql: &str) -> Result<usize> {
     with_deep_stack(|| parse(sql).map(|statements| statements.len()))
 }
 
+/// Checks that a text is one query, whose rows a check looks at.
+///
+/// # Errors
+/// [`Error::Usage`] of several statements, and of one that does something else, or is not valid SQL.
+pub fn require_query(sql: &str) -> Result<()> {
+    with_deep_stack(|| {
+        let statements = parse(sql)?.into_iter().collect::<Vec<_>>();
+        let [statement] = &statements[..] else {
+            let count = statements.len();
+            return Err(Error::Usage(format!("a check is one statement, and this has {count}")));
+        };
+        let (_, summarized) = without_summarize(sql);
+        let is_summary = summarized.iter().any(Option::is_some);
+        if is_query(statement) && !is_summary {
+            return Ok(());
+        }
+        let text = if is_summary { "SUMMARIZE".to_owned() } else { statement.to_string() };
+        let word = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        let what = format!(
+            "SQL: {word} does not begin a query whose rows can be checked; a check is one statement SELECT, WITH, VALUES, \
+             TABLE, SHOW, DESCRIBE or EXPLAIN that writes nothing"
+        );
+        Err(with_caret(Error::Usage(what), sql))
+    })
+}
+
+/// Whether a statement gives rows and does nothing else.
+fn is_query(statement: &Statement) -> bool {
+    let statement = match statement {
+        Statement::Statement(statement) => statement,
+        Statement::Explain(explain) => return !explain.options.analyze || is_query(&explain.statement),
+        _ => return false,
+    };
+    match statement.as_ref() {
+        SqlStatement::Query(query) => only_reads(&query.body),
+        SqlStatement::ExplainTable { .. }
+        | SqlStatement::Explain { .. }
+        | SqlStatement::ShowTables { .. }
+        | SqlStatement::ShowColumns { .. }
+        | SqlStatement::ShowFunctions { .. }
+        | SqlStatement::ShowVariable { .. }
+        | SqlStatement::ShowVariables { .. }
+        | SqlStatement::ShowCreate { .. } => true,
+        _ => false,
+    }
+}
+
+fn only_reads(rows: &SetExpr) -> bool {
+    match rows {
+        SetExpr::Select(select) => select.into.is_none(),
+        SetExpr::Query(query) => only_reads(&query.body),
+        SetExpr::SetOperation { left, right, .. } => only_reads(left) && only_reads(right),
+        SetExpr::Values(_) | SetExpr::Table(_) => true,
+        _ => false,
+    }
+}
+
 impl Session {
     /// Runs a query of one statement. Returns `None` where the expectation holds, otherwise a table of
     /// the offending rows.
     ///
     /// # Errors
-    /// See [`convert_error`]; [`Error::Usage`] where no column is boolean;
+    /// As for [`require_query`]; see [`convert_error`]; [`Error::Usage`] where no column is boolean;
     /// [`Error::Interrupted`] soon after `stop` is set.
     pub fn check(&self, sql: &str, expect: Expect, stop: &AtomicBool) -> Result<Option<String>> {
         let checked = self.run_stoppable(stop, |run| offending_rows(run, sql, expect));
@@ -61,10 +120,8 @@ impl Session {
 
 fn offending_rows(run: &StoppableRun<'_>, sql: &str, expect: Expect) -> Result<Option<String>> {
     let failed = |e| convert_error(e, "the check's tables");
-    // Refuses what nests too deep, before DataFusion parses it itself; and its own way to write.
-    if parse(sql)?.iter().any(|statement| matches!(statement, Statement::CopyTo(_))) {
-        return Err(Error::Usage("a check is a query; COPY writes, which a query step does".to_owned()));
-    }
+    // Refuses what nests too deep, too, before DataFusion parses it itself.
+    require_query(sql)?;
     let frame = run.block_on(run.session().context().sql(sql))?;
     let frame = frame.map_err(|e| unplanned(e, run.session(), sql))?;
     let started = start(run, frame.logical_plan().clone())?;
@@ -155,6 +212,37 @@ mod tests {
         assert_eq!(offending(&format!("{rows} WHERE k > 9"), Expect::AllTrue).as_deref(), Some("(no row)"));
         let error = checked("SELECT 1 AS k", Expect::AllTrue).unwrap_err();
         assert_eq!(error.exit_code(), 64, "{error}");
+    }
+
+    #[test]
+    fn a_check_is_one_query() {
+        for sql in [
+            "WITH t AS (SELECT 1 AS a) SELECT a FROM t",
+            "(SELECT 1) UNION VALUES (2)",
+            "TABLE t; -- all of it",
+            "SHOW TABLES",
+            "SHOW datafusion.execution.batch_size",
+            "DESCRIBE t",
+            "EXPLAIN SELECT 1",
+        ] {
+            require_query(sql).unwrap();
+        }
+        for (sql, word) in [
+            ("CREATE VIEW v AS SELECT 1", "CREATE"),
+            ("CREATE TABLE v AS SELECT 1", "CREATE"),
+            ("SET datafusion.execution.batch_size = 1", "SET"),
+            ("DROP TABLE t", "DROP"),
+            ("COPY t TO 'x.csv'", "COPY"),
+            ("DELETE FROM t", "DELETE"),
+            ("INSERT INTO t VALUES (1)", "INSERT"),
+            ("summarize t", "SUMMARIZE"),
+            ("EXPLAIN ANALYZE COPY t TO 'x.csv'", "EXPLAIN"),
+            ("SELECT 1 AS a INTO t", "SELECT"),
+        ] {
+            let error = checked(sql, Expect::NoRows).unwrap_err();
+            let told = format!("SQL: {word} does not begin a query whose rows can be checked");
+            assert!(error.exit_code() == 64 && error.to_string().starts_with(&told), "{error}");
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ use std::sync::atomic::AtomicBool;
 use crate::error::Result;
 
 pub use caret::with_caret;
-pub use check::{Expect, count_statements};
+pub use check::{Expect, count_statements, require_query};
 pub use context::context;
 pub use errors::{TABLE_FLAG, convert_error};
 pub use file_tables::register_table;

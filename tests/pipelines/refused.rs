@@ -105,6 +105,35 @@ fn steps_that_make_no_sense() {
 }
 
 #[test]
+fn a_check_is_one_query() {
+    for (sql, word) in [
+        ("CREATE VIEW v AS SELECT r FROM annotated", "CREATE"),
+        ("CREATE TABLE t AS SELECT r FROM annotated", "CREATE"),
+        ("SET datafusion.execution.batch_size = 1", "SET"),
+        ("DROP TABLE annotated", "DROP"),
+        ("COPY annotated TO 'x.csv'", "COPY"),
+        ("SUMMARIZE annotated", "SUMMARIZE"),
+        ("DELETE FROM annotated", "DELETE"),
+        ("SELECT r INTO t FROM annotated", "SELECT"),
+    ] {
+        for expect in ["no_rows", "all_true"] {
+            let step = format!("[[sql]]\nname = 'a'\nexpect = '{expect}'\nquery = \"{sql}\"\n");
+            wrong(
+                &step,
+                6,
+                "sql[0].query",
+                &[&format!("{word} does not begin a query whose rows can be checked")],
+            );
+        }
+    }
+    for sql in ["WITH t AS (SELECT r FROM annotated) SELECT r FROM t WHERE r > 1e9", "(SELECT 1 LIMIT 0)"] {
+        let dir = project(&format!("{ENDS}[[sql]]\nname = 'a'\nexpect = 'no_rows'\nquery = '{sql}'\n"));
+        let ran = run_in(dir.path(), &[]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn variables_without_a_value() {
     wrong(
         "[annotate]\nrejects = 'bad-{{ ds }}'\n",
