@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, Statement};
+use datafusion::datasource::source_as_provider;
+use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, Statement, TableSource};
 
 use crate::error::{Error, Result};
 
@@ -106,16 +107,26 @@ async fn plan_one(session: &Session, plan: LogicalPlan) -> datafusion::error::Re
     match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(CreateMemoryTable { name, input, .. })) => {
             let schema = Arc::new(Schema::clone(checked(&input)?.schema().as_arrow()));
-            context.register_table(name, Arc::new(EmptyTable::new(schema)))?;
+            context.register_table(name, Arc::new(MemTable::try_new(schema, vec![Vec::new()])?))?;
             Ok(None)
         }
         plan @ (LogicalPlan::Ddl(_) | LogicalPlan::Statement(Statement::SetVariable(_))) => {
             definitions::context_of(context, &plan).execute_logical_plan(plan).await?;
             Ok(None)
         }
-        LogicalPlan::Statement(_) | LogicalPlan::Dml(_) => Ok(None),
+        // A table in memory takes all changes, and some while they are planned.
+        LogicalPlan::Dml(change) if is_in_memory(&change.target) => Ok(None),
+        plan @ (LogicalPlan::Dml(_)
+        | LogicalPlan::Statement(Statement::TransactionStart(_) | Statement::TransactionEnd(_))) => {
+            context.state().create_physical_plan(&plan).await.map(|_| None)
+        }
+        LogicalPlan::Statement(_) => Ok(None),
         plan => Ok(Some(short_schema(&checked(&plan)?))),
     }
+}
+
+fn is_in_memory(table: &Arc<dyn TableSource>) -> bool {
+    source_as_provider(table).is_ok_and(|table| table.is::<MemTable>())
 }
 
 #[cfg(test)]
@@ -146,6 +157,11 @@ mod tests {
         );
         assert_eq!(names(&sql), "mean label");
         assert_eq!(names("SELECT avg(r) FROM annotated"), "avg(r)");
+        let changes = "INSERT INTO t SELECT * FROM t; UPDATE t SET r = 1; DELETE FROM t WHERE r > 1";
+        assert_eq!(
+            names(&format!("CREATE TABLE t AS SELECT r FROM annotated; {changes}; SELECT r FROM t")),
+            "r"
+        );
         assert!(names("SUMMARIZE annotated").starts_with("column_name column_type min max"));
         assert!(names("DESCRIBE annotated").starts_with("column_name data_type"));
         assert!(!std::path::Path::new(&target).exists());
@@ -161,6 +177,13 @@ mod tests {
             ("SELECT sqrt(y, r, y) FROM annotated", "sqrt"),
             ("SELECT r FROM annotated WHERE y", "WHERE takes what is true or false"),
             ("SELECT dominant(r, r, r) FROM annotated", "dominant"),
+            ("DELETE FROM annotated WHERE r < 0", "DELETE takes rows out of tables of CREATE TABLE"),
+            ("UPDATE annotated SET r = 0", "UPDATE changes tables of CREATE TABLE"),
+            (
+                "INSERT INTO annotated SELECT r, y FROM annotated",
+                "INSERT adds rows to tables of CREATE TABLE",
+            ),
+            ("COMMIT", "there are no transactions"),
         ] {
             let error = planned(sql).unwrap_err();
             assert_eq!(error.exit_code(), 64, "{sql}: {error}");

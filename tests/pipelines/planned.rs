@@ -66,6 +66,25 @@ fn all_faults_of_queries_are_told_at_once_and_nothing_is_run() {
 }
 
 #[test]
+fn changes_of_files_are_refused_before_anything_runs() {
+    for (sql, what) in [
+        ("DELETE FROM annotated WHERE r < 0", "SQL: DELETE takes rows out of tables of CREATE TABLE"),
+        ("UPDATE annotated SET r = 0", "SQL: UPDATE changes tables of CREATE TABLE"),
+        ("INSERT INTO annotated SELECT * FROM annotated", "SQL: INSERT adds rows to tables of CREATE TABLE"),
+        ("SELECT 1; COMMIT", "SQL: there are no transactions"),
+    ] {
+        let step = format!("[[sql]]\nname = 'a'\nquery = '{sql}'\n");
+        refused(&validated(&step, &[]), 78, &[&format!("pipeline.toml, line 5, sql[0].query: {what}")]);
+    }
+    let sql = "CREATE TABLE t AS SELECT r FROM annotated; INSERT INTO t SELECT r FROM annotated; \
+               UPDATE t SET r = 1; DELETE FROM t WHERE r < 1; SELECT count(*) AS n FROM t";
+    let dir = project(&format!("{ENDS}[[sql]]\nname = 'a'\nquery = '{sql}'\n"));
+    let ran = run_in(dir.path(), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("| 6000 |"), "{}", ran.stdout);
+}
+
+#[test]
 fn columns_are_those_of_the_settings_and_outputs_are_tables_of_later_steps() {
     let sound = "\
         [annotate]\ncolumns = ['i12']\n\
