@@ -301,6 +301,17 @@ impl Error {
         Self::Io { place, doing, source }
     }
 
+    /// The same error of a file, with what names the file behind the reason of the operating system.
+    #[must_use]
+    pub fn named_by(self, what: &str) -> Self {
+        let told = |source: io::Error| io::Error::new(source.kind(), format!("{source}; {what}"));
+        match self {
+            Self::NoInput { place, source } => Self::NoInput { place, source: told(source) },
+            Self::CannotCreate { path, source } => Self::CannotCreate { path, source: told(source) },
+            other => other,
+        }
+    }
+
     /// The same error of a file by another name, such as one that holds what came through stdin.
     #[must_use]
     pub fn of_file_called(mut self, path: &Path, name: &str) -> Self {

@@ -1,20 +1,28 @@
 //! What is wrong with a pipeline, collected so that all of it is told at once.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, Result};
 
 /// The faults of a pipeline.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Vec<Error>);
+pub struct Faults {
+    errors: Vec<Error>,
+    /// The keys of the pipeline file that are at fault.
+    keys: BTreeSet<String>,
+}
 
 impl Faults {
-    /// Adds one that names its place.
-    pub(super) fn push(&mut self, fault: Error) {
-        self.0.push(fault);
+    /// Adds one of a key, which names its place.
+    pub(super) fn push(&mut self, key: &str, fault: Error) {
+        self.keys.insert(key.to_owned());
+        self.errors.push(fault);
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// Whether a key is at fault, or one in its table.
+    pub(super) fn is_at_fault(&self, key: &str) -> bool {
+        let mut rests = self.keys.iter().filter_map(|fault| fault.strip_prefix(key));
+        rests.any(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 
     /// Adds what a check has found.
@@ -25,7 +33,7 @@ impl Faults {
         match found {
             Ok(()) => Ok(()),
             Err(error) if is_fault(&error) => {
-                self.0.push(error);
+                self.errors.push(error);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -45,7 +53,7 @@ impl Faults {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.errors.is_empty()
     }
 
     /// A single fault as it is, and several as one.
@@ -53,15 +61,15 @@ impl Faults {
     /// # Errors
     /// Those.
     pub fn into_result(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.into_error()) }
+        if self.is_empty() { Ok(()) } else { Err(self.into_error()) }
     }
 
     /// A single fault as it is, and several as one.
     pub(super) fn into_error(self) -> Error {
-        if let [error] = &self.0[..] {
+        if let [error] = &self.errors[..] {
             return error.clone();
         }
-        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        let texts: Vec<String> = self.errors.iter().map(ToString::to_string).collect();
         Error::Config(format!("{} faults:\n{}", texts.len(), texts.join("\n")))
     }
 }
@@ -104,7 +112,15 @@ mod tests {
         assert_eq!(faults.into_result().unwrap_err().exit_code(), 64);
 
         let mut faults = Faults::default();
-        faults.push(Error::Config("p.toml, line 1: wrong".to_owned()));
+        faults.push("sql[0].name", Error::Config("p.toml, line 1: wrong".to_owned()));
+        assert!(
+            faults.is_at_fault("sql[0]") && faults.is_at_fault("sql[0].name") && faults.is_at_fault("sql")
+        );
+        assert!(
+            !faults.is_at_fault("sql[0].query")
+                && !faults.is_at_fault("s")
+                && !faults.is_at_fault("sql[0].na")
+        );
         faults.add_at(Some("p.toml, line 2, x".to_owned()), usage()).unwrap();
         let error = faults.into_result().unwrap_err();
         assert_eq!(error.exit_code(), 78);

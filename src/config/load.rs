@@ -2,6 +2,7 @@
 //! reports every error that can be found without reading data, before anything runs.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -81,6 +82,14 @@ impl Config {
         }
     }
 
+    /// An error of a file, with the place that names the file.
+    pub fn named_by(&self, key: &str, error: Error) -> Error {
+        match self.place(key) {
+            Some(place) => error.named_by(&format!("{place} names it")),
+            None => error,
+        }
+    }
+
     /// What an output is, with the place that names it.
     pub fn with_place(&self, what: &str, key: &str) -> String {
         self.place(key).map_or_else(|| what.to_owned(), |place| format!("{what} ({place})"))
@@ -111,12 +120,19 @@ pub struct Query {
 pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     let source = SourceText::open(command_line.pipeline)?;
     let mut variables = Variables::new(command_line.set, command_line.pipeline);
-    let (pipeline, lines) = parse(&source, &mut variables)?;
-    let validator = Validator { source: &source, lines: &lines };
     let mut faults = Faults::default();
+    let Some((pipeline, lines)) = parse(&source, &mut variables, &mut faults)? else {
+        return Err(faults.into_error());
+    };
+    let is_complete = faults.is_empty();
+    let validator = Validator { source: &source, lines: &lines };
     let queries = validator.queries(&pipeline, &mut faults);
     validator.check_report(&pipeline, &mut faults);
-    validator.check_tables(&pipeline, &mut faults);
+    let tables = validator.tables(&pipeline, &mut faults);
+    // What a key at fault would have said is not known.
+    if !is_complete {
+        return Err(faults.into_error());
+    }
 
     let mut settings = variables.settings();
     let matches = command_line.matches;
@@ -124,11 +140,8 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     let paths = resolve("", (command_line.paths, matches), (&paths, &lines), &mut settings)?;
     for (key, path) in [("input", &paths.input), ("output", &paths.output)] {
         if path.is_none() {
-            faults.push(source.error(
-                1,
-                key,
-                format!("it is missing; write it into the file or give --{key}"),
-            ));
+            let what = format!("it is missing; write it into the file or give --{key}");
+            faults.push(key, source.error(1, key, what));
         }
     }
     let Some((input, output)) = paths.input.zip(paths.output) else {
@@ -141,7 +154,10 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     }
     let mut annotate: AnnotateSettings =
         resolve("annotate", (command_line.annotate, matches), (&pipeline.annotate, &lines), &mut settings)?;
-    annotate.settle_columns_of(&mut settings, &source)?;
+    if let Err(error) = annotate.settle_columns_of(&mut settings, &source) {
+        faults.push("annotate.x", error);
+        return Err(faults.into_error());
+    }
     let engine =
         resolve("engine", (command_line.engine, matches), (&pipeline.engine, &lines), &mut settings)?;
     let cluster =
@@ -154,9 +170,8 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     if let Some(report) = &pipeline.report {
         settings.extend(file_settings("report", report, &lines)?);
     }
-    let named = pipeline.tables.into_iter().filter(|(name, _)| name != ANNOTATED);
-    let named = named.map(|(name, path)| (name, path.display().to_string()));
-    let tables = named.chain([(ANNOTATED.to_owned(), output.display().to_string())]).collect();
+    let annotated = (ANNOTATED.to_owned(), output.display().to_string());
+    let tables = tables.into_iter().chain([annotated]).collect();
     let report = pipeline.report;
     let pipeline = command_line.pipeline.to_owned();
     Ok(Config {
@@ -174,16 +189,19 @@ pub fn load(command_line: CommandLine<'_>) -> Result<Config> {
     })
 }
 
-/// Deserializes the file and records the lines of its keys.
-fn parse(source: &SourceText, variables: &mut Variables<'_>) -> Result<(Pipeline, KeyLines)> {
+/// Deserializes the file and records the lines of its keys; `None` where it is at fault as a whole.
+fn parse(
+    source: &SourceText,
+    variables: &mut Variables<'_>,
+    faults: &mut Faults,
+) -> Result<Option<(Pipeline, KeyLines)>> {
     let table = DeTable::parse(&source.text).map_err(|e| source.explain("", &e))?;
     let span = table.span();
     let mut root = Spanned::new(span, DeValue::Table(table.into_inner()));
     let mut lines = KeyLines::new();
     source.collect_lines("", &root, &mut lines);
-    variables.render_all(source, &mut root, &lines)?;
-    let pipeline = deserialize(source, root)?;
-    Ok((pipeline, lines))
+    variables.render_all(source, &mut root, &lines, faults);
+    Ok(deserialize(source, root, faults).map(|pipeline| (pipeline, lines)))
 }
 
 /// Validates a parsed pipeline file.
@@ -202,26 +220,30 @@ impl Validator<'_> {
     }
 
     fn fault(&self, faults: &mut Faults, key: &str, what: impl std::fmt::Display) {
-        faults.push(self.error(key, what));
+        faults.push(key, self.error(key, what));
     }
 
+    /// The steps, without those whose own keys are at fault.
     fn queries(&self, pipeline: &Pipeline, faults: &mut Faults) -> Vec<Query> {
         let mut names = BTreeMap::new();
         let mut queries = Vec::new();
         for (index, step) in pipeline.sql.iter().enumerate() {
             let table = format!("sql[{index}]");
+            if faults.is_at_fault(&table) {
+                continue;
+            }
             if let Some(first) = names.insert(step.name.as_str(), self.line(&table)) {
                 let what = format!("the step of line {first} is called {} too", step.name);
                 self.fault(faults, &join(&table, "name"), what);
             }
-            let before = faults.len();
-            let (key, sql) = self.statements(&table, step).unwrap_or_else(|error| {
-                faults.push(error);
+            let statements = self.statements(&table, step);
+            let is_faulty = statements.is_err();
+            let (key, sql) = statements.unwrap_or_else(|error| {
+                faults.push(&table, error);
                 (table.clone(), String::new())
             });
             self.check_step(&table, step, faults);
             let place = self.source.place(self.line(&key), &key);
-            let is_faulty = faults.len() > before;
             queries.push(Query { step: step.clone(), sql, table, place, is_faulty });
         }
         queries
@@ -282,9 +304,28 @@ impl Validator<'_> {
         }
     }
 
-    fn check_tables(&self, pipeline: &Pipeline, faults: &mut Faults) {
-        if pipeline.tables.contains_key(ANNOTATED) {
-            self.fault(faults, &join("tables", ANNOTATED), "this is the output's name; use another");
+    /// The tables with names of their own. SQL does not tell upper case from lower.
+    fn tables(&self, pipeline: &Pipeline, faults: &mut Faults) -> Vec<(String, String)> {
+        let mut known = BTreeMap::from([(ANNOTATED.to_owned(), None)]);
+        let mut tables = Vec::new();
+        let mut named: Vec<_> = pipeline.tables.iter().collect();
+        named.sort_by_key(|(name, _)| self.line(&join("tables", name)));
+        for (name, path) in named {
+            let key = join("tables", name);
+            match known.entry(sql::table_name(name)) {
+                Entry::Vacant(free) => {
+                    free.insert(Some(self.line(&key)));
+                    tables.push((name.clone(), path.display().to_string()));
+                }
+                Entry::Occupied(taken) => {
+                    let what = match taken.get() {
+                        None => "this is the output's name; use another".to_owned(),
+                        Some(line) => format!("the table of line {line} has this name, too; use another"),
+                    };
+                    self.fault(faults, &key, what);
+                }
+            }
         }
+        tables
     }
 }

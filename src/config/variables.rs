@@ -5,10 +5,11 @@ use std::path::Path;
 
 use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 
+use super::faults::Faults;
 use super::resolve::{Setting, SettingOrigin};
 use super::source_text::{KeyLines, SourceText, join, suggestion};
 
@@ -25,6 +26,8 @@ const DEPTH: usize = 100;
 pub(super) struct Variables<'a> {
     set: &'a BTreeMap<String, String>,
     file: BTreeMap<String, (String, usize)>,
+    /// Those of the file that stand below the one that is rendered.
+    later: BTreeSet<String>,
     here: String,
     used: BTreeSet<String>,
 }
@@ -36,7 +39,7 @@ impl<'a> Variables<'a> {
             Some(folder) if !folder.as_os_str().is_empty() => folder.display().to_string(),
             _ => ".".to_owned(),
         };
-        Self { set, file: BTreeMap::new(), here, used: BTreeSet::new() }
+        Self { set, file: BTreeMap::new(), later: BTreeSet::new(), here, used: BTreeSet::new() }
     }
 
     fn get(&self, name: &str) -> Option<(String, SettingOrigin)> {
@@ -50,57 +53,103 @@ impl<'a> Variables<'a> {
         written.or_else(|| (name == HERE).then(|| (self.here.clone(), SettingOrigin::Default)))
     }
 
-    /// Renders every string of a file, beginning with the table of variables.
+    /// Renders every string of a file, beginning with the table of variables. Values at fault are left out.
     pub(super) fn render_all(
         &mut self,
         source: &SourceText,
         root: &mut toml::Spanned<DeValue<'_>>,
         lines: &KeyLines,
-    ) -> Result<()> {
-        let DeValue::Table(table) = root.get_mut() else { return Ok(()) };
-        let mut tables: Vec<_> = table.iter_mut().collect();
-        tables.sort_by_key(|(key, _)| key.get_ref() != TABLE);
-        for (key, value) in tables {
-            self.render(source, key.get_ref(), value)?;
-            let DeValue::Table(defaults) = value.get_ref() else { continue };
-            for (name, value) in defaults.iter().filter(|_| key.get_ref() == TABLE) {
-                // Other types are reported when the file is deserialized as a pipeline.
-                let Some(text) = value.get_ref().as_str() else { continue };
-                let line = lines.get(&join(TABLE, name.get_ref())).copied().unwrap_or_default();
-                self.file.insert(name.get_ref().to_string(), (text.to_owned(), line));
-            }
+        faults: &mut Faults,
+    ) {
+        let DeValue::Table(table) = root.get_mut() else { return };
+        if let Some(DeValue::Table(defaults)) = table.get_mut(TABLE).map(toml::Spanned::get_mut) {
+            self.define(source, defaults, lines, faults);
         }
-        self.refuse_unknown()
+        self.render_table(source, "", table, faults);
+        self.refuse_unknown(faults);
     }
 
+    /// Takes the defaults of the file in the order of its lines: each may use those above it.
+    fn define(
+        &mut self,
+        source: &SourceText,
+        defaults: &mut DeTable<'_>,
+        lines: &KeyLines,
+        faults: &mut Faults,
+    ) {
+        self.later = defaults.keys().map(|name| name.get_ref().to_string()).collect();
+        let mut defaults: Vec<_> = defaults.iter_mut().collect();
+        defaults.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in defaults {
+            let name = name.get_ref().to_string();
+            let key = join(TABLE, &name);
+            self.render(source, &key, value, faults);
+            // Other types are reported when the file is deserialized as a pipeline, and their uses are no faults.
+            let written = value.get_ref().as_str().or_else(|| source.text.get(value.span()));
+            let text = written.unwrap_or_default().to_owned();
+            self.later.remove(&name);
+            self.file.insert(name, (text, lines.get(&key).copied().unwrap_or_default()));
+        }
+    }
+
+    /// Renders a value; whether it, or all of a list, is sound.
     fn render(
         &mut self,
         source: &SourceText,
         path: &str,
         value: &mut toml::Spanned<DeValue<'_>>,
-    ) -> Result<()> {
+        faults: &mut Faults,
+    ) -> bool {
         let span = value.span();
         match value.get_mut() {
-            DeValue::String(text) => {
-                let rendered = self.render_text(text).map_err(|(line, what)| {
-                    source.error(source.first_line(&span) + line.saturating_sub(1), path, what)
-                })?;
-                *text = rendered.into();
-                Ok(())
+            DeValue::String(text) => match self.render_text(text) {
+                Ok(rendered) => {
+                    *text = rendered.into();
+                    true
+                }
+                Err(wrong) => {
+                    for (line, what) in wrong {
+                        let line = source.first_line(&span) + line.saturating_sub(1);
+                        faults.push(path, source.error(line, path, what));
+                    }
+                    false
+                }
+            },
+            DeValue::Table(table) => {
+                self.render_table(source, path, table, faults);
+                true
             }
-            DeValue::Table(table) => table
-                .iter_mut()
-                .try_for_each(|(key, value)| self.render(source, &join(path, key.get_ref()), value)),
             DeValue::Array(array) => {
-                let mut values = array.iter_mut().enumerate();
-                values.try_for_each(|(index, value)| self.render(source, &format!("{path}[{index}]"), value))
+                let mut is_sound = true;
+                for (index, value) in array.iter_mut().enumerate() {
+                    is_sound &= self.render(source, &format!("{path}[{index}]"), value, faults);
+                }
+                is_sound
             }
-            _ => Ok(()),
+            _ => true,
         }
     }
 
-    /// Renders a string; an error has its line, from 1.
-    fn render_text(&mut self, text: &str) -> std::result::Result<String, (usize, String)> {
+    /// Renders the values of a table, without the variables, and leaves out those at fault.
+    fn render_table(
+        &mut self,
+        source: &SourceText,
+        path: &str,
+        table: &mut DeTable<'_>,
+        faults: &mut Faults,
+    ) {
+        let mut at_fault = Vec::new();
+        for (name, value) in table.iter_mut() {
+            let key = join(path, name.get_ref());
+            if key != TABLE && !self.render(source, &key, value, faults) {
+                at_fault.push(name.clone());
+            }
+        }
+        at_fault.iter().for_each(|name| _ = table.remove(name));
+    }
+
+    /// Renders a string; what is wrong with it has its line, from 1.
+    fn render_text(&mut self, text: &str) -> std::result::Result<String, Vec<(usize, String)>> {
         if !text.contains('{') {
             return Ok(text.to_owned());
         }
@@ -114,37 +163,47 @@ impl<'a> Variables<'a> {
                 ErrorKind::OutOfFuel => format!("takes more than {FUEL} operations; shorten its loops"),
                 kind => error.detail().map_or_else(|| kind.to_string(), str::to_owned),
             };
-            (error.line().unwrap_or(1), what)
+            vec![(error.line().unwrap_or(1), what)]
         };
         let template = environment.template_from_str(text).map_err(|e| wrong(&e))?;
-        let names = template.undeclared_variables(false);
-        let values: BTreeMap<&String, String> =
-            names.iter().filter_map(|name| Some((name, self.get(name)?.0))).collect();
-        let rendered = template.render(Value::from_serialize(&values)).map_err(|error| {
-            let line = error.line().unwrap_or(1);
-            let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-            let missing = names.iter().filter(|name| !values.contains_key(name));
-            match missing.filter(|name| written.contains(name.as_str())).min() {
-                Some(name) if error.kind() == ErrorKind::UndefinedError => {
-                    (line, format!("there is no variable {name}; give it with --set {name}=VALUE"))
-                }
-                _ => wrong(&error),
-            }
-        });
-        self.used.extend(names);
-        rendered
+        let names: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
+        self.used.extend(names.iter().cloned());
+        let found: BTreeMap<&str, String> =
+            names.iter().filter_map(|name| Some((name.as_str(), self.get(name)?.0))).collect();
+        let absent: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| !found.contains_key(name)).collect();
+        template.render(Value::from_serialize(&found)).map_err(|error| {
+            // A name that the template can do without has a default there.
+            let needed = absent.iter().filter_map(|name| {
+                let others =
+                    absent.iter().filter(|other| *other != name).map(|other| (*other, String::new()));
+                let values: BTreeMap<&str, String> = found.clone().into_iter().chain(others).collect();
+                let error = template.render(Value::from_serialize(&values)).err();
+                let error = error.filter(|error| error.kind() == ErrorKind::UndefinedError)?;
+                Some((error.line().unwrap_or(1), self.without_value(name)))
+            });
+            let needed: Vec<(usize, String)> = needed.collect();
+            if needed.is_empty() { wrong(&error) } else { needed }
+        })
+    }
+
+    fn without_value(&self, name: &str) -> String {
+        match self.later.contains(name) {
+            true => format!("the variable {name} stands below; a variable may use those above it"),
+            false => format!("there is no variable {name}; give it with --set {name}=VALUE"),
+        }
     }
 
     /// Refuses names in `--set` that the file does not use, which are probably misspelt.
-    fn refuse_unknown(&self) -> Result<()> {
+    fn refuse_unknown(&self, faults: &mut Faults) {
         let is_known = |name: &String| self.used.contains(name) || self.file.contains_key(name);
-        let Some(name) = self.set.keys().find(|name| !is_known(name)) else { return Ok(()) };
         let known: BTreeSet<&str> = self.used.iter().chain(self.file.keys()).map(String::as_str).collect();
         let known: Vec<&str> = known.into_iter().filter(|name| *name != HERE).collect();
-        Err(Error::Usage(format!(
-            "--set {name}: the pipeline has no variable of this name{}",
-            suggestion(name, &known)
-        )))
+        for name in self.set.keys().filter(|name| !is_known(name)) {
+            let near = suggestion(name, &known);
+            let what = format!("--set {name}: the pipeline has no variable of this name{near}");
+            faults.push(&join(TABLE, name), Error::Usage(what));
+        }
     }
 
     /// The variables that the file uses or declares.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{TableProvider, UrlTableFactory};
+use datafusion::common::TableReference;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use datafusion::datasource::table_schema::TableSchema;
@@ -56,6 +57,11 @@ pub async fn register_table(context: &SessionContext, name: &str, path: &str) ->
     let table = open_table(&context.state(), path).await?;
     context.register_table(name, table).map_err(|e| convert_error(e, path))?;
     Ok(())
+}
+
+/// The name under which a query finds a table that is registered by a name.
+pub fn table_name(name: &str) -> String {
+    TableReference::from(name).to_string()
 }
 
 /// A factory of tables for names in a query that are no registered table.

@@ -94,7 +94,7 @@ pub use caret::with_caret;
 pub use check::{Expect, count_statements, require_query};
 pub use context::context;
 pub use errors::{TABLE_FLAG, convert_error};
-pub use file_tables::register_table;
+pub use file_tables::{register_table, table_name};
 pub use functions::{Functions, ModelOptions, ModelSource, register};
 pub use lexer::{EndState, end_state, is_blank, is_complete, is_word, tables_named};
 pub use output::{Format, Layout, Results};

@@ -135,11 +135,21 @@ impl Destinations {
     /// Compares all paths, looks for the folders of outputs, and then at the kinds of the files that would be replaced.
     ///
     /// # Errors
-    /// [`Error::Usage`] where two outputs are one file, or an output is an input, or lies in a data set;
-    /// [`Error::CannotCreate`] where an output is a pipe, socket or device, or can't be read, and where its
-    /// folder is not there;
-    /// [`Error::OtherKind`] where a file of another kind is there; of a store.
+    /// As for [`Self::compare`], [`Self::missing_folders`] and [`Self::check_kinds`].
     pub fn check(mut self) -> Result<()> {
+        self.compare()?;
+        match self.missing_folders().next() {
+            Some((_, error)) => Err(error),
+            None => self.check_kinds(),
+        }
+    }
+
+    /// Compares all paths with each other.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where two outputs are one file, or an output is an input, or lies in a data set;
+    /// [`Error::CannotCreate`] where an output is a pipe, socket or device.
+    pub fn compare(&mut self) -> Result<()> {
         for NamedPath { path, .. } in self.written.iter().filter(|output| !is_url(&output.path)) {
             match std::fs::metadata(path) {
                 Ok(metadata) if !metadata.is_dir() => require_regular(&metadata)
@@ -161,9 +171,24 @@ impl Destinations {
             }
         }
         self.check_folders()?;
-        self.check_datasets()?;
-        let mut in_folders = self.written.iter().filter(|output| output.needs_folder);
-        in_folders.try_for_each(|output| require_folder(&output.path, &self.created))?;
+        self.check_datasets()
+    }
+
+    /// The outputs whose folder is not there, each with what it is and an [`Error::CannotCreate`].
+    pub fn missing_folders(&self) -> impl Iterator<Item = (&str, Error)> {
+        let in_folders = self.written.iter().filter(|output| output.needs_folder);
+        in_folders.filter_map(|output| {
+            let error = require_folder(&output.path, &self.created).err()?;
+            Some((output.what.as_ref(), error))
+        })
+    }
+
+    /// Looks at the files that would be replaced.
+    ///
+    /// # Errors
+    /// [`Error::OtherKind`] where a file of another kind is there; [`Error::CannotCreate`] where it can't be read; of
+    /// a store.
+    pub fn check_kinds(&self) -> Result<()> {
         self.written.iter().try_for_each(check_kind)
     }
 

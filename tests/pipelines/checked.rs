@@ -69,11 +69,25 @@ fn nothing_else_is_written_among_the_annotated_files() {
 #[test]
 fn folders_of_outputs_are_there() {
     let step = |output: &str| format!("{STEP}output = '{output}'\n");
-    wrong_more(&step("no/x.csv"), 73, &["no/x.csv", "cannot create the output"]);
-    wrong_more("[report]\noutput = 'no/r.html'\n", 73, &["no/r.html"]);
-    wrong_more("[annotate]\nmetrics = 'no/a.prom'\n", 73, &["no/a.prom"]);
+    let place = "it is the output of the step a (pipeline.toml, line 6, sql[0].output)";
+    wrong_more(&step("no/x.csv"), 73, &["no/x.csv", "cannot create the output", place]);
+    let place = "it is the report (pipeline.toml, line 4, report.output)";
+    wrong_more("[report]\noutput = 'no/r.html'\n", 73, &["no/r.html", place]);
+    let place = "it is --metrics (pipeline.toml, line 4, annotate.metrics)";
+    wrong_more("[annotate]\nmetrics = 'no/a.prom'\n", 73, &["no/a.prom", place]);
     wrong("input = 'raw/in.parquet'\noutput = 'outd/'\n", 73, &["outd/", "the name is that of a folder"]);
-    wrong("input = 'raw/in.parquet'\noutput = 'no/o.parquet'\n", 73, &["no/o.parquet"]);
+    let place = "it is the output (pipeline.toml, line 2, output)";
+    wrong("input = 'raw/in.parquet'\noutput = 'no/o.parquet'\n", 73, &["no/o.parquet", place]);
+    // All of them, also where others are one file.
+    let same = format!(
+        "{}output = 'y.csv'\n{}output = 'y.csv'\n",
+        STEP.replace("'a'", "'b'"),
+        STEP.replace("'a'", "'c'")
+    );
+    let all = format!("{}{same}[report]\noutput = 'no/r.html'\n", step("no/x.csv"));
+    let words =
+        ["4 faults:\n", "no/o.parquet: ", "no/x.csv: ", "no/r.html: ", "y.csv is the output of the step b"];
+    wrong(&format!("input = 'raw/in.parquet'\noutput = 'no/o.parquet'\n{all}"), 78, &words);
     let dir = project(ENDS);
     refused(&run_in(dir.path(), &["--summary", "no/s.json"]), 73, &["no/s.json"]);
     let copy =
@@ -99,6 +113,10 @@ fn the_bundle_and_the_columns_that_it_is_asked_for() {
     }
     let place = "pipeline.toml, line 4, annotate.x: raw/in.parquet, column \"nocol\": ";
     wrong_more("[annotate]\nx = ['x1', 'nocol']\n", 78, &[place]);
+    let both = "[annotate]\nbundle = 'none'\nx2 = 'nocol'\nlabel = 'nolabel'\n";
+    let words =
+        ["3 faults:\n", "line 4, annotate.bundle: ", "line 5, annotate.x2: ", "line 6, annotate.label: "];
+    wrong_more(both, 78, &words);
     // Of the bundle's own columns the input is at fault.
     let dir = project(ENDS);
     let only = rows(20).project(&[0]).unwrap();
@@ -106,6 +124,52 @@ fn the_bundle_and_the_columns_that_it_is_asked_for() {
     for ran in all_of(dir.path()) {
         refused(&ran, 65, &["raw/in.parquet, column ", "there is no such column"]);
     }
+}
+
+#[test]
+fn the_input_and_the_prefix_are_told_with_their_places() {
+    let absent = "input = 'absent.parquet'\noutput = 'o.parquet'\n";
+    wrong(absent, 66, &["absent.parquet: cannot open", "pipeline.toml, line 1, input names it"]);
+    let twice = "[annotate]\nprefix = 'p_'\n";
+    let dir = project(&format!("{ENDS}{twice}"));
+    let once = run(lsmi().current_dir(dir.path()).args([
+        "annotate",
+        "raw/in.parquet",
+        "o.parquet",
+        "--prefix",
+        "p_",
+    ]));
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    std::fs::rename(dir.path().join("o.parquet"), dir.path().join("raw/in.parquet")).unwrap();
+    for ran in all_of(dir.path()) {
+        refused(&ran, 78, &["pipeline.toml, line 4, annotate.prefix: ", "\"p_r\" already"]);
+    }
+}
+
+#[test]
+fn variables_keys_and_steps_are_told_together() {
+    let more = "\
+        [annotate]\nrejects = '{{ a }}-{{ b }}'\nworkers = '{{ c }}'\nx1 = '{{ here | shout }}'\n\
+        [[sql]]\nname = '{{ d }}'\nquery = 'SELECT 1'\n\
+        [[sql]]\nname = 'b'\nqery = 'SELECT 1'\n\
+        [[sql]]\nname = 'c'\nquery = 'SELECT {{ one | default(1) }}'\noutput = 'rows.bin'\n";
+    let words = [
+        "7 faults:\n",
+        "line 4, annotate.rejects: there is no variable a; ",
+        "line 4, annotate.rejects: there is no variable b; ",
+        "line 5, annotate.workers: there is no variable c; ",
+        "line 6, annotate.x1: ",
+        "line 8, sql[0].name: there is no variable d; ",
+        "line 12, sql[1].qery: there is no such key",
+        "line 16, sql[2].output: its extension tells no format",
+    ];
+    wrong_more(more, 78, &words);
+}
+
+#[test]
+fn tables_are_there_without_steps() {
+    let place = "pipeline.toml, line 4, tables.t: nofile.parquet: cannot open the input";
+    wrong_more("[tables]\nt = 'nofile.parquet'\n", 78, &[place]);
 }
 
 #[test]
@@ -200,9 +264,10 @@ fn what_is_known_without_the_columns_is_told_with_what_is_wrong_with_them() {
         [[sql]]\nname = 'a'\nquery = 'SELECT rr FROM annotated'\n\
         [[sql]]\nname = 'b'\nquery = \"SELECT * FROM 'mising.parquet'\"\n";
     let words = [
-        "3 faults:\n",
+        "4 faults:\n",
         "line 4, annotate.x1: ",
         "line 6, tables.customers: ",
+        "line 9, sql[0].query: SQL: there is no column rr",
         "line 12, sql[1].query: mising",
     ];
     wrong_more(more, 78, &words);

@@ -71,7 +71,14 @@ fn values_of_another_type_or_of_none() {
     wrong("[report]\nsamples = 5000\n", 4, "report.samples", &["1000"]);
     wrong("[report]\nlink_template = 'https://host/'\n", 4, "report.link_template", &["no column"]);
     wrong("[tables]\nannotated = 'x'\n", 4, "tables.annotated", &["the output's name"]);
+    let steps = "[[sql]]\nname = 'a'\nquery = 'SELECT 1'\n[[sql]]\nname = 'b'\nquery = 'SELECT 2'\n";
+    let table = |name: &str| format!("[tables]\nT = 'raw'\n{name} = 'raw'\n{steps}");
+    wrong(&table("ANNOTATED"), 5, "tables.ANNOTATED", &["the output's name"]);
+    wrong(&table("t"), 5, "tables.t", &["the table of line 4 has this name, too"]);
     wrong("[variables]\nds = 3\n", 4, "variables.ds", &["string"]);
+    // Its uses are no faults, too.
+    wrong("[variables]\nds = 2026-11-23\n[report]\ntitle = '{{ ds }}'\n", 4, "variables.ds", &["string"]);
+    wrong("[[sql]]\nname = 5\nquery = 'SELECT 1'\n", 4, "sql[0].name", &["string"]);
 }
 
 #[test]
@@ -142,10 +149,17 @@ fn variables_without_a_value() {
         &["no variable ds", "--set ds=VALUE"],
     );
     let query = "[[sql]]\nname = 'a'\nquery = '''\nSELECT '{{ day }}'\nFROM '{{ night }}'\n'''\n";
-    wrong(query, 6, "sql[0].query", &["no variable day"]);
+    refused(&with(query, &["--set", "night=1"]), 78, &["line 6, sql[0].query", "no variable day"]);
     refused(&with(query, &["--set", "day=1"]), 78, &["line 7, sql[0].query", "no variable night"]);
     wrong("[tables]\nt = 'x-{{ ds'\n", 4, "tables.t", &[]);
     wrong("[tables]\nt = '{{ here | shout }}'\n", 4, "tables.t", &["shout"]);
+    // Variables of the file may use those above them.
+    let sound = "[variables]\na = '1'\nb = '{{ a }}/1'\n[annotate]\nfiles_per_job = '{{ b }}'\n";
+    let dir = project(&format!("{ENDS}{sound}"));
+    let shown = run_in(dir.path(), &["--show-config"]);
+    assert!(shown.code == 0 && shown.stdout.contains("1/1"), "{}{}", shown.stdout, shown.stderr);
+    let below = "[variables]\nb = '{{ a }}'\na = '1'\n";
+    wrong(below, 4, "variables.b", &["the variable a stands below; a variable may use those above it"]);
     // A slip of the pen on the command line would leave the file's own value standing.
     let share = "[variables]\nshare = '1/1'\n[annotate]\nfiles_per_job = '{{ share }}'\n";
     refused(&with(share, &["--set", "shrae=2/20"]), 64, &["--set shrae", "did you mean share?"]);

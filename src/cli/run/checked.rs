@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::annotate::{AnnotateOptions, kept_columns, new_fields};
+use crate::annotate::{kept_columns, new_fields};
 use crate::bundle::Bundle;
-use crate::config::{ColumnList, Config, Faults};
+use crate::config::{AnnotateSettings, ColumnList, Config, Faults};
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
+use crate::report::require_column;
 use crate::storage::{FilePair, Files};
 
 use super::super::annotate::{self, AnnotateArgs};
@@ -38,18 +39,25 @@ pub(super) fn check(
     let mut faults = config.faults.clone();
     let has_many = found.as_ref().is_ok_and(|files| files.as_ref().is_some_and(|files| !files.is_file()));
     let paths = annotate::destinations(annotation, found);
-    faults.add(paths.and_then(|paths| {
-        check_destinations((steps.pipeline, summary), config, paths, (has_many, asks_stores))
-    }))?;
-    let mut annotated = None;
-    match steps.bundle.open(&config.annotate.bundle) {
-        Err(error) => faults.add_at(config.place("annotate.bundle"), error)?,
-        Ok(bundle) => {
-            if let Ok(Some(files)) = found {
-                annotated = annotated_columns(config, (&bundle, files), &mut faults)?;
-            }
+    match paths {
+        Ok(paths) => {
+            let flags = (has_many, asks_stores);
+            check_destinations((steps.pipeline, summary), config, paths, flags, &mut faults)?;
         }
+        Err(error) => faults.add(Err(error))?,
     }
+    let files = found.as_ref().ok().and_then(Option::as_ref);
+    let annotated = match steps.bundle.open(&config.annotate.bundle) {
+        Err(error) => {
+            faults.add_at(config.place("annotate.bundle"), error)?;
+            files.map_or(Ok(()), |files| tell_absent_columns(config, files, &mut faults).map(drop))?;
+            None
+        }
+        Ok(bundle) => match files {
+            Some(files) => annotated_columns(config, (&bundle, files), &mut faults)?,
+            None => None,
+        },
+    };
     // Without files, no step is taken.
     if !found.as_ref().is_ok_and(|files| files.as_ref().is_some_and(|files| files.pairs().is_empty())) {
         check_queries(steps, annotated.as_ref(), &mut faults, stop)?;
@@ -64,7 +72,36 @@ pub(super) fn check(
     faults.into_result()
 }
 
-/// The columns of the outputs; `None` where they are unknown.
+/// Tells the columns that the settings name and the first input that can be read does not have; whether there are any.
+fn tell_absent_columns(config: &Config, files: &Files, faults: &mut Faults) -> Result<bool> {
+    let keys = config.annotate.options()?.keys;
+    let mut inputs =
+        files.pairs().iter().filter_map(|pair| Input::open_with(&pair.input, keys.as_ref()).ok());
+    let Some(first) = inputs.next() else { return Ok(false) };
+    let mut are_absent = false;
+    for (key, column) in named_columns(&config.annotate) {
+        if let Err(error) = require_column(&first, &column) {
+            are_absent = true;
+            faults.add_at(config.place(key), error)?;
+        }
+    }
+    Ok(are_absent)
+}
+
+/// The columns that the settings name, with their keys.
+fn named_columns(settings: &AnnotateSettings) -> Vec<(&'static str, String)> {
+    let one = |key: &'static str, column: &Option<String>| column.clone().map(|column| (key, column));
+    let listed = ColumnList::names(&settings.x).into_iter().map(|column| ("annotate.x", column));
+    let single = [
+        one("annotate.x1", &settings.x1),
+        one("annotate.x2", &settings.x2),
+        one("annotate.label", &settings.label),
+    ];
+    single.into_iter().flatten().chain(listed).collect()
+}
+
+/// The columns of the outputs; `None` where they are unknown. Where the inputs do not have those that the settings
+/// name, which is told, or others that are read, the outputs are taken to have what there is.
 fn annotated_columns(
     config: &Config,
     (bundle, files): (&Arc<Bundle>, &Files),
@@ -75,45 +112,47 @@ fn annotated_columns(
         Ok(fields) => fields,
         Err(error) => return faults.add_at(flagged(config, &error), error).map(|()| None),
     };
-    let mut first_fault = None;
-    let mut open = |pair: &FilePair| {
+    let open = |pair: &FilePair| {
         let input = Input::open_with(&pair.input, options.keys.as_ref()).ok()?;
+        Some((pair.relative.clone(), input))
+    };
+    let mut first_fault = None;
+    let mut keep = |pair: &FilePair| {
+        let (relative, input) = open(pair)?;
         let kept = kept_columns(bundle, &options, &input);
         let kept = kept.map_err(|error| first_fault.get_or_insert(error).clone()).ok()?;
-        Some((pair.relative.clone(), kept))
+        Some((relative, kept))
     };
-    let Some(first) = files.pairs().iter().find_map(&mut open) else {
-        let Some(error) = first_fault else { return Ok(None) };
-        return faults.add_at(read_by(config, &options, &error), error).map(|()| None);
-    };
-    let last = files.pairs().iter().rev().find_map(open);
-    let label = match options.label_free {
-        true => None,
-        false => options.label.clone().or_else(|| bundle.manifest().label.column.clone()),
-    };
-    EmptyOutput::write(config, [first].into_iter().chain(last), &fields, label).map(Some)
+    let pairs = files.pairs();
+    if let Some(first) = pairs.iter().find_map(&mut keep) {
+        let last = pairs.iter().rev().find_map(keep);
+        let label = match options.label_free {
+            true => None,
+            false => options.label.clone().or_else(|| bundle.manifest().label.column.clone()),
+        };
+        return EmptyOutput::write(config, [first].into_iter().chain(last), &fields, label).map(Some);
+    }
+    if let Some(error) = first_fault
+        && !tell_absent_columns(config, files, faults)?
+    {
+        faults.add_at(read_by(config, &error), error)?;
+    }
+    let Some(first) = pairs.iter().find_map(open) else { return Ok(None) };
+    EmptyOutput::write(config, [first].into_iter(), &fields, None).map(Some)
 }
 
-/// The place of the setting whose flag an error names first.
+/// The place of the first setting of those whose flags an error names.
 fn flagged(config: &Config, error: &Error) -> Option<String> {
-    let text = error.to_string();
-    let (_, after) = text.split_once("--")?;
-    let flag = after.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next()?;
-    config.place(&format!("annotate.{}", flag.replace('-', "_")))
+    error.to_string().split("--").skip(1).find_map(|after| {
+        let flag = after.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next()?;
+        config.place(&format!("annotate.{}", flag.replace('-', "_")))
+    })
 }
 
 /// The place of the setting that names the column that an error is about.
-fn read_by(config: &Config, options: &AnnotateOptions, error: &Error) -> Option<String> {
+fn read_by(config: &Config, error: &Error) -> Option<String> {
     let Error::BadData { place, .. } = error else { return flagged(config, error) };
     let column = place.column.as_ref()?;
-    let settings = &config.annotate;
-    let is_listed = ColumnList::names(&settings.x).contains(column);
-    let key = match () {
-        () if settings.x1.as_ref() == Some(column) => "annotate.x1",
-        () if settings.x2.as_ref() == Some(column) => "annotate.x2",
-        () if is_listed => "annotate.x",
-        () if options.label.as_ref() == Some(column) => "annotate.label",
-        () => return None,
-    };
-    config.place(key)
+    let named = named_columns(&config.annotate).into_iter().find(|(_, named)| named == column);
+    named.and_then(|(key, _)| config.place(key))
 }

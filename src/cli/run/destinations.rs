@@ -2,26 +2,26 @@
 
 use std::path::Path;
 
-use crate::config::{ANNOTATED, Config, Query, ReportFormat, ReportSettings};
+use crate::config::{ANNOTATED, Config, Faults, Query, ReportFormat, ReportSettings};
 use crate::error::{Error, Result};
 use crate::sql::{Format, StatementPaths};
-use crate::storage::{DataNames, Destinations, FileKind};
+use crate::storage::{DataNames, Destinations, FileKind, lies_in};
 
 use super::super::report::existing_pictures;
 
 /// Compares the paths of the pipeline file and of the steps after annotating with each other and with
 /// those of annotating. An output of a step may replace one of the kind that it writes, and none may lie among the
 /// annotated files, where these are several. The stores of outputs are asked for them where the pipeline is about
-/// to run, or to be planned.
+/// to run, or to be planned. All folders that are not there are told.
 ///
 /// # Errors
-/// As for [`Destinations::check`] and [`Destinations::check_stores`]; [`Error::Usage`] of an ending that tells another
-/// format than the report's, and of statements that can't be parsed.
+/// As for [`Faults::add`]; of stores.
 pub(super) fn check_destinations(
     (pipeline, summary): (&Path, Option<&Path>),
     config: &Config,
     mut all: Destinations,
     (has_many, asks_stores): (bool, bool),
+    faults: &mut Faults,
 ) -> Result<()> {
     let overwrite = config.annotate.overwrite;
     // What is annotated may lie in a folder that is a table: it is written before the steps read that.
@@ -44,17 +44,32 @@ pub(super) fn check_destinations(
         }
     }
     for query in &config.queries {
-        add_step(query, config, &mut all, &mut steps)?;
+        faults.add(add_step(query, config, &mut all, &mut steps))?;
     }
     if let Some(report) = &config.report {
-        add_report(report, config, &mut all, &mut steps)?;
+        faults.add(add_report(report, config, &mut all, &mut steps))?;
     }
     if asks_stores {
         all.check_stores()?;
     }
-    // Kinds, which only the first has, come last.
-    steps.check()?;
-    all.check()
+    let compared = steps.compare().and_then(|()| all.compare());
+    let is_sound = compared.is_ok();
+    faults.add(compared)?;
+    // What would lie among the annotated files is told already.
+    let is_told = |error: &Error| matches!(error, Error::CannotCreate { path, .. } if has_many && lies_in(path, &config.output));
+    for (what, error) in all.missing_folders().filter(|(_, error)| !is_told(error)) {
+        faults.add(Err(error.named_by(&format!("it is {}", placed(config, what)))))?;
+    }
+    if is_sound { faults.add(all.check_kinds()) } else { Ok(()) }
+}
+
+/// What an output is, with the place of its key, where annotating writes it.
+fn placed(config: &Config, what: &str) -> String {
+    match what.strip_prefix("--") {
+        Some(flag) => config.with_place(what, &format!("annotate.{flag}")),
+        None if what == "the output" => config.with_place(what, "output"),
+        None => what.to_owned(),
+    }
 }
 
 fn add_step(query: &Query, config: &Config, all: &mut Destinations, steps: &mut Destinations) -> Result<()> {
@@ -95,10 +110,6 @@ fn add_report(
     steps: &mut Destinations,
 ) -> Result<()> {
     let overwrite = config.annotate.overwrite;
-    report.check_ending().map_err(|error| match config.place("report.output") {
-        Some(place) => Error::Usage(format!("{place}: {error}")),
-        None => error,
-    })?;
     report.compare.iter().for_each(|other| steps.searches(other, DataNames::PARQUET));
     if let Some(bundle) = &report.bundle {
         all.reads_folder("a file of the report's bundle", bundle);
@@ -120,7 +131,10 @@ fn add_report(
         all.creates_folder(folder);
         steps.writes(config.with_place("the pictures of the report", "report.svg"), folder);
     }
-    Ok(())
+    report.check_ending().map_err(|error| match config.place("report.output") {
+        Some(place) => Error::Usage(format!("{place}: {error}")),
+        None => error,
+    })
 }
 
 /// The kind of a file in this format.

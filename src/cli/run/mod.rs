@@ -131,10 +131,11 @@ pub(super) fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let annotation = AnnotateArgs { dry_run: args.dry_run, ..args.of.annotation(&config) };
-    let found = annotate::discover(&annotation);
+    let found = annotate::discover(&annotation).map_err(|error| config.named_by("input", error));
     let steps = args.of.steps(&config, false);
     checked::check(&steps, (&annotation, &found), (args.summary.as_deref(), true), stop)?;
     if args.dry_run {
+        found?;
         let plan = annotate::plan(&annotation, stop)?;
         preview::print_plan(&plan, &config, args.json)?;
         return annotate::check_planned(&plan, &config.annotate).map(|()| ExitCode::SUCCESS);

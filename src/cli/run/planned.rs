@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::config::{ANNOTATED, Faults, Query};
 use crate::error::{Error, Result};
-use crate::sql::{Session, StatementPaths, TABLE_FLAG, with_caret};
+use crate::sql::{Session, SqlRequest, StatementPaths, TABLE_FLAG, with_caret};
 use crate::storage::lies_in;
 
 use super::empty_output::EmptyOutput;
@@ -29,9 +29,9 @@ pub(super) fn check_queries(
     let config = steps.config;
     let mut known = Known { made: vec![config.output.clone()], ..Known::default() };
     known.unknown.extend(annotated.is_none().then(|| ANNOTATED.to_owned()));
-    let Some(query) = config.queries.first() else { return Ok(()) };
     for (name, path) in config.tables.iter().filter(|(name, _)| name != ANNOTATED) {
-        let request = steps.sql_args(query).planning(vec![(name.clone(), path.clone())], String::new());
+        let tables = vec![(name.clone(), path.clone())];
+        let request = SqlRequest { tables, ..SqlRequest::new("") };
         if let Err(error) = Session::open(&request) {
             known.unknown.push(name.clone());
             if !known.is_made(&error) {

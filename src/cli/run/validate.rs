@@ -56,7 +56,7 @@ struct Checked<'a> {
 pub(crate) fn run(args: &ValidateArgs, matches: &ArgMatches, stop: &AtomicBool) -> Result<()> {
     let config = args.of.config(matches)?;
     let annotation = args.of.annotation(&config);
-    let found = annotate::discover(&annotation);
+    let found = annotate::discover(&annotation).map_err(|error| config.named_by("input", error));
     checked::check(&args.of.steps(&config, false), (&annotation, &found), (None, false), stop)?;
     let files = found?.map_or(0, |files| files.pairs().len());
     let steps: Vec<&str> = config.queries.iter().map(|query| query.step.name.as_str()).collect();
