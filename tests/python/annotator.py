@@ -15,8 +15,10 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 
 import lsmi_etl
+import lsmi_etl.daft
 import lsmi_etl.datasets
 import lsmi_etl.duckdb
 import lsmi_etl.polars
@@ -324,6 +326,44 @@ def keeping():
         second = kept_annotator(bundle, {})
         assert second is not first and kept_annotator(bundle, {}) is second
         must_be_annotated(second(rows()))
+        # Another thread may have been given the first one just before.
+        must_be_annotated(first(rows()))
+        of_one = running() // 2
+        del first
+        gc.collect()
+        assert running() == of_one, running()
+        # Those used last are kept: the second is used between the others, and the first of these is not.
+        unused = weakref.ref(kept_annotator(bundle, {"prefix": "unused_"}))
+        for number in range(20):
+            kept_annotator(bundle, {"prefix": f"p{number}_"})(rows())
+            assert kept_annotator(bundle, {}) is second
+        gc.collect()
+        assert unused() is None and running() <= 8 * of_one, running()
+
+
+def whole_runs():
+    """Options of all rows together are refused where functions see single batches, and obeyed by streams."""
+    import daft
+    import duckdb
+    import polars
+
+    table, connection = pa.Table.from_batches([rows()]), duckdb.connect()
+    engines = {
+        "polars": lambda **options: lsmi_etl.polars.annotate(polars.from_arrow(table).lazy(), BUNDLE, **options),
+        "ray": lambda **options: lsmi_etl.ray.AnnotateBatches(BUNDLE, **options),
+        "daft": lambda **options: lsmi_etl.daft.annotate(daft.from_arrow(table), BUNDLE, **options),
+        "datasets": lambda **options: lsmi_etl.datasets.AnnotateBatches(BUNDLE, **options),
+        "duckdb": lambda **options: lsmi_etl.duckdb.register(connection, BUNDLE, **options),
+    }
+    for annotate in engines.values():
+        for name, value in {"max_bad_rows": 0, "on_shift": "fail", "rejects": "r.parquet", "metrics": "m"}.items():
+            with raises(errors.Usage, f"the option {name} ", "Annotator.stream"):
+                annotate(**{name: value})
+        annotate(on_shift="warn", rejects=None)
+    assert not [name for name in os.listdir() if name.startswith(("r.parquet", "m"))]
+    bad = table.set_column(table.schema.get_field_index("y"), "y", pa.nulls(len(table), table.schema.field("y").type))
+    with raises(duckdb.Error, "are bad"):
+        lsmi_etl.duckdb.annotate(duckdb.from_arrow(bad), BUNDLE, max_bad_rows="1%").to_arrow_table()
 
 
 def replacing():

@@ -90,6 +90,11 @@ fn models_are_kept_until_another_bundle_lies_there() {
 }
 
 #[test]
+fn functions_of_batches_refuse_options_of_a_run() {
+    passes("whole_runs");
+}
+
+#[test]
 fn engines_have_the_new_values_of_replaced_columns() {
     passes("engines");
 }

@@ -8,7 +8,7 @@ from typing import Any, Union
 
 import pyarrow as pa
 
-from lsmi_etl._kept import kept_annotator
+from lsmi_etl._kept import absolute, kept_annotator, refuse_options_of_a_run
 from lsmi_etl.annotator import Annotator
 from lsmi_etl.bundle import Bundle
 from lsmi_etl.errors import BadData
@@ -26,8 +26,9 @@ class ColumnFunction:
     """
 
     def __init__(self, bundle: str | os.PathLike[str], options: dict[str, Any]) -> None:
+        refuse_options_of_a_run(options)
         opened = Bundle.open(bundle)
-        self.path = opened.path
+        self.path = absolute(opened)
         self.sha256 = opened.sha256
         columns = dict(options)
         x = columns.pop("x", None) or [

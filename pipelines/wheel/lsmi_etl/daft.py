@@ -12,7 +12,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from lsmi_etl._columns import ColumnFunction
+from lsmi_etl._kept import refuse_options_of_a_run
 from lsmi_etl.annotator import Annotator
+from lsmi_etl.errors import Usage
 
 if TYPE_CHECKING:
     from daft import DataFrame, Expression, Series
@@ -28,6 +30,9 @@ def annotate(df: DataFrame, bundle: str | os.PathLike[str], **options: Any) -> D
     """``df`` with r, u1, u2, s and ``columns`` added to every row. The options are those of :func:`lsmi`."""
     import daft
 
+    if not isinstance(df, daft.DataFrame):
+        raise Usage(f"a {type(df).__name__} is no data frame of Daft; daft.from_arrow(table) makes one of Arrow data")
+    refuse_options_of_a_run(options)
     with Annotator(bundle, **{name: value for name, value in options.items() if name not in _OF_DAFT}) as annotator:
         kept = annotator.layout(df.schema().to_pyarrow_schema()).kept
     names = df.column_names

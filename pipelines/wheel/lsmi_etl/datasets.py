@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from lsmi_etl._kept import kept_annotator
+from lsmi_etl._kept import kept_annotator, refuse_options_of_a_run
 from lsmi_etl.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class AnnotateBatches:
     """
 
     def __init__(self, bundle: str | os.PathLike[str], **options: Any) -> None:
+        refuse_options_of_a_run(options)
         opened = Bundle.open(bundle)
         self.bundle = opened.path
         self.bundle_sha256 = opened.sha256

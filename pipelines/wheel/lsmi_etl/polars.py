@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lsmi_etl._kept import kept_annotator
+from lsmi_etl._kept import kept_annotator, refuse_options_of_a_run
 from lsmi_etl._layout import Layout
 from lsmi_etl.annotator import Annotator
 from lsmi_etl.errors import Usage
@@ -59,5 +59,6 @@ def parquet_options(lf: pl.LazyFrame, bundle: str | os.PathLike[str], **options:
 
 
 def _layout(lf: pl.LazyFrame, bundle: str | os.PathLike[str], options: dict[str, Any]) -> Layout:
+    refuse_options_of_a_run(options)
     with Annotator(bundle, **options) as annotator:
         return annotator.layout(pa.table(lf.collect_schema().to_frame()).schema)

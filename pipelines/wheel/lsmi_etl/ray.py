@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lsmi_etl._kept import kept_annotator
+from lsmi_etl._channel import open_models
+from lsmi_etl._kept import absolute, kept_annotator, refuse_options_of_a_run
 from lsmi_etl.annotator import Annotator
+from lsmi_etl.errors import Usage
 
 if TYPE_CHECKING:
     from ray.data import ActorPoolStrategy, Dataset
 
 __all__ = ["AnnotateBatches", "annotate"]
+
+#: Options about what a machine has. The driver may have no GPU, and another library, than those of the actors.
+_OF_A_MACHINE = ("device", "engine", "onnxruntime", "tf32")
 
 
 class AnnotateBatches:
@@ -30,6 +35,7 @@ class AnnotateBatches:
     """
 
     def __init__(self, bundle: str | os.PathLike[str], **options: Any) -> None:
+        refuse_options_of_a_run(options)
         self._annotator = Annotator(bundle, **{"workers": 1, **options})
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -56,17 +62,32 @@ def annotate(
     ``device="cuda", num_gpus=0.5`` two actors share a GPU. Ray sets ``CUDA_VISIBLE_DEVICES`` for each actor, so
     that ``cuda`` is the GPU that it was given. Further options are those of :class:`lsmi_etl.Annotator`.
     """
+    if not hasattr(ds, "map_batches"):
+        raise Usage(f"a {type(ds).__name__} is no dataset of Ray; annotate(ray.data.read_parquet(…), bundle)")
+    refuse_options_of_a_run(options)
+    path = absolute(bundle)
     options = {"workers": 1 if num_cpus is None else max(1, int(num_cpus)), **options}
+    _check(ds, path, options)
     shared = {"batch_format": "pyarrow", "batch_size": batch_size, "num_cpus": num_cpus}
     if concurrency is None and num_gpus is None:
-        return ds.map_batches(_annotate_in_task, fn_args=(os.fspath(bundle), options), **shared)
+        return ds.map_batches(_annotate_in_task, fn_args=(path, options), **shared)
     return ds.map_batches(
         AnnotateBatches,
         compute=_actors(concurrency),
         num_gpus=num_gpus,
-        fn_constructor_kwargs={"bundle": os.fspath(bundle), **options},
+        fn_constructor_kwargs={"bundle": path, **options},
         **shared,
     )
+
+
+def _check(ds: Dataset, bundle: str, options: dict[str, Any]) -> None:
+    """Raises what is wrong with the bundle and the options, and with the columns where they are known without a run."""
+    checked = {name: value for name, value in options.items() if name not in _OF_A_MACHINE}
+    open_models({"bundle": bundle, **checked})
+    known = ds.schema(fetch_if_missing=False)
+    if known is not None and isinstance(known.base_schema, pa.Schema):
+        with Annotator(bundle, **checked) as annotator:
+            annotator.layout(_stored(known.base_schema.empty_table()).schema)
 
 
 def _annotate_in_task(table: pa.Table, bundle: str, options: dict[str, Any]) -> pa.Table:
@@ -74,14 +95,17 @@ def _annotate_in_task(table: pa.Table, bundle: str, options: dict[str, Any]) -> 
 
 
 def _extended(table: pa.Table, annotator: Annotator) -> pa.Table:
-    plain = [_without_extension(column) for column in table.columns]
-    stored = pa.table(plain, names=table.column_names)
+    stored = _stored(table)
     layout = annotator.layout(stored.schema)
     extended = annotator(stored)
     table = table.select(layout.kept)
     for field in layout.new:
         table = table.append_column(field, extended.column(field.name))
     return table.replace_schema_metadata(extended.schema.metadata)
+
+
+def _stored(table: pa.Table) -> pa.Table:
+    return pa.table([_without_extension(column) for column in table.columns], names=table.column_names)
 
 
 def _actors(concurrency: int | tuple[int, int] | None) -> ActorPoolStrategy:
