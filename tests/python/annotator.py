@@ -23,6 +23,7 @@ import lsmi_etl.datasets
 import lsmi_etl.duckdb
 import lsmi_etl.polars
 import lsmi_etl.ray
+import lsmi_etl.spark
 import pyarrow as pa
 import pyarrow.parquet as pq
 from lsmi_etl import Annotator, errors
@@ -402,6 +403,40 @@ def replacing():
             assert out.schema.metadata[b"\xff\xfe"] == b"x"
         with raises(errors.Usage, '"x1"', "is read"):
             annotate(data.replace_schema_metadata({b"lsmi_etl.columns": b'{"x1": null}'}))
+
+
+def wrong_kinds():
+    """Arguments of another kind than a function takes."""
+    import duckdb
+    import polars
+
+    table, connection = pa.Table.from_batches([rows()]), duckdb.connect()
+    column = table.column("x1")
+    annotate = Annotator(BUNDLE)
+    for call, *words in [
+        (lambda: annotate(column), "one column"),
+        (lambda: annotate(column.chunk(0)), "one column"),
+        (lambda: annotate.stream(column), "one column"),
+        (lambda: lsmi_etl.fit(column, "never"), "one column"),
+        (lambda: annotate.schema(table), "Table is no pyarrow schema"),
+        (lambda: lsmi_etl.polars.annotate(polars.from_arrow(table), BUNDLE), "no lazy frame"),
+        (lambda: lsmi_etl.ray.annotate("in.parquet", BUNDLE), "str is no dataset of Ray"),
+        (lambda: lsmi_etl.daft.annotate(table, BUNDLE), "Table is no data frame of Daft"),
+        (lambda: lsmi_etl.spark.annotate("in.parquet", BUNDLE), "str is no data frame of Spark"),
+        (lambda: lsmi_etl.datasets.annotate("in.parquet", BUNDLE), "str is no dataset"),
+        (lambda: lsmi_etl.duckdb.annotate("in.parquet", BUNDLE), "str is no relation of DuckDB"),
+        (lambda: lsmi_etl.duckdb.register(BUNDLE, connection), "str is no connection of DuckDB"),
+        (lambda: lsmi_etl.fit(table, "never", x1=column), "the option x1 is a name", "ChunkedArray"),
+        (lambda: lsmi_etl.annotate("in.parquet", None), "the output is a path or a URL, not a NoneType"),
+        (lambda: lsmi_etl.Bundle("bundle"), "Bundle.open(path)"),
+        (lambda: Annotator(BUNDLE, new_columns_only=True)(table), "new_columns_only", "of files"),
+        (lambda: Annotator(BUNDLE, **{"workers=1": True})(table), "'workers=1'", "batch_rows"),
+    ]:
+        with raises(errors.Usage, *words):
+            call()
+    lsmi_etl.duckdb.register(connection, BUNDLE, name='my fn"q')
+    query = 'SELECT "my fn""q_r"(x1, x2, y) AS r FROM \'' + INPUT + "\'"
+    assert same(connection.sql(query).to_arrow_table().column("r"), expected().column("r"))
 
 
 def failures():

@@ -95,6 +95,11 @@ fn functions_of_batches_refuse_options_of_a_run() {
 }
 
 #[test]
+fn arguments_of_another_kind_are_told_from_those_that_are_taken() {
+    passes("wrong_kinds");
+}
+
+#[test]
 fn engines_have_the_new_values_of_replaced_columns() {
     passes("engines");
 }

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from lsmi_etl._log import log_record, record_of
 from lsmi_etl._program import arguments, find_lsmi_etl_bin
+from lsmi_etl.errors import Usage
 
 # Builds of ONNX Runtime collect usage data as soon as they are loaded, unless this is set before.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -38,6 +39,8 @@ if hasattr(os, "register_at_fork"):
 
 def open_models(options: Mapping[str, Any]) -> _native.Models:
     """The models of a bundle with the options of ``annotate``. ONNX Runtime is that which the program finds."""
+    if options.get("new_columns_only"):
+        raise Usage("the option new_columns_only is of files; select layout(schema).new.names of what comes back")
     flags = arguments(options)
     try:
         program = find_lsmi_etl_bin()

@@ -46,14 +46,14 @@ _OURS = {
 }
 
 
-def locations(source: Source, what: str) -> list[str] | None:
-    """The paths of a source; ``None`` if it is Arrow data."""
+def locations(source: Source, what: str, kinds: str = "a path or a URL") -> list[str] | None:
+    """The paths of a source; ``None`` if it is Arrow data. ``kinds`` is what the message names."""
     many: list[Any] = list(source) if isinstance(source, (list, tuple)) else [source]
     if not all(isinstance(one, (str, os.PathLike)) for one in many):
-        if len(many) == 1 and many[0] is source and _is_arrow(source):
+        if many[0] is source and _is_arrow(source):
             return None
         found = next(one for one in many if not isinstance(one, (str, os.PathLike)))
-        raise Usage(f"{what} is a path, a URL or Arrow data, not {_article(type(found).__name__)}")
+        raise Usage(f"{what} is {kinds}, not {_article(type(found).__name__)}")
     if not many:
         raise Usage(f"{what} is an empty list; name a file, a folder or a URL")
     paths = [os.fspath(one) for one in many]
@@ -127,6 +127,8 @@ def record_batches(data: Any) -> Any:
         raise Usage(f"Arrow data need the package {error.name}: pip install 'lsmi-etl[python]'") from None
     if isinstance(data, pyarrow.RecordBatchReader):
         return data
+    if isinstance(data, (pyarrow.Array, pyarrow.ChunkedArray)):
+        raise Usage(f"{_article(type(data).__name__)} is one column; give a table or batch that has all of them")
     if hasattr(data, "__arrow_c_stream__"):
         return pyarrow.RecordBatchReader.from_stream(data)
     batch = pyarrow.record_batch(data)

@@ -7,6 +7,8 @@ import logging
 import re
 from typing import Any
 
+from lsmi_etl.errors import of_package
+
 __all__ = ["log_record", "printable", "record_of"]
 
 log = logging.getLogger("lsmi_etl")
@@ -32,8 +34,8 @@ def record_of(line: str) -> dict[str, Any] | None:
 
 
 def log_record(record: dict[str, Any]) -> None:
-    """Hands a record to the logger."""
-    log.log(_LEVELS.get(str(record.get("level")), logging.DEBUG), "%s", record["message"])
+    """Hands a record to the logger, in the words of this package."""
+    log.log(_LEVELS.get(str(record.get("level")), logging.DEBUG), "%s", of_package(record["message"]))
 
 
 def printable(text: str) -> str:

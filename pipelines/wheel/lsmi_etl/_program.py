@@ -81,6 +81,8 @@ def arguments(options: Mapping[str, Any]) -> list[str]:
     """
     flags: list[str] = []
     for name, value in options.items():
+        if not name.isidentifier():
+            raise Usage(f"the option {name!r} is no name; options are flags with underscores, such as batch_rows")
         flag = "--" + name.replace("_", "-")
         if value is True:
             flags.append(flag)
@@ -107,8 +109,8 @@ def _text(name: str, value: Any) -> str:
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if isinstance(text, (str, numbers.Real)):
         return str(text)
-    if hasattr(text, "__arrow_c_stream__"):
-        raise Usage(f"the option {name} names a file, and not a {type(value).__name__}; write the data to one first")
+    if hasattr(text, "__arrow_c_stream__") or hasattr(text, "__arrow_c_array__"):
+        raise Usage(f"the option {name} is a name, and not data; a {type(value).__name__} was given")
     raise Usage(f"the option {name} is a text, a number, a path, or a list of them; {type(value).__name__} is none")
 
 

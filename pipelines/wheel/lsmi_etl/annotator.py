@@ -100,10 +100,11 @@ class Annotator:
 
     def stream(self, reader: Any) -> pa.RecordBatchReader:
         """Annotates a reader, several batches at a time. The threads that do it are the stream's own, and end with
-        it; ``--max-bad-rows``, ``--on-shift`` and ``--rejects`` count its rows alone.
+        it or when it is dropped, and not by its ``close``; ``max_bad_rows``, ``on_shift`` and ``rejects`` count its rows
+        alone.
         """
         if not isinstance(reader, pa.RecordBatchReader):
-            has_stream = hasattr(reader, "__arrow_c_stream__")
+            has_stream = hasattr(reader, "__arrow_c_stream__") and not isinstance(reader, pa.ChunkedArray)
             reader = pa.RecordBatchReader.from_stream(reader) if has_stream else _table_of(reader).to_reader()
         with self._lock:
             kept = self._kept(reader.schema)
@@ -118,13 +119,15 @@ class Annotator:
 
     def layout(self, input_schema: pa.Schema) -> Layout:
         """Which columns the output of an input has: those of the input that it keeps, and the new ones."""
+        if not isinstance(input_schema, pa.Schema):
+            raise Usage(f"a {type(input_schema).__name__} is no pyarrow schema; give data.schema")
         with self._lock:
             kept = self._kept(input_schema)
             return kept.layout(self._channel(kept.schema))
 
     def close(self) -> None:
-        """Ends the threads. What they find wrong with all rows together (``--max-bad-rows`` as a share,
-        ``--on-shift fail``) is raised."""
+        """Ends the threads. What they find wrong with all rows together (``max_bad_rows`` as a share,
+        ``on_shift="fail"``) is raised."""
         with self._lock:
             self._closed = True
             channels, self._channels = self._channels, []
@@ -290,6 +293,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def _table_of(data: Any) -> pa.Table:
+    if isinstance(data, (pa.Array, pa.ChunkedArray)):
+        raise Usage(f"a {type(data).__name__} is one column; give a table or batch that has all of them")
     # pandas before 2.2 has the second alone.
     if not any(hasattr(data, name) for name in ("__arrow_c_stream__", "__dataframe__")):
         raise Usage(

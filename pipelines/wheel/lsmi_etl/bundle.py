@@ -22,7 +22,9 @@ class Bundle:
     0.4213
     """
 
-    def __init__(self, path: str, sha256: str, manifest: Manifest) -> None:
+    def __init__(self, path: str, sha256: str | None = None, manifest: Manifest | None = None) -> None:
+        if sha256 is None or manifest is None:
+            raise Usage("a Bundle is made by Bundle.open(path)")
         #: Its folder or URL, as given.
         self.path = path
         #: SHA-256 of its manifest, which annotated files name.

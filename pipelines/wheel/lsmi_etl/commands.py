@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate", "fit", "report", "sql"]
 
+_SOURCES = "a path, a URL or Arrow data"
+
 
 def fit(source: Source, bundle: Location | None = None, **options: Any) -> FitSummary:
     """Fits the models on ``source`` and writes them as a bundle.
@@ -31,7 +33,7 @@ def fit(source: Source, bundle: Location | None = None, **options: Any) -> FitSu
 
     >>> fit("train.parquet", "lsmi-bundle", x1="image", x2="text", label="y", seed=7)
     """
-    inputs = locations(source, "the training data")
+    inputs = locations(source, "the training data", _SOURCES)
     args = command_line(["fit", "--json"], {**options, "bundle": bundle}, ["-"] if inputs is None else inputs, {})
     return decoded(FitSummary, complete(args, source if inputs is None else None).json)
 
@@ -49,7 +51,7 @@ def annotate(source: Source, target: Location, **options: Any) -> Summary | Tota
 
     >>> annotate("in.parquet", "out.parquet", bundle="lsmi-bundle", columns=["i1", "i2", "i12"])
     """
-    inputs = locations(source, "the input")
+    inputs = locations(source, "the input", _SOURCES)
     if inputs is not None and len(inputs) != 1:
         raise Usage("annotate takes one input; give a folder or a glob, or annotate the files one by one")
     outputs = locations(target, "the output")

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lsmi_etl._kept import kept_annotator, refuse_options_of_a_run
 from lsmi_etl.bundle import Bundle
+from lsmi_etl.errors import Usage
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -51,11 +52,13 @@ def annotate(
 ) -> AnyDataset:
     """``ds`` with r, u1, u2, s and ``columns`` added to every row, in the format that it had.
 
-    A streaming dataset (``IterableDataset``) is annotated as it is read. ``num_proc`` processes each load the models
+    A streaming dataset (``IterableDataset``) is annotated as it is read, and gives Python objects. ``num_proc`` processes each load the models
     with one worker, unless ``workers`` is given. Further options are those of :class:`lsmi_etl.Annotator`.
     """
     import datasets
 
+    if not isinstance(ds, (datasets.Dataset, datasets.IterableDataset)):
+        raise Usage(f"a {type(ds).__name__} is no dataset; load_dataset(…, split=\"train\") is one, and so is each of a dict")
     function = AnnotateBatches(bundle, **{**({"workers": 1} if num_proc else {}), **options})
     arrow = ds.with_format("arrow")
     if isinstance(ds, datasets.IterableDataset):

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from lsmi_etl._columns import ColumnFunction
 from lsmi_etl.annotator import Annotator
+from lsmi_etl.errors import Usage
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
@@ -40,6 +41,8 @@ def annotate(
     """
     import duckdb
 
+    if not isinstance(relation, duckdb.DuckDBPyRelation):
+        raise Usage(f"a {type(relation).__name__} is no relation of DuckDB; duckdb.read_parquet(…) is one of files")
     return (connection or duckdb.connect()).from_arrow(_Annotated(relation, batch_rows, Annotator(bundle, **options)))
 
 
@@ -66,12 +69,15 @@ def register(
     """Makes the models a function of SQL: ``lsmi(x1, x2, y)`` is a struct with r, u1, u2, s and ``columns``.
 
     Its arguments are the embeddings of all modalities in the bundle's order, ``FLOAT[]`` or a type that is cast to it,
-    and the label. Each field is a function, too: ``lsmi_r(x1, x2, y)``. The options are those of
+    and the label. Each field is a function, too, whose name ends with the field's: ``lsmi_r(x1, x2, y)``,
+    and ``lsmi_i12`` with ``columns=["i12"]``. The options are those of
     :class:`lsmi_etl.Annotator`. A second call replaces the functions of that name.
     """
     import duckdb
     from duckdb.func import ARROW, SPECIAL
 
+    if not isinstance(connection, duckdb.DuckDBPyConnection):
+        raise Usage(f"a {type(connection).__name__} is no connection of DuckDB; register(connection, bundle)")
     function = ColumnFunction(bundle, options)
     arguments = [duckdb.list_type("FLOAT")] * (len(function.names) - (function.label_type is not None))
     if function.label_type is not None:
@@ -89,9 +95,10 @@ def register(
         connection.remove_function(name)
     connection.create_function(name, evaluate, arguments, duckdb.struct_type(fields), type=ARROW, null_handling=SPECIAL)
     parameters = ", ".join(place.name for place in places)
+    quoted = name.replace('"', '""')
     for field in fields:
-        value = f'struct_extract("{name}"({parameters}), \'{field}\')'
-        connection.execute(f'CREATE OR REPLACE TEMP MACRO "{name}_{field}"({parameters}) AS {value}')
+        value = f'struct_extract("{quoted}"({parameters}), \'{field}\')'
+        connection.execute(f'CREATE OR REPLACE TEMP MACRO "{quoted}_{field}"({parameters}) AS {value}')
 
 
 _SQL_TYPES = {"bool": "BOOLEAN", "int64": "BIGINT", "string": "VARCHAR", "float": "FLOAT", "int32": "INTEGER"}

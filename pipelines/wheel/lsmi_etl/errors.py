@@ -22,6 +22,7 @@ __all__ = [
     "ProgramDied",
     "Usage",
     "error_of",
+    "of_package",
 ]
 
 
@@ -128,7 +129,7 @@ def error_of(code: int, message: str, place: str | None = None) -> LsmiError:
     if message.startswith("error: "):
         message = _of_arguments(message)
     place = None if place is None else _STDIN.sub("the data", place)
-    return _BY_CODE.get(code, ProgramDied)(_of_package(message), code=code, place=place)
+    return _BY_CODE.get(code, ProgramDied)(of_package(message), code=code, place=place)
 
 
 _STDIN = re.compile(r"^stdin\b")
@@ -146,7 +147,8 @@ def _of_arguments(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("]; ", "; ").removesuffix("]").strip()
 
 
-def _of_package(message: str) -> str:
+def of_package(message: str) -> str:
+    """The program's words for options and rows as those of this package."""
     parts = _COMMAND.split(_STDIN.sub("the data", message))
     parts[::2] = [_FLAG.sub(_option, part) for part in parts[::2]]
     return "".join(parts)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from lsmi_etl._kept import kept_annotator
 from lsmi_etl.annotator import Annotator
-from lsmi_etl.errors import NoInput
+from lsmi_etl.errors import NoInput, Usage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -55,6 +55,8 @@ def annotate(df: DataFrame, bundle: str | os.PathLike[str], **options: Any) -> D
     columns' fields say in their metadata what they are (``comment``, ``unit``) and which bundle made them
     (``lsmi_etl.bundle_sha256`` and others), which Spark writes to Parquet and reads back.
     """
+    if not hasattr(df, "mapInArrow"):
+        raise Usage(f"a {type(df).__name__} is no data frame of Spark; annotate(spark.read.parquet(…), bundle)")
     path = os.fspath(bundle)
     described = schema(df, path, **options)
     there: Bundle = path if "://" in path else send(df.sparkSession, path)
