@@ -426,7 +426,7 @@ def wrong_kinds():
         (lambda: lsmi_etl.datasets.annotate("in.parquet", BUNDLE), "str is no dataset"),
         (lambda: lsmi_etl.duckdb.annotate("in.parquet", BUNDLE), "str is no relation of DuckDB"),
         (lambda: lsmi_etl.duckdb.register(BUNDLE, connection), "str is no connection of DuckDB"),
-        (lambda: lsmi_etl.fit(table, "never", x1=column), "the option x1 is a name", "ChunkedArray"),
+        (lambda: lsmi_etl.fit(table, "never", x1=column), "the option x1 takes a name", "not a ChunkedArray"),
         (lambda: lsmi_etl.annotate("in.parquet", None), "the output is a path or a URL, not a NoneType"),
         (lambda: lsmi_etl.Bundle("bundle"), "Bundle.open(path)"),
         (lambda: Annotator(BUNDLE, new_columns_only=True)(table), "new_columns_only", "of files"),

@@ -115,7 +115,7 @@ def failures():
     raised(errors.Usage, ["one input"], run, [INPUT, INPUT], "o.parquet")
     raised(errors.Usage, ["an int"], run, 7, "o.parquet")
     raised(errors.Usage, ["a reader"], run, "-", "o.parquet")
-    raised(errors.Usage, ["Table", "write the data to one"], lsmi_etl.sql, "SELECT 1", table={"t": pyarrow.table({})})
+    raised(errors.Usage, ["Table", "write the data to a file"], lsmi_etl.sql, "SELECT 1", table={"t": pyarrow.table({})})
     raised(errors.Usage, ["empty"], lsmi_etl.fit, [], "b")
     raised(errors.NoInput, ["nowhere.parquet"], run, "nowhere.parquet", "o.parquet", bundle=BUNDLE)
     raised(errors.BadBundle, ["nowhere"], run, INPUT, "o.parquet", bundle="nowhere")

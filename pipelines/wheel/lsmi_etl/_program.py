@@ -110,7 +110,10 @@ def _text(name: str, value: Any) -> str:
     if isinstance(text, (str, numbers.Real)):
         return str(text)
     if hasattr(text, "__arrow_c_stream__") or hasattr(text, "__arrow_c_array__"):
-        raise Usage(f"the option {name} is a name, and not data; a {type(value).__name__} was given")
+        raise Usage(
+            f"the option {name} takes a name or a path, not a {type(value).__name__}; "
+            "give the column's name, or write the data to a file first"
+        )
     raise Usage(f"the option {name} is a text, a number, a path, or a list of them; {type(value).__name__} is none")
 
 
