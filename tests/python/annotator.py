@@ -287,6 +287,7 @@ def engines():
     """Engines that keep their own columns, and the new ones of the Annotator, also where these replace some."""
     import duckdb
     import polars
+    from datasets import Dataset
 
     table = pa.Table.from_batches([rows()])
     names = table.column_names
@@ -309,6 +310,8 @@ def engines():
         assert planned.collect_schema().names() == [*names, *NEW]
         with raises(errors.Usage, "already"):
             lsmi_etl.ray.AnnotateBatches(BUNDLE)(earlier)
+    empty = Dataset(table).select([])
+    assert lsmi_etl.datasets.annotate(empty, BUNDLE).column_names == [*names, *NEW]
 
 
 def keeping():

@@ -63,7 +63,11 @@ def annotate(
     arrow = ds.with_format("arrow")
     if isinstance(ds, datasets.IterableDataset):
         return arrow.map(function, batched=True, batch_size=batch_size).with_format(None)
-    extended = arrow.map(function, batched=True, batch_size=batch_size, num_proc=num_proc)
+    if len(ds):
+        extended = arrow.map(function, batched=True, batch_size=batch_size, num_proc=num_proc)
+    else:
+        # map does not call the function.
+        extended = datasets.Dataset(datasets.table.InMemoryTable(function(ds.data.table.slice(0, 0))))
     form = ds.format
     if form["columns"] is not None and len(form["columns"]) == len(ds.column_names):
         form["columns"] = None
