@@ -364,6 +364,9 @@ def whole_runs():
             with raises(errors.Usage, f"the option {name} ", "Annotator.stream"):
                 annotate(**{name: value})
         annotate(on_shift="warn", rejects=None)
+    for name in ("rejects", "metrics"):
+        with raises(errors.Usage, f"the option {name} ", "many tasks"):
+            lsmi_etl.spark.annotator(BUNDLE, **{name: "m"})
     assert not [name for name in os.listdir() if name.startswith(("r.parquet", "m"))]
     bad = table.set_column(table.schema.get_field_index("y"), "y", pa.nulls(len(table), table.schema.field("y").type))
     with raises(duckdb.Error, "are bad"):

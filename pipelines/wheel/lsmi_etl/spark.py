@@ -69,6 +69,7 @@ def annotator(bundle: Bundle, **options: Any) -> Callable[[Iterator[pa.RecordBat
     ``bundle`` is what :func:`send` returns, a URL, or a folder that is at the same path on every machine. Each task
     uses as many threads as it has CPUs (``spark.task.cpus``) unless ``workers`` is given.
     """
+    _refuse_files(options)
     if not isinstance(bundle, SentBundle):
         bundle = os.fspath(bundle)
 
@@ -96,6 +97,7 @@ def schema(df: DataFrame, bundle: str | os.PathLike[str], **options: Any) -> Str
     from pyspark.sql.pandas.types import from_arrow_type, to_arrow_schema
     from pyspark.sql.types import StructField, StructType
 
+    _refuse_files(options)
     with Annotator(bundle, **options) as annotate_one:
         layout = annotate_one.layout(to_arrow_schema(df.schema))
     lineage = {key.decode(): value.decode() for key, value in (layout.schema.metadata or {}).items()}
@@ -107,6 +109,13 @@ def schema(df: DataFrame, bundle: str | os.PathLike[str], **options: Any) -> Str
             about["comment"] = about["description"]
         fields.append(StructField(field.name, from_arrow_type(field.type), True, {**about, **lineage}))
     return StructType(fields)
+
+
+def _refuse_files(options: dict[str, Any]) -> None:
+    """Raises :class:`Usage` of options that name one file, which each of many tasks would write."""
+    for name in ("metrics", "rejects"):
+        if options.get(name) is not None:
+            raise Usage(f"the option {name} names one file, and Spark has many tasks; annotate files, or filter by r")
 
 
 def send(spark: SparkSession, bundle: str | os.PathLike[str]) -> SentBundle:
