@@ -62,13 +62,14 @@ pub(super) async fn other_schema(
         }
     }
     if columns.is_some() {
-        return Ok(merger.finish().of_texts());
+        return Ok(merger.finish().of_texts(kind));
     }
     if files.iter().all(|file| file.meta.size == 0) {
         let what = "is empty, without even the names of columns; write it again";
         return Err(Error::bad_data(Place::file(&first.name), what));
     }
-    Ok(MergedSchema::of(inferred_schema(state, store, (kind, format), (first, declared)).await?))
+    let schema = inferred_schema(state, store, (kind, format), (first, declared)).await?;
+    Ok(MergedSchema::of(schema).of_texts(kind))
 }
 
 /// The schema of a file as it is declared, or by its first rows.

@@ -128,3 +128,22 @@ fn an_empty_text_is_written_and_null_is_not() {
     assert_eq!(written, "id,s,r\n1,\"a,b\",0.5\n2,\"\",\n3,,1.0\n");
     assert_eq!(answer(dir, sql), written);
 }
+
+#[test]
+fn a_column_without_early_values_is_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let late = (0..=1000).fold("a,c\n".to_owned(), |mut text, row| {
+        writeln!(text, "{row},{}", if row < 1000 { "" } else { "late" }).unwrap();
+        text
+    });
+    fs::write(dir.join("a.csv"), &late).unwrap();
+    assert_eq!(answer(dir, "SELECT count(c) AS n, max(c) AS c FROM 'a.csv'"), "n,c\n1,late\n");
+    let external = "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'a.csv'; SELECT a FROM t WHERE c = 'late'";
+    assert_eq!(answer(dir, external), "a\n1000\n");
+    // Beside a file that tells its type, it is of that.
+    fs::create_dir(dir.join("parts")).unwrap();
+    fs::write(dir.join("parts/a.csv"), late.replace("late", "2.5")).unwrap();
+    fs::write(dir.join("parts/b.csv"), "a,c\n1,0.5\n").unwrap();
+    assert_eq!(answer(dir, "SELECT sum(c) AS s FROM 'parts'"), "s\n3.0\n");
+}

@@ -13,6 +13,8 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef}
 
 use crate::error::{Error, Place};
 
+use super::table_format::TableFormat;
+
 use self::cast::cast;
 use self::difference::seen_type;
 use self::widen::widen;
@@ -39,9 +41,18 @@ impl MergedSchema {
         Self { schema, conflicts: HashMap::new(), inexact: HashSet::new(), differences: HashMap::new() }
     }
 
-    /// Of files of text, whose values are read in the merged type from the start.
-    pub(super) fn of_texts(self) -> Self {
-        Self { inexact: HashSet::new(), ..self }
+    /// Of files of text, whose values are read in the merged type from the start. A column of CSV without a value in
+    /// the first rows is text, which every later value is.
+    pub(super) fn of_texts(self, format: TableFormat) -> Self {
+        let read = |field: &FieldRef| match field.data_type() {
+            DataType::Null if format.csv().is_some() => {
+                Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8))
+            }
+            _ => Arc::clone(field),
+        };
+        let fields = self.schema.fields().iter().map(read).collect::<Vec<_>>();
+        let schema = Arc::new(Schema::new_with_metadata(fields, self.schema.metadata().clone()));
+        Self { schema, inexact: HashSet::new(), ..self }
     }
 }
 
