@@ -1,13 +1,19 @@
 //! The Python package around the program: the Annotator, in `python/annotator.py`, whose every function is a test.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::heavy::heavy_environment;
 use crate::harness::{self, files, lsmi, must, repository};
 
 /// Python with the package, which starts the program under test.
 pub fn python() -> Command {
-    let mut python = Command::new(harness::python());
+    with_package(harness::python())
+}
+
+fn with_package(interpreter: impl AsRef<OsStr>) -> Command {
+    let mut python = Command::new(interpreter);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LSMI_ETL_")) {
         python.env_remove(name);
     }
@@ -32,16 +38,20 @@ fn inputs(dir: &Path) -> [PathBuf; 2] {
 }
 
 fn passes(test: &str) {
+    passes_in(python(), test);
+}
+
+/// A test that uses all engines.
+fn passes_with_engines(test: &str) {
+    let engines = heavy_environment("engines", "tests/python/requirements-engines.txt", &[]);
+    passes_in(with_package(engines), test);
+}
+
+fn passes_in(mut python: Command, test: &str) {
     let dir = tempfile::tempdir().unwrap();
     let script = repository().join("tests/python/annotator.py");
-    must(
-        python()
-            .current_dir(dir.path())
-            .arg(script)
-            .arg(test)
-            .args(inputs(dir.path()))
-            .arg(harness::bundle()),
-    );
+    python.current_dir(dir.path()).arg(script).arg(test);
+    must(python.args(inputs(dir.path())).arg(harness::bundle()));
 }
 
 #[test]
@@ -91,17 +101,17 @@ fn models_are_kept_until_another_bundle_lies_there() {
 
 #[test]
 fn functions_of_batches_refuse_options_of_a_run() {
-    passes("whole_runs");
+    passes_with_engines("whole_runs");
 }
 
 #[test]
 fn arguments_of_another_kind_are_told_from_those_that_are_taken() {
-    passes("wrong_kinds");
+    passes_with_engines("wrong_kinds");
 }
 
 #[test]
 fn engines_have_the_new_values_of_replaced_columns() {
-    passes("engines");
+    passes_with_engines("engines");
 }
 
 #[test]
