@@ -219,7 +219,7 @@ mod tests {
         for sql in [
             "WITH t AS (SELECT 1 AS a) SELECT a FROM t",
             "(SELECT 1) UNION VALUES (2)",
-            "TABLE t; -- all of it",
+            "SELECT * FROM t; -- all of it",
             "SHOW TABLES",
             "SHOW datafusion.execution.batch_size",
             "DESCRIBE t",

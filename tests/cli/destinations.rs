@@ -318,8 +318,8 @@ fn no_step_of_a_pipeline_writes_over_its_inputs() {
             78,
             "2 faults:",
         ),
-        (format!("{head}[report]\noutput = \"in.parquet\"\n"), 64, "in.parquet"),
-        (format!("{head}overwrite = true\n[report]\noutput = \"in.parquet\"\n"), 64, "in.parquet"),
+        (format!("{head}[report]\noutput = \"in.parquet\"\n"), 78, "2 faults:"),
+        (format!("{head}overwrite = true\n[report]\noutput = \"in.parquet\"\n"), 78, "2 faults:"),
         (format!("{head}[report]\noutput = \"pipeline.toml\"\n"), 64, "pipeline.toml"),
         (
             format!(

@@ -71,10 +71,12 @@ impl Known {
         self.unknown.iter().any(|unknown| unknown == name)
     }
 
-    /// Whether an error is that a file is not there, which the pipeline makes.
+    /// Whether an error is that a file is not there, which the pipeline makes, or none in a folder in which it makes
+    /// one.
     fn is_made(&self, error: &Error) -> bool {
         let Error::NoInput { place, .. } = error else { return false };
-        self.made.iter().any(|made| lies_in(Path::new(&place.file), made))
+        let missing = Path::new(&place.file);
+        self.made.iter().any(|made| lies_in(missing, made) || lies_in(made, missing))
     }
 
     /// The schema of a query's rows; `None` where it is unknown or has none.
