@@ -68,7 +68,7 @@ pub fn require_query(sql: &str) -> Result<()> {
         let word = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let what = format!(
             "SQL: {word} does not begin a query whose rows can be checked; a check is one statement SELECT, WITH, VALUES, \
-             TABLE, SHOW, DESCRIBE or EXPLAIN that writes nothing"
+             SHOW, DESCRIBE or EXPLAIN that writes nothing"
         );
         Err(with_caret(Error::Usage(what), sql))
     })
@@ -100,7 +100,7 @@ fn only_reads(rows: &SetExpr) -> bool {
         SetExpr::Select(select) => select.into.is_none(),
         SetExpr::Query(query) => only_reads(&query.body),
         SetExpr::SetOperation { left, right, .. } => only_reads(left) && only_reads(right),
-        SetExpr::Values(_) | SetExpr::Table(_) => true,
+        SetExpr::Values(_) => true,
         _ => false,
     }
 }

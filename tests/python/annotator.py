@@ -137,7 +137,7 @@ def streams():
             assert [one.num_rows for one in out] == lengths
             must_be_annotated(pa.Table.from_batches(out), 0, first)
             assert list(way(pa.RecordBatchReader.from_batches(batch.schema, iter([])))) == []
-        # A call while a stream is half read, and a stream that nobody reads to its end.
+        # A call while a stream is half read, and a stream that is not read to its end.
         half = annotate.stream(pa.RecordBatchReader.from_batches(batch.schema, iter([batch.slice(0, 10)] * 50)))
         must_be_annotated(half.read_next_batch(), 0, 10)
         must_be_annotated(annotate(batch.slice(4, 9)), 4, 9)
