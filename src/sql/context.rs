@@ -35,7 +35,7 @@ use super::running_scans::{NoteScans, RunningScans};
 use super::source_columns::SourceColumns;
 use super::source_functions::SourceFunctions;
 use super::store_registry::StoreRegistry;
-use super::table_format::{CsvLayout, TableFormat};
+use super::table_format::{CsvLayout, JsonFields, TableFormat};
 use super::told_differences::ToldDifferences;
 use super::zero_lists::ZeroLists;
 use super::zero_order::ZeroOrder;
@@ -101,8 +101,14 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
         .with_table_factory("PARQUET".to_owned(), Arc::new(ExternalTables(TableFormat::Parquet)))
         .with_table_factory("ARROW".to_owned(), Arc::new(ExternalTables(TableFormat::Arrow)))
         .with_table_factory("CSV".to_owned(), Arc::new(ExternalTables(TableFormat::Csv(CsvLayout::CSV))))
-        .with_table_factory("JSON".to_owned(), Arc::new(ExternalTables(TableFormat::Json)))
-        .with_table_factory("NDJSON".to_owned(), Arc::new(ExternalTables(TableFormat::Json)))
+        .with_table_factory(
+            "JSON".to_owned(),
+            Arc::new(ExternalTables(TableFormat::Json(JsonFields::Inferred))),
+        )
+        .with_table_factory(
+            "NDJSON".to_owned(),
+            Arc::new(ExternalTables(TableFormat::Json(JsonFields::Inferred))),
+        )
         .with_analyzer_rules(rules)
         .with_physical_optimizer_rules(physical_rules);
     let builder = with_rules(options, builder, |builder| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::csv::reader::Format;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::error::DataFusionError;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 use futures::TryStreamExt;
@@ -45,11 +45,22 @@ pub(super) async fn csv_schema(
             "has no header: its first line that is not empty names the columns, and all lines are empty";
         return Err(Error::bad_data(Place::file(&file.name), what));
     }
-    let names = schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>();
-    let Some(names) = unique(&names) else { return Ok(Arc::new(schema)) };
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let unique = unique(&names);
+    let names = unique.unwrap_or_else(|| names.into_iter().map(str::to_owned).collect());
     let fields = schema.fields().iter().zip(names);
-    let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+    let fields = fields.map(|(field, name)| Field::new(name, widened(field.data_type()), true));
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// The type as which a column is read: later times may have a fraction where the first have none.
+fn widened(inferred: &DataType) -> DataType {
+    match inferred {
+        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone) => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+        }
+        other => other.clone(),
+    }
 }
 
 /// The bytes of the first rows, none of which is cut off.

@@ -105,7 +105,7 @@ impl ExternalTables {
     /// A clause about what the files themselves say.
     fn clause_of(&self, table: &CreateExternalTable) -> Option<&'static str> {
         let is_csv = self.0.csv().is_some();
-        let has_types = !is_csv && self.0 != TableFormat::Json;
+        let has_types = !is_csv && !matches!(self.0, TableFormat::Json(_));
         let given = [
             (has_types && !table.schema.fields().is_empty(), "columns"),
             (!table.order_exprs.is_empty(), "WITH ORDER"),

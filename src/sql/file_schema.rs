@@ -6,7 +6,6 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::file_format::FileFormat;
-use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::object_store::ObjectStore;
 use futures::{FutureExt, StreamExt, stream};
@@ -16,11 +15,11 @@ use crate::parquet_file::panic_message;
 
 use super::csv_schema::csv_schema;
 use super::declared_columns::FileColumns;
-use super::inferred_types::unfit_value;
+use super::json_schema::json_schema;
 use super::located_source::{convert_reader_error, undecodable};
 use super::merged_schema::{MergedSchema, SchemaMerger};
 use super::table_files::TableFile;
-use super::table_format::TableFormat;
+use super::table_format::{JsonFields, TableFormat};
 use super::value_widths::check_value_widths;
 
 /// Files whose first rows are read at a time.
@@ -79,26 +78,22 @@ async fn inferred_schema(
     (kind, format): (TableFormat, &Arc<dyn FileFormat>),
     (file, declared): (&TableFile, &FileColumns),
 ) -> Result<SchemaRef> {
-    let objects = [file.meta.clone()];
     let inferred = async {
-        match kind.csv() {
-            Some(layout) => csv_schema(store.as_ref(), file, layout).await,
-            // Of JSON, nothing but the types is to be known.
-            None if declared.are_declared() => Ok(Arc::new(Schema::empty())),
-            None => format
-                .infer_schema(state, store, &objects)
+        match kind {
+            TableFormat::Csv(layout) => csv_schema(store.as_ref(), file, layout).await,
+            // Nothing but the types is to be known.
+            TableFormat::Json(JsonFields::Declared) => Ok(Arc::new(Schema::empty())),
+            TableFormat::Json(JsonFields::Inferred) => json_schema(store.as_ref(), file).await,
+            TableFormat::Arrow | TableFormat::Parquet => format
+                .infer_schema(state, store, std::slice::from_ref(&file.meta))
                 .await
-                .map_err(|e| convert_inferred_error(e, kind, &file.name)),
+                .map_err(|e| convert_reader_error(e, &file.name)),
         }
     };
     let schema = AssertUnwindSafe(inferred).catch_unwind().await;
     let schema = schema.map_err(|panic| undecodable(&file.name, &panic_message(panic.as_ref())))??;
     let schema = declared.of_file(kind, schema, &file.name)?;
     check_value_widths(&schema, &file.name).map(|()| schema)
-}
-
-fn convert_inferred_error(error: DataFusionError, kind: TableFormat, file: &str) -> Error {
-    unfit_value(&error, kind, &Schema::empty(), file).unwrap_or_else(|| convert_reader_error(error, file))
 }
 
 /// Values of delimited files are known by their position: in files of other columns they would be mixed up.

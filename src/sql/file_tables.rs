@@ -35,7 +35,7 @@ use super::merged_schema::{MergedSchema, SchemaMerger};
 use super::parquet_metadata::{arrow_schema, believable, names_of, read_footer};
 use super::parquet_reader::MetadataCache;
 use super::table_files::{TableFile, TableFiles, find_table_files};
-use super::table_format::TableFormat;
+use super::table_format::{JsonFields, TableFormat};
 use super::unique_names::unique;
 use super::value_widths::check_value_widths;
 
@@ -111,7 +111,6 @@ pub(super) async fn open_files(
     declared: &DeclaredColumns,
 ) -> Result<FileTable> {
     let TableFiles { name, store_url, store, files, format } = found;
-    let Some(first) = files.first() else { return Err(Error::Internal("a table without files".to_owned())) };
     let partitions = HivePartitions::of(&files, declared);
     let (reader, schema) = match format {
         TableFormat::Parquet => {
@@ -121,8 +120,12 @@ pub(super) async fn open_files(
             if other == TableFormat::Arrow {
                 check_arrow_files(state, store.as_ref(), &files).await?;
             }
-            let format = other.reader(state, store.as_ref(), &first.meta, &first.name).await?;
             let columns = declared.of_files(&partitions.columns);
+            let other = match other {
+                TableFormat::Json(_) if columns.are_declared() => TableFormat::Json(JsonFields::Declared),
+                other => other,
+            };
+            let format = other.reader(state)?;
             let merged = other_schema(state, &store, (other, &format), (&files, &columns)).await?;
             let lacking = Vec::new();
             (

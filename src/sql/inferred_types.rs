@@ -28,7 +28,7 @@ pub(super) fn unfit_value(
             let text = error.to_string();
             of_csv(&text, layout, schema, file).or_else(|| of_null(&text, file))
         }
-        TableFormat::Json => {
+        TableFormat::Json(_) => {
             let text = error.to_string();
             of_json(&text, file).or_else(|| of_null(&text, file))
         }
@@ -39,10 +39,19 @@ pub(super) fn unfit_value(
 fn of_csv(text: &str, layout: CsvLayout, schema: &Schema, file: &str) -> Option<Error> {
     let (_, rest) = text.split_once("Error while parsing value '")?;
     let (value, rest) = rest.split_once("' as type '")?;
-    let (data_type, rest) = rest.split_once("' for column ")?;
+    let (_, rest) = rest.split_once("' for column ")?;
     let (column, rest) = rest.split_once(" at line ")?;
     let row: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    let column: usize = column.parse().ok()?;
+    unfit_field((value, row.parse().ok()?, column.parse().ok()?), layout, schema, file)
+}
+
+/// The error of a value of a row and column of CSV that is not of the column's type; none where there is no such column.
+pub(super) fn unfit_field(
+    (value, row, column): (&str, usize, usize),
+    layout: CsvLayout,
+    schema: &Schema,
+    file: &str,
+) -> Option<Error> {
     let field = schema.fields().get(column)?;
     let shown = |(at, field): (usize, &Field)| {
         let data_type = match field.data_type() {
@@ -59,9 +68,10 @@ fn of_csv(text: &str, layout: CsvLayout, schema: &Schema, file: &str) -> Option<
         _ => vec!["…".to_owned(), shown((column, field)), "…".to_owned()],
     };
     let what = format!(
-        "{value:?} in row {row} is no {data_type}, the column's type, as declared or that of the values in the first \
+        "{value:?} in row {row} is no {}, the column's type, as declared or that of the values in the first \
          {INFERRED_ROWS} rows; to read them as text, declare it so: CREATE EXTERNAL TABLE t ({}) STORED AS CSV LOCATION \
          '{}'{}",
+        field.data_type(),
         columns.join(", "),
         file.replace('\'', "''"),
         options(layout),
@@ -92,16 +102,13 @@ fn options(layout: CsvLayout) -> String {
 }
 
 fn of_json(text: &str, file: &str) -> Option<Error> {
-    let bad = |what: String| Some(Error::bad_data(Place::file(file), what));
-    if text.contains("Truncated record") || text.contains("EOF while parsing") {
-        return bad("ends within a value: the file is cut off, write it again".to_owned());
-    }
     let (_, rest) = text.split_once("whilst decoding field ")?;
-    bad(format!(
-        "field {}, its type, as declared or that of its values in the first {INFERRED_ROWS} rows; write values of one \
-         type, as texts where they differ",
+    let what = format!(
+        "field {}, its type, as declared or that of its values in the first rows; write values of one type, as texts \
+         where they differ",
         rest.replace("whilst decoding field ", "")
-    ))
+    );
+    Some(Error::bad_data(Place::file(file), what))
 }
 
 #[cfg(test)]
@@ -109,6 +116,7 @@ mod tests {
     use datafusion::arrow::datatypes::TimeUnit;
     use datafusion::arrow::error::ArrowError;
 
+    use super::super::table_format::JsonFields;
     use super::*;
 
     fn told(error: ArrowError, format: TableFormat, columns: &[(&str, DataType)]) -> Option<String> {
@@ -145,11 +153,12 @@ mod tests {
 
     #[test]
     fn a_field_of_json_is_named() {
-        let json = |text: &str| told(ArrowError::JsonError(text.to_owned()), TableFormat::Json, &[]);
+        let json = |text: &str| {
+            told(ArrowError::JsonError(text.to_owned()), TableFormat::Json(JsonFields::Inferred), &[])
+        };
         let unfit =
             json("whilst decoding field 'a': whilst decoding field 'b': failed to parse \"x\" as Int64");
         assert!(unfit.unwrap().contains("csv: field 'a': 'b': failed to parse \"x\" as Int64, its type"));
-        assert!(json("Truncated record whilst reading object").unwrap().contains("is cut off"));
         assert_eq!(json("expected value at line 1 column 5"), None);
     }
 }

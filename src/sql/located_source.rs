@@ -26,13 +26,14 @@ use crate::error::{Error, Place};
 use crate::parquet_file::panic_message;
 use crate::storage::VersionedPath;
 
+use super::checked_text::CheckedText;
 use super::errors::{convert_error, to_datafusion_error};
 use super::inferred_types::unfit_value;
 use super::parquet_reader::FileNames;
-use super::quote_checked_store::QuoteCheckedStore;
 use super::scan_functions::is_canonical_nan_of_column;
 use super::source_functions::is_file_name;
-use super::table_format::{CsvLayout, TableFormat};
+use super::table_format::TableFormat;
+use super::text_values::may_cut;
 
 /// A source whose errors name the file.
 struct LocatedSource {
@@ -85,14 +86,14 @@ impl FileSource for LocatedSource {
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
         let names = Arc::clone(&self.names);
-        let object_store: Arc<dyn ObjectStore> = match self.format.csv() {
-            Some(CsvLayout { delimiter, .. }) => {
-                Arc::new(QuoteCheckedStore { store: object_store, names: Arc::clone(&names), delimiter })
-            }
-            None => object_store,
-        };
-        let opener = self.source.create_file_opener(object_store, base_config, partition)?;
         let schema = Arc::clone(self.table_schema().file_schema());
+        let object_store = Arc::new(CheckedText {
+            store: object_store,
+            names: Arc::clone(&names),
+            format: self.format,
+            schema: Arc::clone(&schema),
+        });
+        let opener = self.source.create_file_opener(object_store, base_config, partition)?;
         Ok(Arc::new(LocatedOpener { opener, names, format: self.format, schema }))
     }
 
@@ -124,8 +125,17 @@ impl FileSource for LocatedSource {
         self.source.fmt_extra(kind, f)
     }
 
+    /// Not where the text must be looked at as a whole.
     fn supports_repartitioning(&self) -> bool {
-        self.source.supports_repartitioning()
+        let is_whole = match self.format {
+            TableFormat::Json(_) => true,
+            TableFormat::Csv(_) => {
+                let fields = self.table_schema().file_schema().fields();
+                fields.iter().any(|field| may_cut(field.data_type()))
+            }
+            TableFormat::Parquet | TableFormat::Arrow => false,
+        };
+        !is_whole && self.source.supports_repartitioning()
     }
 
     fn repartitioned(
@@ -135,7 +145,15 @@ impl FileSource for LocatedSource {
         output_ordering: Option<LexOrdering>,
         config: &FileScanConfig,
     ) -> Result<Option<FileScanConfig>> {
-        self.source.repartitioned(target_partitions, repartition_file_min_size, output_ordering, config)
+        match self.supports_repartitioning() {
+            true => self.source.repartitioned(
+                target_partitions,
+                repartition_file_min_size,
+                output_ordering,
+                config,
+            ),
+            false => Ok(None),
+        }
     }
 
     /// Takes what can't fail: an error of an expression would be taken for one of the file.

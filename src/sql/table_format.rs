@@ -18,8 +18,8 @@ use super::errors::convert_error;
 pub(super) enum TableFormat {
     Parquet,
     Csv(CsvLayout),
-    /// Lines, or one array.
-    Json,
+    /// Objects on lines, one after the other, or in one array.
+    Json(JsonFields),
     Arrow,
 }
 
@@ -29,6 +29,15 @@ pub(super) struct CsvLayout {
     pub(super) delimiter: u8,
     /// Whether the first line names the columns.
     pub(super) has_header: bool,
+}
+
+/// What the fields of JSON that a table does not have are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum JsonFields {
+    /// Lost, since its columns are those of the first rows.
+    Inferred,
+    /// Left out, as declared.
+    Declared,
 }
 
 impl CsvLayout {
@@ -50,7 +59,7 @@ impl TableFormat {
         match self {
             Self::Parquet => "Parquet",
             Self::Csv(_) => "CSV",
-            Self::Json => "JSON",
+            Self::Json(_) => "JSON",
             Self::Arrow => "Arrow",
         }
     }
@@ -59,7 +68,7 @@ impl TableFormat {
     pub(super) fn csv(self) -> Option<CsvLayout> {
         match self {
             Self::Csv(layout) => Some(layout),
-            Self::Parquet | Self::Json | Self::Arrow => None,
+            Self::Parquet | Self::Json(_) | Self::Arrow => None,
         }
     }
 
@@ -70,7 +79,7 @@ impl TableFormat {
             "parquet" | "pq" => Self::Parquet,
             "csv" => Self::Csv(CsvLayout::CSV),
             "tsv" => Self::Csv(CsvLayout::TSV),
-            "json" | "ndjson" | "jsonl" => Self::Json,
+            "json" | "ndjson" | "jsonl" => Self::Json(JsonFields::Inferred),
             "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
             _ => return None,
         })
@@ -95,30 +104,25 @@ impl TableFormat {
         }
     }
 
-    /// DataFusion's reader of files like the first one.
-    pub(super) async fn reader(
-        self,
-        state: &SessionState,
-        store: &dyn ObjectStore,
-        first: &ObjectMeta,
-        name: &str,
-    ) -> Result<Arc<dyn FileFormat>> {
+    /// DataFusion's reader of such files.
+    ///
+    /// # Errors
+    /// Of DataFusion.
+    pub(super) fn reader(self, state: &SessionState) -> Result<Arc<dyn FileFormat>> {
         let (factory, options) = match self {
             Self::Parquet => ("parquet", HashMap::new()),
             Self::Csv(CsvLayout { delimiter, has_header }) => {
                 let delimiter = ("format.delimiter".to_owned(), char::from(delimiter).to_string());
                 ("csv", HashMap::from([delimiter, ("format.has_header".to_owned(), has_header.to_string())]))
             }
-            Self::Json => {
-                let is_lines = !holds_array(&head(store, first, name).await?);
-                ("json", HashMap::from([("format.newline_delimited".to_owned(), is_lines.to_string())]))
-            }
+            // An array comes to it as lines.
+            Self::Json(_) => ("json", HashMap::new()),
             Self::Arrow => ("arrow", HashMap::new()),
         };
         let factory = state
             .get_file_format_factory(factory)
             .ok_or_else(|| Error::Internal(format!("DataFusion was built without {factory}")))?;
-        factory.create(state, &options).map_err(|e| convert_error(e, name))
+        factory.create(state, &options).map_err(|e| convert_error(e, ""))
     }
 }
 
@@ -129,9 +133,4 @@ async fn head(store: &dyn ObjectStore, file: &ObjectMeta, name: &str) -> Result<
     }
     let bytes = store.get_range(&file.location, 0..end).await;
     bytes.map(Vec::from).map_err(|e| convert_error(e.into(), name))
-}
-
-/// Whether JSON is one array instead of lines.
-fn holds_array(head: &[u8]) -> bool {
-    head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }

@@ -10,6 +10,7 @@ mod damaged;
 mod duckdb;
 mod external_tables;
 mod functions;
+mod json;
 mod layouts;
 mod lists;
 mod memory;

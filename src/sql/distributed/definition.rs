@@ -147,11 +147,8 @@ impl ScanDefinition {
         let store_url = ObjectStoreUrl::parse(&self.store)?;
         let reader = match (self.format, pieces.first()) {
             (TableFormat::Parquet, _) | (_, None) => TableReader::Parquet,
-            (format, Some(first)) => {
-                let store = state.runtime_env().object_store(&store_url)?;
-                let (meta, name) = (first.meta()?, first.name());
-                let reader = format.reader(state, store.as_ref(), &meta, name).await;
-                TableReader::Other(format, reader.map_err(to_datafusion_error)?)
+            (format, Some(_)) => {
+                TableReader::Other(format, format.reader(state).map_err(to_datafusion_error)?)
             }
         };
         let mut names = FileNames::new();

@@ -1,5 +1,5 @@
-//! A decorator of an object store whose whole files end with an error where a quoted field is open: a reader of CSV
-//! takes all that follows a quote for the field's value, and the end of the file for its end.
+//! A decorator of an object store that looks at the text of whole files while they are read. What a reader of CSV or JSON
+//! would take without a word ends with an error instead.
 
 use std::fmt;
 use std::fs::File;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{
     CopyOptions, Error as StoreError, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
@@ -16,43 +17,70 @@ use datafusion::object_store::{
 use futures::future::ready;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::error::{Error, Place};
+use crate::error::Error;
 
-use super::csv_quotes::CsvQuotes;
+use super::csv_check::CsvCheck;
+use super::json_check::JsonCheck;
 use super::parquet_reader::FileNames;
+use super::table_format::TableFormat;
 
 /// Bytes that are read of a local file at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
 
-/// A store of delimited files.
-#[derive(Debug)]
-pub(super) struct QuoteCheckedStore {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) names: Arc<FileNames>,
-    pub(super) delimiter: u8,
+/// The look at one file.
+pub(super) trait TextCheck: Send {
+    /// Takes the next bytes of the file, and gives those that its reader gets.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with the file.
+    fn pass(&mut self, chunk: Bytes) -> crate::Result<Bytes>;
+
+    /// The file has ended.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] with the file.
+    fn end(&mut self) -> crate::Result<()>;
 }
 
-impl fmt::Display for QuoteCheckedStore {
+/// A store of files of text.
+#[derive(Debug)]
+pub(super) struct CheckedText {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) names: Arc<FileNames>,
+    pub(super) format: TableFormat,
+    /// The columns of the files.
+    pub(super) schema: SchemaRef,
+}
+
+impl CheckedText {
+    fn check(&self, file: String) -> Option<Box<dyn TextCheck>> {
+        match self.format {
+            TableFormat::Csv(layout) => Some(Box::new(CsvCheck::new(file, layout, &self.schema))),
+            TableFormat::Json(fields) => Some(Box::new(JsonCheck::new(file, fields, &self.schema))),
+            TableFormat::Parquet | TableFormat::Arrow => None,
+        }
+    }
+}
+
+impl fmt::Display for CheckedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.store)
     }
 }
 
 #[async_trait]
-impl ObjectStore for QuoteCheckedStore {
+impl ObjectStore for CheckedText {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let is_part = options.head || options.range.is_some();
         let mut result = self.store.get_opts(location, options).await?;
-        if is_part {
-            return Ok(result);
-        }
+        let name = self.names.get(location).cloned().unwrap_or_else(|| location.to_string());
+        let Some(check) = self.check(name).filter(|_| !is_part) else { return Ok(result) };
         let bytes =
             match std::mem::replace(&mut result.payload, GetResultPayload::Stream(stream::empty().boxed())) {
                 GetResultPayload::File(file, _) => stream::iter(chunks(file)).boxed(),
                 GetResultPayload::Stream(bytes) => bytes,
             };
-        let name = self.names.get(location).cloned().unwrap_or_else(|| location.to_string());
-        result.payload = GetResultPayload::Stream(checked(bytes, CsvQuotes::new(self.delimiter), name));
+        result.payload = GetResultPayload::Stream(checked(bytes, check));
         Ok(result)
     }
 
@@ -97,23 +125,20 @@ fn chunks(mut file: File) -> impl Iterator<Item = Result<Bytes>> + Send {
     })
 }
 
-/// The same bytes, with an error at their end where a quote is open.
+/// The bytes that the check gives, with an error at their end where it has one.
 fn checked(
     bytes: BoxStream<'static, Result<Bytes>>,
-    mut quotes: CsvQuotes,
-    name: String,
+    mut check: Box<dyn TextCheck>,
 ) -> BoxStream<'static, Result<Bytes>> {
+    let failed = |error: Error| StoreError::Generic { store: "text", source: Box::new(error) };
     let ended = stream::once(ready(None));
     let checked = bytes.map(Some).chain(ended).filter_map(move |chunk| {
         ready(match chunk {
             Some(chunk) => {
-                chunk.iter().for_each(|chunk| quotes.push(chunk));
-                Some(chunk)
+                let passed = chunk.and_then(|chunk| check.pass(chunk).map_err(failed));
+                Some(passed).filter(|passed| !passed.as_ref().is_ok_and(Bytes::is_empty))
             }
-            None => quotes.unclosed().map(|what| {
-                let error = Error::bad_data(Place::file(&name), what);
-                Err(StoreError::Generic { store: "CSV", source: Box::new(error) })
-            }),
+            None => check.end().err().map(|error| Err(failed(error))),
         })
     });
     checked.boxed()

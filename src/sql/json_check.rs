@@ -1,0 +1,255 @@
+//! The look at a file of JSON while it is read: what is no object, and values that its columns do not hold. Arrow's reader
+//! takes fields that it does not know for nothing, and cuts 1.9 to the integer 1.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use datafusion::arrow::datatypes::{DataType, Field, Fields, SchemaRef};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Error, Place, Result};
+
+use super::checked_text::TextCheck;
+use super::json_records::JsonRecords;
+use super::table_format::JsonFields;
+use super::text_values::is_exact;
+
+/// Declares columns.
+const STATEMENT: &str = "CREATE EXTERNAL TABLE t (a DOUBLE, …) STORED AS NDJSON LOCATION '…'";
+
+/// The look at one file.
+pub(super) struct JsonCheck {
+    file: String,
+    records: JsonRecords,
+    fields: JsonFields,
+    schema: SchemaRef,
+}
+
+impl JsonCheck {
+    pub(super) fn new(file: String, fields: JsonFields, schema: &SchemaRef) -> Self {
+        Self { file, records: JsonRecords::new(), fields, schema: SchemaRef::clone(schema) }
+    }
+}
+
+impl TextCheck for JsonCheck {
+    /// The objects that end in the bytes, on lines.
+    fn pass(&mut self, chunk: Bytes) -> Result<Bytes> {
+        let mut lines = Vec::with_capacity(chunk.len());
+        let row = Row { fields: self.schema.fields(), known: self.fields };
+        let passed = self.records.push(&chunk, |record| {
+            let mut values = serde_json::Deserializer::from_slice(record);
+            row.deserialize(&mut values).map_err(|e| without_position(&e))?;
+            lines.extend_from_slice(record);
+            lines.push(b'\n');
+            Ok(())
+        });
+        passed.map_err(|what| Error::bad_data(Place::file(&self.file), what))?;
+        Ok(lines.into())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.records.end().map_err(|what| Error::bad_data(Place::file(&self.file), what))
+    }
+}
+
+/// An error of a value without its position in the object, which is none in the file.
+pub(super) fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) => what.to_owned(),
+        None => text,
+    }
+}
+
+/// One object.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    fields: &'a Fields,
+    known: JsonFields,
+}
+
+impl<'de> DeserializeSeed<'de> for Row<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, values: D) -> std::result::Result<(), D::Error> {
+        values.deserialize_map(Value { kind: Kind::Object(self.fields), path: Path::Row, known: self.known })
+    }
+}
+
+/// A value, and what it should be.
+#[derive(Clone, Copy)]
+struct Value<'a> {
+    kind: Kind<'a>,
+    path: Path<'a>,
+    known: JsonFields,
+}
+
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    /// An object of these fields.
+    Object(&'a Fields),
+    /// Of this type.
+    Of(&'a DataType),
+    /// What is not read.
+    Any,
+}
+
+/// The names of the fields that lead to a value.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Row,
+    Field(&'a Path<'a>, &'a str),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row => Ok(()),
+            Self::Field(Self::Row, name) => f.write_str(name),
+            Self::Field(within, name) => write!(f, "{within}.{name}"),
+        }
+    }
+}
+
+impl<'a> Kind<'a> {
+    fn of(field: &'a Field) -> Self {
+        match field.data_type() {
+            DataType::Struct(fields) => Self::Object(fields),
+            other => Self::Of(other),
+        }
+    }
+
+    /// What the elements of an array are.
+    fn element(self) -> Self {
+        match self {
+            Self::Of(
+                DataType::List(field)
+                | DataType::LargeList(field)
+                | DataType::ListView(field)
+                | DataType::FixedSizeList(field, _),
+            ) => Self::of(field),
+            _ => Self::Any,
+        }
+    }
+
+    /// What the values of a map are.
+    fn map_value(self) -> Self {
+        match self {
+            Self::Of(DataType::Map(entries, _)) => match entries.data_type() {
+                DataType::Struct(entry) => entry.get(1).map_or(Self::Any, |field| Self::of(field)),
+                _ => Self::Any,
+            },
+            _ => Self::Any,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Value<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, values: D) -> std::result::Result<(), D::Error> {
+        match self.kind {
+            Kind::Any => IgnoredAny::deserialize(values).map(drop),
+            _ => values.deserialize_any(self),
+        }
+    }
+}
+
+/// Values of a kind that their column does not take are left to Arrow's reader, which refuses them.
+impl<'de> Visitor<'de> for Value<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> std::result::Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<(), E> {
+        let Kind::Of(data_type) = self.kind else { return Ok(()) };
+        let holds = match data_type {
+            data_type if data_type.is_integer() || data_type.is_temporal() => number.fract() == 0.0,
+            data_type => is_exact(&number.to_string(), data_type),
+        };
+        if holds { Ok(()) } else { Err(self.cut(&number.to_string(), data_type)) }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<(), E> {
+        match self.kind {
+            Kind::Of(data_type) if !is_exact(text, data_type) => {
+                Err(self.cut(&format!("{text:?}"), data_type))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> std::result::Result<(), A::Error> {
+        let element = Self { kind: self.kind.element(), ..self };
+        while elements.next_element_seed(element)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut values: A) -> std::result::Result<(), A::Error> {
+        let mut at = 0;
+        while let Some(name) = values.next_key::<Cow<'_, str>>()? {
+            let kind = match self.kind {
+                Kind::Object(fields) => match find(fields, &name, at) {
+                    Some((found, field)) => {
+                        at = found + 1;
+                        Kind::of(field)
+                    }
+                    None if self.known == JsonFields::Declared => Kind::Any,
+                    None => return Err(A::Error::custom(self.unknown(&name))),
+                },
+                other => other.map_value(),
+            };
+            values.next_value_seed(Value {
+                kind,
+                path: Path::Field(&self.path, &name),
+                known: self.known,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The field of a name, which mostly is the one at this place.
+fn find<'a>(fields: &'a Fields, name: &str, at: usize) -> Option<(usize, &'a Field)> {
+    match fields.get(at) {
+        Some(field) if field.name() == name => Some((at, field)),
+        _ => fields.find(name).map(|(at, field)| (at, field.as_ref())),
+    }
+}
+
+impl Value<'_> {
+    fn cut<E: serde::de::Error>(&self, value: &str, data_type: &DataType) -> E {
+        E::custom(format!(
+            "{value} in field {} is no {data_type}, the field's type, as declared or that of its values in the first \
+             rows; declare the columns with wider types: {STATEMENT}",
+            self.path
+        ))
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        format!(
+            "field {} is in none of the first rows, whose fields are the columns; declare the columns: {STATEMENT}",
+            Path::Field(&self.path, name)
+        )
+    }
+}

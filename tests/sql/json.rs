@@ -1,0 +1,137 @@
+//! Files of JSON, however their objects are laid out, and values that the first rows do not tell.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::{Ran, lsmi, lsmi_in, must, refused};
+
+fn ask(dir: &Path, sql: &str) -> Ran {
+    lsmi_in(dir, ["sql", "--format", "csv", sql])
+}
+
+fn answer(dir: &Path, sql: &str) -> String {
+    must(lsmi().current_dir(dir).args(["sql", "--format", "csv", sql])).stdout
+}
+
+/// More rows than those by which types are inferred.
+fn rows(separator: &str) -> String {
+    (0..60_000)
+        .map(|row| format!("{{\"a\":{row},\"text\":\"some text so that the file is long: ]}} {row:040}\"}}"))
+        .collect::<Vec<_>>()
+        .join(separator)
+}
+
+#[test]
+fn objects_are_rows_however_they_are_laid_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let indented = "{\n  \"a\": 1,\n  \"b\": {\"c\": \"x ] }\"}\n}";
+    for (name, text) in [
+        ("lines.ndjson", "{\"a\":1,\"b\":{\"c\":\"x ] }\"}}\n{\"a\":2}\n".to_owned()),
+        ("one_after_the_other.json", "{\"a\":1,\"b\":{\"c\":\"x ] }\"}}{\"a\":2}".to_owned()),
+        ("array.json", "[{\"a\":1,\"b\":{\"c\":\"x ] }\"}},\n{\"a\":2}]\n".to_owned()),
+        ("indented.json", format!("{indented}\n{{\n\"a\": 2}}\n")),
+        ("indented_array.json", format!("[\n{indented},\n{{\n\"a\": 2}}\n]\n")),
+        ("marked.json", format!("\u{feff}[{indented},{{\"a\": 2}}]")),
+        ("marked.jsonl", format!("\u{feff}{indented}\r\n{{\"a\": 2}}\r\n")),
+    ] {
+        fs::write(dir.join(name), text).unwrap();
+        let read = answer(dir, &format!("SELECT sum(a) AS a, max(b['c']) AS c, count(*) AS n FROM '{name}'"));
+        assert_eq!(read, "a,c,n\n3,x ] },2\n", "{name}");
+    }
+    // More than a chunk of the file.
+    fs::write(dir.join("long.json"), format!("[\n{}\n]", rows(",\n"))).unwrap();
+    fs::write(dir.join("long.ndjson"), rows("\n")).unwrap();
+    for name in ["long.json", "long.ndjson"] {
+        assert!(fs::metadata(dir.join(name)).unwrap().len() > 5 << 20);
+        for threads in ["1", "7"] {
+            let sql = format!("SELECT count(*) AS n, sum(a) AS a, min(length(text)) AS least FROM '{name}'");
+            let ran =
+                must(lsmi().current_dir(dir).args(["sql", "--format", "csv", "--threads", threads, &sql]));
+            assert_eq!(ran.stdout, "n,a,least\n60000,1799970000,79\n", "{name} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_row_is_named_by_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let (lines, array) = (rows("\n"), rows(",\n"));
+    for (name, text, line, words) in [
+        ("behind.json", format!("[{array}]\n{{\"a\":1}}\n"), 60_001, "follows the array's end"),
+        ("open.json", format!("[{array}\n"), 60_001, "the array does not end"),
+        ("comma.json", format!("[{array}\n{{\"a\":1}}]"), 60_001, "no comma"),
+        ("number.ndjson", format!("{lines}\n17\n"), 60_001, "no object"),
+        ("cut.ndjson", format!("{lines}\n{{\"a\":1"), 60_001, "cut off"),
+        ("nan.ndjson", format!("{lines}\n{{\"a\":NaN}}\n"), 60_001, "expected"),
+        ("early.json", "[{\"a\":1}]x".to_owned(), 1, "follows the array's end"),
+        ("pairs.json", "{\"a\":1}\n[1,2]\n".to_owned(), 2, "no object"),
+    ] {
+        fs::write(dir.join(name), text).unwrap();
+        let ran = ask(dir, &format!("SELECT sum(a) FROM '{name}'"));
+        refused(&ran, 65, &[&format!("{name}: line {line}: "), words]);
+    }
+}
+
+#[test]
+fn late_values_are_neither_cut_nor_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let lines = rows("\n");
+    for (name, late, words) in [
+        ("fraction.ndjson", "{\"a\":1.9}", "1.9 in field a is no Int64"),
+        ("field.ndjson", "{\"a\":1,\"late\":{\"x\":1}}", "field late is in none of the first rows"),
+    ] {
+        fs::write(dir.join(name), format!("{lines}\n{late}\n")).unwrap();
+        let ran = ask(dir, &format!("SELECT sum(a) FROM '{name}'"));
+        refused(&ran, 65, &[name, "line 60001", words, "CREATE EXTERNAL TABLE"]);
+    }
+    let declared = "CREATE EXTERNAL TABLE t (a DOUBLE, late STRUCT<x BIGINT>) STORED AS NDJSON LOCATION";
+    let read = |name: &str| {
+        answer(dir, &format!("{declared} '{name}'; SELECT sum(a) AS a, max(late['x']) AS x FROM t"))
+    };
+    assert_eq!(read("fraction.ndjson"), "a,x\n1799970001.9,\n");
+    assert_eq!(read("field.ndjson"), "a,x\n1799970001.0,1\n");
+    // Among the first rows, which are as many as make some megabytes, both are known.
+    let few = lines.lines().take(20_000).collect::<Vec<_>>().join("\n");
+    fs::write(dir.join("known.ndjson"), format!("{few}\n{{\"a\":1.9,\"late\":true}}\n")).unwrap();
+    let read = answer(dir, "SELECT max(a) AS a, count(late) AS n FROM 'known.ndjson' WHERE a < 2");
+    assert_eq!(read, "a,n\n1.9,1\n");
+}
+
+#[test]
+fn values_are_not_cut_to_declared_types() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(
+        dir.join("a.ndjson"),
+        "{\"n\":1.9,\"l\":[1,2.5],\"s\":{\"x\":[{\"y\":0.5}]},\"d\":\"2024-02-29 10:00:00\",\"m\":1.255,\"k\":{\"z\":1.5}}\n\
+         {\"n\":2.0,\"l\":[3.0],\"d\":\"2024-02-29\",\"m\":\"1.25\"}\n",
+    )
+    .unwrap();
+    for (columns, words) in [
+        ("n BIGINT", "1.9 in field n is no Int64"),
+        ("n INT", "1.9 in field n is no Int32"),
+        ("l BIGINT[]", "2.5 in field l is no Int64"),
+        ("s STRUCT<x STRUCT<y BIGINT>[]>", "0.5 in field s.x.y is no Int64"),
+        ("d DATE", "\"2024-02-29 10:00:00\" in field d is no Date32"),
+        ("m DECIMAL(10, 2)", "1.255 in field m is no Decimal128(10, 2)"),
+    ] {
+        let ran = ask(
+            dir,
+            &format!(
+                "CREATE EXTERNAL TABLE t ({columns}) STORED AS JSON LOCATION 'a.ndjson'; SELECT * FROM t"
+            ),
+        );
+        refused(&ran, 65, &["a.ndjson: line 1: ", words]);
+    }
+    let wide = "n DOUBLE, l DOUBLE[], d TIMESTAMP, m DECIMAL(10, 3)";
+    let read = answer(
+        dir,
+        &format!(
+            "CREATE EXTERNAL TABLE t ({wide}) STORED AS JSON LOCATION 'a.ndjson'; SELECT n, l[1] AS l, d, m FROM t"
+        ),
+    );
+    assert_eq!(read, "n,l,d,m\n1.9,1.0,2024-02-29T10:00:00,1.255\n2.0,3.0,2024-02-29T00:00:00,1.250\n");
+}
