@@ -84,9 +84,42 @@ pub(super) struct CrossFittedModels {
     pub classifiers: Vec<CrossFitted>,
 }
 
+/// Share of the rows that may be of classes that lie in one fold.
+const UNSEEN_SHARE: f64 = 0.1;
+/// Rows of a class that only a group keeps in one fold: fewer may be there for want of rows.
+const ROWS_OF_UNSEEN: usize = 10;
+
+/// A class whose rows lie in one fold is unknown to the models that evaluate them.
+fn check_classes(set: &TrainingSet<'_>, folds: &[Fold]) -> Result<()> {
+    let (mut rows, mut folds_of) = (vec![0_usize; set.classes], vec![0_usize; set.classes]);
+    for fold in folds {
+        let mut held_out = vec![0_usize; set.classes];
+        fold.held_out.iter().for_each(|&row| held_out[set.y[row] as usize] += 1);
+        for (class, count) in held_out.into_iter().enumerate() {
+            rows[class] += count;
+            folds_of[class] += usize::from(count > 0);
+        }
+    }
+    let unseen = || (0..set.classes).filter(|&class| folds_of[class] == 1 && rows[class] >= ROWS_OF_UNSEEN);
+    let unseen_rows: usize = unseen().map(|class| rows[class]).sum();
+    let all: usize = rows.iter().sum();
+    if unseen_rows as f64 <= UNSEEN_SHARE * all as f64 {
+        return Ok(());
+    }
+    let what = format!(
+        "the rows of {} of {} classes ({unseen_rows} of {all} rows) lie in one fold each, so that no model that evaluates \
+         them has seen their class: rows of one --group or --key, and copies of a row, are never separated, and here they \
+         decide the label; name a column of smaller groups, leave it out, or fit with --folds 1",
+        unseen().count(),
+        set.classes
+    );
+    Err(Error::bad_data(set.place.clone(), what))
+}
+
 /// Trains all models on folds.
 pub(super) fn cross_fit_all(context: &FoldContext<'_>, folds: &[Fold]) -> Result<CrossFittedModels> {
     let FoldContext { progress, .. } = context;
+    check_classes(context.set, folds)?;
     progress.stage("densities");
     let modalities = context.set.x.len();
     let densities = each_density(modalities, |set| cross_density::fit(context, set, folds))?;

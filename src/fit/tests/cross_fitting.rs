@@ -168,23 +168,37 @@ fn groups_and_copies_stay_in_one_fold() {
 }
 
 #[test]
-fn folds_that_lack_classes_give_finite_models() {
-    // Of 40 rows with 8 classes, and groups that are the classes.
-    for (n, classes, by_class) in [(40, 8, false), (60, 3, true), (90, 2, true)] {
+fn classes_that_no_other_fold_has_are_refused_and_few_rows_of_a_class_are_not() {
+    // Of 40 rows with 8 classes, and groups that are the classes, or all but one row of them.
+    for (n, classes, group_rows) in [(40, 8, 0), (60, 3, 60), (90, 2, 90), (400, 3, 30), (90, 3, 89)] {
         let mut rows = gaussian(n, &vec![1.0 / classes as f64; classes], 5);
         rows.y.iter_mut().enumerate().for_each(|(row, y)| *y = (row % classes) as u32);
-        let groups: Vec<u64> = rows.y.iter().map(|&class| u64::from(class)).collect();
+        let group = |(row, &class): (usize, &u32)| {
+            if row < group_rows { u64::from(class) } else { 1000 + row as u64 }
+        };
+        let groups: Vec<u64> = rows.y.iter().enumerate().map(group).collect();
         let modality = |m: usize| EmbeddingMatrix { column: "x", dim: classes, values: &rows.x[m] };
         let set = TrainingSet {
             place: Place::file("test"),
             x: vec![modality(0), modality(1)],
             y: &rows.y,
             classes,
-            groups: by_class.then_some(&groups),
+            groups: (group_rows > 0).then_some(&groups),
             keys: None,
         };
-        let models = train(&set, &Recipe::default(), &Silent).unwrap();
-        assert_eq!(models.folds.len(), if by_class { classes } else { 5 });
+        let trained = train(&set, &Recipe::default(), &Silent);
+        if group_rows * 2 > n {
+            let error = trained.unwrap_err();
+            assert!(
+                matches!(error, Error::BadData { .. }) && error.to_string().contains("lie in one fold"),
+                "{error}"
+            );
+            let one = Recipe { folds: 1, ..Recipe::default() };
+            assert!(train(&set, &one, &Silent).is_ok());
+            continue;
+        }
+        let models = trained.unwrap();
+        assert_eq!(models.folds.len(), 5);
         for fold in models.folds.iter().chain([&models.models]) {
             for row in estimate_by(fold, &models.prior, &rows) {
                 assert!(row.iter().all(|value| value.is_finite()), "{n} rows, {classes} classes: {row:?}");
