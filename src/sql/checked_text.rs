@@ -1,6 +1,7 @@
 //! A decorator of an object store that looks at the text of whole files while they are read. What a reader of CSV or JSON
 //! would take without a word ends with an error instead.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -50,13 +51,17 @@ pub(super) struct CheckedText {
     pub(super) format: TableFormat,
     /// The columns of the files.
     pub(super) schema: SchemaRef,
+    /// Those that are read.
+    pub(super) read: HashSet<usize>,
 }
 
 impl CheckedText {
     fn check(&self, file: String) -> Option<Box<dyn TextCheck>> {
         match self.format {
-            TableFormat::Csv(layout) => Some(Box::new(CsvCheck::new(file, layout, &self.schema))),
-            TableFormat::Json(fields) => Some(Box::new(JsonCheck::new(file, fields, &self.schema))),
+            TableFormat::Csv(layout) => Some(Box::new(CsvCheck::new(file, layout, &self.schema, &self.read))),
+            TableFormat::Json(fields) => {
+                Some(Box::new(JsonCheck::new(file, fields, &self.schema, &self.read)))
+            }
             TableFormat::Parquet | TableFormat::Arrow => None,
         }
     }

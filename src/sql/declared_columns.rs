@@ -95,8 +95,7 @@ impl FileColumns {
         if !self.are_declared() {
             return Ok(found);
         }
-        let is_in_files = |field: &&FieldRef| self.in_paths.find(field.name()).is_none();
-        let in_files: Vec<FieldRef> = self.declared.iter().filter(is_in_files).cloned().collect();
+        let in_files: Vec<FieldRef> = self.in_files().iter().cloned().collect();
         let fields = match format.csv() {
             // An empty file.
             Some(_) if found.fields().is_empty() => return Ok(found),
@@ -111,6 +110,11 @@ impl FileColumns {
             _ => in_files,
         };
         Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// The declared columns that are not those of paths.
+    pub(super) fn in_files(&self) -> Fields {
+        self.declared.iter().filter(|field| self.in_paths.find(field.name()).is_none()).cloned().collect()
     }
 
     /// Whether there are any.

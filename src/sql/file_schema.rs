@@ -15,7 +15,7 @@ use crate::parquet_file::panic_message;
 
 use super::csv_schema::csv_schema;
 use super::declared_columns::FileColumns;
-use super::json_schema::json_schema;
+use super::json_schema::{check_declared, json_schema};
 use super::located_source::{convert_reader_error, undecodable};
 use super::merged_schema::{MergedSchema, SchemaMerger};
 use super::table_files::TableFile;
@@ -33,6 +33,9 @@ pub(super) async fn other_schema(
     (files, declared): (&[TableFile], &FileColumns),
 ) -> Result<MergedSchema> {
     let first = files.first().ok_or_else(|| Error::Internal("a table without files".to_owned()))?;
+    if kind == TableFormat::Json(JsonFields::Declared) {
+        check_declared(store.as_ref(), files, &declared.in_files()).await?;
+    }
     let (mut merger, mut columns): (_, Option<SchemaRef>) = (SchemaMerger::default(), None);
     if files.len() > 1 {
         let state = Arc::new(state.clone());
@@ -81,7 +84,7 @@ async fn inferred_schema(
     let inferred = async {
         match kind {
             TableFormat::Csv(layout) => csv_schema(store.as_ref(), file, layout).await,
-            // Nothing but the types is to be known.
+            // The declaration says all.
             TableFormat::Json(JsonFields::Declared) => Ok(Arc::new(Schema::empty())),
             TableFormat::Json(JsonFields::Inferred) => json_schema(store.as_ref(), file).await,
             TableFormat::Arrow | TableFormat::Parquet => format

@@ -2,16 +2,19 @@
 //! takes fields that it does not know for nothing, and cuts 1.9 to the integer 1.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place};
 
 use super::checked_text::TextCheck;
+use super::json_escapes::with_plain_pairs;
 use super::json_records::JsonRecords;
 use super::table_format::JsonFields;
 use super::text_values::is_exact;
@@ -25,23 +28,28 @@ pub(super) struct JsonCheck {
     records: JsonRecords,
     fields: JsonFields,
     schema: SchemaRef,
+    /// By column, whether it is read.
+    read: Vec<bool>,
 }
 
 impl JsonCheck {
-    pub(super) fn new(file: String, fields: JsonFields, schema: &SchemaRef) -> Self {
-        Self { file, records: JsonRecords::new(), fields, schema: SchemaRef::clone(schema) }
+    /// The look at a file of which these columns are read.
+    pub(super) fn new(file: String, fields: JsonFields, schema: &SchemaRef, read: &HashSet<usize>) -> Self {
+        let schema = SchemaRef::clone(schema);
+        let read: Vec<bool> = (0..schema.fields().len()).map(|column| read.contains(&column)).collect();
+        Self { file, records: JsonRecords::new(), fields, schema, read }
     }
 }
 
 impl TextCheck for JsonCheck {
     /// The objects that end in the bytes, on lines.
-    fn pass(&mut self, chunk: Bytes) -> Result<Bytes> {
+    fn pass(&mut self, chunk: Bytes) -> crate::Result<Bytes> {
         let mut lines = Vec::with_capacity(chunk.len());
-        let row = Row { fields: self.schema.fields(), known: self.fields };
+        let row = Row { fields: self.schema.fields(), read: &self.read, known: self.fields };
         let passed = self.records.push(&chunk, |record| {
             let mut values = serde_json::Deserializer::from_slice(record);
             row.deserialize(&mut values).map_err(|e| without_position(&e))?;
-            lines.extend_from_slice(record);
+            lines.extend_from_slice(&with_plain_pairs(record));
             lines.push(b'\n');
             Ok(())
         });
@@ -49,7 +57,7 @@ impl TextCheck for JsonCheck {
         Ok(lines.into())
     }
 
-    fn end(&mut self) -> Result<()> {
+    fn end(&mut self) -> crate::Result<()> {
         self.records.end().map_err(|what| Error::bad_data(Place::file(&self.file), what))
     }
 }
@@ -67,14 +75,42 @@ pub(super) fn without_position(error: &serde_json::Error) -> String {
 #[derive(Clone, Copy)]
 struct Row<'a> {
     fields: &'a Fields,
+    read: &'a [bool],
     known: JsonFields,
 }
 
 impl<'de> DeserializeSeed<'de> for Row<'_> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, values: D) -> std::result::Result<(), D::Error> {
-        values.deserialize_map(Value { kind: Kind::Object(self.fields), path: Path::Row, known: self.known })
+    fn deserialize<D: Deserializer<'de>>(self, values: D) -> Result<(), D::Error> {
+        values.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
+        let (Self { fields, read, known }, mut at) = (self, 0);
+        // A query that does not read all columns asks for no other.
+        let is_strict = known == JsonFields::Inferred && !read.contains(&false);
+        while let Some(name) = values.next_key::<Cow<'_, str>>()? {
+            let path = Path::Field(&Path::Row, &name);
+            let kind = match find(fields, &name, at) {
+                Some((found, field)) => {
+                    at = found + 1;
+                    if read.get(found) == Some(&true) { Kind::of(field) } else { Kind::Any }
+                }
+                None if is_strict => return Err(A::Error::custom(path.unknown())),
+                None => Kind::Any,
+            };
+            values.next_value_seed(Value { kind, path, known })?;
+        }
+        Ok(())
     }
 }
 
@@ -149,9 +185,13 @@ impl<'a> Kind<'a> {
 impl<'de> DeserializeSeed<'de> for Value<'_> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, values: D) -> std::result::Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, values: D) -> Result<(), D::Error> {
         match self.kind {
             Kind::Any => IgnoredAny::deserialize(values).map(drop),
+            // By its text, of which a number that is read would be a part.
+            Kind::Of(data_type) if data_type.is_numeric() || data_type.is_temporal() => {
+                self.look(<&RawValue>::deserialize(values)?.get(), data_type)
+            }
             _ => values.deserialize_any(self),
         }
     }
@@ -165,65 +205,54 @@ impl<'de> Visitor<'de> for Value<'_> {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> std::result::Result<(), E> {
+    fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
 
-    fn visit_bool<E>(self, _: bool) -> std::result::Result<(), E> {
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
         Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> std::result::Result<(), E> {
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
         Ok(())
     }
 
-    fn visit_u64<E>(self, _: u64) -> std::result::Result<(), E> {
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
         Ok(())
     }
 
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<(), E> {
-        let Kind::Of(data_type) = self.kind else { return Ok(()) };
-        let holds = match data_type {
-            data_type if data_type.is_integer() || data_type.is_temporal() => number.fract() == 0.0,
-            data_type => is_exact(&number.to_string(), data_type),
-        };
-        if holds { Ok(()) } else { Err(self.cut(&number.to_string(), data_type)) }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<(), E> {
-        match self.kind {
-            Kind::Of(data_type) if !is_exact(text, data_type) => {
-                Err(self.cut(&format!("{text:?}"), data_type))
-            }
-            _ => Ok(()),
-        }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> std::result::Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let element = Self { kind: self.kind.element(), ..self };
         while elements.next_element_seed(element)?.is_some() {}
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut values: A) -> std::result::Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
         let mut at = 0;
         while let Some(name) = values.next_key::<Cow<'_, str>>()? {
+            let path = Path::Field(&self.path, &name);
             let kind = match self.kind {
                 Kind::Object(fields) => match find(fields, &name, at) {
                     Some((found, field)) => {
                         at = found + 1;
                         Kind::of(field)
                     }
-                    None if self.known == JsonFields::Declared => Kind::Any,
-                    None => return Err(A::Error::custom(self.unknown(&name))),
+                    None if self.known == JsonFields::Inferred => {
+                        return Err(A::Error::custom(path.unknown()));
+                    }
+                    None => Kind::Any,
                 },
                 other => other.map_value(),
             };
-            values.next_value_seed(Value {
-                kind,
-                path: Path::Field(&self.path, &name),
-                known: self.known,
-            })?;
+            values.next_value_seed(Value { kind, path, known: self.known })?;
         }
         Ok(())
     }
@@ -238,18 +267,35 @@ fn find<'a>(fields: &'a Fields, name: &str, at: usize) -> Option<(usize, &'a Fie
 }
 
 impl Value<'_> {
-    fn cut<E: serde::de::Error>(&self, value: &str, data_type: &DataType) -> E {
-        E::custom(format!(
-            "{value} in field {} is no {data_type}, the field's type, as declared or that of its values in the first \
-             rows; declare the columns with wider types: {STATEMENT}",
+    /// Looks at the text of a value of a type of numbers or times.
+    fn look<E: serde::de::Error>(&self, raw: &str, data_type: &DataType) -> Result<(), E> {
+        let holds = match raw.as_bytes().first() {
+            // Only a declaration says that texts are numbers.
+            Some(b'"') if self.known == JsonFields::Inferred => false,
+            Some(b'"') => {
+                let text: Cow<'_, str> = serde_json::from_str(raw).map_err(E::custom)?;
+                is_exact(&text, data_type)
+            }
+            // Of a time, so many of its units.
+            Some(b'-' | b'0'..=b'9') if data_type.is_temporal() => is_exact(raw, &DataType::Int64),
+            Some(b'-' | b'0'..=b'9') => is_exact(raw, data_type),
+            _ => true,
+        };
+        if holds {
+            return Ok(());
+        }
+        Err(E::custom(format!(
+            "{raw} in field {} is no {data_type}, the field's type, as declared or that of its values in the first \
+             rows; declare the columns with types that hold them: {STATEMENT}",
             self.path
-        ))
+        )))
     }
+}
 
-    fn unknown(&self, name: &str) -> String {
+impl Path<'_> {
+    fn unknown(&self) -> String {
         format!(
-            "field {} is in none of the first rows, whose fields are the columns; declare the columns: {STATEMENT}",
-            Path::Field(&self.path, name)
+            "field {self} is in none of the first rows, whose fields are the columns; declare them: {STATEMENT}"
         )
     }
 }

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::json::reader::infer_json_schema_from_iterator;
+use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 use futures::TryStreamExt;
-use serde_json::Value;
+use serde::de::DeserializeSeed;
 
 use crate::error::{Error, Place, Result};
 
@@ -16,7 +14,7 @@ use super::errors::convert_error;
 use super::inferred_types::INFERRED_ROWS;
 use super::json_check::without_position;
 use super::json_records::JsonRecords;
-use super::located_source::convert_reader_error;
+use super::json_types::JsonTypes;
 use super::table_files::TableFile;
 
 /// The bytes of objects that are read for it at least: a file with fields beyond these is one whose columns are declared.
@@ -25,34 +23,61 @@ const LEAST_BYTES: usize = 4 << 20;
 /// The schema of a file; without columns where it has no rows.
 ///
 /// # Errors
-/// [`Error::BadData`] of a file whose first rows are no objects, or differ in the kind of a field; those of reading.
+/// [`Error::BadData`] of a file whose first rows are no objects; those of reading.
 pub(super) async fn json_schema(store: &dyn ObjectStore, file: &TableFile) -> Result<SchemaRef> {
+    let mut types = JsonTypes::default();
+    add_types(&mut types, store, file).await?;
+    Ok(Arc::new(Schema::new(types.fields())))
+}
+
+/// Checks that declared fields are those of rows: one of another name would be null in all.
+///
+/// # Errors
+/// [`Error::Usage`] where the files are read to their end, and none has the field; as for [`json_schema`].
+pub(super) async fn check_declared(
+    store: &dyn ObjectStore,
+    files: &[TableFile],
+    declared: &Fields,
+) -> Result<()> {
+    let mut types = JsonTypes::default();
+    for file in files {
+        let is_whole = add_types(&mut types, store, file).await?;
+        let found = types.fields();
+        let missing = declared.iter().find(|field| found.find(field.name()).is_none());
+        match missing {
+            Some(field) if is_whole && files.last().is_some_and(|last| last.name == file.name) => {
+                let names: Vec<&str> = found.iter().map(|field| field.name().as_str()).collect();
+                return Err(Error::Usage(format!(
+                    "{}: no row has the field {}, which is declared; the fields are {}",
+                    file.name,
+                    field.name(),
+                    names.join(", ")
+                )));
+            }
+            Some(_) if is_whole => {}
+            _ => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Adds the types of the first rows of a file, and says whether these are all.
+async fn add_types(types: &mut JsonTypes, store: &dyn ObjectStore, file: &TableFile) -> Result<bool> {
     let bad = |what: String| Error::bad_data(Place::file(&file.name), what);
     let failed = |e: datafusion::object_store::Error| convert_error(DataFusionError::from(e), &file.name);
     let mut bytes = store.get(&file.meta.location).await.map_err(failed)?.into_stream();
-    let (mut records, mut rows, mut ends) = (JsonRecords::new(), Vec::new(), Vec::new());
-    let mut is_whole = true;
+    let (mut records, mut rows, mut read) = (JsonRecords::new(), 0, 0);
     while let Some(chunk) = bytes.try_next().await.map_err(failed)? {
         let pushed = records.push(&chunk, |record| {
-            rows.extend_from_slice(record);
-            ends.push(rows.len());
-            Ok(())
+            (rows, read) = (rows + 1, read + record.len());
+            let mut values = serde_json::Deserializer::from_slice(record);
+            types.deserialize(&mut values).map_err(|e| without_position(&e))
         });
         pushed.map_err(bad)?;
-        if ends.len() >= INFERRED_ROWS && rows.len() >= LEAST_BYTES {
-            is_whole = false;
-            break;
+        if rows >= INFERRED_ROWS && read >= LEAST_BYTES {
+            return Ok(false);
         }
     }
-    if is_whole {
-        records.end().map_err(bad)?;
-    }
-    // One after the other: as values they take many times the bytes.
-    let starts = std::iter::once(0).chain(ends.iter().copied());
-    let values = starts.zip(&ends).map(|(start, end)| {
-        let row = rows.get(start..*end).unwrap_or_default();
-        serde_json::from_slice::<Value>(row).map_err(|e| ArrowError::JsonError(without_position(&e)))
-    });
-    let schema = infer_json_schema_from_iterator(values);
-    schema.map(Arc::new).map_err(|e| convert_reader_error(DataFusionError::from(e), &file.name))
+    records.end().map_err(bad)?;
+    Ok(true)
 }

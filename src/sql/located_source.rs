@@ -3,6 +3,7 @@
 //! of the query.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use datafusion::object_store::ObjectStore;
 use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, PhysicalExpr};
 use futures::{FutureExt, StreamExt};
@@ -73,6 +75,18 @@ pub(super) fn undecodable(file: &str, what: &str) -> Error {
 }
 
 impl LocatedSource {
+    /// The columns of the files that are read.
+    fn read_columns(&self) -> HashSet<usize> {
+        let all = self.table_schema().file_schema().fields().len();
+        match self.projection() {
+            None => (0..all).collect(),
+            Some(projection) => {
+                let columns = projection.iter().flat_map(|column| collect_columns(&column.expr));
+                columns.map(|column| column.index()).filter(|column| *column < all).collect()
+            }
+        }
+    }
+
     fn with_source(&self, source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
         Arc::new(Self { source, names: Arc::clone(&self.names), format: self.format })
     }
@@ -92,6 +106,7 @@ impl FileSource for LocatedSource {
             names: Arc::clone(&names),
             format: self.format,
             schema: Arc::clone(&schema),
+            read: self.read_columns(),
         });
         let opener = self.source.create_file_opener(object_store, base_config, partition)?;
         Ok(Arc::new(LocatedOpener { opener, names, format: self.format, schema }))

@@ -1,52 +1,119 @@
 //! Texts that a type holds only in part. Arrow's readers take them, and cut off what does not fit.
 
-use chrono::{DateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Utc};
 use datafusion::arrow::compute::kernels::cast_utils::string_to_datetime;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
-/// Whether Arrow's readers could cut off a part of a text that is read as this type.
+/// Exponents beyond these are of no decimal, and more than Arrow's reader counts.
+const MOST_EXPONENT: i64 = 1000;
+/// Integers below this are doubles, through which Arrow's reader takes 2.0 and 1e3.
+const MOST_EXACT: f64 = (1_u64 << 53) as f64;
+
+/// Whether Arrow's reader of CSV could cut off a part of a text that is read as this type.
 pub(super) fn may_cut(data_type: &DataType) -> bool {
-    use DataType::{Date32, Date64, Decimal32, Decimal64, Decimal128, Decimal256, Timestamp};
+    use DataType::{Date32, Decimal32, Decimal64, Decimal128, Decimal256, Time32, Time64, Timestamp};
     matches!(
         data_type,
-        Date32 | Date64 | Timestamp(..) | Decimal32(..) | Decimal64(..) | Decimal128(..) | Decimal256(..)
+        Date32
+            | Timestamp(..)
+            | Time32(_)
+            | Time64(_)
+            | Decimal32(..)
+            | Decimal64(..)
+            | Decimal128(..)
+            | Decimal256(..)
     )
 }
 
-/// Whether a text is a value of the type, and nothing of it is cut off: no time of a date, no fraction of a second or of
-/// a decimal. Of types for which [`may_cut`] is false nothing is said: their readers say what is no value.
+/// Whether a text is a value of the type of which nothing is cut off: no time of a date, no fraction of a second, of a
+/// decimal or of an integer. Of other types nothing is said: their readers say what is no value.
 pub(super) fn is_exact(text: &str, data_type: &DataType) -> bool {
-    use DataType::{Date32, Date64, Decimal32, Decimal64, Decimal128, Decimal256, Timestamp};
+    use DataType::{
+        Date32, Decimal32, Decimal64, Decimal128, Decimal256, Float32, Float64, Time32, Time64, Timestamp,
+    };
     match data_type {
-        // The reader says whether it is a date.
-        Date32 if text.len() <= 10 => true,
-        // Years of more than four digits are dates alone.
-        Date32 if text.starts_with(['+', '-']) => true,
-        Date32 => time(text).is_some_and(|time| time.time() == NaiveTime::MIN),
-        Date64 => time(text).is_none_or(|time| time.nanosecond() % 1_000_000 == 0),
-        Timestamp(unit, _) => {
-            let least = match unit {
-                TimeUnit::Second => 1_000_000_000,
-                TimeUnit::Millisecond => 1_000_000,
-                TimeUnit::Microsecond => 1_000,
-                TimeUnit::Nanosecond => 1,
-            };
-            time(text).is_some_and(|time| time.nanosecond() % least == 0)
-        }
+        data_type if data_type.is_integer() => is_integer(text, data_type),
+        Date32 => is_date(text),
+        Timestamp(unit, _) => time(text).is_some() && second_digits(text) <= digits_of(*unit),
+        Time32(unit) | Time64(unit) => second_digits(text) <= digits_of(*unit),
         Decimal32(_, scale) | Decimal64(_, scale) | Decimal128(_, scale) | Decimal256(_, scale) => {
-            let (number, exponent) = match text.split_once(['e', 'E']) {
-                None => (text, 0),
-                Some((number, exponent)) => (number, exponent.parse::<i64>().unwrap_or(0)),
-            };
-            let fraction = number.split_once('.').map_or("", |(_, fraction)| fraction.trim_end_matches('0'));
-            fraction.len() as i64 - exponent <= i64::from(*scale)
+            fraction_digits(text).is_some_and(|digits| digits <= i64::from(*scale))
         }
+        Float64 => text.parse::<f64>().is_ok_and(f64::is_finite),
+        Float32 => text.parse::<f32>().is_ok_and(f32::is_finite),
         _ => true,
     }
 }
 
+fn is_integer(text: &str, data_type: &DataType) -> bool {
+    if let Ok(number) = text.parse::<i128>() {
+        let (least, most) = match data_type {
+            DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+            DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+            DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
+            DataType::Int64 => (i64::MIN.into(), i64::MAX.into()),
+            DataType::UInt8 => (0, u8::MAX.into()),
+            DataType::UInt16 => (0, u16::MAX.into()),
+            DataType::UInt32 => (0, u32::MAX.into()),
+            _ => (0, i128::from(u64::MAX)),
+        };
+        return (least..=most).contains(&number);
+    }
+    let is_small = text.parse::<f64>().is_ok_and(|number| number.abs() < MOST_EXACT);
+    is_small && fraction_digits(text).is_some_and(|digits| digits <= 0)
+}
+
+/// A date, alone or at midnight, and in no zone, where it might be another day.
+fn is_date(text: &str) -> bool {
+    // Years of more than four digits have a sign, and no time behind the date.
+    if text.starts_with(['+', '-']) || text.len() <= 10 {
+        return true;
+    }
+    let Some((_, time)) = text.split_at_checked(10) else { return false };
+    let time = time.strip_prefix(['T', ' ']).unwrap_or(time);
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
+    matches!(seconds, "00:00" | "00:00:00") && fraction.bytes().all(|digit| digit == b'0')
+}
+
 fn time(text: &str) -> Option<DateTime<Utc>> {
     string_to_datetime(&Utc, text).ok()
+}
+
+/// The digits that a time has of a second.
+fn second_digits(text: &str) -> usize {
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    fraction.get(..digits).unwrap_or_default().trim_end_matches('0').len()
+}
+
+fn digits_of(unit: TimeUnit) -> usize {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    }
+}
+
+/// The digits behind the point that a number needs: 3 of 1.255, -2 of 300; none where it is no number.
+fn fraction_digits(text: &str) -> Option<i64> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        None => (text, 0),
+        Some((number, exponent)) => (number, exponent.parse::<i64>().ok()?),
+    };
+    let number = number.strip_prefix(['-', '+']).unwrap_or(number);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+    if exponent.abs() > MOST_EXPONENT || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let zeros = |digits: &str| digits.bytes().rev().take_while(|digit| *digit == b'0').count();
+    let needed = match (fraction.len() - zeros(fraction), whole.len() - zeros(whole)) {
+        (0, 0) => return Some(i64::MIN),
+        (0, _) => -(zeros(whole) as i64),
+        (needed, _) => needed as i64,
+    };
+    Some(needed - exponent)
 }
 
 #[cfg(test)]
@@ -55,30 +122,71 @@ mod tests {
 
     #[test]
     fn what_would_be_cut_off_is_not_exact() {
+        use DataType::{Date32, Decimal128, Float32, Int8, Int64, UInt64};
         let time = |unit| DataType::Timestamp(unit, None);
-        for (text, data_type, expected) in [
-            ("2024-02-29", DataType::Date32, true),
-            ("2024-02-29 00:00:00", DataType::Date32, true),
-            ("2024-02-29T00:00:01", DataType::Date32, false),
-            ("2024-02-29 and more", DataType::Date32, false),
-            ("+12024-02-29", DataType::Date32, true),
-            ("2024-02-29", time(TimeUnit::Second), true),
-            ("2024-02-29T10:00:00Z", time(TimeUnit::Second), true),
-            ("2024-02-29T10:00:00.5", time(TimeUnit::Second), false),
-            ("2024-02-29 10:00:00.123456", time(TimeUnit::Microsecond), true),
-            ("2024-02-29 10:00:00.1234560", time(TimeUnit::Microsecond), true),
-            ("2024-02-29 10:00:00.1234567", time(TimeUnit::Microsecond), false),
-            ("29.02.2024 10:00", time(TimeUnit::Microsecond), false),
-            ("1.25", DataType::Decimal128(10, 2), true),
-            ("1.250", DataType::Decimal128(10, 2), true),
-            ("1.255", DataType::Decimal128(10, 2), false),
-            ("125e-2", DataType::Decimal128(10, 2), true),
-            ("1.255e1", DataType::Decimal128(10, 2), true),
-            ("1255e-3", DataType::Decimal128(10, 2), false),
-            ("1.5", DataType::Decimal128(10, 0), false),
-            ("x", DataType::Int64, true),
+        let (second, micro, nano) =
+            (time(TimeUnit::Second), time(TimeUnit::Microsecond), time(TimeUnit::Nanosecond));
+        let cents = Decimal128(10, 2);
+        for (data_type, exact, cut) in [
+            (
+                Date32,
+                &["2024-02-29", "2024-02-29 00:00:00", "2024-02-29T00:00:00.000", "+12024-02-29"][..],
+                &[
+                    "2024-02-29T00:00:01",
+                    "2024-02-29 and more",
+                    "2024-02-29T00:00:00-05:00",
+                    "2024-02-29T19:00",
+                ][..],
+            ),
+            (
+                second,
+                &["2024-02-29", "2024-02-29T10:00:00Z", "2024-02-29T10:00:00.000"],
+                &["2024-02-29T10:00:00.5", "29.02.2024 10:00"],
+            ),
+            (
+                micro,
+                &["2024-02-29 10:00:00.123456", "2024-02-29 10:00:00.1234560000+01:00"],
+                &["2024-02-29 10:00:00.1234567", "2024-02-29 10:00:00.1234560001"],
+            ),
+            (nano, &["2024-02-29 10:00:00.123456789"], &["2024-02-29 10:00:00.1234567891"]),
+            (
+                DataType::Time64(TimeUnit::Nanosecond),
+                &["10:00:00", "10:00:00.123456789"],
+                &["10:00:00.1234567891"],
+            ),
+            (
+                cents.clone(),
+                &["1.25", "1.250", "-125e-2", "1.255e1", "100e-3", "0", "0.000", "12345", "+1."],
+                &[
+                    "1.255",
+                    "1255e-3",
+                    "1e65536",
+                    "1e-99999999999999999999",
+                    "1e-9223372036854775809",
+                    "1,5",
+                    "x",
+                ],
+            ),
+            (Decimal128(10, 0), &["1.0"], &["1.5", "15e-1"]),
+            (Decimal128(10, -2), &["12300", "0", "1e2"], &["12345"]),
+            (Int8, &["127", "-128", "1e2", "2.0", "0.0"], &["128", "1.5", "x"]),
+            (
+                Int64,
+                &["9223372036854775807", "9007199254740991.0"],
+                &[
+                    "9223372036854775808",
+                    "-9223372036854775809",
+                    "9007199254740993.0",
+                    "9007199254740993.5",
+                    "1.9",
+                ],
+            ),
+            (UInt64, &["18446744073709551615"], &["-1", "18446744073709551616"]),
+            (Float32, &["1.5", "1e-300"], &["1e300", "1e400"]),
+            (DataType::Utf8, &["x"], &[]),
         ] {
-            assert_eq!(is_exact(text, &data_type), expected, "{text} as {data_type}");
+            exact.iter().for_each(|text| assert!(is_exact(text, &data_type), "{text} as {data_type}"));
+            cut.iter().for_each(|text| assert!(!is_exact(text, &data_type), "{text} as {data_type}"));
         }
     }
 }

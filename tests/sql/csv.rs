@@ -108,6 +108,7 @@ fn values_are_not_cut_to_the_type_of_the_first() {
         ("2024-02-29T10:00:00", "29.02.2024", "Timestamp"),
     ] {
         write("late.csv", first, late);
+        assert_eq!(answer(dir, "SELECT sum(id) AS n FROM 'late.csv'"), "n\n2001000\n");
         let ran = ask(dir, "SELECT max(v) FROM 'late.csv'");
         refused(&ran, 65, &["\"v\"", &format!("\"{late}\" in row 2001 is no {type_of_first}"), "EXTERNAL"]);
         let way = &ran.stderr[ran.stderr.find("CREATE").unwrap()..];
@@ -127,6 +128,21 @@ fn values_are_not_cut_to_the_type_of_the_first() {
     };
     refused(&declared(2), 65, &["\"1.255\" in row 2001 is no Decimal128(10, 2)"]);
     assert_eq!(declared(3).stdout, "v\n1.255\n");
+    for (late, words) in
+        [("1e65536", "\"1e65536\" in row 2001"), (&format!("1.{}", "2".repeat(300)), "\"1.2222")]
+    {
+        write("decimal.csv", "1.25", late);
+        refused(&declared(2), 65, &[words, "is no Decimal128(10, 2)"]);
+    }
+    // One thread reads a file, or, where the user says so and nothing can be cut, several do.
+    let plan = |name: &str| {
+        let divided = "SET datafusion.catalog.newlines_in_values = false; EXPLAIN SELECT count(*) FROM";
+        let sql = format!("{divided} '{name}' WHERE v <> id");
+        must(lsmi().current_dir(dir).args(["sql", "--threads", "4", &sql])).stdout
+    };
+    let numbers: String = (0..400_000).map(|row| format!("{row},{row}000000000000000000\n")).collect();
+    fs::write(dir.join("numbers.csv"), format!("id,v\n{numbers}")).unwrap();
+    assert!(plan("numbers.csv").contains("4 groups"), "{}", plan("numbers.csv"));
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn declared_columns_go_by_the_names_of_the_header() {
             ["null.csv", "NOT NULL", "declare"],
         ),
         ("(a INT NOT NULL) STORED AS JSON LOCATION 'null.json'", 65, ["null.json", "NOT NULL", "declare"]),
-        ("(a INT) STORED AS NDJSON LOCATION 'a.ndjson'", 65, ["a.ndjson", "'a'", "as declared"]),
+        ("(a INT) STORED AS NDJSON LOCATION 'a.ndjson'", 65, ["a.ndjson", "field a", "as declared"]),
         ("STORED AS CSV LOCATION ('a.csv', 'a.tsv')", 64, ["a.tsv", "another format", "UNION ALL"]),
         ("(a FLOAT[]) STORED AS CSV LOCATION 'a.csv'", 64, ["column a", "List", "VARCHAR"]),
         (

@@ -82,9 +82,12 @@ fn late_values_are_neither_cut_nor_left_out() {
     for (name, late, words) in [
         ("fraction.ndjson", "{\"a\":1.9}", "1.9 in field a is no Int64"),
         ("field.ndjson", "{\"a\":1,\"late\":{\"x\":1}}", "field late is in none of the first rows"),
+        ("large.ndjson", "{\"a\":9007199254740993.0}", "9007199254740993.0 in field a is no Int64"),
+        ("larger.ndjson", "{\"a\":-9223372036854775809}", "-9223372036854775809 in field a is no Int64"),
+        ("text.ndjson", "{\"a\":\"007\"}", "\"007\" in field a is no Int64"),
     ] {
         fs::write(dir.join(name), format!("{lines}\n{late}\n")).unwrap();
-        let ran = ask(dir, &format!("SELECT sum(a) FROM '{name}'"));
+        let ran = ask(dir, &format!("SELECT * FROM '{name}' ORDER BY a"));
         refused(&ran, 65, &[name, "line 60001", words, "CREATE EXTERNAL TABLE"]);
     }
     let declared = "CREATE EXTERNAL TABLE t (a DOUBLE, late STRUCT<x BIGINT>) STORED AS NDJSON LOCATION";
@@ -93,6 +96,11 @@ fn late_values_are_neither_cut_nor_left_out() {
     };
     assert_eq!(read("fraction.ndjson"), "a,x\n1799970001.9,\n");
     assert_eq!(read("field.ndjson"), "a,x\n1799970001.0,1\n");
+    // What a query does not read is none of its concern.
+    for name in ["fraction.ndjson", "field.ndjson", "text.ndjson"] {
+        assert_eq!(answer(dir, &format!("SELECT count(text) AS n FROM '{name}'")), "n\n60000\n");
+    }
+    assert_eq!(answer(dir, "SELECT sum(a) AS a FROM 'field.ndjson'"), "a\n1799970001\n");
     // Among the first rows, which are as many as make some megabytes, both are known.
     let few = lines.lines().take(20_000).collect::<Vec<_>>().join("\n");
     fs::write(dir.join("known.ndjson"), format!("{few}\n{{\"a\":1.9,\"late\":true}}\n")).unwrap();
@@ -106,7 +114,7 @@ fn values_are_not_cut_to_declared_types() {
     let dir = dir.path();
     fs::write(
         dir.join("a.ndjson"),
-        "{\"n\":1.9,\"l\":[1,2.5],\"s\":{\"x\":[{\"y\":0.5}]},\"d\":\"2024-02-29 10:00:00\",\"m\":1.255,\"k\":{\"z\":1.5}}\n\
+        "{\"n\":1.9,\"l\":[1,2.5],\"s\":{\"x\":[{\"y\":0.5}]},\"d\":\"2024-02-29 10:00:00\",\"m\":1.255,\"e\":0.12345678901234567890123,\"f\":\"1e65536\",\"h\":1e300,\"k\":{\"z\":1.5}}\n\
          {\"n\":2.0,\"l\":[3.0],\"d\":\"2024-02-29\",\"m\":\"1.25\"}\n",
     )
     .unwrap();
@@ -117,6 +125,9 @@ fn values_are_not_cut_to_declared_types() {
         ("s STRUCT<x STRUCT<y BIGINT>[]>", "0.5 in field s.x.y is no Int64"),
         ("d DATE", "\"2024-02-29 10:00:00\" in field d is no Date32"),
         ("m DECIMAL(10, 2)", "1.255 in field m is no Decimal128(10, 2)"),
+        ("e DECIMAL(38, 18)", "0.12345678901234567890123 in field e is no Decimal128(38, 18)"),
+        ("f DECIMAL(10, 2)", "\"1e65536\" in field f is no Decimal128(10, 2)"),
+        ("h REAL", "1e300 in field h is no Float32"),
     ] {
         let ran = ask(
             dir,
@@ -134,4 +145,52 @@ fn values_are_not_cut_to_declared_types() {
         ),
     );
     assert_eq!(read, "n,l,d,m\n1.9,1.0,2024-02-29T10:00:00,1.255\n2.0,3.0,2024-02-29T00:00:00,1.250\n");
+}
+
+#[test]
+fn values_of_any_kind_stop_only_the_queries_that_read_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(
+        dir.join("a.json"),
+        "{\"k\":1,\"v\":1,\"l\":[{\"b\":1},null],\"m\":[null,[1]],\"n\":18446744073709551615}\n\
+         {\"k\":2,\"v\":{\"b\":2},\"l\":[null,{\"c\":2.5}],\"m\":[],\"n\":9007199254740993}\n",
+    )
+    .unwrap();
+    let read =
+        answer(dir, "SELECT k, l[1]['b'] AS b, l[2]['c'] AS c, m[2][1] AS m, n FROM 'a.json' ORDER BY k");
+    assert_eq!(read, "k,b,c,m,n\n1,1,,1,18446744073709551615\n2,,2.5,,9007199254740993\n");
+    refused(&ask(dir, "SELECT v FROM 'a.json'"), 65, &["a.json", "field 'v'"]);
+    // Columns come in the order in which they appear.
+    assert!(answer(dir, "SELECT * EXCEPT (v) FROM 'a.json'").starts_with("k,l,m,n\n"));
+    answer(dir, "COPY (SELECT [NULL, struct(1 AS x)] AS l) TO 'own.json'");
+    assert_eq!(answer(dir, "SELECT l[2]['x'] AS x FROM 'own.json'"), "x\n1\n");
+}
+
+#[test]
+fn escaped_characters_are_those_that_are_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(dir.join("a.json"), "{\"a\":\"\\ud840\\udc00\",\"\\ud842\\udfb7\":\"\\\\ud840\\u00e9\"}\n")
+        .unwrap();
+    assert_eq!(answer(dir, "SELECT ascii(a) AS a, \"𠮷\" AS b FROM 'a.json'"), "a,b\n131072,\\ud840é\n");
+}
+
+#[test]
+fn a_declared_field_that_no_row_has_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::create_dir(dir.join("parts")).unwrap();
+    fs::write(dir.join("parts/a.json"), "{\"Id\":1,\"v\":\"x\"}\n").unwrap();
+    fs::write(dir.join("parts/b.json"), "{\"w\":2}\n").unwrap();
+    let read = |columns: &str| {
+        ask(
+            dir,
+            &format!(
+                "CREATE EXTERNAL TABLE t ({columns}) STORED AS JSON LOCATION 'parts'; SELECT * FROM t ORDER BY v"
+            ),
+        )
+    };
+    refused(&read("Id INT, v VARCHAR"), 64, &["no row has the field id", "Id, v, w"]);
+    assert_eq!(read("\"Id\" INT, v VARCHAR, w INT").stdout, "Id,v,w\n1,x,\n,,2\n");
 }
