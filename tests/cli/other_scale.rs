@@ -63,7 +63,7 @@ fn shift(rows: &RecordBatch) -> Option<String> {
         // A file that is there, and one that is made.
         ran(&["annotate", "in/a.parquet", "a.parquet", "--on-shift", "fail"]),
         ran(&["annotate", "in/a.parquet", "b.parquet", "--on-shift", "fail"]),
-        ran(&["sql", query, "--on-shift", "fail"]),
+        ran(&["sql", query, "--on-shift", "fail", "--output", "r.ndjson"]),
     ];
     for ran in failing {
         match &found {
