@@ -48,7 +48,7 @@ mod tests {
         DensityFigures {
             mean_nats: entropy,
             standard_error_nats: Some((d / 2.0 / ROWS as f64).sqrt()),
-            in_sample_nats: Some(entropy - 0.1 * d),
+            in_sample_nats: Some(entropy - 0.01 * d),
             ..DensityFigures::default()
         }
     }
