@@ -6,7 +6,7 @@ use arrow::datatypes::{Field, Schema};
 
 use crate::bundle::{Bundle, Class, Modality, repeated_column};
 use crate::error::{Error, Place, Result};
-use crate::evaluate::{compared_information, field};
+use crate::evaluate::{compared_quantities, field};
 use crate::interaction::{ColumnName, ColumnPrefix, MomentSummary, Quantity};
 use crate::parquet_file::{Input, check_new_fields};
 use crate::provenance::{ColumnMoments, IdentityColumns};
@@ -27,9 +27,8 @@ pub(super) struct RequestedColumns {
     /// The bundle's.
     classes: Vec<Class>,
     pub(super) computed: Vec<Quantity>,
-    /// Of more than two modalities i of each and of all, as far as they are not among the computed columns:
-    /// what rows are compared with the validation rows by, which of two follows from r, u1, u2 and s. Of
-    /// rows that may lack some, how many these are.
+    /// What rows are compared with the validation rows by, as far as it is not among the computed columns: see
+    /// [`compared_quantities`]. Of rows that may lack modalities, how many these are.
     compared: Vec<Quantity>,
 }
 
@@ -87,10 +86,9 @@ pub fn kept_in_memory(
     Ok(kept)
 }
 
-/// The moments of the columns, and of i of each modality and of all.
+/// The moments of the columns, and of what else rows are compared by.
 pub(super) struct ColumnSummaries {
     pub(super) columns: BTreeMap<String, MomentSummary>,
-    /// Empty for two modalities.
     pub(super) information: BTreeMap<String, MomentSummary>,
 }
 
@@ -172,8 +170,8 @@ impl RequestedColumns {
         }
         computed.extend(Quantity::pairs(modalities).into_iter().filter(|_| options.pairs));
         computed.extend(options.label_free.then_some(Quantity::LabelEntropy));
-        let mut compared = compared_information(modalities);
-        compared.retain(|i| !computed.contains(i));
+        let mut compared = compared_quantities(modalities);
+        compared.retain(|quantity| !computed.contains(quantity));
         compared.extend((options.on_missing == OnMissingModality::Reduce).then_some(Quantity::Missing));
         Ok(Self {
             x,
@@ -202,7 +200,7 @@ impl RequestedColumns {
             let names = quantities.iter().map(|quantity| quantity.name(modalities).into_owned());
             names.filter_map(|name| Some((name.clone(), *all.get(&name)?))).collect()
         };
-        ColumnSummaries { columns: of(&self.computed), information: of(&compared_information(modalities)) }
+        ColumnSummaries { columns: of(&self.computed), information: of(&compared_quantities(modalities)) }
     }
 
     /// The columns of the modalities.

@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         self.bundle.training_rows().map(|_| stats.trained_rows())
     }
 
-    /// What is off where the models do not describe the rows of these columns and this information.
+    /// What is off where the models do not describe the rows of these columns and of what else they are compared by.
     ///
     /// # Errors
     /// [`Error::BadData`] of the input, with `--on-shift fail`.
@@ -158,9 +158,7 @@ impl<'a> Run<'a> {
         (columns, information): (&BTreeMap<String, MomentSummary>, &BTreeMap<String, MomentSummary>),
         input: &Place,
     ) -> Result<Option<String>> {
-        let manifest = self.bundle.manifest();
-        let validation = manifest.training.as_ref().map(|training| &training.validation);
-        let found = evaluate::distribution_shift(&manifest.label.prior, validation, columns, information);
+        let found = evaluate::distribution_shift(self.bundle, columns, information);
         match (found, self.options.on_shift) {
             (Some(what), OnShift::Fail) => Err(Error::bad_data(input.clone(), what)),
             (found, _) => Ok(found),

@@ -39,7 +39,7 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduced_rows: Option<u64>,
     /// What is off where the models do not describe the rows: mean information below zero, or far below
-    /// that of the validation rows of the fit.
+    /// that of the validation rows of the fit; mean h of a modality far from theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution_shift: Option<String>,
     /// The first distinct labels that are none of the bundle's classes, at most six; absent where
@@ -48,8 +48,8 @@ pub struct Summary {
     pub unknown_labels: Vec<String>,
     /// Moments of every computed column over good rows, in nats (prior_y, p_y1 and so on: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
-    /// Of more than two modalities the moments of i of each and of all over good rows, in nats: i_1 …, which
-    /// r, u1 … and s do not give.
+    /// Moments of what rows are compared with the validation rows by beside the columns, over good rows, in nats:
+    /// h of each modality, and of more than two modalities i of each and of all, which r, u1 … and s do not give.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub information: BTreeMap<String, interaction::MomentSummary>,
     /// The shift of the whole dataset, with `--adjust dataset`.
@@ -115,7 +115,7 @@ pub struct Totals {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduced_rows: Option<u64>,
     /// What is off where the models do not describe the rows: mean information below zero, or far below
-    /// that of the validation rows of the fit.
+    /// that of the validation rows of the fit; mean h of a modality far from theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution_shift: Option<String>,
     /// The first distinct labels that are none of the bundle's classes, at most six; absent where
@@ -125,7 +125,7 @@ pub struct Totals {
     /// Moments of every computed column over the good rows of all files, in nats
     /// (prior_y, p_y1 and so on: probability).
     pub columns: BTreeMap<String, interaction::MomentSummary>,
-    /// Of more than two modalities the moments of i of each and of all, as in [`Summary`].
+    /// Moments of h of each modality, and of more than two i of each and of all, as in [`Summary`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub information: BTreeMap<String, interaction::MomentSummary>,
     /// The shift of all files, with `--adjust dataset`.

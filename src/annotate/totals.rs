@@ -59,8 +59,6 @@ impl Totals {
             moments.into_iter().map(|(name, column)| (name, column.summary())).collect()
         };
         let (columns, information) = (summaries(moments), summaries(information));
-        let manifest = bundle.manifest();
-        let validation = manifest.training.as_ref().map(|training| &training.validation);
         // The memory of this process, of files that it annotated itself.
         let own = if cluster.is_none() { summary::peak_memory_bytes() } else { peak_memory_bytes };
         Self {
@@ -75,7 +73,7 @@ impl Totals {
             bad_rows: fates.bad(),
             trained_rows,
             reduced_rows,
-            distribution_shift: distribution_shift(&manifest.label.prior, validation, &columns, &information),
+            distribution_shift: distribution_shift(bundle, &columns, &information),
             unknown_labels,
             columns,
             information,

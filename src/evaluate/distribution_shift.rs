@@ -7,13 +7,13 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::Figures;
+use crate::bundle::{Bundle, Figures};
 use crate::interaction::{MomentSummary, Quantity, Subset};
+
+use super::specificity_shift::{STANDARD_ERRORS, is_of_other_rows};
 
 /// Fewest rows whose means are compared.
 const LEAST_ROWS: u64 = 30;
-/// Standard errors that a mean must be away.
-const STANDARD_ERRORS: f64 = 5.0;
 /// Share of the information of the validation rows below which these rows are suspect: rows of one
 /// frequent class have less than the average, too.
 const SUSPECT_SHARE: f64 = 0.25;
@@ -35,51 +35,104 @@ pub enum OnShift {
     Fail,
 }
 
-/// Of more than two modalities i of each of them and of all: what [`distribution_shift`] compares. Of two
-/// they follow from r, u1, u2 and s.
-pub fn compared_information(modalities: usize) -> Vec<Quantity> {
+/// What [`distribution_shift`] compares beside the default columns: h of each modality, and of more than two
+/// modalities i of each and of all, which of two follow from r, u1, u2 and s.
+pub fn compared_quantities(modalities: usize) -> Vec<Quantity> {
     let is_compared = |set: &Subset| modalities > 2 && [1, modalities].contains(&set.len());
-    Subset::all(modalities).into_iter().filter(is_compared).map(Quantity::I).collect()
+    let information = Subset::all(modalities).into_iter().filter(is_compared).map(Quantity::I);
+    information.chain(Subset::singles(modalities).map(Quantity::H)).collect()
 }
 
-/// What is off about the means of the columns: mean information of a modality or of all together below
-/// zero, or far below that of the validation rows (entropy of the prior minus held-out mean −ln p(y|x)).
-/// `columns` are the moments of the computed columns by name, shifted or not; `information` those of
-/// [`compared_information`], and empty for two modalities, where i1 = r + u1, i2 = r + u2 and
-/// i12 = r + u1 + u2 + s, which do not depend on a shift.
+/// What is off about the means of rows: mean information of a modality or of all together below zero, or far
+/// below that of the validation rows (entropy of the prior minus held-out mean −ln p(y|x)); mean h of a
+/// modality far from that of the validation rows. `columns` are the moments of the computed columns by name,
+/// shifted or not: of two modalities i1 = r + u1, i2 = r + u2 and i12 = r + u1 + u2 + s do not depend on a
+/// shift. `others` are those of what [`compared_quantities`] names, as far as they are known.
 pub fn distribution_shift(
-    prior: &[f64],
-    validation: Option<&Figures>,
+    bundle: &Bundle,
     columns: &BTreeMap<String, MomentSummary>,
-    information: &BTreeMap<String, MomentSummary>,
+    others: &BTreeMap<String, MomentSummary>,
 ) -> Option<String> {
-    let found = match information.is_empty() {
-        true => information_of_two(columns)?,
-        false => information_of_more(information),
+    let manifest = bundle.manifest();
+    let validation = manifest.training.as_ref().map(|training| &training.validation);
+    let reference = Reference {
+        prior: &manifest.label.prior,
+        validation,
+        dims: &bundle.dims(),
+        h_offsets: &bundle.h_offsets(),
     };
-    let entropy: f64 = prior.iter().map(|p| -p * p.ln()).sum();
-    let off: Vec<String> = found
-        .iter()
-        .filter_map(|Information { name, classifier, mean, error }| {
+    reference.shift(columns, others)
+}
+
+/// What a bundle says of the rows that its models describe.
+struct Reference<'a> {
+    prior: &'a [f64],
+    validation: Option<&'a Figures>,
+    /// By modality.
+    dims: &'a [usize],
+    /// What h is less than −ln p(x), by density.
+    h_offsets: &'a [f64],
+}
+
+impl Reference<'_> {
+    fn shift(
+        &self,
+        columns: &BTreeMap<String, MomentSummary>,
+        others: &BTreeMap<String, MomentSummary>,
+    ) -> Option<String> {
+        let found = match self.dims.len() {
+            2 => information_of_two(columns).unwrap_or_default(),
+            modalities => information_of_more(modalities, others),
+        };
+        let (information, specificity) = (self.information(&found), self.specificity(others));
+        let scale = match specificity[..] {
+            [] => "",
+            _ => "have the embeddings another scale or normalisation than in the fit, ",
+        };
+        let off: Vec<String> = information.into_iter().chain(specificity).chain(absurd(columns)).collect();
+        (!off.is_empty()).then(|| {
+            format!(
+                "{}: the models do not describe these rows; is it another bundle, are columns swapped, {scale}or did \
+                 the data drift?",
+                off.join(", ")
+            )
+        })
+    }
+
+    fn information(&self, found: &[Information]) -> Vec<String> {
+        let entropy: f64 = self.prior.iter().map(|p| -p * p.ln()).sum();
+        let of_set = |Information { name, classifier, mean, error }: &Information| {
             let most = mean + STANDARD_ERRORS * error;
-            let figures = validation.and_then(|figures| figures.classifiers.get(*classifier));
+            let figures = self.validation.and_then(|figures| figures.classifiers.get(*classifier));
             let expected = figures.map(|figures| entropy - figures.cross_entropy_nats);
             match expected {
-                Some(expected) if most < SUSPECT_SHARE * expected && expected - mean > MISSING_NATS => Some(
-                    format!("mean {name} is {mean:.2} nats, {expected:.2} on the validation rows of fit"),
-                ),
+                Some(expected) if most < SUSPECT_SHARE * expected && expected - mean > MISSING_NATS => {
+                    Some(beside_validation(name, *mean, expected))
+                }
                 _ if most < 0.0 && *mean < -MISSING_NATS => Some(format!("mean {name} is {mean:.2} nats")),
                 _ => None,
             }
-        })
-        .collect();
-    let off: Vec<String> = off.into_iter().chain(absurd(columns)).collect();
-    (!off.is_empty()).then(|| {
-        format!(
-            "{}: the models do not describe these rows; is it another bundle, are columns swapped, or did the data drift?",
-            off.join(", ")
-        )
-    })
+        };
+        found.iter().filter_map(of_set).collect()
+    }
+
+    fn specificity(&self, others: &BTreeMap<String, MomentSummary>) -> Vec<String> {
+        let names = Quantity::single_names(Quantity::H, self.dims.len());
+        let modalities = names.into_iter().zip(self.dims).enumerate();
+        let of_modality = |(density, (name, dim)): (usize, (String, &usize))| {
+            let (mean, error) = mean_of(others.get(&name))?;
+            let validation = self.validation?;
+            let figures = validation.densities.get(density)?;
+            let offset = self.h_offsets.get(density)?;
+            let is_off = is_of_other_rows((mean + offset, error), figures, validation.measured_rows, *dim);
+            is_off.then(|| beside_validation(&name, mean, figures.mean_nats - offset))
+        };
+        modalities.filter_map(of_modality).collect()
+    }
+}
+
+fn beside_validation(name: &str, mean: f64, expected: f64) -> String {
+    format!("mean {name} is {mean:.2} nats, {expected:.2} on the validation rows of fit")
 }
 
 /// The mean information of a set of modalities, and its standard error.
@@ -112,10 +165,9 @@ fn information_of_two(columns: &BTreeMap<String, MomentSummary>) -> Option<Vec<I
     Some(found.collect())
 }
 
-fn information_of_more(information: &BTreeMap<String, MomentSummary>) -> Vec<Information> {
+fn information_of_more(modalities: usize, others: &BTreeMap<String, MomentSummary>) -> Vec<Information> {
     let set = |name: &str| name.strip_prefix("i_")?.parse::<Subset>().ok();
-    let modalities = information.keys().filter_map(|name| set(name)).map(Subset::len).max().unwrap_or(0);
-    let found = information.iter().filter_map(|(name, column)| {
+    let found = others.iter().filter_map(|(name, column)| {
         let (mean, error) = mean_of(Some(column))?;
         Some(Information { name: name.clone(), classifier: set(name)?.index(modalities), mean, error })
     });
@@ -156,8 +208,13 @@ mod tests {
             .collect()
     }
 
+    /// Of so many modalities, without figures.
+    fn reference(dims: &[usize]) -> Reference<'_> {
+        Reference { prior: &[0.5, 0.5], validation: None, dims, h_offsets: &[0.0, 5.0] }
+    }
+
     fn shift(columns: &BTreeMap<String, MomentSummary>) -> Option<String> {
-        distribution_shift(&[0.5, 0.5], None, columns, &BTreeMap::new())
+        reference(&[4, 8]).shift(columns, &BTreeMap::new())
     }
 
     #[test]
@@ -182,7 +239,7 @@ mod tests {
             let all = columns(means[0], means[1], means[2], means[3], 1000);
             let named = [("i_1", "r"), ("i_2", "u1"), ("i_3", "u2"), ("i_123", "s")];
             let information = named.map(|(i, of)| (i.to_owned(), all[of])).into_iter().collect();
-            distribution_shift(&[0.5, 0.5], None, &columns(-5.0, -5.0, 0.0, 0.0, 1000), &information)
+            reference(&[4; 3]).shift(&columns(-5.0, -5.0, 0.0, 0.0, 1000), &information)
         };
         assert_eq!(of([0.1, 0.2, 0.0, 0.4]), None);
         let text = of([0.1, 0.2, -0.7, 0.4]).unwrap();
@@ -215,9 +272,47 @@ mod tests {
             classifiers: vec![classifier(0.1), classifier(0.6), classifier(0.05)],
             ..Figures::default()
         };
-        let shift = |columns| distribution_shift(&[0.5, 0.5], Some(&figures), &columns, &BTreeMap::new());
+        let reference = Reference { validation: Some(&figures), ..reference(&[4, 8]) };
+        let shift = |columns| reference.shift(&columns, &BTreeMap::new());
         assert_eq!(shift(columns(0.2, 0.2, 0.0, 0.1, 1000)), None);
         let text = shift(columns(0.02, 0.0, 0.02, 0.3, 1000)).unwrap();
         assert!(text.starts_with("mean i1 is 0.02 nats, 0.59 on the validation rows of fit: "), "{text}");
+        assert!(!text.contains("scale"), "{text}");
+    }
+
+    #[test]
+    fn h_far_from_that_of_the_validation_rows_is_named_in_the_units_of_the_column() {
+        let density = |nats| DensityFigures {
+            mean_nats: nats,
+            standard_error_nats: Some(0.1),
+            in_sample_nats: Some(nats - 0.5),
+            ..DensityFigures::default()
+        };
+        let figures = Figures {
+            measured_rows: 400,
+            densities: vec![density(6.0), density(12.0)],
+            classifiers: vec![ClassifierFigures { cross_entropy_nats: 0.6, ..Default::default() }; 3],
+            ..Figures::default()
+        };
+        let reference = Reference { validation: Some(&figures), ..reference(&[4, 8]) };
+        let shift = |h1, h2, rows| {
+            let of = columns(h1, h2, 0.0, 0.0, rows);
+            let others = BTreeMap::from([("h1".to_owned(), of["r"]), ("h2".to_owned(), of["u1"])]);
+            reference.shift(&columns(0.1, 0.0, 0.0, 0.0, rows), &others)
+        };
+        assert_eq!(shift(6.0, 7.0, 1000), None);
+        // Five nats, 2.5 standard deviations of a row.
+        assert_eq!(shift(10.9, 11.9, 1000), None);
+        assert_eq!(shift(11.1, 12.1, 20), None);
+        let text = shift(6.0, 12.1, 1000).unwrap();
+        assert!(text.starts_with("mean h2 is 12.10 nats, 7.00 on the validation rows of fit: "), "{text}");
+        assert!(
+            text.contains("have the embeddings another scale or normalisation than in the fit, or "),
+            "{text}"
+        );
+        let text = shift(0.4, 1.4, 1000).unwrap();
+        assert!(
+            text.starts_with("mean h1 is 0.40 nats, 6.00 on the validation rows of fit, mean h2 is 1.40")
+        );
     }
 }

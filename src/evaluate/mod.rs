@@ -10,9 +10,10 @@ mod fold_sessions;
 mod model_check;
 mod open_bundle;
 mod reduced;
+mod specificity_shift;
 
 pub use compute::{ComputedColumns, EvaluationConstants, Evaluator};
-pub use distribution_shift::{OnShift, compared_information, distribution_shift};
+pub use distribution_shift::{OnShift, compared_quantities, distribution_shift};
 pub use field::{field, output_array};
 pub use fold_sessions::FoldSessions;
 pub use model_check::{check_models, check_program};

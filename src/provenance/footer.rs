@@ -46,8 +46,8 @@ pub struct Provenance {
     pub units: Option<String>,
     /// The computed columns.
     pub columns: Option<ColumnMoments>,
-    /// Of more than two modalities the moments of i of each and of all, which the columns do not give; absent where
-    /// the footer is plain text and the columns are encrypted.
+    /// The moments of what rows are compared with the validation rows by beside the columns: h of each modality, and
+    /// of more than two i of each and of all; absent where the footer is plain text and the columns are encrypted.
     pub information: Option<BTreeMap<String, interaction::MomentSummary>>,
     /// Rows by fate.
     pub rows: Option<FateCounts>,

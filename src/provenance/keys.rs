@@ -24,7 +24,7 @@ pub(super) const ENGINE: &str = "lsmi_etl.engine";
 pub(super) const UNITS: &str = "lsmi_etl.units";
 /// JSON of the computed columns and their moments.
 pub(super) const COLUMNS: &str = "lsmi_etl.columns";
-/// JSON of the moments of i of each modality and of all, of more than two modalities.
+/// JSON of the moments of h of each modality and, of more than two, of i of each and of all.
 pub(super) const INFORMATION: &str = "lsmi_etl.information";
 /// JSON of the rows by fate.
 pub(super) const ROWS: &str = "lsmi_etl.rows";

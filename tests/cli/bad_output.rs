@@ -153,7 +153,7 @@ fn a_disk_that_fills_up() {
     let disk = dir.path().join("disk");
     fs::create_dir(&disk).unwrap();
     // Without the right to mount, the limit on a file's size is the test.
-    let Some(_mounted) = Tmpfs::mount(&disk, "size=64k") else { return };
+    let Some(_mounted) = Tmpfs::mount(&disk, "size=96k") else { return };
     let input = fitted().join("in.parquet");
     let ran = annotate(dir.path(), input.to_str().unwrap(), "disk/out.parquet", &[]);
     refused(&ran, 74, &["disk/out.parquet", "write failed", "No space left on device"]);
@@ -162,7 +162,7 @@ fn a_disk_that_fills_up() {
     assert_eq!(listing(&disk), [".out.parquet.lsmi-journal"]);
     fs::remove_file(disk.join(".out.parquet.lsmi-journal")).unwrap();
 
-    fs::write(disk.join("ballast"), vec![0; 60 << 10]).unwrap();
+    fs::write(disk.join("ballast"), vec![0; 92 << 10]).unwrap();
     let train = fitted().join("train.parquet");
     let ran = run(lsmi().current_dir(dir.path()).arg("fit").arg(train).args(["--bundle", "disk/models"]));
     refused(&ran, 74, &["disk/models", "write failed", "No space left on device"]);

@@ -17,6 +17,7 @@ mod inspect;
 mod interrupt;
 mod label_free;
 mod labels;
+mod other_scale;
 mod prefix;
 mod replaced;
 mod scheduler;

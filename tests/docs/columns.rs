@@ -31,7 +31,7 @@ Key-values of an annotated Parquet file, and of the schema of an Arrow stream:
 | `lsmi_etl.engine` | `NAME (VERSION) on DEVICE` |
 | `lsmi_etl.units` | `raw` or `centred`: the convention of h ([Units](estimates.md#units-decide-how-much-is-redundant)) |
 | `lsmi_etl.columns` | JSON: the computed columns, in their order, with their moments |
-| `lsmi_etl.information` | JSON, of more than two modalities: the moments of i of each and of all, which the columns do not give |
+| `lsmi_etl.information` | JSON: the moments of h of each modality and, of more than two, of i of each and of all, which the columns do not give |
 | `lsmi_etl.rows` | JSON: rows by fate (good, and bad by reason) |
 | `lsmi_etl.trained_rows` | good rows that the models were trained on, evaluated by those that have not seen them |
 | `lsmi_etl.on_missing_modality`, `lsmi_etl.reduced_rows` | `reduce`, and the good rows that lack a modality |

@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::engine::Engine;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{
-    EvaluationConstants, Evaluator, FoldSessions, compared_information, distribution_shift,
+    EvaluationConstants, Evaluator, FoldSessions, compared_quantities, distribution_shift,
     fastest_batch_rows, field, output_array,
 };
 use crate::interaction::{MomentSummary, Moments, Quantity};
@@ -223,22 +223,21 @@ impl Estimator {
     /// What is counted of the good rows.
     fn counted(&self) -> Vec<Quantity> {
         let defaults = Quantity::defaults(self.modalities());
-        defaults.into_iter().chain(compared_information(self.modalities())).collect()
+        defaults.into_iter().chain(compared_quantities(self.modalities())).collect()
     }
 
     /// What is off about the rows counted since the last call.
     pub(super) fn take_shift(&self) -> Option<Error> {
         let moments = std::mem::take(&mut *self.moments.lock().unwrap_or_else(PoisonError::into_inner));
-        let of = |is_information: bool| {
-            let found = moments.iter().filter(|(of, _)| matches!(of, Quantity::I(_)) == is_information);
+        let others = compared_quantities(self.modalities());
+        let of = |is_other: bool| {
+            let found = moments.iter().filter(|(of, _)| others.contains(of) == is_other);
             let named = |(of, moments): &(Quantity, Moments)| -> (String, MomentSummary) {
                 (of.name(self.modalities()).into_owned(), moments.summary())
             };
             found.map(named).collect()
         };
-        let manifest = self.bundle().manifest();
-        let validation = manifest.training.as_ref().map(|training| &training.validation);
-        distribution_shift(&manifest.label.prior, validation, &of(false), &of(true))
+        distribution_shift(self.bundle(), &of(false), &of(true))
             .map(|what| Error::bad_data(self.place(), what))
     }
 
