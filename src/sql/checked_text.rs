@@ -24,24 +24,10 @@ use super::csv_check::CsvCheck;
 use super::json_check::JsonCheck;
 use super::parquet_reader::FileNames;
 use super::table_format::TableFormat;
+use super::text_check::TextCheck;
 
 /// Bytes that are read of a local file at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
-
-/// The look at one file.
-pub(super) trait TextCheck: Send {
-    /// Takes the next bytes of the file, and gives those that its reader gets.
-    ///
-    /// # Errors
-    /// [`Error::BadData`] with the file.
-    fn pass(&mut self, chunk: Bytes) -> crate::Result<Bytes>;
-
-    /// The file has ended.
-    ///
-    /// # Errors
-    /// [`Error::BadData`] with the file.
-    fn end(&mut self) -> crate::Result<()>;
-}
 
 /// A store of files of text.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 
 use crate::error::{Error, Place, Result};
 
-use super::checked_text::TextCheck;
 use super::csv_quotes::CsvQuotes;
 use super::inferred_types::unfit_field;
 use super::table_format::CsvLayout;
+use super::text_check::TextCheck;
 use super::text_values::{is_exact, may_cut};
 
 /// The most bytes of a date, a time or a decimal.

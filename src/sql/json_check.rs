@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Place};
 
-use super::checked_text::TextCheck;
 use super::json_escapes::with_plain_pairs;
 use super::json_records::JsonRecords;
 use super::table_format::JsonFields;
+use super::text_check::TextCheck;
 use super::text_values::is_exact;
 
 /// Declares columns.

@@ -85,6 +85,7 @@ mod summarize;
 mod summarized_rows;
 mod table_files;
 mod table_format;
+mod text_check;
 mod text_values;
 mod told_differences;
 mod unique_names;

@@ -417,10 +417,10 @@ class Summary:
     #: The use of a cluster, with `--cluster`.
     cluster: Optional[ClusterUse] = None
     #: What is off where the models do not describe the rows: mean information below zero, or far below that of the
-    #: validation rows of the fit.
+    #: validation rows of the fit; mean h of a modality far from theirs.
     distribution_shift: Optional[str] = None
-    #: Of more than two modalities the moments of i of each and of all over good rows, in nats: i_1 …, which r, u1 … and
-    #: s do not give.
+    #: Moments of what rows are compared with the validation rows by beside the columns, over good rows, in nats: h of
+    #: each modality, and of more than two modalities i of each and of all, which r, u1 … and s do not give.
     information: dict[str, ColumnSummary] = field(default_factory=dict)
     #: Peak resident memory of the process so far, where the system reports it.
     peak_memory_bytes: Optional[int] = None
@@ -491,9 +491,9 @@ class Totals:
     #: The use of a cluster, with `--cluster`.
     cluster: Optional[ClusterUse] = None
     #: What is off where the models do not describe the rows: mean information below zero, or far below that of the
-    #: validation rows of the fit.
+    #: validation rows of the fit; mean h of a modality far from theirs.
     distribution_shift: Optional[str] = None
-    #: Of more than two modalities the moments of i of each and of all, as in `Summary`.
+    #: Moments of h of each modality, and of more than two i of each and of all, as in `Summary`.
     information: dict[str, ColumnSummary] = field(default_factory=dict)
     #: Peak resident memory of the process so far, where the system reports it.
     peak_memory_bytes: Optional[int] = None
