@@ -1,12 +1,14 @@
 //! The operator below a task's writer that makes of the task's error one of this program, in a form in which
 //! it reaches the client through Ballista's text.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
 use ballista_core::error::BallistaError;
 use ballista_core::execution_plans::ShuffleWriterExec;
 use ballista_core::execution_plans::sort_shuffle::SortShuffleWriterExec;
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -104,10 +106,25 @@ impl ExecutionPlan for TaskErrorsExec {
 fn told(error: DataFusionError) -> DataFusionError {
     let error = match task_error::<BallistaError>(error) {
         Ok(error) => error,
+        Err(error) if is_cut_off(&error) => executor_lost("cluster"),
         Err(error) => return error,
     };
     let may_pass = may_pass(&error);
     in_text(error, may_pass)
+}
+
+/// Whether rows of another executor have ended before their end. Ballista takes that for an error of the query.
+fn is_cut_off(error: &DataFusionError) -> bool {
+    let mut causes = std::iter::successors(Some(error as &(dyn StdError + 'static)), |&error| {
+        match error.downcast_ref::<BallistaError>() {
+            Some(BallistaError::DataFusionError(inner)) => Some(inner.as_ref() as &(dyn StdError + 'static)),
+            _ => error.source(),
+        }
+    });
+    causes.any(|cause| match cause.downcast_ref::<BallistaError>() {
+        Some(BallistaError::ArrowError(inner)) => matches!(inner.as_ref(), ArrowError::IpcError(_)),
+        _ => false,
+    })
 }
 
 fn in_text(error: Error, may_pass: bool) -> DataFusionError {
@@ -115,5 +132,24 @@ fn in_text(error: Error, may_pass: bool) -> DataFusionError {
         Ok(text) if may_pass => DataFusionError::IoError(std::io::Error::other(text)),
         Ok(text) => DataFusionError::Execution(text),
         Err(error) => DataFusionError::External(Box::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::remote_error;
+    use super::*;
+
+    #[test]
+    fn rows_that_are_cut_off_are_of_an_executor_that_is_lost() {
+        let shared = |error: BallistaError| DataFusionError::Shared(Arc::new(error.into_datafusion()));
+        let nested = |error: BallistaError| shared(BallistaError::DataFusionError(Box::new(shared(error))));
+        let body = "h2 protocol error: error reading a body from connection".to_owned();
+        let cut_off = told(nested(BallistaError::ArrowError(Box::new(ArrowError::IpcError(body)))));
+        let error = remote_error::of_text(&cut_off.to_string());
+        assert!(matches!(error, Some(Error::ExecutorLost { .. })), "{cut_off}");
+        // Ballista's own answer to it is to run the stage again.
+        let fetch = told(nested(BallistaError::FetchFailed("e".to_owned(), 1, 0, "gone".to_owned())));
+        assert!(matches!(fetch, DataFusionError::Shared(_)), "{fetch:?}");
     }
 }
