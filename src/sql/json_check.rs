@@ -8,7 +8,9 @@ use std::fmt;
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Place};
@@ -19,8 +21,13 @@ use super::table_format::JsonFields;
 use super::text_check::TextCheck;
 use super::text_values::is_exact;
 
+/// What to do about values that are not of their column's type.
+const ONE_TYPE: &str = "write values of one type, or declare types that hold them";
 /// Declares columns.
 const STATEMENT: &str = "CREATE EXTERNAL TABLE t (a DOUBLE, …) STORED AS NDJSON LOCATION '…'";
+
+/// Characters of a value that a message shows.
+const SHOWN: usize = 60;
 
 /// The look at one file.
 pub(super) struct JsonCheck {
@@ -157,27 +164,27 @@ impl<'a> Kind<'a> {
         }
     }
 
-    /// What the elements of an array are.
-    fn element(self) -> Self {
+    /// What the elements of an array are, where it is one.
+    fn element(self) -> Option<Self> {
         match self {
             Self::Of(
                 DataType::List(field)
                 | DataType::LargeList(field)
                 | DataType::ListView(field)
                 | DataType::FixedSizeList(field, _),
-            ) => Self::of(field),
-            _ => Self::Any,
+            ) => Some(Self::of(field)),
+            _ => None,
         }
     }
 
-    /// What the values of a map are.
-    fn map_value(self) -> Self {
+    /// What the values of a map are, where it is one.
+    fn map_value(self) -> Option<Self> {
         match self {
             Self::Of(DataType::Map(entries, _)) => match entries.data_type() {
-                DataType::Struct(entry) => entry.get(1).map_or(Self::Any, |field| Self::of(field)),
-                _ => Self::Any,
+                DataType::Struct(entry) => entry.get(1).map(|field| Self::of(field)),
+                _ => None,
             },
-            _ => Self::Any,
+            _ => None,
         }
     }
 }
@@ -189,7 +196,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
         match self.kind {
             Kind::Any => IgnoredAny::deserialize(values).map(drop),
             // By its text, of which a number that is read would be a part.
-            Kind::Of(data_type) if data_type.is_numeric() || data_type.is_temporal() => {
+            Kind::Of(data_type) if !data_type.is_nested() => {
                 self.look(<&RawValue>::deserialize(values)?.get(), data_type)
             }
             _ => values.deserialize_any(self),
@@ -197,40 +204,31 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     }
 }
 
-/// Values of a kind that their column does not take are left to Arrow's reader, which refuses them.
+/// Takes an object or an array.
 impl<'de> Visitor<'de> for Value<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a value")
+        let what = match self.kind {
+            Kind::Object(_) | Kind::Of(DataType::Map(..)) => "an object",
+            Kind::Of(_) | Kind::Any => "an array",
+        };
+        write!(
+            f,
+            "{what} in field {}, as it is declared or in the first rows; {ONE_TYPE}: {STATEMENT}",
+            self.path
+        )
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        let element = Self { kind: self.kind.element(), ..self };
+        let Some(kind) = self.kind.element() else {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
+        };
+        let element = Self { kind, ..self };
         while elements.next_element_seed(element)?.is_some() {}
         Ok(())
     }
@@ -250,7 +248,10 @@ impl<'de> Visitor<'de> for Value<'_> {
                     }
                     None => Kind::Any,
                 },
-                other => other.map_value(),
+                other => match other.map_value() {
+                    Some(kind) => kind,
+                    None => return Err(A::Error::invalid_type(Unexpected::Map, &self)),
+                },
             };
             values.next_value_seed(Value { kind, path, known: self.known })?;
         }
@@ -267,26 +268,33 @@ fn find<'a>(fields: &'a Fields, name: &str, at: usize) -> Option<(usize, &'a Fie
 }
 
 impl Value<'_> {
-    /// Looks at the text of a value of a type of numbers or times.
+    /// Looks at the text of a value of a type that is not nested.
     fn look<E: serde::de::Error>(&self, raw: &str, data_type: &DataType) -> Result<(), E> {
+        let (is_number, is_time) = (data_type.is_numeric(), data_type.is_temporal());
         let holds = match raw.as_bytes().first() {
-            // Only a declaration says that texts are numbers.
-            Some(b'"') if self.known == JsonFields::Inferred => false,
-            Some(b'"') => {
+            Some(b'n') => true,
+            Some(b't' | b'f') => *data_type == DataType::Boolean,
+            Some(b'"') if is_number || is_time => {
+                // Only a declaration says that texts are numbers.
                 let text: Cow<'_, str> = serde_json::from_str(raw).map_err(E::custom)?;
-                is_exact(&text, data_type)
+                self.known == JsonFields::Declared && is_exact(&text, data_type)
             }
+            Some(b'"') => !matches!(data_type, DataType::Boolean | DataType::Null),
             // Of a time, so many of its units.
-            Some(b'-' | b'0'..=b'9') if data_type.is_temporal() => is_exact(raw, &DataType::Int64),
-            Some(b'-' | b'0'..=b'9') => is_exact(raw, data_type),
-            _ => true,
+            Some(b'-' | b'0'..=b'9') if is_time => is_exact(raw, &DataType::Int64),
+            Some(b'-' | b'0'..=b'9') => is_number && is_exact(raw, data_type),
+            _ => false,
         };
         if holds {
             return Ok(());
         }
+        let shown = match raw.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{}…", raw.get(..end).unwrap_or_default()),
+            None => raw.to_owned(),
+        };
         Err(E::custom(format!(
-            "{raw} in field {} is no {data_type}, the field's type, as declared or that of its values in the first \
-             rows; declare the columns with types that hold them: {STATEMENT}",
+            "{shown} in field {} is no {data_type}, the field's type, as declared or that of its values in the first \
+             rows; {ONE_TYPE}: {STATEMENT}",
             self.path
         )))
     }

@@ -34,10 +34,18 @@ pub(super) fn is_exact(text: &str, data_type: &DataType) -> bool {
     match data_type {
         data_type if data_type.is_integer() => is_integer(text, data_type),
         Date32 => is_date(text),
-        Timestamp(unit, _) => time(text).is_some() && second_digits(text) <= digits_of(*unit),
+        Timestamp(unit, _) => {
+            let is_held =
+                |time: DateTime<Utc>| *unit != TimeUnit::Nanosecond || time.timestamp_nanos_opt().is_some();
+            time(text).is_some_and(is_held) && second_digits(text) <= digits_of(*unit)
+        }
         Time32(unit) | Time64(unit) => second_digits(text) <= digits_of(*unit),
-        Decimal32(_, scale) | Decimal64(_, scale) | Decimal128(_, scale) | Decimal256(_, scale) => {
-            fraction_digits(text).is_some_and(|digits| digits <= i64::from(*scale))
+        Decimal32(precision, scale)
+        | Decimal64(precision, scale)
+        | Decimal128(precision, scale)
+        | Decimal256(precision, scale) => {
+            let (precision, scale) = (i64::from(*precision), i64::from(*scale));
+            digits(text).is_some_and(|(before, behind)| before <= precision - scale && behind <= scale)
         }
         Float64 => text.parse::<f64>().is_ok_and(f64::is_finite),
         Float32 => text.parse::<f32>().is_ok_and(f32::is_finite),
@@ -60,7 +68,7 @@ fn is_integer(text: &str, data_type: &DataType) -> bool {
         return (least..=most).contains(&number);
     }
     let is_small = text.parse::<f64>().is_ok_and(|number| number.abs() < MOST_EXACT);
-    is_small && fraction_digits(text).is_some_and(|digits| digits <= 0)
+    is_small && digits(text).is_some_and(|(_, behind)| behind <= 0)
 }
 
 /// A date, alone or at midnight, and in no zone, where it might be another day.
@@ -95,8 +103,9 @@ fn digits_of(unit: TimeUnit) -> usize {
     }
 }
 
-/// The digits behind the point that a number needs: 3 of 1.255, -2 of 300; none where it is no number.
-fn fraction_digits(text: &str) -> Option<i64> {
+/// The digits that a number needs before the point and behind it: 2 and 3 of 12.345, 3 and -2 of 300; none where it is no
+/// number.
+fn digits(text: &str) -> Option<(i64, i64)> {
     let (number, exponent) = match text.split_once(['e', 'E']) {
         None => (text, 0),
         Some((number, exponent)) => (number, exponent.parse::<i64>().ok()?),
@@ -107,13 +116,13 @@ fn fraction_digits(text: &str) -> Option<i64> {
     if exponent.abs() > MOST_EXPONENT || !is_number(whole) || !is_number(fraction) {
         return None;
     }
-    let zeros = |digits: &str| digits.bytes().rev().take_while(|digit| *digit == b'0').count();
-    let needed = match (fraction.len() - zeros(fraction), whole.len() - zeros(whole)) {
-        (0, 0) => return Some(i64::MIN),
-        (0, _) => -(zeros(whole) as i64),
-        (needed, _) => needed as i64,
+    let places = || whole.bytes().chain(fraction.bytes()).enumerate().filter(|(_, digit)| *digit != b'0');
+    let (Some((first, _)), Some((last, _))) = (places().next(), places().last()) else {
+        // Zero needs none.
+        return Some((i64::MIN, i64::MIN));
     };
-    Some(needed - exponent)
+    let before = |place: usize| whole.len() as i64 - place as i64 + exponent;
+    Some((before(first), 1 - before(last)))
 }
 
 #[cfg(test)]
@@ -148,7 +157,11 @@ mod tests {
                 &["2024-02-29 10:00:00.123456", "2024-02-29 10:00:00.1234560000+01:00"],
                 &["2024-02-29 10:00:00.1234567", "2024-02-29 10:00:00.1234560001"],
             ),
-            (nano, &["2024-02-29 10:00:00.123456789"], &["2024-02-29 10:00:00.1234567891"]),
+            (
+                nano,
+                &["2024-02-29 10:00:00.123456789"],
+                &["2024-02-29 10:00:00.1234567891", "9999-01-01 00:00:00"],
+            ),
             (
                 DataType::Time64(TimeUnit::Nanosecond),
                 &["10:00:00", "10:00:00.123456789"],
@@ -156,7 +169,18 @@ mod tests {
             ),
             (
                 cents.clone(),
-                &["1.25", "1.250", "-125e-2", "1.255e1", "100e-3", "0", "0.000", "12345", "+1."],
+                &[
+                    "1.25",
+                    "1.250",
+                    "-125e-2",
+                    "1.255e1",
+                    "100e-3",
+                    "0",
+                    "0.000",
+                    "12345678.9",
+                    "+1.",
+                    "000000000001",
+                ],
                 &[
                     "1.255",
                     "1255e-3",

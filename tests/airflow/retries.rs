@@ -31,8 +31,8 @@ fn few(airflow: &Airflow, name: &str) {
 fn wait_for_midway(airflow: &Airflow) {
     let journal = airflow.data().join(".out.parquet.lsmi-journal");
     let start = Instant::now();
-    // 16 bytes a row: some row groups of the 40.
-    while journal.metadata().map_or(0, |metadata| metadata.len()) < 5 * 16 * 50_000 {
+    // 24 bytes a row: some row groups of the 40.
+    while journal.metadata().map_or(0, |metadata| metadata.len()) < 5 * 24 * 50_000 {
         assert!(start.elapsed() < Duration::from_secs(120), "no run has begun");
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -128,8 +128,8 @@ fn a_signal_leaves_a_journal_and_the_next_run_goes_on() {
     let child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let journal = dir.path().join(".out.parquet.lsmi-journal");
     let start = Instant::now();
-    // 16 bytes a row: some row groups of the 40.
-    while journal.metadata().map_or(0, |metadata| metadata.len()) < 5 * 16 * 50_000 {
+    // 24 bytes a row: some row groups of the 40.
+    while journal.metadata().map_or(0, |metadata| metadata.len()) < 5 * 24 * 50_000 {
         assert!(start.elapsed() < Duration::from_secs(120), "no row group was computed");
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -160,11 +160,46 @@ fn values_of_any_kind_stop_only_the_queries_that_read_them() {
     let read =
         answer(dir, "SELECT k, l[1]['b'] AS b, l[2]['c'] AS c, m[2][1] AS m, n FROM 'a.json' ORDER BY k");
     assert_eq!(read, "k,b,c,m,n\n1,1,,1,18446744073709551615\n2,,2.5,,9007199254740993\n");
-    refused(&ask(dir, "SELECT v FROM 'a.json'"), 65, &["a.json", "field 'v'"]);
+    refused(&ask(dir, "SELECT v FROM 'a.json'"), 65, &["a.json: line 1: 1 in field v is no Utf8"]);
     // Columns come in the order in which they appear.
     assert!(answer(dir, "SELECT * EXCEPT (v) FROM 'a.json'").starts_with("k,l,m,n\n"));
     answer(dir, "COPY (SELECT [NULL, struct(1 AS x)] AS l) TO 'own.json'");
     assert_eq!(answer(dir, "SELECT l[2]['x'] AS x FROM 'own.json'"), "x\n1\n");
+}
+
+#[test]
+fn values_of_another_type_are_named_by_line_and_field() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let first = "{\"i\":1,\"f\":0.5,\"b\":true,\"t\":\"x\",\"l\":[1],\"s\":{\"x\":1},\"n\":null,\"m\":[{\"y\":[true]}]}";
+    let lines = format!("{first}\n").repeat(60_000);
+    assert!(lines.len() > 4 << 20);
+    for (late, words) in [
+        ("\"i\":true", "true in field i is no Int64"),
+        ("\"f\":\"x\"", "\"x\" in field f is no Float64"),
+        ("\"b\":0", "0 in field b is no Boolean"),
+        ("\"t\":7", "7 in field t is no Utf8"),
+        ("\"t\":{\"x\":1}", "{\"x\":1} in field t is no Utf8"),
+        ("\"l\":2", "integer `2`, expected an array in field l"),
+        ("\"l\":[\"x\"]", "\"x\" in field l is no Int64"),
+        ("\"l\":{\"x\":1}", "map, expected an array in field l"),
+        ("\"s\":\"x\"", "string \"x\", expected an object in field s"),
+        ("\"s\":[1]", "sequence, expected an object in field s"),
+        ("\"s\":{\"z\":1}", "field s.z is in none of the first rows"),
+        ("\"n\":1", "1 in field n is no Null"),
+        ("\"m\":[{\"y\":[1]}]", "1 in field m.y is no Boolean"),
+    ] {
+        fs::write(dir.join("late.ndjson"), format!("{lines}{{{late}}}\n")).unwrap();
+        refused(
+            &ask(dir, "SELECT * FROM 'late.ndjson' ORDER BY i"),
+            65,
+            &["late.ndjson: line 60001: ", words, "CREATE EXTERNAL"],
+        );
+        // Nulls are values of any type.
+        let (name, _) = late.split_once(':').unwrap();
+        fs::write(dir.join("null.ndjson"), format!("{lines}{{{name}:null}}\n")).unwrap();
+        assert_eq!(answer(dir, "SELECT count(*) AS n FROM (SELECT * FROM 'null.ndjson')"), "n\n60001\n");
+    }
 }
 
 #[test]
