@@ -140,7 +140,7 @@ fn an_interrupted_run_keeps_what_it_has() {
     let journal = folder.path().join(".out.parquet.lsmi-journal");
     let mut child = annotate(&work.input, &output, &["--batch-rows", "64"]);
     let child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    while journal.metadata().map_or(0, |metadata| metadata.len()) < 400_000 {
+    while journal.metadata().map_or(0, |metadata| metadata.len()) < 600_000 {
         sleep(Duration::from_millis(1));
     }
     must(std::process::Command::new("kill").arg(child.id().to_string()));
@@ -150,6 +150,6 @@ fn an_interrupted_run_keeps_what_it_has() {
 
     let ran = annotated(&work.input, &output, &["--batch-rows", "64"]);
     assert_done_once(&ran);
-    // 16 bytes of values for each row, and a head for each batch.
+    // 24 bytes of values for each row, and a head for each batch.
     assert!(last_json(&ran)["resumed_rows"].as_u64().unwrap() > 20_000, "{}", ran.stdout);
 }
