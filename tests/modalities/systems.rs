@@ -51,7 +51,7 @@ fn default_columns_are_atoms_and_information_is_the_sum_of_what_lies_below() {
     let columns = ["--columns", "atoms,i_1,i_23,i_123,h_1,h_23,prior_y"];
     let summary = last_json(&annotated(system("shared_xor"), dir.path(), "embedded", &columns));
     let names: Vec<&String> = summary["information"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["i_1", "i_123", "i_2", "i_3"]);
+    assert_eq!(names, ["h_1", "h_2", "h_3", "i_1", "i_123", "i_2", "i_3"]);
     let below_23 = "a_1_2_3 + a_2_3 + a_2_13 + a_2 + a_3_12 + a_3 + a_12_13_23 + a_12_23 + a_13_23 + a_23 \
                     + a_1_2 + a_1_3 + a_1_23";
     let differences = [
