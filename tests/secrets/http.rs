@@ -178,7 +178,9 @@ fn runs_that_fail() {
         watched.run(code, &mut program(&["report", &url, "-o", "r.html"]));
         let sql = format!("SELECT * FROM '{url}'");
         let ran = crate::harness::run(program(&["sql", &sql]).current_dir(watched.dir()));
-        assert!([64, 65, 66, 75].contains(&ran.code), "{}", ran.stderr);
+        // A manifest is an object of JSON, and a table of one row.
+        let codes: &[i32] = if url.ends_with(".json") { &[0] } else { &[64, 65, 66, 75] };
+        assert!(codes.contains(&ran.code), "{}", ran.stderr);
         watched.check("sql", ran.stderr.as_bytes());
         let ran = crate::harness::run(program(&["bundle", "check", &url]).current_dir(watched.dir()));
         assert!(ran.code > 0);
