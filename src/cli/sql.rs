@@ -103,7 +103,8 @@ pub struct SqlArgs {
     /// What to do if the rows of a query are unlike those that the models of lsmi() were validated on
     ///
     /// As for annotate: mean information below zero or far below that of the validation rows of fit, or mean h
-    /// far from theirs, as another bundle, swapped columns, embeddings on another scale or drift give. With fail, --output is not written.
+    /// far from theirs, as another bundle, swapped columns, embeddings on another scale or drift give. With
+    /// fail, --output is not written.
     #[arg(long, value_enum, default_value = "warn", env = "LSMI_ETL_ON_SHIFT", hide_env = true)]
     pub(super) on_shift: OnShift,
 

@@ -125,8 +125,8 @@ pub struct AnnotateSettings {
     /// Handling of rows that the models do not describe: mean information below zero, or far below
     /// that of the fit's validation rows; mean h of a modality far from theirs
     ///
-    /// Another bundle, swapped columns, embeddings on another scale or drift look like that. With warn, the log and the summary say
-    /// it; with fail, the file is a bad file and gets no output.
+    /// Another bundle, swapped columns, embeddings on another scale or drift look like that. With warn, the
+    /// log and the summary say it; with fail, the file is a bad file and gets no output.
     #[arg(long, value_enum, default_value = "warn", env = "LSMI_ETL_ON_SHIFT", hide_env = true)]
     pub on_shift: OnShift,
     /// Shift r, u1, u2 and s by one constant so that their means are not negative

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Place};
 
 use super::json_escapes::with_plain_pairs;
-use super::json_records::JsonRecords;
+use super::json_records::{JsonRecords, without_position};
 use super::table_format::JsonFields;
 use super::text_check::TextCheck;
 use super::text_values::is_exact;
@@ -66,15 +66,6 @@ impl TextCheck for JsonCheck {
 
     fn end(&mut self) -> crate::Result<()> {
         self.records.end().map_err(|what| Error::bad_data(Place::file(&self.file), what))
-    }
-}
-
-/// An error of a value without its position in the object, which is none in the file.
-pub(super) fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((what, _)) => what.to_owned(),
-        None => text,
     }
 }
 

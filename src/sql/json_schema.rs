@@ -12,8 +12,7 @@ use crate::error::{Error, Place, Result};
 
 use super::errors::convert_error;
 use super::inferred_types::INFERRED_ROWS;
-use super::json_check::without_position;
-use super::json_records::JsonRecords;
+use super::json_records::{JsonRecords, without_position};
 use super::json_types::JsonTypes;
 use super::table_files::TableFile;
 
@@ -43,22 +42,25 @@ pub(super) async fn check_declared(
     for file in files {
         let is_whole = add_types(&mut types, store, file).await?;
         let found = types.fields();
-        let missing = declared.iter().find(|field| found.find(field.name()).is_none());
-        match missing {
-            Some(field) if is_whole && files.last().is_some_and(|last| last.name == file.name) => {
-                let names: Vec<&str> = found.iter().map(|field| field.name().as_str()).collect();
-                return Err(Error::Usage(format!(
-                    "{}: no row has the field {}, which is declared; the fields are {}",
-                    file.name,
-                    field.name(),
-                    names.join(", ")
-                )));
-            }
-            Some(_) if is_whole => {}
-            _ => return Ok(()),
+        if !is_whole || declared.iter().all(|field| found.find(field.name()).is_some()) {
+            return Ok(());
         }
     }
-    Ok(())
+    let found = types.fields();
+    let missing = declared.iter().find(|field| found.find(field.name()).is_none());
+    match (missing, files.last()) {
+        // Files without rows have no fields.
+        (Some(field), Some(last)) if !found.is_empty() => {
+            let names: Vec<&str> = found.iter().map(|field| field.name().as_str()).collect();
+            Err(Error::Usage(format!(
+                "{}: no row has the field {}, which is declared; the fields are {}",
+                last.name,
+                field.name(),
+                names.join(", ")
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Adds the types of the first rows of a file, and says whether these are all.

@@ -31,12 +31,12 @@ pub(super) struct CsvLayout {
     pub(super) has_header: bool,
 }
 
-/// What the fields of JSON that a table does not have are.
+/// Where the columns of JSON come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum JsonFields {
-    /// Lost, since its columns are those of the first rows.
+    /// From the first rows: a field that is in none of these would be lost.
     Inferred,
-    /// Left out, as declared.
+    /// From a declaration: other fields are left out.
     Declared,
 }
 

@@ -226,6 +226,11 @@ fn a_declared_field_that_no_row_has_is_told() {
             ),
         )
     };
+    // Files without rows have no fields, and none is missing.
+    fs::write(dir.join("none.json"), "[]").unwrap();
+    let none =
+        "CREATE EXTERNAL TABLE t (a INT) STORED AS JSON LOCATION 'none.json'; SELECT count(a) AS n FROM t";
+    assert_eq!(answer(dir, none), "n\n0\n");
     refused(&read("Id INT, v VARCHAR"), 64, &["no row has the field id", "Id, v, w"]);
     assert_eq!(read("\"Id\" INT, v VARCHAR, w INT").stdout, "Id,v,w\n1,x,\n,,2\n");
 }
