@@ -6,7 +6,7 @@ mod container;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::package::{build_arguments, cargo};
+use crate::harness::package::{self, build_arguments, cargo};
 use crate::harness::{self, must, repository, run};
 
 /// Python with maturin and a linter for Containerfiles.
@@ -17,6 +17,8 @@ fn tools() -> PathBuf {
 /// Works with a target folder in which all is compiled: links to the files of the one that
 /// the tests are of, whose program other tests are running.
 pub fn compiled(work: impl FnOnce(&Path)) {
+    // The native module is compiled there, so that it is not compiled in each copy.
+    package::python_path();
     let release = Path::new(env!("CARGO_BIN_EXE_lsmi-etl")).parent().unwrap();
     let target = tempfile::tempdir_in(harness::scratch()).unwrap();
     std::fs::create_dir(target.path().join("release")).unwrap();
