@@ -24,6 +24,7 @@ use crate::storage::{
 use crate::telemetry::Telemetry;
 
 use super::figures;
+use super::misplaced_output;
 use super::output;
 use super::progress::ProgressBar;
 
@@ -189,6 +190,7 @@ fn max_rows(text: &str) -> std::result::Result<u64, String> {
 
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
+    misplaced_output::check(&args.train, "--bundle", misplaced_output::may_be_folder)?;
     require_local_folder(&args.bundle)?;
     FileEnding::check(
         &args.bundle,

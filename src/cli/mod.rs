@@ -21,6 +21,7 @@ mod help;
 mod inspect;
 mod man;
 mod message_table;
+mod misplaced_output;
 mod output;
 #[cfg(feature = "cluster")]
 mod output_count;

@@ -18,6 +18,7 @@ use crate::provenance::Provenance;
 use crate::report::{self, Picture, Report, ReportOptions};
 use crate::storage::{DataNames, Destinations, Staged, create_parent_folder, find_files, join_path};
 
+use super::misplaced_output;
 use super::output;
 
 /// Make a report of annotated files: one self-contained HTML page
@@ -83,6 +84,8 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
 /// Makes the report and logs where it is written.
 pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     let start = Instant::now();
+    let is_page = |path: &Path| path.extension().is_some_and(|ending| ending == "html");
+    misplaced_output::check(&args.inputs, "-o", is_page)?;
     let settings = &args.settings;
     settings.check_ending()?;
     let options = settings.options(&args.inputs)?;

@@ -28,7 +28,8 @@ impl SourceText {
         match read_text(path) {
             Ok(text) => Ok(Self { path: path.to_owned(), text }),
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
-                Err(Error::Config(format!("{}: it is not UTF-8 text", path.display())))
+                let what = "it is not text; a pipeline file is TOML in UTF-8, which names its data as input; queries are SQL";
+                Err(Error::Config(format!("{}: {what}", path.display())))
             }
             Err(source) => Err(no_input(path, source)),
         }

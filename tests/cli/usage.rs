@@ -57,6 +57,11 @@ fn unknown_words() {
     refused(&here(["sql"]), 64, &["the query is empty"]);
     misspelt(&here(["sql", "SELECT 1", "--format", "xml"]), &["'xml'", "csv"]);
     refused(&here(["synth", "xor", "--rows", "1", "-o", "x", "--rho", "0.1"]), 64, &["no --rho"]);
+    // An output among the inputs.
+    let models = here(["fit", "train.parquet", "models"]);
+    refused(&models, 64, &["models: ", "name the output by its option: --bundle models"]);
+    refused(&here(["report", "in.parquet", "r.html"]), 64, &["r.html: ", "by its option: -o r.html"]);
+    refused(&here(["run", "in.parquet"]), 78, &["in.parquet: it is not text; a pipeline file is TOML"]);
     assert_eq!(here(["--version"]).code, 0);
     assert_eq!(here(["annotate", "--help"]).code, 0);
 }
