@@ -25,6 +25,7 @@ mod row_scan;
 mod sample;
 mod sample_list;
 mod top_k;
+mod validation_shift;
 mod value_columns;
 mod warnings;
 mod written_columns;
@@ -133,11 +134,13 @@ async fn read_both(
     let data = one.dataset(&ranges, options)?;
     let compare = two.map(|two| two.dataset(&ranges, options)).transpose()?;
     let models = bundle.map(|bundle| models(bundle, &data));
+    let shift = |set: &Dataset| bundle.and_then(|bundle| validation_shift::validation_shift(bundle, set));
+    let shifts: Vec<Option<String>> = std::iter::once(&data).chain(&compare).map(shift).collect();
     Ok(Report {
         format_version: FORMAT_VERSION,
         created_by: format!("lsmi-etl {}", env!("CARGO_PKG_VERSION")),
         title: options.title.clone().unwrap_or_else(|| title(&data, compare.as_ref())),
-        warnings: warnings::warnings(&data, compare.as_ref(), models.as_ref()),
+        warnings: warnings::warnings((&data, compare.as_ref()), &shifts, models.as_ref()),
         differences: compare.as_ref().map(|compare| Differences::between(&data, compare)),
         data,
         compare,

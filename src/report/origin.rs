@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::interaction::lattice::Lattice;
+use crate::interaction::{MomentSummary, Moments};
 use crate::provenance::{Adjustment, Provenance};
 use crate::samples::FateCounts;
 
@@ -45,6 +46,9 @@ pub struct Origin {
     /// where no file tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trained_rows: Option<u64>,
+    /// Moments of h of each modality, by the name of its column, of files whose metadata have them.
+    #[serde(skip)]
+    pub(super) h: BTreeMap<String, MomentSummary>,
 }
 
 /// Columns of each modality. In JSON the keys are x1, x2, …; the first two are always there.
@@ -101,6 +105,7 @@ pub(super) struct OriginBuilder {
     shifts_nats: Vec<f64>,
     fates: FateCounts,
     trained_rows: Option<u64>,
+    h: BTreeMap<String, Moments>,
 }
 
 impl OriginBuilder {
@@ -131,6 +136,8 @@ impl OriginBuilder {
         {
             self.shifts_nats.push(shift_nats);
         }
+        let h = file.information.into_iter().flatten().filter(|(name, _)| name.starts_with('h'));
+        h.for_each(|(name, moments)| self.h.entry(name).or_default().merge(&Moments::from(&moments)));
         self.fates.merge(&file.rows.unwrap_or_default());
         if let Some(rows) = file.trained_rows {
             *self.trained_rows.get_or_insert(0) += rows;
@@ -154,6 +161,7 @@ impl OriginBuilder {
             shifts_nats: self.shifts_nats,
             bad_rows: bad.map(|(fate, rows)| (fate.name().to_owned(), rows)).collect(),
             trained_rows: self.trained_rows,
+            h: self.h.into_iter().map(|(name, moments)| (name, moments.summary())).collect(),
         }
     }
 }

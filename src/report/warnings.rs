@@ -20,10 +20,16 @@ const FEW: u64 = 100;
 /// Nats below zero at which mean information is no estimation error.
 const BELOW_ZERO: f64 = 0.2;
 
-/// The warnings about one or two data sets and their models.
-pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option<&Models>) -> Vec<Warning> {
+/// The warnings about one or two data sets and their models. `shifts` says of each set what is off beside the rows
+/// that the models were validated on.
+pub(super) fn warnings(
+    (data, compare): (&Dataset, Option<&Dataset>),
+    shifts: &[Option<String>],
+    models: Option<&Models>,
+) -> Vec<Warning> {
     let mut all = Vec::new();
-    for set in std::iter::once(data).chain(compare) {
+    for (index, set) in std::iter::once(data).chain(compare).enumerate() {
+        let shift = shifts.get(index).and_then(Option::as_deref);
         // With two data sets the text starts with the name.
         let of = if compare.is_some() { format!("{}: ", set.name) } else { String::new() };
         let mut warn = |code: &str, text: String| {
@@ -32,7 +38,7 @@ pub(super) fn warnings(data: &Dataset, compare: Option<&Dataset>, models: Option
         rows(set, &mut warn);
         reduced(set, &mut warn);
         origin(set, &mut warn);
-        information(set, &mut warn);
+        information(set, shift, &mut warn);
         specificity(set, &mut warn);
     }
     if let Some(models) = models {
@@ -116,8 +122,11 @@ fn origin(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     }
 }
 
-fn information(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
-    for (name, figure) in set.information.named() {
+fn information(set: &Dataset, shift: Option<&str>, warn: &mut impl FnMut(&str, String)) {
+    if let Some(shift) = shift {
+        warn("distribution_shift", shift.to_owned());
+    }
+    for (name, figure) in set.information.named().filter(|_| shift.is_none()) {
         let (mean, error) = (figure.mean_nats.unwrap_or_default(), figure.std_error_nats.unwrap_or_default());
         if mean < -(5.0 * error).max(BELOW_ZERO) {
             warn(
@@ -286,7 +295,7 @@ mod tests {
     use crate::report::redundancy_cases::Cases;
 
     fn codes(data: &Dataset, models: Option<&Models>) -> Vec<String> {
-        warnings(data, None, models).into_iter().map(|warning| warning.code).collect()
+        warnings((data, None), &[], models).into_iter().map(|warning| warning.code).collect()
     }
 
     fn figure(mean: f64) -> Figure {
@@ -355,7 +364,8 @@ mod tests {
         assert_eq!(with(|data| data.origin.units.push("centred".into())), ["mixed_origin"]);
         assert_eq!(with(|data| data.label_entropy_nats = Some(1.9)), ["more_than_the_label"]);
         let mut gaps = Dataset { label_entropy_nats: Some(1.9), reduced_rows: 400, ..data() };
-        let texts = |data: &Dataset| warnings(data, None, None).into_iter().map(|warning| warning.text);
+        let texts =
+            |data: &Dataset| warnings((data, None), &[], None).into_iter().map(|warning| warning.text);
         assert!(
             texts(&gaps)
                 .next_back()
@@ -366,13 +376,18 @@ mod tests {
         assert!(texts(&gaps).next_back().unwrap().contains("frequencies in these rows than"));
         let swapped = |data: &mut Dataset| data.information = information([1.0, -3.0, 2.0]);
         assert_eq!(with(swapped), ["distribution_shift"]);
+        let scaled = warnings((&data(), None), &[Some("mean h1 is 9 nats".to_owned())], None);
+        assert_eq!(
+            (scaled[0].code.as_str(), &scaled[0].text[..]),
+            ("distribution_shift", "mean h1 is 9 nats")
+        );
         let one_sided = |data: &mut Dataset| {
             data.cases = Some(Cases { at: vec![0, 950], several: 0, between: 50 });
         };
         assert_eq!(with(one_sided), ["one_sided_redundancy"]);
         let mut set = data();
         one_sided(&mut set);
-        let text = &warnings(&set, None, None)[0].text;
+        let text = &warnings((&set, None), &[], None)[0].text;
         assert!(
             text.contains("on 95 % of the rows h2 (−ln p of x2) lies so far below h1 (x1) that r is i2"),
             "{text}"

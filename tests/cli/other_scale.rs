@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::compute::kernels::cmp::eq;
+use serde_json::Value;
 
 use crate::harness::files::{batch, embeddings, read, vectors, write};
 use crate::harness::{build, last_json, lsmi, lsmi_in, must, once, refused};
@@ -58,6 +59,11 @@ fn shift(rows: &RecordBatch) -> Option<String> {
     let found = last_json(&alone)["distribution_shift"].as_str().map(str::to_owned);
     assert_eq!(last_json(&folder)["distribution_shift"].as_str(), found.as_deref());
     assert_eq!(alone.stderr.contains("WARN"), found.is_some(), "{}", alone.stderr);
+    let report = ran(&["report", "a.parquet", "--format", "json"]);
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    let warnings = report["warnings"].as_array().unwrap().iter();
+    let mut told = warnings.filter(|warning| warning["code"] == "distribution_shift");
+    assert_eq!(told.next().map(|warning| warning["text"].as_str().unwrap()), found.as_deref());
     let query = "SELECT avg(lsmi_r(x1, x2, y)) AS r FROM 'in/a.parquet'";
     let failing = [
         // A file that is there, and one that is made.
