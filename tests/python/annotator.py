@@ -417,13 +417,16 @@ def wrong_kinds():
     import polars
 
     table, connection = pa.Table.from_batches([rows()]), duckdb.connect()
-    column = table.column("x1")
+    column, series = table.column("x1"), polars.Series([1.0, 2.0])
     annotate = Annotator(BUNDLE)
     for call, *words in [
         (lambda: annotate(column), "one column"),
         (lambda: annotate(column.chunk(0)), "one column"),
         (lambda: annotate.stream(column), "one column"),
         (lambda: lsmi_etl.fit(column, "never"), "one column"),
+        (lambda: annotate(series), "Series is no table", "that has all columns"),
+        (lambda: annotate.stream(series), "Series is no table"),
+        (lambda: lsmi_etl.fit(series, "never"), "Series is no table"),
         (lambda: annotate.schema(table), "Table is no pyarrow schema"),
         (lambda: lsmi_etl.polars.annotate(polars.from_arrow(table), BUNDLE), "no lazy frame"),
         (lambda: lsmi_etl.ray.annotate("in.parquet", BUNDLE), "str is no dataset of Ray"),

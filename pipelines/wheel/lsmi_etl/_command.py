@@ -129,9 +129,13 @@ def record_batches(data: Any) -> Any:
         return data
     if isinstance(data, (pyarrow.Array, pyarrow.ChunkedArray)):
         raise Usage(f"{_article(type(data).__name__)} is one column; give a table or batch that has all of them")
-    if hasattr(data, "__arrow_c_stream__"):
-        return pyarrow.RecordBatchReader.from_stream(data)
-    batch = pyarrow.record_batch(data)
+    try:
+        if hasattr(data, "__arrow_c_stream__"):
+            return pyarrow.RecordBatchReader.from_stream(data)
+        batch = pyarrow.record_batch(data)
+    except pyarrow.ArrowInvalid as error:
+        what = f"{_article(type(data).__name__)} is no table ({error}); give a table or data frame that has all columns"
+        raise Usage(what) from None
     return pyarrow.RecordBatchReader.from_batches(batch.schema, [batch])
 
 

@@ -106,7 +106,10 @@ class Annotator:
         """
         if not isinstance(reader, pa.RecordBatchReader):
             has_stream = hasattr(reader, "__arrow_c_stream__") and not isinstance(reader, pa.ChunkedArray)
-            reader = pa.RecordBatchReader.from_stream(reader) if has_stream else _table_of(reader).to_reader()
+            try:
+                reader = pa.RecordBatchReader.from_stream(reader) if has_stream else _table_of(reader).to_reader()
+            except pa.ArrowInvalid as error:
+                raise _no_table(reader, error) from None
         with self._lock:
             kept = self._kept(reader.schema)
             channel = self._take(kept.schema)
@@ -302,7 +305,15 @@ def _table_of(data: Any) -> pa.Table:
             f"{type(data).__name__} is no pyarrow batch, table or reader and has no __arrow_c_stream__; "
             + ("collect it" if hasattr(data, "collect") else "make it a table with pyarrow.table")
         )
-    return pa.table(data)
+    try:
+        return pa.table(data)
+    except pa.ArrowInvalid as error:
+        raise _no_table(data, error) from None
+
+
+def _no_table(data: Any, error: Exception) -> Usage:
+    """A series has the interface of a table, and is one column."""
+    return Usage(f"{type(data).__name__} is no table ({error}); give a table or data frame that has all columns")
 
 
 def _sent_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
