@@ -21,12 +21,13 @@ pub fn python_path() -> PathBuf {
 /// A command in which cargo builds in a target folder as it does when a person calls it.
 pub fn cargo<'c>(command: &'c mut Command, target: &Path) -> &'c mut Command {
     // Build scripts that look at what cargo tells its tests would run again, and all that
-    // depends on them be compiled anew. Without the setting of incremental compilation, which is a part
-    // of the profile, the library would be.
-    let keep = ["CARGO_HOME", "CARGO_INCREMENTAL"];
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_")) {
-        if !keep.iter().any(|kept| name == *kept) {
-            command.env_remove(name);
+    // depends on them be compiled anew; without the settings of the profile, all would be.
+    let is_kept =
+        |name: &str| matches!(name, "CARGO_HOME" | "CARGO_INCREMENTAL") || name.starts_with("CARGO_PROFILE_");
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_") && !is_kept(&text) {
+            command.env_remove(&name);
         }
     }
     command.env("CARGO_TARGET_DIR", target)
