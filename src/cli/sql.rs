@@ -50,14 +50,15 @@ Examples:
   An interactive shell with history and completion (Tab); \\? lists its commands
     lsmi-etl sql --table t=annotated/
 
-File names end in .parquet, .csv, .tsv, .json, .ndjson or .arrow. URLs are s3://, gs://, az:// and,
-for single files, http(s)://; credentials come from the environment, as in annotate. The dialect and
-the functions are those of DataFusion, plus: lsmi(x1, x2, y), a struct of r, u1, u2, s, i1, i2, i12,
-h1 and h2 computed by the models of a bundle; its fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on;
-dominant(r, u1, u2, s); the aggregate lsmi_summary(r, u1, u2, s); and lsmi_check(r, u1, u2, s, i1, i2,
-i12). Of three modalities they are lsmi(x1, x2, x3, y), dominant(r, u1, u2, u3, s) and so on. Rows that
-lack a modality are null, or have the values of the others with --on-missing-modality reduce. SHOW
-TABLES, DESCRIBE and SUMMARIZE 'out.parquet', EXPLAIN and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
+File names end in .parquet, .csv, .tsv, .json, .ndjson or .arrow; text may be compressed (.csv.gz,
+.csv.zst). URLs are s3://, gs://, az:// and, for single files, http(s)://; credentials come from the
+environment, as in annotate. The dialect and the functions are those of DataFusion, plus: lsmi(x1,
+x2, y), a struct of r, u1, u2, s, i1, i2, i12, h1 and h2 computed by the models of a bundle; its
+fields lsmi_r(x1, x2, y), lsmi_u1(…) and so on; dominant(r, u1, u2, s); the aggregate
+lsmi_summary(r, u1, u2, s); and lsmi_check(r, u1, u2, s, i1, i2, i12). Of three modalities they are
+lsmi(x1, x2, x3, y), dominant(r, u1, u2, u3, s) and so on. Rows that lack a modality are null, or
+have the values of the others with --on-missing-modality reduce. SHOW TABLES, DESCRIBE and SUMMARIZE
+'out.parquet', EXPLAIN and COPY (…) TO 'file.parquet' work. Rows go to stdout, messages to stderr.")]
 pub struct SqlArgs {
     /// Query; several statements are separated by semicolons
     #[arg(conflicts_with = "file", value_name = "SQL")]

@@ -8,9 +8,12 @@ use crate::storage::FileKind;
 /// The first bytes that tell what a file is.
 pub(crate) const HEAD_BYTES: u64 = 64;
 
+const LFS: &[u8] = b"version https://git-lfs";
+const HTML: (&str, &str) = ("an HTML page, as of a download that failed", "download it again");
+
 /// Beginnings of files that need more than another name, what they are, and what to do.
 const MAGICS: [(&[u8], &str, &str); 13] = [
-    (b"version https://git-lfs", "the pointer of a file in Git LFS", "fetch the file: git lfs pull"),
+    (LFS, "the pointer of a file in Git LFS", "fetch the file: git lfs pull"),
     (b"FEA1", "a Feather file of version 1", "write it as Parquet, with pyarrow.feather and pyarrow.parquet"),
     (b"ORC", "an ORC file", "write it as Parquet, with pyarrow.orc and pyarrow.parquet"),
     (b"Obj\x01", "an Avro file", "write it as Parquet"),
@@ -44,6 +47,24 @@ pub(crate) fn not_parquet(name: &Path, head: &[u8], tail: &[u8], bytes: u64) -> 
     }
 }
 
+/// What a file is that is read as text and is none, and what to do; none where it may be text.
+pub(crate) fn not_text(head: &[u8]) -> Option<String> {
+    let kind = FileKind::of_content(head);
+    let (what, advice) = match kind? {
+        FileKind::Parquet => ("a Parquet file", "name it .parquet"),
+        FileKind::Arrow => ("an Arrow file (Feather)", "name it .arrow"),
+        FileKind::Html => HTML,
+        kind => {
+            // Some of the others begin with letters, as text may.
+            let is_told = |magic: &[u8]| kind == FileKind::Other || magic == LFS;
+            let (_, what, advice) =
+                MAGICS.iter().find(|(magic, ..)| is_told(magic) && head.starts_with(magic))?;
+            (*what, *advice)
+        }
+    };
+    Some(format!("is {what}; {advice}"))
+}
+
 fn foreign(name: &Path, head: &[u8]) -> String {
     if let Some((_, what, advice)) = MAGICS.iter().find(|(magic, ..)| head.starts_with(magic)) {
         return format!("is not a Parquet file but {what}; {advice}");
@@ -52,10 +73,7 @@ fn foreign(name: &Path, head: &[u8]) -> String {
     let (what, endings): (&str, &[&str]) = match FileKind::of_content(head) {
         Some(FileKind::Arrow) => ("an Arrow file (Feather)", &["arrow", "arrows", "feather", "ipc"]),
         Some(FileKind::Json | FileKind::Summary) => ("JSON", &["json", "ndjson", "jsonl"]),
-        Some(FileKind::Html) => {
-            return "is not a Parquet file but an HTML page, as of a download that failed; download it again"
-                .to_owned();
-        }
+        Some(FileKind::Html) => return format!("is not a Parquet file but {}; {}", HTML.0, HTML.1),
         Some(FileKind::Text | FileKind::Metrics) => ("text", &["csv", "tsv"]),
         _ => return "is not a Parquet file; write it as one, or leave it out".to_owned(),
     };
@@ -101,6 +119,15 @@ mod tests {
             assert!(say("f.parquet", head).contains(words), "{words}: {}", say("f.parquet", head));
         }
         assert_eq!(not_parquet(Path::new("f"), b"PAR1", b"PAR1", 12), None);
+        assert_eq!(
+            not_text(b"\x1f\x8b\x08\0").unwrap(),
+            "is compressed as a whole by gzip; decompress it: gunzip"
+        );
+        assert_eq!(not_text(b"PAR1\x15\0").unwrap(), "is a Parquet file; name it .parquet");
+        assert!(not_text(b"version https://git-lfs.github.com/spec/v1\n").unwrap().ends_with("git lfs pull"));
+        for text in [&b"ORC,BZh\n1,2\n"[..], b"BZh,id\n", b"{}", b"", b"name;stra\xdfe\n"] {
+            assert_eq!(not_text(text), None, "{text:?}");
+        }
         assert!(not_parquet(Path::new("f"), b"PAR1", b"PAR1", 8).unwrap().contains("cut off"));
         assert!(not_parquet(Path::new("f"), b"", b"", 0).unwrap().contains("it is empty"));
     }

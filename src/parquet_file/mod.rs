@@ -30,7 +30,7 @@ pub(crate) use decoder_panics::{catch_panics, caught, next_or_panic, panic_messa
 pub(crate) use encryption::Encryption;
 pub use encryption_keys::EncryptionKeys;
 pub(crate) use footer::{check_footer, check_footer_bytes, check_indexed_rows};
-pub(crate) use foreign_format::{HEAD_BYTES, not_parquet};
+pub(crate) use foreign_format::{HEAD_BYTES, not_parquet, not_text};
 pub use open::Input;
 pub(crate) use page_checker::Checksums;
 pub(crate) use page_header::PageHeader;

@@ -20,6 +20,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::error::Error;
 
+use super::compressed_text::text_of;
 use super::csv_check::CsvCheck;
 use super::json_check::JsonCheck;
 use super::parquet_reader::FileNames;
@@ -65,13 +66,13 @@ impl ObjectStore for CheckedText {
         let is_part = options.head || options.range.is_some();
         let mut result = self.store.get_opts(location, options).await?;
         let name = self.names.get(location).cloned().unwrap_or_else(|| location.to_string());
-        let Some(check) = self.check(name).filter(|_| !is_part) else { return Ok(result) };
+        let Some(check) = self.check(name.clone()).filter(|_| !is_part) else { return Ok(result) };
         let bytes =
             match std::mem::replace(&mut result.payload, GetResultPayload::Stream(stream::empty().boxed())) {
                 GetResultPayload::File(file, _) => stream::iter(chunks(file)).boxed(),
                 GetResultPayload::Stream(bytes) => bytes,
             };
-        result.payload = GetResultPayload::Stream(checked(bytes, check));
+        result.payload = GetResultPayload::Stream(checked(text_of(bytes, &name), check));
         Ok(result)
     }
 

@@ -12,12 +12,14 @@ use futures::TryStreamExt;
 
 use crate::error::{Error, Place, Result};
 
+use super::compressed_text::text_of;
 use super::csv_quotes::CsvQuotes;
 use super::errors::convert_error;
 use super::inferred_types::INFERRED_ROWS;
 use super::located_source::convert_reader_error;
 use super::table_files::TableFile;
 use super::table_format::CsvLayout;
+use super::text_check::require_text;
 use super::unique_names::unique;
 
 /// The most bytes that are read for it, if a row ends within.
@@ -66,10 +68,14 @@ fn widened(inferred: &DataType) -> DataType {
 /// The bytes of the first rows, none of which is cut off.
 async fn first_rows(store: &dyn ObjectStore, file: &TableFile, delimiter: u8) -> Result<Vec<u8>> {
     let failed = |e: datafusion::object_store::Error| convert_error(DataFusionError::from(e), &file.name);
-    let mut bytes = store.get(&file.meta.location).await.map_err(failed)?.into_stream();
+    let bytes = store.get(&file.meta.location).await.map_err(failed)?.into_stream();
+    let mut bytes = text_of(bytes, &file.name);
     let (mut head, mut quotes) = (Vec::new(), CsvQuotes::new(delimiter));
     while let Some(chunk) = bytes.try_next().await.map_err(failed)? {
         let chunk: Bytes = chunk;
+        if head.is_empty() {
+            require_text(&chunk, &file.name)?;
+        }
         quotes.push(&chunk);
         head.extend_from_slice(&chunk);
         // The header is a record, too.

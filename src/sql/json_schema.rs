@@ -10,11 +10,13 @@ use serde::de::DeserializeSeed;
 
 use crate::error::{Error, Place, Result};
 
+use super::compressed_text::text_of;
 use super::errors::convert_error;
 use super::inferred_types::INFERRED_ROWS;
 use super::json_records::{JsonRecords, without_position};
 use super::json_types::JsonTypes;
 use super::table_files::TableFile;
+use super::text_check::require_text;
 
 /// The bytes of objects that are read for it at least: a file with fields beyond these is one whose columns are declared.
 const LEAST_BYTES: usize = 4 << 20;
@@ -67,9 +69,13 @@ pub(super) async fn check_declared(
 async fn add_types(types: &mut JsonTypes, store: &dyn ObjectStore, file: &TableFile) -> Result<bool> {
     let bad = |what: String| Error::bad_data(Place::file(&file.name), what);
     let failed = |e: datafusion::object_store::Error| convert_error(DataFusionError::from(e), &file.name);
-    let mut bytes = store.get(&file.meta.location).await.map_err(failed)?.into_stream();
-    let (mut records, mut rows, mut read) = (JsonRecords::new(), 0, 0);
+    let bytes = store.get(&file.meta.location).await.map_err(failed)?.into_stream();
+    let mut bytes = text_of(bytes, &file.name);
+    let (mut records, mut rows, mut read, mut is_begun) = (JsonRecords::new(), 0, 0, false);
     while let Some(chunk) = bytes.try_next().await.map_err(failed)? {
+        if !std::mem::replace(&mut is_begun, true) {
+            require_text(&chunk, &file.name)?;
+        }
         let pushed = records.push(&chunk, |record| {
             (rows, read) = (rows + 1, read + record.len());
             let mut values = serde_json::Deserializer::from_slice(record);

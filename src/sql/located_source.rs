@@ -29,6 +29,7 @@ use crate::parquet_file::panic_message;
 use crate::storage::VersionedPath;
 
 use super::checked_text::CheckedText;
+use super::compressed_text::Compression;
 use super::errors::{convert_error, to_datafusion_error};
 use super::inferred_types::unfit_value;
 use super::parquet_reader::FileNames;
@@ -140,13 +141,15 @@ impl FileSource for LocatedSource {
         self.source.fmt_extra(kind, f)
     }
 
-    /// Not where the text must be looked at as a whole.
+    /// Not where the text must be looked at, or decompressed, as a whole.
     fn supports_repartitioning(&self) -> bool {
+        let is_compressed = |name: &String| Compression::of_name(name).1.is_some();
         let is_whole = match self.format {
             TableFormat::Json(_) => true,
             TableFormat::Csv(_) => {
                 let fields = self.table_schema().file_schema().fields();
                 fields.iter().any(|field| may_cut(field.data_type()))
+                    || self.names.values().any(is_compressed)
             }
             TableFormat::Parquet | TableFormat::Arrow => false,
         };

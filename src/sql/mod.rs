@@ -16,6 +16,7 @@ mod check;
 mod checked_paths;
 mod checked_reader;
 mod checked_text;
+mod compressed_text;
 mod context;
 mod copy;
 mod copy_folder;

@@ -9,8 +9,10 @@ use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Place, Result};
+use crate::parquet_file::not_text;
 use crate::storage::DataNames;
 
+use super::compressed_text::Compression;
 use super::errors::convert_error;
 
 /// The formats that SQL reads.
@@ -46,8 +48,12 @@ impl CsvLayout {
 }
 
 /// The endings of the other formats, beside [`DataNames::PARQUET`].
-pub(super) const OTHER_NAMES: DataNames =
-    DataNames::with_endings(&["csv", "tsv", "json", "ndjson", "jsonl", "arrow", "arrows", "feather", "ipc"]);
+#[rustfmt::skip]
+pub(super) const OTHER_NAMES: DataNames = DataNames::with_endings(&[
+    "csv", "tsv", "json", "ndjson", "jsonl", "arrow", "arrows", "feather", "ipc",
+    "csv.gz", "tsv.gz", "json.gz", "ndjson.gz", "jsonl.gz",
+    "csv.zst", "tsv.zst", "json.zst", "ndjson.zst", "jsonl.zst",
+]);
 
 /// Bytes of a file that tell its format.
 const HEAD_BYTES: u64 = 64;
@@ -74,15 +80,19 @@ impl TableFormat {
 
     /// The format that a file name's ending denotes.
     pub(super) fn of_name(file: &str) -> Option<Self> {
+        let (file, compression) = Compression::of_name(file);
         let ending = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())?.1;
-        Some(match ending.to_ascii_lowercase().as_str() {
+        let format = match ending.to_ascii_lowercase().as_str() {
             "parquet" | "pq" => Self::Parquet,
             "csv" => Self::Csv(CsvLayout::CSV),
             "tsv" => Self::Csv(CsvLayout::TSV),
             "json" | "ndjson" | "jsonl" => Self::Json(JsonFields::Inferred),
             "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
             _ => return None,
-        })
+        };
+        // The others compress their own parts.
+        let is_text = matches!(format, Self::Csv(_) | Self::Json(_));
+        (is_text || compression.is_none()).then_some(format)
     }
 
     /// The format of a file whose name does not tell it.
@@ -97,9 +107,10 @@ impl TableFormat {
             Some(b"PAR1") => Ok(Self::Parquet),
             Some(b"ARRO") => Ok(Self::Arrow),
             _ => otherwise.ok_or_else(|| {
+                let told = not_text(&head);
                 let what = "not a file that SQL can read; its name must end in one of .parquet, .csv, .tsv, .json, \
-                            .ndjson, .arrow";
-                Error::bad_data(Place::file(name), what)
+                            .ndjson, .arrow, and that of text may have .gz or .zst behind it";
+                Error::bad_data(Place::file(name), told.as_deref().unwrap_or(what))
             }),
         }
     }

@@ -37,9 +37,9 @@ pub(super) fn is_exact(text: &str, data_type: &DataType) -> bool {
         Timestamp(unit, _) => {
             let is_held =
                 |time: DateTime<Utc>| *unit != TimeUnit::Nanosecond || time.timestamp_nanos_opt().is_some();
-            time(text).is_some_and(is_held) && second_digits(text) <= digits_of(*unit)
+            time(text).is_some_and(is_held) && is_second(text, *unit)
         }
-        Time32(unit) | Time64(unit) => second_digits(text) <= digits_of(*unit),
+        Time32(unit) | Time64(unit) => is_second(text, *unit),
         Decimal32(precision, scale)
         | Decimal64(precision, scale)
         | Decimal128(precision, scale)
@@ -85,6 +85,11 @@ fn is_date(text: &str) -> bool {
 
 fn time(text: &str) -> Option<DateTime<Utc>> {
     string_to_datetime(&Utc, text).ok()
+}
+
+/// Whether the second of a time is one that the unit holds: a leap second would be the next minute's first.
+fn is_second(text: &str, unit: TimeUnit) -> bool {
+    second_digits(text) <= digits_of(unit) && !text.contains(":60")
 }
 
 /// The digits that a time has of a second.
@@ -150,7 +155,7 @@ mod tests {
             (
                 second,
                 &["2024-02-29", "2024-02-29T10:00:00Z", "2024-02-29T10:00:00.000"],
-                &["2024-02-29T10:00:00.5", "29.02.2024 10:00"],
+                &["2024-02-29T10:00:00.5", "29.02.2024 10:00", "2016-12-31T23:59:60Z"],
             ),
             (
                 micro,
@@ -165,7 +170,7 @@ mod tests {
             (
                 DataType::Time64(TimeUnit::Nanosecond),
                 &["10:00:00", "10:00:00.123456789"],
-                &["10:00:00.1234567891"],
+                &["10:00:00.1234567891", "23:59:60"],
             ),
             (
                 cents.clone(),

@@ -4,6 +4,7 @@
 //! stores.
 
 mod bundles;
+mod compressed;
 mod copies;
 mod csv;
 mod damaged;

@@ -27,7 +27,7 @@ pub struct FoundFile {
 /// The names that a search takes for data files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataNames {
-    /// Endings without their dot, in lower case. Those of a file may be in any case.
+    /// Endings without their first dot, in lower case. Those of a file may be in any case.
     endings: &'static [&'static str],
 }
 
@@ -57,11 +57,14 @@ impl DataNames {
         if !relative.iter().all(|name| visible(&name.to_string_lossy())) {
             return Candidate::No;
         }
+        let name = relative.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let is_data = |ending: &&str| {
+            let stem = name.strip_suffix(*ending).and_then(|stem| stem.strip_suffix('.'));
+            stem.is_some_and(|stem| !stem.is_empty())
+        };
         match relative.extension() {
+            _ if self.endings.iter().any(is_data) => Candidate::Data,
             None => Candidate::Perhaps,
-            Some(ending) if self.endings.iter().any(|known| ending.eq_ignore_ascii_case(known)) => {
-                Candidate::Data
-            }
             Some(_) => Candidate::No,
         }
     }
