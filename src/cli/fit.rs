@@ -1,7 +1,7 @@
 //! The `fit` subcommand: trains density models and classifiers on Parquet files and writes them as
 //! a bundle.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -190,7 +190,8 @@ fn max_rows(text: &str) -> std::result::Result<u64, String> {
 
 pub(super) fn run(args: &FitArgs, telemetry: &Telemetry, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
-    misplaced_output::check(&args.train, "--bundle", misplaced_output::may_be_folder)?;
+    let is_folder = |path: &Path| path.extension().is_none() && args.bundle == Path::new(DEFAULT_BUNDLE);
+    misplaced_output::check(&args.train, "--bundle", is_folder)?;
     require_local_folder(&args.bundle)?;
     FileEnding::check(
         &args.bundle,

@@ -12,20 +12,22 @@ use crate::storage::is_url;
 /// # Errors
 /// [`Error::Usage`] with the option.
 pub(super) fn check(inputs: &[PathBuf], option: &str, is_output: impl Fn(&Path) -> bool) -> Result<()> {
+    let is_missing = |path: &Path| {
+        let name = path.to_string_lossy();
+        // A part of a data set is no output.
+        !is_url(path)
+            && !name.contains(['*', '?', '[', '='])
+            && name != "-"
+            && path.symlink_metadata().is_err()
+    };
     match inputs {
-        [_, .., last] if is_output(last) => Err(Error::Usage(format!(
+        [_, .., last] if is_output(last) && is_missing(last) => Err(Error::Usage(format!(
             "{}: the arguments are inputs, and there is no such input; name the output by its option: \
              {option} {0}",
             shown(last)
         ))),
         _ => Ok(()),
     }
-}
-
-/// Whether a path that is not there has the name of a folder.
-pub(super) fn may_be_folder(path: &Path) -> bool {
-    let is_glob = || path.to_string_lossy().contains(['*', '?', '[']);
-    !is_url(path) && path.extension().is_none() && !is_glob() && !path.exists()
 }
 
 #[cfg(test)]
@@ -40,8 +42,9 @@ mod tests {
         };
         let refused = checked(&["a.parquet", "r.html"]).unwrap_err().to_string();
         assert!(refused.starts_with("r.html: ") && refused.ends_with("-o r.html"), "{refused}");
-        assert!(may_be_folder(Path::new("no-such-models")) && !may_be_folder(Path::new("src")));
-        assert!(!may_be_folder(Path::new("no-such/*")) && !may_be_folder(Path::new("s3://no/such")));
+        for input in ["src", "r*.html", "s3://b/r.html", "-", "day=2"] {
+            assert!(check(&[PathBuf::from("a"), PathBuf::from(input)], "-o", |_| true).is_ok(), "{input}");
+        }
         assert!(checked(&["r.html"]).is_ok() && checked(&["a.parquet", "b.parquet"]).is_ok());
     }
 }

@@ -16,7 +16,9 @@ use crate::parquet_file::Input;
 use crate::printable::{counted, shown, without_secrets};
 use crate::provenance::Provenance;
 use crate::report::{self, Picture, Report, ReportOptions};
-use crate::storage::{DataNames, Destinations, Staged, create_parent_folder, find_files, join_path};
+use crate::storage::{
+    DataNames, Destinations, FileEnding, Staged, create_parent_folder, find_files, join_path,
+};
 
 use super::misplaced_output;
 use super::output;
@@ -84,7 +86,10 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
 /// Makes the report and logs where it is written.
 pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     let start = Instant::now();
-    let is_page = |path: &Path| path.extension().is_some_and(|ending| ending == "html");
+    let is_page = |path: &Path| {
+        let ending = FileEnding::of(path);
+        args.settings.output.is_none() && matches!(ending, Some(FileEnding::Html | FileEnding::Json))
+    };
     misplaced_output::check(&args.inputs, "-o", is_page)?;
     let settings = &args.settings;
     settings.check_ending()?;
