@@ -46,6 +46,9 @@ pub struct Origin {
     /// where no file tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trained_rows: Option<u64>,
+    /// Rows with values, when the files were written.
+    #[serde(skip)]
+    pub(super) written_rows: u64,
     /// Moments of h of each modality, by the name of its column, of files whose metadata have them.
     #[serde(skip)]
     pub(super) h: BTreeMap<String, MomentSummary>,
@@ -161,6 +164,7 @@ impl OriginBuilder {
             shifts_nats: self.shifts_nats,
             bad_rows: bad.map(|(fate, rows)| (fate.name().to_owned(), rows)).collect(),
             trained_rows: self.trained_rows,
+            written_rows: self.fates.good,
             h: self.h.into_iter().map(|(name, moments)| (name, moments.summary())).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! The comparison of a data set with the rows that the models of its bundle were validated on, as `annotate` makes
-//! it. It compares the numbers of the rows themselves, since a rewritten file may have fewer of them than its
-//! metadata speak of; h, which few files have as columns, by the metadata of files that have all of theirs.
+//! it, of files that have all rows of which their metadata speak: rows that were chosen by their values have other means.
+//! h, which few files have as columns, is that of the metadata.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,9 @@ use super::numbers::{Dataset, Figure};
 /// What is off about a data set; none where the bundle did not compute it.
 pub(super) fn validation_shift(bundle: &Bundle, set: &Dataset) -> Option<String> {
     let is_its_own = set.origin.bundle_sha256.iter().all(|hash| hash == bundle.digest());
-    if !is_its_own || bundle.modalities() != set.parts.modalities() {
+    // Rows that were chosen by their values have other means.
+    let is_whole = set.origin.written_rows == set.computed_rows;
+    if !is_its_own || !is_whole || bundle.modalities() != set.parts.modalities() {
         return None;
     }
     let columns = set.parts.named().map(|(name, figure)| (name.to_owned(), summary(figure))).collect();
@@ -21,12 +23,7 @@ pub(super) fn validation_shift(bundle: &Bundle, set: &Dataset) -> Option<String>
         set.information.named().map(|(name, figure)| (name.into_owned(), summary(figure))).collect();
     match &set.specificity {
         Some(h) => others.extend(h.named().map(|(name, figure)| (name.into_owned(), summary(figure)))),
-        None => {
-            let is_of_these =
-                |h: &MomentSummary| (set.complete_rows()..=set.computed_rows).contains(&h.count);
-            let known = set.origin.h.iter().filter(|(_, h)| is_of_these(h));
-            others.extend(known.map(|(name, h)| (name.clone(), *h)));
-        }
+        None => others.extend(set.origin.h.iter().map(|(name, h)| (name.clone(), *h))),
     }
     distribution_shift(bundle, &columns, &others)
 }

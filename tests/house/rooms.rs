@@ -88,6 +88,7 @@ const ROOMS: [(&str, &[&str]); 24] = [
             "bundle",
             "samples",
             "provenance",
+            "evaluate",
             "sql",
         ],
     ),
