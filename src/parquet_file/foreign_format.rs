@@ -49,8 +49,10 @@ pub(crate) fn not_parquet(name: &Path, head: &[u8], tail: &[u8], bytes: u64) -> 
 
 /// What a file is that is read as text and is none, and what to do; none where it may be text.
 pub(crate) fn not_text(head: &[u8]) -> Option<String> {
-    let kind = FileKind::of_content(head);
-    let (what, advice) = match kind? {
+    let is_letters = |head: &[u8]| head.iter().all(|byte| *byte >= b' ' || b"\t\r\n".contains(byte));
+    let (what, advice) = match FileKind::of_content(head)? {
+        // The name of a column.
+        FileKind::Parquet | FileKind::Arrow if is_letters(head) => return None,
         FileKind::Parquet => ("a Parquet file", "name it .parquet"),
         FileKind::Arrow => ("an Arrow file (Feather)", "name it .arrow"),
         FileKind::Html => HTML,
@@ -125,7 +127,9 @@ mod tests {
         );
         assert_eq!(not_text(b"PAR1\x15\0").unwrap(), "is a Parquet file; name it .parquet");
         assert!(not_text(b"version https://git-lfs.github.com/spec/v1\n").unwrap().ends_with("git lfs pull"));
-        for text in [&b"ORC,BZh\n1,2\n"[..], b"BZh,id\n", b"{}", b"", b"name;stra\xdfe\n"] {
+        for text in
+            [&b"ORC,BZh\n1,2\n"[..], b"PAR1,PAR2\n1,2\n", b"BZh,id\n", b"{}", b"", b"name;stra\xdfe\n"]
+        {
             assert_eq!(not_text(text), None, "{text:?}");
         }
         assert!(not_parquet(Path::new("f"), b"PAR1", b"PAR1", 8).unwrap().contains("cut off"));

@@ -20,7 +20,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::error::Error;
 
-use super::compressed_text::text_of;
+use super::compressed_text::{pieces, text_of};
 use super::csv_check::CsvCheck;
 use super::json_check::JsonCheck;
 use super::parquet_reader::FileNames;
@@ -29,6 +29,9 @@ use super::text_check::TextCheck;
 
 /// Bytes that are read of a local file at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
+
+/// Bytes of text that a reader gets at a time: at most those of a batch of short rows.
+const PIECE_BYTES: usize = 16 << 10;
 
 /// A store of files of text.
 #[derive(Debug)]
@@ -133,5 +136,6 @@ fn checked(
             None => check.end().err().map(|error| Err(failed(error))),
         })
     });
-    checked.boxed()
+    // A reader takes another piece for each batch, and keeps what it has not decoded.
+    checked.flat_map(|text| pieces(text, PIECE_BYTES)).boxed()
 }

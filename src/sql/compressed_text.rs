@@ -10,9 +10,11 @@ use futures::stream::{self, BoxStream, StreamExt};
 use zstd::stream::{raw, zio};
 
 use crate::error::{Error, Place};
+use crate::parquet_file::not_text;
 
-/// Compressed bytes that are decompressed at a time: a thousand times as many may come of them.
-const STEP_BYTES: usize = 16 << 10;
+/// Compressed bytes that are decompressed at a time: of gzip a thousand times as many may come of them, of zstd 32 000
+/// times as many.
+const STEP_BYTES: usize = 1 << 10;
 
 /// How a file of text is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,21 @@ impl Compression {
             _ => (name, None),
         }
     }
+
+    /// What is wrong with the beginning of a file that is not compressed so.
+    fn misnamed(self, head: &[u8]) -> Option<String> {
+        let magic: &[u8] = match self {
+            Self::Gzip => b"\x1f\x8b",
+            // Frames to be skipped, too.
+            Self::Zstd if head.get(1..4) == Some(b"\x2a\x4d\x18") => return None,
+            Self::Zstd => b"\x28\xb5\x2f\xfd",
+        };
+        if head.len() < magic.len() || head.starts_with(magic) {
+            return None;
+        }
+        let what = "is not compressed as the ending of its name says; rename it, or write it again";
+        Some(not_text(head).unwrap_or_else(|| what.to_owned()))
+    }
 }
 
 /// The bytes of the text of a file, decompressed where its name says that they are compressed.
@@ -42,32 +59,58 @@ pub(super) fn text_of(
 ) -> BoxStream<'static, Result<Bytes>> {
     let (_, Some(compression)) = Compression::of_name(name) else { return bytes };
     let name = name.to_owned();
-    let failed = move |error: io::Error| {
-        let what = format!(
-            "cannot be decompressed, as the ending of its name wants it: {error}; rename the file if it is not \
-             compressed, else write it again"
-        );
-        StoreError::Generic { store: "text", source: Box::new(Error::bad_data(Place::file(&name), what)) }
+    let told = move |what: String| StoreError::Generic {
+        store: "text",
+        source: Box::new(Error::bad_data(Place::file(&name), what)),
     };
-    let mut decoder = Decoder::new(compression);
+    let mut text = CompressedText { compression, decoder: None };
     let ended = stream::once(ready(None));
-    let text = bytes.flat_map(steps).map(Some).chain(ended).filter_map(move |step| {
-        ready(match (step, &mut decoder) {
-            (Some(Err(error)), _) => Some(Err(error)),
-            (Some(Ok(step)), Ok(decoder)) => Some(decoder.push(&step).map_err(&failed)),
-            (None, Ok(decoder)) => Some(decoder.end().map_err(&failed)),
-            (_, Err(error)) => Some(Err(failed(io::Error::new(error.kind(), error.to_string())))),
-        })
+    let steps = bytes.flat_map(|chunk| pieces(chunk, STEP_BYTES)).map(Some).chain(ended);
+    let decompressed = steps.map(move |step| match step {
+        Some(step) => text.next(Some(&step?)).map_err(&told),
+        None => text.next(None).map_err(&told),
     });
-    text.filter(|text| ready(!text.as_ref().is_ok_and(Bytes::is_empty))).boxed()
+    decompressed.filter(|text| ready(!text.as_ref().is_ok_and(Bytes::is_empty))).boxed()
 }
 
-/// A chunk in pieces, one after the other.
-fn steps(chunk: Result<Bytes>) -> stream::Iter<impl Iterator<Item = Result<Bytes>>> {
+/// The text of a file; a file without bytes has none.
+struct CompressedText {
+    compression: Compression,
+    /// Once there are bytes.
+    decoder: Option<Decoder>,
+}
+
+impl CompressedText {
+    /// The text of the next bytes, or, of none, what is left at the end of the file; an error in words.
+    fn next(&mut self, compressed: Option<&[u8]>) -> std::result::Result<Bytes, String> {
+        let failed = |error: io::Error| {
+            format!("cannot be decompressed: {error}; the file is damaged or cut off, write it again")
+        };
+        let decoder = match (&mut self.decoder, compressed) {
+            (Some(decoder), _) => decoder,
+            (None, None) => return Ok(Bytes::new()),
+            (decoder, Some(head)) => {
+                self.compression.misnamed(head).map_or(Ok(()), Err)?;
+                decoder.insert(Decoder::new(self.compression).map_err(failed)?)
+            }
+        };
+        let text = match compressed {
+            Some(compressed) => decoder.push(compressed),
+            None => decoder.end(),
+        };
+        text.map_err(failed)
+    }
+}
+
+/// A chunk in pieces of at most so many bytes, one after the other.
+pub(super) fn pieces(
+    chunk: Result<Bytes>,
+    most_bytes: usize,
+) -> stream::Iter<impl Iterator<Item = Result<Bytes>>> {
     let mut rest = Some(chunk);
     stream::iter(std::iter::from_fn(move || match rest.take()? {
-        Ok(mut bytes) if bytes.len() > STEP_BYTES => {
-            let step = bytes.split_to(STEP_BYTES);
+        Ok(mut bytes) if bytes.len() > most_bytes => {
+            let step = bytes.split_to(most_bytes);
             rest = Some(Ok(bytes));
             Some(Ok(step))
         }
@@ -167,8 +210,15 @@ mod tests {
             assert!(read("t.csv.zst", &zstd[..cut], 8).is_err(), "{cut}");
         }
         for name in ["t.csv.gz", "t.csv.zst"] {
-            let told = read(name, b"id,name\n1,a\n", 64).unwrap_err();
-            assert!(told.contains(&format!("{name}: cannot be decompressed")), "{told}");
+            let told = |bytes: &[u8]| read(name, bytes, 64).unwrap_err();
+            let plain = told(b"id,name\n1,a\n");
+            assert!(
+                plain.contains(&format!("{name}: is not compressed as the ending of its name says")),
+                "{plain}"
+            );
+            assert!(told(b"version https://git-lfs.github.com/spec/v1\n").contains("git lfs pull"));
+            assert_eq!(read(name, b"", 64).unwrap(), b"");
         }
+        assert!(read("t.csv.zst", &gzipped, 64).unwrap_err().contains("is compressed as a whole by gzip"));
     }
 }

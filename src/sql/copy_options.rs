@@ -43,6 +43,13 @@ fn format(copy: &CopyToStatement) -> Result<Format> {
             })
         });
     };
+    if let Some(ending @ FileEnding::Compressed) = FileEnding::of(path) {
+        let way = ending.way_to().unwrap_or_default();
+        return Err(Error::Usage(format!(
+            "SQL: COPY to {}: {way}; name it without this ending",
+            copy.target
+        )));
+    }
     match name.to_ascii_lowercase().as_str() {
         // In a name that says nothing else, the file that can be mapped.
         "arrow" => Ok(Format::of(path).filter(|it| *it == Format::Arrow).unwrap_or(Format::ArrowFile)),

@@ -39,7 +39,8 @@ pub(super) fn is_exact(text: &str, data_type: &DataType) -> bool {
                 |time: DateTime<Utc>| *unit != TimeUnit::Nanosecond || time.timestamp_nanos_opt().is_some();
             time(text).is_some_and(is_held) && is_second(text, *unit)
         }
-        Time32(unit) | Time64(unit) => is_second(text, *unit),
+        // Digits alone would be taken for a number of units.
+        Time32(unit) | Time64(unit) => text.contains(':') && is_second(text, *unit),
         Decimal32(precision, scale)
         | Decimal64(precision, scale)
         | Decimal128(precision, scale)
@@ -89,7 +90,13 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
 
 /// Whether the second of a time is one that the unit holds: a leap second would be the next minute's first.
 fn is_second(text: &str, unit: TimeUnit) -> bool {
-    second_digits(text) <= digits_of(unit) && !text.contains(":60")
+    // Behind a date, there may be no colons in a time.
+    let time = match text.as_bytes().get(10) {
+        Some(b'T' | b't' | b' ') => text.get(11..).unwrap_or_default(),
+        _ => text,
+    };
+    let is_leap = time.bytes().filter(|byte| *byte != b':').skip(4).take(2).eq(*b"60");
+    second_digits(text) <= digits_of(unit) && !is_leap
 }
 
 /// The digits that a time has of a second.
@@ -155,7 +162,7 @@ mod tests {
             (
                 second,
                 &["2024-02-29", "2024-02-29T10:00:00Z", "2024-02-29T10:00:00.000"],
-                &["2024-02-29T10:00:00.5", "29.02.2024 10:00", "2016-12-31T23:59:60Z"],
+                &["2024-02-29T10:00:00.5", "29.02.2024 10:00", "2016-12-31T23:59:60Z", "2016-12-31 235960"],
             ),
             (
                 micro,
@@ -170,7 +177,7 @@ mod tests {
             (
                 DataType::Time64(TimeUnit::Nanosecond),
                 &["10:00:00", "10:00:00.123456789"],
-                &["10:00:00.1234567891", "23:59:60"],
+                &["10:00:00.1234567891", "23:59:60", "235959"],
             ),
             (
                 cents.clone(),

@@ -8,6 +8,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::spilling::limited_in;
 use crate::harness::{Ran, lsmi, lsmi_in, must, refused};
 
 fn ask(dir: &Path, sql: &str) -> Ran {
@@ -58,8 +59,8 @@ fn compressed_text_is_read_as_what_is_in_it() {
             assert_eq!(ran.stdout, "rows,sum,most\n200000,19999900000,11\n", "{file} on {threads} threads");
         }
     }
-    let declared = "CREATE EXTERNAL TABLE t (n DOUBLE, m VARCHAR) STORED AS CSV LOCATION 'a.csv.gz'; ";
-    assert_eq!(answer(dir, &format!("{declared}SELECT max(n) AS most FROM t")), "most\n199999.0\n");
+    let declared = "CREATE EXTERNAL TABLE t (id DOUBLE, name VARCHAR) STORED AS CSV LOCATION 'a.csv.gz'; ";
+    assert_eq!(answer(dir, &format!("{declared}SELECT max(id) AS most FROM t")), "most\n199999.0\n");
 }
 
 #[test]
@@ -73,12 +74,16 @@ fn files_of_a_folder_may_be_compressed() {
     for table in ["day", "day/*.csv*"] {
         assert_eq!(answer(dir, &format!("SELECT count(*) AS n FROM '{table}'")), "n\n6\n");
     }
+    // A file without bytes has no rows.
+    fs::write(dir.join("day/c.csv.gz"), b"").unwrap();
+    fs::write(dir.join("day/d.csv.zst"), b"").unwrap();
+    assert_eq!(answer(dir, "SELECT count(*) AS n FROM 'day'"), "n\n6\n");
     let late = format!("{}x,late\n", texts(2000)[0]);
     fs::write(dir.join("late.csv.gz"), gzip(&late)).unwrap();
     refused(
         &ask(dir, "SELECT sum(id) FROM 'late.csv.gz'"),
         65,
-        &["late.csv.gz, column id: \"x\" in row 2001"],
+        &["late.csv.gz, column \"id\": \"x\" in row 2001"],
     );
 }
 
@@ -92,9 +97,12 @@ fn what_a_name_says_of_a_compression_is_checked() {
     let zstd = zstd(&json);
     fs::write(dir.join("cut.json.zst"), &zstd[..zstd.len() - 9]).unwrap();
     fs::write(dir.join("plain.csv.gz"), &csv).unwrap();
-    for file in ["cut.csv.gz", "cut.json.zst", "plain.csv.gz"] {
-        let words =
-            [&format!("{file}: cannot be decompressed")[..], "rename the file if it is not compressed"];
+    for (file, what) in [
+        ("cut.csv.gz", "cannot be decompressed"),
+        ("cut.json.zst", "cannot be decompressed"),
+        ("plain.csv.gz", "is not compressed as the ending of its name says; rename it"),
+    ] {
+        let words = [&format!("{file}: {what}")[..]];
         refused(&ask(dir, &format!("SELECT count(*) FROM '{file}'")), 65, &words);
         refused(&ask(dir, &format!("SELECT max(id) FROM '{file}'")), 65, &words);
     }
@@ -105,4 +113,32 @@ fn what_a_name_says_of_a_compression_is_checked() {
         let words = [&format!("{file}: is compressed as a whole by gzip")[..], "gunzip"];
         refused(&ask(dir, &format!("SELECT count(*) FROM '{file}'")), 65, &words);
     }
+}
+
+#[test]
+fn text_is_not_held_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let text = format!("id,v\n{}", "0,0\n".repeat(60_000_000));
+    fs::write(dir.join("a.csv"), &text).unwrap();
+    fs::write(dir.join("a.csv.gz"), gzip(&text)).unwrap();
+    fs::write(dir.join("a.csv.zst"), zstd(&text)).unwrap();
+    drop(text);
+    for file in ["a.csv", "a.csv.gz", "a.csv.zst"] {
+        let sql = format!("SELECT count(*) AS n, sum(v) AS s FROM '{file}'");
+        let (found, peak) = limited_in(dir, "64MiB", &sql);
+        assert_eq!((&found["n"], &found["s"]), (&60_000_000.into(), &0.into()), "{file}");
+        println!("{file}: {peak} bytes of memory");
+        assert!(peak < 160 << 20, "{file}: {peak}");
+    }
+}
+
+#[test]
+fn compressed_text_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for clause in ["", " STORED AS CSV"] {
+        let copy = format!("COPY (SELECT 1 AS a) TO 'y.csv.gz'{clause}");
+        refused(&ask(dir.path(), &copy), 64, &["compressed text is not written"]);
+    }
+    assert!(dir.path().read_dir().unwrap().next().is_none());
 }

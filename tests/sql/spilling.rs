@@ -30,11 +30,15 @@ fn folder() -> &'static Path {
 
 /// The only row of a query under a limit, and the most memory that the process had.
 fn limited(limit: &str, sql: &str) -> (Value, u64) {
+    limited_in(folder(), limit, sql)
+}
+
+pub(super) fn limited_in(dir: &Path, limit: &str, sql: &str) -> (Value, u64) {
     let program = lsmi();
     let mut python = Command::new("python3");
     python.arg(repository().join("tests/python/peak.py")).arg(program.get_program());
     python.args(["sql", "--format", "ndjson", "--threads", "2", "--memory-limit", limit, sql]);
-    let ran = must(python.current_dir(folder()));
+    let ran = must(python.current_dir(dir));
     (last_json(&ran), ran.stderr.lines().last().unwrap().parse().unwrap())
 }
 
