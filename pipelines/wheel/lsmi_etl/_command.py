@@ -134,9 +134,14 @@ def record_batches(data: Any) -> Any:
             return pyarrow.RecordBatchReader.from_stream(data)
         batch = pyarrow.record_batch(data)
     except pyarrow.ArrowInvalid as error:
-        what = f"{_article(type(data).__name__)} is no table ({error}); give a table or data frame that has all columns"
-        raise Usage(what) from None
+        raise no_table(data, error) from None
     return pyarrow.RecordBatchReader.from_batches(batch.schema, [batch])
+
+
+def no_table(data: Any, error: Exception) -> Usage:
+    """What is wrong with a series: it has the interface of a table, and is one column."""
+    name = _article(type(data).__name__)
+    return Usage(f"{name} is no table ({error}); give a table or data frame that has all columns")
 
 
 def _is_arrow(data: Any) -> bool:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Union
 import pyarrow as pa
 
 from lsmi_etl._channel import Channel, open_models
+from lsmi_etl._command import no_table
 from lsmi_etl._layout import KeptColumns, Layout
 from lsmi_etl.errors import LsmiError, Usage
 
@@ -109,7 +110,7 @@ class Annotator:
             try:
                 reader = pa.RecordBatchReader.from_stream(reader) if has_stream else _table_of(reader).to_reader()
             except pa.ArrowInvalid as error:
-                raise _no_table(reader, error) from None
+                raise no_table(reader, error) from None
         with self._lock:
             kept = self._kept(reader.schema)
             channel = self._take(kept.schema)
@@ -308,12 +309,7 @@ def _table_of(data: Any) -> pa.Table:
     try:
         return pa.table(data)
     except pa.ArrowInvalid as error:
-        raise _no_table(data, error) from None
-
-
-def _no_table(data: Any, error: Exception) -> Usage:
-    """A series has the interface of a table, and is one column."""
-    return Usage(f"{type(data).__name__} is no table ({error}); give a table or data frame that has all columns")
+        raise no_table(data, error) from None
 
 
 def _sent_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
