@@ -14,8 +14,7 @@ use super::specificity_shift::{STANDARD_ERRORS, is_of_other_rows};
 
 /// Fewest rows whose means are compared.
 const LEAST_ROWS: u64 = 30;
-/// Share of the information of the validation rows below which these rows are suspect: rows of one
-/// frequent class have less than the average, too.
+/// Share of the information that rows of the most frequent class should have below which rows are suspect.
 const SUSPECT_SHARE: f64 = 0.25;
 /// Fewest nats that must be missing.
 const MISSING_NATS: f64 = 0.2;
@@ -44,7 +43,8 @@ pub fn compared_quantities(modalities: usize) -> Vec<Quantity> {
 }
 
 /// What is off about the means of rows: mean information of a modality or of all together below zero, or far
-/// below that of the validation rows (entropy of the prior minus held-out mean −ln p(y|x)); mean h of a
+/// below that of the validation rows (entropy of the prior minus held-out mean −ln p(y|x), as far as rows of the
+/// most frequent class have it); mean h of a
 /// modality far from that of the validation rows. `columns` are the moments of the computed columns by name,
 /// shifted or not: of two modalities i1 = r + u1, i2 = r + u2 and i12 = r + u1 + u2 + s do not depend on a
 /// shift. `others` are those of what [`compared_quantities`] names, as far as they are known.
@@ -101,14 +101,18 @@ impl Reference<'_> {
 
     fn information(&self, found: &[Information]) -> Vec<String> {
         let entropy: f64 = self.prior.iter().map(|p| -p * p.ln()).sum();
+        // Rows of the most frequent class alone have at most −ln p(y), which is the average only where the prior is flat.
+        let least = self.prior.iter().map(|p| -p.ln()).fold(entropy, f64::min);
         let of_set = |Information { name, classifier, mean, error }: &Information| {
             let most = mean + STANDARD_ERRORS * error;
             let figures = self.validation.and_then(|figures| figures.classifiers.get(*classifier));
             let expected = figures.map(|figures| entropy - figures.cross_entropy_nats);
+            let is_far_below = |expected: f64| {
+                let frequent = expected * least / entropy;
+                most < SUSPECT_SHARE * frequent && frequent - mean > MISSING_NATS
+            };
             match expected {
-                Some(expected) if most < SUSPECT_SHARE * expected && expected - mean > MISSING_NATS => {
-                    Some(beside_validation(name, *mean, expected))
-                }
+                Some(expected) if is_far_below(expected) => Some(beside_validation(name, *mean, expected)),
                 _ if most < 0.0 && *mean < -MISSING_NATS => Some(format!("mean {name} is {mean:.2} nats")),
                 _ => None,
             }
@@ -278,6 +282,24 @@ mod tests {
         let text = shift(columns(0.02, 0.0, 0.02, 0.3, 1000)).unwrap();
         assert!(text.starts_with("mean i1 is 0.02 nats, 0.59 on the validation rows of fit: "), "{text}");
         assert!(!text.contains("scale"), "{text}");
+    }
+
+    #[test]
+    fn rows_of_the_frequent_class_alone_pass() {
+        let classifier = ClassifierFigures { cross_entropy_nats: 0.05, ..ClassifierFigures::default() };
+        let figures = Figures {
+            measured_rows: 1,
+            densities: vec![DensityFigures::default(); 2],
+            classifiers: vec![classifier; 3],
+            ..Figures::default()
+        };
+        let reference = Reference { validation: Some(&figures), prior: &[0.85, 0.15], ..reference(&[4, 8]) };
+        let shift = |columns| reference.shift(&columns, &BTreeMap::new());
+        // Of −ln 0.85 = 0.16 nats at most; the average is 0.37.
+        assert_eq!(shift(columns(0.1, 0.03, 0.03, -0.02, 1000)), None);
+        assert_eq!(shift(columns(0.01, 0.0, 0.0, 0.0, 1000)), None);
+        let text = shift(columns(-0.2, 0.0, 0.3, 0.0, 1000)).unwrap();
+        assert!(text.starts_with("mean i1 is -0.20 nats, 0.37 on the validation rows of fit: "), "{text}");
     }
 
     #[test]
