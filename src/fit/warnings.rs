@@ -127,7 +127,15 @@ pub(super) fn of_models(figures: &Figures, prior: &[f64]) -> Vec<FitWarning> {
     for (set, classifier) in Subset::all(figures.modalities()).into_iter().zip(&figures.classifiers) {
         let name = set.listed(|index| format!("x{}", index + 1));
         let nats = classifier.cross_entropy_nats;
-        if nats >= entropy {
+        let most_frequent = prior.iter().copied().fold(0.0, f64::max);
+        if nats >= entropy && classifier.accuracy > 0.5 * (1.0 + most_frequent) {
+            let text = format!(
+                "the classifier of {name} is right on {:.1} % of the rows and too certain of the others, so that it says \
+                 less ({nats:.3} nats) than the classes' frequencies ({entropy:.3}): give more rows, or more folds",
+                100.0 * classifier.accuracy
+            );
+            warnings.push(FitWarning { code: "too_certain".into(), text });
+        } else if nats >= entropy {
             let text = format!(
                 "the classifier of {name} predicts no better ({nats:.3} nats) than the classes' frequencies \
                  ({entropy:.3}): either nothing of the label is told by {name}, or these rows are too few to \

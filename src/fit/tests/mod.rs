@@ -2,3 +2,4 @@
 
 mod cross_fitting;
 mod recovery;
+mod separable;
