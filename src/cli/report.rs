@@ -93,6 +93,7 @@ pub(super) fn make(args: &ReportArgs) -> Result<ReportSummary> {
     misplaced_output::check(&args.inputs, "-o", is_page)?;
     let settings = &args.settings;
     settings.check_ending()?;
+    settings.check_pictures()?;
     let options = settings.options(&args.inputs)?;
     destinations(args).check()?;
     let files = report::open(&options)?;

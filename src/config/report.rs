@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::annotate::ColumnPrefix;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::MemoryLimit;
+use crate::printable::without_secrets;
 use crate::report::{LinkTemplate, ReportOptions};
 use crate::sql;
 use crate::storage::FileEnding;
@@ -121,7 +122,7 @@ impl ReportSettings {
     /// Checks that the ending of the output tells no other format.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage).
+    /// [`Error::Usage`].
     pub fn check_ending(&self) -> Result<()> {
         let (format, what) = match self.format() {
             ReportFormat::Html => (FileEnding::Html, "the report is a page"),
@@ -129,6 +130,20 @@ impl ReportSettings {
         };
         let advice = "name it .html, or .json for the numbers";
         self.output.as_deref().map_or(Ok(()), |output| FileEnding::check(output, Some(format), what, advice))
+    }
+
+    /// Checks that the folder of the pictures is no file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_pictures(&self) -> Result<()> {
+        match self.svg.as_deref().filter(|folder| folder.is_file()) {
+            None => Ok(()),
+            Some(file) => Err(Error::Usage(format!(
+                "{}: is a file, and the pictures are written into a folder; name another",
+                without_secrets(file)
+            ))),
+        }
     }
 
     /// The file to write, `-` for stdout; `None` if only pictures are written.
@@ -144,7 +159,7 @@ impl ReportSettings {
     /// The options of a report of these files.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) where the link template is invalid.
+    /// [`Error::Usage`] where the link template is invalid.
     pub fn options(&self, inputs: &[PathBuf]) -> Result<ReportOptions> {
         Ok(ReportOptions {
             inputs: inputs.to_vec(),

@@ -87,7 +87,7 @@ impl AnnotatedFiles {
                 if let Some(input_origin) = &provenance.input {
                     labels.entry(input_origin.label.clone()).or_insert_with(|| input.place());
                 }
-                origin.add(provenance);
+                origin.add(provenance, input.rows());
                 let names = input.schema().fields().iter().map(|field| field.name().clone());
                 table.get_or_insert_with(|| InputColumns::of(&input)).columns.extend(names);
                 columns_of_all = Some(columns_in_common(columns_of_all, input.schema()));
@@ -263,20 +263,20 @@ fn label(first: &Input, read: &BTreeMap<String, Place>, named: Option<&str>) -> 
     let labels: Vec<&String> = read.keys().collect();
     match &labels[..] {
         // Of values that are expectations over the label.
-        [label] if label.is_empty() => Ok(obvious_label(first).unwrap_or_default()),
+        [label] if label.is_empty() => Ok(String::new()),
         [label] if has_column(first.schema(), label) || is_in_path(first, label) => Ok((*label).clone()),
         [] | [_] => obvious_label(first),
-        _ => obvious_label(first).map_err(|_| {
+        _ => {
             let each = read.iter().map(|(label, place)| match label.as_str() {
                 "" => format!("{place} without a label"),
                 label => format!("{place} with the label {label}"),
             });
             let each = each.collect::<Vec<_>>().join(", ");
-            Error::Usage(format!(
+            Err(Error::Usage(format!(
                 "the files were annotated differently: {each}; make a report of each, or name a label that all have \
                  with --label"
-            ))
-        }),
+            )))
+        }
     }
 }
 

@@ -40,15 +40,15 @@ pub struct Origin {
     pub input_footer_sha256: Vec<String>,
     /// Shifts that were added to r and s and taken from u1 and u2, in nats.
     pub shifts_nats: Vec<f64>,
-    /// Rows without values, by reason.
+    /// Rows without values, by reason; none where a file has not the rows that its metadata speak of.
     pub bad_rows: Reasons,
     /// Rows that the models were trained on, evaluated by models that have not seen them; absent
-    /// where no file tells.
+    /// where no file tells, or one has not the rows that its metadata speak of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trained_rows: Option<u64>,
-    /// Rows with values, when the files were written.
+    /// Whether all files have the rows that their metadata speak of, as far as their number tells.
     #[serde(skip)]
-    pub(super) written_rows: u64,
+    pub(super) is_whole: bool,
     /// Moments of h of each modality, by the name of its column, of files whose metadata have them.
     #[serde(skip)]
     pub(super) h: BTreeMap<String, MomentSummary>,
@@ -108,14 +108,17 @@ pub(super) struct OriginBuilder {
     shifts_nats: Vec<f64>,
     fates: FateCounts,
     trained_rows: Option<u64>,
+    /// Whether a file has other rows than its metadata speak of, or these of none.
+    is_part: bool,
     h: BTreeMap<String, Moments>,
 }
 
 impl OriginBuilder {
-    /// Adds one file's provenance.
-    pub(super) fn add(&mut self, file: Provenance) {
+    /// Adds the provenance of one file of so many rows.
+    pub(super) fn add(&mut self, file: Provenance, rows: u64) {
         if file.version.is_none() {
             self.silent_files += 1;
+            self.is_part = true;
             return;
         }
         let (x, label, hash) = match file.input {
@@ -141,7 +144,9 @@ impl OriginBuilder {
         }
         let h = file.information.into_iter().flatten().filter(|(name, _)| name.starts_with('h'));
         h.for_each(|(name, moments)| self.h.entry(name).or_default().merge(&Moments::from(&moments)));
-        self.fates.merge(&file.rows.unwrap_or_default());
+        let fates = file.rows.unwrap_or_default();
+        self.is_part |= fates.rows() != rows;
+        self.fates.merge(&fates);
         if let Some(rows) = file.trained_rows {
             *self.trained_rows.get_or_insert(0) += rows;
         }
@@ -150,7 +155,7 @@ impl OriginBuilder {
     pub(super) fn finish(self) -> Origin {
         let [versions, bundle_sha256, engines, units, adjust, labels] =
             self.sets.map(|set| set.into_iter().collect());
-        let bad = self.fates.bad_by_reason().into_iter().filter(|(_, rows)| *rows > 0);
+        let bad = self.fates.bad_by_reason().into_iter().filter(|(_, rows)| *rows > 0 && !self.is_part);
         Origin {
             silent_files: self.silent_files,
             versions,
@@ -163,8 +168,8 @@ impl OriginBuilder {
             input_footer_sha256: self.hashes,
             shifts_nats: self.shifts_nats,
             bad_rows: bad.map(|(fate, rows)| (fate.name().to_owned(), rows)).collect(),
-            trained_rows: self.trained_rows,
-            written_rows: self.fates.good,
+            trained_rows: self.trained_rows.filter(|_| !self.is_part),
+            is_whole: !self.is_part,
             h: self.h.into_iter().map(|(name, moments)| (name, moments.summary())).collect(),
         }
     }

@@ -14,8 +14,7 @@ use super::numbers::{Dataset, Figure};
 pub(super) fn validation_shift(bundle: &Bundle, set: &Dataset) -> Option<String> {
     let is_its_own = set.origin.bundle_sha256.iter().all(|hash| hash == bundle.digest());
     // Rows that were chosen by their values have other means.
-    let is_whole = set.origin.written_rows == set.computed_rows;
-    if !is_its_own || !is_whole || bundle.modalities() != set.parts.modalities() {
+    if !is_its_own || !set.origin.is_whole || bundle.modalities() != set.parts.modalities() {
         return None;
     }
     let columns = set.parts.named().map(|(name, figure)| (name.to_owned(), summary(figure))).collect();

@@ -93,6 +93,24 @@ fn a_report_of_expectations_needs_no_label() {
 }
 
 #[test]
+fn a_report_of_expectations_says_so_where_there_is_a_label() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("in.parquet"), &read(&fitted().join("train.parquet")).slice(0, 300));
+    assert_eq!(annotate(dir.path(), "in.parquet", "free.parquet", &["--label-free"]).code, 0);
+    assert_eq!(annotate(dir.path(), "in.parquet", "y.parquet", &[]).code, 0);
+    let report = |args: &[&str]| run(lsmi().current_dir(dir.path()).arg("report").args(args));
+    assert_eq!(report(&["free.parquet", "-o", "r.html"]).code, 0);
+    let page = std::fs::read_to_string(dir.path().join("r.html")).unwrap();
+    assert!(page.contains("expectations over it") && !page.contains("id=\"classes\""));
+    assert_eq!(report(&["free.parquet", "--label", "y", "-o", "y.html"]).code, 0);
+    let page = std::fs::read_to_string(dir.path().join("y.html")).unwrap();
+    assert!(page.contains("y; the values are expectations over it") && page.contains("id=\"classes\""));
+    for files in [["free.parquet", "y.parquet"], ["y.parquet", "free.parquet"]] {
+        refused(&report(&files), 64, &["annotated differently", "free.parquet without a label"]);
+    }
+}
+
+#[test]
 fn what_needs_a_label_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("in.parquet"), &read(&fitted().join("train.parquet")).slice(0, 50));

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{json, odd_rows, text};
-use crate::harness::files::write;
-use crate::harness::{annotate, bundle, fitted, must, python, repository};
+use crate::harness::files::{read, write};
+use crate::harness::{annotate, bundle, fitted, lsmi, must, python, repository};
 
 /// What `check_report.py` finds wrong.
 fn differences(report: &Path, label: &str, files: &[&Path]) -> String {
@@ -127,4 +127,28 @@ fn a_comparison_has_differences_on_one_scale() {
 fn the_schema_describes_them() {
     let schema = schemars::schema_for!(lsmi_etl::report::Report);
     crate::house::matches_file("schemas/report.schema.json", &serde_json::to_string_pretty(&schema).unwrap());
+}
+
+/// The metadata of a file speak of the rows that annotate wrote.
+#[test]
+fn what_is_known_of_all_rows_is_not_said_of_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let (trained, bundle) = (fitted().join("train.parquet"), fitted().join("bundle"));
+    let mut annotate = lsmi();
+    annotate.current_dir(dir).arg("annotate").arg(trained).args(["a.parquet", "--bundle"]).arg(bundle);
+    must(&mut annotate);
+    let all = json(dir, &["a.parquet"]);
+    let rows = all["data"]["rows"].as_u64().unwrap();
+    assert_eq!(all["data"]["origin"]["trained_rows"], rows);
+    write(&dir.join("b.parquet"), &read(&dir.join("a.parquet")).slice(0, 100));
+    let some = json(dir, &["b.parquet"]);
+    assert_eq!(some["data"]["rows"], 100);
+    assert_eq!(some["data"]["origin"]["versions"], all["data"]["origin"]["versions"]);
+    assert_eq!(some["data"]["origin"].get("trained_rows"), None);
+    must(lsmi().current_dir(dir).args(["report", "b.parquet", "-o", "b.html"]));
+    let page = fs::read_to_string(dir.join("b.html")).unwrap();
+    assert!(
+        page.contains("how many of these were trained on") && !page.contains("were trained on; evaluated")
+    );
 }

@@ -71,6 +71,26 @@ fn files_of_different_labels_are_named() {
         64,
         &["topic-out.parquet with the label topic", "kind-out.parquet with the label kind", "--label"],
     );
+    // Also where both have a column that looks like a label.
+    let mut more = rows(150);
+    let class = more.remove_column(more.schema().index_of("y").unwrap());
+    let [x1, x2] = ["x1", "x2"].map(|name| more.column_by_name(name).unwrap().clone());
+    write(
+        &dir.join("several.parquet"),
+        &batch(&[("x1", x1), ("x2", x2), ("y", class.clone()), ("class_of_it", class)]),
+    );
+    for label in ["y", "class_of_it"] {
+        assert_eq!(
+            annotate(dir, "several.parquet", &format!("by-{label}.parquet"), &["--label", label]).code,
+            0
+        );
+    }
+    let ran = report(dir, &["by-y.parquet", "by-class_of_it.parquet"]);
+    refused(
+        &ran,
+        64,
+        &["by-y.parquet with the label y", "by-class_of_it.parquet with the label class_of_it"],
+    );
     let named = report(dir, &[&both[..], &["--label", "topic"]].concat());
     refused(&named, 65, &["kind-out.parquet, column \"topic\"", "the label of the report"]);
     let key = report(dir, &[&both[..], &["--label", "r", "--key", "topic"]].concat());
@@ -108,5 +128,6 @@ fn what_is_there_stays() {
         ]
     );
     refused(&report(dir, &["a.parquet", "--svg", "pictures"]), 73, &["exists", "--overwrite"]);
+    refused(&report(dir, &["a.parquet", "--svg", "report.html"]), 64, &["report.html: is a file", "folder"]);
     assert_eq!(listing(dir), ["a.parquet", "pictures", "report.html"]);
 }

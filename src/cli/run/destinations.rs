@@ -94,6 +94,10 @@ fn add_step(query: &Query, config: &Config, all: &mut Destinations, steps: &mut 
         steps.writes(what, path);
     }
     if let Some(output) = &step.output {
+        if step.format.is_some() {
+            let written = Format::of_output(output, step.format);
+            written.map_err(|error| at_key(error, &format!("{table}.output"), config))?;
+        }
         let kind = step.format.or_else(|| Format::of(output)).map_or(FileKind::Text, kind_of);
         let what =
             config.with_place(&format!("the output of the step {}", step.name), &format!("{table}.output"));
@@ -131,10 +135,16 @@ fn add_report(
         all.creates_folder(folder);
         steps.writes(config.with_place("the pictures of the report", "report.svg"), folder);
     }
-    report.check_ending().map_err(|error| match config.place("report.output") {
+    report.check_ending().map_err(|error| at_key(error, "report.output", config))?;
+    report.check_pictures().map_err(|error| at_key(error, "report.svg", config))
+}
+
+/// An error with the place of the key that it is about.
+fn at_key(error: Error, key: &str, config: &Config) -> Error {
+    match config.place(key) {
         Some(place) => Error::Usage(format!("{place}: {error}")),
         None => error,
-    })
+    }
 }
 
 /// The kind of a file in this format.

@@ -156,6 +156,11 @@ pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {
         }
     };
     add("rows", &[rows], false);
+    if !origin.is_whole && origin.silent_files == 0 {
+        let what = "others than these: how many of these were trained on, and whether their means are those of the \
+                    validation rows, is not known";
+        add("rows when annotated", &[what.to_owned()], false);
+    }
     if set.reduced_rows > 0 {
         let share = percent(set.reduced_rows, set.computed_rows);
         let rows = format!("{} ({share}), with the values of the others", count(set.reduced_rows));
@@ -168,11 +173,13 @@ pub(super) fn origin(set: &Dataset) -> Vec<MetadataItem> {
         add("rows that were trained on", &[rows], false);
     }
     add("modalities", &set.modalities(), false);
-    let label = match set.label.as_str() {
-        "" => "none was read; the values are expectations over it (annotate --label-free)",
-        label => label,
+    let is_free = origin.labels.iter().any(String::is_empty);
+    let label = match (set.label.as_str(), is_free) {
+        ("", _) => "none was read; the values are expectations over it (annotate --label-free)".to_owned(),
+        (label, true) => format!("{label}; the values are expectations over it (annotate --label-free)"),
+        (label, false) => label.to_owned(),
     };
-    add("label", &[label.to_owned()], false);
+    add("label", &[label], false);
     add("bundle, SHA-256", &origin.bundle_sha256, true);
     add("engine", &origin.engines, false);
     add("units of h", &origin.units, false);
