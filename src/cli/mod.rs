@@ -47,7 +47,6 @@ use std::time::Duration;
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use crate::error::Result;
 use crate::telemetry::{self, Logs, Telemetry};
@@ -282,7 +281,7 @@ fn logs(cli: &Cli) -> Logs {
         (_, 1) => "info,lsmi_etl=debug,opentelemetry=off",
         _ => "trace",
     };
-    let filter = EnvFilter::try_from_env("LSMI_ETL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = telemetry::log_filter(level);
     let format = match cli.log_format {
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Json => telemetry::LogFormat::Json,

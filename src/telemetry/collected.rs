@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{Layer, fmt};
 
 use crate::printable::{escape_for_json, redact};
 
@@ -19,8 +19,7 @@ static LINES: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 /// `--log-format json` writes them. `LSMI_ETL_LOG` takes a filter of `tracing`. Where the program has a
 /// subscriber of its own, that one gets the events.
 pub fn collect_logs() {
-    let filter =
-        EnvFilter::try_from_env("LSMI_ETL_LOG").unwrap_or_else(|_| EnvFilter::new("warn,lsmi_etl=info"));
+    let filter = super::log_filter("warn,lsmi_etl=info");
     let lines = fmt::layer().with_target(false).json().flatten_event(true);
     let lines = lines.with_current_span(false).with_span_list(false).with_writer(|| CollectedLines);
     // Another subscriber is no fault.

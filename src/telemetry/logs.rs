@@ -42,6 +42,14 @@ pub struct Logs {
     pub progress_every: Duration,
 }
 
+/// The filter that `LSMI_ETL_LOG` sets, else `usual`. Errors pass any but one that says `off`: `LSMI_ETL_LOG` names
+/// targets, and one that is misspelled must not hide why a run has failed.
+pub fn log_filter(usual: &str) -> EnvFilter {
+    let set = std::env::var("LSMI_ETL_LOG").unwrap_or_default();
+    let own = (!set.trim().is_empty()).then(|| EnvFilter::try_new(format!("error,{set}")).ok()).flatten();
+    own.unwrap_or_else(|| EnvFilter::new(usual))
+}
+
 /// What the process logs.
 static LINES: OnceLock<Lines> = OnceLock::new();
 

@@ -33,7 +33,7 @@ use crate::error::Result;
 use crate::fit::FitReport;
 
 pub use collected::{collect_logs, take_log_lines};
-pub use logs::{LogFormat, Logs, ProgressFormat, progress_format};
+pub use logs::{LogFormat, Logs, ProgressFormat, log_filter, progress_format};
 
 /// The telemetry of the process: the exporters of spans and metrics, if any.
 #[derive(Debug, Default)]
