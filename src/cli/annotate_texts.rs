@@ -160,9 +160,13 @@ pub(super) fn are_trained(rows: u64, good_rows: u64) -> bool {
 fn log_trained(trained_rows: Option<u64>, good_rows: u64) {
     if let Some(rows) = trained_rows.filter(|rows| *rows > 0) {
         if !are_trained(rows, good_rows) {
-            let what =
-                "of these rows look like training rows, as one fresh row in some ten thousand does by chance";
-            tracing::info!("{rows} {what}");
+            let what = match rows {
+                1 => "looks like a training row",
+                _ => "look like training rows",
+            };
+            tracing::info!(
+                "{rows} of these rows {what}, as one fresh row in some ten thousand does by chance"
+            );
             return;
         }
         let share = 100.0 * rows as f64 / good_rows.max(1) as f64;

@@ -88,11 +88,15 @@ impl LabelIndex {
         if found == self.kind {
             return Ok(());
         }
+        let (holds, cast) = match (data_type.is_floating(), self.kind) {
+            // Their text has a fraction, which no class has.
+            (true, LabelType::String) => ("floating-point numbers", String::new()),
+            (true, _) => ("floating-point numbers", format!(", or cast it: {}", at.cast(self.kind.cast()))),
+            (false, _) => (found.plural(), format!(", or cast it: {}", at.cast(self.kind.cast()))),
+        };
         let what = format!(
-            "holds {}, the bundle's classes are {}; choose the column it was fitted on, or cast it: {}",
-            found.plural(),
+            "holds {holds}, the bundle's classes are {}; choose the column it was fitted on{cast}",
             self.kind.plural(),
-            at.cast(self.kind.cast()),
         );
         Err(Error::bad_data(at.place().clone(), what))
     }

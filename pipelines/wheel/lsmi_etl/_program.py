@@ -70,7 +70,7 @@ def find_lsmi_etl_bin() -> str:
         if os.path.isfile(path):
             return os.path.normpath(path)
     looked = ", ".join(os.path.normpath(folder) for folder in folders)
-    raise FileNotFoundError(f"{name} is in none of {looked}; install the wheel again")
+    raise FileNotFoundError(f"{name} is in none of {looked}; install the wheel again, or name the program with LSMI_ETL_BIN")
 
 
 def arguments(options: Mapping[str, Any]) -> list[str]:
