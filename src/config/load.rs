@@ -277,8 +277,11 @@ impl Validator<'_> {
     /// Checks the keys of a step against each other.
     fn check_step(&self, table: &str, step: &SqlStep, faults: &mut Faults) {
         let is_check = step.expect.is_some();
-        let has_format = |output: &PathBuf| step.format.is_some() || Format::of(output).is_some();
-        let no_format = "its extension tells no format; set format, or use .parquet, .csv, .ndjson or .md";
+        let has_format = |output: &PathBuf| Format::of_output(output, step.format).is_ok();
+        let no_format = match step.format {
+            None => "its extension tells no format; set format, or use .parquet, .csv, .ndjson or .md",
+            Some(_) => "its extension tells another format; use .parquet, .csv, .ndjson or .md",
+        };
         let writes_no_rows = "a check writes no rows; omit this key or expect";
         let cannot_fail = "only a check can fail; add expect, or omit this key";
         for (key, is_there, what) in [

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::annotate::ColumnPrefix;
 use crate::error::{Error, Result};
 use crate::memory::MemoryLimit;
-use crate::printable::without_secrets;
 use crate::report::{LinkTemplate, ReportOptions};
 use crate::sql;
 use crate::storage::FileEnding;
@@ -141,7 +140,7 @@ impl ReportSettings {
             None => Ok(()),
             Some(file) => Err(Error::Usage(format!(
                 "{}: is a file, and the pictures are written into a folder; name another",
-                without_secrets(file)
+                file.display()
             ))),
         }
     }

@@ -94,10 +94,6 @@ fn add_step(query: &Query, config: &Config, all: &mut Destinations, steps: &mut 
         steps.writes(what, path);
     }
     if let Some(output) = &step.output {
-        if step.format.is_some() {
-            let written = Format::of_output(output, step.format);
-            written.map_err(|error| at_key(error, &format!("{table}.output"), config))?;
-        }
         let kind = step.format.or_else(|| Format::of(output)).map_or(FileKind::Text, kind_of);
         let what =
             config.with_place(&format!("the output of the step {}", step.name), &format!("{table}.output"));
