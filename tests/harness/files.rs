@@ -35,6 +35,19 @@ pub fn write(path: &Path, batch: &RecordBatch) {
     writer.close().unwrap();
 }
 
+/// Writes the first rows of a file into another with its key-values, as pyarrow does.
+pub fn write_part(from: &Path, to: &Path, rows: usize) {
+    let whole = ParquetRecordBatchReaderBuilder::try_new(File::open(from).unwrap()).unwrap();
+    let mut pairs = whole.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
+    pairs.retain(|pair| pair.key != "ARROW:schema");
+    let batch = read(from).slice(0, rows);
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(pairs)).build();
+    let mut writer =
+        ArrowWriter::try_new(File::create(to).unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
 /// The footer's value under a key.
 pub fn key_value(path: &Path, key: &str) -> Option<String> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
