@@ -9,12 +9,12 @@ use super::softmax::softmax_rows;
 pub(crate) type Parts<'a> = [&'a [f32]; 3];
 
 /// Least sum of losses of the held-out rows, in nats. Where none of them is predicted wrongly the loss falls without end
-/// as the weights grow, and the first fresh row that is wrong would have thousands of nats against it. Of two Gaussian classes
-/// (60 to 1 000 rows, an error in 15 to 750) the i of fresh rows has the least errors with one to two nats.
+/// as the weights grow, and the first fresh row that is wrong would have thousands of nats against it. Of two Gaussian
+/// classes (60 to 1 000 rows, an error in 15 to 750) the i of fresh rows has the least errors with one to two nats.
 const LEAST_NATS: f64 = 2.0;
 
-/// β ≥ 0 of least cross-entropy under β_lin·z_lin + β_mlp·z_mlp + β_mda·z_mda; 0 for an absent part. Of rows whose losses
-/// would sum to less than [`LEAST_NATS`], the weights that give that sum.
+/// β ≥ 0 of least cross-entropy under β_lin·z_lin + β_mlp·z_mlp + β_mda·z_mda; 0 for an absent part. Of rows whose
+/// losses would sum to less than [`LEAST_NATS`], the weights that give that sum.
 ///
 /// The logits are of held-out rows. The problem is convex: projected Newton on the non-negative
 /// orthant.
