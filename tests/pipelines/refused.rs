@@ -98,7 +98,8 @@ fn steps_that_make_no_sense() {
     wrong(&step("expect = 'no_rows'\noutput = 'x.csv'"), 7, "sql[0].output", &["a check writes no rows"]);
     wrong(&step("output = 'rows.bin'"), 6, "sql[0].output", &["tells no format"]);
     wrong(&step("output = 'rows.csv.gz'\nformat = 'csv'"), 6, "sql[0].output", &["another format"]);
-    wrong("[report]\nsvg = 'pipeline.toml'\n", 4, "report.svg", &["is a file", "folder"]);
+    let svg = with("[report]\nsvg = 'pipeline.toml'\n", &[]);
+    refused(&svg, 64, &["pipeline.toml, line 4, report.svg: ", "is a file", "folder"]);
     wrong(&step("expect = 'none'"), 6, "sql[0].expect", &["no_rows, all_true"]);
     wrong(&step("[[sql]]\nname = 'a'\nquery = 'SELECT 2'"), 7, "sql[1].name", &["line 3", "called a too"]);
     wrong("[[sql]]\nname = 'a'\nquery = 'SELEKT 1'\n", 5, "sql[0].query", &["SELEKT"]);
