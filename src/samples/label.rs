@@ -88,11 +88,12 @@ impl LabelIndex {
         if found == self.kind {
             return Ok(());
         }
-        let (holds, cast) = match (data_type.is_floating(), self.kind) {
-            // Their text has a fraction, which no class has.
-            (true, LabelType::String) => ("floating-point numbers", String::new()),
-            (true, _) => ("floating-point numbers", format!(", or cast it: {}", at.cast(self.kind.cast()))),
-            (false, _) => (found.plural(), format!(", or cast it: {}", at.cast(self.kind.cast()))),
+        let is_floating = data_type.is_floating();
+        let holds = if is_floating { "floating-point numbers" } else { found.plural() };
+        let cast = match self.kind {
+            // The text of such a number has a fraction, which no class has.
+            LabelType::String if is_floating => String::new(),
+            kind => format!(", or cast it: {}", at.cast(kind.cast())),
         };
         let what = format!(
             "holds {holds}, the bundle's classes are {}; choose the column it was fitted on{cast}",

@@ -85,14 +85,12 @@ impl CompressedText {
     fn next(&mut self, compressed: Option<&[u8]>) -> std::result::Result<Bytes, String> {
         let failed = |error: io::Error| {
             let error = error.to_string();
-            let what = match () {
-                () if error.contains("too much memory") => {
-                    "its window is larger than 128 MiB, as of zstd --long=31; decompress it with the same option"
-                }
-                () if error.contains("gzip header") => {
-                    "the file is damaged, or other bytes follow what is compressed; write it again"
-                }
-                () => "the file is damaged or cut off, write it again",
+            let what = if error.contains("too much memory") {
+                "its window is larger than 128 MiB, as of zstd --long=31; decompress it with the same option"
+            } else if error.contains("gzip header") {
+                "the file is damaged, or other bytes follow what is compressed; write it again"
+            } else {
+                "the file is damaged or cut off, write it again"
             };
             format!("cannot be decompressed: {error}; {what}")
         };
