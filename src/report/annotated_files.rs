@@ -314,10 +314,10 @@ pub fn require_column(input: &Input, column: &str) -> Result<()> {
     if is_in_path(input, column) { Ok(()) } else { input.column(column).map(|_| ()) }
 }
 
-/// Checks that a file has the columns of values of a prefix.
+/// The number of modalities of a file's values, whose columns have a prefix.
 ///
 /// # Errors
-/// [`Error::BadData`].
-pub fn require_values(input: &Input, prefix: &ColumnPrefix) -> Result<()> {
-    value_columns(input, &Provenance::read(input, prefix), false).map(drop)
+/// [`Error::BadData`] where the columns are missing or are no numbers.
+pub fn modalities(input: &Input, prefix: &ColumnPrefix) -> Result<usize> {
+    value_columns(input, &Provenance::read(input, prefix), false).map(|columns| columns.modalities)
 }

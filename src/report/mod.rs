@@ -30,7 +30,7 @@ mod value_columns;
 mod warnings;
 mod written_columns;
 
-pub use annotated_files::{require_column, require_values};
+pub use annotated_files::{modalities, require_column};
 pub use charts::{Picture, pictures};
 pub use link_template::LinkTemplate;
 pub use numbers::{
@@ -69,29 +69,43 @@ pub struct ReportFiles {
 /// [`Error::NoInput`], [`Error::BadData`] where a file is not annotated, [`Error::Usage`] where columns are
 /// ambiguous.
 pub fn open(options: &ReportOptions) -> Result<ReportFiles> {
-    let columns = ColumnOptions {
+    let first = AnnotatedFiles::new(&options.inputs, columns(options))?;
+    let second = match &options.compare[..] {
+        [] => None,
+        inputs => Some(AnnotatedFiles::new(inputs, columns(options))?),
+    };
+    if let Some(second) = &second {
+        check_modalities((&first.name(), first.values.modalities), second)?;
+    }
+    Ok(ReportFiles { first, second })
+}
+
+/// Checks the data set to compare with by its footers, beside the name of another and the number of its modalities.
+///
+/// # Errors
+/// As for [`open`].
+pub fn check_compared(options: &ReportOptions, first: Option<(&str, usize)>) -> Result<()> {
+    let second = AnnotatedFiles::new(&options.compare, columns(options))?;
+    first.map_or(Ok(()), |first| check_modalities(first, &second))
+}
+
+fn columns(options: &ReportOptions) -> ColumnOptions<'_> {
+    ColumnOptions {
         label: options.label.as_deref(),
         key: &options.key,
         link: options.link.as_ref(),
         prefix: &options.prefix,
-    };
-    let first = AnnotatedFiles::new(&options.inputs, columns)?;
-    let second = match &options.compare[..] {
-        [] => None,
-        inputs => Some(AnnotatedFiles::new(inputs, columns)?),
-    };
-    if let Some(second) = &second
-        && second.values.modalities != first.values.modalities
-    {
-        return Err(Error::Usage(format!(
-            "{} has {} modalities and {} has {}; data sets of the same number can be compared",
-            first.name(),
-            first.values.modalities,
-            second.name(),
-            second.values.modalities
-        )));
     }
-    Ok(ReportFiles { first, second })
+}
+
+fn check_modalities((first, modalities): (&str, usize), second: &AnnotatedFiles) -> Result<()> {
+    let (name, others) = (second.name(), second.values.modalities);
+    if modalities == others {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{first} has {modalities} modalities and {name} has {others}; data sets of the same number can be compared"
+    )))
 }
 
 /// Reads the data and computes the report's numbers. Blocks on a new runtime: not for use inside an

@@ -2,9 +2,12 @@
 //! `validate`, `run --dry-run` and `run` alike.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 
 use crate::harness::files::{listing, write};
-use crate::harness::{Ran, lsmi, refused, rows, run};
+use crate::harness::{Ran, lsmi, must, refused, rows, run};
 
 use super::{project, run_in};
 
@@ -198,6 +201,45 @@ fn what_a_report_names_is_there() {
     let dir = project("input = 'raw'\noutput = 'out/ds=3'\n[report]\nkey = ['ds', 'y']\nlabel = 'ds'\n");
     let ran = run_in(dir.path(), &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn what_a_report_compares_with_is_annotated() {
+    let compared = "[report]\ncompare = ['raw/in.parquet']\n";
+    let place = "pipeline.toml, line 4, report.compare: raw/in.parquet: not annotated: columns r, u1, u2, s are missing";
+    wrong_more(compared, 78, &[place]);
+    // Each of them is told, and that they are no one data set.
+    let several = "[report]\ncompare = ['raw/in.parquet', 'nofile.parquet']\n";
+    wrong_more(several, 78, &["2 faults:\n", place, "report.compare: nofile.parquet: "]);
+    let dir = project(&format!("{ENDS}[report]\ncompare = ['one.parquet', 'other.parquet']\n"));
+    let annotate = ["annotate", "raw/in.parquet", "one.parquet"];
+    must(lsmi().current_dir(dir.path()).args(annotate));
+    std::os::unix::fs::symlink("one.parquet", dir.path().join("other.parquet")).unwrap();
+    for ran in all_of(dir.path()) {
+        refused(&ran, 78, &["line 4, report.compare: ", "is named twice"]);
+    }
+    // Of as many modalities.
+    let dir = project(&format!("{ENDS}[report]\ncompare = ['three.parquet']\n"));
+    let values = |name| (name, Arc::new(Float32Array::from(vec![0.5; 10])) as ArrayRef);
+    let three = ["r", "u1", "u2", "u3", "s", "y"].map(values);
+    write(&dir.path().join("three.parquet"), &RecordBatch::try_from_iter(three).unwrap());
+    for ran in all_of(dir.path()) {
+        refused(&ran, 78, &["line 4, report.compare: ", "out has 2 modalities and three.parquet has 3"]);
+    }
+}
+
+#[test]
+fn a_share_without_files_takes_no_step() {
+    let query = "SELECT count(r) > 0 AS has_values FROM annotated";
+    let check = format!("[[sql]]\nname = 'gate'\nexpect = 'all_true'\nquery = '{query}'\n");
+    let dir =
+        project(&format!("{ENDS}[annotate]\nfiles_per_job = '2/2'\n{check}[report]\noutput = 'r.html'\n"));
+    for ran in all_of(dir.path()) {
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    let ran = run_in(dir.path(), &["--files-per-job", "1/2"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(dir.path().join("r.html").exists());
 }
 
 #[test]

@@ -126,11 +126,7 @@ fn annotated_columns(
     let pairs = files.pairs();
     if let Some(first) = pairs.iter().find_map(&mut keep) {
         let last = pairs.iter().rev().find_map(keep);
-        let label = match options.label_free {
-            true => None,
-            false => options.label.clone().or_else(|| bundle.manifest().label.column.clone()),
-        };
-        return EmptyOutput::write(config, [first].into_iter().chain(last), &fields, label).map(Some);
+        return EmptyOutput::write(config, [first].into_iter().chain(last), &fields).map(Some);
     }
     if let Some(error) = first_fault
         && !tell_absent_columns(config, files, faults)?
@@ -138,7 +134,7 @@ fn annotated_columns(
         faults.add_at(read_by(config, &error), error)?;
     }
     let Some(first) = pairs.iter().find_map(open) else { return Ok(None) };
-    EmptyOutput::write(config, [first].into_iter(), &fields, None).map(Some)
+    EmptyOutput::write(config, [first].into_iter(), &fields).map(Some)
 }
 
 /// The place of the first setting of those whose flags an error names.

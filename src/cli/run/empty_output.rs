@@ -21,8 +21,6 @@ pub(super) struct EmptyOutput {
     pub(super) output: PathBuf,
     /// The first file.
     pub(super) first: Input,
-    /// The column of the label; `None` where none is read.
-    pub(super) label: Option<String>,
 }
 
 impl EmptyOutput {
@@ -35,7 +33,6 @@ impl EmptyOutput {
         config: &Config,
         inputs: impl Iterator<Item = (PathBuf, Input)>,
         fields: &[Field],
-        label: Option<String>,
     ) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io(Place::file(std::env::temp_dir().display()), "write", e);
         let folder = tempfile::tempdir().map_err(failed)?;
@@ -54,7 +51,7 @@ impl EmptyOutput {
         let first = paths
             .first()
             .map_or(Err(Error::Internal("no output is empty".to_owned())), |it| Input::open(it))?;
-        Ok(Self { _folder: folder, output, first, label })
+        Ok(Self { _folder: folder, output, first })
     }
 }
 

@@ -158,11 +158,13 @@ fn run_steps(
     stop: &AtomicBool,
 ) -> Result<(PipelineSummary, Result<()>)> {
     let start = Instant::now();
+    // A share of the files may be none of them.
+    let has_files = files.as_ref().is_none_or(|files| !files.pairs().is_empty());
     let Some(outcome) = annotate::annotate(annotation, files, observers, stop)? else {
         return Err(Error::Internal("the output of a pipeline was closed".to_owned()));
     };
     // With if_nothing, an empty input is no error: there are no rows to query or to report on.
-    let is_empty = outcome.rows() == 0 && config.annotate.if_nothing.is_some();
+    let is_empty = !has_files || outcome.rows() == 0 && config.annotate.if_nothing.is_some();
     let checked = outcome.check_bad_files(&config.annotate);
     let has_steps = !is_empty && checked.is_ok();
     let mut nothing_to_do = outcome.had_nothing_to_do() && checked.is_ok();
