@@ -219,7 +219,7 @@ fn outlook(fit: &FitOutlook) -> std::result::Result<String, std::fmt::Error> {
     }
     match (&fit.obstacle, &fit.warnings[..]) {
         (Some(obstacle), _) => writeln!(text, "and would end with an error: {obstacle}")?,
-        (None, []) => writeln!(text, "and has nothing against these rows")?,
+        (None, []) => writeln!(text, "and would warn of nothing")?,
         (None, warnings) => {
             writeln!(text, "and would warn:")?;
             warnings.iter().try_for_each(|warning| writeln!(text, "  {}", warning.text))?;

@@ -219,6 +219,13 @@ pub(super) fn run(args: &SqlArgs, stop: &AtomicBool) -> Result<()> {
 /// Writes the rows of the statements to the output or to stdout and returns their number.
 pub(super) fn write(args: &SqlArgs, stop: &AtomicBool) -> Result<u64> {
     let sql = statements(args)?;
+    if sql.trim_start().starts_with(['.', '\\']) {
+        let command = sql.split_whitespace().next().unwrap_or_default();
+        return Err(Error::Usage(format!(
+            "{command} is for the shell, which `lsmi-etl sql` starts on a terminal; elsewhere there are SHOW TABLES, \
+             DESCRIBE 'FILE', --format, --output and --file"
+        )));
+    }
     match &args.output {
         Some(path) => to_file(args, sql, path, stop),
         None => to_stdout(args, sql, stop),

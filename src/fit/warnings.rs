@@ -322,6 +322,16 @@ mod tests {
         };
         let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };
         assert!(warning.code == "no_information" && warning.text.contains("of x2 predicts"), "{warning:?}");
+        // One that is wrong on few rows, and certain of them, knows much.
+        let of = |accuracy| ClassifierFigures { accuracy, ..classifier(0.7) };
+        for (accuracy, code) in [(0.98, "too_certain"), (0.76, "too_certain"), (0.74, "no_information")] {
+            let figures = Figures {
+                classifiers: vec![classifier(0.5), of(accuracy), classifier(0.4)],
+                ..figures.clone()
+            };
+            let [warning] = &of_models(&figures, &[0.5, 0.5])[..] else { panic!("not one warning") };
+            assert_eq!(warning.code, code, "{accuracy}");
+        }
     }
 
     fn curve(r: f64, at_minus_infinity_nats: f64, at_plus_infinity_nats: f64) -> RedundancyCurve {

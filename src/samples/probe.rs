@@ -114,7 +114,10 @@ pub fn obvious_embeddings(input: &Input) -> Result<Vec<&str>> {
             some.iter().chain(&doubtful).copied().collect::<Vec<_>>().join(", ")
         ),
         [] => "no column holds embeddings; name them with --x1 and --x2".to_owned(),
-        [one] => format!("only the column {one} holds embeddings; name two with --x1 and --x2"),
+        [one] => format!(
+            "only the column {one} holds embeddings, and two modalities are the least; give rows with those of another, or \
+             name the columns with --x1 and --x2"
+        ),
         some if some.len() > Lattice::MODALITIES => format!(
             "more than {0} columns hold embeddings: {1}; a bundle has at most {0} modalities: choose with --x once for \
              each, or fit each pair of them, with --x1 and --x2",

@@ -283,9 +283,14 @@ impl Value<'_> {
             Some((end, _)) => format!("{}…", raw.get(..end).unwrap_or_default()),
             None => raw.to_owned(),
         };
+        let is_simple = !raw.starts_with(['{', '[']);
+        let way = match data_type.is_string() && is_simple {
+            true => "where others are texts, write it in double quotes".to_owned(),
+            false => format!("{ONE_TYPE}: {STATEMENT}"),
+        };
         Err(E::custom(format!(
             "{shown} in field {} is no {data_type}, the field's type, as declared or that of its values in the first \
-             rows; {ONE_TYPE}: {STATEMENT}",
+             rows; {way}",
             self.path
         )))
     }

@@ -14,6 +14,8 @@ pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
     let SchemaError::FieldNotFound { field, valid_fields } = error else { return None };
     let names = names(valid_fields);
     let texts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut known = HashSet::new();
+    let once: Vec<&str> = texts.iter().copied().filter(|name| known.insert(*name)).collect();
     let bare: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
     let written = |near: &str| texts.get(bare.iter().position(|name| *name == near)?);
     let meant = |near: &&str| format!("did you mean {near}? ");
@@ -25,7 +27,7 @@ pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
         (None, Some(hint)) if !names.is_empty() => hint,
         _ => most_similar(&field.name, &bare).and_then(written).map(meant).unwrap_or_default(),
     };
-    let are = listed_columns(&texts).unwrap_or_else(|| "no table of FROM has columns".to_owned());
+    let are = listed_columns(&once).unwrap_or_else(|| "no table of FROM has columns".to_owned());
     // Also of one in double quotes, which is a name in SQL.
     let text = match hint.is_empty() && field.relation.is_none() {
         true => format!("; as a text it is '{}'", field.name),
@@ -34,9 +36,10 @@ pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
     Some(format!("there is no column {}; {hint}{are}{text}", field.flat_name()))
 }
 
-/// The names as a query writes them; with their tables where several tables have columns.
+/// The names as a query writes them; with their tables where several tables have columns. What a query computes is in
+/// no table.
 fn names(columns: &[Column]) -> Vec<String> {
-    let tables: HashSet<_> = columns.iter().map(|column| &column.relation).collect();
+    let tables: HashSet<_> = columns.iter().filter_map(|column| column.relation.as_ref()).collect();
     let name = |column: &Column| match &column.relation {
         Some(table) if tables.len() > 1 => {
             format!("{}.{}", quoted_name(table.table()), quoted_name(&column.name))
@@ -90,8 +93,16 @@ mod tests {
         let valid_fields = vec![Column::new(Some(TableReference::bare("t")), "emb.Img")];
         let dotted = missing_column(&SchemaError::FieldNotFound { field, valid_fields }).unwrap();
         assert!(dotted.starts_with("there is no column emb.img; did you mean \"emb.Img\"? the"), "{dotted}");
-        let many: Vec<_> = (0..50).map(|_| ("t", "c")).collect();
-        assert!(message("d", &many).contains(", c and 10 more; as"));
+        let many: Vec<_> = (0..50).map(|column| format!("c{column}")).collect();
+        let many: Vec<_> = many.iter().map(|name| ("t", name.as_str())).collect();
+        assert!(message("d", &many).contains(", c39 and 10 more; as"));
+        // What is computed stands beside the columns of the one table, some of which it is.
+        let grouped = [Column::new_unqualified("count(*)"), Column::new_unqualified("y")].into_iter();
+        let of_table = ["x", "y"].map(|name| Column::new(Some(TableReference::bare("t")), name));
+        let valid_fields = grouped.chain(of_table).collect();
+        let field = Box::new(Column::new_unqualified("qq"));
+        let message = missing_column(&SchemaError::FieldNotFound { field, valid_fields }).unwrap();
+        assert!(message.contains("the columns are: \"count(*)\", y, x; as"), "{message}");
     }
 
     #[test]

@@ -40,6 +40,13 @@ fn what_is_written_as_parquet_has_no_other_ending() {
         refused(&lsmi_in(dir, query), 64, &["x.ods", "workbooks are not written", ".csv"]);
     }
     refused(&lsmi_in(dir, ["sql", "SELECT 1", "--output", "x.unknown"]), 64, &["give --format", ".parquet"]);
+    for (name, format) in
+        [("x.parquet", "csv"), ("x.csv", "parquet"), ("x.arrow", "ndjson"), ("x.md", "arrow")]
+    {
+        let ran = lsmi_in(dir, ["sql", "SELECT 1", "--output", name, "--format", format]);
+        refused(&ran, 64, &[name, "its extension is of ", &format!("the format asked for is {format}")]);
+    }
+    must(lsmi().current_dir(dir).args(["sql", "SELECT 1 AS n", "--output", "x.md", "--format", "csv"]));
     assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
 }
 

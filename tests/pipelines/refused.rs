@@ -98,6 +98,7 @@ fn steps_that_make_no_sense() {
     wrong(&step("expect = 'no_rows'\noutput = 'x.csv'"), 7, "sql[0].output", &["a check writes no rows"]);
     wrong(&step("output = 'rows.bin'"), 6, "sql[0].output", &["tells no format"]);
     wrong(&step("output = 'rows.csv.gz'\nformat = 'csv'"), 6, "sql[0].output", &["another format"]);
+    wrong(&step("output = 'rows.parquet'\nformat = 'csv'"), 6, "sql[0].output", &["another format"]);
     let svg = with("[report]\nsvg = 'pipeline.toml'\n", &[]);
     refused(&svg, 64, &["pipeline.toml, line 4, report.svg: ", "is a file", "folder"]);
     wrong(&step("expect = 'none'"), 6, "sql[0].expect", &["no_rows, all_true"]);

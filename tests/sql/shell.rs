@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::terminal::{absent, on_a_terminal, see, types, types_bytes, types_until};
-use crate::harness::{Ran, lsmi};
+use crate::harness::{Ran, lsmi, refused, run};
 
 /// The next line can be read.
 const PROMPT: &str = "\nlsmi> ";
@@ -314,6 +314,8 @@ fn tables_functions_files_and_help_are_shown() {
             see("once.csv: 1 row"),
             types("SELECT 2 AS two;\r"),
             see("two\n2\n"),
+            types(".once once.csv\r"),
+            see("once.csv exists; name another file, or begin the shell with --overwrite"),
             types("\\i no.sql\r"),
             see("no.sql: cannot open the input"),
         ],
@@ -355,4 +357,9 @@ fn without_a_terminal_statements_come_from_standard_input() {
     child.stdin.take().unwrap().write_all(b"SELECT 1 AS a;\nSELECT 2\n AS b").unwrap();
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "a\n1\nb\n2\n"), "{}", ran.stderr);
+    for command in [".tables", "\\d in.parquet"] {
+        let name = command.split(' ').next().unwrap();
+        let is_for = format!("{name} is for the shell");
+        refused(&run(lsmi().args(["sql", command])), 64, &[&is_for, "SHOW TABLES"]);
+    }
 }

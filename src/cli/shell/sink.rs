@@ -41,7 +41,13 @@ impl FileSink {
         let path = PathBuf::from(path);
         let format = Format::of(&path);
         Format::of_output(&path, Some(format.unwrap_or_default()))?;
-        let staged = Staged::create(&path, overwrite)?;
+        let staged = Staged::create(&path, overwrite).map_err(|error| match error {
+            Error::OutputExists(_) => {
+                let way = "name another file, or begin the shell with --overwrite";
+                Error::Usage(format!("{} exists; {way}", shown(&path)))
+            }
+            error => error,
+        })?;
         Ok(Self { format, path, staged, results: Results::of_file(), rows: 0, state: SinkState::Open })
     }
 

@@ -71,14 +71,21 @@ impl Format {
     /// The format of a file of this name: the one asked for, else that of its ending.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the ending tells a format that is not written, or there is neither.
+    /// [`Error::Usage`] where the ending tells a format that is not written or of another kind than the one asked for,
+    /// or there is neither.
     pub fn of_output(path: &Path, asked: Option<Self>) -> Result<Self> {
-        let unwritten = FileEnding::of(path).filter(|_| Self::of(path).is_none());
-        let what = match unwritten {
-            Some(ending) => ending.way_to().unwrap_or("the rows of a query are not written so"),
-            None => match asked.or_else(|| Self::of(path)) {
+        let told = Self::of(path);
+        let unwritten = FileEnding::of(path).filter(|_| told.is_none());
+        let what = match (unwritten, told, asked) {
+            (Some(ending), ..) => {
+                ending.way_to().unwrap_or("the rows of a query are not written so").to_owned()
+            }
+            (None, Some(told), Some(asked)) if told.kind() != asked.kind() => {
+                format!("its extension is of {}, and the format asked for is {}", told.name(), asked.name())
+            }
+            (None, told, asked) => match asked.or(told) {
                 Some(format) => return Ok(format),
-                None => "its extension tells no format; give --format",
+                None => "its extension tells no format; give --format".to_owned(),
             },
         };
         Err(Error::Usage(format!(
@@ -100,6 +107,17 @@ impl Format {
             Self::Arrow => "arrow",
             Self::ArrowFile => "arrow-file",
             Self::Parquet => "parquet",
+        }
+    }
+
+    /// What a reader takes the format's files for: Parquet, Arrow or text.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Parquet => "Parquet",
+            Self::Arrow | Self::ArrowFile => "Arrow",
+            Self::Table | Self::Line | Self::Csv | Self::Tsv | Self::Json | Self::Ndjson | Self::Markdown => {
+                "text"
+            }
         }
     }
 
