@@ -6,6 +6,7 @@ use crate::interaction::{Quantity, Subset};
 use super::format::{count, counted, list};
 use super::modality_sets::set_name;
 use super::numbers::{Dataset, Figure, Models, Warning};
+use super::origin::Origin;
 use super::parts::part_names;
 
 /// Calibration error above which probabilities are unreliable.
@@ -41,6 +42,7 @@ pub(super) fn warnings(
         information(set, shift, &mut warn);
         specificity(set, &mut warn);
     }
+    all.extend(compare.and_then(|compare| other_origin(&data.origin, &compare.origin)));
     if let Some(models) = models {
         model_warnings(models, &data.modalities(), &mut all);
     }
@@ -107,10 +109,7 @@ fn origin(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
         );
     }
     let mixed: Vec<&str> =
-        [("bundles", &origin.bundle_sha256), ("units", &origin.units), ("adjustments", &origin.adjust)]
-            .into_iter()
-            .filter_map(|(name, values)| (values.len() > 1).then_some(name))
-            .collect();
+        bases(origin).into_iter().filter_map(|(name, values)| (values.len() > 1).then_some(name)).collect();
     if !mixed.is_empty() {
         warn(
             "mixed_origin",
@@ -120,6 +119,24 @@ fn origin(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
             ),
         );
     }
+}
+
+/// What values rest on, by its name in a sentence.
+fn bases(origin: &Origin) -> [(&'static str, &Vec<String>); 3] {
+    [("bundles", &origin.bundle_sha256), ("units", &origin.units), ("adjustments", &origin.adjust)]
+}
+
+/// A warning where two data sets were computed differently, as far as their metadata tell.
+fn other_origin(first: &Origin, second: &Origin) -> Option<Warning> {
+    let pairs = bases(first).into_iter().zip(bases(second));
+    let is_other = |one: &[String], other: &[String]| !one.is_empty() && !other.is_empty() && one != other;
+    let different: Vec<&str> =
+        pairs.filter_map(|((name, one), (_, other))| is_other(one, other).then_some(name)).collect();
+    let text = format!(
+        "the two data sets were computed with different {}: their differences are not those of the rows alone",
+        different.join(" and ")
+    );
+    (!different.is_empty()).then(|| Warning { code: "other_origin".to_owned(), text })
 }
 
 fn information(set: &Dataset, shift: Option<&str>, warn: &mut impl FnMut(&str, String)) {
@@ -398,6 +415,19 @@ mod tests {
         assert_eq!(codes(&data(), Some(&poor)), ["calibration", "calibration", "weak_pair"]);
         let other = Models { is_the_files: false, ..models([0.0; 3], [0.5, 0.5, 0.1]) };
         assert_eq!(codes(&data(), Some(&other)), ["other_bundle"]);
+    }
+
+    #[test]
+    fn data_sets_of_different_models_are_told() {
+        let mut other = data();
+        let codes = |other: &Dataset| -> Vec<String> {
+            warnings((&data(), Some(other)), &[], None).into_iter().map(|warning| warning.code).collect()
+        };
+        assert!(codes(&other).is_empty());
+        other.origin.units = vec!["centred".into()];
+        assert_eq!(codes(&other), ["other_origin"]);
+        other.origin.units.clear();
+        assert!(codes(&other).is_empty(), "what is not known is no difference");
     }
 
     #[test]
