@@ -10,6 +10,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{CheckedFile, Input, catch_panics, next_or_panic};
@@ -25,7 +26,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct BatchSource<'a> {
     schema: SchemaRef,
     place: Place,
-    is_file: bool,
+    /// The schema in Parquet, of a file.
+    parquet_schema: Option<SchemaDescPtr>,
     batches: Box<dyn Iterator<Item = Result<SourceRows>> + Send + 'a>,
 }
 
@@ -55,7 +57,7 @@ impl<'a> BatchSource<'a> {
         let schema = reader.schema().clone();
         let batches = reader.enumerate();
         let batches = batches.map(|(group, rows)| rows.map(|rows| SourceRows { group, first_row: 0, rows }));
-        Ok(Self { schema, place, is_file: false, batches: Box::new(batches) })
+        Ok(Self { schema, place, parquet_schema: None, batches: Box::new(batches) })
     }
 
     /// The batches that another thread sends, all of this schema, until it drops the sender or one of the
@@ -78,7 +80,7 @@ impl<'a> BatchSource<'a> {
         };
         let batches = std::iter::from_fn(next).enumerate();
         let batches = batches.map(|(group, rows)| Ok(SourceRows { group, first_row: 0, rows }));
-        Self { schema, place, is_file: false, batches: Box::new(batches) }
+        Self { schema, place, parquet_schema: None, batches: Box::new(batches) }
     }
 
     /// The rows of a Parquet file, in batches of `batch_rows` of which the last of a row
@@ -94,7 +96,8 @@ impl<'a> BatchSource<'a> {
             batches.into_iter().flatten().chain(failure)
         });
         let (schema, place) = (input.schema().clone(), input.place());
-        Self { schema, place, is_file: true, batches: Box::new(batches) }
+        let parquet_schema = Some(input.metadata().file_metadata().schema_descr_ptr());
+        Self { schema, place, parquet_schema, batches: Box::new(batches) }
     }
 
     /// The rows without these columns, and without what the schema's metadata say of them.
@@ -126,7 +129,12 @@ impl<'a> BatchSource<'a> {
 
     /// Whether the rows are those of a file, and not of a stream or another thread.
     pub fn is_file(&self) -> bool {
-        self.is_file
+        self.parquet_schema.is_some()
+    }
+
+    /// The schema in Parquet, of a file.
+    pub fn parquet_schema(&self) -> Option<&SchemaDescriptor> {
+        self.parquet_schema.as_deref()
     }
 
     /// The stream or file, as a place for errors.
@@ -136,7 +144,7 @@ impl<'a> BatchSource<'a> {
 
     /// A row group of the file, or a record batch of the stream, as a place for errors.
     pub fn place_of(&self, group: usize) -> Place {
-        if self.is_file {
+        if self.is_file() {
             self.place.clone().row_group(group)
         } else {
             Place { file: format!("{}, record batch {group}", self.place.file), ..self.place.clone() }

@@ -19,6 +19,7 @@ mod row_writer;
 mod same_columns;
 mod spill;
 mod splice;
+mod stored_types;
 mod stream_file;
 mod writer;
 
@@ -32,5 +33,6 @@ pub use omitted_columns::OmittedColumns;
 pub(crate) use parquet_types::{check_known_types, unstorable_column};
 pub use row_writer::{ClosedRows, NewColumns, RowWriter, SourceColumns};
 pub use same_columns::{Extent, has_columns_of};
+pub(crate) use stored_types::{parquet_schema, stored_column, stored_schema};
 pub use stream_file::write_stream_file;
 pub use writer::{CopyMethod, Writer};

@@ -6,12 +6,12 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use crossbeam_channel::Sender;
-use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Type as PhysicalType};
 use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::errors::ParquetError;
@@ -26,6 +26,7 @@ use crate::storage::{Staged, io_errors};
 use super::batch_source::BatchSource;
 use super::key_values;
 use super::parquet_types::check_storable;
+use super::stored_types::{parquet_schema, stored_column, stored_schema};
 
 /// Writes record batches and their new columns.
 pub struct RowWriter {
@@ -136,12 +137,7 @@ impl RowWriter {
     ) -> Result<Self> {
         let pairs = key_values(rows, new_columns)?;
         let schema = extended(rows.schema().fields(), new_columns.fields, rows.schema().metadata().clone());
-        let storable = schema
-            .fields()
-            .iter()
-            .map(|field| Arc::new(field.as_ref().clone().with_data_type(storable(field.data_type()))));
-        let storable = storable.collect::<Vec<_>>();
-        let schema = Arc::new(Schema::new_with_metadata(storable, schema.metadata().clone()));
+        let schema = Arc::new(stored_schema(&schema));
         check_storable(&schema, rows.place())?;
         let no_place = |error: ParquetError| {
             Error::bad_data(rows.place().clone(), format!("cannot become Parquet: {error}; cast that column"))
@@ -153,7 +149,7 @@ impl RowWriter {
         if let Some(encryption) = encryption {
             properties = properties.with_file_encryption_properties(encryption);
         }
-        let leaves = ArrowSchemaConverter::new().convert(&schema).map_err(no_place)?;
+        let leaves = parquet_schema(&schema, rows.parquet_schema()).map_err(no_place)?;
         for leaf in leaves.columns() {
             let Some(root) = leaf.path().parts().first() else { continue };
             let is_dense =
@@ -163,7 +159,9 @@ impl RowWriter {
             }
         }
         let (sink, failure) = BlockWriter::new(staged.writer()?);
-        let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties.build()));
+        let options =
+            ArrowWriterOptions::new().with_properties(properties.build()).with_parquet_schema(leaves);
+        let writer = ArrowWriter::try_new_with_options(sink, schema.clone(), options);
         let (writer, source) = (writer.map_err(no_place)?, rows.place().clone());
         let file = FileDestination { writer, failure, staged, source };
         Ok(Self {
@@ -194,12 +192,14 @@ impl RowWriter {
             SourceColumns::Omitted => &[],
         };
         let columns = old.iter().cloned().chain(new).zip(self.schema.fields());
-        let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
-            true => Ok(column),
-            false => cast(&column, field.data_type()),
-        });
-        let columns = columns.collect::<std::result::Result<_, _>>();
-        let batch = columns.and_then(|columns| RecordBatch::try_new(self.schema.clone(), columns));
+        let columns = columns
+            .map(|(column, field)| match &self.destination {
+                Destination::File(file) => stored_column(&column, field.data_type())
+                    .map_err(|e| Error::bad_data(file.source.clone().column(field.name()), e.to_string())),
+                Destination::Stream(..) | Destination::Channel(_) => Ok(column),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let batch = RecordBatch::try_new(self.schema.clone(), columns);
         let batch = batch.map_err(|e| Error::Internal(e.to_string()))?;
         match &mut self.destination {
             Destination::Stream(writer, place) => {
@@ -282,28 +282,6 @@ fn key_values(rows: &BatchSource<'_>, new_columns: NewColumns<'_>) -> Result<Vec
     old.sort_by(|a, b| a.key.cmp(&b.key));
     key_values::extend(&old, new_columns.fields, new_columns.key_values)
         .map_err(|what| Error::bad_data(rows.place().clone(), what))
-}
-
-/// The type that a column is stored as: the Parquet writer does not support dictionaries whose
-/// values are views.
-fn storable(data_type: &DataType) -> DataType {
-    let item =
-        |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(storable(field.data_type())));
-    match data_type {
-        DataType::Dictionary(key, value) => {
-            let value = match value.as_ref() {
-                DataType::Utf8View => DataType::Utf8,
-                DataType::BinaryView => DataType::Binary,
-                other => storable(other),
-            };
-            DataType::Dictionary(key.clone(), Box::new(value))
-        }
-        DataType::List(field) => DataType::List(item(field)),
-        DataType::LargeList(field) => DataType::LargeList(item(field)),
-        DataType::FixedSizeList(field, length) => DataType::FixedSizeList(item(field), *length),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
-        other => other.clone(),
-    }
 }
 
 fn extended(old: &Fields, new: &[Field], metadata: HashMap<String, String>) -> Schema {

@@ -1,12 +1,16 @@
 //! `split`: parts by shares, strata and groups, complete or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
+use parquet::column::writer::ColumnWriter;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 
 use crate::harness::files::{batch, embeddings, key_value, listing, names, read, write};
 use crate::harness::{last_json, lsmi, lsmi_in, must, refused};
@@ -204,4 +208,42 @@ fn what_can_not_be_split_is_named() {
         refused(&lsmi_in(dir.path(), [&["split"], args].concat()), code, words);
     }
     assert_eq!(listing(dir.path()), ["data", "hive", "mixed", "none.parquet", "three.parquet"]);
+}
+
+/// Types as another writer has them, which the Parquet crate does not write by itself.
+#[test]
+fn logical_types_are_those_of_the_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema = "message m { required fixed_len_byte_array(16) u (UUID); required binary j (JSON); required int32 d \
+                  (DATE); required int64 t (TIMESTAMP(MILLIS, true)); }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let file = File::create(dir.path().join("data.parquet")).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    while let Some(mut column) = group.next_column().unwrap() {
+        let written = match column.untyped() {
+            ColumnWriter::FixedLenByteArrayColumnWriter(column) => {
+                column.write_batch(&vec![vec![7; 16].into(); 10], None, None)
+            }
+            ColumnWriter::ByteArrayColumnWriter(column) => {
+                column.write_batch(&vec!["{}".into(); 10], None, None)
+            }
+            ColumnWriter::Int32ColumnWriter(column) => column.write_batch(&[19_782; 10], None, None),
+            ColumnWriter::Int64ColumnWriter(column) => {
+                column.write_batch(&[1_709_208_000_000; 10], None, None)
+            }
+            _ => panic!("a column of another type"),
+        };
+        assert_eq!(written.unwrap(), 10);
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    must(lsmi().current_dir(dir.path()).args(["split", "data.parquet", "out", "--test", "0.2"]));
+    let types = |name: &str| -> Vec<_> {
+        let file = SerializedFileReader::new(File::open(dir.path().join(name)).unwrap()).unwrap();
+        let columns = file.metadata().file_metadata().schema_descr_ptr();
+        columns.columns().iter().map(|column| column.logical_type_ref().cloned()).collect()
+    };
+    assert_eq!(types("out/test.parquet"), types("data.parquet"));
 }

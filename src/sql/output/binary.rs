@@ -5,10 +5,11 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::writer::{FileWriter, StreamWriter};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 
-use crate::output::unstorable_column;
+use crate::output::{parquet_schema, unstorable_column};
 
 use super::encoding::ParquetOptions;
 use super::plain_schema::{Dictionaries, PlainSchema};
@@ -72,7 +73,7 @@ pub(super) struct ParquetEncoder(PlainSchema, ArrowWriter<Vec<u8>>);
 
 impl ParquetEncoder {
     pub(super) fn new(schema: &Schema, options: ParquetOptions) -> Result<Self, ArrowError> {
-        let plain = PlainSchema::new(schema, Dictionaries::Keep);
+        let plain = PlainSchema::stored(schema);
         if let Some((field, what)) = unstorable_column(&plain.schema()) {
             return Err(ArrowError::NotYetImplemented(format!("column {:?} {what}", field.name())));
         }
@@ -83,7 +84,9 @@ impl ParquetEncoder {
             Some(rows) => properties.set_max_row_group_row_count(Some(rows)).build(),
             None => properties.build(),
         };
-        let writer = ArrowWriter::try_new(Vec::new(), plain.schema(), Some(properties))?;
+        let types = parquet_schema(&plain.schema(), None)?;
+        let options = ArrowWriterOptions::new().with_properties(properties).with_parquet_schema(types);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), plain.schema(), options)?;
         Ok(Self(plain, writer))
     }
 }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
+
+use crate::output::{stored_column, stored_schema};
 
 /// Treatment of dictionary-encoded columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,16 +25,18 @@ impl PlainSchema {
         Self(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
     }
 
+    /// The schema of Parquet.
+    pub(super) fn stored(schema: &Schema) -> Self {
+        Self(Arc::new(stored_schema(&Self::new(schema, Dictionaries::Keep).0)))
+    }
+
     pub(super) fn schema(&self) -> SchemaRef {
         self.0.clone()
     }
 
     pub(super) fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let columns = self.0.fields().iter().zip(batch.columns());
-        let columns = columns.map(|(field, column)| match column.data_type() == field.data_type() {
-            true => Ok(column.clone()),
-            false => cast(column, field.data_type()),
-        });
+        let columns = columns.map(|(field, column)| stored_column(column, field.data_type()));
         let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(self.0.clone(), columns.collect::<Result<_, _>>()?, &rows)
     }
