@@ -9,7 +9,7 @@ use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{EncryptionKeys, Input};
 use crate::samples::{self, FolderLabel};
-use crate::storage::{find_files_of, partition_integer};
+use crate::storage::{OpenedVersions, find_files_of, partition_integer};
 
 /// The files, at least one.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct TrainingFiles<'a> {
     skip_bad: bool,
     /// The inputs as given, for messages.
     place: Place,
+    /// The rows of every pass are of these.
+    versions: OpenedVersions,
 }
 
 impl<'a> TrainingFiles<'a> {
@@ -40,7 +42,8 @@ impl<'a> TrainingFiles<'a> {
             [input] => Place::file(input.display()),
             [first, others @ ..] => Place::file(format!("{} and {} more", first.display(), others.len())),
         };
-        Ok(Self { files, keys, no_page_checksums, skip_bad, place })
+        let versions = OpenedVersions::default();
+        Ok(Self { files, keys, no_page_checksums, skip_bad, place, versions })
     }
 
     /// The inputs as given.
@@ -69,10 +72,15 @@ impl<'a> TrainingFiles<'a> {
     /// Visits the files one after the other.
     ///
     /// # Errors
-    /// Those of opening a file and of `visit`, unless bad files are skipped.
+    /// Those of opening a file and of `visit`, unless bad files are skipped; [`Error::Transient`] of a file that is
+    /// changed meanwhile or since the first pass.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&Input) -> Result<()>) -> Result<()> {
+        let mut visit = |input: Input| {
+            visit(&input).map_err(|error| input.file().or_input_changed(error))?;
+            input.verify_unchanged()
+        };
         for file in &self.files {
-            match self.open(file).and_then(|input| visit(&input)) {
+            match self.open(file).and_then(&mut visit) {
                 Err(error) if self.may_skip(&error) => tracing::warn!("{error}; the file is left out"),
                 result => result?,
             }
@@ -167,11 +175,57 @@ impl<'a> TrainingFiles<'a> {
 
     fn open(&self, file: &Path) -> Result<Input> {
         let input = Input::open_with(file, self.keys)?.ignoring_checksums(self.no_page_checksums);
+        self.versions.check(input.file())?;
         input.check_keys()?;
         Ok(input)
     }
 
     fn may_skip(&self, error: &Error) -> bool {
         self.skip_bad && matches!(error, Error::BadData { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_during_a_pass_or_between_two_is_no_input() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("in.parquet");
+        let write = |value: i64| {
+            let y: ArrayRef = Arc::new(Int64Array::from(vec![value; 10]));
+            let rows = RecordBatch::try_from_iter([("y", y)]).unwrap();
+            let mut writer =
+                ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), rows.schema(), None).unwrap();
+            writer.write(&rows).unwrap();
+            writer.close().unwrap();
+        };
+        write(1);
+        let find =
+            |skip_bad| TrainingFiles::find(std::slice::from_ref(&path), None, false, skip_bad).unwrap();
+        for skip_bad in [false, true] {
+            let files = find(skip_bad);
+            files.for_each(|_| Ok(())).unwrap();
+            write(2);
+            let between = files.for_each(|_| Ok(())).unwrap_err();
+            assert!(between.exit_code() == 75 && between.to_string().contains("was changed"), "{between}");
+            let during = find(skip_bad).for_each(|_| {
+                write(3);
+                Ok(())
+            });
+            assert_eq!(during.unwrap_err().exit_code(), 75);
+            // What a changed file makes a reader say is no damage.
+            let damaged = find(skip_bad).for_each(|input| {
+                write(4);
+                Err(Error::bad_data(input.place(), "cannot be decoded"))
+            });
+            assert_eq!(damaged.unwrap_err().exit_code(), 75);
+        }
     }
 }

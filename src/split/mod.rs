@@ -20,8 +20,9 @@ use arrow::array::{Array, BinaryArray};
 use crate::error::{Error, Result};
 use crate::output::BatchSource;
 use crate::parquet_file::Input;
+use crate::printable::counted;
 use crate::samples::{ValueReader, value_hash, values_as_bytes};
-use crate::storage::{find_files_of, is_stdio, partition_values};
+use crate::storage::{OpenedVersions, find_files_of, is_stdio, partition_values};
 
 use self::allotment::Allotment;
 use self::grouped::GroupCounts;
@@ -66,11 +67,16 @@ pub fn split(
     }
     let files = find_files_of(inputs)?;
     let [first, ..] = &files[..] else { return Err(Error::Internal("no file to split".into())) };
-    let first = options.open(first)?;
+    let versions = OpenedVersions::default();
+    let open = |file: &PathBuf| {
+        let input = options.open(file)?;
+        versions.check(input.file()).map(|()| input)
+    };
+    let first = open(first)?;
     let (mut digest, mut rows) = (InputsDigest::default(), 0);
     // Faults of the inputs are told before that a part exists.
     for file in &files {
-        let input = options.open(file)?;
+        let input = open(file)?;
         digest.add(&input)?;
         rows += input.rows();
         check_same_columns(&first, &input)?;
@@ -86,8 +92,9 @@ pub fn split(
     let mut strata = Strata::default();
     let mut groups = options.group.is_some().then(GroupCounts::default);
     for file in &files {
-        let input = options.open(file)?;
-        count(&input, options, &mut strata, groups.as_mut(), should_stop)?;
+        let input = open(file)?;
+        count(&input, options, &mut strata, groups.as_mut(), should_stop)
+            .map_err(|error| input.file().or_input_changed(error))?;
     }
     let group_count = groups.as_ref().map(GroupCounts::groups);
     let mut allotment = match groups {
@@ -97,12 +104,12 @@ pub fn split(
     let mut written = vec![[0_u64; 3]; strata.len()];
     let mut row_number = 0;
     for file in &files {
-        let input = options.open(file)?;
+        let input = open(file)?;
         for batch in BatchSource::of_file(&input, batch_rows(&input)) {
             if should_stop() {
                 return Err(Error::Interrupted);
             }
-            let batch = batch?;
+            let batch = batch.map_err(|error| input.file().or_input_changed(error))?;
             let column = |name: &Option<String>| {
                 let Some(name) = name else { return Ok(None) };
                 let place = input.place().row_group(batch.group).column(name);
@@ -130,11 +137,11 @@ pub fn split(
     for part in options.parts() {
         if written.iter().all(|parts| parts.get(part as usize) == Some(&0)) {
             let what = match group_count {
-                Some(groups) => format!("{groups} groups in {row_number} rows"),
-                None => format!("{row_number} rows"),
+                Some(groups) => format!("{} in {}", counted(groups, "group"), counted(row_number, "row")),
+                None => counted(row_number, "row"),
             };
             return Err(Error::Usage(format!(
-                "{what} leave the {} part without rows; choose other shares with --test and --validation, or give \
+                "{what} would leave the {} part without rows; choose other shares with --test and --validation, or give \
                  more rows",
                 part.name()
             )));

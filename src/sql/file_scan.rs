@@ -101,7 +101,8 @@ impl ScannedFile {
             }
             _ => {
                 let what = format!(
-                    "is not the file that it was when the table was made; name it in quotes ('{name}'), or make the table again"
+                    "was changed since it was first looked into; run again, and in a shell make the table again, or name the \
+                     file in quotes ('{name}')"
                 );
                 Err(Error::Transient { place: Place::file(name), what })
             }
