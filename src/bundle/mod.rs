@@ -64,4 +64,5 @@ pub use repeated_column::repeated_column;
 pub use role::{ModelKind, Role};
 pub use row_hash::RowHasher;
 pub use training_rows::TrainingRows;
+pub use validate::check_label;
 pub use write::BundleContents;

@@ -9,7 +9,7 @@ use crate::interaction::lattice::Lattice;
 use super::files::BundleFiles;
 use super::format_1::Format1;
 use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Modality, RowHash, Units};
-use super::{Class, ModelKind, Role};
+use super::{Label, ModelKind, Role};
 
 /// The most folds of a bundle.
 const MOST_FOLDS: usize = 100;
@@ -81,21 +81,30 @@ fn validate(manifest: &Manifest) -> std::result::Result<(), Refusal<String>> {
         let what = "all modalities must have the same convention";
         return refuse(&format!("modalities[{}].units", before + 1), what);
     }
-    let (classes, prior) = (&manifest.label.classes, &manifest.label.prior);
+    check_label(&manifest.label).map_err(|(field, what)| (format!("label.{field}"), what.to_owned()))
+}
+
+/// Checks classes and prior.
+///
+/// # Errors
+/// The field that is wrong, and what it must be.
+pub fn check_label(label: &Label) -> std::result::Result<(), (&'static str, &'static str)> {
+    let Label { classes, prior, .. } = label;
     let distinct: HashSet<_> = classes.iter().collect();
     if classes.len() < 2 || distinct.len() != classes.len() {
-        return refuse("label.classes", "must be two or more classes, all different");
+        return Err(("classes", "must be two or more classes, all different"));
     }
-    let kind = |class: &Class| std::mem::discriminant(class);
-    if classes.iter().any(|c| kind(c) != kind(&classes[0])) {
-        return refuse("label.classes", "must be all integers, all strings or all booleans");
+    let mut kinds = classes.iter().map(std::mem::discriminant);
+    let first = kinds.next();
+    if kinds.any(|kind| Some(kind) != first) {
+        return Err(("classes", "must be all integers, all strings or all booleans"));
     }
     if prior.len() != classes.len() {
-        return refuse("label.prior", "must have one probability a class");
+        return Err(("prior", "must have one probability a class"));
     }
     let sum: f64 = prior.iter().sum();
     if prior.iter().any(|p| p.is_nan() || *p <= 0.0) || (sum - 1.0).abs() > 1e-6 {
-        return refuse("label.prior", "must be positive probabilities that sum to one");
+        return Err(("prior", "must be positive probabilities that sum to one"));
     }
     Ok(())
 }

@@ -40,8 +40,8 @@ pub(super) struct InspectArgs {
 
 /// Check a bundle: files, hashes, shapes, and what every model returns
 ///
-/// Every model runs on test rows of several scales. A density must be finite, depend on x and
-/// grow far from any data; a classifier must return what the manifest says, log-probabilities or
+/// Every model runs on test rows of several scales. A density must be finite on rows of some scale,
+/// depend on x and grow far from any data; a classifier must return what the manifest says, log-probabilities or
 /// logits, and no row's output may depend on the other rows of its batch.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use crate::bundle::{Class, Label, OutputKind, PackRequest, PackedModality, Role, Units, repeated_column};
+use crate::bundle::{
+    Class, Label, OutputKind, PackRequest, PackedModality, Role, Units, check_label, repeated_column,
+};
 use crate::config::EngineArgs;
 use crate::error::{Error, Result};
 use crate::interaction::Subset;
@@ -195,17 +197,20 @@ pub(super) fn pack_request(args: &PackArgs) -> Result<PackRequest> {
             format!("--prior takes probabilities that sum to 1, and these sum to {sum}; divide them by it");
         return Err(Error::Usage(what));
     }
+    if args.classes.iter().any(|class| class.trim().is_empty()) {
+        let what = "--classes has a class without a name; is there a comma too many?";
+        return Err(Error::Usage(what.to_owned()));
+    }
+    let classes = parse_classes(&args.classes);
+    let label = Label { column: args.label.clone(), classes, prior: args.prior.clone() };
+    check_label(&label).map_err(|(field, what)| Error::Usage(format!("--{field} {what}")))?;
     Ok(PackRequest {
         bundle: args.bundle.clone(),
         modalities: packed_modalities(args, modalities, &means)?,
         files: ordered,
         units,
         mean_h_nats: means.into_iter().filter(|(role, _)| role.modalities().len() > 1).collect(),
-        label: Label {
-            column: args.label.clone(),
-            classes: parse_classes(&args.classes),
-            prior: args.prior.clone(),
-        },
+        label,
         outputs: outputs(args, roles.len() - densities.len())?,
         fold: !args.no_fold,
     })
@@ -287,8 +292,9 @@ fn flag(role: Role) -> String {
     format!("--{kind} {}=FILE", role.modalities())
 }
 
-/// Parses class names: integers if all are, else booleans if all are, else strings.
+/// Parses class names, without blanks around them: integers if all are, else booleans if all are, else strings.
 fn parse_classes(texts: &[String]) -> Vec<Class> {
+    let texts: Vec<String> = texts.iter().map(|text| text.trim().to_owned()).collect();
     let integers = texts.iter().map(|t| t.parse().map(Class::Integer)).collect::<std::result::Result<_, _>>();
     let booleans = texts.iter().map(|t| t.parse().map(Class::Boolean)).collect::<std::result::Result<_, _>>();
     integers.ok().or(booleans.ok()).unwrap_or_else(|| texts.iter().cloned().map(Class::String).collect())

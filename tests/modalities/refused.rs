@@ -29,6 +29,14 @@ fn models_that_are_missing_or_too_many_are_named() {
     refused(&of(&["--density".to_owned(), "12345=x".to_owned()]), 64, &["5 modalities", "at most 4"]);
     let mut counts = pack_command((folder, described), &bundle, "embedded");
     refused(&run(counts.args(["--prior", "50"])), 64, &["--prior", "sum to 1, and these sum to 51"]);
+    for (more, words) in [
+        (["--classes", "77"], "--prior must have one probability a class"),
+        (["--classes", "0"], "--classes must be two or more classes, all different"),
+        (["--classes", ","], "--classes has a class without a name"),
+    ] {
+        let mut command = pack_command((folder, described), &bundle, "embedded");
+        refused(&run(command.args(more)), 64, &[words]);
+    }
     assert!(!bundle.exists());
 }
 
