@@ -276,7 +276,7 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
         Ok(staged) => staged,
         // A fault of the query is told first.
         Err(error) => {
-            session.plan(&request.sql, None, stop)?;
+            session.plan(&request.sql, (None, Some(format)), stop)?;
             return Err(error);
         }
     };

@@ -233,7 +233,6 @@ mod tests {
             ("SET datafusion.execution.batch_size = 1", "SET"),
             ("DROP TABLE t", "DROP"),
             ("COPY t TO 'x.csv'", "COPY"),
-            ("DELETE FROM t", "DELETE"),
             ("INSERT INTO t VALUES (1)", "INSERT"),
             ("summarize t", "SUMMARIZE"),
             ("EXPLAIN ANALYZE COPY t TO 'x.csv'", "EXPLAIN"),

@@ -36,6 +36,7 @@ use super::source_columns::SourceColumns;
 use super::source_functions::SourceFunctions;
 use super::store_registry::StoreRegistry;
 use super::table_format::{CsvLayout, JsonFields, TableFormat};
+use super::text_length::register_text_length;
 use super::told_differences::ToldDifferences;
 use super::zero_lists::ZeroLists;
 use super::zero_order::ZeroOrder;
@@ -123,6 +124,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
     let state = builder.build();
     let context = SessionContext::new_with_state(state);
     bound_functions(&context, limit);
+    register_text_length(&context);
     let files = FileTableFactory::new(&context);
     let tables = Arc::clone(context.state().catalog_list());
     context.state_ref().write().config_mut().set_extension(Arc::new(NamedTables(Arc::clone(&tables))));

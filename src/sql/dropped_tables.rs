@@ -49,7 +49,7 @@ mod tests {
         let run = |sql: &str| session.run(sql, &Layout::default(), &mut Vec::new(), &go);
         for (word, of) in [("TABLE", ""), ("TABLE", "IF EXISTS "), ("VIEW", "")] {
             let sql = format!("DROP {word} {of}'{file}'");
-            for error in [run(&sql).unwrap_err(), session.plan(&sql, None, &go).unwrap_err()] {
+            for error in [run(&sql).unwrap_err(), session.plan(&sql, (None, None), &go).unwrap_err()] {
                 let text = error.to_string();
                 assert!(error.exit_code() == 64 && text.contains("and no files; remove"), "{text}");
             }

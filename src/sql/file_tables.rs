@@ -158,6 +158,8 @@ fn with_partitions(
 ) -> FileTable {
     let FilesSchema { merged, rows, lacking } = schema;
     let MergedSchema { schema: file_schema, conflicts, inexact, mut differences } = merged;
+    // A plan knows of the columns only, and a scan that has more would be of another schema.
+    let file_schema = Arc::new(Schema::new(file_schema.fields().clone()));
     let in_files = |column: &FieldRef| file_schema.index_of(column.name()).ok();
     // The order of the partition columns in the table: the visible ones first.
     let mut order: Vec<usize> = (0..partitions.columns.len()).collect();

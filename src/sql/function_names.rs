@@ -9,12 +9,30 @@ use crate::interaction::{ColumnName, Quantity};
 const PREFIX: &str = "lsmi_";
 
 /// Functions by the names that they have elsewhere.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("average", "avg"),
     ("std", "stddev"),
     ("variance", "var_samp"),
-    ("len", "length"),
     ("size", "cardinality"),
+    ("list_value", "make_array"),
+    ("list_aggregate", "array_agg"),
+    ("list", "array_agg"),
+    ("strftime", "to_char"),
+    ("strptime", "to_timestamp"),
+    ("epoch", "date_part"),
+    ("approx_quantile", "approx_percentile_cont"),
+    ("quantile_cont", "percentile_cont"),
+    ("array_cosine_similarity", "cosine_distance"),
+];
+
+/// Functions whose way is no other function of one name.
+const WAYS: [(&str, &str); 6] = [
+    ("len", "array_length(x) is of a list, length(x) of a text"),
+    ("mode", "GROUP BY x ORDER BY count(*) DESC LIMIT 1 gives the most frequent"),
+    ("histogram", "GROUP BY floor(x / 0.1) counts the rows of steps"),
+    ("arg_max", "first_value(x ORDER BY y DESC) gives x of the largest y"),
+    ("arg_min", "first_value(x ORDER BY y) gives x of the least y"),
+    ("date_diff", "a difference of dates or times is one with -"),
 ];
 
 const NO_FUNCTION: &str = "SQL: there is no function ";
@@ -22,7 +40,9 @@ const NO_FUNCTION: &str = "SQL: there is no function ";
 /// What to say of a planner's error, where it is a function that is missing.
 pub(super) fn missing_function(message: &str) -> Option<String> {
     let name = message.strip_prefix("Invalid function '")?.split_once('\'')?.0;
-    let hint = missing_field(name).map(|hint| format!("; {hint}")).unwrap_or_default();
+    let way = WAYS.iter().find(|(elsewhere, _)| name.eq_ignore_ascii_case(elsewhere));
+    let hint = way.map(|(_, way)| (*way).to_owned()).or_else(|| missing_field(name));
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     Some(format!("there is no function {name}{hint}"))
 }
 
@@ -97,6 +117,7 @@ mod tests {
         );
         assert!(of("lsmi_atoms").ends_with("as columns") && of("lsmi_p_y12").ends_with("a column"));
         assert_eq!(of("lsmi_rr"), "there is no function lsmi_rr");
+        assert_eq!(of("LEN"), "there is no function LEN; array_length(x) is of a list, length(x) of a text");
     }
 
     #[test]
@@ -109,10 +130,7 @@ mod tests {
         };
         assert_eq!(of("averag"), "averag; did you mean avg?");
         assert_eq!(of("cuont"), "cuont; did you mean count?");
-        assert_eq!(
-            (of("LEN"), of("lsmi_rr")),
-            ("LEN; did you mean length?".into(), "lsmi_rr; did you mean lsmi_r?".into())
-        );
+        assert_eq!(of("lsmi_rr"), "lsmi_rr; did you mean lsmi_r?");
         assert_eq!((of("embed"), of("a; b")), ("embed".into(), "a; b".into()));
     }
 }

@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use crate::error::{Error, Result};
 
 use super::caret::with_caret;
+use super::clauses::settle_clauses;
 use super::errors::convert_error;
-use super::from_first::select_all;
 use super::lexer::tokens;
 use super::summarized_rows::without_summarize;
 
@@ -25,7 +25,8 @@ const STACK_BYTES: usize = 256 << 20;
 /// [`with_deep_stack`].
 ///
 /// # Errors
-/// [`Error::Usage`] where the text is not valid SQL, or chains more than 5 000 operators.
+/// [`Error::Usage`] where the text is not valid SQL, chains more than 5 000 operators, or has a clause that would be passed
+/// over.
 pub(super) fn parse(sql: &str) -> Result<VecDeque<Statement>> {
     let (sql, _) = without_summarize(sql);
     let sql = sql.as_ref();
@@ -35,9 +36,29 @@ pub(super) fn parse(sql: &str) -> Result<VecDeque<Statement>> {
              columns as several"
         )));
     }
-    let mut statements = DFParser::parse_sql(sql).map_err(|e| with_caret(convert_error(e, ""), sql))?;
-    statements.iter_mut().for_each(select_all);
+    let mut statements = parsed_text(sql)?;
+    statements.iter_mut().try_for_each(settle_clauses).map_err(|e| with_caret(e, sql))?;
     Ok(statements)
+}
+
+/// The statements of a text as they stand.
+///
+/// # Errors
+/// [`Error::Usage`] where the text is not valid SQL.
+pub(super) fn parsed_text(sql: &str) -> Result<VecDeque<Statement>> {
+    let unparsed = |e| with_caret(with_options_advised(convert_error(e, ""), sql), sql);
+    DFParser::parse_sql(sql).map_err(unparsed)
+}
+
+/// Says how options of COPY are written, where they stand as PostgreSQL and DuckDB have them.
+fn with_options_advised(error: Error, sql: &str) -> Error {
+    let is_copy = sql.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("copy"));
+    match error {
+        Error::Usage(text) if is_copy && text.contains("end of statement or ;, found: (") => {
+            Error::Usage(format!("{text}; options of COPY stand in OPTIONS (…)"))
+        }
+        error => error,
+    }
 }
 
 /// Runs work on a stack that holds the deepest statement.

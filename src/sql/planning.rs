@@ -14,8 +14,10 @@ use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, Sta
 use crate::error::{Error, Result};
 
 use super::check::{Expect, NO_BOOLEAN_COLUMN};
+use super::copy::count_schema;
 use super::definitions;
 use super::errors::convert_error;
+use super::output::{Format, Results};
 use super::result_rows::short_schema;
 use super::session::{Session, StoppableRun};
 use super::statements::{Parsed, parsed, planned, unplanned};
@@ -35,11 +37,16 @@ impl Session {
     /// which later ones make use. Returns the schema of the last result.
     ///
     /// # Errors
-    /// As [`Session::run`] would give before a statement's first row; [`Error::Usage`] where `expect` asks for a
-    /// boolean column and there is none.
-    pub fn plan(&self, sql: &str, expect: Option<Expect>, stop: &AtomicBool) -> Result<Option<SchemaRef>> {
+    /// As [`Session::run_into`] would give of a file of the format, if any, before a statement's first row;
+    /// [`Error::Usage`] where `expect` asks for a boolean column and there is none.
+    pub fn plan(
+        &self,
+        sql: &str,
+        (expect, output): (Option<Expect>, Option<Format>),
+        stop: &AtomicBool,
+    ) -> Result<Option<SchemaRef>> {
         self.run_stoppable(stop, |run| {
-            let schema = plan_all(run, sql)?;
+            let schema = plan_all(run, sql, output)?;
             let is_boolean =
                 |schema: &SchemaRef| schema.fields().iter().any(|it| *it.data_type() == DataType::Boolean);
             if expect == Some(Expect::AllTrue) && !schema.as_ref().is_some_and(is_boolean) {
@@ -71,7 +78,7 @@ impl Session {
         };
         self.run_stoppable(stop, |run| {
             let before = tables(run)?;
-            let planned = plan_all(run, sql);
+            let planned = plan_all(run, sql, None);
             let forget = |e| convert_error(e, "");
             for name in self.tables() {
                 self.context().deregister_table(TableReference::bare(name)).map_err(forget)?;
@@ -85,18 +92,24 @@ impl Session {
     }
 }
 
-fn plan_all(run: &StoppableRun<'_>, sql: &str) -> Result<Option<SchemaRef>> {
-    let mut last = None;
+fn plan_all(run: &StoppableRun<'_>, sql: &str, output: Option<Format>) -> Result<Option<SchemaRef>> {
+    let (mut last, mut results) = (None, Results::of_file());
     for Parsed { statement, summarized, copy } in parsed(sql)? {
         let plan = planned(run, statement, summarized.as_deref(), sql)?;
         let schema =
             run.block_on(plan_one(run.session(), plan))?.map_err(|e| unplanned(e, run.session(), sql))?;
+        let written = if copy.is_some() { Some(Arc::new(count_schema())) } else { schema.clone() };
+        if let (Some(format), Some(written)) = (output, written) {
+            results.next_has_header(format, &written)?;
+            results.hold(&written);
+        }
         match (copy, schema) {
             // What a COPY writes may be read by a later statement.
             (Some(copy), Some(schema)) => _ = run.session().register_empty(copy.target(), schema),
             (_, schema) => last = schema.or(last),
         }
     }
+    output.map_or(Ok(()), |_| results.require_any())?;
     Ok(last)
 }
 
@@ -105,7 +118,15 @@ async fn plan_one(session: &Session, plan: LogicalPlan) -> datafusion::error::Re
     let context = session.context();
     let checked = |plan: &LogicalPlan| context.state().optimize(plan);
     match plan {
-        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(CreateMemoryTable { name, input, .. })) => {
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) => {
+            let CreateMemoryTable { name, input, if_not_exists, or_replace, .. } = table;
+            let is_known = context.table_exist(name.clone())?;
+            if is_known && if_not_exists {
+                return Ok(None);
+            }
+            if is_known && or_replace {
+                context.deregister_table(name.clone())?;
+            }
             let schema = Arc::new(Schema::clone(checked(&input)?.schema().as_arrow()));
             context.register_table(name, Arc::new(MemTable::try_new(schema, vec![Vec::new()])?))?;
             Ok(None)
@@ -114,7 +135,7 @@ async fn plan_one(session: &Session, plan: LogicalPlan) -> datafusion::error::Re
             definitions::context_of(context, &plan).execute_logical_plan(plan).await?;
             Ok(None)
         }
-        // A table in memory takes all changes, and some while they are planned.
+        // A table in memory takes rows.
         LogicalPlan::Dml(change) if is_in_memory(&change.target) => Ok(None),
         plan @ (LogicalPlan::Dml(_)
         | LogicalPlan::Statement(Statement::TransactionStart(_) | Statement::TransactionEnd(_))) => {
@@ -139,7 +160,7 @@ mod tests {
         let session = Session::open(&SqlRequest::new("")).unwrap();
         let fields = vec![Field::new("r", DataType::Float32, true), Field::new("y", DataType::Utf8, true)];
         session.register_empty("annotated", Arc::new(Schema::new(fields))).unwrap();
-        session.plan(sql, None, &AtomicBool::new(false))
+        session.plan(sql, (None, None), &AtomicBool::new(false))
     }
 
     fn names(sql: &str) -> String {
@@ -157,7 +178,7 @@ mod tests {
         );
         assert_eq!(names(&sql), "mean label");
         assert_eq!(names("SELECT avg(r) FROM annotated"), "avg(r)");
-        let changes = "INSERT INTO t SELECT * FROM t; UPDATE t SET r = 1; DELETE FROM t WHERE r > 1";
+        let changes = "INSERT INTO t SELECT * FROM t; CREATE OR REPLACE TABLE t AS SELECT 2 * r AS r FROM t";
         assert_eq!(
             names(&format!("CREATE TABLE t AS SELECT r FROM annotated; {changes}; SELECT r FROM t")),
             "r"
@@ -177,8 +198,8 @@ mod tests {
             ("SELECT sqrt(y, r, y) FROM annotated", "sqrt"),
             ("SELECT r FROM annotated WHERE y", "WHERE takes what is true or false"),
             ("SELECT dominant(r, r, r) FROM annotated", "dominant"),
-            ("DELETE FROM annotated WHERE r < 0", "DELETE takes rows out of tables of CREATE TABLE"),
-            ("UPDATE annotated SET r = 0", "UPDATE changes tables of CREATE TABLE"),
+            ("DELETE FROM annotated WHERE r < 0", "DELETE is not possible; write the rows to keep"),
+            ("UPDATE annotated SET r = 0", "UPDATE is not possible; write the changed rows"),
             (
                 "INSERT INTO annotated SELECT r, y FROM annotated",
                 "INSERT adds rows to tables of CREATE TABLE",
@@ -194,7 +215,7 @@ mod tests {
     #[test]
     fn a_check_needs_what_may_be_true() {
         let session = Session::open(&SqlRequest::new("")).unwrap();
-        let of = |sql: &str| session.plan(sql, Some(Expect::AllTrue), &AtomicBool::new(false));
+        let of = |sql: &str| session.plan(sql, (Some(Expect::AllTrue), None), &AtomicBool::new(false));
         assert!(of("SELECT 1 > 0 AS holds").is_ok());
         assert_eq!(of("SELECT 1 AS one").unwrap_err().to_string(), NO_BOOLEAN_COLUMN);
     }

@@ -3,15 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use datafusion::sql::parser::{CopyToStatement, CreateExternalTable, DFParser, Statement};
+use datafusion::sql::parser::{CopyToStatement, CreateExternalTable, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
 use crate::error::{Error, Place, Result};
 use crate::storage::{DataNames, Destinations, exists, is_url, require_regular};
 
-use super::caret::with_caret;
 use super::errors::convert_error;
+use super::parse::parsed_text;
 use super::summarized_rows::without_summarize;
 use super::table_files::expand_home;
 use super::table_format::OTHER_NAMES;
@@ -35,7 +35,7 @@ impl StatementPaths {
     pub fn parse(sql: &str) -> Result<Vec<Self>> {
         let (sql, _) = without_summarize(sql);
         let sql = sql.as_ref();
-        let statements = DFParser::parse_sql(sql).map_err(|e| with_caret(convert_error(e, ""), sql))?;
+        let statements = parsed_text(sql)?;
         statements.iter().map(Self::of).collect()
     }
 

@@ -125,6 +125,8 @@ fn execute(
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => Layout { width: None, ..*layout },
             _ => *layout,
         };
+        // As little as of CREATE TABLE there is of INSERT to write.
+        let is_change = matches!(plan, LogicalPlan::Dml(_));
         let source = match copy {
             Some(copy) => {
                 results.next_has_header(layout.format, &copy::count_schema())?;
@@ -134,7 +136,7 @@ fn execute(
             None => ResultRows::start(run, plan, sql)?,
         };
         let schema = Arc::clone(source.schema());
-        if schema.fields().is_empty() {
+        if is_change || schema.fields().is_empty() {
             source.drain(run)?;
             run.session().check_shift()?;
             continue;

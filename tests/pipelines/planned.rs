@@ -68,8 +68,8 @@ fn all_faults_of_queries_are_told_at_once_and_nothing_is_run() {
 #[test]
 fn changes_of_files_are_refused_before_anything_runs() {
     for (sql, what) in [
-        ("DELETE FROM annotated WHERE r < 0", "SQL: DELETE takes rows out of tables of CREATE TABLE"),
-        ("UPDATE annotated SET r = 0", "SQL: UPDATE changes tables of CREATE TABLE"),
+        ("DELETE FROM annotated WHERE r < 0", "SQL: DELETE is not possible; write the rows to keep"),
+        ("UPDATE annotated SET r = 0", "SQL: UPDATE is not possible; write the changed rows"),
         ("INSERT INTO annotated SELECT * FROM annotated", "SQL: INSERT adds rows to tables of CREATE TABLE"),
         ("SELECT 1; COMMIT", "SQL: there are no transactions"),
     ] {
@@ -77,11 +77,20 @@ fn changes_of_files_are_refused_before_anything_runs() {
         refused(&validated(&step, &[]), 78, &[&format!("pipeline.toml, line 5, sql[0].query: {what}")]);
     }
     let sql = "CREATE TABLE t AS SELECT r FROM annotated; INSERT INTO t SELECT r FROM annotated; \
-               UPDATE t SET r = 1; DELETE FROM t WHERE r < 1; SELECT count(*) AS n FROM t";
-    let dir = project(&format!("{ENDS}[[sql]]\nname = 'a'\nquery = '{sql}'\n"));
+               CREATE OR REPLACE TABLE t AS SELECT 1 AS r FROM t; SELECT count(*) AS n FROM t";
+    let dir = project(&format!("{ENDS}[[sql]]\nname = 'a'\noutput = 'n.csv'\nquery = '{sql}'\n"));
     let ran = run_in(dir.path(), &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout.contains("| 6000 |"), "{}", ran.stdout);
+    assert_eq!(std::fs::read_to_string(dir.path().join("n.csv")).unwrap(), "n\n6000\n");
+    // Of several results the output would be no table.
+    for (sql, output, what) in [
+        ("SELECT 1 AS a; SELECT 2 AS b", "o.csv", "csv has one header"),
+        ("SELECT 1 AS a; SELECT 2 AS a", "o.parquet", "parquet holds one result"),
+        ("CREATE TABLE t AS SELECT 1 AS a", "o.csv", "the statements give no rows for the output"),
+    ] {
+        let step = format!("[[sql]]\nname = 'a'\noutput = '{output}'\nquery = '{sql}'\n");
+        refused(&validated(&step, &[]), 78, &["pipeline.toml, line 6, sql[0].query: ", what]);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! stores.
 
 mod bundles;
+mod clauses;
 mod compressed;
 mod copies;
 mod csv;
@@ -25,5 +26,6 @@ mod shapes;
 mod shell;
 mod shift;
 mod spilling;
+mod stored_types;
 mod stores;
 mod summaries;

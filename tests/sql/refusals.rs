@@ -97,8 +97,8 @@ fn files_are_not_changed_and_a_word_of_sql_is_quoted() {
     std::fs::write(dir.path().join("a.csv"), "top,r\n1,0.5\n").unwrap();
     for (sql, words, marked) in [
         ("INSERT INTO 'a.csv' VALUES (2, 1.5)", ["SQL: INSERT adds rows", "UNION ALL"], "\n    ^^^^^^\n"),
-        ("DELETE FROM 'a.csv' WHERE r > 1", ["SQL: DELETE takes rows", "WHERE r > 0"], "\n    ^^^^^^\n"),
-        ("UPDATE 'a.csv' SET r = 1", ["SQL: UPDATE changes", "REPLACE"], "\n    ^^^^^^\n"),
+        ("DELETE FROM 'a.csv' WHERE r > 1", ["SQL: DELETE is not possible", "WHERE r > 0"], "\n    ^^^^^^\n"),
+        ("UPDATE 'a.csv' SET r = 1", ["SQL: UPDATE is not possible", "REPLACE"], "\n    ^^^^^^\n"),
         (
             "SELECT r + 'a' FROM 'a.csv'",
             ["operator + does not take Float64 and Utf8", "CAST("],

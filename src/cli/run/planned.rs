@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::config::{ANNOTATED, Faults, Query};
 use crate::error::{Error, Result};
-use crate::sql::{Session, SqlRequest, StatementPaths, TABLE_FLAG, with_caret};
+use crate::sql::{Format, Session, SqlRequest, StatementPaths, TABLE_FLAG, with_caret};
 use crate::storage::lies_in;
 
 use super::empty_output::EmptyOutput;
@@ -96,7 +96,9 @@ impl Known {
             for (name, schema) in &self.written {
                 session.register_empty(name, Arc::clone(schema))?;
             }
-            session.plan(&query.sql, query.step.expect, stop)
+            let format =
+                query.step.output.as_deref().map(|output| Format::of_output(output, query.step.format));
+            session.plan(&query.sql, (query.step.expect, format.and_then(Result::ok)), stop)
         });
         let error = match planned {
             Ok(schema) => return Ok(schema),

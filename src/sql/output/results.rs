@@ -45,8 +45,8 @@ impl Results {
             return Ok(false);
         }
         Err(Error::Usage(format!(
-            "{} has one header, and this result has other columns ({}) than the file ({}); write it to a file of its own, \
-             in the shell by .output FILE",
+            "{} has one header, and this result has other columns ({}) than the file ({}); write it to a file of its \
+             own (.output FILE in the shell)",
             format.name(),
             others.join(", "),
             columns.join(", ")
