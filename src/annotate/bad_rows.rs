@@ -74,8 +74,8 @@ impl<'a> BadRowPolicy<'a> {
     fn too_many_bad(&self) -> Error {
         let limit = self.options.max_bad_rows.map(|most| most.to_string()).unwrap_or_default();
         let kept = match self.origin.groups {
-            Groups::OfFile => ": the computed rows are kept",
-            Groups::OfStream => "",
+            Groups::OfFile => ": complete row groups are kept, and --rejects FILE then lists bad rows",
+            Groups::OfStream => ", with --rejects FILE, which then lists them",
         };
         let unknown = match self.row_stats.unknown_labels() {
             [] => String::new(),

@@ -271,6 +271,10 @@ pub(super) fn destinations(args: &AnnotateArgs, found: &Result<Option<Files>>) -
         && files.as_ref().is_none_or(Files::is_file)
     {
         check_endings(&args.output, rejects)?;
+    } else if let Err(error) = FileEnding::check_parquet(&args.output, "the output of several files")
+        && found.is_ok()
+    {
+        return Err(error);
     } else if let Some(rejects) = rejects
         && let Some(FileEnding::Csv | FileEnding::Ndjson) = FileEnding::of(rejects)
     {

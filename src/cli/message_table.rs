@@ -109,7 +109,7 @@ fn explained(error: &Error) -> Explained {
         Error::BadRows { .. } => (
             "BadRows",
             "more rows without values than --max-bad-rows, any with --on-bad-row fail, or a model's impossible value",
-            "correct the rows, or raise the limit: the computed rows are kept, and --rejects then lists those without values",
+            "correct the rows, or raise the limit: complete row groups are kept, and --rejects then lists the rows without values",
         ),
         Error::Engine(_) => (
             "Engine",

@@ -85,6 +85,10 @@ impl SourceText {
             self.error(line, &join(key, name), "duplicate key: it is above in the same table, too; omit one")
         } else if message.starts_with("invalid type: map, expected a sequence") && key == "sql" {
             self.error(line, key, "write [[sql]]: each step is a table of its own, and there may be several")
+        } else if let Some((found, _)) = message.split_once(", expected a sequence")
+            && let Some(text) = found.strip_prefix("invalid type: string ")
+        {
+            self.error(line, key, format!("it is a list: write [{text}]"))
         } else {
             self.error(line, key, message.replace('\n', " ").trim_end_matches('.'))
         }

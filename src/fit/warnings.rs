@@ -86,6 +86,20 @@ pub(super) fn of_sample(
             );
         }
     }
+    for (index, x) in set.x.iter().enumerate() {
+        let others = set.x.iter().skip(index + 1);
+        let is_same = |other: &&EmbeddingMatrix<'_>| other.dim == x.dim && other.values == x.values;
+        if let Some(other) = others.clone().find(is_same).filter(|_| !is_constant(x)) {
+            warn(
+                "same_values",
+                format!(
+                    "{:?} and {:?} hold the same values: neither tells anything that the other does not; is one of them \
+                     meant to be another column?",
+                    x.column, other.column
+                ),
+            );
+        }
+    }
     let rare: Vec<&Class> = classes
         .iter()
         .zip(counts)
@@ -303,6 +317,7 @@ mod tests {
         assert_eq!(codes(&wide, 20, &x2, &y), ["few_rows"]);
         let circle: Vec<f32> = (0..100).flat_map(|at| [(at as f32).sin(), (at as f32).cos()]).collect();
         assert_eq!(codes(&circle, 2, &x2, &y), ["equal_norms"]);
+        assert_eq!(codes(&x2, 1, &x2, &y), ["same_values"]);
         let twice: Vec<f32> = (0..200).map(|at| ((at / 4) as f32).sin() + (at % 2) as f32).collect();
         let same: Vec<f32> = (0..100).map(|at| (at / 2) as f32).collect();
         assert_eq!(codes(&twice, 2, &same, &y), ["repeated_rows"]);

@@ -55,7 +55,10 @@ fn rows(set: &Dataset, warn: &mut impl FnMut(&str, String)) {
     } else if set.computed_rows < FEW {
         warn(
             "few_rows",
-            format!("only {} rows have values; means of so few rows are unreliable", set.computed_rows),
+            format!(
+                "only {} with values; means of so few rows are unreliable",
+                counted(set.computed_rows, "row", "rows")
+            ),
         );
     }
     let share = set.bad_rows as f64 / set.rows.max(1) as f64;
@@ -247,7 +250,7 @@ fn model_warnings(models: &Models, names: &[String], all: &mut Vec<Warning>) {
                 "calibration",
                 format!(
                     "the classifier of {} is off by {:.0} points of probability on average (calibration error \
-                     {:.3} on {} rows that it has not seen); {} inherit such errors",
+                     {:.3} on {} rows that it has not seen); such errors pass on to {}",
                     set_name(names, *set, "and"),
                     100.0 * figures_of.calibration_error,
                     figures_of.calibration_error,

@@ -75,7 +75,15 @@ pub(crate) fn undecodable(error: &str) -> String {
     // The crates wrap each other's errors; only the innermost text says something.
     let error = error.trim_start_matches("Parquet argument error: ").trim_start_matches("Parquet error: ");
     unreadable_encoding(error)
+        .or_else(|| unknown_type(error))
         .unwrap_or_else(|| format!("cannot be decoded: {error}; the file is damaged, write it again"))
+}
+
+/// What to do about a type that the Parquet crate does not have, as the 128-bit integers of polars.
+fn unknown_type(error: &str) -> Option<String> {
+    let is_unknown = error.contains("bit width of") && error.contains("not supported");
+    is_unknown
+        .then(|| format!("has a type that can't be read ({}); write the column in another", error.trim_end()))
 }
 
 /// What to do about an encoding that the Parquet crate can't read in a whole file, if that is what an
@@ -111,5 +119,7 @@ mod tests {
             of("Invalid delta bit width 33 which is larger than expected 32 ").contains("expected 32), as")
         );
         assert!(of("Not enough data to decode 'min_delta'").contains("damaged"));
+        let wide = of("INTEGER type with bit width of 128 and signed = true not supported");
+        assert!(wide.contains("has a type that can't be read") && !wide.contains("damaged"), "{wide}");
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::harness::files::listing;
 use crate::harness::{Ran, fitted, lsmi, lsmi_in, must, query, refused, run};
 
 fn annotate(dir: &Path, args: &[&str]) -> Ran {
@@ -31,6 +32,14 @@ fn what_is_written_as_parquet_has_no_other_ending() {
         64,
         &["x.csv", "written as Parquet"],
     );
+    fs::create_dir(dir.join("raw")).unwrap();
+    fs::copy(fitted().join("in.parquet"), dir.join("raw/in.parquet")).unwrap();
+    for name in ["out.csv", "out.json"] {
+        let ran =
+            lsmi_in(dir, ["annotate", "raw", name, "--bundle", fitted().join("bundle").to_str().unwrap()]);
+        refused(&ran, 64, &[name, "the output of several files is written as Parquet"]);
+        assert!(!dir.join(name).exists());
+    }
     let fit = ["fit", fitted().join("train.parquet").to_str().unwrap(), "--bundle", "models.parquet"]
         .map(str::to_owned);
     refused(&lsmi_in(dir, fit), 64, &["models.parquet", "a bundle is a folder"]);
@@ -47,7 +56,7 @@ fn what_is_written_as_parquet_has_no_other_ending() {
         refused(&ran, 64, &[name, "its extension is of ", &format!("the format asked for is {format}")]);
     }
     must(lsmi().current_dir(dir).args(["sql", "SELECT 1 AS n", "--output", "x.md", "--format", "csv"]));
-    assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
+    assert_eq!(listing(dir), ["raw", "x.md"]);
 }
 
 /// Rejects are written in the format of their name, and the same run again finds them.

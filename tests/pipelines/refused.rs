@@ -50,6 +50,8 @@ fn values_of_another_type_or_of_none() {
     wrong("[annotate]\nworkers = 'two'\n", 4, "annotate.workers", &["\"two\""]);
     wrong("[annotate]\nworkers = 0\n", 4, "annotate.workers", &["0"]);
     wrong("[annotate]\noverwrite = 1\n", 4, "annotate.overwrite", &["boolean"]);
+    wrong("[annotate]\ncolumns = 'i1'\n", 4, "annotate.columns", &["it is a list: write [\"i1\"]"]);
+    wrong("[report]\nkey = 'id'\n", 4, "report.key", &["it is a list: write [\"id\"]"]);
     wrong(
         "[annotate]\non_bad_row = 'nul'\n",
         4,
@@ -124,7 +126,7 @@ fn a_check_is_one_query() {
         ("DROP TABLE annotated", "DROP"),
         ("COPY annotated TO 'x.csv'", "COPY"),
         ("SUMMARIZE annotated", "SUMMARIZE"),
-        ("DELETE FROM annotated", "DELETE"),
+        ("INSERT INTO annotated SELECT * FROM annotated", "INSERT"),
         ("SELECT r INTO t FROM annotated", "SELECT"),
     ] {
         for expect in ["no_rows", "all_true"] {
