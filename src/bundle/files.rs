@@ -11,7 +11,7 @@ use tract_onnx::pb::ModelProto;
 
 use crate::error::{Error, Result};
 use crate::printable::shown;
-use crate::storage::{TEXT_BYTES, near_path};
+use crate::storage::{TEXT_BYTES, is_url, near_path};
 
 use super::check;
 use super::manifest::{FilterFile, MANIFEST, Manifest, ModelFile};
@@ -72,8 +72,13 @@ impl BundleFiles {
     pub(super) fn manifest(&self) -> Result<Vec<u8>> {
         (self.read)(MANIFEST)?.ok_or_else(|| {
             let near = near_path(&self.place, |folder| folder.join(MANIFEST).is_file());
-            let near = near.map(|near| format!("did you mean {}? ", shown(&near))).unwrap_or_default();
-            let what = format!("not found; {near}`lsmi-etl fit` writes a bundle, --bundle DIR names another");
+            let is_relative = self.place.is_relative() && !is_url(&self.place);
+            let more = match (near, std::env::current_dir()) {
+                (Some(near), _) => format!("; did you mean {}?", shown(&near)),
+                (None, Ok(here)) if is_relative => format!(" from the folder {};", shown(&here)),
+                (None, _) => ";".to_owned(),
+            };
+            let what = format!("not found{more} `lsmi-etl fit` writes a bundle, --bundle DIR names another");
             self.refuse(MANIFEST, None, what)
         })
     }
