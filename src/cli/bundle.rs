@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, Class, Manifest, Role, Units};
 use crate::config::EngineArgs;
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{check_models, check_program, open_bundle};
-use crate::printable::{counted, shown};
+use crate::printable::{counted, escape_line, shown};
 use crate::storage::{Destinations, FileEnding, Staged, require_local_folder};
 
 use super::pack_args::{PackArgs, pack_request};
@@ -135,12 +135,13 @@ fn inspect(args: &InspectArgs) -> Result<()> {
             Units::Raw => "raw",
             Units::Centred => "centred",
         };
-        text += &format!("  x{}       {column}, {}, {units} units\n", m + 1, counted(modality.dim, "value"));
+        let (column, values) = (escape_line(column), counted(modality.dim, "value"));
+        text += &format!("  x{}       {column}, {values}, {units} units\n", m + 1);
     }
     let label = &manifest.label;
     text += &format!(
         "  label    {}, {}: {}\n",
-        label.column.as_deref().unwrap_or("(name it with --label)"),
+        escape_line(label.column.as_deref().unwrap_or("(name it with --label)")),
         counted(label.classes.len(), "class"),
         first_items(&label.classes.iter().map(Class::to_string).collect::<Vec<_>>())
     );

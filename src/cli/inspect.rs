@@ -12,7 +12,7 @@ use crate::inspect::{
     EmbeddingColumn, FitOutlook, InspectOptions, Inspection, LabelColumn, NearDuplicates, inspect,
 };
 use crate::parquet_file::EncryptionKeys;
-use crate::printable::counted;
+use crate::printable::{counted, escape_line};
 use crate::storage::{DataNames, Destinations, FileKind};
 
 use super::output;
@@ -110,7 +110,7 @@ fn page(found: &Inspection) -> std::result::Result<String, std::fmt::Error> {
     let columns = found.columns.iter().map(|column| {
         // What is in a list is said below, and is long.
         let data_type = column.data_type.split('(').next().unwrap_or_default();
-        format!("{} ({data_type})", column.column)
+        format!("{} ({data_type})", escape_line(&column.column))
     });
     let columns: Vec<String> = columns.collect();
     writeln!(text, "  columns     {}", columns.join(", "))?;
@@ -128,9 +128,10 @@ fn page(found: &Inspection) -> std::result::Result<String, std::fmt::Error> {
                 counted(sample.places as u64, "place")
             )?,
         }
-        let width = found.embeddings.iter().map(|column| column.column.chars().count()).max().unwrap_or(0);
-        for column in &found.embeddings {
-            writeln!(text, "  {:<width$}  {}", column.column, embedding(column))?;
+        let names: Vec<_> = found.embeddings.iter().map(|column| escape_line(&column.column)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (name, column) in names.iter().zip(&found.embeddings) {
+            writeln!(text, "  {name:<width$}  {}", embedding(column))?;
         }
     }
     if let Some(near) = &found.near_duplicates {
@@ -195,7 +196,8 @@ fn classes(label: &LabelColumn) -> String {
     };
     let count = classes.len();
     let count = if count == 1 { "1 class".to_owned() } else { format!("{count} classes") };
-    format!("label {}, in all rows: {count}{without}\n  {}{more}", label.column, shown.join(", "))
+    let name = escape_line(&label.column);
+    format!("label {name}, in all rows: {count}{without}\n  {}{more}", shown.join(", "))
 }
 
 /// What a fit would do.
@@ -206,7 +208,7 @@ fn outlook(fit: &FitOutlook) -> std::result::Result<String, std::fmt::Error> {
             text,
             "  x{}          {}, {}",
             m + 1,
-            modality.column,
+            escape_line(&modality.column),
             counted(modality.dim as u64, "value")
         )?;
     }
@@ -215,7 +217,7 @@ fn outlook(fit: &FitOutlook) -> std::result::Result<String, std::fmt::Error> {
             0 => String::new(),
             classes => format!(", {classes} classes in {}", counted(fit.labelled_rows, "row")),
         };
-        writeln!(text, "  label       {label}{classes}")?;
+        writeln!(text, "  label       {}{classes}", escape_line(label))?;
     }
     match (&fit.obstacle, &fit.warnings[..]) {
         (Some(obstacle), _) => writeln!(text, "and would end with an error: {obstacle}")?,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::bundle::{Bundle, BundleContents, Class, DensityFigures, Label, Modality, Training, Units};
 use crate::error::{Error, Result};
 use crate::parquet_file::EncryptionKeys;
-use crate::printable::counted;
+use crate::printable::{counted, escape_line};
 use crate::samples::{ColumnRequest, FateCounts, OnMissingModality};
 
 use super::diagnostics::Diagnostics;
@@ -136,9 +136,12 @@ pub fn fit_files(
     let classes: Vec<Class> = counts.into_iter().map(|(class, _)| class).collect();
     let shown = x.iter().enumerate();
     let shown: Vec<String> = shown
-        .map(|(m, (column, dim))| format!("x{} = {column} ({})", m + 1, counted(*dim, "value")))
+        .map(|(m, (column, dim))| {
+            format!("x{} = {} ({})", m + 1, escape_line(column), counted(*dim, "value"))
+        })
         .collect();
-    tracing::info!("{}, label = {label} ({})", shown.join(", "), counted(classes.len(), "class"));
+    let classes_shown = counted(classes.len(), "class");
+    tracing::info!("{}, label = {} ({classes_shown})", shown.join(", "), escape_line(&label));
     let on_missing = OnMissingModality::Null;
     let request =
         ColumnRequest { x: &x, label: Some(&label), classes: &classes, key: &options.key, on_missing };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 
-use crate::harness::files::write;
+use crate::harness::files::{read, write};
 use crate::harness::terminal::{on_a_terminal, see, types};
 use crate::harness::{Ran, bundle, fitted, lsmi, run};
 
@@ -58,6 +58,26 @@ fn names_of_files_and_columns_and_labels() {
         // As lines of JSON they have the same values, without such characters.
         let ran = run(lsmi().current_dir(dir).env("LSMI_ETL_LOG_FORMAT", "json").args(args));
         harmless(&ran.stderr);
+    }
+}
+
+/// A name with line breaks is on one line, and makes none of its own.
+#[test]
+fn line_breaks_in_the_names_of_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let rows = read(&fitted().join("train.parquet"));
+    let names = ["a\nERROR b", "\t", "y\n"];
+    let columns = ["x1", "x2", "y"].map(|name| rows.column_by_name(name).unwrap().clone());
+    write(&dir.join("in.parquet"), &RecordBatch::try_from_iter(names.into_iter().zip(columns)).unwrap());
+    let columns = ["--x1", names[0], "--x2", names[1], "--label", names[2]];
+    let fitted = program(dir, &[&["fit", "in.parquet", "--folds", "1"], &columns[..]].concat());
+    assert_eq!(fitted.code, 0, "{}", fitted.stderr);
+    let inspected = program(dir, &[&["inspect", "in.parquet"], &columns[..]].concat());
+    assert_eq!(inspected.code, 0, "{}", inspected.stderr);
+    for text in [fitted.stderr, inspected.stdout, program(dir, &["bundle", "inspect", "lsmi-bundle"]).stdout]
+    {
+        assert!(!text.contains("\nERROR") && text.contains("a\\u{a}ERROR b"), "{text}");
     }
 }
 
