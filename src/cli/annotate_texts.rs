@@ -153,7 +153,9 @@ pub(super) fn log_summary(summary: &Summary, classes: &[Class]) {
 
 /// Whether so many of the good rows look like training rows that it is not by chance.
 pub(super) fn are_trained(rows: u64, good_rows: u64) -> bool {
-    rows > 0 && rows.saturating_mul(CHANCE) >= good_rows
+    // Of many small files, some have one by chance.
+    let is_one_of_many = rows == 1 && good_rows > CHANCE / 10;
+    rows > 0 && rows.saturating_mul(CHANCE) >= good_rows && !is_one_of_many
 }
 
 /// Logs the share of the rows that the models were trained on, where there are any.
@@ -171,7 +173,8 @@ fn log_trained(trained_rows: Option<u64>, good_rows: u64) {
         }
         let share = 100.0 * rows as f64 / good_rows.max(1) as f64;
         tracing::info!(
-            "{share:.0} % of these rows ({rows}) were trained on; evaluated out of fold, by models that have not seen them"
+            "{share:.*} % of these rows ({rows}) were trained on; evaluated out of fold, by models that have not seen them",
+            usize::from(share < 1.0)
         );
     }
 }
