@@ -228,7 +228,10 @@ fn columns_are_chosen_where_there_is_no_doubt() {
     let (_folder, path) = write(&[vec![("x", list(vec![None])), ("y", numbers.clone()), ("Label", numbers)]]);
     let input = Input::open(&path).unwrap();
     let message = obvious_embeddings(&input).unwrap_err().to_string();
-    assert!(message.contains("only the column x holds embeddings; name two"), "{message}");
+    assert!(
+        message.contains("only the column x holds embeddings, and two modalities are the least"),
+        "{message}"
+    );
     let message = obvious_label(&input).unwrap_err().to_string();
     assert!(message.ends_with("--label from: y, Label"), "{message}");
     assert!(dimension_of(&input, "x").unwrap_err().to_string().contains("no embedding in any row"));
