@@ -55,6 +55,13 @@ pub(super) struct NamedColumn {
     pub(super) position: usize,
 }
 
+/// The treatment of columns of Arrow's type Null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NullColumns {
+    Taken,
+    Refused,
+}
+
 /// Where labels or parts of keys are.
 #[derive(Debug, Clone)]
 pub(super) enum ValueSource {
@@ -69,12 +76,14 @@ impl ValueSource {
         label: &str,
         found: Result<(usize, &FieldRef)>,
         place: &Place,
-        index: &LabelIndex,
+        (index, null_columns): (&LabelIndex, NullColumns),
     ) -> Result<Self> {
         let column = place.clone().column(label);
         match (found, FolderLabel::text(&place.file, label)) {
             (Ok((position, field)), _) => {
-                index.check_readable(field.data_type(), &LabelPlace::Rows(column, 0))?;
+                if *field.data_type() != DataType::Null || null_columns == NullColumns::Refused {
+                    index.check_readable(field.data_type(), &LabelPlace::Rows(column, 0))?;
+                }
                 Ok(Self::Column(NamedColumn { name: label.to_owned(), position }))
             }
             (Err(_), Some(text)) => FolderLabel::parse(text.as_deref(), index.kind())
@@ -130,6 +139,24 @@ impl Roles {
     /// [`Error::BadData`] where a column is missing, or of a type or dimension
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
     pub fn find(schema: &Schema, place: &Place, request: &ColumnRequest<'_>) -> Result<Self> {
+        Self::find_with(schema, place, request, NullColumns::Refused)
+    }
+
+    /// As [`Self::find`], of a stream: a column without a type, as a frame without rows or values has it, is one whose
+    /// rows are all null.
+    ///
+    /// # Errors
+    /// As for [`Self::find`].
+    pub fn find_in_stream(schema: &Schema, place: &Place, request: &ColumnRequest<'_>) -> Result<Self> {
+        Self::find_with(schema, place, request, NullColumns::Taken)
+    }
+
+    fn find_with(
+        schema: &Schema,
+        place: &Place,
+        request: &ColumnRequest<'_>,
+        null_columns: NullColumns,
+    ) -> Result<Self> {
         let find = |name: &str, flag: &str| {
             let found = ColumnNames(schema).find(name);
             found.map_err(|what| Error::bad_data(place.clone().column(name), format!("{what}{flag}")))
@@ -137,10 +164,12 @@ impl Roles {
         let embedding = |(name, dim): &(String, usize)| -> Result<EmbeddingColumn> {
             let (position, field) = find(name, "; --x1, --x2 or --x names another")?;
             let place = place.clone().column(name);
-            let kind = match (field.data_type(), request.on_missing) {
-                // All rows lack it, which as bad rows would leave none.
-                (DataType::Null, OnMissingModality::Reduce) => EmbeddingType::NULLS,
-                (data_type, _) => EmbeddingType::require(data_type, place.clone())?,
+            // All rows of a file lack it, which as bad rows would leave none.
+            let takes_null =
+                request.on_missing == OnMissingModality::Reduce || null_columns == NullColumns::Taken;
+            let kind = match field.data_type() {
+                DataType::Null if takes_null => EmbeddingType::NULLS,
+                data_type => EmbeddingType::require(data_type, place.clone())?,
             };
             kind.check_dimension(*dim, place)?;
             Ok(EmbeddingColumn { column: NamedColumn { name: name.clone(), position }, kind, dim: *dim })
@@ -148,7 +177,10 @@ impl Roles {
         let x = request.x.iter().map(embedding).collect::<Result<_>>()?;
         let index = LabelIndex::new(request.classes)?;
         let label = match request.label {
-            Some(label) => ValueSource::label(label, find(label, "; --label names another"), place, &index)?,
+            Some(label) => {
+                let found = find(label, "; --label names another");
+                ValueSource::label(label, found, place, (&index, null_columns))?
+            }
             None => ValueSource::Folder(String::new(), FolderLabel(request.classes.first().cloned())),
         };
         let on_missing = request.on_missing;

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, ArrayRef, AsArray, Float32Array, ListArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, ListArray, NullArray, RecordBatch, StringArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field};
@@ -199,6 +199,29 @@ fn bad_rows_have_their_fates() {
     );
     refused(&with(&["--max-bad-rows", "3"]), 65, &["more than --max-bad-rows 3"]);
     refused(&with(&["--max-bad-rows", "50%"]), 65, &["8 of 9 rows", "more than --max-bad-rows 50%"]);
+}
+
+/// A frame of pandas without rows, or whose rows lack a column, has it without a type.
+#[test]
+fn columns_without_a_type_are_null() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let rows = rows(10);
+    let nulls = || -> ArrayRef { Arc::new(NullArray::new(10)) };
+    let typed = |name: &str| rows.column_by_name(name).unwrap().clone();
+    for (x2, y, reason) in [(nulls(), typed("y"), "null_x2"), (typed("x2"), nulls(), "null_label")] {
+        let rows = RecordBatch::try_from_iter([("x1", typed("x1")), ("x2", x2), ("y", y)]).unwrap();
+        let ran: Ran = fed(dir, &stream(&[rows]), &["-", "out.parquet", "--overwrite", "--json"]).into();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let summary = last_json(&ran);
+        assert_eq!((&summary["rows"], &summary["bad_rows"]), (&10.into(), &10.into()), "{summary}");
+        assert!(ran.stderr.contains(reason), "{}", ran.stderr);
+    }
+    let none = ["x1", "x2", "y"].map(|name| (name, Arc::new(NullArray::new(0)) as ArrayRef));
+    let none = RecordBatch::try_from_iter(none).unwrap();
+    let ran: Ran = fed(dir, &stream(&[none]), &["-", "out.parquet", "--overwrite"]).into();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(read(&dir.join("out.parquet")).num_rows(), 0);
 }
 
 #[test]

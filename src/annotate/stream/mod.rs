@@ -178,7 +178,11 @@ impl StreamOutputs {
     ) -> Result<JoinedStream<'a>> {
         let (run, columns) = (job.run, &job.columns);
         let rows = columns.rows_without_replaced(source.batches(run)?)?;
-        let roles = Roles::find(rows.schema(), rows.place(), &columns.request(run.bundle, run.options))?;
+        let request = columns.request(run.bundle, run.options);
+        let roles = match rows.is_file() {
+            true => Roles::find(rows.schema(), rows.place(), &request)?,
+            false => Roles::find_in_stream(rows.schema(), rows.place(), &request)?,
+        };
         let provenance = job.provenance(source)?;
         // The moments of the columns are not known yet: of a file they are written last, of a stream never.
         let is_file = matches!(self.main, MainOutput::File(_));
