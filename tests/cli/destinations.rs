@@ -258,7 +258,7 @@ fn no_output_of_sql_is_an_input() {
                         .concat());
                 refused(&ran, 64, &[target]);
             }
-            let ran = sql(&["--overwrite", "--format", "csv", "--output", target, &select]);
+            let ran = sql(&["--overwrite", "--output", target, &select]);
             refused(&ran, 64, &[target, "--output"]);
         }
     }
@@ -300,8 +300,9 @@ fn no_step_of_a_pipeline_writes_over_its_inputs() {
         (step("query = \"SELECT 1\"\noutput = \"link.parquet\""), 64, "link.parquet"),
         (step("query = \"SELECT 1\"\noutput = \"new.parquet\""), 64, "new.parquet"),
         (
+            // Its ending and its format, and what lies there.
             step("query = \"SELECT 1\"\noutput = \"out.parquet\"\nformat = \"csv\""),
-            73,
+            78,
             "out.parquet exists and is",
         ),
         (
